@@ -1,0 +1,1 @@
+"""What joins Pantau's services: subjects, messages, the bus, settings, lifecycle, logging, metrics and health."""

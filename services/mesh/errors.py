@@ -1,0 +1,72 @@
+"""The base of every error that Pantau raises on purpose.
+
+One class carries what each edge needs: a stable ``code`` (the log key and the NATS service error), the HTTP
+status of the problem document (RFC 9457), and a message that says what happened, why, and what to do.
+"""
+
+from typing import ClassVar
+
+
+class PantauError(Exception):
+    """Base of all expected failures.
+
+    ``code`` is stable and lower-case with dashes; clients may match on it. ``status`` is the HTTP status that the
+    front answers with. ``retry_after_seconds``, when set, is sent as ``Retry-After``.
+    """
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+
+    def __init__(self, message: str, *, retry_after_seconds: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retry_after_seconds = retry_after_seconds
+
+
+class InvalidInputError(PantauError):
+    """What was given cannot be accepted; the message names the field and what would do."""
+
+    code = "invalid-input"
+    status = 422
+
+
+class NotFoundError(PantauError):
+    """There is no such camera, incident, session or moment."""
+
+    code = "not-found"
+    status = 404
+
+
+class ConflictError(PantauError):
+    """The thing exists already, or changed in the meantime."""
+
+    code = "conflict"
+    status = 409
+
+
+class ForbiddenError(PantauError):
+    """Known, but not allowed."""
+
+    code = "forbidden"
+    status = 403
+
+
+class UnavailableError(PantauError):
+    """Nobody who could answer is there just now; the same question may be answered later."""
+
+    code = "unavailable"
+    status = 503
+
+
+_BY_CODE: dict[str, type[PantauError]] = {}
+
+
+def error_from_code(code: str, message: str) -> PantauError:
+    """The error that a peer's ``code`` stands for; an unknown code becomes an `UnavailableError`."""
+    if not _BY_CODE:
+        pending: list[type[PantauError]] = [PantauError]
+        while pending:
+            cls = pending.pop()
+            _BY_CODE.setdefault(cls.code, cls)
+            pending.extend(cls.__subclasses__())
+    return _BY_CODE.get(code, UnavailableError)(message)

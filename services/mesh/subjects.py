@@ -1,0 +1,50 @@
+"""NATS subjects and bucket names, in one place. What is promised to the outside is described in docs/ref/nats.md."""
+
+import re
+from typing import Final
+
+ROOT: Final = "pantau.v1"
+EVENTS_STREAM: Final = "PANTAU_EVENTS"
+
+CAMERAS_BUCKET: Final = "pantau-cameras"
+SECRETS_BUCKET: Final = "pantau-secrets"
+STATE_BUCKET: Final = "pantau-state"
+LEASES_BUCKET: Final = "pantau-leases"
+ASSIGNMENTS_BUCKET: Final = "pantau-assignments"
+INCIDENTS_BUCKET: Final = "pantau-incidents"
+
+ID_PATTERN: Final = r"^[a-z0-9][a-z0-9-]{0,62}$"
+_ID = re.compile(ID_PATTERN)
+
+
+def is_id(text: str) -> bool:
+    """Whether ``text`` may name a site, camera, incident or worker: it can then stand in a subject, a path and a URL."""
+    return _ID.match(text) is not None
+
+
+def media(site: str, profile: str, camera: str) -> str:
+    """Where one access unit a message flows. ``*`` may stand for any part when subscribing."""
+    return f"{ROOT}.{site}.media.{profile}.{camera}"
+
+
+def want(site: str, profile: str, camera: str) -> str:
+    """Where to ask the ingest worker that holds a camera for a profile and its cached GOP."""
+    return f"{ROOT}.{site}.want.{profile}.{camera}"
+
+
+def report(home: str, worker: str) -> str:
+    """Where an ingest worker reports what it observes. ``*`` may stand for the worker when subscribing."""
+    return f"{ROOT}.{home}.report.{worker}"
+
+
+def rpc(home: str, service: str, endpoint: str) -> str:
+    """A NATS micro endpoint. ``service`` is a service's name, or ``<name>.<worker>`` for one particular instance."""
+    return f"{ROOT}.{home}.rpc.{service}.{endpoint}"
+
+
+def event(site: str, kind: str, name: str, subject: str) -> str:
+    """An event: ``kind`` is camera, recording, incident or audit; ``subject`` the id of what it happened to."""
+    return f"{ROOT}.{site}.{kind}.{name}.{subject}"
+
+
+EVENT_FILTERS: Final = tuple(f"{ROOT}.*.{kind}.>" for kind in ("camera", "recording", "incident", "audit"))
