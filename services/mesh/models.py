@@ -18,7 +18,7 @@ SOURCE_SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "srt", "udp", "rtp")
 
 
 class Model(BaseModel):
-    """Base of everything on the wire. Unknown fields are ignored, so that an older reader understands a newer writer."""
+    """Base of everything on the wire. Unknown fields are ignored: an older reader understands a newer writer."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -44,7 +44,8 @@ class Location(Model):
 def _source_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in SOURCE_SCHEMES or not parts.hostname:
-        raise ValueError(f"a source URL begins with one of {', '.join(s + '://' for s in SOURCE_SCHEMES)} and names a host")
+        schemes = ", ".join(f"{scheme}://" for scheme in SOURCE_SCHEMES)
+        raise ValueError(f"a source URL begins with one of {schemes} and names a host")
     if "@" in parts.netloc:
         raise ValueError("credentials stand apart from the URL: give username and password in 'credentials'")
     return url
@@ -82,7 +83,7 @@ class Camera(Model):
     copies: int = Field(default=1, ge=1, le=2)
     """How many recorders keep it."""
     retention: str | None = None
-    """A retention ladder of this camera's own (``full 10d, keyframes 60d every 10s``); None: its group's or the default."""
+    """A retention ladder of this camera's own (``full 10d, keyframes 60d every 10s``); None: the default."""
 
 
 class Status(StrEnum):

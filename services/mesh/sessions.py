@@ -86,7 +86,7 @@ class SessionOpened(Model):
 
 
 class SessionControl(Model):
-    """One message of the page, on its way to the relay. An empty one only keeps the session's page known to be there."""
+    """One message of the page, on its way to the relay. An empty one only says that the page is still there."""
 
     session: Id
     control: Control | None = None

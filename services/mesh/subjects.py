@@ -18,7 +18,7 @@ _ID = re.compile(ID_PATTERN)
 
 
 def is_id(text: str) -> bool:
-    """Whether ``text`` may name a site, camera, incident or worker: it can then stand in a subject, a path and a URL."""
+    """Whether ``text`` may name a site, camera, incident or worker: it then fits a subject, a path and a URL."""
     return _ID.match(text) is not None
 
 

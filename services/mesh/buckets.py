@@ -1,0 +1,178 @@
+"""JetStream KV buckets, typed, and mirrors that follow them over every reconnect."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final, Generic, TypeVar
+
+import nats.errors
+import nats.js.errors
+from nats.js.api import KeyValueConfig
+from nats.js.kv import KeyValue
+from pydantic import ValidationError
+
+from services.mesh import subjects
+from services.mesh.bus import Bus
+from services.mesh.errors import ConflictError, UnavailableError
+from services.mesh.log import get_logger
+from services.mesh.models import Model
+
+log = get_logger()
+M = TypeVar("M", bound=Model)
+
+# All on file: a nats-server that is killed forgets streams in memory together with their definition.
+_CONFIGS: Final = {
+    subjects.CAMERAS_BUCKET: KeyValueConfig(bucket=subjects.CAMERAS_BUCKET, history=5),
+    subjects.SECRETS_BUCKET: KeyValueConfig(bucket=subjects.SECRETS_BUCKET),
+    subjects.STATE_BUCKET: KeyValueConfig(bucket=subjects.STATE_BUCKET),
+    subjects.LEASES_BUCKET: KeyValueConfig(bucket=subjects.LEASES_BUCKET, ttl=3.0),
+    subjects.ASSIGNMENTS_BUCKET: KeyValueConfig(bucket=subjects.ASSIGNMENTS_BUCKET),
+    subjects.INCIDENTS_BUCKET: KeyValueConfig(bucket=subjects.INCIDENTS_BUCKET, history=20),
+}
+
+
+class Bucket(Generic[M]):
+    """One bucket whose values are all of one model."""
+
+    def __init__(self, bus: Bus, kv: KeyValue, model: type[M], name: str) -> None:
+        self.bus = bus
+        self.name = name
+        self.kv = kv
+        self._model = model
+
+    @classmethod
+    async def open(cls, bus: Bus, name: str, model: type[M]) -> "Bucket[M]":
+        """Opens the bucket, making it where it is missing; waits while JetStream is not there."""
+        while True:
+            try:
+                try:
+                    kv = await bus.js.key_value(name)
+                except nats.js.errors.NotFoundError:
+                    kv = await bus.js.create_key_value(_CONFIGS[name])
+                return cls(bus, kv, model, name)
+            except (nats.errors.Error, TimeoutError) as error:
+                log.warning("bucket.waiting", bucket=name, error=error)
+                await asyncio.sleep(0.5)
+
+    def decode(self, key: str, value: bytes) -> M | None:
+        """The model in ``value``; None, and a log line, where a newer or broken writer left something else."""
+        try:
+            return self._model.unpack(value)
+        except (ValidationError, ValueError) as error:
+            log.warning("bucket.bad_value", bucket=self.name, key=key, error=error)
+            return None
+
+    async def get(self, key: str) -> tuple[M, int] | None:
+        """The value and its revision; None where there is none."""
+        try:
+            entry = await self.kv.get(key)
+        except nats.js.errors.KeyNotFoundError:
+            return None
+        except (nats.errors.Error, TimeoutError) as error:
+            raise self._unavailable(error) from error
+        value = self.decode(key, entry.value or b"")
+        return (value, entry.revision or 0) if value is not None else None
+
+    async def put(self, key: str, value: M) -> int:
+        """Writes whatever was there before; returns the revision."""
+        try:
+            return await self.kv.put(key, value.pack())
+        except (nats.errors.Error, TimeoutError) as error:
+            raise self._unavailable(error) from error
+
+    async def create(self, key: str, value: M) -> int:
+        """Writes where there is nothing yet; raises `ConflictError` where there is."""
+        try:
+            return await self.kv.create(key, value.pack())
+        except nats.js.errors.KeyWrongLastSequenceError as error:
+            raise ConflictError(f"{key} exists already") from error
+        except (nats.errors.Error, TimeoutError) as error:
+            raise self._unavailable(error) from error
+
+    async def update(self, key: str, value: M, revision: int) -> int:
+        """Writes where ``revision`` is still the last; raises `ConflictError` where somebody was faster."""
+        try:
+            return await self.kv.update(key, value.pack(), last=revision)
+        except nats.js.errors.KeyWrongLastSequenceError as error:
+            raise ConflictError(f"{key} changed in the meantime; read it again") from error
+        except (nats.errors.Error, TimeoutError) as error:
+            raise self._unavailable(error) from error
+
+    async def delete(self, key: str) -> None:
+        """Removes the key; nothing happens where there is none."""
+        try:
+            await self.kv.delete(key)
+        except (nats.errors.Error, TimeoutError) as error:
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: BaseException) -> UnavailableError:
+        return UnavailableError(f"the bucket {self.name} does not answer ({error or type(error).__name__}); try again")
+
+
+class Mirror(Generic[M]):
+    """A local copy of a bucket that follows it.
+
+    ``on_change(key, value or None, revision)`` is called in the order of revisions, for every key at the beginning
+    (or after a reconnect, where it differs) and then for every change. A key that expires by TTL is not announced.
+    """
+
+    def __init__(self, bucket: Bucket[M], on_change: Callable[[str, M | None, int], None] | None = None) -> None:
+        self.entries: dict[str, tuple[M, int]] = {}
+        self.ready = asyncio.Event()
+        self._bucket = bucket
+        self._on_change = on_change
+
+    def get(self, key: str) -> M | None:
+        """The value as last seen."""
+        entry = self.entries.get(key)
+        return entry[0] if entry else None
+
+    def values(self) -> list[M]:
+        """All values as last seen."""
+        return [value for value, _ in self.entries.values()]
+
+    async def run(self) -> None:
+        """Follows the bucket for ever, from anew after each reconnect; cancel to stop."""
+        while True:
+            generation = self._bucket.bus.reconnects
+            try:
+                await self._follow(generation)
+            except (nats.errors.Error, TimeoutError) as error:
+                log.debug("bucket.follow_again", bucket=self._bucket.name, error=error)
+                await asyncio.sleep(0.2)
+
+    async def _follow(self, generation: int) -> None:
+        watcher = await self._bucket.kv.watchall()
+        seen: set[str] = set()
+        listing = True
+        try:
+            while self._bucket.bus.reconnects == generation:
+                try:
+                    entry = await watcher.updates(timeout=1.0)  # type: ignore[no-untyped-call]  # nats-py leaves it bare
+                except (nats.errors.TimeoutError, TimeoutError):
+                    continue
+                if entry is None:  # the end of what was there already
+                    if listing:
+                        listing = False
+                        for key in [key for key in self.entries if key not in seen]:
+                            self._apply(key, None, 0)
+                        self.ready.set()
+                    continue
+                seen.add(entry.key)
+                gone = entry.operation in ("DEL", "PURGE")
+                value = None if gone else self._bucket.decode(entry.key, entry.value or b"")
+                self._apply(entry.key, value, entry.revision or 0)
+        finally:
+            with suppress(nats.errors.Error, TimeoutError):
+                await watcher.stop()  # type: ignore[no-untyped-call]  # nats-py leaves it bare
+
+    def _apply(self, key: str, value: M | None, revision: int) -> None:
+        if value is None:
+            if self.entries.pop(key, None) is None:
+                return
+        elif key in self.entries and self.entries[key][1] == revision:
+            return
+        else:
+            self.entries[key] = (value, revision)
+        if self._on_change:
+            self._on_change(key, value, revision)

@@ -1,0 +1,161 @@
+"""The connection to NATS: reconnects for ever, buffers boundedly, says once when the bus goes and when it is back."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.js.client import JetStreamContext
+
+from services.mesh.errors import UnavailableError
+from services.mesh.log import get_logger
+from services.mesh.metrics import counter, gauge
+from services.mesh.settings import MeshSettings
+
+log = get_logger()
+
+PENDING_OUT_BYTES: Final = 16 * 1024 * 1024
+"""What is kept for the server while it is away; past that, publishing is refused."""
+PENDING_IN_BYTES: Final = 32 * 1024 * 1024
+"""What a subscription may have waiting; past that nats-py drops, and the sequence numbers show it."""
+
+_connected = gauge("bus_connected", "1 while connected to NATS")
+_dropped_out = counter("bus_dropped", "Messages not published because the bus was away or full")
+_slow = counter("bus_slow_consumer", "Times that a subscription of this process overflowed")
+
+Handler = Callable[[Msg], Awaitable[None]]
+
+
+class Bus:
+    """One connection to NATS. Make it with `Bus.connect`."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.js: JetStreamContext = client.jetstream(timeout=5)
+        self.reconnects = 0
+        """Grows at each reconnect; whoever must resynchronise compares it, or waits on `reconnected`."""
+        self._reconnected = asyncio.Event()
+        self._away = False
+
+    @classmethod
+    async def connect(cls, settings: MeshSettings, name: str) -> "Bus":
+        """Connects, waiting for the server as long as it takes."""
+        client = Client()
+        bus = cls(client)
+        options: dict[str, object] = {}
+        if settings.nats_user:
+            options = {"user": settings.nats_user, "password": settings.nats_password.get_secret_value()}
+        attempt = 0
+        while True:
+            try:
+                await client.connect(
+                    settings.nats_url.split(","),
+                    name=name,
+                    error_cb=bus._on_error,
+                    disconnected_cb=bus._on_disconnected,
+                    reconnected_cb=bus._on_reconnected,
+                    allow_reconnect=True,
+                    max_reconnect_attempts=-1,
+                    reconnect_time_wait=0.25,  # type: ignore[arg-type]  # annotated int, used as seconds in sleep()
+                    ping_interval=5,
+                    max_outstanding_pings=2,
+                    connect_timeout=2,
+                    pending_size=PENDING_OUT_BYTES,
+                    **options,  # type: ignore[arg-type]  # user and password as given above
+                )
+                break
+            except (OSError, nats.errors.Error, TimeoutError) as error:
+                if attempt == 0:
+                    log.warning("bus.waiting", url=settings.nats_url, error=error)
+                attempt += 1
+                await asyncio.sleep(min(2.0, 0.1 * 2**attempt) * random.uniform(0.5, 1.0))
+        _connected.set(1)
+        if attempt:
+            log.info("bus.connected", url=settings.nats_url)
+        return bus
+
+    async def _on_error(self, error: Exception) -> None:
+        if isinstance(error, nats.errors.SlowConsumerError):
+            _slow.inc()
+            log.warning("bus.slow_consumer", subject=error.subject)
+        elif self.client.is_connected:
+            log.warning("bus.error", error=error)
+
+    async def _on_disconnected(self) -> None:
+        if not self._away and not self.client.is_closed and not self.client.is_draining:
+            self._away = True
+            log.warning("bus.lost")
+        _connected.set(0)
+
+    async def _on_reconnected(self) -> None:
+        self._away = False
+        log.info("bus.back")
+        _connected.set(1)
+        self.reconnects += 1
+        self._reconnected.set()
+        self._reconnected = asyncio.Event()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server is there just now."""
+        return self.client.is_connected
+
+    async def reconnected(self) -> None:
+        """Returns at the next reconnect."""
+        await self._reconnected.wait()
+
+    async def publish(
+        self, subject: str, payload: bytes, *, reply: str = "", headers: dict[str, str] | None = None
+    ) -> bool:
+        """Publishes at most once. While the bus is away nothing is kept: returns False, and counts the message.
+
+        For what must arrive use `services.mesh.events.Outbox`.
+        """
+        if not self.client.is_connected:
+            _dropped_out.inc()
+            return False
+        try:
+            await self.client.publish(subject, payload, reply=reply, headers=headers)
+        except (
+            nats.errors.OutboundBufferLimitError,
+            nats.errors.ConnectionClosedError,
+            nats.errors.ConnectionDrainingError,
+        ):
+            _dropped_out.inc()
+            return False
+        return True
+
+    async def subscribe(
+        self, subject: str, handler: Handler, *, queue: str = "", pending_bytes: int = PENDING_IN_BYTES
+    ) -> Subscription:
+        """Calls ``handler`` for each message, one after another; it must not raise. Unsubscribe through the result."""
+        return await self.client.subscribe(
+            subject, queue=queue, cb=handler, pending_msgs_limit=65536, pending_bytes_limit=pending_bytes
+        )
+
+    async def request(
+        self, subject: str, payload: bytes, *, timeout_seconds: float = 5.0, headers: dict[str, str] | None = None
+    ) -> Msg:
+        """One question, one answer; raises `UnavailableError` when nobody answers in time."""
+        try:
+            return await self.client.request(subject, payload, timeout=timeout_seconds, headers=headers)
+        except nats.errors.NoRespondersError as error:
+            raise UnavailableError(f"nobody answers on {subject} just now; try again shortly") from error
+        except (TimeoutError, nats.errors.Error) as error:
+            raise UnavailableError(f"no answer on {subject} within {timeout_seconds:g} s") from error
+
+    async def close(self) -> None:
+        """Sends what is waiting and leaves. Takes at most two seconds."""
+        try:
+            async with asyncio.timeout(2):
+                if self.client.is_connected:
+                    await self.client.drain()
+                else:
+                    await self.client.close()
+        except (TimeoutError, nats.errors.Error):
+            await self.client.close()

@@ -1,0 +1,153 @@
+"""Leases: who is alive, and who leads. Entries of the leases bucket live three seconds unless renewed."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+
+from services.mesh.buckets import Bucket, Mirror
+from services.mesh.clock import Clock, SystemClock
+from services.mesh.errors import ConflictError, UnavailableError
+from services.mesh.log import get_logger
+from services.mesh.models import WorkerLease
+
+log = get_logger()
+
+RENEW_SECONDS: Final = 1.0
+EXPIRE_SECONDS: Final = 3.0
+"""The bucket's TTL: after it, the entry is gone for everybody."""
+GIVE_UP_SECONDS: Final = 2.5
+"""Without a renewal for so long the holder stops by itself, before anybody else may begin."""
+
+
+def new_incarnation() -> int:
+    """A number that differs at every start and grows."""
+    return time.time_ns() // 1_000_000
+
+
+class Lease:
+    """A worker's own lease. `run` keeps it; `held` says whether this worker may still act."""
+
+    def __init__(
+        self, bucket: Bucket[WorkerLease], current: Callable[[], WorkerLease], *, clock: Clock | None = None
+    ) -> None:
+        """``current`` gives what the entry shall say at each renewal (load, draining)."""
+        self._bucket = bucket
+        self._current = current
+        self._clock = clock or SystemClock()
+        self._renewed_at = float("-inf")
+
+    @property
+    def held(self) -> bool:
+        """Whether the last renewal is recent enough to act on."""
+        return self._clock.monotonic() - self._renewed_at < GIVE_UP_SECONDS
+
+    async def renew(self) -> bool:
+        """Writes the entry once; False where the bus does not answer."""
+        lease = self._current()
+        started = self._clock.monotonic()
+        try:
+            await self._bucket.put(f"{lease.role}.{lease.worker}", lease)
+        except UnavailableError as error:
+            log.debug("lease.not_renewed", worker=lease.worker, error=error)
+            return False
+        self._renewed_at = started
+        return True
+
+    async def run(self) -> None:
+        """Renews for ever; cancel to stop, then `release`."""
+        while True:
+            await self.renew()
+            await asyncio.sleep(RENEW_SECONDS)
+
+    async def release(self) -> None:
+        """Gives the lease back, so that others need not wait for it to expire."""
+        lease = self._current()
+        self._renewed_at = float("-inf")
+        try:
+            await self._bucket.delete(f"{lease.role}.{lease.worker}")
+        except UnavailableError as error:
+            log.debug("lease.not_released", worker=lease.worker, error=error)
+
+
+class Workers:
+    """Who holds a lease, as seen here: fed by a mirror of the leases bucket, aged by this process's own clock.
+
+    The bucket drops an entry three seconds after its last renewal without a word; so liveness is judged by when a
+    renewal was last *seen*, which no other machine's clock can disturb.
+    """
+
+    def __init__(self, bucket: Bucket[WorkerLease], *, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._seen: dict[str, float] = {}
+        self.mirror = Mirror(bucket, self._on_change)
+
+    def _on_change(self, key: str, value: WorkerLease | None, _revision: int) -> None:
+        if value is None:
+            self._seen.pop(key, None)
+        else:
+            self._seen[key] = self._clock.monotonic()
+
+    def alive(self, role: str) -> list[WorkerLease]:
+        """Live workers of a role, by name."""
+        now = self._clock.monotonic()
+        return [
+            lease
+            for key, (lease, _) in sorted(self.mirror.entries.items())
+            if lease.role == role and now - self._seen.get(key, float("-inf")) < EXPIRE_SECONDS
+        ]
+
+    async def run(self) -> None:
+        """Follows the bucket for ever; cancel to stop."""
+        await self.mirror.run()
+
+
+class Leadership:
+    """At most one leader at a time: the holder of one key, written by compare-and-set."""
+
+    def __init__(self, bucket: Bucket[WorkerLease], me: WorkerLease, *, key: str, clock: Clock | None = None) -> None:
+        self._bucket = bucket
+        self._me = me
+        self._key = key
+        self._clock = clock or SystemClock()
+        self._revision = 0
+        self._renewed_at = float("-inf")
+
+    @property
+    def leading(self) -> bool:
+        """Whether this process may act as the leader now."""
+        return self._revision > 0 and self._clock.monotonic() - self._renewed_at < GIVE_UP_SECONDS
+
+    async def attempt(self) -> bool:
+        """Renews, or takes what has expired; returns `leading`."""
+        started = self._clock.monotonic()
+        try:
+            if self._revision:
+                self._revision = await self._bucket.update(self._key, self._me, self._revision)
+            else:
+                self._revision = await self._bucket.create(self._key, self._me)
+            self._renewed_at = started
+        except ConflictError:
+            self._revision = 0
+        except UnavailableError as error:
+            log.debug("leadership.unsure", error=error)
+        return self.leading
+
+    async def run(self) -> None:
+        """Tries for ever; cancel to stop, then `release`."""
+        was = False
+        while True:
+            leads = await self.attempt()
+            if leads != was:
+                log.info("leadership.won" if leads else "leadership.lost", worker=self._me.worker)
+                was = leads
+            await asyncio.sleep(RENEW_SECONDS)
+
+    async def release(self) -> None:
+        """Lets another lead at once."""
+        if self.leading:
+            self._revision = 0
+            try:
+                await self._bucket.delete(self._key)
+            except UnavailableError as error:
+                log.debug("leadership.not_released", error=error)

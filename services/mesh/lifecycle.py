@@ -1,0 +1,163 @@
+"""The one lifecycle of all services: start, readiness, SIGTERM, drain, end.
+
+A service is a coroutine function ``run(service)``: it starts its work as tasks of ``service.tasks``, waits for
+``service.stopping`` and puts its things away before it returns. An exception out of it, or out of a task, ends the
+process with exit status 1; a supervisor starts it anew.
+"""
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Final
+
+from services.mesh import admin
+from services.mesh.bus import Bus
+from services.mesh.clock import Clock, SystemClock
+from services.mesh.errors import PantauError
+from services.mesh.log import configure, get_logger
+from services.mesh.models import Id
+from services.mesh.settings import MeshSettings
+from services.mesh.subjects import is_id
+
+log = get_logger()
+DRAIN_SECONDS: Final = 4.0
+"""What a service has between SIGTERM and its end; then its tasks are cancelled."""
+
+
+@dataclass
+class Service:
+    """What a running service has at hand."""
+
+    name: str
+    settings: MeshSettings
+    bus: Bus
+    tasks: asyncio.TaskGroup
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    health: admin.Health = field(default_factory=admin.Health)
+    clock: Clock = field(default_factory=SystemClock)
+
+    @property
+    def home(self) -> Id:
+        """The mesh's own site."""
+        return self.settings.site
+
+    @property
+    def worker(self) -> Id:
+        """This instance's name: a setting, else made of the service's name and the host's."""
+        return self.settings.worker or default_worker(self.name, socket.gethostname())
+
+
+def default_worker(service: str, host: str) -> str:
+    """``<service>-<host>`` with what an id does not allow replaced by dashes."""
+    name = "".join(c if c.isascii() and c.isalnum() else "-" for c in f"{service}-{host}".lower())[:63]
+    if not is_id(name):
+        raise AssertionError(f"{name!r} is made of a service's name and dashes, so it is an id")
+    return name
+
+
+Run = Callable[[Service], Coroutine[None, None, None]]
+
+
+def main(name: str, settings: MeshSettings, run: Run) -> int:
+    """Runs a service until SIGTERM or SIGINT; returns the process's exit status."""
+    configure(name, level=settings.log_level, format=settings.log_format)
+    status = 0
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        try:
+            runner.run(_serve(name, settings, run))
+        except* PantauError as group:
+            for refusal in _leaves(group):
+                log.error("service.refused", code=getattr(refusal, "code", ""), error=str(refusal))  # noqa: TRY400 (expected: no trace)
+            status = 1
+        except* Exception as group:
+            for failure in _leaves(group):
+                log.error("service.died", error=failure, exc_info=failure)  # noqa: TRY400 (each leaf has its own trace)
+            status = 1
+    return status
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    leaves: list[BaseException] = []
+    for error in group.exceptions:
+        leaves += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return leaves
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
+
+
+async def _serve(name: str, settings: MeshSettings, run: Run) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    health = admin.Health()
+    admin_runner = await admin.start(health, name, settings.admin_host, settings.admin_port)
+    try:
+        connecting = loop.create_task(Bus.connect(settings, name))
+        waiting = loop.create_task(stopping.wait())
+        health.add("bus", lambda: None if connecting.done() and connecting.result().connected else "NATS is away")
+        await asyncio.wait((connecting, waiting), return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if not connecting.done():
+            connecting.cancel()
+            return
+        bus = await connecting
+        log.info("service.started", pid=os.getpid())
+        gc.freeze()  # what was loaded at start lives as long as the process: the collector need not walk it again
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                service = Service(name, settings, bus, tasks, stopping, health)
+                running = tasks.create_task(run(service), name=name)
+                notify = tasks.create_task(_notify_when_ready(health), name="sd_notify")
+                stop = tasks.create_task(stopping.wait(), name="stopping")
+                await asyncio.wait((running, stop), return_when=asyncio.FIRST_COMPLETED)
+                stopping.set()
+                sd_notify("STOPPING=1")
+                await asyncio.wait((running,), timeout=DRAIN_SECONDS)
+                if not running.done():
+                    log.warning("service.drain_cut", seconds=DRAIN_SECONDS)
+                    running.cancel()
+                notify.cancel()
+                raise _Finished  # noqa: TRY301 (a task group is cancelled by raising in it)
+        except* _Finished:
+            pass
+        finally:
+            await bus.close()
+    finally:
+        await admin_runner.cleanup()
+        log.info("service.stopped")
+
+
+class _Finished(Exception):  # noqa: N818 (no error: it makes the task group cancel what is left)
+    pass
+
+
+async def _notify_when_ready(health: admin.Health) -> None:
+    while health.missing():
+        await asyncio.sleep(0.05)
+    log.info("service.ready")
+    sd_notify("READY=1")
+
+
+def sd_notify(state: str) -> None:
+    """Tells systemd (``sd_notify(3)``); does nothing where no supervisor listens."""
+    path = os.environ.get("NOTIFY_SOCKET")
+    if not path:
+        return
+    address = "\0" + path[1:] if path.startswith("@") else path
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notify:
+        try:
+            notify.sendto(state.encode(), address)
+        except OSError as error:
+            log.debug("sd_notify.failed", error=error)

@@ -1,0 +1,196 @@
+"""Questions between services: NATS micro endpoints with typed requests and replies.
+
+Who asks travels in a header that only services can set (the bus's accounts keep others out); an endpoint declares the
+permission it needs and the actor is held against it here, before the handler runs.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+from urllib.parse import quote, unquote
+
+import msgpack
+import nats.micro
+from nats.aio.msg import Msg
+from nats.micro.request import Request
+from nats.micro.service import EndpointConfig, Service
+from pydantic import ValidationError
+
+import services
+from services.mesh import subjects
+from services.mesh.bus import Bus
+from services.mesh.errors import InvalidInputError, PantauError, UnavailableError, error_from_code
+from services.mesh.log import get_logger
+from services.mesh.models import Model
+from services.mesh.permissions import SYSTEM, Actor, Role
+from services.mesh.redact import redact
+
+log = get_logger()
+Q = TypeVar("Q", bound=Model)
+R = TypeVar("R", bound=Model)
+
+ERROR: Final = "Nats-Service-Error"
+ERROR_CODE: Final = "Nats-Service-Error-Code"
+_ACTOR: Final = "Pantau-Actor"
+_CONCURRENT: Final = 64
+
+
+class Nothing(Model):
+    """A question or an answer with nothing in it."""
+
+
+@dataclass(frozen=True)
+class Endpoint(Generic[Q]):
+    """One question that a service answers."""
+
+    name: str
+    request: type[Q]
+    handler: Callable[[Q, Actor], Awaitable[Model]]
+    permission: Role
+    broadcast: bool = False
+    """Every instance answers, not just one of them; the asker uses `gather`."""
+
+
+async def serve(
+    bus: Bus,
+    tasks: asyncio.TaskGroup,
+    *,
+    home: str,
+    service: str,
+    endpoints: Iterable[Endpoint[Any]],
+    worker: str | None = None,
+) -> Service:
+    """Answers on ``pantau.v1.<home>.rpc.<service>[.<worker>].<endpoint>`` until the returned service is stopped.
+
+    With ``worker`` the subjects are this one instance's own; without, instances share the questions. Handlers run as
+    tasks of ``tasks``, at most `_CONCURRENT` at once, so that a slow one delays nobody.
+    """
+    micro = await nats.micro.add_service(
+        bus.client,
+        name=service,
+        version=services.__version__,
+        description=f"Pantau {service}",
+        metadata={"worker": worker or ""},
+    )
+    limit = asyncio.Semaphore(_CONCURRENT)
+    prefix = f"{service}.{worker}" if worker else service
+    for endpoint in endpoints:
+        await micro.add_endpoint(
+            EndpointConfig(
+                name=endpoint.name,
+                subject=subjects.rpc(home, prefix, endpoint.name),
+                queue_group=micro.id if endpoint.broadcast else "q",
+                handler=_spawning(endpoint, tasks, limit),
+                metadata={"permission": endpoint.permission},
+            )
+        )
+    return micro
+
+
+def _spawning(
+    endpoint: Endpoint[Any], tasks: asyncio.TaskGroup, limit: asyncio.Semaphore
+) -> Callable[[Request], Awaitable[None]]:
+    async def accept(request: Request) -> None:
+        await limit.acquire()
+        task = tasks.create_task(_answer(endpoint, request), name=f"rpc {endpoint.name}")
+        task.add_done_callback(lambda _: limit.release())
+
+    return accept
+
+
+async def _answer(endpoint: Endpoint[Any], request: Request) -> None:
+    try:
+        actor = _actor_of(request.headers)
+        actor.require(endpoint.permission)
+        try:
+            question = endpoint.request.unpack(request.data or _EMPTY)
+        except (ValidationError, ValueError) as error:
+            raise InvalidInputError(explain(error)) from error
+        reply = await endpoint.handler(question, actor)
+    except PantauError as error:
+        await request.respond_error(error.code, quote(redact(error.message), safe=_HEADER_SAFE))
+    except Exception as error:
+        log.exception("rpc.failed", endpoint=endpoint.name, error=error)
+        await request.respond_error("internal", f"{endpoint.name} failed; see the log of the service")
+    else:
+        await request.respond(reply.pack())
+
+
+_EMPTY: Final[bytes] = msgpack.packb({})
+_HEADER_SAFE: Final = " !#$&'()*+,/:;=?@[]\"<>{}|~^`"
+
+
+def explain(error: ValueError) -> str:
+    """A validation error in one line that names each field and says what is wrong with it."""
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors())
+    return str(error)
+
+
+def _actor_of(headers: dict[str, str] | None) -> Actor:
+    role, _, name = (headers or {}).get(_ACTOR, "").partition(" ")
+    return Actor(unquote(name), Role(role)) if role in set(Role) else Actor("nobody", Role.VIEWER)
+
+
+def _headers(actor: Actor) -> dict[str, str]:
+    return {_ACTOR: f"{actor.role} {quote(actor.name)}"}
+
+
+def _reply(message: Msg, reply: type[R]) -> R:
+    if message.headers and (code := message.headers.get(ERROR_CODE)):
+        raise error_from_code(code, unquote(message.headers.get(ERROR, "")))
+    try:
+        return reply.unpack(message.data)
+    except (ValidationError, ValueError) as error:
+        raise UnavailableError(f"an answer on {message.subject} could not be read: {explain(error)}") from error
+
+
+async def call(
+    bus: Bus, subject: str, question: Model, reply: type[R], *, actor: Actor = SYSTEM, timeout_seconds: float = 5.0
+) -> R:
+    """Asks one instance; raises the `PantauError` that it answered with, or `UnavailableError`."""
+    message = await bus.request(subject, question.pack(), timeout_seconds=timeout_seconds, headers=_headers(actor))
+    return _reply(message, reply)
+
+
+async def gather(
+    bus: Bus,
+    subject: str,
+    question: Model,
+    reply: type[R],
+    *,
+    actor: Actor = SYSTEM,
+    expected: int,
+    timeout_seconds: float = 2.0,
+) -> list[R]:
+    """Asks every instance of a broadcast endpoint; returns when ``expected`` have answered or the time is over.
+
+    Refusals of single instances are left out; the caller sees how many answered.
+    """
+    answers: list[R] = []
+    done = asyncio.Event()
+
+    async def collect(message: Msg) -> None:
+        if (message.headers or {}).get("Status") == "503":
+            done.set()
+            return
+        try:
+            answers.append(_reply(message, reply))
+        except PantauError as error:
+            log.warning("rpc.partial", subject=subject, error=error)
+        if len(answers) >= expected:
+            done.set()
+
+    inbox = bus.client.new_inbox()
+    subscription = await bus.subscribe(inbox, collect)
+    try:
+        await bus.publish(subject, question.pack(), reply=inbox, headers=_headers(actor))
+        async with asyncio.timeout(timeout_seconds):
+            await done.wait()
+    except TimeoutError:
+        pass
+    finally:
+        if bus.connected:
+            await subscription.unsubscribe()
+    return answers

@@ -1,0 +1,126 @@
+"""Settings: ``PANTAU_*`` environment variables over an optional TOML file, unknown keys refused by name.
+
+Each service declares its own section as a subclass of `Section`: ``[wall]`` in the file, ``PANTAU_WALL_*`` in the
+environment. A secret may be given as ``PANTAU_…_FILE``, the path of a file that holds it.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from services.mesh.errors import PantauError
+from services.mesh.models import Id
+
+PREFIX = "PANTAU_"
+NOT_SETTINGS = frozenset({"PANTAU_CONFIG", "PANTAU_URL", "PANTAU_TOKEN"})
+"""Read by the command itself."""
+
+
+class SettingsError(PantauError):
+    """The settings cannot be used; the message names each key, and what would do."""
+
+    code = "bad-settings"
+
+
+class Section(BaseModel):
+    """Base of a section: each field is a key, its description the documentation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    section: ClassVar[str] = ""
+
+    @classmethod
+    def variables(cls) -> dict[str, str]:
+        """Environment variable → field."""
+        prefix = f"{PREFIX}{cls.section.upper()}_" if cls.section else PREFIX
+        return {prefix + name.upper(): name for name in cls.model_fields}
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str], file: Mapping[str, Any] | None = None) -> Self:
+        """The section as ``environ`` and the parsed TOML ``file`` give it; raises `SettingsError`."""
+        table = (
+            dict((file or {}).get(cls.section, {}))
+            if cls.section
+            else {key: value for key, value in (file or {}).items() if not isinstance(value, dict)}
+        )
+        for variable, name in cls.variables().items():
+            if path := environ.get(f"{variable}_FILE"):
+                try:
+                    table[name] = Path(path).read_text().strip()
+                except OSError as error:
+                    raise SettingsError(f"{variable}_FILE: cannot read {path}: {error.strerror}") from error
+            elif variable in environ:
+                table[name] = _listed(cls, name, environ[variable])
+        try:
+            return cls.model_validate(table)
+        except ValidationError as error:
+            raise SettingsError("; ".join(_explain(cls, problem) for problem in error.errors())) from error
+
+
+def _listed(cls: type[Section], name: str, text: str) -> str | list[str]:
+    """Lists are written with commas in the environment."""
+    annotation = str(cls.model_fields[name].annotation)
+    if annotation.startswith(("tuple", "list")):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return text
+
+
+def _explain(cls: type[Section], problem: Any) -> str:
+    field = str(problem["loc"][0]) if problem["loc"] else ""
+    key = f"{cls.section}.{field}" if cls.section else field
+    variable = next((v for v, name in cls.variables().items() if name == field), None)
+    where = f"{key} ({variable})" if variable else f"{key}: no such setting"
+    return f"{where}: {problem['msg']}"
+
+
+def read_file(path: Path | None) -> dict[str, Any]:
+    """The parsed TOML file, empty where there is none."""
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise SettingsError(f"cannot read the settings file {path}: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"the settings file {path} is not TOML: {error}") from error
+
+
+def refuse_unknown(sections: Iterable[type[Section]], environ: Mapping[str, str], file: Mapping[str, Any]) -> None:
+    """Raises `SettingsError` naming every ``PANTAU_*`` variable and every key of the file that no section knows."""
+    known = {variable for section in sections for variable in section.variables()}
+    known |= {f"{variable}_FILE" for variable in known} | NOT_SETTINGS
+    unknown = sorted(variable for variable in environ if variable.startswith(PREFIX) and variable not in known)
+    by_name = {section.section: section for section in sections}
+    for key, value in file.items():
+        if not isinstance(value, dict):
+            unknown += [key] if key not in by_name[""].model_fields else []
+        elif key not in by_name:
+            unknown.append(f"[{key}]")
+        else:
+            unknown += [f"{key}.{inner}" for inner in value if inner not in by_name[key].model_fields]
+    if unknown:
+        raise SettingsError(f"unknown settings: {', '.join(unknown)}; docs/ref/settings.md lists all there are")
+
+
+class MeshSettings(Section):
+    """What every service needs."""
+
+    nats_url: str = Field(default="nats://127.0.0.1:4222", description="The nats-server to join; several with commas.")
+    nats_user: str = Field(default="", description="User on the nats-server.")
+    nats_password: SecretStr = Field(default=SecretStr(""), description="Its password.")
+    site: Id = Field(default="city", description="The mesh's own site: owner of cameras that name no other.")
+    data: Path = Field(default=Path("data"), description="Where this service keeps its files.")
+    worker: Id | None = Field(
+        default=None, description="This instance's name; default: the service's name and the host's."
+    )
+    admin_host: str = Field(default="127.0.0.1", description="Where /livez, /readyz and /metrics listen.")
+    admin_port: int | None = Field(
+        default=None, ge=0, le=65535, description="Their port; 0: any free one; default: the service's own."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
+    log_format: Literal["auto", "console", "json"] = Field(
+        default="auto", description="auto: a console on a terminal, JSON otherwise."
+    )

@@ -1,0 +1,31 @@
+"""Fixtures that every test may use: a real nats-server on a free port, and a connection to it."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from services.mesh.bus import Bus
+from services.mesh.natsserver import NatsServer
+from services.mesh.settings import MeshSettings
+
+
+@pytest.fixture
+async def nats_server(tmp_path: Path) -> AsyncIterator[NatsServer]:
+    """A nats-server with JetStream of this test's own."""
+    async with NatsServer(tmp_path / "nats") as server:
+        yield server
+
+
+@pytest.fixture
+def mesh_settings(nats_server: NatsServer, tmp_path: Path) -> MeshSettings:
+    """Settings that point at it, with a data folder of this test's own."""
+    return MeshSettings(nats_url=nats_server.url, data=tmp_path / "data", admin_port=0)
+
+
+@pytest.fixture
+async def bus(mesh_settings: MeshSettings) -> AsyncIterator[Bus]:
+    """A connection to it."""
+    connection = await Bus.connect(mesh_settings, "test")
+    yield connection
+    await connection.close()
