@@ -1,0 +1,98 @@
+"""The wall's settings: ``[wall]`` in the file, ``PANTAU_WALL_*`` in the environment."""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, NamedTuple
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from services.mesh.settings import Section
+
+
+class HostPort(NamedTuple):
+    """Where a server listens."""
+
+    host: str
+    port: int
+
+
+def split_host_port(text: str) -> HostPort:
+    """``HOST:PORT`` or ``[IPv6]:PORT``; raises ``ValueError`` that says so."""
+    host, colon, port = text.strip().rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        colon = ""
+    if not colon or not host or not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"{text!r} is not HOST:PORT, as in 127.0.0.1:8080 or [::1]:8080")
+    return HostPort(host, int(port))
+
+
+def _host_port(text: str) -> str:
+    split_host_port(text)
+    return text.strip()
+
+
+def _address(text: str) -> str:
+    ipaddress.ip_address(text)
+    return text
+
+
+def _origin(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/"):
+        raise ValueError(f"{text!r} is not an origin, as in https://monitor.example")
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def _ice_url(text: str) -> str:
+    if not text.startswith(("stun:", "stuns:", "turn:", "turns:")) or "://" in text:
+        raise ValueError(f"{text!r} is not an ICE server, as in stun:192.0.2.1:3478 or turn:turn.example?transport=tcp")
+    return text
+
+
+class WallSettings(Section):
+    """Front (HTTP) and relays (WebRTC)."""
+
+    section: ClassVar[str] = "wall"
+
+    http: Annotated[str, AfterValidator(_host_port)] = Field(
+        default="127.0.0.1:8080",
+        description="HOST:PORT of the web app and the API. Addresses other than loopback need an accounts file.",
+    )
+    accounts_file: Path | None = Field(
+        default=None,
+        description="Who may sign in (pantau accounts add writes it). Without it whoever sits at this machine is the "
+        "administrator, and nobody else gets in.",
+    )
+    allowed_origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = Field(
+        default=(), description="Other web sites whose pages may use the API and WHEP, as in https://monitor.example."
+    )
+    relays: int | None = Field(
+        default=None, ge=0, le=256, description="Relay processes beside the front; default: one per core."
+    )
+    udp_port: int = Field(
+        default=8189, ge=0, le=65535, description="UDP port of the first relay; the next ones count up. 0: any free one."
+    )
+    public_addresses: tuple[Annotated[str, AfterValidator(_address)], ...] = Field(
+        default=(),
+        description="IP addresses that viewers reach the relays at, where they are not this machine's own (NAT).",
+    )
+    gso: Literal["auto", "off"] = Field(
+        default="auto", description="auto: hand a frame to the kernel in one call (UDP_SEGMENT) where it can do that."
+    )
+    ice_servers: tuple[Annotated[str, AfterValidator(_ice_url)], ...] = Field(
+        default=(), description="STUN and TURN servers that viewers are told of, as in turn:turn.example:3478."
+    )
+    turn_secret: SecretStr = Field(
+        default=SecretStr(""),
+        description="Secret shared with the TURN servers (coturn's static-auth-secret): viewers get credentials made "
+        "with it that expire.",
+    )
+    turn_ttl_seconds: int = Field(default=3600, ge=60, le=86400, description="How long such credentials last.")
+
+    @property
+    def listen(self) -> HostPort:
+        """`http`, split."""
+        return split_host_port(self.http)
