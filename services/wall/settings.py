@@ -73,7 +73,7 @@ class WallSettings(Section):
         default=None, ge=0, le=256, description="Relay processes beside the front; default: one per core."
     )
     udp_port: int = Field(
-        default=8189, ge=0, le=65535, description="UDP port of the first relay; the next ones count up. 0: any free one."
+        default=8189, ge=0, le=65535, description="UDP port of the first relay; the next count up. 0: any free one."
     )
     public_addresses: tuple[Annotated[str, AfterValidator(_address)], ...] = Field(
         default=(),
