@@ -1,0 +1,27 @@
+"""The registry's settings."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from services.mesh.settings import Section
+
+
+class RegistrySettings(Section):
+    """``[registry]``, ``PANTAU_REGISTRY_*``."""
+
+    section: ClassVar[str] = "registry"
+
+    incident_grace_days: float = Field(
+        default=7.0, ge=0, description="How long footage stays held after its incident was closed."
+    )
+    recorder_away_seconds: float = Field(
+        default=30.0, gt=0, description="How long a recorder may be away before its cameras go to another."
+    )
+    rebalance_after_seconds: float = Field(
+        default=10.0,
+        ge=0,
+        description="How long the ingest workers must have been the same before cameras move for balance alone.",
+    )
+    events_max_days: float = Field(default=30.0, gt=0, description="How long events are kept for who was away.")
+    events_max_megabytes: int = Field(default=2048, gt=0, description="How much of them is kept at most.")
