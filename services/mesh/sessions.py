@@ -86,10 +86,16 @@ class SessionOpened(Model):
 
 
 class SessionControl(Model):
-    """One message of the page, on its way to the relay. An empty one only says that the page is still there."""
+    """One message of the page, on its way to the relay. An empty one only says that the page is still there.
+
+    A front sends the page's messages in their order and may have several under way: the relay applies each before it
+    first awaits.
+    """
 
     session: Id
     control: Control | None = None
+    attached: bool = False
+    """A page's control socket has just opened: send one `SlotNotice` a slot, and a `ClockNotice` if one is recorded."""
 
 
 class SessionClose(Model):
@@ -111,6 +117,8 @@ class SlotNotice(Model):
     profile: ProfileName | None = None
     reason: Reason = Reason.NONE
     detail: str = ""
+    first_rtp: int | None = None
+    """RTP time of the first frame that belongs to this aim."""
     live_rtp: int | None = None
     limited: Literal["none", "sub", "keyframes"] = "none"
     """What a slow link was stepped down to."""
