@@ -30,6 +30,9 @@ _CONFIGS: Final = {
     subjects.INCIDENTS_BUCKET: KeyValueConfig(bucket=subjects.INCIDENTS_BUCKET, history=20),
 }
 
+_WRONG_LAST_SEQUENCE: Final = (10071, 10164)
+"""JetStream's error codes (JSStreamWrongLastSequenceErrF, …ConstantErr); nats-py maps them for updates alone."""
+
 
 class Bucket(Generic[M]):
     """One bucket whose values are all of one model."""
@@ -98,10 +101,17 @@ class Bucket(Generic[M]):
         except (nats.errors.Error, TimeoutError) as error:
             raise self._unavailable(error) from error
 
-    async def delete(self, key: str) -> None:
-        """Removes the key; nothing happens where there is none."""
+    async def delete(self, key: str, revision: int | None = None) -> None:
+        """Removes the key; nothing happens where there is none.
+
+        With ``revision`` only while that is still the last; raises `ConflictError` where somebody was faster.
+        """
         try:
-            await self.kv.delete(key)
+            await self.kv.delete(key, last=revision)
+        except nats.js.errors.APIError as error:
+            if error.err_code in _WRONG_LAST_SEQUENCE:
+                raise ConflictError(f"{key} changed in the meantime; read it again") from error
+            raise self._unavailable(error) from error
         except (nats.errors.Error, TimeoutError) as error:
             raise self._unavailable(error) from error
 

@@ -88,13 +88,13 @@ class Workers:
         else:
             self._seen[key] = self._clock.monotonic()
 
-    def alive(self, role: str) -> list[WorkerLease]:
-        """Live workers of a role, by name."""
+    def alive(self, role: str, *, within_seconds: float = EXPIRE_SECONDS) -> list[WorkerLease]:
+        """Live workers of a role, by name: those whose renewal was seen ``within_seconds``."""
         now = self._clock.monotonic()
         return [
             lease
             for key, (lease, _) in sorted(self.mirror.entries.items())
-            if lease.role == role and now - self._seen.get(key, float("-inf")) < EXPIRE_SECONDS
+            if lease.role == role and now - self._seen.get(key, float("-inf")) < within_seconds
         ]
 
     async def run(self) -> None:

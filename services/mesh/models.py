@@ -168,6 +168,8 @@ class CameraState(Model):
     since_us: int
     profiles: dict[str, ProfileReport] = {}
     worker: str = ""
+    announced: Status | None = None
+    """What the events have said so far: online, degraded, offline, or None for nothing yet."""
 
 
 class WorkerLease(Model):
@@ -190,6 +192,8 @@ class Assignment(Model):
     workers: tuple[Id, ...]
     """For ingest exactly one; for recorder as many as the camera has copies."""
     incarnations: tuple[int, ...]
+    homes: tuple[Id, ...] = ()
+    """Recorder: where the camera's footage belongs when all are well; differs from ``workers`` while one is away."""
 
 
 class WantReply(Model):
@@ -224,3 +228,5 @@ class Incident(Model):
     closed_us: int | None = None
     release_us: int | None = None
     """When the hold ends: closing time plus grace."""
+    released: bool = False
+    """The hold has ended, and an audit event has said so."""

@@ -19,7 +19,7 @@ _ID = re.compile(ID_PATTERN)
 
 def is_id(text: str) -> bool:
     """Whether ``text`` may name a site, camera, incident or worker: it then fits a subject, a path and a URL."""
-    return _ID.match(text) is not None
+    return _ID.fullmatch(text) is not None
 
 
 def media(site: str, profile: str, camera: str) -> str:
