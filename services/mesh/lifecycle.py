@@ -2,7 +2,7 @@
 
 A service is a coroutine function ``run(service)``: it starts its work as tasks of ``service.tasks``, waits for
 ``service.stopping`` and puts its things away before it returns. An exception out of it, or out of a task, ends the
-process with exit status 1; a supervisor starts it anew.
+process with exit status 1 (or `EXIT_REFUSED`); a supervisor starts it anew.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from typing import Final
 from services.mesh import admin
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock, SystemClock
-from services.mesh.errors import PantauError
+from services.mesh.errors import PantauError, UnavailableError
 from services.mesh.log import configure, get_logger
 from services.mesh.models import Id
 from services.mesh.settings import MeshSettings
@@ -27,6 +27,9 @@ from services.mesh.subjects import is_id
 log = get_logger()
 DRAIN_SECONDS: Final = 4.0
 """What a service has between SIGTERM and its end; then its tasks are cancelled."""
+EXIT_REFUSED: Final = 78
+"""``EX_CONFIG`` of sysexits.h: the exit status of a service that refuses, and would again (a bad setting, a port that
+is taken); a supervisor need not try anew before somebody has changed something."""
 
 
 @dataclass
@@ -64,7 +67,7 @@ Run = Callable[[Service], Coroutine[None, None, None]]
 
 
 def main(name: str, settings: MeshSettings, run: Run) -> int:
-    """Runs a service until SIGTERM or SIGINT; returns the process's exit status."""
+    """Runs a service until SIGTERM or SIGINT; returns the process's exit status: 0, 1, or `EXIT_REFUSED`."""
     configure(name, level=settings.log_level, format=settings.log_format)
     status = 0
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -73,7 +76,9 @@ def main(name: str, settings: MeshSettings, run: Run) -> int:
         except* PantauError as group:
             for refusal in _leaves(group):
                 log.error("service.refused", code=getattr(refusal, "code", ""), error=str(refusal))  # noqa: TRY400 (expected: no trace)
-            status = 1
+                if not isinstance(refusal, UnavailableError):
+                    status = EXIT_REFUSED
+            status = status or 1
         except* Exception as group:
             for failure in _leaves(group):
                 log.error("service.died", error=failure, exc_info=failure)  # noqa: TRY400 (each leaf has its own trace)

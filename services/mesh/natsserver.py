@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from services.mesh.errors import PantauError
+from services.mesh.processes import end_with_parent
 
 START_SECONDS: Final = 10.0
 
@@ -30,8 +31,17 @@ def binary() -> str:
     return found
 
 
-def config(data: Path, *, host: str = "127.0.0.1", port: int = -1, ports_dir: Path | None = None) -> str:
+def config(
+    data: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = -1,
+    ports_dir: Path | None = None,
+    login: tuple[str, str] | None = None,
+) -> str:
     """A configuration with JetStream and the limits measured for media; ``port`` -1 takes any free one.
+
+    ``login`` is the user and the password that every client must give.
 
     ``no_fast_producer_stall`` keeps one stopped subscriber from delaying every other one; a slow client is dropped at
     the write deadline and comes back; 8 MB hold the largest keyframe. The catalogue is on disk within five seconds.
@@ -45,6 +55,8 @@ def config(data: Path, *, host: str = "127.0.0.1", port: int = -1, ports_dir: Pa
         "no_fast_producer_stall: true",
         f'jetstream {{ store_dir: {json.dumps(str(data))}, max_mem: 256MB, max_file: 4GB, sync_interval: "5s" }}',
     ]
+    if login:
+        lines.append(f"authorization {{ user: {json.dumps(login[0])}, password: {json.dumps(login[1])} }}")
     if ports_dir:
         lines.append(f"ports_file_dir: {json.dumps(str(ports_dir))}")
     return "\n".join(lines) + "\n"
@@ -53,11 +65,23 @@ def config(data: Path, *, host: str = "127.0.0.1", port: int = -1, ports_dir: Pa
 class NatsServer:
     """An async context manager around one nats-server process."""
 
-    def __init__(self, folder: Path, *, host: str = "127.0.0.1", port: int = -1, text: str | None = None) -> None:
-        """``folder`` keeps the configuration, the log and JetStream's store; ``text`` replaces the configuration."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        host: str = "127.0.0.1",
+        port: int = -1,
+        login: tuple[str, str] | None = None,
+        text: str | None = None,
+    ) -> None:
+        """``folder`` keeps the configuration, the log and JetStream's store; ``text`` replaces the configuration.
+
+        Start it from the main thread: the server ends with the thread that started it.
+        """
         self._folder = folder
         self._host = host
         self._port = port
+        self._login = login
         self._text = text
         self._process: asyncio.subprocess.Process | None = None
         self.url = ""
@@ -80,15 +104,18 @@ class NatsServer:
         for stale in self._folder.glob("*.ports"):
             stale.unlink()
         path = self._folder / "nats.conf"
-        path.write_text(
-            self._text
-            if self._text is not None
-            else config(self._folder / "jetstream", host=self._host, port=self._port, ports_dir=self._folder)
-        )
+        path.touch(mode=0o600)  # it holds a password
+        path.write_text(self._text if self._text is not None else self._config())
         log_path = self._folder / "nats.log"
         with log_path.open("ab") as log_file:
             self._process = await asyncio.create_subprocess_exec(
-                binary(), "-c", str(path), stdout=log_file, stderr=log_file, start_new_session=True
+                binary(),
+                "-c",
+                str(path),
+                stdout=log_file,
+                stderr=log_file,
+                start_new_session=True,
+                preexec_fn=end_with_parent(),
             )
         try:
             async with asyncio.timeout(START_SECONDS):
@@ -101,6 +128,15 @@ class NatsServer:
             raise NatsServerError(f"nats-server did not come up in {START_SECONDS:g} s; see {log_path}") from error
         self.url = str(json.loads(ports[0].read_text())["nats"][0])
         self._port = int(self.url.rpartition(":")[2])
+
+    def _config(self) -> str:
+        return config(
+            self._folder / "jetstream",
+            host=self._host,
+            port=self._port,
+            ports_dir=self._folder,
+            login=self._login,
+        )
 
     async def wait(self) -> int:
         """Returns its exit status when it ends."""

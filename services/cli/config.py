@@ -1,0 +1,76 @@
+"""What the commands read their settings from: the environment over the file of ``--config``."""
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from services.mesh.settings import MeshSettings, Section, read_file, refuse_unknown
+
+S = TypeVar("S", bound=Section)
+F = TypeVar("F", bound=Callable[..., Any])
+
+SECTION_MODULES: Final = (
+    "services.registry.settings",
+    "services.ingest.settings",
+    "services.recorder.settings",
+    "services.wall.settings",
+    "services.up.settings",
+)
+"""One `Section` subclass each; these modules import nothing but the mesh, so every command can know all settings."""
+
+
+def all_sections() -> tuple[type[Section], ...]:
+    """The mesh's section, then each service's."""
+    sections: list[type[Section]] = [MeshSettings]
+    for name in SECTION_MODULES:
+        if importlib.util.find_spec(name) is None:
+            continue
+        module = importlib.import_module(name)
+        sections += [
+            value
+            for value in vars(module).values()
+            if isinstance(value, type) and issubclass(value, Section) and value.__module__ == name
+        ]
+    return tuple(sections)
+
+
+@dataclass(frozen=True)
+class Config:
+    """The environment and the parsed file, held against all sections already."""
+
+    environ: Mapping[str, str]
+    file: Mapping[str, Any]
+    path: Path | None
+
+    def section(self, cls: type[S]) -> S:
+        """One section; raises `SettingsError` that names what cannot be used."""
+        return cls.load(self.environ, self.file)
+
+    @property
+    def mesh(self) -> MeshSettings:
+        """What every service needs."""
+        return self.section(MeshSettings)
+
+
+def load(path: Path | None) -> Config:
+    """Reads the settings; raises `SettingsError` that names every unknown one."""
+    config = Config(os.environ, read_file(path), path)
+    refuse_unknown(all_sections(), config.environ, config.file)
+    return config
+
+
+def config_option(command: F) -> F:
+    """Adds ``--config FILE`` (``PANTAU_CONFIG``), handed on as ``config_path``."""
+    return click.option(
+        "--config",
+        "config_path",
+        envvar="PANTAU_CONFIG",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="TOML file with settings; PANTAU_* environment variables go before it.  [env: PANTAU_CONFIG]",
+    )(command)

@@ -1,0 +1,243 @@
+"""`pantau up`: a nats-server, the services and, for a demo, simulated cameras, under one supervisor."""
+
+import asyncio
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+import click
+from pydantic import SecretStr
+
+from services.mesh.bus import Bus
+from services.mesh.errors import PantauError
+from services.mesh.lifecycle import sd_notify
+from services.mesh.log import get_logger
+from services.mesh.natsserver import NatsServer, NatsServerError
+from services.mesh.settings import MeshSettings
+from services.up import demo
+from services.up.child import Child
+from services.up.errors import ChildRefusedError
+from services.up.folder import FolderLock
+from services.up.notify import NotifySocket
+from services.up.restart import RestartPolicy
+
+log = get_logger()
+
+SERVICES: Final = ("registry", "ingest", "recorder", "wall")
+STOP_ORDER: Final = (("wall", 1.0), ("ingest", 1.0), ("sim", 0.3), ("recorder", 3.0), ("registry", 1.0))
+"""Who is asked to end when, and for how many seconds the next one waits for it: the recorder ends after the frames have
+stopped coming, and whoever is asked keeps the bus to the last."""
+STOP_SECONDS: Final = 4.2
+"""After this whoever still runs is killed; nats-server has what is left of the five seconds."""
+NATS_STOP_SECONDS: Final = 0.6
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run."""
+
+    settings: MeshSettings
+    """With ``data`` made absolute; ``nats_url`` is used where ``embedded_nats`` is False."""
+    embedded_nats: bool
+    nats_port: int
+    http_host: str
+    http_port: int
+    demo_cameras: int
+    """0: none."""
+    config: Path | None
+    """The settings file, handed on to the children."""
+
+    @property
+    def url(self) -> str:
+        """Where the wall answers."""
+        host = f"[{self.http_host}]" if ":" in self.http_host else self.http_host
+        return f"http://{host}:{self.http_port}"
+
+
+def command(name: str, *arguments: str) -> list[str]:
+    """How to start another ``pantau`` command: the console script beside this Python, else the package itself."""
+    script = Path(sys.executable).with_name("pantau")
+    return [sys.executable, *([str(script)] if script.exists() else ["-m", "services.cli"]), name, *arguments]
+
+
+def child_environment(plan: Plan, environ: Mapping[str, str], nats: MeshSettings, notify: str) -> dict[str, str]:
+    """The children's environment: this one's, and over it what is decided here. Passwords travel here alone."""
+    result = {key: value for key, value in environ.items() if key not in _OURS}
+    result |= {
+        "PANTAU_NATS_URL": nats.nats_url,
+        "PANTAU_NATS_USER": nats.nats_user,
+        "PANTAU_NATS_PASSWORD": nats.nats_password.get_secret_value(),
+        "PANTAU_DATA": str(plan.settings.data),
+        "PANTAU_WALL_HTTP": plan.url.removeprefix("http://"),
+        "NOTIFY_SOCKET": notify,
+    }
+    if plan.config:
+        result["PANTAU_CONFIG"] = str(plan.config.absolute())
+    return result
+
+
+_DECIDED: Final = ("PANTAU_NATS_URL", "PANTAU_NATS_USER", "PANTAU_NATS_PASSWORD", "PANTAU_DATA", "PANTAU_WALL_HTTP")
+_OURS: Final = frozenset((*_DECIDED, *(f"{variable}_FILE" for variable in _DECIDED)))
+
+
+class Up:
+    """One run. Make it inside a running loop, on the main thread."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._stopping = asyncio.Event()
+        self._children: dict[str, Child] = {}
+        self._nats: NatsServer | None = None
+        self._refusal: ChildRefusedError | None = None
+
+    def stop(self) -> None:
+        """Begins to stop; `run` returns when all has."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Runs all until `stop`; raises `PantauError` where something cannot start."""
+        lock = FolderLock(self.plan.settings.data)
+        await asyncio.to_thread(lock.acquire)
+        notify = NotifySocket(self._notified)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                mesh = await self._start_nats(tasks)
+                environ = child_environment(self.plan, os.environ, mesh, notify.address)
+                for name in SERVICES:
+                    self._children[name] = Child(name, command(name), environ, keep_open=(lock.descriptor,))
+                if self.plan.demo_cameras:
+                    arguments = command("sim", *demo.sim_arguments(self.plan))
+                    self._children["sim"] = Child("sim", arguments, environ, keep_open=(lock.descriptor,))
+                for child in self._children.values():
+                    tasks.create_task(self._keep(child), name=child.name)
+                announcing = tasks.create_task(self._announce(mesh), name="announce")
+                await self._stopping.wait()
+                announcing.cancel()
+                sd_notify("STOPPING=1")
+                await self._stop_all()
+            if self._refusal:
+                raise self._refusal
+        finally:
+            for child in self._children.values():
+                child.kill()
+            if self._nats:
+                await self._nats.kill()
+            notify.close()
+            lock.release()
+
+    def _notified(self, pid: int, variable: str, value: str) -> None:
+        for child in self._children.values():
+            child.notified(pid, variable, value)
+
+    async def _keep(self, child: Child) -> None:
+        try:
+            await child.keep()
+        except ChildRefusedError as refusal:
+            self._refusal = refusal
+            self.stop()
+
+    async def _start_nats(self, tasks: asyncio.TaskGroup) -> MeshSettings:
+        if not self.plan.embedded_nats:
+            return self.plan.settings
+        login = ("pantau", secrets.token_urlsafe(24))
+        folder = self.plan.settings.data / "nats"
+        self._nats = NatsServer(folder, port=self.plan.nats_port or -1, login=login)
+        await self._nats.start()
+        log.info("nats.started", url=self._nats.url, pid=self._nats.pid, settings=str(folder / "nats.conf"))
+        tasks.create_task(self._keep_nats(self._nats), name="nats")
+        return self.plan.settings.model_copy(
+            update={"nats_url": self._nats.url, "nats_user": login[0], "nats_password": SecretStr(login[1])}
+        )
+
+    async def _keep_nats(self, server: NatsServer) -> None:
+        policy = RestartPolicy()
+        loop = asyncio.get_running_loop()
+        while True:
+            started = loop.time()
+            status = await server.wait()
+            if self._stopping.is_set():
+                return
+            delay = policy.delay_seconds(loop.time() - started)
+            log.warning("nats.ended", status=status, again_in_seconds=round(delay, 2))
+            await asyncio.sleep(delay)
+            try:
+                await server.start()
+            except NatsServerError as error:
+                log.warning("nats.not_started", error=error)
+
+    async def _announce(self, mesh: MeshSettings) -> None:
+        """Prints the URL when every service is ready, the wall answers and the demo's cameras are in the catalogue."""
+        for name in SERVICES:
+            await self._children[name].ready.wait()
+        if self.plan.demo_cameras:
+            bus = await Bus.connect(mesh, "up")
+            try:
+                await self._children["sim"].ready.wait()
+                await demo.register(bus, self.plan)
+            finally:
+                await bus.close()
+        await self._front_answers()
+        sd_notify("READY=1")
+        click.echo(self.plan.url)
+
+    async def _front_answers(self) -> None:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as client:
+            while True:
+                with suppress(aiohttp.ClientError, TimeoutError):
+                    async with client.get(self.plan.url) as response:
+                        if response.status < 500:
+                            return
+                await asyncio.sleep(0.05)
+
+    async def _stop_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        for name, patience_seconds in STOP_ORDER:
+            if child := self._children.get(name):
+                child.stop()
+                await _ended(child, min(patience_seconds, STOP_SECONDS - (loop.time() - started)))
+        for child in self._children.values():
+            await _ended(child, STOP_SECONDS - (loop.time() - started))
+            child.kill()
+        for child in self._children.values():
+            await child.ended.wait()
+        if self._nats:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(NATS_STOP_SECONDS):
+                    await self._nats.stop()
+            await self._nats.kill()
+        log.info("up.stopped", seconds=round(loop.time() - started, 2))
+
+
+async def _ended(child: Child, timeout_seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(max(timeout_seconds, 0)):
+            await child.ended.wait()
+
+
+async def serve(plan: Plan) -> None:
+    """Runs ``plan`` until SIGTERM or SIGINT; raises the `PantauError` that keeps it from running."""
+    up = Up(plan)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, up.stop)
+    try:
+        await up.run()
+    except ExceptionGroup as group:
+        expected, unexpected = group.split(PantauError)
+        if expected is None or unexpected is not None:
+            raise
+        raise first_leaf(expected) from None
+
+
+def first_leaf(group: ExceptionGroup[PantauError]) -> PantauError:
+    """The first error of a group of groups."""
+    error = group.exceptions[0]
+    return first_leaf(error) if isinstance(error, ExceptionGroup) else error
