@@ -1,0 +1,228 @@
+"""Movie fragments: ``prft`` + ``moof`` + ``mdat`` + seal, building and reading (ISO/IEC 14496-12, 8.8 and 8.16.5).
+
+The seal is a ``uuid`` box of ours that ends a fragment: the SHA-256 over the seal before it (or the file's opening) and
+the fragment's bytes. A fragment whose seal is right is complete, was written by us, and stands where it was written.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from struct import Struct
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from services.media.mp4.boxes import Mp4Error, box, children, full_box, need, u32, u64
+
+SEAL_UUID: Final = UUID("0d7c3a52-93f1-5d5e-8a44-70616e746175").bytes
+LINK_BYTES: Final = 32
+NTP_EPOCH_SECONDS: Final = 2_208_988_800
+"""From NTP's epoch to Unix's."""
+_CAPTURE_TIME: Final = 24
+"""``prft`` flags: the time is that of capture, and consistently so."""
+
+SYNC: Final = 0x02000000
+"""sample_depends_on = 2: no other sample is needed."""
+NON_SYNC: Final = 0x01010000
+"""sample_depends_on = 1 and sample_is_non_sync_sample."""
+_NON_SYNC_BIT: Final = 0x00010000
+
+# tfhd and trun flags (8.8.7, 8.8.8)
+_DEFAULT_DURATION, _DEFAULT_SIZE, _DEFAULT_FLAGS, _BASE_IS_MOOF = 0x8, 0x10, 0x20, 0x20000
+_BASE_DATA_OFFSET, _DESCRIPTION_INDEX = 0x1, 0x2
+_DATA_OFFSET, _FIRST_FLAGS, _DURATION, _SIZE, _FLAGS, _COMPOSITION = 0x1, 0x4, 0x100, 0x200, 0x400, 0x800
+
+_U32: Final = Struct(">I")
+
+
+class Sample(NamedTuple):
+    """One sample to be written."""
+
+    data: bytes
+    duration: int
+    """In the track's timescale."""
+    composition_offset: int = 0
+    """Presentation less decoding time; negative for pictures shown before others that are decoded after them."""
+    keyframe: bool = True
+
+
+class TrackRun(NamedTuple):
+    """A track's part in a fragment."""
+
+    track_id: int
+    base_time: int
+    """Decoding time of the first sample, in the track's timescale."""
+    samples: Sequence[Sample]
+
+
+class SampleInfo(NamedTuple):
+    """One sample as a fragment describes it."""
+
+    offset: int
+    """From the beginning of the ``moof``."""
+    size_bytes: int
+    time: int
+    """Decoding time in the track's timescale."""
+    duration: int
+    composition_offset: int
+    keyframe: bool
+
+
+class FragmentInfo(NamedTuple):
+    """What a fragment holds."""
+
+    sequence_number: int
+    runs: dict[int, tuple[SampleInfo, ...]]
+    """By track id."""
+
+
+def build(sequence_number: int, capture_us: int, runs: Sequence[TrackRun]) -> list[bytes]:
+    """A fragment but for its seal, as buffers for one ``writev``: a header, then each sample's data, track after track.
+
+    ``capture_us`` is the capture time of the first track's first sample in presentation.
+    """
+    runs = [run for run in runs if run.samples]
+    if not runs:
+        raise Mp4Error("a fragment without samples")
+    trafs = [_traf(run, 0) for run in runs]
+    moof_bytes = 8 + 16 + sum(map(len, trafs))
+    data_at = moof_bytes + 8
+    trafs = []
+    for run in runs:
+        trafs.append(_traf(run, data_at))
+        data_at += sum(len(sample.data) for sample in run.samples)
+    mdat_bytes = data_at - moof_bytes
+    if mdat_bytes > 0xFFFFFFFF:
+        raise Mp4Error("a fragment of over 4 GiB")
+    head = b"".join(
+        (
+            producer_reference(runs[0].track_id, capture_us, runs[0].base_time + runs[0].samples[0].composition_offset),
+            box(b"moof", full_box(b"mfhd", 0, 0, _U32.pack(sequence_number)), *trafs),
+            _U32.pack(mdat_bytes),
+            b"mdat",
+        )
+    )
+    return [head, *(sample.data for run in runs for sample in run.samples)]
+
+
+def link(previous: bytes, parts: Iterable[bytes]) -> bytes:
+    """The chain's next link: SHA-256 over the link before and what follows it (an opening's previous link is empty)."""
+    digest = hashlib.sha256(previous)
+    for part in parts:
+        digest.update(part)
+    return digest.digest()
+
+
+def seal(chain_link: bytes) -> bytes:
+    """The box that ends a fragment."""
+    return box(b"uuid", SEAL_UUID, chain_link)
+
+
+def producer_reference(track_id: int, capture_us: int, media_time: int) -> bytes:
+    """``prft``: the sample presented at ``media_time`` was captured at ``capture_us``."""
+    seconds, micros = divmod(capture_us, 1_000_000)
+    ntp = (seconds + NTP_EPOCH_SECONDS) % (1 << 32) << 32 | (micros << 32) // 1_000_000
+    return full_box(
+        b"prft", 1, _CAPTURE_TIME, _U32.pack(track_id), ntp.to_bytes(8, "big"), max(media_time, 0).to_bytes(8, "big")
+    )
+
+
+def parse_producer_reference(data: bytes) -> tuple[int, int]:
+    """Capture time (Unix µs) and media time of the content of a ``prft`` box."""
+    ntp = u64(data, 8)
+    media_time = u64(data, 16) if data[0] == 1 else u32(data, 16)
+    # Rounded up: the fraction was rounded down when it was written.
+    return (ntp >> 32) * 1_000_000 - NTP_EPOCH_SECONDS * 1_000_000 + -(
+        -(ntp & 0xFFFFFFFF) * 1_000_000 >> 32
+    ), media_time
+
+
+def _traf(run: TrackRun, data_at: int) -> bytes:
+    samples = run.samples
+    durations = {sample.duration for sample in samples}
+    composed = any(sample.composition_offset for sample in samples)
+    keyframes = [sample.keyframe for sample in samples]
+    head_flags, head = _BASE_IS_MOOF | _DEFAULT_FLAGS, [_U32.pack(run.track_id)]
+    run_flags = _DATA_OFFSET | _SIZE | (_COMPOSITION if composed else 0)
+    if len(durations) == 1:
+        head_flags |= _DEFAULT_DURATION
+        head.append(_U32.pack(samples[0].duration))
+    else:
+        run_flags |= _DURATION
+    all_key = all(keyframes)
+    head.append(_U32.pack(SYNC if all_key else NON_SYNC))
+    first_flags = b""
+    if not all_key:
+        if any(keyframes[1:]):
+            run_flags |= _FLAGS
+        elif keyframes[0]:
+            run_flags |= _FIRST_FLAGS
+            first_flags = _U32.pack(SYNC)
+    fields: list[int] = []
+    for sample in samples:
+        if run_flags & _DURATION:
+            fields.append(sample.duration)
+        fields.append(len(sample.data))
+        if run_flags & _FLAGS:
+            fields.append(SYNC if sample.keyframe else NON_SYNC)
+        if composed:
+            fields.append(sample.composition_offset & 0xFFFFFFFF)
+    return box(
+        b"traf",
+        full_box(b"tfhd", 0, head_flags, *head),
+        full_box(b"tfdt", 1, 0, run.base_time.to_bytes(8, "big")),
+        full_box(
+            b"trun", 1, run_flags,
+            _U32.pack(len(samples)), _U32.pack(data_at), first_flags, Struct(f">{len(fields)}I").pack(*fields),
+        ),
+    )  # fmt: skip
+
+
+def parse_moof(moof: bytes) -> FragmentInfo:
+    """Read the content of a ``moof`` box (without its header). Raises `Mp4Error`."""
+    number = u32(moof, need(moof, "mfhd").start + 4)
+    runs: dict[int, list[SampleInfo]] = {}
+    for traf in children(moof):
+        if traf.kind != b"traf":
+            continue
+        tfhd, tfdt = need(moof, "tfhd", traf.start, traf.end), need(moof, "tfdt", traf.start, traf.end)
+        flags, at = u32(moof, tfhd.start) & 0xFFFFFF, tfhd.start + 8
+        if flags & _BASE_DATA_OFFSET or not flags & _BASE_IS_MOOF:
+            raise Mp4Error("a fragment whose data is not addressed from its own beginning")
+        at += 4 if flags & _DESCRIPTION_INDEX else 0
+        defaults = []
+        for bit in (_DEFAULT_DURATION, _DEFAULT_SIZE, _DEFAULT_FLAGS):
+            defaults.append(u32(moof, at) if flags & bit else 0)
+            at += 4 if flags & bit else 0
+        time = u64(moof, tfdt.start + 4) if moof[tfdt.start] == 1 else u32(moof, tfdt.start + 4)
+        samples = runs.setdefault(u32(moof, tfhd.start + 4), [])
+        for trun in children(moof, traf.start, traf.end):
+            if trun.kind == b"trun":
+                time = _read_run(moof, trun.start, trun.end, defaults, time, samples)
+    return FragmentInfo(number, {track: tuple(samples) for track, samples in runs.items()})
+
+
+def _read_run(moof: bytes, start: int, end: int, defaults: Sequence[int], time: int, samples: list[SampleInfo]) -> int:
+    flags, count, at = u32(moof, start) & 0xFFFFFF, u32(moof, start + 4), start + 8
+    if not flags & _DATA_OFFSET:
+        raise Mp4Error("a run without a data offset")
+    offset, at = u32(moof, at), at + 4
+    first_flags = None
+    if flags & _FIRST_FLAGS:
+        first_flags, at = u32(moof, at), at + 4
+    per_sample = [bit for bit in (_DURATION, _SIZE, _FLAGS, _COMPOSITION) if flags & bit]
+    if at + count * 4 * len(per_sample) > end or (count and not per_sample and count > 1 << 20):
+        raise Mp4Error("a run is longer than its box")
+    fields = Struct(f">{count * len(per_sample)}I").unpack_from(moof, at)
+    field = iter(fields)
+    for index in range(count):
+        duration = next(field) if flags & _DURATION else defaults[0]
+        size = next(field) if flags & _SIZE else defaults[1]
+        sample_flags = next(field) if flags & _FLAGS else defaults[2]
+        if index == 0 and first_flags is not None:
+            sample_flags = first_flags
+        composition = next(field) if flags & _COMPOSITION else 0
+        if composition & 0x80000000:
+            composition -= 1 << 32
+        samples.append(SampleInfo(offset, size, time, duration, composition, not sample_flags & _NON_SYNC_BIT))
+        offset += size
+        time += duration
+    return time

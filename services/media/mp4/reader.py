@@ -1,0 +1,144 @@
+"""Reading the fragmented files that we write, torn ones too, through a function, so that any store will do."""
+
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
+
+from services.media.mp4.boxes import MAX_HEADER_BYTES, Header, Mp4Error, parse_header
+from services.media.mp4.fragment import (
+    LINK_BYTES,
+    SEAL_UUID,
+    FragmentInfo,
+    link,
+    parse_moof,
+    parse_producer_reference,
+)
+from services.media.mp4.movie import MovieInfo, parse_movie
+
+ReadAt = Callable[[int, int], bytes]
+"""``read(offset, size)``: fewer bytes only at the end of the file."""
+
+_VERIFY_BYTES: Final = 1024 * 1024
+_MAX_METADATA_BYTES: Final = 16 * 1024 * 1024
+
+
+class Fragment(NamedTuple):
+    """One complete fragment of a file."""
+
+    offset: int
+    """Where it begins: its ``prft`` box."""
+    moof_offset: int
+    data_offset: int
+    """Where the content of its ``mdat`` begins."""
+    data_end: int
+    end: int
+    """Where its seal ends."""
+    capture_us: int
+    """Capture time of the sample presented at ``media_time``."""
+    media_time: int
+    info: FragmentInfo
+    link: bytes
+    """What its seal says; see `verify`."""
+
+
+class Opening(NamedTuple):
+    """What stands before the first fragment."""
+
+    movie: MovieInfo
+    end: int
+    """Where the fragments begin."""
+
+
+def read_opening(read: ReadAt, size: int) -> Opening:
+    """The file's movie box. Raises `Mp4Error` where it is not complete: then nothing of the file can be played."""
+    at = 0
+    while True:
+        header = _header(read, at, size)
+        if header is None:
+            raise Mp4Error("the file ends before its movie box does")
+        if header.kind == b"moov":
+            body = _body(read, at, header)
+            return Opening(parse_movie(body), at + header.size_bytes)
+        at += header.size_bytes
+
+
+def opening_link(read: ReadAt, opening: Opening) -> bytes:
+    """The link that the first fragment's seal begins from."""
+    return link(b"", (read(0, opening.end),))
+
+
+def verify(read: ReadAt, previous: bytes, fragment: Fragment) -> bool:
+    """Whether the fragment's bytes are those that were sealed after ``previous``."""
+    steps = range(fragment.offset, fragment.data_end, _VERIFY_BYTES)
+    data = (read(at, min(_VERIFY_BYTES, fragment.data_end - at)) for at in steps)
+    return link(previous, data) == fragment.link
+
+
+def read_fragments(read: ReadAt, size: int, at: int) -> Iterator[Fragment]:
+    """The sealed fragments from offset ``at`` on; ends silently at the first box that is cut, damaged or unknown.
+
+    The end of the last fragment is where the file's footage ends. Their content is not verified.
+    """
+    while True:
+        try:
+            found = _read_fragment(read, size, at)
+        except Mp4Error:
+            return
+        if found is None:
+            return
+        yield found
+        at = found.end
+
+
+def read_fragment(read: ReadAt, size: int, at: int) -> Fragment:
+    """The fragment that begins at ``at``. Raises `Mp4Error` where there is none."""
+    found = _read_fragment(read, size, at)
+    if found is None:
+        raise Mp4Error(f"no fragment begins at byte {at}")
+    return found
+
+
+def _read_fragment(read: ReadAt, size: int, start: int) -> Fragment | None:
+    boxes: list[tuple[int, Header]] = []
+    at = start
+    for kind in (b"prft", b"moof", b"mdat", b"uuid"):
+        header = _header(read, at, size)
+        if header is None or header.kind != kind:
+            return None
+        boxes.append((at, header))
+        at += header.size_bytes
+    (_, prft), (moof_at, moof), (mdat_at, mdat), (seal_at, seal) = boxes
+    seal_body = _body(read, seal_at, seal)
+    if seal_body[:16] != SEAL_UUID or len(seal_body) != 16 + LINK_BYTES:
+        return None
+    info = parse_moof(_body(read, moof_at, moof))
+    reference = parse_producer_reference(_body(read, start, prft))
+    data_at = mdat_at + mdat.header_bytes
+    if not _inside(info, moof_at, data_at, seal_at):
+        return None
+    return Fragment(start, moof_at, data_at, seal_at, at, *reference, info, seal_body[16:])
+
+
+def _inside(info: FragmentInfo, moof_at: int, start: int, end: int) -> bool:
+    return all(
+        start <= moof_at + sample.offset and moof_at + sample.offset + sample.size_bytes <= end
+        for run in info.runs.values()
+        for sample in (run[0], run[-1])
+        if run
+    )
+
+
+def _header(read: ReadAt, at: int, size: int) -> Header | None:
+    """The header of the box at ``at`` where the whole box lies within the file."""
+    header = parse_header(read(at, MAX_HEADER_BYTES))
+    if header is None or not header.size_bytes or at + header.size_bytes > size:
+        return None
+    return header
+
+
+def _body(read: ReadAt, at: int, header: Header) -> bytes:
+    if header.size_bytes > _MAX_METADATA_BYTES:
+        raise Mp4Error(f"a {header.kind!r} box of {header.size_bytes} bytes")
+    body = read(at + header.header_bytes, header.size_bytes - header.header_bytes)
+    if len(body) != header.size_bytes - header.header_bytes:
+        raise Mp4Error("the file is shorter than it was")
+    return body
