@@ -1,0 +1,170 @@
+"""How much moves in front of a camera, told from the compressed stream alone: no picture is decoded.
+
+A group of pictures yields four numbers: bytes of its key frame, bytes and number of the others, duration. Two
+features say how much moved: the rate of non-key bytes (perfect under constant quality and capped rate, poor where the
+encoder fills a constant rate) and the ratio of non-key to key bytes (holds there too: a still scene leaves its bits to
+the key frames). Each is measured against this camera's own running spread, at this time of day, and the two are
+added. The raw numbers are kept beside the level: a better formula can be applied to old footage.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, Self
+
+_HOUR_US: Final = 3_600_000_000
+_LOW, _HIGH = 0.1, 0.9
+"""The quantiles between which a feature's spread is measured."""
+_LEAST_SPREAD: Final = 0.2
+"""In natural logarithms: narrower than this is noise, not a difference between still and busy."""
+_STEP: Final = 0.03
+"""How far one group moves a quantile, as a share of the spread."""
+_LEARNT: Final = 30
+"""Groups after which an hour of the day has a baseline of its own."""
+
+
+class GopStats(NamedTuple):
+    """The raw numbers of one group of pictures."""
+
+    at_us: int
+    """Capture time of its key frame, Unix µs."""
+    duration_us: int
+    key_bytes: int
+    other_bytes: int
+    """Of all frames but the key frame."""
+    others: int
+    """How many frames those are."""
+
+    @property
+    def features(self) -> tuple[float, float]:
+        """ln of the non-key bytes a second, and ln of the ratio of non-key to key bytes."""
+        seconds = max(self.duration_us, 1) / 1e6
+        rate = math.log((self.other_bytes + 1) / seconds)
+        return rate, math.log((self.other_bytes + 1) / (self.key_bytes + 1))
+
+
+@dataclass
+class _Spread:
+    """Two running quantiles of one feature, by stochastic approximation: each sample pulls them by a small step."""
+
+    low: float
+    high: float
+
+    def scale(self, value: float) -> float:
+        return (value - self.low) / max(self.high - self.low, _LEAST_SPREAD)
+
+    def learn(self, value: float) -> None:
+        pull = _STEP * max(self.high - self.low, _LEAST_SPREAD)
+        self.low += pull * (_LOW if value > self.low else _LOW - 1)
+        self.high += pull * (_HIGH if value > self.high else _HIGH - 1)
+        if self.low > self.high:
+            self.low = self.high = (self.low + self.high) / 2
+
+
+@dataclass
+class _Bin:
+    """The baseline of one stretch of the day: exact quantiles of the first groups, running ones from then on."""
+
+    seen: int = 0
+    spreads: list[_Spread] = field(default_factory=list)
+    first: list[tuple[float, float]] = field(default_factory=list)
+
+    def learn(self, features: tuple[float, float]) -> None:
+        if self.seen < _LEARNT:
+            self.seen += 1
+            self.first.append(features)
+            self.spreads = [_exact(sorted(column)) for column in zip(*self.first, strict=True)]
+            if self.seen == _LEARNT:
+                self.first = []
+            return
+        for spread, value in zip(self.spreads, features, strict=True):
+            spread.learn(value)
+
+
+def _exact(ordered: list[float]) -> _Spread:
+    last = len(ordered) - 1
+    return _Spread(ordered[round(_LOW * last)], ordered[round(_HIGH * last)])
+
+
+class Baseline:
+    """What is usual in front of one camera, by hour of the day (UTC: what matters is that it returns)."""
+
+    def __init__(self) -> None:
+        self._always = _Bin()
+        self._hours = [_Bin() for _ in range(24)]
+
+    def level(self, gop: GopStats) -> float:
+        """How busy this group is, 0 (as still as it gets here) to 1 (as busy as it gets); then learns from it."""
+        features = gop.features
+        hour = self._hours[gop.at_us // _HOUR_US % 24]
+        known = hour if hour.seen >= _LEARNT else self._always
+        level = 0.0
+        if known.spreads:
+            level = sum(spread.scale(value) for spread, value in zip(known.spreads, features, strict=True)) / 2
+        self._always.learn(features)
+        hour.learn(features)
+        return min(max(level, 0.0), 1.0)
+
+    def dump(self) -> list[list[float]]:
+        """The state as plain numbers, for the index."""
+        return [
+            [bin_.seen, *(edge for spread in bin_.spreads for edge in (spread.low, spread.high))]
+            for bin_ in (self._always, *self._hours)
+        ]
+
+    @classmethod
+    def restore(cls, state: list[list[float]]) -> Self:
+        """The baseline that `dump` wrote; raises ``ValueError`` where it cannot have."""
+        baseline = cls()
+        if len(state) != 25 or any(len(row) not in (1, 5) for row in state):
+            raise ValueError("not the state of an activity baseline")
+        bins = [
+            # A bin that was still collecting its first groups collects anew, and is judged by what it knew meanwhile.
+            _Bin(int(row[0]) if row[0] >= _LEARNT else 0, [_Spread(*row[1:3]), _Spread(*row[3:5])] if row[1:] else [])
+            for row in state
+        ]
+        baseline._always, baseline._hours = bins[0], bins[1:]
+        return baseline
+
+
+class Stretch(NamedTuple):
+    """A time of activity."""
+
+    from_us: int
+    to_us: int
+    level: float
+    """The highest level in it."""
+
+
+def stretches(
+    levels: list[tuple[int, int, float]], *, threshold: float = 0.5, join_us: int = 4_000_000
+) -> list[Stretch]:
+    """Where something went on: runs of ``(at_us, duration_us, level)`` at or above ``threshold``, in order of time.
+
+    Pauses up to ``join_us`` do not divide a run: a passer-by behind a tree is one passer-by.
+    """
+    found: list[Stretch] = []
+    for at_us, duration_us, level in levels:
+        if level < threshold:
+            continue
+        end = at_us + duration_us
+        if found and at_us - found[-1].to_us <= join_us:
+            last = found[-1]
+            found[-1] = Stretch(last.from_us, max(last.to_us, end), max(last.level, level))
+        else:
+            found.append(Stretch(at_us, end, level))
+    return found
+
+
+def busiest(levels: list[tuple[int, int, float]], *, most: int, bucket_us: int = 60_000_000) -> list[Stretch]:
+    """The ``most`` busiest minutes, busiest first: buckets by their mean level weighted with duration."""
+    sums: dict[int, tuple[float, int]] = {}
+    for at_us, duration_us, level in levels:
+        bucket = at_us // bucket_us
+        weighted, total = sums.get(bucket, (0.0, 0))
+        sums[bucket] = (weighted + level * duration_us, total + duration_us)
+    minutes = [
+        Stretch(bucket * bucket_us, (bucket + 1) * bucket_us, weighted / total)
+        for bucket, (weighted, total) in sums.items()
+        if total
+    ]
+    return sorted(minutes, key=lambda minute: (-minute.level, minute.from_us))[:most]
