@@ -1,0 +1,50 @@
+# Two commands are all a newcomer needs: make run, make test. Each installs what it needs first, into .venv.
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench web clean docs
+
+help:
+	@echo 'make run    install what is missing, then run everything with 16 simulated cameras'
+	@echo 'make test   install what is missing, then run all tests (PYTEST_ARGS=… for some)'
+	@echo 'make lint   style, types, import rules'
+	@echo 'make bench  the measurements (BENCH_ARGS=…)'
+	@echo 'make web    build the browser app'
+	@echo 'make docs   write the generated reference anew'
+	@echo 'make clean  remove what was built; .venv stays'
+
+run:
+	@$(PYTHON) -m tools.bootstrap run
+	@.venv/bin/pantau up --demo
+
+test:
+	@$(PYTHON) -m tools.bootstrap test
+	@$(PYTHON) -m tools.npm test
+	@.venv/bin/python -m pytest $(PYTEST_ARGS)
+
+lint:
+	@$(PYTHON) -m tools.bootstrap lint
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	$(PYTHON) -m tools.npm lint
+	$(PYTHON) -m tools.check_tree
+
+bench:
+	@$(PYTHON) -m tools.bootstrap bench
+	@.venv/bin/python -m bench $(BENCH_ARGS)
+
+web:
+	@$(PYTHON) -m tools.bootstrap web
+
+docs:
+	@.venv/bin/python -m tools.reference
+
+clean:
+	rm -rf services/wall/static services/wall/web/node_modules dist .cache .hypothesis
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find services tests tools bench -name __pycache__ -type d -prune -exec rm -rf {} +
