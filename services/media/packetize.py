@@ -1,0 +1,119 @@
+"""From an access unit to RTP payloads: RFC 6184 (H.264, packetization mode 1) and RFC 7798 (H.265).
+
+Nothing is copied here: a payload is described as a few bytes of its own and spans of the access unit, so that whoever
+lays packets out copies each byte once. Fragments have one fixed size, and only the last of a NAL unit is shorter (they
+are not balanced): runs of equal packets are what UDP segmentation offload needs.
+"""
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from services.media.nal import length_prefixed_spans
+
+_H264_STAP_A: Final = 24
+_H264_FU_A: Final = 28
+_H265_AP: Final = 48
+_H265_FU: Final = 49
+_DROPPED_H264: Final = frozenset((9, 12))
+"""Access unit delimiters and filler: of no use to a receiver that has packet boundaries and markers."""
+_DROPPED_H265: Final = frozenset((35, 38))
+
+
+class Payload(NamedTuple):
+    """One packet's payload: ``head`` and then ``spans`` of the access unit, each behind its own prefix."""
+
+    head: bytes
+    spans: tuple[tuple[bytes, int, int], ...]
+    """Prefix, begin, end."""
+
+    @property
+    def size_bytes(self) -> int:
+        """What it takes on the wire behind the RTP header."""
+        return len(self.head) + sum(len(prefix) + end - begin for prefix, begin, end in self.spans)
+
+    def assemble(self, unit: bytes) -> bytes:
+        """The payload's bytes; ``unit`` is the access unit that it was made from."""
+        return self.head + b"".join(prefix + unit[begin:end] for prefix, begin, end in self.spans)
+
+
+Packetizer = Callable[[bytes, int], list[Payload]]
+
+
+def packetize_h264(unit: bytes, limit_bytes: int) -> list[Payload]:
+    """The payloads, none larger than ``limit_bytes``, of an access unit with 4-byte NAL unit lengths.
+
+    Neighbours that fit together travel in one STAP-A, what is too large in FU-As. Raises `BitstreamError`.
+    """
+    payloads: list[Payload] = []
+    group: list[tuple[int, int]] = []
+    group_bytes = 1
+    for begin, end in length_prefixed_spans(unit):
+        header = unit[begin]
+        if header & 0x1F in _DROPPED_H264:
+            continue
+        size = end - begin
+        if group and group_bytes + 2 + size > limit_bytes:
+            payloads.append(_h264_group(unit, group))
+            group, group_bytes = [], 1
+        if size <= limit_bytes:
+            group.append((begin, end))
+            group_bytes += 2 + size
+            continue
+        indicator, kind = header & 0xE0 | _H264_FU_A, header & 0x1F
+        step = limit_bytes - 2
+        for at in range(begin + 1, end, step):
+            stop = min(at + step, end)
+            bits = 0x80 * (at == begin + 1) | 0x40 * (stop == end)
+            payloads.append(Payload(bytes((indicator, bits | kind)), ((b"", at, stop),)))
+    if group:
+        payloads.append(_h264_group(unit, group))
+    return payloads
+
+
+def _h264_group(unit: bytes, group: list[tuple[int, int]]) -> Payload:
+    if len(group) == 1:
+        return Payload(b"", ((b"", *group[0]),))
+    # 5.7.1: F is the OR of all F bits, NRI the largest.
+    forbidden = max(unit[begin] & 0x80 for begin, _ in group)
+    importance = max(unit[begin] & 0x60 for begin, _ in group)
+    head = bytes((forbidden | importance | _H264_STAP_A,))
+    return Payload(head, tuple(((end - begin).to_bytes(2, "big"), begin, end) for begin, end in group))
+
+
+def packetize_h265(unit: bytes, limit_bytes: int) -> list[Payload]:
+    """As `packetize_h264`, for H.265: aggregation packets and fragmentation units, without DONL fields."""
+    payloads: list[Payload] = []
+    group: list[tuple[int, int]] = []
+    group_bytes = 2
+    for begin, end in length_prefixed_spans(unit):
+        kind = unit[begin] >> 1 & 0x3F
+        size = end - begin
+        if kind in _DROPPED_H265 or size < 3:
+            continue
+        if group and group_bytes + 2 + size > limit_bytes:
+            payloads.append(_h265_group(unit, group))
+            group, group_bytes = [], 2
+        if size <= limit_bytes:
+            group.append((begin, end))
+            group_bytes += 2 + size
+            continue
+        indicator = bytes((unit[begin] & 0x81 | _H265_FU << 1, unit[begin + 1]))
+        step = limit_bytes - 3
+        for at in range(begin + 2, end, step):
+            stop = min(at + step, end)
+            bits = 0x80 * (at == begin + 2) | 0x40 * (stop == end)
+            payloads.append(Payload(indicator + bytes((bits | kind,)), ((b"", at, stop),)))
+    if group:
+        payloads.append(_h265_group(unit, group))
+    return payloads
+
+
+def _h265_group(unit: bytes, group: list[tuple[int, int]]) -> Payload:
+    if len(group) == 1:
+        return Payload(b"", ((b"", *group[0]),))
+    # 4.4.2: F is the OR of all F bits; LayerId and TID are the lowest of all.
+    forbidden = max(unit[begin] & 0x80 for begin, _ in group)
+    layer = min((unit[begin] & 1) << 5 | unit[begin + 1] >> 3 for begin, _ in group)
+    temporal = min(unit[begin + 1] & 7 for begin, _ in group)
+    head = bytes((forbidden | _H265_AP << 1 | layer >> 5, layer << 3 & 0xF8 | temporal))
+    return Payload(head, tuple(((end - begin).to_bytes(2, "big"), begin, end) for begin, end in group))

@@ -1,0 +1,1 @@
+"""WebRTC egress: one UDP port, ICE-lite, DTLS, SRTP in place, segmentation offload."""

@@ -1,0 +1,77 @@
+"""A frame's packets, laid out once for all viewers: room for header and tag around each payload.
+
+A viewer's copy differs in the header alone, so that fan-out is: copy, write headers, encrypt in place, send. Packets of
+equal size stand behind one another in runs; a run is one system call with UDP segmentation offload.
+"""
+
+import struct
+from collections.abc import Sequence
+from typing import Final
+
+from services.media.packetize import Payload
+from services.media.rtp import HEADER_BYTES
+
+MAX_PAYLOAD_BYTES: Final = 1192
+"""With header, extensions, tag, UDP and IPv6 this makes 1280, the least MTU that IPv6 guarantees."""
+MAX_RUN_PACKETS: Final = 24
+"""The kernel takes 64 segments and 65,084 bytes a call; bursts must be shorter, or they overflow receive buffers."""
+MAX_RUN_BYTES: Final = MAX_RUN_PACKETS * 1300
+UDP_SEGMENT: Final = 103
+SOL_UDP: Final = 17
+
+
+class Run:
+    """Packets of one size, only the last of which may be shorter, laid out behind one another."""
+
+    __slots__ = (
+        "control", "count", "data", "ends_frame", "last_plain_bytes", "payload_at", "plain_bytes", "stride",
+        "wire_bytes",
+    )  # fmt: skip
+
+    def __init__(
+        self, unit: bytes, payloads: Sequence[Payload], extension_bytes: int, tag_bytes: int, ends_frame: bool
+    ) -> None:
+        head = bytes(HEADER_BYTES + extension_bytes)
+        tag = bytes(tag_bytes)
+        parts: list[bytes | memoryview] = []
+        view = memoryview(unit)
+        for payload in payloads:
+            parts += (head, payload.head)
+            for prefix, begin, end in payload.spans:
+                parts += (prefix, view[begin:end])
+            parts.append(tag)
+        self.data = b"".join(parts)
+        self.count = len(payloads)
+        self.payload_at = len(head)
+        self.plain_bytes = len(head) + payloads[0].size_bytes
+        self.last_plain_bytes = len(head) + payloads[-1].size_bytes
+        self.stride = self.plain_bytes + tag_bytes
+        self.wire_bytes = len(self.data)
+        self.ends_frame = ends_frame
+        self.control: list[tuple[int, int, bytes]] = (
+            [(SOL_UDP, UDP_SEGMENT, struct.pack("=H", self.stride))] if self.count > 1 else []
+        )
+        """Ancillary data that makes ``sendmsg`` cut the run into its packets."""
+
+    def payload(self, packet: int) -> bytes:
+        """The plain payload of the run's ``packet``-th packet, for a retransmission."""
+        begin = packet * self.stride
+        plain = self.plain_bytes if packet < self.count - 1 else self.last_plain_bytes
+        return self.data[begin + self.payload_at : begin + plain]
+
+
+def lay_out(unit: bytes, payloads: Sequence[Payload], extension_bytes: int, tag_bytes: int) -> tuple[Run, ...]:
+    """The runs of an access unit's payloads. A payload larger than `MAX_PAYLOAD_BYTES` is not accepted."""
+    groups: list[list[Payload]] = []
+    size = closed = 0
+    for payload in payloads:
+        this = payload.size_bytes
+        assert this <= MAX_PAYLOAD_BYTES
+        if groups and not closed and this <= size and len(groups[-1]) < MAX_RUN_PACKETS:
+            groups[-1].append(payload)
+            closed = this < size
+        else:
+            groups.append([payload])
+            size, closed = this, False
+    last = len(groups) - 1
+    return tuple(Run(unit, group, extension_bytes, tag_bytes, number == last) for number, group in enumerate(groups))

@@ -1,0 +1,218 @@
+"""The relay's one UDP port: a socket for each of IPv4 and IPv6, and who every datagram belongs to (RFC 7983).
+
+Only an authenticated binding request makes an address known; everything else from an unknown address is dropped and
+counted before any further work.
+"""
+
+import asyncio
+import errno
+import socket
+import time
+from typing import Final, Protocol
+
+from services.mesh.errors import PantauError
+from services.mesh.log import get_logger
+from services.mesh.metrics import counter
+from services.wall.relay.engine import stun
+from services.wall.relay.engine.ice import Address, IceAgent
+from services.wall.relay.engine.template import Run
+
+log = get_logger()
+
+SOCKET_BUFFER_BYTES: Final = 4 * 1024 * 1024
+"""The default of 208 KiB holds 512 small datagrams."""
+_DATAGRAMS_PER_TURN: Final = 128
+
+_dropped = counter("relay_datagrams_dropped", "Datagrams at the UDP port that were not accepted", "why")
+_drop_unknown = _dropped.labels("unknown_address")
+_drop_stun = _dropped.labels("bad_stun")
+_drop_kind = _dropped.labels("unknown_kind")
+_send_full = counter("relay_sends_dropped", "Sends given up because the socket's buffer was full")
+_send_failed = counter("relay_send_errors", "Sends that the system refused")
+
+
+class PortTakenError(PantauError):
+    """The UDP port cannot be bound."""
+
+    code = "port-taken"
+
+
+class Peer(Protocol):
+    """Who owns an address."""
+
+    agent: IceAgent
+
+    def on_path(self) -> None:
+        """A check of this peer was answered; its agent may have moved."""
+
+    def on_dtls(self, datagram: bytes) -> None:
+        """A datagram with DTLS records."""
+
+    def on_rtcp(self, datagram: bytes) -> None:
+        """A datagram with SRTCP."""
+
+
+class UdpPort:
+    """Binds the port, receives for all peers, sends for all peers."""
+
+    def __init__(self, port: int, *, gso: bool, hosts: tuple[str, ...] = ("0.0.0.0", "::")) -> None:  # noqa: S104 (WebRTC is for every interface; nothing but authenticated peers is served)
+        self.gso = gso
+        self._by_ufrag: dict[str, Peer] = {}
+        self._by_address: dict[Address, Peer] = {}
+        self._sockets: dict[int, socket.socket] = {}
+        self._loop = asyncio.get_running_loop()
+        for host in hosts:
+            v6 = ":" in host
+            try:
+                sock = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_DGRAM)
+            except OSError:
+                if v6:
+                    continue  # a kernel without IPv6
+                raise
+            try:
+                if v6:
+                    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+                    sock.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_BYTES)
+                sock.setblocking(False)
+                sock.bind((host, port))
+            except OSError as error:
+                sock.close()
+                if v6 and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                    continue
+                self.close()
+                raise PortTakenError(
+                    f"UDP port {port} on {host} cannot be bound ({error.strerror}): "
+                    "is another relay running? Set PANTAU_WALL_UDP_PORT to a free one"
+                ) from error
+            port = sock.getsockname()[1]  # the second family takes the port that the first was given
+            self._sockets[4 if v6 else 2] = sock  # by the length of an address
+            self._loop.add_reader(sock, self._on_readable, sock)
+        self.port = port
+
+    @property
+    def families(self) -> tuple[int, ...]:
+        """The IP versions that are served."""
+        return tuple(6 if key == 4 else 4 for key in self._sockets)
+
+    def close(self) -> None:
+        """Gives the port back."""
+        for sock in self._sockets.values():
+            self._loop.remove_reader(sock)
+            sock.close()
+        self._sockets.clear()
+
+    def add(self, peer: Peer) -> None:
+        """Lets a peer's checks in."""
+        self._by_ufrag[peer.agent.ufrag] = peer
+
+    def remove(self, peer: Peer) -> None:
+        """Forgets a peer and its addresses."""
+        self._by_ufrag.pop(peer.agent.ufrag, None)
+        for address in peer.agent.paths:
+            if self._by_address.get(address) is peer:
+                del self._by_address[address]
+
+    @property
+    def known(self) -> tuple[int, int]:
+        """How many peers and how many of their addresses are known."""
+        return len(self._by_ufrag), len(self._by_address)
+
+    def _on_readable(self, sock: socket.socket) -> None:
+        receive = sock.recvfrom
+        for _ in range(_DATAGRAMS_PER_TURN):
+            try:
+                data, address = receive(2048)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:  # an ICMP error of an earlier send; the next call reads on
+                continue
+            self.receive(data, address)
+
+    def receive(self, data: bytes, address: Address) -> None:
+        """One datagram. Never raises."""
+        if not data:
+            return
+        first = data[0]
+        if first < 4:
+            self._on_stun(data, address)
+            return
+        peer = self._by_address.get(address)
+        if peer is None:
+            _drop_unknown.inc()
+        elif 128 <= first < 192:
+            if len(data) >= 8 and 192 <= data[1] < 224:
+                peer.on_rtcp(data)
+            else:
+                _drop_kind.inc()  # media towards the relay is not negotiated
+        elif 20 <= first < 64:
+            peer.on_dtls(data)
+        else:
+            _drop_kind.inc()
+
+    def _on_stun(self, data: bytes, address: Address) -> None:
+        request = stun.parse_binding_request(data)
+        if request is None:
+            if data[:2] != b"\0\x11":  # an indication only keeps a NAT's binding alive
+                _drop_stun.inc()
+            return
+        peer = self._by_ufrag.get(request.username.partition(":")[0])
+        if peer is None:
+            _drop_stun.inc()
+            return
+        agent = peer.agent
+        before = agent.paths[:]
+        answer = agent.answer(data, request, address, time.monotonic())
+        if answer is None:
+            _drop_stun.inc()
+            return
+        if agent.paths != before:
+            for old in before:
+                if old not in agent.paths and self._by_address.get(old) is peer:
+                    del self._by_address[old]
+            if agent.paths:
+                self._by_address[agent.paths[-1]] = peer
+        self.send(answer, address)
+        peer.on_path()
+
+    def send(self, data: bytes | memoryview, address: Address) -> bool:
+        """One datagram; False where it was dropped."""
+        sock = self._sockets.get(len(address))
+        if sock is None:
+            return False
+        try:
+            sock.sendto(data, address)
+        except (BlockingIOError, InterruptedError):
+            _send_full.inc()
+            return False
+        except OSError:
+            _send_failed.inc()
+            return False
+        return True
+
+    def send_run(self, data: memoryview, run: Run, address: Address) -> bool:
+        """A run of protected packets, in one call where the machine can; False where some of it was dropped."""
+        sock = self._sockets.get(len(address))
+        if sock is None:
+            return False
+        try:
+            if run.count == 1:
+                sock.sendto(data, address)
+                return True
+            if self.gso:
+                sock.sendmsg((data,), run.control, 0, address)
+                return True
+        except (BlockingIOError, InterruptedError):
+            _send_full.inc()
+            return False
+        except OSError as error:
+            if run.count == 1 or error.errno not in (errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.EOPNOTSUPP):
+                _send_failed.inc()
+                return False
+            if error.errno == errno.EIO:  # udp(7): the device cannot do it after all
+                self.gso = False
+                log.warning("relay.gso_off", error=error)
+        sent = True
+        for at in range(0, run.wire_bytes, run.stride):
+            sent &= self.send(data[at : at + run.stride], address)
+        return sent

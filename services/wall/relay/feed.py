@@ -1,0 +1,292 @@
+"""One camera profile entering this relay, once, however many slots show it."""
+
+import asyncio
+import random
+import time
+from typing import Final, Protocol
+
+import nats.errors
+from nats.aio.msg import Msg
+from pydantic import ValidationError
+
+from services.media import h264, h265
+from services.media.nal import BitstreamError, split_length_prefixed
+from services.mesh import subjects
+from services.mesh.bus import Bus
+from services.mesh.frames import Codec, FrameError, decode
+from services.mesh.log import get_logger
+from services.mesh.metrics import counter
+from services.mesh.models import ProfileName, Reason, WantReply
+from services.wall.relay.frame import Frame, can_send
+from services.wall.relay.gop import GopBuffer, Verdict
+
+log = get_logger()
+
+RENEW_SECONDS: Final = 10.0
+"""Ingest keeps a profile open for 30 s after the last want."""
+WANT_SECONDS: Final = 2.0
+STALE_SECONDS: Final = 3.0
+"""Without a frame for so long the feed counts as waiting."""
+RETRY_SECONDS: Final = 1.0
+MEDIA_PENDING_BYTES: Final = 16 * 1024 * 1024
+
+_frames_in = counter("relay_frames_received", "Frames taken from the bus")
+_frames_bad = counter("relay_frames_bad", "Messages on media subjects that are no frames, or cannot be packetized")
+_frames_lost = counter("relay_frames_lost", "Frames that never reached this relay")
+
+
+class Sink(Protocol):
+    """What takes a feed's frames. None of these may raise."""
+
+    def feed_ready(self, feed: "Feed") -> None:
+        """``feed.gop.frames`` begins anew: replay it."""
+
+    def feed_frame(self, feed: "Feed", frame: Frame) -> None:
+        """The next frame."""
+
+    def feed_status(self, feed: "Feed") -> None:
+        """``feed.live``, ``feed.reason`` or ``feed.detail`` changed."""
+
+
+class Feed:
+    """Subscribes while it runs; keeps the ingest's attention by ``want``; passes frames on to its sinks."""
+
+    def __init__(self, bus: Bus, site: str, profile: ProfileName, camera: str) -> None:
+        self.site = site
+        self.profile: ProfileName = profile
+        self.camera = camera
+        self.gop = GopBuffer()
+        self.sinks: set[Sink] = set()
+        self.live = False
+        self.reason = Reason.STARTING
+        self.detail = ""
+        self.codec: Codec | None = None
+        self.width_px = 0
+        self.height_px = 0
+        self.bitrate_bps = 0.0
+        self.idle_since = time.monotonic()
+        """Since when it has had no sink."""
+        self._bus = bus
+        self._last_frame_at = float("-inf")
+        self._refill = asyncio.Event()
+        self._sps = b""
+        self._bytes = 0
+        self._measured_at = time.monotonic()
+
+    @property
+    def sendable(self) -> bool:
+        """Whether its codec has a payload format here."""
+        return self.codec is not None and can_send(self.codec)
+
+    def attach(self, sink: Sink) -> None:
+        """Adds a sink. It is told nothing now: it looks at the feed itself."""
+        self.sinks.add(sink)
+
+    def detach(self, sink: Sink) -> None:
+        """Takes a sink away."""
+        self.sinks.discard(sink)
+        if not self.sinks:
+            self.idle_since = time.monotonic()
+
+    async def run(self) -> None:
+        """Feeds until cancelled."""
+        subject = subjects.media(self.site, self.profile, self.camera)
+        subscription = await self._bus.subscribe(subject, self._on_media, pending_bytes=MEDIA_PENDING_BYTES)
+        want = subjects.want(self.site, self.profile, self.camera)
+        renewed_at = float("-inf")
+        try:
+            while True:
+                now = time.monotonic()
+                if now - self._last_frame_at > STALE_SECONDS or not self.gop.whole:
+                    await self._ask(want)
+                    renewed_at = now
+                elif now - renewed_at >= RENEW_SECONDS:
+                    await self._bus.publish(want, b"")
+                    renewed_at = now
+                self._measure()
+                self._refill.clear()
+                try:
+                    async with asyncio.timeout(RETRY_SECONDS * random.uniform(0.8, 1.2)):
+                        await self._refill.wait()
+                except TimeoutError:
+                    pass
+                else:
+                    await asyncio.sleep(0.05)  # one question for a burst of holes
+        finally:
+            if self._bus.connected:
+                try:
+                    await subscription.unsubscribe()
+                except nats.errors.Error as error:
+                    log.debug("feed.unsubscribe", camera=self.camera, error=error)
+
+    async def _ask(self, want: str) -> None:
+        """Wants the profile, and its cached GOP; the answer is status, frames, and an empty message."""
+        done = asyncio.Event()
+        frames: list[Frame] = []
+        status: WantReply | None = None
+        nobody = False
+
+        async def collect(message: Msg) -> None:
+            nonlocal status, nobody
+            if message.headers and message.headers.get("Status") == "503":
+                nobody = True
+                done.set()
+            elif status is None:
+                try:
+                    status = WantReply.unpack(message.data)
+                except (ValidationError, ValueError) as error:
+                    log.warning("feed.bad_want_reply", camera=self.camera, error=error)
+                    done.set()
+            elif not message.data:
+                done.set()
+            elif (frame := self._frame(message.data)) is not None:
+                frames.append(frame)
+
+        inbox = self._bus.client.new_inbox()
+        subscription = await self._bus.subscribe(inbox, collect, pending_bytes=2 * MEDIA_PENDING_BYTES)
+        try:
+            if not await self._bus.publish(want, b"", reply=inbox):
+                return
+            async with asyncio.timeout(WANT_SECONDS):
+                await done.wait()
+        except TimeoutError:
+            pass
+        finally:
+            if self._bus.connected:
+                await subscription.unsubscribe()
+        if frames:
+            self._on_gop(frames)
+        if time.monotonic() - self._last_frame_at > STALE_SECONDS:
+            if status is not None and status.status in ("failed", "unknown-profile"):
+                unknown = status.status == "unknown-profile"
+                self._say(False, Reason.NOT_FOUND if unknown else status.reason, status.detail)
+            elif nobody or status is None:
+                self._say(False, Reason.NO_INGEST, "")
+            elif status.status == "opening":
+                self._say(False, Reason.STARTING, status.detail)
+            else:
+                self._say(False, Reason.STALLED, status.detail)
+
+    def _frame(self, message: bytes) -> Frame | None:
+        try:
+            unit = decode(message)
+            if unit.codec != self.codec and unit.codec.is_video:
+                self.codec = unit.codec
+                self._sps = b""
+                if not can_send(unit.codec):
+                    self._say(True, Reason.UNSUPPORTED_CODEC, unit.codec.name.lower())
+            if not can_send(unit.codec):
+                return None
+            frame = Frame(unit)
+        except (FrameError, BitstreamError) as error:
+            _frames_bad.inc()
+            log.debug("feed.bad_frame", camera=self.camera, error=error)
+            return None
+        if frame.keyframe:
+            self._look_at(unit.payload)
+        return frame
+
+    async def _on_media(self, message: Msg) -> None:
+        _frames_in.inc()
+        self._bytes += len(message.data)
+        frame = self._frame(message.data)
+        if frame is None:
+            if self.codec is not None and not can_send(self.codec):
+                self._last_frame_at = time.monotonic()
+            return
+        verdict = self.gop.accept(frame)
+        if verdict is Verdict.SHOW:
+            self._flowing()
+            for sink in tuple(self.sinks):
+                sink.feed_frame(self, frame)
+        elif verdict is Verdict.RESTART:
+            self._flowing()
+            for sink in tuple(self.sinks):
+                sink.feed_ready(self)
+        elif verdict is Verdict.HOLE:
+            self._refill.set()
+
+    def _on_gop(self, frames: list[Frame]) -> None:
+        mended = self.gop.mend(frames)
+        if mended is None:
+            return
+        missing, anew = mended
+        self._flowing()
+        for sink in tuple(self.sinks):
+            if anew:
+                sink.feed_ready(self)
+            else:
+                for frame in missing:
+                    sink.feed_frame(self, frame)
+
+    def _flowing(self) -> None:
+        self._last_frame_at = time.monotonic()
+        if not self.live or self.reason is not Reason.NONE:
+            self._say(True, Reason.NONE, "")
+
+    def _say(self, live: bool, reason: Reason, detail: str) -> None:
+        if (live, reason, detail) == (self.live, self.reason, self.detail):
+            return
+        self.live, self.reason, self.detail = live, reason, detail
+        for sink in tuple(self.sinks):
+            sink.feed_status(self)
+
+    def _look_at(self, payload: bytes) -> None:
+        """Learns the picture's size from a keyframe's parameter sets."""
+        try:
+            units = split_length_prefixed(payload)
+            hevc = self.codec is Codec.HEVC
+            sets = h265.parameter_sets(units).sps if hevc else h264.parameter_sets(units).sps
+            if sets and sets[0] != self._sps:
+                self._sps = sets[0]
+                sps = h265.parse_sps(sets[0]) if hevc else h264.parse_sps(sets[0])
+                self.width_px, self.height_px = sps.width_px, sps.height_px
+        except BitstreamError as error:
+            log.debug("feed.bad_parameter_set", camera=self.camera, error=error)
+
+    def _measure(self) -> None:
+        now = time.monotonic()
+        elapsed = now - self._measured_at
+        if elapsed >= 1.0:
+            rate = 8 * self._bytes / elapsed
+            self.bitrate_bps = rate if not self.bitrate_bps else self.bitrate_bps + (rate - self.bitrate_bps) / 4
+            self._bytes, self._measured_at = 0, now
+
+
+LINGER_SECONDS: Final = 10.0
+"""A feed that nobody shows stays for so long: tours and impatient operators come back."""
+
+
+class FeedHub:
+    """All feeds of this relay, each once, made when first wanted and ended when long unused."""
+
+    def __init__(self, bus: Bus, tasks: asyncio.TaskGroup) -> None:
+        self._bus = bus
+        self._tasks = tasks
+        self._feeds: dict[tuple[str, ProfileName, str], tuple[Feed, asyncio.Task[None]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._feeds)
+
+    def get(self, site: str, profile: ProfileName, camera: str) -> Feed:
+        """The camera's feed; begins now where there is none."""
+        key = (site, profile, camera)
+        entry = self._feeds.get(key)
+        if entry is None:
+            feed = Feed(self._bus, site, profile, camera)
+            task = self._tasks.create_task(feed.run(), name=f"feed {profile} {camera}")
+            entry = self._feeds[key] = (feed, task)
+        return entry[0]
+
+    def sweep(self, now: float) -> None:
+        """Ends the feeds that nobody has shown for `LINGER_SECONDS`."""
+        for key, (feed, task) in list(self._feeds.items()):
+            if not feed.sinks and now - feed.idle_since > LINGER_SECONDS:
+                del self._feeds[key]
+                task.cancel()
+
+    def close(self) -> None:
+        """Ends all."""
+        for _, task in self._feeds.values():
+            task.cancel()
+        self._feeds.clear()

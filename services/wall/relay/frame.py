@@ -1,0 +1,42 @@
+"""A frame on its way to many viewers: one access unit, packetized once, laid out once for each header layout in use."""
+
+from typing import Final
+
+from services.media.packetize import Packetizer, packetize_h264, packetize_h265
+from services.mesh.frames import AccessUnit, Codec
+from services.wall.relay.engine.template import MAX_PAYLOAD_BYTES, Run, lay_out
+
+_PACKETIZERS: Final[dict[Codec, Packetizer]] = {Codec.H264: packetize_h264, Codec.HEVC: packetize_h265}
+
+
+def can_send(codec: Codec) -> bool:
+    """Whether there is an RTP payload format for it here."""
+    return codec in _PACKETIZERS
+
+
+class Frame:
+    """An access unit and its packets. Shared by all slots that show it; keep it no longer than needed.
+
+    Raises `BitstreamError` where the payload is no length-prefixed NAL units.
+    """
+
+    __slots__ = ("_layouts", "_payloads", "keyframe", "unit")
+
+    def __init__(self, unit: AccessUnit) -> None:
+        self.unit = unit
+        self.keyframe = unit.keyframe
+        self._payloads = _PACKETIZERS[unit.codec](unit.payload, MAX_PAYLOAD_BYTES)
+        self._layouts: dict[tuple[int, int], tuple[Run, ...]] = {}
+
+    def runs(self, extension_bytes: int, tag_bytes: int) -> tuple[Run, ...]:
+        """The packets for viewers with this much header extension and this long an authentication tag."""
+        key = (extension_bytes, tag_bytes)
+        runs = self._layouts.get(key)
+        if runs is None:
+            runs = self._layouts[key] = lay_out(self.unit.payload, self._payloads, extension_bytes, tag_bytes)
+        return runs
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the payload."""
+        return len(self.unit.payload)

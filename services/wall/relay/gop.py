@@ -1,0 +1,127 @@
+"""The GOP at hand of one camera profile, whole at every moment or not offered at all.
+
+Pure. A decoder shown a stream with a hole shows rubbish; so after a hole nothing more is passed on until it is mended,
+by the ingest's own copy of the GOP or by the next keyframe.
+"""
+
+from collections.abc import Sequence
+from enum import Enum
+from itertools import pairwise
+from typing import Final
+
+from services.mesh.frames import Flags
+from services.wall.relay.frame import Frame
+
+MAX_FRAMES: Final = 2000
+MAX_BYTES: Final = 24 * 1024 * 1024
+"""Longer GOPs are not kept: whoever comes then waits for a keyframe."""
+
+
+class Verdict(Enum):
+    """What to do with a frame that has just come."""
+
+    SHOW = "show"
+    """The next one: pass it on."""
+    RESTART = "restart"
+    """A keyframe after which nothing relates to what was before (another run, another ingest)."""
+    OLD = "old"
+    HELD = "held"
+    """Behind a hole: kept until that is mended."""
+    HOLE = "hole"
+    """Held, and the first to show that something is missing: ask for the GOP."""
+
+
+class GopBuffer:
+    """Takes frames in the order they arrive in, and keeps the newest GOP."""
+
+    __slots__ = ("_bytes", "_held", "_last", "_overflown", "frames", "lost")
+
+    def __init__(self) -> None:
+        self.frames: list[Frame] = []
+        """The newest GOP, keyframe first; empty while there is none that is whole."""
+        self.lost = 0
+        """Frames that never came."""
+        self._last: tuple[int, int] | None = None
+        self._held: list[Frame] | None = []
+        """Frames behind a hole; None while there is no hole. At the beginning all is hole."""
+        self._bytes = 0
+        self._overflown = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether frames flow without a hole."""
+        return self._held is None
+
+    def accept(self, frame: Frame) -> Verdict:
+        """Takes a frame from the bus."""
+        order, last = frame.unit.order, self._last
+        newest = self._held[-1].unit.order if self._held else last
+        if newest is not None and order <= newest:
+            return Verdict.OLD
+        anew = last is None or order[0] != last[0] or bool(frame.unit.flags & Flags.DISCONTINUITY)
+        if frame.keyframe:
+            if not anew and last is not None:
+                self.lost += order[1] - last[1] - 1 - len(self._held or ())
+            self._begin([frame])
+            return Verdict.RESTART if anew else Verdict.SHOW
+        if self._held is not None:
+            self._hold(frame)
+            return Verdict.HELD
+        assert last is not None
+        if anew or order[1] != last[1] + 1:
+            self._held = [frame]
+            return Verdict.HOLE
+        self._append(frame)
+        return Verdict.SHOW
+
+    def mend(self, gop: Sequence[Frame]) -> tuple[list[Frame], bool] | None:
+        """Takes the ingest's copy of the GOP; what to show now, and whether that begins anew with a keyframe.
+
+        None where it does not help: nothing was missing, or it does not reach to what is held.
+        """
+        if self._held is None or not gop or not gop[0].keyframe:
+            return None
+        joined = list(gop)
+        for frame in self._held:
+            order, end = frame.unit.order, joined[-1].unit.order
+            if order <= end:
+                continue
+            if order != (end[0], end[1] + 1):
+                return None
+            joined.append(frame)
+        orders = [frame.unit.order for frame in joined]
+        if any(after != (before[0], before[1] + 1) for before, after in pairwise(orders)):
+            return None
+        last = self._last
+        if last is not None and joined[-1].unit.order <= last:
+            return None
+        follows = last is not None and joined[0].unit.order <= (last[0], last[1] + 1) and last[0] == gop[0].unit.epoch
+        self._begin(joined)
+        if follows:
+            return [frame for frame in joined if last is None or frame.unit.order > last], False
+        return joined, True
+
+    def _begin(self, frames: list[Frame]) -> None:
+        self._held = None
+        self.frames = []
+        self._bytes = 0
+        self._overflown = False
+        for frame in frames:
+            self._append(frame)
+
+    def _append(self, frame: Frame) -> None:
+        self._last = frame.unit.order
+        if self._overflown:
+            return
+        self._bytes += frame.size_bytes
+        if len(self.frames) >= MAX_FRAMES or self._bytes > MAX_BYTES:
+            self._overflown = True
+            self.frames = []
+            return
+        self.frames.append(frame)
+
+    def _hold(self, frame: Frame) -> None:
+        assert self._held is not None
+        if len(self._held) >= MAX_FRAMES:
+            self._held.clear()
+        self._held.append(frame)

@@ -1,0 +1,64 @@
+"""What was sent lately on a slot, for retransmissions (RFC 4585, RFC 4588): references to shared packets, no copies."""
+
+from bisect import bisect_right
+from collections import deque
+from typing import Final, NamedTuple
+
+from services.media.rtp import sequence_delta
+from services.wall.relay.engine.template import Run
+
+KEEP_SECONDS: Final = 2.0
+"""A packet that is asked for later than this comes too late for any picture."""
+MAX_PACKETS: Final = 16_384
+"""Half the circle of sequence numbers: beyond it they would be ambiguous."""
+
+
+class Sent(NamedTuple):
+    """A run as it was sent."""
+
+    first: int
+    """Unwrapped sequence number of its first packet."""
+    at: float
+    run: Run
+    timestamp: int
+    payload_type: int
+    extension: bytes
+
+
+class History:
+    """The runs sent on one slot in the last `KEEP_SECONDS`."""
+
+    __slots__ = ("_packets", "_sent")
+
+    def __init__(self) -> None:
+        self._sent: deque[Sent] = deque()
+        self._packets = 0
+
+    def add(self, sent: Sent) -> None:
+        """Remembers a run; forgets the oldest ones. Sequence numbers must grow."""
+        entries = self._sent
+        entries.append(sent)
+        self._packets += sent.run.count
+        horizon = sent.at - KEEP_SECONDS
+        while entries[0].at < horizon or self._packets > MAX_PACKETS:
+            self._packets -= entries.popleft().run.count
+
+    def clear(self) -> None:
+        """Forgets all."""
+        self._sent.clear()
+        self._packets = 0
+
+    def find(self, sequence: int) -> tuple[Sent, int] | None:
+        """The run with the packet of a 16-bit sequence number, and the packet's place in it; None when forgotten."""
+        entries = self._sent
+        if not entries:
+            return None
+        newest = entries[-1]
+        end = newest.first + newest.run.count - 1
+        wanted = end + sequence_delta(sequence, end & 0xFFFF)
+        place = bisect_right(entries, wanted, key=lambda sent: sent.first) - 1
+        if place < 0:
+            return None
+        sent = entries[place]
+        packet = wanted - sent.first
+        return (sent, packet) if 0 <= packet < sent.run.count else None

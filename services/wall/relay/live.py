@@ -1,0 +1,218 @@
+"""The live source: a camera's main or sub profile, whichever suits the tile, with never a black moment between them."""
+
+from typing import Final, Literal
+
+from services.mesh.models import Camera, CameraState, ProfileName, Reason, Status
+from services.mesh.sessions import Aim, Size, SlotNotice
+from services.wall.relay.bandwidth import Level
+from services.wall.relay.feed import Feed, FeedHub
+from services.wall.relay.frame import Frame
+from services.wall.relay.slot import Slot, waiting
+
+SUB_HEIGHT_PX: Final = 360
+"""Taken for a sub's height until its first keyframe tells."""
+ENLARGE: Final = 1.25
+"""A sub is good for tiles up to so much larger than its picture."""
+KEEP: Final = 0.9
+"""And main is kept until the tile is this part of that limit: no flapping while a window is dragged."""
+
+
+_LIMITS: Final[dict[Level, Literal["none", "sub", "keyframes"]]] = {
+    Level.FULL: "none",
+    Level.SUB: "sub",
+    Level.KEYFRAMES: "keyframes",
+}
+
+
+def choose_profile(aim: Aim, available: set[ProfileName], size: Size | None, sub_height_px: int, current: str) -> str:
+    """The profile for a tile of ``size``; ``current`` is the one shown so far, or empty."""
+    if aim.profile in available:
+        return aim.profile
+    if len(available) == 1:
+        return next(iter(available))
+    if size is None:
+        return "sub"
+    limit = ENLARGE * (sub_height_px or SUB_HEIGHT_PX)
+    if current == "main":
+        limit *= KEEP
+    return "main" if size.height_px > limit else "sub"
+
+
+class LiveSource:
+    """Shows a camera live in one slot. See `Source`."""
+
+    def __init__(self, slot: Slot, aim: Aim, hub: FeedHub, camera: Camera, state: CameraState | None) -> None:
+        self.camera = camera
+        self._slot = slot
+        self._aim = aim
+        self._hub = hub
+        self._state = state
+        self._shown: Feed | None = None
+        self._next: Feed | None = None
+        self._size = slot.size
+        self._level = slot.level
+        self._unusable: set[ProfileName] = set()
+        """Profiles in a codec that this viewer cannot be sent."""
+
+    def start(self) -> None:
+        """See `Source.start`."""
+        self.adapt(self._size, self._level)
+
+    @property
+    def bitrate_bps(self) -> float:
+        """See `Source.bitrate_bps`."""
+        return self._shown.bitrate_bps if self._shown is not None else 0.0
+
+    def close(self) -> None:
+        """See `Source.close`."""
+        self._leave()
+
+    def _leave(self) -> None:
+        for feed in (self._shown, self._next):
+            if feed is not None:
+                feed.detach(self)
+        self._shown = self._next = None
+
+    def resync(self) -> bool:
+        """See `Source.resync`."""
+        feed = self._shown
+        if feed is None or not feed.gop.frames:
+            return False
+        self._play(feed)
+        return True
+
+    def set_state(self, state: CameraState | None) -> None:
+        """What is observed of the camera changed."""
+        self._state = state
+        if self._shown is None or not self._shown.live:
+            self._say_waiting()
+
+    def adapt(self, size: Size | None, level: Level) -> None:
+        """See `Source.adapt`."""
+        lifted = self._level is Level.KEYFRAMES and level is not Level.KEYFRAMES
+        relevelled = level is not self._level
+        self._size, self._level = size, level
+        if size is not None and size.width_px * size.height_px == 0:
+            self._leave()
+            self._slot.track.drop_waiting()
+            self._slot.say(SlotNotice(slot=self._slot.index, camera=self.camera.id, state="paused"))
+            return
+        wanted = self._wanted()
+        shown = self._shown
+        if shown is not None and shown.profile == wanted:
+            self._forget_next()
+            if lifted:
+                self.resync()
+            elif relevelled:
+                self._slot.describe()
+            return
+        if self._next is None or self._next.profile != wanted:
+            self._forget_next()
+            self._next = self._hub.get(self.camera.site, wanted, self.camera.id)
+            self._next.attach(self)
+        if self._next.gop.frames and self._next.live:
+            self._switch()
+        elif shown is None and wanted == "sub" and "main" in set(self.camera.profiles) - self._unusable:
+            # Until the sub is there the main stands in: it always flows.
+            self._shown = self._hub.get(self.camera.site, "main", self.camera.id)
+            self._shown.attach(self)
+            if self._shown.gop.frames and self._shown.live:
+                self._play(self._shown)
+        elif shown is None:
+            self._say_waiting()
+
+    def _wanted(self) -> ProfileName:
+        available = set(self.camera.profiles) - self._unusable or set(self.camera.profiles)
+        if self._level is not Level.FULL and "sub" in available:
+            return "sub"
+        sub = self._shown if self._shown is not None and self._shown.profile == "sub" else self._next
+        height = sub.height_px if sub is not None and sub.profile == "sub" else 0
+        current = self._shown.profile if self._shown is not None else ""
+        chosen = choose_profile(self._aim, available, self._size, height, current)
+        return "main" if chosen == "main" else "sub"
+
+    def _forget_next(self) -> None:
+        if self._next is not None and self._next is not self._shown:
+            self._next.detach(self)
+        self._next = None
+
+    def _switch(self) -> None:
+        """The awaited feed has a picture: show it in place of the other."""
+        assert self._next is not None
+        if self._shown is not None and self._shown is not self._next:
+            self._shown.detach(self)
+        self._shown, self._next = self._next, None
+        self._play(self._shown)
+
+    def _play(self, feed: Feed) -> None:
+        if feed.codec is None or not self._slot.accepts(feed.codec):
+            self._cannot_show(feed)
+            return
+        if self._level is Level.KEYFRAMES:
+            self._slot.play(feed.gop.frames[:1], then_live=False)
+        else:
+            self._slot.play(feed.gop.frames)
+
+    def notice(self) -> SlotNotice:
+        """See `Source.notice`."""
+        feed = self._shown
+        return SlotNotice(
+            slot=self._slot.index,
+            camera=self.camera.id,
+            state="live",
+            profile=feed.profile if feed is not None else None,
+            limited=_LIMITS[self._level],
+            codec=feed.codec.name.lower() if feed is not None and feed.codec is not None else "",
+            width_px=feed.width_px if feed is not None else 0,
+            height_px=feed.height_px if feed is not None else 0,
+        )
+
+    # What feeds call.
+
+    def feed_ready(self, feed: Feed) -> None:
+        """See `Sink.feed_ready`."""
+        if feed is self._next:
+            self._switch()
+        elif feed is self._shown:
+            self._play(feed)
+
+    def feed_frame(self, feed: Feed, frame: Frame) -> None:
+        """See `Sink.feed_frame`."""
+        if feed is self._shown:
+            if self._level is Level.KEYFRAMES and not frame.keyframe:
+                self._slot.skip()
+            else:
+                self._slot.show(frame)
+        elif feed is self._next and feed.gop.frames:
+            self._switch()
+
+    def feed_status(self, feed: Feed) -> None:
+        """See `Sink.feed_status`."""
+        if feed.codec is not None and not feed.sendable:
+            self._cannot_show(feed)
+        elif not feed.live and feed in (self._shown, self._next) and (self._shown is None or not self._shown.live):
+            self._say_waiting()
+
+    def _say_waiting(self) -> None:
+        """Why there is no picture: what the registry observed, else what the feed was told."""
+        feed = self._shown or self._next
+        reason, detail = (feed.reason, feed.detail) if feed is not None else (Reason.STARTING, "")
+        state = self._state
+        if state is not None and state.status in (Status.OFFLINE, Status.DISABLED):
+            reason = Reason.DISABLED if state.status is Status.DISABLED else state.reason
+            detail = state.detail
+        if reason is Reason.STARTING:
+            self._slot.say(SlotNotice(slot=self._slot.index, camera=self.camera.id, state="opening", reason=reason))
+        else:
+            self._slot.say(waiting(self._slot, reason, detail))
+
+    def _cannot_show(self, feed: Feed) -> None:
+        """The browser has no decoder for it: take the camera's other profile, else say so."""
+        self._unusable.add(feed.profile)
+        name = feed.codec.name.lower() if feed.codec is not None else ""
+        if set(self.camera.profiles) - self._unusable:
+            self._leave()
+            self.adapt(self._size, self._level)
+        else:
+            notice = waiting(self._slot, Reason.UNSUPPORTED_CODEC, name)
+            self._slot.say(notice.model_copy(update={"codec": name}))

@@ -1,0 +1,280 @@
+"""A viewing session: one connection, its slots, and what they and the page tell each other."""
+
+import asyncio
+import random
+import secrets
+import time
+from collections.abc import Callable
+from typing import Final
+
+from services.mesh import sessions
+from services.mesh.bus import Bus
+from services.mesh.log import get_logger
+from services.mesh.models import Camera, CameraState, Reason
+from services.mesh.sessions import (
+    Aim,
+    Control,
+    DrainNotice,
+    ErrorNotice,
+    LinkNotice,
+    Notice,
+    SessionOpen,
+    Size,
+    SlotNotice,
+)
+from services.wall.relay.bandwidth import Ladder
+from services.wall.relay.connection import Connection, PacerPump
+from services.wall.relay.engine.dtls import Certificates, DtlsError, Turnstile
+from services.wall.relay.engine.sdp import Candidate, Sent, build_answer, choose_video, parse_offer
+from services.wall.relay.engine.udp import UdpPort
+from services.wall.relay.feed import FeedHub
+from services.wall.relay.live import LiveSource
+from services.wall.relay.slot import Slot
+from services.wall.relay.track import VideoTrack
+
+log = get_logger()
+
+CONNECT_SECONDS: Final = 15.0
+"""From the answer to the first authenticated check."""
+TICK_SECONDS: Final = 1.0
+REPORT_TICKS: Final = 2
+LINK_TICKS: Final = 2
+PACE_HEADROOM: Final = 1.5
+"""Of the pacer's rate over what the slots' streams take together."""
+
+
+class Catalogue:
+    """What a session asks about cameras."""
+
+    def __init__(self, camera: Callable[[str], Camera | None], state: Callable[[str], CameraState | None]) -> None:
+        self.camera = camera
+        self.state = state
+
+
+class Session:
+    """Made of an offer by `open_session`; `run` keeps it until it ends."""
+
+    def __init__(self, name: str, kind: str, bus: Bus, home: str, hub: FeedHub, catalogue: Catalogue) -> None:
+        self.name = name
+        self.kind = kind
+        self.slots: list[Slot] = []
+        self.connection: Connection
+        self.answer = ""
+        self.path_found = asyncio.Event()
+        self.closed = asyncio.Event()
+        self.connected = False
+        self.opened_at = time.monotonic()
+        self._bus = bus
+        self._subject = sessions.notices(home, name)
+        self._hub = hub
+        self._catalogue = catalogue
+        self._outbox: dict[object, Notice] = {}
+        self._outbox_filled = asyncio.Event()
+        self._ladder = Ladder(self.opened_at)
+        self._pace_bps = 0.0
+        self._sent_before = 0
+
+    # What the page asks for.
+
+    def control(self, message: Control) -> None:
+        """Does what a control message says; refusals go out as notices."""
+        slot = self.slots[message.slot] if isinstance(message, Aim | Size) and message.slot < len(self.slots) else None
+        if isinstance(message, Aim | Size):
+            if slot is None:
+                text = f"there are slots 0 to {len(self.slots) - 1}, but no slot {message.slot}"
+                self.notify(ErrorNotice(code="no-such-slot", message=text))
+            elif isinstance(message, Size):
+                slot.set_size(message)
+            else:
+                self._aim(slot, message)
+        else:
+            what = "recorded pictures" if message.type == "clock" else "sound"
+            self.notify(ErrorNotice(code="not-supported", message=f"this relay does not do {what}"))
+
+    def _aim(self, slot: Slot, aim: Aim) -> None:
+        if aim.camera is None:
+            slot.set_source(aim, None)
+            return
+        camera = self._catalogue.camera(aim.camera)
+        if camera is None or aim.source != "live":
+            slot.set_source(aim, None)
+            slot.aim = aim
+            reason = Reason.NOT_FOUND if camera is None else Reason.NONE
+            detail = "" if camera is None else "recorded pictures are not supported"
+            notice = SlotNotice(slot=slot.index, camera=aim.camera, source=aim.source, state="waiting")
+            slot.say(notice.model_copy(update={"reason": reason, "detail": detail}))
+            return
+        slot.set_source(aim, LiveSource(slot, aim, self._hub, camera, self._catalogue.state(aim.camera)))
+
+    def attached(self) -> None:
+        """A page's control socket is new: tell it how every slot stands."""
+        for slot in self.slots:
+            slot.repeat_notice()
+
+    def camera_changed(self, camera: str) -> None:
+        """The catalogue's entry of a camera changed: its slots begin anew."""
+        for slot in self.slots:
+            if slot.aim.camera == camera:
+                self._aim(slot, slot.aim)
+
+    def state_changed(self, camera: str, state: CameraState | None) -> None:
+        """What is observed of a camera changed."""
+        for slot in self.slots:
+            if slot.aim.camera == camera and isinstance(slot.source, LiveSource):
+                slot.source.set_state(state)
+
+    # What the page is told.
+
+    def notify(self, notice: Notice) -> None:
+        """Puts a notice on its way; an older one on the same thing that has not left is replaced by it."""
+        key: object = (notice.type, getattr(notice, "slot", None))
+        if isinstance(notice, ErrorNotice):
+            key = (notice.type, notice.message)
+        self._outbox.pop(key, None)
+        self._outbox[key] = notice
+        self._outbox_filled.set()
+
+    async def _deliver(self) -> None:
+        while True:
+            await self._outbox_filled.wait()
+            self._outbox_filled.clear()
+            while self._outbox:
+                notice = self._outbox.pop(next(iter(self._outbox)))
+                await self._bus.publish(self._subject, notice.pack())
+
+    # Its life.
+
+    async def run(self) -> None:
+        """Until the viewer leaves, is silent for too long, or `closed` is set. Frees all that it held."""
+        reason = "closed"
+        deliver = asyncio.create_task(self._deliver(), name=f"notices {self.name}")
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self._first_of(self.path_found, self.closed)
+            if not self.closed.is_set():
+                await self.connection.connect()
+                self.connected = True
+                log.info(
+                    "session.connected", session=self.name, kind=self.kind, slots=len(self.slots),
+                    seconds=round(time.monotonic() - self.opened_at, 3),
+                )  # fmt: skip
+                for slot in self.slots:
+                    slot.set_connected()
+                reason = await self._watch()
+        except TimeoutError:
+            reason = "no check came"
+        except DtlsError as error:
+            reason = error.message
+        finally:
+            deliver.cancel()
+            self.connected = False
+            for slot in self.slots:
+                slot.connected = False
+                if slot.source is not None:
+                    slot.source.close()
+            await self.connection.close()
+            log.info("session.ended", session=self.name, reason=reason)
+
+    async def _watch(self) -> str:
+        tick = random.randrange(REPORT_TICKS)
+        connection = self.connection
+        while True:
+            try:
+                async with asyncio.timeout(TICK_SECONDS):
+                    await self._first_of(self.closed, connection.dtls.closed)
+                return "closed" if self.closed.is_set() else "the viewer left"
+            except TimeoutError:
+                pass
+            now = time.monotonic()
+            if connection.agent.consent_expired(now):
+                return "the viewer is silent"
+            tick += 1
+            if tick % REPORT_TICKS == 0:
+                connection.send_reports()
+            self._adapt(now, tick)
+
+    async def _first_of(self, *events: asyncio.Event) -> None:
+        waits = [asyncio.ensure_future(event.wait()) for event in events]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    def _adapt(self, now: float, tick: int) -> None:
+        """Once a second: what the link bears, and the pace."""
+        connection = self.connection
+        stats = connection.stats
+        sent_bps = 8 * (connection.sent_bytes - self._sent_before) / TICK_SECONDS
+        self._sent_before = connection.sent_bytes
+        loss = stats.take()
+        if self._ladder.update(now, loss=loss, estimate_bps=stats.estimate_bps, sent_bps=sent_bps):
+            log.info("session.level", session=self.name, level=self._ladder.level.name.lower(), loss=loss)
+            for slot in self.slots:
+                slot.set_level(self._ladder.level)
+        streams = sum(slot.source.bitrate_bps for slot in self.slots if slot.source is not None)
+        connection.pacer.rate_bytes = max(self._pace_bps, PACE_HEADROOM * streams) / 8
+        if tick % LINK_TICKS == 0 and loss is not None:
+            self.notify(LinkNotice(loss=loss, rtt_ms=stats.rtt_ms, estimate_bps=stats.estimate_bps))
+
+    def drain(self) -> None:
+        """Tells the page to connect anew."""
+        self.notify(DrainNotice())
+
+
+def open_session(
+    question: SessionOpen,
+    *,
+    bus: Bus,
+    home: str,
+    hub: FeedHub,
+    catalogue: Catalogue,
+    udp: UdpPort,
+    pump: PacerPump,
+    certificates: Certificates,
+    turnstile: Turnstile,
+    candidates: tuple[Candidate, ...],
+    pace_bps: float,
+) -> Session:
+    """The session for an offer, with its answer; `Session.run` it. Raises `BadOfferError`."""
+    offer = parse_offer(question.offer)
+    session = Session(question.session, question.kind, bus, home, hub, catalogue)
+    session._pace_bps = pace_bps
+    by_track: dict[int, Slot] = {}
+
+    def on_keyframe_request(track: VideoTrack) -> None:
+        by_track[track.ssrc].on_keyframe_request()
+
+    connection = Connection(
+        offer, udp, pump, certificates, turnstile, pace_bps, session.path_found.set, on_keyframe_request
+    )
+    session.connection = connection
+    accepted: dict[str, Sent] = {}
+    for section in offer.sections:
+        bundled = section.mid in offer.bundle or (not offer.bundle and not accepted)
+        if section.kind != "video" or not section.receives or not bundled or len(session.slots) >= sessions.MAX_SLOTS:
+            continue
+        choice = choose_video(section)
+        if not choice.formats:
+            continue
+        index = len(session.slots)
+        ssrc = secrets.randbelow(0xFFFFFFFE) + 1
+        rtx_ssrc = secrets.randbelow(0xFFFFFFFE) + 1 if choice.rtx else None
+        slot: Slot | None = None
+
+        def caught_up(index: int = index) -> None:
+            session.slots[index].on_caught_up()
+
+        track = VideoTrack(connection, index, choice, section.extensions, ssrc, rtx_ssrc, caught_up)
+        connection.tracks[ssrc] = track
+        slot = Slot(index, track, session.notify)
+        by_track[ssrc] = slot
+        session.slots.append(slot)
+        stream = "pantau" if question.kind == "whep" else f"slot-{index}"
+        accepted[section.mid] = Sent(choice.formats, ssrc, rtx_ssrc, section.extensions, stream, f"video-{index}")
+    session.answer = build_answer(
+        offer, accepted, connection.local(candidates), secrets.randbelow(1 << 62), connection.cname
+    )
+    for aim in question.aims:
+        session.control(aim)
+    return session

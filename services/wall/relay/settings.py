@@ -1,0 +1,27 @@
+"""The relay's settings: section ``wall``, together with the front's."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from services.mesh.settings import Section
+
+
+class RelaySettings(Section):
+    """What a relay needs besides the mesh's settings."""
+
+    section: ClassVar[str] = "wall"
+
+    udp_port: int = Field(
+        default=8189, ge=0, le=65535, description="UDP port of this machine's first relay; 0: any free one."
+    )
+    public_addresses: tuple[str, ...] = Field(
+        default=(), description="IP addresses that viewers reach the relays at; default: this machine's own."
+    )
+    gso: Literal["auto", "off"] = Field(
+        default="auto", description="UDP segmentation offload: auto uses it where a probe at start succeeds."
+    )
+    pace_mbps: float = Field(
+        default=100.0, ge=1, le=10_000, description="How fast bursts are sent to one viewer, in Mbit/s."
+    )
+    max_sessions: int = Field(default=1000, ge=1, description="Sessions that one relay accepts.")

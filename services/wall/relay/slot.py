@@ -1,0 +1,194 @@
+"""A slot: one video m-line, negotiated once and re-aimed at will. It shows what its source gives it.
+
+A source is live (`services.wall.relay.live`) or recorded; the slot turns what it gives into packets and into notices.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from services.mesh.frames import Clock, Codec
+from services.mesh.models import Reason
+from services.mesh.sessions import Aim, FrameMark, Notice, Size, SlotNotice
+from services.wall.relay.bandwidth import Level
+from services.wall.relay.frame import Frame
+from services.wall.relay.track import VideoTrack
+
+REPLAY_PAUSE_SECONDS: Final = 0.7
+"""Between two replays on request: a browser repeats its PLI every 180 ms until a keyframe is decoded."""
+MARK_SECONDS: Final = 1.0
+
+
+class Source(Protocol):
+    """What a slot shows. It calls the slot's `play`, `show` and `say` from `start` until `close`."""
+
+    def start(self) -> None:
+        """Begin; the viewer can be sent to from now on, or already could."""
+
+    def resync(self) -> bool:
+        """The viewer's decoder needs a keyframe: `play` what there is. False where there is nothing to play."""
+
+    def adapt(self, size: Size | None, level: Level) -> None:
+        """The tile's size or the link's level changed."""
+
+    def notice(self) -> SlotNotice:
+        """What it shows, for a slot that is live or playing."""
+
+    @property
+    def bitrate_bps(self) -> float:
+        """What it gives, about; 0 when not known yet."""
+
+    def close(self) -> None:
+        """Give nothing more."""
+
+
+class Slot:
+    """One tile's stream."""
+
+    def __init__(self, index: int, track: VideoTrack, notify: Callable[[Notice], None]) -> None:
+        self.index = index
+        self.track = track
+        self.aim = Aim(slot=index)
+        self.size: Size | None = None
+        self.level = Level.FULL
+        self.source: Source | None = None
+        self.connected = False
+        self._notify = notify
+        self._notice = SlotNotice(slot=index, camera=None, state="empty")
+        self._replayed_at = float("-inf")
+        self._marked_at = float("-inf")
+        self._first_rtp: int | None = None
+        """Of what the present aim showed first."""
+        self._broken = False
+        """Frames were left out: nothing can be shown before the next keyframe."""
+
+    @property
+    def notice(self) -> SlotNotice:
+        """What was last told."""
+        return self._notice
+
+    @property
+    def hidden(self) -> bool:
+        """Whether the page says that nobody can see it."""
+        return self.size is not None and self.size.width_px * self.size.height_px == 0
+
+    def set_source(self, aim: Aim, source: Source | None) -> None:
+        """Re-aims. The last picture stays on the screen until the new source gives one."""
+        if self.source is not None:
+            self.source.close()
+        self.aim, self.source = aim, source
+        self.track.drop_waiting()
+        self._broken = True
+        self._first_rtp = None
+        self._replayed_at = float("-inf")
+        if source is None:
+            self.say(SlotNotice(slot=self.index, camera=None, state="empty"))
+            return
+        self.say(SlotNotice(slot=self.index, camera=aim.camera, source=aim.source, state="opening"))
+        source.start()
+
+    def set_connected(self) -> None:
+        """Packets can be sent from now on."""
+        self.connected = True
+        if self.source is not None:
+            self.source.resync()
+
+    def set_level(self, level: Level) -> None:
+        """The link's level changed."""
+        self.level = level
+        if self.source is not None:
+            self.source.adapt(self.size, level)
+
+    def set_size(self, size: Size) -> None:
+        """The tile's size changed."""
+        self.size = size
+        if self.source is not None:
+            self.source.adapt(size, self.level)
+
+    def on_keyframe_request(self) -> None:
+        """The receiver cannot decode: replay, but not again and again."""
+        now = time.monotonic()
+        if self.source is None or self.track.catching_up or now - self._replayed_at < REPLAY_PAUSE_SECONDS:
+            return
+        self.source.resync()
+
+    # What a source calls.
+
+    def accepts(self, codec: Codec) -> bool:
+        """Whether the viewer negotiated the codec."""
+        return self.track.accepts(codec)
+
+    def play(self, frames: Sequence[Frame], *, then_live: bool = True) -> None:
+        """Replays a GOP up to its newest frame. ``then_live``: that frame is the present, and `show` goes on from it."""
+        if not self.connected or not frames or self.source is None:
+            return
+        now = time.monotonic()
+        self._replayed_at = now
+        self._broken = not then_live
+        first_rtp, live_rtp = self.track.replay(frames, now)
+        if self._first_rtp is None:
+            self._first_rtp = first_rtp
+        self._mark(frames[-1], live_rtp, now)
+        # It may all be out already; `on_caught_up` then came before there was anything to say.
+        state = "catching-up" if self.track.catching_up else "live"
+        update = {"state": state, "first_rtp": self._first_rtp, "live_rtp": live_rtp}
+        self.say(self.source.notice().model_copy(update=update))
+
+    def show(self, frame: Frame, *, anew: bool = False) -> None:
+        """Sends the next frame. Nothing is sent between a frame that was left out and the next keyframe."""
+        if not self.connected or (self._broken and not frame.keyframe) or self.source is None:
+            return
+        now = time.monotonic()
+        stamp = self.track.live(frame, now, anew=anew)
+        if stamp is None:
+            self.track.drop_waiting()
+            self._broken = True
+            return
+        self._broken = False
+        if self._notice.state not in ("live", "catching-up"):
+            if self._first_rtp is None:
+                self._first_rtp = stamp
+            update = {"state": "live", "first_rtp": self._first_rtp, "live_rtp": stamp}
+            self.say(self.source.notice().model_copy(update=update))
+        if now - self._marked_at >= MARK_SECONDS:
+            self._mark(frame, stamp, now)
+
+    def skip(self) -> None:
+        """A frame is left out on purpose."""
+        self._broken = True
+
+    def repeat_notice(self) -> None:
+        """Tells the page again: its control socket is new."""
+        self._notify(self._notice)
+
+    def describe(self) -> None:
+        """What is said of the source changed, its state did not."""
+        if self.source is not None:
+            keep = {name: getattr(self._notice, name) for name in ("state", "first_rtp", "live_rtp")}
+            self.say(self.source.notice().model_copy(update=keep))
+
+    def say(self, notice: SlotNotice) -> None:
+        """Tells the page, where that is anything new."""
+        if notice != self._notice:
+            self._notice = notice
+            self._notify(notice)
+
+    def on_caught_up(self) -> None:
+        """The replayed GOP is out."""
+        if self._notice.state == "catching-up":
+            self.say(self._notice.model_copy(update={"state": "live"}))
+
+    def _mark(self, frame: Frame, rtp: int, now: float) -> None:
+        self._marked_at = now
+        unit = frame.unit
+        self._notify(
+            FrameMark(
+                slot=self.index, rtp=rtp, capture_us=unit.capture_us, uncertainty_us=unit.uncertainty_us,
+                clock="rtcp" if unit.clock is Clock.RTCP else "arrival",
+            )
+        )  # fmt: skip
+
+
+def waiting(slot: Slot, reason: Reason, detail: str) -> SlotNotice:
+    """The notice for a slot whose camera gives no picture."""
+    return SlotNotice(slot=slot.index, camera=slot.aim.camera, state="waiting", reason=reason, detail=detail)

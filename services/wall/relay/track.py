@@ -1,0 +1,218 @@
+"""One outgoing video stream of a connection: sequence numbers, timestamps, packets out, retransmissions.
+
+A track lives as long as its connection; what it shows changes under it.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from services.media.rtcp import SenderReport
+from services.media.rtp import abs_send_time, pack_extensions, pack_rtp
+from services.mesh.frames import Codec
+from services.mesh.metrics import counter
+from services.wall.relay.engine.sdp import ABS_SEND_TIME, PLAYOUT_DELAY, VideoChoice
+from services.wall.relay.engine.template import Run
+from services.wall.relay.frame import Frame
+from services.wall.relay.history import History, Sent
+from services.wall.relay.pacer import Pacer
+from services.wall.relay.timeline import Timeline
+
+LANE_LIMIT_BYTES: Final = 24 * 1024 * 1024
+"""What may wait for one slot: a replayed GOP of the longest kind, and live frames behind it."""
+
+_frames_sent = counter("relay_frames_sent", "Frames sent, summed over viewers")
+_frames_dropped = counter("relay_frames_dropped", "Frames dropped because a viewer's lane was full")
+_retransmitted = counter("relay_packets_retransmitted", "Packets sent again on NACK")
+_not_found = counter("relay_nacks_too_late", "Packets asked for that are no longer remembered")
+
+
+class Link(Protocol):
+    """The connection, as its tracks see it."""
+
+    pacer: Pacer
+    tag_bytes: int
+
+    def send_run(self, run: Run, payload_type: int, sequence: int, timestamp: int, ssrc: int, extension: bytes) -> None:
+        """Protects and sends."""
+
+    def send_packet(self, packet: bytes) -> None:
+        """Protects and sends one packet made elsewhere."""
+
+    def wake_pacer(self) -> None:
+        """Something waits: serve the pacer soon."""
+
+
+class _Sending:
+    """A frame on its way out, run by run."""
+
+    __slots__ = ("_frame", "_next", "_runs", "_stamp", "_track", "size_bytes")
+
+    def __init__(self, track: "VideoTrack", frame: Frame, stamp: int) -> None:
+        self._track = track
+        self._frame = frame
+        self._stamp = stamp
+        self._runs: tuple[Run, ...] | None = None
+        self._next = 0
+        self.size_bytes = frame.size_bytes
+
+    def send_next(self, now: float) -> int:
+        runs = self._runs
+        if runs is None:
+            runs = self._runs = self._track.runs_of(self._frame)
+        if self._next >= len(runs):
+            self._track.frame_out()
+            return 0
+        run = runs[self._next]
+        self._next += 1
+        self._track.send_run(run, self._frame, self._stamp, now)
+        return run.wire_bytes
+
+
+class VideoTrack:
+    """Sends frames on one SSRC. ``lane`` is its place in the connection's pacer."""
+
+    def __init__(
+        self,
+        link: Link,
+        lane: int,
+        choice: VideoChoice,
+        extensions: dict[str, int],
+        ssrc: int,
+        rtx_ssrc: int | None,
+        on_caught_up: Callable[[], None],
+    ) -> None:
+        self.lane = lane
+        self.ssrc = ssrc
+        self.rtx_ssrc = rtx_ssrc
+        self.packets = 0
+        self.octets = 0
+        self.history = History()
+        self._link = link
+        self._choice = choice
+        self._on_caught_up = on_caught_up
+        # Low first numbers: libsrtp and the receiver then agree on the rollover counter without any doubt.
+        self._sequence = random.randrange(1, 0x4000)
+        self._rtx_sequence = random.randrange(1, 0x4000)
+        self._timeline = Timeline(random.randrange(1 << 31))
+        self._catching_up = False
+        self._abs_id = extensions.get(ABS_SEND_TIME)
+        self._playout_id = extensions.get(PLAYOUT_DELAY)
+        self._extension_bytes = (
+            len(self._extension(keyframe=False, now=0.0)),
+            len(self._extension(keyframe=True, now=0.0)),
+        )
+
+    def accepts(self, codec: Codec) -> bool:
+        """Whether the receiver negotiated it."""
+        return self._format(codec) is not None
+
+    def _format(self, codec: Codec) -> int | None:
+        chosen = {Codec.H264: self._choice.h264, Codec.HEVC: self._choice.h265}.get(codec)
+        return chosen.payload_type if chosen else None
+
+    @property
+    def catching_up(self) -> bool:
+        """Whether a replayed GOP is still on its way out."""
+        return self._catching_up
+
+    def live(self, frame: Frame, now: float, *, anew: bool = False) -> int | None:
+        """Sends a live frame, behind what waits; returns its RTP timestamp, None where the lane was full."""
+        pacer = self._link.pacer
+        if pacer.queued_bytes > LANE_LIMIT_BYTES and pacer.waiting_bytes(self.lane) > LANE_LIMIT_BYTES:
+            return None
+        stamp = self._timeline.live(frame.unit.dts_90k, now, anew=anew)
+        if pacer.push(self.lane, _Sending(self, frame, stamp), now):
+            self._link.wake_pacer()
+        return stamp & 0xFFFFFFFF
+
+    def replay(self, frames: Sequence[Frame], now: float) -> tuple[int, int]:
+        """Sends a cached GOP as fast as the pacer allows; returns the oldest and the newest frame's RTP timestamps.
+
+        What waits of anything else is dropped.
+        """
+        self.drop_waiting()
+        stamps = self._timeline.replay(
+            [frame.unit.dts_90k for frame in frames], now, compressed=self._playout_id is not None
+        )
+        self._catching_up = True
+        pacer = self._link.pacer
+        pacer.extend(self.lane, [_Sending(self, frame, stamp) for frame, stamp in zip(frames, stamps, strict=True)])
+        if pacer.serve(now):
+            self._link.wake_pacer()
+        return stamps[0] & 0xFFFFFFFF, stamps[-1] & 0xFFFFFFFF
+
+    def drop_waiting(self) -> None:
+        """Drops what waits to be sent."""
+        self._catching_up = False
+        if dropped := self._link.pacer.clear(self.lane):
+            _frames_dropped.inc(dropped)
+
+    def runs_of(self, frame: Frame) -> tuple[Run, ...]:
+        """A frame's packets in this receiver's layout."""
+        return frame.runs(self._extension_bytes[frame.keyframe], self._link.tag_bytes)
+
+    def send_run(self, run: Run, frame: Frame, stamp: int, now: float) -> None:
+        """Sends a run of ``frame``; called by the pacer."""
+        payload_type = self._format(frame.unit.codec)
+        assert payload_type is not None
+        extension = self._extension(keyframe=frame.keyframe, now=now)
+        first, timestamp = self._sequence, stamp & 0xFFFFFFFF
+        self._link.send_run(run, payload_type, first & 0xFFFF, timestamp, self.ssrc, extension)
+        self._sequence = first + run.count
+        self.packets += run.count
+        self.octets += run.wire_bytes
+        self.history.add(Sent(first, now, run, timestamp, payload_type, extension))
+
+    def frame_out(self) -> None:
+        """A frame has been sent whole; called by the pacer."""
+        _frames_sent.inc()
+        if self._catching_up and self._link.pacer.waiting(self.lane) <= 1:
+            self._catching_up = False
+            self._on_caught_up()
+
+    def _extension(self, *, keyframe: bool, now: float) -> bytes:
+        """Header extensions; those of a keyframe tell the receiver to play at once (playout-delay 0/0)."""
+        abs_id, playout_id = self._abs_id, self._playout_id if keyframe else None
+        if abs_id is not None:
+            stamp = abs_send_time(now)
+            if playout_id is not None:
+                return pack_extensions({abs_id: stamp.to_bytes(3, "big"), playout_id: b"\0\0\0"})
+            return (0xBEDE0001 << 32 | (abs_id << 4 | 2) << 24 | stamp).to_bytes(8, "big")
+        return pack_extensions({playout_id: b"\0\0\0"}) if playout_id is not None else b""
+
+    def retransmit(self, sequences: Sequence[int]) -> int:
+        """Sends packets again; returns the bytes that took."""
+        total = 0
+        for sequence in sequences:
+            found = self.history.find(sequence)
+            if found is None:
+                _not_found.inc()
+                continue
+            sent, packet = found
+            marker = sent.run.ends_frame and packet == sent.run.count - 1
+            payload = sent.run.payload(packet)
+            rtx = self._choice.rtx.get(sent.payload_type)
+            if self.rtx_ssrc is not None and rtx is not None:
+                data = pack_rtp(
+                    rtx.payload_type, self._rtx_sequence & 0xFFFF, sent.timestamp, self.rtx_ssrc,
+                    sequence.to_bytes(2, "big") + payload, marker=marker, extension=sent.extension,
+                )  # fmt: skip
+                self._rtx_sequence += 1
+            else:
+                # The very same bytes as before: with GCM another packet under this number would give the key away.
+                data = pack_rtp(
+                    sent.payload_type, sequence, sent.timestamp, self.ssrc, payload, marker=marker,
+                    extension=sent.extension,
+                )  # fmt: skip
+            self._link.send_packet(data)
+            _retransmitted.inc()
+            total += len(data)
+        return total
+
+    def report(self, ntp: int, now: float) -> SenderReport | None:
+        """The sender report for now; None before anything was sent."""
+        if not self.packets:
+            return None
+        stamp = self._timeline.at(now)
+        return SenderReport(self.ssrc, ntp, stamp & 0xFFFFFFFF, self.packets & 0xFFFFFFFF, self.octets & 0xFFFFFFFF)

@@ -1,0 +1,43 @@
+"""Chromium for tests, with a profile of its own."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from playwright.async_api import BrowserContext, async_playwright
+
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+)
+
+
+def executable() -> str | None:
+    """The Chromium to use: `PANTAU_TEST_CHROMIUM`, the system's, else Playwright's own (None)."""
+    return os.environ.get("PANTAU_TEST_CHROMIUM") or shutil.which("chromium")
+
+
+@asynccontextmanager
+async def chromium(profile: Path, *flags: str) -> AsyncIterator[BrowserContext]:
+    """A browser whose profile is kept in ``profile``, closed at the end of the block."""
+    async with async_playwright() as playwright:
+        context = await playwright.chromium.launch_persistent_context(
+            str(profile),
+            executable_path=executable(),
+            headless=True,
+            args=[*FLAGS, *flags],
+            viewport={"width": 1280, "height": 720},
+        )
+        try:
+            yield context
+        finally:
+            await context.close()

@@ -1,0 +1,82 @@
+"""A relay in the test's own loop, and what a front does to it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Literal
+
+import msgpack
+from nats.aio.msg import Msg
+
+from services.mesh import rpc, sessions, subjects
+from services.mesh.buckets import Bucket
+from services.mesh.bus import Bus
+from services.mesh.lifecycle import Service
+from services.mesh.models import Camera, Profile, ProfileName
+from services.mesh.sessions import Aim, Control, Notice, SessionClose, SessionControl, SessionOpen, SessionOpened
+from services.mesh.settings import MeshSettings
+from services.wall.relay.app import Relay
+from services.wall.relay.settings import RelaySettings
+from tests.wall.relay.camera import SITE
+
+
+class Front:
+    """Speaks to one relay over the bus."""
+
+    def __init__(self, bus: Bus, relay: Relay, worker: str) -> None:
+        self.bus = bus
+        self.relay = relay
+        self.worker = worker
+        self.notices: dict[str, list[Notice]] = {}
+        self._number = 0
+
+    def _subject(self, endpoint: str) -> str:
+        return subjects.rpc(SITE, f"relay.{self.worker}", endpoint)
+
+    async def add_camera(self, camera: str, *profiles: ProfileName) -> None:
+        """Registers a camera."""
+        bucket = await Bucket.open(self.bus, subjects.CAMERAS_BUCKET, Camera)
+        streams = {name: Profile(url=f"rtsp://camera.test/{camera}/{name}") for name in profiles or ("main",)}
+        await bucket.put(camera, Camera(id=camera, site=SITE, name=camera, profiles=streams))
+
+    async def open(self, offer: str, *aims: Aim, kind: Literal["wall", "whep"] = "wall") -> SessionOpened:
+        """Opens a session and collects its notices."""
+        self._number += 1
+        name = f"session-{self._number}"
+        heard: list[Notice] = []
+        self.notices[name] = heard
+
+        async def hear(message: Msg) -> None:
+            heard.append(sessions.NOTICE.validate_python(msgpack.unpackb(message.data)))
+
+        await self.bus.subscribe(sessions.notices(SITE, name), hear)
+        question = SessionOpen(session=name, offer=offer, aims=aims, kind=kind)
+        return await rpc.call(self.bus, self._subject("session-open"), question, SessionOpened)
+
+    async def control(self, session: str, control: Control) -> None:
+        """Sends one control message."""
+        question = SessionControl(session=session, control=control)
+        await rpc.call(self.bus, self._subject("session-control"), question, rpc.Nothing)
+
+    async def close(self, session: str) -> None:
+        """Closes a session."""
+        await rpc.call(self.bus, self._subject("session-close"), SessionClose(session=session), rpc.Nothing)
+
+
+@asynccontextmanager
+async def running_relay(bus: Bus, settings: MeshSettings, **options: object) -> AsyncIterator[Front]:
+    """A relay on a free port until the end of the block."""
+    relay_settings = RelaySettings.model_validate({"udp_port": 0} | options)
+    async with asyncio.TaskGroup() as tasks:
+        service = Service("relay", settings.model_copy(update={"worker": "relay-test"}), bus, tasks)
+        relay = Relay(service, relay_settings)
+        task = tasks.create_task(relay.serve())
+        while service.health.missing() or not relay.serving.is_set():
+            await asyncio.sleep(0.01)
+        try:
+            yield Front(bus, relay, service.worker)
+        finally:
+            for session in relay.sessions.values():
+                session.closed.set()
+            service.stopping.set()
+            await task
