@@ -40,15 +40,25 @@ class Lease:
     @property
     def held(self) -> bool:
         """Whether the last renewal is recent enough to act on."""
-        return self._clock.monotonic() - self._renewed_at < GIVE_UP_SECONDS
+        return self._clock.monotonic() < self.held_until
+
+    @property
+    def held_until(self) -> float:
+        """Until when this worker may act without another renewal: `Clock.monotonic` seconds.
+
+        That clock is the machine's, so child processes may be told.
+        """
+        return self._renewed_at + GIVE_UP_SECONDS
 
     async def renew(self) -> bool:
         """Writes the entry once; False where the bus does not answer."""
         lease = self._current()
         started = self._clock.monotonic()
         try:
-            await self._bucket.put(f"{lease.role}.{lease.worker}", lease)
-        except UnavailableError as error:
+            # A request that was lost with a connection must not keep the next one from being made.
+            async with asyncio.timeout(RENEW_SECONDS):
+                await self._bucket.put(f"{lease.role}.{lease.worker}", lease)
+        except (UnavailableError, TimeoutError) as error:
             log.debug("lease.not_renewed", worker=lease.worker, error=error)
             return False
         self._renewed_at = started
