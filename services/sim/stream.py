@@ -1,0 +1,69 @@
+"""One profile of one simulated camera: what stands behind one RTSP URL."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from services.sim.faults import Fault, Faults
+from services.sim.packetize import Reel
+from services.sim.specs import StreamSpec
+from services.sim.track import Track
+
+
+class Watcher(Protocol):
+    """A connection that asked for this stream."""
+
+    def close(self, *, reset: bool) -> None:
+        """Ends it; ``reset``: as a host does that is suddenly gone."""
+
+
+class Stream:
+    """The profile's tracks, faults and clients."""
+
+    def __init__(self, number: int, camera: str, profile: str, spec: StreamSpec) -> None:
+        self.number = number
+        self.camera = camera
+        self.profile = profile
+        self.spec = spec
+        self.faults = Faults()
+        self.tracks: tuple[Track, ...] = ()
+        """Empty until the clips are there."""
+        self.watchers: set[Watcher] = set()
+        self.ready = asyncio.Event()
+
+    def start(self, reels: Sequence[Reel], began: float) -> None:
+        """The clips are there; frame 0 was at the loop time ``began``."""
+        cname = f"{self.camera}@pantau-sim"
+        self.tracks = tuple(Track(self.number, cname, reel, self.faults, began) for reel in reels)
+        self.ready.set()
+
+    def stop(self) -> None:
+        """Ends every client and timer."""
+        for track in self.tracks:
+            track.stop()
+        self.drop()
+
+    def set_fault(self, fault: Fault, value: float | None = None) -> None:
+        """Makes a fault hold, or happen where it happens once. `Fault.RESOLUTION` needs `change_reel` besides."""
+        chosen = self.faults.set(fault, value)
+        if fault is Fault.REFUSE:
+            self.drop(reset=True)
+        elif fault is Fault.DROP:
+            self.drop()
+            if not chosen:
+                self.faults.clear(Fault.DROP)
+        elif fault is Fault.CLOCK_JUMP:
+            for track in self.tracks:
+                track.jump(chosen)
+        elif fault is Fault.HUGE_FRAME:
+            for track in self.tracks:
+                track.send_huge_frame(int(chosen))
+
+    def change_reel(self, reel: Reel) -> None:
+        """Another clip for the video track, from its next keyframe on."""
+        self.tracks[0].change_reel(reel)
+
+    def drop(self, *, reset: bool = False) -> None:
+        """Ends all connections that asked for this stream."""
+        for watcher in tuple(self.watchers):
+            watcher.close(reset=reset)
