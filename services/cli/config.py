@@ -20,9 +20,12 @@ SECTION_MODULES: Final = (
     "services.ingest.settings",
     "services.recorder.settings",
     "services.wall.settings",
+    "services.wall.relay.settings",
+    "services.sim.settings",
     "services.up.settings",
 )
-"""One `Section` subclass each; these modules import nothing but the mesh, so every command can know all settings."""
+"""Their `Section` subclasses are all the settings there are. These modules import nothing that is not in the core, so
+that every command knows all settings."""
 
 
 def all_sections() -> tuple[type[Section], ...]:

@@ -40,12 +40,13 @@ class Section(BaseModel):
 
     @classmethod
     def load(cls, environ: Mapping[str, str], file: Mapping[str, Any] | None = None) -> Self:
-        """The section as ``environ`` and the parsed TOML ``file`` give it; raises `SettingsError`."""
-        table = (
-            dict((file or {}).get(cls.section, {}))
-            if cls.section
-            else {key: value for key, value in (file or {}).items() if not isinstance(value, dict)}
-        )
+        """The section as ``environ`` and the parsed TOML ``file`` give it; raises `SettingsError`.
+
+        Takes of a table only what this class declares: two parts of a service may share one. `refuse_unknown` looks
+        for what nobody declares.
+        """
+        given = (file or {}).get(cls.section, {}) if cls.section else (file or {})
+        table = {key: value for key, value in given.items() if key in cls.model_fields}
         for variable, name in cls.variables().items():
             if path := environ.get(f"{variable}_FILE"):
                 try:
@@ -90,17 +91,20 @@ def read_file(path: Path | None) -> dict[str, Any]:
 
 def refuse_unknown(sections: Iterable[type[Section]], environ: Mapping[str, str], file: Mapping[str, Any]) -> None:
     """Raises `SettingsError` naming every ``PANTAU_*`` variable and every key of the file that no section knows."""
+    sections = list(sections)
     known = {variable for section in sections for variable in section.variables()}
     known |= {f"{variable}_FILE" for variable in known} | NOT_SETTINGS
     unknown = sorted(variable for variable in environ if variable.startswith(PREFIX) and variable not in known)
-    by_name = {section.section: section for section in sections}
+    keys: dict[str, set[str]] = {}
+    for section in sections:
+        keys.setdefault(section.section, set()).update(section.model_fields)
     for key, value in file.items():
         if not isinstance(value, dict):
-            unknown += [key] if key not in by_name[""].model_fields else []
-        elif key not in by_name:
+            unknown += [key] if key not in keys[""] else []
+        elif key not in keys:
             unknown.append(f"[{key}]")
         else:
-            unknown += [f"{key}.{inner}" for inner in value if inner not in by_name[key].model_fields]
+            unknown += [f"{key}.{inner}" for inner in value if inner not in keys[key]]
     if unknown:
         raise SettingsError(f"unknown settings: {', '.join(unknown)}; docs/ref/settings.md lists all there are")
 

@@ -96,6 +96,7 @@ class Up:
         self._children: dict[str, Child] = {}
         self._nats: NatsServer | None = None
         self._refusal: ChildRefusedError | None = None
+        self._catalogue = plan.settings.data / "demo" / "cameras.json"
 
     def stop(self) -> None:
         """Begins to stop; `run` returns when all has."""
@@ -113,7 +114,7 @@ class Up:
                 for name in SERVICES:
                     self._children[name] = Child(name, command(name), environ, keep_open=(lock.descriptor,))
                 if self.plan.demo_cameras:
-                    arguments = command("sim", *demo.sim_arguments(self.plan))
+                    arguments = command("sim", *demo.sim_arguments(self.plan.demo_cameras, self._catalogue))
                     self._children["sim"] = Child("sim", arguments, environ, keep_open=(lock.descriptor,))
                 for child in self._children.values():
                     tasks.create_task(self._keep(child), name=child.name)
@@ -180,7 +181,7 @@ class Up:
             bus = await Bus.connect(mesh, "up")
             try:
                 await self._children["sim"].ready.wait()
-                await demo.register(bus, self.plan)
+                await demo.register(bus, self.plan.settings.site, self._catalogue)
             finally:
                 await bus.close()
         await self._front_answers()

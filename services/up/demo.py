@@ -1,13 +1,86 @@
 """The simulated cameras of ``--demo``: what the ``sim`` child is asked for, and its cameras in the catalogue."""
 
-from typing import Any
+import asyncio
+import json
+import socket
+from pathlib import Path
+from typing import Final
 
+from services.mesh import subjects
 from services.mesh.bus import Bus
+from services.mesh.catalogue import (
+    CameraInput,
+    CameraList,
+    CameraQuery,
+    CameraRemove,
+    CameraRemoved,
+    ImportReport,
+    ImportRequest,
+)
+from services.mesh.errors import UnavailableError
+from services.mesh.log import get_logger
+from services.mesh.rpc import call
+
+log = get_logger()
+
+TAG: Final = "demo"
+"""What the simulated cameras are tagged with, so that those of an earlier run are found again."""
+_USUAL_PORT: Final = 8554
 
 
-def sim_arguments(plan: Any) -> list[str]:
-    return ["--cameras", str(plan.demo_cameras)]
+def sim_arguments(cameras: int, catalogue: Path) -> list[str]:
+    """Arguments of ``pantau sim``. Its port is chosen here, so that a simulator that was killed is found again."""
+    return ["--cameras", str(cameras), "--port", str(_free_port()), "--catalogue", str(catalogue)]
 
 
-async def register(bus: Bus, plan: Any) -> None:
-    pass
+def _free_port() -> int:
+    for wanted in (_USUAL_PORT, 0):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", wanted))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise AssertionError("unreachable: any free port can be had")
+
+
+def read_catalogue(text: str) -> list[CameraInput]:
+    """The cameras of the file that ``pantau sim --catalogue`` writes."""
+    return [
+        CameraInput.model_validate({**entry["camera"], "credentials": entry["credentials"]})
+        for entry in json.loads(text)["cameras"]
+    ]
+
+
+async def register(bus: Bus, home: str, catalogue: Path) -> None:
+    """Makes the catalogue's part of the demo what the file says; removes what is simulated no more."""
+    cameras = read_catalogue(await asyncio.to_thread(catalogue.read_text))
+    content = json.dumps([camera.model_dump(mode="json") for camera in cameras])
+    await _answering(bus, home)
+    report = await call(
+        bus,
+        subjects.rpc(home, "registry", "cameras-import"),
+        ImportRequest(format="json", content=content),
+        ImportReport,
+        timeout_seconds=30,
+    )
+    for row in report.rows:
+        if row.result == "refused":
+            log.warning("demo.refused", camera=row.id, detail=row.detail)
+    there = await call(bus, subjects.rpc(home, "registry", "cameras-list"), CameraQuery(tag=TAG), CameraList)
+    stale = {entry.camera.id for entry in there.cameras} - {camera.id for camera in cameras}
+    for camera in sorted(stale):
+        await call(bus, subjects.rpc(home, "registry", "cameras-remove"), CameraRemove(id=camera), CameraRemoved)
+    log.info("demo.registered", cameras=len(cameras), removed=len(stale))
+
+
+async def _answering(bus: Bus, home: str) -> None:
+    """Returns when the registry answers."""
+    while True:
+        try:
+            await call(bus, subjects.rpc(home, "registry", "cameras-list"), CameraQuery(limit=1), CameraList)
+        except UnavailableError:
+            await asyncio.sleep(0.1)
+        else:
+            return
