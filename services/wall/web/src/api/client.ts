@@ -1,0 +1,173 @@
+/** The HTTP API. Every failure is an `ApiError`, whose `detail` may be shown. */
+
+import type { Aim, Camera, CameraInput, ImportReport, Incident, Me, SessionAnswer, TimelineBody } from "./types.js";
+
+export class ApiError extends Error {
+  constructor(
+    /** The HTTP status; 0 where the server did not answer. */
+    readonly status: number,
+    readonly code: string,
+    readonly detail: string,
+    readonly retryAfterMs: number | null = null,
+    /** Form fields by name, where the server named them. */
+    readonly fields: Readonly<Record<string, string>> = {},
+  ) {
+    super(detail);
+  }
+
+  get unanswered(): boolean {
+    return this.status === 0 || this.status === 502 || this.status === 504;
+  }
+}
+
+interface Problem {
+  title?: string;
+  detail?: string;
+  code?: string;
+  errors?: { field?: string; message?: string }[];
+}
+
+async function problemOf(response: Response): Promise<ApiError> {
+  let problem: Problem = {};
+  try {
+    problem = (await response.json()) as Problem;
+  } catch {
+    // Not problem+json: a proxy's page, say. The status has to do.
+  }
+  const fields: Record<string, string> = {};
+  for (const error of problem.errors ?? []) if (error.field) fields[error.field] = error.message ?? "";
+  const seconds = Number(response.headers.get("Retry-After") ?? Number.NaN);
+  const detail = problem.detail ?? problem.title ?? `${response.status} ${response.statusText}`;
+  const retryAfterMs = Number.isFinite(seconds) ? seconds * 1000 : null;
+  return new ApiError(response.status, problem.code ?? "", detail, retryAfterMs, fields);
+}
+
+export interface ClipQuery {
+  cameras: readonly string[];
+  fromMs: number;
+  toMs: number;
+}
+
+const REQUEST_LIMIT_MS = 15_000;
+
+export class Api {
+  /** `onAnswer` is told of every request whether the server answered it; `onUnauthorized` of a lost sign-in. */
+  constructor(
+    private readonly onAnswer: (answered: boolean) => void = () => undefined,
+    private readonly onUnauthorized: () => void = () => undefined,
+    private readonly base = "/api/v1",
+  ) {}
+
+  private async request(method: string, path: string, body?: BodyInit, type = "application/json"): Promise<Response> {
+    let response: Response;
+    try {
+      response = await fetch(this.base + path, {
+        method,
+        signal: AbortSignal.timeout(REQUEST_LIMIT_MS),
+        ...(body !== undefined && { body, headers: { "Content-Type": type } }),
+      });
+    } catch (error) {
+      this.onAnswer(false);
+      throw new ApiError(0, "no-answer", error instanceof Error ? error.message : String(error));
+    }
+    if (response.ok) {
+      this.onAnswer(true);
+      return response;
+    }
+    const problem = await problemOf(response);
+    this.onAnswer(!problem.unanswered);
+    if (problem.status === 401) this.onUnauthorized();
+    throw problem;
+  }
+
+  private async json<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const response = await this.request(method, path, body === undefined ? undefined : JSON.stringify(body));
+    return (await response.json()) as T;
+  }
+
+  me(): Promise<Me> {
+    return this.json("GET", "/me");
+  }
+
+  async cameras(): Promise<Camera[]> {
+    return (await this.json<{ cameras: Camera[] }>("GET", "/cameras")).cameras;
+  }
+
+  addCamera(camera: CameraInput): Promise<Camera> {
+    return this.json("POST", "/cameras", camera);
+  }
+
+  updateCamera(id: string, changes: CameraInput): Promise<Camera> {
+    return this.json("PATCH", `/cameras/${id}`, changes);
+  }
+
+  async removeCamera(id: string): Promise<void> {
+    await this.request("DELETE", `/cameras/${id}`);
+  }
+
+  async importCameras(csv: Blob, dryRun: boolean): Promise<ImportReport> {
+    const path = `/cameras/import${dryRun ? "?dry_run=true" : ""}`;
+    const response = await this.request("POST", path, csv, "text/csv");
+    return (await response.json()) as ImportReport;
+  }
+
+  timeline(camera: string, fromMs: number, toMs: number): Promise<TimelineBody> {
+    return this.json("GET", `/cameras/${camera}/timeline?${rangeQuery(fromMs, toMs)}`);
+  }
+
+  openSession(sdp: string, slots: readonly Aim[]): Promise<SessionAnswer> {
+    return this.json("POST", "/wall/sessions", { sdp, slots });
+  }
+
+  /** Works while the page goes away, too. */
+  closeSession(id: string): void {
+    fetch(`${this.base}/wall/sessions/${id}`, { method: "DELETE", keepalive: true }).catch(() => undefined);
+  }
+
+  async incidents(): Promise<Incident[]> {
+    return (await this.json<{ incidents: Incident[] }>("GET", "/incidents")).incidents;
+  }
+
+  openIncident(incident: Pick<Incident, "title" | "cameras" | "from_us" | "to_us" | "notes">): Promise<Incident> {
+    return this.json("POST", "/incidents", incident);
+  }
+
+  updateIncident(
+    id: string,
+    changes: Partial<Pick<Incident, "title" | "cameras" | "to_us" | "notes">>,
+  ): Promise<Incident> {
+    return this.json("PATCH", `/incidents/${id}`, changes);
+  }
+
+  closeIncident(id: string): Promise<Incident> {
+    return this.json("POST", `/incidents/${id}/close`);
+  }
+
+  get eventsUrl(): string {
+    return `${this.base}/events`;
+  }
+
+  /** A still of a camera: its newest keyframe, or the one at `atMs`. */
+  snapshotUrl(camera: string, atMs?: number, widthPx?: number): string {
+    const query = new URLSearchParams();
+    if (atMs !== undefined) query.set("at", new Date(atMs).toISOString());
+    if (widthPx !== undefined) query.set("width", String(widthPx));
+    return `${this.base}/cameras/${camera}/snapshot.jpg${query.size > 0 ? `?${query}` : ""}`;
+  }
+
+  clipUrl(camera: string, fromMs: number, toMs: number): string {
+    return `${this.base}/cameras/${camera}/clip.mp4?${rangeQuery(fromMs, toMs)}`;
+  }
+
+  evidenceUrl({ cameras, fromMs, toMs }: ClipQuery, reason: string, incident: string | null): string {
+    const query = rangeQuery(fromMs, toMs);
+    for (const camera of cameras) query.append("camera", camera);
+    query.set("reason", reason);
+    if (incident !== null) query.set("incident", incident);
+    return `${this.base}/evidence.zip?${query}`;
+  }
+}
+
+function rangeQuery(fromMs: number, toMs: number): URLSearchParams {
+  return new URLSearchParams({ from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString() });
+}

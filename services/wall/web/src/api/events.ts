@@ -1,0 +1,41 @@
+/** The server-sent events, as a hint that something has to be read again. */
+
+export const EVENT_TYPES = {
+  camera: ["registered", "updated", "removed", "online", "offline", "degraded", "recovered", "health"],
+  recording: ["segment_closed", "gap", "thinned", "expired", "storage_low"],
+  incident: ["opened", "updated", "closed", "exported"],
+} as const;
+export type EventKind = keyof typeof EVENT_TYPES;
+
+const RETRY_MS = 3000;
+
+/** Calls `onEvent` for each event, and `onOpen` whenever the stream (re)opens: what was missed has to be read then. */
+export class EventStream {
+  private source: EventSource | null = null;
+  private timer: ReturnType<typeof setTimeout> | null = null;
+
+  constructor(
+    private readonly url: string,
+    private readonly onEvent: (kind: EventKind) => void,
+    private readonly onOpen: () => void,
+  ) {}
+
+  start(): void {
+    const source = new EventSource(this.url);
+    this.source = source;
+    source.onopen = () => this.onOpen();
+    source.onerror = () => {
+      // The browser reconnects by itself unless the answer was an error: then it gives up for good.
+      if (source.readyState !== EventSource.CLOSED) return;
+      this.timer = setTimeout(() => this.start(), RETRY_MS);
+    };
+    for (const kind of Object.keys(EVENT_TYPES) as EventKind[]) {
+      for (const name of EVENT_TYPES[kind]) source.addEventListener(`${kind}.${name}`, () => this.onEvent(kind));
+    }
+  }
+
+  stop(): void {
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.source?.close();
+  }
+}

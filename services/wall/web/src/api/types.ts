@@ -1,0 +1,232 @@
+/** The models of `services/mesh/models.py` and `services/mesh/sessions.py` as they travel in JSON. */
+
+export type ProfileName = "main" | "sub";
+export type Role = "viewer" | "agency" | "operator" | "supervisor" | "admin";
+
+export interface Me {
+  name: string;
+  role: Role;
+  locale?: string | null;
+  site?: string;
+  version?: string;
+  ice_servers?: RTCIceServer[];
+}
+
+export interface Location {
+  latitude: number | null;
+  longitude: number | null;
+  address: string;
+}
+
+export interface Profile {
+  url: string;
+  transport?: "tcp" | "udp";
+  reader?: "auto" | "pyav";
+}
+
+export const REASONS = [
+  "none",
+  "starting",
+  "refused",
+  "unreachable",
+  "unauthorized",
+  "not-found",
+  "timeout",
+  "stalled",
+  "closed",
+  "bad-stream",
+  "unsupported-codec",
+  "frames-lost",
+  "bad-timestamps",
+  "low-rate",
+  "no-ingest",
+  "disabled",
+] as const;
+export type Reason = (typeof REASONS)[number];
+
+export type Status = "connecting" | "online" | "degraded" | "offline" | "disabled";
+
+export interface ProfileReport {
+  status: "idle" | "connecting" | "online" | "offline";
+  reason: Reason;
+  detail: string;
+  since_us: number;
+  codec: string;
+  width_px: number;
+  height_px: number;
+  frame_rate: number;
+  bitrate_bps: number;
+  last_frame_us: number;
+  reconnects: number;
+}
+
+export interface CameraState {
+  camera: string;
+  status: Status;
+  reason: Reason;
+  detail: string;
+  since_us: number;
+  profiles: Partial<Record<ProfileName | "audio", ProfileReport>>;
+}
+
+export interface Camera {
+  id: string;
+  site: string;
+  name: string;
+  enabled: boolean;
+  record: boolean;
+  audio: boolean;
+  location: Location;
+  tags: string[];
+  profiles: Partial<Record<ProfileName, Profile>>;
+  has_credentials: boolean;
+  copies: number;
+  retention: string | null;
+  state: CameraState | null;
+}
+
+/** What the camera form sends: the given fields of a camera, and its user where that changes. */
+export type CameraInput = Partial<Omit<Camera, "state" | "has_credentials">> & {
+  credentials?: { username: string; password: string } | null;
+};
+
+export interface ImportRow {
+  row: number;
+  id: string;
+  result: "added" | "updated" | "unchanged" | "refused";
+  detail: string;
+}
+
+export interface ImportReport {
+  rows: ImportRow[];
+  added: number;
+  updated: number;
+  unchanged: number;
+  refused: number;
+  /** About the file as a whole. */
+  notes: string[];
+  dry_run: boolean;
+}
+
+export interface Incident {
+  id: string;
+  title: string;
+  status: "open" | "closed";
+  cameras: string[];
+  from_us: number;
+  to_us: number | null;
+  notes: string;
+  created_by: string;
+  created_us: number;
+  closed_us: number | null;
+  release_us: number | null;
+}
+
+export type Tier = "full" | "keyframes" | "archive";
+
+/** As the server sends it: RFC 3339 times. `model/timeline.ts` turns it into milliseconds. */
+export interface TimelineBody {
+  camera: string;
+  from: string;
+  to: string;
+  ranges: { from: string; to: string; tier: Tier }[];
+  gaps: { from: string; to: string; cause: string; detail: string }[];
+  activity: { from: string; to: string; level: number }[];
+}
+
+export type Source = "live" | "recorded";
+
+export interface Aim {
+  type: "aim";
+  slot: number;
+  camera: string | null;
+  profile: "auto" | ProfileName;
+  source: Source;
+}
+
+export interface Size {
+  type: "size";
+  slot: number;
+  width_px: number;
+  height_px: number;
+}
+
+export type Step = "frame" | "-frame" | "keyframe" | "-keyframe";
+
+export interface ClockControl {
+  type: "clock";
+  action: "play" | "pause" | "seek" | "step";
+  at_us?: number;
+  rate?: number;
+  step?: Step;
+}
+
+export interface Listen {
+  type: "listen";
+  slot: number | null;
+}
+
+export type Control = Aim | Size | ClockControl | Listen;
+
+export type SlotState = "empty" | "opening" | "catching-up" | "live" | "waiting" | "playing" | "paused" | "gap";
+
+export interface SlotNotice {
+  type: "slot";
+  slot: number;
+  camera: string | null;
+  source: Source;
+  state: SlotState;
+  profile: ProfileName | null;
+  reason: Reason;
+  detail: string;
+  live_rtp: number | null;
+  first_rtp?: number | null;
+  limited: "none" | "sub" | "keyframes";
+  transcoded: boolean;
+  codec: string;
+  width_px: number;
+  height_px: number;
+}
+
+export interface FrameMark {
+  type: "mark";
+  slot: number;
+  rtp: number;
+  capture_us: number;
+  uncertainty_us: number;
+  clock: "rtcp" | "arrival";
+}
+
+export interface ClockNotice {
+  type: "clock";
+  at_us: number;
+  rate: number;
+  playing: boolean;
+}
+
+export interface LinkNotice {
+  type: "link";
+  loss: number;
+  rtt_ms: number | null;
+  estimate_bps: number | null;
+}
+
+export interface DrainNotice {
+  type: "drain";
+}
+
+export interface ErrorNotice {
+  type: "error";
+  code: string;
+  message: string;
+}
+
+export type Notice = SlotNotice | FrameMark | ClockNotice | LinkNotice | DrainNotice | ErrorNotice;
+
+export interface SessionAnswer {
+  id: string;
+  sdp: string;
+  relay: string;
+  slots: number;
+  control: string;
+}

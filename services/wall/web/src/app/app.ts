@@ -1,0 +1,225 @@
+/** The page's state and what keeps it up to date. Components read its observables and call its methods. */
+
+import { Api } from "../api/client.js";
+import { EventStream } from "../api/events.js";
+import type { Camera, FrameMark, Incident, Me, Notice, Role, SlotNotice } from "../api/types.js";
+import { language, offerLocale } from "../i18n/index.js";
+import { SessionKeeper } from "../media/keeper.js";
+import { canReceive } from "../media/offer.js";
+import { WallSession } from "../media/session.js";
+import { byName } from "../model/cameras.js";
+import { Observable } from "../model/observable.js";
+import { decode, encode } from "../model/url-state.js";
+import { fill, INITIAL_WALL, tileAt, tileCount, visibleTiles, type WallState } from "../model/wall.js";
+import { Playback } from "./playback.js";
+import { Refresher } from "./refresher.js";
+
+export type Dialog =
+  | { kind: "help" }
+  | { kind: "camera"; camera: Camera | null }
+  | { kind: "import" }
+  | { kind: "export"; incident: Incident | null }
+  | { kind: "incident"; incident: Incident | null };
+
+export interface ViewState {
+  panel: boolean;
+  timeline: boolean;
+  incidents: boolean;
+  dialog: Dialog | null;
+}
+
+export interface SlotView {
+  notice: SlotNotice;
+  receivedMs: number;
+}
+
+interface TileSize {
+  widthPx: number;
+  heightPx: number;
+}
+
+const CAMERAS_PERIOD_MS = 20_000;
+const INCIDENTS_PERIOD_MS = 60_000;
+/** A page in the background gives its pictures back after this. */
+const ASLEEP_AFTER_MS = 10_000;
+const GRANTS: Record<Role, readonly Role[]> = {
+  viewer: ["viewer"],
+  agency: ["viewer", "agency"],
+  operator: ["viewer", "operator"],
+  supervisor: ["viewer", "operator", "supervisor"],
+  admin: ["viewer", "agency", "operator", "supervisor", "admin"],
+};
+
+export class App {
+  readonly me = new Observable<Me | null>(null);
+  readonly cameras = new Observable<ReadonlyMap<string, Camera> | null>(null);
+  readonly incidents = new Observable<readonly Incident[] | null>(null);
+  readonly wall = new Observable<WallState>(INITIAL_WALL);
+  readonly view = new Observable<ViewState>({ panel: true, timeline: false, incidents: false, dialog: null });
+  /** Whether the server answers, and since when it does or does not. */
+  readonly server = new Observable<{ answers: boolean; sinceMs: number }>({ answers: true, sinceMs: Date.now() });
+  /** Counts up whenever the tiles have to take their tracks anew. */
+  readonly tracks = new Observable(0);
+  readonly unmuted = new Observable(false);
+  readonly supported = canReceive();
+
+  readonly api = new Api(
+    (answers) => this.onAnswer(answers),
+    () => location.reload(),
+  );
+  readonly keeper = new SessionKeeper((slots, aims, events) => WallSession.open(this.api, slots, aims, events), {
+    replaced: () => this.tracks.update((count) => count + 1),
+    notice: (notice) => this.onNotice(notice),
+  });
+  readonly playback = new Playback(this);
+
+  private readonly slots = new Map<number, Observable<SlotView | null>>();
+  private readonly marks = new Map<number, FrameMark>();
+  private readonly sizes = new Map<number, TileSize>();
+  private asleep = false;
+  private readonly camerasReader = new Refresher(() => this.readCameras(), CAMERAS_PERIOD_MS);
+  private readonly incidentsReader = new Refresher(() => this.readIncidents(), INCIDENTS_PERIOD_MS);
+  private readonly events = new EventStream(
+    this.api.eventsUrl,
+    (kind) => {
+      if (kind === "camera") this.camerasReader.trigger();
+      else if (kind === "incident") this.incidentsReader.trigger();
+      else this.playback.recordingsChanged();
+    },
+    () => {
+      this.camerasReader.trigger();
+      this.incidentsReader.trigger();
+    },
+  );
+
+  start(): void {
+    const fromUrl = decode(location.hash);
+    this.wall.set(fromUrl.wall);
+    this.wall.subscribe(() => this.onWall());
+    this.camerasReader.trigger();
+    this.incidentsReader.trigger();
+    this.events.start();
+    if (fromUrl.atMs !== null) this.playback.restore(fromUrl.atMs);
+    if (!this.wall.value.automatic) this.onWall();
+    window.addEventListener("hashchange", () => this.onHash());
+    window.addEventListener("pagehide", () => this.keeper.stop());
+    window.addEventListener("pageshow", (event) => event.persisted && location.reload());
+    let sleepTimer: ReturnType<typeof setTimeout> | undefined;
+    document.addEventListener("visibilitychange", () => {
+      clearTimeout(sleepTimer);
+      if (document.hidden) sleepTimer = setTimeout(() => this.setAsleep(true), ASLEEP_AFTER_MS);
+      else this.setAsleep(false);
+    });
+  }
+
+  /** Whether the signed-in person holds `role`. */
+  may(role: Role): boolean {
+    const me = this.me.value;
+    return me !== null && GRANTS[me.role].includes(role);
+  }
+
+  slot(index: number): Observable<SlotView | null> {
+    let found = this.slots.get(index);
+    if (!found) {
+      found = new Observable<SlotView | null>(null);
+      this.slots.set(index, found);
+    }
+    return found;
+  }
+
+  mark(index: number): FrameMark | undefined {
+    return this.marks.get(index);
+  }
+
+  setTileSize(index: number, widthPx: number, heightPx: number): void {
+    this.sizes.set(index, { widthPx, heightPx });
+    this.applyWishes();
+  }
+
+  show(changes: Partial<ViewState>): void {
+    this.view.update((view) => ({ ...view, ...changes }));
+  }
+
+  camera(id: string | null): Camera | undefined {
+    return id === null ? undefined : this.cameras.value?.get(id);
+  }
+
+  refreshCameras(): void {
+    this.camerasReader.trigger();
+  }
+
+  refreshIncidents(): void {
+    this.incidentsReader.trigger();
+  }
+
+  /** Puts the wall as it is into the address bar. */
+  writeUrl(): void {
+    const fragment = encode({ wall: this.wall.value, atMs: this.playback.urlMs() });
+    if (`#${fragment}` === location.hash || (fragment === "" && location.hash === "")) return;
+    history.replaceState(null, "", fragment === "" ? location.pathname + location.search : `#${fragment}`);
+  }
+
+  private onAnswer(answers: boolean): void {
+    if (this.server.value.answers !== answers) this.server.set({ answers, sinceMs: Date.now() });
+  }
+
+  private async readCameras(): Promise<void> {
+    if (this.me.value === null) {
+      const me = await this.api.me();
+      this.me.set(me);
+      offerLocale(localStorage, me.locale);
+    }
+    const cameras = await this.api.cameras();
+    this.cameras.set(new Map(byName(cameras, language.value).map((camera) => [camera.id, camera])));
+    const enabled = [...this.cameras.value?.values() ?? []].filter((camera) => camera.enabled);
+    this.wall.update((wall) => fill(wall, enabled.map((camera) => camera.id)));
+    if (this.keeper.session === null) this.onWall();
+  }
+
+  private async readIncidents(): Promise<void> {
+    this.incidents.set(await this.api.incidents());
+  }
+
+  private onHash(): void {
+    const { wall, atMs } = decode(location.hash);
+    if (encode({ wall, atMs }) === encode({ wall: this.wall.value, atMs: this.playback.urlMs() })) return;
+    this.wall.set(wall);
+    if (atMs !== null) this.playback.restore(atMs);
+    if (wall.automatic) this.camerasReader.trigger();
+  }
+
+  private onWall(): void {
+    this.applyWishes();
+    if (this.supported) this.keeper.need(tileCount(this.wall.value));
+    this.applyListening();
+    this.writeUrl();
+  }
+
+  applyListening(): void {
+    const { enlarged } = this.wall.value;
+    this.keeper.listen(this.unmuted.value ? enlarged : null);
+  }
+
+  private applyWishes(): void {
+    visibleTiles(this.wall.value).forEach((tile, index) => {
+      const size = this.asleep ? undefined : this.sizes.get(index);
+      const { widthPx, heightPx } = size ?? { widthPx: 0, heightPx: 0 };
+      this.keeper.wish(index, { ...tile, widthPx, heightPx });
+    });
+  }
+
+  private setAsleep(asleep: boolean): void {
+    if (this.asleep === asleep) return;
+    this.asleep = asleep;
+    this.applyWishes();
+  }
+
+  private onNotice(notice: Notice): void {
+    if (notice.type === "slot") {
+      if (notice.camera === tileAt(this.wall.value, notice.slot).camera) {
+        this.slot(notice.slot).set({ notice, receivedMs: Date.now() });
+      }
+    } else if (notice.type === "mark") this.marks.set(notice.slot, notice);
+    else if (notice.type === "clock") this.playback.onClock();
+  }
+}

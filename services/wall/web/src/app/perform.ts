@@ -1,0 +1,107 @@
+/** Does what a key asks for. */
+
+import { chooseLanguage, language } from "../i18n/index.js";
+import type { Action } from "../model/keys.js";
+import { move, put, setLayout, tileAt, toggleEnlarged } from "../model/wall.js";
+import type { App } from "./app.js";
+
+/** What only the page itself can do. */
+export interface Page {
+  searchBox(): void;
+}
+
+/** False where the action means nothing just now: the key is then the browser's. */
+export function perform(app: App, action: Action, page: Page): boolean {
+  const { wall, playback, view } = app;
+  switch (action.do) {
+    case "move":
+      wall.update((state) => move(state, action.direction));
+      return true;
+    case "layout":
+      wall.update((state) => setLayout(state, action.layout));
+      return true;
+    case "enlarge":
+      wall.update((state) => toggleEnlarged(state, state.selected));
+      return true;
+    case "clear":
+      wall.update((state) => put(state, state.selected, null));
+      return true;
+    case "search":
+      page.searchBox();
+      return true;
+    case "escape":
+      return escape(app);
+    case "language":
+      chooseLanguage(localStorage, language.value === "id" ? "en" : "id");
+      return true;
+    case "help":
+      app.show({ dialog: { kind: "help" } });
+      return true;
+    case "panel":
+      app.show({ panel: !view.value.panel });
+      return true;
+    case "incidents":
+      app.show({ incidents: !view.value.incidents });
+      return true;
+    case "timeline":
+      app.show({ timeline: !view.value.timeline });
+      return true;
+    case "fullscreen":
+      toggleFullscreen();
+      return true;
+    case "mute":
+      toggleSound(app);
+      return true;
+    case "export":
+      if (app.may("operator")) app.show({ dialog: { kind: "export", incident: null } });
+      return true;
+    case "source":
+      if (tileAt(wall.value, wall.value.selected).camera) playback.toggleTile(wall.value.selected);
+      return true;
+    case "live-all":
+      playback.live();
+      return true;
+  }
+  // The rest steers the clock: only while its panel is open, so that a stray key never takes a wall off live.
+  if (!view.value.timeline) return false;
+  switch (action.do) {
+    case "play":
+      playback.toggle();
+      return true;
+    case "reverse":
+      playback.reverse();
+      return true;
+    case "step":
+      playback.step(action.step);
+      return true;
+    case "rate":
+      playback.changeRate(action.by);
+      return true;
+    case "skip":
+      playback.skip(action.seconds);
+      return true;
+    case "activity":
+      playback.toActivity(action.by);
+      return true;
+  }
+}
+
+function escape(app: App): boolean {
+  const { wall, view } = app;
+  if (wall.value.enlarged !== null) wall.update((state) => ({ ...state, enlarged: null }));
+  else if (view.value.incidents) app.show({ incidents: false });
+  else if (view.value.timeline && !app.playback.active) app.show({ timeline: false });
+  else return false;
+  return true;
+}
+
+export function toggleFullscreen(): void {
+  // A refusal (no user gesture, a kiosk's policy) leaves things as they are: nothing to tell.
+  if (document.fullscreenElement) document.exitFullscreen().catch(() => undefined);
+  else document.documentElement.requestFullscreen().catch(() => undefined);
+}
+
+export function toggleSound(app: App): void {
+  app.unmuted.update((on) => !on);
+  app.applyListening();
+}

@@ -1,0 +1,202 @@
+/** Playback on the wall: the session's one clock, the tiles that follow it, and the timelines beneath. */
+
+import type { ClockControl, Step } from "../api/types.js";
+import { type ClockReading, clockMs, nextRate } from "../model/clock.js";
+import { Observable } from "../model/observable.js";
+import { activityFrom, parseTimeline, type Span, type Timeline } from "../model/timeline.js";
+import { anyRecorded, setSource, wallCameras } from "../model/wall.js";
+import type { App } from "./app.js";
+
+/** Where playback begins when it is entered without a moment. */
+const ENTER_BEFORE_NOW_MS = 30_000;
+const URL_PERIOD_MS = 5000;
+/** Timelines are read around the shown window, so that a small pan needs none. */
+const MARGIN = 0.5;
+const READ_DELAY_MS = 150;
+const AT_ONCE = 4;
+
+export class Playback {
+  /** By camera; what was read last. */
+  readonly timelines = new Observable<ReadonlyMap<string, Timeline>>(new Map());
+  readonly failed = new Observable(false);
+  /** What is marked on the timeline for export or an incident. */
+  readonly range = new Observable<Span | null>(null);
+  /** The speed that play will have. */
+  readonly rate = new Observable(1);
+  private window: Span | null = null;
+  private readTimer: ReturnType<typeof setTimeout> | null = null;
+  private urlWrittenMs = 0;
+
+  constructor(private readonly app: App) {}
+
+  /** Whether any tile shows the recording. */
+  get active(): boolean {
+    return anyRecorded(this.app.wall.value);
+  }
+
+  private get reading(): ClockReading | null {
+    return this.app.keeper.clock.value;
+  }
+
+  get playing(): boolean {
+    return this.active && (this.reading?.playing ?? false);
+  }
+
+  /** The moment on the screen, Unix ms: the clock's while anything is recorded, else now. */
+  nowMs(): number {
+    const now = Date.now();
+    const reading = this.reading;
+    return this.active && reading ? Math.min(clockMs(reading, now), now) : now;
+  }
+
+  urlMs(): number | null {
+    return this.active && this.reading ? Math.round(this.nowMs()) : null;
+  }
+
+  /** Takes up a moment from the URL, paused. */
+  restore(atMs: number): void {
+    this.app.show({ timeline: true });
+    this.clock({ action: "seek", at_us: Math.round(atMs * 1000) }, { at_us: atMs * 1000, playing: false });
+  }
+
+  seek(atMs: number): void {
+    const at_us = Math.round(Math.min(atMs, Date.now()) * 1000);
+    const playing = this.playing;
+    if (!this.active) {
+      this.app.wall.update((wall) => setSource(wall, "recorded"));
+      this.clock({ action: "seek", at_us }, { at_us });
+      this.play();
+    } else {
+      this.clock({ action: "seek", at_us }, { at_us, playing });
+    }
+    this.app.writeUrl();
+  }
+
+  play(rate = this.rate.value): void {
+    if (!this.active) {
+      this.seek(Date.now() - ENTER_BEFORE_NOW_MS);
+      return;
+    }
+    this.rate.set(rate);
+    this.clock({ action: "play", rate }, { playing: true, rate });
+  }
+
+  pause(): void {
+    if (!this.active) return;
+    this.clock({ action: "pause" }, { playing: false });
+    this.app.writeUrl();
+  }
+
+  toggle(): void {
+    if (this.playing) this.pause();
+    else this.play();
+  }
+
+  reverse(): void {
+    this.play(-Math.abs(this.rate.value) * Math.sign(this.rate.value || 1));
+  }
+
+  changeRate(by: 1 | -1): void {
+    const rate = nextRate(this.rate.value, by);
+    this.rate.set(rate);
+    if (this.playing) this.play(rate);
+  }
+
+  step(step: Step): void {
+    if (!this.active) this.seek(Date.now() - ENTER_BEFORE_NOW_MS);
+    this.clock({ action: "step", step }, { playing: false });
+  }
+
+  skip(seconds: number): void {
+    this.seek(this.nowMs() + seconds * 1000);
+  }
+
+  /** False where there is no more activity in what was read. */
+  toActivity(by: 1 | -1): boolean {
+    const found = activityFrom([...this.timelines.value.values()], this.nowMs(), by);
+    if (found !== null) this.seek(found);
+    return found !== null;
+  }
+
+  /** All tiles back to live. */
+  live(): void {
+    this.pause();
+    this.rate.set(1);
+    this.app.wall.update((wall) => setSource(wall, "live"));
+  }
+
+  /** One tile between live and recorded, while the others stay as they are. */
+  toggleTile(index: number): void {
+    const wall = this.app.wall.value;
+    const recorded = wall.tiles[index]?.source === "recorded";
+    const wasActive = this.active;
+    const atMs = this.nowMs();
+    this.app.wall.set(setSource(wall, recorded ? "live" : "recorded", index));
+    if (!wasActive) {
+      this.app.show({ timeline: true });
+      this.seek(atMs - ENTER_BEFORE_NOW_MS);
+      this.play();
+    }
+  }
+
+  onClock(): void {
+    const reading = this.reading;
+    if (reading?.playing) this.rate.set(reading.rate);
+    const now = Date.now();
+    if (now - this.urlWrittenMs < URL_PERIOD_MS) return;
+    this.urlWrittenMs = now;
+    if (this.active) this.app.writeUrl();
+  }
+
+  /** Says it to the session, and shows at once what it will come to. */
+  private clock(control: Omit<ClockControl, "type">, expected: Partial<ClockReading>): void {
+    const now = Date.now();
+    const before = this.reading ?? { type: "clock", at_us: now * 1000, rate: 1, playing: false, receivedMs: now };
+    const at_us = clockMs(before, now) * 1000;
+    this.app.keeper.clock.set({ ...before, type: "clock", at_us, receivedMs: now, ...expected });
+    this.app.keeper.control({ type: "clock", ...control });
+  }
+
+  /** The window that the timeline shows, for the cameras on the wall. */
+  watch(window: Span | null): void {
+    this.window = window;
+    this.readSoon(READ_DELAY_MS);
+  }
+
+  recordingsChanged(): void {
+    if (this.window) this.readSoon(2000);
+  }
+
+  private readSoon(delayMs: number): void {
+    if (this.readTimer !== null) clearTimeout(this.readTimer);
+    this.readTimer = setTimeout(() => {
+      this.readTimer = null;
+      void this.read();
+    }, delayMs);
+  }
+
+  private async read(): Promise<void> {
+    const { window } = this;
+    if (!window) return;
+    const margin = (window.toMs - window.fromMs) * MARGIN;
+    const from = window.fromMs - margin;
+    const to = Math.min(window.toMs + margin, Date.now());
+    if (to <= from) return;
+    const cameras = wallCameras(this.app.wall.value);
+    const queue = [...cameras];
+    let failures = 0;
+    const work = async () => {
+      for (let camera = queue.shift(); camera !== undefined; camera = queue.shift()) {
+        try {
+          const timeline = parseTimeline(await this.app.api.timeline(camera, from, to));
+          this.timelines.update((known) => new Map(known).set(timeline.camera, timeline));
+        } catch {
+          failures += 1;
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, work));
+    this.timelines.update((known) => new Map([...known].filter(([camera]) => cameras.includes(camera))));
+    this.failed.set(failures > 0 && failures === cameras.length);
+  }
+}

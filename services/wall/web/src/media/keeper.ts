@@ -1,0 +1,218 @@
+/**
+ * Keeps a wall session alive: says what each slot should show, opens a new session when the present one dies, is drained
+ * or has too few slots, and says everything again to whichever session is there.
+ */
+
+import { ApiError } from "../api/client.js";
+import type { Aim, ClockNotice, Control, LinkNotice, Notice, Size, Source } from "../api/types.js";
+import { Backoff } from "../model/backoff.js";
+import { Observable } from "../model/observable.js";
+import type { LinkPhase } from "../model/tile-status.js";
+import type { Session, SessionEvents } from "./session.js";
+
+export interface Wish {
+  camera: string | null;
+  source: Source;
+  widthPx: number;
+  heightPx: number;
+}
+
+export type OpenSession = (slots: number, aims: readonly Aim[], events: SessionEvents) => Promise<Session>;
+
+const NO_WISH: Wish = { camera: null, source: "live", widthPx: 0, heightPx: 0 };
+/** Sessions come in these sizes, so that small changes of the layout need no new one. */
+const SLOT_STEPS = [1, 4, 9, 16, 25, 36, 64];
+
+export interface KeeperEvents {
+  /** Tiles take their tracks from `keeper.session` now, or have none where it is null. */
+  replaced: () => void;
+  notice: (notice: Notice) => void;
+}
+
+export class SessionKeeper {
+  readonly link = new Observable<{ phase: LinkPhase; sinceMs: number }>({ phase: "connecting", sinceMs: Date.now() });
+  readonly quality = new Observable<LinkNotice | null>(null);
+  readonly clock = new Observable<(ClockNotice & { receivedMs: number }) | null>(null);
+  session: Session | null = null;
+
+  private wishes: Wish[] = [];
+  private listening: number | null = null;
+  private opening = false;
+  private stopped = false;
+  private wantedSlots = 1;
+  private retry: ReturnType<typeof setTimeout> | null = null;
+  private readonly backoff: Backoff;
+
+  constructor(
+    private readonly open: OpenSession,
+    private readonly events: KeeperEvents,
+    random: () => number = Math.random,
+  ) {
+    this.backoff = new Backoff(300, 5000, random);
+  }
+
+  /** What slot `slot` should show, and how large it is. Told to the session where it differs from before. */
+  wish(slot: number, wish: Wish): void {
+    const before = this.wishes[slot] ?? NO_WISH;
+    this.wishes[slot] = wish;
+    if (before.camera !== wish.camera || before.source !== wish.source) this.send(this.aimOf(slot));
+    if (before.widthPx !== wish.widthPx || before.heightPx !== wish.heightPx) this.send(this.sizeOf(slot));
+  }
+
+  /** Makes sure that there is a session with at least `slots` slots; slots beyond are emptied. */
+  need(slots: number): void {
+    this.wantedSlots = SLOT_STEPS.find((step) => step >= slots) ?? slots;
+    for (let slot = slots; slot < this.wishes.length; slot++) this.wish(slot, NO_WISH);
+    if (!this.session || this.session.slots < this.wantedSlots) this.renew();
+  }
+
+  listen(slot: number | null): void {
+    if (slot === this.listening) return;
+    this.listening = slot;
+    this.send({ type: "listen", slot });
+  }
+
+  control(control: Control): void {
+    this.send(control);
+  }
+
+  /** Says a slot's size again: a relay that has gone is found out by it. */
+  probe(slot: number): void {
+    this.send(this.sizeOf(slot));
+  }
+
+  stop(): void {
+    this.stopped = true;
+    if (this.retry !== null) clearTimeout(this.retry);
+    this.session?.close();
+    this.session = null;
+  }
+
+  private send(control: Control): void {
+    if ("slot" in control && control.slot !== null && control.slot >= (this.session?.slots ?? 0)) return;
+    this.session?.send(control);
+  }
+
+  private aimOf(slot: number): Aim {
+    const { camera, source } = this.wishes[slot] ?? NO_WISH;
+    return { type: "aim", slot, camera, profile: "auto", source };
+  }
+
+  private sizeOf(slot: number): Size {
+    const { widthPx, heightPx } = this.wishes[slot] ?? NO_WISH;
+    return { type: "size", slot, width_px: widthPx, height_px: heightPx };
+  }
+
+  /** Opens a new session beside the present one, which goes when the new one is connected. */
+  private renew(): void {
+    if (this.opening || this.stopped || this.retry !== null) return;
+    this.opening = true;
+    void this.attempt();
+  }
+
+  private async attempt(): Promise<void> {
+    const slots = this.wantedSlots;
+    const aims = Array.from({ length: slots }, (_, slot) => this.aimOf(slot));
+    let session: Session | null = null;
+    let connected = false;
+    let settled = false;
+    let clockSaid = false;
+    /** What the new session said before it took over. */
+    const early: Notice[] = [];
+    const settle = (ok: boolean) => {
+      if (settled) return;
+      settled = true;
+      this.opening = false;
+      if (ok && session) this.takeOver(session, early);
+      else this.failed("lost");
+    };
+    const events: SessionEvents = {
+      connected: () => {
+        connected = true;
+        if (session) settle(true);
+      },
+      controllable: () => {
+        if (!session) return;
+        this.sayWishes(session);
+        if (!clockSaid) this.sayClock(session);
+        clockSaid = true;
+      },
+      notice: (notice) => {
+        if (session && session === this.session) this.onNotice(notice);
+        else early.push(notice);
+      },
+      gone: () => {
+        settle(false);
+        if (session && session === this.session) this.lost();
+      },
+    };
+    try {
+      session = await this.open(slots, aims, events);
+    } catch (error) {
+      settled = true;
+      this.opening = false;
+      this.failed(error instanceof ApiError && error.status === 503 ? "full" : "lost");
+      return;
+    }
+    if (this.stopped) session.close();
+    else if (connected) settle(true);
+  }
+
+  private takeOver(session: Session, early: readonly Notice[]): void {
+    const before = this.session;
+    this.session = session;
+    this.backoff.reset();
+    this.setPhase("open");
+    this.sayWishes(session);
+    this.events.replaced();
+    for (const notice of early) this.onNotice(notice);
+    before?.close();
+    if (session.slots < this.wantedSlots) this.renew();
+  }
+
+  private lost(): void {
+    this.session = null;
+    this.quality.set(null);
+    this.events.replaced();
+    this.setPhase("lost");
+    this.renew();
+  }
+
+  private failed(phase: "lost" | "full"): void {
+    if (this.stopped) return;
+    if (!this.session) this.setPhase(phase);
+    this.retry = setTimeout(() => {
+      this.retry = null;
+      this.renew();
+    }, this.backoff.next());
+  }
+
+  private setPhase(phase: LinkPhase): void {
+    if (this.link.value.phase !== phase) this.link.set({ phase, sinceMs: Date.now() });
+  }
+
+  private sayWishes(session: Session): void {
+    for (let slot = 0; slot < session.slots; slot++) {
+      session.send(this.aimOf(slot));
+      session.send(this.sizeOf(slot));
+    }
+    session.send({ type: "listen", slot: this.listening });
+  }
+
+  /** A new session's clock goes on where the old one's stood. */
+  private sayClock(session: Session): void {
+    const clock = this.clock.value;
+    if (!clock || !this.wishes.some((wish) => wish.source === "recorded")) return;
+    session.send({ type: "clock", action: "seek", at_us: clock.at_us });
+    if (clock.playing) session.send({ type: "clock", action: "play", rate: clock.rate });
+  }
+
+  private onNotice(notice: Notice): void {
+    if (notice.type === "drain") {
+      this.backoff.reset();
+      this.renew();
+    } else if (notice.type === "link") this.quality.set(notice);
+    else if (notice.type === "clock") this.clock.set({ ...notice, receivedMs: Date.now() });
+    this.events.notice(notice);
+  }
+}

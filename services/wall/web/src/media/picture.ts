@@ -1,0 +1,128 @@
+/** One tile's moving picture: the video element, the still over it, and the decision which of the two is seen. */
+
+import type { SlotNotice, Source } from "../api/types.js";
+import { FreezeWatch } from "../model/freeze.js";
+import { type PictureAction, Reveal } from "../model/reveal.js";
+
+export interface PictureState {
+  /** Something of the aimed camera is on the screen: moving, or a still of it. */
+  hasPicture: boolean;
+  frozenSinceMs: number | null;
+}
+
+export class Picture {
+  private readonly reveal = new Reveal();
+  private readonly freeze = new FreezeWatch();
+  private stillShown = false;
+  private frameRequest: number | null = null;
+  private frozenSinceMs: number | null = null;
+  private notice: SlotNotice | null = null;
+  /** Timestamp of the newest frame that was looked at; only while `follow` is on. */
+  lastRtp: number | null = null;
+  private follow = false;
+
+  constructor(
+    private readonly video: HTMLVideoElement,
+    private readonly canvas: HTMLCanvasElement,
+    private readonly onChange: (state: PictureState) => void,
+  ) {
+    video.style.opacity = "0";
+    canvas.style.opacity = "0";
+  }
+
+  get state(): PictureState {
+    return { hasPicture: this.stillShown || this.reveal.shown, frozenSinceMs: this.frozenSinceMs };
+  }
+
+  /** Shows another session's track; what the old one showed last stays as a still. */
+  setTrack(track: MediaStreamTrack | null): void {
+    const stream = this.video.srcObject as MediaStream | null;
+    if ((stream?.getVideoTracks()[0] ?? null) === track) return;
+    this.act(this.reveal.restart());
+    this.notice = null;
+    this.video.style.opacity = "0";
+    this.video.srcObject = track ? new MediaStream([track]) : null;
+    // A muted video without autoplay permission does not exist; a play() that is overtaken by the next one is no fault.
+    if (track) this.video.play().catch(() => undefined);
+    this.changed();
+  }
+
+  aim(camera: string | null, source: Source): void {
+    this.act(this.reveal.aim(camera, source));
+  }
+
+  onNotice(notice: SlotNotice): void {
+    this.notice = notice;
+    this.act(this.reveal.notice(notice, performance.now()));
+    this.lookAtFrames();
+  }
+
+  /** Whether to look at every frame's timestamp, so that its capture time can be shown. */
+  followFrames(follow: boolean): void {
+    this.follow = follow;
+    if (!follow) this.lastRtp = null;
+    this.lookAtFrames();
+  }
+
+  /** Call about once a second: finds out whether the picture stands still. */
+  check(pageVisible: boolean): void {
+    const flowing = this.notice?.state === "live" || this.notice?.state === "playing";
+    const expected = pageVisible && flowing && this.reveal.shown && this.notice?.limited !== "keyframes";
+    const since = this.freeze.sample(Date.now(), this.framesPresented(), expected);
+    if (since === this.frozenSinceMs) return;
+    this.frozenSinceMs = since;
+    this.changed();
+  }
+
+  release(): void {
+    if (this.frameRequest !== null) this.video.cancelVideoFrameCallback(this.frameRequest);
+    this.video.srcObject = null;
+  }
+
+  private framesPresented(): number {
+    return this.video.getVideoPlaybackQuality().totalVideoFrames;
+  }
+
+  private lookAtFrames(): void {
+    if (this.frameRequest !== null || !(this.follow || this.reveal.watching)) return;
+    this.frameRequest = this.video.requestVideoFrameCallback((now, metadata) => {
+      this.frameRequest = null;
+      this.lastRtp = metadata.rtpTimestamp ?? null;
+      this.act(this.reveal.frame(metadata.rtpTimestamp, now));
+      this.lookAtFrames();
+    });
+  }
+
+  private act(action: PictureAction): void {
+    if (action === "still") this.drawStill();
+    else if (action === "reveal") {
+      this.video.style.opacity = "1";
+      this.setStill(false);
+    } else if (action === "cover") {
+      this.video.style.opacity = "0";
+      this.frozenSinceMs = null;
+      this.setStill(false);
+    }
+    if (action !== "none") this.changed();
+  }
+
+  private drawStill(): void {
+    const { videoWidth, videoHeight } = this.video;
+    const context = this.canvas.getContext("2d");
+    if (videoWidth === 0 || !context) return;
+    this.canvas.width = videoWidth;
+    this.canvas.height = videoHeight;
+    context.drawImage(this.video, 0, 0);
+    this.video.style.opacity = "0";
+    this.setStill(true);
+  }
+
+  private setStill(shown: boolean): void {
+    this.stillShown = shown;
+    this.canvas.style.opacity = shown ? "1" : "0";
+  }
+
+  private changed(): void {
+    this.onChange(this.state);
+  }
+}

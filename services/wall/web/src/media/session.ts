@@ -1,0 +1,154 @@
+/** One wall session: a PeerConnection with N slots and the WebSocket that steers it. `SessionKeeper` replaces it when it dies. */
+
+import type { Api } from "../api/client.js";
+import type { Aim, Control, Notice } from "../api/types.js";
+import { Backoff } from "../model/backoff.js";
+import { addReceivers } from "./offer.js";
+
+/** The front closes the WebSocket with this code when it knows no such session. */
+export const SESSION_GONE = 4404;
+
+const CONNECT_LIMIT_MS = 10_000;
+const DISCONNECTED_LIMIT_MS = 3000;
+/** So many WebSockets in a row that never opened mean that the session is not worth keeping. */
+const CONTROL_ATTEMPTS = 6;
+
+export interface SessionEvents {
+  /** The media path stands. */
+  connected: () => void;
+  /** The control path stands (again): everything has to be said again. */
+  controllable: () => void;
+  notice: (notice: Notice) => void;
+  /** The session is over; told once. */
+  gone: () => void;
+}
+
+/** What the keeper needs of a session; tests bring their own. */
+export interface Session {
+  readonly slots: number;
+  readonly video: readonly MediaStreamTrack[];
+  readonly audio: MediaStreamTrack | null;
+  send(control: Control): void;
+  /** Bytes received on the wire so far; null where unknown. */
+  receivedBytes(): Promise<number | null>;
+  close(): void;
+}
+
+export class WallSession implements Session {
+  readonly video: MediaStreamTrack[];
+  audio: MediaStreamTrack | null = null;
+  private id = "";
+  private socket: WebSocket | null = null;
+  private ended = false;
+  private failedSockets = 0;
+  private timers = new Set<ReturnType<typeof setTimeout>>();
+  private readonly backoff = new Backoff(250, 4000);
+
+  private constructor(
+    private readonly api: Api,
+    private readonly pc: RTCPeerConnection,
+    readonly slots: number,
+    private readonly receivers: ReturnType<typeof addReceivers>,
+    private readonly events: SessionEvents,
+  ) {
+    this.video = receivers.video;
+  }
+
+  /** Offers `slots` slots with the given aims; throws `ApiError` where no relay takes it. */
+  static async open(api: Api, slots: number, aims: readonly Aim[], events: SessionEvents): Promise<WallSession> {
+    const me = await api.me();
+    const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: me.ice_servers ?? [] });
+    const session = new WallSession(api, pc, slots, addReceivers(pc, slots), events);
+    try {
+      await session.negotiate(aims);
+    } catch (error) {
+      session.close();
+      throw error;
+    }
+    return session;
+  }
+
+  private async negotiate(aims: readonly Aim[]): Promise<void> {
+    const { pc } = this;
+    pc.onconnectionstatechange = () => this.onConnectionState();
+    await pc.setLocalDescription(await pc.createOffer());
+    const answer = await this.api.openSession(pc.localDescription?.sdp ?? "", aims);
+    this.id = answer.id;
+    this.connectControl(answer.control);
+    this.after(CONNECT_LIMIT_MS, () => pc.connectionState !== "connected" && this.end());
+    await pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+    const heard = this.receivers.audio.currentDirection === "recvonly";
+    this.audio = heard ? this.receivers.audio.receiver.track : null;
+  }
+
+  private onConnectionState(): void {
+    const state = this.pc.connectionState;
+    if (state === "connected") this.events.connected();
+    else if (state === "failed" || state === "closed") this.end();
+    else if (state === "disconnected") {
+      this.after(DISCONNECTED_LIMIT_MS, () => this.pc.connectionState === "disconnected" && this.end());
+    }
+  }
+
+  private connectControl(path: string): void {
+    if (this.ended) return;
+    const url = new URL(path, location.href);
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(url);
+    this.socket = socket;
+    let opened = false;
+    socket.onopen = () => {
+      opened = true;
+      this.failedSockets = 0;
+      this.backoff.reset();
+      this.events.controllable();
+    };
+    socket.onmessage = (message) => {
+      const notice = JSON.parse(String(message.data)) as Notice;
+      if (notice.type === "error" && (notice.code === "not-found" || notice.code === "unavailable")) this.end();
+      else if (!this.ended) this.events.notice(notice);
+    };
+    socket.onclose = (event) => {
+      if (this.ended) return;
+      if (!opened) this.failedSockets += 1;
+      if (event.code === SESSION_GONE || this.failedSockets >= CONTROL_ATTEMPTS) this.end();
+      else this.after(this.backoff.next(), () => this.connectControl(path));
+    };
+  }
+
+  send(control: Control): void {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(control));
+  }
+
+  async receivedBytes(): Promise<number | null> {
+    const stats = await this.pc.getStats();
+    for (const report of stats.values()) {
+      if (report.type === "transport" && typeof report.bytesReceived === "number") return report.bytesReceived;
+    }
+    return null;
+  }
+
+  private after(ms: number, action: () => void): void {
+    const timer = setTimeout(() => {
+      this.timers.delete(timer);
+      if (!this.ended) action();
+    }, ms);
+    this.timers.add(timer);
+  }
+
+  private end(): void {
+    if (this.ended) return;
+    // Told first: the tiles copy their last pictures while there are any.
+    this.events.gone();
+    this.close();
+  }
+
+  close(): void {
+    if (this.ended) return;
+    this.ended = true;
+    for (const timer of this.timers) clearTimeout(timer);
+    this.socket?.close();
+    this.pc.close();
+    if (this.id) this.api.closeSession(this.id);
+  }
+}

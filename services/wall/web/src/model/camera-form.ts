@@ -1,0 +1,105 @@
+/** The camera form: from a camera to text fields, and back with what is wrong in them. */
+
+import type { Camera, CameraInput } from "../api/types.js";
+import type { MessageKey } from "../i18n/index.js";
+
+export interface CameraFields {
+  id: string;
+  name: string;
+  site: string;
+  mainUrl: string;
+  subUrl: string;
+  transport: "tcp" | "udp";
+  username: string;
+  password: string;
+  forget: boolean;
+  address: string;
+  latitude: string;
+  longitude: string;
+  tags: string;
+  enabled: boolean;
+  record: boolean;
+  audio: boolean;
+}
+
+export type FieldErrors = Partial<Record<keyof CameraFields, MessageKey>>;
+
+const CAMERA_ID = /^[a-z0-9][a-z0-9-]{0,62}$/;
+const SOURCE_URL = /^(rtsps?|https?|rtmp|srt|udp|rtp):\/\/[^/?#\s]+([/?#]\S*)?$/;
+
+export function fieldsOf(camera: Camera | null, site: string): CameraFields {
+  const number = (value: number | null | undefined) => (value === null || value === undefined ? "" : String(value));
+  return {
+    id: camera?.id ?? "",
+    name: camera?.name ?? "",
+    site: camera?.site ?? site,
+    mainUrl: camera?.profiles.main?.url ?? "",
+    subUrl: camera?.profiles.sub?.url ?? "",
+    transport: camera?.profiles.main?.transport ?? "tcp",
+    username: "",
+    password: "",
+    forget: false,
+    address: camera?.location.address ?? "",
+    latitude: number(camera?.location.latitude),
+    longitude: number(camera?.location.longitude),
+    tags: camera?.tags.join(", ") ?? "",
+    enabled: camera?.enabled ?? true,
+    record: camera?.record ?? true,
+    audio: camera?.audio ?? false,
+  };
+}
+
+/** An id made of a name: lower-case, dashes for the rest. */
+export function idFrom(name: string): string {
+  const ascii = name.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+  return ascii.replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 63).replace(/-+$/, "");
+}
+
+function coordinate(text: string, limit: number): number | null | undefined {
+  if (text.trim() === "") return null;
+  const value = Number(text.replace(",", "."));
+  return Number.isFinite(value) && Math.abs(value) <= limit ? value : undefined;
+}
+
+export function validate(fields: CameraFields): FieldErrors {
+  const errors: FieldErrors = {};
+  if (!fields.name.trim()) errors.name = "form.required";
+  if (!CAMERA_ID.test(fields.id)) errors.id = "form.id.bad";
+  if (fields.site && !CAMERA_ID.test(fields.site)) errors.site = "form.id.bad";
+  if (!fields.mainUrl.trim()) errors.mainUrl = "form.required";
+  else if (!SOURCE_URL.test(fields.mainUrl.trim())) errors.mainUrl = "form.url.bad";
+  if (fields.subUrl.trim() && !SOURCE_URL.test(fields.subUrl.trim())) errors.subUrl = "form.url.bad";
+  if (coordinate(fields.latitude, 90) === undefined) errors.latitude = "form.coordinate.bad";
+  if (coordinate(fields.longitude, 180) === undefined) errors.longitude = "form.coordinate.bad";
+  return errors;
+}
+
+/** What is sent, for fields without errors. Settings of the profiles that the form does not show are kept. */
+export function inputOf(fields: CameraFields, before: Camera | null): CameraInput {
+  const { transport } = fields;
+  const input: CameraInput = {
+    name: fields.name.trim(),
+    location: {
+      address: fields.address.trim(),
+      latitude: coordinate(fields.latitude, 90) ?? null,
+      longitude: coordinate(fields.longitude, 180) ?? null,
+    },
+    tags: [...new Set(fields.tags.split(",").map((tag) => tag.trim()))].filter(Boolean),
+    profiles: {
+      main: { ...before?.profiles.main, url: fields.mainUrl.trim(), transport },
+      ...(fields.subUrl.trim() && { sub: { ...before?.profiles.sub, url: fields.subUrl.trim(), transport } }),
+    },
+    enabled: fields.enabled,
+    record: fields.record,
+    audio: fields.audio,
+  };
+  if (before === null) {
+    input.id = fields.id;
+    if (fields.site) input.site = fields.site;
+  }
+  if (fields.forget) input.credentials = null;
+  else if (fields.username || fields.password) {
+    input.credentials = { username: fields.username, password: fields.password };
+  }
+  return input;
+}

@@ -1,0 +1,62 @@
+/** The camera list: order, search, counts. */
+
+import type { Camera, Status } from "../api/types.js";
+
+/** What the list shows of a camera's state: also that nothing was observed yet. */
+export type ShownStatus = Status | "unknown";
+
+export function statusOf(camera: Camera): ShownStatus {
+  if (!camera.enabled) return "disabled";
+  return camera.state?.status ?? "unknown";
+}
+
+/** By name as people sort it (camera 2 before camera 10), then by id. */
+export function byName(cameras: readonly Camera[], language: string): Camera[] {
+  const collator = new Intl.Collator(language, { numeric: true, sensitivity: "base" });
+  return [...cameras].sort((a, b) => collator.compare(a.name, b.name) || collator.compare(a.id, b.id));
+}
+
+function fold(text: string): string {
+  return text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+}
+
+/** Every word of `query` occurs in the camera's name, id, tags, address or site. */
+export function matches(camera: Camera, query: string): boolean {
+  const words = fold(query).split(/\s+/).filter(Boolean);
+  if (words.length === 0) return true;
+  const text = fold([camera.name, camera.id, camera.site, camera.location.address, ...camera.tags].join("\n"));
+  return words.every((word) => text.includes(word));
+}
+
+export type StatusFilter = "all" | "working" | "faulty";
+
+export function inFilter(camera: Camera, filter: StatusFilter): boolean {
+  if (filter === "all") return true;
+  const status = statusOf(camera);
+  if (filter === "working") return status === "online" || status === "degraded";
+  return status === "offline" || status === "degraded" || status === "connecting";
+}
+
+export function counts(cameras: readonly Camera[]): Record<StatusFilter, number> {
+  const count = (filter: StatusFilter) => cameras.filter((camera) => inFilter(camera, filter)).length;
+  return { all: cameras.length, working: count("working"), faulty: count("faulty") };
+}
+
+/** `1280×720 · 25 fps · 2.1 Mbit/s` of the main profile; empty before anything was observed. */
+export function streamLine(camera: Camera, language: string): string {
+  const main = camera.state?.profiles.main;
+  if (!main || main.width_px === 0) return "";
+  const decimal = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
+  const parts = [`${main.width_px}×${main.height_px}`];
+  if (main.frame_rate > 0) parts.push(`${Math.round(main.frame_rate)} fps`);
+  if (main.bitrate_bps > 0) parts.push(`${decimal.format(main.bitrate_bps / 1e6)} Mbit/s`);
+  return parts.join(" · ");
+}
+
+/** The next id to focus in a list when an arrow key is pressed. */
+export function step(ids: readonly string[], current: string | null, by: 1 | -1): string | null {
+  if (ids.length === 0) return null;
+  const at = current === null ? -1 : ids.indexOf(current);
+  if (at < 0) return (by === 1 ? ids[0] : ids.at(-1)) ?? null;
+  return ids[Math.min(Math.max(at + by, 0), ids.length - 1)] ?? null;
+}

@@ -1,0 +1,104 @@
+/**
+ * The instant picture, seen from the page.
+ *
+ * After an aim the relay replays the cached GOP fast. The page shows a still of its first frame, keeps the video hidden,
+ * and reveals it when the presented frame is a live one. This machine decides; `media/picture.ts` acts.
+ */
+
+import type { SlotNotice, Source } from "../api/types.js";
+import { reached, rtpDifference } from "./rtp.js";
+
+/** Without `first_rtp`: a cached GOP is compressed to one tick a frame, so this many ticks reach back to its first frame. */
+const COMPRESSED_GOP_TICKS = 1024;
+
+/** A catch-up that takes longer than this is shown as it is. */
+export const CATCH_UP_LIMIT_MS = 3000;
+
+/** `still`: copy the presented frame over the video. `reveal`: show the video. `cover`: show neither. */
+export type PictureAction = "none" | "still" | "reveal" | "cover";
+
+type Phase =
+  | { name: "idle" }
+  /** The aim is on its way; whatever is presented belongs to the camera before. */
+  | { name: "aimed" }
+  | {
+      name: "catching";
+      sinceMs: number;
+      firstRtp: number | null;
+      liveRtp: number | null;
+      still: boolean;
+      /** The relay says that the replay is over. */
+      flowing: boolean;
+    }
+  | { name: "shown" };
+
+export class Reveal {
+  private phase: Phase = { name: "idle" };
+  private camera: string | null = null;
+  private source: Source = "live";
+
+  /** Whether the video (not a still) is what should be on the screen. */
+  get shown(): boolean {
+    return this.phase.name === "shown";
+  }
+
+  /** Whether presented frames have to be looked at. */
+  get watching(): boolean {
+    return this.phase.name === "catching";
+  }
+
+  /** The tile was pointed at another camera, or between live and recorded. */
+  aim(camera: string | null, source: Source): PictureAction {
+    if (camera === this.camera && source === this.source) return "none";
+    this.camera = camera;
+    this.source = source;
+    this.phase = camera === null ? { name: "idle" } : { name: "aimed" };
+    return "cover";
+  }
+
+  /** The video element got another session's track: what comes first there is not known yet. */
+  restart(): PictureAction {
+    const wasShown = this.phase.name === "shown";
+    this.phase = this.camera === null ? { name: "idle" } : { name: "aimed" };
+    return wasShown ? "still" : "none";
+  }
+
+  notice(notice: SlotNotice, nowMs: number): PictureAction {
+    if (notice.camera === null || notice.camera !== this.camera || notice.source !== this.source) return "none";
+    if (notice.state === "catching-up") {
+      const liveRtp = notice.live_rtp;
+      const firstRtp = notice.first_rtp ?? (liveRtp === null ? null : liveRtp - COMPRESSED_GOP_TICKS);
+      const wasShown = this.phase.name === "shown";
+      const still = wasShown || (this.phase.name === "catching" && this.phase.still);
+      this.phase = { name: "catching", sinceMs: nowMs, firstRtp, liveRtp, still, flowing: false };
+      return wasShown ? "still" : "none";
+    }
+    const flowing = notice.state === "live" || notice.state === "playing" || notice.state === "paused";
+    if (!flowing) return "none";
+    if (this.phase.name === "catching") {
+      this.phase.flowing = true;
+    } else if (this.phase.name === "aimed") {
+      const liveRtp = notice.live_rtp;
+      this.phase = { name: "catching", sinceMs: nowMs, firstRtp: null, liveRtp, still: false, flowing: true };
+    }
+    return "none";
+  }
+
+  /** A frame was presented; `rtp` is missing in browsers that do not tell. */
+  frame(rtp: number | undefined, nowMs: number): PictureAction {
+    const phase = this.phase;
+    if (phase.name !== "catching") return "none";
+    const late = nowMs - phase.sinceMs > CATCH_UP_LIMIT_MS;
+    const live = rtp === undefined || phase.liveRtp === null ? phase.flowing : reached(rtp, phase.liveRtp);
+    if (live || late) {
+      this.phase = { name: "shown" };
+      return "reveal";
+    }
+    const own = rtp !== undefined && phase.firstRtp !== null && rtpDifference(rtp, phase.firstRtp) >= 0;
+    if (own && !phase.still) {
+      phase.still = true;
+      return "still";
+    }
+    return "none";
+  }
+}

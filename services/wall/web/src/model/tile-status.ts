@@ -1,0 +1,128 @@
+/** What a tile says over (or instead of) its picture: every way of having no moving picture has a reason here. */
+
+import type { Camera, Reason, SlotNotice, Source } from "../api/types.js";
+import type { MessageKey } from "../i18n/index.js";
+import type { IconName } from "../ui/icons.js";
+
+/** Whether the wall's session can carry pictures just now. */
+export type LinkPhase = "connecting" | "open" | "lost" | "full";
+
+export interface TileInput {
+  camera: string | null;
+  source: Source;
+  /** The catalogue's entry; undefined where there is none (any more). */
+  entry: Camera | undefined;
+  /** Whether the catalogue was read at all. */
+  catalogueKnown: boolean;
+  link: { phase: LinkPhase; sinceMs: number };
+  /** The slot's last notice; null before the first. */
+  notice: SlotNotice | null;
+  noticeMs: number;
+  /** A picture of this camera is on the screen, moving or not. */
+  hasPicture: boolean;
+  frozenSinceMs: number | null;
+}
+
+export interface TileMessage {
+  icon: IconName;
+  title: MessageKey;
+  /** A line under the title. */
+  reason: MessageKey | null;
+  /** For people who read logs; as the server says it. */
+  detail: string;
+  sinceMs: number | null;
+  /** `fault`: something is broken; `wait`: it will come; `idle`: as it should be. */
+  tone: "fault" | "wait" | "idle";
+}
+
+const NONE = { reason: null, detail: "", sinceMs: null } as const;
+
+export function reasonKey(reason: Reason): MessageKey | null {
+  return reason === "none" ? null : `reason.${reason}`;
+}
+
+/** The message over a tile; null when its picture speaks for itself. */
+export function tileMessage(input: TileInput): TileMessage | null {
+  const { camera, entry, link, hasPicture } = input;
+  if (camera === null) return { ...NONE, icon: "plus", title: "tile.empty", tone: "idle" };
+  if (!entry && input.catalogueKnown) {
+    return { ...NONE, icon: "unknown", title: "tile.unknown", reason: "tile.unknown.hint", tone: "fault" };
+  }
+  if (link.phase === "lost" || link.phase === "full") {
+    const title: MessageKey = link.phase === "full" ? "tile.full" : "tile.lost";
+    return { ...NONE, icon: "link-lost", title, sinceMs: link.sinceMs, tone: "fault" };
+  }
+  if (entry && !entry.enabled) return { ...NONE, icon: "disabled", title: "tile.disabled", tone: "idle" };
+  if (link.phase === "connecting") return hasPicture ? null : connecting("tile.connecting");
+  const notice = input.notice?.camera === camera && input.notice.source === input.source ? input.notice : null;
+  if (!notice || notice.state === "empty") return hasPicture ? null : connecting("tile.opening");
+  if (notice.state === "gap") {
+    return {
+      icon: "gap",
+      title: "tile.gap",
+      reason: reasonKey(notice.reason),
+      detail: notice.detail,
+      sinceMs: null,
+      tone: "idle",
+    };
+  }
+  if (notice.state === "waiting") return waiting(input, notice);
+  if (input.frozenSinceMs !== null) {
+    return {
+      ...NONE,
+      icon: "frozen",
+      title: "tile.frozen",
+      reason: entry?.state?.status === "offline" ? reasonKey(entry.state.reason) : null,
+      sinceMs: input.frozenSinceMs,
+      tone: "fault",
+    };
+  }
+  if (hasPicture) return null;
+  return connecting("tile.opening");
+}
+
+function connecting(title: MessageKey): TileMessage {
+  return { ...NONE, icon: "wait", title, tone: "wait" };
+}
+
+function waiting(input: TileInput, notice: SlotNotice): TileMessage {
+  const state = input.entry?.state;
+  if (input.source === "recorded") {
+    const reason = reasonKey(notice.reason);
+    return { icon: "wait", title: "tile.recorded-waiting", reason, detail: notice.detail, sinceMs: null, tone: "wait" };
+  }
+  const connectingNow = notice.reason === "starting" || (notice.reason === "none" && state?.status === "connecting");
+  if (connectingNow) {
+    return { ...NONE, icon: "wait", title: "tile.camera-connecting", sinceMs: input.noticeMs, tone: "wait" };
+  }
+  const cameraDown = state && (state.status === "offline" || state.status === "disabled");
+  const own = notice.reason !== "none" ? notice.reason : cameraDown ? state.reason : "none";
+  return {
+    icon: "offline",
+    title: "tile.offline",
+    reason: reasonKey(own),
+    detail: notice.detail || (cameraDown ? state.detail : ""),
+    sinceMs: cameraDown && state.since_us > 0 ? state.since_us / 1000 : input.noticeMs,
+    tone: "fault",
+  };
+}
+
+export interface Badge {
+  key: MessageKey;
+  tone: "note" | "warn";
+  reason?: MessageKey | null;
+}
+
+/** Small remarks beside the name: what is not as the camera sends it. */
+export function tileBadges(input: Pick<TileInput, "camera" | "entry" | "notice">): Badge[] {
+  const { entry, camera } = input;
+  const notice = input.notice?.camera === camera ? input.notice : null;
+  const badges: Badge[] = [];
+  if (entry?.state?.status === "degraded") {
+    badges.push({ key: "badge.degraded", tone: "warn", reason: reasonKey(entry.state.reason) });
+  }
+  if (notice?.limited === "sub") badges.push({ key: "badge.limited-sub", tone: "warn" });
+  if (notice?.limited === "keyframes") badges.push({ key: "badge.limited-keyframes", tone: "warn" });
+  if (notice?.transcoded) badges.push({ key: "badge.transcoded", tone: "note" });
+  return badges;
+}

@@ -1,0 +1,79 @@
+/** A camera's recorded history as the page uses it. Times in Unix ms. */
+
+import type { Tier, TimelineBody } from "../api/types.js";
+
+export interface Span {
+  fromMs: number;
+  toMs: number;
+}
+
+export interface Timeline extends Span {
+  camera: string;
+  ranges: (Span & { tier: Tier })[];
+  gaps: (Span & { cause: string; detail: string })[];
+  activity: (Span & { level: number })[];
+}
+
+/** The server's timeline with its times as numbers; entries whose times cannot be read are left out. */
+export function parseTimeline(body: TimelineBody): Timeline {
+  return {
+    camera: body.camera,
+    fromMs: Date.parse(body.from),
+    toMs: Date.parse(body.to),
+    ranges: spans(body.ranges, ({ tier }) => ({ tier })),
+    gaps: spans(body.gaps, ({ cause, detail }) => ({ cause, detail })),
+    activity: spans(body.activity, ({ level }) => ({ level })),
+  };
+}
+
+function spans<T extends { from: string; to: string }, U>(entries: readonly T[] | undefined, rest: (entry: T) => U) {
+  return (entries ?? [])
+    .map((entry) => ({ fromMs: Date.parse(entry.from), toMs: Date.parse(entry.to), ...rest(entry) }))
+    .filter((span) => span.toMs >= span.fromMs)
+    .sort((a, b) => a.fromMs - b.fromMs);
+}
+
+export function at<T extends Span>(entries: readonly T[], ms: number): T | undefined {
+  return entries.find((entry) => ms >= entry.fromMs && ms < entry.toMs);
+}
+
+/** What is there at a moment. */
+export type Moment =
+  | { kind: "recorded"; tier: Tier }
+  | { kind: "gap"; cause: string; detail: string }
+  | { kind: "nothing" };
+
+export function momentAt(timeline: Timeline, ms: number): Moment {
+  const range = at(timeline.ranges, ms);
+  if (range) return { kind: "recorded", tier: range.tier };
+  const gap = at(timeline.gaps, ms);
+  if (gap) return { kind: "gap", cause: gap.cause, detail: gap.detail };
+  return { kind: "nothing" };
+}
+
+const ACTIVE_LEVEL = 0.35;
+/** Active spans this close together are one stretch of activity. */
+const JOIN_MS = 5000;
+/** A jump lands a little before the activity, so that its beginning is seen. */
+export const LEAD_MS = 2000;
+
+/** Stretches of activity in any of the timelines, in order. */
+export function stretches(timelines: readonly Timeline[]): Span[] {
+  const active = timelines
+    .flatMap((timeline) => timeline.activity.filter((entry) => entry.level >= ACTIVE_LEVEL))
+    .sort((a, b) => a.fromMs - b.fromMs);
+  const joined: Span[] = [];
+  for (const { fromMs, toMs } of active) {
+    const last = joined.at(-1);
+    if (last && fromMs - last.toMs <= JOIN_MS) last.toMs = Math.max(last.toMs, toMs);
+    else joined.push({ fromMs, toMs });
+  }
+  return joined;
+}
+
+/** Where to jump for the next (1) or previous (−1) activity from `ms`; null where there is none. */
+export function activityFrom(timelines: readonly Timeline[], ms: number, by: 1 | -1): number | null {
+  const starts = stretches(timelines).map((span) => span.fromMs - LEAD_MS);
+  const found = by === 1 ? starts.find((start) => start > ms + 500) : starts.findLast((start) => start < ms - 1500);
+  return found ?? null;
+}

@@ -1,0 +1,68 @@
+/**
+ * The wall's layout in the URL's fragment, so that it can be shared, bookmarked and restored; the server never sees it.
+ *
+ *     #grid=9&tiles=gate,,square&big=0&at=2026-11-02T07:30:00.000Z
+ */
+
+import { isLayoutName, smallestFor } from "./layout.js";
+import { INITIAL_WALL, type TileState, tileAt, tileCount, type WallState } from "./wall.js";
+
+const CAMERA_ID = /^[a-z0-9][a-z0-9-]{0,62}$/;
+const MAX_TILES = 36;
+
+export interface UrlState {
+  wall: WallState;
+  /** The playback's moment, Unix ms; null when the wall is live. */
+  atMs: number | null;
+}
+
+/** The fragment, without `#`; empty for a wall that nobody has arranged. */
+export function encode({ wall, atMs }: UrlState): string {
+  if (wall.automatic && atMs === null) return "";
+  const ids = Array.from({ length: tileCount(wall) }, (_, i) => {
+    const tile = tileAt(wall, i);
+    return tile.camera ? tile.camera + (atMs !== null && tile.source === "live" ? "!" : "") : "";
+  });
+  while (ids.at(-1) === "") ids.pop();
+  const parts = [`grid=${wall.layout}`, `tiles=${ids.join(",")}`];
+  if (wall.enlarged !== null) parts.push(`big=${wall.enlarged}`);
+  if (atMs !== null) parts.push(`at=${new Date(atMs).toISOString()}`);
+  return parts.join("&");
+}
+
+/** What a fragment asks for; what it does not say, or says wrongly, is as on a first visit. */
+export function decode(fragment: string): UrlState {
+  // Not URLSearchParams: it reads the + of a layout's name as a space.
+  const fields = new Map<string, string>();
+  for (const part of fragment.replace(/^#/, "").split("&")) {
+    const [name = "", value] = part.split("=", 2);
+    if (value !== undefined) fields.set(name, value);
+  }
+  const text = (name: string): string | null => {
+    const raw = fields.get(name);
+    if (raw === undefined) return null;
+    try {
+      return decodeURIComponent(raw);
+    } catch {
+      return null;
+    }
+  };
+  const at = text("at");
+  const parsedAt = at ? Date.parse(at) : Number.NaN;
+  const atMs = Number.isFinite(parsedAt) ? parsedAt : null;
+  const tilesText = text("tiles");
+  if (tilesText === null) return { wall: INITIAL_WALL, atMs: null };
+  const tiles = tilesText.split(",", MAX_TILES).map((entry): TileState => {
+    const id = entry.replace(/!$/, "");
+    if (!CAMERA_ID.test(id)) return { camera: null, source: "live" };
+    return { camera: id, source: atMs !== null && !entry.endsWith("!") ? "recorded" : "live" };
+  });
+  const grid = text("grid") ?? "";
+  const layout = isLayoutName(grid) ? grid : smallestFor(tiles.length, "36");
+  const wall: WallState = { layout, tiles, selected: 0, enlarged: null, automatic: false };
+  const big = Number(text("big") ?? Number.NaN);
+  if (Number.isInteger(big) && big >= 0 && big < tileCount(wall) && tileAt(wall, big).camera) {
+    return { wall: { ...wall, selected: big, enlarged: big }, atMs };
+  }
+  return { wall, atMs };
+}

@@ -1,0 +1,174 @@
+/** The page: bar, camera list, wall, timeline and dialogs, and the keyboard. */
+
+import { css, html, LitElement, nothing, type TemplateResult } from "lit";
+import { customElement } from "lit/decorators.js";
+import { App } from "../app/app.js";
+import { perform } from "../app/perform.js";
+import { language, startLanguage, t } from "../i18n/index.js";
+import { sinceTime } from "../model/format.js";
+import { actionFor } from "../model/keys.js";
+import { icon } from "./icons.js";
+import { shared } from "./styles.js";
+import { Watch } from "./watch.js";
+import "./camera-dialog.js";
+import "./camera-list.js";
+import "./export-dialog.js";
+import "./help-dialog.js";
+import "./import-dialog.js";
+import "./incident-dialog.js";
+import "./incidents-panel.js";
+import "./timeline-panel.js";
+import "./top-bar.js";
+import "./wall-grid.js";
+
+/** A short interruption is seen in the tiles; only a longer one is worth a banner. */
+const BANNER_AFTER_MS = 1500;
+
+@customElement("pantau-app")
+export class AppRoot extends LitElement {
+  static override styles = [
+    shared,
+    css`
+      :host {
+        display: grid;
+        grid-template: auto auto minmax(0, 1fr) auto / minmax(0, 1fr);
+        height: 100vh;
+        overflow: hidden;
+      }
+      .banner {
+        display: flex;
+        align-items: center;
+        gap: 10px;
+        padding: 8px 16px;
+        background: #3a2a20;
+        color: #f0d9b8;
+        font-size: 16px;
+      }
+      .body {
+        display: grid;
+        grid-template: minmax(0, 1fr) / auto minmax(0, 1fr) auto;
+        min-height: 0;
+      }
+      .skip {
+        position: absolute;
+        left: 8px;
+        top: -60px;
+        z-index: 10;
+        background: var(--accent-deep);
+        color: var(--text);
+        padding: 8px 12px;
+      }
+      .skip:focus {
+        top: 8px;
+      }
+    `,
+  ];
+
+  readonly app = new App();
+  private bannerTimer: ReturnType<typeof setInterval> | undefined;
+
+  constructor() {
+    super();
+    startLanguage(localStorage, navigator.languages);
+    const { app } = this;
+    new Watch(this, () => [app.view, app.server, app.keeper.link, app.cameras]);
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    document.addEventListener("keydown", this.onKey);
+    language.subscribe(() => this.onLanguage());
+    this.onLanguage();
+    this.app.start();
+    this.bannerTimer = setInterval(() => this.requestUpdate(), 1000);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    document.removeEventListener("keydown", this.onKey);
+    clearInterval(this.bannerTimer);
+  }
+
+  private onLanguage(): void {
+    document.documentElement.lang = language.value;
+    document.title = t("app.title");
+  }
+
+  private readonly onKey = (event: KeyboardEvent) => {
+    if (event.defaultPrevented || this.app.view.value.dialog) return;
+    const target = event.composedPath()[0];
+    if (target instanceof HTMLElement && target.closest("input, textarea, select")) return;
+    const action = actionFor(event);
+    if (!action) return;
+    // Enter and space on a focused button are the button's own.
+    if (target instanceof HTMLButtonElement && (event.key === "Enter" || event.key === " ")) return;
+    if (perform(this.app, action, { searchBox: () => this.focusSearch() })) event.preventDefault();
+  };
+
+  private async focusSearch(): Promise<void> {
+    this.app.show({ panel: true });
+    await this.updateComplete;
+    this.renderRoot.querySelector("pantau-camera-list")?.focusSearch();
+  }
+
+  private banner(): TemplateResult | typeof nothing {
+    const { server, keeper, supported } = this.app;
+    const now = Date.now();
+    const since = (ms: number) => ({ since: sinceTime(ms, now, language.value) });
+    const { phase, sinceMs } = keeper.link.value;
+    let text: string | null = null;
+    if (!supported) text = t("banner.browser");
+    else if (!server.value.answers && now - server.value.sinceMs > BANNER_AFTER_MS) {
+      text = t("banner.server", since(server.value.sinceMs));
+    } else if (phase === "full") text = t("banner.full");
+    else if (phase === "lost" && now - sinceMs > BANNER_AFTER_MS) text = t("banner.session", since(sinceMs));
+    if (text === null) return nothing;
+    return html`<div class="banner" role="status">${icon("warning")}<span>${text}</span></div>`;
+  }
+
+  private dialog(): TemplateResult | typeof nothing {
+    const { app } = this;
+    const dialog = app.view.value.dialog;
+    switch (dialog?.kind) {
+      case "help":
+        return html`<pantau-help-dialog .app=${app}></pantau-help-dialog>`;
+      case "camera":
+        return html`<pantau-camera-dialog .app=${app} .camera=${dialog.camera}></pantau-camera-dialog>`;
+      case "import":
+        return html`<pantau-import-dialog .app=${app}></pantau-import-dialog>`;
+      case "export":
+        return html`<pantau-export-dialog .app=${app} .incident=${dialog.incident}></pantau-export-dialog>`;
+      case "incident":
+        return html`<pantau-incident-dialog .app=${app} .incident=${dialog.incident}></pantau-incident-dialog>`;
+      default:
+        return nothing;
+    }
+  }
+
+  override render(): TemplateResult {
+    const { app } = this;
+    const { panel, timeline, incidents } = app.view.value;
+    return html`
+      <div>
+        <button class="skip" @click=${() => this.renderRoot.querySelector("pantau-wall-grid")?.focusSelected()}>
+          ${t("app.skip")}
+        </button>
+        <pantau-top-bar .app=${app}></pantau-top-bar>
+      </div>
+      <div>${this.banner()}</div>
+      <div class="body">
+        <div>${panel ? html`<pantau-camera-list .app=${app}></pantau-camera-list>` : nothing}</div>
+        <pantau-wall-grid .app=${app}></pantau-wall-grid>
+        <div>${incidents ? html`<pantau-incidents-panel .app=${app}></pantau-incidents-panel>` : nothing}</div>
+      </div>
+      <div>${timeline ? html`<pantau-timeline-panel .app=${app}></pantau-timeline-panel>` : nothing}</div>
+      ${this.dialog()}
+    `;
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "pantau-app": AppRoot;
+  }
+}

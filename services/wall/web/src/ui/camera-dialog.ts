@@ -1,0 +1,164 @@
+/** Adding, changing and removing a camera. */
+
+import { html, LitElement, nothing, type TemplateResult } from "lit";
+import { customElement, property, state } from "lit/decorators.js";
+import { ApiError } from "../api/client.js";
+import type { Camera } from "../api/types.js";
+import type { App } from "../app/app.js";
+import { type MessageKey, t } from "../i18n/index.js";
+import { type CameraFields, type FieldErrors, fieldsOf, idFrom, inputOf, validate } from "../model/camera-form.js";
+import { form, shared } from "./styles.js";
+import { Watch } from "./watch.js";
+import "./modal.js";
+
+type TextField = { [K in keyof CameraFields]: CameraFields[K] extends string ? K : never }[keyof CameraFields];
+type CheckField = { [K in keyof CameraFields]: CameraFields[K] extends boolean ? K : never }[keyof CameraFields];
+
+@customElement("pantau-camera-dialog")
+export class CameraDialog extends LitElement {
+  static override styles = [shared, form];
+
+  @property({ attribute: false }) app!: App;
+  @property({ attribute: false }) camera: Camera | null = null;
+  @state() private fields: CameraFields = fieldsOf(null, "");
+  @state() private errors: FieldErrors = {};
+  @state() private failure = "";
+  @state() private removing = false;
+  @state() private busy = false;
+  private idTyped = false;
+
+  constructor() {
+    super();
+    new Watch(this, () => []);
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.fields = fieldsOf(this.camera, this.app.me.value?.site ?? "");
+  }
+
+  private set<K extends keyof CameraFields>(name: K, value: CameraFields[K]): void {
+    this.fields = { ...this.fields, [name]: value };
+    if (name === "id") this.idTyped = true;
+    if (name === "name" && this.camera === null && !this.idTyped) {
+      this.fields = { ...this.fields, id: idFrom(this.fields.name) };
+    }
+    if (Object.keys(this.errors).length > 0) this.errors = validate(this.fields);
+  }
+
+  private readonly close = () => this.app.show({ dialog: null });
+
+  private async submit(): Promise<void> {
+    this.errors = validate(this.fields);
+    if (Object.keys(this.errors).length > 0) return;
+    const input = inputOf(this.fields, this.camera);
+    await this.attempt(() =>
+      this.camera ? this.app.api.updateCamera(this.camera.id, input) : this.app.api.addCamera(input),
+    );
+  }
+
+  private async attempt(action: () => Promise<unknown>): Promise<void> {
+    this.busy = true;
+    this.failure = "";
+    try {
+      await action();
+      this.app.refreshCameras();
+      this.close();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      const named = Object.entries(error.fields).map(([field, message]) => `${field}: ${message}`);
+      this.failure = [error.detail, ...named].join("\n");
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  private text(name: TextField, label: MessageKey, hint?: MessageKey, options: { type?: string; locked?: boolean } = {}) {
+    const error = this.errors[name];
+    return html`<label>
+      ${t(label)}
+      <input name=${name} type=${options.type ?? "text"} .value=${this.fields[name]} ?disabled=${options.locked ?? false}
+        autocomplete=${options.type === "password" ? "new-password" : "off"} spellcheck="false"
+        aria-invalid=${error ? "true" : "false"} aria-describedby="${name}-hint"
+        @input=${(event: InputEvent) => this.set(name, (event.target as HTMLInputElement).value as CameraFields[TextField])} />
+      <span id="${name}-hint" class=${error ? "error" : "hint"}>${error ? t(error) : hint ? t(hint) : nothing}</span>
+    </label>`;
+  }
+
+  private check(name: CheckField, label: MessageKey): TemplateResult {
+    return html`<label class="check">
+      <input type="checkbox" name=${name} .checked=${this.fields[name]}
+        @change=${(event: Event) => this.set(name, (event.target as HTMLInputElement).checked)} />
+      ${t(label)}
+    </label>`;
+  }
+
+  private removal(camera: Camera): TemplateResult {
+    return html`<pantau-modal .heading=${t("form.remove")} @close=${this.close}>
+      <p>${t("form.remove.sure", { name: camera.name })}</p>
+      ${this.failure ? html`<p class="error" role="alert">${t("dialog.failed", { detail: this.failure })}</p>` : nothing}
+      <div slot="actions">
+        <button class="plain" @click=${() => {
+          this.removing = false;
+        }}>${t("dialog.cancel")}</button>
+        <button class="danger" ?disabled=${this.busy}
+          @click=${() => this.attempt(() => this.app.api.removeCamera(camera.id))}>${t("form.remove.yes")}</button>
+      </div>
+    </pantau-modal>`;
+  }
+
+  override render(): TemplateResult {
+    const { camera } = this;
+    if (this.removing && camera) return this.removal(camera);
+    return html`<pantau-modal .heading=${t(camera ? "form.edit" : "form.add")} @close=${this.close}>
+      <form id="camera" class="fields" novalidate
+        @submit=${(event: Event) => {
+          event.preventDefault();
+          void this.submit();
+        }}>
+        <div class="row">
+          ${this.text("name", "form.name")}
+          ${this.text("id", "form.id", camera ? undefined : "form.id.hint", { locked: camera !== null })}
+        </div>
+        ${this.text("mainUrl", "form.main", "form.main.hint")} ${this.text("subUrl", "form.sub", "form.sub.hint")}
+        <div class="row">
+          ${this.text("username", "form.user")}
+          ${this.text("password", "form.password", camera?.has_credentials ? "form.password.kept" : undefined, { type: "password" })}
+        </div>
+        ${camera?.has_credentials ? this.check("forget", "form.forget") : nothing}
+        ${this.text("address", "form.address")}
+        <div class="row">${this.text("latitude", "form.latitude")} ${this.text("longitude", "form.longitude")}</div>
+        <div class="row">
+          ${this.text("tags", "form.tags")} ${this.text("site", "form.site", undefined, { locked: camera !== null })}
+        </div>
+        <div class="row">
+          <label>
+            ${t("form.transport")}
+            <select name="transport" .value=${this.fields.transport}
+              @change=${(event: Event) => this.set("transport", (event.target as HTMLSelectElement).value as "tcp" | "udp")}>
+              <option value="tcp" ?selected=${this.fields.transport === "tcp"}>TCP</option>
+              <option value="udp" ?selected=${this.fields.transport === "udp"}>UDP</option>
+            </select>
+          </label>
+          <div>${this.check("enabled", "form.enabled")} ${this.check("record", "form.record")} ${this.check("audio", "form.audio")}</div>
+        </div>
+        ${this.failure ? html`<p class="error" role="alert">${t("dialog.failed", { detail: this.failure })}</p>` : nothing}
+      </form>
+      ${
+        camera
+          ? html`<button slot="actions" class="danger" @click=${() => {
+              this.removing = true;
+            }}>${t("form.remove")}</button>`
+          : nothing
+      }
+      <button slot="actions" class="plain" @click=${this.close}>${t("dialog.cancel")}</button>
+      <button slot="actions" class="primary" ?disabled=${this.busy} @click=${() => this.submit()}>${t("dialog.save")}</button>
+    </pantau-modal>`;
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "pantau-camera-dialog": CameraDialog;
+  }
+}

@@ -1,0 +1,181 @@
+/** The camera list: states, search, and putting a camera on the wall by click, key or drag. */
+
+import { html, LitElement, nothing, type TemplateResult } from "lit";
+import { customElement, property, query, state } from "lit/decorators.js";
+import { repeat } from "lit/directives/repeat.js";
+import type { Camera } from "../api/types.js";
+import type { App } from "../app/app.js";
+import { language, t } from "../i18n/index.js";
+import { counts, inFilter, matches, type StatusFilter, statusOf, step, streamLine } from "../model/cameras.js";
+import { localeOf } from "../model/format.js";
+import { reasonKey } from "../model/tile-status.js";
+import { placeNext, wallCameras } from "../model/wall.js";
+import { cameraListStyles } from "./camera-list.styles.js";
+import { dragCamera } from "./drag.js";
+import { icon } from "./icons.js";
+import { statusMark } from "./status-mark.js";
+import { shared } from "./styles.js";
+import { Watch } from "./watch.js";
+
+@customElement("pantau-camera-list")
+export class CameraList extends LitElement {
+  static override styles = [shared, cameraListStyles];
+
+  @property({ attribute: false }) app!: App;
+  @state() private search = "";
+  @state() private filter: StatusFilter = "all";
+  @state() private current: string | null = null;
+  @query("input") private box!: HTMLInputElement;
+
+  constructor() {
+    super();
+    new Watch(this, () => [this.app.cameras, this.app.wall, this.app.me]);
+  }
+
+  focusSearch(): void {
+    this.box.focus();
+    this.box.select();
+  }
+
+  private shown(): Camera[] {
+    const all = [...(this.app.cameras.value?.values() ?? [])];
+    return all.filter((camera) => inFilter(camera, this.filter) && matches(camera, this.search));
+  }
+
+  private place(camera: string): void {
+    this.app.wall.update((wall) => placeNext(wall, camera));
+  }
+
+  private onBoxKey(event: KeyboardEvent): void {
+    const first = this.shown()[0]?.id;
+    if (event.key === "ArrowDown") this.focusRow(first ?? null);
+    else if (event.key === "Enter" && first) this.place(first);
+    else if (event.key === "Escape") {
+      if (this.search) this.search = "";
+      else this.box.blur();
+    } else return;
+    event.preventDefault();
+  }
+
+  private onRowKey(event: KeyboardEvent): void {
+    const ids = this.shown().map((camera) => camera.id);
+    if (event.key === "ArrowUp" && this.current === ids[0]) this.focusSearch();
+    else if (event.key === "ArrowDown") this.focusRow(step(ids, this.current, 1));
+    else if (event.key === "ArrowUp") this.focusRow(step(ids, this.current, -1));
+    else if (event.key === "Escape") this.focusSearch();
+    else return;
+    event.preventDefault();
+  }
+
+  private focusRow(id: string | null): void {
+    this.current = id;
+    this.renderRoot.querySelector<HTMLElement>(`#camera-${id} .camera`)?.focus();
+  }
+
+  private row(camera: Camera, onWall: boolean, first: boolean): TemplateResult {
+    const status = statusOf(camera);
+    const reason = camera.state && status !== "online" && status !== "unknown" ? reasonKey(camera.state.reason) : null;
+    const second = status === "online" ? camera.location.address || camera.id : t(reason ?? `status.${status}`);
+    const stream = streamLine(camera, localeOf(language.value));
+    // One row alone is in the tab order; the arrow keys go through the others.
+    const tabindex = this.current === camera.id || (this.current === null && first) ? 0 : -1;
+    return html`<li id="camera-${camera.id}" class=${onWall ? "on-wall" : ""} data-status=${status}
+      @focusin=${() => {
+        this.current = camera.id;
+      }}>
+      <button class="camera" draggable="true" tabindex=${tabindex}
+        title=${[camera.name, camera.id, camera.location.address, stream, camera.tags.join(", ")].filter(Boolean).join("\n")}
+        @dragstart=${(event: DragEvent) => dragCamera(event, camera.id)}
+        @click=${() => this.place(camera.id)}>
+        ${statusMark(status)}
+        <span class="text">
+          <span class="name">${camera.name}</span>
+          <span class="second">${second}</span>
+        </span>
+        ${onWall ? html`<span class="visually-hidden">${t("list.on-wall")}</span>` : nothing}
+      </button>
+      ${
+        this.app.may("admin")
+          ? html`<button class="icon-only edit" tabindex=${tabindex} aria-label=${t("list.edit", { name: camera.name })}
+              title=${t("list.edit", { name: camera.name })}
+              @click=${() => this.app.show({ dialog: { kind: "camera", camera } })}>${icon("edit")}</button>`
+          : nothing
+      }
+    </li>`;
+  }
+
+  private empty(): TemplateResult {
+    const cameras = this.app.cameras.value;
+    if (cameras === null) return html`<p class="empty" role="status">${t("list.loading")}</p>`;
+    if (cameras.size > 0) {
+      const text = this.search ? t("list.nothing", { query: this.search }) : t("list.nothing.filter");
+      return html`<p class="empty" role="status">${text}</p>`;
+    }
+    return html`<div class="empty none">
+      ${icon("camera")}
+      <strong>${t("list.none.title")}</strong>
+      <span>${this.app.may("admin") ? t("list.none.body") : t("list.none.viewer")}</span>
+    </div>`;
+  }
+
+  private filters(): TemplateResult {
+    const all = counts([...(this.app.cameras.value?.values() ?? [])]);
+    const names = { all: t("list.all"), working: t("list.working"), faulty: t("list.faulty") };
+    return html`<div class="filters" role="radiogroup">
+      ${(["all", "working", "faulty"] as const).map(
+        (filter) => html`<button role="radio" aria-checked=${this.filter === filter} class=${filter}
+          @click=${() => {
+            this.filter = filter;
+          }}>${names[filter]} <b>${all[filter]}</b></button>`,
+      )}
+    </div>`;
+  }
+
+  override render(): TemplateResult {
+    const shown = this.shown();
+    const onWall = new Set(wallCameras(this.app.wall.value));
+    return html`
+      <div class="search">
+        ${icon("search")}
+        <input type="search" aria-controls="list" autocomplete="off" spellcheck="false" placeholder=${t("list.search")} aria-label=${t("list.search")} .value=${this.search}
+          @input=${(event: InputEvent) => {
+            this.search = (event.target as HTMLInputElement).value;
+            this.current = null;
+          }}
+          @keydown=${(event: KeyboardEvent) => this.onBoxKey(event)} />
+        <kbd>/</kbd>
+      </div>
+      ${this.filters()}
+      ${
+        shown.length > 0
+          ? html`<ul id="list" class="scroll" aria-label=${t("list.label")}
+              @keydown=${(event: KeyboardEvent) => this.onRowKey(event)}>
+              ${repeat(
+                shown,
+                (camera) => camera.id,
+                (camera, index) => this.row(camera, onWall.has(camera.id), index === 0),
+              )}
+            </ul>`
+          : html`<div class="list-empty">${this.empty()}</div>`
+      }
+      ${
+        this.app.may("admin")
+          ? html`<div class="admin">
+              <button class="plain" @click=${() => this.app.show({ dialog: { kind: "camera", camera: null } })}>
+                ${icon("plus")}${t("list.add")}
+              </button>
+              <button class="plain" @click=${() => this.app.show({ dialog: { kind: "import" } })}>
+                ${icon("upload")}${t("list.import")}
+              </button>
+            </div>`
+          : nothing
+      }
+    `;
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "pantau-camera-list": CameraList;
+  }
+}

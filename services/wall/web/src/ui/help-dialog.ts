@@ -1,0 +1,103 @@
+/** The keyboard help, made from the table that the handler uses. */
+
+import { css, html, LitElement, type TemplateResult } from "lit";
+import { customElement, property } from "lit/decorators.js";
+import type { App } from "../app/app.js";
+import { t } from "../i18n/index.js";
+import { type Binding, helpLines, keyName } from "../model/keys.js";
+import { shared } from "./styles.js";
+import { Watch } from "./watch.js";
+import "./modal.js";
+
+@customElement("pantau-help-dialog")
+export class HelpDialog extends LitElement {
+  static override styles = [
+    shared,
+    css`
+      pantau-modal {
+        --modal-width: 860px;
+      }
+      .columns {
+        display: grid;
+        grid-template-columns: 1fr 1fr;
+        gap: 4px 40px;
+      }
+      h3 {
+        margin: 0 0 6px;
+        color: var(--text-soft);
+        font-size: 14px;
+        font-weight: 600;
+      }
+      section {
+        margin-bottom: 14px;
+      }
+      dl {
+        display: grid;
+        grid-template-columns: auto 1fr;
+        gap: 5px 14px;
+        margin: 0;
+      }
+      dt {
+        display: flex;
+        align-items: flex-start;
+        gap: 4px;
+      }
+      dd {
+        margin: 0;
+      }
+      kbd {
+        min-width: 24px;
+        padding: 1px 7px;
+        border: 1px solid var(--line);
+        border-bottom-width: 2px;
+        border-radius: 5px;
+        background: var(--raised);
+        font: inherit;
+        font-size: 13px;
+        text-align: center;
+        white-space: nowrap;
+      }
+      p {
+        margin: 4px 0 0;
+        color: var(--text-soft);
+        font-size: 14px;
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) app!: App;
+
+  constructor() {
+    super();
+    new Watch(this, () => []);
+  }
+
+  private section(group: Binding["group"]): TemplateResult {
+    return html`<section>
+      <h3>${t(`help.${group}`)}</h3>
+      <dl>
+        ${helpLines(group).map(
+          ({ label, keys }) => html`<dt>${keys.map((key) => html`<kbd>${keyName(key, t("key.space"))}</kbd>`)}</dt>
+            <dd>${t(label)}</dd>`,
+        )}
+      </dl>
+    </section>`;
+  }
+
+  override render(): TemplateResult {
+    return html`<pantau-modal .heading=${t("help.title")} .actions=${false} @close=${() => this.app.show({ dialog: null })}>
+      <div class="columns">
+        <div>${this.section("wall")} ${this.section("page")}</div>
+        <div>${this.section("playback")}</div>
+      </div>
+      <p>${t("help.mouse")}</p>
+      <p>${t("help.link")}</p>
+    </pantau-modal>`;
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "pantau-help-dialog": HelpDialog;
+  }
+}

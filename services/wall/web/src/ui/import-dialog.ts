@@ -1,0 +1,171 @@
+/** Importing cameras from a CSV file, with what became of each line. */
+
+import { css, html, LitElement, nothing, type TemplateResult } from "lit";
+import { customElement, property, state } from "lit/decorators.js";
+import { ApiError } from "../api/client.js";
+import type { ImportReport } from "../api/types.js";
+import type { App } from "../app/app.js";
+import { t } from "../i18n/index.js";
+import { icon } from "./icons.js";
+import { form, shared } from "./styles.js";
+import { Watch } from "./watch.js";
+import "./modal.js";
+
+const NEEDED = "name, main_url";
+const OPTIONAL = "id, sub_url, username, password, address, latitude, longitude, tags, site, transport, audio, record, enabled, retention";
+
+@customElement("pantau-import-dialog")
+export class ImportDialog extends LitElement {
+  static override styles = [
+    shared,
+    form,
+    css`
+      pantau-modal {
+        --modal-width: 760px;
+      }
+      .drop {
+        display: flex;
+        align-items: center;
+        justify-content: center;
+        gap: 10px;
+        min-height: 76px;
+        margin: 12px 0;
+        border: 1px dashed var(--line);
+        border-radius: 8px;
+        color: var(--text-soft);
+        font-size: 15px;
+        cursor: pointer;
+      }
+      .drop.over,
+      .drop:focus-within {
+        border-color: var(--focus);
+      }
+      table {
+        width: 100%;
+        border-collapse: collapse;
+        font-size: 14px;
+      }
+      th {
+        color: var(--text-dim);
+        font-weight: 500;
+        text-align: left;
+      }
+      th,
+      td {
+        padding: 4px 10px 4px 0;
+        border-bottom: 1px solid var(--line);
+        vertical-align: top;
+      }
+      td:first-child {
+        font-variant-numeric: tabular-nums;
+      }
+      .refused td:nth-child(3) {
+        color: var(--fault);
+      }
+      .added td:nth-child(3) {
+        color: var(--good);
+      }
+      .sum {
+        font-weight: 600;
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) app!: App;
+  @state() private file: File | null = null;
+  @state() private report: ImportReport | null = null;
+  @state() private failure = "";
+  @state() private busy = false;
+  @state() private over = false;
+
+  constructor() {
+    super();
+    new Watch(this, () => []);
+  }
+
+  private take(file: File | null | undefined): void {
+    if (!file) return;
+    this.file = file;
+    this.report = null;
+    void this.run(true);
+  }
+
+  private async run(dryRun: boolean): Promise<void> {
+    if (!this.file) return;
+    this.busy = true;
+    this.failure = "";
+    try {
+      this.report = await this.app.api.importCameras(this.file, dryRun);
+      if (!dryRun) this.app.refreshCameras();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.failure = error.detail;
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  private table(report: ImportReport): TemplateResult {
+    const { added, updated, unchanged, refused } = report;
+    const sum = t(report.dry_run ? "import.sum.check" : "import.sum", { added, updated, unchanged, refused });
+    // What went wrong is what has to be read: it stands first.
+    const rows = [...report.rows].sort((a, b) => Number(b.result === "refused") - Number(a.result === "refused"));
+    return html`<p class="sum" role="status">${sum}</p>
+      ${report.notes.map((note) => html`<p class="hint">${t("import.note")}: ${note}</p>`)}
+      <table>
+        <thead>
+          <tr><th>${t("import.row")}</th><th>${t("form.id")}</th><th>${t("import.result")}</th><th>${t("import.detail")}</th></tr>
+        </thead>
+        <tbody>
+          ${rows.map(
+            (row) => html`<tr class=${row.result}>
+              <td>${row.row}</td><td>${row.id}</td><td>${t(`import.${row.result}`)}</td><td>${row.detail}</td>
+            </tr>`,
+          )}
+        </tbody>
+      </table>`;
+  }
+
+  private onDrop(event: DragEvent): void {
+    event.preventDefault();
+    this.over = false;
+    this.take(event.dataTransfer?.files[0]);
+  }
+
+  override render(): TemplateResult {
+    const done = this.report !== null && !this.report.dry_run;
+    return html`<pantau-modal .heading=${t("import.title")} @close=${() => this.app.show({ dialog: null })}>
+      <span>${t("import.body", { needed: NEEDED, optional: OPTIONAL })}</span>
+      <label class="drop ${this.over ? "over" : ""}"
+        @dragover=${(event: DragEvent) => {
+          event.preventDefault();
+          this.over = true;
+        }}
+        @dragleave=${() => {
+          this.over = false;
+        }}
+        @drop=${(event: DragEvent) => this.onDrop(event)}>
+        ${icon("upload")} ${this.file ? this.file.name : t("import.choose")}
+        <input class="visually-hidden" type="file" accept=".csv,text/csv"
+          @change=${(event: Event) => this.take((event.target as HTMLInputElement).files?.[0])} />
+      </label>
+      ${this.failure ? html`<p class="error" role="alert">${t("dialog.failed", { detail: this.failure })}</p>` : nothing}
+      ${this.report ? this.table(this.report) : nothing}
+      <button slot="actions" class="plain" @click=${() => this.app.show({ dialog: null })}>
+        ${t(done ? "dialog.close" : "dialog.cancel")}
+      </button>
+      <button slot="actions" class="plain" ?disabled=${!this.file || this.busy || done} @click=${() => this.run(true)}>
+        ${t("import.check")}
+      </button>
+      <button slot="actions" class="primary" ?disabled=${!this.file || this.busy || done} @click=${() => this.run(false)}>
+        ${t("import.run")}
+      </button>
+    </pantau-modal>`;
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "pantau-import-dialog": ImportDialog;
+  }
+}

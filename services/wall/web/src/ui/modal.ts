@@ -1,0 +1,89 @@
+/** The frame of every dialog: the browser's own <dialog>, which keeps the focus inside and closes on Escape. */
+
+import { css, html, LitElement, nothing, type TemplateResult } from "lit";
+import { customElement, property, query } from "lit/decorators.js";
+import { t } from "../i18n/index.js";
+import { icon } from "./icons.js";
+import { shared } from "./styles.js";
+
+/** Fires `close` when it was closed. Its body goes into the default slot, its buttons into the slot `actions`. */
+@customElement("pantau-modal")
+export class Modal extends LitElement {
+  static override styles = [
+    shared,
+    css`
+      dialog {
+        display: flex;
+        flex-direction: column;
+        width: min(var(--modal-width, 560px), calc(100vw - 48px));
+        max-height: calc(100vh - 64px);
+        padding: 0;
+        border: 1px solid var(--line);
+        border-radius: 10px;
+        background: var(--panel);
+        color: var(--text);
+      }
+      dialog:not([open]) {
+        display: none;
+      }
+      dialog::backdrop {
+        background: rgb(5 7 9 / 0.62);
+      }
+      header {
+        display: flex;
+        align-items: center;
+        justify-content: space-between;
+        padding: 12px 12px 10px 20px;
+        border-bottom: 1px solid var(--line);
+      }
+      h2 {
+        margin: 0;
+        font-size: 18px;
+        font-weight: 600;
+      }
+      .body {
+        padding: 16px 20px;
+      }
+      footer {
+        display: flex;
+        justify-content: flex-end;
+        gap: 8px;
+        padding: 12px 20px;
+        border-top: 1px solid var(--line);
+      }
+      footer.none {
+        display: none;
+      }
+    `,
+  ];
+
+  @property() heading = "";
+  @property({ type: Boolean }) actions = true;
+  @query("dialog") private dialog!: HTMLDialogElement;
+
+  protected override firstUpdated(): void {
+    this.dialog.showModal();
+  }
+
+  private readonly onClose = () => this.dispatchEvent(new CustomEvent("close"));
+
+  override render(): TemplateResult {
+    return html`<dialog aria-label=${this.heading} @close=${this.onClose}
+      @keydown=${(event: KeyboardEvent) => event.stopPropagation()}>
+      <header>
+        <h2>${this.heading}</h2>
+        <button class="icon-only" aria-label=${t("dialog.close")} title=${t("dialog.close")} @click=${this.onClose}>
+          ${icon("close")}
+        </button>
+      </header>
+      <div class="body scroll"><slot></slot></div>
+      ${this.actions ? html`<footer><slot name="actions"></slot></footer>` : nothing}
+    </dialog>`;
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "pantau-modal": Modal;
+  }
+}

@@ -1,0 +1,146 @@
+/** What every component shares. The colours are custom properties of `:root` (`styles.css`). */
+
+import { css } from "lit";
+
+export const shared = css`
+  *,
+  *::before,
+  *::after {
+    box-sizing: border-box;
+  }
+  :host([hidden]) {
+    display: none !important;
+  }
+  button,
+  input,
+  select,
+  textarea {
+    font: inherit;
+    color: inherit;
+  }
+  button {
+    display: inline-flex;
+    align-items: center;
+    justify-content: center;
+    gap: 6px;
+    min-height: 34px;
+    padding: 4px 10px;
+    border: 1px solid transparent;
+    border-radius: 6px;
+    background: transparent;
+    color: var(--text-soft);
+    cursor: pointer;
+    white-space: nowrap;
+  }
+  button:hover:not(:disabled) {
+    background: var(--raised);
+    color: var(--text);
+  }
+  button:disabled {
+    opacity: 0.45;
+    cursor: default;
+  }
+  button[aria-pressed="true"],
+  button[aria-checked="true"] {
+    background: var(--chosen);
+    color: var(--text);
+  }
+  button.plain {
+    border-color: var(--line);
+    color: var(--text);
+  }
+  button.primary {
+    background: var(--accent-deep);
+    color: var(--text);
+  }
+  button.primary:hover:not(:disabled) {
+    background: var(--accent-deep-hover);
+  }
+  button.danger {
+    border-color: var(--fault-line);
+    color: var(--fault);
+  }
+  button.icon-only {
+    width: 34px;
+    padding: 0;
+  }
+  :focus-visible {
+    outline: 2px solid var(--focus);
+    outline-offset: 2px;
+  }
+  .icon {
+    flex: none;
+  }
+  .visually-hidden {
+    position: absolute;
+    width: 1px;
+    height: 1px;
+    overflow: hidden;
+    clip-path: inset(50%);
+    white-space: nowrap;
+  }
+  .scroll {
+    overflow: auto;
+    scrollbar-width: thin;
+    scrollbar-color: var(--line) transparent;
+  }
+`;
+
+export const form = css`
+  label {
+    display: grid;
+    gap: 4px;
+    color: var(--text-soft);
+    font-size: 13px;
+  }
+  label.check {
+    display: flex;
+    align-items: center;
+    gap: 8px;
+    color: var(--text);
+    font-size: 15px;
+  }
+  input:not([type="checkbox"], [type="radio"]),
+  select,
+  textarea {
+    width: 100%;
+    min-height: 36px;
+    padding: 6px 10px;
+    border: 1px solid var(--line);
+    border-radius: 6px;
+    background: var(--ground);
+    color: var(--text);
+    font-size: 15px;
+    color-scheme: dark;
+  }
+  textarea {
+    min-height: 72px;
+    resize: vertical;
+  }
+  input[type="checkbox"],
+  input[type="radio"] {
+    width: 18px;
+    height: 18px;
+    accent-color: var(--accent);
+  }
+  input[aria-invalid="true"] {
+    border-color: var(--fault);
+  }
+  .hint {
+    color: var(--text-dim);
+    font-size: 12.5px;
+  }
+  .error {
+    color: var(--fault);
+    font-size: 13px;
+  }
+  .row {
+    display: grid;
+    grid-template-columns: 1fr 1fr;
+    gap: 12px;
+  }
+  .fields {
+    display: grid;
+    gap: 12px;
+  }
+`;

@@ -1,0 +1,201 @@
+import { css } from "lit";
+
+export const wallTileStyles = css`
+  :host {
+    position: relative;
+    display: block;
+    min-width: 0;
+    min-height: 0;
+    overflow: hidden;
+    background: var(--ground);
+    container-type: size;
+    outline: none;
+    cursor: default;
+    user-select: none;
+  }
+  .screen {
+    position: absolute;
+    inset: 0;
+  }
+  .screen.dim {
+    filter: brightness(0.35) saturate(0.6);
+  }
+  video,
+  canvas {
+    position: absolute;
+    inset: 0;
+    width: 100%;
+    height: 100%;
+    object-fit: contain;
+  }
+  .edge {
+    position: absolute;
+    inset: 0;
+    border: 2px solid transparent;
+    pointer-events: none;
+  }
+  :host([selected]) .edge {
+    border-color: var(--accent);
+  }
+  :host([enlarged]) .edge {
+    border-color: transparent;
+  }
+  :host(:focus-visible) .edge {
+    border-width: 3px;
+    border-color: var(--focus);
+  }
+  .edge.drop {
+    border: 3px dashed var(--focus);
+  }
+  header {
+    position: absolute;
+    inset: 0 0 auto;
+    display: flex;
+    align-items: flex-start;
+    justify-content: space-between;
+    gap: 8px;
+    padding: clamp(4px, 1.4cqi, 12px);
+    pointer-events: none;
+  }
+  .name {
+    display: flex;
+    align-items: center;
+    gap: 0.5em;
+    min-width: 0;
+    padding: 0.16em 0.6em;
+    border-radius: 5px;
+    background: var(--shade);
+    color: var(--text);
+    font-size: clamp(12.5px, 4.4cqi, 28px);
+    font-weight: 600;
+    line-height: 1.3;
+  }
+  .name > span {
+    overflow: hidden;
+    text-overflow: ellipsis;
+    white-space: nowrap;
+  }
+  .name .icon {
+    width: 0.72em;
+    height: 0.72em;
+  }
+  .badges {
+    display: flex;
+    flex-wrap: wrap;
+    justify-content: flex-end;
+    gap: 4px;
+    flex: none;
+    max-width: 60%;
+  }
+  .badge {
+    padding: 0.22em 0.6em;
+    border-radius: 5px;
+    background: var(--shade);
+    color: var(--text-soft);
+    font-size: clamp(11.5px, 3.2cqi, 19px);
+    line-height: 1.3;
+  }
+  .badge.warn {
+    color: var(--warn);
+  }
+  .badge.recorded {
+    background: #5a4413e6;
+    color: #f2dcae;
+  }
+  .message {
+    position: absolute;
+    inset: 0;
+    display: flex;
+    flex-direction: column;
+    align-items: center;
+    justify-content: center;
+    gap: 0.15em;
+    padding: clamp(20px, 12cqb, 60px) 5% 4%;
+    text-align: center;
+    color: var(--text-soft);
+    font-size: clamp(12px, 3.7cqi, 24px);
+    line-height: 1.3;
+    pointer-events: none;
+  }
+  .message .icon {
+    width: clamp(22px, 15cqmin, 72px);
+    height: clamp(22px, 15cqmin, 72px);
+    margin-bottom: 0.25em;
+  }
+  .message strong {
+    color: var(--text);
+    font-size: 1.22em;
+    font-weight: 600;
+  }
+  .message.fault .icon {
+    color: var(--fault);
+  }
+  .message.wait .icon,
+  .message.wait strong,
+  .message.idle .icon,
+  .message.idle strong {
+    color: var(--text-dim);
+    font-weight: 500;
+  }
+  .message .since {
+    color: var(--text-dim);
+    font-variant-numeric: tabular-nums;
+  }
+  .message .detail {
+    display: none;
+    max-width: 80%;
+    color: var(--text-dim);
+    font-size: 0.8em;
+    overflow-wrap: anywhere;
+  }
+  :host([enlarged]) .message .detail {
+    display: block;
+  }
+  @container (max-height: 120px) {
+    .message .icon {
+      display: none;
+    }
+  }
+  .picture-time {
+    position: absolute;
+    left: clamp(4px, 1.4cqi, 12px);
+    bottom: clamp(4px, 1.4cqi, 12px);
+    padding: 0.16em 0.6em;
+    border-radius: 5px;
+    background: var(--shade);
+    font-size: clamp(14px, 2.2cqi, 24px);
+    font-variant-numeric: tabular-nums;
+  }
+  .tools {
+    position: absolute;
+    right: 4px;
+    bottom: 4px;
+    display: flex;
+    gap: 2px;
+    padding: 2px;
+    border-radius: 7px;
+    background: var(--shade);
+    opacity: 0;
+  }
+  :host(:hover) .tools,
+  .tools:focus-within {
+    opacity: 1;
+  }
+  .tools button {
+    min-height: 30px;
+    width: 32px;
+    color: var(--text);
+  }
+  @container (max-width: 200px) {
+    .tools button {
+      min-height: 24px;
+      width: 26px;
+    }
+    .badge {
+      display: none;
+    }
+    .badge.recorded {
+      display: block;
+    }
+  }
+`;

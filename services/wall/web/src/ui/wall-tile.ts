@@ -1,0 +1,263 @@
+/** One tile: a camera's picture, its name and state, and why there is no picture when there is none. */
+
+import { html, LitElement, nothing, type PropertyValues, type TemplateResult } from "lit";
+import { customElement, property, query, state } from "lit/decorators.js";
+import type { App } from "../app/app.js";
+import { toggleSound } from "../app/perform.js";
+import { language, t } from "../i18n/index.js";
+import { Picture, type PictureState } from "../media/picture.js";
+import { statusOf } from "../model/cameras.js";
+import { clockTime, sinceTime } from "../model/format.js";
+import { captureTimeUs } from "../model/rtp.js";
+import { type TileInput, type TileMessage, tileBadges, tileMessage } from "../model/tile-status.js";
+import { put, select, swap, type TileState, tileAt, toggleEnlarged } from "../model/wall.js";
+import { accepts, dragTile, dropped } from "./drag.js";
+import { type IconName, icon } from "./icons.js";
+import { statusMark } from "./status-mark.js";
+import { shared } from "./styles.js";
+import { wallTileStyles } from "./wall-tile.styles.js";
+import { Watch } from "./watch.js";
+
+const CHECK_MS = 1000;
+const SIZE_SETTLE_MS = 120;
+
+@customElement("pantau-wall-tile")
+export class WallTile extends LitElement {
+  static override styles = [shared, wallTileStyles];
+
+  @property({ attribute: false }) app!: App;
+  @property({ attribute: false }) index = 0;
+  @property({ type: Boolean, reflect: true }) selected = false;
+  @property({ type: Boolean, reflect: true }) enlarged = false;
+  @state() private pictureState: PictureState = { hasPicture: false, frozenSinceMs: null };
+  @state() private dropTarget = false;
+  @query("video") private video!: HTMLVideoElement;
+  @query("canvas") private canvas!: HTMLCanvasElement;
+  private picture: Picture | null = null;
+  private sizeTimer: ReturnType<typeof setTimeout> | undefined;
+  private checkTimer: ReturnType<typeof setInterval> | undefined;
+  private endSlot: (() => void) | undefined;
+  private readonly resize = new ResizeObserver(([entry]) => entry && this.onResize(entry.contentRect));
+
+  constructor() {
+    super();
+    new Watch(this, () => [this.app.wall, this.app.cameras, this.app.keeper.link, this.app.unmuted, this.app.me]);
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.tabIndex = -1;
+    this.setAttribute("role", "group");
+    this.addEventListener("click", this.onClick);
+    this.addEventListener("dblclick", this.onDoubleClick);
+    this.addEventListener("dragover", this.onDragOver);
+    this.addEventListener("dragleave", this.onDragLeave);
+    this.addEventListener("drop", this.onDrop);
+    this.addEventListener("dragstart", this.onDragStart);
+    this.resize.observe(this);
+    this.checkTimer = setInterval(() => this.check(), CHECK_MS);
+    const endings = [
+      this.app.slot(this.index).subscribe((view) => {
+        if (view) this.picture?.onNotice(view.notice);
+        this.requestUpdate();
+      }),
+      this.app.tracks.subscribe(() => this.takeTrack()),
+    ];
+    this.endSlot = () => {
+      for (const end of endings) end();
+    };
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.resize.disconnect();
+    clearInterval(this.checkTimer);
+    clearTimeout(this.sizeTimer);
+    this.endSlot?.();
+    this.picture?.release();
+  }
+
+  protected override firstUpdated(): void {
+    this.picture = new Picture(this.video, this.canvas, (picture) => {
+      this.pictureState = picture;
+    });
+    this.takeTrack();
+  }
+
+  protected override willUpdate(): void {
+    this.picture?.aim(this.tile.camera, this.tile.source);
+  }
+
+  protected override updated(changed: PropertyValues<this>): void {
+    if (!this.picture) return;
+    this.picture.aim(this.tile.camera, this.tile.source);
+    this.picture.followFrames(this.enlarged);
+    this.tabIndex = this.selected ? 0 : -1;
+    this.draggable = this.tile.camera !== null;
+    this.setAttribute("aria-label", this.label());
+    this.dataset.camera = this.tile.camera ?? "";
+    this.dataset.state = this.message()?.tone ?? "ok";
+    if (changed.has("selected") && this.selected && document.activeElement?.shadowRoot?.activeElement !== null) {
+      const within = this.getRootNode() as ShadowRoot;
+      if (within.activeElement instanceof WallTile) this.focus();
+    }
+  }
+
+  private get tile(): TileState {
+    return tileAt(this.app.wall.value, this.index);
+  }
+
+  private takeTrack(): void {
+    const session = this.app.keeper.session;
+    this.picture?.setTrack(session?.video[this.index] ?? null);
+    const view = this.app.slot(this.index).value;
+    if (view) this.app.slot(this.index).set(null);
+  }
+
+  private onResize({ width, height }: DOMRectReadOnly): void {
+    clearTimeout(this.sizeTimer);
+    const px = (length: number) => Math.round(length * devicePixelRatio);
+    const tell = () => this.app.setTileSize(this.index, px(width), px(height));
+    if (this.picture === null || width === 0) tell();
+    else this.sizeTimer = setTimeout(tell, SIZE_SETTLE_MS);
+  }
+
+  private check(): void {
+    const wasFrozen = this.pictureState.frozenSinceMs !== null;
+    this.picture?.check(!document.hidden && !this.hidden);
+    // Said again, a size finds out whether the relay is still there to hear it.
+    if (!wasFrozen && this.pictureState.frozenSinceMs !== null) this.app.keeper.probe(this.index);
+    if (this.enlarged) this.requestUpdate();
+  }
+
+  private readonly onClick = () => this.app.wall.update((wall) => select(wall, this.index));
+
+  private readonly onDoubleClick = () => this.app.wall.update((wall) => toggleEnlarged(wall, this.index));
+
+  private readonly onDragStart = (event: DragEvent) => dragTile(event, this.index);
+
+  private readonly onDragOver = (event: DragEvent) => {
+    if (!accepts(event)) return;
+    event.preventDefault();
+    this.dropTarget = true;
+  };
+
+  private readonly onDragLeave = () => {
+    this.dropTarget = false;
+  };
+
+  private readonly onDrop = (event: DragEvent) => {
+    this.dropTarget = false;
+    const what = dropped(event);
+    if (!what) return;
+    event.preventDefault();
+    if (what.kind === "tile") this.app.wall.update((wall) => swap(wall, what.index, this.index));
+    else this.app.wall.update((wall) => select(put(wall, this.index, what.id), this.index));
+  };
+
+  private input(): TileInput {
+    const { camera, source } = this.tile;
+    const view = this.app.slot(this.index).value;
+    return {
+      camera,
+      source,
+      entry: this.app.camera(camera),
+      catalogueKnown: this.app.cameras.value !== null,
+      link: this.app.keeper.link.value,
+      notice: view?.notice ?? null,
+      noticeMs: view?.receivedMs ?? Date.now(),
+      ...this.pictureState,
+    };
+  }
+
+  private message(): TileMessage | null {
+    return tileMessage(this.input());
+  }
+
+  private label(): string {
+    const { camera, source } = this.tile;
+    const number = this.index + 1;
+    if (camera === null) return t("tile.label.empty", { number });
+    const message = this.message();
+    const status = message ? t(message.title) : t(`tile.status.${source}`);
+    return t("tile.label", { number, name: this.app.camera(camera)?.name ?? camera, status });
+  }
+
+  private overlay(): TemplateResult | typeof nothing {
+    const message = this.message();
+    if (!message) return nothing;
+    const since = message.sinceMs === null ? null : sinceTime(message.sinceMs, Date.now(), language.value);
+    return html`<div class="message ${message.tone}" part="message">
+      ${icon(message.icon)}
+      <strong>${t(message.title)}</strong>
+      ${message.reason ? html`<span class="reason">${t(message.reason)}</span>` : nothing}
+      ${message.detail ? html`<span class="detail">${message.detail}</span>` : nothing}
+      ${since ? html`<span class="since">${t("tile.since", { since })}</span>` : nothing}
+    </div>`;
+  }
+
+  private head(): TemplateResult | typeof nothing {
+    const { camera, source } = this.tile;
+    if (camera === null) return nothing;
+    const entry = this.app.camera(camera);
+    const status = entry ? statusOf(entry) : "unknown";
+    const badges = tileBadges(this.input());
+    return html`<header>
+      <span class="name">${statusMark(status)}<span>${entry?.name ?? camera}</span></span>
+      <span class="badges">
+        ${badges.map(
+          (badge) => html`<span class="badge ${badge.tone}" title=${badge.reason ? t(badge.reason) : ""}>${t(badge.key)}</span>`,
+        )}
+        ${source === "recorded" ? html`<span class="badge recorded">${t("badge.recorded")}</span>` : nothing}
+      </span>
+    </header>`;
+  }
+
+  private tool(name: IconName, label: string, action: () => void): TemplateResult {
+    return html`<button class="icon-only" tabindex="-1" title=${label} aria-label=${label}
+      @dblclick=${(event: Event) => event.stopPropagation()}
+      @click=${(event: Event) => {
+        event.stopPropagation();
+        action();
+      }}>${icon(name)}</button>`;
+  }
+
+  private tools(): TemplateResult | typeof nothing {
+    const { camera, source } = this.tile;
+    if (camera === null) return nothing;
+    const { app, index } = this;
+    const recorded = source === "recorded";
+    const audible = this.enlarged && app.camera(camera)?.audio === true;
+    const unmuted = app.unmuted.value;
+    return html`<div class="tools">
+      ${audible ? this.tool(unmuted ? "sound" : "mute", t(unmuted ? "tile.mute" : "tile.sound"), () => toggleSound(app)) : nothing}
+      ${this.tool(recorded ? "live" : "record", t(recorded ? "tile.to-live" : "tile.to-recorded"), () => app.playback.toggleTile(index))}
+      ${this.tool(this.enlarged ? "shrink" : "enlarge", t(this.enlarged ? "tile.shrink" : "tile.enlarge"), this.onDoubleClick)}
+      ${this.tool("close", t("tile.clear"), () => app.wall.update((wall) => put(wall, index, null)))}
+    </div>`;
+  }
+
+  /** The enlarged picture's own time, as the camera or the ingest stamped it. */
+  private pictureTime(): TemplateResult | typeof nothing {
+    const rtp = this.picture?.lastRtp;
+    const mark = this.app.mark(this.index);
+    const shown = this.enlarged && this.tile.source === "live" && this.message() === null;
+    if (!shown || rtp === null || rtp === undefined || !mark) return nothing;
+    return html`<time class="picture-time">${clockTime(captureTimeUs(rtp, mark) / 1000, language.value)}</time>`;
+  }
+
+  override render(): TemplateResult {
+    const dim = this.message() !== null && this.pictureState.hasPicture;
+    return html`
+      <div class="screen ${dim ? "dim" : ""}"><video muted playsinline disablepictureinpicture></video><canvas></canvas></div>
+      ${this.overlay()} ${this.head()} ${this.pictureTime()} ${this.tools()}
+      <div class="edge ${this.dropTarget ? "drop" : ""}"></div>
+    `;
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "pantau-wall-tile": WallTile;
+  }
+}

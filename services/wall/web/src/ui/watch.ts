@@ -1,0 +1,25 @@
+/** Renders a component anew whenever one of the given observables changes, while it is in the document. */
+
+import type { ReactiveController, ReactiveControllerHost } from "lit";
+import { language } from "../i18n/index.js";
+import type { Observable } from "../model/observable.js";
+
+export class Watch implements ReactiveController {
+  private endings: (() => void)[] = [];
+
+  /** `sources` is asked when the component connects; the language is always watched. */
+  constructor(
+    private readonly host: ReactiveControllerHost,
+    private readonly sources: () => readonly Pick<Observable<unknown>, "subscribe">[],
+  ) {
+    host.addController(this);
+  }
+
+  hostConnected(): void {
+    this.endings = [language, ...this.sources()].map((source) => source.subscribe(() => this.host.requestUpdate()));
+  }
+
+  hostDisconnected(): void {
+    for (const end of this.endings.splice(0)) end();
+  }
+}
