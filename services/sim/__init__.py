@@ -1,7 +1,6 @@
-"""Simulated cameras: an RTSP server for demonstrations, tests and load."""
+"""Simulated cameras: an RTSP server for demonstrations, tests and load.
 
-from services.sim.faults import Fault
-from services.sim.settings import SimSettings
-from services.sim.simulator import Simulator
-
-__all__ = ["Fault", "SimSettings", "Simulator"]
+A test begins with `services.sim.simulator.Simulator` and `services.sim.settings.SimSettings`; `services.sim.faults`
+lists what can go wrong; `services.sim.stamp` and `services.sim.marker` read which frame it is, from the stream and from
+the picture.
+"""

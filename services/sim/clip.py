@@ -10,8 +10,7 @@ from typing import Final
 
 import msgpack
 
-from services.sim.scene import DRAWING_VERSION
-from services.sim.specs import AudioSpec, VideoSpec
+from services.sim.specs import DRAWING_VERSION, AudioSpec, VideoSpec
 
 ENCODING_VERSION: Final = 1
 """Part of every clip's cache key: raise it when encoder settings or the file's layout change."""

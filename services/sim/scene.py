@@ -9,9 +9,6 @@ from PIL import Image, ImageDraw, ImageFont
 from services.sim import marker, streets, traffic
 from services.sim.planes import Planes, Sprite
 
-DRAWING_VERSION: Final = 1
-"""Part of every clip's cache key: raise it when scenes look different."""
-
 _NOISE: Final = 2
 _NOISE_MARGIN: Final = 64
 _GLYPHS: Final = "0123456789:."

@@ -8,7 +8,6 @@ from pydantic import Field, SecretStr, field_validator
 from services.mesh.settings import Section
 from services.sim.auth import AuthScheme
 from services.sim.faults import FaultSetting
-from services.sim.marker import MAX_CAMERA
 from services.sim.specs import PRESETS
 
 
@@ -17,7 +16,7 @@ class SimSettings(Section):
 
     section: ClassVar[str] = "sim"
 
-    cameras: int = Field(default=16, ge=1, le=MAX_CAMERA, description="How many cameras: cam-001, cam-002, …")
+    cameras: int = Field(default=16, ge=1, le=4095, description="How many cameras: cam-001, cam-002, …")
     profile: str = Field(default="city", description=f"What they send: {', '.join(PRESETS)}.")
     scenes: int | None = Field(
         default=None, ge=1, description="Share the clips of so many scenes between the cameras; default: one each."

@@ -4,6 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+DRAWING_VERSION: Final = 1
+"""Part of every clip's cache key: raise it when scenes look different."""
+
 VideoCodec = Literal["h264", "hevc", "mjpeg"]
 AudioCodec = Literal["pcm_mulaw", "pcm_alaw", "aac"]
 

@@ -16,7 +16,7 @@ from services.sim.faults import Fault, Faults
 from services.sim.packetize import PAYLOAD_TYPES, PacketRun, Reel, h264_payloads, hevc_payloads, packet_run
 
 _REPORT_SECONDS: Final = 5.0
-_CATCH_UP_SECONDS: Final = 1.0
+_CATCH_UP_SECONDS: Final = 5.0
 _EARLY_SECONDS: Final = 0.0005
 
 
