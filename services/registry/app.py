@@ -1,0 +1,148 @@
+"""The registry: wires its parts and owns their lives.
+
+Any number may run. Each answers questions (they share them through a queue group) and follows the buckets; the leader
+alone observes states, assigns, and ends holds.
+"""
+
+import asyncio
+from typing import Final
+
+import nats.errors
+
+from services.mesh import rpc, subjects
+from services.mesh.buckets import Bucket
+from services.mesh.bus import Bus
+from services.mesh.events import Outbox, ensure_stream
+from services.mesh.leases import Leadership, Lease, Workers, new_incarnation
+from services.mesh.lifecycle import Service
+from services.mesh.log import get_logger
+from services.mesh.metrics import gauge
+from services.mesh.models import Assignment, Camera, CameraState, Credentials, Incident, WorkerLease
+from services.registry.assignments import Assigner
+from services.registry.catalogue import Catalogue
+from services.registry.endpoints import endpoints
+from services.registry.incidents import Incidents
+from services.registry.ledger import Ledger
+from services.registry.settings import RegistrySettings
+from services.registry.states import States
+
+log = get_logger()
+LEADER_KEY: Final = "leader.registry"
+_leads = gauge("registry_leading", "1 while this registry is the leader")
+
+
+async def run(service: Service, settings: RegistrySettings) -> None:
+    """Serves until ``service.stopping``; then lets another lead at once and sends what events are left."""
+    bus, clock, home = service.bus, service.clock, service.home
+    waiting: list[asyncio.Event] = []
+    service.health.add("catalogue", lambda: None if waiting and all(e.is_set() for e in waiting) else "not yet read")
+    await _make_stream(bus, settings)
+    leases = await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease)
+    secrets = await Bucket.open(bus, subjects.SECRETS_BUCKET, Credentials)
+
+    me = WorkerLease(role="registry", worker=service.worker, incarnation=new_incarnation())
+    lease = Lease(leases, lambda: me, clock=clock)
+    leadership = Leadership(leases, me, key=LEADER_KEY, clock=clock)
+    _leads.set_function(lambda: leadership.leading)
+    workers = Workers(leases, clock=clock)
+    outbox = Outbox(bus, source=f"/registry/{service.worker}")
+
+    def plan_again(_key: str, _value: object) -> None:
+        assigner.changed.set()
+
+    cameras = Ledger(await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera), plan_again)
+    assignments = Ledger(await Bucket.open(bus, subjects.ASSIGNMENTS_BUCKET, Assignment), plan_again)
+    states = Ledger(await Bucket.open(bus, subjects.STATE_BUCKET, CameraState))
+    incidents = Ledger(await Bucket.open(bus, subjects.INCIDENTS_BUCKET, Incident))
+
+    assigner = Assigner(
+        bus=bus,
+        cameras=cameras,
+        assignments=assignments,
+        workers=workers,
+        leading=lambda: leadership.leading,
+        settings=settings,
+        clock=clock,
+    )
+    observer = States(
+        bus=bus,
+        home=home,
+        cameras=cameras,
+        assignments=assignments,
+        states=states,
+        outbox=outbox,
+        leading=lambda: leadership.leading,
+        clock=clock,
+    )
+    catalogue = Catalogue(home=home, cameras=cameras, secrets=secrets, states=states, outbox=outbox, clock=clock)
+    casebook = Incidents(
+        home=home,
+        incidents=incidents,
+        cameras=cameras,
+        outbox=outbox,
+        leading=lambda: leadership.leading,
+        grace_seconds=settings.incident_grace_days * 86400,
+        clock=clock,
+    )
+
+    tasks = service.tasks
+    sending = tasks.create_task(outbox.run(), name="outbox")
+    followers = [
+        tasks.create_task(part.run(), name=name)
+        for name, part in (
+            ("cameras", cameras),
+            ("assignments", assignments),
+            ("states", states),
+            ("incidents", incidents),
+            ("workers", workers),
+        )
+    ]
+    waiting += [part.ready for part in (cameras, assignments, states, incidents, workers.mirror)]
+    await _all(waiting, service.stopping)
+    if service.stopping.is_set():
+        return
+    micro = await rpc.serve(bus, tasks, home=home, service="registry", endpoints=endpoints(catalogue, casebook))
+    # Not before everything is known: a leader that has not seen a worker would take its cameras away.
+    leading = [
+        tasks.create_task(part.run(), name=name)
+        for name, part in (
+            ("lease", lease),
+            ("leadership", leadership),
+            ("assigner", assigner),
+            ("observer", observer),
+            ("holds", casebook),
+        )
+    ]
+    await service.stopping.wait()
+    await micro.stop()
+    for task in leading:
+        task.cancel()
+    await asyncio.wait(leading)
+    await leadership.release()
+    await lease.release()
+    await outbox.flush()
+    for task in (*followers, sending):
+        task.cancel()
+
+
+async def _make_stream(bus: Bus, settings: RegistrySettings) -> None:
+    while True:
+        try:
+            await ensure_stream(
+                bus,
+                max_age_seconds=settings.events_max_days * 86400,
+                max_bytes=settings.events_max_megabytes * 1024 * 1024,
+            )
+            return
+        except (nats.errors.Error, TimeoutError) as error:
+            log.warning("events.stream_waiting", error=error)
+            await asyncio.sleep(0.5)
+
+
+async def _all(events: list[asyncio.Event], stopping: asyncio.Event) -> None:
+    """Returns when all events are set, or when it is time to stop."""
+    stop = asyncio.ensure_future(stopping.wait())
+    ready = asyncio.gather(*(event.wait() for event in events))
+    await asyncio.wait((stop, ready), return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    ready.cancel()

@@ -1,0 +1,228 @@
+"""Keeps the assignments as the plans say, while this registry leads."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from services.mesh.bus import Bus
+from services.mesh.clock import Clock
+from services.mesh.errors import ConflictError, UnavailableError
+from services.mesh.leases import GIVE_UP_SECONDS, Workers
+from services.mesh.log import get_logger
+from services.mesh.metrics import counter, gauge
+from services.mesh.models import Assignment, Camera, Id, WorkerLease
+from services.registry import plan_ingest, plan_recorders
+from services.registry.ledger import Ledger
+from services.registry.plan_ingest import Candidate
+from services.registry.plan_recorders import Kept
+from services.registry.roster import Roster
+from services.registry.settings import RegistrySettings
+
+log = get_logger()
+
+LOOK_SECONDS: Final = 0.1
+"""How often the leases are looked at; a change of cameras or assignments is taken at once."""
+PLAN_SECONDS: Final = 1.0
+"""How often a plan is made though nothing seems to have changed: patience runs out by itself."""
+BALANCE_SECONDS: Final = 5.0
+"""Between two rounds of moves for balance alone."""
+HOMES_SETTLED_SECONDS: Final = 2.0
+"""Recorders that start together shall all be there before cameras get their homes."""
+CONCURRENT_WRITES: Final = 32
+
+_written = counter("registry_assignments_written", "Assignments written, by role and cause", "role", "cause")
+_assigned = gauge("registry_assigned_cameras", "Cameras assigned, by role and worker; of the leader", "role", "worker")
+_unassigned = gauge("registry_unassigned_cameras", "Cameras that nobody could be found for; of the leader", "role")
+
+
+class Assigner:
+    """Plans and writes. `changed` is to be set whenever a camera or an assignment has changed."""
+
+    def __init__(
+        self,
+        *,
+        bus: Bus,
+        cameras: Ledger[Camera],
+        assignments: Ledger[Assignment],
+        workers: Workers,
+        leading: Callable[[], bool],
+        settings: RegistrySettings,
+        clock: Clock,
+    ) -> None:
+        self.changed = asyncio.Event()
+        self._bus = bus
+        self._cameras = cameras
+        self._assignments = assignments
+        self._workers = workers
+        self._leading = leading
+        self._settings = settings
+        self._clock = clock
+        self._ingest = Roster()
+        self._recorders = Roster()
+        self._view = -1
+        self._was_leading = False
+        self._planned_at = float("-inf")
+        self._balanced_at = float("-inf")
+
+    async def run(self) -> None:
+        """Plans for ever; cancel to stop."""
+        while True:
+            try:
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self.changed.wait()
+            except TimeoutError:
+                pass
+            if not self._look():
+                continue
+            self.changed.clear()
+            self._planned_at = self._clock.monotonic()
+            await self._write(self._plan())
+
+    def _look(self) -> bool:
+        """Brings the rosters up to date; returns whether a plan is due."""
+        leading = self._leading()
+        now = self._clock.monotonic()
+        if not leading:
+            self._was_leading = False
+            self.changed.clear()
+            return False
+        if not self._was_leading or self._view != self._bus.reconnects:
+            self._was_leading = True
+            self._view = self._bus.reconnects
+            self._ingest.begin(now)
+            self._recorders.begin(now)
+        # A worker stops by itself GIVE_UP_SECONDS after its last renewal: from then on another may begin.
+        moved = self._ingest.update(self._workers.alive("ingest", within_seconds=GIVE_UP_SECONDS), now)
+        moved |= self._recorders.update(self._workers.alive("recorder"), now)
+        return moved or self.changed.is_set() or now - self._planned_at >= PLAN_SECONDS
+
+    def _plan(self) -> dict[str, Assignment]:
+        cameras = {key: camera for key, (camera, _) in self._cameras.entries.items() if camera.enabled}
+        desired = self._plan_ingest(cameras)
+        desired.update(self._plan_recorders({key: camera for key, camera in cameras.items() if camera.record}))
+        return desired
+
+    def _current(self, role: str) -> dict[Id, Assignment]:
+        return {
+            key.partition(".")[2]: assignment
+            for key, (assignment, _) in self._assignments.entries.items()
+            if key.partition(".")[0] == role
+        }
+
+    def _plan_ingest(self, cameras: dict[Id, Camera]) -> dict[str, Assignment]:
+        now = self._clock.monotonic()
+        alive = self._ingest.alive
+        current = self._current("ingest")
+        held = {camera: assignment.workers[0] for camera, assignment in current.items() if assignment.workers}
+        settled = (
+            self._ingest.settled(self._settings.rebalance_after_seconds, now)
+            and now - self._balanced_at >= BALANCE_SECONDS
+        )
+        planned = plan_ingest.plan(
+            cameras,
+            held,
+            _candidates(alive),
+            expected=set(held.values()) - alive.keys() if self._ingest.expected(now) else (),
+            settled=settled,
+        )
+        if settled and any(held.get(camera, worker) != worker for camera, worker in planned.items()):
+            self._balanced_at = now
+        _count("ingest", len(cameras) - len(planned), planned.values())
+        return {
+            f"ingest.{camera}": _assignment(cameras[camera], (worker,), (), current.get(camera), alive)
+            for camera, worker in planned.items()
+        }
+
+    def _plan_recorders(self, cameras: dict[Id, Camera]) -> dict[str, Assignment]:
+        now = self._clock.monotonic()
+        alive = self._recorders.alive
+        current = self._current("recorder")
+        names = {name for assignment in current.values() for name in (*assignment.workers, *assignment.homes)}
+        planned = plan_recorders.plan(
+            {key: camera.copies for key, camera in cameras.items()},
+            {key: Kept(kept.workers, kept.homes or kept.workers) for key, kept in current.items()},
+            _candidates(alive),
+            away=self._recorders.away(names, self._settings.recorder_away_seconds, now),
+            settled=self._recorders.settled(HOMES_SETTLED_SECONDS, now),
+        )
+        _count("recorder", len(cameras) - len(planned), (name for kept in planned.values() for name in kept.workers))
+        return {
+            f"recorder.{camera}": _assignment(cameras[camera], kept.workers, kept.homes, current.get(camera), alive)
+            for camera, kept in planned.items()
+        }
+
+    async def _write(self, desired: dict[str, Assignment]) -> None:
+        """Writes what differs. A write that fails is done again in the next round."""
+        known = self._assignments.entries
+        limit = asyncio.Semaphore(CONCURRENT_WRITES)
+        written: list[str] = []
+
+        async def one(key: str, assignment: Assignment | None, revision: int) -> None:
+            async with limit:
+                if not self._leading():
+                    return
+                try:
+                    if assignment is None:
+                        await self._assignments.delete(key, revision)
+                    elif revision:
+                        await self._assignments.update(key, assignment, revision)
+                    else:
+                        await self._assignments.create(key, assignment)
+                    written.append(key)
+                except ConflictError:
+                    await self._learn(key)
+                except UnavailableError as error:
+                    log.debug("assignments.not_written", key=key, error=error)
+
+        async with asyncio.TaskGroup() as tasks:
+            for key, (_, revision) in known.items():
+                if key not in desired:
+                    _written.labels(key.partition(".")[0], "ended").inc()
+                    tasks.create_task(one(key, None, revision))
+            for key, assignment in desired.items():
+                before, revision = known.get(key, (None, 0))
+                if before != assignment:
+                    _written.labels(key.partition(".")[0], _cause(before, assignment)).inc()
+                    tasks.create_task(one(key, assignment, revision))
+        if written:
+            log.info("assignments.written", assignments=len(written), of=len(desired))
+
+    async def _learn(self, key: str) -> None:
+        try:
+            await self._assignments.fetch(key)
+        except UnavailableError as error:
+            log.debug("assignments.not_read", key=key, error=error)
+
+
+def _candidates(alive: dict[Id, WorkerLease]) -> list[Candidate]:
+    return [Candidate(name, lease.capacity, lease.load, lease.draining) for name, lease in alive.items()]
+
+
+def _assignment(
+    camera: Camera,
+    workers: tuple[Id, ...],
+    homes: tuple[Id, ...],
+    current: Assignment | None,
+    alive: dict[Id, WorkerLease],
+) -> Assignment:
+    """A worker that is not there keeps the incarnation it had: a new one gets a new epoch when it comes."""
+    had = dict(zip(current.workers, current.incarnations, strict=False)) if current else {}
+    incarnations = tuple(alive[name].incarnation if name in alive else had.get(name, 0) for name in workers)
+    return Assignment(camera=camera.id, site=camera.site, workers=workers, incarnations=incarnations, homes=homes)
+
+
+def _cause(before: Assignment | None, after: Assignment) -> str:
+    if before is None:
+        return "new"
+    if before.workers != after.workers:
+        return "moved"
+    return "restarted" if before.incarnations != after.incarnations else "changed"
+
+
+def _count(role: str, unassigned: int, workers: Iterable[Id]) -> None:
+    counts: dict[Id, int] = {}
+    for worker in workers:
+        counts[worker] = counts.get(worker, 0) + 1
+    _unassigned.labels(role).set(unassigned)
+    for worker, count in counts.items():
+        _assigned.labels(role, worker).set(count)

@@ -1,0 +1,249 @@
+"""The catalogue: cameras and their credentials in two buckets, changed by compare-and-set, told as events."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
+
+from services.mesh.buckets import Bucket
+from services.mesh.catalogue import (
+    CameraEntry,
+    CameraInput,
+    CameraKey,
+    CameraList,
+    CameraQuery,
+    CameraRemove,
+    CameraRemoved,
+    CameraUpdate,
+    ImportReport,
+    ImportRequest,
+    ImportRow,
+)
+from services.mesh.clock import Clock
+from services.mesh.errors import ConflictError, NotFoundError, PantauError
+from services.mesh.events import Audit, Outbox
+from services.mesh.events import CameraRegistered as Registered
+from services.mesh.events import CameraRemoved as Removed
+from services.mesh.events import CameraUpdated as Updated
+from services.mesh.models import Camera, CameraState, Credentials, Id
+from services.mesh.permissions import Actor
+from services.registry import changes, rows
+from services.registry.changes import Change
+from services.registry.ledger import Ledger
+
+CONCURRENT_ROWS: Final = 16
+"""Rows of an import that are written at the same time."""
+ATTEMPTS: Final = 5
+
+
+class Catalogue:
+    """Answers the ``cameras-*`` questions. Any registry may: the buckets arbitrate."""
+
+    def __init__(
+        self,
+        *,
+        home: Id,
+        cameras: Ledger[Camera],
+        secrets: Bucket[Credentials],
+        states: Ledger[CameraState],
+        outbox: Outbox,
+        clock: Clock,
+    ) -> None:
+        self._home = home
+        self._cameras = cameras
+        self._secrets = secrets
+        self._states = states
+        self._outbox = outbox
+        self._clock = clock
+
+    async def list(self, query: CameraQuery, _actor: Actor) -> CameraList:
+        """The cameras that ``query`` means."""
+        found = [key for key in sorted(self._cameras.entries) if _matches(self._cameras.entries[key][0], query)]
+        page = found[: query.limit]
+        return CameraList(
+            cameras=tuple(self._entry(key) for key in page), next=page[-1] if len(found) > len(page) else None
+        )
+
+    async def get(self, key: CameraKey, _actor: Actor) -> CameraEntry:
+        """One camera; raises `NotFoundError`."""
+        if key.id not in self._cameras.entries:
+            await self._cameras.fetch(key.id)  # another registry may have added it a moment ago
+        return self._entry(key.id)
+
+    async def add(self, given: CameraInput, actor: Actor) -> CameraEntry:
+        """A new camera; raises `ConflictError` where its id is taken."""
+        change = changes.added(given, self._home)
+        try:
+            await self._create(change, actor)
+        except ConflictError as error:
+            raise ConflictError(
+                f"there is a camera {change.camera.id} already; change it, or choose another id"
+            ) from error
+        return self._entry(change.camera.id)
+
+    async def update(self, update: CameraUpdate, actor: Actor) -> CameraEntry:
+        """Changes a camera; raises `NotFoundError`, and `ConflictError` where the revision is not the last."""
+
+        async def change(camera: Camera, revision: int) -> None:
+            user = await self._credentials(camera)
+            await self._change(changes.patched(camera, user, update.patch), camera, revision, actor)
+
+        await self._at(update.id, update.revision, change)
+        return self._entry(update.id)
+
+    async def remove(self, remove: CameraRemove, actor: Actor) -> CameraRemoved:
+        """Removes a camera and its credentials; raises as `update` does."""
+
+        async def delete(camera: Camera, revision: int) -> None:
+            await self._cameras.delete(camera.id, revision)
+            await self._secrets.delete(camera.id)
+            self._outbox.post(Removed(site=camera.site, at_us=self._clock.now_us(), camera=camera.id, actor=actor.name))
+            self._audit(camera, "camera-removed", actor, {"name": camera.name})
+
+        await self._at(remove.id, remove.revision, delete)
+        return CameraRemoved(id=remove.id)
+
+    async def import_(self, request: ImportRequest, actor: Actor) -> ImportReport:
+        """Adds and updates what the rows say. A row that is refused keeps no other from going in."""
+        table = rows.parse(request.format, request.content)
+        first: dict[str, int] = {}
+        for row in table.rows:
+            if not row.problem:
+                first.setdefault(row.id, row.number)
+        limit = asyncio.Semaphore(CONCURRENT_ROWS)
+
+        async def one(row: rows.Row) -> ImportRow:
+            if not row.problem and first[row.id] != row.number:
+                problem = f"is the same camera as row {first[row.id]}; give each an id of its own"
+                return ImportRow(row=row.number, id=row.id, result="refused", detail=problem)
+            async with limit:
+                return await self._import_row(row, actor, dry_run=request.dry_run)
+
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(one(row)) for row in table.rows]
+        return _summary([task.result() for task in running], table.notes, dry_run=request.dry_run)
+
+    async def _import_row(self, row: rows.Row, actor: Actor, *, dry_run: bool) -> ImportRow:
+        if row.problem:
+            return ImportRow(row=row.number, id=row.id, result="refused", detail=row.problem)
+        known = self._cameras.entries.get(row.id)
+        before = known[0] if known else None
+        try:
+            user = await self._credentials(before) if before else None
+            change = changes.from_row(row.id, row.given, before, user, self._home)
+            if before is None or known is None:
+                if not dry_run:
+                    await self._create(change, actor)
+                return ImportRow(row=row.number, id=row.id, result="added")
+            if not change.fields:
+                return ImportRow(row=row.number, id=row.id, result="unchanged")
+            if not dry_run:
+                await self._change(change, before, known[1], actor)
+            return ImportRow(row=row.number, id=row.id, result="updated", detail=", ".join(change.fields))
+        except PantauError as error:
+            return ImportRow(row=row.number, id=row.id, result="refused", detail=error.message)
+
+    def _entry(self, key: str) -> CameraEntry:
+        camera, revision = self._known(key)
+        return CameraEntry(camera=camera, revision=revision, state=self._states.get(key))
+
+    def _known(self, key: str) -> tuple[Camera, int]:
+        entry = self._cameras.entries.get(key)
+        if entry is None:
+            raise NotFoundError(f"there is no camera {key!r}")
+        return entry
+
+    async def _at(self, key: str, revision: int | None, act: Callable[[Camera, int], Awaitable[None]]) -> None:
+        """Acts on the camera's last revision; where the caller named none, again when somebody else was faster."""
+        for attempt in range(ATTEMPTS):
+            entry = await self._cameras.fetch(key)
+            if entry is None:
+                raise NotFoundError(f"there is no camera {key!r}")
+            if revision not in (None, entry[1]):
+                raise ConflictError(f"{key} is at revision {entry[1]} by now, not {revision}; read it again")
+            try:
+                await act(*entry)
+            except ConflictError:
+                if revision is not None or attempt == ATTEMPTS - 1:
+                    raise
+            else:
+                return
+
+    async def _credentials(self, camera: Camera) -> Credentials | None:
+        found = await self._secrets.get(camera.id) if camera.has_credentials else None
+        return found[0] if found else None
+
+    async def _create(self, change: Change, actor: Actor) -> None:
+        camera = change.camera
+        await self._cameras.create(camera.id, camera)
+        if change.credentials is not None:
+            await self._secrets.put(camera.id, change.credentials)
+        else:
+            await self._secrets.delete(camera.id)  # what an interrupted removal may have left
+        self._outbox.post(
+            Registered(
+                site=camera.site,
+                at_us=self._clock.now_us(),
+                camera=camera.id,
+                camera_name=camera.name,
+                actor=actor.name,
+            )
+        )
+        self._audit(camera, "camera-added", actor, {"name": camera.name})
+
+    async def _change(self, change: Change, before: Camera, revision: int, actor: Actor) -> None:
+        if not change.fields:
+            return
+        camera = change.camera
+        # The camera first: its compare-and-set decides between two writers; only the winner touches the credentials.
+        await self._cameras.update(camera.id, camera, revision)
+        if "credentials" in change.fields:
+            if change.credentials is not None:
+                await self._secrets.put(camera.id, change.credentials)
+            else:
+                await self._secrets.delete(camera.id)
+        now_us = self._clock.now_us()
+        if camera.site != before.site:  # for who listens to the old site alone it is gone
+            self._outbox.post(Removed(site=before.site, at_us=now_us, camera=camera.id, actor=actor.name))
+        self._outbox.post(
+            Updated(
+                site=camera.site,
+                at_us=now_us,
+                camera=camera.id,
+                camera_name=camera.name,
+                changed=change.fields,
+                actor=actor.name,
+            )
+        )
+        self._audit(camera, "camera-updated", actor, {"changed": ", ".join(change.fields)})
+
+    def _audit(self, camera: Camera, action: str, actor: Actor, detail: dict[str, str]) -> None:
+        self._outbox.post(
+            Audit(
+                site=camera.site,
+                at_us=self._clock.now_us(),
+                target=camera.id,
+                action=action,
+                actor=actor.name,
+                role=actor.role,
+                detail=detail,
+            )
+        )
+
+
+def _matches(camera: Camera, query: CameraQuery) -> bool:
+    if query.after is not None and camera.id <= query.after:
+        return False
+    if query.site is not None and camera.site != query.site:
+        return False
+    if query.tag is not None and query.tag not in camera.tags:
+        return False
+    text = query.text.casefold()
+    return not text or any(
+        text in field.casefold() for field in (camera.id, camera.name, camera.location.address, *camera.tags)
+    )
+
+
+def _summary(results: Iterable[ImportRow], notes: tuple[str, ...], *, dry_run: bool) -> ImportReport:
+    ordered = sorted(results, key=lambda row: row.row)
+    counts = {name: sum(row.result == name for row in ordered) for name in ("added", "updated", "unchanged", "refused")}
+    return ImportReport(rows=tuple(ordered), notes=notes, dry_run=dry_run, **counts)

@@ -1,0 +1,74 @@
+"""What a change makes of a camera. Pure: the camera before and what is given, to the camera after."""
+
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from services.mesh.catalogue import CameraInput, CameraPatch, id_from_name
+from services.mesh.errors import InvalidInputError
+from services.mesh.models import Camera, Credentials, Id
+from services.mesh.rpc import explain
+
+
+class Change(NamedTuple):
+    """A camera as it shall be."""
+
+    camera: Camera
+    credentials: Credentials | None
+    fields: tuple[str, ...]
+    """Which fields differ from before, by name; of credentials only that they do. Empty: nothing to do."""
+
+
+def added(given: CameraInput, home: Id) -> Change:
+    """A new camera; raises `InvalidInputError` where its name gives no id."""
+    camera_id = given.id or id_from_name(given.name)
+    if not camera_id:
+        raise InvalidInputError(f"no id can be made of the name {given.name!r}: give an id ([a-z0-9-], at most 63)")
+    values = {name: getattr(given, name) for name in type(given).model_fields if name != "credentials"}
+    camera = Camera.model_validate(
+        values | {"id": camera_id, "site": given.site or home, "has_credentials": given.credentials is not None}
+    )
+    return Change(camera, given.credentials, ())
+
+
+def patched(camera: Camera, credentials: Credentials | None, patch: CameraPatch) -> Change:
+    """``camera`` with ``patch`` applied."""
+    given = patch.given()
+    after = given.pop("credentials", credentials)
+    changed = Camera.model_validate(dict(camera) | given | {"has_credentials": after is not None})
+    fields = [name for name in type(camera).model_fields if getattr(camera, name) != getattr(changed, name)]
+    if after != credentials:
+        fields.append("credentials")
+    return Change(changed, after, tuple(name for name in fields if name != "has_credentials"))
+
+
+def completed(given: dict[str, Any], camera: Camera | None, credentials: Credentials | None) -> dict[str, Any]:
+    """What an import row gives, its partial objects completed by what is known already of the camera."""
+    full = dict(given)
+    if isinstance(full.get("location"), dict) and camera is not None:
+        full["location"] = camera.location.model_dump() | full["location"]
+    if isinstance(full.get("profiles"), dict) and camera is not None:
+        known = {name: profile.model_dump() for name, profile in camera.profiles.items()}
+        profiles = full["profiles"]
+        full["profiles"] = known | {
+            name: known.get(name, {}) | profile if isinstance(profile, dict) else profile
+            for name, profile in profiles.items()
+        }
+    user = full.get("credentials")
+    if isinstance(user, dict) and "password" not in user:
+        same = credentials is not None and credentials.username == user.get("username")
+        full["credentials"] = user | {"password": credentials.password if same and credentials else ""}
+    return full
+
+
+def from_row(
+    camera_id: str, given: dict[str, Any], before: Camera | None, user: Credentials | None, home: Id
+) -> Change:
+    """The change that an import row asks for; raises `InvalidInputError`."""
+    full = completed(given, before, user)
+    try:
+        if before is None:
+            return added(CameraInput.model_validate({"name": camera_id} | full | {"id": camera_id}), home)
+        return patched(before, user, CameraPatch.model_validate(full))
+    except ValidationError as error:
+        raise InvalidInputError(explain(error)) from error

@@ -1,0 +1,28 @@
+"""What the registry answers, and which permission each question needs."""
+
+from typing import Any
+
+from services.mesh.catalogue import CameraInput, CameraKey, CameraQuery, CameraRemove, CameraUpdate, ImportRequest
+from services.mesh.incidents import IncidentInput, IncidentKey, IncidentQuery, IncidentUpdate
+from services.mesh.permissions import Role
+from services.mesh.rpc import Endpoint
+from services.registry.catalogue import Catalogue
+from services.registry.incidents import Incidents
+
+
+def endpoints(catalogue: Catalogue, incidents: Incidents) -> list[Endpoint[Any]]:
+    """All of the registry's questions. Closing an incident ends a hold, so it needs more than opening one."""
+    return [
+        Endpoint("cameras-list", CameraQuery, catalogue.list, Role.VIEWER),
+        Endpoint("cameras-get", CameraKey, catalogue.get, Role.VIEWER),
+        Endpoint("cameras-add", CameraInput, catalogue.add, Role.ADMIN),
+        Endpoint("cameras-update", CameraUpdate, catalogue.update, Role.ADMIN),
+        Endpoint("cameras-remove", CameraRemove, catalogue.remove, Role.ADMIN),
+        Endpoint("cameras-import", ImportRequest, catalogue.import_, Role.ADMIN),
+        Endpoint("incidents-list", IncidentQuery, incidents.list, Role.VIEWER),
+        Endpoint("incidents-get", IncidentKey, incidents.get, Role.VIEWER),
+        Endpoint("incidents-open", IncidentInput, incidents.open, Role.OPERATOR),
+        Endpoint("incidents-update", IncidentUpdate, incidents.update, Role.OPERATOR),
+        Endpoint("incidents-close", IncidentKey, incidents.close, Role.SUPERVISOR),
+        Endpoint("incidents-reopen", IncidentKey, incidents.reopen, Role.SUPERVISOR),
+    ]

@@ -1,0 +1,238 @@
+"""Incidents: what their cameras recorded in their range is held while they are open, and for the grace after.
+
+The hold itself is the recorders': they follow the bucket. An incident is written before its opening is answered.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Final, TypedDict
+
+from services.mesh.clock import Clock
+from services.mesh.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
+from services.mesh.events import Audit, IncidentClosed, IncidentOpened, IncidentUpdated, Outbox
+from services.mesh.incidents import (
+    IncidentEntry,
+    IncidentInput,
+    IncidentKey,
+    IncidentList,
+    IncidentQuery,
+    IncidentUpdate,
+)
+from services.mesh.log import get_logger
+from services.mesh.models import Camera, Id, Incident, IncidentStatus
+from services.mesh.permissions import SYSTEM, Actor
+from services.registry.ledger import Ledger
+
+log = get_logger()
+
+ATTEMPTS: Final = 5
+LOOK_SECONDS: Final = 1.0
+"""How often the leader looks for holds that end."""
+
+
+class _About(TypedDict):
+    """What all incident events have."""
+
+    site: Id
+    at_us: int
+    incident: Id
+    title: str
+    cameras: tuple[Id, ...]
+    from_us: int
+    to_us: int | None
+    actor: str
+
+
+class Incidents:
+    """Answers the ``incidents-*`` questions, and ends holds while this registry leads."""
+
+    def __init__(
+        self,
+        *,
+        home: Id,
+        incidents: Ledger[Incident],
+        cameras: Ledger[Camera],
+        outbox: Outbox,
+        leading: Callable[[], bool],
+        grace_seconds: float,
+        clock: Clock,
+    ) -> None:
+        self._home = home
+        self._incidents = incidents
+        self._cameras = cameras
+        self._outbox = outbox
+        self._leading = leading
+        self._grace_us = round(grace_seconds * 1e6)
+        self._clock = clock
+
+    async def list(self, query: IncidentQuery, _actor: Actor) -> IncidentList:
+        """Those that ``query`` means, newest first."""
+        found = [
+            IncidentEntry(incident=incident, revision=revision)
+            for incident, revision in self._incidents.entries.values()
+            if query.status in (None, incident.status) and (query.camera is None or query.camera in incident.cameras)
+        ]
+        found.sort(key=lambda entry: (entry.incident.created_us, entry.incident.id), reverse=True)
+        return IncidentList(incidents=tuple(found[: query.limit]))
+
+    async def get(self, key: IncidentKey, _actor: Actor) -> IncidentEntry:
+        """One incident; raises `NotFoundError`."""
+        entry = self._incidents.entries.get(key.id) or await self._incidents.fetch(key.id)
+        if entry is None:
+            raise NotFoundError(f"there is no incident {key.id!r}")
+        return IncidentEntry(incident=entry[0], revision=entry[1])
+
+    async def open(self, given: IncidentInput, actor: Actor) -> IncidentEntry:
+        """Opens an incident: its footage is held from now on."""
+        now_us = self._clock.now_us()
+        day = datetime.fromtimestamp(now_us / 1e6, UTC).strftime("%Y%m%d")
+        incident = Incident(
+            id=f"incident-{day}-{secrets.token_hex(4)}",
+            title=given.title,
+            cameras=tuple(dict.fromkeys(given.cameras)),
+            from_us=given.from_us,
+            to_us=given.to_us,
+            notes=given.notes,
+            created_by=actor.name,
+            created_us=now_us,
+        )
+        self._check(incident, new_cameras=incident.cameras)
+        revision = await self._incidents.create(incident.id, incident)
+        self._outbox.post(IncidentOpened(**self._about(incident, actor)))
+        self._audit(incident, "incident-opened", actor)
+        return IncidentEntry(incident=incident, revision=revision)
+
+    async def update(self, update: IncidentUpdate, actor: Actor) -> IncidentEntry:
+        """Changes an incident; raises `NotFoundError`, and `ConflictError` where the revision is not the last."""
+        given = update.patch.given()
+
+        def changed(before: Incident) -> Incident:
+            after = before.model_copy(update=given)
+            self._check(after, new_cameras=set(after.cameras) - set(before.cameras))
+            return after
+
+        return await self._change(update.id, update.revision, changed, actor)
+
+    async def close(self, key: IncidentKey, actor: Actor) -> IncidentEntry:
+        """Closes an incident: its hold ends after the grace. Closing it again changes nothing."""
+
+        def closed(before: Incident) -> Incident:
+            if before.status is IncidentStatus.CLOSED:
+                return before
+            now_us = self._clock.now_us()
+            # What still went on ends now: nothing that is recorded from here on belongs to it.
+            to_us = before.to_us if before.to_us is not None else max(now_us, before.from_us + 1)
+            return before.model_copy(
+                update={
+                    "status": IncidentStatus.CLOSED,
+                    "to_us": to_us,
+                    "closed_us": now_us,
+                    "release_us": now_us + self._grace_us,
+                    "released": False,
+                }
+            )
+
+        return await self._change(key.id, None, closed, actor)
+
+    async def reopen(self, key: IncidentKey, actor: Actor) -> IncidentEntry:
+        """Opens a closed incident again: what retention has not taken meanwhile is held again."""
+
+        def opened(before: Incident) -> Incident:
+            if before.status is IncidentStatus.OPEN:
+                return before
+            return before.model_copy(
+                update={"status": IncidentStatus.OPEN, "closed_us": None, "release_us": None, "released": False}
+            )
+
+        return await self._change(key.id, None, opened, actor)
+
+    async def run(self) -> None:
+        """Ends holds whose grace is over, while this registry leads; cancel to stop."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if not self._leading():
+                continue
+            now_us = self._clock.now_us()
+            for incident, revision in list(self._incidents.entries.values()):
+                if incident.release_us is not None and not incident.released and incident.release_us <= now_us:
+                    await self._release(incident, revision)
+
+    async def _release(self, incident: Incident, revision: int) -> None:
+        try:
+            await self._incidents.update(incident.id, incident.model_copy(update={"released": True}), revision)
+        except (ConflictError, UnavailableError) as error:  # changed meanwhile, or tried again in a second
+            log.debug("incident.not_released", incident=incident.id, error=error)
+            return
+        self._outbox.post(IncidentUpdated(**self._about(incident, SYSTEM), changed=("released",)))
+        self._audit(incident, "incident-released", SYSTEM)
+
+    async def _change(
+        self, key: Id, revision: int | None, change: Callable[[Incident], Incident], actor: Actor
+    ) -> IncidentEntry:
+        """Changes the last revision; where the caller named none, again when somebody else was faster."""
+        for _ in range(ATTEMPTS):
+            entry = await self._incidents.fetch(key)
+            if entry is None:
+                raise NotFoundError(f"there is no incident {key!r}")
+            before, current = entry
+            if revision not in (None, current):
+                raise ConflictError(f"{key} is at revision {current} by now, not {revision}; read it again")
+            after = change(before)
+            fields = tuple(name for name in type(before).model_fields if getattr(before, name) != getattr(after, name))
+            if not fields:
+                return IncidentEntry(incident=before, revision=current)
+            try:
+                written = await self._incidents.update(key, after, current)
+            except ConflictError:
+                if revision is not None:
+                    raise
+                continue
+            self._tell(before, after, fields, actor)
+            return IncidentEntry(incident=after, revision=written)
+        raise ConflictError(f"{key} keeps changing; try again")
+
+    def _tell(self, before: Incident, after: Incident, fields: tuple[str, ...], actor: Actor) -> None:
+        about = self._about(after, actor)
+        if after.status is before.status:
+            self._outbox.post(IncidentUpdated(**about, changed=fields))
+            self._audit(after, "incident-updated", actor, changed=", ".join(fields))
+        elif after.status is IncidentStatus.CLOSED:
+            self._outbox.post(IncidentClosed(**about, release_us=after.release_us or 0))
+            self._audit(after, "incident-closed", actor)
+        else:
+            self._outbox.post(IncidentOpened(**about))
+            self._audit(after, "incident-reopened", actor)
+
+    def _check(self, incident: Incident, *, new_cameras: Iterable[Id]) -> None:
+        if incident.to_us is not None and incident.to_us <= incident.from_us:
+            raise InvalidInputError("the incident must end after it began: to_us is not greater than from_us")
+        unknown = sorted(camera for camera in new_cameras if camera not in self._cameras.entries)
+        if unknown:
+            raise InvalidInputError(f"cameras: the catalogue has no {', '.join(unknown)}")
+
+    def _about(self, incident: Incident, actor: Actor) -> _About:
+        return {
+            "site": self._home,
+            "at_us": self._clock.now_us(),
+            "incident": incident.id,
+            "title": incident.title,
+            "cameras": incident.cameras,
+            "from_us": incident.from_us,
+            "to_us": incident.to_us,
+            "actor": actor.name,
+        }
+
+    def _audit(self, incident: Incident, action: str, actor: Actor, **detail: str) -> None:
+        self._outbox.post(
+            Audit(
+                site=self._home,
+                at_us=self._clock.now_us(),
+                target=incident.id,
+                action=action,
+                actor=actor.name,
+                role=actor.role,
+                detail={"title": incident.title, "cameras": ", ".join(incident.cameras), **detail},
+            )
+        )

@@ -1,0 +1,202 @@
+"""A camera's observed state, from what ingest reports. Pure: reports and times in, `CameraState` out.
+
+| from | when | to |
+|---|---|---|
+| any | not enabled | disabled |
+| disabled | enabled | connecting |
+| any but disabled | its sources were changed | connecting |
+| any but disabled | nothing heard for `SILENT_SECONDS` | offline, no-ingest |
+| connecting | delivers, and has not just failed | online, at once |
+| connecting | delivers after a failure, for `STEADY_SECONDS` without a break | online |
+| connecting | tries for `CONNECT_SECONDS` | offline, timeout |
+| any | ingest says offline | offline with its reason, at once |
+| online, degraded | ingest tries again under the same epoch | offline (it was a break), at once |
+| online, degraded | ingest tries under a new epoch | connecting (the camera was moved) |
+| offline | delivers | connecting until it is steady |
+| offline, no-ingest | ingest tries | connecting |
+| online | `quality` sees trouble, or it broke off `UNSTABLE_BREAKS` times in `UNSTABLE_SECONDS` | degraded |
+| degraded | no trouble, and no break for `CALM_SECONDS` | online |
+"""
+
+from collections import deque
+from typing import Final
+
+from services.mesh.models import CameraReport, CameraState, Id, ProfileReport, Reason, Status
+from services.registry.quality import Quality, Trouble
+
+SILENT_SECONDS: Final = 5.0
+STEADY_SECONDS: Final = 3.0
+CONNECT_SECONDS: Final = 15.0
+UNSTABLE_BREAKS: Final = 3
+UNSTABLE_SECONDS: Final = 300.0
+CALM_SECONDS: Final = 60.0
+
+DELIVERS: Final = frozenset({Status.ONLINE, Status.DEGRADED})
+
+
+class Observed:
+    """One camera's state machine. ``now`` is in seconds of a monotonic clock, ``now_us`` Unix time."""
+
+    def __init__(self, camera: Id, site: Id, now: float, now_us: int, previous: CameraState | None = None) -> None:
+        """``previous`` is the state as the last leader left it; reports have the usual time to come in."""
+        self.camera = camera
+        self.site = site
+        self.status = Status.CONNECTING
+        self.reason = Reason.STARTING
+        self.detail = ""
+        self.since_us = now_us
+        self.worker = ""
+        self.profiles: dict[str, ProfileReport] = {}
+        if previous is not None:
+            self.status, self.reason, self.detail = previous.status, previous.reason, previous.detail
+            self.since_us, self.worker, self.profiles = previous.since_us, previous.worker, dict(previous.profiles)
+        self._since = now
+        self._heard_at = now
+        self._main: ProfileReport | None = None
+        self._epoch = 0
+        self._up_epoch = 0
+        self._up_since: float | None = None
+        self._failed = self.status is Status.OFFLINE
+        self._breaks: deque[float] = deque(maxlen=100)
+        self._break = Trouble(Reason.CLOSED, "")
+        self._quality = Quality()
+
+    def report(self, report: CameraReport, worker: Id, now: float, now_us: int) -> None:
+        """Takes what ingest says, unless a newer assignment has spoken already."""
+        if report.epoch < self._epoch:
+            return
+        self._epoch = report.epoch
+        self._heard_at = now
+        self.worker = worker
+        self.site = report.site
+        self.profiles = dict(report.profiles)
+        self._main = report.profiles.get("main") or next(iter(report.profiles.values()), None)
+        if self._main is None or self._main.status != "online":
+            self._up_since = None
+        else:
+            if self._up_since is None:
+                self._up_since = now
+                self._quality.began(now)
+            self._quality.feed(self._main, now)
+        if self.status is not Status.DISABLED:
+            self._follow(now, now_us)
+
+    def grace(self, now: float) -> None:
+        """Reports could not be heard for a while through no fault of theirs: they have the usual time again."""
+        self._heard_at = now
+
+    def begin_again(self, now: float, now_us: int) -> None:
+        """Its sources have changed: what was seen so far says nothing about what comes."""
+        self._heard_at = now
+        self._main = self._up_since = None
+        self._failed = False
+        self._breaks.clear()
+        self._quality = Quality()
+        if self.status is not Status.DISABLED:
+            self._set(Status.CONNECTING, Reason.STARTING, "", now, now_us)
+
+    def tick(self, now: float, now_us: int, *, enabled: bool) -> None:
+        """Lets time pass."""
+        if not enabled:
+            self._set(Status.DISABLED, Reason.DISABLED, "", now, now_us)
+            self._main, self._up_since, self.profiles, self.worker = None, None, {}, ""
+            return
+        if self.status is Status.DISABLED:
+            self._set(Status.CONNECTING, Reason.STARTING, "", now, now_us)
+            self.begin_again(now, now_us)
+        self._follow(now, now_us)
+
+    def state(self, announced: Status | None = None) -> CameraState:
+        """The state as it is kept."""
+        return CameraState(
+            camera=self.camera,
+            site=self.site,
+            status=self.status,
+            reason=self.reason,
+            detail=self.detail,
+            since_us=self.since_us,
+            profiles=self.profiles,
+            worker=self.worker,
+            announced=announced,
+        )
+
+    def _follow(self, now: float, now_us: int) -> None:
+        main = self._main
+        if now - self._heard_at >= SILENT_SECONDS:
+            self._silence(now, now_us)
+        elif main is None:
+            self._try(now, now_us)
+        elif main.status == "offline":
+            self._fail(Trouble(main.reason, main.detail), now, now_us)
+        elif main.status == "online":
+            self._deliver(now, now_us)
+        else:
+            self._try(now, now_us)
+
+    def _silence(self, now: float, now_us: int) -> None:
+        self._main = self._up_since = None
+        self._failed = True
+        self.profiles = {name: _silent(profile) for name, profile in self.profiles.items()}
+        self._set(Status.OFFLINE, Reason.NO_INGEST, "no ingest worker reports on it", now, now_us)
+
+    def _try(self, now: float, now_us: int) -> None:
+        main = self._main
+        if self.status in DELIVERS:
+            if main is None:  # a new leader, which has not heard of it yet
+                return
+            if self._epoch > self._up_epoch > 0:
+                self._set(Status.CONNECTING, Reason.STARTING, "", now, now_us)
+            else:
+                reason = main.reason if main.reason not in (Reason.NONE, Reason.STARTING) else Reason.CLOSED
+                self._fail(Trouble(reason, main.detail), now, now_us)
+        elif self.status is Status.CONNECTING:
+            if self._failed and self._epoch == self._up_epoch:  # it broke off before it was steady
+                self._set(Status.OFFLINE, self._break.reason, self._break.detail, now, now_us)
+            elif now - self._since >= CONNECT_SECONDS:
+                self._fail(Trouble(Reason.TIMEOUT, f"not connected after {CONNECT_SECONDS:g} s"), now, now_us)
+        elif self.reason is Reason.NO_INGEST and main is not None:
+            self._failed = False
+            self._set(Status.CONNECTING, Reason.STARTING, "", now, now_us)
+
+    def _fail(self, trouble: Trouble, now: float, now_us: int) -> None:
+        if self.status in DELIVERS:
+            self._breaks.append(now)
+        self._failed = True
+        self._up_since = None
+        self._break = trouble
+        self._set(Status.OFFLINE, trouble.reason, trouble.detail, now, now_us)
+
+    def _deliver(self, now: float, now_us: int) -> None:
+        up_since = self._up_since if self._up_since is not None else now
+        self._up_epoch = self._epoch
+        if self.status is Status.OFFLINE:
+            self._set(Status.CONNECTING, Reason.STARTING, "", now, now_us)
+        if self.status is Status.CONNECTING and self._failed and now - up_since < STEADY_SECONDS:
+            return
+        self._failed = False
+        trouble = self._quality.trouble(now) or self._unstable(now)
+        if trouble is None:
+            self._set(Status.ONLINE, Reason.NONE, "", now, now_us)
+        else:
+            self._set(Status.DEGRADED, trouble.reason, trouble.detail, now, now_us)
+
+    def _unstable(self, now: float) -> Trouble | None:
+        breaks = sum(now - at < UNSTABLE_SECONDS for at in self._breaks)
+        if breaks < UNSTABLE_BREAKS or now - self._breaks[-1] >= CALM_SECONDS:
+            return None
+        return Trouble(self._break.reason, f"broke off {breaks} times within {UNSTABLE_SECONDS / 60:g} minutes")
+
+    def _set(self, status: Status, reason: Reason, detail: str, now: float, now_us: int) -> None:
+        if status is not self.status:
+            self.status = status
+            self._since = now
+            self.since_us = now_us
+        self.reason = reason
+        self.detail = detail
+
+
+def _silent(profile: ProfileReport) -> ProfileReport:
+    """What is left of a report that nobody renews."""
+    return profile.model_copy(
+        update={"status": "offline", "reason": Reason.NO_INGEST, "frame_rate": 0.0, "bitrate_bps": 0}
+    )

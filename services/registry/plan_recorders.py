@@ -1,0 +1,96 @@
+"""Which recorders keep which camera. Pure.
+
+A camera's *homes* are the recorders whose disks have its footage: as many as it has copies, chosen once, the least
+full first. While a home has been away for longer than the patience, or drains, another recorder stands in; the home
+takes the camera back as soon as it is there. Homes never change for balance: footage would be scattered.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from services.mesh.models import Id
+from services.registry.plan_ingest import Candidate
+
+
+class Kept(NamedTuple):
+    """Who keeps a camera."""
+
+    workers: tuple[Id, ...]
+    """Who does it now, one for each home, in the same order."""
+    homes: tuple[Id, ...]
+
+
+def plan(
+    copies: Mapping[Id, int],
+    current: Mapping[Id, Kept],
+    workers: Collection[Candidate],
+    *,
+    away: Collection[Id],
+    settled: bool,
+) -> dict[Id, Kept]:
+    """Camera → who keeps it, for every camera in ``copies`` that can have a recorder.
+
+    ``away``: recorders that are not there and have been so for longer than the patience. A recorder that is neither in
+    ``workers`` nor in ``away`` is expected back. ``settled``: the recorders have been the same for a while, so that a
+    camera may get its homes; before, the first recorder to start would get them all.
+    """
+    candidates = {worker.name: worker for worker in workers}
+    willing = {name: worker for name, worker in candidates.items() if not worker.draining}
+    counts = dict.fromkeys(candidates, 0)
+    for kept in current.values():
+        for name in kept.workers:
+            if name in counts:
+                counts[name] += 1
+    planned: dict[Id, Kept] = {}
+    for camera in sorted(copies):
+        kept = current.get(camera, Kept((), ()))
+        homes = _homes(kept.homes, copies[camera], willing, counts) if settled else kept.homes[: copies[camera]]
+        if not homes:
+            continue
+        planned[camera] = Kept(_workers(homes, kept, candidates, willing, away, counts), homes)
+    return planned
+
+
+def _homes(
+    homes: tuple[Id, ...], copies: int, willing: Mapping[Id, Candidate], counts: dict[Id, int]
+) -> tuple[Id, ...]:
+    chosen = list(homes[:copies])
+    while len(chosen) < copies:
+        name = _least_full(willing, counts, chosen)
+        if name is None:
+            break
+        chosen.append(name)
+        counts[name] += 1
+    return tuple(chosen)
+
+
+def _workers(
+    homes: tuple[Id, ...],
+    kept: Kept,
+    candidates: Mapping[Id, Candidate],
+    willing: Mapping[Id, Candidate],
+    away: Collection[Id],
+    counts: dict[Id, int],
+) -> tuple[Id, ...]:
+    before = dict(zip(kept.homes, kept.workers, strict=False))
+    chosen: list[Id] = []
+    for home in homes:
+        present = before.get(home, home)
+        if home in willing:
+            name: Id | None = home
+        elif present != home and present in willing and present not in homes and present not in chosen:
+            name = present  # its stand-in goes on
+        elif home in away or home in candidates or present != home:
+            # Gone for too long, or about to go, or its stand-in is lost as well: whoever else there is.
+            name = _least_full(willing, counts, [*homes, *chosen])
+            if name is not None:
+                counts[name] += 1
+        else:
+            name = home  # expected back
+        chosen.append(name if name is not None else home)
+    return tuple(chosen)
+
+
+def _least_full(willing: Mapping[Id, Candidate], counts: Mapping[Id, int], but: Collection[Id]) -> Id | None:
+    free = [name for name in willing if name not in but]
+    return min(free, key=lambda name: (counts[name] / willing[name].room, name)) if free else None

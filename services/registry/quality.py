@@ -1,0 +1,123 @@
+"""Whether what a camera delivers is as it should be, held against its own past. Pure: reports and times in."""
+
+from collections import deque
+from typing import Final, NamedTuple
+
+from services.mesh.models import ProfileReport, Reason
+
+WINDOW_SECONDS: Final = 10.0
+"""Counters are held against where they stood so long ago."""
+LOST_SHARE: Final = 0.02
+"""More than this share of the frames lost is trouble."""
+BAD_TIMESTAMPS: Final = 3
+"""So many bad time stamps in a window are trouble."""
+LOW_RATE: Final = 0.5
+"""Below this share of its own baseline a camera's frame rate is low…"""
+RATE_AGAIN: Final = 0.8
+"""…until it is above this one."""
+WARM_UP_SECONDS: Final = 30.0
+"""A baseline says nothing before it is so old."""
+RAMP_SECONDS: Final = 5.0
+"""A rate measured so soon after the stream began is left out."""
+BASELINE_SECONDS: Final = 600.0
+"""The baseline follows with this time constant: a camera that was set to a lower rate is well again in 20 minutes."""
+ENTER_SECONDS: Final = 5.0
+"""Trouble counts when it has lasted so long…"""
+LEAVE_SECONDS: Final = 15.0
+"""…and is over when none was seen for so long."""
+
+
+class Trouble(NamedTuple):
+    """What is not as it should be."""
+
+    reason: Reason
+    detail: str
+
+
+class _Sample(NamedTuple):
+    at: float
+    frames: int
+    lost: int
+    bad: int
+
+
+class Quality:
+    """One profile's. Times are seconds of a monotonic clock."""
+
+    def __init__(self) -> None:
+        self.baseline_fps = 0.0
+        self._stream: tuple[str, int, int] = ("", 0, 0)
+        self._baseline_age = 0.0
+        self._last_at = float("-inf")
+        self._began_at = float("-inf")
+        self._samples: deque[_Sample] = deque()
+        self._low = False
+        self._seen: Trouble | None = None
+        self._seen_since = float("-inf")
+        self._seen_last = float("-inf")
+        self._trouble: Trouble | None = None
+
+    def began(self, now: float) -> None:
+        """The stream has begun (again): counters start anew, the baseline stays."""
+        self._began_at = self._last_at = now
+        self._samples.clear()
+        self._low = False
+        self._seen = self._trouble = None
+
+    def feed(self, report: ProfileReport, now: float) -> None:
+        """Takes a report of a profile that is online."""
+        stream = (report.codec, report.width_px, report.height_px)
+        if stream != self._stream:
+            self._stream = stream
+            self.baseline_fps = self._baseline_age = 0.0
+            self.began(now)
+        sample = _Sample(now, report.frames, report.frames_lost, report.bad_timestamps)
+        if self._samples and any(new < old for new, old in zip(sample, self._samples[-1], strict=True)):
+            self._samples.clear()  # the counters began again with another worker
+        while self._samples and now - self._samples[0].at > WINDOW_SECONDS:
+            self._samples.popleft()
+        self._samples.append(sample)
+        self._note(self._counted() or self._rated(report.frame_rate, now), now)
+
+    def trouble(self, now: float) -> Trouble | None:
+        """What counts as trouble at ``now``; None: all is well."""
+        if self._seen and now - self._seen_last > LEAVE_SECONDS:
+            self._seen = self._trouble = None
+        elif self._seen and self._seen_last - self._seen_since >= ENTER_SECONDS:
+            self._trouble = self._seen
+        return self._trouble
+
+    def _note(self, seen: Trouble | None, now: float) -> None:
+        self.trouble(now)
+        if seen is None:
+            if self._trouble is None:
+                self._seen = None  # it did not last: it never was
+            return
+        if self._seen is None:
+            self._seen_since = now
+        self._seen = seen
+        self._seen_last = now
+
+    def _counted(self) -> Trouble | None:
+        first, last = self._samples[0], self._samples[-1]
+        frames, lost, bad = last.frames - first.frames, last.lost - first.lost, last.bad - first.bad
+        if lost > LOST_SHARE * (frames + lost):
+            return Trouble(Reason.FRAMES_LOST, f"{lost} of {frames + lost} frames lost in {WINDOW_SECONDS:g} s")
+        if bad >= BAD_TIMESTAMPS:
+            return Trouble(Reason.BAD_TIMESTAMPS, f"{bad} bad time stamps in {WINDOW_SECONDS:g} s")
+        return None
+
+    def _rated(self, fps: float, now: float) -> Trouble | None:
+        elapsed = now - self._last_at
+        self._last_at = now
+        if fps <= 0 or now - self._began_at < RAMP_SECONDS:
+            return None
+        usual = self.baseline_fps
+        warm = self._baseline_age >= WARM_UP_SECONDS
+        self._baseline_age = min(self._baseline_age + elapsed, BASELINE_SECONDS)
+        if usual == 0:
+            self.baseline_fps = fps
+        else:
+            self.baseline_fps += (fps - usual) * min(1.0, elapsed / max(self._baseline_age, elapsed, 1e-9))
+        self._low = warm and fps < usual * (RATE_AGAIN if self._low else LOW_RATE)
+        return Trouble(Reason.LOW_RATE, f"{fps:.1f} instead of {usual:.1f} frames/s") if self._low else None

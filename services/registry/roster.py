@@ -1,0 +1,54 @@
+"""Who is there, as the planner needs it: with patience for those who may be about to come. Pure."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from services.mesh.leases import EXPIRE_SECONDS
+from services.mesh.models import Id, WorkerLease
+
+EXPECT_SECONDS: Final = EXPIRE_SECONDS
+"""After a start, or after the bus was away, who is not there yet may still be coming for so long."""
+
+
+class Roster:
+    """The workers of one role over time. Times are seconds of a monotonic clock."""
+
+    def __init__(self) -> None:
+        self.alive: dict[Id, WorkerLease] = {}
+        self._began_at = float("-inf")
+        self._changed_at = float("-inf")
+        self._missing_since: dict[Id, float] = {}
+
+    def begin(self, now: float) -> None:
+        """A new view: this registry has just become the leader, or the bus is back."""
+        self._began_at = now
+        self._changed_at = now
+        self._missing_since.clear()
+
+    def update(self, leases: Iterable[WorkerLease], now: float) -> bool:
+        """Takes the live leases; returns whether somebody came, went, restarted or began to drain."""
+        alive = {lease.worker: lease for lease in leases}
+        changed = _who(alive) != _who(self.alive)
+        if changed:
+            self._changed_at = now
+        self.alive = alive
+        return changed
+
+    def expected(self, now: float) -> bool:
+        """Whether those who are not there may be about to come."""
+        return now - self._began_at < EXPECT_SECONDS
+
+    def settled(self, seconds: float, now: float) -> bool:
+        """Whether the same workers have been there for ``seconds``."""
+        return now - self._changed_at >= seconds
+
+    def away(self, names: Iterable[Id], patience_seconds: float, now: float) -> set[Id]:
+        """Those of ``names`` that have been missed for longer than the patience."""
+        for name in self.alive:
+            self._missing_since.pop(name, None)
+        missing = {name for name in names if name not in self.alive}
+        return {name for name in missing if now - self._missing_since.setdefault(name, now) >= patience_seconds}
+
+
+def _who(alive: dict[Id, WorkerLease]) -> set[tuple[Id, int, bool]]:
+    return {(lease.worker, lease.incarnation, lease.draining) for lease in alive.values()}

@@ -1,0 +1,211 @@
+"""Reads import files: CSV and JSON to rows of given fields, each of which may still turn out to be wrong.
+
+Pure: text in, rows out. The columns are described in docs/guide/cameras.md; the names in `COLUMNS` are theirs.
+"""
+
+import csv
+import io
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from services.mesh.catalogue import id_from_name, take_credentials
+from services.mesh.errors import InvalidInputError
+
+COLUMNS: Final[dict[str, tuple[str, ...]]] = {
+    "id": ("camera_id", "camera", "kode", "code"),
+    "site": ("situs",),
+    "name": ("nama", "camera_name", "nama_kamera", "title"),
+    "main_url": ("url", "main", "rtsp", "rtsp_url", "stream", "stream_url", "source"),
+    "sub_url": ("sub", "substream", "sub_stream", "url_sub"),
+    "username": ("user", "login", "pengguna"),
+    "password": ("pass", "pwd", "kata_sandi", "sandi"),
+    "latitude": ("lat", "lintang"),
+    "longitude": ("lon", "lng", "long", "bujur"),
+    "address": ("alamat", "lokasi"),
+    "tags": ("tag", "label", "labels", "group", "groups", "kelompok"),
+    "audio": ("suara",),
+    "record": ("recording", "recorded", "rekam"),
+    "enabled": ("active", "aktif"),
+    "copies": ("salinan",),
+    "retention": ("retensi",),
+    "transport": (),
+    "reader": (),
+}
+"""Each column with its other names."""
+
+_ALIASES: Final = {alias: name for name, aliases in COLUMNS.items() for alias in (name, *aliases)}
+_NESTED: Final = frozenset({"location", "profiles", "credentials"})
+_NOT_INPUT: Final = frozenset({"state", "has_credentials", "revision"})
+"""What a listing has besides: read and left alone, so that a listing can be imported again."""
+_TRUE: Final = frozenset({"1", "true", "yes", "y", "on", "ya", "aktif"})
+_FALSE: Final = frozenset({"0", "false", "no", "n", "off", "tidak", "nonaktif"})
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: its camera's id and the fields that it gives; or why it cannot be read.
+
+    ``given`` has the shape of a `CameraPatch`, not validated yet; its objects (location, each profile, credentials) may
+    be parts that complete what is known already.
+    """
+
+    number: int
+    id: str = ""
+    given: dict[str, Any] = field(default_factory=dict)
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A file."""
+
+    rows: list[Row]
+    notes: tuple[str, ...] = ()
+
+
+def parse(format: str, content: str) -> Table:  # noqa: A002 (the field's name in the request)
+    """The rows of a file; raises `InvalidInputError` where it is no such file at all."""
+    return _parse_json(content) if format == "json" else _parse_csv(content)
+
+
+def _column(header: str) -> str | None:
+    return _ALIASES.get(re.sub(r"[^a-z0-9]+", "_", header.strip().lower()).strip("_"))
+
+
+def _parse_csv(content: str) -> Table:
+    first_line = content.partition("\n")[0]
+    delimiter = max(",;\t", key=first_line.count)
+    reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, skipinitialspace=True)
+    rows: list[Row] = []
+    try:
+        header = next(reader, [])
+        columns = [_column(name) for name in header]
+        if "main_url" not in columns or not {"id", "name"} & set(columns):
+            raise InvalidInputError(
+                "line 1 must name the columns, at least 'name' (or 'id') and 'main_url'; "
+                f"it names {', '.join(repr(name) for name in header) or 'nothing'}"
+            )
+        doubled = sorted({name for name in columns if name and columns.count(name) > 1})
+        if doubled:
+            raise InvalidInputError(f"line 1 names a column twice: {', '.join(doubled)}")
+        line = reader.line_num + 1
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                rows.append(_csv_row(line, columns, cells, delimiter))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise InvalidInputError(f"line {reader.line_num} is no CSV: {error}") from error
+    unknown = [name for name, column in zip(header, columns, strict=True) if column is None and name.strip()]
+    notes = (f"columns that are not known were ignored: {', '.join(unknown)}",) if unknown else ()
+    return Table(rows, notes)
+
+
+def _csv_row(line: int, columns: list[str | None], cells: list[str], delimiter: str) -> Row:
+    if len(cells) > len(columns) and any(cell.strip() for cell in cells[len(columns) :]):
+        return Row(
+            line, problem=f"has {len(cells)} cells, but line 1 names {len(columns)} columns; quote what has commas"
+        )
+    flat = {name: cell.strip() for name, cell in zip(columns, cells, strict=False) if name and cell.strip()}
+    return _row(line, flat, {})
+
+
+def _parse_json(content: str) -> Table:
+    try:
+        parsed = json.loads(content)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise InvalidInputError(f"this is no JSON: {error}") from error
+    if isinstance(parsed, dict) and isinstance(parsed.get("cameras"), list):
+        parsed = parsed["cameras"]
+    if not isinstance(parsed, list):
+        raise InvalidInputError('the file must be a list of cameras, or an object with such a list as "cameras"')
+    rows: list[Row] = []
+    unknown: set[str] = set()
+    for number, entry in enumerate(parsed, start=1):
+        if not isinstance(entry, dict):
+            rows.append(Row(number, problem="is no object"))
+            continue
+        flat: dict[str, Any] = {}
+        nested: dict[str, Any] = {}
+        for key, value in entry.items():
+            if key in _NESTED:
+                nested[key] = value
+            elif key in _NOT_INPUT:
+                continue
+            elif (column := _column(key)) is not None:
+                flat[column] = value
+            else:
+                unknown.add(key)
+        rows.append(_row(number, flat, nested))
+    notes = (f"keys that are not known were ignored: {', '.join(sorted(unknown))}",) if unknown else ()
+    return Table(rows, notes)
+
+
+def _row(number: int, flat: dict[str, Any], nested: dict[str, Any]) -> Row:
+    name = flat.get("name")
+    camera = str(flat["id"]).strip() if flat.get("id") else id_from_name(name) if isinstance(name, str) else ""
+    if not camera:
+        return Row(number, problem="names no camera: give an id, or a name with letters or digits in it")
+    try:
+        return Row(number, camera, take_credentials(_given(flat, nested)))
+    except ValueError as error:
+        return Row(number, camera, problem=str(error))
+
+
+def _given(flat: dict[str, Any], nested: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a `CameraPatch`; raises ``ValueError`` that names the column."""
+    given: dict[str, Any] = dict(nested)
+    for name in ("site", "name", "retention"):
+        if name in flat:
+            given[name] = flat[name]
+    for name in ("audio", "record", "enabled"):
+        if name in flat:
+            given[name] = _boolean(name, flat[name])
+    if "copies" in flat:
+        given["copies"] = flat["copies"]
+    if "tags" in flat:
+        given["tags"] = _tags(flat["tags"])
+    location: dict[str, Any] = {name: _degrees(name, flat[name]) for name in ("latitude", "longitude") if name in flat}
+    if "address" in flat:
+        location["address"] = flat["address"]
+    if location:
+        given["location"] = {**(given.get("location") or {}), **location}
+    profiles = {
+        name: {"url": flat[column], **{key: flat[key] for key in ("transport", "reader") if key in flat}}
+        for name, column in (("main", "main_url"), ("sub", "sub_url"))
+        if column in flat
+    }
+    if profiles:
+        given["profiles"] = {**(given.get("profiles") or {}), **profiles}
+    if "username" in flat:
+        given["credentials"] = {"username": str(flat["username"])}
+        if "password" in flat:
+            given["credentials"]["password"] = str(flat["password"])
+    elif "password" in flat:
+        raise ValueError("has a password but no username")
+    return given
+
+
+def _tags(value: Any) -> Any:
+    return [tag.strip() for tag in re.split(r"[|;,]", value) if tag.strip()] if isinstance(value, str) else value
+
+
+def _boolean(name: str, value: Any) -> bool:
+    text = str(value).strip().lower()
+    if text in _TRUE:
+        return True
+    if text in _FALSE:
+        return False
+    raise ValueError(f"{name}: {value!r} is neither yes nor no")
+
+
+def _degrees(name: str, value: Any) -> float | None:
+    """Degrees; a decimal comma is taken where a spreadsheet wrote one."""
+    if value is None or isinstance(value, int | float):
+        return value
+    text = str(value).strip()
+    try:
+        return float(text.replace(",", ".") if text.count(",") == 1 and "." not in text else text)
+    except ValueError as error:
+        raise ValueError(f"{name}: {text!r} is no number of degrees, as -7.9826 is") from error

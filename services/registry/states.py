@@ -1,0 +1,264 @@
+"""Follows what ingest reports, keeps the state bucket and sends the cameras' events, while this registry leads."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+from zlib import crc32
+
+from nats.aio.msg import Msg
+from pydantic import ValidationError
+
+from services.mesh import subjects
+from services.mesh.bus import Bus
+from services.mesh.clock import Clock
+from services.mesh.errors import UnavailableError
+from services.mesh.events import (
+    CameraDegraded,
+    CameraEvent,
+    CameraHealth,
+    CameraOffline,
+    CameraOnline,
+    CameraRecovered,
+    Outbox,
+)
+from services.mesh.log import get_logger
+from services.mesh.metrics import counter, gauge
+from services.mesh.models import (
+    Assignment,
+    Camera,
+    CameraState,
+    Id,
+    IngestReport,
+    Profile,
+    ProfileName,
+    ProfileReport,
+    Status,
+)
+from services.registry.announce import Announcer, Name
+from services.registry.ledger import Ledger
+from services.registry.observed import Observed
+
+log = get_logger()
+
+TICK_SECONDS: Final = 0.25
+REFRESH_SECONDS: Final = 5.0
+"""Figures of a camera whose status does not change are written no more often than this."""
+HEALTH_SECONDS: Final = 60.0
+CONCURRENT_WRITES: Final = 32
+
+_statuses = gauge("registry_cameras", "Cameras by observed status; of the leader", "status")
+_stale = counter("registry_stale_reports", "Reports on cameras that were assigned anew meanwhile")
+_bad = counter("registry_bad_reports", "Reports that could not be read")
+
+
+@dataclass
+class _Watched:
+    """One camera as the leader watches it."""
+
+    observed: Observed
+    announcer: Announcer
+    profiles: dict[ProfileName, Profile]
+    health_at: float
+    written: CameraState | None = None
+    written_at: float = float("-inf")
+
+
+class States:
+    """Observes all cameras. Feed it with `follow`, run it with `run`."""
+
+    def __init__(
+        self,
+        *,
+        bus: Bus,
+        home: Id,
+        cameras: Ledger[Camera],
+        assignments: Ledger[Assignment],
+        states: Ledger[CameraState],
+        outbox: Outbox,
+        leading: Callable[[], bool],
+        clock: Clock,
+    ) -> None:
+        self._bus = bus
+        self._home = home
+        self._cameras = cameras
+        self._assignments = assignments
+        self._states = states
+        self._outbox = outbox
+        self._leading = leading
+        self._clock = clock
+        self._watched: dict[Id, _Watched] = {}
+        self._was_leading = False
+
+    async def run(self) -> None:
+        """Observes for ever; cancel to stop."""
+        subscription = await self._bus.subscribe(subjects.report(self._home, "*"), self._on_report)
+        try:
+            while True:
+                if self._leading():
+                    if not self._was_leading:
+                        self._take_over()
+                    await self._tick()
+                self._was_leading = self._leading()
+                await asyncio.sleep(TICK_SECONDS)
+        finally:
+            if self._bus.connected:
+                await subscription.unsubscribe()
+
+    async def _on_report(self, message: Msg) -> None:
+        if not self._was_leading:
+            return
+        try:
+            report = IngestReport.unpack(message.data)
+        except (ValidationError, ValueError) as error:
+            _bad.inc()
+            log.debug("report.unreadable", subject=message.subject, error=error)
+            return
+        now, now_us = self._clock.monotonic(), self._clock.now_us()
+        for camera in report.cameras:
+            watched = self._watched.get(camera.camera)
+            if watched is None:
+                continue
+            assigned = self._assignments.entries.get(f"ingest.{camera.camera}")
+            if assigned and camera.epoch < assigned[1]:
+                _stale.inc()
+                continue
+            watched.observed.report(camera, report.worker, now, now_us)
+
+    def _take_over(self) -> None:
+        """Goes on where the last leader stopped; where that was this very process, what it remembers is better."""
+        now, now_us = self._clock.monotonic(), self._clock.now_us()
+        for key in list(self._watched):
+            kept = self._states.get(key)
+            ours = self._watched[key].written
+            if kept is not None and (ours is None or kept.since_us > ours.since_us or kept.announced != ours.announced):
+                del self._watched[key]
+            else:
+                self._watched[key].observed.grace(now)
+                self._watched[key].written = kept
+        for key, (camera, _) in self._cameras.entries.items():
+            if key not in self._watched:
+                self._watch(camera, now, now_us)
+
+    def _watch(self, camera: Camera, now: float, now_us: int) -> _Watched:
+        kept = self._states.get(camera.id)
+        announced = kept.announced if kept else None
+        trouble_since_us = kept.since_us if kept and announced in (Status.OFFLINE, Status.DEGRADED) else None
+        watched = self._watched[camera.id] = _Watched(
+            Observed(camera.id, camera.site, now, now_us, kept),
+            Announcer(now, announced, trouble_since_us),
+            dict(camera.profiles),
+            now + crc32(camera.id.encode()) % int(HEALTH_SECONDS),  # spread over the minute
+            kept,
+        )
+        return watched
+
+    async def _tick(self) -> None:
+        now, now_us = self._clock.monotonic(), self._clock.now_us()
+        due: list[_Watched] = []
+        counts = dict.fromkeys(Status, 0)
+        for key, (camera, _) in self._cameras.entries.items():
+            watched = self._watched.get(key) or self._watch(camera, now, now_us)
+            self._step(watched, camera, now, now_us)
+            counts[watched.observed.status] += 1
+            if _due(watched, now):
+                due.append(watched)
+        for status, count in counts.items():
+            _statuses.labels(status).set(count)
+        gone = [key for key in self._states.entries if key not in self._cameras.entries]
+        for key in [key for key in self._watched if key not in self._cameras.entries]:
+            del self._watched[key]
+        limit = asyncio.Semaphore(CONCURRENT_WRITES)
+        async with asyncio.TaskGroup() as tasks:
+            for watched in due:
+                tasks.create_task(self._write(watched, now, limit))
+            for key in gone:
+                tasks.create_task(self._forget(key, limit))
+
+    def _step(self, watched: _Watched, camera: Camera, now: float, now_us: int) -> None:
+        observed = watched.observed
+        observed.site = camera.site
+        if watched.profiles != camera.profiles:
+            watched.profiles = dict(camera.profiles)
+            observed.begin_again(now, now_us)
+        before = observed.status
+        observed.tick(now, now_us, enabled=camera.enabled)
+        if before is not observed.status:
+            log.debug("camera.status", camera=camera.id, status=observed.status, reason=observed.reason)
+        trouble_since_us = watched.announcer.trouble_since_us
+        for name in watched.announcer.step(observed.status, observed.since_us, now):
+            self._outbox.post(_event(name, observed, now_us, trouble_since_us))
+            _log(name, observed)
+        if camera.enabled and now >= watched.health_at:
+            watched.health_at = max(watched.health_at + HEALTH_SECONDS, now)
+            self._outbox.post(
+                CameraHealth(
+                    site=camera.site,
+                    at_us=now_us,
+                    camera=camera.id,
+                    status=observed.status,
+                    profiles=observed.profiles,
+                )
+            )
+
+    async def _write(self, watched: _Watched, now: float, limit: asyncio.Semaphore) -> None:
+        async with limit:
+            state = watched.observed.state(watched.announcer.announced)
+            watched.written_at = now
+            if not self._leading() or state == watched.written:
+                return
+            try:
+                await self._states.put(state.camera, state)
+                watched.written = state
+            except UnavailableError as error:
+                log.debug("state.not_written", camera=state.camera, error=error)
+
+    async def _forget(self, key: Id, limit: asyncio.Semaphore) -> None:
+        async with limit:
+            try:
+                await self._states.delete(key, 0)
+            except UnavailableError as error:
+                log.debug("state.not_forgotten", camera=key, error=error)
+
+
+def _due(watched: _Watched, now: float) -> bool:
+    written, observed = watched.written, watched.observed
+    changed = (
+        written is None
+        or written.status is not observed.status
+        or written.reason is not observed.reason
+        or written.announced is not watched.announcer.announced
+    )
+    return changed or now - watched.written_at >= REFRESH_SECONDS
+
+
+def _event(name: Name, observed: Observed, now_us: int, trouble_since_us: int | None) -> CameraEvent:
+    main = observed.profiles.get("main") or next(iter(observed.profiles.values()), ProfileReport(status="idle"))
+    camera, site = observed.camera, observed.site
+    match name:
+        case "online":
+            return CameraOnline(
+                site=site,
+                at_us=now_us,
+                camera=camera,
+                codec=main.codec,
+                width_px=main.width_px,
+                height_px=main.height_px,
+            )
+        case "offline":
+            return CameraOffline(site=site, at_us=now_us, camera=camera, reason=observed.reason, detail=observed.detail)
+        case "degraded":
+            return CameraDegraded(
+                site=site, at_us=now_us, camera=camera, reason=observed.reason, detail=observed.detail
+            )
+        case "recovered":
+            after_seconds = max(0, now_us - (trouble_since_us or now_us)) / 1e6
+            return CameraRecovered(site=site, at_us=now_us, camera=camera, after_seconds=round(after_seconds, 3))
+
+
+def _log(name: Name, observed: Observed) -> None:
+    """One line when a camera goes and one when it is back."""
+    if name in ("offline", "degraded"):
+        log.warning("camera.unwell", camera=observed.camera, told=name, reason=observed.reason, detail=observed.detail)
+    else:
+        log.info("camera.well", camera=observed.camera, told=name)

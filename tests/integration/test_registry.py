@@ -1,0 +1,268 @@
+"""The registry on a real nats-server: catalogue, assignments, observed state, leadership."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from services.mesh import events, subjects
+from services.mesh.buckets import Bucket, Mirror
+from services.mesh.bus import Bus
+from services.mesh.catalogue import (
+    CameraEntry,
+    CameraInput,
+    CameraKey,
+    CameraList,
+    CameraPatch,
+    CameraQuery,
+    CameraRemove,
+    CameraUpdate,
+    ImportReport,
+    ImportRequest,
+)
+from services.mesh.catalogue import CameraRemoved as Removed
+from services.mesh.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
+from services.mesh.models import Assignment, CameraState, Credentials, ProfileReport, Status, WorkerLease
+from services.mesh.permissions import Actor, Role
+from services.mesh.settings import MeshSettings
+from tests.registry.running import Worker, ask, crash, eventually, holder, registry, until
+
+pytestmark = pytest.mark.integration
+ONLINE = ProfileReport(status="online", codec="h264", width_px=1280, height_px=720, frame_rate=25)
+
+
+@pytest.fixture
+async def assignments(bus: Bus) -> AsyncIterator[dict[str, tuple[Assignment, int]]]:
+    mirror = Mirror(await Bucket.open(bus, subjects.ASSIGNMENTS_BUCKET, Assignment))
+    task = asyncio.create_task(mirror.run())
+    await mirror.ready.wait()
+    yield mirror.entries
+    task.cancel()
+
+
+@pytest.fixture
+async def leases(bus: Bus) -> Bucket[WorkerLease]:
+    return await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease)
+
+
+def camera(name: str, **more: object) -> CameraInput:
+    return CameraInput.model_validate(
+        {"name": name, "profiles": {"main": {"url": f"rtsp://10.0.0.1/{name.lower().replace(' ', '-')}"}}} | more
+    )
+
+
+async def add(bus: Bus, *names: str, **more: object) -> None:
+    for name in names:
+        await ask(bus, "cameras-add", camera(name, **more), CameraEntry)
+
+
+async def collected(bus: Bus, subject: str) -> list[events.Event]:
+    """Everything that the stream has on a subject."""
+    found = []
+    subscription = await bus.js.subscribe(subject, ordered_consumer=True)
+    while (await subscription.consumer_info()).num_pending or subscription.pending_msgs:
+        message = await subscription.next_msg(timeout=2)
+        event = events.parse(message.data, message.headers)
+        assert event is not None
+        found.append(event)
+    await subscription.unsubscribe()
+    return found
+
+
+async def test_credentials_go_in_and_never_come_out(bus: Bus, mesh_settings: MeshSettings) -> None:
+    async with registry(mesh_settings):
+        given = CameraInput.model_validate(
+            {"name": "Alun-Alun Merdeka", "profiles": {"main": "rtsp://admin:hunter2@10.0.0.1/1"}}
+        )
+        added = await ask(bus, "cameras-add", given, CameraEntry)
+        assert added.camera.id == "alun-alun-merdeka"
+        assert added.camera.site == "city"
+        assert added.camera.has_credentials
+        listed = await ask(bus, "cameras-list", CameraQuery(), CameraList)
+        assert "hunter2" not in repr((added, listed, await collected(bus, "pantau.v1.>")))
+        secrets = await Bucket.open(bus, subjects.SECRETS_BUCKET, Credentials)
+        kept = await secrets.get("alun-alun-merdeka")
+        assert kept is not None
+        assert kept[0] == Credentials(username="admin", password="hunter2")
+        await ask(bus, "cameras-remove", CameraRemove(id="alun-alun-merdeka"), Removed)
+        assert await secrets.get("alun-alun-merdeka") is None
+
+
+async def test_changes_are_refused_to_a_viewer_and_to_whoever_was_slower(bus: Bus, mesh_settings: MeshSettings) -> None:
+    viewer = Actor("siti", Role.VIEWER)
+    async with registry(mesh_settings):
+        with pytest.raises(ForbiddenError):
+            await ask(bus, "cameras-add", camera("One"), CameraEntry, actor=viewer)
+        first = await ask(bus, "cameras-add", camera("One"), CameraEntry)
+        with pytest.raises(ConflictError):
+            await ask(bus, "cameras-add", camera("One"), CameraEntry)
+        change = CameraUpdate(id="one", patch=CameraPatch(name="Uno"), revision=first.revision)
+        second = await ask(bus, "cameras-update", change, CameraEntry)
+        assert second.camera.name == "Uno"
+        with pytest.raises(ConflictError):
+            await ask(bus, "cameras-update", change, CameraEntry)
+        with pytest.raises(ConflictError):
+            await ask(bus, "cameras-remove", CameraRemove(id="one", revision=first.revision), Removed)
+        with pytest.raises(NotFoundError):
+            await ask(bus, "cameras-get", CameraKey(id="two"), CameraEntry)
+        with pytest.raises(InvalidInputError, match="name"):
+            await ask(
+                bus,
+                "cameras-update",
+                CameraUpdate(id="one", patch=CameraPatch.model_construct(_fields_set={"name"}, name=None)),
+                CameraEntry,
+            )
+        got = await ask(bus, "cameras-get", CameraKey(id="one"), CameraEntry, actor=viewer)
+        assert got.revision == second.revision
+
+
+async def test_a_restarted_registry_has_lost_nothing(bus: Bus, mesh_settings: MeshSettings) -> None:
+    async with registry(mesh_settings):
+        await add(bus, "One", "Two")
+    async with registry(mesh_settings, worker="registry-2"):
+        listed = await ask(bus, "cameras-list", CameraQuery(), CameraList)
+        assert [entry.camera.id for entry in listed.cameras] == ["one", "two"]
+    told = await collected(bus, "pantau.v1.city.>")
+    assert [event.type for event in told].count("camera.registered") == 2
+    assert [event.action for event in told if isinstance(event, events.Audit)] == ["camera-added", "camera-added"]
+
+
+async def test_an_import_reports_row_by_row_and_a_bad_row_keeps_no_other_out(
+    bus: Bus, mesh_settings: MeshSettings
+) -> None:
+    text = (
+        "nama,main_url,username,password,lat,lon,aktif\n"
+        "Simpang Kayutangan,rtsp://10.0.0.1/1,admin,rahasia,-7.98,112.63,ya\n"
+        "Bad,ftp://10.0.0.2/1,,,,,\n"
+        "Pasar Besar,rtsp://10.0.0.3/1,,,,,tidak\n"
+    )
+    async with registry(mesh_settings):
+        dry = await ask(bus, "cameras-import", ImportRequest(format="csv", content=text, dry_run=True), ImportReport)
+        assert (dry.added, dry.refused) == (2, 1)
+        assert (await ask(bus, "cameras-list", CameraQuery(), CameraList)).cameras == ()
+        report = await ask(bus, "cameras-import", ImportRequest(format="csv", content=text), ImportReport)
+        assert [(row.row, row.id, row.result) for row in report.rows] == [
+            (2, "simpang-kayutangan", "added"),
+            (3, "bad", "refused"),
+            (4, "pasar-besar", "added"),
+        ]
+        assert "rtsp://" in report.rows[1].detail
+        again = await ask(bus, "cameras-import", ImportRequest(format="csv", content=text), ImportReport)
+        assert (again.unchanged, again.refused) == (2, 1)
+        moved = text.replace("10.0.0.3", "10.0.0.4")
+        changed = await ask(bus, "cameras-import", ImportRequest(format="csv", content=moved), ImportReport)
+        assert (changed.updated, changed.rows[2].detail) == (1, "profiles")
+        one = await ask(bus, "cameras-get", CameraKey(id="pasar-besar"), CameraEntry)
+        assert not one.camera.enabled
+
+
+async def test_cameras_are_spread_and_follow_a_killed_worker_within_the_promise(
+    bus: Bus, mesh_settings: MeshSettings, leases: Bucket[WorkerLease], assignments: dict[str, tuple[Assignment, int]]
+) -> None:
+    async with registry(mesh_settings):
+        first = await Worker(bus, leases, "ingest", "ingest-1").start()
+        second = await Worker(bus, leases, "ingest", "ingest-2").start()
+        await add(bus, "a", "b", "c", "d")
+        keys = [f"ingest.{name}" for name in "abcd"]
+        await until(lambda: all(key in assignments for key in keys))
+        held = {key: holder(assignments, key)[0] for key in keys}
+        assert sorted(held.values()) == ["ingest-1", "ingest-1", "ingest-2", "ingest-2"]
+        epochs = {key: assignments[key][1] for key in keys}
+        await asyncio.sleep(3.2)  # past the patience for those who may be about to come
+        await first.kill()
+        took = await until(lambda: all(holder(assignments, key) == ("ingest-2",) for key in keys))
+        assert took < 2.8
+        for key in keys:
+            moved = held[key] == "ingest-1"
+            assert (assignments[key][1] > epochs[key]) == moved, "a camera whose worker lives has been touched"
+        await second.stop()
+
+
+async def test_a_restarted_worker_gets_new_epochs_and_a_lone_one_keeps_its_cameras(
+    bus: Bus, mesh_settings: MeshSettings, leases: Bucket[WorkerLease], assignments: dict[str, tuple[Assignment, int]]
+) -> None:
+    async with registry(mesh_settings):
+        worker = await Worker(bus, leases, "ingest", "ingest-1").start()
+        await add(bus, "a")
+        await until(lambda: "ingest.a" in assignments)
+        before = assignments["ingest.a"]
+        await worker.kill()
+        await asyncio.sleep(3.5)
+        assert assignments["ingest.a"] == before
+        await worker.start()
+        await until(lambda: assignments["ingest.a"][1] > before[1])
+        assert assignments["ingest.a"][0].incarnations == (worker.incarnation,)
+        await worker.stop()
+
+
+async def test_disabled_cameras_are_taken_away_and_unrecorded_ones_have_no_recorder(
+    bus: Bus, mesh_settings: MeshSettings, leases: Bucket[WorkerLease], assignments: dict[str, tuple[Assignment, int]]
+) -> None:
+    async with registry(mesh_settings):
+        ingest = await Worker(bus, leases, "ingest", "ingest-1").start()
+        recorders = [await Worker(bus, leases, "recorder", f"recorder-{n}").start() for n in (1, 2)]
+        await add(bus, "a", copies=2)
+        await add(bus, "b", record=False)
+        await until(lambda: {"ingest.a", "ingest.b", "recorder.a"} <= assignments.keys())
+        assert sorted(holder(assignments, "recorder.a")) == ["recorder-1", "recorder-2"]
+        assert "recorder.b" not in assignments
+        update = CameraUpdate(id="a", patch=CameraPatch(enabled=False))
+        await ask(bus, "cameras-update", update, CameraEntry)
+        await until(lambda: set(assignments) == {"ingest.b"})
+        for worker in (ingest, *recorders):
+            await worker.stop()
+
+
+async def test_the_observed_state_is_kept_and_told(
+    bus: Bus, mesh_settings: MeshSettings, leases: Bucket[WorkerLease], assignments: dict[str, tuple[Assignment, int]]
+) -> None:
+    states = await Bucket.open(bus, subjects.STATE_BUCKET, CameraState)
+
+    async def status() -> Status | None:
+        found = await states.get("a")
+        return found[0].status if found else None
+
+    async with registry(mesh_settings):
+        worker = await Worker(bus, leases, "ingest", "ingest-1").start()
+        await add(bus, "a")
+        await until(lambda: "ingest.a" in assignments)
+        epoch = assignments["ingest.a"][1]
+        await eventually(status, lambda found: found is Status.CONNECTING)
+        await worker.report("a", epoch, ONLINE)
+        await eventually(status, lambda found: found is Status.ONLINE)
+        await worker.report("a", epoch - 1, ProfileReport(status="offline"))  # from before: not believed
+        await asyncio.sleep(0.5)
+        assert await status() is Status.ONLINE
+        await worker.report("a", epoch, ONLINE)
+        got = await ask(bus, "cameras-get", CameraKey(id="a"), CameraEntry)
+        assert got.state is not None
+        assert got.state.profiles["main"].width_px == 1280
+        await eventually(status, lambda found: found is Status.OFFLINE)  # nobody reports
+        await asyncio.sleep(3.5)
+        told = [event.type for event in await collected(bus, "pantau.v1.city.camera.*.a")]
+        assert [name for name in told if name != "camera.health"] == [
+            "camera.registered",
+            "camera.online",
+            "camera.offline",
+        ]
+        await ask(bus, "cameras-remove", CameraRemove(id="a"), Removed)
+        await eventually(status, lambda found: found is None)
+        await worker.stop()
+
+
+async def test_another_registry_leads_when_the_leader_is_gone(
+    bus: Bus, mesh_settings: MeshSettings, leases: Bucket[WorkerLease], assignments: dict[str, tuple[Assignment, int]]
+) -> None:
+    async with registry(mesh_settings) as leader:
+        await eventually(lambda: leases.get("leader.registry"), lambda found: found is not None)
+        async with registry(mesh_settings, worker="registry-2"):
+            worker = await Worker(bus, leases, "ingest", "ingest-1").start()
+            await add(bus, "a")
+            await until(lambda: "ingest.a" in assignments)
+            before = assignments["ingest.a"]
+            await crash(leader)
+            await add(bus, "b")
+            took = await until(lambda: "ingest.b" in assignments)
+            assert took < 5
+            assert assignments["ingest.a"] == before
+            await worker.stop()

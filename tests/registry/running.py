@@ -1,0 +1,152 @@
+"""Runs a registry, and stands in for the workers around it, on the test's own nats-server."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from services.mesh import rpc, subjects
+from services.mesh.buckets import Bucket
+from services.mesh.bus import Bus
+from services.mesh.leases import Lease, new_incarnation
+from services.mesh.lifecycle import Service
+from services.mesh.models import (
+    Assignment,
+    CameraReport,
+    IngestReport,
+    Model,
+    ProfileReport,
+    WorkerLease,
+)
+from services.mesh.permissions import SYSTEM, Actor
+from services.mesh.settings import MeshSettings
+from services.registry import app
+from services.registry.settings import RegistrySettings
+
+R = TypeVar("R", bound=Model)
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def registry(
+    settings: MeshSettings, own: RegistrySettings | None = None, *, worker: str = "registry-1"
+) -> AsyncIterator[Service]:
+    """A registry until the end of the block; ready when the block begins. `crash` ends it without goodbye."""
+    bus = await Bus.connect(settings, worker)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            service = Service("registry", settings.model_copy(update={"worker": worker}), bus, tasks)
+            running = tasks.create_task(app.run(service, own or RegistrySettings()))
+            await until(lambda: not service.health.missing() and bool(service.health._checks))
+            try:
+                yield service
+            finally:
+                service.stopping.set()
+                if bus.client.is_closed:  # crashed: what is left of it goes too
+                    running.cancel()
+                await asyncio.wait((running,), timeout=5)
+                raise _Over
+    except* _Over:
+        pass
+    finally:
+        if not bus.client.is_closed:
+            await bus.close()
+
+
+class _Over(Exception):  # noqa: N818 (no error: it ends the task group)
+    pass
+
+
+async def crash(service: Service) -> None:
+    """What kill -9 looks like to the others: the connection is gone, nothing is given back."""
+    await service.bus.client.close()
+
+
+async def until(condition: Callable[[], bool], *, seconds: float = 10.0) -> float:
+    """Waits for a condition; returns how long it took. Fails the test when it does not come true."""
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    while not condition():
+        assert loop.time() - started < seconds, "it did not happen in time"
+        await asyncio.sleep(0.01)
+    return loop.time() - started
+
+
+async def eventually(ask: Callable[[], Awaitable[T]], good: Callable[[T], bool], *, seconds: float = 10.0) -> T:
+    """Asks until the answer is good."""
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    while not good(answer := await ask()):
+        assert loop.time() - started < seconds, f"it did not happen in time; last: {answer!r}"
+        await asyncio.sleep(0.02)
+    return answer
+
+
+async def ask(
+    bus: Bus, endpoint: str, question: Model, reply: type[R], *, actor: Actor = SYSTEM, home: str = "city"
+) -> R:
+    """A question to any registry."""
+    return await rpc.call(
+        bus, subjects.rpc(home, "registry", endpoint), question, reply, actor=actor, timeout_seconds=30
+    )
+
+
+class Worker:
+    """A worker as the registry sees it: a lease, and for ingest the reports on what is assigned to it."""
+
+    def __init__(self, bus: Bus, leases: Bucket[WorkerLease], role: str, name: str, *, capacity: int = 0) -> None:
+        self.name = name
+        self.bus = bus
+        self.draining = False
+        self.incarnation = new_incarnation()
+        self._role = role
+        self._capacity = capacity
+        self._lease = Lease(leases, self._current)
+        self._task: asyncio.Task[None] | None = None
+
+    def _current(self) -> WorkerLease:
+        return WorkerLease.model_validate(
+            {
+                "role": self._role,
+                "worker": self.name,
+                "incarnation": self.incarnation,
+                "capacity": self._capacity,
+                "draining": self.draining,
+            }
+        )
+
+    async def start(self) -> "Worker":
+        """Takes its lease; a new start is a new incarnation."""
+        self.incarnation = max(new_incarnation(), self.incarnation + 1)
+        await self._lease.renew()
+        self._task = asyncio.create_task(self._lease.run())
+        return self
+
+    async def kill(self) -> None:
+        """Stops without a word."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+            self._task = None
+
+    async def stop(self) -> None:
+        """Gives the lease back."""
+        await self.kill()
+        await self._lease.release()
+
+    async def drain(self) -> None:
+        """Says that it is about to go."""
+        self.draining = True
+        await self._lease.renew()
+
+    async def report(self, camera: str, epoch: int, main: ProfileReport, *, site: str = "city") -> None:
+        """Reports on one camera."""
+        report = CameraReport(camera=camera, site=site, epoch=epoch, profiles={"main": main})
+        message = IngestReport(worker=self.name, at_us=0, cameras=(report,))
+        await self.bus.publish(subjects.report("city", self.name), message.pack())
+
+
+def holder(assignments: dict[str, tuple[Assignment, int]], key: str) -> tuple[str, ...]:
+    """Who has an assignment; nobody: empty."""
+    entry = assignments.get(key)
+    return entry[0].workers if entry else ()
