@@ -1,8 +1,7 @@
-"""The wall's settings: ``[wall]`` in the file, ``PANTAU_WALL_*`` in the environment."""
+"""The front's settings: ``[wall]`` in the file, ``PANTAU_WALL_*`` in the environment, beside the relay's own."""
 
-import ipaddress
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
@@ -34,11 +33,6 @@ def _host_port(text: str) -> str:
     return text.strip()
 
 
-def _address(text: str) -> str:
-    ipaddress.ip_address(text)
-    return text
-
-
 def _origin(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/"):
@@ -53,7 +47,7 @@ def _ice_url(text: str) -> str:
 
 
 class WallSettings(Section):
-    """Front (HTTP) and relays (WebRTC)."""
+    """What the front needs, and how many relays run beside it."""
 
     section: ClassVar[str] = "wall"
 
@@ -71,16 +65,6 @@ class WallSettings(Section):
     )
     relays: int | None = Field(
         default=None, ge=0, le=256, description="Relay processes beside the front; default: one per core."
-    )
-    udp_port: int = Field(
-        default=8189, ge=0, le=65535, description="UDP port of the first relay; the next count up. 0: any free one."
-    )
-    public_addresses: tuple[Annotated[str, AfterValidator(_address)], ...] = Field(
-        default=(),
-        description="IP addresses that viewers reach the relays at, where they are not this machine's own (NAT).",
-    )
-    gso: Literal["auto", "off"] = Field(
-        default="auto", description="auto: hand a frame to the kernel in one call (UDP_SEGMENT) where it can do that."
     )
     ice_servers: tuple[Annotated[str, AfterValidator(_ice_url)], ...] = Field(
         default=(), description="STUN and TURN servers that viewers are told of, as in turn:turn.example:3478."

@@ -1,0 +1,66 @@
+"""The wall: a front, a relay, or (the default) a front with a relay per core as its children."""
+
+import hashlib
+import os
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Protocol, TypeVar
+
+from services.mesh import lifecycle
+from services.mesh.lifecycle import Service
+from services.mesh.settings import MeshSettings, Section
+from services.wall.children import RelayProcess, relay_processes
+from services.wall.relay.settings import RelaySettings
+from services.wall.settings import WallSettings
+
+S = TypeVar("S", bound=Section)
+
+MAX_RELAY_NAME: Final = 45
+"""A session's id is its relay's name, two dashes and 16 digits, and an id has at most 63 characters."""
+
+
+class Config(Protocol):
+    """The command's parsed settings."""
+
+    @property
+    def path(self) -> Path | None:
+        """The settings file."""
+
+    @property
+    def mesh(self) -> MeshSettings:
+        """What every service needs."""
+
+    def section(self, cls: type[S]) -> S:
+        """One section."""
+
+
+def relay_name(mesh: MeshSettings, udp_port: int) -> str:
+    """A relay's name: the setting's, else made of its UDP port and the host, so that no two of a machine are alike."""
+    port = udp_port or os.getpid()
+    name = mesh.worker or lifecycle.default_worker(f"relay-{port}", socket.gethostname())
+    if len(name) <= MAX_RELAY_NAME:
+        return name
+    return f"{name[: MAX_RELAY_NAME - 9].rstrip('-')}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def main(role: str, config: Config) -> int:
+    """Runs one role until it is told to stop; returns the process's exit status. Raises `SettingsError`."""
+    mesh, relay_settings = config.mesh, config.section(RelaySettings)
+    if role == "relay":
+        from services.wall.relay import app as relay
+
+        own = mesh.model_copy(update={"worker": relay_name(mesh, relay_settings.udp_port)})
+        return lifecycle.main("wall", own, lambda service: relay.run(service, relay_settings))
+    settings = config.section(WallSettings)
+    relays = relay_processes(settings.relays, mesh, relay_settings.udp_port, config.path) if role == "all" else []
+    return lifecycle.main("wall", mesh, lambda service: run(service, settings, relays))
+
+
+async def run(service: Service, settings: WallSettings, relays: Sequence[RelayProcess] = ()) -> None:
+    """The front's coroutine; keeps ``relays`` running beside it."""
+    from services.wall.front import app as front
+
+    for relay in relays:
+        service.tasks.create_task(relay.keep(service.stopping), name=relay.name)
+    await front.run(service, settings, needs_relay=bool(relays))

@@ -1,0 +1,145 @@
+"""The front: HTTP for people, players and programs. Wires its parts and owns its lifecycle."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from services.mesh import admin, subjects
+from services.mesh.buckets import Bucket, Mirror
+from services.mesh.leases import Workers
+from services.mesh.lifecycle import Service
+from services.mesh.log import get_logger
+from services.mesh.models import Camera, CameraState, WorkerLease
+from services.mesh.permissions import Actor, Role
+from services.wall.front import openapi, problems, static
+from services.wall.front.call import Call
+from services.wall.front.context import Front
+from services.wall.front.errors import UnauthorizedError
+from services.wall.front.guard import Guard, add_headers
+from services.wall.front.ice import IceServers
+from services.wall.front.identity import LocalIdentity, choose
+from services.wall.front.relays import Relays
+from services.wall.front.route import Route
+from services.wall.front.table import ROUTES
+from services.wall.settings import WallSettings
+
+log = get_logger()
+
+SHUTDOWN_SECONDS: Final = 1.0
+"""What open requests have after everything long-lived was told to end."""
+NOBODY: Final = Actor("nobody", Role.VIEWER)
+"""On routes that need nobody signed in."""
+
+
+def build(front: Front, routes: Sequence[Route] = ROUTES) -> web.Application:
+    """The aiohttp application that serves ``routes``."""
+    by_place = {(route.method, route.path): route for route in routes}
+
+    def cross_origin(request: web.BaseRequest) -> bool:
+        resource = request.match_info.route.resource if isinstance(request, web.Request) else None
+        path = resource.canonical if resource else ""
+        return any(by_place[place].cross_origin for place in by_place if place[1] == path)
+
+    @web.middleware
+    async def guard(request: web.Request, handler: problems.Handler) -> web.StreamResponse:
+        front.guard.check(request, cross_origin=cross_origin(request))
+        return await handler(request)
+
+    async def on_prepare(request: web.Request, response: web.StreamResponse) -> None:
+        add_headers(request, response, front.guard, cross_origin=cross_origin(request))
+
+    app = web.Application(middlewares=[problems.middleware, guard])
+    app.on_response_prepare.append(on_prepare)
+    for route in routes:
+        handler = dispatch(front, route)
+        app.router.add_route(route.method, route.path, handler)
+        if route.method == hdrs.METH_GET and not route.streamed:
+            app.router.add_route(hdrs.METH_HEAD, route.path, handler)
+    return app
+
+
+def dispatch(front: Front, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """The handler of a route behind the one permission check."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        actor: Actor | None = NOBODY
+        if route.permission is not None:
+            actor = await front.identity.identify(request)
+            if actor is None:
+                raise UnauthorizedError("nobody is signed in", headers={hdrs.WWW_AUTHENTICATE: _challenge(request)})
+            actor.require(route.permission)
+        return await route.handler(Call(front, request, actor or NOBODY, route))
+
+    return handle
+
+
+def _challenge(request: web.BaseRequest) -> str:
+    """How to sign in. A browser is not offered Basic: it would ask in a window of its own instead of the page."""
+    return 'Bearer realm="Pantau"' if "Sec-Fetch-Mode" in request.headers else 'Basic realm="Pantau", charset="UTF-8"'
+
+
+async def run(
+    service: Service, settings: WallSettings, *, needs_relay: bool = False, static_folder: Path = static.FOLDER
+) -> None:
+    """The front's coroutine, see `services.mesh.lifecycle`; partially apply ``settings``.
+
+    ``needs_relay``: it is not ready before a relay is.
+
+    Raises `SettingsError` where it would stand open to strangers, `PortTakenError` where it cannot listen.
+    """
+    identity = choose(settings, service.clock)
+    bus = service.bus
+    cameras = Mirror(await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera))
+    states = Mirror(await Bucket.open(bus, subjects.STATE_BUCKET, CameraState))
+    workers = Workers(await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease), clock=service.clock)
+    ending = asyncio.Event()
+    front = Front(
+        bus=bus,
+        home=service.home,
+        settings=settings,
+        clock=service.clock,
+        cameras=cameras,
+        states=states,
+        relays=Relays(bus, service.home, workers, service.clock),
+        identity=identity,
+        guard=Guard(local_only=isinstance(identity, LocalIdentity), allowed_origins=settings.allowed_origins),
+        ice=IceServers(
+            settings.ice_servers,
+            settings.turn_secret.get_secret_value(),
+            settings.turn_ttl_seconds,
+            service.clock,
+        ),
+        stopping=ending,
+        static=static_folder,
+        openapi=openapi.document(ROUTES),
+    )
+    followers = [
+        service.tasks.create_task(cameras.run(), name="cameras"),
+        service.tasks.create_task(states.run(), name="states"),
+        service.tasks.create_task(workers.run(), name="workers"),
+    ]
+    service.health.add("catalogue", lambda: None if cameras.ready.is_set() else "the catalogue has not been read")
+    if needs_relay:
+        service.health.add("relay", lambda: None if front.relays.alive() else "no relay runs")
+    runner = web.AppRunner(
+        build(front),
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+        keepalive_timeout=75,
+    )
+    await runner.setup()
+    try:
+        await asyncio.gather(cameras.ready.wait(), states.ready.wait(), workers.mirror.ready.wait())
+        host, port = settings.listen
+        bound = await admin.listen(runner, host, port, what="the wall", setting="PANTAU_WALL_HTTP")
+        log.info("front.listening", host=host, port=bound, accounts=settings.accounts_file is not None)
+        await service.stopping.wait()
+    finally:
+        ending.set()
+        await runner.cleanup()
+        for task in followers:
+            task.cancel()

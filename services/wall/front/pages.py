@@ -1,0 +1,114 @@
+"""The two pages that are not the app: signing in, and what to do where the app is not built. No script, one style."""
+
+from html import escape
+from string import Template
+from typing import Final
+
+from aiohttp import hdrs, web
+
+_PAGE: Final = Template("""<!doctype html>
+<html lang="$language">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>$title</title>
+<link rel="stylesheet" href="/page.css">
+</head>
+<body>
+<main>
+<h1>$heading</h1>
+$body
+</main>
+</body>
+</html>
+""")
+
+STYLE: Final = """:root { color-scheme: dark }
+body { margin: 0; min-height: 100vh; display: grid; place-items: center; background: #0e1116; color: #e6e9ee;
+       font: 1.125rem/1.5 system-ui, sans-serif }
+main { width: min(24rem, 90vw) }
+h1 { font-size: 1.5rem; margin: 0 0 1.5rem }
+label { display: block; margin-bottom: 1rem }
+input { display: block; width: 100%; box-sizing: border-box; margin-top: .25rem; padding: .625rem .75rem; font: inherit;
+        color: inherit; background: #1a1f27; border: 1px solid #4a5464; border-radius: .375rem }
+input:focus, button:focus { outline: 3px solid #6db3ff; outline-offset: 1px }
+button { width: 100%; padding: .75rem; font: inherit; font-weight: 600; color: #08111c; background: #6db3ff; border: 0;
+         border-radius: .375rem; cursor: pointer }
+.refused { padding: .625rem .75rem; background: #4a1d1d; border-radius: .375rem }
+code { background: #1a1f27; padding: .125rem .375rem; border-radius: .25rem }
+"""
+
+_TEXTS: Final = {
+    "en": {
+        "title": "Pantau: sign in",
+        "heading": "Pantau",
+        "name": "Name",
+        "password": "Password",
+        "submit": "Sign in",
+        "wrong": "The name or the password is wrong.",
+        "wait": "Too many wrong attempts. Wait a little and try again.",
+        "unbuilt": "The web app is not built here.",
+        "build": "Run <code>make web</code> in the repository, or install a built package; then reload this page. "
+        "The API and WHEP work meanwhile.",
+    },
+    "id": {
+        "title": "Pantau: masuk",
+        "heading": "Pantau",
+        "name": "Nama",
+        "password": "Kata sandi",
+        "submit": "Masuk",
+        "wrong": "Nama atau kata sandi salah.",
+        "wait": "Terlalu banyak percobaan yang salah. Tunggu sebentar lalu coba lagi.",
+        "unbuilt": "Aplikasi web belum dibangun di sini.",
+        "build": "Jalankan <code>make web</code> di repositori, atau pasang paket jadi; lalu muat ulang halaman ini. "
+        "API dan WHEP tetap bekerja.",
+    },
+}
+
+
+def language_of(request: web.BaseRequest) -> str:
+    """id where the browser asks for it before English, else en."""
+    for part in request.headers.get(hdrs.ACCEPT_LANGUAGE, "").lower().split(","):
+        tag = part.partition(";")[0].strip().partition("-")[0]
+        if tag in ("id", "in"):  # "in" is the old code of Bahasa Indonesia
+            return "id"
+        if tag == "en":
+            return "en"
+    return "en"
+
+
+def _page(request: web.BaseRequest, status: int, body: Template, **values: str) -> web.Response:
+    language = language_of(request)
+    texts = _TEXTS[language]
+    html = _PAGE.substitute(
+        language=language, title=texts["title"], heading=texts["heading"], body=body.substitute({**texts, **values})
+    )
+    return web.Response(
+        status=status,
+        text=html,
+        content_type="text/html",
+        headers={hdrs.CACHE_CONTROL: "no-store", "Content-Language": language, hdrs.VARY: hdrs.ACCEPT_LANGUAGE},
+    )
+
+
+# Without an action the form goes to the page's own address, and the layout in its fragment survives the redirect.
+_FORM: Final = Template("""$refused<form method="post">
+<label>$name<input name="name" value="$given" autocomplete="username" autocapitalize="none" required autofocus></label>
+<label>$password<input name="password" type="password" autocomplete="current-password" required></label>
+<button>$submit</button>
+</form>""")
+_NOT_BUILT: Final = Template("<p>$unbuilt</p><p>$build</p>")
+
+
+def sign_in(request: web.BaseRequest, *, refused: str = "", given: str = "", status: int = 401) -> web.Response:
+    """The sign-in page; ``refused`` is the key of the text that says why the last attempt failed."""
+    text = f'<p class="refused" role="alert">{_TEXTS[language_of(request)][refused]}</p>' if refused else ""
+    response = _page(request, status, _FORM, refused=text, given=escape(given))
+    if status == 401:
+        response.headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
+    return response
+
+
+def not_built(request: web.BaseRequest) -> web.Response:
+    """What to do where there is no built app."""
+    return _page(request, 503, _NOT_BUILT)

@@ -1,0 +1,146 @@
+"""Where sessions live: placing them on the least loaded relay, and talking to that relay over NATS.
+
+A session's id is ``<relay>--<random>``, so any front finds the relay of any session without keeping a table.
+"""
+
+import secrets
+from collections import Counter
+from typing import Final, TypeVar
+
+from services.mesh import subjects
+from services.mesh.bus import Bus
+from services.mesh.clock import Clock
+from services.mesh.errors import NotFoundError, UnavailableError
+from services.mesh.leases import EXPIRE_SECONDS, Workers
+from services.mesh.log import get_logger
+from services.mesh.metrics import counter
+from services.mesh.models import Model, WorkerLease
+from services.mesh.permissions import Actor
+from services.mesh.rpc import Nothing, call
+from services.mesh.sessions import Aim, SessionClose, SessionControl, SessionOpen, SessionOpened
+
+log = get_logger()
+R = TypeVar("R", bound=Model)
+
+SEPARATOR: Final = "--"
+RANDOM_BYTES: Final = 8
+MAX_RELAY_NAME: Final = 63 - len(SEPARATOR) - 2 * RANDOM_BYTES
+"""Relays keep their names this short (`services.wall.app`), so that a session's id is an id."""
+
+OPEN_SECONDS: Final = 5.0
+CONTROL_SECONDS: Final = 3.0
+_SESSION_WEIGHT: Final = 0.01
+"""How much fuller a relay is taken to be for each session placed on it since its last lease renewal."""
+
+_placed = counter("front_sessions", "Sessions placed on a relay", "kind")
+_refused = counter("front_sessions_refused", "Times that a relay refused or did not answer", "relay")
+
+
+def new_session(relay: str) -> str:
+    """An id for a session on ``relay``; its random part (64 bits) makes the URL a secret of its viewer."""
+    return f"{relay}{SEPARATOR}{secrets.token_hex(RANDOM_BYTES)}"
+
+
+def relay_of(session: str) -> str:
+    """The relay that holds ``session``; raises `NotFoundError` where this cannot be a session's id."""
+    relay, separator, random = session.rpartition(SEPARATOR)
+    if not separator or not subjects.is_id(relay) or len(random) != 2 * RANDOM_BYTES:
+        raise NotFoundError(f"there is no session {session!r}; open one with POST")
+    return relay
+
+
+def rank(relays: list[WorkerLease], placed: Counter[str]) -> list[WorkerLease]:
+    """The relays that take sessions, least loaded first.
+
+    ``load`` is what each says of itself, in sessions or any unit that its ``capacity`` has too; ``placed`` are the
+    sessions put there since it said so.
+    """
+
+    def fullness(lease: WorkerLease) -> float:
+        load = lease.load / lease.capacity if lease.capacity else lease.load
+        return load + placed[lease.worker] * _SESSION_WEIGHT
+
+    return sorted((lease for lease in relays if not lease.draining), key=lambda lease: (fullness(lease), lease.worker))
+
+
+class Relays:
+    """The live relays, as this front sees them."""
+
+    def __init__(self, bus: Bus, home: str, workers: Workers, clock: Clock) -> None:
+        self._bus = bus
+        self._home = home
+        self._workers = workers
+        self._clock = clock
+        self._placed: Counter[str] = Counter()
+        self._placed_at = float("-inf")
+        self._bus_back_at = float("-inf")
+        self._reconnects = 0
+
+    def alive(self) -> list[WorkerLease]:
+        """Relays that hold a lease."""
+        return self._workers.alive("relay")
+
+    def gone(self, relay: str) -> bool:
+        """Whether ``relay`` has certainly lost its lease: while the bus is away, or only just back, nobody knows."""
+        now = self._clock.monotonic()
+        if self._bus.reconnects != self._reconnects or not self._bus.connected:
+            self._reconnects = self._bus.reconnects
+            self._bus_back_at = now
+        if not self._workers.mirror.ready.is_set() or now - self._bus_back_at < EXPIRE_SECONDS:
+            return False
+        return all(lease.worker != relay for lease in self.alive())
+
+    async def open(self, offer: str, *, kind: str, aims: tuple[Aim, ...], actor: Actor) -> SessionOpened:
+        """Opens a session on the least loaded relay, on the next one where that refuses or does not answer.
+
+        Raises `InvalidInputError` where the offer cannot be answered, `UnavailableError` where no relay takes it.
+        """
+        for lease in rank(self.alive(), self._recently_placed()):
+            question = SessionOpen(
+                session=new_session(lease.worker),
+                offer=offer,
+                kind="whep" if kind == "whep" else "wall",
+                aims=aims,
+                client=actor.name,
+            )
+            try:
+                opened = await self._ask(lease.worker, "session-open", question, SessionOpened, actor, OPEN_SECONDS)
+            except UnavailableError as error:
+                _refused.labels(lease.worker).inc()
+                log.warning("front.relay_refused", relay=lease.worker, error=error)
+                continue
+            self._placed[lease.worker] += 1
+            _placed.labels(kind).inc()
+            return opened
+        raise UnavailableError("no relay takes another viewer just now; try again shortly", retry_after_seconds=2)
+
+    async def control(self, message: SessionControl, actor: Actor) -> None:
+        """Hands a page's message to the session's relay; raises what the relay refuses it with."""
+        await self._of_session(message.session, "session-control", message, actor)
+
+    async def close(self, session: str, actor: Actor) -> None:
+        """Ends a session; raises `NotFoundError` where there is none."""
+        await self._of_session(session, "session-close", SessionClose(session=session), actor)
+
+    async def _of_session(self, session: str, endpoint: str, message: Model, actor: Actor) -> None:
+        relay = relay_of(session)
+        try:
+            await self._ask(relay, endpoint, message, Nothing, actor, CONTROL_SECONDS)
+        except UnavailableError as error:
+            if self.gone(relay):
+                raise NotFoundError(f"the session {session!r} has ended with its relay; open a new one") from error
+            raise
+
+    async def _ask(
+        self, relay: str, endpoint: str, question: Model, reply: type[R], actor: Actor, timeout_seconds: float
+    ) -> R:
+        subject = subjects.rpc(self._home, f"relay.{relay}", endpoint)
+        return await call(self._bus, subject, question, reply, actor=actor, timeout_seconds=timeout_seconds)
+
+    def _recently_placed(self) -> Counter[str]:
+        """Sessions placed within the last second: relays renew their leases, and with them their load, as often."""
+        now = self._clock.monotonic()
+        if now - self._placed_at > 1.0:
+            self._placed.clear()
+            self._placed_at = now
+        return self._placed
