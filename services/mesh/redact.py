@@ -4,7 +4,12 @@ import re
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-_USERINFO: Final = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s@'\"]+@")
+# The user part ends at the last @ of the authority. People also write passwords with a raw / or ? in them: where a
+# colon stands before it, the last @ of the whole URL counts, which may hide more than the user part but never less.
+_USERINFO: Final = re.compile(
+    r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)"
+    r"(?:[^/?#\s'\":]*:(?:(?!,[a-zA-Z]+://)[^\s'\"])*@|[^/?#\s'\"]*@)"
+)
 SECRET_KEYS: Final = frozenset({"password", "token", "secret", "authorization", "credentials", "private_key"})
 
 
