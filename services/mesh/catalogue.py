@@ -158,7 +158,11 @@ class CameraUpdate(Model):
 
     def pack(self) -> bytes:
         """See `Model.pack`; of the patch only what was given is sent."""
-        body = {"id": self.id, "patch": self.patch.model_dump(mode="json", exclude_unset=True), "revision": self.revision}
+        body = {
+            "id": self.id,
+            "patch": self.patch.model_dump(mode="json", exclude_unset=True),
+            "revision": self.revision,
+        }
         packed: bytes = msgpack.packb(body)
         return packed
 

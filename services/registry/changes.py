@@ -43,17 +43,20 @@ def patched(camera: Camera, credentials: Credentials | None, patch: CameraPatch)
 
 
 def completed(given: dict[str, Any], camera: Camera | None, credentials: Credentials | None) -> dict[str, Any]:
-    """What an import row gives, its partial objects completed by what is known already of the camera."""
+    """What an import row gives, its partial objects completed by what is known already of the camera.
+
+    A profile that is null is taken away.
+    """
     full = dict(given)
     if isinstance(full.get("location"), dict) and camera is not None:
         full["location"] = camera.location.model_dump() | full["location"]
-    if isinstance(full.get("profiles"), dict) and camera is not None:
-        known = {name: profile.model_dump() for name, profile in camera.profiles.items()}
-        profiles = full["profiles"]
-        full["profiles"] = known | {
+    if isinstance(full.get("profiles"), dict):
+        known = {name: profile.model_dump() for name, profile in camera.profiles.items()} if camera else {}
+        profiles = known | {
             name: known.get(name, {}) | profile if isinstance(profile, dict) else profile
-            for name, profile in profiles.items()
+            for name, profile in full["profiles"].items()
         }
+        full["profiles"] = {name: profile for name, profile in profiles.items() if profile is not None}
     user = full.get("credentials")
     if isinstance(user, dict) and "password" not in user:
         same = credentials is not None and credentials.username == user.get("username")

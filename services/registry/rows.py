@@ -39,6 +39,8 @@ _ALIASES: Final = {alias: name for name, aliases in COLUMNS.items() for alias in
 _NESTED: Final = frozenset({"location", "profiles", "credentials"})
 _NOT_INPUT: Final = frozenset({"state", "has_credentials", "revision"})
 """What a listing has besides: read and left alone, so that a listing can be imported again."""
+_NULLABLE: Final = frozenset({"credentials", "retention"})
+"""What null takes away; any other null says nothing, as an empty cell does."""
 _TRUE: Final = frozenset({"1", "true", "yes", "y", "on", "ya", "aktif"})
 _FALSE: Final = frozenset({"0", "false", "no", "n", "off", "tidak", "nonaktif"})
 
@@ -129,10 +131,10 @@ def _parse_json(content: str) -> Table:
         flat: dict[str, Any] = {}
         nested: dict[str, Any] = {}
         for key, value in entry.items():
+            if key in _NOT_INPUT or (value is None and key not in _NULLABLE):
+                continue
             if key in _NESTED:
                 nested[key] = value
-            elif key in _NOT_INPUT:
-                continue
             elif (column := _column(key)) is not None:
                 flat[column] = value
             else:
