@@ -1,0 +1,48 @@
+"""What this worker is to read: its assignments held against the catalogue. Pure: mirrors' contents in, plans out."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from services.ingest.control import CameraPlan
+from services.mesh.models import Assignment, Camera, Credentials, Id
+
+PREFIX: Final = "ingest."
+
+
+def is_mine(assignment: Assignment, worker: Id, incarnation: int) -> bool:
+    """Whether ``assignment`` names this worker.
+
+    One that was made for an earlier incarnation of it counts: who is restarted goes on at once. One for a later
+    incarnation means that another process goes by this name now.
+    """
+    mine = [index for index, name in enumerate(assignment.workers) if name == worker]
+    return any(index >= len(assignment.incarnations) or assignment.incarnations[index] <= incarnation for index in mine)
+
+
+def plans(
+    worker: Id,
+    incarnation: int,
+    *,
+    assignments: Mapping[str, tuple[Assignment, int]],
+    cameras: Mapping[str, tuple[Camera, int]],
+    credentials: Mapping[str, tuple[Credentials, int]],
+) -> dict[Id, CameraPlan]:
+    """Camera → what to read of it. Cameras that are disabled, or not (yet) in the catalogue, are left out."""
+    found: dict[Id, CameraPlan] = {}
+    for key, (assignment, revision) in assignments.items():
+        if not key.startswith(PREFIX) or not is_mine(assignment, worker, incarnation):
+            continue
+        entry = cameras.get(assignment.camera)
+        if entry is None or not entry[0].enabled:
+            continue
+        camera = entry[0]
+        secret = credentials.get(camera.id)
+        found[camera.id] = CameraPlan(
+            camera=camera.id,
+            site=camera.site,
+            epoch=revision,
+            audio=camera.audio,
+            profiles=camera.profiles,
+            credentials=secret[0] if secret else None,
+        )
+    return found

@@ -1,0 +1,174 @@
+"""One camera in a reader process: its profiles, and the viewers who ask for them."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from services.ingest.control import CameraPlan
+from services.ingest.feed import Feed, RunInbox
+from services.ingest.pipeline import Pipeline
+from services.ingest.publisher import Publisher
+from services.ingest.reader import Kind, Reader, Source
+from services.ingest.settings import IngestSettings
+from services.mesh import subjects
+from services.mesh.bus import Bus
+from services.mesh.clock import Clock
+from services.mesh.models import CameraReport, ProfileName, ProfileReport, WantReply
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all cameras of a process share."""
+
+    settings: IngestSettings
+    bus: Bus
+    publisher: Publisher
+    inbox: RunInbox
+    tasks: asyncio.TaskGroup
+    clock: Clock
+    make_reader: Callable[[Source], Reader]
+    on_change: Callable[[str], None]
+    """Called with the camera's id when its report says something new."""
+
+
+class CameraIngest:
+    """Main is always open; the other profiles while somebody wants them."""
+
+    def __init__(self, plan: CameraPlan, around: Surroundings) -> None:
+        self.plan = plan
+        self._around = around
+        self._feeds: dict[ProfileName, Feed] = {}
+        self._tasks: dict[ProfileName, asyncio.Task[None]] = {}
+        self._wanted_until: dict[ProfileName, float] = {}
+        self._subscription: Subscription | None = None
+
+    async def start(self) -> None:
+        """Opens main and listens for viewers."""
+        if "main" in self.plan.profiles:
+            self._open("main")
+        self._subscription = await self._around.bus.subscribe(
+            subjects.want(self.plan.site, "*", self.plan.camera), self._on_want
+        )
+
+    async def update(self, plan: CameraPlan) -> None:
+        """Takes a new plan; what is not touched by it goes on."""
+        old, self.plan = self.plan, plan
+        if plan.site != old.site and self._subscription is not None:
+            await self._unsubscribe()
+            self._subscription = await self._around.bus.subscribe(
+                subjects.want(plan.site, "*", plan.camera), self._on_want
+            )
+        for profile in list(self._feeds):
+            if profile not in plan.profiles:
+                self._close(profile)
+            elif plan.source(profile) != self._feeds[profile].source:
+                self._close(profile, keep_wanted=True)
+                self._open(profile)
+            else:
+                self._feeds[profile].epoch = plan.epoch
+        if "main" in plan.profiles and "main" not in self._feeds:
+            self._open("main")
+
+    async def stop(self) -> None:
+        """Closes all; the sources' threads end by themselves."""
+        for profile in list(self._feeds):
+            self._close(profile)
+        await self._unsubscribe()
+
+    async def _unsubscribe(self) -> None:
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None and not self._around.bus.client.is_closed:
+            await subscription.unsubscribe()
+
+    def _open(self, profile: ProfileName) -> None:
+        source = self.plan.source(profile)
+        settings, clock = self._around.settings, self._around.clock
+
+        def pipeline() -> Pipeline:
+            return Pipeline(
+                clock, gop_frames=settings.gop_cache_frames, gop_bytes=settings.gop_cache_bytes, hls=source.is_hls
+            )
+
+        pipelines: dict[Kind, Pipeline] = {"video": pipeline()}
+        if source.audio:
+            pipelines["audio"] = pipeline()
+        feed = Feed(
+            f"{self.plan.camera}/{profile}",
+            source,
+            pipelines,
+            epoch=self.plan.epoch,
+            deliver=lambda kind, messages: self._publish("audio" if kind == "audio" else profile, messages),
+            settings=settings,
+            inbox=self._around.inbox,
+            make_reader=self._around.make_reader,
+            clock=clock,
+            on_change=lambda: self._around.on_change(self.plan.camera),
+        )
+        self._feeds[profile] = feed
+        self._tasks[profile] = self._around.tasks.create_task(feed.run(), name=f"feed {self.plan.camera}/{profile}")
+        self._around.on_change(self.plan.camera)
+
+    def _close(self, profile: ProfileName, *, keep_wanted: bool = False) -> None:
+        self._tasks.pop(profile).cancel()
+        del self._feeds[profile]
+        if not keep_wanted:
+            self._wanted_until.pop(profile, None)
+        self._around.on_change(self.plan.camera)
+
+    async def _publish(self, name: str, messages: list[bytes]) -> None:
+        subject = subjects.media(self.plan.site, name, self.plan.camera)
+        for message in messages:
+            await self._around.publisher.publish(subject, message)
+
+    def tick(self, now: float) -> None:
+        """Watches the sources, and closes what nobody wants any more. ``now`` is `Clock.monotonic`'s."""
+        for feed in self._feeds.values():
+            feed.check(now)
+        for profile in [profile for profile, until in self._wanted_until.items() if now >= until]:
+            self._close(profile)
+
+    async def _on_want(self, message: Msg) -> None:
+        if not message.reply or not self._around.publisher.permitted:
+            return
+        reply, frames = self._want(message.subject.split(".")[-2])
+        bus = self._around.bus
+        await bus.publish(message.reply, reply.pack())
+        for number, frame in enumerate(frames):
+            await bus.publish(message.reply, frame)
+            if number % 32 == 31:
+                await asyncio.sleep(0)  # live frames go between
+        await bus.publish(message.reply, b"")
+
+    def _want(self, name: str) -> tuple[WantReply, tuple[bytes, ...]]:
+        profile: ProfileName
+        if name == "audio" and self.plan.audio and "main" in self.plan.profiles:
+            profile, kind = "main", "audio"
+        elif name == "main" and name in self.plan.profiles:
+            profile, kind = name, "video"
+        elif name == "sub" and name in self.plan.profiles:
+            profile, kind = name, "video"
+            self._wanted_until[profile] = self._around.clock.monotonic() + self._around.settings.want_seconds
+            if profile not in self._feeds:
+                self._open(profile)
+        else:
+            return WantReply(status="unknown-profile"), ()
+        feed = self._feeds[profile]
+        report = feed.audio_report() if kind == "audio" else feed.report()
+        if report.status == "online":
+            frames = feed.pipelines["audio" if kind == "audio" else "video"].gop.snapshot()
+            return WantReply(status="live", frames=len(frames)), frames
+        status = "failed" if report.status == "offline" else "opening"
+        return WantReply(status=status, reason=report.reason, detail=report.detail), ()
+
+    def report(self) -> CameraReport:
+        """What is observed of all profiles."""
+        profiles: dict[str, ProfileReport] = {}
+        for profile in self.plan.profiles:
+            feed = self._feeds.get(profile)
+            profiles[profile] = feed.report() if feed else ProfileReport(status="idle")
+            if feed and "audio" in feed.pipelines:
+                profiles["audio"] = feed.audio_report()
+        return CameraReport(camera=self.plan.camera, site=self.plan.site, epoch=self.plan.epoch, profiles=profiles)

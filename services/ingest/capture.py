@@ -1,0 +1,74 @@
+"""Capture time: when a picture was taken, as well as that can be known.
+
+Where a source sends RTCP sender reports (RFC 3550, 6.4.1) and its clock is near ours, they tell it. Else arrival does:
+the frames that were delayed least show how media time lies on our clock, and the others are placed along that line, so
+that network jitter and bursts do not show. Either way the frame says which it was and how far it may be off.
+"""
+
+from collections import deque
+from typing import Final, NamedTuple
+
+from services.mesh.frames import Clock
+
+SANE_EARLY_US: Final = 500_000
+SANE_LATE_US: Final = 3_000_000
+"""A source's clock is believed while its frames seem to take between -0.5 and 3 s to us."""
+WINDOW_FRAMES: Final = 250
+"""Frames over which the quickest way is looked for."""
+_RTCP_FLOOR_US: Final = 5_000
+_LEAK: Final = 0.0005
+"""The line may rise so much faster than media time: more than any two quartz clocks differ."""
+
+
+class Capture(NamedTuple):
+    """When a picture was taken."""
+
+    at_us: int
+    """Unix time, UTC."""
+    uncertainty_us: int
+    """Half-width of the interval around it."""
+    clock: Clock
+
+
+class CaptureClock:
+    """Tells one track's capture times; `reset` at each (re)connect."""
+
+    def __init__(self, *, latency_us: int = 250_000, longest_delay_us: int = 2_000_000) -> None:
+        """``latency_us`` is what the way from lens to us may take where nothing tells it; ``longest_delay_us`` how
+        much later than the quickest a frame may come before it is the source's clock that is slow."""
+        self._latency_us = latency_us
+        self._longest_delay_us = longest_delay_us
+        self._line_us: float | None = None
+        self._line_at_us = 0
+        self._delays: deque[int] = deque(maxlen=WINDOW_FRAMES)
+
+    def reset(self) -> None:
+        """Forgets how media time lay on our clock."""
+        self._line_us = None
+        self._delays.clear()
+
+    def stamp(self, pts_90k: int, arrival_us: int, wall_us: int, rtcp_us: int | None) -> Capture:
+        """The capture time of a frame.
+
+        ``arrival_us`` is on a clock that neither steps nor goes back, ``wall_us`` the same moment in Unix time by our
+        own clock, ``rtcp_us`` what the source's sender reports lead to.
+        """
+        along_us = self._along(pts_90k, arrival_us)
+        if rtcp_us is not None:
+            self._delays.append(wall_us - rtcp_us)
+            least = min(self._delays)
+            if -SANE_EARLY_US <= least <= SANE_LATE_US:
+                return Capture(rtcp_us, max(abs(least), _RTCP_FLOOR_US), Clock.RTCP)
+        delayed_us = max(0, arrival_us - along_us)
+        return Capture(wall_us - delayed_us, self._latency_us, Clock.ARRIVAL)
+
+    def _along(self, pts_90k: int, arrival_us: int) -> int:
+        """When the frame would have arrived had it come as quickly as the quickest."""
+        media_us = pts_90k * 100 // 9
+        lies_us = float(arrival_us - media_us)
+        if self._line_us is not None:
+            leaked_us = self._line_us + max(0, arrival_us - self._line_at_us) * _LEAK
+            if lies_us - leaked_us < self._longest_delay_us:
+                lies_us = min(lies_us, leaked_us)
+        self._line_us, self._line_at_us = lies_us, arrival_us
+        return round(media_us + lies_us)

@@ -1,0 +1,266 @@
+"""One source's life: opened, watched, reported on, closed, opened again."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, Literal
+
+from services.ingest.backoff import Backoff
+from services.ingest.inbox import Inbox
+from services.ingest.pipeline import Pipeline
+from services.ingest.reader import End, Kind, Packet, Reader, Source, Track
+from services.ingest.settings import IngestSettings
+from services.mesh.clock import Clock
+from services.mesh.log import get_logger
+from services.mesh.models import ProfileReport, Reason
+
+log = get_logger()
+
+Status = Literal["idle", "connecting", "online", "offline"]
+
+STABLE_SECONDS: Final = 10.0
+"""A source that delivered for so long may be tried again quickly when it ends."""
+OPEN_GRACE_SECONDS: Final = 3.0
+"""libav ends its opening by itself in time; past this a thread is stuck where libav cannot look (name resolution)."""
+MAX_PENDING_PACKETS: Final = 512
+MAX_PENDING_BYTES: Final = 32 * 1024 * 1024
+"""What one source may have waiting for the loop; past it packets are dropped until the next keyframe."""
+_AUDIO_MAY_BE_WHY: Final = frozenset((Reason.BAD_STREAM, Reason.REFUSED, Reason.NOT_FOUND))
+
+
+class Run:
+    """One opening of a source: the `Outlet` of its reader. What comes from an earlier run goes nowhere."""
+
+    def __init__(self, feed: "Feed", inbox: "Inbox[tuple[Run, Packet | tuple[Track, ...]]]") -> None:
+        self.feed = feed
+        self.dropped = 0
+        self._inbox = inbox
+        # Each counter has one writer: the reader's thread puts, the loop takes.
+        self._put_packets = self._put_bytes = 0
+        self._taken_packets = self._taken_bytes = 0
+
+    def opened(self, tracks: tuple[Track, ...]) -> None:
+        """See `Outlet.opened`."""
+        self._inbox.put((self, tracks))
+
+    def packet(self, packet: Packet) -> None:
+        """See `Outlet.packet`."""
+        if (
+            self._put_packets - self._taken_packets >= MAX_PENDING_PACKETS
+            or self._put_bytes - self._taken_bytes >= MAX_PENDING_BYTES
+        ):
+            self.dropped += 1
+            return
+        self._put_packets += 1
+        self._put_bytes += len(packet.data)
+        self._inbox.put((self, packet))
+
+    def took(self, packet: Packet) -> None:
+        """The loop has taken ``packet`` out of the inbox."""
+        self._taken_packets += 1
+        self._taken_bytes += len(packet.data)
+
+
+RunInbox = Inbox[tuple[Run, Packet | tuple[Track, ...]]]
+
+
+class Feed:
+    """Keeps one source open. `run` does it; `accept` takes its packets on the loop; `check` is called now and then."""
+
+    def __init__(
+        self,
+        name: str,
+        source: Source,
+        pipelines: dict[Kind, Pipeline],
+        *,
+        epoch: int,
+        deliver: Callable[[Kind, list[bytes]], Awaitable[None]],
+        settings: IngestSettings,
+        inbox: RunInbox,
+        make_reader: Callable[[Source], Reader],
+        clock: Clock,
+        on_change: Callable[[], None],
+    ) -> None:
+        """``name`` is for logs: camera and profile. ``deliver`` publishes messages of one kind; ``on_change`` is called
+        when `report` says something new."""
+        self.source = source
+        self.epoch = epoch
+        self.pipelines = pipelines
+        self.status: Status = "connecting"
+        self.reason = Reason.STARTING
+        self.detail = ""
+        self.reconnects = 0
+        self.dropped = 0
+        self.since_us = clock.now_us()
+        self._name = name
+        self._settings = settings
+        self._inbox = inbox
+        self._make_reader = make_reader
+        self._deliver = deliver
+        self._clock = clock
+        self._on_change = on_change
+        self._run: Run | None = None
+        self._run_dropped = 0
+        self._verdict: asyncio.Future[End] | None = None
+        self._tracks: tuple[Track, ...] | None = None
+        self._shape: tuple[int, int] = (0, 0)
+        self._opening_at = self._opened_at = self._packet_at = self._frame_at = 0.0
+        self._last_frame_us = 0
+        self._without_audio = False
+
+    async def run(self) -> None:
+        """Opens the source again and again; cancel to close it."""
+        backoff = Backoff(self._settings.backoff_min_seconds, self._settings.backoff_max_seconds)
+        try:
+            while True:
+                started = self._clock.monotonic()
+                end = await self._once()
+                was_online = self.status == "online"
+                self._over(end)
+                if was_online and self._clock.monotonic() - started >= STABLE_SECONDS:
+                    backoff.reset()
+                await asyncio.sleep(backoff.next_seconds())
+                self.reconnects += 1
+        finally:
+            self._close_run()
+
+    async def _once(self) -> End:
+        source = self.source
+        if self._without_audio:
+            source = Source(source.url, source.transport, source.reader, source.username, source.password)
+        run = Run(self, self._inbox)
+        self._run, self._run_dropped = run, 0
+        self._tracks = None
+        self._opening_at = self._clock.monotonic()
+        self._verdict = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                reading = tasks.create_task(self._make_reader(source).run(source, run), name=f"read {self._name}")
+                await asyncio.wait((reading, self._verdict), return_when=asyncio.FIRST_COMPLETED)
+                end = self._verdict.result() if self._verdict.done() else reading.result()
+                reading.cancel()
+        finally:
+            self._verdict = None
+        if self.source.audio and self._tracks is None and end.reason in _AUDIO_MAY_BE_WHY:
+            # Some sources refuse to be opened for the audio's sake; the picture matters more.
+            self._without_audio = not self._without_audio
+        self._close_run()
+        return end
+
+    def _close_run(self) -> None:
+        self._run = None
+        for pipeline in self.pipelines.values():
+            pipeline.end()
+
+    def opened(self, run: Run, tracks: tuple[Track, ...]) -> None:
+        """On the loop: ``run``'s source is open."""
+        if run is not self._run:
+            return
+        self._tracks = tracks
+        self._opened_at = self._packet_at = self._frame_at = self._clock.monotonic()
+        for track in tracks:
+            if (pipeline := self.pipelines.get(track.kind)) is not None:
+                pipeline.begin(track)
+        if self.status == "connecting":
+            self.detail = "waiting for a keyframe"
+
+    async def accept(self, run: Run, packet: Packet) -> None:
+        """On the loop: publishes what the next packet of ``run`` yields."""
+        run.took(packet)
+        pipeline = self.pipelines.get(packet.kind)
+        if run is not self._run or pipeline is None:
+            return
+        if run.dropped != self._run_dropped:
+            self.dropped += run.dropped - self._run_dropped
+            self._run_dropped = run.dropped
+            for each in self.pipelines.values():
+                each.skipped()
+        messages = pipeline.feed(packet, self.epoch)
+        if packet.kind == "video":
+            self._packet_at = self._clock.monotonic()
+            if messages:
+                self._frame_at = self._packet_at
+                self._last_frame_us = self._clock.now_us()
+                shape = (pipeline.shape.width_px, pipeline.shape.height_px)
+                if self.status != "online" or shape != self._shape:
+                    self._shape = shape
+                    self._set("online", Reason.NONE, "")
+        if messages:
+            await self._deliver(packet.kind, messages)
+
+    def check(self, now: float) -> None:
+        """Ends a run that stands still. ``now`` is `Clock.monotonic`'s."""
+        if self._verdict is None or self._verdict.done():
+            return
+        if self._tracks is None:
+            if now - self._opening_at > self._settings.open_seconds + OPEN_GRACE_SECONDS:
+                self._verdict.set_result(End(Reason.TIMEOUT, "opening the source takes too long"))
+            return
+        limit = self._settings.hls_stall_seconds if self.source.is_hls else self._settings.stall_seconds
+        if now - self._packet_at > limit:
+            self._verdict.set_result(End(Reason.STALLED, f"no frame for {limit:g} s"))
+        elif now - self._frame_at > self._settings.keyframe_seconds:
+            self._verdict.set_result(
+                End(Reason.BAD_STREAM, f"no picture that could be decoded for {self._settings.keyframe_seconds:g} s")
+            )
+
+    def _over(self, end: End) -> None:
+        if self.status != "offline":
+            log.warning("camera.lost", source=self._name, reason=str(end.reason), detail=end.detail)
+        self._set("offline", end.reason, end.detail)
+
+    def _set(self, status: Status, reason: Reason, detail: str) -> None:
+        if status != self.status:
+            self.since_us = self._clock.now_us()
+            if status == "online":
+                if self.status == "offline":
+                    log.info("camera.back", source=self._name)
+                else:
+                    log.info("camera.online", source=self._name)
+        changed = (status, reason, detail) != (self.status, self.reason, self.detail) or status == "online"
+        self.status, self.reason, self.detail = status, reason, detail
+        if changed:
+            self._on_change()
+
+    def report(self) -> ProfileReport:
+        """What is observed of the video."""
+        pipeline = self.pipelines["video"]
+        online = self.status == "online"
+        meter = pipeline.meter
+        return ProfileReport(
+            status=self.status,
+            reason=self.reason,
+            detail=self.detail,
+            since_us=self.since_us,
+            codec=pipeline.codec.name.lower() if pipeline.codec else "",
+            width_px=self._shape[0],
+            height_px=self._shape[1],
+            frame_rate=meter.frame_rate if online else 0.0,
+            bitrate_bps=meter.bitrate_bps if online else 0,
+            last_frame_us=self._last_frame_us,
+            keyframe_interval_seconds=meter.keyframe_interval_seconds,
+            frames=meter.frames,
+            reconnects=self.reconnects,
+            bad_timestamps=pipeline.bad_timestamps,
+            frames_lost=self.dropped + (meter.missing if self.source.transport == "udp" else 0),
+        )
+
+    def audio_report(self) -> ProfileReport:
+        """What is observed of the audio that comes along."""
+        pipeline = self.pipelines["audio"]
+        meter = pipeline.meter
+        codec = pipeline.codec.name.lower() if pipeline.codec else ""
+        if self.status != "online" or self._tracks is None:
+            return ProfileReport(
+                status="connecting" if self.status == "connecting" else "offline",
+                reason=self.reason, detail=self.detail, since_us=self.since_us, codec=codec, frames=meter.frames,
+            )  # fmt: skip
+        if not any(track.kind == "audio" for track in self._tracks):
+            return ProfileReport(
+                status="offline", reason=Reason.UNSUPPORTED_CODEC, since_us=self.since_us,
+                detail="the source sends no audio that can be used (G.711, AAC or Opus)",
+            )  # fmt: skip
+        return ProfileReport(
+            status="online", since_us=self.since_us, codec=codec, frame_rate=meter.frame_rate,
+            bitrate_bps=meter.bitrate_bps, frames=meter.frames, bad_timestamps=pipeline.bad_timestamps,
+            reconnects=self.reconnects,
+        )  # fmt: skip

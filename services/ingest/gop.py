@@ -1,0 +1,47 @@
+"""The last GOP of a profile: what a viewer is shown before the next keyframe comes."""
+
+
+class GopCache:
+    """The messages of the access units since the last keyframe, bounded in frames and bytes.
+
+    A GOP that outgrows a bound is cut down to its keyframe: later frames could not be decoded without those between,
+    but the keyframe alone is still a picture.
+    """
+
+    def __init__(self, *, max_frames: int, max_bytes: int) -> None:
+        self._max_frames = max_frames
+        self._max_bytes = max_bytes
+        self._messages: list[bytes] = []
+        self._bytes = 0
+        self._cut = False
+
+    @property
+    def size_bytes(self) -> int:
+        """What is kept."""
+        return self._bytes
+
+    def add(self, message: bytes, *, keyframe: bool) -> None:
+        """Takes the message of the next access unit in decoding order."""
+        if keyframe:
+            self.clear()
+            if len(message) > self._max_bytes:
+                return
+        elif not self._messages or self._cut:
+            return
+        elif len(self._messages) >= self._max_frames or self._bytes + len(message) > self._max_bytes:
+            self._cut = True
+            del self._messages[1:]
+            self._bytes = len(self._messages[0])
+            return
+        self._messages.append(message)
+        self._bytes += len(message)
+
+    def clear(self) -> None:
+        """Forgets all: the source ended, or frames are missing."""
+        self._messages = []
+        self._bytes = 0
+        self._cut = False
+
+    def snapshot(self) -> tuple[bytes, ...]:
+        """What is kept, keyframe first."""
+        return tuple(self._messages)

@@ -1,0 +1,131 @@
+"""One profile's way from a source's packets to messages: assembled, re-timed, dated, numbered, cached.
+
+No sockets and no tasks: packets in, messages out.
+"""
+
+from typing import Final
+
+from services.ingest.assemble import Assembler, Shape, Unit, assembler
+from services.ingest.capture import CaptureClock
+from services.ingest.gop import GopCache
+from services.ingest.meter import Meter
+from services.ingest.reader import Packet, Track
+from services.ingest.retiming import Retimer
+from services.media.nal import BitstreamError
+from services.mesh.clock import Clock
+from services.mesh.frames import AccessUnit, Codec, Flags, FrameError, encode
+
+HLS_LATENCY_US: Final = 15_000_000
+"""A playlist runs two or three segments behind the camera, and says not how far."""
+_HLS_DELAY_US: Final = 30_000_000
+
+
+class Pipeline:
+    """Makes a profile's messages. Its sequence goes on over reconnects, and over restarts: it begins at the time."""
+
+    def __init__(self, clock: Clock, *, gop_frames: int, gop_bytes: int, hls: bool = False) -> None:
+        self.meter = Meter()
+        self.gop = GopCache(max_frames=gop_frames, max_bytes=gop_bytes)
+        self.bad_timestamps = 0
+        self.bad_units = 0
+        """Packets that could not be read, and frames too large for the bus."""
+        self.codec: Codec | None = None
+        self._clock = clock
+        self._sequence = clock.now_us()
+        self._assembler: Assembler | None = None
+        self._retimer = Retimer()
+        self._capture = (
+            CaptureClock(latency_us=HLS_LATENCY_US, longest_delay_us=_HLS_DELAY_US) if hls else CaptureClock()
+        )
+        self._new_run = True
+        self._placed = False
+        self._broken = False
+
+    @property
+    def shape(self) -> Shape:
+        """Size and claims of the pictures; zeros before the first keyframe."""
+        return self._assembler.shape if self._assembler else Shape()
+
+    def begin(self, track: Track) -> None:
+        """The source is open anew."""
+        self.codec = track.codec
+        self._assembler = assembler(track)
+        self._capture.reset()
+        self.meter.reset()
+        self.gop.clear()
+        self._new_run = True
+        self._placed = False
+        self._broken = False
+
+    def end(self) -> None:
+        """The source is over: what is cached is no longer live."""
+        self._assembler = None
+        self.gop.clear()
+        self.meter.reset()
+
+    def skipped(self) -> None:
+        """Packets were lost on the way here: what refers to them is held back until the next keyframe."""
+        self._broken = True
+        self.gop.clear()
+
+    def feed(self, packet: Packet, epoch: int) -> list[bytes]:
+        """The messages that ``packet`` yields: none while holding back, seldom more than one."""
+        if self._assembler is None or self.codec is None:
+            return []
+        try:
+            units = self._assembler.assemble(packet.data)
+        except BitstreamError:
+            self.bad_units += 1
+            return []
+        messages = []
+        for unit in units:
+            message = self._finish(self._assembler, self.codec, packet, unit, epoch)
+            if message is not None:
+                messages.append(message)
+        return messages
+
+    def _finish(self, assembler: Assembler, codec: Codec, packet: Packet, unit: Unit, epoch: int) -> bytes | None:
+        if self._broken:
+            if not unit.keyframe:
+                self._sequence += 1
+                return None
+            self._broken = False
+        wall_us = self._clock.now_us() - (round(self._clock.monotonic() * 1e6) - packet.arrival_us)
+        if not self._placed:
+            self._retimer.begin(wall_us * 9 // 100)
+            self._placed = True
+        if unit.keyframe:
+            self._retimer.expect(assembler.shape.reorder, assembler.shape.frame_rate)
+        behind = self._retimer.behind(packet.pts_90k, packet.dts_90k)
+        timing = self._retimer.stamp(
+            packet.pts_90k,
+            packet.dts_90k,
+            packet.arrival_us * 9 // 100,
+            b_picture=behind and assembler.is_b_picture(unit),
+        )
+        self.bad_timestamps += timing.bad
+        capture = self._capture.stamp(timing.pts_90k, packet.arrival_us, wall_us, packet.rtcp_us)
+
+        flags = Flags.NONE
+        if unit.keyframe:
+            flags |= Flags.KEYFRAME
+        if unit.disposable:
+            flags |= Flags.DISPOSABLE
+        if self._new_run or unit.new_parameters:
+            flags |= Flags.DISCONTINUITY
+        self._sequence += 1
+        try:
+            message = encode(
+                AccessUnit(
+                    flags, codec, epoch, self._sequence, timing.pts_90k, timing.dts_90k,
+                    capture.at_us, capture.uncertainty_us, capture.clock, unit.payload, unit.extradata,
+                )
+            )  # fmt: skip
+        except FrameError:
+            self.bad_units += 1
+            self.skipped()
+            return None
+        self._new_run = False
+        self.gop.add(message, keyframe=unit.keyframe)
+        self.meter.add(timing.dts_90k, len(unit.payload), keyframe=unit.keyframe)
+        return message

@@ -1,0 +1,50 @@
+"""The way out of a reader process: only while the worker's lease is held, and never waiting for a bus that is away."""
+
+from services.mesh.bus import Bus
+from services.mesh.clock import Clock
+
+
+class Publisher:
+    """Publishes frames, counting what cannot go."""
+
+    def __init__(self, bus: Bus, clock: Clock) -> None:
+        self._bus = bus
+        self._clock = clock
+        self._until = float("-inf")
+        self.published = 0
+        self.published_bytes = 0
+        self.dropped_no_lease = 0
+        self.dropped_no_bus = 0
+
+    def permit(self, until: float) -> None:
+        """Publishing is allowed until then (`Clock.monotonic`)."""
+        self._until = until
+
+    @property
+    def permitted(self) -> bool:
+        """Whether publishing is allowed now."""
+        return self._clock.monotonic() < self._until
+
+    @property
+    def unpermitted_seconds(self) -> float:
+        """Since when it has not been allowed; negative while it is, infinite where it never was."""
+        return self._clock.monotonic() - self._until
+
+    async def publish(self, subject: str, message: bytes) -> None:
+        """One frame; dropped and counted without a lease or a bus."""
+        if not self.permitted:
+            self.dropped_no_lease += 1
+        elif await self._bus.publish(subject, message):
+            self.published += 1
+            self.published_bytes += len(message)
+        else:
+            self.dropped_no_bus += 1
+
+    def totals(self) -> dict[str, int]:
+        """All counters."""
+        return {
+            "published": self.published,
+            "published_bytes": self.published_bytes,
+            "dropped_no_lease": self.dropped_no_lease,
+            "dropped_no_bus": self.dropped_no_bus,
+        }

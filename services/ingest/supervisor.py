@@ -1,0 +1,237 @@
+"""The reader processes: started, told what to read, listened to, replaced when they die."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from services.ingest import control
+from services.ingest.backoff import Backoff
+from services.ingest.control import CameraPlan, Observed, Permit, Plan, Setup
+from services.ingest.placement import Placement
+from services.ingest.settings import IngestSettings
+from services.mesh.log import get_logger
+from services.mesh.metrics import counter
+from services.mesh.models import Id
+from services.mesh.processes import end_with_parent
+from services.mesh.settings import MeshSettings
+
+log = get_logger()
+
+CRASHES: Final = frozenset((signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL))
+"""Ends that a stream may have caused in libav. Others (the kernel short of memory, an operator) blame no camera."""
+STOP_SECONDS: Final = 1.5
+_STEADY_SECONDS: Final = 30.0
+
+_restarts = counter("ingest_process_restarts", "Reader processes that died and were replaced")
+
+
+class ReaderProcess:
+    """One reader process and its successors. `run` keeps it alive; what it is told survives it."""
+
+    def __init__(
+        self,
+        number: int,
+        setup: Setup,
+        *,
+        on_observed: Callable[[Observed], None],
+        on_died: Callable[[int, int, tuple[Id, ...]], None],
+    ) -> None:
+        """``on_died(number, exit status, cameras)``: it ended by itself."""
+        self.number = number
+        self.load = 0.0
+        self.totals: dict[str, int] = {}
+        self._setup = setup
+        self._on_observed = on_observed
+        self._on_died = on_died
+        self._plan = Plan(cameras=())
+        self._permit = Permit(until=0.0)
+        self._writer: asyncio.StreamWriter | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self.observed_at_least_once = False
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that runs now."""
+        return self._process.pid if self._process and self._process.returncode is None else None
+
+    def tell(self, message: Plan | Permit) -> None:
+        """Tells it what to read, or until when it may publish."""
+        if isinstance(message, Plan):
+            if message == self._plan:
+                return
+            self._plan = message
+        else:
+            self._permit = message
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(control.encode(message))
+
+    async def run(self) -> None:
+        """Keeps the process alive; cancel to stop it."""
+        backoff = Backoff(0.1, 10.0)
+        loop = asyncio.get_running_loop()
+        while True:
+            started = loop.time()
+            status = await self._live()
+            _restarts.inc()
+            log.warning("ingest.process_ended", process=self.number, status=status, cameras=len(self._plan.cameras))
+            self._on_died(self.number, status, tuple(camera.camera for camera in self._plan.cameras))
+            if loop.time() - started > _STEADY_SECONDS:
+                backoff.reset()
+            await asyncio.sleep(backoff.next_seconds())
+
+    async def _live(self) -> int:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "services.ingest.worker",
+                str(theirs.fileno()),
+                pass_fds=(theirs.fileno(),),
+                stdin=asyncio.subprocess.DEVNULL,
+                preexec_fn=end_with_parent(signal.SIGKILL),
+            )
+        process = self._process
+        try:
+            reader, self._writer = await asyncio.open_unix_connection(sock=ours)
+            for said in (self._setup, self._plan, self._permit):
+                self._writer.write(control.encode(said))
+            while (message := await control.read(reader)) is not None:
+                if isinstance(message, Observed):
+                    if message.whole:
+                        self.load = message.load
+                    self.totals = message.totals
+                    self.observed_at_least_once = True
+                    self._on_observed(message)
+            return await process.wait()
+        finally:
+            if self._writer is not None:
+                self._writer.close()  # which is how it is told to end
+                self._writer = None
+            await self._end(process)
+
+    async def _end(self, process: asyncio.subprocess.Process) -> None:
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await process.wait()
+        except TimeoutError:
+            log.warning("ingest.process_killed", process=self.number)
+            process.kill()
+            await process.wait()
+
+
+class Supervisor:
+    """All reader processes of this worker."""
+
+    def __init__(
+        self,
+        mesh: MeshSettings,
+        settings: IngestSettings,
+        worker: Id,
+        tasks: asyncio.TaskGroup,
+        *,
+        on_observed: Callable[[Observed], None],
+        on_gone: Callable[[Iterable[Id]], None],
+    ) -> None:
+        """``on_observed`` gets every report; ``on_gone`` the cameras whose process died: their reports are old."""
+        self._mesh = mesh
+        self._settings = settings
+        self._worker = worker
+        self._tasks = tasks
+        self._on_observed = on_observed
+        self._on_gone = on_gone
+        self._placement = Placement(settings.cameras_per_process)
+        self._cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+        self._processes: dict[int, ReaderProcess] = {}
+        self._running: dict[int, asyncio.Task[None]] = {}
+        self._cameras: dict[Id, CameraPlan] = {}
+        self._until = 0.0
+
+    @property
+    def cpus(self) -> int:
+        """How many CPUs this worker may use."""
+        return len(self._cpus) or os.cpu_count() or 1
+
+    @property
+    def load(self) -> float:
+        """CPU seconds a second of the busiest process: each has one CPU."""
+        return max((process.load for process in self._processes.values()), default=0.0)
+
+    @property
+    def ready(self) -> bool:
+        """Whether a process is there to read."""
+        return any(process.observed_at_least_once for process in self._processes.values())
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Of the processes that run now."""
+        return tuple(process.pid for process in self._processes.values() if process.pid is not None)
+
+    def totals(self) -> dict[str, int]:
+        """The processes' counters, summed. They fall when a process is replaced, as counters do at a restart."""
+        sums: dict[str, int] = {}
+        for process in self._processes.values():
+            for name, value in process.totals.items():
+                sums[name] = sums.get(name, 0) + value
+        return sums
+
+    def assign(self, cameras: dict[Id, CameraPlan]) -> None:
+        """Reads these cameras from now on, and no others."""
+        self._cameras = cameras
+        self._placement.update(cameras)
+        self._apply()
+
+    def permit(self, until: float) -> None:
+        """Frames may be published until then (`time.monotonic`)."""
+        self._until = until
+        for process in self._processes.values():
+            process.tell(Permit(until=until))
+
+    async def stop(self) -> None:
+        """Ends all processes; takes less than two seconds."""
+        running = list(self._running.values())
+        self._running.clear()
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        self._processes.clear()
+
+    def _apply(self) -> None:
+        placed = self._placement.processes
+        for number in [number for number in self._processes if number not in placed]:
+            self._running.pop(number).cancel()
+            del self._processes[number]
+        for number, cameras in placed.items():
+            process = self._processes.get(number)
+            if process is None:
+                process = self._start(number)
+            process.tell(Plan(cameras=tuple(self._cameras[camera] for camera in cameras)))
+
+    def _start(self, number: int) -> ReaderProcess:
+        setup = Setup(
+            nats_url=self._mesh.nats_url,
+            nats_user=self._mesh.nats_user,
+            nats_password=self._mesh.nats_password.get_secret_value(),
+            worker=self._worker,
+            process=number,
+            cpu=self._cpus[number % len(self._cpus)] if self._settings.pin and self._cpus else None,
+            log_level=self._mesh.log_level,
+            log_format=self._mesh.log_format,
+            ingest=self._settings.model_dump(),
+        )
+        process = ReaderProcess(number, setup, on_observed=self._on_observed, on_died=self._died)
+        process.tell(Permit(until=self._until))
+        self._processes[number] = process
+        self._running[number] = self._tasks.create_task(process.run(), name=f"reader process {number}")
+        return process
+
+    def _died(self, number: int, status: int, cameras: tuple[Id, ...]) -> None:
+        self._on_gone(cameras)
+        if -status in CRASHES:
+            log.error("ingest.process_crashed", process=number, signal=signal.Signals(-status).name, cameras=cameras)
+            self._placement.split(number)
+            self._apply()
