@@ -1,0 +1,199 @@
+"""Runs a real front over a real bus, and relays that answer as a test says."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from services.mesh import rpc, subjects
+from services.mesh.admin import Health
+from services.mesh.buckets import Bucket
+from services.mesh.bus import Bus
+from services.mesh.errors import NotFoundError
+from services.mesh.leases import Lease
+from services.mesh.lifecycle import Service
+from services.mesh.models import WorkerLease
+from services.mesh.permissions import Actor, Role
+from services.mesh.sessions import (
+    Notice,
+    SessionClose,
+    SessionControl,
+    SessionOpen,
+    SessionOpened,
+    notices,
+)
+from services.mesh.settings import MeshSettings
+from services.wall.front import app
+from services.wall.settings import WallSettings
+
+OFFER = (
+    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n"
+    "m=video 9 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\na=recvonly\r\na=rtcp-mux\r\n"
+    "a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\na=setup:actpass\r\n"
+    "a=fingerprint:sha-256 " + ":".join(["AA"] * 32) + "\r\na=rtpmap:96 H264/90000\r\n"
+)
+
+
+def free_port() -> int:
+    """A TCP port that is free just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class RunningFront:
+    """A front that listens, and a client for it."""
+
+    url: str
+    http: aiohttp.ClientSession
+    bus: Bus
+    service: Service
+    statuses: list[tuple[str, str, int]] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def running_front(
+    mesh: MeshSettings, *, static: Path | None = None, **settings: Any
+) -> AsyncIterator[RunningFront]:
+    """A front on a free loopback port, with a connection of its own."""
+    port = free_port()
+    wall = WallSettings(http=f"127.0.0.1:{port}", **settings)
+    bus = await Bus.connect(mesh, "front")
+    stopping = asyncio.Event()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            service = Service("wall", mesh, bus, tasks, stopping, Health())
+            folder = {"static_folder": static} if static else {}
+            running = tasks.create_task(app.run(service, wall, **folder))
+            url = f"http://127.0.0.1:{port}"
+            async with aiohttp.ClientSession(base_url=url) as http:
+                await until_listening(port, running)
+                yield RunningFront(url, http, bus, service)
+                stopping.set()
+                await running
+    finally:
+        await bus.close()
+
+
+async def until_listening(port: int, running: asyncio.Task[None]) -> None:
+    """Returns when somebody accepts connections on ``port``."""
+    while not running.done():
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.01)
+            continue
+        writer.close()
+        return
+    await running
+
+
+class StubRelay:
+    """What a front sees of a relay: a lease and three endpoints. It keeps what it was asked."""
+
+    def __init__(self, bus: Bus, home: str, name: str, *, load: float = 0, capacity: int = 100) -> None:
+        self.name = name
+        self.load = load
+        self.draining = False
+        self.opened: list[SessionOpen] = []
+        self.controls: list[SessionControl] = []
+        self.closed: list[str] = []
+        self.refuse: Exception | None = None
+        self.on_control: Callable[[SessionControl], Awaitable[None]] | None = None
+        self.sessions: set[str] = set()
+        self._bus = bus
+        self._home = home
+        self._capacity = capacity
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self, tasks: asyncio.TaskGroup) -> None:
+        """Returns when the lease is there and the endpoints answer."""
+        self._micro = await rpc.serve(
+            self._bus,
+            tasks,
+            home=self._home,
+            service="relay",
+            worker=self.name,
+            endpoints=(
+                rpc.Endpoint("session-open", SessionOpen, self._open, Role.VIEWER),
+                rpc.Endpoint("session-control", SessionControl, self._control, Role.VIEWER),
+                rpc.Endpoint("session-close", SessionClose, self._close, Role.VIEWER),
+            ),
+        )
+        bucket = await Bucket.open(self._bus, subjects.LEASES_BUCKET, WorkerLease)
+        self._lease = Lease(bucket, self._current)
+        await self._lease.renew()
+        self._tasks.append(tasks.create_task(self._lease.run()))
+
+    async def die(self, *, release: bool = False) -> None:
+        """Stops answering and renewing, as a killed process does; with ``release`` as one that ends in order."""
+        for task in self._tasks:
+            task.cancel()
+        await self._micro.stop()
+        if release:
+            await self._lease.release()
+
+    async def say(self, session: str, notice: Notice) -> None:
+        """Tells the session's page."""
+        await self._bus.publish(notices(self._home, session), notice.pack())
+
+    def _current(self) -> WorkerLease:
+        return WorkerLease(
+            role="relay",
+            worker=self.name,
+            incarnation=1,
+            capacity=self._capacity,
+            load=self.load,
+            draining=self.draining,
+        )
+
+    async def _open(self, question: SessionOpen, _actor: Actor) -> SessionOpened:
+        if self.refuse:
+            raise self.refuse
+        self.opened.append(question)
+        self.sessions.add(question.session)
+        return SessionOpened(session=question.session, relay=self.name, answer="v=0\r\ns=answer\r\n", slots=1)
+
+    async def _control(self, question: SessionControl, _actor: Actor) -> rpc.Nothing:
+        self._known(question.session)
+        self.controls.append(question)
+        if self.on_control:
+            await self.on_control(question)
+        return rpc.Nothing()
+
+    async def _close(self, question: SessionClose, _actor: Actor) -> rpc.Nothing:
+        self._known(question.session)
+        self.sessions.discard(question.session)
+        self.closed.append(question.session)
+        return rpc.Nothing()
+
+    def _known(self, session: str) -> None:
+        if session not in self.sessions:
+            raise NotFoundError(f"there is no session {session}")
+
+
+@asynccontextmanager
+async def stub_relay(mesh: MeshSettings, name: str = "relay-1", **options: Any) -> AsyncIterator[StubRelay]:
+    """A `StubRelay` with a connection of its own."""
+    bus = await Bus.connect(mesh, name)
+    relay = StubRelay(bus, mesh.site, name, **options)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            await relay.start(tasks)
+            yield relay
+            await relay.die(release=True)
+    finally:
+        await bus.close()
+
+
+async def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    """Returns when ``condition`` holds; fails after ``seconds``."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)
