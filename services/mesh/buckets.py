@@ -78,6 +78,7 @@ class Bucket(Generic[M]):
 
     async def put(self, key: str, value: M) -> int:
         """Writes whatever was there before; returns the revision."""
+        self._refuse_while_away()
         try:
             return await self.kv.put(key, value.pack())
         except (nats.errors.Error, TimeoutError) as error:
@@ -85,6 +86,7 @@ class Bucket(Generic[M]):
 
     async def create(self, key: str, value: M) -> int:
         """Writes where there is nothing yet; raises `ConflictError` where there is."""
+        self._refuse_while_away()
         try:
             return await self.kv.create(key, value.pack())
         except nats.js.errors.KeyWrongLastSequenceError as error:
@@ -94,6 +96,7 @@ class Bucket(Generic[M]):
 
     async def update(self, key: str, value: M, revision: int) -> int:
         """Writes where ``revision`` is still the last; raises `ConflictError` where somebody was faster."""
+        self._refuse_while_away()
         try:
             return await self.kv.update(key, value.pack(), last=revision)
         except nats.js.errors.KeyWrongLastSequenceError as error:
@@ -106,6 +109,7 @@ class Bucket(Generic[M]):
 
         With ``revision`` only while that is still the last; raises `ConflictError` where somebody was faster.
         """
+        self._refuse_while_away()
         try:
             await self.kv.delete(key, last=revision)
         except nats.js.errors.APIError as error:
@@ -114,6 +118,11 @@ class Bucket(Generic[M]):
             raise self._unavailable(error) from error
         except (nats.errors.Error, TimeoutError) as error:
             raise self._unavailable(error) from error
+
+    def _refuse_while_away(self) -> None:
+        """nats-py would keep the write and carry it out at the reconnect, long after it was called a failure."""
+        if not self.bus.connected:
+            raise UnavailableError(f"the bucket {self.name} is away with the bus; try again")
 
     def _unavailable(self, error: BaseException) -> UnavailableError:
         return UnavailableError(f"the bucket {self.name} does not answer ({error or type(error).__name__}); try again")

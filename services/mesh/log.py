@@ -6,6 +6,8 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any, Literal
 
 import structlog
+from structlog.processors import ExceptionRenderer
+from structlog.tracebacks import ExceptionDictTransformer
 
 from services.mesh.redact import SECRET_KEYS, redact
 
@@ -30,6 +32,13 @@ def _redact_processor(_logger: Any, _method: str, event: MutableMapping[str, Any
     return event
 
 
+def _service_first(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """On a console several services share one terminal: who speaks stands in front."""
+    service = event.pop("service", "")
+    event["event"] = f"{service:<8} {event.get('event', '')}"
+    return event
+
+
 def configure(service: str, *, level: str = "info", format: Format = "auto") -> None:  # noqa: A002 (the setting's name)
     """Sets up structlog, and the standard library's logging through it, for this process. Logs go to stderr."""
     console = sys.stderr.isatty() if format == "auto" else format == "console"
@@ -41,9 +50,12 @@ def configure(service: str, *, level: str = "info", format: Format = "auto") -> 
     ]
     render: list[structlog.typing.Processor]
     if console:
-        render = [structlog.processors.format_exc_info, _redact_processor, structlog.dev.ConsoleRenderer()]
+        plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        render = [structlog.processors.format_exc_info, _redact_processor, _service_first, plain]
     else:
-        render = [structlog.processors.dict_tracebacks, _redact_processor, structlog.processors.JSONRenderer()]
+        # Without locals: they hold what must not be logged.
+        traceback = ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
+        render = [traceback, _redact_processor, structlog.processors.JSONRenderer()]
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

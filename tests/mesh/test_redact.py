@@ -56,8 +56,9 @@ def test_no_log_line_holds_a_credential(format: str, capsys: pytest.CaptureFixtu
         log.warning("open rtsp://u:hunter2@cam/", url="rtsp://u:hunter2@cam/", password="hunter2")
         log.warning("nested", camera={"Token": "hunter2", "urls": ["rtsp://u:hunter2@cam/"]})
         log.warning("raised", error=ValueError("rtsp://u:hunter2@cam/ is bad"))
+        passphrase = "hunter2"  # a local variable: tracebacks show no locals
         try:
-            int("rtsp://u:hunter2@cam/")
+            int(f"rtsp://u:{passphrase}@cam/")
         except ValueError:
             log.exception("traced")
         logging.getLogger("some.library").warning("connecting to %s", "rtsp://u:hunter2@cam/")

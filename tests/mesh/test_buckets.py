@@ -1,0 +1,177 @@
+"""Buckets and mirrors on a real nats-server, through its restarts."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from services.mesh import subjects
+from services.mesh.buckets import Bucket, Mirror
+from services.mesh.bus import Bus
+from services.mesh.errors import ConflictError, UnavailableError
+from services.mesh.models import Camera, CameraState, Profile, Status
+from services.mesh.natsserver import NatsServer
+from services.mesh.settings import MeshSettings
+
+
+def camera(name: str) -> Camera:
+    return Camera(id="cam-1", site="city", name=name, profiles={"main": Profile(url="rtsp://camera/main")})
+
+
+def state(since_us: int) -> CameraState:
+    return CameraState(camera="cam-1", site="city", status=Status.ONLINE, since_us=since_us)
+
+
+async def eventually(holds: Callable[[], bool], timeout_seconds: float = 10) -> None:
+    async with asyncio.timeout(timeout_seconds):
+        while not holds():
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def cameras(bus: Bus) -> Bucket[Camera]:
+    return await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera)
+
+
+@pytest.fixture
+async def states(bus: Bus) -> Bucket[CameraState]:
+    return await Bucket.open(bus, subjects.STATE_BUCKET, CameraState)
+
+
+@pytest.fixture
+async def mirror(states: Bucket[CameraState]) -> AsyncIterator[Mirror[CameraState]]:
+    following = Mirror(states)
+    task = asyncio.create_task(following.run())
+    async with asyncio.timeout(5):
+        await following.ready.wait()
+    yield following
+    task.cancel()
+
+
+async def test_what_was_put_is_got_with_its_revision(cameras: Bucket[Camera]) -> None:
+    assert await cameras.get("cam-1") is None
+    revision = await cameras.put("cam-1", camera("Alun-alun"))
+    assert await cameras.get("cam-1") == (camera("Alun-alun"), revision)
+    await cameras.delete("cam-1")
+    assert await cameras.get("cam-1") is None
+    await cameras.delete("cam-1")
+
+
+async def test_two_writers_do_not_overwrite_each_other(cameras: Bucket[Camera]) -> None:
+    first = await cameras.create("cam-1", camera("one"))
+    with pytest.raises(ConflictError, match="exists already"):
+        await cameras.create("cam-1", camera("two"))
+    second = await cameras.update("cam-1", camera("two"), first)
+    with pytest.raises(ConflictError, match="changed in the meantime"):
+        await cameras.update("cam-1", camera("three"), first)
+    assert await cameras.get("cam-1") == (camera("two"), second)
+
+
+async def test_a_deletion_may_name_its_revision(cameras: Bucket[Camera]) -> None:
+    first = await cameras.create("cam-1", camera("one"))
+    second = await cameras.update("cam-1", camera("two"), first)
+    with pytest.raises(ConflictError, match="changed in the meantime"):
+        await cameras.delete("cam-1", first)
+    await cameras.delete("cam-1", second)
+    assert await cameras.get("cam-1") is None
+
+
+async def test_a_key_may_be_created_again_after_its_deletion(cameras: Bucket[Camera]) -> None:
+    await cameras.create("cam-1", camera("one"))
+    await cameras.delete("cam-1")
+    await cameras.create("cam-1", camera("again"))
+    found = await cameras.get("cam-1")
+    assert found is not None
+    assert found[0].name == "again"
+
+
+async def test_a_value_nobody_understands_is_as_if_there_were_none(cameras: Bucket[Camera]) -> None:
+    await cameras.kv.put("cam-1", b"\xc1 not msgpack")
+    await cameras.kv.put("cam-2", b"\x80")
+    assert await cameras.get("cam-1") is None
+    assert await cameras.get("cam-2") is None
+
+
+async def test_what_was_written_survives_kill_9_of_the_server(cameras: Bucket[Camera], nats_server: NatsServer) -> None:
+    await cameras.put("cam-1", camera("Alun-alun"))
+    await nats_server.kill()
+    await nats_server.start()
+    await eventually(lambda: cameras.bus.connected)
+    found = await cameras.get("cam-1")
+    assert found is not None
+    assert found[0].name == "Alun-alun"
+
+
+async def test_a_write_that_was_refused_while_the_bus_was_away_is_not_carried_out_later(
+    cameras: Bucket[Camera], nats_server: NatsServer
+) -> None:
+    revision = await cameras.put("cam-1", camera("Alun-alun"))
+    await nats_server.kill()
+    await eventually(lambda: not cameras.bus.connected)
+    for attempt in (
+        cameras.put("cam-1", camera("too early")),
+        cameras.update("cam-1", camera("too early"), revision),
+        cameras.create("cam-2", camera("too early")),
+        cameras.delete("cam-1"),
+    ):
+        with pytest.raises(UnavailableError):
+            await attempt
+    await nats_server.start()
+    await eventually(lambda: cameras.bus.connected)
+    assert await cameras.get("cam-1") == (camera("Alun-alun"), revision)
+    assert await cameras.get("cam-2") is None
+
+
+async def test_a_mirror_has_what_was_there_and_every_change(states: Bucket[CameraState]) -> None:
+    await states.put("cam-1", state(1))
+    seen: list[tuple[str, int | None]] = []
+    mirror = Mirror(states, lambda key, value, _: seen.append((key, value.since_us if value else None)))
+    task = asyncio.create_task(mirror.run())
+    async with asyncio.timeout(5):
+        await mirror.ready.wait()
+    assert mirror.get("cam-1") == state(1)
+    await states.put("cam-1", state(2))
+    await states.put("cam-2", state(3))
+    await states.delete("cam-1")
+    await eventually(lambda: len(seen) == 4)
+    task.cancel()
+    assert seen == [("cam-1", 1), ("cam-1", 2), ("cam-2", 3), ("cam-1", None)]
+    assert mirror.values() == [state(3)]
+
+
+async def test_a_mirror_of_an_empty_bucket_is_ready(mirror: Mirror[CameraState]) -> None:
+    assert mirror.values() == []
+
+
+async def test_a_mirror_goes_on_after_the_server_restarted(
+    mirror: Mirror[CameraState], states: Bucket[CameraState], nats_server: NatsServer
+) -> None:
+    await states.put("cam-1", state(1))
+    await eventually(lambda: mirror.get("cam-1") == state(1))
+    await nats_server.kill()
+    await nats_server.start()
+    await eventually(lambda: states.bus.connected)
+    await states.put("cam-1", state(2))
+    await eventually(lambda: mirror.get("cam-1") == state(2))
+    await states.put("cam-2", state(3))
+    await eventually(lambda: mirror.get("cam-2") == state(3))
+
+
+async def test_a_mirror_forgets_what_went_while_it_was_away(
+    cameras: Bucket[Camera], nats_server: NatsServer, mesh_settings: MeshSettings
+) -> None:
+    await cameras.put("cam-1", camera("one"))
+    await cameras.put("cam-2", camera("two"))
+    gone: list[str] = []
+    mirror = Mirror(cameras, lambda key, value, _: gone.append(key) if value is None else None)
+    task = asyncio.create_task(mirror.run())
+    await eventually(lambda: len(mirror.entries) == 2)
+    await nats_server.kill()
+    await nats_server.start()
+    other = await Bus.connect(mesh_settings, "other")
+    await (await Bucket.open(other, subjects.CAMERAS_BUCKET, Camera)).delete("cam-1")
+    await eventually(lambda: "cam-1" not in mirror.entries)
+    task.cancel()
+    await other.close()
+    assert gone == ["cam-1"]
+    assert mirror.get("cam-2") == camera("two")
