@@ -132,9 +132,7 @@ class Connection:
         track = self.tracks.get(nack.ssrc)
         if track is None:
             return
-        count = len(nack.sequences)
-        _nacks.inc(count)
-        self.stats.nacked += count
+        _nacks.inc(len(nack.sequences))
         now = time.monotonic()
         allowance = self._retransmit_allowance + (now - self._retransmit_at) * RETRANSMIT_BPS / 8
         self._retransmit_at = now

@@ -6,15 +6,13 @@ from services.media.rtcp import ReportBlock, round_trip_ms
 class LinkStats:
     """One connection's figures. Pure; `take` gives the interval's and begins the next."""
 
-    __slots__ = ("_expected", "_highest", "_lost", "_lost_before", "_reports", "estimate_bps", "nacked", "rtt_ms")
+    __slots__ = ("_expected", "_highest", "_lost", "_lost_before", "_reports", "estimate_bps", "rtt_ms")
 
     def __init__(self) -> None:
         self.rtt_ms: float | None = None
         """Smoothed as in RFC 6298."""
         self.estimate_bps: int | None = None
         """The last REMB."""
-        self.nacked = 0
-        """Packets asked for again since the last `take`."""
         self._highest: dict[int, int] = {}
         self._lost_before: dict[int, int] = {}
         self._expected = 0
@@ -35,12 +33,12 @@ class LinkStats:
             self.rtt_ms = rtt if self.rtt_ms is None else self.rtt_ms + (rtt - self.rtt_ms) / 8
 
     def take(self) -> float | None:
-        """The fraction lost since the last call, before repair; None where nothing was reported."""
+        """The fraction lost since the last call, before repair; None where nothing was reported.
+
+        Requests for retransmission are no measure: a path that reorders causes them without any loss.
+        """
         if not self._reports:
-            self.nacked = 0
             return None
-        # Retransmissions on the same SSRC make up for losses in the receiver's count; requests do not lie.
-        lost = max(self._lost, self.nacked) if self._expected else 0
-        loss = min(1.0, lost / self._expected) if self._expected else 0.0
-        self._expected = self._lost = self._reports = self.nacked = 0
+        loss = min(1.0, self._lost / self._expected) if self._expected else 0.0
+        self._expected = self._lost = self._reports = 0
         return loss

@@ -18,7 +18,7 @@ class Item(Protocol):
     size_bytes: int
 
     def send_next(self, now: float) -> int:
-        """Sends the next piece; returns its bytes on the wire, 0 when there is nothing left."""
+        """Sends the next piece; returns what it costs the receiver in bytes, 0 when there is nothing left."""
 
 
 class Pacer:

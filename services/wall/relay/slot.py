@@ -119,7 +119,7 @@ class Slot:
         return self.track.accepts(codec)
 
     def play(self, frames: Sequence[Frame], *, then_live: bool = True) -> None:
-        """Replays a GOP up to its newest frame. ``then_live``: that frame is the present, and `show` goes on from it."""
+        """Replays a GOP. ``then_live``: its newest frame is the present, and `show` goes on from it."""
         if not self.connected or not frames or self.source is None:
             return
         now = time.monotonic()

@@ -66,7 +66,7 @@ class _Sending:
         run = runs[self._next]
         self._next += 1
         self._track.send_run(run, self._frame, self._stamp, now)
-        return run.wire_bytes
+        return run.cost_bytes
 
 
 class VideoTrack:

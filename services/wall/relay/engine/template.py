@@ -16,6 +16,8 @@ MAX_PAYLOAD_BYTES: Final = 1192
 MAX_RUN_PACKETS: Final = 24
 """The kernel takes 64 segments and 65,084 bytes a call; bursts must be shorter, or they overflow receive buffers."""
 MAX_RUN_BYTES: Final = MAX_RUN_PACKETS * 1300
+MIN_PACKET_COST_BYTES: Final = 1024
+"""What even a small datagram takes of a receiver's socket buffer, as the kernel counts it."""
 UDP_SEGMENT: Final = 103
 SOL_UDP: Final = 17
 
@@ -24,7 +26,15 @@ class Run:
     """Packets of one size, only the last of which may be shorter, laid out behind one another."""
 
     __slots__ = (
-        "control", "count", "data", "ends_frame", "last_plain_bytes", "payload_at", "plain_bytes", "stride",
+        "control",
+        "cost_bytes",
+        "count",
+        "data",
+        "ends_frame",
+        "last_plain_bytes",
+        "payload_at",
+        "plain_bytes",
+        "stride",
         "wire_bytes",
     )  # fmt: skip
 
@@ -47,6 +57,8 @@ class Run:
         self.last_plain_bytes = len(head) + payloads[-1].size_bytes
         self.stride = self.plain_bytes + tag_bytes
         self.wire_bytes = len(self.data)
+        self.cost_bytes = max(self.wire_bytes, self.count * MIN_PACKET_COST_BYTES)
+        """For pacing."""
         self.ends_frame = ends_frame
         self.control: list[tuple[int, int, bytes]] = (
             [(SOL_UDP, UDP_SEGMENT, struct.pack("=H", self.stride))] if self.count > 1 else []

@@ -195,23 +195,20 @@ class UdpPort:
         sock = self._sockets.get(len(address))
         if sock is None:
             return False
-        try:
-            if run.count == 1:
-                sock.sendto(data, address)
-                return True
-            if self.gso:
+        if run.count > 1 and self.gso:
+            try:
                 sock.sendmsg((data,), run.control, 0, address)
                 return True
-        except (BlockingIOError, InterruptedError):
-            _send_full.inc()
-            return False
-        except OSError as error:
-            if run.count == 1 or error.errno not in (errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.EOPNOTSUPP):
-                _send_failed.inc()
+            except (BlockingIOError, InterruptedError):
+                _send_full.inc()
                 return False
-            if error.errno == errno.EIO:  # udp(7): the device cannot do it after all
-                self.gso = False
-                log.warning("relay.gso_off", error=error)
+            except OSError as error:
+                if error.errno not in (errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.EOPNOTSUPP):
+                    _send_failed.inc()
+                    return False
+                if error.errno == errno.EIO:  # udp(7): the device cannot do it after all
+                    self.gso = False
+                    log.warning("relay.gso_off", error=error)
         sent = True
         for at in range(0, run.wire_bytes, run.stride):
             sent &= self.send(data[at : at + run.stride], address)
