@@ -142,10 +142,10 @@ class Ingest:
         """Whether there is another worker who could take our cameras."""
         try:
             async with asyncio.timeout(0.2):
-                names = await leases.kv.keys(filters=["ingest.*"])
+                names = await leases.kv.keys()
         except (nats.errors.Error, TimeoutError):
             return False
-        return names != [f"ingest.{self._service.worker}"]
+        return any(name.startswith("ingest.") and name != f"ingest.{self._service.worker}" for name in names)
 
     async def _hand_over(self) -> None:
         """Others take our cameras while we still read them, so that a planned stop is no gap."""

@@ -1,0 +1,116 @@
+"""Ingest against simulated cameras: what a recorder and a relay get of them."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from services.mesh.bus import Bus
+from services.mesh.frames import Clock, Codec, Flags, SequenceTracker
+from services.mesh.models import Reason
+from services.mesh.settings import MeshSettings
+from services.sim import stamp
+from services.sim.faults import Fault
+from services.sim.settings import SimSettings
+from services.sim.simulator import Simulator
+from tests.integration.ingest_rig import Rig, Watch, decode_pictures
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+async def rig(bus: Bus, mesh_settings: MeshSettings) -> Rig:
+    rig = Rig(bus, mesh_settings)
+    await rig.open()
+    return rig
+
+
+@pytest.fixture
+async def sim() -> AsyncIterator[Simulator]:
+    async with Simulator(SimSettings(cameras=2, port=0, scenes=1)) as simulator:
+        await simulator.ready()
+        yield simulator
+
+
+async def add(rig: Rig, sim: Simulator, camera: str, worker: str = "ingest-1", **fields: object) -> int:
+    await rig.camera(camera, {"main": sim.url(camera), "sub": sim.url(camera, "sub")}, **fields)
+    return await rig.assign(camera, worker)
+
+
+def frame_numbers(watch: Watch) -> list[int]:
+    found = [stamp.parse(unit.payload) for unit in watch.units]
+    assert all(found)
+    return [each.frame for each in found if each is not None]
+
+
+async def test_main_flows_complete_in_order_and_decodable(rig: Rig, sim: Simulator) -> None:
+    async with rig.worker(), rig.watch("cam-001") as watch:
+        epoch = await add(rig, sim, "cam-001")
+        units = await watch.collect_from_keyframe(80)
+        tracker = SequenceTracker()
+        assert all(tracker.accept(unit) for unit in units)
+        assert tracker.lost == 0
+        assert {unit.epoch for unit in units} == {epoch}
+        assert units[0].flags == Flags.KEYFRAME | Flags.DISCONTINUITY
+        assert not any(unit.flags & Flags.DISCONTINUITY for unit in units[1:])
+        numbers = frame_numbers(watch)
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+        assert all(b.dts_90k - a.dts_90k == 3600 for a, b in zip(units, units[1:], strict=False))
+        assert len(decode_pictures(units)) == 80
+
+
+async def test_a_frame_is_published_within_a_frame_and_a_half_of_its_sending(rig: Rig, sim: Simulator) -> None:
+    latencies: list[float] = []
+    async with rig.worker(), rig.watch("cam-001") as watch:
+        await add(rig, sim, "cam-001")
+        await watch.collect(10)
+        for _ in range(50):
+            unit = (await watch.collect(1))[0]
+            sent = stamp.parse(unit.payload)
+            assert sent is not None
+            latencies.append(time.time() - sent.sent_us / 1e6)
+    latencies.sort()
+    assert latencies[25] < 0.06
+
+
+async def test_sub_is_opened_when_wanted_and_closed_when_not(rig: Rig, sim: Simulator) -> None:
+    async with rig.worker(want_seconds=3.0), rig.watch("cam-001", "sub") as watch:
+        await add(rig, sim, "cam-001")
+        await rig.until_online("cam-001")
+        assert rig.profile("cam-001", "sub").status == "idle"
+        await asyncio.sleep(0.3)
+        assert not watch.units
+        reply, frames = await rig.want("cam-001", "sub")
+        assert (reply.status, frames) == ("opening", [])
+        await watch.collect(5)
+        reply, frames = await rig.want("cam-001", "sub")
+        assert reply.status == "live"
+        assert reply.frames == len(frames) > 0
+        assert frames[0].keyframe
+        await rig.until(lambda: rig.profile("cam-001", "sub").status == "idle", 6)
+        count = len(watch.units)
+        await asyncio.sleep(0.3)
+        assert len(watch.units) == count
+
+
+async def test_the_cached_gop_joins_the_live_frames_without_a_hole(rig: Rig, sim: Simulator) -> None:
+    async with rig.worker(), rig.watch("cam-001") as watch:
+        await add(rig, sim, "cam-001")
+        await watch.collect(60)
+        reply, cached = await rig.want("cam-001", "main")
+        await watch.collect(5)
+        assert reply.status == "live"
+        assert [unit.keyframe for unit in cached] == [True] + [False] * (len(cached) - 1)
+        joined = {unit.sequence: unit for unit in [*cached, *(u for u in watch.units if u.order > cached[-1].order)]}
+        assert list(joined) == list(range(cached[0].sequence, cached[0].sequence + len(joined)))
+        assert len(decode_pictures(list(joined.values()))) == len(joined)
+
+
+async def test_wants_of_what_there_is_not(rig: Rig, sim: Simulator) -> None:
+    async with rig.worker():
+        await add(rig, sim, "cam-001")
+        await rig.until_online("cam-001")
+        reply, frames = await rig.want("cam-001", "audio")
+        assert (reply.status, frames) == ("unknown-profile", [])
