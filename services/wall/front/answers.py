@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from pydantic import BaseModel
+
+from services.wall.front.errors import PreconditionFailedError
 
 
 def json_response(body: BaseModel, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
@@ -14,3 +16,13 @@ def json_response(body: BaseModel, *, status: int = 200, headers: Mapping[str, s
         content_type="application/json",
         headers=headers,
     )
+
+
+def expected_revision(request: web.Request) -> int | None:
+    """The revision that a change names by ``If-Match``; None where any will do. Raises `PreconditionFailedError`."""
+    given = request.headers.get(hdrs.IF_MATCH, "*").strip()
+    if given == "*":
+        return None
+    if not given.strip('"').isdecimal():
+        raise PreconditionFailedError(f"If-Match must be the ETag of an earlier answer, not {given}")
+    return int(given.strip('"'))

@@ -18,11 +18,13 @@ from services.wall.front import openapi, problems, static
 from services.wall.front.call import Call
 from services.wall.front.context import Front
 from services.wall.front.errors import UnauthorizedError
+from services.wall.front.eventfeed import EventFeed
 from services.wall.front.guard import Guard, add_headers
 from services.wall.front.ice import IceServers
 from services.wall.front.identity import LocalIdentity, choose
 from services.wall.front.relays import Relays
 from services.wall.front.route import Route
+from services.wall.front.snapshotcache import Snapshots
 from services.wall.front.table import ROUTES
 from services.wall.settings import WallSettings
 
@@ -112,6 +114,8 @@ async def run(
             settings.turn_ttl_seconds,
             service.clock,
         ),
+        feed=EventFeed(bus),
+        snapshots=Snapshots(bus, service.clock),
         stopping=ending,
         static=static_folder,
         openapi=openapi.document(ROUTES),
@@ -120,6 +124,7 @@ async def run(
         service.tasks.create_task(cameras.run(), name="cameras"),
         service.tasks.create_task(states.run(), name="states"),
         service.tasks.create_task(workers.run(), name="workers"),
+        service.tasks.create_task(front.feed.run(), name="events"),
     ]
     service.health.add("catalogue", lambda: None if cameras.ready.is_set() else "the catalogue has not been read")
     if needs_relay:
@@ -140,6 +145,8 @@ async def run(
         await service.stopping.wait()
     finally:
         ending.set()
+        front.feed.close()
         await runner.cleanup()
+        front.snapshots.close()
         for task in followers:
             task.cancel()

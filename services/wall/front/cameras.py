@@ -26,9 +26,8 @@ from services.mesh.catalogue import (
 from services.mesh.errors import UnavailableError
 from services.mesh.models import Camera, CameraState, Id
 from services.mesh.rpc import call as ask
-from services.wall.front.answers import json_response
+from services.wall.front.answers import expected_revision, json_response
 from services.wall.front.call import Call
-from services.wall.front.errors import PreconditionFailedError
 
 SEEN_SECONDS: Final = 1.0
 IMPORT_SECONDS: Final = 60.0
@@ -93,7 +92,7 @@ async def update_camera(call: Call) -> web.Response:
     """Changes the given fields; with ``If-Match`` only where nobody else was faster."""
     camera_id = call.part("camera")
     patch = await call.json(CameraPatch)
-    question = CameraUpdate(id=camera_id, patch=patch, revision=_expected_revision(call))
+    question = CameraUpdate(id=camera_id, patch=patch, revision=expected_revision(call.request))
     entry = await ask(call.front.bus, _endpoint(call, "update"), question, CameraEntry, actor=call.actor)
     await _seen(call, camera_id, entry.revision)
     return _answer(call, entry.camera, entry.revision)
@@ -102,7 +101,7 @@ async def update_camera(call: Call) -> web.Response:
 async def remove_camera(call: Call) -> web.Response:
     """Takes a camera out of the catalogue; its recordings stay until retention takes them."""
     camera_id = call.part("camera")
-    question = CameraRemove(id=camera_id, revision=_expected_revision(call))
+    question = CameraRemove(id=camera_id, revision=expected_revision(call.request))
     await ask(call.front.bus, _endpoint(call, "remove"), question, CameraRemoved, actor=call.actor)
     await _seen(call, camera_id, None)
     return web.Response(status=204)
@@ -146,15 +145,6 @@ def _answer(
     call: Call, camera: Camera, revision: int, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> web.Response:
     return json_response(_view(call, camera), status=status, headers={hdrs.ETAG: f'"{revision}"', **(headers or {})})
-
-
-def _expected_revision(call: Call) -> int | None:
-    given = call.request.headers.get(hdrs.IF_MATCH, "*").strip()
-    if given == "*":
-        return None
-    if not given.strip('"').isdecimal():
-        raise PreconditionFailedError(f"If-Match must be the ETag of an earlier answer, not {given}")
-    return int(given.strip('"'))
 
 
 async def _seen(call: Call, camera_id: str, revision: int | None) -> None:

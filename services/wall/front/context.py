@@ -14,10 +14,12 @@ from services.mesh.errors import NotFoundError, PantauError, UnavailableError
 from services.mesh.models import Camera, CameraState
 from services.mesh.permissions import Actor
 from services.wall.front import cookies
+from services.wall.front.eventfeed import EventFeed
 from services.wall.front.guard import Guard
 from services.wall.front.ice import IceServers
 from services.wall.front.identity import AccountsIdentity, Identity
 from services.wall.front.relays import Relays
+from services.wall.front.snapshotcache import Snapshots
 from services.wall.settings import WallSettings
 
 
@@ -35,6 +37,8 @@ class Front:
     identity: Identity
     guard: Guard
     ice: IceServers
+    feed: EventFeed
+    snapshots: Snapshots
     stopping: asyncio.Event
     static: Path
     """Folder of the built web app."""

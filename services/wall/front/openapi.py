@@ -32,6 +32,7 @@ _REFUSALS: Final = {
     426: "This path speaks WebSocket.",
     429: "Too many wrong attempts.",
     500: "The wall failed.",
+    502: "A frame or a service's answer cannot be used.",
     503: "Nobody who could answer is there just now; see Retry-After.",
 }
 EVERYWHERE: Final = (403, 421, 500)

@@ -3,12 +3,27 @@
 from typing import Final
 
 from services.mesh.catalogue import CameraInput, CameraPatch, ImportReport
+from services.mesh.incidents import IncidentInput, IncidentPatch
+from services.mesh.models import Incident
 from services.mesh.permissions import Role
-from services.wall.front import cameras, control, me, openapi, sessions, signin, static, whep
+from services.wall.front import (
+    cameras,
+    control,
+    events,
+    incidents,
+    me,
+    openapi,
+    sessions,
+    signin,
+    snapshots,
+    static,
+    whep,
+)
 from services.wall.front.offers import MAX_OFFER_BYTES, SDP, SDP_FRAGMENT
 from services.wall.front.route import JSON, Answer, Route
 
 _CAMERA: Final = "/api/v1/cameras/{camera}"
+_INCIDENT: Final = "/api/v1/incidents/{incident}"
 _SESSION: Final = "/api/v1/wall/sessions/{session}"
 _WHEP: Final = "/whep/{camera}"
 _WHEP_SESSION: Final = "/whep/{camera}/{session}"
@@ -30,6 +45,9 @@ ROUTES: Final[tuple[Route, ...]] = (
           {200: Answer("The camera", JSON, cameras.CameraView, ("ETag",))}, (409, 412), body={JSON: CameraPatch}),
     Route("DELETE", _CAMERA, cameras.remove_camera, Role.ADMIN, "Remove a camera; its recordings stay",
           {204: Answer("It is gone")}, (409, 412)),
+    Route("GET", f"{_CAMERA}/snapshot.jpg", snapshots.snapshot, Role.VIEWER, "A still of the camera",
+          {200: Answer("The newest keyframe", "image/jpeg", None, ("ETag", "Pantau-Capture-Time")),
+           304: Answer("The client has it")}, (409, 502), query=snapshots.SnapshotQuery),
     Route("POST", "/api/v1/wall/sessions", sessions.open_session, Role.VIEWER, "Open a viewing session",
           {201: Answer("The session, in the form that the offer had", JSON, sessions.SessionView, ("Location",))},
           (406,), body={JSON: sessions.SessionRequest, SDP: None}, max_body_bytes=MAX_OFFER_BYTES),
@@ -48,6 +66,23 @@ ROUTES: Final[tuple[Route, ...]] = (
           {200: Answer("It has ended")}, cross_origin=True),
     Route("OPTIONS", _WHEP_SESSION, whep.session_options, None, "What a WHEP session takes",
           {200: Answer("Nothing but headers", headers=("Accept-Patch", "Allow"))}, cross_origin=True),
+    Route("GET", "/api/v1/events", events.events, Role.VIEWER, "The bus's events, as one may see them",
+          {200: Answer("Server-sent events: id is the event's number, event its type, data its body",
+                       "text/event-stream")}, query=events.EventsQuery, streamed=True),
+    Route("GET", "/api/v1/incidents", incidents.list_incidents, Role.VIEWER, "Incidents, newest first",
+          {200: Answer("Incidents", JSON, incidents.IncidentsView)}, query=incidents.IncidentsQuery),
+    Route("POST", "/api/v1/incidents", incidents.open_incident, Role.OPERATOR,
+          "Open an incident: its cameras' footage is held from now on",
+          {201: Answer("The incident", JSON, Incident, ("Location", "ETag"))}, (404,), body={JSON: IncidentInput}),
+    Route("GET", _INCIDENT, incidents.get_incident, Role.VIEWER, "One incident",
+          {200: Answer("The incident", JSON, Incident, ("ETag",))}),
+    Route("PATCH", _INCIDENT, incidents.update_incident, Role.OPERATOR, "Change the given fields of an incident",
+          {200: Answer("The incident", JSON, Incident, ("ETag",))}, (409, 412), body={JSON: IncidentPatch}),
+    Route("POST", f"{_INCIDENT}/close", incidents.close_incident, Role.SUPERVISOR,
+          "Close an incident: its hold ends after the grace period",
+          {200: Answer("The incident", JSON, Incident, ("ETag",))}, (409,)),
+    Route("POST", f"{_INCIDENT}/reopen", incidents.reopen_incident, Role.SUPERVISOR, "Open a closed incident again",
+          {200: Answer("The incident", JSON, Incident, ("ETag",))}, (409,)),
     Route("GET", "/api/v1/openapi.json", openapi.openapi, None, "This document",
           {200: Answer("OpenAPI 3.1", JSON)}),
     Route("GET", "/", static.index, None, "The operators' web app",

@@ -6,27 +6,22 @@ forgotten, the one ICE session's ETag can be made from the session's id, and ICE
 """
 
 import hashlib
-from typing import Final, Literal
+from typing import Literal
 
 from aiohttp import hdrs, web
 from pydantic import BaseModel, Field
 
 from services.mesh.errors import NotFoundError
-from services.mesh.models import Camera, CameraState, Status
 from services.mesh.sessions import Aim, SessionControl
 from services.wall.front.call import Call
-from services.wall.front.context import Front
 from services.wall.front.errors import (
     BadRequestError,
     IceRestartError,
     NotAcceptableError,
-    NotLiveError,
     PreconditionFailedError,
 )
+from services.wall.front.liveness import require_live
 from services.wall.front.offers import SDP, SDP_FRAGMENT, check_offer
-
-RETRY_SECONDS: Final = 2
-"""After which a client may ask again for a camera that is not live."""
 
 
 class WhepQuery(BaseModel):
@@ -40,24 +35,6 @@ class WhepQuery(BaseModel):
 def etag_of(session: str) -> str:
     """The entity tag of a session's one ICE session."""
     return f'"{hashlib.sha256(session.encode()).hexdigest()[:16]}"'
-
-
-def not_live(camera: Camera, state: CameraState | None) -> str | None:
-    """Why the camera delivers nothing just now, for a person; None where it is live."""
-    if not camera.enabled:
-        return f"{camera.name} is disabled"
-    if state is None:
-        return f"nothing has been heard of {camera.name} yet"
-    if state.status in (Status.ONLINE, Status.DEGRADED):
-        return None
-    why = f": {state.detail}" if state.detail else ""
-    return f"{camera.name} is {state.status} ({state.reason}){why}"
-
-
-def require_live(front: Front, camera: Camera) -> None:
-    """Raises `NotLiveError` with ``Retry-After`` where the camera delivers nothing."""
-    if reason := not_live(camera, front.states.get(camera.id)):
-        raise NotLiveError(f"{reason}; try again shortly", retry_after_seconds=RETRY_SECONDS)
 
 
 async def play(call: Call) -> web.Response:

@@ -1,0 +1,237 @@
+"""The events stream as this front's clients see it: one consumer for all of them, and catching up for each.
+
+An event's number in the stream is what a client names when it comes back (``Last-Event-ID``), so it may come back to
+another front.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Final, NamedTuple
+from urllib.parse import unquote
+
+import msgpack
+import nats.errors
+import nats.js.errors
+from nats.aio.msg import Msg
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+
+from services.mesh.bus import Bus
+from services.mesh.log import get_logger
+from services.mesh.metrics import counter, gauge
+from services.mesh.subjects import EVENTS_STREAM, ROOT
+
+log = get_logger()
+
+MAX_WAITING: Final = 1000
+"""Events that wait for a slow client; then it is cut off, and catches up when it comes back."""
+MAX_CATCH_UP: Final = 5000
+"""Events that a client which was away is sent; it is told when there were more."""
+SILENT_SECONDS: Final = 15.0
+"""Without even a heartbeat for so long the consumer is taken for lost."""
+_BATCH: Final = 250
+_RETRY_SECONDS: Final = 0.5
+
+_clients = gauge("front_event_clients", "Clients that follow the events")
+_cut = counter("front_event_clients_too_slow", "Clients cut off because they did not read")
+
+
+class FeedEvent(NamedTuple):
+    """One event, ready to be sent."""
+
+    sequence: int
+    """Its number in the stream."""
+    kind: str
+    """camera, recording, incident or audit."""
+    type: str
+    """As in camera.offline."""
+    block: bytes
+    """Its lines of server-sent events."""
+
+
+def sse_block(event_type: str, data: str, event_id: int | None = None) -> bytes:
+    """The lines of one server-sent event (WHATWG HTML, 9.2.6); ``data`` has no line break."""
+    head = f"id: {event_id}\n" if event_id is not None else ""
+    return f"{head}event: {event_type}\ndata: {data}\n\n".encode()
+
+
+def read(message: Msg) -> FeedEvent | None:
+    """The event in a message of the stream; None where it is none."""
+    event_type = unquote((message.headers or {}).get("ce-type", "")).removeprefix(f"{ROOT}.")
+    kind = event_type.partition(".")[0]
+    try:
+        body = json.dumps(msgpack.unpackb(message.data), separators=(",", ":"), ensure_ascii=False)
+        sequence = message.metadata.sequence.stream
+    except (ValueError, TypeError, nats.errors.Error) as error:
+        log.warning("front.bad_event", subject=message.subject, error=error)
+        return None
+    if not kind or not event_type.isprintable():
+        return None
+    return FeedEvent(sequence, kind, event_type, sse_block(event_type, body, sequence))
+
+
+class Follower:
+    """One client's place in the feed; ends with None when it was too slow or the front stops."""
+
+    def __init__(self, accepts: Callable[[FeedEvent], bool]) -> None:
+        self.accepts = accepts
+        self._queue: asyncio.Queue[FeedEvent | None] = asyncio.Queue(MAX_WAITING + 1)
+        self._ended = False
+
+    def put(self, event: FeedEvent) -> bool:
+        """Takes an event; False where the client is too far behind, which ends it."""
+        if self._ended or not self.accepts(event):
+            return not self._ended
+        if self._queue.qsize() >= MAX_WAITING:
+            self.end()
+            return False
+        self._queue.put_nowait(event)
+        return True
+
+    def end(self) -> None:
+        """Ends it; what still waits is left."""
+        if not self._ended:
+            self._ended = True
+            while not self._queue.empty():
+                self._queue.get_nowait()
+            self._queue.put_nowait(None)
+
+    async def get(self) -> list[FeedEvent] | None:
+        """All events that wait, at least one; None at the end."""
+        first = await self._queue.get()
+        events = [first]
+        while not self._queue.empty():
+            events.append(self._queue.get_nowait())
+        return None if None in events else [event for event in events if event is not None]
+
+
+class EventFeed:
+    """Follows the stream and hands each event to every follower."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._followers: set[Follower] = set()
+        self._last: int | None = None
+        """Number of the last event handed on; None before the first look at the stream."""
+        self._consumed = 0
+        self._heard_at = 0.0
+
+    def follow(self, accepts: Callable[[FeedEvent], bool]) -> Follower:
+        """A follower of what comes from now on; give it back with `leave`."""
+        follower = Follower(accepts)
+        self._followers.add(follower)
+        _clients.set(len(self._followers))
+        return follower
+
+    def leave(self, follower: Follower) -> None:
+        """The client has gone."""
+        self._followers.discard(follower)
+        _clients.set(len(self._followers))
+
+    def close(self) -> None:
+        """Ends every follower."""
+        for follower in self._followers:
+            follower.end()
+
+    async def last_sequence(self) -> int:
+        """The number of the newest event in the stream; 0 where there is none. Raises what nats-py raises."""
+        try:
+            info = await self._bus.js.stream_info(EVENTS_STREAM)
+        except nats.js.errors.NotFoundError:
+            return 0
+        return info.state.last_seq
+
+    async def between(self, after: int, until: int) -> AsyncIterator[FeedEvent]:
+        """Events with numbers over ``after`` up to ``until``, as far as the stream still has them."""
+        if until <= after:
+            return
+        config = ConsumerConfig(
+            deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+            opt_start_seq=after + 1,
+            ack_policy=AckPolicy.NONE,
+            inactive_threshold=30.0,
+            mem_storage=True,
+        )
+        subscription = await self._bus.js.pull_subscribe(f"{ROOT}.>", stream=EVENTS_STREAM, config=config)
+        try:
+            at = after
+            while at < until:
+                try:
+                    messages = await subscription.fetch(_BATCH, timeout=1)
+                except (nats.errors.TimeoutError, TimeoutError):
+                    return  # the rest has expired meanwhile
+                for message in messages:
+                    at = message.metadata.sequence.stream
+                    if at <= until and (event := read(message)):
+                        yield event
+        finally:
+            if self._bus.connected:
+                await subscription.unsubscribe()
+
+    async def run(self) -> None:
+        """Follows for ever, over every reconnect and without a hole; cancel to stop."""
+        while True:
+            try:
+                await self._follow(self._bus.reconnects)
+            except (nats.errors.Error, TimeoutError) as error:
+                log.debug("front.events_again", error=error)
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _follow(self, generation: int) -> None:
+        loop = asyncio.get_running_loop()
+        newest = await self.last_sequence()
+        if self._last is None:
+            self._last = newest
+        elif self._last > newest:
+            self._last = 0  # the stream was made anew
+        inbox = self._bus.client.new_inbox()
+        self._consumed, self._heard_at = 0, loop.time()
+        broken = asyncio.Event()
+
+        async def take(message: Msg) -> None:
+            self._heard_at = loop.time()
+            if not self._take(message):
+                broken.set()
+
+        subscription = await self._bus.subscribe(inbox, take)
+        try:
+            await self._bus.js.add_consumer(
+                EVENTS_STREAM,
+                ConsumerConfig(
+                    deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+                    opt_start_seq=self._last + 1,
+                    ack_policy=AckPolicy.NONE,
+                    deliver_subject=inbox,
+                    idle_heartbeat=SILENT_SECONDS / 3,
+                    inactive_threshold=30.0,
+                    mem_storage=True,
+                ),
+            )
+            while self._bus.reconnects == generation and loop.time() - self._heard_at < SILENT_SECONDS:
+                try:
+                    async with asyncio.timeout(0.5):
+                        await broken.wait()
+                    return
+                except TimeoutError:
+                    continue
+        finally:
+            if self._bus.connected:
+                await subscription.unsubscribe()
+
+    def _take(self, message: Msg) -> bool:
+        """Hands on one message; False where one before it is missing."""
+        if not message.reply:
+            return True  # a heartbeat
+        sequence = message.metadata.sequence
+        if sequence.consumer != self._consumed + 1:
+            return False
+        self._consumed = sequence.consumer
+        if self._last is not None and sequence.stream <= self._last:
+            return True
+        self._last = sequence.stream
+        event = read(message)
+        if event is not None:
+            for follower in [follower for follower in self._followers if not follower.put(event)]:
+                _cut.inc()
+                self.leave(follower)
+        return True

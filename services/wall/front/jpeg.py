@@ -1,0 +1,67 @@
+"""One keyframe to one JPEG. Blocking and pure: run it in a thread."""
+
+from fractions import Fraction
+from typing import Final
+
+import av
+import av.error
+from av.codec.context import CodecContext
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+
+from services.media.nal import length_prefixed_to_annex_b
+from services.mesh.errors import PantauError
+from services.mesh.frames import Codec
+
+QUALITY: Final = 3
+"""libavcodec's quantizer scale: 2 is the best, 31 the worst."""
+MAX_WIDTH_PX: Final = 8192
+
+
+class PictureError(PantauError):
+    """The keyframe cannot be decoded."""
+
+    code = "bad-picture"
+    status = 502
+
+
+def to_jpeg(codec: Codec, payload: bytes, width_px: int | None = None) -> bytes:
+    """A JPEG of the keyframe in ``payload`` (as in `services.mesh.frames`), scaled down to ``width_px`` if it is wider.
+
+    Keeps the proportions. Raises `PictureError`.
+    """
+    if codec is Codec.MJPEG and width_px is None:
+        return payload
+    try:
+        return _encode(_decode(codec, payload), width_px)
+    except (av.error.FFmpegError, ValueError) as error:
+        raise PictureError(f"the keyframe cannot be decoded: {error}") from error
+
+
+def _decode(codec: Codec, payload: bytes) -> VideoFrame:
+    if not codec.is_video:
+        raise PictureError(f"{codec.name} is no video")
+    decoder = CodecContext.create(codec.name.lower(), "r")
+    assert isinstance(decoder, VideoCodecContext)
+    decoder.thread_count = 1
+    data = payload if codec is Codec.MJPEG else length_prefixed_to_annex_b(payload)
+    frames = [*decoder.decode(av.Packet(data)), *decoder.decode(None)]
+    if not frames or frames[0].width > MAX_WIDTH_PX or frames[0].height > MAX_WIDTH_PX:
+        raise PictureError("the keyframe holds no picture")
+    return frames[0]
+
+
+def _encode(frame: VideoFrame, width_px: int | None) -> bytes:
+    width, height = frame.width, frame.height
+    if width_px is not None and width_px < width:
+        width, height = width_px & ~1 or 2, max(2, round(height * width_px / width) & ~1)
+    picture = frame.reformat(width=width, height=height, format="yuvj420p", dst_color_range="JPEG")
+    encoder = CodecContext.create("mjpeg", "w")
+    assert isinstance(encoder, VideoCodecContext)
+    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuvj420p"
+    encoder.time_base = Fraction(1, 25)
+    encoder.thread_count = 1
+    encoder.qmin = encoder.qmax = QUALITY
+    picture.pts = 0
+    packets = [*encoder.encode(picture), *encoder.encode(None)]
+    return b"".join(bytes(packet) for packet in packets)
