@@ -134,7 +134,7 @@ export class Api {
 
   updateIncident(
     id: string,
-    changes: Partial<Pick<Incident, "title" | "cameras" | "to_us" | "notes">>,
+    changes: Partial<Pick<Incident, "title" | "cameras" | "from_us" | "to_us" | "notes">>,
   ): Promise<Incident> {
     return this.json("PATCH", `/incidents/${id}`, changes);
   }

@@ -171,8 +171,13 @@ export class App {
     }
     const cameras = await this.api.cameras();
     this.cameras.set(new Map(byName(cameras, language.value).map((camera) => [camera.id, camera])));
-    const enabled = [...this.cameras.value?.values() ?? []].filter((camera) => camera.enabled);
-    this.wall.update((wall) => fill(wall, enabled.map((camera) => camera.id)));
+    const enabled = [...(this.cameras.value?.values() ?? [])].filter((camera) => camera.enabled);
+    this.wall.update((wall) =>
+      fill(
+        wall,
+        enabled.map((camera) => camera.id),
+      ),
+    );
     if (this.keeper.session === null) this.onWall();
   }
 

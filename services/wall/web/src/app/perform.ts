@@ -30,7 +30,7 @@ export function perform(app: App, action: Action, page: Page): boolean {
       page.searchBox();
       return true;
     case "escape":
-      return escape(app);
+      return stepBack(app);
     case "language":
       chooseLanguage(localStorage, language.value === "id" ? "en" : "id");
       return true;
@@ -86,7 +86,7 @@ export function perform(app: App, action: Action, page: Page): boolean {
   }
 }
 
-function escape(app: App): boolean {
+function stepBack(app: App): boolean {
   const { wall, view } = app;
   if (wall.value.enlarged !== null) wall.update((state) => ({ ...state, enlarged: null }));
   else if (view.value.incidents) app.show({ incidents: false });

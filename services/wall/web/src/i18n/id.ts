@@ -173,7 +173,8 @@ export const id: Messages = {
   "import.check": "Periksa saja",
   "import.run": "Impor",
   "import.sum": "{added} ditambahkan, {updated} diperbarui, {unchanged} tetap, {refused} ditolak",
-  "import.sum.check": "Akan menghasilkan: {added} ditambahkan, {updated} diperbarui, {unchanged} tetap, {refused} ditolak",
+  "import.sum.check":
+    "Akan menghasilkan: {added} ditambahkan, {updated} diperbarui, {unchanged} tetap, {refused} ditolak",
   "import.note": "Tentang berkas ini",
   "import.row": "Baris",
   "import.result": "Hasil",
@@ -206,7 +207,8 @@ export const id: Messages = {
 
   "timeline.label": "Garis waktu: {time}. Tombol panah bergeser 10 detik, plus dan minus mengubah skala",
   "timeline.none": "Pilih kamera untuk melihat rekamannya",
-  "timeline.hint": "Klik untuk menuju ke sana, seret untuk bergeser, roda untuk skala, Shift dan seret untuk menandai rentang",
+  "timeline.hint":
+    "Klik untuk menuju ke sana, seret untuk bergeser, roda untuk skala, Shift dan seret untuk menandai rentang",
   "timeline.loading": "Membaca rekaman…",
   "timeline.failed": "Rekaman tidak dapat dibaca saat ini",
   "timeline.gap": "Tidak terekam: {cause}",

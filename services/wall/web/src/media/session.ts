@@ -29,8 +29,6 @@ export interface Session {
   readonly video: readonly MediaStreamTrack[];
   readonly audio: MediaStreamTrack | null;
   send(control: Control): void;
-  /** Bytes received on the wire so far; null where unknown. */
-  receivedBytes(): Promise<number | null>;
   close(): void;
 }
 
@@ -118,14 +116,6 @@ export class WallSession implements Session {
 
   send(control: Control): void {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(control));
-  }
-
-  async receivedBytes(): Promise<number | null> {
-    const stats = await this.pc.getStats();
-    for (const report of stats.values()) {
-      if (report.type === "transport" && typeof report.bytesReceived === "number") return report.bytesReceived;
-    }
-    return null;
   }
 
   private after(ms: number, action: () => void): void {

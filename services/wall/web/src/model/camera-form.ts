@@ -52,7 +52,11 @@ export function fieldsOf(camera: Camera | null, site: string): CameraFields {
 /** An id made of a name: lower-case, dashes for the rest. */
 export function idFrom(name: string): string {
   const ascii = name.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
-  return ascii.replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 63).replace(/-+$/, "");
+  return ascii
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-+|-+$/g, "")
+    .slice(0, 63)
+    .replace(/-+$/, "");
 }
 
 function coordinate(text: string, limit: number): number | null | undefined {

@@ -14,7 +14,11 @@ function format(language: Language, options: Intl.DateTimeFormatOptions, zone?: 
   const key = `${language}${zone ?? ""}${JSON.stringify(options)}`;
   let found = formats.get(key);
   if (!found) {
-    found = new Intl.DateTimeFormat(localeOf(language), { ...options, hourCycle: "h23", ...(zone && { timeZone: zone }) });
+    found = new Intl.DateTimeFormat(localeOf(language), {
+      ...options,
+      hourCycle: "h23",
+      ...(zone && { timeZone: zone }),
+    });
     formats.set(key, found);
   }
   return found;

@@ -124,6 +124,15 @@ export function placeNext(state: WallState, camera: string): WallState {
   return { ...placed, selected: (state.selected + 1) % tileCount(state) };
 }
 
+/** Arranges the wall for just these cameras. */
+export function showCameras(state: WallState, cameras: readonly string[]): WallState {
+  const layout = smallestFor(cameras.length, "36");
+  const tiles = cameras
+    .slice(0, layoutOf(layout).cells.length)
+    .map((camera): TileState => ({ camera, source: "live" }));
+  return { ...state, layout, tiles, selected: 0, enlarged: null, automatic: false };
+}
+
 /** The first cameras, as long as nobody has arranged anything. */
 export function fill(state: WallState, cameras: readonly string[]): WallState {
   if (!state.automatic) return state;

@@ -73,7 +73,12 @@ export class CameraDialog extends LitElement {
     }
   }
 
-  private text(name: TextField, label: MessageKey, hint?: MessageKey, options: { type?: string; locked?: boolean } = {}) {
+  private text(
+    name: TextField,
+    label: MessageKey,
+    hint?: MessageKey,
+    options: { type?: string; locked?: boolean } = {},
+  ) {
     const error = this.errors[name];
     return html`<label>
       ${t(label)}

@@ -12,7 +12,8 @@ import { Watch } from "./watch.js";
 import "./modal.js";
 
 const NEEDED = "name, main_url";
-const OPTIONAL = "id, sub_url, username, password, address, latitude, longitude, tags, site, transport, audio, record, enabled, retention";
+const OPTIONAL =
+  "id, sub_url, username, password, address, latitude, longitude, tags, site, transport, audio, record, enabled, retention";
 
 @customElement("pantau-import-dialog")
 export class ImportDialog extends LitElement {

@@ -1,1 +1,143 @@
-export {};
+/** Opening an incident, which holds its cameras' footage, and changing one. */
+
+import { html, LitElement, nothing, type TemplateResult } from "lit";
+import { customElement, property, state } from "lit/decorators.js";
+import { ApiError } from "../api/client.js";
+import type { Incident } from "../api/types.js";
+import type { App } from "../app/app.js";
+import { t } from "../i18n/index.js";
+import { footageRange } from "../model/footage.js";
+import { fromLocalInput, toLocalInput } from "../model/format.js";
+import { tileAt, wallCameras } from "../model/wall.js";
+import { cameraChecks, cameraChecksStyles } from "./camera-checks.js";
+import { form, shared } from "./styles.js";
+import { Watch } from "./watch.js";
+import "./modal.js";
+
+@customElement("pantau-incident-dialog")
+export class IncidentDialog extends LitElement {
+  static override styles = [shared, form, cameraChecksStyles];
+
+  @property({ attribute: false }) app!: App;
+  /** What is changed; null opens a new one. */
+  @property({ attribute: false }) incident: Incident | null = null;
+  @state() private heading = "";
+  @state() private notes = "";
+  @state() private from = "";
+  @state() private to = "";
+  @state() private ongoing = false;
+  @state() private chosen: ReadonlySet<string> = new Set();
+  @state() private problem = "";
+  @state() private busy = false;
+
+  constructor() {
+    super();
+    new Watch(this, () => []);
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    const { incident, app } = this;
+    const { playback, wall } = app;
+    const range = footageRange(incident, playback.range.value, playback.nowMs(), Date.now());
+    this.heading = incident?.title ?? "";
+    this.notes = incident?.notes ?? "";
+    this.from = toLocalInput(range.fromMs);
+    this.to = toLocalInput(range.toMs);
+    // What is opened from the live wall is happening now.
+    this.ongoing = incident ? incident.to_us === null : !playback.active && playback.range.value === null;
+    const selected = tileAt(wall.value, wall.value.selected).camera;
+    this.chosen = new Set(incident?.cameras ?? (selected === null ? wallCameras(wall.value) : [selected]));
+  }
+
+  private readonly close = () => this.app.show({ dialog: null });
+
+  private async submit(): Promise<void> {
+    const fromMs = fromLocalInput(this.from);
+    const toMs = this.ongoing ? null : fromLocalInput(this.to);
+    const endMissing = !this.ongoing && (toMs === null || (fromMs !== null && toMs <= fromMs));
+    if (!this.heading.trim()) this.problem = `${t("incidents.name")}: ${t("form.required")}`;
+    else if (fromMs === null || endMissing) this.problem = t("export.bad-range");
+    else if (this.chosen.size === 0) this.problem = t("export.no-camera");
+    else {
+      const fields = {
+        title: this.heading.trim(),
+        cameras: [...this.chosen],
+        from_us: fromMs * 1000,
+        to_us: toMs === null ? null : toMs * 1000,
+        notes: this.notes,
+      };
+      await this.save(fields);
+    }
+  }
+
+  private async save(fields: Pick<Incident, "title" | "cameras" | "from_us" | "to_us" | "notes">): Promise<void> {
+    this.busy = true;
+    this.problem = "";
+    const { api } = this.app;
+    try {
+      await (this.incident ? api.updateIncident(this.incident.id, fields) : api.openIncident(fields));
+      this.app.refreshIncidents();
+      this.app.show({ dialog: null, incidents: true });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.problem = t("dialog.failed", { detail: error.detail });
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  private moment(name: "from" | "to", disabled = false): TemplateResult {
+    return html`<label>
+      ${t(`export.${name}`)}
+      <input type="datetime-local" name=${name} step="1" .value=${this[name]} ?disabled=${disabled}
+        @change=${(event: Event) => {
+          this[name] = (event.target as HTMLInputElement).value;
+        }} />
+    </label>`;
+  }
+
+  override render(): TemplateResult {
+    const title = this.incident ? t("incidents.edit") : t("incidents.new");
+    return html`<pantau-modal .heading=${title} @close=${this.close}>
+      <div class="fields">
+        <label>
+          ${t("incidents.name")}
+          <input name="title" maxlength="200" .value=${this.heading} autofocus
+            @input=${(event: Event) => {
+              this.heading = (event.target as HTMLInputElement).value;
+            }} />
+        </label>
+        <div class="row">${this.moment("from")} ${this.moment("to", this.ongoing)}</div>
+        <label class="check">
+          <input type="checkbox" name="ongoing" .checked=${this.ongoing}
+            @change=${(event: Event) => {
+              this.ongoing = (event.target as HTMLInputElement).checked;
+            }} />
+          ${t("incidents.ongoing")}
+        </label>
+        ${cameraChecks(this.app, this.chosen, (chosen) => {
+          this.chosen = chosen;
+        })}
+        <label>
+          ${t("incidents.notes")}
+          <textarea name="notes" maxlength="20000" .value=${this.notes}
+            @input=${(event: Event) => {
+              this.notes = (event.target as HTMLTextAreaElement).value;
+            }}></textarea>
+        </label>
+        ${this.problem ? html`<span class="error" role="alert">${this.problem}</span>` : nothing}
+      </div>
+      <button slot="actions" class="plain" @click=${this.close}>${t("dialog.cancel")}</button>
+      <button slot="actions" class="primary" ?disabled=${this.busy} @click=${() => this.submit()}>
+        ${t(this.incident ? "dialog.save" : "incidents.create")}
+      </button>
+    </pantau-modal>`;
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "pantau-incident-dialog": IncidentDialog;
+  }
+}

@@ -1,1 +1,222 @@
-export {};
+/** The incidents: what is held, shown on the wall, exported and closed. */
+
+import { css, html, LitElement, nothing, type TemplateResult } from "lit";
+import { customElement, property, state } from "lit/decorators.js";
+import { ApiError } from "../api/client.js";
+import type { Incident } from "../api/types.js";
+import type { App } from "../app/app.js";
+import { language, t } from "../i18n/index.js";
+import { dateTime, duration } from "../model/format.js";
+import { showCameras } from "../model/wall.js";
+import { icon } from "./icons.js";
+import { shared } from "./styles.js";
+import { Watch } from "./watch.js";
+
+@customElement("pantau-incidents-panel")
+export class IncidentsPanel extends LitElement {
+  static override styles = [
+    shared,
+    css`
+      :host {
+        display: flex;
+        flex-direction: column;
+        width: 340px;
+        height: 100%;
+        background: var(--panel);
+        border-left: 1px solid var(--line);
+      }
+      header {
+        display: flex;
+        align-items: center;
+        gap: 8px;
+        padding: 10px 8px 10px 16px;
+      }
+      h2 {
+        flex: 1;
+        margin: 0;
+        font-size: 17px;
+        font-weight: 600;
+      }
+      .list {
+        flex: 1;
+        min-height: 0;
+        padding: 0 10px 10px;
+      }
+      article {
+        display: grid;
+        gap: 5px;
+        margin-bottom: 8px;
+        padding: 11px 12px;
+        border: 1px solid var(--line);
+        border-left: 3px solid var(--warn);
+        border-radius: 7px;
+        background: var(--ground);
+      }
+      article.closed {
+        border-left-color: var(--line);
+      }
+      h3 {
+        margin: 0;
+        font-size: 15.5px;
+        font-weight: 600;
+        overflow-wrap: anywhere;
+      }
+      .meta {
+        color: var(--text-soft);
+        font-size: 13.5px;
+        font-variant-numeric: tabular-nums;
+      }
+      .state {
+        color: var(--warn);
+        font-size: 13px;
+      }
+      .closed .state {
+        color: var(--text-dim);
+      }
+      p {
+        margin: 0;
+        font-size: 14px;
+        white-space: pre-line;
+        overflow-wrap: anywhere;
+      }
+      .actions {
+        display: flex;
+        flex-wrap: wrap;
+        gap: 4px;
+        margin-top: 4px;
+      }
+      .actions button {
+        min-height: 30px;
+        padding: 2px 9px;
+        font-size: 13.5px;
+      }
+      .empty {
+        margin: 20px 10px;
+        color: var(--text-soft);
+      }
+      .error {
+        margin: 0 16px 8px;
+        color: var(--fault);
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) app!: App;
+  @state() private closing: string | null = null;
+  @state() private problem = "";
+
+  constructor() {
+    super();
+    new Watch(this, () => [this.app.incidents, this.app.cameras, this.app.me]);
+  }
+
+  private show(incident: Incident): void {
+    this.app.wall.update((wall) => showCameras(wall, incident.cameras));
+    this.app.show({ timeline: true });
+    const endMs = incident.to_us === null ? Date.now() : incident.to_us / 1000;
+    this.app.playback.range.set({ fromMs: incident.from_us / 1000, toMs: endMs });
+    this.app.playback.seek(incident.from_us / 1000);
+  }
+
+  private async close(incident: Incident): Promise<void> {
+    this.problem = "";
+    try {
+      await this.app.api.closeIncident(incident.id);
+      this.closing = null;
+      this.app.refreshIncidents();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.problem = t("dialog.failed", { detail: error.detail });
+    }
+  }
+
+  private actions(incident: Incident): TemplateResult {
+    const open = incident.status === "open";
+    if (this.closing === incident.id) {
+      return html`<p>${t("incidents.close.sure", { title: incident.title })}</p>
+        <div class="actions">
+          <button class="danger" @click=${() => this.close(incident)}>${t("incidents.close")}</button>
+          <button class="plain" @click=${() => {
+            this.closing = null;
+          }}>${t("dialog.cancel")}</button>
+        </div>`;
+    }
+    return html`<div class="actions">
+      <button class="plain" @click=${() => this.show(incident)}>${t("incidents.show")}</button>
+      ${
+        this.app.may("operator")
+          ? html`<button class="plain" @click=${() => this.app.show({ dialog: { kind: "export", incident } })}>
+                ${t("incidents.export")}
+              </button>
+              ${
+                open
+                  ? html`<button @click=${() => this.app.show({ dialog: { kind: "incident", incident } })}>${t("incidents.edit")}</button>
+                      <button @click=${() => {
+                        this.closing = incident.id;
+                      }}>${t("incidents.close")}</button>`
+                  : nothing
+              }`
+          : nothing
+      }
+    </div>`;
+  }
+
+  private state(incident: Incident): string {
+    if (incident.status === "open") return `${t("incidents.open")} · ${t("incidents.held")}`;
+    const until = incident.release_us;
+    if (until === null || until < Date.now() * 1000) return t("incidents.closed");
+    return `${t("incidents.closed")} · ${t("incidents.release", { time: dateTime(until / 1000, language.value) })}`;
+  }
+
+  private card(incident: Incident): TemplateResult {
+    const names = incident.cameras.map((id) => this.app.camera(id)?.name ?? id);
+    const from = dateTime(incident.from_us / 1000, language.value);
+    const length =
+      incident.to_us === null ? t("incidents.ongoing") : duration((incident.to_us - incident.from_us) / 1000);
+    return html`<article class=${incident.status}>
+      <span class="state">${this.state(incident)}</span>
+      <h3>${incident.title}</h3>
+      <span class="meta">${from} · ${length}</span>
+      <span class="meta" title=${names.join("\n")}>
+        ${names.length <= 3 ? names.join(", ") : t("incidents.cameras", { count: names.length })}
+        ${incident.created_by ? html` · ${t("incidents.by", { name: incident.created_by })}` : nothing}
+      </span>
+      ${incident.notes ? html`<p>${incident.notes}</p>` : nothing} ${this.actions(incident)}
+    </article>`;
+  }
+
+  private cards(): TemplateResult {
+    const incidents = this.app.incidents.value;
+    if (incidents === null) return html`<p class="empty" role="status">${t("incidents.loading")}</p>`;
+    if (incidents.length === 0) return html`<p class="empty">${t("incidents.none")}</p>`;
+    const sorted = [...incidents].sort(
+      (a, b) => Number(b.status === "open") - Number(a.status === "open") || b.created_us - a.created_us,
+    );
+    return html`${sorted.map((incident) => this.card(incident))}`;
+  }
+
+  override render(): TemplateResult {
+    return html`
+      <header>
+        <h2>${t("incidents.title")}</h2>
+        ${
+          this.app.may("operator")
+            ? html`<button class="plain" @click=${() => this.app.show({ dialog: { kind: "incident", incident: null } })}>
+                ${icon("plus")}${t("incidents.new")}
+              </button>`
+            : nothing
+        }
+        <button class="icon-only" aria-label=${t("dialog.close")} title=${t("dialog.close")}
+          @click=${() => this.app.show({ incidents: false })}>${icon("close")}</button>
+      </header>
+      ${this.problem ? html`<p class="error" role="alert">${this.problem}</p>` : nothing}
+      <div class="list scroll">${this.cards()}</div>
+    `;
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "pantau-incidents-panel": IncidentsPanel;
+  }
+}

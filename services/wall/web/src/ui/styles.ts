@@ -89,7 +89,9 @@ export const shared = css`
 export const form = css`
   label {
     display: grid;
+    align-content: start;
     gap: 4px;
+    min-width: 0;
     color: var(--text-soft);
     font-size: 13px;
   }
@@ -104,6 +106,7 @@ export const form = css`
   select,
   textarea {
     width: 100%;
+    min-width: 0;
     min-height: 36px;
     padding: 6px 10px;
     border: 1px solid var(--line);
@@ -136,11 +139,12 @@ export const form = css`
   }
   .row {
     display: grid;
-    grid-template-columns: 1fr 1fr;
+    grid-template-columns: minmax(0, 1fr) minmax(0, 1fr);
     gap: 12px;
   }
   .fields {
     display: grid;
+    grid-template-columns: minmax(0, 1fr);
     gap: 12px;
   }
 `;

@@ -1,1 +1,245 @@
-export {};
+/** The panel under the wall: playback's controls over the timeline. */
+
+import { css, html, LitElement, nothing, type TemplateResult } from "lit";
+import { customElement, property, query, state } from "lit/decorators.js";
+import type { App } from "../app/app.js";
+import { language, type MessageKey, t } from "../i18n/index.js";
+import { clockTime, dayDate, duration, fromLocalInput, rateText, sinceTime, toLocalInput } from "../model/format.js";
+import { wallCameras } from "../model/wall.js";
+import { type IconName, icon } from "./icons.js";
+import { shared } from "./styles.js";
+import type { TimelineView } from "./timeline-view.js";
+import { Watch } from "./watch.js";
+import "./timeline-view.js";
+
+const TICK_MS = 250;
+const GOAL_DELAY_MS = 700;
+
+@customElement("pantau-timeline-panel")
+export class TimelinePanel extends LitElement {
+  static override styles = [
+    shared,
+    css`
+      :host {
+        display: block;
+        background: var(--panel);
+        border-top: 1px solid var(--line);
+      }
+      .bar {
+        display: flex;
+        align-items: center;
+        flex-wrap: wrap;
+        gap: 2px 10px;
+        padding: 5px 10px;
+      }
+      .group {
+        display: flex;
+        align-items: center;
+        gap: 1px;
+      }
+      .play {
+        width: 46px;
+        background: var(--raised);
+        color: var(--text);
+      }
+      .rate {
+        min-width: 52px;
+        text-align: center;
+        font-variant-numeric: tabular-nums;
+      }
+      .moment {
+        display: flex;
+        align-items: baseline;
+        gap: 9px;
+        min-width: 190px;
+        font-variant-numeric: tabular-nums;
+      }
+      .moment b {
+        font-size: 21px;
+        font-weight: 600;
+        color: var(--playhead, #e8b75a);
+      }
+      button[aria-pressed="true"]:disabled {
+        opacity: 1;
+        background: transparent;
+        color: var(--good);
+      }
+      .moment.live b {
+        color: var(--good);
+      }
+      .moment span {
+        color: var(--text-soft);
+      }
+      input {
+        height: 34px;
+        padding: 0 8px;
+        border: 1px solid var(--line);
+        border-radius: 6px;
+        background: var(--ground);
+        color: var(--text);
+        color-scheme: dark;
+        font-size: 14px;
+      }
+      .space {
+        flex: 1;
+      }
+      .note {
+        color: var(--text-dim);
+        font-size: 13px;
+      }
+      .note.bad {
+        color: var(--warn);
+      }
+      .range {
+        color: #e8c98c;
+        font-size: 13.5px;
+        font-variant-numeric: tabular-nums;
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) app!: App;
+  @state() private noMore = false;
+  @query("pantau-timeline-view") private view!: TimelineView;
+  @query("input") private goal!: HTMLInputElement;
+  private goalTimer: ReturnType<typeof setTimeout> | undefined;
+  private timer: ReturnType<typeof setInterval> | undefined;
+
+  constructor() {
+    super();
+    new Watch(this, () => {
+      const { wall, keeper, playback, me } = this.app;
+      return [wall, me, keeper.clock, playback.rate, playback.range, playback.failed];
+    });
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.timer = setInterval(() => this.requestUpdate(), TICK_MS);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    clearInterval(this.timer);
+    clearTimeout(this.goalTimer);
+  }
+
+  private button(name: IconName, label: MessageKey, action: () => void, extra = ""): TemplateResult {
+    return html`<button class="icon-only ${extra}" title=${t(label)} aria-label=${t(label)} @click=${action}>${icon(name)}</button>`;
+  }
+
+  private transport(): TemplateResult {
+    const { playback } = this.app;
+    const playing = playback.playing;
+    const backwards = playing && playback.rate.value < 0;
+    return html`
+      <div class="group">
+        ${this.button("keyframe-back", "play.keyframe-back", () => playback.step("-keyframe"))}
+        ${this.button("frame-back", "play.frame-back", () => playback.step("-frame"))}
+        ${this.button(backwards ? "pause" : "reverse", backwards ? "play.pause" : "play.reverse", () => (backwards ? playback.pause() : playback.reverse()))}
+        ${
+          playing && !backwards
+            ? this.button("pause", "play.pause", () => playback.pause(), "play")
+            : this.button("play", "play.play", () => playback.play(Math.abs(playback.rate.value)), "play")
+        }
+        ${this.button("frame", "play.frame", () => playback.step("frame"))}
+        ${this.button("keyframe", "play.keyframe", () => playback.step("keyframe"))}
+      </div>
+      <div class="group">
+        <button class="icon-only" title=${t("play.slower")} aria-label=${t("play.slower")} @click=${() => playback.changeRate(-1)}>−</button>
+        <span class="rate" aria-label=${t("play.rate", { rate: rateText(playback.rate.value, language.value) })}>
+          ${rateText(playback.rate.value, language.value)}
+        </span>
+        <button class="icon-only" title=${t("play.faster")} aria-label=${t("play.faster")} @click=${() => playback.changeRate(1)}>+</button>
+      </div>
+      <div class="group">
+        ${this.button("activity-back", "play.activity-back", () => this.toActivity(-1))}
+        ${this.button("activity", "play.activity", () => this.toActivity(1))}
+      </div>
+    `;
+  }
+
+  private toActivity(by: 1 | -1): void {
+    this.noMore = !this.app.playback.toActivity(by);
+    if (this.noMore) setTimeout(() => (this.noMore = false), 2500);
+  }
+
+  /** The field tells of every digit: wait until the whole time is there. */
+  private goSoon(): void {
+    clearTimeout(this.goalTimer);
+    this.goalTimer = setTimeout(() => {
+      const ms = fromLocalInput(this.goal.value);
+      if (ms !== null) this.app.playback.seek(ms);
+    }, GOAL_DELAY_MS);
+  }
+
+  protected override updated(): void {
+    if (this.renderRoot instanceof ShadowRoot && this.renderRoot.activeElement === this.goal) return;
+    this.goal.value = toLocalInput(this.app.playback.nowMs());
+  }
+
+  private moment(): TemplateResult {
+    const { playback } = this.app;
+    const at = playback.nowMs();
+    return html`<div class="moment ${playback.active ? "" : "live"}">
+      <span>${dayDate(at, language.value)}</span><b>${clockTime(at, language.value)}</b>
+    </div>`;
+  }
+
+  private note(): TemplateResult | typeof nothing {
+    const { playback, wall } = this.app;
+    const range = playback.range.value;
+    if (range) {
+      const now = Date.now();
+      const [from, to] = [range.fromMs, range.toMs].map((ms) => sinceTime(ms, now, language.value));
+      const text = t("timeline.range", {
+        from: from ?? "",
+        to: to ?? "",
+        duration: duration(range.toMs - range.fromMs),
+      });
+      return html`<span class="range">${text}</span>
+        ${this.button("close", "timeline.range.clear", () => playback.range.set(null))}`;
+    }
+    if (this.noMore) return html`<span class="note" role="status">${t("play.no-activity")}</span>`;
+    if (playback.failed.value) return html`<span class="note bad" role="status">${t("timeline.failed")}</span>`;
+    const hint: MessageKey = wallCameras(wall.value).length === 0 ? "timeline.none" : "timeline.hint";
+    return html`<span class="note hint">${t(hint)}</span>`;
+  }
+
+  override render(): TemplateResult {
+    const { app } = this;
+    const { playback } = app;
+    return html`
+      <div class="bar">
+        <button class="plain" aria-pressed=${!playback.active} ?disabled=${!playback.active} title=${t("play.back-to-live")}
+          @click=${() => playback.live()}>${icon("live")}${t("play.live")}</button>
+        ${this.transport()} ${this.moment()}
+        <input type="datetime-local" step="1" aria-label=${t("play.goto")} title=${t("play.goto")}
+          max=${toLocalInput(Date.now())} @change=${() => this.goSoon()} />
+        <span class="space"></span>
+        ${this.note()}
+        <div class="group">
+          ${this.button("zoom-out", "play.zoom-out", () => this.view.zoomBy(2))}
+          ${this.button("zoom-in", "play.zoom-in", () => this.view.zoomBy(0.5))}
+        </div>
+        ${
+          app.may("operator")
+            ? html`<button class="plain" @click=${() => app.show({ dialog: { kind: "export", incident: null } })}>
+                  ${icon("export")}${t("play.export")}
+                </button>
+                <button class="plain" @click=${() => app.show({ dialog: { kind: "incident", incident: null } })}>
+                  ${icon("incident")}${t("play.incident")}
+                </button>`
+            : nothing
+        }
+      </div>
+      <pantau-timeline-view .app=${app}></pantau-timeline-view>
+    `;
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "pantau-timeline-panel": TimelinePanel;
+  }
+}

@@ -174,7 +174,8 @@ export class TopBar extends LitElement {
   override render(): TemplateResult {
     const now = Date.now();
     const open = this.app.incidents.value?.filter((incident) => incident.status === "open").length ?? 0;
-    const badge = open > 0 ? html`<span class="count" title=${t("bar.incidents.open", { count: open })}>${open}</span>` : nothing;
+    const badge =
+      open > 0 ? html`<span class="count" title=${t("bar.incidents.open", { count: open })}>${open}</span>` : nothing;
     const other = language.value === "id" ? "en" : "id";
     return html`
       <h1><img src="/icon.svg" width="24" height="24" alt="" />Pantau</h1>

@@ -31,7 +31,9 @@ export class WallGrid extends LitElement {
   }
 
   focusSelected(): void {
-    this.renderRoot.querySelector<HTMLElement>(`pantau-wall-tile[data-slot="${this.app.wall.value.selected}"]`)?.focus();
+    this.renderRoot
+      .querySelector<HTMLElement>(`pantau-wall-tile[data-slot="${this.app.wall.value.selected}"]`)
+      ?.focus();
   }
 
   override updated(): void {

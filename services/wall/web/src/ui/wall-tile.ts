@@ -206,7 +206,8 @@ export class WallTile extends LitElement {
       <span class="name">${statusMark(status)}<span>${entry?.name ?? camera}</span></span>
       <span class="badges">
         ${badges.map(
-          (badge) => html`<span class="badge ${badge.tone}" title=${badge.reason ? t(badge.reason) : ""}>${t(badge.key)}</span>`,
+          (badge) =>
+            html`<span class="badge ${badge.tone}" title=${badge.reason ? t(badge.reason) : ""}>${t(badge.key)}</span>`,
         )}
         ${source === "recorded" ? html`<span class="badge recorded">${t("badge.recorded")}</span>` : nothing}
       </span>

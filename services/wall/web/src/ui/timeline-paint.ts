@@ -1,0 +1,131 @@
+/** Draws the timeline. Everything that it needs is in the `Scene`; it keeps nothing. */
+
+import type { Language } from "../i18n/index.js";
+import { clockTime, dayDate, minuteTime } from "../model/format.js";
+import { type Lane, NAMED_PX, RULER_PX } from "../model/lanes.js";
+import { type TimeScale, ticks, toPx } from "../model/time-scale.js";
+import type { Span, Timeline } from "../model/timeline.js";
+
+export interface Scene {
+  scale: TimeScale;
+  heightPx: number;
+  lanes: readonly Lane[];
+  timelines: ReadonlyMap<string, Timeline>;
+  names: ReadonlyMap<string, string>;
+  /** The present: nothing is recorded after it. */
+  nowMs: number;
+  /** The moment on the screen. */
+  playheadMs: number;
+  live: boolean;
+  range: Span | null;
+  hoverPx: number | null;
+  language: Language;
+}
+
+const COLORS = {
+  ground: "#0d1014",
+  lane: "#171d24",
+  full: "#3a6486",
+  keyframes: "#3b4f5f",
+  archive: "#4c4a72",
+  gap: "#7d4340",
+  activity: "#a9d2f0",
+  tick: "#222a33",
+  text: "#8b98a6",
+  day: "#d6dde4",
+  name: "#e2e8ee",
+  future: "#0a0c0f",
+  playhead: "#e8b75a",
+  live: "#79b791",
+  range: "rgb(232 183 90 / 0.2)",
+  rangeEdge: "#e8b75a",
+  hover: "#6b7886",
+};
+const FONT = '12px "Inter", "Segoe UI", "Noto Sans", "DejaVu Sans", system-ui, sans-serif';
+const TICK_SPACING_PX = 96;
+
+export function paint(context: CanvasRenderingContext2D, scene: Scene): void {
+  const { scale, heightPx } = scene;
+  context.fillStyle = COLORS.ground;
+  context.fillRect(0, 0, scale.widthPx, heightPx);
+  context.font = FONT;
+  context.textBaseline = "middle";
+  paintRuler(context, scene);
+  for (const lane of scene.lanes) paintLane(context, scene, lane);
+  paintRange(context, scene);
+  if (scene.hoverPx !== null) line(context, scene.hoverPx, RULER_PX, heightPx, COLORS.hover, 1);
+  const playhead = toPx(scale, scene.playheadMs);
+  const color = scene.live ? COLORS.live : COLORS.playhead;
+  line(context, playhead, 0, heightPx, color, 2);
+  context.fillStyle = color;
+  context.beginPath();
+  context.moveTo(playhead - 6, 0);
+  context.lineTo(playhead + 6, 0);
+  context.lineTo(playhead, 8);
+  context.fill();
+}
+
+function line(context: CanvasRenderingContext2D, x: number, top: number, bottom: number, color: string, width: number) {
+  context.fillStyle = color;
+  context.fillRect(Math.round(x - width / 2), top, width, bottom - top);
+}
+
+function paintRuler(context: CanvasRenderingContext2D, { scale, heightPx, language }: Scene): void {
+  const zone = (ms: number) => -new Date(ms).getTimezoneOffset();
+  for (const tick of ticks(scale, TICK_SPACING_PX, zone)) {
+    line(context, tick.px, RULER_PX - 4, heightPx, COLORS.tick, 1);
+    context.fillStyle = tick.unit === "day" ? COLORS.day : COLORS.text;
+    const write = { day: dayDate, minute: minuteTime, second: clockTime }[tick.unit];
+    context.fillText(write(tick.ms, language), tick.px + 4, RULER_PX / 2 + 1);
+  }
+}
+
+function paintLane(context: CanvasRenderingContext2D, scene: Scene, lane: Lane): void {
+  const { scale } = scene;
+  const { topPx, heightPx } = lane;
+  const bar = (span: Span, color: string) => {
+    const left = Math.max(toPx(scale, span.fromMs), 0);
+    const right = Math.min(toPx(scale, span.toMs), scale.widthPx);
+    if (right <= left) return;
+    context.fillStyle = color;
+    // A gap of a second must not vanish when a day is on the screen.
+    context.fillRect(left, topPx, Math.max(right - left, 1), heightPx);
+  };
+  context.fillStyle = COLORS.lane;
+  context.fillRect(0, topPx, scale.widthPx, heightPx);
+  const timeline = scene.timelines.get(lane.camera);
+  for (const range of timeline?.ranges ?? []) bar(range, COLORS[range.tier]);
+  for (const gap of timeline?.gaps ?? []) bar(gap, COLORS.gap);
+  bar({ fromMs: scene.nowMs, toMs: scale.toMs }, COLORS.future);
+  if (timeline && lane.selected) paintActivity(context, scale, lane, timeline);
+  if (heightPx < NAMED_PX) return;
+  const name = scene.names.get(lane.camera) ?? lane.camera;
+  const textWidth = context.measureText(name).width;
+  context.fillStyle = "rgb(8 10 13 / 0.66)";
+  const boxHeight = Math.min(heightPx, 19);
+  context.fillRect(0, topPx, textWidth + 14, boxHeight);
+  context.fillStyle = COLORS.name;
+  context.fillText(name, 7, topPx + boxHeight / 2 + 0.5);
+}
+
+function paintActivity(context: CanvasRenderingContext2D, scale: TimeScale, lane: Lane, timeline: Timeline): void {
+  const bottom = lane.topPx + lane.heightPx;
+  context.fillStyle = COLORS.activity;
+  for (const { fromMs, toMs, level } of timeline.activity) {
+    const left = toPx(scale, fromMs);
+    const right = toPx(scale, toMs);
+    if (right < 0 || left > scale.widthPx || level <= 0.02) continue;
+    const height = Math.min(level, 1) * (lane.heightPx - 6);
+    context.fillRect(left, bottom - height, Math.max(right - left - 0.5, 1), height);
+  }
+}
+
+function paintRange(context: CanvasRenderingContext2D, { scale, range, heightPx }: Scene): void {
+  if (!range) return;
+  const left = toPx(scale, range.fromMs);
+  const right = toPx(scale, range.toMs);
+  context.fillStyle = COLORS.range;
+  context.fillRect(left, RULER_PX - 4, right - left, heightPx);
+  line(context, left, RULER_PX - 4, heightPx, COLORS.rangeEdge, 2);
+  line(context, right, RULER_PX - 4, heightPx, COLORS.rangeEdge, 2);
+}

@@ -1,0 +1,306 @@
+/** The timeline's canvas: shows what is recorded, and is clicked, dragged, zoomed and steered by keys. */
+
+import { css, html, LitElement, nothing, type TemplateResult } from "lit";
+import { customElement, property, query, state } from "lit/decorators.js";
+import type { App } from "../app/app.js";
+import { isMessageKey, language, t } from "../i18n/index.js";
+import { dateTime } from "../model/format.js";
+import { type Lane, laneAt, lanes, totalHeightPx } from "../model/lanes.js";
+import { pan, reveal, type TimeScale, toMs, zoom } from "../model/time-scale.js";
+import { momentAt } from "../model/timeline.js";
+import { tileAt, wallCameras } from "../model/wall.js";
+import { shared } from "./styles.js";
+import { paint } from "./timeline-paint.js";
+import { Watch } from "./watch.js";
+
+const FIRST_SPAN_MS = 2 * 3_600_000;
+const REPAINT_MS = 200;
+const PREVIEW_DELAY_MS = 250;
+/** A pointer that moved less than this was a click. */
+const CLICK_PX = 4;
+const TIP_PX = 248;
+const WATCH_EDGE = 0.1;
+
+interface Drag {
+  startPx: number;
+  lastPx: number;
+  moved: boolean;
+  marking: boolean;
+}
+
+interface Hover {
+  xPx: number;
+  atMs: number;
+  camera: string | null;
+}
+
+@customElement("pantau-timeline-view")
+export class TimelineView extends LitElement {
+  static override styles = [
+    shared,
+    css`
+      :host {
+        position: relative;
+        display: block;
+      }
+      canvas {
+        display: block;
+        width: 100%;
+        cursor: crosshair;
+        touch-action: none;
+      }
+      .tip {
+        position: absolute;
+        bottom: calc(100% + 4px);
+        width: 248px;
+        overflow: hidden;
+        border: 1px solid var(--line);
+        border-radius: 7px;
+        background: var(--panel);
+        pointer-events: none;
+        z-index: 5;
+      }
+      .tip img {
+        display: block;
+        width: 100%;
+        aspect-ratio: 16 / 9;
+        object-fit: contain;
+        background: var(--screen);
+      }
+      .tip img.missing {
+        display: none;
+      }
+      .tip div {
+        padding: 6px 10px;
+        font-size: 13.5px;
+        font-variant-numeric: tabular-nums;
+      }
+      .tip .what {
+        padding-top: 0;
+        color: var(--text-soft);
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) app!: App;
+  @state() private hover: Hover | null = null;
+  @state() private preview: { camera: string; atMs: number } | null = null;
+  @query("canvas") private canvas!: HTMLCanvasElement;
+  private scale: TimeScale = { fromMs: 0, toMs: 1, widthPx: 1 };
+  private drag: Drag | null = null;
+  private timer: ReturnType<typeof setInterval> | undefined;
+  private previewTimer: ReturnType<typeof setTimeout> | undefined;
+  private watched: TimeScale | null = null;
+  private readonly resize = new ResizeObserver(([entry]) => {
+    if (!entry || entry.contentRect.width === 0) return;
+    this.setScale({ ...this.scale, widthPx: entry.contentRect.width });
+  });
+
+  constructor() {
+    super();
+    new Watch(this, () => [this.app.playback.timelines, this.app.playback.range, this.app.wall, this.app.cameras]);
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    const toMsNow = this.app.playback.nowMs() + FIRST_SPAN_MS * (this.app.playback.active ? 0.5 : 0.05);
+    this.scale = { fromMs: toMsNow - FIRST_SPAN_MS, toMs: toMsNow, widthPx: 1 };
+    this.resize.observe(this);
+    this.timer = setInterval(() => this.onTick(), REPAINT_MS);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.resize.disconnect();
+    clearInterval(this.timer);
+    clearTimeout(this.previewTimer);
+    this.app.playback.watch(null);
+  }
+
+  /** Zooms around the middle of the window, or around the moment on the screen where that is in it. */
+  zoomBy(factor: number): void {
+    const at = this.app.playback.nowMs();
+    const { fromMs, toMs: end, widthPx } = this.scale;
+    const inside = at > fromMs && at < end;
+    this.setScale(zoom(this.scale, factor, inside ? ((at - fromMs) / (end - fromMs)) * widthPx : widthPx / 2));
+  }
+
+  private setScale(scale: TimeScale): void {
+    this.scale = scale;
+    const span = scale.toMs - scale.fromMs;
+    const seen = this.watched;
+    const near =
+      seen &&
+      Math.abs(seen.fromMs - scale.fromMs) < span * WATCH_EDGE &&
+      Math.abs(seen.toMs - scale.toMs) < span * WATCH_EDGE;
+    if (!near) {
+      this.watched = scale;
+      this.app.playback.watch(scale);
+    }
+    this.requestUpdate();
+  }
+
+  private onTick(): void {
+    if (!this.drag) {
+      const followed = reveal(this.scale, this.app.playback.nowMs());
+      if (followed !== this.scale && (this.app.playback.playing || !this.app.playback.active)) this.setScale(followed);
+    }
+    this.draw();
+  }
+
+  private rows(): Lane[] {
+    const wall = this.app.wall.value;
+    return lanes(wallCameras(wall), tileAt(wall, wall.selected).camera);
+  }
+
+  private draw(): void {
+    const context = this.canvas.getContext("2d");
+    if (!context || this.scale.widthPx <= 1) return;
+    const rows = this.rows();
+    const heightPx = totalHeightPx(rows);
+    const ratio = devicePixelRatio;
+    const width = Math.round(this.scale.widthPx * ratio);
+    const height = Math.round(heightPx * ratio);
+    if (this.canvas.width !== width) this.canvas.width = width;
+    if (this.canvas.height !== height) {
+      this.canvas.height = height;
+      this.canvas.style.height = `${heightPx}px`;
+    }
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    const { playback, cameras } = this.app;
+    paint(context, {
+      scale: this.scale,
+      heightPx,
+      lanes: rows,
+      timelines: playback.timelines.value,
+      names: new Map([...(cameras.value?.values() ?? [])].map((camera) => [camera.id, camera.name])),
+      nowMs: Date.now(),
+      playheadMs: playback.nowMs(),
+      live: !playback.active,
+      range: playback.range.value,
+      hoverPx: this.hover?.xPx ?? null,
+      language: language.value,
+    });
+  }
+
+  protected override updated(): void {
+    this.draw();
+  }
+
+  private readonly onPointerDown = (event: PointerEvent) => {
+    if (event.button !== 0) return;
+    this.canvas.setPointerCapture(event.pointerId);
+    this.drag = { startPx: event.offsetX, lastPx: event.offsetX, moved: false, marking: event.shiftKey };
+  };
+
+  private readonly onPointerMove = (event: PointerEvent) => {
+    const { drag } = this;
+    this.setHover(event);
+    if (!drag) return;
+    drag.moved ||= Math.abs(event.offsetX - drag.startPx) > CLICK_PX;
+    if (!drag.moved) return;
+    if (drag.marking) this.mark(drag.startPx, event.offsetX);
+    else this.setScale(pan(this.scale, drag.lastPx - event.offsetX));
+    drag.lastPx = event.offsetX;
+  };
+
+  private readonly onPointerUp = (event: PointerEvent) => {
+    const { drag } = this;
+    this.drag = null;
+    if (!drag || drag.moved) return;
+    if (drag.marking) this.app.playback.range.set(null);
+    else this.app.playback.seek(toMs(this.scale, event.offsetX));
+  };
+
+  private readonly onLeave = () => {
+    this.hover = null;
+    this.preview = null;
+    clearTimeout(this.previewTimer);
+  };
+
+  private mark(a: number, b: number): void {
+    const [from, to] = [toMs(this.scale, Math.min(a, b)), toMs(this.scale, Math.max(a, b))];
+    this.app.playback.range.set({ fromMs: from, toMs: Math.min(to, Date.now()) });
+  }
+
+  private setHover(event: PointerEvent): void {
+    const atMs = toMs(this.scale, event.offsetX);
+    const camera = laneAt(this.rows(), event.offsetY)?.camera ?? null;
+    this.hover = { xPx: event.offsetX, atMs, camera };
+    this.preview = null;
+    clearTimeout(this.previewTimer);
+    const timeline = camera === null ? undefined : this.app.playback.timelines.value.get(camera);
+    if (camera === null || !timeline || this.drag || momentAt(timeline, atMs).kind !== "recorded") return;
+    this.previewTimer = setTimeout(() => {
+      this.preview = { camera, atMs };
+    }, PREVIEW_DELAY_MS);
+  }
+
+  private readonly onWheel = (event: WheelEvent) => {
+    event.preventDefault();
+    if (Math.abs(event.deltaX) > Math.abs(event.deltaY)) this.setScale(pan(this.scale, event.deltaX));
+    else this.setScale(zoom(this.scale, 1.0018 ** event.deltaY, event.offsetX));
+  };
+
+  private readonly onKey = (event: KeyboardEvent) => {
+    const { playback } = this.app;
+    if (event.key === "ArrowLeft") playback.skip(-10);
+    else if (event.key === "ArrowRight") playback.skip(10);
+    else if (event.key === "+" || event.key === "=") this.zoomBy(0.5);
+    else if (event.key === "-") this.zoomBy(2);
+    else if (event.key === "PageUp") this.setScale(pan(this.scale, -this.scale.widthPx * 0.8));
+    else if (event.key === "PageDown") this.setScale(pan(this.scale, this.scale.widthPx * 0.8));
+    else return;
+    event.preventDefault();
+  };
+
+  private what({ camera, atMs }: Hover): string {
+    const timeline = camera === null ? undefined : this.app.playback.timelines.value.get(camera);
+    if (!timeline) return t("timeline.loading");
+    const moment = momentAt(timeline, atMs);
+    if (moment.kind === "nothing") return t("timeline.nothing");
+    if (moment.kind === "recorded") return t(`timeline.${moment.tier}`);
+    return t("timeline.gap", { cause: causeText(moment.cause) });
+  }
+
+  private tip(): TemplateResult | typeof nothing {
+    const { hover, preview } = this;
+    if (!hover) return nothing;
+    const left = Math.min(Math.max(hover.xPx - TIP_PX / 2, 4), Math.max(this.scale.widthPx - TIP_PX - 4, 4));
+    return html`<div class="tip" .style=${`left: ${left}px`}>
+      ${
+        preview
+          ? html`<img alt="" src=${this.app.api.snapshotUrl(preview.camera, preview.atMs, 320)}
+              @error=${(event: Event) => (event.target as HTMLImageElement).classList.add("missing")}
+              @load=${(event: Event) => (event.target as HTMLImageElement).classList.remove("missing")} />`
+          : nothing
+      }
+      <div>${dateTime(hover.atMs, language.value)}</div>
+      ${
+        hover.camera === null
+          ? nothing
+          : html`<div class="what">${this.app.camera(hover.camera)?.name ?? hover.camera}<br />${this.what(hover)}</div>`
+      }
+    </div>`;
+  }
+
+  override render(): TemplateResult {
+    const time = dateTime(this.app.playback.nowMs(), language.value);
+    return html`${this.tip()}<canvas tabindex="0" role="slider" aria-label=${t("timeline.label", { time })}
+      aria-valuetext=${time} aria-valuenow=${Math.round(this.app.playback.nowMs() / 1000)}
+      @pointerdown=${this.onPointerDown} @pointermove=${this.onPointerMove} @pointerup=${this.onPointerUp}
+      @pointerleave=${this.onLeave} @wheel=${this.onWheel} @keydown=${this.onKey}></canvas>`;
+  }
+}
+
+/** A gap's cause in the chosen language; unknown ones as they come. */
+function causeText(cause: string): string {
+  for (const key of [`cause.${cause}`, `reason.${cause}`]) if (isMessageKey(key)) return t(key);
+  return cause;
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "pantau-timeline-view": TimelineView;
+  }
+}

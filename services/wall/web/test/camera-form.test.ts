@@ -1,0 +1,52 @@
+import { describe, expect, it } from "vitest";
+import { fieldsOf, idFrom, inputOf, validate } from "../src/model/camera-form.js";
+import { camera } from "./samples.js";
+
+const filled = () => ({ ...fieldsOf(null, "city"), id: "gate", name: " Gate ", mainUrl: "rtsp://10.0.0.7/main" });
+
+describe("the camera form", () => {
+  it("makes ids of names", () => {
+    expect(idFrom("Simpang Kayutangan – 2")).toBe("simpang-kayutangan-2");
+    expect(idFrom("  Café!  ")).toBe("cafe");
+    expect(idFrom("漢字")).toBe("");
+    expect(idFrom("x".repeat(80))).toHaveLength(63);
+  });
+
+  it("accepts what the server accepts", () => {
+    expect(validate(filled())).toEqual({});
+    for (const mainUrl of ["rtsps://h:322/a?b=c", "http://h/x.m3u8", "srt://h:9000", "rtsp://user:secret@10.0.0.1/1"]) {
+      expect(validate({ ...filled(), mainUrl }), mainUrl).toEqual({});
+    }
+  });
+
+  it("names what is wrong, field by field", () => {
+    expect(Object.keys(validate(fieldsOf(null, ""))).sort()).toEqual(["id", "mainUrl", "name"]);
+    for (const mainUrl of ["10.0.0.1", "ftp://h/x", "rtsp://", "rtsp:// h/x"]) {
+      expect(validate({ ...filled(), mainUrl }), mainUrl).toEqual({ mainUrl: "form.url.bad" });
+    }
+    expect(validate({ ...filled(), latitude: "91", longitude: "east" })).toEqual({
+      latitude: "form.coordinate.bad",
+      longitude: "form.coordinate.bad",
+    });
+  });
+
+  it("sends a new camera with its id, and its user only where there is one", () => {
+    const input = inputOf({ ...filled(), tags: "a, b,,a", latitude: "-7,98" }, null);
+    expect(input).toMatchObject({ id: "gate", site: "city", name: "Gate", tags: ["a", "b"] });
+    expect(input.location?.latitude).toBe(-7.98);
+    expect(input.profiles).toEqual({ main: { url: "rtsp://10.0.0.7/main", transport: "tcp" } });
+    expect("credentials" in input).toBe(false);
+    expect(inputOf({ ...filled(), username: "u", password: "p" }, null).credentials).toEqual({
+      username: "u",
+      password: "p",
+    });
+  });
+
+  it("keeps of an existing camera what the form does not show", () => {
+    const before = camera({ id: "gate", name: "Gate", profiles: { main: { url: "rtsp://a/1", reader: "pyav" } } });
+    const input = inputOf({ ...fieldsOf(before, ""), forget: true }, before);
+    expect(input.profiles?.main).toEqual({ url: "rtsp://a/1", reader: "pyav", transport: "tcp" });
+    expect(input.credentials).toBeNull();
+    expect("id" in input).toBe(false);
+  });
+});

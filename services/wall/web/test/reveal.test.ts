@@ -1,0 +1,120 @@
+import { describe, expect, it } from "vitest";
+import type { SlotNotice } from "../src/api/types.js";
+import { CATCH_UP_LIMIT_MS, Reveal } from "../src/model/reveal.js";
+
+const notice = (changes: Partial<SlotNotice>): SlotNotice => ({
+  type: "slot",
+  slot: 0,
+  camera: "a",
+  source: "live",
+  state: "catching-up",
+  profile: "sub",
+  reason: "none",
+  detail: "",
+  live_rtp: 100_000,
+  first_rtp: null,
+  limited: "none",
+  transcoded: false,
+  codec: "h264",
+  width_px: 640,
+  height_px: 360,
+  ...changes,
+});
+
+function aimed(): Reveal {
+  const reveal = new Reveal();
+  expect(reveal.aim("a", "live")).toBe("cover");
+  return reveal;
+}
+
+function shown(): Reveal {
+  const reveal = aimed();
+  reveal.notice(notice({}), 0);
+  expect(reveal.frame(100_000, 1)).toBe("reveal");
+  return reveal;
+}
+
+describe("the instant picture", () => {
+  it("shows a still of the first cached frame and reveals the video when it is live", () => {
+    const reveal = aimed();
+    expect(reveal.notice(notice({ first_rtp: 99_950 }), 0)).toBe("none");
+    expect(reveal.frame(99_950, 10)).toBe("still");
+    expect(reveal.frame(99_990, 20)).toBe("none");
+    expect(reveal.shown).toBe(false);
+    expect(reveal.frame(100_000, 60)).toBe("reveal");
+    expect(reveal.shown).toBe(true);
+    expect(reveal.watching).toBe(false);
+  });
+
+  it("never shows a frame of the camera before", () => {
+    const reveal = shown();
+    expect(reveal.aim("b", "live")).toBe("cover");
+    expect(reveal.frame(103_600, 5)).toBe("none");
+    reveal.notice(notice({ camera: "b", first_rtp: 110_000, live_rtp: 110_050 }), 10);
+    expect(reveal.frame(107_200, 15)).toBe("none");
+    expect(reveal.frame(110_000, 20)).toBe("still");
+    expect(reveal.frame(110_051, 30)).toBe("reveal");
+  });
+
+  it("tells own frames by the compressed GOP where the relay names no first one", () => {
+    const reveal = aimed();
+    reveal.notice(notice({}), 0);
+    expect(reveal.frame(95_000, 5)).toBe("none");
+    expect(reveal.frame(99_800, 6)).toBe("still");
+  });
+
+  it("ignores what is said of a camera that is no longer wanted, or of its recording", () => {
+    const reveal = aimed();
+    reveal.notice(notice({ camera: "old" }), 0);
+    reveal.notice(notice({ source: "recorded" }), 0);
+    expect(reveal.frame(100_000, 1)).toBe("none");
+  });
+
+  it("goes over the wrap of the timestamps", () => {
+    const reveal = aimed();
+    reveal.notice(notice({ first_rtp: 2 ** 32 - 20, live_rtp: 10 }), 0);
+    expect(reveal.frame(2 ** 32 - 20, 1)).toBe("still");
+    expect(reveal.frame(2 ** 32 - 1, 2)).toBe("none");
+    expect(reveal.frame(10, 3)).toBe("reveal");
+  });
+
+  it("holds the present picture while the same camera catches up with another profile", () => {
+    const reveal = shown();
+    expect(reveal.notice(notice({ profile: "main", live_rtp: 200_000 }), 0)).toBe("still");
+    expect(reveal.frame(199_999, 1)).toBe("none");
+    expect(reveal.frame(200_000, 2)).toBe("reveal");
+  });
+
+  it("shows what there is when the catch-up takes too long", () => {
+    const reveal = aimed();
+    reveal.notice(notice({ live_rtp: 900_000 }), 0);
+    expect(reveal.frame(1, 10)).toBe("none");
+    expect(reveal.frame(2, CATCH_UP_LIMIT_MS + 1)).toBe("reveal");
+  });
+
+  it("waits for the relay's word in a browser that tells no timestamps", () => {
+    const reveal = aimed();
+    reveal.notice(notice({}), 0);
+    expect(reveal.frame(undefined, 1)).toBe("none");
+    reveal.notice(notice({ state: "live" }), 2);
+    expect(reveal.frame(undefined, 3)).toBe("reveal");
+  });
+
+  it("shows the next frame when nothing has to be caught up with", () => {
+    const reveal = aimed();
+    reveal.notice(notice({ state: "live", live_rtp: null }), 0);
+    expect(reveal.frame(7, 1)).toBe("reveal");
+  });
+
+  it("keeps the last picture as a still while another session takes over", () => {
+    const reveal = shown();
+    expect(reveal.restart()).toBe("still");
+    expect(reveal.frame(100_001, 2)).toBe("none");
+    reveal.notice(notice({ live_rtp: 5 }), 3);
+    expect(reveal.frame(5, 4)).toBe("reveal");
+  });
+
+  it("covers the live picture when the tile turns to the recording", () => {
+    expect(shown().aim("a", "recorded")).toBe("cover");
+  });
+});

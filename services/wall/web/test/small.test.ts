@@ -1,0 +1,94 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Refresher } from "../src/app/refresher.js";
+import { wantedCodecs } from "../src/media/offer.js";
+import { Backoff } from "../src/model/backoff.js";
+import { FROZEN_AFTER_MS, FreezeWatch } from "../src/model/freeze.js";
+import { Observable } from "../src/model/observable.js";
+
+describe("backoff", () => {
+  it("doubles up to its limit, with at least half of it, and starts anew after a success", () => {
+    const low = new Backoff(100, 1000, () => 0);
+    expect([1, 2, 3, 4, 5, 6].map(() => low.next())).toEqual([50, 100, 200, 400, 500, 500]);
+    low.reset();
+    expect(low.next()).toBe(50);
+    const high = new Backoff(100, 1000, () => 0.999999);
+    for (let i = 0; i < 100; i++) expect(high.next()).toBeLessThanOrEqual(1000);
+  });
+});
+
+describe("a picture that stands still", () => {
+  it("is noticed after a while, and forgiven with the next frame", () => {
+    const watch = new FreezeWatch();
+    expect(watch.sample(0, 10, true)).toBeNull();
+    expect(watch.sample(1000, 10, true)).toBeNull();
+    expect(watch.sample(FROZEN_AFTER_MS, 10, true)).toBe(0);
+    expect(watch.sample(FROZEN_AFTER_MS + 1000, 11, true)).toBeNull();
+  });
+
+  it("is none while no frames have to come", () => {
+    const watch = new FreezeWatch();
+    watch.sample(0, 10, true);
+    expect(watch.sample(60_000, 10, false)).toBeNull();
+    expect(watch.sample(61_000, 10, true)).toBeNull();
+  });
+});
+
+describe("an observable", () => {
+  it("tells of changes only, until one has heard enough", () => {
+    const value = new Observable(1);
+    const heard: number[] = [];
+    const end = value.subscribe((now) => heard.push(now));
+    value.set(1);
+    value.set(2);
+    value.update((now) => now + 1);
+    end();
+    value.set(9);
+    expect(heard).toEqual([2, 3]);
+  });
+});
+
+describe("the offer's codecs", () => {
+  it("are H.264 in fragments, H.265 and retransmissions", () => {
+    const codec = (mimeType: string, sdpFmtpLine = "") => ({ mimeType, sdpFmtpLine });
+    const wanted = wantedCodecs([
+      codec("video/VP8"),
+      codec("video/H264", "packetization-mode=1;profile-level-id=42e01f"),
+      codec("video/H264", "packetization-mode=0;profile-level-id=42e01f"),
+      codec("video/rtx"),
+      codec("video/H265"),
+      codec("video/AV1"),
+      codec("video/red"),
+    ]);
+    expect(wanted.map((entry) => entry.mimeType)).toEqual(["video/H264", "video/rtx", "video/H265"]);
+  });
+});
+
+describe("reading again", () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it("makes one read of many hints, and another of those that came meanwhile", async () => {
+    const read = vi.fn(() => new Promise<void>((resolve) => setTimeout(resolve, 100)));
+    const refresher = new Refresher(read, 60_000, () => Date.now());
+    for (let i = 0; i < 50; i++) refresher.trigger();
+    await vi.advanceTimersByTimeAsync(50);
+    expect(read).toHaveBeenCalledTimes(1);
+    for (let i = 0; i < 50; i++) refresher.trigger();
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(read).toHaveBeenCalledTimes(2);
+    refresher.stop();
+  });
+
+  it("comes back sooner after a failure, and goes on for ever", async () => {
+    const read = vi.fn(() => Promise.reject(new Error("away")));
+    const refresher = new Refresher(read, 600_000, () => Date.now());
+    refresher.trigger();
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(read.mock.calls.length).toBeGreaterThan(10);
+    refresher.stop();
+  });
+});

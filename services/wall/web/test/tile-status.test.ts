@@ -1,0 +1,130 @@
+import { describe, expect, it } from "vitest";
+import { type Camera, REASONS, type SlotNotice, type SlotState } from "../src/api/types.js";
+import { type TileInput, tileBadges, tileMessage } from "../src/model/tile-status.js";
+import { camera } from "./samples.js";
+
+const NOW_MS = 1_790_000_000_000;
+
+const notice = (changes: Partial<SlotNotice>): SlotNotice => ({
+  type: "slot",
+  slot: 0,
+  camera: "gate",
+  source: "live",
+  state: "live",
+  profile: "main",
+  reason: "none",
+  detail: "",
+  live_rtp: null,
+  limited: "none",
+  transcoded: false,
+  codec: "h264",
+  width_px: 1280,
+  height_px: 720,
+  ...changes,
+});
+
+const input = (changes: Partial<TileInput>): TileInput => ({
+  camera: "gate",
+  source: "live",
+  entry: camera({ id: "gate" }),
+  catalogueKnown: true,
+  link: { phase: "open", sinceMs: NOW_MS - 60_000 },
+  notice: notice({}),
+  noticeMs: NOW_MS - 5000,
+  hasPicture: true,
+  frozenSinceMs: null,
+  ...changes,
+});
+
+const offline = (): Camera => {
+  const entry = camera({ id: "gate" });
+  return {
+    ...entry,
+    state: {
+      camera: "gate",
+      status: "offline",
+      reason: "unauthorized",
+      detail: "401",
+      since_us: 1_000_000,
+      profiles: {},
+    },
+  };
+};
+
+describe("what a tile says", () => {
+  it("is nothing over a moving picture", () => {
+    expect(tileMessage(input({}))).toBeNull();
+  });
+
+  it("is never nothing while there is no picture", () => {
+    const states: SlotState[] = ["empty", "opening", "catching-up", "live", "waiting", "playing", "paused", "gap"];
+    for (const phase of ["connecting", "open", "lost", "full"] as const) {
+      for (const state of [null, ...states]) {
+        for (const source of ["live", "recorded"] as const) {
+          for (const entry of [undefined, offline(), camera({ id: "gate" }), camera({ id: "gate", enabled: false })]) {
+            const said = state === null ? null : notice({ state, source });
+            const link = { phase, sinceMs: NOW_MS };
+            const message = tileMessage(input({ link, notice: said, source, entry, hasPicture: false }));
+            expect(message, `${phase} ${state} ${source}`).not.toBeNull();
+          }
+        }
+      }
+    }
+  });
+
+  it("gives the reason, what the camera's state adds, and since when", () => {
+    const message = tileMessage(input({ entry: offline(), notice: notice({ state: "waiting" }), hasPicture: false }));
+    expect(message).toMatchObject({
+      title: "tile.offline",
+      reason: "reason.unauthorized",
+      detail: "401",
+      sinceMs: 1000,
+    });
+  });
+
+  it.each(REASONS)("has words for waiting because of %s", (reason) => {
+    const message = tileMessage(input({ notice: notice({ state: "waiting", reason }), hasPicture: false }));
+    expect(message).not.toBeNull();
+    expect(message?.sinceMs).toBe(NOW_MS - 5000);
+  });
+
+  it("covers even a picture when the connection is lost or nothing is recorded", () => {
+    const lost = tileMessage(input({ link: { phase: "lost", sinceMs: 7 } }));
+    expect(lost).toMatchObject({ title: "tile.lost", sinceMs: 7, tone: "fault" });
+    expect(tileMessage(input({ notice: notice({ state: "gap" }) }))?.title).toBe("tile.gap");
+  });
+
+  it("says that a picture stands still", () => {
+    const message = tileMessage(input({ frozenSinceMs: 42 }));
+    expect(message).toMatchObject({ title: "tile.frozen", sinceMs: 42, tone: "fault" });
+  });
+
+  it("takes a notice about another camera for none", () => {
+    const message = tileMessage(input({ notice: notice({ camera: "other", state: "gap" }), hasPicture: false }));
+    expect(message?.title).toBe("tile.opening");
+  });
+
+  it("tells a removed camera from a catalogue that is not read yet", () => {
+    expect(tileMessage(input({ entry: undefined }))?.title).toBe("tile.unknown");
+    expect(tileMessage(input({ entry: undefined, catalogueKnown: false }))).toBeNull();
+  });
+
+  it("keeps a picture while a new session connects", () => {
+    const link = { phase: "connecting", sinceMs: 0 } as const;
+    expect(tileMessage(input({ link }))).toBeNull();
+    expect(tileMessage(input({ link, hasPicture: false }))?.title).toBe("tile.connecting");
+  });
+});
+
+describe("badges", () => {
+  it("tell of slow links, conversion and a degraded camera", () => {
+    const entry = offline();
+    if (entry.state) entry.state.status = "degraded";
+    const keys = tileBadges(input({ entry, notice: notice({ limited: "keyframes", transcoded: true }) })).map(
+      (b) => b.key,
+    );
+    expect(keys).toEqual(["badge.degraded", "badge.limited-keyframes", "badge.transcoded"]);
+    expect(tileBadges(input({}))).toEqual([]);
+    expect(tileBadges(input({ notice: notice({ camera: "other", limited: "sub" }) }))).toEqual([]);
+  });
+});

@@ -1,0 +1,60 @@
+import { describe, expect, it } from "vitest";
+import { LAYOUTS } from "../src/model/layout.js";
+import { decode, encode } from "../src/model/url-state.js";
+import { INITIAL_WALL, put, setLayout, setSource, toggleEnlarged, visibleTiles } from "../src/model/wall.js";
+
+const wallOf = (layout: (typeof LAYOUTS)[number], ...cameras: (string | null)[]) =>
+  cameras.reduce((state, camera, i) => put(state, i, camera), setLayout(INITIAL_WALL, layout));
+
+describe("the layout in the URL", () => {
+  it("is empty until somebody arranges something", () => {
+    expect(encode({ wall: INITIAL_WALL, atMs: null })).toBe("");
+    expect(decode("").wall).toEqual(INITIAL_WALL);
+    expect(decode("#").wall.automatic).toBe(true);
+  });
+
+  it.each(LAYOUTS)("restores %s with its tiles", (layout) => {
+    const wall = wallOf(layout, "gate");
+    const back = decode(`#${encode({ wall, atMs: null })}`).wall;
+    expect(back.layout).toBe(layout);
+    expect(visibleTiles(back)).toEqual(visibleTiles(wall));
+    expect(back.automatic).toBe(false);
+  });
+
+  it("reads well", () => {
+    const wall = toggleEnlarged(wallOf("4", "a", null, "c"), 2);
+    expect(encode({ wall, atMs: null })).toBe("grid=4&tiles=a,,c&big=2");
+    expect(decode("grid=4&tiles=a,,c&big=2").wall.enlarged).toBe(2);
+  });
+
+  it("restores a moment, with the tiles that stayed live", () => {
+    const wall = setSource(setSource(wallOf("4", "a", "b"), "recorded"), "live", 1);
+    const atMs = Date.UTC(2026, 10, 2, 7, 30);
+    const fragment = encode({ wall, atMs });
+    expect(fragment).toBe("grid=4&tiles=a,b!&at=2026-11-02T07:30:00.000Z");
+    const back = decode(fragment);
+    expect(back.atMs).toBe(atMs);
+    expect(visibleTiles(back.wall).map((tile) => tile.source)).toEqual(["recorded", "live", "live", "live"]);
+  });
+
+  it.each([
+    "grid=4",
+    "grid=99&tiles=a",
+    "tiles=%E0%A4%A",
+    "tiles=<script>,..%2F..,ok",
+    `tiles=${"a,".repeat(500)}`,
+    "grid=4&tiles=a&big=99&at=yesterday",
+    "&&&===",
+  ])("survives %s", (fragment) => {
+    const { wall, atMs } = decode(fragment);
+    expect(LAYOUTS).toContain(wall.layout);
+    expect(wall.enlarged).toBeNull();
+    expect(atMs).toBeNull();
+    expect(wall.tiles.length).toBeLessThanOrEqual(36);
+    for (const { camera } of wall.tiles) if (camera !== null) expect(camera).toMatch(/^[a-z0-9-]+$/);
+  });
+
+  it("chooses a grid for the tiles where it names none", () => {
+    expect(decode("tiles=a,b,c,d,e").wall.layout).toBe("9");
+  });
+});

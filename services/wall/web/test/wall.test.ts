@@ -1,0 +1,76 @@
+import { describe, expect, it } from "vitest";
+import * as wall from "../src/model/wall.js";
+
+const ids = (state: wall.WallState) => wall.visibleTiles(state).map((tile) => tile.camera);
+const arranged = (...cameras: (string | null)[]): wall.WallState =>
+  cameras.reduce((state, camera, i) => wall.put(state, i, camera), wall.setLayout(wall.INITIAL_WALL, "4"));
+
+describe("the wall", () => {
+  it("fills itself with the first cameras while nobody has arranged anything", () => {
+    const cameras = Array.from({ length: 20 }, (_, i) => `cam-${i}`);
+    const state = wall.fill(wall.INITIAL_WALL, cameras);
+    expect(state.layout).toBe("16");
+    expect(ids(state)).toEqual(cameras.slice(0, 16));
+    expect(wall.fill(state, cameras)).toBe(state);
+  });
+
+  it("grows with the catalogue, but not once somebody has put a camera somewhere", () => {
+    const two = wall.fill(wall.INITIAL_WALL, ["a", "b"]);
+    expect(ids(two)).toEqual(["a", "b", null, null]);
+    expect(ids(wall.fill(two, ["a", "b", "c"]))).toEqual(["a", "b", "c", null]);
+    const own = wall.put(two, 3, "a");
+    expect(wall.fill(own, ["a", "b", "c"])).toBe(own);
+  });
+
+  it("keeps what a smaller layout hides, and gives it back", () => {
+    const four = arranged("a", "b", "c", "d");
+    const one = wall.setLayout(wall.select(four, 3), "1");
+    expect(ids(one)).toEqual(["a"]);
+    expect(one.selected).toBe(0);
+    expect(ids(wall.setLayout(one, "4"))).toEqual(["a", "b", "c", "d"]);
+  });
+
+  it("swaps two tiles, empty ones too", () => {
+    expect(ids(wall.swap(arranged("a", "b"), 0, 3))).toEqual([null, "b", null, "a"]);
+  });
+
+  it("does not enlarge an empty tile, and goes through the others while enlarged", () => {
+    const state = arranged("a", null, "c", null);
+    expect(wall.toggleEnlarged(state, 1).enlarged).toBeNull();
+    const big = wall.toggleEnlarged(state, 0);
+    expect(wall.move(big, "right").enlarged).toBe(2);
+    expect(wall.move(wall.move(big, "right"), "right").enlarged).toBe(0);
+    expect(wall.move(big, "left").enlarged).toBe(2);
+    expect(wall.toggleEnlarged(big, 0).enlarged).toBeNull();
+  });
+
+  it("shrinks again when the enlarged tile is emptied", () => {
+    expect(wall.put(wall.toggleEnlarged(arranged("a"), 0), 0, null).enlarged).toBeNull();
+  });
+
+  it("puts a chosen camera into the selected tile and selects the next", () => {
+    const first = wall.placeNext(arranged(), "x");
+    const second = wall.placeNext(first, "y");
+    expect(ids(second)).toEqual(["x", "y", null, null]);
+    expect(second.selected).toBe(2);
+  });
+
+  it("turns tiles to the recording, all or one, and leaves empty ones alone", () => {
+    const state = wall.setSource(arranged("a", "b"), "recorded");
+    expect(wall.visibleTiles(state).map((tile) => tile.source)).toEqual(["recorded", "recorded", "live", "live"]);
+    const mixed = wall.setSource(state, "live", 0);
+    expect(wall.wallCameras(mixed, "recorded")).toEqual(["b"]);
+    expect(wall.anyRecorded(wall.setSource(mixed, "live"))).toBe(false);
+  });
+
+  it("a tile that shows the recording goes on doing so with another camera", () => {
+    const state = wall.put(wall.setSource(arranged("a"), "recorded"), 0, "b");
+    expect(wall.tileAt(state, 0)).toEqual({ camera: "b", source: "recorded" });
+  });
+
+  it("arranges itself for an incident's cameras", () => {
+    const state = wall.showCameras(arranged("a", "b"), ["x", "y", "z", "u", "v"]);
+    expect(state.layout).toBe("9");
+    expect(wall.wallCameras(state)).toEqual(["x", "y", "z", "u", "v"]);
+  });
+});
