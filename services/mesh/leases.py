@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from nats.aio.msg import Msg
+
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.clock import Clock, SystemClock
 from services.mesh.errors import ConflictError, UnavailableError
@@ -23,6 +25,15 @@ GIVE_UP_SECONDS: Final = 2.5
 def new_incarnation() -> int:
     """A number that differs at every start and grows."""
     return time.time_ns() // 1_000_000
+
+
+def presence(lease: WorkerLease) -> str:
+    """A subject that a worker listens on while it runs.
+
+    The server itself answers a question there with "no responders" as soon as the worker's connection is gone, so a
+    killed worker is missed at once, and not only when its lease has expired.
+    """
+    return f"pantau.presence.{lease.role}.{lease.worker}.{lease.incarnation}"
 
 
 class Lease:
@@ -65,10 +76,20 @@ class Lease:
         return True
 
     async def run(self) -> None:
-        """Renews for ever; cancel to stop, then `release`."""
-        while True:
-            await self.renew()
-            await asyncio.sleep(RENEW_SECONDS)
+        """Renews for ever, and shows `presence`; cancel to stop, then `release`."""
+        bus = self._bucket.bus
+
+        async def here(question: Msg) -> None:
+            await bus.publish(question.reply, b"")
+
+        subscription = await bus.subscribe(presence(self._current()), here)
+        try:
+            while True:
+                await self.renew()
+                await asyncio.sleep(RENEW_SECONDS)
+        finally:
+            if bus.connected:
+                await subscription.unsubscribe()
 
     async def release(self) -> None:
         """Gives the lease back, so that others need not wait for it to expire."""
@@ -132,16 +153,27 @@ class Leadership:
         """Renews, or takes what has expired; returns `leading`."""
         started = self._clock.monotonic()
         try:
-            if self._revision:
-                self._revision = await self._bucket.update(self._key, self._me, self._revision)
-            else:
-                self._revision = await self._bucket.create(self._key, self._me)
+            # A request that was lost with a connection must not keep the next one from being made.
+            async with asyncio.timeout(RENEW_SECONDS):
+                if self._revision:
+                    self._revision = await self._bucket.update(self._key, self._me, self._revision)
+                else:
+                    self._revision = await self._bucket.create(self._key, self._me)
             self._renewed_at = started
         except ConflictError:
-            self._revision = 0
-        except UnavailableError as error:
+            self._revision = await self._own_revision()
+        except (UnavailableError, TimeoutError) as error:
             log.debug("leadership.unsure", error=error)
         return self.leading
+
+    async def _own_revision(self) -> int:
+        """The revision of our own entry, where an answer to our last renewal was lost; 0: another leads, or none."""
+        try:
+            async with asyncio.timeout(RENEW_SECONDS):
+                entry = await self._bucket.get(self._key)
+        except (UnavailableError, TimeoutError):
+            return 0
+        return entry[1] if entry is not None and entry[0] == self._me else 0
 
     async def run(self) -> None:
         """Tries for ever; cancel to stop, then `release`."""

@@ -23,6 +23,7 @@ from services.registry.catalogue import Catalogue
 from services.registry.endpoints import endpoints
 from services.registry.incidents import Incidents
 from services.registry.ledger import Ledger
+from services.registry.presence import Presence
 from services.registry.settings import RegistrySettings
 from services.registry.states import States
 
@@ -45,6 +46,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
     leadership = Leadership(leases, me, key=LEADER_KEY, clock=clock)
     _leads.set_function(lambda: leadership.leading)
     workers = Workers(leases, clock=clock)
+    presence = Presence(bus, workers, leading=lambda: leadership.leading)
     outbox = Outbox(bus, source=f"/registry/{service.worker}")
 
     def plan_again(_key: str, _value: object) -> None:
@@ -60,6 +62,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
         cameras=cameras,
         assignments=assignments,
         workers=workers,
+        presence=presence,
         leading=lambda: leadership.leading,
         settings=settings,
         clock=clock,
@@ -108,6 +111,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
         for name, part in (
             ("lease", lease),
             ("leadership", leadership),
+            ("presence", presence),
             ("assigner", assigner),
             ("observer", observer),
             ("holds", casebook),
@@ -115,14 +119,11 @@ async def run(service: Service, settings: RegistrySettings) -> None:
     ]
     await service.stopping.wait()
     await micro.stop()
-    for task in leading:
-        task.cancel()
-    await asyncio.wait(leading)
+    await _end(leading)
     await leadership.release()
     await lease.release()
     await outbox.flush()
-    for task in (*followers, sending):
-        task.cancel()
+    await _end([*followers, sending])
 
 
 async def _make_stream(bus: Bus, settings: RegistrySettings) -> None:
@@ -146,3 +147,13 @@ async def _all(events: list[asyncio.Event], stopping: asyncio.Event) -> None:
     await asyncio.wait((stop, ready), return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()
     ready.cancel()
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancels until all have ended: before Python 3.12 `asyncio.wait_for`, which nats-py waits with, loses a
+    cancellation that comes together with what it waits for."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=0.2)

@@ -15,6 +15,7 @@ from services.registry import plan_ingest, plan_recorders
 from services.registry.ledger import Ledger
 from services.registry.plan_ingest import Candidate
 from services.registry.plan_recorders import Kept
+from services.registry.presence import Presence
 from services.registry.roster import Roster
 from services.registry.settings import RegistrySettings
 
@@ -45,6 +46,7 @@ class Assigner:
         cameras: Ledger[Camera],
         assignments: Ledger[Assignment],
         workers: Workers,
+        presence: Presence,
         leading: Callable[[], bool],
         settings: RegistrySettings,
         clock: Clock,
@@ -54,6 +56,7 @@ class Assigner:
         self._cameras = cameras
         self._assignments = assignments
         self._workers = workers
+        self._presence = presence
         self._leading = leading
         self._settings = settings
         self._clock = clock
@@ -92,7 +95,8 @@ class Assigner:
             self._ingest.begin(now)
             self._recorders.begin(now)
         # A worker stops by itself GIVE_UP_SECONDS after its last renewal: from then on another may begin.
-        moved = self._ingest.update(self._workers.alive("ingest", within_seconds=GIVE_UP_SECONDS), now)
+        ingest = self._workers.alive("ingest", within_seconds=GIVE_UP_SECONDS)
+        moved = self._ingest.update([lease for lease in ingest if not self._presence.gone(lease)], now)
         moved |= self._recorders.update(self._workers.alive("recorder"), now)
         return moved or self.changed.is_set() or now - self._planned_at >= PLAN_SECONDS
 

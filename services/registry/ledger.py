@@ -1,13 +1,19 @@
 """A bucket as this process knows it: what its mirror has seen, and what this process itself has written since."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final, Generic, TypeVar
 
 from services.mesh.buckets import Bucket, Mirror
+from services.mesh.errors import UnavailableError
 from services.mesh.models import Model
 
 M = TypeVar("M", bound=Model)
+
+WRITE_SECONDS: Final = 1.5
+"""A request that was lost with a connection must not hold up what comes after it. It may have been carried out: the
+mirror tells, and a repetition is refused by its revision."""
 
 
 class Ledger(Generic[M]):
@@ -44,25 +50,29 @@ class Ledger(Generic[M]):
 
     async def create(self, key: str, value: M) -> int:
         """See `Bucket.create`."""
-        revision = await self._bucket.create(key, value)
+        async with _in_time(key):
+            revision = await self._bucket.create(key, value)
         self._keep(key, value, revision)
         return revision
 
     async def update(self, key: str, value: M, revision: int) -> int:
         """See `Bucket.update`."""
-        revision = await self._bucket.update(key, value, revision)
+        async with _in_time(key):
+            revision = await self._bucket.update(key, value, revision)
         self._keep(key, value, revision)
         return revision
 
     async def put(self, key: str, value: M) -> int:
         """See `Bucket.put`."""
-        revision = await self._bucket.put(key, value)
+        async with _in_time(key):
+            revision = await self._bucket.put(key, value)
         self._keep(key, value, revision)
         return revision
 
     async def delete(self, key: str, revision: int) -> None:
         """See `Bucket.delete`."""
-        await self._bucket.delete(key, revision)
+        async with _in_time(key):
+            await self._bucket.delete(key, revision)
         self._drop(key, revision)
 
     def _seen(self, key: str, value: M | None, revision: int) -> None:
@@ -84,3 +94,14 @@ class Ledger(Generic[M]):
             del self.entries[key]
             if self._on_change:
                 self._on_change(key, None)
+
+
+@asynccontextmanager
+async def _in_time(key: str) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(WRITE_SECONDS):
+            yield
+    except TimeoutError as error:
+        raise UnavailableError(
+            f"{key} was not written within {WRITE_SECONDS:g} s; look whether it was, then try again"
+        ) from error

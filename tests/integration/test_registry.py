@@ -156,12 +156,18 @@ async def test_an_import_reports_row_by_row_and_a_bad_row_keeps_no_other_out(
         assert not one.camera.enabled
 
 
-async def test_cameras_are_spread_and_follow_a_killed_worker_within_the_promise(
-    bus: Bus, mesh_settings: MeshSettings, leases: Bucket[WorkerLease], assignments: dict[str, tuple[Assignment, int]]
+@pytest.mark.parametrize(("hangs", "seconds"), [(False, 1.6), (True, 2.8)], ids=["killed", "hanging"])
+async def test_cameras_are_spread_and_leave_a_lost_worker_within_the_promise(
+    bus: Bus,
+    mesh_settings: MeshSettings,
+    leases: Bucket[WorkerLease],
+    assignments: dict[str, tuple[Assignment, int]],
+    hangs: bool,
+    seconds: float,
 ) -> None:
     async with registry(mesh_settings):
-        first = await Worker(bus, leases, "ingest", "ingest-1").start()
-        second = await Worker(bus, leases, "ingest", "ingest-2").start()
+        first = await Worker(bus, leases, "ingest", "ingest-1", hangs=hangs).start()
+        second = await Worker(bus, leases, "ingest", "ingest-2", hangs=hangs).start()
         await add(bus, "a", "b", "c", "d")
         keys = [f"ingest.{name}" for name in "abcd"]
         await until(lambda: all(key in assignments for key in keys))
@@ -171,10 +177,27 @@ async def test_cameras_are_spread_and_follow_a_killed_worker_within_the_promise(
         await asyncio.sleep(3.2)  # past the patience for those who may be about to come
         await first.kill()
         took = await until(lambda: all(holder(assignments, key) == ("ingest-2",) for key in keys))
-        assert took < 2.8
+        assert took < seconds
         for key in keys:
             moved = held[key] == "ingest-1"
             assert (assignments[key][1] > epochs[key]) == moved, "a camera whose worker lives has been touched"
+        await second.stop()
+
+
+async def test_a_draining_worker_is_relieved_at_once_and_keeps_what_nobody_else_can_take(
+    bus: Bus, mesh_settings: MeshSettings, leases: Bucket[WorkerLease], assignments: dict[str, tuple[Assignment, int]]
+) -> None:
+    async with registry(mesh_settings):
+        first = await Worker(bus, leases, "ingest", "ingest-1").start()
+        await add(bus, "a", "b")
+        await until(lambda: len(assignments) == 2)
+        await first.drain()
+        await asyncio.sleep(1.5)
+        assert holder(assignments, "ingest.a") == ("ingest-1",)
+        second = await Worker(bus, leases, "ingest", "ingest-2").start()
+        took = await until(lambda: all(holder(assignments, key) == ("ingest-2",) for key in assignments))
+        assert took < 1
+        await first.stop()
         await second.stop()
 
 

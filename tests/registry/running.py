@@ -8,7 +8,7 @@ from typing import TypeVar
 from services.mesh import rpc, subjects
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
-from services.mesh.leases import Lease, new_incarnation
+from services.mesh.leases import RENEW_SECONDS, Lease, new_incarnation
 from services.mesh.lifecycle import Service
 from services.mesh.models import (
     Assignment,
@@ -94,13 +94,14 @@ async def ask(
 class Worker:
     """A worker as the registry sees it: a lease, and for ingest the reports on what is assigned to it."""
 
-    def __init__(self, bus: Bus, leases: Bucket[WorkerLease], role: str, name: str, *, capacity: int = 0) -> None:
+    def __init__(self, bus: Bus, leases: Bucket[WorkerLease], role: str, name: str, *, hangs: bool = False) -> None:
+        """``hangs``: when killed it stays connected, so that only its lease tells."""
         self.name = name
         self.bus = bus
         self.draining = False
         self.incarnation = new_incarnation()
         self._role = role
-        self._capacity = capacity
+        self._hangs = hangs
         self._lease = Lease(leases, self._current)
         self._task: asyncio.Task[None] | None = None
 
@@ -110,7 +111,6 @@ class Worker:
                 "role": self._role,
                 "worker": self.name,
                 "incarnation": self.incarnation,
-                "capacity": self._capacity,
                 "draining": self.draining,
             }
         )
@@ -119,15 +119,20 @@ class Worker:
         """Takes its lease; a new start is a new incarnation."""
         self.incarnation = max(new_incarnation(), self.incarnation + 1)
         await self._lease.renew()
-        self._task = asyncio.create_task(self._lease.run())
+        self._task = asyncio.create_task(self._renew() if self._hangs else self._lease.run())
         return self
+
+    async def _renew(self) -> None:
+        while True:
+            await self._lease.renew()
+            await asyncio.sleep(RENEW_SECONDS)
 
     async def kill(self) -> None:
         """Stops without a word."""
-        if self._task:
+        while self._task and not self._task.done():  # see services.registry.app
             self._task.cancel()
-            await asyncio.wait((self._task,))
-            self._task = None
+            await asyncio.wait((self._task,), timeout=0.2)
+        self._task = None
 
     async def stop(self) -> None:
         """Gives the lease back."""

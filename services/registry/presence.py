@@ -1,0 +1,53 @@
+"""Asks the ingest workers whether they are still connected, so that a killed one is missed before its lease expires."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import nats.errors
+
+from services.mesh.bus import Bus
+from services.mesh.leases import Workers, presence
+from services.mesh.models import Id, WorkerLease
+
+ASK_SECONDS: Final = 0.4
+MISSES: Final = 2
+"""A worker that reconnects misses one question; one that misses two in a row is gone. Should it come back all the same,
+nothing is lost: its frames carry an epoch that nobody takes any more."""
+
+
+class Presence:
+    """Who among the ingest workers is gone though its lease has not expired yet."""
+
+    def __init__(self, bus: Bus, workers: Workers, *, leading: Callable[[], bool]) -> None:
+        self._bus = bus
+        self._workers = workers
+        self._leading = leading
+        self._misses: dict[tuple[Id, int], int] = {}
+        """Only of workers that have answered before."""
+
+    def gone(self, lease: WorkerLease) -> bool:
+        """Whether the worker's connection is gone."""
+        return self._misses.get((lease.worker, lease.incarnation), 0) >= MISSES
+
+    async def run(self) -> None:
+        """Asks for ever, while this registry leads; cancel to stop."""
+        while True:
+            await asyncio.sleep(ASK_SECONDS)
+            leases = self._workers.alive("ingest") if self._leading() and self._bus.connected else []
+            known = {(lease.worker, lease.incarnation) for lease in leases}
+            self._misses = {key: misses for key, misses in self._misses.items() if key in known}
+            async with asyncio.TaskGroup() as tasks:
+                for lease in leases:
+                    tasks.create_task(self._ask(lease))
+
+    async def _ask(self, lease: WorkerLease) -> None:
+        key = (lease.worker, lease.incarnation)
+        try:
+            await self._bus.client.request(presence(lease), b"", timeout=ASK_SECONDS)
+            self._misses[key] = 0
+        except nats.errors.NoRespondersError:
+            if key in self._misses:
+                self._misses[key] += 1
+        except (nats.errors.Error, TimeoutError):
+            pass  # there, but busy; or this registry's own connection is away
