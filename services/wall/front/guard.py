@@ -118,6 +118,7 @@ def add_headers(request: web.BaseRequest, response: web.StreamResponse, guard: G
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers.setdefault("Cache-Control", "no-store")
+    response.headers["Server"] = "Pantau"
     response.headers.setdefault("Cross-Origin-Resource-Policy", "cross-origin" if cross_origin else "same-origin")
     origin = request.headers.get(hdrs.ORIGIN)
     if cross_origin:

@@ -1,8 +1,8 @@
 """``/api/v1/openapi.json``: OpenAPI 3.1, made of the routes table and the models, so that it cannot drift."""
 
 import re
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Literal
 
 from aiohttp import hdrs, web
 from pydantic import BaseModel
@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 import services
 from services.mesh.subjects import ID_PATTERN
+from services.wall.front import cookies
 from services.wall.front.call import Call
 from services.wall.front.problems import CONTENT_TYPE, Problem
 from services.wall.front.route import Answer, Route
@@ -48,14 +49,18 @@ def refusals(route: Route) -> tuple[int, ...]:
     return tuple(sorted({*EVERYWHERE, *signed_in, *body, *invalid, *parts, *route.refusals}))
 
 
+Mode = Literal["validation", "serialization"]
+Schemas = Mapping[Any, dict[str, Any]]
+"""(model, `Mode`): as it is taken (validation) or given (serialization) → its reference."""
+
+
 def document(routes: Iterable[Route]) -> dict[str, Any]:
     """The OpenAPI document of ``routes``."""
     routes = list(routes)
-    models = _models(routes)
-    _, definitions = models_json_schema([(model, "serialization") for model in models], ref_template=_REF)
+    schemas, definitions = models_json_schema(_models(routes), ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas, definitions["$defs"])
     return {
         "openapi": "3.1.0",
         "info": {
@@ -68,46 +73,51 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {
-            "schemas": definitions.get("$defs", {}),
+            "schemas": definitions["$defs"],
             "securitySchemes": {
                 "basic": {"type": "http", "scheme": "basic"},
                 "bearer": {"type": "http", "scheme": "bearer"},
-                "cookie": {"type": "apiKey", "in": "cookie", "name": "pantau_session"},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": cookies.NAME},
             },
         },
     }
 
 
-def _models(routes: Iterable[Route]) -> list[type[BaseModel]]:
-    models: dict[type[BaseModel], None] = {Problem: None}
+def _models(routes: Iterable[Route]) -> list[tuple[type[BaseModel], Mode]]:
+    found: dict[tuple[type[BaseModel], Mode], None] = {(Problem, "serialization"): None}
     for route in routes:
-        models |= {model: None for model in route.body.values() if model}
-        models |= {answer.model: None for answer in route.answers.values() if answer.model}
-    return list(models)
+        taken = [route.query, *route.body.values()]
+        given = [answer.model for answer in route.answers.values()]
+        found |= {(model, "validation"): None for model in taken if model}
+        found |= {(model, "serialization"): None for model in given if model}
+    return list(found)
 
 
-def _operation(route: Route) -> dict[str, Any]:
+def _operation(route: Route, schemas: Schemas, definitions: Mapping[str, Any]) -> dict[str, Any]:
+    problem = {CONTENT_TYPE: {"schema": schemas[Problem, "serialization"]}}
     operation: dict[str, Any] = {
         "operationId": f"{route.handler.__module__.rpartition('.')[2]}_{route.handler.__name__}",
         "summary": route.summary,
-        "parameters": [*_path_parameters(route.path), *_query_parameters(route.query)],
-        "responses": {str(status): _answer(answer) for status, answer in route.answers.items()}
+        "parameters": _path_parameters(route.path),
+        "responses": {str(status): _answer(answer, schemas) for status, answer in route.answers.items()}
         | {
-            str(status): {"description": _REFUSALS[status], "content": {CONTENT_TYPE: {"schema": _ref(Problem)}}}
+            str(status): {"description": _REFUSALS[status], "content": problem}
             for status in refusals(route)
             if status not in route.answers
         },
         "security": [{"basic": []}, {"bearer": []}, {"cookie": []}] if route.permission else [],
     }
+    if route.query:
+        reference = schemas[route.query, "validation"]["$ref"]
+        operation["parameters"] += _query_parameters(definitions[reference.rpartition("/")[2]])
     if route.permission:
         operation["x-permission"] = route.permission.value
     if route.body:
-        operation["requestBody"] = {
-            "required": True,
-            "content": {
-                kind: {"schema": _ref(model) if model else {"type": "string"}} for kind, model in route.body.items()
-            },
+        content = {
+            kind: {"schema": schemas[model, "validation"] if model else {"type": "string"}}
+            for kind, model in route.body.items()
         }
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 
@@ -123,35 +133,28 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
     ]
 
 
-def _query_parameters(model: type[BaseModel] | None) -> list[dict[str, Any]]:
-    if model is None:
-        return []
-    schema = model.model_json_schema(by_alias=True)
+def _query_parameters(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
     required = schema.get("required", [])
     return [
         {
             "name": name,
             "in": "query",
             "required": name in required,
-            "description": property_.get("description", ""),
-            "schema": {key: value for key, value in property_.items() if key not in ("description", "title")},
+            "description": parameter.get("description", ""),
+            "schema": {key: value for key, value in parameter.items() if key not in ("description", "title")},
         }
-        for name, property_ in schema["properties"].items()
+        for name, parameter in schema["properties"].items()
     ]
 
 
-def _answer(answer: Answer) -> dict[str, Any]:
+def _answer(answer: Answer, schemas: Schemas) -> dict[str, Any]:
     result: dict[str, Any] = {"description": answer.text}
     if answer.media_type:
-        schema = _ref(answer.model) if answer.model else {"type": "string"}
+        schema = schemas[answer.model, "serialization"] if answer.model else {"type": "string"}
         result["content"] = {answer.media_type: {"schema": schema}}
     if answer.headers:
         result["headers"] = {name: {"schema": {"type": "string"}} for name in answer.headers}
     return result
-
-
-def _ref(model: type[BaseModel]) -> dict[str, str]:
-    return {"$ref": _REF.format(model=model.__name__)}
 
 
 async def openapi(call: Call) -> web.Response:
