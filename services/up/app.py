@@ -238,7 +238,7 @@ async def serve(plan: Plan) -> None:
         raise first_leaf(expected) from None
 
 
-def first_leaf(group: ExceptionGroup[PantauError]) -> PantauError:
+def first_leaf(group: BaseExceptionGroup[PantauError]) -> PantauError:
     """The first error of a group of groups."""
     error = group.exceptions[0]
-    return first_leaf(error) if isinstance(error, ExceptionGroup) else error
+    return first_leaf(error) if isinstance(error, BaseExceptionGroup) else error

@@ -1,0 +1,60 @@
+"""What the children are told, and how."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from services.mesh.errors import PantauError
+from services.mesh.settings import MeshSettings
+from services.up.app import STOP_ORDER, STOP_SECONDS, Plan, child_environment, command, first_leaf
+
+PLAN = Plan(
+    settings=MeshSettings(data=Path("/data")),
+    embedded_nats=True,
+    nats_port=0,
+    http_host="127.0.0.1",
+    http_port=8080,
+    demo_cameras=0,
+    config=Path("/etc/pantau.toml"),
+)
+NATS = MeshSettings(nats_url="nats://127.0.0.1:4333", nats_user="pantau", nats_password=SecretStr("hunter2"))
+
+
+def test_what_is_decided_here_goes_before_what_the_environment_says() -> None:
+    given = {"PANTAU_NATS_URL": "nats://else", "PANTAU_NATS_PASSWORD_FILE": "/else", "PANTAU_SITE": "malang", "A": "b"}
+    assert child_environment(PLAN, given, NATS, "@socket") == {
+        "PANTAU_SITE": "malang",
+        "A": "b",
+        "PANTAU_NATS_URL": "nats://127.0.0.1:4333",
+        "PANTAU_NATS_USER": "pantau",
+        "PANTAU_NATS_PASSWORD": "hunter2",
+        "PANTAU_DATA": "/data",
+        "PANTAU_WALL_HTTP": "127.0.0.1:8080",
+        "PANTAU_CONFIG": "/etc/pantau.toml",
+        "NOTIFY_SOCKET": "@socket",
+    }
+
+
+def test_no_secret_stands_on_a_command_line() -> None:
+    assert "hunter2" not in " ".join(command("wall", "--role", "all"))
+
+
+@pytest.mark.parametrize(("host", "url"), [("127.0.0.1", "http://127.0.0.1:8080"), ("::1", "http://[::1]:8080")])
+def test_the_url_can_be_opened(host: str, url: str) -> None:
+    assert PLAN.__class__(**{**PLAN.__dict__, "http_host": host}).url == url
+
+
+def test_the_order_of_stopping_leaves_time_for_nats_within_five_seconds() -> None:
+    names = [name for name, _ in STOP_ORDER]
+    assert names.index("wall") < names.index("ingest") < names.index("recorder") < names.index("registry")
+    before_recorder = sum(patience for name, patience in STOP_ORDER if names.index(name) < names.index("recorder"))
+    assert STOP_SECONDS - before_recorder >= 1.5  # the least a recorder has to close its files
+    assert STOP_SECONDS < 4.5
+
+
+def test_the_message_of_a_refusal_is_found_in_a_group_of_groups() -> None:
+    error = PantauError("the port is taken")
+    group = ExceptionGroup("a", [ExceptionGroup("b", [error]), ValueError()]).subgroup(PantauError)
+    assert group is not None
+    assert first_leaf(group) is error
