@@ -136,7 +136,7 @@ class Connection(asyncio.Protocol):
             f"{stream.camera} {stream.profile}", address, clips, sprop=Fault.NO_SPROP not in stream.faults
         )
         if Fault.BROKEN_SDP in stream.faults:
-            text = text.replace("m=video 0", "m=video x").replace("a=rtpmap:", "a=rtpmap ")[: len(text) * 2 // 3]
+            text = text[: text.index("m=video") + len("m=vid")]
         base = request.url.rstrip("/") + "/"
         return 200, {"Content-Base": base, "Content-Type": "application/sdp"}, text.encode()
 

@@ -42,6 +42,7 @@ class Simulator:
         self._connections: set[Connection] = set()
         self._listeners: dict[str, asyncio.Server] = {}
         self._ports: dict[str, int] = {}
+        self._refusing: set[str] = set()
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -71,7 +72,8 @@ class Simulator:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._stack.__aexit__(kind, error, trace)
+        # What went wrong outside is not the business of the group of tasks: it passes as it is.
+        await self._stack.aclose()
 
     @property
     def camera_ids(self) -> list[str]:
@@ -133,7 +135,8 @@ class Simulator:
             stream.faults.clear(fault)
             if resolution and Fault.RESOLUTION not in stream.faults:
                 self._spawn(self._change_resolution(stream))
-            if self.settings.own_ports and stream.camera not in self._listeners:
+            if stream.camera in self._refusing and Fault.REFUSE not in stream.faults:
+                self._refusing.discard(stream.camera)
                 self._spawn(self._listen(stream.camera, self._ports[stream.camera]))
 
     def catalogue(self, site: str = "city") -> list[tuple[Camera, Credentials | None]]:
@@ -192,6 +195,7 @@ class Simulator:
     def _refuse(self, camera: str) -> None:
         if self.settings.own_ports and (server := self._listeners.pop(camera, None)) is not None:
             server.close()
+            self._refusing.add(camera)
 
     async def _prepare(self) -> None:
         """Brings the cameras up, the lowest number first."""

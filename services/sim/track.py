@@ -58,7 +58,8 @@ class Track:
         self._next = 0
         self._report_due = 0.0
         self._huge_bytes = 0
-        self._packets = self._octets = 0
+        self.packets_sent = 0
+        self._octets = 0
         self.frames_sent = 0
         self.frames_skipped = 0
         """Frames whose time had passed when the process came to them."""
@@ -168,7 +169,7 @@ class Track:
             sink.send_run(run, wire)
         count = len(run.offsets)
         self._sequence = sequence + count
-        self._packets += count
+        self.packets_sent += count
         self._octets += len(run.template) - 16 * count
         self.frames_sent += 1
 
@@ -199,4 +200,6 @@ class Track:
         elapsed = self._loop.time() - self._began
         timestamp = self._base + round(elapsed * self.clip.clock_rate_hz)
         jump_ns = int((self._faults.value(Fault.NTP_JUMP) or 0) * 1e9)
-        return rtcp.sender_report(self._ssrc, time_ns() + jump_ns, timestamp, self._packets, self._octets, self._cname)
+        return rtcp.sender_report(
+            self._ssrc, time_ns() + jump_ns, timestamp, self.packets_sent, self._octets, self._cname
+        )
