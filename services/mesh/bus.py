@@ -41,6 +41,9 @@ class Bus:
         """Grows at each reconnect; whoever must resynchronise compares it, or waits on `reconnected`."""
         self._reconnected = asyncio.Event()
         self._away = False
+        self._waiting = False
+        """Whether it was said that the server is not there yet."""
+        self._joined = False
 
     @classmethod
     async def connect(cls, settings: MeshSettings, name: str) -> "Bus":
@@ -53,6 +56,7 @@ class Bus:
         attempt = 0
         while True:
             try:
+                # nats-py waits for a server by itself, and tells error_cb alone; a refused login it raises.
                 await client.connect(
                     settings.nats_url.split(","),
                     name=name,
@@ -70,19 +74,26 @@ class Bus:
                 )
                 break
             except (OSError, nats.errors.Error, TimeoutError) as error:
-                if attempt == 0:
-                    log.warning("bus.waiting", url=settings.nats_url, error=error)
+                bus._say_waiting(error)
                 attempt += 1
                 await asyncio.sleep(min(2.0, 0.1 * 2**attempt) * random.uniform(0.5, 1.0))
         _connected.set(1)
-        if attempt:
+        if bus._waiting:
             log.info("bus.connected", url=settings.nats_url)
+        bus._joined = True
         return bus
+
+    def _say_waiting(self, error: Exception) -> None:
+        if not self._waiting:
+            log.warning("bus.waiting", error=error)
+        self._waiting = True
 
     async def _on_error(self, error: Exception) -> None:
         if isinstance(error, nats.errors.SlowConsumerError):
             _slow.inc()
             log.warning("bus.slow_consumer", subject=error.subject)
+        elif not self._joined:
+            self._say_waiting(error)
         elif self.client.is_connected:
             log.warning("bus.error", error=error)
 

@@ -1,0 +1,121 @@
+"""The connection to NATS: for ever, bounded, and quiet about it."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from structlog.testing import capture_logs
+
+from services.mesh.bus import Bus
+from services.mesh.errors import UnavailableError
+from services.mesh.natsserver import NatsServer
+from services.mesh.settings import MeshSettings
+
+
+async def eventually(holds: Callable[[], bool], timeout_seconds: float = 10) -> None:
+    async with asyncio.timeout(timeout_seconds):
+        while not holds():
+            await asyncio.sleep(0.02)
+
+
+async def test_it_waits_for_a_server_that_comes_later(nats_server: NatsServer, mesh_settings: MeshSettings) -> None:
+    await nats_server.stop()
+    with capture_logs() as logs:
+        connecting = asyncio.create_task(Bus.connect(mesh_settings, "early"))
+        await asyncio.sleep(0.5)
+        assert not connecting.done()
+        await nats_server.start()
+        bus = await asyncio.wait_for(connecting, 5)
+    assert bus.connected
+    assert [entry["event"] for entry in logs if entry["event"].startswith("bus.")] == ["bus.waiting", "bus.connected"]
+    await bus.close()
+
+
+async def test_a_subscription_goes_on_after_the_server_was_killed(bus: Bus, nats_server: NatsServer) -> None:
+    heard: list[bytes] = []
+
+    async def hear(message: object) -> None:
+        heard.append(message.data)  # type: ignore[attr-defined]  # a nats Msg
+
+    await bus.subscribe("pantau.v1.city.media.>", hear)
+    with capture_logs() as logs:
+        for round_number in range(2):
+            await nats_server.kill()
+            await eventually(lambda: not bus.connected)
+            assert not await bus.publish("pantau.v1.city.media.main.cam-1", b"lost")
+            coming_back = asyncio.create_task(bus.reconnected())
+            await nats_server.start()
+            await asyncio.wait_for(coming_back, 5)
+            assert await bus.publish("pantau.v1.city.media.main.cam-1", b"%d" % round_number)
+            await eventually(lambda count=round_number + 1: len(heard) == count)  # type: ignore[misc]  # bound now
+    assert heard == [b"0", b"1"]
+    assert bus.reconnects == 2
+    assert [entry["event"] for entry in logs if entry["event"] in ("bus.lost", "bus.back")] == [
+        "bus.lost",
+        "bus.back",
+    ] * 2
+
+
+async def test_a_server_that_wants_a_login_gets_it_and_no_log_has_it(tmp_path_factory: pytest.TempPathFactory) -> None:
+    async with NatsServer(tmp_path_factory.mktemp("nats"), login=("pantau", "hunter2")) as server:
+        environ = {"PANTAU_NATS_URL": server.url, "PANTAU_NATS_USER": "pantau"}
+        with capture_logs() as logs:
+            refused = asyncio.create_task(
+                Bus.connect(MeshSettings.load({**environ, "PANTAU_NATS_PASSWORD": "hunter3"}), "wrong")
+            )
+            await asyncio.sleep(0.7)
+            assert not refused.done()
+            refused.cancel()
+        assert "bus.waiting" in [entry["event"] for entry in logs]
+        assert "hunter3" not in str(logs)
+        bus = await Bus.connect(MeshSettings.load({**environ, "PANTAU_NATS_PASSWORD": "hunter2"}), "right")
+        assert bus.connected
+        await bus.close()
+
+
+async def test_one_slow_subscription_loses_its_own_messages_and_delays_no_other(bus: Bus) -> None:
+    slow_count, fast_count = 0, 0
+    release = asyncio.Event()
+
+    async def slow(_message: object) -> None:
+        nonlocal slow_count
+        await release.wait()
+        slow_count += 1
+
+    async def fast(_message: object) -> None:
+        nonlocal fast_count
+        fast_count += 1
+
+    await bus.subscribe("media.>", slow, pending_bytes=200_000)
+    await bus.subscribe("media.>", fast)
+    for _ in range(100):
+        await bus.publish("media.cam", bytes(20_000))
+    await eventually(lambda: fast_count == 100)
+    release.set()
+    await asyncio.sleep(0.3)
+    assert slow_count < 20
+
+
+async def test_a_frame_of_eight_megabytes_passes(bus: Bus) -> None:
+    received: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def hear(message: object) -> None:
+        received.set_result(len(message.data))  # type: ignore[attr-defined]  # a nats Msg
+
+    await bus.subscribe("media.>", hear)
+    assert await bus.publish("media.cam", bytes(8 * 1024 * 1024 - 100))
+    assert await asyncio.wait_for(received, 5) == 8 * 1024 * 1024 - 100
+
+
+async def test_a_question_that_nobody_hears_is_unavailable(bus: Bus) -> None:
+    with pytest.raises(UnavailableError, match="nobody answers on nobody"):
+        await bus.request("nobody", b"")
+
+
+async def test_it_closes_within_two_seconds_although_the_server_is_gone(
+    mesh_settings: MeshSettings, nats_server: NatsServer
+) -> None:
+    bus = await Bus.connect(mesh_settings, "leaving")
+    await nats_server.kill()
+    async with asyncio.timeout(2.5):
+        await bus.close()

@@ -1,0 +1,68 @@
+"""Ids, wire models, permissions and errors: what everybody relies on."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from services.mesh import subjects
+from services.mesh.errors import ForbiddenError, NotFoundError, PantauError, UnavailableError, error_from_code
+from services.mesh.models import Camera, Credentials, Profile
+from services.mesh.permissions import SYSTEM, Actor, Role
+from services.mesh.subjects import is_id
+
+
+@pytest.mark.parametrize("text", ["a", "cam-1", "0", "a" * 63, "simpang-4-utara"])
+def test_ids_that_are(text: str) -> None:
+    assert is_id(text)
+
+
+@pytest.mark.parametrize("text", ["", "-a", "A", "a.b", "a b", "a/b", "a*", ">", "a\n", "é", "a" * 64, "..", "a_b"])
+def test_ids_that_are_not(text: str) -> None:
+    assert not is_id(text)
+    with pytest.raises(ValidationError):
+        Camera(id=text, site="city", name="x", profiles={"main": Profile(url="rtsp://h/")})
+
+
+@given(st.text(max_size=70).filter(is_id))
+def test_an_id_is_one_token_of_a_subject_and_one_part_of_a_path(text: str) -> None:
+    assert len(subjects.media("city", "main", text).split(".")) == 6
+    assert "/" not in text
+
+
+def test_subjects_stand_as_they_were_promised() -> None:
+    assert subjects.media("malang", "main", "cam-1") == "pantau.v1.malang.media.main.cam-1"
+    assert subjects.event("malang", "camera", "offline", "cam-1") == "pantau.v1.malang.camera.offline.cam-1"
+    assert subjects.rpc("city", "registry", "cameras-list") == "pantau.v1.city.rpc.registry.cameras-list"
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "rtsp://", "rtsp://u:p@h/", "concat:a|b", "", "h/x"])
+def test_a_source_that_is_no_source_or_carries_credentials_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError):
+        Profile(url=url)
+
+
+def test_a_password_stands_in_no_representation() -> None:
+    assert "hunter2" not in repr(Credentials(username="operator", password="hunter2"))
+
+
+def test_an_older_reader_understands_a_newer_writer() -> None:
+    camera = Camera(id="cam-1", site="city", name="x", profiles={"main": Profile(url="rtsp://h/")})
+    assert Camera.unpack(camera.pack()) == camera
+
+
+def test_roles_hold_what_they_are_granted_and_no_more() -> None:
+    granted = {role: {need for need in Role if Actor("x", role).may(need)} for role in Role}
+    assert granted[Role.VIEWER] == {Role.VIEWER}
+    assert granted[Role.AGENCY] == {Role.VIEWER, Role.AGENCY}
+    assert granted[Role.SUPERVISOR] == {Role.VIEWER, Role.OPERATOR, Role.SUPERVISOR}
+    assert granted[Role.ADMIN] == set(Role)
+    with pytest.raises(ForbiddenError, match="'admin'"):
+        Actor("siti", Role.SUPERVISOR).require(Role.ADMIN)
+    SYSTEM.require(Role.ADMIN)
+
+
+def test_an_error_is_itself_again_at_the_other_end() -> None:
+    assert isinstance(error_from_code("not-found", "gone"), NotFoundError)
+    assert isinstance(error_from_code("from-a-later-version", "?"), UnavailableError)
+    assert isinstance(error_from_code("internal", "?"), PantauError)
