@@ -47,10 +47,7 @@ def _free_port() -> int:
 
 def read_catalogue(text: str) -> list[CameraInput]:
     """The cameras of the file that ``pantau sim --catalogue`` writes."""
-    return [
-        CameraInput.model_validate({**entry["camera"], "credentials": entry["credentials"]})
-        for entry in json.loads(text)["cameras"]
-    ]
+    return [CameraInput.model_validate(entry) for entry in json.loads(text)]
 
 
 async def register(bus: Bus, home: str, catalogue: Path) -> None:

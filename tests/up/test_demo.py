@@ -14,8 +14,8 @@ def test_the_simulators_file_becomes_what_the_registry_is_asked() -> None:
         id="cam-001", site="city", name="Alun-alun", profiles={"main": Profile(url="rtsp://h/1")}, has_credentials=True
     )
     user = Credentials(username="operator", password="pantau")
-    entry = {"camera": camera.model_dump(mode="json"), "credentials": user.model_dump(mode="json")}
-    (read,) = read_catalogue(json.dumps({"cameras": [entry]}))
+    entry = {**camera.model_dump(mode="json"), "credentials": user.model_dump(mode="json")}
+    (read,) = read_catalogue(json.dumps([entry]))
     assert (read.id, read.name, read.credentials) == ("cam-001", "Alun-alun", user)
 
 
