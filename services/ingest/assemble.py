@@ -11,6 +11,7 @@ from services.ingest.adts import is_adts, split_adts
 from services.ingest.reader import Track
 from services.media import h264, h265, jpeg
 from services.media.nal import (
+    START_CODE,
     BitReader,
     BitstreamError,
     join_length_prefixed,
@@ -170,7 +171,8 @@ class _NalAssembler:
 
     def assemble(self, data: bytes) -> Sequence[Unit]:
         """See `Assembler.assemble`."""
-        if self._length_size:
+        # A length of one byte is no NAL unit's: whatever was declared, this is a start code.
+        if self._length_size and not data.startswith(START_CODE):
             units = split_length_prefixed(data, self._length_size)
         elif data.count(b"\0\0\1") > MAX_NAL_UNITS:
             raise BitstreamError(f"an access unit of more than {MAX_NAL_UNITS} NAL units")

@@ -27,9 +27,7 @@ def end_from_error(error: Exception, source: Source, *, opened: bool) -> End:
         case av.error.HTTPNotFoundError():
             return End(Reason.NOT_FOUND, f"{address} has no stream at {where.path or '/'} (404)")
         case av.error.HTTPClientError():
-            return End(
-                Reason.REFUSED, f"{address} refuses the request (4xx): see what it offers at {where.path or '/'}"
-            )
+            return End(Reason.REFUSED, f"{address} refuses the request for {where.path or '/'} (4xx)")
         case av.error.HTTPServerError():
             return End(Reason.REFUSED, f"{address} cannot serve the stream now (5xx)")
         case ConnectionRefusedError():

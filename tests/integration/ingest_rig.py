@@ -20,7 +20,6 @@ from services.mesh.models import (
     CameraReport,
     Credentials,
     IngestReport,
-    Profile,
     ProfileReport,
     WantReply,
     WorkerLease,
@@ -62,15 +61,14 @@ class Rig:
         transport = fields.pop("transport", "tcp")
         if credentials is not None:
             await self._credentials.put(camera, credentials)
-        profiles = {name: Profile(url=url, transport=transport) for name, url in urls.items()}
-        await self._cameras.put(
-            camera,
-            Camera.model_validate(
-                {"id": camera, "site": SITE, "name": camera, "profiles": {n: p.model_dump() for n, p in profiles.items()}}
-                | {"has_credentials": credentials is not None}
-                | fields
-            ),
-        )
+        entry = {
+            "id": camera,
+            "site": SITE,
+            "name": camera,
+            "profiles": {name: {"url": url, "transport": transport} for name, url in urls.items()},
+            "has_credentials": credentials is not None,
+        }
+        await self._cameras.put(camera, Camera.model_validate(entry | fields))
 
     async def assign(self, camera: str, worker: str) -> int:
         """Assigns a camera; returns the epoch."""
@@ -207,6 +205,7 @@ def decode_pictures(units: list[AccessUnit]) -> list[Any]:
 
     names = {Codec.H264: "h264", Codec.HEVC: "hevc", Codec.MJPEG: "mjpeg"}
     context = av.CodecContext.create(names[units[0].codec], "r")
+    assert isinstance(context, av.VideoCodecContext)
     context.thread_count = 1
     context.options = {"err_detect": "explode"}
     pictures: list[Any] = []

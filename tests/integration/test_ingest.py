@@ -3,16 +3,14 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
+from itertools import pairwise
 
 import pytest
 
 from services.mesh.bus import Bus
-from services.mesh.frames import Clock, Codec, Flags, SequenceTracker
-from services.mesh.models import Reason
+from services.mesh.frames import Flags, SequenceTracker
 from services.mesh.settings import MeshSettings
 from services.sim import stamp
-from services.sim.faults import Fault
 from services.sim.settings import SimSettings
 from services.sim.simulator import Simulator
 from tests.integration.ingest_rig import Rig, Watch, decode_pictures
@@ -57,7 +55,7 @@ async def test_main_flows_complete_in_order_and_decodable(rig: Rig, sim: Simulat
         assert not any(unit.flags & Flags.DISCONTINUITY for unit in units[1:])
         numbers = frame_numbers(watch)
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-        assert all(b.dts_90k - a.dts_90k == 3600 for a, b in zip(units, units[1:], strict=False))
+        assert all(b.dts_90k - a.dts_90k == 3600 for a, b in pairwise(units))
         assert len(decode_pictures(units)) == 80
 
 

@@ -1,0 +1,65 @@
+"""Capture time: what is believed of a source's clock, and what arrival tells."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.ingest.capture import SANE_LATE_US, CaptureClock
+from services.mesh.frames import Clock
+
+WALL = 1_760_000_000_000_000
+FRAME_US = 40_000
+
+
+def test_a_sane_source_clock_tells_the_time() -> None:
+    clock = CaptureClock()
+    for n in range(20):
+        taken = WALL + n * FRAME_US
+        capture = clock.stamp(n * 3600, n * FRAME_US + 30_000, taken + 30_000, taken)
+        assert (capture.at_us, capture.clock) == (taken, Clock.RTCP)
+        assert capture.uncertainty_us == 30_000
+
+
+def test_a_source_clock_that_is_hours_off_is_not_believed() -> None:
+    for off_us in (3_600_000_000, -3_600_000_000, SANE_LATE_US + 1):
+        clock = CaptureClock()
+        for n in range(20):
+            now = WALL + n * FRAME_US
+            capture = clock.stamp(n * 3600, n * FRAME_US, now, now - off_us)
+            assert capture.clock is Clock.ARRIVAL
+            assert capture.at_us == now
+
+
+def test_jitter_and_bursts_do_not_show_in_arrival_times() -> None:
+    clock = CaptureClock()
+    late = [0, 30_000, 10_000, 200_000, 160_000, 120_000, 80_000, 40_000, 0, 5_000]
+    for n, delay in enumerate(late):
+        capture = clock.stamp(n * 3600, n * FRAME_US + delay, WALL + n * FRAME_US + delay, None)
+        assert abs(capture.at_us - (WALL + n * FRAME_US)) <= 250
+        assert capture.uncertainty_us >= 250_000
+
+
+def test_our_own_clock_may_be_set_while_it_runs() -> None:
+    clock = CaptureClock()
+    clock.stamp(0, 0, WALL, None)
+    assert clock.stamp(3600, FRAME_US, WALL + FRAME_US + 5_000_000, None).at_us == WALL + FRAME_US + 5_000_000
+
+
+def test_a_source_whose_media_time_is_slow_does_not_fall_behind_for_ever() -> None:
+    clock = CaptureClock(longest_delay_us=1_000_000)
+    for n in range(2000):
+        now = WALL + n * FRAME_US
+        capture = clock.stamp(n * 1800, n * FRAME_US, now, None)  # half as fast as it should be
+        assert 0 <= now - capture.at_us <= 1_000_000 + FRAME_US
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**50), st.integers(0, 10**6), st.one_of(st.none(), st.integers(0, 2**60)))))
+def test_a_capture_time_is_never_later_than_arrival_by_more_than_a_sane_clock_may_say(
+    frames: list[tuple[int, int, int | None]],
+) -> None:
+    clock = CaptureClock()
+    arrival = 0
+    for pts, gap, rtcp in frames:
+        arrival += gap
+        capture = clock.stamp(pts, arrival, WALL + arrival, rtcp)
+        assert capture.uncertainty_us > 0
+        assert capture.at_us <= WALL + arrival + 500_000
