@@ -69,7 +69,10 @@ def parse_offer(text: str) -> Offer:
         raise BadOfferError(f"the offer has {len(text)} characters; at most {MAX_OFFER_BYTES} are read")
     if not text.startswith("v=0"):
         raise BadOfferError("the body is no session description: it must begin with v=0")
-    head, *rest = re.split(r"\r?\nm=", text)
+    text = text.replace("\r\n", "\n")
+    if "\r" in text or "\0" in text:  # what is repeated in the answer must not begin a line there
+        raise BadOfferError("the offer has a stray carriage return or zero character")
+    head, *rest = text.split("\nm=")
     if not rest:
         raise BadOfferError("the offer has no media section")
     if len(rest) > MAX_SECTIONS:
@@ -84,7 +87,7 @@ def parse_offer(text: str) -> Offer:
     transport: _Attributes | None = None
     for block in rest:
         attributes = _Attributes(block)
-        section = _section(block.split("\n", 1)[0].rstrip("\r"), attributes)
+        section = _section(block.split("\n", 1)[0], attributes)
         sections.append(section)
         if transport is None and (section.mid == bundle[0] if bundle else section.kind != "application"):
             transport = attributes
@@ -130,7 +133,7 @@ class _Attributes:
         for line in block.split("\n"):
             if not line.startswith("a=") or line.startswith(("a=ssrc", "a=candidate")):
                 continue
-            name, _, value = line[2:].rstrip("\r").partition(":")
+            name, _, value = line[2:].partition(":")
             if name not in self.first:
                 self.first[name] = value
             self.lists.setdefault(name, []).append(value)

@@ -1,0 +1,130 @@
+"""The pins on aiortc and pylibsrtp: fails loudly where their private names, which one module uses, have changed."""
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from importlib.metadata import version
+
+import pytest
+from aiortc.rtcdtlstransport import RTCDtlsTransport
+from hypothesis import given
+from hypothesis import strategies as st
+from pylibsrtp import Session, _binding
+
+from services.media.nal import join_length_prefixed
+from services.media.packetize import packetize_h264
+from services.media.rtp import pack_extensions, pack_rtp, parse_rtp
+from services.wall.relay.engine import dtls, srtp
+from services.wall.relay.engine.template import lay_out
+
+
+def test_the_pinned_versions_are_the_ones_that_were_looked_into() -> None:
+    assert (version("aiortc"), version("pylibsrtp"), version("aioice")) == ("1.16.0", "1.0.0", "0.13.0")
+
+
+def test_the_private_names_are_there() -> None:
+    source = inspect.getsource(RTCDtlsTransport)
+    for name in ("_set_role", "_srtp_profiles", "_rx_srtp", "_tx_srtp", "self._ssl", "self.transport._recv()",
+                 "self.transport._send(", "self.transport.role"):  # fmt: skip
+        assert name in source, name
+    for name in ("srtp_protect", "srtp_protect_rtcp", "srtp_unprotect_rtcp"):
+        assert callable(getattr(_binding.lib, name)), name
+    assert hasattr(Session(), "_srtp")
+
+
+async def connected(*profiles: object) -> tuple[dtls.SrtpKeys, dtls.SrtpKeys, list[dtls.DtlsSession]]:
+    """Two ends joined in memory; the keys of server and client."""
+    turnstile = dtls.Turnstile()
+    certificate = dtls.Certificates().current()
+    sessions: list[dtls.DtlsSession] = []
+    kept = profiles or dtls.PROFILES
+
+    def to(end: int) -> Callable[[bytes], None]:
+        return lambda data: sessions[end].feed(data)
+
+    for server, other in ((True, 1), (False, 0)):
+        sessions.append(dtls.DtlsSession(certificate, to(other), server=server, turnstile=turnstile, profiles=kept))
+    digest = [("sha-256", dtls.fingerprint(certificate))]
+    server_keys, client_keys = await asyncio.gather(*(session.handshake(digest) for session in sessions))
+    return server_keys, client_keys, sessions
+
+
+async def test_gcm_is_agreed_on_first_and_aes_cm_still_works() -> None:
+    keys, _, sessions = await connected()
+    assert (keys.profile, keys.tag_bytes) == ("SRTP_AEAD_AES_128_GCM", 16)
+    old, _, old_sessions = await connected(dtls.PROFILES[2])
+    assert (old.profile, old.tag_bytes) == ("SRTP_AES128_CM_SHA1_80", 10)
+    for session in (*sessions, *old_sessions):
+        await session.close()
+
+
+@pytest.mark.parametrize("profile", dtls.PROFILES)
+async def test_packets_protected_in_place_are_unprotected_by_pylibsrtp(profile: object) -> None:
+    ours, theirs, sessions = await connected(profile)
+    unit = join_length_prefixed([b"\x67abc", b"\x68d", b"\x65" + bytes(range(256)) * 30])
+    extension = pack_extensions({3: b"\1\2\3"})
+    (aggregate, big) = lay_out(unit, packetize_h264(unit, 1192), len(extension), ours.tag_bytes)
+    sequence = 65_534
+    payloads = []
+    for run in (aggregate, big):
+        view = srtp.protect_run(ours, run, 102, sequence, 12345, 99, extension)
+        assert len(view) == run.wire_bytes
+        for n in range(run.count):
+            plain = theirs.owners[1].unprotect(bytes(view[n * run.stride : (n + 1) * run.stride]))
+            header = parse_rtp(plain)
+            assert (header.sequence, header.timestamp, header.ssrc) == ((sequence + n) & 0xFFFF, 12345, 99)
+            assert header.extensions == {3: b"\1\2\3"}
+            assert header.marker == (run is big and n == run.count - 1)
+            payloads.append(plain[header.payload_at :])
+        sequence += run.count
+    assert payloads == [p.assemble(unit) for p in packetize_h264(unit, 1192)]
+    packet = pack_rtp(103, 7, 1, 98, b"again", marker=True)
+    assert theirs.owners[1].unprotect(bytes(srtp.protect_packet(ours, packet))) == packet
+    report = b"\x80\xc8\0\x06" + bytes(24)
+    assert srtp.unprotect_rtcp(theirs, bytes(srtp.protect_rtcp(ours, report))) == report
+    with pytest.raises(srtp.SrtpError):
+        srtp.unprotect_rtcp(theirs, bytes(40))
+    for session in sessions:
+        await session.close()
+
+
+async def test_another_certificate_than_the_offers_is_refused() -> None:
+    turnstile = dtls.Turnstile()
+    certificates = [dtls.Certificates().current() for _ in range(3)]
+    sessions: list[dtls.DtlsSession] = []
+    sessions.append(
+        dtls.DtlsSession(certificates[0], lambda data: sessions[1].feed(data), server=True, turnstile=turnstile)
+    )
+    sessions.append(
+        dtls.DtlsSession(certificates[1], lambda data: sessions[0].feed(data), server=False, turnstile=turnstile)
+    )
+    outcomes = await asyncio.gather(
+        sessions[0].handshake([("sha-256", dtls.fingerprint(certificates[2]))]),
+        sessions[1].handshake([("sha-256", dtls.fingerprint(certificates[0]))]),
+        return_exceptions=True,
+    )
+    assert isinstance(outcomes[0], dtls.DtlsError)
+    for session in sessions:
+        await session.close()
+
+
+async def test_a_handshake_that_nobody_answers_ends() -> None:
+    session = dtls.DtlsSession(
+        dtls.Certificates().current(), lambda _: None, server=True, turnstile=dtls.Turnstile()
+    )  # fmt: skip
+    with pytest.raises(dtls.DtlsError):
+        await session.handshake([("sha-256", "AA")], timeout_seconds=0.1)
+    for n in range(100):
+        session.feed(bytes((22, n)))
+    await session.close()
+    await session.close()
+
+
+@given(st.lists(st.integers(0, 900), max_size=8), st.integers(0, 40))
+def test_flights_are_split_between_records(sizes: list[int], cut: int) -> None:
+    records = [b"\x16\xfe\xfd" + bytes(8) + size.to_bytes(2, "big") + bytes(size) for size in sizes]
+    flight = b"".join(records)
+    flight = flight[: len(flight) - cut] if cut < len(flight) else flight
+    datagrams, rest = dtls.split_records(flight)
+    assert b"".join(datagrams) + rest == flight
+    assert all(len(d) <= 1200 for d in datagrams)

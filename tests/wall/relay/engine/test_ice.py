@@ -1,0 +1,69 @@
+from services.wall.relay.engine import stun
+from services.wall.relay.engine.ice import CONSENT_SECONDS, MAX_PATHS, Address, IceAgent
+
+HOME: Address = ("192.0.2.1", 5000)
+
+
+def ask(
+    agent: IceAgent, address: Address = HOME, now: float = 0.0, *, nominate: bool = False, theirs: str = "them",
+    password: str | None = None, controlled: bool = False,
+) -> bytes | None:  # fmt: skip
+    secret = (password or agent.password).encode()
+    data = stun.binding_request(
+        b"0123456789ab", f"{agent.ufrag}:{theirs}", secret, use_candidate=nominate, controlled=controlled
+    )
+    request = stun.parse_binding_request(data)
+    assert request is not None
+    return agent.answer(data, request, address, now)
+
+
+def test_the_first_path_is_used_until_another_is_nominated() -> None:
+    agent = IceAgent("them", 0.0)
+    assert ask(agent)
+    assert agent.selected == HOME
+    other: Address = ("2001:db8::1", 6000, 0, 0)
+    ask(agent, other)
+    assert agent.selected == HOME
+    ask(agent, other, nominate=True)
+    assert agent.selected == other
+    assert agent.moves == 1
+
+
+def test_a_wrong_password_or_user_is_not_answered_and_keeps_no_consent() -> None:
+    agent = IceAgent("them", 0.0)
+    assert ask(agent, now=5.0, password="x" * 24) is None
+    assert ask(agent, now=5.0, theirs="somebody") is None
+    assert agent.paths == []
+    assert agent.last_check == 0.0
+
+
+def test_a_peer_that_wants_our_role_is_told_of_the_conflict() -> None:
+    agent = IceAgent("them", 0.0)
+    answer = ask(agent, controlled=True)
+    assert answer is not None
+    assert answer[:2] == b"\x01\x11"
+    assert agent.selected is None
+
+
+def test_consent_ends_with_silence() -> None:
+    agent = IceAgent("them", 0.0)
+    ask(agent, now=10.0)
+    assert not agent.consent_expired(10.0 + CONSENT_SECONDS)
+    assert agent.consent_expired(10.1 + CONSENT_SECONDS)
+
+
+def test_paths_are_bounded_and_the_selected_one_stays() -> None:
+    agent = IceAgent("them", 0.0)
+    ask(agent)
+    for port in range(1, 50):
+        ask(agent, ("192.0.2.9", port))
+    assert len(agent.paths) == MAX_PATHS
+    assert HOME in agent.paths
+
+
+def test_credentials_are_ice_chars_long_enough_and_different() -> None:
+    first, second = IceAgent("them", 0.0), IceAgent("them", 0.0)
+    assert first.ufrag != second.ufrag
+    assert first.ufrag.isalnum()
+    assert first.password.isalnum()
+    assert len(first.password) >= 22

@@ -1,0 +1,98 @@
+import asyncio
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.wall.relay.engine import stun
+from services.wall.relay.engine.gso import probe
+from services.wall.relay.engine.ice import Address, IceAgent
+from services.wall.relay.engine.udp import PortTakenError, UdpPort
+
+
+class Peer:
+    """Counts what it is given."""
+
+    def __init__(self) -> None:
+        self.agent = IceAgent("them", time.monotonic())
+        self.paths = 0
+        self.dtls: list[bytes] = []
+        self.rtcp: list[bytes] = []
+
+    def on_path(self) -> None:
+        self.paths += 1
+
+    def on_dtls(self, datagram: bytes) -> None:
+        self.dtls.append(datagram)
+
+    def on_rtcp(self, datagram: bytes) -> None:
+        self.rtcp.append(datagram)
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    loop = asyncio.new_event_loop()
+    yield loop
+    loop.close()
+
+
+def check(peer: Peer) -> bytes:
+    user = f"{peer.agent.ufrag}:them"
+    return stun.binding_request(b"0123456789ab", user, peer.agent.password.encode(), use_candidate=True)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_a_check_is_answered_and_makes_the_address_known(host: str) -> None:
+    udp, peer = UdpPort(0, gso=False), Peer()
+    udp.add(peer)
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.connect((host, udp.port))
+        client.settimeout(2)
+        client.send(b"\x16before")  # dropped: the address is not known yet
+        client.send(check(peer))
+        answer = await asyncio.to_thread(client.recv, 2000)
+        assert answer[:2] == b"\x01\x01"
+        client.send(b"\x16dtls")
+        client.send(b"\x80\xc8rtcp..")
+        client.send(b"\x80\x60media to nobody")
+        client.send(b"\xff?")
+        await asyncio.sleep(0.05)
+    assert (peer.paths, peer.dtls, peer.rtcp) == (1, [b"\x16dtls"], [b"\x80\xc8rtcp.."])
+    udp.remove(peer)
+    assert udp.known == (0, 0)
+    udp.close()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@given(st.lists(st.binary(max_size=200), max_size=20), st.booleans())
+def test_hostile_datagrams_do_nothing(loop: asyncio.AbstractEventLoop, datagrams: list[bytes], known: bool) -> None:
+    async def attack() -> None:
+        udp, peer = UdpPort(0, gso=False, hosts=("127.0.0.1",)), Peer()
+        udp.add(peer)
+        address: Address = ("127.0.0.1", 9)
+        if known:
+            udp.receive(check(peer), address)
+        before = udp.known
+        for datagram in datagrams:
+            udp.receive(datagram, address)
+            udp.receive(b"\0\1" + datagram, address)
+            udp.receive(check(peer)[:-1] + datagram, address)
+        assert udp.known == before
+        assert known or not (peer.dtls or peer.rtcp)
+        udp.close()
+
+    loop.run_until_complete(attack())
+
+
+async def test_a_taken_port_says_what_to_do() -> None:
+    first = UdpPort(0, gso=False)
+    with pytest.raises(PortTakenError, match="PANTAU_WALL_UDP_PORT"):
+        UdpPort(first.port, gso=False)
+    first.close()
+
+
+def test_the_offload_probe_answers() -> None:
+    assert isinstance(probe(), str)

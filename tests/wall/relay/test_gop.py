@@ -1,0 +1,97 @@
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.mesh.frames import AccessUnit, Clock, Codec, Flags
+from services.wall.relay.frame import Frame
+from services.wall.relay.gop import MAX_FRAMES, GopBuffer, Verdict
+
+PAYLOAD = b"\0\0\0\x02\x41\x9a"
+GOP = 10
+
+
+def frame(sequence: int, *, epoch: int = 1, flags: Flags = Flags.NONE) -> Frame:
+    if sequence % GOP == 0:
+        flags |= Flags.KEYFRAME
+    return Frame(AccessUnit(flags, Codec.H264, epoch, sequence, sequence, sequence, 0, 0, Clock.ARRIVAL, PAYLOAD))
+
+
+def sequences(frames: list[Frame]) -> list[int]:
+    return [f.unit.sequence for f in frames]
+
+
+def test_it_begins_with_a_keyframe_and_keeps_the_newest_gop() -> None:
+    gop = GopBuffer()
+    verdicts = [gop.accept(frame(n)) for n in range(8, 23)]
+    assert verdicts == [Verdict.HELD] * 2 + [Verdict.RESTART] + [Verdict.SHOW] * 12
+    assert sequences(gop.frames) == [20, 21, 22]
+
+
+def test_a_hole_is_mended_by_the_ingests_copy_and_nothing_is_shown_twice() -> None:
+    gop = GopBuffer()
+    for n in range(10, 14):
+        gop.accept(frame(n))
+    assert gop.accept(frame(16)) is Verdict.HOLE
+    assert gop.accept(frame(17)) is Verdict.HELD
+    mended = gop.mend([frame(n) for n in range(10, 17)])
+    assert mended is not None
+    assert (sequences(mended[0]), mended[1]) == ([14, 15, 16, 17], False)
+    assert gop.accept(frame(18)) is Verdict.SHOW
+    assert sequences(gop.frames) == list(range(10, 19))
+
+
+def test_a_keyframe_ends_a_hole_and_the_loss_is_counted() -> None:
+    gop = GopBuffer()
+    for n in (10, 11, 15, 16, 20):
+        gop.accept(frame(n))
+    assert gop.whole
+    assert gop.lost == 6
+    assert sequences(gop.frames) == [20]
+
+
+def test_a_copy_that_does_not_reach_to_what_is_held_does_not_help() -> None:
+    gop = GopBuffer()
+    for n in (10, 11, 15):
+        gop.accept(frame(n))
+    assert gop.mend([frame(n) for n in range(10, 13)]) is None
+    assert gop.mend([]) is None
+    assert gop.mend([frame(n) for n in range(13, 16)]) is None
+    assert not gop.whole
+
+
+def test_another_ingest_begins_anew_and_the_old_one_is_not_heard_any_more() -> None:
+    gop = GopBuffer()
+    gop.accept(frame(10))
+    assert gop.accept(frame(500, epoch=2)) is Verdict.RESTART
+    assert gop.accept(frame(11)) is Verdict.OLD
+
+
+def test_a_gop_without_end_is_not_kept_but_still_flows() -> None:
+    gop = GopBuffer()
+    gop.accept(frame(10))
+    for n in range(11, 11 + MAX_FRAMES + 5):
+        unit = frame(11).unit._replace(sequence=n)
+        assert gop.accept(Frame(unit)) is Verdict.SHOW
+    assert gop.frames == []
+    assert gop.accept(frame(3000)) is Verdict.SHOW
+    assert sequences(gop.frames) == [3000]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=120))
+def test_whatever_is_lost_what_is_shown_can_be_decoded(events: list[tuple[bool, bool]]) -> None:
+    """Every frame shown follows the one before it, or is a keyframe; a mended GOP too."""
+    gop = GopBuffer()
+    shown: list[int] = []
+    for number, (lost, mend) in enumerate(events):
+        if not lost and gop.accept(frame(number)) in (Verdict.SHOW, Verdict.RESTART):
+            shown.append(number)
+        if mend:
+            begin = number - number % GOP
+            if (mended := gop.mend([frame(n) for n in range(begin, number + 1)])) is not None:
+                shown += sequences(mended[0])
+                assert not mended[1] or mended[0][0].keyframe
+    assert all(after == before + 1 or after % GOP == 0 for before, after in pairwise(shown))
+    kept = sequences(gop.frames)
+    assert not kept or kept == list(range(kept[0], kept[0] + len(kept)))
+    assert not kept or kept[0] % GOP == 0

@@ -1,0 +1,86 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.wall.relay.pacer import BURST_BYTES, Pacer
+
+
+class Item:
+    """A frame of some pieces."""
+
+    def __init__(self, name: str, pieces: int, piece_bytes: int, log: list[tuple[float, str, int]]) -> None:
+        self.name, self.left, self.piece_bytes, self.log = name, pieces, piece_bytes, log
+        self.size_bytes = pieces * piece_bytes
+
+    def send_next(self, now: float) -> int:
+        if not self.left:
+            return 0
+        self.left -= 1
+        self.log.append((now, self.name, self.piece_bytes))
+        return self.piece_bytes
+
+
+def drain(pacer: Pacer, now: float) -> float:
+    for _ in range(100_000):
+        if not pacer.serve(now):
+            return now
+        now += 0.001
+    raise AssertionError("the pacer never empties")
+
+
+def test_what_fits_into_the_bucket_goes_out_at_once() -> None:
+    log: list[tuple[float, str, int]] = []
+    pacer = Pacer(100e6, 0.0)
+    assert not pacer.push(0, Item("a", 3, 1000, log), 0.0)
+    assert [entry[1] for entry in log] == ["a"] * 3
+    assert pacer.idle
+
+
+def test_a_burst_keeps_the_rate() -> None:
+    log: list[tuple[float, str, int]] = []
+    pacer = Pacer(100e6, 0.0)
+    pacer.extend(0, [Item("big", 100, 20_000, log)])
+    end = drain(pacer, 0.0)
+    assert abs(end - (2_000_000 - BURST_BYTES) / 12.5e6) < 0.01
+
+
+def test_all_keyframes_go_before_any_second_frame() -> None:
+    log: list[tuple[float, str, int]] = []
+    pacer = Pacer(10e6, 0.0)
+    for lane in range(4):
+        pacer.extend(lane, [Item(f"{lane}.{n}", 2, 10_000, log) for n in range(3)])
+    drain(pacer, 0.0)
+    order = list(dict.fromkeys(name for _, name, _ in log))
+    assert order == [f"{lane}.{n}" for n in range(3) for lane in range(4)]
+
+
+def test_a_cleared_lane_sends_nothing_more_and_others_go_on() -> None:
+    log: list[tuple[float, str, int]] = []
+    pacer = Pacer(1e6, 0.0)
+    pacer.extend(0, [Item("a", 50, 1000, log) for _ in range(3)])
+    pacer.extend(1, [Item("b", 50, 1000, log)])
+    pacer.serve(0.0)
+    assert pacer.clear(0) == 3
+    log.clear()
+    drain(pacer, 0.0)
+    assert {name for _, name, _ in log} == {"b"}
+    assert pacer.queued_bytes == 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5), st.integers(1, 30_000), st.booleans()), max_size=40))
+def test_everything_is_sent_once_and_in_its_lane_s_order(pushes: list[tuple[int, int, int, bool]]) -> None:
+    log: list[tuple[float, str, int]] = []
+    pacer, now = Pacer(8e6, 0.0), 0.0
+    expected: dict[int, list[str]] = {}
+    for number, (lane, pieces, size, cleared) in enumerate(pushes):
+        if cleared:
+            pacer.clear(lane)
+        pacer.push(lane, Item(f"{lane}.{number}", pieces, size, log), now)
+        expected.setdefault(lane, []).extend([f"{lane}.{number}"] * pieces)
+        now += 0.002
+    drain(pacer, now)
+    assert pacer.queued_bytes == 0
+    for lane, names in expected.items():
+        sent = [name for _, name, _ in log if name.startswith(f"{lane}.")]
+        if not any(cleared for _, _, _, cleared in pushes):
+            assert sent == names
+        assert sent == sorted(sent, key=lambda name: int(name.split(".")[1]))

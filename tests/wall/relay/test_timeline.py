@@ -1,0 +1,59 @@
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.wall.relay.timeline import RESET_TICKS, Timeline
+
+FRAME = 3600
+
+
+def test_cached_frames_stand_one_tick_apart_and_live_ones_go_on_at_their_own_pace() -> None:
+    timeline = Timeline(1000)
+    stamps = timeline.replay([n * FRAME for n in range(50)], 10.0, compressed=True)
+    assert [b - a for a, b in itertools.pairwise(stamps)] == [1] * 49
+    assert timeline.live(50 * FRAME, 10.04) == stamps[-1] + FRAME
+
+
+def test_a_new_source_goes_on_where_the_clock_has_come_to() -> None:
+    timeline = Timeline(0)
+    first = timeline.live(5_000_000, 10.0)
+    stamps = timeline.replay([7, 7 + FRAME, 7 + 2 * FRAME], 11.0, compressed=True)
+    assert stamps[-1] == first + 90_000
+    assert timeline.live(7 + 3 * FRAME, 11.04) == stamps[-1] + FRAME
+
+
+def test_without_compression_a_warm_slot_jumps_an_hour_and_a_new_one_does_not() -> None:
+    timeline = Timeline(500)
+    first = timeline.replay([0, FRAME], 10.0, compressed=False)
+    assert first == [500, 500 + FRAME]
+    again = timeline.replay([0, FRAME], 11.0, compressed=False)
+    assert again[0] == first[-1] + RESET_TICKS
+    assert again[1] - again[0] == FRAME
+
+
+def test_a_source_that_steps_back_does_not_take_the_slot_with_it() -> None:
+    timeline = Timeline(0)
+    last = timeline.live(10_000_000, 1.0)
+    assert timeline.live(100, 1.04) == last + FRAME
+    assert timeline.live(100 + FRAME, 1.08) == last + 2 * FRAME
+
+
+steps = st.lists(
+    st.tuples(st.sampled_from(["live", "anew", "replay", "spaced"]), st.integers(-(1 << 40), 1 << 40), st.floats(0, 5)),
+    max_size=30,
+)
+
+
+@given(steps)
+def test_timestamps_never_go_back_whatever_the_sources_say(steps: list[tuple[str, int, float]]) -> None:
+    timeline, now, last = Timeline(7), 100.0, -1
+    for what, dts, passed in steps:
+        now += passed
+        if what in ("live", "anew"):
+            stamps = [timeline.live(dts, now, anew=what == "anew")]
+        else:
+            stamps = timeline.replay([dts + n * FRAME for n in range(5)], now, compressed=what == "replay")
+        for stamp in stamps:
+            assert stamp > last
+            last = stamp
