@@ -4,7 +4,6 @@ import hmac
 import re
 import secrets
 from base64 import b64decode
-from binascii import Error as Base64Error
 from hashlib import md5
 from typing import Final, Literal
 
@@ -46,7 +45,7 @@ class Authenticator:
     def _basic(self, encoded: str) -> bool:
         try:
             given = b64decode(encoded, validate=True)
-        except Base64Error:
+        except ValueError:
             return False
         return hmac.compare_digest(given, f"{self._username}:{self._password}".encode())
 
@@ -60,7 +59,8 @@ class Authenticator:
             middle = f"{self._nonce}:{given.get('nc', '')}:{given.get('cnonce', '')}:{given['qop']}"
         else:
             middle = self._nonce
-        return hmac.compare_digest(_md5(f"{first}:{middle}:{second}"), given.get("response", ""))
+        expected = _md5(f"{first}:{middle}:{second}")
+        return hmac.compare_digest(expected.encode(), given.get("response", "").encode())
 
 
 def _md5(text: str) -> str:
