@@ -40,6 +40,8 @@ interface TileSize {
 
 const CAMERAS_PERIOD_MS = 20_000;
 const INCIDENTS_PERIOD_MS = 60_000;
+/** The credentials of ICE servers are short-lived; within this they need not be asked for again. */
+const ICE_SERVERS_LAST_MS = 30_000;
 /** A page in the background gives its pictures back after this. */
 const ASLEEP_AFTER_MS = 10_000;
 const GRANTS: Record<Role, readonly Role[]> = {
@@ -65,18 +67,25 @@ export class App {
 
   readonly api = new Api(
     (answers) => this.onAnswer(answers),
-    () => location.reload(),
+    () => reloadForSignIn(),
   );
-  readonly keeper = new SessionKeeper((slots, aims, events) => WallSession.open(this.api, slots, aims, events), {
-    replaced: () => this.tracks.update((count) => count + 1),
-    notice: (notice) => this.onNotice(notice),
-  });
+  readonly keeper = new SessionKeeper(
+    async (slots, aims, events) => {
+      const { ice_servers } = await this.readMe(ICE_SERVERS_LAST_MS);
+      return WallSession.open(this.api, ice_servers ?? [], slots, aims, events);
+    },
+    {
+      replaced: () => this.tracks.update((count) => count + 1),
+      notice: (notice) => this.onNotice(notice),
+    },
+  );
   readonly playback = new Playback(this);
 
   private readonly slots = new Map<number, Observable<SlotView | null>>();
   private readonly marks = new Map<number, FrameMark>();
   private readonly sizes = new Map<number, TileSize>();
   private asleep = false;
+  private meReadMs = 0;
   private readonly camerasReader = new Refresher(() => this.readCameras(), CAMERAS_PERIOD_MS);
   private readonly incidentsReader = new Refresher(() => this.readIncidents(), INCIDENTS_PERIOD_MS);
   private readonly events = new EventStream(
@@ -163,13 +172,19 @@ export class App {
     if (this.server.value.answers !== answers) this.server.set({ answers, sinceMs: Date.now() });
   }
 
+  /** Who is signed in; asked again where the last answer is older than `lastMs`. */
+  private async readMe(lastMs: number): Promise<Me> {
+    const known = this.me.value;
+    if (known !== null && performance.now() - this.meReadMs < lastMs) return known;
+    const me = await this.api.me();
+    this.meReadMs = performance.now();
+    this.me.set(me);
+    offerLocale(localStorage, me.locale);
+    return me;
+  }
+
   private async readCameras(): Promise<void> {
-    if (this.me.value === null) {
-      const me = await this.api.me();
-      this.me.set(me);
-      offerLocale(localStorage, me.locale);
-    }
-    const cameras = await this.api.cameras();
+    const [cameras] = await Promise.all([this.api.cameras(), this.readMe(Number.POSITIVE_INFINITY)]);
     this.cameras.set(new Map(byName(cameras, language.value).map((camera) => [camera.id, camera])));
     const enabled = [...(this.cameras.value?.values() ?? [])].filter((camera) => camera.enabled);
     this.wall.update((wall) =>
@@ -227,4 +242,15 @@ export class App {
     } else if (notice.type === "mark") this.marks.set(notice.slot, notice);
     else if (notice.type === "clock") this.playback.onClock();
   }
+}
+
+const RELOADED_KEY = "pantau.reloaded";
+const RELOAD_SPACING_MS = 10_000;
+
+/** Lets the server show its sign-in, but never in a circle. */
+function reloadForSignIn(): void {
+  const last = Number(sessionStorage.getItem(RELOADED_KEY) ?? 0);
+  if (Date.now() - last < RELOAD_SPACING_MS) return;
+  sessionStorage.setItem(RELOADED_KEY, String(Date.now()));
+  location.reload();
 }

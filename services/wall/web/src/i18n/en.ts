@@ -21,7 +21,7 @@ export const en = {
 
   "banner.server": "The server does not answer since {since}. Trying again…",
   "banner.session": "The video connection is interrupted since {since}. Trying again…",
-  "banner.full": "The wall is full just now. Trying again…",
+  "banner.full": "No video service is free just now. Trying again…",
   "banner.browser": "This browser cannot show live video: it has no WebRTC with H.264.",
 
   "list.search": "Search name, tag, address…",
@@ -72,7 +72,7 @@ export const en = {
   "tile.unknown": "This camera does not exist",
   "tile.unknown.hint": "It was removed, or the link is old",
   "tile.lost": "Video connection interrupted",
-  "tile.full": "The wall is full just now",
+  "tile.full": "No video service is free",
   "tile.disabled": "Camera is switched off",
   "tile.connecting": "Connecting…",
   "tile.opening": "Opening…",
@@ -91,8 +91,10 @@ export const en = {
   "tile.to-recorded": "Show the recording",
 
   "badge.degraded": "degraded",
-  "badge.limited-sub": "slow link: smaller picture",
-  "badge.limited-keyframes": "slow link: single pictures",
+  "badge.limited-sub": "smaller picture",
+  "badge.limited-keyframes": "single pictures",
+  "badge.slow-link": "The link is slow",
+  "badge.foreign-codec": "This browser does not know the camera's codec",
   "badge.transcoded": "converted",
   "badge.recorded": "recording",
   "badge.live": "live",

@@ -23,7 +23,7 @@ export const id: Messages = {
 
   "banner.server": "Server tidak menjawab sejak {since}. Mencoba lagi…",
   "banner.session": "Sambungan video terputus sejak {since}. Mencoba lagi…",
-  "banner.full": "Dinding pantau sedang penuh. Mencoba lagi…",
+  "banner.full": "Belum ada layanan video yang siap. Mencoba lagi…",
   "banner.browser": "Peramban ini tidak dapat menampilkan video langsung: tidak ada WebRTC dengan H.264.",
 
   "list.search": "Cari nama, label, alamat…",
@@ -74,7 +74,7 @@ export const id: Messages = {
   "tile.unknown": "Kamera ini tidak ada",
   "tile.unknown.hint": "Sudah dihapus, atau tautannya lama",
   "tile.lost": "Sambungan video terputus",
-  "tile.full": "Dinding pantau sedang penuh",
+  "tile.full": "Belum ada layanan video yang siap",
   "tile.disabled": "Kamera dinonaktifkan",
   "tile.connecting": "Menyambung…",
   "tile.opening": "Membuka…",
@@ -93,8 +93,10 @@ export const id: Messages = {
   "tile.to-recorded": "Tampilkan rekaman",
 
   "badge.degraded": "terganggu",
-  "badge.limited-sub": "jaringan lambat: gambar lebih kecil",
-  "badge.limited-keyframes": "jaringan lambat: gambar satu per satu",
+  "badge.limited-sub": "gambar diperkecil",
+  "badge.limited-keyframes": "gambar satu-satu",
+  "badge.slow-link": "Jaringan lambat",
+  "badge.foreign-codec": "Peramban ini tidak mengenal kodek kamera",
   "badge.transcoded": "dikonversi",
   "badge.recorded": "rekaman",
   "badge.live": "langsung",

@@ -7,6 +7,8 @@ import { addReceivers } from "./offer.js";
 
 /** The front closes the WebSocket with this code when it knows no such session. */
 export const SESSION_GONE = 4404;
+/** … and with this one when the sign-in has ended. */
+export const SIGNED_OUT = 4401;
 
 const CONNECT_LIMIT_MS = 10_000;
 const DISCONNECTED_LIMIT_MS = 3000;
@@ -53,9 +55,14 @@ export class WallSession implements Session {
   }
 
   /** Offers `slots` slots with the given aims; throws `ApiError` where no relay takes it. */
-  static async open(api: Api, slots: number, aims: readonly Aim[], events: SessionEvents): Promise<WallSession> {
-    const me = await api.me();
-    const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: me.ice_servers ?? [] });
+  static async open(
+    api: Api,
+    iceServers: RTCIceServer[],
+    slots: number,
+    aims: readonly Aim[],
+    events: SessionEvents,
+  ): Promise<WallSession> {
+    const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers });
     const session = new WallSession(api, pc, slots, addReceivers(pc, slots), events);
     try {
       await session.negotiate(aims);
@@ -109,7 +116,10 @@ export class WallSession implements Session {
     socket.onclose = (event) => {
       if (this.ended) return;
       if (!opened) this.failedSockets += 1;
-      if (event.code === SESSION_GONE || this.failedSockets >= CONTROL_ATTEMPTS) this.end();
+      // Any question now finds out that the sign-in is gone, and shows the sign-in page.
+      if (event.code === SIGNED_OUT) this.api.me().catch(() => undefined);
+      if (event.code === SESSION_GONE || event.code === SIGNED_OUT || this.failedSockets >= CONTROL_ATTEMPTS)
+        this.end();
       else this.after(this.backoff.next(), () => this.connectControl(path));
     };
   }

@@ -110,7 +110,8 @@ function waiting(input: TileInput, notice: SlotNotice): TileMessage {
 export interface Badge {
   key: MessageKey;
   tone: "note" | "warn";
-  reason?: MessageKey | null;
+  /** Shown on hovering. */
+  reason: MessageKey | null;
 }
 
 /** Small remarks beside the name: what is not as the camera sends it. */
@@ -121,8 +122,12 @@ export function tileBadges(input: Pick<TileInput, "camera" | "entry" | "notice">
   if (entry?.state?.status === "degraded") {
     badges.push({ key: "badge.degraded", tone: "warn", reason: reasonKey(entry.state.reason) });
   }
-  if (notice?.limited === "sub") badges.push({ key: "badge.limited-sub", tone: "warn" });
-  if (notice?.limited === "keyframes") badges.push({ key: "badge.limited-keyframes", tone: "warn" });
-  if (notice?.transcoded) badges.push({ key: "badge.transcoded", tone: "note" });
+  if (notice?.limited === "sub") {
+    badges.push({ key: "badge.limited-sub", tone: "warn", reason: "badge.slow-link" });
+  }
+  if (notice?.limited === "keyframes") {
+    badges.push({ key: "badge.limited-keyframes", tone: "warn", reason: "badge.slow-link" });
+  }
+  if (notice?.transcoded) badges.push({ key: "badge.transcoded", tone: "note", reason: "badge.foreign-codec" });
   return badges;
 }

@@ -93,6 +93,10 @@ export const cameraListStyles = css`
     color: var(--text);
     cursor: grab;
   }
+  li button:focus-visible {
+    /* The row clips what stands out. */
+    outline-offset: -2px;
+  }
   li.on-wall::before {
     content: "";
     position: absolute;

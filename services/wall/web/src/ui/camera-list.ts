@@ -75,7 +75,7 @@ export class CameraList extends LitElement {
   private row(camera: Camera, onWall: boolean, first: boolean): TemplateResult {
     const status = statusOf(camera);
     const reason = camera.state && status !== "online" && status !== "unknown" ? reasonKey(camera.state.reason) : null;
-    const second = status === "online" ? camera.location.address || camera.id : t(reason ?? `status.${status}`);
+    const second = status === "online" ? placeOf(camera) : t(reason ?? `status.${status}`);
     const stream = streamLine(camera, localeOf(language.value));
     // One row alone is in the tab order; the arrow keys go through the others.
     const tabindex = this.current === camera.id || (this.current === null && first) ? 0 : -1;
@@ -172,6 +172,11 @@ export class CameraList extends LitElement {
       }
     `;
   }
+}
+
+/** The address, unless it only says the name again. */
+function placeOf({ id, name, location }: Camera): string {
+  return location.address && location.address !== name ? location.address : id;
 }
 
 declare global {

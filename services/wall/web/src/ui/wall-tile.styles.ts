@@ -60,6 +60,7 @@ export const wallTileStyles = css`
   .name {
     display: flex;
     align-items: center;
+    flex: 0 1 auto;
     gap: 0.5em;
     min-width: 0;
     padding: 0.16em 0.6em;
@@ -84,8 +85,9 @@ export const wallTileStyles = css`
     flex-wrap: wrap;
     justify-content: flex-end;
     gap: 4px;
-    flex: none;
-    max-width: 60%;
+    flex: 0 1 auto;
+    min-width: 0;
+    max-width: 50%;
   }
   .badge {
     padding: 0.22em 0.6em;
@@ -94,6 +96,7 @@ export const wallTileStyles = css`
     color: var(--text-soft);
     font-size: clamp(11.5px, 3.2cqi, 19px);
     line-height: 1.3;
+    white-space: nowrap;
   }
   .badge.warn {
     color: var(--warn);
