@@ -105,10 +105,9 @@ def _parse_csv(content: str) -> Table:
 
 
 def _csv_row(line: int, columns: list[str | None], cells: list[str], delimiter: str) -> Row:
-    if len(cells) > len(columns) and any(cell.strip() for cell in cells[len(columns) :]):
-        return Row(
-            line, problem=f"has {len(cells)} cells, but line 1 names {len(columns)} columns; quote what has commas"
-        )
+    if any(cell.strip() for cell in cells[len(columns) :]):
+        problem = f"has {len(cells)} cells for {len(columns)} columns; quote a cell that has {delimiter!r} in it"
+        return Row(line, problem=problem)
     flat = {name: cell.strip() for name, cell in zip(columns, cells, strict=False) if name and cell.strip()}
     return _row(line, flat, {})
 
