@@ -15,7 +15,7 @@ from services.mesh.errors import PantauError
 from services.mesh.models import Id
 
 PREFIX = "PANTAU_"
-NOT_SETTINGS = frozenset({"PANTAU_CONFIG", "PANTAU_URL", "PANTAU_TOKEN"})
+NOT_SETTINGS = frozenset({"PANTAU_CONFIG", "PANTAU_URL", "PANTAU_TOKEN", "PANTAU_TOKEN_FILE"})
 """Read by the command itself."""
 
 

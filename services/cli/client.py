@@ -1,0 +1,195 @@
+"""What the client commands share: the options ``--url`` and ``--token``, and a small client of the wall's HTTP API."""
+
+import asyncio
+import functools
+import os
+import sys
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Concatenate, Final, ParamSpec, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+import click
+
+import services
+from services.mesh.errors import PantauError
+from services.mesh.redact import redact
+
+DEFAULT_URL: Final = "http://127.0.0.1:8080"
+EXIT_REFUSED: Final = 1
+"""The wall refused, or did not do all of it."""
+EXIT_UNREACHABLE: Final = 3
+"""Nobody answers at the URL, or it is no wall. (2 is click's: the command line cannot be understood.)"""
+
+_CONNECT_SECONDS: Final = 10
+_SILENCE_SECONDS: Final = 90
+_CHUNK_BYTES: Final = 256 * 1024
+
+Params = Mapping[str, str] | Sequence[tuple[str, str]]
+P = ParamSpec("P")
+
+
+class UnreachableError(PantauError):
+    """Nobody answers at the URL, or what answers is no wall."""
+
+    code = "unreachable"
+
+
+class RefusedError(PantauError):
+    """The wall refused; `problem_code` is the problem document's ``code``."""
+
+    code = "refused"
+
+    def __init__(self, message: str, *, status: int, problem_code: str = "") -> None:
+        super().__init__(message)
+        self.http_status = status
+        self.problem_code = problem_code
+
+
+class Client:
+    """The wall's HTTP API, as an async context manager. Paths are below ``/api/v1``."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        """``token``: an API token of an account; without one the wall must take the caller as it comes."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise click.BadParameter(f"{redact(url)!r} is no URL of a wall; {DEFAULT_URL} is one", param_hint="--url")
+        self._url = url.rstrip("/")
+        self._headers = {"User-Agent": f"pantau/{services.__version__}"}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS)
+        self._session = aiohttp.ClientSession(headers=self._headers, timeout=timeout, trust_env=True)
+        return self
+
+    async def __aexit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        if self._session:
+            await self._session.close()
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params = (),
+        json: Any = None,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+    ) -> Any:
+        """The JSON answer; None where there is none. Raises `RefusedError` or `UnreachableError`."""
+        headers = {"Content-Type": content_type} if body is not None else {}
+        try:
+            async with self._request(method, path, params=params, json=json, data=body, headers=headers) as response:
+                await _refuse(response)
+                return await response.json() if response.status != 204 else None
+        except _NETWORK as error:
+            raise self._unreachable(error) from error
+
+    async def download(
+        self,
+        path: str,
+        target: Path,
+        *,
+        params: Params = (),
+        progress: Callable[[int, int | None], None] = lambda done, total: None,
+    ) -> int:
+        """Streams an answer into ``target``, which appears only when it is complete; returns its size in bytes.
+
+        ``progress(bytes so far, bytes in all or None)`` is called as it goes. Raises as `call`, and ``OSError`` where
+        the file cannot be written.
+        """
+        part = target.with_name(target.name + ".part")
+        done = 0
+        try:
+            async with self._request("GET", path, params=params) as response:
+                await _refuse(response)
+                with part.open("wb") as file:
+                    async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+                        file.write(chunk)
+                        done += len(chunk)
+                        progress(done, response.content_length)
+            part.replace(target)
+        except _NETWORK as error:
+            raise self._unreachable(error) from error
+        finally:
+            part.unlink(missing_ok=True)
+        return done
+
+    def _request(self, method: str, path: str, **more: Any) -> Any:
+        if self._session is None:
+            raise RuntimeError("the client is used outside its context")
+        return self._session.request(method, f"{self._url}/api/v1{path}", allow_redirects=False, **more)
+
+    def _unreachable(self, error: BaseException) -> UnreachableError:
+        why = redact(str(error)) or type(error).__name__
+        return UnreachableError(f"no wall answers at {redact(self._url)} ({why}); is it running? (--url, PANTAU_URL)")
+
+
+_NETWORK: Final = (aiohttp.ClientError, TimeoutError)
+
+
+async def _refuse(response: aiohttp.ClientResponse) -> None:
+    """Raises where the answer is no success; says what the problem document says."""
+    if 200 <= response.status < 300:
+        return
+    problem: Any = {}
+    if "json" in response.content_type:
+        problem = await response.json(content_type=None)
+    problem = problem if isinstance(problem, dict) else {}
+    detail = str(problem.get("detail") or problem.get("title") or response.reason or "")
+    fields = problem.get("errors")
+    if isinstance(fields, list):
+        named = [f"{entry.get('field')}: {entry.get('message')}" for entry in fields if isinstance(entry, dict)]
+        detail = "; ".join(text for text in named if text not in detail) or detail
+    if response.status == 401:
+        detail = f"{detail or 'not signed in'}; give an API token with --token or PANTAU_TOKEN"
+    raise RefusedError(
+        detail or f"HTTP {response.status}", status=response.status, problem_code=str(problem.get("code", ""))
+    )
+
+
+def _token(token: str | None) -> str | None:
+    path = os.environ.get("PANTAU_TOKEN_FILE")
+    if token or not path:
+        return token
+    try:
+        return Path(path).read_text().strip()
+    except OSError as error:
+        raise click.UsageError(f"PANTAU_TOKEN_FILE: cannot read {path}: {error.strerror}") from error
+
+
+def client_command(
+    command: Callable[Concatenate[Client, P], Coroutine[Any, Any, int | None]],
+) -> Callable[..., None]:
+    """Makes a click callback of a coroutine function that takes a `Client` first and returns its exit status.
+
+    Adds ``--url`` and ``--token``. An expected failure is printed in one line, with `EXIT_REFUSED` or
+    `EXIT_UNREACHABLE`; put it below ``@click.command()``.
+    """
+
+    @click.option(
+        "--url", default=DEFAULT_URL, envvar="PANTAU_URL", show_default=True, help="The wall.  [env: PANTAU_URL]"
+    )
+    @click.option("--token", envvar="PANTAU_TOKEN", help="API token.  [env: PANTAU_TOKEN, PANTAU_TOKEN_FILE]")
+    @functools.wraps(command)
+    def callback(url: str, token: str | None, *args: P.args, **kwargs: P.kwargs) -> None:
+        async def run() -> int | None:
+            async with Client(url, _token(token)) as client:
+                return await command(client, *args, **kwargs)
+
+        try:
+            status = asyncio.run(run())
+        except PantauError as error:
+            click.echo(f"pantau: {error.message}", err=True)
+            status = EXIT_UNREACHABLE if isinstance(error, UnreachableError) else EXIT_REFUSED
+        if status:
+            sys.exit(status)
+
+    return callback
