@@ -1,0 +1,31 @@
+"""`python -m bench [SECTION …] [--quick]`; without a section, all of them."""
+
+import argparse
+import asyncio
+import importlib
+import os
+import platform
+
+SECTIONS = {
+    "chain": "CPU per camera and latency through the whole product",
+}
+
+
+def main() -> None:
+    """Runs the sections that were asked for."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", epilog="; ".join(f"{name}: {text}" for name, text in SECTIONS.items())
+    )
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"one or more of {', '.join(SECTIONS)}")
+    parser.add_argument("--quick", action="store_true", help="shorter runs, rougher figures")
+    options = parser.parse_args()
+    if unknown := set(options.sections) - set(SECTIONS):
+        parser.error(f"no such section: {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    print(f"{os.cpu_count()} CPUs, {platform.system()} {platform.machine()}, Python {platform.python_version()}")
+    for name in options.sections or SECTIONS:
+        print(f"\n## {name}: {SECTIONS[name]}", flush=True)
+        asyncio.run(importlib.import_module(f"bench.{name}").run(quick=options.quick))
+
+
+if __name__ == "__main__":
+    main()

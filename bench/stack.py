@@ -1,0 +1,102 @@
+"""The whole product as a user starts it, and what each part of it costs."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PARTS = (
+    ("nats", re.compile(r"nats-server")),
+    ("relay", re.compile(r"wall .*--role relay")),
+    ("ingest", re.compile(r"services\.ingest|pantau ingest|cli ingest")),
+    ("recorder", re.compile(r"services\.recorder|pantau recorder|cli recorder")),
+    ("registry", re.compile(r"pantau registry|cli registry")),
+    ("front", re.compile(r"pantau wall|cli wall")),
+    ("sim", re.compile(r"pantau sim|cli sim|services\.sim")),
+)
+
+
+def descendants(root: int) -> list[int]:
+    """All processes below ``root``, by /proc."""
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            parents.setdefault(int(fields[1]), []).append(int(entry.name))
+    found, pending = [], [root]
+    while pending:
+        children = parents.get(pending.pop(), [])
+        found += children
+        pending += children
+    return found
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time that a process has used; 0 when it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def cpu_by_part(root: int) -> dict[str, float]:
+    """CPU seconds so far of each part of the product below ``root``."""
+    sums: dict[str, float] = {}
+    for pid in descendants(root):
+        try:
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        part = next((name for name, pattern in _PARTS if pattern.search(command)), "other")
+        sums[part] = sums.get(part, 0.0) + cpu_seconds(pid)
+    return sums
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running `pantau up`."""
+
+    url: str
+    pid: int
+    data: Path
+
+    async def cost(self, seconds: float) -> dict[str, float]:
+        """Share of one core that each part uses, over the next ``seconds``."""
+        before = cpu_by_part(self.pid)
+        await asyncio.sleep(seconds)
+        after = cpu_by_part(self.pid)
+        return {part: (after[part] - before.get(part, 0.0)) / seconds for part in after}
+
+
+@asynccontextmanager
+async def running(cameras: int, **environment: str) -> AsyncIterator[Stack]:
+    """`pantau up --demo=N` on free ports in a folder of its own; ends with the context."""
+    with tempfile.TemporaryDirectory(prefix="pantau-bench-") as folder:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "services.cli", "up", f"--demo={cameras}", "--data", folder, "--http", "127.0.0.1:0",
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env={**os.environ, "PANTAU_LOG_LEVEL": "warning", **environment},
+        )  # fmt: skip
+        try:
+            assert process.stdout is not None
+            async with asyncio.timeout(300):
+                url = (await process.stdout.readline()).decode().strip()
+            if not url:
+                raise RuntimeError("pantau up ended before the wall answered; run it by hand to see why")
+            yield Stack(url, process.pid, Path(folder))
+        finally:
+            if process.returncode is None:
+                process.send_signal(signal.SIGTERM)
+                await process.wait()
