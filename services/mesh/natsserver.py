@@ -36,7 +36,6 @@ def config(
     *,
     host: str = "127.0.0.1",
     port: int = -1,
-    ports_dir: Path | None = None,
     login: tuple[str, str] | None = None,
 ) -> str:
     """A configuration with JetStream and the limits measured for media; ``port`` -1 takes any free one.
@@ -57,8 +56,6 @@ def config(
     ]
     if login:
         lines.append(f"authorization {{ user: {json.dumps(login[0])}, password: {json.dumps(login[1])} }}")
-    if ports_dir:
-        lines.append(f"ports_file_dir: {json.dumps(str(ports_dir))}")
     return "\n".join(lines) + "\n"
 
 
@@ -110,8 +107,11 @@ class NatsServer:
         with log_path.open("ab") as log_file:
             self._process = await asyncio.create_subprocess_exec(
                 binary(),
-                "-c",
+                "--config",
                 str(path),
+                "--ports_file_dir",
+                str(self._folder),
+                *(("--port", str(self._port)) if self._port > 0 else ()),
                 stdout=log_file,
                 stderr=log_file,
                 start_new_session=True,
@@ -134,7 +134,6 @@ class NatsServer:
             self._folder / "jetstream",
             host=self._host,
             port=self._port,
-            ports_dir=self._folder,
             login=self._login,
         )
 
