@@ -51,5 +51,5 @@ def put(request: web.BaseRequest, response: web.StreamResponse, value: str) -> N
 
 
 def _sign(account: Account, body: str) -> str:
-    key = hashlib.sha256(f"pantau cookie {account.password}".encode()).digest()
+    key = hashlib.sha256(f"pantau cookie {account.name} {account.password}".encode()).digest()
     return hmac.new(key, body.encode(), hashlib.sha256).hexdigest()

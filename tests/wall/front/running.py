@@ -29,6 +29,7 @@ from services.mesh.sessions import (
 )
 from services.mesh.settings import MeshSettings
 from services.wall.front import app
+from services.wall.front.static import FOLDER
 from services.wall.settings import WallSettings
 
 OFFER = (
@@ -69,8 +70,7 @@ async def running_front(
     try:
         async with asyncio.TaskGroup() as tasks:
             service = Service("wall", mesh, bus, tasks, stopping, Health())
-            folder = {"static_folder": static} if static else {}
-            running = tasks.create_task(app.run(service, wall, **folder))
+            running = tasks.create_task(app.run(service, wall, static_folder=static or FOLDER))
             url = f"http://127.0.0.1:{port}"
             async with aiohttp.ClientSession(base_url=url) as http:
                 await until_listening(port, running)

@@ -105,9 +105,8 @@ async def test_the_list_carries_observed_state_and_works_without_a_registry(
     mesh_settings: MeshSettings, bus: Bus
 ) -> None:
     async with running_front(mesh_settings) as front:
-        async with registry(mesh_settings):
-            async with front.http.post(PATH, json=CAMERA) as answer:
-                assert answer.status == 201
+        async with registry(mesh_settings), front.http.post(PATH, json=CAMERA) as answer:
+            assert answer.status == 201
         state = CameraState(camera="kayutangan-1", site="city", status=Status.DEGRADED, since_us=5)
         await (await Bucket.open(bus, subjects.STATE_BUCKET, CameraState)).put("kayutangan-1", state)
 

@@ -1,6 +1,7 @@
 """Wall sessions over a real bus: placing, routing by id, refusals."""
 
 import json
+from collections import Counter
 
 import pytest
 
@@ -31,10 +32,13 @@ async def test_a_json_offer_is_answered_with_201_location_and_json(mesh_settings
 
 
 async def test_a_raw_sdp_offer_is_answered_with_sdp(mesh_settings: MeshSettings) -> None:
-    async with running_front(mesh_settings) as front, stub_relay(mesh_settings):
-        async with front.http.post(PATH, data=OFFER, headers={"Content-Type": "application/sdp"}) as answer:
-            assert (answer.status, answer.content_type) == (201, "application/sdp")
-            assert (await answer.text()).startswith("v=0")
+    async with (
+        running_front(mesh_settings) as front,
+        stub_relay(mesh_settings),
+        front.http.post(PATH, data=OFFER, headers={"Content-Type": "application/sdp"}) as answer,
+    ):
+        assert (answer.status, answer.content_type) == (201, "application/sdp")
+        assert (await answer.text()).startswith("v=0")
 
 
 async def test_the_least_loaded_relay_gets_the_session_and_a_draining_one_none(mesh_settings: MeshSettings) -> None:
@@ -148,5 +152,5 @@ def test_ranking_counts_what_was_placed_since_the_lease_said_how_full_the_relay_
         return WorkerLease(role="relay", worker=name, incarnation=1, capacity=100, load=load, draining=draining)
 
     leases = [lease("a", 2), lease("b", 1), lease("c", 0, draining=True)]
-    assert [entry.worker for entry in relays.rank(leases, relays.Counter())] == ["b", "a"]
-    assert [entry.worker for entry in relays.rank(leases, relays.Counter({"b": 2}))] == ["a", "b"]
+    assert [entry.worker for entry in relays.rank(leases, Counter())] == ["b", "a"]
+    assert [entry.worker for entry in relays.rank(leases, Counter({"b": 2}))] == ["a", "b"]

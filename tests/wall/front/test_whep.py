@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ AS_FRAGMENT = {"Content-Type": SDP_FRAGMENT}
 async def put_camera(bus: Bus, camera_id: str, status: Status | None, *, enabled: bool = True) -> None:
     """A camera in the catalogue, observed as ``status``."""
     profiles = {"main": Profile(url="rtsp://192.0.2.1/main")}
-    camera = Camera(id=camera_id, site="city", name=f"Camera {camera_id}", profiles=profiles, enabled=enabled)  # type: ignore[arg-type]  # the dict's key is a literal
+    camera = Camera(id=camera_id, site="city", name=f"Camera {camera_id}", profiles=profiles, enabled=enabled)
     await (await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera)).put(camera_id, camera)
     if status is not None:
         state = CameraState(camera=camera_id, site="city", status=status, reason=Reason.TIMEOUT, since_us=1)
@@ -34,7 +35,7 @@ async def put_camera(bus: Bus, camera_id: str, status: Status | None, *, enabled
 
 
 @asynccontextmanager
-async def whep(mesh: MeshSettings, bus: Bus, **settings: object) -> AsyncIterator[tuple[RunningFront, StubRelay]]:
+async def whep(mesh: MeshSettings, bus: Bus, **settings: Any) -> AsyncIterator[tuple[RunningFront, StubRelay]]:
     """A front, a relay and two cameras: ``live`` and ``dark``."""
     await put_camera(bus, "live", Status.ONLINE)
     await put_camera(bus, "dark", Status.OFFLINE)
@@ -149,8 +150,8 @@ async def test_options_tells_what_is_taken(mesh_settings: MeshSettings, bus: Bus
 
 
 async def test_ice_servers_are_link_headers_with_credentials(mesh_settings: MeshSettings, bus: Bus) -> None:
-    servers = {"ice_servers": ("stun:192.0.2.1", "turn:192.0.2.1?transport=tcp"), "turn_secret": "s3cret"}
-    async with whep(mesh_settings, bus, **servers) as (front, _):
+    urls = ("stun:192.0.2.1", "turn:192.0.2.1?transport=tcp")
+    async with whep(mesh_settings, bus, ice_servers=urls, turn_secret="s3cret") as (front, _):
         async with front.http.post("/whep/live", data=OFFER, headers=AS_SDP) as answer:
             stun, turn = answer.headers.getall("Link")
         assert stun == '<stun:192.0.2.1>; rel="ice-server"'
