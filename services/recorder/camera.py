@@ -1,0 +1,129 @@
+"""One camera's frames from the bus into its recording, with the cached GOP first so that the beginning is not lost."""
+
+import asyncio
+from typing import Final
+
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from services.mesh import frames, subjects
+from services.mesh.bus import Bus
+from services.mesh.clock import Clock
+from services.mesh.frames import AccessUnit, FrameError
+from services.mesh.log import get_logger
+from services.mesh.metrics import counter
+from services.mesh.models import Camera
+from services.recorder.recording import Recording
+
+log = get_logger()
+
+CACHED_SECONDS: Final = 1.0
+"""How long live frames wait for the cached ones."""
+MAX_HELD: Final = 500
+PENDING_BYTES: Final = 16 * 1024 * 1024
+
+_frames = counter("recorder_frames", "Frames taken from the bus")
+_bytes = counter("recorder_bytes", "Bytes of frames taken from the bus")
+_bad = counter("recorder_bad_frames", "Messages on media subjects that are no frames")
+
+
+class CameraFeed:
+    """Subscribes to a camera's main profile, and its sound; call `start`, `ask` again when the bus was away, `stop`."""
+
+    def __init__(self, bus: Bus, camera: Camera, recording: Recording, clock: Clock) -> None:
+        self.camera = camera
+        self.recording = recording
+        self._bus = bus
+        self._clock = clock
+        self._subscriptions: list[Subscription] = []
+        self._held: list[AccessUnit] | None = None
+
+    async def start(self) -> None:
+        """Subscribes. `ask` at once afterwards: until then live frames wait."""
+        self._held = []
+        camera = self.camera
+        self._subscriptions = [
+            await self._bus.subscribe(
+                subjects.media(camera.site, "main", camera.id), self._on_picture, pending_bytes=PENDING_BYTES
+            )
+        ]
+        if camera.audio:
+            self._subscriptions.append(
+                await self._bus.subscribe(
+                    subjects.media(camera.site, "audio", camera.id), self._on_sound, pending_bytes=PENDING_BYTES
+                )
+            )
+
+    async def ask(self) -> None:
+        """Fetches the cached GOP; live frames go after it."""
+        if self._held is None:
+            self._held = []
+        done = asyncio.Event()
+        cached: list[AccessUnit] = []
+
+        async def collect(message: Msg) -> None:
+            if not message.data:  # the end, or nobody is there
+                done.set()
+            elif (unit := _decode(message.data, quiet=True)) is not None:  # the header is no frame
+                cached.append(unit)
+
+        inbox = self._bus.client.new_inbox()
+        subscription = await self._bus.subscribe(inbox, collect, pending_bytes=PENDING_BYTES)
+        try:
+            async with asyncio.timeout(CACHED_SECONDS):
+                await self._bus.publish(subjects.want(self.camera.site, "main", self.camera.id), b"", reply=inbox)
+                await done.wait()
+        except TimeoutError:
+            log.debug("recorder.no_cached_gop", camera=self.camera.id)
+        finally:
+            self._release(cached)
+            if self._bus.connected:
+                await subscription.unsubscribe()
+
+    def _release(self, cached: list[AccessUnit]) -> None:
+        held, self._held = self._held or [], None
+        for unit in cached:
+            self._feed(unit)
+        for unit in held:
+            self._feed(unit)
+
+    async def stop(self) -> None:
+        """Unsubscribes and ends the segment."""
+        subscriptions, self._subscriptions = self._subscriptions, []
+        for subscription in subscriptions:
+            if self._bus.connected:
+                await subscription.unsubscribe()
+        if self._held is not None:
+            self._release([])
+        self.recording.stop()
+
+    async def _on_picture(self, message: Msg) -> None:
+        unit = _decode(message.data)
+        if unit is None or not unit.codec.is_video:
+            return
+        _frames.inc()
+        _bytes.inc(len(message.data))
+        if self._held is None:
+            self._feed(unit)
+        elif len(self._held) < MAX_HELD:
+            self._held.append(unit)
+        else:
+            self._release([])
+            self._feed(unit)
+
+    async def _on_sound(self, message: Msg) -> None:
+        unit = _decode(message.data)
+        if unit is not None and not unit.codec.is_video:
+            self.recording.feed_sound(unit)
+
+    def _feed(self, unit: AccessUnit) -> None:
+        self.recording.feed(unit, self._clock.now_us(), self._clock.monotonic())
+
+
+def _decode(data: bytes, *, quiet: bool = False) -> AccessUnit | None:
+    try:
+        return frames.decode(data)
+    except FrameError:
+        if not quiet:
+            _bad.inc()
+        return None

@@ -1,0 +1,139 @@
+"""Reading a segment's file into the row that describes it: what recovery, `fsck` and thinning have in common."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePath
+from typing import Final, NamedTuple
+
+from services.media.mp4 import reader
+from services.media.mp4.boxes import Mp4Error
+from services.media.mp4.fragment import SampleInfo
+from services.media.mp4.reader import Fragment, Opening, ReadAt
+from services.media.mp4.tracks import AudioTrack, VideoTrack
+from services.recorder import gops
+from services.recorder.gops import Gop
+from services.recorder.index import GapRow, Segment, State, Tier
+from services.recorder.paths import Stream, parse_path
+
+VIDEO_ID: Final = 1
+
+
+class Scan(NamedTuple):
+    """What a segment's file holds."""
+
+    segment: Segment
+    gops: bytes
+    gap: GapRow | None
+    """The gap before it, as its description says."""
+    sealed_bytes: int
+    """Where the footage ends; what follows is no sealed fragment."""
+    file_bytes: int
+    chain: str
+    """The link that it continues, hex."""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[ReadAt, int]]:
+    """A function that reads from the file, and the file's size. Raises ``OSError``."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield (lambda at, size: os.pread(fd, size, at)), os.fstat(fd).st_size
+    finally:
+        os.close(fd)
+
+
+def scan(path: Path, stream: Stream, *, verify: bool = True) -> Scan | None:
+    """Reads a segment's file; None where it holds no footage.
+
+    With ``verify`` the seals are held against the content, and footage ends at the first that is wrong. Raises
+    ``OSError`` where the file cannot be read.
+    """
+    with opened(path) as (read, size):
+        try:
+            opening = reader.read_opening(read, size)
+        except Mp4Error:
+            return None
+        if not isinstance(opening.movie.tracks.get(VIDEO_ID), VideoTrack):
+            return None
+        fragments = sealed_fragments(read, size, opening) if verify else reader.read_fragments(read, size, opening.end)
+        found = _describe(stream, opening, fragments, size)
+    named = parse_path(PurePath(*path.parts[-8:]))
+    if found and named and named[1] != found.segment.start_us // 1000 * 1000:
+        # Not ours to judge which of the two is right; the name is where the file is found.
+        length_us = found.segment.end_us - found.segment.start_us
+        found = found._replace(segment=found.segment._replace(start_us=named[1], end_us=named[1] + length_us))
+    return found
+
+
+def sealed_fragments(read: ReadAt, size: int, opening: Opening) -> Iterator[Fragment]:
+    """The fragments up to the first whose seal is wrong."""
+    link = reader.opening_link(read, opening)
+    for fragment in reader.read_fragments(read, size, opening.end):
+        if not reader.verify(read, link, fragment):
+            return
+        link = fragment.link
+        yield fragment
+
+
+class Tally:
+    """Counts pictures into GOPs, fragment by fragment; the writer counts with it as well."""
+
+    def __init__(self) -> None:
+        self.gops: list[Gop] = []
+        self.frames = 0
+        self.end_90k = 0
+        self._first_pts: int | None = None
+
+    def add(self, fragment_offset: int, samples: Iterator[SampleInfo]) -> None:
+        """A fragment's pictures."""
+        for sample in samples:
+            pts = sample.time + sample.composition_offset
+            if self._first_pts is None:
+                self._first_pts = pts
+            self.frames += 1
+            self.end_90k = max(self.end_90k, sample.time + sample.duration)
+            if sample.keyframe:
+                time = max(pts - self._first_pts, self.gops[-1].time_90k if self.gops else 0)
+                self.gops.append(Gop(time, fragment_offset, sample.size_bytes, 0, 1))
+            elif self.gops:
+                gop = self.gops[-1]
+                self.gops[-1] = gop._replace(other_bytes=gop.other_bytes + sample.size_bytes, frames=gop.frames + 1)
+
+
+def _describe(stream: Stream, opening: Opening, fragments: Iterator[Fragment], size: int) -> Scan | None:
+    info = opening.movie.info
+    video = opening.movie.tracks[VIDEO_ID]
+    assert isinstance(video, VideoTrack)
+    audio = next((track for track in opening.movie.tracks.values() if isinstance(track, AudioTrack)), None)
+    tally = Tally()
+    end, link, start_us = opening.end, b"", 0
+    for fragment in fragments:
+        pictures = fragment.info.runs.get(VIDEO_ID, ())
+        if not link:
+            start_us = fragment.capture_us
+        tally.add(fragment.offset, iter(pictures))
+        end, link = fragment.end, fragment.link
+    if not link or not tally.gops:
+        return None
+    segment = Segment(
+        stream, start_us, start_us + tally.end_90k * 100 // 9, end,
+        Tier.KEYFRAMES if info.get("tier") == "keyframes" else Tier.FULL, State.CLOSED,
+        tally.frames, len(tally.gops), video.codec, video.width_px, video.height_px, audio.codec if audio else "",
+        _int(info, "uncertainty_us"), str(info.get("clock", "")), 0, link,
+    )  # fmt: skip
+    return Scan(segment, gops.pack(tally.gops), _gap(stream, info), end, size, str(info.get("chain", "")))
+
+
+def _gap(stream: Stream, info: Mapping[str, object]) -> GapRow | None:
+    gap = info.get("gap")
+    if not isinstance(gap, dict):
+        return None
+    return GapRow(
+        stream, _int(gap, "from_us"), _int(gap, "to_us"), str(gap.get("cause", "")), str(gap.get("detail", ""))
+    )
+
+
+def _int(values: Mapping[str, object], key: str) -> int:
+    value = values.get(key, 0)
+    return value if isinstance(value, int) else 0

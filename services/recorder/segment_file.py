@@ -1,0 +1,128 @@
+"""A segment while it is being written: what the writer and the syncer of its disk do to it (docs/recording.md)."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from services import __version__
+from services.media.mp4 import fragment, movie
+from services.media.mp4.fragment import Sample, SampleInfo, TrackRun
+from services.media.mp4.tracks import Track
+from services.recorder import gops
+from services.recorder.assembler import Begin, Piece
+from services.recorder.files import Files
+from services.recorder.index import GapRow, Segment, State, Tier
+from services.recorder.paths import Stream
+from services.recorder.scan import Tally
+
+
+@dataclass(eq=False)
+class SegmentFile:
+    """One open segment. The writer changes it; others read single attributes, which only grow."""
+
+    stream: Stream
+    begin: Begin
+    recorder: str
+    gap: GapRow | None = None
+    start_us: int = 0
+    """As in the file's name: moved by whole ms where there was a file of that name already."""
+    path: Path | None = None
+    """Set when the file is there."""
+    fd: int = -1
+    sealed_bytes: int = 0
+    """Up to the last seal."""
+    end_us: int = 0
+    """Where the footage written so far ends."""
+    link: bytes = b""
+    tally: Tally = field(default_factory=Tally)
+    fragments: int = 0
+    retimed: int = 0
+    skipping: bool = False
+    """A fragment was dropped: nothing can be decoded before the next keyframe."""
+    failed: bool = False
+    unsynced_since: float | None = None
+    """Monotonic time of the oldest fragment that was not fsynced."""
+    folders_synced: bool = False
+
+    def __post_init__(self) -> None:
+        self.start_us = self.begin.start_us
+        self.end_us = self.begin.start_us
+
+    def opening(self, chain: bytes) -> bytes:
+        """What stands at the file's beginning; ``chain`` is the last link of the stream's segment before."""
+        begin = self.begin
+        info: dict[str, object] = {
+            "site": self.stream.site,
+            "camera": self.stream.camera,
+            "profile": self.stream.profile,
+            "recorder": self.recorder,
+            "software": f"pantau {__version__}",
+            "tier": "full",
+            "clock": begin.clock.name.lower(),
+            "uncertainty_us": begin.uncertainty_us,
+            "chain": chain.hex(),
+        }
+        if self.gap and self.gap.to_us is not None:
+            info["gap"] = {key: getattr(self.gap, key) for key in ("from_us", "to_us", "cause", "detail")}
+        tracks: list[Track] = [begin.video, *([begin.audio] if begin.audio else [])]
+        return movie.FILE_TYPE + movie.movie(tracks, created_us=self.start_us, info=info)
+
+    def write_opening(self, files: Files, chain: bytes) -> None:
+        """Writes it into the file that was just created. Raises ``OSError``."""
+        opening = self.opening(chain)
+        taken = files.write(self.fd, [opening])
+        if taken < len(opening):
+            raise OSError(28, "No space left on device")
+        self.sealed_bytes = taken
+        self.link = fragment.link(b"", (opening,))
+
+    def write(self, files: Files, piece: Piece, now: float) -> bool:
+        """Appends a fragment with its seal; False where the disk took only a part, which is cut off again.
+
+        Raises ``OSError`` where it took nothing.
+        """
+        runs = [piece.video, *([piece.audio] if piece.audio else [])]
+        parts = fragment.build(self.fragments + 1, piece.from_us + self.start_us - self.begin.start_us, runs)
+        link = fragment.link(self.link, parts)
+        parts.append(fragment.seal(link))
+        wanted = sum(map(len, parts))
+        try:
+            taken = files.write(self.fd, parts)
+        except OSError:
+            files.truncate(self.fd, self.sealed_bytes)
+            raise
+        if taken < wanted:
+            files.truncate(self.fd, self.sealed_bytes)
+            return False
+        self.tally.add(self.sealed_bytes, iter(_described(piece.video)))
+        self.link = link
+        self.fragments += 1
+        self.retimed += piece.retimed
+        self.end_us = self.start_us + self.tally.end_90k * 100 // 9
+        self.sealed_bytes += wanted
+        if self.unsynced_since is None:
+            self.unsynced_since = now
+        return True
+
+    def row(self) -> tuple[Segment, bytes]:
+        """The closed segment's row and keyframe index."""
+        video, audio = self.begin.video, self.begin.audio
+        segment = Segment(
+            self.stream, self.start_us, self.end_us, self.sealed_bytes, Tier.FULL, State.CLOSED,
+            self.tally.frames, len(self.tally.gops), video.codec, video.width_px, video.height_px,
+            audio.codec if audio else "", self.begin.uncertainty_us, self.begin.clock.name.lower(), self.retimed,
+            self.link,
+        )  # fmt: skip
+        return segment, gops.pack(self.tally.gops)
+
+
+def _described(run: TrackRun) -> list[SampleInfo]:
+    described: list[SampleInfo] = []
+    time = run.base_time
+    for sample in run.samples:
+        described.append(_info(sample, time))
+        time += sample.duration
+    return described
+
+
+def _info(sample: Sample, time: int) -> SampleInfo:
+    return SampleInfo(0, len(sample.data), time, sample.duration, sample.composition_offset, sample.keyframe)

@@ -1,0 +1,176 @@
+"""The recorder on a real bus."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from services.mesh import subjects
+from services.mesh.bus import Bus
+from services.mesh.events import RecordingGap, SegmentClosed, ensure_stream, parse
+from services.mesh.frames import AccessUnit, Codec
+from services.mesh.natsserver import NatsServer
+from services.mesh.settings import MeshSettings
+from services.recorder.app import Recorder
+from services.recorder.index import Index, Segment
+from services.recorder.paths import INDEX, RECORDINGS, segment_path
+from tests.integration.recorders import Ingest, assign, camera, running, until
+from tests.recorder.rig import decode
+from tests.recorder.units import pictures, sounds
+
+pytestmark = pytest.mark.integration
+
+
+def segments(data: Path) -> list[Segment]:
+    index = Index.open_for_reading(data / RECORDINGS / INDEX)
+    try:
+        return index.select("state = 0", order="stream_id, start_us")
+    finally:
+        index.close()
+
+
+def live(count: int, **options: object) -> list[AccessUnit]:
+    """Pictures whose last one is being taken now."""
+    start_us = time.time_ns() // 1000 - count * 40_000
+    return pictures(count=count, start_us=start_us, **options)  # type: ignore[arg-type]  # handed on
+
+
+async def recording(recorder: Recorder, *cameras: str) -> None:
+    await until(lambda: all(c in recorder.feeds and recorder.feeds[c]._held is None for c in cameras))
+
+
+async def test_the_cached_gop_and_what_follows_is_on_disk_and_announced(
+    mesh_settings: MeshSettings, bus: Bus, tmp_path: Path
+) -> None:
+    await ensure_stream(bus)
+    events = []
+    closed = await bus.js.subscribe("pantau.v1.city.recording.>", ordered_consumer=True)
+    ingest = Ingest(bus, "cam-1")
+    await ingest.start()
+    units = live(200)
+    await ingest.send(units[:90])  # before anybody records
+    async with running(mesh_settings, tmp_path / "data", "rec-1") as recorder:
+        await assign(bus, [camera("cam-1")], "rec-1")
+        await recording(recorder, "cam-1")
+        await ingest.send(units[90:])
+        await until(lambda: recorder.feeds["cam-1"].recording.frames == 125)
+    assert ingest.asked == 1
+    (segment,) = segments(tmp_path / "data")
+    assert segment.frames == 125
+    assert segment.start_us == units[75].capture_us
+    path = tmp_path / "data" / RECORDINGS / segment_path(segment.stream, segment.start_us)
+    assert len(decode(path)) == 125
+    message = await closed.next_msg(timeout=5)
+    events.append(parse(message.data, message.headers))
+    event = events[0]
+    assert isinstance(event, SegmentClosed)
+    assert (event.camera, event.recorder, event.frames) == ("cam-1", "rec-1", 125)
+    assert (tmp_path / "data" / RECORDINGS / event.path) == path
+
+
+async def test_only_what_is_assigned_is_recorded_and_only_as_long(
+    mesh_settings: MeshSettings, bus: Bus, tmp_path: Path
+) -> None:
+    mine, other, off = camera("cam-1"), camera("cam-2"), camera("cam-3", record=False)
+    async with running(mesh_settings, tmp_path / "data", "rec-1") as recorder:
+        await assign(bus, [mine, off], "rec-1")
+        await assign(bus, [other], "rec-2")
+        await recording(recorder, "cam-1")
+        units = live(100)
+        for name in ("cam-1", "cam-2", "cam-3"):
+            await Ingest(bus, name).send(units[:50])
+        await until(lambda: recorder.feeds["cam-1"].recording.frames == 50)
+        await assign(bus, [mine], "rec-2")
+        await until(lambda: not recorder.feeds)
+        await Ingest(bus, "cam-1").send(units[50:])
+        await until(lambda: segments(tmp_path / "data"))
+    assert [(s.stream.camera, s.frames) for s in segments(tmp_path / "data")] == [("cam-1", 50)]
+
+
+async def test_sound_of_a_camera_that_has_it(mesh_settings: MeshSettings, bus: Bus, tmp_path: Path) -> None:
+    async with running(mesh_settings, tmp_path / "data", "rec-1") as recorder:
+        await assign(bus, [camera("cam-1", audio=True), camera("cam-2")], "rec-1")
+        await recording(recorder, "cam-1", "cam-2")
+        units = live(100)
+        heard = sounds(Codec.PCM_ALAW, count=200, start_us=units[0].capture_us - 40_000)
+        for name in ("cam-1", "cam-2"):
+            both = sorted([*units, *heard], key=lambda unit: unit.capture_us)
+            await Ingest(bus, name).send(both, pause_seconds=0.001)
+        await until(lambda: all(feed.recording.frames == 100 for feed in recorder.feeds.values()))
+    audio = {s.stream.camera: s.audio for s in segments(tmp_path / "data")}
+    assert audio == {"cam-1": "pcm_alaw", "cam-2": ""}
+
+
+async def test_a_restart_is_a_gap_and_the_disks_keep_the_recorder_s_name(
+    mesh_settings: MeshSettings, bus: Bus, tmp_path: Path
+) -> None:
+    await ensure_stream(bus)
+    units = live(200, gop=25)
+    ingest = Ingest(bus, "cam-1")
+    async with running(mesh_settings, tmp_path / "data", "rec-1") as recorder:
+        await assign(bus, [camera("cam-1")], "rec-1")
+        await recording(recorder, "cam-1")
+        await ingest.send(units[:50])
+        await until(lambda: recorder.feeds["cam-1"].recording.frames == 50)
+    gaps = await bus.js.subscribe("pantau.v1.city.recording.gap.cam-1", ordered_consumer=True)
+    async with running(mesh_settings, tmp_path / "data", "rec-1") as recorder:
+        await recording(recorder, "cam-1")
+        await ingest.send(live(50, first_sequence=1000))
+        await until(lambda: recorder.feeds["cam-1"].recording.frames == 50)
+        message = await gaps.next_msg(timeout=5)
+    gap = parse(message.data, message.headers)
+    assert isinstance(gap, RecordingGap)
+    first, second = segments(tmp_path / "data")
+    assert (gap.from_us, gap.to_us, gap.cause) == (first.end_us, second.start_us, "recorder-down")
+
+
+async def test_a_bus_that_restarts_costs_no_frame_that_ingest_still_has(
+    mesh_settings: MeshSettings, nats_server: NatsServer, bus: Bus, tmp_path: Path
+) -> None:
+    ingest = Ingest(bus, "cam-1")
+    await ingest.start()
+    units = live(200)
+    async with running(mesh_settings, tmp_path / "data", "rec-1") as recorder:
+        await assign(bus, [camera("cam-1")], "rec-1")
+        await recording(recorder, "cam-1")
+        await ingest.send(units[:90])
+        await until(lambda: recorder.feeds["cam-1"].recording.frames == 90)
+        await nats_server.stop()
+        await until(lambda: not bus.connected and not recorder.service.bus.connected)
+        ingest.gop = units[75:120]  # what ingest keeps while nobody hears it
+        await nats_server.start()
+        await until(lambda: bus.connected and recorder.service.bus.connected)
+        await until(lambda: recorder.feeds["cam-1"].recording.frames == 120)
+        await ingest.send(units[120:])
+        await until(lambda: recorder.feeds["cam-1"].recording.frames == 200)
+        await asyncio.sleep(0)
+        assert recorder.feeds["cam-1"].recording.lost == 0
+    assert sum(s.frames for s in segments(tmp_path / "data")) == 200
+
+
+async def test_two_recorders_keep_out_of_each_other_s_directory(
+    mesh_settings: MeshSettings, bus: Bus, tmp_path: Path
+) -> None:
+    del bus
+    from services.recorder.identity import DirectoryTakenError
+
+    async with running(mesh_settings, tmp_path / "data", "rec-1") as recorder:
+        await until(lambda: recorder.disks.all[0].usable)
+        with pytest.raises(ExceptionGroup) as refused:
+            async with running(mesh_settings, tmp_path / "data", "rec-2"):
+                await asyncio.sleep(1)
+        assert refused.group_contains(DirectoryTakenError)
+
+
+async def test_the_recorder_is_seen_by_its_lease(mesh_settings: MeshSettings, bus: Bus, tmp_path: Path) -> None:
+    from services.mesh.buckets import Bucket
+    from services.mesh.models import WorkerLease
+
+    leases = await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease)
+    async with running(mesh_settings, tmp_path / "data", "rec-1", capacity=7):
+        async with asyncio.timeout(5):
+            while (found := await leases.get("recorder.rec-1")) is None:
+                await asyncio.sleep(0.05)
+        assert (found[0].role, found[0].capacity) == ("recorder", 7)
+    assert await leases.get("recorder.rec-1") is None

@@ -1,0 +1,154 @@
+"""A recorder without bus and event loop: one disk, one or more recordings, a clock that goes as frames are fed."""
+
+import io
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from services.mesh.clock import ManualClock
+from services.mesh.frames import AccessUnit
+from services.recorder.disk import Closed, Disk, Dropped, Notice
+from services.recorder.files import Files, OsFiles
+from services.recorder.gaps import Change
+from services.recorder.index import GapRow, Index, Segment
+from services.recorder.paths import INDEX, Stream, segment_path
+from services.recorder.recording import Recording
+from tests.recorder.units import START_US
+
+STREAM = Stream("city", "cam-1", "main")
+
+
+class Rig:
+    """Open it with ``with``; leave it by `crash` to simulate a death."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        files: Files | None = None,
+        sync_seconds: float = 5.0,
+        queue_bytes: int = 1 << 28,
+        clock: ManualClock | None = None,
+    ) -> None:
+        self.clock = clock or ManualClock(START_US)
+        self.notices: list[Notice] = []
+        self.gaps: list[Change] = []
+        self.disk = Disk(
+            directory,
+            recorder="rec-1",
+            files=files or OsFiles(),
+            clock=self.clock,
+            notify=self._on_notice,
+            sync_seconds=sync_seconds,
+            queue_bytes=queue_bytes,
+        )
+        self.recordings: dict[Stream, Recording] = {}
+
+    def __enter__(self) -> "Rig":
+        self.disk.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for recording in self.recordings.values():
+            recording.stop()
+        self.disk.close()
+
+    def choose(self, stream: Stream, current: Disk | None) -> Disk | None:
+        del stream, current
+        return self.disk if self.disk.failure is None else None
+
+    def recording(self, stream: Stream = STREAM) -> Recording:
+        if stream not in self.recordings:
+            with self.index() as index:
+                last = index.select("stream_id = ?", (index.find_stream(stream) or 0,), order="start_us DESC", limit=1)
+            self.recordings[stream] = Recording(
+                stream,
+                place=self,
+                explain=lambda _from, _to, reopened, lost: ("test", f"reopened={reopened} lost={lost}"),
+                on_gap=self._on_gap,
+                last_end_us=last[0].end_us if last else None,
+            )
+        return self.recordings[stream]
+
+    def feed(self, units: Iterable[AccessUnit], stream: Stream = STREAM, *, paced: bool = True) -> None:
+        """Feeds units; the clock follows their capture times where ``paced``."""
+        for unit in units:
+            if paced and unit.capture_us > self.clock.now_us():
+                self.clock.advance((unit.capture_us - self.clock.now_us()) / 1e6)
+            recording = self.recording(stream)
+            if unit.codec.is_video:
+                recording.feed(unit, self.clock.now_us(), self.clock.monotonic())
+            else:
+                recording.feed_sound(unit)
+
+    def settle(self) -> None:
+        """Waits until all that was fed is written, synced and indexed."""
+        for recording in self.recordings.values():
+            recording.stop()
+        while self.disk._jobs or self.disk._writing_since is not None:
+            pass
+        self.disk.sync(everything=True)
+
+    def index(self) -> "Reading":
+        return Reading(self.disk.recordings / INDEX)
+
+    def segments(self, stream: Stream = STREAM) -> list[Segment]:
+        with self.index() as index:
+            return index.select("stream_id = ?", (index.find_stream(stream) or 0,), order="start_us")
+
+    def gap_rows(self, stream: Stream = STREAM) -> list[GapRow]:
+        with self.index() as index:
+            return index.gaps(stream, 0, 1 << 62)
+
+    def path(self, segment: Segment) -> Path:
+        return self.disk.recordings / segment_path(segment.stream, segment.start_us)
+
+    def closed(self) -> list[Closed]:
+        return [notice for notice in self.notices if isinstance(notice, Closed)]
+
+    def dropped(self) -> list[Dropped]:
+        return [notice for notice in self.notices if isinstance(notice, Dropped)]
+
+    def _on_notice(self, _disk: Disk, notice: Notice) -> None:
+        self.notices.append(notice)
+        if isinstance(notice, Dropped) and notice.stream in self.recordings:
+            self.recordings[notice.stream].dropped(notice.from_us, notice.to_us, notice.cause, notice.detail)
+
+    def _on_gap(self, change: Change, disk: Disk | None) -> None:
+        self.gaps.append(change)
+        if disk is not None:
+            disk.note_gap(change.gap)
+
+
+class Reading:
+    """A read-only index for the length of a block."""
+
+    def __init__(self, path: Path) -> None:
+        self._index = Index.open_for_reading(path)
+
+    def __enter__(self) -> Index:
+        return self._index
+
+    def __exit__(self, *_: object) -> None:
+        self._index.close()
+
+
+def decode(path: Path) -> list[av.VideoFrame]:
+    """Every picture that FFmpeg decodes from a file."""
+    with av.open(io.BytesIO(path.read_bytes())) as container:
+        assert isinstance(container, av.container.InputContainer)
+        return list(container.decode(video=0))
+
+
+def packet_times(path: Path, kind: str = "video") -> list[Fraction]:
+    """Presentation times of a file's packets, in seconds."""
+    with av.open(str(path)) as container:
+        assert isinstance(container, av.container.InputContainer)
+        stream = container.streams.video[0] if kind == "video" else container.streams.audio[0]
+        return [
+            packet.pts * packet.time_base
+            for packet in container.demux(stream)
+            if packet.pts is not None and packet.time_base is not None
+        ]
