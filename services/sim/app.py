@@ -1,6 +1,7 @@
 """``pantau sim``: the simulated cameras as a process of their own. It needs no NATS."""
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -65,11 +66,20 @@ async def serve(mesh: MeshSettings, settings: SimSettings, catalogue: Path | Non
                 "cameras": settings.cameras,
             }
             click.echo(json.dumps(announced))
-            await stopping.wait()
+            async with asyncio.TaskGroup() as tasks:
+                settling = tasks.create_task(_settle(sim), name="settle")
+                await stopping.wait()
+                settling.cancel()
             sd_notify("STOPPING=1")
         finally:
             await control.cleanup()
     log.info("service.stopped")
+
+
+async def _settle(sim: Simulator) -> None:
+    """When all clips are there, their tens of thousands of packets stay: the collector need not walk them again."""
+    await sim.ready()
+    gc.freeze()
 
 
 def write_catalogue(sim: Simulator, site: str, path: Path) -> None:

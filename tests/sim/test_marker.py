@@ -1,9 +1,13 @@
 """The band in the picture: legible at any scale and after compression, and never read where it is not."""
 
+import subprocess
+import textwrap
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
+import playwright
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +17,7 @@ from services.sim import marker
 from services.sim.marker import Marker
 from services.sim.scene import Scene
 
+NODE = Path(playwright.__file__).parent / "driver" / "node"
 NUMBERS = st.integers(0, 0xFFF)
 
 
@@ -78,3 +83,19 @@ def test_a_marker_survives_compression_and_a_tile(tile_width: int) -> None:
                 seen.append(marker.read(scaled.to_ndarray()))
     assert len(seen) > 20
     assert seen == [Marker(5, index) for index in range(len(seen))]
+
+
+@pytest.mark.skipif(not NODE.exists(), reason="Playwright's Node is not there")
+@pytest.mark.parametrize(("width", "camera", "frame"), [(1280, 17, 199), (320, 4095, 0), (200, 0, 4095)])
+def test_the_javascript_in_the_description_reads_the_same(width: int, camera: int, frame: int) -> None:
+    assert marker.__doc__ is not None
+    sample = textwrap.dedent(marker.__doc__.partition("::\n\n")[2])
+    picture = street(3)
+    marker.paint(picture, camera, frame)
+    pixels = Image.fromarray(picture).resize((width, width * 9 // 16)).convert("RGBA")
+    script = (
+        f"const W = {pixels.width}, H = {pixels.height}; const data = require('fs').readFileSync(0);\n{sample}\n"
+        "console.log(word[0] >> 4, frame, crc === (word[1] & 255), cell(0, 0) > middle && cell(1, 0) < middle);"
+    )
+    result = subprocess.run([NODE, "-e", script], input=pixels.tobytes(), capture_output=True, check=True, timeout=30)
+    assert result.stdout.decode().split() == [str(camera), str(frame), "true", "true"]
