@@ -20,11 +20,12 @@ class Frame:
     Raises `BitstreamError` where the payload is no length-prefixed NAL units.
     """
 
-    __slots__ = ("_layouts", "_payloads", "keyframe", "unit")
+    __slots__ = ("_layouts", "_payloads", "codec", "keyframe", "unit")
 
     def __init__(self, unit: AccessUnit) -> None:
         self.unit = unit
         self.keyframe = unit.keyframe
+        self.codec = int(unit.codec)
         self._payloads = _PACKETIZERS[unit.codec](unit.payload, MAX_PAYLOAD_BYTES)
         self._layouts: dict[tuple[int, int], tuple[Run, ...]] = {}
 

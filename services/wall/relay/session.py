@@ -10,6 +10,7 @@ from typing import Final
 from services.mesh import sessions
 from services.mesh.bus import Bus
 from services.mesh.log import get_logger
+from services.mesh.metrics import counter
 from services.mesh.models import Camera, CameraState, Reason
 from services.mesh.sessions import (
     Aim,
@@ -42,6 +43,8 @@ LINK_TICKS: Final = 2
 PACE_HEADROOM: Final = 1.5
 """Of the pacer's rate over what the slots' streams take together."""
 
+_frames_sent = counter("relay_frames_sent", "Frames sent, summed over viewers; counted once a second")
+
 
 class Catalogue:
     """What a session asks about cameras."""
@@ -73,6 +76,7 @@ class Session:
         self._ladder = Ladder(self.opened_at)
         self._pace_bps = 0.0
         self._sent_before = 0
+        self._frames_before = 0
 
     # What the page asks for.
 
@@ -207,6 +211,9 @@ class Session:
         stats = connection.stats
         sent_bps = 8 * (connection.sent_bytes - self._sent_before) / TICK_SECONDS
         self._sent_before = connection.sent_bytes
+        frames = sum(track.frames for track in connection.tracks.values())
+        _frames_sent.inc(frames - self._frames_before)
+        self._frames_before = frames
         loss = stats.take()
         if self._ladder.update(now, loss=loss, estimate_bps=stats.estimate_bps, sent_bps=sent_bps):
             log.info("session.level", session=self.name, level=self._ladder.level.name.lower(), loss=loss)

@@ -21,7 +21,6 @@ from services.wall.relay.timeline import Timeline
 LANE_LIMIT_BYTES: Final = 24 * 1024 * 1024
 """What may wait for one slot: a replayed GOP of the longest kind, and live frames behind it."""
 
-_frames_sent = counter("relay_frames_sent", "Frames sent, summed over viewers")
 _frames_dropped = counter("relay_frames_dropped", "Frames dropped because a viewer's lane was full")
 _retransmitted = counter("relay_packets_retransmitted", "Packets sent again on NACK")
 _not_found = counter("relay_nacks_too_late", "Packets asked for that are no longer remembered")
@@ -87,9 +86,15 @@ class VideoTrack:
         self.rtx_ssrc = rtx_ssrc
         self.packets = 0
         self.octets = 0
+        self.frames = 0
         self.history = History()
         self._link = link
-        self._choice = choice
+        self._payload_types: dict[int, int] = {}
+        if choice.h264 is not None:
+            self._payload_types[int(Codec.H264)] = choice.h264.payload_type
+        if choice.h265 is not None:
+            self._payload_types[int(Codec.HEVC)] = choice.h265.payload_type
+        self._rtx = {repeated: rtx.payload_type for repeated, rtx in choice.rtx.items()}
         self._on_caught_up = on_caught_up
         # Low first numbers: libsrtp and the receiver then agree on the rollover counter without any doubt.
         self._sequence = random.randrange(1, 0x4000)
@@ -105,11 +110,7 @@ class VideoTrack:
 
     def accepts(self, codec: Codec) -> bool:
         """Whether the receiver negotiated it."""
-        return self._format(codec) is not None
-
-    def _format(self, codec: Codec) -> int | None:
-        chosen = {Codec.H264: self._choice.h264, Codec.HEVC: self._choice.h265}.get(codec)
-        return chosen.payload_type if chosen else None
+        return codec in self._payload_types
 
     @property
     def catching_up(self) -> bool:
@@ -154,8 +155,7 @@ class VideoTrack:
 
     def send_run(self, run: Run, frame: Frame, stamp: int, now: float) -> None:
         """Sends a run of ``frame``; called by the pacer."""
-        payload_type = self._format(frame.unit.codec)
-        assert payload_type is not None
+        payload_type = self._payload_types[frame.codec]
         extension = self._extension(keyframe=frame.keyframe, now=now)
         first, timestamp = self._sequence, stamp & 0xFFFFFFFF
         self._link.send_run(run, payload_type, first & 0xFFFF, timestamp, self.ssrc, extension)
@@ -166,7 +166,7 @@ class VideoTrack:
 
     def frame_out(self) -> None:
         """A frame has been sent whole; called by the pacer."""
-        _frames_sent.inc()
+        self.frames += 1
         if self._catching_up and self._link.pacer.waiting(self.lane) <= 1:
             self._catching_up = False
             self._on_caught_up()
@@ -192,10 +192,10 @@ class VideoTrack:
             sent, packet = found
             marker = sent.run.ends_frame and packet == sent.run.count - 1
             payload = sent.run.payload(packet)
-            rtx = self._choice.rtx.get(sent.payload_type)
+            rtx = self._rtx.get(sent.payload_type)
             if self.rtx_ssrc is not None and rtx is not None:
                 data = pack_rtp(
-                    rtx.payload_type, self._rtx_sequence & 0xFFFF, sent.timestamp, self.rtx_ssrc,
+                    rtx, self._rtx_sequence & 0xFFFF, sent.timestamp, self.rtx_ssrc,
                     sequence.to_bytes(2, "big") + payload, marker=marker, extension=sent.extension,
                 )  # fmt: skip
                 self._rtx_sequence += 1
