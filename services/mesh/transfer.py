@@ -1,0 +1,224 @@
+"""Streams of bytes over NATS with credit: whoever receives says how much may be under way, so nobody is run over.
+
+A receiver makes an `Incoming`, names its ``deliver_to`` in a question, and gets a control subject back, on which it
+grants credit as it consumes. A sender offers an asynchronous iterator of payloads with `send`; it publishes only what
+there is credit for, each payload one message:
+
+    kind (u8: 0 payload, 1 end, 2 error, 3 alive), sequence (u32, of payloads), payload
+
+On the control subject: kind (u8: 0 credit, 1 cancel), credit (u64, bytes that may have been sent in all). Credit is a
+running total, so a lost grant is healed by the next one; a lost payload shows in the sequence and ends the transfer
+with an error. Either side that hears nothing for `SILENCE_SECONDS` gives up.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from struct import Struct
+from typing import Final, Self
+
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from services.mesh.bus import Bus
+from services.mesh.errors import PantauError, UnavailableError, error_from_code
+from services.mesh.log import get_logger
+from services.mesh.metrics import counter
+
+log = get_logger()
+
+WINDOW_BYTES: Final = 4 * 1024 * 1024
+"""Under way at most, unless told otherwise."""
+SILENCE_SECONDS: Final = 10.0
+_ALIVE_SECONDS: Final = 2.0
+MAX_PAYLOAD_BYTES: Final = 4 * 1024 * 1024
+
+_HEAD: Final = Struct(">BI")
+_CONTROL: Final = Struct(">BQ")
+_PAYLOAD, _END, _ERROR, _ALIVE = range(4)
+_CREDIT, _CANCEL = range(2)
+
+_sent = counter("transfer_sent_bytes", "Payload bytes sent in transfers")
+_broken = counter("transfer_broken", "Transfers that ended early", "side")
+
+
+async def send(
+    bus: Bus, tasks: asyncio.TaskGroup, deliver_to: str, payloads: AsyncIterator[bytes], *, name: str = "transfer"
+) -> str:
+    """Sends ``payloads``, each at most `MAX_PAYLOAD_BYTES`, as a task of ``tasks``; returns the control subject.
+
+    Tell it over the same connection, so that it is known to the server by then. A `PantauError` out of ``payloads`` is raised at the receiver. The iterator is closed when the receiver cancels or
+    falls silent.
+    """
+    control = bus.client.new_inbox()
+    outgoing = _Outgoing(bus, deliver_to)
+    subscription = await bus.subscribe(control, outgoing.on_control)
+    tasks.create_task(outgoing.run(subscription, payloads), name=name)
+    return control
+
+
+class _Outgoing:
+    def __init__(self, bus: Bus, deliver_to: str) -> None:
+        self._bus = bus
+        self._to = deliver_to
+        self._granted = self._sent = self._sequence = 0
+        self._cancelled = False
+        self._heard = asyncio.Event()
+
+    async def on_control(self, message: Msg) -> None:
+        if len(message.data) != _CONTROL.size:
+            return
+        kind, credit = _CONTROL.unpack(message.data)
+        self._granted = max(self._granted, credit) if kind == _CREDIT else self._granted
+        self._cancelled |= kind == _CANCEL
+        self._heard.set()
+
+    async def run(self, subscription: Subscription, payloads: AsyncIterator[bytes]) -> None:
+        try:
+            await self._wait_for_credit()  # the receiver listens from now on
+            async for payload in payloads:
+                await self._wait_for_credit()
+                await self._publish(_PAYLOAD, payload)
+                self._sent += len(payload)
+                self._sequence += 1
+                _sent.inc(len(payload))
+            await self._publish(_END, b"")
+        except PantauError as error:
+            await self._publish(_ERROR, f"{error.code} {error.message}".encode())
+        except _GoneError:
+            if not self._cancelled:
+                _broken.labels("sender").inc()
+                log.info("transfer.receiver_gone", sent_bytes=self._sent)
+        except Exception as error:
+            log.exception("transfer.failed", error=error)
+            await self._publish(_ERROR, b"internal the transfer failed; see the log of the service")
+        finally:
+            closing = getattr(payloads, "aclose", None)
+            if closing is not None:
+                await closing()
+            if self._bus.connected:
+                await subscription.unsubscribe()
+
+    async def _publish(self, kind: int, payload: bytes) -> None:
+        await self._bus.publish(self._to, _HEAD.pack(kind, self._sequence) + payload)
+
+    async def _wait_for_credit(self) -> None:
+        """A payload is sent while less than the credit has been; the last one may pass it."""
+        silent_since = asyncio.get_running_loop().time()
+        while self._sent >= self._granted:
+            if self._cancelled or asyncio.get_running_loop().time() - silent_since > SILENCE_SECONDS:
+                raise _GoneError
+            self._heard.clear()
+            try:
+                async with asyncio.timeout(_ALIVE_SECONDS):
+                    await self._heard.wait()
+                silent_since = asyncio.get_running_loop().time()
+            except TimeoutError:
+                await self._publish(_ALIVE, b"")
+        if self._cancelled:
+            raise _GoneError
+
+
+class _GoneError(Exception):
+    pass
+
+
+class Incoming:
+    """The receiving side. Use it as ``async with``: leaving early cancels the transfer.
+
+    Iterating raises the sender's `PantauError`, or `UnavailableError` where payloads were lost or the sender is gone.
+    """
+
+    def __init__(self, bus: Bus, window_bytes: int) -> None:
+        self.deliver_to = bus.client.new_inbox()
+        self._bus = bus
+        self._window_bytes = window_bytes
+        self._control: str | None = None
+        self._subscription: Subscription | None = None
+        self._arrived: deque[tuple[int, int, bytes]] = deque()
+        self._wake = asyncio.Event()
+        self._consumed = self._granted = 0
+        self._expected = 0
+        self._over = False
+
+    @classmethod
+    async def open(cls, bus: Bus, *, window_bytes: int = WINDOW_BYTES) -> Self:
+        """Listens on a new inbox: name `deliver_to` in the question that asks for the transfer."""
+        incoming = cls(bus, window_bytes)
+        incoming._subscription = await bus.subscribe(
+            incoming.deliver_to, incoming._on_message, pending_bytes=window_bytes + 2 * MAX_PAYLOAD_BYTES
+        )
+        return incoming
+
+    async def accept(self, control: str) -> None:
+        """The answer's control subject: the transfer begins."""
+        self._control = control
+        await self._grant()
+
+    async def _on_message(self, message: Msg) -> None:
+        if len(message.data) >= _HEAD.size:
+            kind, sequence = _HEAD.unpack_from(message.data)
+            self._arrived.append((kind, sequence, message.data[_HEAD.size :]))
+        elif (message.headers or {}).get("Status") == "503":
+            self._arrived.append((_ERROR, 0, b"unavailable the sender is gone"))
+        self._wake.set()
+
+    async def _grant(self) -> None:
+        if self._control is not None:
+            self._granted = self._consumed + self._window_bytes
+            await self._bus.publish(self._control, _CONTROL.pack(_CREDIT, self._granted), reply=self.deliver_to)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._over:
+            raise StopAsyncIteration
+        silent_since = asyncio.get_running_loop().time()
+        while True:
+            while not self._arrived:
+                self._wake.clear()
+                try:
+                    async with asyncio.timeout(_ALIVE_SECONDS):
+                        await self._wake.wait()
+                except TimeoutError:
+                    if asyncio.get_running_loop().time() - silent_since > SILENCE_SECONDS:
+                        raise self._break("the sender fell silent") from None
+                    await self._grant()  # the last grant may have been lost
+            kind, sequence, payload = self._arrived.popleft()
+            if kind == _ALIVE:
+                silent_since = asyncio.get_running_loop().time()
+                continue
+            if kind == _ERROR:
+                self._over = True
+                code, _, text = payload.decode(errors="replace").partition(" ")
+                raise error_from_code(code, text)
+            if sequence != self._expected:
+                raise self._break(f"{sequence - self._expected} messages were lost on the way")
+            if kind == _END:
+                self._over = True
+                raise StopAsyncIteration
+            self._expected += 1
+            self._consumed += len(payload)
+            if self._granted - self._consumed <= self._window_bytes // 2:
+                await self._grant()
+            return payload
+
+    def _break(self, why: str) -> UnavailableError:
+        _broken.labels("receiver").inc()
+        return UnavailableError(f"a transfer broke off: {why}; try again")
+
+    async def close(self) -> None:
+        """Ends the transfer, wherever it is."""
+        if self._control is not None and not self._over:
+            await self._bus.publish(self._control, _CONTROL.pack(_CANCEL, 0))
+        self._over = True
+        if self._subscription is not None and self._bus.connected:
+            await self._subscription.unsubscribe()
+        self._subscription = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()

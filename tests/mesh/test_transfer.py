@@ -1,0 +1,116 @@
+"""Transfers over a real nats-server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from services.mesh import transfer
+from services.mesh.bus import Bus
+from services.mesh.errors import NotFoundError, UnavailableError
+from services.mesh.settings import MeshSettings
+
+
+class Source:
+    """Payloads that count how far the sender has come."""
+
+    def __init__(self, count: int, size_bytes: int, error: Exception | None = None) -> None:
+        self.made = 0
+        self.closed = False
+        self._count, self._size, self._error = count, size_bytes, error
+
+    async def payloads(self) -> AsyncIterator[bytes]:
+        try:
+            for number in range(self._count):
+                self.made += 1
+                yield number.to_bytes(4, "big") * (self._size // 4)
+            if self._error:
+                raise self._error
+        finally:
+            self.closed = True
+
+
+@pytest.fixture
+async def other(mesh_settings: MeshSettings) -> AsyncIterator[Bus]:
+    connection = await Bus.connect(mesh_settings, "other")
+    yield connection
+    await connection.close()
+
+
+async def offer(bus: Bus, tasks: asyncio.TaskGroup, deliver_to: str, payloads: AsyncIterator[bytes]) -> str:
+    """As an RPC's answer tells it: behind the subscription, on the same connection."""
+    control = await transfer.send(bus, tasks, deliver_to, payloads)
+    await bus.client.flush()
+    return control
+
+
+async def test_everything_arrives_in_order(bus: Bus, other: Bus) -> None:
+    source = Source(200, 100_000)
+    async with asyncio.TaskGroup() as tasks, await transfer.Incoming.open(bus, window_bytes=1_000_000) as incoming:
+        await incoming.accept(await offer(other, tasks, incoming.deliver_to, source.payloads()))
+        got = [int.from_bytes(payload[:4], "big") async for payload in incoming]
+    assert got == list(range(200))
+    assert source.closed
+
+
+async def test_a_receiver_that_does_not_read_holds_the_sender_back(bus: Bus, other: Bus) -> None:
+    source = Source(1000, 100_000)
+    async with asyncio.TaskGroup() as tasks:
+        incoming = await transfer.Incoming.open(bus, window_bytes=1_000_000)
+        await incoming.accept(await offer(other, tasks, incoming.deliver_to, source.payloads()))
+        await anext(incoming)
+        await asyncio.sleep(0.3)
+        assert 10 <= source.made <= 13
+        await incoming.close()
+    assert source.closed
+
+
+async def test_nothing_is_sent_before_the_receiver_listens(bus: Bus, other: Bus) -> None:
+    source = Source(3, 4)
+    async with asyncio.TaskGroup() as tasks:
+        incoming = await transfer.Incoming.open(bus)
+        control = await offer(other, tasks, incoming.deliver_to, source.payloads())
+        await asyncio.sleep(0.1)
+        assert source.made == 0
+        await incoming.accept(control)
+        assert len([payload async for payload in incoming]) == 3
+
+
+async def test_the_sender_s_error_is_raised_at_the_receiver(bus: Bus, other: Bus) -> None:
+    source = Source(2, 4, NotFoundError("there is no footage; choose another time"))
+    async with asyncio.TaskGroup() as tasks, await transfer.Incoming.open(bus) as incoming:
+        await incoming.accept(await offer(other, tasks, incoming.deliver_to, source.payloads()))
+        assert len([await anext(incoming), await anext(incoming)]) == 2
+        with pytest.raises(NotFoundError, match="there is no footage; choose another time"):
+            await anext(incoming)
+
+
+async def test_a_lost_payload_is_noticed(bus: Bus, other: Bus) -> None:
+    source = Source(5, 4)
+    async with asyncio.TaskGroup() as tasks, await transfer.Incoming.open(bus) as incoming:
+        control = await offer(other, tasks, incoming.deliver_to, source.payloads())
+        await incoming.accept(control)
+        assert await anext(incoming)
+        while len(incoming._arrived) < 4:
+            await asyncio.sleep(0.01)
+        incoming._arrived.popleft()
+        with pytest.raises(UnavailableError, match="1 messages were lost"):
+            await anext(incoming)
+
+
+async def test_both_sides_notice_that_the_other_is_gone(
+    bus: Bus, mesh_settings: MeshSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "SILENCE_SECONDS", 0.5)
+    monkeypatch.setattr(transfer, "_ALIVE_SECONDS", 0.1)
+    dying = await Bus.connect(mesh_settings, "dying")
+    source = Source(1000, 100_000)
+    async with asyncio.TaskGroup() as tasks:
+        incoming = await transfer.Incoming.open(bus, window_bytes=500_000)
+        await incoming.accept(await offer(dying, tasks, incoming.deliver_to, source.payloads()))
+        await anext(incoming)
+        await dying.client.close()
+        with pytest.raises(UnavailableError):
+            async for _ in incoming:
+                pass
+    assert source.closed
