@@ -92,6 +92,8 @@ async def run(
 
     Raises `SettingsError` where it would stand open to strangers, `PortTakenError` where it cannot listen.
     """
+    listening = asyncio.Event()
+    service.health.add("front", lambda: None if listening.is_set() else "the front does not listen yet")
     identity = choose(settings, service.clock)
     bus = service.bus
     cameras = Mirror(await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera))
@@ -126,9 +128,6 @@ async def run(
         service.tasks.create_task(workers.run(), name="workers"),
         service.tasks.create_task(front.feed.run(), name="events"),
     ]
-    service.health.add("catalogue", lambda: None if cameras.ready.is_set() else "the catalogue has not been read")
-    if needs_relay:
-        service.health.add("relay", lambda: None if front.relays.alive() else "no relay runs")
     runner = web.AppRunner(
         build(front),
         access_log=None,
@@ -141,6 +140,9 @@ async def run(
         await asyncio.gather(cameras.ready.wait(), states.ready.wait(), workers.mirror.ready.wait())
         host, port = settings.listen
         bound = await admin.listen(runner, host, port, what="the wall", setting="PANTAU_WALL_HTTP")
+        if needs_relay:
+            service.health.add("relay", lambda: None if front.relays.alive() else "no relay runs")
+        listening.set()
         log.info("front.listening", host=host, port=bound, accounts=settings.accounts_file is not None)
         await service.stopping.wait()
     finally:
