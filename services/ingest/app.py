@@ -51,6 +51,7 @@ class Ingest:
             on_observed=self._observed,
             on_gone=self._reports.forget,
         )
+        self.collector = IngestCollector(self._reports, self._supervisor.totals)
 
     async def run(self) -> None:
         """Works until the service is to stop."""
@@ -64,8 +65,6 @@ class Ingest:
         lease = Lease(leases, self._lease, clock=service.clock)
         service.health.add("lease", lambda: None if lease.held else "no lease: NATS does not take its renewal")
         service.health.add("readers", lambda: None if self._supervisor.ready else "no reader process is up yet")
-        collector = IngestCollector(self._reports, self._supervisor.totals)
-        REGISTRY.register(collector)
         work = [
             service.tasks.create_task(coroutine, name=name)
             for name, coroutine in (
@@ -87,11 +86,20 @@ class Ingest:
             await self._supervisor.stop()
             for task in work:
                 task.cancel()
-            REGISTRY.unregister(collector)
             if bus.connected:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(0.5):
                         await lease.release()
+
+    @property
+    def assigned(self) -> int:
+        """How many cameras this worker has."""
+        return self._assigned
+
+    @property
+    def process_ids(self) -> tuple[int, ...]:
+        """Of the reader processes that run now."""
+        return self._supervisor.pids
 
     def _lease(self) -> WorkerLease:
         return WorkerLease(
@@ -173,4 +181,9 @@ class Ingest:
 
 async def run(service: Service, settings: IngestSettings) -> None:
     """The ingest service; see `services.mesh.lifecycle`."""
-    await Ingest(service, settings).run()
+    ingest = Ingest(service, settings)
+    REGISTRY.register(ingest.collector)
+    try:
+        await ingest.run()
+    finally:
+        REGISTRY.unregister(ingest.collector)

@@ -44,6 +44,8 @@ class ReaderProcess:
         self.number = number
         self.load = 0.0
         self.totals: dict[str, int] = {}
+        self.observed = False
+        """Whether the process that runs now has said anything yet."""
         self._setup = setup
         self._on_observed = on_observed
         self._on_died = on_died
@@ -51,7 +53,6 @@ class ReaderProcess:
         self._permit = Permit(until=0.0)
         self._writer: asyncio.StreamWriter | None = None
         self._process: asyncio.subprocess.Process | None = None
-        self.observed_at_least_once = False
 
     @property
     def pid(self) -> int | None:
@@ -96,6 +97,7 @@ class ReaderProcess:
                 preexec_fn=end_with_parent(signal.SIGKILL),
             )
         process = self._process
+        self.observed = False
         try:
             reader, self._writer = await asyncio.open_unix_connection(sock=ours)
             for said in (self._setup, self._plan, self._permit):
@@ -105,7 +107,7 @@ class ReaderProcess:
                     if message.whole:
                         self.load = message.load
                     self.totals = message.totals
-                    self.observed_at_least_once = True
+                    self.observed = True
                     self._on_observed(message)
             return await process.wait()
         finally:
@@ -115,6 +117,8 @@ class ReaderProcess:
             await self._end(process)
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
+        if not self.observed and process.returncode is None:
+            process.kill()  # still importing: it has nothing to put away, and cannot hear us
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 await process.wait()
@@ -164,7 +168,7 @@ class Supervisor:
     @property
     def ready(self) -> bool:
         """Whether a process is there to read."""
-        return any(process.observed_at_least_once for process in self._processes.values())
+        return any(process.observed for process in self._processes.values())
 
     @property
     def pids(self) -> tuple[int, ...]:

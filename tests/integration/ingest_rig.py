@@ -39,14 +39,14 @@ class Rig:
         self.messages: list[IngestReport] = []
         self._cameras: Bucket[Camera]
         self._credentials: Bucket[Credentials]
-        self._leases: Bucket[WorkerLease]
+        self.leases: Bucket[WorkerLease]
         self.assignments: Bucket[Assignment]
 
     async def open(self) -> None:
         """Opens the buckets and listens to reports."""
         self._cameras = await Bucket.open(self.bus, subjects.CAMERAS_BUCKET, Camera)
         self._credentials = await Bucket.open(self.bus, subjects.SECRETS_BUCKET, Credentials)
-        self._leases = await Bucket.open(self.bus, subjects.LEASES_BUCKET, WorkerLease)
+        self.leases = await Bucket.open(self.bus, subjects.LEASES_BUCKET, WorkerLease)
         self.assignments = await Bucket.open(self.bus, subjects.ASSIGNMENTS_BUCKET, Assignment)
         await self.bus.subscribe(subjects.report(SITE, "*"), self._on_report)
 
@@ -72,7 +72,7 @@ class Rig:
 
     async def assign(self, camera: str, worker: str) -> int:
         """Assigns a camera; returns the epoch."""
-        lease = await self._leases.get(f"ingest.{worker}")
+        lease = await self.leases.get(f"ingest.{worker}")
         incarnation = lease[0].incarnation if lease else 0
         return await self.assignments.put(
             f"ingest.{camera}",
@@ -118,7 +118,7 @@ class Rig:
         reply = WantReply.unpack(messages.get_nowait())
         return reply, [decode(messages.get_nowait()) for _ in range(messages.qsize())]
 
-    async def until(self, condition: Callable[[], object], seconds: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = 30.0) -> None:
         """Waits until ``condition`` holds."""
         try:
             async with asyncio.timeout(seconds):
@@ -132,12 +132,12 @@ class Rig:
         report = self.reports.get(camera)
         return report.profiles.get(profile, ProfileReport(status="idle")) if report else ProfileReport(status="idle")
 
-    async def until_online(self, camera: str, profile: str = "main", seconds: float = 10.0) -> ProfileReport:
+    async def until_online(self, camera: str, profile: str = "main", seconds: float = 30.0) -> ProfileReport:
         """Waits until a profile delivers."""
         await self.until(lambda: self.profile(camera, profile).status == "online", seconds)
         return self.profile(camera, profile)
 
-    async def until_offline(self, camera: str, profile: str = "main", seconds: float = 10.0) -> ProfileReport:
+    async def until_offline(self, camera: str, profile: str = "main", seconds: float = 30.0) -> ProfileReport:
         """Waits until a profile does not deliver."""
         await self.until(lambda: self.profile(camera, profile).status == "offline", seconds)
         return self.profile(camera, profile)
@@ -159,7 +159,7 @@ class RunningWorker:
 
     async def ready(self) -> None:
         """Waits until it could take cameras."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while self.service.health.missing():
                 await asyncio.sleep(0.01)
 
@@ -176,7 +176,7 @@ class Watch:
         self.units.append(decode(message.data))
         self.arrived.set()
 
-    async def collect(self, count: int, seconds: float = 15.0) -> list[AccessUnit]:
+    async def collect(self, count: int, seconds: float = 30.0) -> list[AccessUnit]:
         """The next ``count`` units from now on."""
         begin = len(self.units)
         async with asyncio.timeout(seconds):
@@ -185,7 +185,7 @@ class Watch:
                 await self.arrived.wait()
         return self.units[begin : begin + count]
 
-    async def collect_from_keyframe(self, count: int, seconds: float = 15.0) -> list[AccessUnit]:
+    async def collect_from_keyframe(self, count: int, seconds: float = 30.0) -> list[AccessUnit]:
         """The next ``count`` units beginning with a keyframe."""
         begin = len(self.units)
         async with asyncio.timeout(seconds):

@@ -87,7 +87,7 @@ async def test_sub_is_opened_when_wanted_and_closed_when_not(rig: Rig, sim: Simu
         assert reply.status == "live"
         assert reply.frames == len(frames) > 0
         assert frames[0].keyframe
-        await rig.until(lambda: rig.profile("cam-001", "sub").status == "idle", 6)
+        await rig.until(lambda: rig.profile("cam-001", "sub").status == "idle")
         count = len(watch.units)
         await asyncio.sleep(0.3)
         assert len(watch.units) == count

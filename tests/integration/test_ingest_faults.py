@@ -170,7 +170,7 @@ async def test_parameter_sets_from_wherever_they_are(rig: Rig, sim: Simulator, w
             units = await watch.collect_from_keyframe(60)
             assert len(decode_pictures(units)) == 60
         sim.fault("cam-003", Fault.RESOLUTION)
-        await rig.until(lambda: (rig.profile("cam-003").width_px, rig.profile("cam-003").height_px) == (960, 540), 20)
+        await rig.until(lambda: (rig.profile("cam-003").width_px, rig.profile("cam-003").height_px) == (960, 540))
         await three.collect(10)
         assert_timeline(three.units)
         begins = [index for index, unit in enumerate(three.units) if unit.flags & Flags.DISCONTINUITY]
