@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from services.mesh import rpc, subjects
-from services.mesh.buckets import Bucket
+from services.mesh import events, rpc, subjects
+from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus
+from services.mesh.catalogue import CameraEntry, CameraInput
 from services.mesh.leases import RENEW_SECONDS, Lease, new_incarnation
 from services.mesh.lifecycle import Service
 from services.mesh.models import (
@@ -155,3 +156,37 @@ def holder(assignments: dict[str, tuple[Assignment, int]], key: str) -> tuple[st
     """Who has an assignment; nobody: empty."""
     entry = assignments.get(key)
     return entry[0].workers if entry else ()
+
+
+@asynccontextmanager
+async def following(bus: Bus) -> AsyncIterator[dict[str, tuple[Assignment, int]]]:
+    """The assignments as they are: key → value and revision."""
+    mirror = Mirror(await Bucket.open(bus, subjects.ASSIGNMENTS_BUCKET, Assignment))
+    task = asyncio.create_task(mirror.run())
+    await mirror.ready.wait()
+    yield mirror.entries
+    task.cancel()
+
+
+def camera(name: str, **more: object) -> CameraInput:
+    return CameraInput.model_validate(
+        {"name": name, "profiles": {"main": {"url": f"rtsp://10.0.0.1/{name.lower().replace(' ', '-')}"}}} | more
+    )
+
+
+async def add(bus: Bus, *names: str, **more: object) -> None:
+    for name in names:
+        await ask(bus, "cameras-add", camera(name, **more), CameraEntry)
+
+
+async def collected(bus: Bus, site: str = "city") -> list[events.Event]:
+    """Every event of a site that the stream has, in order."""
+    found = []
+    last = (await bus.js.stream_info(subjects.EVENTS_STREAM)).state.last_seq
+    for sequence in range(1, last + 1):
+        message = await bus.js.get_msg(subjects.EVENTS_STREAM, sequence)
+        event = events.parse(message.data or b"", message.headers)
+        assert event is not None
+        if event.site == site:
+            found.append(event)
+    return found

@@ -1,0 +1,107 @@
+"""Incidents: written before they are answered, told at every step, released once when the grace is over."""
+
+import pytest
+
+from services.mesh import events, subjects
+from services.mesh.buckets import Bucket
+from services.mesh.bus import Bus
+from services.mesh.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
+from services.mesh.incidents import (
+    IncidentEntry,
+    IncidentInput,
+    IncidentKey,
+    IncidentList,
+    IncidentPatch,
+    IncidentQuery,
+    IncidentUpdate,
+)
+from services.mesh.models import Incident, IncidentStatus
+from services.mesh.permissions import Actor, Role
+from services.mesh.settings import MeshSettings
+from services.registry.settings import RegistrySettings
+from tests.registry.running import add, ask, collected, eventually, registry
+
+pytestmark = pytest.mark.integration
+OPERATOR = Actor("siti", Role.OPERATOR)
+SUPERVISOR = Actor("budi", Role.SUPERVISOR)
+QUICK = RegistrySettings(incident_grace_days=1.5 / 86400)
+FROM_US = 1_700_000_000_000_000
+
+
+def collision(**more: object) -> IncidentInput:
+    return IncidentInput.model_validate({"title": "Collision", "cameras": ["a"], "from_us": FROM_US} | more)
+
+
+async def test_an_incident_lives_from_opening_to_release_and_each_step_is_told(
+    bus: Bus, mesh_settings: MeshSettings
+) -> None:
+    kept = await Bucket.open(bus, subjects.INCIDENTS_BUCKET, Incident)
+    async with registry(mesh_settings, QUICK), registry(mesh_settings, QUICK, worker="registry-2"):
+        await add(bus, "a", "b")
+        opened = await ask(bus, "incidents-open", collision(), IncidentEntry, actor=OPERATOR)
+        key = opened.incident.id
+        found = await kept.get(key)
+        assert found is not None
+        assert found[0] == opened.incident, "the opening was answered before recorders could see it"
+        assert (opened.incident.created_by, opened.incident.to_us) == ("siti", None)
+
+        patch = IncidentPatch(cameras=("a", "b"), notes="two cars")
+        update = IncidentUpdate(id=key, patch=patch, revision=opened.revision)
+        changed = await ask(bus, "incidents-update", update, IncidentEntry, actor=OPERATOR)
+        assert changed.incident.cameras == ("a", "b")
+        with pytest.raises(ConflictError):
+            await ask(bus, "incidents-update", update, IncidentEntry, actor=OPERATOR)
+
+        with pytest.raises(ForbiddenError):
+            await ask(bus, "incidents-close", IncidentKey(id=key), IncidentEntry, actor=OPERATOR)
+        closed = await ask(bus, "incidents-close", IncidentKey(id=key), IncidentEntry, actor=SUPERVISOR)
+        assert closed.incident.status is IncidentStatus.CLOSED
+        assert closed.incident.to_us is not None, "what still went on has no end"
+        assert closed.incident.closed_us is not None
+        assert closed.incident.release_us == closed.incident.closed_us + 1_500_000
+        again = await ask(bus, "incidents-close", IncidentKey(id=key), IncidentEntry, actor=SUPERVISOR)
+        assert again.revision == closed.revision
+
+        async def released() -> bool:
+            entry = await ask(bus, "incidents-get", IncidentKey(id=key), IncidentEntry)
+            return entry.incident.released
+
+        assert not await released()
+        await eventually(released, lambda done: done)
+    told = [event for event in await collected(bus) if event.subject_id == key]
+    told.sort(key=lambda event: event.at_us)  # two registries sent them
+    assert [event.type for event in told if event.kind == "incident"] == [
+        "incident.opened",
+        "incident.updated",
+        "incident.closed",
+        "incident.updated",
+    ]
+    audited = [(event.action, event.actor, event.role) for event in told if isinstance(event, events.Audit)]
+    assert audited == [
+        ("incident-opened", "siti", "operator"),
+        ("incident-updated", "siti", "operator"),
+        ("incident-closed", "budi", "supervisor"),
+        ("incident-released", "system", "admin"),
+    ]
+
+
+async def test_reopening_holds_again(bus: Bus, mesh_settings: MeshSettings) -> None:
+    async with registry(mesh_settings):
+        await add(bus, "a")
+        key = IncidentKey(id=(await ask(bus, "incidents-open", collision(), IncidentEntry)).incident.id)
+        await ask(bus, "incidents-close", key, IncidentEntry)
+        opened = (await ask(bus, "incidents-reopen", key, IncidentEntry)).incident
+        assert (opened.status, opened.release_us, opened.closed_us) == (IncidentStatus.OPEN, None, None)
+        listed = await ask(bus, "incidents-list", IncidentQuery(status=IncidentStatus.OPEN, camera="a"), IncidentList)
+        assert [entry.incident.id for entry in listed.incidents] == [key.id]
+
+
+async def test_nonsense_is_refused_and_says_why(bus: Bus, mesh_settings: MeshSettings) -> None:
+    async with registry(mesh_settings):
+        await add(bus, "a")
+        with pytest.raises(InvalidInputError, match="the catalogue has no x"):
+            await ask(bus, "incidents-open", collision(cameras=["a", "x"]), IncidentEntry)
+        with pytest.raises(InvalidInputError, match="to_us"):
+            await ask(bus, "incidents-open", collision(to_us=FROM_US), IncidentEntry)
+        with pytest.raises(NotFoundError):
+            await ask(bus, "incidents-close", IncidentKey(id="incident-1"), IncidentEntry)
