@@ -13,7 +13,7 @@ GUIDE = Path(__file__).parents[2] / "docs" / "guide"
 def test_the_guide_lists_every_column_with_all_its_names() -> None:
     table = {}
     for line in (GUIDE / "cameras.md").read_text().splitlines():
-        if match := re.match(r"\| `(\w+)` \| ([`\w ]*) \|", line):
+        if match := re.match(r"\| `(\w+)` \|([`\w ]*)\|", line):
             table[match[1]] = tuple(re.findall(r"`(\w+)`", match[2]))
     assert table == rows.COLUMNS
 
