@@ -89,7 +89,8 @@ describe("the instant picture", () => {
     const reveal = aimed();
     reveal.notice(notice({ live_rtp: 900_000 }), 0);
     expect(reveal.frame(1, 10)).toBe("none");
-    expect(reveal.frame(2, CATCH_UP_LIMIT_MS + 1)).toBe("reveal");
+    expect(reveal.frame(2, CATCH_UP_LIMIT_MS + 1)).toBe("none");
+    expect(reveal.frame(899_900, CATCH_UP_LIMIT_MS + 2)).toBe("reveal");
   });
 
   it("waits for the relay's word in a browser that tells no timestamps", () => {
@@ -109,9 +110,30 @@ describe("the instant picture", () => {
   it("keeps the last picture as a still while another session takes over", () => {
     const reveal = shown();
     expect(reveal.restart()).toBe("still");
-    expect(reveal.frame(100_001, 2)).toBe("none");
     reveal.notice(notice({ live_rtp: 5 }), 3);
     expect(reveal.frame(5, 4)).toBe("reveal");
+  });
+
+  it("takes a frame that overtook its notice for what it is", () => {
+    const reveal = shown();
+    reveal.aim("b", "live");
+    expect(reveal.frame(200_000, 1)).toBe("none");
+    expect(reveal.notice(notice({ camera: "b", first_rtp: 199_990, live_rtp: 200_000 }), 2)).toBe("reveal");
+  });
+
+  it("does not hide what is live already when the notice comes late", () => {
+    const reveal = shown();
+    reveal.frame(205_000, 1);
+    expect(reveal.notice(notice({ profile: "main", first_rtp: 199_990, live_rtp: 200_000 }), 2)).toBe("none");
+    expect(reveal.shown).toBe(true);
+  });
+
+  it("is not hidden for ever by one catch-up after the other", () => {
+    const reveal = shown();
+    reveal.notice(notice({ first_rtp: 150_000, live_rtp: 200_000 }), 0);
+    reveal.notice(notice({ first_rtp: 200_000, live_rtp: 300_000 }), CATCH_UP_LIMIT_MS - 1);
+    expect(reveal.frame(250_000, CATCH_UP_LIMIT_MS)).toBe("none");
+    expect(reveal.frame(250_001, CATCH_UP_LIMIT_MS + 1)).toBe("reveal");
   });
 
   it("covers the live picture when the tile turns to the recording", () => {

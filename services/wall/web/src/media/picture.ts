@@ -1,7 +1,7 @@
 /** One tile's moving picture: the video element, the still over it, and the decision which of the two is seen. */
 
 import type { SlotNotice, Source } from "../api/types.js";
-import { FreezeWatch } from "../model/freeze.js";
+import { FROZEN_AFTER_MS, FreezeWatch, KEYFRAMES_FROZEN_AFTER_MS } from "../model/freeze.js";
 import { type PictureAction, Reveal } from "../model/reveal.js";
 
 export interface PictureState {
@@ -66,9 +66,11 @@ export class Picture {
 
   /** Call about once a second: finds out whether the picture stands still. */
   check(pageVisible: boolean): void {
-    const flowing = this.notice?.state === "live" || this.notice?.state === "playing";
-    const expected = pageVisible && flowing && this.reveal.shown && this.notice?.limited !== "keyframes";
-    const since = this.freeze.sample(Date.now(), this.framesPresented(), expected);
+    const state = this.notice?.state;
+    const flowing = state === "live" || state === "playing" || state === "catching-up";
+    const expected = pageVisible && flowing && this.state.hasPicture;
+    const afterMs = this.notice?.limited === "keyframes" ? KEYFRAMES_FROZEN_AFTER_MS : FROZEN_AFTER_MS;
+    const since = this.freeze.sample(Date.now(), this.framesPresented(), expected, afterMs);
     if (since === this.frozenSinceMs) return;
     this.frozenSinceMs = since;
     this.changed();

@@ -36,6 +36,8 @@ export class Reveal {
   private phase: Phase = { name: "idle" };
   private camera: string | null = null;
   private source: Source = "live";
+  /** Of the frame on the screen: it may have overtaken the notice that tells what it is. */
+  private lastRtp: number | null = null;
 
   /** Whether the video (not a still) is what should be on the screen. */
   get shown(): boolean {
@@ -44,7 +46,7 @@ export class Reveal {
 
   /** Whether presented frames have to be looked at. */
   get watching(): boolean {
-    return this.phase.name === "catching";
+    return this.phase.name === "catching" || this.phase.name === "aimed";
   }
 
   /** The tile was pointed at another camera, or between live and recorded. */
@@ -59,6 +61,7 @@ export class Reveal {
   /** The video element got another session's track: what comes first there is not known yet. */
   restart(): PictureAction {
     const wasShown = this.phase.name === "shown";
+    this.lastRtp = null;
     this.phase = this.camera === null ? { name: "idle" } : { name: "aimed" };
     return wasShown ? "still" : "none";
   }
@@ -68,33 +71,50 @@ export class Reveal {
     if (notice.state === "catching-up") {
       const liveRtp = notice.live_rtp;
       const firstRtp = notice.first_rtp ?? (liveRtp === null ? null : liveRtp - COMPRESSED_GOP_TICKS);
-      const wasShown = this.phase.name === "shown";
-      const still = wasShown || (this.phase.name === "catching" && this.phase.still);
-      this.phase = { name: "catching", sinceMs: nowMs, firstRtp, liveRtp, still, flowing: false };
-      return wasShown ? "still" : "none";
+      const before = this.phase;
+      if (before.name === "shown" && liveRtp !== null && this.isAtOrAfter(liveRtp)) return "none";
+      const still = before.name === "shown" || (before.name === "catching" && before.still);
+      // One catch-up after the other is still one: the limit runs from the first.
+      const sinceMs = before.name === "catching" ? before.sinceMs : nowMs;
+      this.phase = { name: "catching", sinceMs, firstRtp, liveRtp, still, flowing: false };
+      return before.name === "shown" ? "still" : this.again(nowMs);
     }
     const flowing = notice.state === "live" || notice.state === "playing" || notice.state === "paused";
     if (!flowing) return "none";
     if (this.phase.name === "catching") {
       this.phase.flowing = true;
-    } else if (this.phase.name === "aimed") {
+      return this.phase.liveRtp === null ? "none" : this.again(nowMs);
+    }
+    if (this.phase.name === "aimed") {
       const liveRtp = notice.live_rtp;
-      this.phase = { name: "catching", sinceMs: nowMs, firstRtp: null, liveRtp, still: false, flowing: true };
+      const firstRtp = notice.first_rtp ?? null;
+      this.phase = { name: "catching", sinceMs: nowMs, firstRtp, liveRtp, still: false, flowing: true };
+      if (liveRtp !== null) return this.again(nowMs);
     }
     return "none";
+  }
+
+  private isAtOrAfter(rtp: number): boolean {
+    return this.lastRtp !== null && reached(this.lastRtp, rtp);
+  }
+
+  /** Looks at the frame on the screen with what is known now. */
+  private again(nowMs: number): PictureAction {
+    return this.lastRtp === null ? "none" : this.frame(this.lastRtp, nowMs);
   }
 
   /** A frame was presented; `rtp` is missing in browsers that do not tell. */
   frame(rtp: number | undefined, nowMs: number): PictureAction {
     const phase = this.phase;
+    this.lastRtp = rtp ?? null;
     if (phase.name !== "catching") return "none";
-    const late = nowMs - phase.sinceMs > CATCH_UP_LIMIT_MS;
+    const own = rtp !== undefined && phase.firstRtp !== null && rtpDifference(rtp, phase.firstRtp) >= 0;
+    const late = nowMs - phase.sinceMs > CATCH_UP_LIMIT_MS && (own || phase.firstRtp === null);
     const live = rtp === undefined || phase.liveRtp === null ? phase.flowing : reached(rtp, phase.liveRtp);
     if (live || late) {
       this.phase = { name: "shown" };
       return "reveal";
     }
-    const own = rtp !== undefined && phase.firstRtp !== null && rtpDifference(rtp, phase.firstRtp) >= 0;
     if (own && !phase.still) {
       phase.still = true;
       return "still";

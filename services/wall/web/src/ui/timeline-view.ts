@@ -1,6 +1,6 @@
 /** The timeline's canvas: shows what is recorded, and is clicked, dragged, zoomed and steered by keys. */
 
-import { css, html, LitElement, nothing, type TemplateResult } from "lit";
+import { html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
 import type { App } from "../app/app.js";
 import { isMessageKey, language, t } from "../i18n/index.js";
@@ -11,6 +11,7 @@ import { momentAt } from "../model/timeline.js";
 import { tileAt, wallCameras } from "../model/wall.js";
 import { shared } from "./styles.js";
 import { paint } from "./timeline-paint.js";
+import { timelineViewStyles } from "./timeline-view.styles.js";
 import { Watch } from "./watch.js";
 
 const FIRST_SPAN_MS = 2 * 3_600_000;
@@ -36,51 +37,7 @@ interface Hover {
 
 @customElement("pantau-timeline-view")
 export class TimelineView extends LitElement {
-  static override styles = [
-    shared,
-    css`
-      :host {
-        position: relative;
-        display: block;
-      }
-      canvas {
-        display: block;
-        width: 100%;
-        cursor: crosshair;
-        touch-action: none;
-      }
-      .tip {
-        position: absolute;
-        bottom: calc(100% + 4px);
-        width: 248px;
-        overflow: hidden;
-        border: 1px solid var(--line);
-        border-radius: 7px;
-        background: var(--panel);
-        pointer-events: none;
-        z-index: 5;
-      }
-      .tip img {
-        display: block;
-        width: 100%;
-        aspect-ratio: 16 / 9;
-        object-fit: contain;
-        background: var(--screen);
-      }
-      .tip img.missing {
-        display: none;
-      }
-      .tip div {
-        padding: 6px 10px;
-        font-size: 13.5px;
-        font-variant-numeric: tabular-nums;
-      }
-      .tip .what {
-        padding-top: 0;
-        color: var(--text-soft);
-      }
-    `,
-  ];
+  static override styles = [shared, timelineViewStyles];
 
   @property({ attribute: false }) app!: App;
   @state() private hover: Hover | null = null;
