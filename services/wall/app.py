@@ -1,5 +1,6 @@
 """The wall: a front, a relay, or (the default) a front with a relay per core as its children."""
 
+import asyncio
 import hashlib
 import os
 import socket
@@ -61,6 +62,6 @@ async def run(service: Service, settings: WallSettings, relays: Sequence[RelayPr
     """The front's coroutine; keeps ``relays`` running beside it."""
     from services.wall.front import app as front
 
-    for relay in relays:
-        service.tasks.create_task(relay.keep(service.stopping), name=relay.name)
+    keepers = [service.tasks.create_task(relay.keep(service.stopping), name=relay.name) for relay in relays]
     await front.run(service, settings, needs_relay=bool(relays))
+    await asyncio.gather(*keepers)

@@ -21,8 +21,8 @@ log = get_logger()
 
 STEADY_SECONDS: Final = 5.0
 MAX_DELAY_SECONDS: Final = 1.0
-STOP_SECONDS: Final = 3.5
-"""A relay has time to hand its sessions back, within what `lifecycle` gives this process."""
+STOP_SECONDS: Final = 1.5
+"""A relay has so long to hand its sessions to relays elsewhere; pages need less than a second."""
 
 
 class RelayRefusedError(PantauError):
