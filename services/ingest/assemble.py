@@ -23,6 +23,7 @@ from services.mesh.frames import Codec
 
 MAX_NAL_UNITS: Final = 4096
 """More start codes in one access unit are garbage; splitting them would hold up every other camera."""
+_LEAST_UNIT_BYTES: Final = 4
 
 
 class Shape(NamedTuple):
@@ -174,7 +175,7 @@ class _NalAssembler:
         # A length of one byte is no NAL unit's: whatever was declared, this is a start code.
         if self._length_size and not data.startswith(START_CODE):
             units = split_length_prefixed(data, self._length_size)
-        elif data.count(b"\0\0\1") > MAX_NAL_UNITS:
+        elif len(data) > MAX_NAL_UNITS * _LEAST_UNIT_BYTES and data.count(b"\0\0\1") > MAX_NAL_UNITS:
             raise BitstreamError(f"an access unit of more than {MAX_NAL_UNITS} NAL units")
         else:
             units = split_annex_b(data)

@@ -137,7 +137,7 @@ class CameraIngest:
         bus = self._around.bus
         await bus.publish(message.reply, reply.pack())
         for number, frame in enumerate(frames):
-            await bus.publish(message.reply, frame)
+            await self._around.publisher.publish(message.reply, frame)
             if number % 32 == 31:
                 await asyncio.sleep(0)  # live frames go between
         await bus.publish(message.reply, b"")

@@ -5,7 +5,6 @@ the frames that were delayed least show how media time lies on our clock, and th
 that network jitter and bursts do not show. Either way the frame says which it was and how far it may be off.
 """
 
-from collections import deque
 from typing import Final, NamedTuple
 
 from services.mesh.frames import Clock
@@ -14,7 +13,7 @@ SANE_EARLY_US: Final = 500_000
 SANE_LATE_US: Final = 3_000_000
 """A source's clock is believed while its frames seem to take between -0.5 and 3 s to us."""
 WINDOW_FRAMES: Final = 250
-"""Frames over which the quickest way is looked for."""
+"""Frames over which, at least, the quickest way is looked for."""
 _RTCP_FLOOR_US: Final = 5_000
 _LEAK: Final = 0.0005
 """The line may rise so much faster than media time: more than any two quartz clocks differ."""
@@ -30,6 +29,27 @@ class Capture(NamedTuple):
     clock: Clock
 
 
+class _Least:
+    """The least of the last ``window`` to twice as many values."""
+
+    __slots__ = ("_before", "_count", "_now", "_window")
+
+    def __init__(self, window: int) -> None:
+        self._window = window
+        self._count = 0
+        self._now: int | None = None
+        self._before: int | None = None
+
+    def add(self, value: int) -> int:
+        """Takes a value; returns the least."""
+        self._count += 1
+        if self._count > self._window:
+            self._count, self._before, self._now = 1, self._now, None
+        if self._now is None or value < self._now:
+            self._now = value
+        return self._now if self._before is None or self._now < self._before else self._before
+
+
 class CaptureClock:
     """Tells one track's capture times; `reset` at each (re)connect."""
 
@@ -40,12 +60,12 @@ class CaptureClock:
         self._longest_delay_us = longest_delay_us
         self._line_us: float | None = None
         self._line_at_us = 0
-        self._delays: deque[int] = deque(maxlen=WINDOW_FRAMES)
+        self._least = _Least(WINDOW_FRAMES)
 
     def reset(self) -> None:
         """Forgets how media time lay on our clock."""
         self._line_us = None
-        self._delays.clear()
+        self._least = _Least(WINDOW_FRAMES)
 
     def stamp(self, pts_90k: int, arrival_us: int, wall_us: int, rtcp_us: int | None) -> Capture:
         """The capture time of a frame.
@@ -55,8 +75,7 @@ class CaptureClock:
         """
         along_us = self._along(pts_90k, arrival_us)
         if rtcp_us is not None:
-            self._delays.append(wall_us - rtcp_us)
-            least = min(self._delays)
+            least = self._least.add(wall_us - rtcp_us)
             if -SANE_EARLY_US <= least <= SANE_LATE_US:
                 return Capture(rtcp_us, max(abs(least), _RTCP_FLOOR_US), Clock.RTCP)
         delayed_us = max(0, arrival_us - along_us)

@@ -30,10 +30,11 @@ _AUDIO_MAY_BE_WHY: Final = frozenset((Reason.BAD_STREAM, Reason.REFUSED, Reason.
 class Run:
     """One opening of a source: the `Outlet` of its reader. What comes from an earlier run goes nowhere."""
 
-    def __init__(self, feed: "Feed", inbox: "Inbox[tuple[Run, Packet | tuple[Track, ...]]]") -> None:
+    def __init__(self, feed: "Feed", inbox: "RunInbox") -> None:
         self.feed = feed
         self.dropped = 0
         self._inbox = inbox
+        self._gap = False
         # Each counter has one writer: the reader's thread puts, the loop takes.
         self._put_packets = self._put_bytes = 0
         self._taken_packets = self._taken_bytes = 0
@@ -49,7 +50,11 @@ class Run:
             or self._put_bytes - self._taken_bytes >= MAX_PENDING_BYTES
         ):
             self.dropped += 1
+            self._gap = True
             return
+        if self._gap:
+            self._gap = False
+            self._inbox.put((self, None))
         self._put_packets += 1
         self._put_bytes += len(packet.data)
         self._inbox.put((self, packet))
@@ -60,11 +65,13 @@ class Run:
         self._taken_bytes += len(packet.data)
 
 
-RunInbox = Inbox[tuple[Run, Packet | tuple[Track, ...]]]
+Item = Packet | tuple[Track, ...] | None
+"""What a run puts into the inbox: a packet, the tracks once the source is open, None where packets were dropped."""
+RunInbox = Inbox[tuple[Run, Item]]
 
 
 class Feed:
-    """Keeps one source open. `run` does it; `accept` takes its packets on the loop; `check` is called now and then."""
+    """Keeps one source open. `run` does it; `take` gets what it reads, on the loop; `check` is called now and then."""
 
     def __init__(
         self,
@@ -89,7 +96,6 @@ class Feed:
         self.reason = Reason.STARTING
         self.detail = ""
         self.reconnects = 0
-        self.dropped = 0
         self.since_us = clock.now_us()
         self._name = name
         self._settings = settings
@@ -99,13 +105,13 @@ class Feed:
         self._clock = clock
         self._on_change = on_change
         self._run: Run | None = None
-        self._run_dropped = 0
         self._verdict: asyncio.Future[End] | None = None
         self._tracks: tuple[Track, ...] | None = None
         self._shape: tuple[int, int] = (0, 0)
         self._opening_at = self._opened_at = self._packet_at = self._frame_at = 0.0
         self._last_frame_us = 0
         self._without_audio = False
+        self._dropped = 0
 
     async def run(self) -> None:
         """Opens the source again and again; cancel to close it."""
@@ -128,7 +134,7 @@ class Feed:
         if self._without_audio:
             source = Source(source.url, source.transport, source.reader, source.username, source.password)
         run = Run(self, self._inbox)
-        self._run, self._run_dropped = run, 0
+        self._run = run
         self._tracks = None
         self._opening_at = self._clock.monotonic()
         self._verdict = asyncio.get_running_loop().create_future()
@@ -147,14 +153,32 @@ class Feed:
         return end
 
     def _close_run(self) -> None:
-        self._run = None
+        if self._run is not None:
+            self._dropped += self._run.dropped
+            self._run = None
         for pipeline in self.pipelines.values():
             pipeline.end()
 
-    def opened(self, run: Run, tracks: tuple[Track, ...]) -> None:
-        """On the loop: ``run``'s source is open."""
+    @property
+    def dropped(self) -> int:
+        """Packets that the loop had no time for."""
+        return self._dropped + (self._run.dropped if self._run else 0)
+
+    async def take(self, run: Run, item: Item) -> None:
+        """On the loop, in order: what ``run`` put into the inbox. Publishes what it yields."""
+        if isinstance(item, Packet):
+            run.took(item)
         if run is not self._run:
             return
+        if item is None:
+            for pipeline in self.pipelines.values():
+                pipeline.skipped()
+        elif isinstance(item, Packet):
+            await self._accept(item)
+        else:
+            self._opened(item)
+
+    def _opened(self, tracks: tuple[Track, ...]) -> None:
         self._tracks = tracks
         self._opened_at = self._packet_at = self._frame_at = self._clock.monotonic()
         for track in tracks:
@@ -163,17 +187,10 @@ class Feed:
         if self.status == "connecting":
             self.detail = "waiting for a keyframe"
 
-    async def accept(self, run: Run, packet: Packet) -> None:
-        """On the loop: publishes what the next packet of ``run`` yields."""
-        run.took(packet)
+    async def _accept(self, packet: Packet) -> None:
         pipeline = self.pipelines.get(packet.kind)
-        if run is not self._run or pipeline is None:
+        if pipeline is None:
             return
-        if run.dropped != self._run_dropped:
-            self.dropped += run.dropped - self._run_dropped
-            self._run_dropped = run.dropped
-            for each in self.pipelines.values():
-                each.skipped()
         messages = pipeline.feed(packet, self.epoch)
         if packet.kind == "video":
             self._packet_at = self._clock.monotonic()

@@ -15,6 +15,7 @@ class Publisher:
         self.published_bytes = 0
         self.dropped_no_lease = 0
         self.dropped_no_bus = 0
+        self.dropped_too_large = 0
 
     def permit(self, until: float) -> None:
         """Publishing is allowed until then (`Clock.monotonic`)."""
@@ -31,9 +32,11 @@ class Publisher:
         return self._clock.monotonic() - self._until
 
     async def publish(self, subject: str, message: bytes) -> None:
-        """One frame; dropped and counted without a lease or a bus."""
+        """One frame; dropped and counted without a lease or a bus, or where the server takes none so large."""
         if not self.permitted:
             self.dropped_no_lease += 1
+        elif len(message) > self._bus.client.max_payload > 0:
+            self.dropped_too_large += 1
         elif await self._bus.publish(subject, message):
             self.published += 1
             self.published_bytes += len(message)
@@ -47,4 +50,5 @@ class Publisher:
             "published_bytes": self.published_bytes,
             "dropped_no_lease": self.dropped_no_lease,
             "dropped_no_bus": self.dropped_no_bus,
+            "dropped_too_large": self.dropped_too_large,
         }

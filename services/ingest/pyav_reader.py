@@ -16,6 +16,7 @@ import av
 import av.container
 import av.error
 from av.audio.stream import AudioStream
+from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
 from services.ingest.libav_errors import end_from_error
@@ -166,12 +167,12 @@ _CLOSED_BY_US: Final = End(Reason.NONE, "")
 def _tracks(
     container: "av.container.InputContainer", *, audio: bool
 ) -> "tuple[tuple[Track, ...], dict[int, tuple[Kind, int, int, bool]]]":
-    """The first video and, if asked for, the first audio track that we know, and how to read their streams."""
+    """The largest video and, if asked for, the first audio track that we know, and how to read their streams."""
     name = container.format.name
     rtp = name in ("rtsp", "sdp", "rtp")
     tracks: dict[Kind, Track] = {}
     streams: dict[int, tuple[Kind, int, int, bool]] = {}
-    for stream in container.streams:
+    for stream in sorted(container.streams, key=_pixels, reverse=True):
         kind: Kind
         if isinstance(stream, VideoStream):
             kind = "video"
@@ -181,6 +182,8 @@ def _tracks(
             continue
         codec = CODECS.get(_codec_name(stream))
         if codec is None or codec.is_video != (kind == "video") or kind in tracks:
+            if not rtp:
+                stream.discard = Discard.all  # so that HLS does not even fetch the other variants
             continue
         tracks[kind] = Track(kind, codec, bytes(stream.codec_context.extradata or b""))
         base = stream.time_base
@@ -188,6 +191,12 @@ def _tracks(
         denominator = base.denominator if base and name not in _NO_TIMES else 0
         streams[stream.index] = (kind, numerator, denominator, rtp)
     return tuple(tracks.values()), streams
+
+
+def _pixels(stream: Stream) -> int:
+    """Of video whose size is known before its parameter sets are read, as in HLS; else 0."""
+    context = stream.codec_context if isinstance(stream, VideoStream) else None
+    return context.width * context.height if context is not None else 0
 
 
 def _codec_name(stream: "VideoStream | AudioStream") -> str:

@@ -20,7 +20,7 @@ from services.ingest.feed import RunInbox
 from services.ingest.inbox import Inbox
 from services.ingest.publisher import Publisher
 from services.ingest.pyav_reader import THREAD_NAME, PyavReader
-from services.ingest.reader import Packet, Reader, Source
+from services.ingest.reader import Reader, Source
 from services.ingest.settings import IngestSettings
 from services.mesh.bus import Bus
 from services.mesh.clock import SystemClock
@@ -92,10 +92,7 @@ class Worker:
     async def _pump(self) -> None:
         while True:
             for run, item in await self._inbox.take():
-                if isinstance(item, Packet):
-                    await run.feed.accept(run, item)
-                else:
-                    run.feed.opened(run, item)
+                await run.feed.take(run, item)
             await asyncio.sleep(0)
 
     async def _follow_plan(self) -> None:
