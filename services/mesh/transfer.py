@@ -47,8 +47,8 @@ async def send(
 ) -> str:
     """Sends ``payloads``, each at most `MAX_PAYLOAD_BYTES`, as a task of ``tasks``; returns the control subject.
 
-    Tell it over the same connection, so that it is known to the server by then. A `PantauError` out of ``payloads`` is raised at the receiver. The iterator is closed when the receiver cancels or
-    falls silent.
+    Tell it over the same connection, so that it is known to the server by then. A `PantauError` out of ``payloads`` is
+    raised at the receiver. The iterator is closed when the receiver cancels or falls silent.
     """
     control = bus.client.new_inbox()
     outgoing = _Outgoing(bus, deliver_to)

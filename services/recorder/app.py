@@ -18,10 +18,12 @@ from services.mesh.lifecycle import Service, default_worker
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
 from services.mesh.models import Assignment, Camera, CameraState, WorkerLease
+from services.recorder.answers import Answers
 from services.recorder.camera import CameraFeed
 from services.recorder.causes import Causes
 from services.recorder.disk import Closed, Disk, Dropped, Failed, Full, Notice
 from services.recorder.disks import Disks
+from services.recorder.footage import Footage
 from services.recorder.gaps import Change
 from services.recorder.identity import load_name, lock
 from services.recorder.paths import Stream
@@ -92,6 +94,13 @@ class Recorder:
                 ("reconnects", self._resume()),
             )
         ]
+        answers = await Answers(
+            bus,
+            service.tasks,
+            home=service.home,
+            name=self.name,
+            footage=Footage(self.name, lambda: [disk for disk in self.disks.all if disk.failure is None]),
+        ).serve()
         following = service.tasks.create_task(self._follow(), name="follow")
         try:
             await service.stopping.wait()
@@ -100,6 +109,9 @@ class Recorder:
             following.cancel()
             for feed in list(self.feeds.values()):
                 await feed.stop()
+            if bus.connected:
+                for answer in answers:
+                    await answer.stop()
             await self.disks.close()
             await asyncio.sleep(0)  # what the disks told last
             await self.outbox.flush(0.5)

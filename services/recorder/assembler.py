@@ -148,7 +148,8 @@ class Assembler:
             if reason:
                 out += self.end(reason, next_dts_90k=timed.dts_90k)
         if self._run is None:
-            audio = self.sound.begin(timed.capture_us)
+            origin_us = timed.capture_us - (timed.pts_90k - timed.dts_90k) * 100 // 9
+            audio = self.sound.begin(timed.capture_us, origin_us)
             self._run = _Run(timed.dts_90k, timed.pts_90k, timed.capture_us, track)
             self._departing_90k = None
             out.append(Begin(timed.capture_us, track, audio, unit.clock, unit.uncertainty_us, step_us))

@@ -25,7 +25,7 @@ class Sound:
         self._waiting: deque[AccessUnit] = deque(maxlen=MAX_WAITING)
         self._last: AccessUnit | None = None
         self._recorded: AudioTrack | None = None
-        self._start_us = 0
+        self._origin_us = 0
         self._next_time = 0
 
     def feed(self, unit: AccessUnit) -> None:
@@ -38,11 +38,14 @@ class Sound:
         self._waiting.append(unit)
         self._last = unit
 
-    def begin(self, start_us: int) -> AudioTrack | None:
-        """A segment begins at ``start_us``: its sound track, None where nothing is heard."""
+    def begin(self, start_us: int, origin_us: int) -> AudioTrack | None:
+        """A segment begins at ``start_us``: its sound track, None where nothing is heard.
+
+        ``origin_us`` is when its media time is zero: before ``start_us`` where pictures are reordered.
+        """
         if self._last is None or start_us - self._last.capture_us > _SILENT_US:
             self.track = None
-        self._recorded, self._start_us, self._next_time = self.track, start_us, 0
+        self._recorded, self._origin_us, self._next_time = self.track, origin_us, 0
         while self._waiting and self._waiting[0].capture_us < start_us:
             self._waiting.popleft()
         return self._recorded
@@ -62,7 +65,7 @@ class Sound:
                 self._waiting.popleft()
                 continue
             unit = self._waiting[0]
-            wanted = (unit.capture_us - self._start_us) * track.sample_rate_hz // 1_000_000
+            wanted = (unit.capture_us - self._origin_us) * track.sample_rate_hz // 1_000_000
             behind = self._next_time - wanted
             if abs(behind) > _RESYNC_SECONDS * track.sample_rate_hz or self._next_time == 0:
                 if behind > 0:  # sound runs faster than time: this frame has no room

@@ -1,0 +1,79 @@
+"""The questions that a recorder answers on the bus."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Final, TypeVar
+
+from nats.micro.service import Service as MicroService
+
+from services.mesh import recordings, rpc, transfer
+from services.mesh.bus import Bus
+from services.mesh.errors import InvalidInputError
+from services.mesh.models import Id
+from services.mesh.permissions import Actor, Role
+from services.mesh.recordings import ClipOpened, ClipQuestion, TimelineAnswer, TimelineQuestion
+from services.recorder.clip import payloads
+from services.recorder.footage import Footage
+
+MAX_RANGE_US: Final = 366 * 86_400 * 1_000_000
+T = TypeVar("T")
+
+
+class Answers:
+    """`serve` answers until the returned services are stopped."""
+
+    def __init__(self, bus: Bus, tasks: asyncio.TaskGroup, *, home: Id, name: Id, footage: Footage) -> None:
+        self._bus = bus
+        self._tasks = tasks
+        self._home = home
+        self._name = name
+        self._footage = footage
+
+    async def serve(self) -> list[MicroService]:
+        """Registers the broadcast questions and this recorder's own."""
+        broadcast = [
+            rpc.Endpoint(recordings.TIMELINE, TimelineQuestion, self._timeline, Role.VIEWER, broadcast=True),
+        ]
+        own = [rpc.Endpoint(recordings.CLIP, ClipQuestion, self._clip, Role.OPERATOR)]
+        service = recordings.SERVICE
+        return [
+            await rpc.serve(self._bus, self._tasks, home=self._home, service=service, endpoints=broadcast),
+            await rpc.serve(self._bus, self._tasks, home=self._home, service=service, endpoints=own, worker=self._name),
+        ]
+
+    async def _timeline(self, question: TimelineQuestion, _actor: Actor) -> TimelineAnswer:
+        _check(question.from_us, question.to_us)
+        return await asyncio.to_thread(
+            self._footage.timeline, question.camera, question.profile, question.from_us, question.to_us
+        )
+
+    async def _clip(self, question: ClipQuestion, _actor: Actor) -> ClipOpened:
+        _check(question.from_us, question.to_us)
+        sources = await asyncio.to_thread(
+            self._footage.sources, question.camera, question.profile, question.from_us, question.to_us
+        )
+        messages = payloads(sources, question.from_us, question.to_us)
+        control = await transfer.send(
+            self._bus, self._tasks, question.deliver_to, in_thread(messages), name=f"clip {question.camera}"
+        )
+        return ClipOpened(control=control)
+
+
+def _check(from_us: int, to_us: int) -> None:
+    if not 0 < to_us - from_us <= MAX_RANGE_US:
+        raise InvalidInputError("a range ends after it begins, and is at most 366 days long")
+
+
+async def in_thread(items: Iterator[T]) -> AsyncIterator[T]:
+    """A blocking iterator's items, each fetched in a thread."""
+    end = object()
+    try:
+        while True:
+            item = await asyncio.to_thread(next, items, end)
+            if item is end:
+                return
+            yield item  # type: ignore[misc]  # the sentinel is taken out above
+    finally:
+        closing = getattr(items, "close", None)
+        if closing is not None:
+            await asyncio.to_thread(closing)

@@ -1,0 +1,190 @@
+"""What a recorder has on its disks, closed or still growing, as one: the one place that questions about footage go to.
+
+Methods block; call them in a thread. A disk that fails to answer is left out and logged: its footage is not there now.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from services.media.mp4 import reader
+from services.media.mp4.reader import Fragment, ReadAt
+from services.mesh.log import get_logger
+from services.mesh.recordings import MIN_GAP_US, Gap, Range, TierName, TimelineAnswer
+from services.recorder import gops
+from services.recorder.disk import Disk
+from services.recorder.gops import Gop
+from services.recorder.index import Index, State, Tier
+from services.recorder.paths import INDEX, Stream, segment_path
+from services.recorder.scan import opened
+
+log = get_logger()
+
+# Gaps and islands: consecutive segments of a tier that follow each other are one range. In SQL, since a month is
+# 43,200 segments and a question about it must be answered in milliseconds.
+_RANGES: Final = """
+WITH part AS (
+  SELECT start_us, end_us, tier,
+    lag(end_us) OVER (ORDER BY start_us) AS before_us, lag(tier) OVER (ORDER BY start_us) AS before_tier
+  FROM segment WHERE stream_id = :stream AND start_us >= :first AND start_us < :to AND state != :deleting
+), marked AS (
+  SELECT start_us, end_us, tier,
+    sum(before_us IS NULL OR start_us - before_us >= :gap OR tier != before_tier) OVER (ORDER BY start_us) AS run
+  FROM part
+)
+SELECT min(start_us), max(end_us), tier FROM marked WHERE end_us > :from GROUP BY run ORDER BY 1
+"""
+_FIRST: Final = "SELECT max(start_us) FROM segment WHERE stream_id = ? AND start_us <= ?"
+TIERS: Final[dict[Tier, TierName]] = {Tier.FULL: "full", Tier.KEYFRAMES: "keyframes"}
+
+
+class Source(NamedTuple):
+    """A segment with footage of a range."""
+
+    path: Path
+    start_us: int
+    end_us: int
+    sealed_bytes: int
+    tier: Tier
+    gops: Sequence[Gop]
+
+    def begin(self, at_us: int) -> Gop | None:
+        """The GOP in which ``at_us`` lies; the first one where it lies before the segment, None where there is none."""
+        found = None
+        for gop in self.gops:
+            if found is not None and self.start_us + gop.time_90k * 100 // 9 > at_us:
+                break
+            found = gop
+        return found
+
+    def fragments(self, read: ReadAt, at_us: int) -> Iterator[Fragment]:
+        """Its fragments from the GOP on in which ``at_us`` lies."""
+        gop = self.begin(at_us)
+        if gop is None:
+            return iter(())
+        return reader.read_fragments(read, self.sealed_bytes, gop.fragment_offset)
+
+
+class Footage:
+    """Asks all disks."""
+
+    def __init__(self, recorder: str, disks: Callable[[], Sequence[Disk]]) -> None:
+        self._recorder = recorder
+        self._disks = disks
+
+    def timeline(self, camera: str, profile: str, from_us: int, to_us: int) -> TimelineAnswer:
+        """Ranges and gaps that touch ``from_us`` to ``to_us``."""
+        ranges: list[Range] = []
+        found_gaps: list[Gap] = []
+        for disk in self._disks():
+            for file in disk.open_files():
+                stream = file.stream
+                if (stream.camera, stream.profile) == (camera, profile) and file.end_us > file.start_us:
+                    ranges.append(Range(from_us=file.start_us, to_us=file.end_us, recorder=self._recorder))
+            try:
+                with _Reading(disk) as index:
+                    for stream in _streams(index, camera, profile):
+                        ranges += self._ranges(index, stream, from_us, to_us)
+                        found_gaps += [
+                            Gap(from_us=gap.from_us, to_us=gap.to_us, cause=gap.cause, detail=gap.detail)
+                            for gap in index.gaps(stream, from_us, to_us)
+                        ]
+            except sqlite3.Error as error:
+                log.warning("index.unreadable", directory=str(disk.directory), error=error)
+        clipped = [
+            item.model_copy(update={"from_us": max(item.from_us, from_us), "to_us": min(item.to_us, to_us)})
+            for item in ranges
+            if item.from_us < to_us and item.to_us > from_us
+        ]
+        return TimelineAnswer(
+            recorder=self._recorder, ranges=tuple(_join(clipped)), gaps=tuple(sorted(found_gaps, key=_from))
+        )
+
+    def _ranges(self, index: Index, stream: Stream, from_us: int, to_us: int) -> list[Range]:
+        stream_id = index.find_stream(stream)
+        first = index.connection.execute(_FIRST, (stream_id, from_us)).fetchone()[0]
+        rows = index.connection.execute(
+            _RANGES,
+            {
+                "stream": stream_id, "first": first or 0, "from": from_us, "to": to_us,
+                "gap": MIN_GAP_US, "deleting": State.DELETING,
+            },
+        )  # fmt: skip
+        return [
+            Range(from_us=start, to_us=end, tier=TIERS[Tier(tier)], recorder=self._recorder)
+            for start, end, tier in rows
+        ]
+
+    def sources(self, camera: str, profile: str, from_us: int, to_us: int) -> list[Source]:
+        """The segments with footage of the range, in order of time."""
+        found: dict[Path, Source] = {}
+        for disk in self._disks():
+            try:
+                with _Reading(disk) as index:
+                    for stream in _streams(index, camera, profile):
+                        for source in self._closed(disk, index, stream, from_us, to_us):
+                            found[source.path] = source
+            except sqlite3.Error as error:
+                log.warning("index.unreadable", directory=str(disk.directory), error=error)
+            for file in disk.open_files():
+                same = (file.stream.camera, file.stream.profile) == (camera, profile)
+                if same and file.path and file.path not in found and file.start_us < to_us and file.end_us > from_us:
+                    grown = tuple(file.tally.gops)
+                    found[file.path] = Source(
+                        file.path, file.start_us, file.end_us, file.sealed_bytes, Tier.FULL, grown
+                    )
+        return sorted(found.values(), key=lambda source: source.start_us)
+
+    def _closed(self, disk: Disk, index: Index, stream: Stream, from_us: int, to_us: int) -> Iterator[Source]:
+        stream_id = index.find_stream(stream)
+        first = index.connection.execute(_FIRST, (stream_id, from_us)).fetchone()[0]
+        for segment in index.select(
+            "stream_id = ? AND start_us >= ? AND start_us < ? AND end_us > ? AND state != ?",
+            (stream_id, first or 0, to_us, from_us, State.DELETING),
+            order="start_us",
+        ):
+            entries = gops.unpack(index.gops(stream, segment.start_us) or gops.pack(()))
+            yield Source(
+                disk.recordings / segment_path(stream, segment.start_us),
+                segment.start_us,
+                segment.end_us,
+                segment.size_bytes,
+                segment.tier,
+                entries,
+            )
+
+
+class _Reading:
+    def __init__(self, disk: Disk) -> None:
+        self._index = Index.open_for_reading(disk.recordings / INDEX)
+
+    def __enter__(self) -> Index:
+        return self._index
+
+    def __exit__(self, *_: object) -> None:
+        self._index.close()
+
+
+def _streams(index: Index, camera: str, profile: str) -> list[Stream]:
+    """A camera that changed its site has a stream under each."""
+    return [stream for stream in index.streams() if (stream.camera, stream.profile) == (camera, profile)]
+
+
+def _join(ranges: Sequence[Range]) -> list[Range]:
+    """Ranges of all disks in order, those that follow each other as one."""
+    joined: list[Range] = []
+    for item in sorted(ranges, key=_from):
+        last = joined[-1] if joined else None
+        if last and last.tier == item.tier and item.from_us - last.to_us < MIN_GAP_US:
+            joined[-1] = last.model_copy(update={"to_us": max(last.to_us, item.to_us)})
+        else:
+            joined.append(item)
+    return joined
+
+
+def _from(item: Range | Gap) -> int:
+    return item.from_us
+
+
+__all__ = ["Footage", "Source", "opened"]
