@@ -170,11 +170,12 @@ class Up:
             await asyncio.sleep(delay)
             try:
                 await server.start()
+                log.info("nats.started", url=server.url, pid=server.pid)
             except NatsServerError as error:
                 log.warning("nats.not_started", error=error)
 
     async def _announce(self, mesh: MeshSettings) -> None:
-        """Prints the URL when every service is ready, the wall answers and the demo's cameras are in the catalogue."""
+        """Prints the URL when every service is ready, the wall answers and the demo's cameras deliver."""
         for name in SERVICES:
             await self._children[name].ready.wait()
         if self.plan.demo_cameras:
@@ -182,6 +183,7 @@ class Up:
             try:
                 await self._children["sim"].ready.wait()
                 await demo.register(bus, self.plan.settings.site, self._catalogue)
+                await demo.online(bus, self.plan.settings.site)
             finally:
                 await bus.close()
         await self._front_answers()

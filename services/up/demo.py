@@ -9,7 +9,6 @@ from typing import Final
 from services.mesh import subjects
 from services.mesh.bus import Bus
 from services.mesh.catalogue import (
-    CameraInput,
     CameraList,
     CameraQuery,
     CameraRemove,
@@ -19,12 +18,14 @@ from services.mesh.catalogue import (
 )
 from services.mesh.errors import UnavailableError
 from services.mesh.log import get_logger
+from services.mesh.models import Status
 from services.mesh.rpc import call
 
 log = get_logger()
 
 TAG: Final = "demo"
 """What the simulated cameras are tagged with, so that those of an earlier run are found again."""
+PATIENCE_SECONDS: Final = 15.0
 _USUAL_PORT: Final = 8554
 
 
@@ -45,15 +46,10 @@ def _free_port() -> int:
     raise AssertionError("unreachable: any free port can be had")
 
 
-def read_catalogue(text: str) -> list[CameraInput]:
-    """The cameras of the file that ``pantau sim --catalogue`` writes."""
-    return [CameraInput.model_validate(entry) for entry in json.loads(text)]
-
-
 async def register(bus: Bus, home: str, catalogue: Path) -> None:
     """Makes the catalogue's part of the demo what the file says; removes what is simulated no more."""
-    cameras = read_catalogue(await asyncio.to_thread(catalogue.read_text))
-    content = json.dumps([camera.model_dump(mode="json") for camera in cameras])
+    content = await asyncio.to_thread(catalogue.read_text)
+    simulated = {camera["id"] for camera in json.loads(content)}
     await _answering(bus, home)
     report = await call(
         bus,
@@ -66,10 +62,30 @@ async def register(bus: Bus, home: str, catalogue: Path) -> None:
         if row.result == "refused":
             log.warning("demo.refused", camera=row.id, detail=row.detail)
     there = await call(bus, subjects.rpc(home, "registry", "cameras-list"), CameraQuery(tag=TAG), CameraList)
-    stale = {entry.camera.id for entry in there.cameras} - {camera.id for camera in cameras}
+    stale = {entry.camera.id for entry in there.cameras} - simulated
     for camera in sorted(stale):
         await call(bus, subjects.rpc(home, "registry", "cameras-remove"), CameraRemove(id=camera), CameraRemoved)
-    log.info("demo.registered", cameras=len(cameras), removed=len(stale))
+    log.info("demo.registered", cameras=len(simulated), removed=len(stale))
+
+
+async def online(bus: Bus, home: str) -> None:
+    """Returns when all the demo's cameras deliver, or when none has begun to for `PATIENCE_SECONDS`.
+
+    At the first start their clips are still being made, one after another.
+    """
+    clock = asyncio.get_running_loop().time
+    missing, since = -1, clock()
+    while missing and clock() - since < PATIENCE_SECONDS:
+        await asyncio.sleep(0.2)
+        try:
+            there = await call(bus, subjects.rpc(home, "registry", "cameras-list"), CameraQuery(tag=TAG), CameraList)
+        except UnavailableError:
+            continue
+        now_missing = sum(entry.state is None or entry.state.status != Status.ONLINE for entry in there.cameras)
+        if now_missing != missing:
+            missing, since = now_missing, clock()
+    if missing:
+        log.warning("demo.cameras_missing", cameras=missing)
 
 
 async def _answering(bus: Bus, home: str) -> None:

@@ -232,7 +232,7 @@ async def test_each_agency_receives_what_is_exported_to_it_and_no_more(server: N
 async def test_who_does_not_sign_in_rightly_stays_outside(server: NatsServer, user: str, password: str) -> None:
     login = {"user": user, "password": password} if user else {}
     with pytest.raises(nats.errors.Error, match=r"(?i)authorization"):
-        await nats.connect(server.url, allow_reconnect=False, connect_timeout=2, **login)  # type: ignore[arg-type]  # str
+        await nats.connect(server.url, allow_reconnect=False, connect_timeout=2, **login)
 
 
 async def test_without_its_passwords_the_server_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

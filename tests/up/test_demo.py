@@ -1,22 +1,10 @@
-"""The demo's cameras on their way from the simulator into the catalogue."""
+"""The demo's simulator; tests/integration/test_up.py has its cameras in the catalogue."""
 
-import json
 import socket
 from contextlib import suppress
 from pathlib import Path
 
-from services.mesh.models import Camera, Credentials, Profile
-from services.up.demo import read_catalogue, sim_arguments
-
-
-def test_the_simulators_file_becomes_what_the_registry_is_asked() -> None:
-    camera = Camera(
-        id="cam-001", site="city", name="Alun-alun", profiles={"main": Profile(url="rtsp://h/1")}, has_credentials=True
-    )
-    user = Credentials(username="operator", password="pantau")
-    entry = {**camera.model_dump(mode="json"), "credentials": user.model_dump(mode="json")}
-    (read,) = read_catalogue(json.dumps([entry]))
-    assert (read.id, read.name, read.credentials) == ("cam-001", "Alun-alun", user)
+from services.up.demo import sim_arguments
 
 
 def test_a_taken_port_is_not_asked_for() -> None:

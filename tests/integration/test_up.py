@@ -1,0 +1,221 @@
+"""`pantau up` as a person runs it: one line, everything behind it, and an end within five seconds."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import aiohttp
+import nats
+import pytest
+
+from services.mesh.natsserver import NatsServer
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+
+START_SECONDS = 90
+
+
+@dataclass
+class Up:
+    """A running one."""
+
+    process: asyncio.subprocess.Process
+    url: str
+    data: Path
+
+    async def get(self, path: str) -> Any:
+        """An answer of the API."""
+        async with aiohttp.ClientSession() as client, client.get(f"{self.url}/api/v1{path}") as response:
+            assert response.status == 200, await response.text()
+            return await response.json()
+
+    async def cameras(self) -> dict[str, str]:
+        """Each camera's state."""
+        listed = (await self.get("/cameras"))["cameras"]
+        return {camera["id"]: (camera["state"] or {}).get("status", "") for camera in listed}
+
+    def log(self) -> list[dict[str, Any]]:
+        """What it and its children have logged."""
+        lines = (self.data / "log").read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{") and '"event"' in line]
+
+    async def stop(self) -> float:
+        """SIGTERM; returns how many seconds it took to end."""
+        started = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(self.process.wait(), 15)
+        return time.monotonic() - started
+
+
+def environment(**environ: str) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PANTAU_")}
+    return {**clean, "PANTAU_WALL_UDP_PORT": "0", "PANTAU_WALL_RELAYS": "1", **environ}
+
+
+def command(data: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "services.cli", "up", "--data", str(data), "--http", "127.0.0.1:0", *arguments]
+
+
+def log_file(data: Path) -> IO[bytes]:
+    data.mkdir(parents=True, exist_ok=True)
+    return (data / "log").open("ab")
+
+
+@asynccontextmanager
+async def running(data: Path, *arguments: str, **environ: str) -> AsyncIterator[Up]:
+    with log_file(data) as log:
+        process = await asyncio.create_subprocess_exec(
+            *command(data, *arguments), env=environment(**environ), stdout=subprocess.PIPE, stderr=log
+        )
+    assert process.stdout is not None
+    try:
+        line = await asyncio.wait_for(process.stdout.readline(), START_SECONDS)
+        assert re.fullmatch(rb"http://127\.0\.0\.1:\d+\n", line), (line, (data / "log").read_text()[-2000:])
+        yield Up(process, line.decode().strip(), data)
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            await asyncio.wait_for(process.wait(), 15)
+        assert await process.stdout.read() == b""  # one line and nothing more
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def refused(*arguments: str, **environ: str) -> str:
+    """What a start that must fail says; it may not take longer than a person waits."""
+    result = subprocess.run(
+        [sys.executable, "-m", "services.cli", "up", *arguments],
+        env=environment(**environ), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert result.returncode == 1, result.stderr
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    return result.stderr
+
+
+def running_with(text: str, where: tuple[str, ...] = ("environ", "cmdline")) -> list[str]:
+    """Command lines of the processes that have ``text`` in their environment or on their command line."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if any(text.encode() in (process / name).read_bytes() for name in where):
+                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:
+            continue  # it has ended
+    return found
+
+
+def count_frames(path: Path) -> int:
+    """As ffprobe counts them."""
+    entries = ["-count_packets", "-show_entries", "stream=nb_read_packets", "-of", "csv=p=0"]
+    said = subprocess.run(["ffprobe", "-v", "error", *entries, path], capture_output=True, text=True, check=True).stdout
+    return int(said.strip().strip(","))
+
+
+async def test_one_line_then_cameras_deliver_are_recorded_and_all_ends_within_five_seconds(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    async with running(data, "--demo=2") as up:
+        assert await up.cameras() == {"cam-001": "online", "cam-002": "online"}
+        async with aiohttp.ClientSession() as client, client.get(up.url) as response:
+            assert response.status == 200
+            assert "text/html" in response.headers["Content-Type"]
+        await asyncio.sleep(5)
+        assert await up.stop() < 5
+    assert up.process.returncode == 0
+    stopped = [line["service"] for line in up.log() if line["event"] == "service.stopped"]
+    relays_apart = [name for index, name in enumerate(stopped) if name not in stopped[:index]]
+    assert relays_apart == ["wall", "ingest", "sim", "recorder", "registry"]
+    assert "child.killed" not in {line["event"] for line in up.log()}
+    assert running_with(str(data)) == []
+    recordings = sorted((data / "recordings").rglob("*.mp4"))
+    assert {path.parts[-7] for path in recordings} == {"cam-001", "cam-002"}
+    assert all(count_frames(path) >= 50 for path in recordings)
+
+
+async def test_what_was_registered_is_there_again_and_what_is_simulated_no_more_is_not(tmp_path: Path) -> None:
+    async with running(tmp_path, "--demo=2") as up:
+        assert set(await up.cameras()) == {"cam-001", "cam-002"}
+    async with running(tmp_path) as up:
+        assert set(await up.cameras()) == {"cam-001", "cam-002"}
+    async with running(tmp_path, "--demo=1") as up:
+        assert await up.cameras() == {"cam-001": "online"}
+
+
+async def test_a_nats_server_that_is_named_is_used(tmp_path: Path, nats_server: NatsServer) -> None:
+    data = tmp_path / "data"
+    async with running(data, PANTAU_NATS_URL=nats_server.url):
+        client = await nats.connect(nats_server.url)
+        inbox = await client.subscribe(reply := client.new_inbox())
+        names: set[str] = set()
+        async with asyncio.timeout(10):
+            while not {"registry", "recorder", "relay"} <= names:
+                await client.publish("$SRV.PING", reply=reply)
+                with suppress(nats.errors.TimeoutError):
+                    while True:
+                        names.add(json.loads((await inbox.next_msg(timeout=0.3)).data)["name"])
+        await client.close()
+    assert not (data / "nats").exists()
+
+
+async def test_its_nats_server_wants_a_password_that_nobody_sees_and_its_folder_is_its_own(tmp_path: Path) -> None:
+    async with running(tmp_path) as up:
+        (url,) = [line["url"] for line in up.log() if line["event"] == "nats.started"]
+        with pytest.raises(nats.errors.Error, match=r"(?i)authorization"):
+            await nats.connect(url, allow_reconnect=False, connect_timeout=2)
+        (password,) = re.findall(r'password: "([^"]+)"', (tmp_path / "nats" / "nats.conf").read_text())
+        assert (tmp_path / "nats" / "nats.conf").stat().st_mode & 0o077 == 0
+        assert running_with(password, ("cmdline",)) == []
+        assert password not in (tmp_path / "log").read_text()
+        said = await asyncio.to_thread(refused, "--data", str(tmp_path), "--http", "127.0.0.1:0")
+        assert f"in use by another pantau up (process {up.process.pid})" in said
+
+
+def test_a_taken_port_is_told_with_what_to_do(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        said = refused("--data", str(tmp_path), "--http", f"127.0.0.1:{port}")
+    assert said == (
+        f"pantau: cannot listen on 127.0.0.1:{port}: address already in use; "
+        "stop the program that listens there, or choose another port with --http\n"
+    )
+
+
+def test_a_port_that_only_a_service_finds_taken_ends_the_start_with_its_reason(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("0.0.0.0", 0))
+        port = taken.getsockname()[1]
+        said = refused("--data", str(tmp_path), "--http", "127.0.0.1:0", PANTAU_WALL_UDP_PORT=str(port))
+    assert str(port) in said
+    assert "refuses to start" in said
+
+
+def test_an_address_that_others_reach_is_refused_without_accounts(tmp_path: Path) -> None:
+    assert "pantau accounts add" in refused("--data", str(tmp_path), "--http", "0.0.0.0:0")
+
+
+@pytest.mark.parametrize(
+    ("environ", "says"),
+    [
+        ({"PANTAU_RECORDR_FLOOR": "1"}, "PANTAU_RECORDR_FLOOR"),
+        ({"PANTAU_RECORDER_SYNC_SECONDS": "-1"}, "recorder.sync_seconds (PANTAU_RECORDER_SYNC_SECONDS)"),
+        ({"PANTAU_ADMIN_PORT": "9000"}, "PANTAU_ADMIN_PORT"),
+    ],
+)
+def test_a_bad_setting_is_said_before_anything_starts(tmp_path: Path, environ: dict[str, str], says: str) -> None:
+    data = tmp_path / "data"
+    assert says in refused("--data", str(data), "--http", "127.0.0.1:0", **environ)
+    assert not data.exists()
