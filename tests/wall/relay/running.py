@@ -30,6 +30,14 @@ class Front:
         self.notices: dict[str, list[Notice]] = {}
         self._number = 0
 
+    async def listen(self) -> None:
+        """Hears the notices of all sessions."""
+        await self.bus.subscribe(sessions.notices(SITE, "*"), self._hear)
+
+    async def _hear(self, message: Msg) -> None:
+        notice = sessions.NOTICE.validate_python(msgpack.unpackb(message.data))
+        self.notices.setdefault(message.subject.rpartition(".")[2], []).append(notice)
+
     def _subject(self, endpoint: str) -> str:
         return subjects.rpc(SITE, f"relay.{self.worker}", endpoint)
 
@@ -43,13 +51,7 @@ class Front:
         """Opens a session and collects its notices."""
         self._number += 1
         name = f"session-{self._number}"
-        heard: list[Notice] = []
-        self.notices[name] = heard
-
-        async def hear(message: Msg) -> None:
-            heard.append(sessions.NOTICE.validate_python(msgpack.unpackb(message.data)))
-
-        await self.bus.subscribe(sessions.notices(SITE, name), hear)
+        self.notices[name] = []
         question = SessionOpen(session=name, offer=offer, aims=aims, kind=kind)
         return await rpc.call(self.bus, self._subject("session-open"), question, SessionOpened)
 
@@ -74,7 +76,9 @@ async def running_relay(bus: Bus, settings: MeshSettings, **options: object) -> 
         while service.health.missing() or not relay.serving.is_set():
             await asyncio.sleep(0.01)
         try:
-            yield Front(bus, relay, service.worker)
+            front = Front(bus, relay, service.worker)
+            await front.listen()
+            yield front
         finally:
             for session in relay.sessions.values():
                 session.closed.set()

@@ -1,0 +1,168 @@
+"""What hostile, lossy, slow and vanishing viewers do to a relay and to the others: nothing."""
+
+import asyncio
+import gc
+import os
+import random
+import socket
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from services.mesh.bus import Bus
+from services.mesh.sessions import Aim, LinkNotice, SlotNotice
+from tests.wall.relay.camera import BusCamera, clip
+from tests.wall.relay.running import Front
+from tests.wall.relay.test_session import states, until
+from tests.wall.relay.viewer import Viewer
+
+pytestmark = pytest.mark.integration
+
+
+async def test_hostile_datagrams_leave_a_viewer_s_media_undisturbed(bus: Bus, front: Front) -> None:
+    await front.add_camera("cam-1")
+    async with BusCamera(bus, "cam-1", clip(1)):
+        viewer = Viewer(front)
+        await viewer.open(1, Aim(slot=0, camera="cam-1"))
+        await viewer.wait_packets(20)
+        known = front.relay.udp.known
+        rng = random.Random(7)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as attacker:
+            for number in range(3000):
+                first = rng.choice([0, 1, 20, 22, 63, 128, 144, 200, 255])
+                datagram = bytes((first,)) + rng.randbytes(rng.randrange(0, 1400))
+                attacker.sendto(datagram, ("127.0.0.1", front.relay.udp.port))
+                if number % 3 == 0:
+                    viewer.send(datagram)  # from an address that is known
+                if number % 100 == 0:
+                    viewer.check(password="not-the-password-at-all")
+                    await asyncio.sleep(0.001)
+        count = len(viewer.packets[viewer.ssrcs[0]])
+        await viewer.wait_packets(count + 40)
+        assert front.relay.udp.known == known
+        numbers = [p.header.sequence for p in viewer.packets[viewer.ssrcs[0]]]
+        assert numbers == [(numbers[0] + n) & 0xFFFF for n in range(len(numbers))]
+        await viewer.close()
+
+
+async def test_malformed_frames_on_the_bus_cost_nobody_anything(bus: Bus, front: Front) -> None:
+    await front.add_camera("cam-1")
+    async with BusCamera(bus, "cam-1", clip(1)):
+        viewer = Viewer(front)
+        await viewer.open(1, Aim(slot=0, camera="cam-1"))
+        await viewer.wait_packets(10)
+        rng = random.Random(3)
+        for _ in range(200):
+            await bus.publish("pantau.v1.city.media.main.cam-1", rng.randbytes(rng.randrange(300)))
+        count = len(viewer.packets[viewer.ssrcs[0]])
+        await viewer.wait_packets(count + 30)
+        await viewer.close()
+
+
+async def test_a_narrow_link_is_stepped_down_told_and_brought_back(
+    bus: Bus, front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.wall.relay.bandwidth.QUIET_SECONDS", 1.0)
+    monkeypatch.setattr("services.wall.relay.bandwidth.SETTLE_SECONDS", 1.0)
+    await front.add_camera("cam-1", "main", "sub")
+    main, small = clip(1, size=(1280, 720), gops=1, bitrate_bps=2_000_000), clip(2, size=(320, 180), fps=15)
+    async with BusCamera(bus, "cam-1", main), BusCamera(bus, "cam-1", small, "sub", on_demand=True):
+        viewer = Viewer(front)
+        await viewer.open(1, Aim(slot=0, camera="cam-1", profile="main"))
+        name = viewer.session.session
+        highest = 0
+
+        def limited() -> list[str]:
+            return [n.limited for n in front.notices[name] if isinstance(n, SlotNotice) and n.state == "live"]
+
+        async def report(estimate_bps: int, lost: int, wanted: str) -> None:
+            nonlocal highest
+            total_lost = 0
+            async with asyncio.timeout(15):
+                while limited()[-1:] != [wanted]:
+                    highest += 100
+                    total_lost += lost
+                    viewer.report(viewer.ssrcs[0], lost=total_lost, highest=highest)
+                    viewer.remb(estimate_bps)
+                    await asyncio.sleep(0.25)
+
+        await report(400_000, 0, "sub")
+        assert any(isinstance(n, LinkNotice) and n.estimate_bps for n in front.notices[name])
+        await report(20_000, 60, "keyframes")
+        count = len(viewer.frames())
+        await asyncio.sleep(1.0)
+        assert len(viewer.frames()) - count <= 2
+        session = front.relay.sessions[name]
+        session._ladder._quiet_needed = 1.0
+        await report(5_000_000, 0, "none")
+        await viewer.close()
+
+
+async def test_one_viewer_with_a_stopped_socket_slows_nobody(bus: Bus, front: Front) -> None:
+    await front.add_camera("cam-1")
+    async with BusCamera(bus, "cam-1", clip(1)) as camera:
+        stopped, well = Viewer(front), Viewer(front)
+        for viewer in (stopped, well):
+            await viewer.open(1, Aim(slot=0, camera="cam-1"))
+            await viewer.wait_packets(10)
+        asyncio.get_running_loop().remove_reader(stopped.sock)
+        before, made = len(well.frames()), camera.sequence
+        await asyncio.sleep(1.5)
+        assert len(well.frames()) - before >= camera.sequence - made - 3
+        asyncio.get_running_loop().add_reader(stopped.sock, stopped._readable)
+        for viewer in (stopped, well):
+            await viewer.close()
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 (a count of names)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors in /proc")
+async def test_a_thousand_sessions_leave_memory_and_descriptors_where_they_were(bus: Bus, front: Front) -> None:
+    """A fifth of them connect and get pictures; the others are opened and closed before any check."""
+    await front.add_camera("cam-1")
+
+    async def one(connect: bool, goodbye: bool) -> None:
+        viewer = Viewer(front)
+        viewer.keep = connect
+        await viewer.open(2, Aim(slot=0, camera="cam-1"), connect=connect)
+        if connect:
+            await viewer.wait_packets(1)
+        if connect and goodbye:
+            await viewer.close()
+        else:
+            await front.close(viewer.session.session)
+            await viewer.close(goodbye=False)
+
+    async with BusCamera(bus, "cam-1", clip(1, size=(320, 180), gops=1)):
+        for number in range(20):
+            await one(True, number % 2 == 0)
+        await until(lambda: not front.relay.sessions)
+        front.notices.clear()
+        gc.collect()
+        tracemalloc.start()
+        files, memory = descriptors(), tracemalloc.get_traced_memory()[0]
+        for number in range(1000):
+            await one(number % 5 == 0, number % 2 == 0)
+            front.notices.clear()
+        await until(lambda: not front.relay.sessions)
+        await asyncio.sleep(0.1)
+        gc.collect()
+        grown = tracemalloc.get_traced_memory()[0] - memory
+        tracemalloc.stop()
+    assert descriptors() <= files
+    assert front.relay.udp.known == (0, 0)
+    assert grown < 500_000, grown
+
+
+async def test_a_relay_that_drains_tells_its_pages(bus: Bus, front: Front) -> None:
+    viewer = Viewer(front)
+    await viewer.open(1)
+    front.relay._service.stopping.set()
+    await until(lambda: any(n.type == "drain" for n in front.notices[viewer.session.session]))
+    assert front.relay._lease().draining
+    await viewer.close()
+    await until(lambda: states(front, viewer.session.session) == [])
