@@ -26,7 +26,7 @@ from services.mesh.sessions import (
 from services.wall.relay.bandwidth import Ladder
 from services.wall.relay.connection import Connection, PacerPump
 from services.wall.relay.engine.dtls import Certificates, DtlsError, Turnstile
-from services.wall.relay.engine.sdp import Candidate, Sent, build_answer, choose_video, parse_offer
+from services.wall.relay.engine.sdp import Candidate, Sent, build_answer, choose_audio, choose_video, parse_offer
 from services.wall.relay.engine.udp import UdpPort
 from services.wall.relay.feed import FeedHub
 from services.wall.relay.live import LiveSource
@@ -259,7 +259,11 @@ def open_session(
     accepted: dict[str, Sent] = {}
     for section in offer.sections:
         bundled = section.mid in offer.bundle or (not offer.bundle and not accepted)
-        if section.kind != "video" or not section.receives or not bundled or len(session.slots) >= sessions.MAX_SLOTS:
+        if not section.receives or not bundled:
+            continue
+        if section.kind == "audio" and (sound := choose_audio(section)):
+            accepted[section.mid] = Sent(sound, None, None, {}, "", "")
+        if section.kind != "video" or len(session.slots) >= sessions.MAX_SLOTS:
             continue
         choice = choose_video(section)
         if not choice.formats:

@@ -211,7 +211,8 @@ class Sent(NamedTuple):
     """What is sent in an accepted section; the payload types are the offer's."""
 
     formats: tuple[Format, ...]
-    ssrc: int
+    ssrc: int | None
+    """None: nothing is sent here, the section is kept inactive."""
     rtx_ssrc: int | None
     extensions: dict[str, int]
     stream: str
@@ -244,13 +245,13 @@ def build_answer(offer: Offer, accepted: dict[str, Sent], local: LocalTransport,
         if sent is None:
             lines += [
                 f"m={section.kind} 0 {section.protocol} {section.format_list.split(' ', 1)[0]}",
-                "c=IN IP4 0.0.0.0", f"a=mid:{section.mid}", "a=inactive",
+                "c=IN IP4 0.0.0.0", f"a=mid:{section.mid}", "a=inactive", *transport[:5],  # aiortc wants them here too
             ]  # fmt: skip
             continue
         numbers = " ".join(str(f.payload_type) for f in sent.formats)
         lines += [f"m={section.kind} {port} {section.protocol} {numbers}", f"c=IN {family} {host}"]
-        lines += [f"a=mid:{section.mid}", "a=sendonly", f"a=msid:{sent.stream} {sent.track}", "a=rtcp-rsize"]
-        lines += transport
+        lines += [f"a=mid:{section.mid}", "a=rtcp-rsize", *transport]
+        lines += ["a=inactive"] if sent.ssrc is None else ["a=sendonly", f"a=msid:{sent.stream} {sent.track}"]
         lines += [f"a=extmap:{number} {uri}" for uri, number in sent.extensions.items()]
         for f in sent.formats:
             name = {"RTX": "rtx", "OPUS": "opus"}.get(f.codec, f.codec)
@@ -266,6 +267,11 @@ def build_answer(offer: Offer, accepted: dict[str, Sent], local: LocalTransport,
                 lines.append(f"a=ssrc:{ssrc} cname:{cname}")
                 lines.append(f"a=ssrc:{ssrc} msid:{sent.stream} {sent.track}")
     return "\r\n".join(lines) + "\r\n"
+
+
+def choose_audio(section: Section) -> tuple[Format, ...]:
+    """The payload types in which cameras' sound can be sent: G.711 as it is, and Opus."""
+    return tuple(f for f in section.formats.values() if f.codec in ("OPUS", "PCMU", "PCMA"))
 
 
 class VideoChoice(NamedTuple):
