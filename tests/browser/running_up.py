@@ -1,0 +1,100 @@
+"""`pantau up --demo`, as a user starts it: its URL, and what a test may do to its processes."""
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.request import Request, urlopen
+
+START_SECONDS = 90.0
+
+
+class Running(NamedTuple):
+    """A running Pantau."""
+
+    url: str
+    pid: int
+
+    def api(self, path: str, method: str = "GET", body: object = None) -> Any:
+        """One request to ``/api/v1`` and its JSON answer, if it has one."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json", "Origin": self.url}
+        with urlopen(Request(f"{self.url}/api/v1{path}", data, headers, method=method), timeout=15) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def relays(self) -> list[int]:
+        """Process ids of the relays."""
+        return [pid for pid in _descendants(self.pid) if "--role relay" in _command(pid)]
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:  # it has ended
+        return ""
+
+
+def _descendants(pid: int) -> list[int]:
+    try:
+        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+    return children + [below for child in children for below in _descendants(child)]
+
+
+@contextmanager
+def running_up(data: Path, demo: int) -> Iterator[Running]:
+    """Starts it on free ports with ``demo`` cameras that are all online, and ends it with SIGTERM."""
+    command = [
+        sys.executable,
+        "-m",
+        "services.cli",
+        "up",
+        f"--demo={demo}",
+        "--data",
+        str(data),
+        "--http",
+        "127.0.0.1:0",
+    ]
+    environment = {**os.environ, "PANTAU_WALL_UDP_PORT": "0"}
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / "log").open("wb") as log, subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
+    ) as process:  # fmt: skip
+        try:
+            running = Running(_url(process, data / "log"), process.pid)
+            _wait_for_cameras(running, demo)
+            yield running
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(15)
+
+
+def _url(process: "subprocess.Popen[str]", log: Path) -> str:
+    assert process.stdout is not None
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        if not selector.select(START_SECONDS):
+            raise AssertionError(f"no URL after {START_SECONDS} s; the log ends with\n{log.read_text()[-3000:]}")
+    line = process.stdout.readline().strip()
+    assert line.startswith("http://"), f"{line!r} is no URL; the log ends with\n{log.read_text()[-3000:]}"
+    return line.rstrip("/")
+
+
+def _wait_for_cameras(running: Running, count: int) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        cameras = running.api("/cameras")["cameras"]
+        states = [(camera["state"] or {}).get("status") for camera in cameras]
+        if states.count("online") >= count:
+            return
+        time.sleep(0.5)
+    raise AssertionError(f"not all {count} cameras are online after {START_SECONDS} s: {states}")

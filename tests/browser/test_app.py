@@ -1,0 +1,171 @@
+"""The operators' app on a whole Pantau with simulated cameras, in Chromium."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import BrowserContext
+
+from services.wall.front.static import FOLDER
+from tests.browser.app_page import AppPage
+from tests.browser.chromium import chromium
+from tests.browser.running_up import Running, running_up
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(not (FOLDER / "index.html").is_file(), reason="the app is not built: make web"),
+]
+
+CAMERAS = 16
+PATIENCE_SECONDS = 30.0
+"""For what has no promise of its own: the machine may be busy with other tests."""
+
+
+@pytest.fixture(scope="module")
+def pantau(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running_up(tmp_path_factory.mktemp("up"), CAMERAS) as running:
+        yield running
+
+
+@pytest.fixture
+async def browser(tmp_path: Path) -> AsyncIterator[BrowserContext]:
+    async with chromium(tmp_path / "chromium") as context:
+        yield context
+
+
+async def test_a_first_visit_shows_every_camera_moving_and_under_its_own_name(
+    pantau: Running, browser: BrowserContext
+) -> None:
+    names = {camera["id"]: camera["name"] for camera in pantau.api("/cameras")["cameras"]}
+    app = await AppPage.open(browser, pantau.url)
+    tiles = await app.wait_for_pictures(CAMERAS, 2 * PATIENCE_SECONDS)
+    assert {tile.camera for tile in tiles} == set(names)
+    frames: dict[int, set[int]] = {}
+    for _ in range(3):
+        for tile in tiles:
+            assert tile.camera is not None
+            assert tile.name == names[tile.camera]
+            seen = await app.read(tile.slot)
+            assert seen.camera == int(tile.camera.rsplit("-", 1)[1])
+            frames.setdefault(tile.slot, set()).add(seen.frame)
+        await asyncio.sleep(0.3)
+    assert all(len(numbers) > 1 for numbers in frames.values()), f"standing pictures: {frames}"
+    assert app.errors == []
+
+
+async def test_a_camera_from_the_list_replaces_the_picture_and_is_the_right_one(
+    pantau: Running, browser: BrowserContext
+) -> None:
+    app = await AppPage.open(browser, f"{pantau.url}/#grid=4&tiles=cam-001,cam-002")
+    await app.wait_for_pictures(2, PATIENCE_SECONDS)
+    for camera in ("cam-005", "cam-006", "cam-007"):
+        await app.page.locator("pantau-wall-tile[data-slot='0']").click()
+        await app.page.locator(f"#camera-{camera} .camera").click()
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while (seen := await app.marker(0)) is None or seen.camera != int(camera[-3:]):
+            # What is revealed is never the camera before under the new name.
+            assert seen is None or (await app.tiles())[0].camera == f"cam-{seen.camera:03}"
+            assert time.monotonic() < deadline, await app.tiles()
+    assert "tiles=cam-007,cam-002" in app.page.url
+
+
+async def test_an_enlarged_tile_gets_the_main_picture_and_the_grid_comes_back(
+    pantau: Running, browser: BrowserContext
+) -> None:
+    app = await AppPage.open(browser, f"{pantau.url}/#grid=9&tiles=cam-001,cam-002,cam-003,cam-004,cam-005")
+    await app.wait_for_pictures(5, PATIENCE_SECONDS)
+    await app.page.keyboard.press("ArrowRight")
+    await app.page.keyboard.press("Enter")
+    (tile,) = await app.tiles()
+    assert tile.camera == "cam-002"
+    await app.page.wait_for_function(
+        """() => { const grid = document.querySelector('pantau-app').shadowRoot.querySelector('pantau-wall-grid');
+            const video = grid.shadowRoot.querySelector("[data-slot='1']").shadowRoot.querySelector('video');
+            return video.videoWidth === 1280 && video.style.opacity === '1'; }""",
+        timeout=PATIENCE_SECONDS * 1000,
+    )
+    assert app.page.url.endswith("&big=1")
+    await app.page.keyboard.press("Escape")
+    assert len(await app.wait_for_pictures(5, PATIENCE_SECONDS)) == 9
+
+
+async def test_the_layout_survives_a_reload_and_tiles_are_swapped_by_dragging(
+    pantau: Running, browser: BrowserContext
+) -> None:
+    app = await AppPage.open(browser, f"{pantau.url}/#grid=1%2B5&tiles=cam-001,,cam-003")
+    await app.page.locator("pantau-wall-tile[data-slot='0']").drag_to(
+        app.page.locator("pantau-wall-tile[data-slot='1']")
+    )
+    await app.page.keyboard.press("2")
+    await app.page.reload()
+    tiles = await app.wait_for_pictures(2, PATIENCE_SECONDS)
+    assert [tile.camera for tile in tiles] == [None, "cam-001", "cam-003", None]
+
+
+async def test_tiles_recover_from_a_killed_relay_without_a_reload(pantau: Running, browser: BrowserContext) -> None:
+    app = await AppPage.open(browser, f"{pantau.url}/#grid=4&tiles=cam-001,cam-002,cam-003,cam-004")
+    await app.wait_for_pictures(4, PATIENCE_SECONDS)
+    await app.page.evaluate("window.notReloaded = true")
+    for pid in pantau.relays():
+        os.kill(pid, signal.SIGKILL)
+    await app.page.wait_for_function(
+        f"() => ({_REVEALED})() < 4", timeout=PATIENCE_SECONDS * 1000, polling=25
+    )  # fmt: skip
+    tiles = await app.wait_for_pictures(4, 2 * PATIENCE_SECONDS)
+    for tile in tiles:
+        seen = await app.read(tile.slot)
+        assert tile.camera == f"cam-{seen.camera:03}"
+    assert await app.page.evaluate("window.notReloaded") is True
+
+
+_REVEALED = """() => [...document.querySelector('pantau-app').shadowRoot.querySelector('pantau-wall-grid')
+  .shadowRoot.querySelectorAll('pantau-wall-tile')]
+  .filter((tile) => tile.shadowRoot.querySelector('video').style.opacity === '1'
+    && !tile.shadowRoot.querySelector('.message')).length"""
+
+
+async def test_a_camera_that_cannot_be_reached_says_why_in_both_languages(
+    pantau: Running, browser: BrowserContext
+) -> None:
+    pantau.api("/cameras", "POST", {"id": "broken", "name": "Broken", "profiles": {"main": "rtsp://127.0.0.1:9/x"}})
+    try:
+        app = await AppPage.open(browser, f"{pantau.url}/#grid=1&tiles=broken")
+        message = app.page.locator("pantau-wall-tile .message")
+        await app.page.evaluate("localStorage.setItem('pantau.language', 'en')")
+        await app.page.reload()
+        await message.get_by_text("The camera refuses the connection").wait_for(timeout=30_000)
+        await message.get_by_text("since").wait_for()
+        await app.page.keyboard.press("l")
+        await message.get_by_text("Kamera menolak sambungan").wait_for()
+        assert await app.page.evaluate("document.documentElement.lang") == "id"
+    finally:
+        pantau.api("/cameras/broken", "DELETE")
+
+
+async def test_an_administrator_adds_and_removes_a_camera_in_the_page(pantau: Running, browser: BrowserContext) -> None:
+    source = next(camera for camera in pantau.api("/cameras")["cameras"] if camera["id"] == "cam-003")
+    app = await AppPage.open(browser, pantau.url)
+    page = app.page
+    await page.evaluate("localStorage.setItem('pantau.language', 'en')")
+    await page.reload()
+    await page.get_by_role("button", name="Add camera").click()
+    form = page.locator("pantau-camera-dialog")
+    await form.locator("input[name=name]").fill("Café 7")
+    assert await form.locator("input[name=id]").input_value() == "cafe-7"
+    await page.get_by_role("button", name="Save").click()
+    await form.get_by_text("Required").wait_for()
+    await form.locator("input[name=mainUrl]").fill(source["profiles"]["main"]["url"])
+    await page.get_by_role("button", name="Save").click()
+    await page.locator("#camera-cafe-7").wait_for()
+    assert any(camera["id"] == "cafe-7" for camera in pantau.api("/cameras")["cameras"])
+    await page.locator("#camera-cafe-7").hover()
+    await page.locator("#camera-cafe-7 .edit").click()
+    await page.get_by_role("button", name="Remove camera").click()
+    await page.get_by_role("button", name="Remove", exact=True).click()
+    await page.locator("#camera-cafe-7").wait_for(state="detached")
+    assert app.errors == []
