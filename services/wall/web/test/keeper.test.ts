@@ -54,9 +54,9 @@ describe("the session keeper", () => {
     replaced = 0;
     notices = [];
     keeper = new SessionKeeper(
-      async (slots, aims, events) => {
+      async (slots, opening, events) => {
         if (refuse) throw refuse;
-        const session = new FakeSession(slots, aims, events);
+        const session = new FakeSession(slots, opening().slots, events);
         opened.push(session);
         return session;
       },

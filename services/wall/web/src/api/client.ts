@@ -1,6 +1,6 @@
 /** The HTTP API. Every failure is an `ApiError`, whose `detail` may be shown. */
 
-import type { Aim, Camera, CameraInput, ImportReport, Incident, Me, SessionAnswer, TimelineBody } from "./types.js";
+import type { Camera, CameraInput, ImportReport, Incident, Me, Opening, SessionAnswer, TimelineBody } from "./types.js";
 
 export class ApiError extends Error {
   constructor(
@@ -115,8 +115,8 @@ export class Api {
     return this.json("GET", `/cameras/${camera}/timeline?${rangeQuery(fromMs, toMs)}`);
   }
 
-  openSession(sdp: string, slots: readonly Aim[]): Promise<SessionAnswer> {
-    return this.json("POST", "/wall/sessions", { sdp, slots });
+  openSession(sdp: string, opening: Opening): Promise<SessionAnswer> {
+    return this.json("POST", "/wall/sessions", { sdp, ...opening });
   }
 
   /** Works while the page goes away, too. */

@@ -153,6 +153,12 @@ export interface Size {
 
 export type Step = "frame" | "-frame" | "keyframe" | "-keyframe";
 
+/** What a session's slots show from its beginning, and how large. */
+export interface Opening {
+  slots: Aim[];
+  sizes: Size[];
+}
+
 export interface ClockControl {
   type: "clock";
   action: "play" | "pause" | "seek" | "step";

@@ -70,9 +70,9 @@ export class App {
     () => reloadForSignIn(),
   );
   readonly keeper = new SessionKeeper(
-    async (slots, aims, events) => {
+    async (slots, opening, events) => {
       const { ice_servers } = await this.readMe(ICE_SERVERS_LAST_MS);
-      return WallSession.open(this.api, ice_servers ?? [], slots, aims, events);
+      return WallSession.open(this.api, ice_servers ?? [], slots, opening, events);
     },
     {
       replaced: () => this.tracks.update((count) => count + 1),

@@ -4,7 +4,7 @@
  */
 
 import { ApiError } from "../api/client.js";
-import type { Aim, ClockNotice, Control, LinkNotice, Notice, Size, Source } from "../api/types.js";
+import type { Aim, ClockNotice, Control, LinkNotice, Notice, Opening, Size, Source } from "../api/types.js";
 import { Backoff } from "../model/backoff.js";
 import { Observable } from "../model/observable.js";
 import type { LinkPhase } from "../model/tile-status.js";
@@ -17,7 +17,7 @@ export interface Wish {
   heightPx: number;
 }
 
-export type OpenSession = (slots: number, aims: readonly Aim[], events: SessionEvents) => Promise<Session>;
+export type OpenSession = (slots: number, opening: () => Opening, events: SessionEvents) => Promise<Session>;
 
 const NO_WISH: Wish = { camera: null, source: "live", widthPx: 0, heightPx: 0 };
 /** Sessions come in these sizes, so that small changes of the layout need no new one. */
@@ -112,7 +112,11 @@ export class SessionKeeper {
 
   private async attempt(): Promise<void> {
     const slots = this.wantedSlots;
-    const aims = Array.from({ length: slots }, (_, slot) => this.aimOf(slot));
+    const all = Array.from({ length: slots }, (_, slot) => slot);
+    const opening = () => ({
+      slots: all.map((slot) => this.aimOf(slot)),
+      sizes: all.map((slot) => this.sizeOf(slot)).filter((size) => size.width_px > 0),
+    });
     let session: Session | null = null;
     let connected = false;
     let settled = false;
@@ -147,7 +151,7 @@ export class SessionKeeper {
       },
     };
     try {
-      session = await this.open(slots, aims, events);
+      session = await this.open(slots, opening, events);
     } catch (error) {
       settled = true;
       this.opening = false;

@@ -1,7 +1,7 @@
 /** One wall session: a PeerConnection with N slots and the WebSocket that steers it. `SessionKeeper` replaces it when it dies. */
 
 import type { Api } from "../api/client.js";
-import type { Aim, Control, Notice } from "../api/types.js";
+import type { Control, Notice, Opening } from "../api/types.js";
 import { Backoff } from "../model/backoff.js";
 import { addReceivers } from "./offer.js";
 
@@ -54,18 +54,18 @@ export class WallSession implements Session {
     this.video = receivers.video;
   }
 
-  /** Offers `slots` slots with the given aims; throws `ApiError` where no relay takes it. */
+  /** Offers `slots` slots, with what `opening` says when the offer is made; throws `ApiError` where no relay takes it. */
   static async open(
     api: Api,
     iceServers: RTCIceServer[],
     slots: number,
-    aims: readonly Aim[],
+    opening: () => Opening,
     events: SessionEvents,
   ): Promise<WallSession> {
     const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers });
     const session = new WallSession(api, pc, slots, addReceivers(pc, slots), events);
     try {
-      await session.negotiate(aims);
+      await session.negotiate(opening);
     } catch (error) {
       session.close();
       throw error;
@@ -73,11 +73,11 @@ export class WallSession implements Session {
     return session;
   }
 
-  private async negotiate(aims: readonly Aim[]): Promise<void> {
+  private async negotiate(opening: () => Opening): Promise<void> {
     const { pc } = this;
     pc.onconnectionstatechange = () => this.onConnectionState();
     await pc.setLocalDescription(await pc.createOffer());
-    const answer = await this.api.openSession(pc.localDescription?.sdp ?? "", aims);
+    const answer = await this.api.openSession(pc.localDescription?.sdp ?? "", opening());
     this.id = answer.id;
     this.connectControl(answer.control);
     this.after(CONNECT_LIMIT_MS, () => pc.connectionState !== "connected" && this.end());
