@@ -92,11 +92,11 @@ def _colour(_column: int, cell: str) -> dict[str, str]:
 @click.option(
     "--password-file", type=click.File("r"), help="File with its password, - for stdin; asked for on a terminal."
 )
-@click.option("--latitude", type=click.FloatRange(-90, 90))
-@click.option("--longitude", type=click.FloatRange(-180, 180))
-@click.option("--address", default="")
+@click.option("--latitude", type=click.FloatRange(-90, 90), help="Where it stands, in degrees.")
+@click.option("--longitude", type=click.FloatRange(-180, 180), help="Where it stands, in degrees.")
+@click.option("--address", default="", help="Where it stands, for people.")
 @click.option("--tag", "tags", multiple=True, help="May be given several times.")
-@click.option("--transport", type=click.Choice(["tcp", "udp"]), default="tcp", show_default=True)
+@click.option("--transport", type=click.Choice(["tcp", "udp"]), default="tcp", show_default=True, help="Of RTSP.")
 @click.option("--audio", is_flag=True, help="Take its sound too.")
 @click.option("--no-record", is_flag=True, help="Show it, but do not record it.")
 @click.option("--disabled", is_flag=True, help="Only take it into the catalogue.")

@@ -1,0 +1,162 @@
+"""What deploy/ ships, held against what there is. No container engine is at hand, so nothing is built here."""
+
+import json
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from services.cli import COMMANDS, pantau
+from services.cli.config import all_sections
+from services.mesh.settings import MeshSettings, read_file, refuse_unknown
+from services.recorder.settings import RecorderSettings
+from services.wall.settings import WallSettings
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+OURS = {name: service for name, service in COMPOSE["services"].items() if name != "nats"}
+CONTAINERFILE = (DEPLOY / "Containerfile").read_text()
+ENV_SAMPLE = dict(
+    line.split("=", 1)
+    for line in (DEPLOY / "pantau.env.sample").read_text().splitlines()
+    if "=" in line and not line.startswith("#")
+)
+
+
+def interpolated(value: object) -> str:
+    """As compose does it with the sample's values."""
+    return re.sub(r"\$\{(\w+)[^}]*\}", lambda match: ENV_SAMPLE[match[1]], str(value))
+
+
+def image_environment() -> dict[str, str]:
+    block = re.search(r"^ENV (PATH=.*?)(?:\n[A-Z])", CONTAINERFILE, re.DOTALL | re.MULTILINE)
+    assert block is not None
+    return dict(pair.split("=", 1) for pair in block[1].replace("\\\n", " ").split())
+
+
+def test_the_settings_file_is_taken_by_every_service() -> None:
+    file = read_file(DEPLOY / "settings" / "pantau.toml")
+    refuse_unknown(all_sections(), {}, file)
+    for section in all_sections():
+        section.load({}, file)
+    assert RecorderSettings.load({}, file).retention_groups["junction"] == "full 14d, keyframes 90d every 5s"
+    assert WallSettings.load({}, file).listen == ("0.0.0.0", 8080)
+
+
+def test_the_environment_file_is_taken(tmp_path: Path) -> None:
+    text = (DEPLOY / "settings" / "recorder.env").read_text()
+    environ = dict(line.split("=", 1) for line in text.splitlines() if line and not line.startswith("#"))
+    (tmp_path / "password").write_text("hunter2\n")
+    environ["PANTAU_NATS_PASSWORD_FILE"] = str(tmp_path / "password")
+    refuse_unknown(all_sections(), environ, {})
+    assert MeshSettings.load(environ).nats_password.get_secret_value() == "hunter2"
+    assert RecorderSettings.load(environ).directories == (Path("/srv/disk-1"), Path("/srv/disk-2"))
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_what_compose_tells_a_service_are_settings_that_it_takes(name: str) -> None:
+    environ = image_environment() | {key: interpolated(value) for key, value in OURS[name]["environment"].items()}
+    refuse_unknown(all_sections(), environ, {})
+    for section in all_sections():
+        section.load(environ)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_what_compose_starts_is_a_command_of_the_image_it_builds(name: str) -> None:
+    service = OURS[name]
+    extra = service["build"]["args"]["SERVICE"]
+    assert service["image"] == f"pantau-{extra}"
+    assert (ROOT / service["build"]["dockerfile"]).exists()
+    command = service.get("command", ["pantau", extra])
+    assert command[0] == "pantau"
+    assert command[1] in COMMANDS
+    assert CliRunner().invoke(pantau, [*command[1:], "--help"]).exit_code == 0
+
+
+def test_the_services_are_those_four_and_recorders_and_relays_are_numbered() -> None:
+    assert {service["build"]["args"]["SERVICE"] for service in OURS.values()} == {
+        "registry",
+        "ingest",
+        "recorder",
+        "wall",
+    }
+    for kind in ("recorder", "relay"):
+        numbered = {name: service for name, service in OURS.items() if name.startswith(f"{kind}-")}
+        assert len(numbered) >= 2
+        assert all(service["environment"]["PANTAU_WORKER"] == name for name, service in numbered.items())
+    recordings = [volume for name, service in OURS.items() if "recorder" in name for volume in service["volumes"]]
+    assert len(recordings) == len(set(recordings)), "recorders share no volume"
+    for name, service in OURS.items():
+        if name.startswith("relay-"):
+            port = service["environment"]["PANTAU_WALL_UDP_PORT"]
+            assert service["ports"] == [f"{port}:{port}/udp"]
+
+
+def test_every_named_volume_and_network_is_declared() -> None:
+    for service in COMPOSE["services"].values():
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            assert source in COMPOSE["volumes"] or (DEPLOY / source).exists(), source
+        assert set(service["networks"]) <= set(COMPOSE["networks"])
+
+
+def test_the_nats_service_is_told_every_password_that_its_configuration_reads() -> None:
+    text = "".join(path.read_text() for path in (DEPLOY / "nats").rglob("*.conf"))
+    wanted = set(re.findall(r"\$([A-Z][A-Z_]+_PASSWORD)\b", text))
+    assert wanted == {name for name in COMPOSE["services"]["nats"]["environment"] if name.endswith("_PASSWORD")}
+    assert wanted <= set(ENV_SAMPLE)
+
+
+def test_the_sample_has_no_password_that_anybody_would_keep() -> None:
+    assert all(value.startswith("change-me") for name, value in ENV_SAMPLE.items() if name.endswith("_PASSWORD"))
+
+
+def test_every_path_and_extra_of_the_containerfile_exists() -> None:
+    for line in re.findall(r"^COPY (?!--from)(.*)$", CONTAINERFILE, re.MULTILINE):
+        for source in line.split()[:-1]:
+            assert (ROOT / source).exists(), source
+    extras = (ROOT / "pyproject.toml").read_text()
+    for service in ("registry", "ingest", "recorder", "wall"):
+        assert re.search(rf"^{service} = \[", extras, re.MULTILINE)
+    stages = re.findall(r"^FROM \S+ AS (\w+)$", CONTAINERFILE, re.MULTILINE)
+    assert set(re.findall(r"--from=(\w+)", CONTAINERFILE)) <= set(stages)
+
+
+def test_the_image_runs_as_nobody_in_particular_asks_livez_and_pins_its_bases() -> None:
+    assert re.search(r"^USER 10001:10001$", CONTAINERFILE, re.MULTILINE)
+    health = re.search(r"^HEALTHCHECK .*\n  CMD (\[.*\])$", CONTAINERFILE, re.MULTILINE)
+    assert health is not None
+    command = json.loads(health[1])
+    assert command[0] == "python"
+    assert "/livez" in command[2]
+    compile(command[2], "healthcheck", "exec")
+    for image in re.findall(r"^ARG \w+_IMAGE=(\S+)$", CONTAINERFILE, re.MULTILINE):
+        assert re.fullmatch(r".*:\d+\.\d+\.\d+-.*", image), f"{image} is not pinned to a version"
+
+
+def test_the_systemd_unit_starts_a_service_that_notifies() -> None:
+    unit = (DEPLOY / "systemd" / "pantau@.service").read_text()
+    assert "Type=notify" in unit
+    variables = {variable for section in all_sections() for variable in section.variables()}
+    assert set(re.findall(r"^Environment=(\w+)=", unit, re.MULTILINE)) <= variables
+
+
+@pytest.mark.integration
+def test_a_wheel_carries_the_app_and_neither_its_source_nor_tests(tmp_path: Path) -> None:
+    from hatchling.builders.wheel import WheelBuilder
+
+    assert (ROOT / "services" / "wall" / "static" / "index.html").exists(), "run: make web"
+    (built,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
+    with zipfile.ZipFile(built) as wheel:
+        names = wheel.namelist()
+        scripts = wheel.read(next(name for name in names if name.endswith("entry_points.txt"))).decode()
+    assert "services/wall/static/index.html" in names
+    assert any(re.fullmatch(r"services/wall/static/assets/.*\.js", name) for name in names)
+    assert "services/recorder/schema.sql" in names
+    assert not [name for name in names if name.startswith(("services/wall/web/", "tests/", "tools/", "bench/"))]
+    assert "pantau = services.cli:main" in scripts

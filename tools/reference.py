@@ -1,0 +1,266 @@
+"""Writes what can be read off the code: docs/ref/{settings,commands,nats}.md and docs/asyncapi.yaml.
+
+``make docs`` writes them; a test fails while they differ from what this would write.
+"""
+
+import inspect
+import re
+import sys
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+import services
+from services.cli import pantau
+from services.cli.config import all_sections
+from services.mesh import subjects
+from services.mesh.events import CONTENT_TYPE, EVENTS, Event, headers
+from services.mesh.settings import Section
+
+ROOT = Path(__file__).resolve().parent.parent
+GENERATED = "<!-- Written by `make docs` from the code. Change the code instead. -->"
+KINDS = {
+    "camera": "About a camera: its catalogue entry and what is observed of it.",
+    "recording": "About a camera's recordings.",
+    "incident": "About an incident and the footage held for it.",
+    "audit": "Who saw, exported or changed what. Not exported to partners.",
+}
+SETTINGS_PROSE = (
+    "Each setting is an environment variable, or a key of the TOML file that `--config` (or `PANTAU_CONFIG`) names; "
+    "the environment goes before the file. A setting that nobody knows is refused by name. Any variable may be given "
+    "as `…_FILE` instead, the path of a file that holds its value: for secrets. Lists have commas in the environment."
+)
+NATS_PROSE = (
+    f"Everything stands below `{subjects.ROOT}.<site>`; a site is whoever owns the cameras. Ids match "
+    f"`{subjects.ID_PATTERN}`. What changes incompatibly comes under a new version; until then readers ignore what "
+    "they do not know."
+)
+EVENTS_PROSE = (
+    f"Kept in the JetStream stream `{subjects.EVENTS_STREAM}`, so that a subscriber that was away catches up. Body: a "
+    f"msgpack map (`{CONTENT_TYPE}`) of the fields below; times are Unix time in microseconds, UTC. Headers: "
+    "CloudEvents 1.0 in binary mode, and `Nats-Msg-Id` for de-duplication. `docs/asyncapi.yaml` is the same for "
+    "machines."
+)
+FRAMES_PROSE = (
+    f"`{subjects.media('<site>', '<profile>', '<camera>')}` carries one access unit a message over core NATS; nothing "
+    "is kept. Profiles: `main`, `sub`, `audio`. The message is the msgpack array that `services/mesh/frames.py` "
+    "describes."
+)
+QUESTIONS_PROSE = (
+    "Services answer NATS micro requests; `nats micro ls` lists them. They are the mesh's own affair: use the wall's "
+    "HTTP API from outside."
+)
+
+
+def settings() -> str:
+    """docs/ref/settings.md."""
+    sections: dict[str, dict[str, tuple[type[Section], FieldInfo]]] = {}
+    for cls in all_sections():
+        fields = sections.setdefault(cls.section, {})
+        for name, field in cls.model_fields.items():
+            fields.setdefault(name, (cls, field))
+    parts = [
+        "# Settings",
+        GENERATED,
+        SETTINGS_PROSE,
+    ]
+    for section, fields in sections.items():
+        parts.append(f"## `[{section}]`" if section else "## For every service (top of the file)")
+        rows = ["| variable | key | default | what |", "|---|---|---|---|"]
+        for name, (cls, field) in fields.items():
+            variable = next(v for v, n in cls.variables().items() if n == name)
+            rows.append(f"| `{variable}` | `{name}` | {_default(field)} | {_cell(field.description or '')} |")
+        parts.append("\n".join(rows))
+    parts.append(
+        "## Of the client commands\n\n"
+        "| variable | what |\n|---|---|\n"
+        "| `PANTAU_URL` | Where the wall answers; default `http://127.0.0.1:8080`. |\n"
+        "| `PANTAU_TOKEN` | The account's token, where the wall has accounts. |"
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True, validated_data={})
+    if value is PydanticUndefined:
+        return "must be given"
+    if hasattr(value, "get_secret_value"):
+        value = value.get_secret_value()
+    if value is None or value == "" or value in ((), {}):
+        return "–"
+    if isinstance(value, tuple):
+        value = ", ".join(map(str, value))
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def commands() -> str:
+    """docs/ref/commands.md: what ``--help`` prints."""
+    parts = ["# Commands", GENERATED]
+    context = click.Context(pantau, info_name="pantau", max_content_width=100, terminal_width=100)
+    parts += _help(pantau, context, depth=2)
+    return "\n\n".join(parts) + "\n"
+
+
+def _help(command: click.Command, context: click.Context, depth: int) -> Iterator[str]:
+    yield f"{'#' * depth} `{context.command_path}`\n\n```text\n{command.get_help(context)}\n```"
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            sub = command.get_command(context, name)
+            if sub is not None and not sub.hidden:
+                yield from _help(sub, click.Context(sub, info_name=name, parent=context), min(depth + 1, 4))
+
+
+def nats() -> str:
+    """docs/ref/nats.md."""
+    parts = [
+        "# NATS",
+        GENERATED,
+        NATS_PROSE,
+        "## Events",
+        EVENTS_PROSE,
+    ]
+    for kind, text in KINDS.items():
+        parts.append(f"### {kind}\n\n{text}")
+        rows = ["| subject | when | fields besides `site` and `at_us` |", "|---|---|---|"]
+        for event in (event for event in EVENTS if event.kind == kind):
+            fields = ", ".join(f"`{name}`" for name in event.model_fields if name not in ("site", "at_us"))
+            rows.append(f"| `{_subject(event)}` | {_cell(_summary(event))} | {fields} |")
+        parts.append("\n".join(rows))
+    example = EVENTS[4]
+    given = headers(_example(example), source="/registry/registry-1", event_id="0b0e…")
+    parts.append(
+        f"The headers of a `{example.kind}.{example.name}`:\n\n```text\n"
+        + "\n".join(f"{name}: {value}" for name, value in given.items())
+        + "\n```"
+    )
+    parts += [
+        "## Frames",
+        FRAMES_PROSE,
+        "## Questions",
+        QUESTIONS_PROSE,
+        "## Buckets",
+        "| bucket | what |\n|---|---|\n" + "\n".join(f"| `{name}` | {what} |" for name, what in _buckets().items()),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _buckets() -> dict[str, str]:
+    return {
+        subjects.CAMERAS_BUCKET: "The catalogue: camera → `Camera`",
+        subjects.SECRETS_BUCKET: "Camera → `Credentials`; read by ingest alone",
+        subjects.STATE_BUCKET: "Camera → `CameraState`, as the registry observes it",
+        subjects.LEASES_BUCKET: "`<role>.<worker>` → `WorkerLease`; gone three seconds after its last renewal",
+        subjects.ASSIGNMENTS_BUCKET: "`<role>.<camera>` → `Assignment`",
+        subjects.INCIDENTS_BUCKET: "Incident → `Incident`",
+    }
+
+
+def _subject(event: type[Event]) -> str:
+    name = "<action>" if event.kind == "audit" else event.name
+    return subjects.event("<site>", event.kind, name, f"<{event.subject_field}>")
+
+
+def _summary(event: type[Event]) -> str:
+    return inspect.cleandoc(event.__doc__ or "").replace("\n", " ")
+
+
+def _example(event: type[Event]) -> Event:
+    values: dict[str, Any] = {
+        "site": "malang",
+        "at_us": 1_767_225_600_000_000,
+        "camera": "simpang-1",
+        "reason": "stalled",
+    }
+    return event.model_validate(values)
+
+
+def asyncapi() -> str:
+    """docs/asyncapi.yaml: AsyncAPI 3.0 of the events."""
+    channels: dict[str, Any] = {}
+    operations: dict[str, Any] = {}
+    messages: dict[str, Any] = {}
+    schemas: dict[str, Any] = {}
+    for event in EVENTS:
+        name = event.__name__
+        address = re.sub(r"<(\w+)>", r"{\1}", _subject(event))
+        channels[name] = {
+            "address": address,
+            "messages": {name: {"$ref": f"#/components/messages/{name}"}},
+            "parameters": {part: {"description": _PARAMETERS[part]} for part in re.findall(r"{(\w+)}", address)},
+        }
+        operations[f"receive{name}"] = {"action": "receive", "channel": {"$ref": f"#/channels/{name}"}}
+        messages[name] = {
+            "name": f"pantau.v1.{event.kind}.{event.name}",
+            "summary": _summary(event),
+            "contentType": CONTENT_TYPE,
+            "headers": {"$ref": "#/components/schemas/CloudEventHeaders"},
+            "payload": {"$ref": f"#/components/schemas/{name}"},
+        }
+        schema = event.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= schema.pop("$defs", {})
+        schemas[name] = schema
+    given = headers(_example(EVENTS[4]), source="/registry/registry-1", event_id="id")
+    schemas["CloudEventHeaders"] = {
+        "type": "object",
+        "description": "CloudEvents 1.0 in binary mode, as the NATS protocol binding says; values percent-encoded.",
+        "required": list(given),
+        "properties": {header: {"type": "string"} for header in given},
+    }
+    document = {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Pantau events",
+            "version": services.__version__,
+            "description": f"Written by `make docs` from services/mesh/events.py. Kept in the JetStream stream "
+            f"{subjects.EVENTS_STREAM}. docs/guide/agencies.md shows how a partner subscribes.",
+            "license": {"name": "Apache-2.0"},
+        },
+        "defaultContentType": CONTENT_TYPE,
+        "channels": channels,
+        "operations": operations,
+        "components": {"messages": messages, "schemas": dict(sorted(schemas.items()))},
+    }
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+
+
+_PARAMETERS = {
+    "site": "Who owns the camera.",
+    "camera": "The camera's id.",
+    "incident": "The incident's id.",
+    "recorder": "The recorder's name.",
+    "target": "The camera or incident it was about.",
+    "action": "What was done, for example `exported`.",
+}
+
+DOCUMENTS: dict[str, typing.Callable[[], str]] = {
+    "docs/ref/settings.md": settings,
+    "docs/ref/commands.md": commands,
+    "docs/ref/nats.md": nats,
+    "docs/asyncapi.yaml": asyncapi,
+}
+
+
+def main() -> int:
+    """Writes all; returns the exit status."""
+    for name, make in DOCUMENTS.items():
+        path = ROOT / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = make()
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+            print(f"written anew: {name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
