@@ -1,42 +1,72 @@
 """The relay against a real browser: pictures are read from decoded pixels."""
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 from playwright.async_api import BrowserContext
 
 from services.mesh.bus import Bus
-from services.mesh.sessions import Aim
+from services.mesh.sessions import Aim, SlotNotice
 from services.mesh.settings import MeshSettings
 from tests.browser.chromium import chromium
 from tests.browser.wall_page import WallPage
-from tests.wall.relay.camera import BusCamera, clip
+from tests.wall.relay.camera import BusCamera, Clip, clip
 from tests.wall.relay.running import Front, running_relay
 
 pytestmark = pytest.mark.browser
 
+SMALL = (320, 180)
+
 
 @pytest.fixture
 async def browser(tmp_path: Path) -> AsyncIterator[BrowserContext]:
+    """Chromium with a profile of this test's own."""
     async with chromium(tmp_path / "chromium") as context:
         yield context
 
 
 @pytest.fixture
 async def front(bus: Bus, mesh_settings: MeshSettings) -> AsyncIterator[Front]:
+    """A front, and behind it a running relay."""
     async with running_relay(bus, mesh_settings) as front:
         yield front
+
+
+@asynccontextmanager
+async def cameras(
+    bus: Bus, front: Front, count: int, gop_seconds: float = 2, fps: int = 15
+) -> AsyncIterator[list[BusCamera]]:
+    """Cameras ``cam-0`` and on, each with a clip of its own; runs until every one has a GOP."""
+    gop = int(gop_seconds * fps)
+    async with AsyncExitStack() as stack:
+        running = []
+        for number in range(count):
+            await front.add_camera(f"cam-{number}")
+            small: Clip = clip(number, size=SMALL, fps=fps, gop=gop, gops=1, bitrate_bps=200_000)
+            running.append(await stack.enter_async_context(BusCamera(bus, f"cam-{number}", small)))
+        await asyncio.sleep(gop_seconds * 0.8)
+        yield running
+
+
+async def all_live(page: WallPage, slots: int, timeout_seconds: float = 10) -> None:
+    """Until the relay says of every slot that its cached GOP is out."""
+    heard = page.front.notices[page.session.session]
+    async with asyncio.timeout(timeout_seconds):
+        while len({n.slot for n in heard if isinstance(n, SlotNotice) and n.state == "live"}) < slots:
+            await asyncio.sleep(0.02)
 
 
 async def test_one_tile_shows_the_camera_at_once_and_stays_live(
     bus: Bus, front: Front, browser: BrowserContext
 ) -> None:
     await front.add_camera("cam-7")
-    async with BusCamera(bus, "cam-7", clip(7)) as camera:
-        await asyncio.sleep(1.5)
+    async with BusCamera(bus, "cam-7", clip(7, gop=100, gops=1)) as camera:
+        await asyncio.sleep(3)
         page = await WallPage.create(browser, front)
         began = time.time()
         await page.connect(1, Aim(slot=0, camera="cam-7"))
@@ -45,7 +75,85 @@ async def test_one_tile_shows_the_camera_at_once_and_stays_live(
         await asyncio.sleep(3)
         (last,) = await page.last()
         assert last is not None
-        assert (camera.sequence - 1 - last.number) % 100 < 4
+        assert (camera.sequence - 1 - last.number) % 100 < 6
         stats = await page.stats()
         assert stats["packetsLost"] == 0
         assert stats["pliCount"] == 0
+
+
+async def test_thirty_six_tiles_show_thirty_six_cameras_and_lose_nothing(
+    bus: Bus, front: Front, browser: BrowserContext
+) -> None:
+    count = 36
+    async with cameras(bus, front, count, fps=8):
+        page = await WallPage.create(browser, front)
+        await page.connect(count, *[Aim(slot=n, camera=f"cam-{n}") for n in range(count)])
+        for slot in range(count):
+            await page.wait_for(slot, slot, 20_000)
+        await all_live(page, count)
+        seen = await page.last()
+        assert [tile.camera for tile in seen if tile] == list(range(count))
+        assert (await page.stats())["packetsLost"] == 0
+
+
+async def test_two_hundred_switches_in_a_row_each_show_the_right_picture(
+    bus: Bus, front: Front, browser: BrowserContext
+) -> None:
+    count, slots = 8, 4
+    async with cameras(bus, front, count):
+        page = await WallPage.create(browser, front)
+        await page.connect(slots, *[Aim(slot=n, camera=f"cam-{n}") for n in range(slots)])
+        shown = list(range(slots))
+        for slot in range(slots):
+            await page.wait_for(slot, slot)
+        rng, took = random.Random(5), []
+        for _ in range(200):
+            slot = rng.randrange(slots)
+            camera = rng.choice([n for n in range(count) if n != shown[slot]])
+            began = time.time()
+            await page.aim(slot, f"cam-{camera}")
+            seen = await page.wait_for(slot, camera)
+            shown[slot] = camera
+            took.append(seen.at_ms / 1000 - began)
+        took.sort()
+        # 300 ms with the machine to ourselves; the median is what tells of a design that waits for keyframes (1 s).
+        assert took[100] < 0.3, took[::20]
+        assert [tile.camera for tile in await page.last() if tile] == shown
+
+
+async def test_five_percent_loss_and_thirty_milliseconds_of_jitter_freeze_nothing_for_a_second(
+    bus: Bus, front: Front, browser: BrowserContext
+) -> None:
+    async with cameras(bus, front, 4):
+        udp, rng = front.relay.udp, random.Random(11)
+        udp.gso, plain, loop = False, udp.send, asyncio.get_running_loop()
+
+        def lossy(data: bytes | memoryview, address: tuple[str, int] | tuple[str, int, int, int]) -> bool:
+            if data[0] < 128:
+                return plain(data, address)
+            if rng.random() >= 0.05:
+                loop.call_later(rng.random() * 0.03, plain, bytes(data), address)
+            return True
+
+        udp.send = lossy  # type: ignore[method-assign]  # a path that loses, in memory
+        page = await WallPage.create(browser, front)
+        await page.connect(4, *[Aim(slot=n, camera=f"cam-{n}") for n in range(4)])
+        for slot in range(4):
+            await page.wait_for(slot, slot, 10_000)
+        await asyncio.sleep(1)
+        await page.forget()
+        await asyncio.sleep(10)
+        assert max(await page.longest_freeze_ms()) < 1000
+        stats = await page.stats()
+        assert stats["retransmittedPacketsReceived"] > 0
+
+
+async def test_a_browser_without_playout_delay_still_gets_a_picture(
+    bus: Bus, front: Front, browser: BrowserContext
+) -> None:
+    async with cameras(bus, front, 2):
+        page = await WallPage.create(browser, front)
+        await page.connect(1, Aim(slot=0, camera="cam-0"), playout_delay=False)
+        await page.wait_for(0, 0)
+        await page.aim(0, "cam-1")
+        await page.wait_for(0, 1)
