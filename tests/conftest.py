@@ -29,3 +29,15 @@ async def bus(mesh_settings: MeshSettings) -> AsyncIterator[Bus]:
     connection = await Bus.connect(mesh_settings, "test")
     yield connection
     await connection.close()
+
+
+_LAST = ("integration", "browser", "chaos")
+
+
+def _stage(item: pytest.Item) -> int:
+    return max((_LAST.index(mark.name) + 1 for mark in item.iter_markers() if mark.name in _LAST), default=0)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The quick tests first: a mistake is seen in seconds, not after the browser has run."""
+    items.sort(key=_stage)
