@@ -9,6 +9,7 @@ from aiohttp import hdrs, web
 
 from services.mesh import admin, subjects
 from services.mesh.buckets import Bucket, Mirror
+from services.mesh.events import Outbox
 from services.mesh.leases import Workers
 from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
@@ -116,7 +117,9 @@ async def run(
             settings.turn_ttl_seconds,
             service.clock,
         ),
+        workers=workers,
         feed=EventFeed(bus),
+        outbox=Outbox(bus, source=f"/wall/{service.worker}"),
         snapshots=Snapshots(bus, service.clock),
         stopping=ending,
         static=static_folder,
@@ -127,6 +130,7 @@ async def run(
         service.tasks.create_task(states.run(), name="states"),
         service.tasks.create_task(workers.run(), name="workers"),
         service.tasks.create_task(front.feed.run(), name="events"),
+        service.tasks.create_task(front.outbox.run(), name="outbox"),
     ]
     runner = web.AppRunner(
         build(front),
@@ -150,5 +154,6 @@ async def run(
         front.feed.close()
         await runner.cleanup()
         front.snapshots.close()
+        await front.outbox.flush(0.5)
         for task in followers:
             task.cancel()

@@ -11,7 +11,9 @@ from services.mesh.buckets import Mirror
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
 from services.mesh.errors import NotFoundError, PantauError, UnavailableError
-from services.mesh.models import Camera, CameraState
+from services.mesh.events import Outbox
+from services.mesh.leases import Workers
+from services.mesh.models import Camera, CameraState, WorkerLease
 from services.mesh.permissions import Actor
 from services.wall.front import cookies
 from services.wall.front.eventfeed import EventFeed
@@ -37,7 +39,9 @@ class Front:
     identity: Identity
     guard: Guard
     ice: IceServers
+    workers: Workers
     feed: EventFeed
+    outbox: Outbox
     snapshots: Snapshots
     stopping: asyncio.Event
     static: Path
@@ -56,6 +60,10 @@ class Front:
             return await self.identity.identify(request) == actor
         except PantauError:
             return False
+
+    def recorders(self) -> list[WorkerLease]:
+        """The recorders that hold a lease."""
+        return self.workers.alive("recorder")
 
     def camera(self, camera_id: str) -> Camera:
         """A camera of the catalogue; raises `NotFoundError`, or `UnavailableError` before the catalogue has arrived."""

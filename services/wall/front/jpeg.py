@@ -1,6 +1,7 @@
 """One keyframe to one JPEG. Blocking and pure: run it in a thread."""
 
 from fractions import Fraction
+from io import BytesIO
 from typing import Final
 
 import av
@@ -9,6 +10,7 @@ from av.codec.context import CodecContext
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
+from services.media.mp4.boxes import need, u32, u64
 from services.media.nal import length_prefixed_to_annex_b
 from services.mesh.errors import PantauError
 from services.mesh.frames import Codec
@@ -36,6 +38,35 @@ def to_jpeg(codec: Codec, payload: bytes, width_px: int | None = None) -> bytes:
         return _encode(_decode(codec, payload), width_px)
     except (av.error.FFmpegError, ValueError) as error:
         raise PictureError(f"the keyframe cannot be decoded: {error}") from error
+
+
+def clip_to_jpeg(clip: bytes, width_px: int | None = None) -> bytes:
+    """A JPEG of the picture that an MP4 of ours begins with, for a player. Raises `PictureError`.
+
+    That is the last one shown at or before its edit's start; libav's own handling of edits begins at the next one.
+    """
+    shown: VideoFrame | None = None
+    try:
+        start = _edit_start(clip)
+        with av.open(BytesIO(clip), "r", format="mp4", options={"ignore_editlist": "1"}) as container:
+            stream = container.streams.video[0]
+            stream.codec_context.thread_count = 1
+            for frame in container.decode(stream):
+                if shown is not None and (frame.pts or 0) > start:
+                    break
+                shown = frame
+        if shown is None:
+            raise PictureError("the recording holds no picture there")
+        return _encode(shown, width_px)
+    except (av.error.FFmpegError, ValueError, IndexError) as error:
+        raise PictureError(f"the recording cannot be decoded there: {error}") from error
+
+
+def _edit_start(clip: bytes) -> int:
+    """Where the last edit begins, in the video track's timescale (ISO/IEC 14496-12, 8.6.6; version 1, as ours are)."""
+    edits = need(clip, "moov/trak/edts/elst")
+    count = u32(clip, edits.start + 4)
+    return u64(clip, edits.start + 8 + (count - 1) * 20 + 8)
 
 
 def _decode(codec: Codec, payload: bytes) -> VideoFrame:

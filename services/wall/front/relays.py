@@ -17,7 +17,7 @@ from services.mesh.metrics import counter
 from services.mesh.models import Model, WorkerLease
 from services.mesh.permissions import Actor
 from services.mesh.rpc import Nothing, call
-from services.mesh.sessions import Aim, SessionClose, SessionControl, SessionOpen, SessionOpened
+from services.mesh.sessions import Aim, SessionClose, SessionControl, SessionOpen, SessionOpened, Size
 
 log = get_logger()
 R = TypeVar("R", bound=Model)
@@ -90,7 +90,9 @@ class Relays:
             return False
         return all(lease.worker != relay for lease in self.alive())
 
-    async def open(self, offer: str, *, kind: str, aims: tuple[Aim, ...], actor: Actor) -> SessionOpened:
+    async def open(
+        self, offer: str, *, kind: str, aims: tuple[Aim, ...], actor: Actor, sizes: tuple[Size, ...] = ()
+    ) -> SessionOpened:
         """Opens a session on the least loaded relay, on the next one where that refuses or does not answer.
 
         Raises `InvalidInputError` where the offer cannot be answered, `UnavailableError` where no relay takes it.
@@ -101,6 +103,7 @@ class Relays:
                 offer=offer,
                 kind="whep" if kind == "whep" else "wall",
                 aims=aims,
+                sizes=sizes,
                 client=actor.name,
             )
             try:

@@ -5,7 +5,7 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import BaseModel, Field
 
-from services.mesh.sessions import MAX_SLOTS, Aim
+from services.mesh.sessions import MAX_SLOTS, Aim, Size
 from services.wall.front.answers import json_response
 from services.wall.front.call import Call
 from services.wall.front.offers import SDP, check_offer
@@ -20,6 +20,9 @@ class SessionRequest(BaseModel):
     sdp: str = Field(description="SDP offer (RFC 8866); its candidates are not needed.")
     slots: tuple[Aim, ...] | Annotated[int, Field(ge=0, le=MAX_SLOTS)] = Field(
         default=(), description="What the slots show from the beginning; a number alone is accepted and means nothing."
+    )
+    sizes: tuple[Size, ...] = Field(
+        default=(), description="How large the tiles are: `auto` begins with the profile that fits."
     )
 
 
@@ -36,15 +39,17 @@ class SessionView(BaseModel):
 async def open_session(call: Call) -> web.Response:
     """Places the session on a relay and answers with that relay's SDP, in the form that the offer had."""
     aims: tuple[Aim, ...] = ()
+    sizes: tuple[Size, ...] = ()
     is_json = call.body_type() == JSON
     if is_json:
         question = await call.json(SessionRequest)
         offer = question.sdp
         aims = question.slots if isinstance(question.slots, tuple) else ()
+        sizes = question.sizes
     else:
         offer = await call.text()
     check_offer(offer)
-    opened = await call.front.relays.open(offer, kind="wall", aims=aims, actor=call.actor)
+    opened = await call.front.relays.open(offer, kind="wall", aims=aims, sizes=sizes, actor=call.actor)
     path = f"{PATH}/{opened.session}"
     headers = {"Location": path}
     if is_json:

@@ -12,7 +12,7 @@ from services.mesh.errors import UnavailableError
 from services.mesh.frames import AccessUnit
 from services.mesh.metrics import counter
 from services.mesh.models import Camera, ProfileName
-from services.wall.front.jpeg import to_jpeg
+from services.wall.front.jpeg import clip_to_jpeg, to_jpeg
 from services.wall.front.keyframes import newest_keyframe
 
 THREADS: Final = 2
@@ -80,6 +80,12 @@ class Snapshots:
         _decoded.inc()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, to_jpeg, unit.codec, unit.payload, width_px)
+
+    async def first_picture(self, clip: bytes, width_px: int | None) -> bytes:
+        """The JPEG of the first picture that a player of the MP4 ``clip`` shows; raises `PictureError`."""
+        _decoded.inc()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, clip_to_jpeg, clip, width_px)
 
     def close(self) -> None:
         """Ends the threads; a picture under way is not waited for."""

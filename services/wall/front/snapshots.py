@@ -1,18 +1,30 @@
 """``/api/v1/cameras/{id}/snapshot.jpg``: a still."""
 
-from datetime import UTC, datetime
+from contextlib import AsyncExitStack
+from typing import Final
 
 from aiohttp import hdrs, web
 from pydantic import BaseModel, Field
 
+from services.mesh.clips import open_clip
+from services.mesh.errors import UnavailableError
 from services.mesh.models import Camera, CameraState, ProfileName
+from services.mesh.recordings import TimelineQuestion
 from services.wall.front.call import Call
+from services.wall.front.jpeg import PictureError
 from services.wall.front.liveness import require_live
 from services.wall.front.snapshotcache import Snapshot
+from services.wall.front.times import Moment, rfc3339, to_us
+
+CLIP_US: Final = 200_000
+"""How much is asked of the recorders for one moment: a frame's length at 5 fps."""
+MAX_CLIP_BYTES: Final = 64 * 1024 * 1024
 
 
 class SnapshotQuery(BaseModel):
     """Which picture."""
+
+    at: Moment | None = Field(default=None, description="A moment of the recording (RFC 3339); default: now, live.")
 
     width: int | None = Field(
         default=None, ge=16, le=3840, description="At most so many pixels wide; default: as the camera gives it."
@@ -32,8 +44,10 @@ def choose_profile(camera: Camera, state: CameraState | None, width_px: int | No
 
 
 async def snapshot(call: Call) -> web.Response:
-    """The newest keyframe as JPEG."""
+    """The newest keyframe as JPEG, or the picture that was recorded at a moment."""
     query = call.query(SnapshotQuery)
+    if query.at is not None:
+        return await _recorded(call, to_us(query.at), query.width)
     camera = call.camera()
     require_live(call.front, camera)
     profile = choose_profile(camera, call.front.states.get(camera.id), query.width)
@@ -41,14 +55,30 @@ async def snapshot(call: Call) -> web.Response:
     return jpeg_response(call.request, picture)
 
 
+async def _recorded(call: Call, at_us: int, width_px: int | None) -> web.Response:
+    front = call.front
+    if not front.recorders():
+        raise UnavailableError("no recorder runs just now; try again shortly")
+    question = TimelineQuestion(camera=call.part("camera"), from_us=at_us, to_us=at_us + CLIP_US)
+    async with AsyncExitStack() as stack:
+        opened = await open_clip(
+            front.bus, front.home, question, recorders=len(front.recorders()), stack=stack, actor=call.actor
+        )
+        if opened.size_bytes > MAX_CLIP_BYTES:
+            raise PictureError(f"the group of pictures there has {opened.size_bytes} bytes, too many for a still")
+        clip = b"".join([chunk async for chunk in opened.chunks()])
+    jpeg = await front.snapshots.first_picture(clip, width_px)
+    headers = {hdrs.CACHE_CONTROL: "private, max-age=3600", "Pantau-Capture-Time": rfc3339(opened.layout.start_us)}
+    return web.Response(body=jpeg, content_type="image/jpeg", headers=headers)
+
+
 def jpeg_response(request: web.Request, picture: Snapshot) -> web.Response:
     """The picture, or 304 where the client has it."""
     etag = f'"{picture.order[0]:x}-{picture.order[1]:x}-{len(picture.jpeg):x}"'
-    taken = datetime.fromtimestamp(picture.capture_us / 1e6, UTC).isoformat(timespec="milliseconds")
     headers = {
         hdrs.ETAG: etag,
         hdrs.CACHE_CONTROL: "private, no-cache",
-        "Pantau-Capture-Time": taken.replace("+00:00", "Z"),
+        "Pantau-Capture-Time": rfc3339(picture.capture_us),
     }
     if etag in request.headers.get(hdrs.IF_NONE_MATCH, ""):
         return web.Response(status=304, headers=headers)

@@ -1,0 +1,184 @@
+"""``…/timeline`` and ``…/clip.mp4``: what the recorders have, as one history whoever keeps it."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Final, Literal
+
+from aiohttp import hdrs, web
+from pydantic import BaseModel, Field
+
+from services.mesh.clips import MAX_CLIP_US, Clip, ask_timeline, open_clip
+from services.mesh.errors import PantauError, UnavailableError
+from services.mesh.events import Audit
+from services.mesh.log import get_logger
+from services.mesh.metrics import counter
+from services.mesh.models import Id
+from services.mesh.recordings import TimelineQuestion
+from services.wall.front.answers import json_response
+from services.wall.front.call import Call
+from services.wall.front.context import Front
+from services.wall.front.errors import FieldError, FieldsError
+from services.wall.front.times import Moment, rfc3339, to_us
+
+log = get_logger()
+MAX_TIMELINE_US: Final = 366 * 86_400 * 1_000_000
+STALLED_SECONDS: Final = 60.0
+"""A client that takes nothing for so long is given up."""
+
+_exported = counter("front_clip_bytes", "Bytes of clips sent")
+_broken = counter("front_clips_broken", "Clips that broke off because a recorder failed on the way")
+
+
+class RangeQuery(BaseModel):
+    """A stretch of time."""
+
+    from_: Moment = Field(alias="from")
+    to: Moment
+    profile: Literal["main", "sub"] = Field(default="main", description="Which stream.")
+
+
+class RangeView(BaseModel):
+    """Footage without a hole."""
+
+    from_: str = Field(alias="from")
+    to: str
+    tier: str = Field(description="full, keyframes (thinned by the retention ladder) or archive.")
+
+
+class GapView(BaseModel):
+    """No footage, and why."""
+
+    from_: str = Field(alias="from")
+    to: str
+    cause: str
+    detail: str = ""
+    open: bool = Field(default=False, description="It still goes on.")
+
+
+class ActivityView(BaseModel):
+    """How much moved."""
+
+    from_: str = Field(alias="from")
+    to: str
+    level: float = Field(ge=0, le=1)
+
+
+class TimelineView(BaseModel):
+    """One history out of all recorders'."""
+
+    camera: Id
+    from_: str = Field(alias="from")
+    to: str
+    ranges: list[RangeView]
+    gaps: list[GapView]
+    activity: list[ActivityView] = []
+
+
+def question_of(call: Call, query: RangeQuery, longest_us: int) -> TimelineQuestion:
+    """The recorders' question; raises `FieldsError` where the stretch is empty or longer than ``longest_us``.
+
+    The camera need not be in the catalogue any more: recordings outlive their camera's entry.
+    """
+    from_us, until_us = to_us(query.from_), to_us(query.to)
+    if not 0 <= from_us < until_us:
+        raise FieldsError([FieldError("to", "must be later than 'from', and both after 1970")])
+    if until_us - from_us > longest_us:
+        raise FieldsError([FieldError("to", f"at most {longest_us // 3_600_000_000} hours after 'from'")])
+    return TimelineQuestion(camera=call.part("camera"), profile=query.profile, from_us=from_us, to_us=until_us)
+
+
+async def timeline(call: Call) -> web.Response:
+    """What is recorded, what is not and why."""
+    question = question_of(call, call.query(RangeQuery), MAX_TIMELINE_US)
+    front = call.front
+    _require_recorders(front)
+    answer, _ = await ask_timeline(front.bus, front.home, question, recorders=len(front.recorders()), actor=call.actor)
+    if not answer.ranges and not answer.gaps:
+        call.camera()  # nothing at all of a camera that nobody knows: 404
+    open_until_us = min(question.to_us, front.clock.now_us())
+    return json_response(
+        TimelineView.model_validate(
+            {
+                "camera": answer.camera,
+                "from": rfc3339(answer.from_us),
+                "to": rfc3339(answer.to_us),
+                "ranges": [
+                    {"from": rfc3339(item.from_us), "to": rfc3339(item.to_us), "tier": item.tier}
+                    for item in answer.ranges
+                ],
+                "gaps": [
+                    {
+                        "from": rfc3339(gap.from_us),
+                        "to": rfc3339(max(gap.from_us, open_until_us) if gap.to_us is None else gap.to_us),
+                        "cause": gap.cause,
+                        "detail": gap.detail,
+                        "open": gap.to_us is None,
+                    }
+                    for gap in answer.gaps
+                ],
+            }
+        )
+    )
+
+
+async def clip(call: Call) -> web.StreamResponse:
+    """One MP4 of the stretch, remuxed as it is sent; as fast as the client takes it."""
+    question = question_of(call, call.query(RangeQuery), MAX_CLIP_US)
+    front = call.front
+    _require_recorders(front)
+    async with AsyncExitStack() as stack:
+        opened = await open_clip(
+            front.bus,
+            front.home,
+            question,
+            recorders=len(front.recorders()),
+            stack=stack,
+            actor=call.actor,
+        )
+        detail = {"from": rfc3339(question.from_us), "to": rfc3339(question.to_us), "as": "clip.mp4"}
+        camera = front.cameras.get(question.camera)
+        front.outbox.post(
+            Audit(
+                site=camera.site if camera else front.home,
+                at_us=front.clock.now_us(),
+                target=question.camera,
+                action="exported",
+                actor=call.actor.name,
+                role=call.actor.role,
+                detail=detail,
+            )
+        )
+        return await _send(call, question, opened)
+
+
+async def _send(call: Call, question: TimelineQuestion, opened: Clip) -> web.StreamResponse:
+    name = f"{question.camera}_{rfc3339(question.from_us)[:19].replace(':', '')}Z.mp4"
+    response = web.StreamResponse(
+        headers={
+            hdrs.CONTENT_TYPE: "video/mp4",
+            hdrs.CONTENT_LENGTH: str(opened.size_bytes),
+            hdrs.CONTENT_DISPOSITION: f'attachment; filename="{name}"',
+            hdrs.ACCEPT_RANGES: "none",
+            "Pantau-Clip-Start": rfc3339(opened.layout.start_us),
+            "Pantau-Thinned": "true" if opened.layout.thinned else "false",
+        }
+    )
+    await response.prepare(call.request)
+    try:
+        async for chunk in opened.chunks():
+            async with asyncio.timeout(STALLED_SECONDS):
+                await response.write(chunk)
+            _exported.inc(len(chunk))
+        await response.write_eof()
+    except (PantauError, TimeoutError) as error:
+        # Too late for a status: a connection that ends before Content-Length tells the client that this is not all.
+        _broken.inc()
+        log.warning("front.clip_broken", camera=question.camera, error=error)
+        if call.request.transport is not None:
+            call.request.transport.abort()
+    return response
+
+
+def _require_recorders(front: Front) -> None:
+    if not front.recorders():
+        raise UnavailableError("no recorder runs just now; try again shortly")

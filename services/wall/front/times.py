@@ -1,0 +1,35 @@
+"""Times as clients write them: RFC 3339 in queries, Unix microseconds inside."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BeforeValidator, Field
+
+_LOST_PLUS = re.compile(r"(T\d\d:\d\d(?::\d\d(?:\.\d+)?)?) (\d\d:?\d\d)$")
+
+
+def _mend_plus(value: Any) -> Any:
+    """A ``+`` that was not percent-encoded arrives as a blank (WHATWG URL, 5.1)."""
+    return _LOST_PLUS.sub(r"\1+\2", value) if isinstance(value, str) else value
+
+
+Moment = Annotated[
+    AwareDatetime,
+    BeforeValidator(_mend_plus),
+    Field(description="RFC 3339 with its offset, as in 2026-03-01T07:00:00Z."),
+]
+
+
+def to_us(moment: datetime) -> int:
+    """Unix microseconds, without passing through a float."""
+    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def rfc3339(us: int) -> str:
+    """UTC, with microseconds where they are not milliseconds."""
+    seconds, fraction = divmod(us, 1_000_000)
+    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    digits = f"{fraction:06d}"
+    return f"{text}.{digits[:3] if digits.endswith('000') else digits}Z"

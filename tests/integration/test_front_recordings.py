@@ -1,0 +1,149 @@
+"""Recordings over HTTP, with a real recorder behind it: timeline, clip, the picture of a moment."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from services.mesh.bus import Bus
+from services.mesh.events import Audit, ensure_stream, parse
+from services.mesh.frames import AccessUnit
+from services.mesh.permissions import Role
+from services.mesh.settings import MeshSettings
+from services.wall.front import accounts
+from services.wall.front.times import rfc3339
+from tests.integration.recorders import Ingest, assign, camera, running, until
+from tests.recorder.units import pictures
+from tests.wall.front.running import RunningFront, running_front
+
+pytestmark = pytest.mark.integration
+
+PATH = "/api/v1/cameras/cam-1"
+FRAME_US = 40_000
+
+
+def brightness(frame: Any) -> int:
+    """The number in a picture of `tests.media.encoded`."""
+    return round(float(frame.to_ndarray(format="gray")[:6, :6].mean()))
+
+
+def decode(data: bytes, format_: str) -> list[Any]:
+    """All pictures that a player shows."""
+    with av.open(BytesIO(data), "r", format=format_) as container:
+        return list(container.decode(video=0))
+
+
+@asynccontextmanager
+async def recorded(
+    mesh: MeshSettings, bus: Bus, folder: Path, **settings: Any
+) -> AsyncIterator[tuple[RunningFront, Sequence[AccessUnit]]]:
+    """Two hundred pictures on a recorder's disk, and a front."""
+    await ensure_stream(bus)
+    start_us = time.time_ns() // 1_000_000_000 * 1_000_000 - 60_000_000
+    units = pictures(count=200, start_us=start_us)
+    ingest = Ingest(bus, "cam-1")
+    await ingest.start()
+    async with running(mesh, folder / "recorder", "rec-1") as recorder, running_front(mesh, **settings) as front:
+        await assign(bus, [camera("cam-1")], "rec-1")
+        await until(lambda: "cam-1" in recorder.feeds and recorder.feeds["cam-1"]._held is None)
+        await ingest.send(units)
+        await until(lambda: recorder.feeds["cam-1"].recording.frames == 200)
+        await until(lambda: bool(front.service.health) and front.url != "")
+        await asyncio.sleep(1.2)  # the recorder's next lease renewal reaches the front's mirror
+        yield front, units
+
+
+def span(units: Sequence[AccessUnit], first: int, last: int) -> str:
+    """A query from one picture to another."""
+    return f"from={rfc3339(units[first].capture_us)}&to={rfc3339(units[last].capture_us)}"
+
+
+async def test_the_timeline_tells_footage_and_gaps(mesh_settings: MeshSettings, bus: Bus, tmp_path: Path) -> None:
+    async with recorded(mesh_settings, bus, tmp_path) as (front, units):
+        around = f"from={rfc3339(units[0].capture_us - 10_000_000)}&to={rfc3339(units[-1].capture_us + 5_000_000)}"
+        async with front.http.get(f"{PATH}/timeline?{around}") as answer:
+            assert answer.status == 200
+            body = await answer.json()
+        assert body["camera"] == "cam-1"
+        assert [item["tier"] for item in body["ranges"]] == ["full"]
+        assert body["ranges"][0]["from"] == rfc3339(units[0].capture_us)
+        assert all({"from", "to", "cause", "detail", "open"} <= set(gap) for gap in body["gaps"])
+        assert body["activity"] == []
+        local = f"from={rfc3339(units[0].capture_us)[:-1]}+00:00&to={rfc3339(units[-1].capture_us)}"
+        async with front.http.get(f"{PATH}/timeline?{local}") as answer:  # an offset's + arrives as a blank
+            assert answer.status == 200
+        for bad in ("", "from=now&to=later", f"from={rfc3339(5)}&to={rfc3339(4)}", "from=2026-01-01T00:00:00"):
+            async with front.http.get(f"{PATH}/timeline?{bad}") as answer:
+                assert answer.status == 422, bad
+        async with front.http.get(f"/api/v1/cameras/unknown/timeline?{around}") as answer:
+            assert answer.status == 404
+
+
+async def test_a_clip_is_the_stretch_and_is_audited(mesh_settings: MeshSettings, bus: Bus, tmp_path: Path) -> None:
+    async with recorded(mesh_settings, bus, tmp_path) as (front, units):
+        audits = await bus.js.subscribe("pantau.v1.*.audit.>", ordered_consumer=True)
+        async with front.http.get(f"{PATH}/clip.mp4?{span(units, 60, 120)}") as answer:
+            assert (answer.status, answer.content_type) == (200, "video/mp4")
+            assert answer.headers["Content-Disposition"].startswith('attachment; filename="cam-1_')
+            assert answer.headers["Pantau-Thinned"] == "false"
+            data = await answer.read()
+            assert len(data) == int(answer.headers["Content-Length"])
+        frames = decode(data, "mp4")
+        assert abs(len(frames) - 60) <= 1
+        message = await audits.next_msg(timeout=5)
+        event = parse(message.data, message.headers)
+        assert isinstance(event, Audit)
+        assert (event.action, event.target, event.actor, event.role) == ("exported", "cam-1", "local", "admin")
+        async with front.http.get(f"{PATH}/clip.mp4?{span(units, 0, 1)}".replace("cam-1", "cam-2")) as answer:
+            assert answer.status == 404
+        later = f"from={rfc3339(units[0].capture_us - 90_000_000)}&to={rfc3339(units[0].capture_us - 80_000_000)}"
+        async with front.http.get(f"{PATH}/clip.mp4?{later}") as answer:
+            assert (answer.status, (await answer.json())["code"]) == (404, "not-found")
+
+
+async def test_the_picture_of_a_moment_is_that_picture(mesh_settings: MeshSettings, bus: Bus, tmp_path: Path) -> None:
+    async with recorded(mesh_settings, bus, tmp_path) as (front, units):
+        for number in (50, 61, 73, 124):
+            for into_us in (0, FRAME_US // 4, FRAME_US - 2000):
+                at = rfc3339(units[number].capture_us + into_us)
+                async with front.http.get(f"{PATH}/snapshot.jpg?at={at}") as answer:
+                    assert (answer.status, answer.content_type) == (200, "image/jpeg"), await answer.text()
+                    (frame,) = decode(await answer.read(), "jpeg_pipe")
+                assert abs(brightness(frame) - (16 + 3 * (number % 100) % 220)) <= 3, (number, into_us)
+        before = rfc3339(units[0].capture_us - 60_000_000)
+        async with front.http.get(f"{PATH}/snapshot.jpg?at={before}") as answer:
+            assert answer.status == 404
+        at = rfc3339(units[60].capture_us)
+        async with front.http.get(f"{PATH}/snapshot.jpg?at={at}&width=80") as answer:
+            (frame,) = decode(await answer.read(), "jpeg_pipe")
+            assert frame.width == 80
+
+
+async def test_a_viewer_may_see_what_is_recorded_but_not_take_it_away(
+    mesh_settings: MeshSettings, bus: Bus, tmp_path: Path
+) -> None:
+    token = accounts.new_token()
+    path = tmp_path / "accounts.toml"
+    accounts.write(path, [accounts.Account(name="ani", role=Role.VIEWER, token=accounts.hash_token(token))])
+    headers = {"Authorization": f"Bearer {token}"}
+    async with recorded(mesh_settings, bus, tmp_path, accounts_file=path) as (front, units):
+        async with front.http.get(f"{PATH}/timeline?{span(units, 0, 100)}", headers=headers) as answer:
+            assert answer.status == 200
+        async with front.http.get(f"{PATH}/clip.mp4?{span(units, 0, 100)}", headers=headers) as answer:
+            assert answer.status == 403
+
+
+async def test_without_any_recorder_the_answer_is_503(mesh_settings: MeshSettings, bus: Bus) -> None:
+    await assign(bus, [camera("cam-1")], "rec-1")
+    query = f"from={rfc3339(1_700_000_000_000_000)}&to={rfc3339(1_700_000_001_000_000)}"
+    async with running_front(mesh_settings) as front:
+        for what in ("timeline", "clip.mp4"):
+            async with front.http.get(f"{PATH}/{what}?{query}") as answer:
+                assert answer.status == 503
+                assert answer.headers["Retry-After"]
