@@ -159,6 +159,8 @@ class Incoming:
         if len(message.data) >= _HEAD.size:
             kind, sequence = _HEAD.unpack_from(message.data)
             self._arrived.append((kind, sequence, message.data[_HEAD.size :]))
+            if kind == _ALIVE and self._control is not None:  # whoever iterates may be slow, and is not gone
+                await self._bus.publish(self._control, _CONTROL.pack(_CREDIT, self._granted), reply=self.deliver_to)
         elif (message.headers or {}).get("Status") == "503":
             self._arrived.append((_ERROR, 0, b"unavailable the sender is gone"))
         self._wake.set()
