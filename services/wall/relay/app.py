@@ -27,7 +27,10 @@ from services.wall.relay.settings import RelaySettings
 log = get_logger()
 
 SWEEP_SECONDS: Final = 1.0
-DRAIN_SECONDS: Final = 3.0
+DRAIN_SECONDS: Final = 1.2
+"""Pages need less than a second to connect elsewhere."""
+STREAMS: Final = 1000
+"""What a relay's lease gives as its capacity: main streams that a core serves, with room to spare."""
 GC_THRESHOLD: Final = (50_000, 20, 50)
 """Frames are reference-counted and hold no cycles; the default would walk the heap hundreds of times a second."""
 
@@ -131,7 +134,7 @@ class Relay:
             role="relay",
             worker=self._service.worker,
             incarnation=self._incarnation,
-            capacity=self.settings.max_sessions,
+            capacity=STREAMS,
             load=streams,
             draining=self._draining,
             detail={"sessions": str(len(self.sessions)), "udp_port": str(self.udp.port)},

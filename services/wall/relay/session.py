@@ -89,7 +89,7 @@ class Session:
                 self.notify(ErrorNotice(code="no-such-slot", message=text))
             elif isinstance(message, Size):
                 slot.set_size(message)
-            else:
+            elif message != slot.aim or slot.source is None:
                 self._aim(slot, message)
         else:
             what = "recorded pictures" if message.type == "clock" else "sound"
@@ -286,6 +286,10 @@ def open_session(
     session.answer = build_answer(
         offer, accepted, connection.local(candidates), secrets.randbelow(1 << 62), connection.cname
     )
+    for size in question.sizes:
+        session.control(size)
+    for size in question.sizes:
+        session.control(size)
     for aim in question.aims:
         session.control(aim)
     return session

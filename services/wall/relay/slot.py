@@ -80,7 +80,7 @@ class Slot:
         self.track.drop_waiting()
         self._broken = True
         self._first_rtp = None
-        self._replayed_at = float("-inf")
+        self._replayed_at = self._marked_at = float("-inf")
         if source is None:
             self.say(SlotNotice(slot=self.index, camera=None, state="empty"))
             return
@@ -128,11 +128,9 @@ class Slot:
         first_rtp, live_rtp = self.track.replay(frames, now)
         if self._first_rtp is None:
             self._first_rtp = first_rtp
-        self._mark(frames[-1], live_rtp, now)
-        # It may all be out already; `on_caught_up` then came before there was anything to say.
-        state = "catching-up" if self.track.catching_up else "live"
-        update = {"state": state, "first_rtp": self._first_rtp, "live_rtp": live_rtp}
+        update = {"state": "catching-up", "first_rtp": self._first_rtp, "live_rtp": live_rtp}
         self.say(self.source.notice().model_copy(update=update))
+        self._mark(frames[-1], live_rtp, now)
 
     def show(self, frame: Frame, *, anew: bool = False) -> None:
         """Sends the next frame. Nothing is sent between a frame that was left out and the next keyframe."""

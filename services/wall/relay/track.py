@@ -130,17 +130,17 @@ class VideoTrack:
     def replay(self, frames: Sequence[Frame], now: float) -> tuple[int, int]:
         """Sends a cached GOP as fast as the pacer allows; returns the oldest and the newest frame's RTP timestamps.
 
-        What waits of anything else is dropped.
+        What waits of anything else is dropped. The first packet leaves a tick of the pump later, so that the page hears
+        what it is about to see.
         """
         self.drop_waiting()
         stamps = self._timeline.replay(
             [frame.unit.dts_90k for frame in frames], now, compressed=self._playout_id is not None
         )
         self._catching_up = True
-        pacer = self._link.pacer
-        pacer.extend(self.lane, [_Sending(self, frame, stamp) for frame, stamp in zip(frames, stamps, strict=True)])
-        if pacer.serve(now):
-            self._link.wake_pacer()
+        waiting = [_Sending(self, frame, stamp) for frame, stamp in zip(frames, stamps, strict=True)]
+        self._link.pacer.extend(self.lane, waiting)
+        self._link.wake_pacer()
         return stamps[0] & 0xFFFFFFFF, stamps[-1] & 0xFFFFFFFF
 
     def drop_waiting(self) -> None:
