@@ -63,7 +63,8 @@ def _as_root() -> list[str]:
     if os.geteuid() == 0:
         return []
     # With nobody there to type a password sudo must not ask for one.
-    return ["sudo"] if sys.stdin.isatty() and sys.stderr.isatty() else ["sudo", "--non-interactive"]
+    asks = sys.stdin is not None and sys.stdin.isatty()
+    return ["sudo"] if asks else ["sudo", "--non-interactive"]
 
 
 def _install(packages: Sequence[str], why: str) -> None:
