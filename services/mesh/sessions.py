@@ -79,6 +79,8 @@ class SessionOpen(Model):
     """SDP (RFC 8866), as the client sent it."""
     kind: Literal["wall", "whep"] = "wall"
     aims: tuple[Aim, ...] = ()
+    sizes: tuple[Size, ...] = ()
+    """So that ``auto`` begins with the right profile."""
     client: str = ""
     """For the log: the signed-in person."""
 
