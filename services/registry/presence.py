@@ -10,10 +10,10 @@ from services.mesh.bus import Bus
 from services.mesh.leases import Workers, presence
 from services.mesh.models import Id, WorkerLease
 
-ASK_SECONDS: Final = 0.4
-MISSES: Final = 2
-"""A worker that reconnects misses one question; one that misses two in a row is gone. Should it come back all the same,
-nothing is lost: its frames carry an epoch that nobody takes any more."""
+ASK_SECONDS: Final = 0.2
+MISSES: Final = 3
+"""A worker that reconnects misses a question or two; one that misses three in a row is gone. Should it come back all
+the same, nothing is lost: its frames carry an epoch that nobody takes any more."""
 
 
 class Presence:
