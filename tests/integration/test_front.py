@@ -51,12 +51,13 @@ def numbers(picture: Any) -> tuple[int, int]:
 class Player:
     """A WHEP player made of aiortc, which shares no code with the wall's own engine."""
 
-    def __init__(self, http: aiohttp.ClientSession, path: str) -> None:
+    def __init__(self, http: aiohttp.ClientSession, path: str, configuration: RTCConfiguration | None = None) -> None:
         self.http = http
         self.path = path
         self.resource = ""
         self.etag = ""
-        self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.links: list[str] = []
+        self.connection = RTCPeerConnection(configuration or RTCConfiguration(iceServers=[]))
         self.tracks: asyncio.Queue[MediaStreamTrack] = asyncio.Queue()
         self.connection.on("track", self.tracks.put_nowait)
 
@@ -69,6 +70,7 @@ class Player:
             assert answer.status == 201, await answer.text()
             assert answer.content_type == "application/sdp"
             self.resource, self.etag = answer.headers["Location"], answer.headers["ETag"]
+            self.links = answer.headers.getall("Link", [])
             sdp = await answer.text()
         assert "a=candidate:" in sdp
         await self.connection.setRemoteDescription(RTCSessionDescription(sdp, "answer"))

@@ -1,21 +1,23 @@
 """JSON answers."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from aiohttp import hdrs, web
 from pydantic import BaseModel
 
 from services.wall.front.errors import PreconditionFailedError
 
+COMPRESS_BYTES: Final = 4096
+
 
 def json_response(body: BaseModel, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """``body`` as JSON, under its own field names."""
-    return web.Response(
-        status=status,
-        body=body.model_dump_json(by_alias=True).encode(),
-        content_type="application/json",
-        headers=headers,
-    )
+    data = body.model_dump_json(by_alias=True).encode()
+    response = web.Response(status=status, body=data, content_type="application/json", headers=headers)
+    if len(data) > COMPRESS_BYTES:
+        response.enable_compression()  # where the client takes it
+    return response
 
 
 def expected_revision(request: web.Request) -> int | None:

@@ -39,12 +39,11 @@ NOBODY: Final = Actor("nobody", Role.VIEWER)
 
 def build(front: Front, routes: Sequence[Route] = ROUTES) -> web.Application:
     """The aiohttp application that serves ``routes``."""
-    by_place = {(route.method, route.path): route for route in routes}
+    shared = {route.path for route in routes if route.cross_origin}
 
-    def cross_origin(request: web.BaseRequest) -> bool:
-        resource = request.match_info.route.resource if isinstance(request, web.Request) else None
-        path = resource.canonical if resource else ""
-        return any(by_place[place].cross_origin for place in by_place if place[1] == path)
+    def cross_origin(request: web.Request) -> bool:
+        resource = request.match_info.route.resource
+        return resource is not None and resource.canonical in shared
 
     @web.middleware
     async def guard(request: web.Request, handler: problems.Handler) -> web.StreamResponse:
@@ -74,7 +73,10 @@ def dispatch(front: Front, route: Route) -> Callable[[web.Request], Awaitable[we
             if actor is None:
                 raise UnauthorizedError("nobody is signed in", headers={hdrs.WWW_AUTHENTICATE: _challenge(request)})
             actor.require(route.permission)
-        return await route.handler(Call(front, request, actor or NOBODY, route))
+        response = await route.handler(Call(front, request, actor or NOBODY, route))
+        if route.permission is not None and not response.prepared:
+            front.renew_cookie(request, response)
+        return response
 
     return handle
 

@@ -57,7 +57,7 @@ class Front:
     async def still(self, request: web.BaseRequest, actor: Actor) -> bool:
         """Whether a long-lived request's person may go on: accounts are changed and removed meanwhile."""
         try:
-            return await self.identity.identify(request) == actor
+            return await self.identity.identify(request, going_on=True) == actor
         except PantauError:
             return False
 

@@ -15,7 +15,7 @@ from services.wall.front.accounts import Account
 
 NAME: Final = "pantau_session"
 LIFETIME_SECONDS: Final = 12 * 3600
-"""A shift; half of it used up, a visit to the page renews it."""
+"""A shift; half of it used up, any request renews it: a wall that is looked at stays signed in."""
 
 
 def issue(account: Account, now_seconds: int) -> str:

@@ -32,8 +32,12 @@ _CONCURRENT_HASHES: Final = 2
 class Identity(Protocol):
     """Finds out who asks."""
 
-    async def identify(self, request: web.BaseRequest) -> Actor | None:
-        """The person or program; None where nobody signed in. Raises `UnauthorizedError` on wrong credentials."""
+    async def identify(self, request: web.BaseRequest, *, going_on: bool = False) -> Actor | None:
+        """The person or program; None where nobody signed in. Raises `UnauthorizedError` on wrong credentials.
+
+        ``going_on``: this is a long-lived request that was let in before; a cookie whose time has passed meanwhile
+        still counts, since the page that holds the request has been given a fresh one.
+        """
 
     def locale(self, actor: Actor) -> str | None:
         """The language that the account asks for."""
@@ -42,7 +46,7 @@ class Identity(Protocol):
 class LocalIdentity:
     """Without accounts: a loopback peer is the local administrator."""
 
-    async def identify(self, request: web.BaseRequest) -> Actor | None:
+    async def identify(self, request: web.BaseRequest, *, going_on: bool = False) -> Actor | None:
         """See `Identity.identify`."""
         return LOCAL if is_loopback(request.remote or "") else None
 
@@ -68,15 +72,15 @@ class AccountsIdentity:
         account = self._file.get(actor.name)
         return account.locale if account else None
 
-    async def identify(self, request: web.BaseRequest) -> Actor | None:
+    async def identify(self, request: web.BaseRequest, *, going_on: bool = False) -> Actor | None:
         """See `Identity.identify`."""
-        account = await self._account(request)
+        account = await self._account(request, going_on)
         return Actor(account.name, account.role) if account else None
 
-    async def _account(self, request: web.BaseRequest) -> Account | None:
+    async def _account(self, request: web.BaseRequest, going_on: bool) -> Account | None:
         authorization = request.headers.get(hdrs.AUTHORIZATION)
         if authorization is None:
-            return self.signed_in(request)
+            return self._signed_in(request, 0 if going_on else self._clock.now_us() // 1_000_000)
         scheme, _, value = authorization.partition(" ")
         if scheme.lower() == "bearer":
             return self._by_token(request, value.strip())
@@ -90,21 +94,20 @@ class AccountsIdentity:
             return await self.sign_in(request, name, password)
         raise UnauthorizedError(f"sign in with Basic or Bearer, not {scheme!r}")
 
-    def signed_in(self, request: web.BaseRequest) -> Account | None:
-        """The account of the request's cookie."""
+    def _signed_in(self, request: web.BaseRequest, now_seconds: int) -> Account | None:
+        """The account of the request's cookie, at the time ``now_seconds``."""
         value = request.cookies.get(cookies.NAME)
         account = self._file.get(cookies.claimed_name(value) or "") if value else None
-        now_seconds = self._clock.now_us() // 1_000_000
         if value and account and cookies.expiry(value, account, now_seconds) is not None:
             return account
         return None
 
     def renewal(self, request: web.BaseRequest) -> str | None:
         """A fresh cookie for a browser whose present one has less than half its life left."""
-        value, account = request.cookies.get(cookies.NAME), self.signed_in(request)
+        now_seconds = self._clock.now_us() // 1_000_000
+        value, account = request.cookies.get(cookies.NAME), self._signed_in(request, now_seconds)
         if not value or not account:
             return None
-        now_seconds = self._clock.now_us() // 1_000_000
         until = cookies.expiry(value, account, now_seconds)
         if until is None or until - now_seconds > cookies.LIFETIME_SECONDS // 2:
             return None

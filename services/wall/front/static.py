@@ -22,9 +22,7 @@ async def index(call: Call) -> web.StreamResponse:
     path = front.static / "index.html"
     if not path.is_file():
         return pages.not_built(call.request)
-    response = web.FileResponse(path, headers={hdrs.CACHE_CONTROL: "no-cache"})
-    front.renew_cookie(call.request, response)
-    return response
+    return web.FileResponse(path, headers={hdrs.CACHE_CONTROL: "no-cache"})
 
 
 async def asset(call: Call) -> web.StreamResponse:

@@ -5,6 +5,7 @@ from base64 import b64encode
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from services.mesh.clock import ManualClock
@@ -13,6 +14,7 @@ from services.mesh.settings import MeshSettings, SettingsError
 from services.wall.front import accounts, cookies
 from services.wall.front.accounts import Account, AccountsFile
 from services.wall.front.errors import TooManyAttemptsError
+from services.wall.front.identity import AccountsIdentity
 from services.wall.front.throttle import FREE_ATTEMPTS, MAX_KEYS, Throttle
 from tests.wall.front.running import running_front
 
@@ -191,9 +193,26 @@ def test_a_cookie_ends_with_its_time_and_with_its_password(people: list[Account]
     assert cookies.expiry(value, people[0], 1001) is None
 
 
-def test_a_cookie_is_marked_secure_where_the_browser_came_over_tls() -> None:
-    from aiohttp import web
+async def test_a_wall_that_is_looked_at_stays_signed_in_and_one_that_is_left_does_not(accounts_file: Path) -> None:
+    clock = ManualClock()
+    identity = AccountsIdentity(AccountsFile(accounts_file), clock)
 
+    def request(value: str) -> web.Request:
+        return make_mocked_request("GET", "/api/v1/me", headers={"Cookie": f"{cookies.NAME}={value}"})
+
+    first = request(cookies.issue(accounts.read(accounts_file)["budi"], clock.now_us() // 1_000_000))
+    assert identity.renewal(first) is None
+    clock.advance(cookies.LIFETIME_SECONDS * 0.6)
+    fresh = identity.renewal(first)
+    assert fresh is not None
+    clock.advance(cookies.LIFETIME_SECONDS * 0.6)
+    assert await identity.identify(first) is None
+    assert identity.renewal(first) is None
+    assert await identity.identify(first, going_on=True) == ("budi", Role.OPERATOR), "its stream goes on"
+    assert await identity.identify(request(fresh)) == ("budi", Role.OPERATOR)
+
+
+def test_a_cookie_is_marked_secure_where_the_browser_came_over_tls() -> None:
     for headers, secure in (({}, False), ({"X-Forwarded-Proto": "https"}, True)):
         response = web.Response()
         cookies.put(make_mocked_request("GET", "/", headers=headers), response, "v")
