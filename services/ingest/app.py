@@ -142,8 +142,8 @@ class Ingest:
                 if len(assigned) != self._assigned:
                     log.info("ingest.assigned", cameras=len(assigned))
                 self._assigned = len(assigned)
-                self._supervisor.assign(assigned)
                 self._reports.keep(assigned)
+                self._supervisor.assign(assigned)
             await asyncio.sleep(TICK_SECONDS)
 
     async def _others(self, leases: Bucket[WorkerLease]) -> bool:

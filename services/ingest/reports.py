@@ -15,19 +15,23 @@ class Reports:
 
     def __init__(self, worker: Id) -> None:
         self._worker = worker
+        self._mine: frozenset[Id] = frozenset()
         self._newest: dict[Id, CameraReport] = {}
         self._changed: set[Id] = set()
 
     def take(self, cameras: Iterable[CameraReport], *, changed: bool) -> None:
-        """Takes reports; ``changed`` ones are to be told at once."""
+        """Takes reports; ``changed`` ones are to be told at once. What is late for a camera that left is dropped."""
         for camera in cameras:
+            if camera.camera not in self._mine:
+                continue
             self._newest[camera.camera] = camera
             if changed:
                 self._changed.add(camera.camera)
 
     def keep(self, cameras: Iterable[Id]) -> None:
-        """Forgets every camera but these."""
-        self._newest = {camera: self._newest[camera] for camera in cameras if camera in self._newest}
+        """These are the worker's cameras from now on; all others are forgotten."""
+        self._mine = frozenset(cameras)
+        self._newest = {camera: report for camera, report in self._newest.items() if camera in self._mine}
 
     def forget(self, cameras: Iterable[Id]) -> None:
         """Forgets these: what was said of them is old."""

@@ -15,6 +15,7 @@ def report(camera: str, frames: int, status: str = "online") -> CameraReport:
 
 def test_changes_are_told_once_and_the_whole_always() -> None:
     reports = Reports("w")
+    reports.keep(["a", "b", "c"])
     reports.take([report("a", 1), report("b", 1)], changed=False)
     assert reports.changes(5) is None
     reports.take([report("a", 2)], changed=True)
@@ -27,9 +28,11 @@ def test_changes_are_told_once_and_the_whole_always() -> None:
 
 def test_what_is_not_ours_any_more_is_not_reported() -> None:
     reports = Reports("w")
+    reports.keep(["a", "b", "c"])
     reports.take([report("a", 1), report("b", 1), report("c", 1)], changed=True)
     reports.keep(["a", "b"])
     reports.forget(["b"])
+    reports.take([report("c", 2)], changed=True)
     changes = reports.changes(1)
     assert changes is not None
     assert [camera.camera for camera in changes.cameras] == ["a"]
@@ -37,6 +40,7 @@ def test_what_is_not_ours_any_more_is_not_reported() -> None:
 
 def test_metrics_show_each_profile_that_is_open() -> None:
     reports = Reports("w")
+    reports.keep(["a", "b", "c"])
     reports.take([report("a", 42)], changed=False)
     registry = CollectorRegistry()
     registry.register(IngestCollector(reports, lambda: {"published": 7}))

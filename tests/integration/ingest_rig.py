@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from nats.aio.msg import Msg
@@ -24,6 +25,7 @@ from services.mesh.models import (
     WantReply,
     WorkerLease,
 )
+from services.mesh.natsserver import NatsServer
 from services.mesh.settings import MeshSettings
 
 SITE = "city"
@@ -37,6 +39,7 @@ class Rig:
         self.mesh = mesh
         self.reports: dict[str, CameraReport] = {}
         self.messages: list[IngestReport] = []
+        self._assigned: set[str] = set()
         self._cameras: Bucket[Camera]
         self._credentials: Bucket[Credentials]
         self.leases: Bucket[WorkerLease]
@@ -61,6 +64,8 @@ class Rig:
         transport = fields.pop("transport", "tcp")
         if credentials is not None:
             await self._credentials.put(camera, credentials)
+        else:
+            await self._credentials.delete(camera)
         entry = {
             "id": camera,
             "site": SITE,
@@ -74,10 +79,21 @@ class Rig:
         """Assigns a camera; returns the epoch."""
         lease = await self.leases.get(f"ingest.{worker}")
         incarnation = lease[0].incarnation if lease else 0
+        self._assigned.add(f"ingest.{camera}")
         return await self.assignments.put(
             f"ingest.{camera}",
             Assignment(camera=camera, site=SITE, workers=(worker,), incarnations=(incarnation,)),
         )
+
+    async def clear(self, worker: "RunningWorker") -> None:
+        """Takes all cameras away, so that the next test begins with none."""
+        for key in list(self._assigned):
+            await self.assignments.delete(key)
+        self._assigned.clear()
+        await self.until(lambda: worker.ingest.assigned == 0)
+        await asyncio.sleep(0.1)
+        self.reports.clear()
+        self.messages.clear()
 
     @asynccontextmanager
     async def worker(self, name: str = "ingest-1", **settings: Any) -> AsyncIterator["RunningWorker"]:
@@ -141,6 +157,18 @@ class Rig:
         """Waits until a profile does not deliver."""
         await self.until(lambda: self.profile(camera, profile).status == "offline", seconds)
         return self.profile(camera, profile)
+
+
+@asynccontextmanager
+async def environment(folder: Path) -> AsyncIterator[tuple[Rig, NatsServer]]:
+    """A nats-server with a rig on it, for all tests of a module: starting one for each would take longer than they."""
+    async with NatsServer(folder / "nats") as server:
+        mesh = MeshSettings(nats_url=server.url, data=folder / "data", admin_port=0)
+        bus = await Bus.connect(mesh, "test")
+        rig = Rig(bus, mesh)
+        await rig.open()
+        yield rig, server
+        await bus.close()
 
 
 class RunningWorker:

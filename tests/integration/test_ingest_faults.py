@@ -5,29 +5,27 @@ from collections.abc import AsyncIterator
 from itertools import pairwise
 
 import pytest
+import pytest_asyncio
 
-from services.mesh.bus import Bus
 from services.mesh.frames import AccessUnit, Clock, Flags
 from services.mesh.models import Credentials, Reason
-from services.mesh.settings import MeshSettings
 from services.sim.faults import Fault
 from services.sim.settings import SimSettings
 from services.sim.simulator import Simulator
-from tests.integration.ingest_rig import Rig, RunningWorker, decode_pictures
+from tests.integration.ingest_rig import Rig, RunningWorker, decode_pictures, environment
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
 STALL_SECONDS = 1.5
 
 
-@pytest.fixture
-async def rig(bus: Bus, mesh_settings: MeshSettings) -> Rig:
-    rig = Rig(bus, mesh_settings)
-    await rig.open()
-    return rig
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
+    async with environment(tmp_path_factory.mktemp("ingest")) as (rig, _):
+        yield rig
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def sim() -> AsyncIterator[Simulator]:
     settings = SimSettings(cameras=4, port=0, scenes=1, own_ports=True, auth="digest", password="p@ss:w/rd%20?")
     async with Simulator(settings) as simulator:
@@ -38,10 +36,18 @@ async def sim() -> AsyncIterator[Simulator]:
 CREDENTIALS = Credentials(username="operator", password="p@ss:w/rd%20?")
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def worker(rig: Rig) -> AsyncIterator[RunningWorker]:
     async with rig.worker(stall_seconds=STALL_SECONDS) as worker:
         yield worker
+
+
+@pytest_asyncio.fixture(loop_scope="module", autouse=True)
+async def anew(rig: Rig, sim: Simulator, worker: RunningWorker) -> AsyncIterator[None]:
+    """Each test begins with sound cameras, none of them assigned."""
+    yield
+    sim.clear("*")
+    await rig.clear(worker)
 
 
 async def add(rig: Rig, sim: Simulator, camera: str, **fields: object) -> None:
