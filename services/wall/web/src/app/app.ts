@@ -10,7 +10,7 @@ import { WallSession } from "../media/session.js";
 import { byName } from "../model/cameras.js";
 import { Observable } from "../model/observable.js";
 import { decode, encode } from "../model/url-state.js";
-import { fill, INITIAL_WALL, tileAt, tileCount, visibleTiles, type WallState } from "../model/wall.js";
+import { fill, INITIAL_WALL, tileAt, tileCount, visibleTiles, type WallState, wallCameras } from "../model/wall.js";
 import { Playback } from "./playback.js";
 import { Refresher } from "./refresher.js";
 
@@ -85,6 +85,7 @@ export class App {
   private readonly marks = new Map<number, FrameMark>();
   private readonly sizes = new Map<number, TileSize>();
   private asleep = false;
+  private camerasShown = "";
   private meReadMs = 0;
   private readonly camerasReader = new Refresher(() => this.readCameras(), CAMERAS_PERIOD_MS);
   private readonly incidentsReader = new Refresher(() => this.readIncidents(), INCIDENTS_PERIOD_MS);
@@ -209,6 +210,9 @@ export class App {
   }
 
   private onWall(): void {
+    const cameras = wallCameras(this.wall.value).join();
+    if (cameras !== this.camerasShown) this.playback.camerasChanged();
+    this.camerasShown = cameras;
     this.applyWishes();
     if (this.supported) this.keeper.need(tileCount(this.wall.value));
     this.applyListening();

@@ -46,7 +46,11 @@ export class Playback {
   nowMs(): number {
     const now = Date.now();
     const reading = this.reading;
-    return this.active && reading ? Math.min(clockMs(reading, now), now) : now;
+    if (!this.active || !reading) return now;
+    // Without a session nothing plays: the clock stands where it was when the session was lost.
+    const { phase, sinceMs } = this.app.keeper.link.value;
+    const until = phase === "open" ? now : Math.max(sinceMs, reading.receivedMs);
+    return Math.min(clockMs(reading, until), now);
   }
 
   urlMs(): number | null {
@@ -161,6 +165,11 @@ export class Playback {
   watch(window: Span | null): void {
     this.window = window;
     this.readSoon(READ_DELAY_MS);
+  }
+
+  /** Other cameras are on the wall: their timelines are wanted. */
+  camerasChanged(): void {
+    if (this.window) this.readSoon(READ_DELAY_MS);
   }
 
   recordingsChanged(): void {

@@ -90,6 +90,12 @@ export class TimelinePanel extends LitElement {
       .note.bad {
         color: var(--warn);
       }
+      @media (max-width: 1700px) {
+        .note.hint,
+        .wide {
+          display: none;
+        }
+      }
       .range {
         color: #e8c98c;
         font-size: 13.5px;
@@ -224,11 +230,11 @@ export class TimelinePanel extends LitElement {
         </div>
         ${
           app.may("operator")
-            ? html`<button class="plain" @click=${() => app.show({ dialog: { kind: "export", incident: null } })}>
-                  ${icon("export")}${t("play.export")}
+            ? html`<button class="plain" title=${t("play.export")} aria-label=${t("play.export")} @click=${() => app.show({ dialog: { kind: "export", incident: null } })}>
+                  ${icon("export")}<span class="wide">${t("play.export")}</span>
                 </button>
-                <button class="plain" @click=${() => app.show({ dialog: { kind: "incident", incident: null } })}>
-                  ${icon("incident")}${t("play.incident")}
+                <button class="plain" title=${t("play.incident")} aria-label=${t("play.incident")} @click=${() => app.show({ dialog: { kind: "incident", incident: null } })}>
+                  ${icon("incident")}<span class="wide">${t("play.incident")}</span>
                 </button>`
             : nothing
         }

@@ -100,8 +100,8 @@ export class TopBar extends LitElement {
           display: none;
         }
         button:has(.wide) {
-          width: 36px;
-          padding: 0;
+          min-width: 36px;
+          padding: 0 8px;
         }
       }
     `,
