@@ -180,6 +180,15 @@ class RecordingThinned(RecordingEvent):
     bytes_after: int
 
 
+class CoverageGap(Model):
+    """A stretch without footage."""
+
+    from_us: int
+    to_us: int | None
+    cause: str
+    detail: str = ""
+
+
 class RecordingExpired(RecordingEvent):
     """Footage was removed by retention."""
 
@@ -188,6 +197,25 @@ class RecordingExpired(RecordingEvent):
     to_us: int
     size_bytes: int
     because: str
+
+
+class RecordingCoverage(RecordingEvent):
+    """Once a day: how much of the day before there is footage of, what is missing why, and how long it will be kept."""
+
+    name: ClassVar[str] = "coverage"
+    profile: str
+    from_us: int
+    to_us: int
+    recorded_us: int
+    percent: float
+    gaps: tuple[CoverageGap, ...] = ()
+    """The longest 200."""
+    oldest_full_us: int | None = None
+    oldest_thinned_us: int | None = None
+    bytes_per_day: int = 0
+    forecast_full_days: float | None = None
+    """How many days of full footage the present disks and bitrates give."""
+    forecast_keyframe_days: float | None = None
 
 
 class StorageLow(Event):
@@ -263,7 +291,8 @@ class Audit(Event):
 
 EVENTS: Final[tuple[type[Event], ...]] = (
     CameraRegistered, CameraUpdated, CameraRemoved, CameraOnline, CameraOffline, CameraDegraded, CameraRecovered,
-    CameraHealth, SegmentClosed, RecordingGap, RecordingThinned, RecordingExpired, StorageLow,
+    CameraHealth, SegmentClosed, RecordingGap, RecordingThinned, RecordingExpired, RecordingCoverage,
+    StorageLow,
     IncidentOpened, IncidentUpdated, IncidentClosed, IncidentExported, Audit,
 )  # fmt: skip
 """Every event there is."""

@@ -6,6 +6,7 @@ footage not recorded is lost.
 
 import asyncio
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -17,7 +18,7 @@ from services.mesh.leases import Lease, new_incarnation
 from services.mesh.lifecycle import Service, default_worker
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
-from services.mesh.models import Assignment, Camera, CameraState, WorkerLease
+from services.mesh.models import Assignment, Camera, CameraState, Incident, WorkerLease
 from services.recorder.answers import Answers
 from services.recorder.camera import CameraFeed
 from services.recorder.causes import Causes
@@ -29,6 +30,7 @@ from services.recorder.identity import load_name, lock
 from services.recorder.paths import Stream
 from services.recorder.recording import Recording
 from services.recorder.settings import RecorderSettings
+from services.recorder.upkeep import Upkeep
 
 log = get_logger()
 
@@ -68,6 +70,7 @@ class Recorder:
         self._incarnation = new_incarnation()
         self._draining = False
         self._changed = asyncio.Event()
+        self._hurry: Callable[[], None] = lambda: None
         self._told: dict[tuple[Disk, str], float] = {}
 
     async def run(self) -> None:
@@ -94,18 +97,31 @@ class Recorder:
                 ("reconnects", self._resume()),
             )
         ]
-        answers = await Answers(
-            bus,
-            service.tasks,
-            home=service.home,
-            name=self.name,
-            footage=Footage(self.name, lambda: [disk for disk in self.disks.all if disk.failure is None]),
-        ).serve()
+        footage = Footage(self.name, lambda: [disk for disk in self.disks.all if disk.failure is None])
+        answers = await Answers(bus, service.tasks, home=service.home, name=self.name, footage=footage).serve()
+        incidents = Mirror(await Bucket.open(bus, subjects.INCIDENTS_BUCKET, Incident))
+        upkeep = Upkeep(
+            self.name,
+            self.settings,
+            self.disks.all,
+            footage,
+            clock=service.clock,
+            cameras=self.cameras,
+            incidents=incidents,
+            post=self.outbox.post,
+            storage_low=self.storage_low,
+        )
+        self._hurry = upkeep.hurry
+        work += [
+            service.tasks.create_task(incidents.run(), name="incidents"),
+            service.tasks.create_task(upkeep.run(), name="upkeep"),
+        ]
         following = service.tasks.create_task(self._follow(), name="follow")
         try:
             await service.stopping.wait()
         finally:
             self._draining = True
+            upkeep.stop()
             following.cancel()
             for feed in list(self.feeds.values()):
                 await feed.stop()
@@ -258,6 +274,7 @@ class Recorder:
                 self.storage_low(disk, because)
             case Full():
                 self.storage_low(disk, "full")
+                self._hurry()
 
     def storage_low(self, disk: Disk, because: str) -> None:
         """Tells about a disk, the same thing at most once a minute."""

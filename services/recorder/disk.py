@@ -28,6 +28,7 @@ PASS_SECONDS: Final = 1.0
 STALLED_SECONDS: Final = 10.0
 """A write that takes longer: nothing new is given to this disk."""
 _FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+GONE: Final = "the index is gone: is the disk mounted?"
 _MAX_GAPS: Final = 10_000
 
 
@@ -106,6 +107,7 @@ class Disk:
         self._gaps: list[GapRow] = []
         self._links: dict[Stream, bytes] = {}
         self._writing_since: float | None = None
+        self._opened = False
         self._stopping = False
         self._halt = threading.Event()
         self._passing = threading.Lock()
@@ -174,7 +176,10 @@ class Disk:
         """
         if self._threads:
             raise OSError(errno.EBUSY, "an operation on the disk has not come back yet")
+        if self._opened and not (self.recordings / INDEX).exists():
+            raise OSError(errno.ENOENT, GONE)  # not to be begun anew on whatever is mounted below
         self.files.make_folders(self.recordings)
+        self._opened = True
         index = Index.open(self.recordings / INDEX, durable=True, checkpoint=True)
         try:
             recover(self.recordings, index, self.files)
@@ -269,9 +274,13 @@ class Disk:
                 index.add_open(file.stream, file.start_us)
                 chain = self._links.get(file.stream) or _last_link(index, file.stream)
             path = self.recordings / segment_path(file.stream, file.start_us)
-            self.files.make_folders(path.parent)
+            if not (self.recordings / INDEX).exists():
+                raise OSError(errno.ENOENT, GONE)
             try:
+                self.files.make_folders(path.parent)
                 file.fd = self.files.create(path)
+            except FileNotFoundError:
+                continue  # retention removed the empty folder between the two
             except FileExistsError:
                 with index:
                     index.drop_open(file.stream, file.start_us)

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -144,14 +145,11 @@ class Disks:
             if disk.failure is not None:
                 continue
             try:
-                index = Index.open_for_reading(disk.recordings / INDEX)
-                try:
+                with closing(Index.open_for_reading(disk.recordings / INDEX)) as index:
                     last = index.select(
                         "stream_id = ?", (index.find_stream(stream) or 0,), order="start_us DESC", limit=1
                     )
                     gaps = [gap for gap in index.gaps(stream, 0, 1 << 62) if gap.to_us is None]
-                finally:
-                    index.close()
             except sqlite3.Error as error:
                 log.warning("index.unreadable", directory=str(disk.directory), error=error)
                 continue

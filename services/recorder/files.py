@@ -50,6 +50,9 @@ class Files(Protocol):
     def unlink(self, path: Path) -> None:
         """Removes a file; nothing happens where there is none."""
 
+    def remove_empty(self, path: Path, top: Path) -> None:
+        """Removes the folder ``path`` and those above it, below ``top``, as far as they are empty."""
+
     def space(self, path: Path) -> Space:
         """Of the file system that ``path`` is on."""
 
@@ -118,6 +121,15 @@ class OsFiles:
     def unlink(self, path: Path) -> None:
         """See `Files.unlink`."""
         path.unlink(missing_ok=True)
+
+    def remove_empty(self, path: Path, top: Path) -> None:
+        """See `Files.remove_empty`."""
+        while path != top and top in path.parents:
+            try:
+                path.rmdir()
+            except OSError:
+                return
+            path = path.parent
 
     def space(self, path: Path) -> Space:
         """See `Files.space`."""

@@ -5,6 +5,7 @@ Methods block; call them in a thread. A disk that fails to answer is left out an
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -17,7 +18,6 @@ from services.recorder.disk import Disk
 from services.recorder.gops import Gop
 from services.recorder.index import Index, State, Tier
 from services.recorder.paths import INDEX, Stream, segment_path
-from services.recorder.scan import opened
 
 log = get_logger()
 
@@ -83,7 +83,7 @@ class Footage:
                 if (stream.camera, stream.profile) == (camera, profile) and file.end_us > file.start_us:
                     ranges.append(Range(from_us=file.start_us, to_us=file.end_us, recorder=self._recorder))
             try:
-                with _Reading(disk) as index:
+                with closing(Index.open_for_reading(disk.recordings / INDEX)) as index:
                     for stream in _streams(index, camera, profile):
                         ranges += self._ranges(index, stream, from_us, to_us)
                         found_gaps += [
@@ -121,7 +121,7 @@ class Footage:
         found: dict[Path, Source] = {}
         for disk in self._disks():
             try:
-                with _Reading(disk) as index:
+                with closing(Index.open_for_reading(disk.recordings / INDEX)) as index:
                     for stream in _streams(index, camera, profile):
                         for source in self._closed(disk, index, stream, from_us, to_us):
                             found[source.path] = source
@@ -155,17 +155,6 @@ class Footage:
             )
 
 
-class _Reading:
-    def __init__(self, disk: Disk) -> None:
-        self._index = Index.open_for_reading(disk.recordings / INDEX)
-
-    def __enter__(self) -> Index:
-        return self._index
-
-    def __exit__(self, *_: object) -> None:
-        self._index.close()
-
-
 def _streams(index: Index, camera: str, profile: str) -> list[Stream]:
     """A camera that changed its site has a stream under each."""
     return [stream for stream in index.streams() if (stream.camera, stream.profile) == (camera, profile)]
@@ -185,6 +174,3 @@ def _join(ranges: Sequence[Range]) -> list[Range]:
 
 def _from(item: Range | Gap) -> int:
     return item.from_us
-
-
-__all__ = ["Footage", "Source", "opened"]

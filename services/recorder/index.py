@@ -1,7 +1,7 @@
 """The index of one directory: opening it, and the transactions that the procedures of docs/recording.md are made of."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from importlib.resources import files
 from pathlib import Path
@@ -53,6 +53,14 @@ class Segment(NamedTuple):
     clock: str
     retimed: int
     link: bytes
+
+
+class Usage(NamedTuple):
+    """What segments add up to."""
+
+    segments: int
+    size_bytes: int
+    length_us: int
 
 
 class GapRow(NamedTuple):
@@ -186,8 +194,11 @@ class Index:
     def put_segment(self, segment: Segment, gops: bytes) -> None:
         """Writes a segment's row, whatever was there before, and forgets that it was open."""
         stream_id = self.stream_id(segment.stream)
+        self.connection.execute(  # not REPLACE, which would pass the triggers by
+            "DELETE FROM segment WHERE stream_id = ? AND start_us = ?", (stream_id, segment.start_us)
+        )
         self.connection.execute(
-            f"INSERT OR REPLACE INTO segment (stream_id, {_SEGMENT_COLUMNS}) VALUES ({'?, ' * 15}?)",  # noqa: S608 (ours)
+            f"INSERT INTO segment (stream_id, {_SEGMENT_COLUMNS}) VALUES ({'?, ' * 15}?)",  # noqa: S608 (ours)
             (stream_id, *segment[1:]),
         )
         self.connection.execute("INSERT OR REPLACE INTO gop VALUES (?, ?, ?)", (stream_id, segment.start_us, gops))
@@ -229,6 +240,26 @@ class Index:
             "SELECT entries FROM gop WHERE stream_id = ? AND start_us = ?", (self.find_stream(stream) or 0, start_us)
         ).fetchone()
         return bytes(row[0]) if row else None
+
+    def oldest(self, stream: Stream, tier: Tier, *, page: int = 64) -> Iterator[Segment]:
+        """A stream's closed segments of a tier, oldest first, read as they are asked for."""
+        stream_id, after_us = self.find_stream(stream) or 0, -1
+        while True:
+            segments = self.select(
+                "stream_id = ? AND tier = ? AND start_us > ? AND state = 0",
+                (stream_id, tier, after_us),
+                order="start_us",
+                limit=page,
+            )
+            yield from segments
+            if len(segments) < page:
+                return
+            after_us = segments[-1].start_us
+
+    def usage(self) -> dict[tuple[Stream, Tier], Usage]:
+        """What the segments of each stream and tier add up to."""
+        rows = self.connection.execute("SELECT stream_id, tier, segments, size_bytes, length_us FROM usage").fetchall()
+        return {(self.stream(stream_id), Tier(tier)): Usage(*rest) for stream_id, tier, *rest in rows}
 
     # Gaps
 

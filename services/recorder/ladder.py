@@ -43,7 +43,7 @@ class Ladder(NamedTuple):
         """What `parse_ladder` reads."""
         text = f"full {_age(self.full_seconds)}"
         if self.keyframes_seconds:
-            text += f", keyframes {_age(self.keyframes_seconds)} every {self.every_seconds:g}s"
+            text += f", keyframes {_age(self.keyframes_seconds)} every {_number(self.every_seconds)}s"
         return text
 
 
@@ -79,5 +79,9 @@ def _age(seconds: float) -> str:
         return "for ever"
     for unit in ("d", "h", "m"):
         if seconds and seconds % _UNITS[unit] == 0:
-            return f"{seconds / _UNITS[unit]:g}{unit}"
-    return f"{seconds:g}s"
+            return f"{_number(seconds / _UNITS[unit])}{unit}"
+    return f"{_number(seconds)}s"
+
+
+def _number(value: float) -> str:
+    return f"{value:.6f}".rstrip("0").rstrip(".")

@@ -34,8 +34,8 @@ CREATE TABLE segment (
   PRIMARY KEY (stream_id, start_us)
 ) WITHOUT ROWID;
 
--- The oldest of a tier over all streams, and what is not closed: what retention and start ask for.
-CREATE INDEX segment_by_age ON segment (tier, start_us);
+-- The oldest of a stream's tier, and what is not closed: what retention and start ask for.
+CREATE INDEX segment_by_tier ON segment (stream_id, tier, start_us);
 CREATE INDEX segment_unsettled ON segment (state) WHERE state != 0;
 
 CREATE TABLE gop (
@@ -44,6 +44,28 @@ CREATE TABLE gop (
   entries   BLOB NOT NULL,     -- keyframe index and bytes per GOP: services/recorder/gops.py
   PRIMARY KEY (stream_id, start_us)
 ) WITHOUT ROWID;
+
+-- What `segment` adds up to, kept by the triggers, so that budgets and forecasts need not read it all.
+CREATE TABLE usage (
+  stream_id  INTEGER NOT NULL REFERENCES stream,
+  tier       INTEGER NOT NULL,  -- as in segment
+  segments   INTEGER NOT NULL,
+  size_bytes INTEGER NOT NULL,
+  length_us  INTEGER NOT NULL,  -- of the footage
+  PRIMARY KEY (stream_id, tier)
+) WITHOUT ROWID;
+
+CREATE TRIGGER segment_added AFTER INSERT ON segment BEGIN
+  INSERT INTO usage VALUES (new.stream_id, new.tier, 1, new.size_bytes, new.end_us - new.start_us)
+    ON CONFLICT DO UPDATE SET segments = segments + 1, size_bytes = size_bytes + excluded.size_bytes,
+      length_us = length_us + excluded.length_us;
+END;
+
+CREATE TRIGGER segment_removed AFTER DELETE ON segment BEGIN
+  UPDATE usage SET segments = segments - 1, size_bytes = size_bytes - old.size_bytes,
+    length_us = length_us - (old.end_us - old.start_us)
+  WHERE stream_id = old.stream_id AND tier = old.tier;
+END;
 
 -- Files that may be on disk and are not in `segment` yet. Committed before the file is created (I3).
 CREATE TABLE open_segment (

@@ -1,0 +1,214 @@
+"""Retention on one disk: carries out what `services.recorder.retention` says, by the procedures of docs/recording.md.
+
+Blocks; run it in a thread, one pass at a time.
+"""
+
+import heapq
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Final, NamedTuple
+
+from services.media.mp4.boxes import Mp4Error
+from services.mesh.clock import Clock
+from services.mesh.log import get_logger
+from services.recorder.disk import Disk, is_full
+from services.recorder.holds import Holds
+from services.recorder.index import Index, Segment, State, Tier
+from services.recorder.paths import INDEX, NEW_SUFFIX, segment_path
+from services.recorder.retention import Action, Because, LadderOf, by_age, under_pressure
+from services.recorder.thinning import thin
+
+log = get_logger()
+
+BATCH: Final = 32
+_SLACK: Final = 0.02
+"""How far beyond floor or budget a pass goes, so that not every segment begins one."""
+
+
+class Done(NamedTuple):
+    """What was done to a segment."""
+
+    segment: Segment
+    """As it was before."""
+    because: Because
+    bytes_after: int
+    """0: it was removed."""
+
+
+class Outcome(NamedTuple):
+    """A pass."""
+
+    done: list[Done]
+    short_bytes: int
+    """How much is still missing to floor or budget; what is left is held, or still being written."""
+    because: Because | None
+    """Which of them was touched."""
+
+
+class Keeper:
+    """Keeps one disk within its ladders, its budget and its floor."""
+
+    def __init__(
+        self,
+        disk: Disk,
+        *,
+        ladder_of: LadderOf,
+        clock: Clock,
+        floor_bytes: int,
+        budget_bytes: int = 0,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._disk = disk
+        self._ladder_of = ladder_of
+        self._clock = clock
+        self._floor_bytes = floor_bytes
+        self._budget_bytes = budget_bytes
+        self._stopping = stopping
+        self._forget: list[Segment] = []
+        """Removed on a disk too full to say so first."""
+
+    def run(self, holds: Holds) -> Outcome:
+        """One pass. Raises ``OSError``, ``sqlite3.Error`` where the disk does not work."""
+        with closing(Index.open(self._disk.recordings / INDEX, durable=True)) as index:
+            if self._forget:
+                with index:
+                    index.forget(self._forget)
+                self._forget.clear()
+            done = self._age(index, holds)
+            because, short = None, 0
+            for reason in (Because.BUDGET, Because.FLOOR):
+                if self._short(index, reason) > 0:
+                    because = reason
+                    done += self._relieve(index, holds, reason)
+                    short = max(short, self._short(index, reason))
+            return Outcome(done, short, because)
+
+    def _age(self, index: Index, holds: Holds) -> list[Done]:
+        done: list[Done] = []
+        now_us = self._clock.now_us()
+        for stream in index.streams():
+            actions = by_age(
+                index.oldest(stream, Tier.FULL),
+                index.oldest(stream, Tier.KEYFRAMES),
+                self._ladder_of(stream.camera),
+                now_us,
+                _held_by(holds),
+            )
+            done += self._carry_out(index, actions)
+            if self._stopping():
+                break
+        return done
+
+    def _relieve(self, index: Index, holds: Holds, because: Because) -> list[Done]:
+        done: list[Done] = []
+        streams = index.streams()
+
+        def oldest(tier: Tier) -> Iterator[Segment]:
+            return heapq.merge(*(index.oldest(stream, tier) for stream in streams), key=lambda item: item.start_us)
+
+        urgent = because is Because.FLOOR and self._free_bytes() < self._floor_bytes // 2
+        batch: list[Action] = []
+        seen: set[tuple[object, int]] = set()
+        for action in under_pressure(
+            lambda: oldest(Tier.FULL),
+            lambda: oldest(Tier.KEYFRAMES),
+            self._ladder_of,
+            self._clock.now_us(),
+            _held_by(holds),
+            because,
+            urgent=urgent,
+        ):
+            key = (action.segment.stream, action.segment.start_us)
+            if key in seen:
+                continue
+            seen.add(key)
+            batch.append(action)
+            freed = sum(item.segment.size_bytes for item in batch)
+            short = self._short(index, because)
+            if freed >= short or len(batch) >= BATCH:
+                done += self._carry_out(index, batch)
+                batch = []
+                if self._short(index, because) <= 0 or self._stopping():
+                    return done
+        return done + self._carry_out(index, batch)
+
+    def _short(self, index: Index, because: Because) -> int:
+        """What is missing, with some slack once anything is."""
+        if because is Because.FLOOR:
+            missing, limit = self._floor_bytes - self._free_bytes(), self._floor_bytes
+        elif self._budget_bytes:
+            used = sum(usage.size_bytes for usage in index.usage().values())
+            missing, limit = used - self._budget_bytes, self._budget_bytes
+        else:
+            return 0
+        return missing + int(limit * _SLACK) if missing > 0 else 0
+
+    def _free_bytes(self) -> int:
+        return self._disk.space().free_bytes
+
+    def _carry_out(self, index: Index, actions: list[Action]) -> list[Done]:
+        done: list[Done] = []
+        removed: list[Action] = []
+        for action in actions:
+            if action.thin and action.segment.tier is Tier.FULL:
+                after = self._thin(index, action.segment)
+                if after is not None:
+                    done.append(Done(action.segment, action.because, after))
+                    continue
+            removed.append(action)
+        for start in range(0, len(removed), BATCH):
+            batch = removed[start : start + BATCH]
+            self._remove(index, [action.segment for action in batch])
+            done += [Done(action.segment, action.because, 0) for action in batch]
+        return done
+
+    def _remove(self, index: Index, segments: list[Segment]) -> None:
+        """Remove, as docs/recording.md orders it."""
+        try:
+            with index:
+                index.set_state(segments, State.DELETING)
+        except sqlite3.Error as error:
+            if not is_full(error):
+                raise
+            log.warning("recordings.removed_unmarked", directory=str(self._disk.directory), segments=len(segments))
+            self._unlink(segments)
+            self._forget += segments
+            return
+        self._unlink(segments)
+        with index:
+            index.forget(segments)
+
+    def _unlink(self, segments: list[Segment]) -> None:
+        for segment in segments:
+            path = self._disk.recordings / segment_path(segment.stream, segment.start_us)
+            self._disk.files.unlink(path)
+            self._disk.files.remove_empty(path.parent, self._disk.recordings)
+
+    def _thin(self, index: Index, segment: Segment) -> int | None:
+        """Thin, as docs/recording.md orders it; returns the new size, None where it cannot be thinned."""
+        files = self._disk.files
+        path = self._disk.recordings / segment_path(segment.stream, segment.start_us)
+        new = path.with_name(path.name + NEW_SUFFIX)
+        every_us = int(self._ladder_of(segment.stream.camera).every_seconds * 1e6)
+        try:
+            files.unlink(new)
+            found = thin(path, new, segment.stream, every_us=every_us, files=files)
+        except (Mp4Error, FileNotFoundError) as error:
+            log.warning("recordings.cannot_thin", path=str(path), error=error)
+            return None
+        except OSError as error:
+            if is_full(error):
+                return None
+            raise
+        with index:
+            index.set_state([segment], State.REPLACING)
+        files.rename(new, path)
+        files.sync_folder(path.parent)
+        with index:
+            index.put_segment(found.segment._replace(start_us=segment.start_us, retimed=segment.retimed), found.gops)
+        return found.segment.size_bytes
+
+
+def _held_by(holds: Holds) -> Callable[[Segment], bool]:
+    return lambda segment: holds.held(segment.stream.camera, segment.start_us, segment.end_us)
