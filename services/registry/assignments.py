@@ -185,7 +185,7 @@ class Assigner:
                     tasks.create_task(one(key, None, revision))
             for key, assignment in desired.items():
                 before, revision = known.get(key, (None, 0))
-                if before != assignment:
+                if before is not assignment and before != assignment:
                     _written.labels(key.partition(".")[0], _cause(before, assignment)).inc()
                     tasks.create_task(one(key, assignment, revision))
         if written:
@@ -212,6 +212,13 @@ def _assignment(
     """A worker that is not there keeps the incarnation it had: a new one gets a new epoch when it comes."""
     had = dict(zip(current.workers, current.incarnations, strict=False)) if current else {}
     incarnations = tuple(alive[name].incarnation if name in alive else had.get(name, 0) for name in workers)
+    if current and (current.site, current.workers, current.incarnations, current.homes) == (
+        camera.site,
+        workers,
+        incarnations,
+        homes,
+    ):
+        return current  # nearly always: building and comparing models for every camera every second is dear
     return Assignment(camera=camera.id, site=camera.site, workers=workers, incarnations=incarnations, homes=homes)
 
 

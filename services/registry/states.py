@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 from zlib import crc32
@@ -41,7 +42,10 @@ from services.registry.observed import Observed
 
 log = get_logger()
 
-TICK_SECONDS: Final = 0.25
+TICK_SECONDS: Final = 0.5
+"""How often time alone may change a state; a report that changes one is acted on at once…"""
+REST_SECONDS: Final = 0.05
+"""…but so long after the last time at the earliest."""
 REFRESH_SECONDS: Final = 5.0
 """Figures of a camera whose status does not change are written no more often than this."""
 HEALTH_SECONDS: Final = 60.0
@@ -89,6 +93,7 @@ class States:
         self._clock = clock
         self._watched: dict[Id, _Watched] = {}
         self._was_leading = False
+        self._changed = asyncio.Event()
 
     async def run(self) -> None:
         """Observes for ever; cancel to stop."""
@@ -100,7 +105,11 @@ class States:
                         self._take_over()
                     await self._tick()
                 self._was_leading = self._leading()
-                await asyncio.sleep(TICK_SECONDS)
+                await asyncio.sleep(REST_SECONDS)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(TICK_SECONDS):
+                        await self._changed.wait()
+                self._changed.clear()
         finally:
             if self._bus.connected:
                 await subscription.unsubscribe()
@@ -123,7 +132,10 @@ class States:
             if assigned and camera.epoch < assigned[1]:
                 _stale.inc()
                 continue
+            before = watched.observed.status
             watched.observed.report(camera, report.worker, now, now_us)
+            if watched.observed.status is not before:
+                self._changed.set()
 
     def _take_over(self) -> None:
         """Goes on where the last leader stopped; where that was this very process, what it remembers is better."""
