@@ -76,7 +76,8 @@ class LiveSource:
     def resync(self) -> bool:
         """See `Source.resync`."""
         feed = self._shown
-        if feed is None or not feed.gop.frames:
+        # Browsers ask for a keyframe when nothing comes: what a camera sent before it went away is not shown as live.
+        if feed is None or not feed.live or not feed.gop.frames:
             return False
         self._play(feed)
         return True

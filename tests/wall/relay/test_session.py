@@ -180,6 +180,23 @@ async def test_a_camera_that_is_away_says_why_and_comes_back_by_itself(bus: Bus,
     await viewer.close()
 
 
+async def test_a_browser_that_asks_for_a_keyframe_does_not_get_the_past_of_a_camera_that_is_away(
+    bus: Bus, front: Front
+) -> None:
+    await front.add_camera("cam-1")
+    viewer = Viewer(front)
+    async with BusCamera(bus, "cam-1", clip(1)):
+        await viewer.open(1, Aim(slot=0, camera="cam-1"))
+        await until(lambda: states(front, viewer.session.session)[-1:] == ["live"])
+    await until(lambda: states(front, viewer.session.session)[-1:] == ["waiting"], 8)
+    shown = len(viewer.frames())
+    viewer.pli(viewer.ssrcs[0])
+    await asyncio.sleep(0.5)
+    assert len(viewer.frames()) == shown
+    assert states(front, viewer.session.session)[-1] == "waiting"
+    await viewer.close()
+
+
 async def test_an_unknown_camera_and_an_unknown_slot_are_told_apart(front: Front) -> None:
     viewer = Viewer(front)
     await viewer.open(2, Aim(slot=0, camera="nowhere"))
