@@ -96,6 +96,7 @@ class Up:
         self._children: dict[str, Child] = {}
         self._nats: NatsServer | None = None
         self._refusal: ChildRefusedError | None = None
+        self._sim_admin_port = demo.free_port() if plan.demo_cameras else 0
         self._catalogue = plan.settings.data / "demo" / "cameras.json"
 
     def stop(self) -> None:
@@ -115,7 +116,8 @@ class Up:
                     self._children[name] = Child(name, command(name), environ, keep_open=(lock.descriptor,))
                 if self.plan.demo_cameras:
                     arguments = command("sim", *demo.sim_arguments(self.plan.demo_cameras, self._catalogue))
-                    self._children["sim"] = Child("sim", arguments, environ, keep_open=(lock.descriptor,))
+                    own = environ | {"PANTAU_ADMIN_HOST": "127.0.0.1", "PANTAU_ADMIN_PORT": str(self._sim_admin_port)}
+                    self._children["sim"] = Child("sim", arguments, own, keep_open=(lock.descriptor,))
                 for child in self._children.values():
                     tasks.create_task(self._keep(child), name=child.name)
                 announcing = tasks.create_task(self._announce(mesh), name="announce")
@@ -182,6 +184,7 @@ class Up:
             bus = await Bus.connect(mesh, "up")
             try:
                 await self._children["sim"].ready.wait()
+                await demo.clips_made(self._sim_admin_port)
                 await demo.register(bus, self.plan.settings.site, self._catalogue)
                 await demo.online(bus, self.plan.settings.site)
             finally:

@@ -3,8 +3,11 @@
 import asyncio
 import json
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
+
+import aiohttp
 
 from services.mesh import subjects
 from services.mesh.bus import Bus
@@ -31,11 +34,12 @@ _USUAL_PORT: Final = 8554
 
 def sim_arguments(cameras: int, catalogue: Path) -> list[str]:
     """Arguments of ``pantau sim``. Its port is chosen here, so that a simulator that was killed is found again."""
-    return ["--cameras", str(cameras), "--port", str(_free_port()), "--catalogue", str(catalogue)]
+    return ["--cameras", str(cameras), "--port", str(free_port(_USUAL_PORT)), "--catalogue", str(catalogue)]
 
 
-def _free_port() -> int:
-    for wanted in (_USUAL_PORT, 0):
+def free_port(usual: int = 0) -> int:
+    """A free TCP port of loopback: ``usual`` where that is free."""
+    for wanted in (usual, 0):
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -44,6 +48,17 @@ def _free_port() -> int:
                 continue
             return int(probe.getsockname()[1])
     raise AssertionError("unreachable: any free port can be had")
+
+
+async def clips_made(sim_admin_port: int) -> None:
+    """Returns when the simulator has all its pictures: at the first start it encodes them, and logs each."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as client:
+        while True:
+            with suppress(aiohttp.ClientError, TimeoutError):
+                async with client.get(f"http://127.0.0.1:{sim_admin_port}/readyz") as response:
+                    if response.status == 200:
+                        return
+            await asyncio.sleep(0.2)
 
 
 async def register(bus: Bus, home: str, catalogue: Path) -> None:
@@ -69,10 +84,7 @@ async def register(bus: Bus, home: str, catalogue: Path) -> None:
 
 
 async def online(bus: Bus, home: str) -> None:
-    """Returns when all the demo's cameras deliver, or when none has begun to for `PATIENCE_SECONDS`.
-
-    At the first start their clips are still being made, one after another.
-    """
+    """Returns when all the demo's cameras deliver, or when none has begun to for `PATIENCE_SECONDS`."""
     clock = asyncio.get_running_loop().time
     missing, since = -1, clock()
     while missing and clock() - since < PATIENCE_SECONDS:
