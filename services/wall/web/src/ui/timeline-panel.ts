@@ -28,8 +28,7 @@ export class TimelinePanel extends LitElement {
       .bar {
         display: flex;
         align-items: center;
-        flex-wrap: wrap;
-        gap: 2px 10px;
+        gap: 10px;
         padding: 5px 10px;
       }
       .group {
@@ -81,7 +80,18 @@ export class TimelinePanel extends LitElement {
         font-size: 14px;
       }
       .space {
-        flex: 1;
+        flex: 1 1 0;
+      }
+      .bar > :not(.space) {
+        flex: none;
+      }
+      .bar > .note,
+      .bar > .range {
+        flex: 0 1 auto;
+        min-width: 0;
+        overflow: hidden;
+        text-overflow: ellipsis;
+        white-space: nowrap;
       }
       .note {
         color: var(--text-dim);
@@ -203,13 +213,13 @@ export class TimelinePanel extends LitElement {
         to: to ?? "",
         duration: duration(range.toMs - range.fromMs),
       });
-      return html`<span class="range">${text}</span>
+      return html`<span class="range" title=${text}>${text}</span>
         ${this.button("close", "timeline.range.clear", () => playback.range.set(null))}`;
     }
     if (this.noMore) return html`<span class="note" role="status">${t("play.no-activity")}</span>`;
     if (playback.failed.value) return html`<span class="note bad" role="status">${t("timeline.failed")}</span>`;
     const hint: MessageKey = wallCameras(wall.value).length === 0 ? "timeline.none" : "timeline.hint";
-    return html`<span class="note hint">${t(hint)}</span>`;
+    return html`<span class="note hint" title=${t(hint)}>${t(hint)}</span>`;
   }
 
   override render(): TemplateResult {
