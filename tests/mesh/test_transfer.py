@@ -114,3 +114,19 @@ async def test_both_sides_notice_that_the_other_is_gone(
             async for _ in incoming:
                 pass
     assert source.closed
+
+
+async def test_a_slow_receiver_is_not_taken_for_a_gone_one(
+    bus: Bus, other: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "SILENCE_SECONDS", 0.5)
+    monkeypatch.setattr(transfer, "_ALIVE_SECONDS", 0.1)
+    source = Source(20, 10_000)
+    async with asyncio.TaskGroup() as tasks, await transfer.Incoming.open(other, window_bytes=20_000) as incoming:
+        await incoming.accept(await offer(bus, tasks, incoming.deliver_to, source.payloads()))
+        count = 0
+        async for _ in incoming:
+            if count == 3:
+                await asyncio.sleep(1.5)  # three times as long as a gone one is waited for
+            count += 1
+        assert count == 20

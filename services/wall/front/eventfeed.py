@@ -6,6 +6,7 @@ another front.
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator, Callable
 from typing import Final, NamedTuple
 from urllib.parse import unquote
@@ -30,7 +31,8 @@ MAX_CATCH_UP: Final = 5000
 SILENT_SECONDS: Final = 15.0
 """Without even a heartbeat for so long the consumer is taken for lost."""
 _BATCH: Final = 250
-_RETRY_SECONDS: Final = 0.5
+_RETRY_SECONDS: Final = 0.25
+_MAX_RETRY_SECONDS: Final = 2.0
 
 _clients = gauge("front_event_clients", "Clients that follow the events")
 _cut = counter("front_event_clients_too_slow", "Clients cut off because they did not read")
@@ -170,12 +172,15 @@ class EventFeed:
 
     async def run(self) -> None:
         """Follows for ever, over every reconnect and without a hole; cancel to stop."""
+        delay = _RETRY_SECONDS
         while True:
             try:
                 await self._follow(self._bus.reconnects)
+                delay = _RETRY_SECONDS
             except (nats.errors.Error, TimeoutError) as error:
                 log.debug("front.events_again", error=error)
-            await asyncio.sleep(_RETRY_SECONDS)
+                delay = min(delay * 1.5, _MAX_RETRY_SECONDS)
+            await asyncio.sleep(delay * random.uniform(0.75, 1.0))
 
     async def _follow(self, generation: int) -> None:
         loop = asyncio.get_running_loop()
