@@ -136,6 +136,8 @@ class SlotNotice(Model):
     codec: str = ""
     width_px: int = 0
     height_px: int = 0
+    until_us: int | None = None
+    """In a ``gap``: when there is footage again; None where there is none after it."""
 
 
 class FrameMark(Model):

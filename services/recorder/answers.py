@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from nats.micro.service import Service as MicroService
 
@@ -11,7 +11,9 @@ from services.mesh.bus import Bus
 from services.mesh.errors import InvalidInputError
 from services.mesh.models import Id
 from services.mesh.permissions import Actor, Role
+from services.mesh.playback import PLAYBACK, PlaybackOpened, PlaybackQuestion
 from services.mesh.recordings import ClipOpened, ClipQuestion, TimelineAnswer, TimelineQuestion
+from services.recorder import playback
 from services.recorder.clip import payloads
 from services.recorder.footage import Footage
 
@@ -34,7 +36,10 @@ class Answers:
         broadcast = [
             rpc.Endpoint(recordings.TIMELINE, TimelineQuestion, self._timeline, Role.VIEWER, broadcast=True),
         ]
-        own = [rpc.Endpoint(recordings.CLIP, ClipQuestion, self._clip, Role.OPERATOR)]
+        own: list[rpc.Endpoint[Any]] = [
+            rpc.Endpoint(recordings.CLIP, ClipQuestion, self._clip, Role.OPERATOR),
+            rpc.Endpoint(PLAYBACK, PlaybackQuestion, self._playback, Role.VIEWER),
+        ]
         service = recordings.SERVICE
         return [
             await rpc.serve(self._bus, self._tasks, home=self._home, service=service, endpoints=broadcast),
@@ -57,6 +62,17 @@ class Answers:
             self._bus, self._tasks, question.deliver_to, in_thread(messages), name=f"clip {question.camera}"
         )
         return ClipOpened(control=control)
+
+    async def _playback(self, question: PlaybackQuestion, _actor: Actor) -> PlaybackOpened:
+        _check(question.from_us, question.to_us)
+        sources = await asyncio.to_thread(
+            self._footage.sources, question.camera, question.profile, question.from_us, question.to_us
+        )
+        messages = playback.messages(sources, question.from_us, question.to_us, question.mode)
+        control = await transfer.send(
+            self._bus, self._tasks, question.deliver_to, in_thread(messages), name=f"playback {question.camera}"
+        )
+        return PlaybackOpened(control=control)
 
 
 def _check(from_us: int, to_us: int) -> None:

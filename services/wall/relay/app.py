@@ -8,7 +8,7 @@ from typing import Final
 from services.mesh import rpc, subjects
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.errors import ConflictError, NotFoundError, UnavailableError
-from services.mesh.leases import Lease, new_incarnation
+from services.mesh.leases import Lease, Workers, new_incarnation
 from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
 from services.mesh.metrics import gauge, histogram
@@ -62,6 +62,7 @@ class Relay:
         self._hub = FeedHub(service.bus, service.tasks)
         self._cameras: Mirror[Camera]
         self._states: Mirror[CameraState]
+        self._workers: Workers
         log.info(
             "relay.listening", udp_port=self.udp.port, addresses=[c.host for c in self.candidates],
             gso=gso_trouble or "on",
@@ -75,10 +76,12 @@ class Relay:
         leases = await Bucket.open(service.bus, subjects.LEASES_BUCKET, WorkerLease)
         self._cameras = Mirror(cameras, self._on_camera)
         self._states = Mirror(states, self._on_state)
+        self._workers = Workers(leases)
         lease = Lease(leases, self._lease)
         background = [
             service.tasks.create_task(self._cameras.run(), name="cameras"),
             service.tasks.create_task(self._states.run(), name="states"),
+            service.tasks.create_task(self._workers.run(), name="workers"),
             service.tasks.create_task(self._sweep(), name="sweep"),
         ]
         service.health.add("relay", lambda: None if self.serving.is_set() else "the catalogue is not read yet")
@@ -154,6 +157,7 @@ class Relay:
             home=self._service.home,
             hub=self._hub,
             catalogue=Catalogue(self._cameras.get, self._states.get),
+            recorders=lambda: len(self._workers.alive("recorder")),
             udp=self.udp,
             pump=self._pump,
             certificates=self._certificates,

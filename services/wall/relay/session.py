@@ -14,6 +14,7 @@ from services.mesh.metrics import counter
 from services.mesh.models import Camera, CameraState, Reason
 from services.mesh.sessions import (
     Aim,
+    ClockControl,
     Control,
     DrainNotice,
     ErrorNotice,
@@ -30,6 +31,7 @@ from services.wall.relay.engine.sdp import Candidate, Sent, build_answer, choose
 from services.wall.relay.engine.udp import UdpPort
 from services.wall.relay.feed import FeedHub
 from services.wall.relay.live import LiveSource
+from services.wall.relay.playing import Playing
 from services.wall.relay.slot import Slot
 from services.wall.relay.track import VideoTrack
 
@@ -57,7 +59,16 @@ class Catalogue:
 class Session:
     """Made of an offer by `open_session`; `run` keeps it until it ends."""
 
-    def __init__(self, name: str, kind: str, bus: Bus, home: str, hub: FeedHub, catalogue: Catalogue) -> None:
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        bus: Bus,
+        home: str,
+        hub: FeedHub,
+        catalogue: Catalogue,
+        recorders: Callable[[], int],
+    ) -> None:
         self.name = name
         self.kind = kind
         self.slots: list[Slot] = []
@@ -71,6 +82,7 @@ class Session:
         self._subject = sessions.notices(home, name)
         self._hub = hub
         self._catalogue = catalogue
+        self._playing = Playing(bus, home, recorders, self.slots, self.notify)
         self._outbox: dict[object, Notice] = {}
         self._outbox_filled = asyncio.Event()
         self._ladder = Ladder(self.opened_at)
@@ -91,22 +103,24 @@ class Session:
                 slot.set_size(message)
             elif message != slot.aim or slot.source is None:
                 self._aim(slot, message)
+        elif isinstance(message, ClockControl):
+            self._playing.control(message)
         else:
-            what = "recorded pictures" if message.type == "clock" else "sound"
-            self.notify(ErrorNotice(code="not-supported", message=f"this relay does not do {what}"))
+            self.notify(ErrorNotice(code="not-supported", message="this relay does not do sound"))
 
     def _aim(self, slot: Slot, aim: Aim) -> None:
         if aim.camera is None:
             slot.set_source(aim, None)
             return
         camera = self._catalogue.camera(aim.camera)
-        if camera is None or aim.source != "live":
+        if camera is None:
             slot.set_source(aim, None)
             slot.aim = aim
-            reason = Reason.NOT_FOUND if camera is None else Reason.NONE
-            detail = "" if camera is None else "recorded pictures are not supported"
             notice = SlotNotice(slot=slot.index, camera=aim.camera, source=aim.source, state="waiting")
-            slot.say(notice.model_copy(update={"reason": reason, "detail": detail}))
+            slot.say(notice.model_copy(update={"reason": Reason.NOT_FOUND}))
+            return
+        if aim.source == "recorded":
+            slot.set_source(aim, self._playing.source(slot, aim, camera))
             return
         slot.set_source(aim, LiveSource(slot, aim, self._hub, camera, self._catalogue.state(aim.camera)))
 
@@ -171,6 +185,7 @@ class Session:
             reason = error.message
         finally:
             deliver.cancel()
+            self._playing.close()
             self.connected = False
             for slot in self.slots:
                 slot.connected = False
@@ -196,6 +211,7 @@ class Session:
             if tick % REPORT_TICKS == 0:
                 connection.send_reports()
             self._adapt(now, tick)
+            self._playing.tick()
 
     async def _first_of(self, *events: asyncio.Event) -> None:
         waits = [asyncio.ensure_future(event.wait()) for event in events]
@@ -236,6 +252,7 @@ def open_session(
     home: str,
     hub: FeedHub,
     catalogue: Catalogue,
+    recorders: Callable[[], int],
     udp: UdpPort,
     pump: PacerPump,
     certificates: Certificates,
@@ -245,7 +262,7 @@ def open_session(
 ) -> Session:
     """The session for an offer, with its answer; `Session.run` it. Raises `BadOfferError`."""
     offer = parse_offer(question.offer)
-    session = Session(question.session, question.kind, bus, home, hub, catalogue)
+    session = Session(question.session, question.kind, bus, home, hub, catalogue, recorders)
     session._pace_bps = pace_bps
     by_track: dict[int, Slot] = {}
 
@@ -286,8 +303,6 @@ def open_session(
     session.answer = build_answer(
         offer, accepted, connection.local(candidates), secrets.randbelow(1 << 62), connection.cname
     )
-    for size in question.sizes:
-        session.control(size)
     for size in question.sizes:
         session.control(size)
     for aim in question.aims:

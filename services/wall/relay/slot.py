@@ -17,6 +17,8 @@ from services.wall.relay.track import VideoTrack
 REPLAY_PAUSE_SECONDS: Final = 0.7
 """Between two replays on request: a browser repeats its PLI every 180 ms until a keyframe is decoded."""
 MARK_SECONDS: Final = 1.0
+FLOWING: Final = frozenset(("live", "catching-up", "playing", "paused"))
+"""States in which pictures come."""
 
 
 class Source(Protocol):
@@ -143,10 +145,10 @@ class Slot:
             self._broken = True
             return
         self._broken = False
-        if self._notice.state not in ("live", "catching-up"):
+        if self._notice.state not in FLOWING:
             if self._first_rtp is None:
                 self._first_rtp = stamp
-            update = {"state": "live", "first_rtp": self._first_rtp, "live_rtp": stamp}
+            update = {"first_rtp": self._first_rtp, "live_rtp": stamp}
             self.say(self.source.notice().model_copy(update=update))
         if now - self._marked_at >= MARK_SECONDS:
             self._mark(frame, stamp, now)
@@ -159,10 +161,12 @@ class Slot:
         """Tells the page again: its control socket is new."""
         self._notify(self._notice)
 
-    def describe(self) -> None:
-        """What is said of the source changed, its state did not."""
+    def describe(self, *, state: str | None = None) -> None:
+        """What is said of the source changed; its state did not, unless ``state`` is given."""
         if self.source is not None:
             keep = {name: getattr(self._notice, name) for name in ("state", "first_rtp", "live_rtp")}
+            if state is not None:
+                keep["state"] = state
             self.say(self.source.notice().model_copy(update=keep))
 
     def say(self, notice: SlotNotice) -> None:
@@ -173,8 +177,8 @@ class Slot:
 
     def on_caught_up(self) -> None:
         """The replayed GOP is out."""
-        if self._notice.state == "catching-up":
-            self.say(self._notice.model_copy(update={"state": "live"}))
+        if self._notice.state == "catching-up" and self.source is not None:
+            self.say(self._notice.model_copy(update={"state": self.source.notice().state}))
 
     def _mark(self, frame: Frame, rtp: int, now: float) -> None:
         self._marked_at = now

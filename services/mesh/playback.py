@@ -1,0 +1,158 @@
+"""Recorded access units, as if they were live: whoever plays asks, the recorders that have the footage send.
+
+A recorder's transfer (`services.mesh.transfer`) is access-unit messages, from the keyframe at or before the moment
+asked for: so the first of them may lie before it, and are there to be decoded. Capture times are what was recorded;
+``pts_90k`` and ``dts_90k`` count from the Unix epoch.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Final, Literal
+
+from services.mesh import recordings, rpc, subjects
+from services.mesh.bus import Bus
+from services.mesh.clips import ask_timeline
+from services.mesh.clock import Clock
+from services.mesh.errors import PantauError
+from services.mesh.frames import AccessUnit, decode
+from services.mesh.log import get_logger
+from services.mesh.models import Id, Model
+from services.mesh.permissions import SYSTEM, Actor
+from services.mesh.recordings import Gap, Range, TimelineQuestion
+from services.mesh.transfer import Incoming
+
+log = get_logger()
+
+PLAYBACK: Final = "playback"
+"""Each recorder's endpoint, under its own name."""
+Mode = Literal["frames", "keyframes", "backwards"]
+"""All frames; keyframes alone; keyframes from the newest to the oldest."""
+
+_AHEAD_US: Final = 3_600_000_000
+"""How much of the history is asked for at a time."""
+_WINDOW_BYTES: Final = 1024 * 1024
+"""Under way for one camera: half a second of 16 Mbit/s."""
+_EDGE_SECONDS: Final = 0.5
+"""Between two looks for newer footage at the end of what there is."""
+_PATIENCE_SECONDS: Final = 1.0
+
+
+class PlaybackQuestion(Model):
+    """Send the frames of a range to ``deliver_to``. ``backwards`` goes from ``to_us`` down to ``from_us``."""
+
+    camera: Id
+    profile: str = "main"
+    from_us: int
+    to_us: int
+    mode: Mode = "frames"
+    deliver_to: str
+
+
+class PlaybackOpened(Model):
+    """The transfer waits for credit on ``control``."""
+
+    control: str
+
+
+Item = AccessUnit | Gap
+"""A gap stands where no recorder has footage; one that is still open says that the newest footage was reached."""
+
+
+class Player:
+    """Reads one camera's history over all recorders."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        home: Id,
+        camera: Id,
+        *,
+        recorders: Callable[[], int],
+        clock: Clock,
+        profile: str = "main",
+        actor: Actor = SYSTEM,
+    ) -> None:
+        """``recorders`` says how many are alive."""
+        self._bus = bus
+        self._home = home
+        self._camera = camera
+        self._profile = profile
+        self._recorders = recorders
+        self._clock = clock
+        self._actor = actor
+
+    async def read(self, at_us: int, mode: Mode) -> AsyncGenerator[Item, None]:
+        """What there is from ``at_us`` on (or back, when ``backwards``), for ever; close it to stop.
+
+        Recorders that do not answer are asked again: the footage goes on when they are back.
+        """
+        backwards = mode == "backwards"
+        seen_90k: int | None = None
+        while True:
+            now_us = self._clock.now_us()
+            span = (at_us - _AHEAD_US, at_us + 1) if backwards else (at_us, min(at_us + _AHEAD_US, now_us + 1))
+            if span[1] <= span[0]:
+                yield Gap(from_us=at_us, to_us=None, cause="future")
+                await asyncio.sleep(_EDGE_SECONDS)
+                continue
+            try:
+                async with aclosing(self._stretch(span, mode)) as items:
+                    async for item in items:
+                        if isinstance(item, AccessUnit):
+                            if seen_90k is not None and not backwards and item.dts_90k <= seen_90k:
+                                continue  # the GOP that was being read when the history ended here
+                            seen_90k = item.dts_90k
+                            at_us = item.capture_us + (-1 if backwards else 1)
+                        elif item.to_us is not None:
+                            at_us = item.from_us - 1 if backwards else item.to_us
+                        yield item
+            except PantauError as error:
+                log.info("playback.interrupted", camera=self._camera, error=error)
+                await asyncio.sleep(_PATIENCE_SECONDS)
+                continue
+            if backwards:
+                at_us = min(at_us, span[0])
+                if at_us <= 0:
+                    return
+            elif at_us + _AHEAD_US < now_us:
+                at_us = max(at_us, span[1])
+            else:
+                await asyncio.sleep(_EDGE_SECONDS)
+
+    async def _stretch(self, span: tuple[int, int], mode: Mode) -> AsyncGenerator[Item, None]:
+        """The items of one look at the history."""
+        question = TimelineQuestion(camera=self._camera, profile=self._profile, from_us=span[0], to_us=span[1])
+        timeline, _ = await ask_timeline(
+            self._bus, self._home, question, recorders=self._recorders(), actor=self._actor
+        )
+        pieces: list[Range | Gap] = [*timeline.ranges, *(gap for gap in timeline.gaps if gap.to_us != gap.from_us)]
+        pieces.sort(key=lambda piece: piece.from_us, reverse=mode == "backwards")
+        for piece in pieces:
+            if isinstance(piece, Gap):
+                if piece.to_us is None or piece.to_us - piece.from_us >= recordings.MIN_GAP_US:
+                    yield piece
+                continue
+            async with aclosing(self._frames(piece, mode)) as frames:
+                async for frame in frames:
+                    yield frame
+
+    async def _frames(self, piece: Range, mode: Mode) -> AsyncGenerator[AccessUnit, None]:
+        async with await Incoming.open(self._bus, window_bytes=_WINDOW_BYTES) as incoming:
+            opened = await rpc.call(
+                self._bus,
+                subjects.rpc(self._home, f"{recordings.SERVICE}.{piece.recorder}", PLAYBACK),
+                PlaybackQuestion(
+                    camera=self._camera,
+                    profile=self._profile,
+                    from_us=piece.from_us,
+                    to_us=piece.to_us,
+                    mode=mode,
+                    deliver_to=incoming.deliver_to,
+                ),
+                PlaybackOpened,
+                actor=self._actor,
+            )
+            await incoming.accept(opened.control)
+            async for message in incoming:
+                yield decode(message)

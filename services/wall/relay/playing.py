@@ -1,0 +1,124 @@
+"""What a session plays from the recordings: its one clock, and the slots that follow it."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+
+from services.mesh.bus import Bus
+from services.mesh.clock import SystemClock
+from services.mesh.frames import AccessUnit
+from services.mesh.models import Camera
+from services.mesh.playback import Mode, Player
+from services.mesh.sessions import Aim, ClockControl, ClockNotice, ErrorNotice, Notice
+from services.wall.relay.recorded import RecordedSource
+from services.wall.relay.sessionclock import SessionClock
+from services.wall.relay.slot import Slot
+
+
+class Playing:
+    """The recorded side of a session."""
+
+    def __init__(
+        self, bus: Bus, home: str, recorders: Callable[[], int], slots: Sequence[Slot], notify: Callable[[Notice], None]
+    ) -> None:
+        self._bus = bus
+        self._home = home
+        self._recorders = recorders
+        self._slots = slots
+        self._notify = notify
+        self._wall = SystemClock()
+        self._clock = SessionClock(self._wall.now_us(), since=time.monotonic())
+        self._stepping: asyncio.Task[None] | None = None
+
+    def source(self, slot: Slot, aim: Aim, camera: Camera) -> RecordedSource:
+        """What a slot that was aimed at recordings shows."""
+        self.tell()
+        return RecordedSource(slot, aim, camera, self._player(camera.id), self._clock)
+
+    def _player(self, camera: str) -> Player:
+        return Player(self._bus, self._home, camera, recorders=self._recorders, clock=self._wall)
+
+    def _sources(self) -> list[RecordedSource]:
+        return [slot.source for slot in self._slots if isinstance(slot.source, RecordedSource)]
+
+    def control(self, message: ClockControl) -> None:
+        """Steers the clock; refusals go out as notices."""
+        now = time.monotonic()
+        clock = self._clock
+        mode = clock.mode
+        self._stop_stepping()
+        if message.action == "seek" and message.at_us is None:
+            self._notify(ErrorNotice(code="invalid-input", message="a seek says where to: give at_us, Unix µs"))
+            return
+        if message.at_us is not None and message.action in ("seek", "play"):
+            clock.seek(now, message.at_us)
+        if message.action == "play" and message.rate:
+            clock.play(now, message.rate)
+        elif message.action != "seek":
+            clock.pause(now)
+        if message.action == "step":
+            clock.rate = 1.0
+            self._stepping = asyncio.create_task(self._step(message.step), name="step")
+        elif message.at_us is not None or clock.mode != mode:
+            self._jump()
+        else:
+            for source in self._sources():
+                source.turn()
+        self.tell()
+
+    def tell(self) -> None:
+        """Tells the page how the clock stands."""
+        clock = self._clock
+        self._notify(ClockNotice(at_us=clock.at(time.monotonic()), rate=clock.rate, playing=clock.playing))
+
+    def tick(self) -> None:
+        """Once a second."""
+        if self._clock.playing and self._sources():
+            self.tell()
+
+    def close(self) -> None:
+        """Nothing more is played."""
+        self._stop_stepping()
+
+    def _stop_stepping(self) -> None:
+        if self._stepping is not None:
+            self._stepping.cancel()
+            self._stepping = None
+
+    def _jump(self) -> None:
+        for source in self._sources():
+            source.jump()
+
+    async def _step(self, step: str) -> None:
+        """The first recorded slot that shows something says how far a step goes; all others go with it."""
+        reference = next((source for source in self._sources() if source.shown_us is not None), None)
+        if reference is None or reference.shown_us is None:
+            return
+        target = await self._target(reference, reference.shown_us, step)
+        if target is not None:
+            self._clock.seek(time.monotonic(), target)
+            self._jump()
+            self.tell()
+
+    async def _target(self, reference: RecordedSource, shown_us: int, step: str) -> int | None:
+        player = self._player(reference.camera)
+        if step == "frame":
+            return await _first(player, shown_us, "frames", lambda unit: unit.capture_us > shown_us)
+        if step == "-frame":
+            return shown_us - 1
+        if step == "keyframe":
+            return await _first(player, shown_us, "keyframes", lambda unit: unit.capture_us > shown_us)
+        return await _first(player, shown_us, "backwards", lambda unit: unit.capture_us < shown_us)
+
+
+async def _first(player: Player, at_us: int, mode: Mode, wanted: Callable[[AccessUnit], bool]) -> int | None:
+    """Capture time of the first frame that is ``wanted``."""
+    async with aclosing(player.read(at_us, mode)) as items:
+        async for item in items:
+            if isinstance(item, AccessUnit):
+                if wanted(item):
+                    return item.capture_us
+            elif item.to_us is None:
+                return None
+    return None

@@ -1,0 +1,221 @@
+"""The recorded source: a camera's history in a slot, shown when the session's clock says."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Final, Literal
+
+from services.media.nal import BitstreamError
+from services.mesh.frames import AccessUnit
+from services.mesh.log import get_logger
+from services.mesh.models import Camera, Reason
+from services.mesh.playback import Item, Player
+from services.mesh.recordings import Gap
+from services.mesh.sessions import Aim, Size, SlotNotice
+from services.wall.relay.bandwidth import Level
+from services.wall.relay.frame import Frame, can_send
+from services.wall.relay.sessionclock import SessionClock
+from services.wall.relay.slot import Slot
+
+log = get_logger()
+
+_FAR_AHEAD_SECONDS: Final = 3600.0
+"""A wait is never longer: the clock is asked again."""
+
+
+class RecordedSource:
+    """Shows what was recorded of a camera in one slot. See `Source`.
+
+    One task reads ahead (as far as the transfer's credit goes) and shows each picture when it is due. A jump of the
+    clock, or a change between all frames, keyframes and backwards, begins reading anew; play and pause only wake it.
+    """
+
+    def __init__(self, slot: Slot, aim: Aim, camera: Camera, player: Player, clock: SessionClock) -> None:
+        self._slot = slot
+        self._aim = aim
+        self._camera = camera
+        self._player = player
+        self._clock = clock
+        self._task: asyncio.Task[None] | None = None
+        self._turned = asyncio.Event()
+        """The clock was set going, stopped or changed its rate."""
+        self._gop: list[AccessUnit] = []
+        """What was shown since the last keyframe, that one included: for a decoder that begins anew."""
+        self._newest: AccessUnit | None = None
+        self._received_bytes = 0
+        self._received_us = 0
+
+    @property
+    def camera(self) -> str:
+        """Whose history it is."""
+        return self._camera.id
+
+    @property
+    def shown_us(self) -> int | None:
+        """Capture time of the picture on the screen."""
+        return self._newest.capture_us if self._newest is not None else None
+
+    def start(self) -> None:
+        """See `Source.start`."""
+        self.jump()
+
+    def jump(self) -> None:
+        """The clock stands elsewhere, or what is to be read changed: read from there."""
+        self.close()
+        at_us = self._clock.at(time.monotonic())
+        self._task = asyncio.create_task(self._run(at_us), name=f"playback {self._camera.id}")
+
+    def turn(self) -> None:
+        """The clock was set going or stopped where it stands."""
+        self._turned.set()
+        state = self._slot.notice.state
+        if state in ("playing", "paused"):
+            self._slot.describe(state=self._state)
+
+    def close(self) -> None:
+        """See `Source.close`."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        self._gop = []
+
+    def resync(self) -> bool:
+        """See `Source.resync`."""
+        if not self._gop:
+            return False
+        self._present(list(self._gop))
+        return True
+
+    def adapt(self, size: Size | None, level: Level) -> None:
+        """See `Source.adapt`. The link's level thins what is shown; there is one profile."""
+
+    def notice(self) -> SlotNotice:
+        """See `Source.notice`."""
+        unit = self._newest
+        return SlotNotice(
+            slot=self._slot.index,
+            camera=self._camera.id,
+            source="recorded",
+            state=self._state,
+            profile="main",
+            codec=unit.codec.name.lower() if unit is not None else "",
+            limited="keyframes" if self._slot.level is Level.KEYFRAMES else "none",
+        )
+
+    @property
+    def _state(self) -> Literal["playing", "paused"]:
+        return "playing" if self._clock.playing else "paused"
+
+    @property
+    def bitrate_bps(self) -> float:
+        """See `Source.bitrate_bps`."""
+        rate = max(1.0, abs(self._clock.rate)) if self._clock.playing else 0.0
+        return rate * 8e6 * self._received_bytes / self._received_us if self._received_us > 0 else 0.0
+
+    async def _run(self, at_us: int) -> None:
+        mode = self._clock.mode
+        async with aclosing(self._player.read(at_us, mode)) as items:
+            first = await self._lead_in(items, at_us, every_frame=mode == "frames")
+            while True:
+                if isinstance(first, Gap):
+                    await self._gap(first, backwards=mode == "backwards")
+                elif first is not None:
+                    await self._until(first.capture_us)
+                    self._show(first)
+                try:
+                    first = await anext(items)
+                except StopAsyncIteration:
+                    self._say_gap(None)
+                    return
+
+    async def _lead_in(self, items: AsyncGenerator[Item, None], at_us: int, *, every_frame: bool) -> Item | None:
+        """Shows the picture of the moment; returns the first item after it."""
+        leading: list[AccessUnit] = []
+        async for item in items:
+            if isinstance(item, AccessUnit):
+                self._measure(item)
+                if not every_frame:
+                    self._present([item])
+                    return None
+                if item.capture_us <= at_us:
+                    if item.keyframe:
+                        leading = []
+                    leading.append(item)
+                    continue
+            if leading:
+                self._present(leading)
+            return item
+        return None
+
+    async def _until(self, capture_us: int) -> None:
+        """Returns when the clock has come to ``capture_us``."""
+        while (delay := self._clock.due(capture_us) - time.monotonic()) > 0:
+            self._turned.clear()
+            try:
+                async with asyncio.timeout(min(delay, _FAR_AHEAD_SECONDS)):
+                    await self._turned.wait()
+            except TimeoutError:
+                continue
+
+    async def _gap(self, gap: Gap, *, backwards: bool) -> None:
+        if self._newest is not None and gap.to_us is not None:
+            await self._until(gap.to_us if backwards else gap.from_us)
+        self._say_gap(gap)
+
+    def _say_gap(self, gap: Gap | None) -> None:
+        self._slot.skip()
+        self._slot.say(
+            SlotNotice(
+                slot=self._slot.index,
+                camera=self._camera.id,
+                source="recorded",
+                state="gap",
+                detail=gap.cause if gap is not None else "",
+                until_us=gap.to_us if gap is not None else None,
+            )
+        )
+
+    def _present(self, units: list[AccessUnit]) -> None:
+        """Shows the last of ``units`` at once; those before it are sent to be decoded."""
+        self._gop = list(units)
+        self._newest = units[-1]
+        frames = self._frames([self._restamp(unit, units[-1]) for unit in units])
+        if frames:
+            self._slot.play(frames)
+
+    def _show(self, unit: AccessUnit) -> None:
+        self._measure(unit)
+        if unit.keyframe:
+            self._gop = []
+        self._gop.append(unit)
+        self._newest = unit
+        if self._slot.level is Level.KEYFRAMES and not unit.keyframe:
+            self._slot.skip()
+            return
+        for frame in self._frames([self._restamp(unit, unit)]):
+            self._slot.show(frame)
+
+    def _restamp(self, unit: AccessUnit, newest: AccessUnit) -> AccessUnit:
+        """RTP time runs with the viewer's time, whatever the clock's rate and direction."""
+        now_90k = round(time.monotonic() * 90_000)
+        return unit._replace(dts_90k=now_90k - max(newest.dts_90k - unit.dts_90k, 0))
+
+    def _frames(self, units: list[AccessUnit]) -> list[Frame]:
+        codec = units[-1].codec
+        if not can_send(codec) or not self._slot.accepts(codec):
+            name = codec.name.lower()
+            self._slot.say(
+                self.notice().model_copy(update={"state": "waiting", "reason": Reason.UNSUPPORTED_CODEC, "codec": name})
+            )
+            return []
+        try:
+            return [Frame(unit) for unit in units]
+        except BitstreamError as error:
+            log.warning("playback.bad_frame", camera=self._camera.id, error=error)
+            return []
+
+    def _measure(self, unit: AccessUnit) -> None:
+        if self._newest is not None and 0 < (passed := unit.capture_us - self._newest.capture_us) < 10_000_000:
+            self._received_bytes += len(unit.payload)
+            self._received_us += passed
