@@ -96,7 +96,8 @@ class CameraIngest:
         if source.audio:
             pipelines["audio"] = pipeline()
         feed = Feed(
-            f"{self.plan.camera}/{profile}",
+            self.plan.camera,
+            profile,
             source,
             pipelines,
             epoch=self.plan.epoch,

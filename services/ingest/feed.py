@@ -11,7 +11,7 @@ from services.ingest.reader import End, Kind, Packet, Reader, Source, Track
 from services.ingest.settings import IngestSettings
 from services.mesh.clock import Clock
 from services.mesh.log import get_logger
-from services.mesh.models import ProfileReport, Reason
+from services.mesh.models import Id, ProfileName, ProfileReport, Reason
 
 log = get_logger()
 
@@ -75,7 +75,8 @@ class Feed:
 
     def __init__(
         self,
-        name: str,
+        camera: Id,
+        profile: ProfileName,
         source: Source,
         pipelines: dict[Kind, Pipeline],
         *,
@@ -87,8 +88,7 @@ class Feed:
         clock: Clock,
         on_change: Callable[[], None],
     ) -> None:
-        """``name`` is for logs: camera and profile. ``deliver`` publishes messages of one kind; ``on_change`` is called
-        when `report` says something new."""
+        """``deliver`` publishes messages of one kind; ``on_change`` is called when `report` says something new."""
         self.source = source
         self.epoch = epoch
         self.pipelines = pipelines
@@ -97,7 +97,7 @@ class Feed:
         self.detail = ""
         self.reconnects = 0
         self.since_us = clock.now_us()
-        self._name = name
+        self._log = log.bind(camera=camera, profile=profile)
         self._settings = settings
         self._inbox = inbox
         self._make_reader = make_reader
@@ -140,7 +140,7 @@ class Feed:
         self._verdict = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.TaskGroup() as tasks:
-                reading = tasks.create_task(self._make_reader(source).run(source, run), name=f"read {self._name}")
+                reading = tasks.create_task(self._make_reader(source).run(source, run), name="read")
                 await asyncio.wait((reading, self._verdict), return_when=asyncio.FIRST_COMPLETED)
                 end = self._verdict.result() if self._verdict.done() else reading.result()
                 reading.cancel()
@@ -222,17 +222,14 @@ class Feed:
 
     def _over(self, end: End) -> None:
         if self.status != "offline":
-            log.warning("camera.lost", source=self._name, reason=str(end.reason), detail=end.detail)
+            self._log.warning("camera.lost", reason=str(end.reason), detail=end.detail)
         self._set("offline", end.reason, end.detail)
 
     def _set(self, status: Status, reason: Reason, detail: str) -> None:
         if status != self.status:
             self.since_us = self._clock.now_us()
             if status == "online":
-                if self.status == "offline":
-                    log.info("camera.back", source=self._name)
-                else:
-                    log.info("camera.online", source=self._name)
+                self._log.info("camera.back" if self.status == "offline" else "camera.online")
         changed = (status, reason, detail) != (self.status, self.reason, self.detail) or status == "online"
         self.status, self.reason, self.detail = status, reason, detail
         if changed:

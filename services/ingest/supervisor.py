@@ -94,6 +94,8 @@ class ReaderProcess:
                 str(theirs.fileno()),
                 pass_fds=(theirs.fileno(),),
                 stdin=asyncio.subprocess.DEVNULL,
+                # Dozens of threads that allocate packets would make glibc keep an arena for each of them.
+                env=os.environ | {"MALLOC_ARENA_MAX": "2"},
                 preexec_fn=end_with_parent(signal.SIGKILL),
             )
         process = self._process

@@ -6,6 +6,7 @@ libav does not let go of ends with the process.
 """
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -31,6 +32,8 @@ from services.mesh.settings import MeshSettings
 log = get_logger()
 
 TICK_SECONDS: Final = 0.25
+BATCH_SECONDS: Final = 0.004
+"""Packets that come within it are handled and sent together: waking the loop for each costs as much as handling it."""
 REPORT_SECONDS: Final = 2.0
 CHANGE_SECONDS: Final = 0.05
 """Changes within it go into one message."""
@@ -93,7 +96,7 @@ class Worker:
         while True:
             for run, item in await self._inbox.take():
                 await run.feed.take(run, item)
-            await asyncio.sleep(0)
+            await asyncio.sleep(BATCH_SECONDS)
 
     async def _follow_plan(self) -> None:
         while True:
@@ -162,8 +165,8 @@ class Worker:
             cpu, now = time.process_time(), self._clock.monotonic()
             load = (cpu - self._cpu_seconds) / max(now - self._cpu_at, 0.001)
             self._cpu_seconds, self._cpu_at = cpu, now
-        if self._writer.transport.get_write_buffer_size() > control.MAX_MESSAGE_BYTES:
-            return  # the service does not read just now; the next whole report says it all
+        if self._writer.is_closing() or self._writer.transport.get_write_buffer_size() > control.MAX_MESSAGE_BYTES:
+            return  # the service is gone, or does not read just now: the next whole report says it all
         self._writer.write(
             control.encode(control.Observed(cameras=cameras, whole=whole, load=load, totals=self._publisher.totals()))
         )
@@ -213,6 +216,7 @@ def main(descriptor: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     status = 1
     try:
+        gc.freeze()  # what was loaded by now lives as long as the process
         import uvloop
 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -43,7 +43,8 @@ class Bench:
         self.changes = 0
         kinds: tuple[Kind, ...] = ("video", "audio") if audio else ("video",)
         self.feed = Feed(
-            "cam/main",
+            "cam",
+            "main",
             Source("rtsp://host/x", audio=audio),
             {kind: Pipeline(self.clock, gop_frames=100, gop_bytes=10**6) for kind in kinds},
             epoch=3,
