@@ -35,8 +35,8 @@ _leads = gauge("registry_leading", "1 while this registry is the leader")
 async def run(service: Service, settings: RegistrySettings) -> None:
     """Serves until ``service.stopping``; then lets another lead at once and sends what events are left."""
     bus, clock, home = service.bus, service.clock, service.home
-    waiting: list[asyncio.Event] = []
-    service.health.add("catalogue", lambda: None if waiting and all(e.is_set() for e in waiting) else "not yet read")
+    answering = False
+    service.health.add("catalogue", lambda: None if answering else "not read yet, so nothing is answered")
     await _make_stream(bus, settings)
     leases = await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease)
     secrets = await Bucket.open(bus, subjects.SECRETS_BUCKET, Credentials)
@@ -100,11 +100,12 @@ async def run(service: Service, settings: RegistrySettings) -> None:
             ("workers", workers),
         )
     ]
-    waiting += [part.ready for part in (cameras, assignments, states, incidents, workers.mirror)]
-    await _all(waiting, service.stopping)
+    read = [part.ready for part in (cameras, assignments, states, incidents, workers.mirror)]
+    await _all(read, service.stopping)
     if service.stopping.is_set():
         return
     micro = await rpc.serve(bus, tasks, home=home, service="registry", endpoints=endpoints(catalogue, casebook))
+    answering = True
     # Not before everything is known: a leader that has not seen a worker would take its cameras away.
     leading = [
         tasks.create_task(part.run(), name=name)

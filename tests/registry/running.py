@@ -41,12 +41,14 @@ async def registry(
             await until(lambda: not service.health.missing() and bool(service.health._checks))
             try:
                 yield service
-            finally:
-                service.stopping.set()
-                if bus.client.is_closed:  # crashed: what is left of it goes too
-                    running.cancel()
-                await asyncio.wait((running,), timeout=5)
-                raise _Over
+            except BaseException:
+                running.cancel()
+                raise
+            service.stopping.set()
+            if bus.client.is_closed:  # crashed: what is left of it goes too
+                running.cancel()
+            await asyncio.wait((running,), timeout=5)
+            raise _Over  # noqa: TRY301 (a task group is cancelled by raising in it)
     except* _Over:
         pass
     finally:
