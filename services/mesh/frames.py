@@ -55,6 +55,11 @@ class Flags(IntFlag):
     """No other frame refers to this one (nal_ref_idc 0): the first to go when a viewer is slow."""
 
 
+# As plain integers: an enum's own operators take microseconds, and these are asked of every frame.
+_KEYFRAME: Final = int(Flags.KEYFRAME)
+_DISCONTINUITY: Final = int(Flags.DISCONTINUITY)
+
+
 class Clock(IntEnum):
     """Where a frame's capture time comes from."""
 
@@ -86,7 +91,12 @@ class AccessUnit(NamedTuple):
     @property
     def keyframe(self) -> bool:
         """Whether decoding can begin here."""
-        return bool(self.flags & Flags.KEYFRAME)
+        return int(self.flags) & _KEYFRAME != 0
+
+    @property
+    def discontinuity(self) -> bool:
+        """Whether a new run begins here."""
+        return int(self.flags) & _DISCONTINUITY != 0
 
     @property
     def order(self) -> tuple[int, int]:
@@ -159,7 +169,7 @@ class SequenceTracker:
         """Whether ``unit`` is newer than all before; counts the hole before it."""
         if unit.order <= (self._epoch, self._sequence):
             return False
-        if unit.epoch == self._epoch and not unit.flags & Flags.DISCONTINUITY:
+        if unit.epoch == self._epoch and not int(unit.flags) & _DISCONTINUITY:
             self.lost += unit.sequence - self._sequence - 1
         self._epoch, self._sequence = unit.order
         return True
