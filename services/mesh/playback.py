@@ -19,7 +19,7 @@ from services.mesh.frames import AccessUnit, decode
 from services.mesh.log import get_logger
 from services.mesh.models import Id, Model
 from services.mesh.permissions import SYSTEM, Actor
-from services.mesh.recordings import Gap, Range, TimelineQuestion
+from services.mesh.recordings import Gap, Range, Timeline, TimelineQuestion
 from services.mesh.transfer import Incoming
 
 log = get_logger()
@@ -126,12 +126,9 @@ class Player:
         timeline, _ = await ask_timeline(
             self._bus, self._home, question, recorders=self._recorders(), actor=self._actor
         )
-        pieces: list[Range | Gap] = [*timeline.ranges, *(gap for gap in timeline.gaps if gap.to_us != gap.from_us)]
-        pieces.sort(key=lambda piece: piece.from_us, reverse=mode == "backwards")
-        for piece in pieces:
+        for piece in in_order(timeline, span, self._clock.now_us(), backwards=mode == "backwards"):
             if isinstance(piece, Gap):
-                if piece.to_us is None or piece.to_us - piece.from_us >= recordings.MIN_GAP_US:
-                    yield piece
+                yield piece
                 continue
             async with aclosing(self._frames(piece, mode)) as frames:
                 async for frame in frames:
@@ -156,3 +153,27 @@ class Player:
             await incoming.accept(opened.control)
             async for message in incoming:
                 yield decode(message)
+
+
+def in_order(timeline: Timeline, span: tuple[int, int], now_us: int, *, backwards: bool) -> list[Range | Gap]:
+    """Ranges and what lies between them, in the order of playing. A hole that nobody explained is a gap as well.
+
+    The hole that reaches to the present is left open: footage may come.
+    """
+    pieces: list[Range | Gap] = []
+    at_us = span[0]
+    for item in timeline.ranges:
+        if item.from_us - at_us >= recordings.MIN_GAP_US:
+            pieces.append(_hole(timeline, at_us, item.from_us))
+        pieces.append(item)
+        at_us = item.to_us
+    if span[1] - at_us >= recordings.MIN_GAP_US:
+        hole = _hole(timeline, at_us, span[1])
+        pieces.append(hole.model_copy(update={"to_us": None}) if span[1] > now_us and not backwards else hole)
+    return pieces[::-1] if backwards else pieces
+
+
+def _hole(timeline: Timeline, from_us: int, to_us: int) -> Gap:
+    told = [gap for gap in timeline.gaps if gap.from_us < to_us and (gap.to_us is None or gap.to_us > from_us)]
+    cause, detail = (told[0].cause, told[0].detail) if told else (recordings.Cause.UNKNOWN.value, "")
+    return Gap(from_us=from_us, to_us=to_us, cause=cause, detail=detail)

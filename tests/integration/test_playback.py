@@ -1,0 +1,178 @@
+"""Recordings played through a relay: a real recorder, a real relay, a viewer over sockets."""
+
+import asyncio
+import time
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from services.mesh.bus import Bus
+from services.mesh.clock import SystemClock
+from services.mesh.frames import AccessUnit
+from services.mesh.playback import Mode, Player
+from services.mesh.recordings import Gap
+from services.mesh.sessions import Aim, ClockControl, ClockNotice, FrameMark, SlotNotice
+from services.mesh.settings import MeshSettings
+from services.recorder.app import Recorder
+from tests.integration.recorders import Ingest, assign, camera, running, until
+from tests.recorder.units import FRAME_US, pictures
+from tests.wall.relay.running import Front, running_relay
+from tests.wall.relay.viewer import Viewer
+
+pytestmark = pytest.mark.integration
+SECOND = 1_000_000
+FRAMES = 300
+"""Six GOPs of 2 s; the last one is not on disk before the next begins."""
+
+
+async def record(bus: Bus, recorder: Recorder, camera_id: str, units: list[AccessUnit]) -> None:
+    await assign(bus, [camera(camera_id)], recorder.name)
+    await until(lambda: camera_id in recorder.feeds and recorder.feeds[camera_id]._held is None)
+    await Ingest(bus, camera_id).send(units)
+    await until(lambda: recorder.feeds[camera_id].recording.frames == len(units))
+
+
+def footage(start_us: int, count: int = FRAMES, first_sequence: int = 1) -> list[AccessUnit]:
+    return pictures(count=count, gop=50, start_us=start_us, first_sequence=first_sequence)
+
+
+async def take(player: Player, at_us: int, mode: Mode, count: int) -> list[AccessUnit | Gap]:
+    items: list[AccessUnit | Gap] = []
+    async with aclosing(player.read(at_us, mode)) as found, asyncio.timeout(10):
+        async for item in found:
+            items.append(item)
+            if len(items) == count:
+                break
+    return items
+
+
+def player(bus: Bus, camera_id: str) -> Player:
+    return Player(bus, "city", camera_id, recorders=lambda: 1, clock=SystemClock())
+
+
+async def test_a_history_is_read_forwards_by_keyframes_and_backwards(
+    bus: Bus, mesh_settings: MeshSettings, tmp_path: Path
+) -> None:
+    start = (time.time_ns() // 1000) - 60 * SECOND
+    units = footage(start)
+    keyframes = [unit.capture_us for unit in units if unit.keyframe]
+    async with running(mesh_settings, tmp_path / "disk", "recorder-1") as recorder:
+        await record(bus, recorder, "cam-1", units)
+        middle = keyframes[1] + 3 * FRAME_US
+        frames = await take(player(bus, "cam-1"), middle, "frames", 20)
+        begun = [item.capture_us for item in frames if isinstance(item, AccessUnit)]
+        assert begun[0] == pytest.approx(keyframes[1], abs=100)
+        assert begun == pytest.approx([keyframes[1] + n * FRAME_US for n in range(20)], abs=100)
+        first = frames[0]
+        assert isinstance(first, AccessUnit)
+        assert first.keyframe
+        sent = next(unit for unit in units if unit.capture_us == keyframes[1])
+        assert first.payload == sent.payload
+        only = await take(player(bus, "cam-1"), middle, "keyframes", 2)
+        assert [i.capture_us for i in only if isinstance(i, AccessUnit)] == pytest.approx(keyframes[1:3], abs=100)
+        back = await take(player(bus, "cam-1"), middle, "backwards", 2)
+        assert [i.capture_us for i in back if isinstance(i, AccessUnit)] == pytest.approx(keyframes[1::-1], abs=100)
+
+
+async def test_a_gap_is_told_and_footage_goes_on_after_it(
+    bus: Bus, mesh_settings: MeshSettings, tmp_path: Path
+) -> None:
+    start = (time.time_ns() // 1000) - 60 * SECOND
+    before, after = footage(start, 50), footage(start + 10 * SECOND, 100, first_sequence=1000)
+    async with running(mesh_settings, tmp_path / "disk", "recorder-1") as recorder:
+        await record(bus, recorder, "cam-1", [*before, *after])
+        await asyncio.sleep(0.1)
+        items = await take(player(bus, "cam-1"), start, "frames", 52)
+    gaps = [item for item in items if isinstance(item, Gap)]
+    assert len(gaps) == 1
+    assert gaps[0].to_us == pytest.approx(start + 10 * SECOND, abs=1000)
+    assert isinstance(items[-1], AccessUnit)
+    assert items[-1].capture_us == pytest.approx(start + 10 * SECOND, abs=1000)
+
+
+async def opened(front: Front, *cameras: str) -> Viewer:
+    viewer = Viewer(front)
+    aims = [Aim(slot=n, camera=name, source="recorded") for n, name in enumerate(cameras)]
+    await viewer.open(len(cameras), *aims)
+    return viewer
+
+
+def marks(front: Front, viewer: Viewer, slot: int) -> list[FrameMark]:
+    notices = front.notices[viewer.session.session]
+    return [notice for notice in notices if isinstance(notice, FrameMark) and notice.slot == slot]
+
+
+def states(front: Front, viewer: Viewer, slot: int) -> list[str]:
+    notices = front.notices[viewer.session.session]
+    return [notice.state for notice in notices if isinstance(notice, SlotNotice) and notice.slot == slot]
+
+
+async def test_two_slots_follow_one_clock_through_seek_play_pause_and_steps(
+    bus: Bus, mesh_settings: MeshSettings, tmp_path: Path
+) -> None:
+    start = (time.time_ns() // 1000) - 60 * SECOND
+    async with (
+        running(mesh_settings, tmp_path / "disk", "recorder-1") as recorder,
+        running_relay(bus, mesh_settings) as front,
+    ):
+        for name in ("cam-1", "cam-2"):
+            await front.add_camera(name)
+            await record(bus, recorder, name, footage(start))
+        viewer = await opened(front, "cam-1", "cam-2")
+        session = viewer.session.session
+        moment = start + 2 * SECOND + FRAME_US // 2
+
+        async def control(**fields: object) -> None:
+            await front.control(session, ClockControl.model_validate(fields))
+
+        began = time.monotonic()
+        await control(action="seek", at_us=moment)
+        await until(lambda: all(marks(front, viewer, slot) for slot in (0, 1)))
+        assert time.monotonic() - began < 2.0
+        for slot in (0, 1):  # paused: the picture of the moment, and no other
+            assert marks(front, viewer, slot)[-1].capture_us == pytest.approx(start + 2 * SECOND, abs=1000)
+        await until(lambda: states(front, viewer, 0)[-1] == states(front, viewer, 1)[-1] == "paused")
+        count = len(viewer.frames(0))
+
+        await control(action="step", step="frame")
+        await until(lambda: marks(front, viewer, 1)[-1].capture_us > start + 2 * SECOND + FRAME_US // 2)
+        assert marks(front, viewer, 0)[-1].capture_us == pytest.approx(start + 2 * SECOND + FRAME_US, abs=1000)
+        await control(action="step", step="-frame")
+        await until(lambda: marks(front, viewer, 1)[-1].capture_us < start + 2 * SECOND + FRAME_US // 2)
+        await control(action="step", step="keyframe")
+        await until(lambda: marks(front, viewer, 1)[-1].capture_us == pytest.approx(start + 4 * SECOND, abs=1000))
+        await control(action="step", step="-keyframe")
+        await until(lambda: marks(front, viewer, 1)[-1].capture_us == pytest.approx(start + 2 * SECOND, abs=1000))
+
+        await control(action="play", rate=2.0)
+        await asyncio.sleep(1.0)
+        await control(action="pause")
+        clock = [notice for notice in front.notices[session] if isinstance(notice, ClockNotice)][-1]
+        assert not clock.playing
+        assert clock.at_us - (start + 2 * SECOND) == pytest.approx(2 * SECOND, abs=SECOND)
+        await until(lambda: states(front, viewer, 0)[-1] == "paused")
+        assert len(viewer.frames(0)) - count > 30
+        await viewer.close()
+
+
+async def test_the_end_of_a_camera_shows_as_a_gap_there_and_does_not_stop_the_other(
+    bus: Bus, mesh_settings: MeshSettings, tmp_path: Path
+) -> None:
+    start = (time.time_ns() // 1000) - 60 * SECOND
+    async with (
+        running(mesh_settings, tmp_path / "disk", "recorder-1") as recorder,
+        running_relay(bus, mesh_settings) as front,
+    ):
+        for name, frames in (("cam-1", 100), ("cam-2", FRAMES)):
+            await front.add_camera(name)
+            await record(bus, recorder, name, footage(start, frames))
+        viewer = await opened(front, "cam-1", "cam-2")
+        play = ClockControl(action="play", at_us=start + SECOND, rate=2.0)
+        await front.control(viewer.session.session, play)
+        await until(lambda: "gap" in states(front, viewer, 0))
+        shown = len(viewer.frames(1))
+        await asyncio.sleep(0.5)
+        assert len(viewer.frames(1)) > shown
+        assert "gap" not in states(front, viewer, 1)
+        await viewer.close()
