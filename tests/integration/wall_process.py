@@ -69,8 +69,9 @@ async def wall_process(
     try:
         if role != "relay":
             await _until_answers(wall)
-        if role != "front":
-            await wall.until_relays(relays if role == "all" else 1)
+        # A front with relays of its own is ready when it sees one's lease.
+        ready = 1 + relays if role == "all" else 1
+        await until(lambda: log.read_text().count('"service.ready"') >= ready, START_SECONDS)
         yield wall
     finally:
         if process.returncode is None:
