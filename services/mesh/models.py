@@ -110,6 +110,7 @@ class Reason(StrEnum):
     CLOSED = "closed"
     BAD_STREAM = "bad-stream"
     UNSUPPORTED_CODEC = "unsupported-codec"
+    OVERLOADED = "overloaded"
     FRAMES_LOST = "frames-lost"
     BAD_TIMESTAMPS = "bad-timestamps"
     LOW_RATE = "low-rate"
@@ -175,7 +176,7 @@ class CameraState(Model):
 class WorkerLease(Model):
     """A live worker. The incarnation differs at every start, so that a quick restart is seen."""
 
-    role: Literal["ingest", "recorder", "relay", "registry"]
+    role: Literal["ingest", "recorder", "relay", "registry", "converter"]
     worker: Id
     incarnation: int
     capacity: int = 0

@@ -16,6 +16,7 @@ from services.mesh.models import Camera, CameraState, WorkerLease
 from services.mesh.permissions import Actor, Role
 from services.mesh.sessions import SessionClose, SessionControl, SessionOpen, SessionOpened
 from services.wall.relay.addresses import candidates
+from services.wall.relay.convert.conversion import Conversions, Wanted
 from services.wall.relay.engine.dtls import Certificates, Turnstile
 from services.wall.relay.engine.gso import probe
 from services.wall.relay.engine.udp import UdpPort
@@ -59,7 +60,8 @@ class Relay:
         self._turnstile = Turnstile()
         self._incarnation = new_incarnation()
         self._draining = False
-        self._hub = FeedHub(service.bus, service.tasks)
+        self._hub = FeedHub(service.bus, service.home, service.tasks)
+        self._conversions: Conversions
         self._cameras: Mirror[Camera]
         self._states: Mirror[CameraState]
         self._workers: Workers
@@ -78,6 +80,7 @@ class Relay:
         self._states = Mirror(states, self._on_state)
         self._workers = Workers(leases)
         lease = Lease(leases, self._lease)
+        self._conversions = self._convert(leases)
         background = [
             service.tasks.create_task(self._cameras.run(), name="cameras"),
             service.tasks.create_task(self._states.run(), name="states"),
@@ -112,6 +115,7 @@ class Relay:
             await micro.stop()
             for session in self.sessions.values():
                 session.closed.set()
+            self._conversions.close()
             self._hub.close()
             for task in background:
                 task.cancel()
@@ -119,6 +123,15 @@ class Relay:
                 await asyncio.sleep(0.01)
             self._pump.close()
             self.udp.close()
+
+    def _convert(self, leases: Bucket[WorkerLease]) -> Conversions:
+        service, settings = self._service, self.settings
+        conversions = Conversions(
+            service.bus, service.home, service.worker, self._hub, service.tasks, leases,
+            max_pictures=settings.conversions, max_height_px=settings.conversion_height_px,
+        )  # fmt: skip
+        self._hub.convert = lambda *wanted: conversions.start(Wanted(*wanted))
+        return conversions
 
     async def _drain(self, lease: Lease) -> None:
         """Hands the sessions back: pages connect elsewhere, then leave."""

@@ -3,7 +3,8 @@
 import asyncio
 import random
 import time
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Final, Literal, Protocol
 
 import nats.errors
 from nats.aio.msg import Msg
@@ -17,7 +18,7 @@ from services.mesh.frames import Codec, FrameError, decode
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 from services.mesh.models import ProfileName, Reason, WantReply
-from services.wall.relay.frame import Frame, can_send
+from services.wall.relay.frame import Frame
 from services.wall.relay.gop import GopBuffer, Verdict
 
 log = get_logger()
@@ -29,6 +30,10 @@ STALE_SECONDS: Final = 3.0
 """Without a frame for so long the feed counts as waiting."""
 RETRY_SECONDS: Final = 1.0
 MEDIA_PENDING_BYTES: Final = 16 * 1024 * 1024
+
+ConvertedName = Literal["h264", "opus"]
+"""What relays make themselves where a browser cannot decode a camera: pictures and sound."""
+FeedName = ProfileName | Literal["audio"] | ConvertedName
 
 _frames_in = counter("relay_frames_received", "Frames taken from the bus")
 _frames_bad = counter("relay_frames_bad", "Messages on media subjects that are no frames, or cannot be packetized")
@@ -51,9 +56,17 @@ class Sink(Protocol):
 class Feed:
     """Subscribes while it runs; keeps the ingest's attention by ``want``; passes frames on to its sinks."""
 
-    def __init__(self, bus: Bus, site: str, profile: ProfileName, camera: str) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        site: str,
+        profile: FeedName,
+        camera: str,
+        on_nobody: Callable[[], tuple[Reason, str]] = lambda: (Reason.NO_INGEST, ""),
+    ) -> None:
+        """``on_nobody`` is called whenever nobody answers a ``want``; it says why, or that it is being seen to."""
         self.site = site
-        self.profile: ProfileName = profile
+        self.profile: FeedName = profile
         self.camera = camera
         self.gop = GopBuffer()
         self.sinks: set[Sink] = set()
@@ -67,16 +80,12 @@ class Feed:
         self.idle_since = time.monotonic()
         """Since when it has had no sink."""
         self._bus = bus
+        self._on_nobody = on_nobody
         self._last_frame_at = float("-inf")
         self._refill = asyncio.Event()
         self._sps = b""
         self._bytes = 0
         self._measured_at = time.monotonic()
-
-    @property
-    def sendable(self) -> bool:
-        """Whether its codec has a payload format here."""
-        return self.codec is not None and can_send(self.codec)
 
     def attach(self, sink: Sink) -> None:
         """Adds a sink. It is told nothing now: it looks at the feed itself."""
@@ -161,7 +170,7 @@ class Feed:
                 unknown = status.status == "unknown-profile"
                 self._say(False, Reason.NOT_FOUND if unknown else status.reason, status.detail)
             elif nobody or status is None:
-                self._say(False, Reason.NO_INGEST, "")
+                self._say(False, *self._on_nobody())
             elif status.status == "opening":
                 self._say(False, Reason.STARTING, status.detail)
             else:
@@ -170,13 +179,9 @@ class Feed:
     def _frame(self, message: bytes) -> Frame | None:
         try:
             unit = decode(message)
-            if unit.codec != self.codec and unit.codec.is_video:
+            if unit.codec != self.codec:
                 self.codec = unit.codec
                 self._sps = b""
-                if not can_send(unit.codec):
-                    self._say(True, Reason.UNSUPPORTED_CODEC, unit.codec.name.lower())
-            if not can_send(unit.codec):
-                return None
             frame = Frame(unit)
         except (FrameError, BitstreamError) as error:
             _frames_bad.inc()
@@ -191,8 +196,6 @@ class Feed:
         self._bytes += len(message.data)
         frame = self._frame(message.data)
         if frame is None:
-            if self.codec is not None and not can_send(self.codec):
-                self._last_frame_at = time.monotonic()
             return
         verdict = self.gop.accept(frame)
         if verdict is Verdict.SHOW:
@@ -233,6 +236,8 @@ class Feed:
 
     def _look_at(self, payload: bytes) -> None:
         """Learns the picture's size from a keyframe's parameter sets."""
+        if self.codec not in (Codec.H264, Codec.HEVC):
+            return
         try:
             units = split_length_prefixed(payload)
             hevc = self.codec is Codec.HEVC
@@ -260,23 +265,37 @@ LINGER_SECONDS: Final = 10.0
 class FeedHub:
     """All feeds of this relay, each once, made when first wanted and ended when long unused."""
 
-    def __init__(self, bus: Bus, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, bus: Bus, home: str, tasks: asyncio.TaskGroup) -> None:
+        self.convert: Callable[[str, str, FeedName, ConvertedName], tuple[Reason, str]]
+        """Begins a conversion that nobody does, see `Conversions.start`: site, camera, from which profile, to what."""
         self._bus = bus
+        self._home = home
         self._tasks = tasks
-        self._feeds: dict[tuple[str, ProfileName, str], tuple[Feed, asyncio.Task[None]]] = {}
+        self._feeds: dict[tuple[str, FeedName, str], tuple[Feed, asyncio.Task[None]]] = {}
 
     def __len__(self) -> int:
         return len(self._feeds)
 
-    def get(self, site: str, profile: ProfileName, camera: str) -> Feed:
+    def get(self, site: str, profile: FeedName, camera: str) -> Feed:
         """The camera's feed; begins now where there is none."""
-        key = (site, profile, camera)
-        entry = self._feeds.get(key)
-        if entry is None:
-            feed = Feed(self._bus, site, profile, camera)
-            task = self._tasks.create_task(feed.run(), name=f"feed {profile} {camera}")
-            entry = self._feeds[key] = (feed, task)
-        return entry[0]
+        entry = self._feeds.get((site, profile, camera))
+        return entry[0] if entry is not None else self._begin(Feed(self._bus, site, profile, camera))
+
+    def get_converted(self, site: str, camera: str, source: FeedName, result: ConvertedName) -> Feed:
+        """The feed of a camera's conversion; whichever relay converts, it is on the mesh's own site."""
+        entry = self._feeds.get((self._home, result, camera))
+        if entry is not None:
+            return entry[0]
+
+        def convert() -> tuple[Reason, str]:
+            return self.convert(site, camera, source, result)
+
+        return self._begin(Feed(self._bus, self._home, result, camera, convert))
+
+    def _begin(self, feed: Feed) -> Feed:
+        task = self._tasks.create_task(feed.run(), name=f"feed {feed.profile} {feed.camera}")
+        self._feeds[(feed.site, feed.profile, feed.camera)] = (feed, task)
+        return feed
 
     def sweep(self, now: float) -> None:
         """Ends the feeds that nobody has shown for `LINGER_SECONDS`."""

@@ -17,7 +17,8 @@ def can_send(codec: Codec) -> bool:
 class Frame:
     """An access unit and its packets. Shared by all slots that show it; keep it no longer than needed.
 
-    Raises `BitstreamError` where the payload is no length-prefixed NAL units.
+    One in a codec without a payload format here (see `can_send`) has no packets: it is for listeners and converters.
+    Raises `BitstreamError` where the payload of H.264 or H.265 is no length-prefixed NAL units.
     """
 
     __slots__ = ("_layouts", "_payloads", "codec", "keyframe", "unit")
@@ -26,7 +27,8 @@ class Frame:
         self.unit = unit
         self.keyframe = unit.keyframe
         self.codec = int(unit.codec)
-        self._payloads = _PACKETIZERS[unit.codec](unit.payload, MAX_PAYLOAD_BYTES)
+        packetizer = _PACKETIZERS.get(unit.codec)
+        self._payloads = packetizer(unit.payload, MAX_PAYLOAD_BYTES) if packetizer else []
         self._layouts: dict[tuple[int, int], tuple[Run, ...]] = {}
 
     def runs(self, extension_bytes: int, tag_bytes: int) -> tuple[Run, ...]:

@@ -5,7 +5,7 @@ from typing import Final, Literal
 from services.mesh.models import Camera, CameraState, ProfileName, Reason, Status
 from services.mesh.sessions import Aim, Size, SlotNotice
 from services.wall.relay.bandwidth import Level
-from services.wall.relay.feed import Feed, FeedHub
+from services.wall.relay.feed import Feed, FeedHub, FeedName
 from services.wall.relay.frame import Frame
 from services.wall.relay.slot import Slot, waiting
 
@@ -109,7 +109,7 @@ class LiveSource:
             return
         if self._next is None or self._next.profile != wanted:
             self._forget_next()
-            self._next = self._hub.get(self.camera.site, wanted, self.camera.id)
+            self._next = self._feed(wanted)
             self._next.attach(self)
         if self._next.gop.frames and self._next.live:
             self._switch()
@@ -122,8 +122,10 @@ class LiveSource:
         elif shown is None:
             self._say_waiting()
 
-    def _wanted(self) -> ProfileName:
-        available = set(self.camera.profiles) - self._unusable or set(self.camera.profiles)
+    def _wanted(self) -> FeedName:
+        available = set(self.camera.profiles) - self._unusable
+        if not available:
+            return "h264"
         if self._level is not Level.FULL and "sub" in available:
             return "sub"
         sub = self._shown if self._shown is not None and self._shown.profile == "sub" else self._next
@@ -131,6 +133,17 @@ class LiveSource:
         current = self._shown.profile if self._shown is not None else ""
         chosen = choose_profile(self._aim, available, self._size, height, current)
         return "main" if chosen == "main" else "sub"
+
+    def _feed(self, name: FeedName) -> Feed:
+        camera = self.camera
+        if name != "h264":
+            return self._hub.get(camera.site, name, camera.id)
+        return self._hub.get_converted(camera.site, camera.id, self._source, "h264")
+
+    @property
+    def _source(self) -> ProfileName:
+        """What a conversion is made from."""
+        return "main" if "main" in self.camera.profiles else "sub"
 
     def _forget_next(self) -> None:
         if self._next is not None and self._next is not self._shown:
@@ -161,7 +174,8 @@ class LiveSource:
             slot=self._slot.index,
             camera=self.camera.id,
             state="live",
-            profile=feed.profile if feed is not None else None,
+            profile=feed.profile if feed is not None and feed.profile in ("main", "sub") else self._source,
+            transcoded=feed is not None and feed.profile == "h264",
             limited=_LIMITS[self._level],
             codec=feed.codec.name.lower() if feed is not None and feed.codec is not None else "",
             width_px=feed.width_px if feed is not None else 0,
@@ -189,9 +203,7 @@ class LiveSource:
 
     def feed_status(self, feed: Feed) -> None:
         """See `Sink.feed_status`."""
-        if feed.codec is not None and not feed.sendable:
-            self._cannot_show(feed)
-        elif not feed.live and feed in (self._shown, self._next) and (self._shown is None or not self._shown.live):
+        if not feed.live and feed in (self._shown, self._next) and (self._shown is None or not self._shown.live):
             self._say_waiting()
 
     def _say_waiting(self) -> None:
@@ -208,12 +220,11 @@ class LiveSource:
             self._slot.say(waiting(self._slot, reason, detail))
 
     def _cannot_show(self, feed: Feed) -> None:
-        """The browser has no decoder for it: take the camera's other profile, else say so."""
-        self._unusable.add(feed.profile)
-        name = feed.codec.name.lower() if feed.codec is not None else ""
-        if set(self.camera.profiles) - self._unusable:
-            self._leave()
-            self.adapt(self._size, self._level)
-        else:
-            notice = waiting(self._slot, Reason.UNSUPPORTED_CODEC, name)
-            self._slot.say(notice.model_copy(update={"codec": name}))
+        """The browser has no decoder for it: take the camera's other profile, else have it converted, else say so."""
+        if feed.profile == "h264":
+            notice = waiting(self._slot, Reason.UNSUPPORTED_CODEC, "this browser takes no H.264")
+            self._slot.say(notice.model_copy(update={"codec": "h264"}))
+            return
+        self._unusable.add("main" if feed.profile == "main" else "sub")
+        self._leave()
+        self.adapt(self._size, self._level)

@@ -24,4 +24,14 @@ class RelaySettings(Section):
     pace_mbps: float = Field(
         default=100.0, ge=1, le=10_000, description="How fast bursts are sent to one viewer, in Mbit/s."
     )
+    conversions: int = Field(
+        default=2,
+        ge=0,
+        le=64,
+        description="Cameras (H.265, MJPEG) whose pictures one relay converts at once for browsers that cannot decode "
+        "them. Each takes up to a core.",
+    )
+    conversion_height_px: int = Field(
+        default=720, ge=144, le=4320, description="Converted pictures that are higher are scaled down."
+    )
     max_sessions: int = Field(default=1000, ge=1, description="Sessions that one relay accepts.")

@@ -66,11 +66,13 @@ class Front:
 
 
 @asynccontextmanager
-async def running_relay(bus: Bus, settings: MeshSettings, **options: object) -> AsyncIterator[Front]:
+async def running_relay(
+    bus: Bus, settings: MeshSettings, *, worker: str = "relay-test", **options: object
+) -> AsyncIterator[Front]:
     """A relay on a free port until the end of the block."""
     relay_settings = RelaySettings.model_validate({"udp_port": 0} | options)
     async with asyncio.TaskGroup() as tasks:
-        service = Service("relay", settings.model_copy(update={"worker": "relay-test"}), bus, tasks)
+        service = Service("relay", settings.model_copy(update={"worker": worker}), bus, tasks)
         relay = Relay(service, relay_settings)
         task = tasks.create_task(relay.serve())
         while service.health.missing() or not relay.serving.is_set():

@@ -36,6 +36,7 @@ export const REASONS = [
   "closed",
   "bad-stream",
   "unsupported-codec",
+  "overloaded",
   "frames-lost",
   "bad-timestamps",
   "low-rate",

@@ -58,6 +58,7 @@ export const en = {
   "reason.closed": "The camera closed the connection",
   "reason.bad-stream": "The stream is damaged",
   "reason.unsupported-codec": "This browser cannot show the camera's codec",
+  "reason.overloaded": "The server converts as many cameras as it can already",
   "reason.frames-lost": "Pictures are being lost",
   "reason.bad-timestamps": "The camera's clock jumps",
   "reason.low-rate": "Fewer pictures than it should send",

@@ -60,6 +60,7 @@ export const id: Messages = {
   "reason.closed": "Kamera menutup sambungan",
   "reason.bad-stream": "Aliran video rusak",
   "reason.unsupported-codec": "Peramban ini tidak mengenal kodek kamera",
+  "reason.overloaded": "Server sudah mengonversi kamera sebanyak kemampuannya",
   "reason.frames-lost": "Ada gambar yang hilang",
   "reason.bad-timestamps": "Jam kamera melompat",
   "reason.low-rate": "Gambar lebih sedikit dari seharusnya",

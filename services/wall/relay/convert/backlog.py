@@ -1,0 +1,65 @@
+"""What waits for a converter, and what it leaves out when it cannot keep up. Pure."""
+
+from collections import deque
+from typing import Final, NamedTuple
+
+from services.mesh.frames import AccessUnit
+
+LATE_90K: Final = 90_000
+"""Behind by more, a converter only decodes, until it has caught up."""
+HOPELESS_90K: Final = 4 * 90_000
+"""Behind by more, it goes on at the newest keyframe."""
+MAX_UNITS: Final = 4000
+
+
+class Job(NamedTuple):
+    """The next access unit, and whether its picture is wanted."""
+
+    unit: AccessUnit
+    show: bool
+
+
+class Backlog:
+    """Takes access units in decoding order, and gives them out so that the last ones are never late for long."""
+
+    def __init__(self) -> None:
+        self._units: deque[AccessUnit] = deque()
+        self.dropped = 0
+        """Pictures that nobody will see: left out, or decoded for the sake of others only."""
+
+    def __len__(self) -> int:
+        return len(self._units)
+
+    def put(self, unit: AccessUnit) -> None:
+        """Takes the next one."""
+        self._units.append(unit)
+        if len(self._units) > MAX_UNITS:
+            self._skip_to_keyframe()
+
+    def take(self) -> Job:
+        """The next one; raises ``IndexError`` where none waits."""
+        late = self._late_90k()
+        if late > HOPELESS_90K or self._units[-1].keyframe:
+            self._skip_to_keyframe()
+            late = self._late_90k()
+        unit = self._units.popleft()
+        # A keyframe is shown however late it is: it may be the only picture for long.
+        show = late <= LATE_90K or unit.keyframe
+        self.dropped += not show
+        return Job(unit, show)
+
+    def take_next(self) -> Job:
+        """The next one, with nothing left out; raises ``IndexError`` where none waits."""
+        return Job(self._units.popleft(), True)
+
+    def _late_90k(self) -> int:
+        return abs(self._units[-1].dts_90k - self._units[0].dts_90k)
+
+    def _skip_to_keyframe(self) -> None:
+        """Drops what is before the newest keyframe, if there is one among those that wait."""
+        at = next((n for n in range(len(self._units) - 1, 0, -1) if self._units[n].keyframe), 0)
+        if not at and len(self._units) > MAX_UNITS:
+            at = 1
+        for _ in range(at):
+            self._units.popleft()
+        self.dropped += at

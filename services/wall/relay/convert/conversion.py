@@ -1,0 +1,211 @@
+"""A camera's conversion: what is wanted of it, who does it, and its result on the bus as a profile like any other.
+
+A converted profile lives on ``media.h264.<camera>`` or ``media.opus.<camera>`` of the mesh's own site, and is asked for
+by ``want`` as any profile is. The relay whose question nobody answers takes the lease of that name and converts; so all
+relays of a mesh together convert a camera once. It ends some time after the last want.
+"""
+
+import asyncio
+import time
+from typing import Final, Literal, NamedTuple
+
+import nats.errors
+from nats.aio.msg import Msg
+
+from services.mesh import subjects
+from services.mesh.buckets import Bucket
+from services.mesh.bus import Bus
+from services.mesh.frames import FrameError, decode
+from services.mesh.leases import RENEW_SECONDS, Leadership, new_incarnation
+from services.mesh.log import get_logger
+from services.mesh.metrics import gauge
+from services.mesh.models import Reason, WantReply, WorkerLease
+from services.wall.relay.convert.process import ConverterProcess, Kind, converter_process
+from services.wall.relay.feed import ConvertedName, Feed, FeedHub, FeedName
+from services.wall.relay.frame import Frame
+
+log = get_logger()
+
+KEEP_SECONDS: Final = 20.0
+"""After the last want. A feed wants for ten seconds more than somebody watches: that makes 30 at most."""
+RETRY_SECONDS: Final = (1.0, 2.0, 5.0, 10.0)
+"""After one conversion of a camera that failed, two in a row, …"""
+STEADY_SECONDS: Final = 10.0
+MAX_SOUNDS: Final = 16
+"""A converter of sound takes about a hundredth of a core."""
+KINDS: Final[dict[ConvertedName, Kind]] = {"h264": "picture", "opus": "sound"}
+
+_running = gauge("relay_conversions", "Cameras converted by this relay")
+
+
+class Wanted(NamedTuple):
+    """A conversion: of which camera's which profile, into what."""
+
+    site: str
+    camera: str
+    source: FeedName
+    result: ConvertedName
+
+
+class _Input:
+    """Gives a feed's frames to the process. A sink of the feed."""
+
+    def __init__(self, feed: Feed, process: ConverterProcess) -> None:
+        self._process = process
+        self.feed_ready(feed)
+
+    def feed_ready(self, feed: Feed) -> None:
+        """See `Sink.feed_ready`."""
+        for frame in feed.gop.frames:
+            self._process.put(frame.unit)
+
+    def feed_frame(self, feed: Feed, frame: Frame) -> None:
+        """See `Sink.feed_frame`."""
+        self._process.put(frame.unit)
+
+    def feed_status(self, feed: Feed) -> None:
+        """See `Sink.feed_status`: whoever waits for the result is told by the registry's state of the camera."""
+
+
+class Conversion:
+    """One camera's, while it lasts."""
+
+    def __init__(self, bus: Bus, home: str, source: Feed, wanted: Wanted, max_height_px: int) -> None:
+        self._bus = bus
+        self._source = source
+        self._wanted = wanted
+        self._max_height_px = max_height_px
+        self._media = subjects.media(home, wanted.result, wanted.camera)
+        self._want = subjects.want(home, wanted.result, wanted.camera)
+        self._wanted_at = time.monotonic()
+        self._gop: list[bytes] = []
+
+    async def run(self, leadership: Leadership) -> Literal["unwanted", "elsewhere", "ended"]:
+        """Converts until nobody wants it, another relay does it, or its process ends."""
+        if not await leadership.attempt():
+            return "elsewhere"
+        epoch = int(time.time()) & 0xFFFFFFFF  # grows from one holder to the next: a lease lasts longer than a second
+        subscription = await self._bus.subscribe(self._want, self._on_want)
+        try:
+            async with converter_process(KINDS[self._wanted.result], epoch, self._max_height_px) as process:
+                sink = _Input(self._source, process)
+                self._source.attach(sink)
+                out = asyncio.create_task(self._publish(process), name=f"convert {self._wanted.camera}")
+                try:
+                    return await self._watch(leadership, out)
+                finally:
+                    self._source.detach(sink)
+                    out.cancel()
+        finally:
+            if self._bus.connected:
+                try:
+                    await subscription.unsubscribe()
+                except nats.errors.Error as error:
+                    log.debug("conversion.unsubscribe", camera=self._wanted.camera, error=error)
+            await leadership.release()
+
+    async def _watch(
+        self, leadership: Leadership, out: "asyncio.Task[None]"
+    ) -> Literal["unwanted", "elsewhere", "ended"]:
+        while True:
+            await asyncio.wait((out,), timeout=RENEW_SECONDS)
+            if out.done():
+                out.result()
+                return "ended"
+            if time.monotonic() - self._wanted_at > KEEP_SECONDS:
+                return "unwanted"
+            if not await leadership.attempt() and self._bus.connected:
+                return "elsewhere"
+
+    async def _publish(self, process: ConverterProcess) -> None:
+        async for message in process.messages():
+            try:
+                if decode(message).keyframe:
+                    self._gop.clear()
+            except FrameError:  # something in the process wrote to its output
+                log.exception("conversion.bad_output", camera=self._wanted.camera)
+                return
+            self._gop.append(message)
+            await self._bus.publish(self._media, message)
+
+    async def _on_want(self, message: Msg) -> None:
+        self._wanted_at = time.monotonic()
+        if not message.reply:
+            return
+        frames = tuple(self._gop)
+        reply = WantReply(status="live" if frames else "opening", reason=Reason.STARTING, frames=len(frames))
+        await self._bus.publish(message.reply, reply.pack())
+        for frame in frames:
+            await self._bus.publish(message.reply, frame)
+        await self._bus.publish(message.reply, b"")
+
+
+class Conversions:
+    """All conversions that this relay does: a bounded number at once, each in a task of its own."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        home: str,
+        worker: str,
+        hub: FeedHub,
+        tasks: asyncio.TaskGroup,
+        leases: Bucket[WorkerLease],
+        *,
+        max_pictures: int,
+        max_height_px: int,
+    ) -> None:
+        self._bus = bus
+        self._home = home
+        self._hub = hub
+        self._tasks = tasks
+        self._leases = leases
+        self._me = WorkerLease(role="converter", worker=worker, incarnation=new_incarnation())
+        self._limits: dict[Kind, int] = {"picture": max_pictures, "sound": MAX_SOUNDS}
+        self._max_height_px = max_height_px
+        self._running: dict[Wanted, asyncio.Task[None]] = {}
+        self._failures: dict[Wanted, tuple[int, float]] = {}
+        """Failures in a row, and when it may be tried again."""
+
+    def start(self, wanted: Wanted) -> tuple[Reason, str]:
+        """Converts, unless it is being done or there are too many; what to tell whoever waits for it."""
+        if wanted in self._running:
+            return Reason.STARTING, ""
+        if time.monotonic() < self._failures.get(wanted, (0, 0.0))[1]:
+            return Reason.BAD_STREAM, "the conversion failed; it will be tried again"
+        kind = KINDS[wanted.result]
+        limit = self._limits[kind]
+        if sum(KINDS[other.result] == kind for other in self._running) >= limit:
+            return Reason.OVERLOADED, f"relay {self._me.worker} converts at most {limit} at once"
+        self._running[wanted] = self._tasks.create_task(self._run(wanted), name=f"conversion {wanted.camera}")
+        return Reason.STARTING, ""
+
+    async def _run(self, wanted: Wanted) -> None:
+        _running.inc()
+        began, end = time.monotonic(), "failed"
+        log.info("conversion.started", camera=wanted.camera, source=wanted.source, result=wanted.result)
+        try:
+            source = self._hub.get(wanted.site, wanted.source, wanted.camera)
+            key = f"leader.converter-{wanted.result}-{wanted.camera}"
+            leadership = Leadership(self._leases, self._me, key=key)
+            end = await Conversion(self._bus, self._home, source, wanted, self._max_height_px).run(leadership)
+        except OSError as error:  # no process to be had
+            log.warning("conversion.failed", camera=wanted.camera, error=error)
+        finally:
+            _running.dec()
+            self._running.pop(wanted, None)
+            self._remember(wanted, end in ("failed", "ended"), time.monotonic() - began)
+            log.info("conversion.ended", camera=wanted.camera, result=wanted.result, why=end)
+
+    def _remember(self, wanted: Wanted, failed: bool, lasted_seconds: float) -> None:
+        if not failed:
+            self._failures.pop(wanted, None)
+            return
+        count = 0 if lasted_seconds > STEADY_SECONDS else self._failures.get(wanted, (0, 0.0))[0]
+        pause = RETRY_SECONDS[min(count, len(RETRY_SECONDS) - 1)]
+        self._failures[wanted] = (count + 1, time.monotonic() + pause)
+
+    def close(self) -> None:
+        """Ends all."""
+        for task in self._running.values():
+            task.cancel()

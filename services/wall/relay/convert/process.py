@@ -1,0 +1,83 @@
+"""A converter's process, as the relay sees it: messages in, messages out."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from struct import Struct
+from subprocess import PIPE
+from typing import Final, Literal
+
+from services.mesh.frames import AccessUnit, encode
+from services.mesh.metrics import counter
+
+Kind = Literal["picture", "sound"]
+
+LENGTH: Final = Struct(">I")
+STOP_SECONDS: Final = 1.0
+MAX_WAITING_BYTES: Final = 16 * 1024 * 1024
+"""The process reads at once and leaves out what is late by itself; so much waits only where it does not run at all."""
+READ_BYTES: Final = 4 * 1024 * 1024
+
+_in = counter("relay_converter_units_in", "Access units given to converters")
+_dropped = counter("relay_converter_units_dropped", "Access units that a converter did not take in time")
+_out = counter("relay_converter_units_out", "Access units that came out of converters")
+
+
+class ConverterProcess:
+    """Make it with `converter_process`."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._stdin = process.stdin
+        self._stdout = process.stdout
+        self._full = False
+
+    def put(self, unit: AccessUnit) -> None:
+        """Gives it the next access unit; after one that did not fit nothing goes in before the next keyframe."""
+        _in.inc()
+        if self._stdin.is_closing() or self._stdin.transport.get_write_buffer_size() > MAX_WAITING_BYTES:
+            self._full = True
+        elif unit.keyframe:
+            self._full = False
+        if self._full:
+            _dropped.inc()
+            return
+        message = encode(unit)
+        self._stdin.write(LENGTH.pack(len(message)) + message)
+
+    async def messages(self) -> AsyncIterator[bytes]:
+        """What comes out, until the process ends."""
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                (length,) = LENGTH.unpack(await self._stdout.readexactly(LENGTH.size))
+                yield await self._stdout.readexactly(length)
+                _out.inc()
+
+
+@asynccontextmanager
+async def converter_process(kind: Kind, epoch: int, max_height_px: int) -> AsyncIterator[ConverterProcess]:
+    """A process that converts, until the end of the block. It ends with this one: its input is closed then."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.wall.relay.convert", kind, str(epoch), str(max_height_px),
+        stdin=PIPE, stdout=PIPE, limit=READ_BYTES,
+    )  # fmt: skip
+    try:
+        yield ConverterProcess(process)
+    finally:
+        await _end(process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                await process.wait()
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()

@@ -1,0 +1,91 @@
+"""AAC to Opus: the decoder, the resampler and the encoder of one camera's sound. Access units in and out."""
+
+from fractions import Fraction
+from typing import Final
+
+import av
+import av.error
+from av.audio.resampler import AudioResampler
+from av.codec.codec import UnknownCodecError
+
+from services.mesh.frames import AccessUnit, Clock, Codec, Flags
+from services.wall.relay.convert.picture import CannotConvertError
+
+OPUS_HZ: Final = 48_000
+FRAME_SAMPLES: Final = 960
+"""20 ms, what WebRTC expects."""
+BITRATE_BPS: Final = 32_000
+JUMP_90K: Final = 9_000
+"""A camera's time stamps may be off by so much before the sound is re-timed: they jitter, samples do not."""
+
+
+class SoundConverter:
+    """Converts one camera's AAC frames, in order. Not thread-safe."""
+
+    def __init__(self, epoch: int) -> None:
+        """``epoch`` is that of the units that come out."""
+        self._epoch = epoch
+        self._sequence = 0
+        self._config: bytes | None = None
+        self._decoder: av.AudioCodecContext | None = None
+        self._resampler: AudioResampler
+        self._encoder: av.AudioCodecContext
+        self._base_90k = 0
+        self._samples_in = 0
+        """At `OPUS_HZ`, since the base."""
+        self._samples_out = 0
+        self._anew = True
+
+    def convert(self, unit: AccessUnit, *, show: bool = True) -> list[AccessUnit]:
+        """The Opus frames that ``unit`` completes; none where it is broken or not to be heard (not ``show``).
+
+        Raises `CannotConvertError`.
+        """
+        if unit.codec is not Codec.AAC or not show:
+            return []
+        off_90k = abs(self._base_90k + self._samples_in * 90_000 // OPUS_HZ - unit.pts_90k)
+        anew = bool(unit.flags & Flags.DISCONTINUITY) or unit.extradata != self._config or off_90k > JUMP_90K
+        if self._decoder is None or anew:
+            self._restart(unit)
+        assert self._decoder is not None
+        try:
+            heard = self._decoder.decode(av.Packet(unit.payload))
+        except av.error.FFmpegError:
+            return []
+        out = []
+        for frame in heard:
+            self._samples_in += frame.samples * OPUS_HZ // frame.sample_rate
+            frame.pts = None
+            for piece in self._resampler.resample(frame):
+                piece.pts = None
+                out += [self._unit(packet, unit) for packet in self._encoder.encode(piece)]
+        return out
+
+    def _restart(self, unit: AccessUnit) -> None:
+        decoder = av.AudioCodecContext.create("aac", "r")
+        decoder.extradata = unit.extradata
+        try:
+            encoder = av.AudioCodecContext.create("libopus", "w")
+        except UnknownCodecError as error:
+            raise CannotConvertError("this FFmpeg has no libopus: sound cannot be converted") from error
+        encoder.sample_rate, encoder.layout, encoder.format = OPUS_HZ, "mono", "s16"
+        encoder.bit_rate = BITRATE_BPS
+        encoder.time_base = Fraction(1, OPUS_HZ)
+        encoder.options = {"application": "lowdelay", "frame_duration": "20"}
+        self._decoder, self._encoder, self._config = decoder, encoder, unit.extradata
+        self._resampler = AudioResampler("s16", "mono", OPUS_HZ, frame_size=FRAME_SAMPLES)
+        self._base_90k = unit.pts_90k
+        self._samples_in = self._samples_out = 0
+        self._anew = True
+
+    def _unit(self, packet: "av.Packet[av.AudioStream]", source: AccessUnit) -> AccessUnit:
+        flags = Flags.KEYFRAME | (Flags.DISCONTINUITY if self._anew else Flags.NONE)
+        self._anew = False
+        pts = self._base_90k + self._samples_out * 90_000 // OPUS_HZ
+        capture = source.capture_us - (source.pts_90k - pts) * 100 // 9
+        self._samples_out += FRAME_SAMPLES
+        self._sequence += 1
+        return AccessUnit(
+            flags, Codec.OPUS, self._epoch, self._sequence, pts, pts, capture, source.uncertainty_us,
+            Clock(source.clock), bytes(packet),
+        )  # fmt: skip

@@ -1,0 +1,154 @@
+"""Cameras that a viewer cannot decode: what it is sent instead, by relays with real converter processes."""
+
+import asyncio
+import io
+import os
+import signal
+import time
+from functools import cache
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from services.media.nal import split_annex_b
+from services.mesh.bus import Bus
+from services.mesh.frames import Codec
+from services.mesh.models import Reason
+from services.mesh.sessions import Aim, SlotNotice
+from services.mesh.settings import MeshSettings
+from services.wall.relay.convert import conversion
+from tests.wall.relay.camera import BusCamera, Clip, clip, picture
+from tests.wall.relay.running import Front, running_relay
+from tests.wall.relay.viewer import Viewer
+
+pytestmark = pytest.mark.integration
+
+FPS = 10
+SIZE = (320, 180)
+
+
+def hevc() -> Clip:
+    return clip(6, encoder="libx265", size=SIZE, fps=FPS, gop=20, gops=2)
+
+
+@cache
+def mjpeg() -> Clip:
+    frames = []
+    for number in range(20):
+        file = io.BytesIO()
+        Image.fromarray(picture(6, number, *SIZE)).save(file, "JPEG")
+        frames.append((file.getvalue(), True))
+    return Clip(tuple(frames), FPS, Codec.MJPEG)
+
+
+def last(front: Front, viewer: Viewer) -> SlotNotice:
+    return next(n for n in reversed(front.notices[viewer.session.session]) if isinstance(n, SlotNotice))
+
+
+async def until(front: Front, viewer: Viewer, state: str, reason: Reason = Reason.NONE) -> SlotNotice:
+    async with asyncio.timeout(20):
+        while (notice := last(front, viewer)).state != state or (reason and notice.reason is not reason):
+            await asyncio.sleep(0.02)
+    return notice
+
+
+def converters() -> list[int]:
+    """Process ids of this test's converters."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return [int(c) for c in children if b"services.wall.relay.convert" in Path(f"/proc/{c}/cmdline").read_bytes()]
+
+
+@pytest.mark.parametrize("of", [hevc, mjpeg])
+async def test_what_the_viewer_cannot_decode_comes_as_h264_and_says_so(bus: Bus, front: Front, of: object) -> None:
+    assert callable(of)
+    await front.add_camera("cam-1")
+    async with BusCamera(bus, "cam-1", of()):
+        await asyncio.sleep(0.3)
+        viewer = Viewer(front)
+        await viewer.open(1, Aim(slot=0, camera="cam-1"))
+        notice = await until(front, viewer, "live")
+        assert (notice.transcoded, notice.codec, notice.profile, notice.width_px) == (True, "h264", "main", SIZE[0])
+        count = len(viewer.frames())
+        await viewer.wait_packets(len(viewer.packets[viewer.ssrcs[0]]) + FPS)
+        assert len(viewer.frames()) > count
+        assert any(unit[0] & 0x1F == 7 for unit in split_annex_b(viewer.frames()[0][1]))
+        await viewer.close()
+
+
+async def test_the_h264_sub_profile_is_taken_before_anything_is_converted(bus: Bus, front: Front) -> None:
+    await front.add_camera("cam-1", "main", "sub")
+    small = clip(7, size=SIZE, fps=FPS, gop=20)
+    async with BusCamera(bus, "cam-1", hevc()), BusCamera(bus, "cam-1", small, "sub", on_demand=True):
+        await asyncio.sleep(0.3)
+        viewer = Viewer(front)
+        await viewer.open(1, Aim(slot=0, camera="cam-1", profile="main"))
+        notice = await until(front, viewer, "live")
+        assert (notice.transcoded, notice.profile) == (False, "sub")
+        assert converters() == []
+        await viewer.close()
+
+
+async def test_all_viewers_of_all_relays_share_one_conversion_which_ends_after_the_last(
+    bus: Bus, front: Front, mesh_settings: MeshSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversion, "KEEP_SECONDS", 2.0)
+    monkeypatch.setattr("services.wall.relay.feed.RENEW_SECONDS", 0.5)
+    monkeypatch.setattr("services.wall.relay.feed.LINGER_SECONDS", 0.5)
+    await front.add_camera("cam-1")
+    async with BusCamera(bus, "cam-1", hevc()), running_relay(bus, mesh_settings, worker="relay-other") as other:
+        await asyncio.sleep(0.3)
+        viewers = [Viewer(front), Viewer(front), Viewer(other)]
+        for viewer in viewers:
+            await viewer.open(1, Aim(slot=0, camera="cam-1"))
+        for viewer in viewers:
+            assert (await until(viewer.front, viewer, "live")).transcoded
+        assert len(converters()) == 1
+        for viewer in viewers:
+            await viewer.close()
+        left = time.monotonic()
+        async with asyncio.timeout(15):
+            while converters():
+                await asyncio.sleep(0.05)
+        assert time.monotonic() - left > 1.5
+
+
+async def test_over_the_limit_the_tile_says_so_and_begins_when_there_is_room(
+    bus: Bus, mesh_settings: MeshSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversion, "KEEP_SECONDS", 1.0)
+    monkeypatch.setattr("services.wall.relay.feed.RENEW_SECONDS", 0.3)
+    monkeypatch.setattr("services.wall.relay.feed.LINGER_SECONDS", 0.2)
+    async with (
+        running_relay(bus, mesh_settings, conversions=1) as front,
+        BusCamera(bus, "cam-0", mjpeg()),
+        BusCamera(bus, "cam-1", hevc()),
+    ):
+        viewers = [Viewer(front), Viewer(front)]
+        for number, viewer in enumerate(viewers):
+            await front.add_camera(f"cam-{number}")
+            await viewer.open(1, Aim(slot=0, camera=f"cam-{number}"))
+            if number == 0:
+                await until(front, viewer, "live")
+        notice = await until(front, viewers[1], "waiting", Reason.OVERLOADED)
+        assert "at most 1 at once" in notice.detail
+        await viewers[0].close()
+        await until(front, viewers[1], "live")
+        await viewers[1].close()
+
+
+async def test_a_converter_that_dies_is_replaced(bus: Bus, front: Front) -> None:
+    await front.add_camera("cam-1")
+    async with BusCamera(bus, "cam-1", hevc()):
+        await asyncio.sleep(0.3)
+        viewer = Viewer(front)
+        await viewer.open(1, Aim(slot=0, camera="cam-1"))
+        await until(front, viewer, "live")
+        (process,) = converters()
+        os.kill(process, signal.SIGKILL)
+        async with asyncio.timeout(20):
+            while converters() in ([], [process]):
+                await asyncio.sleep(0.05)
+        packets = len(viewer.packets[viewer.ssrcs[0]])
+        await viewer.wait_packets(packets + 2 * FPS, timeout_seconds=20)
+        await viewer.close()
