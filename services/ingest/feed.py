@@ -45,10 +45,7 @@ class Run:
 
     def packet(self, packet: Packet) -> None:
         """See `Outlet.packet`."""
-        if (
-            self._put_packets - self._taken_packets >= MAX_PENDING_PACKETS
-            or self._put_bytes - self._taken_bytes >= MAX_PENDING_BYTES
-        ):
+        if self.pending >= MAX_PENDING_PACKETS or self._put_bytes - self._taken_bytes >= MAX_PENDING_BYTES:
             self.dropped += 1
             self._gap = True
             return
@@ -58,6 +55,11 @@ class Run:
         self._put_packets += 1
         self._put_bytes += len(packet.data)
         self._inbox.put((self, packet))
+
+    @property
+    def pending(self) -> int:
+        """Packets that the loop has not come to yet."""
+        return self._put_packets - self._taken_packets
 
     def took(self, packet: Packet) -> None:
         """The loop has taken ``packet`` out of the inbox."""
@@ -206,13 +208,15 @@ class Feed:
 
     def check(self, now: float) -> None:
         """Ends a run that stands still. ``now`` is `Clock.monotonic`'s."""
-        if self._verdict is None or self._verdict.done():
+        if self._run is None or self._verdict is None or self._verdict.done():
             return
         if self._tracks is None:
             if now - self._opening_at > self._settings.open_seconds + OPEN_GRACE_SECONDS:
                 self._verdict.set_result(End(Reason.TIMEOUT, "opening the source takes too long"))
             return
         limit = self._settings.hls_stall_seconds if self.source.is_hls else self._settings.stall_seconds
+        if self._run.pending:
+            return  # it is this process that has fallen behind, not the source
         if now - self._packet_at > limit:
             self._verdict.set_result(End(Reason.STALLED, f"no frame for {limit:g} s"))
         elif now - self._frame_at > self._settings.keyframe_seconds:

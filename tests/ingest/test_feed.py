@@ -155,6 +155,29 @@ async def test_a_source_that_falls_silent_is_given_up() -> None:
         assert bench.feed.reconnects == 1
 
 
+async def test_a_loop_that_has_fallen_behind_blames_no_source() -> None:
+    async def busy(_source: Source, outlet: Outlet) -> End:
+        outlet.opened((VIDEO,))
+        for number in range(10):
+            outlet.packet(packet(number))
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+    bench = Bench(busy)
+    async with asyncio.TaskGroup() as tasks:
+        feed = tasks.create_task(bench.feed.run())
+        await asyncio.sleep(0.01)
+        (opened_run, opened), *packets = await bench.inbox.take()
+        await bench.feed.take(opened_run, opened)
+        bench.clock.advance(SETTINGS.stall_seconds + 1)
+        bench.feed.check(bench.clock.monotonic())
+        for run, item in packets:
+            await bench.feed.take(run, item)
+        await asyncio.sleep(0.01)
+        assert bench.feed.status == "online"
+        feed.cancel()
+
+
 async def test_a_source_that_never_opens_is_given_up() -> None:
     async def stuck(_source: Source, _outlet: Outlet) -> End:
         await asyncio.Event().wait()
