@@ -27,6 +27,7 @@ from services.recorder.disks import Disks
 from services.recorder.footage import Footage
 from services.recorder.gaps import Change
 from services.recorder.identity import load_name, lock
+from services.recorder.key import load_key
 from services.recorder.paths import Stream
 from services.recorder.recording import Recording
 from services.recorder.settings import RecorderSettings
@@ -55,6 +56,7 @@ class Recorder:
         directories = settings.directories or (service.settings.data,)
         self.directories = directories
         self.name = load_name(directories[0], service.settings.worker, default_worker("recorder", os.uname().nodename))
+        self.signer = load_key(directories[0])
         self.disks = Disks(
             directories,
             recorder=self.name,
@@ -63,6 +65,7 @@ class Recorder:
             floor_bytes=int(settings.floor_gigabytes * 1e9),
             sync_seconds=settings.sync_seconds,
             queue_bytes=settings.queue_megabytes * 1024 * 1024,
+            signer=self.signer,
         )
         self.feeds: dict[str, CameraFeed] = {}
         self.outbox = Outbox(service.bus, source=f"/recorder/{self.name}")
@@ -213,11 +216,9 @@ class Recorder:
             else:
                 feed.camera = camera
         new = [camera for camera_id, camera in wanted.items() if camera_id not in self.feeds]
-        if not new:
-            return
-        started = [await self._start(camera) for camera in new]
-        # All at once: each waits at most CACHED_SECONDS for its cached GOP.
-        await asyncio.gather(*(feed.ask() for feed in started))
+        for camera in new:
+            feed = await self._start(camera)
+            self.service.tasks.create_task(feed.ask(), name=f"cached GOP of {camera.id}")
 
     async def _start(self, camera: Camera) -> CameraFeed:
         stream = Stream(camera.site, camera.id, "main")
@@ -244,7 +245,7 @@ class Recorder:
 
     def _on_notice(self, disk: Disk, notice: Notice) -> None:
         match notice:
-            case Closed(segment=segment, path=path):
+            case Closed(segment=segment, path=path, proof=proof):
                 _segments.inc()
                 _written.inc(segment.size_bytes)
                 self.outbox.post(
@@ -262,6 +263,8 @@ class Recorder:
                         keyframes=segment.keyframes,
                         codec=segment.codec,
                         chain_hash=segment.link.hex(),
+                        signature=proof.signature if proof else "",
+                        key_id=proof.key_id if proof else "",
                     )
                 )
             case Dropped(stream=stream):

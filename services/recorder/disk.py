@@ -19,15 +19,15 @@ from services.recorder.assembler import Begin, End, Piece
 from services.recorder.files import Files, Space
 from services.recorder.index import GapRow, Index, Segment
 from services.recorder.paths import INDEX, RECORDINGS, Stream, segment_path
-from services.recorder.recovery import recover
-from services.recorder.segment_file import SegmentFile
+from services.recorder.proof import Proof, Signer
+from services.recorder.recovery import boot_id, recover
+from services.recorder.segment_file import FULL, SegmentFile
 
 log = get_logger()
 
 PASS_SECONDS: Final = 1.0
 STALLED_SECONDS: Final = 10.0
 """A write that takes longer: nothing new is given to this disk."""
-_FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 GONE: Final = "the index is gone: is the disk mounted?"
 _MAX_GAPS: Final = 10_000
 
@@ -39,6 +39,7 @@ class Closed:
     segment: Segment
     path: str
     """Below ``recordings/``."""
+    proof: Proof | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ class Disk:
         notify: Callable[["Disk", Notice], None],
         sync_seconds: float = 5.0,
         queue_bytes: int = 256 * 1024 * 1024,
+        signer: Signer | None = None,
     ) -> None:
         self.directory = directory
         self.recordings = directory / RECORDINGS
@@ -95,6 +97,7 @@ class Disk:
         """Why it cannot be used; None while it can."""
         self.queued_bytes = 0
         self.files = files
+        self.signer = signer
         self._recorder = recorder
         self._clock = clock
         self._notify = notify
@@ -108,6 +111,7 @@ class Disk:
         self._links: dict[Stream, bytes] = {}
         self._writing_since: float | None = None
         self._opened = False
+        self._boot = boot_id()
         self._stopping = False
         self._halt = threading.Event()
         self._passing = threading.Lock()
@@ -182,7 +186,7 @@ class Disk:
         self._opened = True
         index = Index.open(self.recordings / INDEX, durable=True, checkpoint=True)
         try:
-            recover(self.recordings, index, self.files)
+            recover(self.recordings, index, self.files, self.signer)
             self._links.clear()
             self._write_index = Index.open(self.recordings / INDEX, durable=False)
         except BaseException:
@@ -352,6 +356,11 @@ class Disk:
         now = self._clock.monotonic()
         with self._wake:
             ended, gaps = list(self._ended), list(self._gaps)
+        if self.signer is not None:
+            for file in ended:
+                if file.fragments and file.proof is None:
+                    file.sign(self.files, self.signer, now)
+        with self._wake:
             due = [
                 file
                 for file in self._open
@@ -361,6 +370,7 @@ class Disk:
         with index:
             index.set("heartbeat_us", str(self._clock.now_us()))
             index.set("recorder", self._recorder)
+            index.set("boot", self._boot)
         for file in due:
             self._sync_file(file)
         written = [file for file in ended if file.path is not None]
@@ -381,7 +391,7 @@ class Disk:
             self.files.close(file.fd)
             if file.fragments:
                 segment, _ = file.row()
-                self._notify(self, Closed(segment, str(segment_path(file.stream, file.start_us))))
+                self._notify(self, Closed(segment, str(segment_path(file.stream, file.start_us)), file.proof))
             elif file.path is not None:
                 self.files.unlink(file.path)
 
@@ -401,7 +411,7 @@ class Disk:
 def is_full(error: OSError | sqlite3.Error) -> bool:
     """Whether room is all that is missing."""
     if isinstance(error, OSError):
-        return error.errno in _FULL
+        return error.errno in FULL
     return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 

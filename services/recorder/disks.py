@@ -16,6 +16,7 @@ from services.recorder.files import Files, OsFiles
 from services.recorder.index import GapRow, Index
 from services.recorder.paths import INDEX, Stream
 from services.recorder.placement import Room
+from services.recorder.proof import Signer
 
 log = get_logger()
 
@@ -42,6 +43,7 @@ class Disks:
         floor_bytes: int = 0,
         sync_seconds: float = 5.0,
         queue_bytes: int = 256 * 1024 * 1024,
+        signer: Signer | None = None,
         files: Files | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
@@ -59,6 +61,7 @@ class Disks:
                 notify=tell,
                 sync_seconds=sync_seconds,
                 queue_bytes=queue_bytes,
+                signer=signer,
             )
             for directory in directories
         ]

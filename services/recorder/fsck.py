@@ -15,8 +15,10 @@ from typing import Final, NamedTuple
 from services.recorder.files import Files, OsFiles
 from services.recorder.identity import DirectoryTakenError, lock
 from services.recorder.index import Index, Segment, State
+from services.recorder.key import read_key
 from services.recorder.paths import INDEX, NEW_SUFFIX, RECORDINGS, Stream, parse_path, segment_path
-from services.recorder.recovery import finish, recover
+from services.recorder.proof import Signer
+from services.recorder.recovery import finish, recover, settle
 from services.recorder.scan import Scan, scan
 
 _OURS: Final = (INDEX, f"{INDEX}-wal", f"{INDEX}-shm")
@@ -127,6 +129,14 @@ def _check_index(recordings: Path, repair: bool) -> Iterator[Finding]:
     yield Finding(Kind.BAD_INDEX, INDEX, "; ".join(problems), repair)
 
 
+def _key(directory: Path) -> Signer | None:
+    """The recorder's key, where it lies here and can be read; what stays unsigned is signed when it is asked for."""
+    try:
+        return read_key(directory)
+    except (OSError, ValueError):
+        return None
+
+
 class _Run:
     def __init__(self, recordings: Path, files: Files, *, repair: bool, verify: bool, alone: bool) -> None:
         self._recordings = recordings
@@ -134,6 +144,7 @@ class _Run:
         self._repair = repair
         self._verify = verify
         self._alone = alone
+        self._signer = _key(recordings.parent) if repair else None
         self.segments = 0
 
     def run(self, index: Index) -> Iterator[Finding]:
@@ -156,7 +167,7 @@ class _Run:
         for path, detail in waiting:
             yield Finding(Kind.UNSETTLED, str(path.relative_to(self._recordings)), detail, self._repair)
         if waiting and self._repair:
-            recover(self._recordings, index, self._files)
+            recover(self._recordings, index, self._files, self._signer)
 
     def _stream(self, index: Index, stream: Stream, open_now: set[Path]) -> Iterator[Finding]:
         rows = {
@@ -201,7 +212,9 @@ class _Run:
             yield Finding(Kind.NO_FOOTAGE, name, "nothing in it can be played; the file is left as it is")
         elif row is None:
             if self._repair:
-                finish(self._recordings, index, self._files, *parsed)
+                finished = finish(self._recordings, self._files, *parsed, signer=self._signer)
+                with index:
+                    settle(index, *parsed, finished)
             yield Finding(Kind.UNKNOWN_FILE, name, f"{found.segment.frames} pictures", self._repair)
         else:
             yield from self._compare(index, path, row, found)

@@ -193,7 +193,7 @@ class Keeper:
         every_us = int(self._ladder_of(segment.stream.camera).every_seconds * 1e6)
         try:
             files.unlink(new)
-            found = thin(path, new, segment.stream, every_us=every_us, files=files)
+            found = thin(path, new, segment.stream, every_us=every_us, files=files, signer=self._disk.signer)
         except (Mp4Error, FileNotFoundError) as error:
             log.warning("recordings.cannot_thin", path=str(path), error=error)
             return None

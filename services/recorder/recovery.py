@@ -8,9 +8,14 @@ from services.mesh.log import get_logger
 from services.recorder.files import Files
 from services.recorder.index import Index, Segment, State
 from services.recorder.paths import NEW_SUFFIX, Stream, hour_folder, parse_path, segment_path
-from services.recorder.scan import scan
+from services.recorder.proof import PROOF_BYTES, Signer
+from services.recorder.scan import Scan, scan
+from services.recorder.segment_file import FULL
 
 log = get_logger()
+_DOUBTFUL_90K: Final = 60 * 90_000
+"""What a power cut may have undone: some times the longest interval between fsyncs that makes sense."""
+_BATCH: Final = 64
 _HOUR_US: Final = 3600 * 1_000_000
 
 
@@ -30,14 +35,23 @@ class Recovered:
     """Replacements whose outcome was written down."""
 
 
-def recover(recordings: Path, index: Index, files: Files) -> Recovered:
-    """Brings files and rows together again after any death. Raises ``OSError``, ``sqlite3.Error``."""
+def recover(recordings: Path, index: Index, files: Files, signer: Signer | None = None) -> Recovered:
+    """Brings files and rows together again after any death. Raises ``OSError``, ``sqlite3.Error``.
+
+    Segments that were never closed are signed by ``signer``.
+    """
     done = Recovered()
-    for stream, start_us in index.open_segments():
-        if finish(recordings, index, files, stream, start_us):
-            done.finished += 1
-        else:
-            done.empty += 1
+    # The process died, but not the machine: what was written is there, and only what was being written may be torn.
+    tail_90k = 0 if index.get("boot") == boot_id() != "" else _DOUBTFUL_90K
+    opened = index.open_segments()
+    for start in range(0, len(opened), _BATCH):
+        batch = opened[start : start + _BATCH]
+        found = [finish(recordings, files, *item, tail_90k=tail_90k, signer=signer) for item in batch]
+        with index:
+            for (stream, start_us), item in zip(batch, found, strict=True):
+                settle(index, stream, start_us, item)
+        done.finished += sum(item is not None for item in found)
+        done.empty += sum(item is None for item in found)
     for segment in index.select("state = ?", (State.DELETING,)):
         files.unlink(recordings / segment_path(segment.stream, segment.start_us))
         with index:
@@ -46,39 +60,77 @@ def recover(recordings: Path, index: Index, files: Files) -> Recovered:
     for segment in index.select("state = ?", (State.REPLACING,)):
         _settle(recordings, index, files, segment)
         done.replaced += 1
-    _take_in_unknown(recordings, index, files, done)
+    _take_in_unknown(recordings, index, files, done, signer)
     if done != Recovered():
         log.info("recordings.recovered", directory=str(recordings), **vars(done))
     return done
 
 
-def finish(recordings: Path, index: Index, files: Files, stream: Stream, start_us: int) -> Segment | None:
-    """Closes a file that was left open: cuts what is not sealed, or removes it, and returns None, where nothing is."""
+def finish(
+    recordings: Path,
+    files: Files,
+    stream: Stream,
+    start_us: int,
+    *,
+    tail_90k: int | None = None,
+    signer: Signer | None = None,
+) -> Scan | None:
+    """Puts a file in order that was left open: cuts what is not sealed, or removes it, and returns None, where nothing
+    is; signs it. What is in it is on disk then; `settle` writes it down."""
     path = recordings / segment_path(stream, start_us)
     try:
-        found = scan(path, stream)
+        found = scan(path, stream, tail_90k=tail_90k)
     except FileNotFoundError:
-        found = None
+        return None
     if found is None:
         files.unlink(path)
-        with index:
-            index.drop_open(stream, start_us)
         return None
     fd = files.open(path)
     try:
         if found.file_bytes > found.sealed_bytes:
             files.truncate(fd, found.sealed_bytes)
+        if found.proof is None and signer is not None:
+            found = _sign(files, fd, found, signer)
         files.sync_data(fd)
     finally:
         files.close(fd)
-    files.sync_folder(path.parent)
-    with index:
-        # The file's name has whole ms, the first fragment says the rest.
-        index.drop_open(stream, start_us)
+    folder = path.parent
+    while folder != recordings.parent:
+        files.sync_folder(folder)
+        folder = folder.parent
+    return found
+
+
+def _sign(files: Files, fd: int, found: Scan, signer: Signer) -> Scan:
+    """Appends the proof; where there is no room the segment stays without one."""
+    made = signer.sign(found.statement().to_bytes())
+    try:
+        if files.write(fd, [made.to_box()]) == PROOF_BYTES:
+            end = found.sealed_bytes + PROOF_BYTES
+            segment = found.segment._replace(size_bytes=end)
+            return found._replace(segment=segment, sealed_bytes=end, file_bytes=end, proof=made)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+    files.truncate(fd, found.sealed_bytes)
+    return found
+
+
+def settle(index: Index, stream: Stream, start_us: int, found: Scan | None) -> None:
+    """Writes down what `finish` found, within a transaction."""
+    index.drop_open(stream, start_us)
+    if found:
         index.put_segment(found.segment, found.gops)
         if found.gap:
             index.put_gap(found.gap)
-    return found.segment
+
+
+def boot_id() -> str:
+    """Differs after each start of the machine; empty where that cannot be told."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _settle(recordings: Path, index: Index, files: Files, segment: Segment) -> None:
@@ -95,7 +147,7 @@ def _settle(recordings: Path, index: Index, files: Files, segment: Segment) -> N
             index.put_segment(found.segment._replace(start_us=segment.start_us), found.gops)
 
 
-def _take_in_unknown(recordings: Path, index: Index, files: Files, done: Recovered) -> None:
+def _take_in_unknown(recordings: Path, index: Index, files: Files, done: Recovered, signer: Signer | None) -> None:
     heartbeat_us = int(index.get("heartbeat_us") or 0)
     if not heartbeat_us:
         return
@@ -105,7 +157,7 @@ def _take_in_unknown(recordings: Path, index: Index, files: Files, done: Recover
             at_us = heartbeat_us + hour * _HOUR_US
             folder = recordings / hour_folder(stream, at_us)
             if folder.is_dir():
-                done.unknown += _take_in(recordings, index, files, folder, _names(index, stream, at_us))
+                done.unknown += _take_in(recordings, index, files, folder, _names(index, stream, at_us), signer)
 
 
 def _names(index: Index, stream: Stream, at_us: int) -> set[str]:
@@ -117,13 +169,15 @@ def _names(index: Index, stream: Stream, at_us: int) -> set[str]:
     return {segment_path(stream, segment.start_us).name for segment in rows}
 
 
-def _take_in(recordings: Path, index: Index, files: Files, folder: Path, known: set[str]) -> int:
+def _take_in(recordings: Path, index: Index, files: Files, folder: Path, known: set[str], signer: Signer | None) -> int:
     unknown = 0
     for path in sorted(folder.iterdir()):
         parsed = parse_path(path.relative_to(recordings))
         if path.name.endswith(NEW_SUFFIX):
             files.unlink(path)
         elif parsed and path.name not in known:
-            finish(recordings, index, files, *parsed)
+            found = finish(recordings, files, *parsed, signer=signer)
+            with index:
+                settle(index, *parsed, found)
             unknown += 1
     return unknown

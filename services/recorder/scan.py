@@ -11,10 +11,12 @@ from services.media.mp4.boxes import Mp4Error
 from services.media.mp4.fragment import SampleInfo
 from services.media.mp4.reader import Fragment, Opening, ReadAt
 from services.media.mp4.tracks import AudioTrack, VideoTrack
-from services.recorder import gops
+from services.mesh.evidence.statement import Statement
+from services.recorder import gops, proof
 from services.recorder.gops import Gop
 from services.recorder.index import GapRow, Segment, State, Tier
-from services.recorder.paths import Stream, parse_path
+from services.recorder.paths import NEW_SUFFIX, Stream, parse_path
+from services.recorder.proof import Proof
 
 VIDEO_ID: Final = 1
 
@@ -27,10 +29,26 @@ class Scan(NamedTuple):
     gap: GapRow | None
     """The gap before it, as its description says."""
     sealed_bytes: int
-    """Where the footage ends; what follows is no sealed fragment."""
+    """Where the footage and its proof end; what follows is neither."""
     file_bytes: int
     chain: str
     """The link that it continues, hex."""
+    recorder: str
+    thinned_from: str
+    """Of a thinned segment: the last link of what it was made from, hex."""
+    opening: bytes
+    """The link of what stands before the first fragment."""
+    links: tuple[bytes, ...]
+    """Of every fragment."""
+    proof: Proof | None
+    """Its signature, not held against anything; None where the file was never signed."""
+
+    def statement(self) -> Statement:
+        """What is, or would be, signed of it."""
+        return proof.state(
+            self.segment, recorder=self.recorder, opening=self.opening, links=self.links, previous=self.chain,
+            thinned_from=self.thinned_from,
+        )  # fmt: skip
 
 
 @contextmanager
@@ -43,11 +61,11 @@ def opened(path: Path) -> Iterator[tuple[ReadAt, int]]:
         os.close(fd)
 
 
-def scan(path: Path, stream: Stream, *, verify: bool = True) -> Scan | None:
+def scan(path: Path, stream: Stream, *, verify: bool = True, tail_90k: int | None = None) -> Scan | None:
     """Reads a segment's file; None where it holds no footage.
 
-    With ``verify`` the seals are held against the content, and footage ends at the first that is wrong. Raises
-    ``OSError`` where the file cannot be read.
+    With ``verify`` the seals are held against the content, those of the last ``tail_90k`` alone where it is given, and
+    footage ends at the first that is wrong. Raises ``OSError`` where the file cannot be read.
     """
     with opened(path) as (read, size):
         try:
@@ -56,9 +74,12 @@ def scan(path: Path, stream: Stream, *, verify: bool = True) -> Scan | None:
             return None
         if not isinstance(opening.movie.tracks.get(VIDEO_ID), VideoTrack):
             return None
-        fragments = sealed_fragments(read, size, opening) if verify else reader.read_fragments(read, size, opening.end)
-        found = _describe(stream, opening, fragments, size)
-    named = parse_path(PurePath(*path.parts[-8:]))
+        if verify:
+            fragments = sealed_fragments(read, size, opening, tail_90k=tail_90k)
+        else:
+            fragments = reader.read_fragments(read, size, opening.end)
+        found = _describe(stream, opening, fragments, read, size)
+    named = parse_path(PurePath(*path.parts[-8:-1], path.name.removesuffix(NEW_SUFFIX)))
     if found and named and named[1] != found.segment.start_us // 1000 * 1000:
         # Not ours to judge which of the two is right; the name is where the file is found.
         length_us = found.segment.end_us - found.segment.start_us
@@ -66,11 +87,13 @@ def scan(path: Path, stream: Stream, *, verify: bool = True) -> Scan | None:
     return found
 
 
-def sealed_fragments(read: ReadAt, size: int, opening: Opening) -> Iterator[Fragment]:
-    """The fragments up to the first whose seal is wrong."""
+def sealed_fragments(read: ReadAt, size: int, opening: Opening, *, tail_90k: int | None = None) -> Iterator[Fragment]:
+    """The fragments up to the first whose seal is wrong; of the last ``tail_90k`` alone where that is given."""
     link = reader.opening_link(read, opening)
-    for fragment in reader.read_fragments(read, size, opening.end):
-        if not reader.verify(read, link, fragment):
+    fragments = list(reader.read_fragments(read, size, opening.end))
+    from_90k = fragments[-1].media_time - tail_90k if fragments and tail_90k is not None else 0
+    for fragment in fragments:
+        if fragment.media_time >= from_90k and not reader.verify(read, link, fragment):
             return
         link = fragment.link
         yield fragment
@@ -101,28 +124,35 @@ class Tally:
                 self.gops[-1] = gop._replace(other_bytes=gop.other_bytes + sample.size_bytes, frames=gop.frames + 1)
 
 
-def _describe(stream: Stream, opening: Opening, fragments: Iterator[Fragment], size: int) -> Scan | None:
+def _describe(stream: Stream, opening: Opening, fragments: Iterator[Fragment], read: ReadAt, size: int) -> Scan | None:
     info = opening.movie.info
     video = opening.movie.tracks[VIDEO_ID]
     assert isinstance(video, VideoTrack)
     audio = next((track for track in opening.movie.tracks.values() if isinstance(track, AudioTrack)), None)
     tally = Tally()
-    end, link, start_us = opening.end, b"", 0
+    end, links, start_us = opening.end, list[bytes](), 0
     for fragment in fragments:
         pictures = fragment.info.runs.get(VIDEO_ID, ())
-        if not link:
+        if not links:
             start_us = fragment.capture_us
         tally.add(fragment.offset, iter(pictures))
-        end, link = fragment.end, fragment.link
-    if not link or not tally.gops:
+        end = fragment.end
+        links.append(fragment.link)
+    if not links or not tally.gops:
         return None
+    signed = proof.read_proof(read, end)
+    end += proof.PROOF_BYTES if signed else 0
     segment = Segment(
         stream, start_us, start_us + tally.end_90k * 100 // 9, end,
         Tier.KEYFRAMES if info.get("tier") == "keyframes" else Tier.FULL, State.CLOSED,
         tally.frames, len(tally.gops), video.codec, video.width_px, video.height_px, audio.codec if audio else "",
-        _int(info, "uncertainty_us"), str(info.get("clock", "")), 0, link,
+        _int(info, "uncertainty_us"), str(info.get("clock", "")), 0, links[-1],
     )  # fmt: skip
-    return Scan(segment, gops.pack(tally.gops), _gap(stream, info), end, size, str(info.get("chain", "")))
+    chain, recorder, thinned_from = (str(info.get(key, "")) for key in ("chain", "recorder", "thinned_from"))
+    return Scan(
+        segment, gops.pack(tally.gops), _gap(stream, info), end, size,
+        chain, recorder, thinned_from, reader.opening_link(read, opening), tuple(links), signed,
+    )  # fmt: skip
 
 
 def _gap(stream: Stream, info: Mapping[str, object]) -> GapRow | None:

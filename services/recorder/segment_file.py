@@ -1,7 +1,9 @@
 """A segment while it is being written: what the writer and the syncer of its disk do to it (docs/recording.md)."""
 
+import errno
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from services import __version__
 from services.media.mp4 import fragment, movie
@@ -12,7 +14,11 @@ from services.recorder.assembler import Begin, Piece
 from services.recorder.files import Files
 from services.recorder.index import GapRow, Segment, State, Tier
 from services.recorder.paths import Stream
+from services.recorder.proof import PROOF_BYTES, Proof, Signer, state
 from services.recorder.scan import Tally
+
+FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+"""Errors that mean that room is all that is missing."""
 
 
 @dataclass(eq=False)
@@ -32,7 +38,13 @@ class SegmentFile:
     """Up to the last seal."""
     end_us: int = 0
     """Where the footage written so far ends."""
-    link: bytes = b""
+    chain: bytes = b""
+    """The last link of the stream's segment before."""
+    opening_link: bytes = b""
+    links: list[bytes] = field(default_factory=list)
+    """Of every fragment."""
+    proof: Proof | None = None
+    """Set when it is closed and was signed."""
     tally: Tally = field(default_factory=Tally)
     fragments: int = 0
     retimed: int = 0
@@ -46,6 +58,11 @@ class SegmentFile:
     def __post_init__(self) -> None:
         self.start_us = self.begin.start_us
         self.end_us = self.begin.start_us
+
+    @property
+    def link(self) -> bytes:
+        """The last link so far."""
+        return self.links[-1] if self.links else self.opening_link
 
     def opening(self, chain: bytes) -> bytes:
         """What stands at the file's beginning; ``chain`` is the last link of the stream's segment before."""
@@ -73,7 +90,8 @@ class SegmentFile:
         if taken < len(opening):
             raise OSError(28, "No space left on device")
         self.sealed_bytes = taken
-        self.link = fragment.link(b"", (opening,))
+        self.chain = chain
+        self.opening_link = fragment.link(b"", (opening,))
 
     def write(self, files: Files, piece: Piece, now: float) -> bool:
         """Appends a fragment with its seal; False where the disk took only a part, which is cut off again.
@@ -94,7 +112,7 @@ class SegmentFile:
             files.truncate(self.fd, self.sealed_bytes)
             return False
         self.tally.add(self.sealed_bytes, iter(_described(piece.video)))
-        self.link = link
+        self.links.append(link)
         self.fragments += 1
         self.retimed += piece.retimed
         self.end_us = self.start_us + self.tally.end_90k * 100 // 9
@@ -102,6 +120,30 @@ class SegmentFile:
         if self.unsynced_since is None:
             self.unsynced_since = now
         return True
+
+    def sign(self, files: Files, signer: Signer, now: float) -> None:
+        """Appends the proof of a file that gets no more fragments; where there is no room it stays without one.
+
+        Raises ``OSError`` where the disk fails otherwise.
+        """
+        segment, _ = self.row()
+        said = state(
+            segment, recorder=self.recorder, opening=self.opening_link, links=self.links, previous=self.chain.hex()
+        )
+        made = signer.sign(said.to_bytes())
+        try:
+            whole = files.write(self.fd, [made.to_box()]) == PROOF_BYTES
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            whole = False
+        if not whole:
+            files.truncate(self.fd, self.sealed_bytes)
+            return
+        self.proof = made
+        self.sealed_bytes += PROOF_BYTES
+        if self.unsynced_since is None:
+            self.unsynced_since = now
 
     def row(self) -> tuple[Segment, bytes]:
         """The closed segment's row and keyframe index."""

@@ -11,6 +11,7 @@ from services.media.mp4.reader import Fragment, ReadAt
 from services.media.mp4.tracks import VideoTrack
 from services.recorder.files import Files
 from services.recorder.paths import Stream
+from services.recorder.proof import Signer
 from services.recorder.scan import VIDEO_ID, Scan, opened, scan, sealed_fragments
 
 _FRAGMENT_BYTES: Final = 4 * 1024 * 1024
@@ -30,8 +31,10 @@ def keep(times_us: Sequence[int], every_us: int) -> list[int]:
     return kept
 
 
-def thin(source: Path, target: Path, stream: Stream, *, every_us: int, files: Files) -> Scan:
-    """Writes ``target``, fsynced, and returns what is in it. Nothing happens to ``source``.
+def thin(
+    source: Path, target: Path, stream: Stream, *, every_us: int, files: Files, signer: Signer | None = None
+) -> Scan:
+    """Writes ``target``, fsynced and signed, and returns what is in it. Nothing happens to ``source``.
 
     Raises `Mp4Error` where ``source`` holds nothing that could be kept, ``OSError``.
     """
@@ -49,6 +52,11 @@ def thin(source: Path, target: Path, stream: Stream, *, every_us: int, files: Fi
         try:
             head = movie.FILE_TYPE + movie.movie([video], created_us=opening.movie.created_us, info=info)
             _write(files, fd, head, read, kept, end)
+            found = scan(target, stream, verify=False)
+            if found is None:
+                raise Mp4Error("what was thinned cannot be read")  # noqa: TRY301 (the file goes with it)
+            if signer is not None:
+                _append(files, fd, [signer.sign(found.statement().to_bytes()).to_box()])
             files.sync_data(fd)
         except BaseException:
             files.close(fd)

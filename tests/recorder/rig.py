@@ -1,11 +1,13 @@
 """A recorder without bus and event loop: one disk, one or more recordings, a clock that goes as frames are fed."""
 
 import io
+import time
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
 import av
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.mesh.clock import ManualClock
 from services.mesh.frames import AccessUnit
@@ -14,10 +16,12 @@ from services.recorder.files import Files, OsFiles
 from services.recorder.gaps import Change
 from services.recorder.index import GapRow, Index, Segment
 from services.recorder.paths import INDEX, Stream, segment_path
+from services.recorder.proof import Signer
 from services.recorder.recording import Recording
 from tests.recorder.units import START_US
 
 STREAM = Stream("city", "cam-1", "main")
+SIGNER = Signer(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 
 
 class Rig:
@@ -43,6 +47,7 @@ class Rig:
             notify=self._on_notice,
             sync_seconds=sync_seconds,
             queue_bytes=queue_bytes,
+            signer=SIGNER,
         )
         self.recordings: dict[Stream, Recording] = {}
 
@@ -88,7 +93,7 @@ class Rig:
         for recording in self.recordings.values():
             recording.stop()
         while self.disk._jobs or self.disk._writing_since is not None:
-            pass
+            time.sleep(0.002)
         self.disk.sync(everything=True)
 
     def index(self) -> "Reading":
