@@ -77,7 +77,8 @@ def _install(packages: Sequence[str], why: str) -> None:
     environment = ["env", "DEBIAN_FRONTEND=noninteractive"]
     quiet = ["-o=Dpkg::Use-Pty=0", "--quiet=2"]
     try:
-        run([*_as_root(), *environment, "apt-get", *quiet, "update"])
-        run([*_as_root(), *environment, "apt-get", *quiet, "--yes", "--no-install-recommends", "install", *packages])
+        run([*_as_root(), *environment, "apt-get", *quiet, "update"], quietly=True)
+        install = ["--yes", "--no-install-recommends", "install", *packages]
+        run([*_as_root(), *environment, "apt-get", *quiet, *install], quietly=True)
     except Stop as stop:
         raise Stop(f"{stop}\npantau: {by_hand}") from None

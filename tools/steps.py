@@ -3,6 +3,7 @@
 import os
 import shlex
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -20,13 +21,23 @@ def say(text: str) -> None:
     print(f"pantau: {text} …", flush=True)
 
 
-def run(arguments: Sequence[str], *, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> None:
-    """Runs a program; raises `Stop` when it fails."""
-    status = subprocess.run(
-        arguments, cwd=cwd, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL, check=False
-    ).returncode
-    if status:
-        raise Stop(f"this failed with status {status}: {shlex.join(arguments)}")
+def run(
+    arguments: Sequence[str], *, cwd: Path = ROOT, env: Mapping[str, str] | None = None, quietly: bool = False
+) -> None:
+    """Runs a program; raises `Stop` when it fails. What it prints is seen at once, or ``quietly`` only then."""
+    done = subprocess.run(
+        arguments,
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE if quietly else None,
+        stderr=subprocess.STDOUT if quietly else None,
+        check=False,
+    )
+    if done.returncode:
+        if quietly:
+            sys.stdout.write(done.stdout.decode(errors="replace"))
+        raise Stop(f"this failed with status {done.returncode}: {shlex.join(arguments)}")
 
 
 class Digest(Protocol):
