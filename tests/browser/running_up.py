@@ -21,6 +21,7 @@ class Running(NamedTuple):
 
     url: str
     pid: int
+    data: Path
 
     def api(self, path: str, method: str = "GET", body: object = None) -> Any:
         """One request to ``/api/v1`` and its JSON answer, if it has one."""
@@ -33,6 +34,33 @@ class Running(NamedTuple):
     def relays(self) -> list[int]:
         """Process ids of the relays."""
         return [pid for pid in _descendants(self.pid) if "--role relay" in _command(pid)]
+
+    def log(self) -> list[dict[str, Any]]:
+        """What it and its children have logged."""
+        lines = (self.data / "log").read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{") and '"event"' in line]
+
+    def child(self, name: str) -> int:
+        """Process id of a child that `pantau up` supervises, or of ``nats``."""
+        started = [line for line in self.log() if line["event"] in ("child.started", "nats.started")]
+        pids: dict[str, int] = {line.get("child", "nats"): line["pid"] for line in started}
+        return pids[name]
+
+    def online(self) -> list[str]:
+        """The cameras that are online, as the API says it."""
+        states = {camera["id"]: camera["state"] or {} for camera in self.api("/cameras")["cameras"]}
+        return [camera for camera, state in states.items() if state.get("status") == "online"]
+
+    @contextmanager
+    def fault(self, camera: str, fault: str) -> Iterator[None]:
+        """A simulated camera's trouble (services/sim/faults.py), until the end of the block."""
+        (port,) = {line["control_port"] for line in self.log() if line["event"] == "sim.listening"}
+        url = f"http://127.0.0.1:{port}/cameras/{camera}/faults"
+        urlopen(Request(url, json.dumps({"fault": fault}).encode()), timeout=15).close()
+        try:
+            yield
+        finally:
+            urlopen(Request(url, method="DELETE"), timeout=15).close()
 
 
 def _command(pid: int) -> str:
@@ -70,7 +98,7 @@ def running_up(data: Path, demo: int) -> Iterator[Running]:
         command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
     ) as process:  # fmt: skip
         try:
-            running = Running(_url(process, data / "log"), process.pid)
+            running = Running(_url(process, data / "log"), process.pid, data)
             _wait_for_cameras(running, demo)
             yield running
         finally:

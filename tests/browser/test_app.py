@@ -4,16 +4,14 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.async_api import BrowserContext
 
 from services.wall.front.static import FOLDER
 from tests.browser.app_page import AppPage
-from tests.browser.chromium import chromium
-from tests.browser.running_up import Running, running_up
+from tests.browser.conftest import CAMERAS
+from tests.browser.running_up import Running
 
 pytestmark = [
     pytest.mark.browser,
@@ -21,21 +19,8 @@ pytestmark = [
     pytest.mark.skipif(not (FOLDER / "index.html").is_file(), reason="the app is not built: make web"),
 ]
 
-CAMERAS = 16
 PATIENCE_SECONDS = 30.0
 """For what has no promise of its own: the machine may be busy with other tests."""
-
-
-@pytest.fixture(scope="module")
-def pantau(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running_up(tmp_path_factory.mktemp("up"), CAMERAS) as running:
-        yield running
-
-
-@pytest.fixture
-async def browser(tmp_path: Path) -> AsyncIterator[BrowserContext]:
-    async with chromium(tmp_path / "chromium") as context:
-        yield context
 
 
 async def test_a_first_visit_shows_every_camera_moving_and_under_its_own_name(

@@ -1,0 +1,39 @@
+"""Cameras in trouble: their tiles say why, come back by themselves, and nobody else's picture suffers."""
+
+import re
+
+import pytest
+from playwright.async_api import BrowserContext, expect
+
+from tests.browser.probe import Probe
+from tests.browser.running_up import Running
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+PATIENCE_SECONDS = 30.0
+REFUSED = re.compile("The camera (closed|refuses) the connection|The stream is damaged")
+"""All that libav tells of a camera that hangs up on a question is that no stream could be read."""
+
+
+async def test_a_stalled_and_a_refusing_camera_say_so_and_come_back_without_a_hand(
+    pantau: Running, browser: BrowserContext
+) -> None:
+    page = await browser.new_page()
+    probe = await Probe.install(page, first_pictures=True, pauses_over_ms=1000)
+    await page.add_init_script("localStorage.setItem('pantau.language', 'en')")
+    await page.goto(f"{pantau.url}/#grid=4&tiles=cam-001,cam-002,cam-003,cam-004")
+    await probe.moving(4, PATIENCE_SECONDS)
+    said = [page.locator(f"pantau-wall-tile[data-slot='{slot}'] .message") for slot in range(4)]
+    with pantau.fault("cam-002", "stall"), pantau.fault("cam-003", "refuse"):
+        await expect(said[1]).to_contain_text("The camera sends no pictures", timeout=PATIENCE_SECONDS * 1000)
+        await expect(said[2]).to_contain_text(REFUSED, timeout=PATIENCE_SECONDS * 1000)
+        for slot in (1, 2):
+            await expect(said[slot]).to_contain_text("since")
+        for slot in (0, 3):
+            await expect(said[slot]).to_have_count(0)
+    await probe.settled(2 * PATIENCE_SECONDS)
+    for message in said:
+        await expect(message).to_have_count(0)
+    assert await probe.cameras() == {0: "cam-001", 1: "cam-002", 2: "cam-003", 3: "cam-004"}
+    undisturbed = [pause for pause in await probe.pauses() if pause.slot in (0, 3)]
+    assert undisturbed == []
