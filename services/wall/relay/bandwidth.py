@@ -56,6 +56,8 @@ class Ladder:
         limit = LOSS_TROUBLE if self.level == Level.FULL else LOSS_TROUBLE_WORST
         lossy = loss is not None and loss > limit
         narrow = estimate_bps is not None and sent_bps > 100_000 and estimate_bps < ESTIMATE_TROUBLE * sent_bps
+        # An estimate sinks when the receiver's machine is busy, too: alone it takes away pixels, never motion.
+        narrow = narrow and (self.level == Level.FULL or (loss is not None and loss > LOSS_QUIET))
         if lossy or narrow:
             self._quiet_since = None
             if self._trouble_since is None:

@@ -87,3 +87,10 @@ def test_levels_change_by_one_and_never_within_three_seconds(
             assert abs(ladder.level - before) == 1
             assert now - changed >= 3.0
             changed = now
+
+
+def test_a_low_estimate_without_loss_takes_away_pixels_but_never_motion() -> None:
+    ladder = Ladder(0.0)
+    for second in range(4, 60):
+        ladder.update(float(second), loss=0.0, estimate_bps=100_000, sent_bps=2_000_000)
+    assert ladder.level == Level.SUB
