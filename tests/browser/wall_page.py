@@ -10,7 +10,7 @@ from tests.wall.relay.running import Front
 SCRIPT = """
 window.wall = {
   pc: null, tiles: [],
-  async offer(count, trim, noDelay) {
+  async offer(count, trim, noDelay, audio) {
     const pc = this.pc = new RTCPeerConnection({bundlePolicy: 'max-bundle'});
     const wanted = RTCRtpReceiver.getCapabilities('video').codecs.filter(
       c => /H264|H265|rtx/.test(c.mimeType));
@@ -18,7 +18,8 @@ window.wall = {
       const t = pc.addTransceiver('video', {direction: 'recvonly'});
       if (trim) t.setCodecPreferences(wanted);
     }
-    pc.ontrack = (event) => this.show(event);
+    if (audio) pc.addTransceiver('audio', {direction: 'recvonly'});
+    pc.ontrack = (event) => event.track.kind === 'video' && this.show(event);
     await pc.setLocalDescription();
     let sdp = pc.localDescription.sdp;
     if (noDelay) sdp = sdp.split('\\r\\n').filter(l => !/playout-delay/.test(l)).join('\\r\\n');
@@ -98,9 +99,11 @@ class WallPage:
         await page.evaluate(SCRIPT)
         return cls(page, front)
 
-    async def connect(self, slots: int, *aims: Aim, trim: bool = True, playout_delay: bool = True) -> None:
+    async def connect(
+        self, slots: int, *aims: Aim, trim: bool = True, playout_delay: bool = True, audio: bool = False
+    ) -> None:
         """Opens a session with ``slots`` tiles."""
-        offer = await self.page.evaluate("a => wall.offer(...a)", [slots, trim, not playout_delay])
+        offer = await self.page.evaluate("a => wall.offer(...a)", [slots, trim, not playout_delay, audio])
         self.session = await self.front.open(offer, *aims)
         await self.page.evaluate("sdp => wall.answer(sdp)", self.session.answer)
 

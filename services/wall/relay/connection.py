@@ -16,6 +16,7 @@ from services.wall.relay.engine.template import Run
 from services.wall.relay.engine.udp import UdpPort
 from services.wall.relay.feedback import LinkStats
 from services.wall.relay.pacer import Pacer
+from services.wall.relay.sound import SoundTrack
 from services.wall.relay.track import VideoTrack
 
 log = get_logger()
@@ -55,6 +56,7 @@ class Connection:
         self.agent = IceAgent(offer.ufrag, now)
         self.tracks: dict[int, VideoTrack] = {}
         """By SSRC."""
+        self.sound: SoundTrack | None = None
         self.pacer = Pacer(pace_bps, now)
         self.stats = LinkStats()
         self.keys: SrtpKeys | None = None
@@ -158,7 +160,7 @@ class Connection:
         self._udp.send_run(view, run, address)
 
     def send_packet(self, packet: bytes) -> None:
-        """Protects and sends one RTP packet, a retransmission."""
+        """Protects and sends one RTP packet: a retransmission, or sound."""
         if self.keys is None or self.agent.selected is None:
             return
         try:
@@ -177,7 +179,10 @@ class Connection:
         if self.keys is None or self.agent.selected is None:
             return
         ntp, now = rtcp.ntp_from_unix_us(time.time_ns() // 1000), time.monotonic()
-        reports = [report for track in self.tracks.values() if (report := track.report(ntp, now))]
+        tracks: list[VideoTrack | SoundTrack] = list(self.tracks.values())
+        if self.sound is not None:
+            tracks.append(self.sound)
+        reports = [report for track in tracks if (report := track.report(ntp, now))]
         for begin in range(0, len(reports), REPORTS_PER_PACKET):
             packet = rtcp.pack_sender_reports(reports[begin : begin + REPORTS_PER_PACKET], self.cname)
             self._udp.send(protect_rtcp(self.keys, packet), self.agent.selected)

@@ -19,6 +19,7 @@ from services.mesh.sessions import (
     DrainNotice,
     ErrorNotice,
     LinkNotice,
+    Listen,
     Notice,
     SessionOpen,
     Size,
@@ -33,6 +34,7 @@ from services.wall.relay.feed import FeedHub
 from services.wall.relay.live import LiveSource
 from services.wall.relay.playing import Playing
 from services.wall.relay.slot import Slot
+from services.wall.relay.sound import Listener, SoundTrack
 from services.wall.relay.track import VideoTrack
 
 log = get_logger()
@@ -83,6 +85,9 @@ class Session:
         self._hub = hub
         self._catalogue = catalogue
         self._playing = Playing(bus, home, recorders, self.slots, self.notify)
+        self._listener: Listener | None = None
+        self._heard: int | None = None
+        """The slot that is listened to."""
         self._outbox: dict[object, Notice] = {}
         self._outbox_filled = asyncio.Event()
         self._ladder = Ladder(self.opened_at)
@@ -97,8 +102,7 @@ class Session:
         slot = self.slots[message.slot] if isinstance(message, Aim | Size) and message.slot < len(self.slots) else None
         if isinstance(message, Aim | Size):
             if slot is None:
-                text = f"there are slots 0 to {len(self.slots) - 1}, but no slot {message.slot}"
-                self.notify(ErrorNotice(code="no-such-slot", message=text))
+                self._say_no_slot(message.slot)
             elif isinstance(message, Size):
                 slot.set_size(message)
             elif message != slot.aim or slot.source is None:
@@ -106,9 +110,34 @@ class Session:
         elif isinstance(message, ClockControl):
             self._playing.control(message)
         else:
-            self.notify(ErrorNotice(code="not-supported", message="this relay does not do sound"))
+            self._listen(message)
+
+    def _say_no_slot(self, slot: int) -> None:
+        text = f"there are slots 0 to {len(self.slots) - 1}, but no slot {slot}"
+        self.notify(ErrorNotice(code="no-such-slot", message=text))
+
+    def _listen(self, message: Listen) -> None:
+        if self._listener is None:
+            self.notify(ErrorNotice(code="not-supported", message="the offer has no audio section to be sent sound in"))
+        elif message.slot is not None and message.slot >= len(self.slots):
+            self._say_no_slot(message.slot)
+        else:
+            self._heard = message.slot
+            self._hear()
+
+    def _hear(self) -> None:
+        """The camera that the heard slot shows; recordings play without sound."""
+        aim = self.slots[self._heard].aim if self._heard is not None else None
+        live = aim.camera if aim is not None and aim.source == "live" else None
+        if self._listener is not None:
+            self._listener.listen(self._catalogue.camera(live) if live is not None else None)
 
     def _aim(self, slot: Slot, aim: Aim) -> None:
+        self._point(slot, aim)
+        if slot.index == self._heard:
+            self._hear()
+
+    def _point(self, slot: Slot, aim: Aim) -> None:
         if aim.camera is None:
             slot.set_source(aim, None)
             return
@@ -186,6 +215,8 @@ class Session:
         finally:
             deliver.cancel()
             self._playing.close()
+            if self._listener is not None:
+                self._listener.close()
             self.connected = False
             for slot in self.slots:
                 slot.connected = False
@@ -278,8 +309,13 @@ def open_session(
         bundled = section.mid in offer.bundle or (not offer.bundle and not accepted)
         if not section.receives or not bundled:
             continue
-        if section.kind == "audio" and (sound := choose_audio(section)):
-            accepted[section.mid] = Sent(sound, None, None, {}, "", "")
+        if section.kind == "audio" and connection.sound is None and (sound := choose_audio(section)):
+            ssrc = secrets.randbelow(0xFFFFFFFE) + 1
+            connection.sound = SoundTrack(connection, sound, ssrc)
+            session._listener = Listener(connection.sound, hub)
+            # Together with the picture for a player that has one. A wall's pictures do not wait for the sound.
+            stream = "pantau" if question.kind == "whep" else "sound"
+            accepted[section.mid] = Sent(sound, ssrc, None, {}, stream, "audio")
         if section.kind != "video" or len(session.slots) >= sessions.MAX_SLOTS:
             continue
         choice = choose_video(section)
@@ -307,4 +343,6 @@ def open_session(
         session.control(size)
     for aim in question.aims:
         session.control(aim)
+    if question.kind == "whep" and session._listener is not None and session.slots:
+        session.control(Listen(slot=0))
     return session

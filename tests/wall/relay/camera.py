@@ -31,7 +31,7 @@ class Clip(NamedTuple):
 
     frames: tuple[tuple[bytes, bool], ...]
     """Length-prefixed NAL units, and whether it is a keyframe."""
-    fps: int
+    fps: float
     codec: Codec
 
 
@@ -141,7 +141,7 @@ class BusCamera:
         number = self.sequence
         payload, keyframe = self.clip.frames[number % len(self.clip.frames)]
         flags = (Flags.KEYFRAME if keyframe else Flags.NONE) | (Flags.DISCONTINUITY if number == 0 else Flags.NONE)
-        pts = number * 90_000 // self.clip.fps
+        pts = int(number * 90_000 / self.clip.fps)
         now_us = time.time_ns() // 1000
         self.sequence += 1
         unit = AccessUnit(

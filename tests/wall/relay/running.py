@@ -41,11 +41,11 @@ class Front:
     def _subject(self, endpoint: str) -> str:
         return subjects.rpc(SITE, f"relay.{self.worker}", endpoint)
 
-    async def add_camera(self, camera: str, *profiles: ProfileName) -> None:
+    async def add_camera(self, camera: str, *profiles: ProfileName, audio: bool = False) -> None:
         """Registers a camera."""
         bucket = await Bucket.open(self.bus, subjects.CAMERAS_BUCKET, Camera)
         streams = {name: Profile(url=f"rtsp://camera.test/{camera}/{name}") for name in profiles or ("main",)}
-        await bucket.put(camera, Camera(id=camera, site=SITE, name=camera, profiles=streams))
+        await bucket.put(camera, Camera(id=camera, site=SITE, name=camera, profiles=streams, audio=audio))
 
     async def open(self, offer: str, *aims: Aim, kind: Literal["wall", "whep"] = "wall") -> SessionOpened:
         """Opens a session and collects its notices."""

@@ -7,6 +7,7 @@ import { language, offerLocale } from "../i18n/index.js";
 import { SessionKeeper } from "../media/keeper.js";
 import { canReceive } from "../media/offer.js";
 import { WallSession } from "../media/session.js";
+import { Loudspeaker } from "../media/sound.js";
 import { byName } from "../model/cameras.js";
 import { Observable } from "../model/observable.js";
 import { decode, encode } from "../model/url-state.js";
@@ -75,11 +76,15 @@ export class App {
       return WallSession.open(this.api, ice_servers ?? [], slots, opening, events);
     },
     {
-      replaced: () => this.tracks.update((count) => count + 1),
+      replaced: () => {
+        this.tracks.update((count) => count + 1);
+        this.applyListening();
+      },
       notice: (notice) => this.onNotice(notice),
     },
   );
   readonly playback = new Playback(this);
+  private readonly loudspeaker = new Loudspeaker();
 
   private readonly slots = new Map<number, Observable<SlotView | null>>();
   private readonly marks = new Map<number, FrameMark>();
@@ -221,7 +226,9 @@ export class App {
 
   applyListening(): void {
     const { enlarged } = this.wall.value;
-    this.keeper.listen(this.unmuted.value ? enlarged : null);
+    const heard = this.unmuted.value ? enlarged : null;
+    this.keeper.listen(heard);
+    this.loudspeaker.play(heard === null ? null : (this.keeper.session?.audio ?? null));
   }
 
   private applyWishes(): void {

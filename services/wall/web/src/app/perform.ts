@@ -102,6 +102,7 @@ export function toggleFullscreen(): void {
 }
 
 export function toggleSound(app: App): void {
+  if (app.wall.value.enlarged === null) return;
   app.unmuted.update((on) => !on);
   app.applyListening();
 }

@@ -228,7 +228,7 @@ export class WallTile extends LitElement {
     if (camera === null) return nothing;
     const { app, index } = this;
     const recorded = source === "recorded";
-    const audible = this.enlarged && app.camera(camera)?.audio === true;
+    const audible = this.enlarged && !recorded && app.camera(camera)?.audio === true;
     const unmuted = app.unmuted.value;
     return html`<div class="tools">
       ${audible ? this.tool(unmuted ? "sound" : "mute", t(unmuted ? "tile.mute" : "tile.sound"), () => toggleSound(app)) : nothing}

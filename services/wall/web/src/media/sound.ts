@@ -1,0 +1,14 @@
+/** The wall's one loudspeaker: plays the session's sound while somebody listens, and leaves the track alone otherwise. */
+
+export class Loudspeaker {
+  private readonly element = new Audio();
+
+  /** Plays `track`; null: silence. Begin from a key or a click, as browsers want it. */
+  play(track: MediaStreamTrack | null): void {
+    const playing = (this.element.srcObject as MediaStream | null)?.getAudioTracks()[0] ?? null;
+    if (playing === track) return;
+    this.element.srcObject = track ? new MediaStream([track]) : null;
+    // A play() that is overtaken by the next one is no fault, and a browser that forbids sound says so itself.
+    if (track) this.element.play().catch(() => undefined);
+  }
+}
