@@ -1,7 +1,6 @@
 """What the commands read their settings from: the environment over the file of ``--config``."""
 
 import importlib
-import importlib.util
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -32,8 +31,6 @@ def all_sections() -> tuple[type[Section], ...]:
     """The mesh's section, then each service's."""
     sections: list[type[Section]] = [MeshSettings]
     for name in SECTION_MODULES:
-        if importlib.util.find_spec(name) is None:
-            continue
         module = importlib.import_module(name)
         sections += [
             value

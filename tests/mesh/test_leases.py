@@ -85,7 +85,7 @@ async def test_a_lease_is_renewed_again_after_the_server_restarted(
     await eventually(lambda: workers.alive("ingest") == [A])
     await nats_server.kill()
     await eventually(lambda: not lease.held)
-    assert workers.alive("ingest", within_seconds=GIVE_UP_SECONDS) == []
+    await eventually(lambda: workers.alive("ingest") == [])
     await nats_server.start()
     await eventually(lambda: lease.held, 5)
     await eventually(lambda: workers.alive("ingest") == [A], 5)
