@@ -1,7 +1,7 @@
 """The questions that a recorder answers on the bus."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Final, TypeVar
 
 from nats.micro.service import Service as MicroService
@@ -9,13 +9,22 @@ from nats.micro.service import Service as MicroService
 from services.mesh import recordings, rpc, transfer
 from services.mesh.bus import Bus
 from services.mesh.errors import InvalidInputError
+from services.mesh.evidence.exchange import (
+    EVIDENCE,
+    EVIDENCE_SIGN,
+    EvidenceOpened,
+    EvidenceQuestion,
+    ManifestSigned,
+    ManifestToSign,
+)
 from services.mesh.models import Id
 from services.mesh.permissions import Actor, Role
 from services.mesh.playback import PLAYBACK, PlaybackOpened, PlaybackQuestion
 from services.mesh.recordings import ClipOpened, ClipQuestion, TimelineAnswer, TimelineQuestion
-from services.recorder import playback
+from services.recorder import evidence, playback
 from services.recorder.clip import payloads
 from services.recorder.footage import Footage
+from services.recorder.proof import Signer
 
 MAX_RANGE_US: Final = 366 * 86_400 * 1_000_000
 T = TypeVar("T")
@@ -24,12 +33,24 @@ T = TypeVar("T")
 class Answers:
     """`serve` answers until the returned services are stopped."""
 
-    def __init__(self, bus: Bus, tasks: asyncio.TaskGroup, *, home: Id, name: Id, footage: Footage) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        tasks: asyncio.TaskGroup,
+        *,
+        home: Id,
+        name: Id,
+        footage: Footage,
+        signer: Signer | None,
+        now_us: Callable[[], int],
+    ) -> None:
         self._bus = bus
         self._tasks = tasks
         self._home = home
         self._name = name
         self._footage = footage
+        self._signer = signer
+        self._now_us = now_us
 
     async def serve(self) -> list[MicroService]:
         """Registers the broadcast questions and this recorder's own."""
@@ -39,6 +60,8 @@ class Answers:
         own: list[rpc.Endpoint[Any]] = [
             rpc.Endpoint(recordings.CLIP, ClipQuestion, self._clip, Role.OPERATOR),
             rpc.Endpoint(PLAYBACK, PlaybackQuestion, self._playback, Role.VIEWER),
+            rpc.Endpoint(EVIDENCE, EvidenceQuestion, self._evidence, Role.OPERATOR),
+            rpc.Endpoint(EVIDENCE_SIGN, ManifestToSign, self._sign, Role.OPERATOR),
         ]
         service = recordings.SERVICE
         return [
@@ -73,6 +96,23 @@ class Answers:
             self._bus, self._tasks, question.deliver_to, in_thread(messages), name=f"playback {question.camera}"
         )
         return PlaybackOpened(control=control)
+
+    async def _evidence(self, question: EvidenceQuestion, _actor: Actor) -> EvidenceOpened:
+        _check(question.from_us, question.to_us)
+        sources = await asyncio.to_thread(
+            self._footage.sources, question.camera, question.profile, question.from_us, question.to_us
+        )
+        messages = evidence.messages(sources, question.from_us, question.to_us, self._signer)
+        control = await transfer.send(
+            self._bus, self._tasks, question.deliver_to, in_thread(messages), name=f"evidence {question.camera}"
+        )
+        return EvidenceOpened(control=control, public=self._signer.public if self._signer else "")
+
+    async def _sign(self, question: ManifestToSign, actor: Actor) -> ManifestSigned:
+        made = await asyncio.to_thread(
+            lambda: evidence.sign_manifest(question.unpacked(), self._signer, actor, self._now_us())
+        )
+        return ManifestSigned(public=made.public, signature=made.signature)
 
 
 def _check(from_us: int, to_us: int) -> None:

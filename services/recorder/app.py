@@ -101,7 +101,15 @@ class Recorder:
             )
         ]
         footage = Footage(self.name, lambda: [disk for disk in self.disks.all if disk.failure is None])
-        answers = await Answers(bus, service.tasks, home=service.home, name=self.name, footage=footage).serve()
+        answers = await Answers(
+            bus,
+            service.tasks,
+            home=service.home,
+            name=self.name,
+            footage=footage,
+            signer=self.signer,
+            now_us=service.clock.now_us,
+        ).serve()
         incidents = Mirror(await Bucket.open(bus, subjects.INCIDENTS_BUCKET, Incident))
         upkeep = Upkeep(
             self.name,

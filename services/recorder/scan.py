@@ -68,17 +68,24 @@ def scan(path: Path, stream: Stream, *, verify: bool = True, tail_90k: int | Non
     footage ends at the first that is wrong. Raises ``OSError`` where the file cannot be read.
     """
     with opened(path) as (read, size):
-        try:
-            opening = reader.read_opening(read, size)
-        except Mp4Error:
-            return None
-        if not isinstance(opening.movie.tracks.get(VIDEO_ID), VideoTrack):
-            return None
-        if verify:
-            fragments = sealed_fragments(read, size, opening, tail_90k=tail_90k)
-        else:
-            fragments = reader.read_fragments(read, size, opening.end)
-        found = _describe(stream, opening, fragments, read, size)
+        return scan_opened(read, size, path, stream, verify=verify, tail_90k=tail_90k)
+
+
+def scan_opened(
+    read: ReadAt, size: int, path: Path, stream: Stream, *, verify: bool = True, tail_90k: int | None = None
+) -> Scan | None:
+    """The same of a file that is open already; ``path`` says its name."""
+    try:
+        opening = reader.read_opening(read, size)
+    except Mp4Error:
+        return None
+    if not isinstance(opening.movie.tracks.get(VIDEO_ID), VideoTrack):
+        return None
+    if verify:
+        fragments = sealed_fragments(read, size, opening, tail_90k=tail_90k)
+    else:
+        fragments = reader.read_fragments(read, size, opening.end)
+    found = _describe(stream, opening, fragments, read, size)
     named = parse_path(PurePath(*path.parts[-8:-1], path.name.removesuffix(NEW_SUFFIX)))
     if found and named and named[1] != found.segment.start_us // 1000 * 1000:
         # Not ours to judge which of the two is right; the name is where the file is found.

@@ -7,7 +7,7 @@ unnoticed, not even one that belongs to no entry; what changed is then found ent
 import hashlib
 import io
 import zipfile
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from typing import Final
 
 from services.mesh.evidence.manifest import FORMAT
@@ -47,7 +47,7 @@ class BundleWriter:
         self._zip = zipfile.ZipFile(self._sink, "w", zipfile.ZIP_STORED, allowZip64=True)
         self._sha256 = hashlib.sha256()
 
-    async def add(self, name: str, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def add(self, name: str, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
         """Adds a file, piece by piece."""
         with self._zip.open(_entry(name), "w", force_zip64=True) as entry:
             async for chunk in chunks:

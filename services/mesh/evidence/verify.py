@@ -28,6 +28,7 @@ from services.mesh.evidence.manifest import (
     Part,
 )
 from services.mesh.evidence.statement import canonical, is_signed, key_id
+from services.mesh.recordings import MIN_GAP_US
 
 _CHUNK_BYTES: Final = 1024 * 1024
 
@@ -223,12 +224,18 @@ def _check_order(camera: CameraEvidence, verdict: Verdict) -> None:
         where = f"{camera.camera} between {moment(before.to_us)} and {moment(after.from_us)}"
         if after.from_us < before.from_us:
             verdict.add(where, "parts are not in the order of time")
-        same = before.statement.start_us == after.statement.start_us
+        same = before.statement.path == after.statement.path
         joined = before.first + before.fragments == after.first
         whole = before.first + before.fragments == len(before.statement.links) and after.first == 0
-        follows = after.statement.previous in ("", before.statement.last_link)
+        # A thinned segment's own seals are new: the next one names the last of those that it was made from.
+        known = ("", before.statement.last_link, before.statement.thinned_from)
+        # Another disk's or another recorder's footage has a chain of its own: there the signed times must tell.
+        close = after.from_us - before.to_us < MIN_GAP_US
+        follows = after.statement.previous in known or close
+        other = after.statement.recorder != before.statement.recorder
         told = any(gap.from_us < after.from_us and (gap.to_us or after.from_us) > before.to_us for gap in camera.gaps)
-        if (same and not joined) or (not same and not (whole and follows) and not told):
+        missing = not close if other else not (joined if same else whole and follows)
+        if missing and not told:
             verdict.add(where, "footage is missing that the manifest does not speak of")
 
 
