@@ -20,6 +20,7 @@ class Meter:
         """Frames that the spacing of time stamps shows to be missing, over all runs."""
         self._samples: deque[tuple[int, int]] = deque(maxlen=_MAX_SAMPLES)
         self._bytes = 0
+        self._step = 0
         self._keyframe_at: int | None = None
         self._keyframe_interval = 0
 
@@ -35,7 +36,10 @@ class Meter:
         samples = self._samples
         self.frames += 1
         if samples:
-            self._count_missing(dts_90k - samples[-1][0])
+            step = dts_90k - samples[-1][0]
+            if step > self._step * _GAP:
+                self._count_missing(step)
+            self._step = step
         if len(samples) == _MAX_SAMPLES:
             self._bytes -= samples[0][1]
         samples.append((dts_90k, size_bytes))

@@ -5,12 +5,13 @@ No sockets and no tasks: packets in, messages out.
 
 from typing import Final
 
-from services.ingest.assemble import Assembler, Shape, Unit, assembler
+from services.ingest.assemble import assembler
 from services.ingest.capture import CaptureClock
 from services.ingest.gop import GopCache
 from services.ingest.meter import Meter
 from services.ingest.reader import Packet, Track
 from services.ingest.retiming import Retimer
+from services.ingest.units import Assembler, Shape, Unit
 from services.media.nal import BitstreamError
 from services.mesh.clock import Clock
 from services.mesh.frames import AccessUnit, Codec, Flags, FrameError, encode
@@ -26,9 +27,11 @@ _KEYFRAME, _DISPOSABLE, _DISCONTINUITY = int(Flags.KEYFRAME), int(Flags.DISPOSAB
 class Pipeline:
     """Makes a profile's messages. Its sequence goes on over reconnects, and over restarts: it begins at the time."""
 
-    def __init__(self, clock: Clock, *, gop_frames: int, gop_bytes: int, hls: bool = False) -> None:
+    def __init__(
+        self, clock: Clock, *, gop_frames: int, gop_bytes: int, earlier_bytes: int = 0, hls: bool = False
+    ) -> None:
         self.meter = Meter()
-        self.gop = GopCache(max_frames=gop_frames, max_bytes=gop_bytes)
+        self.gop = GopCache(max_frames=gop_frames, max_bytes=gop_bytes, earlier_bytes=earlier_bytes)
         self.bad_timestamps = 0
         self.bad_units = 0
         """Packets that could not be read, and frames too large for the bus."""

@@ -149,16 +149,12 @@ class PyavReader:
                 dts = None
                 if packet.has_sidedata("prft"):
                     rtcp_us = _PRFT.unpack_from(bytes(packet.get_sidedata("prft")))[0]
-            outlet.packet(
-                Packet(
-                    kind,
-                    bytes(packet),
-                    None if pts is None or not denominator else pts * numerator // denominator,
-                    None if dts is None or not denominator else dts * numerator // denominator,
-                    arrival_us,
-                    rtcp_us,
-                )
-            )
+            if not denominator:
+                pts = dts = None
+            elif denominator != numerator:
+                pts = None if pts is None else pts * numerator // denominator
+                dts = None if dts is None else dts * numerator // denominator
+            outlet.packet(Packet(kind, bytes(packet), pts, dts, arrival_us, rtcp_us))
 
 
 _CLOSED_BY_US: Final = End(Reason.NONE, "")

@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ingest.assemble import MAX_NAL_UNITS, Assembler, Unit, assembler
+from services.ingest.assemble import assembler
+from services.ingest.nal_assembler import MAX_NAL_UNITS
 from services.ingest.reader import Track
+from services.ingest.units import Assembler, Unit
 from services.media import h264, h265
 from services.media.nal import (
     BitstreamError,
