@@ -140,6 +140,7 @@ class Incoming:
         self._consumed = self._granted = 0
         self._expected = 0
         self._over = False
+        self._gone = False
 
     @classmethod
     async def open(cls, bus: Bus, *, window_bytes: int = WINDOW_BYTES) -> Self:
@@ -162,7 +163,8 @@ class Incoming:
             if kind == _ALIVE and self._control is not None:  # whoever iterates may be slow, and is not gone
                 await self._bus.publish(self._control, _CONTROL.pack(_CREDIT, self._granted), reply=self.deliver_to)
         elif (message.headers or {}).get("Status") == "503":
-            self._arrived.append((_ERROR, 0, b"unavailable the sender is gone"))
+            # The sender unsubscribes as soon as it has sent all, which may be ahead of what it sent: only a hint.
+            self._gone = True
         self._wake.set()
 
     async def _grant(self) -> None:
@@ -184,6 +186,8 @@ class Incoming:
                     async with asyncio.timeout(_ALIVE_SECONDS):
                         await self._wake.wait()
                 except TimeoutError:
+                    if self._gone:
+                        raise self._break("the sender is gone") from None
                     if asyncio.get_running_loop().time() - silent_since > SILENCE_SECONDS:
                         raise self._break("the sender fell silent") from None
                     await self._grant()  # the last grant may have been lost

@@ -7,7 +7,7 @@ from typing import Final
 from services.media.mp4.fragment import Sample, TrackRun
 from services.media.mp4.tracks import AudioTrack, VideoTrack
 from services.media.nal import BitstreamError
-from services.mesh.frames import AccessUnit, Clock, Flags
+from services.mesh.frames import AccessUnit, Clock
 from services.recorder.codecs import Pictures
 from services.recorder.retimer import Retimer
 from services.recorder.sound import Sound
@@ -124,11 +124,12 @@ class Assembler:
     def feed(self, unit: AccessUnit, now_us: int, monotonic: float) -> list[Command]:
         """Takes one picture."""
         out: list[Command] = []
-        if unit.flags & Flags.DISCONTINUITY:
+        if unit.discontinuity:
             out += self.end(EndReason.DISCONTINUITY)
             self._retimer = Retimer()
             self._short_departures = False
-        if self._run is None and not unit.keyframe:
+        keyframe = unit.keyframe
+        if self._run is None and not keyframe:
             self.unreadable += 1
             return out
         try:
@@ -143,7 +144,7 @@ class Assembler:
         timed = self._retimer.feed(unit, now_us)
         self._fed_at = monotonic
         step_us = 0
-        if unit.keyframe and self._run is not None:
+        if keyframe and self._run is not None:
             reason, step_us = self._must_cut(timed.dts_90k, timed.capture_us, timed.pts_90k, track != self._run.video)
             if reason:
                 out += self.end(reason, next_dts_90k=timed.dts_90k)
@@ -153,9 +154,9 @@ class Assembler:
             self._run = _Run(timed.dts_90k, timed.pts_90k, timed.capture_us, track)
             self._departing_90k = None
             out.append(Begin(timed.capture_us, track, audio, unit.clock, unit.uncertainty_us, step_us))
-        elif self._samples and self._fragment_is_full(timed.dts_90k, unit.keyframe):
+        elif self._samples and self._fragment_is_full(timed.dts_90k, keyframe):
             out += self._flush(timed.dts_90k)
-        self._append(data, timed.dts_90k, timed.pts_90k, unit.keyframe, retimed=timed.retimed)
+        self._append(data, timed.dts_90k, timed.pts_90k, keyframe, retimed=timed.retimed)
         if abs(timed.capture_us - self._capture_us(timed.pts_90k)) < DEPARTURE_US:
             self._departing_90k = None
         elif self._departing_90k is None:
@@ -215,7 +216,8 @@ class Assembler:
         self._last_dts_90k = dts_90k
 
     def _last_takes(self, until_90k: int) -> None:
-        self._samples[-1] = self._samples[-1]._replace(duration=until_90k - self._last_dts_90k)
+        last = self._samples[-1]
+        self._samples[-1] = Sample(last.data, until_90k - self._last_dts_90k, last.composition_offset, last.keyframe)
 
     def _flush(self, next_dts_90k: int | None) -> list[Command]:
         """What was gathered as a piece; its last picture lasts until ``next_dts_90k``, or as long as usual."""

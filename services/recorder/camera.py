@@ -19,6 +19,8 @@ log = get_logger()
 
 CACHED_SECONDS: Final = 1.0
 """How long live frames wait for the cached ones."""
+ATTEMPTS: Final = 5
+ATTEMPT_SECONDS: Final = 0.3
 MAX_HELD: Final = 500
 PENDING_BYTES: Final = 16 * 1024 * 1024
 
@@ -37,6 +39,7 @@ class CameraFeed:
         self._clock = clock
         self._subscriptions: list[Subscription] = []
         self._held: list[AccessUnit] | None = None
+        self._stopped = False
 
     async def start(self) -> None:
         """Subscribes. `ask` at once afterwards: until then live frames wait."""
@@ -58,13 +61,27 @@ class CameraFeed:
         """Fetches the cached GOP; live frames go after it."""
         if self._held is None:
             self._held = []
-        done = asyncio.Event()
         cached: list[AccessUnit] = []
+        try:
+            for _ in range(ATTEMPTS):
+                if await self._fetch(cached) or self._held:
+                    break
+                await asyncio.sleep(ATTEMPT_SECONDS)  # after a restart of the bus ingest may be back later than we
+        finally:
+            self._release(cached)
+
+    async def _fetch(self, cached: list[AccessUnit]) -> bool:
+        """Asks once; whether anybody answered."""
+        done = asyncio.Event()
+        answered = False
 
         async def collect(message: Msg) -> None:
+            nonlocal answered
             if not message.data:  # the end, or nobody is there
                 done.set()
-            elif (unit := _decode(message.data, quiet=True)) is not None:  # the header is no frame
+                return
+            answered = True
+            if (unit := _decode(message.data, quiet=True)) is not None:  # the header is no frame
                 cached.append(unit)
 
         inbox = self._bus.client.new_inbox()
@@ -76,9 +93,9 @@ class CameraFeed:
         except TimeoutError:
             log.debug("recorder.no_cached_gop", camera=self.camera.id)
         finally:
-            self._release(cached)
             if self._bus.connected:
                 await subscription.unsubscribe()
+        return answered
 
     def _release(self, cached: list[AccessUnit]) -> None:
         held, self._held = self._held or [], None
@@ -95,6 +112,7 @@ class CameraFeed:
                 await subscription.unsubscribe()
         if self._held is not None:
             self._release([])
+        self._stopped = True
         self.recording.stop()
 
     async def _on_picture(self, message: Msg) -> None:
@@ -117,6 +135,8 @@ class CameraFeed:
             self.recording.feed_sound(unit)
 
     def _feed(self, unit: AccessUnit) -> None:
+        if self._stopped:
+            return
         self.recording.feed(unit, self._clock.now_us(), self._clock.monotonic())
 
 

@@ -264,16 +264,17 @@ class Disk:
             return
         file.skipping = False
         if file.path is None:
-            self._create(file)
+            self._create(file, piece)
         if not file.write(self.files, piece, self._clock.monotonic()):
             raise OSError(errno.ENOSPC, "the disk took a part of the fragment")
         self._links[file.stream] = file.link
 
-    def _create(self, file: SegmentFile) -> None:
+    def _create(self, file: SegmentFile, piece: Piece) -> None:
         """Open, as docs/recording.md orders it."""
         index = self._write_index
         assert index is not None
         while True:
+            file.start_us = piece.from_us + file.shift_us
             with index:
                 index.add_open(file.stream, file.start_us)
                 chain = self._links.get(file.stream) or _last_link(index, file.stream)
@@ -288,7 +289,7 @@ class Disk:
             except FileExistsError:
                 with index:
                     index.drop_open(file.stream, file.start_us)
-                file.start_us += 1000
+                file.shift_us += 1000
                 continue
             break
         try:

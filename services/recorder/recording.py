@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from services.mesh.frames import AccessUnit, Flags, SequenceTracker
+from services.mesh.frames import AccessUnit, SequenceTracker
 from services.mesh.recordings import MIN_GAP_US, Cause
 from services.recorder.assembler import Assembler, Begin, Command, End, EndReason, Piece
 from services.recorder.disk import Disk
@@ -69,7 +69,7 @@ class Recording:
             return
         self.frames += 1
         lost = self._video.lost - before
-        self._reopened |= bool(unit.flags & Flags.DISCONTINUITY)
+        self._reopened |= unit.discontinuity
         if lost and self._last_capture_us:
             self._lost += lost
             if unit.capture_us - self._last_capture_us >= MIN_GAP_US:

@@ -112,17 +112,23 @@ class Tally:
     def __init__(self) -> None:
         self.gops: list[Gop] = []
         self.frames = 0
-        self.end_90k = 0
+        self._begin_90k = 0
+        self._end_90k = 0
         self._first_pts: int | None = None
+
+    @property
+    def length_us(self) -> int:
+        """From the first picture to the end of the last."""
+        return (self._end_90k - self._begin_90k) * 100 // 9
 
     def add(self, fragment_offset: int, samples: Iterator[SampleInfo]) -> None:
         """A fragment's pictures."""
         for sample in samples:
             pts = sample.time + sample.composition_offset
             if self._first_pts is None:
-                self._first_pts = pts
+                self._first_pts, self._begin_90k = pts, sample.time
             self.frames += 1
-            self.end_90k = max(self.end_90k, sample.time + sample.duration)
+            self._end_90k = max(self._end_90k, sample.time + sample.duration)
             if sample.keyframe:
                 time = max(pts - self._first_pts, self.gops[-1].time_90k if self.gops else 0)
                 self.gops.append(Gop(time, fragment_offset, sample.size_bytes, 0, 1))
@@ -150,7 +156,7 @@ def _describe(stream: Stream, opening: Opening, fragments: Iterator[Fragment], r
     signed = proof.read_proof(read, end)
     end += proof.PROOF_BYTES if signed else 0
     segment = Segment(
-        stream, start_us, start_us + tally.end_90k * 100 // 9, end,
+        stream, start_us, start_us + tally.length_us, end,
         Tier.KEYFRAMES if info.get("tier") == "keyframes" else Tier.FULL, State.CLOSED,
         tally.frames, len(tally.gops), video.codec, video.width_px, video.height_px, audio.codec if audio else "",
         _int(info, "uncertainty_us"), str(info.get("clock", "")), 0, links[-1],

@@ -30,7 +30,9 @@ class SegmentFile:
     recorder: str
     gap: GapRow | None = None
     start_us: int = 0
-    """As in the file's name: moved by whole ms where there was a file of that name already."""
+    """Capture time of the first picture that was written; in the file's name."""
+    shift_us: int = 0
+    """By whole ms, where there was a file of that name already."""
     path: Path | None = None
     """Set when the file is there."""
     fd: int = -1
@@ -99,7 +101,7 @@ class SegmentFile:
         Raises ``OSError`` where it took nothing.
         """
         runs = [piece.video, *([piece.audio] if piece.audio else [])]
-        parts = fragment.build(self.fragments + 1, piece.from_us + self.start_us - self.begin.start_us, runs)
+        parts = fragment.build(self.fragments + 1, piece.from_us + self.shift_us, runs)
         link = fragment.link(self.link, parts)
         parts.append(fragment.seal(link))
         wanted = sum(map(len, parts))
@@ -115,7 +117,7 @@ class SegmentFile:
         self.links.append(link)
         self.fragments += 1
         self.retimed += piece.retimed
-        self.end_us = self.start_us + self.tally.end_90k * 100 // 9
+        self.end_us = self.start_us + self.tally.length_us
         self.sealed_bytes += wanted
         if self.unsynced_since is None:
             self.unsynced_since = now

@@ -101,7 +101,7 @@ async def test_a_lost_payload_is_noticed(bus: Bus, other: Bus) -> None:
 async def test_both_sides_notice_that_the_other_is_gone(
     bus: Bus, mesh_settings: MeshSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfer, "SILENCE_SECONDS", 0.5)
+    monkeypatch.setattr(transfer, "SILENCE_SECONDS", 2.0)
     monkeypatch.setattr(transfer, "_ALIVE_SECONDS", 0.1)
     dying = await Bus.connect(mesh_settings, "dying")
     source = Source(1000, 100_000)
@@ -119,7 +119,7 @@ async def test_both_sides_notice_that_the_other_is_gone(
 async def test_a_slow_receiver_is_not_taken_for_a_gone_one(
     bus: Bus, other: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfer, "SILENCE_SECONDS", 0.5)
+    monkeypatch.setattr(transfer, "SILENCE_SECONDS", 2.0)
     monkeypatch.setattr(transfer, "_ALIVE_SECONDS", 0.1)
     source = Source(20, 10_000)
     async with asyncio.TaskGroup() as tasks, await transfer.Incoming.open(other, window_bytes=20_000) as incoming:

@@ -122,8 +122,8 @@ def _inside(info: FragmentInfo, moof_at: int, start: int, end: int) -> bool:
     return all(
         start <= moof_at + sample.offset and moof_at + sample.offset + sample.size_bytes <= end
         for run in info.runs.values()
-        for sample in (run[0], run[-1])
         if run
+        for sample in (run[0], run[-1])
     )
 
 
