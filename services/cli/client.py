@@ -48,6 +48,12 @@ class RefusedError(PantauError):
         self.problem_code = problem_code
 
 
+class BrokenOffError(PantauError):
+    """An answer ended before it was whole."""
+
+    code = "broken-off"
+
+
 class Client:
     """The wall's HTTP API, as an async context manager. Paths are below ``/api/v1``."""
 
@@ -116,6 +122,8 @@ class Client:
                         done += len(chunk)
                         progress(done, response.content_length)
             part.replace(target)
+        except aiohttp.ClientPayloadError as error:
+            raise BrokenOffError(f"the download broke off after {done:,} bytes; try again") from error
         except _NETWORK as error:
             raise self._unreachable(error) from error
         finally:

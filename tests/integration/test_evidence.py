@@ -2,8 +2,10 @@
 
 import asyncio
 import random
+import sys
 import time
 import zipfile
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -191,3 +193,36 @@ async def test_who_may_not_or_asks_amiss_gets_nothing(mesh_settings: MeshSetting
         ):
             async with front.http.get(f"/api/v1/evidence.zip?{query}") as answer:
                 assert answer.status == status, query
+
+
+async def pantau(*arguments: str) -> tuple[int, str]:
+    """Exit status and what the command said."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.cli", *arguments, stdout=PIPE, stderr=STDOUT
+    )
+    said, _ = await process.communicate()
+    return process.returncode or 0, said.decode()
+
+
+async def test_export_from_a_shell_gives_a_clip_or_a_bundle_that_verify_takes(
+    mesh_settings: MeshSettings, bus: Bus, tmp_path: Path
+) -> None:
+    units = units_of(25 * 20)
+    async with site(mesh_settings, bus, tmp_path, "rec-1") as (front, recorders):
+        for name in ("cam-1", "cam-2"):
+            await record(bus, recorders, name, units)
+        span = ["--from", rfc3339(units[50].capture_us), "--to", rfc3339(units[300].capture_us), "--url", front.url]
+        clip, bundle = tmp_path / "a.mp4", tmp_path / "a.zip"
+        status, said = await pantau("export", "--camera", "cam-1", *span, "-o", str(clip))
+        assert status == 0, said
+        assert len(decode(await asyncio.to_thread(clip.read_bytes), "mp4")) == pytest.approx(250, abs=1)
+        two = ["--camera", "cam-1", "--camera", "cam-2"]
+        status, said = await pantau("export", *two, *span, "-o", str(bundle), "--reason", "for a test")
+        assert (status, "pantau verify" in said) == (0, True), said
+        status, said = await pantau("export", "--camera", "cam-9", *span, "-o", str(tmp_path / "b.zip"))
+        assert (status, "no footage" in said) == (1, True), said
+        assert not (tmp_path / "b.zip").exists()
+        status, said = await pantau("export", *two, *span, "-o", str(tmp_path / "b.mp4"))
+        assert (status, "one camera" in said) == (2, True), said
+    status, said = await pantau("verify", str(bundle))
+    assert (status, "for a test" in said, "intact" in said) == (0, True, True), said
