@@ -87,12 +87,17 @@ class CameraIngest:
         source = self.plan.source(profile)
         settings, clock = self._around.settings, self._around.clock
 
-        def pipeline() -> Pipeline:
+        def pipeline(earlier_bytes: int = 0) -> Pipeline:
             return Pipeline(
-                clock, gop_frames=settings.gop_cache_frames, gop_bytes=settings.gop_cache_bytes, hls=source.is_hls
+                clock,
+                gop_frames=settings.gop_cache_frames,
+                gop_bytes=settings.gop_cache_bytes,
+                earlier_bytes=earlier_bytes,
+                hls=source.is_hls,
             )
 
-        pipelines: dict[Kind, Pipeline] = {"video": pipeline()}
+        earlier_bytes = settings.earlier_cache_bytes if profile == "main" else 0
+        pipelines: dict[Kind, Pipeline] = {"video": pipeline(earlier_bytes)}
         if source.audio:
             pipelines["audio"] = pipeline()
         feed = Feed(
@@ -134,7 +139,7 @@ class CameraIngest:
     async def _on_want(self, message: Msg) -> None:
         if not message.reply or not self._around.publisher.permitted:
             return
-        reply, frames = self._want(message.subject.split(".")[-2])
+        reply, frames = self._want(message.subject.split(".")[-2], earlier=message.data == subjects.WANT_EARLIER)
         bus = self._around.bus
         await bus.publish(message.reply, reply.pack())
         for number, frame in enumerate(frames):
@@ -143,7 +148,7 @@ class CameraIngest:
                 await asyncio.sleep(0)  # live frames go between
         await bus.publish(message.reply, b"")
 
-    def _want(self, name: str) -> tuple[WantReply, tuple[bytes, ...]]:
+    def _want(self, name: str, *, earlier: bool) -> tuple[WantReply, tuple[bytes, ...]]:
         profile: ProfileName
         if name == "audio" and self.plan.audio and "main" in self.plan.profiles:
             profile, kind = "main", "audio"
@@ -159,7 +164,7 @@ class CameraIngest:
         feed = self._feeds[profile]
         report = feed.audio_report() if kind == "audio" else feed.report()
         if report.status == "online":
-            frames = feed.pipelines["audio" if kind == "audio" else "video"].gop.snapshot()
+            frames = feed.pipelines["audio" if kind == "audio" else "video"].gop.snapshot(earlier=earlier)
             return WantReply(status="live", frames=len(frames)), frames
         status = "failed" if report.status == "offline" else "opening"
         return WantReply(status=status, reason=report.reason, detail=report.detail), ()

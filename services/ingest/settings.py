@@ -47,4 +47,9 @@ class IngestSettings(Section):
     gop_cache_bytes: int = Field(
         default=16 * 1024 * 1024, ge=0, description="Largest GOP kept for each profile, so that viewers start at once."
     )
+    earlier_cache_bytes: int = Field(
+        default=3 * 1024 * 1024,
+        ge=0,
+        description="How much of the GOPs before the last is kept of each main profile, for a recorder that restarts.",
+    )
     gop_cache_frames: int = Field(default=1000, ge=1, description="Most frames kept for each profile.")

@@ -32,6 +32,10 @@ def want(site: str, profile: str, camera: str) -> str:
     return f"{ROOT}.{site}.want.{profile}.{camera}"
 
 
+WANT_EARLIER: Final = b"earlier"
+"""Payload of a ``want`` that asks for the whole GOPs before the last one as well: a recorder's, after a restart."""
+
+
 def report(home: str, worker: str) -> str:
     """Where an ingest worker reports what it observes. ``*`` may stand for the worker when subscribing."""
     return f"{ROOT}.{home}.report.{worker}"

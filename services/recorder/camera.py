@@ -22,6 +22,8 @@ CACHED_SECONDS: Final = 1.0
 ATTEMPTS: Final = 5
 ATTEMPT_SECONDS: Final = 0.3
 MAX_HELD: Final = 500
+OVERLAP_US: Final = 20_000
+"""Two frames' capture times may differ by so much and be of the same moment."""
 PENDING_BYTES: Final = 16 * 1024 * 1024
 
 _frames = counter("recorder_frames", "Frames taken from the bus")
@@ -84,11 +86,12 @@ class CameraFeed:
             if (unit := _decode(message.data, quiet=True)) is not None:  # the header is no frame
                 cached.append(unit)
 
+        want = subjects.want(self.camera.site, "main", self.camera.id)
         inbox = self._bus.client.new_inbox()
         subscription = await self._bus.subscribe(inbox, collect, pending_bytes=PENDING_BYTES)
         try:
             async with asyncio.timeout(CACHED_SECONDS):
-                await self._bus.publish(subjects.want(self.camera.site, "main", self.camera.id), b"", reply=inbox)
+                await self._bus.publish(want, subjects.WANT_EARLIER, reply=inbox)
                 await done.wait()
         except TimeoutError:
             log.debug("recorder.no_cached_gop", camera=self.camera.id)
@@ -99,7 +102,7 @@ class CameraFeed:
 
     def _release(self, cached: list[AccessUnit]) -> None:
         held, self._held = self._held or [], None
-        for unit in cached:
+        for unit in not_recorded(cached, self.recording.end_us):
             self._feed(unit)
         for unit in held:
             self._feed(unit)
@@ -138,6 +141,15 @@ class CameraFeed:
         if self._stopped:
             return
         self.recording.feed(unit, self._clock.now_us(), self._clock.monotonic())
+
+
+def not_recorded(cached: list[AccessUnit], end_us: int | None) -> list[AccessUnit]:
+    """The cached GOPs from the first that begins at the end of the footage or after it; at least the last one."""
+    keyframes = [index for index, unit in enumerate(cached) if unit.keyframe]
+    if not keyframes or end_us is None:
+        return cached
+    newer = (index for index in keyframes if cached[index].capture_us >= end_us - OVERLAP_US)
+    return cached[next(newer, keyframes[-1]) :]
 
 
 def _decode(data: bytes, *, quiet: bool = False) -> AccessUnit | None:

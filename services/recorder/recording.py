@@ -58,6 +58,11 @@ class Recording:
         return self._file
 
     @property
+    def end_us(self) -> int | None:
+        """Where the footage ends that is written, or on its way to the disk; None where there is none yet."""
+        return self._gaps.end_us
+
+    @property
     def lost(self) -> int:
         """Frames that were published and did not come."""
         return self._video.lost
