@@ -13,6 +13,7 @@ import pytest
 
 from services.mesh.bus import Bus
 from services.mesh.events import Audit, ensure_stream, parse
+from services.mesh.evidence.verify import verify
 from services.mesh.frames import AccessUnit
 from services.mesh.permissions import Role
 from services.mesh.settings import MeshSettings
@@ -147,3 +148,31 @@ async def test_without_any_recorder_the_answer_is_503(mesh_settings: MeshSetting
             async with front.http.get(f"{PATH}/{what}?{query}") as answer:
                 assert answer.status == 503
                 assert answer.headers["Retry-After"]
+
+
+async def test_an_evidence_bundle_verifies_offline_and_says_who_asked_and_why(
+    mesh_settings: MeshSettings, bus: Bus, tmp_path: Path
+) -> None:
+    async with recorded(mesh_settings, bus, tmp_path) as (front, units):
+        path = f"/api/v1/evidence.zip?camera=cam-1&{span(units, 30, 120)}"
+        async with front.http.get(path) as answer:
+            assert answer.status == 422
+            assert (await answer.json())["errors"][0]["field"] == "reason"
+        audits = await bus.js.subscribe("pantau.v1.*.audit.>", ordered_consumer=True)
+        async with front.http.get(f"{path}&reason=Laporan%20polisi%2017") as answer:
+            assert (answer.status, answer.content_type) == (200, "application/zip"), await answer.text()
+            assert answer.headers["Content-Disposition"].startswith('attachment; filename="evidence-')
+            data = await answer.read()
+        event = parse(*((message := await audits.next_msg(timeout=5)).data, message.headers))
+        assert isinstance(event, Audit)
+        assert (event.detail["as"], event.detail["reason"]) == ("evidence.zip", "Laporan polisi 17")
+        async with front.http.get(f"{path.replace('cam-1', 'cam-9')}&reason=x") as answer:
+            assert answer.status == 404
+        async with front.http.get(f"{path}&reason=x&incident=none") as answer:
+            assert answer.status == 503, "nobody answers for incidents"
+    bundle = tmp_path / "bundle.zip"
+    await asyncio.to_thread(bundle.write_bytes, data)
+    verdict = await asyncio.to_thread(verify, bundle)
+    assert verdict.intact, verdict
+    await asyncio.to_thread(bundle.write_bytes, data[:1000] + bytes([data[1000] ^ 1]) + data[1001:])
+    assert not (await asyncio.to_thread(verify, bundle)).intact

@@ -1,6 +1,5 @@
 """``…/timeline`` and ``…/clip.mp4``: what the recorders have, as one history whoever keeps it."""
 
-import asyncio
 from contextlib import AsyncExitStack
 from typing import Final, Literal
 
@@ -8,25 +7,17 @@ from aiohttp import hdrs, web
 from pydantic import BaseModel, Field
 
 from services.mesh.clips import MAX_CLIP_US, Clip, ask_timeline, open_clip
-from services.mesh.errors import PantauError, UnavailableError
-from services.mesh.events import Audit
-from services.mesh.log import get_logger
-from services.mesh.metrics import counter
+from services.mesh.errors import UnavailableError
 from services.mesh.models import Id
 from services.mesh.recordings import TimelineQuestion
 from services.wall.front.answers import json_response
 from services.wall.front.call import Call
 from services.wall.front.context import Front
+from services.wall.front.downloads import audit, send
 from services.wall.front.errors import FieldError, FieldsError
 from services.wall.front.times import Moment, rfc3339, to_us
 
-log = get_logger()
 MAX_TIMELINE_US: Final = 366 * 86_400 * 1_000_000
-STALLED_SECONDS: Final = 60.0
-"""A client that takes nothing for so long is given up."""
-
-_exported = counter("front_clip_bytes", "Bytes of clips sent")
-_broken = counter("front_clips_broken", "Clips that broke off because a recorder failed on the way")
 
 
 class RangeQuery(BaseModel):
@@ -91,7 +82,7 @@ async def timeline(call: Call) -> web.Response:
     """What is recorded, what is not and why."""
     question = question_of(call, call.query(RangeQuery), MAX_TIMELINE_US)
     front = call.front
-    _require_recorders(front)
+    require_recorders(front)
     answer, _ = await ask_timeline(front.bus, front.home, question, recorders=len(front.recorders()), actor=call.actor)
     if not answer.ranges and not answer.gaps:
         call.camera()  # nothing at all of a camera that nobody knows: 404
@@ -125,7 +116,7 @@ async def clip(call: Call) -> web.StreamResponse:
     """One MP4 of the stretch, remuxed as it is sent; as fast as the client takes it."""
     question = question_of(call, call.query(RangeQuery), MAX_CLIP_US)
     front = call.front
-    _require_recorders(front)
+    require_recorders(front)
     async with AsyncExitStack() as stack:
         opened = await open_clip(
             front.bus,
@@ -136,18 +127,7 @@ async def clip(call: Call) -> web.StreamResponse:
             actor=call.actor,
         )
         detail = {"from": rfc3339(question.from_us), "to": rfc3339(question.to_us), "as": "clip.mp4"}
-        camera = front.cameras.get(question.camera)
-        front.outbox.post(
-            Audit(
-                site=camera.site if camera else front.home,
-                at_us=front.clock.now_us(),
-                target=question.camera,
-                action="exported",
-                actor=call.actor.name,
-                role=call.actor.role,
-                detail=detail,
-            )
-        )
+        audit(call, "exported", question.camera, detail)
         return await _send(call, question, opened)
 
 
@@ -163,22 +143,10 @@ async def _send(call: Call, question: TimelineQuestion, opened: Clip) -> web.Str
             "Pantau-Thinned": "true" if opened.layout.thinned else "false",
         }
     )
-    await response.prepare(call.request)
-    try:
-        async for chunk in opened.chunks():
-            async with asyncio.timeout(STALLED_SECONDS):
-                await response.write(chunk)
-            _exported.inc(len(chunk))
-        await response.write_eof()
-    except (PantauError, TimeoutError) as error:
-        # Too late for a status: a connection that ends before Content-Length tells the client that this is not all.
-        _broken.inc()
-        log.warning("front.clip_broken", camera=question.camera, error=error)
-        if call.request.transport is not None:
-            call.request.transport.abort()
-    return response
+    return await send(call, response, opened.chunks())
 
 
-def _require_recorders(front: Front) -> None:
+def require_recorders(front: Front) -> None:
+    """Raises `UnavailableError` where no recorder holds a lease."""
     if not front.recorders():
         raise UnavailableError("no recorder runs just now; try again shortly")
