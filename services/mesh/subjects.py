@@ -36,6 +36,11 @@ WANT_EARLIER: Final = b"earlier"
 """Payload of a ``want`` that asks for the whole GOPs before the last one as well: a recorder's, after a restart."""
 
 
+def convert(home: str, result: str, camera: str) -> str:
+    """Where to ask the relay that converts a camera (to ``h264`` or ``opus``) for the result, as with `want`."""
+    return f"{ROOT}.{home}.convert.{result}.{camera}"
+
+
 def report(home: str, worker: str) -> str:
     """Where an ingest worker reports what it observes. ``*`` may stand for the worker when subscribing."""
     return f"{ROOT}.{home}.report.{worker}"

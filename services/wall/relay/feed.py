@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, get_args
 
 import nats.errors
 from nats.aio.msg import Msg
@@ -33,6 +33,7 @@ MEDIA_PENDING_BYTES: Final = 16 * 1024 * 1024
 
 ConvertedName = Literal["h264", "opus"]
 """What relays make themselves where a browser cannot decode a camera: pictures and sound."""
+CONVERTED: Final = frozenset(get_args(ConvertedName))
 FeedName = ProfileName | Literal["audio"] | ConvertedName
 
 _frames_in = counter("relay_frames_received", "Frames taken from the bus")
@@ -101,7 +102,8 @@ class Feed:
         """Feeds until cancelled."""
         subject = subjects.media(self.site, self.profile, self.camera)
         subscription = await self._bus.subscribe(subject, self._on_media, pending_bytes=MEDIA_PENDING_BYTES)
-        want = subjects.want(self.site, self.profile, self.camera)
+        ask = subjects.convert if self.profile in CONVERTED else subjects.want
+        want = ask(self.site, self.profile, self.camera)
         renewed_at = float("-inf")
         try:
             while True:

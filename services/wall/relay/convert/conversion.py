@@ -1,8 +1,8 @@
 """A camera's conversion: what is wanted of it, who does it, and its result on the bus as a profile like any other.
 
 A converted profile lives on ``media.h264.<camera>`` or ``media.opus.<camera>`` of the mesh's own site, and is asked for
-by ``want`` as any profile is. The relay whose question nobody answers takes the lease of that name and converts; so all
-relays of a mesh together convert a camera once. It ends some time after the last want.
+on ``convert`` as any profile is on ``want``. The relay whose question nobody answers takes the lease of that name and
+converts; so all relays of a mesh together convert a camera once. It ends some time after the last question.
 """
 
 import asyncio
@@ -76,7 +76,7 @@ class Conversion:
         self._wanted = wanted
         self._max_height_px = max_height_px
         self._media = subjects.media(home, wanted.result, wanted.camera)
-        self._want = subjects.want(home, wanted.result, wanted.camera)
+        self._want = subjects.convert(home, wanted.result, wanted.camera)
         self._wanted_at = time.monotonic()
         self._gop: list[bytes] = []
 
