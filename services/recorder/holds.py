@@ -1,9 +1,11 @@
 """Holds: which footage incidents keep from retention. Pure."""
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
 
 from services.mesh.models import Incident, IncidentStatus
+
+REFRESH_SECONDS: Final = 0.1
 
 
 class Hold(NamedTuple):
@@ -32,6 +34,28 @@ class Holds:
             hold.from_us < to_us and (hold.to_us is None or hold.to_us > from_us)
             for hold in self._by_camera.get(camera, ())
         )
+
+
+class CurrentHolds:
+    """The holds as they are when they are asked for, give or take `REFRESH_SECONDS`: a pass of retention may take
+    minutes, and an incident that is opened meanwhile holds its footage, too. Belongs to one thread."""
+
+    def __init__(
+        self, incidents: Callable[[], Iterable[Incident]], now_us: Callable[[], int], monotonic: Callable[[], float]
+    ) -> None:
+        self._incidents = incidents
+        self._now_us = now_us
+        self._monotonic = monotonic
+        self._read_at = float("-inf")
+        self._holds = Holds((), 0)
+
+    def held(self, camera: str, from_us: int, to_us: int) -> bool:
+        """See `Holds.held`."""
+        now = self._monotonic()
+        if now - self._read_at >= REFRESH_SECONDS:
+            self._holds = Holds(self._incidents(), self._now_us())
+            self._read_at = now
+        return self._holds.held(camera, from_us, to_us)
 
 
 def _holds(incident: Incident, now_us: int) -> bool:

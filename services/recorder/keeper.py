@@ -13,7 +13,7 @@ from services.media.mp4.boxes import Mp4Error
 from services.mesh.clock import Clock
 from services.mesh.log import get_logger
 from services.recorder.disk import Disk, is_full
-from services.recorder.holds import Holds
+from services.recorder.holds import CurrentHolds, Holds
 from services.recorder.index import Index, Segment, State, Tier
 from services.recorder.paths import INDEX, NEW_SUFFIX, segment_path
 from services.recorder.retention import Action, Because, LadderOf, by_age, under_pressure
@@ -68,7 +68,7 @@ class Keeper:
         self._forget: list[Segment] = []
         """Removed on a disk too full to say so first."""
 
-    def run(self, holds: Holds) -> Outcome:
+    def run(self, holds: Holds | CurrentHolds) -> Outcome:
         """One pass. Raises ``OSError``, ``sqlite3.Error`` where the disk does not work."""
         with closing(Index.open(self._disk.recordings / INDEX, durable=True)) as index:
             if self._forget:
@@ -84,7 +84,7 @@ class Keeper:
                     short = max(short, self._short(index, reason))
             return Outcome(done, short, because)
 
-    def _age(self, index: Index, holds: Holds) -> list[Done]:
+    def _age(self, index: Index, holds: Holds | CurrentHolds) -> list[Done]:
         done: list[Done] = []
         now_us = self._clock.now_us()
         for stream in index.streams():
@@ -95,12 +95,12 @@ class Keeper:
                 now_us,
                 _held_by(holds),
             )
-            done += self._carry_out(index, actions)
+            done += self._carry_out(index, actions, _held_by(holds))
             if self._stopping():
                 break
         return done
 
-    def _relieve(self, index: Index, holds: Holds, because: Because) -> list[Done]:
+    def _relieve(self, index: Index, holds: Holds | CurrentHolds, because: Because) -> list[Done]:
         done: list[Done] = []
         streams = index.streams()
 
@@ -127,11 +127,11 @@ class Keeper:
             freed = sum(item.segment.size_bytes for item in batch)
             short = self._short(index, because)
             if freed >= short or len(batch) >= BATCH:
-                done += self._carry_out(index, batch)
+                done += self._carry_out(index, batch, _held_by(holds))
                 batch = []
                 if self._short(index, because) <= 0 or self._stopping():
                     return done
-        return done + self._carry_out(index, batch)
+        return done + self._carry_out(index, batch, _held_by(holds))
 
     def _short(self, index: Index, because: Because) -> int:
         """What is missing, with some slack once anything is."""
@@ -147,10 +147,13 @@ class Keeper:
     def _free_bytes(self) -> int:
         return self._disk.space().free_bytes
 
-    def _carry_out(self, index: Index, actions: list[Action]) -> list[Done]:
+    def _carry_out(self, index: Index, actions: list[Action], held: Callable[[Segment], bool]) -> list[Done]:
+        """Asks ``held`` again right before each step: an incident may have been opened since it was decided (I7)."""
         done: list[Done] = []
         removed: list[Action] = []
         for action in actions:
+            if held(action.segment):
+                continue
             if action.thin and action.segment.tier is Tier.FULL:
                 after = self._thin(index, action.segment)
                 if after is not None:
@@ -158,7 +161,7 @@ class Keeper:
                     continue
             removed.append(action)
         for start in range(0, len(removed), BATCH):
-            batch = removed[start : start + BATCH]
+            batch = [action for action in removed[start : start + BATCH] if not held(action.segment)]
             self._remove(index, [action.segment for action in batch])
             done += [Done(action.segment, action.because, 0) for action in batch]
         return done
@@ -210,5 +213,5 @@ class Keeper:
         return found.segment.size_bytes
 
 
-def _held_by(holds: Holds) -> Callable[[Segment], bool]:
+def _held_by(holds: Holds | CurrentHolds) -> Callable[[Segment], bool]:
     return lambda segment: holds.held(segment.stream.camera, segment.start_us, segment.end_us)

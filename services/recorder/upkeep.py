@@ -16,7 +16,7 @@ from services.recorder.coverage import statement
 from services.recorder.disk import Disk
 from services.recorder.footage import Footage
 from services.recorder.forecast import Days, Flow, forecast
-from services.recorder.holds import Holds
+from services.recorder.holds import CurrentHolds
 from services.recorder.index import Index, Tier, Usage
 from services.recorder.keeper import Done, Keeper
 from services.recorder.ladder import Ladder, parse_ladder
@@ -108,7 +108,7 @@ class Upkeep:
 
     async def run_once(self) -> None:
         """One pass over all disks, and the coverage statements where a day has ended."""
-        holds = Holds(self._incidents.values(), self._clock.now_us())
+        holds = CurrentHolds(self._incidents.values, self._clock.now_us, self._clock.monotonic)
         for disk, keeper in self._keepers.items():
             if disk.failure is not None:
                 continue
