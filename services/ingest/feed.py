@@ -215,9 +215,8 @@ class Feed:
                 self._verdict.set_result(End(Reason.TIMEOUT, "opening the source takes too long"))
             return
         limit = self._settings.hls_stall_seconds if self.source.is_hls else self._settings.stall_seconds
-        if self._run.pending:
-            return  # it is this process that has fallen behind, not the source
-        if now - self._packet_at > limit:
+        # With packets pending it is this process that has fallen behind, not the source.
+        if now - self._packet_at > limit and not self._run.pending:
             self._verdict.set_result(End(Reason.STALLED, f"no frame for {limit:g} s"))
         elif now - self._frame_at > self._settings.keyframe_seconds:
             self._verdict.set_result(
