@@ -202,7 +202,7 @@ async def test_who_may_not_or_asks_amiss_gets_nothing(mesh_settings: MeshSetting
     async with site(mesh_settings, bus, tmp_path, "rec-1") as (front, _):
         for query, status in (
             (f"camera=cam-1&{at}&reason=x", 404),
-            (f"camera=cam-1&{at}&reason=", 422),
+            (f"camera=cam-1&{at}&reason=%20", 422),
             (f"{at}&reason=x", 422),
             (f"camera=cam-1&from={rfc3339(0)}&to={rfc3339(1_700_000_060 * SECOND)}&reason=x", 422),
         ):

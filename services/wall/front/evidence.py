@@ -1,9 +1,10 @@
 """``/api/v1/evidence.zip``: footage of several cameras with its proof, as one file that can be checked offline."""
 
 from contextlib import aclosing
+from typing import Annotated
 
 from aiohttp import hdrs, web
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints
 
 from services.mesh import subjects
 from services.mesh.events import IncidentExported
@@ -17,6 +18,8 @@ from services.wall.front.errors import FieldError, FieldsError
 from services.wall.front.recordings import require_recorders
 from services.wall.front.times import Moment, rfc3339, to_us
 
+Reason = Annotated[str, StringConstraints(strip_whitespace=True)]
+
 
 class EvidenceQuery(BaseModel):
     """What to hand out, and why."""
@@ -24,7 +27,7 @@ class EvidenceQuery(BaseModel):
     camera: tuple[Id, ...] = Field(min_length=1, max_length=64, description="Given once for each camera.")
     from_: Moment = Field(alias="from")
     to: Moment
-    reason: str = Field(min_length=1, max_length=2000, description="Stands in the bundle and in the audit event.")
+    reason: Reason = Field(min_length=1, max_length=2000, description="Stands in the bundle and in the audit event.")
     incident: Id | None = Field(default=None, description="The incident that it is about.")
 
 
