@@ -10,7 +10,7 @@ from services.media.nal import split_annex_b
 from services.mesh.bus import Bus
 from services.mesh.errors import ConflictError, NotFoundError
 from services.mesh.models import Reason, WantReply
-from services.mesh.sessions import Aim, BadOfferError, ClockControl, ErrorNotice, Size, SlotNotice
+from services.mesh.sessions import Aim, BadOfferError, ErrorNotice, Listen, Size, SlotNotice
 from tests.wall.relay.camera import BusCamera, clip
 from tests.wall.relay.running import Front
 from tests.wall.relay.viewer import PLAYOUT_ID, Viewer
@@ -204,7 +204,7 @@ async def test_an_unknown_camera_and_an_unknown_slot_are_told_apart(front: Front
     await until(lambda: states(front, name)[-1:] == ["waiting"])
     assert any(isinstance(n, SlotNotice) and n.reason is Reason.NOT_FOUND for n in front.notices[name])
     await front.control(name, Aim(slot=2, camera="nowhere"))
-    await front.control(name, ClockControl(action="play"))
+    await front.control(name, Listen(slot=0))
     await until(lambda: len([n for n in front.notices[name] if isinstance(n, ErrorNotice)]) == 2)
     await viewer.close()
 
