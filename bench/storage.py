@@ -1,0 +1,152 @@
+"""What recordings cost on disk, what getting at them costs: against the elementary stream, and against `cp`."""
+
+import asyncio
+import random
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench.pictures import KINDS
+from bench.report import percentile, table
+from services.media import nal
+from services.mesh import clips
+from services.mesh.clips import Table
+from services.mesh.frames import AccessUnit
+from services.recorder.clip import payloads
+from services.recorder.footage import Footage
+from services.recorder.paths import INDEX
+from services.recorder.playback import messages
+from tests.media import encoded
+from tests.recorder.rig import STREAM, Rig
+from tests.recorder.units import START_US, pictures
+from tests.wall.relay.camera import clip
+
+US = 1_000_000
+SEEKS = 200
+
+
+def footage(seconds: int) -> Iterator[AccessUnit]:
+    """1280×720, 25 frames/s, GOP 2 s, 2 Mbit/s."""
+    made = clip(0, **KINDS["main"].encoding)
+    packets = tuple(
+        encoded.Packet(nal.join_annex_b(nal.split_length_prefixed(payload)), number, number, key)
+        for number, (payload, key) in enumerate(made.frames)
+    )
+    source = encoded.Stream(packets, packets[0].data, 1280, 720)
+    for minute in range(0, seconds, 60):
+        frames = 25 * min(60, seconds - minute)
+        yield from (
+            unit._replace(flags=unit.flags if minute == 0 or number else unit.flags & 1)
+            for number, unit in enumerate(
+                pictures(
+                    count=frames, start_us=START_US + minute * US, first_sequence=1 + 25 * minute,
+                    pts_origin=777_000 + minute * 90_000, source=source,
+                )
+            )
+        )  # fmt: skip
+
+
+def export(store: Footage, seconds: int, path: Path) -> int:
+    """Writes a clip as the front does, the bus left out; returns its bytes."""
+    until = START_US + seconds * US
+    tables: list[Table] = []
+    with path.open("wb") as out:
+        data = payloads(store.sources(STREAM.camera, STREAM.profile, START_US, until), START_US, until)
+        for message in data:
+            if message[:1] == b"E":
+                break
+            tables.append(Table.unpack(message))
+        layout = clips.lay_out(START_US, until, [(START_US, tables)], {})
+        out.write(layout.header)
+        out.writelines(memoryview(message)[1:] for message in data)
+        return out.tell()
+
+
+def seconds_of(action: object, times: int = 5) -> float:
+    """The shortest of a few runs: what is not the others' doing."""
+    assert callable(action)
+    best = float("inf")
+    for _ in range(times):
+        began = time.perf_counter()
+        action()
+        best = min(best, time.perf_counter() - began)
+    return best
+
+
+def measure(seconds: int, folder: Path) -> None:
+    """Records, then asks for it. Blocks."""
+    with Rig(folder / "disk", sync_seconds=1e9) as rig:
+        elementary = 0
+        next(footage(1))  # the encoder is not what is measured
+        began = time.process_time()
+        for unit in footage(seconds):
+            elementary += len(unit.payload)
+            rig.feed([unit])
+        rig.settle()
+        spent = time.process_time() - began
+        segments = rig.segments()
+        on_disk = sum(rig.path(segment).stat().st_size for segment in segments)
+        with sqlite3.connect(rig.disk.recordings / INDEX) as index:
+            (per_segment,) = index.execute(
+                "SELECT (SELECT sum(payload) FROM dbstat WHERE name IN ('segment', 'gop', 'segment_by_tier'))"
+            ).fetchone() or (0,)
+        rows = [
+            [
+                seconds, len(segments), elementary / 1e6, 100 * (on_disk / elementary - 1),
+                per_segment / len(segments) * 1440 / 1e6, 100 * spent / seconds,
+            ]
+        ]  # fmt: skip
+        print(
+            table(
+                "Bytes",
+                [
+                    "footage s",
+                    "segments",
+                    "elementary stream MB",
+                    "more on disk, %",
+                    "index MB/camera-day",
+                    "CPU %/camera",
+                ],
+                rows,
+                "Target: at most 0.5 % more on disk. CPU: assembling, writing, sealing, indexing in "
+                "this process, the bus left out.",
+            )
+        )
+        store = Footage("rec-1", lambda: [rig.disk])
+        exported, copy = folder / "clip.mp4", folder / "copy.mp4"
+        size = export(store, seconds, exported)
+        ours = seconds_of(lambda: export(store, seconds, exported))
+        peer = seconds_of(lambda: shutil.copyfile(exported, copy))
+        print(
+            table(
+                "Exporting a clip",
+                ["MB", "clip ms", "cp ms", "ratio", "clip MB/s"],
+                [[size / 1e6, 1000 * ours, 1000 * peer, ours / peer, size / 1e6 / ours]],
+                "From segments to one file, the bus left out, against copying the same bytes; both from page cache. "
+                "Target: at most twice.",
+            )
+        )
+        waits = []
+        for _ in range(SEEKS):
+            at = START_US + random.randrange((seconds - 4) * US)
+            began = time.perf_counter()
+            sources = store.sources(STREAM.camera, STREAM.profile, at, at + 2 * US)
+            next(messages(sources, at, at + 2 * US, "frames"))
+            waits.append(1000 * (time.perf_counter() - began))
+        print(
+            table(
+                "Seeking: from a moment to its first access unit",
+                ["seeks", "p50 ms", "p95 ms"],
+                [[SEEKS, percentile(waits, 0.5), percentile(waits, 0.95)]],
+                "In the recorder; bus, relay and browser come on top.",
+            )
+        )
+
+
+async def run(*, quick: bool) -> None:
+    """Prints the tables."""
+    with TemporaryDirectory(prefix="pantau-bench-") as folder:
+        await asyncio.to_thread(measure, 180 if quick else 900, Path(folder))
