@@ -67,12 +67,14 @@ async def seen(front: RunningFront, recorders: int) -> None:
 
 @asynccontextmanager
 async def site(
-    mesh: MeshSettings, bus: Bus, folder: Path, *names: str, **settings: Any
+    mesh: MeshSettings, bus: Bus, folder: Path, *names: str, recorder: dict[str, Any] | None = None, **settings: Any
 ) -> AsyncIterator[tuple[RunningFront, list[Recorder]]]:
     """A front, and recorders under these names."""
     await ensure_stream(bus)
     async with AsyncExitStack() as stack:
-        recorders = [await stack.enter_async_context(running(mesh, folder / name, name)) for name in names]
+        recorders = [
+            await stack.enter_async_context(running(mesh, folder / name, name, **(recorder or {}))) for name in names
+        ]
         front = await stack.enter_async_context(running_front(mesh, **settings))
         await seen(front, len(names))
         yield front, recorders
@@ -241,3 +243,24 @@ async def test_export_from_a_shell_gives_a_clip_or_a_bundle_that_verify_takes(
         assert (status, "one camera" in said) == (2, True), said
     status, said = await pantau("verify", str(bundle))
     assert (status, "for a test" in said, "intact" in said) == (0, True, True), said
+
+
+async def test_thinned_footage_is_handed_out_as_such(mesh_settings: MeshSettings, bus: Bus, tmp_path: Path) -> None:
+    units = units_of(25 * 130, ago_seconds=600)
+    ladder = "full 1m, keyframes 60d every 10s"
+    async with site(mesh_settings, bus, tmp_path, "rec-1", recorder={"retention": ladder}) as (front, recorders):
+        await record(bus, recorders, "cam-1", units)
+        await until(lambda: len(segments(tmp_path)) == 3 and len(recorders[0].disks.all[0].open_files()) == 1)
+        told = await bus.js.subscribe("pantau.v1.*.recording.thinned.>", ordered_consumer=True)
+        recorders[0]._hurry()
+        await told.next_msg(timeout=10)
+        verdict = await fetch(front, tmp_path / "bundle.zip", units, "cam-1")
+        page = await asyncio.to_thread(lambda: zipfile.ZipFile(tmp_path / "bundle.zip").read("report.html").decode())
+    assert verdict.findings == []
+    assert verdict.manifest is not None
+    assert verdict.manifest.thinned
+    first, second, growing = verdict.manifest.cameras[0].parts
+    assert [part.statement.tier for part in (first, second, growing)] == ["keyframes", "keyframes", "full"]
+    assert second.statement.previous == first.statement.thinned_from
+    assert growing.statement.previous == second.statement.thinned_from
+    assert "thinned by retention" in page

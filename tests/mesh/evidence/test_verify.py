@@ -140,6 +140,21 @@ async def test_a_gap_that_the_manifest_tells_is_no_alteration(tmp_path: Path) ->
     assert verify(path).findings == []
 
 
+@pytest.mark.parametrize(("hole_us", "intact"), [(200_000, True), (-500_000, True), (5_000_000, False)])
+async def test_footage_goes_on_at_another_recorder_without_a_hole_or_the_hole_is_found(
+    tmp_path: Path, hole_us: int, intact: bool
+) -> None:
+    statement, opening, fragments = made.segment("cam-1", made.START, "")
+    first, first_data = made.part(statement, opening, fragments[:2])
+    later, opening, fragments = made.segment("cam-1", first.to_us + hole_us, "ab" * 32)
+    later = later.model_copy(update={"recorder": "recorder-2"})
+    second, second_data = made.part(later, opening, fragments)
+    camera = CameraEvidence(camera="cam-1", site="city", name="Jl. Ijen", parts=(first, second), gaps=())
+    path = tmp_path / "two.zip"
+    await made.write(path, [camera], {first.file: first_data, second.file: second_data})
+    assert verify(path).intact is intact
+
+
 def test_keys_that_are_not_trusted_are_told(bundle: Path) -> None:
     findings = verify(bundle, trusted_keys=frozenset({"00" * 32})).findings
     assert [finding.what.partition(":")[0] for finding in findings] == ["signed with keys that are not trusted"]
