@@ -22,8 +22,8 @@ FLAGS = (
 
 
 def executable() -> str | None:
-    """The Chromium to use: `PANTAU_TEST_CHROMIUM`, the system's, else Playwright's own (None)."""
-    return os.environ.get("PANTAU_TEST_CHROMIUM") or shutil.which("chromium")
+    """The Chromium to use: `CHROMIUM`, the system's, else Playwright's own (None)."""
+    return os.environ.get("CHROMIUM") or shutil.which("chromium")
 
 
 @asynccontextmanager
