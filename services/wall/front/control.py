@@ -89,10 +89,11 @@ class _Control:
             return NO_SESSION, error.message
         outcome = GOING_AWAY, ""
         try:
-            await self._tell(SessionControl(session=self._session, attached=True))
+            told = self._front.bus.reconnects
+            attached = await self._reach(SessionControl(session=self._session, attached=True))
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._send(), name="control send")
-                tasks.create_task(self._watch(), name="control watch")
+                tasks.create_task(self._watch(told if attached else -1), name="control watch")
                 await self._receive(tasks)
         except* _End as group:
             end = group.exceptions[0]
@@ -129,6 +130,17 @@ class _Control:
         except PantauError as error:
             self._refuse(error.code, error.message)
 
+    async def _reach(self, message: SessionControl) -> bool:
+        """Hands a message of the front's own to the relay; False where it does not answer just now."""
+        try:
+            await self._front.relays.control(message, self._actor)
+        except NotFoundError as error:
+            raise _End(NO_SESSION, error.message) from error
+        except PantauError as error:
+            log.debug("front.relay_silent", session=self._session, error=error)
+            return False
+        return True
+
     async def _send(self) -> None:
         while True:
             await self._filled.wait()
@@ -139,15 +151,16 @@ class _Control:
                     raise _End(TOO_SLOW, "the page does not read; connect again")
                 await self._socket.send_str(self._waiting.popleft())
 
-    async def _watch(self) -> None:
-        front, reconnects = self._front, self._front.bus.reconnects
+    async def _watch(self, told: int) -> None:
+        """``told``: the bus's generation in which the relay was told that this socket is there."""
+        front = self._front
         identify_at = front.clock.monotonic() + IDENTIFY_SECONDS
         while not front.stopping.is_set():
-            if front.relays.gone(self._relay):
-                raise _End(NO_SESSION, "the session has ended with its relay; open a new one")
-            if front.bus.reconnects != reconnects:  # notices may have been missed meanwhile
-                reconnects = front.bus.reconnects
-                await self._tell(SessionControl(session=self._session, attached=True))
+            if front.relays.gone(self._relay):  # or this process was held up: then the relay answers
+                await self._reach(SessionControl(session=self._session))
+            generation = front.bus.reconnects
+            if generation != told and await self._reach(SessionControl(session=self._session, attached=True)):
+                told = generation  # notices may have been missed meanwhile: the relay sends them again
             if front.clock.monotonic() >= identify_at:
                 identify_at += IDENTIFY_SECONDS
                 if not await front.still(self._call.request, self._actor):
