@@ -158,11 +158,8 @@ class Bundle:
         """Report, read-me, manifest and its signature."""
         failure: PantauError = UnavailableError("no recorder's key could be used; see the recorders' logs")
         for recorder, public in self._signers.items():
-            manifest = self._manifest(cameras, self._keys | {key_id(public): public})
-            page = report.html(manifest).encode()
-            readme = report.README.encode()
-            files = {REPORT: hashlib.sha256(page).hexdigest(), README: hashlib.sha256(readme).hexdigest()}
-            raw = canonical(manifest.model_copy(update={"files": files}).model_dump(mode="json"))
+            # A day's footage has megabytes of seals: not in the loop that others' requests wait for.
+            page, readme, raw = await asyncio.to_thread(self._written, cameras, public)
             try:
                 signed = await rpc.call(
                     self._bus,
@@ -183,6 +180,13 @@ class Bundle:
                 (SIGNATURE, canonical(signature.model_dump(mode="json"))),
             ]
         raise failure
+
+    def _written(self, cameras: tuple[CameraEvidence, ...], public: str) -> tuple[bytes, bytes, bytes]:
+        """Report, read-me and manifest, as ``public`` is to sign it."""
+        manifest = self._manifest(cameras, self._keys | {key_id(public): public})
+        page, readme = report.html(manifest).encode(), report.README.encode()
+        files = {REPORT: hashlib.sha256(page).hexdigest(), README: hashlib.sha256(readme).hexdigest()}
+        return page, readme, canonical(manifest.model_copy(update={"files": files}).model_dump(mode="json"))
 
     def _manifest(self, cameras: tuple[CameraEvidence, ...], keys: dict[str, str]) -> Manifest:
         request = self._request
