@@ -30,8 +30,8 @@ class Tally:
 
     @property
     def lost(self) -> int:
-        """Packets that should have come and did not."""
-        return self.last - self.first + 1 - self.packets if self.packets else 0
+        """Packets that should have come and did not; repeated ones hide as many."""
+        return max(0, self.last - self.first + 1 - self.packets) if self.packets else 0
 
 
 class Counter(Viewer):

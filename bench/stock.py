@@ -33,7 +33,7 @@ class Passthrough(MediaStreamTrack):
         self._began = time.monotonic()
         self._number = 0
 
-    async def recv(self) -> av.packet.Packet[av.stream.Stream]:
+    async def recv(self) -> "av.packet.Packet[av.stream.Stream]":
         """The next picture, in Annex B."""
         await asyncio.sleep(self._began + self._number / self._fps - time.monotonic())
         packet = av.Packet(self._pictures[self._number % len(self._pictures)])
