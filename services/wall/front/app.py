@@ -1,7 +1,7 @@
 """The front: HTTP for people, players and programs. Wires its parts and owns its lifecycle."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -86,6 +86,19 @@ def _challenge(request: web.BaseRequest) -> str:
     return 'Bearer realm="Pantau"' if "Sec-Fetch-Mode" in request.headers else 'Basic realm="Pantau", charset="UTF-8"'
 
 
+async def end(tasks: Iterable["asyncio.Task[None]"]) -> None:
+    """Cancels ``tasks`` until they have ended.
+
+    Once is not enough on Python 3.11: ``asyncio.wait_for``, which nats-py waits with, swallows a cancellation that
+    meets its result (python/cpython#86296).
+    """
+    waiting = set(tasks)
+    while waiting:
+        for task in waiting:
+            task.cancel()
+        _, waiting = await asyncio.wait(waiting, timeout=0.1)
+
+
 async def run(
     service: Service, settings: WallSettings, *, needs_relay: bool = False, static_folder: Path = static.FOLDER
 ) -> None:
@@ -157,5 +170,4 @@ async def run(
         await runner.cleanup()
         front.snapshots.close()
         await front.outbox.flush(0.5)
-        for task in followers:
-            task.cancel()
+        await end(followers)

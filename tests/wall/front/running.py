@@ -133,8 +133,7 @@ class StubRelay:
 
     async def die(self, *, release: bool = False) -> None:
         """Stops answering and renewing, as a killed process does; with ``release`` as one that ends in order."""
-        for task in self._tasks:
-            task.cancel()
+        await app.end(self._tasks)
         await self._micro.stop()
         if release:
             await self._lease.release()
