@@ -225,6 +225,9 @@ export const en = {
   "cause.clock-jump": "the clock jumped",
   "cause.expired": "kept no longer",
   "cause.disabled": "the camera was switched off",
+  "cause.altered": "not what was signed",
+  "cause.bus-lost": "the recorder had lost the bus",
+  "cause.not-assigned": "no recorder was assigned",
   "cause.unknown": "cause not known",
 
   "export.title": "Export footage",

@@ -229,6 +229,9 @@ export const id: Messages = {
   "cause.clock-jump": "jam melompat",
   "cause.expired": "tidak disimpan lagi",
   "cause.disabled": "kamera dinonaktifkan",
+  "cause.altered": "tidak sesuai tanda tangan",
+  "cause.bus-lost": "perekam terputus dari bus",
+  "cause.not-assigned": "belum ada perekam yang ditugaskan",
   "cause.unknown": "sebab tidak diketahui",
 
   "export.title": "Ekspor rekaman",
