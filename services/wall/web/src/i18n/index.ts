@@ -44,6 +44,11 @@ export function isMessageKey(key: string): key is MessageKey {
   return Object.hasOwn(en, key);
 }
 
+/** The message for a gap's cause, which is a cause of the recorder's or a reason of ingest's; null for one not known here. */
+export function causeKey(cause: string): MessageKey | null {
+  return [`cause.${cause}`, `reason.${cause}`].find(isMessageKey) ?? null;
+}
+
 /** Takes up the remembered choice, else what the browser wishes. */
 export function startLanguage(storage: Pick<Storage, "getItem">, wishes: readonly string[]): void {
   language.set(pickLanguage([storage.getItem(STORAGE_KEY), ...wishes]));

@@ -1,7 +1,7 @@
 /** What a tile says over (or instead of) its picture: every way of having no moving picture has a reason here. */
 
 import type { Camera, Reason, SlotNotice, Source } from "../api/types.js";
-import type { MessageKey } from "../i18n/index.js";
+import { causeKey, type MessageKey } from "../i18n/index.js";
 import type { IconName } from "../ui/icons.js";
 
 /** Whether the wall's session can carry pictures just now. */
@@ -60,8 +60,8 @@ export function tileMessage(input: TileInput): TileMessage | null {
     return {
       icon: "gap",
       title: "tile.gap",
-      reason: reasonKey(notice.reason),
-      detail: notice.detail,
+      reason: causeKey(notice.detail),
+      detail: "",
       sinceMs: null,
       tone: "idle",
     };

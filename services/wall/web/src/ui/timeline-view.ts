@@ -3,7 +3,7 @@
 import { html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
 import type { App } from "../app/app.js";
-import { isMessageKey, language, t } from "../i18n/index.js";
+import { causeKey, language, t } from "../i18n/index.js";
 import { dateTime } from "../model/format.js";
 import { type Lane, laneAt, lanes, totalHeightPx } from "../model/lanes.js";
 import { pan, reveal, type TimeScale, toMs, zoom } from "../model/time-scale.js";
@@ -252,8 +252,8 @@ export class TimelineView extends LitElement {
 
 /** A gap's cause in the chosen language; unknown ones as they come. */
 function causeText(cause: string): string {
-  for (const key of [`cause.${cause}`, `reason.${cause}`]) if (isMessageKey(key)) return t(key);
-  return cause;
+  const key = causeKey(cause);
+  return key ? t(key) : cause;
 }
 
 declare global {
