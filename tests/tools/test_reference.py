@@ -10,9 +10,13 @@ from services.mesh.events import EVENTS
 from tools.reference import DOCUMENTS, ROOT
 
 
+# Written before any test runs: click remembers a command's help option from its first use, by whoever used it.
+WRITTEN = {name: write() for name, write in DOCUMENTS.items()}
+
+
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_a_generated_document_is_what_the_code_would_write_now(name: str) -> None:
-    assert (ROOT / name).read_text() == DOCUMENTS[name](), "run: make docs"
+    assert (ROOT / name).read_text() == WRITTEN[name], "run: make docs"
 
 
 def references(node: Any) -> list[str]:

@@ -119,9 +119,9 @@ async def test_a_page_that_does_not_read_is_cut_off_and_others_go_on(mesh_settin
             for _ in range(control.MAX_WAITING * 2):
                 await front.bus.publish(notices("city", slow), notice)
             await relay.say(well, DrainNotice())
-            assert await socket.receive_json(timeout=20) == {"type": "drain"}
+            assert await socket.receive_json(timeout=50) == {"type": "drain"}
             transport.resume_reading()
-            while (message := await deaf.receive(timeout=10)).type is aiohttp.WSMsgType.TEXT:
+            while (message := await deaf.receive(timeout=50)).type is aiohttp.WSMsgType.TEXT:
                 pass
             assert message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING)
             assert deaf.close_code == control.TOO_SLOW
