@@ -13,8 +13,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 TRIES = 5
 SIXTEEN_MS = 6000
-"""The promise is 3 s for a machine that shows the wall. Here two cores also run the cameras and every service, and read
-the sixteen pictures back: the best try takes about 3 s when nothing else runs, so this bound only tells of a regress."""
+"""The promise is 3 s for a machine that shows the wall. Here two cores also run the cameras and every service, and
+read the sixteen pictures back: the best try takes about 3 s when nothing else runs. This bound tells of a regress."""
 PATIENCE_SECONDS = 30.0
 
 

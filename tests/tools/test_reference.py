@@ -9,7 +9,6 @@ import yaml
 from services.mesh.events import EVENTS
 from tools.reference import DOCUMENTS, ROOT
 
-
 # Written before any test runs: click remembers a command's help option from its first use, by whoever used it.
 WRITTEN = {name: write() for name, write in DOCUMENTS.items()}
 
