@@ -5,13 +5,13 @@ Credentials go in and never come out: no reply here has a field for them.
 
 import re
 import unicodedata
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal
 
-import msgpack
 from pydantic import ConfigDict, Field, model_validator
 
 from services.mesh.errors import InvalidInputError
 from services.mesh.models import Camera, CameraState, Credentials, Id, Location, Model, Profile, ProfileName
+from services.mesh.patch import Partial, Patch
 from services.mesh.redact import split_credentials
 
 MAX_IMPORT_BYTES: Final = 4 * 1024 * 1024
@@ -78,11 +78,13 @@ class CameraInput(_Secretive):
     retention: str | None = None
 
 
-class CameraPatch(_Secretive):
-    """The fields of a camera that change; what is not given stays. ``location`` and ``profiles`` are replaced whole.
+class CameraPatch(_Secretive, Patch):
+    """The fields of a camera that change. ``location`` and ``profiles`` are replaced whole.
 
     ``credentials: null`` forgets them, ``retention: null`` goes back to the default; no other field takes null.
     """
+
+    nullable = frozenset({"credentials", "retention"})
 
     site: Id | None = None
     name: str | None = Field(default=None, min_length=1, max_length=120)
@@ -95,22 +97,6 @@ class CameraPatch(_Secretive):
     credentials: Credentials | None = None
     copies: int | None = Field(default=None, ge=1, le=2)
     retention: str | None = None
-
-    @model_validator(mode="after")
-    def _null_only_where_it_means_something(self) -> Self:
-        for name in self.model_fields_set - {"credentials", "retention"}:
-            if getattr(self, name) is None:
-                raise ValueError(f"{name} cannot be null; leave it out to keep it")
-        return self
-
-    def given(self) -> dict[str, Any]:
-        """The given fields alone, as values of their models."""
-        return {name: getattr(self, name) for name in self.model_fields_set}
-
-    def pack(self) -> bytes:
-        """See `Model.pack`; what was not given is not sent."""
-        packed: bytes = msgpack.packb(self.model_dump(mode="json", exclude_unset=True))
-        return packed
 
 
 class CameraQuery(Model):
@@ -148,23 +134,13 @@ class CameraList(Model):
     """Where to go on; None: that was all."""
 
 
-class CameraUpdate(Model):
+class CameraUpdate(Partial):
     """A change to one camera."""
 
     id: Id
     patch: CameraPatch
     revision: int | None = None
     """Change only this revision; None: whatever is there."""
-
-    def pack(self) -> bytes:
-        """See `Model.pack`; of the patch only what was given is sent."""
-        body = {
-            "id": self.id,
-            "patch": self.patch.model_dump(mode="json", exclude_unset=True),
-            "revision": self.revision,
-        }
-        packed: bytes = msgpack.packb(body)
-        return packed
 
 
 class CameraRemove(Model):

@@ -1,11 +1,9 @@
 """What the registry is asked about incidents."""
 
-from typing import Any, Self
-
-import msgpack
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from services.mesh.models import Id, Incident, IncidentStatus, Model
+from services.mesh.patch import Partial, Patch
 
 
 class IncidentInput(Model):
@@ -19,30 +17,16 @@ class IncidentInput(Model):
     notes: str = Field(default="", max_length=20_000)
 
 
-class IncidentPatch(Model):
-    """The fields that change; what is not given stays. ``to_us: null`` means that it still goes on."""
+class IncidentPatch(Patch):
+    """The fields of an incident that change. ``to_us: null`` means that it still goes on."""
+
+    nullable = frozenset({"to_us"})
 
     title: str | None = Field(default=None, min_length=1, max_length=200)
     cameras: tuple[Id, ...] | None = Field(default=None, min_length=1, max_length=1000)
     from_us: int | None = Field(default=None, ge=0)
     to_us: int | None = Field(default=None, ge=0)
     notes: str | None = Field(default=None, max_length=20_000)
-
-    @model_validator(mode="after")
-    def _null_only_where_it_means_something(self) -> Self:
-        for name in self.model_fields_set - {"to_us"}:
-            if getattr(self, name) is None:
-                raise ValueError(f"{name} cannot be null; leave it out to keep it")
-        return self
-
-    def given(self) -> dict[str, Any]:
-        """The given fields alone."""
-        return {name: getattr(self, name) for name in self.model_fields_set}
-
-    def pack(self) -> bytes:
-        """See `Model.pack`; what was not given is not sent."""
-        packed: bytes = msgpack.packb(self.model_dump(mode="json", exclude_unset=True))
-        return packed
 
 
 class IncidentQuery(Model):
@@ -72,19 +56,9 @@ class IncidentList(Model):
     incidents: tuple[IncidentEntry, ...]
 
 
-class IncidentUpdate(Model):
+class IncidentUpdate(Partial):
     """A change to one incident."""
 
     id: Id
     patch: IncidentPatch
     revision: int | None = None
-
-    def pack(self) -> bytes:
-        """See `Model.pack`; of the patch only what was given is sent."""
-        body = {
-            "id": self.id,
-            "patch": self.patch.model_dump(mode="json", exclude_unset=True),
-            "revision": self.revision,
-        }
-        packed: bytes = msgpack.packb(body)
-        return packed
