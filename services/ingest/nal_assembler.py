@@ -1,5 +1,6 @@
 """Assembling H.264 and H.265: framing, parameter sets, keyframes, and holding back."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Final
 
@@ -41,7 +42,7 @@ class _Sets:
         return [unit for _, unit in sorted(self._sets.items(), key=lambda item: item[0])]
 
 
-class _NalAssembler:
+class _NalAssembler(ABC):
     """What H.264 and H.265 have in common."""
 
     kinds: tuple[int, ...]
@@ -128,31 +129,32 @@ class _NalAssembler:
                     continue
         self._sets.learn(found, complete={kind for kind, _ in found} == set(self.kinds))
 
-    def _kinds(self, units: Sequence[bytes]) -> list[int]:
-        raise NotImplementedError
+    @abstractmethod
+    def _kinds(self, units: Sequence[bytes]) -> list[int]: ...
 
     def _recovers(self, units: Sequence[bytes], kinds: Sequence[int]) -> bool:
         """Whether something other than its NAL unit types may make this a keyframe."""
         return False
 
-    def _is_keyframe(self, units: Sequence[bytes]) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def _is_keyframe(self, units: Sequence[bytes]) -> bool: ...
 
-    def _is_disposable(self, first_slice: bytes) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def _is_disposable(self, first_slice: bytes) -> bool: ...
 
-    def _set_id(self, kind: int, unit: bytes) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def _set_id(self, kind: int, unit: bytes) -> int: ...
 
-    def _shape(self, sps: bytes) -> Shape:
-        raise NotImplementedError
+    @abstractmethod
+    def _shape(self, sps: bytes) -> Shape: ...
 
-    def _parse_record(self, record: bytes) -> tuple[list[bytes], int]:
-        raise NotImplementedError
+    @abstractmethod
+    def _parse_record(self, record: bytes) -> tuple[list[bytes], int]: ...
 
     def _undecodable(self, first_slice: bytes) -> bool:
         return False
 
+    @abstractmethod
     def _begin(self, first: bool) -> None:
         """A keyframe is handed on; ``first`` says that nothing before it can be referred to."""
 
@@ -201,6 +203,9 @@ class H264Assembler(_NalAssembler):
     def _parse_record(self, record: bytes) -> tuple[list[bytes], int]:
         sets, length_size = h264.parse_avcc(record)
         return [*sets.sps, *sets.pps], length_size
+
+    def _begin(self, first: bool) -> None:
+        """H.264 has no leading pictures that would have to be skipped."""
 
 
 class HevcAssembler(_NalAssembler):
