@@ -1,7 +1,17 @@
 import { describe, expect, it } from "vitest";
 import { LAYOUTS } from "../src/model/layout.js";
 import { decode, encode } from "../src/model/url-state.js";
-import { INITIAL_WALL, put, setLayout, setSource, toggleEnlarged, visibleTiles } from "../src/model/wall.js";
+import {
+  anyRecorded,
+  fill,
+  INITIAL_WALL,
+  put,
+  setLayout,
+  setSource,
+  toggleEnlarged,
+  visibleTiles,
+  wallCameras,
+} from "../src/model/wall.js";
 
 const wallOf = (layout: (typeof LAYOUTS)[number], ...cameras: (string | null)[]) =>
   cameras.reduce((state, camera, i) => put(state, i, camera), setLayout(INITIAL_WALL, layout));
@@ -10,7 +20,7 @@ describe("the layout in the URL", () => {
   it("is empty until somebody arranges something", () => {
     expect(encode({ wall: INITIAL_WALL, atMs: null })).toBe("");
     expect(decode("").wall).toEqual(INITIAL_WALL);
-    expect(decode("#").wall.automatic).toBe(true);
+    expect(decode("#").wall).toEqual(INITIAL_WALL);
   });
 
   it.each(LAYOUTS)("restores %s with its tiles", (layout) => {
@@ -18,8 +28,30 @@ describe("the layout in the URL", () => {
     const back = decode(`#${encode({ wall, atMs: null })}`).wall;
     expect(back.layout).toBe(layout);
     expect(visibleTiles(back)).toEqual(visibleTiles(wall));
-    expect(back.automatic).toBe(false);
+    expect(back.automatic).toBeNull();
   });
+
+  it("fills itself in the layout asked for where it names no tiles", () => {
+    const { wall, atMs } = decode("grid=9");
+    expect(atMs).toBeNull();
+    expect(encode({ wall, atMs })).toBe("grid=9");
+    const filled = fill(wall, ["a", "b"]);
+    expect(filled.layout).toBe("9");
+    expect(wallCameras(filled, "live")).toEqual(["a", "b"]);
+  });
+
+  it.each(["grid=4&at=2026-11-02T07:30:00.000Z", "at=2026-11-02T07:30:00.000Z"])(
+    "shows the recording of %s although it names no tiles",
+    (fragment) => {
+      const { wall, atMs } = decode(fragment);
+      expect(atMs).toBe(Date.UTC(2026, 10, 2, 7, 30));
+      expect(anyRecorded(wall)).toBe(true);
+      expect(encode({ wall, atMs })).toBe(fragment);
+      const filled = fill(wall, ["a", "b"]);
+      expect(wallCameras(filled, "recorded")).toEqual(["a", "b"]);
+      expect(encode({ wall: filled, atMs })).toBe("grid=4&tiles=a,b&at=2026-11-02T07:30:00.000Z");
+    },
+  );
 
   it("reads well", () => {
     const wall = toggleEnlarged(wallOf("4", "a", null, "c"), 2);

@@ -22,6 +22,19 @@ describe("the wall", () => {
     expect(wall.fill(own, ["a", "b", "c"])).toBe(own);
   });
 
+  it("stays in the recording when the catalogue grows, and goes back to live as a whole", () => {
+    const recorded = wall.setSource(wall.fill(wall.INITIAL_WALL, ["a"]), "recorded");
+    const grown = wall.fill(recorded, ["a", "b"]);
+    expect(wall.wallCameras(grown, "recorded")).toEqual(["a", "b"]);
+    expect(wall.wallCameras(wall.fill(wall.setSource(grown, "live"), ["a", "b", "c"]), "live")).toEqual([
+      "a",
+      "b",
+      "c",
+    ]);
+    const mixed = wall.setSource(grown, "live", 0);
+    expect(wall.fill(mixed, ["a", "b", "c"])).toBe(mixed);
+  });
+
   it("keeps what a smaller layout hides, and gives it back", () => {
     const four = arranged("a", "b", "c", "d");
     const one = wall.setLayout(wall.select(four, 3), "1");

@@ -2,10 +2,12 @@
  * The wall's layout in the URL's fragment, so that it can be shared, bookmarked and restored; the server never sees it.
  *
  *     #grid=9&tiles=gate,,square&big=0&at=2026-11-02T07:30:00.000Z
+ *
+ * Without `tiles` the wall fills itself with the first cameras: live, or recorded where `at` says of when.
  */
 
 import { isLayoutName, smallestFor } from "./layout.js";
-import { INITIAL_WALL, type TileState, tileAt, tileCount, type WallState } from "./wall.js";
+import { type Filling, INITIAL_WALL, type TileState, tileAt, tileCount, type WallState } from "./wall.js";
 
 const CAMERA_ID = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const MAX_TILES = 36;
@@ -18,7 +20,11 @@ export interface UrlState {
 
 /** The fragment, without `#`; empty for a wall that nobody has arranged. */
 export function encode({ wall, atMs }: UrlState): string {
-  if (wall.automatic && atMs === null) return "";
+  const { automatic } = wall;
+  if (automatic && (atMs === null || wall.tiles.length === 0)) {
+    const asked = automatic.layout === null ? [] : [`grid=${automatic.layout}`];
+    return [...asked, ...at(atMs)].join("&");
+  }
   const ids = Array.from({ length: tileCount(wall) }, (_, i) => {
     const tile = tileAt(wall, i);
     return tile.camera ? tile.camera + (atMs !== null && tile.source === "live" ? "!" : "") : "";
@@ -26,8 +32,11 @@ export function encode({ wall, atMs }: UrlState): string {
   while (ids.at(-1) === "") ids.pop();
   const parts = [`grid=${wall.layout}`, `tiles=${ids.join(",")}`];
   if (wall.enlarged !== null) parts.push(`big=${wall.enlarged}`);
-  if (atMs !== null) parts.push(`at=${new Date(atMs).toISOString()}`);
-  return parts.join("&");
+  return [...parts, ...at(atMs)].join("&");
+}
+
+function at(atMs: number | null): string[] {
+  return atMs === null ? [] : [`at=${new Date(atMs).toISOString()}`];
 }
 
 /** What a fragment asks for; what it does not say, or says wrongly, is as on a first visit. */
@@ -47,19 +56,23 @@ export function decode(fragment: string): UrlState {
       return null;
     }
   };
-  const at = text("at");
-  const parsedAt = at ? Date.parse(at) : Number.NaN;
+  const moment = text("at");
+  const parsedAt = moment ? Date.parse(moment) : Number.NaN;
   const atMs = Number.isFinite(parsedAt) ? parsedAt : null;
+  const grid = text("grid") ?? "";
+  const asked = isLayoutName(grid) ? grid : null;
   const tilesText = text("tiles");
-  if (tilesText === null) return { wall: INITIAL_WALL, atMs: null };
+  if (tilesText === null) {
+    const automatic: Filling = { layout: asked, source: atMs === null ? "live" : "recorded" };
+    return { wall: { ...INITIAL_WALL, layout: asked ?? INITIAL_WALL.layout, automatic }, atMs };
+  }
   const tiles = tilesText.split(",", MAX_TILES).map((entry): TileState => {
     const id = entry.replace(/!$/, "");
     if (!CAMERA_ID.test(id)) return { camera: null, source: "live" };
     return { camera: id, source: atMs !== null && !entry.endsWith("!") ? "recorded" : "live" };
   });
-  const grid = text("grid") ?? "";
-  const layout = isLayoutName(grid) ? grid : smallestFor(tiles.length, "36");
-  const wall: WallState = { layout, tiles, selected: 0, enlarged: null, automatic: false };
+  const layout = asked ?? smallestFor(tiles.length, "36");
+  const wall: WallState = { layout, tiles, selected: 0, enlarged: null, automatic: null };
   const big = Number(text("big") ?? Number.NaN);
   if (Number.isInteger(big) && big >= 0 && big < tileCount(wall) && tileAt(wall, big).camera) {
     return { wall: { ...wall, selected: big, enlarged: big }, atMs };

@@ -14,13 +14,26 @@ export interface WallState {
   tiles: readonly TileState[];
   selected: number;
   enlarged: number | null;
-  /** Nobody has arranged anything yet: the wall fills itself with the first cameras by name. */
-  automatic: boolean;
+  /** Nobody has arranged anything yet: the wall fills itself with the first cameras by name. Null once it is arranged. */
+  automatic: Filling | null;
+}
+
+/** How a wall that nobody has arranged fills itself. */
+export interface Filling {
+  /** The layout asked for; null for one that fits the cameras. */
+  layout: LayoutName | null;
+  source: Source;
 }
 
 export const EMPTY_TILE: TileState = { camera: null, source: "live" };
 
-export const INITIAL_WALL: WallState = { layout: "4", tiles: [], selected: 0, enlarged: null, automatic: true };
+export const INITIAL_WALL: WallState = {
+  layout: "4",
+  tiles: [],
+  selected: 0,
+  enlarged: null,
+  automatic: { layout: null, source: "live" },
+};
 
 export function tileCount(state: WallState): number {
   return layoutOf(state.layout).cells.length;
@@ -54,7 +67,7 @@ export function setLayout(state: WallState, layout: LayoutName): WallState {
     ...state,
     layout,
     enlarged: null,
-    automatic: false,
+    automatic: null,
     selected: state.selected < count ? state.selected : 0,
   };
 }
@@ -65,7 +78,7 @@ export function put(state: WallState, index: number, camera: string | null): Wal
   return {
     ...state,
     tiles: replace(state, { [index]: { camera, source } }),
-    automatic: false,
+    automatic: null,
     enlarged: camera === null && state.enlarged === index ? null : state.enlarged,
   };
 }
@@ -75,7 +88,7 @@ export function swap(state: WallState, a: number, b: number): WallState {
   return {
     ...state,
     tiles: replace(state, { [a]: tileAt(state, b), [b]: tileAt(state, a) }),
-    automatic: false,
+    automatic: null,
     selected: b,
   };
 }
@@ -110,10 +123,13 @@ export function setSource(state: WallState, source: Source, index?: number): Wal
   const tiles = state.tiles.map((tile, i) =>
     tile.camera && (index === undefined || i === index) ? { ...tile, source } : tile,
   );
-  return { ...state, tiles };
+  const automatic = index === undefined && state.automatic ? { ...state.automatic, source } : null;
+  return { ...state, tiles, automatic };
 }
 
+/** Whether a tile shows the recording, or will as soon as the cameras are known. */
 export function anyRecorded(state: WallState): boolean {
+  if (state.automatic && state.tiles.length === 0) return state.automatic.source === "recorded";
   return visibleTiles(state).some((tile) => tile.source === "recorded");
 }
 
@@ -130,15 +146,16 @@ export function showCameras(state: WallState, cameras: readonly string[]): WallS
   const tiles = cameras
     .slice(0, layoutOf(layout).cells.length)
     .map((camera): TileState => ({ camera, source: "live" }));
-  return { ...state, layout, tiles, selected: 0, enlarged: null, automatic: false };
+  return { ...state, layout, tiles, selected: 0, enlarged: null, automatic: null };
 }
 
 /** The first cameras, as long as nobody has arranged anything. */
 export function fill(state: WallState, cameras: readonly string[]): WallState {
   if (!state.automatic) return state;
-  const layout = smallestFor(Math.max(cameras.length, 4));
+  const { source } = state.automatic;
+  const layout = state.automatic.layout ?? smallestFor(Math.max(cameras.length, 4));
   const count = layoutOf(layout).cells.length;
-  const tiles = cameras.slice(0, count).map((camera): TileState => ({ camera, source: "live" }));
+  const tiles = cameras.slice(0, count).map((camera): TileState => ({ camera, source }));
   const same =
     layout === state.layout &&
     tiles.length === state.tiles.length &&
