@@ -130,29 +130,34 @@ class Player:
             if isinstance(piece, Gap):
                 yield piece
                 continue
-            async with aclosing(self._frames(piece, mode)) as frames:
-                async for frame in frames:
-                    yield frame
+            read = frames(self._bus, self._home, self._camera, self._profile, piece, mode, actor=self._actor)
+            async with aclosing(read) as units:
+                async for unit in units:
+                    yield unit
 
-    async def _frames(self, piece: Range, mode: Mode) -> AsyncGenerator[AccessUnit, None]:
-        async with await Incoming.open(self._bus, window_bytes=_WINDOW_BYTES) as incoming:
-            opened = await rpc.call(
-                self._bus,
-                subjects.rpc(self._home, f"{recordings.SERVICE}.{piece.recorder}", PLAYBACK),
-                PlaybackQuestion(
-                    camera=self._camera,
-                    profile=self._profile,
-                    from_us=piece.from_us,
-                    to_us=piece.to_us,
-                    mode=mode,
-                    deliver_to=incoming.deliver_to,
-                ),
-                PlaybackOpened,
-                actor=self._actor,
-            )
-            await incoming.accept(opened.control)
-            async for message in incoming:
-                yield decode(message)
+
+async def frames(
+    bus: Bus, home: Id, camera: Id, profile: str, piece: Range, mode: Mode, *, actor: Actor = SYSTEM
+) -> AsyncGenerator[AccessUnit, None]:
+    """One recorder's footage of ``piece``; close it to stop. Raises what the recorder does, or `UnavailableError`."""
+    async with await Incoming.open(bus, window_bytes=_WINDOW_BYTES) as incoming:
+        opened = await rpc.call(
+            bus,
+            subjects.rpc(home, f"{recordings.SERVICE}.{piece.recorder}", PLAYBACK),
+            PlaybackQuestion(
+                camera=camera,
+                profile=profile,
+                from_us=piece.from_us,
+                to_us=piece.to_us,
+                mode=mode,
+                deliver_to=incoming.deliver_to,
+            ),
+            PlaybackOpened,
+            actor=actor,
+        )
+        await incoming.accept(opened.control)
+        async for message in incoming:
+            yield decode(message)
 
 
 def in_order(timeline: Timeline, span: tuple[int, int], now_us: int, *, backwards: bool) -> list[Range | Gap]:
