@@ -1,5 +1,6 @@
 """The live source: a camera's main or sub profile, whichever suits the tile, with never a black moment between them."""
 
+import time
 from typing import Final, Literal
 
 from services.mesh.models import Camera, CameraState, ProfileName, Reason, Status
@@ -15,6 +16,9 @@ ENLARGE: Final = 1.25
 """A sub is good for tiles up to so much larger than its picture."""
 KEEP: Final = 0.9
 """And main is kept until the tile is this part of that limit: no flapping while a window is dragged."""
+STAND_IN_SECONDS: Final = 3.0
+"""A main that stands in for a sub gives its keyframes alone for so long, and then flows whole. Sixteen whole mains are
+more than a browser on two cores decodes: they would hold up the subs that they stand in for."""
 
 
 _LIMITS: Final[dict[Level, Literal["none", "sub", "keyframes"]]] = {
@@ -53,6 +57,7 @@ class LiveSource:
         self._level = slot.level
         self._unusable: set[ProfileName] = set()
         """Profiles in a codec that this viewer cannot be sent."""
+        self._stand_in_until: float | None = None
 
     def start(self) -> None:
         """See `Source.start`."""
@@ -117,6 +122,7 @@ class LiveSource:
             # Until the sub is there the main stands in: it always flows.
             self._shown = self._hub.get(self.camera.site, "main", self.camera.id)
             self._shown.attach(self)
+            self._stand_in_until = time.monotonic() + STAND_IN_SECONDS
             if self._shown.gop.frames and self._shown.live:
                 self._play(self._shown)
         elif shown is None:
@@ -156,16 +162,24 @@ class LiveSource:
         if self._shown is not None and self._shown is not self._next:
             self._shown.detach(self)
         self._shown, self._next = self._next, None
+        self._stand_in_until = None
         self._play(self._shown)
 
     def _play(self, feed: Feed) -> None:
         if feed.codec is None or not self._slot.accepts(feed.codec):
             self._cannot_show(feed)
             return
-        if self._level is Level.KEYFRAMES:
+        if self._level is Level.KEYFRAMES or self._stand_in_until is not None:
             self._slot.play(feed.gop.frames[:1], then_live=False)
         else:
             self._slot.play(feed.gop.frames)
+
+    def _stand_in_is_over(self) -> bool:
+        """Whether the sub does not come, or not soon."""
+        until, sub = self._stand_in_until, self._next
+        if until is None:
+            return False
+        return sub is None or sub.reason not in (Reason.STARTING, Reason.NONE) or time.monotonic() >= until
 
     def notice(self) -> SlotNotice:
         """See `Source.notice`."""
@@ -194,10 +208,13 @@ class LiveSource:
     def feed_frame(self, feed: Feed, frame: Frame) -> None:
         """See `Sink.feed_frame`."""
         if feed is self._shown:
-            if self._level is Level.KEYFRAMES and not frame.keyframe:
-                self._slot.skip()
-            else:
+            if self._stand_in_is_over():
+                self._stand_in_until = None
+                self._play(feed)
+            elif frame.keyframe or (self._level is not Level.KEYFRAMES and self._stand_in_until is None):
                 self._slot.show(frame)
+            else:
+                self._slot.skip()
         elif feed is self._next and feed.gop.frames:
             self._switch()
 

@@ -5,13 +5,15 @@ import time
 from itertools import pairwise
 
 import pytest
+from nats.aio.msg import Msg
 
 from services.media.nal import split_annex_b
+from services.mesh import subjects
 from services.mesh.bus import Bus
 from services.mesh.errors import ConflictError, NotFoundError
 from services.mesh.models import Reason, WantReply
 from services.mesh.sessions import Aim, BadOfferError, ErrorNotice, Listen, Size, SlotNotice
-from tests.wall.relay.camera import BusCamera, clip
+from tests.wall.relay.camera import SITE, BusCamera, clip
 from tests.wall.relay.running import Front
 from tests.wall.relay.viewer import PLAYOUT_ID, Viewer
 
@@ -235,6 +237,32 @@ async def test_auto_takes_the_sub_for_small_tiles_and_main_stands_in_while_it_op
         await front.control(viewer.session.session, Size(slot=0, width_px=1280, height_px=720))
         await viewer.wait_packets(count + 10)
         await viewer.close()
+
+
+async def test_a_main_stands_in_by_keyframes_and_flows_whole_where_the_sub_does_not_come(
+    bus: Bus, front: Front
+) -> None:
+    await front.add_camera("cam-1", "main", "sub")
+    answer = WantReply(status="opening")
+
+    async def on_want(message: Msg) -> None:
+        if message.reply:
+            await bus.publish(message.reply, answer.pack())
+            await bus.publish(message.reply, b"")
+
+    subscription = await bus.subscribe(subjects.want(SITE, "sub", "cam-1"), on_want)
+    async with BusCamera(bus, "cam-1", clip(1, gop=25)):
+        await asyncio.sleep(0.5)
+        viewer = Viewer(front)
+        await viewer.open(1, Aim(slot=0, camera="cam-1"))
+        await viewer.wait_packets(1)
+        await asyncio.sleep(1.5)
+        assert 2 <= len(viewer.frames()) <= 3  # the cached keyframe, and those that came since
+        answer = WantReply(status="failed", reason=Reason.REFUSED)
+        await until(lambda: len(viewer.frames()) > 30)
+        assert states(front, viewer.session.session)[-1] == "live"
+        await viewer.close()
+    await subscription.unsubscribe()
 
 
 async def test_a_camera_enters_the_relay_once_for_all_viewers(bus: Bus, front: Front) -> None:
