@@ -11,6 +11,8 @@ from services.cli.config import Config, all_sections, config_option, load
 from services.mesh.admin import PortTakenError
 from services.mesh.settings import SettingsError
 from services.up.settings import UpSettings
+from services.wall.children import relay_ports
+from services.wall.relay.settings import RelaySettings
 from services.wall.settings import HostPort, WallSettings, split_host_port
 
 DEMO_CAMERAS = 16
@@ -64,6 +66,7 @@ def up(demo: int, data: Path | None, http: str | None, config_path: Path | None)
         nats_port=config.section(UpSettings).nats_port,
         http_host=listen.host,
         http_port=listen.port,
+        relay_ports=relay_ports(config.section(WallSettings).relays, config.section(RelaySettings).udp_port),
         demo_cameras=demo,
         config=config_path,
     )

@@ -30,10 +30,16 @@ from services.up.restart import RestartPolicy
 
 log = get_logger()
 
-SERVICES: Final = ("registry", "ingest", "recorder", "wall")
+SERVICES: Final = {
+    "registry": ("registry",),
+    "ingest": ("ingest",),
+    "recorder": ("recorder",),
+    "wall": ("wall", "--role", "front"),
+}
+"""Child → its command. Relays stand beside the front, not below it: a killed front takes no picture along."""
 STOP_ORDER: Final = (("wall", 1.0), ("ingest", 1.0), ("sim", 0.3), ("recorder", 3.0), ("registry", 1.0))
 """Who is asked to end when, and for how many seconds the next one waits for it: the recorder ends after the frames have
-stopped coming, and whoever is asked keeps the bus to the last."""
+stopped coming, and whoever is asked keeps the bus to the last. The relays go with the wall."""
 STOP_SECONDS: Final = 4.2
 """After this whoever still runs is killed; nats-server has what is left of the five seconds."""
 NATS_STOP_SECONDS: Final = 0.6
@@ -49,6 +55,8 @@ class Plan:
     nats_port: int
     http_host: str
     http_port: int
+    relay_ports: tuple[int, ...]
+    """One relay on each of these UDP ports; 0: any free one."""
     demo_cameras: int
     """0: none."""
     config: Path | None
@@ -83,6 +91,12 @@ def child_environment(plan: Plan, environ: Mapping[str, str], nats: MeshSettings
     return result
 
 
+def relay_environment(environ: Mapping[str, str], udp_port: int) -> dict[str, str]:
+    """A relay's environment: the children's, with a UDP port of its own."""
+    own = {key: value for key, value in environ.items() if key != "PANTAU_WALL_UDP_PORT_FILE"}
+    return own | {"PANTAU_WALL_UDP_PORT": str(udp_port)}
+
+
 _DECIDED: Final = ("PANTAU_NATS_URL", "PANTAU_NATS_USER", "PANTAU_NATS_PASSWORD", "PANTAU_DATA", "PANTAU_WALL_HTTP")
 _OURS: Final = frozenset((*_DECIDED, *(f"{variable}_FILE" for variable in _DECIDED)))
 
@@ -112,13 +126,17 @@ class Up:
             async with asyncio.TaskGroup() as tasks:
                 mesh = await self._start_nats(tasks)
                 environ = child_environment(self.plan, os.environ, mesh, notify.address)
-                for name in SERVICES:
-                    self._children[name] = Child(name, command(name), environ, keep_open=(lock.descriptor,))
+                commands = {name: (command(*words), environ) for name, words in SERVICES.items()}
+                commands |= {
+                    f"wall relay {index}": (command("wall", "--role", "relay"), relay_environment(environ, port))
+                    for index, port in enumerate(self.plan.relay_ports)
+                }
                 if self.plan.demo_cameras:
                     arguments = command("sim", *demo.sim_arguments(self.plan.demo_cameras, self._catalogue))
                     own = environ | {"PANTAU_ADMIN_HOST": "127.0.0.1", "PANTAU_ADMIN_PORT": str(self._sim_admin_port)}
-                    self._children["sim"] = Child("sim", arguments, own, keep_open=(lock.descriptor,))
-                for child in self._children.values():
+                    commands["sim"] = (arguments, own)
+                for name, (arguments, own) in commands.items():
+                    child = self._children[name] = Child(name, arguments, own, keep_open=(lock.descriptor,))
                     tasks.create_task(self._keep(child), name=child.name)
                 announcing = tasks.create_task(self._announce(mesh), name="announce")
                 await self._stopping.wait()
@@ -178,8 +196,9 @@ class Up:
 
     async def _announce(self, mesh: MeshSettings) -> None:
         """Prints the URL when every service is ready, the wall answers and the demo's cameras deliver."""
-        for name in SERVICES:
-            await self._children[name].ready.wait()
+        for name, child in self._children.items():
+            if name != "sim":  # its clips may take minutes: see below
+                await child.ready.wait()
         if self.plan.demo_cameras:
             bus = await Bus.connect(mesh, "up")
             try:
@@ -205,10 +224,13 @@ class Up:
     async def _stop_all(self) -> None:
         loop = asyncio.get_running_loop()
         started = loop.time()
-        for name, patience_seconds in STOP_ORDER:
-            if child := self._children.get(name):
+        for service, patience_seconds in STOP_ORDER:
+            group = [child for name, child in self._children.items() if name.partition(" ")[0] == service]
+            for child in group:
                 child.stop()
-                await _ended(child, min(patience_seconds, STOP_SECONDS - (loop.time() - started)))
+            until = min(loop.time() + patience_seconds, started + STOP_SECONDS)
+            for child in group:
+                await _ended(child, until - loop.time())
         for child in self._children.values():
             await _ended(child, STOP_SECONDS - (loop.time() - started))
             child.kill()

@@ -31,10 +31,15 @@ class RelayRefusedError(PantauError):
     code = "relay-refused"
 
 
+def relay_ports(count: int | None, udp_port: int) -> tuple[int, ...]:
+    """The UDP ports of ``count`` relays, by default one per core that this process may use; 0: any free one."""
+    return tuple(udp_port + index if udp_port else 0 for index in range(count if count is not None else _cores()))
+
+
 def environment(index: int, environ: Mapping[str, str], mesh: MeshSettings, udp_port: int) -> dict[str, str]:
     """What the ``index``-th relay's environment says besides the parent's: its UDP port, its name, its admin port."""
     own = {key: value for key, value in environ.items() if key not in ("NOTIFY_SOCKET", "PANTAU_WALL_UDP_PORT_FILE")}
-    own["PANTAU_WALL_UDP_PORT"] = str(udp_port + index if udp_port else 0)
+    own["PANTAU_WALL_UDP_PORT"] = str(udp_port)
     if mesh.worker:
         own["PANTAU_WORKER"] = f"{mesh.worker[:60]}-{index}"
     if mesh.admin_port is not None:
@@ -101,9 +106,11 @@ class RelayProcess:
 
 
 def relay_processes(count: int | None, mesh: MeshSettings, udp_port: int, config: Path | None) -> list[RelayProcess]:
-    """``count`` relays, by default one per core that this process may use, on UDP ports from ``udp_port`` up."""
-    indices = range(count if count is not None else _cores())
-    return [RelayProcess(f"relay {index}", environment(index, os.environ, mesh, udp_port), config) for index in indices]
+    """The relays on `relay_ports`."""
+    return [
+        RelayProcess(f"relay {index}", environment(index, os.environ, mesh, port), config)
+        for index, port in enumerate(relay_ports(count, udp_port))
+    ]
 
 
 def _cores() -> int:

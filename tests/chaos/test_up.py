@@ -39,8 +39,8 @@ async def wait_online(up: Up, timeout_seconds: float) -> None:
 
 async def test_every_killed_child_is_back_within_two_seconds_and_the_system_is_whole_again(tmp_path: Path) -> None:
     async with running(tmp_path, "--demo=1") as up:
-        assert set(children(up)) == {"nats", "registry", "ingest", "recorder", "wall", "sim"}
-        for name in ("registry", "ingest", "recorder", "wall", "sim", "nats"):
+        assert set(children(up)) == {"nats", "registry", "ingest", "recorder", "wall", "wall relay 0", "sim"}
+        for name in ("registry", "ingest", "recorder", "wall", "wall relay 0", "sim", "nats"):
             old = children(up)[name]
             os.kill(old, signal.SIGKILL)
             assert await wait_for_new(up, name, old) < 2, name

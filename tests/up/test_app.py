@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from services.mesh.errors import PantauError
 from services.mesh.settings import MeshSettings
-from services.up.app import STOP_ORDER, STOP_SECONDS, Plan, child_environment, command, first_leaf
+from services.up.app import STOP_ORDER, STOP_SECONDS, Plan, child_environment, command, first_leaf, relay_environment
 
 PLAN = Plan(
     settings=MeshSettings(data=Path("/data")),
@@ -15,6 +15,7 @@ PLAN = Plan(
     nats_port=0,
     http_host="127.0.0.1",
     http_port=8080,
+    relay_ports=(8189,),
     demo_cameras=0,
     config=Path("/etc/pantau.toml"),
 )
@@ -34,6 +35,11 @@ def test_what_is_decided_here_goes_before_what_the_environment_says() -> None:
         "PANTAU_CONFIG": "/etc/pantau.toml",
         "NOTIFY_SOCKET": "@socket",
     }
+
+
+def test_a_relay_has_a_port_of_its_own_whatever_was_given_for_the_first() -> None:
+    given = {"PANTAU_WALL_UDP_PORT_FILE": "/port", "A": "b"}
+    assert relay_environment(given, 8190) == {"A": "b", "PANTAU_WALL_UDP_PORT": "8190"}
 
 
 def test_no_secret_stands_on_a_command_line() -> None:

@@ -9,7 +9,7 @@ from services.mesh.settings import MeshSettings
 from services.mesh.subjects import is_id
 from services.wall import children
 from services.wall.app import MAX_RELAY_NAME, relay_name
-from services.wall.children import RelayProcess, RelayRefusedError, environment, relay_processes
+from services.wall.children import RelayProcess, RelayRefusedError, environment, relay_ports, relay_processes
 
 
 def test_relays_of_one_machine_have_names_of_their_own_that_fit_into_a_session_id() -> None:
@@ -25,7 +25,7 @@ def test_relays_of_one_machine_have_names_of_their_own_that_fit_into_a_session_i
 
 def test_each_relay_has_ports_and_a_name_of_its_own_and_none_of_the_parents_sockets() -> None:
     mesh = MeshSettings(worker="wall-1", admin_port=9200)
-    first, second = (environment(i, {"NOTIFY_SOCKET": "/run/x", "PATH": "/bin"}, mesh, 8189) for i in range(2))
+    first, second = (environment(i, {"NOTIFY_SOCKET": "/run/x", "PATH": "/bin"}, mesh, 8189 + i) for i in range(2))
     assert (first["PANTAU_WALL_UDP_PORT"], second["PANTAU_WALL_UDP_PORT"]) == ("8189", "8190")
     assert (first["PANTAU_WORKER"], second["PANTAU_WORKER"]) == ("wall-1-0", "wall-1-1")
     assert (first["PANTAU_ADMIN_PORT"], second["PANTAU_ADMIN_PORT"]) == ("9201", "9202")
@@ -40,6 +40,8 @@ def test_there_is_a_relay_for_each_core_unless_a_number_is_given() -> None:
     assert len(relay_processes(None, MeshSettings(), 8189, None)) >= 1
     assert len(relay_processes(3, MeshSettings(), 8189, None)) == 3
     assert relay_processes(0, MeshSettings(), 8189, None) == []
+    assert relay_ports(3, 8189) == (8189, 8190, 8191)
+    assert relay_ports(2, 0) == (0, 0)
 
 
 def script(relay: RelayProcess, code: str) -> RelayProcess:
