@@ -56,12 +56,16 @@ window.probe = {
   // Slot -> what it showed, named, and when it had shown two different frames of that camera.
   moving: {},
   watchFirstPictures() {
-    const before = {};
+    const [before, looked] = [{}, {}];
     const timer = setInterval(() => {
       const tiles = this.tiles().filter((tile) => tile.dataset.camera);
       for (const tile of tiles) {
         const slot = tile.dataset.slot;
         if (slot in this.moving) continue;
+        const video = tile.shadowRoot?.querySelector('video');
+        const picture = `${this.seen(tile)?.source.localName} ${video?.getVideoPlaybackQuality().totalVideoFrames}`;
+        if (looked[slot] === picture) continue;  // reading sixteen pictures again and again would take half a core
+        looked[slot] = picture;
         const now = this.read(tile);
         const name = tile.shadowRoot.querySelector('header .name')?.textContent.trim() ?? '';
         if (!now || name === '') continue;

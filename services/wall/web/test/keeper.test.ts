@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ApiError } from "../src/api/client.js";
-import type { Aim, Control, Notice } from "../src/api/types.js";
+import type { Aim, Control, Notice, Opening } from "../src/api/types.js";
 import { SessionKeeper, type Wish } from "../src/media/keeper.js";
 import type { Session, SessionEvents } from "../src/media/session.js";
 
@@ -12,9 +12,13 @@ class FakeSession implements Session {
 
   constructor(
     readonly slots: number,
-    readonly aims: readonly Aim[],
+    readonly opening: Opening,
     readonly events: SessionEvents,
   ) {}
+
+  get aims(): readonly Aim[] {
+    return this.opening.slots;
+  }
 
   send(control: Control): void {
     if (!this.closed) this.said.push(control);
@@ -56,7 +60,7 @@ describe("the session keeper", () => {
     keeper = new SessionKeeper(
       async (slots, opening, events) => {
         if (refuse) throw refuse;
-        const session = new FakeSession(slots, opening().slots, events);
+        const session = new FakeSession(slots, opening(), events);
         opened.push(session);
         return session;
       },
@@ -84,14 +88,30 @@ describe("the session keeper", () => {
     return session(0);
   }
 
-  it("opens one session with the aims, and says the sizes when it can be steered", async () => {
+  it("opens one session with the aims and sizes, and does not say them again", async () => {
     const first = await start();
     expect(opened).toHaveLength(1);
     expect(first.slots).toBe(4);
     expect(first.aims[0]).toEqual({ type: "aim", slot: 0, camera: "a", profile: "auto", source: "live" });
-    expect(first.last("size", 0)).toMatchObject({ width_px: 640, height_px: 360 });
+    expect(first.opening.sizes).toEqual([{ type: "size", slot: 0, width_px: 640, height_px: 360 }]);
+    expect(first.said.filter((control) => "slot" in control && control.slot === 0)).toEqual([]);
     expect(keeper.link.value.phase).toBe("open");
     expect(replaced).toBe(1);
+  });
+
+  it("says what changed while the session was being opened", async () => {
+    keeper.wish(0, live("a"));
+    keeper.need(4);
+    await settle();
+    keeper.wish(0, live("b"));
+    session(0).events.controllable();
+    session(0).events.connected();
+    keeper.wish(0, live("c"));
+    expect(
+      session(0)
+        .said.filter((control) => control.type === "aim")
+        .map((aim) => aim.camera),
+    ).toEqual(["b", "c"]);
   });
 
   it("steers what changes and nothing else", async () => {

@@ -29,6 +29,23 @@ export interface KeeperEvents {
   notice: (notice: Notice) => void;
 }
 
+/** What a session knows already, so that it is told news alone: a wall's wishes are a hundred messages. */
+class Told {
+  private readonly last = new Map<string, string>();
+
+  constructor(known: readonly Control[]) {
+    for (const control of known) this.isNews(control);
+  }
+
+  isNews(control: Control): boolean {
+    const key = `${control.type} ${control.type !== "listen" && "slot" in control ? control.slot : ""}`;
+    const text = JSON.stringify(control);
+    if (this.last.get(key) === text) return false;
+    this.last.set(key, text);
+    return true;
+  }
+}
+
 export class SessionKeeper {
   readonly link = new Observable<{ phase: LinkPhase; sinceMs: number }>({ phase: "connecting", sinceMs: Date.now() });
   readonly quality = new Observable<LinkNotice | null>(null);
@@ -113,21 +130,24 @@ export class SessionKeeper {
   private async attempt(): Promise<void> {
     const slots = this.wantedSlots;
     const all = Array.from({ length: slots }, (_, slot) => slot);
-    const opening = () => ({
-      slots: all.map((slot) => this.aimOf(slot)),
-      sizes: all.map((slot) => this.sizeOf(slot)).filter((size) => size.width_px > 0),
-    });
+    let told = new Told([]);
+    const opening = () => {
+      const slots = all.map((slot) => this.aimOf(slot));
+      const sizes = all.map((slot) => this.sizeOf(slot)).filter((size) => size.width_px > 0);
+      told = new Told([...slots, ...sizes, { type: "listen", slot: null }]);
+      return { slots, sizes };
+    };
     let session: Session | null = null;
     let connected = false;
     let settled = false;
-    let clockSaid = false;
+    let steered = false;
     /** What the new session said before it took over. */
     const early: Notice[] = [];
     const settle = (ok: boolean) => {
       if (settled) return;
       settled = true;
       this.opening = false;
-      if (ok && session) this.takeOver(session, early);
+      if (ok && session) this.takeOver(session, early, () => session && steered && this.sayWishes(session, told));
       else this.failed("lost");
     };
     const events: SessionEvents = {
@@ -137,9 +157,11 @@ export class SessionKeeper {
       },
       controllable: () => {
         if (!session) return;
-        this.sayWishes(session);
-        if (!clockSaid) this.sayClock(session);
-        clockSaid = true;
+        // With a socket that broke off, anything may have been lost.
+        if (steered) told = new Told([]);
+        this.sayWishes(session, told);
+        if (!steered) this.sayClock(session);
+        steered = true;
       },
       notice: (notice) => {
         if (session && session === this.session) this.onNotice(notice);
@@ -162,12 +184,12 @@ export class SessionKeeper {
     else if (connected) settle(true);
   }
 
-  private takeOver(session: Session, early: readonly Notice[]): void {
+  private takeOver(session: Session, early: readonly Notice[], sayNews: () => void): void {
     const before = this.session;
     this.session = session;
     this.backoff.reset();
     this.setPhase("open");
-    this.sayWishes(session);
+    sayNews();
     this.events.replaced();
     for (const notice of early) this.onNotice(notice);
     before?.close();
@@ -195,12 +217,12 @@ export class SessionKeeper {
     if (this.link.value.phase !== phase) this.link.set({ phase, sinceMs: Date.now() });
   }
 
-  private sayWishes(session: Session): void {
-    for (let slot = 0; slot < session.slots; slot++) {
-      session.send(this.aimOf(slot));
-      session.send(this.sizeOf(slot));
+  private sayWishes(session: Session, told: Told): void {
+    const slots = Array.from({ length: session.slots }, (_, slot) => slot);
+    const wishes: Control[] = slots.flatMap((slot) => [this.aimOf(slot), this.sizeOf(slot)]);
+    for (const control of [...wishes, { type: "listen", slot: this.listening } as const]) {
+      if (told.isNews(control)) session.send(control);
     }
-    session.send({ type: "listen", slot: this.listening });
   }
 
   /** A new session's clock goes on where the old one's stood. */

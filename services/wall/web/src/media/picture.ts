@@ -112,9 +112,11 @@ export class Picture {
     const { videoWidth, videoHeight } = this.video;
     const context = this.canvas.getContext("2d");
     if (videoWidth === 0 || !context) return;
-    this.canvas.width = videoWidth;
-    this.canvas.height = videoHeight;
-    context.drawImage(this.video, 0, 0);
+    // No larger than it is seen: sixteen stills in full size take longer to copy than their pictures to decode.
+    const scale = Math.min(1, (this.video.clientWidth * devicePixelRatio || videoWidth) / videoWidth);
+    this.canvas.width = Math.round(videoWidth * scale);
+    this.canvas.height = Math.round(videoHeight * scale);
+    context.drawImage(this.video, 0, 0, this.canvas.width, this.canvas.height);
     this.video.style.opacity = "0";
     this.setStill(true);
   }
