@@ -27,6 +27,7 @@ from services.wall.front.relays import Relays
 from services.wall.front.route import Route
 from services.wall.front.snapshotcache import Snapshots
 from services.wall.front.table import ROUTES
+from services.wall.front.thumbnails import Thumbnails
 from services.wall.settings import WallSettings
 
 log = get_logger()
@@ -116,6 +117,7 @@ async def run(
     states = Mirror(await Bucket.open(bus, subjects.STATE_BUCKET, CameraState))
     workers = Workers(await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease), clock=service.clock)
     ending = asyncio.Event()
+    snapshots = Snapshots(bus, service.clock)
     front = Front(
         bus=bus,
         home=service.home,
@@ -135,7 +137,8 @@ async def run(
         workers=workers,
         feed=EventFeed(bus),
         outbox=Outbox(bus, source=f"/wall/{service.worker}"),
-        snapshots=Snapshots(bus, service.clock),
+        snapshots=snapshots,
+        thumbnails=Thumbnails(bus, service.home, snapshots),
         stopping=ending,
         static=static_folder,
         openapi=openapi.document(ROUTES),

@@ -22,6 +22,7 @@ from services.wall.front.ice import IceServers
 from services.wall.front.identity import AccountsIdentity, Identity
 from services.wall.front.relays import Relays
 from services.wall.front.snapshotcache import Snapshots
+from services.wall.front.thumbnails import Thumbnails
 from services.wall.settings import WallSettings
 
 
@@ -43,6 +44,7 @@ class Front:
     feed: EventFeed
     outbox: Outbox
     snapshots: Snapshots
+    thumbnails: Thumbnails
     stopping: asyncio.Event
     static: Path
     """Folder of the built web app."""

@@ -52,6 +52,13 @@ class ForeignOriginError(FrontError):
     status: ClassVar[int] = 403
 
 
+class NoFootageError(FrontError):
+    """Nothing is recorded of the camera at that moment; ``Pantau-Nearest`` says where the nearest footage is."""
+
+    code: ClassVar[str] = "no-footage"
+    status: ClassVar[int] = 404
+
+
 class NotAcceptableError(FrontError):
     """The offer cannot be answered, or the answer would be of a type that the client does not take."""
 

@@ -1,8 +1,12 @@
-"""Stills of cameras: each keyframe is decoded once, however many ask for it."""
+"""Stills of cameras: each keyframe is decoded once, however many ask for it.
+
+Decoding runs in a few threads (libav lets go of the interpreter meanwhile); what waits for them is bounded.
+"""
 
 import asyncio
-from collections import OrderedDict
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -14,6 +18,7 @@ from services.mesh.metrics import counter
 from services.mesh.models import Camera, ProfileName
 from services.wall.front.jpeg import clip_to_jpeg, to_jpeg
 from services.wall.front.keyframes import newest_keyframe
+from services.wall.front.picturecache import PictureCache, Snapshot
 
 THREADS: Final = 2
 FRESH_SECONDS: Final = 1.0
@@ -24,14 +29,6 @@ MAX_WAITING: Final = 64
 
 _decoded = counter("front_snapshots_decoded", "Keyframes decoded to pictures")
 _refused = counter("front_snapshots_refused", "Requests for a picture refused because too many waited")
-
-
-class Snapshot(NamedTuple):
-    """A picture, and which keyframe it is."""
-
-    jpeg: bytes
-    order: tuple[int, int]
-    capture_us: int
 
 
 class _Key(NamedTuple):
@@ -47,20 +44,15 @@ class Snapshots:
         self._bus = bus
         self._clock = clock
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="jpeg")
-        self._kept: OrderedDict[_Key, tuple[Snapshot, float]] = OrderedDict()
-        self._kept_bytes = 0
+        self._kept: PictureCache[_Key] = PictureCache(CACHE_BYTES)
         self._locks: WeakValueDictionary[_Key, asyncio.Lock] = WeakValueDictionary()
         self._waiting = 0
 
     async def newest(self, camera: Camera, profile: ProfileName, width_px: int | None) -> Snapshot:
         """The newest keyframe's picture; raises as `newest_keyframe` and `to_jpeg` do."""
-        if self._waiting >= MAX_WAITING:
-            _refused.inc()
-            raise UnavailableError("too many pictures are asked for just now; try again shortly")
         key = _Key(camera.id, profile, width_px)
         lock = self._locks.setdefault(key, asyncio.Lock())
-        self._waiting += 1
-        try:
+        with self.waiting():
             async with lock:  # whoever comes second finds what the first one made
                 kept = self._kept.get(key)
                 if kept and self._clock.monotonic() - kept[1] < FRESH_SECONDS:
@@ -70,8 +62,18 @@ class Snapshots:
                     snapshot = kept[0]
                 else:
                     snapshot = Snapshot(await self.picture(unit, width_px), unit.order, unit.capture_us)
-                self._keep(key, snapshot)
+                self._kept.put(key, snapshot, self._clock.monotonic())
                 return snapshot
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """A place among those that wait for a picture; raises `UnavailableError` where all are taken."""
+        if self._waiting >= MAX_WAITING:
+            _refused.inc()
+            raise UnavailableError("too many pictures are asked for just now; try again shortly")
+        self._waiting += 1
+        try:
+            yield
         finally:
             self._waiting -= 1
 
@@ -90,11 +92,3 @@ class Snapshots:
     def close(self) -> None:
         """Ends the threads; a picture under way is not waited for."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-    def _keep(self, key: _Key, snapshot: Snapshot) -> None:
-        before = self._kept.pop(key, None)
-        self._kept_bytes += len(snapshot.jpeg) - (len(before[0].jpeg) if before else 0)
-        self._kept[key] = (snapshot, self._clock.monotonic())
-        while self._kept_bytes > CACHE_BYTES:
-            _, (oldest, _) = self._kept.popitem(last=False)
-            self._kept_bytes -= len(oldest.jpeg)

@@ -8,6 +8,7 @@ from services.mesh.models import Incident
 from services.mesh.permissions import Role
 from services.wall.front import (
     cameras,
+    contactsheet,
     control,
     events,
     evidence,
@@ -51,6 +52,9 @@ ROUTES: Final[tuple[Route, ...]] = (
           {200: Answer("The newest keyframe, or what was recorded at a moment", "image/jpeg", None,
                        ("ETag", "Pantau-Capture-Time")),
            304: Answer("The client has it")}, (409, 502), query=snapshots.SnapshotQuery),
+    Route("GET", f"{_CAMERA}/contact-sheet.jpg", contactsheet.contact_sheet, Role.VIEWER,
+          "A stretch of a recording at a glance: evenly spaced keyframes with their times, gaps as gaps",
+          {200: Answer("The sheet", "image/jpeg")}, query=contactsheet.SheetQuery),
     Route("GET", f"{_CAMERA}/timeline", recordings.timeline, Role.VIEWER, "What is recorded, what is not and why",
           {200: Answer("One history out of all recorders'", JSON, recordings.TimelineView)},
           query=recordings.RangeQuery),
