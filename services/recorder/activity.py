@@ -11,6 +11,10 @@ import math
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Self
 
+import msgpack
+
+FORMULA: Final = 1
+"""Changes with what levels mean: old footage is then judged again."""
 _HOUR_US: Final = 3_600_000_000
 _LOW, _HIGH = 0.1, 0.9
 """The quantiles between which a feature's spread is measured."""
@@ -104,67 +108,28 @@ class Baseline:
         hour.learn(features)
         return min(max(level, 0.0), 1.0)
 
-    def dump(self) -> list[list[float]]:
-        """The state as plain numbers, for the index."""
-        return [
-            [bin_.seen, *(edge for spread in bin_.spreads for edge in (spread.low, spread.high))]
-            for bin_ in (self._always, *self._hours)
-        ]
+    def dump(self) -> bytes:
+        """The state, for the index."""
+        packed: bytes = msgpack.packb(
+            [
+                [bin_.seen, [(spread.low, spread.high) for spread in bin_.spreads], bin_.first]
+                for bin_ in (self._always, *self._hours)
+            ]
+        )
+        return packed
 
     @classmethod
-    def restore(cls, state: list[list[float]]) -> Self:
+    def restore(cls, state: bytes) -> Self:
         """The baseline that `dump` wrote; raises ``ValueError`` where it cannot have."""
         baseline = cls()
-        if len(state) != 25 or any(len(row) not in (1, 5) for row in state):
+        try:
+            bins = [
+                _Bin(int(seen), [_Spread(low, high) for low, high in spreads], [(rate, ratio) for rate, ratio in first])
+                for seen, spreads, first in msgpack.unpackb(state)
+            ]
+        except (TypeError, ValueError) as error:
+            raise ValueError("not the state of an activity baseline") from error
+        if len(bins) != 25:
             raise ValueError("not the state of an activity baseline")
-        bins = [
-            # A bin that was still collecting its first groups collects anew, and is judged by what it knew meanwhile.
-            _Bin(int(row[0]) if row[0] >= _LEARNT else 0, [_Spread(*row[1:3]), _Spread(*row[3:5])] if row[1:] else [])
-            for row in state
-        ]
         baseline._always, baseline._hours = bins[0], bins[1:]
         return baseline
-
-
-class Stretch(NamedTuple):
-    """A time of activity."""
-
-    from_us: int
-    to_us: int
-    level: float
-    """The highest level in it."""
-
-
-def stretches(
-    levels: list[tuple[int, int, float]], *, threshold: float = 0.5, join_us: int = 4_000_000
-) -> list[Stretch]:
-    """Where something went on: runs of ``(at_us, duration_us, level)`` at or above ``threshold``, in order of time.
-
-    Pauses up to ``join_us`` do not divide a run: a passer-by behind a tree is one passer-by.
-    """
-    found: list[Stretch] = []
-    for at_us, duration_us, level in levels:
-        if level < threshold:
-            continue
-        end = at_us + duration_us
-        if found and at_us - found[-1].to_us <= join_us:
-            last = found[-1]
-            found[-1] = Stretch(last.from_us, max(last.to_us, end), max(last.level, level))
-        else:
-            found.append(Stretch(at_us, end, level))
-    return found
-
-
-def busiest(levels: list[tuple[int, int, float]], *, most: int, bucket_us: int = 60_000_000) -> list[Stretch]:
-    """The ``most`` busiest minutes, busiest first: buckets by their mean level weighted with duration."""
-    sums: dict[int, tuple[float, int]] = {}
-    for at_us, duration_us, level in levels:
-        bucket = at_us // bucket_us
-        weighted, total = sums.get(bucket, (0.0, 0))
-        sums[bucket] = (weighted + level * duration_us, total + duration_us)
-    minutes = [
-        Stretch(bucket * bucket_us, (bucket + 1) * bucket_us, weighted / total)
-        for bucket, (weighted, total) in sums.items()
-        if total
-    ]
-    return sorted(minutes, key=lambda minute: (-minute.level, minute.from_us))[:most]

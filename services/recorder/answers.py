@@ -6,7 +6,8 @@ from typing import Any, Final, TypeVar
 
 from nats.micro.service import Service as MicroService
 
-from services.mesh import recordings, rpc, transfer
+from services.mesh import activity, recordings, rpc, transfer
+from services.mesh.activity import ActivityAnswer, ActivityQuestion, BusiestQuestion, BusyAnswer, NextQuestion
 from services.mesh.bus import Bus
 from services.mesh.errors import InvalidInputError
 from services.mesh.evidence.exchange import (
@@ -23,6 +24,7 @@ from services.mesh.playback import PLAYBACK, PlaybackOpened, PlaybackQuestion
 from services.mesh.recordings import ClipOpened, ClipQuestion, TimelineAnswer, TimelineQuestion
 from services.recorder import evidence, playback
 from services.recorder.clip import payloads
+from services.recorder.finding import Finding
 from services.recorder.footage import Footage, Source
 from services.recorder.proof import Signer
 
@@ -41,6 +43,7 @@ class Answers:
         home: Id,
         name: Id,
         footage: Footage,
+        finding: Finding,
         signer: Signer | None,
         now_us: Callable[[], int],
     ) -> None:
@@ -49,13 +52,17 @@ class Answers:
         self._home = home
         self._name = name
         self._footage = footage
+        self._finding = finding
         self._signer = signer
         self._now_us = now_us
 
     async def serve(self) -> list[MicroService]:
         """Registers the broadcast questions and this recorder's own."""
-        broadcast = [
+        broadcast: list[rpc.Endpoint[Any]] = [
             rpc.Endpoint(recordings.TIMELINE, TimelineQuestion, self._timeline, Role.VIEWER, broadcast=True),
+            rpc.Endpoint(activity.ACTIVITY, ActivityQuestion, self._activity, Role.VIEWER, broadcast=True),
+            rpc.Endpoint(activity.NEXT, NextQuestion, self._next, Role.VIEWER, broadcast=True),
+            rpc.Endpoint(activity.BUSIEST, BusiestQuestion, self._busiest, Role.VIEWER, broadcast=True),
         ]
         own: list[rpc.Endpoint[Any]] = [
             rpc.Endpoint(recordings.CLIP, ClipQuestion, self._clip, Role.OPERATOR),
@@ -74,6 +81,18 @@ class Answers:
         return await asyncio.to_thread(
             self._footage.timeline, question.camera, question.profile, question.from_us, question.to_us
         )
+
+    async def _activity(self, question: ActivityQuestion, _actor: Actor) -> ActivityAnswer:
+        _check(question.from_us, question.to_us)
+        return await asyncio.to_thread(self._finding.activity, question)
+
+    async def _next(self, question: NextQuestion, _actor: Actor) -> BusyAnswer:
+        return await asyncio.to_thread(self._finding.next, question)
+
+    async def _busiest(self, question: BusiestQuestion, _actor: Actor) -> BusyAnswer:
+        if not 0 < question.to_us - question.from_us <= activity.MAX_SEARCH_US:
+            raise InvalidInputError("a range ends after it begins, and is at most 31 days long here")
+        return await asyncio.to_thread(self._finding.busiest, question)
 
     async def _clip(self, question: ClipQuestion, _actor: Actor) -> ClipOpened:
         sources = await self._sources(question)

@@ -24,6 +24,7 @@ from services.recorder.camera import CameraFeed
 from services.recorder.causes import Causes
 from services.recorder.disk import Closed, Disk, Dropped, Failed, Full, Notice
 from services.recorder.disks import Disks
+from services.recorder.finding import Finding
 from services.recorder.footage import Footage
 from services.recorder.gaps import Change
 from services.recorder.identity import load_name, lock
@@ -101,12 +102,14 @@ class Recorder:
             )
         ]
         footage = Footage(self.name, lambda: [disk for disk in self.disks.all if disk.failure is None])
+        finding = Finding(lambda: [disk for disk in self.disks.all if disk.failure is None])
         answers = await Answers(
             bus,
             service.tasks,
             home=service.home,
             name=self.name,
             footage=footage,
+            finding=finding,
             signer=self.signer,
             now_us=service.clock.now_us,
         ).serve()

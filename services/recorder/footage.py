@@ -4,7 +4,7 @@ Methods block; call them in a thread. A disk that fails to answer is left out an
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -21,12 +21,7 @@ from services.recorder.paths import INDEX, Stream, segment_path
 
 log = get_logger()
 
-# A month is 43,200 segments. Read in order and joined in a loop they take a quarter of the time that SQLite's window
-# functions need for the same.
-_PARTS: Final = """
-SELECT start_us, end_us, tier FROM segment
-WHERE stream_id = ? AND start_us >= ? AND start_us < ? AND end_us > ? AND state != ? ORDER BY start_us
-"""
+_RUNS: Final = "SELECT from_us, to_us, tier FROM run WHERE stream_id = ? AND from_us < ? AND to_us > ?"
 _FIRST: Final = "SELECT max(start_us) FROM segment WHERE stream_id = ? AND start_us <= ?"
 TIERS: Final[dict[Tier, TierName]] = {Tier.FULL: "full", Tier.KEYFRAMES: "keyframes"}
 
@@ -86,20 +81,16 @@ class Footage:
                 log.warning("index.unreadable", directory=str(disk.directory), error=error)
         clipped = [
             item.model_copy(update={"from_us": max(item.from_us, from_us), "to_us": min(item.to_us, to_us)})
-            for item in ranges
+            for item in _join(ranges)
             if item.from_us < to_us and item.to_us > from_us
         ]
-        return TimelineAnswer(
-            recorder=self._recorder, ranges=tuple(_join(clipped)), gaps=tuple(sorted(found_gaps, key=_from))
-        )
+        return TimelineAnswer(recorder=self._recorder, ranges=tuple(clipped), gaps=tuple(sorted(found_gaps, key=_from)))
 
     def _ranges(self, index: Index, stream: Stream, from_us: int, to_us: int) -> list[Range]:
-        stream_id = index.find_stream(stream)
-        first = index.connection.execute(_FIRST, (stream_id, from_us)).fetchone()[0]
-        parts = index.connection.execute(_PARTS, (stream_id, first or 0, to_us, from_us, State.DELETING))
+        runs = index.connection.execute(_RUNS, (index.find_stream(stream), to_us, from_us))
         return [
             Range(from_us=start, to_us=end, tier=TIERS[Tier(tier)], recorder=self._recorder)
-            for start, end, tier in _runs(parts)
+            for start, end, tier in runs
         ]
 
     def sources(self, camera: str, profile: str, from_us: int, to_us: int) -> list[Source]:
@@ -144,21 +135,6 @@ class Footage:
 def _streams(index: Index, camera: str, profile: str) -> list[Stream]:
     """A camera that changed its site has a stream under each."""
     return [stream for stream in index.streams() if (stream.camera, stream.profile) == (camera, profile)]
-
-
-def _runs(parts: Iterable[tuple[int, int, int]]) -> Iterator[tuple[int, int, int]]:
-    """Segments of a tier that follow each other, as one: start, end and tier."""
-    begin_us = end_us = 0
-    run: int | None = None
-    for start, end, tier in parts:
-        if tier == run and start - end_us < MIN_GAP_US:
-            end_us = max(end_us, end)
-            continue
-        if run is not None:
-            yield begin_us, end_us, run
-        begin_us, end_us, run = start, end, tier
-    if run is not None:
-        yield begin_us, end_us, run
 
 
 def _join(ranges: Sequence[Range]) -> list[Range]:

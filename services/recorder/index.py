@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 from uuid import uuid4
 
+from services.recorder import activity_rows
 from services.recorder.paths import Stream
 
-SCHEMA_VERSION: Final = 1
+_STEPS: Final = ("schema.sql", "schema_2.sql")
+"""What makes each version of the schema out of the one before."""
+SCHEMA_VERSION: Final = len(_STEPS)
 _BUSY_SECONDS: Final = 10.0
 _CHECKPOINT_PAGES: Final = 2000
 _SEGMENT_COLUMNS: Final = (
@@ -192,11 +195,16 @@ class Index:
     # Segments
 
     def put_segment(self, segment: Segment, gops: bytes) -> None:
-        """Writes a segment's row, whatever was there before, and forgets that it was open."""
+        """Writes a segment's row, whatever was there before, and forgets that it was open.
+
+        Of a new one it is still to be told how much moved.
+        """
         stream_id = self.stream_id(segment.stream)
-        self.connection.execute(  # not REPLACE, which would pass the triggers by
+        replaced = self.connection.execute(  # not REPLACE, which would pass the triggers by
             "DELETE FROM segment WHERE stream_id = ? AND start_us = ?", (stream_id, segment.start_us)
         )
+        if not replaced.rowcount:
+            activity_rows.enqueue(self.connection, stream_id, segment.start_us)
         self.connection.execute(
             f"INSERT INTO segment (stream_id, {_SEGMENT_COLUMNS}) VALUES ({'?, ' * 15}?)",  # noqa: S608 (ours)
             (stream_id, *segment[1:]),
@@ -214,10 +222,12 @@ class Index:
         )
 
     def forget(self, segments: Iterable[Segment]) -> None:
-        """Deletes segments' rows."""
-        keys = [(self.stream_id(segment.stream), segment.start_us) for segment in segments]
+        """Deletes segments' rows, and what is known of how much moved in them."""
+        footage = [(self.stream_id(segment.stream), segment.start_us, segment.end_us) for segment in segments]
+        keys = [item[:2] for item in footage]
         self.connection.executemany("DELETE FROM segment WHERE stream_id = ? AND start_us = ?", keys)
         self.connection.executemany("DELETE FROM gop WHERE stream_id = ? AND start_us = ?", keys)
+        activity_rows.forget(self.connection, footage)
 
     def select(
         self, where: str, parameters: Iterable[object] = (), *, order: str = "", limit: int = -1
@@ -304,9 +314,8 @@ def _migrate(connection: sqlite3.Connection) -> None:
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > SCHEMA_VERSION:
         raise SchemaError(f"the index has schema {version}, this program knows up to {SCHEMA_VERSION}; use a newer one")
-    if version == 0:
-        schema = files("services.recorder").joinpath("schema.sql").read_text()
-        connection.executescript(
-            f"BEGIN IMMEDIATE;\n{schema}\n"
-            f"INSERT INTO meta VALUES ('directory_id', '{uuid4()}');\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;"
-        )
+    for number, name in enumerate(_STEPS[version:], version + 1):
+        step = files("services.recorder").joinpath(name).read_text()
+        if number == 1:
+            step += f"\nINSERT INTO meta VALUES ('directory_id', '{uuid4()}');"
+        connection.executescript(f"BEGIN IMMEDIATE;\n{step}\nPRAGMA user_version = {number};\nCOMMIT;")

@@ -12,7 +12,8 @@ from services.media.mp4.tracks import VideoTrack
 from services.recorder.files import Files
 from services.recorder.paths import Stream
 from services.recorder.proof import Signer
-from services.recorder.scan import VIDEO_ID, Scan, opened, scan, sealed_fragments
+from services.recorder.raw import RAW, pack_raw
+from services.recorder.scan import VIDEO_ID, Scan, Tally, opened, scan, sealed_fragments
 
 _FRAGMENT_BYTES: Final = 4 * 1024 * 1024
 
@@ -43,11 +44,14 @@ def thin(
         video = opening.movie.tracks.get(VIDEO_ID)
         if not isinstance(video, VideoTrack):
             raise Mp4Error("a segment without pictures")
-        pictures, end, link = _keyframes(sealed_fragments(read, size, opening))
+        tally = Tally()
+        pictures, end, link = _keyframes(sealed_fragments(read, size, opening), tally)
         if not pictures:
             raise Mp4Error("a segment without keyframes")
         kept = [pictures[index] for index in keep([item.capture_us for item in pictures], every_us)]
-        info = opening.movie.info | {"tier": "keyframes", "thinned_from": link.hex(), "every_us": every_us}
+        info = opening.movie.info | {
+            "tier": "keyframes", "thinned_from": link.hex(), "every_us": every_us, RAW: pack_raw(tally.gops),
+        }  # fmt: skip
         fd = files.create(target)
         try:
             head = movie.FILE_TYPE + movie.movie([video], created_us=opening.movie.created_us, info=info)
@@ -77,12 +81,13 @@ class _Kept(NamedTuple):
     capture_us: int
 
 
-def _keyframes(fragments: Iterable[Fragment]) -> tuple[list[_Kept], int, bytes]:
-    """The keyframes, where the footage behind the last one ends, and the last seal."""
+def _keyframes(fragments: Iterable[Fragment], tally: Tally) -> tuple[list[_Kept], int, bytes]:
+    """The keyframes, where the footage behind the last one ends, and the last seal; ``tally`` counts all pictures."""
     found: list[_Kept] = []
     end, link = 0, b""
     for item in fragments:
         pictures = item.info.runs.get(VIDEO_ID, ())
+        tally.add(item.offset, iter(pictures))
         for picture in pictures:
             if picture.keyframe:
                 shown = picture.time + picture.composition_offset

@@ -1,4 +1,4 @@
-"""Upkeep: retention on every disk, what it does told as events, and the daily coverage statement."""
+"""Upkeep: retention on every disk, what it does told as events, new footage judged, the daily coverage statement."""
 
 import asyncio
 import sqlite3
@@ -21,6 +21,7 @@ from services.recorder.index import Index, Tier, Usage
 from services.recorder.keeper import Done, Keeper
 from services.recorder.ladder import Ladder, parse_ladder
 from services.recorder.paths import INDEX, Stream
+from services.recorder.scorer import judge
 from services.recorder.settings import RecorderSettings
 
 log = get_logger()
@@ -122,6 +123,7 @@ class Upkeep:
                 self._storage_low(disk, outcome.because)
             if outcome.short_bytes > 0:
                 self._storage_low(disk, "nothing is left that may be removed")
+            await asyncio.to_thread(self._judge, disk)
         for event in await asyncio.to_thread(self._coverage_of_yesterday):
             self._post(event)
 
@@ -150,6 +152,13 @@ class Upkeep:
                         from_us=from_us, to_us=to_us, size_bytes=before, because=because,
                     )
                 )  # fmt: skip
+
+    def _judge(self, disk: Disk) -> None:
+        try:
+            with closing(Index.open(disk.recordings / INDEX, durable=False)) as index:
+                judge(index, disk.recordings, stopping=lambda: self._stopping)
+        except sqlite3.Error as error:
+            log.warning("activity.failed", directory=str(disk.directory), error=error)
 
     # Coverage and forecast; these block
 
