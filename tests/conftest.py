@@ -42,6 +42,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The quick tests first: a mistake is seen in seconds, not after the browser has run."""
     items.sort(key=_stage)
     for item in items:
-        if _stage(item):
+        if _stage(item) or "nats_server" in getattr(item, "fixturenames", ()):
             # Real processes on two shared cores may starve for seconds: a failure counts that comes three times.
             item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=1))
