@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from services.media import rtcp
@@ -144,20 +144,23 @@ class Connection:
 
     # What tracks ask for.
 
-    def send_run(self, run: Run, payload_type: int, sequence: int, timestamp: int, ssrc: int, extension: bytes) -> None:
-        """Protects a run for this viewer and sends it. Drops it where the socket is full: NACK repairs that."""
+    def send_runs(
+        self, runs: Sequence[Run], payload_type: int, sequence: int, timestamp: int, ssrc: int, extension: bytes
+    ) -> None:
+        """Protects runs for this viewer and sends them. What finds the socket full is dropped: NACK repairs that."""
         keys, address = self.keys, self.agent.selected
         if keys is None or address is None:
             return
         try:
-            view = protect_run(keys, run, payload_type, sequence, timestamp, ssrc, extension)
+            for run in runs:
+                view = protect_run(keys, run, payload_type, sequence, timestamp, ssrc, extension)
+                self.sent_bytes += run.wire_bytes
+                self._udp.send_run(view, run, address)
+                sequence += run.count
         except SrtpError as error:
             log.error("relay.srtp_failed", status=error.args[0], ssrc=ssrc)  # noqa: TRY400 (the trace says no more)
             self.keys = None
             self.dtls.closed.set()
-            return
-        self.sent_bytes += run.wire_bytes
-        self._udp.send_run(view, run, address)
 
     def send_packet(self, packet: bytes) -> None:
         """Protects and sends one RTP packet: a retransmission, or sound."""

@@ -4,7 +4,10 @@ from typing import Final
 
 from services.media.packetize import Packetizer, packetize_h264, packetize_h265
 from services.mesh.frames import AccessUnit, Codec
-from services.wall.relay.engine.template import MAX_PAYLOAD_BYTES, Run, lay_out
+from services.wall.relay.engine.template import MAX_PAYLOAD_BYTES, Layout, lay_out
+
+Shape = tuple[int, int]
+"""What a viewer's packets have around the payload: bytes of header extension, bytes of authentication tag."""
 
 _PACKETIZERS: Final[dict[Codec, Packetizer]] = {Codec.H264: packetize_h264, Codec.HEVC: packetize_h265}
 
@@ -29,15 +32,14 @@ class Frame:
         self.codec = int(unit.codec)
         packetizer = _PACKETIZERS.get(unit.codec)
         self._payloads = packetizer(unit.payload, MAX_PAYLOAD_BYTES) if packetizer else []
-        self._layouts: dict[tuple[int, int], tuple[Run, ...]] = {}
+        self._layouts: dict[Shape, Layout] = {}
 
-    def runs(self, extension_bytes: int, tag_bytes: int) -> tuple[Run, ...]:
-        """The packets for viewers with this much header extension and this long an authentication tag."""
-        key = (extension_bytes, tag_bytes)
-        runs = self._layouts.get(key)
-        if runs is None:
-            runs = self._layouts[key] = lay_out(self.unit.payload, self._payloads, extension_bytes, tag_bytes)
-        return runs
+    def layout(self, shape: Shape) -> Layout:
+        """The packets for viewers whose packets have this shape."""
+        layout = self._layouts.get(shape)
+        if layout is None:
+            layout = self._layouts[shape] = Layout(lay_out(self.unit.payload, self._payloads, *shape))
+        return layout
 
     @property
     def size_bytes(self) -> int:

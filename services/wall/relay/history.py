@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections import deque
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from services.media.rtp import sequence_delta
@@ -31,17 +32,18 @@ class History:
     __slots__ = ("_packets", "_sent")
 
     def __init__(self) -> None:
-        self._sent: deque[Sent] = deque()
+        # Plain tuples: a run is remembered for every viewer of every frame, and hardly ever looked up.
+        self._sent: deque[tuple[int, float, Run, int, int, bytes]] = deque()
         self._packets = 0
 
-    def add(self, sent: Sent) -> None:
-        """Remembers a run; forgets the oldest ones. Sequence numbers must grow."""
+    def add(self, first: int, at: float, run: Run, timestamp: int, payload_type: int, extension: bytes) -> None:
+        """Remembers a run, see `Sent`; forgets the oldest ones. Sequence numbers must grow."""
         entries = self._sent
-        entries.append(sent)
-        self._packets += sent.run.count
-        horizon = sent.at - KEEP_SECONDS
-        while entries[0].at < horizon or self._packets > MAX_PACKETS:
-            self._packets -= entries.popleft().run.count
+        entries.append((first, at, run, timestamp, payload_type, extension))
+        self._packets += run.count
+        horizon = at - KEEP_SECONDS
+        while entries[0][1] < horizon or self._packets > MAX_PACKETS:
+            self._packets -= entries.popleft()[2].count
 
     def clear(self) -> None:
         """Forgets all."""
@@ -53,12 +55,12 @@ class History:
         entries = self._sent
         if not entries:
             return None
-        newest = entries[-1]
+        newest = Sent(*entries[-1])
         end = newest.first + newest.run.count - 1
         wanted = end + sequence_delta(sequence, end & 0xFFFF)
-        place = bisect_right(entries, wanted, key=lambda sent: sent.first) - 1
+        place = bisect_right(entries, wanted, key=itemgetter(0)) - 1
         if place < 0:
             return None
-        sent = entries[place]
+        sent = Sent(*entries[place])
         packet = wanted - sent.first
         return (sent, packet) if 0 <= packet < sent.run.count else None

@@ -40,6 +40,20 @@ class Pacer:
         """Whether nothing waits."""
         return not self._ring
 
+    def take(self, cost_bytes: int, now: float) -> bool:
+        """Whether so much may be sent right now, past every queue: nothing waits, and the bucket has it. It is paid."""
+        if self._ring:
+            return False
+        tokens = self._tokens + (now - self._at) * self.rate_bytes
+        if tokens > BURST_BYTES:
+            tokens = BURST_BYTES
+        self._at = now
+        if tokens < cost_bytes:
+            self._tokens = tokens
+            return False
+        self._tokens = tokens - cost_bytes
+        return True
+
     def push(self, lane: int, item: Item, now: float) -> bool:
         """Sends ``item`` or queues it behind what its lane has already; whether something waits now."""
         queue = self._lanes.get(lane)

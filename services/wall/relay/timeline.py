@@ -36,7 +36,8 @@ class Timeline:
         if stamp <= self._last and self._started:  # the source stepped back without saying so
             stamp = self._natural(now, 1)
             self._offset = stamp - dts_90k
-        return self._give(stamp, now)
+        self._last, self._last_at, self._started = stamp, now, True
+        return stamp
 
     def replay(self, dts_90k: Sequence[int], now: float, *, compressed: bool) -> list[int]:
         """Timestamps for cached frames, the newest of which is as old as ``now``; live frames follow with `live`.
@@ -52,7 +53,7 @@ class Timeline:
             begin = self._last + RESET_TICKS if self._started else self._last
             stamps = [begin + dts - dts_90k[0] for dts in dts_90k]
         self._offset = stamps[-1] - dts_90k[-1]
-        self._give(stamps[-1], now)
+        self._last, self._last_at, self._started = stamps[-1], now, True
         return stamps
 
     def at(self, now: float) -> int:
@@ -65,7 +66,3 @@ class Timeline:
             return self._last + at_least
         elapsed = max(0.0, now - self._last_at)
         return self._last + max(at_least, round(elapsed * CLOCK_HZ))
-
-    def _give(self, stamp: int, now: float) -> int:
-        self._last, self._last_at, self._started = stamp, now, True
-        return stamp

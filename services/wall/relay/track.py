@@ -5,16 +5,16 @@ A track lives as long as its connection; what it shows changes under it.
 
 import random
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from services.media.rtcp import SenderReport
 from services.media.rtp import abs_send_time, pack_extensions, pack_rtp
 from services.mesh.frames import Codec
 from services.mesh.metrics import counter
 from services.wall.relay.engine.sdp import ABS_SEND_TIME, PLAYOUT_DELAY, VideoChoice
-from services.wall.relay.engine.template import Run
+from services.wall.relay.engine.template import Layout, Run
 from services.wall.relay.frame import Frame
-from services.wall.relay.history import History, Sent
+from services.wall.relay.history import History
 from services.wall.relay.pacer import Pacer
 from services.wall.relay.timeline import Timeline
 
@@ -32,14 +32,25 @@ class Link(Protocol):
     pacer: Pacer
     tag_bytes: int
 
-    def send_run(self, run: Run, payload_type: int, sequence: int, timestamp: int, ssrc: int, extension: bytes) -> None:
-        """Protects and sends."""
+    def send_runs(
+        self, runs: Sequence[Run], payload_type: int, sequence: int, timestamp: int, ssrc: int, extension: bytes
+    ) -> None:
+        """Protects and sends runs, one behind the other; ``sequence`` is the first packet's."""
 
     def send_packet(self, packet: bytes) -> None:
         """Protects and sends one packet made elsewhere."""
 
     def wake_pacer(self) -> None:
         """Something waits: serve the pacer soon."""
+
+
+class _Extension(NamedTuple):
+    """A header extension block as a number, to put the time of sending into."""
+
+    base: int
+    shift: int
+    mask: int
+    size_bytes: int
 
 
 class _Sending:
@@ -58,13 +69,13 @@ class _Sending:
     def send_next(self, now: float) -> int:
         runs = self._runs
         if runs is None:
-            runs = self._runs = self._track.runs_of(self._frame)
+            runs = self._runs = self._track.layout(self._frame).runs
         if self._next >= len(runs):
             self._track.frame_out()
             return 0
         run = runs[self._next]
         self._next += 1
-        self._track.send_run(run, self._frame, self._stamp, now)
+        self._track.send_runs((run,), self._frame, self._stamp, now)
         return run.cost_bytes
 
 
@@ -103,10 +114,7 @@ class VideoTrack:
         self._catching_up = False
         self._abs_id = extensions.get(ABS_SEND_TIME)
         self._playout_id = extensions.get(PLAYOUT_DELAY)
-        self._extension_bytes = (
-            len(self._extension(keyframe=False, now=0.0)),
-            len(self._extension(keyframe=True, now=0.0)),
-        )
+        self._extensions = (self._extension(keyframe=False), self._extension(keyframe=True))
 
     def accepts(self, codec: Codec) -> bool:
         """Whether the receiver negotiated it."""
@@ -123,7 +131,12 @@ class VideoTrack:
         if pacer.queued_bytes > LANE_LIMIT_BYTES and pacer.waiting_bytes(self.lane) > LANE_LIMIT_BYTES:
             return None
         stamp = self._timeline.live(frame.unit.dts_90k, now, anew=anew)
-        if pacer.push(self.lane, _Sending(self, frame, stamp), now):
+        layout = self.layout(frame)
+        # Nearly every frame finds nothing waiting: it leaves here and now, without ever becoming an item of a queue.
+        if pacer.take(layout.cost_bytes, now):
+            self.send_runs(layout.runs, frame, stamp, now)
+            self.frames += 1
+        elif pacer.push(self.lane, _Sending(self, frame, stamp), now):
             self._link.wake_pacer()
         return stamp & 0xFFFFFFFF
 
@@ -149,20 +162,23 @@ class VideoTrack:
         if dropped := self._link.pacer.clear(self.lane):
             _frames_dropped.inc(dropped)
 
-    def runs_of(self, frame: Frame) -> tuple[Run, ...]:
-        """A frame's packets in this receiver's layout."""
-        return frame.runs(self._extension_bytes[frame.keyframe], self._link.tag_bytes)
+    def layout(self, frame: Frame) -> Layout:
+        """A frame's packets in this receiver's shape."""
+        return frame.layout((self._extensions[frame.keyframe].size_bytes, self._link.tag_bytes))
 
-    def send_run(self, run: Run, frame: Frame, stamp: int, now: float) -> None:
-        """Sends a run of ``frame``; called by the pacer."""
+    def send_runs(self, runs: Sequence[Run], frame: Frame, stamp: int, now: float) -> None:
+        """Sends the next runs of ``frame``; called by the pacer, and where nothing waits there."""
         payload_type = self._payload_types[frame.codec]
-        extension = self._extension(keyframe=frame.keyframe, now=now)
+        base, shift, mask, size = self._extensions[frame.keyframe]
+        extension = (base | (abs_send_time(now) & mask) << shift).to_bytes(size, "big")
         first, timestamp = self._sequence, stamp & 0xFFFFFFFF
-        self._link.send_run(run, payload_type, first & 0xFFFF, timestamp, self.ssrc, extension)
-        self._sequence = first + run.count
-        self.packets += run.count
-        self.octets += run.wire_bytes
-        self.history.add(Sent(first, now, run, timestamp, payload_type, extension))
+        self._link.send_runs(runs, payload_type, first, timestamp, self.ssrc, extension)
+        for run in runs:
+            self.history.add(first, now, run, timestamp, payload_type, extension)
+            first += run.count
+            self.octets += run.wire_bytes
+        self.packets += first - self._sequence
+        self._sequence = first
 
     def frame_out(self) -> None:
         """A frame has been sent whole; called by the pacer."""
@@ -171,15 +187,17 @@ class VideoTrack:
             self._catching_up = False
             self._on_caught_up()
 
-    def _extension(self, *, keyframe: bool, now: float) -> bytes:
-        """Header extensions; those of a keyframe tell the receiver to play at once (playout-delay 0/0)."""
-        abs_id, playout_id = self._abs_id, self._playout_id if keyframe else None
-        if abs_id is not None:
-            stamp = abs_send_time(now)
-            if playout_id is not None:
-                return pack_extensions({abs_id: stamp.to_bytes(3, "big"), playout_id: b"\0\0\0"})
-            return (0xBEDE0001 << 32 | (abs_id << 4 | 2) << 24 | stamp).to_bytes(8, "big")
-        return pack_extensions({playout_id: b"\0\0\0"}) if playout_id is not None else b""
+    def _extension(self, *, keyframe: bool) -> _Extension:
+        """The header extensions; those of a keyframe tell the receiver to play at once (playout-delay 0/0)."""
+        elements: dict[int, bytes] = {}
+        if self._abs_id is not None:
+            elements[self._abs_id] = bytes(3)
+        if keyframe and self._playout_id is not None:
+            elements[self._playout_id] = bytes(3)
+        block = pack_extensions(elements)
+        # abs-send-time is the first element: its value stands behind four bytes of profile and length, and its own one.
+        shift = 8 * (len(block) - 8) if self._abs_id is not None else 0
+        return _Extension(int.from_bytes(block, "big"), shift, 0xFFFFFF if self._abs_id is not None else 0, len(block))
 
     def retransmit(self, sequences: Sequence[int]) -> int:
         """Sends packets again; returns the bytes that took."""

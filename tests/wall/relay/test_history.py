@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from services.media.packetize import packetize_h264
 from services.wall.relay.engine.template import Run
-from services.wall.relay.history import KEEP_SECONDS, MAX_PACKETS, History, Sent
+from services.wall.relay.history import KEEP_SECONDS, MAX_PACKETS, History
 
 
 def run_of(packets: int) -> Run:
@@ -20,7 +20,7 @@ def test_every_packet_sent_is_found_over_the_wrap(counts: list[int], first: int)
     history = History()
     expected = {}
     for count in counts:
-        history.add(Sent(first, 1.0, RUNS[count], 0, 96, b""))
+        history.add(first, 1.0, RUNS[count], 0, 96, b"")
         for packet in range(count):
             expected[(first + packet) & 0xFFFF] = (first, packet)
         first += count
@@ -33,10 +33,10 @@ def test_every_packet_sent_is_found_over_the_wrap(counts: list[int], first: int)
 
 def test_what_is_old_or_too_much_is_forgotten() -> None:
     history = History()
-    history.add(Sent(0, 0.0, RUNS[24], 0, 96, b""))
-    history.add(Sent(24, KEEP_SECONDS + 0.1, RUNS[1], 0, 96, b""))
+    history.add(0, 0.0, RUNS[24], 0, 96, b"")
+    history.add(24, KEEP_SECONDS + 0.1, RUNS[1], 0, 96, b"")
     assert history.find(3) is None
     assert history.find(24) is not None
     for n in range(MAX_PACKETS // 24 + 10):
-        history.add(Sent(25 + 24 * n, KEEP_SECONDS + 0.2, RUNS[24], 0, 96, b""))
+        history.add(25 + 24 * n, KEEP_SECONDS + 0.2, RUNS[24], 0, 96, b"")
     assert history.find(25) is None

@@ -13,10 +13,12 @@ from services.wall.relay.engine.template import MAX_RUN_BYTES, Run
 _SCRATCH: Final = ffi.new("unsigned char[]", MAX_RUN_BYTES + 4096)
 _VIEW: Final = memoryview(ffi.buffer(_SCRATCH))
 _LENGTH: Final = ffi.new("int *")
-_POINTERS: dict[int, tuple[object, ...]] = {}
-"""Packet starts in the scratch buffer, by the distance between packets."""
-_HEADERS: Final = {size: struct.Struct(f">BBHII{size}s") for size in range(0, 65, 4)}
-_POINTER_TABLES: Final = 4096
+_PLACES: dict[int, tuple[tuple[int, object], ...]] = {}
+"""Packet starts in the scratch buffer, as offset and as pointer, by the distance between packets."""
+_HEADERS: Final = {size: struct.Struct(f">I{size}s").pack_into for size in range(8, 73, 4)}
+"""A packet's header: what differs from packet to packet, and the rest, which is the same for all of a run."""
+_TAIL: Final = struct.Struct(">II").pack
+_PLACE_TABLES: Final = 4096
 SRTCP_TRAILER_BYTES: Final = 20
 
 
@@ -24,14 +26,11 @@ class SrtpError(Exception):
     """libsrtp refused a packet; the argument is its status."""
 
 
-def _pointers(stride: int, count: int) -> tuple[object, ...]:
-    pointers = _POINTERS.get(stride, ())
-    if len(pointers) < count:
-        if len(_POINTERS) >= _POINTER_TABLES:
-            _POINTERS.clear()
-        pointers = tuple(_SCRATCH + n * stride for n in range(count))
-        _POINTERS[stride] = pointers
-    return pointers
+def _places(stride: int, count: int) -> tuple[tuple[int, object], ...]:
+    if len(_PLACES) >= _PLACE_TABLES:
+        _PLACES.clear()
+    places = _PLACES[stride] = tuple((n * stride, _SCRATCH + n * stride) for n in range(count))
+    return places
 
 
 def protect_run(
@@ -42,23 +41,27 @@ def protect_run(
     ``sequence`` is the first packet's. Raises `SrtpError`.
     """
     ffi.memmove(_SCRATCH, run.data, run.wire_bytes)
-    pack = _HEADERS[len(extension)].pack_into
-    first = 0x90 if extension else 0x80
-    context, length, stride, protect = keys.outbound, _LENGTH, run.stride, srtp_protect
-    pointers = _pointers(stride, run.count)
-    last = run.count - 1
-    plain = run.plain_bytes
-    for n in range(last):
-        pack(_VIEW, n * stride, first, payload_type, sequence + n & 0xFFFF, timestamp, ssrc, extension)
+    tail = _TAIL(timestamp, ssrc) + extension
+    head = (0x9000 if extension else 0x8000) | payload_type
+    pack, view, length, protect = _HEADERS[len(tail)], _VIEW, _LENGTH, srtp_protect
+    context, plain, left = keys.outbound, run.plain_bytes, run.count
+    places = _PLACES.get(run.stride, ())
+    if len(places) < left:
+        places = _places(run.stride, left)
+    for at, pointer in places:
+        left -= 1
+        if not left:
+            plain = run.last_plain_bytes
+            if run.ends_frame:
+                head |= 0x80
+        pack(view, at, head << 16 | sequence & 0xFFFF, tail)
         length[0] = plain
-        if status := protect(context, pointers[n], length):
+        if status := protect(context, pointer, length):
             raise SrtpError(status)
-    second = payload_type | 0x80 if run.ends_frame else payload_type
-    pack(_VIEW, last * stride, first, second, sequence + last & 0xFFFF, timestamp, ssrc, extension)
-    length[0] = run.last_plain_bytes
-    if status := protect(context, pointers[last], length):
-        raise SrtpError(status)
-    return _VIEW[: run.wire_bytes]
+        if not left:
+            break
+        sequence += 1
+    return view[: run.wire_bytes]
 
 
 def protect_packet(keys: SrtpKeys, packet: bytes) -> memoryview:

@@ -72,6 +72,19 @@ class Run:
         return self.data[begin + self.payload_at : begin + plain]
 
 
+class Layout:
+    """A frame's runs, and what they come to."""
+
+    __slots__ = ("cost_bytes", "packets", "runs", "wire_bytes")
+
+    def __init__(self, runs: tuple[Run, ...]) -> None:
+        self.runs = runs
+        self.packets = sum(run.count for run in runs)
+        self.wire_bytes = sum(run.wire_bytes for run in runs)
+        self.cost_bytes = sum(run.cost_bytes for run in runs)
+        """For pacing."""
+
+
 def lay_out(unit: bytes, payloads: Sequence[Payload], extension_bytes: int, tag_bytes: int) -> tuple[Run, ...]:
     """The runs of an access unit's payloads. A payload larger than `MAX_PAYLOAD_BYTES` is not accepted."""
     groups: list[list[Payload]] = []
