@@ -55,6 +55,8 @@ class LiveSource:
         self._next: Feed | None = None
         self._size = slot.size
         self._level = slot.level
+        self._keyframes_only = self._level is Level.KEYFRAMES
+        """Asked of every frame, and an enum's member takes longer to look up than all else there."""
         self._unusable: set[ProfileName] = set()
         """Profiles in a codec that this viewer cannot be sent."""
         self._stand_in_until: float | None = None
@@ -98,6 +100,7 @@ class LiveSource:
         lifted = self._level is Level.KEYFRAMES and level is not Level.KEYFRAMES
         relevelled = level is not self._level
         self._size, self._level = size, level
+        self._keyframes_only = level is Level.KEYFRAMES
         if size is not None and size.width_px * size.height_px == 0:
             self._leave()
             self._slot.track.drop_waiting()
@@ -208,10 +211,10 @@ class LiveSource:
     def feed_frame(self, feed: Feed, frame: Frame) -> None:
         """See `Sink.feed_frame`."""
         if feed is self._shown:
-            if self._stand_in_is_over():
+            if self._stand_in_until is not None and self._stand_in_is_over():
                 self._stand_in_until = None
                 self._play(feed)
-            elif frame.keyframe or (self._level is not Level.KEYFRAMES and self._stand_in_until is None):
+            elif frame.keyframe or not (self._keyframes_only or self._stand_in_until is not None):
                 self._slot.show(frame)
             else:
                 self._slot.skip()
