@@ -84,3 +84,22 @@ def test_everything_is_sent_once_and_in_its_lane_s_order(pushes: list[tuple[int,
         if not any(cleared for _, _, _, cleared in pushes):
             assert sent == names
         assert sent == sorted(sent, key=lambda name: int(name.split(".")[1]))
+
+
+def test_past_the_queues_goes_only_what_the_bucket_has_and_nothing_waits_before() -> None:
+    pacer = Pacer(100e6, 0.0)
+    assert pacer.take(BURST_BYTES - 1000, 0.0)
+    assert not pacer.take(1001, 0.0), "more than the bucket has left"
+    assert pacer.take(1000, 0.0)
+    assert pacer.take(12_500, 0.001), "a millisecond at 100 Mbit/s"
+    pacer.extend(3, [Item("waits", 1, 10, [])])
+    assert not pacer.take(1, 1.0), "before something that waits"
+
+
+@given(st.lists(st.tuples(st.floats(0, 0.01), st.integers(1, 40_000)), max_size=50))
+def test_what_is_taken_keeps_the_rate(asked: list[tuple[float, int]]) -> None:
+    pacer, now, taken = Pacer(100e6, 0.0), 0.0, 0
+    for pause, cost in asked:
+        now += pause
+        taken += cost * pacer.take(cost, now)
+    assert taken <= BURST_BYTES + 12.5e6 * now + 1
