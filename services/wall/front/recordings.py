@@ -1,11 +1,13 @@
 """``…/timeline`` and ``…/clip.mp4``: what the recorders have, as one history whoever keeps it."""
 
+import asyncio
 from contextlib import AsyncExitStack
 from typing import Final, Literal
 
 from aiohttp import hdrs, web
 from pydantic import BaseModel, Field
 
+from services.mesh.activity import ActivityAnswer, ActivityQuestion, ask_activity
 from services.mesh.clips import MAX_CLIP_US, Clip, ask_timeline, open_clip
 from services.mesh.errors import UnavailableError
 from services.mesh.models import Id
@@ -18,6 +20,8 @@ from services.wall.front.errors import FieldError, FieldsError
 from services.wall.front.times import Moment, rfc3339, to_us
 
 MAX_TIMELINE_US: Final = 366 * 86_400 * 1_000_000
+_LEVELS: Final = 20
+"""Finer steps than the timeline can show only make the answer long."""
 
 
 class RangeQuery(BaseModel):
@@ -47,11 +51,11 @@ class GapView(BaseModel):
 
 
 class ActivityView(BaseModel):
-    """How much moved."""
+    """How much moved; told from the compressed stream about a minute after the footage."""
 
     from_: str = Field(alias="from")
     to: str
-    level: float = Field(ge=0, le=1)
+    level: float = Field(ge=0, le=1, description="Measured by what this camera usually sees, in twentieths.")
 
 
 class TimelineView(BaseModel):
@@ -83,7 +87,16 @@ async def timeline(call: Call) -> web.Response:
     question = question_of(call, call.query(RangeQuery), MAX_TIMELINE_US)
     front = call.front
     require_recorders(front)
-    answer, _ = await ask_timeline(front.bus, front.home, question, recorders=len(front.recorders()), actor=call.actor)
+    (answer, _), moved = await asyncio.gather(
+        ask_timeline(front.bus, front.home, question, recorders=len(front.recorders()), actor=call.actor),
+        ask_activity(
+            front.bus,
+            front.home,
+            ActivityQuestion(**question.model_dump()),
+            recorders=len(front.recorders()),
+            actor=call.actor,
+        ),
+    )
     if not answer.ranges and not answer.gaps:
         call.camera()  # nothing at all of a camera that nobody knows: 404
     open_until_us = min(question.to_us, front.clock.now_us())
@@ -107,9 +120,24 @@ async def timeline(call: Call) -> web.Response:
                     }
                     for gap in answer.gaps
                 ],
+                "activity": _activity(moved, question),
             }
         )
     )
+
+
+def _activity(answer: ActivityAnswer, question: TimelineQuestion) -> list[dict[str, object]]:
+    """Equal levels in a row as one, still ones left out: most of a quiet night takes no room."""
+    spans: list[tuple[int, int, int]] = []
+    for step, percent in enumerate(answer.levels):
+        level = round(percent * _LEVELS / 100)
+        from_us = max(answer.from_us + step * answer.step_us, question.from_us)
+        until_us = min(answer.from_us + (step + 1) * answer.step_us, question.to_us)
+        if level and spans and spans[-1][1:] == (from_us, level):
+            spans[-1] = (spans[-1][0], until_us, level)
+        elif level:
+            spans.append((from_us, until_us, level))
+    return [{"from": rfc3339(begin), "to": rfc3339(end), "level": level / _LEVELS} for begin, end, level in spans]
 
 
 async def clip(call: Call) -> web.StreamResponse:

@@ -7,6 +7,7 @@ from services.mesh.incidents import IncidentInput, IncidentPatch
 from services.mesh.models import Incident
 from services.mesh.permissions import Role
 from services.wall.front import (
+    activity,
     cameras,
     contactsheet,
     control,
@@ -58,6 +59,12 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", f"{_CAMERA}/timeline", recordings.timeline, Role.VIEWER, "What is recorded, what is not and why",
           {200: Answer("One history out of all recorders'", JSON, recordings.TimelineView)},
           query=recordings.RangeQuery),
+    Route("GET", "/api/v1/activity/next", activity.next_activity, Role.VIEWER,
+          "Where something moves next, or did before",
+          {200: Answer("The nearest activity of any of the cameras", JSON, activity.NextView)},
+          query=activity.NextQuery),
+    Route("GET", "/api/v1/activity/busiest", activity.busiest, Role.VIEWER, "The busiest minutes",
+          {200: Answer("Minutes, busiest first", JSON, activity.BusiestView)}, query=activity.BusiestQuery),
     Route("GET", f"{_CAMERA}/clip.mp4", recordings.clip, Role.OPERATOR, "A clip: remuxed, never transcoded, streamed",
           {200: Answer("The clip", "video/mp4", None, ("Content-Disposition", "Pantau-Clip-Start", "Pantau-Thinned"))},
           query=recordings.RangeQuery, streamed=True),
