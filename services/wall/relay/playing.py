@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
+from typing import Final
 
 from services.mesh.bus import Bus
 from services.mesh.clock import SystemClock
@@ -14,6 +15,9 @@ from services.mesh.sessions import Aim, ClockControl, ClockNotice, ErrorNotice, 
 from services.wall.relay.recorded import RecordedSource
 from services.wall.relay.sessionclock import SessionClock
 from services.wall.relay.slot import Slot
+
+_EDGE_US: Final = 4_000_000
+"""So far behind the present there is footage: a GOP of the usual length has been written by then."""
 
 
 class Playing:
@@ -75,7 +79,23 @@ class Playing:
     def tick(self) -> None:
         """Once a second."""
         if self._clock.playing and self._sources():
+            self._stay_behind_the_present()
             self.tell()
+
+    def _stay_behind_the_present(self) -> None:
+        """Whoever has caught up with the recorders watches on at the cameras' own pace."""
+        now, clock = time.monotonic(), self._clock
+        edge_us = self._wall.now_us() - _EDGE_US
+        if clock.rate <= 1 or clock.at(now) < edge_us:
+            return
+        mode = clock.mode
+        clock.seek(now, edge_us)
+        clock.play(now, 1.0)
+        if clock.mode != mode:
+            self._jump()
+        else:
+            for source in self._sources():
+                source.turn()
 
     def close(self) -> None:
         """Nothing more is played."""
@@ -91,11 +111,23 @@ class Playing:
             source.jump()
 
     async def _step(self, step: str) -> None:
-        """The first recorded slot that shows something says how far a step goes; all others go with it."""
-        reference = next((source for source in self._sources() if source.shown_us is not None), None)
-        if reference is None or reference.shown_us is None:
+        """The first recorded slot that shows something says how far a step goes; all others go with it.
+
+        Where all stand in gaps, the clock's own moment is where the step begins.
+        """
+        sources = self._sources()
+        if not sources:
             return
-        target = await self._target(reference, reference.shown_us, step)
+        reference = next((source for source in sources if source.shown_us is not None), sources[0])
+        now = time.monotonic()
+        if step == "frame" and (next_us := reference.next_us) is not None:
+            self._clock.seek(now, next_us)
+            for source in sources:
+                source.advance()
+            self.tell()
+            return
+        shown_us = reference.shown_us if reference.shown_us is not None else self._clock.at(now)
+        target = await self._target(reference, shown_us, step)
         if target is not None:
             self._clock.seek(time.monotonic(), target)
             self._jump()

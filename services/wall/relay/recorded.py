@@ -10,7 +10,7 @@ from services.media.nal import BitstreamError
 from services.mesh.frames import AccessUnit
 from services.mesh.log import get_logger
 from services.mesh.models import Camera, Reason
-from services.mesh.playback import Item, Player
+from services.mesh.playback import Item, Mode, Player
 from services.mesh.recordings import Gap
 from services.mesh.sessions import Aim, Size, SlotNotice
 from services.wall.relay.bandwidth import Level
@@ -43,6 +43,9 @@ class RecordedSource:
         self._gop: list[AccessUnit] = []
         """What was shown since the last keyframe, that one included: for a decoder that begins anew."""
         self._newest: AccessUnit | None = None
+        self._following: AccessUnit | None = None
+        """What will be shown next, where that is known already."""
+        self._mode: Mode = "frames"
         self._received_bytes = 0
         self._received_us = 0
 
@@ -56,9 +59,23 @@ class RecordedSource:
         """Capture time of the picture on the screen."""
         return self._newest.capture_us if self._newest is not None else None
 
+    @property
+    def next_us(self) -> int | None:
+        """Capture time of the picture after the one on the screen, where it has been read already."""
+        if self._mode != "frames" or self._following is None:
+            return None
+        return self._following.capture_us
+
     def start(self) -> None:
         """See `Source.start`."""
         self.jump()
+
+    def advance(self) -> None:
+        """The clock stands a little later: show what is due by then, without reading anew where that can be."""
+        if self._mode == "frames" and self._task is not None:
+            self._turned.set()
+        else:
+            self.jump()
 
     def jump(self) -> None:
         """The clock stands elsewhere, or what is to be read changed: read from there."""
@@ -78,6 +95,7 @@ class RecordedSource:
         if self._task is not None:
             self._task.cancel()
             self._task = None
+        self._following = None
         self._gop = []
 
     def resync(self) -> bool:
@@ -114,14 +132,16 @@ class RecordedSource:
         return rate * 8e6 * self._received_bytes / self._received_us if self._received_us > 0 else 0.0
 
     async def _run(self, at_us: int) -> None:
-        mode = self._clock.mode
+        mode = self._mode = self._clock.mode
         async with aclosing(self._player.read(at_us, mode)) as items:
             first = await self._lead_in(items, at_us, every_frame=mode == "frames")
             while True:
                 if isinstance(first, Gap):
                     await self._gap(first, backwards=mode == "backwards")
                 elif first is not None:
+                    self._following = first
                     await self._until(first.capture_us)
+                    self._following = None
                     self._show(first)
                 try:
                     first = await anext(items)
@@ -164,6 +184,8 @@ class RecordedSource:
         self._say_gap(gap)
 
     def _say_gap(self, gap: Gap | None) -> None:
+        # Nothing is on the screen any more: a decoder that asks for a keyframe must not bring the old picture back.
+        self._gop, self._newest = [], None
         self._slot.skip()
         self._slot.say(
             SlotNotice(

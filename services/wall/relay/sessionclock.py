@@ -34,9 +34,13 @@ class SessionClock:
         return self.at_us + round((now - self.since) * self.rate * 1e6)
 
     def due(self, capture_us: int) -> float:
-        """When a picture of ``capture_us`` is to be shown; infinity while the clock stands."""
+        """When a picture of ``capture_us`` is to be shown.
+
+        While the clock stands: at once where it has come past it, which a step does; else never.
+        """
         if not self.playing:
-            return float("inf")
+            passed = capture_us >= self.at_us if self.rate < 0 else capture_us <= self.at_us
+            return float("-inf" if passed else "inf")
         return self.since + (capture_us - self.at_us) / (self.rate * 1e6)
 
     def play(self, now: float, rate: float) -> None:

@@ -16,6 +16,10 @@ from services.wall.relay.track import VideoTrack
 
 REPLAY_PAUSE_SECONDS: Final = 0.7
 """Between two replays on request: a browser repeats its PLI every 180 ms until a keyframe is decoded."""
+STILL_SECONDS: Final = 2.0
+"""A browser that was sent nothing for 3 s asks for a keyframe, although it may have all. The first such request for a
+picture that stands still is answered, since its last packet may have been lost; every answer would bring the next one.
+"""
 MARK_SECONDS: Final = 1.0
 FLOWING: Final = frozenset(("live", "catching-up", "playing", "paused"))
 """States in which pictures come."""
@@ -57,8 +61,12 @@ class Slot:
         self.connected = False
         self._notify = notify
         self._notice = SlotNotice(slot=index, camera=None, state="empty")
+        self._flowing = False
+        """Whether the notice's state is one of `FLOWING`: asked of every frame, and models are slow to ask."""
         self._replayed_at = float("-inf")
         self._marked_at = float("-inf")
+        self._sent_at = float("-inf")
+        self._asked_while_still = False
         self._first_rtp: int | None = None
         """Of what the present aim showed first."""
         self._broken = False
@@ -112,7 +120,11 @@ class Slot:
         now = time.monotonic()
         if self.source is None or self.track.catching_up or now - self._replayed_at < REPLAY_PAUSE_SECONDS:
             return
+        still = now - self._sent_at > STILL_SECONDS
+        if still and self._asked_while_still:
+            return
         self.source.resync()
+        self._asked_while_still = still
 
     # What a source calls.
 
@@ -125,7 +137,8 @@ class Slot:
         if not self.connected or not frames or self.source is None:
             return
         now = time.monotonic()
-        self._replayed_at = now
+        self._replayed_at = self._sent_at = now
+        self._asked_while_still = False
         self._broken = not then_live
         first_rtp, live_rtp = self.track.replay(frames, now)
         if self._first_rtp is None:
@@ -145,12 +158,14 @@ class Slot:
             self._broken = True
             return
         self._broken = False
-        if self._notice.state not in FLOWING:
+        self._sent_at = now
+        self._asked_while_still = False
+        if not self._flowing:
             if self._first_rtp is None:
                 self._first_rtp = stamp
             update = {"first_rtp": self._first_rtp, "live_rtp": stamp}
             self.say(self.source.notice().model_copy(update=update))
-        if now - self._marked_at >= MARK_SECONDS:
+        if now - self._marked_at >= MARK_SECONDS or self._notice.state == "paused":
             self._mark(frame, stamp, now)
 
     def skip(self) -> None:
@@ -173,6 +188,7 @@ class Slot:
         """Tells the page, where that is anything new."""
         if notice != self._notice:
             self._notice = notice
+            self._flowing = notice.state in FLOWING
             self._notify(notice)
 
     def on_caught_up(self) -> None:

@@ -52,7 +52,9 @@ export function tileMessage(input: TileInput): TileMessage | null {
     const title: MessageKey = link.phase === "full" ? "tile.full" : "tile.lost";
     return { ...NONE, icon: "link-lost", title, sinceMs: link.sinceMs, tone: "fault" };
   }
-  if (entry && !entry.enabled) return { ...NONE, icon: "disabled", title: "tile.disabled", tone: "idle" };
+  // What a camera recorded before it was switched off can still be seen.
+  if (entry && !entry.enabled && input.source === "live")
+    return { ...NONE, icon: "disabled", title: "tile.disabled", tone: "idle" };
   if (link.phase === "connecting") return hasPicture ? null : connecting("tile.connecting");
   const notice = input.notice?.camera === camera && input.notice.source === input.source ? input.notice : null;
   if (!notice || notice.state === "empty") return hasPicture ? null : connecting("tile.opening");

@@ -60,7 +60,8 @@ export class TimelineView extends LitElement {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    const toMsNow = this.app.playback.nowMs() + FIRST_SPAN_MS * (this.app.playback.active ? 0.5 : 0.05);
+    // The moment in the middle, but no more of the future than a margin.
+    const toMsNow = Math.min(this.app.playback.nowMs() + FIRST_SPAN_MS * 0.5, Date.now() + FIRST_SPAN_MS * 0.05);
     this.scale = { fromMs: toMsNow - FIRST_SPAN_MS, toMs: toMsNow, widthPx: 1 };
     this.resize.observe(this);
     this.timer = setInterval(() => this.onTick(), REPAINT_MS);
