@@ -13,6 +13,7 @@ from prometheus_client import REGISTRY
 
 from services.ingest.assignments import plans
 from services.ingest.control import Observed
+from services.ingest.machine import WorkerName
 from services.ingest.reports import IngestCollector, Reports
 from services.ingest.settings import IngestSettings
 from services.ingest.supervisor import Supervisor
@@ -21,7 +22,7 @@ from services.mesh.buckets import Bucket, Mirror
 from services.mesh.leases import Lease, new_incarnation
 from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
-from services.mesh.models import Assignment, Camera, Credentials, WorkerLease
+from services.mesh.models import Assignment, Camera, Credentials, Id, WorkerLease
 
 log = get_logger()
 
@@ -35,18 +36,20 @@ DRAIN_SECONDS: Final = 1.0
 class Ingest:
     """One worker."""
 
-    def __init__(self, service: Service, settings: IngestSettings) -> None:
+    def __init__(self, service: Service, settings: IngestSettings, worker: Id | None = None) -> None:
+        """``worker`` is its name where the settings give none."""
         self._service = service
+        self._worker = worker or service.worker
         self._settings = settings
         self._incarnation = new_incarnation()
         self._draining = False
         self._assigned = 0
-        self._reports = Reports(service.worker)
+        self._reports = Reports(self._worker)
         self._changed = asyncio.Event()
         self._supervisor = Supervisor(
             service.settings,
             settings,
-            service.worker,
+            self._worker,
             service.tasks,
             on_observed=self._observed,
             on_gone=self._reports.forget,
@@ -57,7 +60,8 @@ class Ingest:
         """Works until the service is to stop."""
         service = self._service
         bus = service.bus
-        self._supervisor.assign({})  # warms a process up
+        # Before there is a lease of ours: what an earlier service left behind holds its own until we take it over.
+        self._reports.keep(await self._supervisor.start())
         leases = await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease)
         assignments = Mirror(await Bucket.open(bus, subjects.ASSIGNMENTS_BUCKET, Assignment), self._on_change)
         cameras = Mirror(await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera), self._on_change)
@@ -104,7 +108,7 @@ class Ingest:
     def _lease(self) -> WorkerLease:
         return WorkerLease(
             role="ingest",
-            worker=self._service.worker,
+            worker=self._worker,
             incarnation=self._incarnation,
             capacity=self._settings.capacity or self._supervisor.cpus * self._settings.cameras_per_process,
             load=round(self._supervisor.load, 3),
@@ -122,18 +126,17 @@ class Ingest:
         cameras: Mirror[Camera],
         credentials: Mirror[Credentials],
     ) -> None:
-        for mirror in (assignments, cameras, credentials):
-            await mirror.ready.wait()
+        mirrors = (assignments, cameras, credentials)
         self._changed.set()
-        until = 0.0
+        until = lease.held_until
         while True:
             if lease.held_until != until:
                 until = lease.held_until
-                self._supervisor.permit(until)
-            if self._changed.is_set():
+                self._supervisor.permit(until, self._lease())
+            if self._changed.is_set() and all(mirror.ready.is_set() for mirror in mirrors):
                 self._changed.clear()
                 assigned = plans(
-                    self._service.worker,
+                    self._worker,
                     self._incarnation,
                     assignments=assignments.entries,
                     cameras=cameras.entries,
@@ -153,7 +156,7 @@ class Ingest:
                 names = await leases.kv.keys()
         except (nats.errors.Error, TimeoutError):
             return False
-        return any(name.startswith("ingest.") and name != f"ingest.{self._service.worker}" for name in names)
+        return any(name.startswith("ingest.") and name != f"ingest.{self._worker}" for name in names)
 
     async def _hand_over(self) -> None:
         """Others take our cameras while we still read them, so that a planned stop is no gap."""
@@ -165,7 +168,7 @@ class Ingest:
         self._reports.take(observed.cameras, changed=not observed.whole)
 
     async def _report(self, lease: Lease) -> None:
-        subject = subjects.report(self._service.home, self._service.worker)
+        subject = subjects.report(self._service.home, self._worker)
         due = 0.0
         while True:
             await asyncio.sleep(TICK_SECONDS / 2)
@@ -181,9 +184,12 @@ class Ingest:
 
 async def run(service: Service, settings: IngestSettings) -> None:
     """The ingest service; see `services.mesh.lifecycle`."""
-    ingest = Ingest(service, settings)
+    name = None if service.settings.worker else WorkerName(service.settings, service.worker)
+    ingest = Ingest(service, settings, name.name if name else None)
     REGISTRY.register(ingest.collector)
     try:
         await ingest.run()
     finally:
         REGISTRY.unregister(ingest.collector)
+        if name is not None:
+            name.release()

@@ -1,7 +1,7 @@
 """What the ingest service and its reader processes tell each other, over a socket that only the two of them hold.
 
 A message is a 4-byte big-endian length, a byte for its kind, and the msgpack map of a model. The socket's end is the
-other's end: a reader process whose service is gone stops at once.
+other's end: a reader process whose service is gone without `End` reads on for a while, in case another takes its place.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from pydantic import Field
 
 from services.ingest.reader import Source
 from services.mesh.log import Format
-from services.mesh.models import CameraReport, Credentials, Id, Model, Profile, ProfileName
+from services.mesh.models import CameraReport, Credentials, Id, Model, Profile, ProfileName, WorkerLease
 
 _HEAD: Final = Struct(">IB")
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
@@ -24,6 +24,7 @@ class Setup(Model):
     nats_url: str
     nats_user: str
     nats_password: str = Field(repr=False)
+    site: Id
     worker: Id
     process: int
     cpu: int | None
@@ -67,6 +68,19 @@ class Permit(Model):
     """Until when (`time.monotonic`, which is the machine's) the process may publish: as long as the lease is held."""
 
     until: float
+    lease: WorkerLease | None = None
+    """What a process renews that its service has left behind."""
+
+
+class End(Model):
+    """To a process: close all and end."""
+
+
+class Here(Model):
+    """From a process that its service has left behind, to the next one: who it is and what it reads."""
+
+    process: int
+    plan: Plan
 
 
 class Observed(Model):
@@ -80,8 +94,8 @@ class Observed(Model):
     """Counters since its start, by name."""
 
 
-Message = Setup | Plan | Permit | Observed
-_KINDS: Final = (Setup, Plan, Permit, Observed)
+Message = Setup | Plan | Permit | Observed | End | Here
+_KINDS: Final = (Setup, Plan, Permit, Observed, End, Here)
 
 
 def encode(message: Message) -> bytes:
@@ -96,7 +110,7 @@ async def read(stream: asyncio.StreamReader) -> Message | None:
         length, kind = _HEAD.unpack(await stream.readexactly(_HEAD.size))
         if length > MAX_MESSAGE_BYTES or kind >= len(_KINDS):
             raise ValueError("not a control message")
-        model: type[Setup] | type[Plan] | type[Permit] | type[Observed] = _KINDS[kind]
+        model: type[Message] = _KINDS[kind]
         return model.unpack(await stream.readexactly(length))
     except (asyncio.IncompleteReadError, ConnectionError):
         return None

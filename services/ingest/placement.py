@@ -1,6 +1,6 @@
 """Which reader process has which camera. Pure: names and numbers in, names and numbers out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from services.mesh.models import Id
 
@@ -12,6 +12,12 @@ class Placement:
         self._limit = limit
         self._processes: dict[int, list[Id]] = {0: []}
         self._next = 1
+
+    def found(self, placed: Mapping[int, Iterable[Id]]) -> None:
+        """Takes over processes that were there before, with the cameras that they have."""
+        for number, cameras in placed.items():
+            self._processes[number] = list(cameras)
+            self._next = max(self._next, number + 1)
 
     @property
     def processes(self) -> dict[int, tuple[Id, ...]]:

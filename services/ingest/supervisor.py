@@ -10,13 +10,13 @@ from typing import Final
 
 from services.ingest import control
 from services.ingest.backoff import Backoff
-from services.ingest.control import CameraPlan, Observed, Permit, Plan, Setup
+from services.ingest.control import CameraPlan, End, Observed, Permit, Plan, Setup
 from services.ingest.placement import Placement
 from services.ingest.settings import IngestSettings
+from services.ingest.survivors import Survivor, find
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
-from services.mesh.models import Id
-from services.mesh.processes import end_with_parent
+from services.mesh.models import Id, WorkerLease
 from services.mesh.settings import MeshSettings
 
 log = get_logger()
@@ -39,8 +39,9 @@ class ReaderProcess:
         *,
         on_observed: Callable[[Observed], None],
         on_died: Callable[[int, int, tuple[Id, ...]], None],
+        survivor: Survivor | None = None,
     ) -> None:
-        """``on_died(number, exit status, cameras)``: it ended by itself."""
+        """``on_died(number, exit status, cameras)``: it ended by itself. ``survivor``: the first of them."""
         self.number = number
         self.load = 0.0
         self.totals: dict[str, int] = {}
@@ -49,15 +50,12 @@ class ReaderProcess:
         self._setup = setup
         self._on_observed = on_observed
         self._on_died = on_died
-        self._plan = Plan(cameras=())
-        self._permit = Permit(until=0.0)
+        self._plan = survivor.here.plan if survivor else Plan(cameras=())
+        self._permit: Permit | None = None
         self._writer: asyncio.StreamWriter | None = None
-        self._process: asyncio.subprocess.Process | None = None
-
-    @property
-    def pid(self) -> int | None:
+        self._survivor = survivor
+        self.pid: int | None = None
         """Of the process that runs now."""
-        return self._process.pid if self._process and self._process.returncode is None else None
 
     def tell(self, message: Plan | Permit) -> None:
         """Tells it what to read, or until when it may publish."""
@@ -85,25 +83,19 @@ class ReaderProcess:
             await asyncio.sleep(backoff.next_seconds())
 
     async def _live(self) -> int:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "services.ingest.worker",
-                str(theirs.fileno()),
-                pass_fds=(theirs.fileno(),),
-                stdin=asyncio.subprocess.DEVNULL,
-                # Dozens of threads that allocate packets would make glibc keep an arena for each of them.
-                env=os.environ | {"MALLOC_ARENA_MAX": "2"},
-                preexec_fn=end_with_parent(signal.SIGKILL),
-            )
-        process = self._process
+        process: Survivor | asyncio.subprocess.Process
+        survivor, self._survivor = self._survivor, None
+        if survivor is not None:
+            process, reader, writer = survivor, survivor.reader, survivor.writer
+        else:
+            process, reader, writer = await self._start()
+        self.pid = process.pid
+        self._writer = writer
         self.observed = False
         try:
-            reader, self._writer = await asyncio.open_unix_connection(sock=ours)
             for said in (self._setup, self._plan, self._permit):
-                self._writer.write(control.encode(said))
+                if said is not None:
+                    writer.write(control.encode(said))
             while (message := await control.read(reader)) is not None:
                 if isinstance(message, Observed):
                     if message.whole:
@@ -113,13 +105,36 @@ class ReaderProcess:
                     self._on_observed(message)
             return await process.wait()
         finally:
-            if self._writer is not None:
-                self._writer.close()  # which is how it is told to end
-                self._writer = None
+            self._writer = None
+            if not writer.is_closing():
+                writer.write(control.encode(End()))
+            if survivor is None:
+                writer.close()
             await self._end(process)
+            self.pid = None
+            if survivor is not None:
+                survivor.close()
 
-    async def _end(self, process: asyncio.subprocess.Process) -> None:
-        if not self.observed and process.returncode is None:
+    async def _start(self) -> tuple[asyncio.subprocess.Process, asyncio.StreamReader, asyncio.StreamWriter]:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "services.ingest.worker",
+                str(theirs.fileno()),
+                pass_fds=(theirs.fileno(),),
+                stdin=asyncio.subprocess.DEVNULL,
+                # Dozens of threads that allocate packets would make glibc keep an arena for each of them.
+                env=os.environ | {"MALLOC_ARENA_MAX": "2"},
+                # A service that is killed with its process group leaves its reader processes to the next one.
+                start_new_session=True,
+            )
+        reader, writer = await asyncio.open_unix_connection(sock=ours)
+        return process, reader, writer
+
+    async def _end(self, process: "Survivor | asyncio.subprocess.Process") -> None:
+        if not self.observed and isinstance(process, asyncio.subprocess.Process) and process.returncode is None:
             process.kill()  # still importing: it has nothing to put away, and cannot hear us
         try:
             async with asyncio.timeout(STOP_SECONDS):
@@ -155,7 +170,17 @@ class Supervisor:
         self._processes: dict[int, ReaderProcess] = {}
         self._running: dict[int, asyncio.Task[None]] = {}
         self._cameras: dict[Id, CameraPlan] = {}
-        self._until = 0.0
+        self._permit: Permit | None = None
+
+    async def start(self) -> tuple[Id, ...]:
+        """Takes over what an earlier service left behind, whose cameras it returns; else warms a process up."""
+        survivors = {survivor.here.process: survivor for survivor in await find(self._mesh, self._worker)}
+        plans = {number: survivor.here.plan.cameras for number, survivor in survivors.items()}
+        self._cameras = {plan.camera: plan for cameras in plans.values() for plan in cameras}
+        self._placement.found({number: [plan.camera for plan in cameras] for number, cameras in plans.items()})
+        for number in self._placement.processes:
+            self._start(number, survivors.get(number))
+        return tuple(self._cameras)
 
     @property
     def cpus(self) -> int:
@@ -191,11 +216,11 @@ class Supervisor:
         self._placement.update(cameras)
         self._apply()
 
-    def permit(self, until: float) -> None:
-        """Frames may be published until then (`time.monotonic`)."""
-        self._until = until
+    def permit(self, until: float, lease: WorkerLease) -> None:
+        """Frames may be published until then (`time.monotonic`), on ``lease``."""
+        self._permit = Permit(until=until, lease=lease)
         for process in self._processes.values():
-            process.tell(Permit(until=until))
+            process.tell(self._permit)
 
     async def stop(self) -> None:
         """Ends all processes; takes less than two seconds."""
@@ -217,11 +242,12 @@ class Supervisor:
                 process = self._start(number)
             process.tell(Plan(cameras=tuple(self._cameras[camera] for camera in cameras)))
 
-    def _start(self, number: int) -> ReaderProcess:
+    def _start(self, number: int, survivor: Survivor | None = None) -> ReaderProcess:
         setup = Setup(
             nats_url=self._mesh.nats_url,
             nats_user=self._mesh.nats_user,
             nats_password=self._mesh.nats_password.get_secret_value(),
+            site=self._mesh.site,
             worker=self._worker,
             process=number,
             cpu=self._cpus[number % len(self._cpus)] if self._settings.pin and self._cpus else None,
@@ -229,8 +255,9 @@ class Supervisor:
             log_format=self._mesh.log_format,
             ingest=self._settings.model_dump(),
         )
-        process = ReaderProcess(number, setup, on_observed=self._on_observed, on_died=self._died)
-        process.tell(Permit(until=self._until))
+        process = ReaderProcess(number, setup, on_observed=self._on_observed, on_died=self._died, survivor=survivor)
+        if self._permit is not None:
+            process.tell(self._permit)
         self._processes[number] = process
         self._running[number] = self._tasks.create_task(process.run(), name=f"reader process {number}")
         return process

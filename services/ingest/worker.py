@@ -1,8 +1,11 @@
 """A reader process: at most fifty cameras, each source read in a thread of its own, on one CPU.
 
 Started by the ingest service (`services.ingest.supervisor`) with the number of a socket's file descriptor, over which
-it is told what to read and says what it observes. Ends when that socket does. It never waits for a thread: one that
-libav does not let go of ends with the process.
+it is told what to read and says what it observes. It never waits for a thread: one that libav does not let go of ends
+with the process.
+
+It outlives a service that is killed: it reads and publishes on, keeps the service's lease, and waits for the next
+service of that name to take it over (`services.ingest.survivors`).
 """
 
 import asyncio
@@ -13,21 +16,28 @@ import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import Final
 
 from services.ingest import control
 from services.ingest.camera import CameraIngest, Surroundings
 from services.ingest.feed import RunInbox
 from services.ingest.inbox import Inbox
+from services.ingest.links import Link, Over, Successors
 from services.ingest.publisher import Publisher
 from services.ingest.pyav_reader import THREAD_NAME, PyavReader
 from services.ingest.reader import Reader, Source
 from services.ingest.settings import IngestSettings
+from services.ingest.survivors import address
+from services.mesh import subjects
+from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
 from services.mesh.clock import SystemClock
+from services.mesh.leases import Lease
 from services.mesh.log import configure, get_logger
-from services.mesh.models import CameraReport, Id
+from services.mesh.models import CameraReport, Id, WorkerLease
 from services.mesh.settings import MeshSettings
+from services.mesh.tasks import end
 
 log = get_logger()
 
@@ -41,6 +51,8 @@ LINGER_SECONDS: Final = 5.0
 """Without a lease nothing is published; so long after it was lost the sources are closed too. In between a bus that
 was only restarted finds the cameras still open."""
 CLOSE_SECONDS: Final = 0.6
+LAPSED_SECONDS: Final = 1.0
+"""Nobody needs one for longer that was left behind and may not publish."""
 STUCK_THREADS: Final = 64
 """So many threads more than sources means that libav keeps them: the process ends and is replaced."""
 
@@ -49,20 +61,22 @@ class Worker:
     """The cameras of this process."""
 
     def __init__(self, setup: control.Setup, bus: Bus, tasks: asyncio.TaskGroup, writer: asyncio.StreamWriter) -> None:
+        self.plan = control.Plan(cameras=())
         self._settings = IngestSettings.model_validate(setup.ingest)
         self._clock = SystemClock()
         self._bus = bus
         self._tasks = tasks
         self._writer = writer
         self._publisher = Publisher(bus, self._clock)
+        self._lease: WorkerLease | None = None
+        self._stood_in: Lease | None = None
         self._inbox: RunInbox = Inbox(asyncio.get_running_loop())
         self._cameras: dict[Id, CameraIngest] = {}
-        self._plan = control.Plan(cameras=())
         self._plan_changed = asyncio.Event()
         self._running: list[asyncio.Task[None]] = []
         self._changed: set[Id] = set()
         self._cpu_seconds = time.process_time()
-        self._cpu_at = self._clock.monotonic()
+        self._cpu_at = self._report_due = self._clock.monotonic()
 
     def start(self) -> None:
         """Starts the tasks."""
@@ -79,11 +93,40 @@ class Worker:
         if isinstance(message, control.Permit):
             lapsed = not self._publisher.permitted
             self._publisher.permit(message.until)
+            self._lease = message.lease
             if lapsed:
                 self._plan_changed.set()
         elif isinstance(message, control.Plan):
-            self._plan = message
+            self.plan = message
             self._plan_changed.set()
+
+    def follow(self, writer: asyncio.StreamWriter) -> None:
+        """Reports to another service from now on."""
+        self._writer = writer
+        self._report_due = self._clock.monotonic()
+
+    async def stand_in(self) -> None:
+        """Keeps the lease of a service that is gone, until the lease is lost; cancel to stop."""
+        if self._lease is None:
+            return
+        entry = self._lease
+        bucket = await Bucket.open(self._bus, subjects.LEASES_BUCKET, WorkerLease)
+        self._stood_in = lease = Lease(bucket, lambda: entry)
+        async with asyncio.TaskGroup() as tasks:
+            keeping = tasks.create_task(lease.run(), name="lease")
+            while self._publisher.unpermitted_seconds < LAPSED_SECONDS:
+                if lease.held:
+                    self._publisher.permit(lease.held_until)
+                await asyncio.sleep(TICK_SECONDS)
+            keeping.cancel()
+
+    async def give_up(self) -> None:
+        """Publishes no more, and lets others begin: after `stand_in`, when no service comes."""
+        self._publisher.permit(float("-inf"))
+        if self._stood_in is not None and self._bus.connected:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self._stood_in.release()
 
     async def close(self) -> None:
         """Closes all cameras; returns when their threads have ended, or after `CLOSE_SECONDS`."""
@@ -103,7 +146,7 @@ class Worker:
             await self._plan_changed.wait()
             self._plan_changed.clear()
             if self._publisher.unpermitted_seconds < LINGER_SECONDS:
-                await self._apply(self._plan)
+                await self._apply(self.plan)
 
     async def _apply(self, plan: control.Plan) -> None:
         wanted = {camera.camera: camera for camera in plan.cameras}
@@ -146,13 +189,12 @@ class Worker:
                 raise RuntimeError("too many threads are stuck in libav; the process must be replaced")
 
     async def _report(self) -> None:
-        due = self._clock.monotonic()
         while True:
             await asyncio.sleep(CHANGE_SECONDS)
             now = self._clock.monotonic()
-            whole = now >= due
+            whole = now >= self._report_due
             if whole:
-                due = now + REPORT_SECONDS
+                self._report_due = now + REPORT_SECONDS
             elif not self._changed:
                 continue
             named = list(self._cameras) if whole else [camera for camera in self._changed if camera in self._cameras]
@@ -176,37 +218,69 @@ def _reading_threads() -> int:
     return sum(thread.name.startswith(THREAD_NAME) for thread in threading.enumerate())
 
 
-async def serve(link: socket.socket) -> None:
-    """Reads what it is told to until ``link`` ends."""
-    reader, writer = await asyncio.open_unix_connection(sock=link)
-    setup = await control.read(reader)
+async def serve(socket_: socket.socket) -> None:
+    """Reads what it is told to until the service ends it, or is gone without a successor."""
+    link = Link(*await asyncio.open_unix_connection(sock=socket_))
+    setup = await link.message()
     if not isinstance(setup, control.Setup):
         return
     configure("ingest", level=setup.log_level, format=setup.log_format)
     if setup.cpu is not None:
         os.sched_setaffinity(0, {setup.cpu})
     mesh = MeshSettings(
-        nats_url=setup.nats_url, nats_user=setup.nats_user, nats_password=setup.nats_password, worker=setup.worker
+        nats_url=setup.nats_url,
+        nats_user=setup.nats_user,
+        nats_password=setup.nats_password,
+        site=setup.site,
+        worker=setup.worker,
     )
-    async with asyncio.TaskGroup() as tasks:
-        connecting = tasks.create_task(Bus.connect(mesh, f"ingest {setup.worker} {setup.process}"))
-        worker: Worker | None = None
-        said: dict[type, control.Message] = {}
-        while (message := await control.read(reader)) is not None:
-            said[type(message)] = message
-            if worker is None and connecting.done():
-                worker = Worker(setup, connecting.result(), tasks, writer)
-                worker.start()
-            if worker is not None:
-                for each in said.values():
-                    worker.take(each)
-                said.clear()
-        if worker is not None:
+    successors = Successors()
+    try:
+        await successors.listen(address(mesh, setup.worker, os.getpid()))
+    except OSError as error:
+        log.warning("ingest.cannot_outlive", error=error)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            connecting = tasks.create_task(Bus.connect(mesh, f"ingest {setup.worker} {setup.process}"))
+            told = tasks.create_task(link.run(), name="link")
+            await asyncio.wait((connecting, told), return_when=asyncio.FIRST_COMPLETED)
+            if told.done():
+                connecting.cancel()
+                return
+            worker = Worker(setup, connecting.result(), tasks, link.writer)
+            worker.start()
+            link.hand_to(worker.take)
+            while await told is Over.LEFT_BEHIND:
+                next_link = await _outlive(worker, setup, successors)
+                if next_link is None:
+                    break
+                next_link.hand_to(worker.take)
+                told = tasks.create_task(next_link.run(), name="link")
             await worker.close()
             await connecting.result().close()
-        connecting.cancel()
-        if worker is not None:
             worker.cancel()
+    finally:
+        successors.close()
+
+
+async def _outlive(worker: Worker, setup: control.Setup, successors: Successors) -> Link | None:
+    """Works on without a service until the next one comes; None where none does, or not with the same settings."""
+    log.warning("ingest.left_behind", process=setup.process, cameras=len(worker.plan.cameras))
+    standing_in = asyncio.create_task(worker.stand_in(), name="stand in")
+    coming = asyncio.create_task(successors.next(), name="successors")
+    try:
+        await asyncio.wait((standing_in, coming), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await end((standing_in, coming))
+    link = None if coming.cancelled() else coming.result()
+    if link is None:
+        await worker.give_up()
+        return None
+    link.writer.write(control.encode(control.Here(process=setup.process, plan=worker.plan)))
+    if await link.message() != setup:
+        return None
+    worker.follow(link.writer)
+    return link
 
 
 def main(descriptor: int) -> None:

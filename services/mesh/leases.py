@@ -61,22 +61,25 @@ class Lease:
         """
         return self._renewed_at + GIVE_UP_SECONDS
 
-    async def renew(self) -> bool:
+    async def renew(self, timeout_seconds: float = RENEW_SECONDS) -> bool:
         """Writes the entry once; False where the bus does not answer."""
         lease = self._current()
         started = self._clock.monotonic()
         try:
-            # A request that was lost with a connection must not keep the next one from being made.
-            async with asyncio.timeout(RENEW_SECONDS):
+            async with asyncio.timeout(timeout_seconds):
                 await self._bucket.put(f"{lease.role}.{lease.worker}", lease)
         except (UnavailableError, TimeoutError) as error:
             log.debug("lease.not_renewed", worker=lease.worker, error=error)
             return False
-        self._renewed_at = started
+        self._renewed_at = max(self._renewed_at, started)
         return True
 
     async def run(self) -> None:
-        """Renews for ever, and shows `presence`; cancel to stop, then `release`."""
+        """Renews for ever, and shows `presence`; cancel to stop, then `release`.
+
+        Each second, whether the last renewal was answered or not: one that was lost with a connection keeps no other
+        from being made, and an answer that a busy machine gives late still counts.
+        """
         bus = self._bucket.bus
 
         async def here(question: Msg) -> None:
@@ -84,9 +87,10 @@ class Lease:
 
         subscription = await bus.subscribe(presence(self._current()), here)
         try:
-            while True:
-                await self.renew()
-                await asyncio.sleep(RENEW_SECONDS)
+            async with asyncio.TaskGroup() as renewals:
+                while True:
+                    renewals.create_task(self.renew(GIVE_UP_SECONDS), name="renew")
+                    await asyncio.sleep(RENEW_SECONDS)
         finally:
             if bus.connected:
                 await subscription.unsubscribe()

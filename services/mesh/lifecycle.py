@@ -23,10 +23,13 @@ from services.mesh.log import configure, get_logger
 from services.mesh.models import Id
 from services.mesh.settings import MeshSettings
 from services.mesh.subjects import is_id
+from services.mesh.tasks import KnownTasks, end
 
 log = get_logger()
 DRAIN_SECONDS: Final = 4.0
 """What a service has between SIGTERM and its end; then its tasks are cancelled."""
+END_SECONDS: Final = 2.0
+"""What its tasks have to end once they are cancelled; past it, all there are in the process are, until they end."""
 EXIT_REFUSED: Final = 78
 """``EX_CONFIG`` of sysexits.h: the exit status of a service that refuses, and would again (a bad setting, a port that
 is taken); a supervisor need not try anew before somebody has changed something."""
@@ -121,22 +124,11 @@ async def _serve(name: str, settings: MeshSettings, run: Run) -> None:
         log.info("service.started", pid=os.getpid())
         gc.freeze()  # what was loaded at start lives as long as the process: the collector need not walk it again
         try:
-            async with asyncio.TaskGroup() as tasks:
-                service = Service(name, settings, bus, tasks, stopping, health)
-                running = tasks.create_task(run(service), name=name)
-                notify = tasks.create_task(_notify_when_ready(health), name="sd_notify")
-                stop = tasks.create_task(stopping.wait(), name="stopping")
-                await asyncio.wait((running, stop), return_when=asyncio.FIRST_COMPLETED)
-                stopping.set()
-                sd_notify("STOPPING=1")
-                await asyncio.wait((running,), timeout=DRAIN_SECONDS)
-                if not running.done():
-                    log.warning("service.drain_cut", seconds=DRAIN_SECONDS)
-                    running.cancel()
-                notify.cancel()
-                raise _Finished  # noqa: TRY301 (a task group is cancelled by raising in it)
-        except* _Finished:
-            pass
+            async with KnownTasks() as tasks:
+                try:
+                    await _work(Service(name, settings, bus, tasks, stopping, health), run)
+                finally:
+                    await _end_all(tasks)
         finally:
             await bus.close()
     finally:
@@ -144,8 +136,28 @@ async def _serve(name: str, settings: MeshSettings, run: Run) -> None:
         log.info("service.stopped")
 
 
-class _Finished(Exception):  # noqa: N818 (no error: it makes the task group cancel what is left)
-    pass
+async def _work(service: Service, run: Run) -> None:
+    running = service.tasks.create_task(run(service), name=service.name)
+    service.tasks.create_task(_notify_when_ready(service.health), name="sd_notify")
+    stop = service.tasks.create_task(service.stopping.wait(), name="stopping")
+    await asyncio.wait((running, stop), return_when=asyncio.FIRST_COMPLETED)
+    service.stopping.set()
+    sd_notify("STOPPING=1")
+    await asyncio.wait((running,), timeout=DRAIN_SECONDS)
+    if not running.done():
+        log.warning("service.drain_cut", seconds=DRAIN_SECONDS)
+
+
+async def _end_all(tasks: KnownTasks) -> None:
+    """Cancels all that still runs: once, so that it can put its things away, and again where that did nothing."""
+    for task in tuple(tasks.running):
+        task.cancel()
+    if tasks.running:
+        await asyncio.wait(tuple(tasks.running), timeout=END_SECONDS)
+    if tasks.running:
+        log.error("service.tasks_stuck", tasks=sorted(task.get_name() for task in tasks.running))
+        # A task of a task's own may have swallowed it, and would not be cancelled again by its task group.
+        await end(task for task in asyncio.all_tasks() if task is not asyncio.current_task())
 
 
 async def _notify_when_ready(health: admin.Health) -> None:

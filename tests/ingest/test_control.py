@@ -16,6 +16,7 @@ MESSAGES: list[Message] = [
         nats_url="nats://x:1",
         nats_user="u",
         nats_password="p",
+        site="city",
         worker="w",
         process=3,
         cpu=None,

@@ -25,6 +25,15 @@ def test_who_stays_is_not_moved_and_who_leaves_makes_room() -> None:
     assert placement.processes == {0: ()}
 
 
+def test_what_was_there_before_stays_where_it_is_and_new_processes_have_new_numbers() -> None:
+    placement = Placement(2)
+    placement.found({1: ("a", "b"), 4: ("c",)})
+    placement.update(["a", "c", "d", "e"])
+    assert placement.processes == {0: (), 1: ("a", "d"), 4: ("c", "e")}
+    placement.update(["a", "c", "d", "e", "f", "g", "h"])
+    assert placement.processes == {0: ("f", "g"), 1: ("a", "d"), 4: ("c", "e"), 5: ("h",)}
+
+
 def test_a_camera_that_crashes_its_process_ends_up_alone() -> None:
     placement = Placement(50)
     cameras = [f"cam-{n}" for n in range(50)]

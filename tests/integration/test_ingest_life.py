@@ -7,12 +7,14 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from services.ingest.links import SUCCESSOR_SECONDS
 from services.mesh.frames import AccessUnit, Flags, SequenceTracker
 from services.mesh.natsserver import NatsServer
 from services.sim import stamp
@@ -172,50 +174,86 @@ async def test_reader_processes_are_replaced(rig: Rig, sim: Simulator) -> None:
                 await each.collect(2)
 
 
+@asynccontextmanager
+async def service(rig: Rig, name: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The service as a process of its own."""
+    environment = os.environ | {
+        "PANTAU_NATS_URL": rig.mesh.nats_url,
+        "PANTAU_WORKER": name,
+        "PANTAU_ADMIN_PORT": "0",
+        "PANTAU_LOG_FORMAT": "json",
+    }
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "services.cli", "ingest", env=environment)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
+
+
 async def test_a_worker_that_cannot_renew_its_lease_falls_silent_before_another_may_begin(
     rig: Rig, sim: Simulator
 ) -> None:
     """The service is stopped (SIGSTOP), as on a machine that swaps itself to death; its reader process lives on."""
-    environment = os.environ | {
-        "PANTAU_NATS_URL": rig.mesh.nats_url,
-        "PANTAU_WORKER": "frozen",
-        "PANTAU_ADMIN_PORT": "0",
-        "PANTAU_LOG_FORMAT": "json",
-    }
-    script = (
-        "import os\n"
-        "from services.ingest import app\n"
-        "from services.ingest.settings import IngestSettings\n"
-        "from services.mesh import lifecycle\n"
-        "from services.mesh.settings import MeshSettings\n"
-        "raise SystemExit(lifecycle.main('ingest', MeshSettings.load(os.environ), "
-        "lambda service: app.run(service, IngestSettings())))\n"
-    )
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", script, env=environment)
-    try:
-        async with rig.watch("cam-001") as watch:
+    async with service(rig, "frozen") as process, rig.watch("cam-001") as watch:
+        await rig.camera("cam-001", {"main": sim.url("cam-001")})
+        await rig.assign("cam-001", "frozen")
+        await watch.collect(10)
+        process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(3.0)
+        count = len(watch.units)
+        await asyncio.sleep(0.5)
+        assert len(watch.units) == count, "the lease is over, and frames still come"
+        process.send_signal(signal.SIGCONT)
+        await watch.collect(5)
+        assert accepted(watch) == watch.units
+
+
+async def test_a_killed_service_costs_no_frame_and_the_next_one_goes_on_with_its_processes(
+    rig: Rig, sim: Simulator
+) -> None:
+    async with rig.watch("cam-001") as watch:
+        async with service(rig, "mortal") as first:
             await rig.camera("cam-001", {"main": sim.url("cam-001")})
-            await rig.assign("cam-001", "frozen")
+            await rig.assign("cam-001", "mortal")
             await watch.collect(10)
-            process.send_signal(signal.SIGSTOP)
-            await asyncio.sleep(3.0)
-            count = len(watch.units)
-            await asyncio.sleep(0.5)
-            assert len(watch.units) == count, "the lease is over, and frames still come"
-            process.send_signal(signal.SIGCONT)
-            await watch.collect(5)
+            (reader,) = children(first.pid)
+            leased = await rig.leases.get("ingest.mortal")
+            first.kill()
+            await first.wait()
+        await asyncio.sleep(4.0)  # longer than the lease that it had
+        assert await rig.leases.get("ingest.mortal") is not None
+        async with service(rig, "mortal") as second:
+            async with asyncio.timeout(10):
+                while (now := await rig.leases.get("ingest.mortal")) is None or leased is None or now[0] == leased[0]:
+                    await asyncio.sleep(0.05)
+            assert now[0].incarnation > leased[0].incarnation
+            epoch = await rig.assign("cam-001", "mortal")
+            await rig.until(lambda: watch.units[-1].epoch == epoch)
+            await watch.collect(30)
+            assert runs(reader)
+            assert children(second.pid) == []
             assert accepted(watch) == watch.units
-            # And kill -9 of the service takes its reader processes along.
-            (child,) = children(process.pid)
-            process.kill()
-            await process.wait()
-            async with asyncio.timeout(5):
-                while runs(child):
-                    await asyncio.sleep(0.02)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+            numbers = [unit.sequence for unit in watch.units]
+            assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), "frames are missing"
+            assert sum(bool(unit.flags & Flags.DISCONTINUITY) for unit in watch.units) == 1
+            assert rig.reports["cam-001"].epoch == epoch
+    assert not runs(reader)  # what was taken over ends with who took it
+
+
+async def test_processes_that_nobody_takes_over_give_the_lease_back_and_end(rig: Rig, sim: Simulator) -> None:
+    async with service(rig, "forgotten") as process, rig.watch("cam-001") as watch:
+        await rig.camera("cam-001", {"main": sim.url("cam-001")})
+        await rig.assign("cam-001", "forgotten")
+        await watch.collect(10)
+        (reader,) = children(process.pid)
+        process.kill()
+        await process.wait()
+        async with asyncio.timeout(SUCCESSOR_SECONDS + 3):
+            while runs(reader):
+                await asyncio.sleep(0.05)
+        assert await rig.leases.get("ingest.forgotten") is None
 
 
 async def test_stopping_waits_for_nobody(rig: Rig, sim: Simulator) -> None:
