@@ -18,6 +18,7 @@ SECTION_MODULES: Final = (
     "services.registry.settings",
     "services.ingest.settings",
     "services.recorder.settings",
+    "services.recorder.archive.settings",
     "services.wall.settings",
     "services.wall.relay.settings",
     "services.sim.settings",

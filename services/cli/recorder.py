@@ -17,8 +17,9 @@ def recorder(config_path: Path | None) -> None:
     """
     from services.mesh import lifecycle
     from services.recorder import app
+    from services.recorder.archive.settings import ArchiveSettings
     from services.recorder.settings import RecorderSettings
 
     config = load(config_path)
-    settings = config.section(RecorderSettings)
-    sys.exit(lifecycle.main("recorder", config.mesh, lambda service: app.run(service, settings)))
+    settings, archive = config.section(RecorderSettings), config.section(ArchiveSettings)
+    sys.exit(lifecycle.main("recorder", config.mesh, lambda service: app.run(service, settings, archive)))

@@ -230,6 +230,44 @@ class StorageLow(Event):
     because: str
 
 
+class ArchiveFailed(Event):
+    """The archive does not take copies: segments wait on the recorder's disks. Told at first, when the reason changes,
+    and once an hour."""
+
+    kind: ClassVar[str] = "recording"
+    name: ClassVar[str] = "archive_failed"
+    subject_field: ClassVar[str] = "recorder"
+    recorder: Id
+    because: str
+    """``unreachable``, ``refused`` (the access key), ``no-bucket``, ``differs`` (what is stored is not what was sent),
+    ``failed``."""
+    detail: str
+    waiting_segments: int
+    waiting_bytes: int
+
+
+class ArchiveRecovered(Event):
+    """The archive takes copies again."""
+
+    kind: ClassVar[str] = "recording"
+    name: ClassVar[str] = "archive_recovered"
+    subject_field: ClassVar[str] = "recorder"
+    recorder: Id
+    after_seconds: float
+
+
+class ArchiveDamaged(RecordingEvent):
+    """A copy in the archive is gone, or is not what was stored; it is made again while the recorder has the footage."""
+
+    name: ClassVar[str] = "archive_damaged"
+    profile: str
+    path: str
+    """Below the recorder's folder of the bucket."""
+    from_us: int
+    to_us: int
+    detail: str
+
+
 class IncidentEvent(Event):
     """Something about an incident."""
 
@@ -292,7 +330,7 @@ class Audit(Event):
 EVENTS: Final[tuple[type[Event], ...]] = (
     CameraRegistered, CameraUpdated, CameraRemoved, CameraOnline, CameraOffline, CameraDegraded, CameraRecovered,
     CameraHealth, SegmentClosed, RecordingGap, RecordingThinned, RecordingExpired, RecordingCoverage,
-    StorageLow,
+    StorageLow, ArchiveFailed, ArchiveRecovered, ArchiveDamaged,
     IncidentOpened, IncidentUpdated, IncidentClosed, IncidentExported, Audit,
 )  # fmt: skip
 """Every event there is."""

@@ -2,7 +2,6 @@
 
 from array import array
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from services.media.mp4 import reader
@@ -13,15 +12,15 @@ from services.media.mp4.tracks import AudioTrack, Track, VideoTrack
 from services.mesh.clips import Table, TableChunk
 from services.mesh.errors import UnavailableError
 from services.recorder.footage import TIERS, Source
-from services.recorder.scan import VIDEO_ID, opened
+from services.recorder.scan import VIDEO_ID
 
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
 
 
 class Stretch(NamedTuple):
-    """Bytes of a file that go into a clip."""
+    """Bytes of a segment that go into a clip."""
 
-    path: Path
+    source: Source
     offset: int
     size_bytes: int
 
@@ -43,7 +42,7 @@ def tables(sources: Sequence[Source], from_us: int, to_us: int) -> Iterator[tupl
 def _table(source: Source, from_us: int, to_us: int) -> tuple[Table, list[Stretch]]:
     chunks: list[TableChunk] = []
     stretches: list[Stretch] = []
-    with opened(source.path) as (read, size):
+    with source.opened() as (read, size):
         tracks = reader.read_opening(read, size).movie.tracks
         video = next((t for t in tracks.values() if isinstance(t, VideoTrack)), None)
         audio_id, audio = next(((n, t) for n, t in tracks.items() if isinstance(t, AudioTrack)), (0, None))
@@ -65,7 +64,7 @@ def _table(source: Source, from_us: int, to_us: int) -> tuple[Table, list[Stretc
             for number, track, samples in kept:
                 at = (origin_us - from_us) * track.timescale // 1_000_000 + samples[0].time
                 chunks.append(TableChunk(number, at, _pack(samples)))
-            stretches.append(_stretch(source.path, fragment, [samples for _, _, samples in kept]))
+            stretches.append(_stretch(source, fragment, [samples for _, _, samples in kept]))
     return Table((video, audio), TIERS[source.tier], tuple(chunks)), stretches
 
 
@@ -78,14 +77,14 @@ def _from_keyframe(pictures: Sequence[SampleInfo], at_us: int) -> Sequence[Sampl
     return pictures[begin:]
 
 
-def _stretch(path: Path, fragment: Fragment, runs: Sequence[Sequence[SampleInfo]]) -> Stretch:
+def _stretch(source: Source, fragment: Fragment, runs: Sequence[Sequence[SampleInfo]]) -> Stretch:
     """Pictures and sound lie one behind the other, so what is kept is one piece of the file."""
     first, last = runs[0][0], runs[-1][-1]
     start, end = fragment.moof_offset + first.offset, fragment.moof_offset + last.offset + last.size_bytes
     wanted = sum(sample.size_bytes for run in runs for sample in run)
     if end - start != wanted:
         raise Mp4Error("a fragment's samples do not lie one behind the other")
-    return Stretch(path, start, wanted)
+    return Stretch(source, start, wanted)
 
 
 def _pack(samples: Sequence[SampleInfo]) -> "array[int]":
@@ -104,10 +103,10 @@ def payloads(sources: Sequence[Source], from_us: int, to_us: int) -> Iterator[by
     yield b"E"
     at = 0
     while at < len(all_stretches):
-        path = all_stretches[at].path
+        source = all_stretches[at].source
         try:
-            with opened(path) as (read, _):
-                while at < len(all_stretches) and all_stretches[at].path == path:
+            with source.opened() as (read, _):
+                while at < len(all_stretches) and all_stretches[at].source is source:
                     stretch = all_stretches[at]
                     for offset in range(stretch.offset, stretch.offset + stretch.size_bytes, MAX_MESSAGE_BYTES):
                         size = min(MAX_MESSAGE_BYTES, stretch.offset + stretch.size_bytes - offset)

@@ -23,7 +23,7 @@ from services.recorder import gops
 from services.recorder.footage import Source
 from services.recorder.paths import parse_path
 from services.recorder.proof import Proof, Signer
-from services.recorder.scan import VIDEO_ID, opened, scan_opened
+from services.recorder.scan import VIDEO_ID, scan_opened
 
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
 MAX_AGE_US: Final = 3600 * 1_000_000
@@ -34,7 +34,7 @@ def messages(sources: Sequence[Source], from_us: int, to_us: int, signer: Signer
     """All messages of the transfer."""
     for source in sources:
         try:
-            with opened(source.path) as (read, size):
+            with source.opened() as (read, size):
                 yield from _segment(read, size, source, from_us, to_us, signer)
         except FileNotFoundError:
             yield _gap(source.start_us, source.end_us, Cause.EXPIRED, "removed while the evidence was being made")

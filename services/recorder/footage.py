@@ -4,16 +4,18 @@ Methods block; call them in a thread. A disk that fails to answer is left out an
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
-from pathlib import Path
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Final, NamedTuple, Protocol
 
 from services.media.mp4 import reader
 from services.media.mp4.reader import Fragment, ReadAt
 from services.mesh.log import get_logger
-from services.mesh.recordings import MIN_GAP_US, Gap, Range, TierName, TimelineAnswer
-from services.recorder import gops
+from services.mesh.recordings import MIN_GAP_US, Gap, Range, TierName, TimelineAnswer, merge_ranges
+from services.recorder import gops, scan
+from services.recorder.archive.catalogue import Copy
 from services.recorder.disk import Disk
 from services.recorder.gops import Gop
 from services.recorder.index import Index, State, Tier
@@ -35,6 +37,16 @@ class Source(NamedTuple):
     sealed_bytes: int
     tier: Tier
     gops: Sequence[Gop]
+    opener: "Opener | None" = None
+    """How it is opened where it is not a file of ours."""
+
+    def opened(self) -> AbstractContextManager[tuple[ReadAt, int]]:
+        """A function that reads from it, and its size; ``path`` need not be a file that is there.
+
+        Raises ``OSError`` (``FileNotFoundError`` where it went meanwhile), and `PantauError` where the archive does not
+        answer, which reading does, too.
+        """
+        return self.opener() if self.opener is not None else scan.opened(self.path)
 
     def begin(self, at_us: int) -> Gop | None:
         """The GOP in which ``at_us`` lies; the first one where it lies before the segment, None where there is none."""
@@ -53,12 +65,35 @@ class Source(NamedTuple):
         return reader.read_fragments(read, self.sealed_bytes, gop.fragment_offset)
 
 
-class Footage:
-    """Asks all disks."""
+Opener = Callable[[], AbstractContextManager[tuple[ReadAt, int]]]
 
-    def __init__(self, recorder: str, disks: Callable[[], Sequence[Disk]]) -> None:
+
+class Archive(Protocol):
+    """`services.recorder.archive.shelf.Shelf`, which need not be loaded where there is no archive."""
+
+    @property
+    def answers(self) -> bool:
+        """Whether reading is worth a try."""
+
+    def runs(self, camera: str, profile: str, from_us: int, to_us: int) -> Sequence[tuple[int, int, int]]:
+        """Start, end and tier of what copies that touch a range join to, in order."""
+
+    def copies(self, camera: str, profile: str, from_us: int, to_us: int) -> list[tuple[Copy, Sequence[Gop]]]:
+        """The copies themselves, with their keyframe indexes."""
+
+    def opened(self, copy: Copy) -> AbstractContextManager[tuple[ReadAt, int]]:
+        """See `Source.opened`."""
+
+
+class Footage:
+    """Asks all disks, and the archive for what they have not, or have thinned."""
+
+    def __init__(
+        self, recorder: str, disks: Callable[[], Sequence[Disk]], archive: Callable[[], Archive | None] = lambda: None
+    ) -> None:
         self._recorder = recorder
         self._disks = disks
+        self._archive = archive
 
     def timeline(self, camera: str, profile: str, from_us: int, to_us: int) -> TimelineAnswer:
         """Ranges and gaps that touch ``from_us`` to ``to_us``."""
@@ -81,7 +116,7 @@ class Footage:
                 log.warning("index.unreadable", directory=str(disk.directory), error=error)
         clipped = [
             item.model_copy(update={"from_us": max(item.from_us, from_us), "to_us": min(item.to_us, to_us)})
-            for item in _join(ranges)
+            for item in self._with_archived(_join(ranges), camera, profile, from_us, to_us)
             if item.from_us < to_us and item.to_us > from_us
         ]
         return TimelineAnswer(recorder=self._recorder, ranges=tuple(clipped), gaps=tuple(sorted(found_gaps, key=_from)))
@@ -92,6 +127,19 @@ class Footage:
             Range(from_us=start, to_us=end, tier=TIERS[Tier(tier)], recorder=self._recorder)
             for start, end, tier in runs
         ]
+
+    def _with_archived(
+        self, ranges: list[Range], camera: str, profile: str, from_us: int, to_us: int
+    ) -> Sequence[Range]:
+        archive = self._archive()
+        runs = archive.runs(camera, profile, from_us, to_us) if archive is not None else ()
+        if not runs:
+            return ranges
+        archived = [
+            Range(from_us=start, to_us=end, tier=TIERS[Tier(tier)], recorder=self._recorder, archived=True)
+            for start, end, tier in runs
+        ]
+        return merge_ranges([*ranges, *archived], from_us, to_us)
 
     def sources(self, camera: str, profile: str, from_us: int, to_us: int) -> list[Source]:
         """The segments with footage of the range, in order of time."""
@@ -111,7 +159,25 @@ class Footage:
                     found[file.path] = Source(
                         file.path, file.start_us, file.end_us, file.sealed_bytes, Tier.FULL, grown
                     )
-        return sorted(found.values(), key=lambda source: source.start_us)
+        both = self._with_copies(found.values(), camera, profile, from_us, to_us)
+        return sorted(both, key=lambda source: source.start_us)
+
+    def _with_copies(
+        self, local: Iterable[Source], camera: str, profile: str, from_us: int, to_us: int
+    ) -> Iterable[Source]:
+        """And what the archive has that the disks have not, or have as keyframes alone."""
+        archive = self._archive()
+        if archive is None:
+            return local
+        found = {str(PurePosixPath(*source.path.parts[-8:])): source for source in local}
+        for copy, entries in archive.copies(camera, profile, from_us, to_us):
+            mine = found.get(copy.key)
+            if mine is None or (copy.tier < mine.tier and not copy.damage and archive.answers):
+                found[copy.key] = Source(
+                    Path(copy.key), copy.start_us, copy.end_us, copy.size_bytes, copy.tier, entries,
+                    partial(archive.opened, copy),
+                )  # fmt: skip
+        return found.values()
 
     def _closed(self, disk: Disk, index: Index, stream: Stream, from_us: int, to_us: int) -> Iterator[Source]:
         stream_id = index.find_stream(stream)

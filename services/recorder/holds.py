@@ -1,9 +1,10 @@
 """Holds: which footage incidents keep from retention. Pure."""
 
-from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple, Protocol
 
 from services.mesh.models import Incident, IncidentStatus
+from services.recorder.paths import Stream
 
 REFRESH_SECONDS: Final = 0.1
 
@@ -17,6 +18,17 @@ class Hold(NamedTuple):
     """None: still going on."""
 
 
+class Footage(Protocol):
+    """A segment, or a copy of one."""
+
+    @property
+    def stream(self) -> Stream: ...
+    @property
+    def start_us(self) -> int: ...
+    @property
+    def end_us(self) -> int: ...
+
+
 class Holds:
     """All holds at one moment."""
 
@@ -27,6 +39,14 @@ class Holds:
                 for camera in incident.cameras:
                     hold = Hold(incident.id, incident.from_us, incident.to_us)
                     self._by_camera.setdefault(camera, []).append(hold)
+
+    def of(self, camera: str) -> Sequence[Hold]:
+        """A camera's holds."""
+        return self._by_camera.get(camera, ())
+
+    def holds(self, item: Footage) -> bool:
+        """Whether any of a segment's footage is held."""
+        return self.held(item.stream.camera, item.start_us, item.end_us)
 
     def held(self, camera: str, from_us: int, to_us: int) -> bool:
         """Whether any of this footage is held."""

@@ -16,7 +16,7 @@ from services.recorder.disk import Disk, is_full
 from services.recorder.holds import CurrentHolds, Holds
 from services.recorder.index import Index, Segment, State, Tier
 from services.recorder.paths import INDEX, NEW_SUFFIX, segment_path
-from services.recorder.retention import Action, Because, LadderOf, by_age, under_pressure
+from services.recorder.retention import Action, Because, Held, LadderOf, by_age, under_pressure
 from services.recorder.thinning import thin
 
 log = get_logger()
@@ -44,6 +44,8 @@ class Outcome(NamedTuple):
     """How much is still missing to floor or budget; what is left is held, or still being written."""
     because: Because | None
     """Which of them was touched."""
+    uncopied: int = 0
+    """Segments that were to be archived, and went without."""
 
 
 class Keeper:
@@ -58,6 +60,7 @@ class Keeper:
         floor_bytes: int,
         budget_bytes: int = 0,
         stopping: Callable[[], bool] = lambda: False,
+        awaited: Callable[[Segment], bool] = lambda _: False,
     ) -> None:
         self._disk = disk
         self._ladder_of = ladder_of
@@ -65,6 +68,8 @@ class Keeper:
         self._floor_bytes = floor_bytes
         self._budget_bytes = budget_bytes
         self._stopping = stopping
+        self._awaited = awaited
+        """Whether a segment is to be archived before anything happens to it."""
         self._forget: list[Segment] = []
         """Removed on a disk too full to say so first."""
 
@@ -75,16 +80,25 @@ class Keeper:
                 with index:
                     index.forget(self._forget)
                 self._forget.clear()
-            done = self._age(index, holds)
-            because, short = None, 0
+            held = _held_by(holds)
+
+            def spared(segment: Segment) -> bool:
+                return held(segment) or self._awaited(segment)
+
+            done = self._age(index, spared)
+            because, short, uncopied = None, 0, 0
             for reason in (Because.BUDGET, Because.FLOOR):
                 if self._short(index, reason) > 0:
                     because = reason
-                    done += self._relieve(index, holds, reason)
+                    done += self._relieve(index, spared, reason)
+                    if self._short(index, reason) > 0:  # recording goes on (I8), whatever the archive does
+                        rest = self._relieve(index, held, reason)
+                        uncopied += sum(self._awaited(item.segment) for item in rest)
+                        done += rest
                     short = max(short, self._short(index, reason))
-            return Outcome(done, short, because)
+            return Outcome(done, short, because, uncopied)
 
-    def _age(self, index: Index, holds: Holds | CurrentHolds) -> list[Done]:
+    def _age(self, index: Index, held: Held) -> list[Done]:
         done: list[Done] = []
         now_us = self._clock.now_us()
         for stream in index.streams():
@@ -93,14 +107,14 @@ class Keeper:
                 index.oldest(stream, Tier.KEYFRAMES),
                 self._ladder_of(stream.camera),
                 now_us,
-                _held_by(holds),
+                held,
             )
-            done += self._carry_out(index, actions, _held_by(holds))
+            done += self._carry_out(index, actions, held)
             if self._stopping():
                 break
         return done
 
-    def _relieve(self, index: Index, holds: Holds | CurrentHolds, because: Because) -> list[Done]:
+    def _relieve(self, index: Index, held: Held, because: Because) -> list[Done]:
         done: list[Done] = []
         streams = index.streams()
 
@@ -115,7 +129,7 @@ class Keeper:
             lambda: oldest(Tier.KEYFRAMES),
             self._ladder_of,
             self._clock.now_us(),
-            _held_by(holds),
+            held,
             because,
             urgent=urgent,
         ):
@@ -127,11 +141,11 @@ class Keeper:
             freed = sum(item.segment.size_bytes for item in batch)
             short = self._short(index, because)
             if freed >= short or len(batch) >= BATCH:
-                done += self._carry_out(index, batch, _held_by(holds))
+                done += self._carry_out(index, batch, held)
                 batch = []
                 if self._short(index, because) <= 0 or self._stopping():
                     return done
-        return done + self._carry_out(index, batch, _held_by(holds))
+        return done + self._carry_out(index, batch, held)
 
     def _short(self, index: Index, because: Because) -> int:
         """What is missing, with some slack once anything is."""
@@ -147,7 +161,7 @@ class Keeper:
     def _free_bytes(self) -> int:
         return self._disk.space().free_bytes
 
-    def _carry_out(self, index: Index, actions: list[Action], held: Callable[[Segment], bool]) -> list[Done]:
+    def _carry_out(self, index: Index, actions: list[Action], held: Held) -> list[Done]:
         """Asks ``held`` again right before each step: an incident may have been opened since it was decided (I7)."""
         done: list[Done] = []
         removed: list[Action] = []
@@ -213,5 +227,5 @@ class Keeper:
         return found.segment.size_bytes
 
 
-def _held_by(holds: Holds | CurrentHolds) -> Callable[[Segment], bool]:
+def _held_by(holds: Holds | CurrentHolds) -> Held:
     return lambda segment: holds.held(segment.stream.camera, segment.start_us, segment.end_us)

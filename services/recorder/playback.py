@@ -13,7 +13,7 @@ from services.media.mp4.tracks import VideoTrack
 from services.mesh.frames import AccessUnit, Clock, Codec, Flags, encode
 from services.mesh.playback import Mode
 from services.recorder.footage import Source
-from services.recorder.scan import VIDEO_ID, opened
+from services.recorder.scan import VIDEO_ID
 
 _CLOCKS: Final = {"rtcp": Clock.RTCP}
 
@@ -32,7 +32,7 @@ def messages(sources: Sequence[Source], from_us: int, to_us: int, mode: Mode) ->
 
 
 def _segment(source: Source, from_us: int, to_us: int, mode: Mode) -> Iterator[AccessUnit]:
-    with opened(source.path) as (read, size):
+    with source.opened() as (read, size):
         movie = reader.read_opening(read, size).movie
         track = movie.tracks.get(VIDEO_ID)
         if not isinstance(track, VideoTrack):

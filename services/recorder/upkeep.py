@@ -17,7 +17,7 @@ from services.recorder.disk import Disk
 from services.recorder.footage import Footage
 from services.recorder.forecast import Days, Flow, forecast
 from services.recorder.holds import CurrentHolds
-from services.recorder.index import Index, Tier, Usage
+from services.recorder.index import Index, Segment, Tier, Usage
 from services.recorder.keeper import Done, Keeper
 from services.recorder.ladder import Ladder, parse_ladder
 from services.recorder.paths import INDEX, Stream
@@ -35,6 +35,8 @@ _THINNED_SHARE: Final = 0.1
 _removed = counter("recorder_removed_segments", "Segments removed by retention", "because")
 _thinned = counter("recorder_thinned_segments", "Segments thinned by retention", "because")
 
+_uncopied = counter("recorder_removed_uncopied", "Segments thinned or removed for room before they were archived")
+
 
 class Upkeep:
     """`run` it beside the recordings; `hurry` when a disk is full."""
@@ -51,6 +53,7 @@ class Upkeep:
         incidents: Mirror[Incident],
         post: Callable[[Event], None],
         storage_low: Callable[[Disk, str], None],
+        awaited: Callable[[Segment], bool] = lambda _: False,
     ) -> None:
         self._recorder = recorder
         self._settings = settings
@@ -72,6 +75,7 @@ class Upkeep:
                 floor_bytes=int(settings.floor_gigabytes * 1e9),
                 budget_bytes=int(settings.budget_gigabytes * 1e9),
                 stopping=lambda: self._stopping,
+                awaited=awaited,
             )
             for disk in disks
         }
@@ -121,6 +125,9 @@ class Upkeep:
             self._tell(outcome.done)
             if outcome.because is not None:
                 self._storage_low(disk, outcome.because)
+            if outcome.uncopied:
+                _uncopied.inc(outcome.uncopied)
+                self._storage_low(disk, "footage went before it was archived")
             if outcome.short_bytes > 0:
                 self._storage_low(disk, "nothing is left that may be removed")
             await asyncio.to_thread(self._judge, disk)

@@ -1,0 +1,198 @@
+"""What is in the archive, verified: one SQLite file beside the recorder's key.
+
+It is a cache of the bucket: `services.recorder.archive.rounds` makes it anew from there. Methods block, may be called
+in any thread, and raise ``sqlite3.Error``.
+"""
+# ruff: noqa: S608  (statements are put together of conditions that stand in this file)
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from services.recorder import gops
+from services.recorder.gops import Gop
+from services.recorder.index import Segment, Tier
+from services.recorder.paths import Stream, segment_path
+
+CATALOGUE: Final = "archive.sqlite3"
+_VERSION: Final = 1
+_BUSY_SECONDS: Final = 10.0
+_COLUMNS: Final = "site, camera, profile, start_us, end_us, size_bytes, tier, sha256, checked_us, damage"
+_SCHEMA: Final = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE copy (
+  site       TEXT NOT NULL,
+  camera     TEXT NOT NULL,
+  profile    TEXT NOT NULL,
+  start_us   INTEGER NOT NULL,  -- of the segment; site to start_us are the object's name, below the recorder's
+  end_us     INTEGER NOT NULL,
+  size_bytes INTEGER NOT NULL,
+  tier       INTEGER NOT NULL,  -- as in the index: 0 full, 1 keyframes
+  sha256     BLOB NOT NULL,     -- of the object, as it was sent and read back
+  checked_us INTEGER NOT NULL,  -- when it was read back last
+  damage     TEXT NOT NULL,     -- what is wrong with the object; empty: nothing
+  PRIMARY KEY (camera, profile, site, start_us)
+) WITHOUT ROWID;
+CREATE INDEX copy_by_check ON copy (checked_us) WHERE damage = '';
+CREATE INDEX copy_by_age ON copy (end_us);
+CREATE TABLE copy_gops (  -- keyframe indexes, as in the index's table gop
+  site TEXT NOT NULL, camera TEXT NOT NULL, profile TEXT NOT NULL, start_us INTEGER NOT NULL, entries BLOB NOT NULL,
+  PRIMARY KEY (camera, profile, site, start_us)
+) WITHOUT ROWID;
+PRAGMA user_version = {_VERSION};
+COMMIT;
+"""
+
+
+class Copy(NamedTuple):
+    """A segment in the archive; the table says what each value is."""
+
+    stream: Stream
+    start_us: int
+    end_us: int
+    size_bytes: int
+    tier: Tier
+    sha256: bytes
+    checked_us: int
+    damage: str = ""
+
+    @property
+    def key(self) -> str:
+        """The object's name in the recorder's folder."""
+        return str(segment_path(self.stream, self.start_us))
+
+
+class Catalogue:
+    """One connection for all threads."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")  # a segment may be removed on the word of a row
+            _migrate(self._connection)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        """No method may be called after it."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def put(self, copy: Copy, entries: bytes) -> None:
+        """Writes a copy down, whatever was there before; ``entries`` is its keyframe index."""
+        with self._writing() as connection:
+            connection.execute(f"INSERT OR REPLACE INTO copy VALUES ({'?, ' * 9}?)", (*copy.stream, *copy[1:]))
+            connection.execute(
+                "INSERT OR REPLACE INTO copy_gops VALUES (?, ?, ?, ?, ?)", (*copy.stream, copy.start_us, entries)
+            )
+
+    def checked(self, copy: Copy, now_us: int, damage: str = "") -> None:
+        """The object was looked at."""
+        with self._writing() as connection:
+            connection.execute(f"UPDATE copy SET checked_us = ?, damage = ? WHERE {_IS}", (now_us, damage, *_key(copy)))
+
+    def forget(self, copies: Iterable[Copy]) -> None:
+        """Deletes rows."""
+        keys = [_key(copy) for copy in copies]
+        with self._writing() as connection:
+            connection.executemany(f"DELETE FROM copy WHERE {_IS}", keys)
+            connection.executemany(f"DELETE FROM copy_gops WHERE {_IS}", keys)
+
+    def covers(self, segment: Segment) -> bool:
+        """Whether there is a sound copy of what the segment is now, or one that was made when it was more."""
+        copy = next(iter(self._select(_IS, _key(segment), limit=1)), None)
+        return copy is not None and (copy.tier < segment.tier or (copy.tier == segment.tier and not copy.damage))
+
+    def knows(self, stream: Stream, start_ms_us: int) -> bool:
+        """Whether there is a copy of a name: names have whole milliseconds."""
+        where = "camera = ? AND profile = ? AND site = ? AND start_us >= ? AND start_us < ?"
+        named = (stream.camera, stream.profile, stream.site, start_ms_us, start_ms_us + 1000)
+        return bool(self._select(where, named, limit=1))
+
+    def within(self, camera: str, profile: str, from_us: int, to_us: int) -> list[Copy]:
+        """The copies that touch a range, in order of time."""
+        return self._select(_WITHIN, (camera, profile, to_us, from_us - _LONGEST_US, from_us), order="start_us")
+
+    def parts(self, camera: str, profile: str, from_us: int, to_us: int) -> list[tuple[int, int, int]]:
+        """Start, end and tier of the copies that touch a range, in order of time: a month is 43,200 of them."""
+        with self._lock:
+            return self._connection.execute(
+                f"SELECT start_us, end_us, tier FROM copy WHERE {_WITHIN} ORDER BY start_us",
+                (camera, profile, to_us, from_us - _LONGEST_US, from_us),
+            ).fetchall()
+
+    def gops(self, copy: Copy) -> Sequence[Gop]:
+        """Its keyframe index."""
+        with self._lock:
+            row = self._connection.execute(f"SELECT entries FROM copy_gops WHERE {_IS}", _key(copy)).fetchone()
+        return gops.unpack(bytes(row[0])) if row else ()
+
+    def older(self, before_us: int, after: Copy | None = None, *, limit: int = 1000) -> list[Copy]:
+        """Copies that ended before, oldest first; ``after`` goes on behind one of them."""
+        return self._select(
+            "end_us < ? AND (end_us, camera, profile, site, start_us) > (?, ?, ?, ?, ?)",
+            (before_us, *((after.end_us, *_key(after)) if after else (-1, "", "", "", 0))),
+            order="end_us, camera, profile, site, start_us",
+            limit=limit,
+        )
+
+    def unchecked(self, before_us: int, *, limit: int = 16) -> list[Copy]:
+        """Sound copies that were looked at last before, longest ago first."""
+        return self._select("damage = '' AND checked_us < ?", (before_us,), order="checked_us", limit=limit)
+
+    def totals(self) -> tuple[int, int]:
+        """How many copies, and their bytes."""
+        with self._lock:
+            row = self._connection.execute("SELECT count(*), coalesce(sum(size_bytes), 0) FROM copy").fetchone()
+        return int(row[0]), int(row[1])
+
+    def _select(
+        self, where: str, parameters: Sequence[object], *, order: str = "start_us", limit: int = -1
+    ) -> list[Copy]:
+        with self._lock:
+            rows = self._connection.execute(
+                f"SELECT {_COLUMNS} FROM copy WHERE {where} ORDER BY {order} LIMIT {limit}",
+                parameters,
+            ).fetchall()
+        return [_copy(*row) for row in rows]
+
+
+def _copy(site: str, camera: str, profile: str, start: int, end: int, size: int, tier: int, *rest: Any) -> Copy:
+    return Copy(Stream(site, camera, profile), start, end, size, Tier(tier), *rest)
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > _VERSION:
+        raise sqlite3.DatabaseError("the archive's catalogue was written by a newer version of this program")
+    if version == 0:
+        connection.executescript(_SCHEMA)
+
+
+_LONGEST_US: Final = 3600 * 1_000_000
+"""No segment is longer; it bounds what is read."""
+_WITHIN: Final = "camera = ? AND profile = ? AND start_us < ? AND start_us > ? AND end_us > ?"
+_IS: Final = "camera = ? AND profile = ? AND site = ? AND start_us = ?"
+
+
+def _key(item: Copy | Segment) -> tuple[str, str, str, int]:
+    return item.stream.camera, item.stream.profile, item.stream.site, item.start_us

@@ -1,0 +1,146 @@
+"""S3-compatible storage through obstore: the one place that knows it.
+
+obstore's errors name host, bucket and object, and with some servers echo the request's signature; of them only what S3
+itself calls the error (its code and message) is told on.
+"""
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import obstore
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.store import S3Store
+
+from services.recorder.archive.errors import ArchiveError, Trouble
+from services.recorder.archive.settings import ArchiveSettings
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, S3Config  # obstore has them for type checkers alone
+
+PART_BYTES: Final = 5 * 1024 * 1024
+"""The least that S3 takes as a part of an upload."""
+_UPLOAD_SECONDS: Final = 60
+"""For a part, at 0.7 Mbit/s."""
+_READ_SECONDS: Final = 4
+_S3_ERROR: Final = re.compile(r"<Code>(?P<code>\w{1,64})</Code>(?:\s*<Message>(?P<message>[^<]{0,300}))?")
+_REFUSALS: Final = frozenset(
+    {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken"}
+)
+
+
+class Stored(NamedTuple):
+    """An object as the store lists it."""
+
+    key: str
+    size_bytes: int
+
+
+class Store:
+    """One recorder's folder of the bucket. Raises `ArchiveError`; ``FileNotFoundError`` where an object is missing."""
+
+    def __init__(self, settings: ArchiveSettings, recorder: str) -> None:
+        self._url = settings.url
+        self._endpoint = settings.endpoint
+        config: S3Config = {"bucket": settings.bucket, "region": settings.region}
+        if settings.endpoint:
+            config["endpoint"] = settings.endpoint
+        if settings.access_key_id:
+            config["access_key_id"] = settings.access_key_id
+            config["secret_access_key"] = settings.secret_access_key.get_secret_value()
+        prefix = "/".join(part for part in (settings.folder, recorder) if part)
+        self._long = _open(config, prefix, _UPLOAD_SECONDS, tries=3)
+        self._short = _open(config, prefix, _READ_SECONDS, tries=1)
+
+    async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
+        """Stores an object; it is seen when all of it is there, or not at all."""
+        try:
+            await obstore.put_async(self._long, key, chunks, chunk_size=PART_BYTES, max_concurrency=1)
+        except (BaseError, FileNotFoundError) as error:
+            raise self._explain(error, writing=True) from None
+
+    async def read(self, key: str, at: int, size: int) -> bytes:
+        """Bytes of an object that has them."""
+        try:
+            return bytes(await obstore.get_range_async(self._long, key, start=at, length=size))
+        except (BaseError, FileNotFoundError) as error:
+            raise self._explain(error) from None
+
+    def fetch(self, key: str, at: int, size: int) -> bytes:
+        """The same for somebody who waits: blocks, and gives up soon."""
+        try:
+            return bytes(obstore.get_range(self._short, key, start=at, length=size))
+        except (BaseError, FileNotFoundError) as error:
+            raise self._explain(error) from None
+
+    async def size(self, key: str) -> int:
+        """Of an object, in bytes."""
+        try:
+            return (await obstore.head_async(self._long, key))["size"]
+        except (BaseError, FileNotFoundError) as error:
+            raise self._explain(error) from None
+
+    async def ask(self) -> None:
+        """A small question, to learn whether the archive answers this key."""
+        try:
+            await anext(aiter(obstore.list(self._short, "is-anybody-there")), None)
+        except (BaseError, FileNotFoundError) as error:
+            raise self._explain(error, writing=True) from None
+
+    def pages(self) -> Iterator[list[Stored]]:
+        """All objects, a page at a time. Blocks."""
+        try:
+            for page in obstore.list(self._long):
+                yield [Stored(item["path"], item["size"]) for item in page]
+        except (BaseError, FileNotFoundError) as error:
+            raise self._explain(error, writing=True) from None
+
+    async def delete(self, keys: list[str]) -> None:
+        """Removes objects; one that is not there is none too few."""
+        try:
+            await obstore.delete_async(self._long, keys)
+        except FileNotFoundError as error:
+            if "NoSuchBucket" in str(error):
+                raise self._explain(error) from None
+        except BaseError as error:
+            raise self._explain(error) from None
+
+    def _explain(self, error: BaseException, *, writing: bool = False) -> ArchiveError | FileNotFoundError:
+        text = str(error)
+        found = _S3_ERROR.search(text)
+        code = found["code"] if found else ""
+        said = f"{code}: {found['message'].strip()}" if found and found["message"] else code
+        if code == "NoSuchBucket":
+            return ArchiveError(Trouble.NO_BUCKET, f"{self._url}: there is no such bucket; make it, or set another one")
+        if code in _REFUSALS or isinstance(error, PermissionDeniedError | UnauthenticatedError):
+            return ArchiveError(
+                Trouble.REFUSED,
+                f"{self._url} refuses the access key ({said or 'no reason given'}); "
+                "see PANTAU_ARCHIVE_ACCESS_KEY_ID and PANTAU_ARCHIVE_SECRET_ACCESS_KEY, and what the key may do",
+            )
+        if isinstance(error, FileNotFoundError) and not writing:
+            return FileNotFoundError("the object is not there")
+        if code:
+            return ArchiveError(Trouble.FAILED, f"{self._url}: {said}")
+        where = self._endpoint or f"the S3 endpoint of {self._url}"
+        return ArchiveError(Trouble.UNREACHABLE, f"{where} does not answer: {_plain(text)}")
+
+
+def _open(config: "S3Config", prefix: str, seconds: float, *, tries: int) -> S3Store:
+    client: ClientConfig = {
+        "allow_http": True,  # storage in the same rack; Amazon's own endpoint is https in any case
+        "connect_timeout": timedelta(seconds=min(seconds, 3)),
+        "timeout": timedelta(seconds=seconds),
+    }
+    return S3Store(
+        prefix=prefix or None,
+        client_options=client,
+        retry_config={"max_retries": tries - 1, "retry_timeout": timedelta(seconds=seconds)},
+        config=config,
+    )
+
+
+def _plain(text: str) -> str:
+    """The last words of the first line: ``… in 221 µs - HTTP error: error sending request``."""
+    return text.splitlines()[0].rpartition(" - ")[2][:200] if text else "no reason given"
