@@ -13,7 +13,6 @@ SERVICE: Final = "recorder"
 ``rpc(home, f"{SERVICE}.{worker}", endpoint)``."""
 TIMELINE: Final = "timeline"
 COVERAGE: Final = "coverage"
-FORECAST: Final = "forecast"
 CLIP: Final = "clip"
 
 MIN_GAP_US: Final = 1_000_000
@@ -35,6 +34,8 @@ class Cause(StrEnum):
     DISK_FAILED = "disk-failed"
     CLOCK_JUMP = "clock-jump"
     EXPIRED = "expired"
+    NOT_KEPT = "not-kept"
+    """Before the oldest footage that there is: never recorded, or expired."""
     UNKNOWN = "unknown"
 
 
@@ -45,8 +46,6 @@ class Range(Model):
     to_us: int
     tier: TierName = "full"
     recorder: Id
-    archived: bool = False
-    """Only the archive has it: the recorder reads it from there, which takes longer to begin."""
 
 
 class Gap(Model):
@@ -109,7 +108,7 @@ class ClipOpened(Model):
 
 
 class CoverageStatement(Model):
-    """How much of a stretch of time a recorder holds of a camera."""
+    """How much of a stretch of time there is footage of."""
 
     camera: Id
     profile: str
@@ -124,10 +123,15 @@ class CoverageStatement(Model):
     """How many days of full footage present disk and bitrate give."""
     forecast_keyframe_days: float | None = None
 
+    @property
+    def percent(self) -> float:
+        """How much is recorded of the whole."""
+        return round(100 * self.recorded_us / (self.to_us - self.from_us), 3)
+
 
 def merge(question: TimelineQuestion, answers: Sequence[TimelineAnswer]) -> Timeline:
     """One history: where one recorder has a gap and another footage, there is footage."""
-    ranges = merge_ranges([item for answer in answers for item in answer.ranges], question.from_us, question.to_us)
+    ranges = _merge_ranges([item for answer in answers for item in answer.ranges], question.from_us, question.to_us)
     gaps = [item for answer in answers for item in answer.gaps]
     return Timeline(
         camera=question.camera,
@@ -140,9 +144,9 @@ def merge(question: TimelineQuestion, answers: Sequence[TimelineAnswer]) -> Time
     )
 
 
-def merge_ranges(ranges: Iterable[Range], from_us: int, to_us: int) -> list[Range]:
+def _merge_ranges(ranges: Iterable[Range], from_us: int, to_us: int) -> list[Range]:
     """Cuts overlapping ranges so that each moment is covered once, by the best that covers it."""
-    best_first = sorted(ranges, key=_worth)
+    best_first = sorted(ranges, key=lambda item: (item.tier != "full", item.from_us - item.to_us, item.recorder))
     taken: list[Range] = []
     for item in best_first:
         pieces = [(max(item.from_us, from_us), min(item.to_us, to_us))]
@@ -161,10 +165,6 @@ def merge_ranges(ranges: Iterable[Range], from_us: int, to_us: int) -> list[Rang
             if alone or end - start >= MIN_GAP_US
         ]
     return sorted(taken, key=lambda item: item.from_us)
-
-
-def _worth(item: Range) -> tuple[bool, bool, int, str]:
-    return item.tier != "full", item.archived, item.from_us - item.to_us, item.recorder
 
 
 def _merge_gaps(gaps: Sequence[Gap], ranges: Sequence[Range], from_us: int, to_us: int) -> list[Gap]:

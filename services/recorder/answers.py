@@ -9,6 +9,8 @@ from nats.micro.service import Service as MicroService
 from services.mesh import activity, recordings, rpc, transfer
 from services.mesh.activity import ActivityAnswer, ActivityQuestion, BusiestQuestion, BusyAnswer, NextQuestion
 from services.mesh.bus import Bus
+from services.mesh.coverage import MAX_RANGE_US as MAX_COVERAGE_US
+from services.mesh.coverage import CoverageAnswer, CoverageQuestion
 from services.mesh.errors import InvalidInputError
 from services.mesh.evidence.exchange import (
     EVIDENCE,
@@ -24,6 +26,7 @@ from services.mesh.playback import PLAYBACK, PlaybackOpened, PlaybackQuestion
 from services.mesh.recordings import ClipOpened, ClipQuestion, TimelineAnswer, TimelineQuestion
 from services.recorder import evidence, playback
 from services.recorder.clip import payloads
+from services.recorder.coverage import Coverage
 from services.recorder.finding import Finding
 from services.recorder.footage import Footage, Source
 from services.recorder.proof import Signer
@@ -43,6 +46,7 @@ class Answers:
         home: Id,
         name: Id,
         footage: Footage,
+        coverage: Coverage,
         finding: Finding,
         signer: Signer | None,
         now_us: Callable[[], int],
@@ -52,6 +56,7 @@ class Answers:
         self._home = home
         self._name = name
         self._footage = footage
+        self._coverage = coverage
         self._finding = finding
         self._signer = signer
         self._now_us = now_us
@@ -60,6 +65,7 @@ class Answers:
         """Registers the broadcast questions and this recorder's own."""
         broadcast: list[rpc.Endpoint[Any]] = [
             rpc.Endpoint(recordings.TIMELINE, TimelineQuestion, self._timeline, Role.VIEWER, broadcast=True),
+            rpc.Endpoint(recordings.COVERAGE, CoverageQuestion, self._cover, Role.OPERATOR, broadcast=True),
             rpc.Endpoint(activity.ACTIVITY, ActivityQuestion, self._activity, Role.VIEWER, broadcast=True),
             rpc.Endpoint(activity.NEXT, NextQuestion, self._next, Role.VIEWER, broadcast=True),
             rpc.Endpoint(activity.BUSIEST, BusiestQuestion, self._busiest, Role.VIEWER, broadcast=True),
@@ -93,6 +99,11 @@ class Answers:
         if not 0 < question.to_us - question.from_us <= activity.MAX_SEARCH_US:
             raise InvalidInputError("a range ends after it begins, and is at most 31 days long here")
         return await asyncio.to_thread(self._finding.busiest, question)
+
+    async def _cover(self, question: CoverageQuestion, _actor: Actor) -> CoverageAnswer:
+        if not 0 < question.to_us - question.from_us <= MAX_COVERAGE_US:
+            raise InvalidInputError("a range ends after it begins, and is at most 31 days long here")
+        return await asyncio.to_thread(self._coverage.answer, question)
 
     async def _clip(self, question: ClipQuestion, _actor: Actor) -> ClipOpened:
         sources = await self._sources(question)
