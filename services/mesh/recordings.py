@@ -46,6 +46,8 @@ class Range(Model):
     to_us: int
     tier: TierName = "full"
     recorder: Id
+    archived: bool = False
+    """Only the archive has it: the recorder reads it from there, which takes longer to begin."""
 
 
 class Gap(Model):
@@ -131,7 +133,7 @@ class CoverageStatement(Model):
 
 def merge(question: TimelineQuestion, answers: Sequence[TimelineAnswer]) -> Timeline:
     """One history: where one recorder has a gap and another footage, there is footage."""
-    ranges = _merge_ranges([item for answer in answers for item in answer.ranges], question.from_us, question.to_us)
+    ranges = merge_ranges([item for answer in answers for item in answer.ranges], question.from_us, question.to_us)
     gaps = [item for answer in answers for item in answer.gaps]
     return Timeline(
         camera=question.camera,
@@ -144,9 +146,9 @@ def merge(question: TimelineQuestion, answers: Sequence[TimelineAnswer]) -> Time
     )
 
 
-def _merge_ranges(ranges: Iterable[Range], from_us: int, to_us: int) -> list[Range]:
+def merge_ranges(ranges: Iterable[Range], from_us: int, to_us: int) -> list[Range]:
     """Cuts overlapping ranges so that each moment is covered once, by the best that covers it."""
-    best_first = sorted(ranges, key=lambda item: (item.tier != "full", item.from_us - item.to_us, item.recorder))
+    best_first = sorted(ranges, key=_worth)
     taken: list[Range] = []
     for item in best_first:
         pieces = [(max(item.from_us, from_us), min(item.to_us, to_us))]
@@ -165,6 +167,10 @@ def _merge_ranges(ranges: Iterable[Range], from_us: int, to_us: int) -> list[Ran
             if alone or end - start >= MIN_GAP_US
         ]
     return sorted(taken, key=lambda item: item.from_us)
+
+
+def _worth(item: Range) -> tuple[bool, bool, int, str]:
+    return item.tier != "full", item.archived, item.from_us - item.to_us, item.recorder
 
 
 def _merge_gaps(gaps: Sequence[Gap], ranges: Sequence[Range], from_us: int, to_us: int) -> list[Gap]:

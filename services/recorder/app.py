@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from services.mesh import subjects
 from services.mesh.buckets import Bucket, Mirror
@@ -20,6 +20,7 @@ from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
 from services.mesh.models import Assignment, Camera, CameraState, Incident, WorkerLease
 from services.recorder.answers import Answers
+from services.recorder.archive.settings import ArchiveSettings
 from services.recorder.camera import CameraFeed
 from services.recorder.causes import Causes
 from services.recorder.coverage import Coverage
@@ -35,6 +36,9 @@ from services.recorder.paths import Stream
 from services.recorder.recording import Recording
 from services.recorder.settings import RecorderSettings
 from services.recorder.upkeep import Upkeep
+
+if TYPE_CHECKING:
+    from services.recorder.archive.archive import Archive
 
 log = get_logger()
 
@@ -53,9 +57,10 @@ _recording = gauge("recorder_cameras", "Cameras that are being recorded")
 class Recorder:
     """One recorder."""
 
-    def __init__(self, service: Service, settings: RecorderSettings) -> None:
+    def __init__(self, service: Service, settings: RecorderSettings, archive: ArchiveSettings | None = None) -> None:
         self.service = service
         self.settings = settings
+        self.archive_settings = archive or ArchiveSettings()
         directories = settings.directories or (service.settings.data,)
         self.directories = directories
         self.name = load_name(directories[0], service.settings.worker, default_worker("recorder", os.uname().nodename))
@@ -103,7 +108,13 @@ class Recorder:
                 ("reconnects", self._resume()),
             )
         ]
-        footage = Footage(self.name, lambda: [disk for disk in self.disks.all if disk.failure is None])
+        incidents = Mirror(await Bucket.open(bus, subjects.INCIDENTS_BUCKET, Incident))
+        archive = self._archive(incidents)
+        footage = Footage(
+            self.name,
+            lambda: [disk for disk in self.disks.all if disk.failure is None],
+            lambda: archive.shelf if archive is not None else None,
+        )
         finding = Finding(lambda: [disk for disk in self.disks.all if disk.failure is None])
         ladders = Ladders(self.settings, self.cameras)
         coverage = Coverage(
@@ -120,7 +131,6 @@ class Recorder:
             signer=self.signer,
             now_us=service.clock.now_us,
         ).serve()
-        incidents = Mirror(await Bucket.open(bus, subjects.INCIDENTS_BUCKET, Incident))
         upkeep = Upkeep(
             self.name,
             self.settings,
@@ -132,12 +142,15 @@ class Recorder:
             incidents=incidents,
             post=self.outbox.post,
             storage_low=self.storage_low,
+            awaited=archive.awaited if archive is not None else lambda _: False,
         )
         self._hurry = upkeep.hurry
         work += [
             service.tasks.create_task(incidents.run(), name="incidents"),
             service.tasks.create_task(upkeep.run(), name="upkeep"),
         ]
+        if archive is not None:
+            work.append(service.tasks.create_task(archive.run(), name="archive"))
         following = service.tasks.create_task(self._follow(), name="follow")
         try:
             await service.stopping.wait()
@@ -161,6 +174,22 @@ class Recorder:
                         await lease.release()
             for fd in locks:
                 os.close(fd)
+
+    def _archive(self, incidents: Mirror[Incident]) -> "Archive | None":
+        if not self.archive_settings.url:
+            return None
+        from services.recorder.archive.archive import Archive  # obstore is loaded only where there is an archive
+
+        return Archive(
+            self.name,
+            self.service.home,
+            self.archive_settings,
+            self.directories[0],
+            self.disks.all,
+            clock=self.service.clock,
+            incidents=incidents,
+            post=self.outbox.post,
+        )
 
     def _lock(self, directory: Path) -> int | None:
         try:
@@ -339,6 +368,6 @@ class Recorder:
         )
 
 
-async def run(service: Service, settings: RecorderSettings) -> None:
+async def run(service: Service, settings: RecorderSettings, archive: ArchiveSettings | None = None) -> None:
     """See `services.mesh.lifecycle`."""
-    await Recorder(service, settings).run()
+    await Recorder(service, settings, archive).run()

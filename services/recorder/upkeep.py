@@ -15,7 +15,7 @@ from services.mesh.models import Camera, Incident
 from services.recorder.coverage import Coverage
 from services.recorder.disk import Disk
 from services.recorder.holds import CurrentHolds
-from services.recorder.index import Index
+from services.recorder.index import Index, Segment
 from services.recorder.keeper import Done, Keeper
 from services.recorder.ladder import Ladder
 from services.recorder.paths import INDEX, Stream
@@ -28,6 +28,8 @@ PASS_SECONDS: Final = 15.0
 
 _removed = counter("recorder_removed_segments", "Segments removed by retention", "because")
 _thinned = counter("recorder_thinned_segments", "Segments thinned by retention", "because")
+
+_uncopied = counter("recorder_removed_uncopied", "Segments thinned or removed for room before they were archived")
 
 
 class Upkeep:
@@ -46,6 +48,7 @@ class Upkeep:
         incidents: Mirror[Incident],
         post: Callable[[Event], None],
         storage_low: Callable[[Disk, str], None],
+        awaited: Callable[[Segment], bool] = lambda _: False,
     ) -> None:
         self._recorder = recorder
         self._coverage = coverage
@@ -64,6 +67,7 @@ class Upkeep:
                 floor_bytes=int(settings.floor_gigabytes * 1e9),
                 budget_bytes=int(settings.budget_gigabytes * 1e9),
                 stopping=lambda: self._stopping,
+                awaited=awaited,
             )
             for disk in disks
         }
@@ -101,6 +105,9 @@ class Upkeep:
             self._tell(outcome.done)
             if outcome.because is not None:
                 self._storage_low(disk, outcome.because)
+            if outcome.uncopied:
+                _uncopied.inc(outcome.uncopied)
+                self._storage_low(disk, "footage went before it was archived")
             if outcome.short_bytes > 0:
                 self._storage_low(disk, "nothing is left that may be removed")
             await asyncio.to_thread(self._judge, disk)
