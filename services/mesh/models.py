@@ -173,10 +173,13 @@ class CameraState(Model):
     """What the events have said so far: online, degraded, offline, or None for nothing yet."""
 
 
+WorkerRole = Literal["ingest", "recorder", "relay", "registry", "converter"]
+
+
 class WorkerLease(Model):
     """A live worker. The incarnation differs at every start, so that a quick restart is seen."""
 
-    role: Literal["ingest", "recorder", "relay", "registry", "converter"]
+    role: WorkerRole
     worker: Id
     incarnation: int
     capacity: int = 0

@@ -18,12 +18,12 @@ from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
 from services.mesh.metrics import gauge
 from services.mesh.models import Assignment, Camera, CameraState, Credentials, Incident, WorkerLease
+from services.mesh.presence import Presence
 from services.registry.assignments import Assigner
 from services.registry.catalogue import Catalogue
 from services.registry.endpoints import endpoints
 from services.registry.incidents import Incidents
 from services.registry.ledger import Ledger
-from services.registry.presence import Presence
 from services.registry.settings import RegistrySettings
 from services.registry.states import States
 
@@ -46,7 +46,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
     leadership = Leadership(leases, me, key=LEADER_KEY, clock=clock)
     _leads.set_function(lambda: leadership.leading)
     workers = Workers(leases, clock=clock)
-    presence = Presence(bus, workers, leading=lambda: leadership.leading)
+    presence = Presence(bus, workers, "ingest", asking=lambda: leadership.leading)
     outbox = Outbox(bus, source=f"/registry/{service.worker}")
 
     def plan_again(_key: str, _value: object) -> None:

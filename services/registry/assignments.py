@@ -11,11 +11,11 @@ from services.mesh.leases import GIVE_UP_SECONDS, Workers
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
 from services.mesh.models import Assignment, Camera, Id, WorkerLease
+from services.mesh.presence import Presence
 from services.registry import plan_ingest, plan_recorders
 from services.registry.ledger import Ledger
 from services.registry.plan_ingest import Candidate
 from services.registry.plan_recorders import Kept
-from services.registry.presence import Presence
 from services.registry.roster import Roster
 from services.registry.settings import RegistrySettings
 

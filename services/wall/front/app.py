@@ -147,6 +147,7 @@ async def run(
         service.tasks.create_task(cameras.run(), name="cameras"),
         service.tasks.create_task(states.run(), name="states"),
         service.tasks.create_task(workers.run(), name="workers"),
+        service.tasks.create_task(front.relays.presence.run(), name="presence"),
         service.tasks.create_task(front.feed.run(), name="events"),
         service.tasks.create_task(front.outbox.run(), name="outbox"),
     ]

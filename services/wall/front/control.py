@@ -33,7 +33,7 @@ GOING_AWAY: Final = 1001
 TOO_SLOW: Final = 4408
 SIGNED_OUT: Final = 4401
 PING_SECONDS: Final = 10.0
-CHECK_SECONDS: Final = 0.5
+CHECK_SECONDS: Final = 0.25
 """How often it is seen whether the session's relay is still there."""
 IDENTIFY_SECONDS: Final = 15.0
 """How often it is seen whether the person may still be here."""
@@ -88,6 +88,7 @@ class _Control:
         except NotFoundError as error:
             return NO_SESSION, error.message
         outcome = GOING_AWAY, ""
+        self._front.relays.pages += 1
         try:
             told = self._front.bus.reconnects
             attached = await self._reach(SessionControl(session=self._session, attached=True))
@@ -104,6 +105,7 @@ class _Control:
         except* ConnectionError:
             pass  # the page has gone without a word
         finally:
+            self._front.relays.pages -= 1
             if self._front.bus.connected:
                 await subscription.unsubscribe()
         return outcome

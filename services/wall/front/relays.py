@@ -16,6 +16,7 @@ from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 from services.mesh.models import Model, WorkerLease
 from services.mesh.permissions import Actor
+from services.mesh.presence import Presence
 from services.mesh.rpc import Nothing, call
 from services.mesh.sessions import Aim, SessionClose, SessionControl, SessionOpen, SessionOpened, Size
 
@@ -67,6 +68,9 @@ class Relays:
     """The live relays, as this front sees them."""
 
     def __init__(self, bus: Bus, home: str, workers: Workers, clock: Clock) -> None:
+        self.pages = 0
+        """Control sockets that stand: while there are any, killed relays are looked out for."""
+        self.presence = Presence(bus, workers, "relay", asking=lambda: self.pages > 0)
         self._bus = bus
         self._home = home
         self._workers = workers
@@ -81,14 +85,14 @@ class Relays:
         return self._workers.alive("relay")
 
     def gone(self, relay: str) -> bool:
-        """Whether ``relay`` has certainly lost its lease: while the bus is away, or only just back, nobody knows."""
+        """Whether ``relay`` has lost its lease or its connection: while the bus is away, or just back, nobody knows."""
         now = self._clock.monotonic()
         if self._bus.reconnects != self._reconnects or not self._bus.connected:
             self._reconnects = self._bus.reconnects
             self._bus_back_at = now
         if not self._workers.mirror.ready.is_set() or now - self._bus_back_at < EXPIRE_SECONDS:
             return False
-        return all(lease.worker != relay for lease in self.alive())
+        return all(lease.worker != relay or self.presence.gone(lease) for lease in self.alive())
 
     async def open(
         self, offer: str, *, kind: str, aims: tuple[Aim, ...], actor: Actor, sizes: tuple[Size, ...] = ()

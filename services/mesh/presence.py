@@ -1,4 +1,4 @@
-"""Asks the ingest workers whether they are still connected, so that a killed one is missed before its lease expires."""
+"""Asks workers whether they are still connected, so that a killed one is missed before its lease expires."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,21 +8,24 @@ import nats.errors
 
 from services.mesh.bus import Bus
 from services.mesh.leases import Workers, presence
-from services.mesh.models import Id, WorkerLease
+from services.mesh.models import Id, WorkerLease, WorkerRole
 
 ASK_SECONDS: Final = 0.2
 MISSES: Final = 3
 """A worker that reconnects misses a question or two; one that misses three in a row is gone. Should it come back all
-the same, nothing is lost: its frames carry an epoch that nobody takes any more."""
+the same, nothing is lost: an ingest worker's frames carry an epoch that nobody takes any more, and a page asks its
+relay once more before it leaves it."""
 
 
 class Presence:
-    """Who among the ingest workers is gone though its lease has not expired yet."""
+    """Who among the workers of a role is gone though its lease has not expired yet."""
 
-    def __init__(self, bus: Bus, workers: Workers, *, leading: Callable[[], bool]) -> None:
+    def __init__(self, bus: Bus, workers: Workers, role: WorkerRole, *, asking: Callable[[], bool]) -> None:
+        """``asking``: whether anybody wants to know just now."""
         self._bus = bus
         self._workers = workers
-        self._leading = leading
+        self._role = role
+        self._asking = asking
         self._misses: dict[tuple[Id, int], int] = {}
         """Only of workers that have answered before."""
 
@@ -31,10 +34,10 @@ class Presence:
         return self._misses.get((lease.worker, lease.incarnation), 0) >= MISSES
 
     async def run(self) -> None:
-        """Asks for ever, while this registry leads; cancel to stop."""
+        """Asks for ever, while it is wanted; cancel to stop."""
         while True:
             await asyncio.sleep(ASK_SECONDS)
-            leases = self._workers.alive("ingest") if self._leading() and self._bus.connected else []
+            leases = self._workers.alive(self._role) if self._asking() and self._bus.connected else []
             known = {(lease.worker, lease.incarnation) for lease in leases}
             self._misses = {key: misses for key, misses in self._misses.items() if key in known}
             async with asyncio.TaskGroup() as tasks:
@@ -50,4 +53,4 @@ class Presence:
             if key in self._misses:
                 self._misses[key] += 1
         except (nats.errors.Error, TimeoutError):
-            pass  # there, but busy; or this registry's own connection is away
+            pass  # there, but busy; or this process's own connection is away
