@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Incident } from "../src/api/types.js";
 import { footageRange, validRange } from "../src/model/footage.js";
 import { laneAt, lanes, RULER_PX, totalHeightPx } from "../src/model/lanes.js";
-import { activityFrom, LEAD_MS, momentAt, parseTimeline, stretches } from "../src/model/timeline.js";
+import { momentAt, parseTimeline } from "../src/model/timeline.js";
 
 const at = (second: number) => new Date(1_000_000_000_000 + second * 1000).toISOString();
 const ms = (second: number) => 1_000_000_000_000 + second * 1000;
@@ -35,23 +35,6 @@ describe("a timeline", () => {
   it("leaves out what has no readable times", () => {
     const body = { camera: "x", ...span(0, 1), gaps: [], activity: [] };
     expect(parseTimeline({ ...body, ranges: [{ from: "soon", to: at(1), tier: "full" }] }).ranges).toEqual([]);
-  });
-
-  it("joins activity that belongs together, over cameras", () => {
-    const other = { ...timeline, activity: [{ fromMs: ms(17), toMs: ms(25), level: 1 }] };
-    expect(stretches([timeline])).toEqual([
-      { fromMs: ms(10), toMs: ms(18) },
-      { fromMs: ms(70), toMs: ms(72) },
-    ]);
-    expect(stretches([timeline, other])[0]).toEqual({ fromMs: ms(10), toMs: ms(25) });
-  });
-
-  it("jumps to the next and the previous activity, a little before it", () => {
-    expect(activityFrom([timeline], ms(0), 1)).toBe(ms(10) - LEAD_MS);
-    expect(activityFrom([timeline], ms(10) - LEAD_MS, 1)).toBe(ms(70) - LEAD_MS);
-    expect(activityFrom([timeline], ms(70) - LEAD_MS, -1)).toBe(ms(10) - LEAD_MS);
-    expect(activityFrom([timeline], ms(90), 1)).toBeNull();
-    expect(activityFrom([], ms(0), -1)).toBeNull();
   });
 });
 

@@ -1,6 +1,16 @@
 /** The HTTP API. Every failure is an `ApiError`, whose `detail` may be shown. */
 
-import type { Camera, CameraInput, ImportReport, Incident, Me, Opening, SessionAnswer, TimelineBody } from "./types.js";
+import type {
+  Busy,
+  Camera,
+  CameraInput,
+  ImportReport,
+  Incident,
+  Me,
+  Opening,
+  SessionAnswer,
+  TimelineBody,
+} from "./types.js";
 
 export class ApiError extends Error {
   constructor(
@@ -113,6 +123,20 @@ export class Api {
 
   timeline(camera: string, fromMs: number, toMs: number): Promise<TimelineBody> {
     return this.json("GET", `/cameras/${camera}/timeline?${rangeQuery(fromMs, toMs)}`);
+  }
+
+  /** The activity of any of the cameras that begins next after (1) or last before (−1) a moment. */
+  async nextActivity(cameras: readonly string[], atMs: number, by: 1 | -1): Promise<Busy | null> {
+    const query = new URLSearchParams(cameras.map((camera) => ["camera", camera]));
+    query.set("at", new Date(atMs).toISOString());
+    query.set("direction", by === 1 ? "forwards" : "backwards");
+    return (await this.json<{ activity: Busy | null }>("GET", `/activity/next?${query}`)).activity;
+  }
+
+  async busiestMinutes(cameras: readonly string[], fromMs: number, toMs: number): Promise<Busy[]> {
+    const query = rangeQuery(fromMs, toMs);
+    for (const camera of cameras) query.append("camera", camera);
+    return (await this.json<{ minutes: Busy[] }>("GET", `/activity/busiest?${query}`)).minutes;
   }
 
   openSession(sdp: string, opening: Opening): Promise<SessionAnswer> {

@@ -175,6 +175,14 @@ export interface Listen {
 
 export type Control = Aim | Size | ClockControl | Listen;
 
+/** A time of activity in front of a camera; the level is 0 to 1. */
+export interface Busy {
+  camera: string;
+  from: string;
+  to: string;
+  level: number;
+}
+
 export type SlotState = "empty" | "opening" | "catching-up" | "live" | "waiting" | "playing" | "paused" | "gap";
 
 export interface SlotNotice {

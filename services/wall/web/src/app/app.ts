@@ -10,8 +10,10 @@ import { WallSession } from "../media/session.js";
 import { Loudspeaker } from "../media/sound.js";
 import { byName } from "../model/cameras.js";
 import { Observable } from "../model/observable.js";
+import type { Span } from "../model/timeline.js";
 import { decode, encode } from "../model/url-state.js";
 import { fill, INITIAL_WALL, tileAt, tileCount, visibleTiles, type WallState, wallCameras } from "../model/wall.js";
+import { Activity } from "./activity.js";
 import { Playback } from "./playback.js";
 import { Refresher } from "./refresher.js";
 
@@ -20,7 +22,8 @@ export type Dialog =
   | { kind: "camera"; camera: Camera | null }
   | { kind: "import" }
   | { kind: "export"; incident: Incident | null }
-  | { kind: "incident"; incident: Incident | null };
+  | { kind: "incident"; incident: Incident | null }
+  | { kind: "busiest"; span: Span };
 
 export interface ViewState {
   panel: boolean;
@@ -84,6 +87,7 @@ export class App {
     },
   );
   readonly playback = new Playback(this);
+  readonly activity = new Activity(this);
   private readonly loudspeaker = new Loudspeaker();
 
   private readonly slots = new Map<number, Observable<SlotView | null>>();

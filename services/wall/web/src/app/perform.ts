@@ -80,8 +80,11 @@ export function perform(app: App, action: Action, page: Page): boolean {
     case "skip":
       playback.skip(action.seconds);
       return true;
+    case "busiest":
+      app.activity.showBusiest();
+      return true;
     case "activity":
-      playback.toActivity(action.by);
+      void app.activity.jump(action.by);
       return true;
   }
 }

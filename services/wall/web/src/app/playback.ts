@@ -3,7 +3,7 @@
 import type { ClockControl, Step } from "../api/types.js";
 import { type ClockReading, clockMs, nextRate } from "../model/clock.js";
 import { Observable } from "../model/observable.js";
-import { activityFrom, parseTimeline, type Span, type Timeline } from "../model/timeline.js";
+import { parseTimeline, type Span, type Timeline } from "../model/timeline.js";
 import { anyRecorded, setSource, wallCameras } from "../model/wall.js";
 import type { App } from "./app.js";
 
@@ -115,13 +115,6 @@ export class Playback {
     this.seek(this.nowMs() + seconds * 1000);
   }
 
-  /** False where there is no more activity in what was read. */
-  toActivity(by: 1 | -1): boolean {
-    const found = activityFrom([...this.timelines.value.values()], this.nowMs(), by);
-    if (found !== null) this.seek(found);
-    return found !== null;
-  }
-
   /** All tiles back to live. */
   live(): void {
     this.pause();
@@ -159,6 +152,11 @@ export class Playback {
     const at_us = clockMs(before, now) * 1000;
     this.app.keeper.clock.set({ ...before, type: "clock", at_us, receivedMs: now, ...expected });
     this.app.keeper.control({ type: "clock", ...control });
+  }
+
+  /** What the timeline shows; null while it is closed. */
+  get shown(): Span | null {
+    return this.window;
   }
 
   /** The window that the timeline shows, for the cameras on the wall. */

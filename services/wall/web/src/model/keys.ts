@@ -27,6 +27,7 @@ export type Action =
         | "live-all"
         | "source"
         | "export"
+        | "busiest"
         | "incidents";
     };
 
@@ -71,6 +72,7 @@ export const BINDINGS: readonly Binding[] = [
   { keys: ["Shift+ArrowRight"], action: { do: "skip", seconds: 10 }, label: "key.skip", group: "playback" },
   { keys: ["p"], action: { do: "activity", by: -1 }, label: "key.activity", group: "playback" },
   { keys: ["n"], action: { do: "activity", by: 1 }, label: "key.activity", group: "playback" },
+  { keys: ["a"], action: { do: "busiest" }, label: "key.busiest", group: "playback" },
   { keys: ["v"], action: { do: "source" }, label: "key.source", group: "playback" },
   { keys: ["b"], action: { do: "live-all" }, label: "key.live-all", group: "playback" },
   { keys: ["e"], action: { do: "export" }, label: "key.export", group: "playback" },

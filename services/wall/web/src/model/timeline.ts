@@ -50,30 +50,3 @@ export function momentAt(timeline: Timeline, ms: number): Moment {
   if (gap) return { kind: "gap", cause: gap.cause, detail: gap.detail };
   return { kind: "nothing" };
 }
-
-const ACTIVE_LEVEL = 0.35;
-/** Active spans this close together are one stretch of activity. */
-const JOIN_MS = 5000;
-/** A jump lands a little before the activity, so that its beginning is seen. */
-export const LEAD_MS = 2000;
-
-/** Stretches of activity in any of the timelines, in order. */
-export function stretches(timelines: readonly Timeline[]): Span[] {
-  const active = timelines
-    .flatMap((timeline) => timeline.activity.filter((entry) => entry.level >= ACTIVE_LEVEL))
-    .sort((a, b) => a.fromMs - b.fromMs);
-  const joined: Span[] = [];
-  for (const { fromMs, toMs } of active) {
-    const last = joined.at(-1);
-    if (last && fromMs - last.toMs <= JOIN_MS) last.toMs = Math.max(last.toMs, toMs);
-    else joined.push({ fromMs, toMs });
-  }
-  return joined;
-}
-
-/** Where to jump for the next (1) or previous (−1) activity from `ms`; null where there is none. */
-export function activityFrom(timelines: readonly Timeline[], ms: number, by: 1 | -1): number | null {
-  const starts = stretches(timelines).map((span) => span.fromMs - LEAD_MS);
-  const found = by === 1 ? starts.find((start) => start > ms + 500) : starts.findLast((start) => start < ms - 1500);
-  return found ?? null;
-}

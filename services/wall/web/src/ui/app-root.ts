@@ -10,6 +10,7 @@ import { actionFor } from "../model/keys.js";
 import { icon } from "./icons.js";
 import { shared } from "./styles.js";
 import { Watch } from "./watch.js";
+import "./busiest-dialog.js";
 import "./camera-dialog.js";
 import "./camera-list.js";
 import "./export-dialog.js";
@@ -138,6 +139,8 @@ export class AppRoot extends LitElement {
         return html`<pantau-import-dialog .app=${app}></pantau-import-dialog>`;
       case "export":
         return html`<pantau-export-dialog .app=${app} .incident=${dialog.incident}></pantau-export-dialog>`;
+      case "busiest":
+        return html`<pantau-busiest-dialog .app=${app} .span=${dialog.span}></pantau-busiest-dialog>`;
       case "incident":
         return html`<pantau-incident-dialog .app=${app} .incident=${dialog.incident}></pantau-incident-dialog>`;
       default:

@@ -31,6 +31,7 @@ const PATHS = {
   keyframe: svg`<path d="M11.5 6l6 6-6 6M5.5 6l6 6-6 6"/>`,
   "activity-back": svg`<path d="M9 5l-5 7 5 7M11 12h2.5l2-5 2.5 10 1.5-5H21"/>`,
   activity: svg`<path d="M15 5l5 7-5 7M3 12h1.5L6 7l2.5 10 2-5H13"/>`,
+  busiest: svg`<path d="M5 19.5V13M10 19.5V5M15 19.5V9.5M20 19.5V15"/>`,
   export: svg`<path d="M12 4v10.5M8 11l4 4 4-4M5 19.5h14"/>`,
   incident: svg`<path d="M6 21V4.5M6 5h11.5l-2.5 4 2.5 4H6"/>`,
   "zoom-in": svg`<circle cx="11" cy="11" r="6.5"/><path d="M16 16l4.5 4.5M8.5 11h5M11 8.5v5"/>`,

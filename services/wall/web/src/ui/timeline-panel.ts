@@ -1,7 +1,7 @@
 /** The panel under the wall: playback's controls over the timeline. */
 
 import { css, html, LitElement, nothing, type TemplateResult } from "lit";
-import { customElement, property, query, state } from "lit/decorators.js";
+import { customElement, property, query } from "lit/decorators.js";
 import type { App } from "../app/app.js";
 import { language, type MessageKey, t } from "../i18n/index.js";
 import { clockTime, dayDate, duration, fromLocalInput, rateText, sinceTime, toLocalInput } from "../model/format.js";
@@ -115,7 +115,6 @@ export class TimelinePanel extends LitElement {
   ];
 
   @property({ attribute: false }) app!: App;
-  @state() private noMore = false;
   @query("pantau-timeline-view") private view!: TimelineView;
   @query("input") private goal!: HTMLInputElement;
   private goalTimer: ReturnType<typeof setTimeout> | undefined;
@@ -124,8 +123,8 @@ export class TimelinePanel extends LitElement {
   constructor() {
     super();
     new Watch(this, () => {
-      const { wall, keeper, playback, me } = this.app;
-      return [wall, me, keeper.clock, playback.rate, playback.range, playback.failed];
+      const { wall, keeper, playback, me, activity } = this.app;
+      return [wall, me, keeper.clock, playback.rate, playback.range, playback.failed, activity.note];
     });
   }
 
@@ -169,15 +168,11 @@ export class TimelinePanel extends LitElement {
         <button class="icon-only" title=${t("play.faster")} aria-label=${t("play.faster")} @click=${() => playback.changeRate(1)}>+</button>
       </div>
       <div class="group">
-        ${this.button("activity-back", "play.activity-back", () => this.toActivity(-1))}
-        ${this.button("activity", "play.activity", () => this.toActivity(1))}
+        ${this.button("activity-back", "play.activity-back", () => this.app.activity.jump(-1))}
+        ${this.button("activity", "play.activity", () => this.app.activity.jump(1))}
+        ${this.button("busiest", "play.busiest", () => this.app.activity.showBusiest())}
       </div>
     `;
-  }
-
-  private toActivity(by: 1 | -1): void {
-    this.noMore = !this.app.playback.toActivity(by);
-    if (this.noMore) setTimeout(() => (this.noMore = false), 2500);
   }
 
   /** The field tells of every digit: wait until the whole time is there. */
@@ -216,7 +211,9 @@ export class TimelinePanel extends LitElement {
       return html`<span class="range" title=${text}>${text}</span>
         ${this.button("close", "timeline.range.clear", () => playback.range.set(null))}`;
     }
-    if (this.noMore) return html`<span class="note" role="status">${t("play.no-activity")}</span>`;
+    const jumped = this.app.activity.note.value;
+    if (jumped === "none") return html`<span class="note" role="status">${t("play.no-activity")}</span>`;
+    if (jumped === "failed") return html`<span class="note bad" role="status">${t("play.activity-failed")}</span>`;
     if (playback.failed.value) return html`<span class="note bad" role="status">${t("timeline.failed")}</span>`;
     const hint: MessageKey = wallCameras(wall.value).length === 0 ? "timeline.none" : "timeline.hint";
     return html`<span class="note hint" title=${t(hint)}>${t(hint)}</span>`;

@@ -1,0 +1,69 @@
+/** Finding by activity: jumps of the playback clock, and the busiest minutes. The recorders know; the page asks. */
+
+import { ApiError } from "../api/client.js";
+import type { Busy } from "../api/types.js";
+import { aheadOf, LEAD_MS } from "../model/activity.js";
+import { Observable } from "../model/observable.js";
+import type { Span } from "../model/timeline.js";
+import { tileAt, wallCameras } from "../model/wall.js";
+import type { App } from "./app.js";
+
+const NOTE_MS = 2500;
+/** The busiest minutes are compared over no more (the server's limit). */
+const LONGEST_MS = 31 * 86_400_000;
+
+export type JumpNote = "none" | "failed";
+
+export class Activity {
+  /** Why the last jump went nowhere; null once that was long enough on the screen. */
+  readonly note = new Observable<JumpNote | null>(null);
+  private jumping = false;
+  private noteTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(private readonly app: App) {}
+
+  /** The cameras that one looks at: the enlarged one, else all on the wall. */
+  private cameras(): string[] {
+    const wall = this.app.wall.value;
+    const enlarged = wall.enlarged === null ? null : tileAt(wall, wall.enlarged).camera;
+    return enlarged === null ? wallCameras(wall) : [enlarged];
+  }
+
+  /** To the next (1) or previous (−1) activity of any of the cameras. A key that repeats waits for its answer. */
+  async jump(by: 1 | -1): Promise<void> {
+    if (this.jumping) return;
+    this.jumping = true;
+    try {
+      const { api, playback } = this.app;
+      const found = await api.nextActivity(this.cameras(), aheadOf(playback.nowMs(), by), by);
+      if (found) playback.seek(Date.parse(found.from) - LEAD_MS);
+      this.tell(found ? null : "none");
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.tell("failed");
+    } finally {
+      this.jumping = false;
+    }
+  }
+
+  private tell(note: JumpNote | null): void {
+    clearTimeout(this.noteTimer);
+    this.note.set(note);
+    if (note) this.noteTimer = setTimeout(() => this.note.set(null), NOTE_MS);
+  }
+
+  /** Shows the busiest minutes of what is marked on the timeline, else of what it shows. */
+  showBusiest(): void {
+    const { playback } = this.app;
+    const span = playback.range.value ?? playback.shown;
+    if (!span) return;
+    const toMs = Math.min(span.toMs, Date.now());
+    const fromMs = Math.max(Math.min(span.fromMs, toMs - 60_000), toMs - LONGEST_MS);
+    this.app.show({ dialog: { kind: "busiest", span: { fromMs, toMs } } });
+  }
+
+  /** Raises `ApiError`. */
+  busiest(span: Span): Promise<Busy[]> {
+    return this.app.api.busiestMinutes(this.cameras(), span.fromMs, span.toMs);
+  }
+}
