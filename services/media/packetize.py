@@ -25,15 +25,12 @@ class Payload(NamedTuple):
     head: bytes
     spans: tuple[tuple[bytes, int, int], ...]
     """Prefix, begin, end."""
-
-    @property
-    def size_bytes(self) -> int:
-        """What it takes on the wire behind the RTP header."""
-        return len(self.head) + sum(len(prefix) + end - begin for prefix, begin, end in self.spans)
+    size_bytes: int
+    """What it takes on the wire behind the RTP header."""
 
     def assemble(self, unit: bytes) -> bytes:
         """The payload's bytes; ``unit`` is the access unit that it was made from."""
-        return self.head + b"".join(prefix + unit[begin:end] for prefix, begin, end in self.spans)
+        return self.head + b"".join([prefix + unit[begin:end] for prefix, begin, end in self.spans])
 
 
 Packetizer = Callable[[bytes, int], list[Payload]]
@@ -60,24 +57,30 @@ def packetize_h264(unit: bytes, limit_bytes: int) -> list[Payload]:
             group_bytes += 2 + size
             continue
         indicator, kind = header & 0xE0 | _H264_FU_A, header & 0x1F
-        step = limit_bytes - 2
-        for at in range(begin + 1, end, step):
-            stop = min(at + step, end)
-            bits = 0x80 * (at == begin + 1) | 0x40 * (stop == end)
-            payloads.append(Payload(bytes((indicator, bits | kind)), ((b"", at, stop),)))
+        _fragment(payloads, bytes((indicator,)), kind, begin + 1, end, limit_bytes)
     if group:
         payloads.append(_h264_group(unit, group))
     return payloads
 
 
+def _fragment(payloads: list[Payload], indicator: bytes, kind: int, begin: int, end: int, limit_bytes: int) -> None:
+    """Fragmentation units of one NAL unit, all as large as they may be but for the last: start bit, middle, end bit."""
+    step = limit_bytes - len(indicator) - 1
+    head, middle = indicator + bytes((0x80 | kind,)), indicator + bytes((kind,))
+    for at in range(begin, end - step, step):
+        payloads.append(Payload(head, ((b"", at, at + step),), limit_bytes))
+        head = middle
+    at = begin + (end - begin - 1) // step * step
+    payloads.append(Payload(indicator + bytes((0x40 | kind,)), ((b"", at, end),), limit_bytes - step + end - at))
+
+
 def _h264_group(unit: bytes, group: list[tuple[int, int]]) -> Payload:
     if len(group) == 1:
-        return Payload(b"", ((b"", *group[0]),))
+        return _alone(*group[0])
     # 5.7.1: F is the OR of all F bits, NRI the largest.
     forbidden = max(unit[begin] & 0x80 for begin, _ in group)
     importance = max(unit[begin] & 0x60 for begin, _ in group)
-    head = bytes((forbidden | importance | _H264_STAP_A,))
-    return Payload(head, tuple(((end - begin).to_bytes(2, "big"), begin, end) for begin, end in group))
+    return _together(bytes((forbidden | importance | _H264_STAP_A,)), group)
 
 
 def packetize_h265(unit: bytes, limit_bytes: int) -> list[Payload]:
@@ -98,11 +101,7 @@ def packetize_h265(unit: bytes, limit_bytes: int) -> list[Payload]:
             group_bytes += 2 + size
             continue
         indicator = bytes((unit[begin] & 0x81 | _H265_FU << 1, unit[begin + 1]))
-        step = limit_bytes - 3
-        for at in range(begin + 2, end, step):
-            stop = min(at + step, end)
-            bits = 0x80 * (at == begin + 2) | 0x40 * (stop == end)
-            payloads.append(Payload(indicator + bytes((bits | kind,)), ((b"", at, stop),)))
+        _fragment(payloads, indicator, kind, begin + 2, end, limit_bytes)
     if group:
         payloads.append(_h265_group(unit, group))
     return payloads
@@ -110,10 +109,18 @@ def packetize_h265(unit: bytes, limit_bytes: int) -> list[Payload]:
 
 def _h265_group(unit: bytes, group: list[tuple[int, int]]) -> Payload:
     if len(group) == 1:
-        return Payload(b"", ((b"", *group[0]),))
+        return _alone(*group[0])
     # 4.4.2: F is the OR of all F bits; LayerId and TID are the lowest of all.
     forbidden = max(unit[begin] & 0x80 for begin, _ in group)
     layer = min((unit[begin] & 1) << 5 | unit[begin + 1] >> 3 for begin, _ in group)
     temporal = min(unit[begin + 1] & 7 for begin, _ in group)
-    head = bytes((forbidden | _H265_AP << 1 | layer >> 5, layer << 3 & 0xF8 | temporal))
-    return Payload(head, tuple(((end - begin).to_bytes(2, "big"), begin, end) for begin, end in group))
+    return _together(bytes((forbidden | _H265_AP << 1 | layer >> 5, layer << 3 & 0xF8 | temporal)), group)
+
+
+def _alone(begin: int, end: int) -> Payload:
+    return Payload(b"", ((b"", begin, end),), end - begin)
+
+
+def _together(head: bytes, group: list[tuple[int, int]]) -> Payload:
+    spans = tuple([((end - begin).to_bytes(2, "big"), begin, end) for begin, end in group])
+    return Payload(head, spans, len(head) + sum([2 + end - begin for begin, end in group]))

@@ -6,6 +6,7 @@ equal size stand behind one another in runs; a run is one system call with UDP s
 
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from services.media.packetize import Payload
@@ -20,6 +21,12 @@ MIN_PACKET_COST_BYTES: Final = 1024
 """What even a small datagram takes of a receiver's socket buffer, as the kernel counts it."""
 UDP_SEGMENT: Final = 103
 SOL_UDP: Final = 17
+
+
+@lru_cache(maxsize=2048)
+def _segmented(stride: int) -> tuple[tuple[int, int, bytes], ...]:
+    """Ancillary data that makes ``sendmsg`` cut what it is given into packets of this size."""
+    return ((SOL_UDP, UDP_SEGMENT, struct.pack("=H", stride)),)
 
 
 class Run:
@@ -41,29 +48,22 @@ class Run:
     def __init__(
         self, unit: bytes, payloads: Sequence[Payload], extension_bytes: int, tag_bytes: int, ends_frame: bool
     ) -> None:
-        head = bytes(HEADER_BYTES + extension_bytes)
-        tag = bytes(tag_bytes)
-        parts: list[bytes | memoryview] = []
-        view = memoryview(unit)
-        for payload in payloads:
-            parts += (head, payload.head)
-            for prefix, begin, end in payload.spans:
-                parts += (prefix, view[begin:end])
-            parts.append(tag)
-        self.data = b"".join(parts)
+        room = HEADER_BYTES + extension_bytes
+        # The room behind one packet and before the next is one piece.
+        between = bytes(tag_bytes + room)
+        packets = between.join([payload.assemble(unit) for payload in payloads])
+        self.data = b"".join((between[:room], packets, between[:tag_bytes]))
         self.count = len(payloads)
-        self.payload_at = len(head)
-        self.plain_bytes = len(head) + payloads[0].size_bytes
-        self.last_plain_bytes = len(head) + payloads[-1].size_bytes
+        self.payload_at = room
+        self.plain_bytes = room + payloads[0].size_bytes
+        self.last_plain_bytes = room + payloads[-1].size_bytes
         self.stride = self.plain_bytes + tag_bytes
         self.wire_bytes = len(self.data)
         self.cost_bytes = max(self.wire_bytes, self.count * MIN_PACKET_COST_BYTES)
         """For pacing."""
         self.ends_frame = ends_frame
-        self.control: list[tuple[int, int, bytes]] = (
-            [(SOL_UDP, UDP_SEGMENT, struct.pack("=H", self.stride))] if self.count > 1 else []
-        )
-        """Ancillary data that makes ``sendmsg`` cut the run into its packets."""
+        self.control = _segmented(self.stride)
+        """For ``sendmsg``, where the run has more than one packet."""
 
     def payload(self, packet: int) -> bytes:
         """The plain payload of the run's ``packet``-th packet, for a retransmission."""
