@@ -108,7 +108,9 @@ async def _ask_busy(
     bus: Bus, home: Id, endpoint: str, question: NextQuestion | BusiestQuestion, *, recorders: int, actor: Actor
 ) -> list[Busy]:
     where = subjects.rpc(home, recordings.SERVICE, endpoint)
-    answers = await rpc.gather(bus, where, question, BusyAnswer, actor=actor, expected=recorders)
+    answers = await rpc.gather(
+        bus, where, question, BusyAnswer, actor=actor, expected=recorders, timeout_seconds=_SEARCH_SECONDS
+    )
     if not answers:
         raise UnavailableError(_NOBODY)
     return [busy for answer in answers for busy in answer.found]
@@ -135,4 +137,6 @@ def merge_busiest(found: Sequence[Busy], most: int) -> list[Busy]:
     return sorted(best.values(), key=lambda busy: (-busy.level, busy.from_us, busy.camera))[:most]
 
 
+_SEARCH_SECONDS: Final = 10.0
+"""A month of many cameras takes more than a look-up."""
 _NOBODY: Final = "no recorder answers just now; try again shortly"

@@ -127,11 +127,11 @@ def next_stretch(hours: Iterable[Hour], at_us: int, *, backwards: bool = False) 
 def minutes(hours: Iterable[Hour], from_us: int, to_us: int) -> Iterator[tuple[float, int]]:
     """Mean level and beginning of each minute that begins in the range, still ones left out."""
     for hour, row in hours:
-        for first in range(0, SLOTS, _MINUTE_SLOTS):
-            at_us = hour * HOUR_US + first * SLOT_US
-            slots = row[first : first + _MINUTE_SLOTS]
-            if from_us <= at_us < to_us and (total := sum(slots) - len(slots) + slots.count(0)) > 0:
-                yield total / _MINUTE_SLOTS / _MOST, at_us
+        slots = iter(row.replace(b"\0", b"\1"))
+        for minute, total in enumerate(map(sum, zip(*[slots] * _MINUTE_SLOTS, strict=True))):
+            at_us = hour * HOUR_US + minute * MINUTE_US
+            if total > _MINUTE_SLOTS and from_us <= at_us < to_us:
+                yield (total - _MINUTE_SLOTS) / _MINUTE_SLOTS / _MOST, at_us
 
 
 def hours_between(from_us: int, to_us: int) -> tuple[int, int]:
