@@ -4,6 +4,7 @@ import type {
   Busy,
   Camera,
   CameraInput,
+  CoverageBody,
   ImportReport,
   Incident,
   Me,
@@ -21,6 +22,8 @@ export class ApiError extends Error {
     readonly retryAfterMs: number | null = null,
     /** Form fields by name, where the server named them. */
     readonly fields: Readonly<Record<string, string>> = {},
+    /** Where the nearest footage is, when nothing is recorded at the asked moment. */
+    readonly nearestMs: number | null = null,
   ) {
     super(detail);
   }
@@ -49,7 +52,9 @@ async function problemOf(response: Response): Promise<ApiError> {
   const seconds = Number(response.headers.get("Retry-After") ?? Number.NaN);
   const detail = problem.detail ?? problem.title ?? `${response.status} ${response.statusText}`;
   const retryAfterMs = Number.isFinite(seconds) ? seconds * 1000 : null;
-  return new ApiError(response.status, problem.code ?? "", detail, retryAfterMs, fields);
+  const nearestMs = Date.parse(response.headers.get("Pantau-Nearest") ?? "");
+  const nearest = Number.isFinite(nearestMs) ? nearestMs : null;
+  return new ApiError(response.status, problem.code ?? "", detail, retryAfterMs, fields, nearest);
 }
 
 export interface ClipQuery {
@@ -171,10 +176,24 @@ export class Api {
     return `${this.base}/events`;
   }
 
-  /** A still of a camera: its newest keyframe, or the one at `atMs`. */
+  /** How much is recorded, of the catalogue's cameras; it is made while one waits. */
+  coverage(fromMs: number, toMs: number): Promise<CoverageBody> {
+    return this.json("GET", `/coverage?${rangeQuery(fromMs, toMs)}`);
+  }
+
+  /** A JPEG; the times on it are written in the offset of `from`. */
+  async contactSheet(camera: string, from: string, to: string, columns: number, rows: number): Promise<Blob> {
+    const query = new URLSearchParams({ from, to, columns: String(columns), rows: String(rows) });
+    return (await this.request("GET", `/cameras/${camera}/contact-sheet.jpg?${query}`)).blob();
+  }
+
+  /** A still of a camera: its newest keyframe, or the one at or before `atMs`. */
   snapshotUrl(camera: string, atMs?: number, widthPx?: number): string {
     const query = new URLSearchParams();
-    if (atMs !== undefined) query.set("at", new Date(atMs).toISOString());
+    if (atMs !== undefined) {
+      query.set("at", new Date(atMs).toISOString());
+      query.set("picture", "keyframe");
+    }
     if (widthPx !== undefined) query.set("width", String(widthPx));
     return `${this.base}/cameras/${camera}/snapshot.jpg${query.size > 0 ? `?${query}` : ""}`;
   }

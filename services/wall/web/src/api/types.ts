@@ -245,3 +245,44 @@ export interface SessionAnswer {
   slots: number;
   control: string;
 }
+
+export interface CoverageGap {
+  from: string;
+  to: string;
+  cause: string;
+  detail: string;
+  open: boolean;
+}
+
+export interface CameraCoverage {
+  camera: string;
+  name: string;
+  recording: boolean;
+  percent: number;
+  recorded_seconds: number;
+  gaps: CoverageGap[];
+  oldest_full: string | null;
+  oldest_thinned: string | null;
+  bytes_per_day: number;
+  forecast_full_days: number | null;
+  forecast_keyframe_days: number | null;
+}
+
+export interface CoverageBody {
+  from: string;
+  to: string;
+  /** False where a recorder did not answer. */
+  complete: boolean;
+  total: {
+    cameras: number;
+    percent: number;
+    missing: { cause: string; seconds: number }[];
+    oldest_full: string | null;
+    oldest_thinned: string | null;
+    bytes_per_day: number;
+    forecast_full_days: number | null;
+    forecast_keyframe_days: number | null;
+  };
+  recorders: { recorder: string; used_bytes: number; capacity_bytes: number }[];
+  cameras: CameraCoverage[];
+}

@@ -23,7 +23,9 @@ export type Dialog =
   | { kind: "import" }
   | { kind: "export"; incident: Incident | null }
   | { kind: "incident"; incident: Incident | null }
-  | { kind: "busiest"; span: Span };
+  | { kind: "busiest"; span: Span }
+  | { kind: "sheet" }
+  | { kind: "coverage" };
 
 export interface ViewState {
   panel: boolean;

@@ -49,6 +49,12 @@ export function causeKey(cause: string): MessageKey | null {
   return [`cause.${cause}`, `reason.${cause}`].find(isMessageKey) ?? null;
 }
 
+/** A gap's cause in the chosen language; unknown ones as they come. */
+export function causeText(cause: string): string {
+  const key = causeKey(cause);
+  return key ? t(key) : cause;
+}
+
 /** Takes up the remembered choice, else what the browser wishes. */
 export function startLanguage(storage: Pick<Storage, "getItem">, wishes: readonly string[]): void {
   language.set(pickLanguage([storage.getItem(STORAGE_KEY), ...wishes]));

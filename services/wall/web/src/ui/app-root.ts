@@ -13,11 +13,13 @@ import { Watch } from "./watch.js";
 import "./busiest-dialog.js";
 import "./camera-dialog.js";
 import "./camera-list.js";
+import "./coverage-dialog.js";
 import "./export-dialog.js";
 import "./help-dialog.js";
 import "./import-dialog.js";
 import "./incident-dialog.js";
 import "./incidents-panel.js";
+import "./sheet-dialog.js";
 import "./timeline-panel.js";
 import "./top-bar.js";
 import "./wall-grid.js";
@@ -143,6 +145,10 @@ export class AppRoot extends LitElement {
         return html`<pantau-busiest-dialog .app=${app} .span=${dialog.span}></pantau-busiest-dialog>`;
       case "incident":
         return html`<pantau-incident-dialog .app=${app} .incident=${dialog.incident}></pantau-incident-dialog>`;
+      case "sheet":
+        return html`<pantau-sheet-dialog .app=${app}></pantau-sheet-dialog>`;
+      case "coverage":
+        return html`<pantau-coverage-dialog .app=${app}></pantau-coverage-dialog>`;
       default:
         return nothing;
     }

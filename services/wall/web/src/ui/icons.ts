@@ -36,6 +36,8 @@ const PATHS = {
   incident: svg`<path d="M6 21V4.5M6 5h11.5l-2.5 4 2.5 4H6"/>`,
   "zoom-in": svg`<circle cx="11" cy="11" r="6.5"/><path d="M16 16l4.5 4.5M8.5 11h5M11 8.5v5"/>`,
   "zoom-out": svg`<circle cx="11" cy="11" r="6.5"/><path d="M16 16l4.5 4.5M8.5 11h5"/>`,
+  sheet: svg`<rect x="4" y="5" width="7" height="6" rx="1"/><rect x="13" y="5" width="7" height="6" rx="1"/><rect x="4" y="13" width="7" height="6" rx="1"/><rect x="13" y="13" width="7" height="6" rx="1"/>`,
+  coverage: svg`<path d="M12 3.5a8.5 8.5 0 1 0 8.5 8.5H12z"/><path d="M15.5 3.9a8.5 8.5 0 0 1 4.6 4.6h-4.6z"/>`,
   fullscreen: svg`<path d="M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5"/>`,
   panel: svg`<rect x="3.5" y="5" width="17" height="14" rx="2"/><path d="M9.5 5v14"/>`,
   timeline: svg`<path d="M3.5 12h17M7 9v6M12 7v10M17 9v6"/>`,

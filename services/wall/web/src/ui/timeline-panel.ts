@@ -235,6 +235,7 @@ export class TimelinePanel extends LitElement {
           ${this.button("zoom-out", "play.zoom-out", () => this.view.zoomBy(2))}
           ${this.button("zoom-in", "play.zoom-in", () => this.view.zoomBy(0.5))}
         </div>
+        ${this.button("sheet", "play.sheet", () => app.show({ dialog: { kind: "sheet" } }))}
         ${
           app.may("operator")
             ? html`<button class="plain" title=${t("play.export")} aria-label=${t("play.export")} @click=${() => app.show({ dialog: { kind: "export", incident: null } })}>

@@ -3,7 +3,7 @@
 import { html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
 import type { App } from "../app/app.js";
-import { causeKey, language, t } from "../i18n/index.js";
+import { causeText, language, t } from "../i18n/index.js";
 import { dateTime } from "../model/format.js";
 import { type Lane, laneAt, lanes, totalHeightPx } from "../model/lanes.js";
 import { pan, reveal, type TimeScale, toMs, zoom } from "../model/time-scale.js";
@@ -17,6 +17,8 @@ import { Watch } from "./watch.js";
 const FIRST_SPAN_MS = 2 * 3_600_000;
 const REPAINT_MS = 200;
 const PREVIEW_DELAY_MS = 250;
+/** Keyframes are further apart: the browser then has most previews already. */
+const PREVIEW_GRID_MS = 1000;
 /** A pointer that moved less than this was a click. */
 const CLICK_PX = 4;
 const TIP_PX = 248;
@@ -190,7 +192,7 @@ export class TimelineView extends LitElement {
     const timeline = camera === null ? undefined : this.app.playback.timelines.value.get(camera);
     if (camera === null || !timeline || this.drag || momentAt(timeline, atMs).kind !== "recorded") return;
     this.previewTimer = setTimeout(() => {
-      this.preview = { camera, atMs };
+      this.preview = { camera, atMs: Math.floor(atMs / PREVIEW_GRID_MS) * PREVIEW_GRID_MS };
     }, PREVIEW_DELAY_MS);
   }
 
@@ -249,12 +251,6 @@ export class TimelineView extends LitElement {
       @pointerdown=${this.onPointerDown} @pointermove=${this.onPointerMove} @pointerup=${this.onPointerUp}
       @pointerleave=${this.onLeave} @wheel=${this.onWheel} @keydown=${this.onKey}></canvas>`;
   }
-}
-
-/** A gap's cause in the chosen language; unknown ones as they come. */
-function causeText(cause: string): string {
-  const key = causeKey(cause);
-  return key ? t(key) : cause;
 }
 
 declare global {

@@ -182,6 +182,14 @@ export class TopBar extends LitElement {
       ${this.panelButton("panel")}
       <div class="layouts" role="radiogroup" aria-label=${t("bar.layout")}>${LAYOUTS.map((name) => this.layoutButton(name))}</div>
       ${this.panelButton("timeline")} ${this.panelButton("incidents", badge)}
+      ${
+        this.app.may("operator")
+          ? html`<button title=${t("bar.coverage")} aria-label=${t("bar.coverage")}
+              @click=${() => this.app.show({ dialog: { kind: "coverage" } })}>
+              ${icon("coverage")}<span class="wide">${t("bar.coverage")}</span>
+            </button>`
+          : nothing
+      }
       <span class="space"></span>
       ${this.link()}
       <time datetime=${new Date(now).toISOString()}>

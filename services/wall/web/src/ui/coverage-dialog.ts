@@ -1,0 +1,234 @@
+/** The coverage statement: how much is recorded, what is missing why, and how long the disks last. */
+
+import { css, html, LitElement, nothing, type TemplateResult } from "lit";
+import { customElement, property, state } from "lit/decorators.js";
+import { ApiError } from "../api/client.js";
+import type { CameraCoverage, CoverageBody, CoverageGap } from "../api/types.js";
+import type { App } from "../app/app.js";
+import { causeText, language, t } from "../i18n/index.js";
+import { bytesText, daysText, PERIODS, type Period, percentText, worstFirst } from "../model/coverage.js";
+import { dateTime, duration, localeOf } from "../model/format.js";
+import { form, shared } from "./styles.js";
+import { Watch } from "./watch.js";
+import "./modal.js";
+
+const DAY_MS = 86_400_000;
+
+@customElement("pantau-coverage-dialog")
+export class CoverageDialog extends LitElement {
+  static override styles = [
+    shared,
+    form,
+    css`
+      pantau-modal {
+        --modal-width: 1100px;
+      }
+      .period {
+        width: 220px;
+      }
+      dl {
+        display: grid;
+        grid-template-columns: 120px 1fr;
+        gap: 6px 14px;
+        margin: 16px 0;
+      }
+      dt {
+        color: var(--text-soft);
+      }
+      dd {
+        margin: 0;
+      }
+      .warn {
+        color: var(--warn);
+      }
+      table {
+        width: 100%;
+        border-collapse: collapse;
+        font-variant-numeric: tabular-nums;
+      }
+      th {
+        text-align: left;
+        font-weight: 500;
+        color: var(--text-soft);
+        font-size: 13px;
+      }
+      th,
+      td {
+        padding: 6px 12px 6px 0;
+        border-bottom: 1px solid var(--line);
+        vertical-align: top;
+      }
+      td.number {
+        white-space: nowrap;
+      }
+      ul {
+        margin: 6px 0 0;
+        padding: 0;
+        list-style: none;
+        color: var(--text-soft);
+        font-size: 13.5px;
+      }
+      summary {
+        cursor: pointer;
+      }
+      p {
+        color: var(--text-soft);
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) app!: App;
+  @state() private period: Period = "day";
+  /** null: not read yet. */
+  @state() private body: CoverageBody | null = null;
+  @state() private problem = "";
+  private asked = 0;
+
+  constructor() {
+    super();
+    new Watch(this, () => []);
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    void this.read();
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.asked += 1;
+  }
+
+  private get locale(): string {
+    return localeOf(language.value);
+  }
+
+  private async read(): Promise<void> {
+    const asked = ++this.asked;
+    this.body = null;
+    this.problem = "";
+    const now = Date.now();
+    try {
+      const body = await this.app.api.coverage(now - PERIODS[this.period], now);
+      if (asked === this.asked) this.body = body;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (asked === this.asked) this.problem = t("dialog.failed", { detail: error.detail });
+    }
+  }
+
+  private days(days: number): string {
+    return t("coverage.days", { days: daysText(days, this.locale) });
+  }
+
+  private lasts(full: number | null, thinned: number | null): string {
+    if (full === null) return t("coverage.forecast.none");
+    const parts = [t("coverage.forecast.full", { days: this.days(full) })];
+    if (thinned !== null && thinned > full) parts.push(t("coverage.forecast.thinned", { days: this.days(thinned) }));
+    return parts.join(", ");
+  }
+
+  private total({ total, recorders, complete }: CoverageBody): TemplateResult {
+    const { locale } = this;
+    const percent = percentText(total.percent, locale);
+    const missing = total.missing.map(({ cause, seconds }) => `${causeText(cause)} ${duration(seconds * 1000)}`);
+    return html`${complete ? nothing : html`<p class="warn" role="alert">${t("coverage.incomplete")}</p>`}
+      <dl>
+        <dt>${t("coverage.recorded")}</dt>
+        <dd>${t("coverage.of", { percent, count: total.cameras })}</dd>
+        <dt>${t("coverage.missing")}</dt>
+        <dd>${missing.length === 0 ? t("coverage.missing.none") : missing.join("; ")}</dd>
+        <dt>${t("coverage.forecast")}</dt>
+        <dd>${this.lasts(total.forecast_full_days, total.forecast_keyframe_days)}</dd>
+        <dt>${t("coverage.disks")}</dt>
+        ${recorders.map(
+          ({ recorder, used_bytes, capacity_bytes }) => html`<dd style="grid-column: 2">
+            ${t("coverage.disk", {
+              recorder,
+              used: bytesText(used_bytes, locale),
+              capacity: bytesText(capacity_bytes, locale),
+            })}
+          </dd>`,
+        )}
+        <dd style="grid-column: 2">${t("coverage.rate", { rate: bytesText(total.bytes_per_day, locale) })}</dd>
+      </dl>`;
+  }
+
+  private gap(gap: CoverageGap): TemplateResult {
+    const [from, to] = [Date.parse(gap.from), Date.parse(gap.to)];
+    const until = gap.open ? t("coverage.open") : duration(to - from);
+    return html`<li>${dateTime(from, language.value)} · ${until} · ${causeText(gap.cause)}</li>`;
+  }
+
+  private gaps({ gaps }: CameraCoverage): TemplateResult {
+    if (gaps.length === 0) return html`${t("coverage.no-gaps")}`;
+    return html`<details>
+      <summary>${gaps.length}</summary>
+      <ul>
+        ${gaps.map((gap) => this.gap(gap))}
+      </ul>
+    </details>`;
+  }
+
+  private oldest({ oldest_full, oldest_thinned }: CameraCoverage): string {
+    const oldest = [oldest_full, oldest_thinned].flatMap((time) => (time === null ? [] : [Date.parse(time)]));
+    if (oldest.length === 0) return t("coverage.oldest.none");
+    const atMs = Math.min(...oldest);
+    const days = daysText((Date.now() - atMs) / DAY_MS, this.locale);
+    return `${dateTime(atMs, language.value)} (${t("coverage.ago", { days })})`;
+  }
+
+  private row(camera: CameraCoverage): TemplateResult {
+    const full = camera.forecast_full_days;
+    return html`<tr>
+      <td>${camera.name}</td>
+      <td class="number">${camera.recording ? percentText(camera.percent, this.locale) : t("coverage.not-recorded")}</td>
+      <td>${this.gaps(camera)}</td>
+      <td>${this.oldest(camera)}</td>
+      <td>${full === null ? t("coverage.forecast.none") : this.lasts(full, camera.forecast_keyframe_days)}</td>
+    </tr>`;
+  }
+
+  private statement(): TemplateResult {
+    if (this.problem) return html`<p class="error" role="alert">${this.problem}</p>`;
+    if (this.body === null) return html`<p role="status">${t("coverage.reading")}</p>`;
+    if (this.body.cameras.length === 0) return html`<p>${t("coverage.none")}</p>`;
+    const headings = ["camera", "recorded", "gaps", "oldest", "forecast"] as const;
+    return html`${this.total(this.body)}
+      <table>
+        <thead>
+          <tr>
+            ${headings.map((name) => html`<th scope="col">${t(`coverage.${name}`)}</th>`)}
+          </tr>
+        </thead>
+        <tbody>
+          ${worstFirst(this.body.cameras).map((camera) => this.row(camera))}
+        </tbody>
+      </table>`;
+  }
+
+  override render(): TemplateResult {
+    return html`<pantau-modal .heading=${t("coverage.title")} .actions=${false}
+      @close=${() => this.app.show({ dialog: null })}>
+      <label class="period">
+        ${t("coverage.period")}
+        <select name="period" @change=${(event: Event) => {
+          this.period = (event.target as HTMLSelectElement).value as Period;
+          void this.read();
+        }}>
+          ${(Object.keys(PERIODS) as Period[]).map(
+            (period) =>
+              html`<option value=${period} ?selected=${period === this.period}>${t(`coverage.${period}`)}</option>`,
+          )}
+        </select>
+      </label>
+      ${this.statement()}
+    </pantau-modal>`;
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "pantau-coverage-dialog": CoverageDialog;
+  }
+}

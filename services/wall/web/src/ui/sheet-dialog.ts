@@ -1,0 +1,237 @@
+/** A contact sheet of one camera: a stretch of its recording at a glance, from which a click leads to a moment. */
+
+import { css, html, LitElement, nothing, type TemplateResult } from "lit";
+import { customElement, property, state } from "lit/decorators.js";
+import { ApiError } from "../api/client.js";
+import type { App } from "../app/app.js";
+import { language, t } from "../i18n/index.js";
+import { footageRange, validRange } from "../model/footage.js";
+import { dateTime, fromLocalInput, toLocalInput } from "../model/format.js";
+import { LAYOUTS, localRfc3339, momentOf } from "../model/sheet.js";
+import type { Span } from "../model/timeline.js";
+import { select, tileAt, wallCameras } from "../model/wall.js";
+import { form, shared } from "./styles.js";
+import { Watch } from "./watch.js";
+import "./modal.js";
+
+/** Typing a time goes through others. */
+const READ_DELAY_MS = 400;
+/** Without a mark: as much as lies on the screen of somebody who looks for when it happened. */
+const HOUR_MS = 3_600_000;
+
+type Shown =
+  | { kind: "making" }
+  | { kind: "sheet"; url: string; span: Span }
+  | { kind: "problem"; text: string; nearestMs: number | null };
+
+@customElement("pantau-sheet-dialog")
+export class SheetDialog extends LitElement {
+  static override styles = [
+    shared,
+    form,
+    css`
+      pantau-modal {
+        --modal-width: 1400px;
+      }
+      .choices {
+        display: grid;
+        grid-template-columns: 2fr 1.2fr 1.2fr 0.8fr;
+        gap: 12px;
+        margin-bottom: 12px;
+      }
+      img {
+        display: block;
+        max-width: 100%;
+        margin: 0 auto;
+        cursor: pointer;
+      }
+      .state {
+        padding: 48px 0;
+        text-align: center;
+        color: var(--text-soft);
+      }
+      a {
+        color: var(--text);
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) app!: App;
+  @state() private camera: string | null = null;
+  @state() private from = "";
+  @state() private to = "";
+  @state() private layout = 1;
+  @state() private shown: Shown = { kind: "making" };
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private asked = 0;
+
+  constructor() {
+    super();
+    new Watch(this, () => [this.app.cameras]);
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    const { playback, wall, cameras } = this.app;
+    const now = Date.now();
+    const at = playback.nowMs();
+    const span = playback.range.value
+      ? footageRange(null, playback.range.value, at, now)
+      : { fromMs: at - HOUR_MS / 2, toMs: Math.min(at + HOUR_MS / 2, now) };
+    this.from = toLocalInput(span.fromMs);
+    this.to = toLocalInput(span.toMs);
+    const onWall = tileAt(wall.value, wall.value.selected).camera ?? wallCameras(wall.value)[0];
+    this.camera = onWall ?? cameras.value?.keys().next().value ?? null;
+    void this.read();
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    clearTimeout(this.timer);
+    this.asked += 1;
+    this.forget();
+  }
+
+  private forget(): void {
+    if (this.shown.kind === "sheet") URL.revokeObjectURL(this.shown.url);
+  }
+
+  private show(shown: Shown): void {
+    this.forget();
+    this.shown = shown;
+  }
+
+  private readSoon(): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => void this.read(), READ_DELAY_MS);
+  }
+
+  private async read(): Promise<void> {
+    const asked = ++this.asked;
+    const { camera } = this;
+    const span = validRange(fromLocalInput(this.from), fromLocalInput(this.to));
+    const layout = LAYOUTS[this.layout];
+    if (camera === null || !layout) return;
+    if (!span) {
+      this.show({ kind: "problem", text: t("export.bad-range"), nearestMs: null });
+      return;
+    }
+    this.show({ kind: "making" });
+    try {
+      const [from, to] = [localRfc3339(span.fromMs), localRfc3339(span.toMs)];
+      const sheet = await this.app.api.contactSheet(camera, from, to, layout.columns, layout.rows);
+      if (asked === this.asked) this.show({ kind: "sheet", url: URL.createObjectURL(sheet), span });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (asked !== this.asked) return;
+      const missing = error.code === "no-footage";
+      const text = missing ? t("sheet.no-footage") : t("dialog.failed", { detail: error.detail });
+      this.show({ kind: "problem", text, nearestMs: error.nearestMs });
+    }
+  }
+
+  private readonly close = () => this.app.show({ dialog: null });
+
+  private go(event: MouseEvent, span: Span): void {
+    const image = event.currentTarget as HTMLImageElement;
+    const layout = LAYOUTS[this.layout];
+    const size = { widthPx: image.naturalWidth, heightPx: image.naturalHeight };
+    const x = event.offsetX / image.clientWidth;
+    const at = layout ? momentOf(layout, span, size, x, event.offsetY / image.clientHeight) : null;
+    if (at === null) return;
+    const { app } = this;
+    const tile = app.wall.value.tiles.findIndex(({ camera }) => camera === this.camera);
+    if (tile >= 0) app.wall.update((wall) => select(wall, tile));
+    this.close();
+    app.playback.seek(at);
+  }
+
+  private toNearest(atMs: number): void {
+    this.from = toLocalInput(atMs - HOUR_MS / 2);
+    this.to = toLocalInput(Math.min(atMs + HOUR_MS / 2, Date.now()));
+    void this.read();
+  }
+
+  private moment(name: "from" | "to"): TemplateResult {
+    return html`<label>
+      ${t(`export.${name}`)}
+      <input type="datetime-local" name=${name} step="1" .value=${this[name]}
+        @change=${(event: Event) => {
+          this[name] = (event.target as HTMLInputElement).value;
+          this.readSoon();
+        }} />
+    </label>`;
+  }
+
+  private choices(): TemplateResult {
+    const cameras = [...(this.app.cameras.value?.values() ?? [])];
+    return html`<div class="choices">
+      <label>
+        ${t("sheet.camera")}
+        <select name="camera" @change=${(event: Event) => {
+          this.camera = (event.target as HTMLSelectElement).value;
+          void this.read();
+        }}>
+          ${cameras.map(({ id, name }) => html`<option value=${id} ?selected=${id === this.camera}>${name}</option>`)}
+        </select>
+      </label>
+      ${this.moment("from")} ${this.moment("to")}
+      <label>
+        ${t("sheet.pictures")}
+        <select name="pictures" @change=${(event: Event) => {
+          this.layout = (event.target as HTMLSelectElement).selectedIndex;
+          void this.read();
+        }}>
+          ${LAYOUTS.map(
+            ({ columns, rows }, index) => html`<option ?selected=${index === this.layout}>${columns * rows}</option>`,
+          )}
+        </select>
+      </label>
+    </div>`;
+  }
+
+  private result(): TemplateResult {
+    const { shown } = this;
+    if (this.camera === null) return html`<p class="state">${t("sheet.no-camera")}</p>`;
+    if (shown.kind === "making") return html`<p class="state" role="status">${t("sheet.making")}</p>`;
+    if (shown.kind === "problem") {
+      const { nearestMs } = shown;
+      return html`<div class="state">
+        <p role="alert">${shown.text}</p>
+        ${
+          nearestMs === null
+            ? nothing
+            : html`<button class="plain" @click=${() => this.toNearest(nearestMs)}>
+                ${t("sheet.nearest", { time: dateTime(nearestMs, language.value) })}
+              </button>`
+        }
+      </div>`;
+    }
+    const { columns, rows } = LAYOUTS[this.layout] ?? { columns: 0, rows: 0 };
+    const [from, to] = [shown.span.fromMs, shown.span.toMs].map((ms) => dateTime(ms, language.value));
+    const alt = t("sheet.alt", { count: columns * rows, from: from ?? "", to: to ?? "" });
+    return html`<img src=${shown.url} alt=${alt} @click=${(event: MouseEvent) => this.go(event, shown.span)} />
+      <p class="hint">${t("sheet.hint")}</p>`;
+  }
+
+  override render(): TemplateResult {
+    const { shown } = this;
+    return html`<pantau-modal .heading=${t("sheet.title")} @close=${this.close}>
+      ${this.choices()} ${this.result()}
+      ${
+        shown.kind === "sheet"
+          ? html`<a slot="actions" href=${shown.url} download=${`${this.camera}_${this.from.replaceAll(":", "")}.jpg`}>
+              <button class="plain" tabindex="-1">${t("sheet.save")}</button>
+            </a>`
+          : nothing
+      }
+      <button slot="actions" class="plain" @click=${this.close}>${t("dialog.close")}</button>
+    </pantau-modal>`;
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "pantau-sheet-dialog": SheetDialog;
+  }
+}

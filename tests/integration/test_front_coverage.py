@@ -1,0 +1,117 @@
+"""Coverage over HTTP: two recorders, one statement; the daily statement on the bus."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from services.mesh.bus import Bus
+from services.mesh.clock import ManualClock
+from services.mesh.events import RecordingCoverage, ensure_stream, parse
+from services.mesh.frames import AccessUnit
+from services.mesh.permissions import Role
+from services.mesh.recordings import Cause
+from services.mesh.settings import MeshSettings
+from services.recorder.app import Recorder
+from services.recorder.coverage import DAY_US
+from services.wall.front import accounts
+from services.wall.front.times import rfc3339
+from tests.integration.recorders import Ingest, assign, camera, running, until
+from tests.recorder.units import pictures
+from tests.wall.front.running import running_front
+
+pytestmark = pytest.mark.integration
+
+SECOND = 1_000_000
+COVERAGE = "/api/v1/coverage"
+
+
+async def record(bus: Bus, recorder: Recorder, camera_id: str, units: list[AccessUnit]) -> None:
+    await until(lambda: camera_id in recorder.feeds and recorder.feeds[camera_id]._held is None)
+    before = recorder.feeds[camera_id].recording.frames
+    await Ingest(bus, camera_id).send(units)
+    await until(lambda: recorder.feeds[camera_id].recording.frames == before + len(units))
+
+
+async def test_two_recorders_make_one_statement_with_every_gap_and_its_cause(
+    mesh_settings: MeshSettings, bus: Bus, tmp_path: Path
+) -> None:
+    await ensure_stream(bus)
+    start = time.time_ns() // 1_000_000_000 * SECOND - 300 * SECOND
+    first, second = pictures(count=500, start_us=start), pictures(count=500, start_us=start + 40 * SECOND, epoch=2)
+    async with (
+        running(mesh_settings, tmp_path / "1", "rec-1") as one,
+        running(mesh_settings, tmp_path / "2", "rec-2") as two,
+        running_front(mesh_settings) as front,
+    ):
+        await assign(bus, [camera("cam-1"), camera("cam-2"), camera("cam-3", record=False)], "rec-1")
+        await record(bus, one, "cam-1", first)
+        await assign(bus, [camera("cam-1")], "rec-2")
+        await record(bus, two, "cam-1", second)
+        await until(lambda: "cam-1" not in one.feeds)
+        await asyncio.sleep(1.2)  # the recorders' next renewals reach the front's mirror
+        query = f"from={rfc3339(start)}&to={rfc3339(start + 58 * SECOND)}"
+        async with front.http.get(f"{COVERAGE}?{query}") as answer:
+            assert answer.status == 200, await answer.text()
+            body = await answer.json()
+        assert body["complete"]
+        assert [item["recorder"] for item in body["recorders"]] == ["rec-1", "rec-2"]
+        assert all(item["capacity_bytes"] > item["used_bytes"] >= 0 for item in body["recorders"])
+        by_id = {item["camera"]: item for item in body["cameras"]}
+        cam = by_id["cam-1"]
+        assert cam["percent"] == pytest.approx(100 * 38 / 58, abs=3)
+        assert sum(gap["from"] < rfc3339(start + 39 * SECOND) for gap in cam["gaps"]) >= 1
+        assert all(gap["cause"] for gap in cam["gaps"])
+        assert cam["oldest_full"] is None or cam["oldest_full"] == rfc3339(start)
+        assert (by_id["cam-2"]["percent"], by_id["cam-2"]["recording"]) == (0, True)
+        assert by_id["cam-2"]["gaps"]
+        assert (by_id["cam-3"]["recording"], by_id["cam-3"]["gaps"][0]["cause"]) == (False, "disabled")
+        total = body["total"]
+        assert (total["cameras"], total["percent"]) == (2, pytest.approx(cam["percent"] / 2, abs=0.01))
+        assert total["missing"]
+        async with front.http.get(f"{COVERAGE}?camera=cam-1") as answer:
+            body = await answer.json()
+            assert [item["camera"] for item in body["cameras"]] == ["cam-1"]
+            assert body["cameras"][0]["gaps"][0]["cause"] == Cause.NOT_KEPT
+        async with front.http.get(f"{COVERAGE}?camera=nobody") as answer:
+            assert answer.status == 404
+        for wrong in (f"from={rfc3339(start)}&to={rfc3339(start)}", f"from={rfc3339(start - 40 * DAY_US)}"):
+            async with front.http.get(f"{COVERAGE}?{wrong}") as answer:
+                assert answer.status == 422
+
+
+async def test_without_recorders_it_is_503_and_a_viewer_may_not_ask(
+    mesh_settings: MeshSettings, bus: Bus, tmp_path: Path
+) -> None:
+    token = accounts.new_token()
+    file = tmp_path / "accounts.toml"
+    accounts.write(file, [accounts.Account(name="ani", role=Role.VIEWER, token=accounts.hash_token(token))])
+    async with running_front(mesh_settings) as front, front.http.get(COVERAGE) as answer:
+        assert answer.status == 503
+    async with (
+        running_front(mesh_settings, accounts_file=file) as front,
+        front.http.get(COVERAGE, headers={"Authorization": f"Bearer {token}"}) as answer,
+    ):
+        assert answer.status == 403
+
+
+async def test_a_recorder_publishes_the_statement_of_the_day_that_ended(
+    mesh_settings: MeshSettings, bus: Bus, tmp_path: Path
+) -> None:
+    await ensure_stream(bus)
+    events = await bus.js.subscribe("pantau.v1.*.recording.coverage.>", ordered_consumer=True)
+    midnight = (time.time_ns() // 1000 // DAY_US) * DAY_US
+    clock = ManualClock(midnight - 600 * SECOND)
+    async with running(mesh_settings, tmp_path / "disk", "rec-1", clock=clock) as recorder:
+        await assign(bus, [camera("cam-1")], "rec-1")
+        await record(bus, recorder, "cam-1", pictures(count=1000, start_us=clock.now_us()))
+        await asyncio.sleep(0.5)  # the first pass has marked the day
+        clock.advance(601)
+        recorder._hurry()
+        message = await events.next_msg(timeout=10)
+        event = parse(message.data, message.headers)
+    assert isinstance(event, RecordingCoverage)
+    assert (event.camera, event.recorder, event.to_us) == ("cam-1", "rec-1", midnight)
+    assert event.percent == pytest.approx(100 * 40 / 86_400, abs=0.01)
+    assert {gap.cause for gap in event.gaps} >= {Cause.NOT_KEPT}
