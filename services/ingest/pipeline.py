@@ -38,6 +38,7 @@ class Pipeline:
         self.codec: Codec | None = None
         self._clock = clock
         self._sequence = clock.now_us()
+        self._epoch = 0
         self._assembler: Assembler | None = None
         self._retimer = Retimer()
         self._capture = (
@@ -75,7 +76,10 @@ class Pipeline:
         self.gop.clear()
 
     def feed(self, packet: Packet, epoch: int) -> list[bytes]:
-        """The messages that ``packet`` yields: none while holding back, seldom more than one."""
+        """The messages that ``packet`` yields: none while holding back, seldom more than one.
+
+        A new ``epoch`` counts from the next keyframe on: consumers take it as a new beginning.
+        """
         if self._assembler is None or self.codec is None:
             return []
         try:
@@ -113,12 +117,14 @@ class Pipeline:
         capture = self._capture.stamp(timing.pts_90k, packet.arrival_us, wall_us, packet.rtcp_us)
 
         begins = self._new_run or unit.new_parameters
+        if unit.keyframe or self._new_run:
+            self._epoch = epoch
         flags = _FLAGS[_KEYFRAME * unit.keyframe | _DISPOSABLE * unit.disposable | _DISCONTINUITY * begins]
         self._sequence += 1
         try:
             message = encode(
                 AccessUnit(
-                    flags, codec, epoch, self._sequence, timing.pts_90k, timing.dts_90k,
+                    flags, codec, self._epoch, self._sequence, timing.pts_90k, timing.dts_90k,
                     capture.at_us, capture.uncertainty_us, capture.clock, unit.payload, unit.extradata,
                 )
             )  # fmt: skip

@@ -12,7 +12,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js.client import JetStreamContext
 
-from services.mesh.errors import UnavailableError
+from services.mesh.errors import NobodyThereError, UnavailableError
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
 from services.mesh.settings import MeshSettings
@@ -152,11 +152,14 @@ class Bus:
     async def request(
         self, subject: str, payload: bytes, *, timeout_seconds: float = 5.0, headers: dict[str, str] | None = None
     ) -> Msg:
-        """One question, one answer; raises `UnavailableError` when nobody answers in time."""
+        """One question, one answer; raises `UnavailableError` when nobody answers in time.
+
+        `NobodyThereError` where nobody listens on the subject at all.
+        """
         try:
             return await self.client.request(subject, payload, timeout=timeout_seconds, headers=headers)
         except nats.errors.NoRespondersError as error:
-            raise UnavailableError(f"nobody answers on {subject} just now; try again shortly") from error
+            raise NobodyThereError(f"nobody answers on {subject} just now; try again shortly") from error
         except (TimeoutError, nats.errors.Error) as error:
             raise UnavailableError(f"no answer on {subject} within {timeout_seconds:g} s") from error
 

@@ -58,6 +58,10 @@ class UnavailableError(PantauError):
     status = 503
 
 
+class NobodyThereError(UnavailableError):
+    """The same, and known at once: nobody listens on the subject, so whoever was to be asked has ended."""
+
+
 _BY_CODE: dict[str, type[PantauError]] = {}
 
 

@@ -65,6 +65,16 @@ def test_a_reconnect_is_a_new_run_behind_the_last() -> None:
     assert units[25].pts_90k - units[24].pts_90k == round(3.04 * 90_000)
 
 
+def test_a_new_epoch_begins_with_a_keyframe_since_consumers_begin_anew_there() -> None:
+    clock = ManualClock()
+    pipeline = make(clock)
+    pipeline.begin(TRACK)
+    units = feed(pipeline, clock, range(15)) + feed(pipeline, clock, range(15, 30), epoch=8)
+    assert [unit.epoch for unit in units] == [7] * 20 + [8] * 10
+    assert units[20].flags == Flags.KEYFRAME
+    assert [b.sequence - a.sequence for a, b in pairwise(units)] == [1] * 29
+
+
 def test_a_restarted_process_goes_on_above_the_numbers_of_the_last() -> None:
     clock = ManualClock()
     first = make(clock)

@@ -3,6 +3,7 @@
 A session's id is ``<relay>--<random>``, so any front finds the relay of any session without keeping a table.
 """
 
+import asyncio
 import secrets
 from collections import Counter
 from typing import Final, TypeVar
@@ -10,7 +11,7 @@ from typing import Final, TypeVar
 from services.mesh import subjects
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
-from services.mesh.errors import NotFoundError, UnavailableError
+from services.mesh.errors import NobodyThereError, NotFoundError, UnavailableError
 from services.mesh.leases import EXPIRE_SECONDS, Workers
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
@@ -30,6 +31,9 @@ MAX_RELAY_NAME: Final = 63 - len(SEPARATOR) - 2 * RANDOM_BYTES
 
 OPEN_SECONDS: Final = 5.0
 CONTROL_SECONDS: Final = 3.0
+SUCCESSOR_SECONDS: Final = 3.0
+"""How long a viewer waits for a relay that is started in the place of a killed one, before it has to ask again."""
+LOOK_SECONDS: Final = 0.05
 _SESSION_WEIGHT: Final = 0.01
 """How much fuller a relay is taken to be for each session placed on it since its last lease renewal."""
 
@@ -99,27 +103,39 @@ class Relays:
     ) -> SessionOpened:
         """Opens a session on the least loaded relay, on the next one where that refuses or does not answer.
 
+        Where all have just been killed, waits a moment for those that are started in their place.
         Raises `InvalidInputError` where the offer cannot be answered, `UnavailableError` where no relay takes it.
         """
-        for lease in rank(self.alive(), self._recently_placed()):
-            question = SessionOpen(
-                session=new_session(lease.worker),
-                offer=offer,
-                kind="whep" if kind == "whep" else "wall",
-                aims=aims,
-                sizes=sizes,
-                client=actor.name,
-            )
-            try:
-                opened = await self._ask(lease.worker, "session-open", question, SessionOpened, actor, OPEN_SECONDS)
-            except UnavailableError as error:
-                _refused.labels(lease.worker).inc()
-                log.warning("front.relay_refused", relay=lease.worker, error=error)
-                continue
-            self._placed[lease.worker] += 1
-            _placed.labels(kind).inc()
-            return opened
-        raise UnavailableError("no relay takes another viewer just now; try again shortly", retry_after_seconds=2)
+        asked: set[tuple[str, int]] = set()
+        ended = False
+        deadline = self._clock.monotonic() + SUCCESSOR_SECONDS
+        while True:
+            new = [lease for lease in self.alive() if (lease.worker, lease.incarnation) not in asked]
+            for lease in rank(new, self._recently_placed()):
+                question = SessionOpen(
+                    session=new_session(lease.worker),
+                    offer=offer,
+                    kind="whep" if kind == "whep" else "wall",
+                    aims=aims,
+                    sizes=sizes,
+                    client=actor.name,
+                )
+                try:
+                    opened = await self._ask(lease.worker, "session-open", question, SessionOpened, actor, OPEN_SECONDS)
+                except UnavailableError as error:
+                    ended |= isinstance(error, NobodyThereError)
+                    _refused.labels(lease.worker).inc()
+                    log.warning("front.relay_refused", relay=lease.worker, error=error)
+                    continue
+                self._placed[lease.worker] += 1
+                _placed.labels(kind).inc()
+                return opened
+            if not ended or self._clock.monotonic() >= deadline:
+                raise UnavailableError(
+                    "no relay takes another viewer just now; try again shortly", retry_after_seconds=2
+                )
+            asked |= {(lease.worker, lease.incarnation) for lease in new}
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def control(self, message: SessionControl, actor: Actor) -> None:
         """Hands a page's message to the session's relay; raises what the relay refuses it with."""

@@ -1,5 +1,6 @@
 """Wall sessions over a real bus: placing, routing by id, refusals."""
 
+import asyncio
 import json
 from collections import Counter
 
@@ -68,6 +69,18 @@ async def test_a_relay_that_refuses_or_is_dead_is_passed_over(mesh_settings: Mes
         async with front.http.post(PATH, json={"sdp": OFFER}) as answer:
             assert (answer.status, (await answer.json())["relay"]) == (201, "well")
         assert len(well.opened) == 1
+
+
+async def test_where_the_only_relay_was_killed_a_viewer_waits_for_the_one_that_is_started_in_its_place(
+    mesh_settings: MeshSettings,
+) -> None:
+    async with running_front(mesh_settings) as front, stub_relay(mesh_settings, "killed") as killed:
+        await killed.die()
+        asking = asyncio.create_task(front.http.post(PATH, json={"sdp": OFFER}))
+        await asyncio.sleep(0.5)
+        assert not asking.done()
+        async with stub_relay(mesh_settings, "next"), await asking as answer:
+            assert (answer.status, (await answer.json())["relay"]) == (201, "next")
 
 
 async def test_without_any_relay_the_answer_is_503_with_retry_after(mesh_settings: MeshSettings) -> None:
