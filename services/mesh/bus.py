@@ -31,6 +31,20 @@ _slow = counter("bus_slow_consumer", "Times that a subscription of this process 
 Handler = Callable[[Msg], Awaitable[None]]
 
 
+class _Direct(asyncio.Queue[Msg]):
+    """Stands where nats-py puts a subscription's messages, and hands them on instead."""
+
+    def __init__(self, handler: Callable[[Msg], None]) -> None:
+        super().__init__()
+        self._handler = handler
+
+    def put_nowait(self, item: Msg) -> None:
+        try:
+            self._handler(item)
+        except Exception as error:  # a supervisor, as nats-py's own task is: reading goes on for all others
+            log.exception("bus.handler_failed", subject=item.subject, error=error)
+
+
 class Bus:
     """One connection to NATS. Make it with `Bus.connect`."""
 
@@ -148,6 +162,18 @@ class Bus:
         return await self.client.subscribe(
             subject, queue=queue, cb=handler, pending_msgs_limit=65536, pending_bytes_limit=pending_bytes
         )
+
+    async def subscribe_direct(self, subject: str, handler: Callable[[Msg], None]) -> Subscription:
+        """As `subscribe`, for media: ``handler`` is called as each message is read, with no queue and no task between.
+
+        It must be quick. While it runs nothing is read, so what is too fast for this process waits in the server.
+        """
+        subscription = await self.client.subscribe(subject, pending_msgs_limit=0, pending_bytes_limit=0)
+        early = subscription._pending_queue
+        subscription._pending_queue = direct = _Direct(handler)
+        while not early.empty():
+            direct.put_nowait(early.get_nowait())
+        return subscription
 
     async def request(
         self, subject: str, payload: bytes, *, timeout_seconds: float = 5.0, headers: dict[str, str] | None = None

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from nats.aio.msg import Msg
 from structlog.testing import capture_logs
 
 from services.mesh.bus import Bus
@@ -119,3 +120,34 @@ async def test_it_closes_within_two_seconds_although_the_server_is_gone(
     await nats_server.kill()
     async with asyncio.timeout(2.5):
         await bus.close()
+
+
+async def test_direct_messages_come_in_order_and_a_handler_that_fails_stops_nothing(bus: Bus) -> None:
+    heard: list[int] = []
+
+    def hear(message: Msg) -> None:
+        heard.append(int(message.data))
+        if heard[-1] == 3:
+            raise RuntimeError("of no consequence to others")
+
+    subscription = await bus.subscribe_direct("pantau.v1.city.media.main.*", hear)
+    with capture_logs() as logs:
+        for number in range(100):
+            await bus.publish(f"pantau.v1.city.media.main.cam-{number % 7}", b"%d" % number)
+        await eventually(lambda: len(heard) == 100)
+    assert heard == list(range(100))
+    assert [entry["event"] for entry in logs] == ["bus.handler_failed"]
+    await subscription.unsubscribe()
+    await bus.publish("pantau.v1.city.media.main.cam-1", b"1")
+    await bus.client.flush()
+    assert len(heard) == 100
+
+
+async def test_direct_messages_go_on_after_the_server_was_killed(bus: Bus, nats_server: NatsServer) -> None:
+    heard: list[bytes] = []
+    await bus.subscribe_direct("pantau.v1.city.media.>", lambda message: heard.append(message.data))
+    await nats_server.stop()
+    await nats_server.start()
+    await eventually(lambda: bus.reconnects == 1)
+    await bus.publish("pantau.v1.city.media.main.a", b"after")
+    await eventually(lambda: heard == [b"after"])

@@ -29,14 +29,14 @@ WANT_SECONDS: Final = 2.0
 STALE_SECONDS: Final = 3.0
 """Without a frame for so long the feed counts as waiting."""
 RETRY_SECONDS: Final = 1.0
-MEDIA_PENDING_BYTES: Final = 16 * 1024 * 1024
+GOP_PENDING_BYTES: Final = 32 * 1024 * 1024
 
 ConvertedName = Literal["h264", "opus"]
 """What relays make themselves where a browser cannot decode a camera: pictures and sound."""
 CONVERTED: Final = frozenset(get_args(ConvertedName))
 FeedName = ProfileName | Literal["audio"] | ConvertedName
 
-_frames_in = counter("relay_frames_received", "Frames taken from the bus")
+_frames_in = counter("relay_frames_received", "Frames taken from the bus; counted once a second")
 _frames_bad = counter("relay_frames_bad", "Messages on media subjects that are no frames, or cannot be packetized")
 _frames_lost = counter("relay_frames_lost", "Frames that never reached this relay")
 
@@ -85,7 +85,10 @@ class Feed:
         self._last_frame_at = float("-inf")
         self._refill = asyncio.Event()
         self._sps = b""
-        self._bytes = 0
+        self._bytes = self._frames = 0
+        """Since ``_measured_at``."""
+        self._lost = 0
+        """Of the buffer's losses, those that are counted."""
         self._measured_at = time.monotonic()
 
     def attach(self, sink: Sink) -> None:
@@ -101,7 +104,7 @@ class Feed:
     async def run(self) -> None:
         """Feeds until cancelled."""
         subject = subjects.media(self.site, self.profile, self.camera)
-        subscription = await self._bus.subscribe(subject, self._on_media, pending_bytes=MEDIA_PENDING_BYTES)
+        subscription = await self._bus.subscribe_direct(subject, self._on_media)
         ask = subjects.convert if self.profile in CONVERTED else subjects.want
         want = ask(self.site, self.profile, self.camera)
         renewed_at = float("-inf")
@@ -154,7 +157,7 @@ class Feed:
                 frames.append(frame)
 
         inbox = self._bus.client.new_inbox()
-        subscription = await self._bus.subscribe(inbox, collect, pending_bytes=2 * MEDIA_PENDING_BYTES)
+        subscription = await self._bus.subscribe(inbox, collect, pending_bytes=GOP_PENDING_BYTES)
         try:
             if not await self._bus.publish(want, b"", reply=inbox):
                 return
@@ -193,8 +196,8 @@ class Feed:
             self._look_at(unit.payload)
         return frame
 
-    async def _on_media(self, message: Msg) -> None:
-        _frames_in.inc()
+    def _on_media(self, message: Msg) -> None:
+        self._frames += 1
         self._bytes += len(message.data)
         frame = self._frame(message.data)
         if frame is None:
@@ -255,6 +258,9 @@ class Feed:
         now = time.monotonic()
         elapsed = now - self._measured_at
         if elapsed >= 1.0:
+            _frames_in.inc(self._frames)
+            _frames_lost.inc(self.gop.lost - self._lost)
+            self._frames, self._lost = 0, self.gop.lost
             rate = 8 * self._bytes / elapsed
             self.bitrate_bps = rate if not self.bitrate_bps else self.bitrate_bps + (rate - self.bitrate_bps) / 4
             self._bytes, self._measured_at = 0, now

@@ -9,7 +9,6 @@ from enum import Enum
 from itertools import pairwise
 from typing import Final
 
-from services.mesh.frames import Flags
 from services.wall.relay.frame import Frame
 
 MAX_FRAMES: Final = 2000
@@ -40,7 +39,7 @@ class GopBuffer:
         self.frames: list[Frame] = []
         """The newest GOP, keyframe first; empty while there is none that is whole."""
         self.lost = 0
-        """Frames that never came."""
+        """Frames that never came; it only grows."""
         self._last: tuple[int, int] | None = None
         self._held: list[Frame] | None = []
         """Frames behind a hole; None while there is no hole. At the beginning all is hole."""
@@ -58,10 +57,10 @@ class GopBuffer:
         newest = self._held[-1].unit.order if self._held else last
         if newest is not None and order <= newest:
             return Verdict.OLD
-        anew = last is None or order[0] != last[0] or bool(frame.unit.flags & Flags.DISCONTINUITY)
+        anew = last is None or order[0] != last[0] or frame.unit.discontinuity
         if frame.keyframe:
             if not anew and last is not None:
-                self.lost += order[1] - last[1] - 1 - len(self._held or ())
+                self.lost += max(0, order[1] - last[1] - 1 - len(self._held or ()))
             self._begin([frame])
             return Verdict.RESTART if anew else Verdict.SHOW
         if self._held is not None:
