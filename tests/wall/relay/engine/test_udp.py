@@ -79,7 +79,9 @@ def test_hostile_datagrams_do_nothing(loop: asyncio.AbstractEventLoop, datagrams
         for datagram in datagrams:
             udp.receive(datagram, address)
             udp.receive(b"\0\1" + datagram, address)
-            udp.receive(check(peer)[:-1] + datagram, address)
+            whole = check(peer)
+            if (damaged := whole[:-1] + datagram) != whole:  # one in 256 mends it
+                udp.receive(damaged, address)
         assert udp.known == before
         assert known or not (peer.dtls or peer.rtcp)
         udp.close()
