@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "cameras": Entry("services.cli.cameras", "List, add, remove and import cameras."),
     "accounts": Entry("services.cli.accounts", "Manage the people who may sign in."),
     "export": Entry("services.cli.export", "Export a clip or an evidence bundle."),
+    "coverage": Entry("services.cli.coverage", "Tell how much is recorded, and what is missing why."),
     "verify": Entry("services.cli.verify", "Check an evidence bundle offline."),
     "fsck": Entry("services.cli.fsck", "Hold the recordings on disk against the index."),
 }

@@ -26,7 +26,7 @@ from services.mesh.recordings import (
 
 MAX_GAPS: Final = 200
 """The longest ones are named; ``recorded_us`` counts all."""
-MAX_CAMERAS: Final = 16
+MAX_CAMERAS: Final = 64
 """In one question."""
 MAX_RANGE_US: Final = 31 * 86_400 * 1_000_000
 PROFILE: Final = "main"

@@ -1,6 +1,7 @@
 """Coverage over HTTP: two recorders, one statement; the daily statement on the bus."""
 
 import asyncio
+import sys
 import time
 from pathlib import Path
 
@@ -74,6 +75,14 @@ async def test_two_recorders_make_one_statement_with_every_gap_and_its_cause(
             body = await answer.json()
             assert [item["camera"] for item in body["cameras"]] == ["cam-1"]
             assert body["cameras"][0]["gaps"][0]["cause"] == Cause.NOT_KEPT
+        told = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "services.cli", "coverage", "--url", front.url,
+            "--from", rfc3339(start), "--to", rfc3339(start + 58 * SECOND), stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        rows = [line.split("\t") for line in (await told.communicate())[0].decode().splitlines()]
+        assert told.returncode == 0
+        assert [row[0] for row in rows] == ["ID", "cam-2", "cam-1", "cam-3"], "the least recorded first"
+        assert (rows[2][1].removesuffix(" %"), rows[3][1]) == (f"{int(cam['percent'] * 100) / 100:g}", "off")
         async with front.http.get(f"{COVERAGE}?camera=nobody") as answer:
             assert answer.status == 404
         for wrong in (f"from={rfc3339(start)}&to={rfc3339(start)}", f"from={rfc3339(start - 40 * DAY_US)}"):
