@@ -55,7 +55,7 @@ def judge(
 
 
 def _judge_stream(index: Index, recordings: Path, stream_id: int, items: list[Waiting], formula: int) -> int:
-    baseline = _baseline(index.connection, stream_id)
+    baseline, known = _baseline(index.connection, stream_id)
     rows: dict[int, bytes] = {}
     for segment in index.select(
         "stream_id = ? AND start_us >= ? AND start_us <= ? AND state = 0",
@@ -63,10 +63,11 @@ def _judge_stream(index: Index, recordings: Path, stream_id: int, items: list[Wa
         order="start_us",
     ):
         if Waiting(stream_id, segment.start_us) in items:
-            levels = [
-                Level(gop.at_us, gop.at_us + gop.duration_us, baseline.level(gop))
-                for gop in _stats(segment, _raw(index, recordings, segment))
-            ]
+            stats = list(_stats(segment, _raw(index, recordings, segment)))
+            for gop in () if known else stats:
+                baseline.level(gop)  # a camera's first minute is held against itself, not against its first seconds
+            known = True
+            levels = [Level(gop.at_us, gop.at_us + gop.duration_us, baseline.level(gop)) for gop in stats]
             first = segment.start_us // SLOT_US
             for hour, slots in paint(levels).items():
                 row = rows.get(hour) or activity_rows.hour(index.connection, stream_id, hour)
@@ -79,13 +80,14 @@ def _judge_stream(index: Index, recordings: Path, stream_id: int, items: list[Wa
     return len(items)
 
 
-def _baseline(connection: sqlite3.Connection, stream_id: int) -> Baseline:
+def _baseline(connection: sqlite3.Connection, stream_id: int) -> tuple[Baseline, bool]:
+    """A stream's baseline, and whether it knows anything yet."""
     state = activity_rows.baseline(connection, stream_id)
     try:
-        return Baseline.restore(state) if state else Baseline()
+        return (Baseline.restore(state), True) if state else (Baseline(), False)
     except ValueError as error:
         log.warning("activity.baseline_lost", error=error)
-        return Baseline()
+        return Baseline(), False
 
 
 def _raw(index: Index, recordings: Path, segment: Segment) -> list[Gop]:

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from services.mesh.activity import ActivityQuestion, BusiestQuestion, NextQuestion
 from services.mesh.frames import AccessUnit
+from services.mesh.ladder import parse_ladder
 from services.recorder.activity import FORMULA
 from services.recorder.finding import Finding
 from services.recorder.fsck import check
 from services.recorder.holds import Holds
 from services.recorder.index import Index, Tier
 from services.recorder.keeper import Keeper
-from services.recorder.ladder import parse_ladder
 from services.recorder.paths import INDEX
 from services.recorder.scorer import judge
 from tests.recorder.rig import Rig
@@ -64,6 +64,7 @@ def test_movement_is_found_where_it_was(tmp_path: Path) -> None:
         assert busy
         assert BUSY[0] - 4 <= busy[0] <= BUSY[0]
         assert BUSY[1] - 4 <= busy[-1] <= BUSY[1] + 4
+        assert max(levels[: BUSY[0] // 4 - 1]) <= 5  # from the very beginning on
         forwards = next_of(rig, 0, "forwards")
         assert forwards is not None
         assert BUSY[0] - 4 <= forwards <= BUSY[0]

@@ -104,7 +104,7 @@ export class BusiestDialog extends LitElement {
         <span>${dayDate(fromMs, language.value)} ${minuteTime(fromMs, language.value)}</span>
         <span class="name">${this.app.camera(minute.camera)?.name ?? minute.camera}</span>
         <span class="bar" role="img" aria-label=${t("busiest.level", { percent: String(Math.round(minute.level * 100)) })}>
-          <i style="width: ${minute.level * 100}%"></i>
+          <i .style=${`width: ${minute.level * 100}%`}></i>
         </span>
       </button>
     </li>`;
