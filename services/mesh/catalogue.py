@@ -5,11 +5,12 @@ Credentials go in and never come out: no reply here has a field for them.
 
 import re
 import unicodedata
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from services.mesh.errors import InvalidInputError
+from services.mesh.ladder import parse_ladder
 from services.mesh.models import Camera, CameraState, Credentials, Id, Location, Model, Profile, ProfileName
 from services.mesh.patch import Partial, Patch
 from services.mesh.redact import split_credentials
@@ -50,6 +51,15 @@ def take_credentials(data: Any) -> Any:
     return {**data, "credentials": {"username": username, "password": password or ""}}
 
 
+def _ladder(text: str) -> str:
+    parse_ladder(text)
+    return text
+
+
+Retention = Annotated[str, AfterValidator(_ladder)]
+"""A retention ladder, as in ``full 10d, keyframes 60d every 10s``."""
+
+
 class _Secretive(Model):
     model_config = ConfigDict(hide_input_in_errors=True)
 
@@ -75,7 +85,7 @@ class CameraInput(_Secretive):
     profiles: dict[ProfileName, Profile] = Field(min_length=1)
     credentials: Credentials | None = None
     copies: int = Field(default=1, ge=1, le=2)
-    retention: str | None = None
+    retention: Retention | None = None
 
 
 class CameraPatch(_Secretive, Patch):
@@ -96,7 +106,7 @@ class CameraPatch(_Secretive, Patch):
     profiles: dict[ProfileName, Profile] | None = Field(default=None, min_length=1)
     credentials: Credentials | None = None
     copies: int | None = Field(default=None, ge=1, le=2)
-    retention: str | None = None
+    retention: Retention | None = None
 
 
 class CameraQuery(Model):

@@ -10,12 +10,12 @@ from typing import Final, NamedTuple
 
 from services.mesh.coverage import PROFILE, CameraCoverage, CoverageAnswer, CoverageQuestion, statements
 from services.mesh.events import RecordingCoverage
+from services.mesh.ladder import Ladder
 from services.mesh.log import get_logger
 from services.recorder.disk import Disk
 from services.recorder.footage import Footage
 from services.recorder.forecast import Days, Flow, forecast
 from services.recorder.index import Index, Tier, Usage
-from services.recorder.ladder import Ladder
 from services.recorder.paths import INDEX
 from services.recorder.settings import RecorderSettings
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from services.mesh.ladder import Ladder
 from services.recorder.index import Segment
-from services.recorder.ladder import Ladder
 
 YOUNG_US: Final = 86_400 * 1_000_000
 """Full footage younger than this goes last of all."""

@@ -5,8 +5,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from services.mesh.ladder import parse_ladder
 from services.mesh.settings import Section
-from services.recorder.ladder import parse_ladder
 
 
 def _ladder(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 from services.mesh.buckets import Mirror
 from services.mesh.clock import Clock
 from services.mesh.events import Event, RecordingExpired, RecordingThinned
+from services.mesh.ladder import Ladder
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 from services.mesh.models import Camera, Incident
@@ -17,7 +18,6 @@ from services.recorder.disk import Disk
 from services.recorder.holds import CurrentHolds
 from services.recorder.index import Index, Segment
 from services.recorder.keeper import Done, Keeper
-from services.recorder.ladder import Ladder
 from services.recorder.paths import INDEX, Stream
 from services.recorder.scorer import judge
 from services.recorder.settings import RecorderSettings

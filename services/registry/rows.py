@@ -171,14 +171,14 @@ def _given(flat: dict[str, Any], nested: dict[str, Any]) -> dict[str, Any]:
     if "address" in flat:
         location["address"] = flat["address"]
     if location:
-        given["location"] = {**(given.get("location") or {}), **location}
+        given["location"] = {**_object("location", given), **location}
     profiles = {
         name: {"url": flat[column], **{key: flat[key] for key in ("transport", "reader") if key in flat}}
         for name, column in (("main", "main_url"), ("sub", "sub_url"))
         if column in flat
     }
     if profiles:
-        given["profiles"] = {**(given.get("profiles") or {}), **profiles}
+        given["profiles"] = {**_object("profiles", given), **profiles}
     if "username" in flat:
         given["credentials"] = {"username": str(flat["username"])}
         if "password" in flat:
@@ -186,6 +186,14 @@ def _given(flat: dict[str, Any], nested: dict[str, Any]) -> dict[str, Any]:
     elif "password" in flat:
         raise ValueError("has a password but no username")
     return given
+
+
+def _object(name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """What the row gives as a JSON object besides its columns."""
+    value = given.get(name) or {}
+    if not isinstance(value, dict):
+        raise ValueError(f"{name}: {value!r} is no object")  # noqa: TRY004 (a trouble of the row, as all others)
+    return value
 
 
 def _tags(value: Any) -> Any:

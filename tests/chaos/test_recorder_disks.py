@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from services.mesh.ladder import parse_ladder
 from services.recorder.disk import Dropped, Failed, Full
 from services.recorder.files import OsFiles
 from services.recorder.fsck import check
 from services.recorder.holds import Holds
 from services.recorder.keeper import Keeper
-from services.recorder.ladder import parse_ladder
 from tests.media import encoded
 from tests.recorder.rig import Rig, decode
 from tests.recorder.units import pictures

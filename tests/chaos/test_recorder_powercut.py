@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from services.mesh.ladder import parse_ladder
 from services.recorder import disk as disk_module
 from services.recorder import index as index_module
 from services.recorder.files import OsFiles
@@ -15,7 +16,6 @@ from services.recorder.fsck import check
 from services.recorder.holds import Holds
 from services.recorder.index import Segment
 from services.recorder.keeper import Keeper
-from services.recorder.ladder import parse_ladder
 from services.recorder.paths import segment_path
 from services.recorder.retention import Because
 from services.recorder.scan import scan

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from services.mesh.coverage import CoverageAnswer, CoverageQuestion, statements
+from services.mesh.ladder import Ladder, parse_ladder
 from services.mesh.recordings import Cause
 from services.recorder import coverage as module
 from services.recorder.coverage import DAY_US, Coverage
 from services.recorder.footage import Footage
 from services.recorder.holds import Holds
 from services.recorder.keeper import Keeper
-from services.recorder.ladder import Ladder, parse_ladder
 from services.recorder.paths import Stream
 from services.recorder.settings import RecorderSettings
 from tests.recorder.rig import Rig

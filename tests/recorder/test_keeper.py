@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.mesh.frames import Codec, Flags
+from services.mesh.ladder import Ladder, parse_ladder
 from services.mesh.models import Incident
 from services.recorder.files import OsFiles, Space
 from services.recorder.footage import Footage
@@ -13,7 +14,6 @@ from services.recorder.fsck import check
 from services.recorder.holds import Holds
 from services.recorder.index import Segment, Tier
 from services.recorder.keeper import Keeper, Outcome
-from services.recorder.ladder import Ladder, parse_ladder
 from services.recorder.retention import Because
 from services.recorder.scan import scan
 from services.recorder.thinning import keep

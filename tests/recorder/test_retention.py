@@ -6,11 +6,11 @@ from itertools import islice
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.mesh.ladder import Ladder, parse_ladder
 from services.mesh.models import Incident, IncidentStatus
 from services.recorder.forecast import Days, Flow, forecast
 from services.recorder.holds import Holds
 from services.recorder.index import Segment, State, Tier
-from services.recorder.ladder import Ladder, parse_ladder
 from services.recorder.paths import Stream
 from services.recorder.placement import Room, choose
 from services.recorder.retention import Because, by_age, under_pressure

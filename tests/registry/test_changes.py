@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from services.mesh.catalogue import CameraInput, CameraPatch, CameraUpdate, ImportRequest, id_from_name
 from services.mesh.errors import InvalidInputError
@@ -125,3 +126,11 @@ def test_an_import_reads_what_spreadsheets_save() -> None:
         ImportRequest.of(b"\xff", "application/json")
     with pytest.raises(InvalidInputError, match="at most"):
         ImportRequest.of(b"x" * (4 * 1024 * 1024 + 1), "text/csv")
+
+
+@pytest.mark.parametrize("ladder", ["ten days", "full 10d, keyframes 5d every 10s", "keyframes 10d every 1s"])
+def test_a_retention_ladder_that_no_recorder_could_follow_is_refused_with_what_would_do(ladder: str) -> None:
+    with pytest.raises(ValidationError, match=r"retention(?s:.)*ladder|longer than full"):
+        CameraPatch.model_validate({"retention": ladder})
+    with pytest.raises(ValidationError, match="retention"):
+        CameraInput.model_validate({"name": "a", "profiles": {"main": "rtsp://a/1"}, "retention": ladder})

@@ -4,8 +4,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
+from services.mesh.ladder import parse_ladder
 from services.mesh.settings import Section
-from services.recorder.ladder import parse_ladder
 
 
 def keep_seconds(text: str) -> float:

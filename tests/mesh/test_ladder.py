@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.recorder.ladder import EXAMPLE, Ladder, parse_ladder
+from services.mesh.ladder import EXAMPLE, Ladder, parse_ladder
 
 
 def test_the_example_is_read() -> None:
