@@ -57,7 +57,9 @@ class GopBuffer:
         newest = self._held[-1].unit.order if self._held else last
         if newest is not None and order <= newest:
             return Verdict.OLD
-        anew = last is None or order[0] != last[0] or frame.unit.discontinuity
+        # A new epoch whose numbers go on is the same ingest: its service was restarted, the camera never closed.
+        next_one = last is not None and order[1] == last[1] + 1
+        anew = last is None or (order[0] != last[0] and not next_one) or frame.unit.discontinuity
         if frame.keyframe:
             if not anew and last is not None:
                 self.lost += max(0, order[1] - last[1] - 1 - len(self._held or ()))
@@ -67,7 +69,7 @@ class GopBuffer:
             self._hold(frame)
             return Verdict.HELD
         assert last is not None
-        if anew or order[1] != last[1] + 1:
+        if anew or not next_one:
             self._held = [frame]
             return Verdict.HOLE
         self._append(frame)

@@ -67,6 +67,16 @@ def test_another_ingest_begins_anew_and_the_old_one_is_not_heard_any_more() -> N
     assert gop.accept(frame(11)) is Verdict.OLD
 
 
+def test_an_ingest_that_goes_on_under_a_new_epoch_is_shown_on_without_a_new_beginning() -> None:
+    gop = GopBuffer()
+    gop.accept(frame(10))
+    assert gop.accept(frame(11)) is Verdict.SHOW
+    assert gop.accept(frame(12, epoch=2)) is Verdict.SHOW
+    assert gop.accept(frame(13)) is Verdict.OLD
+    assert gop.accept(frame(13, epoch=2, flags=Flags.KEYFRAME | Flags.DISCONTINUITY)) is Verdict.RESTART
+    assert gop.lost == 0
+
+
 def test_a_gop_without_end_is_not_kept_but_still_flows() -> None:
     gop = GopBuffer()
     gop.accept(frame(10))
