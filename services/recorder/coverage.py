@@ -27,6 +27,7 @@ MAX_ITEMS: Final = 30_000
 MAX_MISSED_DAYS: Final = 31
 """So many daily statements are made up for after an absence."""
 _DAY: Final = "coverage_day"
+_FRESH_US: Final = 3_000_000
 _THINNED_SHARE: Final = 0.1
 """What thinning leaves, where nothing has been thinned yet."""
 
@@ -67,6 +68,7 @@ class Coverage:
         self._footage = footage
         self._now_us = now_us
         self._ladder_of = ladder_of
+        self._known: tuple[int, Holdings, dict[str, Days]] | None = None
 
     def holdings(self) -> Holdings:
         """What there is on all disks together."""
@@ -103,8 +105,7 @@ class Coverage:
 
     def answer(self, question: CoverageQuestion) -> CoverageAnswer:
         """This recorder's part."""
-        known = self.holdings()
-        days = self.forecast(known)
+        known, days = self._lately()
         asked = [camera for camera in question.cameras if camera in known.sites]
         made: list[CameraCoverage] = []
         items = 0
@@ -121,6 +122,14 @@ class Coverage:
             capacity_bytes=known.capacity_bytes,
             used_bytes=known.used_bytes,
         )
+
+    def _lately(self) -> tuple[Holdings, dict[str, Days]]:
+        """Holdings and forecast as of at most a few seconds ago: a question about many cameras comes in parts."""
+        now_us = self._now_us()
+        if self._known is None or not 0 <= now_us - self._known[0] < _FRESH_US:
+            holdings = self.holdings()
+            self._known = now_us, holdings, self.forecast(holdings)
+        return self._known[1], self._known[2]
 
     def _part(self, known: Holdings, days: Mapping[str, Days], camera: str, from_us: int, to_us: int) -> CameraCoverage:
         return CameraCoverage(

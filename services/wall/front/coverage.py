@@ -1,5 +1,6 @@
 """``/api/v1/coverage``: how much is recorded, what is missing why, and how long footage will be there."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeVar
@@ -106,7 +107,8 @@ async def coverage(call: Call) -> web.Response:
         front.bus, front.home, cameras, from_us, until_us,
         recorders=lambda: len(front.recorders()), actor=call.actor,
     )  # fmt: skip
-    known = {made.camera: made for made in statements(cameras, from_us, until_us, asked.answers)}
+    made = await asyncio.to_thread(statements, cameras, from_us, until_us, asked.answers)
+    known = {statement.camera: statement for statement in made}
     for camera in query.camera:
         if camera not in known:
             front.camera(camera)  # neither recorded nor in the catalogue: 404
