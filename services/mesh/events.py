@@ -359,8 +359,13 @@ def parse(data: bytes, message_headers: dict[str, str] | None) -> Event | None:
     return event_type.unpack(data) if event_type else None
 
 
-async def ensure_stream(bus: Bus, *, max_age_seconds: float = 30 * 86400, max_bytes: int = 2 * 1024**3) -> None:
-    """Makes the events stream, or brings its limits up to date."""
+async def ensure_stream(
+    bus: Bus, *, max_age_seconds: float = 30 * 86400, max_bytes: int = 2 * 1024**3, max_per_subject: int = 1440
+) -> None:
+    """Makes the events stream, or brings its limits up to date.
+
+    ``max_per_subject`` keeps what comes every minute (health, closed segments) from crowding out what is rare.
+    """
     config = StreamConfig(
         name=subjects.EVENTS_STREAM,
         description="Pantau's events",
@@ -369,6 +374,7 @@ async def ensure_stream(bus: Bus, *, max_age_seconds: float = 30 * 86400, max_by
         discard=DiscardPolicy.OLD,
         max_age=max_age_seconds,
         max_bytes=max_bytes,
+        max_msgs_per_subject=max_per_subject,
         duplicate_window=120,
     )
     try:

@@ -134,6 +134,7 @@ async def _make_stream(bus: Bus, settings: RegistrySettings) -> None:
                 bus,
                 max_age_seconds=settings.events_max_days * 86400,
                 max_bytes=settings.events_max_megabytes * 1024 * 1024,
+                max_per_subject=settings.events_max_per_subject,
             )
             return
         except (nats.errors.Error, TimeoutError) as error:

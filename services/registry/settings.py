@@ -25,3 +25,9 @@ class RegistrySettings(Section):
     )
     events_max_days: float = Field(default=30.0, gt=0, description="How long events are kept for who was away.")
     events_max_megabytes: int = Field(default=2048, gt=0, description="How much of them is kept at most.")
+    events_max_per_subject: int = Field(
+        default=1440,
+        gt=0,
+        description="How many of one kind are kept for one camera: of what comes every minute a day, so that it leaves "
+        "room for what is rare.",
+    )

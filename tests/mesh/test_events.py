@@ -132,6 +132,18 @@ async def test_the_stream_takes_new_limits_and_keeps_what_it_has(bus: Bus) -> No
     assert info.state.messages == 1
 
 
+async def test_what_comes_every_minute_does_not_crowd_out_what_is_rare(bus: Bus) -> None:
+    await ensure_stream(bus, max_per_subject=3)
+    await bus.js.publish("pantau.v1.city.camera.offline.cam-1", b"")
+    for _ in range(5):
+        await bus.js.publish("pantau.v1.city.camera.health.cam-1", b"")
+    info = await bus.js.stream_info(subjects.EVENTS_STREAM, subjects_filter=">")
+    assert info.state.subjects == {
+        "pantau.v1.city.camera.offline.cam-1": 1,
+        "pantau.v1.city.camera.health.cam-1": 3,
+    }
+
+
 async def test_a_subscriber_that_was_away_catches_up(bus: Bus, mesh_settings: MeshSettings) -> None:
     await ensure_stream(bus)
     outbox = Outbox(bus, source="/test")
