@@ -106,7 +106,7 @@ class Footage:
                     ranges.append(Range(from_us=file.start_us, to_us=file.end_us, recorder=self._recorder))
             try:
                 with closing(Index.open_for_reading(disk.recordings / INDEX)) as index:
-                    for stream in _streams(index, camera, profile):
+                    for stream in index.streams_of(camera, profile):
                         ranges += self._ranges(index, stream, from_us, to_us)
                         found_gaps += [
                             Gap(from_us=gap.from_us, to_us=gap.to_us, cause=gap.cause, detail=gap.detail)
@@ -147,7 +147,7 @@ class Footage:
         for disk in self._disks():
             try:
                 with closing(Index.open_for_reading(disk.recordings / INDEX)) as index:
-                    for stream in _streams(index, camera, profile):
+                    for stream in index.streams_of(camera, profile):
                         for source in self._closed(disk, index, stream, from_us, to_us):
                             found[source.path] = source
             except sqlite3.Error as error:
@@ -196,11 +196,6 @@ class Footage:
                 segment.tier,
                 entries,
             )
-
-
-def _streams(index: Index, camera: str, profile: str) -> list[Stream]:
-    """A camera that changed its site has a stream under each."""
-    return [stream for stream in index.streams() if (stream.camera, stream.profile) == (camera, profile)]
 
 
 def _join(ranges: Sequence[Range]) -> list[Range]:

@@ -175,6 +175,13 @@ class Index:
         """All streams that were ever recorded here."""
         return [Stream(*row) for row in self.connection.execute("SELECT site, camera, profile FROM stream ORDER BY id")]
 
+    def streams_of(self, camera: str, profile: str) -> list[Stream]:
+        """A camera's; one that changed its site has a stream under each."""
+        rows = self.connection.execute(
+            "SELECT site, camera, profile FROM stream WHERE camera = ? AND profile = ? ORDER BY id", (camera, profile)
+        )
+        return [Stream(*row) for row in rows]
+
     # Open segments
 
     def add_open(self, stream: Stream, start_us: int) -> None:
