@@ -34,6 +34,8 @@ _PRFT: Final = Struct("<q")
 """AVProducerReferenceTime begins with the wall-clock time in microseconds."""
 _NO_TIMES: Final = frozenset(("mpjpeg", "mjpeg", "image2", "jpeg_pipe"))
 """Demuxers that invent 25 frames a second."""
+RTSP_PORT: Final = 554
+ASK_SECONDS: Final = 2.0
 _HTTP_PROTOCOLS: Final = "http,https,httpproxy,tcp,tls,crypto,data"
 """What a playlist may lead to: never a file of ours."""
 
@@ -84,6 +86,9 @@ class PyavReader:
         except (av.error.FFmpegError, OSError) as error:
             if not opened and isinstance(error, OSError) and not _resolves(source):
                 return End(Reason.UNREACHABLE, f"the name {urlsplit(source.url).hostname} does not resolve")
+            if not opened and isinstance(error, av.error.InvalidDataError) and _hangs_up(source):
+                where = urlsplit(source.url)
+                return End(Reason.CLOSED, f"{where.hostname} closes the connection before the stream is open")
             return end_from_error(error, source, opened=opened)
         except ValueError as error:  # PyAV's own, for text in headers that is not UTF-8 and the like
             return End(Reason.BAD_STREAM, f"libav cannot read the source ({type(error).__name__})")
@@ -215,3 +220,17 @@ def _resolves(source: Source) -> bool:
     except OSError:
         return False
     return True
+
+
+def _hangs_up(source: Source) -> bool:
+    """Whether an RTSP source that libav calls invalid sends nothing that is: libav says the same of a hang-up."""
+    where = urlsplit(source.url)
+    if where.scheme != "rtsp" or where.hostname is None:
+        return False
+    try:
+        with socket.create_connection((where.hostname, where.port or RTSP_PORT), timeout=ASK_SECONDS) as connection:
+            connection.sendall(f"OPTIONS {source.url} RTSP/1.0\r\nCSeq: 1\r\n\r\n".encode())
+            answer = connection.recv(16)
+    except OSError:
+        return True
+    return not answer or answer.startswith(b"RTSP/")
