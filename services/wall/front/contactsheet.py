@@ -8,13 +8,12 @@ from aiohttp import hdrs, web
 from pydantic import Field
 
 from services.mesh.clips import ask_timeline
-from services.mesh.errors import NotFoundError
-from services.mesh.recordings import TimelineQuestion
+from services.mesh.errors import PantauError
+from services.mesh.recordings import Cause, TimelineQuestion
 from services.wall.front import sheet
 from services.wall.front.call import Call
 from services.wall.front.downloads import audit
 from services.wall.front.errors import FieldError, FieldsError
-from services.wall.front.jpeg import PictureError
 from services.wall.front.past import no_footage
 from services.wall.front.recordings import MAX_TIMELINE_US, RangeQuery, question_of, require_recorders
 from services.wall.front.sheet import Cell, Missing, Shown
@@ -42,12 +41,16 @@ class SheetQuery(RangeQuery):
 async def contact_sheet(call: Call) -> web.Response:
     """One JPEG of evenly spaced keyframes, the time of each under it; what was not recorded is hatched."""
     query = call.query(SheetQuery)
+    front = call.front
     question = question_of(call, query, MAX_TIMELINE_US)
+    until_us = min(question.to_us, front.clock.now_us())
+    if until_us <= question.from_us:
+        raise FieldsError([FieldError("from", "is in the future")])
+    question = question.model_copy(update={"to_us": until_us})
     if query.columns * query.rows > MAX_CELLS:
         raise FieldsError([FieldError("rows", f"columns × rows must be at most {MAX_CELLS}")])
     if query.columns * query.width > MAX_WIDTH_PX:
         raise FieldsError([FieldError("width", f"columns × width must be at most {MAX_WIDTH_PX} pixels")])
-    front = call.front
     require_recorders(front)
     timeline, _ = await ask_timeline(
         front.bus, front.home, question, recorders=len(front.recorders()), actor=call.actor
@@ -77,8 +80,9 @@ async def contact_sheet(call: Call) -> web.Response:
 
 
 async def _fill(call: Call, question: TimelineQuestion, cells: list[Cell], width_px: int) -> list[Shown | Missing]:
-    """What is in each cell. A picture that cannot be had is told in its place and spoils nothing."""
+    """What is in each cell. A picture that cannot be had is told in its place; raises only where none can be had."""
     few = asyncio.Semaphore(AT_ONCE)
+    failures: list[PantauError] = []
 
     async def fill(cell: Cell) -> Shown | Missing:
         if cell.footage is None:
@@ -88,15 +92,16 @@ async def _fill(call: Call, question: TimelineQuestion, cells: list[Cell], width
                 picture = await call.front.thumbnails.picture(
                     question.camera, question.profile, cell.footage, cell.at_us, width_px, call.actor
                 )
-            except (PictureError, NotFoundError):
+            except PantauError as error:
+                failures.append(error)
                 return Missing(cell.at_us, (UNREADABLE,))
         if picture is None:
-            return Missing(cell.at_us, (NOTHING, "expired"))
+            return Missing(cell.at_us, (NOTHING, Cause.EXPIRED))
         return Shown(picture.jpeg, picture.capture_us, cell.footage.tier == "keyframes")
 
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            filling = [tasks.create_task(fill(cell)) for cell in cells]
-    except ExceptionGroup as failed:
-        raise failed.exceptions[0] from failed
-    return [task.result() for task in filling]
+    async with asyncio.TaskGroup() as tasks:
+        filling = [tasks.create_task(fill(cell)) for cell in cells]
+    filled = [task.result() for task in filling]
+    if failures and not any(isinstance(item, Shown) for item in filled):
+        raise failures[0]
+    return filled

@@ -109,7 +109,8 @@ export class SheetDialog extends LitElement {
   private async read(): Promise<void> {
     const asked = ++this.asked;
     const { camera } = this;
-    const span = validRange(fromLocalInput(this.from), fromLocalInput(this.to));
+    const toMs = fromLocalInput(this.to);
+    const span = validRange(fromLocalInput(this.from), toMs === null ? null : Math.min(toMs, Date.now()));
     const layout = LAYOUTS[this.layout];
     if (camera === null || !layout) return;
     if (!span) {
