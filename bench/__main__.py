@@ -10,6 +10,7 @@ import uvloop
 SECTIONS = {
     "chain": "CPU per camera and latency through the whole product",
     "fanout": "viewer-streams per core, against aiortc's own sender",
+    "browser": "time to the first and to the live picture in Chromium, and the age of pictures",
     "recording": "CPU per recorded camera, against ffmpeg's segment muxer",
     "storage": "bytes on disk, clips against cp, seeking",
     "timeline": "30 days of many cameras",

@@ -1,0 +1,146 @@
+"""A page that notes when each frame of each slot is presented.
+
+It does with its tiles what the app does: the video stays hidden, under a still of the first frame, until it is live.
+Frames are told apart by their RTP timestamps alone: to read numbers out of the pictures would slow down what is
+measured.
+"""
+
+from typing import Any, NamedTuple
+
+from playwright.async_api import BrowserContext, Page
+
+from services.mesh.sessions import Aim, FrameMark, SessionOpened, SlotNotice
+from tests.wall.relay.running import Front
+
+SCRIPT = """
+window.bench = {
+  pc: null, tiles: [], began: 0,
+  now() { return performance.timeOrigin + performance.now(); },
+  async offer(count) {
+    this.began = this.now();
+    const pc = this.pc = new RTCPeerConnection({bundlePolicy: 'max-bundle'});
+    const wanted = RTCRtpReceiver.getCapabilities('video').codecs.filter((c) => /H264|rtx/.test(c.mimeType));
+    for (let n = 0; n < count; n++) pc.addTransceiver('video', {direction: 'recvonly'}).setCodecPreferences(wanted);
+    pc.ontrack = (event) => this.show(event);
+    await pc.setLocalDescription();
+    return pc.localDescription.sdp;
+  },
+  show(event) {
+    const side = Math.ceil(Math.sqrt(this.pc.getTransceivers().length));
+    const [video, canvas] = [document.createElement('video'), document.createElement('canvas')];
+    const size = `position:absolute;width:${Math.floor(1280 / side)}px;height:${Math.floor(720 / side)}px;`;
+    const slot = this.pc.getTransceivers().indexOf(event.transceiver);
+    const place = `left:${(slot % side) * 100 / side}%;top:${Math.floor(slot / side) * 100 / side}%;`;
+    Object.assign(video, {muted: true, autoplay: true, srcObject: new MediaStream([event.track])});
+    video.style = `${size}${place}opacity:0`;
+    canvas.style = `${size}${place}opacity:0`;
+    document.body.append(video, canvas);
+    const tile = this.tiles[slot] = {video, canvas, frames: [], still: false};
+    const frame = (now, meta) => {
+      tile.frames.push([meta.rtpTimestamp, this.now()]);
+      if (!tile.still) {
+        [canvas.width, canvas.height] = [video.clientWidth, video.clientHeight];
+        canvas.getContext('2d').drawImage(video, 0, 0, canvas.width, canvas.height);
+        canvas.style.opacity = '1';
+        tile.still = true;
+      }
+      video.requestVideoFrameCallback(frame);
+    };
+    video.requestVideoFrameCallback(frame);
+    video.play();
+  },
+  hide() { for (const tile of this.tiles) { tile.still = false; tile.frames = []; tile.video.style.opacity = '0'; } },
+  reveal() {
+    for (const tile of this.tiles) {
+      tile.frames = [];
+      [tile.video.style.opacity, tile.canvas.style.opacity] = ['1', '0'];
+    }
+  },
+  close() { this.pc.close(); document.body.replaceChildren(); this.tiles = []; },
+};
+"""
+HALF = 1 << 31
+
+
+class Shown(NamedTuple):
+    """How soon a slot showed what was asked for."""
+
+    first_ms: float
+    live_ms: float
+
+
+def _reached(rtp: int, other: int) -> bool:
+    return (rtp - other) % (1 << 32) < HALF
+
+
+class PicturePage:
+    """One session at a time; `open` it, `aim` its slots, ask `shown` and `ages_ms`."""
+
+    def __init__(self, page: Page, front: Front) -> None:
+        self._page = page
+        self._front = front
+        self._session: SessionOpened
+        self._began_ms = 0.0
+        self._heard = 0
+
+    @classmethod
+    async def create(cls, browser: BrowserContext, front: Front) -> "PicturePage":
+        """A blank page."""
+        page = await browser.new_page()
+        await page.goto("about:blank")
+        await page.evaluate(SCRIPT)
+        return cls(page, front)
+
+    async def open(self, cameras: list[str]) -> None:
+        """A new session with a slot for each camera; time runs from the making of its offer."""
+        offer = await self._page.evaluate("(count) => bench.offer(count)", len(cameras))
+        self._heard = 0
+        self._session = await self._front.open(offer, *[Aim(slot=n, camera=c) for n, c in enumerate(cameras)])
+        await self._page.evaluate("(sdp) => bench.pc.setRemoteDescription({type: 'answer', sdp})", self._session.answer)
+        self._began_ms = await self._page.evaluate("bench.began")
+
+    async def aim(self, cameras: list[str]) -> None:
+        """Points the slots at other cameras; time runs from the first of the messages."""
+        await self._page.evaluate("bench.hide()")
+        self._heard = len(self._notices())
+        self._began_ms = await self._page.evaluate("bench.now()")
+        for slot, camera in enumerate(cameras):
+            await self._front.control(self._session.session, Aim(slot=slot, camera=camera))
+
+    def _notices(self) -> list[Any]:
+        return self._front.notices[self._session.session]
+
+    async def shown(self, slots: int) -> list[Shown]:
+        """For every slot; an AssertionError where one has shown nothing live."""
+        tiles: list[list[tuple[int, float]]] = await self._page.evaluate("bench.tiles.map((tile) => tile.frames)")
+        found = []
+        for slot in range(slots):
+            notices = [n for n in self._notices()[self._heard :] if isinstance(n, SlotNotice) and n.slot == slot]
+            (first_rtp, live_rtp), *_ = [(n.first_rtp, n.live_rtp) for n in notices if n.live_rtp is not None]
+            assert first_rtp is not None
+            assert live_rtp is not None
+            first = next((at for rtp, at in tiles[slot] if _reached(rtp, first_rtp)), None)
+            live = next((at for rtp, at in tiles[slot] if _reached(rtp, live_rtp)), None)
+            assert first is not None, f"slot {slot} shows nothing"
+            assert live is not None, f"slot {slot} is not live"
+            found.append(Shown(first - self._began_ms, live - self._began_ms))
+        return found
+
+    async def ages_ms(self, seconds: float) -> list[float]:
+        """From a frame's capture to its presentation, of all frames in the next ``seconds``, videos uncovered."""
+        await self._page.evaluate("bench.reveal()")
+        await self._page.wait_for_timeout(1000 * seconds)
+        tiles: list[list[tuple[int, float]]] = await self._page.evaluate("bench.tiles.map((tile) => tile.frames)")
+        marks = {n.slot: n for n in self._notices() if isinstance(n, FrameMark)}
+        ages = []
+        for slot, frames in enumerate(tiles):
+            mark = marks[slot]
+            for rtp, at in frames:
+                ticks = (rtp - mark.rtp + HALF) % (1 << 32) - HALF
+                ages.append(at - mark.capture_us / 1000 - ticks / 90)
+        return ages
+
+    async def close(self) -> None:
+        """Ends the session."""
+        await self._front.close(self._session.session)
+        await self._page.evaluate("bench.close()")
