@@ -7,16 +7,17 @@ transcoded, and nothing of the footage is held in memory but its tables.
 
 import sys
 from array import array
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, Final, NamedTuple, Self
 
 import msgpack
 
 import services
 from services.media.mp4 import progressive
-from services.media.mp4.progressive import Chunk, ChunkSample, ClipTrack
+from services.media.mp4.progressive import Chunk, ChunkSamples, ClipTrack
 from services.media.mp4.tracks import AudioTrack, Track, VideoTrack
 from services.mesh import recordings, rpc, subjects
 from services.mesh.bus import Bus
@@ -162,7 +163,7 @@ def lay_out(from_us: int, to_us: int, pieces: Sequence[tuple[int, Sequence[Table
     header, data_bytes = progressive.header(
         [ClipTrack(track.timescale, track.first_shown() - shown_us * track.timescale // 1_000_000) for track in used],
         (
-            Chunk(min(placed.chunk.track, len(used) - 1), placed.description, placed)
+            Chunk(min(placed.chunk.track, len(used) - 1), placed.description, placed.samples())
             for _, placed in order
             if len(placed)
         ),
@@ -183,7 +184,7 @@ def lay_out(from_us: int, to_us: int, pieces: Sequence[tuple[int, Sequence[Table
     return layout
 
 
-class _Placed(Sequence[ChunkSample]):
+class _Placed:
     """A chunk's samples as they are in the clip."""
 
     def __init__(self, chunk: TableChunk, description: Track, at: int) -> None:
@@ -195,58 +196,57 @@ class _Placed(Sequence[ChunkSample]):
 
     def cut(self, end: int) -> None:
         """Leaves out what is not needed to show anything before ``end``."""
-        time = self.at
-        needed = 0
-        for index in range(self._count):
-            _, duration, composition, _ = self._fields(index)
+        time = self.end()
+        durations, offsets = self._column(1), self._composition_offsets()
+        while self._count:
+            duration = durations[self._count - 1]
+            time -= duration
             # Half a duration: two recorders may differ by a little about when the same picture was taken.
-            if time + composition + duration // 2 < end:
-                needed = index + 1
-            time += duration
-        self._count = needed
+            if time + offsets[self._count - 1] + duration // 2 < end:
+                return
+            self._count -= 1
 
-    def _fields(self, index: int) -> tuple[int, int, int, int]:
-        size, duration, composition, key = self.chunk.samples[4 * index : 4 * index + 4]
-        return size, duration, composition - (1 << 32) if composition & 0x80000000 else composition, key
+    def _column(self, number: int) -> "array[int]":
+        return self.chunk.samples[number : 4 * self._count : 4]
+
+    def _composition_offsets(self) -> "array[int]":
+        return array("i", self._column(2).tobytes())
 
     def end(self) -> int:
         """Where the last sample's duration ends."""
-        return self.at + sum(self.chunk.samples[1 : 4 * self._count : 4])
+        return self.at + sum(self._column(1))
 
     def last_at(self) -> int:
         """Decoding time of the last sample."""
-        return self.end() - self.chunk.samples[4 * self._count - 3]
+        return self.end() - self._column(1)[-1]
 
     def first_shown(self) -> int:
         """Presentation time of the first sample."""
-        return self.at + self._fields(0)[2]
+        return self.at + self._composition_offsets()[0]
 
     def shown_end(self) -> int:
         """When the last picture that is shown ends."""
-        time, end = self.at, self.at
-        for sample in self:
-            end = max(end, time + sample.composition_offset + sample.duration)
-            time += sample.duration
-        return end
+        samples = self.samples()
+        times = accumulate(samples.durations, initial=self.at)
+        shown = zip(times, samples.composition_offsets, samples.durations, strict=False)
+        return max((time + offset + duration for time, offset, duration in shown), default=self.at)
 
     def kept(self) -> Kept:
         """How many of its bytes are in the clip."""
         total = sum(self.chunk.samples[0::4])
-        keep = sum(self.chunk.samples[0 : 4 * self._count : 4])
+        keep = sum(self._column(0))
         return Kept(keep, total - keep)
 
     def __len__(self) -> int:
         return self._count
 
-    def __iter__(self) -> Iterator[ChunkSample]:
-        for index in range(self._count):
-            yield self[index]
-
-    def __getitem__(self, index: Any) -> Any:
-        size, duration, composition, key = self._fields(index)
-        if index == self._count - 1 and self.last_duration is not None:
-            duration = self.last_duration
-        return ChunkSample(size, duration, composition, bool(key))
+    def samples(self) -> ChunkSamples:
+        """What is kept of them."""
+        durations = self._column(1)
+        if self.last_duration is not None:
+            durations[-1] = min(self.last_duration, progressive.MAX_DURATION)
+        keyframes = [index for index, keyframe in enumerate(self._column(3)) if keyframe]
+        return ChunkSamples(self._column(0), durations, self._composition_offsets(), keyframes)
 
 
 class _Track:

@@ -88,9 +88,12 @@ def _stretch(source: Source, fragment: Fragment, runs: Sequence[Sequence[SampleI
 
 
 def _pack(samples: Sequence[SampleInfo]) -> "array[int]":
-    packed = array("I")
-    for sample in samples:
-        packed.extend((sample.size_bytes, sample.duration, sample.composition_offset & 0xFFFFFFFF, sample.keyframe))
+    _, sizes, _, durations, offsets, keyframes = zip(*samples, strict=True)
+    packed = array("I", bytes(16 * len(samples)))
+    packed[0::4] = array("I", sizes)
+    packed[1::4] = array("I", durations)
+    packed[2::4] = array("I", array("i", offsets).tobytes())
+    packed[3::4] = array("I", keyframes)
     return packed
 
 

@@ -3,6 +3,8 @@
 import io
 import json
 import subprocess
+from array import array
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -214,14 +216,20 @@ def test_a_codec_without_sample_entry_is_refused() -> None:
         sample_entry(VideoTrack("vp9", 1, 1))
 
 
+def columns(samples: Sequence[fragment.Sample]) -> progressive.ChunkSamples:
+    return progressive.ChunkSamples(
+        array("I", (len(sample.data) for sample in samples)),
+        array("I", (sample.duration for sample in samples)),
+        array("i", (sample.composition_offset for sample in samples)),
+        [index for index, sample in enumerate(samples) if sample.keyframe],
+    )
+
+
 def clip_of(stream: encoded.Stream, codec: str, *, shown_from: int, shown: int) -> bytes:
     """A clip of all samples that shows ``shown`` frames from frame ``shown_from`` on."""
     track = movies.video_track(stream, codec)
     made = movies.samples(stream, codec)
-    chunks = [
-        progressive.Chunk(0, track, [progressive.ChunkSample(len(s.data), *s[1:]) for s in gop])
-        for gop in movies.gops(made)
-    ]
+    chunks = [progressive.Chunk(0, track, columns(gop)) for gop in movies.gops(made)]
     head, data_bytes = progressive.header(
         [progressive.ClipTrack(90_000, -shown_from * movies.FRAME_90K)],
         chunks,
@@ -259,8 +267,8 @@ def test_sound_that_begins_later_is_shown_later(tmp_path: Path) -> None:
     video, audio = movies.video_track(stream, "h264"), AudioTrack("aac", 16000, 1, sound.extradata)
     pictures = movies.samples(stream, "h264")
     chunks = [
-        progressive.Chunk(0, video, [progressive.ChunkSample(len(s.data), *s[1:]) for s in pictures]),
-        progressive.Chunk(1, audio, [progressive.ChunkSample(len(p.data), 1024, 0, True) for p in sound.packets]),
+        progressive.Chunk(0, video, columns(pictures)),
+        progressive.Chunk(1, audio, columns([fragment.Sample(p.data, 1024) for p in sound.packets])),
     ]
     head, _ = progressive.header(
         [progressive.ClipTrack(90_000, 0), progressive.ClipTrack(16_000, 8_000)],

@@ -24,6 +24,10 @@ class Header(NamedTuple):
     """Header included; 0: up to the end of the file."""
 
 
+_TYPE_BYTES: Final = bytes((*range(0x20, 0x7F), 0xA9))
+"""Every type is four printable characters (© is what QuickTime adds); anything else is no box."""
+
+
 class Box(NamedTuple):
     """Where a box's content stands in a buffer."""
 
@@ -57,8 +61,7 @@ def parse_header(data: bytes) -> Header | None:
         size, header = int.from_bytes(data[8:16], "big"), 16
     if size and size < header:
         raise Mp4Error(f"a box of {size} bytes")
-    # Every type is four printable characters (© is what QuickTime adds); anything else is no box.
-    if not all(0x20 <= byte < 0x7F or byte == 0xA9 for byte in kind):
+    if kind.translate(None, _TYPE_BYTES):
         raise Mp4Error(f"no box has the type {kind.hex()}")
     return Header(kind, header, size)
 

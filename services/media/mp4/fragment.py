@@ -6,6 +6,7 @@ the fragment's bytes. A fragment whose seal is right is complete, was written by
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from struct import Struct
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -211,18 +212,27 @@ def _read_run(moof: bytes, start: int, end: int, defaults: Sequence[int], time: 
     per_sample = [bit for bit in (_DURATION, _SIZE, _FLAGS, _COMPOSITION) if flags & bit]
     if at + count * 4 * len(per_sample) > end or (count and not per_sample and count > 1 << 20):
         raise Mp4Error("a run is longer than its box")
-    fields = Struct(f">{count * len(per_sample)}I").unpack_from(moof, at)
-    field = iter(fields)
-    for index in range(count):
-        duration = next(field) if flags & _DURATION else defaults[0]
-        size = next(field) if flags & _SIZE else defaults[1]
-        sample_flags = next(field) if flags & _FLAGS else defaults[2]
-        if index == 0 and first_flags is not None:
-            sample_flags = first_flags
-        composition = next(field) if flags & _COMPOSITION else 0
-        if composition & 0x80000000:
-            composition -= 1 << 32
-        samples.append(SampleInfo(offset, size, time, duration, composition, not sample_flags & _NON_SYNC_BIT))
-        offset += size
-        time += duration
-    return time
+    fields: tuple[int, ...] = Struct(f">{count * len(per_sample)}I").unpack_from(moof, at)
+    columns = {bit: fields[index :: len(per_sample)] for index, bit in enumerate(per_sample)}
+    durations = columns.get(_DURATION, (defaults[0],) * count)
+    sizes = columns.get(_SIZE, (defaults[1],) * count)
+    sample_flags = list(columns.get(_FLAGS, (defaults[2],) * count))
+    if first_flags is not None and count:
+        sample_flags[0] = first_flags
+    compositions = [_signed(offset) for offset in columns[_COMPOSITION]] if flags & _COMPOSITION else [0] * count
+    samples.extend(
+        map(
+            SampleInfo,
+            accumulate(sizes, initial=offset),
+            sizes,
+            accumulate(durations, initial=time),
+            durations,
+            compositions,
+            [not value & _NON_SYNC_BIT for value in sample_flags],
+        )
+    )
+    return time + sum(durations)
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 32) if value & 0x80000000 else value

@@ -6,6 +6,7 @@ offsets raised until none is negative (version 0 of ``ctts``, which old players 
 
 from array import array
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from struct import Struct
 from typing import Final, NamedTuple
 
@@ -13,17 +14,19 @@ from services.media.mp4.boxes import Mp4Error, box, full_box
 from services.media.mp4.movie import FILE_TYPE, MOVIE_TIMESCALE, info_box, movie_header, trak
 from services.media.mp4.tracks import Track
 
-_U32_MAX: Final = 0xFFFFFFFF
+MAX_DURATION: Final = 0xFFFFFFFF
+"""Of one sample, in its track's timescale."""
 
 
-class ChunkSample(NamedTuple):
-    """One sample of a clip."""
+class ChunkSamples(NamedTuple):
+    """Samples one behind the other, by column: a day of a camera has two million of them."""
 
-    size_bytes: int
-    duration: int
+    sizes_bytes: "array[int]"
+    durations: "array[int]"
     """In the track's timescale."""
-    composition_offset: int
-    keyframe: bool
+    composition_offsets: "array[int]"
+    keyframes: Sequence[int]
+    """Which of the samples, from 0, are keyframes."""
 
 
 class Chunk(NamedTuple):
@@ -32,7 +35,7 @@ class Chunk(NamedTuple):
     track: int
     """Index into the clip's tracks."""
     description: Track
-    samples: Sequence[ChunkSample]
+    samples: ChunkSamples
 
 
 class ClipTrack(NamedTuple):
@@ -99,24 +102,21 @@ class _Table:
 
     def add(self, chunk: Chunk, offset: int) -> int:
         """Appends a chunk that stands at ``offset`` of the data; returns its size."""
-        if not chunk.samples:
+        sizes, durations, compositions, keyframes = chunk.samples
+        if not sizes:
             return 0
         description = self._descriptions.setdefault(chunk.description, len(self._descriptions) + 1)
-        size = 0
-        for sample in chunk.samples:
-            self._sizes.append(sample.size_bytes)
-            if sample.keyframe:
-                self._keyframes.append(len(self._sizes))
-            duration = min(sample.duration, _U32_MAX)
-            _count(self._durations, duration)
-            _count(self._compositions, sample.composition_offset)
-            self._media_duration += duration
-            size += sample.size_bytes
+        first = len(self._sizes) + 1
+        self._sizes.extend(sizes)
+        self._keyframes.extend(first + index for index in keyframes)
+        _count(self._durations, durations)
+        _count(self._compositions, compositions)
+        self._media_duration += sum(durations)
         self._chunk_offsets.append(offset)
-        shape = (len(chunk.samples), description)
+        shape = (len(sizes), description)
         if not self._chunk_shapes or self._chunk_shapes[-1][1:] != shape:
             self._chunk_shapes.append((len(self._chunk_offsets), *shape))
-        return size
+        return sum(sizes)
 
     def trak(self, number: int, created_us: int, duration_90k: int, data_at: int) -> bytes:
         raise_by = max(0, -min(offset for _, offset in self._compositions))
@@ -161,11 +161,17 @@ class _Table:
         return box(b"edts", full_box(b"elst", 1, 0, len(edits).to_bytes(4, "big"), body))
 
 
-def _count(runs: list[list[int]], value: int) -> None:
-    if runs and runs[-1][1] == value:
-        runs[-1][0] += 1
+def _count(runs: list[list[int]], values: "array[int]") -> None:
+    """Appends ``values`` to a run-length table. Mostly they are all the same, which is found out at once."""
+    if values.count(values[0]) == len(values):
+        counted = [(values[0], len(values))]
     else:
-        runs.append([1, value])
+        counted = [(value, sum(1 for _ in run)) for value, run in groupby(values)]
+    for value, count in counted:
+        if runs and runs[-1][1] == value:
+            runs[-1][0] += count
+        else:
+            runs.append([count, value])
 
 
 def _pairs(kind: bytes, runs: Sequence[Sequence[int]]) -> bytes:

@@ -18,6 +18,7 @@ ReadAt = Callable[[int, int], bytes]
 """``read(offset, size)``: fewer bytes only at the end of the file."""
 
 _VERIFY_BYTES: Final = 1024 * 1024
+_WINDOW_BYTES: Final = 4096
 _MAX_METADATA_BYTES: Final = 16 * 1024 * 1024
 
 
@@ -78,6 +79,7 @@ def read_fragments(read: ReadAt, size: int, at: int) -> Iterator[Fragment]:
 
     The end of the last fragment is where the file's footage ends. Their content is not verified.
     """
+    read = _in_windows(read)
     while True:
         try:
             found = _read_fragment(read, size, at)
@@ -95,6 +97,21 @@ def read_fragment(read: ReadAt, size: int, at: int) -> Fragment:
     if found is None:
         raise Mp4Error(f"no fragment begins at byte {at}")
     return found
+
+
+def _in_windows(read: ReadAt) -> ReadAt:
+    """Reads a little ahead: a fragment's seal and all that stands before the next one's data are one read."""
+    start, window = 0, b""
+
+    def read_at(offset: int, size: int) -> bytes:
+        nonlocal start, window
+        if size > _WINDOW_BYTES:
+            return read(offset, size)
+        if not start <= offset <= offset + size <= start + len(window):
+            start, window = offset, read(offset, _WINDOW_BYTES)
+        return window[offset - start : offset - start + size]
+
+    return read_at
 
 
 def _read_fragment(read: ReadAt, size: int, start: int) -> Fragment | None:
