@@ -88,6 +88,19 @@ describe("what a tile says", () => {
     expect(message?.sinceMs).toBe(NOW_MS - 5000);
   });
 
+  it("says what to do about a recording that the browser cannot decode", () => {
+    const refused = notice({ source: "recorded", state: "waiting", reason: "unsupported-codec", codec: "hevc" });
+    const message = tileMessage(input({ source: "recorded", notice: refused, hasPicture: false }));
+    expect(message).toMatchObject({ title: "tile.recorded-codec", reason: "tile.recorded-codec.hint", detail: "HEVC" });
+  });
+
+  it("plays what a camera recorded before it was switched off", () => {
+    const entry = camera({ id: "gate", enabled: false });
+    const playing = notice({ source: "recorded", state: "playing" });
+    expect(tileMessage(input({ entry, source: "recorded", notice: playing }))).toBeNull();
+    expect(tileMessage(input({ entry }))?.title).toBe("tile.disabled");
+  });
+
   it("covers even a picture when the connection is lost or nothing is recorded", () => {
     const lost = tileMessage(input({ link: { phase: "lost", sinceMs: 7 } }));
     expect(lost).toMatchObject({ title: "tile.lost", sinceMs: 7, tone: "fault" });

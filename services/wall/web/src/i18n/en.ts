@@ -82,6 +82,8 @@ export const en = {
   "tile.frozen": "The picture stands still",
   "tile.offline": "No picture",
   "tile.camera-connecting": "Connecting to the camera…",
+  "tile.recorded-codec": "This browser cannot play this recording",
+  "tile.recorded-codec.hint": "Export a clip of it for another player, or watch it in a browser that knows its codec",
   "tile.recorded-waiting": "Waiting for the recording…",
   "tile.since": "since {since}",
   "tile.clear": "Remove from the tile",

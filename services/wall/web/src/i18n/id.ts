@@ -84,6 +84,8 @@ export const id: Messages = {
   "tile.frozen": "Gambar berhenti",
   "tile.offline": "Tidak ada gambar",
   "tile.camera-connecting": "Menyambung ke kamera…",
+  "tile.recorded-codec": "Peramban ini tidak dapat memutar rekaman ini",
+  "tile.recorded-codec.hint": "Ekspor klipnya untuk pemutar lain, atau tonton di peramban yang mengenal kodeknya",
   "tile.recorded-waiting": "Menunggu rekaman…",
   "tile.since": "sejak {since}",
   "tile.clear": "Kosongkan petak",

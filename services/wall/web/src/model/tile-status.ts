@@ -89,6 +89,16 @@ function connecting(title: MessageKey): TileMessage {
 
 function waiting(input: TileInput, notice: SlotNotice): TileMessage {
   const state = input.entry?.state;
+  if (input.source === "recorded" && notice.reason === "unsupported-codec") {
+    return {
+      icon: "offline",
+      title: "tile.recorded-codec",
+      reason: "tile.recorded-codec.hint",
+      detail: notice.codec.toUpperCase(),
+      sinceMs: null,
+      tone: "fault",
+    };
+  }
   if (input.source === "recorded") {
     const reason = reasonKey(notice.reason);
     return { icon: "wait", title: "tile.recorded-waiting", reason, detail: notice.detail, sinceMs: null, tone: "wait" };
