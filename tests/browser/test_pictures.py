@@ -41,7 +41,7 @@ async def test_a_click_on_a_contact_sheet_leads_to_the_moment_of_the_picture(
     await app.page.get_by_title("Contact sheet").click()
     sheet = app.page.locator("pantau-sheet-dialog img")
     await expect(sheet).to_be_visible(timeout=PATIENCE_MS)
-    assert await sheet.evaluate("(image) => image.naturalWidth") == 4 * 326 + 6
+    assert await sheet.evaluate("(image) => image.naturalWidth") == 6 * 326 + 6
     box = await sheet.bounding_box()
     assert box is not None
     await sheet.click(position={"x": box["width"] * 0.95, "y": box["height"] * 0.9})

@@ -86,7 +86,7 @@ async def _fill(call: Call, question: TimelineQuestion, cells: list[Cell], width
 
     async def fill(cell: Cell) -> Shown | Missing:
         if cell.footage is None:
-            return Missing(cell.from_us, (NOTHING, cell.cause))
+            return Missing(cell.from_us, (NOTHING,) if cell.cause == Cause.UNKNOWN else (NOTHING, cell.cause))
         async with few:
             try:
                 picture = await call.front.thumbnails.picture(

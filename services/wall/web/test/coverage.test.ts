@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { CameraCoverage } from "../src/api/types.js";
 import { bytesText, daysText, percentText, worstFirst } from "../src/model/coverage.js";
-import { LAYOUTS, localRfc3339, momentOf } from "../src/model/sheet.js";
+import { around, LAYOUTS, localRfc3339, momentOf } from "../src/model/sheet.js";
 
 function coverage(name: string, percent: number, recording = true): CameraCoverage {
   return {
@@ -47,6 +47,22 @@ describe("a contact sheet", () => {
   it("is asked for in the page's own zone", () => {
     expect(localRfc3339(Date.UTC(2026, 2, 1), 420)).toBe("2026-03-01T07:00:00.000+07:00");
     expect(localRfc3339(Date.UTC(2026, 2, 1), -210)).toBe("2026-02-28T20:30:00.000-03:30");
+  });
+
+  it("leaves empty time before the first footage out, unless nothing else is left", () => {
+    const [now, hour] = [100_000_000, 3_600_000];
+    const timeline = (fromMs: number) => ({
+      camera: "a",
+      fromMs: 0,
+      toMs: now,
+      ranges: [{ fromMs, toMs: now, tier: "full" as const }],
+      gaps: [],
+      activity: [],
+    });
+    expect(around(now, now, undefined)).toEqual({ fromMs: now - hour / 2, toMs: now });
+    expect(around(now, now, timeline(now - 60_000))).toEqual({ fromMs: now - 60_000, toMs: now });
+    expect(around(now - hour, now, timeline(0))).toEqual({ fromMs: now - 1.5 * hour, toMs: now - hour / 2 });
+    expect(around(now, now, timeline(now - 5_000))).toEqual({ fromMs: now - hour / 2, toMs: now });
   });
 
   it("leads from a click to the moment of the picture under it", () => {

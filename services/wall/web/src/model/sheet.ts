@@ -1,6 +1,6 @@
 /** A contact sheet's layout, as `services/wall/front/sheet.py` draws it, and where a click on it lies. */
 
-import type { Span } from "./timeline.js";
+import type { Span, Timeline } from "./timeline.js";
 
 const MARGIN_PX = 6;
 const HEADER_PX = 34;
@@ -12,11 +12,23 @@ export interface Layout {
 
 /** By how many pictures there are to choose from. */
 export const LAYOUTS: readonly Layout[] = [
-  { columns: 4, rows: 3 },
-  { columns: 4, rows: 6 },
-  { columns: 6, rows: 8 },
-  { columns: 8, rows: 12 },
+  { columns: 6, rows: 2 },
+  { columns: 6, rows: 4 },
+  { columns: 8, rows: 6 },
+  { columns: 10, rows: 10 },
 ];
+
+/** Without a mark: as much as somebody looks through who knows roughly when it happened. */
+const AROUND_MS = 1_800_000;
+const SHORTEST_MS = 10_000;
+
+/** Half an hour on both sides of a moment, without the future and without the empty time before the first footage. */
+export function around(atMs: number, nowMs: number, timeline: Timeline | undefined): Span {
+  const span = { fromMs: atMs - AROUND_MS, toMs: Math.min(atMs + AROUND_MS, nowMs) };
+  const first = timeline?.ranges.find(({ toMs }) => toMs > span.fromMs);
+  const begins = first ? Math.max(first.fromMs, span.fromMs) : span.fromMs;
+  return span.toMs - begins < SHORTEST_MS ? span : { fromMs: begins, toMs: span.toMs };
+}
 
 /** RFC 3339 in the zone of the page: the sheet's times are written in the same. */
 export function localRfc3339(ms: number, offsetMinutes = -new Date(ms).getTimezoneOffset()): string {

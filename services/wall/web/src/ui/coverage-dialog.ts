@@ -174,8 +174,9 @@ export class CoverageDialog extends LitElement {
     const oldest = [oldest_full, oldest_thinned].flatMap((time) => (time === null ? [] : [Date.parse(time)]));
     if (oldest.length === 0) return t("coverage.oldest.none");
     const atMs = Math.min(...oldest);
-    const days = daysText((Date.now() - atMs) / DAY_MS, this.locale);
-    return `${dateTime(atMs, language.value)} (${t("coverage.ago", { days })})`;
+    const days = Math.floor((Date.now() - atMs) / DAY_MS);
+    const when = dateTime(atMs, language.value);
+    return days < 1 ? when : `${when} (${t("coverage.ago", { days })})`;
   }
 
   private row(camera: CameraCoverage): TemplateResult {

@@ -5,9 +5,9 @@ import { customElement, property, state } from "lit/decorators.js";
 import { ApiError } from "../api/client.js";
 import type { App } from "../app/app.js";
 import { language, t } from "../i18n/index.js";
-import { footageRange, validRange } from "../model/footage.js";
+import { validRange } from "../model/footage.js";
 import { dateTime, fromLocalInput, toLocalInput } from "../model/format.js";
-import { LAYOUTS, localRfc3339, momentOf } from "../model/sheet.js";
+import { around, LAYOUTS, localRfc3339, momentOf } from "../model/sheet.js";
 import type { Span } from "../model/timeline.js";
 import { select, tileAt, wallCameras } from "../model/wall.js";
 import { form, shared } from "./styles.js";
@@ -16,8 +16,6 @@ import "./modal.js";
 
 /** Typing a time goes through others. */
 const READ_DELAY_MS = 400;
-/** Without a mark: as much as lies on the screen of somebody who looks for when it happened. */
-const HOUR_MS = 3_600_000;
 
 type Shown =
   | { kind: "making" }
@@ -73,16 +71,10 @@ export class SheetDialog extends LitElement {
   override connectedCallback(): void {
     super.connectedCallback();
     const { playback, wall, cameras } = this.app;
-    const now = Date.now();
-    const at = playback.nowMs();
-    const span = playback.range.value
-      ? footageRange(null, playback.range.value, at, now)
-      : { fromMs: at - HOUR_MS / 2, toMs: Math.min(at + HOUR_MS / 2, now) };
-    this.from = toLocalInput(span.fromMs);
-    this.to = toLocalInput(span.toMs);
     const onWall = tileAt(wall.value, wall.value.selected).camera ?? wallCameras(wall.value)[0];
     this.camera = onWall ?? cameras.value?.keys().next().value ?? null;
-    void this.read();
+    const timeline = playback.timelines.value.get(this.camera ?? "");
+    this.choose(playback.range.value ?? around(playback.nowMs(), Date.now(), timeline));
   }
 
   override disconnectedCallback(): void {
@@ -148,8 +140,12 @@ export class SheetDialog extends LitElement {
   }
 
   private toNearest(atMs: number): void {
-    this.from = toLocalInput(atMs - HOUR_MS / 2);
-    this.to = toLocalInput(Math.min(atMs + HOUR_MS / 2, Date.now()));
+    this.choose(around(atMs, Date.now(), undefined));
+  }
+
+  private choose({ fromMs, toMs }: Span): void {
+    this.from = toLocalInput(fromMs);
+    this.to = toLocalInput(toMs);
     void this.read();
   }
 
