@@ -42,6 +42,11 @@ def choose_profile(aim: Aim, available: set[ProfileName], size: Size | None, sub
     return "main" if size.height_px > limit else "sub"
 
 
+def _codecs(state: CameraState | None) -> dict[str, str]:
+    """Of the profiles whose codec is known."""
+    return {name: report.codec for name, report in state.profiles.items() if report.codec} if state is not None else {}
+
+
 class LiveSource:
     """Shows a camera live in one slot. See `Source`."""
 
@@ -59,6 +64,7 @@ class LiveSource:
         """Asked of every frame, and an enum's member takes longer to look up than all else there."""
         self._unusable: set[ProfileName] = set()
         """Profiles in a codec that this viewer cannot be sent."""
+        self._codecs = _codecs(state)
         self._stand_in_until: float | None = None
 
     def start(self) -> None:
@@ -92,6 +98,12 @@ class LiveSource:
     def set_state(self, state: CameraState | None) -> None:
         """What is observed of the camera changed."""
         self._state = state
+        codecs = _codecs(state)
+        if codecs and codecs != self._codecs:
+            self._codecs = codecs
+            if self._unusable:  # what could not be shown before perhaps can now, without a conversion
+                self._unusable.clear()
+                self.adapt(self._size, self._level)
         if self._shown is None or not self._shown.live:
             self._say_waiting()
 

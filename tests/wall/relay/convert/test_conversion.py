@@ -5,20 +5,23 @@ import io
 import os
 import signal
 import time
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from services.media.nal import split_annex_b
+from services.mesh import subjects
+from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
 from services.mesh.frames import Codec
-from services.mesh.models import Reason
+from services.mesh.models import CameraState, ProfileReport, Reason, Status
 from services.mesh.sessions import Aim, SlotNotice
 from services.mesh.settings import MeshSettings
 from services.wall.relay.convert import conversion
-from tests.wall.relay.camera import BusCamera, Clip, clip, picture
+from tests.wall.relay.camera import SITE, BusCamera, Clip, clip, picture
 from tests.wall.relay.running import Front, running_relay
 from tests.wall.relay.viewer import Viewer
 
@@ -73,6 +76,36 @@ async def test_what_the_viewer_cannot_decode_comes_as_h264_and_says_so(bus: Bus,
         await viewer.wait_packets(len(viewer.packets[viewer.ssrcs[0]]) + FPS)
         assert len(viewer.frames()) > count
         assert any(unit[0] & 0x1F == 7 for unit in split_annex_b(viewer.frames()[0][1]))
+        await viewer.close()
+
+
+@pytest.mark.parametrize(("to", "transcoded"), [(mjpeg, True), (partial(clip, 9, size=SIZE, fps=FPS, gop=20), False)])
+async def test_a_camera_may_change_its_codec_while_it_is_converted(
+    bus: Bus, front: Front, to: Callable[[], Clip], transcoded: bool
+) -> None:
+    await front.add_camera("cam-1")
+    states = await Bucket.open(bus, subjects.STATE_BUCKET, CameraState)
+
+    async def observe(codec: str) -> None:
+        report = ProfileReport(status="online", codec=codec)
+        state = CameraState(camera="cam-1", site=SITE, status=Status.ONLINE, since_us=1, profiles={"main": report})
+        await states.put("cam-1", state)
+
+    await observe("hevc")
+    async with BusCamera(bus, "cam-1", hevc()) as camera:
+        await asyncio.sleep(0.3)
+        viewer = Viewer(front)
+        await viewer.open(1, Aim(slot=0, camera="cam-1"))
+        await until(front, viewer, "live")
+        camera.clip, camera.epoch, camera.sequence = to(), camera.epoch + 1, 0
+        count = len(viewer.frames())
+        await asyncio.sleep(0.5)
+        await observe(camera.clip.codec.name.lower())
+        async with asyncio.timeout(15):
+            while len(viewer.frames()) < count + 3 * FPS:
+                await asyncio.sleep(0.1)
+        notice = await until(front, viewer, "live")
+        assert (notice.transcoded, notice.codec) == (transcoded, "h264")
         await viewer.close()
 
 
