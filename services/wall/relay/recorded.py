@@ -220,8 +220,10 @@ class RecordedSource:
 
     def _restamp(self, unit: AccessUnit, newest: AccessUnit) -> AccessUnit:
         """RTP time runs with the viewer's time, whatever the clock's rate and direction."""
-        now_90k = round(time.monotonic() * 90_000)
-        return unit._replace(dts_90k=now_90k - max(newest.dts_90k - unit.dts_90k, 0))
+        dts_90k = round(time.monotonic() * 90_000) - max(newest.dts_90k - unit.dts_90k, 0)
+        rate = self._clock.rate
+        shown_later = round((unit.pts_90k - unit.dts_90k) / rate) if rate > 0 else 0  # backwards: keyframes alone
+        return unit._replace(pts_90k=dts_90k + shown_later, dts_90k=dts_90k)
 
     def _frames(self, units: list[AccessUnit]) -> list[Frame]:
         codec = units[-1].codec

@@ -1,7 +1,7 @@
 """RTP timestamps of a slot: continuous over every change of what it shows.
 
 The recipe (measured with Chromium): live frames keep the camera's own spacing; cached frames stand one tick apart and
-end where the live ones go on; no timestamp is ever before an earlier one.
+end where the live ones go on; nothing is ever shown before what an earlier source showed.
 """
 
 from collections.abc import Sequence
@@ -13,47 +13,62 @@ RESET_TICKS: Final = 3600 * CLOCK_HZ
 
 
 class Timeline:
-    """Maps a source's decoding times to RTP timestamps. All values are unwrapped; put 32 bits on the wire."""
+    """Maps a source's times to RTP timestamps. All values are unwrapped; put 32 bits on the wire.
 
-    __slots__ = ("_last", "_last_at", "_offset", "_started")
+    An RTP timestamp is of presentation (RFC 6184, section 5.1; RFC 7798, section 4.1), so that among frames in decoding
+    order those of B-pictures step back. ``composition``: how much later than decoded a frame is shown.
+    """
+
+    __slots__ = ("_decode", "_last", "_last_at", "_offset", "_started")
 
     def __init__(self, first: int) -> None:
         self._last = first
         self._last_at = 0.0
         self._offset: int | None = None
+        self._decode = first
+        """The newest decoding time, as a timestamp."""
         self._started = False
 
     @property
     def last(self) -> int:
-        """The newest timestamp given out."""
+        """The latest timestamp given out."""
         return self._last
 
-    def live(self, dts_90k: int, now: float, *, anew: bool = False) -> int:
-        """The timestamp of the next live frame. ``anew``: its decoding times have nothing to do with the last ones."""
-        if self._offset is None or anew:
-            self._offset = self._natural(now, 1) - dts_90k
-        stamp = dts_90k + self._offset
-        if stamp <= self._last and self._started:  # the source stepped back without saying so
-            stamp = self._natural(now, 1)
-            self._offset = stamp - dts_90k
-        self._last, self._last_at, self._started = stamp, now, True
+    def live(self, dts_90k: int, now: float, composition_90k: int = 0, *, anew: bool = False) -> int:
+        """The timestamp of the next live frame. ``anew``: its times have nothing to do with the last ones."""
+        offset = self._offset
+        # Where the source stepped back without saying so, it begins anew, too.
+        if offset is None or anew or (dts_90k + offset <= self._decode and self._started):
+            offset = self._offset = self._natural(now, 1) - dts_90k - composition_90k
+        self._decode = dts_90k + offset
+        stamp = self._decode + composition_90k
+        if stamp > self._last or not self._started:
+            self._last, self._last_at, self._started = stamp, now, True
         return stamp
 
-    def replay(self, dts_90k: Sequence[int], now: float, *, compressed: bool) -> list[int]:
+    def replay(
+        self, dts_90k: Sequence[int], now: float, composition_90k: Sequence[int] = (), *, compressed: bool
+    ) -> list[int]:
         """Timestamps for cached frames, the newest of which is as old as ``now``; live frames follow with `live`.
 
-        ``compressed``: one tick apart, for receivers that were told to play at once. Otherwise with their own spacing,
-        and behind a jump where something was sent before.
+        ``compressed``: one tick apart, for receivers that were told to play at once; but frames that are shown after
+        the newest was decoded keep their spacing, since frames to come are shown between them. Otherwise with their
+        own spacing, and behind a jump where something was sent before.
         """
-        count = len(dts_90k)
+        shown = [dts + shift for dts, shift in zip(dts_90k, composition_90k or [0] * len(dts_90k), strict=True)]
+        newest = dts_90k[-1]
         if compressed:
-            end = self._natural(now, count)
-            stamps = list(range(end - count + 1, end + 1))
+            end = self._natural(now, len(shown))
+            self._offset = end - newest
+            stamps = [pts + self._offset for pts in shown]
+            due = sorted((n for n, pts in enumerate(shown) if pts <= newest), key=shown.__getitem__, reverse=True)
+            for back, n in enumerate(due):
+                stamps[n] = end - back
         else:
-            begin = self._last + RESET_TICKS if self._started else self._last
-            stamps = [begin + dts - dts_90k[0] for dts in dts_90k]
-        self._offset = stamps[-1] - dts_90k[-1]
-        self._last, self._last_at, self._started = stamps[-1], now, True
+            self._offset = (self._last + RESET_TICKS if self._started else self._last) - shown[0]
+            stamps = [pts + self._offset for pts in shown]
+        self._decode = newest + self._offset
+        self._last, self._last_at, self._started = max(stamps), now, True
         return stamps
 
     def at(self, now: float) -> int:

@@ -130,7 +130,8 @@ class VideoTrack:
         pacer = self._link.pacer
         if pacer.queued_bytes > LANE_LIMIT_BYTES and pacer.waiting_bytes(self.lane) > LANE_LIMIT_BYTES:
             return None
-        stamp = self._timeline.live(frame.unit.dts_90k, now, anew=anew)
+        unit = frame.unit
+        stamp = self._timeline.live(unit.dts_90k, now, unit.pts_90k - unit.dts_90k, anew=anew)
         layout = self.layout(frame)
         # Nearly every frame finds nothing waiting: it leaves here and now, without ever becoming an item of a queue.
         if pacer.take(layout.cost_bytes, now):
@@ -147,8 +148,12 @@ class VideoTrack:
         what it is about to see.
         """
         self.drop_waiting()
+        units = [frame.unit for frame in frames]
         stamps = self._timeline.replay(
-            [frame.unit.dts_90k for frame in frames], now, compressed=self._playout_id is not None
+            [unit.dts_90k for unit in units],
+            now,
+            [unit.pts_90k - unit.dts_90k for unit in units],
+            compressed=self._playout_id is not None,
         )
         self._catching_up = True
         waiting = [_Sending(self, frame, stamp) for frame, stamp in zip(frames, stamps, strict=True)]

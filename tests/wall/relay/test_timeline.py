@@ -39,6 +39,35 @@ def test_a_source_that_steps_back_does_not_take_the_slot_with_it() -> None:
     assert timeline.live(100 + FRAME, 1.08) == last + 2 * FRAME
 
 
+# I0 P3 B1 B2 P6 B4 B5 …, decoded in this order, each shown three frames after the place that its number tells.
+B_PICTURES = [0, 3, 1, 2, 6, 4, 5, 9, 7, 8, 12, 10, 11]
+
+
+def b_pictures(count: int) -> tuple[list[int], list[int]]:
+    """Decoding times of the first ``count`` frames, and how much later each is shown."""
+    dts = [n * FRAME for n in range(count)]
+    return dts, [(B_PICTURES[n] + 3 - n) * FRAME for n in range(count)]
+
+
+def test_timestamps_are_of_presentation_where_there_are_b_pictures() -> None:
+    timeline = Timeline(1000)
+    stamps = [
+        timeline.live(dts, 10.0 + n / 25, shift) for n, (dts, shift) in enumerate(zip(*b_pictures(13), strict=True))
+    ]
+    assert [(stamp - stamps[0]) // FRAME for stamp in stamps] == B_PICTURES
+
+
+@given(st.integers(1, 13), st.booleans())
+def test_a_replayed_gop_with_b_pictures_is_shown_in_order_and_so_is_what_follows(cached: int, compressed: bool) -> None:
+    timeline, (dts, shifts) = Timeline(1000), b_pictures(13)
+    stamps = timeline.replay(dts[:cached], 10.0, shifts[:cached], compressed=compressed)
+    stamps += [timeline.live(dts[n], 10.0 + (n - cached + 1) / 25, shifts[n]) for n in range(cached, 13)]
+    assert sorted(range(13), key=lambda n: stamps[n]) == sorted(range(13), key=lambda n: B_PICTURES[n])
+    assert len(set(stamps)) == 13
+    after = timeline.live(7, 20.0, 3 * FRAME, anew=True)
+    assert after > max(stamps)
+
+
 steps = st.lists(
     st.tuples(st.sampled_from(["live", "anew", "replay", "spaced"]), st.integers(-(1 << 40), 1 << 40), st.floats(0, 5)),
     max_size=30,
