@@ -25,7 +25,6 @@ from tests.wall.relay.running import Front, running_relay
 GOPS_SECONDS: Final = (2, 4, 10)
 UNCACHED: Final = 0.15
 """The part of a GOP that is still to come; a second at most."""
-SETTLE_SECONDS: Final = 0.4
 TARGETS_MS: Final = {
     ("main", 1): (150, {2: 200, 4: 350, 10: 900}),
     ("sub", 1): (150, {2: 80, 4: 120, 10: 260}),
@@ -69,7 +68,6 @@ async def measure(
     new: list[list[Shown]] = []
     aimed: list[list[Shown]] = []
     ages: list[float] = []
-    wait = SETTLE_SECONDS + len(pictures.frames) / pictures.fps * UNCACHED
     async with AsyncExitStack() as stack:
         sets = []
         for name in ("a", "b"):
@@ -88,7 +86,6 @@ async def measure(
                     await camera.rewind()
                 await asyncio.sleep(0.1)
                 await ask()
-                await asyncio.sleep(wait + (1.0 if tiles > 1 else 0.0))
                 found.append(await page.shown(tiles))
             if number == rounds - 1:
                 ages = await page.ages_ms(4)

@@ -5,6 +5,7 @@ Frames are told apart by their RTP timestamps alone: to read numbers out of the 
 measured.
 """
 
+import asyncio
 from typing import Any, NamedTuple
 
 from playwright.async_api import BrowserContext, Page
@@ -111,20 +112,27 @@ class PicturePage:
         return self._front.notices[self._session.session]
 
     async def shown(self, slots: int) -> list[Shown]:
-        """For every slot; an AssertionError where one has shown nothing live."""
-        tiles: list[list[tuple[int, float]]] = await self._page.evaluate("bench.tiles.map((tile) => tile.frames)")
-        found = []
-        for slot in range(slots):
-            notices = [n for n in self._notices()[self._heard :] if isinstance(n, SlotNotice) and n.slot == slot]
-            (first_rtp, live_rtp), *_ = [(n.first_rtp, n.live_rtp) for n in notices if n.live_rtp is not None]
-            assert first_rtp is not None
-            assert live_rtp is not None
-            first = next((at for rtp, at in tiles[slot] if _reached(rtp, first_rtp)), None)
-            live = next((at for rtp, at in tiles[slot] if _reached(rtp, live_rtp)), None)
-            assert first is not None, f"slot {slot} shows nothing"
-            assert live is not None, f"slot {slot} is not live"
-            found.append(Shown(first - self._began_ms, live - self._began_ms))
-        return found
+        """For every slot, when all are live; raises TimeoutError where they are not within half a minute."""
+        async with asyncio.timeout(30):
+            while True:
+                await asyncio.sleep(0.3)  # seldom: whoever asks takes time from who shows
+                tiles: list[list[tuple[int, float]]] = await self._page.evaluate(
+                    "bench.tiles.map((tile) => tile.frames)"
+                )
+                found = [self._shown(slot, frames) for slot, frames in enumerate(tiles)]
+                live = [shown for shown in found if shown is not None]
+                if len(live) == slots:
+                    return live
+
+    def _shown(self, slot: int, frames: list[tuple[int, float]]) -> Shown | None:
+        for notice in self._notices()[self._heard :]:
+            if isinstance(notice, SlotNotice) and notice.slot == slot and notice.live_rtp is not None:
+                rtps = (notice.first_rtp or notice.live_rtp, notice.live_rtp)
+                ats = [next((at for rtp, at in frames if _reached(rtp, wanted)), None) for wanted in rtps]
+                if ats[0] is not None and ats[1] is not None:
+                    return Shown(ats[0] - self._began_ms, ats[1] - self._began_ms)
+                return None
+        return None
 
     async def ages_ms(self, seconds: float) -> list[float]:
         """From a frame's capture to its presentation, of all frames in the next ``seconds``, videos uncovered."""
