@@ -82,11 +82,20 @@ def put_hour(connection: sqlite3.Connection, stream_id: int, number: int, row: b
         connection.execute("INSERT OR REPLACE INTO activity VALUES (?, ?, ?)", (stream_id, number, row))
 
 
+def keep_hours(connection: sqlite3.Connection, stream_id: int, ranges: Iterable[tuple[int, int]]) -> None:
+    """Drops the hours that none of a stream's ranges of footage touches."""
+    kept = {number for from_us, to_us in ranges for number in range(*hours_between(from_us, to_us))}
+    known = connection.execute("SELECT hour FROM activity WHERE stream_id = ?", (stream_id,)).fetchall()
+    connection.executemany(
+        "DELETE FROM activity WHERE stream_id = ? AND hour = ?",
+        [(stream_id, number) for (number,) in known if number not in kept],
+    )
+
+
 def forget(connection: sqlite3.Connection, footage: Iterable[tuple[int, int, int]]) -> None:
     """There is no footage any more of (stream_id, from_us, to_us)."""
     changed: dict[tuple[int, int], bytes] = {}
     for stream_id, from_us, to_us in footage:
-        drop_waiting(connection, [Waiting(stream_id, from_us)])
         for number in range(*hours_between(from_us, to_us)):
             row = changed.get((stream_id, number)) or hour(connection, stream_id, number)
             if row is not None:

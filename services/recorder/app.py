@@ -39,6 +39,7 @@ from services.recorder.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from services.recorder.archive.archive import Archive
+    from services.recorder.archive.shelf import Shelf
 
 log = get_logger()
 
@@ -110,10 +111,14 @@ class Recorder:
         ]
         incidents = Mirror(await Bucket.open(bus, subjects.INCIDENTS_BUCKET, Incident))
         archive = self._archive(incidents)
+
+        def shelved() -> "Shelf | None":
+            return archive.shelf if archive is not None else None
+
         footage = Footage(
             self.name,
             lambda: [disk for disk in self.disks.all if disk.failure is None],
-            lambda: archive.shelf if archive is not None else None,
+            shelved,
         )
         finding = Finding(lambda: [disk for disk in self.disks.all if disk.failure is None])
         ladders = Ladders(self.settings, self.cameras)
@@ -143,6 +148,8 @@ class Recorder:
             post=self.outbox.post,
             storage_low=self.storage_low,
             awaited=archive.awaited if archive is not None else lambda _: False,
+            copied=lambda segment: (shelf := shelved()) is not None and shelf.covers(segment),
+            ranges=lambda stream: footage.timeline(stream.camera, stream.profile, 0, service.clock.now_us()).ranges,
         )
         self._hurry = upkeep.hurry
         work += [

@@ -1,7 +1,7 @@
 """The index of one directory: opening it, and the transactions that the procedures of docs/recording.md are made of."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import IntEnum
 from importlib.resources import files
 from pathlib import Path
@@ -228,13 +228,15 @@ class Index:
             [(state, self.stream_id(segment.stream), segment.start_us) for segment in segments],
         )
 
-    def forget(self, segments: Iterable[Segment]) -> None:
-        """Deletes segments' rows, and what is known of how much moved in them."""
-        footage = [(self.stream_id(segment.stream), segment.start_us, segment.end_us) for segment in segments]
-        keys = [item[:2] for item in footage]
+    def forget(self, segments: Iterable[Segment], *, copied: Callable[[Segment], bool] = lambda _: False) -> None:
+        """Deletes segments' rows, and what is known of how much moved in them where no copy of them is ``copied``."""
+        segments = list(segments)
+        keys = [(self.stream_id(segment.stream), segment.start_us) for segment in segments]
+        gone = [(self.stream_id(one.stream), one.start_us, one.end_us) for one in segments if not copied(one)]
         self.connection.executemany("DELETE FROM segment WHERE stream_id = ? AND start_us = ?", keys)
         self.connection.executemany("DELETE FROM gop WHERE stream_id = ? AND start_us = ?", keys)
-        activity_rows.forget(self.connection, footage)
+        activity_rows.drop_waiting(self.connection, [activity_rows.Waiting(*key) for key in keys])
+        activity_rows.forget(self.connection, gone)
 
     def select(
         self, where: str, parameters: Iterable[object] = (), *, order: str = "", limit: int = -1

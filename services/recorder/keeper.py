@@ -61,6 +61,7 @@ class Keeper:
         budget_bytes: int = 0,
         stopping: Callable[[], bool] = lambda: False,
         awaited: Callable[[Segment], bool] = lambda _: False,
+        copied: Callable[[Segment], bool] = lambda _: False,
     ) -> None:
         self._disk = disk
         self._ladder_of = ladder_of
@@ -70,6 +71,8 @@ class Keeper:
         self._stopping = stopping
         self._awaited = awaited
         """Whether a segment is to be archived before anything happens to it."""
+        self._copied = copied
+        """Whether it can be found in the archive when it is gone from here."""
         self._forget: list[Segment] = []
         """Removed on a disk too full to say so first."""
 
@@ -78,7 +81,7 @@ class Keeper:
         with closing(Index.open(self._disk.recordings / INDEX, durable=True)) as index:
             if self._forget:
                 with index:
-                    index.forget(self._forget)
+                    index.forget(self._forget, copied=self._copied)
                 self._forget.clear()
             held = _held_by(holds)
 
@@ -194,7 +197,7 @@ class Keeper:
             return
         self._unlink(segments)
         with index:
-            index.forget(segments)
+            index.forget(segments, copied=self._copied)
 
     def _unlink(self, segments: list[Segment]) -> None:
         for segment in segments:

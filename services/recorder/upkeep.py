@@ -13,6 +13,8 @@ from services.mesh.ladder import Ladder
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 from services.mesh.models import Camera, Incident
+from services.mesh.recordings import Range
+from services.recorder import activity_rows
 from services.recorder.coverage import Coverage
 from services.recorder.disk import Disk
 from services.recorder.holds import CurrentHolds
@@ -49,6 +51,8 @@ class Upkeep:
         post: Callable[[Event], None],
         storage_low: Callable[[Disk, str], None],
         awaited: Callable[[Segment], bool] = lambda _: False,
+        copied: Callable[[Segment], bool] = lambda _: False,
+        ranges: Callable[[Stream], Sequence[Range]],
     ) -> None:
         self._recorder = recorder
         self._coverage = coverage
@@ -59,6 +63,8 @@ class Upkeep:
         self._storage_low = storage_low
         self._woken = asyncio.Event()
         self._stopping = False
+        self._ranges = ranges
+        self._swept = dict.fromkeys(disks, 0)
         self._keepers = {
             disk: Keeper(
                 disk,
@@ -68,6 +74,7 @@ class Upkeep:
                 budget_bytes=int(settings.budget_gigabytes * 1e9),
                 stopping=lambda: self._stopping,
                 awaited=awaited,
+                copied=copied,
             )
             for disk in disks
         }
@@ -144,5 +151,16 @@ class Upkeep:
         try:
             with closing(Index.open(disk.recordings / INDEX, durable=False)) as index:
                 judge(index, disk.recordings, stopping=lambda: self._stopping)
+                self._sweep(index, disk)
         except sqlite3.Error as error:
             log.warning("activity.failed", directory=str(disk.directory), error=error)
+
+    def _sweep(self, index: Index, disk: Disk) -> None:
+        """Forgets the activity of one stream's footage that went, from the archive too; of another one each pass."""
+        streams = index.streams()
+        if streams:
+            self._swept[disk] += 1
+            stream = streams[self._swept[disk] % len(streams)]
+            ranges = [(found.from_us, found.to_us) for found in self._ranges(stream)]
+            with index:
+                activity_rows.keep_hours(index.connection, index.stream_id(stream), ranges)

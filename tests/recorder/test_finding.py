@@ -6,6 +6,7 @@ from pathlib import Path
 from services.mesh.activity import ActivityQuestion, BusiestQuestion, NextQuestion
 from services.mesh.frames import AccessUnit
 from services.mesh.ladder import parse_ladder
+from services.recorder import activity_rows
 from services.recorder.activity import FORMULA
 from services.recorder.finding import Finding
 from services.recorder.fsck import check
@@ -127,3 +128,21 @@ def test_where_footage_is_removed_nothing_is_found_any_more(tmp_path: Path) -> N
             with index:
                 index.forget(segments[:1])
             assert index.connection.execute("SELECT count(*) FROM activity").fetchone() == (0,)
+
+
+def test_footage_that_only_the_archive_has_is_found_until_it_goes_there_too(tmp_path: Path) -> None:
+    with Rig(tmp_path) as rig:
+        rig.feed(scene())
+        rig.settle()
+        judged(rig)
+        before = next_of(rig, 0, "forwards")
+        with closing(Index.open(rig.disk.recordings / INDEX, durable=False)) as index:
+            with index:
+                index.forget(rig.segments(), copied=lambda _: True)
+            assert next_of(rig, 0, "forwards") == before is not None
+            with index:
+                activity_rows.keep_hours(index.connection, 1, [(START_US, START_US + S)])
+            assert next_of(rig, 0, "forwards") == before
+            with index:
+                activity_rows.keep_hours(index.connection, 1, [])
+            assert next_of(rig, 0, "forwards") is None
