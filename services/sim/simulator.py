@@ -28,6 +28,14 @@ _PROFILES: Final[tuple[ProfileName, ...]] = ("main", "sub")
 _GOLDEN_RATIO: Final = 0.6180339887
 
 
+def phase_seconds(number: int, loop_seconds: int) -> float:
+    """How far into its loop a camera is when the simulator begins: elsewhere for each, or all keyframes came at once.
+
+    A picture of the frame ``n`` was made ``n`` periods less this after the simulator's begin (modulo the loop).
+    """
+    return number * _GOLDEN_RATIO % 1 * loop_seconds
+
+
 class Simulator:
     """Serves the cameras while its context is entered. All of it belongs to one event loop.
 
@@ -211,9 +219,7 @@ class Simulator:
         reels = [await self._studio.get(self._key(stream.number, stream.spec.video))]
         if stream.spec.audio is not None:
             reels.append(await self._studio.get(self._key(stream.number, stream.spec.audio)))
-        # Each camera is at another point of its loop, so that keyframes do not come all at once.
-        phase = stream.number * _GOLDEN_RATIO % 1 * stream.spec.video.loop_seconds
-        stream.start(reels, self._began - phase)
+        stream.start(reels, self._began - phase_seconds(stream.number, stream.spec.video.loop_seconds))
 
     async def _change_resolution(self, stream: Stream) -> None:
         await stream.ready.wait()
