@@ -157,23 +157,23 @@ class Coverage:
             events.append(RecordingCoverage.model_validate(made.model_dump() | whose))
         return events
 
-    def of_days_that_ended(self) -> list[RecordingCoverage]:
-        """Once for each day (UTC) that has ended, over restarts too: a mark in the first usable index says which."""
+    def of_a_day_that_ended(self) -> list[RecordingCoverage]:
+        """Once for each day (UTC) that has ended, over restarts too: a mark in the first usable index says which.
+
+        After an absence one day a call, so that retention waits for none of them long.
+        """
         today = self._now_us() // DAY_US
         disk = next((disk for disk in self._disks if disk.failure is None), None)
         if disk is None:
             return []
         try:
             with closing(Index.open(disk.recordings / INDEX, durable=False)) as index:
-                last = index.get(_DAY)
-                if last is not None and int(last) >= today:
-                    return []
-                first = today if last is None else max(int(last), today - MAX_MISSED_DAYS)
-                events = [
-                    event for day in range(first, today) for event in self.events(day * DAY_US, (day + 1) * DAY_US)
-                ]
-                with index:
-                    index.set(_DAY, str(today))
+                mark = index.get(_DAY)
+                day = today if mark is None else max(int(mark), today - MAX_MISSED_DAYS)
+                events = self.events(day * DAY_US, (day + 1) * DAY_US) if day < today else []
+                if mark is None or day < today:
+                    with index:
+                        index.set(_DAY, str(min(day + 1, today)))
         except sqlite3.Error as error:
             log.warning("index.unreadable", directory=str(disk.directory), error=error)
             return []

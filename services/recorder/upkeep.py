@@ -118,7 +118,7 @@ class Upkeep:
             if outcome.short_bytes > 0:
                 self._storage_low(disk, "nothing is left that may be removed")
             await asyncio.to_thread(self._judge, disk)
-        for event in await asyncio.to_thread(self._coverage.of_days_that_ended):
+        for event in await asyncio.to_thread(self._coverage.of_a_day_that_ended):
             self._post(event)
 
     def _tell(self, done: Iterable[Done]) -> None:

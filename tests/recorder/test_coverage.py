@@ -112,31 +112,31 @@ def test_a_long_answer_is_cut_and_says_what_to_ask_for_again(tmp_path: Path, mon
 def test_a_day_that_ended_is_told_once_even_after_days_away(tmp_path: Path) -> None:
     with Rig(tmp_path) as rig:
         coverage = coverage_of(rig)
-        assert coverage.of_days_that_ended() == [], "nothing has ended since the beginning"
+        assert coverage.of_a_day_that_ended() == [], "nothing has ended since the beginning"
         rig.feed(pictures(count=25 * 60))
         rig.settle()
-        assert coverage.of_days_that_ended() == [], "the day goes on"
+        assert coverage.of_a_day_that_ended() == [], "the day goes on"
         rig.clock.advance(86_400)
-        (event,) = coverage.of_days_that_ended()
+        (event,) = coverage.of_a_day_that_ended()
         day = START_US // DAY_US * DAY_US
         assert (event.camera, event.site, event.recorder) == ("cam-1", "city", "rec-1")
         assert (event.from_us, event.to_us) == (day, day + DAY_US)
         assert event.percent == pytest.approx(100 * MINUTE_US / DAY_US, abs=0.01)
         assert event.gaps[0].cause == Cause.NOT_KEPT
         assert event.forecast_full_days == 10
-        assert coverage.of_days_that_ended() == []
+        assert coverage.of_a_day_that_ended() == []
         again = coverage_of(rig)
-        assert again.of_days_that_ended() == [], "nor after a restart"
+        assert again.of_a_day_that_ended() == [], "nor after a restart"
 
 
 def test_the_days_of_an_absence_are_made_up_for(tmp_path: Path) -> None:
     with Rig(tmp_path) as rig:
         coverage = coverage_of(rig)
-        coverage.of_days_that_ended()
+        coverage.of_a_day_that_ended()
         for day in range(3):
             rig.feed(pictures(count=50, start_us=START_US + day * DAY_US, first_sequence=1 + 1000 * day, epoch=day + 1))
         rig.settle()
         rig.clock.advance(86_400)
-        events = coverage.of_days_that_ended()
+        events = [coverage.of_a_day_that_ended() for _ in range(4)]
     first = START_US // DAY_US
-    assert [event.from_us // DAY_US for event in events] == [first, first + 1, first + 2]
+    assert [[event.from_us // DAY_US for event in day] for day in events] == [[first], [first + 1], [first + 2], []]

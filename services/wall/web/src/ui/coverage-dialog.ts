@@ -28,7 +28,7 @@ export class CoverageDialog extends LitElement {
       }
       dl {
         display: grid;
-        grid-template-columns: 120px 1fr;
+        grid-template-columns: 190px 1fr;
         gap: 6px 14px;
         margin: 16px 0;
       }
