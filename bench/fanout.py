@@ -1,5 +1,5 @@
-"""Viewer-streams per core of the relay process as it is run, against aiortc's own sender in the same run, both paced at
-the cameras' frame rate; and what the relay adds to a frame's way."""
+"""Viewer-streams per core of the relay process as it is run, against aiortc's own sender and the floor in the same run,
+all paced at the cameras' frame rate; what the relay adds to a frame's way; and what it costs when idle."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ from bench.receivers import Counter, Tally, added_ms
 from bench.report import percentile, table
 from bench.stack import cpu_seconds
 from services.mesh.bus import Bus
-from services.mesh.errors import UnavailableError
+from services.mesh.errors import PantauError, UnavailableError
 from services.mesh.natsserver import NatsServer
 from services.mesh.sessions import Aim
 from services.mesh.settings import MeshSettings
@@ -31,6 +31,9 @@ from tests.wall.relay.camera import SITE, BusCamera, clip
 from tests.wall.relay.running import Front
 
 WORKER = "relay-bench"
+LOADS = {"main": 20, "sub": 40}
+"""Viewers of four tiles each: about half a core of the relay's, and as much as one process can receive."""
+START_SECONDS = 60.0
 WARM_SECONDS = 3.0
 """After the last viewer came: replayed GOPs are out, interpreters are warm."""
 
@@ -92,8 +95,11 @@ def _free_udp_port() -> int:
         return int(sock.getsockname()[1])
 
 
-async def ours(kind: str, viewers: int, tiles: int, seconds: float) -> Measured:
-    """The relay role as `pantau wall` runs it, fed over a nats-server, watched by counters."""
+async def ours(kind: str, viewers: int, tiles: int, seconds: float, *, still: bool = False) -> Measured:
+    """The relay role as `pantau wall` runs it, fed over a nats-server, watched by counters.
+
+    ``still``: once all are there the cameras send nothing more.
+    """
     async with AsyncExitStack() as stack:
         nats = await stack.enter_async_context(NatsServer(Path(stack.enter_context(TemporaryDirectory()))))
         port = _free_udp_port()
@@ -105,6 +111,7 @@ async def ours(kind: str, viewers: int, tiles: int, seconds: float) -> Measured:
         bus = await Bus.connect(MeshSettings(nats_url=nats.url, admin_port=0), "bench")
         stack.push_async_callback(bus.close)
         front = Front(bus, SimpleNamespace(udp=SimpleNamespace(port=port)), WORKER)  # type: ignore[arg-type]  # of a relay elsewhere, the port is all there is
+        await _answers(front)
         source = clip(0, **KINDS[kind].encoding)
         cameras: list[Camera] = []
         for number in range(max(4, tiles)):
@@ -118,9 +125,11 @@ async def ours(kind: str, viewers: int, tiles: int, seconds: float) -> Measured:
         for viewer in range(viewers):
             counter = Counter(front)
             aims = [Aim(slot=n, camera=f"cam-{(viewer * tiles + n) % len(cameras)}") for n in range(tiles)]
-            await _patiently(counter, tiles, aims)
+            await counter.open(tiles, *aims)
             counters.append(counter)
         assert relay.pid
+        for camera in cameras:
+            camera.hold = still
         await asyncio.sleep(WARM_SECONDS)
         for counter in counters:
             counter.check()
@@ -140,15 +149,16 @@ async def ours(kind: str, viewers: int, tiles: int, seconds: float) -> Measured:
         return Measured(viewers * tiles, spent, tallies, delays)
 
 
-async def _patiently(counter: Counter, tiles: int, aims: list[Aim]) -> None:
-    for _ in range(20):
-        try:
-            await counter.open(tiles, *aims)
-        except UnavailableError:  # the relay is still starting
-            await asyncio.sleep(0.5)
-        else:
-            return
-    raise RuntimeError("the relay does not answer")
+async def _answers(front: Front) -> None:
+    """Returns when the relay is there: a busy machine starts it slowly."""
+    async with asyncio.timeout(START_SECONDS):
+        while True:
+            try:
+                await front.close("no-such-session")
+            except UnavailableError:
+                await asyncio.sleep(0.5)
+            except PantauError:
+                return
 
 
 async def stock(kind: str, viewers: int, tiles: int, seconds: float) -> Measured:
@@ -191,19 +201,55 @@ async def stock(kind: str, viewers: int, tiles: int, seconds: float) -> Measured
     return Measured(viewers * tiles, spent, counted, [])
 
 
+async def floor(kind: str, viewers: int, tiles: int, seconds: float) -> Measured:
+    """Protection and system calls alone, see `bench.floor`, towards sockets that count."""
+    tallies: dict[tuple[int, bytes], Tally] = {}
+    loop = asyncio.get_running_loop()
+    socks = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(viewers)]
+
+    def take(number: int, sock: socket.socket) -> None:
+        for _ in range(64):
+            try:
+                data = sock.recv(2048)
+            except BlockingIOError:
+                return
+            tally = tallies.setdefault((number, data[8:12]), Tally())
+            tally.count(data[2] << 8 | data[3], bool(data[1] & 0x80), time.monotonic())
+
+    for number, sock in enumerate(socks):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
+        sock.bind(("127.0.0.1", 0))
+        sock.setblocking(False)
+        loop.add_reader(sock, take, number, sock)
+    async with child("bench.floor", kind, str(tiles), *(str(sock.getsockname()[1]) for sock in socks)) as sender:
+        async with asyncio.timeout(30):
+            while len(tallies) < viewers * tiles:
+                await asyncio.sleep(0.1)
+        tallies.clear()
+        spent = await cost(sender.pid, seconds)
+        counted = list(tallies.values())
+    for sock in socks:
+        loop.remove_reader(sock)
+        sock.close()
+    return Measured(viewers * tiles, spent, counted, [])
+
+
 async def run(*, quick: bool) -> None:
-    """Prints streams per core, ours and stock, and the delay that the relay adds."""
-    seconds = 4.0 if quick else 15.0
-    shapes = [(kind, *shape) for kind in KINDS for shape in ([(15, 4)] if quick else [(30, 4), (1, 36)])]
+    """Prints streams per core, ours, stock and the floor; the delay that the relay adds; what it costs when idle."""
+    seconds = 4.0 if quick else 10.0
+    shapes = [
+        (kind, *shape) for kind in KINDS for shape in ([(15, 4)] if quick else [(LOADS[kind], 4), (1, 36)])
+    ]  # fmt: skip
     rows: list[list[object]] = []
     delays: list[list[object]] = []
     for kind, viewers, tiles in shapes:
         peer = await stock(kind, 2, min(tiles, 8), seconds)
         relay = await ours(kind, viewers, tiles, seconds)
+        least = await floor(kind, viewers, tiles, seconds)
         rows.append(
             [
                 kind, f"{viewers} × {tiles}", relay.per_core, relay.packets_a_second, relay.lost,
-                peer.per_core, peer.lost, relay.per_core / peer.per_core,
+                peer.per_core, peer.lost, relay.per_core / peer.per_core, least.per_core, least.lost,
             ]
         )  # fmt: skip
         delays.append(
@@ -215,12 +261,16 @@ async def run(*, quick: bool) -> None:
     print(
         table(
             "Viewer-streams per core",
-            ["stream", "viewers × tiles", "relay", "packets/s", "lost", "aiortc", "lost there", "ratio"],
+            [
+                "stream", "viewers × tiles", "relay", "packets/s", "lost", "aiortc", "lost there", "ratio",
+                "floor", "lost there",
+            ],
             rows,
             "; ".join(f"{name}: {kind.text}" for name, kind in KINDS.items())
-            + ". CPU time, user and system, of the whole process, divided into its streams.",
+            + ". CPU time, user and system, of the whole process, divided into its streams. The floor protects and "
+            "sends the same packets and does nothing else. Loopback delivers to the receivers on the sender's account.",
         )
-    )
+    )  # fmt: skip
     print(
         table(
             "From a frame's publishing to the arrival of its last packet",
@@ -228,5 +278,14 @@ async def run(*, quick: bool) -> None:
             delays,
             "Publisher and receivers share one process, so their own delays are in it: an upper bound of what bus and "
             "relay add.",
+        )
+    )
+    nobody = await ours("main", 0, 4, seconds)
+    still = await ours("main", 15, 4, seconds, still=True)
+    print(
+        table(
+            "An idle relay's share of a core, %",
+            ["what", "%"],
+            [["4 cameras, nobody watches", 100 * nobody.cpu], ["15 viewers × 4, cameras silent", 100 * still.cpu]],
         )
     )
