@@ -35,7 +35,9 @@ export class Activity {
     this.jumping = true;
     try {
       const { api, playback } = this.app;
-      const found = await api.nextActivity(this.cameras(), aheadOf(playback.nowMs(), by), by);
+      const cameras = this.cameras();
+      const at = aheadOf(playback.nowMs(), by);
+      const found = cameras.length > 0 ? await api.nextActivity(cameras, at, by) : null;
       if (found) playback.seek(Date.parse(found.from) - LEAD_MS);
       this.tell(found ? null : "none");
     } catch (error) {
@@ -63,7 +65,8 @@ export class Activity {
   }
 
   /** Raises `ApiError`. */
-  busiest(span: Span): Promise<Busy[]> {
-    return this.app.api.busiestMinutes(this.cameras(), span.fromMs, span.toMs);
+  async busiest(span: Span): Promise<Busy[]> {
+    const cameras = this.cameras();
+    return cameras.length > 0 ? this.app.api.busiestMinutes(cameras, span.fromMs, span.toMs) : [];
   }
 }

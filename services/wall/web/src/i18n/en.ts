@@ -208,7 +208,7 @@ export const en = {
   "play.back-to-live": "Back to live",
   "play.zoom-in": "Zoom in",
   "play.zoom-out": "Zoom out",
-  "play.no-activity": "No more activity within 31 days; the last minute is not known yet",
+  "play.no-activity": "No more activity (the last minute is not known yet)",
   "play.activity-failed": "Activity cannot be read just now",
   "play.busiest": "Busiest minutes",
 
@@ -265,7 +265,7 @@ export const en = {
   "coverage.none": "There is no camera yet.",
   "coverage.recorded": "Recorded",
   "coverage.of": "{percent} of the time of {count} cameras",
-  "coverage.missing": "Missing, all cameras together",
+  "coverage.missing": "Missing",
   "coverage.missing.none": "Nothing is missing.",
   "coverage.disks": "Disks",
   "coverage.disk": "{recorder}: {used} of {capacity} in use",

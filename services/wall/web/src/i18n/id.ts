@@ -211,7 +211,7 @@ export const id: Messages = {
   "play.back-to-live": "Kembali ke langsung",
   "play.zoom-in": "Perbesar",
   "play.zoom-out": "Perkecil",
-  "play.no-activity": "Tidak ada aktivitas lagi dalam 31 hari; menit terakhir belum diketahui",
+  "play.no-activity": "Tidak ada aktivitas lagi (menit terakhir belum diketahui)",
   "play.activity-failed": "Aktivitas tidak dapat dibaca saat ini",
   "play.busiest": "Menit paling ramai",
 
@@ -270,7 +270,7 @@ export const id: Messages = {
   "coverage.none": "Belum ada kamera.",
   "coverage.recorded": "Terekam",
   "coverage.of": "{percent} dari waktu {count} kamera",
-  "coverage.missing": "Tidak terekam, semua kamera dijumlahkan",
+  "coverage.missing": "Tidak terekam",
   "coverage.missing.none": "Tidak ada yang kurang.",
   "coverage.disks": "Penyimpanan",
   "coverage.disk": "{recorder}: {used} dari {capacity} terpakai",

@@ -212,7 +212,8 @@ export class TimelinePanel extends LitElement {
         ${this.button("close", "timeline.range.clear", () => playback.range.set(null))}`;
     }
     const jumped = this.app.activity.note.value;
-    if (jumped === "none") return html`<span class="note" role="status">${t("play.no-activity")}</span>`;
+    if (jumped === "none")
+      return html`<span class="note" role="status" title=${t("play.no-activity")}>${t("play.no-activity")}</span>`;
     if (jumped === "failed") return html`<span class="note bad" role="status">${t("play.activity-failed")}</span>`;
     if (playback.failed.value) return html`<span class="note bad" role="status">${t("timeline.failed")}</span>`;
     const hint: MessageKey = wallCameras(wall.value).length === 0 ? "timeline.none" : "timeline.hint";
