@@ -265,7 +265,7 @@ export const en = {
   "coverage.none": "There is no camera yet.",
   "coverage.recorded": "Recorded",
   "coverage.of": "{percent} of the time of {count} cameras",
-  "coverage.missing": "Missing",
+  "coverage.missing": "Missing, all cameras together",
   "coverage.missing.none": "Nothing is missing.",
   "coverage.disks": "Disks",
   "coverage.disk": "{recorder}: {used} of {capacity} in use",

@@ -270,7 +270,7 @@ export const id: Messages = {
   "coverage.none": "Belum ada kamera.",
   "coverage.recorded": "Terekam",
   "coverage.of": "{percent} dari waktu {count} kamera",
-  "coverage.missing": "Tidak terekam",
+  "coverage.missing": "Tidak terekam, semua kamera dijumlahkan",
   "coverage.missing.none": "Tidak ada yang kurang.",
   "coverage.disks": "Penyimpanan",
   "coverage.disk": "{recorder}: {used} dari {capacity} terpakai",
