@@ -1,0 +1,90 @@
+"""A slot whose picture stands still, and a browser that asks for keyframes."""
+
+import time
+from collections.abc import Sequence
+from typing import cast
+
+import pytest
+
+from services.mesh.frames import AccessUnit
+from services.mesh.sessions import Aim, Notice, Size, SlotNotice
+from services.wall.relay.bandwidth import Level
+from services.wall.relay.frame import Frame
+from services.wall.relay.slot import STILL_SECONDS, Slot
+from services.wall.relay.track import VideoTrack
+from tests.recorder.units import pictures
+
+
+class Track:
+    """Counts what is sent."""
+
+    catching_up = False
+
+    def __init__(self) -> None:
+        self.replays = self.frames = 0
+
+    def drop_waiting(self) -> None:
+        pass
+
+    def replay(self, frames: Sequence[Frame], now: float) -> tuple[int, int]:
+        self.replays += 1
+        return 1, len(frames)
+
+    def live(self, frame: Frame, now: float, *, anew: bool = False) -> int:
+        self.frames += 1
+        return 100 + self.frames
+
+
+class Standing:
+    """A source that shows one picture of a recording and waits."""
+
+    bitrate_bps = 0.0
+
+    def __init__(self, slot: Slot, units: Sequence[AccessUnit]) -> None:
+        self.slot, self.units = slot, units
+
+    def start(self) -> None:
+        self.resync()
+
+    def resync(self) -> bool:
+        self.slot.play([Frame(unit) for unit in self.units[:5]])
+        return True
+
+    def adapt(self, size: Size | None, level: Level) -> None:
+        pass
+
+    def notice(self) -> SlotNotice:
+        return SlotNotice(slot=0, camera="cam-1", source="recorded", state="paused")
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_picture_that_stands_is_repeated_once_for_a_browser_that_asks_out_of_silence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    track, said = Track(), list[Notice]()
+    slot = Slot(0, cast("VideoTrack", track), said.append)
+    slot.connected = True
+    units = pictures(count=25)
+    slot.set_source(Aim(slot=0, camera="cam-1", source="recorded"), Standing(slot, units))
+    slot.on_caught_up()
+    assert track.replays == 1
+
+    now += 1.0  # it could not decode: as often as it asks
+    slot.on_keyframe_request()
+    now += 1.0
+    slot.on_keyframe_request()
+    assert track.replays == 3
+    for _ in range(5):  # it has all, and asks since nothing comes
+        now += STILL_SECONDS + 1
+        slot.on_keyframe_request()
+    assert track.replays == 4
+
+    slot.show(Frame(units[5]))  # a step: from here on it may have lost something again
+    now += STILL_SECONDS + 1
+    slot.on_keyframe_request()
+    slot.on_keyframe_request()
+    assert track.replays == 5
