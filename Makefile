@@ -1,8 +1,9 @@
 # Two commands are all a newcomer needs: make run, make test. Each installs what it needs first, into .venv.
 
 PYTHON ?= python3
-PYTEST_ARGS ?=
 BENCH_ARGS ?=
+# Tests that can bear company run two at a time; those with real processes, pictures and kills one by one.
+REAL := integration or browser or chaos
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint bench web clean docs
@@ -23,7 +24,12 @@ run:
 test:
 	@$(PYTHON) -m tools.bootstrap test
 	@$(PYTHON) -m tools.npm test
+ifdef PYTEST_ARGS
 	@.venv/bin/python -m pytest $(PYTEST_ARGS)
+else
+	@.venv/bin/python -m pytest -n 2 -m 'not ($(REAL))'
+	@.venv/bin/python -m pytest -m '$(REAL)'
+endif
 
 lint:
 	@$(PYTHON) -m tools.bootstrap lint
