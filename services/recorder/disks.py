@@ -11,7 +11,7 @@ from services.mesh.clock import Clock
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
 from services.recorder import placement
-from services.recorder.disk import Disk, Notice
+from services.recorder.disk import Disk, Failed, Notice
 from services.recorder.files import Files, OsFiles
 from services.recorder.index import GapRow, Index
 from services.recorder.paths import INDEX, Stream
@@ -49,6 +49,8 @@ class Disks:
         loop = asyncio.get_running_loop()
 
         def tell(disk: Disk, notice: Notice) -> None:
+            if isinstance(notice, Failed):
+                _failures.labels(str(disk.directory)).inc()
             if not loop.is_closed():
                 loop.call_soon_threadsafe(notify, disk, notice)
 

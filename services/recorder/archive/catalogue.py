@@ -23,7 +23,7 @@ _BUSY_SECONDS: Final = 10.0
 _COLUMNS: Final = "site, camera, profile, start_us, end_us, size_bytes, tier, sha256, checked_us, damage"
 _SCHEMA: Final = f"""
 BEGIN IMMEDIATE;
-CREATE TABLE copy (
+CREATE TABLE IF NOT EXISTS copy (
   site       TEXT NOT NULL,
   camera     TEXT NOT NULL,
   profile    TEXT NOT NULL,
@@ -36,9 +36,9 @@ CREATE TABLE copy (
   damage     TEXT NOT NULL,     -- what is wrong with the object; empty: nothing
   PRIMARY KEY (camera, profile, site, start_us)
 ) WITHOUT ROWID;
-CREATE INDEX copy_by_check ON copy (checked_us) WHERE damage = '';
-CREATE INDEX copy_by_age ON copy (end_us);
-CREATE TABLE copy_gops (  -- keyframe indexes, as in the index's table gop
+CREATE INDEX IF NOT EXISTS copy_by_check ON copy (checked_us) WHERE damage = '';
+CREATE INDEX IF NOT EXISTS copy_by_age ON copy (end_us);
+CREATE TABLE IF NOT EXISTS copy_gops (  -- keyframe indexes, as in the index's table gop
   site TEXT NOT NULL, camera TEXT NOT NULL, profile TEXT NOT NULL, start_us INTEGER NOT NULL, entries BLOB NOT NULL,
   PRIMARY KEY (camera, profile, site, start_us)
 ) WITHOUT ROWID;
