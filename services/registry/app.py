@@ -19,6 +19,7 @@ from services.mesh.log import get_logger
 from services.mesh.metrics import gauge
 from services.mesh.models import Assignment, Camera, CameraState, Credentials, Incident, WorkerLease
 from services.mesh.presence import Presence
+from services.mesh.tasks import end
 from services.registry.assignments import Assigner
 from services.registry.catalogue import Catalogue
 from services.registry.endpoints import endpoints
@@ -120,11 +121,11 @@ async def run(service: Service, settings: RegistrySettings) -> None:
     ]
     await service.stopping.wait()
     await micro.stop()
-    await _end(leading)
+    await end(leading)
     await leadership.release()
     await lease.release()
     await outbox.flush()
-    await _end([*followers, sending])
+    await end([*followers, sending])
 
 
 async def _make_stream(bus: Bus, settings: RegistrySettings) -> None:
@@ -149,13 +150,3 @@ async def _all(events: list[asyncio.Event], stopping: asyncio.Event) -> None:
     await asyncio.wait((stop, ready), return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()
     ready.cancel()
-
-
-async def _end(tasks: list[asyncio.Task[None]]) -> None:
-    """Cancels until all have ended: before Python 3.12 `asyncio.wait_for`, which nats-py waits with, loses a
-    cancellation that comes together with what it waits for."""
-    pending = set(tasks)
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=0.2)

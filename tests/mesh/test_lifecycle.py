@@ -146,6 +146,22 @@ async def test_a_service_that_does_not_end_is_cut_off(nats_server: NatsServer) -
         assert "service.drain_cut" in [line["event"] for line in service.log]
 
 
+STUBBORN = """for _ in range(3):
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:  # as wait_for may on Python 3.11
+            pass"""
+
+
+async def test_a_service_that_swallows_its_cancellation_ends_all_the_same_and_is_named(nats_server: NatsServer) -> None:
+    async with running(STUBBORN, nats_server.url) as service:
+        await service.until("service.started")
+        service.process.send_signal(signal.SIGTERM)
+        assert await service.exit_status() == 0
+        (stuck,) = [line for line in service.log if line["event"] == "service.tasks_stuck"]
+        assert stuck["tasks"] == ["ingest"]
+
+
 async def test_a_taken_admin_port_is_refused_with_the_setting_to_change(nats_server: NatsServer) -> None:
     async with running(WAITS, nats_server.url, PANTAU_ADMIN_PORT=str(nats_server.port)) as service:
         assert await service.exit_status() == EXIT_REFUSED

@@ -1,7 +1,7 @@
 """The front: HTTP for people, players and programs. Wires its parts and owns its lifecycle."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
 from services.mesh.models import Camera, CameraState, WorkerLease
 from services.mesh.permissions import Actor, Role
+from services.mesh.tasks import end
 from services.wall.front import openapi, problems, static
 from services.wall.front.call import Call
 from services.wall.front.context import Front
@@ -85,19 +86,6 @@ def dispatch(front: Front, route: Route) -> Callable[[web.Request], Awaitable[we
 def _challenge(request: web.BaseRequest) -> str:
     """How to sign in. A browser is not offered Basic: it would ask in a window of its own instead of the page."""
     return 'Bearer realm="Pantau"' if "Sec-Fetch-Mode" in request.headers else 'Basic realm="Pantau", charset="UTF-8"'
-
-
-async def end(tasks: Iterable["asyncio.Task[None]"]) -> None:
-    """Cancels ``tasks`` until they have ended.
-
-    Once is not enough on Python 3.11: ``asyncio.wait_for``, which nats-py waits with, swallows a cancellation that
-    meets its result (python/cpython#86296).
-    """
-    waiting = set(tasks)
-    while waiting:
-        for task in waiting:
-            task.cancel()
-        _, waiting = await asyncio.wait(waiting, timeout=0.1)
 
 
 async def run(

@@ -28,6 +28,7 @@ from services.mesh.sessions import (
     notices,
 )
 from services.mesh.settings import MeshSettings
+from services.mesh.tasks import end
 from services.wall.front import app
 from services.wall.front.static import FOLDER
 from services.wall.settings import WallSettings
@@ -133,7 +134,7 @@ class StubRelay:
 
     async def die(self, *, release: bool = False) -> None:
         """Stops answering and renewing, as a killed process does; with ``release`` as one that ends in order."""
-        await app.end(self._tasks)
+        await end(self._tasks)
         await self._micro.stop()
         if release:
             await self._lease.release()
