@@ -1,6 +1,7 @@
 """The archive against a real S3 server: what is copied is what was recorded, and serves in its place."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ from services.mesh.models import Incident
 from services.mesh.recordings import Gap
 from services.recorder import evidence, playback
 from services.recorder.archive.archivist import Archivist
-from services.recorder.archive.catalogue import CATALOGUE, Catalogue
+from services.recorder.archive.catalogue import CATALOGUE, Catalogue, Copy
 from services.recorder.archive.errors import ArchiveError, Trouble
 from services.recorder.archive.settings import ArchiveSettings
 from services.recorder.archive.shelf import Shelf
@@ -368,3 +369,27 @@ async def test_a_lost_catalogue_is_made_anew_from_the_bucket_and_takes_no_damage
         after = again.catalogue.older(1 << 62)
         assert [copy._replace(checked_us=0) for copy in after] == before
         assert [again.catalogue.gops(copy) for copy in after] == entries
+
+
+@pytest.mark.parametrize("error", [sqlite3.OperationalError("disk I/O error"), RuntimeError("a mistake of ours")])
+async def test_whatever_breaks_is_told_and_tried_again_and_ends_nothing(
+    settings: ArchiveSettings, tmp_path: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Rig(tmp_path) as rig:
+        segments = record(rig, 1)
+        archive = Copies(rig, settings, pass_seconds=0.05, longest_pause_seconds=0.1)
+        put, broken = archive.catalogue.put, True
+
+        def failing(copy: Copy, entries: bytes) -> None:
+            if broken:
+                raise error
+            put(copy, entries)
+
+        monkeypatch.setattr(archive.catalogue, "put", failing)
+        async with archive.working():
+            await until(lambda: archive.archivist.condition._tries > 1)
+            assert not archive.shelf.covers(segments[0])
+            broken = False
+            await until(lambda: archive.shelf.covers(segments[0]))
+            await until(lambda: len(archive.events) == 2)
+        assert [type(event) for event in archive.events] == [ArchiveFailed, ArchiveRecovered]

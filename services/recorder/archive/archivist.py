@@ -87,6 +87,7 @@ class Archivist:
     async def run(self) -> None:
         """Copies, and looks after what was copied, until it is cancelled."""
         _working.set(1)
+        await asyncio.to_thread(self._look)  # so that whatever fails first tells how much waits
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._forever(self.copy_some, self._pass_seconds), name="archive copies")
             tasks.create_task(self._forever(self.go_round, ROUND_SECONDS), name="archive rounds")
@@ -101,13 +102,16 @@ class Archivist:
             except (OSError, sqlite3.Error) as error:
                 self._failed(ArchiveError(Trouble.FAILED, f"the archive's catalogue: {error}"))
                 await asyncio.sleep(self.condition.pause_seconds())
+            except Exception as error:  # supervises: whatever it is, it must not end the recording
+                log.exception("archive.broke", error=error)
+                self._failed(ArchiveError(Trouble.FAILED, f"{type(error).__name__}; see the recorder's log"))
+                await asyncio.sleep(self.condition.pause_seconds())
             else:
                 await asyncio.sleep(0 if more else pause_seconds)
 
     async def go_round(self) -> bool:
         """See `Rounds.go`; what was put aside is tried again after it."""
         await self._rounds.go()
-        self._worked()
         self._aside.clear()
         for pending in self._pending.values():
             pending.forget()
@@ -125,13 +129,13 @@ class Archivist:
         if not items:
             self._worked()
             return False
-        queue, failures = iter(items), list[ArchiveError]()
+        queue, failures = iter(items), list[ArchiveError | sqlite3.Error]()
 
         async def work() -> None:
             for item in queue:
                 try:
                     await self._copy(item)
-                except ArchiveError as error:
+                except (ArchiveError, sqlite3.Error) as error:
                     failures.append(error)
                 if failures:
                     return
