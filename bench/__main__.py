@@ -13,6 +13,7 @@ SECTIONS = {
     "browser": "time to the first and to the live picture in Chromium, and the age of pictures",
     "recording": "CPU per recorded camera, against ffmpeg's segment muxer",
     "storage": "bytes on disk, clips against cp, seeking",
+    "seek": "from a moment asked for to its picture in Chromium",
     "timeline": "30 days of many cameras",
     "activity": "activity told from the compressed stream",
 }

@@ -28,9 +28,9 @@ US = 1_000_000
 SEEKS = 200
 
 
-def footage(seconds: int) -> Iterator[AccessUnit]:
-    """1280×720, 25 frames/s, GOP 2 s, 2 Mbit/s."""
-    made = clip(0, **KINDS["main"].encoding)
+def footage(seconds: int, start_us: int = START_US, gops: int = 1) -> Iterator[AccessUnit]:
+    """1280×720, 25 frames/s, GOP 2 s, 2 Mbit/s; ``gops`` different ones again and again."""
+    made = clip(0, **(KINDS["main"].encoding | {"gops": gops}))
     packets = tuple(
         encoded.Packet(nal.join_annex_b(nal.split_length_prefixed(payload)), number, number, key)
         for number, (payload, key) in enumerate(made.frames)
@@ -42,7 +42,7 @@ def footage(seconds: int) -> Iterator[AccessUnit]:
             unit._replace(flags=unit.flags if minute == 0 or number else unit.flags & 1)
             for number, unit in enumerate(
                 pictures(
-                    count=frames, start_us=START_US + minute * US, first_sequence=1 + 25 * minute,
+                    count=frames, start_us=start_us + minute * US, first_sequence=1 + 25 * minute,
                     pts_origin=777_000 + minute * 90_000, source=source,
                 )
             )
