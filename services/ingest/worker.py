@@ -51,8 +51,6 @@ LINGER_SECONDS: Final = 5.0
 """Without a lease nothing is published; so long after it was lost the sources are closed too. In between a bus that
 was only restarted finds the cameras still open."""
 CLOSE_SECONDS: Final = 0.6
-LAPSED_SECONDS: Final = 1.0
-"""Nobody needs one for longer that was left behind and may not publish."""
 STUCK_THREADS: Final = 64
 """So many threads more than sources means that libav keeps them: the process ends and is replaced."""
 
@@ -114,7 +112,7 @@ class Worker:
         self._stood_in = lease = Lease(bucket, lambda: entry)
         async with asyncio.TaskGroup() as tasks:
             keeping = tasks.create_task(lease.run(), name="lease")
-            while self._publisher.unpermitted_seconds < LAPSED_SECONDS:
+            while self._publisher.unpermitted_seconds < LINGER_SECONDS:
                 if lease.held:
                     self._publisher.permit(lease.held_until)
                 await asyncio.sleep(TICK_SECONDS)

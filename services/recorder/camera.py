@@ -18,7 +18,7 @@ from services.recorder.recording import Recording
 log = get_logger()
 
 CACHED_SECONDS: Final = 1.0
-"""How long live frames wait for the cached ones."""
+"""How long live frames wait for the next of the cached ones."""
 ATTEMPTS: Final = 5
 ATTEMPT_SECONDS: Final = 0.3
 MAX_HELD: Final = 500
@@ -74,13 +74,14 @@ class CameraFeed:
 
     async def _fetch(self, cached: list[AccessUnit]) -> bool:
         """Asks once; whether anybody answered."""
-        done = asyncio.Event()
-        answered = False
+        came = asyncio.Event()
+        answered = done = False
 
         async def collect(message: Msg) -> None:
-            nonlocal answered
+            nonlocal answered, done
+            came.set()
             if not message.data:  # the end, or nobody is there
-                done.set()
+                done = True
                 return
             answered = True
             if (unit := _decode(message.data, quiet=True)) is not None:  # the header is no frame
@@ -90,9 +91,11 @@ class CameraFeed:
         inbox = self._bus.client.new_inbox()
         subscription = await self._bus.subscribe(inbox, collect, pending_bytes=PENDING_BYTES)
         try:
-            async with asyncio.timeout(CACHED_SECONDS):
-                await self._bus.publish(want, subjects.WANT_EARLIER, reply=inbox)
-                await done.wait()
+            await self._bus.publish(want, subjects.WANT_EARLIER, reply=inbox)
+            while not done:
+                async with asyncio.timeout(CACHED_SECONDS):
+                    await came.wait()
+                came.clear()
         except TimeoutError:
             log.debug("recorder.no_cached_gop", camera=self.camera.id)
         finally:
@@ -144,10 +147,15 @@ class CameraFeed:
 
 
 def not_recorded(cached: list[AccessUnit], end_us: int | None) -> list[AccessUnit]:
-    """The cached GOPs from the first that begins at the end of the footage or after it; at least the last one."""
+    """The cached GOPs from the first that begins at the end of the footage or after it; at least the last one.
+
+    None where the footage has all of them, as when an answer broke off.
+    """
     keyframes = [index for index, unit in enumerate(cached) if unit.keyframe]
     if not keyframes or end_us is None:
         return cached
+    if cached[-1].capture_us < end_us - OVERLAP_US:
+        return []
     newer = (index for index in keyframes if cached[index].capture_us >= end_us - OVERLAP_US)
     return cached[next(newer, keyframes[-1]) :]
 

@@ -20,3 +20,7 @@ def test_after_a_long_absence_all_that_is_cached_is_taken() -> None:
 
 def test_the_last_gop_is_taken_although_it_overlaps() -> None:
     assert not_recorded(UNITS, START_US + 80 * FRAME_US) == UNITS[75:]
+
+
+def test_an_answer_that_broke_off_before_the_end_of_the_footage_is_not_recorded_twice() -> None:
+    assert not_recorded(UNITS[:70], START_US + 80 * FRAME_US) == []
