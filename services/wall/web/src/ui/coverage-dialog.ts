@@ -36,6 +36,7 @@ export class CoverageDialog extends LitElement {
         color: var(--text-soft);
       }
       dd {
+        grid-column: 2;
         margin: 0;
       }
       .warn {
@@ -142,7 +143,7 @@ export class CoverageDialog extends LitElement {
         <dd>${this.lasts(total.forecast_full_days, total.forecast_keyframe_days)}</dd>
         <dt>${t("coverage.disks")}</dt>
         ${recorders.map(
-          ({ recorder, used_bytes, capacity_bytes }) => html`<dd style="grid-column: 2">
+          ({ recorder, used_bytes, capacity_bytes }) => html`<dd>
             ${t("coverage.disk", {
               recorder,
               used: bytesText(used_bytes, locale),
@@ -150,7 +151,7 @@ export class CoverageDialog extends LitElement {
             })}
           </dd>`,
         )}
-        <dd style="grid-column: 2">${t("coverage.rate", { rate: bytesText(total.bytes_per_day, locale) })}</dd>
+        <dd>${t("coverage.rate", { rate: bytesText(total.bytes_per_day, locale) })}</dd>
       </dl>`;
   }
 
