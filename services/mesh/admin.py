@@ -15,6 +15,7 @@ log = get_logger()
 Check = Callable[[], str | None]
 """None when well, else what is missing, for a person."""
 
+_STARTING: Final = "service"
 DEFAULT_PORTS: Final = {"registry": 9181, "ingest": 9182, "recorder": 9183, "wall": 9184, "sim": 9185}
 
 
@@ -30,8 +31,13 @@ class Health:
     def __init__(self) -> None:
         self._checks: dict[str, Check] = {}
 
+    def starting(self) -> None:
+        """Not ready from here on, until the service adds a check of its own."""
+        self._checks[_STARTING] = lambda: "it is starting"
+
     def add(self, name: str, check: Check) -> None:
         """Adds a readiness check. Liveness never depends on others: the loop that answers is the proof."""
+        self._checks.pop(_STARTING, None)
         self._checks[name] = check
 
     def missing(self) -> dict[str, str]:

@@ -1,8 +1,9 @@
 """The one lifecycle of all services: start, readiness, SIGTERM, drain, end.
 
-A service is a coroutine function ``run(service)``: it starts its work as tasks of ``service.tasks``, waits for
-``service.stopping`` and puts its things away before it returns. An exception out of it, or out of a task, ends the
-process with exit status 1 (or `EXIT_REFUSED`); a supervisor starts it anew.
+A service is a coroutine function ``run(service)``: it says by ``service.health`` what it needs to be ready (before
+that it is not), starts its work as tasks of ``service.tasks``, waits for ``service.stopping`` and puts its things away
+before it returns. An exception out of it, or out of a task, ends the process with exit status 1 (or `EXIT_REFUSED`); a
+supervisor starts it anew.
 """
 
 import asyncio
@@ -121,6 +122,7 @@ async def _serve(name: str, settings: MeshSettings, run: Run) -> None:
             connecting.cancel()
             return
         bus = await connecting
+        health.starting()
         log.info("service.started", pid=os.getpid())
         gc.freeze()  # what was loaded at start lives as long as the process: the collector need not walk it again
         try:

@@ -138,6 +138,18 @@ async def test_a_failure_ends_the_process_with_its_status(
         assert "hunter2" not in json.dumps(service.log)
 
 
+async def test_it_is_not_ready_before_it_has_said_what_it_needs(
+    nats_server: NatsServer, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Else a supervisor would take one that refuses at its start for one that has once worked."""
+    marker = tmp_path_factory.mktemp("marker") / "done"
+    marker.touch()
+    late = "service.health.starting(); await asyncio.sleep(0.3); raise ConflictError('never')"
+    async with running(late, nats_server.url, str(marker)) as service:
+        assert await service.exit_status() == EXIT_REFUSED
+        assert "service.ready" not in [line["event"] for line in service.log]
+
+
 async def test_a_service_that_does_not_end_is_cut_off(nats_server: NatsServer) -> None:
     async with running("await asyncio.sleep(60)", nats_server.url) as service:
         await service.until("service.started")
