@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from services.media.rtp import parse_rtp
 from services.mesh.bus import Bus
 from services.mesh.clips import ask_timeline
 from services.mesh.clock import SystemClock
@@ -160,6 +161,43 @@ async def test_two_slots_follow_one_clock_through_seek_play_pause_and_steps(
         assert clock.at_us - (start + 2 * SECOND) == pytest.approx(2 * SECOND, abs=SECOND)
         await until(lambda: states(front, viewer, 0)[-1] == "paused")
         assert len(viewer.frames(0)) - count > 30
+        await viewer.close()
+
+
+async def test_a_lost_last_packet_of_a_standing_picture_comes_again_unasked(
+    bus: Bus, mesh_settings: MeshSettings, tmp_path: Path
+) -> None:
+    start = (time.time_ns() // 1000) - 60 * SECOND
+    lost: list[int] = []
+    async with (
+        running(mesh_settings, tmp_path / "disk", "recorder-1") as recorder,
+        running_relay(bus, mesh_settings) as front,
+    ):
+        await front.add_camera("cam-1")
+        await record(bus, recorder, "cam-1", footage(start))
+        viewer = await opened(front, "cam-1")
+        await front.control(
+            viewer.session.session, ClockControl(action="seek", at_us=start + 2 * SECOND + FRAME_US // 2)
+        )
+        await until(lambda: bool(states(front, viewer, 0)) and states(front, viewer, 0)[-1] == "paused")
+        shown = len(viewer.frames(0))
+
+        def lose(datagram: bytes) -> bool:
+            """The packet with the end of the picture, the first time."""
+            header = parse_rtp(datagram)
+            if not header.marker or header.ssrc != viewer.ssrcs[0] or lost:
+                return False
+            lost.append(header.sequence)
+            return True
+
+        viewer.lose = lose
+        began = time.monotonic()
+        await front.control(
+            viewer.session.session, ClockControl(action="seek", at_us=start + 4 * SECOND + FRAME_US // 2)
+        )
+        await until(lambda: len(viewer.frames(0)) > shown)
+        assert lost
+        assert time.monotonic() - began < 0.8  # a browser asks for a keyframe after three seconds
         await viewer.close()
 
 

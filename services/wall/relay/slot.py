@@ -3,6 +3,7 @@
 A source is live (`services.wall.relay.live`) or recorded; the slot turns what it gives into packets and into notices.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
@@ -20,6 +21,8 @@ STILL_SECONDS: Final = 2.0
 """A browser that was sent nothing for 3 s asks for a keyframe, although it may have all. The first such request for a
 picture that stands still is answered, since its last packet may have been lost; every answer would bring the next one.
 """
+REPEAT_SECONDS: Final = (0.1, 0.3)
+"""After the last packet of a picture that stands: when it is sent once more, for a browser that may have lost it."""
 MARK_SECONDS: Final = 1.0
 FLOWING: Final = frozenset(("live", "catching-up", "playing", "paused"))
 """States in which pictures come."""
@@ -165,8 +168,11 @@ class Slot:
                 self._first_rtp = stamp
             update = {"first_rtp": self._first_rtp, "live_rtp": stamp}
             self.say(self.source.notice().model_copy(update=update))
-        if now - self._marked_at >= MARK_SECONDS or self._notice.state == "paused":
+        paused = self._notice.state == "paused"
+        if now - self._marked_at >= MARK_SECONDS or paused:
             self._mark(frame, stamp, now)
+        if paused:
+            self._repeat_later()
 
     def skip(self) -> None:
         """A frame is left out on purpose."""
@@ -195,6 +201,18 @@ class Slot:
         """The replayed GOP is out."""
         if self._notice.state == "catching-up" and self.source is not None:
             self.say(self._notice.model_copy(update={"state": self.source.notice().state}))
+        if self._notice.state == "paused":
+            self._repeat_later()
+
+    def _repeat_later(self) -> None:
+        """Nothing may follow: a last packet that is lost is to be missed before the browser loses patience."""
+        sent = self.track.packets
+        for seconds in REPEAT_SECONDS:
+            asyncio.get_running_loop().call_later(seconds, self._repeat, sent)
+
+    def _repeat(self, sent: int) -> None:
+        if self.connected and self.track.packets == sent:
+            self.track.repeat_last()
 
     def _mark(self, frame: Frame, rtp: int, now: float) -> None:
         self._marked_at = now

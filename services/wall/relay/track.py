@@ -14,7 +14,7 @@ from services.mesh.metrics import counter
 from services.wall.relay.engine.sdp import ABS_SEND_TIME, PLAYOUT_DELAY, VideoChoice
 from services.wall.relay.engine.template import Layout, Run
 from services.wall.relay.frame import Frame
-from services.wall.relay.history import History
+from services.wall.relay.history import History, Sent
 from services.wall.relay.pacer import Pacer
 from services.wall.relay.timeline import Timeline
 
@@ -23,6 +23,7 @@ LANE_LIMIT_BYTES: Final = 24 * 1024 * 1024
 
 _frames_dropped = counter("relay_frames_dropped", "Frames dropped because a viewer's lane was full")
 _retransmitted = counter("relay_packets_retransmitted", "Packets sent again on NACK")
+_repeated = counter("relay_last_packets_repeated", "Last packets before a pause that were sent once more")
 _not_found = counter("relay_nacks_too_late", "Packets asked for that are no longer remembered")
 
 
@@ -213,25 +214,38 @@ class VideoTrack:
                 _not_found.inc()
                 continue
             sent, packet = found
-            marker = sent.run.ends_frame and packet == sent.run.count - 1
-            payload = sent.run.payload(packet)
             rtx = self._rtx.get(sent.payload_type)
             if self.rtx_ssrc is not None and rtx is not None:
                 data = pack_rtp(
                     rtx, self._rtx_sequence & 0xFFFF, sent.timestamp, self.rtx_ssrc,
-                    sequence.to_bytes(2, "big") + payload, marker=marker, extension=sent.extension,
+                    sequence.to_bytes(2, "big") + sent.run.payload(packet), marker=_ends_frame(sent, packet),
+                    extension=sent.extension,
                 )  # fmt: skip
                 self._rtx_sequence += 1
             else:
-                # The very same bytes as before: with GCM another packet under this number would give the key away.
-                data = pack_rtp(
-                    sent.payload_type, sequence, sent.timestamp, self.ssrc, payload, marker=marker,
-                    extension=sent.extension,
-                )  # fmt: skip
+                data = self._same(sequence, sent, packet)
             self._link.send_packet(data)
             _retransmitted.inc()
             total += len(data)
         return total
+
+    def repeat_last(self) -> None:
+        """Sends the newest packet once more, under its own number.
+
+        Nothing follows the last packets before a pause, so that a receiver which lost them misses nothing. One that has
+        them drops this as a replay (RFC 3711, section 3.3.2); to one that has not, it shows what to ask for.
+        """
+        sequence = (self._sequence - 1) & 0xFFFF
+        if (found := self.history.find(sequence)) is not None:
+            self._link.send_packet(self._same(sequence, *found))
+            _repeated.inc()
+
+    def _same(self, sequence: int, sent: Sent, packet: int) -> bytes:
+        """The very same bytes as before: with GCM another packet under this number would give the key away."""
+        return pack_rtp(
+            sent.payload_type, sequence, sent.timestamp, self.ssrc, sent.run.payload(packet),
+            marker=_ends_frame(sent, packet), extension=sent.extension,
+        )  # fmt: skip
 
     def report(self, ntp: int, now: float) -> SenderReport | None:
         """The sender report for now; None before anything was sent."""
@@ -239,3 +253,7 @@ class VideoTrack:
             return None
         stamp = self._timeline.at(now)
         return SenderReport(self.ssrc, ntp, stamp & 0xFFFFFFFF, self.packets & 0xFFFFFFFF, self.octets & 0xFFFFFFFF)
+
+
+def _ends_frame(sent: Sent, packet: int) -> bool:
+    return sent.run.ends_frame and packet == sent.run.count - 1

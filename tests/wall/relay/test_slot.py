@@ -1,5 +1,6 @@
 """A slot whose picture stands still, and a browser that asks for keyframes."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from typing import cast
@@ -10,7 +11,7 @@ from services.mesh.frames import AccessUnit
 from services.mesh.sessions import Aim, Notice, Size, SlotNotice
 from services.wall.relay.bandwidth import Level
 from services.wall.relay.frame import Frame
-from services.wall.relay.slot import STILL_SECONDS, Slot
+from services.wall.relay.slot import REPEAT_SECONDS, STILL_SECONDS, Slot
 from services.wall.relay.track import VideoTrack
 from tests.recorder.units import pictures
 
@@ -21,18 +22,23 @@ class Track:
     catching_up = False
 
     def __init__(self) -> None:
-        self.replays = self.frames = 0
+        self.replays = self.frames = self.packets = self.repeats = 0
 
     def drop_waiting(self) -> None:
         pass
 
     def replay(self, frames: Sequence[Frame], now: float) -> tuple[int, int]:
         self.replays += 1
+        self.packets += len(frames)
         return 1, len(frames)
 
     def live(self, frame: Frame, now: float, *, anew: bool = False) -> int:
         self.frames += 1
+        self.packets += 1
         return 100 + self.frames
+
+    def repeat_last(self) -> None:
+        self.repeats += 1
 
 
 class Standing:
@@ -60,17 +66,32 @@ class Standing:
         pass
 
 
-def test_a_picture_that_stands_is_repeated_once_for_a_browser_that_asks_out_of_silence(
+def standing_slot() -> tuple[Slot, Track]:
+    """A slot that has shown a picture, and what it sends on."""
+    track = Track()
+    slot = Slot(0, cast("VideoTrack", track), list[Notice]().append)
+    slot.connected = True
+    slot.set_source(Aim(slot=0, camera="cam-1", source="recorded"), Standing(slot, pictures(count=25)))
+    slot.on_caught_up()
+    return slot, track
+
+
+async def test_the_last_packet_is_sent_again_unasked_while_nothing_follows() -> None:
+    slot, track = standing_slot()
+    await asyncio.sleep(REPEAT_SECONDS[0] / 2)
+    slot.show(Frame(pictures(count=25)[5]))  # a step: what was sent before is not the last any more
+    await asyncio.sleep(REPEAT_SECONDS[0] * 0.75)
+    assert track.repeats == 0
+    await asyncio.sleep(REPEAT_SECONDS[-1])
+    assert track.repeats == len(REPEAT_SECONDS)
+
+
+async def test_a_picture_that_stands_is_repeated_once_for_a_browser_that_asks_out_of_silence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 1000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    track, said = Track(), list[Notice]()
-    slot = Slot(0, cast("VideoTrack", track), said.append)
-    slot.connected = True
-    units = pictures(count=25)
-    slot.set_source(Aim(slot=0, camera="cam-1", source="recorded"), Standing(slot, units))
-    slot.on_caught_up()
+    slot, track = standing_slot()
     assert track.replays == 1
 
     now += 1.0  # it could not decode: as often as it asks
@@ -83,7 +104,7 @@ def test_a_picture_that_stands_is_repeated_once_for_a_browser_that_asks_out_of_s
         slot.on_keyframe_request()
     assert track.replays == 4
 
-    slot.show(Frame(units[5]))  # a step: from here on it may have lost something again
+    slot.show(Frame(pictures(count=25)[5]))  # a step: from here on it may have lost something again
     now += STILL_SECONDS + 1
     slot.on_keyframe_request()
     slot.on_keyframe_request()

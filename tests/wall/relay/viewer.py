@@ -71,6 +71,8 @@ class Viewer:
         self.keys: SrtpKeys
         self.drop: Callable[[Received], bool] = lambda _: False
         """Which packets are lost on the way; looked at before they are counted."""
+        self.lose: Callable[[bytes], bool] = lambda _: False
+        """Which datagrams of media never come here; unlike `drop`, they are still protected, and may come again."""
         self.on_packet: Callable[[Received], None] = lambda _: None
         self.keep = True
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -156,6 +158,8 @@ class Viewer:
                 self._answered.set()
             elif first < 64:
                 self._dtls.feed(data)
+            elif self.lose(data):
+                continue
             elif self.connected:
                 self._on_srtp(data)
             else:  # media overtakes the end of the handshake here, which is two turns of the loop long
