@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.request import Request, urlopen
 
+from tests.processes import command_line, descendants
+
 START_SECONDS = 90.0
 
 
@@ -33,7 +35,7 @@ class Running(NamedTuple):
 
     def relays(self) -> list[int]:
         """Process ids of the relays."""
-        return [pid for pid in _descendants(self.pid) if "--role relay" in _command(pid)]
+        return [pid for pid in descendants(self.pid) if "--role relay" in command_line(pid)]
 
     def log(self) -> list[dict[str, Any]]:
         """What it and its children have logged."""
@@ -61,21 +63,6 @@ class Running(NamedTuple):
             yield
         finally:
             urlopen(Request(url, method="DELETE"), timeout=15).close()
-
-
-def _command(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    except OSError:  # it has ended
-        return ""
-
-
-def _descendants(pid: int) -> list[int]:
-    try:
-        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-    return children + [below for child in children for below in _descendants(child)]
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from services.sim import stamp
 from services.sim.settings import SimSettings
 from services.sim.simulator import Simulator
 from tests.integration.ingest_rig import Rig, RunningWorker, Watch, environment
+from tests.processes import children
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
@@ -60,10 +61,6 @@ def camera_number(unit: AccessUnit) -> int:
     found = stamp.parse(unit.payload)
     assert found is not None
     return found.camera
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def runs(pid: int) -> bool:

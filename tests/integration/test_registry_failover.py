@@ -20,6 +20,7 @@ from services.mesh.errors import UnavailableError
 from services.mesh.frames import decode
 from services.mesh.models import WorkerLease
 from services.mesh.settings import MeshSettings
+from tests.processes import descendants
 from tests.registry.running import ask, eventually, following, holder, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
@@ -104,7 +105,8 @@ async def test_frames_come_from_the_other_worker_a_moment_and_a_gop_after_a_kill
         assert len(mine) == CAMERAS // 2
         cameras = {key.partition(".")[2]: newest[key.partition(".")[2]][0] for key in mine}
         killed_at = loop.time()
-        os.kill(first.pid, signal.SIGKILL)
+        for pid in (first.pid, *descendants(first.pid)):  # its readers too: they would read on without it
+            os.kill(pid, signal.SIGKILL)
         assigned_seconds = await until(lambda: all(holder(assignments, key) == ("ingest-2",) for key in mine))
         await until(lambda: all(newest[camera][0] > epoch for camera, epoch in cameras.items()), seconds=15)
         took = {camera: round(newest[camera][1] - killed_at, 2) for camera in cameras}

@@ -11,6 +11,7 @@ from pathlib import Path
 import aiohttp
 
 from services.mesh.settings import MeshSettings
+from tests.processes import children
 from tests.wall.front.running import free_port
 
 START_SECONDS = 60.0
@@ -26,8 +27,7 @@ class WallProcess:
 
     def children(self) -> list[int]:
         """Process ids of its relays."""
-        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(pid) for pid in path.read_text().split()]
+        return children(self.process.pid)
 
     async def until_relays(self, count: int, seconds: float = START_SECONDS) -> None:
         """Returns when so many relays have said that they listen, since the beginning of the log."""

@@ -7,7 +7,6 @@ import signal
 import time
 from collections.abc import Callable
 from functools import cache, partial
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -21,6 +20,7 @@ from services.mesh.models import CameraState, ProfileReport, Reason, Status
 from services.mesh.sessions import Aim, SlotNotice
 from services.mesh.settings import MeshSettings
 from services.wall.relay.convert import conversion
+from tests.processes import children, command_line
 from tests.wall.relay.camera import SITE, BusCamera, Clip, clip, picture
 from tests.wall.relay.running import Front, running_relay
 from tests.wall.relay.viewer import Viewer
@@ -58,8 +58,7 @@ async def until(front: Front, viewer: Viewer, state: str, reason: Reason = Reaso
 
 def converters() -> list[int]:
     """Process ids of this test's converters."""
-    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return [int(c) for c in children if b"services.wall.relay.convert" in Path(f"/proc/{c}/cmdline").read_bytes()]
+    return [child for child in children(os.getpid()) if "services.wall.relay.convert" in command_line(child)]
 
 
 @pytest.mark.parametrize("of", [hevc, mjpeg])
