@@ -36,6 +36,8 @@ window.wall = {
     const context = canvas.getContext('2d', {willReadFrequently: true});
     const tile = this.tiles[slot] = {video, seen: [], last: null, lastAt: 0, frozen: 0};
     const frame = (now, meta) => {
+      // First of all: a picture that comes before this is asked for again is never told of, and may be the last one.
+      video.requestVideoFrameCallback(frame);
       const w = meta.width, block = Math.floor(w / 24), h = Math.max(block, 16);
       canvas.width = w; canvas.height = h;
       context.drawImage(video, 0, 0, w, h, 0, 0, w, h);
@@ -51,7 +53,6 @@ window.wall = {
       tile.lastAt = at;
       tile.seen.push(tile.last);
       if (tile.seen.length > 3000) tile.seen.shift();
-      video.requestVideoFrameCallback(frame);
     };
     video.requestVideoFrameCallback(frame);
     video.play();
