@@ -136,6 +136,25 @@ describe("the instant picture", () => {
     expect(reveal.frame(250_001, CATCH_UP_LIMIT_MS + 1)).toBe("reveal");
   });
 
+  it("shows the picture of a standing clock although its last frame was never told of", () => {
+    const reveal = shown();
+    expect(reveal.notice(notice({ first_rtp: 100_000, live_rtp: 200_000 }), 0)).toBe("still");
+    expect(reveal.frame(199_990, 1)).toBe("none");
+    expect(reveal.rest()).toBe("none");
+    expect(reveal.notice(notice({ state: "paused", first_rtp: 100_000, live_rtp: 200_000 }), 2)).toBe("none");
+    expect(reveal.rest()).toBe("reveal");
+    expect(reveal.rest()).toBe("none");
+  });
+
+  it("does not take the picture of the camera before for one that was not told of", () => {
+    const reveal = shown();
+    reveal.aim("b", "live");
+    reveal.notice(notice({ camera: "b", first_rtp: 199_990, live_rtp: 200_000 }), 1);
+    reveal.notice(notice({ camera: "b", state: "paused", first_rtp: 199_990, live_rtp: 200_000 }), 2);
+    expect(reveal.rest()).toBe("none");
+    expect(reveal.shown).toBe(false);
+  });
+
   it("covers the live picture when the tile turns to the recording", () => {
     expect(shown().aim("a", "recorded")).toBe("cover");
   });

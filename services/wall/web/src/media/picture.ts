@@ -2,7 +2,7 @@
 
 import type { SlotNotice, Source } from "../api/types.js";
 import { FROZEN_AFTER_MS, FreezeWatch, KEYFRAMES_FROZEN_AFTER_MS } from "../model/freeze.js";
-import { type PictureAction, Reveal } from "../model/reveal.js";
+import { type PictureAction, REST_MS, Reveal } from "../model/reveal.js";
 
 export interface PictureState {
   /** Something of the aimed camera is on the screen: moving, or a still of it. */
@@ -15,6 +15,7 @@ export class Picture {
   private readonly freeze = new FreezeWatch();
   private stillShown = false;
   private frameRequest: number | null = null;
+  private restTimer: ReturnType<typeof setTimeout> | undefined;
   private frozenSinceMs: number | null = null;
   private notice: SlotNotice | null = null;
   /** Timestamp of the newest frame that was looked at; only while `follow` is on. */
@@ -55,6 +56,7 @@ export class Picture {
     this.notice = notice;
     this.act(this.reveal.notice(notice, performance.now()));
     this.lookAtFrames();
+    this.awaitRest();
   }
 
   /** Whether to look at every frame's timestamp, so that its capture time can be shown. */
@@ -77,6 +79,7 @@ export class Picture {
   }
 
   release(): void {
+    clearTimeout(this.restTimer);
     if (this.frameRequest !== null) this.video.cancelVideoFrameCallback(this.frameRequest);
     this.video.srcObject = null;
   }
@@ -89,10 +92,18 @@ export class Picture {
     if (this.frameRequest !== null || !(this.follow || this.reveal.watching)) return;
     this.frameRequest = this.video.requestVideoFrameCallback((now, metadata) => {
       this.frameRequest = null;
+      // Before anything that takes time: of frames that are presented until then the browser does not tell.
+      this.lookAtFrames();
       this.lastRtp = metadata.rtpTimestamp ?? null;
       this.act(this.reveal.frame(metadata.rtpTimestamp, now));
-      this.lookAtFrames();
+      this.awaitRest();
     });
+  }
+
+  private awaitRest(): void {
+    clearTimeout(this.restTimer);
+    if (!this.reveal.watching || this.notice?.state !== "paused") return;
+    this.restTimer = setTimeout(() => this.act(this.reveal.rest()), REST_MS);
   }
 
   private act(action: PictureAction): void {

@@ -14,6 +14,9 @@ const COMPRESSED_GOP_TICKS = 1024;
 /** A catch-up that takes longer than this is shown as it is. */
 export const CATCH_UP_LIMIT_MS = 3000;
 
+/** While the clock stands, a replay that is out and gives no new frame for so long has given its last one. */
+export const REST_MS = 150;
+
 /** `still`: copy the presented frame over the video. `reveal`: show the video. `cover`: show neither. */
 export type PictureAction = "none" | "still" | "reveal" | "cover";
 
@@ -92,6 +95,17 @@ export class Reveal {
       if (liveRtp !== null) return this.again(nowMs);
     }
     return "none";
+  }
+
+  /**
+   * The clock stands, the replay is out, and no frame came for `REST_MS`. A browser does not tell of a frame that it
+   * presents between two callbacks, or before it was asked to tell: the video has it all the same.
+   */
+  rest(): PictureAction {
+    const phase = this.phase;
+    if (phase.name !== "catching" || !phase.flowing || !phase.still) return "none";
+    this.phase = { name: "shown" };
+    return "reveal";
   }
 
   private isAtOrAfter(rtp: number): boolean {
