@@ -32,12 +32,18 @@ async def record(bus: Bus, recorder: Recorder, camera_id: str, units: list[Acces
     await assign(bus, [camera(camera_id)], recorder.name)
     await until(lambda: camera_id in recorder.feeds and recorder.feeds[camera_id]._held is None)
     await Ingest(bus, camera_id).send(units)
+    # All but the last GOP, which ends when another begins.
     sealed_us = [unit.capture_us for unit in units if unit.keyframe][-1]
-    question = TimelineQuestion(camera=camera_id, from_us=units[0].capture_us, to_us=sealed_us)
-    async with asyncio.timeout(10):  # all but the last GOP, which ends when another begins
+    await on_disk(bus, camera_id, units[0].capture_us, sealed_us)
+
+
+async def on_disk(bus: Bus, camera_id: str, from_us: int, to_us: int) -> None:
+    """Returns when the camera's footage reaches ``to_us``."""
+    question = TimelineQuestion(camera=camera_id, from_us=from_us, to_us=to_us)
+    async with asyncio.timeout(10):
         while True:
             timeline, _ = await ask_timeline(bus, "city", question, recorders=1)
-            if timeline.ranges and timeline.ranges[-1].to_us >= sealed_us - FRAME_US:
+            if timeline.ranges and timeline.ranges[-1].to_us >= to_us - FRAME_US:
                 return
             await asyncio.sleep(0.05)
 
@@ -198,6 +204,27 @@ async def test_a_lost_last_packet_of_a_standing_picture_comes_again_unasked(
         await until(lambda: len(viewer.frames(0)) > shown)
         assert lost
         assert time.monotonic() - began < 0.8  # a browser asks for a keyframe after three seconds
+        await viewer.close()
+
+
+async def test_the_last_picture_of_a_camera_stands_although_nothing_comes_after_it(
+    bus: Bus, mesh_settings: MeshSettings, tmp_path: Path
+) -> None:
+    start = (time.time_ns() // 1000) - 2 * SECOND  # so that the hole after it reaches to the present
+    async with (
+        running(mesh_settings, tmp_path / "disk", "recorder-1") as recorder,
+        running_relay(bus, mesh_settings) as front,
+    ):
+        await front.add_camera("cam-1")
+        await record(bus, recorder, "cam-1", footage(start, 100))
+        await on_disk(bus, "cam-1", start, start + 4 * SECOND)
+        viewer = await opened(front, "cam-1")
+        seek = ClockControl(action="seek", at_us=start + 4 * SECOND - FRAME_US // 2)
+        await front.control(viewer.session.session, seek)
+        await until(lambda: bool(marks(front, viewer, 0)))
+        assert marks(front, viewer, 0)[-1].capture_us == pytest.approx(start + 4 * SECOND - FRAME_US, abs=1000)
+        await asyncio.sleep(0.5)
+        assert states(front, viewer, 0)[-1] == "paused"
         await viewer.close()
 
 

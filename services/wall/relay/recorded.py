@@ -179,8 +179,9 @@ class RecordedSource:
                 continue
 
     async def _gap(self, gap: Gap, *, backwards: bool) -> None:
-        if self._newest is not None and gap.to_us is not None:
-            await self._until(gap.to_us if backwards else gap.from_us)
+        edge_us = gap.to_us if backwards else gap.from_us
+        if self._newest is not None and edge_us is not None:
+            await self._until(edge_us)
         self._say_gap(gap)
 
     def _say_gap(self, gap: Gap | None) -> None:
