@@ -1,7 +1,10 @@
 """Recordings on the wall, in decoded pictures: in step, after seeks, over gaps, and beside live ones."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from statistics import quantiles
 
 import pytest
@@ -183,3 +186,37 @@ async def test_a_live_tile_moves_beside_one_that_stands_in_the_past(
         await expect(page.locator("pantau-wall-tile .badge.recorded")).to_have_count(0)
     finally:
         pantau.api(f"/cameras/{camera(2)}", "PATCH", {"enabled": False})
+
+
+async def test_a_marked_minute_becomes_a_bundle_that_verify_accepts_and_an_incident_that_holds_it(
+    pantau: Running, recorded: Footage, browser: BrowserContext, tmp_path: Path
+) -> None:
+    page = await opened(pantau, browser, fragment(recorded.ended - 1, camera(1), camera(2), grid="4"))
+    await standing(page, 2)
+    await page.keyboard.press("e")
+    dialog = page.locator("pantau-export-dialog")
+    await dialog.locator("input[value=evidence]").check()
+    for box in await dialog.locator("fieldset input[type=checkbox]").all():
+        await box.check()
+    await dialog.locator("input[name=reason]").fill("Laporan 17/XI")
+    async with page.expect_download(timeout=PATIENCE_MS) as started:
+        await dialog.locator("button.primary").click()
+    download = await started.value
+    bundle = tmp_path / download.suggested_filename
+    await download.save_as(bundle)
+    command = [sys.executable, "-m", "services.cli", "verify", str(bundle)]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Laporan 17/XI" in done.stdout
+    assert camera(1) in done.stdout
+    assert camera(2) in done.stdout
+    await dialog.locator("button.plain").click()
+
+    await page.locator("pantau-timeline-panel button[aria-label='Open incident']").click()
+    dialog = page.locator("pantau-incident-dialog")
+    await dialog.locator("input[name=title]").fill("Tabrakan di simpang")
+    await dialog.locator("button.primary").click()
+    await expect(page.locator("pantau-incidents-panel")).to_contain_text("Tabrakan di simpang", timeout=PATIENCE_MS)
+    (incident,) = [each for each in pantau.api("/incidents")["incidents"] if each["title"] == "Tabrakan di simpang"]
+    assert incident["from_us"] < (recorded.ended - 1) * 1e6 <= incident["to_us"] + 1e6
+    pantau.api(f"/incidents/{incident['id']}/close", "POST")
