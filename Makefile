@@ -2,8 +2,8 @@
 
 PYTHON ?= python3
 BENCH_ARGS ?=
-# Tests that can bear company run two at a time; those with pictures and kills one by one.
-ALONE := browser or chaos
+# Tests that can bear company run two at a time; those with real processes, pictures and kills one by one.
+REAL := integration or browser or chaos
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint bench web clean docs
@@ -27,8 +27,8 @@ test:
 ifdef PYTEST_ARGS
 	@.venv/bin/python -m pytest $(PYTEST_ARGS)
 else
-	@.venv/bin/python -m pytest -n 2 --dist loadfile -m 'not ($(ALONE))'
-	@.venv/bin/python -m pytest -m '$(ALONE)'
+	@.venv/bin/python -m pytest -n 2 -m 'not ($(REAL))'
+	@.venv/bin/python -m pytest -m '$(REAL)'
 endif
 
 lint:
