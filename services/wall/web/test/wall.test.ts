@@ -35,6 +35,12 @@ describe("the wall", () => {
     expect(wall.fill(mixed, ["a", "b", "c"])).toBe(mixed);
   });
 
+  it("takes the selected tile's camera for the one that is meant, else all", () => {
+    const state = arranged("a", null, "b", "b");
+    expect(wall.meantCameras(wall.select(state, 2))).toEqual(["b"]);
+    expect(wall.meantCameras(wall.select(state, 1))).toEqual(["a", "b"]);
+  });
+
   it("keeps what a smaller layout hides, and gives it back", () => {
     const four = arranged("a", "b", "c", "d");
     const one = wall.setLayout(wall.select(four, 3), "1");

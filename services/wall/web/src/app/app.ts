@@ -12,7 +12,16 @@ import { byName } from "../model/cameras.js";
 import { Observable } from "../model/observable.js";
 import type { Span } from "../model/timeline.js";
 import { decode, encode } from "../model/url-state.js";
-import { fill, INITIAL_WALL, tileAt, tileCount, visibleTiles, type WallState, wallCameras } from "../model/wall.js";
+import {
+  fill,
+  INITIAL_WALL,
+  select,
+  tileAt,
+  tileCount,
+  visibleTiles,
+  type WallState,
+  wallCameras,
+} from "../model/wall.js";
 import { Activity } from "./activity.js";
 import { Playback } from "./playback.js";
 import { Refresher } from "./refresher.js";
@@ -163,6 +172,13 @@ export class App {
 
   camera(id: string | null): Camera | undefined {
     return id === null ? undefined : this.cameras.value?.get(id);
+  }
+
+  /** The recorded wall at a moment, the camera's tile selected where it has one. */
+  goTo(camera: string | null, atMs: number): void {
+    const tile = this.wall.value.tiles.findIndex((each) => each.camera === camera);
+    if (tile >= 0) this.wall.update((wall) => select(wall, tile));
+    this.playback.seek(atMs);
   }
 
   refreshCameras(): void {

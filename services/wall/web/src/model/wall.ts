@@ -56,6 +56,12 @@ export function wallCameras(state: WallState, source?: Source): string[] {
   return [...new Set(ids)];
 }
 
+/** The cameras that somebody means who names none: the selected tile's, else all on the wall. */
+export function meantCameras(state: WallState): string[] {
+  const selected = tileAt(state, state.selected).camera;
+  return selected === null ? wallCameras(state) : [selected];
+}
+
 function replace(state: WallState, changes: Record<number, TileState>): TileState[] {
   const length = Math.max(state.tiles.length, ...Object.keys(changes).map((key) => Number(key) + 1));
   return Array.from({ length }, (_, i) => changes[i] ?? tileAt(state, i));

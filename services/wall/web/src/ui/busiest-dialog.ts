@@ -8,7 +8,6 @@ import type { App } from "../app/app.js";
 import { language, t } from "../i18n/index.js";
 import { dateTime, dayDate, minuteTime } from "../model/format.js";
 import type { Span } from "../model/timeline.js";
-import { select } from "../model/wall.js";
 import { shared } from "./styles.js";
 import { Watch } from "./watch.js";
 import "./modal.js";
@@ -90,11 +89,8 @@ export class BusiestDialog extends LitElement {
   private readonly close = () => this.app.show({ dialog: null });
 
   private go(minute: Busy): void {
-    const { app } = this;
-    const tile = app.wall.value.tiles.findIndex(({ camera }) => camera === minute.camera);
-    if (tile >= 0) app.wall.update((wall) => select(wall, tile));
     this.close();
-    app.playback.seek(Date.parse(minute.from));
+    this.app.goTo(minute.camera, Date.parse(minute.from));
   }
 
   private item(minute: Busy): TemplateResult {

@@ -7,8 +7,9 @@ import type { App } from "../app/app.js";
 import { t } from "../i18n/index.js";
 import { footageRange, validRange } from "../model/footage.js";
 import { duration, fromLocalInput, toLocalInput } from "../model/format.js";
-import { tileAt, wallCameras } from "../model/wall.js";
+import { meantCameras } from "../model/wall.js";
 import { cameraChecks, cameraChecksStyles } from "./camera-checks.js";
+import { momentInput } from "./moment-input.js";
 import { form, shared } from "./styles.js";
 import { Watch } from "./watch.js";
 import "./modal.js";
@@ -41,9 +42,7 @@ export class ExportDialog extends LitElement {
     const range = footageRange(this.incident, playback.range.value, playback.nowMs(), Date.now());
     this.from = toLocalInput(range.fromMs);
     this.to = toLocalInput(range.toMs);
-    const selected = tileAt(wall.value, wall.value.selected).camera;
-    const onWall = selected === null ? wallCameras(wall.value) : [selected];
-    this.chosen = new Set(this.incident?.cameras ?? onWall);
+    this.chosen = new Set(this.incident?.cameras ?? meantCameras(wall.value));
     this.kind = this.incident ? "evidence" : "clip";
     this.reason = this.incident?.title ?? "";
   }
@@ -85,14 +84,10 @@ export class ExportDialog extends LitElement {
   }
 
   private moment(name: "from" | "to"): TemplateResult {
-    return html`<label>
-      ${t(`export.${name}`)}
-      <input type="datetime-local" name=${name} step="1" .value=${this[name]}
-        @change=${(event: Event) => {
-          this[name] = (event.target as HTMLInputElement).value;
-          this.started = false;
-        }} />
-    </label>`;
+    return momentInput(name, this[name], (value) => {
+      this[name] = value;
+      this.started = false;
+    });
   }
 
   override render(): TemplateResult {

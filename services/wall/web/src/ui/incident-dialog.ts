@@ -8,8 +8,9 @@ import type { App } from "../app/app.js";
 import { t } from "../i18n/index.js";
 import { footageRange } from "../model/footage.js";
 import { fromLocalInput, toLocalInput } from "../model/format.js";
-import { tileAt, wallCameras } from "../model/wall.js";
+import { meantCameras } from "../model/wall.js";
 import { cameraChecks, cameraChecksStyles } from "./camera-checks.js";
+import { momentInput } from "./moment-input.js";
 import { form, shared } from "./styles.js";
 import { Watch } from "./watch.js";
 import "./modal.js";
@@ -46,8 +47,7 @@ export class IncidentDialog extends LitElement {
     this.to = toLocalInput(range.toMs);
     // What is opened from the live wall is happening now.
     this.ongoing = incident ? incident.to_us === null : !playback.active && playback.range.value === null;
-    const selected = tileAt(wall.value, wall.value.selected).camera;
-    this.chosen = new Set(incident?.cameras ?? (selected === null ? wallCameras(wall.value) : [selected]));
+    this.chosen = new Set(incident?.cameras ?? meantCameras(wall.value));
   }
 
   private readonly close = () => this.app.show({ dialog: null });
@@ -88,13 +88,10 @@ export class IncidentDialog extends LitElement {
   }
 
   private moment(name: "from" | "to", disabled = false): TemplateResult {
-    return html`<label>
-      ${t(`export.${name}`)}
-      <input type="datetime-local" name=${name} step="1" .value=${this[name]} ?disabled=${disabled}
-        @change=${(event: Event) => {
-          this[name] = (event.target as HTMLInputElement).value;
-        }} />
-    </label>`;
+    const change = (value: string) => {
+      this[name] = value;
+    };
+    return momentInput(name, this[name], change, disabled);
   }
 
   override render(): TemplateResult {

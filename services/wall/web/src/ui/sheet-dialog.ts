@@ -9,7 +9,8 @@ import { validRange } from "../model/footage.js";
 import { dateTime, fromLocalInput, toLocalInput } from "../model/format.js";
 import { around, LAYOUTS, localRfc3339, momentOf } from "../model/sheet.js";
 import type { Span } from "../model/timeline.js";
-import { select, tileAt, wallCameras } from "../model/wall.js";
+import { tileAt, wallCameras } from "../model/wall.js";
+import { momentInput } from "./moment-input.js";
 import { form, shared } from "./styles.js";
 import { Watch } from "./watch.js";
 import "./modal.js";
@@ -132,11 +133,8 @@ export class SheetDialog extends LitElement {
     const x = event.offsetX / image.clientWidth;
     const at = layout ? momentOf(layout, span, size, x, event.offsetY / image.clientHeight) : null;
     if (at === null) return;
-    const { app } = this;
-    const tile = app.wall.value.tiles.findIndex(({ camera }) => camera === this.camera);
-    if (tile >= 0) app.wall.update((wall) => select(wall, tile));
     this.close();
-    app.playback.seek(at);
+    this.app.goTo(this.camera, at);
   }
 
   private toNearest(atMs: number): void {
@@ -150,14 +148,10 @@ export class SheetDialog extends LitElement {
   }
 
   private moment(name: "from" | "to"): TemplateResult {
-    return html`<label>
-      ${t(`export.${name}`)}
-      <input type="datetime-local" name=${name} step="1" .value=${this[name]}
-        @change=${(event: Event) => {
-          this[name] = (event.target as HTMLInputElement).value;
-          this.readSoon();
-        }} />
-    </label>`;
+    return momentInput(name, this[name], (value) => {
+      this[name] = value;
+      this.readSoon();
+    });
   }
 
   private choices(): TemplateResult {
