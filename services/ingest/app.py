@@ -5,7 +5,6 @@ service's lease, of which every process knows until when it is held.
 """
 
 import asyncio
-from contextlib import suppress
 from typing import Final
 
 import nats.errors
@@ -90,10 +89,7 @@ class Ingest:
             await self._supervisor.stop()
             for task in work:
                 task.cancel()
-            if bus.connected:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(0.5):
-                        await lease.release()
+            await lease.release()
 
     @property
     def assigned(self) -> int:

@@ -20,6 +20,7 @@ EXPIRE_SECONDS: Final = 3.0
 """The bucket's TTL: after it, the entry is gone for everybody."""
 GIVE_UP_SECONDS: Final = 2.5
 """Without a renewal for so long the holder stops by itself, before anybody else may begin."""
+RELEASE_SECONDS: Final = 0.5
 
 
 def new_incarnation() -> int:
@@ -96,12 +97,15 @@ class Lease:
                 await subscription.unsubscribe()
 
     async def release(self) -> None:
-        """Gives the lease back, so that others need not wait for it to expire."""
+        """Gives the lease back, so that others need not wait for it to expire; no end waits long for that."""
         lease = self._current()
         self._renewed_at = float("-inf")
+        if not self._bucket.bus.connected:
+            return
         try:
-            await self._bucket.delete(f"{lease.role}.{lease.worker}")
-        except UnavailableError as error:
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await self._bucket.delete(f"{lease.role}.{lease.worker}")
+        except (UnavailableError, TimeoutError) as error:
             log.debug("lease.not_released", worker=lease.worker, error=error)
 
 

@@ -85,6 +85,14 @@ class Camera(Model):
     retention: str | None = None
     """A retention ladder of this camera's own (``full 10d, keyframes 60d every 10s``); None: the default."""
 
+    def matches(self, *, site: str | None, tag: str | None, text: str) -> bool:
+        """Whether all filters hold; ``text`` occurs in the id, the name, the address or a tag, whatever its case."""
+        if (site is not None and self.site != site) or (tag is not None and tag not in self.tags):
+            return False
+        sought = text.casefold()
+        fields = (self.id, self.name, self.location.address, *self.tags)
+        return not sought or any(sought in field.casefold() for field in fields)
+
 
 class Status(StrEnum):
     """What a camera is observed to do."""

@@ -175,10 +175,7 @@ class Recorder:
             await self.outbox.flush(0.5)
             for task in work:
                 task.cancel()
-            if bus.connected:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(0.5):
-                        await lease.release()
+            await lease.release()
             for fd in locks:
                 os.close(fd)
 

@@ -231,16 +231,8 @@ class Catalogue:
 
 
 def _matches(camera: Camera, query: CameraQuery) -> bool:
-    if query.after is not None and camera.id <= query.after:
-        return False
-    if query.site is not None and camera.site != query.site:
-        return False
-    if query.tag is not None and query.tag not in camera.tags:
-        return False
-    text = query.text.casefold()
-    return not text or any(
-        text in field.casefold() for field in (camera.id, camera.name, camera.location.address, *camera.tags)
-    )
+    behind = query.after is None or camera.id > query.after
+    return behind and camera.matches(site=query.site, tag=query.tag, text=query.text)
 
 
 def _summary(results: Iterable[ImportRow], notes: tuple[str, ...], *, dry_run: bool) -> ImportReport:

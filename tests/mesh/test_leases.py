@@ -52,6 +52,17 @@ async def test_a_lease_is_held_only_as_long_as_it_was_renewed(leases: Bucket[Wor
     assert await leases.get("ingest.ingest-a") is None
 
 
+async def test_a_lease_is_let_go_at_once_where_the_bus_is_gone(
+    leases: Bucket[WorkerLease], nats_server: NatsServer
+) -> None:
+    lease = Lease(leases, lambda: A)
+    await lease.renew()
+    await nats_server.stop()
+    async with asyncio.timeout(2):
+        await lease.release()
+    assert not lease.held
+
+
 async def test_a_lease_that_is_not_renewed_is_gone_for_everybody(leases: Bucket[WorkerLease]) -> None:
     await Lease(leases, lambda: A).renew()
     assert await leases.get("ingest.ingest-a") is not None

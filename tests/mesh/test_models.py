@@ -1,5 +1,6 @@
 """Ids, wire models, permissions and errors: what everybody relies on."""
 
+import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +8,7 @@ from pydantic import ValidationError
 
 from services.mesh import subjects
 from services.mesh.errors import ForbiddenError, NotFoundError, PantauError, UnavailableError, error_from_code
-from services.mesh.models import Camera, Credentials, Profile
+from services.mesh.models import Camera, Credentials, Location, Profile
 from services.mesh.permissions import SYSTEM, Actor, Role
 from services.mesh.subjects import is_id
 
@@ -48,7 +49,27 @@ def test_a_password_stands_in_no_representation() -> None:
 
 def test_an_older_reader_understands_a_newer_writer() -> None:
     camera = Camera(id="cam-1", site="city", name="x", profiles={"main": Profile(url="rtsp://h/")})
-    assert Camera.unpack(camera.pack()) == camera
+    newer = msgpack.packb({**camera.model_dump(mode="json"), "colour": "grey"})
+    assert Camera.unpack(newer) == camera
+
+
+@pytest.mark.parametrize(
+    ("site", "tag", "text", "matches"),
+    [
+        (None, None, "", True),
+        ("city", "simpang", "BASUKI", True),
+        ("mall", None, "", False),
+        (None, "pasar", "", False),
+        (None, None, "utara", True),  # the id
+        (None, None, "impan", True),  # a tag
+        (None, None, "veteran", False),
+    ],
+)
+def test_a_camera_is_found_by_all_filters_together(site: str | None, tag: str | None, text: str, matches: bool) -> None:
+    location = Location(address="Jl. Basuki Rahmat")
+    profiles = {"main": Profile(url="rtsp://h/")}
+    camera = Camera(id="cam-utara", site="city", name="Alun", location=location, tags=("simpang",), profiles=profiles)
+    assert camera.matches(site=site, tag=tag, text=text) is matches
 
 
 def test_roles_hold_what_they_are_granted_and_no_more() -> None:

@@ -80,6 +80,7 @@ def verify(path: Path, *, trusted_keys: frozenset[str] = frozenset()) -> Verdict
                     _check_archive(archive, verdict, trusted_keys)
                 if not sealed:
                     verdict.add("the file", "the seal at its end is missing, or something follows it")
+            # What `zipfile` raises for damage: NotImplementedError for a compression or version that it does not know.
             except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError, RuntimeError, KeyError) as error:
                 if not sealed:
                     raise UnreadableError(f"{path} is not an evidence bundle: {error}") from error

@@ -68,8 +68,8 @@ async def list_cameras(call: Call) -> web.Response:
     front = call.front
     if not front.cameras.ready.is_set():
         raise UnavailableError("the wall is starting and has not read the catalogue yet; try again shortly")
-    cameras = sorted(front.cameras.values(), key=lambda camera: camera.id)
-    views = [_view(call, camera) for camera in cameras if _matches(camera, query)]
+    wanted = [each for each in front.cameras.values() if each.matches(**query.model_dump())]
+    views = [_view(call, camera) for camera in sorted(wanted, key=lambda camera: camera.id)]
     return json_response(CamerasView.model_construct(cameras=views))
 
 
@@ -124,17 +124,6 @@ async def import_cameras(call: Call) -> web.Response:
 
 def _endpoint(call: Call, verb: str) -> str:
     return subjects.rpc(call.front.home, "registry", f"cameras-{verb}")
-
-
-def _matches(camera: Camera, query: CamerasQuery) -> bool:
-    if query.site is not None and camera.site != query.site:
-        return False
-    if query.tag is not None and query.tag not in camera.tags:
-        return False
-    text = query.text.casefold()
-    return not text or any(
-        text in field.casefold() for field in (camera.id, camera.name, camera.location.address, *camera.tags)
-    )
 
 
 def _view(call: Call, camera: Camera) -> CameraView:
