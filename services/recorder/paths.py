@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import PurePath, PurePosixPath
 from typing import Final, NamedTuple
 
@@ -11,6 +12,7 @@ RECORDINGS: Final = "recordings"
 INDEX: Final = "index.sqlite3"
 NEW_SUFFIX: Final = ".new"
 """Of a file that is to replace a segment."""
+_HOUR_US: Final = 3600 * 1_000_000
 _NAME: Final = re.compile(r"(\d{8}T\d{6})\.(\d{3})Z\.mp4")
 
 
@@ -29,13 +31,22 @@ class Stream(NamedTuple):
 
 def hour_folder(stream: Stream, at_us: int) -> PurePosixPath:
     """The folder of the segments that begin in the same hour as ``at_us``."""
-    return stream.folder / _utc(at_us).strftime("%Y/%m/%d/%H")
+    return _hour(stream, at_us // _HOUR_US)[0]
 
 
 def segment_path(stream: Stream, start_us: int) -> PurePosixPath:
     """The path of the segment that begins at ``start_us``: ``…/20231114T221320.123Z.mp4``."""
-    start = _utc(start_us)
-    return hour_folder(stream, start_us) / f"{start:%Y%m%dT%H%M%S}.{start.microsecond // 1000:03d}Z.mp4"
+    hour, in_hour_us = divmod(start_us, _HOUR_US)
+    folder, begin = _hour(stream, hour)
+    minute, in_minute_ms = divmod(in_hour_us // 1000, 60_000)
+    return folder / f"{begin}{minute:02d}{in_minute_ms // 1000:02d}.{in_minute_ms % 1000:03d}Z.mp4"
+
+
+@lru_cache(maxsize=4096)
+def _hour(stream: Stream, hour: int) -> tuple[PurePosixPath, str]:
+    """The folder of an hour since 1970, and how the names in it begin; asked for some times for every segment."""
+    begin = datetime.fromtimestamp(hour * 3600, UTC)
+    return stream.folder / f"{begin:%Y/%m/%d/%H}", f"{begin:%Y%m%dT%H}"
 
 
 def parse_path(path: PurePath) -> tuple[Stream, int] | None:
@@ -53,8 +64,3 @@ def parse_path(path: PurePath) -> tuple[Stream, int] | None:
         return None
     start_us = int(start.timestamp()) * 1_000_000 + int(match[2]) * 1000
     return (stream, start_us) if segment_path(stream, start_us) == PurePosixPath(*parts) else None
-
-
-def _utc(at_us: int) -> datetime:
-    seconds, micros = divmod(at_us, 1_000_000)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=micros)
