@@ -6,6 +6,7 @@ asked for: so the first of them may lie before it, and are there to be decoded. 
 """
 
 import asyncio
+import random
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Final, Literal
@@ -31,10 +32,12 @@ Mode = Literal["frames", "keyframes", "backwards"]
 
 _AHEAD_US: Final = 3_600_000_000
 """How much of the history is asked for at a time."""
+_FAR_US: Final = 365 * 86_400_000_000
+"""… and where all of that is a hole, to find its other end."""
 _WINDOW_BYTES: Final = 1024 * 1024
 """Under way for one camera: half a second of 16 Mbit/s."""
-_EDGE_SECONDS: Final = 0.5
-"""Between two looks for newer footage at the end of what there is."""
+_EDGE_SECONDS: Final = (0.5, 2.0)
+"""Between two looks for newer footage at the end of what there is: at first, and at most while none comes."""
 _PATIENCE_SECONDS: Final = 1.0
 
 
@@ -85,55 +88,62 @@ class Player:
     async def read(self, at_us: int, mode: Mode) -> AsyncGenerator[Item, None]:
         """What there is from ``at_us`` on (or back, when ``backwards``), for ever; close it to stop.
 
-        Recorders that do not answer are asked again: the footage goes on when they are back.
+        A gap that is still open comes again at every look that finds it so. Recorders that do not answer are asked
+        again: the footage goes on when they are back. Backwards it ends where a year holds nothing.
         """
         backwards = mode == "backwards"
         seen_90k: int | None = None
-        while True:
-            now_us = self._clock.now_us()
-            span = (at_us - _AHEAD_US, at_us + 1) if backwards else (at_us, min(at_us + _AHEAD_US, now_us + 1))
-            if span[1] <= span[0]:
-                yield Gap(from_us=at_us, to_us=None, cause="future")
-                await asyncio.sleep(_EDGE_SECONDS)
-                continue
+        pause_seconds = _EDGE_SECONDS[0]
+        while at_us > 0:
+            began_us = at_us
             try:
-                async with aclosing(self._stretch(span, mode)) as items:
-                    async for item in items:
-                        if isinstance(item, AccessUnit):
-                            if seen_90k is not None and not backwards and item.dts_90k <= seen_90k:
+                pieces = await self._look(at_us, backwards=backwards)
+                for piece in pieces:
+                    if isinstance(piece, Gap):
+                        if piece.to_us is None and at_us != began_us:
+                            break  # it was so before what came ahead of it was played: look again
+                        yield piece
+                        if piece.to_us is not None:
+                            at_us = piece.from_us - 1 if backwards else piece.to_us
+                        continue
+                    read = frames(self._bus, self._home, self._camera, self._profile, piece, mode, actor=self._actor)
+                    async with aclosing(read) as units:
+                        async for unit in units:
+                            if seen_90k is not None and not backwards and unit.dts_90k <= seen_90k:
                                 continue  # the GOP that was being read when the history ended here
-                            seen_90k = item.dts_90k
-                            at_us = item.capture_us + (-1 if backwards else 1)
-                        elif item.to_us is not None:
-                            at_us = item.from_us - 1 if backwards else item.to_us
-                        yield item
+                            seen_90k = unit.dts_90k
+                            at_us = unit.capture_us + (-1 if backwards else 1)
+                            yield unit
+                    at_us = min(at_us, piece.from_us - 1) if backwards else max(at_us, piece.to_us)
             except PantauError as error:
                 log.info("playback.interrupted", camera=self._camera, error=error)
-                await asyncio.sleep(_PATIENCE_SECONDS)
+                await asyncio.sleep(_PATIENCE_SECONDS * random.uniform(0.8, 1.2))
                 continue
-            if backwards:
-                at_us = min(at_us, span[0])
-                if at_us <= 0:
-                    return
-            elif at_us + _AHEAD_US < now_us:
-                at_us = max(at_us, span[1])
-            else:
-                await asyncio.sleep(_EDGE_SECONDS)
+            if backwards and began_us - at_us > _FAR_US:
+                return
+            if at_us != began_us:
+                pause_seconds = _EDGE_SECONDS[0]
+                continue
+            await asyncio.sleep(pause_seconds * random.uniform(0.8, 1.2))
+            pause_seconds = min(2 * pause_seconds, _EDGE_SECONDS[1])
 
-    async def _stretch(self, span: tuple[int, int], mode: Mode) -> AsyncGenerator[Item, None]:
-        """The items of one look at the history."""
+    async def _look(self, at_us: int, *, backwards: bool) -> list[Range | Gap]:
+        """What comes next in the history: an hour of it, or the hole in which all of that lies, to its end."""
+        now_us = self._clock.now_us()
+        if not backwards and at_us > now_us:
+            return [Gap(from_us=at_us, to_us=None, cause="future")]
+        pieces = await self._pieces(at_us, _AHEAD_US, now_us, backwards=backwards)
+        if len(pieces) == 1 and isinstance(pieces[0], Gap) and pieces[0].to_us is not None:
+            return (await self._pieces(at_us, _FAR_US, now_us, backwards=backwards))[:1]
+        return pieces
+
+    async def _pieces(self, at_us: int, length_us: int, now_us: int, *, backwards: bool) -> list[Range | Gap]:
+        span = (at_us - length_us, at_us + 1) if backwards else (at_us, min(at_us + length_us, now_us + 1))
         question = TimelineQuestion(camera=self._camera, profile=self._profile, from_us=span[0], to_us=span[1])
         timeline, _ = await ask_timeline(
             self._bus, self._home, question, recorders=self._recorders(), actor=self._actor
         )
-        for piece in in_order(timeline, span, self._clock.now_us(), backwards=mode == "backwards"):
-            if isinstance(piece, Gap):
-                yield piece
-                continue
-            read = frames(self._bus, self._home, self._camera, self._profile, piece, mode, actor=self._actor)
-            async with aclosing(read) as units:
-                async for unit in units:
-                    yield unit
+        return in_order(timeline, span, now_us, backwards=backwards)
 
 
 async def frames(

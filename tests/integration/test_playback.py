@@ -210,7 +210,7 @@ async def test_a_lost_last_packet_of_a_standing_picture_comes_again_unasked(
 async def test_the_last_picture_of_a_camera_stands_although_nothing_comes_after_it(
     bus: Bus, mesh_settings: MeshSettings, tmp_path: Path
 ) -> None:
-    start = (time.time_ns() // 1000) - 2 * SECOND  # so that the hole after it reaches to the present
+    start = (time.time_ns() // 1000) - 8 * SECOND  # so that the hole after it reaches to the present
     async with (
         running(mesh_settings, tmp_path / "disk", "recorder-1") as recorder,
         running_relay(bus, mesh_settings) as front,

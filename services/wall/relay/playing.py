@@ -16,8 +16,8 @@ from services.wall.relay.recorded import RecordedSource
 from services.wall.relay.sessionclock import SessionClock
 from services.wall.relay.slot import Slot
 
-_EDGE_US: Final = 4_000_000
-"""So far behind the present there is footage: a GOP of the usual length has been written by then."""
+EDGE_US: Final = 4_000_000
+"""So far behind the present there is footage: fragments of 2 s have been written by then, and read again."""
 
 
 class Playing:
@@ -34,6 +34,8 @@ class Playing:
         self._wall = SystemClock()
         self._clock = SessionClock(self._wall.now_us(), since=time.monotonic())
         self._stepping: asyncio.Task[None] | None = None
+        self._meeting: asyncio.TimerHandle | None = None
+        """When a clock that goes faster than time will have come to the newest footage."""
 
     def source(self, slot: Slot, aim: Aim, camera: Camera) -> RecordedSource:
         """What a slot that was aimed at recordings shows."""
@@ -56,7 +58,7 @@ class Playing:
             self._notify(ErrorNotice(code="invalid-input", message="a seek says where to: give at_us, Unix µs"))
             return
         if message.at_us is not None and message.action in ("seek", "play"):
-            clock.seek(now, message.at_us)
+            clock.seek(now, min(message.at_us, self._edge_us()))
         if message.action == "play" and message.rate:
             clock.play(now, message.rate)
         elif message.action != "seek":
@@ -67,8 +69,8 @@ class Playing:
         elif message.at_us is not None or clock.mode != mode:
             self._jump()
         else:
-            for source in self._sources():
-                source.turn()
+            self._turn()
+        self._await_the_present()
         self.tell()
 
     def tell(self) -> None:
@@ -79,32 +81,49 @@ class Playing:
     def tick(self) -> None:
         """Once a second."""
         if self._clock.playing and self._sources():
-            self._stay_behind_the_present()
+            self._await_the_present()
             self.tell()
 
-    def _stay_behind_the_present(self) -> None:
-        """Whoever has caught up with the recorders watches on at the cameras' own pace."""
+    def _edge_us(self) -> int:
+        """The moment of the newest footage, about."""
+        return self._wall.now_us() - EDGE_US
+
+    def _await_the_present(self) -> None:
+        """Whoever catches up with the recorders watches on at the cameras' own pace, a little behind them."""
+        if self._meeting is not None:
+            self._meeting.cancel()
+            self._meeting = None
+        clock = self._clock
+        if clock.playing and clock.rate > 1:
+            ahead_us = self._edge_us() - clock.at(time.monotonic())
+            delay = max(0.0, ahead_us / 1e6 / (clock.rate - 1))
+            self._meeting = asyncio.get_running_loop().call_later(delay, self._meet_the_present)
+
+    def _meet_the_present(self) -> None:
         now, clock = time.monotonic(), self._clock
-        edge_us = self._wall.now_us() - _EDGE_US
-        if clock.rate <= 1 or clock.at(now) < edge_us:
-            return
         mode = clock.mode
-        clock.seek(now, edge_us)
+        clock.seek(now, self._edge_us())
         clock.play(now, 1.0)
         if clock.mode != mode:
             self._jump()
         else:
-            for source in self._sources():
-                source.turn()
+            self._turn()
+        self.tell()
 
     def close(self) -> None:
         """Nothing more is played."""
         self._stop_stepping()
+        if self._meeting is not None:
+            self._meeting.cancel()
 
     def _stop_stepping(self) -> None:
         if self._stepping is not None:
             self._stepping.cancel()
             self._stepping = None
+
+    def _turn(self) -> None:
+        for source in self._sources():
+            source.turn()
 
     def _jump(self) -> None:
         for source in self._sources():

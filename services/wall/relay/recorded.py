@@ -168,20 +168,24 @@ class RecordedSource:
             return item
         return None
 
-    async def _until(self, capture_us: int) -> None:
-        """Returns when the clock has come to ``capture_us``."""
+    async def _until(self, capture_us: int) -> bool:
+        """Returns when the clock has come to ``capture_us``; whether that took any time."""
+        waited = False
         while (delay := self._clock.due(capture_us) - time.monotonic()) > 0:
+            waited = True
             self._turned.clear()
             try:
                 async with asyncio.timeout(min(delay, _FAR_AHEAD_SECONDS)):
                     await self._turned.wait()
             except TimeoutError:
                 continue
+        return waited
 
     async def _gap(self, gap: Gap, *, backwards: bool) -> None:
         edge_us = gap.to_us if backwards else gap.from_us
-        if self._newest is not None and edge_us is not None:
-            await self._until(edge_us)
+        waited = edge_us is not None and await self._until(edge_us)
+        if waited and gap.to_us is None:
+            return  # meanwhile there may be footage: the player looks again
         self._say_gap(gap)
 
     def _say_gap(self, gap: Gap | None) -> None:
