@@ -131,6 +131,7 @@ class Relay:
             max_pictures=settings.conversions, max_height_px=settings.conversion_height_px,
         )  # fmt: skip
         self._hub.convert = lambda *wanted: conversions.start(Wanted(*wanted))
+        self._hub.convert_footage = conversions.footage
         return conversions
 
     async def _drain(self, lease: Lease) -> None:

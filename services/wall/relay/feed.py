@@ -18,6 +18,7 @@ from services.mesh.frames import Codec, FrameError, decode
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 from services.mesh.models import ProfileName, Reason, WantReply
+from services.wall.relay.convert.footage import FootageConverter
 from services.wall.relay.frame import Frame
 from services.wall.relay.gop import GopBuffer, Verdict
 
@@ -276,6 +277,8 @@ class FeedHub:
     def __init__(self, bus: Bus, home: str, tasks: asyncio.TaskGroup) -> None:
         self.convert: Callable[[str, str, FeedName, ConvertedName], tuple[Reason, str]]
         """Begins a conversion that nobody does, see `Conversions.start`: site, camera, from which profile, to what."""
+        self.convert_footage: Callable[[], FootageConverter]
+        """See `Conversions.footage`."""
         self._bus = bus
         self._home = home
         self._tasks = tasks

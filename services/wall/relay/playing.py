@@ -12,6 +12,8 @@ from services.mesh.frames import AccessUnit
 from services.mesh.models import Camera
 from services.mesh.playback import Mode, Player
 from services.mesh.sessions import Aim, ClockControl, ClockNotice, ErrorNotice, Notice
+from services.wall.relay.convert.footage import FootageConverter, Recoder
+from services.wall.relay.frame import can_send
 from services.wall.relay.recorded import RecordedSource
 from services.wall.relay.sessionclock import SessionClock
 from services.wall.relay.slot import Slot
@@ -24,11 +26,18 @@ class Playing:
     """The recorded side of a session."""
 
     def __init__(
-        self, bus: Bus, home: str, recorders: Callable[[], int], slots: Sequence[Slot], notify: Callable[[Notice], None]
+        self,
+        bus: Bus,
+        home: str,
+        recorders: Callable[[], int],
+        convert: Callable[[], FootageConverter],
+        slots: Sequence[Slot],
+        notify: Callable[[Notice], None],
     ) -> None:
         self._bus = bus
         self._home = home
         self._recorders = recorders
+        self._convert = convert
         self._slots = slots
         self._notify = notify
         self._wall = SystemClock()
@@ -40,7 +49,8 @@ class Playing:
     def source(self, slot: Slot, aim: Aim, camera: Camera) -> RecordedSource:
         """What a slot that was aimed at recordings shows."""
         self.tell()
-        return RecordedSource(slot, aim, camera, self._player(camera.id), self._clock)
+        recoder = Recoder(lambda codec: can_send(codec) and slot.accepts(codec), self._convert)
+        return RecordedSource(slot, aim, camera, self._player(camera.id), recoder, self._clock)
 
     def _player(self, camera: str) -> Player:
         return Player(self._bus, self._home, camera, recorders=self._recorders, clock=self._wall)

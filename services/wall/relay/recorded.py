@@ -1,6 +1,7 @@
 """The recorded source: a camera's history in a slot, shown when the session's clock says."""
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -14,6 +15,7 @@ from services.mesh.playback import Item, Mode, Player
 from services.mesh.recordings import Gap
 from services.mesh.sessions import Aim, Size, SlotNotice
 from services.wall.relay.bandwidth import Level
+from services.wall.relay.convert.footage import ConversionRefusedError, Recoder
 from services.wall.relay.frame import Frame, can_send
 from services.wall.relay.sessionclock import SessionClock
 from services.wall.relay.slot import Slot
@@ -22,6 +24,8 @@ log = get_logger()
 
 _FAR_AHEAD_SECONDS: Final = 3600.0
 """A wait is never longer: the clock is asked again."""
+_RETRY_SECONDS: Final = 1.0
+"""Until a conversion that was refused is asked for again."""
 
 
 class RecordedSource:
@@ -31,11 +35,14 @@ class RecordedSource:
     clock, or a change between all frames, keyframes and backwards, begins reading anew; play and pause only wake it.
     """
 
-    def __init__(self, slot: Slot, aim: Aim, camera: Camera, player: Player, clock: SessionClock) -> None:
+    def __init__(
+        self, slot: Slot, aim: Aim, camera: Camera, player: Player, recoder: Recoder, clock: SessionClock
+    ) -> None:
         self._slot = slot
         self._aim = aim
         self._camera = camera
         self._player = player
+        self._recoder = recoder
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
         self._turned = asyncio.Event()
@@ -79,9 +86,8 @@ class RecordedSource:
 
     def jump(self) -> None:
         """The clock stands elsewhere, or what is to be read changed: read from there."""
-        self.close()
-        at_us = self._clock.at(time.monotonic())
-        self._task = asyncio.create_task(self._run(at_us), name=f"playback {self._camera.id}")
+        self._stop()
+        self._task = asyncio.create_task(self._run(), name=f"playback {self._camera.id}")
 
     def turn(self) -> None:
         """The clock was set going or stopped where it stands."""
@@ -92,6 +98,10 @@ class RecordedSource:
 
     def close(self) -> None:
         """See `Source.close`."""
+        self._stop()
+        self._recoder.close()
+
+    def _stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
             self._task = None
@@ -118,6 +128,7 @@ class RecordedSource:
             state=self._state,
             profile="main",
             codec=unit.codec.name.lower() if unit is not None else "",
+            transcoded=unit is not None and self._recoder.converting,
             limited="keyframes" if self._slot.level is Level.KEYFRAMES else "none",
         )
 
@@ -131,9 +142,23 @@ class RecordedSource:
         rate = max(1.0, abs(self._clock.rate)) if self._clock.playing else 0.0
         return rate * 8e6 * self._received_bytes / self._received_us if self._received_us > 0 else 0.0
 
-    async def _run(self, at_us: int) -> None:
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._play(self._clock.at(time.monotonic()))
+            except ConversionRefusedError as error:
+                waiting = self.notice().model_copy(update={"state": "waiting", "transcoded": False})
+                self._slot.say(waiting.model_copy(update={"reason": error.reason, "detail": error.message}))
+                await asyncio.sleep(_RETRY_SECONDS * random.uniform(0.8, 1.2))
+            else:
+                return
+
+    async def _play(self, at_us: int) -> None:
         mode = self._mode = self._clock.mode
-        async with aclosing(self._player.read(at_us, mode)) as items:
+        async with (
+            aclosing(self._player.read(at_us, mode)) as recorded,
+            aclosing(self._recoder.playable(recorded, at_us, every_frame=mode == "frames")) as items,
+        ):
             first = await self._lead_in(items, at_us, every_frame=mode == "frames")
             while True:
                 if isinstance(first, Gap):

@@ -84,7 +84,7 @@ class Session:
         self._subject = sessions.notices(home, name)
         self._hub = hub
         self._catalogue = catalogue
-        self._playing = Playing(bus, home, recorders, self.slots, self.notify)
+        self._playing = Playing(bus, home, recorders, hub.convert_footage, self.slots, self.notify)
         self._listener: Listener | None = None
         self._heard: int | None = None
         """The slot that is listened to."""

@@ -29,7 +29,7 @@ class RelaySettings(Section):
         ge=0,
         le=64,
         description="Cameras (H.265, MJPEG) whose pictures one relay converts at once for browsers that cannot decode "
-        "them. Each takes up to a core.",
+        "them, and tiles that play recordings of such. Each takes up to a core.",
     )
     conversion_height_px: int = Field(
         default=720, ge=144, le=4320, description="Converted pictures that are higher are scaled down."

@@ -1,21 +1,20 @@
 """The converter's process: access-unit messages come on standard input, others go out on standard output.
 
-Each message stands behind its length, 4 bytes big-endian. The end of the input, which is also that of the relay that
+The messages are those of `services.wall.relay.convert.pipe`. The end of the input, which is also that of the relay that
 started it, ends the process.
 """
 
 import os
 import sys
 import threading
-from struct import Struct
 from typing import BinaryIO, Final, Protocol
 
 from services.mesh.frames import AccessUnit, decode, encode
 from services.wall.relay.convert.backlog import Backlog
 from services.wall.relay.convert.picture import PictureConverter
+from services.wall.relay.convert.pipe import LENGTH, SHOW
 from services.wall.relay.convert.sound import SoundConverter
 
-LENGTH: Final = Struct(">I")
 NICENESS: Final = 10
 """Converting comes after sending: a relay serves hundreds, a converter one camera's viewers."""
 
@@ -65,13 +64,30 @@ class Worker:
             self._changed.notify()
 
 
+def answer(source: BinaryIO, sink: BinaryIO, converter: PictureConverter) -> None:
+    """Footage: answers request after request until the input ends."""
+    while len(head := source.read(LENGTH.size)) == LENGTH.size:
+        (length,) = LENGTH.unpack(head)
+        request = source.read(length)
+        if len(request) < length:
+            return
+        units = converter.convert(decode(request[1:]), show=request[:1] == SHOW) if request else converter.flush()
+        for message in (*map(encode, units), b""):
+            sink.write(LENGTH.pack(len(message)) + message)
+        sink.flush()
+
+
 def main(kind: str, epoch: int, max_height_px: int) -> None:
-    """``kind``: picture or sound."""
+    """``kind``: picture, sound or footage."""
     os.nice(NICENESS)
-    sound = kind == "sound"
-    converter: Converter = SoundConverter(epoch) if sound else PictureConverter(epoch, max_height_px)
+    source, sink = sys.stdin.buffer, sys.stdout.buffer
     try:
-        Worker(sys.stdin.buffer, sys.stdout.buffer).run(converter, every_unit=sound)
+        if kind == "sound":
+            Worker(source, sink).run(SoundConverter(epoch), every_unit=True)
+        elif kind == "picture":
+            Worker(source, sink).run(PictureConverter(epoch, max_height_px), every_unit=False)
+        else:
+            answer(source, sink, PictureConverter(epoch, max_height_px))
     except BrokenPipeError:  # the relay has gone, and with it whoever might read a message about that
         os._exit(0)
 

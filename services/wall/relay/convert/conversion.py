@@ -20,6 +20,7 @@ from services.mesh.leases import RENEW_SECONDS, Leadership, new_incarnation
 from services.mesh.log import get_logger
 from services.mesh.metrics import gauge
 from services.mesh.models import Reason, WantReply, WorkerLease
+from services.wall.relay.convert.footage import ConversionRefusedError, FootageConverter
 from services.wall.relay.convert.process import ConverterProcess, Kind, converter_process
 from services.wall.relay.feed import ConvertedName, Feed, FeedHub, FeedName
 from services.wall.relay.frame import Frame
@@ -166,6 +167,7 @@ class Conversions:
         self._running: dict[Wanted, asyncio.Task[None]] = {}
         self._failures: dict[Wanted, tuple[int, float]] = {}
         """Failures in a row, and when it may be tried again."""
+        self._footage: set[asyncio.Task[None]] = set()
 
     def start(self, wanted: Wanted) -> tuple[Reason, str]:
         """Converts, unless it is being done or there are too many; what to tell whoever waits for it."""
@@ -173,12 +175,42 @@ class Conversions:
             return Reason.STARTING, ""
         if time.monotonic() < self._failures.get(wanted, (0, 0.0))[1]:
             return Reason.BAD_STREAM, "the conversion failed; it will be tried again"
-        kind = KINDS[wanted.result]
-        limit = self._limits[kind]
-        if sum(KINDS[other.result] == kind for other in self._running) >= limit:
-            return Reason.OVERLOADED, f"relay {self._me.worker} converts at most {limit} at once"
+        if refusal := self._refusal(KINDS[wanted.result]):
+            return Reason.OVERLOADED, refusal
         self._running[wanted] = self._tasks.create_task(self._run(wanted), name=f"conversion {wanted.camera}")
         return Reason.STARTING, ""
+
+    def _refusal(self, kind: Kind) -> str:
+        """Why nothing more of a kind is converted; empty where there is room. Footage is pictures, too."""
+        limit = self._limits[kind]
+        count = sum(KINDS[other.result] == kind for other in self._running)
+        count += len(self._footage) if kind == "picture" else 0
+        return f"relay {self._me.worker} converts at most {limit} at once" if count >= limit else ""
+
+    def footage(self) -> FootageConverter:
+        """A converter for one slot's recordings, until it is closed. Raises `ConversionRefusedError`."""
+        if refusal := self._refusal("picture"):
+            raise ConversionRefusedError(Reason.OVERLOADED, refusal)
+        converter = FootageConverter()
+        task = self._tasks.create_task(self._keep(converter), name="footage conversion")
+        self._footage.add(task)
+        task.add_done_callback(self._footage.discard)
+        return converter
+
+    async def _keep(self, converter: FootageConverter) -> None:
+        epoch = int(time.time()) & 0xFFFFFFFF
+        _running.inc()
+        try:
+            async with converter_process("footage", epoch, self._max_height_px) as process:
+                converter.process.set_result(process)
+                await converter.closed.wait()
+        except OSError as error:  # no process to be had
+            log.warning("conversion.failed", error=error)
+            if not converter.process.done():
+                converter.process.set_exception(error)
+        finally:
+            _running.dec()
+            converter.process.cancel()
 
     async def _run(self, wanted: Wanted) -> None:
         _running.inc()
@@ -207,5 +239,5 @@ class Conversions:
 
     def close(self) -> None:
         """Ends all."""
-        for task in self._running.values():
+        for task in (*self._running.values(), *self._footage):
             task.cancel()

@@ -19,6 +19,8 @@ from services.mesh.frames import AccessUnit, Codec, Flags
 
 KEYFRAME_90K: Final = 2 * 90_000
 """Between keyframes: what a viewer who comes has to catch up with."""
+FRAME_90K: Final = 3600
+"""Taken for the time between two pictures that do not belong together."""
 MAX_BITRATE: Final = "3M"
 _TIME_BASE: Final = Fraction(1, 90_000)
 _DECODERS: Final = {Codec.H264: "h264", Codec.HEVC: "hevc", Codec.MJPEG: "mjpeg"}
@@ -48,6 +50,8 @@ class PictureConverter:
         """By presentation time: whose picture it is that a decoder shows."""
         self._keyframe_at: int | None = None
         self._last_pts: int | None = None
+        self._encoder_90k = 0
+        """The encoder's own time, which only ever grows."""
         self._anew = True
 
     def convert(self, unit: AccessUnit, *, show: bool = True) -> list[AccessUnit]:
@@ -75,6 +79,18 @@ class PictureConverter:
             return []
         return [out for picture in pictures if show for out in self._encode(picture)]
 
+    def flush(self) -> list[AccessUnit]:
+        """The pictures that the decoder still holds. What comes next begins anew, and first of all with a keyframe."""
+        if self._codec is None or self._decoder is None:
+            return []
+        try:
+            pictures = self._decoder.decode(None)
+        except av.error.FFmpegError:
+            pictures = []
+        out = [unit for picture in pictures for unit in self._encode(picture)]
+        self._restart(self._codec)
+        return out
+
     def _restart(self, codec: Codec) -> None:
         self._codec, self._decoder = codec, None
         self._sources.clear()
@@ -92,7 +108,8 @@ class PictureConverter:
             encoder = self._encoder = _encoder(width, height)
             self._keyframe_at = None
         small = self._scaler.reformat(picture, width, height, "yuv420p", dst_color_range="MPEG")
-        small.pts, small.time_base = pts, _TIME_BASE
+        self._encoder_90k += pts - self._last_pts if self._last_pts is not None else FRAME_90K
+        small.pts, small.time_base = self._encoder_90k, _TIME_BASE
         if self._keyframe_at is None or pts - self._keyframe_at >= KEYFRAME_90K:
             small.pict_type = PictureType.I
             self._keyframe_at = pts

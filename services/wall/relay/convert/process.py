@@ -4,16 +4,16 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from struct import Struct
 from subprocess import PIPE
 from typing import Final, Literal
 
 from services.mesh.frames import AccessUnit, encode
 from services.mesh.metrics import counter
+from services.wall.relay.convert.pipe import LENGTH
 
-Kind = Literal["picture", "sound"]
+Kind = Literal["picture", "sound", "footage"]
+"""Of footage every unit is converted when it is asked for; of live pictures those that are late are left out."""
 
-LENGTH: Final = Struct(">I")
 STOP_SECONDS: Final = 1.0
 MAX_WAITING_BYTES: Final = 16 * 1024 * 1024
 """The process reads at once and leaves out what is late by itself; so much waits only where it does not run at all."""
@@ -33,6 +33,10 @@ class ConverterProcess:
         self._stdin = process.stdin
         self._stdout = process.stdout
         self._full = False
+        self._length: int | None = None
+        """Of the message whose head has been read."""
+        self._owed = 0
+        """Answers that have not been read to their end."""
 
     def put(self, unit: AccessUnit) -> None:
         """Gives it the next access unit; after one that did not fit nothing goes in before the next keyframe."""
@@ -51,9 +55,32 @@ class ConverterProcess:
         """What comes out, until the process ends."""
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
-                (length,) = LENGTH.unpack(await self._stdout.readexactly(LENGTH.size))
-                yield await self._stdout.readexactly(length)
+                yield await self._message()
                 _out.inc()
+
+    async def ask(self, request: bytes) -> list[bytes]:
+        """All messages that answer one request (footage). May be cancelled: the next one begins after its answer.
+
+        Raises `asyncio.IncompleteReadError` or `ConnectionError` where the process has ended.
+        """
+        self._stdin.write(LENGTH.pack(len(request)) + request)
+        self._owed += 1
+        _in.inc()
+        while True:
+            answer = []
+            while message := await self._message():
+                answer.append(message)
+            self._owed -= 1
+            if not self._owed:
+                _out.inc(len(answer))
+                return answer
+
+    async def _message(self) -> bytes:
+        if self._length is None:
+            (self._length,) = LENGTH.unpack(await self._stdout.readexactly(LENGTH.size))
+        message = await self._stdout.readexactly(self._length)
+        self._length = None
+        return message
 
 
 @asynccontextmanager

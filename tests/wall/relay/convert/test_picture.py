@@ -11,6 +11,7 @@ from PIL import Image
 from services.media.nal import length_prefixed_to_annex_b
 from services.mesh.frames import AccessUnit, Clock, Codec, Flags
 from services.wall.relay.convert.picture import PictureConverter
+from tests.recorder.units import pictures
 from tests.wall.relay.camera import BITS, clip, picture
 
 FPS = 15
@@ -64,6 +65,18 @@ def test_every_picture_comes_out_at_once_with_its_own_times(units: list[AccessUn
     assert {m.codec for m in out} == {Codec.H264}
     assert [n for n, m in enumerate(out) if m.keyframe] == [0, 2 * FPS]
     assert [bool(m.flags & Flags.DISCONTINUITY) for m in out] == [True] + [False] * 39
+
+
+def test_what_a_decoder_holds_back_comes_when_it_is_drained_and_then_it_begins_anew() -> None:
+    units = pictures(Codec.HEVC, count=25, b_frames=2)
+    converter = PictureConverter(epoch=1, max_height_px=720)
+    for _ in range(2):  # the second time from the same moment on, as somebody who goes back
+        out = [made for one in units for made in converter.convert(one)]
+        assert 0 < len(out) < len(units)
+        out += converter.flush()
+        assert [m.pts_90k for m in out] == sorted(one.pts_90k for one in units)
+        assert [m.keyframe for m in out] == [True] + [False] * 24
+        assert converter.flush() == []
 
 
 def test_large_pictures_are_scaled_down_and_keep_their_shape() -> None:

@@ -1,0 +1,119 @@
+"""Recordings that a viewer cannot decode, made into H.264 on their way from the recorder to a slot.
+
+Each slot has a converter process of its own, for as long as it shows such recordings: it is asked one access unit after
+another, nothing is left out, and a jump takes no new process. It shares its limit with the cameras that are converted
+live (`Conversions.footage`).
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+
+from services.mesh.errors import PantauError
+from services.mesh.frames import AccessUnit, Codec, decode, encode
+from services.mesh.models import Reason
+from services.mesh.playback import Item
+from services.wall.relay.convert.pipe import HIDE, SHOW
+from services.wall.relay.convert.process import ConverterProcess
+
+
+class ConversionRefusedError(PantauError):
+    """There is no conversion to be had just now; ``reason`` says why, in the page's words."""
+
+    code = "unavailable"
+    status = 503
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class FootageConverter:
+    """One slot's process, as it is asked. `close` it; whoever keeps it sets ``process`` when it runs."""
+
+    def __init__(self) -> None:
+        self.process: asyncio.Future[ConverterProcess] = asyncio.get_running_loop().create_future()
+        self.closed = asyncio.Event()
+
+    def close(self) -> None:
+        """Ends the process."""
+        self.closed.set()
+
+    async def convert(self, unit: AccessUnit, *, show: bool) -> list[AccessUnit]:
+        """The pictures that ``unit`` completes, those before it included. Raises `ConversionRefusedError`."""
+        return await self._ask((SHOW if show else HIDE) + encode(unit))
+
+    async def flush(self) -> list[AccessUnit]:
+        """The pictures that the decoder still held; what comes next begins anew."""
+        return await self._ask(b"")
+
+    async def _ask(self, request: bytes) -> list[AccessUnit]:
+        try:
+            process = await asyncio.shield(self.process)
+            return [decode(message) for message in await process.ask(request)]
+        except (OSError, asyncio.IncompleteReadError) as error:
+            self.close()
+            raise ConversionRefusedError(Reason.BAD_STREAM, "the conversion failed; it is tried again") from error
+
+
+class Recoder:
+    """Passes a player's items on to a slot, those that its viewer cannot decode converted."""
+
+    def __init__(self, accepts: Callable[[Codec], bool], open_converter: Callable[[], FootageConverter]) -> None:
+        """``open_converter`` raises `ConversionRefusedError` where there are too many."""
+        self.converting = False
+        """Whether what was given last had to be converted."""
+        self._accepts = accepts
+        self._open = open_converter
+        self._converter: FootageConverter | None = None
+
+    def close(self) -> None:
+        """Ends the conversion, if there is one."""
+        if self._converter is not None:
+            self._converter.close()
+            self._converter = None
+
+    async def playable(
+        self, items: AsyncIterator[Item], at_us: int, *, every_frame: bool
+    ) -> AsyncGenerator[Item, None]:
+        """``items`` in order. Where they are all frames, only the last picture up to ``at_us`` is wanted of those.
+
+        Raises `ConversionRefusedError`.
+        """
+        converter: FootageConverter | None = None
+        led: AccessUnit | None = None
+        """Of those up to ``at_us`` the one whose successor has not been seen: it may be the last."""
+        async for item in items:
+            if led is not None and converter is not None:
+                show = not isinstance(item, AccessUnit) or item.capture_us > at_us
+                for unit in await converter.convert(led, show=show):
+                    yield unit
+                led = None
+            if not isinstance(item, AccessUnit) or self._passes(item.codec):
+                if converter is not None:
+                    for unit in await converter.flush():
+                        yield unit
+                self.converting = False
+                yield item
+                continue
+            if converter is None:
+                converter = self._converter = await self._fresh()
+            self.converting = True
+            if every_frame and item.capture_us <= at_us:
+                led = item
+                continue
+            made = await converter.convert(item, show=True)
+            if not every_frame:
+                made += await converter.flush()
+            for unit in made:
+                yield unit
+
+    def _passes(self, codec: Codec) -> bool:
+        return self._accepts(codec) or not self._accepts(Codec.H264)
+
+    async def _fresh(self) -> FootageConverter:
+        """A converter that remembers nothing of what it was asked before."""
+        converter = self._converter
+        if converter is None or converter.closed.is_set():
+            return self._open()
+        await converter.flush()
+        return converter

@@ -1,0 +1,130 @@
+"""Recordings in codecs that a viewer cannot decode: real converters, and the numbers in the pictures that come out."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from services.media.nal import annex_b_to_length_prefixed
+from services.mesh.bus import Bus
+from services.mesh.frames import AccessUnit, Clock, Flags
+from services.mesh.models import Reason
+from services.mesh.sessions import Aim, ClockControl, SlotNotice
+from services.mesh.settings import MeshSettings
+from tests.integration.recorders import running, until
+from tests.integration.test_playback import SECOND, opened, record, states
+from tests.wall.relay.camera import Clip
+from tests.wall.relay.convert.test_conversion import FPS, converters, hevc, mjpeg
+from tests.wall.relay.convert.test_picture import numbers
+from tests.wall.relay.running import Front, running_relay
+from tests.wall.relay.viewer import Viewer
+
+pytestmark = pytest.mark.integration
+PATIENCE_SECONDS = 60.0
+GOPS = 4
+FRAME_US = SECOND // FPS
+START_US = time.time_ns() // 1000 - 60 * SECOND
+
+
+def units(clip: Clip) -> list[AccessUnit]:
+    """Its pictures as a camera that made them from `START_US` on; number n is its n-th."""
+    made = []
+    for number in range(GOPS * 20 + 1):
+        payload, keyframe = clip.frames[number % len(clip.frames)]
+        flags = Flags.KEYFRAME if keyframe else Flags.NONE
+        pts = number * 90_000 // FPS
+        at_us = START_US + number * FRAME_US
+        made.append(AccessUnit(flags, clip.codec, 1, number + 1, pts, pts, at_us, 1000, Clock.RTCP, payload))
+    return made
+
+
+def seen(viewer: Viewer, slot: int = 0, since: int = 0) -> list[int]:
+    """The numbers in the pictures of a slot."""
+    none = AccessUnit(Flags.NONE, 1, 0, 0, 0, 0, 0, 0, Clock.RTCP, b"")  # type: ignore[arg-type]  # only carries bytes
+    frames = [none._replace(payload=annex_b_to_length_prefixed(data)) for _, data in viewer.frames(slot)]
+    return [number for _, number in numbers(frames)][since:]
+
+
+def notice(front: Front, viewer: Viewer, slot: int = 0) -> SlotNotice:
+    notices = front.notices[viewer.session.session]
+    return [each for each in notices if isinstance(each, SlotNotice) and each.slot == slot][-1]
+
+
+@pytest.mark.parametrize("clip", [hevc, mjpeg])
+async def test_it_is_seen_as_h264_at_the_moment_that_was_asked_for_and_says_so(
+    bus: Bus, mesh_settings: MeshSettings, tmp_path: Path, clip: Callable[[], Clip]
+) -> None:
+    length = len(clip().frames)
+    async with (
+        running(mesh_settings, tmp_path / "disk", "recorder-1") as recorder,
+        running_relay(bus, mesh_settings) as front,
+    ):
+        await front.add_camera("cam-1")
+        await record(bus, recorder, "cam-1", units(clip()))
+        viewer = await opened(front, "cam-1")
+
+        async def control(**fields: object) -> None:
+            await front.control(viewer.session.session, ClockControl.model_validate(fields))
+
+        def shows(number: int) -> Callable[[], bool]:
+            return lambda: seen(viewer)[-1:] == [number % length]
+
+        for number in (33, 5, 27):
+            await control(action="seek", at_us=START_US + number * FRAME_US + FRAME_US // 2)
+            await until(shows(number), PATIENCE_SECONDS)
+        await until(lambda: states(front, viewer, 0)[-1] == "paused", PATIENCE_SECONDS)
+        assert (notice(front, viewer).transcoded, notice(front, viewer).codec) == (True, "h264")
+        assert len(seen(viewer)) == 3, "pictures that nobody asked for were converted, or shown"
+        assert len(converters()) == 1, "each seek took a process of its own"
+        await control(action="step", step="frame")
+        await until(shows(28), PATIENCE_SECONDS)
+
+        before = len(seen(viewer))
+        await control(action="play", rate=2.0)
+        await until(lambda: len(seen(viewer)) >= before + 12, PATIENCE_SECONDS)
+        await control(action="pause")
+        played = seen(viewer, since=before)
+        assert played == [(29 + n) % length for n in range(len(played))]
+
+        before = len(seen(viewer))
+        await control(action="play", at_us=START_US + 50 * FRAME_US + FRAME_US // 2, rate=-8.0)
+        await until(lambda: len(seen(viewer)) > before, PATIENCE_SECONDS)
+        await until(lambda: seen(viewer, since=before)[-1] == 0, PATIENCE_SECONDS)
+        back = seen(viewer, since=before)
+        step = 20 if clip is hevc else 1
+        whole = [(50 // step * step - n * step) % length for n in range(50 // step + 1)]
+        assert back == whole[: len(back)]
+        await viewer.close()
+        await until(lambda: converters() == [], PATIENCE_SECONDS)
+
+
+async def test_over_the_limit_the_tile_says_so_and_a_converter_that_dies_is_replaced(
+    bus: Bus, mesh_settings: MeshSettings, tmp_path: Path
+) -> None:
+    async with (
+        running(mesh_settings, tmp_path / "disk", "recorder-1") as recorder,
+        running_relay(bus, mesh_settings, conversions=1) as front,
+    ):
+        for name in ("cam-1", "cam-2"):
+            await front.add_camera(name)
+            await record(bus, recorder, name, units(hevc()))
+        viewer = await opened(front, "cam-1", "cam-2")
+        session = viewer.session.session
+        await front.control(session, ClockControl(action="seek", at_us=START_US + 7 * FRAME_US + 1))
+        await until(lambda: sorted(notice(front, viewer, n).state for n in (0, 1)) == ["paused", "waiting"], 60)
+        first = next(n for n in (0, 1) if notice(front, viewer, n).state == "paused")
+        told = notice(front, viewer, 1 - first)
+        assert told.reason is Reason.OVERLOADED
+        assert "at most 1 at once" in told.detail
+        await front.control(session, Aim(slot=first, camera=None))
+        await until(lambda: seen(viewer, 1 - first) == [7], PATIENCE_SECONDS)
+
+        (process,) = converters()
+        os.kill(process, signal.SIGKILL)
+        await front.control(session, ClockControl(action="seek", at_us=START_US + 9 * FRAME_US + 1))
+        await until(lambda: seen(viewer, 1 - first)[-1] == 9, PATIENCE_SECONDS)
+        assert notice(front, viewer, 1 - first).state in ("catching-up", "paused")
+        await viewer.close()
