@@ -19,7 +19,7 @@ from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCRtpR
 from aiortc.rtp import RtpPacket
 
 from bench.pictures import KINDS
-from bench.receivers import Counter, Tally, added_ms
+from bench.receivers import Counter, Tally, added_ms, datagrams, take_coalesced
 from bench.report import percentile, table
 from bench.stack import cpu_seconds
 from services.mesh.bus import Bus
@@ -208,11 +208,7 @@ async def floor(kind: str, viewers: int, tiles: int, seconds: float) -> Measured
     socks = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(viewers)]
 
     def take(number: int, sock: socket.socket) -> None:
-        for _ in range(64):
-            try:
-                data = sock.recv(2048)
-            except BlockingIOError:
-                return
+        for data in datagrams(sock):
             tally = tallies.setdefault((number, data[8:12]), Tally())
             tally.count(data[2] << 8 | data[3], bool(data[1] & 0x80), time.monotonic())
 
@@ -220,6 +216,7 @@ async def floor(kind: str, viewers: int, tiles: int, seconds: float) -> Measured
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
         sock.bind(("127.0.0.1", 0))
         sock.setblocking(False)
+        take_coalesced(sock)
         loop.add_reader(sock, take, number, sock)
     async with child("bench.floor", kind, str(tiles), *(str(sock.getsockname()[1]) for sock in socks)) as sender:
         async with asyncio.timeout(30):

@@ -9,7 +9,7 @@ import re
 import secrets
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from pylibsrtp import Error as SrtpSessionError
@@ -147,12 +147,16 @@ class Viewer:
         self.sock.bind(("127.0.0.1", 0))
         self._loop.add_reader(self.sock, self._readable)
 
-    def _readable(self) -> None:
+    def _datagrams(self) -> Iterator[bytes]:
+        """Those that have come."""
         for _ in range(64):
             try:
-                data = self.sock.recv(2048)
+                yield self.sock.recv(2048)
             except BlockingIOError:
                 return
+
+    def _readable(self) -> None:
+        for data in self._datagrams():
             first = data[0]
             if first < 4:
                 self._answered.set()
