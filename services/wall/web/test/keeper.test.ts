@@ -156,6 +156,48 @@ describe("the session keeper", () => {
     ]);
   });
 
+  it("says the clock and what changed, although the control path stood before the session was handed over", async () => {
+    let hand: () => void = () => undefined;
+    const early = new SessionKeeper(
+      async (slots, opening, events) => {
+        const session = new FakeSession(slots, opening(), events);
+        opened.push(session);
+        await new Promise<void>((resolve) => {
+          hand = resolve;
+        });
+        return session;
+      },
+      { replaced: () => replaced++, notice: (notice) => notices.push(notice) },
+    );
+    early.clock.set({ type: "clock", at_us: 9, rate: 1, playing: false, receivedMs: 0 });
+    early.wish(0, recorded("a"));
+    early.need(4);
+    await settle();
+    early.wish(0, recorded("b"));
+    session(0).connect();
+    hand();
+    await settle();
+    expect(session(0).last("aim", 0)?.camera).toBe("b");
+    expect(session(0).said.filter((control) => control.type === "clock")).toEqual([
+      { type: "clock", action: "seek", at_us: 9 },
+    ]);
+    early.stop();
+  });
+
+  it("says a clock that was moved before the first session took over", async () => {
+    keeper.clock.set({ type: "clock", at_us: 1, rate: 1, playing: false, receivedMs: 0 });
+    keeper.wish(0, recorded("a"));
+    keeper.need(1);
+    await settle();
+    session(0).events.controllable();
+    keeper.clock.set({ type: "clock", at_us: 2, rate: 1, playing: false, receivedMs: 0 });
+    session(0).events.connected();
+    expect(session(0).said.filter((control) => control.type === "clock")).toEqual([
+      { type: "clock", action: "seek", at_us: 1 },
+      { type: "clock", action: "seek", at_us: 2 },
+    ]);
+  });
+
   it("keeps a drained session until the next one shows pictures", async () => {
     const first = await start();
     first.events.notice({ type: "drain" });

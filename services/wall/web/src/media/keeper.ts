@@ -140,15 +140,27 @@ export class SessionKeeper {
     let session: Session | null = null;
     let connected = false;
     let settled = false;
+    let controllable = false;
     let steered = false;
+    let clockSaid: typeof this.clock.value = null;
     /** What the new session said before it took over. */
     const early: Notice[] = [];
+    const sayNews = () => {
+      if (!session || !controllable) return;
+      this.sayWishes(session, told);
+      // While there is no session the clock is moved by hand alone.
+      if (!steered || (!this.session && this.clock.value !== clockSaid)) this.sayClock(session);
+      clockSaid = this.clock.value;
+      steered = true;
+    };
     const settle = (ok: boolean) => {
       if (settled) return;
       settled = true;
       this.opening = false;
-      if (ok && session) this.takeOver(session, early, () => session && steered && this.sayWishes(session, told));
-      else this.failed("lost");
+      if (ok && session) {
+        sayNews();
+        this.takeOver(session, early);
+      } else this.failed("lost");
     };
     const events: SessionEvents = {
       connected: () => {
@@ -156,12 +168,10 @@ export class SessionKeeper {
         if (session) settle(true);
       },
       controllable: () => {
-        if (!session) return;
+        controllable = true;
         // With a socket that broke off, anything may have been lost.
         if (steered) told = new Told([]);
-        this.sayWishes(session, told);
-        if (!steered) this.sayClock(session);
-        steered = true;
+        sayNews();
       },
       notice: (notice) => {
         if (session && session === this.session) this.onNotice(notice);
@@ -182,14 +192,14 @@ export class SessionKeeper {
     }
     if (this.stopped) session.close();
     else if (connected) settle(true);
+    else sayNews();
   }
 
-  private takeOver(session: Session, early: readonly Notice[], sayNews: () => void): void {
+  private takeOver(session: Session, early: readonly Notice[]): void {
     const before = this.session;
     this.session = session;
     this.backoff.reset();
     this.setPhase("open");
-    sayNews();
     this.events.replaced();
     for (const notice of early) this.onNotice(notice);
     before?.close();
