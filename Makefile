@@ -2,11 +2,14 @@
 
 PYTHON ?= python3
 BENCH_ARGS ?=
-# Tests that can bear company run two at a time; those with real processes, pictures and kills one by one.
-REAL := integration or browser or chaos
+PYTEST := .venv/bin/python -m pytest
+# The stages of `make test`, each run whatever became of those before. Tests that can bear company run beside each other:
+# units, then those with real parts, a module's together. Those with pictures, kills and promised times run one by one.
+STAGES := test-web test-units test-parts test-alone
+ALONE := browser or chaos or alone
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench web clean docs
+.PHONY: help run test $(STAGES) lint bench web clean docs
 
 help:
 	@echo 'make run    install what is missing, then run everything with 16 simulated cameras'
@@ -23,13 +26,23 @@ run:
 
 test:
 	@$(PYTHON) -m tools.bootstrap test
-	@$(PYTHON) -m tools.npm test
 ifdef PYTEST_ARGS
-	@.venv/bin/python -m pytest $(PYTEST_ARGS)
+	@$(PYTEST) $(PYTEST_ARGS)
 else
-	@.venv/bin/python -m pytest -n 2 -m 'not ($(REAL))'
-	@.venv/bin/python -m pytest -m '$(REAL)'
+	@$(MAKE) --no-print-directory --keep-going --jobs=1 $(STAGES)
 endif
+
+test-web:
+	@$(PYTHON) -m tools.npm test
+
+test-units:
+	@$(PYTEST) -n 2 -m 'not (integration or $(ALONE))'
+
+test-parts:
+	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m 'integration and not ($(ALONE))'
+
+test-alone:
+	@$(PYTEST) -m '$(ALONE)'
 
 lint:
 	@$(PYTHON) -m tools.bootstrap lint

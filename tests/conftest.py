@@ -38,9 +38,20 @@ def _stage(item: pytest.Item) -> int:
     return max((_LAST.index(mark.name) + 1 for mark in item.iter_markers() if mark.name in _LAST), default=0)
 
 
+def _patience_seconds(item: pytest.Item) -> float:
+    mark = item.get_closest_marker("timeout")
+    return float(mark.args[0]) if mark else 0.0
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The quick tests first: a mistake is seen in seconds, not after the browser has run."""
-    items.sort(key=_stage)
+    """The quick tests first: a mistake is seen in seconds, not after the browser has run.
+
+    Within a stage the modules that ask for most time begin, so that none of them runs on by itself at the end.
+    """
+    longest: dict[Path, float] = {}
+    for item in items:
+        longest[item.path] = max(longest.get(item.path, 0.0), _patience_seconds(item))
+    items.sort(key=lambda item: (_stage(item), -longest[item.path]))
     for item in items:
         if _stage(item) or "nats_server" in getattr(item, "fixturenames", ()):
             # Real processes on two shared cores may starve for seconds: a failure counts that comes three times.

@@ -90,7 +90,7 @@ async def test_an_agency_receives_camera_offline(server: NatsServer, city: Bus) 
         subscription = await police.subscribe("pantau.v1.*.camera.offline.>")
         await police.flush()
         await publish(city, OFFLINE)
-        message = await subscription.next_msg(timeout=5)
+        message = await subscription.next_msg(timeout=30)
         assert message.subject == "pantau.v1.malang.camera.offline.cam-1"
         assert message.headers is not None
         assert message.headers["ce-type"] == "pantau.v1.camera.offline"
@@ -182,17 +182,17 @@ async def test_an_agency_catches_up_from_its_own_stream_although_it_and_the_serv
         await police.jetstream().add_stream(stream)
         subscription = await police.jetstream().pull_subscribe("", durable="desk", stream="EVENTS")
         await publish(city, OFFLINE)
-        (first,) = await subscription.fetch(1, timeout=5)
+        (first,) = await subscription.fetch(1, timeout=30)
         await first.ack_sync()
     await publish(city, OPENED)
     await server.stop()
     await server.start()
     async with signed_in(server, "police", []) as police:
         subscription = await police.jetstream().pull_subscribe("", durable="desk", stream="EVENTS")
-        (second,) = await subscription.fetch(1, timeout=5)
+        (second,) = await subscription.fetch(1, timeout=30)
         await second.ack()
         assert second.subject == "pantau.v1.malang.incident.opened.inc-1"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not city.connected:
             await asyncio.sleep(0.02)
     assert (await city.js.stream_info(subjects.EVENTS_STREAM)).state.messages == 2
@@ -253,7 +253,7 @@ async def test_the_guides_program_prints_what_happens(server: NatsServer, city: 
     )  # fmt: skip
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while True:  # until its stream is there, what happens is not kept for it
                 await publish(city, OFFLINE)
                 try:

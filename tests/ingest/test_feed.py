@@ -70,7 +70,7 @@ class Bench:
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Waits until ``condition`` holds."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not condition():
                 await asyncio.sleep(0.001)
 

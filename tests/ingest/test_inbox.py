@@ -17,7 +17,7 @@ async def test_items_of_many_threads_arrive_complete_and_in_order() -> None:
     for thread in range(threads):
         threading.Thread(target=put, args=(thread,), daemon=True).start()
     got: list[tuple[int, int]] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while len(got) < threads * each:
             got += await inbox.take()
     for thread in range(threads):

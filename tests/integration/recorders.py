@@ -103,7 +103,7 @@ class Ingest:
         await self.bus.client.flush()
 
 
-async def until(condition: object, seconds: float = 10.0) -> None:
+async def until(condition: object, seconds: float = 30.0) -> None:
     """Waits until ``condition()`` is true."""
     assert callable(condition)
     async with asyncio.timeout(seconds):

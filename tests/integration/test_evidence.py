@@ -124,7 +124,7 @@ async def test_a_bundle_of_two_cameras_is_intact_playable_and_told(
             assert len(frames) == pytest.approx((part.to_us - part.from_us) / 40_000, abs=1)
         seen = [
             parse(message.data, message.headers)
-            for message in [await told.next_msg(timeout=5) for _ in range(told.pending_msgs)]
+            for message in [await told.next_msg(timeout=30) for _ in range(told.pending_msgs)]
         ]
         closed = [event for event in seen if isinstance(event, SegmentClosed)]
         part = manifest.cameras[0].parts[0]
@@ -135,7 +135,7 @@ async def test_a_bundle_of_two_cameras_is_intact_playable_and_told(
         await until(lambda: told.pending_msgs >= 2 or any(isinstance(event, Audit) for event in seen))
         audits = [event for event in seen if isinstance(event, Audit)]
         while len(audits) < 2:
-            message = await told.next_msg(timeout=5)
+            message = await told.next_msg(timeout=30)
             event = parse(message.data, message.headers)
             audits += [event] if isinstance(event, Audit) else []
         assert {event.target for event in audits} == {"cam-1", "cam-2"}
@@ -253,7 +253,7 @@ async def test_thinned_footage_is_handed_out_as_such(mesh_settings: MeshSettings
         await until(lambda: len(segments(tmp_path)) == 3 and len(recorders[0].disks.all[0].open_files()) == 1)
         told = await bus.js.subscribe("pantau.v1.*.recording.thinned.>", ordered_consumer=True)
         recorders[0]._hurry()
-        await told.next_msg(timeout=10)
+        await told.next_msg(timeout=30)
         verdict = await fetch(front, tmp_path / "bundle.zip", units, "cam-1")
         page = await asyncio.to_thread(lambda: zipfile.ZipFile(tmp_path / "bundle.zip").read("report.html").decode())
     assert verdict.findings == []

@@ -118,7 +118,7 @@ async def test_a_recorder_publishes_the_statement_of_the_day_that_ended(
         await asyncio.sleep(0.5)  # the first pass has marked the day
         clock.advance(601)
         recorder._hurry()
-        message = await events.next_msg(timeout=10)
+        message = await events.next_msg(timeout=30)
         event = parse(message.data, message.headers)
     assert isinstance(event, RecordingCoverage)
     assert (event.camera, event.recorder, event.to_us) == ("cam-1", "rec-1", midnight)

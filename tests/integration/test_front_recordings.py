@@ -97,7 +97,7 @@ async def test_a_clip_is_the_stretch_and_is_audited(mesh_settings: MeshSettings,
             assert len(data) == int(answer.headers["Content-Length"])
         frames = decode(data, "mp4")
         assert abs(len(frames) - 60) <= 1
-        message = await audits.next_msg(timeout=5)
+        message = await audits.next_msg(timeout=30)
         event = parse(message.data, message.headers)
         assert isinstance(event, Audit)
         assert (event.action, event.target, event.actor, event.role) == ("exported", "cam-1", "local", "admin")
@@ -163,7 +163,7 @@ async def test_an_evidence_bundle_verifies_offline_and_says_who_asked_and_why(
             assert (answer.status, answer.content_type) == (200, "application/zip"), await answer.text()
             assert answer.headers["Content-Disposition"].startswith('attachment; filename="evidence-')
             data = await answer.read()
-        event = parse(*((message := await audits.next_msg(timeout=5)).data, message.headers))
+        event = parse(*((message := await audits.next_msg(timeout=30)).data, message.headers))
         assert isinstance(event, Audit)
         assert (event.detail["as"], event.detail["reason"]) == ("evidence.zip", "Laporan polisi 17")
         async with front.http.get(f"{path.replace('cam-1', 'cam-9')}&reason=x") as answer:

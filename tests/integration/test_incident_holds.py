@@ -79,7 +79,7 @@ async def test_held_footage_outlives_retention_until_the_incident_is_closed_and_
 
         events: list[object] = []
         while not any(isinstance(event, Audit) and event.action == "incident-released" for event in events):
-            message = await told.next_msg(timeout=5)
+            message = await told.next_msg(timeout=30)
             events.append(parse(message.data, message.headers))
         steps = [event.action for event in events if isinstance(event, Audit) and event.target in (incident, "cam-1")]
         assert [step for step in steps if step.startswith("incident") or step == "exported"] == [

@@ -63,6 +63,7 @@ async def test_main_flows_complete_in_order_and_decodable(rig: Rig, sim: Simulat
         assert len(decode_pictures(units)) == 80
 
 
+@pytest.mark.alone
 async def test_a_frame_is_published_within_a_frame_and_a_half_of_its_sending(
     rig: Rig, sim: Simulator, worker: RunningWorker
 ) -> None:

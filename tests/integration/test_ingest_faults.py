@@ -185,6 +185,7 @@ async def test_parameter_sets_from_wherever_they_are(rig: Rig, sim: Simulator, w
         assert three.units[begins[-1]].sequence == three.units[begins[-1] - 1].sequence + 1
 
 
+@pytest.mark.alone
 async def test_one_cameras_trouble_does_not_delay_another(rig: Rig, sim: Simulator, worker: RunningWorker) -> None:
     await add(rig, sim, "cam-001")
     await add(rig, sim, "cam-002")

@@ -61,7 +61,7 @@ async def test_the_cached_gop_and_what_follows_is_on_disk_and_announced(
     assert segment.start_us == units[75].capture_us
     path = tmp_path / "data" / RECORDINGS / segment_path(segment.stream, segment.start_us)
     assert len(decode(path)) == 125
-    message = await closed.next_msg(timeout=5)
+    message = await closed.next_msg(timeout=30)
     events.append(parse(message.data, message.headers))
     event = events[0]
     assert isinstance(event, SegmentClosed)
@@ -118,7 +118,7 @@ async def test_a_restart_is_a_gap_and_the_disks_keep_the_recorder_s_name(
         await recording(recorder, "cam-1")
         await ingest.send(live(50, first_sequence=1000))
         await until(lambda: recorder.feeds["cam-1"].recording.frames == 50)
-        message = await gaps.next_msg(timeout=5)
+        message = await gaps.next_msg(timeout=30)
     gap = parse(message.data, message.headers)
     assert isinstance(gap, RecordingGap)
     first, second = segments(tmp_path / "data")
@@ -169,7 +169,7 @@ async def test_the_recorder_is_seen_by_its_lease(mesh_settings: MeshSettings, bu
 
     leases = await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease)
     async with running(mesh_settings, tmp_path / "data", "rec-1", capacity=7):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (found := await leases.get("recorder.rec-1")) is None:
                 await asyncio.sleep(0.05)
         assert (found[0].role, found[0].capacity) == ("recorder", 7)

@@ -143,6 +143,7 @@ async def test_an_import_reports_row_by_row_and_a_bad_row_keeps_no_other_out(
         assert not one.camera.enabled
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("hangs", "seconds"), [(False, 1.6), (True, 2.8)], ids=["killed", "hanging"])
 async def test_cameras_are_spread_and_leave_a_lost_worker_within_the_promise(
     bus: Bus,
@@ -171,6 +172,7 @@ async def test_cameras_are_spread_and_leave_a_lost_worker_within_the_promise(
         await second.stop()
 
 
+@pytest.mark.alone
 async def test_a_draining_worker_is_relieved_at_once_and_keeps_what_nobody_else_can_take(
     bus: Bus, mesh_settings: MeshSettings, leases: Bucket[WorkerLease], assignments: dict[str, tuple[Assignment, int]]
 ) -> None:
@@ -260,6 +262,7 @@ async def test_the_observed_state_is_kept_and_told(
         await worker.stop()
 
 
+@pytest.mark.alone
 async def test_another_registry_leads_when_the_leader_is_gone(
     bus: Bus, mesh_settings: MeshSettings, leases: Bucket[WorkerLease], assignments: dict[str, tuple[Assignment, int]]
 ) -> None:

@@ -23,7 +23,7 @@ from services.mesh.settings import MeshSettings
 from tests.processes import descendants
 from tests.registry.running import ask, eventually, following, holder, until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.alone, pytest.mark.timeout(180)]
 CAMERAS = 4
 GOP_SECONDS = 2.0
 """Of the simulated cameras: what a new reader may have to wait for its first keyframe."""
@@ -108,9 +108,9 @@ async def test_frames_come_from_the_other_worker_a_moment_and_a_gop_after_a_kill
         for pid in (first.pid, *descendants(first.pid)):  # its readers too: they would read on without it
             os.kill(pid, signal.SIGKILL)
         assigned_seconds = await until(lambda: all(holder(assignments, key) == ("ingest-2",) for key in mine))
-        await until(lambda: all(newest[camera][0] > epoch for camera, epoch in cameras.items()), seconds=15)
+        await until(lambda: all(newest[camera][0] > epoch for camera, epoch in cameras.items()))
         took = {camera: round(newest[camera][1] - killed_at, 2) for camera in cameras}
         assert assigned_seconds < 1.5
         assert max(took.values()) < 1.5 + GOP_SECONDS, took
         second.terminate()
-        assert await asyncio.wait_for(second.wait(), 8) == 0
+        assert await asyncio.wait_for(second.wait(), 30) == 0

@@ -197,14 +197,14 @@ async def test_ffprobe_understands_every_kind_of_camera() -> None:
                 group.create_task(probe(camera))
 
 
-async def reading(url: str, **options: str) -> list[av.Packet[Any]]:
-    """What comes until the stream ends or fails, for a second at most."""
+async def reading(url: str, *, seconds: float = 1.2, silence_seconds: float = 1.0) -> list[av.Packet[Any]]:
+    """What comes until the stream ends, fails or is silent, for so long at most."""
 
     def read() -> list[av.Packet[Any]]:
         found: list[av.Packet[Any]] = []
-        end = time.monotonic() + 1.2
+        end = time.monotonic() + seconds
         try:
-            with av.open(url, options={"rtsp_transport": "tcp", **FAST, **options}, timeout=(2, 1)) as container:
+            with av.open(url, options={"rtsp_transport": "tcp", **FAST}, timeout=(2, silence_seconds)) as container:
                 for packet in container.demux(video=0):
                     found.append(packet)
                     if time.monotonic() > end:
@@ -234,13 +234,11 @@ async def test_dropped_connections_end_and_can_be_made_anew() -> None:
     async with simulator() as sim:
         await sim.ready()
         url = sim.url("cam-001", "sub")
-        began = time.monotonic()
-        watching = asyncio.create_task(reading(url))
+        watching = asyncio.create_task(reading(url, seconds=60, silence_seconds=60))
         while not any(track.frames_sent > 3 for track in sim.stream("cam-001", "sub").tracks):
             await asyncio.sleep(0.02)
         sim.fault("cam-001", Fault.DROP)
-        assert await watching
-        assert time.monotonic() - began < 1.9
+        assert await asyncio.wait_for(watching, 30)
         assert stamps(await reading(url))
 
 
@@ -252,7 +250,7 @@ async def test_a_camera_with_its_own_port_refuses_connections() -> None:
             await asyncio.to_thread(packets, sim.url("cam-002", "sub"), 1)
         assert await asyncio.to_thread(packets, sim.url("cam-001", "sub"), 1)
         sim.clear("cam-002")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not stamps(await reading(sim.url("cam-002", "sub"))):
                 await asyncio.sleep(0.05)
 

@@ -30,7 +30,7 @@ async def test_it_says_where_it_listens_takes_faults_and_ends_on_sigterm(tmp_pat
     )  # fmt: skip
     try:
         assert process.stdout is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             said = json.loads(await process.stdout.readline())
         assert said["cameras"] == 3
         cameras = json.loads(catalogue.read_text())
@@ -43,7 +43,7 @@ async def test_it_says_where_it_listens_takes_faults_and_ends_on_sigterm(tmp_pat
             assert listed[1]["profiles"]["main"]["faults"] == {"stall": 0}
     finally:
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             _, errors = await process.communicate()
     assert process.returncode == 0
     assert b"s3cret" not in errors
@@ -54,7 +54,7 @@ async def test_a_taken_port_ends_it_with_one_line_that_says_so() -> None:
     holder = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
     port = holder.sockets[0].getsockname()[1]
     process = await start("--cameras", "1", "--port", str(port))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         _, errors = await process.communicate()
     holder.close()
     assert process.returncode == 78
@@ -65,7 +65,7 @@ async def test_a_taken_port_ends_it_with_one_line_that_says_so() -> None:
 @pytest.mark.parametrize("arguments", [("--cameras", "0"), ("--fault", "cam-001=what"), ("--profile", "what")])
 async def test_an_option_that_makes_no_sense_is_refused_by_name(arguments: tuple[str, str]) -> None:
     process = await start(*arguments)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         _, errors = await process.communicate()
     assert process.returncode not in (0, None)
     assert arguments[0].strip("-").encode() in errors

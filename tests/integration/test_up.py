@@ -124,6 +124,7 @@ def count_frames(path: Path) -> int:
     return int(said.strip().strip(","))
 
 
+@pytest.mark.alone
 async def test_one_line_then_cameras_deliver_are_recorded_and_all_ends_within_five_seconds(tmp_path: Path) -> None:
     data = tmp_path / "data"
     async with running(data, "--demo=2") as up:
@@ -159,7 +160,7 @@ async def test_a_nats_server_that_is_named_is_used(tmp_path: Path, nats_server: 
         client = await nats.connect(nats_server.url)
         inbox = await client.subscribe(reply := client.new_inbox())
         names: set[str] = set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not {"registry", "recorder", "relay"} <= names:
                 await client.publish("$SRV.PING", reply=reply)
                 with suppress(nats.errors.TimeoutError):

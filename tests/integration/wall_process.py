@@ -34,7 +34,7 @@ class WallProcess:
         await until(lambda: self.log.read_text().count('"relay.listening"') >= count, seconds)
 
 
-async def until(condition: object, seconds: float = 10.0) -> None:
+async def until(condition: object, seconds: float = 30.0) -> None:
     """Returns when ``condition()`` holds; fails after ``seconds``."""
     assert callable(condition)
     deadline = time.monotonic() + seconds

@@ -91,7 +91,7 @@ def _online(number: int) -> CameraOnline:
 
 async def _received(bus: Bus, count: int) -> list[str]:
     subscription = await bus.js.subscribe("pantau.v1.*.camera.>", ordered_consumer=True)
-    messages = [await subscription.next_msg(timeout=10) for _ in range(count)]
+    messages = [await subscription.next_msg(timeout=30) for _ in range(count)]
     await subscription.unsubscribe()
     return [message.subject.rpartition(".")[2] for message in messages]
 
@@ -150,7 +150,7 @@ async def test_a_subscriber_that_was_away_catches_up(bus: Bus, mesh_settings: Me
     running = asyncio.create_task(outbox.run())
     durable = await bus.js.pull_subscribe("pantau.v1.*.camera.>", durable="partner", stream=subjects.EVENTS_STREAM)
     outbox.post(_online(1))
-    (first,) = await durable.fetch(1, timeout=5)
+    (first,) = await durable.fetch(1, timeout=30)
     await first.ack()
     assert isinstance(parse(first.data, first.headers), CameraOnline)
     for number in (2, 3):
@@ -158,7 +158,7 @@ async def test_a_subscriber_that_was_away_catches_up(bus: Bus, mesh_settings: Me
     await outbox.flush(5)
     later = await Bus.connect(mesh_settings, "later")
     again = await later.js.pull_subscribe("", durable="partner", stream=subjects.EVENTS_STREAM)
-    subjects_seen = [message.subject for message in await again.fetch(2, timeout=5)]
+    subjects_seen = [message.subject for message in await again.fetch(2, timeout=30)]
     running.cancel()
     await later.close()
     assert subjects_seen == ["pantau.v1.city.camera.online.cam-2", "pantau.v1.city.camera.online.cam-3"]

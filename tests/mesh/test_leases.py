@@ -18,7 +18,7 @@ B = WorkerLease(role="registry", worker="registry-b", incarnation=2)
 C = WorkerLease(role="registry", worker="registry-c", incarnation=3)
 
 
-async def eventually(holds: Callable[[], bool], timeout_seconds: float = 10) -> None:
+async def eventually(holds: Callable[[], bool], timeout_seconds: float = 30.0) -> None:
     async with asyncio.timeout(timeout_seconds):
         while not holds():
             await asyncio.sleep(0.02)

@@ -43,7 +43,7 @@ class Process:
     async def until(self, event: str) -> dict[str, object]:
         """Reads the log up to ``event``."""
         assert self.process.stderr is not None
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while line := await self.process.stderr.readline():
                 with contextlib.suppress(ValueError):
                     self.log.append(json.loads(line))
@@ -54,7 +54,7 @@ class Process:
     async def exit_status(self) -> int:
         """Waits for its end."""
         assert self.process.stderr is not None
-        rest = await asyncio.wait_for(self.process.stderr.read(), 10)
+        rest = await asyncio.wait_for(self.process.stderr.read(), 30)
         for line in rest.splitlines():
             with contextlib.suppress(ValueError):
                 self.log.append(json.loads(line))

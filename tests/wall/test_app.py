@@ -60,7 +60,7 @@ async def test_a_relay_that_dies_is_started_again_within_a_second(tmp_path: Path
     code = f"open({str(starts)!r}, 'a').write('x'); raise SystemExit(1)"
     stopping = asyncio.Event()
     keeping = asyncio.create_task(script(RelayProcess("relay 0", {}, None), code).keep(stopping))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not starts.exists() or len(starts.read_text()) < 3:
             await asyncio.sleep(0.02)
     stopping.set()
@@ -78,7 +78,7 @@ async def test_a_relay_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPat
     relay = script(RelayProcess("relay 0", {}, None), code)
     stopping = asyncio.Event()
     keeping = asyncio.create_task(relay.keep(stopping))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not armed.exists():
             await asyncio.sleep(0.01)
     stopping.set()

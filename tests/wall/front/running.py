@@ -192,7 +192,7 @@ async def stub_relay(mesh: MeshSettings, name: str = "relay-1", **options: Any) 
         await bus.close()
 
 
-async def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+async def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     """Returns when ``condition`` holds; fails after ``seconds``."""
     async with asyncio.timeout(seconds):
         while not condition():

@@ -56,7 +56,7 @@ async def posting(bus: Bus) -> AsyncIterator[Outbox]:
         running.cancel()
 
 
-async def read(stream: aiohttp.ClientResponse, count: int, seconds: float = 10) -> list[Received]:
+async def read(stream: aiohttp.ClientResponse, count: int, seconds: float = 30.0) -> list[Received]:
     """The next ``count`` events; comments and retry lines are passed over."""
     received: list[Received] = []
     async with asyncio.timeout(seconds):
@@ -174,7 +174,7 @@ async def test_silence_is_broken_by_a_comment(
     monkeypatch.setattr(events, "BEAT_SECONDS", 0.2)
     await ensure_stream(bus)
     async with running_front(mesh_settings) as front, front.http.get(PATH) as stream:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not (await stream.content.readline()).startswith(b": "):
                 pass
 
@@ -201,7 +201,7 @@ async def test_the_front_serves_before_there_is_any_stream(mesh_settings: MeshSe
 
 async def following(front: RunningFront) -> None:
     """Returns when the front's consumer is there: events count from then on."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             info = await front.bus.js.stream_info("PANTAU_EVENTS")
             if info.state.consumer_count:

@@ -260,5 +260,5 @@ async def test_a_stream_ends_when_its_account_is_gone(
     ):
         assert stream.status == 200
         accounts.write(accounts_file, people[:3])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await stream.content.read()  # to its end
