@@ -6,11 +6,11 @@ measured.
 """
 
 import asyncio
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from playwright.async_api import BrowserContext, Page
 
-from services.mesh.sessions import Aim, FrameMark, SessionOpened, SlotNotice
+from services.mesh.sessions import Aim, ClockControl, FrameMark, SessionOpened, SlotNotice
 from tests.wall.relay.running import Front
 
 SCRIPT = """
@@ -38,6 +38,8 @@ window.bench = {
     document.body.append(video, canvas);
     const tile = this.tiles[slot] = {video, canvas, frames: [], still: false};
     const frame = (now, meta) => {
+      // First of all: a picture that comes before this is asked for again is never told of, and may be the last one.
+      video.requestVideoFrameCallback(frame);
       tile.frames.push([meta.rtpTimestamp, this.now()]);
       if (!tile.still) {
         [canvas.width, canvas.height] = [video.clientWidth, video.clientHeight];
@@ -45,7 +47,6 @@ window.bench = {
         canvas.style.opacity = '1';
         tile.still = true;
       }
-      video.requestVideoFrameCallback(frame);
     };
     video.requestVideoFrameCallback(frame);
     video.play();
@@ -92,11 +93,12 @@ class PicturePage:
         await page.evaluate(SCRIPT)
         return cls(page, front)
 
-    async def open(self, cameras: list[str]) -> None:
+    async def open(self, cameras: list[str], source: Literal["live", "recorded"] = "live") -> None:
         """A new session with a slot for each camera; time runs from the making of its offer."""
         offer = await self._page.evaluate("(count) => bench.offer(count)", len(cameras))
         self._heard = 0
-        self._session = await self._front.open(offer, *[Aim(slot=n, camera=c) for n, c in enumerate(cameras)])
+        aims = [Aim(slot=n, camera=c, source=source) for n, c in enumerate(cameras)]
+        self._session = await self._front.open(offer, *aims)
         await self._page.evaluate("(sdp) => bench.pc.setRemoteDescription({type: 'answer', sdp})", self._session.answer)
         self._began_ms = await self._page.evaluate("bench.began")
 
@@ -107,6 +109,16 @@ class PicturePage:
         self._began_ms = await self._page.evaluate("bench.now()")
         for slot, camera in enumerate(cameras):
             await self._front.control(self._session.session, Aim(slot=slot, camera=camera))
+
+    async def seek(self, at_us: int) -> None:
+        """Jumps with all recorded slots to a moment, the clock standing; time runs from the message.
+
+        `shown` then says when the first picture was there, the keyframe before the moment, and when the moment's own.
+        """
+        await self._page.evaluate("bench.hide()")
+        self._heard = len(self._notices())
+        self._began_ms = await self._page.evaluate("bench.now()")
+        await self._front.control(self._session.session, ClockControl(action="seek", at_us=at_us))
 
     def _notices(self) -> list[Any]:
         return self._front.notices[self._session.session]
@@ -125,13 +137,20 @@ class PicturePage:
                     return live
 
     def _shown(self, slot: int, frames: list[tuple[int, float]]) -> Shown | None:
-        for notice in self._notices()[self._heard :]:
-            if isinstance(notice, SlotNotice) and notice.slot == slot and notice.live_rtp is not None:
-                rtps = (notice.first_rtp or notice.live_rtp, notice.live_rtp)
-                ats = [next((at for rtp, at in frames if _reached(rtp, wanted)), None) for wanted in rtps]
-                if ats[0] is not None and ats[1] is not None:
-                    return Shown(ats[0] - self._began_ms, ats[1] - self._began_ms)
-                return None
+        told = [
+            notice
+            for notice in self._notices()[self._heard :]
+            if isinstance(notice, SlotNotice) and notice.slot == slot and notice.live_rtp is not None
+        ]
+        if not told or (told[0].source == "recorded" and told[-1].state == "catching-up"):
+            return None
+        # The first picture of a recorded moment comes ahead of the others, which are told of later.
+        notice = told[-1] if told[0].source == "recorded" else told[0]
+        assert notice.live_rtp is not None
+        rtps = (notice.first_rtp or notice.live_rtp, notice.live_rtp)
+        ats = [next((at for rtp, at in frames if _reached(rtp, wanted)), None) for wanted in rtps]
+        if ats[0] is not None and ats[1] is not None:
+            return Shown(ats[0] - self._began_ms, ats[1] - self._began_ms)
         return None
 
     async def ages_ms(self, seconds: float) -> list[float]:

@@ -128,7 +128,7 @@ class SlotNotice(Model):
     reason: Reason = Reason.NONE
     detail: str = ""
     first_rtp: int | None = None
-    """RTP time of the first frame that belongs to this aim."""
+    """RTP time of the first frame that belongs to this aim, and to the moment that a recorded one was moved to."""
     live_rtp: int | None = None
     limited: Literal["none", "sub", "keyframes"] = "none"
     """What a slow link was stepped down to."""

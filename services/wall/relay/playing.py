@@ -77,7 +77,7 @@ class Playing:
             clock.rate = 1.0
             self._stepping = asyncio.create_task(self._step(message.step), name="step")
         elif message.at_us is not None or clock.mode != mode:
-            self._jump()
+            self._jump(nearest_first=message.at_us is not None)
         else:
             self._turn()
         self._await_the_present()
@@ -115,7 +115,7 @@ class Playing:
         clock.seek(now, self._edge_us())
         clock.play(now, 1.0)
         if clock.mode != mode:
-            self._jump()
+            self._jump(nearest_first=False)
         else:
             self._turn()
         self.tell()
@@ -135,9 +135,9 @@ class Playing:
         for source in self._sources():
             source.turn()
 
-    def _jump(self) -> None:
+    def _jump(self, *, nearest_first: bool) -> None:
         for source in self._sources():
-            source.jump()
+            source.jump(nearest_first=nearest_first)
 
     async def _step(self, step: str) -> None:
         """The first recorded slot that shows something says how far a step goes; all others go with it.
@@ -159,7 +159,7 @@ class Playing:
         target = await self._target(reference, shown_us, step)
         if target is not None:
             self._clock.seek(time.monotonic(), target)
-            self._jump()
+            self._jump(nearest_first=False)
             self.tell()
 
     async def _target(self, reference: RecordedSource, shown_us: int, step: str) -> int | None:

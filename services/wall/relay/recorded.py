@@ -7,8 +7,9 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final, Literal
 
-from services.media.nal import BitstreamError
-from services.mesh.frames import AccessUnit
+from services.media import h264, h265
+from services.media.nal import BitstreamError, split_length_prefixed
+from services.mesh.frames import AccessUnit, Codec
 from services.mesh.log import get_logger
 from services.mesh.models import Camera, Reason
 from services.mesh.playback import Item, Mode, Player
@@ -75,19 +76,23 @@ class RecordedSource:
 
     def start(self) -> None:
         """See `Source.start`."""
-        self.jump()
+        self.jump(nearest_first=True)
 
     def advance(self) -> None:
         """The clock stands a little later: show what is due by then, without reading anew where that can be."""
         if self._mode == "frames" and self._task is not None:
             self._turned.set()
         else:
-            self.jump()
+            self.jump(nearest_first=False)
 
-    def jump(self) -> None:
-        """The clock stands elsewhere, or what is to be read changed: read from there."""
+    def jump(self, *, nearest_first: bool) -> None:
+        """The clock stands elsewhere, or what is to be read changed: read from there.
+
+        ``nearest_first``: the keyframe before the moment is shown as soon as it is there, and the moment's own picture
+        when it is decoded.
+        """
         self._stop()
-        self._task = asyncio.create_task(self._run(), name=f"playback {self._camera.id}")
+        self._task = asyncio.create_task(self._run(nearest_first), name=f"playback {self._camera.id}")
 
     def turn(self) -> None:
         """The clock was set going or stopped where it stands."""
@@ -142,10 +147,10 @@ class RecordedSource:
         rate = max(1.0, abs(self._clock.rate)) if self._clock.playing else 0.0
         return rate * 8e6 * self._received_bytes / self._received_us if self._received_us > 0 else 0.0
 
-    async def _run(self) -> None:
+    async def _run(self, nearest_first: bool) -> None:
         while True:
             try:
-                await self._play(self._clock.at(time.monotonic()))
+                await self._play(self._clock.at(time.monotonic()), nearest_first)
             except ConversionRefusedError as error:
                 waiting = self.notice().model_copy(update={"state": "waiting", "transcoded": False})
                 self._slot.say(waiting.model_copy(update={"reason": error.reason, "detail": error.message}))
@@ -153,13 +158,20 @@ class RecordedSource:
             else:
                 return
 
-    async def _play(self, at_us: int) -> None:
+    async def _play(self, at_us: int, nearest_first: bool) -> None:
         mode = self._mode = self._clock.mode
         async with (
             aclosing(self._player.read(at_us, mode)) as recorded,
             aclosing(self._recoder.playable(recorded, at_us, every_frame=mode == "frames")) as items,
         ):
-            first = await self._lead_in(items, at_us, every_frame=mode == "frames")
+            if mode == "frames":
+                first = await self._lead_in(items, at_us, nearest_first and self._slot.track.plays_at_once)
+            else:
+                first = await anext(items, None)
+                if isinstance(first, AccessUnit):
+                    self._measure(first)
+                    self._present([first])
+                    first = None
             while True:
                 if isinstance(first, Gap):
                     await self._gap(first, backwards=mode == "backwards")
@@ -174,24 +186,25 @@ class RecordedSource:
                     self._say_gap(None)
                     return
 
-    async def _lead_in(self, items: AsyncGenerator[Item, None], at_us: int, *, every_frame: bool) -> Item | None:
+    async def _lead_in(self, items: AsyncGenerator[Item, None], at_us: int, nearest_first: bool) -> Item | None:
         """Shows the picture of the moment; returns the first item after it."""
         leading: list[AccessUnit] = []
+        following: Item | None = None
+        nearest: AccessUnit | None = None
         async for item in items:
-            if isinstance(item, AccessUnit):
-                self._measure(item)
-                if not every_frame:
-                    self._present([item])
-                    return None
-                if item.capture_us <= at_us:
-                    if item.keyframe:
-                        leading = []
-                    leading.append(item)
-                    continue
-            if leading:
-                self._present(leading)
-            return item
-        return None
+            if not isinstance(item, AccessUnit) or item.capture_us > at_us:
+                following = item
+                break
+            self._measure(item)
+            if item.keyframe:
+                leading = []
+            leading.append(item)
+            if nearest_first:
+                nearest_first, nearest = False, item
+                self._slot.play(self._frames([self._restamp(item, item)]), moved=True)
+        if leading:
+            self._present(leading, sent=leading[0] is nearest)
+        return following
 
     async def _until(self, capture_us: int) -> bool:
         """Returns when the clock has come to ``capture_us``; whether that took any time."""
@@ -228,13 +241,13 @@ class RecordedSource:
             )
         )
 
-    def _present(self, units: list[AccessUnit]) -> None:
-        """Shows the last of ``units`` at once; those before it are sent to be decoded."""
-        self._gop = list(units)
-        self._newest = units[-1]
-        frames = self._frames([self._restamp(unit, units[-1]) for unit in units])
+    def _present(self, units: list[AccessUnit], *, sent: bool = False) -> None:
+        """Shows the last of ``units`` at once; those before it are sent to be decoded. ``sent``: the first one was."""
+        needed = _needed(units)
+        self._gop, self._newest = needed, units[-1]
+        frames = self._frames([self._restamp(unit, units[-1]) for unit in needed[sent:]])
         if frames:
-            self._slot.play(frames)
+            self._slot.play(frames, moved=not sent)
 
     def _show(self, unit: AccessUnit) -> None:
         self._measure(unit)
@@ -256,6 +269,8 @@ class RecordedSource:
         return unit._replace(pts_90k=dts_90k + shown_later, dts_90k=dts_90k)
 
     def _frames(self, units: list[AccessUnit]) -> list[Frame]:
+        if not units:
+            return []
         codec = units[-1].codec
         if not can_send(codec) or not self._slot.accepts(codec):
             name = codec.name.lower()
@@ -273,3 +288,16 @@ class RecordedSource:
         if self._newest is not None and 0 < (passed := unit.capture_us - self._newest.capture_us) < 10_000_000:
             self._received_bytes += len(unit.payload)
             self._received_us += passed
+
+
+def _needed(units: list[AccessUnit]) -> list[AccessUnit]:
+    """Those without which the last one cannot be decoded, and that one."""
+    return [*(unit for unit in units[:-1] if not _disposable(unit)), units[-1]]
+
+
+def _disposable(unit: AccessUnit) -> bool:
+    tell = {Codec.H264: h264.is_disposable, Codec.HEVC: h265.is_disposable}.get(unit.codec)
+    try:
+        return tell is not None and tell(split_length_prefixed(unit.payload))
+    except BitstreamError:
+        return False

@@ -71,7 +71,7 @@ class Slot:
         self._sent_at = float("-inf")
         self._asked_while_still = False
         self._first_rtp: int | None = None
-        """Of what the present aim showed first."""
+        """Of what the present aim, or a moment that it was moved to, showed first."""
         self._broken = False
         """Frames were left out: nothing can be shown before the next keyframe."""
 
@@ -135,8 +135,11 @@ class Slot:
         """Whether the viewer negotiated the codec."""
         return self.track.accepts(codec)
 
-    def play(self, frames: Sequence[Frame], *, then_live: bool = True) -> None:
-        """Replays a GOP. ``then_live``: its newest frame is the present, and `show` goes on from it."""
+    def play(self, frames: Sequence[Frame], *, then_live: bool = True, moved: bool = False) -> None:
+        """Replays a GOP. ``then_live``: its newest frame is the present, and `show` goes on from it.
+
+        ``moved``: it is of another moment than what was shown before.
+        """
         if not self.connected or not frames or self.source is None:
             return
         now = time.monotonic()
@@ -144,7 +147,7 @@ class Slot:
         self._asked_while_still = False
         self._broken = not then_live
         first_rtp, live_rtp = self.track.replay(frames, now)
-        if self._first_rtp is None:
+        if moved or self._first_rtp is None:
             self._first_rtp = first_rtp
         update = {"state": "catching-up", "first_rtp": self._first_rtp, "live_rtp": live_rtp}
         self.say(self.source.notice().model_copy(update=update))

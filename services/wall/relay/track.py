@@ -122,6 +122,11 @@ class VideoTrack:
         return codec in self._payload_types
 
     @property
+    def plays_at_once(self) -> bool:
+        """Whether the receiver can be told to play what comes without delay (playout-delay)."""
+        return self._playout_id is not None
+
+    @property
     def catching_up(self) -> bool:
         """Whether a replayed GOP is still on its way out."""
         return self._catching_up
@@ -154,7 +159,7 @@ class VideoTrack:
             [unit.dts_90k for unit in units],
             now,
             [unit.pts_90k - unit.dts_90k for unit in units],
-            compressed=self._playout_id is not None,
+            compressed=self.plays_at_once,
         )
         self._catching_up = True
         waiting = [_Sending(self, frame, stamp) for frame, stamp in zip(frames, stamps, strict=True)]

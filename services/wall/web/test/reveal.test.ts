@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { SlotNotice } from "../src/api/types.js";
-import { CATCH_UP_LIMIT_MS, Reveal } from "../src/model/reveal.js";
+import { CATCH_UP_LIMIT_MS, NEAREST_AFTER_MS, Reveal } from "../src/model/reveal.js";
 
 const notice = (changes: Partial<SlotNotice>): SlotNotice => ({
   type: "slot",
@@ -30,6 +30,17 @@ function aimed(): Reveal {
 function shown(): Reveal {
   const reveal = aimed();
   reveal.notice(notice({}), 0);
+  expect(reveal.frame(100_000, 1)).toBe("reveal");
+  return reveal;
+}
+
+const past = (changes: Partial<SlotNotice>) => notice({ source: "recorded", ...changes });
+
+/** A recorded tile whose clock stands. */
+function recorded(): Reveal {
+  const reveal = new Reveal();
+  reveal.aim("a", "recorded");
+  reveal.notice(past({ first_rtp: 100_000, live_rtp: 100_000 }), 0);
   expect(reveal.frame(100_000, 1)).toBe("reveal");
   return reveal;
 }
@@ -153,6 +164,30 @@ describe("the instant picture", () => {
     reveal.notice(notice({ camera: "b", state: "paused", first_rtp: 199_990, live_rtp: 200_000 }), 2);
     expect(reveal.rest()).toBe("none");
     expect(reveal.shown).toBe(false);
+  });
+
+  it("shows the nearest picture of a recorded moment until its own is there, where that takes long", () => {
+    const reveal = recorded();
+    expect(reveal.notice(past({ first_rtp: 150_000, live_rtp: 200_000 }), 0)).toBe("still");
+    expect(reveal.frame(100_001, 140)).toBe("none");
+    expect(reveal.frame(150_000, NEAREST_AFTER_MS - 1)).toBe("none");
+    expect(reveal.frame(150_010, NEAREST_AFTER_MS)).toBe("still");
+    expect(reveal.frame(150_020, NEAREST_AFTER_MS + 20)).toBe("none");
+    expect(reveal.frame(200_000, NEAREST_AFTER_MS + 40)).toBe("reveal");
+  });
+
+  it("shows the keyframe before a moment as soon as it comes, whatever was told meanwhile", () => {
+    const early = recorded();
+    expect(early.notice(past({ first_rtp: 150_000, live_rtp: 150_000 }), 0)).toBe("still");
+    expect(early.frame(150_000, 10)).toBe("reveal");
+    expect(early.notice(past({ first_rtp: 150_000, live_rtp: 200_000 }), 20)).toBe("still");
+    expect(early.frame(200_000, 60)).toBe("reveal");
+    const late = recorded();
+    late.notice(past({ first_rtp: 150_000, live_rtp: 150_000 }), 0);
+    late.notice(past({ first_rtp: 150_000, live_rtp: 200_000 }), 1);
+    expect(late.frame(150_000, 10)).toBe("still");
+    expect(late.frame(150_010, 20)).toBe("none");
+    expect(late.frame(200_000, 60)).toBe("reveal");
   });
 
   it("covers the live picture when the tile turns to the recording", () => {

@@ -11,6 +11,12 @@ import { reached, rtpDifference } from "./rtp.js";
 /** Without `first_rtp`: a cached GOP is compressed to one tick a frame, so this many ticks reach back to its first frame. */
 const COMPRESSED_GOP_TICKS = 1024;
 
+/**
+ * A recorded moment whose own picture takes longer than this is shown by the nearest one that there is. Sooner it would
+ * only flicker: a step back shows a picture that lies one before, not the keyframe a second before it.
+ */
+export const NEAREST_AFTER_MS = 150;
+
 /** A catch-up that takes longer than this is shown as it is. */
 export const CATCH_UP_LIMIT_MS = 3000;
 
@@ -30,6 +36,10 @@ type Phase =
       firstRtp: number | null;
       liveRtp: number | null;
       still: boolean;
+      /** Of a replay that this one goes on from: its picture is to be seen until the present one's is there. */
+      nearRtp: number | null;
+      /** The still is of the present replay. */
+      near: boolean;
       /** The relay says that the replay is over. */
       flowing: boolean;
     }
@@ -79,7 +89,8 @@ export class Reveal {
       const still = before.name === "shown" || (before.name === "catching" && before.still);
       // One catch-up after the other is still one: the limit runs from the first.
       const sinceMs = before.name === "catching" ? before.sinceMs : nowMs;
-      this.phase = { name: "catching", sinceMs, firstRtp, liveRtp, still, flowing: false };
+      const nearRtp = before.name === "catching" ? before.liveRtp : null;
+      this.phase = { name: "catching", sinceMs, firstRtp, liveRtp, still, nearRtp, near: false, flowing: false };
       return before.name === "shown" ? "still" : this.again(nowMs);
     }
     const flowing = notice.state === "live" || notice.state === "playing" || notice.state === "paused";
@@ -91,7 +102,9 @@ export class Reveal {
     if (this.phase.name === "aimed") {
       const liveRtp = notice.live_rtp;
       const firstRtp = notice.first_rtp ?? null;
-      this.phase = { name: "catching", sinceMs: nowMs, firstRtp, liveRtp, still: false, flowing: true };
+      const sinceMs = nowMs;
+      const waiting = { still: false, nearRtp: null, near: false, flowing: true };
+      this.phase = { name: "catching", sinceMs, firstRtp, liveRtp, ...waiting };
       if (liveRtp !== null) return this.again(nowMs);
     }
     return "none";
@@ -106,6 +119,13 @@ export class Reveal {
     if (phase.name !== "catching" || !phase.flowing || !phase.still) return "none";
     this.phase = { name: "shown" };
     return "reveal";
+  }
+
+  /** Whether a recorded frame is to be seen in place of the picture of another moment. */
+  private isNearest(phase: Phase & { name: "catching" }, rtp: number, nowMs: number): boolean {
+    if (phase.near || this.source !== "recorded") return false;
+    const goesOn = phase.nearRtp !== null && reached(rtp, phase.nearRtp);
+    return goesOn || nowMs - phase.sinceMs >= NEAREST_AFTER_MS;
   }
 
   private isAtOrAfter(rtp: number): boolean {
@@ -129,8 +149,9 @@ export class Reveal {
       this.phase = { name: "shown" };
       return "reveal";
     }
-    if (own && !phase.still) {
+    if (own && (!phase.still || this.isNearest(phase, rtp, nowMs))) {
       phase.still = true;
+      phase.near = true;
       return "still";
     }
     return "none";
