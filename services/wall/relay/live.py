@@ -19,6 +19,8 @@ KEEP: Final = 0.9
 STAND_IN_SECONDS: Final = 3.0
 """A main that stands in for a sub gives its keyframes alone for so long, and then flows whole. Sixteen whole mains are
 more than a browser on two cores decodes: they would hold up the subs that they stand in for."""
+FIRST_PICTURE_SECONDS: Final = 0.006
+"""What a browser on two cores takes to decode a cached GOP's keyframe, and to copy it over the catch-up behind it."""
 
 
 _LIMITS: Final[dict[Level, Literal["none", "sub", "keyframes"]]] = {
@@ -185,9 +187,9 @@ class LiveSource:
             self._cannot_show(feed)
             return
         if self._level is Level.KEYFRAMES or self._stand_in_until is not None:
-            self._slot.play(feed.gop.frames[:1], then_live=False)
+            self._slot.play(feed.gop.frames[:1], then_live=False, first_seconds=FIRST_PICTURE_SECONDS)
         else:
-            self._slot.play(feed.gop.frames)
+            self._slot.play(feed.gop.frames, first_seconds=FIRST_PICTURE_SECONDS)
 
     def _stand_in_is_over(self) -> bool:
         """Whether the sub does not come, or not soon."""

@@ -2,6 +2,11 @@
 
 Bursts at line rate (a keyframe, a replayed GOP, sixteen of them) overflow the receiver's socket. What the bucket allows
 is sent at once; the rest waits in its slot's lane, so that all keyframes of a wall go out before any second frame.
+
+Sixteen catch-ups at once keep a browser's decoders so busy that none of their first pictures is seen before the last
+ones, or ever: of a frame that has ten more behind it in the decoder a browser shows nothing. So a replay may be opened
+by its first frame alone, for which the receiver is given some time; the time that several need adds up, and meanwhile
+the rest of all of them stands back.
 """
 
 from collections import deque
@@ -10,6 +15,8 @@ from typing import Final, Protocol
 
 BURST_BYTES: Final = 32 * 1024
 """What may go out back to back: some 40 datagrams as a receiver's socket counts them."""
+STAND_BACK_SECONDS: Final = 0.15
+"""Catch-ups stand back at most so long, however many first frames come."""
 
 
 class Item(Protocol):
@@ -24,7 +31,18 @@ class Item(Protocol):
 class Pacer:
     """Pure: whoever owns it gives the time, and calls `serve` again soon while it returns True."""
 
-    __slots__ = ("_at", "_lanes", "_ring", "_tokens", "queued_bytes", "rate_bytes")
+    __slots__ = (
+        "_at",
+        "_back",
+        "_back_since",
+        "_back_until",
+        "_first_seconds",
+        "_lanes",
+        "_ring",
+        "_tokens",
+        "queued_bytes",
+        "rate_bytes",
+    )
 
     def __init__(self, rate_bps: float, now: float) -> None:
         self.rate_bytes = rate_bps / 8
@@ -34,15 +52,21 @@ class Pacer:
         self._at = now
         self._lanes: dict[int, deque[Item]] = {}
         self._ring: deque[int] = deque()
+        """Lanes whose turn comes, one after the other."""
+        self._first_seconds: dict[int, float] = {}
+        """Lanes whose first frame is on its way, and the time that it is given."""
+        self._back: list[int] = []
+        """Lanes that stand back, since `_back_since` and until `_back_until`."""
+        self._back_since = self._back_until = now
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits."""
-        return not self._ring
+        return not self._ring and not self._back
 
     def take(self, cost_bytes: int, now: float) -> bool:
         """Whether so much may be sent right now, past every queue: nothing waits, and the bucket has it. It is paid."""
-        if self._ring:
+        if self._ring or self._back:
             return False
         tokens = self._tokens + (now - self._at) * self.rate_bytes
         if tokens > BURST_BYTES:
@@ -65,8 +89,8 @@ class Pacer:
         self.queued_bytes += item.size_bytes
         return self.serve(now)
 
-    def extend(self, lane: int, items: Iterable[Item]) -> None:
-        """Queues ``items`` without sending."""
+    def extend(self, lane: int, items: Iterable[Item], *, first_seconds: float = 0.0) -> None:
+        """Queues ``items`` without sending. ``first_seconds``: what the receiver needs to show the first one."""
         queue = self._lanes.setdefault(lane, deque())
         if not queue:
             self._ring.append(lane)
@@ -75,12 +99,17 @@ class Pacer:
             self.queued_bytes += item.size_bytes
         if not queue:
             self._ring.remove(lane)
+        elif first_seconds:
+            self._first_seconds[lane] = first_seconds
 
     def serve(self, now: float) -> bool:
         """Sends what the bucket allows; whether something is still waiting."""
         tokens = min(self._tokens + (now - self._at) * self.rate_bytes, BURST_BYTES)
         self._at = now
         ring = self._ring
+        if self._back and now >= self._back_until:
+            ring.extend(self._back)
+            self._back.clear()
         while ring and tokens > 0:
             lane = ring[0]
             queue = self._lanes[lane]
@@ -94,10 +123,16 @@ class Pacer:
                 self.queued_bytes -= item.size_bytes
             if ring and ring[0] == lane:
                 ring.popleft()
+                first_seconds = self._first_seconds.pop(lane, 0.0)
+                if first_seconds:
+                    if not self._back:
+                        self._back_since = now
+                    until = max(self._back_until, now) + first_seconds
+                    self._back_until = min(until, self._back_since + STAND_BACK_SECONDS)
                 if queue:
-                    ring.append(lane)
+                    (self._back if first_seconds else ring).append(lane)
         self._tokens = tokens
-        return bool(ring)
+        return bool(ring) or bool(self._back)
 
     def waiting(self, lane: int) -> int:
         """How many frames wait in a lane."""
@@ -113,7 +148,8 @@ class Pacer:
         queue = self._lanes.pop(lane, None)
         if not queue:
             return 0
-        self._ring.remove(lane)
+        (self._back if lane in self._back else self._ring).remove(lane)
+        self._first_seconds.pop(lane, None)
         self.queued_bytes -= sum(item.size_bytes for item in queue)
         return len(queue)
 

@@ -135,10 +135,12 @@ class Slot:
         """Whether the viewer negotiated the codec."""
         return self.track.accepts(codec)
 
-    def play(self, frames: Sequence[Frame], *, then_live: bool = True, moved: bool = False) -> None:
+    def play(
+        self, frames: Sequence[Frame], *, then_live: bool = True, moved: bool = False, first_seconds: float = 0.0
+    ) -> None:
         """Replays a GOP. ``then_live``: its newest frame is the present, and `show` goes on from it.
 
-        ``moved``: it is of another moment than what was shown before.
+        ``moved``: it is of another moment than what was shown before. ``first_seconds``: see `VideoTrack.replay`.
         """
         if not self.connected or not frames or self.source is None:
             return
@@ -146,7 +148,7 @@ class Slot:
         self._replayed_at = self._sent_at = now
         self._asked_while_still = False
         self._broken = not then_live
-        first_rtp, live_rtp = self.track.replay(frames, now)
+        first_rtp, live_rtp = self.track.replay(frames, now, first_seconds=first_seconds)
         if moved or self._first_rtp is None:
             self._first_rtp = first_rtp
         update = {"state": "catching-up", "first_rtp": self._first_rtp, "live_rtp": live_rtp}

@@ -134,6 +134,10 @@ class VideoTrack:
     def live(self, frame: Frame, now: float, *, anew: bool = False) -> int | None:
         """Sends a live frame, behind what waits; returns its RTP timestamp, None where the lane was full."""
         pacer = self._link.pacer
+        # What is left of a catch-up leads to a picture that this one does without.
+        overtaken = frame.keyframe and self._catching_up
+        if overtaken:
+            self.drop_waiting()
         if pacer.queued_bytes > LANE_LIMIT_BYTES and pacer.waiting_bytes(self.lane) > LANE_LIMIT_BYTES:
             return None
         unit = frame.unit
@@ -145,13 +149,15 @@ class VideoTrack:
             self.frames += 1
         elif pacer.push(self.lane, _Sending(self, frame, stamp), now):
             self._link.wake_pacer()
+        if overtaken:
+            self._on_caught_up()
         return stamp & 0xFFFFFFFF
 
-    def replay(self, frames: Sequence[Frame], now: float) -> tuple[int, int]:
+    def replay(self, frames: Sequence[Frame], now: float, *, first_seconds: float = 0.0) -> tuple[int, int]:
         """Sends a cached GOP as fast as the pacer allows; returns the oldest and the newest frame's RTP timestamps.
 
         What waits of anything else is dropped. The first packet leaves a tick of the pump later, so that the page hears
-        what it is about to see.
+        what it is about to see. ``first_seconds``: how long the first frame is given to be seen, see `Pacer.extend`.
         """
         self.drop_waiting()
         units = [frame.unit for frame in frames]
@@ -163,7 +169,7 @@ class VideoTrack:
         )
         self._catching_up = True
         waiting = [_Sending(self, frame, stamp) for frame, stamp in zip(frames, stamps, strict=True)]
-        self._link.pacer.extend(self.lane, waiting)
+        self._link.pacer.extend(self.lane, waiting, first_seconds=first_seconds)
         self._link.wake_pacer()
         return stamps[0] & 0xFFFFFFFF, stamps[-1] & 0xFFFFFFFF
 

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.wall.relay.pacer import BURST_BYTES, Pacer
+from services.wall.relay.pacer import BURST_BYTES, STAND_BACK_SECONDS, Pacer
 
 
 class Item:
@@ -103,3 +103,41 @@ def test_what_is_taken_keeps_the_rate(asked: list[tuple[float, int]]) -> None:
         now += pause
         taken += cost * pacer.take(cost, now)
     assert taken <= BURST_BYTES + 12.5e6 * now + 1
+
+
+def test_catch_ups_stand_back_until_the_receiver_had_time_for_every_first_frame() -> None:
+    log: list[tuple[float, str, int]] = []
+    pacer, now = Pacer(100e6, 0.0), 0.0
+    for lane in range(4):
+        pacer.extend(lane, [Item(f"{lane}.{n}", 1, 1000, log) for n in range(3)], first_seconds=0.006)
+        pacer.serve(now)
+        now += 0.002
+    pacer.push(9, Item("other", 1, 1000, log), now)
+    drain(pacer, now)
+    assert [name for _, name, _ in log[:5]] == ["0.0", "1.0", "2.0", "3.0", "other"]
+    assert 0.024 <= log[5][0] <= 0.026
+    assert len(log) == 13
+
+
+def test_nothing_stands_back_for_ever() -> None:
+    log: list[tuple[float, str, int]] = []
+    pacer, now = Pacer(100e6, 0.0), 0.0
+    pacer.extend(0, [Item(f"0.{n}", 1, 1000, log) for n in range(2)], first_seconds=0.006)
+    for lane in range(1, 64):
+        pacer.extend(lane, [Item(f"{lane}.0", 1, 1000, log)], first_seconds=0.006)
+    began = now
+    drain(pacer, now)
+    (second,) = [at for at, name, _ in log if name == "0.1"]
+    assert second - began <= STAND_BACK_SECONDS + 0.01
+
+
+def test_a_lane_that_stands_back_can_be_cleared() -> None:
+    log: list[tuple[float, str, int]] = []
+    pacer = Pacer(100e6, 0.0)
+    pacer.extend(0, [Item(f"0.{n}", 1, 1000, log) for n in range(3)], first_seconds=0.006)
+    assert pacer.serve(0.0)
+    assert not pacer.take(1, 0.0)
+    assert pacer.clear(0) == 2
+    assert pacer.idle
+    assert not pacer.serve(0.01)
+    assert [name for _, name, _ in log] == ["0.0"]

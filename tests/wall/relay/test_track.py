@@ -1,0 +1,81 @@
+from collections.abc import Sequence
+
+from services.mesh.frames import Codec
+from services.wall.relay.engine.sdp import PLAYOUT_DELAY, Format, VideoChoice
+from services.wall.relay.engine.template import Run
+from services.wall.relay.frame import Frame
+from services.wall.relay.pacer import Pacer
+from services.wall.relay.track import VideoTrack
+from tests.recorder.units import pictures
+
+H264 = Format(102, "H264", 90_000, 1, {"packetization-mode": "1"}, frozenset({"nack"}), "packetization-mode=1")
+
+
+class Wire:
+    """Notes which RTP timestamps leave."""
+
+    tag_bytes = 16
+
+    def __init__(self) -> None:
+        self.pacer = Pacer(100e6, 0.0)
+        self.sent: list[int] = []
+
+    def send_runs(
+        self, runs: Sequence[Run], payload_type: int, sequence: int, timestamp: int, ssrc: int, extension: bytes
+    ) -> None:
+        if timestamp not in self.sent[-1:]:
+            self.sent.append(timestamp)
+
+    def send_packet(self, packet: bytes) -> None:
+        raise AssertionError("nothing is sent again here")
+
+    def wake_pacer(self) -> None:
+        pass
+
+    def serve_until(self, seconds: float) -> None:
+        for tick in range(round(seconds * 1000) + 1):
+            self.pacer.serve(tick / 1000)
+
+
+def gop() -> tuple[list[Frame], Frame]:
+    """One whole GOP, and the next one's keyframe."""
+    frames = [Frame(unit) for unit in pictures(Codec.H264, count=26)]
+    assert [frame.keyframe for frame in frames] == [True, *[False] * 24, True]
+    return frames[:25], frames[25]
+
+
+def track(wire: Wire) -> tuple[VideoTrack, list[str]]:
+    told: list[str] = []
+    choice = VideoChoice(H264, None, {})
+    return VideoTrack(wire, 0, choice, {PLAYOUT_DELAY: 5}, 1, None, lambda: told.append("caught up")), told
+
+
+def test_a_replay_s_first_frame_is_given_time_and_the_others_follow_with_the_live_ones() -> None:
+    wire = Wire()
+    slot, told = track(wire)
+    frames, _ = gop()
+    first, newest = slot.replay(frames[:20], 0.0, first_seconds=0.02)
+    wire.serve_until(0.015)
+    assert wire.sent == [first]
+    for frame in frames[20:]:
+        slot.live(frame, 0.016)
+    assert wire.sent == [first]
+    wire.serve_until(0.5)
+    assert len(wire.sent) == 25
+    assert wire.sent[19] == newest
+    assert told == ["caught up"]
+
+
+def test_a_keyframe_goes_past_what_is_left_of_a_catch_up() -> None:
+    wire = Wire()
+    slot, told = track(wire)
+    frames, keyframe = gop()
+    first, newest = slot.replay(frames, 0.0, first_seconds=0.02)
+    wire.serve_until(0.01)
+    stamp = slot.live(keyframe, 0.01)
+    wire.serve_until(0.5)
+    assert wire.sent == [first, stamp]
+    assert stamp is not None
+    assert stamp > newest
+    assert told == ["caught up"]
+    assert not slot.catching_up
