@@ -18,7 +18,6 @@ from services.media.packetize import packetize_h264
 from services.media.rtp import pack_extensions
 from services.wall.relay.engine.dtls import SrtpKeys
 from services.wall.relay.engine.gso import probe
-from services.wall.relay.engine.srtp import protect_run
 from services.wall.relay.engine.template import MAX_PAYLOAD_BYTES, lay_out
 from services.wall.relay.engine.udp import UdpPort
 from tests.wall.relay.camera import clip
@@ -46,17 +45,18 @@ async def send(kind: str, tiles: int, ports: list[int]) -> None:
         lay_out(unit, packetize_h264(unit, MAX_PAYLOAD_BYTES), len(EXTENSION), TAG_BYTES) for unit, _ in source.frames
     ]
     udp = UdpPort(0, gso=not probe(), hosts=("127.0.0.1",))
-    viewers = [(keys(), ("127.0.0.1", port)) for port in ports]
+    viewers = [(keys(), destination) for port in ports if (destination := udp.destination(("127.0.0.1", port)))]
+    outbox = viewers[0][1].outbox
     streams = [[1] * tiles for _ in viewers]
     begin = time.monotonic()
     number = 0
     while True:
         for tile in range(tiles):
             runs = frames[(number + tile) % len(frames)]
-            for (key, address), sequences in zip(viewers, streams, strict=True):
+            for (key, destination), sequences in zip(viewers, streams, strict=True):
                 for run in runs:
-                    view = protect_run(key, run, 102, sequences[tile], number * 3600, tile + 1, EXTENSION)
-                    udp.send_run(view, run, address)
+                    outbox.scratch.protect(key, run, 102, sequences[tile], number * 3600, tile + 1, EXTENSION)
+                    outbox.put(run, destination)
                     sequences[tile] += run.count
             due = begin + (number + (tile + 1) / tiles) / source.fps
             await asyncio.sleep(max(0.0, due - time.monotonic()))

@@ -125,17 +125,18 @@ async def test_five_percent_loss_and_thirty_milliseconds_of_jitter_freeze_nothin
     bus: Bus, front: Front, browser: BrowserContext
 ) -> None:
     async with cameras(bus, front, 4):
-        udp, rng = front.relay.udp, random.Random(11)
-        udp.gso, plain, loop = False, udp.send, asyncio.get_running_loop()
+        ipv4 = front.relay.udp.destination(("127.0.0.1", 9))
+        assert ipv4
+        outbox, rng = ipv4.outbox, random.Random(11)
+        outbox.offload, plain, loop = False, outbox.send, asyncio.get_running_loop()
 
-        def lossy(data: bytes | memoryview, address: tuple[str, int] | tuple[str, int, int, int]) -> bool:
+        def lossy(data: bytes | memoryview, address: tuple[str, int] | tuple[str, int, int, int]) -> None:
             if data[0] < 128:
-                return plain(data, address)
-            if rng.random() >= 0.05:
+                plain(data, address)
+            elif rng.random() >= 0.05:
                 loop.call_later(rng.random() * 0.03, plain, bytes(data), address)
-            return True
 
-        udp.send = lossy  # type: ignore[method-assign]  # a path that loses, in memory
+        outbox.send = lossy  # type: ignore[method-assign]  # a path that loses, in memory
         page = await WallPage.create(browser, front)
         await page.connect(4, *[Aim(slot=n, camera=f"cam-{n}") for n in range(4)])
         for slot in range(4):

@@ -10,8 +10,9 @@ from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 from services.wall.relay.engine.dtls import Certificates, DtlsSession, SrtpKeys, Turnstile, fingerprint
 from services.wall.relay.engine.ice import IceAgent
+from services.wall.relay.engine.outbox import Destination
 from services.wall.relay.engine.sdp import Candidate, LocalTransport, Offer
-from services.wall.relay.engine.srtp import SrtpError, protect_packet, protect_rtcp, protect_run, unprotect_rtcp
+from services.wall.relay.engine.srtp import SrtpError, protect_packet, protect_rtcp, unprotect_rtcp
 from services.wall.relay.engine.template import Run
 from services.wall.relay.engine.udp import UdpPort
 from services.wall.relay.feedback import LinkStats
@@ -63,6 +64,7 @@ class Connection:
         self.tag_bytes = 16
         self.cname = secrets.token_hex(8)
         self.sent_bytes = 0
+        self._destination: Destination | None = None
         self._udp = udp
         self._pump = pump
         self._on_path = on_path
@@ -100,6 +102,9 @@ class Connection:
 
     def on_path(self) -> None:
         """See `Peer.on_path`."""
+        selected = self.agent.selected
+        if selected is not None and (self._destination is None or self._destination.address != selected):
+            self._destination = self._udp.destination(selected)
         self._on_path()
 
     def on_dtls(self, datagram: bytes) -> None:
@@ -148,14 +153,15 @@ class Connection:
         self, runs: Sequence[Run], payload_type: int, sequence: int, timestamp: int, ssrc: int, extension: bytes
     ) -> None:
         """Protects runs for this viewer and sends them. What finds the socket full is dropped: NACK repairs that."""
-        keys, address = self.keys, self.agent.selected
-        if keys is None or address is None:
+        keys, destination = self.keys, self._destination
+        if keys is None or destination is None:
             return
+        outbox = destination.outbox
         try:
             for run in runs:
-                view = protect_run(keys, run, payload_type, sequence, timestamp, ssrc, extension)
+                outbox.scratch.protect(keys, run, payload_type, sequence, timestamp, ssrc, extension)
+                outbox.put(run, destination)
                 self.sent_bytes += run.wire_bytes
-                self._udp.send_run(view, run, address)
                 sequence += run.count
         except SrtpError as error:
             log.error("relay.srtp_failed", status=error.args[0], ssrc=ssrc)  # noqa: TRY400 (the trace says no more)

@@ -3,8 +3,10 @@
 import socket
 import struct
 import sys
+from typing import Final
 
-from services.wall.relay.engine.template import SOL_UDP, UDP_SEGMENT
+SOL_UDP: Final = 17
+UDP_SEGMENT: Final = 103
 
 
 def probe() -> str:

@@ -1,67 +1,82 @@
-"""Protection in place: packets are made in one scratch buffer of the process, and sent from there.
+"""Protection in place: a viewer's packets are made in a buffer that the kernel takes them from.
 
-One thread, one buffer: a run of packets is copied in, its headers are written, each packet is encrypted where it
-stands, and the kernel copies the run out, all before anything else may run.
+A run of packets is copied in, its headers are written, and each packet is encrypted where it stands.
 """
 
 import struct
+from collections.abc import Iterable
+from itertools import repeat
 from typing import Final
 
 from services.wall.relay.engine.dtls import SrtpKeys, ffi, srtp_protect, srtp_protect_rtcp, srtp_unprotect_rtcp
-from services.wall.relay.engine.template import MAX_RUN_BYTES, Run
+from services.wall.relay.engine.template import MAX_RUN_BYTES, MAX_RUN_PACKETS, PACKETS_AT, Run
 
-_SCRATCH: Final = ffi.new("unsigned char[]", MAX_RUN_BYTES + 4096)
-_VIEW: Final = memoryview(ffi.buffer(_SCRATCH))
-_LENGTH: Final = ffi.new("int *")
-_PLACES: dict[int, tuple[tuple[int, object], ...]] = {}
-"""Packet starts in the scratch buffer, as offset and as pointer, by the distance between packets."""
+SRTCP_TRAILER_BYTES: Final = 20
+_PACKET_BYTES: Final = 4096
 _HEADERS: Final = {size: struct.Struct(f">I{size}s").pack_into for size in range(8, 73, 4)}
 """A packet's header: what differs from packet to packet, and the rest, which is the same for all of a run."""
 _TAIL: Final = struct.Struct(">II").pack
-_PLACE_TABLES: Final = 4096
-SRTCP_TRAILER_BYTES: Final = 20
+_PLACE_TABLES: Final = 256
 
 
 class SrtpError(Exception):
     """libsrtp refused a packet; the argument is its status."""
 
 
-def _places(stride: int, count: int) -> tuple[tuple[int, object], ...]:
-    if len(_PLACES) >= _PLACE_TABLES:
-        _PLACES.clear()
-    places = _PLACES[stride] = tuple((n * stride, _SCRATCH + n * stride) for n in range(count))
-    return places
+class Scratch:
+    """Room for one run on its way to one viewer."""
 
+    __slots__ = ("_at", "_lengths", "_places", "address", "view")
 
-def protect_run(
-    keys: SrtpKeys, run: Run, payload_type: int, sequence: int, timestamp: int, ssrc: int, extension: bytes
-) -> memoryview:
-    """The run's packets, protected, one behind the other at ``run.stride``; valid until the next call.
+    def __init__(self) -> None:
+        self._at = ffi.new("unsigned char[]", PACKETS_AT + MAX_RUN_BYTES)
+        self.view = memoryview(ffi.buffer(self._at))
+        """As `Run.image` is laid out."""
+        self.address = int(ffi.cast("uintptr_t", self._at)) + PACKETS_AT
+        """Where the packets begin in memory."""
+        self._lengths = [ffi.cast("int *", self._at) + packet for packet in range(MAX_RUN_PACKETS)]
+        self._places: dict[tuple[int, int], tuple[tuple[int, ...], tuple[object, ...], tuple[object, ...]]] = {}
+        """By `Run.place`: where its packets begin, as offsets and as pointers, and pointers to their lengths."""
 
-    ``sequence`` is the first packet's. Raises `SrtpError`.
-    """
-    ffi.memmove(_SCRATCH, run.data, run.wire_bytes)
-    tail = _TAIL(timestamp, ssrc) + extension
-    head = (0x9000 if extension else 0x8000) | payload_type
-    pack, view, length, protect = _HEADERS[len(tail)], _VIEW, _LENGTH, srtp_protect
-    context, plain, left = keys.outbound, run.plain_bytes, run.count
-    places = _PLACES.get(run.stride, ())
-    if len(places) < left:
-        places = _places(run.stride, left)
-    for at, pointer in places:
-        left -= 1
-        if not left:
-            plain = run.last_plain_bytes
-            if run.ends_frame:
-                head |= 0x80
-        pack(view, at, head << 16 | sequence & 0xFFFF, tail)
-        length[0] = plain
-        if status := protect(context, pointer, length):
+    def protect(
+        self, keys: SrtpKeys, run: Run, payload_type: int, sequence: int, timestamp: int, ssrc: int, extension: bytes
+    ) -> None:
+        """Puts the run's packets here, protected, one behind the other at ``run.stride``.
+
+        ``sequence`` is the first packet's. Raises `SrtpError`. Loops over packets are `map`'s: written out, they
+        would take longer than a small packet's encryption.
+        """
+        view, count = self.view, run.count
+        view[run.span] = run.image
+        offsets, pointers, lengths = self._places.get(run.place) or self._new_places(run)
+        tail = _TAIL(timestamp, ssrc) + extension
+        head = ((0x9000 if extension else 0x8000) | payload_type) << 16
+        first = sequence & 0xFFFF
+        heads: Iterable[int] = range(head + first, head + first + count)
+        if first + count > 0x10000:
+            heads = [head | number & 0xFFFF for number in range(first, first + count)]
+        any(map(_HEADERS[len(tail)], repeat(view), offsets, heads, repeat(tail)))  # they return None: any() sees all
+        if run.ends_frame:
+            view[offsets[-1] + 1] = 0x80 | payload_type
+        for status in filter(None, map(srtp_protect, repeat(keys.outbound), pointers, lengths)):
             raise SrtpError(status)
-        if not left:
-            break
-        sequence += 1
-    return view[: run.wire_bytes]
+
+    def _new_places(self, run: Run) -> tuple[tuple[int, ...], tuple[object, ...], tuple[object, ...]]:
+        if len(self._places) >= _PLACE_TABLES:
+            self._places.clear()
+        offsets = tuple(PACKETS_AT + packet * run.stride for packet in range(run.count))
+        places = offsets, tuple(self._at + offset for offset in offsets), tuple(self._lengths[: run.count])
+        self._places[run.place] = places
+        return places
+
+    def packets(self, run: Run) -> memoryview:
+        """The run's packets, as `protect` left them."""
+        return self.view[PACKETS_AT : PACKETS_AT + run.wire_bytes]
+
+
+_SCRATCH: Final = ffi.new("unsigned char[]", _PACKET_BYTES)
+_VIEW: Final = memoryview(ffi.buffer(_SCRATCH))
+_LENGTH: Final = ffi.new("int *")
 
 
 def protect_packet(keys: SrtpKeys, packet: bytes) -> memoryview:

@@ -1,12 +1,11 @@
 """A frame's packets, laid out once for all viewers: room for header and tag around each payload.
 
 A viewer's copy differs in the header alone, so that fan-out is: copy, write headers, encrypt in place, send. Packets of
-equal size stand behind one another in runs; a run is one system call with UDP segmentation offload.
+equal size stand behind one another in runs; a run is one message for a kernel with UDP segmentation offload.
 """
 
 import struct
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Final
 
 from services.media.packetize import Payload
@@ -19,28 +18,24 @@ MAX_RUN_PACKETS: Final = 24
 MAX_RUN_BYTES: Final = MAX_RUN_PACKETS * 1300
 MIN_PACKET_COST_BYTES: Final = 1024
 """What even a small datagram takes of a receiver's socket buffer, as the kernel counts it."""
-UDP_SEGMENT: Final = 103
-SOL_UDP: Final = 17
-
-
-@lru_cache(maxsize=2048)
-def _segmented(stride: int) -> tuple[tuple[int, int, bytes], ...]:
-    """Ancillary data that makes ``sendmsg`` cut what it is given into packets of this size."""
-    return ((SOL_UDP, UDP_SEGMENT, struct.pack("=H", stride)),)
+PACKETS_AT: Final = 128
+"""Where the packets begin in `Run.image`: behind as many C integers as there may be packets."""
+_LENGTHS: Final = tuple(struct.Struct(f"@{count}i") for count in range(MAX_RUN_PACKETS + 1))
 
 
 class Run:
     """Packets of one size, only the last of which may be shorter, laid out behind one another."""
 
     __slots__ = (
-        "control",
         "cost_bytes",
         "count",
-        "data",
         "ends_frame",
+        "image",
         "last_plain_bytes",
         "payload_at",
+        "place",
         "plain_bytes",
+        "span",
         "stride",
         "wire_bytes",
     )  # fmt: skip
@@ -49,27 +44,32 @@ class Run:
         self, unit: bytes, payloads: Sequence[Payload], extension_bytes: int, tag_bytes: int, ends_frame: bool
     ) -> None:
         room = HEADER_BYTES + extension_bytes
+        count = self.count = len(payloads)
+        self.plain_bytes = room + payloads[0].size_bytes
+        self.last_plain_bytes = room + payloads[-1].size_bytes
         # The room behind one packet and before the next is one piece.
         between = bytes(tag_bytes + room)
         packets = between.join([payload.assemble(unit) for payload in payloads])
-        self.data = b"".join((between[:room], packets, between[:tag_bytes]))
-        self.count = len(payloads)
-        self.payload_at = room
-        self.plain_bytes = room + payloads[0].size_bytes
-        self.last_plain_bytes = room + payloads[-1].size_bytes
+        lengths = _LENGTHS[count].pack(*[self.plain_bytes] * (count - 1), self.last_plain_bytes)
+        self.image = b"".join((lengths.ljust(PACKETS_AT + room, b"\0"), packets, between[:tag_bytes]))
+        """What protection begins with: the packets' lengths before it, as libsrtp wants to be told them; the packets.
+        """
+        self.span = slice(0, len(self.image))
+        """Of all that. A slice is made once, since making one takes as long as copying a small packet."""
+        self.payload_at = PACKETS_AT + room
         self.stride = self.plain_bytes + tag_bytes
-        self.wire_bytes = len(self.data)
-        self.cost_bytes = max(self.wire_bytes, self.count * MIN_PACKET_COST_BYTES)
+        self.wire_bytes = len(self.image) - PACKETS_AT
+        self.place = (self.stride, count) if count > 1 else (0, 1)
+        """The same for all runs whose packets begin at the same places."""
+        self.cost_bytes = max(self.wire_bytes, count * MIN_PACKET_COST_BYTES)
         """For pacing."""
         self.ends_frame = ends_frame
-        self.control = _segmented(self.stride)
-        """For ``sendmsg``, where the run has more than one packet."""
 
     def payload(self, packet: int) -> bytes:
         """The plain payload of the run's ``packet``-th packet, for a retransmission."""
         begin = packet * self.stride
         plain = self.plain_bytes if packet < self.count - 1 else self.last_plain_bytes
-        return self.data[begin + self.payload_at : begin + plain]
+        return self.image[self.payload_at + begin : PACKETS_AT + begin + plain]
 
 
 class Layout:

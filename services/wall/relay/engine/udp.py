@@ -11,13 +11,10 @@ import time
 from typing import Final, Protocol
 
 from services.mesh.errors import PantauError
-from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 from services.wall.relay.engine import stun
 from services.wall.relay.engine.ice import Address, IceAgent
-from services.wall.relay.engine.template import Run
-
-log = get_logger()
+from services.wall.relay.engine.outbox import Destination, Outbox
 
 SOCKET_BUFFER_BYTES: Final = 4 * 1024 * 1024
 """The default of 208 KiB holds 512 small datagrams."""
@@ -27,8 +24,6 @@ _dropped = counter("relay_datagrams_dropped", "Datagrams at the UDP port that we
 _drop_unknown = _dropped.labels("unknown_address")
 _drop_stun = _dropped.labels("bad_stun")
 _drop_kind = _dropped.labels("unknown_kind")
-_send_full = counter("relay_sends_dropped", "Sends given up because the socket's buffer was full")
-_send_failed = counter("relay_send_errors", "Sends that the system refused")
 
 
 class PortTakenError(PantauError):
@@ -56,10 +51,11 @@ class UdpPort:
     """Binds the port, receives for all peers, sends for all peers."""
 
     def __init__(self, port: int, *, gso: bool, hosts: tuple[str, ...] = ("0.0.0.0", "::")) -> None:  # noqa: S104 (WebRTC is for every interface; nothing but authenticated peers is served)
-        self.gso = gso
         self._by_ufrag: dict[str, Peer] = {}
         self._by_address: dict[Address, Peer] = {}
         self._sockets: dict[int, socket.socket] = {}
+        """By the length of an address."""
+        self._outboxes: dict[int, Outbox] = {}
         self._loop = asyncio.get_running_loop()
         for host in hosts:
             v6 = ":" in host
@@ -86,7 +82,8 @@ class UdpPort:
                     "is another relay running? Set PANTAU_WALL_UDP_PORT to a free one"
                 ) from error
             port = sock.getsockname()[1]  # the second family takes the port that the first was given
-            self._sockets[4 if v6 else 2] = sock  # by the length of an address
+            self._sockets[4 if v6 else 2] = sock
+            self._outboxes[4 if v6 else 2] = Outbox(sock, offload=gso)
             self._loop.add_reader(sock, self._on_readable, sock)
         self.port = port
 
@@ -97,6 +94,9 @@ class UdpPort:
 
     def close(self) -> None:
         """Gives the port back."""
+        for outbox in self._outboxes.values():
+            outbox.close()
+        self._outboxes.clear()
         for sock in self._sockets.values():
             self._loop.remove_reader(sock)
             sock.close()
@@ -175,41 +175,12 @@ class UdpPort:
         self.send(answer, address)
         peer.on_path()
 
-    def send(self, data: bytes | memoryview, address: Address) -> bool:
-        """One datagram; False where it was dropped."""
-        sock = self._sockets.get(len(address))
-        if sock is None:
-            return False
-        try:
-            sock.sendto(data, address)
-        except (BlockingIOError, InterruptedError):
-            _send_full.inc()
-            return False
-        except OSError:
-            _send_failed.inc()
-            return False
-        return True
+    def destination(self, address: Address) -> Destination | None:
+        """For sending runs; None where the address's IP version is not served."""
+        outbox = self._outboxes.get(len(address))
+        return Destination(address, outbox) if outbox is not None else None
 
-    def send_run(self, data: memoryview, run: Run, address: Address) -> bool:
-        """A run of protected packets, in one call where the machine can; False where some of it was dropped."""
-        sock = self._sockets.get(len(address))
-        if sock is None:
-            return False
-        if run.count > 1 and self.gso:
-            try:
-                sock.sendmsg((data,), run.control, 0, address)
-                return True
-            except (BlockingIOError, InterruptedError):
-                _send_full.inc()
-                return False
-            except OSError as error:
-                if error.errno not in (errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.EOPNOTSUPP):
-                    _send_failed.inc()
-                    return False
-                if error.errno == errno.EIO:  # udp(7): the device cannot do it after all
-                    self.gso = False
-                    log.warning("relay.gso_off", error=error)
-        sent = True
-        for at in range(0, run.wire_bytes, run.stride):
-            sent &= self.send(data[at : at + run.stride], address)
-        return sent
+    def send(self, data: bytes | memoryview, address: Address) -> None:
+        """One datagram."""
+        if (outbox := self._outboxes.get(len(address))) is not None:
+            outbox.send(data, address)

@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from services.media.nal import join_length_prefixed
 from services.media.packetize import packetize_h264
-from services.wall.relay.engine.template import MAX_PAYLOAD_BYTES, MAX_RUN_PACKETS, lay_out
+from services.wall.relay.engine.template import MAX_PAYLOAD_BYTES, MAX_RUN_PACKETS, PACKETS_AT, lay_out
 
 
 @given(st.lists(st.integers(1, 40_000), min_size=1, max_size=6), st.sampled_from([0, 8, 12]), st.sampled_from([10, 16]))
@@ -17,7 +17,9 @@ def test_runs_hold_every_packet_once_with_room_around_it(sizes: list[int], exten
         assert run.count <= MAX_RUN_PACKETS
         assert run.stride == 12 + extension + len(run.payload(0)) + tag
         assert (
-            run.wire_bytes == len(run.data) == sum(12 + extension + len(run.payload(n)) + tag for n in range(run.count))
+            run.wire_bytes
+            == len(run.image) - PACKETS_AT
+            == sum(12 + extension + len(run.payload(n)) + tag for n in range(run.count))
         )
         assert all(len(run.payload(n)) == len(run.payload(0)) for n in range(run.count - 1))
         assert len(run.payload(run.count - 1)) <= len(run.payload(0))
