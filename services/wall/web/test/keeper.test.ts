@@ -99,6 +99,36 @@ describe("the session keeper", () => {
     expect(replaced).toBe(1);
   });
 
+  it("lets the tiles make ready for the first session's pictures before it is connected", async () => {
+    keeper.wish(0, live("a"));
+    keeper.need(4);
+    await settle();
+    expect([replaced, keeper.session, keeper.link.value.phase]).toEqual([1, session(0), "connecting"]);
+    session(0).connect();
+    expect([replaced, keeper.link.value.phase]).toEqual([1, "open"]);
+  });
+
+  it("does not stay with a session that is drained before it is connected", async () => {
+    keeper.need(4);
+    await settle();
+    session(0).events.notice({ type: "drain" });
+    session(0).connect();
+    await settle();
+    expect(opened).toHaveLength(2);
+    session(1).connect();
+    await settle();
+    expect([keeper.session, opened.length]).toEqual([session(1), 2]);
+  });
+
+  it("tries again where the first session is never connected", async () => {
+    keeper.need(4);
+    await settle();
+    session(0).events.gone();
+    expect([replaced, keeper.session, keeper.link.value.phase]).toEqual([2, null, "lost"]);
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(opened).toHaveLength(2);
+  });
+
   it("says what changed while the session was being opened", async () => {
     keeper.wish(0, live("a"));
     keeper.need(4);

@@ -48,18 +48,34 @@ describe("an observable", () => {
 });
 
 describe("the offer's codecs", () => {
-  it("are H.264 in fragments, H.265 and retransmissions", () => {
-    const codec = (mimeType: string, sdpFmtpLine = "") => ({ mimeType, sdpFmtpLine });
+  const codec = (mimeType: string, sdpFmtpLine = "") => ({ mimeType, sdpFmtpLine });
+  const h264 = (profile: string, mode = 1) =>
+    codec("video/H264", `level-asymmetry-allowed=1;packetization-mode=${mode};profile-level-id=${profile}`);
+
+  it("are one H.264 in fragments, one H.265 and retransmissions", () => {
     const wanted = wantedCodecs([
       codec("video/VP8"),
-      codec("video/H264", "packetization-mode=1;profile-level-id=42e01f"),
-      codec("video/H264", "packetization-mode=0;profile-level-id=42e01f"),
+      h264("42001f", 0),
+      h264("42001f"),
+      h264("42e01f"),
+      h264("4d001f", 0),
+      h264("4d001f"),
+      h264("f4001f"),
       codec("video/rtx"),
-      codec("video/H265"),
+      codec("video/H265", "profile-id=1"),
+      codec("video/H265", "profile-id=2"),
       codec("video/AV1"),
       codec("video/red"),
     ]);
-    expect(wanted.map((entry) => entry.mimeType)).toEqual(["video/H264", "video/rtx", "video/H265"]);
+    expect(wanted).toEqual([h264("4d001f"), codec("video/H265", "profile-id=1"), codec("video/rtx")]);
+  });
+
+  it("begin with the richest profile of H.264 that there is", () => {
+    const profile = (...offered: string[]) => wantedCodecs(offered.map((id) => h264(id)))[0];
+    expect(profile("42e01f", "640c1f", "4d001f")).toEqual(h264("640c1f"));
+    expect(profile("42001f", "f4001f")).toEqual(h264("42001f"));
+    expect(profile("42e01f")).toEqual(h264("42e01f"));
+    expect(wantedCodecs([codec("video/VP8")])).toEqual([]);
   });
 });
 

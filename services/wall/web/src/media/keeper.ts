@@ -24,7 +24,7 @@ const NO_WISH: Wish = { camera: null, source: "live", widthPx: 0, heightPx: 0 };
 const SLOT_STEPS = [1, 4, 9, 16, 25, 36, 64];
 
 export interface KeeperEvents {
-  /** Tiles take their tracks from `keeper.session` now, or have none where it is null. */
+  /** Tiles take their tracks from `keeper.session` now, which may not be connected yet; there are none where it is null. */
   replaced: () => void;
   notice: (notice: Notice) => void;
 }
@@ -55,6 +55,10 @@ export class SessionKeeper {
   private wishes: Wish[] = [];
   private listening: number | null = null;
   private opening = false;
+  /** The present session's relay wants to be left; it may say so before the session is connected. */
+  private drained = false;
+  /** The present session is not connected yet: it is told what changes as soon as it is. */
+  private waiting = false;
   private stopped = false;
   private wantedSlots = 1;
   private retry: ReturnType<typeof setTimeout> | null = null;
@@ -106,6 +110,7 @@ export class SessionKeeper {
   }
 
   private send(control: Control): void {
+    if (this.waiting) return;
     if ("slot" in control && control.slot !== null && control.slot >= (this.session?.slots ?? 0)) return;
     this.session?.send(control);
   }
@@ -148,8 +153,8 @@ export class SessionKeeper {
     const sayNews = () => {
       if (!session || !controllable) return;
       this.sayWishes(session, told);
-      // While there is no session the clock is moved by hand alone.
-      if (!steered || (!this.session && this.clock.value !== clockSaid)) this.sayClock(session);
+      // While there is no session that listens the clock is moved by hand alone.
+      if (!steered || ((!this.session || this.waiting) && this.clock.value !== clockSaid)) this.sayClock(session);
       clockSaid = this.clock.value;
       steered = true;
     };
@@ -192,22 +197,36 @@ export class SessionKeeper {
     }
     if (this.stopped) session.close();
     else if (connected) settle(true);
-    else sayNews();
+    else {
+      sayNews();
+      // There is nothing to look at: while the connection is made, the tiles make ready for its first pictures.
+      if (!this.session) {
+        this.waiting = true;
+        this.adopt(session, early);
+      }
+    }
   }
 
-  private takeOver(session: Session, early: readonly Notice[]): void {
-    const before = this.session;
-    this.session = session;
+  private takeOver(session: Session, early: Notice[]): void {
+    this.waiting = false;
+    if (session !== this.session) this.adopt(session, early);
     this.backoff.reset();
     this.setPhase("open");
+    if (session.slots < this.wantedSlots || this.drained) this.renew();
+  }
+
+  private adopt(session: Session, early: Notice[]): void {
+    const before = this.session;
+    this.session = session;
+    this.drained = false;
     this.events.replaced();
-    for (const notice of early) this.onNotice(notice);
+    for (const notice of early.splice(0)) this.onNotice(notice);
     before?.close();
-    if (session.slots < this.wantedSlots) this.renew();
   }
 
   private lost(): void {
     this.session = null;
+    this.waiting = false;
     this.quality.set(null);
     this.events.replaced();
     this.setPhase("lost");
@@ -245,6 +264,7 @@ export class SessionKeeper {
 
   private onNotice(notice: Notice): void {
     if (notice.type === "drain") {
+      this.drained = true;
       this.backoff.reset();
       this.renew();
     } else if (notice.type === "link") this.quality.set(notice);

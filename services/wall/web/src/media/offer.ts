@@ -1,12 +1,39 @@
-/** The PeerConnection's offer: N video slots to receive and one sound, with the codecs that a camera may send and no others. */
+/**
+ * The PeerConnection's offer: N video slots to receive and one sound, with what the relay answers and nothing else.
+ * Browsers and the relay read and write every line of it for every slot: four times the lines are 40 ms for sixteen.
+ */
 
-/** H.264 in whole fragments (RFC 6184 packetization-mode 1), H.265, and their retransmissions. */
+/** The profiles of H.264, the richest first, as the relay prefers them; a decoder takes any, whatever was negotiated. */
+const H264_PROFILES = ["64", "4d"];
+const HEADER_EXTENSIONS = ["urn:ietf:params:rtp-hdrext:sdes:mid", "abs-send-time", "playout-delay"];
+
+/** One H.264 in whole fragments (RFC 6184 packetization-mode 1), one H.265, and their retransmissions. */
 export function wantedCodecs<T extends Pick<RTCRtpCodec, "mimeType" | "sdpFmtpLine">>(codecs: readonly T[]): T[] {
-  return codecs.filter((codec) => {
-    const kind = codec.mimeType.toLowerCase();
-    if (kind === "video/h264") return /packetization-mode=1/.test(codec.sdpFmtpLine ?? "");
-    return kind === "video/h265" || kind === "video/rtx";
+  const of = (kind: string) => codecs.filter((codec) => codec.mimeType.toLowerCase() === kind);
+  const rank = (codec: T) => {
+    const profile = /profile-level-id=(..)/.exec(codec.sdpFmtpLine ?? "")?.[1]?.toLowerCase() ?? "";
+    const found = H264_PROFILES.indexOf(profile);
+    return found < 0 ? H264_PROFILES.length : found;
+  };
+  const h264 = of("video/h264").filter((codec) => /packetization-mode=1/.test(codec.sdpFmtpLine ?? ""));
+  h264.sort((a, b) => rank(a) - rank(b));
+  return [...h264.slice(0, 1), ...of("video/h265").slice(0, 1), ...of("video/rtx")];
+}
+
+/** Not in TypeScript's library yet, nor in every browser (WebRTC Extensions, section 5.5). */
+interface HeaderExtensions {
+  getHeaderExtensionsToNegotiate?: () => { uri: string; direction: RTCRtpTransceiverDirection }[];
+  setHeaderExtensionsToNegotiate?: (extensions: { uri: string; direction: RTCRtpTransceiverDirection }[]) => void;
+}
+
+function trimHeaderExtensions(transceiver: RTCRtpTransceiver & HeaderExtensions): void {
+  const offered = transceiver.getHeaderExtensionsToNegotiate?.();
+  if (!offered) return;
+  const trimmed = offered.map(({ uri, direction }) => {
+    const wanted = HEADER_EXTENSIONS.some((name) => uri.endsWith(name));
+    return { uri, direction: wanted ? direction : ("stopped" as const) };
   });
+  transceiver.setHeaderExtensionsToNegotiate?.(trimmed);
 }
 
 /** Whether this browser can receive H.264 at all. */
@@ -27,6 +54,7 @@ export function addReceivers(pc: RTCPeerConnection, slots: number): Receivers {
   const video = Array.from({ length: slots }, () => {
     const transceiver = pc.addTransceiver("video", { direction: "recvonly" });
     if (codecs.length > 0) transceiver.setCodecPreferences(codecs);
+    trimHeaderExtensions(transceiver);
     return transceiver.receiver.track;
   });
   return { video, audio: pc.addTransceiver("audio", { direction: "recvonly" }) };
