@@ -108,6 +108,22 @@ describe("the session keeper", () => {
     expect([replaced, keeper.link.value.phase]).toEqual([1, "open"]);
   });
 
+  it("gives the tiles nothing of a session that ended before it was handed over", async () => {
+    const early = new SessionKeeper(
+      async (slots, opening, events) => {
+        const session = new FakeSession(slots, opening(), events);
+        opened.push(session);
+        events.gone();
+        return session;
+      },
+      { replaced: () => replaced++, notice: () => undefined },
+    );
+    early.need(1);
+    await settle();
+    expect([replaced, early.session, early.link.value.phase]).toEqual([0, null, "lost"]);
+    early.stop();
+  });
+
   it("does not stay with a session that is drained before it is connected", async () => {
     keeper.need(4);
     await settle();

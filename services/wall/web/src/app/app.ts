@@ -126,6 +126,7 @@ export class App {
     const fromUrl = decode(location.hash);
     this.wall.set(fromUrl.wall);
     this.wall.subscribe(() => this.onWall());
+    this.keeper.link.subscribe(() => this.applyListening());
     this.camerasReader.trigger();
     this.incidentsReader.trigger();
     this.events.start();

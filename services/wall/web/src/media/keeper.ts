@@ -197,7 +197,7 @@ export class SessionKeeper {
     }
     if (this.stopped) session.close();
     else if (connected) settle(true);
-    else {
+    else if (!settled) {
       sayNews();
       // There is nothing to look at: while the connection is made, the tiles make ready for its first pictures.
       if (!this.session) {

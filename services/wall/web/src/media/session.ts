@@ -36,7 +36,6 @@ export interface Session {
 
 export class WallSession implements Session {
   readonly video: MediaStreamTrack[];
-  audio: MediaStreamTrack | null = null;
   private id = "";
   private socket: WebSocket | null = null;
   private ended = false;
@@ -54,7 +53,10 @@ export class WallSession implements Session {
     this.video = receivers.video;
   }
 
-  /** Offers `slots` slots, with what `opening` says when the offer is made; throws `ApiError` where no relay takes it. */
+  /**
+   * Offers `slots` slots, with what `opening` says when the offer is made; throws `ApiError` where no relay takes it.
+   * Returns while the connection is made: see `SessionEvents.connected`.
+   */
   static async open(
     api: Api,
     iceServers: RTCIceServer[],
@@ -76,14 +78,19 @@ export class WallSession implements Session {
   private async negotiate(opening: () => Opening): Promise<void> {
     const { pc } = this;
     pc.onconnectionstatechange = () => this.onConnectionState();
-    await pc.setLocalDescription(await pc.createOffer());
+    await pc.setLocalDescription();
     const answer = await this.api.openSession(pc.localDescription?.sdp ?? "", opening());
     this.id = answer.id;
     this.connectControl(answer.control);
     this.after(CONNECT_LIMIT_MS, () => pc.connectionState !== "connected" && this.end());
-    await pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
-    const heard = this.receivers.audio.currentDirection === "recvonly";
-    this.audio = heard ? this.receivers.audio.receiver.track : null;
+    // Not waited for: while the browser works on it, the tiles take their tracks.
+    pc.setRemoteDescription({ type: "answer", sdp: answer.sdp }).catch(() => this.end());
+  }
+
+  /** Known when the session is connected. */
+  get audio(): MediaStreamTrack | null {
+    const { currentDirection, receiver } = this.receivers.audio;
+    return currentDirection === "recvonly" ? receiver.track : null;
   }
 
   private onConnectionState(): void {
