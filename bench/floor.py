@@ -16,7 +16,7 @@ from pylibsrtp import Policy, Session
 from bench.pictures import KINDS
 from services.media.packetize import packetize_h264
 from services.media.rtp import pack_extensions
-from services.wall.relay.engine.dtls import SrtpKeys
+from services.wall.relay.engine.dtls import SMALL_WINDOW_PACKETS, SrtpKeys
 from services.wall.relay.engine.gso import probe
 from services.wall.relay.engine.template import MAX_PAYLOAD_BYTES, lay_out
 from services.wall.relay.engine.udp import UdpPort
@@ -33,7 +33,7 @@ def keys() -> SrtpKeys:
         srtp_profile=Policy.SRTP_PROFILE_AEAD_AES_128_GCM,
     )  # fmt: skip
     policy.allow_repeat_tx = True
-    policy.window_size = 1024
+    policy.window_size = SMALL_WINDOW_PACKETS
     session = Session(policy)
     return SrtpKeys(session._srtp[0], None, TAG_BYTES, "SRTP_AEAD_AES_128_GCM", (session,))
 

@@ -8,7 +8,15 @@ from typing import Final, Protocol
 from services.media import rtcp
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
-from services.wall.relay.engine.dtls import Certificates, DtlsSession, SrtpKeys, Turnstile, fingerprint
+from services.wall.relay.engine.dtls import (
+    SMALL_WINDOW_PACKETS,
+    WINDOW_PACKETS,
+    Certificates,
+    DtlsSession,
+    SrtpKeys,
+    Turnstile,
+    fingerprint,
+)
 from services.wall.relay.engine.ice import IceAgent
 from services.wall.relay.engine.outbox import Destination
 from services.wall.relay.engine.sdp import Candidate, LocalTransport, Offer
@@ -86,7 +94,9 @@ class Connection:
 
     async def connect(self) -> None:
         """Completes DTLS; raises `dtls.DtlsError`. Begin when the first check has come in."""
-        keys = await self.dtls.handshake(self._fingerprints)
+        small = all(track.has_rtx for track in self.tracks.values())
+        window = SMALL_WINDOW_PACKETS if small else WINDOW_PACKETS
+        keys = await self.dtls.handshake(self._fingerprints, window_packets=window)
         self.tag_bytes = keys.tag_bytes
         self.keys = keys
 

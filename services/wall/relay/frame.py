@@ -24,7 +24,7 @@ class Frame:
     Raises `BitstreamError` where the payload of H.264 or H.265 is no length-prefixed NAL units.
     """
 
-    __slots__ = ("_layouts", "_payloads", "codec", "keyframe", "unit")
+    __slots__ = ("_payloads", "codec", "keyframe", "layouts", "unit")
 
     def __init__(self, unit: AccessUnit) -> None:
         self.unit = unit
@@ -32,13 +32,14 @@ class Frame:
         self.codec = int(unit.codec)
         packetizer = _PACKETIZERS.get(unit.codec)
         self._payloads = packetizer(unit.payload, MAX_PAYLOAD_BYTES) if packetizer else []
-        self._layouts: dict[Shape, Layout] = {}
+        self.layouts: dict[Shape, Layout] = {}
+        """Those that `layout` was asked for."""
 
     def layout(self, shape: Shape) -> Layout:
         """The packets for viewers whose packets have this shape."""
-        layout = self._layouts.get(shape)
+        layout = self.layouts.get(shape)
         if layout is None:
-            layout = self._layouts[shape] = Layout(lay_out(self.unit.payload, self._payloads, *shape))
+            layout = self.layouts[shape] = Layout(lay_out(self.unit.payload, self._payloads, *shape))
         return layout
 
     @property

@@ -64,8 +64,9 @@ class Slot:
         self.connected = False
         self._notify = notify
         self._notice = SlotNotice(slot=index, camera=None, state="empty")
-        self._flowing = False
-        """Whether the notice's state is one of `FLOWING`: asked of every frame, and models are slow to ask."""
+        self._flowing = self._paused = False
+        """Whether the notice's state is one of `FLOWING`; "paused": asked of every frame, models are slow to ask.
+        """
         self._replayed_at = float("-inf")
         self._marked_at = float("-inf")
         self._sent_at = float("-inf")
@@ -173,11 +174,10 @@ class Slot:
                 self._first_rtp = stamp
             update = {"first_rtp": self._first_rtp, "live_rtp": stamp}
             self.say(self.source.notice().model_copy(update=update))
-        paused = self._notice.state == "paused"
-        if now - self._marked_at >= MARK_SECONDS or paused:
+        if now - self._marked_at >= MARK_SECONDS or self._paused:
             self._mark(frame, stamp, now)
-        if paused:
-            self._repeat_later()
+            if self._paused:
+                self._repeat_later()
 
     def skip(self) -> None:
         """A frame is left out on purpose."""
@@ -199,7 +199,7 @@ class Slot:
         """Tells the page, where that is anything new."""
         if notice != self._notice:
             self._notice = notice
-            self._flowing = notice.state in FLOWING
+            self._flowing, self._paused = notice.state in FLOWING, notice.state == "paused"
             self._notify(notice)
 
     def on_caught_up(self) -> None:
@@ -223,7 +223,7 @@ class Slot:
         self._marked_at = now
         unit = frame.unit
         self._notify(
-            FrameMark(
+            FrameMark.model_construct(  # once a second for each slot: checking what is right costs more than all else
                 slot=self.index, rtp=rtp, capture_us=unit.capture_us, uncertainty_us=unit.uncertainty_us,
                 clock="rtcp" if unit.clock is Clock.RTCP else "arrival",
             )

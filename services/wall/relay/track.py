@@ -13,7 +13,7 @@ from services.mesh.frames import Codec
 from services.mesh.metrics import counter
 from services.wall.relay.engine.sdp import ABS_SEND_TIME, PLAYOUT_DELAY, VideoChoice
 from services.wall.relay.engine.template import Layout, Run
-from services.wall.relay.frame import Frame
+from services.wall.relay.frame import Frame, Shape
 from services.wall.relay.history import History, Sent
 from services.wall.relay.pacer import Pacer
 from services.wall.relay.timeline import Timeline
@@ -107,6 +107,8 @@ class VideoTrack:
         if choice.h265 is not None:
             self._payload_types[int(Codec.HEVC)] = choice.h265.payload_type
         self._rtx = {repeated: rtx.payload_type for repeated, rtx in choice.rtx.items()}
+        self.has_rtx = rtx_ssrc is not None and self._rtx.keys() >= set(self._payload_types.values())
+        """Whether nothing that is asked for again is sent under its own number."""
         self._on_caught_up = on_caught_up
         # Low first numbers: libsrtp and the receiver then agree on the rollover counter without any doubt.
         self._sequence = random.randrange(1, 0x4000)
@@ -116,6 +118,8 @@ class VideoTrack:
         self._abs_id = extensions.get(ABS_SEND_TIME)
         self._playout_id = extensions.get(PLAYOUT_DELAY)
         self._extensions = (self._extension(keyframe=False), self._extension(keyframe=True))
+        self._shapes: tuple[Shape, Shape] | None = None
+        """Of packets of other frames and of keyframes; see `_shape`."""
 
     def accepts(self, codec: Codec) -> bool:
         """Whether the receiver negotiated it."""
@@ -142,7 +146,8 @@ class VideoTrack:
             return None
         unit = frame.unit
         stamp = self._timeline.live(unit.dts_90k, now, unit.pts_90k - unit.dts_90k, anew=anew)
-        layout = self.layout(frame)
+        shape = self._shapes[frame.keyframe] if self._shapes is not None else self._shape(frame)
+        layout = frame.layouts.get(shape) or frame.layout(shape)
         # Nearly every frame finds nothing waiting: it leaves here and now, without ever becoming an item of a queue.
         if pacer.take(layout.cost_bytes, now):
             self.send_runs(layout.runs, frame, stamp, now)
@@ -181,7 +186,15 @@ class VideoTrack:
 
     def layout(self, frame: Frame) -> Layout:
         """A frame's packets in this receiver's shape."""
-        return frame.layout((self._extensions[frame.keyframe].size_bytes, self._link.tag_bytes))
+        return frame.layout(self._shape(frame))
+
+    def _shape(self, frame: Frame) -> Shape:
+        """Asked for first when the connection knows its keys, and the same from then on."""
+        if self._shapes is None:
+            deltas, keyframes = self._extensions
+            tag_bytes = self._link.tag_bytes
+            self._shapes = ((deltas.size_bytes, tag_bytes), (keyframes.size_bytes, tag_bytes))
+        return self._shapes[frame.keyframe]
 
     def send_runs(self, runs: Sequence[Run], frame: Frame, stamp: int, now: float) -> None:
         """Sends the next runs of ``frame``; called by the pacer, and where nothing waits there."""

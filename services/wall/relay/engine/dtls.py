@@ -3,8 +3,9 @@
 This is the one module that touches private names of aiortc and pylibsrtp; both are pinned exactly, and
 tests/wall/relay/engine/test_dtls.py fails loudly when the names change. Used are:
 
-* aiortc: ``RTCDtlsTransport._set_role``, ``._srtp_profiles``, ``._rx_srtp``, ``._tx_srtp``, ``._ssl``, and of the
-  transport given to it ``_recv``, ``_send`` and ``role``;
+* aiortc: ``RTCDtlsTransport._set_role``, ``._srtp_profiles``, ``._rx_srtp``, ``._ssl``, and of the transport
+  given to it ``_recv``, ``_send`` and ``role``; of a profile ``openssl_profile``, ``libsrtp_profile``, ``key_length``,
+  ``salt_length`` and ``get_key_and_salt``;
 * pylibsrtp: ``_binding.ffi``, ``_binding.lib``, and ``Session._srtp``, libsrtp's context, for protection in place.
 """
 
@@ -15,7 +16,8 @@ from typing import Any, Final, NamedTuple
 
 from aiortc import rtcdtlstransport as aiortc_dtls
 from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport
-from pylibsrtp import _binding
+from OpenSSL import SSL
+from pylibsrtp import Policy, Session, _binding
 
 from services.mesh.errors import PantauError
 
@@ -38,6 +40,10 @@ _TAG_BYTES: Final = {
 _DATAGRAM_BYTES: Final = 1200
 _QUEUE_DATAGRAMS: Final = 32
 _CERTIFICATE_SECONDS: Final = 7 * 86400.0
+WINDOW_PACKETS: Final = 1024
+"""How far back a packet can be sent again under its own number. libsrtp moves the whole window with every packet."""
+SMALL_WINDOW_PACKETS: Final = 128
+"""For receivers that take retransmissions under other numbers (RFC 4588): a tenth of the price of a packet less."""
 
 
 class DtlsError(PantauError):
@@ -169,6 +175,7 @@ class DtlsSession:
         self._channel = _Channel(send, turnstile)
         self._transport = RTCDtlsTransport(self._channel, [certificate])  # type: ignore[arg-type]  # the part of it that is used
         self._transport._set_role("server" if server else "client")
+        self._server = server
         self._transport._srtp_profiles = list(profiles)
         self.closed = asyncio.Event()
         """Set when the peer has said goodbye, or the session was closed."""
@@ -178,7 +185,13 @@ class DtlsSession:
         """A DTLS datagram of the peer's."""
         self._channel.feed(datagram)
 
-    async def handshake(self, fingerprints: Sequence[tuple[str, str]], timeout_seconds: float = 15.0) -> SrtpKeys:
+    async def handshake(
+        self,
+        fingerprints: Sequence[tuple[str, str]],
+        timeout_seconds: float = 15.0,
+        *,
+        window_packets: int = WINDOW_PACKETS,
+    ) -> SrtpKeys:
         """Completes the handshake with the owner of ``fingerprints``; raises `DtlsError`."""
         parameters = RTCDtlsParameters([RTCDtlsFingerprint(algorithm, value) for algorithm, value in fingerprints])
         try:
@@ -188,10 +201,22 @@ class DtlsSession:
             raise DtlsError(f"no DTLS handshake within {timeout_seconds:g} s") from error
         if self._transport.state != "connected":
             raise DtlsError("the DTLS handshake failed, or the certificate is not the one of the offer")
-        outbound, inbound = self._transport._tx_srtp, self._transport._rx_srtp
-        assert self._transport._ssl is not None
-        profile = self._transport._ssl.get_selected_srtp_profile()
+        ssl = self._transport._ssl
+        assert ssl is not None
+        profile = ssl.get_selected_srtp_profile()
+        outbound, inbound = self._outbound(ssl, profile, window_packets), self._transport._rx_srtp
         return SrtpKeys(outbound._srtp[0], inbound._srtp[0], _TAG_BYTES[profile], profile.decode(), (outbound, inbound))
+
+    def _outbound(self, ssl: SSL.Connection, name: bytes, window_packets: int) -> Session:
+        """As `RTCDtlsTransport._setup_srtp` makes it, but for the window (RFC 5764, 4.2)."""
+        profile = next(known for known in self._transport._srtp_profiles if known.openssl_profile == name)
+        size = 2 * (profile.key_length + profile.salt_length)
+        material = ssl.export_keying_material(b"EXTRACTOR-dtls_srtp", size)
+        key = profile.get_key_and_salt(material, 1 if self._server else 0)
+        policy = Policy(key=key, ssrc_type=Policy.SSRC_ANY_OUTBOUND, srtp_profile=profile.libsrtp_profile)
+        policy.allow_repeat_tx = True
+        policy.window_size = window_packets
+        return Session(policy)
 
     async def close(self) -> None:
         """Says goodbye and lets go. May be called at any time, and twice."""

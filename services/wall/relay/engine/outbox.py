@@ -69,6 +69,8 @@ class Outbox:
         self._sock = sock
         self._loop = asyncio.get_running_loop()
         self._scratches = [Scratch() for _ in range(RUNS)]
+        self.scratch = self._scratches[0]
+        """Where the next run is to be made."""
         self._waiting: list[tuple[Run, Destination]] = []
         self._headers = ctypes.create_string_buffer(_HEADER.size * RUNS)
         size = _VECTOR_AND_CONTROL.size
@@ -80,17 +82,12 @@ class Outbox:
         """Of each message: where its header and its vector stand in their buffers, and in memory its vector and its
         control data."""
 
-    @property
-    def scratch(self) -> Scratch:
-        """Where the next run is to be made."""
-        return self._scratches[len(self._waiting)]
-
     def put(self, run: Run, destination: Destination) -> None:
         """Sends what was made in `scratch`, at the end of this turn of the event loop at the latest."""
         waiting = self._waiting
         number = len(waiting)
         if not self.offload:
-            self._send_apart(self._scratches[number].packets(run), run, destination)
+            self._send_apart(self.scratch.packets(run), run, destination)
             return
         header_at, vector_at, vector, control = self._places[number]
         _HEADER.pack_into(
@@ -98,14 +95,16 @@ class Outbox:
             control, _CONTROL_BYTES if run.count > 1 else 0, 0, 0,
         )  # fmt: skip
         _VECTOR_AND_CONTROL.pack_into(
-            self._vectors, vector_at, self._scratches[number].address, run.wire_bytes,
+            self._vectors, vector_at, self.scratch.address, run.wire_bytes,
             _CONTROL_LENGTH, SOL_UDP, UDP_SEGMENT, run.stride,
         )  # fmt: skip
         waiting.append((run, destination))
+        if number == RUNS - 1:
+            self.flush()
+            return
+        self.scratch = self._scratches[number + 1]
         if not number:
             self._loop.call_soon(self.flush)
-        elif number == RUNS - 1:
-            self.flush()
 
     def flush(self) -> None:
         """Sends all that waits. What finds the socket's buffer full is dropped: receivers ask for it again."""
@@ -119,6 +118,7 @@ class Outbox:
             self._on_refused(ctypes.get_errno(), at)
             at += 1
         self._waiting.clear()
+        self.scratch = self._scratches[0]
 
     def _on_refused(self, error: int, number: int) -> None:
         if error in (errno.EAGAIN, errno.EINTR):
@@ -148,6 +148,7 @@ class Outbox:
     def close(self) -> None:
         """Drops what waits."""
         self._waiting.clear()
+        self.scratch = self._scratches[0]
 
 
 if sys.platform == "linux":

@@ -24,7 +24,8 @@ def test_the_pinned_versions_are_the_ones_that_were_looked_into() -> None:
 
 def test_the_private_names_are_there() -> None:
     source = inspect.getsource(RTCDtlsTransport)
-    for name in ("_set_role", "_srtp_profiles", "_rx_srtp", "_tx_srtp", "self._ssl", "self.transport._recv()",
+    for name in ("_set_role", "_srtp_profiles", "_rx_srtp", "self._ssl", "self.transport._recv()",
+                 'b"EXTRACTOR-dtls_srtp"', "openssl_profile", "get_key_and_salt(view, 1)", "libsrtp_profile",
                  "self.transport._send(", "self.transport.role"):  # fmt: skip
         assert name in source, name
     for name in ("srtp_protect", "srtp_protect_rtcp", "srtp_unprotect_rtcp"):
@@ -32,7 +33,9 @@ def test_the_private_names_are_there() -> None:
     assert hasattr(Session(), "_srtp")
 
 
-async def connected(*profiles: object) -> tuple[dtls.SrtpKeys, dtls.SrtpKeys, list[dtls.DtlsSession]]:
+async def connected(
+    *profiles: object, window_packets: int = dtls.WINDOW_PACKETS
+) -> tuple[dtls.SrtpKeys, dtls.SrtpKeys, list[dtls.DtlsSession]]:
     """Two ends joined in memory; the keys of server and client."""
     turnstile = dtls.Turnstile()
     certificate = dtls.Certificates().current()
@@ -45,7 +48,9 @@ async def connected(*profiles: object) -> tuple[dtls.SrtpKeys, dtls.SrtpKeys, li
     for server, other in ((True, 1), (False, 0)):
         sessions.append(dtls.DtlsSession(certificate, to(other), server=server, turnstile=turnstile, profiles=kept))
     digest = [("sha-256", dtls.fingerprint(certificate))]
-    server_keys, client_keys = await asyncio.gather(*(session.handshake(digest) for session in sessions))
+    server_keys, client_keys = await asyncio.gather(
+        *(session.handshake(digest, window_packets=window_packets) for session in sessions)
+    )
     return server_keys, client_keys, sessions
 
 
@@ -56,6 +61,23 @@ async def test_gcm_is_agreed_on_first_and_aes_cm_still_works() -> None:
     assert (old.profile, old.tag_bytes) == ("SRTP_AES128_CM_SHA1_80", 10)
     for session in (*sessions, *old_sessions):
         await session.close()
+
+
+async def test_a_small_window_repeats_what_is_new_and_a_large_one_what_is_old() -> None:
+    for window, reaches_back in ((dtls.SMALL_WINDOW_PACKETS, False), (dtls.WINDOW_PACKETS, True)):
+        keys, theirs, sessions = await connected(window_packets=window)
+        for sequence in range(1, 401):
+            packet = pack_rtp(102, sequence, 1, 9, b"picture", marker=True)
+            assert theirs.owners[1].unprotect(bytes(srtp.protect_packet(keys, packet))) == packet
+        srtp.protect_packet(keys, pack_rtp(102, 390, 1, 9, b"picture", marker=True))
+        old = pack_rtp(102, 100, 1, 9, b"picture", marker=True)
+        if reaches_back:
+            srtp.protect_packet(keys, old)
+        else:
+            with pytest.raises(srtp.SrtpError):
+                srtp.protect_packet(keys, old)
+        for session in sessions:
+            await session.close()
 
 
 @pytest.mark.parametrize("profile", dtls.PROFILES)
