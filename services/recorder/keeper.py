@@ -7,6 +7,7 @@ import heapq
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from services.media.mp4.boxes import Mp4Error
@@ -17,11 +18,13 @@ from services.recorder.holds import CurrentHolds, Holds
 from services.recorder.index import Index, Segment, State, Tier
 from services.recorder.paths import INDEX, NEW_SUFFIX, segment_path
 from services.recorder.retention import Action, Because, Held, LadderOf, by_age, under_pressure
+from services.recorder.scan import Scan
 from services.recorder.thinning import thin
 
 log = get_logger()
 
 BATCH: Final = 32
+"""So many segments share the commits of a procedure, each of which waits for the disk."""
 _SLACK: Final = 0.02
 """How far beyond floor or budget a pass goes, so that not every segment begins one."""
 
@@ -46,6 +49,19 @@ class Outcome(NamedTuple):
     """Which of them was touched."""
     uncopied: int = 0
     """Segments that were to be archived, and went without."""
+
+
+class _Thinned(NamedTuple):
+    """A thinned file that lies beside the segment which it is to replace."""
+
+    action: Action
+    path: Path
+    """The segment's."""
+    found: Scan
+
+    @property
+    def new(self) -> Path:
+        return _new(self.path)
 
 
 class Keeper:
@@ -167,16 +183,27 @@ class Keeper:
     def _carry_out(self, index: Index, actions: list[Action], held: Held) -> list[Done]:
         """Asks ``held`` again right before each step: an incident may have been opened since it was decided (I7)."""
         done: list[Done] = []
+        thinned: list[_Thinned] = []
         removed: list[Action] = []
         for action in actions:
             if held(action.segment):
                 continue
-            if action.thin and action.segment.tier is Tier.FULL:
-                after = self._thin(index, action.segment)
-                if after is not None:
-                    done.append(Done(action.segment, action.because, after))
-                    continue
-            removed.append(action)
+            if not action.thin or action.segment.tier is not Tier.FULL:
+                removed.append(action)
+                continue
+            made = self._thin(action)
+            if made is None and thinned:  # they take room until they replace what they were made of
+                done += self._replace(index, thinned, held)
+                thinned = []
+                made = self._thin(action)
+            if made is None:
+                removed.append(action)
+            else:
+                thinned.append(made)
+                if len(thinned) >= BATCH:
+                    done += self._replace(index, thinned, held)
+                    thinned = []
+        done += self._replace(index, thinned, held)
         for start in range(0, len(removed), BATCH):
             batch = [action for action in removed[start : start + BATCH] if not held(action.segment)]
             self._remove(index, [action.segment for action in batch])
@@ -205,15 +232,14 @@ class Keeper:
             self._disk.files.unlink(path)
             self._disk.files.remove_empty(path.parent, self._disk.recordings)
 
-    def _thin(self, index: Index, segment: Segment) -> int | None:
-        """Thin, as docs/recording.md orders it; returns the new size, None where it cannot be thinned."""
-        files = self._disk.files
+    def _thin(self, action: Action) -> _Thinned | None:
+        """The first step of Thin, as docs/recording.md orders it; None where the segment cannot be thinned."""
+        files, segment = self._disk.files, action.segment
         path = self._disk.recordings / segment_path(segment.stream, segment.start_us)
-        new = path.with_name(path.name + NEW_SUFFIX)
         every_us = int(self._ladder_of(segment.stream.camera).every_seconds * 1e6)
         try:
-            files.unlink(new)
-            found = thin(path, new, segment.stream, every_us=every_us, files=files, signer=self._disk.signer)
+            files.unlink(_new(path))
+            found = thin(path, _new(path), segment.stream, every_us=every_us, files=files, signer=self._disk.signer)
         except (Mp4Error, FileNotFoundError) as error:
             log.warning("recordings.cannot_thin", path=str(path), error=error)
             return None
@@ -221,13 +247,35 @@ class Keeper:
             if is_full(error):
                 return None
             raise
+        return _Thinned(action, path, found)
+
+    def _replace(self, index: Index, thinned: list[_Thinned], held: Held) -> list[Done]:
+        """The other steps of Thin; what is held meanwhile stays whole."""
+        files = self._disk.files
+        batch: list[_Thinned] = []
+        for item in thinned:
+            if held(item.action.segment):
+                files.unlink(item.new)
+            else:
+                batch.append(item)
+        if not batch:
+            return []
         with index:
-            index.set_state([segment], State.REPLACING)
-        files.rename(new, path)
-        files.sync_folder(path.parent)
+            index.set_state([item.action.segment for item in batch], State.REPLACING)
+        for item in batch:
+            files.rename(item.new, item.path)
+        for folder in dict.fromkeys(item.path.parent for item in batch):
+            files.sync_folder(folder)
         with index:
-            index.put_segment(found.segment._replace(start_us=segment.start_us, retimed=segment.retimed), found.gops)
-        return found.segment.size_bytes
+            for item in batch:
+                before = item.action.segment
+                after = item.found.segment._replace(start_us=before.start_us, retimed=before.retimed)
+                index.put_segment(after, item.found.gops)
+        return [Done(item.action.segment, item.action.because, item.found.segment.size_bytes) for item in batch]
+
+
+def _new(path: Path) -> Path:
+    return path.with_name(path.name + NEW_SUFFIX)
 
 
 def _held_by(holds: Holds | CurrentHolds) -> Held:

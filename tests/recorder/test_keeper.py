@@ -219,6 +219,24 @@ def test_the_timeline_follows_what_is_left(tmp_path: Path) -> None:
         ]
 
 
+def test_what_is_held_when_its_thinned_file_is_ready_stays_whole(tmp_path: Path) -> None:
+    """Many are thinned before the first is replaced; an incident may be opened in between."""
+
+    class Opened(Holds):
+        def held(self, camera: str, from_us: int, to_us: int) -> bool:
+            del camera
+            ready = any(rig.disk.recordings.rglob("*.new"))
+            return ready and from_us <= before[0].start_us < to_us
+
+    with Rig(tmp_path) as rig:
+        before = record(rig, 3)
+        rig.clock.advance(11 * DAY)
+        outcome = keeper(rig, "full 10d, keyframes 60d every 10s").run(Opened([], 0))
+        assert [done.segment for done in outcome.done] == before[1:]
+        assert [segment.tier for segment in rig.segments()] == [Tier.FULL, Tier.KEYFRAMES, Tier.KEYFRAMES]
+        in_order(rig)
+
+
 def test_a_file_that_cannot_be_thinned_goes_when_its_time_has_come(tmp_path: Path) -> None:
     with Rig(tmp_path) as rig:
         (segment,) = record(rig, 1)
