@@ -4,9 +4,9 @@ PYTHON ?= python3
 BENCH_ARGS ?=
 PYTEST := .venv/bin/python -m pytest
 # The stages of `make test`, each run whatever became of those before. Tests that can bear company run beside each other:
-# units, then those with real parts, a module's together. Those with pictures, kills and promised times run one by one.
+# units, then those with real parts or broken disks, a module's together. Those with pictures or promised times run one by one.
 STAGES := test-web test-units test-parts test-alone
-ALONE := browser or chaos or alone
+ALONE := browser or alone
 
 .DEFAULT_GOAL := help
 .PHONY: help run test $(STAGES) lint bench web clean docs
@@ -36,10 +36,10 @@ test-web:
 	@$(PYTHON) -m tools.npm test
 
 test-units:
-	@$(PYTEST) -n 2 -m 'not (integration or $(ALONE))'
+	@$(PYTEST) -n 2 -m 'not (integration or chaos or $(ALONE))'
 
 test-parts:
-	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m 'integration and not ($(ALONE))'
+	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m '(integration or chaos) and not ($(ALONE))'
 
 test-alone:
 	@$(PYTEST) -m '$(ALONE)'

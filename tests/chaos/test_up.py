@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.test_up import Up, running, running_with
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.chaos, pytest.mark.alone, pytest.mark.timeout(240)]
 
 
 def children(up: Up) -> dict[str, int]:
