@@ -1,8 +1,8 @@
 """Clips: recorders send the samples of a range and what they are; whoever asked makes one MP4 of their pieces.
 
 A recorder's transfer (`services.mesh.transfer`) is messages that begin with a letter: ``T`` and a packed `Table`, one
-for each segment; ``E``, the end of the tables; then ``D`` and bytes: the tables' chunks, one after another. Nothing is
-transcoded, and nothing of the footage is held in memory but its tables.
+for each segment; ``E``, the end of the tables; and then, without a letter, bytes: the tables' chunks, one after
+another. Nothing is transcoded, and nothing of the footage is held in memory but its tables.
 """
 
 import sys
@@ -10,7 +10,7 @@ from array import array
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, compress
 from typing import Any, Final, NamedTuple, Self
 
 import msgpack
@@ -74,6 +74,8 @@ class Table:
             for track, at, packed in table["chunks"]:
                 samples = array("I")
                 samples.frombytes(packed)
+                if len(samples) % 4:
+                    raise ValueError("a chunk of samples is cut")  # noqa: TRY301 (told as all else here)
                 chunks.append(TableChunk(track, at, _little_endian(samples)))
             return cls(
                 (VideoTrack(*video) if video else None, AudioTrack(*audio) if audio else None),
@@ -163,7 +165,7 @@ def lay_out(from_us: int, to_us: int, pieces: Sequence[tuple[int, Sequence[Table
     header, data_bytes = progressive.header(
         [ClipTrack(track.timescale, track.first_shown() - shown_us * track.timescale // 1_000_000) for track in used],
         (
-            Chunk(min(placed.chunk.track, len(used) - 1), placed.description, placed.samples())
+            Chunk(min(placed.chunk.track, len(used) - 1), placed.description, placed.samples)
             for _, placed in order
             if len(placed)
         ),
@@ -191,62 +193,55 @@ class _Placed:
         self.chunk = chunk
         self.description = description
         self.at = at
-        self.last_duration: int | None = None
-        self._count = len(chunk.samples) // 4
+        sizes, durations, offsets, keyframes = (chunk.samples[number::4] for number in range(4))
+        self.samples = ChunkSamples(
+            sizes, durations, array("i", offsets.tobytes()), list(compress(range(len(sizes)), keyframes))
+        )
+        """What is kept of them."""
+        self.end = at + sum(durations)
+        """Where the last sample's duration ends."""
+        self._bytes = self._kept_bytes = sum(sizes)
 
     def cut(self, end: int) -> None:
         """Leaves out what is not needed to show anything before ``end``."""
-        time = self.end()
-        durations, offsets = self._column(1), self._composition_offsets()
-        while self._count:
-            duration = durations[self._count - 1]
+        sizes, durations, offsets, keyframes = self.samples
+        count, time = len(sizes), self.end
+        while count:
+            duration = durations[count - 1]
             time -= duration
             # Half a duration: two recorders may differ by a little about when the same picture was taken.
-            if time + offsets[self._count - 1] + duration // 2 < end:
-                return
-            self._count -= 1
+            if time + offsets[count - 1] + duration // 2 < end:
+                break
+            count -= 1
+        if count < len(sizes):
+            kept = [index for index in keyframes if index < count]
+            self.samples = ChunkSamples(sizes[:count], durations[:count], offsets[:count], kept)
+            self.end = self.at + sum(durations[:count])
+            self._kept_bytes = sum(sizes[:count])
 
-    def _column(self, number: int) -> "array[int]":
-        return self.chunk.samples[number : 4 * self._count : 4]
-
-    def _composition_offsets(self) -> "array[int]":
-        return array("i", self._column(2).tobytes())
-
-    def end(self) -> int:
-        """Where the last sample's duration ends."""
-        return self.at + sum(self._column(1))
-
-    def last_at(self) -> int:
-        """Decoding time of the last sample."""
-        return self.end() - self._column(1)[-1]
+    def last_until(self, end: int) -> None:
+        """The last sample lasts until the next chunk's first, over gaps too."""
+        durations = self.samples.durations
+        before = self.end - durations[-1]
+        durations[-1] = min(max(end - before, 1), progressive.MAX_DURATION)
+        self.end = before + durations[-1]
 
     def first_shown(self) -> int:
         """Presentation time of the first sample."""
-        return self.at + self._composition_offsets()[0]
+        return self.at + self.samples.composition_offsets[0]
 
     def shown_end(self) -> int:
         """When the last picture that is shown ends."""
-        samples = self.samples()
-        times = accumulate(samples.durations, initial=self.at)
-        shown = zip(times, samples.composition_offsets, samples.durations, strict=False)
+        _, durations, offsets, _ = self.samples
+        shown = zip(accumulate(durations, initial=self.at), offsets, durations, strict=False)
         return max((time + offset + duration for time, offset, duration in shown), default=self.at)
 
     def kept(self) -> Kept:
         """How many of its bytes are in the clip."""
-        total = sum(self.chunk.samples[0::4])
-        keep = sum(self._column(0))
-        return Kept(keep, total - keep)
+        return Kept(self._kept_bytes, self._bytes - self._kept_bytes)
 
     def __len__(self) -> int:
-        return self._count
-
-    def samples(self) -> ChunkSamples:
-        """What is kept of them."""
-        durations = self._column(1)
-        if self.last_duration is not None:
-            durations[-1] = min(self.last_duration, progressive.MAX_DURATION)
-        keyframes = [index for index, keyframe in enumerate(self._column(3)) if keyframe]
-        return ChunkSamples(self._column(0), durations, self._composition_offsets(), keyframes)
+        return len(self.samples.sizes_bytes)
 
 
 class _Track:
@@ -260,8 +255,7 @@ class _Track:
         if not len(placed):
             return
         if self.placed:
-            before = self.placed[-1]
-            before.last_duration = max(placed.at - before.last_at(), 1)
+            self.placed[-1].last_until(placed.at)
         self.placed.append(placed)
 
     @property
@@ -324,7 +318,7 @@ class _Data:
                     message = await anext(self._source)
                 except StopAsyncIteration:
                     raise UnavailableError("a recorder sent less than it said; try again") from None
-                self._rest = memoryview(message)[1:]
+                self._rest = memoryview(message)
             part = self._rest[:size_bytes]
             self._rest = self._rest[len(part) :]
             size_bytes -= len(part)

@@ -6,8 +6,8 @@ from typing import Final, NamedTuple
 
 from services.media.mp4 import reader
 from services.media.mp4.boxes import Mp4Error
-from services.media.mp4.fragment import SampleInfo
 from services.media.mp4.reader import Fragment
+from services.media.mp4.samples import Samples
 from services.media.mp4.tracks import AudioTrack, Track, VideoTrack
 from services.mesh.clips import Table, TableChunk
 from services.mesh.errors import UnavailableError
@@ -49,26 +49,26 @@ def _table(source: Source, from_us: int, to_us: int) -> tuple[Table, list[Stretc
         start = source.begin(from_us)
         for fragment in source.fragments(read, from_us):
             origin_us = fragment.capture_us - fragment.media_time * 100 // 9
-            pictures: Sequence[SampleInfo] = fragment.info.runs.get(VIDEO_ID, ())
-            if not pictures or origin_us + pictures[0].time * 100 // 9 >= to_us:
+            pictures = fragment.info.runs.get(VIDEO_ID)
+            if not pictures or origin_us + pictures.time * 100 // 9 >= to_us:
                 break
             if start is not None:
                 pictures = _from_keyframe(pictures, source.start_us + start.time_90k * 100 // 9 - origin_us)
                 start = None
-            sound = fragment.info.runs.get(audio_id, ())
-            kept: list[tuple[int, Track, Sequence[SampleInfo]]] = []
+            sound = fragment.info.runs.get(audio_id)
+            kept: list[tuple[int, Track, Samples]] = []
             if video:
                 kept.append((0, video, pictures))
             if audio and sound:
                 kept.append((1, audio, sound))
             for number, track, samples in kept:
-                at = (origin_us - from_us) * track.timescale // 1_000_000 + samples[0].time
+                at = (origin_us - from_us) * track.timescale // 1_000_000 + samples.time
                 chunks.append(TableChunk(number, at, _pack(samples)))
             stretches.append(_stretch(source, fragment, [samples for _, _, samples in kept]))
     return Table((video, audio), TIERS[source.tier], tuple(chunks)), stretches
 
 
-def _from_keyframe(pictures: Sequence[SampleInfo], at_us: int) -> Sequence[SampleInfo]:
+def _from_keyframe(pictures: Samples, at_us: int) -> Samples:
     """The pictures from the keyframe on that is shown at ``at_us`` of media time (or the last one before)."""
     begin = 0
     for index, picture in enumerate(pictures):
@@ -77,23 +77,22 @@ def _from_keyframe(pictures: Sequence[SampleInfo], at_us: int) -> Sequence[Sampl
     return pictures[begin:]
 
 
-def _stretch(source: Source, fragment: Fragment, runs: Sequence[Sequence[SampleInfo]]) -> Stretch:
+def _stretch(source: Source, fragment: Fragment, runs: Sequence[Samples]) -> Stretch:
     """Pictures and sound lie one behind the other, so what is kept is one piece of the file."""
-    first, last = runs[0][0], runs[-1][-1]
-    start, end = fragment.moof_offset + first.offset, fragment.moof_offset + last.offset + last.size_bytes
-    wanted = sum(sample.size_bytes for run in runs for sample in run)
-    if end - start != wanted:
-        raise Mp4Error("a fragment's samples do not lie one behind the other")
-    return Stretch(source, start, wanted)
+    end = begin = runs[0].begin
+    for run in runs:
+        if run.begin != end:
+            raise Mp4Error("a fragment's tracks do not lie one behind the other")
+        end += run.size_bytes
+    return Stretch(source, fragment.moof_offset + begin, end - begin)
 
 
-def _pack(samples: Sequence[SampleInfo]) -> "array[int]":
-    _, sizes, _, durations, offsets, keyframes = zip(*samples, strict=True)
+def _pack(samples: Samples) -> "array[int]":
     packed = array("I", bytes(16 * len(samples)))
-    packed[0::4] = array("I", sizes)
-    packed[1::4] = array("I", durations)
-    packed[2::4] = array("I", array("i", offsets).tobytes())
-    packed[3::4] = array("I", keyframes)
+    packed[0::4] = samples.sizes_bytes
+    packed[1::4] = samples.durations
+    packed[2::4] = array("I", samples.composition_offsets.tobytes())
+    packed[3::4] = samples.keyframes
     return packed
 
 
@@ -116,7 +115,7 @@ def payloads(sources: Sequence[Source], from_us: int, to_us: int) -> Iterator[by
                         data = read(offset, size)
                         if len(data) < size:
                             raise UnavailableError("footage was thinned while it was being copied; ask again")
-                        yield b"D" + data
+                        yield data
                     at += 1
         except FileNotFoundError:
             raise UnavailableError("footage was removed while it was being copied; ask again") from None

@@ -140,8 +140,8 @@ class _Parts:
 
 
 def _starts_at_keyframe(fragment: Fragment) -> bool:
-    pictures = fragment.info.runs.get(VIDEO_ID, ())
-    return bool(pictures) and pictures[0].keyframe
+    pictures = fragment.info.runs.get(VIDEO_ID)
+    return bool(pictures and pictures[0].keyframe)
 
 
 def sign_manifest(raw: bytes, signer: Signer | None, actor: Actor, now_us: int) -> Proof:

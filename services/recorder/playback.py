@@ -7,8 +7,8 @@ from typing import Final
 from services.media import h264, h265, nal
 from services.media.mp4 import reader
 from services.media.mp4.boxes import Mp4Error
-from services.media.mp4.fragment import SampleInfo
 from services.media.mp4.reader import Fragment, ReadAt
+from services.media.mp4.samples import SampleInfo
 from services.media.mp4.tracks import VideoTrack
 from services.mesh.frames import AccessUnit, Clock, Codec, Flags, encode
 from services.mesh.playback import Mode

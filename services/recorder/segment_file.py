@@ -7,7 +7,8 @@ from typing import Final
 
 from services import __version__
 from services.media.mp4 import fragment, movie
-from services.media.mp4.fragment import Sample, SampleInfo, TrackRun
+from services.media.mp4.fragment import Sample, TrackRun
+from services.media.mp4.samples import SampleInfo
 from services.media.mp4.tracks import Track
 from services.recorder import gops
 from services.recorder.assembler import Begin, Piece

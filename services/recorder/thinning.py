@@ -6,8 +6,9 @@ from typing import Final, NamedTuple
 
 from services.media.mp4 import fragment, movie, reader
 from services.media.mp4.boxes import Mp4Error
-from services.media.mp4.fragment import Sample, SampleInfo, TrackRun
+from services.media.mp4.fragment import Sample, TrackRun
 from services.media.mp4.reader import Fragment, ReadAt
+from services.media.mp4.samples import SampleInfo
 from services.media.mp4.tracks import VideoTrack
 from services.recorder.files import Files
 from services.recorder.paths import Stream

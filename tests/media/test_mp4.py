@@ -5,6 +5,7 @@ import json
 import subprocess
 from array import array
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,29 @@ def test_a_fragment_gives_back_its_samples(
         assert [(s.duration, s.composition_offset, s.keyframe) for s in got] == [s[1:] for s in samples]
     assert found.info.runs[1][0].time == base
     assert found.end == len(data)
+
+
+@given(sample_lists, st.integers(0, 1 << 62), st.data())
+def test_samples_by_column_are_the_sequence_that_they_stand_for(
+    samples: list[fragment.Sample], base: int, data: st.DataObject
+) -> None:
+    made = b"".join(fragment.build(1, 0, [fragment.TrackRun(1, base, samples)])) + fragment.seal(bytes(32))
+    got = reader.read_fragment(read_from(made), len(made), 0).info.runs[1]
+    whole = list(got)
+    assert [sample.time for sample in whole] == list(accumulate((s.duration for s in samples[:-1]), initial=base))
+    index = data.draw(st.integers(-len(samples), len(samples) - 1))
+    assert got[index] == whole[index]
+    part = data.draw(st.slices(len(samples)).filter(lambda part: part.step in (None, 1)))
+    assert list(got[part]) == whole[part]
+    assert got.size_bytes == sum(sample.size_bytes for sample in whole)
+
+
+def test_a_fragment_with_two_runs_of_a_track_is_none_of_ours() -> None:
+    moof = b"".join(fragment.build(1, 0, [fragment.TrackRun(1, 0, [fragment.Sample(b"x", 1)])]))[40:-1]
+    traf = moof[16 : moof.index(b"mdat") - 4]
+    assert fragment.parse_moof(moof[:16] + traf).runs[1].size_bytes == 1
+    with pytest.raises(Mp4Error, match="more than one run"):
+        fragment.parse_moof(moof[:16] + traf + traf)
 
 
 @pytest.mark.parametrize(

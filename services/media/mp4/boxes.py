@@ -1,6 +1,7 @@
 """Boxes: building them, and walking over those of a file or a buffer (ISO/IEC 14496-12, 4.2)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from struct import Struct
 from typing import Final, NamedTuple
 
 MAX_HEADER_BYTES: Final = 16
@@ -24,6 +25,9 @@ class Header(NamedTuple):
     """Header included; 0: up to the end of the file."""
 
 
+_HEADER: Final = Struct(">I4s")
+_U32: Final = Struct(">I")
+_U64: Final = Struct(">Q")
 _TYPE_BYTES: Final = bytes((*range(0x20, 0x7F), 0xA9))
 """Every type is four printable characters (© is what QuickTime adds); anything else is no box."""
 
@@ -47,18 +51,20 @@ def full_box(kind: bytes, version: int, flags: int, *parts: bytes) -> bytes:
     return box(kind, (version << 24 | flags).to_bytes(4, "big"), *parts)
 
 
-def parse_header(data: bytes) -> Header | None:
-    """The header at the beginning of ``data``; None where ``data`` is too short to hold it.
+def parse_header(data: bytes, at: int = 0, end: int | None = None) -> Header | None:
+    """The header at ``at``; None where ``data[at:end]`` is too short to hold it.
 
     Raises `Mp4Error` where no box can begin so.
     """
-    if len(data) < 8:
+    left = (len(data) if end is None else end) - at
+    if left < 8:
         return None
-    size, kind, header = int.from_bytes(data[:4], "big"), data[4:8], 8
+    size, kind = _HEADER.unpack_from(data, at)
+    header = 8
     if size == 1:
-        if len(data) < MAX_HEADER_BYTES:
+        if left < MAX_HEADER_BYTES:
             return None
-        size, header = int.from_bytes(data[8:16], "big"), 16
+        size, header = int.from_bytes(data[at + 8 : at + 16], "big"), 16
     if size and size < header:
         raise Mp4Error(f"a box of {size} bytes")
     if kind.translate(None, _TYPE_BYTES):
@@ -70,7 +76,7 @@ def children(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Bo
     """The boxes within ``data[start:end]``. Raises `Mp4Error` where one leads outside."""
     end = len(data) if end is None else end
     while start < end:
-        header = parse_header(data[start : min(end, start + MAX_HEADER_BYTES)])
+        header = parse_header(data, start, end)
         if header is None:
             raise Mp4Error("a box's header is cut")
         size = header.size_bytes or end - start
@@ -97,13 +103,26 @@ def need(data: bytes, path: str, start: int = 0, end: int | None = None) -> Box:
     return found
 
 
+def first(boxes: Iterable[Box], kind: bytes) -> Box:
+    """The first of ``boxes`` of a kind; raises `Mp4Error` where there is none."""
+    for item in boxes:
+        if item.kind == kind:
+            return item
+    raise Mp4Error(f"there is no box {kind.decode()}")
+
+
 def u32(data: bytes, at: int) -> int:
     """A big-endian u32; raises `Mp4Error` behind the end."""
-    if at < 0 or at + 4 > len(data):
-        raise Mp4Error("a box ends too early")
-    return int.from_bytes(data[at : at + 4], "big")
+    return _number(_U32, data, at)
 
 
 def u64(data: bytes, at: int) -> int:
     """A big-endian u64; raises `Mp4Error` behind the end."""
-    return u32(data, at) << 32 | u32(data, at + 4)
+    return _number(_U64, data, at)
+
+
+def _number(form: Struct, data: bytes, at: int) -> int:
+    if at < 0 or at + form.size > len(data):
+        raise Mp4Error("a box ends too early")
+    value: int = form.unpack_from(data, at)[0]
+    return value

@@ -5,16 +5,21 @@ the fragment's bytes. A fragment whose seal is right is complete, was written by
 """
 
 import hashlib
+import struct
+import sys
+from array import array
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
 from struct import Struct
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from services.media.mp4.boxes import Mp4Error, box, children, full_box, need, u32, u64
+from services.media.mp4.boxes import Mp4Error, box, children, first, full_box, u32, u64
+from services.media.mp4.samples import Samples
 
 SEAL_UUID: Final = UUID("0d7c3a52-93f1-5d5e-8a44-70616e746175").bytes
 LINK_BYTES: Final = 32
+SEAL_HEAD: Final = (8 + len(SEAL_UUID) + LINK_BYTES).to_bytes(4, "big") + b"uuid" + SEAL_UUID
+"""What stands before the link in a seal."""
 NTP_EPOCH_SECONDS: Final = 2_208_988_800
 """From NTP's epoch to Unix's."""
 _CAPTURE_TIME: Final = 24
@@ -31,7 +36,12 @@ _DEFAULT_DURATION, _DEFAULT_SIZE, _DEFAULT_FLAGS, _BASE_IS_MOOF = 0x8, 0x10, 0x2
 _BASE_DATA_OFFSET, _DESCRIPTION_INDEX = 0x1, 0x2
 _DATA_OFFSET, _FIRST_FLAGS, _DURATION, _SIZE, _FLAGS, _COMPOSITION = 0x1, 0x4, 0x100, 0x200, 0x400, 0x800
 
+_MAX_SAMPLES: Final = 1 << 20
+"""Of a run; a fragment has a few seconds."""
+
 _U32: Final = Struct(">I")
+_REFERENCE: Final = Struct(">IIQ")
+_REFERENCE_0: Final = Struct(">III")
 
 
 class Sample(NamedTuple):
@@ -54,24 +64,11 @@ class TrackRun(NamedTuple):
     samples: Sequence[Sample]
 
 
-class SampleInfo(NamedTuple):
-    """One sample as a fragment describes it."""
-
-    offset: int
-    """From the beginning of the ``moof``."""
-    size_bytes: int
-    time: int
-    """Decoding time in the track's timescale."""
-    duration: int
-    composition_offset: int
-    keyframe: bool
-
-
 class FragmentInfo(NamedTuple):
     """What a fragment holds."""
 
     sequence_number: int
-    runs: dict[int, tuple[SampleInfo, ...]]
+    runs: dict[int, Samples]
     """By track id."""
 
 
@@ -114,7 +111,7 @@ def link(previous: bytes, parts: Iterable[bytes]) -> bytes:
 
 def seal(chain_link: bytes) -> bytes:
     """The box that ends a fragment."""
-    return box(b"uuid", SEAL_UUID, chain_link)
+    return SEAL_HEAD + chain_link
 
 
 def producer_reference(track_id: int, capture_us: int, media_time: int) -> bytes:
@@ -128,12 +125,12 @@ def producer_reference(track_id: int, capture_us: int, media_time: int) -> bytes
 
 def parse_producer_reference(data: bytes) -> tuple[int, int]:
     """Capture time (Unix µs) and media time of the content of a ``prft`` box."""
-    ntp = u64(data, 8)
-    media_time = u64(data, 16) if data[0] == 1 else u32(data, 16)
+    try:
+        seconds, fraction, media_time = (_REFERENCE if data[0] == 1 else _REFERENCE_0).unpack_from(data, 8)
+    except (IndexError, struct.error) as error:
+        raise Mp4Error("a box ends too early") from error
     # Rounded up: the fraction was rounded down when it was written.
-    return (ntp >> 32) * 1_000_000 - NTP_EPOCH_SECONDS * 1_000_000 + -(
-        -(ntp & 0xFFFFFFFF) * 1_000_000 >> 32
-    ), media_time
+    return (seconds - NTP_EPOCH_SECONDS) * 1_000_000 - (-fraction * 1_000_000 >> 32), media_time
 
 
 def _traf(run: TrackRun, data_at: int) -> bytes:
@@ -179,12 +176,14 @@ def _traf(run: TrackRun, data_at: int) -> bytes:
 
 def parse_moof(moof: bytes) -> FragmentInfo:
     """Read the content of a ``moof`` box (without its header). Raises `Mp4Error`."""
-    number = u32(moof, need(moof, "mfhd").start + 4)
-    runs: dict[int, list[SampleInfo]] = {}
-    for traf in children(moof):
+    boxes = list(children(moof))
+    number = u32(moof, first(boxes, b"mfhd").start + 4)
+    runs: dict[int, Samples] = {}
+    for traf in boxes:
         if traf.kind != b"traf":
             continue
-        tfhd, tfdt = need(moof, "tfhd", traf.start, traf.end), need(moof, "tfdt", traf.start, traf.end)
+        parts = list(children(moof, traf.start, traf.end))
+        tfhd, tfdt = first(parts, b"tfhd"), first(parts, b"tfdt")
         flags, at = u32(moof, tfhd.start) & 0xFFFFFF, tfhd.start + 8
         if flags & _BASE_DATA_OFFSET or not flags & _BASE_IS_MOOF:
             raise Mp4Error("a fragment whose data is not addressed from its own beginning")
@@ -194,14 +193,16 @@ def parse_moof(moof: bytes) -> FragmentInfo:
             defaults.append(u32(moof, at) if flags & bit else 0)
             at += 4 if flags & bit else 0
         time = u64(moof, tfdt.start + 4) if moof[tfdt.start] == 1 else u32(moof, tfdt.start + 4)
-        samples = runs.setdefault(u32(moof, tfhd.start + 4), [])
-        for trun in children(moof, traf.start, traf.end):
+        track = u32(moof, tfhd.start + 4)
+        for trun in parts:
             if trun.kind == b"trun":
-                time = _read_run(moof, trun.start, trun.end, defaults, time, samples)
-    return FragmentInfo(number, {track: tuple(samples) for track, samples in runs.items()})
+                if track in runs:
+                    raise Mp4Error("a fragment with more than one run of a track")
+                runs[track] = _read_run(moof, trun.start, trun.end, defaults, time)
+    return FragmentInfo(number, runs)
 
 
-def _read_run(moof: bytes, start: int, end: int, defaults: Sequence[int], time: int, samples: list[SampleInfo]) -> int:
+def _read_run(moof: bytes, start: int, end: int, defaults: Sequence[int], time: int) -> Samples:
     flags, count, at = u32(moof, start) & 0xFFFFFF, u32(moof, start + 4), start + 8
     if not flags & _DATA_OFFSET:
         raise Mp4Error("a run without a data offset")
@@ -210,29 +211,26 @@ def _read_run(moof: bytes, start: int, end: int, defaults: Sequence[int], time: 
     if flags & _FIRST_FLAGS:
         first_flags, at = u32(moof, at), at + 4
     per_sample = [bit for bit in (_DURATION, _SIZE, _FLAGS, _COMPOSITION) if flags & bit]
-    if at + count * 4 * len(per_sample) > end or (count and not per_sample and count > 1 << 20):
+    size_bytes = 4 * count * len(per_sample)
+    if at + size_bytes > end or count > _MAX_SAMPLES:
         raise Mp4Error("a run is longer than its box")
-    fields: tuple[int, ...] = Struct(f">{count * len(per_sample)}I").unpack_from(moof, at)
+    fields = array("I", moof[at : at + size_bytes])
+    if sys.byteorder == "little":
+        fields.byteswap()
     columns = {bit: fields[index :: len(per_sample)] for index, bit in enumerate(per_sample)}
-    durations = columns.get(_DURATION, (defaults[0],) * count)
-    sizes = columns.get(_SIZE, (defaults[1],) * count)
-    sample_flags = list(columns.get(_FLAGS, (defaults[2],) * count))
+
+    def column(bit: int, default: int) -> "array[int]":
+        return columns[bit] if bit in columns else array("I", (default,)) * count
+
+    if _FLAGS in columns:
+        keyframes = array("I", map(_is_sync, columns[_FLAGS]))
+    else:
+        keyframes = column(_FLAGS, _is_sync(defaults[2]))
     if first_flags is not None and count:
-        sample_flags[0] = first_flags
-    compositions = [_signed(offset) for offset in columns[_COMPOSITION]] if flags & _COMPOSITION else [0] * count
-    samples.extend(
-        map(
-            SampleInfo,
-            accumulate(sizes, initial=offset),
-            sizes,
-            accumulate(durations, initial=time),
-            durations,
-            compositions,
-            [not value & _NON_SYNC_BIT for value in sample_flags],
-        )
-    )
-    return time + sum(durations)
+        keyframes[0] = _is_sync(first_flags)
+    compositions = array("i", column(_COMPOSITION, 0).tobytes())
+    return Samples(offset, time, column(_SIZE, defaults[1]), column(_DURATION, defaults[0]), compositions, keyframes)
 
 
-def _signed(value: int) -> int:
-    return value - (1 << 32) if value & 0x80000000 else value
+def _is_sync(sample_flags: int) -> bool:
+    return not sample_flags & _NON_SYNC_BIT

@@ -94,7 +94,6 @@ class _Table:
         self._keyframes = array("I")
         self._chunk_offsets = array("Q")
         self._chunk_shapes: list[tuple[int, int, int]] = []
-        self._media_duration = 0
 
     @property
     def samples(self) -> int:
@@ -111,7 +110,6 @@ class _Table:
         self._keyframes.extend(first + index for index in keyframes)
         _count(self._durations, durations)
         _count(self._compositions, compositions)
-        self._media_duration += sum(durations)
         self._chunk_offsets.append(offset)
         shape = (len(sizes), description)
         if not self._chunk_shapes or self._chunk_shapes[-1][1:] != shape:
@@ -141,7 +139,7 @@ class _Table:
             list(self._descriptions),
             created_us=created_us,
             duration_90k=duration_90k,
-            media_duration=self._media_duration,
+            media_duration=sum(count * duration for count, duration in self._durations),
             tables=b"".join(tables),
             edits=self._edits(duration_90k, raise_by),
         )
@@ -162,9 +160,12 @@ class _Table:
 
 
 def _count(runs: list[list[int]], values: "array[int]") -> None:
-    """Appends ``values`` to a run-length table. Mostly they are all the same, which is found out at once."""
-    if values.count(values[0]) == len(values):
-        counted = [(values[0], len(values))]
+    """Appends ``values`` to a run-length table. Mostly they are all the same but for the last, as is found out fast."""
+    same = values.count(values[0])
+    if same == len(values):
+        counted = [(values[0], same)]
+    elif same == len(values) - 1 and values[-1] != values[0]:
+        counted = [(values[0], same), (values[-1], 1)]
     else:
         counted = [(value, sum(1 for _ in run)) for value, run in groupby(values)]
     for value, count in counted:

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from services.media.mp4.boxes import MAX_HEADER_BYTES, Header, Mp4Error, parse_header
 from services.media.mp4.fragment import (
     LINK_BYTES,
-    SEAL_UUID,
+    SEAL_HEAD,
     FragmentInfo,
     link,
     parse_moof,
@@ -19,6 +19,8 @@ ReadAt = Callable[[int, int], bytes]
 
 _VERIFY_BYTES: Final = 1024 * 1024
 _WINDOW_BYTES: Final = 4096
+_HEAD_BYTES: Final = 2048
+"""Mostly more than stands before a fragment's data."""
 _MAX_METADATA_BYTES: Final = 16 * 1024 * 1024
 
 
@@ -115,33 +117,35 @@ def _in_windows(read: ReadAt) -> ReadAt:
 
 
 def _read_fragment(read: ReadAt, size: int, start: int) -> Fragment | None:
-    boxes: list[tuple[int, Header]] = []
-    at = start
-    for kind in (b"prft", b"moof", b"mdat", b"uuid"):
-        header = _header(read, at, size)
-        if header is None or header.kind != kind:
+    """Two reads: what stands before the data, and the seal behind it."""
+    head = read(start, max(0, min(_HEAD_BYTES, size - start)))
+    prft = parse_header(head)
+    if prft is None or prft.kind != b"prft":
+        return None
+    moof_at = prft.size_bytes
+    moof = parse_header(head, moof_at)
+    if moof is None or moof.kind != b"moof":
+        return None
+    mdat_at = moof_at + moof.size_bytes
+    if mdat_at > _MAX_METADATA_BYTES:
+        raise Mp4Error(f"{mdat_at} bytes before a fragment's data")
+    if mdat_at + MAX_HEADER_BYTES > len(head):
+        head = read(start, min(mdat_at + MAX_HEADER_BYTES, size - start))
+    mdat = parse_header(head, mdat_at)
+    if mdat is None or mdat.kind != b"mdat":
+        return None
+    data_at, seal_at = start + mdat_at + mdat.header_bytes, start + mdat_at + mdat.size_bytes
+    end = seal_at + len(SEAL_HEAD) + LINK_BYTES
+    seal = read(seal_at, end - seal_at) if end <= size else b""
+    if not seal.startswith(SEAL_HEAD) or len(seal) != end - seal_at:
+        return None
+    info = parse_moof(head[moof_at + moof.header_bytes : mdat_at])
+    for run in info.runs.values():
+        at = start + moof_at + run.begin
+        if at < data_at or at + run.size_bytes > seal_at:
             return None
-        boxes.append((at, header))
-        at += header.size_bytes
-    (_, prft), (moof_at, moof), (mdat_at, mdat), (seal_at, seal) = boxes
-    seal_body = _body(read, seal_at, seal)
-    if seal_body[:16] != SEAL_UUID or len(seal_body) != 16 + LINK_BYTES:
-        return None
-    info = parse_moof(_body(read, moof_at, moof))
-    reference = parse_producer_reference(_body(read, start, prft))
-    data_at = mdat_at + mdat.header_bytes
-    if not _inside(info, moof_at, data_at, seal_at):
-        return None
-    return Fragment(start, moof_at, data_at, seal_at, at, *reference, info, seal_body[16:])
-
-
-def _inside(info: FragmentInfo, moof_at: int, start: int, end: int) -> bool:
-    return all(
-        start <= moof_at + sample.offset and moof_at + sample.offset + sample.size_bytes <= end
-        for run in info.runs.values()
-        if run
-        for sample in (run[0], run[-1])
-    )
+    reference = parse_producer_reference(head[prft.header_bytes : moof_at])
+    return Fragment(start, start + moof_at, data_at, seal_at, end, *reference, info, seal[len(SEAL_HEAD) :])
 
 
 def _header(read: ReadAt, at: int, size: int) -> Header | None:
