@@ -1,6 +1,7 @@
 """A page that notes when each frame of each slot is presented.
 
-It does with its tiles what the app does: the video stays hidden, under a still of the first frame, until it is live.
+It does what the app does: it offers one payload type and the header extensions that are used (`media/offer.ts`), makes
+its tiles while the answer is applied, and keeps each video hidden, under a still of its first frame, until it is live.
 Frames are told apart by their RTP timestamps alone: to read numbers out of the pictures would slow down what is
 measured.
 """
@@ -20,19 +21,28 @@ window.bench = {
   async offer(count) {
     this.began = this.now();
     const pc = this.pc = new RTCPeerConnection({bundlePolicy: 'max-bundle'});
-    const wanted = RTCRtpReceiver.getCapabilities('video').codecs.filter((c) => /H264|rtx/.test(c.mimeType));
-    for (let n = 0; n < count; n++) pc.addTransceiver('video', {direction: 'recvonly'}).setCodecPreferences(wanted);
-    pc.ontrack = (event) => this.show(event);
+    const wanted = RTCRtpReceiver.getCapabilities('video').codecs.filter(
+      (c) => c.mimeType === 'video/rtx' || /packetization-mode=1;profile-level-id=4d/.test(c.sdpFmtpLine));
+    for (let n = 0; n < count; n++) {
+      const transceiver = pc.addTransceiver('video', {direction: 'recvonly'});
+      transceiver.setCodecPreferences(wanted);
+      transceiver.setHeaderExtensionsToNegotiate(transceiver.getHeaderExtensionsToNegotiate().map(({uri, direction}) =>
+        ({uri, direction: /sdes:mid|abs-send-time|playout-delay/.test(uri) ? direction : 'stopped'})));
+    }
     await pc.setLocalDescription();
     return pc.localDescription.sdp;
   },
-  show(event) {
+  async answer(sdp) {
+    const answered = this.pc.setRemoteDescription({type: 'answer', sdp});
+    this.pc.getTransceivers().forEach((transceiver, slot) => this.show(transceiver.receiver.track, slot));
+    await answered;
+  },
+  show(track, slot) {
     const side = Math.ceil(Math.sqrt(this.pc.getTransceivers().length));
     const [video, canvas] = [document.createElement('video'), document.createElement('canvas')];
     const size = `position:absolute;width:${Math.floor(1280 / side)}px;height:${Math.floor(720 / side)}px;`;
-    const slot = this.pc.getTransceivers().indexOf(event.transceiver);
     const place = `left:${(slot % side) * 100 / side}%;top:${Math.floor(slot / side) * 100 / side}%;`;
-    Object.assign(video, {muted: true, autoplay: true, srcObject: new MediaStream([event.track])});
+    Object.assign(video, {muted: true, autoplay: true, srcObject: new MediaStream([track])});
     video.style = `${size}${place}opacity:0`;
     canvas.style = `${size}${place}opacity:0`;
     document.body.append(video, canvas);
@@ -84,6 +94,8 @@ class PicturePage:
         self._session: SessionOpened
         self._began_ms = 0.0
         self._heard = 0
+        self._moment: range | None = None
+        """When the pictures of the sought moment were taken, Unix µs."""
 
     @classmethod
     async def create(cls, browser: BrowserContext, front: Front) -> "PicturePage":
@@ -99,7 +111,7 @@ class PicturePage:
         self._heard = 0
         aims = [Aim(slot=n, camera=c, source=source) for n, c in enumerate(cameras)]
         self._session = await self._front.open(offer, *aims)
-        await self._page.evaluate("(sdp) => bench.pc.setRemoteDescription({type: 'answer', sdp})", self._session.answer)
+        await self._page.evaluate("(sdp) => bench.answer(sdp)", self._session.answer)
         self._began_ms = await self._page.evaluate("bench.began")
 
     async def aim(self, cameras: list[str]) -> None:
@@ -110,7 +122,7 @@ class PicturePage:
         for slot, camera in enumerate(cameras):
             await self._front.control(self._session.session, Aim(slot=slot, camera=camera))
 
-    async def seek(self, at_us: int) -> None:
+    async def seek(self, at_us: int, frame_us: int) -> None:
         """Jumps with all recorded slots to a moment, the clock standing; time runs from the message.
 
         `shown` then says when the first picture was there, the keyframe before the moment, and when the moment's own.
@@ -118,6 +130,7 @@ class PicturePage:
         await self._page.evaluate("bench.hide()")
         self._heard = len(self._notices())
         self._began_ms = await self._page.evaluate("bench.now()")
+        self._moment = range(at_us - frame_us, at_us + 1)
         await self._front.control(self._session.session, ClockControl(action="seek", at_us=at_us))
 
     def _notices(self) -> list[Any]:
@@ -137,17 +150,17 @@ class PicturePage:
                     return live
 
     def _shown(self, slot: int, frames: list[tuple[int, float]]) -> Shown | None:
-        told = [
-            notice
-            for notice in self._notices()[self._heard :]
-            if isinstance(notice, SlotNotice) and notice.slot == slot and notice.live_rtp is not None
-        ]
-        if not told or (told[0].source == "recorded" and told[-1].state == "catching-up"):
+        notices = [notice for notice in self._notices()[self._heard :] if getattr(notice, "slot", None) == slot]
+        told = (notice for notice in notices if isinstance(notice, SlotNotice) and notice.live_rtp is not None)
+        if (first := next(told, None)) is None:
             return None
-        # The first picture of a recorded moment comes ahead of the others, which are told of later.
-        notice = told[-1] if told[0].source == "recorded" else told[0]
-        assert notice.live_rtp is not None
-        rtps = (notice.first_rtp or notice.live_rtp, notice.live_rtp)
+        live_rtp = first.live_rtp
+        if self._moment is not None:  # the first catch-up leads to the keyframe before the moment, not to its own
+            marks = (notice for notice in notices if isinstance(notice, FrameMark))
+            live_rtp = next((mark.rtp for mark in marks if mark.capture_us in self._moment), None)
+        if live_rtp is None:
+            return None
+        rtps = (first.first_rtp or live_rtp, live_rtp)
         ats = [next((at for rtp, at in frames if _reached(rtp, wanted)), None) for wanted in rtps]
         if ats[0] is not None and ats[1] is not None:
             return Shown(ats[0] - self._began_ms, ats[1] - self._began_ms)

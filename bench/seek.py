@@ -45,7 +45,7 @@ async def measure(stack: AsyncExitStack, folder: Path, tiles: int, seeks: int) -
     frames = (FOOTAGE_SECONDS - 2) * US // FRAME_US
     took: list[list[Shown]] = []
     for _ in range(seeks + 1):
-        await page.seek(start_us + random.randrange(frames) * FRAME_US + FRAME_US // 2)
+        await page.seek(start_us + random.randrange(frames) * FRAME_US + FRAME_US // 2, FRAME_US)
         took.append(await page.shown(tiles))
         await asyncio.sleep(0.1)
     return took[1:]  # the first one waited for the connection

@@ -60,6 +60,14 @@ class ClockControl(Model):
     step: Literal["frame", "-frame", "keyframe", "-keyframe"] = "frame"
 
 
+class Lateness(Model):
+    """How far the page's decoders are behind, once a second while anything recorded plays: of all recorded tiles the
+    longest time from a picture's arrival to the screen. They are sent keyframes alone until it can keep up again."""
+
+    type: Literal["lateness"] = "lateness"
+    late_ms: float = Field(ge=0)
+
+
 class Listen(Model):
     """Hear one slot's camera, or nobody."""
 
@@ -67,8 +75,8 @@ class Listen(Model):
     slot: int | None = None
 
 
-Control = Annotated[Aim | Size | ClockControl | Listen, Field(discriminator="type")]
-CONTROL: TypeAdapter[Aim | Size | ClockControl | Listen] = TypeAdapter(Control)
+Control = Annotated[Aim | Size | ClockControl | Lateness | Listen, Field(discriminator="type")]
+CONTROL: TypeAdapter[Aim | Size | ClockControl | Lateness | Listen] = TypeAdapter(Control)
 
 
 class SessionOpen(Model):
@@ -131,7 +139,8 @@ class SlotNotice(Model):
     """RTP time of the first frame that belongs to this aim, and to the moment that a recorded one was moved to."""
     live_rtp: int | None = None
     limited: Literal["none", "sub", "keyframes"] = "none"
-    """What a slow link was stepped down to."""
+    """What a slow link, or a page that cannot decode it all, was stepped down to."""
+    limited_by: Literal["link", "decoding"] = "link"
     transcoded: bool = False
     codec: str = ""
     width_px: int = 0

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import islice
 from typing import Any, Final, TypeVar
 
 from nats.micro.service import Service as MicroService
@@ -31,6 +32,8 @@ from services.recorder.finding import Finding
 from services.recorder.footage import Footage, Source
 from services.recorder.proof import Signer
 
+FRAMES_AT_ONCE: Final = 32
+"""Of playback, read in one go."""
 MAX_RANGE_US: Final = 366 * 86_400 * 1_000_000
 T = TypeVar("T")
 
@@ -114,7 +117,7 @@ class Answers:
     async def _playback(self, question: PlaybackQuestion, _actor: Actor) -> PlaybackOpened:
         sources = await self._sources(question)
         messages = playback.messages(sources, question.from_us, question.to_us, question.mode)
-        control = await self._send(question, messages, "playback")
+        control = await self._send(question, messages, "playback", at_once=FRAMES_AT_ONCE)
         return PlaybackOpened(control=control)
 
     async def _evidence(self, question: EvidenceQuestion, _actor: Actor) -> EvidenceOpened:
@@ -131,11 +134,17 @@ class Answers:
         )
 
     async def _send(
-        self, question: ClipQuestion | PlaybackQuestion | EvidenceQuestion, messages: Iterator[bytes], what: str
+        self,
+        question: ClipQuestion | PlaybackQuestion | EvidenceQuestion,
+        messages: Iterator[bytes],
+        what: str,
+        *,
+        at_once: int = 1,
     ) -> str:
         """Begins the transfer that answers a question; returns its control subject."""
+        payloads = in_thread(messages, at_once)
         return await transfer.send(
-            self._bus, self._tasks, question.deliver_to, in_thread(messages), name=f"{what} {question.camera}"
+            self._bus, self._tasks, question.deliver_to, payloads, name=f"{what} {question.camera}"
         )
 
     async def _sign(self, question: ManifestToSign, actor: Actor) -> ManifestSigned:
@@ -150,16 +159,25 @@ def _check(from_us: int, to_us: int) -> None:
         raise InvalidInputError("a range ends after it begins, and is at most 366 days long")
 
 
-async def in_thread(items: Iterator[T]) -> AsyncIterator[T]:
-    """A blocking iterator's items, each fetched in a thread."""
-    end = object()
+async def in_thread(items: Iterator[T], at_once: int = 1) -> AsyncIterator[T]:
+    """A blocking iterator's items, fetched in a thread: the first by itself, then ever more, up to ``at_once``.
+
+    One by one, items that are small take less time than their ways to the thread and back.
+    """
+    count = 1
     try:
         while True:
-            item = await asyncio.to_thread(next, items, end)
-            if item is end:
+            some = await asyncio.to_thread(_take, items, count)
+            for item in some:
+                yield item
+            if len(some) < count:
                 return
-            yield item  # type: ignore[misc]  # the sentinel is taken out above
+            count = min(2 * count, at_once)
     finally:
         closing = getattr(items, "close", None)
         if closing is not None:
             await asyncio.to_thread(closing)
+
+
+def _take(items: Iterator[T], count: int) -> list[T]:
+    return list(islice(items, count))

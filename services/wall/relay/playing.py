@@ -9,14 +9,18 @@ from typing import Final
 from services.mesh.bus import Bus
 from services.mesh.clock import SystemClock
 from services.mesh.frames import AccessUnit
+from services.mesh.log import get_logger
 from services.mesh.models import Camera
 from services.mesh.playback import Mode, Player
 from services.mesh.sessions import Aim, ClockControl, ClockNotice, ErrorNotice, Notice
 from services.wall.relay.convert.footage import FootageConverter, Recoder
 from services.wall.relay.frame import can_send
+from services.wall.relay.pace import Pace
 from services.wall.relay.recorded import RecordedSource
 from services.wall.relay.sessionclock import SessionClock
 from services.wall.relay.slot import Slot
+
+log = get_logger()
 
 EDGE_US: Final = 4_000_000
 """So far behind the present there is footage: fragments of 2 s have been written by then, and read again."""
@@ -45,6 +49,7 @@ class Playing:
         self._stepping: asyncio.Task[None] | None = None
         self._meeting: asyncio.TimerHandle | None = None
         """When a clock that goes faster than time will have come to the newest footage."""
+        self._pace = Pace(time.monotonic())
 
     def source(self, slot: Slot, aim: Aim, camera: Camera) -> RecordedSource:
         """What a slot that was aimed at recordings shows."""
@@ -69,6 +74,7 @@ class Playing:
             return
         if message.at_us is not None and message.action in ("seek", "play"):
             clock.seek(now, min(message.at_us, self._edge_us()))
+        clock.thinned = self._pace.steer(now, message.rate if message.action == "play" else None)
         if message.action == "play" and message.rate:
             clock.play(now, message.rate)
         elif message.action != "seek":
@@ -83,6 +89,10 @@ class Playing:
         self._await_the_present()
         self.tell()
 
+    def page_is_late(self, seconds: float) -> None:
+        """What the page tells once a second."""
+        self._pace.hear(time.monotonic(), seconds)
+
     def tell(self) -> None:
         """Tells the page how the clock stands."""
         clock = self._clock
@@ -90,9 +100,22 @@ class Playing:
 
     def tick(self) -> None:
         """Once a second."""
-        if self._clock.playing and self._sources():
+        sources = self._sources()
+        if self._clock.playing and sources:
             self._await_the_present()
+            self._keep_pace(max(source.late_seconds for source in sources))
             self.tell()
+
+    def _keep_pace(self, sent_late_seconds: float) -> None:
+        """Steps down to keyframes, and back, by how late pictures are sent and shown."""
+        clock = self._clock
+        if clock.rate < 0 or not self._pace.update(time.monotonic(), sent_late_seconds):
+            return
+        mode = clock.mode
+        clock.thinned = self._pace.keyframes_only
+        log.info("playback.pace", rate=clock.rate, keyframes_only=clock.thinned)
+        if clock.mode != mode:
+            self._jump(nearest_first=False)
 
     def _edge_us(self) -> int:
         """The moment of the newest footage, about."""

@@ -25,6 +25,9 @@ log = get_logger()
 
 _FAR_AHEAD_SECONDS: Final = 3600.0
 """A wait is never longer: the clock is asked again."""
+FIRST_PICTURE_SECONDS: Final = 0.015
+"""What a browser on two cores takes to decode and show the keyframe before a sought moment. With many tiles, what leads
+on to the moment stands back meanwhile (`Pacer.extend`)."""
 _RETRY_SECONDS: Final = 1.0
 """Until a conversion that was refused is asked for again."""
 
@@ -54,6 +57,8 @@ class RecordedSource:
         self._following: AccessUnit | None = None
         """What will be shown next, where that is known already."""
         self._mode: Mode = "frames"
+        self.late_seconds = 0.0
+        """How long after its time the newest picture was sent: what reading and converting take too much."""
         self._received_bytes = 0
         self._received_us = 0
 
@@ -112,6 +117,7 @@ class RecordedSource:
             self._task = None
         self._following = None
         self._gop = []
+        self.late_seconds = 0.0
 
     def resync(self) -> bool:
         """See `Source.resync`."""
@@ -126,6 +132,7 @@ class RecordedSource:
     def notice(self) -> SlotNotice:
         """See `Source.notice`."""
         unit = self._newest
+        thinned = self._clock.thinned and self._clock.playing and self._slot.level is not Level.KEYFRAMES
         return SlotNotice(
             slot=self._slot.index,
             camera=self._camera.id,
@@ -134,7 +141,8 @@ class RecordedSource:
             profile="main",
             codec=unit.codec.name.lower() if unit is not None else "",
             transcoded=unit is not None and self._recoder.converting,
-            limited="keyframes" if self._slot.level is Level.KEYFRAMES else "none",
+            limited="keyframes" if self._slot.level is Level.KEYFRAMES or thinned else "none",
+            limited_by="decoding" if thinned else "link",
         )
 
     @property
@@ -177,8 +185,9 @@ class RecordedSource:
                     await self._gap(first, backwards=mode == "backwards")
                 elif first is not None:
                     self._following = first
-                    await self._until(first.capture_us)
+                    waited = await self._until(first.capture_us)
                     self._following = None
+                    self.late_seconds = 0.0 if waited else self._late(first.capture_us)
                     self._show(first)
                 try:
                     first = await anext(items)
@@ -201,7 +210,8 @@ class RecordedSource:
             leading.append(item)
             if nearest_first:
                 nearest_first, nearest = False, item
-                self._slot.play(self._frames([self._restamp(item, item)]), moved=True)
+                nearest_frame = self._frames([self._restamp(item, item)])
+                self._slot.play(nearest_frame, moved=True, first_seconds=FIRST_PICTURE_SECONDS)
         if leading:
             self._present(leading, sent=leading[0] is nearest)
         return following
@@ -219,6 +229,9 @@ class RecordedSource:
                 continue
         return waited
 
+    def _late(self, capture_us: int) -> float:
+        return time.monotonic() - self._clock.due(capture_us) if self._clock.playing else 0.0
+
     async def _gap(self, gap: Gap, *, backwards: bool) -> None:
         edge_us = gap.to_us if backwards else gap.from_us
         waited = edge_us is not None and await self._until(edge_us)
@@ -228,7 +241,7 @@ class RecordedSource:
 
     def _say_gap(self, gap: Gap | None) -> None:
         # Nothing is on the screen any more: a decoder that asks for a keyframe must not bring the old picture back.
-        self._gop, self._newest = [], None
+        self._gop, self._newest, self.late_seconds = [], None, 0.0
         self._slot.skip()
         self._slot.say(
             SlotNotice(
@@ -247,7 +260,7 @@ class RecordedSource:
         self._gop, self._newest = needed, units[-1]
         frames = self._frames([self._restamp(unit, units[-1]) for unit in needed[sent:]])
         if frames:
-            self._slot.play(frames, moved=not sent)
+            self._slot.play(frames, moved=not sent, first_seconds=FIRST_PICTURE_SECONDS)
 
     def _show(self, unit: AccessUnit) -> None:
         self._measure(unit)

@@ -18,6 +18,7 @@ from services.mesh.sessions import (
     Control,
     DrainNotice,
     ErrorNotice,
+    Lateness,
     LinkNotice,
     Listen,
     Notice,
@@ -109,6 +110,8 @@ class Session:
                 self._aim(slot, message)
         elif isinstance(message, ClockControl):
             self._playing.control(message)
+        elif isinstance(message, Lateness):
+            self._playing.page_is_late(message.late_ms / 1000)
         else:
             self._listen(message)
 

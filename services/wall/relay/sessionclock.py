@@ -19,13 +19,15 @@ class SessionClock:
     """Negative: backwards."""
     playing: bool = False
     since: float = 0.0
+    thinned: bool = False
+    """Whoever watches cannot keep up with all frames: while it goes, keyframes alone are shown at any rate."""
 
     @property
     def mode(self) -> Mode:
         """What is to be read at this rate."""
         if self.rate < 0:
             return "backwards"
-        return "keyframes" if self.rate >= KEYFRAMES_FROM else "frames"
+        return "keyframes" if self.rate >= KEYFRAMES_FROM or (self.thinned and self.playing) else "frames"
 
     def at(self, now: float) -> int:
         """The capture time that is shown at ``now``, Unix µs."""

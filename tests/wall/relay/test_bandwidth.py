@@ -3,7 +3,8 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.wall.relay.bandwidth import QUIET_SECONDS, Ladder, Level
+from services.wall.relay.bandwidth import Ladder, Level
+from services.wall.relay.steps import QUIET_SECONDS
 
 
 def level(ladder: Ladder) -> Level:

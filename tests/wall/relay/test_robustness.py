@@ -63,8 +63,8 @@ async def test_malformed_frames_on_the_bus_cost_nobody_anything(bus: Bus, front:
 async def test_a_narrow_link_is_stepped_down_told_and_brought_back(
     bus: Bus, front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.wall.relay.bandwidth.QUIET_SECONDS", 1.0)
-    monkeypatch.setattr("services.wall.relay.bandwidth.SETTLE_SECONDS", 1.0)
+    monkeypatch.setattr("services.wall.relay.steps.QUIET_SECONDS", 1.0)
+    monkeypatch.setattr("services.wall.relay.steps.SETTLE_SECONDS", 1.0)
     await front.add_camera("cam-1", "main", "sub")
     main, small = clip(1, size=(1280, 720), gops=1, bitrate_bps=2_000_000), clip(2, size=(320, 180), fps=15)
     async with BusCamera(bus, "cam-1", main), BusCamera(bus, "cam-1", small, "sub", on_demand=True):
@@ -94,7 +94,7 @@ async def test_a_narrow_link_is_stepped_down_told_and_brought_back(
         await asyncio.sleep(1.0)
         assert len(viewer.frames()) - count <= 2
         session = front.relay.sessions[name]
-        session._ladder._quiet_needed = 1.0
+        session._ladder._steps._quiet_needed = 1.0
         await report(5_000_000, 0, "none")
         await viewer.close()
 

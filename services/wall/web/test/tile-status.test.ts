@@ -138,6 +138,8 @@ describe("badges", () => {
     );
     expect(keys).toEqual(["badge.degraded", "badge.limited-keyframes", "badge.transcoded"]);
     expect(tileBadges(input({}))).toEqual([]);
+    const busy = tileBadges(input({ notice: notice({ limited: "keyframes", limited_by: "decoding" }) }));
+    expect(busy).toEqual([{ key: "badge.limited-keyframes", tone: "warn", reason: "badge.slow-decoding" }]);
     expect(tileBadges(input({ notice: notice({ camera: "other", limited: "sub" }) }))).toEqual([]);
   });
 });

@@ -168,12 +168,18 @@ export interface ClockControl {
   step?: Step;
 }
 
+/** Of the recorded tiles the one whose pictures take longest from their arrival to the screen. */
+export interface LatenessReport {
+  type: "lateness";
+  late_ms: number;
+}
+
 export interface Listen {
   type: "listen";
   slot: number | null;
 }
 
-export type Control = Aim | Size | ClockControl | Listen;
+export type Control = Aim | Size | ClockControl | LatenessReport | Listen;
 
 /** A time of activity in front of a camera; the level is 0 to 1. */
 export interface Busy {
@@ -197,6 +203,7 @@ export interface SlotNotice {
   live_rtp: number | null;
   first_rtp?: number | null;
   limited: "none" | "sub" | "keyframes";
+  limited_by?: "link" | "decoding";
   transcoded: boolean;
   codec: string;
   width_px: number;

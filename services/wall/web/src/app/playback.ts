@@ -2,6 +2,7 @@
 
 import type { ClockControl, Step } from "../api/types.js";
 import { type ClockReading, clockMs, nextRate } from "../model/clock.js";
+import { Lateness } from "../model/lateness.js";
 import { Observable } from "../model/observable.js";
 import { parseTimeline, type Span, type Timeline } from "../model/timeline.js";
 import { anyRecorded, setSource, wallCameras } from "../model/wall.js";
@@ -26,6 +27,7 @@ export class Playback {
   private window: Span | null = null;
   private readTimer: ReturnType<typeof setTimeout> | null = null;
   private urlWrittenMs = 0;
+  private readonly lateness = new Lateness();
 
   constructor(private readonly app: App) {}
 
@@ -143,6 +145,12 @@ export class Playback {
     if (now - this.urlWrittenMs < URL_PERIOD_MS) return;
     this.urlWrittenMs = now;
     if (this.active) this.app.writeUrl();
+  }
+
+  /** A recorded tile's picture came so long after its arrival: the relay is told how the latest of them fares. */
+  noteDelay(slot: number, delayMs: number): void {
+    const late_ms = this.lateness.note(slot, delayMs, performance.now());
+    if (late_ms !== null && this.playing) this.app.keeper.control({ type: "lateness", late_ms });
   }
 
   /** Says it to the session, and shows at once what it will come to. */

@@ -98,6 +98,7 @@ export const en = {
   "badge.limited-sub": "smaller picture",
   "badge.limited-keyframes": "single pictures",
   "badge.slow-link": "The link is slow",
+  "badge.slow-decoding": "This computer cannot decode all these recordings at this speed",
   "badge.foreign-codec": "This browser does not know the camera's codec",
   "badge.transcoded": "converted",
   "badge.recorded": "recording",

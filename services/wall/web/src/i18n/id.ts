@@ -100,6 +100,7 @@ export const id: Messages = {
   "badge.limited-sub": "gambar diperkecil",
   "badge.limited-keyframes": "gambar satu-satu",
   "badge.slow-link": "Jaringan lambat",
+  "badge.slow-decoding": "Komputer ini tidak sanggup mendekode semua rekaman ini pada kecepatan ini",
   "badge.foreign-codec": "Peramban ini tidak mengenal kodek kamera",
   "badge.transcoded": "dikonversi",
   "badge.recorded": "rekaman",

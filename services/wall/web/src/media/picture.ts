@@ -21,6 +21,7 @@ export class Picture {
   /** Timestamp of the newest frame that was looked at; only while `follow` is on. */
   lastRtp: number | null = null;
   private follow = false;
+  private delayRequest: number | null = null;
 
   constructor(
     private readonly video: HTMLVideoElement,
@@ -78,8 +79,18 @@ export class Picture {
     this.changed();
   }
 
+  /** Says of one of the next pictures how long it was under way from its arrival to the screen (ms), where it plays. */
+  measureDelay(tell: (delayMs: number) => void): void {
+    if (this.delayRequest !== null || this.notice?.state !== "playing") return;
+    this.delayRequest = this.video.requestVideoFrameCallback((now, { receiveTime }) => {
+      this.delayRequest = null;
+      if (receiveTime !== undefined) tell(now - receiveTime);
+    });
+  }
+
   release(): void {
     clearTimeout(this.restTimer);
+    if (this.delayRequest !== null) this.video.cancelVideoFrameCallback(this.delayRequest);
     if (this.frameRequest !== null) this.video.cancelVideoFrameCallback(this.frameRequest);
     this.video.srcObject = null;
   }

@@ -138,7 +138,8 @@ export function tileBadges(input: Pick<TileInput, "camera" | "entry" | "notice">
     badges.push({ key: "badge.limited-sub", tone: "warn", reason: "badge.slow-link" });
   }
   if (notice?.limited === "keyframes") {
-    badges.push({ key: "badge.limited-keyframes", tone: "warn", reason: "badge.slow-link" });
+    const reason = notice.limited_by === "decoding" ? "badge.slow-decoding" : "badge.slow-link";
+    badges.push({ key: "badge.limited-keyframes", tone: "warn", reason });
   }
   if (notice?.transcoded) badges.push({ key: "badge.transcoded", tone: "note", reason: "badge.foreign-codec" });
   return badges;

@@ -127,6 +127,9 @@ export class WallTile extends LitElement {
     this.picture?.check(!document.hidden && !this.hidden);
     // Said again, a size finds out whether the relay is still there to hear it.
     if (!wasFrozen && this.pictureState.frozenSinceMs !== null) this.app.keeper.probe(this.index);
+    if (this.tile.source === "recorded" && !document.hidden && !this.hidden) {
+      this.picture?.measureDelay((delayMs) => this.app.playback.noteDelay(this.index, delayMs));
+    }
     if (this.enlarged) this.requestUpdate();
   }
 
