@@ -244,6 +244,17 @@ describe("the session keeper", () => {
     ]);
   });
 
+  it("does not say a clock again that the session itself has told", async () => {
+    keeper.clock.set({ type: "clock", at_us: 1, rate: 1, playing: false, receivedMs: 0 });
+    keeper.wish(0, recorded("a"));
+    keeper.need(1);
+    await settle();
+    session(0).events.controllable();
+    session(0).events.notice({ type: "clock", at_us: 1, rate: 1, playing: false });
+    session(0).events.connected();
+    expect(session(0).said.filter((control) => control.type === "clock")).toHaveLength(1);
+  });
+
   it("keeps a drained session until the next one shows pictures", async () => {
     const first = await start();
     first.events.notice({ type: "drain" });

@@ -179,8 +179,12 @@ export class SessionKeeper {
         sayNews();
       },
       notice: (notice) => {
-        if (session && session === this.session) this.onNotice(notice);
-        else early.push(notice);
+        if (!session || session !== this.session) {
+          early.push(notice);
+          return;
+        }
+        this.onNotice(notice);
+        if (notice.type === "clock") clockSaid = this.clock.value;
       },
       gone: () => {
         settle(false);
