@@ -1,5 +1,6 @@
 """30 days of a camera out of an index of many: its timeline, its activity, and the searches by activity."""
 
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -12,6 +13,8 @@ from bench.report import percentile, table
 from services.mesh.activity import ActivityQuestion, BusiestQuestion, NextQuestion
 from services.recorder import activity_rows, scorer
 from services.recorder.activity import FORMULA
+from services.recorder.archive.catalogue import CATALOGUE, Catalogue
+from services.recorder.archive.shelf import Shelf
 from services.recorder.finding import Finding
 from services.recorder.footage import Footage
 from services.recorder.gops import Gop, pack
@@ -83,12 +86,37 @@ def still(hour: int) -> bytes:
     return b"\x10\x20" * (SLOTS // 2 - 1) + b"\x10" + moving
 
 
-def ask(disk: Any, cameras: int) -> Iterator[list[object]]:
+def fill_archive(path: Path, cameras: int) -> Shelf:
+    """A copy of every segment, without keyframe tables: the first camera's as copying leaves them, the others after."""
+    catalogue = Catalogue(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.executescript("PRAGMA synchronous = OFF; BEGIN")
+        connection.executemany(
+            "INSERT INTO copy VALUES ('city', 'cam-000', 'main', ?, ?, ?, ?, x'00', 0, '')",
+            (row[1:5] for row in segments(0)),
+        )
+        connection.execute("DROP TRIGGER run_grows")
+        for number in range(1, cameras):
+            for rows in ("copy", "run"):
+                names = [row[1] for row in connection.execute(f"PRAGMA table_info({rows})") if row[1] != "camera"]
+                connection.execute(
+                    f"INSERT INTO {rows} (camera, {', '.join(names)})"  # noqa: S608 (names of ours)
+                    f" SELECT ?, {', '.join(names)} FROM {rows} WHERE camera = 'cam-000'",
+                    (f"cam-{number:03}",),
+                )
+        connection.execute("COMMIT")
+    nothing: Any = None  # reads no object
+    return Shelf(nothing, catalogue, monotonic=time.monotonic)
+
+
+def ask(disk: Any, cameras: int, shelf: Shelf) -> Iterator[list[object]]:
     """Each question asked again and again, each time of another camera: its name, best, median and 95th percentile."""
     footage, finding = Footage("rec-1", lambda: [disk]), Finding(lambda: [disk])
+    both = Footage("rec-1", lambda: [disk], lambda: shelf)
     end_us = START_US + DAYS * 1440 * MINUTE_US
     questions: dict[str, Callable[[str], object]] = {
         "timeline": lambda camera: footage.timeline(camera, "main", START_US, end_us),
+        "timeline, the archive's too": lambda camera: both.timeline(camera, "main", START_US, end_us),
         "activity": lambda camera: finding.activity(ActivityQuestion(camera=camera, from_us=START_US, to_us=end_us)),
         "next activity": lambda camera: finding.next(NextQuestion(cameras=(camera,), at_us=START_US)),
         "busiest minutes": lambda camera: finding.busiest(
@@ -135,7 +163,9 @@ async def run(*, quick: bool) -> None:
             recordings.mkdir()
             fill(recordings / INDEX, cameras)
             disk = SimpleNamespace(recordings=recordings, directory=Path(folder), open_files=list)
-            rows += [[cameras, *row] for row in ask(disk, cameras)]
+            shelf = fill_archive(Path(folder) / CATALOGUE, cameras)
+            rows += [[cameras, *row] for row in ask(disk, cameras, shelf)]
+            shelf.catalogue.close()
             rates.append([cameras, (recordings / INDEX).stat().st_size / 1e6, judged_per_second(recordings / INDEX)])
     print(
         table(

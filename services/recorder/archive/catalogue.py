@@ -12,18 +12,45 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from services.mesh.recordings import MIN_GAP_US
 from services.recorder import gops
 from services.recorder.gops import Gop
 from services.recorder.index import Segment, Tier
 from services.recorder.paths import Stream, segment_path
 
 CATALOGUE: Final = "archive.sqlite3"
-_VERSION: Final = 1
+_VERSION: Final = 2
 _BUSY_SECONDS: Final = 10.0
 _COLUMNS: Final = "site, camera, profile, start_us, end_us, size_bytes, tier, sha256, checked_us, damage"
-_SCHEMA: Final = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS copy (
+_HOUR_US: Final = 3600 * 1_000_000
+_JOIN: Final = f"""
+  INSERT INTO run
+    SELECT camera, profile, site, tier, min(start_us), max(end_us) FROM (
+      SELECT *, sum(begins) OVER (PARTITION BY camera, profile, site, tier, hour ORDER BY start_us) AS number FROM (
+        SELECT *, start_us / {_HOUR_US} AS hour,
+          coalesce(start_us >= {MIN_GAP_US} + max(end_us) OVER (
+            PARTITION BY camera, profile, site, tier, start_us / {_HOUR_US} ORDER BY start_us
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+          ), 1) AS begins
+        FROM copy WHERE {{}}
+      )
+    ) GROUP BY camera, profile, site, tier, hour, number;
+"""
+"""Copies that follow each other, hour by hour."""
+
+
+def _again(row: str) -> str:
+    """Joins the hour of a trigger's ``new`` or ``old`` row anew: at most an hour's segments are read for it."""
+    begin = f"{row}.start_us / {_HOUR_US} * {_HOUR_US}"
+    where = (
+        f"camera = {row}.camera AND profile = {row}.profile AND site = {row}.site"
+        f" AND {{0}} >= {begin} AND {{0}} < {begin} + {_HOUR_US}"
+    )
+    return f"BEGIN DELETE FROM run WHERE {where.format('from_us')}; {_JOIN.format(where.format('start_us'))} END"
+
+
+_SCHEMA: Final = """
+CREATE TABLE copy (
   site       TEXT NOT NULL,
   camera     TEXT NOT NULL,
   profile    TEXT NOT NULL,
@@ -36,15 +63,28 @@ CREATE TABLE IF NOT EXISTS copy (
   damage     TEXT NOT NULL,     -- what is wrong with the object; empty: nothing
   PRIMARY KEY (camera, profile, site, start_us)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS copy_by_check ON copy (checked_us) WHERE damage = '';
-CREATE INDEX IF NOT EXISTS copy_by_age ON copy (end_us);
-CREATE TABLE IF NOT EXISTS copy_gops (  -- keyframe indexes, as in the index's table gop
+CREATE INDEX copy_by_check ON copy (checked_us) WHERE damage = '';
+CREATE INDEX copy_by_age ON copy (end_us);
+CREATE TABLE copy_gops (  -- keyframe indexes, as in the index's table gop
   site TEXT NOT NULL, camera TEXT NOT NULL, profile TEXT NOT NULL, start_us INTEGER NOT NULL, entries BLOB NOT NULL,
   PRIMARY KEY (camera, profile, site, start_us)
 ) WITHOUT ROWID;
-PRAGMA user_version = {_VERSION};
-COMMIT;
 """
+_SCHEMA_2: Final = f"""
+CREATE TABLE run (  -- what `copy` joins to, hour by hour, so that a month is some hundred rows and not one a minute
+  camera  TEXT NOT NULL,
+  profile TEXT NOT NULL,
+  site    TEXT NOT NULL,
+  tier    INTEGER NOT NULL,  -- as in copy
+  from_us INTEGER NOT NULL,
+  to_us   INTEGER NOT NULL,
+  PRIMARY KEY (camera, profile, site, tier, from_us)
+) WITHOUT ROWID;
+{_JOIN.format("true")}
+CREATE TRIGGER run_grows AFTER INSERT ON copy {_again("new")};
+CREATE TRIGGER run_shrinks AFTER DELETE ON copy {_again("old")};
+"""
+_STEPS: Final = (_SCHEMA, _SCHEMA_2)
 
 
 class Copy(NamedTuple):
@@ -132,13 +172,23 @@ class Catalogue:
         """The copies that touch a range, in order of time."""
         return self._select(_WITHIN, (camera, profile, to_us, from_us - _LONGEST_US, from_us), order="start_us")
 
-    def parts(self, camera: str, profile: str, from_us: int, to_us: int) -> list[tuple[int, int, int]]:
-        """Start, end and tier of the copies that touch a range, in order of time: a month is 43,200 of them."""
+    def runs(self, camera: str, profile: str, from_us: int, to_us: int) -> list[tuple[int, int, int]]:
+        """Start, end and tier of what the copies that touch a range join to, in order of time."""
         with self._lock:
-            return self._connection.execute(
-                f"SELECT start_us, end_us, tier FROM copy WHERE {_WITHIN} ORDER BY start_us",
-                (camera, profile, to_us, from_us - _LONGEST_US, from_us),
+            rows = self._connection.execute(
+                "SELECT from_us, to_us, tier FROM run WHERE camera = ? AND profile = ?"
+                " AND from_us < ? AND to_us > ? ORDER BY from_us",
+                (camera, profile, to_us, from_us),
             ).fetchall()
+        return list(_joined(rows))
+
+    def oldest_us(self, camera: str, profile: str) -> dict[Tier, int]:
+        """When the oldest copy of each tier was taken."""
+        with self._lock:
+            rows = self._connection.execute(
+                "SELECT tier, min(from_us) FROM run WHERE camera = ? AND profile = ? GROUP BY tier", (camera, profile)
+            ).fetchall()
+        return {Tier(tier): from_us for tier, from_us in rows}
 
     def gops(self, copy: Copy) -> Sequence[Gop]:
         """Its keyframe index."""
@@ -180,15 +230,30 @@ def _copy(site: str, camera: str, profile: str, start: int, end: int, size: int,
     return Copy(Stream(site, camera, profile), start, end, size, Tier(tier), *rest)
 
 
+def _joined(parts: Iterable[tuple[int, int, int]]) -> Iterator[tuple[int, int, int]]:
+    """Those of a tier that follow each other, as one."""
+    begin_us = end_us = 0
+    run: int | None = None
+    for start_us, until_us, tier in parts:
+        if tier == run and start_us - end_us < MIN_GAP_US:
+            end_us = max(end_us, until_us)
+            continue
+        if run is not None:
+            yield begin_us, end_us, run
+        begin_us, end_us, run = start_us, until_us, tier
+    if run is not None:
+        yield begin_us, end_us, run
+
+
 def _migrate(connection: sqlite3.Connection) -> None:
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > _VERSION:
         raise sqlite3.DatabaseError("the archive's catalogue was written by a newer version of this program")
-    if version == 0:
-        connection.executescript(_SCHEMA)
+    for number, step in enumerate(_STEPS[version:], version + 1):
+        connection.executescript(f"BEGIN IMMEDIATE;\n{step}\nPRAGMA user_version = {number};\nCOMMIT;")
 
 
-_LONGEST_US: Final = 3600 * 1_000_000
+_LONGEST_US: Final = _HOUR_US
 """No segment is longer; it bounds what is read."""
 _WITHIN: Final = "camera = ? AND profile = ? AND start_us < ? AND start_us > ? AND end_us > ?"
 _IS: Final = "camera = ? AND profile = ? AND site = ? AND start_us = ?"

@@ -5,20 +5,19 @@ Methods block, and may be called in any thread.
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 from services.media.mp4.reader import ReadAt
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
-from services.mesh.recordings import MIN_GAP_US
 from services.recorder.archive.catalogue import Catalogue, Copy
 from services.recorder.archive.errors import ArchiveError, Trouble
 from services.recorder.archive.reading import RangeReader
 from services.recorder.archive.store import Store
 from services.recorder.gops import Gop
-from services.recorder.index import Segment
+from services.recorder.index import Segment, Tier
 
 log = get_logger()
 READS_AT_ONCE: Final = 4
@@ -56,10 +55,18 @@ class Shelf:
     def runs(self, camera: str, profile: str, from_us: int, to_us: int) -> list[tuple[int, int, int]]:
         """Start, end and tier of what copies that touch a range join to; empty where the catalogue cannot be read."""
         try:
-            return list(_joined(self.catalogue.parts(camera, profile, from_us, to_us)))
+            return self.catalogue.runs(camera, profile, from_us, to_us)
         except sqlite3.Error as error:
             log.warning("archive.catalogue_unreadable", error=error)
             return []
+
+    def oldest_us(self, camera: str, profile: str) -> dict[Tier, int]:
+        """When the oldest copy of each tier was taken; empty where the catalogue cannot be read."""
+        try:
+            return self.catalogue.oldest_us(camera, profile)
+        except sqlite3.Error as error:
+            log.warning("archive.catalogue_unreadable", error=error)
+            return {}
 
     def copies(self, camera: str, profile: str, from_us: int, to_us: int) -> list[tuple[Copy, Sequence[Gop]]]:
         """The copies that touch a range, in order, with their keyframe indexes."""
@@ -95,18 +102,3 @@ class Shelf:
         if self._sore is None or self._monotonic() - self._sore[0] > SORE_SECONDS:
             return None
         return self._sore[1]
-
-
-def _joined(parts: Iterable[tuple[int, int, int]]) -> Iterator[tuple[int, int, int]]:
-    """Copies of a tier that follow each other, as one."""
-    begin_us = end_us = 0
-    run: int | None = None
-    for start_us, until_us, tier in parts:
-        if tier == run and start_us - end_us < MIN_GAP_US:
-            end_us = max(end_us, until_us)
-            continue
-        if run is not None:
-            yield begin_us, end_us, run
-        begin_us, end_us, run = start_us, until_us, tier
-    if run is not None:
-        yield begin_us, end_us, run
