@@ -14,6 +14,7 @@ from nats.js.client import JetStreamContext
 
 from services.mesh.errors import NobodyThereError, UnavailableError
 from services.mesh.log import get_logger
+from services.mesh.media_parser import MediaParser, Take, give
 from services.mesh.metrics import counter, gauge
 from services.mesh.settings import MeshSettings
 
@@ -32,17 +33,27 @@ Handler = Callable[[Msg], Awaitable[None]]
 
 
 class _Direct(asyncio.Queue[Msg]):
-    """Stands where nats-py puts a subscription's messages, and hands them on instead."""
+    """Stands where nats-py puts a subscription's messages, for those that do not take the parser's short way."""
 
-    def __init__(self, handler: Callable[[Msg], None]) -> None:
+    def __init__(self, take: Take) -> None:
         super().__init__()
-        self._handler = handler
+        self._take = take
 
     def put_nowait(self, item: Msg) -> None:
-        try:
-            self._handler(item)
-        except Exception as error:  # a supervisor, as nats-py's own task is: reading goes on for all others
-            log.exception("bus.handler_failed", subject=item.subject, error=error)
+        give(self._take, item.data)
+
+
+class DirectSubscription:
+    """See `Bus.subscribe_direct`."""
+
+    def __init__(self, parser: MediaParser, subscription: Subscription) -> None:
+        self._parser = parser
+        self._subscription = subscription
+
+    async def unsubscribe(self) -> None:
+        """Nothing more is taken from now on. Raises nats-py's errors where the connection is gone."""
+        self._parser.forget(self._subscription._id)
+        await self._subscription.unsubscribe()
 
 
 class Bus:
@@ -50,6 +61,8 @@ class Bus:
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self._parser = MediaParser(client)
+        client._ps = self._parser
         self.js: JetStreamContext = client.jetstream(timeout=5)
         self.reconnects = 0
         """Grows at each reconnect; whoever must resynchronise compares it, or waits on `reconnected`."""
@@ -163,17 +176,18 @@ class Bus:
             subject, queue=queue, cb=handler, pending_msgs_limit=65536, pending_bytes_limit=pending_bytes
         )
 
-    async def subscribe_direct(self, subject: str, handler: Callable[[Msg], None]) -> Subscription:
-        """As `subscribe`, for media: ``handler`` is called as each message is read, with no queue and no task between.
+    async def subscribe_direct(self, subject: str, take: Take) -> DirectSubscription:
+        """As `subscribe`, for media: ``take`` is called with each payload as it is read, with no queue between.
 
         It must be quick. While it runs nothing is read, so what is too fast for this process waits in the server.
         """
         subscription = await self.client.subscribe(subject, pending_msgs_limit=0, pending_bytes_limit=0)
-        early = subscription._pending_queue
-        subscription._pending_queue = direct = _Direct(handler)
+        early = subscription._pending_queue  # what came before this was known
+        subscription._pending_queue = direct = _Direct(take)
         while not early.empty():
             direct.put_nowait(early.get_nowait())
-        return subscription
+        self._parser.direct(subscription._id, take)
+        return DirectSubscription(self._parser, subscription)
 
     async def request(
         self, subject: str, payload: bytes, *, timeout_seconds: float = 5.0, headers: dict[str, str] | None = None

@@ -197,10 +197,10 @@ class Feed:
             self._look_at(unit.payload)
         return frame
 
-    def _on_media(self, message: Msg) -> None:
+    def _on_media(self, message: bytes) -> None:
         self._frames += 1
-        self._bytes += len(message.data)
-        frame = self._frame(message.data)
+        self._bytes += len(message)
+        frame = self._frame(message)
         if frame is None:
             return
         verdict = self.gop.accept(frame)

@@ -1,0 +1,132 @@
+"""Media straight from the wire: nats-py's protocol parser, with a short way for messages of some subscriptions.
+
+nats-py makes an object of every message and takes it through regular expressions, headers and a queue. Of a frame
+nothing is wanted but its payload. So this finds where each message begins and ends, and gives nats-py's parser all
+that is not media.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from nats.errors import ProtocolError
+from nats.protocol.parser import Parser
+
+from services.mesh.log import get_logger
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
+
+log = get_logger()
+
+PAUSE_SECONDS: Final = 0.003
+"""Where media is read more often than this, what comes for so long is read together: a process that wakes up finds its
+memory pushed out of the caches by others, which takes it longer than many a frame."""
+MAX_LINE_BYTES: Final = 1 << 20
+"""INFO is the longest line; it tells of every server of a cluster."""
+_CRLF: Final = b"\r\n"
+
+Take = Callable[[bytes], None]
+
+
+class MediaParser(Parser):
+    """Stands in a client's place for its parser (``Client._ps``)."""
+
+    def __init__(self, client: "Client") -> None:
+        self._direct: dict[bytes, Take] = {}
+        """By subscription id as the wire has it."""
+        self._read_at = float("-inf")
+        self._cut = b""
+        """The beginning of a line whose end is not here yet."""
+        self._missing = 0
+        """What is not here yet of a payload, the line's end behind it included."""
+        self._take: Take | None = None
+        """Who takes that payload; None where nats-py's parser has its beginning."""
+        self._parts: list[bytes] = []
+        """Its beginning."""
+        super().__init__(client)
+
+    def direct(self, subscription: int, take: Take) -> None:
+        """From now on ``take`` is called with the payloads of this subscription; those with headers stay nats-py's."""
+        self._direct[b"%d" % subscription] = take
+
+    def forget(self, subscription: int) -> None:
+        """What may still come for this subscription is nats-py's again."""
+        self._direct.pop(b"%d" % subscription, None)
+
+    def reset(self) -> None:
+        """See `Parser.reset`: a new connection begins."""
+        super().reset()
+        self._cut, self._missing, self._take, self._parts = b"", 0, None, []
+
+    async def parse(self, data: bytes = b"") -> None:
+        """See `Parser.parse`. Raises nats-py's ``ProtocolError``, after which it connects anew."""
+        if self._cut:
+            data, self._cut = self._cut + data, b""
+        at, end, media = 0, len(data), False
+        if self._missing:
+            at = min(self._missing, end)
+            self._missing -= at
+            if self._take is None:
+                await super().parse(data[:at])
+            else:
+                media = True
+                self._parts.append(data[:at])
+                if not self._missing:
+                    payload, self._parts = b"".join(self._parts), []
+                    give(self._take, payload[:-2])
+        direct = self._direct
+        while at < end:
+            line_end = data.find(_CRLF, at)
+            if line_end < 0:
+                self._cut = data[at:]
+                if len(self._cut) > MAX_LINE_BYTES:
+                    raise ProtocolError("a line has no end")
+                break
+            stop = begin = line_end + 2
+            take = None
+            if data.startswith((b"MSG ", b"HMSG "), at):
+                fields = data[at:line_end].split()  # MSG subject sid [reply] size
+                try:
+                    stop = begin + int(fields[-1]) + 2
+                    take = direct.get(fields[2]) if fields[0] == b"MSG" else None
+                except (ValueError, IndexError) as error:
+                    raise ProtocolError("not a message") from error
+            if take is None:
+                await super().parse(data[at : min(stop, end)])
+            else:
+                media = True
+                if stop <= end:
+                    give(take, data[begin : stop - 2])
+                else:
+                    self._parts = [data[begin:]]
+            if stop > end:
+                self._take, self._missing = take, stop - end
+            at = stop
+        if media:
+            self._pause()
+
+    def _pause(self) -> None:
+        now, before = time.monotonic(), self._read_at
+        self._read_at = now
+        if now - before > PAUSE_SECONDS:
+            return
+        writer = getattr(self.nc._transport, "_io_writer", None)  # a TCP connection's; WebSocket has none
+        if writer is not None:
+            transport = writer.transport
+            transport.pause_reading()
+            asyncio.get_running_loop().call_later(PAUSE_SECONDS, _resume, transport)
+
+
+def give(take: Take, payload: bytes) -> None:
+    """Calls ``take``, whatever becomes of that."""
+    try:
+        take(payload)
+    except Exception as error:  # a supervisor, as nats-py's own task is: reading goes on for all others
+        log.exception("bus.handler_failed", error=error)
+
+
+def _resume(transport: asyncio.ReadTransport) -> None:
+    if not transport.is_closing():
+        transport.resume_reading()
