@@ -1,4 +1,4 @@
-"""Chromium for tests, with a profile of its own."""
+"""Chromium for tests."""
 
 import os
 import shutil
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from playwright.async_api import BrowserContext, async_playwright
+from playwright.async_api import Browser, BrowserContext, ViewportSize, async_playwright
 
 FLAGS = (
     "--headless=new",
@@ -19,6 +19,7 @@ FLAGS = (
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
 )
+VIEWPORT = ViewportSize(width=1280, height=720)
 
 
 def executable() -> str | None:
@@ -31,13 +32,30 @@ async def chromium(profile: Path, *flags: str) -> AsyncIterator[BrowserContext]:
     """A browser whose profile is kept in ``profile``, closed at the end of the block."""
     async with async_playwright() as playwright:
         context = await playwright.chromium.launch_persistent_context(
-            str(profile),
-            executable_path=executable(),
-            headless=True,
-            args=[*FLAGS, *flags],
-            viewport={"width": 1280, "height": 720},
+            str(profile), executable_path=executable(), headless=True, args=[*FLAGS, *flags], viewport=VIEWPORT
         )
         try:
             yield context
         finally:
             await context.close()
+
+
+@asynccontextmanager
+async def shared_chromium() -> AsyncIterator[Browser]:
+    """A browser for several tests in one event loop, each with a `visitor` of its own."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=executable(), headless=True, args=[*FLAGS])
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@asynccontextmanager
+async def visitor(browser: Browser) -> AsyncIterator[BrowserContext]:
+    """Somebody who has never been here: no storage, no cache, no pages."""
+    context = await browser.new_context(viewport=VIEWPORT)
+    try:
+        yield context
+    finally:
+        await context.close()

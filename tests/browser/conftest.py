@@ -1,15 +1,18 @@
-"""One running Pantau for all browser tests: its start costs more than any of them."""
+"""One running Pantau and one Chromium for all browser tests: to start either takes longer than most of them."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import BrowserContext
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext
 
-from tests.browser.chromium import chromium
+from tests.browser.chromium import chromium, shared_chromium, visitor
 from tests.browser.running_up import Running, running_up
 
 CAMERAS = 16
+LAST = ("test_recorded_minute", "test_activity", "test_trouble", "test_recorded_wall")
+"""Two of them look at a minute that was recorded without a break: by then it has passed. The others break it."""
 
 
 @pytest.fixture(scope="package")
@@ -19,8 +22,40 @@ def pantau(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield running
 
 
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def shared() -> AsyncIterator[Browser]:
+    """Whoever uses it runs in the package's event loop."""
+    async with shared_chromium() as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(loop_scope="package")
+async def browser(shared: Browser) -> AsyncIterator[BrowserContext]:
+    """A visitor of this test's own."""
+    async with visitor(shared) as context:
+        yield context
+
+
 @pytest.fixture
-async def browser(tmp_path: Path) -> AsyncIterator[BrowserContext]:
-    """A Chromium of this test's own."""
+async def own_browser(tmp_path: Path) -> AsyncIterator[BrowserContext]:
+    """A Chromium in this test's own event loop, for tests that are on the bus themselves."""
     async with chromium(tmp_path / "chromium") as context:
         yield context
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Says in which loop tests run, and in which order: those that need no Pantau have the machine to themselves."""
+    places = [place for place, item in enumerate(items) if item.path.is_relative_to(Path(__file__).parent)]
+    ours = [items[place] for place in places]
+    for item in ours:
+        if "shared" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.asyncio(loop_scope="package"), append=False)
+    for place, item in zip(places, sorted(ours, key=_order), strict=True):
+        items[place] = item
+
+
+def _order(item: pytest.Item) -> int:
+    if "pantau" not in getattr(item, "fixturenames", ()):
+        return 0
+    return 2 + LAST.index(item.path.stem) if item.path.stem in LAST else 1

@@ -18,8 +18,7 @@ from tests.browser.running_up import Running
 
 CAMERAS = 9
 GAP_CAMERA = 4
-RECORDED_SECONDS = 24.0
-GAP_SECONDS = 5.0
+BEFORE_SECONDS, GAP_SECONDS, AFTER_SECONDS = 12.0, 4.0, 8.0
 PATIENCE_SECONDS = 60.0
 _VIDEO = PRESETS["city"](1).sub.video
 FRAME_SECONDS = 1 / _VIDEO.frame_rate
@@ -77,13 +76,13 @@ def footage(pantau: Running) -> Iterator[Footage]:
             added = {"id": name, "name": f"Kecil {number}", "profiles": {"main": {"url": url}}}
             pantau.api("/cameras", "POST", added)
         began = max(_recorded(pantau, name, 2.0)[0][0] for name in small)
-        time.sleep(RECORDED_SECONDS / 2)
+        time.sleep(BEFORE_SECONDS)
         holed = camera(GAP_CAMERA)
         _switch(pantau, [holed], on=False)
         time.sleep(GAP_SECONDS)
         _switch(pantau, [holed], on=True)
         _recorded(pantau, holed, 2.0, count=2)
-        time.sleep(RECORDED_SECONDS / 2)
+        time.sleep(AFTER_SECONDS)
         _switch(pantau, small, on=False)
         time.sleep(2.0)  # what is under way is written
         ended = min(_ranges(pantau, name)[-1][1] for name in small)

@@ -58,8 +58,8 @@ async def test_cameras_in_every_codec_are_seen_and_a_converted_one_says_so(
     assert await badges(app, 0) == []
     assert "converted" in await badges(app, 3)
     before = await app.read(3)
-    await app.page.wait_for_timeout(1500)
-    assert (await app.read(3)).frame != before.frame
+    moved = f"() => ![undefined, {before.frame}].includes(probe.read(probe.tile(3))?.frame)"
+    await app.page.wait_for_function(moved, timeout=30_000, polling=100)
     # Large, H.265 comes as itself, or as the H.264 of its sub profile: both without a conversion.
     await app.page.locator("pantau-wall-tile[data-slot='1']").dblclick()
     await app.page.wait_for_timeout(2000)

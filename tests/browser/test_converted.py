@@ -40,13 +40,13 @@ _SILENCE = "() => wall.tone()[1] < -90"
 
 
 async def test_chromium_shows_what_it_cannot_decode(
-    bus: Bus, front: Front, browser: BrowserContext  # noqa: F811 (the fixture)
+    bus: Bus, front: Front, own_browser: BrowserContext  # noqa: F811 (the fixture)
 ) -> None:  # fmt: skip
     await front.add_camera("cam-5")
     await front.add_camera("cam-6")
     hevc = clip(5, encoder="libx265", size=(320, 180), fps=10, gop=20, gops=2)
     async with BusCamera(bus, "cam-5", hevc), BusCamera(bus, "cam-6", mjpeg()):
-        page = await WallPage.create(browser, front)
+        page = await WallPage.create(own_browser, front)
         await page.connect(2, Aim(slot=0, camera="cam-5"), Aim(slot=1, camera="cam-6"))
         for slot, camera in ((0, 5), (1, 6)):
             assert (await page.wait_for(slot, camera, 20_000)).width == 320
@@ -57,7 +57,7 @@ async def test_chromium_shows_what_it_cannot_decode(
 
 
 async def test_an_unmuted_camera_is_heard_whatever_its_codec_and_a_muted_one_sends_nothing(
-    bus: Bus, front: Front, browser: BrowserContext  # noqa: F811 (the fixture)
+    bus: Bus, front: Front, own_browser: BrowserContext  # noqa: F811 (the fixture)
 ) -> None:  # fmt: skip
     codecs = (Codec.PCM_MULAW, Codec.PCM_ALAW, Codec.AAC)
     async with AsyncExitStack() as stack:
@@ -67,7 +67,7 @@ async def test_an_unmuted_camera_is_heard_whatever_its_codec_and_a_muted_one_sen
             small = clip(slot, size=(320, 180), fps=10, gop=20, gops=1)
             await stack.enter_async_context(BusCamera(bus, f"cam-{slot}", small))
             microphones.append(await stack.enter_async_context(Microphone(bus, f"cam-{slot}", codec)))
-        page = await WallPage.create(browser, front)
+        page = await WallPage.create(own_browser, front)
         await page.connect(3, *[Aim(slot=n, camera=f"cam-{n}") for n in range(3)], audio=True)
         await page.wait_for(0, 0, 20_000)
         await page.page.evaluate(_HEAR)

@@ -33,7 +33,7 @@ NOTICED_MS = 300
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 async def test_tiles_go_on_by_the_other_relay_within_two_seconds_and_without_a_reload(
-    mesh_settings: MeshSettings, bus: Bus, tmp_path: Path, browser: BrowserContext, how: signal.Signals
+    mesh_settings: MeshSettings, bus: Bus, tmp_path: Path, own_browser: BrowserContext, how: signal.Signals
 ) -> None:
     async with AsyncExitStack() as stack:
         cameras = await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera)
@@ -58,7 +58,7 @@ async def test_tiles_go_on_by_the_other_relay_within_two_seconds_and_without_a_r
             if response.request.method == "POST" and response.url.endswith("/api/v1/wall/sessions"):
                 placed.append(json.loads(await response.text())["relay"])
 
-        page = await browser.new_page()
+        page = await own_browser.new_page()
         page.on("response", on_response)
         probe = await Probe.install(page, pauses_over_ms=NOTICED_MS)
         await page.goto(f"{front.url}/#grid=4&tiles={','.join(CAMERAS)}")

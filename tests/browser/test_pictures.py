@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from playwright.async_api import BrowserContext, expect
+from playwright.async_api import BrowserContext, Locator, expect
 
 from services.wall.front.static import FOLDER
 from tests.browser.app_page import AppPage
@@ -32,20 +32,27 @@ def wait_for_footage(pantau: Running) -> None:
         time.sleep(1)
 
 
-async def test_a_click_on_a_contact_sheet_leads_to_the_moment_of_the_picture(
-    pantau: Running, browser: BrowserContext
-) -> None:
+async def opened_sheet(pantau: Running, browser: BrowserContext) -> tuple[AppPage, Locator]:
+    """The app with one tile, and its dialog that shows a contact sheet."""
     wait_for_footage(pantau)
     app = await AppPage.open(browser, pantau.url + ONE_TILE)
     await app.page.keyboard.press("t")
     await app.page.get_by_title("Contact sheet").click()
-    sheet = app.page.locator("pantau-sheet-dialog img")
-    await expect(sheet).to_be_visible(timeout=PATIENCE_MS)
+    dialog = app.page.locator("pantau-sheet-dialog")
+    await expect(dialog.locator("img")).to_be_visible(timeout=PATIENCE_MS)
+    return app, dialog
+
+
+async def test_a_click_on_a_contact_sheet_leads_to_the_moment_of_the_picture(
+    pantau: Running, browser: BrowserContext
+) -> None:
+    app, dialog = await opened_sheet(pantau, browser)
+    sheet = dialog.locator("img")
     assert await sheet.evaluate("(image) => image.naturalWidth") == 6 * 326 + 6
     box = await sheet.bounding_box()
     assert box is not None
     await sheet.click(position={"x": box["width"] * 0.95, "y": box["height"] * 0.9})
-    await expect(app.page.locator("pantau-sheet-dialog")).to_have_count(0)
+    await expect(dialog).to_have_count(0)
     await app.page.wait_for_url("**/*at=*", timeout=PATIENCE_MS)
     assert app.errors == []
 
@@ -53,12 +60,7 @@ async def test_a_click_on_a_contact_sheet_leads_to_the_moment_of_the_picture(
 async def test_a_range_without_footage_says_so_and_leads_to_the_nearest(
     pantau: Running, browser: BrowserContext
 ) -> None:
-    wait_for_footage(pantau)
-    app = await AppPage.open(browser, pantau.url + ONE_TILE)
-    await app.page.keyboard.press("t")
-    await app.page.get_by_title("Contact sheet").click()
-    dialog = app.page.locator("pantau-sheet-dialog")
-    await expect(dialog.locator("img")).to_be_visible(timeout=PATIENCE_MS)
+    app, dialog = await opened_sheet(pantau, browser)
     await dialog.locator("input[name=from]").fill("2020-01-01T00:00:01")
     await dialog.locator("input[name=to]").fill("2020-01-01T01:00:01")
     await dialog.locator("input[name=to]").blur()

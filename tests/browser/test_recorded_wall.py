@@ -28,6 +28,7 @@ TRIES = 3
 """A promise about time is kept by the best of a few tries: this machine also runs the services, and other tests."""
 
 _MARKERS = "probe.tiles().map((tile) => { const seen = probe.read(tile); return seen && [seen.camera, seen.frame]; })"
+_SEEN = "(slot) => probe.read(probe.tile(slot))"
 _MOVING = """
 (slot) => {
   const seen = probe.read(probe.tile(slot));
@@ -84,7 +85,8 @@ async def standing(page: Page, count: int) -> list[Marker]:
         if len(seen) == count and seen == before and apart([moment(each) for each in seen]) <= FRAME_SECONDS:
             return seen
         before = seen
-    raise AssertionError(f"the first {count} tiles do not come to stand at one moment: {before}")
+    said = [tile["message"] for tile in await page.evaluate("probe.described()")]
+    raise AssertionError(f"the first {count} tiles do not come to stand at one moment: {before}; they say {said}")
 
 
 async def markers(page: Page) -> list[Marker]:
@@ -178,6 +180,7 @@ async def test_a_live_tile_moves_beside_one_that_stands_in_the_past(
     try:
         page = await opened(pantau, browser, fragment(recorded.began + 2, camera(1), f"{camera(2)}!", grid="4"))
         await page.wait_for_function(_MOVING, arg=1, timeout=PATIENCE_MS, polling=50)
+        await page.wait_for_function(_SEEN, arg=0, timeout=PATIENCE_MS, polling=50)
         (past, live) = await markers(page)
         assert (past.camera, live.camera) == (1, 2)
         await asyncio.sleep(1.0)

@@ -5,7 +5,6 @@ import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 
 import pytest
 from playwright.async_api import BrowserContext
@@ -13,7 +12,6 @@ from playwright.async_api import BrowserContext
 from services.mesh.bus import Bus
 from services.mesh.sessions import Aim, SlotNotice
 from services.mesh.settings import MeshSettings
-from tests.browser.chromium import chromium
 from tests.browser.wall_page import WallPage
 from tests.wall.relay.camera import BusCamera, Clip, clip
 from tests.wall.relay.running import Front, running_relay
@@ -21,13 +19,6 @@ from tests.wall.relay.running import Front, running_relay
 pytestmark = pytest.mark.browser
 
 SMALL = (320, 180)
-
-
-@pytest.fixture
-async def browser(tmp_path: Path) -> AsyncIterator[BrowserContext]:
-    """Chromium with a profile of this test's own."""
-    async with chromium(tmp_path / "chromium") as context:
-        yield context
 
 
 @pytest.fixture
@@ -62,12 +53,12 @@ async def all_live(page: WallPage, slots: int, timeout_seconds: float = 10) -> N
 
 
 async def test_one_tile_shows_the_camera_at_once_and_stays_live(
-    bus: Bus, front: Front, browser: BrowserContext
+    bus: Bus, front: Front, own_browser: BrowserContext
 ) -> None:
     await front.add_camera("cam-7")
     async with BusCamera(bus, "cam-7", clip(7, gop=100, gops=1)) as camera:
         await asyncio.sleep(3)
-        page = await WallPage.create(browser, front)
+        page = await WallPage.create(own_browser, front)
         began = time.time()
         await page.connect(1, Aim(slot=0, camera="cam-7"))
         first = await page.wait_for(0, 7)
@@ -82,11 +73,11 @@ async def test_one_tile_shows_the_camera_at_once_and_stays_live(
 
 
 async def test_thirty_six_tiles_show_thirty_six_cameras_and_lose_nothing(
-    bus: Bus, front: Front, browser: BrowserContext
+    bus: Bus, front: Front, own_browser: BrowserContext
 ) -> None:
     count = 36
     async with cameras(bus, front, count, fps=8):
-        page = await WallPage.create(browser, front)
+        page = await WallPage.create(own_browser, front)
         await page.connect(count, *[Aim(slot=n, camera=f"cam-{n}") for n in range(count)])
         for slot in range(count):
             await page.wait_for(slot, slot, 20_000)
@@ -97,11 +88,11 @@ async def test_thirty_six_tiles_show_thirty_six_cameras_and_lose_nothing(
 
 
 async def test_two_hundred_switches_in_a_row_each_show_the_right_picture(
-    bus: Bus, front: Front, browser: BrowserContext
+    bus: Bus, front: Front, own_browser: BrowserContext
 ) -> None:
     count, slots = 8, 4
     async with cameras(bus, front, count):
-        page = await WallPage.create(browser, front)
+        page = await WallPage.create(own_browser, front)
         await page.connect(slots, *[Aim(slot=n, camera=f"cam-{n}") for n in range(slots)])
         shown = list(range(slots))
         for slot in range(slots):
@@ -122,7 +113,7 @@ async def test_two_hundred_switches_in_a_row_each_show_the_right_picture(
 
 
 async def test_five_percent_loss_and_thirty_milliseconds_of_jitter_freeze_nothing_for_a_second(
-    bus: Bus, front: Front, browser: BrowserContext
+    bus: Bus, front: Front, own_browser: BrowserContext
 ) -> None:
     async with cameras(bus, front, 4):
         ipv4 = front.relay.udp.destination(("127.0.0.1", 9))
@@ -137,7 +128,7 @@ async def test_five_percent_loss_and_thirty_milliseconds_of_jitter_freeze_nothin
                 loop.call_later(rng.random() * 0.03, plain, bytes(data), address)
 
         outbox.send = lossy  # type: ignore[method-assign]  # a path that loses, in memory
-        page = await WallPage.create(browser, front)
+        page = await WallPage.create(own_browser, front)
         await page.connect(4, *[Aim(slot=n, camera=f"cam-{n}") for n in range(4)])
         for slot in range(4):
             await page.wait_for(slot, slot, 10_000)
@@ -150,10 +141,10 @@ async def test_five_percent_loss_and_thirty_milliseconds_of_jitter_freeze_nothin
 
 
 async def test_a_browser_without_playout_delay_still_gets_a_picture(
-    bus: Bus, front: Front, browser: BrowserContext
+    bus: Bus, front: Front, own_browser: BrowserContext
 ) -> None:
     async with cameras(bus, front, 2):
-        page = await WallPage.create(browser, front)
+        page = await WallPage.create(own_browser, front)
         await page.connect(1, Aim(slot=0, camera="cam-0"), playout_delay=False)
         await page.wait_for(0, 0)
         await page.aim(0, "cam-1")
