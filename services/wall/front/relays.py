@@ -31,7 +31,7 @@ MAX_RELAY_NAME: Final = 63 - len(SEPARATOR) - 2 * RANDOM_BYTES
 
 OPEN_SECONDS: Final = 5.0
 CONTROL_SECONDS: Final = 3.0
-SUCCESSOR_SECONDS: Final = 3.0
+SUCCESSOR_SECONDS: Final = 8.0
 """How long a viewer waits for a relay that is started in the place of a killed one, before it has to ask again."""
 LOOK_SECONDS: Final = 0.05
 _SESSION_WEIGHT: Final = 0.01
