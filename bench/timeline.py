@@ -100,7 +100,7 @@ def fill_archive(path: Path, cameras: int) -> Shelf:
             for rows in ("copy", "run"):
                 names = [row[1] for row in connection.execute(f"PRAGMA table_info({rows})") if row[1] != "camera"]
                 connection.execute(
-                    f"INSERT INTO {rows} (camera, {', '.join(names)})"  # noqa: S608 (names of ours)
+                    f"INSERT INTO {rows} (camera, {', '.join(names)})"
                     f" SELECT ?, {', '.join(names)} FROM {rows} WHERE camera = 'cam-000'",
                     (f"cam-{number:03}",),
                 )

@@ -11,6 +11,9 @@ from services.cli.client import Client, client_command
 from services.cli.table import echo_table
 
 EXIT_INCOMPLETE: Final = 1
+_HEADERS: Final = (
+    "ID", "RECORDED", "GAPS", "MOST MISSING", "OLDEST", "ARCHIVED", "WHOLE", "THINNED", "ARCHIVE", "NAME",
+)  # fmt: skip
 
 
 @click.command()
@@ -35,8 +38,7 @@ async def coverage(
         click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
     else:
         rows = sorted(answer["cameras"], key=lambda item: (not item["recording"], item["percent"], item["camera"]))
-        headers = ("ID", "RECORDED", "GAPS", "MOST MISSING", "OLDEST", "WHOLE", "THINNED", "NAME")
-        echo_table(headers, [_row(item) for item in rows])
+        echo_table(_HEADERS, [_row(item) for item in rows])
         if sys.stdout.isatty():
             click.echo(_total(answer), err=True)
     if not answer["complete"]:
@@ -47,14 +49,17 @@ async def coverage(
 
 def _row(item: dict[str, Any]) -> tuple[str, ...]:
     oldest = min(filter(None, (item["oldest_full"], item["oldest_thinned"])), default="")
+    archived = min(filter(None, (item["oldest_archived_full"], item["oldest_archived_thinned"])), default="")
     return (
         str(item["camera"]),
         f"{_floor(item['percent'])} %" if item["recording"] else "off",
         str(len(item["gaps"])),
         _longest(item["gaps"]),
         str(oldest)[:16],
+        str(archived)[:16],
         _days(item["forecast_full_days"]),
         _days(item["forecast_keyframe_days"]),
+        _days(item["forecast_archive_days"]),
         str(item["name"]),
     )
 
@@ -85,4 +90,6 @@ def _total(answer: dict[str, Any]) -> str:
         parts.append(f"missing: {missing}")
     whole, thinned = _days(total["forecast_full_days"]), _days(total["forecast_keyframe_days"])
     parts.append(f"whole footage lasts {whole or '?'}, thinned {thinned or '?'}")
+    if archived := _days(total["forecast_archive_days"]):
+        parts.append(f"copies in the archive {archived}")
     return "; ".join(parts)

@@ -49,10 +49,14 @@ class CameraCoverage(Model):
     timeline: TimelineAnswer
     oldest_full_us: int | None = None
     oldest_thinned_us: int | None = None
+    oldest_archived_full_us: int | None = None
+    """Of copies in the archive, whether the disks still have the footage or not."""
+    oldest_archived_thinned_us: int | None = None
     bytes_per_day: int = 0
     """Of full footage."""
     forecast_full_days: float | None = None
     forecast_keyframe_days: float | None = None
+    forecast_archive_days: float | None = None
 
 
 class CoverageAnswer(Model):
@@ -84,6 +88,8 @@ def _statement(camera: Id, from_us: int, to_us: int, parts: Sequence[CameraCover
     timeline = recordings.merge(question, [part.timeline for part in parts])
     oldest_full = _least(part.oldest_full_us for part in parts)
     oldest_thinned = _least(part.oldest_thinned_us for part in parts)
+    archived_full = _least(part.oldest_archived_full_us for part in parts)
+    archived_thinned = _least(part.oldest_archived_thinned_us for part in parts)
     # A recorder that has nothing of the range had the camera once: what it wrote then is no rate of today.
     writing = [part for part in parts if part.timeline.ranges] or parts
     return CoverageStatement(
@@ -92,14 +98,15 @@ def _statement(camera: Id, from_us: int, to_us: int, parts: Sequence[CameraCover
         from_us=from_us,
         to_us=to_us,
         recorded_us=sum(item.to_us - item.from_us for item in timeline.ranges),
-        gaps=_gaps(timeline, _least((oldest_full, oldest_thinned))),
+        gaps=_gaps(timeline, _least((oldest_full, oldest_thinned, archived_full, archived_thinned))),
         oldest_full_us=oldest_full,
         oldest_thinned_us=oldest_thinned,
+        oldest_archived_full_us=archived_full,
+        oldest_archived_thinned_us=archived_thinned,
         bytes_per_day=sum(part.bytes_per_day for part in writing),
-        forecast_full_days=max((d for part in writing if (d := part.forecast_full_days) is not None), default=None),
-        forecast_keyframe_days=max(
-            (d for part in writing if (d := part.forecast_keyframe_days) is not None), default=None
-        ),
+        forecast_full_days=_most(part.forecast_full_days for part in writing),
+        forecast_keyframe_days=_most(part.forecast_keyframe_days for part in writing),
+        forecast_archive_days=_most(part.forecast_archive_days for part in writing),
     )
 
 
@@ -133,6 +140,10 @@ def gap_us(gap: Gap, to_us: int) -> int:
 
 def _least(values: Iterable[int | None]) -> int | None:
     return min((value for value in values if value is not None), default=None)
+
+
+def _most(values: Iterable[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)
 
 
 class Asked(NamedTuple):

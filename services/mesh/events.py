@@ -10,7 +10,7 @@ import random
 import uuid
 from collections import deque
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 from urllib.parse import quote, unquote
 
 import nats.errors
@@ -157,6 +157,9 @@ class SegmentClosed(RecordingEvent):
     signature: str = ""
     """Hex Ed25519 signature over the segment's statement by the recorder's key."""
     key_id: str = ""
+    """The key's short name, as bundles use it."""
+    public_key: str = ""
+    """The key itself, hex: whoever keeps it from here can check evidence later without trusting the bundle."""
 
 
 class RecordingGap(RecordingEvent):
@@ -189,14 +192,20 @@ class CoverageGap(Model):
     detail: str = ""
 
 
+Remains = Literal["", "disk", "archive"]
+
+
 class RecordingExpired(RecordingEvent):
-    """Footage was removed by retention."""
+    """Footage was removed by retention, or a copy of it from the archive."""
 
     name: ClassVar[str] = "expired"
     from_us: int
     to_us: int
     size_bytes: int
     because: str
+    """``age``, ``budget``, ``floor``; ``archive``: it is a copy that went, because of its age."""
+    remains_in: Remains = ""
+    """Where the footage is still kept; empty: nowhere at this recorder."""
 
 
 class RecordingCoverage(RecordingEvent):
@@ -212,10 +221,15 @@ class RecordingCoverage(RecordingEvent):
     """The longest 200."""
     oldest_full_us: int | None = None
     oldest_thinned_us: int | None = None
+    oldest_archived_full_us: int | None = None
+    """Of copies in the archive, whether the disks still have the footage or not."""
+    oldest_archived_thinned_us: int | None = None
     bytes_per_day: int = 0
     forecast_full_days: float | None = None
     """How many days of full footage the present disks and bitrates give."""
     forecast_keyframe_days: float | None = None
+    forecast_archive_days: float | None = None
+    """How many days copies in the archive are kept; None where not all footage is copied."""
 
 
 class StorageLow(Event):

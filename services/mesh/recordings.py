@@ -120,10 +120,15 @@ class CoverageStatement(Model):
     gaps: tuple[Gap, ...] = ()
     oldest_full_us: int | None = None
     oldest_thinned_us: int | None = None
+    oldest_archived_full_us: int | None = None
+    """Of copies in the archive, whether the disks still have the footage or not."""
+    oldest_archived_thinned_us: int | None = None
     bytes_per_day: int = 0
     forecast_full_days: float | None = None
     """How many days of full footage present disk and bitrate give."""
     forecast_keyframe_days: float | None = None
+    forecast_archive_days: float | None = None
+    """How many days copies in the archive are kept; None where not all footage is copied."""
 
     @property
     def percent(self) -> float:

@@ -123,8 +123,9 @@ class Recorder:
         finding = Finding(lambda: [disk for disk in self.disks.all if disk.failure is None])
         ladders = Ladders(self.settings, self.cameras)
         coverage = Coverage(
-            self.name, self.settings, self.disks.all, footage, now_us=service.clock.now_us, ladder_of=ladders.of
-        )
+            self.name, self.settings, self.disks.all, footage, now_us=service.clock.now_us, ladder_of=ladders.of,
+            archive=shelved, archive_days=self.archive_settings.days,
+        )  # fmt: skip
         answers = await Answers(
             bus,
             service.tasks,
@@ -317,6 +318,7 @@ class Recorder:
                         chain_hash=segment.link.hex(),
                         signature=proof.signature if proof else "",
                         key_id=proof.key_id if proof else "",
+                        public_key=proof.public if proof else "",
                     )
                 )
             case Dropped(stream=stream):

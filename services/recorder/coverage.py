@@ -13,8 +13,8 @@ from services.mesh.events import RecordingCoverage
 from services.mesh.ladder import Ladder
 from services.mesh.log import get_logger
 from services.recorder.disk import Disk
-from services.recorder.footage import Footage
-from services.recorder.forecast import Days, Flow, forecast
+from services.recorder.footage import Archive, Footage
+from services.recorder.forecast import LONG_DAYS, Days, Flow, forecast
 from services.recorder.index import Index, Tier, Usage
 from services.recorder.paths import INDEX
 from services.recorder.settings import RecorderSettings
@@ -60,7 +60,10 @@ class Coverage:
         *,
         now_us: Callable[[], int],
         ladder_of: Callable[[str], Ladder],
+        archive: Callable[[], Archive | None] = lambda: None,
+        archive_days: float | None = None,
     ) -> None:
+        """``archive_days``: how long copies are kept there; None where not all footage is copied."""
         self._recorder = recorder
         self._floor_bytes = int(settings.floor_gigabytes * 1e9)
         self._budget_bytes = int(settings.budget_gigabytes * 1e9)
@@ -68,6 +71,8 @@ class Coverage:
         self._footage = footage
         self._now_us = now_us
         self._ladder_of = ladder_of
+        self._archive = archive
+        self._archive_days = None if archive_days is None else min(archive_days, LONG_DAYS)
         self._known: tuple[int, Holdings, dict[str, Days]] | None = None
 
     def holdings(self) -> Holdings:
@@ -106,7 +111,7 @@ class Coverage:
     def answer(self, question: CoverageQuestion) -> CoverageAnswer:
         """This recorder's part."""
         known, days = self._lately()
-        asked = [camera for camera in question.cameras if camera in known.sites]
+        asked = [camera for camera in question.cameras if camera in known.sites or self._archived(camera)]
         made: list[CameraCoverage] = []
         items = 0
         for camera in asked:
@@ -131,15 +136,24 @@ class Coverage:
             self._known = now_us, holdings, self.forecast(holdings)
         return self._known[1], self._known[2]
 
+    def _archived(self, camera: str) -> dict[Tier, int]:
+        """When the oldest copy of each tier was taken."""
+        archive = self._archive()
+        return archive.oldest_us(camera, PROFILE) if archive is not None else {}
+
     def _part(self, known: Holdings, days: Mapping[str, Days], camera: str, from_us: int, to_us: int) -> CameraCoverage:
+        archived = self._archived(camera)
         return CameraCoverage(
             camera=camera,
             timeline=self._footage.timeline(camera, PROFILE, from_us, to_us),
             oldest_full_us=known.oldest_us.get((camera, Tier.FULL)),
             oldest_thinned_us=known.oldest_us.get((camera, Tier.KEYFRAMES)),
+            oldest_archived_full_us=archived.get(Tier.FULL),
+            oldest_archived_thinned_us=archived.get(Tier.KEYFRAMES),
             bytes_per_day=round(known.bytes_per_day(camera, Tier.FULL) or 0),
             forecast_full_days=days[camera].full if camera in days else None,
             forecast_keyframe_days=days[camera].keyframes if camera in days else None,
+            forecast_archive_days=self._archive_days,
         )
 
     def events(self, from_us: int, to_us: int) -> list[RecordingCoverage]:

@@ -78,6 +78,9 @@ class Archive(Protocol):
     def runs(self, camera: str, profile: str, from_us: int, to_us: int) -> Sequence[tuple[int, int, int]]:
         """Start, end and tier of what copies that touch a range join to, in order."""
 
+    def oldest_us(self, camera: str, profile: str) -> dict[Tier, int]:
+        """When the oldest copy of each tier was taken."""
+
     def copies(self, camera: str, profile: str, from_us: int, to_us: int) -> list[tuple[Copy, Sequence[Gop]]]:
         """The copies themselves, with their keyframe indexes."""
 

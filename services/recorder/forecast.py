@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from services.mesh.ladder import Ladder
 
 _STEPS: Final = 50
-_LONG_DAYS: Final = 3650.0
+LONG_DAYS: Final = 3650.0
 """What for ever counts as."""
 
 
@@ -37,8 +37,8 @@ def forecast(flows: Mapping[str, Flow], capacity_bytes: float) -> dict[str, Days
     def days(full_limit: float, thinned_limit: float) -> dict[str, Days]:
         found = {}
         for camera, flow in flows.items():
-            full = min(flow.ladder.full_seconds / 86_400, full_limit, _LONG_DAYS)
-            total = min(flow.ladder.total_seconds / 86_400, thinned_limit, _LONG_DAYS)
+            full = min(flow.ladder.full_seconds / 86_400, full_limit, LONG_DAYS)
+            total = min(flow.ladder.total_seconds / 86_400, thinned_limit, LONG_DAYS)
             found[camera] = Days(full, max(total, full) if flow.ladder.thins else full)
         return found
 
@@ -49,11 +49,11 @@ def forecast(flows: Mapping[str, Flow], capacity_bytes: float) -> dict[str, Days
             for camera, flow in flows.items()
         )
 
-    if need(days(_LONG_DAYS, _LONG_DAYS)) <= capacity_bytes:
-        return days(_LONG_DAYS, _LONG_DAYS)
-    if need(days(1.0, _LONG_DAYS)) <= capacity_bytes:
-        full_limit = _largest(lambda limit: need(days(limit, _LONG_DAYS)) <= capacity_bytes, 1.0)
-        return days(full_limit, _LONG_DAYS)
+    if need(days(LONG_DAYS, LONG_DAYS)) <= capacity_bytes:
+        return days(LONG_DAYS, LONG_DAYS)
+    if need(days(1.0, LONG_DAYS)) <= capacity_bytes:
+        full_limit = _largest(lambda limit: need(days(limit, LONG_DAYS)) <= capacity_bytes, 1.0)
+        return days(full_limit, LONG_DAYS)
     if need(days(1.0, 0.0)) <= capacity_bytes:
         thinned_limit = _largest(lambda limit: need(days(1.0, limit)) <= capacity_bytes, 0.0)
         return days(1.0, thinned_limit)
@@ -62,7 +62,7 @@ def forecast(flows: Mapping[str, Flow], capacity_bytes: float) -> dict[str, Days
 
 
 def _largest(fits: Callable[[float], bool], low: float) -> float:
-    high = _LONG_DAYS
+    high = LONG_DAYS
     for _ in range(_STEPS):
         middle = (low + high) / 2
         low, high = (middle, high) if fits(middle) else (low, middle)

@@ -2,13 +2,13 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from contextlib import closing, suppress
 from typing import Final
 
 from services.mesh.buckets import Mirror
 from services.mesh.clock import Clock
-from services.mesh.events import Event, RecordingExpired, RecordingThinned
+from services.mesh.events import Event, RecordingThinned, Remains
 from services.mesh.ladder import Ladder
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
@@ -17,6 +17,7 @@ from services.mesh.recordings import Range
 from services.recorder import activity_rows
 from services.recorder.coverage import Coverage
 from services.recorder.disk import Disk
+from services.recorder.expired import Gone, expired
 from services.recorder.holds import CurrentHolds
 from services.recorder.index import Index, Segment
 from services.recorder.keeper import Done, Keeper
@@ -63,6 +64,7 @@ class Upkeep:
         self._storage_low = storage_low
         self._woken = asyncio.Event()
         self._stopping = False
+        self._copied = copied
         self._ranges = ranges
         self._swept = dict.fromkeys(disks, 0)
         self._keepers = {
@@ -109,7 +111,7 @@ class Upkeep:
             except (OSError, sqlite3.Error) as error:
                 log.warning("retention.failed", directory=str(disk.directory), error=error)
                 continue
-            self._tell(outcome.done)
+            self._tell(outcome.done, await asyncio.to_thread(self._copies, outcome.done))
             if outcome.because is not None:
                 self._storage_low(disk, outcome.because)
             if outcome.uncopied:
@@ -121,31 +123,34 @@ class Upkeep:
         for event in await asyncio.to_thread(self._coverage.of_a_day_that_ended):
             self._post(event)
 
-    def _tell(self, done: Iterable[Done]) -> None:
-        by_stream: dict[tuple[Stream, str, bool], list[Done]] = {}
+    def _copies(self, done: Iterable[Done]) -> frozenset[Segment]:
+        """What was removed and is still in the archive."""
+        return frozenset(item.segment for item in done if not item.bytes_after and self._copied(item.segment))
+
+    def _tell(self, done: Iterable[Done], copies: Set[Segment]) -> None:
+        gone: list[Gone] = []
+        thinned: dict[Stream, list[Done]] = {}
         for item in done:
-            by_stream.setdefault((item.segment.stream, item.because, item.bytes_after > 0), []).append(item)
             (_thinned if item.bytes_after else _removed).labels(item.because).inc()
-        for (stream, because, was_thinned), items in by_stream.items():
-            from_us = min(item.segment.start_us for item in items)
-            to_us = max(item.segment.end_us for item in items)
-            before = sum(item.segment.size_bytes for item in items)
-            site, camera, at_us, recorder = stream.site, stream.camera, self._clock.now_us(), self._recorder
-            if was_thinned:
-                after = sum(item.bytes_after for item in items)
-                self._post(
-                    RecordingThinned(
-                        site=site, camera=camera, recorder=recorder, at_us=at_us,
-                        from_us=from_us, to_us=to_us, bytes_before=before, bytes_after=after,
-                    )
-                )  # fmt: skip
+            segment = item.segment
+            if item.bytes_after:
+                thinned.setdefault(segment.stream, []).append(item)
             else:
-                self._post(
-                    RecordingExpired(
-                        site=site, camera=camera, recorder=recorder, at_us=at_us,
-                        from_us=from_us, to_us=to_us, size_bytes=before, because=because,
-                    )
-                )  # fmt: skip
+                remains: Remains = "archive" if segment in copies else ""
+                gone.append(Gone(*segment[:4], item.because, remains))
+        at_us = self._clock.now_us()
+        for stream, items in thinned.items():
+            self._post(
+                RecordingThinned(
+                    site=stream.site, camera=stream.camera, recorder=self._recorder, at_us=at_us,
+                    from_us=min(item.segment.start_us for item in items),
+                    to_us=max(item.segment.end_us for item in items),
+                    bytes_before=sum(item.segment.size_bytes for item in items),
+                    bytes_after=sum(item.bytes_after for item in items),
+                )
+            )  # fmt: skip
+        for event in expired(gone, recorder=self._recorder, at_us=at_us):
+            self._post(event)
 
     def _judge(self, disk: Disk) -> None:
         try:

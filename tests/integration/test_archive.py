@@ -329,6 +329,7 @@ async def test_copies_go_with_their_age_and_held_ones_stay(settings: ArchiveSett
         (told,) = archive.events
         assert isinstance(told, RecordingExpired)
         assert (told.from_us, told.to_us, told.because) == (segments[0].start_us, segments[2].end_us, "archive")
+        assert told.remains_in == "disk"
         assert [copy.start_us for copy in archive.catalogue.older(1 << 62)] == [held.start_us]
         left = [item.key for page in archive.store.pages() for item in page]
         assert left == [str(rig.path(held).relative_to(rig.disk.recordings))]

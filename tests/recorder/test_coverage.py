@@ -1,5 +1,6 @@
 """Coverage told from real footage: percent, gaps and their causes, the oldest footage, the forecast, once a day."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,13 @@ from services.mesh.coverage import CoverageAnswer, CoverageQuestion, statements
 from services.mesh.ladder import Ladder, parse_ladder
 from services.mesh.recordings import Cause
 from services.recorder import coverage as module
+from services.recorder import gops
+from services.recorder.archive.catalogue import Catalogue, Copy
+from services.recorder.archive.shelf import Shelf
 from services.recorder.coverage import DAY_US, Coverage
 from services.recorder.footage import Footage
 from services.recorder.holds import Holds
+from services.recorder.index import Tier
 from services.recorder.keeper import Keeper
 from services.recorder.paths import Stream
 from services.recorder.settings import RecorderSettings
@@ -140,3 +145,29 @@ def test_the_days_of_an_absence_are_made_up_for(tmp_path: Path) -> None:
         events = [coverage.of_a_day_that_ended() for _ in range(4)]
     first = START_US // DAY_US
     assert [[event.from_us // DAY_US for event in day] for day in events] == [[first], [first + 1], [first + 2], []]
+
+
+def test_copies_in_the_archive_are_told_beside_what_the_disks_have(tmp_path: Path) -> None:
+    nothing: Any = None  # no object is read
+    early_us = START_US - 100 * DAY_US
+    with Rig(tmp_path / "disk") as rig, closing(Catalogue(tmp_path / "archive.sqlite3")) as catalogue:
+        rig.feed(pictures(count=25 * 60))
+        rig.settle()
+        for camera, at_us, tier in (("cam-1", early_us, Tier.KEYFRAMES), ("cam-gone", early_us + DAY_US, Tier.FULL)):
+            stream = Stream("city", camera, "main")
+            catalogue.put(Copy(stream, at_us, at_us + MINUTE_US, 1, tier, bytes(32), 0), gops.pack(()))
+        shelf = Shelf(nothing, catalogue, monotonic=rig.clock.monotonic)
+        disks = [rig.disk]
+        coverage = Coverage(
+            "rec-1", RecorderSettings(floor_gigabytes=0), disks, Footage("rec-1", lambda: disks, lambda: shelf),
+            now_us=rig.clock.now_us, ladder_of=lambda _: LADDER, archive=lambda: shelf, archive_days=365,
+        )  # fmt: skip
+        span = early_us - MINUTE_US, early_us + 2 * MINUTE_US
+        answer = ask(coverage, *span, "cam-1", "cam-gone", "cam-never")
+        here, gone = statements(("cam-1", "cam-gone", "cam-never"), *span, [answer])
+    assert (here.oldest_full_us, here.oldest_thinned_us) == (START_US, None)
+    assert (here.oldest_archived_full_us, here.oldest_archived_thinned_us) == (None, early_us)
+    assert (gone.oldest_full_us, gone.oldest_archived_full_us) == (None, early_us + DAY_US)
+    assert (here.forecast_full_days, here.forecast_archive_days) == (10, 365)
+    # What lies before the oldest footage is "not kept" only where the archive has none from before it either.
+    assert [gap.cause for gap in here.gaps] == [Cause.NOT_KEPT, Cause.UNKNOWN]

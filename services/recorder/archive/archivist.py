@@ -76,8 +76,9 @@ class Archivist:
         self._line = Line(settings.megabits_per_second, clock.monotonic)
         self._pending = {disk: Pending(disk, catalogue.path, held_only=settings.what == "held") for disk in disks}
         self._rounds = Rounds(
-            recorder, settings, store, catalogue, self._line, clock=clock, holds=holds, post=post, damaged=self._damaged
-        )
+            recorder, settings, store, catalogue, self._line, clock=clock, holds=holds, post=post,
+            damaged=self._damaged, on_disk=self._on_disk,
+        )  # fmt: skip
         self.condition = Condition(clock.monotonic, longest_seconds=longest_pause_seconds)
         self._aside: set[str] = set()
         """Keys of what could not be copied soundly; tried again after the next round."""
@@ -193,6 +194,10 @@ class Archivist:
         await asyncio.to_thread(self._catalogue.put, made, item.gops)
         _copied.inc()
         _copied_bytes.inc(segment.size_bytes)
+
+    def _on_disk(self, copy: Copy) -> bool:
+        """Whether what it was made of is still there."""
+        return any((disk.recordings / copy.key).exists() for disk in self._pending if disk.failure is None)
 
     def _put_aside(self, item: Item) -> None:
         if len(self._aside) < _MAX_ASIDE:

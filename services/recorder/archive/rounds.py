@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from services.mesh.clock import Clock
-from services.mesh.events import Event, RecordingExpired
+from services.mesh.events import Event
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 from services.recorder.archive.catalogue import Catalogue, Copy
@@ -17,6 +17,7 @@ from services.recorder.archive.copying import BACK_BYTES, Line, compare
 from services.recorder.archive.errors import ArchiveError, Trouble
 from services.recorder.archive.settings import ArchiveSettings, keep_seconds
 from services.recorder.archive.store import Store, Stored
+from services.recorder.expired import Gone, expired
 from services.recorder.holds import Holds
 from services.recorder.paths import Stream, parse_path
 from services.recorder.scan import Scan, scan_opened
@@ -48,6 +49,7 @@ class Rounds:
         holds: Callable[[], Holds],
         post: Callable[[Event], None],
         damaged: Callable[[Iterable[tuple[Copy, str]]], None],
+        on_disk: Callable[[Copy], bool],
     ) -> None:
         self._recorder = recorder
         self._keep_seconds = keep_seconds(settings.keep)
@@ -59,6 +61,7 @@ class Rounds:
         self._holds = holds
         self._post = post
         self._damaged = damaged
+        self._on_disk = on_disk
         self._adopted_at: float | None = None
 
     async def go(self) -> None:
@@ -89,21 +92,17 @@ class Rounds:
                 await self._store.delete([item.key for item in gone])
                 await asyncio.to_thread(self._catalogue.forget, gone)
                 _expired.inc(len(gone))
-                self._tell(gone)
+                await self._tell(gone)
             last = found[-1]
 
-    def _tell(self, gone: list[Copy]) -> None:
-        by_stream: dict[Stream, list[Copy]] = {}
-        for item in gone:
-            by_stream.setdefault(item.stream, []).append(item)
-        for stream, items in by_stream.items():
-            self._post(
-                RecordingExpired(
-                    site=stream.site, camera=stream.camera, recorder=self._recorder, at_us=self._clock.now_us(),
-                    from_us=min(item.start_us for item in items), to_us=max(item.end_us for item in items),
-                    size_bytes=sum(item.size_bytes for item in items), because=BECAUSE,
-                )
-            )  # fmt: skip
+    async def _tell(self, gone: list[Copy]) -> None:
+        there = await asyncio.to_thread(lambda: [self._on_disk(item) for item in gone])
+        told = (
+            Gone(item.stream, item.start_us, item.end_us, item.size_bytes, BECAUSE, "disk" if kept else "")
+            for item, kept in zip(gone, there, strict=True)
+        )
+        for event in expired(told, recorder=self._recorder, at_us=self._clock.now_us()):
+            self._post(event)
 
     async def _recheck(self) -> None:
         if not self._recheck_seconds:

@@ -64,6 +64,11 @@ class ArchiveSettings(Section):
     )
 
     @property
+    def days(self) -> float | None:
+        """How long copies of all footage are kept; None where there are none, or of held footage alone."""
+        return keep_seconds(self.keep) / 86_400 if self.url and self.what == "all" else None
+
+    @property
     def bucket(self) -> str:
         """The bucket's name."""
         return self.url.removeprefix("s3://").partition("/")[0]

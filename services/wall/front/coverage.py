@@ -46,9 +46,16 @@ class CameraCoverageView(BaseModel):
     gaps: list[GapView] = Field(description="The longest 200, in order of time.")
     oldest_full: str | None = Field(description="The oldest footage that is there, and is whole.")
     oldest_thinned: str | None = Field(description="The oldest of which single pictures are there.")
+    oldest_archived_full: str | None = Field(description="The oldest whole footage of which the archive has a copy.")
+    oldest_archived_thinned: str | None = Field(description="The oldest of which the archive has single pictures.")
     bytes_per_day: int = Field(description="What a day of whole footage takes, on all recorders together.")
     forecast_full_days: float | None = Field(description="Days of whole footage that disks and bitrates give.")
-    forecast_keyframe_days: float | None = Field(description="Days until nothing is left, thinned footage counted.")
+    forecast_keyframe_days: float | None = Field(
+        description="Days until nothing is left on the disks, thinned footage counted."
+    )
+    forecast_archive_days: float | None = Field(
+        description="Days that copies in the archive are kept; null: not all footage is copied there."
+    )
 
 
 class MissingView(BaseModel):
@@ -74,9 +81,12 @@ class TotalView(BaseModel):
     missing: list[MissingView] = Field(description="The largest share first.")
     oldest_full: str | None
     oldest_thinned: str | None
+    oldest_archived_full: str | None
+    oldest_archived_thinned: str | None
     bytes_per_day: int
     forecast_full_days: float | None = Field(description="Of the camera whose whole footage goes first.")
     forecast_keyframe_days: float | None = Field(description="Of the camera whose last footage goes first.")
+    forecast_archive_days: float | None = Field(description="Of the camera whose last copy goes first.")
 
 
 class CoverageView(BaseModel):
@@ -152,9 +162,12 @@ def _view(call: Call, made: CoverageStatement) -> CameraCoverageView:
         gaps=[GapView.model_validate(_gap(gap, made.to_us)) for gap in made.gaps],
         oldest_full=_time(made.oldest_full_us),
         oldest_thinned=_time(made.oldest_thinned_us),
+        oldest_archived_full=_time(made.oldest_archived_full_us),
+        oldest_archived_thinned=_time(made.oldest_archived_thinned_us),
         bytes_per_day=made.bytes_per_day,
         forecast_full_days=made.forecast_full_days,
         forecast_keyframe_days=made.forecast_keyframe_days,
+        forecast_archive_days=made.forecast_archive_days,
     )
 
 
@@ -179,9 +192,12 @@ def _total(found: Sequence[CoverageStatement]) -> TotalView:
         missing=[MissingView(cause=cause, seconds=us / 1e6) for cause, us in missing.most_common() if us > 0],
         oldest_full=_time(_least(made.oldest_full_us for made in found)),
         oldest_thinned=_time(_least(made.oldest_thinned_us for made in found)),
+        oldest_archived_full=_time(_least(made.oldest_archived_full_us for made in found)),
+        oldest_archived_thinned=_time(_least(made.oldest_archived_thinned_us for made in found)),
         bytes_per_day=sum(made.bytes_per_day for made in found),
         forecast_full_days=_least(made.forecast_full_days for made in found),
         forecast_keyframe_days=_least(made.forecast_keyframe_days for made in found),
+        forecast_archive_days=_least(made.forecast_archive_days for made in found),
     )
 
 

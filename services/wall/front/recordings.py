@@ -37,7 +37,8 @@ class RangeView(BaseModel):
 
     from_: str = Field(alias="from")
     to: str
-    tier: str = Field(description="full, keyframes (thinned by the retention ladder) or archive.")
+    tier: str = Field(description="full, or keyframes (thinned by the retention ladder).")
+    archived: bool = Field(default=False, description="The disks have it no more; it is read from the archive.")
 
 
 class GapView(BaseModel):
@@ -107,7 +108,12 @@ async def timeline(call: Call) -> web.Response:
                 "from": rfc3339(answer.from_us),
                 "to": rfc3339(answer.to_us),
                 "ranges": [
-                    {"from": rfc3339(item.from_us), "to": rfc3339(item.to_us), "tier": item.tier}
+                    {
+                        "from": rfc3339(item.from_us),
+                        "to": rfc3339(item.to_us),
+                        "tier": item.tier,
+                        "archived": item.archived,
+                    }
                     for item in answer.ranges
                 ],
                 "gaps": [

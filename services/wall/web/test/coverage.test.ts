@@ -13,9 +13,12 @@ function coverage(name: string, percent: number, recording = true): CameraCovera
     gaps: [],
     oldest_full: null,
     oldest_thinned: null,
+    oldest_archived_full: null,
+    oldest_archived_thinned: null,
     bytes_per_day: 0,
     forecast_full_days: null,
     forecast_keyframe_days: null,
+    forecast_archive_days: null,
   };
 }
 
@@ -55,7 +58,7 @@ describe("a contact sheet", () => {
       camera: "a",
       fromMs: 0,
       toMs: now,
-      ranges: [{ fromMs, toMs: now, tier: "full" as const }],
+      ranges: [{ fromMs, toMs: now, kind: "full" as const }],
       gaps: [],
       activity: [],
     });

@@ -12,8 +12,8 @@ const timeline = parseTimeline({
   camera: "gate",
   ...span(0, 100),
   ranges: [
-    { ...span(60, 100), tier: "keyframes" },
-    { ...span(0, 40), tier: "full" },
+    { ...span(60, 100), tier: "keyframes", archived: true },
+    { ...span(0, 40), tier: "full", archived: false },
   ],
   gaps: [{ ...span(40, 60), cause: "disk-full", detail: "" }],
   activity: [
@@ -26,15 +26,17 @@ const timeline = parseTimeline({
 
 describe("a timeline", () => {
   it("tells what is there at a moment", () => {
-    expect(momentAt(timeline, ms(0))).toEqual({ kind: "recorded", tier: "full" });
+    expect(momentAt(timeline, ms(0))).toEqual({ kind: "recorded", footage: "full" });
     expect(momentAt(timeline, ms(40))).toEqual({ kind: "gap", cause: "disk-full", detail: "" });
-    expect(momentAt(timeline, ms(60))).toEqual({ kind: "recorded", tier: "keyframes" });
+    expect(momentAt(timeline, ms(60))).toEqual({ kind: "recorded", footage: "archived-keyframes" });
     expect(momentAt(timeline, ms(100))).toEqual({ kind: "nothing" });
   });
 
   it("leaves out what has no readable times", () => {
     const body = { camera: "x", ...span(0, 1), gaps: [], activity: [] };
-    expect(parseTimeline({ ...body, ranges: [{ from: "soon", to: at(1), tier: "full" }] }).ranges).toEqual([]);
+    expect(
+      parseTimeline({ ...body, ranges: [{ from: "soon", to: at(1), tier: "full", archived: false }] }).ranges,
+    ).toEqual([]);
   });
 });
 

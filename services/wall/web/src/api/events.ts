@@ -2,7 +2,17 @@
 
 export const EVENT_TYPES = {
   camera: ["registered", "updated", "removed", "online", "offline", "degraded", "recovered", "health"],
-  recording: ["segment_closed", "gap", "thinned", "expired", "storage_low"],
+  recording: [
+    "segment_closed",
+    "gap",
+    "thinned",
+    "expired",
+    "coverage",
+    "storage_low",
+    "archive_failed",
+    "archive_recovered",
+    "archive_damaged",
+  ],
   incident: ["opened", "updated", "closed", "exported"],
 } as const;
 export type EventKind = keyof typeof EVENT_TYPES;

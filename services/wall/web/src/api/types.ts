@@ -123,14 +123,15 @@ export interface Incident {
   release_us: number | null;
 }
 
-export type Tier = "full" | "keyframes" | "archive";
+export type Tier = "full" | "keyframes";
 
 /** As the server sends it: RFC 3339 times. `model/timeline.ts` turns it into milliseconds. */
 export interface TimelineBody {
   camera: string;
   from: string;
   to: string;
-  ranges: { from: string; to: string; tier: Tier }[];
+  /** `archived`: only the archive still has it. */
+  ranges: { from: string; to: string; tier: Tier; archived: boolean }[];
   gaps: { from: string; to: string; cause: string; detail: string }[];
   activity: { from: string; to: string; level: number }[];
 }
@@ -270,9 +271,14 @@ export interface CameraCoverage {
   gaps: CoverageGap[];
   oldest_full: string | null;
   oldest_thinned: string | null;
+  /** Of copies in the archive, whether the disks still have the footage or not. */
+  oldest_archived_full: string | null;
+  oldest_archived_thinned: string | null;
   bytes_per_day: number;
   forecast_full_days: number | null;
   forecast_keyframe_days: number | null;
+  /** null: not all footage is copied to an archive. */
+  forecast_archive_days: number | null;
 }
 
 export interface CoverageBody {
@@ -286,9 +292,12 @@ export interface CoverageBody {
     missing: { cause: string; seconds: number }[];
     oldest_full: string | null;
     oldest_thinned: string | null;
+    oldest_archived_full: string | null;
+    oldest_archived_thinned: string | null;
     bytes_per_day: number;
     forecast_full_days: number | null;
     forecast_keyframe_days: number | null;
+    forecast_archive_days: number | null;
   };
   recorders: { recorder: string; used_bytes: number; capacity_bytes: number }[];
   cameras: CameraCoverage[];

@@ -7,9 +7,12 @@ export interface Span {
   toMs: number;
 }
 
+/** What a range holds, and whether the disks or only the archive have it. */
+export type Footage = Tier | `archived-${Tier}`;
+
 export interface Timeline extends Span {
   camera: string;
-  ranges: (Span & { tier: Tier })[];
+  ranges: (Span & { kind: Footage })[];
   gaps: (Span & { cause: string; detail: string })[];
   activity: (Span & { level: number })[];
 }
@@ -20,7 +23,7 @@ export function parseTimeline(body: TimelineBody): Timeline {
     camera: body.camera,
     fromMs: Date.parse(body.from),
     toMs: Date.parse(body.to),
-    ranges: spans(body.ranges, ({ tier }) => ({ tier })),
+    ranges: spans(body.ranges, ({ tier, archived }) => ({ kind: archived ? (`archived-${tier}` as const) : tier })),
     gaps: spans(body.gaps, ({ cause, detail }) => ({ cause, detail })),
     activity: spans(body.activity, ({ level }) => ({ level })),
   };
@@ -39,13 +42,13 @@ export function at<T extends Span>(entries: readonly T[], ms: number): T | undef
 
 /** What is there at a moment. */
 export type Moment =
-  | { kind: "recorded"; tier: Tier }
+  | { kind: "recorded"; footage: Footage }
   | { kind: "gap"; cause: string; detail: string }
   | { kind: "nothing" };
 
 export function momentAt(timeline: Timeline, ms: number): Moment {
   const range = at(timeline.ranges, ms);
-  if (range) return { kind: "recorded", tier: range.tier };
+  if (range) return { kind: "recorded", footage: range.kind };
   const gap = at(timeline.gaps, ms);
   if (gap) return { kind: "gap", cause: gap.cause, detail: gap.detail };
   return { kind: "nothing" };

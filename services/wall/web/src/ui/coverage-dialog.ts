@@ -122,10 +122,12 @@ export class CoverageDialog extends LitElement {
     return t("coverage.days", { days: daysText(days, this.locale) });
   }
 
-  private lasts(full: number | null, thinned: number | null): string {
+  private lasts(of: CoverageBody["total"] | CameraCoverage): string {
+    const { forecast_full_days: full, forecast_keyframe_days: thinned, forecast_archive_days: archive } = of;
     if (full === null) return t("coverage.forecast.none");
     const parts = [t("coverage.forecast.full", { days: this.days(full) })];
     if (thinned !== null && thinned > full) parts.push(t("coverage.forecast.thinned", { days: this.days(thinned) }));
+    if (archive !== null) parts.push(t("coverage.forecast.archive", { days: this.days(archive) }));
     return parts.join(", ");
   }
 
@@ -140,7 +142,7 @@ export class CoverageDialog extends LitElement {
         <dt>${t("coverage.missing")}</dt>
         <dd>${missing.length === 0 ? t("coverage.missing.none") : missing.join("; ")}</dd>
         <dt>${t("coverage.forecast")}</dt>
-        <dd>${this.lasts(total.forecast_full_days, total.forecast_keyframe_days)}</dd>
+        <dd>${this.lasts(total)}</dd>
         <dt>${t("coverage.disks")}</dt>
         ${recorders.map(
           ({ recorder, used_bytes, capacity_bytes }) => html`<dd>
@@ -171,23 +173,30 @@ export class CoverageDialog extends LitElement {
     </details>`;
   }
 
-  private oldest({ oldest_full, oldest_thinned }: CameraCoverage): string {
-    const oldest = [oldest_full, oldest_thinned].flatMap((time) => (time === null ? [] : [Date.parse(time)]));
-    if (oldest.length === 0) return t("coverage.oldest.none");
-    const atMs = Math.min(...oldest);
+  private oldest(camera: CameraCoverage): string {
+    const disks = this.oldestOf(camera.oldest_full, camera.oldest_thinned);
+    const archive = this.oldestOf(camera.oldest_archived_full, camera.oldest_archived_thinned);
+    const parts = [disks ?? t("coverage.oldest.none")];
+    if (archive !== null) parts.push(t("coverage.oldest.archive", { when: archive }));
+    return parts.join("; ");
+  }
+
+  private oldestOf(...times: (string | null)[]): string | null {
+    const known = times.flatMap((time) => (time === null ? [] : [Date.parse(time)]));
+    if (known.length === 0) return null;
+    const atMs = Math.min(...known);
     const days = Math.floor((Date.now() - atMs) / DAY_MS);
     const when = dateTime(atMs, language.value);
     return days < 1 ? when : `${when} (${t("coverage.ago", { days })})`;
   }
 
   private row(camera: CameraCoverage): TemplateResult {
-    const full = camera.forecast_full_days;
     return html`<tr>
       <td>${camera.name}</td>
       <td class="number">${camera.recording ? percentText(camera.percent, this.locale) : t("coverage.not-recorded")}</td>
       <td>${this.gaps(camera)}</td>
       <td>${this.oldest(camera)}</td>
-      <td>${full === null ? t("coverage.forecast.none") : this.lasts(full, camera.forecast_keyframe_days)}</td>
+      <td>${this.lasts(camera)}</td>
     </tr>`;
   }
 

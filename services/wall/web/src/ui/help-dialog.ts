@@ -5,7 +5,9 @@ import { customElement, property } from "lit/decorators.js";
 import type { App } from "../app/app.js";
 import { t } from "../i18n/index.js";
 import { type Binding, helpLines, keyName } from "../model/keys.js";
+import type { Footage } from "../model/timeline.js";
 import { shared } from "./styles.js";
+import { GAP_COLOR, RANGE_COLORS } from "./timeline-paint.js";
 import { Watch } from "./watch.js";
 import "./modal.js";
 
@@ -57,6 +59,11 @@ export class HelpDialog extends LitElement {
         text-align: center;
         white-space: nowrap;
       }
+      .swatch {
+        width: 24px;
+        height: 16px;
+        border-radius: 3px;
+      }
       p {
         margin: 4px 0 0;
         color: var(--text-soft);
@@ -84,11 +91,27 @@ export class HelpDialog extends LitElement {
     </section>`;
   }
 
+  private colors(): TemplateResult {
+    const named = [...Object.entries(RANGE_COLORS), ["not-recorded", GAP_COLOR]] as [
+      Footage | "not-recorded",
+      string,
+    ][];
+    return html`<section>
+      <h3>${t("help.colors")}</h3>
+      <dl>
+        ${named.map(
+          ([name, color]) => html`<dt><span class="swatch" .style=${`background: ${color}`}></span></dt>
+            <dd>${t(`timeline.${name}`)}</dd>`,
+        )}
+      </dl>
+    </section>`;
+  }
+
   override render(): TemplateResult {
     return html`<pantau-modal .heading=${t("help.title")} .actions=${false} @close=${() => this.app.show({ dialog: null })}>
       <div class="columns">
         <div>${this.section("wall")} ${this.section("page")}</div>
-        <div>${this.section("playback")}</div>
+        <div>${this.section("playback")} ${this.colors()}</div>
       </div>
       <p>${t("help.mouse")}</p>
       <p>${t("help.link")}</p>

@@ -4,7 +4,7 @@ import type { Language } from "../i18n/index.js";
 import { clockTime, dayDate, minuteTime } from "../model/format.js";
 import { type Lane, NAMED_PX, RULER_PX } from "../model/lanes.js";
 import { type TimeScale, ticks, toPx } from "../model/time-scale.js";
-import type { Span, Timeline } from "../model/timeline.js";
+import type { Footage, Span, Timeline } from "../model/timeline.js";
 
 export interface Scene {
   scale: TimeScale;
@@ -22,13 +22,16 @@ export interface Scene {
   language: Language;
 }
 
+export const RANGE_COLORS: Record<Footage, string> = {
+  full: "#3a6486",
+  keyframes: "#3b4f5f",
+  "archived-full": "#5c4f94",
+  "archived-keyframes": "#4c4668",
+};
+export const GAP_COLOR = "#7d4340";
 const COLORS = {
   ground: "#0d1014",
   lane: "#171d24",
-  full: "#3a6486",
-  keyframes: "#3b4f5f",
-  archive: "#4c4a72",
-  gap: "#7d4340",
   activity: "#a9d2f0",
   tick: "#222a33",
   text: "#8b98a6",
@@ -94,8 +97,8 @@ function paintLane(context: CanvasRenderingContext2D, scene: Scene, lane: Lane):
   context.fillStyle = COLORS.lane;
   context.fillRect(0, topPx, scale.widthPx, heightPx);
   const timeline = scene.timelines.get(lane.camera);
-  for (const range of timeline?.ranges ?? []) bar(range, COLORS[range.tier]);
-  for (const gap of timeline?.gaps ?? []) bar(gap, COLORS.gap);
+  for (const range of timeline?.ranges ?? []) bar(range, RANGE_COLORS[range.kind]);
+  for (const gap of timeline?.gaps ?? []) bar(gap, GAP_COLOR);
   bar({ fromMs: scene.nowMs, toMs: scale.toMs }, COLORS.future);
   if (timeline && lane.selected) paintActivity(context, scale, lane, timeline);
   if (heightPx < NAMED_PX) return;

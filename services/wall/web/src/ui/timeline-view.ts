@@ -219,7 +219,7 @@ export class TimelineView extends LitElement {
     if (!timeline) return t("timeline.loading");
     const moment = momentAt(timeline, atMs);
     if (moment.kind === "nothing") return t("timeline.nothing");
-    if (moment.kind === "recorded") return t(`timeline.${moment.tier}`);
+    if (moment.kind === "recorded") return t(`timeline.${moment.footage}`);
     return t("timeline.gap", { cause: causeText(moment.cause) });
   }
 
