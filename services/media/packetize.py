@@ -30,6 +30,9 @@ class Payload(NamedTuple):
 
     def assemble(self, unit: bytes) -> bytes:
         """The payload's bytes; ``unit`` is the access unit that it was made from."""
+        if len(self.spans) == 1:
+            prefix, begin, end = self.spans[0]
+            return self.head + prefix + unit[begin:end]
         return self.head + b"".join([prefix + unit[begin:end] for prefix, begin, end in self.spans])
 
 

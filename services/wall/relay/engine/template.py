@@ -75,28 +75,26 @@ class Run:
 class Layout:
     """A frame's runs, and what they come to."""
 
-    __slots__ = ("cost_bytes", "packets", "runs", "wire_bytes")
+    __slots__ = ("cost_bytes", "runs")
 
     def __init__(self, runs: tuple[Run, ...]) -> None:
         self.runs = runs
-        self.packets = sum(run.count for run in runs)
-        self.wire_bytes = sum(run.wire_bytes for run in runs)
-        self.cost_bytes = sum(run.cost_bytes for run in runs)
+        self.cost_bytes = sum([run.cost_bytes for run in runs])
         """For pacing."""
 
 
 def lay_out(unit: bytes, payloads: Sequence[Payload], extension_bytes: int, tag_bytes: int) -> tuple[Run, ...]:
     """The runs of an access unit's payloads. A payload larger than `MAX_PAYLOAD_BYTES` is not accepted."""
-    groups: list[list[Payload]] = []
-    size = closed = 0
-    for payload in payloads:
-        this = payload.size_bytes
-        assert this <= MAX_PAYLOAD_BYTES
-        if groups and not closed and this <= size and len(groups[-1]) < MAX_RUN_PACKETS:
-            groups[-1].append(payload)
-            closed = this < size
-        else:
-            groups.append([payload])
-            size, closed = this, False
-    last = len(groups) - 1
-    return tuple(Run(unit, group, extension_bytes, tag_bytes, number == last) for number, group in enumerate(groups))
+    sizes = [payload.size_bytes for payload in payloads]
+    runs: list[Run] = []
+    begin, count = 0, len(sizes)
+    while begin < count:
+        size, end, limit = sizes[begin], begin + 1, min(count, begin + MAX_RUN_PACKETS)
+        assert size <= MAX_PAYLOAD_BYTES
+        while end < limit and sizes[end] == size:
+            end += 1
+        if end < limit and sizes[end] < size:
+            end += 1
+        runs.append(Run(unit, payloads[begin:end], extension_bytes, tag_bytes, end == count))
+        begin = end
+    return tuple(runs)
