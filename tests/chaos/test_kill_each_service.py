@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import BrowserContext
+import pytest_asyncio
 
 from tests.browser.chromium import chromium
 from tests.browser.probe import Probe
@@ -41,28 +41,30 @@ def pantau(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield running
 
 
-@pytest.fixture
-async def browser(tmp_path: Path) -> AsyncIterator[BrowserContext]:
-    async with chromium(tmp_path / "chromium") as context:
-        yield context
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def probe(pantau: Running, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Probe]:
+    """In one page, which outlives all the kills."""
+    async with chromium(tmp_path_factory.mktemp("chromium")) as browser:
+        page = await browser.new_page()
+        probe = await Probe.install(page, first_pictures=True, pauses_over_ms=500)
+        await page.goto(f"{pantau.url}/#grid=16&tiles={','.join(CAMERAS)}")
+        await probe.moving(len(CAMERAS), PATIENCE_SECONDS)
+        yield probe
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("victim", VICTIMS)
 async def test_a_killed_service_costs_two_seconds_of_recording_and_few_of_the_wall_without_a_reload(
-    victim: str, pantau: Running, browser: BrowserContext
+    victim: str, pantau: Running, probe: Probe
 ) -> None:
-    page = await browser.new_page()
-    probe = await Probe.install(page, first_pictures=True, pauses_over_ms=500)
-    await page.goto(f"{pantau.url}/#grid=16&tiles={','.join(CAMERAS)}")
-    await probe.moving(len(CAMERAS), PATIENCE_SECONDS)
-    loaded = await page.evaluate("performance.timeOrigin")
+    loaded = await probe.page.evaluate("performance.timeOrigin")
     broken: list[str] = []
     for _ in range(TRIES):
         broken = await kill_once(victim, pantau, probe)
         if not broken:
             break
     assert broken == []
-    assert await page.evaluate("performance.timeOrigin") == loaded
+    assert await probe.page.evaluate("performance.timeOrigin") == loaded
     assert await probe.cameras() == dict(enumerate(CAMERAS))
 
 
@@ -73,11 +75,10 @@ async def kill_once(victim: str, pantau: Running, probe: Probe) -> list[str]:
     killed = time.time()
     for pid in VICTIMS[victim](pantau):
         os.kill(pid, signal.SIGKILL)
-    # Long enough for the page to find out, and for a fragment after the gap to be on disk.
-    await asyncio.sleep(WHOLE_AGAIN_SECONDS)
+    await asyncio.sleep(WHOLE_AGAIN_SECONDS)  # long enough for the page to find out
     await probe.settled(PATIENCE_SECONDS)
     await wait_until_all_are_online(pantau)
-    await asyncio.sleep(2 * FRAGMENT_SECONDS)
+    await wait_until_all_are_recorded(pantau, time.time())
 
     broken = []
     back = max((pause.ended - killed for pause in await probe.pauses() if pause.ended > killed), default=0.0)
@@ -103,6 +104,19 @@ async def wait_until_all_are_online(pantau: Running) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while set(CAMERAS) - set(await asyncio.to_thread(pantau.online)):
             await asyncio.sleep(0.2)
+
+
+async def wait_until_all_are_recorded(pantau: Running, since: float) -> None:
+    """Returns when a frame of every camera that was sent after ``since`` is on disk, and so what is missing before."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        for camera in CAMERAS:
+            while await asyncio.to_thread(newest, pantau.data, camera) <= since:
+                await asyncio.sleep(0.2)
+
+
+def newest(data: Path, camera: str) -> float:
+    """When the last frame was sent that is in a camera's last file, Unix seconds; 0 where there is none."""
+    return max((each.sent_us / 1e6 for each in stamps(files(data, camera)[-1].read_bytes())), default=0.0)
 
 
 def test_every_file_that_the_kills_left_is_read_by_ffprobe(pantau: Running) -> None:
