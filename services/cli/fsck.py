@@ -2,6 +2,7 @@
 
 import sqlite3
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -15,9 +16,9 @@ CLEAN, DIRTY, UNREADABLE = 0, 1, 2
 @config_option
 @click.option("--data", type=click.Path(path_type=Path), help="Data directory; default: those of the settings.")
 @click.option("--repair", is_flag=True, help="Bring the index to what the files say. The recorder must not run.")
-@click.option("--verify", is_flag=True, help="Read every byte and hold it against the seals; takes as long as reading.")
+@click.option("--verify", is_flag=True, help="Hold every byte against the seals, too; takes as long as reading.")
 def fsck(config_path: Path | None, data: Path | None, repair: bool, verify: bool) -> None:
-    """Hold the recordings on disk against the index, both ways.
+    """Hold the recordings on disk against the index, both ways, and against their recorder's signatures.
 
     Without --repair nothing is changed, and a recorder may run. Exit status: 0 all is in order (or was repaired),
     1 something is not, 2 the recordings cannot be read.
@@ -41,7 +42,14 @@ def fsck(config_path: Path | None, data: Path | None, repair: bool, verify: bool
             click.echo(f"{directory}: {finding.kind}: {finding.path}: {finding.detail}{state}")
         running = "; a recorder is at work, what it has open was left out" if report.running else ""
         verdict = "in order" if report.clean else "NOT in order"
-        click.echo(f"{directory}: {report.segments} segments, {verdict}{running}")
+        click.echo(f"{directory}: {report.segments} segments{_signatures(report.signed)}, {verdict}{running}")
         if not report.clean:
             status = max(status, DIRTY)
     sys.exit(status)
+
+
+def _signatures(signed: Mapping[str, int]) -> str:
+    parts = [f"{count} signed by {key}" for key, count in sorted(signed.items()) if key]
+    if unsigned := signed.get("", 0):
+        parts.append(f"{unsigned} not signed yet")
+    return f" ({', '.join(parts)})" if parts else ""

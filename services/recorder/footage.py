@@ -20,6 +20,7 @@ from services.recorder.disk import Disk
 from services.recorder.gops import Gop
 from services.recorder.index import Index, State, Tier
 from services.recorder.paths import INDEX, Stream, segment_path
+from services.recorder.runs import Run
 
 log = get_logger()
 
@@ -75,8 +76,8 @@ class Archive(Protocol):
     def answers(self) -> bool:
         """Whether reading is worth a try."""
 
-    def runs(self, camera: str, profile: str, from_us: int, to_us: int) -> Sequence[tuple[int, int, int]]:
-        """Start, end and tier of what copies that touch a range join to, in order."""
+    def runs(self, camera: str, profile: str, from_us: int, to_us: int) -> Sequence[Run]:
+        """What copies that touch a range join to, in order."""
 
     def oldest_us(self, camera: str, profile: str) -> dict[Tier, int]:
         """When the oldest copy of each tier was taken."""
@@ -140,7 +141,7 @@ class Footage:
             return ranges
         archived = [
             Range(from_us=start, to_us=end, tier=TIERS[Tier(tier)], recorder=self._recorder, archived=True)
-            for start, end, tier in runs
+            for tier, start, end in runs
         ]
         return merge_ranges([*ranges, *archived], from_us, to_us)
 

@@ -6,12 +6,15 @@ but a tail without footage, which is cut. Files that are no segments are told an
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from services.mesh.evidence.statement import is_signed
+from services.recorder import runs
 from services.recorder.files import Files, OsFiles
 from services.recorder.identity import DirectoryTakenError, lock
 from services.recorder.index import Index, Segment, State
@@ -32,6 +35,10 @@ class Kind(StrEnum):
     MISSING_FILE = "missing-file"
     """A row whose file is not there."""
     ROW_DIFFERS = "row-differs"
+    RUNS_DIFFER = "runs-differ"
+    """What the timeline shows of a stream is not what its segments join to."""
+    BAD_SIGNATURE = "bad-signature"
+    """A segment is not what its recorder signed: evidence leaves it out."""
     TAIL = "tail"
     """Bytes behind the last seal."""
     NO_FOOTAGE = "no-footage"
@@ -61,6 +68,9 @@ class Report(NamedTuple):
     directory: Path
     segments: int
     """Files that were looked into."""
+    signed: Mapping[str, int]
+    """How many of them each key has signed, by its short name; under the empty name those without a signature: they
+    are signed when evidence is asked for."""
     findings: tuple[Finding, ...]
     running: bool
     """A recorder is at work there: what it has open was left out."""
@@ -76,7 +86,7 @@ class NoRecordingsError(ValueError):
 
 
 def check(directory: Path, *, repair: bool = False, verify: bool = False, files: Files | None = None) -> Report:
-    """Checks one data directory; ``verify`` reads every byte and holds it against the seals.
+    """Checks one data directory: rows, runs, seals' order and signatures; ``verify`` also reads every byte.
 
     Raises `NoRecordingsError`, `DirectoryTakenError` where ``repair`` is wanted while a recorder runs, ``OSError``,
     ``sqlite3.Error``.
@@ -94,12 +104,12 @@ def check(directory: Path, *, repair: bool = False, verify: bool = False, files:
     try:
         findings = list(_check_index(recordings, repair))
         if findings and not repair:
-            return Report(directory, 0, tuple(findings), held is None)
+            return Report(directory, 0, {}, tuple(findings), held is None)
         run = _Run(recordings, files, repair=repair, verify=verify, alone=held is not None)
         opened = Index.open(recordings / INDEX, durable=True) if repair else _reading(recordings)
         with closing(opened) as index:
             findings += run.run(index)
-        return Report(directory, run.segments, tuple(findings), held is None)
+        return Report(directory, run.segments, run.signed, tuple(findings), held is None)
     finally:
         if held is not None:
             files.close(held)
@@ -146,6 +156,7 @@ class _Run:
         self._alone = alone
         self._signer = _key(recordings.parent) if repair else None
         self.segments = 0
+        self.signed: Counter[str] = Counter()
 
     def run(self, index: Index) -> Iterator[Finding]:
         yield from self._unsettled(index)
@@ -174,6 +185,10 @@ class _Run:
             self._path(stream, segment.start_us): segment
             for segment in index.select("stream_id = ?", (index.find_stream(stream) or 0,))
         }
+        if runs.differ(index, stream):
+            if self._repair:
+                runs.rebuild(index, stream)
+            yield Finding(Kind.RUNS_DIFFER, str(stream.folder), "the timeline is not what they join to", self._repair)
         folder = self._recordings / stream.folder
         present = {path for path in folder.rglob("*") if path.is_file()} if folder.is_dir() else set()
         for path in sorted(present - open_now):
@@ -205,6 +220,8 @@ class _Run:
             return  # retention was here meanwhile
         if (row is not None and row.state is not State.CLOSED) or self._moved_on(index, path, row):
             return
+        if found is not None:
+            yield from self._signature(name, found)
         if found is None:
             if self._repair and row is not None:
                 with index:
@@ -218,6 +235,13 @@ class _Run:
             yield Finding(Kind.UNKNOWN_FILE, name, f"{found.segment.frames} pictures", self._repair)
         else:
             yield from self._compare(index, path, row, found)
+
+    def _signature(self, name: str, found: Scan) -> Iterator[Finding]:
+        proof = found.proof
+        if proof is not None and not is_signed(proof.public, proof.signature, found.statement().to_bytes()):
+            yield Finding(Kind.BAD_SIGNATURE, name, f"not what {proof.key_id} signed; the file is left as it is")
+        else:
+            self.signed[proof.key_id if proof else ""] += 1
 
     def _compare(self, index: Index, path: Path, row: Segment, found: Scan) -> Iterator[Finding]:
         name = self._name(path)

@@ -1,5 +1,6 @@
 """Damage of every kind is found, named and, where it can be, repaired; then all is in order."""
 
+import hashlib
 import sqlite3
 import time
 from collections.abc import Callable
@@ -10,12 +11,13 @@ import pytest
 from click.testing import CliRunner
 
 from services.cli.fsck import fsck
+from services.media.mp4 import reader
 from services.recorder.fsck import Kind, NoRecordingsError, check
 from services.recorder.identity import DirectoryTakenError, lock
 from services.recorder.index import Index, Segment, State
 from services.recorder.paths import INDEX, RECORDINGS
 from services.recorder.scan import scan
-from tests.recorder.rig import STREAM, Rig
+from tests.recorder.rig import SIGNER, STREAM, Rig
 from tests.recorder.units import START_US, pictures
 
 
@@ -28,6 +30,10 @@ def rig(tmp_path: Path) -> Rig:
         made.feed(pictures(count=25 * 60, first_sequence=10_000, start_us=START_US + 100_000_000))
         made.settle()
     return made
+
+
+def read_from(data: bytes | bytearray) -> reader.ReadAt:
+    return lambda at, size: bytes(data[at : at + size])
 
 
 def path_of(rig: Rig, number: int = 0) -> Path:
@@ -67,6 +73,12 @@ def lie(rig: Rig) -> None:
         connection.commit()
 
 
+def join(rig: Rig) -> None:
+    with closing(sqlite3.connect(rig.disk.recordings / INDEX)) as connection:
+        connection.execute("DELETE FROM run WHERE from_us > ?", (START_US + 90_000_000,))
+        connection.commit()
+
+
 def leave_new(rig: Rig) -> None:
     path_of(rig).with_name(path_of(rig).name + ".new").write_bytes(b"half")
 
@@ -83,7 +95,8 @@ DAMAGES: list[tuple[Callable[[Rig], None], set[Kind], int]] = [
     (forget, {Kind.UNKNOWN_FILE}, 3),
     (append, {Kind.TAIL}, 3),
     (cut, {Kind.TAIL, Kind.ROW_DIFFERS}, 3),
-    (lie, {Kind.ROW_DIFFERS}, 3),
+    (lie, {Kind.ROW_DIFFERS, Kind.RUNS_DIFFER}, 3),
+    (join, {Kind.RUNS_DIFFER}, 3),
     (leave_new, {Kind.LEFTOVER}, 3),
     (leave_marks, {Kind.UNSETTLED}, 2),
 ]
@@ -117,6 +130,25 @@ def test_a_changed_byte_is_found_when_asked_to_verify(rig: Rig) -> None:
     path.write_bytes(bytes(data))
     assert kinds(rig) == []
     assert set(kinds(rig, verify=True)) == {Kind.TAIL, Kind.ROW_DIFFERS}
+
+
+def test_a_segment_that_somebody_else_made_whole_is_not_what_was_signed(rig: Rig) -> None:
+    """Each seal is right; what the recorder signed was another description of the footage."""
+    path = path_of(rig)
+    data = path.read_bytes()
+    assert data.count(b'"recorder":"') == 1
+    at = data.index(b'"recorder":"') + len(b'"recorder":"')
+    forged = bytearray(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    opening = reader.read_opening(read_from(forged), len(forged))
+    link = reader.opening_link(read_from(forged), opening)
+    for fragment in reader.read_fragments(read_from(forged), len(forged), opening.end):
+        link = hashlib.sha256(link + forged[fragment.offset : fragment.data_end]).digest()
+        forged[fragment.end - len(link) : fragment.end] = link
+    path.write_bytes(bytes(forged))
+    report = check(rig.disk.directory, verify=True)
+    assert not report.clean
+    assert {finding.kind for finding in report.findings} == {Kind.BAD_SIGNATURE, Kind.ROW_DIFFERS}
+    assert dict(report.signed) == {SIGNER.sign(b"").key_id: 2}
 
 
 def test_a_lost_index_is_made_anew_with_all_that_it_said(rig: Rig) -> None:

@@ -17,6 +17,7 @@ from services.recorder import gops
 from services.recorder.gops import Gop
 from services.recorder.index import Segment, Tier
 from services.recorder.paths import Stream, segment_path
+from services.recorder.runs import Run, joined
 
 CATALOGUE: Final = "archive.sqlite3"
 _VERSION: Final = 2
@@ -172,15 +173,15 @@ class Catalogue:
         """The copies that touch a range, in order of time."""
         return self._select(_WITHIN, (camera, profile, to_us, from_us - _LONGEST_US, from_us), order="start_us")
 
-    def runs(self, camera: str, profile: str, from_us: int, to_us: int) -> list[tuple[int, int, int]]:
-        """Start, end and tier of what the copies that touch a range join to, in order of time."""
+    def runs(self, camera: str, profile: str, from_us: int, to_us: int) -> list[Run]:
+        """What the copies that touch a range join to, in order of time."""
         with self._lock:
             rows = self._connection.execute(
-                "SELECT from_us, to_us, tier FROM run WHERE camera = ? AND profile = ?"
+                "SELECT tier, from_us, to_us FROM run WHERE camera = ? AND profile = ?"
                 " AND from_us < ? AND to_us > ? ORDER BY from_us",
                 (camera, profile, to_us, from_us),
             ).fetchall()
-        return list(_joined(rows))
+        return joined(Run(*row) for row in rows)
 
     def oldest_us(self, camera: str, profile: str) -> dict[Tier, int]:
         """When the oldest copy of each tier was taken."""
@@ -228,21 +229,6 @@ class Catalogue:
 
 def _copy(site: str, camera: str, profile: str, start: int, end: int, size: int, tier: int, *rest: Any) -> Copy:
     return Copy(Stream(site, camera, profile), start, end, size, Tier(tier), *rest)
-
-
-def _joined(parts: Iterable[tuple[int, int, int]]) -> Iterator[tuple[int, int, int]]:
-    """Those of a tier that follow each other, as one."""
-    begin_us = end_us = 0
-    run: int | None = None
-    for start_us, until_us, tier in parts:
-        if tier == run and start_us - end_us < MIN_GAP_US:
-            end_us = max(end_us, until_us)
-            continue
-        if run is not None:
-            yield begin_us, end_us, run
-        begin_us, end_us, run = start_us, until_us, tier
-    if run is not None:
-        yield begin_us, end_us, run
 
 
 def _migrate(connection: sqlite3.Connection) -> None:

@@ -18,6 +18,7 @@ from services.recorder.archive.reading import RangeReader
 from services.recorder.archive.store import Store
 from services.recorder.gops import Gop
 from services.recorder.index import Segment, Tier
+from services.recorder.runs import Run
 
 log = get_logger()
 READS_AT_ONCE: Final = 4
@@ -52,8 +53,8 @@ class Shelf:
             log.warning("archive.catalogue_unreadable", error=error)
             return False
 
-    def runs(self, camera: str, profile: str, from_us: int, to_us: int) -> list[tuple[int, int, int]]:
-        """Start, end and tier of what copies that touch a range join to; empty where the catalogue cannot be read."""
+    def runs(self, camera: str, profile: str, from_us: int, to_us: int) -> list[Run]:
+        """What copies that touch a range join to; empty where the catalogue cannot be read."""
         try:
             return self.catalogue.runs(camera, profile, from_us, to_us)
         except sqlite3.Error as error:

@@ -30,10 +30,10 @@ def joined(copies: list[Copy]) -> list[tuple[int, int, int]]:
     """One after the other, as they were told before there was a table of what they join to."""
     found: list[tuple[int, int, int]] = []
     for item in sorted(copies, key=lambda one: one.start_us):
-        if found and found[-1][2] == item.tier and item.start_us - found[-1][1] < MIN_GAP_US:
-            found[-1] = (found[-1][0], item.end_us, item.tier)
+        if found and found[-1][0] == item.tier and item.start_us - found[-1][2] < MIN_GAP_US:
+            found[-1] = (item.tier, found[-1][1], item.end_us)
         else:
-            found.append((item.start_us, item.end_us, item.tier))
+            found.append((item.tier, item.start_us, item.end_us))
     return found
 
 
@@ -61,7 +61,7 @@ def test_runs_are_what_the_copies_join_to_whatever_comes_and_goes(
         expected = joined(list(there.values()))
         assert made.runs("cam-1", "main", 0, 1 << 62) == expected
         assert made.oldest_us("cam-1", "main") == {
-            tier: min(run[0] for run in expected if run[2] == tier) for tier in {Tier(run[2]) for run in expected}
+            tier: min(run[1] for run in expected if run[0] == tier) for tier in {Tier(run[0]) for run in expected}
         }
         assert made.runs("cam-2", "main", 0, 1 << 62) == joined([copy(60)])
 
@@ -89,7 +89,7 @@ def test_a_month_of_a_camera_is_read_within_50_ms(tmp_path: Path) -> None:
         def asked() -> float:
             began = time.perf_counter()
             (run,) = made.runs("cam-1", "main", START_US, START_US + 30 * 1440 * MINUTE)
-            assert run == (START_US, START_US + 30 * 1440 * MINUTE, 0)
+            assert run == (Tier.FULL, START_US, START_US + 30 * 1440 * MINUTE)
             return time.perf_counter() - began
 
         assert min(asked() for _ in range(5)) < 0.05
