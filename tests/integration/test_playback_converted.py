@@ -10,7 +10,7 @@ import pytest
 
 from services.media.nal import annex_b_to_length_prefixed
 from services.mesh.bus import Bus
-from services.mesh.frames import AccessUnit, Clock, Flags
+from services.mesh.frames import AccessUnit, Clock, Codec, Flags
 from services.mesh.models import Reason
 from services.mesh.sessions import Aim, ClockControl, SlotNotice
 from services.mesh.settings import MeshSettings
@@ -43,7 +43,7 @@ def units(clip: Clip) -> list[AccessUnit]:
 
 def seen(viewer: Viewer, slot: int = 0, since: int = 0) -> list[int]:
     """The numbers in the pictures of a slot."""
-    none = AccessUnit(Flags.NONE, 1, 0, 0, 0, 0, 0, 0, Clock.RTCP, b"")  # type: ignore[arg-type]  # only carries bytes
+    none = AccessUnit(Flags.NONE, Codec.H264, 0, 0, 0, 0, 0, 0, Clock.RTCP, b"")
     frames = [none._replace(payload=annex_b_to_length_prefixed(data)) for _, data in viewer.frames(slot)]
     return [number for _, number in numbers(frames)][since:]
 
