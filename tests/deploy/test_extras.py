@@ -1,12 +1,17 @@
 """An image has one extra installed and nothing else: each service is imported whole with all other packages hidden."""
 
+import asyncio
 import importlib.metadata
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+
+from services.mesh.evidence.statement import public_hex
+from tests.mesh.evidence import made
 
 HIDE = """
     import importlib.metadata, pkgutil, sys
@@ -70,3 +75,14 @@ def test_what_is_hidden_is_missed() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode != 0
     assert "not installed in this image" in done.stderr
+
+
+async def test_a_bundle_verifies_where_nothing_but_the_core_is_installed(tmp_path: Path) -> None:
+    camera, contents = made.two_segments()
+    await made.write(tmp_path / "bundle.zip", [camera], contents)
+    command = ["verify", str(tmp_path / "bundle.zip"), "--key", public_hex(made.KEY)]
+    script = textwrap.dedent(HIDE.format(allowed=sorted(closure("")), packages=[], command=command))
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, "intact:" in done.stdout) == (0, True), done.stdout + done.stderr
