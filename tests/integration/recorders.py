@@ -1,19 +1,19 @@
 """A recorder on a real bus: assignments as the registry writes them, frames as ingest sends them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from nats.aio.msg import Msg
 
 from services.mesh import frames, subjects
-from services.mesh.buckets import Bucket
+from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock, SystemClock
 from services.mesh.frames import AccessUnit
 from services.mesh.lifecycle import Service
-from services.mesh.models import Assignment, Camera, Profile, WantReply
+from services.mesh.models import Assignment, Camera, Profile, WantReply, WorkerLease
 from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
 from services.recorder.settings import RecorderSettings
@@ -101,6 +101,34 @@ class Ingest:
             if pause_seconds:
                 await asyncio.sleep(pause_seconds)
         await self.bus.client.flush()
+
+
+async def recording(recorder: Recorder, *cameras: str) -> None:
+    """Returns when the recorder takes what is sent."""
+    await until(lambda: all(name in recorder.feeds and recorder.feeds[name]._held is None for name in cameras))
+
+
+async def record(bus: Bus, camera_id: str, units: Sequence[AccessUnit], *recorders: Recorder) -> None:
+    """Sends units of a camera that is assigned to all of ``recorders``; returns when each has taken them."""
+    before: list[int] = []
+    for recorder in recorders:
+        await recording(recorder, camera_id)
+        before.append(recorder.feeds[camera_id].recording.frames)
+    await Ingest(bus, camera_id).send(units)
+    count = sum(unit.codec.is_video for unit in units)
+    for recorder, frames_before in zip(recorders, before, strict=True):
+        await until(lambda r=recorder, n=frames_before + count: r.feeds[camera_id].recording.frames == n)
+
+
+async def seen(bus: Bus, recorders: int) -> None:
+    """Returns when so many recorders' leases have reached whoever follows them over ``bus``, a front for instance."""
+    leases = Mirror(await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease))
+    watching = asyncio.ensure_future(leases.run())
+    try:
+        await until(lambda: sum(lease.role == "recorder" for lease in leases.values()) == recorders)
+        await asyncio.sleep(0.3)
+    finally:
+        watching.cancel()
 
 
 async def until(condition: object, seconds: float = 30.0) -> None:

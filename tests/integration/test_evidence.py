@@ -13,22 +13,17 @@ from typing import Any
 
 import pytest
 
-from services.mesh import subjects
-from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus
 from services.mesh.events import Audit, SegmentClosed, ensure_stream, parse
 from services.mesh.evidence.verify import Verdict, verify
 from services.mesh.frames import AccessUnit
-from services.mesh.models import WorkerLease
-from services.mesh.permissions import Role
 from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
-from services.wall.front import accounts
 from services.wall.front.times import rfc3339
-from tests.integration.recorders import Ingest, assign, camera, running, until
+from tests.integration.recorders import assign, camera, record, running, seen, until
 from tests.integration.test_front_recordings import decode
 from tests.recorder.units import pictures
-from tests.wall.front.running import RunningFront, running_front
+from tests.wall.front.running import RunningFront, running_front, viewer_account
 
 pytestmark = pytest.mark.integration
 SECOND = 1_000_000
@@ -43,26 +38,12 @@ def segments(folder: Path) -> list[Path]:
     return list(folder.rglob("main/**/*.mp4"))
 
 
-async def record(bus: Bus, recorders: Sequence[Recorder], camera_id: str, units: Sequence[AccessUnit]) -> None:
+async def kept(bus: Bus, recorders: Sequence[Recorder], camera_id: str, units: Sequence[AccessUnit]) -> None:
+    """Assigns a camera to ``recorders``; returns when each has written ``units``."""
     await assign(bus, [camera(camera_id, name=f"Jl. {camera_id}")], *(recorder.name for recorder in recorders))
+    await record(bus, camera_id, units, *recorders)
     for recorder in recorders:
-        await until(lambda r=recorder: camera_id in r.feeds and r.feeds[camera_id]._held is None)
-    await Ingest(bus, camera_id).send(units)
-    for recorder in recorders:
-        await until(lambda r=recorder: r.feeds[camera_id].recording.frames == len(units))
         await until(lambda r=recorder: not any(disk._jobs for disk in r.disks.all))
-
-
-async def seen(front: RunningFront, recorders: int) -> None:
-    """Returns when the recorders' leases have reached the front."""
-    bus = front.bus
-    leases = Mirror(await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease))
-    watching = asyncio.ensure_future(leases.run())
-    try:
-        await until(lambda: sum(lease.role == "recorder" for lease in leases.values()) == recorders)
-        await asyncio.sleep(0.3)
-    finally:
-        watching.cancel()
 
 
 @asynccontextmanager
@@ -76,7 +57,7 @@ async def site(
             await stack.enter_async_context(running(mesh, folder / name, name, **(recorder or {}))) for name in names
         ]
         front = await stack.enter_async_context(running_front(mesh, **settings))
-        await seen(front, len(names))
+        await seen(front.bus, len(names))
         yield front, recorders
 
 
@@ -104,7 +85,7 @@ async def test_a_bundle_of_two_cameras_is_intact_playable_and_told(
     async with site(mesh_settings, bus, tmp_path, "rec-1") as (front, recorders):
         told = await bus.js.subscribe("pantau.v1.>", ordered_consumer=True)
         for name in ("cam-1", "cam-2"):
-            await record(bus, recorders, name, units)
+            await kept(bus, recorders, name, units)
         verdict = await fetch(front, path, units, "cam-1", "cam-2")
         public = (tmp_path / "rec-1" / "recorder-key.pub").read_text().strip()
         assert verdict.findings == []
@@ -132,6 +113,7 @@ async def test_a_bundle_of_two_cameras_is_intact_playable_and_told(
         assert (announced.chain_hash, announced.signature, announced.key_id) == (
             part.statement.last_link, part.signature, part.key_id,
         )  # fmt: skip
+        assert announced.public_key == public  # what whoever kept the event gives to `pantau verify --key`
         await until(lambda: told.pending_msgs >= 2 or any(isinstance(event, Audit) for event in seen))
         audits = [event for event in seen if isinstance(event, Audit)]
         while len(audits) < 2:
@@ -155,7 +137,7 @@ async def test_footage_that_was_changed_on_disk_is_left_out_and_told(
 ) -> None:
     units = units_of(25 * 70)
     async with site(mesh_settings, bus, tmp_path, "rec-1") as (front, recorders):
-        await record(bus, recorders, "cam-1", units)
+        await kept(bus, recorders, "cam-1", units)
         (disk,) = recorders[0].disks.all
         await until(lambda: len(segments(tmp_path)) == 2 and len(disk.open_files()) == 1)
         first = min(segments(tmp_path))
@@ -179,12 +161,10 @@ async def test_footage_that_was_changed_on_disk_is_left_out_and_told(
 async def test_two_recorders_footage_makes_one_bundle(mesh_settings: MeshSettings, bus: Bus, tmp_path: Path) -> None:
     units = units_of(25 * 30)
     async with site(mesh_settings, bus, tmp_path, "rec-1", "rec-2") as (front, recorders):
-        await record(bus, recorders[:1], "cam-1", units[:375])
-        await record(bus, recorders[:1], "cam-2", units)
+        await kept(bus, recorders[:1], "cam-1", units[:375])
+        await kept(bus, recorders[:1], "cam-2", units)
         await assign(bus, [camera("cam-1")], "rec-2")
-        await until(lambda: "cam-1" in recorders[1].feeds and recorders[1].feeds["cam-1"]._held is None)
-        await Ingest(bus, "cam-1").send(units[375:])
-        await until(lambda: recorders[1].feeds["cam-1"].recording.frames == 375)
+        await record(bus, "cam-1", units[375:], recorders[1])
         verdict = await fetch(front, tmp_path / "bundle.zip", units, "cam-1", "cam-2")
     assert verdict.findings == []
     assert verdict.manifest is not None
@@ -193,14 +173,13 @@ async def test_two_recorders_footage_makes_one_bundle(mesh_settings: MeshSetting
 
 
 async def test_who_may_not_or_asks_amiss_gets_nothing(mesh_settings: MeshSettings, bus: Bus, tmp_path: Path) -> None:
-    token = accounts.new_token()
-    path = tmp_path / "accounts.toml"
-    accounts.write(path, [accounts.Account(name="ani", role=Role.VIEWER, token=accounts.hash_token(token))])
+    path, headers = viewer_account(tmp_path)
     at = f"from={rfc3339(1_700_000_000 * SECOND)}&to={rfc3339(1_700_000_060 * SECOND)}"
-    async with site(mesh_settings, bus, tmp_path, "rec-1", accounts_file=path) as (front, _):
-        headers = {"Authorization": f"Bearer {token}"}
-        async with front.http.get(f"/api/v1/evidence.zip?camera=cam-1&{at}&reason=x", headers=headers) as answer:
-            assert answer.status == 403
+    async with (
+        site(mesh_settings, bus, tmp_path, "rec-1", accounts_file=path) as (front, _),
+        front.http.get(f"/api/v1/evidence.zip?camera=cam-1&{at}&reason=x", headers=headers) as answer,
+    ):
+        assert answer.status == 403
     async with site(mesh_settings, bus, tmp_path, "rec-1") as (front, _):
         for query, status in (
             (f"camera=cam-1&{at}&reason=x", 404),
@@ -227,7 +206,7 @@ async def test_export_from_a_shell_gives_a_clip_or_a_bundle_that_verify_takes(
     units = units_of(25 * 20)
     async with site(mesh_settings, bus, tmp_path, "rec-1") as (front, recorders):
         for name in ("cam-1", "cam-2"):
-            await record(bus, recorders, name, units)
+            await kept(bus, recorders, name, units)
         span = ["--from", rfc3339(units[50].capture_us), "--to", rfc3339(units[300].capture_us), "--url", front.url]
         clip, bundle = tmp_path / "a.mp4", tmp_path / "a.zip"
         status, said = await pantau("export", "--camera", "cam-1", *span, "-o", str(clip))
@@ -249,7 +228,7 @@ async def test_thinned_footage_is_handed_out_as_such(mesh_settings: MeshSettings
     units = units_of(25 * 130, ago_seconds=600)
     ladder = "full 1m, keyframes 60d every 10s"
     async with site(mesh_settings, bus, tmp_path, "rec-1", recorder={"retention": ladder}) as (front, recorders):
-        await record(bus, recorders, "cam-1", units)
+        await kept(bus, recorders, "cam-1", units)
         await until(lambda: len(segments(tmp_path)) == 3 and len(recorders[0].disks.all[0].open_files()) == 1)
         told = await bus.js.subscribe("pantau.v1.*.recording.thinned.>", ordered_consumer=True)
         recorders[0]._hurry()

@@ -10,29 +10,18 @@ import pytest
 from services.mesh.bus import Bus
 from services.mesh.clock import ManualClock
 from services.mesh.events import RecordingCoverage, ensure_stream, parse
-from services.mesh.frames import AccessUnit
-from services.mesh.permissions import Role
 from services.mesh.recordings import Cause
 from services.mesh.settings import MeshSettings
-from services.recorder.app import Recorder
 from services.recorder.coverage import DAY_US
-from services.wall.front import accounts
 from services.wall.front.times import rfc3339
-from tests.integration.recorders import Ingest, assign, camera, running, until
+from tests.integration.recorders import assign, camera, record, running, seen, until
 from tests.recorder.units import pictures
-from tests.wall.front.running import running_front
+from tests.wall.front.running import running_front, viewer_account
 
 pytestmark = pytest.mark.integration
 
 SECOND = 1_000_000
 COVERAGE = "/api/v1/coverage"
-
-
-async def record(bus: Bus, recorder: Recorder, camera_id: str, units: list[AccessUnit]) -> None:
-    await until(lambda: camera_id in recorder.feeds and recorder.feeds[camera_id]._held is None)
-    before = recorder.feeds[camera_id].recording.frames
-    await Ingest(bus, camera_id).send(units)
-    await until(lambda: recorder.feeds[camera_id].recording.frames == before + len(units))
 
 
 async def test_two_recorders_make_one_statement_with_every_gap_and_its_cause(
@@ -47,11 +36,11 @@ async def test_two_recorders_make_one_statement_with_every_gap_and_its_cause(
         running_front(mesh_settings) as front,
     ):
         await assign(bus, [camera("cam-1"), camera("cam-2"), camera("cam-3", record=False)], "rec-1")
-        await record(bus, one, "cam-1", first)
+        await record(bus, "cam-1", first, one)
         await assign(bus, [camera("cam-1")], "rec-2")
-        await record(bus, two, "cam-1", second)
+        await record(bus, "cam-1", second, two)
         await until(lambda: "cam-1" not in one.feeds)
-        await asyncio.sleep(1.2)  # the recorders' next renewals reach the front's mirror
+        await seen(front.bus, 2)
         query = f"from={rfc3339(start)}&to={rfc3339(start + 58 * SECOND)}"
         async with front.http.get(f"{COVERAGE}?{query}") as answer:
             assert answer.status == 200, await answer.text()
@@ -93,14 +82,12 @@ async def test_two_recorders_make_one_statement_with_every_gap_and_its_cause(
 async def test_without_recorders_it_is_503_and_a_viewer_may_not_ask(
     mesh_settings: MeshSettings, bus: Bus, tmp_path: Path
 ) -> None:
-    token = accounts.new_token()
-    file = tmp_path / "accounts.toml"
-    accounts.write(file, [accounts.Account(name="ani", role=Role.VIEWER, token=accounts.hash_token(token))])
+    file, headers = viewer_account(tmp_path)
     async with running_front(mesh_settings) as front, front.http.get(COVERAGE) as answer:
         assert answer.status == 503
     async with (
         running_front(mesh_settings, accounts_file=file) as front,
-        front.http.get(COVERAGE, headers={"Authorization": f"Bearer {token}"}) as answer,
+        front.http.get(COVERAGE, headers=headers) as answer,
     ):
         assert answer.status == 403
 
@@ -114,7 +101,7 @@ async def test_a_recorder_publishes_the_statement_of_the_day_that_ended(
     clock = ManualClock(midnight - 600 * SECOND)
     async with running(mesh_settings, tmp_path / "disk", "rec-1", clock=clock) as recorder:
         await assign(bus, [camera("cam-1")], "rec-1")
-        await record(bus, recorder, "cam-1", pictures(count=1000, start_us=clock.now_us()))
+        await record(bus, "cam-1", pictures(count=1000, start_us=clock.now_us()), recorder)
         await asyncio.sleep(0.5)  # the first pass has marked the day
         clock.advance(601)
         recorder._hurry()

@@ -16,14 +16,12 @@ from services.mesh.bus import Bus
 from services.mesh.clips import ask_timeline
 from services.mesh.events import Audit, ensure_stream, parse
 from services.mesh.frames import AccessUnit, Codec
-from services.mesh.permissions import Role
 from services.mesh.recordings import TimelineQuestion
 from services.mesh.settings import MeshSettings
-from services.wall.front import accounts
 from services.wall.front.times import rfc3339
-from tests.integration.recorders import Ingest, assign, camera, running, until
+from tests.integration.recorders import assign, camera, record, running, seen
 from tests.recorder.units import FRAME_US, pictures
-from tests.wall.front.running import RunningFront, running_front
+from tests.wall.front.running import RunningFront, running_front, viewer_account
 
 pytestmark = pytest.mark.integration
 
@@ -65,11 +63,9 @@ async def recorded(
         for name, codec in codecs.items():
             units = pictures(codec, count=COUNT, start_us=start_us)
             await assign(bus, [camera(name)], "rec-1")
-            await until(lambda name=name: name in recorder.feeds and recorder.feeds[name]._held is None)
-            await Ingest(bus, name).send(units)
-            await until(lambda name=name: recorder.feeds[name].recording.frames == COUNT)
+            await record(bus, name, units, recorder)
         recorder._hurry()
-        await asyncio.sleep(1.2)  # the recorder's next lease renewal reaches the front's mirror
+        await seen(running_one.bus, 1)
         yield running_one, units
 
 
@@ -185,10 +181,7 @@ async def test_a_contact_sheet_shows_the_range_with_its_gaps_and_is_audited(
 
 
 async def test_a_viewer_may_look_at_keyframes_and_sheets(mesh_settings: MeshSettings, bus: Bus, tmp_path: Path) -> None:
-    token = accounts.new_token()
-    file = tmp_path / "accounts.toml"
-    accounts.write(file, [accounts.Account(name="ani", role=Role.VIEWER, token=accounts.hash_token(token))])
-    headers = {"Authorization": f"Bearer {token}"}
+    file, headers = viewer_account(tmp_path)
     async with recorded(mesh_settings, bus, tmp_path, {"cam-1": Codec.H264}, accounts_file=file) as (front, units):
         at = rfc3339(units[30].capture_us)
         for picture, status in (("keyframe", 200), ("exact", 403)):

@@ -15,13 +15,11 @@ from services.mesh.bus import Bus
 from services.mesh.events import Audit, ensure_stream, parse
 from services.mesh.evidence.verify import verify
 from services.mesh.frames import AccessUnit
-from services.mesh.permissions import Role
 from services.mesh.settings import MeshSettings
-from services.wall.front import accounts
 from services.wall.front.times import rfc3339
-from tests.integration.recorders import Ingest, assign, camera, running, until
+from tests.integration.recorders import assign, camera, record, running, seen
 from tests.recorder.units import pictures
-from tests.wall.front.running import RunningFront, running_front
+from tests.wall.front.running import RunningFront, running_front, viewer_account
 
 pytestmark = pytest.mark.integration
 
@@ -48,15 +46,10 @@ async def recorded(
     await ensure_stream(bus)
     start_us = time.time_ns() // 1_000_000_000 * 1_000_000 - 60_000_000
     units = pictures(count=200, start_us=start_us)
-    ingest = Ingest(bus, "cam-1")
-    await ingest.start()
     async with running(mesh, folder / "recorder", "rec-1") as recorder, running_front(mesh, **settings) as front:
         await assign(bus, [camera("cam-1")], "rec-1")
-        await until(lambda: "cam-1" in recorder.feeds and recorder.feeds["cam-1"]._held is None)
-        await ingest.send(units)
-        await until(lambda: recorder.feeds["cam-1"].recording.frames == 200)
-        await until(lambda: bool(front.service.health) and front.url != "")
-        await asyncio.sleep(1.2)  # the recorder's next lease renewal reaches the front's mirror
+        await record(bus, "cam-1", units, recorder)
+        await seen(front.bus, 1)
         yield front, units
 
 
@@ -129,10 +122,7 @@ async def test_the_picture_of_a_moment_is_that_picture(mesh_settings: MeshSettin
 async def test_a_viewer_may_see_what_is_recorded_but_not_take_it_away(
     mesh_settings: MeshSettings, bus: Bus, tmp_path: Path
 ) -> None:
-    token = accounts.new_token()
-    path = tmp_path / "accounts.toml"
-    accounts.write(path, [accounts.Account(name="ani", role=Role.VIEWER, token=accounts.hash_token(token))])
-    headers = {"Authorization": f"Bearer {token}"}
+    path, headers = viewer_account(tmp_path)
     async with recorded(mesh_settings, bus, tmp_path, accounts_file=path) as (front, units):
         async with front.http.get(f"{PATH}/timeline?{span(units, 0, 100)}", headers=headers) as answer:
             assert answer.status == 200

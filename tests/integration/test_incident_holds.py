@@ -13,8 +13,8 @@ from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
 from services.registry.settings import RegistrySettings
 from services.wall.front.times import rfc3339
-from tests.integration.recorders import running, until
-from tests.integration.test_evidence import checked, record, seen
+from tests.integration.recorders import running, seen, until
+from tests.integration.test_evidence import checked, kept
 from tests.recorder.units import pictures
 from tests.registry.running import add, registry
 from tests.wall.front.running import running_front
@@ -43,14 +43,14 @@ async def test_held_footage_outlives_retention_until_the_incident_is_closed_and_
         running_front(mesh_settings) as front,
     ):
         await add(bus, "cam-1", "cam-2")
-        await seen(front, 1)
+        await seen(front.bus, 1)
         told = await bus.js.subscribe("pantau.v1.*.*.*.>", ordered_consumer=True)
         opening = {"title": "Tabrakan", "cameras": ["cam-1"], "from_us": start_us - SECOND}
         async with front.http.post("/api/v1/incidents", json=opening) as answer:
             assert answer.status == 201, await answer.text()
             incident = (await answer.json())["id"]
         for name in ("cam-1", "cam-2"):  # all of it is recorded after the opening, and past its retention already
-            await record(bus, [recorder], name, units)
+            await kept(bus, [recorder], name, units)
         await until(lambda: closed(recorder, "cam-1") == 2)
         recorder._hurry()
         await until(lambda: closed(recorder, "cam-2") == 0)

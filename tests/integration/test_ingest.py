@@ -12,15 +12,11 @@ from services.mesh.frames import Flags, SequenceTracker
 from services.sim import stamp
 from services.sim.settings import SimSettings
 from services.sim.simulator import Simulator
-from tests.integration.ingest_rig import Rig, RunningWorker, Watch, decode_pictures, environment
+from tests.integration.ingest_rig import Rig, RunningWorker, Watch, decode_pictures
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
-    async with environment(tmp_path_factory.mktemp("ingest")) as (rig, _):
-        yield rig
+WORKER = {"want_seconds": 3.0}
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -28,12 +24,6 @@ async def sim() -> AsyncIterator[Simulator]:
     async with Simulator(SimSettings(cameras=2, port=0, scenes=1)) as simulator:
         await simulator.ready()
         yield simulator
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def worker(rig: Rig) -> AsyncIterator[RunningWorker]:
-    async with rig.worker(want_seconds=3.0) as worker:
-        yield worker
 
 
 async def add(rig: Rig, sim: Simulator, camera: str, worker: str = "ingest-1", **fields: object) -> int:

@@ -12,17 +12,11 @@ from services.mesh.models import Credentials, Reason
 from services.sim.faults import Fault
 from services.sim.settings import SimSettings
 from services.sim.simulator import Simulator
-from tests.integration.ingest_rig import Rig, RunningWorker, decode_pictures, environment
+from tests.integration.ingest_rig import Rig, RunningWorker, decode_pictures
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
-STALL_SECONDS = 2.0
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
-    async with environment(tmp_path_factory.mktemp("ingest")) as (rig, _):
-        yield rig
+WORKER = {"stall_seconds": 2.0}
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -34,12 +28,6 @@ async def sim() -> AsyncIterator[Simulator]:
 
 
 CREDENTIALS = Credentials(username="operator", password="p@ss:w/rd%20?")
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def worker(rig: Rig) -> AsyncIterator[RunningWorker]:
-    async with rig.worker(stall_seconds=STALL_SECONDS) as worker:
-        yield worker
 
 
 @pytest_asyncio.fixture(loop_scope="module", autouse=True)

@@ -1,17 +1,15 @@
 """Servers and files that nobody here wrote, all the way: from the camera through ingest and recorder to a file."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import av
 import pytest
-import pytest_asyncio
 
 from services.mesh.models import Assignment
-from tests.integration.ingest_rig import SITE, Rig, RunningWorker, environment
+from tests.integration.ingest_rig import SITE, Rig, RunningWorker
 from tests.integration.recorded import count_packets, files
 from tests.integration.recorders import running
 from tests.integration.test_ingest_sources import add, gst_camera, make_file
@@ -20,18 +18,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
 _PICTURE = "videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=320,height=240,framerate=25/1"
 RECORDED_FRAMES = 150
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
-    async with environment(tmp_path_factory.mktemp("ingest")) as (rig, _):
-        yield rig
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def worker(rig: Rig) -> AsyncIterator[RunningWorker]:
-    async with rig.worker() as worker:
-        yield worker
 
 
 def decoded(path: Path) -> list[Any]:

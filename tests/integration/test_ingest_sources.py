@@ -12,7 +12,6 @@ from statistics import median
 import av
 import numpy as np
 import pytest
-import pytest_asyncio
 from aiohttp import web
 
 from services.media import aac, h264, h265
@@ -22,24 +21,12 @@ from services.mesh.models import Credentials, Reason
 from services.sim.settings import SimSettings
 from services.sim.simulator import Simulator
 from services.sim.specs import PRESETS
-from tests.integration.ingest_rig import Rig, RunningWorker, decode_pictures, environment
+from tests.integration.ingest_rig import Rig, RunningWorker, decode_pictures
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
 GST_PYTHON = Path("/usr/bin/python3")
 GST_SCRIPT = Path(__file__).with_name("gst_camera.py")
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
-    async with environment(tmp_path_factory.mktemp("ingest")) as (rig, _):
-        yield rig
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def worker(rig: Rig) -> AsyncIterator[RunningWorker]:
-    async with rig.worker() as worker:
-        yield worker
 
 
 async def add(rig: Rig, camera: str, url: str, **fields: object) -> None:

@@ -12,10 +12,9 @@ from services.mesh.events import RecordingGap, SegmentClosed, ensure_stream, par
 from services.mesh.frames import AccessUnit, Codec
 from services.mesh.natsserver import NatsServer
 from services.mesh.settings import MeshSettings
-from services.recorder.app import Recorder
 from services.recorder.index import Index, Segment
 from services.recorder.paths import INDEX, RECORDINGS, segment_path
-from tests.integration.recorders import Ingest, assign, camera, running, until
+from tests.integration.recorders import Ingest, assign, camera, recording, running, until
 from tests.recorder.rig import decode
 from tests.recorder.units import pictures, sounds
 
@@ -34,10 +33,6 @@ def live(count: int, **options: object) -> list[AccessUnit]:
     """Pictures whose last one is being taken now."""
     start_us = time.time_ns() // 1000 - count * 40_000
     return pictures(count=count, start_us=start_us, **options)  # type: ignore[arg-type]  # handed on
-
-
-async def recording(recorder: Recorder, *cameras: str) -> None:
-    await until(lambda: all(c in recorder.feeds and recorder.feeds[c]._held is None for c in cameras))
 
 
 async def test_the_cached_gop_and_what_follows_is_on_disk_and_announced(

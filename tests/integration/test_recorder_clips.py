@@ -17,7 +17,7 @@ from services.mesh.frames import AccessUnit, Codec
 from services.mesh.recordings import Timeline, TimelineQuestion
 from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
-from tests.integration.recorders import Ingest, assign, camera, running, until
+from tests.integration.recorders import Ingest, assign, camera, record, recording, running, until
 from tests.recorder.units import FRAME_US, pictures, sounds
 
 pytestmark = pytest.mark.integration
@@ -26,10 +26,7 @@ SECOND = 1_000_000
 
 async def recorded(bus: Bus, recorder: Recorder, units: list[AccessUnit], *, audio: bool = False) -> None:
     await assign(bus, [camera("cam-1", audio=audio)], recorder.name)
-    await until(lambda: "cam-1" in recorder.feeds and recorder.feeds["cam-1"]._held is None)
-    await Ingest(bus, "cam-1").send(units)
-    count = sum(unit.codec.is_video for unit in units)
-    await until(lambda: recorder.feeds["cam-1"].recording.frames == count)
+    await record(bus, "cam-1", units, recorder)
 
 
 def question(from_us: int, to_us: int) -> TimelineQuestion:
@@ -99,7 +96,7 @@ async def test_sound_goes_along(mesh_settings: MeshSettings, bus: Bus, tmp_path:
     both = sorted([*pictures(count=200, start_us=start_us), *heard], key=lambda unit: unit.capture_us)
     async with running(mesh_settings, tmp_path / "data", "rec-1") as recorder:
         await assign(bus, [camera("cam-1", audio=True)], "rec-1")
-        await until(lambda: "cam-1" in recorder.feeds and recorder.feeds["cam-1"]._held is None)
+        await recording(recorder, "cam-1")
         await Ingest(bus, "cam-1").send(both, pause_seconds=0.0005)
         await until(lambda: recorder.feeds["cam-1"].recording.frames == 200)
         from_us = start_us + 2 * SECOND + 500_000
@@ -148,7 +145,7 @@ async def test_one_recorder_fills_the_other_s_gap(mesh_settings: MeshSettings, b
     ):
         await assign(bus, [camera("cam-1", copies=2)], "rec-1", "rec-2")
         for recorder in (one, two):
-            await until(lambda r=recorder: "cam-1" in r.feeds and r.feeds["cam-1"]._held is None)
+            await recording(recorder, "cam-1")
         ingest = Ingest(bus, "cam-1")
         await ingest.send(units[:200])
         await until(lambda: all(r.feeds["cam-1"].recording.frames == 200 for r in (one, two)))

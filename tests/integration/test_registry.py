@@ -1,7 +1,6 @@
 """The registry on a real nats-server: catalogue, assignments, observed state, leadership."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -33,7 +32,6 @@ from tests.registry.running import (
     collected,
     crash,
     eventually,
-    following,
     holder,
     registry,
     until,
@@ -48,17 +46,6 @@ class Unchecked(Model):
 
     id: str
     patch: dict[str, object]
-
-
-@pytest.fixture
-async def assignments(bus: Bus) -> AsyncIterator[dict[str, tuple[Assignment, int]]]:
-    async with following(bus) as entries:
-        yield entries
-
-
-@pytest.fixture
-async def leases(bus: Bus) -> Bucket[WorkerLease]:
-    return await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease)
 
 
 async def test_credentials_go_in_and_never_come_out(bus: Bus, mesh_settings: MeshSettings) -> None:

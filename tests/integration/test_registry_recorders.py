@@ -2,11 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 
 import pytest
 
-from services.mesh import subjects
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
 from services.mesh.errors import ConflictError, UnavailableError
@@ -14,21 +12,10 @@ from services.mesh.models import Assignment, WorkerLease
 from services.mesh.natsserver import NatsServer
 from services.mesh.settings import MeshSettings
 from services.registry.settings import RegistrySettings
-from tests.registry.running import Worker, add, following, holder, registry, until
+from tests.registry.running import Worker, add, holder, registry, until
 
 pytestmark = pytest.mark.integration
 IMPATIENT = RegistrySettings(recorder_away_seconds=1.5, rebalance_after_seconds=0.5)
-
-
-@pytest.fixture
-async def assignments(bus: Bus) -> AsyncIterator[dict[str, tuple[Assignment, int]]]:
-    async with following(bus) as entries:
-        yield entries
-
-
-@pytest.fixture
-async def leases(bus: Bus) -> Bucket[WorkerLease]:
-    return await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease)
 
 
 async def test_a_camera_goes_to_another_recorder_after_the_patience_and_comes_home(

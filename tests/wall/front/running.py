@@ -29,7 +29,7 @@ from services.mesh.sessions import (
 )
 from services.mesh.settings import MeshSettings
 from services.mesh.tasks import end
-from services.wall.front import app
+from services.wall.front import accounts, app
 from services.wall.front.static import FOLDER
 from services.wall.settings import WallSettings
 
@@ -80,6 +80,14 @@ async def running_front(
                 await running
     finally:
         await bus.close()
+
+
+def viewer_account(folder: Path) -> tuple[Path, dict[str, str]]:
+    """An accounts file with nobody but a viewer in it, and the headers by which she is known."""
+    token = accounts.new_token()
+    path = folder / "accounts.toml"
+    accounts.write(path, [accounts.Account(name="ani", role=Role.VIEWER, token=accounts.hash_token(token))])
+    return path, {"Authorization": f"Bearer {token}"}
 
 
 async def until_listening(port: int, running: asyncio.Task[None]) -> None:
