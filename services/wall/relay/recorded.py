@@ -260,7 +260,7 @@ class RecordedSource:
         self._gop, self._newest = needed, units[-1]
         frames = self._frames([self._restamp(unit, units[-1]) for unit in needed[sent:]])
         if frames:
-            self._slot.play(frames, moved=not sent, first_seconds=FIRST_PICTURE_SECONDS)
+            self._slot.play(frames, moved=not sent, goes_on=sent, first_seconds=FIRST_PICTURE_SECONDS)
 
     def _show(self, unit: AccessUnit) -> None:
         self._measure(unit)

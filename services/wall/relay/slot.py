@@ -137,11 +137,18 @@ class Slot:
         return self.track.accepts(codec)
 
     def play(
-        self, frames: Sequence[Frame], *, then_live: bool = True, moved: bool = False, first_seconds: float = 0.0
+        self,
+        frames: Sequence[Frame],
+        *,
+        then_live: bool = True,
+        moved: bool = False,
+        goes_on: bool = False,
+        first_seconds: float = 0.0,
     ) -> None:
         """Replays a GOP. ``then_live``: its newest frame is the present, and `show` goes on from it.
 
-        ``moved``: it is of another moment than what was shown before. ``first_seconds``: see `VideoTrack.replay`.
+        ``moved``: it is of another moment than what was shown before. ``goes_on``, ``first_seconds``: see
+        `VideoTrack.replay`.
         """
         if not self.connected or not frames or self.source is None:
             return
@@ -149,7 +156,7 @@ class Slot:
         self._replayed_at = self._sent_at = now
         self._asked_while_still = False
         self._broken = not then_live
-        first_rtp, live_rtp = self.track.replay(frames, now, first_seconds=first_seconds)
+        first_rtp, live_rtp = self.track.replay(frames, now, goes_on=goes_on, first_seconds=first_seconds)
         if moved or self._first_rtp is None:
             self._first_rtp = first_rtp
         update = {"state": "catching-up", "first_rtp": self._first_rtp, "live_rtp": live_rtp}

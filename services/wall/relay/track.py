@@ -158,13 +158,17 @@ class VideoTrack:
             self._on_caught_up()
         return stamp & 0xFFFFFFFF
 
-    def replay(self, frames: Sequence[Frame], now: float, *, first_seconds: float = 0.0) -> tuple[int, int]:
+    def replay(
+        self, frames: Sequence[Frame], now: float, *, goes_on: bool = False, first_seconds: float = 0.0
+    ) -> tuple[int, int]:
         """Sends a cached GOP as fast as the pacer allows; returns the oldest and the newest frame's RTP timestamps.
 
-        What waits of anything else is dropped. The first packet leaves a tick of the pump later, so that the page hears
-        what it is about to see. ``first_seconds``: how long the first frame is given to be seen, see `Pacer.extend`.
+        What waits of anything else is dropped, unless this ``goes_on`` from it. The first packet leaves a tick of the
+        pump later, so that the page hears what it is about to see. ``first_seconds``: how long the first frame is given
+        to be seen, see `Pacer.extend`.
         """
-        self.drop_waiting()
+        if not goes_on:
+            self.drop_waiting()
         units = [frame.unit for frame in frames]
         stamps = self._timeline.replay(
             [unit.dts_90k for unit in units],

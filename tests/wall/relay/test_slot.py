@@ -27,7 +27,9 @@ class Track:
     def drop_waiting(self) -> None:
         pass
 
-    def replay(self, frames: Sequence[Frame], now: float, *, first_seconds: float = 0.0) -> tuple[int, int]:
+    def replay(
+        self, frames: Sequence[Frame], now: float, *, goes_on: bool = False, first_seconds: float = 0.0
+    ) -> tuple[int, int]:
         self.replays += 1
         self.packets += len(frames)
         return 1, len(frames)

@@ -79,3 +79,17 @@ def test_a_keyframe_goes_past_what_is_left_of_a_catch_up() -> None:
     assert stamp > newest
     assert told == ["caught up"]
     assert not slot.catching_up
+
+
+def test_a_replay_that_goes_on_from_a_keyframe_does_not_take_it_away_while_it_waits() -> None:
+    wire = Wire()
+    slot, told = track(wire)
+    frames, _ = gop()
+    first, _ = slot.replay(frames[:1], 0.0, first_seconds=0.02)
+    _, newest = slot.replay(frames[1:], 0.0, goes_on=True, first_seconds=0.02)
+    wire.serve_until(0.015)
+    assert wire.sent == [first]
+    wire.serve_until(0.5)
+    assert len(wire.sent) == 25
+    assert wire.sent[-1] == newest
+    assert told == ["caught up"]
