@@ -16,7 +16,8 @@ _PACKET_BYTES: Final = 4096
 _HEADERS: Final = {size: struct.Struct(f">I{size}s").pack_into for size in range(8, 73, 4)}
 """A packet's header: what differs from packet to packet, and the rest, which is the same for all of a run."""
 _TAIL: Final = struct.Struct(">II").pack
-_PLACE_TABLES: Final = 256
+_PLACE_TABLES: Final = 16
+"""Nearly all runs are of fragments, which have one size for each kind of receiver."""
 
 
 class SrtpError(Exception):
@@ -34,9 +35,9 @@ class Scratch:
         """As `Run.image` is laid out."""
         self.address = int(ffi.cast("uintptr_t", self._at)) + PACKETS_AT
         """Where the packets begin in memory."""
-        self._lengths = [ffi.cast("int *", self._at) + packet for packet in range(MAX_RUN_PACKETS)]
-        self._places: dict[tuple[int, int], tuple[tuple[int, ...], tuple[object, ...], tuple[object, ...]]] = {}
-        """By `Run.place`: where its packets begin, as offsets and as pointers, and pointers to their lengths."""
+        self._lengths = tuple(ffi.cast("int *", self._at) + packet for packet in range(MAX_RUN_PACKETS))
+        self._places: dict[int, tuple[tuple[int, ...], tuple[object, ...]]] = {}
+        """By `Run.places`: where packets begin, as offsets and as pointers."""
 
     def protect(
         self, keys: SrtpKeys, run: Run, payload_type: int, sequence: int, timestamp: int, ssrc: int, extension: bytes
@@ -48,25 +49,25 @@ class Scratch:
         """
         view, count = self.view, run.count
         view[run.span] = run.image
-        offsets, pointers, lengths = self._places.get(run.place) or self._new_places(run)
+        offsets, pointers = self._places.get(run.places) or self._new_places(run.places)
         tail = _TAIL(timestamp, ssrc) + extension
         head = ((0x9000 if extension else 0x8000) | payload_type) << 16
         first = sequence & 0xFFFF
         heads: Iterable[int] = range(head + first, head + first + count)
         if first + count > 0x10000:
             heads = [head | number & 0xFFFF for number in range(first, first + count)]
-        any(map(_HEADERS[len(tail)], repeat(view), offsets, heads, repeat(tail)))  # they return None: any() sees all
+        # The shortest argument ends a map; a header's packing returns None, so that any() goes on to the end.
+        any(map(_HEADERS[len(tail)], repeat(view), offsets, heads, repeat(tail)))
         if run.ends_frame:
-            view[offsets[-1] + 1] = 0x80 | payload_type
-        for status in filter(None, map(srtp_protect, repeat(keys.outbound), pointers, lengths)):
+            view[offsets[count - 1] + 1] = 0x80 | payload_type
+        for status in filter(None, map(srtp_protect, repeat(keys.outbound, count), pointers, self._lengths)):
             raise SrtpError(status)
 
-    def _new_places(self, run: Run) -> tuple[tuple[int, ...], tuple[object, ...], tuple[object, ...]]:
+    def _new_places(self, distance: int) -> tuple[tuple[int, ...], tuple[object, ...]]:
         if len(self._places) >= _PLACE_TABLES:
             self._places.clear()
-        offsets = tuple(PACKETS_AT + packet * run.stride for packet in range(run.count))
-        places = offsets, tuple(self._at + offset for offset in offsets), tuple(self._lengths[: run.count])
-        self._places[run.place] = places
+        offsets = tuple(PACKETS_AT + packet * distance for packet in range(MAX_RUN_PACKETS if distance else 1))
+        places = self._places[distance] = offsets, tuple(self._at + offset for offset in offsets)
         return places
 
     def packets(self, run: Run) -> memoryview:

@@ -33,7 +33,7 @@ class Run:
         "image",
         "last_plain_bytes",
         "payload_at",
-        "place",
+        "places",
         "plain_bytes",
         "span",
         "stride",
@@ -59,8 +59,8 @@ class Run:
         self.payload_at = PACKETS_AT + room
         self.stride = self.plain_bytes + tag_bytes
         self.wire_bytes = len(self.image) - PACKETS_AT
-        self.place = (self.stride, count) if count > 1 else (0, 1)
-        """The same for all runs whose packets begin at the same places."""
+        self.places = self.stride if count > 1 else 0
+        """The same for all runs whose packets begin at the same places: the distance between them."""
         self.cost_bytes = max(self.wire_bytes, count * MIN_PACKET_COST_BYTES)
         """For pacing."""
         self.ends_frame = ends_frame
