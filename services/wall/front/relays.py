@@ -33,6 +33,8 @@ OPEN_SECONDS: Final = 5.0
 CONTROL_SECONDS: Final = 3.0
 SUCCESSOR_SECONDS: Final = 8.0
 """How long a viewer waits for a relay that is started in the place of a killed one, before it has to ask again."""
+MISSED_SECONDS: Final = 30.0
+"""For so long after the last relay has gone another one is expected in its place."""
 LOOK_SECONDS: Final = 0.05
 _SESSION_WEIGHT: Final = 0.01
 """How much fuller a relay is taken to be for each session placed on it since its last lease renewal."""
@@ -81,12 +83,17 @@ class Relays:
         self._clock = clock
         self._placed: Counter[str] = Counter()
         self._placed_at = float("-inf")
+        self._alive_at = float("-inf")
+        """When there was a relay last."""
         self._bus_back_at = float("-inf")
         self._reconnects = 0
 
     def alive(self) -> list[WorkerLease]:
         """Relays that hold a lease."""
-        return self._workers.alive("relay")
+        found = self._workers.alive("relay")
+        if found:
+            self._alive_at = self._clock.monotonic()
+        return found
 
     def gone(self, relay: str) -> bool:
         """Whether ``relay`` has lost its lease or its connection: while the bus is away, or just back, nobody knows."""
@@ -103,12 +110,13 @@ class Relays:
     ) -> SessionOpened:
         """Opens a session on the least loaded relay, on the next one where that refuses or does not answer.
 
-        Where all have just been killed, waits a moment for those that are started in their place.
+        Where all have just gone, waits a moment for those that are started in their place.
         Raises `InvalidInputError` where the offer cannot be answered, `UnavailableError` where no relay takes it.
         """
         asked: set[tuple[str, int]] = set()
-        ended = False
-        deadline = self._clock.monotonic() + SUCCESSOR_SECONDS
+        now = self._clock.monotonic()
+        ended = not self.alive() and now - self._alive_at < MISSED_SECONDS
+        deadline = now + SUCCESSOR_SECONDS
         while True:
             new = [lease for lease in self.alive() if (lease.worker, lease.incarnation) not in asked]
             for lease in rank(new, self._recently_placed()):

@@ -83,6 +83,18 @@ async def test_where_the_only_relay_was_killed_a_viewer_waits_for_the_one_that_i
             assert (answer.status, (await answer.json())["relay"]) == (201, "next")
 
 
+async def test_a_viewer_waits_although_the_last_relay_s_lease_has_ended_before(mesh_settings: MeshSettings) -> None:
+    async with running_front(mesh_settings) as front, stub_relay(mesh_settings, "gone") as gone:
+        async with front.http.post(PATH, json={"sdp": OFFER}) as answer:
+            assert answer.status == 201
+        await gone.die(release=True)
+        asking = asyncio.create_task(front.http.post(PATH, json={"sdp": OFFER}))
+        await asyncio.sleep(0.5)
+        assert not asking.done()
+        async with stub_relay(mesh_settings, "next"), await asking as answer:
+            assert (answer.status, (await answer.json())["relay"]) == (201, "next")
+
+
 async def test_without_any_relay_the_answer_is_503_with_retry_after(mesh_settings: MeshSettings) -> None:
     async with running_front(mesh_settings) as front, front.http.post(PATH, json={"sdp": OFFER}) as answer:
         assert answer.status == 503
