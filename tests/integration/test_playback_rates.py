@@ -12,11 +12,11 @@ import pytest
 
 from services.mesh.bus import Bus
 from services.mesh.frames import AccessUnit, Clock, Codec, Flags
-from services.mesh.sessions import ClockControl
+from services.mesh.sessions import ClockControl, Lateness
 from services.mesh.settings import MeshSettings
 from tests.integration.recorders import running, until
 from tests.integration.test_playback import SECOND, marks, opened, record
-from tests.integration.test_playback_converted import seen
+from tests.integration.test_playback_converted import notice, seen
 from tests.wall.relay.camera import clip
 from tests.wall.relay.running import Front, running_relay
 from tests.wall.relay.viewer import Received, Viewer
@@ -123,6 +123,33 @@ async def test_steps_go_by_one_picture_and_by_one_keyframe_both_ways(
                 await wall.control(action="step", step=step)
             for slot in (0, 1):
                 await wall.shows(slot, number)
+
+
+async def test_a_page_that_is_late_is_sent_keyframes_alone_and_all_again_when_it_goes_slower(
+    bus: Bus, mesh_settings: MeshSettings, tmp_path: Path
+) -> None:
+    async with playing(bus, mesh_settings, tmp_path, 2) as wall:
+        session = wall.viewer.session.session
+
+        def limited() -> list[str]:
+            return [notice(wall.front, wall.viewer, slot).limited for slot in (0, 1)]
+
+        async def told(late_ms: float, wanted: str) -> None:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while limited() != [wanted] * 2:
+                    await wall.front.control(session, Lateness(late_ms=late_ms))
+                    await asyncio.sleep(0.2)
+
+        await wall.control(action="play", at_us=wall.at(0), rate=1.0)
+        await told(900, "keyframes")
+        assert notice(wall.front, wall.viewer).limited_by == "decoding"
+        wall.viewer.packets.clear()
+        await until(lambda: len(seen(wall.viewer)) > 1, PATIENCE_SECONDS)
+        assert [number % GOP for number in seen(wall.viewer)] == [0] * len(seen(wall.viewer))
+        await wall.control(action="play", rate=0.5)
+        await told(0, "none")
+        before = len(seen(wall.viewer))
+        await until(lambda: len(seen(wall.viewer)) > before + 3, PATIENCE_SECONDS)
 
 
 async def test_sixteen_cameras_show_the_same_moment_within_40_ms(
