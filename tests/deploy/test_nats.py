@@ -24,6 +24,7 @@ from services.mesh.events import CameraOffline, Event, IncidentOpened, Outbox, S
 from services.mesh.models import Camera, Profile, Reason
 from services.mesh.natsserver import NatsServer
 from services.mesh.settings import MeshSettings
+from tests.flushed import flushed
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "deploy" / "nats"
@@ -88,7 +89,7 @@ async def publish(city: Bus, *events: Event) -> None:
 async def test_an_agency_receives_camera_offline(server: NatsServer, city: Bus) -> None:
     async with signed_in(server, "police", []) as police:
         subscription = await police.subscribe("pantau.v1.*.camera.offline.>")
-        await police.flush()
+        await flushed(police)
         await publish(city, OFFLINE)
         message = await subscription.next_msg(timeout=30)
         assert message.subject == "pantau.v1.malang.camera.offline.cam-1"
@@ -131,10 +132,10 @@ async def test_an_agency_may_not_listen_to_anything_else(server: NatsServer, cit
 
     async with signed_in(server, "police", refusals) as police:
         await police.subscribe(subject, cb=hear)
-        await police.flush()
+        await flushed(police)
         await city.publish("pantau.v1.malang.media.main.cam-1", b"frame")
         await city.publish("pantau.v1.malang.audit.exported.cam-1", b"audit")
-        await city.client.flush()
+        await flushed(city.client)
         await asyncio.sleep(0.1)
     assert heard == []
     assert any("permissions violation for subscription" in refusal.lower() for refusal in refusals)
@@ -163,10 +164,10 @@ async def test_an_agency_may_not_publish_anything(server: NatsServer, city: Bus,
         heard.append(message.subject)
 
     await city.subscribe(subject, hear)
-    await city.client.flush()
+    await flushed(city.client)
     async with signed_in(server, "police", refusals) as police:
         await police.publish(subject, b"forged")
-        await police.flush()
+        await flushed(police)
         await asyncio.sleep(0.1)
     assert heard == []
     assert any("permissions violation for publish" in refusal.lower() for refusal in refusals)
@@ -222,7 +223,7 @@ async def test_each_agency_receives_what_is_exported_to_it_and_no_more(server: N
         for name, client in (("police", police), ("transport", transport)):
             for kind in ("camera", "recording", "incident"):
                 await client.subscribe(f"pantau.v1.*.{kind}.>", cb=hearing(name))
-            await client.flush()
+            await flushed(client)
         await publish(city, OFFLINE, CLOSED, OPENED)
         await asyncio.sleep(0.2)
     assert heard == {"police": ["camera", "recording", "incident"], "transport": ["camera", "incident"]}

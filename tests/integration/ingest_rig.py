@@ -27,6 +27,7 @@ from services.mesh.models import (
 )
 from services.mesh.natsserver import NatsServer
 from services.mesh.settings import MeshSettings
+from tests.flushed import flushed
 
 SITE = "city"
 
@@ -116,7 +117,7 @@ class Rig:
         """Collects the access units of a profile."""
         watch = Watch()
         subscription = await self.bus.subscribe(subjects.media(SITE, profile, camera), watch.take)
-        await self.bus.client.flush()
+        await flushed(self.bus.client)
         yield watch
         await subscription.unsubscribe()
 

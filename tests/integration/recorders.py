@@ -17,6 +17,7 @@ from services.mesh.models import Assignment, Camera, Profile, WantReply, WorkerL
 from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
 from services.recorder.settings import RecorderSettings
+from tests.flushed import flushed
 
 
 def camera(camera_id: str, **changes: object) -> Camera:
@@ -100,7 +101,7 @@ class Ingest:
             await self.bus.publish(subjects.media("city", profile, self.camera), frames.encode(unit))
             if pause_seconds:
                 await asyncio.sleep(pause_seconds)
-        await self.bus.client.flush()
+        await flushed(self.bus.client)
 
 
 async def recording(recorder: Recorder, *cameras: str) -> None:

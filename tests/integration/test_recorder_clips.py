@@ -17,6 +17,7 @@ from services.mesh.frames import AccessUnit, Codec
 from services.mesh.recordings import Timeline, TimelineQuestion
 from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
+from tests.flushed import flushed
 from tests.integration.recorders import Ingest, assign, camera, record, recording, running, until
 from tests.recorder.units import FRAME_US, pictures, sounds
 
@@ -155,7 +156,7 @@ async def test_one_recorder_fills_the_other_s_gap(mesh_settings: MeshSettings, b
         await until(lambda: two.feeds["cam-1"].recording.frames == 330)
         await one.feeds["cam-1"].start()
         one.feeds["cam-1"]._release([])
-        await one.service.bus.client.flush()
+        await flushed(one.service.bus.client)
         await ingest.send(units[330:])
         await until(lambda: two.feeds["cam-1"].recording.frames == 500)
         await until(lambda: one.feeds["cam-1"].recording.frames == 370)

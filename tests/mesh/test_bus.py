@@ -10,6 +10,7 @@ from services.mesh.bus import Bus
 from services.mesh.errors import UnavailableError
 from services.mesh.natsserver import NatsServer
 from services.mesh.settings import MeshSettings
+from tests.flushed import flushed
 
 
 async def eventually(holds: Callable[[], bool], timeout_seconds: float = 30.0) -> None:
@@ -138,7 +139,7 @@ async def test_direct_messages_come_in_order_and_a_handler_that_fails_stops_noth
     assert [entry["event"] for entry in logs] == ["bus.handler_failed"]
     await subscription.unsubscribe()
     await bus.publish("pantau.v1.city.media.main.cam-1", b"1")
-    await bus.client.flush()
+    await flushed(bus.client)
     assert len(heard) == 100
 
 

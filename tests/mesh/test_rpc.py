@@ -14,6 +14,7 @@ from services.mesh.natsserver import NatsServer
 from services.mesh.permissions import Actor, Role
 from services.mesh.rpc import Endpoint, Nothing, call, gather, serve
 from services.mesh.settings import MeshSettings
+from tests.flushed import flushed
 
 OPERATOR = Actor("Siti Nurbaya é", Role.OPERATOR)
 VIEWER = Actor("tamu", Role.VIEWER)
@@ -120,7 +121,7 @@ async def test_each_instance_answers_a_broadcast(
     second = await Bus.connect(mesh_settings, "second")
     endpoints = [Endpoint("everybody", Question, greet, Role.VIEWER, broadcast=True)]
     micro = await serve(second, tasks, home="city", service="greeter", endpoints=endpoints)
-    await second.client.flush()
+    await flushed(second.client)
     answers = await gather(served, subject("everybody"), Question(camera="all"), Answer, expected=2)
     assert len(answers) == 2
     answers = await gather(
@@ -142,7 +143,7 @@ async def test_instances_share_the_other_questions(
     second = await Bus.connect(mesh_settings, "second")
     endpoints = [Endpoint("greet", Question, greet, Role.OPERATOR)]
     micro = await serve(second, tasks, home="city", service="greeter", endpoints=endpoints)
-    await second.client.flush()
+    await flushed(second.client)
     inbox = served.client.new_inbox()
     replies = await served.client.subscribe(inbox)
     await served.publish(

@@ -9,6 +9,7 @@ from services.mesh import transfer
 from services.mesh.bus import Bus
 from services.mesh.errors import NotFoundError, UnavailableError
 from services.mesh.settings import MeshSettings
+from tests.flushed import flushed
 
 
 class Source:
@@ -40,7 +41,7 @@ async def other(mesh_settings: MeshSettings) -> AsyncIterator[Bus]:
 async def offer(bus: Bus, tasks: asyncio.TaskGroup, deliver_to: str, payloads: AsyncIterator[bytes]) -> str:
     """As an RPC's answer tells it: behind the subscription, on the same connection."""
     control = await transfer.send(bus, tasks, deliver_to, payloads)
-    await bus.client.flush()
+    await flushed(bus.client)
     return control
 
 
