@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -121,8 +122,9 @@ def newest(data: Path, camera: str) -> float:
 
 def test_every_file_that_the_kills_left_is_read_by_ffprobe(pantau: Running) -> None:
     """Runs last: of each file all is playable that is in it, also of those that were cut off."""
-    for camera in CAMERAS:
-        *closed, _being_written = files(pantau.data, camera)
-        assert closed
-        for path in closed:
-            assert count_packets(path) == sum(1 for _ in stamps(path.read_bytes())), path
+    closed = [files(pantau.data, camera)[:-1] for camera in CAMERAS]  # the last one is being written
+    assert all(closed)
+    paths = [path for each in closed for path in each]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for path, packets in zip(paths, pool.map(count_packets, paths), strict=True):
+            assert packets == sum(1 for _ in stamps(path.read_bytes())), path
