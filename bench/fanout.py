@@ -33,6 +33,8 @@ from tests.wall.relay.running import Front
 WORKER = "relay-bench"
 LOADS = {"main": 50, "sub": 100}
 """Viewers of four tiles each: half of what one core is to carry."""
+CAMERAS = 8
+"""That many viewers share; one viewer of more tiles has a camera for each."""
 START_SECONDS = 60.0
 WARM_SECONDS = 3.0
 """After the last viewer came: replayed GOPs are out, interpreters are warm."""
@@ -134,13 +136,13 @@ async def ours(kind: str, viewers: int, tiles: int, seconds: float, *, still: bo
         await _answers(front)
         source = clip(0, **KINDS[kind].encoding)
         cameras: list[Camera] = []
-        for number in range(max(4, tiles)):
+        for number in range(max(CAMERAS, tiles)):
             await front.add_camera(f"cam-{number}")
             camera = Camera(bus, f"cam-{number}", source)
             camera.sequence = number  # so that not all keyframes come at once
             await stack.enter_async_context(camera)
             cameras.append(camera)
-            await asyncio.sleep(1 / source.fps / max(4, tiles))
+            await asyncio.sleep(1 / source.fps / max(CAMERAS, tiles))
         counters, watchers = Counters(), []
         for viewer in range(viewers):
             watcher = Watcher(front)
@@ -300,6 +302,6 @@ async def _run(quick: bool) -> None:
         table(
             "An idle relay's share of a core, %",
             ["what", "%"],
-            [["4 cameras, nobody watches", 100 * nobody.cpu], ["15 viewers × 4, cameras silent", 100 * still.cpu]],
+            [[f"{CAMERAS} cameras, nobody watches", 100 * nobody.cpu], ["15 viewers × 4, cameras silent", 100 * still.cpu]],
         )
     )
