@@ -1,5 +1,6 @@
 """What recorders tell about footage, and how the answers of several become one history."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Final, Literal
@@ -153,25 +154,34 @@ def merge(question: TimelineQuestion, answers: Sequence[TimelineAnswer]) -> Time
 
 def merge_ranges(ranges: Iterable[Range], from_us: int, to_us: int) -> list[Range]:
     """Cuts overlapping ranges so that each moment is covered once, by the best that covers it."""
-    best_first = sorted(ranges, key=_worth)
     taken: list[Range] = []
-    for item in best_first:
-        pieces = [(max(item.from_us, from_us), min(item.to_us, to_us))]
-        for other in taken:
-            pieces = [
-                part
-                for start, end in pieces
-                for part in ((start, min(end, other.from_us)), (max(start, other.to_us), end))
-                if part[1] > part[0]
-            ]
+    starts: list[int] = []
+    """Of ``taken``, which is in order and without overlap."""
+    for item in sorted(ranges, key=_worth):
+        pieces = _free(taken, starts, max(item.from_us, from_us), min(item.to_us, to_us))
         # A sliver beside another recorder's footage is the two clocks' difference, not footage.
         alone = pieces == [(item.from_us, item.to_us)]
-        taken += [
-            item.model_copy(update={"from_us": start, "to_us": end})
-            for start, end in pieces
-            if alone or end - start >= MIN_GAP_US
-        ]
-    return sorted(taken, key=lambda item: item.from_us)
+        for start, end in pieces:
+            if alone or end - start >= MIN_GAP_US:
+                at = bisect_right(starts, start)
+                taken.insert(at, item.model_copy(update={"from_us": start, "to_us": end}))
+                starts.insert(at, start)
+    return taken
+
+
+def _free(taken: Sequence[Range], starts: Sequence[int], from_us: int, to_us: int) -> list[tuple[int, int]]:
+    """What nobody has taken between two moments."""
+    found: list[tuple[int, int]] = []
+    for index in range(max(bisect_right(starts, from_us) - 1, 0), len(taken)):
+        other = taken[index]
+        if other.from_us >= to_us:
+            break
+        if other.from_us > from_us:
+            found.append((from_us, other.from_us))
+        from_us = max(from_us, other.to_us)
+    if from_us < to_us:
+        found.append((from_us, to_us))
+    return found
 
 
 def _worth(item: Range) -> tuple[bool, bool, int, str]:
