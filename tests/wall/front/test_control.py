@@ -1,6 +1,7 @@
 """The control WebSocket between a page and its session's relay."""
 
 import asyncio
+import socket as socketlib
 import time
 
 import aiohttp
@@ -114,6 +115,8 @@ async def test_a_page_that_does_not_read_is_cut_off_and_others_go_on(mesh_settin
             await eventually(lambda: len(relay.controls) == 2)
             transport = deaf._response.connection and deaf._response.connection.transport
             assert isinstance(transport, asyncio.Transport)
+            # Else the kernel may read for it, and find room for all of the 16 MB.
+            transport.get_extra_info("socket").setsockopt(socketlib.SOL_SOCKET, socketlib.SO_RCVBUF, 65_536)
             transport.pause_reading()
             notice = SlotNotice(slot=0, camera=None, state="waiting", detail="x" * 4000).pack()
             for _ in range(control.MAX_WAITING * 2):
