@@ -54,8 +54,8 @@ class UdpPort:
         self._by_ufrag: dict[str, Peer] = {}
         self._by_address: dict[Address, Peer] = {}
         self._sockets: dict[int, socket.socket] = {}
-        """By the length of an address."""
-        self._outboxes: dict[int, Outbox] = {}
+        self.outboxes: dict[int, Outbox] = {}
+        """By the length of an address, as the sockets are."""
         self._loop = asyncio.get_running_loop()
         for host in hosts:
             v6 = ":" in host
@@ -83,7 +83,7 @@ class UdpPort:
                 ) from error
             port = sock.getsockname()[1]  # the second family takes the port that the first was given
             self._sockets[4 if v6 else 2] = sock
-            self._outboxes[4 if v6 else 2] = Outbox(sock, offload=gso)
+            self.outboxes[4 if v6 else 2] = Outbox(sock, offload=gso)
             self._loop.add_reader(sock, self._on_readable, sock)
         self.port = port
 
@@ -94,9 +94,9 @@ class UdpPort:
 
     def close(self) -> None:
         """Gives the port back."""
-        for outbox in self._outboxes.values():
+        for outbox in self.outboxes.values():
             outbox.close()
-        self._outboxes.clear()
+        self.outboxes.clear()
         for sock in self._sockets.values():
             self._loop.remove_reader(sock)
             sock.close()
@@ -177,10 +177,10 @@ class UdpPort:
 
     def destination(self, address: Address) -> Destination | None:
         """For sending runs; None where the address's IP version is not served."""
-        outbox = self._outboxes.get(len(address))
+        outbox = self.outboxes.get(len(address))
         return Destination(address, outbox) if outbox is not None else None
 
     def send(self, data: bytes | memoryview, address: Address) -> None:
         """One datagram."""
-        if (outbox := self._outboxes.get(len(address))) is not None:
+        if (outbox := self.outboxes.get(len(address))) is not None:
             outbox.send(data, address)
