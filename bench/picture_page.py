@@ -1,7 +1,8 @@
 """A page that notes when each frame of each slot is presented.
 
 It does what the app does: it offers one payload type and the header extensions that are used (`media/offer.ts`), makes
-its tiles while the answer is applied, and keeps each video hidden, under a still of its first frame, until it is live.
+its tiles while the answer is applied, shows each video's first frame, and hides what follows under a still until it is
+live (`model/reveal.ts`).
 Frames are told apart by their RTP timestamps alone: to read numbers out of the pictures would slow down what is
 measured.
 """
@@ -46,12 +47,16 @@ window.bench = {
     video.style = `${size}${place}opacity:0`;
     canvas.style = `${size}${place}opacity:0`;
     document.body.append(video, canvas);
-    const tile = this.tiles[slot] = {video, canvas, frames: [], still: false};
+    const tile = this.tiles[slot] = {video, canvas, frames: [], bare: false, still: false};
     const frame = (now, meta) => {
       // First of all: a picture that comes before this is asked for again is never told of, and may be the last one.
       video.requestVideoFrameCallback(frame);
       tile.frames.push([meta.rtpTimestamp, this.now()]);
-      if (!tile.still) {
+      if (!tile.bare) {
+        tile.bare = true;
+        video.style.opacity = '1';
+      } else if (!tile.still) {
+        video.style.opacity = '0';
         [canvas.width, canvas.height] = [video.clientWidth, video.clientHeight];
         canvas.getContext('2d').drawImage(video, 0, 0, canvas.width, canvas.height);
         canvas.style.opacity = '1';
@@ -61,7 +66,12 @@ window.bench = {
     video.requestVideoFrameCallback(frame);
     video.play();
   },
-  hide() { for (const tile of this.tiles) { tile.still = false; tile.frames = []; tile.video.style.opacity = '0'; } },
+  hide() {
+    for (const tile of this.tiles) {
+      [tile.bare, tile.still, tile.frames] = [false, false, []];
+      [tile.video.style.opacity, tile.canvas.style.opacity] = ['0', '0'];
+    }
+  },
   reveal() {
     for (const tile of this.tiles) {
       tile.frames = [];
@@ -72,6 +82,8 @@ window.bench = {
 };
 """
 HALF = 1 << 31
+REST_MS = 150.0
+"""Of its last frame before a pause a browser does not always tell; then the app waits so long, and shows the video."""
 
 
 class Shown(NamedTuple):
@@ -138,18 +150,21 @@ class PicturePage:
 
     async def shown(self, slots: int) -> list[Shown]:
         """For every slot, when all are live; raises TimeoutError where they are not within half a minute."""
+        counts: list[list[int]] = []
         async with asyncio.timeout(30):
             while True:
                 await asyncio.sleep(0.3)  # seldom: whoever asks takes time from who shows
                 tiles: list[list[tuple[int, float]]] = await self._page.evaluate(
                     "bench.tiles.map((tile) => tile.frames)"
                 )
-                found = [self._shown(slot, frames) for slot, frames in enumerate(tiles)]
+                counts = [*counts[-2:], [len(frames) for frames in tiles]]
+                resting = len(counts) == 3 and counts[0] == counts[2]
+                found = [self._shown(slot, frames, resting=resting) for slot, frames in enumerate(tiles)]
                 live = [shown for shown in found if shown is not None]
                 if len(live) == slots:
                     return live
 
-    def _shown(self, slot: int, frames: list[tuple[int, float]]) -> Shown | None:
+    def _shown(self, slot: int, frames: list[tuple[int, float]], *, resting: bool) -> Shown | None:
         notices = [notice for notice in self._notices()[self._heard :] if getattr(notice, "slot", None) == slot]
         told = (notice for notice in notices if isinstance(notice, SlotNotice) and notice.live_rtp is not None)
         if (first := next(told, None)) is None:
@@ -162,6 +177,8 @@ class PicturePage:
             return None
         rtps = (first.first_rtp or live_rtp, live_rtp)
         ats = [next((at for rtp, at in frames if _reached(rtp, wanted)), None) for wanted in rtps]
+        if ats[0] is not None and self._moment is not None and resting:
+            ats[1] = ats[1] or frames[-1][1] + REST_MS
         if ats[0] is not None and ats[1] is not None:
             return Shown(ats[0] - self._began_ms, ats[1] - self._began_ms)
         return None
