@@ -9,6 +9,7 @@ from services.mesh.clock import ManualClock
 from services.mesh.frames import AccessUnit
 from services.mesh.ladder import parse_ladder
 from services.mesh.models import Incident
+from services.recorder.assembler import Assembler, Begin, EndReason, Piece
 from services.recorder.coverage import DAY_US, Coverage
 from services.recorder.files import OsFiles
 from services.recorder.footage import Footage
@@ -16,6 +17,7 @@ from services.recorder.fsck import check
 from services.recorder.holds import Holds
 from services.recorder.index import Segment, Tier
 from services.recorder.keeper import Keeper, Outcome
+from services.recorder.segment_file import SegmentFile
 from services.recorder.settings import RecorderSettings
 from tests.media import encoded
 from tests.recorder.rig import STREAM, Rig, decode
@@ -59,6 +61,24 @@ def day(source: encoded.Stream) -> list[AccessUnit]:
         )
         for unit in made
     ]
+
+
+def record(rig: Rig, units: list[AccessUnit]) -> None:
+    """The day as it comes from the first camera; the others' is written out of the same fragments, cut only once."""
+    rig.feed(units, STREAMS[0])
+    assembler = Assembler()
+    files: list[SegmentFile] = []
+    commands = [command for unit in units for command in assembler.feed(unit, unit.capture_us, 0.0)]
+    for command in [*commands, *assembler.end(EndReason.STOPPED)]:
+        if isinstance(command, Begin):
+            files = [rig.disk.begin(stream, command) for stream in STREAMS[1:]]
+            continue
+        for file in files:
+            if isinstance(command, Piece):
+                rig.disk.append(file, command)
+            else:
+                rig.disk.end(file, command)
+    rig.settle()
 
 
 class Ageing:
@@ -109,9 +129,7 @@ def test_a_day_of_twenty_cameras_goes_down_the_ladder_and_everything_agrees(tmp_
     source = encoded.video(size=(64, 48), frames=2, gop=2)
     units = day(source)
     with Rig(tmp_path, files=NotSynced(), clock=ManualClock(START_US)) as rig:
-        for stream in STREAMS:
-            rig.feed(units, stream, paced=stream is STREAMS[0])
-        rig.settle()
+        record(rig, units)
         ageing = Ageing(rig)
         whole = ageing.agree()
         assert len(whole) == CAMERAS * DAY_SECONDS // 60
