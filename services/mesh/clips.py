@@ -318,6 +318,10 @@ class _Data:
                     message = await anext(self._source)
                 except StopAsyncIteration:
                     raise UnavailableError("a recorder sent less than it said; try again") from None
+                if len(message) <= size_bytes:  # all of it, mostly: no copy
+                    size_bytes -= len(message)
+                    yield message
+                    continue
                 self._rest = memoryview(message)
             part = self._rest[:size_bytes]
             self._rest = self._rest[len(part) :]
