@@ -4,6 +4,9 @@ import type { SlotNotice, Source } from "../api/types.js";
 import { FROZEN_AFTER_MS, FreezeWatch, KEYFRAMES_FROZEN_AFTER_MS } from "../model/freeze.js";
 import { type PictureAction, REST_MS, Reveal } from "../model/reveal.js";
 
+/** Longer than this no picture of a recording that plays is awaited, be it slowly and of few pictures a second. */
+const AWAITED_MS = 1500;
+
 export interface PictureState {
   /** Something of the aimed camera is on the screen: moving, or a still of it. */
   hasPicture: boolean;
@@ -14,6 +17,8 @@ export class Picture {
   private readonly reveal = new Reveal();
   private readonly freeze = new FreezeWatch();
   private stillShown = false;
+  /** The video stands on its first frame, and is seen. */
+  private bare = false;
   private frameRequest: number | null = null;
   private restTimer: ReturnType<typeof setTimeout> | undefined;
   private frozenSinceMs: number | null = null;
@@ -22,6 +27,7 @@ export class Picture {
   lastRtp: number | null = null;
   private follow = false;
   private delayRequest: number | null = null;
+  private delayRequestedMs = 0;
 
   constructor(
     private readonly video: HTMLVideoElement,
@@ -33,7 +39,7 @@ export class Picture {
   }
 
   get state(): PictureState {
-    return { hasPicture: this.stillShown || this.reveal.shown, frozenSinceMs: this.frozenSinceMs };
+    return { hasPicture: this.stillShown || this.bare || this.reveal.shown, frozenSinceMs: this.frozenSinceMs };
   }
 
   /** Shows another session's track; what the old one showed last stays as a still. */
@@ -79,20 +85,38 @@ export class Picture {
     this.changed();
   }
 
-  /** Says of one of the next pictures how long it was under way from its arrival to the screen (ms), where it plays. */
+  /**
+   * Says of the next picture how long it was under way from its arrival to the screen (ms), where it plays; and of one
+   * that does not come how long it is awaited. Call it about once a second.
+   */
   measureDelay(tell: (delayMs: number) => void): void {
-    if (this.delayRequest !== null || this.notice?.state !== "playing") return;
-    this.delayRequest = this.video.requestVideoFrameCallback((now, { receiveTime }) => {
+    const nowMs = performance.now();
+    if (this.notice?.state !== "playing") {
+      this.forgetDelay();
+      return;
+    }
+    if (this.delayRequest !== null) {
+      const awaitedMs = nowMs - this.delayRequestedMs;
+      if (awaitedMs > AWAITED_MS && this.notice.limited !== "keyframes") tell(awaitedMs);
+      return;
+    }
+    this.delayRequestedMs = nowMs;
+    this.delayRequest = this.video.requestVideoFrameCallback((_, { presentationTime, receiveTime }) => {
       this.delayRequest = null;
-      if (receiveTime !== undefined) tell(now - receiveTime);
+      if (receiveTime !== undefined) tell(presentationTime - receiveTime);
     });
   }
 
   release(): void {
     clearTimeout(this.restTimer);
-    if (this.delayRequest !== null) this.video.cancelVideoFrameCallback(this.delayRequest);
+    this.forgetDelay();
     if (this.frameRequest !== null) this.video.cancelVideoFrameCallback(this.frameRequest);
     this.video.srcObject = null;
+  }
+
+  private forgetDelay(): void {
+    if (this.delayRequest !== null) this.video.cancelVideoFrameCallback(this.delayRequest);
+    this.delayRequest = null;
   }
 
   private framesPresented(): number {
@@ -118,8 +142,9 @@ export class Picture {
   }
 
   private act(action: PictureAction): void {
+    if (action !== "none") this.bare = action === "bare";
     if (action === "still") this.drawStill();
-    else if (action === "reveal") {
+    else if (action === "bare" || action === "reveal") {
       this.video.style.opacity = "1";
       this.setStill(false);
     } else if (action === "cover") {
