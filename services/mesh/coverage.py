@@ -19,6 +19,7 @@ from services.mesh.recordings import (
     Cause,
     CoverageStatement,
     Gap,
+    Lasting,
     Timeline,
     TimelineAnswer,
     TimelineQuestion,
@@ -42,21 +43,11 @@ class CoverageQuestion(Model):
     to_us: int = Field(description="At most 31 days after from_us.")
 
 
-class CameraCoverage(Model):
+class CameraCoverage(Lasting):
     """What one recorder has of a camera."""
 
     camera: Id
     timeline: TimelineAnswer
-    oldest_full_us: int | None = None
-    oldest_thinned_us: int | None = None
-    oldest_archived_full_us: int | None = None
-    """Of copies in the archive, whether the disks still have the footage or not."""
-    oldest_archived_thinned_us: int | None = None
-    bytes_per_day: int = 0
-    """Of full footage."""
-    forecast_full_days: float | None = None
-    forecast_keyframe_days: float | None = None
-    forecast_archive_days: float | None = None
 
 
 class CoverageAnswer(Model):

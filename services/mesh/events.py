@@ -23,6 +23,7 @@ from services.mesh.bus import Bus
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 from services.mesh.models import Id, Model, ProfileReport, Reason
+from services.mesh.recordings import Lasting
 
 log = get_logger()
 
@@ -208,7 +209,7 @@ class RecordingExpired(RecordingEvent):
     """Where the footage is still kept; empty: nowhere at this recorder."""
 
 
-class RecordingCoverage(RecordingEvent):
+class RecordingCoverage(Lasting, RecordingEvent):
     """Once a day: how much of the day before there is footage of, what is missing why, and how long it will be kept."""
 
     name: ClassVar[str] = "coverage"
@@ -219,17 +220,6 @@ class RecordingCoverage(RecordingEvent):
     percent: float
     gaps: tuple[CoverageGap, ...] = ()
     """The longest 200."""
-    oldest_full_us: int | None = None
-    oldest_thinned_us: int | None = None
-    oldest_archived_full_us: int | None = None
-    """Of copies in the archive, whether the disks still have the footage or not."""
-    oldest_archived_thinned_us: int | None = None
-    bytes_per_day: int = 0
-    forecast_full_days: float | None = None
-    """How many days of full footage the present disks and bitrates give."""
-    forecast_keyframe_days: float | None = None
-    forecast_archive_days: float | None = None
-    """How many days copies in the archive are kept; None where not all footage is copied."""
 
 
 class StorageLow(Event):

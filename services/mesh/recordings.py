@@ -110,7 +110,25 @@ class ClipOpened(Model):
     control: str
 
 
-class CoverageStatement(Model):
+class Lasting(Model):
+    """How far a camera's footage reaches back, and for how long it will be there."""
+
+    oldest_full_us: int | None = None
+    oldest_thinned_us: int | None = None
+    oldest_archived_full_us: int | None = None
+    """Of copies in the archive, whether the disks still have the footage or not."""
+    oldest_archived_thinned_us: int | None = None
+    bytes_per_day: int = 0
+    """Of full footage."""
+    forecast_full_days: float | None = None
+    """How many days of full footage the present disks and bitrates give."""
+    forecast_keyframe_days: float | None = None
+    """Days until nothing is left on the disks, thinned footage counted."""
+    forecast_archive_days: float | None = None
+    """How many days copies in the archive are kept; None where not all footage is copied."""
+
+
+class CoverageStatement(Lasting):
     """How much of a stretch of time there is footage of."""
 
     camera: Id
@@ -119,17 +137,6 @@ class CoverageStatement(Model):
     to_us: int
     recorded_us: int
     gaps: tuple[Gap, ...] = ()
-    oldest_full_us: int | None = None
-    oldest_thinned_us: int | None = None
-    oldest_archived_full_us: int | None = None
-    """Of copies in the archive, whether the disks still have the footage or not."""
-    oldest_archived_thinned_us: int | None = None
-    bytes_per_day: int = 0
-    forecast_full_days: float | None = None
-    """How many days of full footage present disk and bitrate give."""
-    forecast_keyframe_days: float | None = None
-    forecast_archive_days: float | None = None
-    """How many days copies in the archive are kept; None where not all footage is copied."""
 
     @property
     def percent(self) -> float:
