@@ -31,11 +31,9 @@ async def bus(mesh_settings: MeshSettings) -> AsyncIterator[Bus]:
     await connection.close()
 
 
-_LAST = ("integration", "browser", "chaos")
-
-
 def _stage(item: pytest.Item) -> int:
-    return max((_LAST.index(mark.name) + 1 for mark in item.iter_markers() if mark.name in _LAST), default=0)
+    marks = {mark.name for mark in item.iter_markers()}
+    return 2 if "browser" in marks else 1 if marks & {"integration", "chaos"} else 0
 
 
 def _patience_seconds(item: pytest.Item) -> float:
