@@ -46,10 +46,11 @@ function recorded(): Reveal {
 }
 
 describe("the instant picture", () => {
-  it("shows a still of the first cached frame and reveals the video when it is live", () => {
+  it("shows the first cached frame, hides the others behind a still and reveals the video when it is live", () => {
     const reveal = aimed();
     expect(reveal.notice(notice({ first_rtp: 99_950 }), 0)).toBe("none");
-    expect(reveal.frame(99_950, 10)).toBe("still");
+    expect(reveal.frame(99_950, 10)).toBe("bare");
+    expect(reveal.frame(99_960, 15)).toBe("still");
     expect(reveal.frame(99_990, 20)).toBe("none");
     expect(reveal.shown).toBe(false);
     expect(reveal.frame(100_000, 60)).toBe("reveal");
@@ -63,15 +64,32 @@ describe("the instant picture", () => {
     expect(reveal.frame(103_600, 5)).toBe("none");
     reveal.notice(notice({ camera: "b", first_rtp: 110_000, live_rtp: 110_050 }), 10);
     expect(reveal.frame(107_200, 15)).toBe("none");
-    expect(reveal.frame(110_000, 20)).toBe("still");
+    expect(reveal.frame(110_000, 20)).toBe("bare");
     expect(reveal.frame(110_051, 30)).toBe("reveal");
+  });
+
+  it("takes no second look at the first frame for the next one", () => {
+    const reveal = aimed();
+    reveal.notice(notice({ first_rtp: 99_950 }), 0);
+    expect(reveal.frame(99_950, 10)).toBe("bare");
+    expect(reveal.notice(notice({ first_rtp: 99_950 }), 11)).toBe("none");
+    expect(reveal.notice(notice({ state: "live", first_rtp: 99_950 }), 12)).toBe("none");
+    expect(reveal.frame(99_951, 13)).toBe("still");
+  });
+
+  it("copies a first frame that stands bare when its session goes", () => {
+    const reveal = aimed();
+    reveal.notice(notice({ first_rtp: 99_950 }), 0);
+    expect(reveal.frame(99_950, 10)).toBe("bare");
+    expect(reveal.restart()).toBe("still");
+    expect(reveal.restart()).toBe("none");
   });
 
   it("tells own frames by the compressed GOP where the relay names no first one", () => {
     const reveal = aimed();
     reveal.notice(notice({}), 0);
     expect(reveal.frame(95_000, 5)).toBe("none");
-    expect(reveal.frame(99_800, 6)).toBe("still");
+    expect(reveal.frame(99_800, 6)).toBe("bare");
   });
 
   it("ignores what is said of a camera that is no longer wanted, or of its recording", () => {
@@ -84,14 +102,15 @@ describe("the instant picture", () => {
   it("goes over the wrap of the timestamps", () => {
     const reveal = aimed();
     reveal.notice(notice({ first_rtp: 2 ** 32 - 20, live_rtp: 10 }), 0);
-    expect(reveal.frame(2 ** 32 - 20, 1)).toBe("still");
-    expect(reveal.frame(2 ** 32 - 1, 2)).toBe("none");
+    expect(reveal.frame(2 ** 32 - 20, 1)).toBe("bare");
+    expect(reveal.frame(2 ** 32 - 1, 2)).toBe("still");
     expect(reveal.frame(10, 3)).toBe("reveal");
   });
 
   it("holds the present picture while the same camera catches up with another profile", () => {
     const reveal = shown();
-    expect(reveal.notice(notice({ profile: "main", live_rtp: 200_000 }), 0)).toBe("still");
+    expect(reveal.notice(notice({ profile: "main", live_rtp: 200_000 }), 0)).toBe("bare");
+    expect(reveal.frame(199_998, 1)).toBe("still");
     expect(reveal.frame(199_999, 1)).toBe("none");
     expect(reveal.frame(200_000, 2)).toBe("reveal");
   });
@@ -143,16 +162,17 @@ describe("the instant picture", () => {
     const reveal = shown();
     reveal.notice(notice({ first_rtp: 150_000, live_rtp: 200_000 }), 0);
     reveal.notice(notice({ first_rtp: 200_000, live_rtp: 300_000 }), CATCH_UP_LIMIT_MS - 1);
+    expect(reveal.frame(249_999, CATCH_UP_LIMIT_MS)).toBe("still");
     expect(reveal.frame(250_000, CATCH_UP_LIMIT_MS)).toBe("none");
     expect(reveal.frame(250_001, CATCH_UP_LIMIT_MS + 1)).toBe("reveal");
   });
 
   it("shows the picture of a standing clock although its last frame was never told of", () => {
-    const reveal = shown();
-    expect(reveal.notice(notice({ first_rtp: 100_000, live_rtp: 200_000 }), 0)).toBe("still");
+    const reveal = recorded();
+    expect(reveal.notice(past({ first_rtp: 100_000, live_rtp: 200_000 }), 0)).toBe("still");
     expect(reveal.frame(199_990, 1)).toBe("none");
     expect(reveal.rest()).toBe("none");
-    expect(reveal.notice(notice({ state: "paused", first_rtp: 100_000, live_rtp: 200_000 }), 2)).toBe("none");
+    expect(reveal.notice(past({ state: "paused", first_rtp: 100_000, live_rtp: 200_000 }), 2)).toBe("none");
     expect(reveal.rest()).toBe("reveal");
     expect(reveal.rest()).toBe("none");
   });

@@ -23,8 +23,14 @@ export const CATCH_UP_LIMIT_MS = 3000;
 /** While the clock stands, a replay that is out and gives no new frame for so long has given its last one. */
 export const REST_MS = 150;
 
-/** `still`: copy the presented frame over the video. `reveal`: show the video. `cover`: show neither. */
-export type PictureAction = "none" | "still" | "reveal" | "cover";
+/** No frame's timestamp. */
+const UNKNOWN_RTP = -1;
+
+/**
+ * `bare`: show the video, which still stands on its first frame. `still`: copy the presented frame over the video.
+ * `reveal`: show the video. `cover`: show neither.
+ */
+export type PictureAction = "none" | "bare" | "still" | "reveal" | "cover";
 
 type Phase =
   | { name: "idle" }
@@ -36,6 +42,8 @@ type Phase =
       firstRtp: number | null;
       liveRtp: number | null;
       still: boolean;
+      /** The frame that stands bare in place of a still: to copy sixteen keeps a page from showing any for 100 ms. */
+      bareRtp: number | null;
       /** Of a replay that this one goes on from: its picture is to be seen until the present one's is there. */
       nearRtp: number | null;
       /** The still is of the present replay. */
@@ -73,7 +81,7 @@ export class Reveal {
 
   /** The video element got another session's track: what comes first there is not known yet. */
   restart(): PictureAction {
-    const wasShown = this.phase.name === "shown";
+    const wasShown = this.phase.name === "shown" || (this.phase.name === "catching" && this.phase.bareRtp !== null);
     this.lastRtp = null;
     this.phase = this.camera === null ? { name: "idle" } : { name: "aimed" };
     return wasShown ? "still" : "none";
@@ -89,9 +97,13 @@ export class Reveal {
       const still = before.name === "shown" || (before.name === "catching" && before.still);
       // One catch-up after the other is still one: the limit runs from the first.
       const sinceMs = before.name === "catching" ? before.sinceMs : nowMs;
-      const nearRtp = before.name === "catching" ? before.liveRtp : null;
-      this.phase = { name: "catching", sinceMs, firstRtp, liveRtp, still, nearRtp, near: false, flowing: false };
-      return before.name === "shown" ? "still" : this.again(nowMs);
+      const [bareRtp, nearRtp] = before.name === "catching" ? [before.bareRtp, before.liveRtp] : [null, null];
+      const flowing = false;
+      this.phase = { name: "catching", sinceMs, firstRtp, liveRtp, still, bareRtp, nearRtp, near: false, flowing };
+      if (before.name !== "shown") return this.again(nowMs);
+      if (this.source === "recorded") return "still";
+      this.phase.bareRtp = this.lastRtp ?? UNKNOWN_RTP;
+      return "bare";
     }
     const flowing = notice.state === "live" || notice.state === "playing" || notice.state === "paused";
     if (!flowing) return "none";
@@ -103,7 +115,7 @@ export class Reveal {
       const liveRtp = notice.live_rtp;
       const firstRtp = notice.first_rtp ?? null;
       const sinceMs = nowMs;
-      const waiting = { still: false, nearRtp: null, near: false, flowing: true };
+      const waiting = { still: false, bareRtp: null, nearRtp: null, near: false, flowing: true };
       this.phase = { name: "catching", sinceMs, firstRtp, liveRtp, ...waiting };
       if (liveRtp !== null) return this.again(nowMs);
     }
@@ -149,8 +161,16 @@ export class Reveal {
       this.phase = { name: "shown" };
       return "reveal";
     }
-    if (own && (!phase.still || this.isNearest(phase, rtp, nowMs))) {
+    if (own && !phase.still && this.source === "live") {
       phase.still = true;
+      phase.bareRtp = rtp;
+      return "bare";
+    }
+    // The video goes on: what is live has to be seen, not how it comes to be.
+    const goesOn = phase.bareRtp !== null && rtp !== phase.bareRtp;
+    if (goesOn || (own && (!phase.still || this.isNearest(phase, rtp, nowMs)))) {
+      phase.still = true;
+      phase.bareRtp = null;
       phase.near = true;
       return "still";
     }
