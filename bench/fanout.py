@@ -302,6 +302,9 @@ async def _run(quick: bool) -> None:
         table(
             "An idle relay's share of a core, %",
             ["what", "%"],
-            [[f"{CAMERAS} cameras, nobody watches", 100 * nobody.cpu], ["15 viewers × 4, cameras silent", 100 * still.cpu]],
+            [
+                [f"{CAMERAS} cameras, nobody watches", 100 * nobody.cpu],
+                ["15 viewers × 4, cameras silent", 100 * still.cpu],
+            ],
         )
     )
