@@ -103,7 +103,7 @@ async def test_nine_cameras_show_the_same_moment_standing_stepping_and_playing(
     assert [seen.camera for seen in before] == list(range(1, CAMERAS + 1))
 
     await page.keyboard.press(".")
-    await page.wait_for_function(f"probe.read(probe.tile(0))?.frame !== {before[0].frame}", timeout=PATIENCE_MS)
+    await page.wait_for_function(f"() => probe.read(probe.tile(0))?.frame !== {before[0].frame}", timeout=PATIENCE_MS)
     stepped = await standing(page, CAMERAS)
     assert apart([moment(before[0]), moment(stepped[0])]) == pytest.approx(FRAME_SECONDS, abs=0.001)
 

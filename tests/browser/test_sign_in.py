@@ -49,10 +49,10 @@ async def test_a_person_signs_in_and_finds_the_layout_that_the_address_named(
         assert await page.input_value("input[name=name]") == "budi"
         await page.fill("input[name=password]", PASSWORD)
         await page.click("button")
-        await page.wait_for_function("document.title === 'budi'")
+        await page.wait_for_function("() => document.title === 'budi'")
         assert page.url == f"{front.url}/#cells=4&slots=a,b"
         assert "pantau_session" not in await page.evaluate("document.cookie"), "a script can read the cookie"
-        await page.wait_for_function("document.body.dataset.closed === '4404'")  # the socket was let in
+        await page.wait_for_function("() => document.body.dataset.closed === '4404'")  # the socket was let in
         await page.evaluate("fetch('/sign-out', {method: 'POST'})")
         await page.reload()
         await page.wait_for_selector("input[name=password]")
