@@ -62,15 +62,25 @@ class NobodyThereError(UnavailableError):
     """The same, and known at once: nobody listens on the subject, so whoever was to be asked has ended."""
 
 
-_BY_CODE: dict[str, type[PantauError]] = {}
+class BadOfferError(PantauError):
+    """A session's offer cannot be answered; the message says what is missing or wrong. No other relay could."""
+
+    code = "bad-offer"
+    status = 406
+
+
+_FROM_PEERS = (
+    PantauError,
+    InvalidInputError,
+    NotFoundError,
+    ConflictError,
+    ForbiddenError,
+    UnavailableError,
+    BadOfferError,
+)
+_BY_CODE = {cls.code: cls for cls in _FROM_PEERS}
 
 
 def error_from_code(code: str, message: str) -> PantauError:
-    """The error that a peer's ``code`` stands for; an unknown code becomes an `UnavailableError`."""
-    if not _BY_CODE:
-        pending: list[type[PantauError]] = [PantauError]
-        while pending:
-            cls = pending.pop()
-            _BY_CODE.setdefault(cls.code, cls)
-            pending.extend(cls.__subclasses__())
+    """The error that a peer's ``code`` stands for; every code but those above becomes an `UnavailableError`."""
     return _BY_CODE.get(code, UnavailableError)(message)

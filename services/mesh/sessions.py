@@ -10,18 +10,10 @@ from typing import Annotated, Literal
 import msgpack
 from pydantic import Field, TypeAdapter
 
-from services.mesh.errors import PantauError
 from services.mesh.models import Id, Model, ProfileName, Reason
 from services.mesh.subjects import ROOT
 
 MAX_SLOTS = 64
-
-
-class BadOfferError(PantauError):
-    """The offer cannot be answered; the message says what is missing or wrong. No other relay could."""
-
-    code = "bad-offer"
-    status = 406
 
 
 def notices(home: str, session: str) -> str:

@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from services.mesh import subjects
-from services.mesh.errors import ForbiddenError, NotFoundError, PantauError, UnavailableError, error_from_code
+from services.mesh.errors import (
+    BadOfferError,
+    ForbiddenError,
+    NotFoundError,
+    PantauError,
+    UnavailableError,
+    error_from_code,
+)
 from services.mesh.models import Camera, Credentials, Location, Profile
 from services.mesh.permissions import SYSTEM, Actor, Role
 from services.mesh.subjects import is_id
@@ -83,7 +90,32 @@ def test_roles_hold_what_they_are_granted_and_no_more() -> None:
     SYSTEM.require(Role.ADMIN)
 
 
-def test_an_error_is_itself_again_at_the_other_end() -> None:
-    assert isinstance(error_from_code("not-found", "gone"), NotFoundError)
-    assert isinstance(error_from_code("from-a-later-version", "?"), UnavailableError)
-    assert isinstance(error_from_code("internal", "?"), PantauError)
+class OverfullError(UnavailableError):
+    """One service's own, with more to it than a message."""
+
+    def __init__(self, where: str, message: str) -> None:
+        super().__init__(message)
+        self.where = where
+
+
+class OwnCodeError(OverfullError):
+    """The same, with a code of its own."""
+
+    code = "own-code"
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("internal", PantauError),
+        ("not-found", NotFoundError),
+        ("bad-offer", BadOfferError),
+        (OverfullError.code, UnavailableError),
+        (OwnCodeError.code, UnavailableError),
+        ("from-a-later-version", UnavailableError),
+    ],
+)
+def test_an_error_is_itself_again_at_the_other_end(code: str, error: type[PantauError]) -> None:
+    there = error_from_code(code, "gone")
+    assert type(there) is error
+    assert there.message == "gone"

@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
-from services.mesh.errors import UnavailableError
+from services.mesh.errors import BadOfferError, UnavailableError
 from services.mesh.models import WorkerLease
-from services.mesh.sessions import Aim, BadOfferError
+from services.mesh.sessions import Aim
 from services.mesh.settings import MeshSettings
 from services.mesh.subjects import is_id
 from services.wall.app import MAX_RELAY_NAME

@@ -10,9 +10,9 @@ from nats.aio.msg import Msg
 from services.media.nal import split_annex_b
 from services.mesh import subjects
 from services.mesh.bus import Bus
-from services.mesh.errors import ConflictError, NotFoundError
+from services.mesh.errors import BadOfferError, ConflictError, NotFoundError
 from services.mesh.models import Reason, WantReply
-from services.mesh.sessions import Aim, BadOfferError, ErrorNotice, Listen, Size, SlotNotice
+from services.mesh.sessions import Aim, ErrorNotice, Listen, Size, SlotNotice
 from tests.wall.relay.camera import SITE, BusCamera, clip
 from tests.wall.relay.running import Front
 from tests.wall.relay.viewer import PLAYOUT_ID, Viewer

@@ -8,7 +8,7 @@ live (`Conversions.footage`).
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
-from services.mesh.errors import PantauError
+from services.mesh.errors import UnavailableError
 from services.mesh.frames import AccessUnit, Codec, decode, encode
 from services.mesh.models import Reason
 from services.mesh.playback import Item
@@ -16,11 +16,8 @@ from services.wall.relay.convert.pipe import HIDE, SHOW
 from services.wall.relay.convert.process import ConverterProcess
 
 
-class ConversionRefusedError(PantauError):
+class ConversionRefusedError(UnavailableError):
     """There is no conversion to be had just now; ``reason`` says why, in the page's words."""
-
-    code = "unavailable"
-    status = 503
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)

@@ -59,10 +59,11 @@ export class Playback {
     return this.active && this.reading ? Math.round(this.nowMs()) : null;
   }
 
-  /** Takes up a moment from the URL, paused. */
+  /** Takes up a moment from the URL: standing where nothing plays yet. */
   restore(atMs: number): void {
+    const at_us = Math.round(atMs * 1000);
     this.app.show({ timeline: true });
-    this.clock({ action: "seek", at_us: Math.round(atMs * 1000) }, { at_us: atMs * 1000, playing: false });
+    this.clock({ action: "seek", at_us }, { at_us, playing: this.playing });
   }
 
   seek(atMs: number): void {
