@@ -15,6 +15,7 @@ from tests.browser import footage as small
 from tests.browser.footage import CAMERAS, FRAME_SECONDS, GAP_CAMERA, Footage, apart, camera, frame_at, moment, rfc3339
 from tests.browser.probe import Probe
 from tests.browser.running_up import Running
+from tests.machine import slowness
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -141,10 +142,10 @@ async def test_a_moment_is_seen_within_300_ms_of_asking_for_it(
             frames = [frame_at(1, at + base), frame_at(1, at + base + FRAME_SECONDS)]
             took_ms.append(await page.evaluate(_SEEK, [fragment(at, camera(1), grid="1"), frames]))
             await asyncio.sleep(0.1)
-        tries.append(quantiles(took_ms, n=20, method="inclusive")[-1])
+        tries.append(quantiles(took_ms, n=20, method="inclusive")[-1] / slowness())
         if tries[-1] <= SEEK_P95_MS:
             return
-    raise AssertionError(f"p95 of the ms from a seek to its picture: {tries}, the last ones: {took_ms}")
+    raise AssertionError(f"p95 of a quick machine's ms from a seek to its picture: {tries}, the last ones: {took_ms}")
 
 
 async def test_a_gap_in_one_camera_says_why_and_does_not_stop_the_others(

@@ -15,6 +15,7 @@ from tests.browser.chromium import chromium
 from tests.browser.probe import Probe
 from tests.browser.running_up import Running, running_up
 from tests.integration.recorded import Hole, count_packets, files, holes, recorded, stamps
+from tests.machine import slowness
 
 pytestmark = [pytest.mark.chaos, pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -23,7 +24,8 @@ WHOLE_AGAIN_SECONDS = 5.0
 FRAGMENT_SECONDS = 2.0
 FRAME_SECONDS = 0.04
 TRIES = 3
-"""The promises are for a machine that does nothing else: the best of so many tries has to keep them."""
+"""The promises are for a machine that does nothing else: the best of so many tries has to keep them, with as much more
+time as the machine needs more."""
 PATIENCE_SECONDS = 60.0
 
 VICTIMS: dict[str, Callable[[Running], list[int]]] = {
@@ -82,21 +84,22 @@ async def kill_once(victim: str, pantau: Running, probe: Probe) -> list[str]:
     await wait_until_all_are_recorded(pantau, time.time())
 
     broken = []
+    more = slowness()
     back = max((pause.ended - killed for pause in await probe.pauses() if pause.ended > killed), default=0.0)
-    if back > WHOLE_AGAIN_SECONDS:
+    if back > WHOLE_AGAIN_SECONDS * more:
         broken.append(f"the wall's pictures are back after {back:.1f} s")
     for camera in CAMERAS:
         lost = [hole for hole in holes(recorded(pantau.data, camera)) if hole.before > killed - FRAGMENT_SECONDS]
-        broken += [f"{camera}: {promise}" for hole in lost for promise in unkept(hole, killed)]
-    return broken
+        broken += [f"{camera}: {promise}" for hole in lost for promise in unkept(hole, killed, more)]
+    return [f"{promise}, {more:.1f} times what a quick machine takes is let pass" for promise in broken]
 
 
-def unkept(hole: Hole, killed: float) -> list[str]:
-    """What one hole in a recording breaks."""
+def unkept(hole: Hole, killed: float, more: float) -> list[str]:
+    """What one hole in a recording breaks, where all takes ``more`` times as long as on a quick machine."""
     said = []
-    if hole.before > killed + WHOLE_AGAIN_SECONDS:
+    if hole.before > killed + WHOLE_AGAIN_SECONDS * more:
         said.append(f"recorded again after {hole.before - killed:.1f} s")
-    if hole.frames * FRAME_SECONDS > FRAGMENT_SECONDS:
+    if hole.frames * FRAME_SECONDS > FRAGMENT_SECONDS * more:
         said.append(f"{hole.frames * FRAME_SECONDS:.1f} s are missing")
     return said
 

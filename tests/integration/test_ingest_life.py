@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -172,6 +173,11 @@ async def test_reader_processes_are_replaced(rig: Rig, sim: Simulator) -> None:
                 await each.collect(2)
 
 
+def fresh(name: str) -> str:
+    """A worker's name that nobody had: processes that were left behind wait for the next of their own."""
+    return f"{name}-{secrets.token_hex(2)}"
+
+
 @asynccontextmanager
 async def service(rig: Rig, name: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """The service as a process of its own."""
@@ -211,23 +217,24 @@ async def test_a_worker_that_cannot_renew_its_lease_falls_silent_before_another_
 async def test_a_killed_service_costs_no_frame_and_the_next_one_goes_on_with_its_processes(
     rig: Rig, sim: Simulator
 ) -> None:
+    name = fresh("mortal")
     async with rig.watch("cam-001") as watch:
-        async with service(rig, "mortal") as first:
+        async with service(rig, name) as first:
             await rig.camera("cam-001", {"main": sim.url("cam-001")})
-            await rig.assign("cam-001", "mortal")
+            await rig.assign("cam-001", name)
             await watch.collect(10)
             (reader,) = children(first.pid)
-            leased = await rig.leases.get("ingest.mortal")
+            leased = await rig.leases.get(f"ingest.{name}")
             first.kill()
             await first.wait()
         await asyncio.sleep(4.0)  # longer than the lease that it had
-        assert await rig.leases.get("ingest.mortal") is not None
-        async with service(rig, "mortal") as second:
+        assert await rig.leases.get(f"ingest.{name}") is not None
+        async with service(rig, name) as second:
             async with asyncio.timeout(30):
-                while (now := await rig.leases.get("ingest.mortal")) is None or leased is None or now[0] == leased[0]:
+                while (now := await rig.leases.get(f"ingest.{name}")) is None or leased is None or now[0] == leased[0]:
                     await asyncio.sleep(0.05)
             assert now[0].incarnation > leased[0].incarnation
-            epoch = await rig.assign("cam-001", "mortal")
+            epoch = await rig.assign("cam-001", name)
             await rig.until(lambda: watch.units[-1].epoch == epoch)
             await watch.collect(30)
             assert runs(reader)
@@ -241,9 +248,10 @@ async def test_a_killed_service_costs_no_frame_and_the_next_one_goes_on_with_its
 
 
 async def test_processes_that_nobody_takes_over_give_the_lease_back_and_end(rig: Rig, sim: Simulator) -> None:
-    async with service(rig, "forgotten") as process, rig.watch("cam-001") as watch:
+    name = fresh("forgotten")
+    async with service(rig, name) as process, rig.watch("cam-001") as watch:
         await rig.camera("cam-001", {"main": sim.url("cam-001")})
-        await rig.assign("cam-001", "forgotten")
+        await rig.assign("cam-001", name)
         await watch.collect(10)
         (reader,) = children(process.pid)
         process.kill()
@@ -251,7 +259,7 @@ async def test_processes_that_nobody_takes_over_give_the_lease_back_and_end(rig:
         async with asyncio.timeout(SUCCESSOR_SECONDS + 30):
             while runs(reader):
                 await asyncio.sleep(0.05)
-        assert await rig.leases.get("ingest.forgotten") is None
+        assert await rig.leases.get(f"ingest.{name}") is None
 
 
 @pytest.mark.alone
