@@ -32,6 +32,15 @@ _slow = counter("bus_slow_consumer", "Times that a subscription of this process 
 Handler = Callable[[Msg], Awaitable[None]]
 
 
+class _Client(Client):
+    """Survives the answer to a flush that was given up: nats-py's reading would end at it."""
+
+    async def _process_pong(self) -> None:
+        if self._pongs and self._pongs[0].done():
+            self._pongs[0] = asyncio.get_running_loop().create_future()
+        await super()._process_pong()
+
+
 class _Direct(asyncio.Queue[Msg]):
     """Stands where nats-py puts a subscription's messages, for those that do not take the parser's short way."""
 
@@ -75,7 +84,7 @@ class Bus:
     @classmethod
     async def connect(cls, settings: MeshSettings, name: str) -> "Bus":
         """Connects, waiting for the server as long as it takes."""
-        client = Client()
+        client = _Client()
         bus = cls(client)
         options: dict[str, object] = {}
         if settings.nats_user:

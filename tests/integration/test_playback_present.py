@@ -28,10 +28,22 @@ from tests.integration.test_playback import (
     take,
 )
 from tests.recorder.units import FRAME_US
-from tests.wall.relay.running import running_relay
+from tests.wall.relay.running import Front, running_relay
 
 pytestmark = pytest.mark.integration
 PATIENCE_SECONDS = 60.0
+
+
+@asynccontextmanager
+async def being_recorded(bus: Bus, settings: MeshSettings, disk: Path) -> AsyncIterator[tuple[Front, int]]:
+    """A relay's front, and "cam-1", which a recorder has had for 12 s and goes on with; when that began, Unix µs."""
+    async with (
+        running(settings, disk, "recorder-1") as recorder,
+        running_relay(bus, settings) as front,
+        recording(bus, recorder, "cam-1", 300) as start_us,
+    ):
+        await front.add_camera("cam-1")
+        yield front, start_us
 
 
 @asynccontextmanager
@@ -98,12 +110,7 @@ async def test_a_hole_of_days_is_one_gap_with_its_true_end_and_before_the_first_
 async def test_who_catches_up_with_the_recorder_watches_on_at_the_cameras_pace_without_a_gap(
     bus: Bus, mesh_settings: MeshSettings, tmp_path: Path
 ) -> None:
-    async with (
-        running(mesh_settings, tmp_path / "disk", "recorder-1") as recorder,
-        running_relay(bus, mesh_settings) as front,
-        recording(bus, recorder, "cam-1", 300) as start_us,
-    ):
-        await front.add_camera("cam-1")
+    async with being_recorded(bus, mesh_settings, tmp_path / "disk") as (front, start_us):
         viewer = await opened(front, "cam-1")
         session = viewer.session.session
         await front.control(session, ClockControl(action="play", at_us=start_us + SECOND, rate=4.0))
@@ -111,7 +118,7 @@ async def test_who_catches_up_with_the_recorder_watches_on_at_the_cameras_pace_w
         def clocks() -> list[ClockNotice]:
             return [notice for notice in front.notices[session] if isinstance(notice, ClockNotice)]
 
-        await until(lambda: clocks()[-1].rate == 1.0, PATIENCE_SECONDS)
+        await until(lambda: clocks()[-1].playing and clocks()[-1].rate == 1.0, PATIENCE_SECONDS)
         caught = clocks()[-1]
         assert time.time_ns() // 1000 - caught.at_us == pytest.approx(EDGE_US, abs=SECOND // 2)
         count = len(marks(front, viewer, 0))
@@ -127,12 +134,7 @@ async def test_who_catches_up_with_the_recorder_watches_on_at_the_cameras_pace_w
 async def test_a_moment_that_no_recorder_can_have_yet_is_answered_with_the_newest_footage(
     bus: Bus, mesh_settings: MeshSettings, tmp_path: Path
 ) -> None:
-    async with (
-        running(mesh_settings, tmp_path / "disk", "recorder-1") as recorder,
-        running_relay(bus, mesh_settings) as front,
-        recording(bus, recorder, "cam-1", 300) as start_us,
-    ):
-        await front.add_camera("cam-1")
+    async with being_recorded(bus, mesh_settings, tmp_path / "disk") as (front, start_us):
         await on_disk(bus, "cam-1", start_us, start_us + 11 * SECOND)
         viewer = await opened(front, "cam-1")
         asked_us = time.time_ns() // 1000

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from nats.aio.msg import Msg
 from structlog.testing import capture_logs
 
 from services.mesh.bus import Bus
@@ -55,6 +56,18 @@ async def test_a_subscription_goes_on_after_the_server_was_killed(bus: Bus, nats
         "bus.lost",
         "bus.back",
     ] * 2
+
+
+async def test_a_flush_that_was_given_up_does_not_end_the_reading(bus: Bus) -> None:
+    async def answer(message: Msg) -> None:
+        await message.respond(b"here")
+
+    await bus.subscribe("question", answer)
+    flushing = asyncio.create_task(bus.client.flush())
+    await asyncio.sleep(0)  # its PING is on the way
+    flushing.cancel()
+    for _ in range(2):
+        assert (await bus.request("question", b"")).data == b"here"
 
 
 async def test_a_server_that_wants_a_login_gets_it_and_no_log_has_it(tmp_path_factory: pytest.TempPathFactory) -> None:
