@@ -131,8 +131,9 @@ class PicturePage:
         await self._page.evaluate("bench.hide()")
         self._heard = len(self._notices())
         self._began_ms = await self._page.evaluate("bench.now()")
-        for slot, camera in enumerate(cameras):
-            await self._front.control(self._session.session, Aim(slot=slot, camera=camera))
+        async with asyncio.TaskGroup() as tasks:  # as a front passes on what it reads at once
+            for slot, camera in enumerate(cameras):
+                tasks.create_task(self._front.control(self._session.session, Aim(slot=slot, camera=camera)))
 
     async def seek(self, at_us: int, frame_us: int) -> None:
         """Jumps with all recorded slots to a moment, the clock standing; time runs from the message.

@@ -15,7 +15,9 @@ from typing import Final, Protocol
 
 BURST_BYTES: Final = 32 * 1024
 """What may go out back to back: some 40 datagrams as a receiver's socket counts them."""
-STAND_BACK_SECONDS: Final = 0.15
+TOGETHER_SECONDS: Final = 0.08
+"""What a browser takes to bring the first frames of several slots to the screen, however few or many they are."""
+STAND_BACK_SECONDS: Final = 0.4
 """Catch-ups stand back at most so long, however many first frames come."""
 
 
@@ -127,6 +129,8 @@ class Pacer:
                 if first_seconds:
                     if not self._back:
                         self._back_since = now
+                    elif len(self._back) == 1:
+                        self._back_until += TOGETHER_SECONDS
                     until = max(self._back_until, now) + first_seconds
                     self._back_until = min(until, self._back_since + STAND_BACK_SECONDS)
                 if queue:

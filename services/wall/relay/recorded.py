@@ -25,7 +25,7 @@ log = get_logger()
 
 _FAR_AHEAD_SECONDS: Final = 3600.0
 """A wait is never longer: the clock is asked again."""
-FIRST_PICTURE_SECONDS: Final = 0.015
+FIRST_PICTURE_SECONDS: Final = 0.03
 """What a browser on two cores takes to decode and show the keyframe before a sought moment. With many tiles, what leads
 on to the moment stands back meanwhile (`Pacer.extend`)."""
 _RETRY_SECONDS: Final = 1.0

@@ -1,7 +1,8 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.wall.relay.pacer import BURST_BYTES, STAND_BACK_SECONDS, Pacer
+from services.wall.relay.pacer import BURST_BYTES, STAND_BACK_SECONDS, TOGETHER_SECONDS, Pacer
 
 
 class Item:
@@ -115,8 +116,18 @@ def test_catch_ups_stand_back_until_the_receiver_had_time_for_every_first_frame(
     pacer.push(9, Item("other", 1, 1000, log), now)
     drain(pacer, now)
     assert [name for _, name, _ in log[:5]] == ["0.0", "1.0", "2.0", "3.0", "other"]
-    assert 0.024 <= log[5][0] <= 0.026
+    assert log[5][0] == pytest.approx(0.025 + TOGETHER_SECONDS, abs=0.0011)
     assert len(log) == 13
+
+
+def test_a_catch_up_that_is_alone_stands_back_for_its_own_first_frame_only() -> None:
+    log: list[tuple[float, str, int]] = []
+    pacer = Pacer(100e6, 0.0)
+    pacer.extend(0, [Item(f"0.{n}", 1, 1000, log) for n in range(3)], first_seconds=0.006)
+    pacer.serve(0.0)
+    drain(pacer, 0.0)
+    assert [name for _, name, _ in log] == ["0.0", "0.1", "0.2"]
+    assert log[1][0] == pytest.approx(0.0065, abs=0.0011)
 
 
 def test_nothing_stands_back_for_ever() -> None:
