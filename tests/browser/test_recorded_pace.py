@@ -1,6 +1,7 @@
 """Nine large recordings at four times their pace: more than a browser on a few cores decodes."""
 
 import asyncio
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,14 +17,19 @@ from tests.browser.footage import apart, rfc3339
 from tests.browser.running_up import Running
 from tests.browser.test_recorded_wall import fragment, markers, opened
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif((os.cpu_count() or 1) > 4, reason="more cores decode all of it"),
+]
 
 CAMERAS = [f"cam-{number:03}" for number in range(1, 10)]
 _VIDEO = PRESETS["city"](1).main.video
 FRAME_SECONDS = 1 / _VIDEO.frame_rate
-FOOTAGE_SECONDS = 60.0
+FOOTAGE_SECONDS = 120.0
 """What a quarter of it takes to play is time enough to be looked at."""
 PATIENCE_SECONDS = 60.0
+DOWN_SECONDS = 30.0
 SAMPLES = 4
 
 
@@ -82,7 +88,11 @@ async def test_tiles_that_cannot_be_decoded_at_4x_go_on_in_step_by_keyframes_and
         await page.keyboard.press("]")
         await page.keyboard.press("]")
         await page.keyboard.press("Space")
-        await expect(badges).to_have_count(len(CAMERAS), timeout=20_000)
+        for _ in range(round(DOWN_SECONDS)):
+            await asyncio.sleep(1)
+            if (count := await badges.count()) == len(CAMERAS):
+                break
+        assert count == len(CAMERAS), await page.evaluate("probe.described()")
         await page.evaluate("(fragment) => { location.hash = fragment; }", fragment(began + 4, *CAMERAS))
         await asyncio.sleep(2)  # what was on its way is through
         spreads = []
@@ -90,7 +100,8 @@ async def test_tiles_that_cannot_be_decoded_at_4x_go_on_in_step_by_keyframes_and
             spreads.append(await spread(page))
             await asyncio.sleep(0.3)
         # The newest keyframe of each camera, and of some the one before it.
-        assert sorted(spreads)[SAMPLES // 2] <= 2 * _VIDEO.gop_seconds - FRAME_SECONDS, spreads
+        said = await page.evaluate("probe.described()")
+        assert sorted(spreads)[SAMPLES // 2] <= 2 * _VIDEO.gop_seconds - FRAME_SECONDS, (spreads, said)
 
         await page.keyboard.press("Space")
         await expect(badges).to_have_count(0)
