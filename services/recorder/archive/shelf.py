@@ -7,7 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeVar
 
 from services.media.mp4.reader import ReadAt
 from services.mesh.log import get_logger
@@ -21,6 +21,7 @@ from services.recorder.index import Segment, Tier
 from services.recorder.runs import Run
 
 log = get_logger()
+T = TypeVar("T")
 READS_AT_ONCE: Final = 4
 SORE_SECONDS: Final = 3.0
 """After a read that failed others are refused at once, so that a store that hangs does not hold every thread."""
@@ -47,36 +48,25 @@ class Shelf:
 
     def covers(self, segment: Segment) -> bool:
         """See `Catalogue.covers`; False where that cannot be told."""
-        try:
-            return self.catalogue.covers(segment)
-        except sqlite3.Error as error:
-            log.warning("archive.catalogue_unreadable", error=error)
-            return False
+        return _told(lambda: self.catalogue.covers(segment), otherwise=False)
 
     def runs(self, camera: str, profile: str, from_us: int, to_us: int) -> list[Run]:
         """What copies that touch a range join to; empty where the catalogue cannot be read."""
-        try:
-            return self.catalogue.runs(camera, profile, from_us, to_us)
-        except sqlite3.Error as error:
-            log.warning("archive.catalogue_unreadable", error=error)
-            return []
+        return _told(lambda: self.catalogue.runs(camera, profile, from_us, to_us), otherwise=[])
 
     def oldest_us(self, camera: str, profile: str) -> dict[Tier, int]:
         """When the oldest copy of each tier was taken; empty where the catalogue cannot be read."""
-        try:
-            return self.catalogue.oldest_us(camera, profile)
-        except sqlite3.Error as error:
-            log.warning("archive.catalogue_unreadable", error=error)
-            return {}
+        return _told(lambda: self.catalogue.oldest_us(camera, profile), otherwise={})
 
     def copies(self, camera: str, profile: str, from_us: int, to_us: int) -> list[tuple[Copy, Sequence[Gop]]]:
         """The copies that touch a range, in order, with their keyframe indexes."""
-        try:
-            found = self.catalogue.within(camera, profile, from_us, to_us)
-            return [(copy, self.catalogue.gops(copy)) for copy in found]
-        except sqlite3.Error as error:
-            log.warning("archive.catalogue_unreadable", error=error)
-            return []
+
+        def found() -> list[tuple[Copy, Sequence[Gop]]]:
+            return [
+                (copy, self.catalogue.gops(copy)) for copy in self.catalogue.within(camera, profile, from_us, to_us)
+            ]
+
+        return _told(found, otherwise=[])
 
     @contextmanager
     def opened(self, copy: Copy) -> Iterator[tuple[ReadAt, int]]:
@@ -103,3 +93,12 @@ class Shelf:
         if self._sore is None or self._monotonic() - self._sore[0] > SORE_SECONDS:
             return None
         return self._sore[1]
+
+
+def _told(read: Callable[[], T], *, otherwise: T) -> T:
+    """What the catalogue says, or ``otherwise`` where it cannot be read."""
+    try:
+        return read()
+    except sqlite3.Error as error:
+        log.warning("archive.catalogue_unreadable", error=error)
+        return otherwise
