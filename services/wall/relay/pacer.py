@@ -127,16 +127,20 @@ class Pacer:
                 ring.popleft()
                 first_seconds = self._first_seconds.pop(lane, 0.0)
                 if first_seconds:
-                    if not self._back:
-                        self._back_since = now
-                    elif len(self._back) == 1:
-                        self._back_until += TOGETHER_SECONDS
-                    until = max(self._back_until, now) + first_seconds
-                    self._back_until = min(until, self._back_since + STAND_BACK_SECONDS)
+                    self._stand_back(first_seconds, now)
                 if queue:
                     (self._back if first_seconds else ring).append(lane)
         self._tokens = tokens
         return bool(ring) or bool(self._back)
+
+    def _stand_back(self, first_seconds: float, now: float) -> None:
+        """A first frame is out: catch-ups go on when the receiver has had so much more time."""
+        if not self._back:
+            self._back_since = now
+        elif len(self._back) == 1:
+            self._back_until += TOGETHER_SECONDS
+        until = max(self._back_until, now) + first_seconds
+        self._back_until = min(until, self._back_since + STAND_BACK_SECONDS)
 
     def waiting(self, lane: int) -> int:
         """How many frames wait in a lane."""
