@@ -41,9 +41,7 @@ def keys() -> SrtpKeys:
 async def send(kind: str, tiles: int, ports: list[int]) -> None:
     """Sends until it is killed."""
     source = clip(0, **KINDS[kind].encoding)
-    frames = [
-        lay_out(unit, packetize_h264(unit, MAX_PAYLOAD_BYTES), len(EXTENSION), TAG_BYTES) for unit, _ in source.frames
-    ]
+    frames = [lay_out(packetize_h264(unit, MAX_PAYLOAD_BYTES), len(EXTENSION), TAG_BYTES) for unit, _ in source.frames]
     udp = UdpPort(0, gso=not probe(), hosts=("127.0.0.1",))
     viewers = [(keys(), destination) for port in ports if (destination := udp.destination(("127.0.0.1", port)))]
     outbox = viewers[0][1].outbox

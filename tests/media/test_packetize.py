@@ -54,10 +54,7 @@ def unpack(payloads: list[bytes], header: int, group: int, fragment: int, kind_o
 
 
 def check(packetize: Packetizer, units: list[bytes], limit: int, header: int, group: int, fragment: int) -> None:
-    unit = join_length_prefixed(units)
-    described = packetize(unit, limit)
-    payloads = [payload.assemble(unit) for payload in described]
-    assert [len(p) for p in payloads] == [d.size_bytes for d in described]
+    payloads = packetize(join_length_prefixed(units), limit)
     assert all(len(p) <= limit for p in payloads)
     assert unpack(payloads, header, group, fragment, 0) == units
 
@@ -79,11 +76,11 @@ def test_garbage_is_packetized_or_refused(data: bytes, limit: int) -> None:
             payloads = packetize(data, limit)
         except BitstreamError:
             continue
-        assert all(payload.size_bytes <= limit for payload in payloads)
+        assert all(len(payload) <= limit for payload in payloads)
 
 
 def test_fragments_have_one_size_but_for_the_last() -> None:
-    sizes = [p.size_bytes for p in packetize_h264(join_length_prefixed([b"\x65" + bytes(10_000)]), 1192)]
+    sizes = [len(p) for p in packetize_h264(join_length_prefixed([b"\x65" + bytes(10_000)]), 1192)]
     assert set(sizes[:-1]) == {1192}
     assert 0 < sizes[-1] <= 1192
 
@@ -91,8 +88,8 @@ def test_fragments_have_one_size_but_for_the_last() -> None:
 def test_an_aggregate_says_the_highest_importance_and_delimiters_are_left_out() -> None:
     units = [b"\x09\xf0", b"\x67abc", b"\x48def", b"\x0c" + b"\xff" * 20]
     (payload,) = packetize_h264(join_length_prefixed(units), 1192)
-    assert payload.head == b"\x78"  # NRI 3, type 24
-    assert unpack([payload.assemble(join_length_prefixed(units))], 1, 24, 28, 0) == units[1:3]
+    assert payload[:1] == b"\x78"  # NRI 3, type 24
+    assert unpack([payload], 1, 24, 28, 0) == units[1:3]
 
 
 @pytest.mark.parametrize(
@@ -108,8 +105,7 @@ def test_a_real_stream_still_decodes(
     pictures = 0
     for packet in stream.packets:
         unit = annex_b_to_length_prefixed(packet.data)
-        payloads = [payload.assemble(unit) for payload in packetize(unit, 300)]
-        units = unpack(payloads, *numbers, 0)
+        units = unpack(packetize(unit, 300), *numbers, 0)
         pictures += len(context.decode(av.Packet(b"".join(b"\0\0\0\1" + u for u in units))))
         assert all(u in split_length_prefixed(unit) for u in units)
     pictures += len(context.decode(None))

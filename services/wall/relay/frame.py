@@ -30,8 +30,7 @@ class Frame:
         self.unit = unit
         self.keyframe = unit.keyframe
         self.codec = int(unit.codec)
-        packetizer = _PACKETIZERS.get(unit.codec)
-        self._payloads = packetizer(unit.payload, MAX_PAYLOAD_BYTES) if packetizer else []
+        self._payloads = self._packetize()
         self.layouts: dict[Shape, Layout] = {}
         """Those that `layout` was asked for."""
 
@@ -39,8 +38,13 @@ class Frame:
         """The packets for viewers whose packets have this shape."""
         layout = self.layouts.get(shape)
         if layout is None:
-            layout = self.layouts[shape] = Layout(lay_out(self.unit.payload, self._payloads, *shape))
+            layout = self.layouts[shape] = Layout(lay_out(self._payloads or self._packetize(), *shape))
+            self._payloads = []  # they are in the layout now, and hardly any frame needs another one
         return layout
+
+    def _packetize(self) -> list[bytes]:
+        packetize = _PACKETIZERS.get(self.unit.codec)
+        return packetize(self.unit.payload, MAX_PAYLOAD_BYTES) if packetize is not None else []
 
     @property
     def size_bytes(self) -> int:

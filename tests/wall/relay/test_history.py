@@ -9,7 +9,7 @@ from services.wall.relay.history import KEEP_SECONDS, MAX_PACKETS, History
 def run_of(packets: int) -> Run:
     unit = (packets * 100 - 50).to_bytes(4, "big") + b"\x65" + bytes(packets * 100 - 51)
     payloads = packetize_h264(unit, 102)[:packets]
-    return Run(unit, payloads, 0, 16, True)
+    return Run(payloads, 0, 16, True)
 
 
 RUNS = {count: run_of(count) for count in range(1, 25)}

@@ -8,7 +8,6 @@ import struct
 from collections.abc import Sequence
 from typing import Final
 
-from services.media.packetize import Payload
 from services.media.rtp import HEADER_BYTES
 
 MAX_PAYLOAD_BYTES: Final = 1192
@@ -40,18 +39,15 @@ class Run:
         "wire_bytes",
     )  # fmt: skip
 
-    def __init__(
-        self, unit: bytes, payloads: Sequence[Payload], extension_bytes: int, tag_bytes: int, ends_frame: bool
-    ) -> None:
+    def __init__(self, payloads: Sequence[bytes], extension_bytes: int, tag_bytes: int, ends_frame: bool) -> None:
         room = HEADER_BYTES + extension_bytes
         count = self.count = len(payloads)
-        self.plain_bytes = room + payloads[0].size_bytes
-        self.last_plain_bytes = room + payloads[-1].size_bytes
+        self.plain_bytes = room + len(payloads[0])
+        self.last_plain_bytes = room + len(payloads[-1])
         # The room behind one packet and before the next is one piece.
         between = bytes(tag_bytes + room)
-        packets = between.join([payload.assemble(unit) for payload in payloads])
         lengths = _LENGTHS[count].pack(*[self.plain_bytes] * (count - 1), self.last_plain_bytes)
-        self.image = b"".join((lengths.ljust(PACKETS_AT + room, b"\0"), packets, between[:tag_bytes]))
+        self.image = b"".join((lengths.ljust(PACKETS_AT + room, b"\0"), between.join(payloads), between[:tag_bytes]))
         """What protection begins with: the packets' lengths before it, as libsrtp wants to be told them; the packets.
         """
         self.span = slice(0, len(self.image))
@@ -83,9 +79,9 @@ class Layout:
         """For pacing."""
 
 
-def lay_out(unit: bytes, payloads: Sequence[Payload], extension_bytes: int, tag_bytes: int) -> tuple[Run, ...]:
+def lay_out(payloads: Sequence[bytes], extension_bytes: int, tag_bytes: int) -> tuple[Run, ...]:
     """The runs of an access unit's payloads. A payload larger than `MAX_PAYLOAD_BYTES` is not accepted."""
-    sizes = [payload.size_bytes for payload in payloads]
+    sizes = [len(payload) for payload in payloads]
     runs: list[Run] = []
     begin, count = 0, len(sizes)
     while begin < count:
@@ -95,6 +91,6 @@ def lay_out(unit: bytes, payloads: Sequence[Payload], extension_bytes: int, tag_
             end += 1
         if end < limit and sizes[end] < size:
             end += 1
-        runs.append(Run(unit, payloads[begin:end], extension_bytes, tag_bytes, end == count))
+        runs.append(Run(payloads[begin:end], extension_bytes, tag_bytes, end == count))
         begin = end
     return tuple(runs)

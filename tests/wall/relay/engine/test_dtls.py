@@ -85,7 +85,7 @@ async def test_packets_protected_in_place_are_unprotected_by_pylibsrtp(profile: 
     ours, theirs, sessions = await connected(profile)
     unit = join_length_prefixed([b"\x67abc", b"\x68d", b"\x65" + bytes(range(256)) * 30])
     extension = pack_extensions({3: b"\1\2\3"})
-    (aggregate, big) = lay_out(unit, packetize_h264(unit, 1192), len(extension), ours.tag_bytes)
+    (aggregate, big) = lay_out(packetize_h264(unit, 1192), len(extension), ours.tag_bytes)
     sequence = 65_534
     payloads = []
     scratch = srtp.Scratch()
@@ -101,7 +101,7 @@ async def test_packets_protected_in_place_are_unprotected_by_pylibsrtp(profile: 
             assert header.marker == (run is big and n == run.count - 1)
             payloads.append(plain[header.payload_at :])
         sequence += run.count
-    assert payloads == [p.assemble(unit) for p in packetize_h264(unit, 1192)]
+    assert payloads == packetize_h264(unit, 1192)
     packet = pack_rtp(103, 7, 1, 98, b"again", marker=True)
     assert theirs.owners[1].unprotect(bytes(srtp.protect_packet(ours, packet))) == packet
     report = b"\x80\xc8\0\x06" + bytes(24)

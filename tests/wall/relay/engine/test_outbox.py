@@ -48,7 +48,7 @@ class Viewer:
 
 def runs_of(*sizes: int) -> tuple[Run, ...]:
     unit = join_length_prefixed([b"\x65" + bytes(n % 251 for n in range(size)) for size in sizes])
-    return lay_out(unit, packetize_h264(unit, 1192), 0, 16)
+    return lay_out(packetize_h264(unit, 1192), 0, 16)
 
 
 def put(viewer: Viewer, destination: Destination, runs: tuple[Run, ...], sequence: int) -> int:

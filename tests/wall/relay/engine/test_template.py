@@ -10,8 +10,8 @@ from services.wall.relay.engine.template import MAX_PAYLOAD_BYTES, MAX_RUN_PACKE
 def test_runs_hold_every_packet_once_with_room_around_it(sizes: list[int], extension: int, tag: int) -> None:
     unit = join_length_prefixed([b"\x65" + bytes(n % 251 for n in range(size)) for size in sizes])
     payloads = packetize_h264(unit, MAX_PAYLOAD_BYTES)
-    runs = lay_out(unit, payloads, extension, tag)
-    assert [run.payload(n) for run in runs for n in range(run.count)] == [p.assemble(unit) for p in payloads]
+    runs = lay_out(payloads, extension, tag)
+    assert [run.payload(n) for run in runs for n in range(run.count)] == payloads
     assert [run.ends_frame for run in runs] == [False] * (len(runs) - 1) + [True]
     for run in runs:
         assert run.count <= MAX_RUN_PACKETS
