@@ -12,12 +12,12 @@ from typing import Any, Literal, NamedTuple
 
 from playwright.async_api import BrowserContext, Page
 
-from services.mesh.sessions import Aim, ClockControl, FrameMark, SessionOpened, SlotNotice
+from services.mesh.sessions import Aim, ClockControl, FrameMark, Seen, SeenFrame, SessionOpened, SlotNotice
 from tests.wall.relay.running import Front
 
 SCRIPT = """
 window.bench = {
-  pc: null, tiles: [], began: 0,
+  pc: null, tiles: [], seen: [], began: 0,
   now() { return performance.timeOrigin + performance.now(); },
   async offer(count) {
     this.began = this.now();
@@ -52,6 +52,7 @@ window.bench = {
       // First of all: a picture that comes before this is asked for again is never told of, and may be the last one.
       video.requestVideoFrameCallback(frame);
       tile.frames.push([meta.rtpTimestamp, this.now()]);
+      if (!tile.still) this.saw(slot, meta.rtpTimestamp);
       if (!tile.bare) {
         tile.bare = true;
         video.style.opacity = '1';
@@ -65,6 +66,10 @@ window.bench = {
     };
     video.requestVideoFrameCallback(frame);
     video.play();
+  },
+  saw(slot, rtp) {
+    if (!this.seen.length) setTimeout(() => tellSeen(this.seen.splice(0)));
+    this.seen.push({slot, rtp});
   },
   hide() {
     for (const tile of this.tiles) {
@@ -114,8 +119,13 @@ class PicturePage:
         """A blank page."""
         page = await browser.new_page()
         await page.goto("about:blank")
+        made = cls(page, front)
+        await page.expose_function("tellSeen", made._on_seen)
         await page.evaluate(SCRIPT)
-        return cls(page, front)
+        return made
+
+    async def _on_seen(self, frames: list[dict[str, int]]) -> None:
+        await self._front.control(self._session.session, Seen(frames=tuple(SeenFrame(**frame) for frame in frames)))
 
     async def open(self, cameras: list[str], source: Literal["live", "recorded"] = "live") -> None:
         """A new session with a slot for each camera; time runs from the making of its offer."""

@@ -68,8 +68,23 @@ class Listen(Model):
     slot: int | None = None
 
 
-Control = Annotated[Aim | Size | ClockControl | Lateness | Listen, Field(discriminator="type")]
-CONTROL: TypeAdapter[Aim | Size | ClockControl | Lateness | Listen] = TypeAdapter(Control)
+class SeenFrame(Model):
+    """A slot's frame, by its RTP timestamp."""
+
+    slot: int = Field(ge=0, lt=MAX_SLOTS)
+    rtp: int = Field(ge=0, lt=1 << 32)
+
+
+class Seen(Model):
+    """The first frames of catch-ups have come to the screen. Where several slots begin together, what leads on from
+    their first frames waits until all are seen, a while at most."""
+
+    type: Literal["seen"] = "seen"
+    frames: tuple[SeenFrame, ...] = Field(max_length=MAX_SLOTS)
+
+
+Control = Annotated[Aim | Size | ClockControl | Lateness | Listen | Seen, Field(discriminator="type")]
+CONTROL: TypeAdapter[Aim | Size | ClockControl | Lateness | Listen | Seen] = TypeAdapter(Control)
 
 
 class SessionOpen(Model):

@@ -20,7 +20,7 @@ STAND_IN_SECONDS: Final = 3.0
 """A main that stands in for a sub gives its keyframes alone for so long, and then flows whole. Sixteen whole mains are
 more than a browser on two cores decodes: they would hold up the subs that they stand in for."""
 FIRST_PICTURE_SECONDS: Final = 0.008
-"""What a browser on two cores takes to show a tile's first picture, where it begins sixteen at once."""
+"""What a browser on two cores takes to show the first picture of a tile that begins alone."""
 
 
 _LIMITS: Final[dict[Level, Literal["none", "sub", "keyframes"]]] = {

@@ -5,8 +5,8 @@ is sent at once; the rest waits in its slot's lane, so that all keyframes of a w
 
 Sixteen catch-ups at once keep a browser's decoders so busy that none of their first pictures is seen before the last
 ones, or ever: of a frame that has ten more behind it in the decoder a browser shows nothing. So a replay may be opened
-by its first frame alone, for which the receiver is given some time; the time that several need adds up, and meanwhile
-the rest of all of them stands back.
+by its first frame alone, and what leads on from it stands back: one that is alone for a given time, several until the
+receiver says that it has seen all their first frames.
 """
 
 from collections import deque
@@ -15,10 +15,11 @@ from typing import Final, Protocol
 
 BURST_BYTES: Final = 32 * 1024
 """What may go out back to back: some 40 datagrams as a receiver's socket counts them."""
-TOGETHER_SECONDS: Final = 0.08
-"""What a browser takes to bring the first frames of several slots to the screen, however few or many they are."""
 STAND_BACK_SECONDS: Final = 0.4
-"""Catch-ups stand back at most so long, however many first frames come."""
+"""Several catch-ups stand back at most so long: not every receiver says what it has seen."""
+UNSEEN_SECONDS: Final = 0.1
+"""A lane whose first frame has not been seen for so long is sent its next one. A browser now and then does not show a
+frame that nothing follows, and does not miss packets that were lost last."""
 
 
 class Item(Protocol):
@@ -36,12 +37,12 @@ class Pacer:
     __slots__ = (
         "_at",
         "_back",
-        "_back_since",
         "_back_until",
         "_first_seconds",
         "_lanes",
         "_ring",
         "_tokens",
+        "_unseen",
         "queued_bytes",
         "rate_bytes",
     )
@@ -58,8 +59,10 @@ class Pacer:
         self._first_seconds: dict[int, float] = {}
         """Lanes whose first frame is on its way, and the time that it is given."""
         self._back: list[int] = []
-        """Lanes that stand back, since `_back_since` and until `_back_until`."""
-        self._back_since = self._back_until = now
+        """Lanes that stand back, until `_back_until` at the latest."""
+        self._back_until = now
+        self._unseen: dict[int, float] = {}
+        """Lanes whose first frame is out and perhaps not seen yet, and when they are sent another one."""
 
     @property
     def idle(self) -> bool:
@@ -92,26 +95,28 @@ class Pacer:
         return self.serve(now)
 
     def extend(self, lane: int, items: Iterable[Item], *, first_seconds: float = 0.0) -> None:
-        """Queues ``items`` without sending. ``first_seconds``: what the receiver needs to show the first one."""
+        """Queues ``items`` without sending.
+
+        ``first_seconds``: the first one is the lane's first frame. Those behind it stand back, for so long where no
+        other lane does, else until all are `seen`; so do ``items`` without a first frame that come meanwhile.
+        """
         queue = self._lanes.setdefault(lane, deque())
-        if not queue:
-            self._ring.append(lane)
+        begins = not queue
         for item in items:
             queue.append(item)
             self.queued_bytes += item.size_bytes
-        if not queue:
-            self._ring.remove(lane)
-        elif first_seconds:
+        if begins and queue:
+            (self._back if self._unseen and not first_seconds else self._ring).append(lane)
+        if first_seconds and queue:
             self._first_seconds[lane] = first_seconds
 
     def serve(self, now: float) -> bool:
         """Sends what the bucket allows; whether something is still waiting."""
         tokens = min(self._tokens + (now - self._at) * self.rate_bytes, BURST_BYTES)
         self._at = now
+        if self._back or self._unseen:
+            self._let_on(now)
         ring = self._ring
-        if self._back and now >= self._back_until:
-            ring.extend(self._back)
-            self._back.clear()
         while ring and tokens > 0:
             lane = ring[0]
             queue = self._lanes[lane]
@@ -125,22 +130,37 @@ class Pacer:
                 self.queued_bytes -= item.size_bytes
             if ring and ring[0] == lane:
                 ring.popleft()
-                first_seconds = self._first_seconds.pop(lane, 0.0)
-                if first_seconds:
-                    self._stand_back(first_seconds, now)
+                if first_seconds := self._first_seconds.pop(lane, 0.0):
+                    self._first_is_out(lane, first_seconds, now)
                 if queue:
-                    (self._back if first_seconds else ring).append(lane)
+                    (self._back if lane in self._unseen else ring).append(lane)
         self._tokens = tokens
         return bool(ring) or bool(self._back)
 
-    def _stand_back(self, first_seconds: float, now: float) -> None:
-        """A first frame is out: catch-ups go on when the receiver has had so much more time."""
-        if not self._back:
-            self._back_since = now
-        elif len(self._back) == 1:
-            self._back_until += TOGETHER_SECONDS
-        until = max(self._back_until, now) + first_seconds
-        self._back_until = min(until, self._back_since + STAND_BACK_SECONDS)
+    def _first_is_out(self, lane: int, first_seconds: float, now: float) -> None:
+        if not self._unseen:
+            self._back_until = now + first_seconds
+        elif len(self._unseen) == 1:
+            self._back_until = now + STAND_BACK_SECONDS
+        self._unseen[lane] = now + UNSEEN_SECONDS
+
+    def _let_on(self, now: float) -> None:
+        """Catch-ups that stand back go on when their time has come, or all first frames have been seen."""
+        if now >= self._back_until or not (self._unseen or self._first_seconds):
+            self._unseen.clear()
+            self._ring.extend(self._back)
+            self._back.clear()
+            return
+        for lane, at in self._unseen.items():
+            if now >= at and lane in self._back:
+                self._unseen[lane] = now + UNSEEN_SECONDS
+                self._back.remove(lane)
+                self._ring.append(lane)
+                return
+
+    def seen(self, lane: int) -> None:
+        """The receiver has shown the first frame of what the lane replays."""
+        self._unseen.pop(lane, None)
 
     def waiting(self, lane: int) -> int:
         """How many frames wait in a lane."""
@@ -153,6 +173,7 @@ class Pacer:
 
     def clear(self, lane: int) -> int:
         """Drops what waits in a lane; returns how many frames that were."""
+        self._unseen.pop(lane, None)
         queue = self._lanes.pop(lane, None)
         if not queue:
             return 0

@@ -26,8 +26,8 @@ log = get_logger()
 _FAR_AHEAD_SECONDS: Final = 3600.0
 """A wait is never longer: the clock is asked again."""
 FIRST_PICTURE_SECONDS: Final = 0.03
-"""What a browser on two cores takes to decode and show the keyframe before a sought moment. With many tiles, what leads
-on to the moment stands back meanwhile (`Pacer.extend`)."""
+"""What a browser on two cores takes to decode and show the keyframe before a sought moment. What leads on to the moment
+stands back meanwhile (`Pacer.extend`)."""
 _RETRY_SECONDS: Final = 1.0
 """Until a conversion that was refused is asked for again."""
 
@@ -260,7 +260,7 @@ class RecordedSource:
         self._gop, self._newest = needed, units[-1]
         frames = self._frames([self._restamp(unit, units[-1]) for unit in needed[sent:]])
         if frames:
-            self._slot.play(frames, moved=not sent, goes_on=sent, first_seconds=FIRST_PICTURE_SECONDS)
+            self._slot.play(frames, moved=not sent, goes_on=sent, first_seconds=0.0 if sent else FIRST_PICTURE_SECONDS)
 
     def _show(self, unit: AccessUnit) -> None:
         self._measure(unit)

@@ -22,6 +22,7 @@ from services.mesh.sessions import (
     LinkNotice,
     Listen,
     Notice,
+    Seen,
     SessionOpen,
     Size,
     SlotNotice,
@@ -110,6 +111,10 @@ class Session:
                 self._aim(slot, message)
         elif isinstance(message, ClockControl):
             self._playing.control(message)
+        elif isinstance(message, Seen):
+            for frame in message.frames:
+                if frame.slot < len(self.slots):
+                    self.slots[frame.slot].track.seen(frame.rtp)
         elif isinstance(message, Lateness):
             self._playing.page_is_late(message.late_ms / 1000)
         else:

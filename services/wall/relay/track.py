@@ -115,6 +115,8 @@ class VideoTrack:
         self._rtx_sequence = random.randrange(1, 0x4000)
         self._timeline = Timeline(random.randrange(1 << 31))
         self._catching_up = False
+        self._replayed_from = 0
+        """Where the newest replay begins, in RTP time."""
         self._abs_id = extensions.get(ABS_SEND_TIME)
         self._playout_id = extensions.get(PLAYOUT_DELAY)
         self._extensions = (self._extension(keyframe=False), self._extension(keyframe=True))
@@ -177,10 +179,16 @@ class VideoTrack:
             compressed=self.plays_at_once,
         )
         self._catching_up = True
+        self._replayed_from = stamps[0]
         waiting = [_Sending(self, frame, stamp) for frame, stamp in zip(frames, stamps, strict=True)]
         self._link.pacer.extend(self.lane, waiting, first_seconds=first_seconds)
         self._link.wake_pacer()
         return stamps[0] & 0xFFFFFFFF, stamps[-1] & 0xFFFFFFFF
+
+    def seen(self, rtp: int) -> None:
+        """The receiver has shown the frame of this RTP timestamp; one from before the present replay does not count."""
+        if (rtp - self._replayed_from) & 0xFFFFFFFF < 1 << 31:
+            self._link.pacer.seen(self.lane)
 
     def drop_waiting(self) -> None:
         """Drops what waits to be sent."""

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.wall.relay.pacer import BURST_BYTES, STAND_BACK_SECONDS, TOGETHER_SECONDS, Pacer
+from services.wall.relay.pacer import BURST_BYTES, STAND_BACK_SECONDS, UNSEEN_SECONDS, Pacer
 
 
 class Item:
@@ -106,18 +106,70 @@ def test_what_is_taken_keeps_the_rate(asked: list[tuple[float, int]]) -> None:
     assert taken <= BURST_BYTES + 12.5e6 * now + 1
 
 
-def test_catch_ups_stand_back_until_the_receiver_had_time_for_every_first_frame() -> None:
-    log: list[tuple[float, str, int]] = []
+def begin_four(log: list[tuple[float, str, int]]) -> tuple[Pacer, float]:
+    """Four lanes' first frames are out, at 0, 2, 4 and 6 ms."""
     pacer, now = Pacer(100e6, 0.0), 0.0
     for lane in range(4):
         pacer.extend(lane, [Item(f"{lane}.{n}", 1, 1000, log) for n in range(3)], first_seconds=0.006)
         pacer.serve(now)
         now += 0.002
+    return pacer, now
+
+
+def test_catch_ups_stand_back_until_every_first_frame_was_seen() -> None:
+    log: list[tuple[float, str, int]] = []
+    pacer, now = begin_four(log)
     pacer.push(9, Item("other", 1, 1000, log), now)
-    drain(pacer, now)
-    assert [name for _, name, _ in log[:5]] == ["0.0", "1.0", "2.0", "3.0", "other"]
-    assert log[5][0] == pytest.approx(0.025 + TOGETHER_SECONDS, abs=0.0011)
+    for lane in (2, 0, 3):
+        pacer.seen(lane)
+        assert pacer.serve(now + 0.02)
+    assert [name for _, name, _ in log] == ["0.0", "1.0", "2.0", "3.0", "other"]
+    pacer.seen(1)
+    drain(pacer, now + 0.03)
+    assert log[5][0] == pytest.approx(now + 0.03)
     assert len(log) == 13
+
+
+def test_what_leads_on_from_first_frames_stands_back_with_them() -> None:
+    log: list[tuple[float, str, int]] = []
+    pacer = Pacer(100e6, 0.0)
+    for lane in range(2):
+        pacer.extend(lane, [Item(f"{lane}.0", 1, 1000, log)], first_seconds=0.006)
+    assert not pacer.serve(0.0)
+    for lane in range(2):
+        pacer.extend(lane, [Item(f"{lane}.{n}", 1, 1000, log) for n in (1, 2)])
+    assert pacer.serve(0.05)
+    assert len(log) == 2
+    pacer.seen(0)
+    pacer.seen(1)
+    pacer.serve(0.06)
+    assert len(log) == 6
+
+
+def test_a_lane_that_is_not_seen_is_sent_its_next_frame_and_the_others_are_not() -> None:
+    log: list[tuple[float, str, int]] = []
+    pacer, now = begin_four(log)
+    for lane in (0, 1, 3):
+        pacer.seen(lane)
+    assert pacer.serve(now + UNSEEN_SECONDS)
+    assert pacer.serve(now + UNSEEN_SECONDS + 0.01)
+    assert [name for _, name, _ in log[4:]] == ["2.1"]
+    pacer.seen(2)
+    assert not pacer.serve(now + 0.2)
+    assert len(log) == 12
+
+
+def test_a_receiver_that_says_nothing_is_not_waited_for_long() -> None:
+    log: list[tuple[float, str, int]] = []
+    pacer, now = begin_four(log)
+    assert pacer.serve(0.002 + STAND_BACK_SECONDS - 0.001)
+    assert "1.2" not in [name for _, name, _ in log]
+    drain(pacer, 0.002 + STAND_BACK_SECONDS)
+    assert len(log) == 12
+    pacer.extend(5, [Item(f"5.{n}", 1, 1000, log) for n in range(2)], first_seconds=0.006)
+    pacer.serve(now + 1)
+    pacer.serve(now + 1.006)
+    assert [name for _, name, _ in log[12:]] == ["5.0", "5.1"], "nor waited for again"
 
 
 def test_a_catch_up_that_is_alone_stands_back_for_its_own_first_frame_only() -> None:
@@ -130,16 +182,14 @@ def test_a_catch_up_that_is_alone_stands_back_for_its_own_first_frame_only() -> 
     assert log[1][0] == pytest.approx(0.0065, abs=0.0011)
 
 
-def test_nothing_stands_back_for_ever() -> None:
+def test_a_first_frame_of_which_nothing_is_left_is_not_waited_for() -> None:
     log: list[tuple[float, str, int]] = []
-    pacer, now = Pacer(100e6, 0.0), 0.0
-    pacer.extend(0, [Item(f"0.{n}", 1, 1000, log) for n in range(2)], first_seconds=0.006)
-    for lane in range(1, 64):
-        pacer.extend(lane, [Item(f"{lane}.0", 1, 1000, log)], first_seconds=0.006)
-    began = now
-    drain(pacer, now)
-    (second,) = [at for at, name, _ in log if name == "0.1"]
-    assert second - began <= STAND_BACK_SECONDS + 0.01
+    pacer, now = begin_four(log)
+    for lane in (0, 1, 3):
+        pacer.seen(lane)
+    pacer.clear(2)
+    assert not pacer.serve(now)
+    assert len(log) == 10
 
 
 def test_a_lane_that_stands_back_can_be_cleared() -> None:

@@ -86,10 +86,26 @@ def test_a_replay_that_goes_on_from_a_keyframe_does_not_take_it_away_while_it_wa
     slot, told = track(wire)
     frames, _ = gop()
     first, _ = slot.replay(frames[:1], 0.0, first_seconds=0.02)
-    _, newest = slot.replay(frames[1:], 0.0, goes_on=True, first_seconds=0.02)
+    _, newest = slot.replay(frames[1:], 0.0, goes_on=True)
     wire.serve_until(0.015)
     assert wire.sent == [first]
     wire.serve_until(0.5)
     assert len(wire.sent) == 25
     assert wire.sent[-1] == newest
     assert told == ["caught up"]
+
+
+def test_a_frame_that_was_seen_before_the_replay_does_not_let_it_on() -> None:
+    wire = Wire()
+    slot, _ = track(wire)
+    frames, _ = gop()
+    before = slot.live(frames[0], 0.0)
+    first, _ = slot.replay(frames, 0.0, first_seconds=10.0)
+    wire.serve_until(0.001)
+    assert before is not None
+    slot.seen(before)
+    wire.serve_until(0.01)
+    assert wire.sent == [before, first]
+    slot.seen(first)
+    wire.serve_until(0.02)
+    assert len(wire.sent) == 26

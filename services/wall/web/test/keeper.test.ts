@@ -88,6 +88,28 @@ describe("the session keeper", () => {
     return session(0);
   }
 
+  it("tells of frames that come to the screen together in one message", async () => {
+    keeper.need(4);
+    await vi.advanceTimersByTimeAsync(0);
+    session(0).connect();
+    keeper.saw(0, 10);
+    keeper.saw(2, 20);
+    expect(session(0).said.filter((control) => control.type === "seen")).toEqual([]);
+    await vi.advanceTimersByTimeAsync(0);
+    keeper.saw(1, 30);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(session(0).said.filter((control) => control.type === "seen")).toEqual([
+      {
+        type: "seen",
+        frames: [
+          { slot: 0, rtp: 10 },
+          { slot: 2, rtp: 20 },
+        ],
+      },
+      { type: "seen", frames: [{ slot: 1, rtp: 30 }] },
+    ]);
+  });
+
   it("opens one session with the aims and sizes, and does not say them again", async () => {
     const first = await start();
     expect(opened).toHaveLength(1);

@@ -46,6 +46,27 @@ function recorded(): Reveal {
 }
 
 describe("the instant picture", () => {
+  it("tells once of a replay's first frame on the screen, and not of the camera before", () => {
+    const reveal = aimed();
+    reveal.notice(notice({ first_rtp: 99_950 }), 0);
+    reveal.frame(90_000, 5);
+    expect(reveal.takeSeen()).toBeNull();
+    reveal.frame(99_950, 10);
+    expect(reveal.takeSeen()).toBe(99_950);
+    reveal.frame(99_960, 15);
+    expect(reveal.takeSeen()).toBeNull();
+    reveal.notice(notice({ first_rtp: 99_950, live_rtp: 200_000 }), 20);
+    reveal.frame(199_990, 30);
+    expect(reveal.takeSeen()).toBe(199_990);
+  });
+
+  it("tells of a first frame that overtook its notice", () => {
+    const reveal = aimed();
+    reveal.frame(99_950, 5);
+    reveal.notice(notice({ first_rtp: 99_950 }), 10);
+    expect(reveal.takeSeen()).toBe(99_950);
+  });
+
   it("shows the first cached frame, hides the others behind a still and reveals the video when it is live", () => {
     const reveal = aimed();
     expect(reveal.notice(notice({ first_rtp: 99_950 }), 0)).toBe("none");

@@ -175,12 +175,23 @@ export interface LatenessReport {
   late_ms: number;
 }
 
+export interface SeenFrame {
+  slot: number;
+  rtp: number;
+}
+
+/** First frames of catch-ups that have come to the screen. */
+export interface Seen {
+  type: "seen";
+  frames: SeenFrame[];
+}
+
 export interface Listen {
   type: "listen";
   slot: number | null;
 }
 
-export type Control = Aim | Size | ClockControl | LatenessReport | Listen;
+export type Control = Aim | Size | ClockControl | LatenessReport | Seen | Listen;
 
 /** A time of activity in front of a camera; the level is 0 to 1. */
 export interface Busy {

@@ -4,7 +4,7 @@
  */
 
 import { ApiError } from "../api/client.js";
-import type { Aim, ClockNotice, Control, LinkNotice, Notice, Opening, Size, Source } from "../api/types.js";
+import type { Aim, ClockNotice, Control, LinkNotice, Notice, Opening, SeenFrame, Size, Source } from "../api/types.js";
 import { Backoff } from "../model/backoff.js";
 import { Observable } from "../model/observable.js";
 import type { LinkPhase } from "../model/tile-status.js";
@@ -54,6 +54,8 @@ export class SessionKeeper {
 
   private wishes: Wish[] = [];
   private listening: number | null = null;
+  /** Not told yet. */
+  private seen: SeenFrame[] = [];
   private opening = false;
   /** The present session's relay wants to be left; it may say so before the session is connected. */
   private drained = false;
@@ -95,6 +97,12 @@ export class SessionKeeper {
 
   control(control: Control): void {
     this.send(control);
+  }
+
+  /** A replay's first frame has come to the screen. Those that a browser shows together are told together. */
+  saw(slot: number, rtp: number): void {
+    if (this.seen.length === 0) setTimeout(() => this.send({ type: "seen", frames: this.seen.splice(0) }));
+    this.seen.push({ slot, rtp });
   }
 
   /** Says a slot's size again: a relay that has gone is found out by it. */

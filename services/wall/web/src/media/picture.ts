@@ -33,6 +33,8 @@ export class Picture {
     private readonly video: HTMLVideoElement,
     private readonly canvas: HTMLCanvasElement,
     private readonly onChange: (state: PictureState) => void,
+    /** A replay's first frame has come to the screen. */
+    private readonly onSeen: (rtp: number) => void,
   ) {
     video.style.opacity = "0";
     canvas.style.opacity = "0";
@@ -62,6 +64,7 @@ export class Picture {
   onNotice(notice: SlotNotice): void {
     this.notice = notice;
     this.act(this.reveal.notice(notice, performance.now()));
+    this.tellSeen();
     this.lookAtFrames();
     this.awaitRest();
   }
@@ -130,9 +133,16 @@ export class Picture {
       // Before anything that takes time: of frames that are presented until then the browser does not tell.
       this.lookAtFrames();
       this.lastRtp = metadata.rtpTimestamp ?? null;
-      this.act(this.reveal.frame(metadata.rtpTimestamp, now));
+      const action = this.reveal.frame(metadata.rtpTimestamp, now);
+      this.tellSeen();
+      this.act(action);
       this.awaitRest();
     });
+  }
+
+  private tellSeen(): void {
+    const rtp = this.reveal.takeSeen();
+    if (rtp !== null) this.onSeen(rtp);
   }
 
   private awaitRest(): void {

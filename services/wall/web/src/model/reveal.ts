@@ -50,6 +50,10 @@ type Phase =
       near: boolean;
       /** The relay says that the replay is over. */
       flowing: boolean;
+      /** A frame of it has come to the screen, be it covered. */
+      seen: boolean;
+      /** What was on the screen before, of a replay that this one takes the place of. */
+      oldRtp: number | null;
     }
   | { name: "shown" };
 
@@ -59,6 +63,7 @@ export class Reveal {
   private source: Source = "live";
   /** Of the frame on the screen: it may have overtaken the notice that tells what it is. */
   private lastRtp: number | null = null;
+  private seenRtp: number | null = null;
 
   /** Whether the video (not a still) is what should be on the screen. */
   get shown(): boolean {
@@ -98,8 +103,10 @@ export class Reveal {
       // One catch-up after the other is still one: the limit runs from the first.
       const sinceMs = before.name === "catching" ? before.sinceMs : nowMs;
       const [bareRtp, nearRtp] = before.name === "catching" ? [before.bareRtp, before.liveRtp] : [null, null];
-      const flowing = false;
-      this.phase = { name: "catching", sinceMs, firstRtp, liveRtp, still, bareRtp, nearRtp, near: false, flowing };
+      const overtaken = nearRtp !== null && this.isAtOrAfter(nearRtp);
+      const oldRtp = before.name === "catching" && !overtaken ? this.lastRtp : null;
+      const fresh = { near: false, flowing: false, seen: false, oldRtp };
+      this.phase = { name: "catching", sinceMs, firstRtp, liveRtp, still, bareRtp, nearRtp, ...fresh };
       if (before.name !== "shown") return this.again(nowMs);
       if (this.source === "recorded") return "still";
       this.phase.bareRtp = this.lastRtp ?? UNKNOWN_RTP;
@@ -115,7 +122,15 @@ export class Reveal {
       const liveRtp = notice.live_rtp;
       const firstRtp = notice.first_rtp ?? null;
       const sinceMs = nowMs;
-      const waiting = { still: false, bareRtp: null, nearRtp: null, near: false, flowing: true };
+      const waiting = {
+        still: false,
+        bareRtp: null,
+        nearRtp: null,
+        near: false,
+        flowing: true,
+        seen: false,
+        oldRtp: null,
+      };
       this.phase = { name: "catching", sinceMs, firstRtp, liveRtp, ...waiting };
       if (liveRtp !== null) return this.again(nowMs);
     }
@@ -131,6 +146,13 @@ export class Reveal {
     if (phase.name !== "catching" || !phase.flowing || !phase.still) return "none";
     this.phase = { name: "shown" };
     return "reveal";
+  }
+
+  /** The first frame of a replay that has come to the screen; told once. */
+  takeSeen(): number | null {
+    const rtp = this.seenRtp;
+    this.seenRtp = null;
+    return rtp;
   }
 
   /** Whether a recorded frame is to be seen in place of the picture of another moment. */
@@ -155,6 +177,10 @@ export class Reveal {
     this.lastRtp = rtp ?? null;
     if (phase.name !== "catching") return "none";
     const own = rtp !== undefined && phase.firstRtp !== null && rtpDifference(rtp, phase.firstRtp) >= 0;
+    if (own && !phase.seen && rtp !== phase.oldRtp) {
+      phase.seen = true;
+      this.seenRtp = rtp;
+    }
     const late = nowMs - phase.sinceMs > CATCH_UP_LIMIT_MS && (own || phase.firstRtp === null);
     const live = rtp === undefined || phase.liveRtp === null ? phase.flowing : reached(rtp, phase.liveRtp);
     if (live || late) {

@@ -78,9 +78,14 @@ export class WallTile extends LitElement {
   }
 
   protected override firstUpdated(): void {
-    this.picture = new Picture(this.video, this.canvas, (picture) => {
-      this.pictureState = picture;
-    });
+    this.picture = new Picture(
+      this.video,
+      this.canvas,
+      (picture) => {
+        this.pictureState = picture;
+      },
+      (rtp) => this.app.keeper.saw(this.index, rtp),
+    );
     this.takeTrack();
   }
 
