@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 BURST_BYTES: Final = 32 * 1024
 """What may go out back to back: some 40 datagrams as a receiver's socket counts them."""
-STAND_BACK_SECONDS: Final = 0.4
+STAND_BACK_SECONDS: Final = 0.6
 """Several catch-ups stand back at most so long: not every receiver says what it has seen."""
 UNSEEN_SECONDS: Final = 0.1
 """A lane whose first frame has not been seen for so long is sent its next one. A browser now and then does not show a

@@ -12,7 +12,8 @@ from services.mesh import subjects
 from services.mesh.bus import Bus
 from services.mesh.errors import BadOfferError, ConflictError, NotFoundError
 from services.mesh.models import Reason, WantReply
-from services.mesh.sessions import Aim, ErrorNotice, Listen, Size, SlotNotice
+from services.mesh.sessions import Aim, ErrorNotice, Listen, Seen, SeenFrame, Size, SlotNotice
+from services.wall.relay import pacer
 from tests.wall.relay.camera import SITE, BusCamera, clip
 from tests.wall.relay.running import Front
 from tests.wall.relay.viewer import PLAYOUT_ID, Viewer
@@ -56,6 +57,29 @@ async def test_a_viewer_gets_the_cached_gop_one_tick_apart_and_then_live_frames(
         assert all(p.header.extensions[PLAYOUT_ID] == b"\0\0\0" for p in first)
         assert len(first) > 1
         assert states(front, viewer.session.session) == ["opening", "catching-up", "live"]
+        await viewer.close()
+
+
+async def test_what_leads_on_from_two_first_frames_comes_when_the_page_has_seen_both(
+    bus: Bus, front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pacer, "STAND_BACK_SECONDS", 60.0)
+    monkeypatch.setattr(pacer, "UNSEEN_SECONDS", 60.0)
+    for camera in ("cam-1", "cam-2"):
+        await front.add_camera(camera)
+    async with BusCamera(bus, "cam-1", clip(1)) as one, BusCamera(bus, "cam-2", clip(2)) as two:
+        await asyncio.sleep(0.5)
+        one.hold = two.hold = True
+        viewer = Viewer(front)
+        await viewer.open(2, Aim(slot=0, camera="cam-1"), Aim(slot=1, camera="cam-2"))
+        await until(lambda: viewer.frames(0) and viewer.frames(1))
+        seen = [SeenFrame(slot=slot, rtp=viewer.frames(slot)[0][0]) for slot in (0, 1)]
+        session = viewer.session.session
+        await front.control(session, Seen(frames=(seen[0], SeenFrame(slot=63, rtp=0))))
+        await asyncio.sleep(0.3)
+        assert [len(viewer.frames(slot)) for slot in (0, 1)] == [1, 1]
+        await front.control(session, Seen(frames=(seen[1],)))
+        await until(lambda: min(len(viewer.frames(slot)) for slot in (0, 1)) > 5)
         await viewer.close()
 
 
