@@ -1,5 +1,6 @@
 """Recordings in codecs that a viewer cannot decode: real converters, and the numbers in the pictures that come out."""
 
+import asyncio
 import os
 import signal
 import time
@@ -56,7 +57,7 @@ def notice(front: Front, viewer: Viewer, slot: int = 0) -> SlotNotice:
 async def rests(viewer: Viewer) -> None:
     """Returns when nothing more has come for a while."""
     count = -1
-    while count != (count := len(viewer.packets[viewer.ssrcs[0]])):
+    while count != (count := sum(map(len, viewer.packets.values()))):
         await asyncio.sleep(1.0)
 
 

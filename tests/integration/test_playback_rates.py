@@ -16,7 +16,7 @@ from services.mesh.sessions import ClockControl, Lateness
 from services.mesh.settings import MeshSettings
 from tests.integration.recorders import running, until
 from tests.integration.test_playback import SECOND, marks, opened, record
-from tests.integration.test_playback_converted import notice, seen
+from tests.integration.test_playback_converted import notice, rests, seen
 from tests.wall.relay.camera import clip
 from tests.wall.relay.running import Front, running_relay
 from tests.wall.relay.viewer import Received, Viewer
@@ -171,6 +171,9 @@ async def test_sixteen_cameras_show_the_same_moment_within_40_ms(
             await wall.control(action="seek", at_us=wall.at(begin))
             for slot in range(CAMERAS):
                 await wall.stands(slot, begin)
+            await rests(
+                viewer
+            )  # what leads on to the moment comes later to a viewer that does not say what it has seen
             for times in arrived:
                 times.clear()
             viewer.on_packet = note
