@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from playwright.async_api import BrowserContext, Page
 
-from services.mesh.sessions import Aim, ClockControl, FrameMark, Seen, SeenFrame, SessionOpened, SlotNotice
+from services.mesh.sessions import Aim, ClockControl, FrameMark, Seen, SessionOpened, SlotNotice
 from tests.wall.relay.running import Front
 
 SCRIPT = """
@@ -125,7 +125,7 @@ class PicturePage:
         return made
 
     async def _on_seen(self, frames: list[dict[str, int]]) -> None:
-        await self._front.control(self._session.session, Seen(frames=tuple(SeenFrame(**frame) for frame in frames)))
+        await self._front.control(self._session.session, Seen.model_validate({"frames": frames}))
 
     async def open(self, cameras: list[str], source: Literal["live", "recorded"] = "live") -> None:
         """A new session with a slot for each camera; time runs from the making of its offer."""

@@ -110,6 +110,10 @@ class Pacer:
         if first_seconds and queue:
             self._first_seconds[lane] = first_seconds
 
+    def seen(self, lane: int) -> None:
+        """The receiver has shown the first frame of what the lane replays."""
+        self._unseen.pop(lane, None)
+
     def serve(self, now: float) -> bool:
         """Sends what the bucket allows; whether something is still waiting."""
         tokens = min(self._tokens + (now - self._at) * self.rate_bytes, BURST_BYTES)
@@ -138,6 +142,7 @@ class Pacer:
         return bool(ring) or bool(self._back)
 
     def _first_is_out(self, lane: int, first_seconds: float, now: float) -> None:
+        """What follows stands back: until `seen` where another lane's is not, either."""
         if not self._unseen:
             self._back_until = now + first_seconds
         elif len(self._unseen) == 1:
@@ -157,10 +162,6 @@ class Pacer:
                 self._back.remove(lane)
                 self._ring.append(lane)
                 return
-
-    def seen(self, lane: int) -> None:
-        """The receiver has shown the first frame of what the lane replays."""
-        self._unseen.pop(lane, None)
 
     def waiting(self, lane: int) -> int:
         """How many frames wait in a lane."""

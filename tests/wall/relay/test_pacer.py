@@ -192,6 +192,18 @@ def test_a_first_frame_of_which_nothing_is_left_is_not_waited_for() -> None:
     assert len(log) == 10
 
 
+def test_nothing_stands_back_for_ever() -> None:
+    log: list[tuple[float, str, int]] = []
+    pacer, now = Pacer(100e6, 0.0), 0.0
+    pacer.extend(0, [Item(f"0.{n}", 1, 1000, log) for n in range(2)], first_seconds=0.006)
+    for lane in range(1, 64):
+        pacer.extend(lane, [Item(f"{lane}.0", 1, 1000, log)], first_seconds=0.006)
+    began = now
+    drain(pacer, now)
+    (second,) = [at for at, name, _ in log if name == "0.1"]
+    assert second - began <= STAND_BACK_SECONDS + 0.01
+
+
 def test_a_lane_that_stands_back_can_be_cleared() -> None:
     log: list[tuple[float, str, int]] = []
     pacer = Pacer(100e6, 0.0)

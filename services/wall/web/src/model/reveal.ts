@@ -57,12 +57,16 @@ type Phase =
     }
   | { name: "shown" };
 
+/** A catch-up of which nothing has been seen, behind nothing. */
+const UNSEEN = { still: false, bareRtp: null, nearRtp: null, near: false, flowing: false, seen: false, oldRtp: null };
+
 export class Reveal {
   private phase: Phase = { name: "idle" };
   private camera: string | null = null;
   private source: Source = "live";
   /** Of the frame on the screen: it may have overtaken the notice that tells what it is. */
   private lastRtp: number | null = null;
+  /** For `takeSeen`. */
   private seenRtp: number | null = null;
 
   /** Whether the video (not a still) is what should be on the screen. */
@@ -105,8 +109,8 @@ export class Reveal {
       const [bareRtp, nearRtp] = before.name === "catching" ? [before.bareRtp, before.liveRtp] : [null, null];
       const overtaken = nearRtp !== null && this.isAtOrAfter(nearRtp);
       const oldRtp = before.name === "catching" && !overtaken ? this.lastRtp : null;
-      const fresh = { near: false, flowing: false, seen: false, oldRtp };
-      this.phase = { name: "catching", sinceMs, firstRtp, liveRtp, still, bareRtp, nearRtp, ...fresh };
+      const left = { still, bareRtp, nearRtp, oldRtp };
+      this.phase = { ...UNSEEN, name: "catching", sinceMs, firstRtp, liveRtp, ...left };
       if (before.name !== "shown") return this.again(nowMs);
       if (this.source === "recorded") return "still";
       this.phase.bareRtp = this.lastRtp ?? UNKNOWN_RTP;
@@ -121,17 +125,7 @@ export class Reveal {
     if (this.phase.name === "aimed") {
       const liveRtp = notice.live_rtp;
       const firstRtp = notice.first_rtp ?? null;
-      const sinceMs = nowMs;
-      const waiting = {
-        still: false,
-        bareRtp: null,
-        nearRtp: null,
-        near: false,
-        flowing: true,
-        seen: false,
-        oldRtp: null,
-      };
-      this.phase = { name: "catching", sinceMs, firstRtp, liveRtp, ...waiting };
+      this.phase = { ...UNSEEN, name: "catching", sinceMs: nowMs, firstRtp, liveRtp, flowing: true };
       if (liveRtp !== null) return this.again(nowMs);
     }
     return "none";
