@@ -17,7 +17,7 @@ from bench.pictures import KINDS
 from bench.report import percentile, table
 from services.mesh import log
 from services.mesh.bus import Bus
-from services.mesh.natsserver import NatsServer
+from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 from tests.browser.chromium import chromium
 from tests.wall.relay.camera import BusCamera, Clip, clip

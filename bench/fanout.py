@@ -22,10 +22,10 @@ from bench.pictures import KINDS
 from bench.receivers import Counters, Tally, Watcher, added_ms
 from bench.report import percentile, table
 from bench.stack import cpu_seconds
+from services.contracts.errors import PantauError, UnavailableError
+from services.contracts.sessions import Aim
 from services.mesh.bus import Bus
-from services.mesh.errors import PantauError, UnavailableError
-from services.mesh.natsserver import NatsServer
-from services.mesh.sessions import Aim
+from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 from tests.wall.relay.camera import SITE, BusCamera, clip
 from tests.wall.relay.running import Front

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from playwright.async_api import BrowserContext, Page
 
-from services.mesh.sessions import Aim, ClockControl, FrameMark, Seen, SessionOpened, SlotNotice
+from services.contracts.sessions import Aim, ClockControl, FrameMark, Seen, SessionOpened, SlotNotice
 from tests.wall.relay.running import Front
 
 SCRIPT = """

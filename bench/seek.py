@@ -13,7 +13,7 @@ from bench.report import percentile, table
 from bench.storage import US, footage
 from services.mesh import log
 from services.mesh.bus import Bus
-from services.mesh.natsserver import NatsServer
+from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 from tests.browser.chromium import chromium
 from tests.integration.recorders import running

@@ -12,10 +12,10 @@ from tempfile import TemporaryDirectory
 
 from bench.pictures import KINDS
 from bench.report import percentile, table
+from services.contracts.frames import AccessUnit
+from services.footage import clips
+from services.footage.clips import Table
 from services.media import nal
-from services.mesh import clips
-from services.mesh.clips import Table
-from services.mesh.frames import AccessUnit
 from services.recorder.clip import payloads
 from services.recorder.footage import Footage
 from services.recorder.paths import INDEX

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from bench.report import percentile, table
-from services.mesh.activity import ActivityQuestion, BusiestQuestion, NextQuestion
+from services.footage.activity import ActivityQuestion, BusiestQuestion, NextQuestion
 from services.recorder import activity_rows, scorer
 from services.recorder.activity import FORMULA
 from services.recorder.archive.catalogue import CATALOGUE, Catalogue

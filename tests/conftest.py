@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.mesh.bus import Bus
-from services.mesh.natsserver import NatsServer
+from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 
 

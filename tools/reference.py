@@ -19,8 +19,8 @@ from pydantic_core import PydanticUndefined
 import services
 from services.cli import pantau
 from services.cli.config import all_sections
-from services.mesh import subjects
-from services.mesh.events import CONTENT_TYPE, EVENTS, Event, headers
+from services.contracts import subjects
+from services.contracts.events import CONTENT_TYPE, EVENTS, Event, headers
 from services.mesh.settings import Section
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,7 +49,7 @@ EVENTS_PROSE = (
 )
 FRAMES_PROSE = (
     f"`{subjects.media('<site>', '<profile>', '<camera>')}` carries one access unit a message over core NATS; nothing "
-    "is kept. Profiles: `main`, `sub`, `audio`. The message is the msgpack array that `services/mesh/frames.py` "
+    "is kept. Profiles: `main`, `sub`, `audio`. The message is the msgpack array that `services/contracts/frames.py` "
     "describes."
 )
 QUESTIONS_PROSE = (
@@ -221,7 +221,7 @@ def asyncapi() -> str:
         "info": {
             "title": "Pantau events",
             "version": services.__version__,
-            "description": f"Written by `make docs` from services/mesh/events.py. Kept in the JetStream stream "
+            "description": f"Written by `make docs` from services/contracts/events.py. Kept in the JetStream stream "
             f"{subjects.EVENTS_STREAM}. docs/guide/agencies.md shows how a partner subscribes.",
             "license": {"name": "Apache-2.0"},
         },

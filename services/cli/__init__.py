@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import click
 
 import services
-from services.mesh.errors import PantauError
+from services.contracts.errors import PantauError
 
 
 class Entry(NamedTuple):

@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 from pydantic import ValidationError
 
-from services.mesh.errors import ConflictError, InvalidInputError, NotFoundError
-from services.mesh.permissions import Role
+from services.contracts.errors import ConflictError, InvalidInputError, NotFoundError
+from services.contracts.permissions import Role
 from services.mesh.rpc import explain
 from services.wall.front import accounts as kept
 from services.wall.front.accounts import Account

@@ -14,8 +14,8 @@ import aiohttp
 import click
 
 import services
-from services.mesh.errors import PantauError
-from services.mesh.redact import redact
+from services.contracts.errors import PantauError
+from services.contracts.redact import redact
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 EXIT_REFUSED: Final = 1

@@ -23,7 +23,7 @@ def fsck(config_path: Path | None, data: Path | None, repair: bool, verify: bool
     Without --repair nothing is changed, and a recorder may run. Exit status: 0 all is in order (or was repaired),
     1 something is not, 2 the recordings cannot be read.
     """
-    from services.mesh.errors import PantauError
+    from services.contracts.errors import PantauError
     from services.recorder.fsck import NoRecordingsError, check
     from services.recorder.settings import RecorderSettings
 

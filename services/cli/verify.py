@@ -23,8 +23,8 @@ def verify(file: Path, keys: tuple[str, ...], quiet: bool) -> None:
 
     Exit status: 0 intact, 1 altered (and it says where), 2 unreadable.
     """
-    from services.mesh.evidence.verify import UnreadableError, moment
-    from services.mesh.evidence.verify import verify as check
+    from services.footage.evidence.verify import UnreadableError, moment
+    from services.footage.evidence.verify import verify as check
 
     say = (lambda _text: None) if quiet else click.echo
     try:

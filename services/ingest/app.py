@@ -10,18 +10,18 @@ from typing import Final
 import nats.errors
 from prometheus_client import REGISTRY
 
+from services.contracts import subjects
+from services.contracts.models import Assignment, Camera, Credentials, Id, WorkerLease
 from services.ingest.assignments import plans
 from services.ingest.control import Observed
 from services.ingest.machine import WorkerName
 from services.ingest.reports import IngestCollector, Reports
 from services.ingest.settings import IngestSettings
 from services.ingest.supervisor import Supervisor
-from services.mesh import subjects
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.leases import Lease, new_incarnation
 from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
-from services.mesh.models import Assignment, Camera, Credentials, Id, WorkerLease
 
 log = get_logger()
 

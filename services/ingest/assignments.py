@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
+from services.contracts.models import Assignment, Camera, Credentials, Id
 from services.ingest.control import CameraPlan
-from services.mesh.models import Assignment, Camera, Credentials, Id
 
 PREFIX: Final = "ingest."
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from services.contracts import subjects
+from services.contracts.models import CameraReport, ProfileName, ProfileReport, WantReply
 from services.ingest.control import CameraPlan
 from services.ingest.feed import Feed, RunInbox
 from services.ingest.pipeline import Pipeline
 from services.ingest.publisher import Publisher
 from services.ingest.reader import Kind, Reader, Source
 from services.ingest.settings import IngestSettings
-from services.mesh import subjects
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
-from services.mesh.models import CameraReport, ProfileName, ProfileReport, WantReply
 
 
 @dataclass(frozen=True)

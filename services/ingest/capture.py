@@ -7,7 +7,7 @@ that network jitter and bursts do not show. Either way the frame says which it w
 
 from typing import Final, NamedTuple
 
-from services.mesh.frames import Clock
+from services.contracts.frames import Clock
 
 SANE_EARLY_US: Final = 500_000
 SANE_LATE_US: Final = 3_000_000

@@ -10,9 +10,9 @@ from typing import Final
 
 from pydantic import Field
 
+from services.contracts.models import CameraReport, Credentials, Id, Model, Profile, ProfileName, WorkerLease
 from services.ingest.reader import Source
 from services.mesh.log import Format
-from services.mesh.models import CameraReport, Credentials, Id, Model, Profile, ProfileName, WorkerLease
 
 _HEAD: Final = Struct(">IB")
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024

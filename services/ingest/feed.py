@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, Literal
 
+from services.contracts.models import Id, ProfileName, ProfileReport, Reason
 from services.ingest.backoff import Backoff
 from services.ingest.inbox import Inbox
 from services.ingest.pipeline import Pipeline
@@ -11,7 +12,6 @@ from services.ingest.reader import End, Kind, Packet, Reader, Source, Track
 from services.ingest.settings import IngestSettings
 from services.mesh.clock import Clock
 from services.mesh.log import get_logger
-from services.mesh.models import Id, ProfileName, ProfileReport, Reason
 
 log = get_logger()
 

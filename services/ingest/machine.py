@@ -8,8 +8,8 @@ import tempfile
 from itertools import count
 from pathlib import Path
 
+from services.contracts.models import Id
 from services.mesh.log import get_logger
-from services.mesh.models import Id
 from services.mesh.settings import MeshSettings
 
 log = get_logger()

@@ -5,6 +5,7 @@ No sockets and no tasks: packets in, messages out.
 
 from typing import Final
 
+from services.contracts.frames import AccessUnit, Codec, Flags, FrameError, encode
 from services.ingest.assemble import assembler
 from services.ingest.capture import CaptureClock
 from services.ingest.gop import GopCache
@@ -14,7 +15,6 @@ from services.ingest.retiming import Retimer
 from services.ingest.units import Assembler, Shape, Unit
 from services.media.nal import BitstreamError
 from services.mesh.clock import Clock
-from services.mesh.frames import AccessUnit, Codec, Flags, FrameError, encode
 
 HLS_LATENCY_US: Final = 15_000_000
 """A playlist runs two or three segments behind the camera, and says not how far."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from services.mesh.models import Id
+from services.contracts.models import Id
 
 
 class Placement:

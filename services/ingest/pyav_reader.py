@@ -19,11 +19,11 @@ from av.audio.stream import AudioStream
 from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
+from services.contracts.frames import Codec
+from services.contracts.models import Reason
+from services.contracts.redact import with_credentials
 from services.ingest.libav_errors import end_from_error
 from services.ingest.reader import End, Kind, Outlet, Packet, Source, Track
-from services.mesh.frames import Codec
-from services.mesh.models import Reason
-from services.mesh.redact import with_credentials
 
 THREAD_NAME: Final = "libav "
 """What the names of the threads begin with."""

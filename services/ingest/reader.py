@@ -7,8 +7,8 @@ same for every reader.
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
-from services.mesh.frames import Codec
-from services.mesh.models import Reason
+from services.contracts.frames import Codec
+from services.contracts.models import Reason
 
 Kind = Literal["video", "audio"]
 

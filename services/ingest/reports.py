@@ -6,8 +6,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from services.contracts.models import CameraReport, Id, IngestReport
 from services.mesh.metrics import PREFIX
-from services.mesh.models import CameraReport, Id, IngestReport
 
 
 class Reports:

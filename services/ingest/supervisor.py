@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from services.contracts.models import Id, WorkerLease
 from services.ingest import control
 from services.ingest.backoff import Backoff
 from services.ingest.control import CameraPlan, End, Observed, Permit, Plan, Setup
@@ -16,7 +17,6 @@ from services.ingest.settings import IngestSettings
 from services.ingest.survivors import Survivor, find
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
-from services.mesh.models import Id, WorkerLease
 from services.mesh.settings import MeshSettings
 
 log = get_logger()

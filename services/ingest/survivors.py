@@ -16,10 +16,10 @@ from pathlib import Path
 from struct import Struct
 from typing import Final
 
+from services.contracts.models import Id
 from services.ingest import control
 from services.ingest.machine import digest, folder
 from services.mesh.log import get_logger
-from services.mesh.models import Id
 from services.mesh.settings import MeshSettings
 
 log = get_logger()

@@ -19,6 +19,8 @@ import time
 from contextlib import suppress
 from typing import Final
 
+from services.contracts import subjects
+from services.contracts.models import CameraReport, Id, WorkerLease
 from services.ingest import control
 from services.ingest.camera import CameraIngest, Surroundings
 from services.ingest.feed import RunInbox
@@ -29,13 +31,11 @@ from services.ingest.pyav_reader import THREAD_NAME, PyavReader
 from services.ingest.reader import Reader, Source
 from services.ingest.settings import IngestSettings
 from services.ingest.survivors import address
-from services.mesh import subjects
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
 from services.mesh.clock import SystemClock
 from services.mesh.leases import Lease
 from services.mesh.log import configure, get_logger
-from services.mesh.models import CameraReport, Id, WorkerLease
 from services.mesh.settings import MeshSettings
 from services.mesh.tasks import end
 

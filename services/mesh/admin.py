@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from services.mesh.errors import PantauError
+from services.contracts.errors import PantauError
 from services.mesh.log import get_logger
 
 log = get_logger()

@@ -11,11 +11,11 @@ from nats.js.api import KeyValueConfig
 from nats.js.kv import KeyValue
 from pydantic import ValidationError
 
-from services.mesh import subjects
+from services.contracts import subjects
+from services.contracts.errors import ConflictError, UnavailableError
+from services.contracts.models import Model
 from services.mesh.bus import Bus
-from services.mesh.errors import ConflictError, UnavailableError
 from services.mesh.log import get_logger
-from services.mesh.models import Model
 
 log = get_logger()
 M = TypeVar("M", bound=Model)

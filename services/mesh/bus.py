@@ -12,7 +12,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js.client import JetStreamContext
 
-from services.mesh.errors import NobodyThereError, UnavailableError
+from services.contracts.errors import NobodyThereError, UnavailableError
 from services.mesh.log import get_logger
 from services.mesh.media_parser import MediaParser, Take, give
 from services.mesh.metrics import counter, gauge
@@ -161,7 +161,7 @@ class Bus:
     ) -> bool:
         """Publishes at most once. While the bus is away nothing is kept: returns False, and counts the message.
 
-        For what must arrive use `services.mesh.events.Outbox`.
+        For what must arrive use `services.contracts.events.Outbox`.
         """
         if not self.client.is_connected:
             _dropped_out.inc()

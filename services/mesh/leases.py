@@ -7,11 +7,11 @@ from typing import Final
 
 from nats.aio.msg import Msg
 
+from services.contracts.errors import ConflictError, UnavailableError
+from services.contracts.models import WorkerLease
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.clock import Clock, SystemClock
-from services.mesh.errors import ConflictError, UnavailableError
 from services.mesh.log import get_logger
-from services.mesh.models import WorkerLease
 
 log = get_logger()
 

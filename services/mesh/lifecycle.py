@@ -16,14 +16,14 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Final
 
+from services.contracts.errors import PantauError, UnavailableError
+from services.contracts.models import Id
+from services.contracts.subjects import is_id
 from services.mesh import admin
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock, SystemClock
-from services.mesh.errors import PantauError, UnavailableError
 from services.mesh.log import configure, get_logger
-from services.mesh.models import Id
 from services.mesh.settings import MeshSettings
-from services.mesh.subjects import is_id
 from services.mesh.tasks import KnownTasks, end
 
 log = get_logger()

@@ -9,7 +9,7 @@ import structlog
 from structlog.processors import ExceptionRenderer
 from structlog.tracebacks import ExceptionDictTransformer
 
-from services.mesh.redact import SECRET_KEYS, redact
+from services.contracts.redact import SECRET_KEYS, redact
 
 Format = Literal["auto", "console", "json"]
 

@@ -6,9 +6,9 @@ from typing import Final
 
 import nats.errors
 
+from services.contracts.models import Id, WorkerLease, WorkerRole
 from services.mesh.bus import Bus
 from services.mesh.leases import Workers, presence
-from services.mesh.models import Id, WorkerLease, WorkerRole
 
 ASK_SECONDS: Final = 0.2
 MISSES: Final = 3

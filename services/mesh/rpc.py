@@ -18,13 +18,13 @@ from nats.micro.service import EndpointConfig, Service
 from pydantic import ValidationError
 
 import services
-from services.mesh import subjects
+from services.contracts import subjects
+from services.contracts.errors import InvalidInputError, PantauError, UnavailableError, error_from_code
+from services.contracts.models import Model
+from services.contracts.permissions import SYSTEM, Actor, Role
+from services.contracts.redact import redact
 from services.mesh.bus import Bus
-from services.mesh.errors import InvalidInputError, PantauError, UnavailableError, error_from_code
 from services.mesh.log import get_logger
-from services.mesh.models import Model
-from services.mesh.permissions import SYSTEM, Actor, Role
-from services.mesh.redact import redact
 
 log = get_logger()
 Q = TypeVar("Q", bound=Model)

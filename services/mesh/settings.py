@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from services.mesh.errors import PantauError
-from services.mesh.models import Id
+from services.contracts.errors import PantauError
+from services.contracts.models import Id
 
 PREFIX = "PANTAU_"
 NOT_SETTINGS = frozenset({"PANTAU_CONFIG", "PANTAU_URL", "PANTAU_TOKEN", "PANTAU_TOKEN_FILE"})

@@ -20,8 +20,8 @@ from typing import Final, Self
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from services.contracts.errors import PantauError, UnavailableError, error_from_code
 from services.mesh.bus import Bus
-from services.mesh.errors import PantauError, UnavailableError, error_from_code
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 

@@ -7,13 +7,9 @@ from typing import Any, Final, TypeVar
 
 from nats.micro.service import Service as MicroService
 
-from services.mesh import activity, recordings, rpc, transfer
-from services.mesh.activity import ActivityAnswer, ActivityQuestion, BusiestQuestion, BusyAnswer, NextQuestion
-from services.mesh.bus import Bus
-from services.mesh.coverage import MAX_RANGE_US as MAX_COVERAGE_US
-from services.mesh.coverage import CoverageAnswer, CoverageQuestion
-from services.mesh.errors import InvalidInputError
-from services.mesh.evidence.exchange import (
+from services.contracts import recordings
+from services.contracts.errors import InvalidInputError
+from services.contracts.evidence.exchange import (
     EVIDENCE,
     EVIDENCE_SIGN,
     EvidenceOpened,
@@ -21,10 +17,16 @@ from services.mesh.evidence.exchange import (
     ManifestSigned,
     ManifestToSign,
 )
-from services.mesh.models import Id
-from services.mesh.permissions import Actor, Role
-from services.mesh.playback import PLAYBACK, PlaybackOpened, PlaybackQuestion
-from services.mesh.recordings import ClipOpened, ClipQuestion, TimelineAnswer, TimelineQuestion
+from services.contracts.models import Id
+from services.contracts.permissions import Actor, Role
+from services.contracts.recordings import ClipOpened, ClipQuestion, TimelineAnswer, TimelineQuestion
+from services.footage import activity
+from services.footage.activity import ActivityAnswer, ActivityQuestion, BusiestQuestion, BusyAnswer, NextQuestion
+from services.footage.coverage import MAX_RANGE_US as MAX_COVERAGE_US
+from services.footage.coverage import CoverageAnswer, CoverageQuestion
+from services.footage.playback import PLAYBACK, PlaybackOpened, PlaybackQuestion
+from services.mesh import rpc, transfer
+from services.mesh.bus import Bus
 from services.recorder import evidence, playback
 from services.recorder.clip import payloads
 from services.recorder.coverage import Coverage

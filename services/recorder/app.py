@@ -11,14 +11,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from services.mesh import subjects
+from services.contracts import subjects
+from services.contracts.events import Outbox, RecordingGap, SegmentClosed, StorageLow
+from services.contracts.models import Assignment, Camera, CameraState, Incident, WorkerLease
 from services.mesh.buckets import Bucket, Mirror
-from services.mesh.events import Outbox, RecordingGap, SegmentClosed, StorageLow
 from services.mesh.leases import Lease, new_incarnation
 from services.mesh.lifecycle import Service, default_worker
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
-from services.mesh.models import Assignment, Camera, CameraState, Incident, WorkerLease
 from services.recorder.answers import Answers
 from services.recorder.archive.settings import ArchiveSettings
 from services.recorder.camera import CameraFeed

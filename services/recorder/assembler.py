@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from services.contracts.frames import AccessUnit, Clock
 from services.media.mp4.fragment import Sample, TrackRun
 from services.media.mp4.tracks import AudioTrack, VideoTrack
 from services.media.nal import BitstreamError
-from services.mesh.frames import AccessUnit, Clock
 from services.recorder.codecs import Pictures
 from services.recorder.retimer import Retimer
 from services.recorder.sound import Sound

@@ -6,13 +6,13 @@ from typing import Final
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from services.mesh import frames, subjects
+from services.contracts import frames, subjects
+from services.contracts.frames import AccessUnit, FrameError
+from services.contracts.models import Camera
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
-from services.mesh.frames import AccessUnit, FrameError
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
-from services.mesh.models import Camera
 from services.recorder.recording import Recording
 
 log = get_logger()

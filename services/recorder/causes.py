@@ -3,8 +3,8 @@
 from collections import deque
 from typing import Final, NamedTuple
 
-from services.mesh.models import CameraState, Reason, Status
-from services.mesh.recordings import Cause
+from services.contracts.models import CameraState, Reason, Status
+from services.contracts.recordings import Cause
 
 _SLACK_US: Final = 5_000_000
 """States are told after some hysteresis, and by other clocks."""

@@ -1,16 +1,16 @@
-"""A clip's tables and bytes out of segments, as `services.mesh.clips` wants them. Blocks; run it in a thread."""
+"""A clip's tables and bytes out of segments, as `services.footage.clips` wants them. Blocks; run it in a thread."""
 
 from array import array
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
+from services.contracts.errors import UnavailableError
+from services.footage.clips import Table, TableChunk
 from services.media.mp4 import reader
 from services.media.mp4.boxes import Mp4Error
 from services.media.mp4.reader import Fragment
 from services.media.mp4.samples import Samples
 from services.media.mp4.tracks import AudioTrack, Track, VideoTrack
-from services.mesh.clips import Table, TableChunk
-from services.mesh.errors import UnavailableError
 from services.recorder.footage import TIERS, Source
 from services.recorder.scan import VIDEO_ID
 

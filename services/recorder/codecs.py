@@ -2,10 +2,10 @@
 
 from typing import Final
 
+from services.contracts.frames import AccessUnit, Codec
 from services.media import aac, h264, h265, jpeg, nal
 from services.media.mp4.tracks import AudioTrack, VideoTrack
 from services.media.nal import BitstreamError
-from services.mesh.frames import AccessUnit, Codec
 
 _H264_ASIDE: Final = frozenset((h264.NalType.SPS, h264.NalType.PPS, h264.NalType.AUD, h264.NalType.FILLER))
 _H265_ASIDE: Final = frozenset((h265.NalType.VPS, h265.NalType.SPS, h265.NalType.PPS, h265.NalType.AUD))

@@ -1,4 +1,4 @@
-"""What a recorder knows about coverage: its part of `services.mesh.coverage`, its forecast, and the daily statement.
+"""What a recorder knows about coverage: its part of `services.footage.coverage`, its forecast, and the daily statement.
 
 Methods block; call them in a thread. A disk that cannot be read is left out and logged: its footage is not there now.
 """
@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import Final, NamedTuple
 
-from services.mesh.coverage import PROFILE, CameraCoverage, CoverageAnswer, CoverageQuestion, statements
-from services.mesh.events import RecordingCoverage
-from services.mesh.ladder import Ladder
+from services.contracts.events import RecordingCoverage
+from services.contracts.ladder import Ladder
+from services.footage.coverage import PROFILE, CameraCoverage, CoverageAnswer, CoverageQuestion, statements
 from services.mesh.log import get_logger
 from services.recorder.disk import Disk
 from services.recorder.footage import Archive, Footage

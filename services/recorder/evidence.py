@@ -1,4 +1,4 @@
-"""Evidence out of segments, as `services.mesh.evidence.exchange` wants it. Blocks; run it in a thread.
+"""Evidence out of segments, as `services.contracts.evidence.exchange` wants it. Blocks; run it in a thread.
 
 Nothing leaves that is not what was recorded: each segment is held against its signature and each fragment against its
 seal; what does not pass is left out, and told as a gap.
@@ -10,15 +10,15 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from services.contracts.errors import InvalidInputError, UnavailableError
+from services.contracts.evidence.exchange import ALTERED, DATA, GAP, PART_BEGINS, PART_ENDS, PartBegins, PartEnds
+from services.contracts.evidence.statement import Statement, canonical, is_signed
+from services.contracts.permissions import Actor
+from services.contracts.recordings import Cause, Gap
+from services.footage.evidence.manifest import Manifest
 from services.media.mp4 import reader
 from services.media.mp4.boxes import Mp4Error
 from services.media.mp4.reader import Fragment, Opening, ReadAt
-from services.mesh.errors import InvalidInputError, UnavailableError
-from services.mesh.evidence.exchange import ALTERED, DATA, GAP, PART_BEGINS, PART_ENDS, PartBegins, PartEnds
-from services.mesh.evidence.manifest import Manifest
-from services.mesh.evidence.statement import Statement, canonical, is_signed
-from services.mesh.permissions import Actor
-from services.mesh.recordings import Cause, Gap
 from services.recorder import gops
 from services.recorder.footage import Source
 from services.recorder.paths import parse_path

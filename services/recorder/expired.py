@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from services.mesh.events import RecordingExpired, Remains
+from services.contracts.events import RecordingExpired, Remains
 from services.recorder.paths import Stream
 
 

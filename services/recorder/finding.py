@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Final, TypeVar
 
-from services.mesh.activity import (
+from services.footage.activity import (
     MAX_SEARCH_US,
     MAX_STEPS,
     ActivityAnswer,

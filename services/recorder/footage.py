@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple, Protocol
 
+from services.contracts.recordings import MIN_GAP_US, Gap, Range, TierName, TimelineAnswer, merge_ranges
 from services.media.mp4 import reader
 from services.media.mp4.reader import Fragment, ReadAt
 from services.mesh.log import get_logger
-from services.mesh.recordings import MIN_GAP_US, Gap, Range, TierName, TimelineAnswer, merge_ranges
 from services.recorder import gops, scan
 from services.recorder.archive.catalogue import Copy
 from services.recorder.disk import Disk

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from services.mesh.ladder import Ladder
+from services.contracts.ladder import Ladder
 
 _STEPS: Final = 50
 LONG_DAYS: Final = 3650.0

@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from services.mesh.evidence.statement import is_signed
+from services.contracts.evidence.statement import is_signed
 from services.recorder import runs
 from services.recorder.files import Files, OsFiles
 from services.recorder.identity import DirectoryTakenError, lock

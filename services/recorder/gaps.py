@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from services.mesh.models import Reason
-from services.mesh.recordings import MIN_GAP_US, Cause
+from services.contracts.models import Reason
+from services.contracts.recordings import MIN_GAP_US, Cause
 from services.recorder.index import GapRow
 from services.recorder.paths import Stream
 

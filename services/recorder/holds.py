@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple, Protocol
 
-from services.mesh.models import Incident, IncidentStatus
+from services.contracts.models import Incident, IncidentStatus
 from services.recorder.paths import Stream
 
 REFRESH_SECONDS: Final = 0.1

@@ -6,8 +6,8 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-from services.mesh.errors import PantauError
-from services.mesh.subjects import is_id
+from services.contracts.errors import PantauError
+from services.contracts.subjects import is_id
 
 NAME_FILE: Final = "recorder-name"
 _LOCK: Final = "recorder.lock"

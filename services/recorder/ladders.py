@@ -1,9 +1,9 @@
 """Which retention ladder a camera has."""
 
+from services.contracts.ladder import Ladder, parse_ladder
+from services.contracts.models import Camera
 from services.mesh.buckets import Mirror
-from services.mesh.ladder import Ladder, parse_ladder
 from services.mesh.log import get_logger
-from services.mesh.models import Camera
 from services.recorder.settings import RecorderSettings
 
 log = get_logger()

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import PurePath, PurePosixPath
 from typing import Final, NamedTuple
 
-from services.mesh.subjects import is_id
+from services.contracts.subjects import is_id
 
 RECORDINGS: Final = "recordings"
 INDEX: Final = "index.sqlite3"

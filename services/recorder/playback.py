@@ -1,17 +1,17 @@
-"""Recorded frames as access units again, as `services.mesh.playback` wants them. Blocks; run it in a thread."""
+"""Recorded frames as access units again, as `services.footage.playback` wants them. Blocks; run it in a thread."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Final
 
+from services.contracts.frames import AccessUnit, Clock, Codec, Flags, encode
+from services.footage.playback import Mode
 from services.media import h264, h265, nal
 from services.media.mp4 import reader
 from services.media.mp4.boxes import Mp4Error
 from services.media.mp4.reader import Fragment, ReadAt
 from services.media.mp4.samples import SampleInfo
 from services.media.mp4.tracks import VideoTrack
-from services.mesh.frames import AccessUnit, Clock, Codec, Flags, encode
-from services.mesh.playback import Mode
 from services.recorder.footage import Source
 from services.recorder.scan import VIDEO_ID
 

@@ -9,10 +9,10 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from services.contracts.evidence import statement
+from services.contracts.evidence.statement import Statement
 from services.media.mp4.boxes import box
 from services.media.mp4.reader import ReadAt
-from services.mesh.evidence import statement
-from services.mesh.evidence.statement import Statement
 from services.recorder.index import Segment
 from services.recorder.paths import segment_path
 

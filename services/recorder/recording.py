@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from services.mesh.frames import AccessUnit, SequenceTracker
-from services.mesh.recordings import MIN_GAP_US, Cause
+from services.contracts.frames import AccessUnit, SequenceTracker
+from services.contracts.recordings import MIN_GAP_US, Cause
 from services.recorder.assembler import Assembler, Begin, Command, End, EndReason, Piece
 from services.recorder.disk import Disk
 from services.recorder.gaps import Change, Gaps

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from services.mesh.ladder import Ladder
+from services.contracts.ladder import Ladder
 from services.recorder.index import Segment
 
 YOUNG_US: Final = 86_400 * 1_000_000

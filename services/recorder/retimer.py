@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-from services.mesh.frames import AccessUnit
+from services.contracts.frames import AccessUnit
 
 MAX_STEP_90K: Final = 10 * 90_000
 """A larger step between two pictures is not believed."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from services.mesh.recordings import MIN_GAP_US
+from services.contracts.recordings import MIN_GAP_US
 from services.recorder.index import Index
 from services.recorder.paths import Stream
 

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import Final, NamedTuple
 
+from services.contracts.evidence.statement import Statement
 from services.media.mp4 import reader
 from services.media.mp4.boxes import Mp4Error
 from services.media.mp4.reader import Fragment, Opening, ReadAt
 from services.media.mp4.samples import SampleInfo
 from services.media.mp4.tracks import AudioTrack, VideoTrack
-from services.mesh.evidence.statement import Statement
 from services.recorder import gops, proof
 from services.recorder.gops import Gop
 from services.recorder.index import GapRow, Segment, State, Tier

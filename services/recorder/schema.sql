@@ -78,7 +78,7 @@ CREATE TABLE gap (
   stream_id INTEGER NOT NULL REFERENCES stream,
   from_us   INTEGER NOT NULL,  -- end of the footage before
   to_us     INTEGER,           -- beginning of the footage after; NULL while the gap lasts
-  cause     TEXT NOT NULL,     -- services/mesh/recordings.py, Cause
+  cause     TEXT NOT NULL,     -- services/contracts/recordings.py, Cause
   detail    TEXT NOT NULL,
   PRIMARY KEY (stream_id, from_us, cause)
 ) WITHOUT ROWID;

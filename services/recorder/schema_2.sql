@@ -1,6 +1,6 @@
 -- What makes the archive quick to search: joined footage, activity. All of it follows from `segment` and `gop`.
 
--- What `segment` joins to: footage of one tier without a hole of a second (services/mesh/recordings.py, MIN_GAP_US),
+-- What `segment` joins to: footage of one tier without a hole of a second (services/contracts/recordings.py, MIN_GAP_US),
 -- kept by the triggers, so that a month's timeline is a few rows and not one a minute.
 CREATE TABLE run (
   stream_id INTEGER NOT NULL REFERENCES stream,

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from services.mesh.ladder import parse_ladder
+from services.contracts.ladder import parse_ladder
 from services.mesh.settings import Section
 
 

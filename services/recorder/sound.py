@@ -3,9 +3,9 @@
 from collections import deque
 from typing import Final
 
+from services.contracts.frames import AccessUnit
 from services.media.mp4.fragment import Sample, TrackRun
 from services.media.mp4.tracks import AudioTrack
-from services.mesh.frames import AccessUnit
 from services.recorder.codecs import audio_samples, audio_track
 
 TRACK_ID: Final = 2

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Sequence, Set
 from contextlib import closing, suppress
 from typing import Final
 
+from services.contracts.events import Event, RecordingThinned, Remains
+from services.contracts.ladder import Ladder
+from services.contracts.models import Camera, Incident
+from services.contracts.recordings import Range
 from services.mesh.buckets import Mirror
 from services.mesh.clock import Clock
-from services.mesh.events import Event, RecordingThinned, Remains
-from services.mesh.ladder import Ladder
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
-from services.mesh.models import Camera, Incident
-from services.mesh.recordings import Range
 from services.recorder import activity_rows
 from services.recorder.coverage import Coverage
 from services.recorder.disk import Disk

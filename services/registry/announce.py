@@ -8,7 +8,7 @@ day costs no more than 4 + 60 an hour; what is told last is always what lasts.
 
 from typing import Final, Literal
 
-from services.mesh.models import Status
+from services.contracts.models import Status
 from services.registry.observed import DELIVERS
 
 OFFLINE_SECONDS: Final = 3.0

@@ -9,15 +9,16 @@ from typing import Final
 
 import nats.errors
 
-from services.mesh import rpc, subjects
+from services.contracts import subjects
+from services.contracts.events import Outbox, ensure_stream
+from services.contracts.models import Assignment, Camera, CameraState, Credentials, Incident, WorkerLease
+from services.mesh import rpc
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
-from services.mesh.events import Outbox, ensure_stream
 from services.mesh.leases import Leadership, Lease, Workers, new_incarnation
 from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
 from services.mesh.metrics import gauge
-from services.mesh.models import Assignment, Camera, CameraState, Credentials, Incident, WorkerLease
 from services.mesh.presence import Presence
 from services.mesh.tasks import end
 from services.registry.assignments import Assigner

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from services.contracts.errors import ConflictError, UnavailableError
+from services.contracts.models import Assignment, Camera, Id, WorkerLease
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
-from services.mesh.errors import ConflictError, UnavailableError
 from services.mesh.leases import GIVE_UP_SECONDS, Workers
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
-from services.mesh.models import Assignment, Camera, Id, WorkerLease
 from services.mesh.presence import Presence
 from services.registry import plan_ingest, plan_recorders
 from services.registry.ledger import Ledger

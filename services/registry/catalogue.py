@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
-from services.mesh.buckets import Bucket
-from services.mesh.catalogue import (
+from services.contracts.catalogue import (
     CameraEntry,
     CameraInput,
     CameraKey,
@@ -18,14 +17,15 @@ from services.mesh.catalogue import (
     ImportRequest,
     ImportRow,
 )
+from services.contracts.errors import ConflictError, NotFoundError, PantauError
+from services.contracts.events import Audit, Outbox
+from services.contracts.events import CameraRegistered as Registered
+from services.contracts.events import CameraRemoved as Removed
+from services.contracts.events import CameraUpdated as Updated
+from services.contracts.models import Camera, CameraState, Credentials, Id
+from services.contracts.permissions import Actor
+from services.mesh.buckets import Bucket
 from services.mesh.clock import Clock
-from services.mesh.errors import ConflictError, NotFoundError, PantauError
-from services.mesh.events import Audit, Outbox
-from services.mesh.events import CameraRegistered as Registered
-from services.mesh.events import CameraRemoved as Removed
-from services.mesh.events import CameraUpdated as Updated
-from services.mesh.models import Camera, CameraState, Credentials, Id
-from services.mesh.permissions import Actor
 from services.registry import changes, rows
 from services.registry.changes import Change
 from services.registry.ledger import Ledger

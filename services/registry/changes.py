@@ -4,9 +4,9 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from services.mesh.catalogue import CameraInput, CameraPatch, id_from_name
-from services.mesh.errors import InvalidInputError
-from services.mesh.models import Camera, Credentials, Id
+from services.contracts.catalogue import CameraInput, CameraPatch, id_from_name
+from services.contracts.errors import InvalidInputError
+from services.contracts.models import Camera, Credentials, Id
 from services.mesh.rpc import explain
 
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from services.mesh.catalogue import CameraInput, CameraKey, CameraQuery, CameraRemove, CameraUpdate, ImportRequest
-from services.mesh.incidents import IncidentInput, IncidentKey, IncidentQuery, IncidentUpdate
-from services.mesh.permissions import Role
+from services.contracts.catalogue import CameraInput, CameraKey, CameraQuery, CameraRemove, CameraUpdate, ImportRequest
+from services.contracts.incidents import IncidentInput, IncidentKey, IncidentQuery, IncidentUpdate
+from services.contracts.permissions import Role
 from services.mesh.rpc import Endpoint
 from services.registry.catalogue import Catalogue
 from services.registry.incidents import Incidents

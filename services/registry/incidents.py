@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Final, TypedDict
 
-from services.mesh.clock import Clock
-from services.mesh.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
-from services.mesh.events import Audit, IncidentClosed, IncidentOpened, IncidentUpdated, Outbox
-from services.mesh.incidents import (
+from services.contracts.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
+from services.contracts.events import Audit, IncidentClosed, IncidentOpened, IncidentUpdated, Outbox
+from services.contracts.incidents import (
     IncidentEntry,
     IncidentInput,
     IncidentKey,
@@ -20,9 +19,10 @@ from services.mesh.incidents import (
     IncidentQuery,
     IncidentUpdate,
 )
+from services.contracts.models import Camera, Id, Incident, IncidentStatus
+from services.contracts.permissions import SYSTEM, Actor
+from services.mesh.clock import Clock
 from services.mesh.log import get_logger
-from services.mesh.models import Camera, Id, Incident, IncidentStatus
-from services.mesh.permissions import SYSTEM, Actor
 from services.registry.ledger import Ledger
 
 log = get_logger()

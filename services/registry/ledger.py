@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final, Generic, TypeVar
 
+from services.contracts.errors import UnavailableError
+from services.contracts.models import Model
 from services.mesh.buckets import Bucket, Mirror
-from services.mesh.errors import UnavailableError
-from services.mesh.models import Model
 
 M = TypeVar("M", bound=Model)
 

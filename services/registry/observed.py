@@ -21,7 +21,7 @@
 from collections import deque
 from typing import Final
 
-from services.mesh.models import CameraReport, CameraState, Id, ProfileReport, Reason, Status
+from services.contracts.models import CameraReport, CameraState, Id, ProfileReport, Reason, Status
 from services.registry.quality import Quality, Trouble
 
 SILENT_SECONDS: Final = 5.0

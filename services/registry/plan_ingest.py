@@ -12,7 +12,7 @@ A camera stays where it is while its worker lives. Moves happen, in this order o
 from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
-from services.mesh.models import Id
+from services.contracts.models import Id
 
 TOLERANCE: Final = 1.25
 """A worker may carry a quarter more than its share before balance is worth a reconnect."""

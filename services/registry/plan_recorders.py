@@ -8,7 +8,7 @@ takes the camera back as soon as it is there. Homes never change for balance: fo
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from services.mesh.models import Id
+from services.contracts.models import Id
 from services.registry.plan_ingest import Candidate
 
 

@@ -3,7 +3,7 @@
 from collections import deque
 from typing import Final, NamedTuple
 
-from services.mesh.models import ProfileReport, Reason
+from services.contracts.models import ProfileReport, Reason
 
 WINDOW_SECONDS: Final = 10.0
 """Counters are held against where they stood so long ago."""

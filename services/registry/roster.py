@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Final
 
+from services.contracts.models import Id, WorkerLease
 from services.mesh.leases import EXPIRE_SECONDS
-from services.mesh.models import Id, WorkerLease
 
 EXPECT_SECONDS: Final = EXPIRE_SECONDS
 """After a start, or after the bus was away, who is not there yet may still be coming for so long."""

@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from services.mesh.catalogue import id_from_name, take_credentials
-from services.mesh.errors import InvalidInputError
+from services.contracts.catalogue import id_from_name, take_credentials
+from services.contracts.errors import InvalidInputError
 
 COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "id": ("camera_id", "camera", "kode", "code"),

@@ -10,11 +10,9 @@ from zlib import crc32
 from nats.aio.msg import Msg
 from pydantic import ValidationError
 
-from services.mesh import subjects
-from services.mesh.bus import Bus
-from services.mesh.clock import Clock
-from services.mesh.errors import UnavailableError
-from services.mesh.events import (
+from services.contracts import subjects
+from services.contracts.errors import UnavailableError
+from services.contracts.events import (
     CameraDegraded,
     CameraEvent,
     CameraHealth,
@@ -23,9 +21,7 @@ from services.mesh.events import (
     CameraRecovered,
     Outbox,
 )
-from services.mesh.log import get_logger
-from services.mesh.metrics import counter, gauge
-from services.mesh.models import (
+from services.contracts.models import (
     Assignment,
     Camera,
     CameraState,
@@ -36,6 +32,10 @@ from services.mesh.models import (
     ProfileReport,
     Status,
 )
+from services.mesh.bus import Bus
+from services.mesh.clock import Clock
+from services.mesh.log import get_logger
+from services.mesh.metrics import counter, gauge
 from services.registry.announce import Announcer, Name
 from services.registry.ledger import Ledger
 from services.registry.observed import Observed

@@ -12,8 +12,8 @@ from typing import Final
 import click
 from aiohttp import web
 
+from services.contracts.errors import PantauError
 from services.mesh.admin import DEFAULT_PORTS, PortTakenError, listen
-from services.mesh.errors import PantauError
 from services.mesh.lifecycle import EXIT_REFUSED, sd_notify
 from services.mesh.log import configure, get_logger
 from services.mesh.settings import MeshSettings

@@ -18,7 +18,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from services.mesh.models import ProfileName
+from services.contracts.models import ProfileName
 from services.sim.faults import Fault
 from services.sim.simulator import Simulator
 

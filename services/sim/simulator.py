@@ -9,9 +9,9 @@ from types import TracebackType
 from typing import Final, Self
 from urllib.parse import quote
 
+from services.contracts.models import Camera, Credentials, Location, Profile, ProfileName
 from services.mesh.admin import PortTakenError
 from services.mesh.log import get_logger
-from services.mesh.models import Camera, Credentials, Location, Profile, ProfileName
 from services.sim.auth import Authenticator
 from services.sim.clip import ClipKey
 from services.sim.connection import Connection

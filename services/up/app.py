@@ -15,11 +15,11 @@ import aiohttp
 import click
 from pydantic import SecretStr
 
+from services.contracts.errors import PantauError
 from services.mesh.bus import Bus
-from services.mesh.errors import PantauError
 from services.mesh.lifecycle import sd_notify
 from services.mesh.log import get_logger
-from services.mesh.natsserver import NatsServer, NatsServerError
+from services.mesh.nats_server import NatsServer, NatsServerError
 from services.mesh.settings import MeshSettings
 from services.up import demo
 from services.up.child import Child

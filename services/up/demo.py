@@ -9,9 +9,8 @@ from typing import Final
 
 import aiohttp
 
-from services.mesh import subjects
-from services.mesh.bus import Bus
-from services.mesh.catalogue import (
+from services.contracts import subjects
+from services.contracts.catalogue import (
     CameraList,
     CameraQuery,
     CameraRemove,
@@ -19,9 +18,10 @@ from services.mesh.catalogue import (
     ImportReport,
     ImportRequest,
 )
-from services.mesh.errors import UnavailableError
+from services.contracts.errors import UnavailableError
+from services.contracts.models import Status
+from services.mesh.bus import Bus
 from services.mesh.log import get_logger
-from services.mesh.models import Status
 from services.mesh.rpc import call
 
 log = get_logger()

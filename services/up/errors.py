@@ -1,6 +1,6 @@
 """Errors of `pantau up`."""
 
-from services.mesh.errors import PantauError
+from services.contracts.errors import PantauError
 
 
 class UpError(PantauError):

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from services.mesh.errors import PantauError
+from services.contracts.errors import PantauError
 from services.mesh.lifecycle import EXIT_REFUSED
 from services.mesh.log import get_logger
 from services.mesh.processes import end_with_parent

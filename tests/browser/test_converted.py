@@ -5,9 +5,9 @@ from contextlib import AsyncExitStack
 import pytest
 from playwright.async_api import BrowserContext
 
+from services.contracts.frames import Codec
+from services.contracts.sessions import Aim, Listen, SlotNotice
 from services.mesh.bus import Bus
-from services.mesh.frames import Codec
-from services.mesh.sessions import Aim, Listen, SlotNotice
 from tests.browser.wall_page import WallPage
 from tests.wall.relay.camera import BusCamera, clip
 from tests.wall.relay.conftest import front  # noqa: F401 (a fixture)

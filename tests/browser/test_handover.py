@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import BrowserContext, Response
 
-from services.mesh import subjects
+from services.contracts import subjects
+from services.contracts.models import Camera, CameraState, Profile, Status
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
-from services.mesh.models import Camera, CameraState, Profile, Status
 from services.mesh.settings import MeshSettings
 from services.wall.front.static import FOLDER
 from tests.browser.app_page import AppPage

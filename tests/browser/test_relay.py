@@ -10,8 +10,8 @@ from functools import partial
 import pytest
 from playwright.async_api import BrowserContext
 
+from services.contracts.sessions import Aim, SlotNotice
 from services.mesh.bus import Bus
-from services.mesh.sessions import Aim, SlotNotice
 from services.mesh.settings import MeshSettings
 from services.wall.relay.engine.ice import Address
 from tests.browser.wall_page import WallPage

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from services.mesh.permissions import Role
+from services.contracts.permissions import Role
 from services.mesh.settings import MeshSettings
 from services.wall.front import accounts
 from tests.browser.chromium import chromium

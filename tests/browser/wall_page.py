@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from playwright.async_api import BrowserContext, Page
 
-from services.mesh.sessions import Aim, SessionOpened
+from services.contracts.sessions import Aim, SessionOpened
 from tests.wall.relay.running import Front
 
 SCRIPT = """

@@ -9,8 +9,8 @@ import os
 import sys
 from pathlib import Path
 
+from services.contracts.frames import AccessUnit
 from services.mesh.clock import ManualClock
-from services.mesh.frames import AccessUnit
 from services.mesh.log import configure
 from services.recorder.files import OsFiles
 from tests.recorder.rig import STREAM, Rig

@@ -14,10 +14,10 @@ from pathlib import Path
 import av
 import pytest
 
-from services.mesh import clips
+from services.contracts.recordings import TimelineQuestion
+from services.footage import clips
 from services.mesh.bus import Bus
 from services.mesh.clock import ManualClock
-from services.mesh.recordings import TimelineQuestion
 from services.mesh.settings import MeshSettings
 from services.recorder.archive.catalogue import CATALOGUE, Catalogue, Copy
 from services.recorder.archive.store import Store

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
-from services.mesh import clips
+from services.contracts.events import StorageLow, ensure_stream, parse
+from services.contracts.frames import AccessUnit
+from services.contracts.recordings import Timeline, TimelineQuestion
+from services.footage import clips
 from services.mesh.bus import Bus
-from services.mesh.events import StorageLow, ensure_stream, parse
-from services.mesh.frames import AccessUnit
-from services.mesh.recordings import Timeline, TimelineQuestion
 from services.mesh.settings import MeshSettings
 from services.recorder import disks
 from services.recorder.app import Recorder

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.mesh.ladder import parse_ladder
+from services.contracts.ladder import parse_ladder
 from services.recorder.disk import Dropped, Failed, Full
 from services.recorder.files import OsFiles
 from services.recorder.fsck import check

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.mesh.ladder import parse_ladder
+from services.contracts.ladder import parse_ladder
 from services.recorder import disk as disk_module
 from services.recorder import index as index_module
 from services.recorder.files import OsFiles

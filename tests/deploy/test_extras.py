@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from services.mesh.evidence.statement import public_hex
-from tests.mesh.evidence import made
+from services.contracts.evidence.statement import public_hex
+from tests.footage.evidence import made
 
 HIDE = """
     import importlib.metadata, pkgutil, sys

@@ -17,12 +17,12 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import StreamConfig
 
-from services.mesh import subjects
+from services.contracts import subjects
+from services.contracts.events import CameraOffline, Event, IncidentOpened, Outbox, SegmentClosed, ensure_stream
+from services.contracts.models import Camera, Profile, Reason
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
-from services.mesh.events import CameraOffline, Event, IncidentOpened, Outbox, SegmentClosed, ensure_stream
-from services.mesh.models import Camera, Profile, Reason
-from services.mesh.natsserver import NatsServer
+from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 from tests.flushed import flushed
 
@@ -270,7 +270,7 @@ async def test_the_guides_program_prints_what_happens(server: NatsServer, city: 
 
 
 def test_the_events_of_the_guide_are_those_there_are() -> None:
-    from services.mesh.events import EVENTS
+    from services.contracts.events import EVENTS
 
     guide = (ROOT / "docs" / "guide" / "agencies.md").read_text()
     for kind in ("camera", "recording", "incident"):

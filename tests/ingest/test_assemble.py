@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.contracts.frames import Codec
 from services.ingest.assemble import assembler
 from services.ingest.nal_assembler import MAX_NAL_UNITS
 from services.ingest.reader import Track
@@ -18,7 +19,6 @@ from services.media.nal import (
     split_annex_b,
     split_length_prefixed,
 )
-from services.mesh.frames import Codec
 from tests.media.encoded import Stream, audio, video
 
 CODECS = {"libx264": Codec.H264, "libx265": Codec.HEVC}

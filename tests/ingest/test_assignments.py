@@ -1,7 +1,7 @@
 """What is this worker's: assignments held against the catalogue."""
 
+from services.contracts.models import Assignment, Camera, Credentials, Profile
 from services.ingest.assignments import is_mine, plans
-from services.mesh.models import Assignment, Camera, Credentials, Profile
 
 
 def assignment(camera: str, worker: str = "me", incarnation: int = 5) -> Assignment:

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.contracts.models import CameraReport, Credentials, Profile, ProfileReport
 from services.ingest import control
 from services.ingest.control import CameraPlan, Message, Observed, Permit, Plan, Setup
 from services.ingest.settings import IngestSettings
-from services.mesh.models import CameraReport, Credentials, Profile, ProfileReport
 
 MESSAGES: list[Message] = [
     Setup(

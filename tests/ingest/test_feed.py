@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from services.contracts.frames import AccessUnit, Codec, Flags, decode
+from services.contracts.models import Reason
 from services.ingest.feed import MAX_PENDING_PACKETS, OPEN_GRACE_SECONDS, Feed, Run, RunInbox
 from services.ingest.inbox import Inbox
 from services.ingest.pipeline import Pipeline
 from services.ingest.reader import End, Kind, Outlet, Packet, Source, Track
 from services.ingest.settings import IngestSettings
 from services.mesh.clock import ManualClock
-from services.mesh.frames import AccessUnit, Codec, Flags, decode
-from services.mesh.models import Reason
 from tests.media.encoded import video
 
 STREAM = video(gop=10, frames=30)

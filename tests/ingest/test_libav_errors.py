@@ -6,9 +6,9 @@ import os
 import av.error
 import pytest
 
+from services.contracts.models import Reason
 from services.ingest.libav_errors import end_from_error
 from services.ingest.reader import Source
-from services.mesh.models import Reason
 
 SOURCE = Source("rtsp://10.1.2.3:554/stream?x=1", username="admin", password="hunter2")
 URL = "rtsp://admin:hunter2@10.1.2.3:554/stream?x=1"

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from services.contracts.subjects import is_id
 from services.ingest import machine
 from services.ingest.machine import WorkerName
 from services.mesh.settings import MeshSettings
-from services.mesh.subjects import is_id
 
 MESH = MeshSettings(nats_url="nats://127.0.0.1:4333")
 

@@ -2,10 +2,10 @@
 
 from itertools import pairwise
 
+from services.contracts.frames import MAX_PAYLOAD_BYTES, AccessUnit, Clock, Codec, Flags, SequenceTracker, decode
 from services.ingest.pipeline import Pipeline
 from services.ingest.reader import Packet, Track
 from services.mesh.clock import ManualClock
-from services.mesh.frames import MAX_PAYLOAD_BYTES, AccessUnit, Clock, Codec, Flags, SequenceTracker, decode
 from tests.media.encoded import video
 
 STREAM = video(gop=10, frames=30)

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from services.contracts.models import Reason
 from services.ingest.pyav_reader import PyavReader
 from services.ingest.reader import End, Packet, Source, Track
-from services.mesh.models import Reason
 
 
 class Nowhere:

@@ -2,8 +2,8 @@
 
 from prometheus_client import CollectorRegistry, generate_latest
 
+from services.contracts.models import CameraReport, ProfileReport
 from services.ingest.reports import IngestCollector, Reports
-from services.mesh.models import CameraReport, ProfileReport
 
 
 def report(camera: str, frames: int, status: str = "online") -> CameraReport:

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from services.mesh import subjects
+from services.contracts import subjects
+from services.contracts.models import Assignment, WorkerLease
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
-from services.mesh.models import Assignment, WorkerLease
 from tests.integration.ingest_rig import Rig, RunningWorker, environment
 from tests.registry.running import following
 

@@ -8,14 +8,9 @@ from typing import Any
 
 from nats.aio.msg import Msg
 
-from services.ingest.app import Ingest
-from services.ingest.settings import IngestSettings
-from services.mesh import subjects
-from services.mesh.buckets import Bucket
-from services.mesh.bus import Bus
-from services.mesh.frames import AccessUnit, Codec, decode
-from services.mesh.lifecycle import Service
-from services.mesh.models import (
+from services.contracts import subjects
+from services.contracts.frames import AccessUnit, Codec, decode
+from services.contracts.models import (
     Assignment,
     Camera,
     CameraReport,
@@ -25,7 +20,12 @@ from services.mesh.models import (
     WantReply,
     WorkerLease,
 )
-from services.mesh.natsserver import NatsServer
+from services.ingest.app import Ingest
+from services.ingest.settings import IngestSettings
+from services.mesh.buckets import Bucket
+from services.mesh.bus import Bus
+from services.mesh.lifecycle import Service
+from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 from tests.flushed import flushed
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from nats.aio.msg import Msg
 
-from services.mesh import frames, subjects
+from services.contracts import frames, subjects
+from services.contracts.frames import AccessUnit
+from services.contracts.models import Assignment, Camera, Profile, WantReply, WorkerLease
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock, SystemClock
-from services.mesh.frames import AccessUnit
 from services.mesh.lifecycle import Service
-from services.mesh.models import Assignment, Camera, Profile, WantReply, WorkerLease
 from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
 from services.recorder.settings import RecorderSettings

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from services.contracts.frames import AccessUnit
+from services.contracts.ladder import parse_ladder
+from services.contracts.models import Incident
 from services.mesh.clock import ManualClock
-from services.mesh.frames import AccessUnit
-from services.mesh.ladder import parse_ladder
-from services.mesh.models import Incident
 from services.recorder.assembler import Assembler, Begin, EndReason, Piece
 from services.recorder.coverage import DAY_US, Coverage
 from services.recorder.files import OsFiles

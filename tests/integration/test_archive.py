@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from services.mesh.errors import UnavailableError
-from services.mesh.events import ArchiveDamaged, ArchiveFailed, ArchiveRecovered, Event, RecordingExpired
-from services.mesh.evidence.exchange import ALTERED, GAP
-from services.mesh.ladder import parse_ladder
-from services.mesh.models import Incident
-from services.mesh.recordings import Gap
+from services.contracts.errors import UnavailableError
+from services.contracts.events import ArchiveDamaged, ArchiveFailed, ArchiveRecovered, Event, RecordingExpired
+from services.contracts.evidence.exchange import ALTERED, GAP
+from services.contracts.ladder import parse_ladder
+from services.contracts.models import Incident
+from services.contracts.recordings import Gap
 from services.recorder import evidence, playback
 from services.recorder.archive.archivist import Archivist
 from services.recorder.archive.catalogue import CATALOGUE, Catalogue, Copy

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
-from services.mesh import subjects
+from services.contracts import subjects
+from services.contracts.models import Camera, CameraState, Profile, Status, WorkerLease
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
-from services.mesh.models import Camera, CameraState, Profile, Status, WorkerLease
 from services.mesh.settings import MeshSettings
 from tests.integration.wall_process import until, wall_process
 from tests.wall.relay.camera import BITS, SITE, BusCamera, clip

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from services.contracts.events import RecordingCoverage, ensure_stream, parse
+from services.contracts.recordings import Cause
 from services.mesh.bus import Bus
 from services.mesh.clock import ManualClock
-from services.mesh.events import RecordingCoverage, ensure_stream, parse
-from services.mesh.recordings import Cause
 from services.mesh.settings import MeshSettings
 from services.recorder.coverage import DAY_US
 from services.wall.front.times import rfc3339

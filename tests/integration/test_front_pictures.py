@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from services.contracts.events import Audit, ensure_stream, parse
+from services.contracts.frames import AccessUnit, Codec
+from services.contracts.recordings import TimelineQuestion
+from services.footage.clips import ask_timeline
 from services.mesh.bus import Bus
-from services.mesh.clips import ask_timeline
-from services.mesh.events import Audit, ensure_stream, parse
-from services.mesh.frames import AccessUnit, Codec
-from services.mesh.recordings import TimelineQuestion
 from services.mesh.settings import MeshSettings
 from services.wall.front.times import rfc3339
 from tests.integration.recorders import assign, camera, record, running, seen

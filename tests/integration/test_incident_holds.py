@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from services.contracts.events import Audit, IncidentExported, ensure_stream, parse
+from services.footage.evidence.verify import verify
 from services.mesh.bus import Bus
-from services.mesh.events import Audit, IncidentExported, ensure_stream, parse
-from services.mesh.evidence.verify import verify
 from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
 from services.registry.settings import RegistrySettings

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 import pytest_asyncio
 
-from services.mesh.frames import Flags, SequenceTracker
+from services.contracts.frames import Flags, SequenceTracker
 from services.sim import stamp
 from services.sim.settings import SimSettings
 from services.sim.simulator import Simulator

@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 import pytest_asyncio
 
-from services.mesh.frames import AccessUnit, Clock, Flags
-from services.mesh.models import Credentials, Reason
+from services.contracts.frames import AccessUnit, Clock, Flags
+from services.contracts.models import Credentials, Reason
 from services.sim.faults import Fault
 from services.sim.settings import SimSettings
 from services.sim.simulator import Simulator

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from services.contracts.frames import AccessUnit, Flags, SequenceTracker
 from services.ingest.links import SUCCESSOR_SECONDS
-from services.mesh.frames import AccessUnit, Flags, SequenceTracker
-from services.mesh.natsserver import NatsServer
+from services.mesh.nats_server import NatsServer
 from services.sim import stamp
 from services.sim.settings import SimSettings
 from services.sim.simulator import Simulator

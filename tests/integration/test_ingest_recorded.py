@@ -8,7 +8,7 @@ from typing import Any
 import av
 import pytest
 
-from services.mesh.models import Assignment
+from services.contracts.models import Assignment
 from tests.integration.ingest_rig import SITE, Rig, RunningWorker
 from tests.integration.recorded import count_packets, files
 from tests.integration.recorders import running

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from aiohttp import web
 
+from services.contracts.frames import AccessUnit, Codec, Flags
+from services.contracts.models import Credentials, Reason
 from services.media import aac, h264, h265
 from services.media.nal import split_length_prefixed
-from services.mesh.frames import AccessUnit, Codec, Flags
-from services.mesh.models import Credentials, Reason
 from services.sim.settings import SimSettings
 from services.sim.simulator import Simulator
 from services.sim.specs import PRESETS

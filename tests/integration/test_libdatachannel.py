@@ -11,12 +11,12 @@ import av
 import numpy as np
 import pytest
 
+from services.contracts import subjects
+from services.contracts.frames import Codec
+from services.contracts.models import Camera, CameraState, Profile, Status
 from services.media.rtp import RtpHeader, parse_rtp
-from services.mesh import subjects
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
-from services.mesh.frames import Codec
-from services.mesh.models import Camera, CameraState, Profile, Status
 from services.mesh.settings import MeshSettings
 from tests.integration.wall_process import wall_process
 from tests.wall.relay.camera import BITS, SITE, BusCamera, clip

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from services.contracts.frames import AccessUnit
+from services.contracts.recordings import Gap, TimelineQuestion
+from services.contracts.sessions import Aim, ClockControl, ClockNotice, FrameMark, SlotNotice
+from services.footage.clips import ask_timeline
+from services.footage.playback import Mode, Player
 from services.media.rtp import parse_rtp
 from services.mesh.bus import Bus
-from services.mesh.clips import ask_timeline
 from services.mesh.clock import SystemClock
-from services.mesh.frames import AccessUnit
-from services.mesh.playback import Mode, Player
-from services.mesh.recordings import Gap, TimelineQuestion
-from services.mesh.sessions import Aim, ClockControl, ClockNotice, FrameMark, SlotNotice
 from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
 from tests.integration.recorders import Ingest, assign, camera, running, until

@@ -8,9 +8,9 @@ from unittest.mock import NonCallableMock
 
 import pytest
 
+from services.contracts.frames import AccessUnit
+from services.contracts.sessions import ClockControl
 from services.mesh.bus import Bus
-from services.mesh.frames import AccessUnit
-from services.mesh.sessions import ClockControl
 from services.mesh.settings import MeshSettings
 from services.recorder.answers import Answers
 from services.recorder.footage import Footage

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from services.contracts.frames import AccessUnit, Clock, Codec, Flags
+from services.contracts.models import Reason
+from services.contracts.sessions import Aim, ClockControl, SlotNotice
 from services.media.nal import annex_b_to_length_prefixed
 from services.mesh.bus import Bus
-from services.mesh.frames import AccessUnit, Clock, Codec, Flags
-from services.mesh.models import Reason
-from services.mesh.sessions import Aim, ClockControl, SlotNotice
 from services.mesh.settings import MeshSettings
 from tests.integration.recorders import running, until
 from tests.integration.test_playback import SECOND, opened, record, states

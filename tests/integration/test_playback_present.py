@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from services.contracts.frames import AccessUnit
+from services.contracts.recordings import Gap
+from services.contracts.sessions import ClockControl, ClockNotice
 from services.mesh.bus import Bus
-from services.mesh.frames import AccessUnit
-from services.mesh.recordings import Gap
-from services.mesh.sessions import ClockControl, ClockNotice
 from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
 from services.wall.relay.playing import EDGE_US

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import pytest
 
+from services.contracts.frames import AccessUnit, Clock, Codec, Flags
+from services.contracts.sessions import ClockControl, Lateness
 from services.mesh.bus import Bus
-from services.mesh.frames import AccessUnit, Clock, Codec, Flags
-from services.mesh.sessions import ClockControl, Lateness
 from services.mesh.settings import MeshSettings
 from tests.integration.recorders import running, until
 from tests.integration.test_playback import SECOND, marks, opened, record

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from services.mesh import subjects
+from services.contracts import subjects
+from services.contracts.events import RecordingGap, SegmentClosed, ensure_stream, parse
+from services.contracts.frames import AccessUnit, Codec
 from services.mesh.bus import Bus
-from services.mesh.events import RecordingGap, SegmentClosed, ensure_stream, parse
-from services.mesh.frames import AccessUnit, Codec
-from services.mesh.natsserver import NatsServer
+from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 from services.recorder.index import Index, Segment
 from services.recorder.paths import INDEX, RECORDINGS, segment_path
@@ -159,8 +159,8 @@ async def test_two_recorders_keep_out_of_each_other_s_directory(
 
 
 async def test_the_recorder_is_seen_by_its_lease(mesh_settings: MeshSettings, bus: Bus, tmp_path: Path) -> None:
+    from services.contracts.models import WorkerLease
     from services.mesh.buckets import Bucket
-    from services.mesh.models import WorkerLease
 
     leases = await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease)
     async with running(mesh_settings, tmp_path / "data", "rec-1", capacity=7):

@@ -9,12 +9,13 @@ from pathlib import Path
 import av
 import pytest
 
-from services.mesh import clips, recordings
+from services.contracts import recordings
+from services.contracts.errors import InvalidInputError, NotFoundError
+from services.contracts.frames import AccessUnit, Codec
+from services.contracts.recordings import Timeline, TimelineQuestion
+from services.footage import clips
+from services.footage.clips import Clip
 from services.mesh.bus import Bus
-from services.mesh.clips import Clip
-from services.mesh.errors import InvalidInputError, NotFoundError
-from services.mesh.frames import AccessUnit, Codec
-from services.mesh.recordings import Timeline, TimelineQuestion
 from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
 from tests.flushed import flushed

@@ -4,10 +4,8 @@ import asyncio
 
 import pytest
 
-from services.mesh import events, subjects
-from services.mesh.buckets import Bucket
-from services.mesh.bus import Bus
-from services.mesh.catalogue import (
+from services.contracts import events, subjects
+from services.contracts.catalogue import (
     CameraEntry,
     CameraInput,
     CameraKey,
@@ -19,10 +17,12 @@ from services.mesh.catalogue import (
     ImportReport,
     ImportRequest,
 )
-from services.mesh.catalogue import CameraRemoved as Removed
-from services.mesh.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
-from services.mesh.models import Assignment, CameraState, Credentials, Model, ProfileReport, Status, WorkerLease
-from services.mesh.permissions import Actor, Role
+from services.contracts.catalogue import CameraRemoved as Removed
+from services.contracts.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
+from services.contracts.models import Assignment, CameraState, Credentials, Model, ProfileReport, Status, WorkerLease
+from services.contracts.permissions import Actor, Role
+from services.mesh.buckets import Bucket
+from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
 from tests.registry.running import (
     Worker,

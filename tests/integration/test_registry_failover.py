@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from nats.aio.msg import Msg
 
-from services.mesh import subjects
+from services.contracts import subjects
+from services.contracts.catalogue import CameraList, CameraQuery, ImportReport, ImportRequest
+from services.contracts.errors import UnavailableError
+from services.contracts.frames import decode
+from services.contracts.models import WorkerLease
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
-from services.mesh.catalogue import CameraList, CameraQuery, ImportReport, ImportRequest
-from services.mesh.errors import UnavailableError
-from services.mesh.frames import decode
-from services.mesh.models import WorkerLease
 from services.mesh.settings import MeshSettings
 from tests.processes import descendants
 from tests.registry.running import ask, eventually, following, holder, until

@@ -2,11 +2,9 @@
 
 import pytest
 
-from services.mesh import events, subjects
-from services.mesh.buckets import Bucket
-from services.mesh.bus import Bus
-from services.mesh.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
-from services.mesh.incidents import (
+from services.contracts import events, subjects
+from services.contracts.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
+from services.contracts.incidents import (
     IncidentEntry,
     IncidentInput,
     IncidentKey,
@@ -15,8 +13,10 @@ from services.mesh.incidents import (
     IncidentQuery,
     IncidentUpdate,
 )
-from services.mesh.models import Incident, IncidentStatus
-from services.mesh.permissions import Actor, Role
+from services.contracts.models import Incident, IncidentStatus
+from services.contracts.permissions import Actor, Role
+from services.mesh.buckets import Bucket
+from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
 from services.registry.settings import RegistrySettings
 from tests.registry.running import add, ask, collected, eventually, registry

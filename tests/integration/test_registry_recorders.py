@@ -5,11 +5,11 @@ import contextlib
 
 import pytest
 
+from services.contracts.errors import ConflictError, UnavailableError
+from services.contracts.models import Assignment, WorkerLease
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
-from services.mesh.errors import ConflictError, UnavailableError
-from services.mesh.models import Assignment, WorkerLease
-from services.mesh.natsserver import NatsServer
+from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 from services.registry.settings import RegistrySettings
 from tests.registry.running import Worker, add, holder, registry, until

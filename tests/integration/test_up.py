@@ -19,7 +19,7 @@ import aiohttp
 import nats
 import pytest
 
-from services.mesh.natsserver import NatsServer
+from services.mesh.nats_server import NatsServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from services.mesh import subjects
+from services.contracts import subjects
+from services.contracts.errors import ConflictError, UnavailableError
+from services.contracts.models import Camera, CameraState, Profile, Status
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus
-from services.mesh.errors import ConflictError, UnavailableError
-from services.mesh.models import Camera, CameraState, Profile, Status
-from services.mesh.natsserver import NatsServer
+from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 
 

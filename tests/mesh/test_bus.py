@@ -7,9 +7,9 @@ import pytest
 from nats.aio.msg import Msg
 from structlog.testing import capture_logs
 
+from services.contracts.errors import UnavailableError
 from services.mesh.bus import Bus
-from services.mesh.errors import UnavailableError
-from services.mesh.natsserver import NatsServer
+from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 from tests.flushed import flushed
 

@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 import pytest
 
-from services.mesh import subjects
+from services.contracts import subjects
+from services.contracts.models import WorkerLease
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
 from services.mesh.clock import ManualClock
 from services.mesh.leases import EXPIRE_SECONDS, GIVE_UP_SECONDS, RENEW_SECONDS, Leadership, Lease, Workers
-from services.mesh.models import WorkerLease
-from services.mesh.natsserver import NatsServer
+from services.mesh.nats_server import NatsServer
 
 A = WorkerLease(role="ingest", worker="ingest-a", incarnation=1)
 B = WorkerLease(role="registry", worker="registry-b", incarnation=2)

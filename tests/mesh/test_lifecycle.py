@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.contracts.subjects import is_id
 from services.mesh.lifecycle import EXIT_REFUSED, default_worker
-from services.mesh.natsserver import NatsServer
-from services.mesh.subjects import is_id
+from services.mesh.nats_server import NatsServer
 
 SERVICE = """
 import asyncio, os, sys
 from services.mesh import lifecycle
-from services.mesh.errors import ConflictError, UnavailableError
+from services.contracts.errors import ConflictError, UnavailableError
 from services.mesh.settings import MeshSettings
 
 async def run(service):

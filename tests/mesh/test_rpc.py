@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 import nats.errors
 import pytest
 
-from services.mesh import subjects
+from services.contracts import subjects
+from services.contracts.errors import ConflictError, ForbiddenError, PantauError, UnavailableError
+from services.contracts.models import Id, Model
+from services.contracts.permissions import Actor, Role
 from services.mesh.bus import Bus
-from services.mesh.errors import ConflictError, ForbiddenError, PantauError, UnavailableError
-from services.mesh.models import Id, Model
-from services.mesh.natsserver import NatsServer
-from services.mesh.permissions import Actor, Role
+from services.mesh.nats_server import NatsServer
 from services.mesh.rpc import Endpoint, Nothing, call, gather, serve
 from services.mesh.settings import MeshSettings
 from tests.flushed import flushed

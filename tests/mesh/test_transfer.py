@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from services.contracts.errors import NotFoundError, UnavailableError
 from services.mesh import transfer
 from services.mesh.bus import Bus
-from services.mesh.errors import NotFoundError, UnavailableError
 from services.mesh.settings import MeshSettings
 from tests.flushed import flushed
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import av
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from services.contracts.frames import AccessUnit
 from services.mesh.clock import ManualClock
-from services.mesh.frames import AccessUnit
 from services.recorder.disk import Closed, Disk, Dropped, Notice
 from services.recorder.files import Files, OsFiles
 from services.recorder.gaps import Change

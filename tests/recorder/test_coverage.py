@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from services.mesh.coverage import CoverageAnswer, CoverageQuestion, statements
-from services.mesh.ladder import Ladder, parse_ladder
-from services.mesh.recordings import Cause
+from services.contracts.ladder import Ladder, parse_ladder
+from services.contracts.recordings import Cause
+from services.footage.coverage import CoverageAnswer, CoverageQuestion, statements
 from services.recorder import coverage as module
 from services.recorder import gops
 from services.recorder.archive.catalogue import Catalogue, Copy

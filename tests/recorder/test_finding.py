@@ -3,9 +3,9 @@
 from contextlib import closing
 from pathlib import Path
 
-from services.mesh.activity import ActivityQuestion, BusiestQuestion, NextQuestion
-from services.mesh.frames import AccessUnit
-from services.mesh.ladder import parse_ladder
+from services.contracts.frames import AccessUnit
+from services.contracts.ladder import parse_ladder
+from services.footage.activity import ActivityQuestion, BusiestQuestion, NextQuestion
 from services.recorder import activity_rows
 from services.recorder.activity import FORMULA
 from services.recorder.finding import Finding

@@ -1,7 +1,7 @@
 """An incident that is opened in the middle of a pass of retention holds what the pass has not come to yet."""
 
+from services.contracts.models import Incident
 from services.mesh.clock import ManualClock
-from services.mesh.models import Incident
 from services.recorder.holds import REFRESH_SECONDS, CurrentHolds
 from tests.recorder.units import START_US
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.mesh.recordings import MIN_GAP_US
+from services.contracts.recordings import MIN_GAP_US
 from services.recorder.gops import Gop, pack
 from services.recorder.index import SCHEMA_VERSION, Index, Segment, State, Tier
 from services.recorder.paths import Stream

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from services.mesh.frames import Codec, Flags
-from services.mesh.ladder import Ladder, parse_ladder
-from services.mesh.models import Incident
+from services.contracts.frames import Codec, Flags
+from services.contracts.ladder import Ladder, parse_ladder
+from services.contracts.models import Incident
 from services.recorder.files import OsFiles, Space
 from services.recorder.footage import Footage
 from services.recorder.fsck import check

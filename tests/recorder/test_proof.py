@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from services.mesh.evidence.statement import is_signed
+from services.contracts.evidence.statement import is_signed
 from services.recorder.files import OsFiles
 from services.recorder.fsck import Kind, check
 from services.recorder.key import KEY_FILE, load_key

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from services.contracts.frames import AccessUnit, Codec, Flags
 from services.media.mp4.tracks import AudioTrack
-from services.mesh.frames import AccessUnit, Codec, Flags
 from services.recorder import gops
 from services.recorder.index import Segment
 from services.recorder.scan import scan

@@ -6,8 +6,8 @@ from itertools import islice
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.mesh.ladder import Ladder, parse_ladder
-from services.mesh.models import Incident, IncidentStatus
+from services.contracts.ladder import Ladder, parse_ladder
+from services.contracts.models import Incident, IncidentStatus
 from services.recorder.forecast import Days, Flow, forecast
 from services.recorder.holds import Holds
 from services.recorder.index import Segment, State, Tier

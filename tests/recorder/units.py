@@ -1,7 +1,7 @@
 """Access units made of the encoded streams, as ingest publishes them."""
 
+from services.contracts.frames import AccessUnit, Clock, Codec, Flags
 from services.media import h264, h265, nal
-from services.mesh.frames import AccessUnit, Clock, Codec, Flags
 from tests.media import encoded
 
 START_US = 1_700_000_000_123_456

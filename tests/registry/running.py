@@ -5,21 +5,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from services.mesh import events, rpc, subjects
+from services.contracts import events, subjects
+from services.contracts.catalogue import CameraEntry, CameraInput
+from services.contracts.models import Assignment, CameraReport, IngestReport, Model, ProfileReport, WorkerLease
+from services.contracts.permissions import SYSTEM, Actor
+from services.mesh import rpc
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus
-from services.mesh.catalogue import CameraEntry, CameraInput
 from services.mesh.leases import RENEW_SECONDS, Lease, new_incarnation
 from services.mesh.lifecycle import Service
-from services.mesh.models import (
-    Assignment,
-    CameraReport,
-    IngestReport,
-    Model,
-    ProfileReport,
-    WorkerLease,
-)
-from services.mesh.permissions import SYSTEM, Actor
 from services.mesh.settings import MeshSettings
 from services.registry import app
 from services.registry.settings import RegistrySettings

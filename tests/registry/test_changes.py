@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from services.mesh.catalogue import CameraInput, CameraPatch, CameraUpdate, ImportRequest, id_from_name
-from services.mesh.errors import InvalidInputError
-from services.mesh.models import Camera, Credentials
-from services.mesh.subjects import is_id
+from services.contracts.catalogue import CameraInput, CameraPatch, CameraUpdate, ImportRequest, id_from_name
+from services.contracts.errors import InvalidInputError
+from services.contracts.models import Camera, Credentials
+from services.contracts.subjects import is_id
 from services.registry.changes import added, from_row, patched
 from services.registry.rows import COLUMNS, parse
 from tests.registry.test_rows import json_values

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from services.mesh.catalogue import ImportRequest
+from services.contracts.catalogue import ImportRequest
 from services.registry import rows
 from services.registry.changes import from_row
 

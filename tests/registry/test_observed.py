@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from services.contracts.models import CameraReport, ProfileReport, Reason, Status
 from services.mesh.clock import ManualClock
-from services.mesh.models import CameraReport, ProfileReport, Reason, Status
 from services.registry import observed
 from services.registry.announce import BURST, REFILL_SECONDS, Announcer
 from services.registry.observed import CONNECT_SECONDS, DELIVERS, SILENT_SECONDS, STEADY_SECONDS, Observed

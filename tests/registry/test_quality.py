@@ -1,6 +1,6 @@
 """Degraded: held against the camera's own past."""
 
-from services.mesh.models import ProfileReport, Reason
+from services.contracts.models import ProfileReport, Reason
 from services.registry.quality import BASELINE_SECONDS, ENTER_SECONDS, LEAVE_SECONDS, Quality
 
 

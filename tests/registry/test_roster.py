@@ -1,6 +1,6 @@
 """Patience with workers that are not there."""
 
-from services.mesh.models import WorkerLease
+from services.contracts.models import WorkerLease
 from services.registry.roster import EXPECT_SECONDS, Roster
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.mesh.errors import InvalidInputError
+from services.contracts.errors import InvalidInputError
 from services.registry.rows import COLUMNS, Row, parse
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from services.contracts.catalogue import CameraInput
 from services.mesh.admin import PortTakenError
-from services.mesh.catalogue import CameraInput
 from services.sim import stamp
 from services.sim.app import write_catalogue
 from services.sim.control import application

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.mesh.subjects import is_id
+from services.contracts.subjects import is_id
 from services.sim.places import camera_id, place
 from services.sim.specs import PRESETS, VideoSpec
 

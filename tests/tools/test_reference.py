@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from services.mesh.events import EVENTS
+from services.contracts.events import EVENTS
 from tools.reference import DOCUMENTS, ROOT
 
 # Written before any test runs: click remembers a command's help option from its first use, by whoever used it.

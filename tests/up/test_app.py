@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from services.mesh.errors import PantauError
+from services.contracts.errors import PantauError
 from services.mesh.settings import MeshSettings
 from services.up.app import STOP_ORDER, STOP_SECONDS, Plan, child_environment, command, first_leaf, relay_environment
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from services.contracts.subjects import is_id
 from services.mesh.settings import MeshSettings
-from services.mesh.subjects import is_id
 from services.wall import children
 from services.wall.app import MAX_RELAY_NAME, relay_name
 from services.wall.children import RelayProcess, RelayRefusedError, environment, relay_ports, relay_processes

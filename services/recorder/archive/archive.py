@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
+from services.contracts.events import Event
+from services.contracts.models import Id, Incident
 from services.mesh.buckets import Mirror
 from services.mesh.clock import Clock
-from services.mesh.events import Event
 from services.mesh.log import get_logger
-from services.mesh.models import Id, Incident
 from services.recorder.archive.archivist import Archivist
 from services.recorder.archive.catalogue import CATALOGUE, Catalogue
 from services.recorder.archive.settings import ArchiveSettings

@@ -9,11 +9,11 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
+from services.contracts.events import ArchiveDamaged, ArchiveFailed, ArchiveRecovered, Event
+from services.contracts.models import Id
 from services.mesh.clock import Clock
-from services.mesh.events import ArchiveDamaged, ArchiveFailed, ArchiveRecovered, Event
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
-from services.mesh.models import Id
 from services.recorder.archive.catalogue import Catalogue, Copy
 from services.recorder.archive.condition import LONGEST_SECONDS, Condition
 from services.recorder.archive.copying import ChangedError, Line, copy

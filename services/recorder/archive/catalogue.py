@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from services.mesh.recordings import MIN_GAP_US
+from services.contracts.recordings import MIN_GAP_US
 from services.recorder import gops
 from services.recorder.gops import Gop
 from services.recorder.index import Segment, Tier

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from services.mesh.errors import UnavailableError
+from services.contracts.errors import UnavailableError
 
 
 class Trouble(StrEnum):

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from services.contracts.events import Event
 from services.mesh.clock import Clock
-from services.mesh.events import Event
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 from services.recorder.archive.catalogue import Catalogue, Copy

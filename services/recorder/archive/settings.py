@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from services.mesh.ladder import parse_ladder
+from services.contracts.ladder import parse_ladder
 from services.mesh.settings import Section
 
 

@@ -23,8 +23,8 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from services.contracts.permissions import Role
 from services.mesh.log import get_logger
-from services.mesh.permissions import Role
 from services.mesh.rpc import explain
 from services.mesh.settings import SettingsError
 

@@ -5,7 +5,8 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import BaseModel, Field
 
-from services.mesh.activity import (
+from services.contracts.models import Id, ProfileName
+from services.footage.activity import (
     MAX_CAMERAS,
     MAX_SEARCH_US,
     BusiestQuestion,
@@ -15,7 +16,6 @@ from services.mesh.activity import (
     ask_busiest,
     ask_next,
 )
-from services.mesh.models import Id, ProfileName
 from services.wall.front.answers import json_response
 from services.wall.front.call import Call
 from services.wall.front.errors import FieldError, FieldsError

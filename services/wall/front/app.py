@@ -7,14 +7,15 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from services.mesh import admin, subjects
+from services.contracts import subjects
+from services.contracts.events import Outbox
+from services.contracts.models import Camera, CameraState, WorkerLease
+from services.contracts.permissions import Actor, Role
+from services.mesh import admin
 from services.mesh.buckets import Bucket, Mirror
-from services.mesh.events import Outbox
 from services.mesh.leases import Workers
 from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
-from services.mesh.models import Camera, CameraState, WorkerLease
-from services.mesh.permissions import Actor, Role
 from services.mesh.tasks import end
 from services.wall.front import openapi, problems, static
 from services.wall.front.call import Call

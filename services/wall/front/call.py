@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from services.mesh.errors import NotFoundError
-from services.mesh.models import Camera
-from services.mesh.permissions import Actor
-from services.mesh.subjects import is_id
+from services.contracts.errors import NotFoundError
+from services.contracts.models import Camera
+from services.contracts.permissions import Actor
+from services.contracts.subjects import is_id
 from services.wall.front.errors import BadRequestError, FieldError, FieldsError, TooLargeError, UnsupportedTypeError
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import Final
 from aiohttp import hdrs, web
 from pydantic import BaseModel, Field
 
-from services.mesh import subjects
-from services.mesh.catalogue import (
+from services.contracts import subjects
+from services.contracts.catalogue import (
     MAX_IMPORT_BYTES,
     CameraEntry,
     CameraInput,
@@ -23,8 +23,8 @@ from services.mesh.catalogue import (
     ImportReport,
     ImportRequest,
 )
-from services.mesh.errors import UnavailableError
-from services.mesh.models import Camera, CameraState, Id
+from services.contracts.errors import UnavailableError
+from services.contracts.models import Camera, CameraState, Id
 from services.mesh.rpc import call as ask
 from services.wall.front.answers import expected_revision, json_response
 from services.wall.front.call import Call

@@ -7,9 +7,9 @@ from typing import Final
 from aiohttp import hdrs, web
 from pydantic import Field
 
-from services.mesh.clips import ask_timeline
-from services.mesh.errors import PantauError
-from services.mesh.recordings import Cause, TimelineQuestion
+from services.contracts.errors import PantauError
+from services.contracts.recordings import Cause, TimelineQuestion
+from services.footage.clips import ask_timeline
 from services.wall.front import sheet
 from services.wall.front.call import Call
 from services.wall.front.downloads import audit

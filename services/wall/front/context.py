@@ -7,14 +7,14 @@ from typing import Any
 
 from aiohttp import web
 
+from services.contracts.errors import NotFoundError, PantauError, UnavailableError
+from services.contracts.events import Outbox
+from services.contracts.models import Camera, CameraState, WorkerLease
+from services.contracts.permissions import Actor
 from services.mesh.buckets import Mirror
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
-from services.mesh.errors import NotFoundError, PantauError, UnavailableError
-from services.mesh.events import Outbox
 from services.mesh.leases import Workers
-from services.mesh.models import Camera, CameraState, WorkerLease
-from services.mesh.permissions import Actor
 from services.wall.front import cookies
 from services.wall.front.eventfeed import EventFeed
 from services.wall.front.guard import Guard

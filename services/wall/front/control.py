@@ -15,12 +15,12 @@ from aiohttp import WSMsgType, hdrs, web
 from nats.aio.msg import Msg
 from pydantic import ValidationError
 
+from services.contracts.errors import NotFoundError, PantauError
+from services.contracts.permissions import Actor
+from services.contracts.sessions import CONTROL, ErrorNotice, SessionControl, notices
 from services.mesh import rpc
-from services.mesh.errors import NotFoundError, PantauError
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
-from services.mesh.permissions import Actor
-from services.mesh.sessions import CONTROL, ErrorNotice, SessionControl, notices
 from services.wall.front.call import Call
 from services.wall.front.context import Front
 from services.wall.front.errors import UpgradeRequiredError

@@ -8,9 +8,9 @@ from typing import Final, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, Field
 
-from services.mesh.coverage import MAX_RANGE_US, PROFILE, ask, gap_us, statements
-from services.mesh.models import Id
-from services.mesh.recordings import Cause, CoverageStatement, Gap
+from services.contracts.models import Id
+from services.contracts.recordings import Cause, CoverageStatement, Gap
+from services.footage.coverage import MAX_RANGE_US, PROFILE, ask, gap_us, statements
 from services.wall.front.answers import json_response
 from services.wall.front.call import Call
 from services.wall.front.errors import FieldError, FieldsError

@@ -6,11 +6,11 @@ from typing import Final
 
 from aiohttp import web
 
-from services.mesh.errors import PantauError
-from services.mesh.events import Audit
+from services.contracts.errors import PantauError
+from services.contracts.events import Audit
+from services.contracts.models import Id
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
-from services.mesh.models import Id
 from services.wall.front.call import Call
 
 log = get_logger()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
-from services.mesh.errors import InvalidInputError, PantauError
+from services.contracts.errors import InvalidInputError, PantauError
 
 
 class FieldError(NamedTuple):

@@ -17,10 +17,10 @@ import nats.js.errors
 from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
+from services.contracts.subjects import EVENTS_STREAM, ROOT
 from services.mesh.bus import Bus
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
-from services.mesh.subjects import EVENTS_STREAM, ROOT
 
 log = get_logger()
 

@@ -8,7 +8,7 @@ import nats.errors
 from aiohttp import hdrs, web
 from pydantic import BaseModel, Field
 
-from services.mesh.permissions import Actor, Role
+from services.contracts.permissions import Actor, Role
 from services.wall.front.call import Call
 from services.wall.front.errors import FieldError, FieldsError
 from services.wall.front.eventfeed import MAX_CATCH_UP, FeedEvent, sse_block

@@ -6,11 +6,11 @@ from typing import Annotated
 from aiohttp import hdrs, web
 from pydantic import BaseModel, Field, StringConstraints
 
-from services.mesh import subjects
-from services.mesh.events import IncidentExported
-from services.mesh.evidence.export import MAX_CAMERA_US, Named, Request, open_bundle
-from services.mesh.incidents import IncidentEntry, IncidentKey
-from services.mesh.models import Id
+from services.contracts import subjects
+from services.contracts.events import IncidentExported
+from services.contracts.incidents import IncidentEntry, IncidentKey
+from services.contracts.models import Id
+from services.footage.evidence.export import MAX_CAMERA_US, Named, Request, open_bundle
 from services.mesh.rpc import call as ask
 from services.wall.front.call import Call
 from services.wall.front.downloads import audit, send

@@ -10,8 +10,8 @@ from typing import Final, Protocol
 
 from aiohttp import hdrs, web
 
+from services.contracts.permissions import Actor, Role
 from services.mesh.clock import Clock
-from services.mesh.permissions import Actor, Role
 from services.mesh.settings import SettingsError
 from services.wall.front import cookies
 from services.wall.front.accounts import Account, AccountsFile, password_matches

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from aiohttp import hdrs, web
 from pydantic import BaseModel, Field
 
-from services.mesh import subjects
-from services.mesh.incidents import (
+from services.contracts import subjects
+from services.contracts.incidents import (
     IncidentEntry,
     IncidentInput,
     IncidentKey,
@@ -15,7 +15,7 @@ from services.mesh.incidents import (
     IncidentQuery,
     IncidentUpdate,
 )
-from services.mesh.models import Id, Incident, IncidentStatus, Model
+from services.contracts.models import Id, Incident, IncidentStatus, Model
 from services.mesh.rpc import call as ask
 from services.wall.front.answers import expected_revision, json_response
 from services.wall.front.call import Call

@@ -10,10 +10,10 @@ from av.codec.context import CodecContext
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
+from services.contracts.errors import PantauError
+from services.contracts.frames import Codec
 from services.media.mp4.boxes import need, u32, u64
 from services.media.nal import length_prefixed_to_annex_b
-from services.mesh.errors import PantauError
-from services.mesh.frames import Codec
 
 QUALITY: Final = 3
 """libavcodec's quantizer scale: 2 is the best, 31 the worst."""
@@ -28,7 +28,7 @@ class PictureError(PantauError):
 
 
 def to_jpeg(codec: Codec, payload: bytes, width_px: int | None = None) -> bytes:
-    """A JPEG of the keyframe in ``payload`` (as in `services.mesh.frames`), scaled down to ``width_px`` if it is wider.
+    """A JPEG of the keyframe in ``payload`` (see `services.contracts.frames`), scaled down to at most ``width_px``.
 
     Keeps the proportions. Raises `PictureError`.
     """

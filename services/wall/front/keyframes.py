@@ -6,11 +6,11 @@ from typing import Final
 from nats.aio.msg import Msg
 from pydantic import ValidationError
 
-from services.mesh import subjects
+from services.contracts import subjects
+from services.contracts.errors import NotFoundError, UnavailableError
+from services.contracts.frames import AccessUnit, FrameError, decode
+from services.contracts.models import Camera, ProfileName, WantReply
 from services.mesh.bus import Bus
-from services.mesh.errors import NotFoundError, UnavailableError
-from services.mesh.frames import AccessUnit, FrameError, decode
-from services.mesh.models import Camera, ProfileName, WantReply
 from services.wall.front.errors import NotLiveError
 
 WANT_SECONDS: Final = 2.0

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from services.mesh.models import Camera, CameraState, Status
+from services.contracts.models import Camera, CameraState, Status
 from services.wall.front.context import Front
 from services.wall.front.errors import NotLiveError
 

@@ -4,7 +4,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 import services
-from services.mesh.permissions import Role
+from services.contracts.permissions import Role
 from services.wall.front.answers import json_response
 from services.wall.front.call import Call
 from services.wall.front.ice import IceServer

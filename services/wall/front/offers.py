@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from services.mesh.errors import BadOfferError
+from services.contracts.errors import BadOfferError
 
 SDP: Final = "application/sdp"
 SDP_FRAGMENT: Final = "application/trickle-ice-sdpfrag"

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 import services
-from services.mesh.subjects import ID_PATTERN
+from services.contracts.subjects import ID_PATTERN
 from services.wall.front import cookies
 from services.wall.front.call import Call
 from services.wall.front.problems import CONTENT_TYPE, Problem

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from services.mesh.clips import ask_timeline
-from services.mesh.models import Id
-from services.mesh.recordings import MIN_GAP_US, Cause, Range, Timeline, TimelineQuestion
+from services.contracts.models import Id
+from services.contracts.recordings import MIN_GAP_US, Cause, Range, Timeline, TimelineQuestion
+from services.footage.clips import ask_timeline
 from services.wall.front.call import Call
 from services.wall.front.errors import NoFootageError
 from services.wall.front.times import rfc3339

@@ -8,10 +8,10 @@ from typing import Any, Final
 from aiohttp import web
 from pydantic import BaseModel, Field
 
-from services.mesh.errors import PantauError
+from services.contracts.errors import PantauError
+from services.contracts.redact import redact
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, histogram
-from services.mesh.redact import redact
 from services.wall.front.errors import FieldsError, FrontError
 
 log = get_logger()

@@ -7,11 +7,11 @@ from typing import Final, Literal
 from aiohttp import hdrs, web
 from pydantic import BaseModel, Field
 
-from services.mesh.activity import ActivityAnswer, ActivityQuestion, ask_activity
-from services.mesh.clips import MAX_CLIP_US, Clip, ask_timeline, open_clip
-from services.mesh.errors import UnavailableError
-from services.mesh.models import Id
-from services.mesh.recordings import TimelineQuestion
+from services.contracts.errors import UnavailableError
+from services.contracts.models import Id
+from services.contracts.recordings import TimelineQuestion
+from services.footage.activity import ActivityAnswer, ActivityQuestion, ask_activity
+from services.footage.clips import MAX_CLIP_US, Clip, ask_timeline, open_clip
 from services.wall.front.answers import json_response
 from services.wall.front.call import Call
 from services.wall.front.context import Front

@@ -8,18 +8,18 @@ import secrets
 from collections import Counter
 from typing import Final, TypeVar
 
-from services.mesh import subjects
+from services.contracts import subjects
+from services.contracts.errors import NobodyThereError, NotFoundError, UnavailableError
+from services.contracts.models import Model, WorkerLease
+from services.contracts.permissions import Actor
+from services.contracts.sessions import Aim, SessionClose, SessionControl, SessionOpen, SessionOpened, Size
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
-from services.mesh.errors import NobodyThereError, NotFoundError, UnavailableError
 from services.mesh.leases import EXPIRE_SECONDS, Workers
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
-from services.mesh.models import Model, WorkerLease
-from services.mesh.permissions import Actor
 from services.mesh.presence import Presence
 from services.mesh.rpc import Nothing, call
-from services.mesh.sessions import Aim, SessionClose, SessionControl, SessionOpen, SessionOpened, Size
 
 log = get_logger()
 R = TypeVar("R", bound=Model)

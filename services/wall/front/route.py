@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 from pydantic import BaseModel
 
-from services.mesh.permissions import Role
+from services.contracts.permissions import Role
 from services.wall.front.call import Call
 
 Handler = Callable[[Call], Awaitable[web.StreamResponse]]

@@ -5,7 +5,7 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import BaseModel, Field
 
-from services.mesh.sessions import MAX_SLOTS, Aim, Size
+from services.contracts.sessions import MAX_SLOTS, Aim, Size
 from services.wall.front.answers import json_response
 from services.wall.front.call import Call
 from services.wall.front.offers import SDP, check_offer

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
-from services.mesh.recordings import Cause, Range, Timeline
+from services.contracts.recordings import Cause, Range, Timeline
 
 QUALITY: Final = 85
 THINNED: Final = "ditipiskan · thinned"

@@ -4,7 +4,7 @@ from urllib.parse import parse_qs
 
 from aiohttp import hdrs, web
 
-from services.mesh.errors import NotFoundError
+from services.contracts.errors import NotFoundError
 from services.mesh.log import get_logger
 from services.wall.front import cookies, pages
 from services.wall.front.call import Call

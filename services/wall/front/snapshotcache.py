@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
 
+from services.contracts.errors import UnavailableError
+from services.contracts.frames import AccessUnit
+from services.contracts.models import Camera, ProfileName
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
-from services.mesh.errors import UnavailableError
-from services.mesh.frames import AccessUnit
 from services.mesh.metrics import counter
-from services.mesh.models import Camera, ProfileName
 from services.wall.front.jpeg import clip_to_jpeg, to_jpeg
 from services.wall.front.keyframes import newest_keyframe
 from services.wall.front.picturecache import PictureCache, Snapshot

@@ -6,10 +6,10 @@ from typing import Final, Literal
 from aiohttp import hdrs, web
 from pydantic import BaseModel, Field
 
-from services.mesh.clips import open_clip
-from services.mesh.errors import NotFoundError
-from services.mesh.models import Camera, CameraState, ProfileName
-from services.mesh.recordings import TimelineQuestion
+from services.contracts.errors import NotFoundError
+from services.contracts.models import Camera, CameraState, ProfileName
+from services.contracts.recordings import TimelineQuestion
+from services.footage.clips import open_clip
 from services.wall.front.call import Call
 from services.wall.front.jpeg import PictureError
 from services.wall.front.liveness import require_live

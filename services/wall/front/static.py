@@ -6,7 +6,7 @@ from typing import Final
 from aiohttp import hdrs, web
 
 import services.wall
-from services.mesh.errors import NotFoundError
+from services.contracts.errors import NotFoundError
 from services.wall.front import pages
 from services.wall.front.call import Call
 

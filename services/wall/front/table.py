@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from services.mesh.catalogue import CameraInput, CameraPatch, ImportReport
-from services.mesh.incidents import IncidentInput, IncidentPatch
-from services.mesh.models import Incident
-from services.mesh.permissions import Role
+from services.contracts.catalogue import CameraInput, CameraPatch, ImportReport
+from services.contracts.incidents import IncidentInput, IncidentPatch
+from services.contracts.models import Incident
+from services.contracts.permissions import Role
 from services.wall.front import (
     activity,
     cameras,

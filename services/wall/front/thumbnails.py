@@ -5,12 +5,12 @@ from contextlib import aclosing
 from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
 
-from services.mesh import playback
+from services.contracts.frames import AccessUnit
+from services.contracts.models import Id
+from services.contracts.permissions import Actor
+from services.contracts.recordings import MIN_GAP_US, Range
+from services.footage import playback
 from services.mesh.bus import Bus
-from services.mesh.frames import AccessUnit
-from services.mesh.models import Id
-from services.mesh.permissions import Actor
-from services.mesh.recordings import MIN_GAP_US, Range
 from services.wall.front.picturecache import PictureCache, Snapshot
 from services.wall.front.snapshotcache import Snapshots
 

@@ -11,8 +11,8 @@ from typing import Literal
 from aiohttp import hdrs, web
 from pydantic import BaseModel, Field
 
-from services.mesh.errors import NotFoundError
-from services.mesh.sessions import Aim, SessionControl
+from services.contracts.errors import NotFoundError
+from services.contracts.sessions import Aim, SessionControl
 from services.wall.front.call import Call
 from services.wall.front.errors import (
     BadRequestError,

@@ -5,7 +5,7 @@ from typing import Final
 
 import ifaddr
 
-from services.mesh.errors import PantauError
+from services.contracts.errors import PantauError
 from services.wall.relay.engine.sdp import Candidate
 
 _HOST_PREFERENCE: Final = 126

@@ -5,16 +5,17 @@ import gc
 import time
 from typing import Final
 
-from services.mesh import rpc, subjects
+from services.contracts import subjects
+from services.contracts.errors import ConflictError, NotFoundError, UnavailableError
+from services.contracts.models import Camera, CameraState, WorkerLease
+from services.contracts.permissions import Actor, Role
+from services.contracts.sessions import SessionClose, SessionControl, SessionOpen, SessionOpened
+from services.mesh import rpc
 from services.mesh.buckets import Bucket, Mirror
-from services.mesh.errors import ConflictError, NotFoundError, UnavailableError
 from services.mesh.leases import Lease, Workers, new_incarnation
 from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
 from services.mesh.metrics import gauge, histogram
-from services.mesh.models import Camera, CameraState, WorkerLease
-from services.mesh.permissions import Actor, Role
-from services.mesh.sessions import SessionClose, SessionControl, SessionOpen, SessionOpened
 from services.wall.relay.addresses import candidates
 from services.wall.relay.convert.conversion import Conversions, Wanted
 from services.wall.relay.engine.dtls import Certificates, Turnstile

@@ -10,14 +10,14 @@ import nats.errors
 from nats.aio.msg import Msg
 from pydantic import ValidationError
 
+from services.contracts import subjects
+from services.contracts.frames import Codec, FrameError, decode
+from services.contracts.models import ProfileName, Reason, WantReply
 from services.media import h264, h265
 from services.media.nal import BitstreamError, split_length_prefixed
-from services.mesh import subjects
 from services.mesh.bus import Bus
-from services.mesh.frames import Codec, FrameError, decode
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
-from services.mesh.models import ProfileName, Reason, WantReply
 from services.wall.relay.convert.footage import FootageConverter
 from services.wall.relay.frame import Frame
 from services.wall.relay.gop import GopBuffer, Verdict

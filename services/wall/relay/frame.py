@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from services.contracts.frames import AccessUnit, Codec
 from services.media.packetize import Packetizer, packetize_h264, packetize_h265
-from services.mesh.frames import AccessUnit, Codec
 from services.wall.relay.engine.template import MAX_PAYLOAD_BYTES, Layout, lay_out
 
 Shape = tuple[int, int]

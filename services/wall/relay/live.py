@@ -3,8 +3,8 @@
 import time
 from typing import Final, Literal
 
-from services.mesh.models import Camera, CameraState, ProfileName, Reason, Status
-from services.mesh.sessions import Aim, Size, SlotNotice
+from services.contracts.models import Camera, CameraState, ProfileName, Reason, Status
+from services.contracts.sessions import Aim, Size, SlotNotice
 from services.wall.relay.bandwidth import Level
 from services.wall.relay.feed import Feed, FeedHub, FeedName
 from services.wall.relay.frame import Frame

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Final
 
+from services.contracts.frames import AccessUnit
+from services.contracts.models import Camera
+from services.contracts.sessions import Aim, ClockControl, ClockNotice, ErrorNotice, Notice
+from services.footage.playback import Mode, Player
 from services.mesh.bus import Bus
 from services.mesh.clock import SystemClock
-from services.mesh.frames import AccessUnit
 from services.mesh.log import get_logger
-from services.mesh.models import Camera
-from services.mesh.playback import Mode, Player
-from services.mesh.sessions import Aim, ClockControl, ClockNotice, ErrorNotice, Notice
 from services.wall.relay.convert.footage import FootageConverter, Recoder
 from services.wall.relay.frame import can_send
 from services.wall.relay.pace import Pace

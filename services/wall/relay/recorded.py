@@ -7,14 +7,14 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final, Literal
 
+from services.contracts.frames import AccessUnit, Codec
+from services.contracts.models import Camera, Reason
+from services.contracts.recordings import Gap
+from services.contracts.sessions import Aim, Size, SlotNotice
+from services.footage.playback import Item, Mode, Player
 from services.media import h264, h265
 from services.media.nal import BitstreamError, split_length_prefixed
-from services.mesh.frames import AccessUnit, Codec
 from services.mesh.log import get_logger
-from services.mesh.models import Camera, Reason
-from services.mesh.playback import Item, Mode, Player
-from services.mesh.recordings import Gap
-from services.mesh.sessions import Aim, Size, SlotNotice
 from services.wall.relay.bandwidth import Level
 from services.wall.relay.convert.footage import ConversionRefusedError, Recoder
 from services.wall.relay.frame import Frame, can_send

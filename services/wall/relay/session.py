@@ -7,12 +7,9 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from services.mesh import sessions
-from services.mesh.bus import Bus
-from services.mesh.log import get_logger
-from services.mesh.metrics import counter
-from services.mesh.models import Camera, CameraState, Reason
-from services.mesh.sessions import (
+from services.contracts import sessions
+from services.contracts.models import Camera, CameraState, Reason
+from services.contracts.sessions import (
     Aim,
     ClockControl,
     Control,
@@ -27,6 +24,9 @@ from services.mesh.sessions import (
     Size,
     SlotNotice,
 )
+from services.mesh.bus import Bus
+from services.mesh.log import get_logger
+from services.mesh.metrics import counter
 from services.wall.relay.bandwidth import Ladder
 from services.wall.relay.connection import Connection, PacerPump
 from services.wall.relay.engine.dtls import Certificates, DtlsError, Turnstile

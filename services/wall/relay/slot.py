@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from services.mesh.frames import Clock, Codec
-from services.mesh.models import Reason
-from services.mesh.sessions import Aim, FrameMark, Notice, Size, SlotNotice
+from services.contracts.frames import Clock, Codec
+from services.contracts.models import Reason
+from services.contracts.sessions import Aim, FrameMark, Notice, Size, SlotNotice
 from services.wall.relay.bandwidth import Level
 from services.wall.relay.frame import Frame
 from services.wall.relay.track import VideoTrack

@@ -8,10 +8,10 @@ import time
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from services.contracts.frames import AccessUnit, Codec, Flags
+from services.contracts.models import Camera
 from services.media.rtcp import SenderReport
 from services.media.rtp import pack_rtp
-from services.mesh.frames import AccessUnit, Codec, Flags
-from services.mesh.models import Camera
 from services.wall.relay.engine.sdp import Format
 from services.wall.relay.feed import Feed, FeedHub
 from services.wall.relay.frame import Frame

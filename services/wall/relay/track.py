@@ -7,9 +7,9 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, Protocol
 
+from services.contracts.frames import Codec
 from services.media.rtcp import SenderReport
 from services.media.rtp import abs_send_time, pack_extensions, pack_rtp
-from services.mesh.frames import Codec
 from services.mesh.metrics import counter
 from services.wall.relay.engine.sdp import ABS_SEND_TIME, PLAYOUT_DELAY, VideoChoice
 from services.wall.relay.engine.template import Layout, Run

@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.mesh.recordings import MIN_GAP_US
+from services.contracts.recordings import MIN_GAP_US
 from services.recorder.archive import catalogue
 from services.recorder.archive.catalogue import Catalogue, Copy
 from services.recorder.gops import pack

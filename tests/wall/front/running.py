@@ -10,23 +10,17 @@ from typing import Any
 
 import aiohttp
 
-from services.mesh import rpc, subjects
+from services.contracts import subjects
+from services.contracts.errors import NotFoundError
+from services.contracts.models import WorkerLease
+from services.contracts.permissions import Actor, Role
+from services.contracts.sessions import Notice, SessionClose, SessionControl, SessionOpen, SessionOpened, notices
+from services.mesh import rpc
 from services.mesh.admin import Health
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
-from services.mesh.errors import NotFoundError
 from services.mesh.leases import Lease
 from services.mesh.lifecycle import Service
-from services.mesh.models import WorkerLease
-from services.mesh.permissions import Actor, Role
-from services.mesh.sessions import (
-    Notice,
-    SessionClose,
-    SessionControl,
-    SessionOpen,
-    SessionOpened,
-    notices,
-)
 from services.mesh.settings import MeshSettings
 from services.mesh.tasks import end
 from services.wall.front import accounts, app

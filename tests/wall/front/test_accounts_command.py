@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from services.cli.accounts import accounts
-from services.mesh.errors import ConflictError, InvalidInputError, NotFoundError
+from services.contracts.errors import ConflictError, InvalidInputError, NotFoundError
 from services.wall.front import accounts as kept
 
 

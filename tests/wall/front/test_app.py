@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from services.contracts.permissions import Role
 from services.mesh.clock import SystemClock
-from services.mesh.permissions import Role
 from services.mesh.settings import MeshSettings, SettingsError
 from services.wall.front import app, identity, openapi
 from services.wall.front.table import ROUTES

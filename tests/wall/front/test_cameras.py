@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from services.mesh import subjects
+from services.contracts import subjects
+from services.contracts.models import CameraState, Status
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
-from services.mesh.models import CameraState, Status
 from services.mesh.settings import MeshSettings
 from tests.registry.running import registry
 from tests.wall.front.running import running_front

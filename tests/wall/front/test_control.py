@@ -8,8 +8,8 @@ import aiohttp
 import msgpack
 import pytest
 
-from services.mesh.natsserver import NatsServer
-from services.mesh.sessions import Aim, DrainNotice, SessionControl, Size, SlotNotice, notices
+from services.contracts.sessions import Aim, DrainNotice, SessionControl, Size, SlotNotice, notices
+from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 from services.wall.front import control
 from tests.wall.front.running import OFFER, RunningFront, eventually, running_front, stub_relay

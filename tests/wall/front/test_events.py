@@ -9,8 +9,7 @@ from typing import NamedTuple
 import aiohttp
 import pytest
 
-from services.mesh.bus import Bus
-from services.mesh.events import (
+from services.contracts.events import (
     Audit,
     CameraOffline,
     CameraOnline,
@@ -20,9 +19,10 @@ from services.mesh.events import (
     RecordingGap,
     ensure_stream,
 )
-from services.mesh.models import Reason
-from services.mesh.natsserver import NatsServer
-from services.mesh.permissions import Actor, Role
+from services.contracts.models import Reason
+from services.contracts.permissions import Actor, Role
+from services.mesh.bus import Bus
+from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 from services.wall.front import eventfeed, events
 from services.wall.front.errors import FieldsError

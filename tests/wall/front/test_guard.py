@@ -7,7 +7,7 @@ from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.mesh.errors import PantauError
+from services.contracts.errors import PantauError
 from services.wall.front.errors import ForeignOriginError, MisdirectedError
 from services.wall.front.guard import Guard, host_of, is_loopback
 

@@ -8,8 +8,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
+from services.contracts.permissions import Role
 from services.mesh.clock import ManualClock
-from services.mesh.permissions import Role
 from services.mesh.settings import MeshSettings, SettingsError
 from services.wall.front import accounts, cookies
 from services.wall.front.accounts import Account, AccountsFile

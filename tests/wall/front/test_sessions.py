@@ -6,11 +6,11 @@ from collections import Counter
 
 import pytest
 
-from services.mesh.errors import BadOfferError, UnavailableError
-from services.mesh.models import WorkerLease
-from services.mesh.sessions import Aim
+from services.contracts.errors import BadOfferError, UnavailableError
+from services.contracts.models import WorkerLease
+from services.contracts.sessions import Aim
+from services.contracts.subjects import is_id
 from services.mesh.settings import MeshSettings
-from services.mesh.subjects import is_id
 from services.wall.app import MAX_RELAY_NAME
 from services.wall.front import relays
 from tests.wall.front.running import OFFER, eventually, running_front, stub_relay

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
-from services.mesh.recordings import Gap, Range, Timeline
+from services.contracts.recordings import Gap, Range, Timeline
 from services.wall.front.sheet import Missing, Shown, draw, plan
 
 S = 1_000_000

@@ -8,12 +8,12 @@ import av
 import pytest
 from nats.aio.msg import Msg
 
+from services.contracts import subjects
+from services.contracts.frames import AccessUnit, Clock, Codec, Flags, encode
+from services.contracts.models import Camera, CameraState, Profile, ProfileReport, Reason, Status, WantReply
 from services.media.nal import annex_b_to_length_prefixed
-from services.mesh import subjects
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
-from services.mesh.frames import AccessUnit, Clock, Codec, Flags, encode
-from services.mesh.models import Camera, CameraState, Profile, ProfileReport, Reason, Status, WantReply
 from services.mesh.settings import MeshSettings
 from services.wall.front.jpeg import PictureError, to_jpeg
 from services.wall.front.snapshots import choose_profile

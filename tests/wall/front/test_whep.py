@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from services.mesh import subjects
+from services.contracts import subjects
+from services.contracts.errors import UnavailableError
+from services.contracts.models import Camera, CameraState, Profile, Reason, Status
+from services.contracts.sessions import Aim
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
-from services.mesh.errors import UnavailableError
-from services.mesh.models import Camera, CameraState, Profile, Reason, Status
-from services.mesh.sessions import Aim
 from services.mesh.settings import MeshSettings
 from services.wall.front.offers import SDP, SDP_FRAGMENT
 from tests.wall.front.running import OFFER, RunningFront, StubRelay, running_front, stub_relay

@@ -15,11 +15,11 @@ import av
 import numpy as np
 from nats.aio.msg import Msg
 
+from services.contracts import subjects
+from services.contracts.frames import AccessUnit, Clock, Codec, Flags, encode
+from services.contracts.models import WantReply
 from services.media.nal import join_length_prefixed, split_annex_b
-from services.mesh import subjects
 from services.mesh.bus import Bus
-from services.mesh.frames import AccessUnit, Clock, Codec, Flags, encode
-from services.mesh.models import WantReply
 
 SITE = "city"
 BITS = 24

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import av
 import numpy as np
 
+from services.contracts.frames import AccessUnit, Clock, Codec, Flags, encode
 from services.mesh.bus import Bus
-from services.mesh.frames import AccessUnit, Clock, Codec, Flags, encode
 from tests.wall.relay.camera import BusCamera, Clip
 
 TONE_HZ = 500

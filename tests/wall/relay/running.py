@@ -8,12 +8,13 @@ from typing import Literal
 import msgpack
 from nats.aio.msg import Msg
 
-from services.mesh import rpc, sessions, subjects
+from services.contracts import sessions, subjects
+from services.contracts.models import Camera, Profile, ProfileName
+from services.contracts.sessions import Aim, Control, Notice, SessionClose, SessionControl, SessionOpen, SessionOpened
+from services.mesh import rpc
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
 from services.mesh.lifecycle import Service
-from services.mesh.models import Camera, Profile, ProfileName
-from services.mesh.sessions import Aim, Control, Notice, SessionClose, SessionControl, SessionOpen, SessionOpened
 from services.mesh.settings import MeshSettings
 from services.wall.relay.app import Relay
 from services.wall.relay.settings import RelaySettings

@@ -6,8 +6,8 @@ import pytest
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from av import VideoFrame
 
+from services.contracts.sessions import Aim
 from services.mesh.bus import Bus
-from services.mesh.sessions import Aim
 from tests.wall.relay.camera import BITS, BusCamera, clip
 from tests.wall.relay.running import Front
 

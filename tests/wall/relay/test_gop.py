@@ -3,7 +3,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.mesh.frames import AccessUnit, Clock, Codec, Flags
+from services.contracts.frames import AccessUnit, Clock, Codec, Flags
 from services.wall.relay.frame import Frame
 from services.wall.relay.gop import MAX_FRAMES, GopBuffer, Verdict
 

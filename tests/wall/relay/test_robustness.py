@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from services.contracts.sessions import Aim, LinkNotice, SlotNotice
 from services.mesh.bus import Bus
-from services.mesh.sessions import Aim, LinkNotice, SlotNotice
 from tests.wall.relay.camera import BusCamera, clip
 from tests.wall.relay.running import Front
 from tests.wall.relay.test_session import states, until

@@ -7,12 +7,12 @@ from itertools import pairwise
 import pytest
 from nats.aio.msg import Msg
 
+from services.contracts import subjects
+from services.contracts.errors import BadOfferError, ConflictError, NotFoundError
+from services.contracts.models import Reason, WantReply
+from services.contracts.sessions import Aim, ErrorNotice, Listen, Seen, SeenFrame, Size, SlotNotice
 from services.media.nal import split_annex_b
-from services.mesh import subjects
 from services.mesh.bus import Bus
-from services.mesh.errors import BadOfferError, ConflictError, NotFoundError
-from services.mesh.models import Reason, WantReply
-from services.mesh.sessions import Aim, ErrorNotice, Listen, Seen, SeenFrame, Size, SlotNotice
 from services.wall.relay import pacer
 from tests.wall.relay.camera import SITE, BusCamera, clip
 from tests.wall.relay.running import Front

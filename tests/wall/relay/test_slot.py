@@ -7,8 +7,8 @@ from typing import cast
 
 import pytest
 
-from services.mesh.frames import AccessUnit
-from services.mesh.sessions import Aim, Notice, Size, SlotNotice
+from services.contracts.frames import AccessUnit
+from services.contracts.sessions import Aim, Notice, Size, SlotNotice
 from services.wall.relay.bandwidth import Level
 from services.wall.relay.frame import Frame
 from services.wall.relay.slot import REPEAT_SECONDS, STILL_SECONDS, Slot

@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import pytest
 
+from services.contracts.frames import AccessUnit, Clock, Codec, Flags
 from services.media.rtp import RtpHeader, parse_rtp
-from services.mesh.frames import AccessUnit, Clock, Codec, Flags
 from services.wall.relay.engine.sdp import Format
 from services.wall.relay.sound import PIECE_BYTES, SoundTrack
 

@@ -1,6 +1,6 @@
 from collections.abc import Sequence
 
-from services.mesh.frames import Codec
+from services.contracts.frames import Codec
 from services.wall.relay.engine.sdp import PLAYOUT_DELAY, Format, VideoChoice
 from services.wall.relay.engine.template import Run
 from services.wall.relay.frame import Frame

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from pylibsrtp import Error as SrtpSessionError
 
+from services.contracts.sessions import Aim, SessionOpened
 from services.media.rtp import RtpHeader, parse_rtp
-from services.mesh.sessions import Aim, SessionOpened
 from services.wall.relay.engine import stun
 from services.wall.relay.engine.dtls import Certificates, DtlsSession, SrtpKeys, Turnstile, fingerprint
 from services.wall.relay.engine.sdp import ABS_SEND_TIME, PLAYOUT_DELAY

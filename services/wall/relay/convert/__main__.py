@@ -9,7 +9,7 @@ import sys
 import threading
 from typing import BinaryIO, Final, Protocol
 
-from services.mesh.frames import AccessUnit, decode, encode
+from services.contracts.frames import AccessUnit, decode, encode
 from services.wall.relay.convert.backlog import Backlog
 from services.wall.relay.convert.picture import PictureConverter
 from services.wall.relay.convert.pipe import LENGTH, SHOW

@@ -3,7 +3,7 @@
 from collections import deque
 from typing import Final, NamedTuple
 
-from services.mesh.frames import AccessUnit
+from services.contracts.frames import AccessUnit
 
 LATE_90K: Final = 90_000
 """Behind by more, a converter only decodes, until it has caught up."""

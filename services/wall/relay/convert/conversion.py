@@ -12,14 +12,14 @@ from typing import Final, Literal, NamedTuple
 import nats.errors
 from nats.aio.msg import Msg
 
-from services.mesh import subjects
+from services.contracts import subjects
+from services.contracts.frames import FrameError, decode
+from services.contracts.models import Reason, WantReply, WorkerLease
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
-from services.mesh.frames import FrameError, decode
 from services.mesh.leases import RENEW_SECONDS, Leadership, new_incarnation
 from services.mesh.log import get_logger
 from services.mesh.metrics import gauge
-from services.mesh.models import Reason, WantReply, WorkerLease
 from services.wall.relay.convert.footage import ConversionRefusedError, FootageConverter
 from services.wall.relay.convert.process import ConverterProcess, Kind, converter_process
 from services.wall.relay.feed import ConvertedName, Feed, FeedHub, FeedName

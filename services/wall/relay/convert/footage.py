@@ -8,10 +8,10 @@ live (`Conversions.footage`).
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
-from services.mesh.errors import UnavailableError
-from services.mesh.frames import AccessUnit, Codec, decode, encode
-from services.mesh.models import Reason
-from services.mesh.playback import Item
+from services.contracts.errors import UnavailableError
+from services.contracts.frames import AccessUnit, Codec, decode, encode
+from services.contracts.models import Reason
+from services.footage.playback import Item
 from services.wall.relay.convert.pipe import HIDE, SHOW
 from services.wall.relay.convert.process import ConverterProcess
 

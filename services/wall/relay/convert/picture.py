@@ -13,9 +13,9 @@ from av.codec.codec import UnknownCodecError
 from av.video.frame import PictureType
 from av.video.reformatter import VideoReformatter
 
+from services.contracts.errors import PantauError
+from services.contracts.frames import AccessUnit, Codec, Flags
 from services.media.nal import BitstreamError, annex_b_to_length_prefixed, length_prefixed_to_annex_b
-from services.mesh.errors import PantauError
-from services.mesh.frames import AccessUnit, Codec, Flags
 
 KEYFRAME_90K: Final = 2 * 90_000
 """Between keyframes: what a viewer who comes has to catch up with."""

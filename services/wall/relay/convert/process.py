@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from subprocess import PIPE
 from typing import Final, Literal
 
-from services.mesh.frames import AccessUnit, encode
+from services.contracts.frames import AccessUnit, encode
 from services.mesh.metrics import counter
 from services.wall.relay.convert.pipe import LENGTH
 

@@ -8,7 +8,7 @@ import av.error
 from av.audio.resampler import AudioResampler
 from av.codec.codec import UnknownCodecError
 
-from services.mesh.frames import AccessUnit, Clock, Codec, Flags
+from services.contracts.frames import AccessUnit, Clock, Codec, Flags
 from services.wall.relay.convert.picture import CannotConvertError
 
 OPUS_HZ: Final = 48_000

@@ -19,7 +19,7 @@ from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsFingerprint, RTCDtlsP
 from OpenSSL import SSL
 from pylibsrtp import Policy, Session, _binding
 
-from services.mesh.errors import PantauError
+from services.contracts.errors import PantauError
 
 ffi: Final = _binding.ffi
 srtp_protect: Final = _binding.lib.srtp_protect

@@ -10,7 +10,7 @@ import socket
 import time
 from typing import Final, Protocol
 
-from services.mesh.errors import PantauError
+from services.contracts.errors import PantauError
 from services.mesh.metrics import counter
 from services.wall.relay.engine import stun
 from services.wall.relay.engine.ice import Address, IceAgent

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.mesh.frames import AccessUnit, Clock, Codec, Flags
+from services.contracts.frames import AccessUnit, Clock, Codec, Flags
 from services.wall.relay.convert.backlog import HOPELESS_90K, LATE_90K, Backlog
 
 

@@ -11,13 +11,13 @@ from functools import cache, partial
 import pytest
 from PIL import Image
 
+from services.contracts import subjects
+from services.contracts.frames import Codec
+from services.contracts.models import CameraState, ProfileReport, Reason, Status
+from services.contracts.sessions import Aim, SlotNotice
 from services.media.nal import split_annex_b
-from services.mesh import subjects
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
-from services.mesh.frames import Codec
-from services.mesh.models import CameraState, ProfileReport, Reason, Status
-from services.mesh.sessions import Aim, SlotNotice
 from services.mesh.settings import MeshSettings
 from services.wall.relay.convert import conversion
 from tests.processes import children, command_line

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from services.contracts.frames import AccessUnit, Clock, Codec, Flags
 from services.media.nal import length_prefixed_to_annex_b
-from services.mesh.frames import AccessUnit, Clock, Codec, Flags
 from services.wall.relay.convert.picture import PictureConverter
 from tests.recorder.units import pictures
 from tests.wall.relay.camera import BITS, clip, picture

@@ -6,7 +6,7 @@ from typing import Any
 import av
 import numpy as np
 
-from services.mesh.frames import AccessUnit, Clock, Codec, Flags
+from services.contracts.frames import AccessUnit, Clock, Codec, Flags
 from services.wall.relay.convert.sound import SoundConverter
 
 RATE = 16_000

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.mesh.errors import BadOfferError
+from services.contracts.errors import BadOfferError
 from services.wall.relay.engine import sdp
 
 OFFERS = Path(__file__).parent / "offers"

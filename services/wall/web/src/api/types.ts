@@ -1,4 +1,4 @@
-/** The models of `services/mesh/models.py` and `services/mesh/sessions.py` as they travel in JSON. */
+/** The models of `services/contracts/models.py` and `services/contracts/sessions.py` as they travel in JSON. */
 
 export type ProfileName = "main" | "sub";
 export type Role = "viewer" | "agency" | "operator" | "supervisor" | "admin";

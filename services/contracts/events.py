@@ -1,0 +1,439 @@
+"""Events: what happened, for agencies, dashboards and the other services.
+
+Body: a msgpack map of the event's fields. Headers: CloudEvents 1.0 in binary mode (the NATS protocol binding), with
+``Nats-Msg-Id`` for de-duplication. Kept in the JetStream stream `PANTAU_EVENTS`. The classes below yield
+``docs/asyncapi.yaml``; golden bytes in the tests hold the wire format.
+"""
+
+import asyncio
+import random
+import uuid
+from collections import deque
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Final, Literal
+from urllib.parse import quote, unquote
+
+import nats.errors
+import nats.js.errors
+from nats.js.api import DiscardPolicy, RetentionPolicy, StreamConfig
+from pydantic import Field
+
+from services.contracts import subjects
+from services.contracts.models import Id, Model, ProfileReport, Reason
+from services.contracts.recordings import Lasting
+from services.mesh.bus import Bus
+from services.mesh.log import get_logger
+from services.mesh.metrics import counter
+
+log = get_logger()
+
+CONTENT_TYPE: Final = "application/vnd.msgpack"
+OUTBOX_EVENTS: Final = 10_000
+_dropped = counter("events_dropped", "Events lost because the outbox was full while the bus was away")
+
+
+class Event(Model):
+    """Base of all events. ``kind`` and ``name`` stand in the subject and the CloudEvents type."""
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+    subject_field: ClassVar[str] = "camera"
+
+    site: Id
+    at_us: int
+    """When it happened: Unix time, UTC, microseconds."""
+
+    @property
+    def type(self) -> str:
+        """For example ``camera.offline``."""
+        return f"{self.kind}.{self.name}"
+
+    @property
+    def subject_id(self) -> str:
+        """The id of what it happened to."""
+        return str(getattr(self, self.subject_field))
+
+    @property
+    def nats_subject(self) -> str:
+        """Where it is published."""
+        return subjects.event(self.site, self.kind, self.name, self.subject_id)
+
+
+class CameraEvent(Event):
+    """Something about a camera."""
+
+    kind: ClassVar[str] = "camera"
+    camera: Id
+
+
+class CameraRegistered(CameraEvent):
+    """A camera came into the catalogue."""
+
+    name: ClassVar[str] = "registered"
+    camera_name: str
+    actor: str = ""
+
+
+class CameraUpdated(CameraEvent):
+    """A camera's catalogue entry changed."""
+
+    name: ClassVar[str] = "updated"
+    camera_name: str
+    changed: tuple[str, ...]
+    """Names of the fields that changed."""
+    actor: str = ""
+
+
+class CameraRemoved(CameraEvent):
+    """A camera left the catalogue. Its recordings stay until retention takes them."""
+
+    name: ClassVar[str] = "removed"
+    actor: str = ""
+
+
+class CameraOnline(CameraEvent):
+    """A camera delivers."""
+
+    name: ClassVar[str] = "online"
+    codec: str = ""
+    width_px: int = 0
+    height_px: int = 0
+
+
+class CameraOffline(CameraEvent):
+    """A camera delivers nothing."""
+
+    name: ClassVar[str] = "offline"
+    reason: Reason
+    detail: str = ""
+
+
+class CameraDegraded(CameraEvent):
+    """A camera delivers, but not as it should."""
+
+    name: ClassVar[str] = "degraded"
+    reason: Reason
+    detail: str = ""
+
+
+class CameraRecovered(CameraEvent):
+    """A camera delivers as it should again."""
+
+    name: ClassVar[str] = "recovered"
+    after_seconds: float
+    """How long it was offline or degraded."""
+
+
+class CameraHealth(CameraEvent):
+    """What ingest measures, once a minute a camera."""
+
+    name: ClassVar[str] = "health"
+    status: str
+    profiles: dict[str, ProfileReport]
+
+
+class RecordingEvent(Event):
+    """Something about a camera's recordings."""
+
+    kind: ClassVar[str] = "recording"
+    camera: Id
+    recorder: Id
+
+
+class SegmentClosed(RecordingEvent):
+    """A segment is complete and will not be modified any more."""
+
+    name: ClassVar[str] = "segment_closed"
+    profile: str
+    path: str
+    """Below the recorder's recordings folder."""
+    from_us: int
+    to_us: int
+    size_bytes: int
+    frames: int
+    keyframes: int
+    codec: str
+    chain_hash: str = ""
+    """Hex SHA-256 of the last fragment's link in the chain of this camera and profile."""
+    signature: str = ""
+    """Hex Ed25519 signature over the segment's statement by the recorder's key."""
+    key_id: str = ""
+    """The key's short name, as bundles use it."""
+    public_key: str = ""
+    """The key itself, hex: whoever keeps it from here can check evidence later without trusting the bundle."""
+
+
+class RecordingGap(RecordingEvent):
+    """Nothing was recorded for a while; sent when the gap has ended, and once when it has lasted a minute."""
+
+    name: ClassVar[str] = "gap"
+    profile: str
+    from_us: int
+    to_us: int | None
+    cause: str
+    detail: str = ""
+
+
+class RecordingThinned(RecordingEvent):
+    """A segment was rewritten with fewer frames, as the retention ladder says."""
+
+    name: ClassVar[str] = "thinned"
+    from_us: int
+    to_us: int
+    bytes_before: int
+    bytes_after: int
+
+
+class CoverageGap(Model):
+    """A stretch without footage."""
+
+    from_us: int
+    to_us: int | None
+    cause: str
+    detail: str = ""
+
+
+Remains = Literal["", "disk", "archive"]
+
+
+class RecordingExpired(RecordingEvent):
+    """Footage was removed by retention, or a copy of it from the archive."""
+
+    name: ClassVar[str] = "expired"
+    from_us: int
+    to_us: int
+    size_bytes: int
+    because: str
+    """``age``, ``budget``, ``floor``; ``archive``: it is a copy that went, because of its age."""
+    remains_in: Remains = ""
+    """Where the footage is still kept; empty: nowhere at this recorder."""
+
+
+class RecordingCoverage(Lasting, RecordingEvent):
+    """Once a day: how much of the day before there is footage of, what is missing why, and how long it will be kept."""
+
+    name: ClassVar[str] = "coverage"
+    profile: str
+    from_us: int
+    to_us: int
+    recorded_us: int
+    percent: float
+    gaps: tuple[CoverageGap, ...] = ()
+    """The longest 200."""
+
+
+class StorageLow(Event):
+    """A disk is near its floor, full, slow, read-only or gone: history gets shorter."""
+
+    kind: ClassVar[str] = "recording"
+    name: ClassVar[str] = "storage_low"
+    subject_field: ClassVar[str] = "recorder"
+    recorder: Id
+    directory: str
+    free_bytes: int
+    because: str
+
+
+class ArchiveFailed(Event):
+    """The archive does not take copies: segments wait on the recorder's disks. Told at first, when the reason changes,
+    and once an hour."""
+
+    kind: ClassVar[str] = "recording"
+    name: ClassVar[str] = "archive_failed"
+    subject_field: ClassVar[str] = "recorder"
+    recorder: Id
+    because: str
+    """``unreachable``, ``refused`` (the access key), ``no-bucket``, ``differs`` (what is stored is not what was sent),
+    ``failed``."""
+    detail: str
+    waiting_segments: int
+    waiting_bytes: int
+
+
+class ArchiveRecovered(Event):
+    """The archive takes copies again."""
+
+    kind: ClassVar[str] = "recording"
+    name: ClassVar[str] = "archive_recovered"
+    subject_field: ClassVar[str] = "recorder"
+    recorder: Id
+    after_seconds: float
+
+
+class ArchiveDamaged(RecordingEvent):
+    """A copy in the archive is gone, or is not what was stored; it is made again while the recorder has the footage."""
+
+    name: ClassVar[str] = "archive_damaged"
+    profile: str
+    path: str
+    """Below the recorder's folder of the bucket."""
+    from_us: int
+    to_us: int
+    detail: str
+
+
+class IncidentEvent(Event):
+    """Something about an incident."""
+
+    kind: ClassVar[str] = "incident"
+    subject_field: ClassVar[str] = "incident"
+    incident: Id
+    title: str
+    cameras: tuple[str, ...]
+    from_us: int
+    to_us: int | None
+    actor: str = ""
+
+
+class IncidentOpened(IncidentEvent):
+    """Its footage is held from now on."""
+
+    name: ClassVar[str] = "opened"
+
+
+class IncidentUpdated(IncidentEvent):
+    """Its cameras, range, title or notes changed."""
+
+    name: ClassVar[str] = "updated"
+    changed: tuple[str, ...] = ()
+
+
+class IncidentClosed(IncidentEvent):
+    """Its hold ends at ``release_us``."""
+
+    name: ClassVar[str] = "closed"
+    release_us: int
+
+
+class IncidentExported(IncidentEvent):
+    """Evidence about it was handed out."""
+
+    name: ClassVar[str] = "exported"
+
+
+class Audit(Event):
+    """Who saw, exported or changed what."""
+
+    kind: ClassVar[str] = "audit"
+    name: ClassVar[str] = "action"
+    subject_field: ClassVar[str] = "target"
+    target: Id
+    """The camera or incident it was about."""
+    action: str
+    """For example ``exported``, ``viewed-recording``, ``incident-opened``."""
+    actor: str
+    role: str
+    detail: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def nats_subject(self) -> str:
+        """The action takes the name's place: ``pantau.v1.<site>.audit.exported.cam-1``."""
+        return subjects.event(self.site, self.kind, self.action, self.target)
+
+
+EVENTS: Final[tuple[type[Event], ...]] = (
+    CameraRegistered, CameraUpdated, CameraRemoved, CameraOnline, CameraOffline, CameraDegraded, CameraRecovered,
+    CameraHealth, SegmentClosed, RecordingGap, RecordingThinned, RecordingExpired, RecordingCoverage,
+    StorageLow, ArchiveFailed, ArchiveRecovered, ArchiveDamaged,
+    IncidentOpened, IncidentUpdated, IncidentClosed, IncidentExported, Audit,
+)  # fmt: skip
+"""Every event there is."""
+_BY_TYPE: Final = {f"{event.kind}.{event.name}": event for event in EVENTS}
+
+
+def headers(event: Event, *, source: str, event_id: str) -> dict[str, str]:
+    """CloudEvents headers. Values are percent-encoded as the NATS protocol binding 3.2.2 says."""
+    time = datetime.fromtimestamp(event.at_us / 1e6, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {
+        "ce-specversion": "1.0",
+        "ce-id": event_id,
+        "ce-type": f"pantau.v1.{event.type}",
+        "ce-source": quote(source, safe="/-._~:"),
+        "ce-subject": quote(event.subject_id, safe="/-._~"),
+        "ce-time": time,
+        "Content-Type": CONTENT_TYPE,
+        "Nats-Msg-Id": event_id,
+    }
+
+
+def parse(data: bytes, message_headers: dict[str, str] | None) -> Event | None:
+    """The event of a message; None where its type is not known to this version. Raises ``ValueError`` on a bad body."""
+    kind = unquote((message_headers or {}).get("ce-type", "")).removeprefix("pantau.v1.")
+    event_type = _BY_TYPE.get(kind)
+    return event_type.unpack(data) if event_type else None
+
+
+async def ensure_stream(
+    bus: Bus, *, max_age_seconds: float = 30 * 86400, max_bytes: int = 2 * 1024**3, max_per_subject: int = 1440
+) -> None:
+    """Makes the events stream, or brings its limits up to date.
+
+    ``max_per_subject`` keeps what comes every minute (health, closed segments) from crowding out what is rare.
+    """
+    config = StreamConfig(
+        name=subjects.EVENTS_STREAM,
+        description="Pantau's events",
+        subjects=list(subjects.EVENT_FILTERS),
+        retention=RetentionPolicy.LIMITS,
+        discard=DiscardPolicy.OLD,
+        max_age=max_age_seconds,
+        max_bytes=max_bytes,
+        max_msgs_per_subject=max_per_subject,
+        duplicate_window=120,
+    )
+    try:
+        await bus.js.add_stream(config)
+    except nats.js.errors.BadRequestError:
+        await bus.js.update_stream(config)
+
+
+class Outbox:
+    """Publishes events until the stream has acknowledged each, in order; keeps `OUTBOX_EVENTS` meanwhile."""
+
+    def __init__(self, bus: Bus, *, source: str) -> None:
+        """``source`` is the CloudEvents source, for example ``/recorder/recorder-1``."""
+        self._bus = bus
+        self._source = source
+        self._waiting: deque[tuple[Event, str]] = deque()
+        self._filled = asyncio.Event()
+
+    def post(self, event: Event) -> None:
+        """Takes an event; returns at once. When full the oldest is dropped and counted."""
+        if len(self._waiting) >= OUTBOX_EVENTS:
+            self._waiting.popleft()
+            _dropped.inc()
+        self._waiting.append((event, str(uuid.uuid4())))
+        self._filled.set()
+
+    async def run(self) -> None:
+        """Publishes for ever; cancel to stop."""
+        delay = 0.1
+        while True:
+            while self._waiting:
+                event, event_id = self._waiting[0]
+                try:
+                    await self._bus.js.publish(
+                        event.nats_subject,
+                        event.pack(),
+                        headers=headers(event, source=self._source, event_id=event_id),
+                    )
+                except (nats.errors.Error, TimeoutError) as error:
+                    log.debug("events.retry", error=error)
+                    await asyncio.sleep(delay * random.uniform(0.5, 1.0))
+                    delay = min(delay * 2, 5.0)
+                    continue
+                delay = 0.1
+                if self._waiting and self._waiting[0][1] == event_id:
+                    self._waiting.popleft()
+            self._filled.clear()
+            await self._filled.wait()
+
+    async def flush(self, timeout_seconds: float = 1.0) -> None:
+        """Waits until all has been published, at most ``timeout_seconds``; for the end of a process."""
+        deadline = asyncio.get_running_loop().time() + timeout_seconds
+        while self._waiting and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.01)
+
+    def snapshot(self) -> list[dict[str, Any]]:
+        """What is still waiting; for diagnostics."""
+        return [event.model_dump(mode="json") for event, _ in self._waiting]

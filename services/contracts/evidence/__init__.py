@@ -1,0 +1,1 @@
+"""The signed statements about footage, and how they travel."""

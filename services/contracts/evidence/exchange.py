@@ -1,0 +1,86 @@
+"""What recorders are asked for evidence, and how they answer.
+
+The answer to `EvidenceQuestion` is a transfer (`services.mesh.transfer`) of messages that begin with a letter: ``S``
+and a `PartBegins`, then ``D`` and bytes of that part (the segment's opening, then whole fragments), then ``F`` and a
+`PartEnds`; and ``G`` with a `Gap`, footage that the recorder cannot answer for.
+"""
+
+import zlib
+from base64 import b64decode, b64encode
+from typing import Final, Self
+
+from services.contracts.errors import InvalidInputError
+from services.contracts.evidence.statement import Statement
+from services.contracts.models import Id, Model
+
+EVIDENCE: Final = "evidence"
+EVIDENCE_SIGN: Final = "evidence-sign"
+PART_BEGINS, DATA, PART_ENDS, GAP = b"S", b"D", b"F", b"G"
+ALTERED: Final = "altered"
+"""A gap's cause: there is a file, and it is not what was recorded."""
+MAX_MANIFEST_BYTES: Final = 64 * 1024 * 1024
+
+
+class EvidenceQuestion(Model):
+    """Send the whole fragments that cover a range to ``deliver_to``."""
+
+    camera: Id
+    profile: str = "main"
+    from_us: int
+    to_us: int
+    deliver_to: str
+
+
+class EvidenceOpened(Model):
+    """The transfer waits for credit on ``control``."""
+
+    control: str
+    public: str
+    """The recorder's public key, hexadecimal: with it a manifest would be signed. Empty where it has none."""
+
+
+class PartBegins(Model):
+    """A run of fragments of one segment."""
+
+    statement: Statement
+    signature: str
+    public: str
+    """The key that it was signed with, hexadecimal."""
+    first: int
+    from_us: int
+
+
+class PartEnds(Model):
+    """How far it came."""
+
+    fragments: int
+    to_us: int
+
+
+class ManifestToSign(Model):
+    """A bundle's manifest. A recorder signs what is a manifest, made now for whoever asks, and nothing else."""
+
+    packed: str
+
+    @classmethod
+    def of(cls, raw: bytes) -> Self:
+        """``raw`` is the manifest's canonical form; hashes in hexadecimal shrink to half."""
+        return cls(packed=b64encode(zlib.compress(raw, 1)).decode())
+
+    def unpacked(self) -> bytes:
+        """The manifest; raises `InvalidInputError`."""
+        try:
+            inflate = zlib.decompressobj()
+            raw = inflate.decompress(b64decode(self.packed, validate=True), MAX_MANIFEST_BYTES)
+        except (ValueError, zlib.error) as error:
+            raise InvalidInputError(f"the manifest cannot be unpacked: {error}") from error
+        if not inflate.eof:
+            raise InvalidInputError("the manifest is cut short, or too large")
+        return raw
+
+
+class ManifestSigned(Model):
+    """The signature over the manifest."""
+
+    public: str
+    signature: str

@@ -1,0 +1,175 @@
+"""The access-unit message: the one shape of a frame, live or recorded, everywhere in the mesh.
+
+A msgpack array whose integers all have fixed width, so that it is packed and unpacked with `struct`:
+
+    [version, flags, codec, epoch, sequence, pts_90k, dts_90k, capture_us, uncertainty_us, clock, extradata, payload]
+
+The last two are ``bin 16`` and ``bin 32``. The payload of H.264 and H.265 is NAL units behind 4-byte big-endian lengths
+(ISO/IEC 14496-15), with the parameter sets in front of every keyframe; of MJPEG one JPEG; of audio one frame.
+"""
+
+from enum import IntEnum, IntFlag
+from struct import Struct
+from struct import error as struct_error
+from typing import Final, NamedTuple
+
+from services.contracts.errors import PantauError
+
+VERSION: Final = 1
+MAX_PAYLOAD_BYTES: Final = 8 * 1024 * 1024 - 4096
+"""The largest payload that is published: nats-server's ``max_payload`` less room for the header."""
+
+
+class FrameError(PantauError):
+    """The bytes are not an access-unit message, or the frame does not fit into one."""
+
+    code = "bad-frame"
+    status = 502
+
+
+class Codec(IntEnum):
+    """Codecs under FFmpeg's names. The numbers are the wire's: never reused."""
+
+    H264 = 1
+    HEVC = 2
+    MJPEG = 3
+    PCM_ALAW = 16
+    PCM_MULAW = 17
+    AAC = 18
+    OPUS = 19
+
+    @property
+    def is_video(self) -> bool:
+        """Video codecs come first in the numbering."""
+        return self < 16
+
+
+class Flags(IntFlag):
+    """What a consumer must know before it looks into the payload."""
+
+    NONE = 0
+    KEYFRAME = 1
+    DISCONTINUITY = 2
+    """First frame of a new run: the source was opened anew, or its parameters changed. Holes before it are no loss."""
+    DISPOSABLE = 4
+    """No other frame refers to this one (nal_ref_idc 0): the first to go when a viewer is slow."""
+
+
+# As plain integers: an enum's own operators take microseconds, and these are asked of every frame.
+_KEYFRAME: Final = int(Flags.KEYFRAME)
+_DISCONTINUITY: Final = int(Flags.DISCONTINUITY)
+
+
+class Clock(IntEnum):
+    """Where a frame's capture time comes from."""
+
+    ARRIVAL = 0
+    RTCP = 1
+
+
+class AccessUnit(NamedTuple):
+    """One frame of one profile of one camera, in decoding order."""
+
+    flags: Flags
+    codec: Codec
+    epoch: int
+    """The assignment's epoch (u32): grows whenever a camera passes to another ingest."""
+    sequence: int
+    """Grows by one a frame within an epoch (u64); starts anywhere."""
+    pts_90k: int
+    """Presentation time, 90 kHz, monotonic in decoding order but for B-frames; its origin means nothing."""
+    dts_90k: int
+    """Decoding time, 90 kHz, strictly growing within a run."""
+    capture_us: int
+    """When the picture was taken: Unix time, UTC, microseconds."""
+    uncertainty_us: int
+    """Half-width of the interval around ``capture_us`` (u32)."""
+    clock: Clock
+    payload: bytes
+    extradata: bytes = b""
+
+    @property
+    def keyframe(self) -> bool:
+        """Whether decoding can begin here."""
+        return int(self.flags) & _KEYFRAME != 0
+
+    @property
+    def discontinuity(self) -> bool:
+        """Whether a new run begins here."""
+        return int(self.flags) & _DISCONTINUITY != 0
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """What grows from frame to frame, over fail-overs too."""
+        return self.epoch, self.sequence
+
+
+# fixarray(12), then each value behind its type byte: u8, u8, u8, u32, u64, i64, i64, i64, u32, u8, bin16 length.
+_HEAD: Final = Struct(">BBBBBBBBIBQBqBqBqBIBBBH")
+_PAYLOAD_HEAD: Final = Struct(">BI")
+HEADER_BYTES: Final = _HEAD.size + _PAYLOAD_HEAD.size
+
+_ARRAY12, _U8, _U32, _U64, _I64, _BIN16, _BIN32 = 0x9C, 0xCC, 0xCE, 0xCF, 0xD3, 0xC5, 0xC6
+_CODECS: Final = {int(codec): codec for codec in Codec}
+_FLAGS: Final = tuple(Flags(bits) for bits in range(8))
+_CLOCKS: Final = {int(clock): clock for clock in Clock}
+
+
+def encode(unit: AccessUnit) -> bytes:
+    """The message for ``unit``.
+
+    Raises `FrameError` where the payload is larger than `MAX_PAYLOAD_BYTES`: such a frame is refused as a whole.
+    """
+    flags, codec, epoch, sequence, pts, dts, capture, uncertainty, clock, payload, extradata = unit
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise FrameError(f"a frame of {len(payload)} bytes is over the bus's limit of {MAX_PAYLOAD_BYTES}")
+    head = _HEAD.pack(
+        _ARRAY12, _U8, VERSION, _U8, flags, _U8, codec, _U32, epoch, _U64, sequence, _I64, pts, _I64, dts,
+        _I64, capture, _U32, min(uncertainty, 0xFFFFFFFF), _U8, clock, _BIN16, len(extradata),
+    )  # fmt: skip
+    return b"".join((head, extradata, _PAYLOAD_HEAD.pack(_BIN32, len(payload)), payload))
+
+
+def decode(message: bytes) -> AccessUnit:
+    """The access unit in ``message``.
+
+    Raises `FrameError` for anything that `encode` cannot have written, and for a version this code does not know.
+    """
+    try:
+        (array, _, version, _, flags, _, codec, _, epoch, _, sequence, _, pts, _, dts,
+         _, capture, _, uncertainty, _, clock, _, extradata_length) = _HEAD.unpack_from(message)  # fmt: skip
+        if array != _ARRAY12 or version != VERSION:
+            raise FrameError(f"not an access-unit message of version {VERSION} (begins {message[:4].hex()})")
+        payload_at = _HEAD.size + extradata_length
+        kind, length = _PAYLOAD_HEAD.unpack_from(message, payload_at)
+        if kind != _BIN32 or payload_at + _PAYLOAD_HEAD.size + length != len(message):
+            raise FrameError(f"an access-unit message of {len(message)} bytes is cut or has a tail")
+        return AccessUnit(
+            _FLAGS[flags & 7], _CODECS[codec], epoch, sequence, pts, dts, capture, uncertainty, _CLOCKS[clock],
+            message[payload_at + _PAYLOAD_HEAD.size :], message[_HEAD.size : payload_at],
+        )  # fmt: skip
+    except (struct_error, KeyError) as error:
+        raise FrameError(f"not an access-unit message: {error}") from error
+
+
+class SequenceTracker:
+    """Makes every loss visible: feed it each frame's order, in arrival order.
+
+    ``lost`` counts the frames that were published in this run and never came.
+    """
+
+    __slots__ = ("_epoch", "_sequence", "lost")
+
+    def __init__(self) -> None:
+        self.lost = 0
+        self._epoch = -1
+        self._sequence = -1
+
+    def accept(self, unit: AccessUnit) -> bool:
+        """Whether ``unit`` is newer than all before; counts the hole before it."""
+        if unit.order <= (self._epoch, self._sequence):
+            return False
+        if unit.epoch == self._epoch and not int(unit.flags) & _DISCONTINUITY:
+            self.lost += unit.sequence - self._sequence - 1
+        self._epoch, self._sequence = unit.order
+        return True

@@ -1,0 +1,244 @@
+"""What the services tell each other besides frames and events: msgpack maps of these models."""
+
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+import msgpack
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from services.contracts.subjects import ID_PATTERN
+
+Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
+"""Lower-case letters, digits and dashes, at most 63: stands in subjects, paths and URLs as it is."""
+
+ProfileName = Literal["main", "sub"]
+
+SOURCE_SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "srt", "udp", "rtp")
+
+
+class Model(BaseModel):
+    """Base of everything on the wire. Unknown fields are ignored: an older reader understands a newer writer."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    def pack(self) -> bytes:
+        """The model as a msgpack map."""
+        packed: bytes = msgpack.packb(self.model_dump(mode="json"))
+        return packed
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Self:
+        """The model in ``data``; raises pydantic's ``ValidationError`` or a ``ValueError`` of msgpack's."""
+        return cls.model_validate(msgpack.unpackb(data))
+
+
+class Location(Model):
+    """Where a camera stands."""
+
+    latitude: float | None = Field(default=None, ge=-90, le=90)
+    longitude: float | None = Field(default=None, ge=-180, le=180)
+    address: str = ""
+
+
+def _source_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in SOURCE_SCHEMES or not parts.hostname:
+        schemes = ", ".join(f"{scheme}://" for scheme in SOURCE_SCHEMES)
+        raise ValueError(f"a source URL begins with one of {schemes} and names a host")
+    if "@" in parts.netloc:
+        raise ValueError("credentials stand apart from the URL: give username and password in 'credentials'")
+    return url
+
+
+class Profile(Model):
+    """One stream of a camera."""
+
+    url: Annotated[str, AfterValidator(_source_url)]
+    """Without credentials: they stand in `Credentials`, in a bucket of their own."""
+    transport: Literal["tcp", "udp"] = "tcp"
+    reader: Literal["auto", "pyav"] = "auto"
+
+
+class Credentials(Model):
+    """A camera's user. Read by ingest alone; never given back by the API, a log or an event."""
+
+    username: str
+    password: str = Field(repr=False)
+
+
+class Camera(Model):
+    """One row of the catalogue."""
+
+    id: Id
+    site: Id
+    name: str = Field(min_length=1, max_length=120)
+    enabled: bool = True
+    record: bool = True
+    audio: bool = False
+    location: Location = Location()
+    tags: tuple[str, ...] = ()
+    profiles: dict[ProfileName, Profile] = Field(min_length=1)
+    has_credentials: bool = False
+    copies: int = Field(default=1, ge=1, le=2)
+    """How many recorders keep it."""
+    retention: str | None = None
+    """A retention ladder of this camera's own (``full 10d, keyframes 60d every 10s``); None: the default."""
+
+    def matches(self, *, site: str | None, tag: str | None, text: str) -> bool:
+        """Whether all filters hold; ``text`` occurs in the id, the name, the address or a tag, whatever its case."""
+        if (site is not None and self.site != site) or (tag is not None and tag not in self.tags):
+            return False
+        sought = text.casefold()
+        fields = (self.id, self.name, self.location.address, *self.tags)
+        return not sought or any(sought in field.casefold() for field in fields)
+
+
+class Status(StrEnum):
+    """What a camera is observed to do."""
+
+    CONNECTING = "connecting"
+    ONLINE = "online"
+    DEGRADED = "degraded"
+    OFFLINE = "offline"
+    DISABLED = "disabled"
+
+
+class Reason(StrEnum):
+    """Why a camera or a profile is not simply online. Stable codes: the interface translates them."""
+
+    NONE = "none"
+    STARTING = "starting"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+    UNAUTHORIZED = "unauthorized"
+    NOT_FOUND = "not-found"
+    TIMEOUT = "timeout"
+    STALLED = "stalled"
+    CLOSED = "closed"
+    BAD_STREAM = "bad-stream"
+    UNSUPPORTED_CODEC = "unsupported-codec"
+    OVERLOADED = "overloaded"
+    FRAMES_LOST = "frames-lost"
+    BAD_TIMESTAMPS = "bad-timestamps"
+    LOW_RATE = "low-rate"
+    NO_INGEST = "no-ingest"
+    DISABLED = "disabled"
+
+
+class ProfileReport(Model):
+    """What ingest observes of one profile."""
+
+    status: Literal["idle", "connecting", "online", "offline"]
+    reason: Reason = Reason.NONE
+    detail: str = ""
+    """For people who read logs; redacted."""
+    since_us: int = 0
+    codec: str = ""
+    """FFmpeg's name: h264, hevc, mjpeg, pcm_alaw, …"""
+    width_px: int = 0
+    height_px: int = 0
+    frame_rate: float = 0
+    bitrate_bps: int = 0
+    last_frame_us: int = 0
+    keyframe_interval_seconds: float = 0
+    frames: int = 0
+    reconnects: int = 0
+    bad_timestamps: int = 0
+    frames_lost: int = 0
+
+
+class CameraReport(Model):
+    """What ingest observes of one camera."""
+
+    camera: Id
+    site: Id
+    epoch: int
+    profiles: dict[str, ProfileReport]
+    """By profile: main, sub, audio."""
+
+
+class IngestReport(Model):
+    """One message a worker every 2 s, and at once on a change (then with the changed cameras alone)."""
+
+    worker: Id
+    at_us: int
+    cameras: tuple[CameraReport, ...]
+
+
+class CameraState(Model):
+    """Observed state, after hysteresis; kept by the registry."""
+
+    camera: Id
+    site: Id
+    status: Status
+    reason: Reason = Reason.NONE
+    detail: str = ""
+    since_us: int
+    profiles: dict[str, ProfileReport] = {}
+    worker: str = ""
+    announced: Status | None = None
+    """What the events have said so far: online, degraded, offline, or None for nothing yet."""
+
+
+WorkerRole = Literal["ingest", "recorder", "relay", "registry", "converter"]
+
+
+class WorkerLease(Model):
+    """A live worker. The incarnation differs at every start, so that a quick restart is seen."""
+
+    role: WorkerRole
+    worker: Id
+    incarnation: int
+    capacity: int = 0
+    load: float = 0
+    draining: bool = False
+    detail: dict[str, str] = {}
+
+
+class Assignment(Model):
+    """Who does a camera. The KV entry's revision is the epoch."""
+
+    camera: Id
+    site: Id
+    workers: tuple[Id, ...]
+    """For ingest exactly one; for recorder as many as the camera has copies."""
+    incarnations: tuple[int, ...]
+    homes: tuple[Id, ...] = ()
+    """Recorder: where the camera's footage belongs when all are well; differs from ``workers`` while one is away."""
+
+
+class WantReply(Model):
+    """The first message of an answer on a ``want`` subject; cached frames follow, then an empty message."""
+
+    status: Literal["live", "opening", "failed", "unknown-profile"]
+    reason: Reason = Reason.NONE
+    detail: str = ""
+    frames: int = 0
+
+
+class IncidentStatus(StrEnum):
+    """An incident's life."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class Incident(Model):
+    """Something that happened; its cameras' footage in its range is held while it is open, and for the grace after."""
+
+    id: Id
+    title: str = Field(min_length=1, max_length=200)
+    status: IncidentStatus = IncidentStatus.OPEN
+    cameras: tuple[Id, ...]
+    from_us: int
+    to_us: int | None = None
+    """None: still going on; footage still to be recorded is held too."""
+    notes: str = ""
+    created_by: str = ""
+    created_us: int = 0
+    closed_us: int | None = None
+    release_us: int | None = None
+    """When the hold ends: closing time plus grace."""
+    released: bool = False
+    """The hold has ended, and an audit event has said so."""

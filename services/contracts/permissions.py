@@ -1,0 +1,48 @@
+"""Who may do what. Every HTTP route and RPC endpoint declares the role it needs; only this module compares."""
+
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from services.contracts.errors import ForbiddenError
+
+
+class Role(StrEnum):
+    """What a person or a program is here for."""
+
+    VIEWER = "viewer"
+    AGENCY = "agency"
+    OPERATOR = "operator"
+    SUPERVISOR = "supervisor"
+    ADMIN = "admin"
+
+
+_GRANTS: Final[dict[Role, frozenset[Role]]] = {
+    Role.VIEWER: frozenset({Role.VIEWER}),
+    Role.AGENCY: frozenset({Role.VIEWER, Role.AGENCY}),
+    Role.OPERATOR: frozenset({Role.VIEWER, Role.OPERATOR}),
+    Role.SUPERVISOR: frozenset({Role.VIEWER, Role.OPERATOR, Role.SUPERVISOR}),
+    Role.ADMIN: frozenset(Role),
+}
+
+
+class Actor(NamedTuple):
+    """Who asks."""
+
+    name: str
+    role: Role
+
+    def may(self, permission: Role) -> bool:
+        """Whether this actor holds ``permission``."""
+        return permission in _GRANTS[self.role]
+
+    def require(self, permission: Role) -> None:
+        """Raises `ForbiddenError` where it does not."""
+        if not self.may(permission):
+            raise ForbiddenError(
+                f"this needs the permission '{permission}', and {self.name} has the role '{self.role}'; "
+                "ask an administrator"
+            )
+
+
+SYSTEM: Final = Actor("system", Role.ADMIN)
+"""A service acting by itself."""

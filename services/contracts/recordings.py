@@ -1,0 +1,252 @@
+"""What recorders tell about footage, and how the answers of several become one history."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Final, Literal
+
+from pydantic import Field
+
+from services.contracts.models import Id, Model
+
+SERVICE: Final = "recorder"
+"""The recorders' service name: broadcast questions are ``rpc(home, SERVICE, endpoint)``, one's own
+``rpc(home, f"{SERVICE}.{worker}", endpoint)``."""
+TIMELINE: Final = "timeline"
+COVERAGE: Final = "coverage"
+CLIP: Final = "clip"
+
+MIN_GAP_US: Final = 1_000_000
+"""A shorter hole in the footage is not worth telling."""
+TierName = Literal["full", "keyframes"]
+
+
+class Cause(StrEnum):
+    """Why there is no footage, beyond the codes of `services.contracts.models.Reason` for what a camera did.
+
+    Stable: the interface translates them.
+    """
+
+    BUS_LOST = "bus-lost"
+    RECORDER_DOWN = "recorder-down"
+    NOT_ASSIGNED = "not-assigned"
+    DISK_SLOW = "disk-slow"
+    DISK_FULL = "disk-full"
+    DISK_FAILED = "disk-failed"
+    CLOCK_JUMP = "clock-jump"
+    EXPIRED = "expired"
+    NOT_KEPT = "not-kept"
+    """Before the oldest footage that there is: never recorded, or expired."""
+    UNKNOWN = "unknown"
+
+
+class Range(Model):
+    """Footage without a hole."""
+
+    from_us: int
+    to_us: int
+    tier: TierName = "full"
+    recorder: Id
+    archived: bool = False
+    """Only the archive has it: the recorder reads it from there, which takes longer to begin."""
+
+
+class Gap(Model):
+    """No footage, and why; a gap of no length is a remark, such as a clock that was set back."""
+
+    from_us: int
+    to_us: int | None
+    """None: still going on."""
+    cause: str
+    """A `Cause` or a code of `Reason`."""
+    detail: str = ""
+
+
+class TimelineQuestion(Model):
+    """What is there of a camera between two moments?"""
+
+    camera: Id
+    profile: str = "main"
+    from_us: int
+    to_us: int = Field(description="At most 366 days after from_us.")
+
+
+class TimelineAnswer(Model):
+    """What one recorder has; empty where it never recorded the camera."""
+
+    recorder: Id
+    ranges: tuple[Range, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+
+
+class Timeline(Model):
+    """One history out of all recorders'."""
+
+    camera: Id
+    profile: str
+    from_us: int
+    to_us: int
+    ranges: tuple[Range, ...]
+    """In order, without overlap; of two recorders' footage the fuller tier is named, then the longer range."""
+    gaps: tuple[Gap, ...]
+    """Where no recorder has footage; the cause is that of the recorder whose gap covers most of it."""
+    recorders: int
+    """How many answered."""
+
+
+class ClipQuestion(Model):
+    """Send the samples of a range (`services.footage.clips` says how) to ``deliver_to``."""
+
+    camera: Id
+    profile: str = "main"
+    from_us: int
+    to_us: int
+    deliver_to: str
+
+
+class ClipOpened(Model):
+    """The transfer waits for credit on ``control`` (`services.mesh.transfer`)."""
+
+    control: str
+
+
+class Lasting(Model):
+    """How far a camera's footage reaches back, and for how long it will be there."""
+
+    oldest_full_us: int | None = None
+    oldest_thinned_us: int | None = None
+    oldest_archived_full_us: int | None = None
+    """Of copies in the archive, whether the disks still have the footage or not."""
+    oldest_archived_thinned_us: int | None = None
+    bytes_per_day: int = 0
+    """Of full footage."""
+    forecast_full_days: float | None = None
+    """How many days of full footage the present disks and bitrates give."""
+    forecast_keyframe_days: float | None = None
+    """Days until nothing is left on the disks, thinned footage counted."""
+    forecast_archive_days: float | None = None
+    """How many days copies in the archive are kept; None where not all footage is copied."""
+
+
+class CoverageStatement(Lasting):
+    """How much of a stretch of time there is footage of."""
+
+    camera: Id
+    profile: str
+    from_us: int
+    to_us: int
+    recorded_us: int
+    gaps: tuple[Gap, ...] = ()
+
+    @property
+    def percent(self) -> float:
+        """How much is recorded of the whole."""
+        return round(100 * self.recorded_us / (self.to_us - self.from_us), 3)
+
+
+def merge(question: TimelineQuestion, answers: Sequence[TimelineAnswer]) -> Timeline:
+    """One history: where one recorder has a gap and another footage, there is footage."""
+    ranges = merge_ranges([item for answer in answers for item in answer.ranges], question.from_us, question.to_us)
+    gaps = [item for answer in answers for item in answer.gaps]
+    return Timeline(
+        camera=question.camera,
+        profile=question.profile,
+        from_us=question.from_us,
+        to_us=question.to_us,
+        ranges=tuple(ranges),
+        gaps=tuple(_merge_gaps(gaps, ranges, question.from_us, question.to_us)),
+        recorders=len(answers),
+    )
+
+
+def merge_ranges(ranges: Iterable[Range], from_us: int, to_us: int) -> list[Range]:
+    """Cuts overlapping ranges so that each moment is covered once, by the best that covers it."""
+    taken: list[Range] = []
+    starts: list[int] = []
+    """Of ``taken``, which is in order and without overlap."""
+    for item in sorted(ranges, key=_worth):
+        pieces = _free(taken, starts, max(item.from_us, from_us), min(item.to_us, to_us))
+        # A sliver beside another recorder's footage is the two clocks' difference, not footage.
+        alone = pieces == [(item.from_us, item.to_us)]
+        for start, end in pieces:
+            if alone or end - start >= MIN_GAP_US:
+                at = bisect_right(starts, start)
+                taken.insert(at, item.model_copy(update={"from_us": start, "to_us": end}))
+                starts.insert(at, start)
+    return taken
+
+
+def _free(taken: Sequence[Range], starts: Sequence[int], from_us: int, to_us: int) -> list[tuple[int, int]]:
+    """What nobody has taken between two moments."""
+    found: list[tuple[int, int]] = []
+    for index in range(max(bisect_right(starts, from_us) - 1, 0), len(taken)):
+        other = taken[index]
+        if other.from_us >= to_us:
+            break
+        if other.from_us > from_us:
+            found.append((from_us, other.from_us))
+        from_us = max(from_us, other.to_us)
+    if from_us < to_us:
+        found.append((from_us, to_us))
+    return found
+
+
+def _worth(item: Range) -> tuple[bool, bool, int, str]:
+    return item.tier != "full", item.archived, item.from_us - item.to_us, item.recorder
+
+
+def _merge_gaps(gaps: Sequence[Gap], ranges: Sequence[Range], from_us: int, to_us: int) -> list[Gap]:
+    merged: list[Gap] = []
+    for start, end in _holes(ranges, from_us, to_us):
+        inside = [(_overlap(gap, start, end), gap) for gap in gaps]
+        inside = [(shared, gap) for shared, gap in inside if shared > 0]
+        if not inside:
+            continue
+        # A hole may have several reasons one after another: each recorder's own gaps, the fullest account first.
+        merged += _cover(start, end, [gap for _, gap in sorted(inside, key=lambda pair: -pair[0])])
+    remarks = {(gap.from_us, gap.cause): gap for gap in gaps if gap.to_us == gap.from_us}
+    small = {(gap.from_us, gap.cause): gap for gap in gaps if _is_small(gap, ranges)}
+    merged += [gap for key, gap in (remarks | small).items() if from_us <= key[0] < to_us]
+    return sorted(merged, key=lambda gap: gap.from_us)
+
+
+def _is_small(gap: Gap, ranges: Sequence[Range]) -> bool:
+    """Frames lost within footage: told unless another recorder's range lies there (it has them)."""
+    if gap.to_us is None or not 0 < gap.to_us - gap.from_us < MIN_GAP_US:
+        return False
+    return any(item.from_us <= gap.from_us and gap.to_us <= item.to_us for item in ranges)
+
+
+def _cover(start: int, end: int, gaps: Sequence[Gap]) -> list[Gap]:
+    free = [(start, end)]
+    found: list[Gap] = []
+    for gap in gaps:
+        rest: list[tuple[int, int]] = []
+        for a, b in free:
+            gap_end = b if gap.to_us is None else gap.to_us
+            x, y = max(a, gap.from_us), min(b, gap_end)
+            if x >= y:
+                rest.append((a, b))
+                continue
+            open_end = gap.to_us is None and y == end
+            found.append(gap.model_copy(update={"from_us": x, "to_us": None if open_end else y}))
+            rest += [part for part in ((a, x), (y, b)) if part[1] > part[0]]
+        free = rest
+    found += [Gap(from_us=a, to_us=b, cause=Cause.UNKNOWN) for a, b in free if b - a >= MIN_GAP_US]
+    return found
+
+
+def _holes(ranges: Sequence[Range], from_us: int, to_us: int) -> list[tuple[int, int]]:
+    holes = []
+    at = from_us
+    for item in ranges:
+        if item.from_us - at >= MIN_GAP_US:
+            holes.append((at, item.from_us))
+        at = max(at, item.to_us)
+    if to_us - at >= MIN_GAP_US:
+        holes.append((at, to_us))
+    return holes
+
+
+def _overlap(gap: Gap, start: int, end: int) -> int:
+    return min(end, end if gap.to_us is None else gap.to_us) - max(start, gap.from_us)

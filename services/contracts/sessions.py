@@ -1,0 +1,212 @@
+"""What the wall's front and its relays, and through them the page, tell each other about a viewing session.
+
+A session is one PeerConnection with N slots. The page's messages arrive at the front's WebSocket as JSON and go to the
+session's relay as a micro request; the relay's notices go out on the session's subject and the front passes them on.
+Both sides use these models, so the WebSocket's protocol and the bus's are the same.
+"""
+
+from typing import Annotated, Literal
+
+import msgpack
+from pydantic import Field, TypeAdapter
+
+from services.contracts.models import Id, Model, ProfileName, Reason
+from services.contracts.subjects import ROOT
+
+MAX_SLOTS = 64
+
+
+def notices(home: str, session: str) -> str:
+    """The subject on which a relay tells a session's front what the page must know."""
+    return f"{ROOT}.{home}.session.{session}"
+
+
+class Aim(Model):
+    """Point a slot at a camera; no camera empties it."""
+
+    type: Literal["aim"] = "aim"
+    slot: int = Field(ge=0, lt=MAX_SLOTS)
+    camera: Id | None = None
+    profile: Literal["auto", "main", "sub"] = "auto"
+    source: Literal["live", "recorded"] = "live"
+    """A recorded slot follows the session's one clock."""
+
+
+class Size(Model):
+    """How large a tile is on the screen, in physical pixels: `auto` chooses by it. 0 × 0: not visible, send nothing."""
+
+    type: Literal["size"] = "size"
+    slot: int = Field(ge=0, lt=MAX_SLOTS)
+    width_px: int = Field(ge=0, le=16384)
+    height_px: int = Field(ge=0, le=16384)
+
+
+class ClockControl(Model):
+    """Steer the session's clock, and with it every recorded slot."""
+
+    type: Literal["clock"] = "clock"
+    action: Literal["play", "pause", "seek", "step"]
+    at_us: int | None = None
+    """Where to, for ``seek`` (and ``play``, when given): capture time, Unix µs."""
+    rate: float = Field(default=1.0, ge=-16, le=16)
+    """0.25 to 16 forwards; from 8 keyframes only; negative: backwards by keyframes."""
+    step: Literal["frame", "-frame", "keyframe", "-keyframe"] = "frame"
+
+
+class Lateness(Model):
+    """How far the page's decoders are behind, once a second while anything recorded plays: of all recorded tiles the
+    longest time from a picture's arrival to the screen. They are sent keyframes alone until it can keep up again."""
+
+    type: Literal["lateness"] = "lateness"
+    late_ms: float = Field(ge=0)
+
+
+class Listen(Model):
+    """Hear one slot's camera, or nobody."""
+
+    type: Literal["listen"] = "listen"
+    slot: int | None = None
+
+
+class SeenFrame(Model):
+    """A slot's frame, by its RTP timestamp."""
+
+    slot: int = Field(ge=0, lt=MAX_SLOTS)
+    rtp: int = Field(ge=0, lt=1 << 32)
+
+
+class Seen(Model):
+    """The first frames of catch-ups have come to the screen. Where several slots begin together, what leads on from
+    their first frames waits until all are seen, a while at most."""
+
+    type: Literal["seen"] = "seen"
+    frames: tuple[SeenFrame, ...] = Field(max_length=MAX_SLOTS)
+
+
+Control = Annotated[Aim | Size | ClockControl | Lateness | Listen | Seen, Field(discriminator="type")]
+CONTROL: TypeAdapter[Aim | Size | ClockControl | Lateness | Listen | Seen] = TypeAdapter(Control)
+
+
+class SessionOpen(Model):
+    """A front places a session on a relay."""
+
+    session: Id
+    offer: str
+    """SDP (RFC 8866), as the client sent it."""
+    kind: Literal["wall", "whep"] = "wall"
+    aims: tuple[Aim, ...] = ()
+    sizes: tuple[Size, ...] = ()
+    """So that ``auto`` begins with the right profile."""
+    client: str = ""
+    """For the log: the signed-in person."""
+
+
+class SessionOpened(Model):
+    """The relay's answer."""
+
+    session: Id
+    relay: Id
+    answer: str
+    slots: int
+    """How many video m-lines were accepted; slot n is the n-th of them."""
+
+
+class SessionControl(Model):
+    """One message of the page, on its way to the relay. An empty one only says that the page is still there.
+
+    A front sends the page's messages in their order and may have several under way: the relay applies each before it
+    first awaits.
+    """
+
+    session: Id
+    control: Control | None = None
+    attached: bool = False
+    """A page's control socket has just opened: send one `SlotNotice` a slot, and a `ClockNotice` if one is recorded."""
+
+
+class SessionClose(Model):
+    """The page has gone, or was asked to."""
+
+    session: Id
+
+
+class SlotNotice(Model):
+    """What a slot shows and why. Sent on every change."""
+
+    type: Literal["slot"] = "slot"
+    slot: int
+    camera: Id | None
+    source: Literal["live", "recorded"] = "live"
+    state: Literal["empty", "opening", "catching-up", "live", "waiting", "playing", "paused", "gap"]
+    """``opening``: nothing sent yet. ``catching-up``: the cached GOP is being replayed; live at RTP time ``live_rtp``.
+    ``waiting``: no frames, see ``reason``. ``gap``: nothing was recorded at the clock's time."""
+    profile: ProfileName | None = None
+    reason: Reason = Reason.NONE
+    detail: str = ""
+    first_rtp: int | None = None
+    """RTP time of the first frame that belongs to this aim, and to the moment that a recorded one was moved to."""
+    live_rtp: int | None = None
+    limited: Literal["none", "sub", "keyframes"] = "none"
+    """What a slow link, or a page that cannot decode it all, was stepped down to."""
+    limited_by: Literal["link", "decoding"] = "link"
+    transcoded: bool = False
+    codec: str = ""
+    width_px: int = 0
+    height_px: int = 0
+    until_us: int | None = None
+    """In a ``gap``: when there is footage again; None where there is none after it."""
+
+
+class FrameMark(Model):
+    """Ties a slot's RTP timestamps to capture time: ``capture_us`` was sent as ``rtp``."""
+
+    type: Literal["mark"] = "mark"
+    slot: int
+    rtp: int
+    capture_us: int
+    uncertainty_us: int
+    clock: Literal["rtcp", "arrival"]
+
+    def pack(self) -> bytes:
+        """See `Model.pack`: once a second for every slot, and all fields are plain."""
+        packed: bytes = msgpack.packb(vars(self))
+        return packed
+
+
+class ClockNotice(Model):
+    """Where the session's clock stands. On every change and once a second while it runs."""
+
+    type: Literal["clock"] = "clock"
+    at_us: int
+    rate: float
+    playing: bool
+
+
+class LinkNotice(Model):
+    """The relay's view of the link, every 2 s."""
+
+    type: Literal["link"] = "link"
+    loss: float
+    """Fraction of packets that the receiver reported lost in the last interval, before repair."""
+    rtt_ms: float | None
+    estimate_bps: int | None
+
+
+class DrainNotice(Model):
+    """This relay is going: connect anew (the front will place the session elsewhere)."""
+
+    type: Literal["drain"] = "drain"
+
+
+class ErrorNotice(Model):
+    """A control message was refused."""
+
+    type: Literal["error"] = "error"
+    code: str
+    message: str
+
+
+Notice = Annotated[
+    SlotNotice | FrameMark | ClockNotice | LinkNotice | DrainNotice | ErrorNotice, Field(discriminator="type")
+]
+NOTICE: TypeAdapter[SlotNotice | FrameMark | ClockNotice | LinkNotice | DrainNotice | ErrorNotice] = TypeAdapter(Notice)

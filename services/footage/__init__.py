@@ -1,0 +1,1 @@
+"""What asks recorders: timelines, clips, playback, activity, coverage, evidence."""

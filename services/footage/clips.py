@@ -1,0 +1,388 @@
+"""Clips: recorders send the samples of a range and what they are; whoever asked makes one MP4 of their pieces.
+
+A recorder's transfer (`services.mesh.transfer`) is messages that begin with a letter: ``T`` and a packed `Table`, one
+for each segment; ``E``, the end of the tables; and then, without a letter, bytes: the tables' chunks, one after
+another. Nothing is transcoded, and nothing of the footage is held in memory but its tables.
+"""
+
+import sys
+from array import array
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from itertools import accumulate, compress
+from typing import Any, Final, NamedTuple, Self
+
+import msgpack
+
+import services
+from services.contracts import recordings, subjects
+from services.contracts.errors import InvalidInputError, NotFoundError, UnavailableError
+from services.contracts.models import Id
+from services.contracts.permissions import SYSTEM, Actor
+from services.contracts.recordings import ClipOpened, ClipQuestion, Timeline, TimelineAnswer, TimelineQuestion
+from services.media.mp4 import progressive
+from services.media.mp4.progressive import Chunk, ChunkSamples, ClipTrack
+from services.media.mp4.tracks import AudioTrack, Track, VideoTrack
+from services.mesh import rpc
+from services.mesh.bus import Bus
+from services.mesh.transfer import Incoming
+
+MAX_CLIP_US: Final = 24 * 3600 * 1_000_000
+_VIDEO, _AUDIO = 0, 1
+
+
+class TableChunk(NamedTuple):
+    """Samples that follow each other in a fragment."""
+
+    track: int
+    """0 picture, 1 sound."""
+    at: int
+    """Decoding time of the first sample since the question's ``from_us``, in the track's timescale."""
+    samples: "array[int]"
+    """For each: size, duration, composition offset (two's complement), 1 for a keyframe."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A segment's samples."""
+
+    tracks: tuple[Track | None, Track | None]
+    tier: str
+    chunks: tuple[TableChunk, ...]
+
+    def pack(self) -> bytes:
+        """As it travels."""
+        return b"T" + bytes(
+            msgpack.packb(
+                {
+                    "tracks": [list(track) if track else None for track in self.tracks],
+                    "tier": self.tier,
+                    "chunks": [
+                        [chunk.track, chunk.at, _little_endian(chunk.samples).tobytes()] for chunk in self.chunks
+                    ],
+                }
+            )
+        )
+
+    @classmethod
+    def unpack(cls, message: bytes) -> Self:
+        """Reads what `pack` wrote; raises `UnavailableError` for what it cannot have written."""
+        try:
+            table: dict[str, Any] = msgpack.unpackb(message[1:])
+            video, audio = table["tracks"]
+            chunks = []
+            for track, at, packed in table["chunks"]:
+                samples = array("I")
+                samples.frombytes(packed)
+                if len(samples) % 4:
+                    raise ValueError("a chunk of samples is cut")  # noqa: TRY301 (told as all else here)
+                chunks.append(TableChunk(track, at, _little_endian(samples)))
+            return cls(
+                (VideoTrack(*video) if video else None, AudioTrack(*audio) if audio else None),
+                table["tier"],
+                tuple(chunks),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise UnavailableError(f"a recorder's answer could not be read: {error}") from error
+
+
+def _little_endian(samples: "array[int]") -> "array[int]":
+    """As it travels, and back."""
+    if sys.byteorder == "big":
+        samples = array("I", samples)
+        samples.byteswap()
+    return samples
+
+
+class Piece(NamedTuple):
+    """A stretch of a clip and the recorder that has it."""
+
+    recorder: Id
+    from_us: int
+    to_us: int
+
+
+def plan(timeline: Timeline) -> list[Piece]:
+    """Which recorder to ask for which stretch: as few stretches as the best footage allows."""
+    pieces: list[Piece] = []
+    for item in timeline.ranges:
+        if pieces and pieces[-1].recorder == item.recorder:
+            pieces[-1] = pieces[-1]._replace(to_us=item.to_us)
+        else:
+            pieces.append(Piece(item.recorder, item.from_us, item.to_us))
+    return pieces
+
+
+class Kept(NamedTuple):
+    """What becomes of a chunk's bytes."""
+
+    keep_bytes: int
+    skip_bytes: int
+
+
+@dataclass
+class Layout:
+    """A clip out of the tables of its pieces: the header, and which of the pieces' bytes follow it."""
+
+    header: bytes
+    data_bytes: int
+    start_us: int
+    """When its first shown picture was taken."""
+    duration_us: int
+    thinned: bool
+    kept: list[list[Kept]] = field(default_factory=list)
+    """For each piece, for each of its chunks."""
+
+
+def lay_out(from_us: int, to_us: int, pieces: Sequence[tuple[int, Sequence[Table]]], info: dict[str, object]) -> Layout:
+    """Pure: ``pieces`` are each the ``from_us`` of its question and its tables, in order of time.
+
+    Where pieces overlap the later one goes on from its first picture, which is a keyframe. Raises `NotFoundError` where
+    there is no picture between ``from_us`` and ``to_us``.
+    """
+    tracks = [_Track(0), _Track(1)]
+    starts = [_first_picture(tables, (piece_from - from_us)) for piece_from, tables in pieces]
+    order: list[tuple[int, _Placed]] = []
+    for number, (piece_from, tables) in enumerate(pieces):
+        end_us = min([to_us - from_us, *(start for start in starts[number + 1 :] if start is not None)])
+        for table in tables:
+            for chunk in table.chunks:
+                description = table.tracks[chunk.track]
+                if description is None:
+                    raise UnavailableError("a recorder's answer names a track that it does not describe")
+                offset = (piece_from - from_us) * description.timescale // 1_000_000
+                placed = _Placed(chunk, description, chunk.at + offset)
+                placed.cut(end_us * description.timescale // 1_000_000)
+                order.append((number, placed))
+                tracks[chunk.track].add(placed)
+    video = tracks[_VIDEO]
+    if not video.placed:
+        raise NotFoundError("there is no footage in this range; the timeline shows where there is some")
+    shown_us = max(0, video.first_shown() * 100 // 9)
+    end_90k = min((to_us - from_us) * 9 // 100, video.shown_end())
+    duration_90k = max(end_90k - shown_us * 9 // 100, 1)
+    used = [track for track in tracks if track.placed]
+    header, data_bytes = progressive.header(
+        [ClipTrack(track.timescale, track.first_shown() - shown_us * track.timescale // 1_000_000) for track in used],
+        (
+            Chunk(min(placed.chunk.track, len(used) - 1), placed.description, placed.samples)
+            for _, placed in order
+            if len(placed)
+        ),
+        created_us=from_us + shown_us,
+        duration_90k=duration_90k,
+        info={"software": f"pantau {services.__version__}", **info},
+    )
+    layout = Layout(
+        header,
+        data_bytes,
+        from_us + shown_us,
+        duration_90k * 100 // 9,
+        any(table.tier != "full" for _, tables in pieces for table in tables),
+        [[] for _ in pieces],
+    )
+    for number, placed in order:
+        layout.kept[number].append(placed.kept())
+    return layout
+
+
+class _Placed:
+    """A chunk's samples as they are in the clip."""
+
+    def __init__(self, chunk: TableChunk, description: Track, at: int) -> None:
+        self.chunk = chunk
+        self.description = description
+        self.at = at
+        sizes, durations, offsets, keyframes = (chunk.samples[number::4] for number in range(4))
+        self.samples = ChunkSamples(
+            sizes, durations, array("i", offsets.tobytes()), list(compress(range(len(sizes)), keyframes))
+        )
+        """What is kept of them."""
+        self.end = at + sum(durations)
+        """Where the last sample's duration ends."""
+        self._bytes = self._kept_bytes = sum(sizes)
+
+    def cut(self, end: int) -> None:
+        """Leaves out what is not needed to show anything before ``end``."""
+        sizes, durations, offsets, keyframes = self.samples
+        count, time = len(sizes), self.end
+        while count:
+            duration = durations[count - 1]
+            time -= duration
+            # Half a duration: two recorders may differ by a little about when the same picture was taken.
+            if time + offsets[count - 1] + duration // 2 < end:
+                break
+            count -= 1
+        if count < len(sizes):
+            kept = [index for index in keyframes if index < count]
+            self.samples = ChunkSamples(sizes[:count], durations[:count], offsets[:count], kept)
+            self.end = self.at + sum(durations[:count])
+            self._kept_bytes = sum(sizes[:count])
+
+    def last_until(self, end: int) -> None:
+        """The last sample lasts until the next chunk's first, over gaps too."""
+        durations = self.samples.durations
+        before = self.end - durations[-1]
+        durations[-1] = min(max(end - before, 1), progressive.MAX_DURATION)
+        self.end = before + durations[-1]
+
+    def first_shown(self) -> int:
+        """Presentation time of the first sample."""
+        return self.at + self.samples.composition_offsets[0]
+
+    def shown_end(self) -> int:
+        """When the last picture that is shown ends."""
+        _, durations, offsets, _ = self.samples
+        shown = zip(accumulate(durations, initial=self.at), offsets, durations, strict=False)
+        return max((time + offset + duration for time, offset, duration in shown), default=self.at)
+
+    def kept(self) -> Kept:
+        """How many of its bytes are in the clip."""
+        return Kept(self._kept_bytes, self._bytes - self._kept_bytes)
+
+    def __len__(self) -> int:
+        return len(self.samples.sizes_bytes)
+
+
+class _Track:
+    """A track as it grows: each chunk's last sample lasts until the next chunk, over gaps too."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.placed: list[_Placed] = []
+
+    def add(self, placed: _Placed) -> None:
+        if not len(placed):
+            return
+        if self.placed:
+            self.placed[-1].last_until(placed.at)
+        self.placed.append(placed)
+
+    @property
+    def timescale(self) -> int:
+        return self.placed[0].description.timescale
+
+    def first_shown(self) -> int:
+        return self.placed[0].first_shown()
+
+    def shown_end(self) -> int:
+        return self.placed[-1].shown_end()
+
+
+def _first_picture(tables: Sequence[Table], offset_us: int) -> int | None:
+    """When a piece's first picture is shown, in µs since the clip's ``from_us``."""
+    for table in tables:
+        for chunk in table.chunks:
+            if chunk.track == _VIDEO and len(chunk.samples) and (track := table.tracks[_VIDEO]) is not None:
+                return _Placed(chunk, track, chunk.at).first_shown() * 100 // 9 + offset_us
+    return None
+
+
+class Clip:
+    """An open clip: `layout` says what it is, iterating gives its bytes. Close it by leaving ``async with``."""
+
+    def __init__(self, layout: Layout, timeline: Timeline, sources: Sequence[Incoming]) -> None:
+        self.layout = layout
+        self.timeline = timeline
+        self._sources = sources
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the whole file."""
+        return len(self.layout.header) + self.layout.data_bytes
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The file. Raises `UnavailableError` where a recorder fails on the way: what came is not complete then."""
+        yield self.layout.header
+        for source, kept in zip(self._sources, self.layout.kept, strict=True):
+            reader = _Data(source)
+            for keep_bytes, skip_bytes in kept:
+                async for data in reader.take(keep_bytes):
+                    yield data
+                async for _ in reader.take(skip_bytes):
+                    pass
+            await source.close()
+
+
+class _Data:
+    """The bytes behind a transfer's tables."""
+
+    def __init__(self, source: Incoming) -> None:
+        self._source = source
+        self._rest = memoryview(b"")
+
+    async def take(self, size_bytes: int) -> AsyncIterator[bytes]:
+        while size_bytes:
+            if not self._rest:
+                try:
+                    message = await anext(self._source)
+                except StopAsyncIteration:
+                    raise UnavailableError("a recorder sent less than it said; try again") from None
+                if len(message) <= size_bytes:  # all of it, mostly: no copy
+                    size_bytes -= len(message)
+                    yield message
+                    continue
+                self._rest = memoryview(message)
+            part = self._rest[:size_bytes]
+            self._rest = self._rest[len(part) :]
+            size_bytes -= len(part)
+            yield bytes(part)
+
+
+async def ask_timeline(
+    bus: Bus, home: Id, question: TimelineQuestion, *, recorders: int, actor: Actor = SYSTEM
+) -> tuple[Timeline, list[TimelineAnswer]]:
+    """One history out of all recorders' answers, and the answers. ``recorders``: how many are alive, to wait for."""
+    subject = subjects.rpc(home, recordings.SERVICE, recordings.TIMELINE)
+    answers = await rpc.gather(bus, subject, question, TimelineAnswer, actor=actor, expected=recorders)
+    if not answers:
+        raise UnavailableError("no recorder answers just now; try again shortly")
+    return recordings.merge(question, answers), answers
+
+
+async def open_clip(
+    bus: Bus,
+    home: Id,
+    question: TimelineQuestion,
+    *,
+    recorders: int,
+    stack: AsyncExitStack,
+    actor: Actor = SYSTEM,
+    info: dict[str, object] | None = None,
+) -> Clip:
+    """Opens a clip of the question's range. ``stack`` closes its transfers, whatever happens.
+
+    Raises `InvalidInputError`, `NotFoundError` where there is no footage, `UnavailableError`.
+    """
+    if not 0 < question.to_us - question.from_us <= MAX_CLIP_US:
+        raise InvalidInputError("a clip ends after it begins, and is at most 24 hours long")
+    timeline, _ = await ask_timeline(bus, home, question, recorders=recorders, actor=actor)
+    sources: list[Incoming] = []
+    tables: list[tuple[int, list[Table]]] = []
+    for piece in plan(timeline):
+        incoming = await stack.enter_async_context(await Incoming.open(bus))
+        opened = await rpc.call(
+            bus,
+            subjects.rpc(home, f"{recordings.SERVICE}.{piece.recorder}", recordings.CLIP),
+            ClipQuestion(
+                camera=question.camera,
+                profile=question.profile,
+                from_us=piece.from_us,
+                to_us=piece.to_us,
+                deliver_to=incoming.deliver_to,
+            ),
+            ClipOpened,
+            actor=actor,
+        )
+        await incoming.accept(opened.control)
+        found: list[Table] = []
+        async for message in incoming:
+            if message[:1] == b"E":
+                break
+            found.append(Table.unpack(message))
+        sources.append(incoming)
+        tables.append((piece.from_us, found))
+    described = {"camera": question.camera, "profile": question.profile, **(info or {})}
+    layout = lay_out(question.from_us, question.to_us, tables, described)
+    return Clip(layout, timeline, sources)

@@ -1,0 +1,273 @@
+"""Makes an evidence bundle out of recorders' answers, as a stream: nothing of the footage is held in memory."""
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+import services
+from services.contracts import recordings, subjects
+from services.contracts.errors import NotFoundError, PantauError, UnavailableError
+from services.contracts.evidence.exchange import (
+    DATA,
+    EVIDENCE,
+    EVIDENCE_SIGN,
+    GAP,
+    PART_BEGINS,
+    PART_ENDS,
+    EvidenceOpened,
+    EvidenceQuestion,
+    ManifestSigned,
+    ManifestToSign,
+    PartBegins,
+    PartEnds,
+)
+from services.contracts.evidence.statement import canonical, key_id
+from services.contracts.models import Id
+from services.contracts.permissions import Actor
+from services.contracts.recordings import Gap, Timeline, TimelineQuestion
+from services.footage.clips import Piece, ask_timeline, plan
+from services.footage.evidence import report
+from services.footage.evidence.bundle import BundleWriter
+from services.footage.evidence.manifest import (
+    MANIFEST,
+    README,
+    REPORT,
+    SIGNATURE,
+    CameraEvidence,
+    Manifest,
+    ManifestSignature,
+    Part,
+)
+from services.mesh import rpc
+from services.mesh.bus import Bus
+from services.mesh.clock import Clock
+from services.mesh.transfer import Incoming
+
+MAX_CAMERA_US: Final = 24 * 3600 * 1_000_000
+"""All cameras' lengths together: a recorder signs the manifest, which grows with them, in one message."""
+SIGN_SECONDS: Final = 15.0
+
+
+class Named(NamedTuple):
+    """Whose footage."""
+
+    site: Id
+    name: str
+
+
+class Request(NamedTuple):
+    """What somebody asks for."""
+
+    cameras: Mapping[Id, Named]
+    from_us: int
+    to_us: int
+    actor: Actor
+    reason: str
+    incident: str = ""
+
+
+class Bundle:
+    """A bundle about to be made: `chunks` makes it, once."""
+
+    def __init__(
+        self, bus: Bus, home: Id, request: Request, timelines: Mapping[Id, Timeline], bundle: Id, clock: Clock
+    ) -> None:
+        self.bundle = bundle
+        self._bus = bus
+        self._home = home
+        self._request = request
+        self._timelines = timelines
+        self._clock = clock
+        self._keys: dict[str, str] = {}
+        self._signers: dict[Id, str] = {}
+        """Recorder → the public key that it would sign the manifest with."""
+        self._names: set[str] = set()
+
+    async def chunks(self) -> AsyncGenerator[bytes]:
+        """The file. Raises `PantauError` where a recorder fails on the way: what came is worth nothing then."""
+        writer = BundleWriter()
+        cameras: list[CameraEvidence] = []
+        for camera, named in self._request.cameras.items():
+            timeline = self._timelines[camera]
+            parts: list[Part] = []
+            gaps = list(timeline.gaps)
+            for piece in plan(timeline):
+                async with aclosing(self._piece(writer, camera, piece, parts, gaps)) as found:
+                    async for chunk in found:
+                        yield chunk
+            gaps.sort(key=lambda gap: gap.from_us)
+            cameras.append(
+                CameraEvidence(
+                    camera=camera,
+                    site=named.site,
+                    name=named.name,
+                    parts=tuple(sorted(parts, key=lambda part: part.from_us)),
+                    gaps=tuple(gaps),
+                )
+            )
+        for name, data in await self._papers(tuple(cameras)):
+            yield writer.add_bytes(name, data)
+        yield writer.close()
+
+    async def _piece(
+        self, writer: BundleWriter, camera: Id, piece: Piece, parts: list[Part], gaps: list[Gap]
+    ) -> AsyncGenerator[bytes]:
+        """What one recorder has of a stretch; fills ``parts`` and ``gaps``."""
+        async with await Incoming.open(self._bus) as incoming:
+            opened = await rpc.call(
+                self._bus,
+                subjects.rpc(self._home, f"{recordings.SERVICE}.{piece.recorder}", EVIDENCE),
+                EvidenceQuestion(
+                    camera=camera, from_us=piece.from_us, to_us=piece.to_us, deliver_to=incoming.deliver_to
+                ),
+                EvidenceOpened,
+                actor=self._request.actor,
+            )
+            await incoming.accept(opened.control)
+            if opened.public:
+                self._signers[piece.recorder] = opened.public
+            async for message in incoming:
+                kind, body = message[:1], message[1:]
+                if kind == GAP:
+                    gaps += _within(Gap.unpack(body), piece)
+                elif kind == PART_BEGINS:
+                    part = _Part(incoming, PartBegins.unpack(body), self._name(camera, body))
+                    async with aclosing(writer.add(part.file, part.chunks())) as chunks:
+                        async for chunk in chunks:
+                            yield chunk
+                    parts.append(part.made())
+                    self._keys[key_id(part.begins.public)] = part.begins.public
+                else:
+                    raise UnavailableError("a recorder's answer could not be read")
+
+    def _name(self, camera: Id, body: bytes) -> str:
+        """A new name for a part: its camera and beginning."""
+        begin = datetime.fromtimestamp(PartBegins.unpack(body).from_us / 1e6, UTC)
+        base = f"{camera}/{begin:%Y%m%dT%H%M%S}.{begin.microsecond // 1000:03d}Z"
+        name, number = f"{base}.mp4", 1
+        while name in self._names:
+            number += 1
+            name = f"{base}-{number}.mp4"
+        self._names.add(name)
+        return name
+
+    async def _papers(self, cameras: tuple[CameraEvidence, ...]) -> list[tuple[str, bytes]]:
+        """Report, read-me, manifest and its signature."""
+        failure: PantauError = UnavailableError("no recorder's key could be used; see the recorders' logs")
+        for recorder, public in self._signers.items():
+            # A day's footage has megabytes of seals: not in the loop that others' requests wait for.
+            page, readme, raw = await asyncio.to_thread(self._written, cameras, public)
+            try:
+                signed = await rpc.call(
+                    self._bus,
+                    subjects.rpc(self._home, f"{recordings.SERVICE}.{recorder}", EVIDENCE_SIGN),
+                    await asyncio.to_thread(ManifestToSign.of, raw),
+                    ManifestSigned,
+                    actor=self._request.actor,
+                    timeout_seconds=SIGN_SECONDS,
+                )
+            except PantauError as error:
+                failure = error
+                continue
+            signature = ManifestSignature(key_id=key_id(signed.public), signature=signed.signature)
+            return [
+                (REPORT, page),
+                (README, readme),
+                (MANIFEST, raw),
+                (SIGNATURE, canonical(signature.model_dump(mode="json"))),
+            ]
+        raise failure
+
+    def _written(self, cameras: tuple[CameraEvidence, ...], public: str) -> tuple[bytes, bytes, bytes]:
+        """Report, read-me and manifest, as ``public`` is to sign it."""
+        manifest = self._manifest(cameras, self._keys | {key_id(public): public})
+        page, readme = report.html(manifest).encode(), report.README.encode()
+        files = {REPORT: hashlib.sha256(page).hexdigest(), README: hashlib.sha256(readme).hexdigest()}
+        return page, readme, canonical(manifest.model_copy(update={"files": files}).model_dump(mode="json"))
+
+    def _manifest(self, cameras: tuple[CameraEvidence, ...], keys: dict[str, str]) -> Manifest:
+        request = self._request
+        return Manifest(
+            bundle=self.bundle,
+            created_us=self._clock.now_us(),
+            software=f"pantau {services.__version__}",
+            asked_by=request.actor.name,
+            role=request.actor.role,
+            reason=request.reason,
+            incident=request.incident,
+            from_us=request.from_us,
+            to_us=request.to_us,
+            cameras=cameras,
+            keys=keys,
+            files={},
+        )
+
+
+class _Part:
+    """A part on its way into the bundle."""
+
+    def __init__(self, incoming: Incoming, begins: PartBegins, file: str) -> None:
+        self.begins = begins
+        self.file = file
+        self._incoming = incoming
+        self._digest = hashlib.sha256()
+        self._size_bytes = 0
+        self._ends: PartEnds | None = None
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Its bytes, up to its end."""
+        async for message in self._incoming:
+            if message[:1] == PART_ENDS:
+                self._ends = PartEnds.unpack(message[1:])
+                return
+            if message[:1] != DATA:
+                break
+            data = message[1:]
+            self._digest.update(data)
+            self._size_bytes += len(data)
+            yield data
+        raise UnavailableError("a recorder sent less than it said; try again")
+
+    def made(self) -> Part:
+        """What the manifest says of it."""
+        begins, ends = self.begins, self._ends
+        assert ends is not None
+        return Part(
+            file=self.file,
+            sha256=self._digest.hexdigest(),
+            size_bytes=self._size_bytes,
+            statement=begins.statement,
+            signature=begins.signature,
+            key_id=key_id(begins.public),
+            first=begins.first,
+            fragments=ends.fragments,
+            from_us=begins.from_us,
+            to_us=ends.to_us,
+        )
+
+
+def _within(gap: Gap, piece: Piece) -> list[Gap]:
+    """The part of a recorder's own gap that lies in what it was asked for."""
+    from_us, to_us = max(gap.from_us, piece.from_us), min(gap.to_us or piece.to_us, piece.to_us)
+    return [gap.model_copy(update={"from_us": from_us, "to_us": to_us})] if from_us < to_us else []
+
+
+async def open_bundle(bus: Bus, home: Id, request: Request, *, recorders: int, clock: Clock) -> Bundle:
+    """Looks up who has the footage. Raises `NotFoundError` where nobody has any, `UnavailableError`."""
+    questions = [
+        TimelineQuestion(camera=camera, from_us=request.from_us, to_us=request.to_us) for camera in request.cameras
+    ]
+    answers = await asyncio.gather(
+        *(ask_timeline(bus, home, question, recorders=recorders, actor=request.actor) for question in questions)
+    )
+    timelines = {timeline.camera: timeline for timeline, _ in answers}
+    if not any(timeline.ranges for timeline in timelines.values()):
+        raise NotFoundError(
+            "there is no footage of these cameras in this range; the timeline shows where there is some"
+        )
+    day = datetime.fromtimestamp(clock.now_us() / 1e6, UTC)
+    return Bundle(bus, home, request, timelines, f"evidence-{day:%Y%m%d}-{secrets.token_hex(4)}", clock)

