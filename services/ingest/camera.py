@@ -13,7 +13,7 @@ from services.ingest.control import CameraPlan
 from services.ingest.feed import Feed, RunInbox
 from services.ingest.pipeline import Pipeline
 from services.ingest.publisher import Publisher
-from services.ingest.reader import Kind, Reader, Source
+from services.ingest.readers.source import Kind, Reader, Source
 from services.ingest.settings import IngestSettings
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock

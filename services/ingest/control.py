@@ -11,7 +11,7 @@ from typing import Final
 from pydantic import Field
 
 from services.contracts.models import CameraReport, Credentials, Id, Model, Profile, ProfileName, WorkerLease
-from services.ingest.reader import Source
+from services.ingest.readers.source import Source
 from services.mesh.log import Format
 
 _HEAD: Final = Struct(">IB")

@@ -8,7 +8,7 @@ from services.contracts.models import Id, ProfileName, ProfileReport, Reason
 from services.ingest.backoff import Backoff
 from services.ingest.inbox import Inbox
 from services.ingest.pipeline import Pipeline
-from services.ingest.reader import End, Kind, Packet, Reader, Source, Track
+from services.ingest.readers.source import End, Kind, Packet, Reader, Source, Track
 from services.ingest.settings import IngestSettings
 from services.mesh.clock import Clock
 from services.mesh.log import get_logger

@@ -3,7 +3,7 @@
 from collections import deque
 from typing import Final
 
-from services.ingest.retiming import SECOND
+from services.ingest.timing.retiming import SECOND
 
 WINDOW: Final = 5 * SECOND
 _MAX_SAMPLES: Final = 2000

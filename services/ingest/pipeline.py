@@ -6,13 +6,13 @@ No sockets and no tasks: packets in, messages out.
 from typing import Final
 
 from services.contracts.frames import AccessUnit, Codec, Flags, FrameError, encode
-from services.ingest.assemble import assembler
-from services.ingest.capture import CaptureClock
 from services.ingest.gop import GopCache
 from services.ingest.meter import Meter
-from services.ingest.reader import Packet, Track
-from services.ingest.retiming import Retimer
-from services.ingest.units import Assembler, Shape, Unit
+from services.ingest.readers.source import Packet, Track
+from services.ingest.timing.assemble import assembler
+from services.ingest.timing.capture import CaptureClock
+from services.ingest.timing.retiming import Retimer
+from services.ingest.timing.units import Assembler, Shape, Unit
 from services.media.nal import BitstreamError
 from services.mesh.clock import Clock
 

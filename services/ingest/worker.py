@@ -27,8 +27,8 @@ from services.ingest.feed import RunInbox
 from services.ingest.inbox import Inbox
 from services.ingest.links import Link, Over, Successors
 from services.ingest.publisher import Publisher
-from services.ingest.pyav_reader import THREAD_NAME, PyavReader
-from services.ingest.reader import Reader, Source
+from services.ingest.readers.pyav import THREAD_NAME, PyavReader
+from services.ingest.readers.source import Reader, Source
 from services.ingest.settings import IngestSettings
 from services.ingest.survivors import address
 from services.mesh.buckets import Bucket

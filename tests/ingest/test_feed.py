@@ -9,7 +9,7 @@ from services.contracts.models import Reason
 from services.ingest.feed import MAX_PENDING_PACKETS, OPEN_GRACE_SECONDS, Feed, Run, RunInbox
 from services.ingest.inbox import Inbox
 from services.ingest.pipeline import Pipeline
-from services.ingest.reader import End, Kind, Outlet, Packet, Source, Track
+from services.ingest.readers.source import End, Kind, Outlet, Packet, Source, Track
 from services.ingest.settings import IngestSettings
 from services.mesh.clock import ManualClock
 from tests.media.encoded import video

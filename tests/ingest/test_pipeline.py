@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from services.contracts.frames import MAX_PAYLOAD_BYTES, AccessUnit, Clock, Codec, Flags, SequenceTracker, decode
 from services.ingest.pipeline import Pipeline
-from services.ingest.reader import Packet, Track
+from services.ingest.readers.source import Packet, Track
 from services.mesh.clock import ManualClock
 from tests.media.encoded import video
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import av.error
 
 from services.contracts.models import Reason
-from services.ingest.reader import End, Source
+from services.ingest.readers.source import End, Source
 
 _UNREACHABLE: Final = frozenset((errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN))
 

@@ -22,8 +22,8 @@ from av.video.stream import VideoStream
 from services.contracts.frames import Codec
 from services.contracts.models import Reason
 from services.contracts.redact import with_credentials
-from services.ingest.libav_errors import end_from_error
-from services.ingest.reader import End, Kind, Outlet, Packet, Source, Track
+from services.ingest.readers.libav_errors import end_from_error
+from services.ingest.readers.source import End, Kind, Outlet, Packet, Source, Track
 
 THREAD_NAME: Final = "libav "
 """What the names of the threads begin with."""

@@ -7,8 +7,8 @@ import av.error
 import pytest
 
 from services.contracts.models import Reason
-from services.ingest.libav_errors import end_from_error
-from services.ingest.reader import Source
+from services.ingest.readers.libav_errors import end_from_error
+from services.ingest.readers.source import Source
 
 SOURCE = Source("rtsp://10.1.2.3:554/stream?x=1", username="admin", password="hunter2")
 URL = "rtsp://admin:hunter2@10.1.2.3:554/stream?x=1"

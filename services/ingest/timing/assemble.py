@@ -7,10 +7,10 @@ the source had them: in its description, in the stream, or in both.
 from collections.abc import Sequence
 
 from services.contracts.frames import Codec
-from services.ingest.adts import is_adts, split_adts
-from services.ingest.nal_assembler import H264Assembler, HevcAssembler
-from services.ingest.reader import Track
-from services.ingest.units import Assembler, Shape, Unit
+from services.ingest.readers.source import Track
+from services.ingest.timing.adts import is_adts, split_adts
+from services.ingest.timing.nal_assembler import H264Assembler, HevcAssembler
+from services.ingest.timing.units import Assembler, Shape, Unit
 from services.media import jpeg
 from services.media.nal import BitstreamError
 

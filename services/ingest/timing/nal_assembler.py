@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Final
 
-from services.ingest.units import Shape, Unit
+from services.ingest.timing.units import Shape, Unit
 from services.media import h264, h265
 from services.media.nal import (
     START_CODE,

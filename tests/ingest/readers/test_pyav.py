@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from services.contracts.models import Reason
-from services.ingest.pyav_reader import PyavReader
-from services.ingest.reader import End, Packet, Source, Track
+from services.ingest.readers.pyav import PyavReader
+from services.ingest.readers.source import End, Packet, Source, Track
 
 
 class Nowhere:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contracts.frames import Clock
-from services.ingest.capture import SANE_LATE_US, CaptureClock
+from services.ingest.timing.capture import SANE_LATE_US, CaptureClock
 
 WALL = 1_760_000_000_000_000
 FRAME_US = 40_000

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.contracts.frames import Codec
-from services.ingest.assemble import assembler
-from services.ingest.nal_assembler import MAX_NAL_UNITS
-from services.ingest.reader import Track
-from services.ingest.units import Assembler, Unit
+from services.ingest.readers.source import Track
+from services.ingest.timing.assemble import assembler
+from services.ingest.timing.nal_assembler import MAX_NAL_UNITS
+from services.ingest.timing.units import Assembler, Unit
 from services.media import h264, h265
 from services.media.nal import (
     BitstreamError,

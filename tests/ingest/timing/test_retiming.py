@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.retiming import SECOND, Retimer, Timing
+from services.ingest.timing.retiming import SECOND, Retimer, Timing
 
 FRAME = SECOND // 25
 START = 150_000_000_000_000
