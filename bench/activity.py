@@ -16,9 +16,9 @@ import av
 import numpy as np
 
 from bench.report import table
-from services.recorder.activity import Baseline, GopStats
+from services.recorder.motion.activity import Baseline, GopStats
 
-FIXTURE: Final = Path(__file__).parent.parent / "tests" / "recorder" / "fixtures" / "activity_gops.json"
+FIXTURE: Final = Path(__file__).parent.parent / "tests" / "recorder" / "motion" / "fixtures" / "activity_gops.json"
 WIDTH_PX, HEIGHT_PX, FPS, GOP = 640, 480, 25, 50
 GOP_US: Final = GOP * 1_000_000 // FPS
 STRETCHES: Final = 40

@@ -16,10 +16,10 @@ from services.contracts.frames import AccessUnit
 from services.footage import clips
 from services.footage.clips import Table
 from services.media import nal
-from services.recorder.clip import payloads
-from services.recorder.footage import Footage
-from services.recorder.paths import INDEX
-from services.recorder.playback import messages
+from services.recorder.reading.clip import payloads
+from services.recorder.reading.footage import Footage
+from services.recorder.reading.playback import messages
+from services.recorder.storage.paths import INDEX
 from tests.media import encoded
 from tests.recorder.rig import STREAM, Rig
 from tests.recorder.units import START_US, pictures

@@ -11,16 +11,17 @@ from typing import Any
 
 from bench.report import percentile, table
 from services.footage.activity import ActivityQuestion, BusiestQuestion, NextQuestion
-from services.recorder import activity_rows, scorer
-from services.recorder.activity import FORMULA
 from services.recorder.archive.catalogue import CATALOGUE, Catalogue
-from services.recorder.archive.shelf import Shelf
-from services.recorder.finding import Finding
-from services.recorder.footage import Footage
-from services.recorder.gops import Gop, pack
-from services.recorder.index import GapRow, Index
-from services.recorder.levels import HOUR_US, SLOTS
-from services.recorder.paths import INDEX, RECORDINGS, Stream
+from services.recorder.archive.reader import Shelf
+from services.recorder.motion import scorer
+from services.recorder.motion.activity import FORMULA
+from services.recorder.reading.activity_search import Finding
+from services.recorder.reading.footage import Footage
+from services.recorder.storage import activity_rows
+from services.recorder.storage.gops import Gop, pack
+from services.recorder.storage.index import GapRow, Index
+from services.recorder.storage.levels import HOUR_US, SLOTS
+from services.recorder.storage.paths import INDEX, RECORDINGS, Stream
 
 DAYS = 30
 MINUTE_US = 60_000_000

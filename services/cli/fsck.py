@@ -24,8 +24,8 @@ def fsck(config_path: Path | None, data: Path | None, repair: bool, verify: bool
     1 something is not, 2 the recordings cannot be read.
     """
     from services.contracts.errors import PantauError
-    from services.recorder.fsck import NoRecordingsError, check
     from services.recorder.settings import RecorderSettings
+    from services.recorder.storage.fsck import NoRecordingsError, check
 
     config = load(config_path)
     directories = (data,) if data else config.section(RecorderSettings).directories or (config.mesh.data,)

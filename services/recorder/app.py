@@ -19,27 +19,27 @@ from services.mesh.leases import Lease, new_incarnation
 from services.mesh.lifecycle import Service, default_worker
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
-from services.recorder.answers import Answers
 from services.recorder.archive.settings import ArchiveSettings
-from services.recorder.camera import CameraFeed
-from services.recorder.causes import Causes
-from services.recorder.coverage import Coverage
-from services.recorder.disk import Closed, Disk, Dropped, Failed, Full, Notice
-from services.recorder.disks import Disks
-from services.recorder.finding import Finding
-from services.recorder.footage import Footage
-from services.recorder.gaps import Change
-from services.recorder.identity import load_name, lock
-from services.recorder.key import load_key
-from services.recorder.ladders import Ladders
-from services.recorder.paths import Stream
-from services.recorder.recording import Recording
+from services.recorder.capture.camera import CameraFeed
+from services.recorder.capture.causes import Causes
+from services.recorder.capture.gaps import Change
+from services.recorder.capture.recording import Recording
+from services.recorder.housekeeping import Upkeep
+from services.recorder.reading.activity_search import Finding
+from services.recorder.reading.coverage import Coverage
+from services.recorder.reading.endpoints import Answers
+from services.recorder.reading.footage import Footage
+from services.recorder.retention.ladders import Ladders
 from services.recorder.settings import RecorderSettings
-from services.recorder.upkeep import Upkeep
+from services.recorder.storage.disk import Closed, Disk, Dropped, Failed, Full, Notice
+from services.recorder.storage.disks import Disks
+from services.recorder.storage.identity import load_name, lock
+from services.recorder.storage.key import load_key
+from services.recorder.storage.paths import Stream
 
 if TYPE_CHECKING:
     from services.recorder.archive.archive import Archive
-    from services.recorder.archive.shelf import Shelf
+    from services.recorder.archive.reader import Shelf
 
 log = get_logger()
 

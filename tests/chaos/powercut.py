@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from services.recorder.files import OsFiles
-from services.recorder.index import Index
-from services.recorder.paths import INDEX
+from services.recorder.storage.files import OsFiles
+from services.recorder.storage.index import Index
+from services.recorder.storage.paths import INDEX
 
 
 class PowerCutFiles(OsFiles):

@@ -12,7 +12,7 @@ from pathlib import Path
 from services.contracts.frames import AccessUnit
 from services.mesh.clock import ManualClock
 from services.mesh.log import configure
-from services.recorder.files import OsFiles
+from services.recorder.storage.files import OsFiles
 from tests.recorder.rig import STREAM, Rig
 from tests.recorder.units import START_US, pictures
 

@@ -21,7 +21,7 @@ from services.mesh.clock import ManualClock
 from services.mesh.settings import MeshSettings
 from services.recorder.archive.catalogue import CATALOGUE, Catalogue, Copy
 from services.recorder.archive.store import Store
-from services.recorder.index import Segment
+from services.recorder.storage.index import Segment
 from tests.integration.s3server import S3Server
 from tests.media import encoded
 from tests.recorder.rig import Rig

@@ -15,8 +15,8 @@ from services.contracts.recordings import Timeline, TimelineQuestion
 from services.footage import clips
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
-from services.recorder import disks
 from services.recorder.app import Recorder
+from services.recorder.storage import disks
 from tests.integration.recorders import Ingest, assign, camera, running, until
 from tests.recorder.units import FRAME_US, pictures
 

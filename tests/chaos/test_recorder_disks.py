@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from services.contracts.ladder import parse_ladder
-from services.recorder.disk import Dropped, Failed, Full
-from services.recorder.files import OsFiles
-from services.recorder.fsck import check
-from services.recorder.holds import Holds
-from services.recorder.keeper import Keeper
+from services.recorder.retention.holds import Holds
+from services.recorder.retention.retention_pass import Keeper
+from services.recorder.storage.disk import Dropped, Failed, Full
+from services.recorder.storage.files import OsFiles
+from services.recorder.storage.fsck import check
 from tests.media import encoded
 from tests.recorder.rig import Rig, decode
 from tests.recorder.units import pictures

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from services.recorder.fsck import check
+from services.recorder.storage.fsck import check
 from tests.chaos.recording_process import STREAMS
 from tests.recorder.rig import Rig, decode
 from tests.recorder.units import START_US

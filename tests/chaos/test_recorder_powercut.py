@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from services.contracts.ladder import parse_ladder
-from services.recorder import disk as disk_module
-from services.recorder import index as index_module
-from services.recorder.files import OsFiles
-from services.recorder.fsck import check
-from services.recorder.holds import Holds
-from services.recorder.index import Segment
-from services.recorder.keeper import Keeper
-from services.recorder.paths import segment_path
-from services.recorder.retention import Because
-from services.recorder.scan import scan
+from services.recorder.retention.holds import Holds
+from services.recorder.retention.retention_pass import Keeper
+from services.recorder.retention.rules import Because
+from services.recorder.storage import disk as disk_module
+from services.recorder.storage import index as index_module
+from services.recorder.storage.files import OsFiles
+from services.recorder.storage.fsck import check
+from services.recorder.storage.index import Segment
+from services.recorder.storage.paths import segment_path
+from services.recorder.storage.scan import scan
 from tests.chaos.powercut import PowerCutFiles, watch_commits
 from tests.recorder.rig import STREAM, Rig
 from tests.recorder.units import START_US, pictures

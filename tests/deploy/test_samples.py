@@ -167,6 +167,6 @@ def test_a_wheel_carries_the_app_and_neither_its_source_nor_tests(tmp_path: Path
         scripts = wheel.read(next(name for name in names if name.endswith("entry_points.txt"))).decode()
     assert "services/wall/static/index.html" in names
     assert any(re.fullmatch(r"services/wall/static/assets/.*\.js", name) for name in names)
-    assert "services/recorder/schema.sql" in names
+    assert "services/recorder/storage/schema.sql" in names
     assert not [name for name in names if name.startswith(("services/wall/web/", "tests/", "tools/", "bench/"))]
     assert "pantau = services.cli:main" in scripts

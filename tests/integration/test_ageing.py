@@ -9,16 +9,16 @@ from services.contracts.frames import AccessUnit
 from services.contracts.ladder import parse_ladder
 from services.contracts.models import Incident
 from services.mesh.clock import ManualClock
-from services.recorder.assembler import Assembler, Begin, EndReason, Piece
-from services.recorder.coverage import DAY_US, Coverage
-from services.recorder.files import OsFiles
-from services.recorder.footage import Footage
-from services.recorder.fsck import check
-from services.recorder.holds import Holds
-from services.recorder.index import Segment, Tier
-from services.recorder.keeper import Keeper, Outcome
-from services.recorder.segment_file import SegmentFile
+from services.recorder.capture.assembler import Assembler, Begin, EndReason, Piece
+from services.recorder.reading.coverage import DAY_US, Coverage
+from services.recorder.reading.footage import Footage
+from services.recorder.retention.holds import Holds
+from services.recorder.retention.retention_pass import Keeper, Outcome
 from services.recorder.settings import RecorderSettings
+from services.recorder.storage.files import OsFiles
+from services.recorder.storage.fsck import check
+from services.recorder.storage.index import Segment, Tier
+from services.recorder.storage.segment_file import SegmentFile
 from tests.media import encoded
 from tests.recorder.rig import STREAM, Rig, decode
 from tests.recorder.units import pictures

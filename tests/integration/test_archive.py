@@ -14,19 +14,19 @@ from services.contracts.evidence.exchange import ALTERED, GAP
 from services.contracts.ladder import parse_ladder
 from services.contracts.models import Incident
 from services.contracts.recordings import Gap
-from services.recorder import evidence, playback
-from services.recorder.archive.archivist import Archivist
 from services.recorder.archive.catalogue import CATALOGUE, Catalogue, Copy
 from services.recorder.archive.errors import ArchiveError, Trouble
+from services.recorder.archive.reader import Shelf
 from services.recorder.archive.settings import ArchiveSettings
-from services.recorder.archive.shelf import Shelf
 from services.recorder.archive.store import Store
-from services.recorder.clip import payloads
-from services.recorder.footage import Footage, Source
-from services.recorder.holds import Holds
-from services.recorder.index import Index, Segment, Tier
-from services.recorder.keeper import Keeper
-from services.recorder.paths import INDEX
+from services.recorder.archive.uploader import Archivist
+from services.recorder.reading import evidence, playback
+from services.recorder.reading.clip import payloads
+from services.recorder.reading.footage import Footage, Source
+from services.recorder.retention.holds import Holds
+from services.recorder.retention.retention_pass import Keeper
+from services.recorder.storage.index import Index, Segment, Tier
+from services.recorder.storage.paths import INDEX
 from tests.integration.recorders import until
 from tests.integration.s3server import S3Server
 from tests.recorder.rig import SIGNER, Rig

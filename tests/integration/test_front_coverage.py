@@ -12,7 +12,7 @@ from services.contracts.recordings import Cause
 from services.mesh.bus import Bus
 from services.mesh.clock import ManualClock
 from services.mesh.settings import MeshSettings
-from services.recorder.coverage import DAY_US
+from services.recorder.reading.coverage import DAY_US
 from services.wall.front.times import rfc3339
 from tests.integration.recorders import assign, camera, record, running, seen, until
 from tests.recorder.units import pictures

@@ -12,9 +12,9 @@ from services.contracts.frames import AccessUnit
 from services.contracts.sessions import ClockControl
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
-from services.recorder.answers import Answers
-from services.recorder.footage import Footage
-from services.recorder.holds import Holds
+from services.recorder.reading.endpoints import Answers
+from services.recorder.reading.footage import Footage
+from services.recorder.retention.holds import Holds
 from tests.integration.recorders import until
 from tests.integration.s3server import S3Server
 from tests.integration.test_archive import DAY, Copies, server  # noqa: F401 (a fixture)

@@ -12,8 +12,8 @@ from services.contracts.frames import AccessUnit, Codec
 from services.mesh.bus import Bus
 from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
-from services.recorder.index import Index, Segment
-from services.recorder.paths import INDEX, RECORDINGS, segment_path
+from services.recorder.storage.index import Index, Segment
+from services.recorder.storage.paths import INDEX, RECORDINGS, segment_path
 from tests.integration.recorders import Ingest, assign, camera, recording, running, until
 from tests.recorder.rig import decode
 from tests.recorder.units import pictures, sounds
@@ -148,7 +148,7 @@ async def test_two_recorders_keep_out_of_each_other_s_directory(
     mesh_settings: MeshSettings, bus: Bus, tmp_path: Path
 ) -> None:
     del bus
-    from services.recorder.identity import DirectoryTakenError
+    from services.recorder.storage.identity import DirectoryTakenError
 
     async with running(mesh_settings, tmp_path / "data", "rec-1") as recorder:
         await until(lambda: recorder.disks.all[0].usable)

@@ -11,13 +11,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.contracts.frames import AccessUnit
 from services.mesh.clock import ManualClock
-from services.recorder.disk import Closed, Disk, Dropped, Notice
-from services.recorder.files import Files, OsFiles
-from services.recorder.gaps import Change
-from services.recorder.index import GapRow, Index, Segment
-from services.recorder.paths import INDEX, Stream, segment_path
-from services.recorder.proof import Signer
-from services.recorder.recording import Recording
+from services.recorder.capture.gaps import Change
+from services.recorder.capture.recording import Recording
+from services.recorder.storage.disk import Closed, Disk, Dropped, Notice
+from services.recorder.storage.files import Files, OsFiles
+from services.recorder.storage.index import GapRow, Index, Segment
+from services.recorder.storage.paths import INDEX, Stream, segment_path
+from services.recorder.storage.proof import Signer
 from tests.recorder.units import START_US
 
 STREAM = Stream("city", "cam-1", "main")

@@ -1,0 +1,1 @@
+"""Readers: where packets come from, behind one seam (`source`)."""

@@ -1,0 +1,1 @@
+"""From packets to timed access units: assembling, re-timing, capture time."""

@@ -11,14 +11,14 @@ from services.contracts.models import Id, Incident
 from services.mesh.buckets import Mirror
 from services.mesh.clock import Clock
 from services.mesh.log import get_logger
-from services.recorder.archive.archivist import Archivist
 from services.recorder.archive.catalogue import CATALOGUE, Catalogue
+from services.recorder.archive.reader import Shelf
 from services.recorder.archive.settings import ArchiveSettings
-from services.recorder.archive.shelf import Shelf
 from services.recorder.archive.store import Store
-from services.recorder.disk import Disk
-from services.recorder.holds import Holds
-from services.recorder.index import Segment
+from services.recorder.archive.uploader import Archivist
+from services.recorder.retention.holds import Holds
+from services.recorder.storage.disk import Disk
+from services.recorder.storage.index import Segment
 
 log = get_logger()
 RETRY_SECONDS: Final = 10.0

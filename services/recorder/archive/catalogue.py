@@ -1,6 +1,6 @@
 """What is in the archive, verified: one SQLite file beside the recorder's key.
 
-It is a cache of the bucket: `services.recorder.archive.rounds` makes it anew from there. Methods block, may be called
+It is a cache of the bucket: `services.recorder.archive.audit` makes it anew from there. Methods block, may be called
 in any thread, and raise ``sqlite3.Error``.
 """
 # ruff: noqa: S608  (statements are put together of conditions that stand in this file)
@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from services.contracts.recordings import MIN_GAP_US
-from services.recorder import gops
-from services.recorder.gops import Gop
-from services.recorder.index import Segment, Tier
-from services.recorder.paths import Stream, segment_path
-from services.recorder.runs import Run, joined
+from services.recorder.storage import gops
+from services.recorder.storage.gops import Gop
+from services.recorder.storage.index import Segment, Tier
+from services.recorder.storage.paths import Stream, segment_path
+from services.recorder.storage.runs import Run, joined
 
 CATALOGUE: Final = "archive.sqlite3"
 _VERSION: Final = 2

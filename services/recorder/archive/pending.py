@@ -5,11 +5,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from services.recorder import gops
-from services.recorder.disk import Disk
-from services.recorder.holds import Holds
-from services.recorder.index import Index, Segment
-from services.recorder.paths import INDEX, Stream
+from services.recorder.retention.holds import Holds
+from services.recorder.storage import gops
+from services.recorder.storage.disk import Disk
+from services.recorder.storage.index import Index, Segment
+from services.recorder.storage.paths import INDEX, Stream
 
 _PER_STREAM: Final = 4
 """At once, so that no camera waits for all of another's."""

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from services.contracts.recordings import MIN_GAP_US
 from services.recorder.archive import catalogue
 from services.recorder.archive.catalogue import Catalogue, Copy
-from services.recorder.gops import pack
-from services.recorder.index import Tier
-from services.recorder.paths import Stream
+from services.recorder.storage.gops import pack
+from services.recorder.storage.index import Tier
+from services.recorder.storage.paths import Stream
 
 MINUTE = 60_000_000
 START_US = 1_700_000_000_000_000 // (60 * MINUTE) * (60 * MINUTE)

@@ -1,0 +1,174 @@
+"""Looking after what is in the archive: old copies go, each is read again now and then, unknown ones are taken in."""
+
+import asyncio
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from services.contracts.events import Event
+from services.mesh.clock import Clock
+from services.mesh.log import get_logger
+from services.mesh.metrics import counter
+from services.recorder.archive.catalogue import Catalogue, Copy
+from services.recorder.archive.copying import BACK_BYTES, Line, compare
+from services.recorder.archive.errors import ArchiveError, Trouble
+from services.recorder.archive.settings import ArchiveSettings, keep_seconds
+from services.recorder.archive.store import Store, Stored
+from services.recorder.retention.expired import Gone, expired
+from services.recorder.retention.holds import Holds
+from services.recorder.storage.paths import Stream, parse_path
+from services.recorder.storage.scan import Scan, scan_opened
+
+log = get_logger()
+
+ADOPT_SECONDS: Final = 86_400.0
+"""The bucket is listed so often, and at the start where nothing is known of it."""
+BECAUSE: Final = "archive"
+"""Of `RecordingExpired`."""
+
+_expired = counter("archive_expired_segments", "Copies removed from the archive because of their age")
+_rechecked = counter("archive_rechecked_segments", "Copies that were read again", "outcome")
+_adopted = counter("archive_adopted_segments", "Copies found in the bucket that the catalogue did not know")
+
+
+class Rounds:
+    """`go` now and then. Raises `ArchiveError`, ``sqlite3.Error``."""
+
+    def __init__(
+        self,
+        recorder: str,
+        settings: ArchiveSettings,
+        store: Store,
+        catalogue: Catalogue,
+        line: Line,
+        *,
+        clock: Clock,
+        holds: Callable[[], Holds],
+        post: Callable[[Event], None],
+        damaged: Callable[[Iterable[tuple[Copy, str]]], None],
+        on_disk: Callable[[Copy], bool],
+    ) -> None:
+        self._recorder = recorder
+        self._keep_seconds = keep_seconds(settings.keep)
+        self._recheck_seconds = settings.recheck_days * 86_400
+        self._store = store
+        self._catalogue = catalogue
+        self._line = line
+        self._clock = clock
+        self._holds = holds
+        self._post = post
+        self._damaged = damaged
+        self._on_disk = on_disk
+        self._adopted_at: float | None = None
+
+    async def go(self) -> None:
+        """One round."""
+        await self._store.ask()
+        now = self._clock.monotonic()
+        if self._adopted_at is None:
+            copies, _ = await asyncio.to_thread(self._catalogue.totals)
+            due = copies == 0
+            self._adopted_at = now
+        else:
+            due = now - self._adopted_at >= ADOPT_SECONDS
+        if due:
+            await self._adopt()
+            self._adopted_at = now
+        await self._expire()
+        await self._recheck()
+
+    async def _expire(self) -> None:
+        """The object goes before its row: what is left of a death in between is found when it is read again."""
+        if self._keep_seconds == float("inf"):
+            return
+        before_us, last = self._clock.now_us() - int(self._keep_seconds * 1e6), None
+        while found := await asyncio.to_thread(self._catalogue.older, before_us, last):
+            holds = self._holds()
+            gone = [item for item in found if not holds.holds(item)]
+            if gone:
+                await self._store.delete([item.key for item in gone])
+                await asyncio.to_thread(self._catalogue.forget, gone)
+                _expired.inc(len(gone))
+                await self._tell(gone)
+            last = found[-1]
+
+    async def _tell(self, gone: list[Copy]) -> None:
+        there = await asyncio.to_thread(lambda: [self._on_disk(item) for item in gone])
+        told = (
+            Gone(item.stream, item.start_us, item.end_us, item.size_bytes, BECAUSE, "disk" if kept else "")
+            for item, kept in zip(gone, there, strict=True)
+        )
+        for event in expired(told, recorder=self._recorder, at_us=self._clock.now_us()):
+            self._post(event)
+
+    async def _recheck(self) -> None:
+        if not self._recheck_seconds:
+            return
+        begun_us = self._clock.now_us()
+        before_us = begun_us - int(self._recheck_seconds * 1e6)
+        while found := await asyncio.to_thread(self._catalogue.unchecked, before_us):
+            for item in found:
+                await self.recheck(item)
+
+    async def recheck(self, item: Copy) -> bool:
+        """Reads a copy again; whether it is sound. One that is gone is forgotten: it is copied anew while it can be."""
+        try:
+            await compare(self._store, self._line, item.key, item.size_bytes, item.sha256)
+        except FileNotFoundError:
+            _rechecked.labels("missing").inc()
+            await asyncio.to_thread(self._catalogue.forget, [item])
+            self._damaged([(item, "the object is gone")])
+            return False
+        except ArchiveError as error:
+            if error.trouble is not Trouble.DIFFERS:
+                raise
+            _rechecked.labels("damaged").inc()
+            await asyncio.to_thread(self._catalogue.checked, item, self._clock.now_us(), error.message)
+            self._damaged([(item, error.message)])
+            return False
+        _rechecked.labels("sound").inc()
+        await asyncio.to_thread(self._catalogue.checked, item, self._clock.now_us())
+        return True
+
+    async def _adopt(self) -> None:
+        """Takes in what the catalogue does not know, as after the loss of its disk; each is held against its seals."""
+        pages = self._store.pages()
+        while (page := await asyncio.to_thread(next, pages, None)) is not None:
+            for item in page:
+                named = parse_path(PurePosixPath(item.key))
+                if named and not await asyncio.to_thread(self._catalogue.knows, *named):
+                    await self._take_in(item, named[0])
+
+    async def _take_in(self, item: Stored, stream: Stream) -> None:
+        try:
+            sha256, found = await self._scan(item, stream)
+        except FileNotFoundError:
+            return
+        if found is None or found.sealed_bytes != item.size_bytes:
+            log.warning("archive.not_ours", key=item.key, size_bytes=item.size_bytes)
+            return
+        segment = found.segment
+        copy = Copy(
+            stream, segment.start_us, segment.end_us, item.size_bytes, segment.tier, sha256, self._clock.now_us()
+        )
+        await asyncio.to_thread(self._catalogue.put, copy, found.gops)
+        _adopted.inc()
+
+    async def _scan(self, item: Stored, stream: Stream) -> tuple[bytes, Scan | None]:
+        sha256 = hashlib.sha256()
+        with tempfile.TemporaryFile() as file:
+            for at in range(0, item.size_bytes, BACK_BYTES):
+                wanted = min(BACK_BYTES, item.size_bytes - at)
+                await self._line.wait_down(wanted)
+                data = await self._store.read(item.key, at, wanted)
+                sha256.update(data)
+                await asyncio.to_thread(file.write, data)
+            file.flush()
+            fd = file.fileno()
+            found = await asyncio.to_thread(
+                scan_opened, lambda at, size: os.pread(fd, size, at), item.size_bytes, Path(item.key), stream
+            )
+        return sha256.digest(), found

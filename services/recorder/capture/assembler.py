@@ -1,0 +1,247 @@
+"""From access units to segments and fragments: pure, and the only place that decides where to cut."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from services.contracts.frames import AccessUnit, Clock
+from services.media.mp4.fragment import Sample, TrackRun
+from services.media.mp4.tracks import AudioTrack, VideoTrack
+from services.media.nal import BitstreamError
+from services.recorder.capture.codecs import Pictures
+from services.recorder.capture.retimer import Retimer
+from services.recorder.capture.sound import Sound
+
+VIDEO_ID: Final = 1
+SEGMENT_90K: Final = 60 * 90_000
+FRAGMENT_90K: Final = 2 * 90_000
+SHORT_GOP_90K: Final = 90_000
+"""GOPs shorter than this share a fragment."""
+MAX_FRAGMENT_BYTES: Final = 16 * 1024 * 1024
+MAX_FRAGMENT_SAMPLES: Final = 1000
+DEPARTURE_US: Final = 500_000
+"""A capture time further than this from where media time says is a clock that was set."""
+DEPARTED_90K: Final = 3 * 90_000
+"""… when it lasts so long: frames that come in a burst after a stall catch up by themselves."""
+DRIFT_SEGMENT_90K: Final = 15 * 90_000
+"""Where clocks depart again so soon, it is not a clock that was set but time stamps that run at another speed."""
+QUIET_SECONDS: Final = 2.5
+"""Without a picture for so long what there is becomes a fragment."""
+SILENCE_SECONDS: Final = 5.0
+"""… and the segment ends."""
+
+
+class EndReason(StrEnum):
+    """Why a segment ended."""
+
+    FULL = "full"
+    CHANGED = "changed"
+    DISCONTINUITY = "discontinuity"
+    CLOCK = "clock"
+    SILENCE = "silence"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True)
+class Begin:
+    """A new segment."""
+
+    start_us: int
+    video: VideoTrack
+    audio: AudioTrack | None
+    clock: Clock
+    uncertainty_us: int
+    clock_step_us: int = 0
+    """How far the clock was set since the segment before, where it was."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A fragment of the segment that was begun last."""
+
+    video: TrackRun
+    audio: TrackRun | None
+    from_us: int
+    to_us: int
+    """Capture time of its first picture, and the end of its last."""
+    size_bytes: int
+    retimed: int
+
+    @property
+    def starts_at_keyframe(self) -> bool:
+        """Whether it can be decoded without what was before."""
+        return self.video.samples[0].keyframe
+
+
+@dataclass(frozen=True)
+class End:
+    """The segment is complete."""
+
+    end_us: int
+    reason: EndReason
+
+
+Command = Begin | Piece | End
+
+
+@dataclass
+class _Run:
+    """The segment that is being made."""
+
+    origin_90k: int
+    """Media time zero, on the retimer's scale."""
+    first_pts_90k: int
+    start_us: int
+    video: VideoTrack
+
+
+class Assembler:
+    """One stream's cutting. Feed it what arrives, in order; each call returns what is to be written, in order."""
+
+    def __init__(self) -> None:
+        self.unreadable = 0
+        """Pictures that could not be recorded: before the first keyframe, or damaged."""
+        self.sound = Sound()
+        self._pictures = Pictures()
+        self._retimer = Retimer()
+        self._run: _Run | None = None
+        self._samples: list[Sample] = []
+        self._base_90k = 0
+        self._bytes = 0
+        self._retimed = 0
+        self._first_pts_90k = 0
+        self._last_dts_90k = 0
+        self._departing_90k: int | None = None
+        """Since when every picture's capture time has departed from media time."""
+        self._fed_at = 0.0
+        self._short_departures = False
+
+    @property
+    def recording(self) -> bool:
+        """Whether a segment is open."""
+        return self._run is not None
+
+    def feed(self, unit: AccessUnit, now_us: int, monotonic: float) -> list[Command]:
+        """Takes one picture."""
+        out: list[Command] = []
+        if unit.discontinuity:
+            out += self.end(EndReason.DISCONTINUITY)
+            self._retimer = Retimer()
+            self._short_departures = False
+        keyframe = unit.keyframe
+        if self._run is None and not keyframe:
+            self.unreadable += 1
+            return out
+        try:
+            data = self._pictures.prepare(unit)
+        except BitstreamError:
+            self.unreadable += 1
+            return out
+        track = self._pictures.track
+        if track is None:
+            self.unreadable += 1
+            return out
+        timed = self._retimer.feed(unit, now_us)
+        self._fed_at = monotonic
+        step_us = 0
+        if keyframe and self._run is not None:
+            reason, step_us = self._must_cut(timed.dts_90k, timed.capture_us, timed.pts_90k, track != self._run.video)
+            if reason:
+                out += self.end(reason, next_dts_90k=timed.dts_90k)
+        if self._run is None:
+            origin_us = timed.capture_us - (timed.pts_90k - timed.dts_90k) * 100 // 9
+            audio = self.sound.begin(timed.capture_us, origin_us)
+            self._run = _Run(timed.dts_90k, timed.pts_90k, timed.capture_us, track)
+            self._departing_90k = None
+            out.append(Begin(timed.capture_us, track, audio, unit.clock, unit.uncertainty_us, step_us))
+        elif self._samples and self._fragment_is_full(timed.dts_90k, keyframe):
+            out += self._flush(timed.dts_90k)
+        self._append(data, timed.dts_90k, timed.pts_90k, keyframe, retimed=timed.retimed)
+        if abs(timed.capture_us - self._capture_us(timed.pts_90k)) < DEPARTURE_US:
+            self._departing_90k = None
+        elif self._departing_90k is None:
+            self._departing_90k = timed.dts_90k
+        return out
+
+    def tick(self, monotonic: float) -> list[Command]:
+        """To be called about once a second: writes what waits when no picture comes."""
+        quiet = monotonic - self._fed_at
+        if self._run is None or quiet < QUIET_SECONDS:
+            return []
+        return self.end(EndReason.SILENCE) if quiet >= SILENCE_SECONDS else self._flush(None)
+
+    def end(self, reason: EndReason, *, next_dts_90k: int | None = None) -> list[Command]:
+        """Ends the segment where one is open. ``next_dts_90k`` is where the next one begins, if at once."""
+        if self._run is None:
+            return []
+        out = self._flush(next_dts_90k)
+        end_90k = self._last_dts_90k + self._retimer.duration_90k if next_dts_90k is None else next_dts_90k
+        out.append(End(self._run.start_us + (end_90k - self._run.origin_90k) * 100 // 9, reason))
+        self._run = None
+        return out
+
+    def _must_cut(self, dts_90k: int, capture_us: int, pts_90k: int, changed: bool) -> tuple[EndReason | None, int]:
+        run = self._run
+        assert run is not None
+        departure = capture_us - self._capture_us(pts_90k)
+        since = self._departing_90k
+        if abs(departure) >= DEPARTURE_US and since is not None and dts_90k - since >= DEPARTED_90K:
+            soon = dts_90k - run.origin_90k < DRIFT_SEGMENT_90K
+            self._retimer.by_capture = self._retimer.by_capture or (soon and self._short_departures)
+            self._short_departures = soon
+            return EndReason.CLOCK, departure
+        if changed or self.sound.changed:
+            return EndReason.CHANGED, 0
+        if dts_90k - run.origin_90k >= SEGMENT_90K:
+            self._short_departures = False
+            return EndReason.FULL, 0
+        return None, 0
+
+    def _fragment_is_full(self, dts_90k: int, keyframe: bool) -> bool:
+        length = dts_90k - self._base_90k
+        return (
+            length >= (SHORT_GOP_90K if keyframe else FRAGMENT_90K)
+            or self._bytes >= MAX_FRAGMENT_BYTES
+            or len(self._samples) >= MAX_FRAGMENT_SAMPLES
+        )
+
+    def _append(self, data: bytes, dts_90k: int, pts_90k: int, keyframe: bool, *, retimed: bool) -> None:
+        if self._samples:
+            self._last_takes(dts_90k)
+        else:
+            self._base_90k, self._first_pts_90k = dts_90k, pts_90k
+        self._samples.append(Sample(data, 0, pts_90k - dts_90k, keyframe))
+        self._bytes += len(data)
+        self._retimed += retimed
+        self._last_dts_90k = dts_90k
+
+    def _last_takes(self, until_90k: int) -> None:
+        last = self._samples[-1]
+        self._samples[-1] = Sample(last.data, until_90k - self._last_dts_90k, last.composition_offset, last.keyframe)
+
+    def _flush(self, next_dts_90k: int | None) -> list[Command]:
+        """What was gathered as a piece; its last picture lasts until ``next_dts_90k``, or as long as usual."""
+        run = self._run
+        if run is None or not self._samples:
+            return []
+        end_90k = self._last_dts_90k + self._retimer.duration_90k if next_dts_90k is None else next_dts_90k
+        self._last_takes(end_90k)
+        from_us = self._capture_us(self._first_pts_90k)
+        to_us = run.start_us + (end_90k - run.origin_90k) * 100 // 9
+        sound = self.sound.take(to_us)
+        piece = Piece(
+            TrackRun(VIDEO_ID, self._base_90k - run.origin_90k, tuple(self._samples)),
+            sound,
+            from_us,
+            to_us,
+            self._bytes + sum(len(sample.data) for sample in sound.samples) if sound else self._bytes,
+            self._retimed,
+        )
+        self._samples, self._bytes, self._retimed = [], 0, 0
+        return [piece]
+
+    def _capture_us(self, pts_90k: int) -> int:
+        """When a picture of the open segment was taken, by media time."""
+        run = self._run
+        assert run is not None
+        return run.start_us + (pts_90k - run.first_pts_90k) * 100 // 9

@@ -1,0 +1,169 @@
+"""One camera's frames from the bus into its recording, with the cached GOP first so that the beginning is not lost."""
+
+import asyncio
+from typing import Final
+
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from services.contracts import frames, subjects
+from services.contracts.frames import AccessUnit, FrameError
+from services.contracts.models import Camera
+from services.mesh.bus import Bus
+from services.mesh.clock import Clock
+from services.mesh.log import get_logger
+from services.mesh.metrics import counter
+from services.recorder.capture.recording import Recording
+
+log = get_logger()
+
+CACHED_SECONDS: Final = 1.0
+"""How long live frames wait for the next of the cached ones."""
+ATTEMPTS: Final = 5
+ATTEMPT_SECONDS: Final = 0.3
+MAX_HELD: Final = 500
+OVERLAP_US: Final = 20_000
+"""Two frames' capture times may differ by so much and be of the same moment."""
+PENDING_BYTES: Final = 16 * 1024 * 1024
+
+_frames = counter("recorder_frames", "Frames taken from the bus")
+_bytes = counter("recorder_bytes", "Bytes of frames taken from the bus")
+_bad = counter("recorder_bad_frames", "Messages on media subjects that are no frames")
+
+
+class CameraFeed:
+    """Subscribes to a camera's main profile, and its sound; call `start`, `ask` again when the bus was away, `stop`."""
+
+    def __init__(self, bus: Bus, camera: Camera, recording: Recording, clock: Clock) -> None:
+        self.camera = camera
+        self.recording = recording
+        self._bus = bus
+        self._clock = clock
+        self._subscriptions: list[Subscription] = []
+        self._held: list[AccessUnit] | None = None
+        self._stopped = False
+
+    async def start(self) -> None:
+        """Subscribes. `ask` at once afterwards: until then live frames wait."""
+        self._held = []
+        camera = self.camera
+        self._subscriptions = [
+            await self._bus.subscribe(
+                subjects.media(camera.site, "main", camera.id), self._on_picture, pending_bytes=PENDING_BYTES
+            )
+        ]
+        if camera.audio:
+            self._subscriptions.append(
+                await self._bus.subscribe(
+                    subjects.media(camera.site, "audio", camera.id), self._on_sound, pending_bytes=PENDING_BYTES
+                )
+            )
+
+    async def ask(self) -> None:
+        """Fetches the cached GOP; live frames go after it."""
+        if self._held is None:
+            self._held = []
+        cached: list[AccessUnit] = []
+        try:
+            for _ in range(ATTEMPTS):
+                if await self._fetch(cached) or self._held:
+                    break
+                await asyncio.sleep(ATTEMPT_SECONDS)  # after a restart of the bus ingest may be back later than we
+        finally:
+            self._release(cached)
+
+    async def _fetch(self, cached: list[AccessUnit]) -> bool:
+        """Asks once; whether anybody answered."""
+        came = asyncio.Event()
+        answered = done = False
+
+        async def collect(message: Msg) -> None:
+            nonlocal answered, done
+            came.set()
+            if not message.data:  # the end, or nobody is there
+                done = True
+                return
+            answered = True
+            if (unit := _decode(message.data, quiet=True)) is not None:  # the header is no frame
+                cached.append(unit)
+
+        want = subjects.want(self.camera.site, "main", self.camera.id)
+        inbox = self._bus.client.new_inbox()
+        subscription = await self._bus.subscribe(inbox, collect, pending_bytes=PENDING_BYTES)
+        try:
+            await self._bus.publish(want, subjects.WANT_EARLIER, reply=inbox)
+            while not done:
+                async with asyncio.timeout(CACHED_SECONDS):
+                    await came.wait()
+                came.clear()
+        except TimeoutError:
+            log.debug("recorder.no_cached_gop", camera=self.camera.id)
+        finally:
+            if self._bus.connected:
+                await subscription.unsubscribe()
+        return answered
+
+    def _release(self, cached: list[AccessUnit]) -> None:
+        held, self._held = self._held or [], None
+        for unit in not_recorded(cached, self.recording.end_us):
+            self._feed(unit)
+        for unit in held:
+            self._feed(unit)
+
+    async def stop(self) -> None:
+        """Unsubscribes and ends the segment."""
+        subscriptions, self._subscriptions = self._subscriptions, []
+        for subscription in subscriptions:
+            if self._bus.connected:
+                await subscription.unsubscribe()
+        if self._held is not None:
+            self._release([])
+        self._stopped = True
+        self.recording.stop()
+
+    async def _on_picture(self, message: Msg) -> None:
+        unit = _decode(message.data)
+        if unit is None or not unit.codec.is_video:
+            return
+        _frames.inc()
+        _bytes.inc(len(message.data))
+        if self._held is None:
+            self._feed(unit)
+        elif len(self._held) < MAX_HELD:
+            self._held.append(unit)
+        else:
+            self._release([])
+            self._feed(unit)
+
+    async def _on_sound(self, message: Msg) -> None:
+        unit = _decode(message.data)
+        if unit is not None and not unit.codec.is_video:
+            self.recording.feed_sound(unit)
+
+    def _feed(self, unit: AccessUnit) -> None:
+        if self._stopped:
+            return
+        self.recording.feed(unit, self._clock.now_us(), self._clock.monotonic())
+
+
+def not_recorded(cached: list[AccessUnit], end_us: int | None) -> list[AccessUnit]:
+    """The cached GOPs from the first that begins at the end of the footage or after it; at least the last one.
+
+    None where the footage has all of them, as when an answer broke off.
+    """
+    keyframes = [index for index, unit in enumerate(cached) if unit.keyframe]
+    if not keyframes or end_us is None:
+        return cached
+    if cached[-1].capture_us < end_us - OVERLAP_US:
+        return []
+    newer = (index for index in keyframes if cached[index].capture_us >= end_us - OVERLAP_US)
+    return cached[next(newer, keyframes[-1]) :]
+
+
+def _decode(data: bytes, *, quiet: bool = False) -> AccessUnit | None:
+    try:
+        return frames.decode(data)
+    except FrameError:
+        if not quiet:
+            _bad.inc()
+        return None

@@ -1,0 +1,98 @@
+"""Gaps of one stream: found by what footage follows what, never by a timer alone."""
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from services.contracts.models import Reason
+from services.contracts.recordings import MIN_GAP_US, Cause
+from services.recorder.storage.index import GapRow
+from services.recorder.storage.paths import Stream
+
+ANNOUNCE_AFTER_US: Final = 60_000_000
+"""A gap that lasts is told once, then when it has ended."""
+_JOIN_US: Final = 2_500_000
+"""Drops of the same cause this close are one gap."""
+
+Explain = Callable[[int, int], tuple[str, str]]
+"""Why there was no footage between two moments: cause and detail."""
+
+
+class Change(NamedTuple):
+    """A gap to be written down, and to be told where ``announce``."""
+
+    gap: GapRow
+    announce: bool
+
+
+class Gaps:
+    """Feed it what footage there is; take ``changes`` after each call."""
+
+    def __init__(self, stream: Stream, last_end_us: int | None, lasting: GapRow | None = None) -> None:
+        """``last_end_us``: where the footage of earlier runs ends; ``lasting``: the gap that was open then."""
+        self.changes: list[Change] = []
+        self._stream = stream
+        self._end_us = last_end_us
+        self._lasting = lasting
+        self._dropping: GapRow | None = None
+
+    @property
+    def end_us(self) -> int | None:
+        """Where the footage so far ends."""
+        return self._end_us
+
+    def begins(self, start_us: int, explain: Explain, *, step_us: int = 0) -> GapRow | None:
+        """A segment begins; returns the gap before it. ``step_us``: how far the clock was set."""
+        end_us, lasting = self._end_us, self._lasting
+        self._lasting = None
+        gap: GapRow | None = None
+        if step_us:
+            from_us = min(start_us, end_us) if end_us is not None and step_us > 0 else start_us
+            gap = GapRow(self._stream, from_us, start_us, Cause.CLOCK_JUMP, f"set by {step_us / 1e6:+.3f} s")
+        elif end_us is not None and start_us - end_us >= MIN_GAP_US:
+            if lasting is not None:
+                gap = lasting._replace(to_us=start_us)
+            else:
+                gap = GapRow(self._stream, end_us, start_us, *explain(end_us, start_us))
+        if gap is not None:
+            self.changes.append(Change(gap, announce=True))
+        self._end_us = start_us
+        return gap
+
+    def reaches(self, to_us: int) -> None:
+        """There is footage up to ``to_us``."""
+        self._end_us = to_us
+
+    def lost(self, from_us: int, to_us: int, frames: int) -> None:
+        """Frames are missing within footage."""
+        gap = GapRow(self._stream, from_us, max(to_us, from_us), Reason.FRAMES_LOST, f"{frames} frames")
+        self.changes.append(Change(gap, announce=True))
+
+    def dropped(self, from_us: int, to_us: int, cause: str, detail: str = "") -> None:
+        """A fragment could not be written."""
+        current = self._dropping
+        if current and current.cause == cause and current.to_us is not None and from_us - current.to_us < _JOIN_US:
+            self._dropping = current._replace(to_us=max(to_us, current.to_us))
+        else:
+            self._finish_drop()
+            self._dropping = GapRow(self._stream, from_us, to_us, cause, detail)
+        self.changes.append(Change(self._dropping, announce=False))
+
+    def tick(self, now_us: int, explain: Explain, *, recording: bool) -> None:
+        """To be called about once a second."""
+        drop = self._dropping
+        if drop and drop.to_us is not None and now_us - drop.to_us > 2 * _JOIN_US:
+            self._finish_drop()
+        if recording or self._lasting or self._end_us is None or now_us - self._end_us < ANNOUNCE_AFTER_US:
+            return
+        self._lasting = GapRow(self._stream, self._end_us, None, *explain(self._end_us, now_us))
+        self.changes.append(Change(self._lasting, announce=True))
+
+    def _finish_drop(self) -> None:
+        if self._dropping:
+            self.changes.append(Change(self._dropping, announce=True))
+            self._dropping = None
+
+    def take(self) -> list[Change]:
+        """The changes since the last call."""
+        changes, self.changes = self.changes, []
+        return changes

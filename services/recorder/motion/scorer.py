@@ -1,0 +1,108 @@
+"""Judges how much moved in every new segment of a disk, once it is closed. Blocks; runs between retention's passes.
+
+A camera's footage is judged in order of time against its own baseline, which is kept in the index beside what came of
+it, in one transaction: a death in between leaves segments that are judged at the next start. A rebuilt index and
+another formula are nothing special: whatever waits is judged, a bounded time at once.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Final
+
+from services.media.mp4 import reader
+from services.media.mp4.boxes import Mp4Error
+from services.mesh.log import get_logger
+from services.mesh.metrics import counter
+from services.recorder.motion.activity import FORMULA, Baseline, GopStats
+from services.recorder.storage import activity_rows, gops
+from services.recorder.storage.activity_rows import Waiting
+from services.recorder.storage.gops import Gop
+from services.recorder.storage.index import Index, Segment, Tier
+from services.recorder.storage.levels import SLOT_US, SLOTS, Level, paint, put
+from services.recorder.storage.paths import segment_path
+from services.recorder.storage.raw import unpack_raw
+from services.recorder.storage.scan import opened
+
+log = get_logger()
+
+_BATCH: Final = 64
+PASS_SECONDS: Final = 2.0
+"""A backlog, as after an upgrade, takes no more of each pass of upkeep."""
+
+_judged = counter("recorder_judged_segments", "Segments of which it was told how much moved in them")
+
+
+def judge(
+    index: Index, recordings: Path, *, stopping: Callable[[], bool] = lambda: False, formula: int = FORMULA
+) -> int:
+    """Judges what waits, for at most `PASS_SECONDS`; returns how many segments. Raises ``sqlite3.Error``."""
+    until = time.monotonic() + PASS_SECONDS
+    done = 0
+    while not stopping() and time.monotonic() < until:
+        batch = activity_rows.waiting(index.connection, _BATCH)
+        if not batch:
+            with index:
+                more = activity_rows.enqueue_other_formulas(index.connection, formula)
+            if not more:
+                break
+        for stream_id, items in groupby(batch, key=lambda item: item.stream_id):
+            done += _judge_stream(index, recordings, stream_id, list(items), formula)
+    _judged.inc(done)
+    return done
+
+
+def _judge_stream(index: Index, recordings: Path, stream_id: int, items: list[Waiting], formula: int) -> int:
+    baseline, known = _baseline(index.connection, stream_id)
+    rows: dict[int, bytes] = {}
+    for segment in index.select(
+        "stream_id = ? AND start_us >= ? AND start_us <= ? AND state = 0",
+        (stream_id, items[0].start_us, items[-1].start_us),
+        order="start_us",
+    ):
+        if Waiting(stream_id, segment.start_us) in items:
+            stats = list(_stats(segment, _raw(index, recordings, segment)))
+            for gop in () if known else stats:
+                baseline.level(gop)  # a camera's first minute is held against itself, not against its first seconds
+            known = True
+            levels = [Level(gop.at_us, gop.at_us + gop.duration_us, baseline.level(gop)) for gop in stats]
+            first = segment.start_us // SLOT_US
+            for hour, slots in paint(levels).items():
+                row = rows.get(hour) or activity_rows.hour(index.connection, stream_id, hour)
+                rows[hour] = put(row, slots, first - hour * SLOTS)
+    with index:
+        for hour, row in rows.items():
+            activity_rows.put_hour(index.connection, stream_id, hour, row)
+        activity_rows.put_baseline(index.connection, stream_id, formula, baseline.dump())
+        activity_rows.drop_waiting(index.connection, items)
+    return len(items)
+
+
+def _baseline(connection: sqlite3.Connection, stream_id: int) -> tuple[Baseline, bool]:
+    """A stream's baseline, and whether it knows anything yet."""
+    state = activity_rows.baseline(connection, stream_id)
+    try:
+        return (Baseline.restore(state), True) if state else (Baseline(), False)
+    except ValueError as error:
+        log.warning("activity.baseline_lost", error=error)
+        return Baseline(), False
+
+
+def _raw(index: Index, recordings: Path, segment: Segment) -> list[Gop]:
+    """A segment's GOPs as they were recorded; none where they cannot be told any more."""
+    try:
+        if segment.tier is Tier.FULL:
+            return gops.unpack(index.gops(segment.stream, segment.start_us) or gops.pack(()))
+        with opened(recordings / segment_path(segment.stream, segment.start_us)) as (read, size):
+            return unpack_raw(reader.read_opening(read, size).movie.info)
+    except (OSError, Mp4Error, ValueError) as error:
+        log.warning("activity.unreadable", camera=segment.stream.camera, start_us=segment.start_us, error=error)
+        return []
+
+
+def _stats(segment: Segment, found: list[Gop]) -> Iterator[GopStats]:
+    starts = [segment.start_us + gop.time_90k * 100 // 9 for gop in found]
+    for gop, at_us, end_us in zip(found, starts, [*starts[1:], segment.end_us], strict=True):
+        yield GopStats(at_us, max(end_us - at_us, 0), gop.key_bytes, gop.other_bytes, gop.frames - 1)

@@ -1,0 +1,110 @@
+"""Finding footage by how much moved in it, on all disks. Methods block; call them in a thread.
+
+An hour is one row of 900 bytes, so that a day of a camera is 24 rows whatever it shows, and nothing is decoded.
+"""
+
+import heapq
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from typing import Final, TypeVar
+
+from services.footage.activity import (
+    MAX_SEARCH_US,
+    MAX_STEPS,
+    ActivityAnswer,
+    ActivityQuestion,
+    BusiestQuestion,
+    Busy,
+    BusyAnswer,
+    NextQuestion,
+)
+from services.mesh.log import get_logger
+from services.recorder.storage import activity_rows
+from services.recorder.storage.disk import Disk
+from services.recorder.storage.index import Index
+from services.recorder.storage.levels import (
+    MINUTE_US,
+    Hour,
+    hours_between,
+    minutes,
+    next_stretch,
+    resample,
+    step_for,
+    to_level,
+)
+from services.recorder.storage.paths import INDEX
+
+log = get_logger()
+_PERCENT: Final = 100
+T = TypeVar("T")
+
+
+class Finding:
+    """Asks all disks."""
+
+    def __init__(self, disks: Callable[[], Sequence[Disk]]) -> None:
+        self._disks = disks
+
+    def activity(self, question: ActivityQuestion) -> ActivityAnswer:
+        """How busy it was, moment by moment."""
+        step_us, from_us = step_for(question.from_us, question.to_us, MAX_STEPS)
+
+        def ask(index: Index) -> Iterator[list[int]]:
+            for hours in _hours(index, question.camera, question.profile, from_us, question.to_us):
+                yield resample(hours, from_us, question.to_us, step_us)
+
+        still = [0] * -(-(question.to_us - from_us) // step_us)
+        levels = [round(to_level(max(column)) * _PERCENT) for column in zip(still, *self._ask(ask), strict=True)]
+        return ActivityAnswer(from_us=from_us, step_us=step_us, levels=tuple(levels))
+
+    def next(self, question: NextQuestion) -> BusyAnswer:
+        """Each camera's next activity, of those that have one within `MAX_SEARCH_US`."""
+        backwards = question.direction == "backwards"
+        at_us = question.at_us
+        search = (at_us - MAX_SEARCH_US, at_us + 1) if backwards else (at_us, at_us + MAX_SEARCH_US)
+
+        def ask(index: Index) -> Iterator[Busy]:
+            for camera in question.cameras:
+                for hours in _hours(index, camera, question.profile, *search, backwards=backwards):
+                    stretch = next_stretch(hours, at_us, backwards=backwards)
+                    if stretch is not None:
+                        yield Busy(camera=camera, **stretch._asdict())
+
+        return BusyAnswer(found=tuple(self._ask(ask)))
+
+    def busiest(self, question: BusiestQuestion) -> BusyAnswer:
+        """The busiest minutes."""
+
+        def ask(index: Index) -> Iterator[tuple[float, int, str]]:
+            for camera in question.cameras:
+                for hours in _hours(index, camera, question.profile, question.from_us, question.to_us):
+                    busy = minutes(hours, question.from_us, question.to_us)
+                    yield from heapq.nlargest(question.most, ((level, -at_us, camera) for level, at_us in busy))
+
+        return BusyAnswer(
+            found=tuple(
+                Busy(camera=camera, from_us=-at_us, to_us=-at_us + MINUTE_US, level=level)
+                for level, at_us, camera in heapq.nlargest(question.most, self._ask(ask))
+            )
+        )
+
+    def _ask(self, ask: Callable[[Index], Iterable[T]]) -> list[T]:
+        """What all disks answer; one whose index cannot be read is left out."""
+        found: list[T] = []
+        for disk in self._disks():
+            try:
+                with closing(Index.open_for_reading(disk.recordings / INDEX)) as index:
+                    found += ask(index)
+            except sqlite3.Error as error:
+                log.warning("index.unreadable", directory=str(disk.directory), error=error)
+        return found
+
+
+def _hours(
+    index: Index, camera: str, profile: str, from_us: int, to_us: int, *, backwards: bool = False
+) -> Iterator[Iterator[Hour]]:
+    """The hours of the range, of each stream of the camera: one that changed its site has one under each."""
+    rows = index.connection.execute("SELECT id FROM stream WHERE camera = ? AND profile = ?", (camera, profile))
+    for (stream_id,) in rows.fetchall():
+        yield activity_rows.hours(index.connection, stream_id, *hours_between(from_us, to_us), backwards=backwards)

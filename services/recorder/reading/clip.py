@@ -1,0 +1,121 @@
+"""A clip's tables and bytes out of segments, as `services.footage.clips` wants them. Blocks; run it in a thread."""
+
+from array import array
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from services.contracts.errors import UnavailableError
+from services.footage.clips import Table, TableChunk
+from services.media.mp4 import reader
+from services.media.mp4.boxes import Mp4Error
+from services.media.mp4.reader import Fragment
+from services.media.mp4.samples import Samples
+from services.media.mp4.tracks import AudioTrack, Track, VideoTrack
+from services.recorder.reading.footage import TIERS, Source
+from services.recorder.storage.scan import VIDEO_ID
+
+MAX_MESSAGE_BYTES: Final = 1024 * 1024
+
+
+class Stretch(NamedTuple):
+    """Bytes of a segment that go into a clip."""
+
+    source: Source
+    offset: int
+    size_bytes: int
+
+
+def tables(sources: Sequence[Source], from_us: int, to_us: int) -> Iterator[tuple[Table, list[Stretch]]]:
+    """For each segment its table and its stretches, from the keyframe at or before ``from_us`` on.
+
+    A segment that is gone meanwhile is left out, as footage that retention took.
+    """
+    for source in sources:
+        try:
+            table, stretches = _table(source, from_us, to_us)
+        except (FileNotFoundError, Mp4Error):
+            continue
+        if table.chunks:
+            yield table, stretches
+
+
+def _table(source: Source, from_us: int, to_us: int) -> tuple[Table, list[Stretch]]:
+    chunks: list[TableChunk] = []
+    stretches: list[Stretch] = []
+    with source.opened() as (read, size):
+        tracks = reader.read_opening(read, size).movie.tracks
+        video = next((t for t in tracks.values() if isinstance(t, VideoTrack)), None)
+        audio_id, audio = next(((n, t) for n, t in tracks.items() if isinstance(t, AudioTrack)), (0, None))
+        start = source.begin(from_us)
+        for fragment in source.fragments(read, from_us):
+            origin_us = fragment.capture_us - fragment.media_time * 100 // 9
+            pictures = fragment.info.runs.get(VIDEO_ID)
+            if not pictures or origin_us + pictures.time * 100 // 9 >= to_us:
+                break
+            if start is not None:
+                pictures = _from_keyframe(pictures, source.start_us + start.time_90k * 100 // 9 - origin_us)
+                start = None
+            sound = fragment.info.runs.get(audio_id)
+            kept: list[tuple[int, Track, Samples]] = []
+            if video:
+                kept.append((0, video, pictures))
+            if audio and sound:
+                kept.append((1, audio, sound))
+            for number, track, samples in kept:
+                at = (origin_us - from_us) * track.timescale // 1_000_000 + samples.time
+                chunks.append(TableChunk(number, at, _pack(samples)))
+            stretches.append(_stretch(source, fragment, [samples for _, _, samples in kept]))
+    return Table((video, audio), TIERS[source.tier], tuple(chunks)), stretches
+
+
+def _from_keyframe(pictures: Samples, at_us: int) -> Samples:
+    """The pictures from the keyframe on that is shown at ``at_us`` of media time (or the last one before)."""
+    begin = 0
+    for index, picture in enumerate(pictures):
+        if picture.keyframe and (picture.time + picture.composition_offset) * 100 // 9 <= at_us + 100:
+            begin = index
+    return pictures[begin:]
+
+
+def _stretch(source: Source, fragment: Fragment, runs: Sequence[Samples]) -> Stretch:
+    """Pictures and sound lie one behind the other, so what is kept is one piece of the file."""
+    end = begin = runs[0].begin
+    for run in runs:
+        if run.begin != end:
+            raise Mp4Error("a fragment's tracks do not lie one behind the other")
+        end += run.size_bytes
+    return Stretch(source, fragment.moof_offset + begin, end - begin)
+
+
+def _pack(samples: Samples) -> "array[int]":
+    packed = array("I", bytes(16 * len(samples)))
+    packed[0::4] = samples.sizes_bytes
+    packed[1::4] = samples.durations
+    packed[2::4] = array("I", samples.composition_offsets.tobytes())
+    packed[3::4] = samples.keyframes
+    return packed
+
+
+def payloads(sources: Sequence[Source], from_us: int, to_us: int) -> Iterator[bytes]:
+    """All messages of the transfer. Raises `UnavailableError` where footage went away on the way."""
+    all_stretches: list[Stretch] = []
+    for table, stretches in tables(sources, from_us, to_us):
+        all_stretches += stretches
+        yield table.pack()
+    yield b"E"
+    at = 0
+    while at < len(all_stretches):
+        source = all_stretches[at].source
+        try:
+            with source.opened() as (read, _):
+                while at < len(all_stretches) and all_stretches[at].source is source:
+                    stretch = all_stretches[at]
+                    for offset in range(stretch.offset, stretch.offset + stretch.size_bytes, MAX_MESSAGE_BYTES):
+                        size = min(MAX_MESSAGE_BYTES, stretch.offset + stretch.size_bytes - offset)
+                        data = read(offset, size)
+                        if len(data) < size:
+                            raise UnavailableError("footage was thinned while it was being copied; ask again")
+                        yield data
+                    at += 1
+        except FileNotFoundError:
+            raise UnavailableError("footage was removed while it was being copied; ask again") from None

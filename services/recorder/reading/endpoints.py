@@ -1,0 +1,185 @@
+"""The questions that a recorder answers on the bus."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import islice
+from typing import Any, Final, TypeVar
+
+from nats.micro.service import Service as MicroService
+
+from services.contracts import recordings
+from services.contracts.errors import InvalidInputError
+from services.contracts.evidence.exchange import (
+    EVIDENCE,
+    EVIDENCE_SIGN,
+    EvidenceOpened,
+    EvidenceQuestion,
+    ManifestSigned,
+    ManifestToSign,
+)
+from services.contracts.models import Id
+from services.contracts.permissions import Actor, Role
+from services.contracts.recordings import ClipOpened, ClipQuestion, TimelineAnswer, TimelineQuestion
+from services.footage import activity
+from services.footage.activity import ActivityAnswer, ActivityQuestion, BusiestQuestion, BusyAnswer, NextQuestion
+from services.footage.coverage import MAX_RANGE_US as MAX_COVERAGE_US
+from services.footage.coverage import CoverageAnswer, CoverageQuestion
+from services.footage.playback import PLAYBACK, PlaybackOpened, PlaybackQuestion
+from services.mesh import rpc, transfer
+from services.mesh.bus import Bus
+from services.recorder.reading import evidence, playback
+from services.recorder.reading.activity_search import Finding
+from services.recorder.reading.clip import payloads
+from services.recorder.reading.coverage import Coverage
+from services.recorder.reading.footage import Footage, Source
+from services.recorder.storage.proof import Signer
+
+FRAMES_AT_ONCE: Final = 32
+"""Of playback, read in one go."""
+MAX_RANGE_US: Final = 366 * 86_400 * 1_000_000
+T = TypeVar("T")
+
+
+class Answers:
+    """`serve` answers until the returned services are stopped."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        tasks: asyncio.TaskGroup,
+        *,
+        home: Id,
+        name: Id,
+        footage: Footage,
+        coverage: Coverage,
+        finding: Finding,
+        signer: Signer | None,
+        now_us: Callable[[], int],
+    ) -> None:
+        self._bus = bus
+        self._tasks = tasks
+        self._home = home
+        self._name = name
+        self._footage = footage
+        self._coverage = coverage
+        self._finding = finding
+        self._signer = signer
+        self._now_us = now_us
+
+    async def serve(self) -> list[MicroService]:
+        """Registers the broadcast questions and this recorder's own."""
+        broadcast: list[rpc.Endpoint[Any]] = [
+            rpc.Endpoint(recordings.TIMELINE, TimelineQuestion, self._timeline, Role.VIEWER, broadcast=True),
+            rpc.Endpoint(recordings.COVERAGE, CoverageQuestion, self._cover, Role.OPERATOR, broadcast=True),
+            rpc.Endpoint(activity.ACTIVITY, ActivityQuestion, self._activity, Role.VIEWER, broadcast=True),
+            rpc.Endpoint(activity.NEXT, NextQuestion, self._next, Role.VIEWER, broadcast=True),
+            rpc.Endpoint(activity.BUSIEST, BusiestQuestion, self._busiest, Role.VIEWER, broadcast=True),
+        ]
+        own: list[rpc.Endpoint[Any]] = [
+            rpc.Endpoint(recordings.CLIP, ClipQuestion, self._clip, Role.OPERATOR),
+            rpc.Endpoint(PLAYBACK, PlaybackQuestion, self._playback, Role.VIEWER),
+            rpc.Endpoint(EVIDENCE, EvidenceQuestion, self._evidence, Role.OPERATOR),
+            rpc.Endpoint(EVIDENCE_SIGN, ManifestToSign, self._sign, Role.OPERATOR),
+        ]
+        service = recordings.SERVICE
+        return [
+            await rpc.serve(self._bus, self._tasks, home=self._home, service=service, endpoints=broadcast),
+            await rpc.serve(self._bus, self._tasks, home=self._home, service=service, endpoints=own, worker=self._name),
+        ]
+
+    async def _timeline(self, question: TimelineQuestion, _actor: Actor) -> TimelineAnswer:
+        _check(question.from_us, question.to_us)
+        return await asyncio.to_thread(
+            self._footage.timeline, question.camera, question.profile, question.from_us, question.to_us
+        )
+
+    async def _activity(self, question: ActivityQuestion, _actor: Actor) -> ActivityAnswer:
+        _check(question.from_us, question.to_us)
+        return await asyncio.to_thread(self._finding.activity, question)
+
+    async def _next(self, question: NextQuestion, _actor: Actor) -> BusyAnswer:
+        return await asyncio.to_thread(self._finding.next, question)
+
+    async def _busiest(self, question: BusiestQuestion, _actor: Actor) -> BusyAnswer:
+        if not 0 < question.to_us - question.from_us <= activity.MAX_SEARCH_US:
+            raise InvalidInputError("a range ends after it begins, and is at most 31 days long here")
+        return await asyncio.to_thread(self._finding.busiest, question)
+
+    async def _cover(self, question: CoverageQuestion, _actor: Actor) -> CoverageAnswer:
+        if not 0 < question.to_us - question.from_us <= MAX_COVERAGE_US:
+            raise InvalidInputError("a range ends after it begins, and is at most 31 days long here")
+        return await asyncio.to_thread(self._coverage.answer, question)
+
+    async def _clip(self, question: ClipQuestion, _actor: Actor) -> ClipOpened:
+        sources = await self._sources(question)
+        messages = payloads(sources, question.from_us, question.to_us)
+        control = await self._send(question, messages, "clip")
+        return ClipOpened(control=control)
+
+    async def _playback(self, question: PlaybackQuestion, _actor: Actor) -> PlaybackOpened:
+        sources = await self._sources(question)
+        messages = playback.messages(sources, question.from_us, question.to_us, question.mode)
+        control = await self._send(question, messages, "playback", at_once=FRAMES_AT_ONCE)
+        return PlaybackOpened(control=control)
+
+    async def _evidence(self, question: EvidenceQuestion, _actor: Actor) -> EvidenceOpened:
+        sources = await self._sources(question)
+        messages = evidence.messages(sources, question.from_us, question.to_us, self._signer)
+        control = await self._send(question, messages, "evidence")
+        return EvidenceOpened(control=control, public=self._signer.public if self._signer else "")
+
+    async def _sources(self, question: ClipQuestion | PlaybackQuestion | EvidenceQuestion) -> list[Source]:
+        """The footage that a question is about."""
+        _check(question.from_us, question.to_us)
+        return await asyncio.to_thread(
+            self._footage.sources, question.camera, question.profile, question.from_us, question.to_us
+        )
+
+    async def _send(
+        self,
+        question: ClipQuestion | PlaybackQuestion | EvidenceQuestion,
+        messages: Iterator[bytes],
+        what: str,
+        *,
+        at_once: int = 1,
+    ) -> str:
+        """Begins the transfer that answers a question; returns its control subject."""
+        payloads = in_thread(messages, at_once)
+        return await transfer.send(
+            self._bus, self._tasks, question.deliver_to, payloads, name=f"{what} {question.camera}"
+        )
+
+    async def _sign(self, question: ManifestToSign, actor: Actor) -> ManifestSigned:
+        made = await asyncio.to_thread(
+            lambda: evidence.sign_manifest(question.unpacked(), self._signer, actor, self._now_us())
+        )
+        return ManifestSigned(public=made.public, signature=made.signature)
+
+
+def _check(from_us: int, to_us: int) -> None:
+    if not 0 < to_us - from_us <= MAX_RANGE_US:
+        raise InvalidInputError("a range ends after it begins, and is at most 366 days long")
+
+
+async def in_thread(items: Iterator[T], at_once: int = 1) -> AsyncIterator[T]:
+    """A blocking iterator's items, fetched in a thread: the first by itself, then ever more, up to ``at_once``.
+
+    One by one, items that are small take less time than their ways to the thread and back.
+    """
+    count = 1
+    try:
+        while True:
+            some = await asyncio.to_thread(_take, items, count)
+            for item in some:
+                yield item
+            if len(some) < count:
+                return
+            count = min(2 * count, at_once)
+    finally:
+        closing = getattr(items, "close", None)
+        if closing is not None:
+            await asyncio.to_thread(closing)
+
+
+def _take(items: Iterator[T], count: int) -> list[T]:
+    return list(islice(items, count))

@@ -1,0 +1,218 @@
+"""What a recorder has on its disks, closed or still growing, as one: the one place that questions about footage go to.
+
+Methods block; call them in a thread. A disk that fails to answer is left out and logged: its footage is not there now.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Final, NamedTuple, Protocol
+
+from services.contracts.recordings import MIN_GAP_US, Gap, Range, TierName, TimelineAnswer, merge_ranges
+from services.media.mp4 import reader
+from services.media.mp4.reader import Fragment, ReadAt
+from services.mesh.log import get_logger
+from services.recorder.archive.catalogue import Copy
+from services.recorder.storage import gops, scan
+from services.recorder.storage.disk import Disk
+from services.recorder.storage.gops import Gop
+from services.recorder.storage.index import Index, State, Tier
+from services.recorder.storage.paths import INDEX, Stream, segment_path
+from services.recorder.storage.runs import Run
+
+log = get_logger()
+
+_RUNS: Final = "SELECT from_us, to_us, tier FROM run WHERE stream_id = ? AND from_us < ? AND to_us > ?"
+_FIRST: Final = "SELECT max(start_us) FROM segment WHERE stream_id = ? AND start_us <= ?"
+TIERS: Final[dict[Tier, TierName]] = {Tier.FULL: "full", Tier.KEYFRAMES: "keyframes"}
+
+
+class Source(NamedTuple):
+    """A segment with footage of a range."""
+
+    path: Path
+    start_us: int
+    end_us: int
+    sealed_bytes: int
+    tier: Tier
+    gops: Sequence[Gop]
+    opener: "Opener | None" = None
+    """How it is opened where it is not a file of ours."""
+
+    def opened(self) -> AbstractContextManager[tuple[ReadAt, int]]:
+        """A function that reads from it, and its size; ``path`` need not be a file that is there.
+
+        Raises ``OSError`` (``FileNotFoundError`` where it went meanwhile), and `PantauError` where the archive does not
+        answer, which reading does, too.
+        """
+        return self.opener() if self.opener is not None else scan.opened(self.path)
+
+    def begin(self, at_us: int) -> Gop | None:
+        """The GOP in which ``at_us`` lies; the first one where it lies before the segment, None where there is none."""
+        found = None
+        for gop in self.gops:
+            if found is not None and self.start_us + gop.time_90k * 100 // 9 > at_us:
+                break
+            found = gop
+        return found
+
+    def fragments(self, read: ReadAt, at_us: int) -> Iterator[Fragment]:
+        """Its fragments from the GOP on in which ``at_us`` lies."""
+        gop = self.begin(at_us)
+        if gop is None:
+            return iter(())
+        return reader.read_fragments(read, self.sealed_bytes, gop.fragment_offset)
+
+
+Opener = Callable[[], AbstractContextManager[tuple[ReadAt, int]]]
+
+
+class Archive(Protocol):
+    """`services.recorder.archive.reader.Shelf`, which need not be loaded where there is no archive."""
+
+    @property
+    def answers(self) -> bool:
+        """Whether reading is worth a try."""
+
+    def runs(self, camera: str, profile: str, from_us: int, to_us: int) -> Sequence[Run]:
+        """What copies that touch a range join to, in order."""
+
+    def oldest_us(self, camera: str, profile: str) -> dict[Tier, int]:
+        """When the oldest copy of each tier was taken."""
+
+    def copies(self, camera: str, profile: str, from_us: int, to_us: int) -> list[tuple[Copy, Sequence[Gop]]]:
+        """The copies themselves, with their keyframe indexes."""
+
+    def opened(self, copy: Copy) -> AbstractContextManager[tuple[ReadAt, int]]:
+        """See `Source.opened`."""
+
+
+class Footage:
+    """Asks all disks, and the archive for what they have not, or have thinned."""
+
+    def __init__(
+        self, recorder: str, disks: Callable[[], Sequence[Disk]], archive: Callable[[], Archive | None] = lambda: None
+    ) -> None:
+        self._recorder = recorder
+        self._disks = disks
+        self._archive = archive
+
+    def timeline(self, camera: str, profile: str, from_us: int, to_us: int) -> TimelineAnswer:
+        """Ranges and gaps that touch ``from_us`` to ``to_us``."""
+        ranges: list[Range] = []
+        found_gaps: list[Gap] = []
+        for disk in self._disks():
+            for file in disk.open_files():
+                stream = file.stream
+                if (stream.camera, stream.profile) == (camera, profile) and file.end_us > file.start_us:
+                    ranges.append(Range(from_us=file.start_us, to_us=file.end_us, recorder=self._recorder))
+            try:
+                with closing(Index.open_for_reading(disk.recordings / INDEX)) as index:
+                    for stream in index.streams_of(camera, profile):
+                        ranges += self._ranges(index, stream, from_us, to_us)
+                        found_gaps += [
+                            Gap(from_us=gap.from_us, to_us=gap.to_us, cause=gap.cause, detail=gap.detail)
+                            for gap in index.gaps(stream, from_us, to_us)
+                        ]
+            except sqlite3.Error as error:
+                log.warning("index.unreadable", directory=str(disk.directory), error=error)
+        clipped = [
+            item.model_copy(update={"from_us": max(item.from_us, from_us), "to_us": min(item.to_us, to_us)})
+            for item in self._with_archived(_join(ranges), camera, profile, from_us, to_us)
+            if item.from_us < to_us and item.to_us > from_us
+        ]
+        return TimelineAnswer(recorder=self._recorder, ranges=tuple(clipped), gaps=tuple(sorted(found_gaps, key=_from)))
+
+    def _ranges(self, index: Index, stream: Stream, from_us: int, to_us: int) -> list[Range]:
+        runs = index.connection.execute(_RUNS, (index.find_stream(stream), to_us, from_us))
+        return [
+            Range(from_us=start, to_us=end, tier=TIERS[Tier(tier)], recorder=self._recorder)
+            for start, end, tier in runs
+        ]
+
+    def _with_archived(
+        self, ranges: list[Range], camera: str, profile: str, from_us: int, to_us: int
+    ) -> Sequence[Range]:
+        archive = self._archive()
+        runs = archive.runs(camera, profile, from_us, to_us) if archive is not None else ()
+        if not runs:
+            return ranges
+        archived = [
+            Range(from_us=start, to_us=end, tier=TIERS[Tier(tier)], recorder=self._recorder, archived=True)
+            for tier, start, end in runs
+        ]
+        return merge_ranges([*ranges, *archived], from_us, to_us)
+
+    def sources(self, camera: str, profile: str, from_us: int, to_us: int) -> list[Source]:
+        """The segments with footage of the range, in order of time."""
+        found: dict[Path, Source] = {}
+        for disk in self._disks():
+            try:
+                with closing(Index.open_for_reading(disk.recordings / INDEX)) as index:
+                    for stream in index.streams_of(camera, profile):
+                        for source in self._closed(disk, index, stream, from_us, to_us):
+                            found[source.path] = source
+            except sqlite3.Error as error:
+                log.warning("index.unreadable", directory=str(disk.directory), error=error)
+            for file in disk.open_files():
+                same = (file.stream.camera, file.stream.profile) == (camera, profile)
+                if same and file.path and file.path not in found and file.start_us < to_us and file.end_us > from_us:
+                    grown = tuple(file.tally.gops)
+                    found[file.path] = Source(
+                        file.path, file.start_us, file.end_us, file.sealed_bytes, Tier.FULL, grown
+                    )
+        both = self._with_copies(found.values(), camera, profile, from_us, to_us)
+        return sorted(both, key=lambda source: source.start_us)
+
+    def _with_copies(
+        self, local: Iterable[Source], camera: str, profile: str, from_us: int, to_us: int
+    ) -> Iterable[Source]:
+        """And what the archive has that the disks have not, or have as keyframes alone."""
+        archive = self._archive()
+        if archive is None:
+            return local
+        found = {str(PurePosixPath(*source.path.parts[-8:])): source for source in local}
+        for copy, entries in archive.copies(camera, profile, from_us, to_us):
+            mine = found.get(copy.key)
+            if mine is None or (copy.tier < mine.tier and not copy.damage and archive.answers):
+                found[copy.key] = Source(
+                    Path(copy.key), copy.start_us, copy.end_us, copy.size_bytes, copy.tier, entries,
+                    partial(archive.opened, copy),
+                )  # fmt: skip
+        return found.values()
+
+    def _closed(self, disk: Disk, index: Index, stream: Stream, from_us: int, to_us: int) -> Iterator[Source]:
+        stream_id = index.find_stream(stream)
+        first = index.connection.execute(_FIRST, (stream_id, from_us)).fetchone()[0]
+        for segment in index.select(
+            "stream_id = ? AND start_us >= ? AND start_us < ? AND end_us > ? AND state != ?",
+            (stream_id, first or 0, to_us, from_us, State.DELETING),
+            order="start_us",
+        ):
+            entries = gops.unpack(index.gops(stream, segment.start_us) or gops.pack(()))
+            yield Source(
+                disk.recordings / segment_path(stream, segment.start_us),
+                segment.start_us,
+                segment.end_us,
+                segment.size_bytes,
+                segment.tier,
+                entries,
+            )
+
+
+def _join(ranges: Sequence[Range]) -> list[Range]:
+    """Ranges of all disks in order, those that follow each other as one."""
+    joined: list[Range] = []
+    for item in sorted(ranges, key=_from):
+        last = joined[-1] if joined else None
+        if last and last.tier == item.tier and item.from_us - last.to_us < MIN_GAP_US:
+            joined[-1] = last.model_copy(update={"to_us": max(last.to_us, item.to_us)})
+        else:
+            joined.append(item)
+    return joined
+
+
+def _from(item: Range | Gap) -> int:
+    return item.from_us

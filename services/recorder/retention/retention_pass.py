@@ -1,0 +1,282 @@
+"""Retention on one disk: carries out what `retention.rules` says, by the procedures of docs/recording.md.
+
+Blocks; run it in a thread, one pass at a time.
+"""
+
+import heapq
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from services.media.mp4.boxes import Mp4Error
+from services.mesh.clock import Clock
+from services.mesh.log import get_logger
+from services.recorder.retention.holds import CurrentHolds, Holds
+from services.recorder.retention.rules import Action, Because, Held, LadderOf, by_age, under_pressure
+from services.recorder.retention.thinning import thin
+from services.recorder.storage.disk import Disk, is_full
+from services.recorder.storage.index import Index, Segment, State, Tier
+from services.recorder.storage.paths import INDEX, NEW_SUFFIX, segment_path
+from services.recorder.storage.scan import Scan
+
+log = get_logger()
+
+BATCH: Final = 32
+"""So many segments share the commits of a procedure, each of which waits for the disk."""
+_SLACK: Final = 0.02
+"""How far beyond floor or budget a pass goes, so that not every segment begins one."""
+
+
+class Done(NamedTuple):
+    """What was done to a segment."""
+
+    segment: Segment
+    """As it was before."""
+    because: Because
+    bytes_after: int
+    """0: it was removed."""
+
+
+class Outcome(NamedTuple):
+    """A pass."""
+
+    done: list[Done]
+    short_bytes: int
+    """How much is still missing to floor or budget; what is left is held, or still being written."""
+    because: Because | None
+    """Which of them was touched."""
+    uncopied: int = 0
+    """Segments that were to be archived, and went without."""
+
+
+class _Thinned(NamedTuple):
+    """A thinned file that lies beside the segment which it is to replace."""
+
+    action: Action
+    path: Path
+    """The segment's."""
+    found: Scan
+
+    @property
+    def new(self) -> Path:
+        return _new(self.path)
+
+
+class Keeper:
+    """Keeps one disk within its ladders, its budget and its floor."""
+
+    def __init__(
+        self,
+        disk: Disk,
+        *,
+        ladder_of: LadderOf,
+        clock: Clock,
+        floor_bytes: int,
+        budget_bytes: int = 0,
+        stopping: Callable[[], bool] = lambda: False,
+        awaited: Callable[[Segment], bool] = lambda _: False,
+        copied: Callable[[Segment], bool] = lambda _: False,
+    ) -> None:
+        self._disk = disk
+        self._ladder_of = ladder_of
+        self._clock = clock
+        self._floor_bytes = floor_bytes
+        self._budget_bytes = budget_bytes
+        self._stopping = stopping
+        self._awaited = awaited
+        """Whether a segment is to be archived before anything happens to it."""
+        self._copied = copied
+        """Whether it can be found in the archive when it is gone from here."""
+        self._forget: list[Segment] = []
+        """Removed on a disk too full to say so first."""
+
+    def run(self, holds: Holds | CurrentHolds) -> Outcome:
+        """One pass. Raises ``OSError``, ``sqlite3.Error`` where the disk does not work."""
+        with closing(Index.open(self._disk.recordings / INDEX, durable=True)) as index:
+            if self._forget:
+                with index:
+                    index.forget(self._forget, copied=self._copied)
+                self._forget.clear()
+            held = _held_by(holds)
+
+            def spared(segment: Segment) -> bool:
+                return held(segment) or self._awaited(segment)
+
+            done = self._age(index, spared)
+            because, short, uncopied = None, 0, 0
+            for reason in (Because.BUDGET, Because.FLOOR):
+                if self._short(index, reason) > 0:
+                    because = reason
+                    done += self._relieve(index, spared, reason)
+                    if self._short(index, reason) > 0:  # recording goes on (I8), whatever the archive does
+                        rest = self._relieve(index, held, reason)
+                        uncopied += sum(self._awaited(item.segment) for item in rest)
+                        done += rest
+                    short = max(short, self._short(index, reason))
+            return Outcome(done, short, because, uncopied)
+
+    def _age(self, index: Index, held: Held) -> list[Done]:
+        done: list[Done] = []
+        now_us = self._clock.now_us()
+        for stream in index.streams():
+            actions = by_age(
+                index.oldest(stream, Tier.FULL),
+                index.oldest(stream, Tier.KEYFRAMES),
+                self._ladder_of(stream.camera),
+                now_us,
+                held,
+            )
+            done += self._carry_out(index, actions, held)
+            if self._stopping():
+                break
+        return done
+
+    def _relieve(self, index: Index, held: Held, because: Because) -> list[Done]:
+        done: list[Done] = []
+        streams = index.streams()
+
+        def oldest(tier: Tier) -> Iterator[Segment]:
+            return heapq.merge(*(index.oldest(stream, tier) for stream in streams), key=lambda item: item.start_us)
+
+        urgent = because is Because.FLOOR and self._free_bytes() < self._floor_bytes // 2
+        batch: list[Action] = []
+        seen: set[tuple[object, int]] = set()
+        for action in under_pressure(
+            lambda: oldest(Tier.FULL),
+            lambda: oldest(Tier.KEYFRAMES),
+            self._ladder_of,
+            self._clock.now_us(),
+            held,
+            because,
+            urgent=urgent,
+        ):
+            key = (action.segment.stream, action.segment.start_us)
+            if key in seen:
+                continue
+            seen.add(key)
+            batch.append(action)
+            freed = sum(item.segment.size_bytes for item in batch)
+            short = self._short(index, because)
+            if freed >= short or len(batch) >= BATCH:
+                done += self._carry_out(index, batch, held)
+                batch = []
+                if self._short(index, because) <= 0 or self._stopping():
+                    return done
+        return done + self._carry_out(index, batch, held)
+
+    def _short(self, index: Index, because: Because) -> int:
+        """What is missing, with some slack once anything is."""
+        if because is Because.FLOOR:
+            missing, limit = self._floor_bytes - self._free_bytes(), self._floor_bytes
+        elif self._budget_bytes:
+            used = sum(usage.size_bytes for usage in index.usage().values())
+            missing, limit = used - self._budget_bytes, self._budget_bytes
+        else:
+            return 0
+        return missing + int(limit * _SLACK) if missing > 0 else 0
+
+    def _free_bytes(self) -> int:
+        return self._disk.space().free_bytes
+
+    def _carry_out(self, index: Index, actions: list[Action], held: Held) -> list[Done]:
+        """Asks ``held`` again right before each step: an incident may have been opened since it was decided (I7)."""
+        done: list[Done] = []
+        thinned: list[_Thinned] = []
+        removed: list[Action] = []
+        for action in actions:
+            if held(action.segment):
+                continue
+            if not action.thin or action.segment.tier is not Tier.FULL:
+                removed.append(action)
+                continue
+            made = self._thin(action)
+            if made is None and thinned:  # they take room until they replace what they were made of
+                done += self._replace(index, thinned, held)
+                thinned = []
+                made = self._thin(action)
+            if made is None:
+                removed.append(action)
+            else:
+                thinned.append(made)
+                if len(thinned) >= BATCH:
+                    done += self._replace(index, thinned, held)
+                    thinned = []
+        done += self._replace(index, thinned, held)
+        for start in range(0, len(removed), BATCH):
+            batch = [action for action in removed[start : start + BATCH] if not held(action.segment)]
+            self._remove(index, [action.segment for action in batch])
+            done += [Done(action.segment, action.because, 0) for action in batch]
+        return done
+
+    def _remove(self, index: Index, segments: list[Segment]) -> None:
+        """Remove, as docs/recording.md orders it."""
+        try:
+            with index:
+                index.set_state(segments, State.DELETING)
+        except sqlite3.Error as error:
+            if not is_full(error):
+                raise
+            log.warning("recordings.removed_unmarked", directory=str(self._disk.directory), segments=len(segments))
+            self._unlink(segments)
+            self._forget += segments
+            return
+        self._unlink(segments)
+        with index:
+            index.forget(segments, copied=self._copied)
+
+    def _unlink(self, segments: list[Segment]) -> None:
+        for segment in segments:
+            path = self._disk.recordings / segment_path(segment.stream, segment.start_us)
+            self._disk.files.unlink(path)
+            self._disk.files.remove_empty(path.parent, self._disk.recordings)
+
+    def _thin(self, action: Action) -> _Thinned | None:
+        """The first step of Thin, as docs/recording.md orders it; None where the segment cannot be thinned."""
+        files, segment = self._disk.files, action.segment
+        path = self._disk.recordings / segment_path(segment.stream, segment.start_us)
+        every_us = int(self._ladder_of(segment.stream.camera).every_seconds * 1e6)
+        try:
+            files.unlink(_new(path))
+            found = thin(path, _new(path), segment.stream, every_us=every_us, files=files, signer=self._disk.signer)
+        except (Mp4Error, FileNotFoundError) as error:
+            log.warning("recordings.cannot_thin", path=str(path), error=error)
+            return None
+        except OSError as error:
+            if is_full(error):
+                return None
+            raise
+        return _Thinned(action, path, found)
+
+    def _replace(self, index: Index, thinned: list[_Thinned], held: Held) -> list[Done]:
+        """The other steps of Thin; what is held meanwhile stays whole."""
+        files = self._disk.files
+        batch: list[_Thinned] = []
+        for item in thinned:
+            if held(item.action.segment):
+                files.unlink(item.new)
+            else:
+                batch.append(item)
+        if not batch:
+            return []
+        with index:
+            index.set_state([item.action.segment for item in batch], State.REPLACING)
+        for item in batch:
+            files.rename(item.new, item.path)
+        for folder in dict.fromkeys(item.path.parent for item in batch):
+            files.sync_folder(folder)
+        with index:
+            for item in batch:
+                before = item.action.segment
+                after = item.found.segment._replace(start_us=before.start_us, retimed=before.retimed)
+                index.put_segment(after, item.found.gops)
+        return [Done(item.action.segment, item.action.because, item.found.segment.size_bytes) for item in batch]
+
+
+def _new(path: Path) -> Path:
+    return path.with_name(path.name + NEW_SUFFIX)
+
+
+def _held_by(holds: Holds | CurrentHolds) -> Held:
+    return lambda segment: holds.held(segment.stream.camera, segment.start_us, segment.end_us)

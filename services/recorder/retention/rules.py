@@ -1,0 +1,81 @@
+"""What goes next: by age, and under pressure (docs/recording.md, Retention). Pure: segments in, actions out.
+
+Nothing that is held is ever among them (I7).
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from services.contracts.ladder import Ladder
+from services.recorder.storage.index import Segment
+
+YOUNG_US: Final = 86_400 * 1_000_000
+"""Full footage younger than this goes last of all."""
+
+LadderOf = Callable[[str], Ladder]
+"""Camera → ladder."""
+Held = Callable[[Segment], bool]
+
+
+class Because(StrEnum):
+    """Why footage goes."""
+
+    AGE = "age"
+    FLOOR = "floor"
+    BUDGET = "budget"
+
+
+class Action(NamedTuple):
+    """One step."""
+
+    segment: Segment
+    thin: bool
+    """Rewrite it with its kept keyframes; else remove it."""
+    because: Because
+
+
+def by_age(
+    full: Iterable[Segment], thinned: Iterable[Segment], ladder: Ladder, now_us: int, held: Held
+) -> list[Action]:
+    """What a stream's ladder says; segments of each tier oldest first."""
+    actions: list[Action] = []
+    for segment in full:
+        age_seconds = (now_us - segment.end_us) / 1e6
+        if age_seconds <= ladder.full_seconds:
+            break
+        if not held(segment):
+            actions.append(Action(segment, ladder.thins and age_seconds <= ladder.total_seconds, Because.AGE))
+    for segment in thinned:
+        if (now_us - segment.end_us) / 1e6 <= ladder.total_seconds:
+            break
+        if not held(segment):
+            actions.append(Action(segment, thin=False, because=Because.AGE))
+    return actions
+
+
+def under_pressure(
+    full: Callable[[], Iterator[Segment]],
+    thinned: Callable[[], Iterator[Segment]],
+    ladder_of: LadderOf,
+    now_us: int,
+    held: Held,
+    because: Because,
+    *,
+    urgent: bool,
+) -> Iterator[Action]:
+    """What goes, in order, until the caller has enough.
+
+    ``full`` and ``thinned`` give all streams' segments, oldest first. ``urgent``: there is no room
+    to write what thinning writes.
+    """
+    if not urgent:
+        for segment in full():
+            if now_us - segment.end_us < YOUNG_US:
+                break
+            if not held(segment):
+                yield Action(segment, ladder_of(segment.stream.camera).thins, because)
+    for segments in (thinned, full):
+        for segment in segments():
+            if not held(segment):
+                yield Action(segment, thin=False, because=because)

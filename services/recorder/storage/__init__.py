@@ -1,0 +1,1 @@
+"""Segments and their index on disk: written, found, checked, mended."""

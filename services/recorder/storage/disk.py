@@ -1,0 +1,421 @@
+"""One directory, normally one disk: its writer, its syncer and its index, in threads of their own.
+
+What happens to footage is told through ``notify``, which is called in either thread.
+"""
+
+import errno
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from services.mesh.clock import Clock
+from services.mesh.log import get_logger
+from services.recorder.capture.assembler import Begin, End, Piece
+from services.recorder.storage.files import Files, Space
+from services.recorder.storage.index import GapRow, Index, Segment
+from services.recorder.storage.paths import INDEX, RECORDINGS, Stream, segment_path
+from services.recorder.storage.proof import Proof, Signer
+from services.recorder.storage.recovery import boot_id, recover
+from services.recorder.storage.segment_file import FULL, SegmentFile
+
+log = get_logger()
+
+PASS_SECONDS: Final = 1.0
+STALLED_SECONDS: Final = 10.0
+"""A write that takes longer: nothing new is given to this disk."""
+GONE: Final = "the index is gone: is the disk mounted?"
+_MAX_GAPS: Final = 10_000
+
+
+@dataclass(frozen=True)
+class Closed:
+    """A segment is complete, on disk and in the index."""
+
+    segment: Segment
+    path: str
+    """Below ``recordings/``."""
+    proof: Proof | None = None
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Footage was not written."""
+
+    stream: Stream
+    from_us: int
+    to_us: int
+    cause: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The disk cannot be used any more; its open segments are ended as far as they came."""
+
+    because: str
+
+
+@dataclass(frozen=True)
+class Full:
+    """A write found no room."""
+
+
+Notice = Closed | Dropped | Failed | Full
+
+
+@dataclass(frozen=True)
+class _Job:
+    file: SegmentFile
+    piece: Piece | None
+    """None: the segment ends; or, with ``hole``, a fragment was dropped here."""
+    hole: bool = False
+
+
+class Disk:
+    """Call `open` in a thread before anything else, and `close` in one at the end."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        recorder: str,
+        files: Files,
+        clock: Clock,
+        notify: Callable[["Disk", Notice], None],
+        sync_seconds: float = 5.0,
+        queue_bytes: int = 256 * 1024 * 1024,
+        signer: Signer | None = None,
+    ) -> None:
+        self.directory = directory
+        self.recordings = directory / RECORDINGS
+        self.failure: str | None = "not opened yet"
+        """Why it cannot be used; None while it can."""
+        self.queued_bytes = 0
+        self.files = files
+        self.signer = signer
+        self._recorder = recorder
+        self._clock = clock
+        self._notify = notify
+        self._sync_seconds = sync_seconds
+        self._queue_limit_bytes = queue_bytes
+        self._jobs: deque[_Job] = deque()
+        self._wake = threading.Condition()
+        self._open: dict[SegmentFile, None] = {}
+        self._ended: list[SegmentFile] = []
+        self._gaps: list[GapRow] = []
+        self._links: dict[Stream, bytes] = {}
+        self._writing_since: float | None = None
+        self._opened = False
+        self._boot = boot_id()
+        self._stopping = False
+        self._halt = threading.Event()
+        self._passing = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._write_index: Index | None = None
+        self._sync_index: Index | None = None
+
+    # For the event loop
+
+    @property
+    def usable(self) -> bool:
+        """Whether new segments may be given to it."""
+        since = self._writing_since
+        return self.failure is None and (since is None or self._clock.monotonic() - since < STALLED_SECONDS)
+
+    def space(self) -> Space:
+        """What its file system has; raises ``OSError``."""
+        return self.files.space(self.directory)
+
+    def open_files(self) -> list[SegmentFile]:
+        """The segments that are being written."""
+        with self._wake:
+            return [file for file in self._open if file.path is not None]
+
+    def begin(self, stream: Stream, begin: Begin, gap: GapRow | None = None) -> SegmentFile:
+        """A new segment; its file comes with its first fragment."""
+        file = SegmentFile(stream, begin, self._recorder, gap)
+        with self._wake:
+            self._open[file] = None
+        return file
+
+    def append(self, file: SegmentFile, piece: Piece) -> None:
+        """Takes a fragment. Where too many bytes wait already, the oldest that waits is dropped."""
+        dropped: list[_Job] = []
+        with self._wake:
+            self._jobs.append(_Job(file, piece))
+            self.queued_bytes += piece.size_bytes
+            while self.queued_bytes > self._queue_limit_bytes:
+                at, job = next((at, job) for at, job in enumerate(self._jobs) if job.piece is not None)
+                self._jobs[at] = _Job(job.file, None, hole=True)
+                assert job.piece is not None
+                self.queued_bytes -= job.piece.size_bytes
+                dropped.append(job)
+            self._wake.notify()
+        for job in dropped:
+            self._drop(job, "disk-slow")
+
+    def end(self, file: SegmentFile, _end: End) -> None:
+        """The segment has no more fragments."""
+        with self._wake:
+            self._jobs.append(_Job(file, None))
+            self._wake.notify()
+
+    def note_gap(self, gap: GapRow) -> None:
+        """Writes a gap with the next pass."""
+        with self._wake:
+            if len(self._gaps) < _MAX_GAPS:
+                self._gaps.append(gap)
+
+    # In any thread, but blocking
+
+    def open(self) -> None:
+        """Makes the folders, recovers what the last run left open, starts the threads.
+
+        Raises ``OSError`` or ``sqlite3.Error`` where the directory cannot be used.
+        """
+        if self._threads:
+            raise OSError(errno.EBUSY, "an operation on the disk has not come back yet")
+        if self._opened and not (self.recordings / INDEX).exists():
+            raise OSError(errno.ENOENT, GONE)  # not to be begun anew on whatever is mounted below
+        self.files.make_folders(self.recordings)
+        self._opened = True
+        index = Index.open(self.recordings / INDEX, durable=True, checkpoint=True)
+        try:
+            recover(self.recordings, index, self.files, self.signer)
+            self._links.clear()
+            self._write_index = Index.open(self.recordings / INDEX, durable=False)
+        except BaseException:
+            index.close()
+            raise
+        self._sync_index = index
+        self._stopping = False
+        self._halt.clear()
+        self.failure = None
+        self._threads = [
+            threading.Thread(target=work, name=f"{name} {self.directory}", daemon=True)
+            for name, work in (("writer", self._write_forever), ("syncer", self._sync_forever))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def close(self, timeout_seconds: float = 3.0) -> None:
+        """Writes and syncs what waits, and stops the threads; a disk that hangs is left behind."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(timeout_seconds)
+            self._halt.set()
+        if any(thread.is_alive() for thread in self._threads):
+            return
+        for index in (self._write_index, self._sync_index):
+            if index:
+                index.close()
+        self._write_index = self._sync_index = None
+        for file in self._open:
+            if file.path is not None:
+                with suppress(OSError):
+                    self.files.close(file.fd)
+        for waiting in (self._jobs, self._open, self._ended):
+            waiting.clear()
+        self.queued_bytes = 0
+        self._threads = []
+
+    # The writer
+
+    def _write_forever(self) -> None:
+        while True:
+            with self._wake:
+                while not self._jobs and not self._stopping:
+                    self._wake.wait()
+                if not self._jobs:
+                    return
+                job = self._jobs.popleft()
+                if job.piece is not None:
+                    self.queued_bytes -= job.piece.size_bytes
+            self._writing_since = self._clock.monotonic()
+            try:
+                self._do(job)
+            except (OSError, sqlite3.Error) as error:
+                self._on_error(job, error)
+            finally:
+                self._writing_since = None
+
+    def _do(self, job: _Job) -> None:
+        file, piece = job.file, job.piece
+        if piece is None:
+            if job.hole:
+                file.skipping = True
+                return
+            with self._wake:
+                self._ended.append(file)
+            return
+        if file.failed or self.failure is not None:
+            self._drop(job, "disk-failed")
+            return
+        if file.skipping and not piece.starts_at_keyframe:
+            self._drop(job, "disk-slow")
+            return
+        file.skipping = False
+        if file.path is None:
+            self._create(file, piece)
+        if not file.write(self.files, piece, self._clock.monotonic()):
+            raise OSError(errno.ENOSPC, "the disk took a part of the fragment")
+        self._links[file.stream] = file.link
+
+    def _create(self, file: SegmentFile, piece: Piece) -> None:
+        """Open, as docs/recording.md orders it."""
+        index = self._write_index
+        assert index is not None
+        while True:
+            file.start_us = piece.from_us + file.shift_us
+            with index:
+                index.add_open(file.stream, file.start_us)
+                chain = self._links.get(file.stream) or _last_link(index, file.stream)
+            path = self.recordings / segment_path(file.stream, file.start_us)
+            if not (self.recordings / INDEX).exists():
+                raise OSError(errno.ENOENT, GONE)
+            try:
+                self.files.make_folders(path.parent)
+                file.fd = self.files.create(path)
+            except FileNotFoundError:
+                continue  # retention removed the empty folder between the two
+            except FileExistsError:
+                with index:
+                    index.drop_open(file.stream, file.start_us)
+                file.shift_us += 1000
+                continue
+            break
+        try:
+            file.write_opening(self.files, chain)
+        except OSError:
+            # Nothing was recorded into it; its open_segment row goes at the next start, or here.
+            self.files.close(file.fd)
+            self.files.unlink(path)
+            with index:
+                index.drop_open(file.stream, file.start_us)
+            raise
+        file.path = path
+
+    def _on_error(self, job: _Job, error: OSError | sqlite3.Error) -> None:
+        job.file.skipping = True
+        if is_full(error):
+            self._notify(self, Full())
+            self._drop(job, "disk-full")
+            return
+        self._drop(job, "disk-failed", str(error))
+        self.fail(str(error))
+
+    def fail(self, because: str) -> None:
+        """Nothing more is written; what waits is dropped, and told."""
+        with self._wake:
+            if self.failure is not None:
+                return
+            self.failure = because
+            for file in self._open:
+                file.failed = True
+        log.error("disk.failed", directory=str(self.directory), because=because)
+        self._notify(self, Failed(because))
+
+    def _drop(self, job: _Job, cause: str, detail: str = "") -> None:
+        piece = job.piece
+        if piece is not None:
+            self._notify(self, Dropped(job.file.stream, piece.from_us, piece.to_us, cause, detail))
+
+    # The syncer
+
+    def _sync_forever(self) -> None:
+        while not self._halt.wait(PASS_SECONDS):
+            self._sync_or_fail(everything=False)
+        self._sync_or_fail(everything=True)
+
+    def _sync_or_fail(self, *, everything: bool) -> None:
+        if self.failure is not None:
+            return
+        try:
+            self.sync(everything=everything)
+        except (OSError, sqlite3.Error) as error:
+            if is_full(error):
+                self._notify(self, Full())
+            else:
+                self.fail(str(error))
+
+    def sync(self, *, everything: bool) -> None:
+        """One pass; with ``everything`` all that is written becomes durable. Raises ``OSError``, ``sqlite3.Error``."""
+        with self._passing:
+            self._pass(everything)
+
+    def _pass(self, everything: bool) -> None:
+        index = self._sync_index
+        assert index is not None
+        now = self._clock.monotonic()
+        with self._wake:
+            ended, gaps = list(self._ended), list(self._gaps)
+        if self.signer is not None:
+            for file in ended:
+                if file.fragments and file.proof is None:
+                    file.sign(self.files, self.signer, now)
+        with self._wake:
+            due = [
+                file
+                for file in self._open
+                if file.unsynced_since is not None
+                and (everything or file in ended or now - file.unsynced_since >= self._sync_seconds / 2)
+            ]
+        with index:
+            index.set("heartbeat_us", str(self._clock.now_us()))
+            index.set("recorder", self._recorder)
+            index.set("boot", self._boot)
+        for file in due:
+            self._sync_file(file)
+        written = [file for file in ended if file.path is not None]
+        with index:
+            for file in written:
+                if file.fragments:
+                    index.put_segment(*file.row())
+                else:
+                    index.drop_open(file.stream, file.start_us)
+            for gap in gaps:
+                index.put_gap(gap)
+        with self._wake:
+            del self._ended[: len(ended)]
+            del self._gaps[: len(gaps)]
+            for file in ended:
+                self._open.pop(file, None)
+        for file in written:
+            self.files.close(file.fd)
+            if file.fragments:
+                segment, _ = file.row()
+                self._notify(self, Closed(segment, str(segment_path(file.stream, file.start_us)), file.proof))
+            elif file.path is not None:
+                self.files.unlink(file.path)
+
+    def _sync_file(self, file: SegmentFile) -> None:
+        """What is on disk after this is footage that a row leads to (I4, I5)."""
+        assert file.path is not None
+        file.unsynced_since = None
+        if not file.folders_synced:
+            folder = file.path.parent
+            while folder != self.directory:
+                self.files.sync_folder(folder)
+                folder = folder.parent
+            file.folders_synced = True
+        self.files.sync_data(file.fd)
+
+
+def is_full(error: OSError | sqlite3.Error) -> bool:
+    """Whether room is all that is missing."""
+    if isinstance(error, OSError):
+        return error.errno in FULL
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+
+
+def _last_link(index: Index, stream: Stream) -> bytes:
+    last = index.select("stream_id = ?", (index.stream_id(stream),), order="start_us DESC", limit=1)
+    return last[0].link if last else b""

@@ -1,0 +1,167 @@
+"""All directories of a recorder: opened, watched, opened again when they come back."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from services.mesh.clock import Clock
+from services.mesh.log import get_logger
+from services.mesh.metrics import counter, gauge
+from services.recorder.storage import placement
+from services.recorder.storage.disk import Disk, Failed, Notice
+from services.recorder.storage.files import Files, OsFiles
+from services.recorder.storage.index import GapRow, Index
+from services.recorder.storage.paths import INDEX, Stream
+from services.recorder.storage.placement import Room
+from services.recorder.storage.proof import Signer
+
+log = get_logger()
+
+RETRY_SECONDS: Final = 10.0
+"""A directory that failed is tried again so often."""
+_SPACE_SECONDS: Final = 5.0
+
+_usable = gauge("recorder_disk_usable", "1 while the directory takes recordings", "directory")
+_free = gauge("recorder_disk_free_bytes", "Free space of the directory's file system", "directory")
+_queued = gauge("recorder_disk_queued_bytes", "Footage that waits to be written", "directory")
+_failures = counter("recorder_disk_failures", "Times that a directory failed or could not be opened", "directory")
+
+
+class Disks:
+    """Implements `services.recorder.capture.recording.Place`. ``notify`` is called in the event loop."""
+
+    def __init__(
+        self,
+        directories: Sequence[Path],
+        *,
+        recorder: str,
+        clock: Clock,
+        notify: Callable[[Disk, Notice], None],
+        floor_bytes: int = 0,
+        sync_seconds: float = 5.0,
+        queue_bytes: int = 256 * 1024 * 1024,
+        signer: Signer | None = None,
+        files: Files | None = None,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+
+        def tell(disk: Disk, notice: Notice) -> None:
+            if isinstance(notice, Failed):
+                _failures.labels(str(disk.directory)).inc()
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(notify, disk, notice)
+
+        self.all = [
+            Disk(
+                directory,
+                recorder=recorder,
+                files=files or OsFiles(),
+                clock=clock,
+                notify=tell,
+                sync_seconds=sync_seconds,
+                queue_bytes=queue_bytes,
+                signer=signer,
+            )
+            for directory in directories
+        ]
+        self.floor_bytes = floor_bytes
+        self.streams: dict[Stream, Disk] = {}
+        """Where each stream was recorded last."""
+        self._clock = clock
+        self._free: dict[Disk, tuple[float, int]] = {}
+        self._told: dict[Disk, str] = {}
+
+    def choose(self, stream: Stream, current: Disk | None) -> Disk | None:
+        """See `services.recorder.capture.recording.Place.choose`."""
+        counts = dict.fromkeys(self.all, 0)
+        for disk in self.streams.values():
+            counts[disk] += 1
+        rooms: dict[Disk, Room] = {}
+        for disk in self.all:
+            if disk.usable and (free := self.free_bytes(disk)) is not None:
+                rooms[disk] = Room(free - self.floor_bytes, counts[disk])
+        chosen = placement.choose(rooms, current or self.streams.get(stream))
+        if chosen is not None:
+            self.streams[stream] = chosen
+        return chosen
+
+    def free_bytes(self, disk: Disk) -> int | None:
+        """As of at most a few seconds ago; None where it cannot be told."""
+        now = self._clock.monotonic()
+        at, free = self._free.get(disk, (float("-inf"), 0))
+        if now - at >= _SPACE_SECONDS:
+            try:
+                free = disk.space().free_bytes
+            except OSError as error:
+                disk.fail(str(error))
+                return None
+            self._free[disk] = (now, free)
+            _free.labels(str(disk.directory)).set(free)
+        return free
+
+    async def open(self) -> None:
+        """Opens every directory; one that cannot be opened is tried again by `watch`."""
+        await asyncio.gather(*(self._open(disk) for disk in self.all))
+
+    async def watch(self) -> None:
+        """Tries failed directories again, for ever."""
+        waited = 0.0
+        while True:
+            await asyncio.sleep(1.0)
+            waited += 1.0
+            for disk in self.all:
+                _usable.labels(str(disk.directory)).set(disk.usable)
+                _queued.labels(str(disk.directory)).set(disk.queued_bytes)
+                if disk.failure is not None and waited >= RETRY_SECONDS:
+                    await asyncio.to_thread(disk.close, 0.5)
+                    await self._open(disk)
+            if waited >= RETRY_SECONDS:
+                waited = 0.0
+
+    async def _open(self, disk: Disk) -> None:
+        try:
+            await asyncio.to_thread(disk.open)
+        except (OSError, sqlite3.Error) as error:
+            disk.failure = str(error)
+            _failures.labels(str(disk.directory)).inc()
+            if self._told.get(disk) != str(error):
+                self._told[disk] = str(error)
+                log.error("disk.unusable", directory=str(disk.directory), error=error)  # noqa: TRY400 (no trace wanted)
+        else:
+            if self._told.pop(disk, None) is not None:
+                log.info("disk.back", directory=str(disk.directory))
+            _usable.labels(str(disk.directory)).set(1)
+
+    async def close(self) -> None:
+        """Writes and syncs all that waits."""
+        await asyncio.gather(*(asyncio.to_thread(disk.close) for disk in self.all))
+
+    async def past(self, stream: Stream) -> tuple[int | None, GapRow | None]:
+        """Where the stream's footage ends, and its gap that lasts; remembers which disk it was on."""
+        return await asyncio.to_thread(self._past, stream)
+
+    def _past(self, stream: Stream) -> tuple[int | None, GapRow | None]:
+        end_us: int | None = None
+        lasting: GapRow | None = None
+        for disk in self.all:
+            if disk.failure is not None:
+                continue
+            try:
+                with closing(Index.open_for_reading(disk.recordings / INDEX)) as index:
+                    last = index.select(
+                        "stream_id = ?", (index.find_stream(stream) or 0,), order="start_us DESC", limit=1
+                    )
+                    gaps = [gap for gap in index.gaps(stream, 0, 1 << 62) if gap.to_us is None]
+            except sqlite3.Error as error:
+                log.warning("index.unreadable", directory=str(disk.directory), error=error)
+                continue
+            if last and (end_us is None or last[0].end_us > end_us):
+                end_us = last[0].end_us
+                self.streams.setdefault(stream, disk)
+            lasting = gaps[-1] if gaps else lasting
+        if lasting and (end_us is None or lasting.from_us < end_us - 1_000_000):
+            lasting = None
+        return end_us, lasting

@@ -1,0 +1,285 @@
+"""Holding the recordings on disk against the index, both ways. Blocks.
+
+What is found is told; with ``repair`` the index is brought to what the files say, and nothing else is ever changed
+but a tail without footage, which is cut. Files that are no segments are told and left alone.
+"""
+
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from enum import StrEnum
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from services.contracts.evidence.statement import is_signed
+from services.recorder.storage import runs
+from services.recorder.storage.files import Files, OsFiles
+from services.recorder.storage.identity import DirectoryTakenError, lock
+from services.recorder.storage.index import Index, Segment, State
+from services.recorder.storage.key import read_key
+from services.recorder.storage.paths import INDEX, NEW_SUFFIX, RECORDINGS, Stream, parse_path, segment_path
+from services.recorder.storage.proof import Signer
+from services.recorder.storage.recovery import finish, recover, settle
+from services.recorder.storage.scan import Scan, scan
+
+_OURS: Final = (INDEX, f"{INDEX}-wal", f"{INDEX}-shm")
+
+
+class Kind(StrEnum):
+    """What can be wrong."""
+
+    UNKNOWN_FILE = "unknown-file"
+    """A segment that no row names."""
+    MISSING_FILE = "missing-file"
+    """A row whose file is not there."""
+    ROW_DIFFERS = "row-differs"
+    RUNS_DIFFER = "runs-differ"
+    """What the timeline shows of a stream is not what its segments join to."""
+    BAD_SIGNATURE = "bad-signature"
+    """A segment is not what its recorder signed: evidence leaves it out."""
+    TAIL = "tail"
+    """Bytes behind the last seal."""
+    NO_FOOTAGE = "no-footage"
+    """A segment's file in which nothing can be played."""
+    UNSETTLED = "unsettled"
+    """An operation that was interrupted: recovery at the next start finishes it."""
+    LEFTOVER = "leftover"
+    """A file of an interrupted replacement."""
+    FOREIGN = "foreign"
+    """Not ours."""
+    BAD_INDEX = "bad-index"
+
+
+class Finding(NamedTuple):
+    """One thing that is wrong."""
+
+    kind: Kind
+    path: str
+    """Below ``recordings/``."""
+    detail: str
+    repaired: bool = False
+
+
+class Report(NamedTuple):
+    """The outcome for one directory."""
+
+    directory: Path
+    segments: int
+    """Files that were looked into."""
+    signed: Mapping[str, int]
+    """How many of them each key has signed, by its short name; under the empty name those without a signature: they
+    are signed when evidence is asked for."""
+    findings: tuple[Finding, ...]
+    running: bool
+    """A recorder is at work there: what it has open was left out."""
+
+    @property
+    def clean(self) -> bool:
+        """Whether everything is in order now; what is not ours does not count."""
+        return all(finding.repaired or finding.kind is Kind.FOREIGN for finding in self.findings)
+
+
+class NoRecordingsError(ValueError):
+    """There are no recordings in this directory."""
+
+
+def check(directory: Path, *, repair: bool = False, verify: bool = False, files: Files | None = None) -> Report:
+    """Checks one data directory: rows, runs, seals' order and signatures; ``verify`` also reads every byte.
+
+    Raises `NoRecordingsError`, `DirectoryTakenError` where ``repair`` is wanted while a recorder runs, ``OSError``,
+    ``sqlite3.Error``.
+    """
+    recordings = directory / RECORDINGS
+    if not recordings.is_dir():
+        raise NoRecordingsError(f"there are no recordings in {directory}")
+    try:
+        held: int | None = lock(directory)
+    except DirectoryTakenError:
+        if repair:
+            raise
+        held = None
+    files = files or OsFiles()
+    try:
+        findings = list(_check_index(recordings, repair))
+        if findings and not repair:
+            return Report(directory, 0, {}, tuple(findings), held is None)
+        run = _Run(recordings, files, repair=repair, verify=verify, alone=held is not None)
+        opened = Index.open(recordings / INDEX, durable=True) if repair else _reading(recordings)
+        with closing(opened) as index:
+            findings += run.run(index)
+        return Report(directory, run.segments, run.signed, tuple(findings), held is None)
+    finally:
+        if held is not None:
+            files.close(held)
+
+
+def _reading(recordings: Path) -> Index:
+    return Index.open_for_reading(recordings / INDEX)
+
+
+def _check_index(recordings: Path, repair: bool) -> Iterator[Finding]:
+    """SQLite's own check; a damaged index is put aside and made anew."""
+    path = recordings / INDEX
+    if not path.exists():
+        yield Finding(Kind.BAD_INDEX, INDEX, "missing", repair)
+        return
+    try:
+        with closing(Index.open_for_reading(path)) as index:
+            problems = [str(row[0]) for row in index.connection.execute("PRAGMA integrity_check(10)")]
+    except sqlite3.DatabaseError as error:
+        problems = [str(error)]
+    if problems == ["ok"]:
+        return
+    if repair:
+        for name in _OURS:
+            if (recordings / name).exists():
+                shutil.move(recordings / name, recordings / f"{name}.damaged")
+    yield Finding(Kind.BAD_INDEX, INDEX, "; ".join(problems), repair)
+
+
+def _key(directory: Path) -> Signer | None:
+    """The recorder's key, where it lies here and can be read; what stays unsigned is signed when it is asked for."""
+    try:
+        return read_key(directory)
+    except (OSError, ValueError):
+        return None
+
+
+class _Run:
+    def __init__(self, recordings: Path, files: Files, *, repair: bool, verify: bool, alone: bool) -> None:
+        self._recordings = recordings
+        self._files = files
+        self._repair = repair
+        self._verify = verify
+        self._alone = alone
+        self._signer = _key(recordings.parent) if repair else None
+        self.segments = 0
+        self.signed: Counter[str] = Counter()
+
+    def run(self, index: Index) -> Iterator[Finding]:
+        yield from self._unsettled(index)
+        open_now = {self._path(stream, start_us) for stream, start_us in index.open_segments()}
+        streams = {path.relative_to(self._recordings).parts for path in self._recordings.glob("*/*/*") if path.is_dir()}
+        for stream in sorted(set(index.streams()) | {Stream(*parts) for parts in streams}):
+            yield from self._stream(index, stream, open_now)
+        for path in sorted(self._recordings.iterdir()):
+            if path.is_file() and path.name not in _OURS:
+                yield Finding(Kind.FOREIGN, path.name, "not ours")
+
+    def _unsettled(self, index: Index) -> Iterator[Finding]:
+        """Only where no recorder runs: else it is at work on these."""
+        if not self._alone:
+            return
+        waiting = [(self._path(*item), "was open") for item in index.open_segments()]
+        for segment in index.select("state != 0"):
+            waiting.append((self._path(segment.stream, segment.start_us), segment.state.name.lower()))
+        for path, detail in waiting:
+            yield Finding(Kind.UNSETTLED, str(path.relative_to(self._recordings)), detail, self._repair)
+        if waiting and self._repair:
+            recover(self._recordings, index, self._files, self._signer)
+
+    def _stream(self, index: Index, stream: Stream, open_now: set[Path]) -> Iterator[Finding]:
+        rows = {
+            self._path(stream, segment.start_us): segment
+            for segment in index.select("stream_id = ?", (index.find_stream(stream) or 0,))
+        }
+        if runs.differ(index, stream):
+            if self._repair:
+                runs.rebuild(index, stream)
+            yield Finding(Kind.RUNS_DIFFER, str(stream.folder), "the timeline is not what they join to", self._repair)
+        folder = self._recordings / stream.folder
+        present = {path for path in folder.rglob("*") if path.is_file()} if folder.is_dir() else set()
+        for path in sorted(present - open_now):
+            yield from self._file(index, path, rows.get(path))
+        for path in sorted(set(rows) - present):
+            if rows[path].state is not State.CLOSED or self._moved_on(index, path, rows[path]):
+                continue
+            if self._repair:
+                with index:
+                    index.forget([rows[path]])
+            yield Finding(Kind.MISSING_FILE, self._name(path), "a row names it", self._repair)
+
+    def _file(self, index: Index, path: Path, row: Segment | None) -> Iterator[Finding]:
+        name = self._name(path)
+        if path.name.endswith(NEW_SUFFIX):
+            if self._alone:
+                if self._repair:
+                    self._files.unlink(path)
+                yield Finding(Kind.LEFTOVER, name, "of an interrupted replacement", self._repair)
+            return
+        parsed = parse_path(path.relative_to(self._recordings))
+        if parsed is None:
+            yield Finding(Kind.FOREIGN, name, "not ours")
+            return
+        self.segments += 1
+        try:
+            found = scan(path, parsed[0], verify=self._verify)
+        except FileNotFoundError:
+            return  # retention was here meanwhile
+        if (row is not None and row.state is not State.CLOSED) or self._moved_on(index, path, row):
+            return
+        if found is not None:
+            yield from self._signature(name, found)
+        if found is None:
+            if self._repair and row is not None:
+                with index:
+                    index.forget([row])
+            yield Finding(Kind.NO_FOOTAGE, name, "nothing in it can be played; the file is left as it is")
+        elif row is None:
+            if self._repair:
+                finished = finish(self._recordings, self._files, *parsed, signer=self._signer)
+                with index:
+                    settle(index, *parsed, finished)
+            yield Finding(Kind.UNKNOWN_FILE, name, f"{found.segment.frames} pictures", self._repair)
+        else:
+            yield from self._compare(index, path, row, found)
+
+    def _signature(self, name: str, found: Scan) -> Iterator[Finding]:
+        proof = found.proof
+        if proof is not None and not is_signed(proof.public, proof.signature, found.statement().to_bytes()):
+            yield Finding(Kind.BAD_SIGNATURE, name, f"not what {proof.key_id} signed; the file is left as it is")
+        else:
+            self.signed[proof.key_id if proof else ""] += 1
+
+    def _compare(self, index: Index, path: Path, row: Segment, found: Scan) -> Iterator[Finding]:
+        name = self._name(path)
+        if found.file_bytes > found.sealed_bytes:
+            if self._repair:
+                fd = self._files.open(path)
+                self._files.truncate(fd, found.sealed_bytes)
+                self._files.sync_data(fd)
+                self._files.close(fd)
+            detail = f"{found.file_bytes - found.sealed_bytes} bytes behind the last fragment whose seal is right"
+            yield Finding(Kind.TAIL, name, detail, self._repair)
+        said = found.segment._replace(retimed=row.retimed)
+        differing = [key for key in Segment._fields if getattr(said, key) != getattr(row, key)]
+        gops_differ = index.gops(row.stream, row.start_us) != found.gops
+        if differing or gops_differ:
+            if self._repair:
+                with index:
+                    index.forget([row])
+                    index.put_segment(said, found.gops)
+            detail = ", ".join([*differing, *(["keyframe index"] if gops_differ else [])])
+            yield Finding(Kind.ROW_DIFFERS, name, f"in {detail}", self._repair)
+
+    def _moved_on(self, index: Index, path: Path, row: Segment | None) -> bool:
+        """Whether a recorder that runs has changed what is known of the file since the row was read."""
+        if self._alone:
+            return False
+        parsed = parse_path(path.relative_to(self._recordings))
+        assert parsed is not None
+        stream, start_us = parsed
+        now = index.select(
+            "stream_id = ? AND start_us >= ? AND start_us < ?",
+            (index.find_stream(stream) or 0, start_us, start_us + 1000),
+        )
+        is_open = path in {self._path(*item) for item in index.open_segments()}
+        return is_open or now != ([row] if row else [])
+
+    def _path(self, stream: Stream, start_us: int) -> Path:
+        return self._recordings / segment_path(stream, start_us)
+
+    def _name(self, path: Path) -> str:
+        return str(path.relative_to(self._recordings))

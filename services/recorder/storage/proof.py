@@ -1,0 +1,83 @@
+"""A segment's proof: the recorder's signature over its statement, as the last box of its file (docs/recording.md).
+
+The statement itself is not kept: it follows from the file, so an index that is made anew loses nothing.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from services.contracts.evidence import statement
+from services.contracts.evidence.statement import Statement
+from services.media.mp4.boxes import box
+from services.media.mp4.reader import ReadAt
+from services.recorder.storage.index import Segment
+from services.recorder.storage.paths import segment_path
+
+PROOF_UUID: Final = UUID("b3a1c0de-51f9-5e7b-9d60-70616e746175").bytes
+_KEY_BYTES: Final = 32
+_SIGNATURE_BYTES: Final = 64
+PROOF_BYTES: Final = 8 + len(PROOF_UUID) + _KEY_BYTES + _SIGNATURE_BYTES
+
+
+class Proof(NamedTuple):
+    """Who signed, and the signature; both hexadecimal."""
+
+    public: str
+    signature: str
+
+    @property
+    def key_id(self) -> str:
+        """The key's short name."""
+        return statement.key_id(self.public)
+
+    def to_box(self) -> bytes:
+        """The box that ends a segment's file; players pass over it."""
+        return box(b"uuid", PROOF_UUID, bytes.fromhex(self.public), bytes.fromhex(self.signature))
+
+
+class Signer:
+    """A recorder's key at work."""
+
+    def __init__(self, key: Ed25519PrivateKey) -> None:
+        self._key = key
+        self.public: Final = statement.public_hex(key)
+
+    def sign(self, data: bytes) -> Proof:
+        """Signs what `Statement.to_bytes` gave, or a manifest."""
+        return Proof(self.public, statement.sign(self._key, data))
+
+
+def read_proof(read: ReadAt, at: int) -> Proof | None:
+    """The proof that begins at ``at``; None where there is none, or only a part of one."""
+    data = read(at, PROOF_BYTES)
+    head = PROOF_BYTES.to_bytes(4, "big") + b"uuid" + PROOF_UUID
+    if len(data) < PROOF_BYTES or not data.startswith(head):
+        return None
+    key = data[len(head) : len(head) + _KEY_BYTES]
+    return Proof(key.hex(), data[len(head) + _KEY_BYTES :].hex())
+
+
+def state(
+    segment: Segment, *, recorder: str, opening: bytes, links: Sequence[bytes], previous: str, thinned_from: str = ""
+) -> Statement:
+    """What is said of a segment: ``opening`` and ``links`` are the seals of its file, ``previous`` the one before."""
+    stream = segment.stream
+    return Statement(
+        site=stream.site,
+        camera=stream.camera,
+        profile=stream.profile,
+        recorder=recorder or "unknown",
+        path=str(segment_path(stream, segment.start_us)),
+        tier=segment.tier.name.lower(),
+        start_us=segment.start_us,
+        end_us=segment.end_us,
+        uncertainty_us=segment.uncertainty_us,
+        clock=segment.clock,
+        opening=opening.hex(),
+        links=tuple(link.hex() for link in links),
+        previous=previous,
+        thinned_from=thinned_from,
+    )

@@ -1,0 +1,183 @@
+"""What happens at the start of a directory, before anything is recorded into it (docs/recording.md, Start)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from services.mesh.log import get_logger
+from services.recorder.storage.files import Files
+from services.recorder.storage.index import Index, Segment, State
+from services.recorder.storage.paths import NEW_SUFFIX, Stream, hour_folder, parse_path, segment_path
+from services.recorder.storage.proof import PROOF_BYTES, Signer
+from services.recorder.storage.scan import Scan, scan
+from services.recorder.storage.segment_file import FULL
+
+log = get_logger()
+_DOUBTFUL_90K: Final = 60 * 90_000
+"""What a power cut may have undone: some times the longest interval between fsyncs that makes sense."""
+_BATCH: Final = 64
+_HOUR_US: Final = 3600 * 1_000_000
+
+
+@dataclass
+class Recovered:
+    """What was found and done."""
+
+    finished: int = 0
+    """Open segments that were cut to their last seal and closed."""
+    empty: int = 0
+    """Open segments without footage, removed."""
+    unknown: int = 0
+    """Files without a row, taken in."""
+    removed: int = 0
+    """Removals that were finished."""
+    replaced: int = 0
+    """Replacements whose outcome was written down."""
+
+
+def recover(recordings: Path, index: Index, files: Files, signer: Signer | None = None) -> Recovered:
+    """Brings files and rows together again after any death. Raises ``OSError``, ``sqlite3.Error``.
+
+    Segments that were never closed are signed by ``signer``.
+    """
+    done = Recovered()
+    # The process died, but not the machine: what was written is there, and only what was being written may be torn.
+    tail_90k = 0 if index.get("boot") == boot_id() != "" else _DOUBTFUL_90K
+    opened = index.open_segments()
+    for start in range(0, len(opened), _BATCH):
+        batch = opened[start : start + _BATCH]
+        found = [finish(recordings, files, *item, tail_90k=tail_90k, signer=signer) for item in batch]
+        with index:
+            for (stream, start_us), item in zip(batch, found, strict=True):
+                settle(index, stream, start_us, item)
+        done.finished += sum(item is not None for item in found)
+        done.empty += sum(item is None for item in found)
+    for segment in index.select("state = ?", (State.DELETING,)):
+        files.unlink(recordings / segment_path(segment.stream, segment.start_us))
+        with index:
+            index.forget([segment])
+        done.removed += 1
+    for segment in index.select("state = ?", (State.REPLACING,)):
+        _settle(recordings, index, files, segment)
+        done.replaced += 1
+    _take_in_unknown(recordings, index, files, done, signer)
+    if done != Recovered():
+        log.info("recordings.recovered", directory=str(recordings), **vars(done))
+    return done
+
+
+def finish(
+    recordings: Path,
+    files: Files,
+    stream: Stream,
+    start_us: int,
+    *,
+    tail_90k: int | None = None,
+    signer: Signer | None = None,
+) -> Scan | None:
+    """Puts a file in order that was left open: cuts what is not sealed, or removes it, and returns None, where nothing
+    is; signs it. What is in it is on disk then; `settle` writes it down."""
+    path = recordings / segment_path(stream, start_us)
+    try:
+        found = scan(path, stream, tail_90k=tail_90k)
+    except FileNotFoundError:
+        return None
+    if found is None:
+        files.unlink(path)
+        return None
+    fd = files.open(path)
+    try:
+        if found.file_bytes > found.sealed_bytes:
+            files.truncate(fd, found.sealed_bytes)
+        if found.proof is None and signer is not None:
+            found = _sign(files, fd, found, signer)
+        files.sync_data(fd)
+    finally:
+        files.close(fd)
+    folder = path.parent
+    while folder != recordings.parent:
+        files.sync_folder(folder)
+        folder = folder.parent
+    return found
+
+
+def _sign(files: Files, fd: int, found: Scan, signer: Signer) -> Scan:
+    """Appends the proof; where there is no room the segment stays without one."""
+    made = signer.sign(found.statement().to_bytes())
+    try:
+        if files.write(fd, [made.to_box()]) == PROOF_BYTES:
+            end = found.sealed_bytes + PROOF_BYTES
+            segment = found.segment._replace(size_bytes=end)
+            return found._replace(segment=segment, sealed_bytes=end, file_bytes=end, proof=made)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+    files.truncate(fd, found.sealed_bytes)
+    return found
+
+
+def settle(index: Index, stream: Stream, start_us: int, found: Scan | None) -> None:
+    """Writes down what `finish` found, within a transaction."""
+    index.drop_open(stream, start_us)
+    if found:
+        index.put_segment(found.segment, found.gops)
+        if found.gap:
+            index.put_gap(found.gap)
+
+
+def boot_id() -> str:
+    """Differs after each start of the machine; empty where that cannot be told."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _settle(recordings: Path, index: Index, files: Files, segment: Segment) -> None:
+    """A replacement was under way: whichever file is there is whole, and says what it is."""
+    path = recordings / segment_path(segment.stream, segment.start_us)
+    files.unlink(path.with_name(path.name + NEW_SUFFIX))
+    try:
+        found = scan(path, segment.stream, verify=False)
+    except FileNotFoundError:
+        found = None
+    with index:
+        index.forget([segment])
+        if found:
+            index.put_segment(found.segment._replace(start_us=segment.start_us), found.gops)
+
+
+def _take_in_unknown(recordings: Path, index: Index, files: Files, done: Recovered, signer: Signer | None) -> None:
+    heartbeat_us = int(index.get("heartbeat_us") or 0)
+    if not heartbeat_us:
+        return
+    for stream_folder in recordings.glob("*/*/*"):
+        stream = Stream(*stream_folder.relative_to(recordings).parts)
+        for hour in range(-1, 2):
+            at_us = heartbeat_us + hour * _HOUR_US
+            folder = recordings / hour_folder(stream, at_us)
+            if folder.is_dir():
+                done.unknown += _take_in(recordings, index, files, folder, _names(index, stream, at_us), signer)
+
+
+def _names(index: Index, stream: Stream, at_us: int) -> set[str]:
+    first_us = at_us // _HOUR_US * _HOUR_US
+    rows = index.select(
+        "stream_id = ? AND start_us >= ? AND start_us < ?",
+        (index.find_stream(stream) or 0, first_us, first_us + _HOUR_US),
+    )
+    return {segment_path(stream, segment.start_us).name for segment in rows}
+
+
+def _take_in(recordings: Path, index: Index, files: Files, folder: Path, known: set[str], signer: Signer | None) -> int:
+    unknown = 0
+    for path in sorted(folder.iterdir()):
+        parsed = parse_path(path.relative_to(recordings))
+        if path.name.endswith(NEW_SUFFIX):
+            files.unlink(path)
+        elif parsed and path.name not in known:
+            found = finish(recordings, files, *parsed, signer=signer)
+            with index:
+                settle(index, *parsed, found)
+            unknown += 1
+    return unknown

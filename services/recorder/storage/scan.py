@@ -1,0 +1,182 @@
+"""Reading a segment's file into the row that describes it: what recovery, `fsck` and thinning have in common."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePath
+from typing import Final, NamedTuple
+
+from services.contracts.evidence.statement import Statement
+from services.media.mp4 import reader
+from services.media.mp4.boxes import Mp4Error
+from services.media.mp4.reader import Fragment, Opening, ReadAt
+from services.media.mp4.samples import SampleInfo
+from services.media.mp4.tracks import AudioTrack, VideoTrack
+from services.recorder.storage import gops, proof
+from services.recorder.storage.gops import Gop
+from services.recorder.storage.index import GapRow, Segment, State, Tier
+from services.recorder.storage.paths import NEW_SUFFIX, Stream, parse_path
+from services.recorder.storage.proof import Proof
+
+VIDEO_ID: Final = 1
+
+
+class Scan(NamedTuple):
+    """What a segment's file holds."""
+
+    segment: Segment
+    gops: bytes
+    gap: GapRow | None
+    """The gap before it, as its description says."""
+    sealed_bytes: int
+    """Where the footage and its proof end; what follows is neither."""
+    file_bytes: int
+    chain: str
+    """The link that it continues, hex."""
+    recorder: str
+    thinned_from: str
+    """Of a thinned segment: the last link of what it was made from, hex."""
+    opening: bytes
+    """The link of what stands before the first fragment."""
+    links: tuple[bytes, ...]
+    """Of every fragment."""
+    proof: Proof | None
+    """Its signature, not held against anything; None where the file was never signed."""
+
+    def statement(self) -> Statement:
+        """What is, or would be, signed of it."""
+        return proof.state(
+            self.segment, recorder=self.recorder, opening=self.opening, links=self.links, previous=self.chain,
+            thinned_from=self.thinned_from,
+        )  # fmt: skip
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[ReadAt, int]]:
+    """A function that reads from the file, and the file's size. Raises ``OSError``."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield (lambda at, size: os.pread(fd, size, at)), os.fstat(fd).st_size
+    finally:
+        os.close(fd)
+
+
+def scan(path: Path, stream: Stream, *, verify: bool = True, tail_90k: int | None = None) -> Scan | None:
+    """Reads a segment's file; None where it holds no footage.
+
+    With ``verify`` the seals are held against the content, those of the last ``tail_90k`` alone where it is given, and
+    footage ends at the first that is wrong. Raises ``OSError`` where the file cannot be read.
+    """
+    with opened(path) as (read, size):
+        return scan_opened(read, size, path, stream, verify=verify, tail_90k=tail_90k)
+
+
+def scan_opened(
+    read: ReadAt, size: int, path: Path, stream: Stream, *, verify: bool = True, tail_90k: int | None = None
+) -> Scan | None:
+    """The same of a file that is open already; ``path`` says its name."""
+    try:
+        opening = reader.read_opening(read, size)
+    except Mp4Error:
+        return None
+    if not isinstance(opening.movie.tracks.get(VIDEO_ID), VideoTrack):
+        return None
+    if verify:
+        fragments = sealed_fragments(read, size, opening, tail_90k=tail_90k)
+    else:
+        fragments = reader.read_fragments(read, size, opening.end)
+    found = _describe(stream, opening, fragments, read, size)
+    named = parse_path(PurePath(*path.parts[-8:-1], path.name.removesuffix(NEW_SUFFIX)))
+    if found and named and named[1] != found.segment.start_us // 1000 * 1000:
+        # Not ours to judge which of the two is right; the name is where the file is found.
+        length_us = found.segment.end_us - found.segment.start_us
+        found = found._replace(segment=found.segment._replace(start_us=named[1], end_us=named[1] + length_us))
+    return found
+
+
+def sealed_fragments(read: ReadAt, size: int, opening: Opening, *, tail_90k: int | None = None) -> Iterator[Fragment]:
+    """The fragments up to the first whose seal is wrong; of the last ``tail_90k`` alone where that is given."""
+    link = reader.opening_link(read, opening)
+    fragments = list(reader.read_fragments(read, size, opening.end))
+    from_90k = fragments[-1].media_time - tail_90k if fragments and tail_90k is not None else 0
+    for fragment in fragments:
+        if fragment.media_time >= from_90k and not reader.verify(read, link, fragment):
+            return
+        link = fragment.link
+        yield fragment
+
+
+class Tally:
+    """Counts pictures into GOPs, fragment by fragment; the writer counts with it as well."""
+
+    def __init__(self) -> None:
+        self.gops: list[Gop] = []
+        self.frames = 0
+        self._begin_90k = 0
+        self._end_90k = 0
+        self._first_pts: int | None = None
+
+    @property
+    def length_us(self) -> int:
+        """From the first picture to the end of the last."""
+        return (self._end_90k - self._begin_90k) * 100 // 9
+
+    def add(self, fragment_offset: int, samples: Iterator[SampleInfo]) -> None:
+        """A fragment's pictures."""
+        for sample in samples:
+            pts = sample.time + sample.composition_offset
+            if self._first_pts is None:
+                self._first_pts, self._begin_90k = pts, sample.time
+            self.frames += 1
+            self._end_90k = max(self._end_90k, sample.time + sample.duration)
+            if sample.keyframe:
+                time = max(pts - self._first_pts, self.gops[-1].time_90k if self.gops else 0)
+                self.gops.append(Gop(time, fragment_offset, sample.size_bytes, 0, 1))
+            elif self.gops:
+                gop = self.gops[-1]
+                self.gops[-1] = gop._replace(other_bytes=gop.other_bytes + sample.size_bytes, frames=gop.frames + 1)
+
+
+def _describe(stream: Stream, opening: Opening, fragments: Iterator[Fragment], read: ReadAt, size: int) -> Scan | None:
+    info = opening.movie.info
+    video = opening.movie.tracks[VIDEO_ID]
+    assert isinstance(video, VideoTrack)
+    audio = next((track for track in opening.movie.tracks.values() if isinstance(track, AudioTrack)), None)
+    tally = Tally()
+    end, links, start_us = opening.end, list[bytes](), 0
+    for fragment in fragments:
+        pictures = fragment.info.runs.get(VIDEO_ID, ())
+        if not links:
+            start_us = fragment.capture_us
+        tally.add(fragment.offset, iter(pictures))
+        end = fragment.end
+        links.append(fragment.link)
+    if not links or not tally.gops:
+        return None
+    signed = proof.read_proof(read, end)
+    end += proof.PROOF_BYTES if signed else 0
+    segment = Segment(
+        stream, start_us, start_us + tally.length_us, end,
+        Tier.KEYFRAMES if info.get("tier") == "keyframes" else Tier.FULL, State.CLOSED,
+        tally.frames, len(tally.gops), video.codec, video.width_px, video.height_px, audio.codec if audio else "",
+        _int(info, "uncertainty_us"), str(info.get("clock", "")), 0, links[-1],
+    )  # fmt: skip
+    chain, recorder, thinned_from = (str(info.get(key, "")) for key in ("chain", "recorder", "thinned_from"))
+    return Scan(
+        segment, gops.pack(tally.gops), _gap(stream, info), end, size,
+        chain, recorder, thinned_from, reader.opening_link(read, opening), tuple(links), signed,
+    )  # fmt: skip
+
+
+def _gap(stream: Stream, info: Mapping[str, object]) -> GapRow | None:
+    gap = info.get("gap")
+    if not isinstance(gap, dict):
+        return None
+    return GapRow(
+        stream, _int(gap, "from_us"), _int(gap, "to_us"), str(gap.get("cause", "")), str(gap.get("detail", ""))
+    )
+
+
+def _int(values: Mapping[str, object], key: str) -> int:
+    value = values.get(key, 0)
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,173 @@
+"""A segment while it is being written: what the writer and the syncer of its disk do to it (docs/recording.md)."""
+
+import errno
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from services import __version__
+from services.media.mp4 import fragment, movie
+from services.media.mp4.fragment import Sample, TrackRun
+from services.media.mp4.samples import SampleInfo
+from services.media.mp4.tracks import Track
+from services.recorder.capture.assembler import Begin, Piece
+from services.recorder.storage import gops
+from services.recorder.storage.files import Files
+from services.recorder.storage.index import GapRow, Segment, State, Tier
+from services.recorder.storage.paths import Stream
+from services.recorder.storage.proof import PROOF_BYTES, Proof, Signer, state
+from services.recorder.storage.scan import Tally
+
+FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+"""Errors that mean that room is all that is missing."""
+
+
+@dataclass(eq=False)
+class SegmentFile:
+    """One open segment. The writer changes it; others read single attributes, which only grow."""
+
+    stream: Stream
+    begin: Begin
+    recorder: str
+    gap: GapRow | None = None
+    start_us: int = 0
+    """Capture time of the first picture that was written; in the file's name."""
+    shift_us: int = 0
+    """By whole ms, where there was a file of that name already."""
+    path: Path | None = None
+    """Set when the file is there."""
+    fd: int = -1
+    sealed_bytes: int = 0
+    """Up to the last seal."""
+    end_us: int = 0
+    """Where the footage written so far ends."""
+    chain: bytes = b""
+    """The last link of the stream's segment before."""
+    opening_link: bytes = b""
+    links: list[bytes] = field(default_factory=list)
+    """Of every fragment."""
+    proof: Proof | None = None
+    """Set when it is closed and was signed."""
+    tally: Tally = field(default_factory=Tally)
+    fragments: int = 0
+    retimed: int = 0
+    skipping: bool = False
+    """A fragment was dropped: nothing can be decoded before the next keyframe."""
+    failed: bool = False
+    unsynced_since: float | None = None
+    """Monotonic time of the oldest fragment that was not fsynced."""
+    folders_synced: bool = False
+
+    def __post_init__(self) -> None:
+        self.start_us = self.begin.start_us
+        self.end_us = self.begin.start_us
+
+    @property
+    def link(self) -> bytes:
+        """The last link so far."""
+        return self.links[-1] if self.links else self.opening_link
+
+    def opening(self, chain: bytes) -> bytes:
+        """What stands at the file's beginning; ``chain`` is the last link of the stream's segment before."""
+        begin = self.begin
+        info: dict[str, object] = {
+            "site": self.stream.site,
+            "camera": self.stream.camera,
+            "profile": self.stream.profile,
+            "recorder": self.recorder,
+            "software": f"pantau {__version__}",
+            "tier": "full",
+            "clock": begin.clock.name.lower(),
+            "uncertainty_us": begin.uncertainty_us,
+            "chain": chain.hex(),
+        }
+        if self.gap and self.gap.to_us is not None:
+            info["gap"] = {key: getattr(self.gap, key) for key in ("from_us", "to_us", "cause", "detail")}
+        tracks: list[Track] = [begin.video, *([begin.audio] if begin.audio else [])]
+        return movie.FILE_TYPE + movie.movie(tracks, created_us=self.start_us, info=info)
+
+    def write_opening(self, files: Files, chain: bytes) -> None:
+        """Writes it into the file that was just created. Raises ``OSError``."""
+        opening = self.opening(chain)
+        taken = files.write(self.fd, [opening])
+        if taken < len(opening):
+            raise OSError(28, "No space left on device")
+        self.sealed_bytes = taken
+        self.chain = chain
+        self.opening_link = fragment.link(b"", (opening,))
+
+    def write(self, files: Files, piece: Piece, now: float) -> bool:
+        """Appends a fragment with its seal; False where the disk took only a part, which is cut off again.
+
+        Raises ``OSError`` where it took nothing.
+        """
+        runs = [piece.video, *([piece.audio] if piece.audio else [])]
+        parts = fragment.build(self.fragments + 1, piece.from_us + self.shift_us, runs)
+        link = fragment.link(self.link, parts)
+        parts.append(fragment.seal(link))
+        wanted = sum(map(len, parts))
+        try:
+            taken = files.write(self.fd, parts)
+        except OSError:
+            files.truncate(self.fd, self.sealed_bytes)
+            raise
+        if taken < wanted:
+            files.truncate(self.fd, self.sealed_bytes)
+            return False
+        self.tally.add(self.sealed_bytes, iter(_described(piece.video)))
+        self.links.append(link)
+        self.fragments += 1
+        self.retimed += piece.retimed
+        self.end_us = self.start_us + self.tally.length_us
+        self.sealed_bytes += wanted
+        if self.unsynced_since is None:
+            self.unsynced_since = now
+        return True
+
+    def sign(self, files: Files, signer: Signer, now: float) -> None:
+        """Appends the proof of a file that gets no more fragments; where there is no room it stays without one.
+
+        Raises ``OSError`` where the disk fails otherwise.
+        """
+        segment, _ = self.row()
+        said = state(
+            segment, recorder=self.recorder, opening=self.opening_link, links=self.links, previous=self.chain.hex()
+        )
+        made = signer.sign(said.to_bytes())
+        try:
+            whole = files.write(self.fd, [made.to_box()]) == PROOF_BYTES
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            whole = False
+        if not whole:
+            files.truncate(self.fd, self.sealed_bytes)
+            return
+        self.proof = made
+        self.sealed_bytes += PROOF_BYTES
+        if self.unsynced_since is None:
+            self.unsynced_since = now
+
+    def row(self) -> tuple[Segment, bytes]:
+        """The closed segment's row and keyframe index."""
+        video, audio = self.begin.video, self.begin.audio
+        segment = Segment(
+            self.stream, self.start_us, self.end_us, self.sealed_bytes, Tier.FULL, State.CLOSED,
+            self.tally.frames, len(self.tally.gops), video.codec, video.width_px, video.height_px,
+            audio.codec if audio else "", self.begin.uncertainty_us, self.begin.clock.name.lower(), self.retimed,
+            self.link,
+        )  # fmt: skip
+        return segment, gops.pack(self.tally.gops)
+
+
+def _described(run: TrackRun) -> list[SampleInfo]:
+    described: list[SampleInfo] = []
+    time = run.base_time
+    for sample in run.samples:
+        described.append(_info(sample, time))
+        time += sample.duration
+    return described
+
+
+def _info(sample: Sample, time: int) -> SampleInfo:
+    return SampleInfo(0, len(sample.data), time, sample.duration, sample.composition_offset, sample.keyframe)

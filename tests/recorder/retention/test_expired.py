@@ -1,0 +1,24 @@
+"""Footage that went is told by stream, and where it remains."""
+
+from services.recorder.retention.expired import Gone, expired
+from services.recorder.storage.paths import Stream
+
+ONE, TWO = Stream("city", "cam-1", "main"), Stream("mall", "cam-2", "main")
+
+
+def test_what_went_is_told_by_stream_reason_and_where_it_remains() -> None:
+    gone = [
+        Gone(ONE, 0, 60, 5, "age", "archive"),
+        Gone(TWO, 0, 60, 7, "age", ""),
+        Gone(ONE, 60, 120, 5, "age", "archive"),
+        Gone(ONE, 120, 180, 5, "floor", ""),
+    ]
+    told = [
+        (event.site, event.camera, event.from_us, event.to_us, event.size_bytes, event.because, event.remains_in)
+        for event in expired(gone, recorder="rec-1", at_us=1_000_000)
+    ]
+    assert told == [
+        ("city", "cam-1", 0, 120, 10, "age", "archive"),
+        ("mall", "cam-2", 0, 60, 7, "age", ""),
+        ("city", "cam-1", 120, 180, 5, "floor", ""),
+    ]

@@ -1,0 +1,158 @@
+"""What goes next, as a pure matter."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.contracts.ladder import Ladder, parse_ladder
+from services.contracts.models import Incident, IncidentStatus
+from services.recorder.reading.forecast import Days, Flow, forecast
+from services.recorder.retention.holds import Holds
+from services.recorder.retention.rules import Because, by_age, under_pressure
+from services.recorder.storage.index import Segment, State, Tier
+from services.recorder.storage.paths import Stream
+from services.recorder.storage.placement import Room, choose
+
+DAY_US = 86_400 * 1_000_000
+NOW = 1_700_000_000 * 1_000_000
+LADDER = parse_ladder("full 10d, keyframes 60d every 10s")
+
+
+def segment(age_days: float, tier: Tier = Tier.FULL, camera: str = "cam-1") -> Segment:
+    end_us = NOW - round(age_days * DAY_US)
+    return Segment(
+        Stream("city", camera, "main"), end_us - 60_000_000, end_us, 30_000_000, tier, State.CLOSED,
+        1500, 30, "h264", 1280, 720, "", 0, "rtcp", 0, b"",
+    )  # fmt: skip
+
+
+def nothing_held(_: Segment) -> bool:
+    return False
+
+
+def test_age_thins_then_removes() -> None:
+    full = [segment(age) for age in (70, 11, 9)]
+    thinned = [segment(age, Tier.KEYFRAMES) for age in (61, 59)]
+    actions = by_age(full, thinned, LADDER, NOW, nothing_held)
+    assert [(a.segment, a.thin, a.because) for a in actions] == [
+        (full[0], False, Because.AGE),
+        (full[1], True, Because.AGE),
+        (thinned[0], False, Because.AGE),
+    ]
+    assert [a.thin for a in by_age([segment(11)], [], parse_ladder("full 10d"), NOW, nothing_held)] == [False]
+    assert by_age([segment(9999)], [], parse_ladder("full for ever"), NOW, nothing_held) == []
+
+
+def test_pressure_thins_the_oldest_first_then_removes_thinned_then_the_young() -> None:
+    full = [segment(age) for age in (9, 8, 0.5)]
+    thinned = [segment(age, Tier.KEYFRAMES) for age in (50, 40)]
+
+    def run(ladder: Ladder, *, urgent: bool) -> list[tuple[Segment, bool]]:
+        actions = under_pressure(
+            lambda: iter(full), lambda: iter(thinned), lambda _: ladder, NOW, nothing_held, Because.FLOOR, urgent=urgent
+        )
+        return [(action.segment, action.thin) for action in actions]
+
+    calm = run(LADDER, urgent=False)
+    assert calm[:5] == [(full[0], True), (full[1], True), (thinned[0], False), (thinned[1], False), (full[0], False)]
+    assert calm[-1] == (full[2], False)
+    assert run(parse_ladder("full 10d"), urgent=False)[0] == (full[0], False)
+    assert run(LADDER, urgent=True)[:3] == [(thinned[0], False), (thinned[1], False), (full[0], False)]
+
+
+ages = st.lists(st.floats(0.01, 100), max_size=12).map(lambda found: sorted(found, reverse=True))
+
+
+@given(ages, ages, st.floats(0, 100), st.floats(0, 100), st.booleans())
+def test_what_is_held_never_goes(full: list[float], thin: list[float], a: float, b: float, urgent: bool) -> None:
+    incident = Incident(
+        id="i-1",
+        title="t",
+        cameras=("cam-1",),
+        from_us=NOW - round(max(a, b) * DAY_US),
+        to_us=NOW - round(min(a, b) * DAY_US),
+    )
+    holds = Holds([incident], NOW)
+
+    def held(item: Segment) -> bool:
+        return holds.held(item.stream.camera, item.start_us, item.end_us)
+
+    fulls, thins = [segment(age) for age in full], [segment(age, Tier.KEYFRAMES) for age in thin]
+
+    def again(items: list[Segment]) -> Iterator[Segment]:
+        return iter(items)
+
+    pressed = under_pressure(
+        lambda: again(fulls), lambda: again(thins), lambda _: LADDER, NOW, held, Because.BUDGET, urgent=urgent
+    )
+    gone = [action.segment for action in [*by_age(fulls, thins, LADDER, NOW, held), *islice(pressed, 1000)]]
+    assert not any(held(item) for item in gone)
+    assert {item for item in fulls + thins if not held(item)} == {*gone}
+
+
+def test_a_hold_lasts_until_its_release() -> None:
+    base = Incident(id="i-1", title="t", cameras=("cam-1",), from_us=0, to_us=100)
+    assert Holds([base], NOW).held("cam-1", 50, 60)
+    assert not Holds([base], NOW).held("cam-1", 100, 160)
+    assert not Holds([base], NOW).held("cam-2", 50, 60)
+    assert Holds([base.model_copy(update={"to_us": None})], NOW).held("cam-1", NOW, NOW + 1)
+    closed = base.model_copy(update={"status": IncidentStatus.CLOSED, "closed_us": NOW - 10})
+    assert Holds([closed], NOW).held("cam-1", 50, 60)
+    assert Holds([closed.model_copy(update={"release_us": NOW + 1})], NOW).held("cam-1", 50, 60)
+    assert not Holds([closed.model_copy(update={"release_us": NOW})], NOW).held("cam-1", 50, 60)
+
+
+def test_the_forecast_of_a_disk_that_is_large_enough_is_the_ladder() -> None:
+    flow = Flow(10e9, 0.5e9, LADDER)
+    assert forecast({"a": flow, "b": flow}, 1e15)["a"] == Days(10, 60)
+
+
+def test_a_smaller_disk_costs_full_days_before_it_costs_thinned_ones() -> None:
+    flow = Flow(10e9, 0.5e9, LADDER)
+    days = forecast({"a": flow}, 5 * 10e9 + 55 * 0.5e9)["a"]
+    assert round(days.full, 3) == 5
+    assert days.keyframes == 60
+    days = forecast({"a": flow}, 10e9 + 20 * 0.5e9)["a"]
+    assert days.full == 1
+    assert round(days.keyframes, 3) == 21
+    days = forecast({"a": flow}, 5e9)["a"]
+    assert round(days.full, 3) == round(days.keyframes, 3) == 0.5
+
+
+@given(
+    st.lists(st.tuples(st.floats(1, 1e11), st.floats(0.001, 0.5), st.booleans()), min_size=1, max_size=6),
+    st.floats(1, 1e14),
+)
+def test_a_forecast_fits_its_disks(cameras: list[tuple[float, float, bool]], capacity: float) -> None:
+    flows = {
+        str(number): Flow(rate, rate * share, LADDER if thins else parse_ladder("full 5d"))
+        for number, (rate, share, thins) in enumerate(cameras)
+    }
+    days = forecast(flows, capacity)
+    need = sum(
+        flow.full_bytes_per_day * days[key].full + flow.thinned_bytes_per_day * (days[key].keyframes - days[key].full)
+        for key, flow in flows.items()
+    )
+    assert need <= capacity * (1 + 1e-6)
+    assert all(0 <= found.full <= found.keyframes <= 60 for found in days.values())
+
+
+def test_a_stream_stays_on_its_disk_while_there_is_room() -> None:
+    rooms = {"a": Room(10, 5), "b": Room(1000, 0)}
+    assert choose(rooms, "a") == "a"
+    assert choose(rooms, None) == "b"
+    assert choose(rooms, "gone") == "b"
+    assert choose({"a": Room(0, 5), "b": Room(1000, 0)}, "a") == "b"
+    assert choose({"a": Room(-5, 5), "b": Room(-1, 0)}, "a") == "a"
+    assert choose({}, "a") is None
+
+
+def test_new_streams_go_where_there_is_most_room_for_each() -> None:
+    placed = {"a": 0, "b": 0}
+    for _ in range(30):
+        disk = choose({"a": Room(2000, placed["a"]), "b": Room(1000, placed["b"])}, None)
+        assert disk is not None
+        placed[disk] += 1
+    assert placed == {"a": 20, "b": 10}
