@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from services.contracts.errors import ConflictError, InvalidInputError, NotFoundError
 from services.contracts.permissions import Role
 from services.mesh.rpc import explain
-from services.wall.front import accounts as kept
-from services.wall.front.accounts import Account
+from services.wall.front.auth import accounts as kept
+from services.wall.front.auth.accounts import Account
 
 _FILE = click.option(
     "--file",

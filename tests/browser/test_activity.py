@@ -7,7 +7,7 @@ import time
 import pytest
 from playwright.async_api import BrowserContext, Page
 
-from services.wall.front.times import rfc3339
+from services.wall.front.http.times import rfc3339
 from tests.browser.running_up import Running
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]

@@ -6,7 +6,7 @@ import pytest
 
 from services.contracts.permissions import Role
 from services.mesh.settings import MeshSettings
-from services.wall.front import accounts
+from services.wall.front.auth import accounts
 from tests.browser.chromium import chromium
 from tests.wall.front.running import running_front
 

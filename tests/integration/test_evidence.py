@@ -19,7 +19,7 @@ from services.footage.evidence.verify import Verdict, verify
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
-from services.wall.front.times import rfc3339
+from services.wall.front.http.times import rfc3339
 from tests.integration.recorders import assign, camera, record, running, seen, until
 from tests.integration.test_front_recordings import decode
 from tests.recorder.units import pictures

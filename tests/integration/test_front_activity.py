@@ -12,7 +12,7 @@ from services.contracts.frames import AccessUnit
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
 from services.recorder.storage.paths import Stream
-from services.wall.front.times import rfc3339
+from services.wall.front.http.times import rfc3339
 from tests.integration.recorders import assign, camera, running
 from tests.recorder.rig import Rig
 from tests.recorder.units import pictures

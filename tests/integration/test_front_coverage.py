@@ -13,7 +13,7 @@ from services.mesh.bus import Bus
 from services.mesh.clock import ManualClock
 from services.mesh.settings import MeshSettings
 from services.recorder.reading.coverage import DAY_US
-from services.wall.front.times import rfc3339
+from services.wall.front.http.times import rfc3339
 from tests.integration.recorders import assign, camera, record, running, seen, until
 from tests.recorder.units import pictures
 from tests.wall.front.running import running_front, viewer_account

@@ -18,7 +18,7 @@ from services.contracts.recordings import TimelineQuestion
 from services.footage.clips import ask_timeline
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
-from services.wall.front.times import rfc3339
+from services.wall.front.http.times import rfc3339
 from tests.integration.recorders import assign, camera, record, running, seen
 from tests.recorder.units import FRAME_US, pictures
 from tests.wall.front.running import RunningFront, running_front, viewer_account
@@ -99,10 +99,10 @@ async def test_a_thumbnail_is_the_keyframe_at_or_before_the_moment_in_every_code
 async def test_a_keyframe_is_decoded_once_however_often_its_moments_are_asked_for(
     mesh_settings: MeshSettings, bus: Bus, tmp_path: Path
 ) -> None:
-    from services.wall.front import snapshotcache
+    from services.wall.front.pictures import snapshot_cache
 
     async with recorded(mesh_settings, bus, tmp_path, {"cam-1": Codec.H264}) as (front, units):
-        decoded = snapshotcache._decoded
+        decoded = snapshot_cache._decoded
         before = decoded._value.get()
 
         async def ask(index: int) -> int:

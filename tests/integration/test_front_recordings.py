@@ -16,7 +16,7 @@ from services.contracts.frames import AccessUnit
 from services.footage.evidence.verify import verify
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
-from services.wall.front.times import rfc3339
+from services.wall.front.http.times import rfc3339
 from tests.integration.recorders import assign, camera, record, running, seen
 from tests.recorder.units import pictures
 from tests.wall.front.running import RunningFront, running_front, viewer_account

@@ -12,7 +12,7 @@ from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
 from services.registry.settings import RegistrySettings
-from services.wall.front.times import rfc3339
+from services.wall.front.http.times import rfc3339
 from tests.integration.recorders import running, seen, until
 from tests.integration.test_evidence import checked, kept
 from tests.recorder.units import pictures

@@ -17,19 +17,19 @@ from services.mesh.leases import Workers
 from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
 from services.mesh.tasks import end
-from services.wall.front import openapi, problems, static
-from services.wall.front.call import Call
+from services.wall.front.auth.identity import LocalIdentity, choose
 from services.wall.front.context import Front
-from services.wall.front.errors import UnauthorizedError
-from services.wall.front.eventfeed import EventFeed
-from services.wall.front.guard import Guard, add_headers
+from services.wall.front.event_feed import EventFeed
+from services.wall.front.http import openapi, problems, static
+from services.wall.front.http.errors import UnauthorizedError
+from services.wall.front.http.guard import Guard, add_headers
+from services.wall.front.http.request import Call
+from services.wall.front.http.route import Route
 from services.wall.front.ice import IceServers
-from services.wall.front.identity import LocalIdentity, choose
+from services.wall.front.pictures.snapshot_cache import Snapshots
+from services.wall.front.pictures.thumbnails import Thumbnails
 from services.wall.front.relays import Relays
-from services.wall.front.route import Route
-from services.wall.front.snapshotcache import Snapshots
-from services.wall.front.table import ROUTES
-from services.wall.front.thumbnails import Thumbnails
+from services.wall.front.routes import ROUTES
 from services.wall.settings import WallSettings
 
 log = get_logger()

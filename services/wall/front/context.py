@@ -15,14 +15,14 @@ from services.mesh.buckets import Mirror
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
 from services.mesh.leases import Workers
-from services.wall.front import cookies
-from services.wall.front.eventfeed import EventFeed
-from services.wall.front.guard import Guard
+from services.wall.front.auth.identity import AccountsIdentity, Identity
+from services.wall.front.event_feed import EventFeed
+from services.wall.front.http import cookies
+from services.wall.front.http.guard import Guard
 from services.wall.front.ice import IceServers
-from services.wall.front.identity import AccountsIdentity, Identity
+from services.wall.front.pictures.snapshot_cache import Snapshots
+from services.wall.front.pictures.thumbnails import Thumbnails
 from services.wall.front.relays import Relays
-from services.wall.front.snapshotcache import Snapshots
-from services.wall.front.thumbnails import Thumbnails
 from services.wall.settings import WallSettings
 
 

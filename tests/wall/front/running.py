@@ -23,8 +23,9 @@ from services.mesh.leases import Lease
 from services.mesh.lifecycle import Service
 from services.mesh.settings import MeshSettings
 from services.mesh.tasks import end
-from services.wall.front import accounts, app
-from services.wall.front.static import FOLDER
+from services.wall.front import app
+from services.wall.front.auth import accounts
+from services.wall.front.http.static import FOLDER
 from services.wall.settings import WallSettings
 
 OFFER = (

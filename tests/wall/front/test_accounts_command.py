@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from services.cli.accounts import accounts
 from services.contracts.errors import ConflictError, InvalidInputError, NotFoundError
-from services.wall.front import accounts as kept
+from services.wall.front.auth import accounts as kept
 
 
 def run(path: Path, *arguments: str, stdin: str = "") -> str:

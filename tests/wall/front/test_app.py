@@ -13,8 +13,10 @@ from aiohttp import web
 from services.contracts.permissions import Role
 from services.mesh.clock import SystemClock
 from services.mesh.settings import MeshSettings, SettingsError
-from services.wall.front import app, identity, openapi
-from services.wall.front.table import ROUTES
+from services.wall.front import app
+from services.wall.front.auth import identity
+from services.wall.front.http import openapi
+from services.wall.front.routes import ROUTES
 from services.wall.settings import WallSettings
 from tests.wall.front.running import RunningFront, running_front
 
@@ -116,7 +118,7 @@ async def test_a_failing_handler_is_a_500_that_tells_nothing_of_its_inside(mesh_
         async def request() -> web.StreamResponse:
             from aiohttp.test_utils import make_mocked_request
 
-            from services.wall.front import problems
+            from services.wall.front.http import problems
 
             return await problems.middleware(make_mocked_request("GET", "/"), broken)
 

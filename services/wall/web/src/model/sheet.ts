@@ -1,4 +1,4 @@
-/** A contact sheet's layout, as `services/wall/front/sheet.py` draws it, and where a click on it lies. */
+/** A contact sheet's layout, as `services/wall/front/pictures/sheet.py` draws it, and where a click on it lies. */
 
 import type { Span, Timeline } from "./timeline.js";
 

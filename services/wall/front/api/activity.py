@@ -1,0 +1,97 @@
+"""``/api/v1/activity/…``: where something moved, told from the compressed stream of several cameras at once."""
+
+from typing import Annotated
+
+from aiohttp import web
+from pydantic import BaseModel, Field
+
+from services.contracts.models import Id, ProfileName
+from services.footage.activity import (
+    MAX_CAMERAS,
+    MAX_SEARCH_US,
+    BusiestQuestion,
+    Busy,
+    Direction,
+    NextQuestion,
+    ask_busiest,
+    ask_next,
+)
+from services.wall.front.api.recordings import require_recorders
+from services.wall.front.http.answers import json_response
+from services.wall.front.http.errors import FieldError, FieldsError
+from services.wall.front.http.request import Call
+from services.wall.front.http.times import Moment, rfc3339, to_us
+
+Cameras = Annotated[
+    tuple[Id, ...], Field(min_length=1, max_length=MAX_CAMERAS, description="Given once for each camera.")
+]
+
+
+class NextQuery(BaseModel):
+    """From where on to look."""
+
+    camera: Cameras
+    at: Moment
+    direction: Direction = Field(default="forwards", description="Which way to look, at most 31 days far.")
+    profile: ProfileName = Field(default="main", description="Which stream.")
+
+
+class BusiestQuery(BaseModel):
+    """Which minutes to compare."""
+
+    camera: Cameras
+    from_: Moment = Field(alias="from")
+    to: Moment = Field(description="At most 31 days after 'from'.")
+    most: int = Field(default=20, ge=1, le=500, description="How many minutes are wanted.")
+    profile: ProfileName = Field(default="main", description="Which stream.")
+
+
+class BusyView(BaseModel):
+    """A time of activity in front of a camera."""
+
+    camera: Id
+    from_: str = Field(alias="from")
+    to: str
+    level: float = Field(ge=0, le=1, description="How busy, measured by what this camera usually sees.")
+
+
+class NextView(BaseModel):
+    """The nearest activity of any of the cameras."""
+
+    activity: BusyView | None = Field(description="null: there is none.")
+
+
+class BusiestView(BaseModel):
+    """The busiest minutes."""
+
+    minutes: list[BusyView]
+
+
+async def next_activity(call: Call) -> web.Response:
+    """Where the next activity begins."""
+    query, front = call.query(NextQuery), call.front
+    require_recorders(front)
+    question = NextQuestion(
+        cameras=query.camera, profile=query.profile, at_us=to_us(query.at), direction=query.direction
+    )
+    found = await ask_next(front.bus, front.home, question, recorders=len(front.recorders()), actor=call.actor)
+    return json_response(NextView.model_validate({"activity": _view(found) if found else None}))
+
+
+async def busiest(call: Call) -> web.Response:
+    """The busiest minutes of a stretch of time."""
+    query, front = call.query(BusiestQuery), call.front
+    from_us, until_us = to_us(query.from_), to_us(query.to)
+    if not 0 <= from_us < until_us <= from_us + MAX_SEARCH_US:
+        raise FieldsError([FieldError("to", "must be later than 'from', by at most 31 days")])
+    require_recorders(front)
+    question = BusiestQuestion(
+        cameras=query.camera, profile=query.profile, from_us=from_us, to_us=until_us, most=query.most
+    )
+    found = await ask_busiest(front.bus, front.home, question, recorders=len(front.recorders()), actor=call.actor)
+    return json_response(BusiestView.model_validate({"minutes": [_view(busy) for busy in found]}))
+
+
+def _view(busy: Busy) -> dict[str, object]:
+    level = round(busy.level, 2)
+    return {"camera": busy.camera, "from": rfc3339(busy.from_us), "to": rfc3339(busy.to_us), "level": level}

@@ -1,0 +1,147 @@
+"""``/api/v1/cameras``: the catalogue with what is observed of each camera.
+
+Reading answers from this front's mirrors of the buckets, so it works while no registry runs. Changes go to the registry
+and are answered when the mirror shows them, so that whoever writes and then reads sees what was written.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from aiohttp import hdrs, web
+from pydantic import BaseModel, Field
+
+from services.contracts import subjects
+from services.contracts.catalogue import (
+    MAX_IMPORT_BYTES,
+    CameraEntry,
+    CameraInput,
+    CameraPatch,
+    CameraRemove,
+    CameraRemoved,
+    CameraUpdate,
+    ImportReport,
+    ImportRequest,
+)
+from services.contracts.errors import UnavailableError
+from services.contracts.models import Camera, CameraState, Id
+from services.mesh.rpc import call as ask
+from services.wall.front.http.answers import expected_revision, json_response
+from services.wall.front.http.request import Call
+
+SEEN_SECONDS: Final = 1.0
+IMPORT_SECONDS: Final = 60.0
+MAX_IMPORT_BODY_BYTES: Final = MAX_IMPORT_BYTES + 1
+"""One more, so that the import itself refuses with what to do."""
+
+
+class CameraView(Camera):
+    """A camera with its observed state."""
+
+    state: CameraState | None = None
+    """None: nothing has been observed yet."""
+
+
+class CamerasView(BaseModel):
+    """The catalogue."""
+
+    cameras: list[CameraView]
+
+
+class CamerasQuery(BaseModel):
+    """Which cameras; all filters hold together."""
+
+    site: Id | None = Field(default=None, description="Only cameras of this site.")
+    tag: str | None = Field(default=None, description="Only cameras with this tag.")
+    text: str = Field(default="", description="Occurs in the id, name, address or a tag, whatever its case.")
+
+
+class ImportQuery(BaseModel):
+    """How to import."""
+
+    dry_run: bool = Field(default=False, description="Only say what would happen.")
+
+
+async def list_cameras(call: Call) -> web.Response:
+    """All cameras, by id."""
+    query = call.query(CamerasQuery)
+    front = call.front
+    if not front.cameras.ready.is_set():
+        raise UnavailableError("the wall is starting and has not read the catalogue yet; try again shortly")
+    wanted = [each for each in front.cameras.values() if each.matches(**query.model_dump())]
+    views = [_view(call, camera) for camera in sorted(wanted, key=lambda camera: camera.id)]
+    return json_response(CamerasView.model_construct(cameras=views))
+
+
+async def get_camera(call: Call) -> web.Response:
+    """One camera, with its revision as ``ETag``."""
+    camera = call.camera()
+    return _answer(call, camera, call.front.cameras.entries[camera.id][1])
+
+
+async def add_camera(call: Call) -> web.Response:
+    """Takes a camera into the catalogue."""
+    camera = await call.json(CameraInput)
+    entry = await ask(call.front.bus, _endpoint(call, "add"), camera, CameraEntry, actor=call.actor)
+    await _seen(call, entry.camera.id, entry.revision)
+    location = {"Location": f"/api/v1/cameras/{entry.camera.id}"}
+    return _answer(call, entry.camera, entry.revision, status=201, headers=location)
+
+
+async def update_camera(call: Call) -> web.Response:
+    """Changes the given fields; with ``If-Match`` only where nobody else was faster."""
+    camera_id = call.part("camera")
+    patch = await call.json(CameraPatch)
+    question = CameraUpdate(id=camera_id, patch=patch, revision=expected_revision(call.request))
+    entry = await ask(call.front.bus, _endpoint(call, "update"), question, CameraEntry, actor=call.actor)
+    await _seen(call, camera_id, entry.revision)
+    return _answer(call, entry.camera, entry.revision)
+
+
+async def remove_camera(call: Call) -> web.Response:
+    """Takes a camera out of the catalogue; its recordings stay until retention takes them."""
+    camera_id = call.part("camera")
+    question = CameraRemove(id=camera_id, revision=expected_revision(call.request))
+    await ask(call.front.bus, _endpoint(call, "remove"), question, CameraRemoved, actor=call.actor)
+    await _seen(call, camera_id, None)
+    return web.Response(status=204)
+
+
+async def import_cameras(call: Call) -> web.Response:
+    """Adds and changes many cameras, and reports row by row."""
+    query = call.query(ImportQuery)
+    question = ImportRequest.of(await call.body(), call.body_type(), dry_run=query.dry_run)
+    report = await ask(
+        call.front.bus,
+        _endpoint(call, "import"),
+        question,
+        ImportReport,
+        actor=call.actor,
+        timeout_seconds=IMPORT_SECONDS,
+    )
+    return json_response(report)
+
+
+def _endpoint(call: Call, verb: str) -> str:
+    return subjects.rpc(call.front.home, "registry", f"cameras-{verb}")
+
+
+def _view(call: Call, camera: Camera) -> CameraView:
+    return CameraView.model_construct(**dict(camera), state=call.front.states.get(camera.id))
+
+
+def _answer(
+    call: Call, camera: Camera, revision: int, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    return json_response(_view(call, camera), status=status, headers={hdrs.ETAG: f'"{revision}"', **(headers or {})})
+
+
+async def _seen(call: Call, camera_id: str, revision: int | None) -> None:
+    """Returns when the mirror has ``revision`` or a later one (None: no such camera any more), or after a second."""
+    entries = call.front.cameras.entries
+    deadline = call.front.clock.monotonic() + SEEN_SECONDS
+    while call.front.clock.monotonic() < deadline:
+        entry = entries.get(camera_id)
+        if entry is None if revision is None else entry is not None and entry[1] >= revision:
+            return
+        await asyncio.sleep(0.005)

@@ -1,0 +1,107 @@
+"""``…/contact-sheet.jpg``: a stretch of a recording at a glance."""
+
+import asyncio
+from datetime import UTC
+from typing import Final
+
+from aiohttp import hdrs, web
+from pydantic import Field
+
+from services.contracts.errors import PantauError
+from services.contracts.recordings import Cause, TimelineQuestion
+from services.footage.clips import ask_timeline
+from services.wall.front.api.recordings import MAX_TIMELINE_US, RangeQuery, question_of, require_recorders
+from services.wall.front.http.downloads import audit
+from services.wall.front.http.errors import FieldError, FieldsError
+from services.wall.front.http.request import Call
+from services.wall.front.http.times import rfc3339
+from services.wall.front.pictures import sheet
+from services.wall.front.pictures.recorded_picture import no_footage
+from services.wall.front.pictures.sheet import Cell, Missing, Shown
+
+MAX_CELLS: Final = 120
+MAX_WIDTH_PX: Final = 4096
+AT_ONCE: Final = 3
+"""Pictures of one sheet that are fetched and decoded at the same time."""
+FINISHED_SECONDS: Final = 60
+NOTHING: Final = "tidak ada rekaman · no footage"
+UNREADABLE: Final = "tidak terbaca · unreadable"
+
+
+class SheetQuery(RangeQuery):
+    """A stretch of time, and how it is laid out. The times on the sheet are written in the offset of ``from``."""
+
+    columns: int = Field(default=4, ge=1, le=12)
+    rows: int = Field(default=6, ge=1, le=40, description=f"columns × rows is at most {MAX_CELLS}.")
+    width: int = Field(
+        default=320, ge=120, le=960, description=f"Of one picture, in pixels; × columns at most {MAX_WIDTH_PX}."
+    )
+
+
+async def contact_sheet(call: Call) -> web.Response:
+    """One JPEG of evenly spaced keyframes, the time of each under it; what was not recorded is hatched."""
+    query = call.query(SheetQuery)
+    front = call.front
+    question = question_of(call, query, MAX_TIMELINE_US)
+    until_us = min(question.to_us, front.clock.now_us())
+    if until_us <= question.from_us:
+        raise FieldsError([FieldError("from", "is in the future")])
+    question = question.model_copy(update={"to_us": until_us})
+    if query.columns * query.rows > MAX_CELLS:
+        raise FieldsError([FieldError("rows", f"columns × rows must be at most {MAX_CELLS}")])
+    if query.columns * query.width > MAX_WIDTH_PX:
+        raise FieldsError([FieldError("width", f"columns × width must be at most {MAX_WIDTH_PX} pixels")])
+    require_recorders(front)
+    timeline, _ = await ask_timeline(
+        front.bus, front.home, question, recorders=len(front.recorders()), actor=call.actor
+    )
+    if not timeline.ranges:
+        raise await no_footage(call, question.camera, question.profile, (question.from_us + question.to_us) // 2)
+    cells = await _fill(call, question, sheet.plan(timeline, query.columns * query.rows), query.width)
+    camera = front.cameras.get(question.camera)
+    jpeg = await asyncio.to_thread(
+        sheet.draw,
+        f"{camera.name} ({camera.id})" if camera else question.camera,
+        question.from_us,
+        question.to_us,
+        cells,
+        columns=query.columns,
+        width_px=query.width,
+        zone=query.from_.tzinfo or UTC,
+    )
+    span = {"from": rfc3339(question.from_us), "to": rfc3339(question.to_us)}
+    audit(call, "exported", question.camera, {**span, "as": "contact-sheet.jpg"})
+    finished = question.to_us < front.clock.now_us() - FINISHED_SECONDS * 1_000_000
+    return web.Response(
+        body=jpeg,
+        content_type="image/jpeg",
+        headers={hdrs.CACHE_CONTROL: "private, max-age=300" if finished else "private, no-cache"},
+    )
+
+
+async def _fill(call: Call, question: TimelineQuestion, cells: list[Cell], width_px: int) -> list[Shown | Missing]:
+    """What is in each cell. A picture that cannot be had is told in its place; raises only where none can be had."""
+    few = asyncio.Semaphore(AT_ONCE)
+    failures: list[PantauError] = []
+
+    async def fill(cell: Cell) -> Shown | Missing:
+        if cell.footage is None:
+            return Missing(cell.from_us, (NOTHING,) if cell.cause == Cause.UNKNOWN else (NOTHING, cell.cause))
+        async with few:
+            try:
+                picture = await call.front.thumbnails.picture(
+                    question.camera, question.profile, cell.footage, cell.at_us, width_px, call.actor
+                )
+            except PantauError as error:
+                failures.append(error)
+                return Missing(cell.at_us, (UNREADABLE,))
+        if picture is None:
+            return Missing(cell.at_us, (NOTHING, Cause.EXPIRED))
+        return Shown(picture.jpeg, picture.capture_us, cell.footage.tier == "keyframes")
+
+    async with asyncio.TaskGroup() as tasks:
+        filling = [tasks.create_task(fill(cell)) for cell in cells]
+    filled = [task.result() for task in filling]
+    if failures and not any(isinstance(item, Shown) for item in filled):
+        raise failures[0]
+    return filled

@@ -1,0 +1,107 @@
+"""``/api/v1/events``: the bus's events as server-sent events, as far as the signed-in person may see them."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import nats.errors
+from aiohttp import hdrs, web
+from pydantic import BaseModel, Field
+
+from services.contracts.permissions import Actor, Role
+from services.wall.front.event_feed import MAX_CATCH_UP, FeedEvent, sse_block
+from services.wall.front.http.errors import FieldError, FieldsError
+from services.wall.front.http.request import Call
+
+BEAT_SECONDS: Final = 10.0
+RETRY_MS: Final = 2000
+KINDS: Final = ("camera", "recording", "incident", "audit")
+AUDIT_PERMISSION: Final = Role.SUPERVISOR
+"""What others did is not everybody's business."""
+
+
+class EventsQuery(BaseModel):
+    """Which events."""
+
+    types: str = Field(
+        default="",
+        description="Kinds or types with commas, as in camera,incident.opened; default: all that one may see.",
+    )
+    last_event_id: int | None = Field(
+        default=None, ge=0, description="Go on behind this event; the header Last-Event-ID goes before it."
+    )
+
+
+def chooser(types: str, actor: Actor) -> Callable[[FeedEvent], bool]:
+    """Whether an event is one of ``types`` and may be seen by ``actor``; raises `FieldsError`."""
+    wanted = {part.strip() for part in types.split(",") if part.strip()}
+    if unknown := sorted(part for part in wanted if part.partition(".")[0] not in KINDS):
+        raise FieldsError([FieldError("types", f"{', '.join(unknown)}: a type begins with one of {', '.join(KINDS)}")])
+    audit = actor.may(AUDIT_PERMISSION)
+
+    def accepts(event: FeedEvent) -> bool:
+        if event.kind not in KINDS or (event.kind == "audit" and not audit):
+            return False
+        return not wanted or event.kind in wanted or event.type in wanted
+
+    return accepts
+
+
+async def events(call: Call) -> web.StreamResponse:
+    """Streams until the client, its account or this front goes, or the client is too slow."""
+    query = call.query(EventsQuery)
+    after = _last_event_id(call.request.headers.get("Last-Event-ID"), query.last_event_id)
+    accepts = chooser(query.types, call.actor)
+    feed = call.front.feed
+    response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: "text/event-stream", "X-Accel-Buffering": "no"})
+    follower = feed.follow(accepts)
+    try:
+        await response.prepare(call.request)
+        await response.write(f"retry: {RETRY_MS}\n\n".encode())
+        sent = await _catch_up(call, response, after, accepts) if after is not None else 0
+        while sent is not None:
+            try:
+                async with asyncio.timeout(BEAT_SECONDS):
+                    waiting = await follower.get()
+            except TimeoutError:
+                if not await call.front.still(call.request, call.actor):
+                    break
+                await response.write(b": beat\n\n")
+                continue
+            if waiting is None:
+                break
+            if blocks := [event.block for event in waiting if event.sequence > sent]:
+                await response.write(b"".join(blocks))
+    except ConnectionError:
+        pass  # the client has gone
+    finally:
+        feed.leave(follower)
+    return response
+
+
+async def _catch_up(
+    call: Call, response: web.StreamResponse, after: int, accepts: Callable[[FeedEvent], bool]
+) -> int | None:
+    """Sends what the client missed; returns the number up to which it has everything, None where the bus is away."""
+    feed = call.front.feed
+    try:
+        last = await feed.last_sequence()
+    except (nats.errors.Error, TimeoutError):
+        return None
+    if after > last:
+        return 0  # its number is of another stream
+    if last - after > MAX_CATCH_UP:
+        skipped = last - MAX_CATCH_UP - after
+        await response.write(sse_block("events.skipped", f'{{"skipped":{skipped}}}'))
+        after += skipped
+    try:
+        async for event in feed.between(after, last):
+            if accepts(event):
+                await response.write(event.block)
+    except (nats.errors.Error, TimeoutError):
+        return None  # the client comes back with the last number that it has seen
+    return last
+
+
+def _last_event_id(header: str | None, query: int | None) -> int | None:
+    return int(header) if header is not None and header.strip().isdecimal() else query

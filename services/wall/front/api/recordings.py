@@ -1,0 +1,186 @@
+"""``…/timeline`` and ``…/clip.mp4``: what the recorders have, as one history whoever keeps it."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Final, Literal
+
+from aiohttp import hdrs, web
+from pydantic import BaseModel, Field
+
+from services.contracts.errors import UnavailableError
+from services.contracts.models import Id
+from services.contracts.recordings import TimelineQuestion
+from services.footage.activity import ActivityAnswer, ActivityQuestion, ask_activity
+from services.footage.clips import MAX_CLIP_US, Clip, ask_timeline, open_clip
+from services.wall.front.context import Front
+from services.wall.front.http.answers import json_response
+from services.wall.front.http.downloads import audit, send
+from services.wall.front.http.errors import FieldError, FieldsError
+from services.wall.front.http.request import Call
+from services.wall.front.http.times import Moment, rfc3339, to_us
+
+MAX_TIMELINE_US: Final = 366 * 86_400 * 1_000_000
+_LEVELS: Final = 20
+"""Finer steps than the timeline can show only make the answer long."""
+
+
+class RangeQuery(BaseModel):
+    """A stretch of time."""
+
+    from_: Moment = Field(alias="from")
+    to: Moment
+    profile: Literal["main", "sub"] = Field(default="main", description="Which stream.")
+
+
+class RangeView(BaseModel):
+    """Footage without a hole."""
+
+    from_: str = Field(alias="from")
+    to: str
+    tier: str = Field(description="full, or keyframes (thinned by the retention ladder).")
+    archived: bool = Field(default=False, description="The disks have it no more; it is read from the archive.")
+
+
+class GapView(BaseModel):
+    """No footage, and why."""
+
+    from_: str = Field(alias="from")
+    to: str
+    cause: str
+    detail: str = ""
+    open: bool = Field(default=False, description="It still goes on.")
+
+
+class ActivityView(BaseModel):
+    """How much moved; told from the compressed stream about a minute after the footage."""
+
+    from_: str = Field(alias="from")
+    to: str
+    level: float = Field(ge=0, le=1, description="Measured by what this camera usually sees, in twentieths.")
+
+
+class TimelineView(BaseModel):
+    """One history out of all recorders'."""
+
+    camera: Id
+    from_: str = Field(alias="from")
+    to: str
+    ranges: list[RangeView]
+    gaps: list[GapView]
+    activity: list[ActivityView] = []
+
+
+def question_of(call: Call, query: RangeQuery, longest_us: int) -> TimelineQuestion:
+    """The recorders' question; raises `FieldsError` where the stretch is empty or longer than ``longest_us``.
+
+    The camera need not be in the catalogue any more: recordings outlive their camera's entry.
+    """
+    from_us, until_us = to_us(query.from_), to_us(query.to)
+    if not 0 <= from_us < until_us:
+        raise FieldsError([FieldError("to", "must be later than 'from', and both after 1970")])
+    if until_us - from_us > longest_us:
+        raise FieldsError([FieldError("to", f"at most {longest_us // 3_600_000_000} hours after 'from'")])
+    return TimelineQuestion(camera=call.part("camera"), profile=query.profile, from_us=from_us, to_us=until_us)
+
+
+async def timeline(call: Call) -> web.Response:
+    """What is recorded, what is not and why."""
+    question = question_of(call, call.query(RangeQuery), MAX_TIMELINE_US)
+    front = call.front
+    require_recorders(front)
+    (answer, _), moved = await asyncio.gather(
+        ask_timeline(front.bus, front.home, question, recorders=len(front.recorders()), actor=call.actor),
+        ask_activity(
+            front.bus,
+            front.home,
+            ActivityQuestion(**question.model_dump()),
+            recorders=len(front.recorders()),
+            actor=call.actor,
+        ),
+    )
+    if not answer.ranges and not answer.gaps:
+        call.camera()  # nothing at all of a camera that nobody knows: 404
+    open_until_us = min(question.to_us, front.clock.now_us())
+    return json_response(
+        TimelineView.model_validate(
+            {
+                "camera": answer.camera,
+                "from": rfc3339(answer.from_us),
+                "to": rfc3339(answer.to_us),
+                "ranges": [
+                    {
+                        "from": rfc3339(item.from_us),
+                        "to": rfc3339(item.to_us),
+                        "tier": item.tier,
+                        "archived": item.archived,
+                    }
+                    for item in answer.ranges
+                ],
+                "gaps": [
+                    {
+                        "from": rfc3339(gap.from_us),
+                        "to": rfc3339(max(gap.from_us, open_until_us) if gap.to_us is None else gap.to_us),
+                        "cause": gap.cause,
+                        "detail": gap.detail,
+                        "open": gap.to_us is None,
+                    }
+                    for gap in answer.gaps
+                ],
+                "activity": _activity(moved, question),
+            }
+        )
+    )
+
+
+def _activity(answer: ActivityAnswer, question: TimelineQuestion) -> list[dict[str, object]]:
+    """Equal levels in a row as one, still ones left out: most of a quiet night takes no room."""
+    spans: list[tuple[int, int, int]] = []
+    for step, percent in enumerate(answer.levels):
+        level = round(percent * _LEVELS / 100)
+        from_us = max(answer.from_us + step * answer.step_us, question.from_us)
+        until_us = min(answer.from_us + (step + 1) * answer.step_us, question.to_us)
+        if level and spans and spans[-1][1:] == (from_us, level):
+            spans[-1] = (spans[-1][0], until_us, level)
+        elif level:
+            spans.append((from_us, until_us, level))
+    return [{"from": rfc3339(begin), "to": rfc3339(end), "level": level / _LEVELS} for begin, end, level in spans]
+
+
+async def clip(call: Call) -> web.StreamResponse:
+    """One MP4 of the stretch, remuxed as it is sent; as fast as the client takes it."""
+    question = question_of(call, call.query(RangeQuery), MAX_CLIP_US)
+    front = call.front
+    require_recorders(front)
+    async with AsyncExitStack() as stack:
+        opened = await open_clip(
+            front.bus,
+            front.home,
+            question,
+            recorders=len(front.recorders()),
+            stack=stack,
+            actor=call.actor,
+        )
+        detail = {"from": rfc3339(question.from_us), "to": rfc3339(question.to_us), "as": "clip.mp4"}
+        audit(call, "exported", question.camera, detail)
+        return await _send(call, question, opened)
+
+
+async def _send(call: Call, question: TimelineQuestion, opened: Clip) -> web.StreamResponse:
+    name = f"{question.camera}_{rfc3339(question.from_us)[:19].replace(':', '')}Z.mp4"
+    response = web.StreamResponse(
+        headers={
+            hdrs.CONTENT_TYPE: "video/mp4",
+            hdrs.CONTENT_LENGTH: str(opened.size_bytes),
+            hdrs.CONTENT_DISPOSITION: f'attachment; filename="{name}"',
+            hdrs.ACCEPT_RANGES: "none",
+            "Pantau-Clip-Start": rfc3339(opened.layout.start_us),
+            "Pantau-Thinned": "true" if opened.layout.thinned else "false",
+        }
+    )
+    return await send(call, response, opened.chunks())
+
+
+def require_recorders(front: Front) -> None:
+    """Raises `UnavailableError` where no recorder holds a lease."""
+    if not front.recorders():
+        raise UnavailableError("no recorder runs just now; try again shortly")

@@ -1,0 +1,106 @@
+"""``/api/v1/cameras/{id}/snapshot.jpg``: a still."""
+
+from contextlib import AsyncExitStack
+from typing import Final, Literal
+
+from aiohttp import hdrs, web
+from pydantic import BaseModel, Field
+
+from services.contracts.errors import NotFoundError
+from services.contracts.models import Camera, CameraState, ProfileName
+from services.contracts.recordings import TimelineQuestion
+from services.footage.clips import open_clip
+from services.wall.front.api.liveness import require_live
+from services.wall.front.api.recordings import require_recorders
+from services.wall.front.http.request import Call
+from services.wall.front.http.times import Moment, rfc3339, to_us
+from services.wall.front.pictures.jpeg import PictureError
+from services.wall.front.pictures.picture_cache import Snapshot
+from services.wall.front.pictures.recorded_picture import footage_at, no_footage
+
+CLIP_US: Final = 200_000
+"""How much is asked of the recorders for one moment: a frame's length at 5 fps."""
+MAX_CLIP_BYTES: Final = 64 * 1024 * 1024
+RECORDED_SECONDS: Final = 3600
+"""A browser need not ask again so soon for what was recorded."""
+
+
+class SnapshotQuery(BaseModel):
+    """Which picture."""
+
+    at: Moment | None = Field(default=None, description="A moment of the recording (RFC 3339); default: now, live.")
+    picture: Literal["exact", "keyframe"] = Field(
+        default="exact",
+        description="Of a recording: the picture that was on at that moment (needs 'operator'), or the keyframe at or "
+        "before it, which costs a tenth.",
+    )
+    width: int | None = Field(
+        default=None, ge=16, le=3840, description="At most so many pixels wide; default: as the camera gives it."
+    )
+
+
+def choose_profile(camera: Camera, state: CameraState | None, width_px: int | None) -> ProfileName:
+    """The cheapest profile that is open anyway and wide enough: sub for a small picture, else main."""
+    if "main" not in camera.profiles:
+        return "sub"
+    reports = state.profiles if state else {}
+    sub, main = reports.get("sub"), reports.get("main")
+    if "sub" not in camera.profiles or sub is None or sub.status != "online":
+        return "main"
+    wide_enough = width_px is not None and sub.width_px >= width_px
+    return "sub" if wide_enough or (main is not None and main.status == "offline") else "main"
+
+
+async def snapshot(call: Call) -> web.Response:
+    """The newest keyframe as JPEG, or the picture that was recorded at a moment."""
+    query = call.query(SnapshotQuery)
+    if query.at is not None:
+        require_recorders(call.front)
+        recorded = _keyframe if query.picture == "keyframe" else _exact
+        return await recorded(call, to_us(query.at), query.width)
+    camera = call.camera()
+    require_live(call.front, camera)
+    profile = choose_profile(camera, call.front.states.get(camera.id), query.width)
+    picture = await call.front.snapshots.newest(camera, profile, query.width)
+    return jpeg_response(call.request, picture)
+
+
+async def _keyframe(call: Call, at_us: int, width_px: int | None) -> web.Response:
+    camera, profile = call.part("camera"), "main"
+    footage, moment_us = await footage_at(call, camera, profile, at_us)
+    picture = await call.front.thumbnails.picture(camera, profile, footage, moment_us, width_px, call.actor)
+    if picture is None:
+        raise await no_footage(call, camera, profile, at_us)
+    return jpeg_response(call.request, picture, max_age_seconds=RECORDED_SECONDS)
+
+
+async def _exact(call: Call, at_us: int, width_px: int | None) -> web.Response:
+    front, camera = call.front, call.part("camera")
+    question = TimelineQuestion(camera=camera, from_us=at_us, to_us=at_us + CLIP_US)
+    async with AsyncExitStack() as stack:
+        try:
+            opened = await open_clip(
+                front.bus, front.home, question, recorders=len(front.recorders()), stack=stack, actor=call.actor
+            )
+        except NotFoundError as error:
+            raise await no_footage(call, camera, question.profile, at_us) from error
+        if opened.size_bytes > MAX_CLIP_BYTES:
+            raise PictureError(f"the group of pictures there has {opened.size_bytes} bytes, too many for a still")
+        with front.snapshots.waiting():
+            clip = b"".join([chunk async for chunk in opened.chunks()])
+            jpeg = await front.snapshots.first_picture(clip, width_px)
+    capture_us = opened.layout.start_us
+    return jpeg_response(call.request, Snapshot(jpeg, (0, capture_us), capture_us), max_age_seconds=RECORDED_SECONDS)
+
+
+def jpeg_response(request: web.Request, picture: Snapshot, *, max_age_seconds: int = 0) -> web.Response:
+    """The picture, or 304 where the client has it."""
+    etag = f'"{picture.order[0]:x}-{picture.order[1]:x}-{len(picture.jpeg):x}"'
+    headers = {
+        hdrs.ETAG: etag,
+        hdrs.CACHE_CONTROL: f"private, max-age={max_age_seconds}" if max_age_seconds else "private, no-cache",
+        "Pantau-Capture-Time": rfc3339(picture.capture_us),
+    }
+    if etag in request.headers.get(hdrs.IF_NONE_MATCH, ""):
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=picture.jpeg, content_type="image/jpeg", headers=headers)

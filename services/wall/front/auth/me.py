@@ -1,0 +1,39 @@
+"""``/api/v1/me``: who is signed in here, and what their page needs to know."""
+
+from aiohttp import web
+from pydantic import BaseModel
+
+import services
+from services.contracts.permissions import Role
+from services.wall.front.http.answers import json_response
+from services.wall.front.http.request import Call
+from services.wall.front.ice import IceServer
+
+
+class Me(BaseModel):
+    """The signed-in person and the site's facts."""
+
+    name: str
+    role: Role
+    locale: str | None = None
+    """id or en, where the account says so; else the browser's own."""
+    site: str
+    """Owner of cameras that name no other."""
+    version: str
+    ice_servers: list[IceServer]
+    """Credentials in it expire: ask anew before every session."""
+
+
+async def me(call: Call) -> web.Response:
+    """Answers with `Me`."""
+    front, actor = call.front, call.actor
+    return json_response(
+        Me(
+            name=actor.name,
+            role=actor.role,
+            locale=front.identity.locale(actor),
+            site=front.home,
+            version=services.__version__,
+            ice_servers=front.ice.for_viewer(actor.name),
+        )
+    )

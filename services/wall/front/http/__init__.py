@@ -1,0 +1,1 @@
+"""The front's small HTTP kit: routes, requests, problems, guards, OpenAPI."""

@@ -1,0 +1,1 @@
+"""Stills: from the live stream, from recordings, and sheets of them."""

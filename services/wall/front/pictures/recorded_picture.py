@@ -1,0 +1,64 @@
+"""Which footage shows a moment, and where the nearest is when none does."""
+
+from typing import Final
+
+from services.contracts.models import Id
+from services.contracts.recordings import MIN_GAP_US, Cause, Range, Timeline, TimelineQuestion
+from services.footage.clips import ask_timeline
+from services.wall.front.http.errors import NoFootageError
+from services.wall.front.http.request import Call
+from services.wall.front.http.times import rfc3339
+
+SEARCH_US: Final = 180 * 86_400 * 1_000_000
+"""The nearest footage is looked for so far on both sides."""
+
+
+async def footage_at(call: Call, camera: Id, profile: str, at_us: int) -> tuple[Range, int]:
+    """Footage with the moment, and the moment in it.
+
+    Raises `NoFootageError`, `NotFoundError` for a camera that nobody knows, `UnavailableError`.
+    """
+    found = nearest(await _ask(call, camera, profile, at_us, MIN_GAP_US), at_us)
+    if found is None or abs(found[1] - at_us) >= MIN_GAP_US:
+        raise await no_footage(call, camera, profile, at_us)
+    return found
+
+
+async def no_footage(call: Call, camera: Id, profile: str, at_us: int) -> NoFootageError:
+    """What to say where there is no footage of a moment; raises `NotFoundError` for a camera that nobody knows."""
+    around = await _ask(call, camera, profile, at_us, SEARCH_US)
+    found = nearest(around, at_us)
+    if found is None:
+        if not around.gaps:
+            call.camera()
+        return NoFootageError(f"nothing is recorded of {camera} within half a year of {rfc3339(at_us)}")
+    cause = cause_at(around, at_us, at_us + 1)
+    why = "" if cause == Cause.UNKNOWN else f" ({cause})"
+    when = rfc3339(found[1])
+    return NoFootageError(
+        f"nothing is recorded at {rfc3339(at_us)}{why}; the nearest footage is at {when}",
+        headers={"Pantau-Nearest": when},
+    )
+
+
+def nearest(timeline: Timeline, at_us: int) -> tuple[Range, int] | None:
+    """The footage that is nearest to a moment, and the moment in it that is."""
+    moments = [(item, min(max(at_us, item.from_us), item.to_us - 1)) for item in timeline.ranges]
+    return min(moments, key=lambda found: abs(found[1] - at_us), default=None)
+
+
+def cause_at(timeline: Timeline, from_us: int, to_us: int) -> str:
+    """Why there is no footage of a stretch: a `Cause` or a code of `Reason`."""
+    for gap in timeline.gaps:
+        if gap.from_us < to_us and (gap.to_us is None or gap.to_us > from_us):
+            return gap.cause
+    return Cause.UNKNOWN
+
+
+async def _ask(call: Call, camera: Id, profile: str, at_us: int, margin_us: int) -> Timeline:
+    front = call.front
+    question = TimelineQuestion(
+        camera=camera, profile=profile, from_us=max(at_us - margin_us, 0), to_us=at_us + margin_us
+    )
+    answer, _ = await ask_timeline(front.bus, front.home, question, recorders=len(front.recorders()), actor=call.actor)
+    return answer

@@ -1,0 +1,65 @@
+"""Pictures of the past: a recording's keyframes, fetched from the recorder that has them and decoded when asked for."""
+
+import asyncio
+from contextlib import aclosing
+from typing import Final, NamedTuple
+from weakref import WeakValueDictionary
+
+from services.contracts.frames import AccessUnit
+from services.contracts.models import Id
+from services.contracts.permissions import Actor
+from services.contracts.recordings import MIN_GAP_US, Range
+from services.footage import playback
+from services.mesh.bus import Bus
+from services.wall.front.pictures.picture_cache import PictureCache, Snapshot
+from services.wall.front.pictures.snapshot_cache import Snapshots
+
+CACHE_BYTES: Final = 64 * 1024 * 1024
+"""Some five thousand pictures of 320 pixels: what was recorded does not change."""
+
+
+class _Key(NamedTuple):
+    camera: Id
+    profile: str
+    capture_us: int
+    width_px: int | None
+
+
+class Thumbnails:
+    """Makes and keeps pictures of recorded keyframes."""
+
+    def __init__(self, bus: Bus, home: Id, snapshots: Snapshots) -> None:
+        self._bus = bus
+        self._home = home
+        self._snapshots = snapshots
+        self._kept: PictureCache[_Key] = PictureCache(CACHE_BYTES)
+        self._locks: WeakValueDictionary[_Key, asyncio.Lock] = WeakValueDictionary()
+
+    async def picture(
+        self, camera: Id, profile: str, footage: Range, at_us: int, width_px: int | None, actor: Actor
+    ) -> Snapshot | None:
+        """The picture of the keyframe at or before ``at_us``, which lies in ``footage``.
+
+        None where the recorder does not have it any more. Raises `PictureError`, `UnavailableError`.
+        """
+        with self._snapshots.waiting():
+            unit = await self._keyframe(camera, profile, footage, at_us, actor)
+            if unit is None:
+                return None
+            key = _Key(camera, profile, unit.capture_us, width_px)
+            async with self._locks.setdefault(key, asyncio.Lock()):
+                if kept := self._kept.get(key):
+                    return kept[0]
+                jpeg = await self._snapshots.picture(unit, width_px)
+                snapshot = Snapshot(jpeg, (0, unit.capture_us), unit.capture_us)
+                self._kept.put(key, snapshot)
+                return snapshot
+
+    async def _keyframe(self, camera: Id, profile: str, footage: Range, at_us: int, actor: Actor) -> AccessUnit | None:
+        # From a little before, since the moment may lie in the crack between two segments.
+        wanted = footage.model_copy(update={"from_us": max(at_us - MIN_GAP_US, 0), "to_us": at_us + 1})
+        units = playback.frames(self._bus, self._home, camera, profile, wanted, "backwards", actor=actor)
+        async with aclosing(units):
+            async for unit in units:
+                return unit
+        return None

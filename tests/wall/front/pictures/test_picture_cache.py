@@ -1,0 +1,37 @@
+"""The cache of pictures never holds more than it may, and forgets what nobody asks for."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.wall.front.pictures.picture_cache import PictureCache, Snapshot
+
+
+def snapshot(size_bytes: int) -> Snapshot:
+    return Snapshot(b"x" * size_bytes, (0, 0), 0)
+
+
+def test_what_was_asked_for_last_stays() -> None:
+    cache: PictureCache[str] = PictureCache(300)
+    for key in "abc":
+        cache.put(key, snapshot(100))
+    assert cache.get("a")
+    cache.put("d", snapshot(100))
+    assert [key for key in "abcd" if cache.get(key)] == ["a", "c", "d"]
+
+
+def test_a_picture_larger_than_the_cache_is_not_kept() -> None:
+    cache: PictureCache[str] = PictureCache(10)
+    cache.put("a", snapshot(11))
+    assert (len(cache), cache.size_bytes) == (0, 0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 60)), max_size=60))
+def test_it_counts_what_it_holds(puts: list[tuple[int, int]]) -> None:
+    cache: PictureCache[int] = PictureCache(100)
+    held: dict[int, int] = {}
+    for key, size in puts:
+        cache.put(key, snapshot(size))
+        held[key] = size
+        held = {key: size for key, size in held.items() if cache.get(key)}
+        assert cache.size_bytes == sum(held.values()) <= 100
+        assert len(cache) == len(held)
