@@ -18,9 +18,9 @@ from services.mesh.settings import MeshSettings
 from tests.integration.recorders import running, until
 from tests.integration.test_playback import SECOND, opened, record, states
 from tests.wall.relay.camera import Clip
-from tests.wall.relay.convert.test_conversion import FPS, converters, hevc, mjpeg
 from tests.wall.relay.convert.test_picture import numbers
 from tests.wall.relay.running import Front, running_relay
+from tests.wall.relay.sources.test_conversion import FPS, converters, hevc, mjpeg
 from tests.wall.relay.viewer import Viewer
 
 pytestmark = pytest.mark.integration

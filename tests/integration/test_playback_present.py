@@ -14,7 +14,7 @@ from services.contracts.sessions import ClockControl, ClockNotice
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
-from services.wall.relay.playing import EDGE_US
+from services.wall.relay.sources.playback import EDGE_US
 from tests.integration.recorders import Ingest, running, until
 from tests.integration.test_playback import (
     SECOND,

@@ -17,14 +17,14 @@ from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
 from services.mesh.metrics import gauge, histogram
 from services.wall.relay.addresses import candidates
-from services.wall.relay.convert.conversion import Conversions, Wanted
 from services.wall.relay.engine.dtls import Certificates, Turnstile
 from services.wall.relay.engine.gso import probe
 from services.wall.relay.engine.udp import UdpPort
-from services.wall.relay.feed import FeedHub
-from services.wall.relay.pump import Pump
+from services.wall.relay.sending.pacer_timer import Pump
 from services.wall.relay.session import Catalogue, Session, open_session
 from services.wall.relay.settings import RelaySettings
+from services.wall.relay.sources.conversion import Conversions, Wanted
+from services.wall.relay.sources.feed import FeedHub
 
 log = get_logger()
 

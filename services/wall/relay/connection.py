@@ -23,10 +23,10 @@ from services.wall.relay.engine.sdp import Candidate, LocalTransport, Offer
 from services.wall.relay.engine.srtp import SrtpError, protect_packet, protect_rtcp, unprotect_rtcp
 from services.wall.relay.engine.template import Run
 from services.wall.relay.engine.udp import UdpPort
-from services.wall.relay.feedback import LinkStats
-from services.wall.relay.pacer import Pacer
-from services.wall.relay.sound import SoundTrack
-from services.wall.relay.track import VideoTrack
+from services.wall.relay.sending.feedback import LinkStats
+from services.wall.relay.sending.pacer import Pacer
+from services.wall.relay.sending.track import VideoTrack
+from services.wall.relay.sources.sound import SoundTrack
 
 log = get_logger()
 

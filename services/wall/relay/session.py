@@ -27,17 +27,17 @@ from services.contracts.sessions import (
 from services.mesh.bus import Bus
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
-from services.wall.relay.bandwidth import Ladder
 from services.wall.relay.connection import Connection, PacerPump
 from services.wall.relay.engine.dtls import Certificates, DtlsError, Turnstile
 from services.wall.relay.engine.sdp import Candidate, Sent, build_answer, choose_audio, choose_video, parse_offer
 from services.wall.relay.engine.udp import UdpPort
-from services.wall.relay.feed import FeedHub
-from services.wall.relay.live import LiveSource
-from services.wall.relay.playing import Playing
-from services.wall.relay.slot import Slot
-from services.wall.relay.sound import Listener, SoundTrack
-from services.wall.relay.track import VideoTrack
+from services.wall.relay.sending.quality import Ladder
+from services.wall.relay.sending.slot import Slot
+from services.wall.relay.sending.track import VideoTrack
+from services.wall.relay.sources.feed import FeedHub
+from services.wall.relay.sources.live import LiveSource
+from services.wall.relay.sources.playback import Playing
+from services.wall.relay.sources.sound import Listener, SoundTrack
 
 log = get_logger()
 

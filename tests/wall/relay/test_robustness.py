@@ -64,8 +64,8 @@ async def test_malformed_frames_on_the_bus_cost_nobody_anything(bus: Bus, front:
 async def test_a_narrow_link_is_stepped_down_told_and_brought_back(
     bus: Bus, front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.wall.relay.steps.QUIET_SECONDS", 1.0)
-    monkeypatch.setattr("services.wall.relay.steps.SETTLE_SECONDS", 1.0)
+    monkeypatch.setattr("services.wall.relay.sending.hysteresis.QUIET_SECONDS", 1.0)
+    monkeypatch.setattr("services.wall.relay.sending.hysteresis.SETTLE_SECONDS", 1.0)
     await front.add_camera("cam-1", "main", "sub")
     main, small = clip(1, size=(1280, 720), gops=1, bitrate_bps=2_000_000), clip(2, size=(320, 180), fps=15)
     async with BusCamera(bus, "cam-1", main), BusCamera(bus, "cam-1", small, "sub", on_demand=True):

@@ -13,7 +13,7 @@ from services.contracts.models import Reason, WantReply
 from services.contracts.sessions import Aim, ErrorNotice, Listen, Seen, SeenFrame, Size, SlotNotice
 from services.media.nal import split_annex_b
 from services.mesh.bus import Bus
-from services.wall.relay import pacer
+from services.wall.relay.sending import pacer
 from tests.wall.relay.camera import SITE, BusCamera, clip
 from tests.wall.relay.running import Front
 from tests.wall.relay.viewer import PLAYOUT_ID, Viewer

@@ -1,1 +1,1 @@
-"""What a browser cannot decode, made into what it can: one conversion a camera, in a process of its own."""
+"""The conversion process: access units in by a pipe, access units out."""

@@ -9,10 +9,10 @@ import pytest
 
 from services.contracts.frames import AccessUnit
 from services.contracts.sessions import Aim, Notice, Size, SlotNotice
-from services.wall.relay.bandwidth import Level
-from services.wall.relay.frame import Frame
-from services.wall.relay.slot import REPEAT_SECONDS, STILL_SECONDS, Slot
-from services.wall.relay.track import VideoTrack
+from services.wall.relay.sending.frame import Frame
+from services.wall.relay.sending.quality import Level
+from services.wall.relay.sending.slot import REPEAT_SECONDS, STILL_SECONDS, Slot
+from services.wall.relay.sending.track import VideoTrack
 from tests.recorder.units import pictures
 
 

@@ -1,6 +1,6 @@
 """A slot: one video m-line, negotiated once and re-aimed at will. It shows what its source gives it.
 
-A source is live (`services.wall.relay.live`) or recorded; the slot turns what it gives into packets and into notices.
+A source is live (`services.wall.relay.sources.live`) or recorded; the slot turns what it gives into packets and into notices.
 """
 
 import asyncio
@@ -11,9 +11,9 @@ from typing import Final, Protocol
 from services.contracts.frames import Clock, Codec
 from services.contracts.models import Reason
 from services.contracts.sessions import Aim, FrameMark, Notice, Size, SlotNotice
-from services.wall.relay.bandwidth import Level
-from services.wall.relay.frame import Frame
-from services.wall.relay.track import VideoTrack
+from services.wall.relay.sending.frame import Frame
+from services.wall.relay.sending.quality import Level
+from services.wall.relay.sending.track import VideoTrack
 
 REPLAY_PAUSE_SECONDS: Final = 0.7
 """Between two replays on request: a browser repeats its PLI every 180 ms until a keyframe is decoded."""

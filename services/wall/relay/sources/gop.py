@@ -9,7 +9,7 @@ from enum import Enum
 from itertools import pairwise
 from typing import Final
 
-from services.wall.relay.frame import Frame
+from services.wall.relay.sending.frame import Frame
 
 MAX_FRAMES: Final = 2000
 MAX_BYTES: Final = 24 * 1024 * 1024

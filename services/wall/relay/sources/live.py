@@ -5,10 +5,10 @@ from typing import Final, Literal
 
 from services.contracts.models import Camera, CameraState, ProfileName, Reason, Status
 from services.contracts.sessions import Aim, Size, SlotNotice
-from services.wall.relay.bandwidth import Level
-from services.wall.relay.feed import Feed, FeedHub, FeedName
-from services.wall.relay.frame import Frame
-from services.wall.relay.slot import Slot, waiting
+from services.wall.relay.sending.frame import Frame
+from services.wall.relay.sending.quality import Level
+from services.wall.relay.sending.slot import Slot, waiting
+from services.wall.relay.sources.feed import Feed, FeedHub, FeedName
 
 SUB_HEIGHT_PX: Final = 360
 """Taken for a sub's height until its first keyframe tells."""

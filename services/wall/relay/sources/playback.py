@@ -14,11 +14,11 @@ from services.mesh.bus import Bus
 from services.mesh.clock import SystemClock
 from services.mesh.log import get_logger
 from services.wall.relay.convert.footage import FootageConverter, Recoder
-from services.wall.relay.frame import can_send
-from services.wall.relay.pace import Pace
-from services.wall.relay.recorded import RecordedSource
-from services.wall.relay.sessionclock import SessionClock
-from services.wall.relay.slot import Slot
+from services.wall.relay.sending.frame import can_send
+from services.wall.relay.sending.slot import Slot
+from services.wall.relay.sources.clock import SessionClock
+from services.wall.relay.sources.decode_limiter import Pace
+from services.wall.relay.sources.recorded import RecordedSource
 
 log = get_logger()
 

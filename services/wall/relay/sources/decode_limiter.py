@@ -6,7 +6,7 @@ another moment than its neighbours. So all tiles of a session go down to keyfram
 
 from typing import Final
 
-from services.wall.relay.steps import Steps
+from services.wall.relay.sending.hysteresis import Steps
 
 LATE_SECONDS: Final = 0.5
 """Behind by more is trouble: half a second beside the clock, a GOP of wall time at 4×."""

@@ -13,8 +13,8 @@ from services.contracts.models import Camera
 from services.media.rtcp import SenderReport
 from services.media.rtp import pack_rtp
 from services.wall.relay.engine.sdp import Format
-from services.wall.relay.feed import Feed, FeedHub
-from services.wall.relay.frame import Frame
+from services.wall.relay.sending.frame import Frame
+from services.wall.relay.sources.feed import Feed, FeedHub
 
 PIECE_BYTES: Final = 320
 """G.711 travels in packets of at most 40 ms (RFC 3551, section 4.2, recommends 20 ms)."""

@@ -19,8 +19,8 @@ from services.mesh.bus import Bus
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 from services.wall.relay.convert.footage import FootageConverter
-from services.wall.relay.frame import Frame
-from services.wall.relay.gop import GopBuffer, Verdict
+from services.wall.relay.sending.frame import Frame
+from services.wall.relay.sources.gop import GopBuffer, Verdict
 
 log = get_logger()
 

@@ -22,8 +22,8 @@ from services.mesh.log import get_logger
 from services.mesh.metrics import gauge
 from services.wall.relay.convert.footage import ConversionRefusedError, FootageConverter
 from services.wall.relay.convert.process import ConverterProcess, Kind, converter_process
-from services.wall.relay.feed import ConvertedName, Feed, FeedHub, FeedName
-from services.wall.relay.frame import Frame
+from services.wall.relay.sending.frame import Frame
+from services.wall.relay.sources.feed import ConvertedName, Feed, FeedHub, FeedName
 
 log = get_logger()
 

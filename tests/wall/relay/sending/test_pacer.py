@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.wall.relay.pacer import BURST_BYTES, STAND_BACK_SECONDS, UNSEEN_SECONDS, Pacer
+from services.wall.relay.sending.pacer import BURST_BYTES, STAND_BACK_SECONDS, UNSEEN_SECONDS, Pacer
 
 
 class Item:

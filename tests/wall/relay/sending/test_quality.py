@@ -3,8 +3,8 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.wall.relay.bandwidth import Ladder, Level
-from services.wall.relay.steps import QUIET_SECONDS
+from services.wall.relay.sending.hysteresis import QUIET_SECONDS
+from services.wall.relay.sending.quality import Ladder, Level
 
 
 def level(ladder: Ladder) -> Level:

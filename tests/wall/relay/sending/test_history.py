@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from services.media.packetize import packetize_h264
 from services.wall.relay.engine.template import Run
-from services.wall.relay.history import KEEP_SECONDS, MAX_PACKETS, History
+from services.wall.relay.sending.history import KEEP_SECONDS, MAX_PACKETS, History
 
 
 def run_of(packets: int) -> Run:

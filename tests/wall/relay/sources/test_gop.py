@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contracts.frames import AccessUnit, Clock, Codec, Flags
-from services.wall.relay.frame import Frame
-from services.wall.relay.gop import MAX_FRAMES, GopBuffer, Verdict
+from services.wall.relay.sending.frame import Frame
+from services.wall.relay.sources.gop import MAX_FRAMES, GopBuffer, Verdict
 
 PAYLOAD = b"\0\0\0\x02\x41\x9a"
 GOP = 10

@@ -3,7 +3,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.wall.relay.timeline import RESET_TICKS, Timeline
+from services.wall.relay.sending.timeline import RESET_TICKS, Timeline
 
 FRAME = 3600
 

@@ -15,11 +15,11 @@ from services.footage.playback import Item, Mode, Player
 from services.media import h264, h265
 from services.media.nal import BitstreamError, split_length_prefixed
 from services.mesh.log import get_logger
-from services.wall.relay.bandwidth import Level
 from services.wall.relay.convert.footage import ConversionRefusedError, Recoder
-from services.wall.relay.frame import Frame, can_send
-from services.wall.relay.sessionclock import SessionClock
-from services.wall.relay.slot import Slot
+from services.wall.relay.sending.frame import Frame, can_send
+from services.wall.relay.sending.quality import Level
+from services.wall.relay.sending.slot import Slot
+from services.wall.relay.sources.clock import SessionClock
 
 log = get_logger()
 

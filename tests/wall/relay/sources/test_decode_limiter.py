@@ -5,8 +5,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.wall.relay.pace import HEARD_SECONDS, LATE_SECONDS, Pace
-from services.wall.relay.steps import MAX_QUIET_SECONDS, QUIET_SECONDS, SETTLE_SECONDS, TROUBLE_SECONDS
+from services.wall.relay.sending.hysteresis import MAX_QUIET_SECONDS, QUIET_SECONDS, SETTLE_SECONDS, TROUBLE_SECONDS
+from services.wall.relay.sources.decode_limiter import HEARD_SECONDS, LATE_SECONDS, Pace
 
 
 def watch(

@@ -7,7 +7,7 @@ import pytest
 from services.contracts.frames import AccessUnit, Clock, Codec, Flags
 from services.media.rtp import RtpHeader, parse_rtp
 from services.wall.relay.engine.sdp import Format
-from services.wall.relay.sound import PIECE_BYTES, SoundTrack
+from services.wall.relay.sources.sound import PIECE_BYTES, SoundTrack
 
 FORMATS = tuple(
     Format(number, codec, rate, channels, {}, frozenset(), "")

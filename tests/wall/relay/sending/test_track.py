@@ -3,9 +3,9 @@ from collections.abc import Sequence
 from services.contracts.frames import Codec
 from services.wall.relay.engine.sdp import PLAYOUT_DELAY, Format, VideoChoice
 from services.wall.relay.engine.template import Run
-from services.wall.relay.frame import Frame
-from services.wall.relay.pacer import Pacer
-from services.wall.relay.track import VideoTrack
+from services.wall.relay.sending.frame import Frame
+from services.wall.relay.sending.pacer import Pacer
+from services.wall.relay.sending.track import VideoTrack
 from tests.recorder.units import pictures
 
 H264 = Format(102, "H264", 90_000, 1, {"packetization-mode": "1"}, frozenset({"nack"}), "packetization-mode=1")

@@ -4,7 +4,7 @@ import asyncio
 import time
 from typing import Final, Protocol
 
-from services.wall.relay.pacer import Pacer
+from services.wall.relay.sending.pacer import Pacer
 
 TICK_SECONDS: Final = 0.001
 

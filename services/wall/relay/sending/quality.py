@@ -1,12 +1,12 @@
 """When a viewer's link is too slow for what it is sent: step down main → sub → keyframes only, and back up.
 
-Pure: reports and times in, a level out. See `services.wall.relay.steps` for when it goes down and up.
+Pure: reports and times in, a level out. See `services.wall.relay.sending.hysteresis` for when it goes down and up.
 """
 
 from enum import IntEnum
 from typing import Final
 
-from services.wall.relay.steps import Steps
+from services.wall.relay.sending.hysteresis import Steps
 
 
 class Level(IntEnum):

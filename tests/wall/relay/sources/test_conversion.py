@@ -19,7 +19,7 @@ from services.media.nal import split_annex_b
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
-from services.wall.relay.convert import conversion
+from services.wall.relay.sources import conversion
 from tests.processes import children, command_line
 from tests.wall.relay.camera import SITE, BusCamera, Clip, clip, picture
 from tests.wall.relay.running import Front, running_relay
@@ -125,8 +125,8 @@ async def test_all_viewers_of_all_relays_share_one_conversion_which_ends_after_t
     bus: Bus, front: Front, mesh_settings: MeshSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(conversion, "KEEP_SECONDS", 2.0)
-    monkeypatch.setattr("services.wall.relay.feed.RENEW_SECONDS", 0.5)
-    monkeypatch.setattr("services.wall.relay.feed.LINGER_SECONDS", 0.5)
+    monkeypatch.setattr("services.wall.relay.sources.feed.RENEW_SECONDS", 0.5)
+    monkeypatch.setattr("services.wall.relay.sources.feed.LINGER_SECONDS", 0.5)
     await front.add_camera("cam-1")
     async with BusCamera(bus, "cam-1", hevc()), running_relay(bus, mesh_settings, worker="relay-other") as other:
         await asyncio.sleep(0.3)
@@ -149,8 +149,8 @@ async def test_over_the_limit_the_tile_says_so_and_begins_when_there_is_room(
     bus: Bus, mesh_settings: MeshSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(conversion, "KEEP_SECONDS", 1.0)
-    monkeypatch.setattr("services.wall.relay.feed.RENEW_SECONDS", 0.3)
-    monkeypatch.setattr("services.wall.relay.feed.LINGER_SECONDS", 0.2)
+    monkeypatch.setattr("services.wall.relay.sources.feed.RENEW_SECONDS", 0.3)
+    monkeypatch.setattr("services.wall.relay.sources.feed.LINGER_SECONDS", 0.2)
     async with (
         running_relay(bus, mesh_settings, conversions=1) as front,
         BusCamera(bus, "cam-0", mjpeg()),

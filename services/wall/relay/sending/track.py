@@ -13,10 +13,10 @@ from services.media.rtp import abs_send_time, pack_extensions, pack_rtp
 from services.mesh.metrics import counter
 from services.wall.relay.engine.sdp import ABS_SEND_TIME, PLAYOUT_DELAY, VideoChoice
 from services.wall.relay.engine.template import Layout, Run
-from services.wall.relay.frame import Frame, Shape
-from services.wall.relay.history import History, Sent
-from services.wall.relay.pacer import Pacer
-from services.wall.relay.timeline import Timeline
+from services.wall.relay.sending.frame import Frame, Shape
+from services.wall.relay.sending.history import History, Sent
+from services.wall.relay.sending.pacer import Pacer
+from services.wall.relay.sending.timeline import Timeline
 
 LANE_LIMIT_BYTES: Final = 24 * 1024 * 1024
 """What may wait for one slot: a replayed GOP of the longest kind, and live frames behind it."""

@@ -4,7 +4,7 @@ from math import inf
 
 import pytest
 
-from services.wall.relay.sessionclock import SessionClock
+from services.wall.relay.sources.clock import SessionClock
 
 AT_US = 1_795_310_362_000_000
 SECOND_US = 1_000_000

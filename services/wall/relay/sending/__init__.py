@@ -1,0 +1,1 @@
+"""From a slot to packets: tracks, pacing, history, quality."""

@@ -1,0 +1,1 @@
+"""Where a slot's frames come from: live feeds, recordings, conversions, sound."""
