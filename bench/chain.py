@@ -9,7 +9,7 @@ import aiohttp
 from bench.report import percentile, table
 from bench.stack import running
 from bench.whep import Viewer
-from services.sim.stamp import parse
+from services.sim.pictures.stamp import parse
 
 COUNTED = ("ingest", "nats", "recorder", "registry", "front", "relay", "sim")
 

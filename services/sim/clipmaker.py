@@ -11,7 +11,8 @@ from time import perf_counter
 
 import msgpack
 
-from services.sim import clip, encode
+from services.sim import clip
+from services.sim.pictures import encode
 
 
 def main() -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
-from services.sim import stamp
 from services.sim.clip import Clip, Unit
+from services.sim.pictures import stamp
 
 PAYLOAD_BYTES: Final = 1400
 """Largest RTP payload: an Ethernet frame with room for tunnels."""

@@ -16,7 +16,7 @@ from services.sim.auth import Authenticator
 from services.sim.clip import ClipKey
 from services.sim.connection import Connection
 from services.sim.faults import Fault, FaultSetting
-from services.sim.places import camera_id, place
+from services.sim.pictures.places import camera_id, place
 from services.sim.settings import SimSettings
 from services.sim.specs import PRESETS, AudioSpec, VideoSpec
 from services.sim.stream import Stream

@@ -10,10 +10,11 @@ from random import Random
 from time import time_ns
 from typing import Final, Protocol
 
-from services.sim import rtcp, stamp
+from services.sim import rtcp
 from services.sim.clip import Clip
 from services.sim.faults import Fault, Faults
 from services.sim.packetize import PAYLOAD_TYPES, PacketRun, Reel, h264_payloads, hevc_payloads, packet_run
+from services.sim.pictures import stamp
 
 _REPORT_SECONDS: Final = 5.0
 _CATCH_UP_SECONDS: Final = 5.0

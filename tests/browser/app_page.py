@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from playwright.async_api import BrowserContext, Page
 from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
-from services.sim.marker import Marker
+from services.sim.pictures.marker import Marker
 from tests.browser.probe import Probe
 
 

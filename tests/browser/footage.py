@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from services.sim.marker import Marker
+from services.sim.pictures.marker import Marker
 from services.sim.simulator import phase_seconds
 from services.sim.specs import PRESETS
 from tests.browser.running_up import Running

@@ -1,4 +1,4 @@
-// readMarker(source, w, h): camera and frame in a simulated picture (services/sim/marker.py says how it is painted), or
+// readMarker(source, w, h): camera and frame in a simulated picture (services/sim/pictures/marker.py says how it is painted), or
 // null. `source` is a video or canvas of w x h pixels. Only the band is looked at, scaled to 10 x 8 pixels a cell.
 {
   const pen = Object.assign(document.createElement('canvas'), { width: 200, height: 24 })

@@ -10,7 +10,7 @@ from statistics import quantiles
 import pytest
 from playwright.async_api import BrowserContext, Page, expect
 
-from services.sim.marker import Marker
+from services.sim.pictures.marker import Marker
 from tests.browser import footage as small
 from tests.browser.footage import CAMERAS, FRAME_SECONDS, GAP_CAMERA, Footage, apart, camera, frame_at, moment, rfc3339
 from tests.browser.probe import Probe

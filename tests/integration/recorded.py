@@ -7,8 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from services.sim import stamp
-from services.sim.stamp import Stamp
+from services.sim.pictures import stamp
+from services.sim.pictures.stamp import Stamp
 
 _STAMP = re.compile(re.escape(stamp.UUID) + rb"[0-9a-f]{%d}" % stamp.TEXT_BYTES)
 

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from services.contracts.frames import Flags, SequenceTracker
-from services.sim import stamp
+from services.sim.pictures import stamp
 from services.sim.settings import SimSettings
 from services.sim.simulator import Simulator
 from tests.integration.ingest_rig import Rig, RunningWorker, Watch, decode_pictures

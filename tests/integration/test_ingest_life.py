@@ -18,7 +18,7 @@ import pytest_asyncio
 from services.contracts.frames import AccessUnit, Flags, SequenceTracker
 from services.ingest.links import SUCCESSOR_SECONDS
 from services.mesh.nats_server import NatsServer
-from services.sim import stamp
+from services.sim.pictures import stamp
 from services.sim.settings import SimSettings
 from services.sim.simulator import Simulator
 from tests.integration.ingest_rig import Rig, RunningWorker, Watch, environment

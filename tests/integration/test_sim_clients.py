@@ -13,8 +13,8 @@ from typing import Any
 import av
 import pytest
 
-from services.sim import marker, stamp
 from services.sim.faults import Fault
+from services.sim.pictures import marker, stamp
 from services.sim.settings import SimSettings
 from services.sim.simulator import Simulator
 

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from services.sim import stamp
 from services.sim.clip import Clip, Unit
 from services.sim.packetize import (
     PAYLOAD_BYTES,
@@ -19,6 +18,7 @@ from services.sim.packetize import (
     jpeg_payloads,
     parse_jpeg,
 )
+from services.sim.pictures import stamp
 
 SIZES = st.integers(3, 6 * PAYLOAD_BYTES)
 

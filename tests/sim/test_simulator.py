@@ -10,10 +10,10 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from services.contracts.catalogue import CameraInput
 from services.mesh.admin import PortTakenError
-from services.sim import stamp
 from services.sim.app import write_catalogue
 from services.sim.control import application
 from services.sim.faults import Fault
+from services.sim.pictures import stamp
 from services.sim.settings import SimSettings
 from services.sim.simulator import Simulator
 

@@ -3,7 +3,7 @@
 import pytest
 
 from services.contracts.subjects import is_id
-from services.sim.places import camera_id, place
+from services.sim.pictures.places import camera_id, place
 from services.sim.specs import PRESETS, VideoSpec
 
 

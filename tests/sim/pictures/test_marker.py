@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from services.sim import marker
-from services.sim.marker import Marker
-from services.sim.scene import Scene
+from services.sim.pictures import marker
+from services.sim.pictures.marker import Marker
+from services.sim.pictures.scene import Scene
 
 NODE = Path(playwright.__file__).parent / "driver" / "node"
 NUMBERS = st.integers(0, 0xFFF)

@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from services.sim import marker, streets, traffic
-from services.sim.planes import Planes, Sprite
+from services.sim.pictures import marker, streets, traffic
+from services.sim.pictures.planes import Planes, Sprite
 
 _NOISE: Final = 2
 _NOISE_MARGIN: Final = 64

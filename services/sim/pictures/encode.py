@@ -11,8 +11,8 @@ from av.video.codeccontext import VideoCodecContext
 from numpy.typing import NDArray
 
 from services.sim.clip import Clip, ClipKey, Unit
-from services.sim.planes import Planes
-from services.sim.scene import Scene
+from services.sim.pictures.planes import Planes
+from services.sim.pictures.scene import Scene
 from services.sim.specs import AudioSpec, VideoSpec
 
 VIDEO_CLOCK_HZ: Final = 90_000

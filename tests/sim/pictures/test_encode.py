@@ -3,9 +3,9 @@
 import av
 import pytest
 
-from services.sim import encode, marker
 from services.sim.clip import Clip, ClipKey
 from services.sim.packetize import split_nal_units
+from services.sim.pictures import encode, marker
 from services.sim.specs import AudioSpec, VideoCodec, VideoSpec
 
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sim import stamp
-from services.sim.stamp import Stamp
+from services.sim.pictures import stamp
+from services.sim.pictures.stamp import Stamp
 
 STAMPS = st.builds(Stamp, st.integers(0, 0xFFFF), st.integers(0, 2**40 - 1), st.integers(0, 2**56 - 1))
 

@@ -8,8 +8,8 @@ from typing import Final, Literal
 
 from PIL import Image, ImageDraw
 
-from services.sim.planes import Planes, Sprite
-from services.sim.streets import RGB, Layout
+from services.sim.pictures.planes import Planes, Sprite
+from services.sim.pictures.streets import RGB, Layout
 
 Kind = Literal["car", "truck", "angkot", "motorbike", "person"]
 View = Literal["side", "rear", "front", "above"]

@@ -1,0 +1,1 @@
+"""The simulated streets: drawn, marked, encoded."""
