@@ -161,7 +161,7 @@ class Bus:
     ) -> bool:
         """Publishes at most once. While the bus is away nothing is kept: returns False, and counts the message.
 
-        For what must arrive use `services.contracts.events.Outbox`.
+        For what must arrive use `services.mesh.event_stream.EventOutbox`.
         """
         if not self.client.is_connected:
             _dropped_out.inc()

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from services.contracts import subjects
-from services.contracts.events import Outbox, RecordingGap, SegmentClosed, StorageLow
+from services.contracts.events import RecordingGap, SegmentClosed, StorageLow
 from services.contracts.models import Assignment, Camera, CameraState, Incident, WorkerLease
 from services.mesh.buckets import Bucket, Mirror
+from services.mesh.event_stream import EventOutbox
 from services.mesh.leases import Lease, new_incarnation
 from services.mesh.lifecycle import Service, default_worker
 from services.mesh.log import get_logger
@@ -77,7 +78,7 @@ class Recorder:
             signer=self.signer,
         )
         self.feeds: dict[str, CameraFeed] = {}
-        self.outbox = Outbox(service.bus, source=f"/recorder/{self.name}")
+        self.outbox = EventOutbox(service.bus, source=f"/recorder/{self.name}")
         self._causes = Causes(service.clock.now_us())
         self._incarnation = new_incarnation()
         self._draining = False

@@ -10,11 +10,11 @@ from typing import Final
 import nats.errors
 
 from services.contracts import subjects
-from services.contracts.events import Outbox, ensure_stream
 from services.contracts.models import Assignment, Camera, CameraState, Credentials, Incident, WorkerLease
 from services.mesh import rpc
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
+from services.mesh.event_stream import EventOutbox, ensure_stream
 from services.mesh.leases import Leadership, Lease, Workers, new_incarnation
 from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
@@ -49,7 +49,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
     _leads.set_function(lambda: leadership.leading)
     workers = Workers(leases, clock=clock)
     presence = Presence(bus, workers, "ingest", asking=lambda: leadership.leading)
-    outbox = Outbox(bus, source=f"/registry/{service.worker}")
+    outbox = EventOutbox(bus, source=f"/registry/{service.worker}")
 
     def plan_again(_key: str, _value: object) -> None:
         assigner.changed.set()

@@ -18,7 +18,7 @@ from services.contracts.catalogue import (
     ImportRow,
 )
 from services.contracts.errors import ConflictError, NotFoundError, PantauError
-from services.contracts.events import Audit, Outbox
+from services.contracts.events import Audit
 from services.contracts.events import CameraRegistered as Registered
 from services.contracts.events import CameraRemoved as Removed
 from services.contracts.events import CameraUpdated as Updated
@@ -26,6 +26,7 @@ from services.contracts.models import Camera, CameraState, Credentials, Id
 from services.contracts.permissions import Actor
 from services.mesh.buckets import Bucket
 from services.mesh.clock import Clock
+from services.mesh.event_stream import EventOutbox
 from services.registry import changes, rows
 from services.registry.changes import Change
 from services.registry.ledger import Ledger
@@ -45,7 +46,7 @@ class Catalogue:
         cameras: Ledger[Camera],
         secrets: Bucket[Credentials],
         states: Ledger[CameraState],
-        outbox: Outbox,
+        outbox: EventOutbox,
         clock: Clock,
     ) -> None:
         self._home = home

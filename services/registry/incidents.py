@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Final, TypedDict
 
 from services.contracts.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
-from services.contracts.events import Audit, IncidentClosed, IncidentOpened, IncidentUpdated, Outbox
+from services.contracts.events import Audit, IncidentClosed, IncidentOpened, IncidentUpdated
 from services.contracts.incidents import (
     IncidentEntry,
     IncidentInput,
@@ -22,6 +22,7 @@ from services.contracts.incidents import (
 from services.contracts.models import Camera, Id, Incident, IncidentStatus
 from services.contracts.permissions import SYSTEM, Actor
 from services.mesh.clock import Clock
+from services.mesh.event_stream import EventOutbox
 from services.mesh.log import get_logger
 from services.registry.ledger import Ledger
 
@@ -54,7 +55,7 @@ class Incidents:
         home: Id,
         incidents: Ledger[Incident],
         cameras: Ledger[Camera],
-        outbox: Outbox,
+        outbox: EventOutbox,
         leading: Callable[[], bool],
         grace_seconds: float,
         clock: Clock,

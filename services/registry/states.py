@@ -19,7 +19,6 @@ from services.contracts.events import (
     CameraOffline,
     CameraOnline,
     CameraRecovered,
-    Outbox,
 )
 from services.contracts.models import (
     Assignment,
@@ -34,6 +33,7 @@ from services.contracts.models import (
 )
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
+from services.mesh.event_stream import EventOutbox
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
 from services.registry.announce import Announcer, Name
@@ -79,7 +79,7 @@ class States:
         cameras: Ledger[Camera],
         assignments: Ledger[Assignment],
         states: Ledger[CameraState],
-        outbox: Outbox,
+        outbox: EventOutbox,
         leading: Callable[[], bool],
         clock: Clock,
     ) -> None:

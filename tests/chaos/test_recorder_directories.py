@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
-from services.contracts.events import StorageLow, ensure_stream, parse
+from services.contracts.events import StorageLow, parse
 from services.contracts.frames import AccessUnit
 from services.contracts.recordings import Timeline, TimelineQuestion
 from services.footage import clips
 from services.mesh.bus import Bus
+from services.mesh.event_stream import ensure_stream
 from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
 from services.recorder.storage import disks

@@ -54,7 +54,7 @@ def closure(extra: str) -> set[str]:
 @pytest.mark.parametrize(
     ("extra", "packages", "command"),
     [
-        ("", ["services.media", "services.mesh"], ["verify", "--help"]),
+        ("", ["services.media", "services.contracts", "services.mesh", "services.footage"], ["verify", "--help"]),
         ("registry", ["services.registry"], ["registry", "--help"]),
         ("ingest", ["services.ingest"], ["ingest", "--help"]),
         ("recorder", ["services.recorder"], ["recorder", "--help"]),

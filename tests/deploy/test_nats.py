@@ -18,10 +18,11 @@ from nats.aio.msg import Msg
 from nats.js.api import StreamConfig
 
 from services.contracts import subjects
-from services.contracts.events import CameraOffline, Event, IncidentOpened, Outbox, SegmentClosed, ensure_stream
+from services.contracts.events import CameraOffline, Event, IncidentOpened, SegmentClosed
 from services.contracts.models import Camera, Profile, Reason
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
+from services.mesh.event_stream import EventOutbox, ensure_stream
 from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 from tests.flushed import flushed
@@ -77,7 +78,7 @@ async def signed_in(server: NatsServer, user: str, refusals: list[str]) -> Async
 
 
 async def publish(city: Bus, *events: Event) -> None:
-    outbox = Outbox(city, source="/test")
+    outbox = EventOutbox(city, source="/test")
     running = asyncio.create_task(outbox.run())
     for event in events:
         outbox.post(event)

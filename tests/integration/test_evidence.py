@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from services.contracts.events import Audit, SegmentClosed, ensure_stream, parse
+from services.contracts.events import Audit, SegmentClosed, parse
 from services.contracts.frames import AccessUnit
 from services.footage.evidence.verify import Verdict, verify
 from services.mesh.bus import Bus
+from services.mesh.event_stream import ensure_stream
 from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
 from services.wall.front.http.times import rfc3339

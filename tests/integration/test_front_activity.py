@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from services.contracts.events import ensure_stream
 from services.contracts.frames import AccessUnit
 from services.mesh.bus import Bus
+from services.mesh.event_stream import ensure_stream
 from services.mesh.settings import MeshSettings
 from services.recorder.storage.paths import Stream
 from services.wall.front.http.times import rfc3339

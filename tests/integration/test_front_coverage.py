@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from services.contracts.events import RecordingCoverage, ensure_stream, parse
+from services.contracts.events import RecordingCoverage, parse
 from services.contracts.recordings import Cause
 from services.mesh.bus import Bus
 from services.mesh.clock import ManualClock
+from services.mesh.event_stream import ensure_stream
 from services.mesh.settings import MeshSettings
 from services.recorder.reading.coverage import DAY_US
 from services.wall.front.http.times import rfc3339

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from services.contracts.events import Audit, ensure_stream, parse
+from services.contracts.events import Audit, parse
 from services.contracts.frames import AccessUnit, Codec
 from services.contracts.recordings import TimelineQuestion
 from services.footage.clips import ask_timeline
 from services.mesh.bus import Bus
+from services.mesh.event_stream import ensure_stream
 from services.mesh.settings import MeshSettings
 from services.wall.front.http.times import rfc3339
 from tests.integration.recorders import assign, camera, record, running, seen

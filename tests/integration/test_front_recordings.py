@@ -11,10 +11,11 @@ from typing import Any
 import av
 import pytest
 
-from services.contracts.events import Audit, ensure_stream, parse
+from services.contracts.events import Audit, parse
 from services.contracts.frames import AccessUnit
 from services.footage.evidence.verify import verify
 from services.mesh.bus import Bus
+from services.mesh.event_stream import ensure_stream
 from services.mesh.settings import MeshSettings
 from services.wall.front.http.times import rfc3339
 from tests.integration.recorders import assign, camera, record, running, seen

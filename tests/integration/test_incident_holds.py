@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from services.contracts.events import Audit, IncidentExported, ensure_stream, parse
+from services.contracts.events import Audit, IncidentExported, parse
 from services.footage.evidence.verify import verify
 from services.mesh.bus import Bus
+from services.mesh.event_stream import ensure_stream
 from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
 from services.registry.settings import RegistrySettings

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from services.contracts import subjects
-from services.contracts.events import RecordingGap, SegmentClosed, ensure_stream, parse
+from services.contracts.events import RecordingGap, SegmentClosed, parse
 from services.contracts.frames import AccessUnit, Codec
 from services.mesh.bus import Bus
+from services.mesh.event_stream import ensure_stream
 from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 from services.recorder.storage.index import Index, Segment

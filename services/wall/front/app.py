@@ -8,11 +8,11 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from services.contracts import subjects
-from services.contracts.events import Outbox
 from services.contracts.models import Camera, CameraState, WorkerLease
 from services.contracts.permissions import Actor, Role
 from services.mesh import admin
 from services.mesh.buckets import Bucket, Mirror
+from services.mesh.event_stream import EventOutbox
 from services.mesh.leases import Workers
 from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
@@ -125,7 +125,7 @@ async def run(
         ),
         workers=workers,
         feed=EventFeed(bus),
-        outbox=Outbox(bus, source=f"/wall/{service.worker}"),
+        outbox=EventOutbox(bus, source=f"/wall/{service.worker}"),
         snapshots=snapshots,
         thumbnails=Thumbnails(bus, service.home, snapshots),
         stopping=ending,

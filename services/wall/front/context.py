@@ -8,12 +8,12 @@ from typing import Any
 from aiohttp import web
 
 from services.contracts.errors import NotFoundError, PantauError, UnavailableError
-from services.contracts.events import Outbox
 from services.contracts.models import Camera, CameraState, WorkerLease
 from services.contracts.permissions import Actor
 from services.mesh.buckets import Mirror
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
+from services.mesh.event_stream import EventOutbox
 from services.mesh.leases import Workers
 from services.wall.front.auth.identity import AccountsIdentity, Identity
 from services.wall.front.event_feed import EventFeed
@@ -42,7 +42,7 @@ class Front:
     ice: IceServers
     workers: Workers
     feed: EventFeed
-    outbox: Outbox
+    outbox: EventOutbox
     snapshots: Snapshots
     thumbnails: Thumbnails
     stopping: asyncio.Event

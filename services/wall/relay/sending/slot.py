@@ -1,6 +1,6 @@
 """A slot: one video m-line, negotiated once and re-aimed at will. It shows what its source gives it.
 
-A source is live (`services.wall.relay.sources.live`) or recorded; the slot turns what it gives into packets and into notices.
+A source is live or recorded (`services.wall.relay.sources`); the slot turns what it gives into packets and notices.
 """
 
 import asyncio

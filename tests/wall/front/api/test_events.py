@@ -9,19 +9,11 @@ from typing import NamedTuple
 import aiohttp
 import pytest
 
-from services.contracts.events import (
-    Audit,
-    CameraOffline,
-    CameraOnline,
-    Event,
-    IncidentOpened,
-    Outbox,
-    RecordingGap,
-    ensure_stream,
-)
+from services.contracts.events import Audit, CameraOffline, CameraOnline, Event, IncidentOpened, RecordingGap
 from services.contracts.models import Reason
 from services.contracts.permissions import Actor, Role
 from services.mesh.bus import Bus
+from services.mesh.event_stream import EventOutbox, ensure_stream
 from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 from services.wall.front import event_feed
@@ -47,10 +39,10 @@ def offline(number: int) -> CameraOffline:
 
 
 @asynccontextmanager
-async def posting(bus: Bus) -> AsyncIterator[Outbox]:
+async def posting(bus: Bus) -> AsyncIterator[EventOutbox]:
     """An outbox that publishes."""
     await ensure_stream(bus)
-    outbox = Outbox(bus, source="/test")
+    outbox = EventOutbox(bus, source="/test")
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(outbox.run())
         yield outbox
