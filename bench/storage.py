@@ -12,9 +12,9 @@ from tempfile import TemporaryDirectory
 
 from bench.pictures import KINDS
 from bench.report import percentile, table
+from services.contracts.clips import Table
 from services.contracts.frames import AccessUnit
 from services.footage import clips
-from services.footage.clips import Table
 from services.media import nal
 from services.recorder.reading.clip import payloads
 from services.recorder.reading.footage import Footage

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from bench.report import percentile, table
-from services.footage.activity import ActivityQuestion, BusiestQuestion, NextQuestion
+from services.contracts.activity import ActivityQuestion, BusiestQuestion, NextQuestion
 from services.recorder.archive.catalogue import CATALOGUE, Catalogue
 from services.recorder.archive.reader import Shelf
 from services.recorder.motion import scorer

@@ -13,8 +13,6 @@ SERVICE: Final = "recorder"
 """The recorders' service name: broadcast questions are ``rpc(home, SERVICE, endpoint)``, one's own
 ``rpc(home, f"{SERVICE}.{worker}", endpoint)``."""
 TIMELINE: Final = "timeline"
-COVERAGE: Final = "coverage"
-CLIP: Final = "clip"
 
 MIN_GAP_US: Final = 1_000_000
 """A shorter hole in the footage is not worth telling."""
@@ -94,22 +92,6 @@ class Timeline(Model):
     """How many answered."""
 
 
-class ClipQuestion(Model):
-    """Send the samples of a range (`services.footage.clips` says how) to ``deliver_to``."""
-
-    camera: Id
-    profile: str = "main"
-    from_us: int
-    to_us: int
-    deliver_to: str
-
-
-class ClipOpened(Model):
-    """The transfer waits for credit on ``control`` (`services.mesh.transfer`)."""
-
-    control: str
-
-
 class Lasting(Model):
     """How far a camera's footage reaches back, and for how long it will be there."""
 
@@ -126,22 +108,6 @@ class Lasting(Model):
     """Days until nothing is left on the disks, thinned footage counted."""
     forecast_archive_days: float | None = None
     """How many days copies in the archive are kept; None where not all footage is copied."""
-
-
-class CoverageStatement(Lasting):
-    """How much of a stretch of time there is footage of."""
-
-    camera: Id
-    profile: str
-    from_us: int
-    to_us: int
-    recorded_us: int
-    gaps: tuple[Gap, ...] = ()
-
-    @property
-    def percent(self) -> float:
-        """How much is recorded of the whole."""
-        return round(100 * self.recorded_us / (self.to_us - self.from_us), 3)
 
 
 def merge(question: TimelineQuestion, answers: Sequence[TimelineAnswer]) -> Timeline:

@@ -1,98 +1,31 @@
-"""Clips: recorders send the samples of a range and what they are; whoever asked makes one MP4 of their pieces.
+"""One MP4 of a range, out of the samples that the recorders send (`services.contracts.clips`).
 
-A recorder's transfer (`services.mesh.transfer`) is messages that begin with a letter: ``T`` and a packed `Table`, one
-for each segment; ``E``, the end of the tables; and then, without a letter, bytes: the tables' chunks, one after
-another. Nothing is transcoded, and nothing of the footage is held in memory but its tables.
+Nothing is transcoded, and nothing of the footage is held in memory but its tables.
 """
 
-import sys
 from array import array
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from itertools import accumulate, compress
-from typing import Any, Final, NamedTuple, Self
-
-import msgpack
+from typing import NamedTuple
 
 import services
 from services.contracts import recordings, subjects
+from services.contracts.clips import CLIP, MAX_CLIP_US, ClipOpened, ClipQuestion, Table, TableChunk
 from services.contracts.errors import InvalidInputError, NotFoundError, UnavailableError
 from services.contracts.models import Id
 from services.contracts.permissions import SYSTEM, Actor
-from services.contracts.recordings import ClipOpened, ClipQuestion, Timeline, TimelineAnswer, TimelineQuestion
+from services.contracts.recordings import Timeline, TimelineQuestion
+from services.footage.timeline import ask_timeline
 from services.media.mp4 import progressive
 from services.media.mp4.progressive import Chunk, ChunkSamples, ClipTrack
-from services.media.mp4.tracks import AudioTrack, Track, VideoTrack
+from services.media.mp4.tracks import Track
 from services.mesh import rpc
 from services.mesh.bus import Bus
 from services.mesh.transfer import Incoming
 
-MAX_CLIP_US: Final = 24 * 3600 * 1_000_000
 _VIDEO, _AUDIO = 0, 1
-
-
-class TableChunk(NamedTuple):
-    """Samples that follow each other in a fragment."""
-
-    track: int
-    """0 picture, 1 sound."""
-    at: int
-    """Decoding time of the first sample since the question's ``from_us``, in the track's timescale."""
-    samples: "array[int]"
-    """For each: size, duration, composition offset (two's complement), 1 for a keyframe."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A segment's samples."""
-
-    tracks: tuple[Track | None, Track | None]
-    tier: str
-    chunks: tuple[TableChunk, ...]
-
-    def pack(self) -> bytes:
-        """As it travels."""
-        return b"T" + bytes(
-            msgpack.packb(
-                {
-                    "tracks": [list(track) if track else None for track in self.tracks],
-                    "tier": self.tier,
-                    "chunks": [
-                        [chunk.track, chunk.at, _little_endian(chunk.samples).tobytes()] for chunk in self.chunks
-                    ],
-                }
-            )
-        )
-
-    @classmethod
-    def unpack(cls, message: bytes) -> Self:
-        """Reads what `pack` wrote; raises `UnavailableError` for what it cannot have written."""
-        try:
-            table: dict[str, Any] = msgpack.unpackb(message[1:])
-            video, audio = table["tracks"]
-            chunks = []
-            for track, at, packed in table["chunks"]:
-                samples = array("I")
-                samples.frombytes(packed)
-                if len(samples) % 4:
-                    raise ValueError("a chunk of samples is cut")  # noqa: TRY301 (told as all else here)
-                chunks.append(TableChunk(track, at, _little_endian(samples)))
-            return cls(
-                (VideoTrack(*video) if video else None, AudioTrack(*audio) if audio else None),
-                table["tier"],
-                tuple(chunks),
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            raise UnavailableError(f"a recorder's answer could not be read: {error}") from error
-
-
-def _little_endian(samples: "array[int]") -> "array[int]":
-    """As it travels, and back."""
-    if sys.byteorder == "big":
-        samples = array("I", samples)
-        samples.byteswap()
-    return samples
 
 
 class Piece(NamedTuple):
@@ -330,17 +263,6 @@ class _Data:
             yield bytes(part)
 
 
-async def ask_timeline(
-    bus: Bus, home: Id, question: TimelineQuestion, *, recorders: int, actor: Actor = SYSTEM
-) -> tuple[Timeline, list[TimelineAnswer]]:
-    """One history out of all recorders' answers, and the answers. ``recorders``: how many are alive, to wait for."""
-    subject = subjects.rpc(home, recordings.SERVICE, recordings.TIMELINE)
-    answers = await rpc.gather(bus, subject, question, TimelineAnswer, actor=actor, expected=recorders)
-    if not answers:
-        raise UnavailableError("no recorder answers just now; try again shortly")
-    return recordings.merge(question, answers), answers
-
-
 async def open_clip(
     bus: Bus,
     home: Id,
@@ -364,7 +286,7 @@ async def open_clip(
         incoming = await stack.enter_async_context(await Incoming.open(bus))
         opened = await rpc.call(
             bus,
-            subjects.rpc(home, f"{recordings.SERVICE}.{piece.recorder}", recordings.CLIP),
+            subjects.rpc(home, f"{recordings.SERVICE}.{piece.recorder}", CLIP),
             ClipQuestion(
                 camera=question.camera,
                 profile=question.profile,

@@ -1,23 +1,19 @@
-"""Recorded access units, as if they were live: whoever plays asks, the recorders that have the footage send.
-
-A recorder's transfer (`services.mesh.transfer`) is access-unit messages, from the keyframe at or before the moment
-asked for: so the first of them may lie before it, and are there to be decoded. Capture times are what was recorded;
-``pts_90k`` and ``dts_90k`` count from the Unix epoch.
-"""
+"""Plays a camera's history as access units, over all recorders that have footage (`services.contracts.playback`)."""
 
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Final, Literal
+from typing import Final
 
 from services.contracts import recordings, subjects
 from services.contracts.errors import PantauError
 from services.contracts.frames import AccessUnit, decode
-from services.contracts.models import Id, Model
+from services.contracts.models import Id
 from services.contracts.permissions import SYSTEM, Actor
+from services.contracts.playback import PLAYBACK, Mode, PlaybackOpened, PlaybackQuestion
 from services.contracts.recordings import Gap, Range, Timeline, TimelineQuestion
-from services.footage.clips import ask_timeline
+from services.footage.timeline import ask_timeline
 from services.mesh import rpc
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
@@ -25,11 +21,6 @@ from services.mesh.log import get_logger
 from services.mesh.transfer import Incoming
 
 log = get_logger()
-
-PLAYBACK: Final = "playback"
-"""Each recorder's endpoint, under its own name."""
-Mode = Literal["frames", "keyframes", "backwards"]
-"""All frames; keyframes alone; keyframes from the newest to the oldest."""
 
 _AHEAD_US: Final = 3_600_000_000
 """How much of the history is asked for at a time."""
@@ -40,23 +31,6 @@ _WINDOW_BYTES: Final = 1024 * 1024
 _EDGE_SECONDS: Final = (0.5, 2.0)
 """Between two looks for newer footage at the end of what there is: at first, and at most while none comes."""
 _PATIENCE_SECONDS: Final = 1.0
-
-
-class PlaybackQuestion(Model):
-    """Send the frames of a range to ``deliver_to``. ``backwards`` goes from ``to_us`` down to ``from_us``."""
-
-    camera: Id
-    profile: str = "main"
-    from_us: int
-    to_us: int
-    mode: Mode = "frames"
-    deliver_to: str
-
-
-class PlaybackOpened(Model):
-    """The transfer waits for credit on ``control``."""
-
-    control: str
 
 
 Item = AccessUnit | Gap

@@ -16,6 +16,7 @@ import pytest
 
 from services.contracts.recordings import TimelineQuestion
 from services.footage import clips
+from services.footage.timeline import ask_timeline
 from services.mesh.bus import Bus
 from services.mesh.clock import ManualClock
 from services.mesh.settings import MeshSettings
@@ -108,7 +109,7 @@ async def _answers_from_the_archive(bus: Bus, segments: list[Segment]) -> None:
     question = TimelineQuestion(camera="cam-1", from_us=from_us, to_us=to_us)
     async with asyncio.timeout(10):
         while True:  # rows go right after their files
-            timeline, _ = await clips.ask_timeline(bus, "city", question, recorders=1)
+            timeline, _ = await ask_timeline(bus, "city", question, recorders=1)
             (found,) = timeline.ranges
             if found.archived:
                 break

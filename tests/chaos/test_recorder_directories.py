@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 from services.contracts.events import StorageLow, parse
 from services.contracts.frames import AccessUnit
 from services.contracts.recordings import Timeline, TimelineQuestion
-from services.footage import clips
+from services.footage.timeline import ask_timeline
 from services.mesh.bus import Bus
 from services.mesh.event_stream import ensure_stream
 from services.mesh.settings import MeshSettings
@@ -31,7 +31,7 @@ CAMERAS = ("cam-1", "cam-2", "cam-3", "cam-4")
 
 async def timeline(bus: Bus, name: str, units: list[AccessUnit]) -> Timeline:
     question = TimelineQuestion(camera=name, from_us=units[0].capture_us, to_us=units[-1].capture_us + FRAME_US)
-    return (await clips.ask_timeline(bus, "city", question, recorders=1))[0]
+    return (await ask_timeline(bus, "city", question, recorders=1))[0]
 
 
 async def send(bus: Bus, recorder: Recorder, units: list[AccessUnit], names: tuple[str, ...] = CAMERAS) -> None:

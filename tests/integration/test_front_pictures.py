@@ -15,7 +15,7 @@ from PIL import Image
 from services.contracts.events import Audit, parse
 from services.contracts.frames import AccessUnit, Codec
 from services.contracts.recordings import TimelineQuestion
-from services.footage.clips import ask_timeline
+from services.footage.timeline import ask_timeline
 from services.mesh.bus import Bus
 from services.mesh.event_stream import ensure_stream
 from services.mesh.settings import MeshSettings

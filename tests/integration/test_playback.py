@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from services.contracts.frames import AccessUnit
+from services.contracts.playback import Mode
 from services.contracts.recordings import Gap, TimelineQuestion
 from services.contracts.sessions import Aim, ClockControl, ClockNotice, FrameMark, SlotNotice
-from services.footage.clips import ask_timeline
-from services.footage.playback import Mode, Player
+from services.footage.playback import Player
+from services.footage.timeline import ask_timeline
 from services.media.rtp import parse_rtp
 from services.mesh.bus import Bus
 from services.mesh.clock import SystemClock

@@ -15,6 +15,7 @@ from services.contracts.frames import AccessUnit, Codec
 from services.contracts.recordings import Timeline, TimelineQuestion
 from services.footage import clips
 from services.footage.clips import Clip
+from services.footage.timeline import ask_timeline
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
@@ -36,7 +37,7 @@ def question(from_us: int, to_us: int) -> TimelineQuestion:
 
 
 async def timeline(bus: Bus, from_us: int, to_us: int, recorders: int = 1) -> Timeline:
-    return (await clips.ask_timeline(bus, "city", question(from_us, to_us), recorders=recorders))[0]
+    return (await ask_timeline(bus, "city", question(from_us, to_us), recorders=recorders))[0]
 
 
 async def clip_to(path: Path, bus: Bus, from_us: int, to_us: int, recorders: int = 1) -> Clip:
@@ -168,7 +169,7 @@ async def test_one_recorder_fills_the_other_s_gap(mesh_settings: MeshSettings, b
         alone = found.ranges[0]
         assert (alone.from_us, found.gaps, found.recorders) == (start_us, (), 2)
         # Force the seams: the first recorder's footage is preferred outside of its gap.
-        answers = (await clips.ask_timeline(bus, "city", question(start_us, start_us + 20 * SECOND), recorders=2))[1]
+        answers = (await ask_timeline(bus, "city", question(start_us, start_us + 20 * SECOND), recorders=2))[1]
         first = next(answer for answer in answers if answer.recorder == "rec-1")
         second = next(answer for answer in answers if answer.recorder == "rec-2")
         gap_from, gap_to = first.ranges[0].to_us, first.ranges[1].from_us
@@ -181,11 +182,9 @@ async def test_one_recorder_fills_the_other_s_gap(mesh_settings: MeshSettings, b
         async def prepared(*_: object, **__: object) -> tuple[Timeline, list[recordings.TimelineAnswer]]:
             return merged, []
 
-        original, clips.ask_timeline = clips.ask_timeline, prepared
-        try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(clips, "ask_timeline", prepared)
             clip = await clip_to(tmp_path / "clip.mp4", bus, start_us + SECOND, start_us + 19 * SECOND, 2)
-        finally:
-            clips.ask_timeline = original
     frames = shown(tmp_path / "clip.mp4")
     assert len(frames) == 18 * 25
     times = [float(frame.time or 0) for frame in frames]

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from typing import Final
 
-from services.footage.evidence.manifest import FORMAT
+from services.contracts.evidence.manifest import FORMAT
 
 COMMENT_PREFIX: Final = f"{FORMAT} sha256:".encode()
 COMMENT_BYTES: Final = len(COMMENT_PREFIX) + 64

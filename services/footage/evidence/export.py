@@ -25,14 +25,7 @@ from services.contracts.evidence.exchange import (
     PartBegins,
     PartEnds,
 )
-from services.contracts.evidence.statement import canonical, key_id
-from services.contracts.models import Id
-from services.contracts.permissions import Actor
-from services.contracts.recordings import Gap, Timeline, TimelineQuestion
-from services.footage.clips import Piece, ask_timeline, plan
-from services.footage.evidence import report
-from services.footage.evidence.bundle import BundleWriter
-from services.footage.evidence.manifest import (
+from services.contracts.evidence.manifest import (
     MANIFEST,
     README,
     REPORT,
@@ -42,6 +35,14 @@ from services.footage.evidence.manifest import (
     ManifestSignature,
     Part,
 )
+from services.contracts.evidence.statement import canonical, key_id
+from services.contracts.models import Id
+from services.contracts.permissions import Actor
+from services.contracts.recordings import Gap, Timeline, TimelineQuestion
+from services.footage.clips import Piece, plan
+from services.footage.evidence import report
+from services.footage.evidence.bundle import BundleWriter
+from services.footage.timeline import ask_timeline
 from services.mesh import rpc
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock

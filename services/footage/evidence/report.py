@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Final
 
-from services.footage.evidence.manifest import CameraEvidence, Manifest
+from services.contracts.evidence.manifest import CameraEvidence, Manifest
 from services.footage.evidence.verify import moment
 
 _STYLE: Final = (

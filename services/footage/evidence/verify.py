@@ -16,10 +16,10 @@ from typing import IO, BinaryIO, Final
 from pydantic import ValidationError
 
 from services.contracts.errors import PantauError
+from services.contracts.evidence.manifest import MANIFEST, SIGNATURE, CameraEvidence, Manifest, ManifestSignature, Part
 from services.contracts.evidence.statement import canonical, is_signed, key_id
 from services.contracts.recordings import MIN_GAP_US
 from services.footage.evidence.bundle import COMMENT_BYTES, COMMENT_PREFIX
-from services.footage.evidence.manifest import MANIFEST, SIGNATURE, CameraEvidence, Manifest, ManifestSignature, Part
 from services.media.mp4 import reader
 from services.media.mp4.boxes import Mp4Error
 

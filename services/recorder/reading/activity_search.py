@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Final, TypeVar
 
-from services.footage.activity import (
+from services.contracts.activity import (
     MAX_SEARCH_US,
     MAX_STEPS,
     ActivityAnswer,

@@ -1,11 +1,11 @@
-"""A clip's tables and bytes out of segments, as `services.footage.clips` wants them. Blocks; run it in a thread."""
+"""A clip's tables and bytes out of segments, as `services.contracts.clips` wants them. Blocks; run it in a thread."""
 
 from array import array
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
+from services.contracts.clips import Table, TableChunk
 from services.contracts.errors import UnavailableError
-from services.footage.clips import Table, TableChunk
 from services.media.mp4 import reader
 from services.media.mp4.boxes import Mp4Error
 from services.media.mp4.reader import Fragment

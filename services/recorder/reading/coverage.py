@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import Final, NamedTuple
 
+from services.contracts.coverage import PROFILE, CameraCoverage, CoverageAnswer, CoverageQuestion, statements
 from services.contracts.events import RecordingCoverage
 from services.contracts.ladder import Ladder
-from services.footage.coverage import PROFILE, CameraCoverage, CoverageAnswer, CoverageQuestion, statements
 from services.mesh.log import get_logger
 from services.recorder.reading.footage import Archive, Footage
 from services.recorder.reading.forecast import LONG_DAYS, Days, Flow, forecast

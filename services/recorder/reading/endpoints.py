@@ -7,7 +7,11 @@ from typing import Any, Final, TypeVar
 
 from nats.micro.service import Service as MicroService
 
-from services.contracts import recordings
+from services.contracts import activity, recordings
+from services.contracts.activity import ActivityAnswer, ActivityQuestion, BusiestQuestion, BusyAnswer, NextQuestion
+from services.contracts.clips import CLIP, ClipOpened, ClipQuestion
+from services.contracts.coverage import COVERAGE, CoverageAnswer, CoverageQuestion
+from services.contracts.coverage import MAX_RANGE_US as MAX_COVERAGE_US
 from services.contracts.errors import InvalidInputError
 from services.contracts.evidence.exchange import (
     EVIDENCE,
@@ -19,12 +23,8 @@ from services.contracts.evidence.exchange import (
 )
 from services.contracts.models import Id
 from services.contracts.permissions import Actor, Role
-from services.contracts.recordings import ClipOpened, ClipQuestion, TimelineAnswer, TimelineQuestion
-from services.footage import activity
-from services.footage.activity import ActivityAnswer, ActivityQuestion, BusiestQuestion, BusyAnswer, NextQuestion
-from services.footage.coverage import MAX_RANGE_US as MAX_COVERAGE_US
-from services.footage.coverage import CoverageAnswer, CoverageQuestion
-from services.footage.playback import PLAYBACK, PlaybackOpened, PlaybackQuestion
+from services.contracts.playback import PLAYBACK, PlaybackOpened, PlaybackQuestion
+from services.contracts.recordings import TimelineAnswer, TimelineQuestion
 from services.mesh import rpc, transfer
 from services.mesh.bus import Bus
 from services.recorder.reading import evidence, playback
@@ -70,13 +70,13 @@ class Answers:
         """Registers the broadcast questions and this recorder's own."""
         broadcast: list[rpc.Endpoint[Any]] = [
             rpc.Endpoint(recordings.TIMELINE, TimelineQuestion, self._timeline, Role.VIEWER, broadcast=True),
-            rpc.Endpoint(recordings.COVERAGE, CoverageQuestion, self._cover, Role.OPERATOR, broadcast=True),
+            rpc.Endpoint(COVERAGE, CoverageQuestion, self._cover, Role.OPERATOR, broadcast=True),
             rpc.Endpoint(activity.ACTIVITY, ActivityQuestion, self._activity, Role.VIEWER, broadcast=True),
             rpc.Endpoint(activity.NEXT, NextQuestion, self._next, Role.VIEWER, broadcast=True),
             rpc.Endpoint(activity.BUSIEST, BusiestQuestion, self._busiest, Role.VIEWER, broadcast=True),
         ]
         own: list[rpc.Endpoint[Any]] = [
-            rpc.Endpoint(recordings.CLIP, ClipQuestion, self._clip, Role.OPERATOR),
+            rpc.Endpoint(CLIP, ClipQuestion, self._clip, Role.OPERATOR),
             rpc.Endpoint(PLAYBACK, PlaybackQuestion, self._playback, Role.VIEWER),
             rpc.Endpoint(EVIDENCE, EvidenceQuestion, self._evidence, Role.OPERATOR),
             rpc.Endpoint(EVIDENCE_SIGN, ManifestToSign, self._sign, Role.OPERATOR),

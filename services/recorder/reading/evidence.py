@@ -12,10 +12,10 @@ from pydantic import ValidationError
 
 from services.contracts.errors import InvalidInputError, UnavailableError
 from services.contracts.evidence.exchange import ALTERED, DATA, GAP, PART_BEGINS, PART_ENDS, PartBegins, PartEnds
+from services.contracts.evidence.manifest import Manifest
 from services.contracts.evidence.statement import Statement, canonical, is_signed
 from services.contracts.permissions import Actor
 from services.contracts.recordings import Cause, Gap
-from services.footage.evidence.manifest import Manifest
 from services.media.mp4 import reader
 from services.media.mp4.boxes import Mp4Error
 from services.media.mp4.reader import Fragment, Opening, ReadAt

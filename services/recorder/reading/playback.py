@@ -1,11 +1,11 @@
-"""Recorded frames as access units again, as `services.footage.playback` wants them. Blocks; run it in a thread."""
+"""Recorded frames as access units again, as `services.contracts.playback` wants them. Blocks; run it in a thread."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Final
 
 from services.contracts.frames import AccessUnit, Clock, Codec, Flags, encode
-from services.footage.playback import Mode
+from services.contracts.playback import Mode
 from services.media import h264, h265, nal
 from services.media.mp4 import reader
 from services.media.mp4.boxes import Mp4Error

@@ -7,11 +7,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from services.contracts.evidence.statement import Statement, canonical, key_id, public_hex, sign
-from services.contracts.recordings import Gap
-from services.footage.evidence import report
-from services.footage.evidence.bundle import BundleWriter
-from services.footage.evidence.manifest import (
+from services.contracts.evidence.manifest import (
     MANIFEST,
     README,
     REPORT,
@@ -21,6 +17,10 @@ from services.footage.evidence.manifest import (
     ManifestSignature,
     Part,
 )
+from services.contracts.evidence.statement import Statement, canonical, key_id, public_hex, sign
+from services.contracts.recordings import Gap
+from services.footage.evidence import report
+from services.footage.evidence.bundle import BundleWriter
 from services.media.mp4 import fragment
 from tests.media import encoded, movies
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from services.contracts.evidence.manifest import CameraEvidence
 from services.contracts.evidence.statement import public_hex
-from services.footage.evidence.manifest import CameraEvidence
 from services.footage.evidence.verify import UnreadableError, verify
 from tests.footage.evidence import made
 

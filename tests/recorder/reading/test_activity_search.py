@@ -3,9 +3,9 @@
 from contextlib import closing
 from pathlib import Path
 
+from services.contracts.activity import ActivityQuestion, BusiestQuestion, NextQuestion
 from services.contracts.frames import AccessUnit
 from services.contracts.ladder import parse_ladder
-from services.footage.activity import ActivityQuestion, BusiestQuestion, NextQuestion
 from services.recorder.motion.activity import FORMULA
 from services.recorder.motion.scorer import judge
 from services.recorder.reading.activity_search import Finding

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from services.contracts.coverage import CoverageAnswer, CoverageQuestion, statements
 from services.contracts.ladder import Ladder, parse_ladder
 from services.contracts.recordings import Cause
-from services.footage.coverage import CoverageAnswer, CoverageQuestion, statements
 from services.recorder.archive.catalogue import Catalogue, Copy
 from services.recorder.archive.reader import Shelf
 from services.recorder.reading import coverage as module

@@ -5,17 +5,9 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import BaseModel, Field
 
+from services.contracts.activity import MAX_CAMERAS, MAX_SEARCH_US, BusiestQuestion, Busy, Direction, NextQuestion
 from services.contracts.models import Id, ProfileName
-from services.footage.activity import (
-    MAX_CAMERAS,
-    MAX_SEARCH_US,
-    BusiestQuestion,
-    Busy,
-    Direction,
-    NextQuestion,
-    ask_busiest,
-    ask_next,
-)
+from services.footage.activity import ask_busiest, ask_next
 from services.wall.front.api.recordings import require_recorders
 from services.wall.front.http.answers import json_response
 from services.wall.front.http.errors import FieldError, FieldsError

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from services.contracts.errors import PantauError
 from services.contracts.recordings import Cause, TimelineQuestion
-from services.footage.clips import ask_timeline
+from services.footage.timeline import ask_timeline
 from services.wall.front.api.recordings import MAX_TIMELINE_US, RangeQuery, question_of, require_recorders
 from services.wall.front.http.downloads import audit
 from services.wall.front.http.errors import FieldError, FieldsError

@@ -8,9 +8,10 @@ from typing import Final, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, Field
 
+from services.contracts.coverage import MAX_RANGE_US, PROFILE, CoverageStatement, gap_us, statements
 from services.contracts.models import Id
-from services.contracts.recordings import Cause, CoverageStatement, Gap
-from services.footage.coverage import MAX_RANGE_US, PROFILE, ask, gap_us, statements
+from services.contracts.recordings import Cause, Gap
+from services.footage.coverage import ask
 from services.wall.front.api.recordings import GapView, require_recorders
 from services.wall.front.http.answers import json_response
 from services.wall.front.http.errors import FieldError, FieldsError

@@ -7,11 +7,14 @@ from typing import Final, Literal
 from aiohttp import hdrs, web
 from pydantic import BaseModel, Field
 
+from services.contracts.activity import ActivityAnswer, ActivityQuestion
+from services.contracts.clips import MAX_CLIP_US
 from services.contracts.errors import UnavailableError
 from services.contracts.models import Id
 from services.contracts.recordings import TimelineQuestion
-from services.footage.activity import ActivityAnswer, ActivityQuestion, ask_activity
-from services.footage.clips import MAX_CLIP_US, Clip, ask_timeline, open_clip
+from services.footage.activity import ask_activity
+from services.footage.clips import Clip, open_clip
+from services.footage.timeline import ask_timeline
 from services.wall.front.context import Front
 from services.wall.front.http.answers import json_response
 from services.wall.front.http.downloads import audit, send

@@ -4,7 +4,7 @@ from typing import Final
 
 from services.contracts.models import Id
 from services.contracts.recordings import MIN_GAP_US, Cause, Range, Timeline, TimelineQuestion
-from services.footage.clips import ask_timeline
+from services.footage.timeline import ask_timeline
 from services.wall.front.http.errors import NoFootageError
 from services.wall.front.http.request import Call
 from services.wall.front.http.times import rfc3339

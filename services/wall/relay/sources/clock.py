@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from services.footage.playback import Mode
+from services.contracts.playback import Mode
 
 KEYFRAMES_FROM: Final = 8.0
 """At this rate and above only keyframes are shown."""

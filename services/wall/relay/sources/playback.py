@@ -8,8 +8,9 @@ from typing import Final
 
 from services.contracts.frames import AccessUnit
 from services.contracts.models import Camera
+from services.contracts.playback import Mode
 from services.contracts.sessions import Aim, ClockControl, ClockNotice, ErrorNotice, Notice
-from services.footage.playback import Mode, Player
+from services.footage.playback import Player
 from services.mesh.bus import Bus
 from services.mesh.clock import SystemClock
 from services.mesh.log import get_logger

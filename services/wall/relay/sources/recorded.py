@@ -9,9 +9,10 @@ from typing import Final, Literal
 
 from services.contracts.frames import AccessUnit, Codec
 from services.contracts.models import Camera, Reason
+from services.contracts.playback import Mode
 from services.contracts.recordings import Gap
 from services.contracts.sessions import Aim, Size, SlotNotice
-from services.footage.playback import Item, Mode, Player
+from services.footage.playback import Item, Player
 from services.media import h264, h265
 from services.media.nal import BitstreamError, split_length_prefixed
 from services.mesh.log import get_logger

@@ -1,6 +1,6 @@
 """Activity of several recorders as one answer."""
 
-from services.footage.activity import ActivityAnswer, Busy, merge, merge_busiest
+from services.contracts.activity import ActivityAnswer, Busy, merge, merge_busiest
 
 MINUTE = 60_000_000
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.contracts.coverage import MAX_GAPS, CameraCoverage, CoverageAnswer, gap_us, statements
 from services.contracts.recordings import Cause, Gap, Range, TimelineAnswer
-from services.footage.coverage import MAX_GAPS, CameraCoverage, CoverageAnswer, gap_us, statements
 
 S = 1_000_000
 DAY = 86_400 * S

@@ -1,0 +1,142 @@
+"""Coverage: how much of a stretch of time there is footage of, and what is missing why.
+
+Each recorder answers with what it has. `statements` merges the answers as the timeline does: where one recorder has a
+gap and another has footage, there is footage.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from pydantic import Field
+
+from services.contracts import recordings
+from services.contracts.models import Id, Model
+from services.contracts.recordings import MIN_GAP_US, Cause, Gap, Lasting, Timeline, TimelineAnswer, TimelineQuestion
+
+COVERAGE: Final = "coverage"
+
+MAX_GAPS: Final = 200
+"""A statement names the longest ones; ``recorded_us`` counts all."""
+MAX_CAMERAS: Final = 64
+"""In one question."""
+MAX_RANGE_US: Final = 31 * 86_400 * 1_000_000
+PROFILE: Final = "main"
+"""The profile that is recorded."""
+
+
+class CoverageQuestion(Model):
+    """What is there of these cameras between two moments, and for how long will it be?"""
+
+    cameras: tuple[Id, ...] = Field(max_length=MAX_CAMERAS)
+    from_us: int
+    to_us: int = Field(description="At most 31 days after from_us.")
+
+
+class CameraCoverage(Lasting):
+    """What one recorder has of a camera."""
+
+    camera: Id
+    timeline: TimelineAnswer
+
+
+class CoverageAnswer(Model):
+    """One recorder's."""
+
+    recorder: Id
+    cameras: tuple[CameraCoverage, ...] = ()
+    """Those that it knows."""
+    left_out: tuple[Id, ...] = ()
+    """What would have made the answer too long: ask for them again."""
+    capacity_bytes: int = 0
+    """What recordings may take on its disks."""
+    used_bytes: int = 0
+
+
+class CoverageStatement(Lasting):
+    """How much of a stretch of time there is footage of."""
+
+    camera: Id
+    profile: str
+    from_us: int
+    to_us: int
+    recorded_us: int
+    gaps: tuple[Gap, ...] = ()
+
+    @property
+    def percent(self) -> float:
+        """How much is recorded of the whole."""
+        return round(100 * self.recorded_us / (self.to_us - self.from_us), 3)
+
+
+def statements(
+    cameras: Sequence[Id], from_us: int, to_us: int, answers: Sequence[CoverageAnswer]
+) -> list[CoverageStatement]:
+    """One for each camera that any recorder knows, in the order of ``cameras``."""
+    found: dict[Id, list[CameraCoverage]] = {}
+    for answer in answers:
+        for item in answer.cameras:
+            found.setdefault(item.camera, []).append(item)
+    return [_statement(camera, from_us, to_us, found[camera]) for camera in cameras if camera in found]
+
+
+def _statement(camera: Id, from_us: int, to_us: int, parts: Sequence[CameraCoverage]) -> CoverageStatement:
+    question = TimelineQuestion(camera=camera, profile=PROFILE, from_us=from_us, to_us=to_us)
+    timeline = recordings.merge(question, [part.timeline for part in parts])
+    oldest_full = _least(part.oldest_full_us for part in parts)
+    oldest_thinned = _least(part.oldest_thinned_us for part in parts)
+    archived_full = _least(part.oldest_archived_full_us for part in parts)
+    archived_thinned = _least(part.oldest_archived_thinned_us for part in parts)
+    # A recorder that has nothing of the range had the camera once: what it wrote then is no rate of today.
+    writing = [part for part in parts if part.timeline.ranges] or parts
+    return CoverageStatement(
+        camera=camera,
+        profile=PROFILE,
+        from_us=from_us,
+        to_us=to_us,
+        recorded_us=sum(item.to_us - item.from_us for item in timeline.ranges),
+        gaps=_gaps(timeline, _least((oldest_full, oldest_thinned, archived_full, archived_thinned))),
+        oldest_full_us=oldest_full,
+        oldest_thinned_us=oldest_thinned,
+        oldest_archived_full_us=archived_full,
+        oldest_archived_thinned_us=archived_thinned,
+        bytes_per_day=sum(part.bytes_per_day for part in writing),
+        forecast_full_days=_most(part.forecast_full_days for part in writing),
+        forecast_keyframe_days=_most(part.forecast_keyframe_days for part in writing),
+        forecast_archive_days=_most(part.forecast_archive_days for part in writing),
+    )
+
+
+def _gaps(timeline: Timeline, oldest_us: int | None) -> tuple[Gap, ...]:
+    """The longest, in order. What nobody explains before the oldest footage was never recorded or has expired."""
+    named = [
+        gap.model_copy(update={"cause": Cause.NOT_KEPT.value})
+        if gap.cause == Cause.UNKNOWN and gap.to_us is not None and (oldest_us is None or gap.to_us <= oldest_us)
+        else gap
+        for gap in (*timeline.gaps, *_untold(timeline))
+    ]
+    longest = sorted(named, key=lambda gap: gap_us(gap, timeline.to_us), reverse=True)[:MAX_GAPS]
+    return tuple(sorted(longest, key=lambda gap: gap.from_us))
+
+
+def _untold(timeline: Timeline) -> Iterator[Gap]:
+    """Holes that a timeline says nothing about."""
+    at_us = timeline.from_us
+    spans = [(item.from_us, item.to_us) for item in timeline.ranges]
+    spans += [(gap.from_us, timeline.to_us if gap.to_us is None else gap.to_us) for gap in timeline.gaps]
+    for from_us, to_us in (*sorted(spans), (timeline.to_us, timeline.to_us)):
+        if from_us - at_us >= MIN_GAP_US:
+            yield Gap(from_us=at_us, to_us=from_us, cause=Cause.UNKNOWN)
+        at_us = max(at_us, to_us)
+
+
+def gap_us(gap: Gap, to_us: int) -> int:
+    """How long a gap lasts up to ``to_us``."""
+    return (to_us if gap.to_us is None else min(gap.to_us, to_us)) - gap.from_us
+
+
+def _least(values: Iterable[int | None]) -> int | None:
+    return min((value for value in values if value is not None), default=None)
+
+
+def _most(values: Iterable[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)

@@ -1,0 +1,20 @@
+"""Asks the recorders what footage there is of a camera (`services.contracts.recordings`)."""
+
+from services.contracts import recordings, subjects
+from services.contracts.errors import UnavailableError
+from services.contracts.models import Id
+from services.contracts.permissions import SYSTEM, Actor
+from services.contracts.recordings import Timeline, TimelineAnswer, TimelineQuestion
+from services.mesh import rpc
+from services.mesh.bus import Bus
+
+
+async def ask_timeline(
+    bus: Bus, home: Id, question: TimelineQuestion, *, recorders: int, actor: Actor = SYSTEM
+) -> tuple[Timeline, list[TimelineAnswer]]:
+    """One history out of all recorders' answers, and the answers. ``recorders``: how many are alive, to wait for."""
+    subject = subjects.rpc(home, recordings.SERVICE, recordings.TIMELINE)
+    answers = await rpc.gather(bus, subject, question, TimelineAnswer, actor=actor, expected=recorders)
+    if not answers:
+        raise UnavailableError("no recorder answers just now; try again shortly")
+    return recordings.merge(question, answers), answers
