@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BENCH_ARGS ?=
 PYTEST := .venv/bin/python -m pytest
+# A stage ends after ten failures or its time: by then something is broken that all of its tests need.
+STAGE := $(PYTEST) --maxfail=10
 # The stages of `make test`, each run whatever became of those before. Tests that can bear company run beside each other:
 # units, then those with real parts or broken disks, a module's together. Those with pictures or promised times run one by one.
 STAGES := test-web test-units test-parts test-alone
@@ -36,13 +38,13 @@ test-web:
 	@$(PYTHON) -m tools.npm test
 
 test-units:
-	@$(PYTEST) -n 2 -m 'not (integration or chaos or $(ALONE))'
+	@$(STAGE) --session-timeout=600 -n 2 -m 'not (integration or chaos or $(ALONE))'
 
 test-parts:
-	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m '(integration or chaos) and not ($(ALONE))'
+	@$(STAGE) --session-timeout=900 -n 3 --dist loadfile --no-loadscope-reorder -m '(integration or chaos) and not ($(ALONE))'
 
 test-alone:
-	@$(PYTEST) -m '$(ALONE)'
+	@$(STAGE) --session-timeout=1500 -m '$(ALONE)'
 
 lint:
 	@$(PYTHON) -m tools.bootstrap lint

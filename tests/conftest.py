@@ -8,6 +8,7 @@ import pytest
 from services.mesh.bus import Bus
 from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
+from tests import preflight
 
 
 @pytest.fixture
@@ -31,6 +32,23 @@ async def bus(mesh_settings: MeshSettings) -> AsyncIterator[Bus]:
     await connection.close()
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Ends a session at once that can run nothing."""
+    if not (session.config.option.collectonly or hasattr(session.config, "workerinput")):
+        preflight.check_nats()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """As above, where browser tests were chosen."""
+    workers = hasattr(session.config, "workerinput")
+    if not (session.config.option.collectonly or workers) and any(map(_in_browser, session.items)):
+        preflight.check_chromium()
+
+
+def _in_browser(item: pytest.Item) -> bool:
+    return item.get_closest_marker("browser") is not None
+
+
 def _stage(item: pytest.Item) -> int:
     marks = {mark.name for mark in item.iter_markers()}
     return 2 if "browser" in marks else 1 if marks & {"integration", "chaos"} else 0
@@ -50,7 +68,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         longest[item.path] = max(longest.get(item.path, 0.0), _patience_seconds(item))
     items.sort(key=lambda item: (_stage(item), -longest[item.path]))
-    for item in items:
-        if _stage(item) or "nats_server" in getattr(item, "fixturenames", ()):
-            # Real processes on two shared cores may starve for seconds: a failure counts that comes three times.
-            item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=1))

@@ -121,11 +121,13 @@ class NatsServer:
             async with asyncio.timeout(START_SECONDS):
                 while not (ports := list(self._folder.glob("*.ports"))) or not ports[0].stat().st_size:
                     if self._process.returncode is not None:
-                        tail = log_path.read_text(errors="replace").strip().splitlines()[-1:]
-                        raise NatsServerError(f"nats-server ended at once: {''.join(tail) or 'no message'}")
+                        raise NatsServerError(f"nats-server ended at once: {_last_line(log_path)}")
                     await asyncio.sleep(0.005)
         except TimeoutError as error:
-            raise NatsServerError(f"nats-server did not come up in {START_SECONDS:g} s; see {log_path}") from error
+            await self.kill()
+            raise NatsServerError(
+                f"nats-server did not come up in {START_SECONDS:g} s: {_last_line(log_path)}; see {log_path}"
+            ) from error
         self.url = str(json.loads(ports[0].read_text())["nats"][0])
         self._port = int(self.url.rpartition(":")[2])
 
@@ -165,3 +167,8 @@ class NatsServer:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+
+
+def _last_line(log_path: Path) -> str:
+    lines = log_path.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "no message"
