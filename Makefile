@@ -54,6 +54,7 @@ lint:
 	.venv/bin/lint-imports
 	$(PYTHON) -m tools.npm lint
 	$(PYTHON) -m tools.check_tree
+	$(PYTHON) -m tools.check_names
 
 bench:
 	@$(PYTHON) -m tools.bootstrap bench
