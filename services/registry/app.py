@@ -22,12 +22,12 @@ from services.mesh.metrics import gauge
 from services.mesh.presence import Presence
 from services.mesh.tasks import end
 from services.registry.assignments import Assigner
-from services.registry.catalogue import Catalogue
+from services.registry.catalogue import CameraCatalogue
 from services.registry.endpoints import endpoints
 from services.registry.incidents import Incidents
 from services.registry.ledger import Ledger
 from services.registry.settings import RegistrySettings
-from services.registry.states import States
+from services.registry.states import StateObserver
 
 log = get_logger()
 LEADER_KEY: Final = "leader.registry"
@@ -69,7 +69,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
         settings=settings,
         clock=clock,
     )
-    observer = States(
+    observer = StateObserver(
         bus=bus,
         home=home,
         cameras=cameras,
@@ -79,7 +79,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
         leading=lambda: leadership.leading,
         clock=clock,
     )
-    catalogue = Catalogue(home=home, cameras=cameras, secrets=secrets, states=states, outbox=outbox, clock=clock)
+    catalogue = CameraCatalogue(home=home, cameras=cameras, secrets=secrets, states=states, outbox=outbox, clock=clock)
     casebook = Incidents(
         home=home,
         incidents=incidents,

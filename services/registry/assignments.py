@@ -14,9 +14,9 @@ from services.mesh.metrics import counter, gauge
 from services.mesh.presence import Presence
 from services.registry import plan_ingest, plan_recorders
 from services.registry.ledger import Ledger
-from services.registry.plan_ingest import Candidate
-from services.registry.plan_recorders import Kept
-from services.registry.roster import Roster
+from services.registry.plan_ingest import WorkerCandidate
+from services.registry.plan_recorders import RecorderPlacement
+from services.registry.roster import WorkerRoster
 from services.registry.settings import RegistrySettings
 
 log = get_logger()
@@ -60,8 +60,8 @@ class Assigner:
         self._leading = leading
         self._settings = settings
         self._clock = clock
-        self._ingest = Roster()
-        self._recorders = Roster()
+        self._ingest = WorkerRoster()
+        self._recorders = WorkerRoster()
         self._view = -1
         self._was_leading = False
         self._planned_at = float("-inf")
@@ -144,7 +144,7 @@ class Assigner:
         names = {name for assignment in current.values() for name in (*assignment.workers, *assignment.homes)}
         planned = plan_recorders.plan(
             {key: camera.copies for key, camera in cameras.items()},
-            {key: Kept(kept.workers, kept.homes or kept.workers) for key, kept in current.items()},
+            {key: RecorderPlacement(kept.workers, kept.homes or kept.workers) for key, kept in current.items()},
             _candidates(alive),
             away=self._recorders.away(names, self._settings.recorder_away_seconds, now),
             settled=self._recorders.settled(HOMES_SETTLED_SECONDS, now),
@@ -198,8 +198,8 @@ class Assigner:
             log.debug("assignments.not_read", key=key, error=error)
 
 
-def _candidates(alive: dict[Id, WorkerLease]) -> list[Candidate]:
-    return [Candidate(name, lease.capacity, lease.load, lease.draining) for name, lease in alive.items()]
+def _candidates(alive: dict[Id, WorkerLease]) -> list[WorkerCandidate]:
+    return [WorkerCandidate(name, lease.capacity, lease.load, lease.draining) for name, lease in alive.items()]
 
 
 def _assignment(

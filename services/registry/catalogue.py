@@ -28,7 +28,7 @@ from services.mesh.buckets import Bucket
 from services.mesh.clock import Clock
 from services.mesh.event_stream import EventOutbox
 from services.registry import changes, rows
-from services.registry.changes import Change
+from services.registry.changes import CameraChange
 from services.registry.ledger import Ledger
 
 CONCURRENT_ROWS: Final = 16
@@ -36,7 +36,7 @@ CONCURRENT_ROWS: Final = 16
 ATTEMPTS: Final = 5
 
 
-class Catalogue:
+class CameraCatalogue:
     """Answers the ``cameras-*`` questions. Any registry may: the buckets arbitrate."""
 
     def __init__(
@@ -112,7 +112,7 @@ class Catalogue:
                 first.setdefault(row.id, row.number)
         limit = asyncio.Semaphore(CONCURRENT_ROWS)
 
-        async def one(row: rows.Row) -> ImportRow:
+        async def one(row: rows.ParsedRow) -> ImportRow:
             if not row.problem and first[row.id] != row.number:
                 problem = f"is the same camera as row {first[row.id]}; give each an id of its own"
                 return ImportRow(row=row.number, id=row.id, result="refused", detail=problem)
@@ -123,7 +123,7 @@ class Catalogue:
             running = [tasks.create_task(one(row)) for row in table.rows]
         return _summary([task.result() for task in running], table.notes, dry_run=request.dry_run)
 
-    async def _import_row(self, row: rows.Row, actor: Actor, *, dry_run: bool) -> ImportRow:
+    async def _import_row(self, row: rows.ParsedRow, actor: Actor, *, dry_run: bool) -> ImportRow:
         if row.problem:
             return ImportRow(row=row.number, id=row.id, result="refused", detail=row.problem)
         known = self._cameras.entries.get(row.id)
@@ -173,7 +173,7 @@ class Catalogue:
         found = await self._secrets.get(camera.id) if camera.has_credentials else None
         return found[0] if found else None
 
-    async def _create(self, change: Change, actor: Actor) -> None:
+    async def _create(self, change: CameraChange, actor: Actor) -> None:
         camera = change.camera
         await self._cameras.create(camera.id, camera)
         if change.credentials is not None:
@@ -191,7 +191,7 @@ class Catalogue:
         )
         self._audit(camera, "camera-added", actor, {"name": camera.name})
 
-    async def _change(self, change: Change, before: Camera, revision: int, actor: Actor) -> None:
+    async def _change(self, change: CameraChange, before: Camera, revision: int, actor: Actor) -> None:
         if not change.fields:
             return
         camera = change.camera

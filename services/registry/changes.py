@@ -10,7 +10,7 @@ from services.contracts.models import Camera, Credentials, Id
 from services.mesh.rpc import explain
 
 
-class Change(NamedTuple):
+class CameraChange(NamedTuple):
     """A camera as it shall be."""
 
     camera: Camera
@@ -19,7 +19,7 @@ class Change(NamedTuple):
     """Which fields differ from before, by name; of credentials only that they do. Empty: nothing to do."""
 
 
-def added(given: CameraInput, home: Id) -> Change:
+def added(given: CameraInput, home: Id) -> CameraChange:
     """A new camera; raises `InvalidInputError` where its name gives no id."""
     camera_id = given.id or id_from_name(given.name)
     if not camera_id:
@@ -28,10 +28,10 @@ def added(given: CameraInput, home: Id) -> Change:
     camera = Camera.model_validate(
         values | {"id": camera_id, "site": given.site or home, "has_credentials": given.credentials is not None}
     )
-    return Change(camera, given.credentials, ())
+    return CameraChange(camera, given.credentials, ())
 
 
-def patched(camera: Camera, credentials: Credentials | None, patch: CameraPatch) -> Change:
+def patched(camera: Camera, credentials: Credentials | None, patch: CameraPatch) -> CameraChange:
     """``camera`` with ``patch`` applied."""
     given = patch.given()
     after = given.pop("credentials", credentials)
@@ -39,7 +39,7 @@ def patched(camera: Camera, credentials: Credentials | None, patch: CameraPatch)
     fields = [name for name in type(camera).model_fields if getattr(camera, name) != getattr(changed, name)]
     if after != credentials:
         fields.append("credentials")
-    return Change(changed, after, tuple(name for name in fields if name != "has_credentials"))
+    return CameraChange(changed, after, tuple(name for name in fields if name != "has_credentials"))
 
 
 def completed(given: dict[str, Any], camera: Camera | None, credentials: Credentials | None) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def completed(given: dict[str, Any], camera: Camera | None, credentials: Credent
 
 def from_row(
     camera_id: str, given: dict[str, Any], before: Camera | None, user: Credentials | None, home: Id
-) -> Change:
+) -> CameraChange:
     """The change that an import row asks for; raises `InvalidInputError`."""
     full = completed(given, before, user)
     try:

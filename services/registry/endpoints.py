@@ -6,11 +6,11 @@ from services.contracts.catalogue import CameraInput, CameraKey, CameraQuery, Ca
 from services.contracts.incidents import IncidentInput, IncidentKey, IncidentQuery, IncidentUpdate
 from services.contracts.permissions import Role
 from services.mesh.rpc import Endpoint
-from services.registry.catalogue import Catalogue
+from services.registry.catalogue import CameraCatalogue
 from services.registry.incidents import Incidents
 
 
-def endpoints(catalogue: Catalogue, incidents: Incidents) -> list[Endpoint[Any]]:
+def endpoints(catalogue: CameraCatalogue, incidents: Incidents) -> list[Endpoint[Any]]:
     """All of the registry's questions. Closing an incident ends a hold, so it needs more than opening one."""
     return [
         Endpoint("cameras-list", CameraQuery, catalogue.list, Role.VIEWER),

@@ -22,7 +22,7 @@ from collections import deque
 from typing import Final
 
 from services.contracts.models import CameraReport, CameraState, Id, ProfileReport, Reason, Status
-from services.registry.quality import Quality, Trouble
+from services.registry.quality import CameraTrouble, ProfileQuality
 
 SILENT_SECONDS: Final = 5.0
 STEADY_SECONDS: Final = 3.0
@@ -34,7 +34,7 @@ CALM_SECONDS: Final = 60.0
 DELIVERS: Final = frozenset({Status.ONLINE, Status.DEGRADED})
 
 
-class Observed:
+class ObservedCamera:
     """One camera's state machine. ``now`` is in seconds of a monotonic clock, ``now_us`` Unix time."""
 
     def __init__(self, camera: Id, site: Id, now: float, now_us: int, previous: CameraState | None = None) -> None:
@@ -58,8 +58,8 @@ class Observed:
         self._up_since: float | None = None
         self._failed = self.status is Status.OFFLINE
         self._breaks: deque[float] = deque(maxlen=100)
-        self._break = Trouble(Reason.CLOSED, "")
-        self._quality = Quality()
+        self._break = CameraTrouble(Reason.CLOSED, "")
+        self._quality = ProfileQuality()
 
     def report(self, report: CameraReport, worker: Id, now: float, now_us: int) -> None:
         """Takes what ingest says, unless a newer assignment has spoken already."""
@@ -91,7 +91,7 @@ class Observed:
         self._main = self._up_since = None
         self._failed = False
         self._breaks.clear()
-        self._quality = Quality()
+        self._quality = ProfileQuality()
         if self.status is not Status.DISABLED:
             self._set(Status.CONNECTING, Reason.STARTING, "", now, now_us)
 
@@ -127,7 +127,7 @@ class Observed:
         elif main is None:
             self._try(now, now_us)
         elif main.status == "offline":
-            self._fail(Trouble(main.reason, main.detail), now, now_us)
+            self._fail(CameraTrouble(main.reason, main.detail), now, now_us)
         elif main.status == "online":
             self._deliver(now, now_us)
         else:
@@ -148,17 +148,17 @@ class Observed:
                 self._set(Status.CONNECTING, Reason.STARTING, "", now, now_us)
             else:
                 reason = main.reason if main.reason not in (Reason.NONE, Reason.STARTING) else Reason.CLOSED
-                self._fail(Trouble(reason, main.detail), now, now_us)
+                self._fail(CameraTrouble(reason, main.detail), now, now_us)
         elif self.status is Status.CONNECTING:
             if self._failed and self._epoch == self._up_epoch:  # it broke off before it was steady
                 self._set(Status.OFFLINE, self._break.reason, self._break.detail, now, now_us)
             elif now - self._since >= CONNECT_SECONDS:
-                self._fail(Trouble(Reason.TIMEOUT, f"not connected after {CONNECT_SECONDS:g} s"), now, now_us)
+                self._fail(CameraTrouble(Reason.TIMEOUT, f"not connected after {CONNECT_SECONDS:g} s"), now, now_us)
         elif self.reason is Reason.NO_INGEST and main is not None:
             self._failed = False
             self._set(Status.CONNECTING, Reason.STARTING, "", now, now_us)
 
-    def _fail(self, trouble: Trouble, now: float, now_us: int) -> None:
+    def _fail(self, trouble: CameraTrouble, now: float, now_us: int) -> None:
         if self.status in DELIVERS:
             self._breaks.append(now)
         self._failed = True
@@ -180,11 +180,11 @@ class Observed:
         else:
             self._set(Status.DEGRADED, trouble.reason, trouble.detail, now, now_us)
 
-    def _unstable(self, now: float) -> Trouble | None:
+    def _unstable(self, now: float) -> CameraTrouble | None:
         breaks = sum(now - at < UNSTABLE_SECONDS for at in self._breaks)
         if breaks < UNSTABLE_BREAKS or now - self._breaks[-1] >= CALM_SECONDS:
             return None
-        return Trouble(self._break.reason, f"broke off {breaks} times within {UNSTABLE_SECONDS / 60:g} minutes")
+        return CameraTrouble(self._break.reason, f"broke off {breaks} times within {UNSTABLE_SECONDS / 60:g} minutes")
 
     def _set(self, status: Status, reason: Reason, detail: str, now: float, now_us: int) -> None:
         if status is not self.status:

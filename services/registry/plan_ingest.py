@@ -23,7 +23,7 @@ DEFAULT_CAPACITY: Final = 200
 """Taken for a worker that does not say how many cameras it takes."""
 
 
-class Candidate(NamedTuple):
+class WorkerCandidate(NamedTuple):
     """A live worker."""
 
     name: Id
@@ -40,7 +40,7 @@ class Candidate(NamedTuple):
 def plan(
     cameras: Collection[Id],
     current: Mapping[Id, Id],
-    workers: Collection[Candidate],
+    workers: Collection[WorkerCandidate],
     *,
     expected: Collection[Id] = (),
     settled: bool,
@@ -83,11 +83,11 @@ def plan(
     return planned
 
 
-def _least_full(willing: Mapping[Id, Candidate], counts: Mapping[Id, int]) -> Id:
+def _least_full(willing: Mapping[Id, WorkerCandidate], counts: Mapping[Id, int]) -> Id:
     return min(willing, key=lambda name: (willing[name].load >= BUSY, (counts[name] + 1) / willing[name].room, name))
 
 
-def _balance(planned: dict[Id, Id], willing: Mapping[Id, Candidate], counts: dict[Id, int]) -> None:
+def _balance(planned: dict[Id, Id], willing: Mapping[Id, WorkerCandidate], counts: dict[Id, int]) -> None:
     room = sum(worker.room for worker in willing.values())
     for _ in range(MOVES_AT_ONCE):
         fullest = max(willing, key=lambda name: (counts[name] / willing[name].room, name))

@@ -9,10 +9,10 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from services.contracts.models import Id
-from services.registry.plan_ingest import Candidate
+from services.registry.plan_ingest import WorkerCandidate
 
 
-class Kept(NamedTuple):
+class RecorderPlacement(NamedTuple):
     """Who keeps a camera."""
 
     workers: tuple[Id, ...]
@@ -22,12 +22,12 @@ class Kept(NamedTuple):
 
 def plan(
     copies: Mapping[Id, int],
-    current: Mapping[Id, Kept],
-    workers: Collection[Candidate],
+    current: Mapping[Id, RecorderPlacement],
+    workers: Collection[WorkerCandidate],
     *,
     away: Collection[Id],
     settled: bool,
-) -> dict[Id, Kept]:
+) -> dict[Id, RecorderPlacement]:
     """Camera → who keeps it, for every camera in ``copies`` that can have a recorder.
 
     ``away``: recorders that are not there and have been so for longer than the patience. A recorder that is neither in
@@ -41,18 +41,18 @@ def plan(
         for name in kept.workers:
             if name in counts:
                 counts[name] += 1
-    planned: dict[Id, Kept] = {}
+    planned: dict[Id, RecorderPlacement] = {}
     for camera in sorted(copies):
-        kept = current.get(camera, Kept((), ()))
+        kept = current.get(camera, RecorderPlacement((), ()))
         homes = _homes(kept.homes, copies[camera], willing, counts) if settled else kept.homes[: copies[camera]]
         if not homes:
             continue
-        planned[camera] = Kept(_workers(homes, kept, candidates, willing, away, counts), homes)
+        planned[camera] = RecorderPlacement(_workers(homes, kept, candidates, willing, away, counts), homes)
     return planned
 
 
 def _homes(
-    homes: tuple[Id, ...], copies: int, willing: Mapping[Id, Candidate], counts: dict[Id, int]
+    homes: tuple[Id, ...], copies: int, willing: Mapping[Id, WorkerCandidate], counts: dict[Id, int]
 ) -> tuple[Id, ...]:
     chosen = list(homes[:copies])
     while len(chosen) < copies:
@@ -66,9 +66,9 @@ def _homes(
 
 def _workers(
     homes: tuple[Id, ...],
-    kept: Kept,
-    candidates: Mapping[Id, Candidate],
-    willing: Mapping[Id, Candidate],
+    kept: RecorderPlacement,
+    candidates: Mapping[Id, WorkerCandidate],
+    willing: Mapping[Id, WorkerCandidate],
     away: Collection[Id],
     counts: dict[Id, int],
 ) -> tuple[Id, ...]:
@@ -91,6 +91,6 @@ def _workers(
     return tuple(chosen)
 
 
-def _least_full(willing: Mapping[Id, Candidate], counts: Mapping[Id, int], but: Collection[Id]) -> Id | None:
+def _least_full(willing: Mapping[Id, WorkerCandidate], counts: Mapping[Id, int], but: Collection[Id]) -> Id | None:
     free = [name for name in willing if name not in but]
     return min(free, key=lambda name: (counts[name] / willing[name].room, name)) if free else None

@@ -27,7 +27,7 @@ LEAVE_SECONDS: Final = 15.0
 """…and is over when none was seen for so long."""
 
 
-class Trouble(NamedTuple):
+class CameraTrouble(NamedTuple):
     """What is not as it should be."""
 
     reason: Reason
@@ -41,7 +41,7 @@ class _Sample(NamedTuple):
     bad: int
 
 
-class Quality:
+class ProfileQuality:
     """One profile's. Times are seconds of a monotonic clock."""
 
     def __init__(self) -> None:
@@ -52,10 +52,10 @@ class Quality:
         self._began_at = float("-inf")
         self._samples: deque[_Sample] = deque()
         self._low = False
-        self._seen: Trouble | None = None
+        self._seen: CameraTrouble | None = None
         self._seen_since = float("-inf")
         self._seen_last = float("-inf")
-        self._trouble: Trouble | None = None
+        self._trouble: CameraTrouble | None = None
 
     def began(self, now: float) -> None:
         """The stream has begun (again): counters start anew, the baseline stays."""
@@ -79,7 +79,7 @@ class Quality:
         self._samples.append(sample)
         self._note(self._counted() or self._rated(report.frame_rate, now), now)
 
-    def trouble(self, now: float) -> Trouble | None:
+    def trouble(self, now: float) -> CameraTrouble | None:
         """What counts as trouble at ``now``; None: all is well."""
         if self._seen and now - self._seen_last > LEAVE_SECONDS:
             self._seen = self._trouble = None
@@ -87,7 +87,7 @@ class Quality:
             self._trouble = self._seen
         return self._trouble
 
-    def _note(self, seen: Trouble | None, now: float) -> None:
+    def _note(self, seen: CameraTrouble | None, now: float) -> None:
         self.trouble(now)
         if seen is None:
             if self._trouble is None:
@@ -98,16 +98,16 @@ class Quality:
         self._seen = seen
         self._seen_last = now
 
-    def _counted(self) -> Trouble | None:
+    def _counted(self) -> CameraTrouble | None:
         first, last = self._samples[0], self._samples[-1]
         frames, lost, bad = last.frames - first.frames, last.lost - first.lost, last.bad - first.bad
         if lost > LOST_SHARE * (frames + lost):
-            return Trouble(Reason.FRAMES_LOST, f"{lost} of {frames + lost} frames lost in {WINDOW_SECONDS:g} s")
+            return CameraTrouble(Reason.FRAMES_LOST, f"{lost} of {frames + lost} frames lost in {WINDOW_SECONDS:g} s")
         if bad >= BAD_TIMESTAMPS:
-            return Trouble(Reason.BAD_TIMESTAMPS, f"{bad} bad time stamps in {WINDOW_SECONDS:g} s")
+            return CameraTrouble(Reason.BAD_TIMESTAMPS, f"{bad} bad time stamps in {WINDOW_SECONDS:g} s")
         return None
 
-    def _rated(self, fps: float, now: float) -> Trouble | None:
+    def _rated(self, fps: float, now: float) -> CameraTrouble | None:
         elapsed = now - self._last_at
         self._last_at = now
         if fps <= 0 or now - self._began_at < RAMP_SECONDS:
@@ -120,4 +120,4 @@ class Quality:
         else:
             self.baseline_fps += (fps - usual) * min(1.0, elapsed / max(self._baseline_age, elapsed, 1e-9))
         self._low = warm and fps < usual * (RATE_AGAIN if self._low else LOW_RATE)
-        return Trouble(Reason.LOW_RATE, f"{fps:.1f} instead of {usual:.1f} frames/s") if self._low else None
+        return CameraTrouble(Reason.LOW_RATE, f"{fps:.1f} instead of {usual:.1f} frames/s") if self._low else None

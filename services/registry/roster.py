@@ -10,7 +10,7 @@ EXPECT_SECONDS: Final = EXPIRE_SECONDS
 """After a start, or after the bus was away, who is not there yet may still be coming for so long."""
 
 
-class Roster:
+class WorkerRoster:
     """The workers of one role over time. Times are seconds of a monotonic clock."""
 
     def __init__(self) -> None:

@@ -46,7 +46,7 @@ _FALSE: Final = frozenset({"0", "false", "no", "n", "off", "tidak", "nonaktif"})
 
 
 @dataclass(frozen=True)
-class Row:
+class ParsedRow:
     """One row: its camera's id and the fields that it gives; or why it cannot be read.
 
     ``given`` has the shape of a `CameraPatch`, not validated yet; its objects (location, each profile, credentials) may
@@ -60,14 +60,14 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class ParsedTable:
     """A file."""
 
-    rows: list[Row]
+    rows: list[ParsedRow]
     notes: tuple[str, ...] = ()
 
 
-def parse(format: str, content: str) -> Table:  # noqa: A002 (the field's name in the request)
+def parse(format: str, content: str) -> ParsedTable:  # noqa: A002 (the field's name in the request)
     """The rows of a file; raises `InvalidInputError` where it is no such file at all."""
     return _parse_json(content) if format == "json" else _parse_csv(content)
 
@@ -76,11 +76,11 @@ def _column(header: str) -> str | None:
     return _ALIASES.get(re.sub(r"[^a-z0-9]+", "_", header.strip().lower()).strip("_"))
 
 
-def _parse_csv(content: str) -> Table:
+def _parse_csv(content: str) -> ParsedTable:
     first_line = content.partition("\n")[0]
     delimiter = max(",;\t", key=first_line.count)
     reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, skipinitialspace=True)
-    rows: list[Row] = []
+    rows: list[ParsedRow] = []
     try:
         header = next(reader, [])
         columns = [_column(name) for name in header]
@@ -101,18 +101,18 @@ def _parse_csv(content: str) -> Table:
         raise InvalidInputError(f"line {reader.line_num} is no CSV: {error}") from error
     unknown = [name for name, column in zip(header, columns, strict=True) if column is None and name.strip()]
     notes = (f"columns that are not known were ignored: {', '.join(unknown)}",) if unknown else ()
-    return Table(rows, notes)
+    return ParsedTable(rows, notes)
 
 
-def _csv_row(line: int, columns: list[str | None], cells: list[str], delimiter: str) -> Row:
+def _csv_row(line: int, columns: list[str | None], cells: list[str], delimiter: str) -> ParsedRow:
     if any(cell.strip() for cell in cells[len(columns) :]):
         problem = f"has {len(cells)} cells for {len(columns)} columns; quote a cell that has {delimiter!r} in it"
-        return Row(line, problem=problem)
+        return ParsedRow(line, problem=problem)
     flat = {name: cell.strip() for name, cell in zip(columns, cells, strict=False) if name and cell.strip()}
     return _row(line, flat, {})
 
 
-def _parse_json(content: str) -> Table:
+def _parse_json(content: str) -> ParsedTable:
     try:
         parsed = json.loads(content)
     except (json.JSONDecodeError, RecursionError) as error:
@@ -121,11 +121,11 @@ def _parse_json(content: str) -> Table:
         parsed = parsed["cameras"]
     if not isinstance(parsed, list):
         raise InvalidInputError('the file must be a list of cameras, or an object with such a list as "cameras"')
-    rows: list[Row] = []
+    rows: list[ParsedRow] = []
     unknown: set[str] = set()
     for number, entry in enumerate(parsed, start=1):
         if not isinstance(entry, dict):
-            rows.append(Row(number, problem="is no object"))
+            rows.append(ParsedRow(number, problem="is no object"))
             continue
         flat: dict[str, Any] = {}
         nested: dict[str, Any] = {}
@@ -140,18 +140,18 @@ def _parse_json(content: str) -> Table:
                 unknown.add(key)
         rows.append(_row(number, flat, nested))
     notes = (f"keys that are not known were ignored: {', '.join(sorted(unknown))}",) if unknown else ()
-    return Table(rows, notes)
+    return ParsedTable(rows, notes)
 
 
-def _row(number: int, flat: dict[str, Any], nested: dict[str, Any]) -> Row:
+def _row(number: int, flat: dict[str, Any], nested: dict[str, Any]) -> ParsedRow:
     name = flat.get("name")
     camera = str(flat["id"]).strip() if flat.get("id") else id_from_name(name) if isinstance(name, str) else ""
     if not camera:
-        return Row(number, problem="names no camera: give an id, or a name with letters or digits in it")
+        return ParsedRow(number, problem="names no camera: give an id, or a name with letters or digits in it")
     try:
-        return Row(number, camera, take_credentials(_given(flat, nested)))
+        return ParsedRow(number, camera, take_credentials(_given(flat, nested)))
     except ValueError as error:
-        return Row(number, camera, problem=str(error))
+        return ParsedRow(number, camera, problem=str(error))
 
 
 def _given(flat: dict[str, Any], nested: dict[str, Any]) -> dict[str, Any]:

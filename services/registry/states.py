@@ -38,7 +38,7 @@ from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
 from services.registry.announce import Announcer, Name
 from services.registry.ledger import Ledger
-from services.registry.observed import Observed
+from services.registry.observed import ObservedCamera
 
 log = get_logger()
 
@@ -60,7 +60,7 @@ _bad = counter("registry_bad_reports", "Reports that could not be read")
 class _Watched:
     """One camera as the leader watches it."""
 
-    observed: Observed
+    observed: ObservedCamera
     announcer: Announcer
     profiles: dict[ProfileName, Profile]
     health_at: float
@@ -68,7 +68,7 @@ class _Watched:
     written_at: float = float("-inf")
 
 
-class States:
+class StateObserver:
     """Observes all cameras. Feed it with `follow`, run it with `run`."""
 
     def __init__(
@@ -157,7 +157,7 @@ class States:
         announced = kept.announced if kept else None
         trouble_since_us = kept.since_us if kept and announced in (Status.OFFLINE, Status.DEGRADED) else None
         watched = self._watched[camera.id] = _Watched(
-            Observed(camera.id, camera.site, now, now_us, kept),
+            ObservedCamera(camera.id, camera.site, now, now_us, kept),
             Announcer(now, announced, trouble_since_us),
             dict(camera.profiles),
             now + crc32(camera.id.encode()) % int(HEALTH_SECONDS),  # spread over the minute
@@ -244,7 +244,7 @@ def _due(watched: _Watched, now: float) -> bool:
     return changed or now - watched.written_at >= REFRESH_SECONDS
 
 
-def _event(name: Name, observed: Observed, now_us: int, trouble_since_us: int | None) -> CameraEvent:
+def _event(name: Name, observed: ObservedCamera, now_us: int, trouble_since_us: int | None) -> CameraEvent:
     main = observed.profiles.get("main") or next(iter(observed.profiles.values()), ProfileReport(status="idle"))
     camera, site = observed.camera, observed.site
     match name:
@@ -268,7 +268,7 @@ def _event(name: Name, observed: Observed, now_us: int, trouble_since_us: int | 
             return CameraRecovered(site=site, at_us=now_us, camera=camera, after_seconds=round(after_seconds, 3))
 
 
-def _log(name: Name, observed: Observed) -> None:
+def _log(name: Name, observed: ObservedCamera) -> None:
     """One line when a camera goes and one when it is back."""
     if name in ("offline", "degraded"):
         log.warning("camera.unwell", camera=observed.camera, told=name, reason=observed.reason, detail=observed.detail)

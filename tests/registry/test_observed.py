@@ -9,7 +9,7 @@ from services.contracts.models import CameraReport, ProfileReport, Reason, Statu
 from services.mesh.clock import ManualClock
 from services.registry import observed
 from services.registry.announce import BURST, REFILL_SECONDS, Announcer
-from services.registry.observed import CONNECT_SECONDS, DELIVERS, SILENT_SECONDS, STEADY_SECONDS, Observed
+from services.registry.observed import CONNECT_SECONDS, DELIVERS, SILENT_SECONDS, STEADY_SECONDS, ObservedCamera
 
 UP = ProfileReport(status="online", codec="h264", width_px=1280, height_px=720, frame_rate=25)
 TRYING = ProfileReport(status="connecting", reason=Reason.STARTING)
@@ -24,7 +24,7 @@ class Camera:
 
     def __init__(self) -> None:
         self.clock = ManualClock()
-        self.observed = Observed("cam", "city", self.clock.monotonic(), self.clock.now_us())
+        self.observed = ObservedCamera("cam", "city", self.clock.monotonic(), self.clock.now_us())
         self.announcer = Announcer(self.clock.monotonic())
         self.told: list[str] = []
         self.frames = 0
@@ -160,7 +160,7 @@ def test_a_new_leader_goes_on_with_what_the_last_one_left() -> None:
     camera.hear(UP)
     left = camera.observed.state(camera.announcer.announced)
     camera.clock.advance(2)
-    after = Observed("cam", "city", camera.clock.monotonic(), camera.clock.now_us(), left)
+    after = ObservedCamera("cam", "city", camera.clock.monotonic(), camera.clock.now_us(), left)
     after.tick(camera.clock.monotonic(), camera.clock.now_us(), enabled=True)
     assert after.state(Status.ONLINE) == left
     camera.clock.advance(SILENT_SECONDS)
@@ -245,7 +245,7 @@ class Life(RuleBasedStateMachine):
         camera = self.camera
         now, now_us = camera.clock.monotonic(), camera.clock.now_us()
         left = camera.observed.state(camera.announcer.announced)
-        camera.observed = Observed("cam", "city", now, now_us, left)
+        camera.observed = ObservedCamera("cam", "city", now, now_us, left)
         camera.announcer = Announcer(now, left.announced)
         assert camera.observed.state(left.announced) == left
 

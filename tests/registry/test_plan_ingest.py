@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.registry.plan_ingest import MOVES_AT_ONCE, TOLERANCE, Candidate, plan
+from services.registry.plan_ingest import MOVES_AT_ONCE, TOLERANCE, WorkerCandidate, plan
 
 NAMES = ("w1", "w2", "w3", "w4")
 names = st.sampled_from(NAMES)
@@ -18,7 +18,7 @@ workers = st.dictionaries(
         st.floats(0, 2),
         st.booleans(),
     ),
-).map(lambda found: [Candidate(name, *rest) for name, rest in found.items()])
+).map(lambda found: [WorkerCandidate(name, *rest) for name, rest in found.items()])
 holders = st.dictionaries(st.integers(0, 60).map(lambda n: f"cam-{n:02d}"), names, max_size=40)
 
 
@@ -27,18 +27,18 @@ def crowd(count: int) -> list[str]:
 
 
 def test_new_cameras_are_spread_by_capacity() -> None:
-    planned = plan(crowd(90), {}, [Candidate("big", 100), Candidate("small", 50)], settled=False)
+    planned = plan(crowd(90), {}, [WorkerCandidate("big", 100), WorkerCandidate("small", 50)], settled=False)
     assert Counter(planned.values()) == {"big": 60, "small": 30}
 
 
 def test_a_worker_that_is_busy_takes_new_cameras_last() -> None:
-    planned = plan(crowd(2), {}, [Candidate("busy", 50, load=1.2), Candidate("idle", 50)], settled=False)
+    planned = plan(crowd(2), {}, [WorkerCandidate("busy", 50, load=1.2), WorkerCandidate("idle", 50)], settled=False)
     assert set(planned.values()) == {"idle"}
 
 
 def test_only_the_cameras_of_a_dead_worker_move() -> None:
     held = {camera: f"w{n % 3 + 1}" for n, camera in enumerate(crowd(30))}
-    planned = plan(held, held, [Candidate("w1"), Candidate("w2")], settled=False)
+    planned = plan(held, held, [WorkerCandidate("w1"), WorkerCandidate("w2")], settled=False)
     assert {camera for camera in held if planned[camera] != held[camera]} == {c for c, w in held.items() if w == "w3"}
     assert Counter(planned.values()) == {"w1": 15, "w2": 15}
 
@@ -46,13 +46,13 @@ def test_only_the_cameras_of_a_dead_worker_move() -> None:
 def test_cameras_wait_for_a_lone_worker_and_for_one_that_is_expected() -> None:
     held = {"a": "w1", "b": "w2"}
     assert plan(held, held, [], settled=True) == held
-    assert plan(held, held, [Candidate("w1")], expected={"w2"}, settled=True) == held
+    assert plan(held, held, [WorkerCandidate("w1")], expected={"w2"}, settled=True) == held
     assert plan(["c"], {}, [], settled=True) == {}
 
 
 def test_a_new_worker_gets_its_share_a_few_cameras_at_a_time() -> None:
     held = dict.fromkeys(crowd(32), "w1")
-    pair = [Candidate("w1", 50), Candidate("w2", 50)]
+    pair = [WorkerCandidate("w1", 50), WorkerCandidate("w2", 50)]
     assert plan(held, held, pair, settled=False) == held
     for _round in range(10):
         planned = plan(held, held, pair, settled=True)
@@ -63,15 +63,15 @@ def test_a_new_worker_gets_its_share_a_few_cameras_at_a_time() -> None:
 
 
 def test_a_draining_worker_is_better_than_none() -> None:
-    leaving = [Candidate("w1", draining=True)]
+    leaving = [WorkerCandidate("w1", draining=True)]
     assert plan(["a", "b"], {"a": "w1"}, leaving, settled=True) == {"a": "w1", "b": "w1"}
-    both = [*leaving, Candidate("w2")]
+    both = [*leaving, WorkerCandidate("w2")]
     assert plan(["a", "b"], {"a": "w1"}, both, settled=True) == {"a": "w2", "b": "w2"}
 
 
 @given(cameras, holders, workers, st.sets(names), st.booleans())
 def test_whatever_happens_every_camera_has_a_sensible_worker(
-    wanted: set[str], held: dict[str, str], there: list[Candidate], expected: set[str], settled: bool
+    wanted: set[str], held: dict[str, str], there: list[WorkerCandidate], expected: set[str], settled: bool
 ) -> None:
     planned = plan(wanted, held, there, expected=expected, settled=settled)
     alive = {worker.name for worker in there}
@@ -87,7 +87,7 @@ def test_whatever_happens_every_camera_has_a_sensible_worker(
 
 
 @given(cameras, holders, workers)
-def test_plans_come_to_rest(wanted: set[str], held: dict[str, str], there: list[Candidate]) -> None:
+def test_plans_come_to_rest(wanted: set[str], held: dict[str, str], there: list[WorkerCandidate]) -> None:
     current = {camera: worker for camera, worker in held.items() if camera in wanted}
     for _ in range(40):
         planned = plan(wanted, current, there, settled=True)

@@ -1,7 +1,7 @@
 """Degraded: held against the camera's own past."""
 
 from services.contracts.models import ProfileReport, Reason
-from services.registry.quality import BASELINE_SECONDS, ENTER_SECONDS, LEAVE_SECONDS, Quality
+from services.registry.quality import BASELINE_SECONDS, ENTER_SECONDS, LEAVE_SECONDS, ProfileQuality
 
 
 class Stream:
@@ -9,7 +9,7 @@ class Stream:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.quality = Quality()
+        self.quality = ProfileQuality()
         self.frames = self.lost = self.bad = 0
         self.quality.began(self.now)
 

@@ -1,7 +1,7 @@
 """Patience with workers that are not there."""
 
 from services.contracts.models import WorkerLease
-from services.registry.roster import EXPECT_SECONDS, Roster
+from services.registry.roster import EXPECT_SECONDS, WorkerRoster
 
 
 def lease(name: str, incarnation: int = 1, *, draining: bool = False) -> WorkerLease:
@@ -9,7 +9,7 @@ def lease(name: str, incarnation: int = 1, *, draining: bool = False) -> WorkerL
 
 
 def test_a_change_is_a_worker_that_comes_goes_restarts_or_drains() -> None:
-    roster = Roster()
+    roster = WorkerRoster()
     assert roster.update([lease("a")], 0)
     assert not roster.update([lease("a").model_copy(update={"load": 0.5})], 1)
     assert roster.update([lease("a", 2)], 2)
@@ -20,14 +20,14 @@ def test_a_change_is_a_worker_that_comes_goes_restarts_or_drains() -> None:
 
 
 def test_after_a_beginning_everybody_may_still_be_coming() -> None:
-    roster = Roster()
+    roster = WorkerRoster()
     roster.begin(100)
     assert roster.expected(100 + EXPECT_SECONDS - 0.1)
     assert not roster.expected(100 + EXPECT_SECONDS)
 
 
 def test_who_comes_back_is_missed_anew() -> None:
-    roster = Roster()
+    roster = WorkerRoster()
     assert roster.away(["a"], 30, 0) == set()
     assert roster.away(["a"], 30, 29) == set()
     roster.update([lease("a")], 29.5)

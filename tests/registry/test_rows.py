@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contracts.errors import InvalidInputError
-from services.registry.rows import COLUMNS, Row, parse
+from services.registry.rows import COLUMNS, ParsedRow, parse
 
 
-def rows(text: str) -> list[Row]:
+def rows(text: str) -> list[ParsedRow]:
     return parse("csv", text).rows
 
 
