@@ -25,7 +25,7 @@ class ClipError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class ClipUnit:
     """One access unit, in decoding order."""
 
     presentation: int
@@ -36,7 +36,7 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
+class EncodedClip:
     """One loop of one track."""
 
     codec: str
@@ -48,7 +48,7 @@ class Clip:
     """Duration of a unit in ticks of the clock rate."""
     parameter_sets: tuple[bytes, ...]
     """VPS, SPS, PPS as NAL units without start codes; AudioSpecificConfig for AAC."""
-    units: tuple[Unit, ...]
+    units: tuple[ClipUnit, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class ClipKey:
         return cls(scene, label, VideoSpec(**track) if kind == "video" else AudioSpec(**track))
 
 
-def save(clip: Clip, path: Path) -> None:
+def save(clip: EncodedClip, path: Path) -> None:
     """Writes ``clip`` so that ``path`` is at no time a torn file."""
     head = msgpack.packb(
         (
@@ -95,7 +95,7 @@ def save(clip: Clip, path: Path) -> None:
     os.replace(file.name, path)  # noqa: PTH105 - the source is a plain name here, and replace is what is meant
 
 
-def load(path: Path) -> Clip:
+def load(path: Path) -> EncodedClip:
     """The clip in ``path``; raises `ClipError` for a file that is cut or altered, OSError where there is none."""
     content = path.read_bytes()
     body, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
@@ -107,6 +107,6 @@ def load(path: Path) -> Clip:
     at += head_bytes
     units = []
     for presentation, keyframe, size in entries:
-        units.append(Unit(presentation, keyframe, body[at : at + size]))
+        units.append(ClipUnit(presentation, keyframe, body[at : at + size]))
         at += size
-    return Clip(codec, width, height, clock_rate, unit_ticks, tuple(parameter_sets), tuple(units))
+    return EncodedClip(codec, width, height, clock_rate, unit_ticks, tuple(parameter_sets), tuple(units))

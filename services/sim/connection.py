@@ -5,45 +5,47 @@ import secrets
 import socket
 import struct
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Final, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from services.mesh.log import get_logger
 from services.sim import rtsp, sdp
 from services.sim.auth import Authenticator
 from services.sim.faults import Fault
-from services.sim.rtsp import Request
-from services.sim.stream import Stream
-from services.sim.track import Track
+from services.sim.rtsp import RtspRequest
+from services.sim.stream import SimulatedStream
+from services.sim.track import SimulatedTrack
 from services.sim.transport import Counters, TcpSink, UdpPorts, UdpSink
 
 log = get_logger()
 SESSION_SECONDS: Final = 60
 _LINGER_RESET: Final = struct.pack("ii", 1, 0)
 _TRACK: Final = "trackid="
+_Reply: TypeAlias = tuple[int, dict[str, str], bytes]
+"""Status, headers and body of a response."""
 
 
-class Connection(asyncio.Protocol):
+class RtspServerConnection(asyncio.Protocol):
     """Serves one client. A session belongs to its connection and ends with it, as on most cameras."""
 
     def __init__(
         self,
-        find: Callable[[str, str], Stream | None],
+        find: Callable[[str, str], SimulatedStream | None],
         authenticator: Authenticator,
         udp: UdpPorts,
         counters: Counters,
-        open_connections: set["Connection"],
+        open_connections: set["RtspServerConnection"],
     ) -> None:
         self._find = find
         self._auth = authenticator
         self._udp = udp
         self._counters = counters
         self._open = open_connections
-        self._parser = rtsp.Parser()
+        self._parser = rtsp.RtspRequestParser()
         self._transport: asyncio.Transport | None = None
-        self._stream: Stream | None = None
+        self._stream: SimulatedStream | None = None
         self._session = ""
-        self._sinks: dict[Track, TcpSink | UdpSink] = {}
+        self._sinks: dict[SimulatedTrack, TcpSink | UdpSink] = {}
         self._playing = False
         self._timer: asyncio.TimerHandle | None = None
         self._heard = 0.0
@@ -66,7 +68,7 @@ class Connection(asyncio.Protocol):
         self._heard = asyncio.get_running_loop().time()
         try:
             for message in self._parser.feed(data):
-                if isinstance(message, Request):
+                if isinstance(message, RtspRequest):
                     self._handle(message)
         except rtsp.RtspSyntaxError as error:
             log.debug("sim.bad_request", error=str(error))
@@ -89,7 +91,7 @@ class Connection(asyncio.Protocol):
 
     # requests
 
-    def _handle(self, request: Request) -> None:
+    def _handle(self, request: RtspRequest) -> None:
         cseq = request.headers.get("cseq", "0")
         if request.version != "RTSP/1.0":
             self._write(rtsp.response(505, cseq))
@@ -110,7 +112,7 @@ class Connection(asyncio.Protocol):
         if status == 200 and request.method == "PLAY":
             self._start()
 
-    def _answer(self, request: Request, stream: Stream | None, track: int | None) -> tuple[int, dict[str, str], bytes]:
+    def _answer(self, request: RtspRequest, stream: SimulatedStream | None, track: int | None) -> _Reply:
         handlers = {
             "DESCRIBE": self._describe, "SETUP": self._setup, "PLAY": self._play, "PAUSE": self._pause,
             "GET_PARAMETER": self._parameter, "SET_PARAMETER": self._parameter, "TEARDOWN": self._teardown,
@@ -129,7 +131,7 @@ class Connection(asyncio.Protocol):
             return 454, {}, b""
         return handlers[request.method](request, stream, track)
 
-    def _describe(self, request: Request, stream: Stream, _track: int | None) -> tuple[int, dict[str, str], bytes]:
+    def _describe(self, request: RtspRequest, stream: SimulatedStream, _track: int | None) -> _Reply:
         address = self._local_address()
         clips = [track.clip for track in stream.tracks]
         text = sdp.describe(
@@ -140,7 +142,7 @@ class Connection(asyncio.Protocol):
         base = request.url.rstrip("/") + "/"
         return 200, {"Content-Base": base, "Content-Type": "application/sdp"}, text.encode()
 
-    def _setup(self, request: Request, stream: Stream, track: int | None) -> tuple[int, dict[str, str], bytes]:
+    def _setup(self, request: RtspRequest, stream: SimulatedStream, track: int | None) -> _Reply:
         if track is None and len(stream.tracks) == 1:
             track = 0
         if track is None or track >= len(stream.tracks):
@@ -156,7 +158,7 @@ class Connection(asyncio.Protocol):
                 return 200, {"Transport": transport, "Session": f"{self._session};timeout={SESSION_SECONDS}"}, b""
         return 461, {}, b""
 
-    def _sink(self, stream: Stream, offer: rtsp.TransportOffer) -> tuple[TcpSink | UdpSink, str] | None:
+    def _sink(self, stream: SimulatedStream, offer: rtsp.TransportOffer) -> tuple[TcpSink | UdpSink, str] | None:
         assert self._transport is not None
         if offer.tcp:
             channels = offer.pair("interleaved") or (2 * len(self._sinks), 2 * len(self._sinks) + 1)
@@ -171,7 +173,7 @@ class Connection(asyncio.Protocol):
         )
         return UdpSink(self._udp, host, ports, stream.faults), header
 
-    def _play(self, request: Request, stream: Stream, _track: int | None) -> tuple[int, dict[str, str], bytes]:
+    def _play(self, request: RtspRequest, stream: SimulatedStream, _track: int | None) -> _Reply:
         if not self._sinks:
             return 455, {}, b""
         base = request.url.rstrip("/")
@@ -182,16 +184,16 @@ class Connection(asyncio.Protocol):
                 info.append(f"url={base}/trackID={index};seq={sequence};rtptime={timestamp}")
         return 200, {"Session": self._session, "Range": "npt=now-", "RTP-Info": ",".join(info)}, b""
 
-    def _pause(self, _request: Request, _stream: Stream, _track: int | None) -> tuple[int, dict[str, str], bytes]:
+    def _pause(self, _request: RtspRequest, _stream: SimulatedStream, _track: int | None) -> _Reply:
         if not self._session:
             return 454, {}, b""
         self._stop()
         return 200, {"Session": self._session}, b""
 
-    def _parameter(self, _request: Request, _stream: Stream, _track: int | None) -> tuple[int, dict[str, str], bytes]:
+    def _parameter(self, _request: RtspRequest, _stream: SimulatedStream, _track: int | None) -> _Reply:
         return 200, {"Session": self._session} if self._session else {}, b""
 
-    def _teardown(self, _request: Request, _stream: Stream, _track: int | None) -> tuple[int, dict[str, str], bytes]:
+    def _teardown(self, _request: RtspRequest, _stream: SimulatedStream, _track: int | None) -> _Reply:
         if not self._session:
             return 454, {}, b""
         self._end_session()
@@ -236,7 +238,7 @@ class Connection(asyncio.Protocol):
         self._sinks.clear()
         self._session = ""
 
-    def _watch(self, stream: Stream) -> None:
+    def _watch(self, stream: SimulatedStream) -> None:
         if self._stream is not stream:
             if self._stream is not None:
                 self._stream.watchers.discard(self)
@@ -244,7 +246,7 @@ class Connection(asyncio.Protocol):
             self._stream = stream
             stream.watchers.add(self)
 
-    def _resolve(self, url: str) -> tuple[Stream | None, int | None]:
+    def _resolve(self, url: str) -> tuple[SimulatedStream | None, int | None]:
         """``rtsp://host/<camera>/<profile>[/trackID=n]`` → stream and track."""
         try:
             parts = [part for part in urlsplit(url).path.split("/") if part]

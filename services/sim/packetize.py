@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
-from services.sim.clip import Clip, Unit
+from services.sim.clip import ClipUnit, EncodedClip
 from services.sim.pictures import stamp
 
 PAYLOAD_BYTES: Final = 1400
@@ -63,7 +63,7 @@ class PacketRun:
 class Reel:
     """A clip and its packets, shared by all cameras that play it."""
 
-    def __init__(self, clip: Clip) -> None:
+    def __init__(self, clip: EncodedClip) -> None:
         self.clip = clip
         self._runs = {True: packet_runs(clip)}
 
@@ -74,7 +74,7 @@ class Reel:
         return self._runs[in_band]
 
 
-def packet_runs(clip: Clip, *, in_band: bool = True) -> tuple[PacketRun, ...]:
+def packet_runs(clip: EncodedClip, *, in_band: bool = True) -> tuple[PacketRun, ...]:
     """What `Reel.runs` keeps."""
     payload_type = PAYLOAD_TYPES[clip.codec]
     reorder = max(unit.presentation - index for index, unit in enumerate(clip.units))
@@ -109,7 +109,7 @@ def packet_run(
     return PacketRun(template, tuple(offsets), stamp.text_offset(template), delay_ticks, keyframe)
 
 
-def _payloads(clip: Clip, unit: Unit, in_band: bool) -> Iterator[bytes]:
+def _payloads(clip: EncodedClip, unit: ClipUnit, in_band: bool) -> Iterator[bytes]:
     if clip.codec in ("h264", "hevc"):
         hevc = clip.codec == "hevc"
         sets = clip.parameter_sets if in_band and unit.keyframe else ()

@@ -20,7 +20,7 @@ class RtspSyntaxError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RtspRequest:
     """One request; header names in lower case."""
 
     method: str
@@ -38,19 +38,19 @@ class Interleaved:
     data: bytes
 
 
-class Parser:
+class RtspRequestParser:
     """Feed it bytes as they come."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[Request | Interleaved]:
+    def feed(self, data: bytes) -> Iterator[RtspRequest | Interleaved]:
         """Each whole message so far; raises `RtspSyntaxError`."""
         self._buffer += data
         while (message := self._next()) is not None:
             yield message
 
-    def _next(self) -> Request | Interleaved | None:
+    def _next(self) -> RtspRequest | Interleaved | None:
         buffer = self._buffer
         while buffer[:2] == b"\r\n":
             del buffer[:2]
@@ -70,10 +70,10 @@ class Parser:
             return None
         body = bytes(buffer[end + 4 : end + 4 + body_bytes])
         del buffer[: end + 4 + body_bytes]
-        return Request(request.method, request.url, request.version, request.headers, body)
+        return RtspRequest(request.method, request.url, request.version, request.headers, body)
 
 
-def _parse_head(head: bytes) -> tuple[Request, int]:
+def _parse_head(head: bytes) -> tuple[RtspRequest, int]:
     try:
         first, *rest = head.decode("utf-8").split("\r\n")
     except UnicodeDecodeError as error:
@@ -90,7 +90,7 @@ def _parse_head(head: bytes) -> tuple[Request, int]:
     length = headers.get("content-length", "0")
     if not (length.isascii() and length.isdigit() and int(length) <= _MAX_BODY_BYTES):
         raise RtspSyntaxError("Content-Length is no number up to 65536")
-    return Request(parts[0], parts[1], parts[2], headers), int(length)
+    return RtspRequest(parts[0], parts[1], parts[2], headers), int(length)
 
 
 def response(status: int, cseq: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> bytes:

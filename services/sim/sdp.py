@@ -3,11 +3,11 @@
 from base64 import b64encode
 from collections.abc import Sequence
 
-from services.sim.clip import Clip
+from services.sim.clip import EncodedClip
 from services.sim.packetize import PAYLOAD_TYPES
 
 
-def describe(name: str, address: str, clips: Sequence[Clip], *, sprop: bool = True) -> str:
+def describe(name: str, address: str, clips: Sequence[EncodedClip], *, sprop: bool = True) -> str:
     """The SDP for the clips as tracks ``trackID=0``, 1, …; ``sprop``: with the parameter sets of H.264 and H.265."""
     family = "IP6" if ":" in address else "IP4"
     lines = [
@@ -20,7 +20,7 @@ def describe(name: str, address: str, clips: Sequence[Clip], *, sprop: bool = Tr
     return "".join(line + "\r\n" for line in lines)
 
 
-def _media(clip: Clip, sprop: bool) -> list[str]:
+def _media(clip: EncodedClip, sprop: bool) -> list[str]:
     payload_type = PAYLOAD_TYPES[clip.codec]
     kind = "video" if clip.width_px else "audio"
     lines = [f"m={kind} 0 RTP/AVP {payload_type}"]
@@ -45,7 +45,7 @@ def _media(clip: Clip, sprop: bool) -> list[str]:
     return lines
 
 
-def _format_parameters(clip: Clip, sprop: bool) -> str:
+def _format_parameters(clip: EncodedClip, sprop: bool) -> str:
     encoded = [b64encode(nal).decode() for nal in clip.parameter_sets]
     if clip.codec == "h264":
         # RFC 6184 section 8.1

@@ -14,12 +14,12 @@ from services.mesh.admin import PortTakenError
 from services.mesh.log import get_logger
 from services.sim.auth import Authenticator
 from services.sim.clip import ClipKey
-from services.sim.connection import Connection
+from services.sim.connection import RtspServerConnection
 from services.sim.faults import Fault, FaultSetting
 from services.sim.pictures.places import camera_id, place
 from services.sim.settings import SimSettings
 from services.sim.specs import PRESETS, AudioSpec, VideoSpec
-from services.sim.stream import Stream
+from services.sim.stream import SimulatedStream
 from services.sim.studio import Studio, default_cache
 from services.sim.transport import Counters, UdpPorts
 
@@ -46,8 +46,8 @@ class Simulator:
     def __init__(self, settings: SimSettings | None = None) -> None:
         self.settings = settings or SimSettings(port=0)
         self.counters = Counters()
-        self._streams: dict[tuple[str, str], Stream] = {}
-        self._connections: set[Connection] = set()
+        self._streams: dict[tuple[str, str], SimulatedStream] = {}
+        self._connections: set[RtspServerConnection] = set()
         self._listeners: dict[str, asyncio.Server] = {}
         self._ports: dict[str, int] = {}
         self._refusing: set[str] = set()
@@ -103,7 +103,7 @@ class Simulator:
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         return f"rtsp://{user}{host}:{port}/{camera}/{profile}"
 
-    def stream(self, camera: str, profile: str = "main") -> Stream:
+    def stream(self, camera: str, profile: str = "main") -> SimulatedStream:
         """One profile; raises KeyError for a camera that there is not."""
         return self._streams[camera, profile]
 
@@ -173,9 +173,9 @@ class Simulator:
         for number, camera in enumerate(self.camera_ids, start=1):
             spec = PRESETS[self.settings.profile](number)
             for profile in _PROFILES:
-                self._streams[camera, profile] = Stream(number, camera, profile, getattr(spec, profile))
+                self._streams[camera, profile] = SimulatedStream(number, camera, profile, getattr(spec, profile))
 
-    def _chosen(self, camera: str, profile: str | None) -> list[Stream]:
+    def _chosen(self, camera: str, profile: str | None) -> list[SimulatedStream]:
         cameras = self.camera_ids if camera == "*" else [camera]
         return [self._streams[name, each] for name in cameras for each in ((profile,) if profile else _PROFILES)]
 
@@ -183,12 +183,12 @@ class Simulator:
         settings = self.settings
         password = settings.password.get_secret_value()
 
-        def find(name: str, profile: str) -> Stream | None:
+        def find(name: str, profile: str) -> SimulatedStream | None:
             return self._streams.get((name, profile)) if camera in ("", name) else None
 
-        def connect() -> Connection:
+        def connect() -> RtspServerConnection:
             authenticator = Authenticator(settings.auth, settings.username, password)
-            return Connection(find, authenticator, self._udp, self.counters, self._connections)
+            return RtspServerConnection(find, authenticator, self._udp, self.counters, self._connections)
 
         try:
             server = await asyncio.get_running_loop().create_server(connect, settings.host, port, backlog=1024)
@@ -215,13 +215,13 @@ class Simulator:
             "sim.ready", cameras=self.settings.cameras, made=self._studio.made, seconds=round(monotonic() - started, 1)
         )
 
-    async def _bring_up(self, stream: Stream) -> None:
+    async def _bring_up(self, stream: SimulatedStream) -> None:
         reels = [await self._studio.get(self._key(stream.number, stream.spec.video))]
         if stream.spec.audio is not None:
             reels.append(await self._studio.get(self._key(stream.number, stream.spec.audio)))
         stream.start(reels, self._began - phase_seconds(stream.number, stream.spec.video.loop_seconds))
 
-    async def _change_resolution(self, stream: Stream) -> None:
+    async def _change_resolution(self, stream: SimulatedStream) -> None:
         await stream.ready.wait()
         video = stream.spec.video
         if video.codec == "mjpeg":

@@ -7,7 +7,7 @@ from typing import Protocol
 from services.sim.faults import Fault, Faults
 from services.sim.packetize import Reel
 from services.sim.specs import StreamSpec
-from services.sim.track import Track
+from services.sim.track import SimulatedTrack
 
 
 class Watcher(Protocol):
@@ -17,7 +17,7 @@ class Watcher(Protocol):
         """Ends it; ``reset``: as a host does that is suddenly gone."""
 
 
-class Stream:
+class SimulatedStream:
     """The profile's tracks, faults and clients."""
 
     def __init__(self, number: int, camera: str, profile: str, spec: StreamSpec) -> None:
@@ -26,7 +26,7 @@ class Stream:
         self.profile = profile
         self.spec = spec
         self.faults = Faults()
-        self.tracks: tuple[Track, ...] = ()
+        self.tracks: tuple[SimulatedTrack, ...] = ()
         """Empty until the clips are there."""
         self.watchers: set[Watcher] = set()
         self.ready = asyncio.Event()
@@ -34,7 +34,7 @@ class Stream:
     def start(self, reels: Sequence[Reel], began: float) -> None:
         """The clips are there; frame 0 was at the loop time ``began``."""
         cname = f"{self.camera}@pantau-sim"
-        self.tracks = tuple(Track(self.number, cname, reel, self.faults, began) for reel in reels)
+        self.tracks = tuple(SimulatedTrack(self.number, cname, reel, self.faults, began) for reel in reels)
         self.ready.set()
 
     def stop(self) -> None:

@@ -11,7 +11,7 @@ from time import time_ns
 from typing import Final, Protocol
 
 from services.sim import rtcp
-from services.sim.clip import Clip
+from services.sim.clip import EncodedClip
 from services.sim.faults import Fault, Faults
 from services.sim.packetize import PAYLOAD_TYPES, PacketRun, Reel, h264_payloads, hevc_payloads, packet_run
 from services.sim.pictures import stamp
@@ -37,7 +37,7 @@ class Sink(Protocol):
         """Bytes as they are: for garbage."""
 
 
-class Track:
+class SimulatedTrack:
     """The clock and the clients of one track of one profile."""
 
     def __init__(self, number: int, cname: str, reel: Reel, faults: Faults, began: float) -> None:
@@ -66,7 +66,7 @@ class Track:
         """Frames whose time had passed when the process came to them."""
 
     @property
-    def clip(self) -> Clip:
+    def clip(self) -> EncodedClip:
         """What is played now."""
         return self._reel.clip
 

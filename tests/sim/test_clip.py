@@ -8,12 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.sim import clip
-from services.sim.clip import Clip, ClipError, ClipKey, Unit
+from services.sim.clip import ClipError, ClipKey, ClipUnit, EncodedClip
 from services.sim.specs import AudioSpec, VideoSpec
 
-CLIP = Clip(
+CLIP = EncodedClip(
     "h264", 640, 360, 90_000, 6000, (b"\x67sps", b"\x68pps"),
-    (Unit(0, keyframe=True, data=b"\0\0\0\x02\x65a"), Unit(1, keyframe=False, data=b"\0\0\0\x02\x41b")),
+    (ClipUnit(0, keyframe=True, data=b"\0\0\0\x02\x65a"), ClipUnit(1, keyframe=False, data=b"\0\0\0\x02\x41b")),
 )  # fmt: skip
 
 

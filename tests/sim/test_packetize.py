@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from services.sim.clip import Clip, Unit
+from services.sim.clip import ClipUnit, EncodedClip
 from services.sim.packetize import (
     PAYLOAD_BYTES,
     PacketRun,
@@ -90,12 +90,12 @@ def nal(kind: int, size: int) -> bytes:
     return bytes((kind,)) + bytes(size - 1)
 
 
-def clip(presentations: list[int]) -> Clip:
+def clip(presentations: list[int]) -> EncodedClip:
     units = []
     for index, presentation in enumerate(presentations):
         data = nal(0x65 if index == 0 else 0x41, 5000)
-        units.append(Unit(presentation, index == 0, len(data).to_bytes(4, "big") + data))
-    return Clip("h264", 640, 360, 90_000, 3600, (nal(0x67, 20), nal(0x68, 5)), tuple(units))
+        units.append(ClipUnit(presentation, index == 0, len(data).to_bytes(4, "big") + data))
+    return EncodedClip("h264", 640, 360, 90_000, 3600, (nal(0x67, 20), nal(0x68, 5)), tuple(units))
 
 
 def headers(run: PacketRun, wire: bytearray) -> list[tuple[int, int, int, int]]:

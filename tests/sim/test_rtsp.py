@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.sim import rtsp
-from services.sim.rtsp import Interleaved, Parser, Request, RtspSyntaxError
+from services.sim.rtsp import Interleaved, RtspRequest, RtspRequestParser, RtspSyntaxError
 
 WIRE = (
     b"OPTIONS rtsp://h/cam-001/main RTSP/1.0\r\nCSeq: 1\r\n\r\n"
@@ -19,16 +19,16 @@ WIRE = (
 
 @given(st.lists(st.integers(0, len(WIRE)), max_size=12))
 def test_messages_are_the_same_however_they_are_cut(cuts: list[int]) -> None:
-    parser = Parser()
-    found: list[Request | Interleaved] = []
+    parser = RtspRequestParser()
+    found: list[RtspRequest | Interleaved] = []
     edges = [0, *sorted(cuts), len(WIRE)]
     for begin, end in zip(edges, edges[1:], strict=False):  # noqa: RUF007 (pairs of edges)
         found += parser.feed(WIRE[begin:end])
-    assert [type(each).__name__ for each in found] == ["Request", "Interleaved", "Request", "Request"]
+    assert [type(each).__name__ for each in found] == ["RtspRequest", "Interleaved", "RtspRequest", "RtspRequest"]
     first, packet, second, third = found
-    assert isinstance(first, Request)
-    assert isinstance(second, Request)
-    assert isinstance(third, Request)
+    assert isinstance(first, RtspRequest)
+    assert isinstance(second, RtspRequest)
+    assert isinstance(third, RtspRequest)
     assert packet == Interleaved(1, b"abc")
     assert (first.method, first.headers["cseq"]) == ("OPTIONS", "1")
     assert (second.headers["cseq"], second.body) == ("2", b"body")
@@ -38,7 +38,7 @@ def test_messages_are_the_same_however_they_are_cut(cuts: list[int]) -> None:
 @given(st.binary(max_size=400))
 def test_garbage_is_refused_or_waited_for(data: bytes) -> None:
     with suppress(RtspSyntaxError):
-        list(Parser().feed(data))
+        list(RtspRequestParser().feed(data))
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_garbage_is_refused_or_waited_for(data: bytes) -> None:
 )  # fmt: skip
 def test_what_is_no_rtsp_is_refused(data: bytes) -> None:
     with pytest.raises(RtspSyntaxError):
-        list(Parser().feed(data))
+        list(RtspRequestParser().feed(data))
 
 
 def test_transport_offers_keep_the_clients_order_and_leave_out_multicast() -> None:

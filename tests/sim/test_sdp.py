@@ -3,12 +3,12 @@
 from base64 import b64decode
 
 from services.sim import sdp
-from services.sim.clip import Clip, Unit
+from services.sim.clip import ClipUnit, EncodedClip
 
-UNITS = tuple(Unit(index, keyframe=index == 0, data=bytes(1000)) for index in range(25))
-H264 = Clip("h264", 1280, 720, 90_000, 3600, (b"\x67\x4d\x00\x1fx", b"\x68y"), UNITS)
-HEVC = Clip("hevc", 1280, 720, 90_000, 3600, (b"\x40v", b"\x42s", b"\x44p"), UNITS)
-AAC = Clip("aac", 0, 0, 16_000, 1024, (b"\x14\x08",), UNITS)
+UNITS = tuple(ClipUnit(index, keyframe=index == 0, data=bytes(1000)) for index in range(25))
+H264 = EncodedClip("h264", 1280, 720, 90_000, 3600, (b"\x67\x4d\x00\x1fx", b"\x68y"), UNITS)
+HEVC = EncodedClip("hevc", 1280, 720, 90_000, 3600, (b"\x40v", b"\x42s", b"\x44p"), UNITS)
+AAC = EncodedClip("aac", 0, 0, 16_000, 1024, (b"\x14\x08",), UNITS)
 
 
 def test_h264_names_profile_and_parameter_sets() -> None:

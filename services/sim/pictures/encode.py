@@ -10,7 +10,7 @@ import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from numpy.typing import NDArray
 
-from services.sim.clip import Clip, ClipKey, Unit
+from services.sim.clip import ClipKey, ClipUnit, EncodedClip
 from services.sim.pictures.planes import Planes
 from services.sim.pictures.scene import Scene
 from services.sim.specs import AudioSpec, VideoSpec
@@ -24,14 +24,14 @@ _MJPEG_QUALITY: Final = {True: "7", False: "6"}
 _G711_FRAME_SECONDS: Final = Fraction(1, 25)
 
 
-def make(key: ClipKey) -> Clip:
+def make(key: ClipKey) -> EncodedClip:
     """The clip that ``key`` describes."""
     if isinstance(key.track, AudioSpec):
         return _audio(key.scene, key.track)
     return _video(key.scene, key.label, key.track)
 
 
-def _video(number: int, label: str, spec: VideoSpec) -> Clip:
+def _video(number: int, label: str, spec: VideoSpec) -> EncodedClip:
     scene = Scene(number, label, spec.width_px, spec.height_px)
     encoder = _video_encoder(spec)
     time_base = Fraction(1, spec.frame_rate)
@@ -45,16 +45,16 @@ def _video(number: int, label: str, spec: VideoSpec) -> Clip:
         for packet in encoder.encode(None):
             yield packet.pts or 0, bytes(packet)
 
-    units: list[Unit] = []
+    units: list[ClipUnit] = []
     parameter_sets: list[bytes] = []
     for pts, data in packets():
         if spec.codec == "mjpeg":
-            units.append(Unit(pts, keyframe=True, data=data))
+            units.append(ClipUnit(pts, keyframe=True, data=data))
             continue
         picture, sets, keyframe = _sort_nal_units(spec.codec == "hevc", data)
         parameter_sets.extend(nal for nal in sets if nal not in parameter_sets)
-        units.append(Unit(pts, keyframe, b"".join(len(nal).to_bytes(4, "big") + nal for nal in picture)))
-    return Clip(
+        units.append(ClipUnit(pts, keyframe, b"".join(len(nal).to_bytes(4, "big") + nal for nal in picture)))
+    return EncodedClip(
         spec.codec, spec.width_px, spec.height_px, VIDEO_CLOCK_HZ, VIDEO_CLOCK_HZ // spec.frame_rate,
         tuple(parameter_sets), tuple(units),
     )  # fmt: skip
@@ -112,7 +112,7 @@ def _av_frame(planes: Planes, pixel_format: str) -> av.VideoFrame:
     return av.VideoFrame.from_ndarray(packed.reshape(height * 3 // 2, width), format=pixel_format)
 
 
-def _audio(number: int, spec: AudioSpec) -> Clip:
+def _audio(number: int, spec: AudioSpec) -> EncodedClip:
     rate = spec.sample_rate_hz
     encoder = av.CodecContext.create(spec.codec, "w")
     encoder.sample_rate = rate
@@ -125,7 +125,7 @@ def _audio(number: int, spec: AudioSpec) -> Clip:
     frame_samples = 1024 if spec.codec == "aac" else int(rate * _G711_FRAME_SECONDS)
     sound = _sound(number, rate, spec.loop_seconds)
     count = len(sound) // frame_samples
-    units: list[Unit] = []
+    units: list[ClipUnit] = []
     for index in range(count + 1):
         if index < count:
             samples = sound[index * frame_samples : (index + 1) * frame_samples]
@@ -135,12 +135,12 @@ def _audio(number: int, spec: AudioSpec) -> Clip:
             packets = encoder.encode(frame)
         else:
             packets = encoder.encode(None)
-        units.extend(Unit(len(units), keyframe=True, data=bytes(packet)) for packet in packets)
+        units.extend(ClipUnit(len(units), keyframe=True, data=bytes(packet)) for packet in packets)
     # The AAC encoder's priming frame comes in addition: without it the loop keeps its length.
     units = units[-count:]
-    renumbered = tuple(Unit(index, keyframe=True, data=unit.data) for index, unit in enumerate(units))
+    renumbered = tuple(ClipUnit(index, keyframe=True, data=unit.data) for index, unit in enumerate(units))
     config = (bytes(encoder.extradata),) if encoder.extradata else ()
-    return Clip(spec.codec, 0, 0, rate, frame_samples, config, renumbered)
+    return EncodedClip(spec.codec, 0, 0, rate, frame_samples, config, renumbered)
 
 
 def _sound(number: int, rate_hz: int, seconds: int) -> NDArray[np.float32]:

@@ -3,7 +3,7 @@
 import av
 import pytest
 
-from services.sim.clip import Clip, ClipKey
+from services.sim.clip import ClipKey, EncodedClip
 from services.sim.packetize import split_nal_units
 from services.sim.pictures import encode, marker
 from services.sim.specs import AudioSpec, VideoCodec, VideoSpec
@@ -13,11 +13,11 @@ def video(codec: VideoCodec = "h264", b_frames: int = 0) -> VideoSpec:
     return VideoSpec(codec, 320, 180, 10, 300_000, gop_seconds=1, loop_seconds=2, b_frames=b_frames)
 
 
-def make(track: VideoSpec | AudioSpec) -> Clip:
+def make(track: VideoSpec | AudioSpec) -> EncodedClip:
     return encode.make(ClipKey(3, "CAM-003", track))
 
 
-def decode(clip: Clip) -> list[marker.Marker | None]:
+def decode(clip: EncodedClip) -> list[marker.Marker | None]:
     decoder = av.CodecContext.create(clip.codec, "r")
     assert isinstance(decoder, av.VideoCodecContext)
     seen = []
@@ -44,7 +44,7 @@ def test_a_loop_has_every_picture_and_closed_gops(track: VideoSpec) -> None:
 
 
 def test_b_frames_are_there_only_where_asked_for() -> None:
-    def reordered(clip: Clip) -> bool:
+    def reordered(clip: EncodedClip) -> bool:
         return any(unit.presentation != index for index, unit in enumerate(clip.units))
 
     assert reordered(make(video(b_frames=2)))
