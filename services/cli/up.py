@@ -53,14 +53,14 @@ def up(demo: int, data: Path | None, http: str | None, config_path: Path | None)
         config.section(section)
     listen = _listen(config, http)
     from services.mesh.log import configure
-    from services.up.app import Plan, serve
+    from services.up.app import UpPlan, serve
     from services.up.folder import default_data
 
     mesh = config.mesh
     refuse_one_services_settings(config)
     folder = data or (mesh.data if "data" in mesh.model_fields_set else default_data(config.environ))
     configure("up", level=mesh.log_level, format=mesh.log_format)
-    plan = Plan(
+    plan = UpPlan(
         settings=mesh.model_copy(update={"data": folder.absolute()}),
         embedded_nats="nats_url" not in mesh.model_fields_set,
         nats_port=config.section(UpSettings).nats_port,

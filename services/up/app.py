@@ -46,7 +46,7 @@ NATS_STOP_SECONDS: Final = 0.6
 
 
 @dataclass(frozen=True)
-class Plan:
+class UpPlan:
     """What to run."""
 
     settings: MeshSettings
@@ -75,7 +75,7 @@ def command(name: str, *arguments: str) -> list[str]:
     return [sys.executable, *([str(script)] if script.exists() else ["-m", "services.cli"]), name, *arguments]
 
 
-def child_environment(plan: Plan, environ: Mapping[str, str], nats: MeshSettings, notify: str) -> dict[str, str]:
+def child_environment(plan: UpPlan, environ: Mapping[str, str], nats: MeshSettings, notify: str) -> dict[str, str]:
     """The children's environment: this one's, and over it what is decided here. Passwords travel here alone."""
     result = {key: value for key, value in environ.items() if key not in _OURS}
     result |= {
@@ -104,7 +104,7 @@ _OURS: Final = frozenset((*_DECIDED, *(f"{variable}_FILE" for variable in _DECID
 class Up:
     """One run. Make it inside a running loop, on the main thread."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: UpPlan) -> None:
         self.plan = plan
         self._stopping = asyncio.Event()
         self._children: dict[str, Child] = {}
@@ -250,7 +250,7 @@ async def _ended(child: Child, timeout_seconds: float) -> None:
             await child.ended.wait()
 
 
-async def serve(plan: Plan) -> None:
+async def serve(plan: UpPlan) -> None:
     """Runs ``plan`` until SIGTERM or SIGINT; raises the `PantauError` that keeps it from running."""
     up = Up(plan)
     loop = asyncio.get_running_loop()

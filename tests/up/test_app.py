@@ -7,9 +7,9 @@ from pydantic import SecretStr
 
 from services.contracts.errors import PantauError
 from services.mesh.settings import MeshSettings
-from services.up.app import STOP_ORDER, STOP_SECONDS, Plan, child_environment, command, first_leaf, relay_environment
+from services.up.app import STOP_ORDER, STOP_SECONDS, UpPlan, child_environment, command, first_leaf, relay_environment
 
-PLAN = Plan(
+PLAN = UpPlan(
     settings=MeshSettings(data=Path("/data")),
     embedded_nats=True,
     nats_port=0,
