@@ -17,7 +17,7 @@ from bench.pictures import KINDS
 from services.media.packetize import packetize_h264
 from services.media.rtp import pack_extensions
 from services.wall.relay.engine.dtls import SMALL_WINDOW_PACKETS, SrtpKeys
-from services.wall.relay.engine.gso import probe
+from services.wall.relay.engine.send_batch import probe_offload
 from services.wall.relay.engine.template import MAX_PAYLOAD_BYTES, lay_out
 from services.wall.relay.engine.udp import UdpPort
 from tests.wall.relay.camera import clip
@@ -42,9 +42,9 @@ async def send(kind: str, tiles: int, ports: list[int]) -> None:
     """Sends until it is killed."""
     source = clip(0, **KINDS[kind].encoding)
     frames = [lay_out(packetize_h264(unit, MAX_PAYLOAD_BYTES), len(EXTENSION), TAG_BYTES) for unit, _ in source.frames]
-    udp = UdpPort(0, gso=not probe(), hosts=("127.0.0.1",))
+    udp = UdpPort(0, gso=not probe_offload(), hosts=("127.0.0.1",))
     viewers = [(keys(), destination) for port in ports if (destination := udp.destination(("127.0.0.1", port)))]
-    outbox = viewers[0][1].outbox
+    send_batch = viewers[0][1].send_batch
     streams = [[1] * tiles for _ in viewers]
     begin = time.monotonic()
     number = 0
@@ -53,8 +53,8 @@ async def send(kind: str, tiles: int, ports: list[int]) -> None:
             runs = frames[(number + tile) % len(frames)]
             for (key, destination), sequences in zip(viewers, streams, strict=True):
                 for run in runs:
-                    outbox.scratch.protect(key, run, 102, sequences[tile], number * 3600, tile + 1, EXTENSION)
-                    outbox.put(run, destination)
+                    send_batch.scratch.protect(key, run, 102, sequences[tile], number * 3600, tile + 1, EXTENSION)
+                    send_batch.add_run(run, destination)
                     sequences[tile] += run.count
             due = begin + (number + (tile + 1) / tiles) / source.fps
             await asyncio.sleep(max(0.0, due - time.monotonic()))

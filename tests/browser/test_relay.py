@@ -135,7 +135,7 @@ async def test_five_percent_loss_and_thirty_milliseconds_of_jitter_freeze_nothin
             elif rng.random() >= 0.05:
                 loop.call_later(rng.random() * 0.03, plain, bytes(data), address)
 
-        for outbox in front.relay.udp.outboxes.values():  # paths that lose, in memory
+        for outbox in front.relay.udp.send_batches.values():  # paths that lose, in memory
             outbox.offload = False
             outbox.send = partial(lossy, outbox.send)  # type: ignore[method-assign]
         page = await WallPage.create(own_browser, front)

@@ -6,7 +6,7 @@ from typing import Final
 import ifaddr
 
 from services.contracts.errors import PantauError
-from services.wall.relay.engine.sdp import Candidate
+from services.wall.relay.engine.sdp import HostCandidate
 
 _HOST_PREFERENCE: Final = 126
 """Type preference of host candidates (RFC 8445, 5.1.2.2)."""
@@ -29,7 +29,7 @@ def own_addresses() -> list[str]:
     return sorted(found, key=lambda host: (ip_address(host).is_loopback, ":" in host))
 
 
-def candidates(public: tuple[str, ...], port: int, families: tuple[int, ...]) -> tuple[Candidate, ...]:
+def candidates(public: tuple[str, ...], port: int, families: tuple[int, ...]) -> tuple[HostCandidate, ...]:
     """One candidate for each address; raises `AddressError`."""
     hosts = []
     for text in public or own_addresses():
@@ -42,5 +42,6 @@ def candidates(public: tuple[str, ...], port: int, families: tuple[int, ...]) ->
         if (6 if isinstance(address, IPv6Address) else 4) in families:
             hosts.append(str(address))
     return tuple(
-        Candidate(host, port, _HOST_PREFERENCE << 24 | (65535 - place) << 8 | 255) for place, host in enumerate(hosts)
+        HostCandidate(host, port, _HOST_PREFERENCE << 24 | (65535 - place) << 8 | 255)
+        for place, host in enumerate(hosts)
     )

@@ -17,13 +17,13 @@ from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
 from services.mesh.metrics import gauge, histogram
 from services.wall.relay.addresses import candidates
-from services.wall.relay.engine.dtls import Certificates, Turnstile
-from services.wall.relay.engine.gso import probe
+from services.wall.relay.engine.dtls import Certificates, HandshakeLimiter
+from services.wall.relay.engine.send_batch import probe_offload
 from services.wall.relay.engine.udp import UdpPort
-from services.wall.relay.sending.pacer_timer import Pump
-from services.wall.relay.session import Catalogue, Session, open_session
+from services.wall.relay.sending.pacer_timer import PacerTimer
+from services.wall.relay.session import CameraLookup, Session, open_session
 from services.wall.relay.settings import RelaySettings
-from services.wall.relay.sources.conversion import Conversions, Wanted
+from services.wall.relay.sources.conversion import ConversionKey, Conversions
 from services.wall.relay.sources.feed import FeedHub
 
 log = get_logger()
@@ -52,13 +52,13 @@ class Relay:
         self.settings = settings
         self.serving = asyncio.Event()
         """Set when fronts are answered."""
-        gso_trouble = probe() if settings.gso == "auto" else "off by the setting"
+        gso_trouble = probe_offload() if settings.gso == "auto" else "off by the setting"
         self.udp = UdpPort(settings.udp_port, gso=not gso_trouble)
         self.candidates = candidates(settings.public_addresses, self.udp.port, self.udp.families)
         self._service = service
-        self._pump = Pump()
+        self._pacer_timer = PacerTimer()
         self._certificates = Certificates()
-        self._turnstile = Turnstile()
+        self._handshake_limiter = HandshakeLimiter()
         self._incarnation = new_incarnation()
         self._draining = False
         self._hub = FeedHub(service.bus, service.home, service.tasks)
@@ -122,7 +122,7 @@ class Relay:
                 task.cancel()
             while self.sessions:
                 await asyncio.sleep(0.01)
-            self._pump.close()
+            self._pacer_timer.close()
             self.udp.close()
 
     def _convert(self, leases: Bucket[WorkerLease]) -> Conversions:
@@ -131,8 +131,8 @@ class Relay:
             service.bus, service.home, service.worker, self._hub, service.tasks, leases,
             max_pictures=settings.conversions, max_height_px=settings.conversion_height_px,
         )  # fmt: skip
-        self._hub.convert = lambda *wanted: conversions.start(Wanted(*wanted))
-        self._hub.convert_footage = conversions.footage
+        self._hub.convert = lambda *wanted: conversions.start_conversion(ConversionKey(*wanted))
+        self._hub.convert_footage = conversions.open_footage
         return conversions
 
     async def _drain(self, lease: Lease) -> None:
@@ -171,12 +171,12 @@ class Relay:
             bus=self._service.bus,
             home=self._service.home,
             hub=self._hub,
-            catalogue=Catalogue(self._cameras.get, self._states.get),
+            catalogue=CameraLookup(self._cameras.get, self._states.get),
             recorders=lambda: len(self._workers.alive("recorder")),
             udp=self.udp,
-            pump=self._pump,
+            pacer_timer=self._pacer_timer,
             certificates=self._certificates,
-            turnstile=self._turnstile,
+            handshake_limiter=self._handshake_limiter,
             candidates=self.candidates,
             pace_bps=self.settings.pace_mbps * 1e6,
         )

@@ -13,20 +13,20 @@ from services.wall.relay.engine.dtls import (
     WINDOW_PACKETS,
     Certificates,
     DtlsSession,
+    HandshakeLimiter,
     SrtpKeys,
-    Turnstile,
     fingerprint,
 )
 from services.wall.relay.engine.ice import IceAgent
-from services.wall.relay.engine.outbox import Destination
-from services.wall.relay.engine.sdp import Candidate, LocalTransport, Offer
+from services.wall.relay.engine.sdp import HostCandidate, LocalTransport, Offer
+from services.wall.relay.engine.send_batch import Destination
 from services.wall.relay.engine.srtp import SrtpError, protect_packet, protect_rtcp, unprotect_rtcp
-from services.wall.relay.engine.template import Run
+from services.wall.relay.engine.template import PacketRun
 from services.wall.relay.engine.udp import UdpPort
 from services.wall.relay.sending.feedback import LinkStats
 from services.wall.relay.sending.pacer import Pacer
-from services.wall.relay.sending.track import VideoTrack
-from services.wall.relay.sources.sound import SoundTrack
+from services.wall.relay.sending.track import RtpVideoTrack
+from services.wall.relay.sources.sound import RtpSoundTrack
 
 log = get_logger()
 
@@ -40,32 +40,32 @@ _keyframe_requests = counter("relay_keyframe_requests", "PLI and FIR received")
 _nacks = counter("relay_nacked_packets", "Packets asked for again")
 
 
-class PacerPump(Protocol):
+class PacerWaker(Protocol):
     """Serves the pacers of all connections."""
 
-    def wake(self, connection: "Connection") -> None:
+    def wake(self, connection: "ViewerConnection") -> None:
         """The connection's pacer has something waiting."""
 
 
-class Connection:
+class ViewerConnection:
     """A peer on the shared port. `connect` makes it usable; `close` takes it away."""
 
     def __init__(
         self,
         offer: Offer,
         udp: UdpPort,
-        pump: PacerPump,
+        pacer_timer: PacerWaker,
         certificates: Certificates,
-        turnstile: Turnstile,
+        handshake_limiter: HandshakeLimiter,
         pace_bps: float,
         on_path: Callable[[], None],
-        on_keyframe_request: Callable[[VideoTrack], None],
+        on_keyframe_request: Callable[[RtpVideoTrack], None],
     ) -> None:
         now = time.monotonic()
         self.agent = IceAgent(offer.ufrag, now)
-        self.tracks: dict[int, VideoTrack] = {}
+        self.tracks: dict[int, RtpVideoTrack] = {}
         """By SSRC."""
-        self.sound: SoundTrack | None = None
+        self.sound: RtpSoundTrack | None = None
         self.pacer = Pacer(pace_bps, now)
         self.stats = LinkStats()
         self.keys: SrtpKeys | None = None
@@ -74,7 +74,7 @@ class Connection:
         self.sent_bytes = 0
         self._destination: Destination | None = None
         self._udp = udp
-        self._pump = pump
+        self._pacer_timer = pacer_timer
         self._on_path = on_path
         self._on_keyframe_request = on_keyframe_request
         self._retransmit_allowance = 0.0
@@ -84,10 +84,10 @@ class Connection:
         self._server = offer.setup != "passive"
         certificate = certificates.current()
         self._fingerprint = fingerprint(certificate)
-        self.dtls = DtlsSession(certificate, self._send_dtls, server=self._server, turnstile=turnstile)
-        udp.add(self)
+        self.dtls = DtlsSession(certificate, self._send_dtls, server=self._server, handshake_limiter=handshake_limiter)
+        udp.add_peer(self)
 
-    def local(self, candidates: tuple[Candidate, ...]) -> LocalTransport:
+    def local(self, candidates: tuple[HostCandidate, ...]) -> LocalTransport:
         """Our side, for the answer."""
         setup = "passive" if self._server else "active"
         return LocalTransport(self.agent.ufrag, self.agent.password, self._fingerprint, setup, candidates)
@@ -105,7 +105,7 @@ class Connection:
         self.pacer.clear_all()
         self.keys = None
         await self.dtls.close()
-        self._udp.remove(self)
+        self._udp.remove_peer(self)
         self.tracks.clear()
 
     # What the port tells us.
@@ -119,7 +119,7 @@ class Connection:
 
     def on_dtls(self, datagram: bytes) -> None:
         """See `Peer.on_dtls`."""
-        self.dtls.feed(datagram)
+        self.dtls.receive_datagram(datagram)
 
     def on_rtcp(self, datagram: bytes) -> None:
         """See `Peer.on_rtcp`."""
@@ -135,7 +135,7 @@ class Connection:
                 now_ntp = rtcp.ntp_from_unix_us(time.time_ns() // 1000)
                 for block in packet.blocks:
                     if block.ssrc in self.tracks:
-                        self.stats.report(block, now_ntp)
+                        self.stats.add_report(block, now_ntp)
             elif isinstance(packet, rtcp.Nack):
                 self._on_nack(packet)
             elif isinstance(packet, rtcp.KeyframeRequest):
@@ -160,17 +160,17 @@ class Connection:
     # What tracks ask for.
 
     def send_runs(
-        self, runs: Sequence[Run], payload_type: int, sequence: int, timestamp: int, ssrc: int, extension: bytes
+        self, runs: Sequence[PacketRun], payload_type: int, sequence: int, timestamp: int, ssrc: int, extension: bytes
     ) -> None:
         """Protects runs for this viewer and sends them. What finds the socket full is dropped: NACK repairs that."""
         keys, destination = self.keys, self._destination
         if keys is None or destination is None:
             return
-        outbox = destination.outbox
+        send_batch = destination.send_batch
         try:
             for run in runs:
-                outbox.scratch.protect(keys, run, payload_type, sequence, timestamp, ssrc, extension)
-                outbox.put(run, destination)
+                send_batch.scratch.protect(keys, run, payload_type, sequence, timestamp, ssrc, extension)
+                send_batch.add_run(run, destination)
                 self.sent_bytes += run.wire_bytes
                 sequence += run.count
         except SrtpError as error:
@@ -190,18 +190,18 @@ class Connection:
         self._udp.send(view, self.agent.selected)
 
     def wake_pacer(self) -> None:
-        """See `Link.wake_pacer`."""
-        self._pump.wake(self)
+        """See `VideoLink.wake_pacer`."""
+        self._pacer_timer.wake(self)
 
     def send_reports(self) -> None:
         """Sender reports of all tracks, in as few packets as they fit into."""
         if self.keys is None or self.agent.selected is None:
             return
         ntp, now = rtcp.ntp_from_unix_us(time.time_ns() // 1000), time.monotonic()
-        tracks: list[VideoTrack | SoundTrack] = list(self.tracks.values())
+        tracks: list[RtpVideoTrack | RtpSoundTrack] = list(self.tracks.values())
         if self.sound is not None:
             tracks.append(self.sound)
-        reports = [report for track in tracks if (report := track.report(ntp, now))]
+        reports = [report for track in tracks if (report := track.sender_report(ntp, now))]
         for begin in range(0, len(reports), REPORTS_PER_PACKET):
             packet = rtcp.pack_sender_reports(reports[begin : begin + REPORTS_PER_PACKET], self.cname)
             self._udp.send(protect_rtcp(self.keys, packet), self.agent.selected)

@@ -27,17 +27,24 @@ from services.contracts.sessions import (
 from services.mesh.bus import Bus
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
-from services.wall.relay.connection import Connection, PacerPump
-from services.wall.relay.engine.dtls import Certificates, DtlsError, Turnstile
-from services.wall.relay.engine.sdp import Candidate, Sent, build_answer, choose_audio, choose_video, parse_offer
+from services.wall.relay.connection import PacerWaker, ViewerConnection
+from services.wall.relay.engine.dtls import Certificates, DtlsError, HandshakeLimiter
+from services.wall.relay.engine.sdp import (
+    HostCandidate,
+    SentMedia,
+    build_answer,
+    choose_audio,
+    choose_video,
+    parse_offer,
+)
 from services.wall.relay.engine.udp import UdpPort
-from services.wall.relay.sending.quality import Ladder
+from services.wall.relay.sending.quality import QualityController
 from services.wall.relay.sending.slot import Slot
-from services.wall.relay.sending.track import VideoTrack
+from services.wall.relay.sending.track import RtpVideoTrack
 from services.wall.relay.sources.feed import FeedHub
 from services.wall.relay.sources.live import LiveSource
-from services.wall.relay.sources.playback import Playing
-from services.wall.relay.sources.sound import Listener, SoundTrack
+from services.wall.relay.sources.playback import SessionPlayback
+from services.wall.relay.sources.sound import Listener, RtpSoundTrack
 
 log = get_logger()
 
@@ -52,7 +59,7 @@ PACE_HEADROOM: Final = 1.5
 _frames_sent = counter("relay_frames_sent", "Frames sent, summed over viewers; counted once a second")
 
 
-class Catalogue:
+class CameraLookup:
     """What a session asks about cameras."""
 
     def __init__(self, camera: Callable[[str], Camera | None], state: Callable[[str], CameraState | None]) -> None:
@@ -70,13 +77,13 @@ class Session:
         bus: Bus,
         home: str,
         hub: FeedHub,
-        catalogue: Catalogue,
+        catalogue: CameraLookup,
         recorders: Callable[[], int],
     ) -> None:
         self.name = name
         self.kind = kind
         self.slots: list[Slot] = []
-        self.connection: Connection
+        self.connection: ViewerConnection
         self.answer = ""
         self.path_found = asyncio.Event()
         self.closed = asyncio.Event()
@@ -86,13 +93,13 @@ class Session:
         self._subject = sessions.notices(home, name)
         self._hub = hub
         self._catalogue = catalogue
-        self._playing = Playing(bus, home, recorders, hub.convert_footage, self.slots, self.notify)
+        self._playback = SessionPlayback(bus, home, recorders, hub.convert_footage, self.slots, self.notify)
         self._listener: Listener | None = None
         self._heard: int | None = None
         """The slot that is listened to."""
-        self._outbox: dict[object, Notice] = {}
-        self._outbox_filled = asyncio.Event()
-        self._ladder = Ladder(self.opened_at)
+        self._notices: dict[object, Notice] = {}
+        self._notices_waiting = asyncio.Event()
+        self._quality = QualityController(self.opened_at)
         self._pace_bps = 0.0
         self._sent_before = 0
         self._frames_before = 0
@@ -110,13 +117,13 @@ class Session:
             elif message != slot.aim or slot.source is None:
                 self._aim(slot, message)
         elif isinstance(message, ClockControl):
-            self._playing.control(message)
+            self._playback.control(message)
         elif isinstance(message, Seen):
             for frame in message.frames:
                 if frame.slot < len(self.slots):
                     self.slots[frame.slot].track.seen(frame.rtp)
         elif isinstance(message, Lateness):
-            self._playing.page_is_late(message.late_ms / 1000)
+            self._playback.page_is_late(message.late_ms / 1000)
         else:
             self._listen(message)
 
@@ -154,10 +161,10 @@ class Session:
             slot.set_source(aim, None)
             slot.aim = aim
             notice = SlotNotice(slot=slot.index, camera=aim.camera, source=aim.source, state="waiting")
-            slot.say(notice.model_copy(update={"reason": Reason.NOT_FOUND}))
+            slot.set_notice(notice.model_copy(update={"reason": Reason.NOT_FOUND}))
             return
         if aim.source == "recorded":
-            slot.set_source(aim, self._playing.source(slot, aim, camera))
+            slot.set_source(aim, self._playback.make_source(slot, aim, camera))
             return
         slot.set_source(aim, LiveSource(slot, aim, self._hub, camera, self._catalogue.state(aim.camera)))
 
@@ -185,16 +192,16 @@ class Session:
         key: object = (notice.type, getattr(notice, "slot", None))
         if isinstance(notice, ErrorNotice):
             key = (notice.type, notice.message)
-        self._outbox.pop(key, None)
-        self._outbox[key] = notice
-        self._outbox_filled.set()
+        self._notices.pop(key, None)
+        self._notices[key] = notice
+        self._notices_waiting.set()
 
     async def _deliver(self) -> None:
         while True:
-            await self._outbox_filled.wait()
-            self._outbox_filled.clear()
-            while self._outbox:
-                notice = self._outbox.pop(next(iter(self._outbox)))
+            await self._notices_waiting.wait()
+            self._notices_waiting.clear()
+            while self._notices:
+                notice = self._notices.pop(next(iter(self._notices)))
                 await self._bus.publish(self._subject, notice.pack())
 
     # Its life.
@@ -222,7 +229,7 @@ class Session:
             reason = error.message
         finally:
             deliver.cancel()
-            self._playing.close()
+            self._playback.close()
             if self._listener is not None:
                 self._listener.close()
             self.connected = False
@@ -250,7 +257,7 @@ class Session:
             if tick % REPORT_TICKS == 0:
                 connection.send_reports()
             self._adapt(now, tick)
-            self._playing.tick()
+            self._playback.tick()
 
     async def _first_of(self, *events: asyncio.Event) -> None:
         waits = [asyncio.ensure_future(event.wait()) for event in events]
@@ -269,11 +276,11 @@ class Session:
         frames = sum(track.frames for track in connection.tracks.values())
         _frames_sent.inc(frames - self._frames_before)
         self._frames_before = frames
-        loss = stats.take()
-        if self._ladder.update(now, loss=loss, estimate_bps=stats.estimate_bps, sent_bps=sent_bps):
-            log.info("session.level", session=self.name, level=self._ladder.level.name.lower(), loss=loss)
+        loss = stats.take_loss()
+        if self._quality.update(now, loss=loss, estimate_bps=stats.estimate_bps, sent_bps=sent_bps):
+            log.info("session.level", session=self.name, level=self._quality.level.name.lower(), loss=loss)
             for slot in self.slots:
-                slot.set_level(self._ladder.level)
+                slot.set_level(self._quality.level)
         streams = sum(slot.source.bitrate_bps for slot in self.slots if slot.source is not None)
         connection.pacer.rate_bytes = max(self._pace_bps, PACE_HEADROOM * streams) / 8
         if tick % LINK_TICKS == 0 and loss is not None:
@@ -290,13 +297,13 @@ def open_session(
     bus: Bus,
     home: str,
     hub: FeedHub,
-    catalogue: Catalogue,
+    catalogue: CameraLookup,
     recorders: Callable[[], int],
     udp: UdpPort,
-    pump: PacerPump,
+    pacer_timer: PacerWaker,
     certificates: Certificates,
-    turnstile: Turnstile,
-    candidates: tuple[Candidate, ...],
+    handshake_limiter: HandshakeLimiter,
+    candidates: tuple[HostCandidate, ...],
     pace_bps: float,
 ) -> Session:
     """The session for an offer, with its answer; `Session.run` it. Raises `BadOfferError`."""
@@ -305,25 +312,25 @@ def open_session(
     session._pace_bps = pace_bps
     by_track: dict[int, Slot] = {}
 
-    def on_keyframe_request(track: VideoTrack) -> None:
+    def on_keyframe_request(track: RtpVideoTrack) -> None:
         by_track[track.ssrc].on_keyframe_request()
 
-    connection = Connection(
-        offer, udp, pump, certificates, turnstile, pace_bps, session.path_found.set, on_keyframe_request
+    connection = ViewerConnection(
+        offer, udp, pacer_timer, certificates, handshake_limiter, pace_bps, session.path_found.set, on_keyframe_request
     )
     session.connection = connection
-    accepted: dict[str, Sent] = {}
+    accepted: dict[str, SentMedia] = {}
     for section in offer.sections:
         bundled = section.mid in offer.bundle or (not offer.bundle and not accepted)
         if not section.receives or not bundled:
             continue
         if section.kind == "audio" and connection.sound is None and (sound := choose_audio(section)):
             ssrc = secrets.randbelow(0xFFFFFFFE) + 1
-            connection.sound = SoundTrack(connection, sound, ssrc)
+            connection.sound = RtpSoundTrack(connection, sound, ssrc)
             session._listener = Listener(connection.sound, hub)
             # Together with the picture for a player that has one. A wall's pictures do not wait for the sound.
             stream = "pantau" if question.kind == "whep" else "sound"
-            accepted[section.mid] = Sent(sound, ssrc, None, {}, stream, "audio")
+            accepted[section.mid] = SentMedia(sound, ssrc, None, {}, stream, "audio")
         if section.kind != "video" or len(session.slots) >= sessions.MAX_SLOTS:
             continue
         choice = choose_video(section)
@@ -337,13 +344,13 @@ def open_session(
         def caught_up(index: int = index) -> None:
             session.slots[index].on_caught_up()
 
-        track = VideoTrack(connection, index, choice, section.extensions, ssrc, rtx_ssrc, caught_up)
+        track = RtpVideoTrack(connection, index, choice, section.extensions, ssrc, rtx_ssrc, caught_up)
         connection.tracks[ssrc] = track
         slot = Slot(index, track, session.notify)
         by_track[ssrc] = slot
         session.slots.append(slot)
         stream = "pantau" if question.kind == "whep" else f"slot-{index}"
-        accepted[section.mid] = Sent(choice.formats, ssrc, rtx_ssrc, section.extensions, stream, f"video-{index}")
+        accepted[section.mid] = SentMedia(choice.formats, ssrc, rtx_ssrc, section.extensions, stream, f"video-{index}")
     session.answer = build_answer(
         offer, accepted, connection.local(candidates), secrets.randbelow(1 << 62), connection.cname
     )

@@ -95,7 +95,7 @@ async def test_a_narrow_link_is_stepped_down_told_and_brought_back(
         await asyncio.sleep(1.0)
         assert len(viewer.frames()) - count <= 2
         session = front.relay.sessions[name]
-        session._ladder._steps._quiet_needed = 1.0
+        session._quality._steps._quiet_needed = 1.0
         await report(5_000_000, 0, "none")
         await viewer.close()
 

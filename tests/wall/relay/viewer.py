@@ -17,7 +17,7 @@ from pylibsrtp import Error as SrtpSessionError
 from services.contracts.sessions import Aim, SessionOpened
 from services.media.rtp import RtpHeader, parse_rtp
 from services.wall.relay.engine import stun
-from services.wall.relay.engine.dtls import Certificates, DtlsSession, SrtpKeys, Turnstile, fingerprint
+from services.wall.relay.engine.dtls import Certificates, DtlsSession, HandshakeLimiter, SrtpKeys, fingerprint
 from services.wall.relay.engine.sdp import ABS_SEND_TIME, PLAYOUT_DELAY
 from tests.wall.relay.running import Front
 
@@ -82,7 +82,7 @@ class Viewer:
         self._ufrag, self._password = secrets.token_hex(4), secrets.token_hex(16)
         certificate = self.certificates.current()
         self._digest = fingerprint(certificate)
-        self._dtls = DtlsSession(certificate, self.send, server=False, turnstile=Turnstile())
+        self._dtls = DtlsSession(certificate, self.send, server=False, handshake_limiter=HandshakeLimiter())
         self._answered = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self.sock, self._readable)
@@ -161,7 +161,7 @@ class Viewer:
             if first < 4:
                 self._answered.set()
             elif first < 64:
-                self._dtls.feed(data)
+                self._dtls.receive_datagram(data)
             elif self.lose(data):
                 continue
             elif self.connected:

@@ -1,7 +1,7 @@
 """The converter's process: access-unit messages come on standard input, others go out on standard output.
 
-The messages are those of `services.wall.relay.convert.pipe`. The end of the input, which is also that of the relay that
-started it, ends the process.
+`services.wall.relay.convert.process` describes the messages. The process ends with its input, and that ends with the
+relay that started it.
 """
 
 import os
@@ -12,7 +12,7 @@ from typing import BinaryIO, Final, Protocol
 from services.contracts.frames import AccessUnit, decode, encode
 from services.wall.relay.convert.backlog import Backlog
 from services.wall.relay.convert.picture import PictureConverter
-from services.wall.relay.convert.pipe import LENGTH, SHOW
+from services.wall.relay.convert.process import LENGTH, SHOW
 from services.wall.relay.convert.sound import SoundConverter
 
 NICENESS: Final = 10
@@ -26,7 +26,7 @@ class Converter(Protocol):
         """What ``unit`` makes complete."""
 
 
-class Worker:
+class ConverterWorker:
     """Reads in a thread, so that what comes meanwhile is known, and what is late can be left out."""
 
     def __init__(self, source: BinaryIO, sink: BinaryIO) -> None:
@@ -45,7 +45,7 @@ class Worker:
                     if self._ended:
                         return
                     self._changed.wait()
-                job = self._backlog.take_next() if every_unit else self._backlog.take()
+                job = self._backlog.take_every_job() if every_unit else self._backlog.take_job()
             for unit in converter.convert(job.unit, show=job.show):
                 message = encode(unit)
                 self._sink.write(LENGTH.pack(len(message)) + message)
@@ -57,7 +57,7 @@ class Worker:
             if len(message := self._source.read(length)) < length:
                 break
             with self._changed:
-                self._backlog.put(decode(message))
+                self._backlog.add_unit(decode(message))
                 self._changed.notify()
         with self._changed:
             self._ended = True
@@ -83,9 +83,9 @@ def main(kind: str, epoch: int, max_height_px: int) -> None:
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     try:
         if kind == "sound":
-            Worker(source, sink).run(SoundConverter(epoch), every_unit=True)
+            ConverterWorker(source, sink).run(SoundConverter(epoch), every_unit=True)
         elif kind == "picture":
-            Worker(source, sink).run(PictureConverter(epoch, max_height_px), every_unit=False)
+            ConverterWorker(source, sink).run(PictureConverter(epoch, max_height_px), every_unit=False)
         else:
             answer(source, sink, PictureConverter(epoch, max_height_px))
     except BrokenPipeError:  # the relay has gone, and with it whoever might read a message about that

@@ -30,13 +30,13 @@ class Backlog:
     def __len__(self) -> int:
         return len(self._units)
 
-    def put(self, unit: AccessUnit) -> None:
+    def add_unit(self, unit: AccessUnit) -> None:
         """Takes the next one."""
         self._units.append(unit)
         if len(self._units) > MAX_UNITS:
             self._skip_to_keyframe()
 
-    def take(self) -> Job:
+    def take_job(self) -> Job:
         """The next one; raises ``IndexError`` where none waits."""
         late = self._late_90k()
         if late > HOPELESS_90K or self._units[-1].keyframe:
@@ -48,7 +48,7 @@ class Backlog:
         self.dropped += not show
         return Job(unit, show)
 
-    def take_next(self) -> Job:
+    def take_every_job(self) -> Job:
         """The next one, with nothing left out; raises ``IndexError`` where none waits."""
         return Job(self._units.popleft(), True)
 

@@ -2,7 +2,7 @@
 
 Each slot has a converter process of its own, for as long as it shows such recordings: it is asked one access unit after
 another, nothing is left out, and a jump takes no new process. It shares its limit with the cameras that are converted
-live (`Conversions.footage`).
+live (`Conversions.open_footage`).
 """
 
 import asyncio
@@ -12,8 +12,7 @@ from services.contracts.errors import UnavailableError
 from services.contracts.frames import AccessUnit, Codec, decode, encode
 from services.contracts.models import Reason
 from services.footage.playback import Item
-from services.wall.relay.convert.pipe import HIDE, SHOW
-from services.wall.relay.convert.process import ConverterProcess
+from services.wall.relay.convert.process import HIDE, SHOW, ConverterProcess
 
 
 class ConversionRefusedError(UnavailableError):
@@ -46,13 +45,13 @@ class FootageConverter:
     async def _ask(self, request: bytes) -> list[AccessUnit]:
         try:
             process = await asyncio.shield(self.process)
-            return [decode(message) for message in await process.ask(request)]
+            return [decode(message) for message in await process.request(request)]
         except (OSError, asyncio.IncompleteReadError) as error:
             self.close()
             raise ConversionRefusedError(Reason.BAD_STREAM, "the conversion failed; it is tried again") from error
 
 
-class Recoder:
+class PlaybackTranscoder:
     """Passes a player's items on to a slot, those that its viewer cannot decode converted."""
 
     def __init__(self, accepts: Callable[[Codec], bool], open_converter: Callable[[], FootageConverter]) -> None:

@@ -1,19 +1,27 @@
-"""A converter's process, as the relay sees it: messages in, messages out."""
+"""A converter's process, as the relay sees it: messages in, messages out, each behind its length.
+
+Live pictures and sound: access-unit messages go in, others come out. Footage is answered request by request: a request
+is `SHOW` or `HIDE` and an access-unit message; an empty one drains the decoder. An empty message ends each answer.
+"""
 
 import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from struct import Struct
 from subprocess import PIPE
 from typing import Final, Literal
 
 from services.contracts.frames import AccessUnit, encode
 from services.mesh.metrics import counter
-from services.wall.relay.convert.pipe import LENGTH
 
 Kind = Literal["picture", "sound", "footage"]
 """Of footage every unit is converted when it is asked for; of live pictures those that are late are left out."""
 
+LENGTH: Final = Struct(">I")
+SHOW: Final = b"\1"
+HIDE: Final = b"\0"
+"""The picture is decoded for the sake of those after it, and not sent."""
 STOP_SECONDS: Final = 1.0
 MAX_WAITING_BYTES: Final = 16 * 1024 * 1024
 """The process reads at once and leaves out what is late by itself; so much waits only where it does not run at all."""
@@ -38,7 +46,7 @@ class ConverterProcess:
         self._owed = 0
         """Answers that have not been read to their end."""
 
-    def put(self, unit: AccessUnit) -> None:
+    def write_unit(self, unit: AccessUnit) -> None:
         """Gives it the next access unit; after one that did not fit nothing goes in before the next keyframe."""
         _in.inc()
         if self._stdin.is_closing() or self._stdin.transport.get_write_buffer_size() > MAX_WAITING_BYTES:
@@ -58,12 +66,12 @@ class ConverterProcess:
                 yield await self._message()
                 _out.inc()
 
-    async def ask(self, request: bytes) -> list[bytes]:
+    async def request(self, question: bytes) -> list[bytes]:
         """All messages that answer one request (footage). May be cancelled: the next one begins after its answer.
 
         Raises `asyncio.IncompleteReadError` or `ConnectionError` where the process has ended.
         """
-        self._stdin.write(LENGTH.pack(len(request)) + request)
+        self._stdin.write(LENGTH.pack(len(question)) + question)
         self._owed += 1
         _in.inc()
         while True:

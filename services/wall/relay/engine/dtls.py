@@ -86,7 +86,7 @@ def fingerprint(certificate: RTCCertificate) -> str:
     return next(f.value for f in certificate.getFingerprints() if f.algorithm == "sha-256")
 
 
-class Turnstile:
+class HandshakeLimiter:
     """Lets one handshake step through at a time and the event loop run in between.
 
     A step takes 0.5 to 1.6 ms; of a hundred connections that begin together, none may hold up the media.
@@ -95,7 +95,7 @@ class Turnstile:
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
 
-    async def enter(self) -> None:
+    async def wait_turn(self) -> None:
         """Returns when it is the caller's turn."""
         async with self._lock:
             await asyncio.sleep(0)
@@ -106,15 +106,15 @@ class _Channel:
 
     role = "controlled"
 
-    def __init__(self, send: Callable[[bytes], None], turnstile: Turnstile) -> None:
+    def __init__(self, send: Callable[[bytes], None], handshake_limiter: HandshakeLimiter) -> None:
         self._out = send
-        self._turnstile = turnstile
+        self._handshake_limiter = handshake_limiter
         self._in: asyncio.Queue[bytes] = asyncio.Queue(_QUEUE_DATAGRAMS)
         self._closed = False
         self._rest = b""
         self.dropped = 0
 
-    def feed(self, datagram: bytes) -> None:
+    def receive_datagram(self, datagram: bytes) -> None:
         try:
             self._in.put_nowait(datagram)
         except asyncio.QueueFull:
@@ -132,7 +132,7 @@ class _Channel:
         datagram = await self._in.get()
         if not datagram:
             raise ConnectionError("closed")
-        await self._turnstile.enter()
+        await self._handshake_limiter.wait_turn()
         return datagram
 
     async def _send(self, data: bytes) -> None:
@@ -169,10 +169,10 @@ class DtlsSession:
         send: Callable[[bytes], None],
         *,
         server: bool,
-        turnstile: Turnstile,
+        handshake_limiter: HandshakeLimiter,
         profiles: Sequence[Any] = PROFILES,
     ) -> None:
-        self._channel = _Channel(send, turnstile)
+        self._channel = _Channel(send, handshake_limiter)
         self._transport = RTCDtlsTransport(self._channel, [certificate])  # type: ignore[arg-type]  # the part of it that is used
         self._transport._set_role("server" if server else "client")
         self._server = server
@@ -181,9 +181,9 @@ class DtlsSession:
         """Set when the peer has said goodbye, or the session was closed."""
         self._transport.on("statechange", self._on_state)
 
-    def feed(self, datagram: bytes) -> None:
+    def receive_datagram(self, datagram: bytes) -> None:
         """A DTLS datagram of the peer's."""
-        self._channel.feed(datagram)
+        self._channel.receive_datagram(datagram)
 
     async def handshake(
         self,

@@ -34,7 +34,7 @@ class Format(NamedTuple):
     """The fmtp line as it stood."""
 
 
-class Section(NamedTuple):
+class MediaSection(NamedTuple):
     """One media section (m-line)."""
 
     kind: str
@@ -54,7 +54,7 @@ class Section(NamedTuple):
 class Offer(NamedTuple):
     """A peer's offer. ICE and DTLS parameters are those of the first section of the bundle."""
 
-    sections: tuple[Section, ...]
+    sections: tuple[MediaSection, ...]
     bundle: tuple[str, ...]
     ufrag: str
     password: str
@@ -139,7 +139,7 @@ class _Attributes:
             self.lists.setdefault(name, []).append(value)
 
 
-def _section(line: str, attributes: _Attributes) -> Section:
+def _section(line: str, attributes: _Attributes) -> MediaSection:
     parts = line.split(" ")
     if len(parts) < 4 or not parts[1].isascii() or not parts[1].isdigit():
         raise BadOfferError(f"a media line cannot be read: m={line[:60]}")
@@ -153,7 +153,7 @@ def _section(line: str, attributes: _Attributes) -> Section:
         if uri in (PLAYOUT_DELAY, ABS_SEND_TIME) and number.isascii() and number.isdigit() and 1 <= int(number) <= 14:
             extensions[uri] = int(number)
     receives = "sendonly" not in attributes.first and "inactive" not in attributes.first
-    return Section(
+    return MediaSection(
         kind, protocol, " ".join(parts[3:]), port, attributes.first.get("mid", ""), formats, extensions, receives,
         "rtcp-mux" in attributes.first,
     )  # fmt: skip
@@ -188,7 +188,7 @@ def _formats(numbers: Sequence[str], attributes: _Attributes) -> dict[int, Forma
     return formats
 
 
-class Candidate(NamedTuple):
+class HostCandidate(NamedTuple):
     """A host candidate of ours."""
 
     host: str
@@ -204,10 +204,10 @@ class LocalTransport(NamedTuple):
     fingerprint: str
     """SHA-256, colon separated."""
     setup: str
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[HostCandidate, ...]
 
 
-class Sent(NamedTuple):
+class SentMedia(NamedTuple):
     """What is sent in an accepted section; the payload types are the offer's."""
 
     formats: tuple[Format, ...]
@@ -222,7 +222,9 @@ class Sent(NamedTuple):
 _FEEDBACK_WANTED: Final = ("nack", "nack pli", "ccm fir", "goog-remb")
 
 
-def build_answer(offer: Offer, accepted: dict[str, Sent], local: LocalTransport, session_id: int, cname: str) -> str:
+def build_answer(
+    offer: Offer, accepted: dict[str, SentMedia], local: LocalTransport, session_id: int, cname: str
+) -> str:
     """The answer. ``accepted``: mid → what we send there; any other section is rejected."""
     mids = [section.mid for section in offer.sections if section.mid in accepted]
     lines = ["v=0", f"o=- {session_id} 1 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=ice-lite", "a=msid-semantic: WMS *"]
@@ -269,7 +271,7 @@ def build_answer(offer: Offer, accepted: dict[str, Sent], local: LocalTransport,
     return "\r\n".join(lines) + "\r\n"
 
 
-def choose_audio(section: Section) -> tuple[Format, ...]:
+def choose_audio(section: MediaSection) -> tuple[Format, ...]:
     """The payload types in which cameras' sound can be sent: G.711 as it is, and Opus."""
     return tuple(f for f in section.formats.values() if f.codec in ("OPUS", "PCMU", "PCMA"))
 
@@ -292,7 +294,7 @@ class VideoChoice(NamedTuple):
 _H264_PREFERENCE: Final = ("64", "4d", "42")
 
 
-def choose_video(section: Section) -> VideoChoice:
+def choose_video(section: MediaSection) -> VideoChoice:
     """One H.264 payload type, of the richest profile offered, and one for H.265.
 
     Decoders take what the stream's parameter sets say, whatever the profile they were negotiated with; with one

@@ -9,7 +9,7 @@ from itertools import repeat
 from typing import Final
 
 from services.wall.relay.engine.dtls import SrtpKeys, ffi, srtp_protect, srtp_protect_rtcp, srtp_unprotect_rtcp
-from services.wall.relay.engine.template import MAX_RUN_BYTES, MAX_RUN_PACKETS, PACKETS_AT, Run
+from services.wall.relay.engine.template import MAX_RUN_BYTES, MAX_RUN_PACKETS, PACKETS_AT, PacketRun
 
 SRTCP_TRAILER_BYTES: Final = 20
 _PACKET_BYTES: Final = 4096
@@ -32,15 +32,22 @@ class Scratch:
     def __init__(self) -> None:
         self._at = ffi.new("unsigned char[]", PACKETS_AT + MAX_RUN_BYTES)
         self.view = memoryview(ffi.buffer(self._at))
-        """As `Run.image` is laid out."""
+        """As `PacketRun.image` is laid out."""
         self.address = int(ffi.cast("uintptr_t", self._at)) + PACKETS_AT
         """Where the packets begin in memory."""
         self._lengths = tuple(ffi.cast("int *", self._at) + packet for packet in range(MAX_RUN_PACKETS))
         self._places: dict[int, tuple[tuple[int, ...], tuple[object, ...]]] = {}
-        """By `Run.places`: where packets begin, as offsets and as pointers."""
+        """By `PacketRun.places`: where packets begin, as offsets and as pointers."""
 
     def protect(
-        self, keys: SrtpKeys, run: Run, payload_type: int, sequence: int, timestamp: int, ssrc: int, extension: bytes
+        self,
+        keys: SrtpKeys,
+        run: PacketRun,
+        payload_type: int,
+        sequence: int,
+        timestamp: int,
+        ssrc: int,
+        extension: bytes,
     ) -> None:
         """Puts the run's packets here, protected, one behind the other at ``run.stride``.
 
@@ -70,7 +77,7 @@ class Scratch:
         places = self._places[distance] = offsets, tuple(self._at + offset for offset in offsets)
         return places
 
-    def packets(self, run: Run) -> memoryview:
+    def packets(self, run: PacketRun) -> memoryview:
         """The run's packets, as `protect` left them."""
         return self.view[PACKETS_AT : PACKETS_AT + run.wire_bytes]
 

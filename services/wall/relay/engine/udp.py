@@ -14,7 +14,7 @@ from services.contracts.errors import PantauError
 from services.mesh.metrics import counter
 from services.wall.relay.engine import stun
 from services.wall.relay.engine.ice import Address, IceAgent
-from services.wall.relay.engine.outbox import Destination, Outbox
+from services.wall.relay.engine.send_batch import Destination, SendBatch
 
 SOCKET_BUFFER_BYTES: Final = 4 * 1024 * 1024
 """The default of 208 KiB holds 512 small datagrams."""
@@ -26,7 +26,7 @@ _drop_stun = _dropped.labels("bad_stun")
 _drop_kind = _dropped.labels("unknown_kind")
 
 
-class PortTakenError(PantauError):
+class UdpPortTakenError(PantauError):
     """The UDP port cannot be bound."""
 
     code = "port-taken"
@@ -54,7 +54,7 @@ class UdpPort:
         self._by_ufrag: dict[str, Peer] = {}
         self._by_address: dict[Address, Peer] = {}
         self._sockets: dict[int, socket.socket] = {}
-        self.outboxes: dict[int, Outbox] = {}
+        self.send_batches: dict[int, SendBatch] = {}
         """By the length of an address, as the sockets are."""
         self._loop = asyncio.get_running_loop()
         for host in hosts:
@@ -77,13 +77,13 @@ class UdpPort:
                 if v6 and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                     continue
                 self.close()
-                raise PortTakenError(
+                raise UdpPortTakenError(
                     f"UDP port {port} on {host} cannot be bound ({error.strerror}): "
                     "is another relay running? Set PANTAU_WALL_UDP_PORT to a free one"
                 ) from error
             port = sock.getsockname()[1]  # the second family takes the port that the first was given
             self._sockets[4 if v6 else 2] = sock
-            self.outboxes[4 if v6 else 2] = Outbox(sock, offload=gso)
+            self.send_batches[4 if v6 else 2] = SendBatch(sock, offload=gso)
             self._loop.add_reader(sock, self._on_readable, sock)
         self.port = port
 
@@ -94,19 +94,19 @@ class UdpPort:
 
     def close(self) -> None:
         """Gives the port back."""
-        for outbox in self.outboxes.values():
-            outbox.close()
-        self.outboxes.clear()
+        for send_batch in self.send_batches.values():
+            send_batch.close()
+        self.send_batches.clear()
         for sock in self._sockets.values():
             self._loop.remove_reader(sock)
             sock.close()
         self._sockets.clear()
 
-    def add(self, peer: Peer) -> None:
+    def add_peer(self, peer: Peer) -> None:
         """Lets a peer's checks in."""
         self._by_ufrag[peer.agent.ufrag] = peer
 
-    def remove(self, peer: Peer) -> None:
+    def remove_peer(self, peer: Peer) -> None:
         """Forgets a peer and its addresses."""
         self._by_ufrag.pop(peer.agent.ufrag, None)
         for address in peer.agent.paths:
@@ -177,10 +177,10 @@ class UdpPort:
 
     def destination(self, address: Address) -> Destination | None:
         """For sending runs; None where the address's IP version is not served."""
-        outbox = self.outboxes.get(len(address))
-        return Destination(address, outbox) if outbox is not None else None
+        send_batch = self.send_batches.get(len(address))
+        return Destination(address, send_batch) if send_batch is not None else None
 
     def send(self, data: bytes | memoryview, address: Address) -> None:
         """One datagram."""
-        if (outbox := self.outboxes.get(len(address))) is not None:
-            outbox.send(data, address)
+        if (send_batch := self.send_batches.get(len(address))) is not None:
+            send_batch.send(data, address)

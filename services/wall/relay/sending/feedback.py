@@ -4,7 +4,7 @@ from services.media.rtcp import ReportBlock, round_trip_ms
 
 
 class LinkStats:
-    """One connection's figures. Pure; `take` gives the interval's and begins the next."""
+    """One connection's figures. Pure; `take_loss` gives the interval's and begins the next."""
 
     __slots__ = ("_expected", "_highest", "_lost", "_lost_before", "_reports", "estimate_bps", "rtt_ms")
 
@@ -19,7 +19,7 @@ class LinkStats:
         self._lost = 0
         self._reports = 0
 
-    def report(self, block: ReportBlock, now_ntp: int) -> None:
+    def add_report(self, block: ReportBlock, now_ntp: int) -> None:
         """A receiver's report on one of our streams."""
         before = self._highest.get(block.ssrc)
         if before is not None and 0 <= block.highest_sequence - before < 0x8000:
@@ -32,7 +32,7 @@ class LinkStats:
         if rtt is not None and rtt < 10_000:
             self.rtt_ms = rtt if self.rtt_ms is None else self.rtt_ms + (rtt - self.rtt_ms) / 8
 
-    def take(self) -> float | None:
+    def take_loss(self) -> float | None:
         """The fraction lost since the last call, before repair; None where nothing was reported.
 
         Requests for retransmission are no measure: a path that reorders causes them without any loss.

@@ -4,7 +4,7 @@ from typing import Final
 
 from services.contracts.frames import AccessUnit, Codec
 from services.media.packetize import Packetizer, packetize_h264, packetize_h265
-from services.wall.relay.engine.template import MAX_PAYLOAD_BYTES, Layout, lay_out
+from services.wall.relay.engine.template import MAX_PAYLOAD_BYTES, PacketLayout, lay_out
 
 Shape = tuple[int, int]
 """What a viewer's packets have around the payload: bytes of header extension, bytes of authentication tag."""
@@ -31,14 +31,14 @@ class Frame:
         self.keyframe = unit.keyframe
         self.codec = int(unit.codec)
         self._payloads = self._packetize()
-        self.layouts: dict[Shape, Layout] = {}
+        self.layouts: dict[Shape, PacketLayout] = {}
         """Those that `layout` was asked for."""
 
-    def layout(self, shape: Shape) -> Layout:
+    def layout(self, shape: Shape) -> PacketLayout:
         """The packets for viewers whose packets have this shape."""
         layout = self.layouts.get(shape)
         if layout is None:
-            layout = self.layouts[shape] = Layout(lay_out(self._payloads or self._packetize(), *shape))
+            layout = self.layouts[shape] = PacketLayout(lay_out(self._payloads or self._packetize(), *shape))
             self._payloads = []  # they are in the layout now, and hardly any frame needs another one
         return layout
 

@@ -6,7 +6,7 @@ from operator import itemgetter
 from typing import Final, NamedTuple
 
 from services.media.rtp import sequence_delta
-from services.wall.relay.engine.template import Run
+from services.wall.relay.engine.template import PacketRun
 
 KEEP_SECONDS: Final = 2.0
 """A packet that is asked for later than this comes too late for any picture."""
@@ -14,13 +14,13 @@ MAX_PACKETS: Final = 16_384
 """Half the circle of sequence numbers: beyond it they would be ambiguous."""
 
 
-class Sent(NamedTuple):
+class SentRun(NamedTuple):
     """A run as it was sent."""
 
     first: int
     """Unwrapped sequence number of its first packet."""
     at: float
-    run: Run
+    run: PacketRun
     timestamp: int
     payload_type: int
     extension: bytes
@@ -33,11 +33,13 @@ class History:
 
     def __init__(self) -> None:
         # Plain tuples: a run is remembered for every viewer of every frame, and hardly ever looked up.
-        self._sent: deque[tuple[int, float, Run, int, int, bytes]] = deque()
+        self._sent: deque[tuple[int, float, PacketRun, int, int, bytes]] = deque()
         self._packets = 0
 
-    def add(self, first: int, at: float, run: Run, timestamp: int, payload_type: int, extension: bytes) -> None:
-        """Remembers a run, see `Sent`; forgets the oldest ones. Sequence numbers must grow."""
+    def add_run(
+        self, first: int, at: float, run: PacketRun, timestamp: int, payload_type: int, extension: bytes
+    ) -> None:
+        """Remembers a run, see `SentRun`; forgets the oldest ones. Sequence numbers must grow."""
         entries = self._sent
         entries.append((first, at, run, timestamp, payload_type, extension))
         self._packets += run.count
@@ -50,17 +52,17 @@ class History:
         self._sent.clear()
         self._packets = 0
 
-    def find(self, sequence: int) -> tuple[Sent, int] | None:
+    def find_packet(self, sequence: int) -> tuple[SentRun, int] | None:
         """The run with the packet of a 16-bit sequence number, and the packet's place in it; None when forgotten."""
         entries = self._sent
         if not entries:
             return None
-        newest = Sent(*entries[-1])
+        newest = SentRun(*entries[-1])
         end = newest.first + newest.run.count - 1
         wanted = end + sequence_delta(sequence, end & 0xFFFF)
         place = bisect_right(entries, wanted, key=itemgetter(0)) - 1
         if place < 0:
             return None
-        sent = Sent(*entries[place])
+        sent = SentRun(*entries[place])
         packet = wanted - sent.first
         return (sent, packet) if 0 <= packet < sent.run.count else None

@@ -14,7 +14,7 @@ SETTLE_SECONDS: Final = 3.0
 """After a step, reports still speak of the time before it."""
 
 
-class Steps:
+class Hysteresis:
     """A number from 0 (all is well) to ``most``."""
 
     __slots__ = ("_changed_at", "_most", "_quiet_needed", "_quiet_since", "_raised_at", "_trouble_since", "down")

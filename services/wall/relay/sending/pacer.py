@@ -22,7 +22,7 @@ UNSEEN_SECONDS: Final = 0.1
 frame that nothing follows, and does not miss packets that were lost last."""
 
 
-class Item(Protocol):
+class PacedFrame(Protocol):
     """Something that waits: a frame on its way to one slot."""
 
     size_bytes: int
@@ -53,7 +53,7 @@ class Pacer:
         self.queued_bytes = 0
         self._tokens = float(BURST_BYTES)
         self._at = now
-        self._lanes: dict[int, deque[Item]] = {}
+        self._lanes: dict[int, deque[PacedFrame]] = {}
         self._ring: deque[int] = deque()
         """Lanes whose turn comes, one after the other."""
         self._first_seconds: dict[int, float] = {}
@@ -83,7 +83,7 @@ class Pacer:
         self._tokens = tokens - cost_bytes
         return True
 
-    def push(self, lane: int, item: Item, now: float) -> bool:
+    def push(self, lane: int, item: PacedFrame, now: float) -> bool:
         """Sends ``item`` or queues it behind what its lane has already; whether something waits now."""
         queue = self._lanes.get(lane)
         if queue is None:
@@ -94,7 +94,7 @@ class Pacer:
         self.queued_bytes += item.size_bytes
         return self.serve(now)
 
-    def extend(self, lane: int, items: Iterable[Item], *, first_seconds: float = 0.0) -> None:
+    def extend(self, lane: int, items: Iterable[PacedFrame], *, first_seconds: float = 0.0) -> None:
         """Queues ``items`` without sending.
 
         ``first_seconds``: the first one is the lane's first frame. Those behind it stand back, for so long where no

@@ -15,7 +15,7 @@ class Paced(Protocol):
     pacer: Pacer
 
 
-class Pump:
+class PacerTimer:
     """One timer for all; it stands still while nothing waits."""
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Pump:
         self._timer: asyncio.TimerHandle | None = None
 
     def wake(self, connection: Paced) -> None:
-        """See `PacerPump.wake`."""
+        """See `PacerWaker.wake`."""
         self._busy.add(connection)
         if self._timer is None:
             self._timer = self._loop.call_later(TICK_SECONDS, self._tick)

@@ -6,10 +6,10 @@ Pure: reports and times in, a level out. See `services.wall.relay.sending.hyster
 from enum import IntEnum
 from typing import Final
 
-from services.wall.relay.sending.hysteresis import Steps
+from services.wall.relay.sending.hysteresis import Hysteresis
 
 
-class Level(IntEnum):
+class QualityLevel(IntEnum):
     """How much a viewer is sent. The higher, the less."""
 
     FULL = 0
@@ -25,18 +25,18 @@ ESTIMATE_TROUBLE: Final = 0.75
 """An estimate below this part of what is sent is trouble."""
 
 
-class Ladder:
+class QualityController:
     """The level of one connection."""
 
     __slots__ = ("_steps",)
 
     def __init__(self, now: float) -> None:
-        self._steps = Steps(now, Level.KEYFRAMES)
+        self._steps = Hysteresis(now, QualityLevel.KEYFRAMES)
 
     @property
-    def level(self) -> Level:
+    def level(self) -> QualityLevel:
         """How much the viewer is to be sent."""
-        return Level(self._steps.down)
+        return QualityLevel(self._steps.down)
 
     def update(self, now: float, *, loss: float | None, estimate_bps: float | None, sent_bps: float) -> bool:
         """Takes the last second's view; whether the level changed.
@@ -44,7 +44,7 @@ class Ladder:
         ``loss`` is the fraction lost before repair, None when the receiver said nothing; ``estimate_bps`` the
         receiver's estimate, None when it gives none; ``sent_bps`` what was really sent.
         """
-        full = self.level == Level.FULL
+        full = self.level == QualityLevel.FULL
         limit = LOSS_TROUBLE if full else LOSS_TROUBLE_WORST
         lossy = loss is not None and loss > limit
         narrow = estimate_bps is not None and sent_bps > 100_000 and estimate_bps < ESTIMATE_TROUBLE * sent_bps

@@ -12,8 +12,8 @@ from services.contracts.frames import Clock, Codec
 from services.contracts.models import Reason
 from services.contracts.sessions import Aim, FrameMark, Notice, Size, SlotNotice
 from services.wall.relay.sending.frame import Frame
-from services.wall.relay.sending.quality import Level
-from services.wall.relay.sending.track import VideoTrack
+from services.wall.relay.sending.quality import QualityLevel
+from services.wall.relay.sending.track import RtpVideoTrack
 
 REPLAY_PAUSE_SECONDS: Final = 0.7
 """Between two replays on request: a browser repeats its PLI every 180 ms until a keyframe is decoded."""
@@ -28,16 +28,16 @@ FLOWING: Final = frozenset(("live", "catching-up", "playing", "paused"))
 """States in which pictures come."""
 
 
-class Source(Protocol):
-    """What a slot shows. It calls the slot's `play`, `show` and `say` from `start` until `close`."""
+class SlotSource(Protocol):
+    """What a slot shows. It calls the slot's `replay_gop`, `show_frame` and `set_notice` from `start` until `close`."""
 
     def start(self) -> None:
         """Begin; the viewer can be sent to from now on, or already could."""
 
     def resync(self) -> bool:
-        """The viewer's decoder needs a keyframe: `play` what there is. False where there is nothing to play."""
+        """The viewer's decoder needs a keyframe: `replay_gop` what there is. False where there is nothing to play."""
 
-    def adapt(self, size: Size | None, level: Level) -> None:
+    def adapt(self, size: Size | None, level: QualityLevel) -> None:
         """The tile's size or the link's level changed."""
 
     def notice(self) -> SlotNotice:
@@ -54,13 +54,13 @@ class Source(Protocol):
 class Slot:
     """One tile's stream."""
 
-    def __init__(self, index: int, track: VideoTrack, notify: Callable[[Notice], None]) -> None:
+    def __init__(self, index: int, track: RtpVideoTrack, notify: Callable[[Notice], None]) -> None:
         self.index = index
         self.track = track
         self.aim = Aim(slot=index)
         self.size: Size | None = None
-        self.level = Level.FULL
-        self.source: Source | None = None
+        self.level = QualityLevel.FULL
+        self.source: SlotSource | None = None
         self.connected = False
         self._notify = notify
         self._notice = SlotNotice(slot=index, camera=None, state="empty")
@@ -86,7 +86,7 @@ class Slot:
         """Whether the page says that nobody can see it."""
         return self.size is not None and self.size.width_px * self.size.height_px == 0
 
-    def set_source(self, aim: Aim, source: Source | None) -> None:
+    def set_source(self, aim: Aim, source: SlotSource | None) -> None:
         """Re-aims. The last picture stays on the screen until the new source gives one."""
         if self.source is not None:
             self.source.close()
@@ -96,9 +96,9 @@ class Slot:
         self._first_rtp = None
         self._replayed_at = self._marked_at = float("-inf")
         if source is None:
-            self.say(SlotNotice(slot=self.index, camera=None, state="empty"))
+            self.set_notice(SlotNotice(slot=self.index, camera=None, state="empty"))
             return
-        self.say(SlotNotice(slot=self.index, camera=aim.camera, source=aim.source, state="opening"))
+        self.set_notice(SlotNotice(slot=self.index, camera=aim.camera, source=aim.source, state="opening"))
         source.start()
 
     def set_connected(self) -> None:
@@ -107,7 +107,7 @@ class Slot:
         if self.source is not None:
             self.source.resync()
 
-    def set_level(self, level: Level) -> None:
+    def set_level(self, level: QualityLevel) -> None:
         """The link's level changed."""
         self.level = level
         if self.source is not None:
@@ -136,7 +136,7 @@ class Slot:
         """Whether the viewer negotiated the codec."""
         return self.track.accepts(codec)
 
-    def play(
+    def replay_gop(
         self,
         frames: Sequence[Frame],
         *,
@@ -145,10 +145,10 @@ class Slot:
         goes_on: bool = False,
         first_seconds: float = 0.0,
     ) -> None:
-        """Replays a GOP. ``then_live``: its newest frame is the present, and `show` goes on from it.
+        """Replays a GOP. ``then_live``: its newest frame is the present, and `show_frame` goes on from it.
 
         ``moved``: it is of another moment than what was shown before. ``goes_on``, ``first_seconds``: see
-        `VideoTrack.replay`.
+        `RtpVideoTrack.send_replay`.
         """
         if not self.connected or not frames or self.source is None:
             return
@@ -156,19 +156,19 @@ class Slot:
         self._replayed_at = self._sent_at = now
         self._asked_while_still = False
         self._broken = not then_live
-        first_rtp, live_rtp = self.track.replay(frames, now, goes_on=goes_on, first_seconds=first_seconds)
+        first_rtp, live_rtp = self.track.send_replay(frames, now, goes_on=goes_on, first_seconds=first_seconds)
         if moved or self._first_rtp is None:
             self._first_rtp = first_rtp
         update = {"state": "catching-up", "first_rtp": self._first_rtp, "live_rtp": live_rtp}
-        self.say(self.source.notice().model_copy(update=update))
+        self.set_notice(self.source.notice().model_copy(update=update))
         self._mark(frames[-1], live_rtp, now)
 
-    def show(self, frame: Frame, *, anew: bool = False) -> None:
+    def show_frame(self, frame: Frame, *, anew: bool = False) -> None:
         """Sends the next frame. Nothing is sent between a frame that was left out and the next keyframe."""
         if not self.connected or (self._broken and not frame.keyframe) or self.source is None:
             return
         now = time.monotonic()
-        stamp = self.track.live(frame, now, anew=anew)
+        stamp = self.track.send_live(frame, now, anew=anew)
         if stamp is None:
             self.track.drop_waiting()
             self._broken = True
@@ -180,13 +180,13 @@ class Slot:
             if self._first_rtp is None:
                 self._first_rtp = stamp
             update = {"first_rtp": self._first_rtp, "live_rtp": stamp}
-            self.say(self.source.notice().model_copy(update=update))
+            self.set_notice(self.source.notice().model_copy(update=update))
         if now - self._marked_at >= MARK_SECONDS or self._paused:
             self._mark(frame, stamp, now)
             if self._paused:
                 self._repeat_later()
 
-    def skip(self) -> None:
+    def skip_frame(self) -> None:
         """A frame is left out on purpose."""
         self._broken = True
 
@@ -194,15 +194,15 @@ class Slot:
         """Tells the page again: its control socket is new."""
         self._notify(self._notice)
 
-    def describe(self, *, state: str | None = None) -> None:
+    def refresh_notice(self, *, state: str | None = None) -> None:
         """What is said of the source changed; its state did not, unless ``state`` is given."""
         if self.source is not None:
             keep = {name: getattr(self._notice, name) for name in ("state", "first_rtp", "live_rtp")}
             if state is not None:
                 keep["state"] = state
-            self.say(self.source.notice().model_copy(update=keep))
+            self.set_notice(self.source.notice().model_copy(update=keep))
 
-    def say(self, notice: SlotNotice) -> None:
+    def set_notice(self, notice: SlotNotice) -> None:
         """Tells the page, where that is anything new."""
         if notice != self._notice:
             self._notice = notice
@@ -212,7 +212,7 @@ class Slot:
     def on_caught_up(self) -> None:
         """The replayed GOP is out."""
         if self._notice.state == "catching-up" and self.source is not None:
-            self.say(self._notice.model_copy(update={"state": self.source.notice().state}))
+            self.set_notice(self._notice.model_copy(update={"state": self.source.notice().state}))
         if self._notice.state == "paused":
             self._repeat_later()
 

@@ -12,7 +12,7 @@ RESET_TICKS: Final = 3600 * CLOCK_HZ
 """Without playout-delay a browser catches up only when the timestamps jump far: an hour."""
 
 
-class Timeline:
+class RtpTimeline:
     """Maps a source's times to RTP timestamps. All values are unwrapped; put 32 bits on the wire.
 
     An RTP timestamp is of presentation (RFC 6184, section 5.1; RFC 7798, section 4.1), so that among frames in decoding
@@ -34,7 +34,7 @@ class Timeline:
         """The latest timestamp given out."""
         return self._last
 
-    def live(self, dts_90k: int, now: float, composition_90k: int = 0, *, anew: bool = False) -> int:
+    def stamp_live(self, dts_90k: int, now: float, composition_90k: int = 0, *, anew: bool = False) -> int:
         """The timestamp of the next live frame. ``anew``: its times have nothing to do with the last ones."""
         offset = self._offset
         # Where the source stepped back without saying so, it begins anew, too.
@@ -46,10 +46,10 @@ class Timeline:
             self._last, self._last_at, self._started = stamp, now, True
         return stamp
 
-    def replay(
+    def stamp_replay(
         self, dts_90k: Sequence[int], now: float, composition_90k: Sequence[int] = (), *, compressed: bool
     ) -> list[int]:
-        """Timestamps for cached frames, the newest of which is as old as ``now``; live frames follow with `live`.
+        """Timestamps for cached frames, the newest of which is as old as ``now``; live frames follow with `stamp_live`.
 
         ``compressed``: one tick apart, for receivers that were told to play at once; but frames that are shown after
         the newest was decoded keep their spacing, since frames to come are shown between them. Otherwise with their
@@ -71,7 +71,7 @@ class Timeline:
         self._last, self._last_at, self._started = max(stamps), now, True
         return stamps
 
-    def at(self, now: float) -> int:
+    def stamp_at(self, now: float) -> int:
         """The timestamp that belongs to the moment ``now``, for sender reports."""
         return self._last + round((now - self._last_at) * CLOCK_HZ)
 

@@ -12,11 +12,11 @@ from services.media.rtcp import SenderReport
 from services.media.rtp import abs_send_time, pack_extensions, pack_rtp
 from services.mesh.metrics import counter
 from services.wall.relay.engine.sdp import ABS_SEND_TIME, PLAYOUT_DELAY, VideoChoice
-from services.wall.relay.engine.template import Layout, Run
+from services.wall.relay.engine.template import PacketLayout, PacketRun
 from services.wall.relay.sending.frame import Frame, Shape
-from services.wall.relay.sending.history import History, Sent
+from services.wall.relay.sending.history import History, SentRun
 from services.wall.relay.sending.pacer import Pacer
-from services.wall.relay.sending.timeline import Timeline
+from services.wall.relay.sending.timeline import RtpTimeline
 
 LANE_LIMIT_BYTES: Final = 24 * 1024 * 1024
 """What may wait for one slot: a replayed GOP of the longest kind, and live frames behind it."""
@@ -27,14 +27,14 @@ _repeated = counter("relay_last_packets_repeated", "Last packets before a pause 
 _not_found = counter("relay_nacks_too_late", "Packets asked for that are no longer remembered")
 
 
-class Link(Protocol):
+class VideoLink(Protocol):
     """The connection, as its tracks see it."""
 
     pacer: Pacer
     tag_bytes: int
 
     def send_runs(
-        self, runs: Sequence[Run], payload_type: int, sequence: int, timestamp: int, ssrc: int, extension: bytes
+        self, runs: Sequence[PacketRun], payload_type: int, sequence: int, timestamp: int, ssrc: int, extension: bytes
     ) -> None:
         """Protects and sends runs, one behind the other; ``sequence`` is the first packet's."""
 
@@ -59,11 +59,11 @@ class _Sending:
 
     __slots__ = ("_frame", "_next", "_runs", "_stamp", "_track", "size_bytes")
 
-    def __init__(self, track: "VideoTrack", frame: Frame, stamp: int) -> None:
+    def __init__(self, track: "RtpVideoTrack", frame: Frame, stamp: int) -> None:
         self._track = track
         self._frame = frame
         self._stamp = stamp
-        self._runs: tuple[Run, ...] | None = None
+        self._runs: tuple[PacketRun, ...] | None = None
         self._next = 0
         self.size_bytes = frame.size_bytes
 
@@ -80,12 +80,12 @@ class _Sending:
         return run.cost_bytes
 
 
-class VideoTrack:
+class RtpVideoTrack:
     """Sends frames on one SSRC. ``lane`` is its place in the connection's pacer."""
 
     def __init__(
         self,
-        link: Link,
+        link: VideoLink,
         lane: int,
         choice: VideoChoice,
         extensions: dict[str, int],
@@ -113,7 +113,7 @@ class VideoTrack:
         # Low first numbers: libsrtp and the receiver then agree on the rollover counter without any doubt.
         self._sequence = random.randrange(1, 0x4000)
         self._rtx_sequence = random.randrange(1, 0x4000)
-        self._timeline = Timeline(random.randrange(1 << 31))
+        self._timeline = RtpTimeline(random.randrange(1 << 31))
         self._catching_up = False
         self._replayed_from = 0
         """Where the newest replay begins, in RTP time."""
@@ -137,7 +137,7 @@ class VideoTrack:
         """Whether a replayed GOP is still on its way out."""
         return self._catching_up
 
-    def live(self, frame: Frame, now: float, *, anew: bool = False) -> int | None:
+    def send_live(self, frame: Frame, now: float, *, anew: bool = False) -> int | None:
         """Sends a live frame, behind what waits; returns its RTP timestamp, None where the lane was full."""
         pacer = self._link.pacer
         # What is left of a catch-up leads to a picture that this one does without.
@@ -147,7 +147,7 @@ class VideoTrack:
         if pacer.queued_bytes > LANE_LIMIT_BYTES and pacer.waiting_bytes(self.lane) > LANE_LIMIT_BYTES:
             return None
         unit = frame.unit
-        stamp = self._timeline.live(unit.dts_90k, now, unit.pts_90k - unit.dts_90k, anew=anew)
+        stamp = self._timeline.stamp_live(unit.dts_90k, now, unit.pts_90k - unit.dts_90k, anew=anew)
         shape = self._shapes[frame.keyframe] if self._shapes is not None else self._shape(frame)
         layout = frame.layouts.get(shape) or frame.layout(shape)
         # Nearly every frame finds nothing waiting: it leaves here and now, without ever becoming an item of a queue.
@@ -160,19 +160,19 @@ class VideoTrack:
             self._on_caught_up()
         return stamp & 0xFFFFFFFF
 
-    def replay(
+    def send_replay(
         self, frames: Sequence[Frame], now: float, *, goes_on: bool = False, first_seconds: float = 0.0
     ) -> tuple[int, int]:
         """Sends a cached GOP as fast as the pacer allows; returns the oldest and the newest frame's RTP timestamps.
 
-        What waits of anything else is dropped, unless this ``goes_on`` from it. The first packet leaves a tick of the
-        pump later, so that the page hears what it is about to see. ``first_seconds``: how long the first frame is given
-        to be seen, see `Pacer.extend`.
+        What waits of anything else is dropped, unless this ``goes_on`` from it. The first packet leaves a
+        tick of the pacer's timer later, so that the page hears what it is about to see. ``first_seconds``: how long the
+        first frame is given to be seen, see `Pacer.extend`.
         """
         if not goes_on:
             self.drop_waiting()
         units = [frame.unit for frame in frames]
-        stamps = self._timeline.replay(
+        stamps = self._timeline.stamp_replay(
             [unit.dts_90k for unit in units],
             now,
             [unit.pts_90k - unit.dts_90k for unit in units],
@@ -196,7 +196,7 @@ class VideoTrack:
         if dropped := self._link.pacer.clear(self.lane):
             _frames_dropped.inc(dropped)
 
-    def layout(self, frame: Frame) -> Layout:
+    def layout(self, frame: Frame) -> PacketLayout:
         """A frame's packets in this receiver's shape."""
         return frame.layout(self._shape(frame))
 
@@ -208,7 +208,7 @@ class VideoTrack:
             self._shapes = ((deltas.size_bytes, tag_bytes), (keyframes.size_bytes, tag_bytes))
         return self._shapes[frame.keyframe]
 
-    def send_runs(self, runs: Sequence[Run], frame: Frame, stamp: int, now: float) -> None:
+    def send_runs(self, runs: Sequence[PacketRun], frame: Frame, stamp: int, now: float) -> None:
         """Sends the next runs of ``frame``; called by the pacer, and where nothing waits there."""
         payload_type = self._payload_types[frame.codec]
         base, shift, mask, size = self._extensions[frame.keyframe]
@@ -216,7 +216,7 @@ class VideoTrack:
         first, timestamp = self._sequence, stamp & 0xFFFFFFFF
         self._link.send_runs(runs, payload_type, first, timestamp, self.ssrc, extension)
         for run in runs:
-            self.history.add(first, now, run, timestamp, payload_type, extension)
+            self.history.add_run(first, now, run, timestamp, payload_type, extension)
             first += run.count
             self.octets += run.wire_bytes
         self.packets += first - self._sequence
@@ -245,7 +245,7 @@ class VideoTrack:
         """Sends packets again; returns the bytes that took."""
         total = 0
         for sequence in sequences:
-            found = self.history.find(sequence)
+            found = self.history.find_packet(sequence)
             if found is None:
                 _not_found.inc()
                 continue
@@ -272,24 +272,24 @@ class VideoTrack:
         them drops this as a replay (RFC 3711, section 3.3.2); to one that has not, it shows what to ask for.
         """
         sequence = (self._sequence - 1) & 0xFFFF
-        if (found := self.history.find(sequence)) is not None:
+        if (found := self.history.find_packet(sequence)) is not None:
             self._link.send_packet(self._same(sequence, *found))
             _repeated.inc()
 
-    def _same(self, sequence: int, sent: Sent, packet: int) -> bytes:
+    def _same(self, sequence: int, sent: SentRun, packet: int) -> bytes:
         """The very same bytes as before: with GCM another packet under this number would give the key away."""
         return pack_rtp(
             sent.payload_type, sequence, sent.timestamp, self.ssrc, sent.run.payload(packet),
             marker=_ends_frame(sent, packet), extension=sent.extension,
         )  # fmt: skip
 
-    def report(self, ntp: int, now: float) -> SenderReport | None:
+    def sender_report(self, ntp: int, now: float) -> SenderReport | None:
         """The sender report for now; None before anything was sent."""
         if not self.packets:
             return None
-        stamp = self._timeline.at(now)
+        stamp = self._timeline.stamp_at(now)
         return SenderReport(self.ssrc, ntp, stamp & 0xFFFFFFFF, self.packets & 0xFFFFFFFF, self.octets & 0xFFFFFFFF)
 
 
-def _ends_frame(sent: Sent, packet: int) -> bool:
+def _ends_frame(sent: SentRun, packet: int) -> bool:
     return sent.run.ends_frame and packet == sent.run.count - 1

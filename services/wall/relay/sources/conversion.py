@@ -23,7 +23,7 @@ from services.mesh.metrics import gauge
 from services.wall.relay.convert.footage import ConversionRefusedError, FootageConverter
 from services.wall.relay.convert.process import ConverterProcess, Kind, converter_process
 from services.wall.relay.sending.frame import Frame
-from services.wall.relay.sources.feed import ConvertedName, Feed, FeedHub, FeedName
+from services.wall.relay.sources.feed import ConvertedName, FeedHub, FeedName, ProfileFeed
 
 log = get_logger()
 
@@ -39,7 +39,7 @@ KINDS: Final[dict[ConvertedName, Kind]] = {"h264": "picture", "opus": "sound"}
 _running = gauge("relay_conversions", "Cameras converted by this relay")
 
 
-class Wanted(NamedTuple):
+class ConversionKey(NamedTuple):
     """A conversion: of which camera's which profile, into what."""
 
     site: str
@@ -51,27 +51,27 @@ class Wanted(NamedTuple):
 class _Input:
     """Gives a feed's frames to the process. A sink of the feed."""
 
-    def __init__(self, feed: Feed, process: ConverterProcess) -> None:
+    def __init__(self, feed: ProfileFeed, process: ConverterProcess) -> None:
         self._process = process
         self.feed_ready(feed)
 
-    def feed_ready(self, feed: Feed) -> None:
-        """See `Sink.feed_ready`."""
+    def feed_ready(self, feed: ProfileFeed) -> None:
+        """See `FeedSink.feed_ready`."""
         for frame in feed.gop.frames:
-            self._process.put(frame.unit)
+            self._process.write_unit(frame.unit)
 
-    def feed_frame(self, feed: Feed, frame: Frame) -> None:
-        """See `Sink.feed_frame`."""
-        self._process.put(frame.unit)
+    def feed_frame(self, feed: ProfileFeed, frame: Frame) -> None:
+        """See `FeedSink.feed_frame`."""
+        self._process.write_unit(frame.unit)
 
-    def feed_status(self, feed: Feed) -> None:
-        """See `Sink.feed_status`: whoever waits for the result is told by the registry's state of the camera."""
+    def feed_status(self, feed: ProfileFeed) -> None:
+        """See `FeedSink.feed_status`: whoever waits for the result is told by the registry's state of the camera."""
 
 
 class Conversion:
     """One camera's, while it lasts."""
 
-    def __init__(self, bus: Bus, home: str, source: Feed, wanted: Wanted, max_height_px: int) -> None:
+    def __init__(self, bus: Bus, home: str, source: ProfileFeed, wanted: ConversionKey, max_height_px: int) -> None:
         self._bus = bus
         self._source = source
         self._wanted = wanted
@@ -164,12 +164,12 @@ class Conversions:
         self._me = WorkerLease(role="converter", worker=worker, incarnation=new_incarnation())
         self._limits: dict[Kind, int] = {"picture": max_pictures, "sound": MAX_SOUNDS}
         self._max_height_px = max_height_px
-        self._running: dict[Wanted, asyncio.Task[None]] = {}
-        self._failures: dict[Wanted, tuple[int, float]] = {}
+        self._running: dict[ConversionKey, asyncio.Task[None]] = {}
+        self._failures: dict[ConversionKey, tuple[int, float]] = {}
         """Failures in a row, and when it may be tried again."""
         self._footage: set[asyncio.Task[None]] = set()
 
-    def start(self, wanted: Wanted) -> tuple[Reason, str]:
+    def start_conversion(self, wanted: ConversionKey) -> tuple[Reason, str]:
         """Converts, unless it is being done or there are too many; what to tell whoever waits for it."""
         if wanted in self._running:
             return Reason.STARTING, ""
@@ -187,7 +187,7 @@ class Conversions:
         count += len(self._footage) if kind == "picture" else 0
         return f"relay {self._me.worker} converts at most {limit} at once" if count >= limit else ""
 
-    def footage(self) -> FootageConverter:
+    def open_footage(self) -> FootageConverter:
         """A converter for one slot's recordings, until it is closed. Raises `ConversionRefusedError`."""
         if refusal := self._refusal("picture"):
             raise ConversionRefusedError(Reason.OVERLOADED, refusal)
@@ -212,7 +212,7 @@ class Conversions:
             _running.dec()
             converter.process.cancel()
 
-    async def _run(self, wanted: Wanted) -> None:
+    async def _run(self, wanted: ConversionKey) -> None:
         _running.inc()
         began, end = time.monotonic(), "failed"
         log.info("conversion.started", camera=wanted.camera, source=wanted.source, result=wanted.result)
@@ -229,7 +229,7 @@ class Conversions:
             self._remember(wanted, end in ("failed", "ended"), time.monotonic() - began)
             log.info("conversion.ended", camera=wanted.camera, result=wanted.result, why=end)
 
-    def _remember(self, wanted: Wanted, failed: bool, lasted_seconds: float) -> None:
+    def _remember(self, wanted: ConversionKey, failed: bool, lasted_seconds: float) -> None:
         if not failed:
             self._failures.pop(wanted, None)
             return

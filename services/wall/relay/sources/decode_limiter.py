@@ -6,7 +6,7 @@ another moment than its neighbours. So all tiles of a session go down to keyfram
 
 from typing import Final
 
-from services.wall.relay.sending.hysteresis import Steps
+from services.wall.relay.sending.hysteresis import Hysteresis
 
 LATE_SECONDS: Final = 0.5
 """Behind by more is trouble: half a second beside the clock, a GOP of wall time at 4×."""
@@ -15,11 +15,11 @@ HEARD_SECONDS: Final = 3.0
 """What the page said longer ago does not count."""
 
 
-class Pace:
+class DecodeLimiter:
     """Of one session."""
 
     def __init__(self, now: float) -> None:
-        self._steps = Steps(now, 1)
+        self._steps = Hysteresis(now, 1)
         self._rate = 0.0
         """The one at which it stands."""
         self._heard: tuple[float, float] = (float("-inf"), 0.0)
@@ -34,12 +34,12 @@ class Pace:
         """Somebody steers, to another ``rate`` perhaps; see `keyframes_only`. Slower, all frames are tried again."""
         if rate is not None:
             if abs(rate) < self._rate:
-                self._steps = Steps(now, 1)
+                self._steps = Hysteresis(now, 1)
             self._rate = abs(rate)
         self._steps.settle(now)  # what a jump takes is no trouble
         return self.keyframes_only
 
-    def hear(self, now: float, late_seconds: float) -> None:
+    def note_lateness(self, now: float, late_seconds: float) -> None:
         """The page tells how late its pictures are."""
         self._heard = (now, late_seconds)
 

@@ -20,7 +20,7 @@ from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 from services.wall.relay.convert.footage import FootageConverter
 from services.wall.relay.sending.frame import Frame
-from services.wall.relay.sources.gop import GopBuffer, Verdict
+from services.wall.relay.sources.gop import FrameVerdict, GopBuffer
 
 log = get_logger()
 
@@ -42,20 +42,20 @@ _frames_bad = counter("relay_frames_bad", "Messages on media subjects that are n
 _frames_lost = counter("relay_frames_lost", "Frames that never reached this relay")
 
 
-class Sink(Protocol):
+class FeedSink(Protocol):
     """What takes a feed's frames. None of these may raise."""
 
-    def feed_ready(self, feed: "Feed") -> None:
+    def feed_ready(self, feed: "ProfileFeed") -> None:
         """``feed.gop.frames`` begins anew: replay it."""
 
-    def feed_frame(self, feed: "Feed", frame: Frame) -> None:
+    def feed_frame(self, feed: "ProfileFeed", frame: Frame) -> None:
         """The next frame."""
 
-    def feed_status(self, feed: "Feed") -> None:
+    def feed_status(self, feed: "ProfileFeed") -> None:
         """``feed.live``, ``feed.reason`` or ``feed.detail`` changed."""
 
 
-class Feed:
+class ProfileFeed:
     """Subscribes while it runs; keeps the ingest's attention by ``want``; passes frames on to its sinks."""
 
     def __init__(
@@ -71,7 +71,7 @@ class Feed:
         self.profile: FeedName = profile
         self.camera = camera
         self.gop = GopBuffer()
-        self.sinks: set[Sink] = set()
+        self.sinks: set[FeedSink] = set()
         self.live = False
         self.reason = Reason.STARTING
         self.detail = ""
@@ -92,11 +92,11 @@ class Feed:
         """Of the buffer's losses, those that are counted."""
         self._measured_at = time.monotonic()
 
-    def attach(self, sink: Sink) -> None:
+    def attach(self, sink: FeedSink) -> None:
         """Adds a sink. It is told nothing now: it looks at the feed itself."""
         self.sinks.add(sink)
 
-    def detach(self, sink: Sink) -> None:
+    def detach(self, sink: FeedSink) -> None:
         """Takes a sink away."""
         self.sinks.discard(sink)
         if not self.sinks:
@@ -203,20 +203,20 @@ class Feed:
         frame = self._frame(message)
         if frame is None:
             return
-        verdict = self.gop.accept(frame)
-        if verdict is Verdict.SHOW:
+        verdict = self.gop.accept_frame(frame)
+        if verdict is FrameVerdict.SHOW:
             self._flowing()
             for sink in tuple(self.sinks):
                 sink.feed_frame(self, frame)
-        elif verdict is Verdict.RESTART:
+        elif verdict is FrameVerdict.RESTART:
             self._flowing()
             for sink in tuple(self.sinks):
                 sink.feed_ready(self)
-        elif verdict is Verdict.HOLE:
+        elif verdict is FrameVerdict.HOLE:
             self._refill.set()
 
     def _on_gop(self, frames: list[Frame]) -> None:
-        mended = self.gop.mend(frames)
+        mended = self.gop.mend_hole(frames)
         if mended is None:
             return
         missing, anew = mended
@@ -276,23 +276,23 @@ class FeedHub:
 
     def __init__(self, bus: Bus, home: str, tasks: asyncio.TaskGroup) -> None:
         self.convert: Callable[[str, str, FeedName, ConvertedName], tuple[Reason, str]]
-        """Begins a conversion that nobody does, see `Conversions.start`: site, camera, from which profile, to what."""
+        """`Conversions.start_conversion`: site, camera, source profile, result."""
         self.convert_footage: Callable[[], FootageConverter]
-        """See `Conversions.footage`."""
+        """See `Conversions.open_footage`."""
         self._bus = bus
         self._home = home
         self._tasks = tasks
-        self._feeds: dict[tuple[str, FeedName, str], tuple[Feed, asyncio.Task[None]]] = {}
+        self._feeds: dict[tuple[str, FeedName, str], tuple[ProfileFeed, asyncio.Task[None]]] = {}
 
     def __len__(self) -> int:
         return len(self._feeds)
 
-    def get(self, site: str, profile: FeedName, camera: str) -> Feed:
+    def get(self, site: str, profile: FeedName, camera: str) -> ProfileFeed:
         """The camera's feed; begins now where there is none."""
         entry = self._feeds.get((site, profile, camera))
-        return entry[0] if entry is not None else self._begin(Feed(self._bus, site, profile, camera))
+        return entry[0] if entry is not None else self._begin(ProfileFeed(self._bus, site, profile, camera))
 
-    def get_converted(self, site: str, camera: str, source: FeedName, result: ConvertedName) -> Feed:
+    def get_converted(self, site: str, camera: str, source: FeedName, result: ConvertedName) -> ProfileFeed:
         """The feed of a camera's conversion; whichever relay converts, it is on the mesh's own site."""
         entry = self._feeds.get((self._home, result, camera))
         if entry is not None:
@@ -301,9 +301,9 @@ class FeedHub:
         def convert() -> tuple[Reason, str]:
             return self.convert(site, camera, source, result)
 
-        return self._begin(Feed(self._bus, self._home, result, camera, convert))
+        return self._begin(ProfileFeed(self._bus, self._home, result, camera, convert))
 
-    def _begin(self, feed: Feed) -> Feed:
+    def _begin(self, feed: ProfileFeed) -> ProfileFeed:
         task = self._tasks.create_task(feed.run(), name=f"feed {feed.profile} {feed.camera}")
         self._feeds[(feed.site, feed.profile, feed.camera)] = (feed, task)
         return feed

@@ -16,7 +16,7 @@ MAX_BYTES: Final = 24 * 1024 * 1024
 """Longer GOPs are not kept: whoever comes then waits for a keyframe."""
 
 
-class Verdict(Enum):
+class FrameVerdict(Enum):
     """What to do with a frame that has just come."""
 
     SHOW = "show"
@@ -51,12 +51,12 @@ class GopBuffer:
         """Whether frames flow without a hole."""
         return self._held is None
 
-    def accept(self, frame: Frame) -> Verdict:
+    def accept_frame(self, frame: Frame) -> FrameVerdict:
         """Takes a frame from the bus."""
         order, last = frame.unit.order, self._last
         newest = self._held[-1].unit.order if self._held else last
         if newest is not None and order <= newest:
-            return Verdict.OLD
+            return FrameVerdict.OLD
         # A new epoch whose numbers go on is the same ingest: its service was restarted, the camera never closed.
         next_one = last is not None and order[1] == last[1] + 1
         anew = last is None or (order[0] != last[0] and not next_one) or frame.unit.discontinuity
@@ -64,18 +64,18 @@ class GopBuffer:
             if not anew and last is not None:
                 self.lost += max(0, order[1] - last[1] - 1 - len(self._held or ()))
             self._begin([frame])
-            return Verdict.RESTART if anew else Verdict.SHOW
+            return FrameVerdict.RESTART if anew else FrameVerdict.SHOW
         if self._held is not None:
             self._hold(frame)
-            return Verdict.HELD
+            return FrameVerdict.HELD
         assert last is not None
         if anew or not next_one:
             self._held = [frame]
-            return Verdict.HOLE
+            return FrameVerdict.HOLE
         self._append(frame)
-        return Verdict.SHOW
+        return FrameVerdict.SHOW
 
-    def mend(self, gop: Sequence[Frame]) -> tuple[list[Frame], bool] | None:
+    def mend_hole(self, gop: Sequence[Frame]) -> tuple[list[Frame], bool] | None:
         """Takes the ingest's copy of the GOP; what to show now, and whether that begins anew with a keyframe.
 
         None where it does not help: nothing was missing, or it does not reach to what is held.

@@ -6,9 +6,9 @@ from typing import Final, Literal
 from services.contracts.models import Camera, CameraState, ProfileName, Reason, Status
 from services.contracts.sessions import Aim, Size, SlotNotice
 from services.wall.relay.sending.frame import Frame
-from services.wall.relay.sending.quality import Level
+from services.wall.relay.sending.quality import QualityLevel
 from services.wall.relay.sending.slot import Slot, waiting
-from services.wall.relay.sources.feed import Feed, FeedHub, FeedName
+from services.wall.relay.sources.feed import FeedHub, FeedName, ProfileFeed
 
 SUB_HEIGHT_PX: Final = 360
 """Taken for a sub's height until its first keyframe tells."""
@@ -23,10 +23,10 @@ FIRST_PICTURE_SECONDS: Final = 0.008
 """What a browser on two cores takes to show the first picture of a tile that begins alone."""
 
 
-_LIMITS: Final[dict[Level, Literal["none", "sub", "keyframes"]]] = {
-    Level.FULL: "none",
-    Level.SUB: "sub",
-    Level.KEYFRAMES: "keyframes",
+_LIMITS: Final[dict[QualityLevel, Literal["none", "sub", "keyframes"]]] = {
+    QualityLevel.FULL: "none",
+    QualityLevel.SUB: "sub",
+    QualityLevel.KEYFRAMES: "keyframes",
 }
 
 
@@ -50,7 +50,7 @@ def _codecs(state: CameraState | None) -> dict[str, str]:
 
 
 class LiveSource:
-    """Shows a camera live in one slot. See `Source`."""
+    """Shows a camera live in one slot. See `SlotSource`."""
 
     def __init__(self, slot: Slot, aim: Aim, hub: FeedHub, camera: Camera, state: CameraState | None) -> None:
         self.camera = camera
@@ -58,11 +58,11 @@ class LiveSource:
         self._aim = aim
         self._hub = hub
         self._state = state
-        self._shown: Feed | None = None
-        self._next: Feed | None = None
+        self._shown: ProfileFeed | None = None
+        self._next: ProfileFeed | None = None
         self._size = slot.size
         self._level = slot.level
-        self._keyframes_only = self._level is Level.KEYFRAMES
+        self._keyframes_only = self._level is QualityLevel.KEYFRAMES
         """Asked of every frame, and an enum's member takes longer to look up than all else there."""
         self._unusable: set[ProfileName] = set()
         """Profiles in a codec that this viewer cannot be sent."""
@@ -70,16 +70,16 @@ class LiveSource:
         self._stand_in_until: float | None = None
 
     def start(self) -> None:
-        """See `Source.start`."""
+        """See `SlotSource.start`."""
         self.adapt(self._size, self._level)
 
     @property
     def bitrate_bps(self) -> float:
-        """See `Source.bitrate_bps`."""
+        """See `SlotSource.bitrate_bps`."""
         return self._shown.bitrate_bps if self._shown is not None else 0.0
 
     def close(self) -> None:
-        """See `Source.close`."""
+        """See `SlotSource.close`."""
         self._leave()
 
     def _leave(self) -> None:
@@ -89,7 +89,7 @@ class LiveSource:
         self._shown = self._next = None
 
     def resync(self) -> bool:
-        """See `Source.resync`."""
+        """See `SlotSource.resync`."""
         feed = self._shown
         # Browsers ask for a keyframe when nothing comes: what a camera sent before it went away is not shown as live.
         if feed is None or not feed.live or not feed.gop.frames:
@@ -109,16 +109,16 @@ class LiveSource:
         if self._shown is None or not self._shown.live:
             self._say_waiting()
 
-    def adapt(self, size: Size | None, level: Level) -> None:
-        """See `Source.adapt`."""
-        lifted = self._level is Level.KEYFRAMES and level is not Level.KEYFRAMES
+    def adapt(self, size: Size | None, level: QualityLevel) -> None:
+        """See `SlotSource.adapt`."""
+        lifted = self._level is QualityLevel.KEYFRAMES and level is not QualityLevel.KEYFRAMES
         relevelled = level is not self._level
         self._size, self._level = size, level
-        self._keyframes_only = level is Level.KEYFRAMES
+        self._keyframes_only = level is QualityLevel.KEYFRAMES
         if size is not None and size.width_px * size.height_px == 0:
             self._leave()
             self._slot.track.drop_waiting()
-            self._slot.say(SlotNotice(slot=self._slot.index, camera=self.camera.id, state="paused"))
+            self._slot.set_notice(SlotNotice(slot=self._slot.index, camera=self.camera.id, state="paused"))
             return
         wanted = self._wanted()
         shown = self._shown
@@ -127,7 +127,7 @@ class LiveSource:
             if lifted:
                 self.resync()
             elif relevelled:
-                self._slot.describe()
+                self._slot.refresh_notice()
             return
         if self._next is None or self._next.profile != wanted:
             self._forget_next()
@@ -149,7 +149,7 @@ class LiveSource:
         available = set(self.camera.profiles) - self._unusable
         if not available:
             return "h264"
-        if self._level is not Level.FULL and "sub" in available:
+        if self._level is not QualityLevel.FULL and "sub" in available:
             return "sub"
         sub = self._shown if self._shown is not None and self._shown.profile == "sub" else self._next
         height = sub.height_px if sub is not None and sub.profile == "sub" else 0
@@ -157,7 +157,7 @@ class LiveSource:
         chosen = choose_profile(self._aim, available, self._size, height, current)
         return "main" if chosen == "main" else "sub"
 
-    def _feed(self, name: FeedName) -> Feed:
+    def _feed(self, name: FeedName) -> ProfileFeed:
         camera = self.camera
         if name != "h264":
             return self._hub.get(camera.site, name, camera.id)
@@ -182,14 +182,14 @@ class LiveSource:
         self._stand_in_until = None
         self._play(self._shown)
 
-    def _play(self, feed: Feed) -> None:
+    def _play(self, feed: ProfileFeed) -> None:
         if feed.codec is None or not self._slot.accepts(feed.codec):
             self._cannot_show(feed)
             return
-        if self._level is Level.KEYFRAMES or self._stand_in_until is not None:
-            self._slot.play(feed.gop.frames[:1], then_live=False, first_seconds=FIRST_PICTURE_SECONDS)
+        if self._level is QualityLevel.KEYFRAMES or self._stand_in_until is not None:
+            self._slot.replay_gop(feed.gop.frames[:1], then_live=False, first_seconds=FIRST_PICTURE_SECONDS)
         else:
-            self._slot.play(feed.gop.frames, first_seconds=FIRST_PICTURE_SECONDS)
+            self._slot.replay_gop(feed.gop.frames, first_seconds=FIRST_PICTURE_SECONDS)
 
     def _stand_in_is_over(self) -> bool:
         """Whether the sub does not come, or not soon."""
@@ -199,7 +199,7 @@ class LiveSource:
         return sub is None or sub.reason not in (Reason.STARTING, Reason.NONE) or time.monotonic() >= until
 
     def notice(self) -> SlotNotice:
-        """See `Source.notice`."""
+        """See `SlotSource.notice`."""
         feed = self._shown
         return SlotNotice(
             slot=self._slot.index,
@@ -215,28 +215,28 @@ class LiveSource:
 
     # What feeds call.
 
-    def feed_ready(self, feed: Feed) -> None:
-        """See `Sink.feed_ready`."""
+    def feed_ready(self, feed: ProfileFeed) -> None:
+        """See `FeedSink.feed_ready`."""
         if feed is self._next:
             self._switch()
         elif feed is self._shown:
             self._play(feed)
 
-    def feed_frame(self, feed: Feed, frame: Frame) -> None:
-        """See `Sink.feed_frame`."""
+    def feed_frame(self, feed: ProfileFeed, frame: Frame) -> None:
+        """See `FeedSink.feed_frame`."""
         if feed is self._shown:
             if self._stand_in_until is not None and self._stand_in_is_over():
                 self._stand_in_until = None
                 self._play(feed)
             elif frame.keyframe or not (self._keyframes_only or self._stand_in_until is not None):
-                self._slot.show(frame)
+                self._slot.show_frame(frame)
             else:
-                self._slot.skip()
+                self._slot.skip_frame()
         elif feed is self._next and feed.gop.frames:
             self._switch()
 
-    def feed_status(self, feed: Feed) -> None:
-        """See `Sink.feed_status`."""
+    def feed_status(self, feed: ProfileFeed) -> None:
+        """See `FeedSink.feed_status`."""
         if not feed.live and feed in (self._shown, self._next) and (self._shown is None or not self._shown.live):
             self._say_waiting()
 
@@ -249,15 +249,17 @@ class LiveSource:
             reason = Reason.DISABLED if state.status is Status.DISABLED else state.reason
             detail = state.detail
         if reason is Reason.STARTING:
-            self._slot.say(SlotNotice(slot=self._slot.index, camera=self.camera.id, state="opening", reason=reason))
+            self._slot.set_notice(
+                SlotNotice(slot=self._slot.index, camera=self.camera.id, state="opening", reason=reason)
+            )
         else:
-            self._slot.say(waiting(self._slot, reason, detail))
+            self._slot.set_notice(waiting(self._slot, reason, detail))
 
-    def _cannot_show(self, feed: Feed) -> None:
+    def _cannot_show(self, feed: ProfileFeed) -> None:
         """The browser has no decoder for it: take the camera's other profile, else have it converted, else say so."""
         if feed.profile == "h264":
             notice = waiting(self._slot, Reason.UNSUPPORTED_CODEC, "this browser takes no H.264")
-            self._slot.say(notice.model_copy(update={"codec": "h264"}))
+            self._slot.set_notice(notice.model_copy(update={"codec": "h264"}))
             return
         self._unusable.add("main" if feed.profile == "main" else "sub")
         self._leave()

@@ -14,11 +14,11 @@ from services.footage.playback import Player
 from services.mesh.bus import Bus
 from services.mesh.clock import SystemClock
 from services.mesh.log import get_logger
-from services.wall.relay.convert.footage import FootageConverter, Recoder
+from services.wall.relay.convert.footage import FootageConverter, PlaybackTranscoder
 from services.wall.relay.sending.frame import can_send
 from services.wall.relay.sending.slot import Slot
 from services.wall.relay.sources.clock import SessionClock
-from services.wall.relay.sources.decode_limiter import Pace
+from services.wall.relay.sources.decode_limiter import DecodeLimiter
 from services.wall.relay.sources.recorded import RecordedSource
 
 log = get_logger()
@@ -27,7 +27,7 @@ EDGE_US: Final = 4_000_000
 """So far behind the present there is footage: fragments of 2 s have been written by then, and read again."""
 
 
-class Playing:
+class SessionPlayback:
     """The recorded side of a session."""
 
     def __init__(
@@ -50,12 +50,12 @@ class Playing:
         self._stepping: asyncio.Task[None] | None = None
         self._meeting: asyncio.TimerHandle | None = None
         """When a clock that goes faster than time will have come to the newest footage."""
-        self._pace = Pace(time.monotonic())
+        self._limiter = DecodeLimiter(time.monotonic())
 
-    def source(self, slot: Slot, aim: Aim, camera: Camera) -> RecordedSource:
+    def make_source(self, slot: Slot, aim: Aim, camera: Camera) -> RecordedSource:
         """What a slot that was aimed at recordings shows."""
-        self.tell()
-        recoder = Recoder(lambda codec: can_send(codec) and slot.accepts(codec), self._convert)
+        self.notify_clock()
+        recoder = PlaybackTranscoder(lambda codec: can_send(codec) and slot.accepts(codec), self._convert)
         return RecordedSource(slot, aim, camera, self._player(camera.id), recoder, self._clock)
 
     def _player(self, camera: str) -> Player:
@@ -75,7 +75,7 @@ class Playing:
             return
         if message.at_us is not None and message.action in ("seek", "play"):
             clock.seek(now, min(message.at_us, self._edge_us()))
-        clock.thinned = self._pace.steer(now, message.rate if message.action == "play" else None)
+        clock.thinned = self._limiter.steer(now, message.rate if message.action == "play" else None)
         if message.action == "play" and message.rate:
             clock.play(now, message.rate)
         elif message.action != "seek":
@@ -88,13 +88,13 @@ class Playing:
         else:
             self._turn()
         self._await_the_present()
-        self.tell()
+        self.notify_clock()
 
     def page_is_late(self, seconds: float) -> None:
         """What the page tells once a second."""
-        self._pace.hear(time.monotonic(), seconds)
+        self._limiter.note_lateness(time.monotonic(), seconds)
 
-    def tell(self) -> None:
+    def notify_clock(self) -> None:
         """Tells the page how the clock stands."""
         clock = self._clock
         self._notify(ClockNotice(at_us=clock.at(time.monotonic()), rate=clock.rate, playing=clock.playing))
@@ -105,15 +105,15 @@ class Playing:
         if self._clock.playing and sources:
             self._await_the_present()
             self._keep_pace(max(source.late_seconds for source in sources))
-            self.tell()
+            self.notify_clock()
 
     def _keep_pace(self, sent_late_seconds: float) -> None:
         """Steps down to keyframes, and back, by how late pictures are sent and shown."""
         clock = self._clock
-        if clock.rate < 0 or not self._pace.update(time.monotonic(), sent_late_seconds):
+        if clock.rate < 0 or not self._limiter.update(time.monotonic(), sent_late_seconds):
             return
         mode = clock.mode
-        clock.thinned = self._pace.keyframes_only
+        clock.thinned = self._limiter.keyframes_only
         log.info("playback.pace", rate=clock.rate, keyframes_only=clock.thinned)
         if clock.mode != mode:
             self._jump(nearest_first=False)
@@ -142,7 +142,7 @@ class Playing:
             self._jump(nearest_first=False)
         else:
             self._turn()
-        self.tell()
+        self.notify_clock()
 
     def close(self) -> None:
         """Nothing more is played."""
@@ -157,11 +157,11 @@ class Playing:
 
     def _turn(self) -> None:
         for source in self._sources():
-            source.turn()
+            source.clock_turned()
 
     def _jump(self, *, nearest_first: bool) -> None:
         for source in self._sources():
-            source.jump(nearest_first=nearest_first)
+            source.restart_reading(nearest_first=nearest_first)
 
     async def _step(self, step: str) -> None:
         """The first recorded slot that shows something says how far a step goes; all others go with it.
@@ -176,15 +176,15 @@ class Playing:
         if step == "frame" and (next_us := reference.next_us) is not None:
             self._clock.seek(now, next_us)
             for source in sources:
-                source.advance()
-            self.tell()
+                source.read_on()
+            self.notify_clock()
             return
         shown_us = reference.shown_us if reference.shown_us is not None else self._clock.at(now)
         target = await self._target(reference, shown_us, step)
         if target is not None:
             self._clock.seek(time.monotonic(), target)
             self._jump(nearest_first=False)
-            self.tell()
+            self.notify_clock()
 
     async def _target(self, reference: RecordedSource, shown_us: int, step: str) -> int | None:
         player = self._player(reference.camera)

@@ -16,9 +16,9 @@ from services.footage.playback import Item, Player
 from services.media import h264, h265
 from services.media.nal import BitstreamError, split_length_prefixed
 from services.mesh.log import get_logger
-from services.wall.relay.convert.footage import ConversionRefusedError, Recoder
+from services.wall.relay.convert.footage import ConversionRefusedError, PlaybackTranscoder
 from services.wall.relay.sending.frame import Frame, can_send
-from services.wall.relay.sending.quality import Level
+from services.wall.relay.sending.quality import QualityLevel
 from services.wall.relay.sending.slot import Slot
 from services.wall.relay.sources.clock import SessionClock
 
@@ -34,14 +34,14 @@ _RETRY_SECONDS: Final = 1.0
 
 
 class RecordedSource:
-    """Shows what was recorded of a camera in one slot. See `Source`.
+    """Shows what was recorded of a camera in one slot. See `SlotSource`.
 
     One task reads ahead (as far as the transfer's credit goes) and shows each picture when it is due. A jump of the
     clock, or a change between all frames, keyframes and backwards, begins reading anew; play and pause only wake it.
     """
 
     def __init__(
-        self, slot: Slot, aim: Aim, camera: Camera, player: Player, recoder: Recoder, clock: SessionClock
+        self, slot: Slot, aim: Aim, camera: Camera, player: Player, recoder: PlaybackTranscoder, clock: SessionClock
     ) -> None:
         self._slot = slot
         self._aim = aim
@@ -81,17 +81,17 @@ class RecordedSource:
         return self._following.capture_us
 
     def start(self) -> None:
-        """See `Source.start`."""
-        self.jump(nearest_first=True)
+        """See `SlotSource.start`."""
+        self.restart_reading(nearest_first=True)
 
-    def advance(self) -> None:
+    def read_on(self) -> None:
         """The clock stands a little later: show what is due by then, without reading anew where that can be."""
         if self._mode == "frames" and self._task is not None:
             self._turned.set()
         else:
-            self.jump(nearest_first=False)
+            self.restart_reading(nearest_first=False)
 
-    def jump(self, *, nearest_first: bool) -> None:
+    def restart_reading(self, *, nearest_first: bool) -> None:
         """The clock stands elsewhere, or what is to be read changed: read from there.
 
         ``nearest_first``: the keyframe before the moment is shown as soon as it is there, and the moment's own picture
@@ -100,15 +100,15 @@ class RecordedSource:
         self._stop()
         self._task = asyncio.create_task(self._run(nearest_first), name=f"playback {self._camera.id}")
 
-    def turn(self) -> None:
+    def clock_turned(self) -> None:
         """The clock was set going or stopped where it stands."""
         self._turned.set()
         state = self._slot.notice.state
         if state in ("playing", "paused"):
-            self._slot.describe(state=self._state)
+            self._slot.refresh_notice(state=self._state)
 
     def close(self) -> None:
-        """See `Source.close`."""
+        """See `SlotSource.close`."""
         self._stop()
         self._recoder.close()
 
@@ -121,19 +121,19 @@ class RecordedSource:
         self.late_seconds = 0.0
 
     def resync(self) -> bool:
-        """See `Source.resync`."""
+        """See `SlotSource.resync`."""
         if not self._gop:
             return False
         self._present(list(self._gop))
         return True
 
-    def adapt(self, size: Size | None, level: Level) -> None:
-        """See `Source.adapt`. The link's level thins what is shown; there is one profile."""
+    def adapt(self, size: Size | None, level: QualityLevel) -> None:
+        """See `SlotSource.adapt`. The link's level thins what is shown; there is one profile."""
 
     def notice(self) -> SlotNotice:
-        """See `Source.notice`."""
+        """See `SlotSource.notice`."""
         unit = self._newest
-        thinned = self._clock.thinned and self._clock.playing and self._slot.level is not Level.KEYFRAMES
+        thinned = self._clock.thinned and self._clock.playing and self._slot.level is not QualityLevel.KEYFRAMES
         return SlotNotice(
             slot=self._slot.index,
             camera=self._camera.id,
@@ -142,7 +142,7 @@ class RecordedSource:
             profile="main",
             codec=unit.codec.name.lower() if unit is not None else "",
             transcoded=unit is not None and self._recoder.converting,
-            limited="keyframes" if self._slot.level is Level.KEYFRAMES or thinned else "none",
+            limited="keyframes" if self._slot.level is QualityLevel.KEYFRAMES or thinned else "none",
             limited_by="decoding" if thinned else "link",
         )
 
@@ -152,7 +152,7 @@ class RecordedSource:
 
     @property
     def bitrate_bps(self) -> float:
-        """See `Source.bitrate_bps`."""
+        """See `SlotSource.bitrate_bps`."""
         rate = max(1.0, abs(self._clock.rate)) if self._clock.playing else 0.0
         return rate * 8e6 * self._received_bytes / self._received_us if self._received_us > 0 else 0.0
 
@@ -162,7 +162,7 @@ class RecordedSource:
                 await self._play(self._clock.at(time.monotonic()), nearest_first)
             except ConversionRefusedError as error:
                 waiting = self.notice().model_copy(update={"state": "waiting", "transcoded": False})
-                self._slot.say(waiting.model_copy(update={"reason": error.reason, "detail": error.message}))
+                self._slot.set_notice(waiting.model_copy(update={"reason": error.reason, "detail": error.message}))
                 await asyncio.sleep(_RETRY_SECONDS * random.uniform(0.8, 1.2))
             else:
                 return
@@ -212,7 +212,7 @@ class RecordedSource:
             if nearest_first:
                 nearest_first, nearest = False, item
                 nearest_frame = self._frames([self._restamp(item, item)])
-                self._slot.play(nearest_frame, moved=True, first_seconds=FIRST_PICTURE_SECONDS)
+                self._slot.replay_gop(nearest_frame, moved=True, first_seconds=FIRST_PICTURE_SECONDS)
         if leading:
             self._present(leading, sent=leading[0] is nearest)
         return following
@@ -243,8 +243,8 @@ class RecordedSource:
     def _say_gap(self, gap: Gap | None) -> None:
         # Nothing is on the screen any more: a decoder that asks for a keyframe must not bring the old picture back.
         self._gop, self._newest, self.late_seconds = [], None, 0.0
-        self._slot.skip()
-        self._slot.say(
+        self._slot.skip_frame()
+        self._slot.set_notice(
             SlotNotice(
                 slot=self._slot.index,
                 camera=self._camera.id,
@@ -261,7 +261,9 @@ class RecordedSource:
         self._gop, self._newest = needed, units[-1]
         frames = self._frames([self._restamp(unit, units[-1]) for unit in needed[sent:]])
         if frames:
-            self._slot.play(frames, moved=not sent, goes_on=sent, first_seconds=0.0 if sent else FIRST_PICTURE_SECONDS)
+            self._slot.replay_gop(
+                frames, moved=not sent, goes_on=sent, first_seconds=0.0 if sent else FIRST_PICTURE_SECONDS
+            )
 
     def _show(self, unit: AccessUnit) -> None:
         self._measure(unit)
@@ -269,11 +271,11 @@ class RecordedSource:
             self._gop = []
         self._gop.append(unit)
         self._newest = unit
-        if self._slot.level is Level.KEYFRAMES and not unit.keyframe:
-            self._slot.skip()
+        if self._slot.level is QualityLevel.KEYFRAMES and not unit.keyframe:
+            self._slot.skip_frame()
             return
         for frame in self._frames([self._restamp(unit, unit)]):
-            self._slot.show(frame)
+            self._slot.show_frame(frame)
 
     def _restamp(self, unit: AccessUnit, newest: AccessUnit) -> AccessUnit:
         """RTP time runs with the viewer's time, whatever the clock's rate and direction."""
@@ -288,7 +290,7 @@ class RecordedSource:
         codec = units[-1].codec
         if not can_send(codec) or not self._slot.accepts(codec):
             name = codec.name.lower()
-            self._slot.say(
+            self._slot.set_notice(
                 self.notice().model_copy(update={"state": "waiting", "reason": Reason.UNSUPPORTED_CODEC, "codec": name})
             )
             return []

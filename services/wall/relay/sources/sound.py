@@ -14,7 +14,7 @@ from services.media.rtcp import SenderReport
 from services.media.rtp import pack_rtp
 from services.wall.relay.engine.sdp import Format
 from services.wall.relay.sending.frame import Frame
-from services.wall.relay.sources.feed import Feed, FeedHub
+from services.wall.relay.sources.feed import FeedHub, ProfileFeed
 
 PIECE_BYTES: Final = 320
 """G.711 travels in packets of at most 40 ms (RFC 3551, section 4.2, recommends 20 ms)."""
@@ -24,17 +24,17 @@ _NAMES: Final = {"OPUS": Codec.OPUS, "PCMU": Codec.PCM_MULAW, "PCMA": Codec.PCM_
 _CONVERTED: Final = frozenset((Codec.AAC,))
 
 
-class Link(Protocol):
+class SoundLink(Protocol):
     """The connection, as the sound sees it."""
 
     def send_packet(self, packet: bytes) -> None:
         """Protects and sends."""
 
 
-class SoundTrack:
+class RtpSoundTrack:
     """Sends frames on one SSRC. The clock rate is that of the codec sent last (RFC 3551: 8 kHz, RFC 7587: 48 kHz)."""
 
-    def __init__(self, link: Link, formats: Sequence[Format], ssrc: int) -> None:
+    def __init__(self, link: SoundLink, formats: Sequence[Format], ssrc: int) -> None:
         self.ssrc = ssrc
         self.packets = 0
         self._link = link
@@ -56,7 +56,7 @@ class SoundTrack:
         """What comes next has nothing to do with what came last."""
         self._offset = None
 
-    def send(self, unit: AccessUnit, now: float) -> None:
+    def send_unit(self, unit: AccessUnit, now: float) -> None:
         """Sends one frame of an accepted codec."""
         if not unit.payload:
             return
@@ -85,7 +85,7 @@ class SoundTrack:
             self._octets += len(piece)
         self._stamp, self._stamped_at = stamp, now
 
-    def report(self, ntp: int, now: float) -> SenderReport | None:
+    def sender_report(self, ntp: int, now: float) -> SenderReport | None:
         """The sender report for now, by the same clock as the pictures'; None before anything was sent."""
         if not self.packets:
             return None
@@ -96,11 +96,11 @@ class SoundTrack:
 class Listener:
     """Puts one camera's sound on a track, or nobody's. A sink of feeds."""
 
-    def __init__(self, track: SoundTrack, hub: FeedHub) -> None:
+    def __init__(self, track: RtpSoundTrack, hub: FeedHub) -> None:
         self._track = track
         self._hub = hub
         self._camera: Camera | None = None
-        self._feed: Feed | None = None
+        self._feed: ProfileFeed | None = None
 
     def listen(self, camera: Camera | None) -> None:
         """From now on this camera; None, or one without sound: silence."""
@@ -111,7 +111,7 @@ class Listener:
         self._camera = camera
         self._follow(self._hub.get(camera.site, "audio", camera.id) if camera is not None else None)
 
-    def _follow(self, feed: Feed | None) -> None:
+    def _follow(self, feed: ProfileFeed | None) -> None:
         if self._feed is not None:
             self._feed.detach(self)
         self._feed = feed
@@ -119,23 +119,23 @@ class Listener:
         if feed is not None:
             feed.attach(self)
 
-    def feed_ready(self, feed: Feed) -> None:
-        """See `Sink.feed_ready`."""
+    def feed_ready(self, feed: ProfileFeed) -> None:
+        """See `FeedSink.feed_ready`."""
         if feed.gop.frames:
             self.feed_frame(feed, feed.gop.frames[-1])
 
-    def feed_frame(self, feed: Feed, frame: Frame) -> None:
-        """See `Sink.feed_frame`."""
+    def feed_frame(self, feed: ProfileFeed, frame: Frame) -> None:
+        """See `FeedSink.feed_frame`."""
         camera, codec = self._camera, frame.unit.codec
         if feed is not self._feed or camera is None:
             return
         if self._track.accepts(codec):
-            self._track.send(frame.unit, time.monotonic())
+            self._track.send_unit(frame.unit, time.monotonic())
         elif codec in _CONVERTED and feed.profile == "audio" and self._track.accepts(Codec.OPUS):
             self._follow(self._hub.get_converted(camera.site, camera.id, "audio", "opus"))
 
-    def feed_status(self, feed: Feed) -> None:
-        """See `Sink.feed_status`: silence speaks for itself."""
+    def feed_status(self, feed: ProfileFeed) -> None:
+        """See `FeedSink.feed_status`: silence speaks for itself."""
 
     def close(self) -> None:
         """Silence."""

@@ -16,8 +16,8 @@ def unit(number: int, *, keyframe: bool = False, step_90k: int = 3600) -> Access
 def test_who_keeps_up_leaves_nothing_out() -> None:
     backlog = Backlog()
     for number in range(100):
-        backlog.put(unit(number, keyframe=number % 50 == 0))
-        job = backlog.take()
+        backlog.add_unit(unit(number, keyframe=number % 50 == 0))
+        job = backlog.take_job()
         assert (job.unit.sequence, job.show) == (number, True)
     assert backlog.dropped == 0
 
@@ -25,8 +25,8 @@ def test_who_keeps_up_leaves_nothing_out() -> None:
 def test_late_pictures_are_decoded_but_not_shown_and_the_first_keyframe_is() -> None:
     backlog = Backlog()
     for number in range(60):
-        backlog.put(unit(number, keyframe=number == 0))
-    jobs = [backlog.take() for _ in range(60)]
+        backlog.add_unit(unit(number, keyframe=number == 0))
+    jobs = [backlog.take_job() for _ in range(60)]
     assert [job.unit.sequence for job in jobs] == list(range(60))
     assert jobs[0].show
     shown = [job.unit.sequence for job in jobs[1:] if job.show]
@@ -38,15 +38,15 @@ def test_who_is_hopelessly_late_goes_on_at_the_newest_keyframe() -> None:
     backlog = Backlog()
     count = HOPELESS_90K // 3600 + 30
     for number in range(count):
-        backlog.put(unit(number, keyframe=number % 50 == 0))
-    assert backlog.take().unit.sequence == (count - 1) // 50 * 50
+        backlog.add_unit(unit(number, keyframe=number % 50 == 0))
+    assert backlog.take_job().unit.sequence == (count - 1) // 50 * 50
 
 
 def test_of_waiting_pictures_that_stand_alone_only_the_newest_is_converted() -> None:
     backlog = Backlog()
     for number in range(5):
-        backlog.put(unit(number, keyframe=True))
-    assert backlog.take().unit.sequence == 4
+        backlog.add_unit(unit(number, keyframe=True))
+    assert backlog.take_job().unit.sequence == 4
     assert not len(backlog)
 
 
@@ -55,8 +55,8 @@ def test_decoding_order_has_no_hole_that_does_not_end_at_a_keyframe(steps: list[
     backlog, at, last = Backlog(), 0, -1
     for number, (keyframe, take, step) in enumerate(steps):
         at += step
-        backlog.put(unit(number, keyframe=keyframe or number == 0)._replace(dts_90k=at))
+        backlog.add_unit(unit(number, keyframe=keyframe or number == 0)._replace(dts_90k=at))
         if take:
-            got = backlog.take().unit
+            got = backlog.take_job().unit
             assert got.sequence == last + 1 or (got.keyframe and got.sequence > last)
             last = got.sequence

@@ -37,16 +37,18 @@ async def connected(
     *profiles: object, window_packets: int = dtls.WINDOW_PACKETS
 ) -> tuple[dtls.SrtpKeys, dtls.SrtpKeys, list[dtls.DtlsSession]]:
     """Two ends joined in memory; the keys of server and client."""
-    turnstile = dtls.Turnstile()
+    handshake_limiter = dtls.HandshakeLimiter()
     certificate = dtls.Certificates().current()
     sessions: list[dtls.DtlsSession] = []
     kept = profiles or dtls.PROFILES
 
     def to(end: int) -> Callable[[bytes], None]:
-        return lambda data: sessions[end].feed(data)
+        return lambda data: sessions[end].receive_datagram(data)
 
     for server, other in ((True, 1), (False, 0)):
-        sessions.append(dtls.DtlsSession(certificate, to(other), server=server, turnstile=turnstile, profiles=kept))
+        sessions.append(
+            dtls.DtlsSession(certificate, to(other), server=server, handshake_limiter=handshake_limiter, profiles=kept)
+        )
     digest = [("sha-256", dtls.fingerprint(certificate))]
     server_keys, client_keys = await asyncio.gather(
         *(session.handshake(digest, window_packets=window_packets) for session in sessions)
@@ -113,14 +115,24 @@ async def test_packets_protected_in_place_are_unprotected_by_pylibsrtp(profile: 
 
 
 async def test_another_certificate_than_the_offers_is_refused() -> None:
-    turnstile = dtls.Turnstile()
+    handshake_limiter = dtls.HandshakeLimiter()
     certificates = [dtls.Certificates().current() for _ in range(3)]
     sessions: list[dtls.DtlsSession] = []
     sessions.append(
-        dtls.DtlsSession(certificates[0], lambda data: sessions[1].feed(data), server=True, turnstile=turnstile)
+        dtls.DtlsSession(
+            certificates[0],
+            lambda data: sessions[1].receive_datagram(data),
+            server=True,
+            handshake_limiter=handshake_limiter,
+        )
     )
     sessions.append(
-        dtls.DtlsSession(certificates[1], lambda data: sessions[0].feed(data), server=False, turnstile=turnstile)
+        dtls.DtlsSession(
+            certificates[1],
+            lambda data: sessions[0].receive_datagram(data),
+            server=False,
+            handshake_limiter=handshake_limiter,
+        )
     )
     outcomes = await asyncio.gather(
         sessions[0].handshake([("sha-256", dtls.fingerprint(certificates[2]))]),
@@ -134,12 +146,12 @@ async def test_another_certificate_than_the_offers_is_refused() -> None:
 
 async def test_a_handshake_that_nobody_answers_ends() -> None:
     session = dtls.DtlsSession(
-        dtls.Certificates().current(), lambda _: None, server=True, turnstile=dtls.Turnstile()
+        dtls.Certificates().current(), lambda _: None, server=True, handshake_limiter=dtls.HandshakeLimiter()
     )  # fmt: skip
     with pytest.raises(dtls.DtlsError):
         await session.handshake([("sha-256", "AA")], timeout_seconds=0.1)
     for n in range(100):
-        session.feed(bytes((22, n)))
+        session.receive_datagram(bytes((22, n)))
     await session.close()
     await session.close()
 

@@ -12,7 +12,7 @@ from services.wall.relay.engine import sdp
 OFFERS = Path(__file__).parent / "offers"
 CHROMIUM = (OFFERS / "chromium.sdp").read_bytes().decode()
 AIORTC = (OFFERS / "aiortc.sdp").read_bytes().decode()
-LOCAL = sdp.LocalTransport("ours", "x" * 24, "AA:BB", "passive", (sdp.Candidate("192.0.2.1", 8189, 2130706431),))
+LOCAL = sdp.LocalTransport("ours", "x" * 24, "AA:BB", "passive", (sdp.HostCandidate("192.0.2.1", 8189, 2130706431),))
 
 
 def answer_to(text: str) -> tuple[sdp.Offer, str]:
@@ -21,7 +21,9 @@ def answer_to(text: str) -> tuple[sdp.Offer, str]:
     for number, section in enumerate(offer.sections):
         if section.kind == "video":
             choice = sdp.choose_video(section)
-            accepted[section.mid] = sdp.Sent(choice.formats, 10 + number, 20 + number, section.extensions, "s", "t")
+            accepted[section.mid] = sdp.SentMedia(
+                choice.formats, 10 + number, 20 + number, section.extensions, "s", "t"
+            )
     return offer, sdp.build_answer(offer, accepted, LOCAL, 1, "cname")
 
 

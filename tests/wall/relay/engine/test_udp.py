@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.wall.relay.engine import stun
-from services.wall.relay.engine.gso import probe
 from services.wall.relay.engine.ice import Address, IceAgent
-from services.wall.relay.engine.udp import PortTakenError, UdpPort
+from services.wall.relay.engine.send_batch import probe_offload
+from services.wall.relay.engine.udp import UdpPort, UdpPortTakenError
 
 
 class Peer:
@@ -47,7 +47,7 @@ def check(peer: Peer) -> bytes:
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 async def test_a_check_is_answered_and_makes_the_address_known(host: str) -> None:
     udp, peer = UdpPort(0, gso=False), Peer()
-    udp.add(peer)
+    udp.add_peer(peer)
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.connect((host, udp.port))
         client.settimeout(2)
@@ -61,7 +61,7 @@ async def test_a_check_is_answered_and_makes_the_address_known(host: str) -> Non
         client.send(b"\xff?")
         await asyncio.sleep(0.05)
     assert (peer.paths, peer.dtls, peer.rtcp) == (1, [b"\x16dtls"], [b"\x80\xc8rtcp.."])
-    udp.remove(peer)
+    udp.remove_peer(peer)
     assert udp.known == (0, 0)
     udp.close()
 
@@ -71,7 +71,7 @@ async def test_a_check_is_answered_and_makes_the_address_known(host: str) -> Non
 def test_hostile_datagrams_do_nothing(loop: asyncio.AbstractEventLoop, datagrams: list[bytes], known: bool) -> None:
     async def attack() -> None:
         udp, peer = UdpPort(0, gso=False, hosts=("127.0.0.1",)), Peer()
-        udp.add(peer)
+        udp.add_peer(peer)
         address: Address = ("127.0.0.1", 9)
         if known:
             udp.receive(check(peer), address)
@@ -91,10 +91,10 @@ def test_hostile_datagrams_do_nothing(loop: asyncio.AbstractEventLoop, datagrams
 
 async def test_a_taken_port_says_what_to_do() -> None:
     first = UdpPort(0, gso=False)
-    with pytest.raises(PortTakenError, match="PANTAU_WALL_UDP_PORT"):
+    with pytest.raises(UdpPortTakenError, match="PANTAU_WALL_UDP_PORT"):
         UdpPort(first.port, gso=False)
     first.close()
 
 
 def test_the_offload_probe_answers() -> None:
-    assert isinstance(probe(), str)
+    assert isinstance(probe_offload(), str)

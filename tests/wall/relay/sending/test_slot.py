@@ -10,9 +10,9 @@ import pytest
 from services.contracts.frames import AccessUnit
 from services.contracts.sessions import Aim, Notice, Size, SlotNotice
 from services.wall.relay.sending.frame import Frame
-from services.wall.relay.sending.quality import Level
+from services.wall.relay.sending.quality import QualityLevel
 from services.wall.relay.sending.slot import REPEAT_SECONDS, STILL_SECONDS, Slot
-from services.wall.relay.sending.track import VideoTrack
+from services.wall.relay.sending.track import RtpVideoTrack
 from tests.recorder.units import pictures
 
 
@@ -27,14 +27,14 @@ class Track:
     def drop_waiting(self) -> None:
         pass
 
-    def replay(
+    def send_replay(
         self, frames: Sequence[Frame], now: float, *, goes_on: bool = False, first_seconds: float = 0.0
     ) -> tuple[int, int]:
         self.replays += 1
         self.packets += len(frames)
         return 1, len(frames)
 
-    def live(self, frame: Frame, now: float, *, anew: bool = False) -> int:
+    def send_live(self, frame: Frame, now: float, *, anew: bool = False) -> int:
         self.frames += 1
         self.packets += 1
         return 100 + self.frames
@@ -55,10 +55,10 @@ class Standing:
         self.resync()
 
     def resync(self) -> bool:
-        self.slot.play([Frame(unit) for unit in self.units[:5]])
+        self.slot.replay_gop([Frame(unit) for unit in self.units[:5]])
         return True
 
-    def adapt(self, size: Size | None, level: Level) -> None:
+    def adapt(self, size: Size | None, level: QualityLevel) -> None:
         pass
 
     def notice(self) -> SlotNotice:
@@ -71,7 +71,7 @@ class Standing:
 def standing_slot() -> tuple[Slot, Track]:
     """A slot that has shown a picture, and what it sends on."""
     track = Track()
-    slot = Slot(0, cast("VideoTrack", track), list[Notice]().append)
+    slot = Slot(0, cast("RtpVideoTrack", track), list[Notice]().append)
     slot.connected = True
     slot.set_source(Aim(slot=0, camera="cam-1", source="recorded"), Standing(slot, pictures(count=25)))
     slot.on_caught_up()
@@ -81,7 +81,7 @@ def standing_slot() -> tuple[Slot, Track]:
 async def test_the_last_packet_is_sent_again_unasked_while_nothing_follows() -> None:
     slot, track = standing_slot()
     await asyncio.sleep(REPEAT_SECONDS[0] / 2)
-    slot.show(Frame(pictures(count=25)[5]))  # a step: what was sent before is not the last any more
+    slot.show_frame(Frame(pictures(count=25)[5]))  # a step: what was sent before is not the last any more
     await asyncio.sleep(REPEAT_SECONDS[0] * 0.75)
     assert track.repeats == 0
     await asyncio.sleep(REPEAT_SECONDS[-1])
@@ -106,7 +106,7 @@ async def test_a_picture_that_stands_is_repeated_once_for_a_browser_that_asks_ou
         slot.on_keyframe_request()
     assert track.replays == 4
 
-    slot.show(Frame(pictures(count=25)[5]))  # a step: from here on it may have lost something again
+    slot.show_frame(Frame(pictures(count=25)[5]))  # a step: from here on it may have lost something again
     now += STILL_SECONDS + 1
     slot.on_keyframe_request()
     slot.on_keyframe_request()

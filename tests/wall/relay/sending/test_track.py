@@ -2,10 +2,10 @@ from collections.abc import Sequence
 
 from services.contracts.frames import Codec
 from services.wall.relay.engine.sdp import PLAYOUT_DELAY, Format, VideoChoice
-from services.wall.relay.engine.template import Run
+from services.wall.relay.engine.template import PacketRun
 from services.wall.relay.sending.frame import Frame
 from services.wall.relay.sending.pacer import Pacer
-from services.wall.relay.sending.track import VideoTrack
+from services.wall.relay.sending.track import RtpVideoTrack
 from tests.recorder.units import pictures
 
 H264 = Format(102, "H264", 90_000, 1, {"packetization-mode": "1"}, frozenset({"nack"}), "packetization-mode=1")
@@ -21,7 +21,7 @@ class Wire:
         self.sent: list[int] = []
 
     def send_runs(
-        self, runs: Sequence[Run], payload_type: int, sequence: int, timestamp: int, ssrc: int, extension: bytes
+        self, runs: Sequence[PacketRun], payload_type: int, sequence: int, timestamp: int, ssrc: int, extension: bytes
     ) -> None:
         if timestamp not in self.sent[-1:]:
             self.sent.append(timestamp)
@@ -44,21 +44,21 @@ def gop() -> tuple[list[Frame], Frame]:
     return frames[:25], frames[25]
 
 
-def track(wire: Wire) -> tuple[VideoTrack, list[str]]:
+def track(wire: Wire) -> tuple[RtpVideoTrack, list[str]]:
     told: list[str] = []
     choice = VideoChoice(H264, None, {})
-    return VideoTrack(wire, 0, choice, {PLAYOUT_DELAY: 5}, 1, None, lambda: told.append("caught up")), told
+    return RtpVideoTrack(wire, 0, choice, {PLAYOUT_DELAY: 5}, 1, None, lambda: told.append("caught up")), told
 
 
 def test_a_replay_s_first_frame_is_given_time_and_the_others_follow_with_the_live_ones() -> None:
     wire = Wire()
     slot, told = track(wire)
     frames, _ = gop()
-    first, newest = slot.replay(frames[:20], 0.0, first_seconds=0.02)
+    first, newest = slot.send_replay(frames[:20], 0.0, first_seconds=0.02)
     wire.serve_until(0.015)
     assert wire.sent == [first]
     for frame in frames[20:]:
-        slot.live(frame, 0.016)
+        slot.send_live(frame, 0.016)
     assert wire.sent == [first]
     wire.serve_until(0.5)
     assert len(wire.sent) == 25
@@ -70,9 +70,9 @@ def test_a_keyframe_goes_past_what_is_left_of_a_catch_up() -> None:
     wire = Wire()
     slot, told = track(wire)
     frames, keyframe = gop()
-    first, newest = slot.replay(frames, 0.0, first_seconds=0.02)
+    first, newest = slot.send_replay(frames, 0.0, first_seconds=0.02)
     wire.serve_until(0.01)
-    stamp = slot.live(keyframe, 0.01)
+    stamp = slot.send_live(keyframe, 0.01)
     wire.serve_until(0.5)
     assert wire.sent == [first, stamp]
     assert stamp is not None
@@ -85,8 +85,8 @@ def test_a_replay_that_goes_on_from_a_keyframe_does_not_take_it_away_while_it_wa
     wire = Wire()
     slot, told = track(wire)
     frames, _ = gop()
-    first, _ = slot.replay(frames[:1], 0.0, first_seconds=0.02)
-    _, newest = slot.replay(frames[1:], 0.0, goes_on=True)
+    first, _ = slot.send_replay(frames[:1], 0.0, first_seconds=0.02)
+    _, newest = slot.send_replay(frames[1:], 0.0, goes_on=True)
     wire.serve_until(0.015)
     assert wire.sent == [first]
     wire.serve_until(0.5)
@@ -99,8 +99,8 @@ def test_a_frame_that_was_seen_before_the_replay_does_not_let_it_on() -> None:
     wire = Wire()
     slot, _ = track(wire)
     frames, _ = gop()
-    before = slot.live(frames[0], 0.0)
-    first, _ = slot.replay(frames, 0.0, first_seconds=10.0)
+    before = slot.send_live(frames[0], 0.0)
+    first, _ = slot.send_replay(frames, 0.0, first_seconds=10.0)
     wire.serve_until(0.001)
     assert before is not None
     slot.seen(before)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from services.contracts.frames import AccessUnit, Clock, Codec, Flags
 from services.wall.relay.sending.frame import Frame
-from services.wall.relay.sources.gop import MAX_FRAMES, GopBuffer, Verdict
+from services.wall.relay.sources.gop import MAX_FRAMES, FrameVerdict, GopBuffer
 
 PAYLOAD = b"\0\0\0\x02\x41\x9a"
 GOP = 10
@@ -23,28 +23,28 @@ def sequences(frames: list[Frame]) -> list[int]:
 
 def test_it_begins_with_a_keyframe_and_keeps_the_newest_gop() -> None:
     gop = GopBuffer()
-    verdicts = [gop.accept(frame(n)) for n in range(8, 23)]
-    assert verdicts == [Verdict.HELD] * 2 + [Verdict.RESTART] + [Verdict.SHOW] * 12
+    verdicts = [gop.accept_frame(frame(n)) for n in range(8, 23)]
+    assert verdicts == [FrameVerdict.HELD] * 2 + [FrameVerdict.RESTART] + [FrameVerdict.SHOW] * 12
     assert sequences(gop.frames) == [20, 21, 22]
 
 
 def test_a_hole_is_mended_by_the_ingests_copy_and_nothing_is_shown_twice() -> None:
     gop = GopBuffer()
     for n in range(10, 14):
-        gop.accept(frame(n))
-    assert gop.accept(frame(16)) is Verdict.HOLE
-    assert gop.accept(frame(17)) is Verdict.HELD
-    mended = gop.mend([frame(n) for n in range(10, 17)])
+        gop.accept_frame(frame(n))
+    assert gop.accept_frame(frame(16)) is FrameVerdict.HOLE
+    assert gop.accept_frame(frame(17)) is FrameVerdict.HELD
+    mended = gop.mend_hole([frame(n) for n in range(10, 17)])
     assert mended is not None
     assert (sequences(mended[0]), mended[1]) == ([14, 15, 16, 17], False)
-    assert gop.accept(frame(18)) is Verdict.SHOW
+    assert gop.accept_frame(frame(18)) is FrameVerdict.SHOW
     assert sequences(gop.frames) == list(range(10, 19))
 
 
 def test_a_keyframe_ends_a_hole_and_the_loss_is_counted() -> None:
     gop = GopBuffer()
     for n in (10, 11, 15, 16, 20):
-        gop.accept(frame(n))
+        gop.accept_frame(frame(n))
     assert gop.whole
     assert gop.lost == 6
     assert sequences(gop.frames) == [20]
@@ -53,38 +53,38 @@ def test_a_keyframe_ends_a_hole_and_the_loss_is_counted() -> None:
 def test_a_copy_that_does_not_reach_to_what_is_held_does_not_help() -> None:
     gop = GopBuffer()
     for n in (10, 11, 15):
-        gop.accept(frame(n))
-    assert gop.mend([frame(n) for n in range(10, 13)]) is None
-    assert gop.mend([]) is None
-    assert gop.mend([frame(n) for n in range(13, 16)]) is None
+        gop.accept_frame(frame(n))
+    assert gop.mend_hole([frame(n) for n in range(10, 13)]) is None
+    assert gop.mend_hole([]) is None
+    assert gop.mend_hole([frame(n) for n in range(13, 16)]) is None
     assert not gop.whole
 
 
 def test_another_ingest_begins_anew_and_the_old_one_is_not_heard_any_more() -> None:
     gop = GopBuffer()
-    gop.accept(frame(10))
-    assert gop.accept(frame(500, epoch=2)) is Verdict.RESTART
-    assert gop.accept(frame(11)) is Verdict.OLD
+    gop.accept_frame(frame(10))
+    assert gop.accept_frame(frame(500, epoch=2)) is FrameVerdict.RESTART
+    assert gop.accept_frame(frame(11)) is FrameVerdict.OLD
 
 
 def test_an_ingest_that_goes_on_under_a_new_epoch_is_shown_on_without_a_new_beginning() -> None:
     gop = GopBuffer()
-    gop.accept(frame(10))
-    assert gop.accept(frame(11)) is Verdict.SHOW
-    assert gop.accept(frame(12, epoch=2)) is Verdict.SHOW
-    assert gop.accept(frame(13)) is Verdict.OLD
-    assert gop.accept(frame(13, epoch=2, flags=Flags.KEYFRAME | Flags.DISCONTINUITY)) is Verdict.RESTART
+    gop.accept_frame(frame(10))
+    assert gop.accept_frame(frame(11)) is FrameVerdict.SHOW
+    assert gop.accept_frame(frame(12, epoch=2)) is FrameVerdict.SHOW
+    assert gop.accept_frame(frame(13)) is FrameVerdict.OLD
+    assert gop.accept_frame(frame(13, epoch=2, flags=Flags.KEYFRAME | Flags.DISCONTINUITY)) is FrameVerdict.RESTART
     assert gop.lost == 0
 
 
 def test_a_gop_without_end_is_not_kept_but_still_flows() -> None:
     gop = GopBuffer()
-    gop.accept(frame(10))
+    gop.accept_frame(frame(10))
     for n in range(11, 11 + MAX_FRAMES + 5):
         unit = frame(11).unit._replace(sequence=n)
-        assert gop.accept(Frame(unit)) is Verdict.SHOW
+        assert gop.accept_frame(Frame(unit)) is FrameVerdict.SHOW
     assert gop.frames == []
-    assert gop.accept(frame(3000)) is Verdict.SHOW
+    assert gop.accept_frame(frame(3000)) is FrameVerdict.SHOW
     assert sequences(gop.frames) == [3000]
 
 
@@ -94,11 +94,11 @@ def test_whatever_is_lost_what_is_shown_can_be_decoded(events: list[tuple[bool, 
     gop = GopBuffer()
     shown: list[int] = []
     for number, (lost, mend) in enumerate(events):
-        if not lost and gop.accept(frame(number)) in (Verdict.SHOW, Verdict.RESTART):
+        if not lost and gop.accept_frame(frame(number)) in (FrameVerdict.SHOW, FrameVerdict.RESTART):
             shown.append(number)
         if mend:
             begin = number - number % GOP
-            if (mended := gop.mend([frame(n) for n in range(begin, number + 1)])) is not None:
+            if (mended := gop.mend_hole([frame(n) for n in range(begin, number + 1)])) is not None:
                 shown += sequences(mended[0])
                 assert not mended[1] or mended[0][0].keyframe
     assert all(after == before + 1 or after % GOP == 0 for before, after in pairwise(shown))

@@ -11,12 +11,11 @@ from services.media.nal import join_length_prefixed
 from services.media.packetize import packetize_h264
 from services.media.rtp import parse_rtp
 from services.wall.relay.engine.dtls import SrtpKeys
-from services.wall.relay.engine.gso import probe
-from services.wall.relay.engine.outbox import RUNS, Destination
-from services.wall.relay.engine.template import Run, lay_out
+from services.wall.relay.engine.send_batch import RUNS, Destination, probe_offload
+from services.wall.relay.engine.template import PacketRun, lay_out
 from services.wall.relay.engine.udp import UdpPort
 
-needs_offload = pytest.mark.skipif(bool(probe()), reason=f"no segmentation offload here: {probe()}")
+needs_offload = pytest.mark.skipif(bool(probe_offload()), reason=f"no segmentation offload here: {probe_offload()}")
 
 
 class Viewer:
@@ -46,15 +45,15 @@ class Viewer:
             found.append((header.sequence, plain[header.payload_at :]))
 
 
-def runs_of(*sizes: int) -> tuple[Run, ...]:
+def runs_of(*sizes: int) -> tuple[PacketRun, ...]:
     unit = join_length_prefixed([b"\x65" + bytes(n % 251 for n in range(size)) for size in sizes])
     return lay_out(packetize_h264(unit, 1192), 0, 16)
 
 
-def put(viewer: Viewer, destination: Destination, runs: tuple[Run, ...], sequence: int) -> int:
+def put(viewer: Viewer, destination: Destination, runs: tuple[PacketRun, ...], sequence: int) -> int:
     for run in runs:
-        destination.outbox.scratch.protect(viewer.keys, run, 102, sequence, 1, 9, b"")
-        destination.outbox.put(run, destination)
+        destination.send_batch.scratch.protect(viewer.keys, run, 102, sequence, 1, 9, b"")
+        destination.send_batch.add_run(run, destination)
         sequence += run.count
     return sequence
 
@@ -99,7 +98,7 @@ async def test_runs_of_one_turn_leave_together_and_none_before_it_ends(viewers: 
     sequence = 4
     for _ in range(RUNS):
         sequence = put(viewers[0], destination, runs, sequence)
-    assert len(viewers[0].received()) == 3 * RUNS, "a full outbox does not wait"
+    assert len(viewers[0].received()) == 3 * RUNS, "a full batch does not wait"
     put(viewers[0], destination, runs, sequence)
     udp.close()
     await asyncio.sleep(0)
