@@ -20,27 +20,15 @@ SEAMS: Final = {
 """Names that two modules share on purpose, with the reason."""
 STILL_DOUBLE: Final = {
     "CameraRemoved": "contracts",
-    "Catalogue": "recorder/archive, relay",
     "End": "ingest, recorder/capture",
-    "Feed": "ingest, relay",
     "Finding": "footage, recorder",
-    "Ladder": "contracts, relay",
-    "Layout": "footage, relay",
-    "Level": "recorder, relay",
     "Piece": "footage, recorder",
-    "PortTakenError": "mesh, relay",
     "Retimer": "ingest, recorder",
-    "Run": "ingest, recorder, relay",
-    "Section": "mesh, relay",
-    "Sent": "relay",
+    "Run": "ingest, recorder",
     "Source": "ingest, recorder",
     "Stretch": "recorder",
     "Throttle": "recorder/archive, front",
-    "Timeline": "contracts, relay",
-    "Verdict": "footage, relay",
-    "VideoTrack": "media, relay",
     "Waiting": "recorder",
-    "Worker": "ingest, relay",
 }
 """Names that stand twice yet, with the wings that rename theirs. The list only shrinks, and goes when it is empty."""
 

@@ -21,7 +21,7 @@ from services.wall.relay.engine.ice import IceAgent
 from services.wall.relay.engine.sdp import HostCandidate, LocalTransport, Offer
 from services.wall.relay.engine.send_batch import Destination
 from services.wall.relay.engine.srtp import SrtpError, protect_packet, protect_rtcp, unprotect_rtcp
-from services.wall.relay.engine.template import PacketRun
+from services.wall.relay.engine.template import RtpRun
 from services.wall.relay.engine.udp import UdpPort
 from services.wall.relay.sending.feedback import LinkStats
 from services.wall.relay.sending.pacer import Pacer
@@ -160,7 +160,7 @@ class ViewerConnection:
     # What tracks ask for.
 
     def send_runs(
-        self, runs: Sequence[PacketRun], payload_type: int, sequence: int, timestamp: int, ssrc: int, extension: bytes
+        self, runs: Sequence[RtpRun], payload_type: int, sequence: int, timestamp: int, ssrc: int, extension: bytes
     ) -> None:
         """Protects runs for this viewer and sends them. What finds the socket full is dropped: NACK repairs that."""
         keys, destination = self.keys, self._destination

@@ -17,7 +17,7 @@ from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 from services.wall.relay.engine.ice import Address
 from services.wall.relay.engine.srtp import Scratch
-from services.wall.relay.engine.template import PacketRun
+from services.wall.relay.engine.template import RtpRun
 
 log = get_logger()
 
@@ -92,7 +92,7 @@ class SendBatch:
         self._scratches = [Scratch() for _ in range(RUNS)]
         self.scratch = self._scratches[0]
         """Where the next run is to be made."""
-        self._waiting: list[tuple[PacketRun, Destination]] = []
+        self._waiting: list[tuple[RtpRun, Destination]] = []
         self._headers = ctypes.create_string_buffer(_HEADER.size * RUNS)
         size = _VECTOR_AND_CONTROL.size
         self._vectors = ctypes.create_string_buffer(size * RUNS)
@@ -103,7 +103,7 @@ class SendBatch:
         """Of each message: where its header and its vector stand in their buffers, and in memory its vector and its
         control data."""
 
-    def add_run(self, run: PacketRun, destination: Destination) -> None:
+    def add_run(self, run: RtpRun, destination: Destination) -> None:
         """Sends what was made in `scratch`, at the end of this turn of the event loop at the latest."""
         waiting = self._waiting
         number = len(waiting)
@@ -153,7 +153,7 @@ class SendBatch:
         else:
             _failed.inc()
 
-    def _send_apart(self, packets: memoryview, run: PacketRun, destination: Destination) -> None:
+    def _send_apart(self, packets: memoryview, run: RtpRun, destination: Destination) -> None:
         for at in range(0, run.wire_bytes, run.stride):
             self.send(packets[at : at + run.stride], destination.address)
 

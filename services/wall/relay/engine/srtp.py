@@ -9,7 +9,7 @@ from itertools import repeat
 from typing import Final
 
 from services.wall.relay.engine.dtls import SrtpKeys, ffi, srtp_protect, srtp_protect_rtcp, srtp_unprotect_rtcp
-from services.wall.relay.engine.template import MAX_RUN_BYTES, MAX_RUN_PACKETS, PACKETS_AT, PacketRun
+from services.wall.relay.engine.template import MAX_RUN_BYTES, MAX_RUN_PACKETS, PACKETS_AT, RtpRun
 
 SRTCP_TRAILER_BYTES: Final = 20
 _PACKET_BYTES: Final = 4096
@@ -32,17 +32,17 @@ class Scratch:
     def __init__(self) -> None:
         self._at = ffi.new("unsigned char[]", PACKETS_AT + MAX_RUN_BYTES)
         self.view = memoryview(ffi.buffer(self._at))
-        """As `PacketRun.image` is laid out."""
+        """As `RtpRun.image` is laid out."""
         self.address = int(ffi.cast("uintptr_t", self._at)) + PACKETS_AT
         """Where the packets begin in memory."""
         self._lengths = tuple(ffi.cast("int *", self._at) + packet for packet in range(MAX_RUN_PACKETS))
         self._places: dict[int, tuple[tuple[int, ...], tuple[object, ...]]] = {}
-        """By `PacketRun.places`: where packets begin, as offsets and as pointers."""
+        """By `RtpRun.places`: where packets begin, as offsets and as pointers."""
 
     def protect(
         self,
         keys: SrtpKeys,
-        run: PacketRun,
+        run: RtpRun,
         payload_type: int,
         sequence: int,
         timestamp: int,
@@ -77,7 +77,7 @@ class Scratch:
         places = self._places[distance] = offsets, tuple(self._at + offset for offset in offsets)
         return places
 
-    def packets(self, run: PacketRun) -> memoryview:
+    def packets(self, run: RtpRun) -> memoryview:
         """The run's packets, as `protect` left them."""
         return self.view[PACKETS_AT : PACKETS_AT + run.wire_bytes]
 

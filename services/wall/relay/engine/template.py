@@ -18,11 +18,11 @@ MAX_RUN_BYTES: Final = MAX_RUN_PACKETS * 1300
 MIN_PACKET_COST_BYTES: Final = 1024
 """What even a small datagram takes of a receiver's socket buffer, as the kernel counts it."""
 PACKETS_AT: Final = 128
-"""Where the packets begin in `PacketRun.image`: behind as many C integers as there may be packets."""
+"""Where the packets begin in `RtpRun.image`: behind as many C integers as there may be packets."""
 _LENGTHS: Final = tuple(struct.Struct(f"@{count}i") for count in range(MAX_RUN_PACKETS + 1))
 
 
-class PacketRun:
+class RtpRun:
     """Packets of one size, only the last of which may be shorter, laid out behind one another."""
 
     __slots__ = (
@@ -73,16 +73,16 @@ class PacketLayout:
 
     __slots__ = ("cost_bytes", "runs")
 
-    def __init__(self, runs: tuple[PacketRun, ...]) -> None:
+    def __init__(self, runs: tuple[RtpRun, ...]) -> None:
         self.runs = runs
         self.cost_bytes = sum([run.cost_bytes for run in runs])
         """For pacing."""
 
 
-def lay_out(payloads: Sequence[bytes], extension_bytes: int, tag_bytes: int) -> tuple[PacketRun, ...]:
+def lay_out(payloads: Sequence[bytes], extension_bytes: int, tag_bytes: int) -> tuple[RtpRun, ...]:
     """The runs of an access unit's payloads. A payload larger than `MAX_PAYLOAD_BYTES` is not accepted."""
     sizes = [len(payload) for payload in payloads]
-    runs: list[PacketRun] = []
+    runs: list[RtpRun] = []
     begin, count = 0, len(sizes)
     while begin < count:
         size, end, limit = sizes[begin], begin + 1, min(count, begin + MAX_RUN_PACKETS)
@@ -91,6 +91,6 @@ def lay_out(payloads: Sequence[bytes], extension_bytes: int, tag_bytes: int) -> 
             end += 1
         if end < limit and sizes[end] < size:
             end += 1
-        runs.append(PacketRun(payloads[begin:end], extension_bytes, tag_bytes, end == count))
+        runs.append(RtpRun(payloads[begin:end], extension_bytes, tag_bytes, end == count))
         begin = end
     return tuple(runs)

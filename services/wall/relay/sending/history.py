@@ -6,7 +6,7 @@ from operator import itemgetter
 from typing import Final, NamedTuple
 
 from services.media.rtp import sequence_delta
-from services.wall.relay.engine.template import PacketRun
+from services.wall.relay.engine.template import RtpRun
 
 KEEP_SECONDS: Final = 2.0
 """A packet that is asked for later than this comes too late for any picture."""
@@ -20,7 +20,7 @@ class SentRun(NamedTuple):
     first: int
     """Unwrapped sequence number of its first packet."""
     at: float
-    run: PacketRun
+    run: RtpRun
     timestamp: int
     payload_type: int
     extension: bytes
@@ -33,12 +33,10 @@ class History:
 
     def __init__(self) -> None:
         # Plain tuples: a run is remembered for every viewer of every frame, and hardly ever looked up.
-        self._sent: deque[tuple[int, float, PacketRun, int, int, bytes]] = deque()
+        self._sent: deque[tuple[int, float, RtpRun, int, int, bytes]] = deque()
         self._packets = 0
 
-    def add_run(
-        self, first: int, at: float, run: PacketRun, timestamp: int, payload_type: int, extension: bytes
-    ) -> None:
+    def add_run(self, first: int, at: float, run: RtpRun, timestamp: int, payload_type: int, extension: bytes) -> None:
         """Remembers a run, see `SentRun`; forgets the oldest ones. Sequence numbers must grow."""
         entries = self._sent
         entries.append((first, at, run, timestamp, payload_type, extension))

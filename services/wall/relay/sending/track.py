@@ -12,7 +12,7 @@ from services.media.rtcp import SenderReport
 from services.media.rtp import abs_send_time, pack_extensions, pack_rtp
 from services.mesh.metrics import counter
 from services.wall.relay.engine.sdp import ABS_SEND_TIME, PLAYOUT_DELAY, VideoChoice
-from services.wall.relay.engine.template import PacketLayout, PacketRun
+from services.wall.relay.engine.template import PacketLayout, RtpRun
 from services.wall.relay.sending.frame import Frame, Shape
 from services.wall.relay.sending.history import History, SentRun
 from services.wall.relay.sending.pacer import Pacer
@@ -34,7 +34,7 @@ class VideoLink(Protocol):
     tag_bytes: int
 
     def send_runs(
-        self, runs: Sequence[PacketRun], payload_type: int, sequence: int, timestamp: int, ssrc: int, extension: bytes
+        self, runs: Sequence[RtpRun], payload_type: int, sequence: int, timestamp: int, ssrc: int, extension: bytes
     ) -> None:
         """Protects and sends runs, one behind the other; ``sequence`` is the first packet's."""
 
@@ -63,7 +63,7 @@ class _Sending:
         self._track = track
         self._frame = frame
         self._stamp = stamp
-        self._runs: tuple[PacketRun, ...] | None = None
+        self._runs: tuple[RtpRun, ...] | None = None
         self._next = 0
         self.size_bytes = frame.size_bytes
 
@@ -208,7 +208,7 @@ class RtpVideoTrack:
             self._shapes = ((deltas.size_bytes, tag_bytes), (keyframes.size_bytes, tag_bytes))
         return self._shapes[frame.keyframe]
 
-    def send_runs(self, runs: Sequence[PacketRun], frame: Frame, stamp: int, now: float) -> None:
+    def send_runs(self, runs: Sequence[RtpRun], frame: Frame, stamp: int, now: float) -> None:
         """Sends the next runs of ``frame``; called by the pacer, and where nothing waits there."""
         payload_type = self._payload_types[frame.codec]
         base, shift, mask, size = self._extensions[frame.keyframe]

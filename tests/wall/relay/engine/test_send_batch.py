@@ -12,7 +12,7 @@ from services.media.packetize import packetize_h264
 from services.media.rtp import parse_rtp
 from services.wall.relay.engine.dtls import SrtpKeys
 from services.wall.relay.engine.send_batch import RUNS, Destination, probe_offload
-from services.wall.relay.engine.template import PacketRun, lay_out
+from services.wall.relay.engine.template import RtpRun, lay_out
 from services.wall.relay.engine.udp import UdpPort
 
 needs_offload = pytest.mark.skipif(bool(probe_offload()), reason=f"no segmentation offload here: {probe_offload()}")
@@ -45,12 +45,12 @@ class Viewer:
             found.append((header.sequence, plain[header.payload_at :]))
 
 
-def runs_of(*sizes: int) -> tuple[PacketRun, ...]:
+def runs_of(*sizes: int) -> tuple[RtpRun, ...]:
     unit = join_length_prefixed([b"\x65" + bytes(n % 251 for n in range(size)) for size in sizes])
     return lay_out(packetize_h264(unit, 1192), 0, 16)
 
 
-def put(viewer: Viewer, destination: Destination, runs: tuple[PacketRun, ...], sequence: int) -> int:
+def put(viewer: Viewer, destination: Destination, runs: tuple[RtpRun, ...], sequence: int) -> int:
     for run in runs:
         destination.send_batch.scratch.protect(viewer.keys, run, 102, sequence, 1, 9, b"")
         destination.send_batch.add_run(run, destination)

@@ -2,14 +2,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.media.packetize import packetize_h264
-from services.wall.relay.engine.template import PacketRun
+from services.wall.relay.engine.template import RtpRun
 from services.wall.relay.sending.history import KEEP_SECONDS, MAX_PACKETS, History
 
 
-def run_of(packets: int) -> PacketRun:
+def run_of(packets: int) -> RtpRun:
     unit = (packets * 100 - 50).to_bytes(4, "big") + b"\x65" + bytes(packets * 100 - 51)
     payloads = packetize_h264(unit, 102)[:packets]
-    return PacketRun(payloads, 0, 16, True)
+    return RtpRun(payloads, 0, 16, True)
 
 
 RUNS = {count: run_of(count) for count in range(1, 25)}

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 from services.contracts.frames import Codec
 from services.wall.relay.engine.sdp import PLAYOUT_DELAY, Format, VideoChoice
-from services.wall.relay.engine.template import PacketRun
+from services.wall.relay.engine.template import RtpRun
 from services.wall.relay.sending.frame import Frame
 from services.wall.relay.sending.pacer import Pacer
 from services.wall.relay.sending.track import RtpVideoTrack
@@ -21,7 +21,7 @@ class Wire:
         self.sent: list[int] = []
 
     def send_runs(
-        self, runs: Sequence[PacketRun], payload_type: int, sequence: int, timestamp: int, ssrc: int, extension: bytes
+        self, runs: Sequence[RtpRun], payload_type: int, sequence: int, timestamp: int, ssrc: int, extension: bytes
     ) -> None:
         if timestamp not in self.sent[-1:]:
             self.sent.append(timestamp)
