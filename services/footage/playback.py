@@ -1,7 +1,6 @@
 """Plays a camera's history as access units, over all recorders that have footage (`services.contracts.playback`)."""
 
 import asyncio
-import random
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Final
@@ -15,6 +14,7 @@ from services.contracts.playback import PLAYBACK, Mode, PlaybackOpened, Playback
 from services.contracts.recordings import Gap, Range, Timeline, TimelineQuestion
 from services.footage.timeline import ask_timeline
 from services.mesh import rpc
+from services.mesh.backoff import Backoff
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
 from services.mesh.log import get_logger
@@ -28,7 +28,7 @@ _FAR_US: Final = 365 * 86_400_000_000
 """… and where all of that is a hole, to find its other end."""
 _WINDOW_BYTES: Final = 1024 * 1024
 """Under way for one camera: half a second of 16 Mbit/s."""
-_EDGE_SECONDS: Final = (0.5, 2.0)
+_EDGE_SECONDS: Final = (0.6, 2.4)
 """Between two looks for newer footage at the end of what there is: at first, and at most while none comes."""
 _PATIENCE_SECONDS: Final = 1.0
 
@@ -68,7 +68,7 @@ class Player:
         """
         backwards = mode == "backwards"
         seen_90k: int | None = None
-        pause_seconds = _EDGE_SECONDS[0]
+        patience, edge = Backoff(_PATIENCE_SECONDS), Backoff(*_EDGE_SECONDS)
         while at_us > 0:
             began_us = at_us
             try:
@@ -92,15 +92,14 @@ class Player:
                     at_us = min(at_us, piece.from_us - 1) if backwards else max(at_us, piece.to_us)
             except PantauError as error:
                 log.info("playback.interrupted", camera=self._camera, error=error)
-                await asyncio.sleep(_PATIENCE_SECONDS * random.uniform(0.8, 1.2))
+                await asyncio.sleep(patience.next_seconds())
                 continue
             if backwards and began_us - at_us > _FAR_US:
                 return
             if at_us != began_us:
-                pause_seconds = _EDGE_SECONDS[0]
+                edge.reset()
                 continue
-            await asyncio.sleep(pause_seconds * random.uniform(0.8, 1.2))
-            pause_seconds = min(2 * pause_seconds, _EDGE_SECONDS[1])
+            await asyncio.sleep(edge.next_seconds())
 
     async def _look(self, at_us: int, *, backwards: bool) -> list[Range | Gap]:
         """What comes next in the history: an hour of it, or the hole in which all of that lies, to its end."""

@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable
 from typing import Final, Literal
 
 from services.contracts.models import Id, ProfileName, ProfileReport, Reason
-from services.ingest.backoff import Backoff
 from services.ingest.inbox import Inbox
 from services.ingest.pipeline import Pipeline
 from services.ingest.readers.source import End, Kind, Packet, Reader, Source, Track
 from services.ingest.settings import IngestSettings
+from services.mesh.backoff import Backoff
 from services.mesh.clock import Clock
 from services.mesh.log import get_logger
 

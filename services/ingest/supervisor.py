@@ -10,11 +10,11 @@ from typing import Final
 
 from services.contracts.models import Id, WorkerLease
 from services.ingest import control
-from services.ingest.backoff import Backoff
 from services.ingest.control import CameraPlan, End, Observed, Permit, Plan, Setup
 from services.ingest.placement import Placement
 from services.ingest.settings import IngestSettings
 from services.ingest.survivors import Survivor, find
+from services.mesh.backoff import Backoff
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 from services.mesh.settings import MeshSettings

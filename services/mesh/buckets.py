@@ -14,11 +14,15 @@ from pydantic import ValidationError
 from services.contracts import subjects
 from services.contracts.errors import ConflictError, UnavailableError
 from services.contracts.models import Model
+from services.mesh.backoff import Backoff
 from services.mesh.bus import Bus
 from services.mesh.log import get_logger
 
 log = get_logger()
 M = TypeVar("M", bound=Model)
+
+OPEN_AGAIN_SECONDS: Final = 0.5
+FOLLOW_AGAIN_SECONDS: Final = 0.25
 
 # All on file: a nats-server that is killed forgets streams in memory together with their definition.
 _CONFIGS: Final = {
@@ -46,6 +50,7 @@ class Bucket(Generic[M]):
     @classmethod
     async def open(cls, bus: Bus, name: str, model: type[M]) -> "Bucket[M]":
         """Opens the bucket, making it where it is missing; waits while JetStream is not there."""
+        backoff = Backoff(OPEN_AGAIN_SECONDS)
         while True:
             try:
                 try:
@@ -55,7 +60,7 @@ class Bucket(Generic[M]):
                 return cls(bus, kv, model, name)
             except (nats.errors.Error, TimeoutError) as error:
                 log.warning("bucket.waiting", bucket=name, error=error)
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(backoff.next_seconds())
 
     def decode(self, key: str, value: bytes) -> M | None:
         """The model in ``value``; None, and a log line, where a newer or broken writer left something else."""
@@ -152,13 +157,14 @@ class Mirror(Generic[M]):
 
     async def run(self) -> None:
         """Follows the bucket for ever, from anew after each reconnect; cancel to stop."""
+        backoff = Backoff(FOLLOW_AGAIN_SECONDS)
         while True:
             generation = self._bucket.bus.reconnects
             try:
                 await self._follow(generation)
             except (nats.errors.Error, TimeoutError) as error:
                 log.debug("bucket.follow_again", bucket=self._bucket.name, error=error)
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(backoff.next_seconds())
 
     async def _follow(self, generation: int) -> None:
         watcher = await self._bucket.kv.watchall()

@@ -1,7 +1,6 @@
 """The connection to NATS: reconnects for ever, buffers boundedly, says once when the bus goes and when it is back."""
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -13,6 +12,7 @@ from nats.aio.subscription import Subscription
 from nats.js.client import JetStreamContext
 
 from services.contracts.errors import NobodyThereError, UnavailableError
+from services.mesh.backoff import Backoff
 from services.mesh.log import get_logger
 from services.mesh.media_parser import MediaParser, Take, give
 from services.mesh.metrics import counter, gauge
@@ -89,7 +89,7 @@ class Bus:
         options: dict[str, object] = {}
         if settings.nats_user:
             options = {"user": settings.nats_user, "password": settings.nats_password.get_secret_value()}
-        attempt = 0
+        backoff = Backoff(0.2, 2.0)
         while True:
             try:
                 # nats-py waits for a server by itself, and tells error_cb alone; a refused login it raises.
@@ -111,8 +111,7 @@ class Bus:
                 break
             except (OSError, nats.errors.Error, TimeoutError) as error:
                 bus._say_waiting(error)
-                attempt += 1
-                await asyncio.sleep(min(2.0, 0.1 * 2**attempt) * random.uniform(0.5, 1.0))
+                await asyncio.sleep(backoff.next_seconds())
         _connected.set(1)
         if bus._waiting:
             log.info("bus.connected", url=settings.nats_url)

@@ -1,7 +1,6 @@
 """The event stream, and the outbox that publishes into it: what a service tells must survive a bus that is away."""
 
 import asyncio
-import random
 import uuid
 from collections import deque
 from typing import Any, Final
@@ -12,6 +11,7 @@ from nats.js.api import DiscardPolicy, RetentionPolicy, StreamConfig
 
 from services.contracts import subjects
 from services.contracts.events import Event, headers
+from services.mesh.backoff import Backoff
 from services.mesh.bus import Bus
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
@@ -19,6 +19,8 @@ from services.mesh.metrics import counter
 log = get_logger()
 
 OUTBOX_EVENTS: Final = 10_000
+RETRY_SECONDS: Final = 0.1
+MAX_RETRY_SECONDS: Final = 5.0
 _dropped = counter("events_dropped", "Events lost because the outbox was full while the bus was away")
 
 
@@ -66,7 +68,7 @@ class EventOutbox:
 
     async def run(self) -> None:
         """Publishes for ever; cancel to stop."""
-        delay = 0.1
+        backoff = Backoff(RETRY_SECONDS, MAX_RETRY_SECONDS)
         while True:
             while self._waiting:
                 event, event_id = self._waiting[0]
@@ -78,10 +80,9 @@ class EventOutbox:
                     )
                 except (nats.errors.Error, TimeoutError) as error:
                     log.debug("events.retry", error=error)
-                    await asyncio.sleep(delay * random.uniform(0.5, 1.0))
-                    delay = min(delay * 2, 5.0)
+                    await asyncio.sleep(backoff.next_seconds())
                     continue
-                delay = 0.1
+                backoff.reset()
                 if self._waiting and self._waiting[0][1] == event_id:
                     self._waiting.popleft()
             self._filled.clear()

@@ -211,7 +211,7 @@ async def test_what_is_wrong_is_said_and_no_secret_with_it(
         segments = record(rig, 1)
         archive = Copies(rig, settings, pass_seconds=0.05, longest_pause_seconds=0.1)
         async with archive.working():
-            await until(lambda: archive.archivist.condition._tries > 2)
+            await until(lambda: archive.archivist.condition.failures > 2)
         (told,) = archive.events
         assert isinstance(told, ArchiveFailed)
         assert (told.because, told.waiting_segments, told.waiting_bytes) == (trouble, 1, segments[0].size_bytes)
@@ -271,7 +271,7 @@ async def test_a_server_that_goes_and_comes_back_gets_all_and_each_is_told_once(
             more = pictures(count=25 * 120, start_us=START_US + 200_000_000, first_sequence=9000)
             await asyncio.to_thread(rig.feed, more)
             await asyncio.to_thread(rig.settle)
-            await until(lambda: archive.archivist.condition._tries > 3)
+            await until(lambda: archive.archivist.condition.failures > 3)
             assert not any(archive.shelf.covers(segment) for segment in rig.segments()[2:])
             with pytest.raises(UnavailableError, match="does not answer"):
                 await asyncio.to_thread(archive.store.fetch, archive.catalogue.older(1 << 62)[0].key, 0, 8)
@@ -388,7 +388,7 @@ async def test_whatever_breaks_is_told_and_tried_again_and_ends_nothing(
 
         monkeypatch.setattr(archive.catalogue, "put", failing)
         async with archive.working():
-            await until(lambda: archive.archivist.condition._tries > 1)
+            await until(lambda: archive.archivist.condition.failures > 1)
             assert not archive.shelf.covers(segments[0])
             broken = False
             await until(lambda: archive.shelf.covers(segments[0]))

@@ -6,7 +6,6 @@ another front.
 
 import asyncio
 import json
-import random
 from collections.abc import AsyncIterator, Callable
 from typing import Final, NamedTuple
 from urllib.parse import unquote
@@ -18,6 +17,7 @@ from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from services.contracts.subjects import EVENTS_STREAM, ROOT
+from services.mesh.backoff import Backoff
 from services.mesh.bus import Bus
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
@@ -172,15 +172,14 @@ class EventFeed:
 
     async def run(self) -> None:
         """Follows for ever, over every reconnect and without a hole; cancel to stop."""
-        delay = _RETRY_SECONDS
+        backoff = Backoff(_RETRY_SECONDS, _MAX_RETRY_SECONDS)
         while True:
             try:
                 await self._follow(self._bus.reconnects)
-                delay = _RETRY_SECONDS
+                backoff.reset()
             except (nats.errors.Error, TimeoutError) as error:
                 log.debug("front.events_again", error=error)
-                delay = min(delay * 1.5, _MAX_RETRY_SECONDS)
-            await asyncio.sleep(delay * random.uniform(0.75, 1.0))
+            await asyncio.sleep(backoff.next_seconds())
 
     async def _follow(self, generation: int) -> None:
         loop = asyncio.get_running_loop()

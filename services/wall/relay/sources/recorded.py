@@ -1,7 +1,6 @@
 """The recorded source: a camera's history in a slot, shown when the session's clock says."""
 
 import asyncio
-import random
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -15,6 +14,7 @@ from services.contracts.sessions import Aim, Size, SlotNotice
 from services.footage.playback import Item, Player
 from services.media import h264, h265
 from services.media.nal import BitstreamError, split_length_prefixed
+from services.mesh.backoff import Backoff
 from services.mesh.log import get_logger
 from services.wall.relay.convert.footage import ConversionRefusedError, PlaybackTranscoder
 from services.wall.relay.sending.frame import Frame, can_send
@@ -157,13 +157,14 @@ class RecordedSource:
         return rate * 8e6 * self._received_bytes / self._received_us if self._received_us > 0 else 0.0
 
     async def _run(self, nearest_first: bool) -> None:
+        again = Backoff(_RETRY_SECONDS)
         while True:
             try:
                 await self._play(self._clock.at(time.monotonic()), nearest_first)
             except ConversionRefusedError as error:
                 waiting = self.notice().model_copy(update={"state": "waiting", "transcoded": False})
                 self._slot.set_notice(waiting.model_copy(update={"reason": error.reason, "detail": error.message}))
-                await asyncio.sleep(_RETRY_SECONDS * random.uniform(0.8, 1.2))
+                await asyncio.sleep(again.next_seconds())
             else:
                 return
 
