@@ -4,13 +4,14 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, get_args
 from urllib.parse import quote
 
 import click
 
 from services.cli.client import EXIT_REFUSED, Client, RefusedError, client_command
 from services.cli.table import echo_table
+from services.contracts.models import ReaderName, Transport
 
 _COLOURS: Final = {
     "online": "green",
@@ -96,7 +97,10 @@ def _colour(_column: int, cell: str) -> dict[str, str]:
 @click.option("--longitude", type=click.FloatRange(-180, 180), help="Where it stands, in degrees.")
 @click.option("--address", default="", help="Where it stands, for people.")
 @click.option("--tag", "tags", multiple=True, help="May be given several times.")
-@click.option("--transport", type=click.Choice(["tcp", "udp"]), default="tcp", show_default=True, help="Of RTSP.")
+@click.option("--transport", type=click.Choice(get_args(Transport)), default="auto", show_default=True, help="Of RTSP.")
+@click.option(
+    "--reader", type=click.Choice(get_args(ReaderName)), default="auto", show_default=True, help="What reads it."
+)
 @click.option("--audio", is_flag=True, help="Take its sound too.")
 @click.option("--no-record", is_flag=True, help="Show it, but do not record it.")
 @click.option("--disabled", is_flag=True, help="Only take it into the catalogue.")
@@ -118,6 +122,7 @@ async def add_camera(
     address: str,
     tags: tuple[str, ...],
     transport: str,
+    reader: str,
     audio: bool,
     no_record: bool,
     disabled: bool,
@@ -129,9 +134,9 @@ async def add_camera(
 
     A user and password in the URL are taken out of it and kept apart; the API never gives them back.
     """
-    profiles = {"main": {"url": main_url, "transport": transport}}
+    profiles = {"main": {"url": main_url, "transport": transport, "reader": reader}}
     if sub_url:
-        profiles["sub"] = {"url": sub_url, "transport": transport}
+        profiles["sub"] = {"url": sub_url, "transport": transport, "reader": reader}
     body: dict[str, Any] = {
         "name": name,
         "profiles": profiles,

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 import msgpack
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from services.contracts.subjects import ID_PATTERN
 
@@ -13,6 +13,8 @@ Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 """Lower-case letters, digits and dashes, at most 63: stands in subjects, paths and URLs as it is."""
 
 ProfileName = Literal["main", "sub"]
+Transport = Literal["auto", "tcp", "udp"]
+ReaderName = Literal["auto", "direct", "libav"]
 
 SOURCE_SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "srt", "udp", "rtp")
 
@@ -56,8 +58,10 @@ class Profile(Model):
 
     url: Annotated[str, AfterValidator(_source_url)]
     """Without credentials: they stand in `Credentials`, in a bucket of their own."""
-    transport: Literal["tcp", "udp"] = "tcp"
-    reader: Literal["auto", "pyav"] = "auto"
+    transport: Transport = "auto"
+    """Of RTSP; ``auto``: TCP, and UDP where the camera refuses TCP."""
+    reader: Annotated[ReaderName, BeforeValidator(lambda name: "libav" if name == "pyav" else name)] = "auto"
+    """``auto``: direct where that can read the source, else libav. Catalogues of before wrote libav as ``pyav``."""
 
 
 class Credentials(Model):
@@ -109,19 +113,59 @@ class Reason(StrEnum):
 
     NONE = "none"
     STARTING = "starting"
-    REFUSED = "refused"
+    # The way to the source.
+    BAD_ADDRESS = "bad-address"
+    """The URL's host, port or path cannot be."""
+    UNSUPPORTED_SCHEME = "unsupported-scheme"
+    """No reader at hand speaks the URL's scheme."""
     UNREACHABLE = "unreachable"
-    UNAUTHORIZED = "unauthorized"
-    NOT_FOUND = "not-found"
+    """The name does not resolve, or no route leads there."""
+    REFUSED = "refused"
+    """Nothing listens at the port."""
     TIMEOUT = "timeout"
-    STALLED = "stalled"
-    CLOSED = "closed"
-    BAD_STREAM = "bad-stream"
+    """No connection within the time for opening."""
+    # What the source answers.
+    NO_ANSWER = "no-answer"
+    """It takes the connection and then says nothing."""
+    BAD_ANSWER = "bad-answer"
+    """Its answers are no protocol's: garbage, or headers and bodies that never end."""
+    UNAUTHORIZED = "unauthorized"
+    """It wants a user name and password, or does not accept those that it is given (401, 403)."""
+    UNSUPPORTED_AUTH = "unsupported-auth"
+    """It asks for an authentication that the reader does not know."""
+    NOT_FOUND = "not-found"
+    """It has no such stream (404)."""
+    TOO_MANY_CLIENTS = "too-many-clients"
+    """It serves as many viewers as it can (RTSP's 453)."""
+    REDIRECT_LOOP = "redirect-loop"
+    """It sends the reader from address to address."""
+    UNSUPPORTED_TRANSPORT = "unsupported-transport"
+    """It offers neither of the transports that may be used (RTSP's 461)."""
+    REJECTED = "rejected"
+    """It refuses with a status that has no reason of its own here."""
+    # What the source sends.
+    NO_VIDEO = "no-video"
+    """It describes no video."""
     UNSUPPORTED_CODEC = "unsupported-codec"
-    OVERLOADED = "overloaded"
+    SINGLE_PICTURE = "single-picture"
+    """The address gives one picture and no stream."""
+    NO_MEDIA = "no-media"
+    """It agreed to play, and sends nothing."""
+    NO_KEYFRAME = "no-keyframe"
+    """It sends pictures of which none can be decoded yet."""
+    BAD_STREAM = "bad-stream"
+    """What it sends cannot be read as a stream."""
+    STALLED = "stalled"
+    """It delivered, keeps the connection, and sends nothing any more."""
+    CLOSED = "closed"
+    """It ended the stream or the connection."""
+    # How well it delivers, and what keeps this mesh from reading it.
     FRAMES_LOST = "frames-lost"
     BAD_TIMESTAMPS = "bad-timestamps"
     LOW_RATE = "low-rate"
+    OVERLOADED = "overloaded"
+    READER_FAILED = "reader-failed"
+    """The process that read it crashed or hung."""
     NO_INGEST = "no-ingest"
     DISABLED = "disabled"
 
@@ -146,6 +190,24 @@ class ProfileReport(Model):
     reconnects: int = 0
     bad_timestamps: int = 0
     frames_lost: int = 0
+    frames_damaged: int = 0
+    """Published with the mark ``DAMAGED``: of a picture with a hole, and of all that refers to it."""
+    reader: Literal["", "direct", "libav"] = ""
+    """What reads it now, or did last."""
+    reader_detail: str = ""
+    """Why ``auto`` reads it with libav."""
+    transport: Literal["", "tcp", "udp"] = ""
+    """How its RTP comes."""
+    next_attempt_us: int = 0
+    """While offline: when it is opened next, Unix time; 0: it is open or being opened."""
+    stalls_after_seconds: float = 0
+    """While online: without a frame for so long it counts as stalled; a slow camera's own pace makes it longer."""
+    clock_offset_us: int = 0
+    """How far the source's clock is ahead of ours, by its sender reports."""
+    clock_drift_ppm: float = 0
+    """How much faster the source's clock runs than ours: millionths."""
+    clock_uncertainty_us: int = 0
+    """Half-width of the interval around ``clock_offset_us``; 0: nothing is known of the source's clock."""
 
 
 class CameraReport(Model):

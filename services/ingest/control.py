@@ -51,7 +51,6 @@ class CameraPlan(Model):
         return Source(
             url=entry.url,
             transport=entry.transport,
-            reader=entry.reader,
             username=self.credentials.username if self.credentials else "",
             password=self.credentials.password if self.credentials else "",
             audio=self.audio and profile == "main",

@@ -1,13 +1,14 @@
 """One source's life: opened, watched, reported on, closed, opened again."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Final, Literal
 
 from services.contracts.models import Id, ProfileName, ProfileReport, Reason
 from services.ingest.inbox import Inbox
 from services.ingest.pipeline import Pipeline
-from services.ingest.readers.source import End, Kind, Packet, Reader, Source, Track
+from services.ingest.readers.source import Kind, Packet, Reader, ReaderEnd, Source, Track
 from services.ingest.settings import IngestSettings
 from services.mesh.backoff import Backoff
 from services.mesh.clock import Clock
@@ -39,9 +40,11 @@ class Run:
         self._put_packets = self._put_bytes = 0
         self._taken_packets = self._taken_bytes = 0
 
-    def opened(self, tracks: tuple[Track, ...]) -> None:
+    def opened(
+        self, tracks: Sequence[Track], *, transport: Literal["", "tcp", "udp"] = "", bursts: bool = False
+    ) -> None:
         """See `Outlet.opened`."""
-        self._inbox.put((self, tracks))
+        self._inbox.put((self, tuple(tracks)))
 
     def packet(self, packet: Packet) -> None:
         """See `Outlet.packet`."""
@@ -107,7 +110,7 @@ class Feed:
         self._clock = clock
         self._on_change = on_change
         self._run: Run | None = None
-        self._verdict: asyncio.Future[End] | None = None
+        self._verdict: asyncio.Future[ReaderEnd] | None = None
         self._tracks: tuple[Track, ...] | None = None
         self._shape: tuple[int, int] = (0, 0)
         self._opening_at = self._opened_at = self._packet_at = self._frame_at = 0.0
@@ -131,10 +134,10 @@ class Feed:
         finally:
             self._close_run()
 
-    async def _once(self) -> End:
+    async def _once(self) -> ReaderEnd:
         source = self.source
         if self._without_audio:
-            source = Source(source.url, source.transport, source.reader, source.username, source.password)
+            source = replace(source, audio=False)
         run = Run(self, self._inbox)
         self._run = run
         self._tracks = None
@@ -212,18 +215,18 @@ class Feed:
             return
         if self._tracks is None:
             if now - self._opening_at > self._settings.open_seconds + OPEN_GRACE_SECONDS:
-                self._verdict.set_result(End(Reason.TIMEOUT, "opening the source takes too long"))
+                self._verdict.set_result(ReaderEnd(Reason.TIMEOUT, "opening the source takes too long"))
             return
         limit = self._settings.hls_stall_seconds if self.source.is_hls else self._settings.stall_seconds
         # With packets pending it is this process that has fallen behind, not the source.
         if now - self._packet_at > limit and not self._run.pending:
-            self._verdict.set_result(End(Reason.STALLED, f"no frame for {limit:g} s"))
+            self._verdict.set_result(ReaderEnd(Reason.STALLED, f"no frame for {limit:g} s"))
         elif now - self._frame_at > self._settings.keyframe_seconds:
             self._verdict.set_result(
-                End(Reason.BAD_STREAM, f"no picture that could be decoded for {self._settings.keyframe_seconds:g} s")
+                ReaderEnd(Reason.NO_KEYFRAME, f"no decodable picture for {self._settings.keyframe_seconds:g} s")
             )
 
-    def _over(self, end: End) -> None:
+    def _over(self, end: ReaderEnd) -> None:
         if self.status != "offline":
             self._log.warning("camera.lost", reason=str(end.reason), detail=end.detail)
         self._set("offline", end.reason, end.detail)

@@ -119,3 +119,9 @@ def test_an_error_is_itself_again_at_the_other_end(code: str, error: type[Pantau
     there = error_from_code(code, "gone")
     assert type(there) is error
     assert there.message == "gone"
+
+
+def test_a_catalogue_of_before_may_call_libav_pyav() -> None:
+    assert Profile.model_validate({"url": "rtsp://h/1", "reader": "pyav"}).reader == "libav"
+    assert Profile(url="rtsp://h/1").reader == "auto"
+    assert Profile(url="rtsp://h/1").transport == "auto"

@@ -9,7 +9,7 @@ from services.contracts.models import Reason
 from services.ingest.feed import MAX_PENDING_PACKETS, OPEN_GRACE_SECONDS, Feed, Run, RunInbox
 from services.ingest.inbox import Inbox
 from services.ingest.pipeline import Pipeline
-from services.ingest.readers.source import End, Kind, Outlet, Packet, Source, Track
+from services.ingest.readers.source import Kind, Outlet, Packet, ReaderEnd, Source, Track
 from services.ingest.settings import IngestSettings
 from services.mesh.clock import ManualClock
 from tests.media.encoded import video
@@ -19,7 +19,7 @@ VIDEO = Track("video", Codec.H264, b"")
 SOUND = Track("audio", Codec.PCM_ALAW, b"")
 SETTINGS = IngestSettings(backoff_min_seconds=0.01, backoff_max_seconds=0.02)
 
-Script = Callable[[Source, Outlet], Awaitable[End]]
+Script = Callable[[Source, Outlet], Awaitable[ReaderEnd]]
 
 
 class ScriptedReader:
@@ -28,7 +28,7 @@ class ScriptedReader:
     def __init__(self, script: Script) -> None:
         self._script = script
 
-    async def run(self, source: Source, outlet: Outlet) -> End:
+    async def run(self, source: Source, outlet: Outlet) -> ReaderEnd:
         """See `Reader.run`."""
         return await self._script(source, outlet)
 
@@ -93,12 +93,12 @@ def packet(number: int, clock: ManualClock | None = None) -> Packet:
 
 
 async def test_a_source_that_ends_is_opened_again_as_a_new_run() -> None:
-    async def three_frames(_source: Source, outlet: Outlet) -> End:
+    async def three_frames(_source: Source, outlet: Outlet) -> ReaderEnd:
         outlet.opened((VIDEO,))
         for number in range(3):
             outlet.packet(packet(number))
         await asyncio.sleep(0.02)
-        return End(Reason.CLOSED, "it closed")
+        return ReaderEnd(Reason.CLOSED, "it closed")
 
     async with running(three_frames) as bench:
         await bench.until(lambda: len(bench.delivered) >= 9)
@@ -112,13 +112,13 @@ async def test_a_source_that_ends_is_opened_again_as_a_new_run() -> None:
 async def test_statuses_follow_what_happens() -> None:
     go = asyncio.Event()
 
-    async def once(_source: Source, outlet: Outlet) -> End:
+    async def once(_source: Source, outlet: Outlet) -> ReaderEnd:
         if go.is_set():
-            return End(Reason.UNAUTHORIZED, "no")
+            return ReaderEnd(Reason.UNAUTHORIZED, "no")
         outlet.opened((VIDEO,))
         outlet.packet(packet(0))
         await go.wait()
-        return End(Reason.CLOSED, "it closed")
+        return ReaderEnd(Reason.CLOSED, "it closed")
 
     async with running(once) as bench:
         assert bench.feed.report().status == "connecting"
@@ -135,7 +135,7 @@ async def test_statuses_follow_what_happens() -> None:
 async def test_a_source_that_falls_silent_is_given_up() -> None:
     runs = 0
 
-    async def silent(_source: Source, outlet: Outlet) -> End:
+    async def silent(_source: Source, outlet: Outlet) -> ReaderEnd:
         nonlocal runs
         runs += 1
         outlet.opened((VIDEO,))
@@ -156,7 +156,7 @@ async def test_a_source_that_falls_silent_is_given_up() -> None:
 
 
 async def test_a_loop_that_has_fallen_behind_blames_no_source() -> None:
-    async def busy(_source: Source, outlet: Outlet) -> End:
+    async def busy(_source: Source, outlet: Outlet) -> ReaderEnd:
         outlet.opened((VIDEO,))
         for number in range(10):
             outlet.packet(packet(number))
@@ -179,7 +179,7 @@ async def test_a_loop_that_has_fallen_behind_blames_no_source() -> None:
 
 
 async def test_a_source_that_never_opens_is_given_up() -> None:
-    async def stuck(_source: Source, _outlet: Outlet) -> End:
+    async def stuck(_source: Source, _outlet: Outlet) -> ReaderEnd:
         await asyncio.Event().wait()
         raise AssertionError("unreachable")
 
@@ -193,7 +193,7 @@ async def test_a_source_that_never_opens_is_given_up() -> None:
 async def test_frames_that_nobody_can_decode_are_no_sign_of_life() -> None:
     numbers = iter(range(11, 100_000))
 
-    async def no_keyframe(_source: Source, outlet: Outlet) -> End:
+    async def no_keyframe(_source: Source, outlet: Outlet) -> ReaderEnd:
         outlet.opened((VIDEO,))
         while True:
             outlet.packet(packet(11 + next(numbers) % 8))
@@ -204,14 +204,14 @@ async def test_frames_that_nobody_can_decode_are_no_sign_of_life() -> None:
             await asyncio.sleep(0.01)
             bench.clock.advance(SETTINGS.keyframe_seconds / 9)
             bench.feed.check(bench.clock.monotonic())
-        await bench.until(lambda: bench.feed.reason is Reason.BAD_STREAM)
+        await bench.until(lambda: bench.feed.reason is Reason.NO_KEYFRAME)
         assert bench.delivered == []
 
 
 async def test_a_source_that_will_not_open_with_audio_is_opened_without() -> None:
-    async def refuses_audio(source: Source, outlet: Outlet) -> End:
+    async def refuses_audio(source: Source, outlet: Outlet) -> ReaderEnd:
         if source.audio:
-            return End(Reason.REFUSED, "SETUP was refused")
+            return ReaderEnd(Reason.REFUSED, "SETUP was refused")
         outlet.opened((VIDEO,))
         outlet.packet(packet(0))
         await asyncio.Event().wait()
@@ -223,7 +223,7 @@ async def test_a_source_that_will_not_open_with_audio_is_opened_without() -> Non
 
 
 async def test_audio_goes_its_own_way() -> None:
-    async def both(_source: Source, outlet: Outlet) -> End:
+    async def both(_source: Source, outlet: Outlet) -> ReaderEnd:
         outlet.opened((VIDEO, SOUND))
         outlet.packet(packet(0))
         outlet.packet(Packet("audio", b"\xd5" * 160, 0, None, 0))
@@ -240,7 +240,7 @@ async def test_audio_goes_its_own_way() -> None:
 
 
 async def test_a_source_that_floods_the_loop_loses_frames_and_not_the_memory() -> None:
-    async def flood(_source: Source, outlet: Outlet) -> End:
+    async def flood(_source: Source, outlet: Outlet) -> ReaderEnd:
         outlet.opened((VIDEO,))
         for number in range(MAX_PENDING_PACKETS * 2):
             outlet.packet(packet(number % 30))
@@ -261,13 +261,13 @@ async def test_a_source_that_floods_the_loop_loses_frames_and_not_the_memory() -
 async def test_what_an_abandoned_run_still_reads_goes_nowhere() -> None:
     outlets: list[Outlet] = []
 
-    async def keeps_its_outlet(_source: Source, outlet: Outlet) -> End:
+    async def keeps_its_outlet(_source: Source, outlet: Outlet) -> ReaderEnd:
         outlets.append(outlet)
         if len(outlets) == 1:
             outlet.opened((VIDEO,))
             outlet.packet(packet(0))
             await asyncio.sleep(0.01)
-            return End(Reason.CLOSED, "it closed")
+            return ReaderEnd(Reason.CLOSED, "it closed")
         await asyncio.Event().wait()
         raise AssertionError("unreachable")
 

@@ -23,7 +23,7 @@ from services.contracts.frames import Codec
 from services.contracts.models import Reason
 from services.contracts.redact import with_credentials
 from services.ingest.readers.libav_errors import end_from_error
-from services.ingest.readers.source import End, Kind, Outlet, Packet, Source, Track
+from services.ingest.readers.source import Kind, Outlet, Packet, ReaderEnd, Source, Track
 
 THREAD_NAME: Final = "libav "
 """What the names of the threads begin with."""
@@ -47,13 +47,13 @@ class PyavReader:
         self._open_seconds = open_seconds
         self._stall_seconds = stall_seconds
 
-    async def run(self, source: Source, outlet: Outlet) -> End:
+    async def run(self, source: Source, outlet: Outlet) -> ReaderEnd:
         """See `Reader.run`."""
         loop = asyncio.get_running_loop()
-        over: asyncio.Future[End] = loop.create_future()
+        over: asyncio.Future[ReaderEnd] = loop.create_future()
         stop = threading.Event()
 
-        def finish(end: End) -> None:
+        def finish(end: ReaderEnd) -> None:
             if not over.done():
                 over.set_result(end)
 
@@ -71,7 +71,7 @@ class PyavReader:
         finally:
             stop.set()
 
-    def _read(self, source: Source, outlet: Outlet, stop: threading.Event) -> End:
+    def _read(self, source: Source, outlet: Outlet, stop: threading.Event) -> ReaderEnd:
         opened = False
         try:
             with self._open(source) as container:
@@ -85,15 +85,15 @@ class PyavReader:
                 self._demux(container, streams, outlet, stop)
         except (av.error.FFmpegError, OSError) as error:
             if not opened and isinstance(error, OSError) and not _resolves(source):
-                return End(Reason.UNREACHABLE, f"the name {urlsplit(source.url).hostname} does not resolve")
+                return ReaderEnd(Reason.UNREACHABLE, f"the name {urlsplit(source.url).hostname} does not resolve")
             if not opened and isinstance(error, av.error.InvalidDataError) and _hangs_up(source):
                 where = urlsplit(source.url)
-                return End(Reason.CLOSED, f"{where.hostname} closes the connection before the stream is open")
+                return ReaderEnd(Reason.CLOSED, f"{where.hostname} closes the connection before the stream is open")
             return end_from_error(error, source, opened=opened)
         except ValueError as error:  # PyAV's own, for text in headers that is not UTF-8 and the like
-            return End(Reason.BAD_STREAM, f"libav cannot read the source ({type(error).__name__})")
+            return ReaderEnd(Reason.BAD_STREAM, f"libav cannot read the source ({type(error).__name__})")
         where = urlsplit(source.url)
-        return _CLOSED_BY_US if stop.is_set() else End(Reason.CLOSED, f"{where.hostname} closed the connection")
+        return _CLOSED_BY_US if stop.is_set() else ReaderEnd(Reason.CLOSED, f"{where.hostname} closed the connection")
 
     def _open(self, source: Source) -> "av.container.InputContainer":
         url = with_credentials(source.url, source.username, source.password) if source.username else source.url
@@ -111,7 +111,7 @@ class PyavReader:
         timeout_us = str(round(self._stall_seconds * 1e6))  # of each socket operation, whatever the protocol
         if source.url.startswith(("rtsp://", "rtsps://")):
             options = {
-                "rtsp_transport": source.transport,
+                "rtsp_transport": "udp" if source.transport == "udp" else "tcp",
                 "allowed_media_types": "video+audio" if source.audio else "video",
                 # The description says it all: nothing need be read to find out more.
                 "probesize": "32",
@@ -162,7 +162,7 @@ class PyavReader:
             outlet.packet(Packet(kind, bytes(packet), pts, dts, arrival_us, rtcp_us))
 
 
-_CLOSED_BY_US: Final = End(Reason.NONE, "")
+_CLOSED_BY_US: Final = ReaderEnd(Reason.NONE, "")
 
 
 def _tracks(
@@ -206,11 +206,13 @@ def _codec_name(stream: "VideoStream | AudioStream") -> str:
     return {"libdav1d": "av1", "libopus": "opus"}.get(name, name)
 
 
-def _no_video(container: "av.container.InputContainer") -> End:
+def _no_video(container: "av.container.InputContainer") -> ReaderEnd:
     found = [_codec_name(stream) or "unknown" for stream in container.streams if isinstance(stream, VideoStream)]
     if not found:
-        return End(Reason.BAD_STREAM, "the source has no video")
-    return End(Reason.UNSUPPORTED_CODEC, f"the source sends {', '.join(found)}; H.264, H.265 and MJPEG can be used")
+        return ReaderEnd(Reason.NO_VIDEO, "the source has no video")
+    return ReaderEnd(
+        Reason.UNSUPPORTED_CODEC, f"the source sends {', '.join(found)}; H.264, H.265 and MJPEG can be used"
+    )
 
 
 def _resolves(source: Source) -> bool:

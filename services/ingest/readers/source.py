@@ -1,14 +1,25 @@
-"""The seam between ingest and what reads a source: a `Reader` opens one `Source` and hands on its packets.
+"""The seam between ingest and what reads a source: a `Reader` opens one `Source` once and hands on its packets.
 
-A reader demultiplexes and nothing more: timing, parameter sets, holding back and publishing come behind it and are the
-same for every reader.
+A reader speaks the source's protocol and demultiplexes. Parameter sets, holding back until a decoder could begin,
+re-timing, capture time, marking damage, publishing, back-off and stall time-outs come behind it, the same for every
+reader.
+
+There are two readers:
+
+- `direct` runs in the worker's own event loop: RTSP and RTSPS. It must never block the loop.
+- `libav` runs each source in a process of its own, which may hang or crash without harm to others; it takes every
+  source. Its packets come over a socket into the same loop.
+
+One `Reader.run` is one attempt: one connection, and no second one to find out why the first failed. Opening anew,
+choosing between the readers and remembering the choice is the caller's (`services.ingest.feed`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
 from services.contracts.frames import Codec
-from services.contracts.models import Reason
+from services.contracts.models import Reason, Transport
 
 Kind = Literal["video", "audio"]
 
@@ -19,17 +30,28 @@ class Source:
 
     url: str
     """Without credentials."""
-    transport: Literal["tcp", "udp"] = "tcp"
-    reader: Literal["auto", "pyav"] = "auto"
+    transport: Transport = "auto"
+    """Of RTSP. ``auto``: TCP, and UDP on the same connection where the source refuses TCP (461)."""
     username: str = ""
     password: str = field(default="", repr=False)
     audio: bool = False
-    """Whether to read an audio track besides the video."""
+    """Whether to read an audio track besides the video. A source without a usable one is opened all the same."""
+    open_seconds: float = 10.0
+    """What all may take from the first connect to the first `Outlet.opened`; past it the reader ends by itself, with
+    the reason that fits how far it came (`Reason.TIMEOUT`, `NO_ANSWER`, `BAD_ANSWER`)."""
+    stall_seconds: float = 5.0
+    """After `Outlet.opened`: the caller notices by itself when no picture comes for so long, and cancels. A reader
+    need not watch it; it may use it for its socket time-outs."""
 
     @property
     def is_hls(self) -> bool:
         """Whether the URL names an HLS playlist: its frames come a segment at a time."""
         return self.url.startswith(("http://", "https://")) and self.url.partition("?")[0].endswith((".m3u8", ".m3u"))
+
+    @property
+    def is_rtsp(self) -> bool:
+        """Whether the direct reader may be tried."""
+        return self.url.partition("://")[0].lower() in ("rtsp", "rtsps")
 
 
 class Track(NamedTuple):
@@ -38,38 +60,62 @@ class Track(NamedTuple):
     kind: Kind
     codec: Codec
     extradata: bytes
-    """As the source declares it: parameter sets in Annex B, avcC, hvcC or an AudioSpecificConfig; may be empty."""
+    """As the source declares it: parameter sets in Annex B, avcC or hvcC; an AudioSpecificConfig; may be empty. What
+    is wrong in it is no error: the stream's own parameter sets count."""
+    sample_rate_hz: int = 0
+    """Of audio; 0 where the source does not say."""
 
 
 class Packet(NamedTuple):
-    """One access unit or audio frame as it came, in decoding order."""
+    """One access unit (all slices of one picture) or one audio frame, in decoding order."""
 
     kind: Kind
-    data: bytes
-    """Video in the framing that the track's extradata says: behind lengths with avcC or hvcC, else Annex B."""
+    data: bytes | Sequence[bytes]
+    """Video as bytes: in the framing that the track's extradata says, behind lengths with avcC or hvcC, else Annex B.
+    Video as a sequence (H.264 and H.265): its NAL units, without framing and none of them empty; parameter sets and
+    SEI among them where they came. Audio and JPEG as bytes."""
     pts_90k: int | None
-    """The source's own time, None where it gives none."""
+    """The source's own time (RTP: extended past its 32 bits, at 90 kHz whatever the track's clock rate is); None where
+    it gives none. It may jump, stand still and go back: re-timing is done behind the seam."""
     dts_90k: int | None
     """None where the source carries no decoding times (RTP does not)."""
     arrival_us: int
-    """On the clock of `time.monotonic_ns`, in microseconds."""
+    """When its last byte came, on the clock of `time.monotonic_ns`, in microseconds."""
     rtcp_us: int | None = None
-    """The capture time that the source's sender reports lead to: Unix time, by the source's own clock."""
+    """When the picture was taken, by the source's own clock: Unix time, from its last sender report (RFC 3550, 6.4.1);
+    None before one came. A reader does not judge it: `timing.capture` does."""
+    damaged: bool = False
+    """Something of it is missing or wrong (RTP packets lost within it, an FU-A cut short). What refers to it is marked
+    behind the seam, until the next keyframe. A unit of which nothing usable came is not handed on at all: its loss is
+    counted at the next one."""
+    lost: int = 0
+    """RTP packets that are missing between the last unit of this track and the end of this one. Where it is not 0
+    and the hole lies in front of this unit, whole pictures may be missing: what follows is marked as well."""
 
 
-class End(NamedTuple):
-    """Why a source is over."""
+class ReaderEnd(NamedTuple):
+    """Why an attempt is over."""
 
     reason: Reason
     detail: str
-    """For people who read logs: no credentials in it."""
+    """For people who read logs: names the host and what happened, no credentials and no path or query in it."""
+    unsuited: bool = False
+    """The direct reader cannot read this source at all, though it may be well (a payload format or a dialogue that it
+    does not know): where ``reader`` is ``auto``, libav is tried at once and the camera's choice remembered. Never set
+    for what libav could not do either (refused, wrong password, no such stream, silence)."""
 
 
 class Outlet(Protocol):
-    """Where a reader puts what it reads. Both may be called from any thread and neither blocks."""
+    """Where a reader puts what it reads. Called on the event loop, in order; neither call blocks or raises."""
 
-    def opened(self, tracks: tuple[Track, ...]) -> None:
-        """The source is open and has these tracks."""
+    def opened(
+        self, tracks: Sequence[Track], *, transport: Literal["", "tcp", "udp"] = "", bursts: bool = False
+    ) -> None:
+        """The source is open and has these tracks, one video among them; before its first packet.
+
+        At most one track of each kind. ``transport``: what RTP comes over. ``bursts``: the source delivers a segment
+        at a time (HLS), so that its packets' arrival says nothing and they are to be paced out.
+        """
 
     def packet(self, packet: Packet) -> None:
         """The next packet."""
@@ -78,8 +124,9 @@ class Outlet(Protocol):
 class Reader(Protocol):
     """Reads one source once."""
 
-    async def run(self, source: Source, outlet: Outlet) -> End:
+    async def run(self, source: Source, outlet: Outlet) -> ReaderEnd:
         """Opens ``source`` and feeds ``outlet`` until it ends; never raises for anything that a source does.
 
-        Cancelling closes the source as soon as it lets go of us; the call itself returns at once.
+        Cancelling closes the source (RTSP: TEARDOWN without waiting for its answer) and returns at once; afterwards
+        nothing more is put into ``outlet``.
         """

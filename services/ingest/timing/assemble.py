@@ -32,8 +32,9 @@ class JpegAssembler:
     def __init__(self) -> None:
         self.shape = Shape()
 
-    def assemble(self, data: bytes) -> Sequence[Unit]:
+    def assemble(self, data: bytes | Sequence[bytes]) -> Sequence[Unit]:
         """See `Assembler.assemble`."""
+        data = _whole(data)
         width, height = jpeg.size_px(data)
         new = (width, height) != (self.shape.width_px, self.shape.height_px)
         changed = new and self.shape.width_px != 0
@@ -54,8 +55,9 @@ class AudioAssembler:
         self._aac = track.codec is Codec.AAC
         self._config = track.extradata if self._aac else b""
 
-    def assemble(self, data: bytes) -> Sequence[Unit]:
+    def assemble(self, data: bytes | Sequence[bytes]) -> Sequence[Unit]:
         """See `Assembler.assemble`."""
+        data = _whole(data)
         if not self._aac:
             return (Unit(data, keyframe=True),)
         if not is_adts(data):
@@ -72,3 +74,7 @@ class AudioAssembler:
     def is_b_picture(self, unit: Unit) -> bool:
         """Audio has none."""
         return False
+
+
+def _whole(data: bytes | Sequence[bytes]) -> bytes:
+    return data if isinstance(data, bytes) else b"".join(data)

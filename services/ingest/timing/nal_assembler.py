@@ -77,10 +77,12 @@ class _NalAssembler(ABC):
             # What a source declares may be wrong while its stream is well: the stream's own parameter sets count.
             return
 
-    def assemble(self, data: bytes) -> Sequence[Unit]:
+    def assemble(self, data: bytes | Sequence[bytes]) -> Sequence[Unit]:
         """See `Assembler.assemble`."""
+        if not isinstance(data, bytes):
+            units = list(data)
         # A length of one byte is no NAL unit's: whatever was declared, this is a start code.
-        if self._length_size and not data.startswith(START_CODE):
+        elif self._length_size and not data.startswith(START_CODE):
             units = split_length_prefixed(data, self._length_size)
         elif len(data) > MAX_NAL_UNITS * _LEAST_UNIT_BYTES and data.count(b"\0\0\1") > MAX_NAL_UNITS:
             raise BitstreamError(f"an access unit of more than {MAX_NAL_UNITS} NAL units")

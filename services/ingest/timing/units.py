@@ -32,8 +32,11 @@ class Assembler(Protocol):
 
     shape: Shape
 
-    def assemble(self, data: bytes) -> Sequence[Unit]:
-        """The access units in a packet: none while holding back. Raises `BitstreamError` for a broken packet."""
+    def assemble(self, data: bytes | Sequence[bytes]) -> Sequence[Unit]:
+        """The access units in a packet's data (see `Packet.data`): none while holding back.
+
+        Raises `BitstreamError` for a broken packet.
+        """
 
     def is_b_picture(self, unit: Unit) -> bool:
         """Whether ``unit`` may by right be shown before one that came earlier."""

@@ -1,25 +1,29 @@
 """The reader that takes every source: what it says of sources that end before they begin."""
 
 import asyncio
+from collections.abc import Sequence
+from typing import Literal
 
 import pytest
 
 from services.contracts.models import Reason
 from services.ingest.readers.pyav import PyavReader
-from services.ingest.readers.source import End, Packet, Source, Track
+from services.ingest.readers.source import Packet, ReaderEnd, Source, Track
 
 
 class Nowhere:
     """An outlet that wants nothing."""
 
-    def opened(self, tracks: tuple[Track, ...]) -> None:
+    def opened(
+        self, tracks: Sequence[Track], *, transport: Literal["", "tcp", "udp"] = "", bursts: bool = False
+    ) -> None:
         """See `Outlet.opened`."""
 
     def packet(self, packet: Packet) -> None:
         """See `Outlet.packet`."""
 
 
-async def end_of_a_source_that_answers(answer: bytes | None) -> End:
+async def end_of_a_source_that_answers(answer: bytes | None) -> ReaderEnd:
     """How a source ends that sends ``answer`` to a request, and hangs up; None: it hangs up unasked."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -37,7 +41,7 @@ async def end_of_a_source_that_answers(answer: bytes | None) -> End:
 @pytest.mark.parametrize("answer", [None, b"", b"RTSP/1.0 20"])
 async def test_a_source_that_hangs_up_is_not_called_damaged(answer: bytes | None) -> None:
     end = await end_of_a_source_that_answers(answer)
-    assert end == End(Reason.CLOSED, "127.0.0.1 closes the connection before the stream is open")
+    assert end == ReaderEnd(Reason.CLOSED, "127.0.0.1 closes the connection before the stream is open")
 
 
 @pytest.mark.parametrize("answer", [b"\x00\xff\x13rubbish\r\n" * 200, b"HTTP/1.1 400 Bad Request\r\n\r\n"])

@@ -34,7 +34,7 @@ describe("the camera form", () => {
     const input = inputOf({ ...filled(), tags: "a, b,,a", latitude: "-7,98" }, null);
     expect(input).toMatchObject({ id: "gate", site: "city", name: "Gate", tags: ["a", "b"] });
     expect(input.location?.latitude).toBe(-7.98);
-    expect(input.profiles).toEqual({ main: { url: "rtsp://10.0.0.7/main", transport: "tcp" } });
+    expect(input.profiles).toEqual({ main: { url: "rtsp://10.0.0.7/main", transport: "auto" } });
     expect("credentials" in input).toBe(false);
     expect(inputOf({ ...filled(), username: "u", password: "p" }, null).credentials).toEqual({
       username: "u",
@@ -43,9 +43,9 @@ describe("the camera form", () => {
   });
 
   it("keeps of an existing camera what the form does not show", () => {
-    const before = camera({ id: "gate", name: "Gate", profiles: { main: { url: "rtsp://a/1", reader: "pyav" } } });
+    const before = camera({ id: "gate", name: "Gate", profiles: { main: { url: "rtsp://a/1", reader: "libav" } } });
     const input = inputOf({ ...fieldsOf(before, ""), forget: true }, before);
-    expect(input.profiles?.main).toEqual({ url: "rtsp://a/1", reader: "pyav", transport: "tcp" });
+    expect(input.profiles?.main).toEqual({ url: "rtsp://a/1", reader: "libav", transport: "auto" });
     expect(input.credentials).toBeNull();
     expect("id" in input).toBe(false);
   });

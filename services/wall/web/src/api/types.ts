@@ -20,26 +20,40 @@ export interface Location {
 
 export interface Profile {
   url: string;
-  transport?: "tcp" | "udp";
-  reader?: "auto" | "pyav";
+  transport?: "auto" | "tcp" | "udp";
+  reader?: "auto" | "direct" | "libav";
 }
 
 export const REASONS = [
   "none",
   "starting",
-  "refused",
+  "bad-address",
+  "unsupported-scheme",
   "unreachable",
-  "unauthorized",
-  "not-found",
+  "refused",
   "timeout",
+  "no-answer",
+  "bad-answer",
+  "unauthorized",
+  "unsupported-auth",
+  "not-found",
+  "too-many-clients",
+  "redirect-loop",
+  "unsupported-transport",
+  "rejected",
+  "no-video",
+  "unsupported-codec",
+  "single-picture",
+  "no-media",
+  "no-keyframe",
+  "bad-stream",
   "stalled",
   "closed",
-  "bad-stream",
-  "unsupported-codec",
-  "overloaded",
   "frames-lost",
   "bad-timestamps",
   "low-rate",
+  "overloaded",
+  "reader-failed",
   "no-ingest",
   "disabled",
 ] as const;

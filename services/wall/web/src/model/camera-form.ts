@@ -9,7 +9,7 @@ export interface CameraFields {
   site: string;
   mainUrl: string;
   subUrl: string;
-  transport: "tcp" | "udp";
+  transport: "auto" | "tcp" | "udp";
   username: string;
   password: string;
   forget: boolean;
@@ -35,7 +35,7 @@ export function fieldsOf(camera: Camera | null, site: string): CameraFields {
     site: camera?.site ?? site,
     mainUrl: camera?.profiles.main?.url ?? "",
     subUrl: camera?.profiles.sub?.url ?? "",
-    transport: camera?.profiles.main?.transport ?? "tcp",
+    transport: camera?.profiles.main?.transport ?? "auto",
     username: "",
     password: "",
     forget: false,

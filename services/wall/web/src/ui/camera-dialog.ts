@@ -140,7 +140,8 @@ export class CameraDialog extends LitElement {
           <label>
             ${t("form.transport")}
             <select name="transport" .value=${this.fields.transport}
-              @change=${(event: Event) => this.set("transport", (event.target as HTMLSelectElement).value as "tcp" | "udp")}>
+              @change=${(event: Event) => this.set("transport", (event.target as HTMLSelectElement).value as CameraFields["transport"])}>
+              <option value="auto" ?selected=${this.fields.transport === "auto"}>${t("form.transport.auto")}</option>
               <option value="tcp" ?selected=${this.fields.transport === "tcp"}>TCP</option>
               <option value="udp" ?selected=${this.fields.transport === "udp"}>UDP</option>
             </select>
