@@ -9,7 +9,7 @@ from services.contracts.frames import AccessUnit
 from services.contracts.ladder import parse_ladder
 from services.contracts.models import Incident
 from services.mesh.clock import ManualClock
-from services.recorder.capture.assembler import Assembler, Begin, EndReason, Piece
+from services.recorder.capture.assembler import Assembler
 from services.recorder.reading.coverage import DAY_US, Coverage
 from services.recorder.reading.footage import Footage
 from services.recorder.retention.holds import Holds
@@ -18,6 +18,7 @@ from services.recorder.settings import RecorderSettings
 from services.recorder.storage.files import OsFiles
 from services.recorder.storage.fsck import check
 from services.recorder.storage.index import Segment, Tier
+from services.recorder.storage.segment import EndReason, SegmentBegin, SegmentFragment
 from services.recorder.storage.segment_file import SegmentFile
 from tests.media import encoded
 from tests.recorder.rig import STREAM, Rig, decode
@@ -70,11 +71,11 @@ def record(rig: Rig, units: list[AccessUnit]) -> None:
     files: list[SegmentFile] = []
     commands = [command for unit in units for command in assembler.feed(unit, unit.capture_us, 0.0)]
     for command in [*commands, *assembler.end(EndReason.STOPPED)]:
-        if isinstance(command, Begin):
+        if isinstance(command, SegmentBegin):
             files = [rig.disk.begin(stream, command) for stream in STREAMS[1:]]
             continue
         for file in files:
-            if isinstance(command, Piece):
+            if isinstance(command, SegmentFragment):
                 rig.disk.append(file, command)
             else:
                 rig.disk.end(file, command)

@@ -1,18 +1,18 @@
 """From access units to segments and fragments: pure, and the only place that decides where to cut."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
-from services.contracts.frames import AccessUnit, Clock
+from services.contracts.frames import AccessUnit
 from services.media.mp4.fragment import Sample, TrackRun
-from services.media.mp4.tracks import AudioTrack, VideoTrack
+from services.media.mp4.tracks import VideoTrack
 from services.media.nal import BitstreamError
 from services.recorder.capture.codecs import Pictures
 from services.recorder.capture.retimer import Retimer
 from services.recorder.capture.sound import Sound
+from services.recorder.storage.scan import VIDEO_ID
+from services.recorder.storage.segment import EndReason, SegmentBegin, SegmentEnd, SegmentFragment, SegmentStep
 
-VIDEO_ID: Final = 1
 SEGMENT_90K: Final = 60 * 90_000
 FRAGMENT_90K: Final = 2 * 90_000
 SHORT_GOP_90K: Final = 90_000
@@ -29,59 +29,6 @@ QUIET_SECONDS: Final = 2.5
 """Without a picture for so long what there is becomes a fragment."""
 SILENCE_SECONDS: Final = 5.0
 """… and the segment ends."""
-
-
-class EndReason(StrEnum):
-    """Why a segment ended."""
-
-    FULL = "full"
-    CHANGED = "changed"
-    DISCONTINUITY = "discontinuity"
-    CLOCK = "clock"
-    SILENCE = "silence"
-    STOPPED = "stopped"
-
-
-@dataclass(frozen=True)
-class Begin:
-    """A new segment."""
-
-    start_us: int
-    video: VideoTrack
-    audio: AudioTrack | None
-    clock: Clock
-    uncertainty_us: int
-    clock_step_us: int = 0
-    """How far the clock was set since the segment before, where it was."""
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A fragment of the segment that was begun last."""
-
-    video: TrackRun
-    audio: TrackRun | None
-    from_us: int
-    to_us: int
-    """Capture time of its first picture, and the end of its last."""
-    size_bytes: int
-    retimed: int
-
-    @property
-    def starts_at_keyframe(self) -> bool:
-        """Whether it can be decoded without what was before."""
-        return self.video.samples[0].keyframe
-
-
-@dataclass(frozen=True)
-class End:
-    """The segment is complete."""
-
-    end_us: int
-    reason: EndReason
-
-
-Command = Begin | Piece | End
 
 
 @dataclass
@@ -121,9 +68,9 @@ class Assembler:
         """Whether a segment is open."""
         return self._run is not None
 
-    def feed(self, unit: AccessUnit, now_us: int, monotonic: float) -> list[Command]:
+    def feed(self, unit: AccessUnit, now_us: int, monotonic: float) -> list[SegmentStep]:
         """Takes one picture."""
-        out: list[Command] = []
+        out: list[SegmentStep] = []
         if unit.discontinuity:
             out += self.end(EndReason.DISCONTINUITY)
             self._retimer = Retimer()
@@ -153,7 +100,7 @@ class Assembler:
             audio = self.sound.begin(timed.capture_us, origin_us)
             self._run = _Run(timed.dts_90k, timed.pts_90k, timed.capture_us, track)
             self._departing_90k = None
-            out.append(Begin(timed.capture_us, track, audio, unit.clock, unit.uncertainty_us, step_us))
+            out.append(SegmentBegin(timed.capture_us, track, audio, unit.clock, unit.uncertainty_us, step_us))
         elif self._samples and self._fragment_is_full(timed.dts_90k, keyframe):
             out += self._flush(timed.dts_90k)
         self._append(data, timed.dts_90k, timed.pts_90k, keyframe, retimed=timed.retimed)
@@ -163,20 +110,20 @@ class Assembler:
             self._departing_90k = timed.dts_90k
         return out
 
-    def tick(self, monotonic: float) -> list[Command]:
+    def tick(self, monotonic: float) -> list[SegmentStep]:
         """To be called about once a second: writes what waits when no picture comes."""
         quiet = monotonic - self._fed_at
         if self._run is None or quiet < QUIET_SECONDS:
             return []
         return self.end(EndReason.SILENCE) if quiet >= SILENCE_SECONDS else self._flush(None)
 
-    def end(self, reason: EndReason, *, next_dts_90k: int | None = None) -> list[Command]:
+    def end(self, reason: EndReason, *, next_dts_90k: int | None = None) -> list[SegmentStep]:
         """Ends the segment where one is open. ``next_dts_90k`` is where the next one begins, if at once."""
         if self._run is None:
             return []
         out = self._flush(next_dts_90k)
         end_90k = self._last_dts_90k + self._retimer.duration_90k if next_dts_90k is None else next_dts_90k
-        out.append(End(self._run.start_us + (end_90k - self._run.origin_90k) * 100 // 9, reason))
+        out.append(SegmentEnd(self._run.start_us + (end_90k - self._run.origin_90k) * 100 // 9, reason))
         self._run = None
         return out
 
@@ -219,7 +166,7 @@ class Assembler:
         last = self._samples[-1]
         self._samples[-1] = Sample(last.data, until_90k - self._last_dts_90k, last.composition_offset, last.keyframe)
 
-    def _flush(self, next_dts_90k: int | None) -> list[Command]:
+    def _flush(self, next_dts_90k: int | None) -> list[SegmentStep]:
         """What was gathered as a piece; its last picture lasts until ``next_dts_90k``, or as long as usual."""
         run = self._run
         if run is None or not self._samples:
@@ -229,7 +176,7 @@ class Assembler:
         from_us = self._capture_us(self._first_pts_90k)
         to_us = run.start_us + (end_90k - run.origin_90k) * 100 // 9
         sound = self.sound.take(to_us)
-        piece = Piece(
+        piece = SegmentFragment(
             TrackRun(VIDEO_ID, self._base_90k - run.origin_90k, tuple(self._samples)),
             sound,
             from_us,

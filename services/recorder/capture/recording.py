@@ -5,11 +5,12 @@ from typing import Protocol
 
 from services.contracts.frames import AccessUnit, SequenceTracker
 from services.contracts.recordings import MIN_GAP_US, Cause
-from services.recorder.capture.assembler import Assembler, Begin, Command, End, EndReason, Piece
+from services.recorder.capture.assembler import Assembler
 from services.recorder.capture.gaps import Change, Gaps
 from services.recorder.storage.disk import Disk
 from services.recorder.storage.index import GapRow
 from services.recorder.storage.paths import Stream
+from services.recorder.storage.segment import EndReason, SegmentBegin, SegmentEnd, SegmentFragment, SegmentStep
 from services.recorder.storage.segment_file import SegmentFile
 
 Explain = Callable[[int, int, bool, int], tuple[str, str]]
@@ -116,22 +117,22 @@ class Recording:
             self._do(self.assembler.end(EndReason.STOPPED))
             self._disk_trouble = disk.failure or Cause.DISK_FAILED
 
-    def _do(self, commands: list[Command]) -> None:
+    def _do(self, commands: list[SegmentStep]) -> None:
         for command in commands:
             match command:
-                case Begin():
+                case SegmentBegin():
                     self._begin(command)
-                case Piece():
+                case SegmentFragment():
                     if self._file is not None and self.disk is not None:
                         self.disk.append(self._file, command)
                         self._gaps.reaches(command.to_us)
-                case End():
+                case SegmentEnd():
                     if self._file is not None and self.disk is not None:
                         self.disk.end(self._file, command)
                         self._gaps.reaches(command.end_us)
                     self._file = None
 
-    def _begin(self, begin: Begin) -> None:
+    def _begin(self, begin: SegmentBegin) -> None:
         self.disk = self._place.choose(self.stream, self.disk)
         if self.disk is None:
             self._file = None  # no disk: the gap goes on, and ends at the first keyframe that finds one

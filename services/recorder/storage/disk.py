@@ -15,12 +15,12 @@ from typing import Final
 
 from services.mesh.clock import Clock
 from services.mesh.log import get_logger
-from services.recorder.capture.assembler import Begin, End, Piece
 from services.recorder.storage.files import Files, Space
 from services.recorder.storage.index import GapRow, Index, Segment
 from services.recorder.storage.paths import INDEX, RECORDINGS, Stream, segment_path
 from services.recorder.storage.proof import Proof, Signer
 from services.recorder.storage.recovery import boot_id, recover
+from services.recorder.storage.segment import SegmentBegin, SegmentEnd, SegmentFragment
 from services.recorder.storage.segment_file import FULL, SegmentFile
 
 log = get_logger()
@@ -71,7 +71,7 @@ Notice = Closed | Dropped | Failed | Full
 @dataclass(frozen=True)
 class _Job:
     file: SegmentFile
-    piece: Piece | None
+    piece: SegmentFragment | None
     """None: the segment ends; or, with ``hole``, a fragment was dropped here."""
     hole: bool = False
 
@@ -136,14 +136,14 @@ class Disk:
         with self._wake:
             return [file for file in self._open if file.path is not None]
 
-    def begin(self, stream: Stream, begin: Begin, gap: GapRow | None = None) -> SegmentFile:
+    def begin(self, stream: Stream, begin: SegmentBegin, gap: GapRow | None = None) -> SegmentFile:
         """A new segment; its file comes with its first fragment."""
         file = SegmentFile(stream, begin, self._recorder, gap)
         with self._wake:
             self._open[file] = None
         return file
 
-    def append(self, file: SegmentFile, piece: Piece) -> None:
+    def append(self, file: SegmentFile, piece: SegmentFragment) -> None:
         """Takes a fragment. Where too many bytes wait already, the oldest that waits is dropped."""
         dropped: list[_Job] = []
         with self._wake:
@@ -159,7 +159,7 @@ class Disk:
         for job in dropped:
             self._drop(job, "disk-slow")
 
-    def end(self, file: SegmentFile, _end: End) -> None:
+    def end(self, file: SegmentFile, _end: SegmentEnd) -> None:
         """The segment has no more fragments."""
         with self._wake:
             self._jobs.append(_Job(file, None))
@@ -269,7 +269,7 @@ class Disk:
             raise OSError(errno.ENOSPC, "the disk took a part of the fragment")
         self._links[file.stream] = file.link
 
-    def _create(self, file: SegmentFile, piece: Piece) -> None:
+    def _create(self, file: SegmentFile, piece: SegmentFragment) -> None:
         """Open, as docs/recording.md orders it."""
         index = self._write_index
         assert index is not None

@@ -10,13 +10,13 @@ from services.media.mp4 import fragment, movie
 from services.media.mp4.fragment import Sample, TrackRun
 from services.media.mp4.samples import SampleInfo
 from services.media.mp4.tracks import Track
-from services.recorder.capture.assembler import Begin, Piece
 from services.recorder.storage import gops
 from services.recorder.storage.files import Files
 from services.recorder.storage.index import GapRow, Segment, State, Tier
 from services.recorder.storage.paths import Stream
 from services.recorder.storage.proof import PROOF_BYTES, Proof, Signer, state
 from services.recorder.storage.scan import Tally
+from services.recorder.storage.segment import SegmentBegin, SegmentFragment
 
 FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 """Errors that mean that room is all that is missing."""
@@ -27,7 +27,7 @@ class SegmentFile:
     """One open segment. The writer changes it; others read single attributes, which only grow."""
 
     stream: Stream
-    begin: Begin
+    begin: SegmentBegin
     recorder: str
     gap: GapRow | None = None
     start_us: int = 0
@@ -96,7 +96,7 @@ class SegmentFile:
         self.chain = chain
         self.opening_link = fragment.link(b"", (opening,))
 
-    def write(self, files: Files, piece: Piece, now: float) -> bool:
+    def write(self, files: Files, piece: SegmentFragment, now: float) -> bool:
         """Appends a fragment with its seal; False where the disk took only a part, which is cut off again.
 
         Raises ``OSError`` where it took nothing.
