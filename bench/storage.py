@@ -17,7 +17,7 @@ from services.contracts.frames import AccessUnit
 from services.footage import clips
 from services.media import nal
 from services.recorder.reading.clip import payloads
-from services.recorder.reading.footage import Footage
+from services.recorder.reading.footage import RecordedFootage
 from services.recorder.reading.playback import messages
 from services.recorder.storage.paths import INDEX
 from tests.media import encoded
@@ -50,7 +50,7 @@ def footage(seconds: int, start_us: int = START_US, gops: int = 1) -> Iterator[A
         )  # fmt: skip
 
 
-def export(store: Footage, seconds: int, path: Path) -> int:
+def export(store: RecordedFootage, seconds: int, path: Path) -> int:
     """Writes a clip as the front does, the bus left out; returns its bytes."""
     until = START_US + seconds * US
     tables: list[Table] = []
@@ -79,7 +79,7 @@ def cpu_seconds() -> float:
     return sum(item.ru_utime + item.ru_stime for item in used)
 
 
-def compare(store: Footage, seconds: int, folder: Path, rounds: int = 8) -> list[float]:
+def compare(store: RecordedFootage, seconds: int, folder: Path, rounds: int = 8) -> list[float]:
     """A clip to a new file and `cp` of it in turns: its MB, and the shortest elapsed and CPU time of each."""
     source, target = folder / "clip.mp4", folder / "copy.mp4"
     size = export(store, seconds, source)
@@ -131,7 +131,7 @@ def measure(seconds: int, folder: Path) -> None:
                 "this process, the bus left out.",
             )
         )
-        store = Footage("rec-1", lambda: [rig.disk])
+        store = RecordedFootage("rec-1", lambda: [rig.disk])
         size, ours, ours_cpu, peer, peer_cpu = compare(store, seconds, folder)
         print(
             table(

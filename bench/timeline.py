@@ -11,17 +11,17 @@ from typing import Any
 
 from bench.report import percentile, table
 from services.contracts.activity import ActivityQuestion, BusiestQuestion, NextQuestion
-from services.recorder.archive.catalogue import CATALOGUE, Catalogue
-from services.recorder.archive.reader import Shelf
+from services.recorder.archive.catalogue import CATALOGUE, ArchiveCatalogue
+from services.recorder.archive.reader import ArchiveReader
 from services.recorder.motion import scorer
 from services.recorder.motion.activity import FORMULA
-from services.recorder.reading.activity_search import Finding
-from services.recorder.reading.footage import Footage
+from services.recorder.reading.activity_search import ActivitySearch
+from services.recorder.reading.footage import RecordedFootage
 from services.recorder.storage import activity_rows
 from services.recorder.storage.gops import Gop, pack
 from services.recorder.storage.index import GapRow, Index
 from services.recorder.storage.levels import HOUR_US, SLOTS
-from services.recorder.storage.paths import INDEX, RECORDINGS, Stream
+from services.recorder.storage.paths import INDEX, RECORDINGS, RecordedStream
 
 DAYS = 30
 MINUTE_US = 60_000_000
@@ -62,7 +62,7 @@ def fill(path: Path, cameras: int) -> None:
     first = 0
     for number in range(cameras):
         with index:
-            stream = Stream("city", f"cam-{number:03}", "main")
+            stream = RecordedStream("city", f"cam-{number:03}", "main")
             stream_id = index.stream_id(stream)
             if number == 0:
                 first = stream_id
@@ -87,9 +87,9 @@ def still(hour: int) -> bytes:
     return b"\x10\x20" * (SLOTS // 2 - 1) + b"\x10" + moving
 
 
-def fill_archive(path: Path, cameras: int) -> Shelf:
+def fill_archive(path: Path, cameras: int) -> ArchiveReader:
     """A copy of every segment, without keyframe tables: the first camera's as copying leaves them, the others after."""
-    catalogue = Catalogue(path)
+    catalogue = ArchiveCatalogue(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.executescript("PRAGMA synchronous = OFF; BEGIN")
         connection.executemany(
@@ -107,13 +107,13 @@ def fill_archive(path: Path, cameras: int) -> Shelf:
                 )
         connection.execute("COMMIT")
     nothing: Any = None  # reads no object
-    return Shelf(nothing, catalogue, monotonic=time.monotonic)
+    return ArchiveReader(nothing, catalogue, monotonic=time.monotonic)
 
 
-def ask(disk: Any, cameras: int, shelf: Shelf) -> Iterator[list[object]]:
+def ask(disk: Any, cameras: int, shelf: ArchiveReader) -> Iterator[list[object]]:
     """Each question asked again and again, each time of another camera: its name, best, median and 95th percentile."""
-    footage, finding = Footage("rec-1", lambda: [disk]), Finding(lambda: [disk])
-    both = Footage("rec-1", lambda: [disk], lambda: shelf)
+    footage, finding = RecordedFootage("rec-1", lambda: [disk]), ActivitySearch(lambda: [disk])
+    both = RecordedFootage("rec-1", lambda: [disk], lambda: shelf)
     end_us = START_US + DAYS * 1440 * MINUTE_US
     questions: dict[str, Callable[[str], object]] = {
         "timeline": lambda camera: footage.timeline(camera, "main", START_US, end_us),

@@ -22,25 +22,25 @@ from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
 from services.recorder.archive.settings import ArchiveSettings
 from services.recorder.capture.camera import CameraFeed
-from services.recorder.capture.causes import Causes
-from services.recorder.capture.gaps import Change
-from services.recorder.capture.recording import Recording
-from services.recorder.housekeeping import Upkeep
-from services.recorder.reading.activity_search import Finding
+from services.recorder.capture.causes import GapCauses
+from services.recorder.capture.gaps import GapChange
+from services.recorder.capture.recording import StreamRecording
+from services.recorder.housekeeping import Housekeeping
+from services.recorder.reading.activity_search import ActivitySearch
 from services.recorder.reading.coverage import Coverage
-from services.recorder.reading.endpoints import Answers
-from services.recorder.reading.footage import Footage
-from services.recorder.retention.ladders import Ladders
+from services.recorder.reading.endpoints import Endpoints
+from services.recorder.reading.footage import RecordedFootage
+from services.recorder.retention.ladders import CameraLadders
 from services.recorder.settings import RecorderSettings
-from services.recorder.storage.disk import Closed, Disk, Dropped, Failed, Full, Notice
+from services.recorder.storage.disk import Disk, DiskFailed, DiskFull, DiskNotice, FragmentDropped, SegmentWritten
 from services.recorder.storage.disks import Disks
 from services.recorder.storage.identity import load_name, lock
 from services.recorder.storage.key import load_key
-from services.recorder.storage.paths import Stream
+from services.recorder.storage.paths import RecordedStream
 
 if TYPE_CHECKING:
     from services.recorder.archive.archive import Archive
-    from services.recorder.archive.reader import Shelf
+    from services.recorder.archive.reader import ArchiveReader
 
 log = get_logger()
 
@@ -79,7 +79,7 @@ class Recorder:
         )
         self.feeds: dict[str, CameraFeed] = {}
         self.outbox = EventOutbox(service.bus, source=f"/recorder/{self.name}")
-        self._causes = Causes(service.clock.now_us())
+        self._causes = GapCauses(service.clock.now_us())
         self._incarnation = new_incarnation()
         self._draining = False
         self._changed = asyncio.Event()
@@ -113,21 +113,21 @@ class Recorder:
         incidents = Mirror(await Bucket.open(bus, subjects.INCIDENTS_BUCKET, Incident))
         archive = self._archive(incidents)
 
-        def shelved() -> "Shelf | None":
-            return archive.shelf if archive is not None else None
+        def shelved() -> "ArchiveReader | None":
+            return archive.reader if archive is not None else None
 
-        footage = Footage(
+        footage = RecordedFootage(
             self.name,
             lambda: [disk for disk in self.disks.all if disk.failure is None],
             shelved,
         )
-        finding = Finding(lambda: [disk for disk in self.disks.all if disk.failure is None])
-        ladders = Ladders(self.settings, self.cameras)
+        finding = ActivitySearch(lambda: [disk for disk in self.disks.all if disk.failure is None])
+        ladders = CameraLadders(self.settings, self.cameras)
         coverage = Coverage(
             self.name, self.settings, self.disks.all, footage, now_us=service.clock.now_us, ladder_of=ladders.of,
             archive=shelved, archive_days=self.archive_settings.days,
         )  # fmt: skip
-        answers = await Answers(
+        answers = await Endpoints(
             bus,
             service.tasks,
             home=service.home,
@@ -138,7 +138,7 @@ class Recorder:
             signer=self.signer,
             now_us=service.clock.now_us,
         ).serve()
-        upkeep = Upkeep(
+        housekeeping = Housekeeping(
             self.name,
             self.settings,
             self.disks.all,
@@ -150,13 +150,13 @@ class Recorder:
             post=self.outbox.post,
             storage_low=self.storage_low,
             awaited=archive.awaited if archive is not None else lambda _: False,
-            copied=lambda segment: (shelf := shelved()) is not None and shelf.covers(segment),
+            copied=lambda segment: (reader := shelved()) is not None and reader.covers(segment),
             ranges=lambda stream: footage.timeline(stream.camera, stream.profile, 0, service.clock.now_us()).ranges,
         )
-        self._hurry = upkeep.hurry
+        self._hurry = housekeeping.hurry
         work += [
             service.tasks.create_task(incidents.run(), name="incidents"),
-            service.tasks.create_task(upkeep.run(), name="upkeep"),
+            service.tasks.create_task(housekeeping.run(), name="housekeeping"),
         ]
         if archive is not None:
             work.append(service.tasks.create_task(archive.run(), name="archive"))
@@ -165,7 +165,7 @@ class Recorder:
             await service.stopping.wait()
         finally:
             self._draining = True
-            upkeep.stop()
+            housekeeping.stop()
             following.cancel()
             for feed in list(self.feeds.values()):
                 await feed.stop()
@@ -275,13 +275,13 @@ class Recorder:
             self.service.tasks.create_task(feed.ask(), name=f"cached GOP of {camera.id}")
 
     async def _start(self, camera: Camera) -> CameraFeed:
-        stream = Stream(camera.site, camera.id, "main")
+        stream = RecordedStream(camera.site, camera.id, "main")
         end_us, lasting = await self.disks.past(stream)
 
         def explain(from_us: int, to_us: int, reopened: bool, lost: int) -> tuple[str, str]:
             return self._causes.explain(camera.id, from_us, to_us, reopened=reopened, lost=lost)
 
-        recording = Recording(
+        recording = StreamRecording(
             stream, place=self.disks, explain=explain, on_gap=self._on_gap, last_end_us=end_us, lasting=lasting
         )
         feed = CameraFeed(self.service.bus, camera, recording, self.service.clock)
@@ -297,9 +297,9 @@ class Recorder:
 
     # What happened
 
-    def _on_notice(self, disk: Disk, notice: Notice) -> None:
+    def _on_notice(self, disk: Disk, notice: DiskNotice) -> None:
         match notice:
-            case Closed(segment=segment, path=path, proof=proof):
+            case SegmentWritten(segment=segment, path=path, proof=proof):
                 _segments.inc()
                 _written.inc(segment.size_bytes)
                 self.outbox.post(
@@ -322,15 +322,15 @@ class Recorder:
                         public_key=proof.public if proof else "",
                     )
                 )
-            case Dropped(stream=stream):
+            case FragmentDropped(stream=stream):
                 feed = self.feeds.get(stream.camera)
                 if feed:
                     feed.recording.dropped(notice.from_us, notice.to_us, notice.cause, notice.detail)
-            case Failed(because=because):
+            case DiskFailed(because=because):
                 for feed in self.feeds.values():
                     feed.recording.disk_failed(disk)
                 self.storage_low(disk, because)
-            case Full():
+            case DiskFull():
                 self.storage_low(disk, "full")
                 self._hurry()
 
@@ -352,7 +352,7 @@ class Recorder:
             )
         )
 
-    def _on_gap(self, change: Change, disk: Disk | None) -> None:
+    def _on_gap(self, change: GapChange, disk: Disk | None) -> None:
         gap = change.gap
         target = disk if disk and disk.failure is None else next((d for d in self.disks.all if d.usable), None)
         if target:

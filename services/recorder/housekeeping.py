@@ -1,4 +1,4 @@
-"""Upkeep: retention on every disk, what it does told as events, new footage judged, the daily coverage statement."""
+"""Housekeeping: retention on every disk, what it does told as events, new footage judged, the daily coverage statement."""
 
 import asyncio
 import sqlite3
@@ -16,14 +16,14 @@ from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 from services.recorder.motion.scorer import judge
 from services.recorder.reading.coverage import Coverage
-from services.recorder.retention.expired import Gone, expired
+from services.recorder.retention.expired import ExpiredFootage, expired
 from services.recorder.retention.holds import CurrentHolds
-from services.recorder.retention.retention_pass import Done, Keeper
+from services.recorder.retention.retention_pass import CarriedOut, RetentionPass
 from services.recorder.settings import RecorderSettings
 from services.recorder.storage import activity_rows
 from services.recorder.storage.disk import Disk
 from services.recorder.storage.index import Index, Segment
-from services.recorder.storage.paths import INDEX, Stream
+from services.recorder.storage.paths import INDEX, RecordedStream
 
 log = get_logger()
 
@@ -35,7 +35,7 @@ _thinned = counter("recorder_thinned_segments", "Segments thinned by retention",
 _uncopied = counter("recorder_removed_uncopied", "Segments thinned or removed for room before they were archived")
 
 
-class Upkeep:
+class Housekeeping:
     """`run` it beside the recordings; `hurry` when a disk is full."""
 
     def __init__(
@@ -53,7 +53,7 @@ class Upkeep:
         storage_low: Callable[[Disk, str], None],
         awaited: Callable[[Segment], bool] = lambda _: False,
         copied: Callable[[Segment], bool] = lambda _: False,
-        ranges: Callable[[Stream], Sequence[Range]],
+        ranges: Callable[[RecordedStream], Sequence[Range]],
     ) -> None:
         self._recorder = recorder
         self._coverage = coverage
@@ -67,8 +67,8 @@ class Upkeep:
         self._copied = copied
         self._ranges = ranges
         self._swept = dict.fromkeys(disks, 0)
-        self._keepers = {
-            disk: Keeper(
+        self._passes = {
+            disk: RetentionPass(
                 disk,
                 ladder_of=ladder_of,
                 clock=clock,
@@ -103,11 +103,11 @@ class Upkeep:
     async def run_once(self) -> None:
         """One pass over all disks, and the coverage statements where a day has ended."""
         holds = CurrentHolds(self._incidents.values, self._clock.now_us, self._clock.monotonic)
-        for disk, keeper in self._keepers.items():
+        for disk, retention in self._passes.items():
             if disk.failure is not None:
                 continue
             try:
-                outcome = await asyncio.to_thread(keeper.run, holds)
+                outcome = await asyncio.to_thread(retention.run, holds)
             except (OSError, sqlite3.Error) as error:
                 log.warning("retention.failed", directory=str(disk.directory), error=error)
                 continue
@@ -123,13 +123,13 @@ class Upkeep:
         for event in await asyncio.to_thread(self._coverage.of_a_day_that_ended):
             self._post(event)
 
-    def _copies(self, done: Iterable[Done]) -> frozenset[Segment]:
+    def _copies(self, done: Iterable[CarriedOut]) -> frozenset[Segment]:
         """What was removed and is still in the archive."""
         return frozenset(item.segment for item in done if not item.bytes_after and self._copied(item.segment))
 
-    def _tell(self, done: Iterable[Done], copies: Set[Segment]) -> None:
-        gone: list[Gone] = []
-        thinned: dict[Stream, list[Done]] = {}
+    def _tell(self, done: Iterable[CarriedOut], copies: Set[Segment]) -> None:
+        gone: list[ExpiredFootage] = []
+        thinned: dict[RecordedStream, list[CarriedOut]] = {}
         for item in done:
             (_thinned if item.bytes_after else _removed).labels(item.because).inc()
             segment = item.segment
@@ -137,7 +137,7 @@ class Upkeep:
                 thinned.setdefault(segment.stream, []).append(item)
             else:
                 remains: Remains = "archive" if segment in copies else ""
-                gone.append(Gone(*segment[:4], item.because, remains))
+                gone.append(ExpiredFootage(*segment[:4], item.because, remains))
         at_us = self._clock.now_us()
         for stream, items in thinned.items():
             self._post(

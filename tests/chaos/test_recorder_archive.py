@@ -20,8 +20,8 @@ from services.footage.timeline import ask_timeline
 from services.mesh.bus import Bus
 from services.mesh.clock import ManualClock
 from services.mesh.settings import MeshSettings
-from services.recorder.archive.catalogue import CATALOGUE, Catalogue, Copy
-from services.recorder.archive.store import Store
+from services.recorder.archive.catalogue import CATALOGUE, ArchiveCatalogue, ArchivedCopy
+from services.recorder.archive.store import ObjectStore
 from services.recorder.storage.index import Segment
 from tests.integration.s3server import S3Server
 from tests.media import encoded
@@ -60,15 +60,15 @@ def recorder(mesh: MeshSettings, data: Path, server: S3Server, **variables: str)
         assert server.secret not in (data.parent / "recorder.log").read_text()
 
 
-def copies(data: Path) -> list[Copy]:
+def copies(data: Path) -> list[ArchivedCopy]:
     if not (data / CATALOGUE).exists():
         return []
-    with closing(Catalogue(data / CATALOGUE)) as catalogue:
+    with closing(ArchiveCatalogue(data / CATALOGUE)) as catalogue:
         return catalogue.older(1 << 62)
 
 
 async def stored(server: S3Server) -> dict[str, bytes]:
-    store = Store(server.settings(url="s3://city-archive/killed"), "rec-1")
+    store = ObjectStore(server.settings(url="s3://city-archive/killed"), "rec-1")
     keys = [item.key for page in await asyncio.to_thread(lambda: list(store.pages())) for item in page]
     return {key: await store.read(key, 0, await store.size(key)) for key in keys}
 

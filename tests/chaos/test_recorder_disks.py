@@ -10,8 +10,8 @@ import pytest
 
 from services.contracts.ladder import parse_ladder
 from services.recorder.retention.holds import Holds
-from services.recorder.retention.retention_pass import Keeper
-from services.recorder.storage.disk import Dropped, Failed, Full
+from services.recorder.retention.retention_pass import RetentionPass
+from services.recorder.storage.disk import DiskFailed, DiskFull, FragmentDropped
 from services.recorder.storage.files import OsFiles
 from services.recorder.storage.fsck import check
 from tests.media import encoded
@@ -35,15 +35,15 @@ def large() -> encoded.Stream:
 def test_a_full_disk_is_a_shorter_history_and_not_the_end(small_disk: Path) -> None:
     units = pictures(count=25 * 60 * 8, source=large())
     with Rig(small_disk) as rig:
-        keeper = Keeper(rig.disk, ladder_of=lambda _: DAY_LADDER, clock=rig.clock, floor_bytes=500_000)
+        retention = RetentionPass(rig.disk, ladder_of=lambda _: DAY_LADDER, clock=rig.clock, floor_bytes=500_000)
         for start in range(0, len(units), 250):
             rig.feed(units[start : start + 250])
             idle(rig)
             rig.disk._sync_or_fail(everything=False)
             if start >= len(units) * 3 // 4:  # retention comes late
-                keeper.run(Holds([], 0))
+                retention.run(Holds([], 0))
         rig.settle()
-        assert any(isinstance(notice, Full) for notice in rig.notices)
+        assert any(isinstance(notice, DiskFull) for notice in rig.notices)
         segments = rig.segments()
         # The newest is there, however full it was in between.
         assert segments[-1].end_us >= units[-1].capture_us - 2_000_000
@@ -157,8 +157,8 @@ def test_a_disk_that_turns_read_only_fails_and_comes_back(tmp_path: Path) -> Non
         rig.feed(pictures(count=60, first_sequence=1000))
         idle(rig)
         assert rig.disk.failure is not None
-        assert any(isinstance(notice, Failed) for notice in rig.notices)
-        assert "disk-failed" in {notice.cause for notice in rig.notices if isinstance(notice, Dropped)}
+        assert any(isinstance(notice, DiskFailed) for notice in rig.notices)
+        assert "disk-failed" in {notice.cause for notice in rig.notices if isinstance(notice, FragmentDropped)}
         files.broken = False
         rig.disk.close()
         rig.disk.open()

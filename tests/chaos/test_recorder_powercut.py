@@ -10,8 +10,8 @@ import pytest
 
 from services.contracts.ladder import parse_ladder
 from services.recorder.retention.holds import Holds
-from services.recorder.retention.retention_pass import Keeper
-from services.recorder.retention.rules import Because
+from services.recorder.retention.retention_pass import RetentionPass
+from services.recorder.retention.rules import RetentionReason
 from services.recorder.storage import disk as disk_module
 from services.recorder.storage import index as index_module
 from services.recorder.storage.files import OsFiles
@@ -140,7 +140,7 @@ def test_thinning(tmp_path: Path, manual: Callable[[PowerCutFiles], None]) -> No
         before = _three_minutes(rig)
         images = Images(files, tmp_path / "images")
         ladder = parse_ladder("full 10d, keyframes 60d every 10s")
-        Keeper(rig.disk, ladder_of=lambda _: ladder, clock=rig.clock, floor_bytes=0).run(Holds([], 0))
+        RetentionPass(rig.disk, ladder_of=lambda _: ladder, clock=rig.clock, floor_bytes=0).run(Holds([], 0))
         files.on_operation = lambda _: None
     for number, (name, image, _) in enumerate(images.taken):
         with Rig(image) as again:
@@ -157,9 +157,9 @@ def test_removing(tmp_path: Path, manual: Callable[[PowerCutFiles], None]) -> No
         before = _three_minutes(rig)
         images = Images(files, tmp_path / "images")
         ladder = parse_ladder("full 10d")
-        outcome = Keeper(rig.disk, ladder_of=lambda _: ladder, clock=rig.clock, floor_bytes=0).run(Holds([], 0))
+        outcome = RetentionPass(rig.disk, ladder_of=lambda _: ladder, clock=rig.clock, floor_bytes=0).run(Holds([], 0))
         files.on_operation = lambda _: None
-        assert [done.because for done in outcome.done] == [Because.AGE] * 3
+        assert [done.because for done in outcome.done] == [RetentionReason.AGE] * 3
     for number, (name, image, _) in enumerate(images.taken):
         with Rig(image) as again:
             left = again.segments()

@@ -9,11 +9,11 @@ from services.contracts.frames import AccessUnit
 from services.contracts.ladder import parse_ladder
 from services.contracts.models import Incident
 from services.mesh.clock import ManualClock
-from services.recorder.capture.assembler import Assembler
+from services.recorder.capture.assembler import SegmentAssembler
 from services.recorder.reading.coverage import DAY_US, Coverage
-from services.recorder.reading.footage import Footage
+from services.recorder.reading.footage import RecordedFootage
 from services.recorder.retention.holds import Holds
-from services.recorder.retention.retention_pass import Keeper, Outcome
+from services.recorder.retention.retention_pass import RetentionOutcome, RetentionPass
 from services.recorder.settings import RecorderSettings
 from services.recorder.storage.files import OsFiles
 from services.recorder.storage.fsck import check
@@ -67,7 +67,7 @@ def day(source: encoded.Stream) -> list[AccessUnit]:
 def record(rig: Rig, units: list[AccessUnit]) -> None:
     """The day as it comes from the first camera; the others' is written out of the same fragments, cut only once."""
     rig.feed(units, STREAMS[0])
-    assembler = Assembler()
+    assembler = SegmentAssembler()
     files: list[SegmentFile] = []
     commands = [command for unit in units for command in assembler.feed(unit, unit.capture_us, 0.0)]
     for command in [*commands, *assembler.end(EndReason.STOPPED)]:
@@ -85,18 +85,18 @@ def record(rig: Rig, units: list[AccessUnit]) -> None:
 class Ageing:
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
-        self.footage = Footage("rec-1", lambda: [rig.disk])
+        self.footage = RecordedFootage("rec-1", lambda: [rig.disk])
         self.incidents = [HELD]
 
-    def age(self, budget_bytes: int = 0) -> Outcome:
-        keeper = Keeper(
+    def age(self, budget_bytes: int = 0) -> RetentionOutcome:
+        retention = RetentionPass(
             self.rig.disk,
             ladder_of=lambda _: parse_ladder(LADDER),
             clock=self.rig.clock,
             floor_bytes=0,
             budget_bytes=budget_bytes,
         )
-        return keeper.run(Holds(self.incidents, self.rig.clock.now_us()))
+        return retention.run(Holds(self.incidents, self.rig.clock.now_us()))
 
     def coverage(self, budget_bytes: int = 0) -> Coverage:
         settings = RecorderSettings(floor_gigabytes=0, budget_gigabytes=budget_bytes / 1e9)

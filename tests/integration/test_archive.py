@@ -14,17 +14,17 @@ from services.contracts.evidence.exchange import ALTERED, GAP
 from services.contracts.ladder import parse_ladder
 from services.contracts.models import Incident
 from services.contracts.recordings import Gap
-from services.recorder.archive.catalogue import CATALOGUE, Catalogue, Copy
-from services.recorder.archive.errors import ArchiveError, Trouble
-from services.recorder.archive.reader import Shelf
+from services.recorder.archive.catalogue import CATALOGUE, ArchiveCatalogue, ArchivedCopy
+from services.recorder.archive.errors import ArchiveError, ArchiveTrouble
+from services.recorder.archive.reader import ArchiveReader
 from services.recorder.archive.settings import ArchiveSettings
-from services.recorder.archive.store import Store
-from services.recorder.archive.uploader import Archivist
+from services.recorder.archive.store import ObjectStore
+from services.recorder.archive.uploader import Uploader
 from services.recorder.reading import evidence, playback
 from services.recorder.reading.clip import payloads
-from services.recorder.reading.footage import Footage, Source
+from services.recorder.reading.footage import RecordedFootage, SegmentSource
 from services.recorder.retention.holds import Holds
-from services.recorder.retention.retention_pass import Keeper
+from services.recorder.retention.retention_pass import RetentionPass
 from services.recorder.storage.index import Index, Segment, Tier
 from services.recorder.storage.paths import INDEX
 from tests.integration.recorders import until
@@ -57,40 +57,40 @@ class Copies:
         self.rig = rig
         self.events: list[Event] = []
         self.incidents: list[Incident] = []
-        self.store = Store(settings, "rec-1")
-        self.catalogue = Catalogue(rig.disk.directory / CATALOGUE)
-        self.shelf = Shelf(self.store, self.catalogue, monotonic=rig.clock.monotonic)
-        self.archivist = Archivist(
+        self.store = ObjectStore(settings, "rec-1")
+        self.catalogue = ArchiveCatalogue(rig.disk.directory / CATALOGUE)
+        self.reader = ArchiveReader(self.store, self.catalogue, monotonic=rig.clock.monotonic)
+        self.uploader = Uploader(
             "rec-1", "city", settings, self.store, self.catalogue, [rig.disk],
             clock=rig.clock, holds=self.holds, post=self.events.append, **options,
         )  # fmt: skip
-        self.footage = Footage("rec-1", lambda: [rig.disk], lambda: self.shelf)
+        self.footage = RecordedFootage("rec-1", lambda: [rig.disk], lambda: self.reader)
 
     def holds(self) -> Holds:
         return Holds(self.incidents, self.rig.clock.now_us())
 
     async def copy_all(self) -> None:
-        while await self.archivist.copy_some():
+        while await self.uploader.copy_some():
             pass
 
     async def content(self, segment: Segment) -> bytes:
         key = str(self.rig.path(segment).relative_to(self.rig.disk.recordings))
         return await self.store.read(key, 0, await self.store.size(key))
 
-    def keep(self, ladder: str, budget_bytes: int = 0) -> Keeper:
+    def keep(self, ladder: str, budget_bytes: int = 0) -> RetentionPass:
         made = parse_ladder(ladder)
-        return Keeper(
+        return RetentionPass(
             self.rig.disk,
             ladder_of=lambda _: made,
             clock=self.rig.clock,
             floor_bytes=0,
             budget_bytes=budget_bytes,
-            awaited=lambda segment: not self.shelf.covers(segment),
+            awaited=lambda segment: not self.reader.covers(segment),
         )
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self.archivist.run())
+        task = asyncio.create_task(self.uploader.run())
         try:
             yield
         finally:
@@ -105,10 +105,10 @@ def record(rig: Rig, minutes: int) -> list[Segment]:
     return rig.segments()
 
 
-def everything(footage: Footage, from_us: int, to_us: int) -> dict[str, list[bytes]]:
+def everything(footage: RecordedFootage, from_us: int, to_us: int) -> dict[str, list[bytes]]:
     """What a range gives in every way that footage is asked for."""
 
-    def sources() -> list[Source]:
+    def sources() -> list[SegmentSource]:
         return footage.sources("cam-1", "main", from_us, to_us)
 
     make: dict[str, Callable[[], Iterator[bytes]]] = {
@@ -126,11 +126,11 @@ async def test_what_is_stored_is_what_was_recorded_and_is_stored_once(
     with Rig(tmp_path) as rig:
         segments = record(rig, 3)
         archive = Copies(rig, settings)
-        assert await archive.archivist.copy_some()
-        assert all(archive.shelf.covers(segment) for segment in segments)
+        assert await archive.uploader.copy_some()
+        assert all(archive.reader.covers(segment) for segment in segments)
         for segment in segments:
             assert await archive.content(segment) == rig.path(segment).read_bytes()
-        assert not await archive.archivist.copy_some()
+        assert not await archive.uploader.copy_some()
         assert archive.events == []
 
 
@@ -193,16 +193,16 @@ async def test_nothing_goes_uncopied_by_age_but_near_the_floor_recording_goes_on
 @pytest.mark.parametrize(
     ("wrong", "trouble"),
     [
-        ({"secret_access_key": "not-the-secret"}, Trouble.REFUSED),
-        ({"access_key_id": "AKIAUNKNOWN"}, Trouble.REFUSED),
-        ({"url": "s3://no-such-bucket/x"}, Trouble.NO_BUCKET),
-        ({"endpoint": "http://127.0.0.1:1"}, Trouble.UNREACHABLE),
+        ({"secret_access_key": "not-the-secret"}, ArchiveTrouble.REFUSED),
+        ({"access_key_id": "AKIAUNKNOWN"}, ArchiveTrouble.REFUSED),
+        ({"url": "s3://no-such-bucket/x"}, ArchiveTrouble.NO_BUCKET),
+        ({"endpoint": "http://127.0.0.1:1"}, ArchiveTrouble.UNREACHABLE),
     ],
 )
 async def test_what_is_wrong_is_said_and_no_secret_with_it(
     server: S3Server,
     wrong: dict[str, str],
-    trouble: Trouble,
+    trouble: ArchiveTrouble,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -211,11 +211,11 @@ async def test_what_is_wrong_is_said_and_no_secret_with_it(
         segments = record(rig, 1)
         archive = Copies(rig, settings, pass_seconds=0.05, longest_pause_seconds=0.1)
         async with archive.working():
-            await until(lambda: archive.archivist.condition.failures > 2)
+            await until(lambda: archive.uploader.condition.failures > 2)
         (told,) = archive.events
         assert isinstance(told, ArchiveFailed)
         assert (told.because, told.waiting_segments, told.waiting_bytes) == (trouble, 1, segments[0].size_bytes)
-        if trouble is Trouble.REFUSED:
+        if trouble is ArchiveTrouble.REFUSED:
             assert "PANTAU_ARCHIVE_SECRET_ACCESS_KEY" in told.detail
         with pytest.raises(ArchiveError):
             await asyncio.to_thread(archive.store.fetch, "x", 0, 1)
@@ -266,17 +266,17 @@ async def test_a_server_that_goes_and_comes_back_gets_all_and_each_is_told_once(
         first = record(rig, 2)
         archive = Copies(rig, through, pass_seconds=0.05, longest_pause_seconds=0.2)
         async with archive.working():
-            await until(lambda: all(archive.shelf.covers(segment) for segment in first))
+            await until(lambda: all(archive.reader.covers(segment) for segment in first))
             await cable.cut()
             more = pictures(count=25 * 120, start_us=START_US + 200_000_000, first_sequence=9000)
             await asyncio.to_thread(rig.feed, more)
             await asyncio.to_thread(rig.settle)
-            await until(lambda: archive.archivist.condition.failures > 3)
-            assert not any(archive.shelf.covers(segment) for segment in rig.segments()[2:])
+            await until(lambda: archive.uploader.condition.failures > 3)
+            assert not any(archive.reader.covers(segment) for segment in rig.segments()[2:])
             with pytest.raises(UnavailableError, match="does not answer"):
                 await asyncio.to_thread(archive.store.fetch, archive.catalogue.older(1 << 62)[0].key, 0, 8)
             await cable.plug()
-            await until(lambda: all(archive.shelf.covers(segment) for segment in rig.segments()))
+            await until(lambda: all(archive.reader.covers(segment) for segment in rig.segments()))
             await until(lambda: len(archive.events) == 2)
         failed, back = archive.events
         assert isinstance(failed, ArchiveFailed)
@@ -298,12 +298,12 @@ async def test_a_corrupted_copy_is_found_told_and_made_again_while_the_footage_i
         for copy in archive.catalogue.older(1 << 62):
             await archive.store.put(copy.key, spoiled(await archive.store.read(copy.key, 0, copy.size_bytes)))
         rig.clock.advance(31 * DAY)
-        await archive.archivist.go_round()
+        await archive.uploader.go_round()
         assert [type(event) for event in archive.events] == [ArchiveDamaged] * 2
-        assert not any(archive.shelf.covers(segment) for segment in segments)
+        assert not any(archive.reader.covers(segment) for segment in segments)
         rig.path(segments[1]).unlink()  # this one cannot be made again
         await archive.copy_all()
-        assert archive.shelf.covers(segments[0])
+        assert archive.reader.covers(segments[0])
         assert await archive.content(segments[0]) == rig.path(segments[0]).read_bytes()
         with closing(Index.open(rig.disk.recordings / INDEX, durable=False)) as index, index:
             index.forget([segments[1]])
@@ -325,7 +325,7 @@ async def test_copies_go_with_their_age_and_held_ones_stay(settings: ArchiveSett
             Incident(id="i-1", title="t", cameras=("cam-1",), from_us=held.start_us + 1, to_us=held.end_us - 1)
         )
         rig.clock.advance(31 * DAY)
-        await archive.archivist.go_round()
+        await archive.uploader.go_round()
         (told,) = archive.events
         assert isinstance(told, RecordingExpired)
         assert (told.from_us, told.to_us, told.because) == (segments[0].start_us, segments[2].end_us, "archive")
@@ -333,19 +333,19 @@ async def test_copies_go_with_their_age_and_held_ones_stay(settings: ArchiveSett
         assert [copy.start_us for copy in archive.catalogue.older(1 << 62)] == [held.start_us]
         left = [item.key for page in archive.store.pages() for item in page]
         assert left == [str(rig.path(held).relative_to(rig.disk.recordings))]
-        assert not await archive.archivist.copy_some()  # what is too old for the archive is not copied again
+        assert not await archive.uploader.copy_some()  # what is too old for the archive is not copied again
 
 
 async def test_only_held_footage_is_copied_where_that_is_wanted(settings: ArchiveSettings, tmp_path: Path) -> None:
     with Rig(tmp_path) as rig:
         segments = record(rig, 3)
         archive = Copies(rig, settings.model_copy(update={"what": "held"}))
-        assert not await archive.archivist.copy_some()
+        assert not await archive.uploader.copy_some()
         archive.incidents.append(
             Incident(id="i-1", title="t", cameras=("cam-1",), from_us=segments[2].start_us + 1, to_us=None)
         )
         await archive.copy_all()
-        assert [archive.shelf.covers(segment) for segment in segments] == [False, False, True]
+        assert [archive.reader.covers(segment) for segment in segments] == [False, False, True]
 
 
 async def test_a_lost_catalogue_is_made_anew_from_the_bucket_and_takes_no_damaged_object(
@@ -366,7 +366,7 @@ async def test_a_lost_catalogue_is_made_anew_from_the_bucket_and_takes_no_damage
         for suffix in ("-wal", "-shm"):
             (tmp_path / f"{CATALOGUE}{suffix}").unlink(missing_ok=True)
         again = Copies(rig, settings)
-        await again.archivist.go_round()
+        await again.uploader.go_round()
         after = again.catalogue.older(1 << 62)
         assert [copy._replace(checked_us=0) for copy in after] == before
         assert [again.catalogue.gops(copy) for copy in after] == entries
@@ -381,16 +381,16 @@ async def test_whatever_breaks_is_told_and_tried_again_and_ends_nothing(
         archive = Copies(rig, settings, pass_seconds=0.05, longest_pause_seconds=0.1)
         put, broken = archive.catalogue.put, True
 
-        def failing(copy: Copy, entries: bytes) -> None:
+        def failing(copy: ArchivedCopy, entries: bytes) -> None:
             if broken:
                 raise error
             put(copy, entries)
 
         monkeypatch.setattr(archive.catalogue, "put", failing)
         async with archive.working():
-            await until(lambda: archive.archivist.condition.failures > 1)
-            assert not archive.shelf.covers(segments[0])
+            await until(lambda: archive.uploader.condition.failures > 1)
+            assert not archive.reader.covers(segments[0])
             broken = False
-            await until(lambda: archive.shelf.covers(segments[0]))
+            await until(lambda: archive.reader.covers(segments[0]))
             await until(lambda: len(archive.events) == 2)
         assert [type(event) for event in archive.events] == [ArchiveFailed, ArchiveRecovered]

@@ -11,7 +11,7 @@ from services.contracts.frames import AccessUnit
 from services.mesh.bus import Bus
 from services.mesh.event_stream import ensure_stream
 from services.mesh.settings import MeshSettings
-from services.recorder.storage.paths import Stream
+from services.recorder.storage.paths import RecordedStream
 from services.wall.front.http.times import rfc3339
 from tests.integration.recorders import assign, camera, running
 from tests.recorder.rig import Rig
@@ -39,7 +39,7 @@ def scene(camera_id: str) -> list[AccessUnit]:
 
 def record(folder: Path, camera_id: str) -> None:
     with Rig(folder) as rig:
-        rig.feed(scene(camera_id), Stream("city", camera_id, "main"))
+        rig.feed(scene(camera_id), RecordedStream("city", camera_id, "main"))
         rig.settle()
 
 

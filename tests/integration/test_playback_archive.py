@@ -12,8 +12,8 @@ from services.contracts.frames import AccessUnit
 from services.contracts.sessions import ClockControl
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
-from services.recorder.reading.endpoints import Answers
-from services.recorder.reading.footage import Footage
+from services.recorder.reading.endpoints import Endpoints
+from services.recorder.reading.footage import RecordedFootage
 from services.recorder.retention.holds import Holds
 from tests.integration.recorders import until
 from tests.integration.s3server import S3Server
@@ -29,11 +29,11 @@ PATIENCE_SECONDS = 60.0
 
 
 @asynccontextmanager
-async def answering(bus: Bus, footage: Footage) -> AsyncIterator[None]:
+async def answering(bus: Bus, footage: RecordedFootage) -> AsyncIterator[None]:
     """Answers for ``footage`` as recorder ``rec-1`` does; nobody asks for coverage or activity."""
     async with asyncio.TaskGroup() as tasks:
         unasked = NonCallableMock()
-        answers = Answers(
+        answers = Endpoints(
             bus, tasks, home="city", name="rec-1", footage=footage, coverage=unasked, finding=unasked, signer=SIGNER,
             now_us=lambda: START_US,
         )  # fmt: skip

@@ -11,16 +11,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.contracts.frames import AccessUnit
 from services.mesh.clock import ManualClock
-from services.recorder.capture.gaps import Change
-from services.recorder.capture.recording import Recording
-from services.recorder.storage.disk import Closed, Disk, Dropped, Notice
+from services.recorder.capture.gaps import GapChange
+from services.recorder.capture.recording import StreamRecording
+from services.recorder.storage.disk import Disk, DiskNotice, FragmentDropped, SegmentWritten
 from services.recorder.storage.files import Files, OsFiles
 from services.recorder.storage.index import GapRow, Index, Segment
-from services.recorder.storage.paths import INDEX, Stream, segment_path
+from services.recorder.storage.paths import INDEX, RecordedStream, segment_path
 from services.recorder.storage.proof import Signer
 from tests.recorder.units import START_US
 
-STREAM = Stream("city", "cam-1", "main")
+STREAM = RecordedStream("city", "cam-1", "main")
 SIGNER = Signer(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 
 
@@ -37,8 +37,8 @@ class Rig:
         clock: ManualClock | None = None,
     ) -> None:
         self.clock = clock or ManualClock(START_US)
-        self.notices: list[Notice] = []
-        self.gaps: list[Change] = []
+        self.notices: list[DiskNotice] = []
+        self.gaps: list[GapChange] = []
         self.disk = Disk(
             directory,
             recorder="rec-1",
@@ -49,7 +49,7 @@ class Rig:
             queue_bytes=queue_bytes,
             signer=SIGNER,
         )
-        self.recordings: dict[Stream, Recording] = {}
+        self.recordings: dict[RecordedStream, StreamRecording] = {}
 
     def __enter__(self) -> "Rig":
         self.disk.open()
@@ -60,15 +60,15 @@ class Rig:
             recording.stop()
         self.disk.close()
 
-    def choose(self, stream: Stream, current: Disk | None) -> Disk | None:
+    def choose(self, stream: RecordedStream, current: Disk | None) -> Disk | None:
         del stream, current
         return self.disk if self.disk.failure is None else None
 
-    def recording(self, stream: Stream = STREAM) -> Recording:
+    def recording(self, stream: RecordedStream = STREAM) -> StreamRecording:
         if stream not in self.recordings:
             with self.index() as index:
                 last = index.select("stream_id = ?", (index.find_stream(stream) or 0,), order="start_us DESC", limit=1)
-            self.recordings[stream] = Recording(
+            self.recordings[stream] = StreamRecording(
                 stream,
                 place=self,
                 explain=lambda _from, _to, reopened, lost: ("test", f"reopened={reopened} lost={lost}"),
@@ -77,7 +77,7 @@ class Rig:
             )
         return self.recordings[stream]
 
-    def feed(self, units: Iterable[AccessUnit], stream: Stream = STREAM, *, paced: bool = True) -> None:
+    def feed(self, units: Iterable[AccessUnit], stream: RecordedStream = STREAM, *, paced: bool = True) -> None:
         """Feeds units; the clock follows their capture times where ``paced``."""
         for unit in units:
             if paced and unit.capture_us > self.clock.now_us():
@@ -99,29 +99,29 @@ class Rig:
     def index(self) -> "Reading":
         return Reading(self.disk.recordings / INDEX)
 
-    def segments(self, stream: Stream = STREAM) -> list[Segment]:
+    def segments(self, stream: RecordedStream = STREAM) -> list[Segment]:
         with self.index() as index:
             return index.select("stream_id = ?", (index.find_stream(stream) or 0,), order="start_us")
 
-    def gap_rows(self, stream: Stream = STREAM) -> list[GapRow]:
+    def gap_rows(self, stream: RecordedStream = STREAM) -> list[GapRow]:
         with self.index() as index:
             return index.gaps(stream, 0, 1 << 62)
 
     def path(self, segment: Segment) -> Path:
         return self.disk.recordings / segment_path(segment.stream, segment.start_us)
 
-    def closed(self) -> list[Closed]:
-        return [notice for notice in self.notices if isinstance(notice, Closed)]
+    def closed(self) -> list[SegmentWritten]:
+        return [notice for notice in self.notices if isinstance(notice, SegmentWritten)]
 
-    def dropped(self) -> list[Dropped]:
-        return [notice for notice in self.notices if isinstance(notice, Dropped)]
+    def dropped(self) -> list[FragmentDropped]:
+        return [notice for notice in self.notices if isinstance(notice, FragmentDropped)]
 
-    def _on_notice(self, _disk: Disk, notice: Notice) -> None:
+    def _on_notice(self, _disk: Disk, notice: DiskNotice) -> None:
         self.notices.append(notice)
-        if isinstance(notice, Dropped) and notice.stream in self.recordings:
+        if isinstance(notice, FragmentDropped) and notice.stream in self.recordings:
             self.recordings[notice.stream].dropped(notice.from_us, notice.to_us, notice.cause, notice.detail)
 
-    def _on_gap(self, change: Change, disk: Disk | None) -> None:
+    def _on_gap(self, change: GapChange, disk: Disk | None) -> None:
         self.gaps.append(change)
         if disk is not None:
             disk.note_gap(change.gap)

@@ -11,11 +11,11 @@ from services.contracts.models import Id, Incident
 from services.mesh.buckets import Mirror
 from services.mesh.clock import Clock
 from services.mesh.log import get_logger
-from services.recorder.archive.catalogue import CATALOGUE, Catalogue
-from services.recorder.archive.reader import Shelf
+from services.recorder.archive.catalogue import CATALOGUE, ArchiveCatalogue
+from services.recorder.archive.reader import ArchiveReader
 from services.recorder.archive.settings import ArchiveSettings
-from services.recorder.archive.store import Store
-from services.recorder.archive.uploader import Archivist
+from services.recorder.archive.store import ObjectStore
+from services.recorder.archive.uploader import Uploader
 from services.recorder.retention.holds import Holds
 from services.recorder.storage.disk import Disk
 from services.recorder.storage.index import Segment
@@ -25,7 +25,7 @@ RETRY_SECONDS: Final = 10.0
 
 
 class Archive:
-    """`run` it as a task; `shelf` is what others ask."""
+    """`run` it as a task; `reader` is what others ask."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Archive:
         incidents: Mirror[Incident],
         post: Callable[[Event], None],
     ) -> None:
-        self.shelf: Shelf | None = None
+        self.reader: ArchiveReader | None = None
         """None until the catalogue could be opened."""
         self._recorder = recorder
         self._site = site
@@ -50,21 +50,21 @@ class Archive:
         self._incidents = incidents
         self._post = post
         self._waits = settings.wait and settings.what == "all"
-        self._store = Store(settings, recorder)
+        self._store = ObjectStore(settings, recorder)
 
     def awaited(self, segment: Segment) -> bool:
         """Whether the segment is to be copied before it is thinned or removed, and was not."""
         if not self._waits:
             return False
-        return self.shelf is None or not self.shelf.covers(segment)
+        return self.reader is None or not self.reader.covers(segment)
 
     async def run(self) -> None:
         """Until it is cancelled."""
         await self._incidents.ready.wait()
         while (catalogue := await asyncio.to_thread(self._open)) is None:
             await asyncio.sleep(RETRY_SECONDS)
-        self.shelf = Shelf(self._store, catalogue, monotonic=self._clock.monotonic)
-        archivist = Archivist(
+        self.reader = ArchiveReader(self._store, catalogue, monotonic=self._clock.monotonic)
+        uploader = Uploader(
             self._recorder,
             self._site,
             self._settings,
@@ -75,14 +75,14 @@ class Archive:
             holds=lambda: Holds(self._known(), self._clock.now_us()),
             post=self._post,
         )
-        await archivist.run()
+        await uploader.run()
 
     def _known(self) -> Iterable[Incident]:
         return self._incidents.values()
 
-    def _open(self) -> Catalogue | None:
+    def _open(self) -> ArchiveCatalogue | None:
         try:
-            return Catalogue(self._path)
+            return ArchiveCatalogue(self._path)
         except (OSError, sqlite3.Error) as error:
             log.warning("archive.no_catalogue", path=str(self._path), error=error)
             return None

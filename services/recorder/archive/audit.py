@@ -12,15 +12,15 @@ from services.contracts.events import Event
 from services.mesh.clock import Clock
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
-from services.recorder.archive.catalogue import Catalogue, Copy
-from services.recorder.archive.copying import BACK_BYTES, Line, compare
-from services.recorder.archive.errors import ArchiveError, Trouble
+from services.recorder.archive.catalogue import ArchiveCatalogue, ArchivedCopy
+from services.recorder.archive.copying import BACK_BYTES, TransferLimits, compare
+from services.recorder.archive.errors import ArchiveError, ArchiveTrouble
 from services.recorder.archive.settings import ArchiveSettings, keep_seconds
-from services.recorder.archive.store import Store, Stored
-from services.recorder.retention.expired import Gone, expired
+from services.recorder.archive.store import ObjectStore, StoredObject
+from services.recorder.retention.expired import ExpiredFootage, expired
 from services.recorder.retention.holds import Holds
-from services.recorder.storage.paths import Stream, parse_path
-from services.recorder.storage.scan import Scan, scan_opened
+from services.recorder.storage.paths import RecordedStream, parse_path
+from services.recorder.storage.scan import SegmentScan, scan_opened
 
 log = get_logger()
 
@@ -34,22 +34,22 @@ _rechecked = counter("archive_rechecked_segments", "Copies that were read again"
 _adopted = counter("archive_adopted_segments", "Copies found in the bucket that the catalogue did not know")
 
 
-class Rounds:
+class ArchiveAudit:
     """`go` now and then. Raises `ArchiveError`, ``sqlite3.Error``."""
 
     def __init__(
         self,
         recorder: str,
         settings: ArchiveSettings,
-        store: Store,
-        catalogue: Catalogue,
-        line: Line,
+        store: ObjectStore,
+        catalogue: ArchiveCatalogue,
+        line: TransferLimits,
         *,
         clock: Clock,
         holds: Callable[[], Holds],
         post: Callable[[Event], None],
-        damaged: Callable[[Iterable[tuple[Copy, str]]], None],
-        on_disk: Callable[[Copy], bool],
+        damaged: Callable[[Iterable[tuple[ArchivedCopy, str]]], None],
+        on_disk: Callable[[ArchivedCopy], bool],
     ) -> None:
         self._recorder = recorder
         self._keep_seconds = keep_seconds(settings.keep)
@@ -95,10 +95,10 @@ class Rounds:
                 await self._tell(gone)
             last = found[-1]
 
-    async def _tell(self, gone: list[Copy]) -> None:
+    async def _tell(self, gone: list[ArchivedCopy]) -> None:
         there = await asyncio.to_thread(lambda: [self._on_disk(item) for item in gone])
         told = (
-            Gone(item.stream, item.start_us, item.end_us, item.size_bytes, BECAUSE, "disk" if kept else "")
+            ExpiredFootage(item.stream, item.start_us, item.end_us, item.size_bytes, BECAUSE, "disk" if kept else "")
             for item, kept in zip(gone, there, strict=True)
         )
         for event in expired(told, recorder=self._recorder, at_us=self._clock.now_us()):
@@ -113,7 +113,7 @@ class Rounds:
             for item in found:
                 await self.recheck(item)
 
-    async def recheck(self, item: Copy) -> bool:
+    async def recheck(self, item: ArchivedCopy) -> bool:
         """Reads a copy again; whether it is sound. One that is gone is forgotten: it is copied anew while it can be."""
         try:
             await compare(self._store, self._line, item.key, item.size_bytes, item.sha256)
@@ -123,7 +123,7 @@ class Rounds:
             self._damaged([(item, "the object is gone")])
             return False
         except ArchiveError as error:
-            if error.trouble is not Trouble.DIFFERS:
+            if error.trouble is not ArchiveTrouble.DIFFERS:
                 raise
             _rechecked.labels("damaged").inc()
             await asyncio.to_thread(self._catalogue.checked, item, self._clock.now_us(), error.message)
@@ -142,7 +142,7 @@ class Rounds:
                 if named and not await asyncio.to_thread(self._catalogue.knows, *named):
                     await self._take_in(item, named[0])
 
-    async def _take_in(self, item: Stored, stream: Stream) -> None:
+    async def _take_in(self, item: StoredObject, stream: RecordedStream) -> None:
         try:
             sha256, found = await self._scan(item, stream)
         except FileNotFoundError:
@@ -151,13 +151,13 @@ class Rounds:
             log.warning("archive.not_ours", key=item.key, size_bytes=item.size_bytes)
             return
         segment = found.segment
-        copy = Copy(
+        copy = ArchivedCopy(
             stream, segment.start_us, segment.end_us, item.size_bytes, segment.tier, sha256, self._clock.now_us()
         )
         await asyncio.to_thread(self._catalogue.put, copy, found.gops)
         _adopted.inc()
 
-    async def _scan(self, item: Stored, stream: Stream) -> tuple[bytes, Scan | None]:
+    async def _scan(self, item: StoredObject, stream: RecordedStream) -> tuple[bytes, SegmentScan | None]:
         sha256 = hashlib.sha256()
         with tempfile.TemporaryFile() as file:
             for at in range(0, item.size_bytes, BACK_BYTES):

@@ -16,8 +16,8 @@ from services.contracts.recordings import MIN_GAP_US
 from services.recorder.storage import gops
 from services.recorder.storage.gops import Gop
 from services.recorder.storage.index import Segment, Tier
-from services.recorder.storage.paths import Stream, segment_path
-from services.recorder.storage.runs import Run, joined
+from services.recorder.storage.paths import RecordedStream, segment_path
+from services.recorder.storage.runs import FootageRun, joined
 
 CATALOGUE: Final = "archive.sqlite3"
 _VERSION: Final = 2
@@ -88,10 +88,10 @@ CREATE TRIGGER run_shrinks AFTER DELETE ON copy {_again("old")};
 _STEPS: Final = (_SCHEMA, _SCHEMA_2)
 
 
-class Copy(NamedTuple):
+class ArchivedCopy(NamedTuple):
     """A segment in the archive; the table says what each value is."""
 
-    stream: Stream
+    stream: RecordedStream
     start_us: int
     end_us: int
     size_bytes: int
@@ -106,7 +106,7 @@ class Copy(NamedTuple):
         return str(segment_path(self.stream, self.start_us))
 
 
-class Catalogue:
+class ArchiveCatalogue:
     """One connection for all threads."""
 
     def __init__(self, path: Path) -> None:
@@ -138,7 +138,7 @@ class Catalogue:
                     self._connection.execute("ROLLBACK")
                 raise
 
-    def put(self, copy: Copy, entries: bytes) -> None:
+    def put(self, copy: ArchivedCopy, entries: bytes) -> None:
         """Writes a copy down, whatever was there before; ``entries`` is its keyframe index."""
         with self._writing() as connection:
             connection.execute(f"INSERT OR REPLACE INTO copy VALUES ({'?, ' * 9}?)", (*copy.stream, *copy[1:]))
@@ -146,12 +146,12 @@ class Catalogue:
                 "INSERT OR REPLACE INTO copy_gops VALUES (?, ?, ?, ?, ?)", (*copy.stream, copy.start_us, entries)
             )
 
-    def checked(self, copy: Copy, now_us: int, damage: str = "") -> None:
+    def checked(self, copy: ArchivedCopy, now_us: int, damage: str = "") -> None:
         """The object was looked at."""
         with self._writing() as connection:
             connection.execute(f"UPDATE copy SET checked_us = ?, damage = ? WHERE {_IS}", (now_us, damage, *_key(copy)))
 
-    def forget(self, copies: Iterable[Copy]) -> None:
+    def forget(self, copies: Iterable[ArchivedCopy]) -> None:
         """Deletes rows."""
         keys = [_key(copy) for copy in copies]
         with self._writing() as connection:
@@ -163,17 +163,17 @@ class Catalogue:
         copy = next(iter(self._select(_IS, _key(segment), limit=1)), None)
         return copy is not None and (copy.tier < segment.tier or (copy.tier == segment.tier and not copy.damage))
 
-    def knows(self, stream: Stream, start_ms_us: int) -> bool:
+    def knows(self, stream: RecordedStream, start_ms_us: int) -> bool:
         """Whether there is a copy of a name: names have whole milliseconds."""
         where = "camera = ? AND profile = ? AND site = ? AND start_us >= ? AND start_us < ?"
         named = (stream.camera, stream.profile, stream.site, start_ms_us, start_ms_us + 1000)
         return bool(self._select(where, named, limit=1))
 
-    def within(self, camera: str, profile: str, from_us: int, to_us: int) -> list[Copy]:
+    def within(self, camera: str, profile: str, from_us: int, to_us: int) -> list[ArchivedCopy]:
         """The copies that touch a range, in order of time."""
         return self._select(_WITHIN, (camera, profile, to_us, from_us - _LONGEST_US, from_us), order="start_us")
 
-    def runs(self, camera: str, profile: str, from_us: int, to_us: int) -> list[Run]:
+    def runs(self, camera: str, profile: str, from_us: int, to_us: int) -> list[FootageRun]:
         """What the copies that touch a range join to, in order of time."""
         with self._lock:
             rows = self._connection.execute(
@@ -181,7 +181,7 @@ class Catalogue:
                 " AND from_us < ? AND to_us > ? ORDER BY from_us",
                 (camera, profile, to_us, from_us),
             ).fetchall()
-        return joined(Run(*row) for row in rows)
+        return joined(FootageRun(*row) for row in rows)
 
     def oldest_us(self, camera: str, profile: str) -> dict[Tier, int]:
         """When the oldest copy of each tier was taken."""
@@ -191,13 +191,13 @@ class Catalogue:
             ).fetchall()
         return {Tier(tier): from_us for tier, from_us in rows}
 
-    def gops(self, copy: Copy) -> Sequence[Gop]:
+    def gops(self, copy: ArchivedCopy) -> Sequence[Gop]:
         """Its keyframe index."""
         with self._lock:
             row = self._connection.execute(f"SELECT entries FROM copy_gops WHERE {_IS}", _key(copy)).fetchone()
         return gops.unpack(bytes(row[0])) if row else ()
 
-    def older(self, before_us: int, after: Copy | None = None, *, limit: int = 1000) -> list[Copy]:
+    def older(self, before_us: int, after: ArchivedCopy | None = None, *, limit: int = 1000) -> list[ArchivedCopy]:
         """Copies that ended before, oldest first; ``after`` goes on behind one of them."""
         return self._select(
             "end_us < ? AND (end_us, camera, profile, site, start_us) > (?, ?, ?, ?, ?)",
@@ -206,7 +206,7 @@ class Catalogue:
             limit=limit,
         )
 
-    def unchecked(self, before_us: int, *, limit: int = 16) -> list[Copy]:
+    def unchecked(self, before_us: int, *, limit: int = 16) -> list[ArchivedCopy]:
         """Sound copies that were looked at last before, longest ago first."""
         return self._select("damage = '' AND checked_us < ?", (before_us,), order="checked_us", limit=limit)
 
@@ -218,7 +218,7 @@ class Catalogue:
 
     def _select(
         self, where: str, parameters: Sequence[object], *, order: str = "start_us", limit: int = -1
-    ) -> list[Copy]:
+    ) -> list[ArchivedCopy]:
         with self._lock:
             rows = self._connection.execute(
                 f"SELECT {_COLUMNS} FROM copy WHERE {where} ORDER BY {order} LIMIT {limit}",
@@ -227,8 +227,8 @@ class Catalogue:
         return [_copy(*row) for row in rows]
 
 
-def _copy(site: str, camera: str, profile: str, start: int, end: int, size: int, tier: int, *rest: Any) -> Copy:
-    return Copy(Stream(site, camera, profile), start, end, size, Tier(tier), *rest)
+def _copy(site: str, camera: str, profile: str, start: int, end: int, size: int, tier: int, *rest: Any) -> ArchivedCopy:
+    return ArchivedCopy(RecordedStream(site, camera, profile), start, end, size, Tier(tier), *rest)
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
@@ -245,5 +245,5 @@ _WITHIN: Final = "camera = ? AND profile = ? AND start_us < ? AND start_us > ? A
 _IS: Final = "camera = ? AND profile = ? AND site = ? AND start_us = ?"
 
 
-def _key(item: Copy | Segment) -> tuple[str, str, str, int]:
+def _key(item: ArchivedCopy | Segment) -> tuple[str, str, str, int]:
     return item.stream.camera, item.stream.profile, item.stream.site, item.start_us

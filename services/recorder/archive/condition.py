@@ -4,20 +4,20 @@ from collections.abc import Callable
 from typing import Final
 
 from services.mesh.backoff import Backoff
-from services.recorder.archive.errors import ArchiveError, Trouble
+from services.recorder.archive.errors import ArchiveError, ArchiveTrouble
 
 FIRST_SECONDS: Final = 1.0
 LONGEST_SECONDS: Final = 300.0
 TELL_AGAIN_SECONDS: Final = 3600.0
 
 
-class Condition:
+class ArchiveCondition:
     """What the archivist's tasks know together."""
 
     def __init__(self, monotonic: Callable[[], float], *, longest_seconds: float = LONGEST_SECONDS) -> None:
         self._monotonic = monotonic
         self._backoff = Backoff(FIRST_SECONDS, longest_seconds)
-        self._told: tuple[Trouble, float] | None = None
+        self._told: tuple[ArchiveTrouble, float] | None = None
         self.failing_since: float | None = None
         """Monotonic; None while it works."""
         self.failures = 0

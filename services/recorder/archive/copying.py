@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Final
 
-from services.recorder.archive.errors import ArchiveError, Trouble
-from services.recorder.archive.store import Store
-from services.recorder.archive.throttle import Throttle
+from services.recorder.archive.errors import ArchiveError, ArchiveTrouble
+from services.recorder.archive.store import ObjectStore
+from services.recorder.archive.throttle import RateLimit
 
 CHUNK_BYTES: Final = 1024 * 1024
 BACK_BYTES: Final = 4 * 1024 * 1024
@@ -19,13 +19,13 @@ class ChangedError(Exception):
     """The file is not, or is no more, what the index says: it is looked at again later."""
 
 
-class Line:
+class TransferLimits:
     """What copying takes of the line, both ways."""
 
     def __init__(self, megabits_per_second: float, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._up = Throttle(megabits_per_second * 125_000)
-        self._down = Throttle(megabits_per_second * 125_000)
+        self._up = RateLimit(megabits_per_second * 125_000)
+        self._down = RateLimit(megabits_per_second * 125_000)
 
     async def wait_up(self, size_bytes: int) -> None:
         """Until so much may be sent."""
@@ -36,7 +36,7 @@ class Line:
         await asyncio.sleep(self._down.take(size_bytes, self._monotonic()))
 
 
-async def copy(store: Store, line: Line, path: Path, key: str, size_bytes: int) -> bytes:
+async def copy(store: ObjectStore, line: TransferLimits, path: Path, key: str, size_bytes: int) -> bytes:
     """Stores a file of ``size_bytes`` as ``key``; the SHA-256 of what is stored now.
 
     Raises `ArchiveError`, `ChangedError`, ``OSError`` where the file cannot be read.
@@ -52,27 +52,27 @@ async def copy(store: Store, line: Line, path: Path, key: str, size_bytes: int) 
     try:
         await compare(store, line, key, size_bytes, sent.digest())
     except FileNotFoundError:
-        raise ArchiveError(Trouble.DIFFERS, f"{key} was stored, and is not there") from None
+        raise ArchiveError(ArchiveTrouble.DIFFERS, f"{key} was stored, and is not there") from None
     return sent.digest()
 
 
-async def compare(store: Store, line: Line, key: str, size_bytes: int, sha256: bytes) -> None:
+async def compare(store: ObjectStore, line: TransferLimits, key: str, size_bytes: int, sha256: bytes) -> None:
     """Reads an object and raises `ArchiveError` where it is not what it should be.
 
     ``FileNotFoundError`` where it is gone.
     """
     if (size := await store.size(key)) != size_bytes:
-        raise ArchiveError(Trouble.DIFFERS, f"{key} has {size} bytes in the archive instead of {size_bytes}")
+        raise ArchiveError(ArchiveTrouble.DIFFERS, f"{key} has {size} bytes in the archive instead of {size_bytes}")
     found = hashlib.sha256()
     for at in range(0, size_bytes, BACK_BYTES):
         wanted = min(BACK_BYTES, size_bytes - at)
         await line.wait_down(wanted)
         found.update(await store.read(key, at, wanted))
     if found.digest() != sha256:
-        raise ArchiveError(Trouble.DIFFERS, f"{key} has another content in the archive than was sent")
+        raise ArchiveError(ArchiveTrouble.DIFFERS, f"{key} has another content in the archive than was sent")
 
 
-async def _chunks(fd: int, size_bytes: int, sent: "hashlib._Hash", line: Line) -> AsyncIterator[bytes]:
+async def _chunks(fd: int, size_bytes: int, sent: "hashlib._Hash", line: TransferLimits) -> AsyncIterator[bytes]:
     for at in range(0, size_bytes, CHUNK_BYTES):
         wanted = min(CHUNK_BYTES, size_bytes - at)
         await line.wait_up(wanted)

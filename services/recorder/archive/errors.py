@@ -5,7 +5,7 @@ from enum import StrEnum
 from services.contracts.errors import UnavailableError
 
 
-class Trouble(StrEnum):
+class ArchiveTrouble(StrEnum):
     """What is wrong with the archive."""
 
     UNREACHABLE = "unreachable"
@@ -21,6 +21,6 @@ class ArchiveError(UnavailableError):
 
     code = "archive-unavailable"
 
-    def __init__(self, trouble: Trouble, message: str) -> None:
+    def __init__(self, trouble: ArchiveTrouble, message: str) -> None:
         super().__init__(message)
         self.trouble = trouble

@@ -9,7 +9,7 @@ from services.recorder.retention.holds import Holds
 from services.recorder.storage import gops
 from services.recorder.storage.disk import Disk
 from services.recorder.storage.index import Index, Segment
-from services.recorder.storage.paths import INDEX, Stream
+from services.recorder.storage.paths import INDEX, RecordedStream
 
 _PER_STREAM: Final = 4
 """At once, so that no camera waits for all of another's."""
@@ -24,7 +24,7 @@ _NOT_COPIED: Final = (
 _COUNT: Final = f"SELECT count(*), coalesce(sum(size_bytes), 0) FROM segment WHERE {_NOT_COPIED}"  # noqa: S608 (ours)
 
 
-class Item(NamedTuple):
+class SegmentToCopy(NamedTuple):
     """A segment to be copied."""
 
     disk: Disk
@@ -33,30 +33,30 @@ class Item(NamedTuple):
     """Its keyframe index, packed."""
 
 
-class Waiting(NamedTuple):
+class CopyBacklog(NamedTuple):
     """What is still to be copied from a disk."""
 
-    next: list[Item]
+    next: list[SegmentToCopy]
     """Some of it: held footage first, then the oldest."""
     segments: int
     size_bytes: int
     oldest_us: int | None
 
 
-class Pending:
+class PendingCopies:
     """Asks one disk; remembers up to where all is copied, so that asking again costs little."""
 
     def __init__(self, disk: Disk, catalogue: Path, *, held_only: bool) -> None:
         self._disk = disk
         self._catalogue = catalogue
         self._held_only = held_only
-        self._copied_to_us: dict[Stream, int] = {}
+        self._copied_to_us: dict[RecordedStream, int] = {}
 
     def forget(self) -> None:
         """Copies may have gone, or older segments come: everything is looked at again."""
         self._copied_to_us.clear()
 
-    def ask(self, holds: Holds, *, from_us: int = 0) -> Waiting:
+    def ask(self, holds: Holds, *, from_us: int = 0) -> CopyBacklog:
         """``from_us``: what is older is copied only where it is held. Blocks. Raises ``sqlite3.Error``."""
         found: dict[Segment, None] = {}
         segments = size_bytes = 0
@@ -77,10 +77,10 @@ class Pending:
                     row = index.connection.execute(_COUNT, _parameters(index, stream, begin_us)).fetchone()
                     segments, size_bytes = segments + row[0], size_bytes + row[1]
             order = sorted(found, key=lambda s: (not holds.holds(s), s.start_us))
-            made = [Item(self._disk, s, index.gops(s.stream, s.start_us) or gops.pack(())) for s in order]
-        return Waiting(made, segments, size_bytes, min((s.start_us for s in order), default=None))
+            made = [SegmentToCopy(self._disk, s, index.gops(s.stream, s.start_us) or gops.pack(())) for s in order]
+        return CopyBacklog(made, segments, size_bytes, min((s.start_us for s in order), default=None))
 
-    def _note(self, index: Index, stream: Stream, waiting: Sequence[Segment]) -> None:
+    def _note(self, index: Index, stream: RecordedStream, waiting: Sequence[Segment]) -> None:
         newest = waiting or index.select(
             "stream_id = ? AND state = 0", (index.find_stream(stream),), order="start_us DESC", limit=1
         )
@@ -89,14 +89,14 @@ class Pending:
 
 
 def _not_copied(
-    index: Index, stream: Stream, begin_us: int, to_us: int = _ENDLESS_US, end_after_us: int = 0
+    index: Index, stream: RecordedStream, begin_us: int, to_us: int = _ENDLESS_US, end_after_us: int = 0
 ) -> list[Segment]:
     parameters = _parameters(index, stream, begin_us, to_us, end_after_us)
     return index.select(_NOT_COPIED, parameters, order="start_us", limit=_PER_STREAM)
 
 
 def _parameters(
-    index: Index, stream: Stream, begin_us: int, to_us: int = _ENDLESS_US, end_after_us: int = 0
+    index: Index, stream: RecordedStream, begin_us: int, to_us: int = _ENDLESS_US, end_after_us: int = 0
 ) -> tuple[object, ...]:
     named = (stream.camera, stream.profile, stream.site)
     return (index.find_stream(stream), begin_us, to_us, end_after_us, *named)

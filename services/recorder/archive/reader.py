@@ -12,13 +12,13 @@ from typing import Final, TypeVar
 from services.media.mp4.reader import ReadAt
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
-from services.recorder.archive.catalogue import Catalogue, Copy
-from services.recorder.archive.errors import ArchiveError, Trouble
+from services.recorder.archive.catalogue import ArchiveCatalogue, ArchivedCopy
+from services.recorder.archive.errors import ArchiveError, ArchiveTrouble
 from services.recorder.archive.reading import RangeReader
-from services.recorder.archive.store import Store
+from services.recorder.archive.store import ObjectStore
 from services.recorder.storage.gops import Gop
 from services.recorder.storage.index import Segment, Tier
-from services.recorder.storage.runs import Run
+from services.recorder.storage.runs import FootageRun
 
 log = get_logger()
 T = TypeVar("T")
@@ -31,10 +31,10 @@ _read = counter("archive_read_bytes", "Bytes read from the archive for playback,
 _read_failures = counter("archive_read_failures", "Reads from the archive that failed", "because")
 
 
-class Shelf:
+class ArchiveReader:
     """See the module."""
 
-    def __init__(self, store: Store, catalogue: Catalogue, *, monotonic: Callable[[], float]) -> None:
+    def __init__(self, store: ObjectStore, catalogue: ArchiveCatalogue, *, monotonic: Callable[[], float]) -> None:
         self.store = store
         self.catalogue = catalogue
         self._monotonic = monotonic
@@ -47,10 +47,10 @@ class Shelf:
         return self._trouble() is None
 
     def covers(self, segment: Segment) -> bool:
-        """See `Catalogue.covers`; False where that cannot be told."""
+        """See `ArchiveCatalogue.covers`; False where that cannot be told."""
         return _told(lambda: self.catalogue.covers(segment), otherwise=False)
 
-    def runs(self, camera: str, profile: str, from_us: int, to_us: int) -> list[Run]:
+    def runs(self, camera: str, profile: str, from_us: int, to_us: int) -> list[FootageRun]:
         """What copies that touch a range join to; empty where the catalogue cannot be read."""
         return _told(lambda: self.catalogue.runs(camera, profile, from_us, to_us), otherwise=[])
 
@@ -58,10 +58,10 @@ class Shelf:
         """When the oldest copy of each tier was taken; empty where the catalogue cannot be read."""
         return _told(lambda: self.catalogue.oldest_us(camera, profile), otherwise={})
 
-    def copies(self, camera: str, profile: str, from_us: int, to_us: int) -> list[tuple[Copy, Sequence[Gop]]]:
+    def copies(self, camera: str, profile: str, from_us: int, to_us: int) -> list[tuple[ArchivedCopy, Sequence[Gop]]]:
         """The copies that touch a range, in order, with their keyframe indexes."""
 
-        def found() -> list[tuple[Copy, Sequence[Gop]]]:
+        def found() -> list[tuple[ArchivedCopy, Sequence[Gop]]]:
             return [
                 (copy, self.catalogue.gops(copy)) for copy in self.catalogue.within(camera, profile, from_us, to_us)
             ]
@@ -69,7 +69,7 @@ class Shelf:
         return _told(found, otherwise=[])
 
     @contextmanager
-    def opened(self, copy: Copy) -> Iterator[tuple[ReadAt, int]]:
+    def opened(self, copy: ArchivedCopy) -> Iterator[tuple[ReadAt, int]]:
         """As `services.recorder.storage.scan.opened`. Reading raises `ArchiveError`, ``FileNotFoundError``."""
         yield RangeReader(lambda at, size: self._fetch(copy.key, at, size), copy.size_bytes).read, copy.size_bytes
 
@@ -77,7 +77,7 @@ class Shelf:
         if trouble := self._trouble():
             raise trouble
         if not self._slots.acquire(timeout=_WAIT_SECONDS):
-            raise ArchiveError(Trouble.FAILED, "too much is being read from the archive just now; ask again")
+            raise ArchiveError(ArchiveTrouble.FAILED, "too much is being read from the archive just now; ask again")
         try:
             data = self.store.fetch(key, at, size)
         except ArchiveError as error:

@@ -13,7 +13,7 @@ import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import S3Store
 
-from services.recorder.archive.errors import ArchiveError, Trouble
+from services.recorder.archive.errors import ArchiveError, ArchiveTrouble
 from services.recorder.archive.settings import ArchiveSettings
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ _REFUSALS: Final = frozenset(
 )
 
 
-class Stored(NamedTuple):
+class StoredObject(NamedTuple):
     """An object as the store lists it."""
 
     key: str
     size_bytes: int
 
 
-class Store:
+class ObjectStore:
     """One recorder's folder of the bucket. Raises `ArchiveError`; ``FileNotFoundError`` where an object is missing."""
 
     def __init__(self, settings: ArchiveSettings, recorder: str) -> None:
@@ -88,11 +88,11 @@ class Store:
         except (BaseError, FileNotFoundError) as error:
             raise self._explain(error, writing=True) from None
 
-    def pages(self) -> Iterator[list[Stored]]:
+    def pages(self) -> Iterator[list[StoredObject]]:
         """All objects, a page at a time. Blocks."""
         try:
             for page in obstore.list(self._long):
-                yield [Stored(item["path"], item["size"]) for item in page]
+                yield [StoredObject(item["path"], item["size"]) for item in page]
         except (BaseError, FileNotFoundError) as error:
             raise self._explain(error, writing=True) from None
 
@@ -112,19 +112,21 @@ class Store:
         code = found["code"] if found else ""
         said = f"{code}: {found['message'].strip()}" if found and found["message"] else code
         if code == "NoSuchBucket":
-            return ArchiveError(Trouble.NO_BUCKET, f"{self._url}: there is no such bucket; make it, or set another one")
+            return ArchiveError(
+                ArchiveTrouble.NO_BUCKET, f"{self._url}: there is no such bucket; make it, or set another one"
+            )
         if code in _REFUSALS or isinstance(error, PermissionDeniedError | UnauthenticatedError):
             return ArchiveError(
-                Trouble.REFUSED,
+                ArchiveTrouble.REFUSED,
                 f"{self._url} refuses the access key ({said or 'no reason given'}); "
                 "see PANTAU_ARCHIVE_ACCESS_KEY_ID and PANTAU_ARCHIVE_SECRET_ACCESS_KEY, and what the key may do",
             )
         if isinstance(error, FileNotFoundError) and not writing:
             return FileNotFoundError("the object is not there")
         if code:
-            return ArchiveError(Trouble.FAILED, f"{self._url}: {said}")
+            return ArchiveError(ArchiveTrouble.FAILED, f"{self._url}: {said}")
         where = self._endpoint or f"the S3 endpoint of {self._url}"
-        return ArchiveError(Trouble.UNREACHABLE, f"{where} does not answer: {_plain(text)}")
+        return ArchiveError(ArchiveTrouble.UNREACHABLE, f"{where} does not answer: {_plain(text)}")
 
 
 def _open(config: "S3Config", prefix: str, seconds: float, *, tries: int) -> S3Store:

@@ -1,7 +1,7 @@
 """A bound on bytes per second. Pure: the caller sleeps."""
 
 
-class Throttle:
+class RateLimit:
     """Spreads bytes over time: a piece may go when those before it have had their time."""
 
     def __init__(self, bytes_per_second: float) -> None:

@@ -14,14 +14,14 @@ from services.contracts.models import Id
 from services.mesh.clock import Clock
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
-from services.recorder.archive.audit import Rounds
-from services.recorder.archive.catalogue import Catalogue, Copy
-from services.recorder.archive.condition import LONGEST_SECONDS, Condition
-from services.recorder.archive.copying import ChangedError, Line, copy
-from services.recorder.archive.errors import ArchiveError, Trouble
-from services.recorder.archive.pending import Item, Pending, Waiting
+from services.recorder.archive.audit import ArchiveAudit
+from services.recorder.archive.catalogue import ArchiveCatalogue, ArchivedCopy
+from services.recorder.archive.condition import LONGEST_SECONDS, ArchiveCondition
+from services.recorder.archive.copying import ChangedError, TransferLimits, copy
+from services.recorder.archive.errors import ArchiveError, ArchiveTrouble
+from services.recorder.archive.pending import CopyBacklog, PendingCopies, SegmentToCopy
 from services.recorder.archive.settings import ArchiveSettings, keep_seconds
-from services.recorder.archive.store import Store
+from services.recorder.archive.store import ObjectStore
 from services.recorder.retention.holds import Holds
 from services.recorder.storage.disk import Disk
 from services.recorder.storage.paths import segment_path
@@ -45,7 +45,7 @@ _held = gauge("archive_copies", "Copies in the archive")
 _held_bytes = gauge("archive_copies_bytes", "Their bytes")
 
 
-class Archivist:
+class Uploader:
     """`run` it beside the recordings."""
 
     def __init__(
@@ -53,8 +53,8 @@ class Archivist:
         recorder: Id,
         site: Id,
         settings: ArchiveSettings,
-        store: Store,
-        catalogue: Catalogue,
+        store: ObjectStore,
+        catalogue: ArchiveCatalogue,
         disks: Sequence[Disk],
         *,
         clock: Clock,
@@ -73,13 +73,13 @@ class Archivist:
         self._post = post
         self._pass_seconds = pass_seconds
         self._keep_us = min(keep_seconds(settings.keep) * 1e6, float(1 << 62))
-        self._line = Line(settings.megabits_per_second, clock.monotonic)
-        self._pending = {disk: Pending(disk, catalogue.path, held_only=settings.what == "held") for disk in disks}
-        self._rounds = Rounds(
+        self._line = TransferLimits(settings.megabits_per_second, clock.monotonic)
+        self._pending = {disk: PendingCopies(disk, catalogue.path, held_only=settings.what == "held") for disk in disks}
+        self._rounds = ArchiveAudit(
             recorder, settings, store, catalogue, self._line, clock=clock, holds=holds, post=post,
             damaged=self._damaged, on_disk=self._on_disk,
         )  # fmt: skip
-        self.condition = Condition(clock.monotonic, longest_seconds=longest_pause_seconds)
+        self.condition = ArchiveCondition(clock.monotonic, longest_seconds=longest_pause_seconds)
         self._aside: set[str] = set()
         """Keys of what could not be copied soundly; tried again after the next round."""
         self._segments = self._bytes = 0
@@ -101,17 +101,17 @@ class Archivist:
                 self._failed(error)
                 await asyncio.sleep(self.condition.pause_seconds())
             except (OSError, sqlite3.Error) as error:
-                self._failed(ArchiveError(Trouble.FAILED, f"the archive's catalogue: {error}"))
+                self._failed(ArchiveError(ArchiveTrouble.FAILED, f"the archive's catalogue: {error}"))
                 await asyncio.sleep(self.condition.pause_seconds())
             except Exception as error:  # supervises: whatever it is, it must not end the recording
                 log.exception("archive.broke", error=error)
-                self._failed(ArchiveError(Trouble.FAILED, f"{type(error).__name__}; see the recorder's log"))
+                self._failed(ArchiveError(ArchiveTrouble.FAILED, f"{type(error).__name__}; see the recorder's log"))
                 await asyncio.sleep(self.condition.pause_seconds())
             else:
                 await asyncio.sleep(0 if more else pause_seconds)
 
     async def go_round(self) -> bool:
-        """See `Rounds.go`; what was put aside is tried again after it."""
+        """See `ArchiveAudit.go`; what was put aside is tried again after it."""
         await self._rounds.go()
         self._aside.clear()
         for pending in self._pending.values():
@@ -149,11 +149,11 @@ class Archivist:
         self._worked()
         return True
 
-    def _look(self) -> list[Item]:
+    def _look(self) -> list[SegmentToCopy]:
         """Over all disks, held footage first, then the oldest."""
         holds = self._holds()
         now_us = self._clock.now_us()
-        found: list[Waiting] = []
+        found: list[CopyBacklog] = []
         for disk, pending in self._pending.items():
             if disk.failure is None:
                 try:
@@ -170,7 +170,7 @@ class Archivist:
             key=lambda item: (not holds.holds(item.segment), item.segment.start_us),
         )
 
-    async def _copy(self, item: Item) -> None:
+    async def _copy(self, item: SegmentToCopy) -> None:
         segment = item.segment
         path = item.disk.recordings / segment_path(segment.stream, segment.start_us)
         try:
@@ -184,10 +184,10 @@ class Archivist:
             self._put_aside(item)
             return
         except ArchiveError as error:
-            if error.trouble is Trouble.DIFFERS:
+            if error.trouble is ArchiveTrouble.DIFFERS:
                 self._put_aside(item)
             raise
-        made = Copy(
+        made = ArchivedCopy(
             segment.stream, segment.start_us, segment.end_us, segment.size_bytes, segment.tier, sha256,
             self._clock.now_us(),
         )  # fmt: skip
@@ -195,11 +195,11 @@ class Archivist:
         _copied.inc()
         _copied_bytes.inc(segment.size_bytes)
 
-    def _on_disk(self, copy: Copy) -> bool:
+    def _on_disk(self, copy: ArchivedCopy) -> bool:
         """Whether what it was made of is still there."""
         return any((disk.recordings / copy.key).exists() for disk in self._pending if disk.failure is None)
 
-    def _put_aside(self, item: Item) -> None:
+    def _put_aside(self, item: SegmentToCopy) -> None:
         if len(self._aside) < _MAX_ASIDE:
             self._aside.add(_key(item))
 
@@ -228,7 +228,7 @@ class Archivist:
                 )
             )
 
-    def _damaged(self, copies: Iterable[tuple[Copy, str]]) -> None:
+    def _damaged(self, copies: Iterable[tuple[ArchivedCopy, str]]) -> None:
         for item, detail in copies:
             log.warning("archive.damaged", key=item.key, detail=detail)
             self._post(
@@ -240,5 +240,5 @@ class Archivist:
             )  # fmt: skip
 
 
-def _key(item: Item) -> str:
+def _key(item: SegmentToCopy) -> str:
     return str(segment_path(item.segment.stream, item.segment.start_us))

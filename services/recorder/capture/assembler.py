@@ -7,9 +7,9 @@ from services.contracts.frames import AccessUnit
 from services.media.mp4.fragment import Sample, TrackRun
 from services.media.mp4.tracks import VideoTrack
 from services.media.nal import BitstreamError
-from services.recorder.capture.codecs import Pictures
-from services.recorder.capture.retimer import Retimer
-from services.recorder.capture.sound import Sound
+from services.recorder.capture.codecs import ParameterSetTracker
+from services.recorder.capture.retimer import RecordingRetimer
+from services.recorder.capture.sound import SoundAssembler
 from services.recorder.storage.scan import VIDEO_ID
 from services.recorder.storage.segment import EndReason, SegmentBegin, SegmentEnd, SegmentFragment, SegmentStep
 
@@ -42,15 +42,15 @@ class _Run:
     video: VideoTrack
 
 
-class Assembler:
+class SegmentAssembler:
     """One stream's cutting. Feed it what arrives, in order; each call returns what is to be written, in order."""
 
     def __init__(self) -> None:
         self.unreadable = 0
         """Pictures that could not be recorded: before the first keyframe, or damaged."""
-        self.sound = Sound()
-        self._pictures = Pictures()
-        self._retimer = Retimer()
+        self.sound = SoundAssembler()
+        self._pictures = ParameterSetTracker()
+        self._retimer = RecordingRetimer()
         self._run: _Run | None = None
         self._samples: list[Sample] = []
         self._base_90k = 0
@@ -73,7 +73,7 @@ class Assembler:
         out: list[SegmentStep] = []
         if unit.discontinuity:
             out += self.end(EndReason.DISCONTINUITY)
-            self._retimer = Retimer()
+            self._retimer = RecordingRetimer()
             self._short_departures = False
         keyframe = unit.keyframe
         if self._run is None and not keyframe:

@@ -13,7 +13,7 @@ from services.mesh.bus import Bus
 from services.mesh.clock import Clock
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
-from services.recorder.capture.recording import Recording
+from services.recorder.capture.recording import StreamRecording
 
 log = get_logger()
 
@@ -34,7 +34,7 @@ _bad = counter("recorder_bad_frames", "Messages on media subjects that are no fr
 class CameraFeed:
     """Subscribes to a camera's main profile, and its sound; call `start`, `ask` again when the bus was away, `stop`."""
 
-    def __init__(self, bus: Bus, camera: Camera, recording: Recording, clock: Clock) -> None:
+    def __init__(self, bus: Bus, camera: Camera, recording: StreamRecording, clock: Clock) -> None:
         self.camera = camera
         self.recording = recording
         self._bus = bus

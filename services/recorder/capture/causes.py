@@ -17,7 +17,7 @@ class _Trouble(NamedTuple):
     detail: str
 
 
-class Causes:
+class GapCauses:
     """Keeps the recent troubles; `explain` asks which of them a gap goes back to."""
 
     def __init__(self, started_us: int) -> None:

@@ -12,7 +12,7 @@ _H265_ASIDE: Final = frozenset((h265.NalType.VPS, h265.NalType.SPS, h265.NalType
 _G711_RATES: Final = (8000, 16000, 32000, 48000)
 
 
-class Pictures:
+class ParameterSetTracker:
     """Follows a stream's parameter sets."""
 
     def __init__(self) -> None:

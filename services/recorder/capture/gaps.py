@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from services.contracts.models import Reason
 from services.contracts.recordings import MIN_GAP_US, Cause
 from services.recorder.storage.index import GapRow
-from services.recorder.storage.paths import Stream
+from services.recorder.storage.paths import RecordedStream
 
 ANNOUNCE_AFTER_US: Final = 60_000_000
 """A gap that lasts is told once, then when it has ended."""
@@ -17,19 +17,19 @@ Explain = Callable[[int, int], tuple[str, str]]
 """Why there was no footage between two moments: cause and detail."""
 
 
-class Change(NamedTuple):
+class GapChange(NamedTuple):
     """A gap to be written down, and to be told where ``announce``."""
 
     gap: GapRow
     announce: bool
 
 
-class Gaps:
+class GapTracker:
     """Feed it what footage there is; take ``changes`` after each call."""
 
-    def __init__(self, stream: Stream, last_end_us: int | None, lasting: GapRow | None = None) -> None:
+    def __init__(self, stream: RecordedStream, last_end_us: int | None, lasting: GapRow | None = None) -> None:
         """``last_end_us``: where the footage of earlier runs ends; ``lasting``: the gap that was open then."""
-        self.changes: list[Change] = []
+        self.changes: list[GapChange] = []
         self._stream = stream
         self._end_us = last_end_us
         self._lasting = lasting
@@ -54,7 +54,7 @@ class Gaps:
             else:
                 gap = GapRow(self._stream, end_us, start_us, *explain(end_us, start_us))
         if gap is not None:
-            self.changes.append(Change(gap, announce=True))
+            self.changes.append(GapChange(gap, announce=True))
         self._end_us = start_us
         return gap
 
@@ -65,7 +65,7 @@ class Gaps:
     def lost(self, from_us: int, to_us: int, frames: int) -> None:
         """Frames are missing within footage."""
         gap = GapRow(self._stream, from_us, max(to_us, from_us), Reason.FRAMES_LOST, f"{frames} frames")
-        self.changes.append(Change(gap, announce=True))
+        self.changes.append(GapChange(gap, announce=True))
 
     def dropped(self, from_us: int, to_us: int, cause: str, detail: str = "") -> None:
         """A fragment could not be written."""
@@ -75,7 +75,7 @@ class Gaps:
         else:
             self._finish_drop()
             self._dropping = GapRow(self._stream, from_us, to_us, cause, detail)
-        self.changes.append(Change(self._dropping, announce=False))
+        self.changes.append(GapChange(self._dropping, announce=False))
 
     def tick(self, now_us: int, explain: Explain, *, recording: bool) -> None:
         """To be called about once a second."""
@@ -85,14 +85,14 @@ class Gaps:
         if recording or self._lasting or self._end_us is None or now_us - self._end_us < ANNOUNCE_AFTER_US:
             return
         self._lasting = GapRow(self._stream, self._end_us, None, *explain(self._end_us, now_us))
-        self.changes.append(Change(self._lasting, announce=True))
+        self.changes.append(GapChange(self._lasting, announce=True))
 
     def _finish_drop(self) -> None:
         if self._dropping:
-            self.changes.append(Change(self._dropping, announce=True))
+            self.changes.append(GapChange(self._dropping, announce=True))
             self._dropping = None
 
-    def take(self) -> list[Change]:
+    def take(self) -> list[GapChange]:
         """The changes since the last call."""
         changes, self.changes = self.changes, []
         return changes

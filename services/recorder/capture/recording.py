@@ -5,11 +5,11 @@ from typing import Protocol
 
 from services.contracts.frames import AccessUnit, SequenceTracker
 from services.contracts.recordings import MIN_GAP_US, Cause
-from services.recorder.capture.assembler import Assembler
-from services.recorder.capture.gaps import Change, Gaps
+from services.recorder.capture.assembler import SegmentAssembler
+from services.recorder.capture.gaps import GapChange, GapTracker
 from services.recorder.storage.disk import Disk
 from services.recorder.storage.index import GapRow
-from services.recorder.storage.paths import Stream
+from services.recorder.storage.paths import RecordedStream
 from services.recorder.storage.segment import EndReason, SegmentBegin, SegmentEnd, SegmentFragment, SegmentStep
 from services.recorder.storage.segment_file import SegmentFile
 
@@ -17,35 +17,35 @@ Explain = Callable[[int, int, bool, int], tuple[str, str]]
 """Cause and detail of a gap: from, to, whether the source was opened anew, frames missing."""
 
 
-class Place(Protocol):
+class DiskChooser(Protocol):
     """Where new segments go."""
 
-    def choose(self, stream: Stream, current: Disk | None) -> Disk | None:
+    def choose(self, stream: RecordedStream, current: Disk | None) -> Disk | None:
         """A usable disk, None where there is none."""
 
 
-class Recording:
+class StreamRecording:
     """Feed it what arrives for one stream, in order of arrival; call `tick` once a second and `stop` at the end."""
 
     def __init__(
         self,
-        stream: Stream,
+        stream: RecordedStream,
         *,
-        place: Place,
+        place: DiskChooser,
         explain: Explain,
-        on_gap: Callable[[Change, Disk | None], None],
+        on_gap: Callable[[GapChange, Disk | None], None],
         last_end_us: int | None,
         lasting: GapRow | None = None,
     ) -> None:
         """``last_end_us`` and ``lasting``: where earlier footage ends, and the gap that was open then."""
         self.stream = stream
-        self.assembler = Assembler()
+        self.assembler = SegmentAssembler()
         self.frames = 0
         self.disk: Disk | None = None
         self._place = place
         self._explain = explain
         self._on_gap = on_gap
-        self._gaps = Gaps(stream, last_end_us, lasting)
+        self._gaps = GapTracker(stream, last_end_us, lasting)
         self._file: SegmentFile | None = None
         self._video, self._audio = SequenceTracker(), SequenceTracker()
         self._reopened = False

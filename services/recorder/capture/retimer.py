@@ -23,7 +23,7 @@ class Timed(NamedTuple):
     """Whether the camera's time stamp was replaced."""
 
 
-class Retimer:
+class RecordingRetimer:
     """One run of one stream; make a new one at each discontinuity."""
 
     def __init__(self) -> None:

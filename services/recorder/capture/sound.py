@@ -15,7 +15,7 @@ _RESYNC_SECONDS: Final = 0.1
 _SILENT_US: Final = 10_000_000
 
 
-class Sound:
+class SoundAssembler:
     """The sound of one stream while it is recorded."""
 
     def __init__(self) -> None:

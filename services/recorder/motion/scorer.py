@@ -18,10 +18,10 @@ from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 from services.recorder.motion.activity import FORMULA, Baseline, GopStats
 from services.recorder.storage import activity_rows, gops
-from services.recorder.storage.activity_rows import Waiting
+from services.recorder.storage.activity_rows import UnjudgedSegment
 from services.recorder.storage.gops import Gop
 from services.recorder.storage.index import Index, Segment, Tier
-from services.recorder.storage.levels import SLOT_US, SLOTS, Level, paint, put
+from services.recorder.storage.levels import SLOT_US, SLOTS, ActivityLevel, paint, put
 from services.recorder.storage.paths import segment_path
 from services.recorder.storage.raw import unpack_raw
 from services.recorder.storage.scan import opened
@@ -30,7 +30,7 @@ log = get_logger()
 
 _BATCH: Final = 64
 PASS_SECONDS: Final = 2.0
-"""A backlog, as after an upgrade, takes no more of each pass of upkeep."""
+"""A backlog, as after an upgrade, takes no more of each housekeeping pass."""
 
 _judged = counter("recorder_judged_segments", "Segments of which it was told how much moved in them")
 
@@ -54,7 +54,7 @@ def judge(
     return done
 
 
-def _judge_stream(index: Index, recordings: Path, stream_id: int, items: list[Waiting], formula: int) -> int:
+def _judge_stream(index: Index, recordings: Path, stream_id: int, items: list[UnjudgedSegment], formula: int) -> int:
     baseline, known = _baseline(index.connection, stream_id)
     rows: dict[int, bytes] = {}
     for segment in index.select(
@@ -62,12 +62,12 @@ def _judge_stream(index: Index, recordings: Path, stream_id: int, items: list[Wa
         (stream_id, items[0].start_us, items[-1].start_us),
         order="start_us",
     ):
-        if Waiting(stream_id, segment.start_us) in items:
+        if UnjudgedSegment(stream_id, segment.start_us) in items:
             stats = list(_stats(segment, _raw(index, recordings, segment)))
             for gop in () if known else stats:
                 baseline.level(gop)  # a camera's first minute is held against itself, not against its first seconds
             known = True
-            levels = [Level(gop.at_us, gop.at_us + gop.duration_us, baseline.level(gop)) for gop in stats]
+            levels = [ActivityLevel(gop.at_us, gop.at_us + gop.duration_us, baseline.level(gop)) for gop in stats]
             first = segment.start_us // SLOT_US
             for hour, slots in paint(levels).items():
                 row = rows.get(hour) or activity_rows.hour(index.connection, stream_id, hour)

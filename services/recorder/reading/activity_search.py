@@ -25,7 +25,7 @@ from services.recorder.storage.disk import Disk
 from services.recorder.storage.index import Index
 from services.recorder.storage.levels import (
     MINUTE_US,
-    Hour,
+    ActivityHour,
     hours_between,
     minutes,
     next_stretch,
@@ -40,7 +40,7 @@ _PERCENT: Final = 100
 T = TypeVar("T")
 
 
-class Finding:
+class ActivitySearch:
     """Asks all disks."""
 
     def __init__(self, disks: Callable[[], Sequence[Disk]]) -> None:
@@ -103,7 +103,7 @@ class Finding:
 
 def _hours(
     index: Index, camera: str, profile: str, from_us: int, to_us: int, *, backwards: bool = False
-) -> Iterator[Iterator[Hour]]:
+) -> Iterator[Iterator[ActivityHour]]:
     """The hours of the range, of each stream of the camera: one that changed its site has one under each."""
     rows = index.connection.execute("SELECT id FROM stream WHERE camera = ? AND profile = ?", (camera, profile))
     for (stream_id,) in rows.fetchall():

@@ -11,21 +11,21 @@ from services.media.mp4.boxes import Mp4Error
 from services.media.mp4.reader import Fragment
 from services.media.mp4.samples import Samples
 from services.media.mp4.tracks import AudioTrack, Track, VideoTrack
-from services.recorder.reading.footage import TIERS, Source
+from services.recorder.reading.footage import TIERS, SegmentSource
 from services.recorder.storage.scan import VIDEO_ID
 
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
 
 
-class Stretch(NamedTuple):
+class ClipStretch(NamedTuple):
     """Bytes of a segment that go into a clip."""
 
-    source: Source
+    source: SegmentSource
     offset: int
     size_bytes: int
 
 
-def tables(sources: Sequence[Source], from_us: int, to_us: int) -> Iterator[tuple[Table, list[Stretch]]]:
+def tables(sources: Sequence[SegmentSource], from_us: int, to_us: int) -> Iterator[tuple[Table, list[ClipStretch]]]:
     """For each segment its table and its stretches, from the keyframe at or before ``from_us`` on.
 
     A segment that is gone meanwhile is left out, as footage that retention took.
@@ -39,9 +39,9 @@ def tables(sources: Sequence[Source], from_us: int, to_us: int) -> Iterator[tupl
             yield table, stretches
 
 
-def _table(source: Source, from_us: int, to_us: int) -> tuple[Table, list[Stretch]]:
+def _table(source: SegmentSource, from_us: int, to_us: int) -> tuple[Table, list[ClipStretch]]:
     chunks: list[TableChunk] = []
-    stretches: list[Stretch] = []
+    stretches: list[ClipStretch] = []
     with source.opened() as (read, size):
         tracks = reader.read_opening(read, size).movie.tracks
         video = next((t for t in tracks.values() if isinstance(t, VideoTrack)), None)
@@ -77,14 +77,14 @@ def _from_keyframe(pictures: Samples, at_us: int) -> Samples:
     return pictures[begin:]
 
 
-def _stretch(source: Source, fragment: Fragment, runs: Sequence[Samples]) -> Stretch:
+def _stretch(source: SegmentSource, fragment: Fragment, runs: Sequence[Samples]) -> ClipStretch:
     """Pictures and sound lie one behind the other, so what is kept is one piece of the file."""
     end = begin = runs[0].begin
     for run in runs:
         if run.begin != end:
             raise Mp4Error("a fragment's tracks do not lie one behind the other")
         end += run.size_bytes
-    return Stretch(source, fragment.moof_offset + begin, end - begin)
+    return ClipStretch(source, fragment.moof_offset + begin, end - begin)
 
 
 def _pack(samples: Samples) -> "array[int]":
@@ -96,9 +96,9 @@ def _pack(samples: Samples) -> "array[int]":
     return packed
 
 
-def payloads(sources: Sequence[Source], from_us: int, to_us: int) -> Iterator[bytes]:
+def payloads(sources: Sequence[SegmentSource], from_us: int, to_us: int) -> Iterator[bytes]:
     """All messages of the transfer. Raises `UnavailableError` where footage went away on the way."""
-    all_stretches: list[Stretch] = []
+    all_stretches: list[ClipStretch] = []
     for table, stretches in tables(sources, from_us, to_us):
         all_stretches += stretches
         yield table.pack()

@@ -12,7 +12,7 @@ from services.contracts.coverage import PROFILE, CameraCoverage, CoverageAnswer,
 from services.contracts.events import RecordingCoverage
 from services.contracts.ladder import Ladder
 from services.mesh.log import get_logger
-from services.recorder.reading.footage import Archive, Footage
+from services.recorder.reading.footage import Archive, RecordedFootage
 from services.recorder.reading.forecast import LONG_DAYS, Days, Flow, forecast
 from services.recorder.settings import RecorderSettings
 from services.recorder.storage.disk import Disk
@@ -56,7 +56,7 @@ class Coverage:
         recorder: str,
         settings: RecorderSettings,
         disks: Sequence[Disk],
-        footage: Footage,
+        footage: RecordedFootage,
         *,
         now_us: Callable[[], int],
         ladder_of: Callable[[str], Ladder],

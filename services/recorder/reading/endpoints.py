@@ -28,10 +28,10 @@ from services.contracts.recordings import TimelineAnswer, TimelineQuestion
 from services.mesh import rpc, transfer
 from services.mesh.bus import Bus
 from services.recorder.reading import evidence, playback
-from services.recorder.reading.activity_search import Finding
+from services.recorder.reading.activity_search import ActivitySearch
 from services.recorder.reading.clip import payloads
 from services.recorder.reading.coverage import Coverage
-from services.recorder.reading.footage import Footage, Source
+from services.recorder.reading.footage import RecordedFootage, SegmentSource
 from services.recorder.storage.proof import Signer
 
 FRAMES_AT_ONCE: Final = 32
@@ -40,7 +40,7 @@ MAX_RANGE_US: Final = 366 * 86_400 * 1_000_000
 T = TypeVar("T")
 
 
-class Answers:
+class Endpoints:
     """`serve` answers until the returned services are stopped."""
 
     def __init__(
@@ -50,9 +50,9 @@ class Answers:
         *,
         home: Id,
         name: Id,
-        footage: Footage,
+        footage: RecordedFootage,
         coverage: Coverage,
-        finding: Finding,
+        finding: ActivitySearch,
         signer: Signer | None,
         now_us: Callable[[], int],
     ) -> None:
@@ -128,7 +128,7 @@ class Answers:
         control = await self._send(question, messages, "evidence")
         return EvidenceOpened(control=control, public=self._signer.public if self._signer else "")
 
-    async def _sources(self, question: ClipQuestion | PlaybackQuestion | EvidenceQuestion) -> list[Source]:
+    async def _sources(self, question: ClipQuestion | PlaybackQuestion | EvidenceQuestion) -> list[SegmentSource]:
         """The footage that a question is about."""
         _check(question.from_us, question.to_us)
         return await asyncio.to_thread(

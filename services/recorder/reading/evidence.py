@@ -19,7 +19,7 @@ from services.contracts.recordings import Cause, Gap
 from services.media.mp4 import reader
 from services.media.mp4.boxes import Mp4Error
 from services.media.mp4.reader import Fragment, Opening, ReadAt
-from services.recorder.reading.footage import Source
+from services.recorder.reading.footage import SegmentSource
 from services.recorder.storage import gops
 from services.recorder.storage.paths import parse_path
 from services.recorder.storage.proof import Proof, Signer
@@ -30,7 +30,7 @@ MAX_AGE_US: Final = 3600 * 1_000_000
 """A manifest says that it was made now."""
 
 
-def messages(sources: Sequence[Source], from_us: int, to_us: int, signer: Signer | None) -> Iterator[bytes]:
+def messages(sources: Sequence[SegmentSource], from_us: int, to_us: int, signer: Signer | None) -> Iterator[bytes]:
     """All messages of the transfer."""
     for source in sources:
         try:
@@ -47,7 +47,7 @@ def _gap(from_us: int, to_us: int, cause: str, detail: str) -> bytes:
 
 
 def _segment(
-    read: ReadAt, size: int, source: Source, from_us: int, to_us: int, signer: Signer | None
+    read: ReadAt, size: int, source: SegmentSource, from_us: int, to_us: int, signer: Signer | None
 ) -> Iterator[bytes]:
     named = parse_path(PurePath(*source.path.parts[-8:]))
     found = scan_opened(read, size, source.path, named[0], verify=False) if named else None

@@ -14,13 +14,13 @@ from services.contracts.recordings import MIN_GAP_US, Gap, Range, TierName, Time
 from services.media.mp4 import reader
 from services.media.mp4.reader import Fragment, ReadAt
 from services.mesh.log import get_logger
-from services.recorder.archive.catalogue import Copy
+from services.recorder.archive.catalogue import ArchivedCopy
 from services.recorder.storage import gops, scan
 from services.recorder.storage.disk import Disk
 from services.recorder.storage.gops import Gop
-from services.recorder.storage.index import Index, State, Tier
-from services.recorder.storage.paths import INDEX, Stream, segment_path
-from services.recorder.storage.runs import Run
+from services.recorder.storage.index import Index, SegmentState, Tier
+from services.recorder.storage.paths import INDEX, RecordedStream, segment_path
+from services.recorder.storage.runs import FootageRun
 
 log = get_logger()
 
@@ -29,7 +29,7 @@ _FIRST: Final = "SELECT max(start_us) FROM segment WHERE stream_id = ? AND start
 TIERS: Final[dict[Tier, TierName]] = {Tier.FULL: "full", Tier.KEYFRAMES: "keyframes"}
 
 
-class Source(NamedTuple):
+class SegmentSource(NamedTuple):
     """A segment with footage of a range."""
 
     path: Path
@@ -70,26 +70,26 @@ Opener = Callable[[], AbstractContextManager[tuple[ReadAt, int]]]
 
 
 class Archive(Protocol):
-    """`services.recorder.archive.reader.Shelf`, which need not be loaded where there is no archive."""
+    """`services.recorder.archive.reader.ArchiveReader`, which need not be loaded where there is no archive."""
 
     @property
     def answers(self) -> bool:
         """Whether reading is worth a try."""
 
-    def runs(self, camera: str, profile: str, from_us: int, to_us: int) -> Sequence[Run]:
+    def runs(self, camera: str, profile: str, from_us: int, to_us: int) -> Sequence[FootageRun]:
         """What copies that touch a range join to, in order."""
 
     def oldest_us(self, camera: str, profile: str) -> dict[Tier, int]:
         """When the oldest copy of each tier was taken."""
 
-    def copies(self, camera: str, profile: str, from_us: int, to_us: int) -> list[tuple[Copy, Sequence[Gop]]]:
+    def copies(self, camera: str, profile: str, from_us: int, to_us: int) -> list[tuple[ArchivedCopy, Sequence[Gop]]]:
         """The copies themselves, with their keyframe indexes."""
 
-    def opened(self, copy: Copy) -> AbstractContextManager[tuple[ReadAt, int]]:
-        """See `Source.opened`."""
+    def opened(self, copy: ArchivedCopy) -> AbstractContextManager[tuple[ReadAt, int]]:
+        """See `SegmentSource.opened`."""
 
 
-class Footage:
+class RecordedFootage:
     """Asks all disks, and the archive for what they have not, or have thinned."""
 
     def __init__(
@@ -125,7 +125,7 @@ class Footage:
         ]
         return TimelineAnswer(recorder=self._recorder, ranges=tuple(clipped), gaps=tuple(sorted(found_gaps, key=_from)))
 
-    def _ranges(self, index: Index, stream: Stream, from_us: int, to_us: int) -> list[Range]:
+    def _ranges(self, index: Index, stream: RecordedStream, from_us: int, to_us: int) -> list[Range]:
         runs = index.connection.execute(_RUNS, (index.find_stream(stream), to_us, from_us))
         return [
             Range(from_us=start, to_us=end, tier=TIERS[Tier(tier)], recorder=self._recorder)
@@ -145,9 +145,9 @@ class Footage:
         ]
         return merge_ranges([*ranges, *archived], from_us, to_us)
 
-    def sources(self, camera: str, profile: str, from_us: int, to_us: int) -> list[Source]:
+    def sources(self, camera: str, profile: str, from_us: int, to_us: int) -> list[SegmentSource]:
         """The segments with footage of the range, in order of time."""
-        found: dict[Path, Source] = {}
+        found: dict[Path, SegmentSource] = {}
         for disk in self._disks():
             try:
                 with closing(Index.open_for_reading(disk.recordings / INDEX)) as index:
@@ -160,15 +160,15 @@ class Footage:
                 same = (file.stream.camera, file.stream.profile) == (camera, profile)
                 if same and file.path and file.path not in found and file.start_us < to_us and file.end_us > from_us:
                     grown = tuple(file.tally.gops)
-                    found[file.path] = Source(
+                    found[file.path] = SegmentSource(
                         file.path, file.start_us, file.end_us, file.sealed_bytes, Tier.FULL, grown
                     )
         both = self._with_copies(found.values(), camera, profile, from_us, to_us)
         return sorted(both, key=lambda source: source.start_us)
 
     def _with_copies(
-        self, local: Iterable[Source], camera: str, profile: str, from_us: int, to_us: int
-    ) -> Iterable[Source]:
+        self, local: Iterable[SegmentSource], camera: str, profile: str, from_us: int, to_us: int
+    ) -> Iterable[SegmentSource]:
         """And what the archive has that the disks have not, or have as keyframes alone."""
         archive = self._archive()
         if archive is None:
@@ -177,22 +177,24 @@ class Footage:
         for copy, entries in archive.copies(camera, profile, from_us, to_us):
             mine = found.get(copy.key)
             if mine is None or (copy.tier < mine.tier and not copy.damage and archive.answers):
-                found[copy.key] = Source(
+                found[copy.key] = SegmentSource(
                     Path(copy.key), copy.start_us, copy.end_us, copy.size_bytes, copy.tier, entries,
                     partial(archive.opened, copy),
                 )  # fmt: skip
         return found.values()
 
-    def _closed(self, disk: Disk, index: Index, stream: Stream, from_us: int, to_us: int) -> Iterator[Source]:
+    def _closed(
+        self, disk: Disk, index: Index, stream: RecordedStream, from_us: int, to_us: int
+    ) -> Iterator[SegmentSource]:
         stream_id = index.find_stream(stream)
         first = index.connection.execute(_FIRST, (stream_id, from_us)).fetchone()[0]
         for segment in index.select(
             "stream_id = ? AND start_us >= ? AND start_us < ? AND end_us > ? AND state != ?",
-            (stream_id, first or 0, to_us, from_us, State.DELETING),
+            (stream_id, first or 0, to_us, from_us, SegmentState.DELETING),
             order="start_us",
         ):
             entries = gops.unpack(index.gops(stream, segment.start_us) or gops.pack(()))
-            yield Source(
+            yield SegmentSource(
                 disk.recordings / segment_path(stream, segment.start_us),
                 segment.start_us,
                 segment.end_us,

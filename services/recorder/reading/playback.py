@@ -12,13 +12,13 @@ from services.media.mp4.boxes import Mp4Error
 from services.media.mp4.reader import Fragment, ReadAt
 from services.media.mp4.samples import SampleInfo
 from services.media.mp4.tracks import VideoTrack
-from services.recorder.reading.footage import Source
+from services.recorder.reading.footage import SegmentSource
 from services.recorder.storage.scan import VIDEO_ID
 
 _CLOCKS: Final = {"rtcp": Clock.RTCP}
 
 
-def messages(sources: Sequence[Source], from_us: int, to_us: int, mode: Mode) -> Iterator[bytes]:
+def messages(sources: Sequence[SegmentSource], from_us: int, to_us: int, mode: Mode) -> Iterator[bytes]:
     """Access-unit messages of the range, from the keyframe at or before it on.
 
     A segment that retention takes meanwhile is left out.
@@ -31,7 +31,7 @@ def messages(sources: Sequence[Source], from_us: int, to_us: int, mode: Mode) ->
                 yield encode(unit._replace(sequence=sequence))
 
 
-def _segment(source: Source, from_us: int, to_us: int, mode: Mode) -> Iterator[AccessUnit]:
+def _segment(source: SegmentSource, from_us: int, to_us: int, mode: Mode) -> Iterator[AccessUnit]:
     with source.opened() as (read, size):
         movie = reader.read_opening(read, size).movie
         track = movie.tracks.get(VIDEO_ID)
@@ -49,7 +49,7 @@ def _segment(source: Source, from_us: int, to_us: int, mode: Mode) -> Iterator[A
             yield from _keyframes(source, read, maker, from_us, to_us, backwards=mode == "backwards")
 
 
-def _frames(source: Source, read: ReadAt, maker: "_Maker", from_us: int, to_us: int) -> Iterator[AccessUnit]:
+def _frames(source: SegmentSource, read: ReadAt, maker: "_Maker", from_us: int, to_us: int) -> Iterator[AccessUnit]:
     first = source.begin(from_us)
     begin_us = source.start_us + first.time_90k * 100 // 9 if first else 0
     begun = False
@@ -68,7 +68,7 @@ def _frames(source: Source, read: ReadAt, maker: "_Maker", from_us: int, to_us: 
 
 
 def _keyframes(
-    source: Source, read: ReadAt, maker: "_Maker", from_us: int, to_us: int, *, backwards: bool
+    source: SegmentSource, read: ReadAt, maker: "_Maker", from_us: int, to_us: int, *, backwards: bool
 ) -> Iterator[AccessUnit]:
     first = source.begin(from_us)
     wanted = [

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from services.contracts.events import RecordingExpired, Remains
-from services.recorder.storage.paths import Stream
+from services.recorder.storage.paths import RecordedStream
 
 
-class Gone(NamedTuple):
+class ExpiredFootage(NamedTuple):
     """A segment, or a copy of one, that was removed."""
 
-    stream: Stream
+    stream: RecordedStream
     start_us: int
     end_us: int
     size_bytes: int
@@ -18,9 +18,9 @@ class Gone(NamedTuple):
     remains_in: Remains
 
 
-def expired(items: Iterable[Gone], *, recorder: str, at_us: int) -> Iterator[RecordingExpired]:
+def expired(items: Iterable[ExpiredFootage], *, recorder: str, at_us: int) -> Iterator[RecordingExpired]:
     """What is to be told of ``items``."""
-    groups: dict[tuple[Stream, str, Remains], list[Gone]] = {}
+    groups: dict[tuple[RecordedStream, str, Remains], list[ExpiredFootage]] = {}
     for item in items:
         groups.setdefault((item.stream, item.because, item.remains_in), []).append(item)
     for (stream, because, remains_in), gone in groups.items():

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from services.contracts.models import Incident, IncidentStatus
-from services.recorder.storage.paths import Stream
+from services.recorder.storage.paths import RecordedStream
 
 REFRESH_SECONDS: Final = 0.1
 
@@ -18,11 +18,11 @@ class Hold(NamedTuple):
     """None: still going on."""
 
 
-class Footage(Protocol):
+class FootageSpan(Protocol):
     """A segment, or a copy of one."""
 
     @property
-    def stream(self) -> Stream: ...
+    def stream(self) -> RecordedStream: ...
     @property
     def start_us(self) -> int: ...
     @property
@@ -44,7 +44,7 @@ class Holds:
         """A camera's holds."""
         return self._by_camera.get(camera, ())
 
-    def holds(self, item: Footage) -> bool:
+    def holds(self, item: FootageSpan) -> bool:
         """Whether any of a segment's footage is held."""
         return self.held(item.stream.camera, item.start_us, item.end_us)
 

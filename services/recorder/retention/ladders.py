@@ -9,7 +9,7 @@ from services.recorder.settings import RecorderSettings
 log = get_logger()
 
 
-class Ladders:
+class CameraLadders:
     """The settings' ladders over the catalogue."""
 
     def __init__(self, settings: RecorderSettings, cameras: Mirror[Camera]) -> None:

@@ -14,12 +14,12 @@ from services.media.mp4.boxes import Mp4Error
 from services.mesh.clock import Clock
 from services.mesh.log import get_logger
 from services.recorder.retention.holds import CurrentHolds, Holds
-from services.recorder.retention.rules import Action, Because, Held, LadderOf, by_age, under_pressure
+from services.recorder.retention.rules import Held, LadderOf, RetentionAction, RetentionReason, by_age, under_pressure
 from services.recorder.retention.thinning import thin
 from services.recorder.storage.disk import Disk, is_full
-from services.recorder.storage.index import Index, Segment, State, Tier
+from services.recorder.storage.index import Index, Segment, SegmentState, Tier
 from services.recorder.storage.paths import INDEX, NEW_SUFFIX, segment_path
-from services.recorder.storage.scan import Scan
+from services.recorder.storage.scan import SegmentScan
 
 log = get_logger()
 
@@ -29,23 +29,23 @@ _SLACK: Final = 0.02
 """How far beyond floor or budget a pass goes, so that not every segment begins one."""
 
 
-class Done(NamedTuple):
+class CarriedOut(NamedTuple):
     """What was done to a segment."""
 
     segment: Segment
     """As it was before."""
-    because: Because
+    because: RetentionReason
     bytes_after: int
     """0: it was removed."""
 
 
-class Outcome(NamedTuple):
+class RetentionOutcome(NamedTuple):
     """A pass."""
 
-    done: list[Done]
+    done: list[CarriedOut]
     short_bytes: int
     """How much is still missing to floor or budget; what is left is held, or still being written."""
-    because: Because | None
+    because: RetentionReason | None
     """Which of them was touched."""
     uncopied: int = 0
     """Segments that were to be archived, and went without."""
@@ -54,17 +54,17 @@ class Outcome(NamedTuple):
 class _Thinned(NamedTuple):
     """A thinned file that lies beside the segment which it is to replace."""
 
-    action: Action
+    action: RetentionAction
     path: Path
     """The segment's."""
-    found: Scan
+    found: SegmentScan
 
     @property
     def new(self) -> Path:
         return _new(self.path)
 
 
-class Keeper:
+class RetentionPass:
     """Keeps one disk within its ladders, its budget and its floor."""
 
     def __init__(
@@ -92,7 +92,7 @@ class Keeper:
         self._forget: list[Segment] = []
         """Removed on a disk too full to say so first."""
 
-    def run(self, holds: Holds | CurrentHolds) -> Outcome:
+    def run(self, holds: Holds | CurrentHolds) -> RetentionOutcome:
         """One pass. Raises ``OSError``, ``sqlite3.Error`` where the disk does not work."""
         with closing(Index.open(self._disk.recordings / INDEX, durable=True)) as index:
             if self._forget:
@@ -106,7 +106,7 @@ class Keeper:
 
             done = self._age(index, spared)
             because, short, uncopied = None, 0, 0
-            for reason in (Because.BUDGET, Because.FLOOR):
+            for reason in (RetentionReason.BUDGET, RetentionReason.FLOOR):
                 if self._short(index, reason) > 0:
                     because = reason
                     done += self._relieve(index, spared, reason)
@@ -115,10 +115,10 @@ class Keeper:
                         uncopied += sum(self._awaited(item.segment) for item in rest)
                         done += rest
                     short = max(short, self._short(index, reason))
-            return Outcome(done, short, because, uncopied)
+            return RetentionOutcome(done, short, because, uncopied)
 
-    def _age(self, index: Index, held: Held) -> list[Done]:
-        done: list[Done] = []
+    def _age(self, index: Index, held: Held) -> list[CarriedOut]:
+        done: list[CarriedOut] = []
         now_us = self._clock.now_us()
         for stream in index.streams():
             actions = by_age(
@@ -133,15 +133,15 @@ class Keeper:
                 break
         return done
 
-    def _relieve(self, index: Index, held: Held, because: Because) -> list[Done]:
-        done: list[Done] = []
+    def _relieve(self, index: Index, held: Held, because: RetentionReason) -> list[CarriedOut]:
+        done: list[CarriedOut] = []
         streams = index.streams()
 
         def oldest(tier: Tier) -> Iterator[Segment]:
             return heapq.merge(*(index.oldest(stream, tier) for stream in streams), key=lambda item: item.start_us)
 
-        urgent = because is Because.FLOOR and self._free_bytes() < self._floor_bytes // 2
-        batch: list[Action] = []
+        urgent = because is RetentionReason.FLOOR and self._free_bytes() < self._floor_bytes // 2
+        batch: list[RetentionAction] = []
         seen: set[tuple[object, int]] = set()
         for action in under_pressure(
             lambda: oldest(Tier.FULL),
@@ -166,9 +166,9 @@ class Keeper:
                     return done
         return done + self._carry_out(index, batch, held)
 
-    def _short(self, index: Index, because: Because) -> int:
+    def _short(self, index: Index, because: RetentionReason) -> int:
         """What is missing, with some slack once anything is."""
-        if because is Because.FLOOR:
+        if because is RetentionReason.FLOOR:
             missing, limit = self._floor_bytes - self._free_bytes(), self._floor_bytes
         elif self._budget_bytes:
             used = sum(usage.size_bytes for usage in index.usage().values())
@@ -180,11 +180,11 @@ class Keeper:
     def _free_bytes(self) -> int:
         return self._disk.space().free_bytes
 
-    def _carry_out(self, index: Index, actions: list[Action], held: Held) -> list[Done]:
+    def _carry_out(self, index: Index, actions: list[RetentionAction], held: Held) -> list[CarriedOut]:
         """Asks ``held`` again right before each step: an incident may have been opened since it was decided (I7)."""
-        done: list[Done] = []
+        done: list[CarriedOut] = []
         thinned: list[_Thinned] = []
-        removed: list[Action] = []
+        removed: list[RetentionAction] = []
         for action in actions:
             if held(action.segment):
                 continue
@@ -207,14 +207,14 @@ class Keeper:
         for start in range(0, len(removed), BATCH):
             batch = [action for action in removed[start : start + BATCH] if not held(action.segment)]
             self._remove(index, [action.segment for action in batch])
-            done += [Done(action.segment, action.because, 0) for action in batch]
+            done += [CarriedOut(action.segment, action.because, 0) for action in batch]
         return done
 
     def _remove(self, index: Index, segments: list[Segment]) -> None:
         """Remove, as docs/recording.md orders it."""
         try:
             with index:
-                index.set_state(segments, State.DELETING)
+                index.set_state(segments, SegmentState.DELETING)
         except sqlite3.Error as error:
             if not is_full(error):
                 raise
@@ -232,7 +232,7 @@ class Keeper:
             self._disk.files.unlink(path)
             self._disk.files.remove_empty(path.parent, self._disk.recordings)
 
-    def _thin(self, action: Action) -> _Thinned | None:
+    def _thin(self, action: RetentionAction) -> _Thinned | None:
         """The first step of Thin, as docs/recording.md orders it; None where the segment cannot be thinned."""
         files, segment = self._disk.files, action.segment
         path = self._disk.recordings / segment_path(segment.stream, segment.start_us)
@@ -249,7 +249,7 @@ class Keeper:
             raise
         return _Thinned(action, path, found)
 
-    def _replace(self, index: Index, thinned: list[_Thinned], held: Held) -> list[Done]:
+    def _replace(self, index: Index, thinned: list[_Thinned], held: Held) -> list[CarriedOut]:
         """The other steps of Thin; what is held meanwhile stays whole."""
         files = self._disk.files
         batch: list[_Thinned] = []
@@ -261,7 +261,7 @@ class Keeper:
         if not batch:
             return []
         with index:
-            index.set_state([item.action.segment for item in batch], State.REPLACING)
+            index.set_state([item.action.segment for item in batch], SegmentState.REPLACING)
         for item in batch:
             files.rename(item.new, item.path)
         for folder in dict.fromkeys(item.path.parent for item in batch):
@@ -271,7 +271,7 @@ class Keeper:
                 before = item.action.segment
                 after = item.found.segment._replace(start_us=before.start_us, retimed=before.retimed)
                 index.put_segment(after, item.found.gops)
-        return [Done(item.action.segment, item.action.because, item.found.segment.size_bytes) for item in batch]
+        return [CarriedOut(item.action.segment, item.action.because, item.found.segment.size_bytes) for item in batch]
 
 
 def _new(path: Path) -> Path:

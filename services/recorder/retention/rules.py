@@ -18,7 +18,7 @@ LadderOf = Callable[[str], Ladder]
 Held = Callable[[Segment], bool]
 
 
-class Because(StrEnum):
+class RetentionReason(StrEnum):
     """Why footage goes."""
 
     AGE = "age"
@@ -26,31 +26,33 @@ class Because(StrEnum):
     BUDGET = "budget"
 
 
-class Action(NamedTuple):
+class RetentionAction(NamedTuple):
     """One step."""
 
     segment: Segment
     thin: bool
     """Rewrite it with its kept keyframes; else remove it."""
-    because: Because
+    because: RetentionReason
 
 
 def by_age(
     full: Iterable[Segment], thinned: Iterable[Segment], ladder: Ladder, now_us: int, held: Held
-) -> list[Action]:
+) -> list[RetentionAction]:
     """What a stream's ladder says; segments of each tier oldest first."""
-    actions: list[Action] = []
+    actions: list[RetentionAction] = []
     for segment in full:
         age_seconds = (now_us - segment.end_us) / 1e6
         if age_seconds <= ladder.full_seconds:
             break
         if not held(segment):
-            actions.append(Action(segment, ladder.thins and age_seconds <= ladder.total_seconds, Because.AGE))
+            actions.append(
+                RetentionAction(segment, ladder.thins and age_seconds <= ladder.total_seconds, RetentionReason.AGE)
+            )
     for segment in thinned:
         if (now_us - segment.end_us) / 1e6 <= ladder.total_seconds:
             break
         if not held(segment):
-            actions.append(Action(segment, thin=False, because=Because.AGE))
+            actions.append(RetentionAction(segment, thin=False, because=RetentionReason.AGE))
     return actions
 
 
@@ -60,10 +62,10 @@ def under_pressure(
     ladder_of: LadderOf,
     now_us: int,
     held: Held,
-    because: Because,
+    because: RetentionReason,
     *,
     urgent: bool,
-) -> Iterator[Action]:
+) -> Iterator[RetentionAction]:
     """What goes, in order, until the caller has enough.
 
     ``full`` and ``thinned`` give all streams' segments, oldest first. ``urgent``: there is no room
@@ -74,8 +76,8 @@ def under_pressure(
             if now_us - segment.end_us < YOUNG_US:
                 break
             if not held(segment):
-                yield Action(segment, ladder_of(segment.stream.camera).thins, because)
+                yield RetentionAction(segment, ladder_of(segment.stream.camera).thins, because)
     for segments in (thinned, full):
         for segment in segments():
             if not held(segment):
-                yield Action(segment, thin=False, because=because)
+                yield RetentionAction(segment, thin=False, because=because)

@@ -11,10 +11,10 @@ from services.media.mp4.reader import Fragment, ReadAt
 from services.media.mp4.samples import SampleInfo
 from services.media.mp4.tracks import VideoTrack
 from services.recorder.storage.files import Files
-from services.recorder.storage.paths import Stream
+from services.recorder.storage.paths import RecordedStream
 from services.recorder.storage.proof import Signer
 from services.recorder.storage.raw import RAW, pack_raw
-from services.recorder.storage.scan import VIDEO_ID, Scan, Tally, opened, scan, sealed_fragments
+from services.recorder.storage.scan import VIDEO_ID, GopTally, SegmentScan, opened, scan, sealed_fragments
 
 _FRAGMENT_BYTES: Final = 4 * 1024 * 1024
 
@@ -34,8 +34,8 @@ def keep(times_us: Sequence[int], every_us: int) -> list[int]:
 
 
 def thin(
-    source: Path, target: Path, stream: Stream, *, every_us: int, files: Files, signer: Signer | None = None
-) -> Scan:
+    source: Path, target: Path, stream: RecordedStream, *, every_us: int, files: Files, signer: Signer | None = None
+) -> SegmentScan:
     """Writes ``target``, fsynced and signed, and returns what is in it. Nothing happens to ``source``.
 
     Raises `Mp4Error` where ``source`` holds nothing that could be kept, ``OSError``.
@@ -45,7 +45,7 @@ def thin(
         video = opening.movie.tracks.get(VIDEO_ID)
         if not isinstance(video, VideoTrack):
             raise Mp4Error("a segment without pictures")
-        tally = Tally()
+        tally = GopTally()
         pictures, end, link = _keyframes(sealed_fragments(read, size, opening), tally)
         if not pictures:
             raise Mp4Error("a segment without keyframes")
@@ -82,7 +82,7 @@ class _Kept(NamedTuple):
     capture_us: int
 
 
-def _keyframes(fragments: Iterable[Fragment], tally: Tally) -> tuple[list[_Kept], int, bytes]:
+def _keyframes(fragments: Iterable[Fragment], tally: GopTally) -> tuple[list[_Kept], int, bytes]:
     """The keyframes, where the footage behind the last one ends, and the last seal; ``tally`` counts all pictures."""
     found: list[_Kept] = []
     end, link = 0, b""

@@ -4,10 +4,10 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from services.recorder.storage.levels import Hour, blank, hours_between
+from services.recorder.storage.levels import ActivityHour, blank, hours_between
 
 
-class Waiting(NamedTuple):
+class UnjudgedSegment(NamedTuple):
     """A segment that is still to be judged."""
 
     stream_id: int
@@ -36,13 +36,13 @@ def enqueue_other_formulas(connection: sqlite3.Connection, formula: int) -> bool
     return True
 
 
-def waiting(connection: sqlite3.Connection, limit: int) -> list[Waiting]:
+def waiting(connection: sqlite3.Connection, limit: int) -> list[UnjudgedSegment]:
     """The next segments to judge, those of a stream together and in order of time."""
     rows = connection.execute("SELECT stream_id, start_us FROM unscored ORDER BY stream_id, start_us LIMIT ?", (limit,))
-    return [Waiting(*row) for row in rows]
+    return [UnjudgedSegment(*row) for row in rows]
 
 
-def drop_waiting(connection: sqlite3.Connection, items: Iterable[Waiting]) -> None:
+def drop_waiting(connection: sqlite3.Connection, items: Iterable[UnjudgedSegment]) -> None:
     """They were judged, or are gone."""
     connection.executemany("DELETE FROM unscored WHERE stream_id = ? AND start_us = ?", items)
 
@@ -68,7 +68,7 @@ def hour(connection: sqlite3.Connection, stream_id: int, number: int) -> bytes |
 
 def hours(
     connection: sqlite3.Connection, stream_id: int, first: int, end: int, *, backwards: bool = False
-) -> Iterator[Hour]:
+) -> Iterator[ActivityHour]:
     """The hours from ``first`` to before ``end`` that anything is known of, read as they are asked for."""
     wanted = "SELECT hour, levels FROM activity WHERE stream_id = ? AND hour >= ? AND hour < ? ORDER BY hour"
     return connection.execute(f"{wanted} DESC" if backwards else wanted, (stream_id, first, end))

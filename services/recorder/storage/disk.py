@@ -17,7 +17,7 @@ from services.mesh.clock import Clock
 from services.mesh.log import get_logger
 from services.recorder.storage.files import Files, Space
 from services.recorder.storage.index import GapRow, Index, Segment
-from services.recorder.storage.paths import INDEX, RECORDINGS, Stream, segment_path
+from services.recorder.storage.paths import INDEX, RECORDINGS, RecordedStream, segment_path
 from services.recorder.storage.proof import Proof, Signer
 from services.recorder.storage.recovery import boot_id, recover
 from services.recorder.storage.segment import SegmentBegin, SegmentEnd, SegmentFragment
@@ -33,7 +33,7 @@ _MAX_GAPS: Final = 10_000
 
 
 @dataclass(frozen=True)
-class Closed:
+class SegmentWritten:
     """A segment is complete, on disk and in the index."""
 
     segment: Segment
@@ -43,10 +43,10 @@ class Closed:
 
 
 @dataclass(frozen=True)
-class Dropped:
+class FragmentDropped:
     """Footage was not written."""
 
-    stream: Stream
+    stream: RecordedStream
     from_us: int
     to_us: int
     cause: str
@@ -54,18 +54,18 @@ class Dropped:
 
 
 @dataclass(frozen=True)
-class Failed:
+class DiskFailed:
     """The disk cannot be used any more; its open segments are ended as far as they came."""
 
     because: str
 
 
 @dataclass(frozen=True)
-class Full:
+class DiskFull:
     """A write found no room."""
 
 
-Notice = Closed | Dropped | Failed | Full
+DiskNotice = SegmentWritten | FragmentDropped | DiskFailed | DiskFull
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Disk:
         recorder: str,
         files: Files,
         clock: Clock,
-        notify: Callable[["Disk", Notice], None],
+        notify: Callable[["Disk", DiskNotice], None],
         sync_seconds: float = 5.0,
         queue_bytes: int = 256 * 1024 * 1024,
         signer: Signer | None = None,
@@ -108,7 +108,7 @@ class Disk:
         self._open: dict[SegmentFile, None] = {}
         self._ended: list[SegmentFile] = []
         self._gaps: list[GapRow] = []
-        self._links: dict[Stream, bytes] = {}
+        self._links: dict[RecordedStream, bytes] = {}
         self._writing_since: float | None = None
         self._opened = False
         self._boot = boot_id()
@@ -136,7 +136,7 @@ class Disk:
         with self._wake:
             return [file for file in self._open if file.path is not None]
 
-    def begin(self, stream: Stream, begin: SegmentBegin, gap: GapRow | None = None) -> SegmentFile:
+    def begin(self, stream: RecordedStream, begin: SegmentBegin, gap: GapRow | None = None) -> SegmentFile:
         """A new segment; its file comes with its first fragment."""
         file = SegmentFile(stream, begin, self._recorder, gap)
         with self._wake:
@@ -306,7 +306,7 @@ class Disk:
     def _on_error(self, job: _Job, error: OSError | sqlite3.Error) -> None:
         job.file.skipping = True
         if is_full(error):
-            self._notify(self, Full())
+            self._notify(self, DiskFull())
             self._drop(job, "disk-full")
             return
         self._drop(job, "disk-failed", str(error))
@@ -321,12 +321,12 @@ class Disk:
             for file in self._open:
                 file.failed = True
         log.error("disk.failed", directory=str(self.directory), because=because)
-        self._notify(self, Failed(because))
+        self._notify(self, DiskFailed(because))
 
     def _drop(self, job: _Job, cause: str, detail: str = "") -> None:
         piece = job.piece
         if piece is not None:
-            self._notify(self, Dropped(job.file.stream, piece.from_us, piece.to_us, cause, detail))
+            self._notify(self, FragmentDropped(job.file.stream, piece.from_us, piece.to_us, cause, detail))
 
     # The syncer
 
@@ -342,7 +342,7 @@ class Disk:
             self.sync(everything=everything)
         except (OSError, sqlite3.Error) as error:
             if is_full(error):
-                self._notify(self, Full())
+                self._notify(self, DiskFull())
             else:
                 self.fail(str(error))
 
@@ -392,7 +392,7 @@ class Disk:
             self.files.close(file.fd)
             if file.fragments:
                 segment, _ = file.row()
-                self._notify(self, Closed(segment, str(segment_path(file.stream, file.start_us)), file.proof))
+                self._notify(self, SegmentWritten(segment, str(segment_path(file.stream, file.start_us)), file.proof))
             elif file.path is not None:
                 self.files.unlink(file.path)
 
@@ -416,6 +416,6 @@ def is_full(error: OSError | sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
-def _last_link(index: Index, stream: Stream) -> bytes:
+def _last_link(index: Index, stream: RecordedStream) -> bytes:
     last = index.select("stream_id = ?", (index.stream_id(stream),), order="start_us DESC", limit=1)
     return last[0].link if last else b""

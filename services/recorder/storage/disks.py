@@ -11,10 +11,10 @@ from services.mesh.clock import Clock
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
 from services.recorder.storage import placement
-from services.recorder.storage.disk import Disk, Failed, Notice
+from services.recorder.storage.disk import Disk, DiskFailed, DiskNotice
 from services.recorder.storage.files import Files, OsFiles
 from services.recorder.storage.index import GapRow, Index
-from services.recorder.storage.paths import INDEX, Stream
+from services.recorder.storage.paths import INDEX, RecordedStream
 from services.recorder.storage.placement import Room
 from services.recorder.storage.proof import Signer
 
@@ -31,7 +31,7 @@ _failures = counter("recorder_disk_failures", "Times that a directory failed or 
 
 
 class Disks:
-    """Implements `services.recorder.capture.recording.Place`. ``notify`` is called in the event loop."""
+    """Implements `services.recorder.capture.recording.DiskChooser`. ``notify`` is called in the event loop."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Disks:
         *,
         recorder: str,
         clock: Clock,
-        notify: Callable[[Disk, Notice], None],
+        notify: Callable[[Disk, DiskNotice], None],
         floor_bytes: int = 0,
         sync_seconds: float = 5.0,
         queue_bytes: int = 256 * 1024 * 1024,
@@ -48,8 +48,8 @@ class Disks:
     ) -> None:
         loop = asyncio.get_running_loop()
 
-        def tell(disk: Disk, notice: Notice) -> None:
-            if isinstance(notice, Failed):
+        def tell(disk: Disk, notice: DiskNotice) -> None:
+            if isinstance(notice, DiskFailed):
                 _failures.labels(str(disk.directory)).inc()
             if not loop.is_closed():
                 loop.call_soon_threadsafe(notify, disk, notice)
@@ -68,14 +68,14 @@ class Disks:
             for directory in directories
         ]
         self.floor_bytes = floor_bytes
-        self.streams: dict[Stream, Disk] = {}
+        self.streams: dict[RecordedStream, Disk] = {}
         """Where each stream was recorded last."""
         self._clock = clock
         self._free: dict[Disk, tuple[float, int]] = {}
         self._told: dict[Disk, str] = {}
 
-    def choose(self, stream: Stream, current: Disk | None) -> Disk | None:
-        """See `services.recorder.capture.recording.Place.choose`."""
+    def choose(self, stream: RecordedStream, current: Disk | None) -> Disk | None:
+        """See `services.recorder.capture.recording.DiskChooser.choose`."""
         counts = dict.fromkeys(self.all, 0)
         for disk in self.streams.values():
             counts[disk] += 1
@@ -139,11 +139,11 @@ class Disks:
         """Writes and syncs all that waits."""
         await asyncio.gather(*(asyncio.to_thread(disk.close) for disk in self.all))
 
-    async def past(self, stream: Stream) -> tuple[int | None, GapRow | None]:
+    async def past(self, stream: RecordedStream) -> tuple[int | None, GapRow | None]:
         """Where the stream's footage ends, and its gap that lasts; remembers which disk it was on."""
         return await asyncio.to_thread(self._past, stream)
 
-    def _past(self, stream: Stream) -> tuple[int | None, GapRow | None]:
+    def _past(self, stream: RecordedStream) -> tuple[int | None, GapRow | None]:
         end_us: int | None = None
         lasting: GapRow | None = None
         for disk in self.all:

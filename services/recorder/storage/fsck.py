@@ -17,17 +17,17 @@ from services.contracts.evidence.statement import is_signed
 from services.recorder.storage import runs
 from services.recorder.storage.files import Files, OsFiles
 from services.recorder.storage.identity import DirectoryTakenError, lock
-from services.recorder.storage.index import Index, Segment, State
+from services.recorder.storage.index import Index, Segment, SegmentState
 from services.recorder.storage.key import read_key
-from services.recorder.storage.paths import INDEX, NEW_SUFFIX, RECORDINGS, Stream, parse_path, segment_path
+from services.recorder.storage.paths import INDEX, NEW_SUFFIX, RECORDINGS, RecordedStream, parse_path, segment_path
 from services.recorder.storage.proof import Signer
 from services.recorder.storage.recovery import finish, recover, settle
-from services.recorder.storage.scan import Scan, scan
+from services.recorder.storage.scan import SegmentScan, scan
 
 _OURS: Final = (INDEX, f"{INDEX}-wal", f"{INDEX}-shm")
 
 
-class Kind(StrEnum):
+class FsckKind(StrEnum):
     """What can be wrong."""
 
     UNKNOWN_FILE = "unknown-file"
@@ -52,17 +52,17 @@ class Kind(StrEnum):
     BAD_INDEX = "bad-index"
 
 
-class Finding(NamedTuple):
+class FsckFinding(NamedTuple):
     """One thing that is wrong."""
 
-    kind: Kind
+    kind: FsckKind
     path: str
     """Below ``recordings/``."""
     detail: str
     repaired: bool = False
 
 
-class Report(NamedTuple):
+class FsckReport(NamedTuple):
     """The outcome for one directory."""
 
     directory: Path
@@ -71,21 +71,21 @@ class Report(NamedTuple):
     signed: Mapping[str, int]
     """How many of them each key has signed, by its short name; under the empty name those without a signature: they
     are signed when evidence is asked for."""
-    findings: tuple[Finding, ...]
+    findings: tuple[FsckFinding, ...]
     running: bool
     """A recorder is at work there: what it has open was left out."""
 
     @property
     def clean(self) -> bool:
         """Whether everything is in order now; what is not ours does not count."""
-        return all(finding.repaired or finding.kind is Kind.FOREIGN for finding in self.findings)
+        return all(finding.repaired or finding.kind is FsckKind.FOREIGN for finding in self.findings)
 
 
 class NoRecordingsError(ValueError):
     """There are no recordings in this directory."""
 
 
-def check(directory: Path, *, repair: bool = False, verify: bool = False, files: Files | None = None) -> Report:
+def check(directory: Path, *, repair: bool = False, verify: bool = False, files: Files | None = None) -> FsckReport:
     """Checks one data directory: rows, runs, seals' order and signatures; ``verify`` also reads every byte.
 
     Raises `NoRecordingsError`, `DirectoryTakenError` where ``repair`` is wanted while a recorder runs, ``OSError``,
@@ -104,12 +104,12 @@ def check(directory: Path, *, repair: bool = False, verify: bool = False, files:
     try:
         findings = list(_check_index(recordings, repair))
         if findings and not repair:
-            return Report(directory, 0, {}, tuple(findings), held is None)
+            return FsckReport(directory, 0, {}, tuple(findings), held is None)
         run = _Run(recordings, files, repair=repair, verify=verify, alone=held is not None)
         opened = Index.open(recordings / INDEX, durable=True) if repair else _reading(recordings)
         with closing(opened) as index:
             findings += run.run(index)
-        return Report(directory, run.segments, run.signed, tuple(findings), held is None)
+        return FsckReport(directory, run.segments, run.signed, tuple(findings), held is None)
     finally:
         if held is not None:
             files.close(held)
@@ -119,11 +119,11 @@ def _reading(recordings: Path) -> Index:
     return Index.open_for_reading(recordings / INDEX)
 
 
-def _check_index(recordings: Path, repair: bool) -> Iterator[Finding]:
+def _check_index(recordings: Path, repair: bool) -> Iterator[FsckFinding]:
     """SQLite's own check; a damaged index is put aside and made anew."""
     path = recordings / INDEX
     if not path.exists():
-        yield Finding(Kind.BAD_INDEX, INDEX, "missing", repair)
+        yield FsckFinding(FsckKind.BAD_INDEX, INDEX, "missing", repair)
         return
     try:
         with closing(Index.open_for_reading(path)) as index:
@@ -136,7 +136,7 @@ def _check_index(recordings: Path, repair: bool) -> Iterator[Finding]:
         for name in _OURS:
             if (recordings / name).exists():
                 shutil.move(recordings / name, recordings / f"{name}.damaged")
-    yield Finding(Kind.BAD_INDEX, INDEX, "; ".join(problems), repair)
+    yield FsckFinding(FsckKind.BAD_INDEX, INDEX, "; ".join(problems), repair)
 
 
 def _key(directory: Path) -> Signer | None:
@@ -158,17 +158,17 @@ class _Run:
         self.segments = 0
         self.signed: Counter[str] = Counter()
 
-    def run(self, index: Index) -> Iterator[Finding]:
+    def run(self, index: Index) -> Iterator[FsckFinding]:
         yield from self._unsettled(index)
         open_now = {self._path(stream, start_us) for stream, start_us in index.open_segments()}
         streams = {path.relative_to(self._recordings).parts for path in self._recordings.glob("*/*/*") if path.is_dir()}
-        for stream in sorted(set(index.streams()) | {Stream(*parts) for parts in streams}):
+        for stream in sorted(set(index.streams()) | {RecordedStream(*parts) for parts in streams}):
             yield from self._stream(index, stream, open_now)
         for path in sorted(self._recordings.iterdir()):
             if path.is_file() and path.name not in _OURS:
-                yield Finding(Kind.FOREIGN, path.name, "not ours")
+                yield FsckFinding(FsckKind.FOREIGN, path.name, "not ours")
 
-    def _unsettled(self, index: Index) -> Iterator[Finding]:
+    def _unsettled(self, index: Index) -> Iterator[FsckFinding]:
         """Only where no recorder runs: else it is at work on these."""
         if not self._alone:
             return
@@ -176,11 +176,11 @@ class _Run:
         for segment in index.select("state != 0"):
             waiting.append((self._path(segment.stream, segment.start_us), segment.state.name.lower()))
         for path, detail in waiting:
-            yield Finding(Kind.UNSETTLED, str(path.relative_to(self._recordings)), detail, self._repair)
+            yield FsckFinding(FsckKind.UNSETTLED, str(path.relative_to(self._recordings)), detail, self._repair)
         if waiting and self._repair:
             recover(self._recordings, index, self._files, self._signer)
 
-    def _stream(self, index: Index, stream: Stream, open_now: set[Path]) -> Iterator[Finding]:
+    def _stream(self, index: Index, stream: RecordedStream, open_now: set[Path]) -> Iterator[FsckFinding]:
         rows = {
             self._path(stream, segment.start_us): segment
             for segment in index.select("stream_id = ?", (index.find_stream(stream) or 0,))
@@ -188,37 +188,39 @@ class _Run:
         if runs.differ(index, stream):
             if self._repair:
                 runs.rebuild(index, stream)
-            yield Finding(Kind.RUNS_DIFFER, str(stream.folder), "the timeline is not what they join to", self._repair)
+            yield FsckFinding(
+                FsckKind.RUNS_DIFFER, str(stream.folder), "the timeline is not what they join to", self._repair
+            )
         folder = self._recordings / stream.folder
         present = {path for path in folder.rglob("*") if path.is_file()} if folder.is_dir() else set()
         for path in sorted(present - open_now):
             yield from self._file(index, path, rows.get(path))
         for path in sorted(set(rows) - present):
-            if rows[path].state is not State.CLOSED or self._moved_on(index, path, rows[path]):
+            if rows[path].state is not SegmentState.CLOSED or self._moved_on(index, path, rows[path]):
                 continue
             if self._repair:
                 with index:
                     index.forget([rows[path]])
-            yield Finding(Kind.MISSING_FILE, self._name(path), "a row names it", self._repair)
+            yield FsckFinding(FsckKind.MISSING_FILE, self._name(path), "a row names it", self._repair)
 
-    def _file(self, index: Index, path: Path, row: Segment | None) -> Iterator[Finding]:
+    def _file(self, index: Index, path: Path, row: Segment | None) -> Iterator[FsckFinding]:
         name = self._name(path)
         if path.name.endswith(NEW_SUFFIX):
             if self._alone:
                 if self._repair:
                     self._files.unlink(path)
-                yield Finding(Kind.LEFTOVER, name, "of an interrupted replacement", self._repair)
+                yield FsckFinding(FsckKind.LEFTOVER, name, "of an interrupted replacement", self._repair)
             return
         parsed = parse_path(path.relative_to(self._recordings))
         if parsed is None:
-            yield Finding(Kind.FOREIGN, name, "not ours")
+            yield FsckFinding(FsckKind.FOREIGN, name, "not ours")
             return
         self.segments += 1
         try:
             found = scan(path, parsed[0], verify=self._verify)
         except FileNotFoundError:
             return  # retention was here meanwhile
-        if (row is not None and row.state is not State.CLOSED) or self._moved_on(index, path, row):
+        if (row is not None and row.state is not SegmentState.CLOSED) or self._moved_on(index, path, row):
             return
         if found is not None:
             yield from self._signature(name, found)
@@ -226,24 +228,26 @@ class _Run:
             if self._repair and row is not None:
                 with index:
                     index.forget([row])
-            yield Finding(Kind.NO_FOOTAGE, name, "nothing in it can be played; the file is left as it is")
+            yield FsckFinding(FsckKind.NO_FOOTAGE, name, "nothing in it can be played; the file is left as it is")
         elif row is None:
             if self._repair:
                 finished = finish(self._recordings, self._files, *parsed, signer=self._signer)
                 with index:
                     settle(index, *parsed, finished)
-            yield Finding(Kind.UNKNOWN_FILE, name, f"{found.segment.frames} pictures", self._repair)
+            yield FsckFinding(FsckKind.UNKNOWN_FILE, name, f"{found.segment.frames} pictures", self._repair)
         else:
             yield from self._compare(index, path, row, found)
 
-    def _signature(self, name: str, found: Scan) -> Iterator[Finding]:
+    def _signature(self, name: str, found: SegmentScan) -> Iterator[FsckFinding]:
         proof = found.proof
         if proof is not None and not is_signed(proof.public, proof.signature, found.statement().to_bytes()):
-            yield Finding(Kind.BAD_SIGNATURE, name, f"not what {proof.key_id} signed; the file is left as it is")
+            yield FsckFinding(
+                FsckKind.BAD_SIGNATURE, name, f"not what {proof.key_id} signed; the file is left as it is"
+            )
         else:
             self.signed[proof.key_id if proof else ""] += 1
 
-    def _compare(self, index: Index, path: Path, row: Segment, found: Scan) -> Iterator[Finding]:
+    def _compare(self, index: Index, path: Path, row: Segment, found: SegmentScan) -> Iterator[FsckFinding]:
         name = self._name(path)
         if found.file_bytes > found.sealed_bytes:
             if self._repair:
@@ -252,7 +256,7 @@ class _Run:
                 self._files.sync_data(fd)
                 self._files.close(fd)
             detail = f"{found.file_bytes - found.sealed_bytes} bytes behind the last fragment whose seal is right"
-            yield Finding(Kind.TAIL, name, detail, self._repair)
+            yield FsckFinding(FsckKind.TAIL, name, detail, self._repair)
         said = found.segment._replace(retimed=row.retimed)
         differing = [key for key in Segment._fields if getattr(said, key) != getattr(row, key)]
         gops_differ = index.gops(row.stream, row.start_us) != found.gops
@@ -262,7 +266,7 @@ class _Run:
                     index.forget([row])
                     index.put_segment(said, found.gops)
             detail = ", ".join([*differing, *(["keyframe index"] if gops_differ else [])])
-            yield Finding(Kind.ROW_DIFFERS, name, f"in {detail}", self._repair)
+            yield FsckFinding(FsckKind.ROW_DIFFERS, name, f"in {detail}", self._repair)
 
     def _moved_on(self, index: Index, path: Path, row: Segment | None) -> bool:
         """Whether a recorder that runs has changed what is known of the file since the row was read."""
@@ -278,7 +282,7 @@ class _Run:
         is_open = path in {self._path(*item) for item in index.open_segments()}
         return is_open or now != ([row] if row else [])
 
-    def _path(self, stream: Stream, start_us: int) -> Path:
+    def _path(self, stream: RecordedStream, start_us: int) -> Path:
         return self._recordings / segment_path(stream, start_us)
 
     def _name(self, path: Path) -> str:

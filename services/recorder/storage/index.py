@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, Self
 from uuid import uuid4
 
 from services.recorder.storage import activity_rows
-from services.recorder.storage.paths import Stream
+from services.recorder.storage.paths import RecordedStream
 
 _STEPS: Final = ("schema.sql", "schema_2.sql")
 """What makes each version of the schema out of the one before."""
@@ -29,7 +29,7 @@ class Tier(IntEnum):
     KEYFRAMES = 1
 
 
-class State(IntEnum):
+class SegmentState(IntEnum):
     """What is being done to a segment's file."""
 
     CLOSED = 0
@@ -40,12 +40,12 @@ class State(IntEnum):
 class Segment(NamedTuple):
     """A row of ``segment``; schema.sql says what each value is."""
 
-    stream: Stream
+    stream: RecordedStream
     start_us: int
     end_us: int
     size_bytes: int
     tier: Tier
-    state: State
+    state: SegmentState
     frames: int
     keyframes: int
     codec: str
@@ -69,7 +69,7 @@ class Usage(NamedTuple):
 class GapRow(NamedTuple):
     """A row of ``gap``."""
 
-    stream: Stream
+    stream: RecordedStream
     from_us: int
     to_us: int | None
     cause: str
@@ -84,8 +84,8 @@ class Index:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
-        self._stream_ids: dict[Stream, int] = {}
-        self._streams: dict[int, Stream] = {}
+        self._stream_ids: dict[RecordedStream, int] = {}
+        self._streams: dict[int, RecordedStream] = {}
 
     @classmethod
     def open(cls, path: Path, *, durable: bool, checkpoint: bool = False) -> Self:
@@ -140,7 +140,7 @@ class Index:
 
     # Streams
 
-    def stream_id(self, stream: Stream) -> int:
+    def stream_id(self, stream: RecordedStream) -> int:
         """The stream's id; it gets one where it has none."""
         known = self._stream_ids.get(stream)
         if known is None:
@@ -149,7 +149,7 @@ class Index:
             assert known is not None
         return known
 
-    def find_stream(self, stream: Stream) -> int | None:
+    def find_stream(self, stream: RecordedStream) -> int | None:
         """The stream's id; None where it has none."""
         known = self._stream_ids.get(stream)
         if known is None:
@@ -162,39 +162,42 @@ class Index:
             self._stream_ids[stream] = known
         return known
 
-    def stream(self, stream_id: int) -> Stream:
+    def stream(self, stream_id: int) -> RecordedStream:
         """The stream of an id that a row names."""
         if stream_id not in self._streams:
             row = self.connection.execute(
                 "SELECT site, camera, profile FROM stream WHERE id = ?", (stream_id,)
             ).fetchone()
-            self._streams[stream_id] = Stream(*row)
+            self._streams[stream_id] = RecordedStream(*row)
         return self._streams[stream_id]
 
-    def streams(self) -> list[Stream]:
+    def streams(self) -> list[RecordedStream]:
         """All streams that were ever recorded here."""
-        return [Stream(*row) for row in self.connection.execute("SELECT site, camera, profile FROM stream ORDER BY id")]
+        return [
+            RecordedStream(*row)
+            for row in self.connection.execute("SELECT site, camera, profile FROM stream ORDER BY id")
+        ]
 
-    def streams_of(self, camera: str, profile: str) -> list[Stream]:
+    def streams_of(self, camera: str, profile: str) -> list[RecordedStream]:
         """A camera's; one that changed its site has a stream under each."""
         rows = self.connection.execute(
             "SELECT site, camera, profile FROM stream WHERE camera = ? AND profile = ? ORDER BY id", (camera, profile)
         )
-        return [Stream(*row) for row in rows]
+        return [RecordedStream(*row) for row in rows]
 
     # Open segments
 
-    def add_open(self, stream: Stream, start_us: int) -> None:
+    def add_open(self, stream: RecordedStream, start_us: int) -> None:
         """Names a file that is about to be created."""
         self.connection.execute("INSERT OR IGNORE INTO open_segment VALUES (?, ?)", (self.stream_id(stream), start_us))
 
-    def drop_open(self, stream: Stream, start_us: int) -> None:
+    def drop_open(self, stream: RecordedStream, start_us: int) -> None:
         """Forgets an open segment."""
         self.connection.execute(
             "DELETE FROM open_segment WHERE stream_id = ? AND start_us = ?", (self.stream_id(stream), start_us)
         )
 
-    def open_segments(self) -> list[tuple[Stream, int]]:
+    def open_segments(self) -> list[tuple[RecordedStream, int]]:
         """Stream and start of every open segment."""
         rows = self.connection.execute("SELECT stream_id, start_us FROM open_segment").fetchall()
         return [(self.stream(stream_id), start_us) for stream_id, start_us in rows]
@@ -221,7 +224,7 @@ class Index:
             "DELETE FROM open_segment WHERE stream_id = ? AND start_us = ?", (stream_id, segment.start_us)
         )
 
-    def set_state(self, segments: Iterable[Segment], state: State) -> None:
+    def set_state(self, segments: Iterable[Segment], state: SegmentState) -> None:
         """Marks segments."""
         self.connection.executemany(
             "UPDATE segment SET state = ? WHERE stream_id = ? AND start_us = ?",
@@ -235,7 +238,7 @@ class Index:
         gone = [(self.stream_id(one.stream), one.start_us, one.end_us) for one in segments if not copied(one)]
         self.connection.executemany("DELETE FROM segment WHERE stream_id = ? AND start_us = ?", keys)
         self.connection.executemany("DELETE FROM gop WHERE stream_id = ? AND start_us = ?", keys)
-        activity_rows.drop_waiting(self.connection, [activity_rows.Waiting(*key) for key in keys])
+        activity_rows.drop_waiting(self.connection, [activity_rows.UnjudgedSegment(*key) for key in keys])
         activity_rows.forget(self.connection, gone)
 
     def select(
@@ -251,16 +254,16 @@ class Index:
 
     def _segment(self, row: tuple[Any, ...]) -> Segment:
         start_us, end_us, size, tier, state, *rest = row[1:]
-        return Segment(self.stream(row[0]), start_us, end_us, size, Tier(tier), State(state), *rest)
+        return Segment(self.stream(row[0]), start_us, end_us, size, Tier(tier), SegmentState(state), *rest)
 
-    def gops(self, stream: Stream, start_us: int) -> bytes | None:
+    def gops(self, stream: RecordedStream, start_us: int) -> bytes | None:
         """A segment's keyframe index, as `services.recorder.storage.gops` reads it."""
         row = self.connection.execute(
             "SELECT entries FROM gop WHERE stream_id = ? AND start_us = ?", (self.find_stream(stream) or 0, start_us)
         ).fetchone()
         return bytes(row[0]) if row else None
 
-    def oldest(self, stream: Stream, tier: Tier, *, page: int = 64) -> Iterator[Segment]:
+    def oldest(self, stream: RecordedStream, tier: Tier, *, page: int = 64) -> Iterator[Segment]:
         """A stream's closed segments of a tier, oldest first, read as they are asked for."""
         stream_id, after_us = self.find_stream(stream) or 0, -1
         while True:
@@ -275,7 +278,7 @@ class Index:
                 return
             after_us = segments[-1].start_us
 
-    def usage(self) -> dict[tuple[Stream, Tier], Usage]:
+    def usage(self) -> dict[tuple[RecordedStream, Tier], Usage]:
         """What the segments of each stream and tier add up to."""
         rows = self.connection.execute("SELECT stream_id, tier, segments, size_bytes, length_us FROM usage").fetchall()
         return {(self.stream(stream_id), Tier(tier)): Usage(*rest) for stream_id, tier, *rest in rows}
@@ -288,7 +291,7 @@ class Index:
             "INSERT OR REPLACE INTO gap VALUES (?, ?, ?, ?, ?)", (self.stream_id(gap.stream), *gap[1:])
         )
 
-    def gaps(self, stream: Stream, from_us: int, to_us: int) -> list[GapRow]:
+    def gaps(self, stream: RecordedStream, from_us: int, to_us: int) -> list[GapRow]:
         """The gaps that touch a range, in order."""
         stream_id = self.find_stream(stream)
         rows = self.connection.execute(

@@ -21,7 +21,7 @@ _STRETCH: Final = re.compile(rb"[\x80-\xff](?:[\x00-\x7f]{0,%d}[\x80-\xff])*" % 
 """From the middle of the scale on it is activity."""
 
 
-class Level(NamedTuple):
+class ActivityLevel(NamedTuple):
     """How busy one GOP was."""
 
     from_us: int
@@ -30,7 +30,7 @@ class Level(NamedTuple):
     """0 to 1."""
 
 
-class Stretch(NamedTuple):
+class ActivityStretch(NamedTuple):
     """A time of activity."""
 
     from_us: int
@@ -39,7 +39,7 @@ class Stretch(NamedTuple):
     """The highest level in it."""
 
 
-Hour = tuple[int, bytes]
+ActivityHour = tuple[int, bytes]
 """Which one since 1970, and its `SLOTS` levels."""
 
 
@@ -53,7 +53,7 @@ def to_level(byte: int) -> float:
     return max(byte - 1, 0) / _MOST
 
 
-def paint(levels: Iterable[Level]) -> dict[int, dict[int, int]]:
+def paint(levels: Iterable[ActivityLevel]) -> dict[int, dict[int, int]]:
     """Hour → slot → byte of a segment's GOPs; of several in a slot the highest counts."""
     painted: dict[int, dict[int, int]] = {}
     for from_us, to_us, level in levels:
@@ -78,7 +78,7 @@ def blank(row: bytes, hour: int, from_us: int, to_us: int) -> bytes:
     return row[:first] + bytes(max(end - first, 0)) + row[max(end, first) :]
 
 
-def resample(hours: Iterable[Hour], from_us: int, to_us: int, step_us: int) -> list[int]:
+def resample(hours: Iterable[ActivityHour], from_us: int, to_us: int, step_us: int) -> list[int]:
     """The highest byte in each ``step_us``, a whole number of slots, from ``from_us``, a whole number of steps."""
     steps, per_step = -(-(to_us - from_us) // step_us), step_us // SLOT_US
     found = [0] * steps
@@ -91,20 +91,22 @@ def resample(hours: Iterable[Hour], from_us: int, to_us: int, step_us: int) -> l
     return found
 
 
-def stretches(hours: Iterable[Hour], *, backwards: bool = False) -> Iterator[Stretch]:
+def stretches(hours: Iterable[ActivityHour], *, backwards: bool = False) -> Iterator[ActivityStretch]:
     """The times of activity, in the order of ``hours``: oldest first, or with ``backwards`` newest first."""
-    pending: Stretch | None = None
+    pending: ActivityStretch | None = None
     for hour, row in hours:
         runs = _STRETCH.finditer(row)
         for run in reversed(list(runs)) if backwards else runs:
             first = hour * SLOTS
-            found = Stretch((first + run.start()) * SLOT_US, (first + run.end()) * SLOT_US, to_level(max(run.group())))
+            found = ActivityStretch(
+                (first + run.start()) * SLOT_US, (first + run.end()) * SLOT_US, to_level(max(run.group()))
+            )
             if pending is None:
                 pending = found
                 continue
             pause_us = pending.from_us - found.to_us if backwards else found.from_us - pending.to_us
             if pause_us <= _JOIN_SLOTS * SLOT_US:
-                pending = Stretch(
+                pending = ActivityStretch(
                     min(pending.from_us, found.from_us),
                     max(pending.to_us, found.to_us),
                     max(pending.level, found.level),
@@ -116,7 +118,7 @@ def stretches(hours: Iterable[Hour], *, backwards: bool = False) -> Iterator[Str
         yield pending
 
 
-def next_stretch(hours: Iterable[Hour], at_us: int, *, backwards: bool = False) -> Stretch | None:
+def next_stretch(hours: Iterable[ActivityHour], at_us: int, *, backwards: bool = False) -> ActivityStretch | None:
     """The first stretch that begins after ``at_us``, or with ``backwards`` the last that began before it."""
     for found in stretches(hours, backwards=backwards):
         if found.from_us < at_us if backwards else found.from_us > at_us:
@@ -124,7 +126,7 @@ def next_stretch(hours: Iterable[Hour], at_us: int, *, backwards: bool = False) 
     return None
 
 
-def minutes(hours: Iterable[Hour], from_us: int, to_us: int) -> Iterator[tuple[float, int]]:
+def minutes(hours: Iterable[ActivityHour], from_us: int, to_us: int) -> Iterator[tuple[float, int]]:
     """Mean level and beginning of each minute that begins in the range, still ones left out."""
     for hour, row in hours:
         slots = iter(row.replace(b"\0", b"\1"))

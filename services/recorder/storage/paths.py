@@ -16,7 +16,7 @@ _HOUR_US: Final = 3600 * 1_000_000
 _NAME: Final = re.compile(r"(\d{8}T\d{6})\.(\d{3})Z\.mp4")
 
 
-class Stream(NamedTuple):
+class RecordedStream(NamedTuple):
     """One profile of one camera."""
 
     site: str
@@ -29,12 +29,12 @@ class Stream(NamedTuple):
         return PurePosixPath(self.site, self.camera, self.profile)
 
 
-def hour_folder(stream: Stream, at_us: int) -> PurePosixPath:
+def hour_folder(stream: RecordedStream, at_us: int) -> PurePosixPath:
     """The folder of the segments that begin in the same hour as ``at_us``."""
     return _hour(stream, at_us // _HOUR_US)[0]
 
 
-def segment_path(stream: Stream, start_us: int) -> PurePosixPath:
+def segment_path(stream: RecordedStream, start_us: int) -> PurePosixPath:
     """The path of the segment that begins at ``start_us``: ``…/20231114T221320.123Z.mp4``."""
     hour, in_hour_us = divmod(start_us, _HOUR_US)
     folder, begin = _hour(stream, hour)
@@ -43,19 +43,19 @@ def segment_path(stream: Stream, start_us: int) -> PurePosixPath:
 
 
 @lru_cache(maxsize=4096)
-def _hour(stream: Stream, hour: int) -> tuple[PurePosixPath, str]:
+def _hour(stream: RecordedStream, hour: int) -> tuple[PurePosixPath, str]:
     """The folder of an hour since 1970, and how the names in it begin; asked for some times for every segment."""
     begin = datetime.fromtimestamp(hour * 3600, UTC)
     return stream.folder / f"{begin:%Y/%m/%d/%H}", f"{begin:%Y%m%dT%H}"
 
 
-def parse_path(path: PurePath) -> tuple[Stream, int] | None:
+def parse_path(path: PurePath) -> tuple[RecordedStream, int] | None:
     """The stream and the start in whole ms (as µs) of a path below ``recordings/``; None for what is no segment's."""
     parts = path.parts
     if len(parts) != 8:
         return None
     match = _NAME.fullmatch(parts[7])
-    stream = Stream(*parts[:3])
+    stream = RecordedStream(*parts[:3])
     if not match or not all(map(is_id, stream)):
         return None
     try:

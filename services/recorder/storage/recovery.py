@@ -6,10 +6,10 @@ from typing import Final
 
 from services.mesh.log import get_logger
 from services.recorder.storage.files import Files
-from services.recorder.storage.index import Index, Segment, State
-from services.recorder.storage.paths import NEW_SUFFIX, Stream, hour_folder, parse_path, segment_path
+from services.recorder.storage.index import Index, Segment, SegmentState
+from services.recorder.storage.paths import NEW_SUFFIX, RecordedStream, hour_folder, parse_path, segment_path
 from services.recorder.storage.proof import PROOF_BYTES, Signer
-from services.recorder.storage.scan import Scan, scan
+from services.recorder.storage.scan import SegmentScan, scan
 from services.recorder.storage.segment_file import FULL
 
 log = get_logger()
@@ -52,12 +52,12 @@ def recover(recordings: Path, index: Index, files: Files, signer: Signer | None 
                 settle(index, stream, start_us, item)
         done.finished += sum(item is not None for item in found)
         done.empty += sum(item is None for item in found)
-    for segment in index.select("state = ?", (State.DELETING,)):
+    for segment in index.select("state = ?", (SegmentState.DELETING,)):
         files.unlink(recordings / segment_path(segment.stream, segment.start_us))
         with index:
             index.forget([segment])
         done.removed += 1
-    for segment in index.select("state = ?", (State.REPLACING,)):
+    for segment in index.select("state = ?", (SegmentState.REPLACING,)):
         _settle(recordings, index, files, segment)
         done.replaced += 1
     _take_in_unknown(recordings, index, files, done, signer)
@@ -69,12 +69,12 @@ def recover(recordings: Path, index: Index, files: Files, signer: Signer | None 
 def finish(
     recordings: Path,
     files: Files,
-    stream: Stream,
+    stream: RecordedStream,
     start_us: int,
     *,
     tail_90k: int | None = None,
     signer: Signer | None = None,
-) -> Scan | None:
+) -> SegmentScan | None:
     """Puts a file in order that was left open: cuts what is not sealed, or removes it, and returns None, where nothing
     is; signs it. What is in it is on disk then; `settle` writes it down."""
     path = recordings / segment_path(stream, start_us)
@@ -101,7 +101,7 @@ def finish(
     return found
 
 
-def _sign(files: Files, fd: int, found: Scan, signer: Signer) -> Scan:
+def _sign(files: Files, fd: int, found: SegmentScan, signer: Signer) -> SegmentScan:
     """Appends the proof; where there is no room the segment stays without one."""
     made = signer.sign(found.statement().to_bytes())
     try:
@@ -116,7 +116,7 @@ def _sign(files: Files, fd: int, found: Scan, signer: Signer) -> Scan:
     return found
 
 
-def settle(index: Index, stream: Stream, start_us: int, found: Scan | None) -> None:
+def settle(index: Index, stream: RecordedStream, start_us: int, found: SegmentScan | None) -> None:
     """Writes down what `finish` found, within a transaction."""
     index.drop_open(stream, start_us)
     if found:
@@ -152,7 +152,7 @@ def _take_in_unknown(recordings: Path, index: Index, files: Files, done: Recover
     if not heartbeat_us:
         return
     for stream_folder in recordings.glob("*/*/*"):
-        stream = Stream(*stream_folder.relative_to(recordings).parts)
+        stream = RecordedStream(*stream_folder.relative_to(recordings).parts)
         for hour in range(-1, 2):
             at_us = heartbeat_us + hour * _HOUR_US
             folder = recordings / hour_folder(stream, at_us)
@@ -160,7 +160,7 @@ def _take_in_unknown(recordings: Path, index: Index, files: Files, done: Recover
                 done.unknown += _take_in(recordings, index, files, folder, _names(index, stream, at_us), signer)
 
 
-def _names(index: Index, stream: Stream, at_us: int) -> set[str]:
+def _names(index: Index, stream: RecordedStream, at_us: int) -> set[str]:
     first_us = at_us // _HOUR_US * _HOUR_US
     rows = index.select(
         "stream_id = ? AND start_us >= ? AND start_us < ?",

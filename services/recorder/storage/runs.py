@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 from services.contracts.recordings import MIN_GAP_US
 from services.recorder.storage.index import Index
-from services.recorder.storage.paths import Stream
+from services.recorder.storage.paths import RecordedStream
 
 
-class Run(NamedTuple):
+class FootageRun(NamedTuple):
     """A row of ``run``, and as much of one of ``segment``."""
 
     tier: int
@@ -16,9 +16,9 @@ class Run(NamedTuple):
     to_us: int
 
 
-def joined(parts: Iterable[Run]) -> list[Run]:
+def joined(parts: Iterable[FootageRun]) -> list[FootageRun]:
     """Parts of one tier that follow each other without a hole of `MIN_GAP_US`, as one. Pure."""
-    found: list[Run] = []
+    found: list[FootageRun] = []
     for part in parts:
         last = found[-1] if found else None
         if last and last.tier == part.tier and part.from_us - last.to_us < MIN_GAP_US:
@@ -28,7 +28,7 @@ def joined(parts: Iterable[Run]) -> list[Run]:
     return found
 
 
-def differ(index: Index, stream: Stream) -> bool:
+def differ(index: Index, stream: RecordedStream) -> bool:
     """Whether the table says something else than the segments; one transaction, so a recorder may be at work."""
     index.connection.execute("BEGIN")
     try:
@@ -37,7 +37,7 @@ def differ(index: Index, stream: Stream) -> bool:
         index.connection.execute("COMMIT")
 
 
-def rebuild(index: Index, stream: Stream) -> None:
+def rebuild(index: Index, stream: RecordedStream) -> None:
     """Makes the stream's rows anew."""
     stream_id = index.find_stream(stream)
     with index:
@@ -46,16 +46,16 @@ def rebuild(index: Index, stream: Stream) -> None:
         index.connection.executemany("INSERT INTO run VALUES (?, ?, ?, ?)", [(stream_id, *run) for run in wanted])
 
 
-def _stored(index: Index, stream: Stream) -> list[Run]:
+def _stored(index: Index, stream: RecordedStream) -> list[FootageRun]:
     rows = index.connection.execute(
         "SELECT tier, from_us, to_us FROM run WHERE stream_id = ? ORDER BY tier, from_us", (index.find_stream(stream),)
     )
-    return [Run(*row) for row in rows]
+    return [FootageRun(*row) for row in rows]
 
 
-def _wanted(index: Index, stream: Stream) -> list[Run]:
+def _wanted(index: Index, stream: RecordedStream) -> list[FootageRun]:
     rows = index.connection.execute(
         "SELECT tier, start_us, end_us FROM segment WHERE stream_id = ? ORDER BY tier, start_us",
         (index.find_stream(stream),),
     )
-    return joined(Run(*row) for row in rows)
+    return joined(FootageRun(*row) for row in rows)

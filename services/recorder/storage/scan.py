@@ -14,14 +14,14 @@ from services.media.mp4.samples import SampleInfo
 from services.media.mp4.tracks import AudioTrack, VideoTrack
 from services.recorder.storage import gops, proof
 from services.recorder.storage.gops import Gop
-from services.recorder.storage.index import GapRow, Segment, State, Tier
-from services.recorder.storage.paths import NEW_SUFFIX, Stream, parse_path
+from services.recorder.storage.index import GapRow, Segment, SegmentState, Tier
+from services.recorder.storage.paths import NEW_SUFFIX, RecordedStream, parse_path
 from services.recorder.storage.proof import Proof
 
 VIDEO_ID: Final = 1
 
 
-class Scan(NamedTuple):
+class SegmentScan(NamedTuple):
     """What a segment's file holds."""
 
     segment: Segment
@@ -61,7 +61,7 @@ def opened(path: Path) -> Iterator[tuple[ReadAt, int]]:
         os.close(fd)
 
 
-def scan(path: Path, stream: Stream, *, verify: bool = True, tail_90k: int | None = None) -> Scan | None:
+def scan(path: Path, stream: RecordedStream, *, verify: bool = True, tail_90k: int | None = None) -> SegmentScan | None:
     """Reads a segment's file; None where it holds no footage.
 
     With ``verify`` the seals are held against the content, those of the last ``tail_90k`` alone where it is given, and
@@ -72,8 +72,8 @@ def scan(path: Path, stream: Stream, *, verify: bool = True, tail_90k: int | Non
 
 
 def scan_opened(
-    read: ReadAt, size: int, path: Path, stream: Stream, *, verify: bool = True, tail_90k: int | None = None
-) -> Scan | None:
+    read: ReadAt, size: int, path: Path, stream: RecordedStream, *, verify: bool = True, tail_90k: int | None = None
+) -> SegmentScan | None:
     """The same of a file that is open already; ``path`` says its name."""
     try:
         opening = reader.read_opening(read, size)
@@ -106,7 +106,7 @@ def sealed_fragments(read: ReadAt, size: int, opening: Opening, *, tail_90k: int
         yield fragment
 
 
-class Tally:
+class GopTally:
     """Counts pictures into GOPs, fragment by fragment; the writer counts with it as well."""
 
     def __init__(self) -> None:
@@ -137,12 +137,14 @@ class Tally:
                 self.gops[-1] = gop._replace(other_bytes=gop.other_bytes + sample.size_bytes, frames=gop.frames + 1)
 
 
-def _describe(stream: Stream, opening: Opening, fragments: Iterator[Fragment], read: ReadAt, size: int) -> Scan | None:
+def _describe(
+    stream: RecordedStream, opening: Opening, fragments: Iterator[Fragment], read: ReadAt, size: int
+) -> SegmentScan | None:
     info = opening.movie.info
     video = opening.movie.tracks[VIDEO_ID]
     assert isinstance(video, VideoTrack)
     audio = next((track for track in opening.movie.tracks.values() if isinstance(track, AudioTrack)), None)
-    tally = Tally()
+    tally = GopTally()
     end, links, start_us = opening.end, list[bytes](), 0
     for fragment in fragments:
         pictures = fragment.info.runs.get(VIDEO_ID, ())
@@ -157,18 +159,18 @@ def _describe(stream: Stream, opening: Opening, fragments: Iterator[Fragment], r
     end += proof.PROOF_BYTES if signed else 0
     segment = Segment(
         stream, start_us, start_us + tally.length_us, end,
-        Tier.KEYFRAMES if info.get("tier") == "keyframes" else Tier.FULL, State.CLOSED,
+        Tier.KEYFRAMES if info.get("tier") == "keyframes" else Tier.FULL, SegmentState.CLOSED,
         tally.frames, len(tally.gops), video.codec, video.width_px, video.height_px, audio.codec if audio else "",
         _int(info, "uncertainty_us"), str(info.get("clock", "")), 0, links[-1],
     )  # fmt: skip
     chain, recorder, thinned_from = (str(info.get(key, "")) for key in ("chain", "recorder", "thinned_from"))
-    return Scan(
+    return SegmentScan(
         segment, gops.pack(tally.gops), _gap(stream, info), end, size,
         chain, recorder, thinned_from, reader.opening_link(read, opening), tuple(links), signed,
     )  # fmt: skip
 
 
-def _gap(stream: Stream, info: Mapping[str, object]) -> GapRow | None:
+def _gap(stream: RecordedStream, info: Mapping[str, object]) -> GapRow | None:
     gap = info.get("gap")
     if not isinstance(gap, dict):
         return None

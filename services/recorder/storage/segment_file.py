@@ -12,10 +12,10 @@ from services.media.mp4.samples import SampleInfo
 from services.media.mp4.tracks import Track
 from services.recorder.storage import gops
 from services.recorder.storage.files import Files
-from services.recorder.storage.index import GapRow, Segment, State, Tier
-from services.recorder.storage.paths import Stream
+from services.recorder.storage.index import GapRow, Segment, SegmentState, Tier
+from services.recorder.storage.paths import RecordedStream
 from services.recorder.storage.proof import PROOF_BYTES, Proof, Signer, state
-from services.recorder.storage.scan import Tally
+from services.recorder.storage.scan import GopTally
 from services.recorder.storage.segment import SegmentBegin, SegmentFragment
 
 FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
@@ -26,7 +26,7 @@ FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 class SegmentFile:
     """One open segment. The writer changes it; others read single attributes, which only grow."""
 
-    stream: Stream
+    stream: RecordedStream
     begin: SegmentBegin
     recorder: str
     gap: GapRow | None = None
@@ -48,7 +48,7 @@ class SegmentFile:
     """Of every fragment."""
     proof: Proof | None = None
     """Set when it is closed and was signed."""
-    tally: Tally = field(default_factory=Tally)
+    tally: GopTally = field(default_factory=GopTally)
     fragments: int = 0
     retimed: int = 0
     skipping: bool = False
@@ -152,7 +152,7 @@ class SegmentFile:
         """The closed segment's row and keyframe index."""
         video, audio = self.begin.video, self.begin.audio
         segment = Segment(
-            self.stream, self.start_us, self.end_us, self.sealed_bytes, Tier.FULL, State.CLOSED,
+            self.stream, self.start_us, self.end_us, self.sealed_bytes, Tier.FULL, SegmentState.CLOSED,
             self.tally.frames, len(self.tally.gops), video.codec, video.width_px, video.height_px,
             audio.codec if audio else "", self.begin.uncertainty_us, self.begin.clock.name.lower(), self.retimed,
             self.link,

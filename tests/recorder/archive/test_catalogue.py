@@ -11,22 +11,24 @@ from hypothesis import strategies as st
 
 from services.contracts.recordings import MIN_GAP_US
 from services.recorder.archive import catalogue
-from services.recorder.archive.catalogue import Catalogue, Copy
+from services.recorder.archive.catalogue import ArchiveCatalogue, ArchivedCopy
 from services.recorder.storage.gops import pack
 from services.recorder.storage.index import Tier
-from services.recorder.storage.paths import Stream
+from services.recorder.storage.paths import RecordedStream
 
 MINUTE = 60_000_000
 START_US = 1_700_000_000_000_000 // (60 * MINUTE) * (60 * MINUTE)
 GOPS = pack(())
 
 
-def copy(minute: int, tier: Tier = Tier.FULL, camera: str = "cam-1", length_us: int = MINUTE) -> Copy:
+def copy(minute: int, tier: Tier = Tier.FULL, camera: str = "cam-1", length_us: int = MINUTE) -> ArchivedCopy:
     start_us = START_US + minute * MINUTE
-    return Copy(Stream("city", camera, "main"), start_us, start_us + length_us, 1_000_000, tier, bytes(32), 0)
+    return ArchivedCopy(
+        RecordedStream("city", camera, "main"), start_us, start_us + length_us, 1_000_000, tier, bytes(32), 0
+    )
 
 
-def joined(copies: list[Copy]) -> list[tuple[int, int, int]]:
+def joined(copies: list[ArchivedCopy]) -> list[tuple[int, int, int]]:
     """One after the other, as they were told before there was a table of what they join to."""
     found: list[tuple[int, int, int]] = []
     for item in sorted(copies, key=lambda one: one.start_us):
@@ -46,9 +48,9 @@ def test_runs_are_what_the_copies_join_to_whatever_comes_and_goes(
     moves: list[tuple[int, str]], short: set[int]
 ) -> None:
     """Over the turn of an hour; a copy in ``short`` leaves a hole of just a second behind it."""
-    with closing(Catalogue(Path(":memory:"))) as made:
+    with closing(ArchiveCatalogue(Path(":memory:"))) as made:
         made.put(copy(60, camera="cam-2"), GOPS)
-        there: dict[int, Copy] = {}
+        there: dict[int, ArchivedCopy] = {}
         for minute, move in moves:
             length_us = MINUTE - MIN_GAP_US + (0 if minute in short else 1000)
             item = copy(minute, Tier.KEYFRAMES if move == "thinned" else Tier.FULL, length_us=length_us)
@@ -66,7 +68,7 @@ def test_runs_are_what_the_copies_join_to_whatever_comes_and_goes(
         assert made.runs("cam-2", "main", 0, 1 << 62) == joined([copy(60)])
 
 
-def of_the_first_version(path: Path, copies: Iterable[Copy]) -> None:
+def of_the_first_version(path: Path, copies: Iterable[ArchivedCopy]) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(f"{catalogue._SCHEMA} PRAGMA user_version = 1;")
         rows = ((*item.stream, *item[1:]) for item in copies)
@@ -78,13 +80,13 @@ def test_a_catalogue_of_the_first_version_gets_what_its_copies_join_to(tmp_path:
     old = [copy(minute, Tier(minute < 65)) for minute in range(50, 80) if minute != 70]
     of_the_first_version(tmp_path / "archive.sqlite3", old)
     for _ in range(2):  # a second opening finds it done
-        with closing(Catalogue(tmp_path / "archive.sqlite3")) as made:
+        with closing(ArchiveCatalogue(tmp_path / "archive.sqlite3")) as made:
             assert made.runs("cam-1", "main", 0, 1 << 62) == joined(old)
 
 
 def test_a_month_of_a_camera_is_read_within_50_ms(tmp_path: Path) -> None:
     of_the_first_version(tmp_path / "archive.sqlite3", (copy(minute) for minute in range(30 * 1440)))
-    with closing(Catalogue(tmp_path / "archive.sqlite3")) as made:
+    with closing(ArchiveCatalogue(tmp_path / "archive.sqlite3")) as made:
 
         def asked() -> float:
             began = time.perf_counter()

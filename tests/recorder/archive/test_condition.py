@@ -1,14 +1,14 @@
 """Pauses grow, and the same trouble is told once."""
 
 from services.mesh.clock import ManualClock
-from services.recorder.archive.condition import Condition
-from services.recorder.archive.errors import ArchiveError, Trouble
+from services.recorder.archive.condition import ArchiveCondition
+from services.recorder.archive.errors import ArchiveError, ArchiveTrouble
 
-DOWN = ArchiveError(Trouble.UNREACHABLE, "down")
+DOWN = ArchiveError(ArchiveTrouble.UNREACHABLE, "down")
 
 
 def test_pauses_double_up_to_the_longest_with_jitter() -> None:
-    condition = Condition(ManualClock().monotonic, longest_seconds=60)
+    condition = ArchiveCondition(ManualClock().monotonic, longest_seconds=60)
     pauses = []
     for _ in range(10):
         condition.failed(DOWN)
@@ -21,9 +21,9 @@ def test_pauses_double_up_to_the_longest_with_jitter() -> None:
 
 def test_a_trouble_is_told_at_first_when_it_changes_and_once_an_hour() -> None:
     clock = ManualClock()
-    condition = Condition(clock.monotonic)
+    condition = ArchiveCondition(clock.monotonic)
     told = []
-    for error in (DOWN, DOWN, ArchiveError(Trouble.REFUSED, "key"), DOWN):
+    for error in (DOWN, DOWN, ArchiveError(ArchiveTrouble.REFUSED, "key"), DOWN):
         told.append(condition.failed(error))
         clock.advance(1)
     assert told == [True, False, True, True]

@@ -8,9 +8,9 @@ import pytest
 from services.recorder.motion.scorer import judge
 from services.recorder.storage import activity_rows
 from services.recorder.storage.gops import Gop, pack
-from services.recorder.storage.index import Index, Segment, State, Tier
+from services.recorder.storage.index import Index, Segment, SegmentState, Tier
 from services.recorder.storage.levels import HOUR_US, SLOT_US, SLOTS
-from services.recorder.storage.paths import Stream
+from services.recorder.storage.paths import RecordedStream
 from tests.recorder.motion.test_activity import ROWS, auc
 
 GOP_US = 2_000_000
@@ -20,7 +20,7 @@ START_US = 472_222 * HOUR_US
 
 def record(index: Index, rows: list[list[int]], camera: str = "cam-1") -> int:
     """The index's rows of footage whose GOPs are ``rows``; returns the stream's id."""
-    stream = Stream("city", camera, "main")
+    stream = RecordedStream("city", camera, "main")
     for first in range(0, len(rows), PER_SEGMENT):
         part = rows[first : first + PER_SEGMENT]
         start_us = START_US + first * GOP_US
@@ -29,7 +29,8 @@ def record(index: Index, rows: list[list[int]], camera: str = "cam-1") -> int:
             for n, (_, key, other, others) in enumerate(part)
         ]
         segment = Segment(
-            stream, start_us, start_us + len(part) * GOP_US, 1000, Tier.FULL, State.CLOSED, 50 * len(part), len(part),
+            stream, start_us, start_us + len(part) * GOP_US, 1000, Tier.FULL, SegmentState.CLOSED, 50 * len(part),
+            len(part),
             "h264", 640, 480, "", 0, "arrival", 0, bytes(32),
         )  # fmt: skip
         with index:

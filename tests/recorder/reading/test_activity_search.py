@@ -8,9 +8,9 @@ from services.contracts.frames import AccessUnit
 from services.contracts.ladder import parse_ladder
 from services.recorder.motion.activity import FORMULA
 from services.recorder.motion.scorer import judge
-from services.recorder.reading.activity_search import Finding
+from services.recorder.reading.activity_search import ActivitySearch
 from services.recorder.retention.holds import Holds
-from services.recorder.retention.retention_pass import Keeper
+from services.recorder.retention.retention_pass import RetentionPass
 from services.recorder.storage import activity_rows
 from services.recorder.storage.fsck import check
 from services.recorder.storage.index import Index, Tier
@@ -43,14 +43,14 @@ def judged(rig: Rig, formula: int = FORMULA) -> int:
 
 def strip(rig: Rig) -> list[int]:
     question = ActivityQuestion(camera="cam-1", from_us=START_US, to_us=START_US + MINUTES * 60 * S)
-    return list(Finding(lambda: [rig.disk]).activity(question).levels)
+    return list(ActivitySearch(lambda: [rig.disk]).activity(question).levels)
 
 
 def next_of(rig: Rig, second: float, direction: str) -> float | None:
     question = NextQuestion.model_validate(
         {"cameras": ("cam-1", "cam-2"), "at_us": START_US + int(second * S), "direction": direction}
     )
-    found = Finding(lambda: [rig.disk]).next(question).found
+    found = ActivitySearch(lambda: [rig.disk]).next(question).found
     return (found[0].from_us - START_US) / S if found else None
 
 
@@ -75,7 +75,7 @@ def test_movement_is_found_where_it_was(tmp_path: Path) -> None:
         question = BusiestQuestion(
             cameras=("cam-1",), from_us=START_US - 60 * S, to_us=START_US + MINUTES * 60 * S, most=1
         )
-        (minute,) = Finding(lambda: [rig.disk]).busiest(question).found
+        (minute,) = ActivitySearch(lambda: [rig.disk]).busiest(question).found
         assert minute.from_us % (60 * S) == 0
         assert minute.from_us < START_US + BUSY[1] * S
         assert minute.to_us > START_US + BUSY[0] * S
@@ -90,7 +90,7 @@ def test_thinned_footage_is_found_as_before_also_after_the_index_was_lost(tmp_pa
         before = strip(rig)
         rig.clock.advance(2 * 86_400)
         ladder = parse_ladder("full 1d, keyframes 60d every 10s")
-        Keeper(rig.disk, ladder_of=lambda _: ladder, clock=rig.clock, floor_bytes=0).run(Holds([], START_US))
+        RetentionPass(rig.disk, ladder_of=lambda _: ladder, clock=rig.clock, floor_bytes=0).run(Holds([], START_US))
         assert {segment.tier for segment in rig.segments()} == {Tier.KEYFRAMES}
         assert strip(rig) == before
         assert judged(rig) == 0

@@ -9,17 +9,17 @@ import pytest
 from services.contracts.coverage import CoverageAnswer, CoverageQuestion, statements
 from services.contracts.ladder import Ladder, parse_ladder
 from services.contracts.recordings import Cause
-from services.recorder.archive.catalogue import Catalogue, Copy
-from services.recorder.archive.reader import Shelf
+from services.recorder.archive.catalogue import ArchiveCatalogue, ArchivedCopy
+from services.recorder.archive.reader import ArchiveReader
 from services.recorder.reading import coverage as module
 from services.recorder.reading.coverage import DAY_US, Coverage
-from services.recorder.reading.footage import Footage
+from services.recorder.reading.footage import RecordedFootage
 from services.recorder.retention.holds import Holds
-from services.recorder.retention.retention_pass import Keeper
+from services.recorder.retention.retention_pass import RetentionPass
 from services.recorder.settings import RecorderSettings
 from services.recorder.storage import gops
 from services.recorder.storage.index import Tier
-from services.recorder.storage.paths import Stream
+from services.recorder.storage.paths import RecordedStream
 from tests.recorder.rig import Rig
 from tests.recorder.units import START_US, pictures
 
@@ -34,7 +34,7 @@ def coverage_of(*rigs: Rig, ladder: Ladder = LADDER, **settings: Any) -> Coverag
         "rec-1",
         options,
         disks,
-        Footage("rec-1", lambda: disks),
+        RecordedFootage("rec-1", lambda: disks),
         now_us=rigs[0].clock.now_us,
         ladder_of=lambda _: ladder,
     )
@@ -94,7 +94,7 @@ def test_thinned_footage_is_covered_and_its_age_told_apart(tmp_path: Path) -> No
         rig.settle()
         segments = rig.segments()
         rig.clock.advance((segments[1].end_us - rig.clock.now_us()) / 1e6 + 10 * 86_400 + 1)
-        keeper = Keeper(rig.disk, ladder_of=lambda _: LADDER, clock=rig.clock, floor_bytes=0, budget_bytes=0)
+        keeper = RetentionPass(rig.disk, ladder_of=lambda _: LADDER, clock=rig.clock, floor_bytes=0, budget_bytes=0)
         keeper.run(Holds([], START_US))
         span = START_US, segments[-1].end_us
         (made,) = statements(("cam-1",), *span, [ask(coverage_of(rig), *span)])
@@ -107,7 +107,7 @@ def test_a_long_answer_is_cut_and_says_what_to_ask_for_again(tmp_path: Path, mon
     with Rig(tmp_path) as rig:
         names = ["cam-1", "cam-2", "cam-3"]
         for name in names:
-            rig.feed(pictures(count=50), Stream("city", name, "main"), paced=False)
+            rig.feed(pictures(count=50), RecordedStream("city", name, "main"), paced=False)
         rig.settle()
         answer = ask(coverage_of(rig), START_US, START_US + MINUTE_US, *names, "cam-9")
     assert [item.camera for item in answer.cameras] == ["cam-1", "cam-2"]
@@ -150,16 +150,16 @@ def test_the_days_of_an_absence_are_made_up_for(tmp_path: Path) -> None:
 def test_copies_in_the_archive_are_told_beside_what_the_disks_have(tmp_path: Path) -> None:
     nothing: Any = None  # no object is read
     early_us = START_US - 100 * DAY_US
-    with Rig(tmp_path / "disk") as rig, closing(Catalogue(tmp_path / "archive.sqlite3")) as catalogue:
+    with Rig(tmp_path / "disk") as rig, closing(ArchiveCatalogue(tmp_path / "archive.sqlite3")) as catalogue:
         rig.feed(pictures(count=25 * 60))
         rig.settle()
         for camera, at_us, tier in (("cam-1", early_us, Tier.KEYFRAMES), ("cam-gone", early_us + DAY_US, Tier.FULL)):
-            stream = Stream("city", camera, "main")
-            catalogue.put(Copy(stream, at_us, at_us + MINUTE_US, 1, tier, bytes(32), 0), gops.pack(()))
-        shelf = Shelf(nothing, catalogue, monotonic=rig.clock.monotonic)
+            stream = RecordedStream("city", camera, "main")
+            catalogue.put(ArchivedCopy(stream, at_us, at_us + MINUTE_US, 1, tier, bytes(32), 0), gops.pack(()))
+        shelf = ArchiveReader(nothing, catalogue, monotonic=rig.clock.monotonic)
         disks = [rig.disk]
         coverage = Coverage(
-            "rec-1", RecorderSettings(floor_gigabytes=0), disks, Footage("rec-1", lambda: disks, lambda: shelf),
+            "rec-1", RecorderSettings(floor_gigabytes=0), disks, RecordedFootage("rec-1", lambda: disks, lambda: shelf),
             now_us=rig.clock.now_us, ladder_of=lambda _: LADDER, archive=lambda: shelf, archive_days=365,
         )  # fmt: skip
         span = early_us - MINUTE_US, early_us + 2 * MINUTE_US

@@ -8,10 +8,10 @@ import pytest
 from services.contracts.frames import Codec, Flags
 from services.contracts.ladder import Ladder, parse_ladder
 from services.contracts.models import Incident
-from services.recorder.reading.footage import Footage
+from services.recorder.reading.footage import RecordedFootage
 from services.recorder.retention.holds import Holds
-from services.recorder.retention.retention_pass import Keeper, Outcome
-from services.recorder.retention.rules import Because
+from services.recorder.retention.retention_pass import RetentionOutcome, RetentionPass
+from services.recorder.retention.rules import RetentionReason
 from services.recorder.retention.thinning import keep
 from services.recorder.storage.files import OsFiles, Space
 from services.recorder.storage.fsck import check
@@ -43,9 +43,9 @@ def record(rig: Rig, minutes: int) -> list[Segment]:
     return rig.segments()
 
 
-def keeper(rig: Rig, ladder: str | Ladder, floor_bytes: int = 0, budget_bytes: int = 0) -> Keeper:
+def keeper(rig: Rig, ladder: str | Ladder, floor_bytes: int = 0, budget_bytes: int = 0) -> RetentionPass:
     made = parse_ladder(ladder) if isinstance(ladder, str) else ladder
-    return Keeper(
+    return RetentionPass(
         rig.disk, ladder_of=lambda _: made, clock=rig.clock, floor_bytes=floor_bytes, budget_bytes=budget_bytes
     )
 
@@ -72,7 +72,7 @@ def test_ageing_thins_then_removes_and_leaves_nothing_behind(tmp_path: Path) -> 
         before = record(rig, 5)
         originals = {segment.start_us: rig.path(segment).read_bytes() for segment in before}
         ladder = "full 10d, keyframes 60d every 10s"
-        assert keeper(rig, ladder).run(NO_HOLDS) == Outcome([], 0, None)
+        assert keeper(rig, ladder).run(NO_HOLDS) == RetentionOutcome([], 0, None)
         # Three of five minutes pass the first age.
         rig.clock.advance((before[2].end_us - START_US) / 1e6 + 10 * DAY + 1 - (rig.clock.now_us() - START_US) / 1e6)
         outcome = keeper(rig, ladder).run(NO_HOLDS)
@@ -166,7 +166,7 @@ def test_the_floor_thins_the_oldest_first_and_no_more_than_it_must(tmp_path: Pat
         files._total = 2 * used
         floor = used + before[0].size_bytes
         outcome = keeper(rig, "full 10d, keyframes 60d every 10s", floor_bytes=floor).run(NO_HOLDS)
-        assert outcome.because is Because.FLOOR
+        assert outcome.because is RetentionReason.FLOOR
         assert outcome.short_bytes == 0
         tiers = [segment.tier for segment in rig.segments()]
         thinned = tiers.count(Tier.KEYFRAMES)
@@ -196,7 +196,7 @@ def test_the_budget_is_kept(tmp_path: Path) -> None:
         before = record(rig, 6)
         budget = sum(segment.size_bytes for segment in before[3:])
         outcome = keeper(rig, "full 10d", budget_bytes=budget).run(NO_HOLDS)
-        assert outcome.because is Because.BUDGET
+        assert outcome.because is RetentionReason.BUDGET
         assert sum(segment.size_bytes for segment in rig.segments()) <= budget
         assert rig.segments() == before[6 - len(rig.segments()) :]
 
@@ -204,7 +204,7 @@ def test_the_budget_is_kept(tmp_path: Path) -> None:
 def test_the_timeline_follows_what_is_left(tmp_path: Path) -> None:
     with Rig(tmp_path) as rig:
         before = record(rig, 4)
-        footage = Footage("rec-1", lambda: [rig.disk])
+        footage = RecordedFootage("rec-1", lambda: [rig.disk])
 
         def ranges() -> Iterable[tuple[int, int, str]]:
             answer = footage.timeline("cam-1", "main", 0, 1 << 60)

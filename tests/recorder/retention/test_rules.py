@@ -10,9 +10,9 @@ from services.contracts.ladder import Ladder, parse_ladder
 from services.contracts.models import Incident, IncidentStatus
 from services.recorder.reading.forecast import Days, Flow, forecast
 from services.recorder.retention.holds import Holds
-from services.recorder.retention.rules import Because, by_age, under_pressure
-from services.recorder.storage.index import Segment, State, Tier
-from services.recorder.storage.paths import Stream
+from services.recorder.retention.rules import RetentionReason, by_age, under_pressure
+from services.recorder.storage.index import Segment, SegmentState, Tier
+from services.recorder.storage.paths import RecordedStream
 from services.recorder.storage.placement import Room, choose
 
 DAY_US = 86_400 * 1_000_000
@@ -23,7 +23,7 @@ LADDER = parse_ladder("full 10d, keyframes 60d every 10s")
 def segment(age_days: float, tier: Tier = Tier.FULL, camera: str = "cam-1") -> Segment:
     end_us = NOW - round(age_days * DAY_US)
     return Segment(
-        Stream("city", camera, "main"), end_us - 60_000_000, end_us, 30_000_000, tier, State.CLOSED,
+        RecordedStream("city", camera, "main"), end_us - 60_000_000, end_us, 30_000_000, tier, SegmentState.CLOSED,
         1500, 30, "h264", 1280, 720, "", 0, "rtcp", 0, b"",
     )  # fmt: skip
 
@@ -37,9 +37,9 @@ def test_age_thins_then_removes() -> None:
     thinned = [segment(age, Tier.KEYFRAMES) for age in (61, 59)]
     actions = by_age(full, thinned, LADDER, NOW, nothing_held)
     assert [(a.segment, a.thin, a.because) for a in actions] == [
-        (full[0], False, Because.AGE),
-        (full[1], True, Because.AGE),
-        (thinned[0], False, Because.AGE),
+        (full[0], False, RetentionReason.AGE),
+        (full[1], True, RetentionReason.AGE),
+        (thinned[0], False, RetentionReason.AGE),
     ]
     assert [a.thin for a in by_age([segment(11)], [], parse_ladder("full 10d"), NOW, nothing_held)] == [False]
     assert by_age([segment(9999)], [], parse_ladder("full for ever"), NOW, nothing_held) == []
@@ -51,7 +51,13 @@ def test_pressure_thins_the_oldest_first_then_removes_thinned_then_the_young() -
 
     def run(ladder: Ladder, *, urgent: bool) -> list[tuple[Segment, bool]]:
         actions = under_pressure(
-            lambda: iter(full), lambda: iter(thinned), lambda _: ladder, NOW, nothing_held, Because.FLOOR, urgent=urgent
+            lambda: iter(full),
+            lambda: iter(thinned),
+            lambda _: ladder,
+            NOW,
+            nothing_held,
+            RetentionReason.FLOOR,
+            urgent=urgent,
         )
         return [(action.segment, action.thin) for action in actions]
 
@@ -85,7 +91,7 @@ def test_what_is_held_never_goes(full: list[float], thin: list[float], a: float,
         return iter(items)
 
     pressed = under_pressure(
-        lambda: again(fulls), lambda: again(thins), lambda _: LADDER, NOW, held, Because.BUDGET, urgent=urgent
+        lambda: again(fulls), lambda: again(thins), lambda _: LADDER, NOW, held, RetentionReason.BUDGET, urgent=urgent
     )
     gone = [action.segment for action in [*by_age(fulls, thins, LADDER, NOW, held), *islice(pressed, 1000)]]
     assert not any(held(item) for item in gone)

@@ -12,9 +12,9 @@ from click.testing import CliRunner
 
 from services.cli.fsck import fsck
 from services.media.mp4 import reader
-from services.recorder.storage.fsck import Kind, NoRecordingsError, check
+from services.recorder.storage.fsck import FsckKind, NoRecordingsError, check
 from services.recorder.storage.identity import DirectoryTakenError, lock
-from services.recorder.storage.index import Index, Segment, State
+from services.recorder.storage.index import Index, Segment, SegmentState
 from services.recorder.storage.paths import INDEX, RECORDINGS
 from services.recorder.storage.scan import scan
 from tests.recorder.rig import SIGNER, STREAM, Rig
@@ -40,7 +40,7 @@ def path_of(rig: Rig, number: int = 0) -> Path:
     return rig.path(rig.segments()[number])
 
 
-def kinds(rig: Rig, *, verify: bool = False) -> list[Kind]:
+def kinds(rig: Rig, *, verify: bool = False) -> list[FsckKind]:
     return [finding.kind for finding in check(rig.disk.directory, verify=verify).findings]
 
 
@@ -86,24 +86,26 @@ def leave_new(rig: Rig) -> None:
 def leave_marks(rig: Rig) -> None:
     first, second, _ = rig.segments()
     with closing(Index.open(rig.disk.recordings / INDEX, durable=True)) as index, index:
-        index.set_state([first], State.DELETING)
-        index.set_state([second], State.REPLACING)
+        index.set_state([first], SegmentState.DELETING)
+        index.set_state([second], SegmentState.REPLACING)
 
 
-DAMAGES: list[tuple[Callable[[Rig], None], set[Kind], int]] = [
-    (remove, {Kind.MISSING_FILE}, 2),
-    (forget, {Kind.UNKNOWN_FILE}, 3),
-    (append, {Kind.TAIL}, 3),
-    (cut, {Kind.TAIL, Kind.ROW_DIFFERS}, 3),
-    (lie, {Kind.ROW_DIFFERS, Kind.RUNS_DIFFER}, 3),
-    (join, {Kind.RUNS_DIFFER}, 3),
-    (leave_new, {Kind.LEFTOVER}, 3),
-    (leave_marks, {Kind.UNSETTLED}, 2),
+DAMAGES: list[tuple[Callable[[Rig], None], set[FsckKind], int]] = [
+    (remove, {FsckKind.MISSING_FILE}, 2),
+    (forget, {FsckKind.UNKNOWN_FILE}, 3),
+    (append, {FsckKind.TAIL}, 3),
+    (cut, {FsckKind.TAIL, FsckKind.ROW_DIFFERS}, 3),
+    (lie, {FsckKind.ROW_DIFFERS, FsckKind.RUNS_DIFFER}, 3),
+    (join, {FsckKind.RUNS_DIFFER}, 3),
+    (leave_new, {FsckKind.LEFTOVER}, 3),
+    (leave_marks, {FsckKind.UNSETTLED}, 2),
 ]
 
 
 @pytest.mark.parametrize(("damage", "expected", "left"), DAMAGES)
-def test_damage_is_found_and_repaired(damage: Callable[[Rig], None], expected: set[Kind], left: int, rig: Rig) -> None:
+def test_damage_is_found_and_repaired(
+    damage: Callable[[Rig], None], expected: set[FsckKind], left: int, rig: Rig
+) -> None:
     assert check(rig.disk.directory, verify=True).clean
     damage(rig)
     assert set(kinds(rig)) == expected
@@ -119,7 +121,7 @@ def test_a_file_without_footage_is_told_and_kept(rig: Rig) -> None:
     blank(rig)
     report = check(rig.disk.directory, repair=True)
     assert not report.clean
-    assert [finding.kind for finding in report.findings] == [Kind.NO_FOOTAGE]
+    assert [finding.kind for finding in report.findings] == [FsckKind.NO_FOOTAGE]
     assert len(rig.segments()) == 2
 
 
@@ -129,7 +131,7 @@ def test_a_changed_byte_is_found_when_asked_to_verify(rig: Rig) -> None:
     data[len(data) // 2] ^= 1
     path.write_bytes(bytes(data))
     assert kinds(rig) == []
-    assert set(kinds(rig, verify=True)) == {Kind.TAIL, Kind.ROW_DIFFERS}
+    assert set(kinds(rig, verify=True)) == {FsckKind.TAIL, FsckKind.ROW_DIFFERS}
 
 
 def test_a_segment_that_somebody_else_made_whole_is_not_what_was_signed(rig: Rig) -> None:
@@ -147,7 +149,7 @@ def test_a_segment_that_somebody_else_made_whole_is_not_what_was_signed(rig: Rig
     path.write_bytes(bytes(forged))
     report = check(rig.disk.directory, verify=True)
     assert not report.clean
-    assert {finding.kind for finding in report.findings} == {Kind.BAD_SIGNATURE, Kind.ROW_DIFFERS}
+    assert {finding.kind for finding in report.findings} == {FsckKind.BAD_SIGNATURE, FsckKind.ROW_DIFFERS}
     assert dict(report.signed) == {SIGNER.sign(b"").key_id: 2}
 
 
@@ -156,7 +158,7 @@ def test_a_lost_index_is_made_anew_with_all_that_it_said(rig: Rig) -> None:
     assert gaps
     for name in (INDEX, f"{INDEX}-wal", f"{INDEX}-shm"):
         (rig.disk.recordings / name).unlink(missing_ok=True)
-    assert kinds(rig) == [Kind.BAD_INDEX]
+    assert kinds(rig) == [FsckKind.BAD_INDEX]
     report = check(rig.disk.directory, repair=True)
     assert report.clean
     assert rig.segments() == before
@@ -170,7 +172,7 @@ def test_a_damaged_index_is_put_aside_and_made_anew(rig: Rig) -> None:
     data = bytearray(path.read_bytes())
     data[100:3000] = b"\xff" * 2900
     path.write_bytes(bytes(data))
-    assert kinds(rig) == [Kind.BAD_INDEX]
+    assert kinds(rig) == [FsckKind.BAD_INDEX]
     assert check(rig.disk.directory, repair=True).clean
     assert rig.segments() == before
     assert path.with_name(f"{INDEX}.damaged").exists()
@@ -181,7 +183,7 @@ def test_what_is_not_ours_is_told_and_left_alone(rig: Rig) -> None:
     foreign.write_bytes(b"x")
     report = check(rig.disk.directory, repair=True)
     assert report.clean
-    assert [finding.kind for finding in report.findings] == [Kind.FOREIGN]
+    assert [finding.kind for finding in report.findings] == [FsckKind.FOREIGN]
     assert foreign.exists()
 
 

@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 
 from services.contracts.recordings import MIN_GAP_US
 from services.recorder.storage.gops import Gop, pack
-from services.recorder.storage.index import SCHEMA_VERSION, Index, Segment, State, Tier
-from services.recorder.storage.paths import Stream
+from services.recorder.storage.index import SCHEMA_VERSION, Index, Segment, SegmentState, Tier
+from services.recorder.storage.paths import RecordedStream
 
-STREAM = Stream("city", "cam-1", "main")
+STREAM = RecordedStream("city", "cam-1", "main")
 MINUTE = 60_000_000
 
 
-def segment(start_us: int, length_us: int = MINUTE, tier: Tier = Tier.FULL, stream: Stream = STREAM) -> Segment:
+def segment(start_us: int, length_us: int = MINUTE, tier: Tier = Tier.FULL, stream: RecordedStream = STREAM) -> Segment:
     return Segment(
-        stream, start_us, start_us + length_us, 1000, tier, State.CLOSED, 25, 1, "h264", 64, 48, "", 0, "arrival", 0,
-        bytes(32),
+        stream, start_us, start_us + length_us, 1000, tier, SegmentState.CLOSED, 25, 1, "h264", 64, 48, "", 0,
+        "arrival", 0, bytes(32),
     )  # fmt: skip
 
 

@@ -7,8 +7,8 @@ from services.recorder.storage.levels import (
     HOUR_US,
     SLOT_US,
     SLOTS,
-    Hour,
-    Level,
+    ActivityHour,
+    ActivityLevel,
     blank,
     minutes,
     next_stretch,
@@ -28,9 +28,9 @@ def at(seconds: float) -> int:
     return HOUR * HOUR_US + int(seconds * S)
 
 
-def hours_of(levels: list[tuple[float, float, float]]) -> list[Hour]:
+def hours_of(levels: list[tuple[float, float, float]]) -> list[ActivityHour]:
     """Rows of (from, to, level), in seconds since the hour."""
-    painted = paint([Level(at(begin), at(end), level) for begin, end, level in levels])
+    painted = paint([ActivityLevel(at(begin), at(end), level) for begin, end, level in levels])
     return sorted((hour, put(None, slots, None)) for hour, slots in painted.items())
 
 
@@ -48,9 +48,9 @@ def test_a_level_comes_back_as_it_went_in_and_unknown_is_still() -> None:
 def test_of_several_groups_in_a_slot_the_busiest_counts_and_a_segment_keeps_what_the_last_one_left_there() -> None:
     ((_, row),) = hours_of([(0, 2, 0.9), (2, 4, 0.1)])
     assert round(to_level(row[0]), 2) == 0.9
-    following = paint([Level(at(2), at(6), 0.2)])[HOUR]
+    following = paint([ActivityLevel(at(2), at(6), 0.2)])[HOUR]
     assert round(to_level(put(row, following, 0)[0]), 2) == 0.9
-    judged_again = paint([Level(at(0), at(4), 0.3)])[HOUR]
+    judged_again = paint([ActivityLevel(at(0), at(4), 0.3)])[HOUR]
     assert round(to_level(put(row, judged_again, None)[0]), 2) == 0.3
 
 

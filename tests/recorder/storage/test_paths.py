@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.recorder.storage.paths import Stream, parse_path, segment_path
+from services.recorder.storage.paths import RecordedStream, parse_path, segment_path
 
-STREAM = Stream("city", "cam-1", "main")
+STREAM = RecordedStream("city", "cam-1", "main")
 
 
 def test_the_path_is_as_promised() -> None:

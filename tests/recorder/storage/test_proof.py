@@ -8,15 +8,15 @@ import pytest
 from services.contracts.evidence.statement import is_signed
 from services.recorder.retention.thinning import thin
 from services.recorder.storage.files import OsFiles
-from services.recorder.storage.fsck import Kind, check
+from services.recorder.storage.fsck import FsckKind, check
 from services.recorder.storage.key import KEY_FILE, load_key
 from services.recorder.storage.proof import PROOF_BYTES
-from services.recorder.storage.scan import Scan, scan
+from services.recorder.storage.scan import SegmentScan, scan
 from tests.recorder.rig import SIGNER, STREAM, Rig, decode
 from tests.recorder.units import pictures
 
 
-def signed(found: Scan | None) -> Scan:
+def signed(found: SegmentScan | None) -> SegmentScan:
     assert found is not None
     assert found.proof is not None
     assert found.proof.public == SIGNER.public
@@ -53,7 +53,7 @@ def test_a_segment_that_death_left_open_is_signed_at_the_next_start(tmp_path: Pa
         with rig.index() as index:
             assert index.open_segments() == []
     report = check(tmp_path)
-    assert {finding.kind for finding in report.findings} >= {Kind.TAIL}
+    assert {finding.kind for finding in report.findings} >= {FsckKind.TAIL}
     (tmp_path / "recordings" / "index.sqlite3").unlink()
     load_key(tmp_path)  # another key than the rig's: as after the first disk was replaced
     assert check(tmp_path, repair=True).clean
