@@ -20,15 +20,7 @@ SEAMS: Final = {
 """Names that two modules share on purpose, with the reason."""
 STILL_DOUBLE: Final = {
     "CameraRemoved": "contracts",
-    "End": "ingest, recorder/capture",
-    "Finding": "footage, recorder",
-    "Piece": "footage, recorder",
-    "Retimer": "ingest, recorder",
-    "Run": "ingest, recorder",
-    "Source": "ingest, recorder",
-    "Stretch": "recorder",
-    "Throttle": "recorder/archive, front",
-    "Waiting": "recorder",
+    "End": "ingest",
 }
 """Names that stand twice yet, with the wings that rename theirs. The list only shrinks, and goes when it is empty."""
 

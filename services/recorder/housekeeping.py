@@ -1,4 +1,4 @@
-"""Housekeeping: retention on every disk, what it does told as events, new footage judged, the daily coverage statement."""
+"""Housekeeping: retention on every disk, its events, new footage judged, the daily coverage statement."""
 
 import asyncio
 import sqlite3
