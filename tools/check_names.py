@@ -20,7 +20,6 @@ SEAMS: Final = {
 """Names that two modules share on purpose, with the reason."""
 STILL_DOUBLE: Final = {
     "CameraRemoved": "contracts",
-    "End": "ingest",
 }
 """Names that stand twice yet, with the wings that rename theirs. The list only shrinks, and goes when it is empty."""
 
