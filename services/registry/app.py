@@ -10,7 +10,7 @@ from typing import Final
 import nats.errors
 
 from services.contracts import subjects
-from services.contracts.models import Assignment, Camera, CameraState, Credentials, Incident, WorkerLease
+from services.contracts.models import Credentials, WorkerLease
 from services.mesh import rpc
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
@@ -25,7 +25,7 @@ from services.registry.assignments import Assigner
 from services.registry.catalogue import CameraCatalogue
 from services.registry.endpoints import endpoints
 from services.registry.incidents import Incidents
-from services.registry.ledger import Ledger
+from services.registry.ledger import Ledgers
 from services.registry.settings import RegistrySettings
 from services.registry.states import StateObserver
 
@@ -35,7 +35,7 @@ _leads = gauge("registry_leading", "1 while this registry is the leader")
 
 
 async def run(service: Service, settings: RegistrySettings) -> None:
-    """Serves until ``service.stopping``; then lets another lead at once and sends what events are left."""
+    """Serves until ``service.stopping``; then gives up its lead at once and sends the events that are left."""
     bus, clock, home = service.bus, service.clock, service.home
     answering = False
     service.health.add("catalogue", lambda: None if answering else "not read yet, so nothing is answered")
@@ -51,18 +51,10 @@ async def run(service: Service, settings: RegistrySettings) -> None:
     presence = Presence(bus, workers, "ingest", asking=lambda: leadership.leading)
     outbox = EventOutbox(bus, source=f"/registry/{service.worker}")
 
-    def plan_again(_key: str, _value: object) -> None:
-        assigner.changed.set()
-
-    cameras = Ledger(await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera), plan_again)
-    assignments = Ledger(await Bucket.open(bus, subjects.ASSIGNMENTS_BUCKET, Assignment), plan_again)
-    states = Ledger(await Bucket.open(bus, subjects.STATE_BUCKET, CameraState))
-    incidents = Ledger(await Bucket.open(bus, subjects.INCIDENTS_BUCKET, Incident))
-
+    ledgers = await Ledgers.open(bus)
     assigner = Assigner(
         bus=bus,
-        cameras=cameras,
-        assignments=assignments,
+        ledgers=ledgers,
         workers=workers,
         presence=presence,
         leading=lambda: leadership.leading,
@@ -72,18 +64,15 @@ async def run(service: Service, settings: RegistrySettings) -> None:
     observer = StateObserver(
         bus=bus,
         home=home,
-        cameras=cameras,
-        assignments=assignments,
-        states=states,
+        ledgers=ledgers,
         outbox=outbox,
         leading=lambda: leadership.leading,
         clock=clock,
     )
-    catalogue = CameraCatalogue(home=home, cameras=cameras, secrets=secrets, states=states, outbox=outbox, clock=clock)
+    catalogue = CameraCatalogue(home=home, ledgers=ledgers, secrets=secrets, outbox=outbox, clock=clock)
     casebook = Incidents(
         home=home,
-        incidents=incidents,
-        cameras=cameras,
+        ledgers=ledgers,
         outbox=outbox,
         leading=lambda: leadership.leading,
         grace_seconds=settings.incident_grace_days * 86400,
@@ -95,20 +84,22 @@ async def run(service: Service, settings: RegistrySettings) -> None:
     followers = [
         tasks.create_task(part.run(), name=name)
         for name, part in (
-            ("cameras", cameras),
-            ("assignments", assignments),
-            ("states", states),
-            ("incidents", incidents),
+            ("cameras", ledgers.cameras),
+            ("assignments", ledgers.assignments),
+            ("states", ledgers.states),
+            ("incidents", ledgers.incidents),
             ("workers", workers),
         )
     ]
-    read = [part.ready for part in (cameras, assignments, states, incidents, workers.mirror)]
+    read = [
+        part.ready for part in (ledgers.cameras, ledgers.assignments, ledgers.states, ledgers.incidents, workers.mirror)
+    ]
     await _all(read, service.stopping)
     if service.stopping.is_set():
         return
     micro = await rpc.serve(bus, tasks, home=home, service="registry", endpoints=endpoints(catalogue, casebook))
     answering = True
-    # Not before everything is known: a leader that has not seen a worker would take its cameras away.
+    # The leader acts only after all is read: one that has not seen a worker would take its cameras away.
     leading = [
         tasks.create_task(part.run(), name=name)
         for name, part in (
@@ -145,7 +136,7 @@ async def _make_stream(bus: Bus, settings: RegistrySettings) -> None:
 
 
 async def _all(events: list[asyncio.Event], stopping: asyncio.Event) -> None:
-    """Returns when all events are set, or when it is time to stop."""
+    """Returns when all events are set, or ``stopping`` is."""
     stop = asyncio.ensure_future(stopping.wait())
     ready = asyncio.gather(*(event.wait() for event in events))
     await asyncio.wait((stop, ready), return_when=asyncio.FIRST_COMPLETED)

@@ -13,7 +13,7 @@ from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
 from services.mesh.presence import Presence
 from services.registry import plan_ingest, plan_recorders
-from services.registry.ledger import Ledger
+from services.registry.ledger import Ledgers
 from services.registry.plan_ingest import WorkerCandidate
 from services.registry.plan_recorders import RecorderPlacement
 from services.registry.roster import WorkerRoster
@@ -37,24 +37,23 @@ _unassigned = gauge("registry_unassigned_cameras", "Cameras that nobody could be
 
 
 class Assigner:
-    """Plans and writes. `changed` is to be set whenever a camera or an assignment has changed."""
+    """Plans when a camera, an assignment or a worker has changed, and writes the assignments that differ."""
 
     def __init__(
         self,
         *,
         bus: Bus,
-        cameras: Ledger[Camera],
-        assignments: Ledger[Assignment],
+        ledgers: Ledgers,
         workers: Workers,
         presence: Presence,
         leading: Callable[[], bool],
         settings: RegistrySettings,
         clock: Clock,
     ) -> None:
-        self.changed = asyncio.Event()
         self._bus = bus
-        self._cameras = cameras
-        self._assignments = assignments
+        self._cameras = ledgers.cameras
+        self._assignments = ledgers.assignments
+        self._plan_due = ledgers.plan_due
         self._workers = workers
         self._presence = presence
         self._leading = leading
@@ -72,12 +71,12 @@ class Assigner:
         while True:
             try:
                 async with asyncio.timeout(LOOK_SECONDS):
-                    await self.changed.wait()
+                    await self._plan_due.wait()
             except TimeoutError:
                 pass
             if not self._look():
                 continue
-            self.changed.clear()
+            self._plan_due.clear()
             self._planned_at = self._clock.monotonic()
             await self._write(self._plan())
 
@@ -87,7 +86,7 @@ class Assigner:
         now = self._clock.monotonic()
         if not leading:
             self._was_leading = False
-            self.changed.clear()
+            self._plan_due.clear()
             return False
         if not self._was_leading or self._view != self._bus.reconnects:
             self._was_leading = True
@@ -98,7 +97,7 @@ class Assigner:
         ingest = self._workers.alive("ingest", within_seconds=GIVE_UP_SECONDS)
         moved = self._ingest.update([lease for lease in ingest if not self._presence.gone(lease)], now)
         moved |= self._recorders.update(self._workers.alive("recorder"), now)
-        return moved or self.changed.is_set() or now - self._planned_at >= PLAN_SECONDS
+        return moved or self._plan_due.is_set() or now - self._planned_at >= PLAN_SECONDS
 
     def _plan(self) -> dict[str, Assignment]:
         cameras = {key: camera for key, (camera, _) in self._cameras.entries.items() if camera.enabled}

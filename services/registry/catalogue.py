@@ -22,14 +22,14 @@ from services.contracts.events import Audit
 from services.contracts.events import CameraRegistered as Registered
 from services.contracts.events import CameraRemoved as Removed
 from services.contracts.events import CameraUpdated as Updated
-from services.contracts.models import Camera, CameraState, Credentials, Id
+from services.contracts.models import Camera, Credentials, Id
 from services.contracts.permissions import Actor
 from services.mesh.buckets import Bucket
 from services.mesh.clock import Clock
 from services.mesh.event_stream import EventOutbox
 from services.registry import changes, rows
 from services.registry.changes import CameraChange
-from services.registry.ledger import Ledger
+from services.registry.ledger import Ledgers
 
 CONCURRENT_ROWS: Final = 16
 """Rows of an import that are written at the same time."""
@@ -43,16 +43,15 @@ class CameraCatalogue:
         self,
         *,
         home: Id,
-        cameras: Ledger[Camera],
+        ledgers: Ledgers,
         secrets: Bucket[Credentials],
-        states: Ledger[CameraState],
         outbox: EventOutbox,
         clock: Clock,
     ) -> None:
         self._home = home
-        self._cameras = cameras
+        self._cameras = ledgers.cameras
         self._secrets = secrets
-        self._states = states
+        self._states = ledgers.states
         self._outbox = outbox
         self._clock = clock
 

@@ -19,12 +19,12 @@ from services.contracts.incidents import (
     IncidentQuery,
     IncidentUpdate,
 )
-from services.contracts.models import Camera, Id, Incident, IncidentStatus
+from services.contracts.models import Id, Incident, IncidentStatus
 from services.contracts.permissions import SYSTEM, Actor
 from services.mesh.clock import Clock
 from services.mesh.event_stream import EventOutbox
 from services.mesh.log import get_logger
-from services.registry.ledger import Ledger
+from services.registry.ledger import Ledgers
 
 log = get_logger()
 
@@ -53,16 +53,15 @@ class Incidents:
         self,
         *,
         home: Id,
-        incidents: Ledger[Incident],
-        cameras: Ledger[Camera],
+        ledgers: Ledgers,
         outbox: EventOutbox,
         leading: Callable[[], bool],
         grace_seconds: float,
         clock: Clock,
     ) -> None:
         self._home = home
-        self._incidents = incidents
-        self._cameras = cameras
+        self._incidents = ledgers.incidents
+        self._cameras = ledgers.cameras
         self._outbox = outbox
         self._leading = leading
         self._grace_us = round(grace_seconds * 1e6)

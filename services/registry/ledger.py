@@ -1,26 +1,32 @@
-"""A bucket as this process knows it: what its mirror has seen, and what this process itself has written since."""
+"""The registry's buckets in memory: each value with its revision, as mirrored from the bucket or written here."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Final, Generic, TypeVar
+from dataclasses import dataclass
+from typing import Final, Generic, Self, TypeVar
 
+from services.contracts import subjects
 from services.contracts.errors import UnavailableError
-from services.contracts.models import Model
+from services.contracts.models import Assignment, Camera, CameraState, Incident, Model
 from services.mesh.buckets import Bucket, Mirror
+from services.mesh.bus import Bus
 
 M = TypeVar("M", bound=Model)
 
 WRITE_SECONDS: Final = 1.5
-"""A request that was lost with a connection must not hold up what comes after it. It may have been carried out: the
-mirror tells, and a repetition is refused by its revision."""
+"""A request that is lost with its connection is given up after this time. It may have been carried out: the mirror then
+shows it, and a repetition is refused by its revision."""
 
 
 class Ledger(Generic[M]):
-    """Reads its own writes, and writes by compare-and-set: a registry that is no longer leader overwrites nothing."""
+    """One bucket in memory. It reads its own writes, and writes by compare-and-set.
+
+    So a registry that is no longer the leader overwrites nothing.
+    """
 
     def __init__(self, bucket: Bucket[M], on_change: Callable[[str, M | None], None] | None = None) -> None:
-        """``on_change(key, value or None)`` is called for what others did and for what this process did, alike."""
+        """``on_change(key, value or None)`` is called for changes by others and by this process alike."""
         self.entries: dict[str, tuple[M, int]] = {}
         """Key → value and revision."""
         self._bucket = bucket
@@ -29,7 +35,7 @@ class Ledger(Generic[M]):
 
     @property
     def ready(self) -> asyncio.Event:
-        """Set when all that was there at the beginning is known."""
+        """Set when the bucket's content at the start is known."""
         return self._mirror.ready
 
     def get(self, key: str) -> M | None:
@@ -42,35 +48,35 @@ class Ledger(Generic[M]):
         await self._mirror.run()
 
     async def fetch(self, key: str) -> tuple[M, int] | None:
-        """The value and its revision as the bucket has them now, whatever the mirror has seen so far."""
+        """The value and its revision, read from the bucket and not from the mirror, which may be behind."""
         entry = await self._bucket.get(key)
         if entry is not None:
             self._keep(key, *entry)
         return entry
 
     async def create(self, key: str, value: M) -> int:
-        """See `Bucket.create`."""
+        """Writes a new key and returns its revision; raises `ConflictError` where the key exists."""
         async with _in_time(key):
             revision = await self._bucket.create(key, value)
         self._keep(key, value, revision)
         return revision
 
     async def update(self, key: str, value: M, revision: int) -> int:
-        """See `Bucket.update`."""
+        """Writes over ``revision`` and returns the new one; raises `ConflictError` where it is not the last."""
         async with _in_time(key):
             revision = await self._bucket.update(key, value, revision)
         self._keep(key, value, revision)
         return revision
 
     async def put(self, key: str, value: M) -> int:
-        """See `Bucket.put`."""
+        """Writes over any revision and returns the new one."""
         async with _in_time(key):
             revision = await self._bucket.put(key, value)
         self._keep(key, value, revision)
         return revision
 
     async def delete(self, key: str, revision: int) -> None:
-        """See `Bucket.delete`."""
+        """Deletes the key at ``revision`` (0: at any); raises `ConflictError` where it is not the last."""
         async with _in_time(key):
             await self._bucket.delete(key, revision)
         self._drop(key, revision)
@@ -105,3 +111,31 @@ async def _in_time(key: str) -> AsyncIterator[None]:
         raise UnavailableError(
             f"{key} was not written within {WRITE_SECONDS:g} s; look whether it was, then try again"
         ) from error
+
+
+@dataclass(frozen=True)
+class Ledgers:
+    """The buckets that the registry's parts share."""
+
+    cameras: Ledger[Camera]
+    assignments: Ledger[Assignment]
+    states: Ledger[CameraState]
+    incidents: Ledger[Incident]
+    plan_due: asyncio.Event
+    """Set at each change of a camera or an assignment; `Assigner` clears it."""
+
+    @classmethod
+    async def open(cls, bus: Bus) -> Self:
+        """Opens the buckets; waits while JetStream is away."""
+        plan_due = asyncio.Event()
+
+        def plan_again(_key: str, _value: object) -> None:
+            plan_due.set()
+
+        return cls(
+            cameras=Ledger(await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera), plan_again),
+            assignments=Ledger(await Bucket.open(bus, subjects.ASSIGNMENTS_BUCKET, Assignment), plan_again),
+            states=Ledger(await Bucket.open(bus, subjects.STATE_BUCKET, CameraState)),
+            incidents=Ledger(await Bucket.open(bus, subjects.INCIDENTS_BUCKET, Incident)),
+            plan_due=plan_due,
+        )

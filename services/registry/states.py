@@ -21,7 +21,6 @@ from services.contracts.events import (
     CameraRecovered,
 )
 from services.contracts.models import (
-    Assignment,
     Camera,
     CameraState,
     Id,
@@ -37,7 +36,7 @@ from services.mesh.event_stream import EventOutbox
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
 from services.registry.announce import Announcer, Name
-from services.registry.ledger import Ledger
+from services.registry.ledger import Ledgers
 from services.registry.observed import ObservedCamera
 
 log = get_logger()
@@ -76,18 +75,16 @@ class StateObserver:
         *,
         bus: Bus,
         home: Id,
-        cameras: Ledger[Camera],
-        assignments: Ledger[Assignment],
-        states: Ledger[CameraState],
+        ledgers: Ledgers,
         outbox: EventOutbox,
         leading: Callable[[], bool],
         clock: Clock,
     ) -> None:
         self._bus = bus
         self._home = home
-        self._cameras = cameras
-        self._assignments = assignments
-        self._states = states
+        self._cameras = ledgers.cameras
+        self._assignments = ledgers.assignments
+        self._states = ledgers.states
         self._outbox = outbox
         self._leading = leading
         self._clock = clock

@@ -5,8 +5,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+from nats.aio.msg import Msg
+
 from services.contracts import events, subjects
 from services.contracts.catalogue import CameraEntry, CameraInput
+from services.contracts.errors import NobodyThereError, UnavailableError
 from services.contracts.models import Assignment, CameraReport, IngestReport, Model, ProfileReport, WorkerLease
 from services.contracts.permissions import SYSTEM, Actor
 from services.mesh import rpc
@@ -55,8 +58,27 @@ class _Over(Exception):  # noqa: N818 (no error: it ends the task group)
 
 
 async def crash(service: Service) -> None:
-    """What kill -9 looks like to the others: the connection is gone, nothing is given back."""
+    """What kill -9 looks like to the others: the connection is gone, nothing is given back.
+
+    Returns when the server knows, too: a question that it gave to the closed connection would never be answered.
+    """
+    alive = f"test.alive.{service.worker}"
+
+    async def ignore(_message: Msg) -> None: ...
+
+    await service.bus.subscribe(alive, ignore)
     await service.bus.client.close()
+    witness = await Bus.connect(service.settings, "witness")
+    try:
+        while True:
+            try:
+                await witness.request(alive, b"", timeout_seconds=0.1)
+            except NobodyThereError:
+                return
+            except UnavailableError:
+                pass
+    finally:
+        await witness.close()
 
 
 async def until(condition: Callable[[], bool], *, seconds: float = 30.0) -> float:
