@@ -1,4 +1,4 @@
-"""``python -m services.cli``: how `pantau up` starts its children, whatever the PATH says."""
+"""``python -m services.cli``: `pantau up` starts its children so, independent of the PATH."""
 
 from services.cli import main
 

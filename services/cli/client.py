@@ -1,4 +1,4 @@
-"""What the client commands share: the options ``--url`` and ``--token``, and a small client of the wall's HTTP API."""
+"""Shared by the client commands: the options ``--url`` and ``--token``, and a small client of the wall's HTTP API."""
 
 import asyncio
 import functools

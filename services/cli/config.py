@@ -1,4 +1,4 @@
-"""What the commands read their settings from: the environment over the file of ``--config``."""
+"""Reads the settings for the commands: the environment over the file of ``--config``."""
 
 import importlib
 import os
@@ -24,8 +24,8 @@ SECTION_MODULES: Final = (
     "services.sim.settings",
     "services.up.settings",
 )
-"""Their `Section` subclasses are all the settings there are. These modules import nothing that is not in the core, so
-that every command knows all settings."""
+"""Their `Section` subclasses are all settings. These modules import the core's dependencies only, so every command can
+read all settings."""
 
 
 def all_sections() -> tuple[type[Section], ...]:
@@ -43,19 +43,19 @@ def all_sections() -> tuple[type[Section], ...]:
 
 @dataclass(frozen=True)
 class Config:
-    """The environment and the parsed file, held against all sections already."""
+    """The environment and the parsed file; `load` has refused unknown names in both."""
 
     environ: Mapping[str, str]
     file: Mapping[str, Any]
     path: Path | None
 
     def section(self, cls: type[S]) -> S:
-        """One section; raises `SettingsError` that names what cannot be used."""
+        """One section; raises `SettingsError` that names each invalid value."""
         return cls.load(self.environ, self.file)
 
     @property
     def mesh(self) -> MeshSettings:
-        """What every service needs."""
+        """The settings that every service needs."""
         return self.section(MeshSettings)
 
 

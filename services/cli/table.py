@@ -1,4 +1,4 @@
-"""Rows for people on a terminal, and for programs elsewhere."""
+"""Tables: aligned on a terminal, separated by tabs elsewhere."""
 
 import shutil
 import sys
@@ -14,7 +14,7 @@ Style = Callable[[int, str], dict[str, str]]
 def echo_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, style: Style | None = None) -> None:
     """Prints a table: aligned and cut to the terminal's width there, separated by tabs where the output goes elsewhere.
 
-    The last column gives way when there is too little room.
+    The last column is cut when the terminal is too narrow.
     """
     if not sys.stdout.isatty():
         for row in (headers, *rows):

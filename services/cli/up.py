@@ -45,11 +45,11 @@ def up(demo: int, data: Path | None, http: str | None, config_path: Path | None)
     Prints one line when the wall answers: its URL. Ctrl-C or SIGTERM stops all within five seconds, losing nothing
     recorded. With PANTAU_NATS_URL set, that nats-server is used and none is started here.
 
-    Whoever opens the wall on this machine is its administrator; addresses other than loopback need accounts
+    Without accounts every user of this machine is the wall's administrator; addresses other than loopback need accounts
     (PANTAU_WALL_ACCOUNTS_FILE).
     """
     config = load(config_path)
-    for section in all_sections():  # so that what a child would refuse is said once, here, before anything starts
+    for section in all_sections():  # an error that a child would report is reported once, here, before anything starts
         config.section(section)
     listen = _listen(config, http)
     from services.mesh.log import configure

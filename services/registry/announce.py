@@ -1,9 +1,9 @@
-"""Which events a camera's state is worth: few, though it flaps. Pure.
+"""Which events a camera's state causes. Pure.
 
-``online`` and ``offline`` say whether it delivers, ``degraded`` and ``recovered`` whether it does as it should; a
-camera that comes back after being offline is ``online`` and ``recovered``. A break shorter than `OFFLINE_SECONDS` is
-not told. `BURST` tellings may follow one another; beyond, one every `REFILL_SECONDS`, so that a camera that flaps all
-day costs no more than 4 + 60 an hour; what is told last is always what lasts.
+``online`` and ``offline`` say whether it delivers frames, ``degraded`` and ``recovered`` whether their quality is as
+usual. A camera that comes back after being offline is ``online`` and ``recovered``. A break shorter than
+`OFFLINE_SECONDS` causes no event. A token bucket limits the events: `BURST` at once, then one every `REFILL_SECONDS`,
+so a camera that flaps all day causes at most 4 + 60 an hour. The last event always tells the state that lasts.
 """
 
 from typing import Final, Literal
@@ -19,13 +19,13 @@ Name = Literal["online", "offline", "degraded", "recovered"]
 
 
 class Announcer:
-    """One camera's. ``now`` is in seconds of a monotonic clock."""
+    """The events of one camera. ``now`` is in seconds of a monotonic clock."""
 
     def __init__(self, now: float, announced: Status | None = None, trouble_since_us: int | None = None) -> None:
-        """``announced``: what the last leader's events have said. ``trouble_since_us``: since when, if that was bad."""
+        """``announced`` is the status in the last leader's events, ``trouble_since_us`` its begin if it was bad."""
         self.announced = announced
         self.trouble_since_us = trouble_since_us
-        """Since when it has not been simply online, where that was told."""
+        """Since when its events say other than online; None: they say online."""
         self._tokens = float(BURST)
         self._filled_at = now
         self._down_since: float | None = None if announced in DELIVERS else now

@@ -1,7 +1,7 @@
-"""The registry: wires its parts and owns their lives.
+"""The registry: wires its parts and owns their lifecycle.
 
-Any number may run. Each answers questions (they share them through a queue group) and follows the buckets; the leader
-alone observes states, assigns, and ends holds.
+Any number may run. A queue group shares the questions among them, and each follows the buckets. The leader alone
+observes states, assigns cameras and ends holds.
 """
 
 import asyncio

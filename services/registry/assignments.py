@@ -22,18 +22,18 @@ from services.registry.settings import RegistrySettings
 log = get_logger()
 
 LOOK_SECONDS: Final = 0.1
-"""How often the leases are looked at; a change of cameras or assignments is taken at once."""
+"""How often the leases are read. A change of a camera or an assignment is acted on at once."""
 PLAN_SECONDS: Final = 1.0
-"""How often a plan is made though nothing seems to have changed: patience runs out by itself."""
+"""How often a plan is made without a change: a recorder's patience runs out by time alone."""
 BALANCE_SECONDS: Final = 5.0
-"""Between two rounds of moves for balance alone."""
+"""Between two rounds of moves that only balance the load."""
 HOMES_SETTLED_SECONDS: Final = 2.0
-"""Recorders that start together shall all be there before cameras get their homes."""
+"""Cameras get homes only after the recorders have been the same for so long: the first to start would get them all."""
 CONCURRENT_WRITES: Final = 32
 
 _written = counter("registry_assignments_written", "Assignments written, by role and cause", "role", "cause")
 _assigned = gauge("registry_assigned_cameras", "Cameras assigned, by role and worker; of the leader", "role", "worker")
-_unassigned = gauge("registry_unassigned_cameras", "Cameras that nobody could be found for; of the leader", "role")
+_unassigned = gauge("registry_unassigned_cameras", "Cameras without a worker; of the leader", "role")
 
 
 class Assigner:
@@ -67,7 +67,7 @@ class Assigner:
         self._balanced_at = float("-inf")
 
     async def run(self) -> None:
-        """Plans for ever; cancel to stop."""
+        """Plans until it is cancelled."""
         while True:
             try:
                 async with asyncio.timeout(LOOK_SECONDS):
@@ -81,7 +81,7 @@ class Assigner:
             await self._write(self._plan())
 
     def _look(self) -> bool:
-        """Brings the rosters up to date; returns whether a plan is due."""
+        """Updates the rosters; returns whether a plan is due."""
         leading = self._leading()
         now = self._clock.monotonic()
         if not leading:
@@ -93,7 +93,7 @@ class Assigner:
             self._view = self._bus.reconnects
             self._ingest.begin(now)
             self._recorders.begin(now)
-        # A worker stops by itself GIVE_UP_SECONDS after its last renewal: from then on another may begin.
+        # A worker stops by itself GIVE_UP_SECONDS after its last renewal. Only then may another begin.
         ingest = self._workers.alive("ingest", within_seconds=GIVE_UP_SECONDS)
         moved = self._ingest.update([lease for lease in ingest if not self._presence.gone(lease)], now)
         moved |= self._recorders.update(self._workers.alive("recorder"), now)
@@ -155,7 +155,7 @@ class Assigner:
         }
 
     async def _write(self, desired: dict[str, Assignment]) -> None:
-        """Writes what differs. A write that fails is done again in the next round."""
+        """Writes the assignments that differ. A write that fails is repeated in the next round."""
         known = self._assignments.entries
         limit = asyncio.Semaphore(CONCURRENT_WRITES)
         written: list[str] = []
@@ -208,7 +208,7 @@ def _assignment(
     current: Assignment | None,
     alive: dict[Id, WorkerLease],
 ) -> Assignment:
-    """A worker that is not there keeps the incarnation it had: a new one gets a new epoch when it comes."""
+    """A worker without a lease keeps its incarnation here, so that a restarted one gets a new epoch."""
     had = dict(zip(current.workers, current.incarnations, strict=False)) if current else {}
     incarnations = tuple(alive[name].incarnation if name in alive else had.get(name, 0) for name in workers)
     if current and (current.site, current.workers, current.incarnations, current.homes) == (
@@ -217,7 +217,7 @@ def _assignment(
         incarnations,
         homes,
     ):
-        return current  # nearly always: building and comparing models for every camera every second is dear
+        return current  # the usual case; building and comparing models for each camera each second costs CPU
     return Assignment(camera=camera.id, site=camera.site, workers=workers, incarnations=incarnations, homes=homes)
 
 

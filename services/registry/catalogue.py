@@ -1,4 +1,4 @@
-"""The catalogue: cameras and their credentials in two buckets, changed by compare-and-set, told as events."""
+"""The catalogue: cameras and credentials in two buckets, written by compare-and-set. Each change sends events."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -32,12 +32,12 @@ from services.registry.changes import CameraChange
 from services.registry.ledger import Ledgers
 
 CONCURRENT_ROWS: Final = 16
-"""Rows of an import that are written at the same time."""
+"""Rows of an import that are written concurrently."""
 ATTEMPTS: Final = 5
 
 
 class CameraCatalogue:
-    """Answers the ``cameras-*`` questions. Any registry may: the buckets arbitrate."""
+    """Answers the ``cameras-*`` questions in every registry; compare-and-set settles concurrent writes."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class CameraCatalogue:
         self._clock = clock
 
     async def list(self, query: CameraQuery, _actor: Actor) -> CameraList:
-        """The cameras that ``query`` means."""
+        """The cameras that match ``query``, by id."""
         found = [key for key in sorted(self._cameras.entries) if _matches(self._cameras.entries[key][0], query)]
         page = found[: query.limit]
         return CameraList(
@@ -70,7 +70,7 @@ class CameraCatalogue:
         return self._entry(key.id)
 
     async def add(self, given: CameraInput, actor: Actor) -> CameraEntry:
-        """A new camera; raises `ConflictError` where its id is taken."""
+        """Adds a camera; raises `ConflictError` where its id is taken."""
         change = changes.added(given, self._home)
         try:
             await self._create(change, actor)
@@ -103,7 +103,7 @@ class CameraCatalogue:
         return CameraRemoved(id=remove.id)
 
     async def import_(self, request: ImportRequest, actor: Actor) -> ImportReport:
-        """Adds and updates what the rows say. A row that is refused keeps no other from going in."""
+        """Adds and updates cameras row by row. A refused row does not stop the others."""
         table = rows.parse(request.format, request.content)
         first: dict[str, int] = {}
         for row in table.rows:
@@ -153,7 +153,7 @@ class CameraCatalogue:
         return entry
 
     async def _at(self, key: str, revision: int | None, act: Callable[[Camera, int], Awaitable[None]]) -> None:
-        """Acts on the camera's last revision; where the caller named none, again when somebody else was faster."""
+        """Acts on the camera's last revision. Without a ``revision`` it tries again after a concurrent write."""
         for attempt in range(ATTEMPTS):
             entry = await self._cameras.fetch(key)
             if entry is None:
@@ -178,7 +178,7 @@ class CameraCatalogue:
         if change.credentials is not None:
             await self._secrets.put(camera.id, change.credentials)
         else:
-            await self._secrets.delete(camera.id)  # what an interrupted removal may have left
+            await self._secrets.delete(camera.id)  # an interrupted removal may have left them
         self._outbox.post(
             Registered(
                 site=camera.site,
@@ -194,7 +194,7 @@ class CameraCatalogue:
         if not change.fields:
             return
         camera = change.camera
-        # The camera first: its compare-and-set decides between two writers; only the winner touches the credentials.
+        # The camera is written first: its compare-and-set lets one writer win, and only the winner writes credentials.
         await self._cameras.update(camera.id, camera, revision)
         if "credentials" in change.fields:
             if change.credentials is not None:
@@ -202,7 +202,7 @@ class CameraCatalogue:
             else:
                 await self._secrets.delete(camera.id)
         now_us = self._clock.now_us()
-        if camera.site != before.site:  # for who listens to the old site alone it is gone
+        if camera.site != before.site:  # a subscriber of the old site alone sees it no more
             self._outbox.post(Removed(site=before.site, at_us=now_us, camera=camera.id, actor=actor.name))
         self._outbox.post(
             Updated(

@@ -1,4 +1,4 @@
-"""What a change makes of a camera. Pure: the camera before and what is given, to the camera after."""
+"""Applies changes to cameras. Pure: the camera before and the given fields in, the camera after out."""
 
 from typing import Any, NamedTuple
 
@@ -11,16 +11,16 @@ from services.mesh.rpc import explain
 
 
 class CameraChange(NamedTuple):
-    """A camera as it shall be."""
+    """The camera after a change."""
 
     camera: Camera
     credentials: Credentials | None
     fields: tuple[str, ...]
-    """Which fields differ from before, by name; of credentials only that they do. Empty: nothing to do."""
+    """Names of the fields that differ; ``credentials`` stands for both of theirs. Empty: nothing to write."""
 
 
 def added(given: CameraInput, home: Id) -> CameraChange:
-    """A new camera; raises `InvalidInputError` where its name gives no id."""
+    """A new camera; raises `InvalidInputError` where no id can be made of its name."""
     camera_id = given.id or id_from_name(given.name)
     if not camera_id:
         raise InvalidInputError(f"no id can be made of the name {given.name!r}: give an id ([a-z0-9-], at most 63)")
@@ -43,10 +43,7 @@ def patched(camera: Camera, credentials: Credentials | None, patch: CameraPatch)
 
 
 def completed(given: dict[str, Any], camera: Camera | None, credentials: Credentials | None) -> dict[str, Any]:
-    """What an import row gives, its partial objects completed by what is known already of the camera.
-
-    A profile that is null is taken away.
-    """
+    """The fields of an import row; partial objects are completed from the known camera. A null profile is removed."""
     full = dict(given)
     if isinstance(full.get("location"), dict) and camera is not None:
         full["location"] = camera.location.model_dump() | full["location"]

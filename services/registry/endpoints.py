@@ -1,4 +1,4 @@
-"""What the registry answers, and which permission each question needs."""
+"""The registry's RPC endpoints, each with the permission that it needs."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from services.registry.incidents import Incidents
 
 
 def endpoints(catalogue: CameraCatalogue, incidents: Incidents) -> list[Endpoint[Any]]:
-    """All of the registry's questions. Closing an incident ends a hold, so it needs more than opening one."""
+    """All endpoints. Closing an incident ends a hold, so it needs a higher role than opening one."""
     return [
         Endpoint("cameras-list", CameraQuery, catalogue.list, Role.VIEWER),
         Endpoint("cameras-get", CameraKey, catalogue.get, Role.VIEWER),

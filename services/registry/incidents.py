@@ -1,6 +1,6 @@
-"""Incidents: what their cameras recorded in their range is held while they are open, and for the grace after.
+"""Incidents: they hold the footage of their cameras and time while they are open, and for a grace period after.
 
-The hold itself is the recorders': they follow the bucket. An incident is written before its opening is answered.
+The recorders keep the hold: they follow the bucket. An incident is written before its opening is answered.
 """
 
 import asyncio
@@ -30,11 +30,11 @@ log = get_logger()
 
 ATTEMPTS: Final = 5
 LOOK_SECONDS: Final = 1.0
-"""How often the leader looks for holds that end."""
+"""How often the leader looks for holds whose grace is over."""
 
 
 class _About(TypedDict):
-    """What all incident events have."""
+    """The fields that all incident events share."""
 
     site: Id
     at_us: int
@@ -68,7 +68,7 @@ class Incidents:
         self._clock = clock
 
     async def list(self, query: IncidentQuery, _actor: Actor) -> IncidentList:
-        """Those that ``query`` means, newest first."""
+        """The incidents that match ``query``, newest first."""
         found = [
             IncidentEntry(incident=incident, revision=revision)
             for incident, revision in self._incidents.entries.values()
@@ -122,7 +122,7 @@ class Incidents:
             if before.status is IncidentStatus.CLOSED:
                 return before
             now_us = self._clock.now_us()
-            # What still went on ends now: nothing that is recorded from here on belongs to it.
+            # An open end becomes now: later footage does not belong to the incident.
             to_us = before.to_us if before.to_us is not None else max(now_us, before.from_us + 1)
             return before.model_copy(
                 update={
@@ -137,7 +137,7 @@ class Incidents:
         return await self._change(key.id, None, closed, actor)
 
     async def reopen(self, key: IncidentKey, actor: Actor) -> IncidentEntry:
-        """Opens a closed incident again: what retention has not taken meanwhile is held again."""
+        """Opens a closed incident again; footage that retention removed meanwhile is gone."""
 
         def opened(before: Incident) -> Incident:
             if before.status is IncidentStatus.OPEN:
@@ -149,7 +149,7 @@ class Incidents:
         return await self._change(key.id, None, opened, actor)
 
     async def run(self) -> None:
-        """Ends holds whose grace is over, while this registry leads; cancel to stop."""
+        """Ends holds whose grace is over, while this registry leads; runs until it is cancelled."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             if not self._leading():
@@ -162,7 +162,10 @@ class Incidents:
     async def _release(self, incident: Incident, revision: int) -> None:
         try:
             await self._incidents.update(incident.id, incident.model_copy(update={"released": True}), revision)
-        except (ConflictError, UnavailableError) as error:  # changed meanwhile, or tried again in a second
+        except (
+            ConflictError,
+            UnavailableError,
+        ) as error:  # a concurrent change, or the bus is away: the next look tries again
             log.debug("incident.not_released", incident=incident.id, error=error)
             return
         self._outbox.post(IncidentUpdated(**self._about(incident, SYSTEM), changed=("released",)))
@@ -171,7 +174,7 @@ class Incidents:
     async def _change(
         self, key: Id, revision: int | None, change: Callable[[Incident], Incident], actor: Actor
     ) -> IncidentEntry:
-        """Changes the last revision; where the caller named none, again when somebody else was faster."""
+        """Changes the last revision. Without a ``revision`` it tries again after a concurrent write."""
         for _ in range(ATTEMPTS):
             entry = await self._incidents.fetch(key)
             if entry is None:

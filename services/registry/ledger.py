@@ -44,7 +44,7 @@ class Ledger(Generic[M]):
         return entry[0] if entry else None
 
     async def run(self) -> None:
-        """Follows the bucket for ever; cancel to stop."""
+        """Follows the bucket until it is cancelled."""
         await self._mirror.run()
 
     async def fetch(self, key: str) -> tuple[M, int] | None:

@@ -6,7 +6,7 @@
 | disabled | enabled | connecting |
 | any but disabled | its sources were changed | connecting |
 | any but disabled | nothing heard for `SILENT_SECONDS` | offline, no-ingest |
-| connecting | delivers, and has not just failed | online, at once |
+| connecting | delivers, without a failure before | online, at once |
 | connecting | delivers after a failure, for `STEADY_SECONDS` without a break | online |
 | connecting | tries for `CONNECT_SECONDS` | offline, timeout |
 | any | ingest says offline | offline with its reason, at once |
@@ -38,7 +38,7 @@ class ObservedCamera:
     """One camera's state machine. ``now`` is in seconds of a monotonic clock, ``now_us`` Unix time."""
 
     def __init__(self, camera: Id, site: Id, now: float, now_us: int, previous: CameraState | None = None) -> None:
-        """``previous`` is the state as the last leader left it; reports have the usual time to come in."""
+        """``previous`` is the state that the last leader wrote. Reports have `SILENT_SECONDS` to arrive."""
         self.camera = camera
         self.site = site
         self.status = Status.CONNECTING
@@ -62,7 +62,7 @@ class ObservedCamera:
         self._quality = ProfileQuality()
 
     def report(self, report: CameraReport, worker: Id, now: float, now_us: int) -> None:
-        """Takes what ingest says, unless a newer assignment has spoken already."""
+        """Takes a report of ingest. One of an older epoch than the last is ignored."""
         if report.epoch < self._epoch:
             return
         self._epoch = report.epoch
@@ -82,11 +82,11 @@ class ObservedCamera:
             self._follow(now, now_us)
 
     def grace(self, now: float) -> None:
-        """Reports could not be heard for a while through no fault of theirs: they have the usual time again."""
+        """Gives reports `SILENT_SECONDS` again, after a time in which this process could not receive them."""
         self._heard_at = now
 
     def begin_again(self, now: float, now_us: int) -> None:
-        """Its sources have changed: what was seen so far says nothing about what comes."""
+        """Starts over: the sources have changed, so earlier reports say nothing about the new ones."""
         self._heard_at = now
         self._main = self._up_since = None
         self._failed = False
@@ -96,7 +96,7 @@ class ObservedCamera:
             self._set(Status.CONNECTING, Reason.STARTING, "", now, now_us)
 
     def tick(self, now: float, now_us: int, *, enabled: bool) -> None:
-        """Lets time pass."""
+        """Applies the transitions that depend on time alone."""
         if not enabled:
             self._set(Status.DISABLED, Reason.DISABLED, "", now, now_us)
             self._main, self._up_since, self.profiles, self.worker = None, None, {}, ""
@@ -107,7 +107,7 @@ class ObservedCamera:
         self._follow(now, now_us)
 
     def state(self, announced: Status | None = None) -> CameraState:
-        """The state as it is kept."""
+        """The state as it is written to the bucket."""
         return CameraState(
             camera=self.camera,
             site=self.site,
@@ -142,7 +142,7 @@ class ObservedCamera:
     def _try(self, now: float, now_us: int) -> None:
         main = self._main
         if self.status in DELIVERS:
-            if main is None:  # a new leader, which has not heard of it yet
+            if main is None:  # a new leader without a report of it so far
                 return
             if self._epoch > self._up_epoch > 0:
                 self._set(Status.CONNECTING, Reason.STARTING, "", now, now_us)
@@ -196,7 +196,7 @@ class ObservedCamera:
 
 
 def _silent(profile: ProfileReport) -> ProfileReport:
-    """What is left of a report that nobody renews."""
+    """The last report of a profile that is not renewed any more: offline, without rates."""
     return profile.model_copy(
         update={"status": "offline", "reason": Reason.NO_INGEST, "frame_rate": 0.0, "bitrate_bps": 0}
     )

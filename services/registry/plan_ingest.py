@@ -1,12 +1,11 @@
 """Which worker ingests which camera. Pure.
 
-A camera stays where it is while its worker lives. Moves happen, in this order of urgency:
+A camera stays with its worker while that worker lives. Cameras move in three cases, the most urgent first:
 
-1. a camera whose worker is gone, or is draining, goes to the least full live worker; when there is none, it stays and
-   waits for its worker's return;
-2. a camera that is new goes to the least full worker;
-3. when the same workers have been there for a while and one has more than `TOLERANCE` above its fair share, some of its
-   cameras move, `MOVES_AT_ONCE` a round, because each move costs the camera a reconnect.
+1. A camera whose worker is gone or drains goes to the least full live worker. Without one it waits for its worker.
+2. A new camera goes to the least full worker.
+3. When the workers have been the same for a while and one has more than `TOLERANCE` times its fair share, some of its
+   cameras move. Each move costs the camera a reconnect, so at most `MOVES_AT_ONCE` move in a round.
 """
 
 from collections.abc import Collection, Mapping
@@ -15,12 +14,12 @@ from typing import Final, NamedTuple
 from services.contracts.models import Id
 
 TOLERANCE: Final = 1.25
-"""A worker may carry a quarter more than its share before balance is worth a reconnect."""
+"""A worker may carry a quarter more than its fair share before its cameras are moved."""
 MOVES_AT_ONCE: Final = 4
 BUSY: Final = 0.95
-"""From this load on (of one core) a worker takes new cameras only when all are as busy."""
+"""From this load on (share of one core) a worker gets new cameras only when all are as busy."""
 DEFAULT_CAPACITY: Final = 200
-"""Taken for a worker that does not say how many cameras it takes."""
+"""Assumed for a worker whose lease names no capacity."""
 
 
 class WorkerCandidate(NamedTuple):
@@ -33,7 +32,7 @@ class WorkerCandidate(NamedTuple):
 
     @property
     def room(self) -> int:
-        """How many cameras it takes."""
+        """How many cameras it can take."""
         return self.capacity if self.capacity > 0 else DEFAULT_CAPACITY
 
 
@@ -47,9 +46,9 @@ def plan(
 ) -> dict[Id, Id]:
     """Camera → worker for every camera that can have one.
 
-    ``current`` is who has them now, dead workers included. ``expected``: workers that are not there but may be about to
-    come (after the bus was away, or when all starts at once): what they have stays theirs. ``settled``: cameras may
-    move for balance alone.
+    ``current`` names each camera's present worker, dead ones included. Workers in ``expected`` have no lease but may
+    come back (the bus was away, or everything starts at once): they keep their cameras. ``settled`` allows moves that
+    only balance the load.
     """
     willing = {worker.name: worker for worker in workers if not worker.draining}
     alive = {worker.name for worker in workers}
@@ -64,7 +63,7 @@ def plan(
         else:
             homeless.append(camera)
     if not willing:
-        # Draining workers are still better than none; a dead one's cameras wait for its return.
+        # A draining worker is better than none. A dead worker's cameras wait for its return.
         draining = sorted(alive)
         for camera in homeless:
             worker = current.get(camera)
@@ -73,7 +72,7 @@ def plan(
             elif draining:
                 planned[camera] = draining[0]
         return planned
-    # Those whose worker lives but drains can wait a moment; those that nobody does cannot.
+    # Cameras without a live worker come first; those of a draining worker still flow.
     for camera in sorted(homeless, key=lambda camera: current.get(camera) in alive):
         worker = _least_full(willing, counts)
         planned[camera] = worker

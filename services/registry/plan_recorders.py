@@ -1,8 +1,8 @@
 """Which recorders keep which camera. Pure.
 
-A camera's *homes* are the recorders whose disks have its footage: as many as it has copies, chosen once, the least
-full first. While a home has been away for longer than the patience, or drains, another recorder stands in; the home
-takes the camera back as soon as it is there. Homes never change for balance: footage would be scattered.
+A camera's *homes* are the recorders whose disks have its footage, one for each copy. They are chosen once, the least
+full first, and never change for balance, which would scatter the footage. A *stand-in* records while a home drains or
+has been away for longer than the patience; the home takes the camera back when it returns.
 """
 
 from collections.abc import Collection, Mapping
@@ -13,10 +13,10 @@ from services.registry.plan_ingest import WorkerCandidate
 
 
 class RecorderPlacement(NamedTuple):
-    """Who keeps a camera."""
+    """The recorders of one camera."""
 
     workers: tuple[Id, ...]
-    """Who does it now, one for each home, in the same order."""
+    """The recorder that records now in place of each home, in the order of ``homes``."""
     homes: tuple[Id, ...]
 
 
@@ -28,11 +28,11 @@ def plan(
     away: Collection[Id],
     settled: bool,
 ) -> dict[Id, RecorderPlacement]:
-    """Camera → who keeps it, for every camera in ``copies`` that can have a recorder.
+    """Camera → its recorders, for every camera in ``copies`` that can have one.
 
-    ``away``: recorders that are not there and have been so for longer than the patience. A recorder that is neither in
-    ``workers`` nor in ``away`` is expected back. ``settled``: the recorders have been the same for a while, so that a
-    camera may get its homes; before, the first recorder to start would get them all.
+    ``away`` names the recorders that have been missing for longer than the patience. A recorder that is neither in
+    ``workers`` nor in ``away`` is expected back. ``settled`` says that the recorders have been the same for a while:
+    only then does a camera get its homes, or the first recorder to start would get them all.
     """
     candidates = {worker.name: worker for worker in workers}
     willing = {name: worker for name, worker in candidates.items() if not worker.draining}
@@ -79,9 +79,9 @@ def _workers(
         if home in willing:
             name: Id | None = home
         elif present != home and present in willing and present not in homes and present not in chosen:
-            name = present  # its stand-in goes on
+            name = present  # the stand-in continues
         elif home in away or home in candidates or present != home:
-            # Gone for too long, or about to go, or its stand-in is lost as well: whoever else there is.
+            # The home is away for too long or drains, or its stand-in is lost: any other recorder stands in.
             name = _least_full(willing, counts, [*homes, *chosen])
             if name is not None:
                 counts[name] += 1

@@ -1,4 +1,4 @@
-"""Whether what a camera delivers is as it should be, held against its own past. Pure: reports and times in."""
+"""Whether a camera delivers as usual, compared with its own past. Pure: reports and times in."""
 
 from collections import deque
 from typing import Final, NamedTuple
@@ -6,29 +6,29 @@ from typing import Final, NamedTuple
 from services.contracts.models import ProfileReport, Reason
 
 WINDOW_SECONDS: Final = 10.0
-"""Counters are held against where they stood so long ago."""
+"""Counters are compared with their values of so long ago."""
 LOST_SHARE: Final = 0.02
 """More than this share of the frames lost is trouble."""
 BAD_TIMESTAMPS: Final = 3
-"""So many bad time stamps in a window are trouble."""
+"""From this number of bad time stamps in a window on it is trouble."""
 LOW_RATE: Final = 0.5
-"""Below this share of its own baseline a camera's frame rate is low…"""
+"""A frame rate below this share of the camera's own baseline is low…"""
 RATE_AGAIN: Final = 0.8
 """…until it is above this one."""
 WARM_UP_SECONDS: Final = 30.0
-"""A baseline says nothing before it is so old."""
+"""A younger baseline is not compared with."""
 RAMP_SECONDS: Final = 5.0
-"""A rate measured so soon after the stream began is left out."""
+"""Rates of the first seconds of a stream are left out."""
 BASELINE_SECONDS: Final = 600.0
-"""The baseline follows with this time constant: a camera that was set to a lower rate is well again in 20 minutes."""
+"""Time constant of the baseline: a camera that was set to a lower rate is no trouble any more after 20 minutes."""
 ENTER_SECONDS: Final = 5.0
-"""Trouble counts when it has lasted so long…"""
+"""Trouble is reported when it has lasted so long…"""
 LEAVE_SECONDS: Final = 15.0
-"""…and is over when none was seen for so long."""
+"""…and ends when none was seen for so long."""
 
 
 class CameraTrouble(NamedTuple):
-    """What is not as it should be."""
+    """A reason why a camera is degraded or offline."""
 
     reason: Reason
     detail: str
@@ -42,7 +42,7 @@ class _Sample(NamedTuple):
 
 
 class ProfileQuality:
-    """One profile's. Times are seconds of a monotonic clock."""
+    """The quality of one profile. Times are seconds of a monotonic clock."""
 
     def __init__(self) -> None:
         self.baseline_fps = 0.0
@@ -58,7 +58,7 @@ class ProfileQuality:
         self._trouble: CameraTrouble | None = None
 
     def began(self, now: float) -> None:
-        """The stream has begun (again): counters start anew, the baseline stays."""
+        """The stream has begun (again): counters restart, the baseline stays."""
         self._began_at = self._last_at = now
         self._samples.clear()
         self._low = False
@@ -73,14 +73,14 @@ class ProfileQuality:
             self.began(now)
         sample = _Sample(now, report.frames, report.frames_lost, report.bad_timestamps)
         if self._samples and any(new < old for new, old in zip(sample, self._samples[-1], strict=True)):
-            self._samples.clear()  # the counters began again with another worker
+            self._samples.clear()  # another worker counts from zero
         while self._samples and now - self._samples[0].at > WINDOW_SECONDS:
             self._samples.popleft()
         self._samples.append(sample)
         self._note(self._counted() or self._rated(report.frame_rate, now), now)
 
     def trouble(self, now: float) -> CameraTrouble | None:
-        """What counts as trouble at ``now``; None: all is well."""
+        """The trouble that is reported at ``now``; None: none."""
         if self._seen and now - self._seen_last > LEAVE_SECONDS:
             self._seen = self._trouble = None
         elif self._seen and self._seen_last - self._seen_since >= ENTER_SECONDS:
@@ -91,7 +91,7 @@ class ProfileQuality:
         self.trouble(now)
         if seen is None:
             if self._trouble is None:
-                self._seen = None  # it did not last: it never was
+                self._seen = None  # too short to be reported
             return
         if self._seen is None:
             self._seen_since = now

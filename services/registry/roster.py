@@ -1,4 +1,4 @@
-"""Who is there, as the planner needs it: with patience for those who may be about to come. Pure."""
+"""Which workers are there, with patience for those that may still come. Pure."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -7,7 +7,7 @@ from services.contracts.models import Id, WorkerLease
 from services.mesh.leases import EXPIRE_SECONDS
 
 EXPECT_SECONDS: Final = EXPIRE_SECONDS
-"""After a start, or after the bus was away, who is not there yet may still be coming for so long."""
+"""So long after a start, or after the bus was away, a missing worker may still come."""
 
 
 class WorkerRoster:
@@ -20,13 +20,13 @@ class WorkerRoster:
         self._missing_since: dict[Id, float] = {}
 
     def begin(self, now: float) -> None:
-        """A new view: this registry has just become the leader, or the bus is back."""
+        """Begins a new view: this registry has become the leader, or the bus is back."""
         self._began_at = now
         self._changed_at = now
         self._missing_since.clear()
 
     def update(self, leases: Iterable[WorkerLease], now: float) -> bool:
-        """Takes the live leases; returns whether somebody came, went, restarted or began to drain."""
+        """Takes the live leases; returns whether a worker came, went, restarted or began to drain."""
         alive = {lease.worker: lease for lease in leases}
         changed = _who(alive) != _who(self.alive)
         if changed:
@@ -35,7 +35,7 @@ class WorkerRoster:
         return changed
 
     def expected(self, now: float) -> bool:
-        """Whether those who are not there may be about to come."""
+        """Whether missing workers may still come."""
         return now - self._began_at < EXPECT_SECONDS
 
     def settled(self, seconds: float, now: float) -> bool:
@@ -43,7 +43,7 @@ class WorkerRoster:
         return now - self._changed_at >= seconds
 
     def away(self, names: Iterable[Id], patience_seconds: float, now: float) -> set[Id]:
-        """Those of ``names`` that have been missed for longer than the patience."""
+        """The workers of ``names`` that have been missing for longer than the patience."""
         for name in self.alive:
             self._missing_since.pop(name, None)
         missing = {name for name in names if name not in self.alive}

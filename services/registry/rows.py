@@ -1,4 +1,4 @@
-"""Reads import files: CSV and JSON to rows of given fields, each of which may still turn out to be wrong.
+"""Reads import files: CSV and JSON to rows of fields that are not validated yet.
 
 Pure: text in, rows out. The columns are described in docs/guide/cameras.md; the names in `COLUMNS` are theirs.
 """
@@ -38,19 +38,19 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
 _ALIASES: Final = {alias: name for name, aliases in COLUMNS.items() for alias in (name, *aliases)}
 _NESTED: Final = frozenset({"location", "profiles", "credentials"})
 _NOT_INPUT: Final = frozenset({"state", "has_credentials", "revision"})
-"""What a listing has besides: read and left alone, so that a listing can be imported again."""
+"""Fields that only a listing has; they are ignored, so that a listing can be imported again."""
 _NULLABLE: Final = frozenset({"credentials", "retention"})
-"""What null takes away; any other null says nothing, as an empty cell does."""
+"""Fields that null removes; null in any other field means nothing, as an empty cell does."""
 _TRUE: Final = frozenset({"1", "true", "yes", "y", "on", "ya", "aktif"})
 _FALSE: Final = frozenset({"0", "false", "no", "n", "off", "tidak", "nonaktif"})
 
 
 @dataclass(frozen=True)
 class ParsedRow:
-    """One row: its camera's id and the fields that it gives; or why it cannot be read.
+    """One row: its camera's id and fields, or the problem that makes it unreadable.
 
-    ``given`` has the shape of a `CameraPatch`, not validated yet; its objects (location, each profile, credentials) may
-    be parts that complete what is known already.
+    ``given`` has the shape of a `CameraPatch`, not validated yet. Its objects (location, each profile, credentials) may
+    be partial; `changes.completed` fills them from the known camera.
     """
 
     number: int
@@ -61,14 +61,14 @@ class ParsedRow:
 
 @dataclass(frozen=True)
 class ParsedTable:
-    """A file."""
+    """The rows of a file, with notes on columns that were ignored."""
 
     rows: list[ParsedRow]
     notes: tuple[str, ...] = ()
 
 
 def parse(format: str, content: str) -> ParsedTable:  # noqa: A002 (the field's name in the request)
-    """The rows of a file; raises `InvalidInputError` where it is no such file at all."""
+    """The rows of a file; raises `InvalidInputError` where it is not in ``format``."""
     return _parse_json(content) if format == "json" else _parse_csv(content)
 
 
@@ -189,7 +189,7 @@ def _given(flat: dict[str, Any], nested: dict[str, Any]) -> dict[str, Any]:
 
 
 def _object(name: str, given: dict[str, Any]) -> dict[str, Any]:
-    """What the row gives as a JSON object besides its columns."""
+    """The row's JSON object ``name`` beside its flat columns; empty where it has none."""
     value = given.get(name) or {}
     if not isinstance(value, dict):
         raise ValueError(f"{name}: {value!r} is no object")  # noqa: TRY004 (a trouble of the row, as all others)

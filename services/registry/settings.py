@@ -16,18 +16,20 @@ class RegistrySettings(Section):
         default=7.0, ge=0, description="How long footage stays held after its incident was closed."
     )
     recorder_away_seconds: float = Field(
-        default=30.0, gt=0, description="How long a recorder may be away before its cameras go to another."
+        default=30.0, gt=0, description="How long a recorder may be away before another records its cameras."
     )
     rebalance_after_seconds: float = Field(
         default=10.0,
         ge=0,
-        description="How long the ingest workers must have been the same before cameras move for balance alone.",
+        description="How long the ingest workers must have been the same before cameras move to balance the load.",
     )
-    events_max_days: float = Field(default=30.0, gt=0, description="How long events are kept for who was away.")
-    events_max_megabytes: int = Field(default=2048, gt=0, description="How much of them is kept at most.")
+    events_max_days: float = Field(
+        default=30.0, gt=0, description="How long events are kept for consumers that were away."
+    )
+    events_max_megabytes: int = Field(default=2048, gt=0, description="How many megabytes of events are kept at most.")
     events_max_per_subject: int = Field(
         default=1440,
         gt=0,
-        description="How many of one kind are kept for one camera: of what comes every minute a day, so that it leaves "
-        "room for what is rare.",
+        description="How many of one kind are kept for one camera: a day of an event that comes every minute, so that "
+        "frequent events leave room for rare ones.",
     )

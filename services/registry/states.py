@@ -1,4 +1,4 @@
-"""Follows what ingest reports, keeps the state bucket and sends the cameras' events, while this registry leads."""
+"""Follows the reports of ingest, writes the state bucket and sends the cameras' events, while this registry leads."""
 
 import asyncio
 from collections.abc import Callable
@@ -42,11 +42,11 @@ from services.registry.observed import ObservedCamera
 log = get_logger()
 
 TICK_SECONDS: Final = 0.5
-"""How often time alone may change a state; a report that changes one is acted on at once…"""
+"""How often states are checked without a report. A report that changes one is acted on at once…"""
 REST_SECONDS: Final = 0.05
-"""…but so long after the last time at the earliest."""
+"""…but no sooner than this after the last check."""
 REFRESH_SECONDS: Final = 5.0
-"""Figures of a camera whose status does not change are written no more often than this."""
+"""The figures of a camera with unchanged status are written at most this often."""
 HEALTH_SECONDS: Final = 60.0
 CONCURRENT_WRITES: Final = 32
 
@@ -57,7 +57,7 @@ _bad = counter("registry_bad_reports", "Reports that could not be read")
 
 @dataclass
 class _Watched:
-    """One camera as the leader watches it."""
+    """One camera, as the leader watches it."""
 
     observed: ObservedCamera
     announcer: Announcer
@@ -68,7 +68,7 @@ class _Watched:
 
 
 class StateObserver:
-    """Observes all cameras. Feed it with `follow`, run it with `run`."""
+    """Observes all cameras: subscribes to the reports, and steps a state machine for each camera."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class StateObserver:
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
-        """Observes for ever; cancel to stop."""
+        """Observes until it is cancelled."""
         subscription = await self._bus.subscribe(subjects.report(self._home, "*"), self._on_report)
         try:
             while True:
@@ -135,7 +135,7 @@ class StateObserver:
                 self._changed.set()
 
     def _take_over(self) -> None:
-        """Goes on where the last leader stopped; where that was this very process, what it remembers is better."""
+        """Continues from the state bucket. Where this process wrote the last state itself, its own memory has more."""
         now, now_us = self._clock.monotonic(), self._clock.now_us()
         for key in list(self._watched):
             kept = self._states.get(key)
@@ -266,7 +266,7 @@ def _event(name: Name, observed: ObservedCamera, now_us: int, trouble_since_us: 
 
 
 def _log(name: Name, observed: ObservedCamera) -> None:
-    """One line when a camera goes and one when it is back."""
+    """Logs one line when a camera becomes unwell and one when it is well again."""
     if name in ("offline", "degraded"):
         log.warning("camera.unwell", camera=observed.camera, told=name, reason=observed.reason, detail=observed.detail)
     else:

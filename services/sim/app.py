@@ -42,8 +42,8 @@ def main(mesh: MeshSettings, settings: SimSettings, catalogue: Path | None) -> i
 async def serve(mesh: MeshSettings, settings: SimSettings, catalogue: Path | None) -> None:
     """Runs the cameras and their control endpoint until SIGTERM or SIGINT.
 
-    When it listens, it writes the catalogue file, says READY=1 to its supervisor and prints one JSON line; cameras
-    come up as their clips are made. Raises `PortTakenError` where a port cannot be had.
+    When it listens, it writes the catalogue file, sends READY=1 to its supervisor and prints one JSON line. Cameras
+    come up as their clips are made. Raises `PortTakenError` where a port is not free.
     """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -77,15 +77,15 @@ async def serve(mesh: MeshSettings, settings: SimSettings, catalogue: Path | Non
 
 
 async def _settle(sim: Simulator) -> None:
-    """When all clips are there, their tens of thousands of packets stay: the collector need not walk them again."""
+    """Freezes the garbage collector's generations when all clips are there: their packets live until the end."""
     await sim.ready()
     gc.freeze()
 
 
 def write_catalogue(sim: Simulator, site: str, path: Path) -> None:
-    """Writes all cameras as JSON that ``pantau cameras import`` takes: an array of `CameraInput`.
+    """Writes all cameras as JSON for ``pantau cameras import``: an array of `CameraInput`.
 
-    The file replaces an older one at once, and is for its owner's eyes only: it holds passwords.
+    The file replaces an older one atomically. Only its owner can read it, because it holds passwords.
     """
     entries = []
     for camera, credentials in sim.catalogue(site):

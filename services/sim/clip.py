@@ -1,4 +1,4 @@
-"""A loop of one track as it stands in the cache: encoded once, checked by a digest, written atomically."""
+"""A loop of one track and its file in the cache: encoded once, checked by a digest, written atomically."""
 
 import hashlib
 import os
@@ -21,7 +21,7 @@ _DIGEST_BYTES: Final = 32
 
 
 class ClipError(Exception):
-    """The cached file is not a whole clip: it is made again."""
+    """A cached file is cut or altered; the clip is made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class EncodedClip:
 
 @dataclass(frozen=True, slots=True)
 class ClipKey:
-    """All that a clip depends on: equal keys, equal clips."""
+    """Everything that a clip depends on: equal keys mean equal clips."""
 
     scene: int
     label: str
@@ -62,25 +62,25 @@ class ClipKey:
 
     @property
     def file_name(self) -> str:
-        """Where the cache keeps it."""
+        """The clip's file name in the cache."""
         described = repr((ENCODING_VERSION, DRAWING_VERSION, type(self.track).__name__, asdict(self)))
         return hashlib.sha256(described.encode()).hexdigest()[:32] + ".clip"
 
     def pack(self) -> bytes:
-        """For the way to a worker process."""
+        """The key as bytes, for a worker process."""
         kind = "video" if isinstance(self.track, VideoSpec) else "audio"
         packed: bytes = msgpack.packb((self.scene, self.label, kind, asdict(self.track)))
         return packed
 
     @classmethod
     def unpack(cls, data: bytes) -> "ClipKey":
-        """What `pack` wrote."""
+        """The key that `pack` wrote."""
         scene, label, kind, track = msgpack.unpackb(data)
         return cls(scene, label, VideoSpec(**track) if kind == "video" else AudioSpec(**track))
 
 
 def save(clip: EncodedClip, path: Path) -> None:
-    """Writes ``clip`` so that ``path`` is at no time a torn file."""
+    """Writes ``clip`` atomically: ``path`` is never a torn file."""
     head = msgpack.packb(
         (
             clip.codec, clip.width_px, clip.height_px, clip.clock_rate_hz, clip.unit_ticks, clip.parameter_sets,
@@ -92,7 +92,7 @@ def save(clip: EncodedClip, path: Path) -> None:
     with NamedTemporaryFile(dir=path.parent, prefix=path.stem, suffix=".part", delete=False) as file:
         file.write(content)
         file.write(hashlib.sha256(content).digest())
-    os.replace(file.name, path)  # noqa: PTH105 - the source is a plain name here, and replace is what is meant
+    os.replace(file.name, path)  # noqa: PTH105 (the source is a plain name here)
 
 
 def load(path: Path) -> EncodedClip:

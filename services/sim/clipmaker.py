@@ -1,6 +1,6 @@
-"""The worker process that makes clips: reads jobs on standard input, writes the clip to its file, answers a line.
+"""The worker process that makes clips: reads jobs on standard input, writes each clip to its file, answers a line.
 
-A job is 4 bytes length, then the packed key and the path as one msgpack array; the answer is the seconds it took.
+A job is 4 bytes of length, then the packed key and the path as one msgpack array. The answer is the seconds it took.
 Run as ``python -m services.sim.clipmaker``; it ends with its standard input.
 """
 
@@ -18,7 +18,7 @@ from services.sim.pictures import encode
 def main() -> None:
     """Works until standard input ends."""
     if hasattr(os, "nice"):
-        os.nice(5)  # cameras that are up already come first
+        os.nice(5)  # the cameras that play already come first
     jobs, answers = sys.stdin.buffer, sys.stdout.buffer
     while head := jobs.read(4):
         packed_key, path = msgpack.unpackb(jobs.read(int.from_bytes(head, "big")))

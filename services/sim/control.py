@@ -7,8 +7,8 @@
 ``DELETE /cameras/{camera}/faults/{name}``  ends one
 ==========================================  ==========================================================================
 
-``{camera}`` may be ``*``. There is no permission to ask for: it listens on loopback unless told otherwise, and a
-simulator guards nothing.
+``{camera}`` may be ``*``. No permission is needed: it listens on loopback by default, and simulated cameras guard
+nothing.
 """
 
 from json import JSONDecodeError
@@ -24,7 +24,7 @@ from services.sim.simulator import Simulator
 
 
 class FaultRequest(BaseModel):
-    """What ``POST`` takes."""
+    """The body of ``POST``."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,9 +37,9 @@ def application(sim: Simulator) -> web.Application:
     """The routes for ``sim``."""
     registry = CollectorRegistry()
     _gauge(registry, "pantau_sim_cameras_ready", "Cameras whose clips are there", lambda: sim.ready_cameras)
-    _gauge(registry, "pantau_sim_frames_dropped", "Frames kept back from clients that do not read",
+    _gauge(registry, "pantau_sim_frames_dropped", "Frames not sent to clients that do not read",
            lambda: sim.counters.frames_dropped)  # fmt: skip
-    _gauge(registry, "pantau_sim_datagrams_lost", "Datagrams lost on purpose or for want of room",
+    _gauge(registry, "pantau_sim_datagrams_lost", "Datagrams lost on purpose or because a buffer was full",
            lambda: sim.counters.datagrams_lost)  # fmt: skip
     _gauge(registry, "pantau_sim_frames_skipped", "Frames whose time had passed", lambda: sim.frames_skipped)
 

@@ -1,4 +1,4 @@
-"""What can be made to go wrong with a simulated camera, and the state it leaves a camera in."""
+"""The faults of a simulated camera, and the set of those that hold."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,23 +7,23 @@ from typing import Final
 
 
 class Fault(StrEnum):
-    """One trouble. Several may hold at once. ``value`` is its parameter where it has one."""
+    """One fault. Several may hold at once. ``value`` is its parameter, if it has one."""
 
     REFUSE = "refuse"
-    """Open connections are reset, and each new one as soon as it asks for the camera; with a port for each camera
-    (`SimSettings.own_ports`) nobody listens there any more."""
+    """Open connections are reset, and each new one as soon as it asks for the camera. With a port for each camera
+    (`SimSettings.own_ports`) its port is closed."""
     UNAUTHORIZED = "unauthorized"
-    """Whatever the credentials: 401. Streams that play go on."""
+    """401 for all credentials. Streams that play go on."""
     NOT_FOUND = "not-found"
     """404, as after a change of the camera's configuration."""
     STALL = "stall"
-    """Playing and answering, but no packet comes: neither RTP nor RTCP."""
+    """Requests are answered and streams play, but no RTP and no RTCP is sent."""
     HANG = "hang"
-    """As stall, and no request is answered either: the socket is open, and silent."""
+    """As stall, and no request is answered: the socket is open and silent."""
     DROP = "drop"
-    """Connections are closed, once; with a value again and again, that many seconds after they began to play."""
+    """Connections are closed once; with a ``value`` each one that many seconds after its PLAY."""
     GARBAGE = "garbage"
-    """Random bytes instead of packets: on TCP the framing is lost, on UDP no datagram is RTP."""
+    """Random bytes instead of packets: TCP loses its framing, and no datagram is RTP."""
     CORRUPT = "corrupt"
     """Well-formed RTP whose payload is random."""
     CLOCK_JUMP = "clock-jump"
@@ -35,13 +35,13 @@ class Fault(StrEnum):
     NO_REPORTS = "no-reports"
     """No RTCP."""
     RESOLUTION = "resolution"
-    """H.264 and H.265: another picture size from the next keyframe on, announced in-band alone."""
+    """H.264 and H.265: another picture size from the next keyframe on, announced in-band only."""
     NO_SPROP = "no-sprop"
-    """The SDP names no parameter sets: they come in-band alone."""
+    """The SDP has no parameter sets: they come in-band only."""
     NO_IN_BAND = "no-in-band"
-    """Parameter sets stand in the SDP alone."""
+    """Parameter sets come in the SDP only."""
     BROKEN_SDP = "broken-sdp"
-    """An SDP that is cut, and wrong before that."""
+    """The SDP is cut in its first media line."""
     LOSS = "loss"
     """A share ``value`` (default 0.05) of the RTP packets is lost on UDP."""
     HUGE_FRAME = "huge-frame"
@@ -103,7 +103,7 @@ class Faults:
         return chosen
 
     def clear(self, fault: Fault | None = None) -> None:
-        """Ends one, or all."""
+        """Ends one fault, or all."""
         if fault is None:
             self._values.clear()
         else:
@@ -114,5 +114,5 @@ class Faults:
         return self._values.get(fault)
 
     def as_dict(self) -> dict[str, float]:
-        """For the control endpoint."""
+        """Name → value of each fault that holds."""
         return {fault.value: value for fault, value in self._values.items()}

@@ -1,4 +1,4 @@
-"""The simulated cameras together: their streams, listeners and faults. What tests and ``pantau sim`` use."""
+"""The simulated cameras together: their streams, listeners and faults. Tests and ``pantau sim`` use it."""
 
 import asyncio
 from collections.abc import Iterable
@@ -29,17 +29,17 @@ _GOLDEN_RATIO: Final = 0.6180339887
 
 
 def phase_seconds(number: int, loop_seconds: int) -> float:
-    """How far into its loop a camera is when the simulator begins: elsewhere for each, or all keyframes came at once.
+    """The position in its loop at which a camera starts. It differs per camera, so that keyframes are spread.
 
-    A picture of the frame ``n`` was made ``n`` periods less this after the simulator's begin (modulo the loop).
+    Frame ``n`` is sent ``n`` periods less this after the simulator's start (modulo the loop).
     """
     return number * _GOLDEN_RATIO % 1 * loop_seconds
 
 
 class Simulator:
-    """Serves the cameras while its context is entered. All of it belongs to one event loop.
+    """Serves the cameras while its context is entered, in one event loop.
 
-    Entering returns as soon as it listens; cameras come up as their clips are ready, the lowest number first, and
+    Entering returns as soon as it listens. Cameras come up as their clips are ready, the lowest number first, and
     answer 503 until then (`ready` waits for all).
     """
 
@@ -80,7 +80,7 @@ class Simulator:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # What went wrong outside is not the business of the group of tasks: it passes as it is.
+        # The error is not passed to the task group, which would wrap it.
         await self._stack.aclose()
 
     @property
@@ -94,7 +94,7 @@ class Simulator:
         return next(iter(self._ports.values()))
 
     def url(self, camera: str, profile: str = "main", *, credentials: bool = False) -> str:
-        """The RTSP URL of a profile; with user and password in it where asked for (and needed)."""
+        """The RTSP URL of a profile; with user and password on request, if they are needed."""
         settings = self.settings
         user = ""
         if credentials and settings.auth != "none":
@@ -104,7 +104,7 @@ class Simulator:
         return f"rtsp://{user}{host}:{port}/{camera}/{profile}"
 
     def stream(self, camera: str, profile: str = "main") -> SimulatedStream:
-        """One profile; raises KeyError for a camera that there is not."""
+        """One profile; raises KeyError for an unknown camera."""
         return self._streams[camera, profile]
 
     async def ready(self, cameras: Iterable[str] | None = None) -> None:
@@ -120,13 +120,13 @@ class Simulator:
 
     @property
     def frames_skipped(self) -> int:
-        """Frames whose time had passed when this process came to them: it had too little CPU."""
+        """Frames that were due more than `_CATCH_UP_SECONDS` ago: this process had too little CPU."""
         return sum(track.frames_skipped for stream in self._streams.values() for track in stream.tracks)
 
     def fault(self, camera: str, fault: Fault, value: float | None = None, *, profile: str | None = None) -> None:
         """Makes a fault hold for a camera (``*``: all), for one profile or both; raises KeyError for an unknown one.
 
-        It takes effect at once, but for `Fault.RESOLUTION`: at the first keyframe after its clip has been made.
+        It takes effect at once. `Fault.RESOLUTION` waits for the first keyframe after its clip has been made.
         """
         for stream in self._chosen(camera, profile):
             stream.set_fault(fault, value)
@@ -148,7 +148,7 @@ class Simulator:
                 self._spawn(self._listen(stream.camera, self._ports[stream.camera]))
 
     def catalogue(self, site: str = "city") -> list[tuple[Camera, Credentials | None]]:
-        """The cameras as a registry takes them, with their credentials where they ask for any."""
+        """The cameras as catalogue entries, with credentials if `SimSettings.auth` asks for them."""
         return [self._camera(number, site) for number in range(1, self.settings.cameras + 1)]
 
     def _camera(self, number: int, site: str) -> tuple[Camera, Credentials | None]:

@@ -1,4 +1,4 @@
-"""What simulated cameras send: the presets behind ``--profile``."""
+"""The tracks that simulated cameras send: the presets behind ``--profile``."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ class AudioSpec:
 
 @dataclass(frozen=True, slots=True)
 class StreamSpec:
-    """One profile of a camera: what stands behind one RTSP URL."""
+    """One profile of a camera: the tracks of one RTSP URL."""
 
     video: VideoSpec
     audio: AudioSpec | None = None
@@ -105,4 +105,4 @@ PRESETS: Final[dict[str, Callable[[int], CameraSpec]]] = {
     "audio": lambda number: _AUDIO[(number - 1) % len(_AUDIO)],
     "mixed": lambda number: _MIXED[(number - 1) % len(_MIXED)],
 }
-"""By name: the camera of a number, from 1. ``mixed`` has one of every kind among its first eleven."""
+"""Preset name → the spec of a camera number (from 1). ``mixed`` has every kind among its first eleven."""

@@ -1,4 +1,4 @@
-"""One profile of one simulated camera: what stands behind one RTSP URL."""
+"""One profile of one simulated camera: the tracks, faults and clients of one RTSP URL."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ class Watcher(Protocol):
     """A connection that asked for this stream."""
 
     def close(self, *, reset: bool) -> None:
-        """Ends it; ``reset``: as a host does that is suddenly gone."""
+        """Ends it; ``reset``: with RST, as a host does that has crashed."""
 
 
 class SimulatedStream:
@@ -27,12 +27,12 @@ class SimulatedStream:
         self.spec = spec
         self.faults = Faults()
         self.tracks: tuple[SimulatedTrack, ...] = ()
-        """Empty until the clips are there."""
+        """Empty until the clips are loaded."""
         self.watchers: set[Watcher] = set()
         self.ready = asyncio.Event()
 
     def start(self, reels: Sequence[Reel], began: float) -> None:
-        """The clips are there; frame 0 was at the loop time ``began``."""
+        """Starts the tracks; frame 0 was at the loop time ``began``."""
         cname = f"{self.camera}@pantau-sim"
         self.tracks = tuple(SimulatedTrack(self.number, cname, reel, self.faults, began) for reel in reels)
         self.ready.set()
@@ -44,7 +44,7 @@ class SimulatedStream:
         self.drop()
 
     def set_fault(self, fault: Fault, value: float | None = None) -> None:
-        """Makes a fault hold, or happen where it happens once. `Fault.RESOLUTION` needs `change_reel` besides."""
+        """Makes a fault hold, or a one-shot fault happen. `Fault.RESOLUTION` also needs `change_reel`."""
         chosen = self.faults.set(fault, value)
         if fault is Fault.REFUSE:
             self.drop(reset=True)
@@ -60,7 +60,7 @@ class SimulatedStream:
                 track.send_huge_frame(int(chosen))
 
     def change_reel(self, reel: Reel) -> None:
-        """Another clip for the video track, from its next keyframe on."""
+        """Changes the clip of the video track, from its next keyframe on."""
         self.tracks[0].change_reel(reel)
 
     def drop(self, *, reset: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Gets clips: from the cache, else made in worker processes, in the order in which they were asked for."""
+"""Gets clips from the cache, or has worker processes make them, in the order of the requests."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ log = get_logger()
 
 
 class ClipMakingError(Exception):
-    """A worker died over a clip twice."""
+    """A worker process died twice while it made a clip."""
 
 
 def default_cache() -> Path:
@@ -41,7 +41,7 @@ class Studio:
     @classmethod
     @asynccontextmanager
     async def open(cls, cache: Path, workers: int | None = None) -> AsyncIterator["Studio"]:
-        """A studio whose workers (default: one a core) are gone when the context ends."""
+        """A studio whose worker processes (default: one a core) are stopped when the context ends."""
         studio = cls(cache, workers or os.cpu_count() or 1)
         started = [_Worker() for _ in range(studio._workers)]
         for worker in started:
@@ -70,7 +70,7 @@ class Studio:
                 future.cancel()
             else:
                 future.set_exception(error)
-                future.exception()  # whoever else waits gets it; nobody else need
+                future.exception()  # marks it as retrieved: there may be no other waiter
             raise
         future.set_result(made)
         return made
@@ -116,10 +116,10 @@ class _Worker:
             except ConnectionError:
                 pass
             except asyncio.CancelledError:
-                await self.stop()  # its answer would be taken for the next job's
+                await self.stop()  # otherwise its answer would be taken for the next job's
                 raise
             await self.stop()
-        raise ClipMakingError(f"scene {key.scene}: the clip maker ended twice; its message stands on standard error")
+        raise ClipMakingError(f"scene {key.scene}: the clip maker ended twice; its message is on standard error")
 
     async def _start(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:

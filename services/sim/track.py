@@ -1,7 +1,7 @@
-"""Plays one track: every frame at its time, the same for all who watch, as a camera's one encoder does.
+"""Plays one track: each frame at its time, the same for all clients, like a camera's one encoder.
 
-Sequence numbers, timestamps and SSRC belong to the track, not to a client, so that a frame is rendered once however
-many watch (RTP-Info tells each client where it comes in).
+Sequence numbers, timestamps and SSRC belong to the track, not to a client, so a frame is rendered once for all clients.
+RTP-Info tells each client where it starts.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ _EARLY_SECONDS: Final = 0.0005
 
 
 class Sink(Protocol):
-    """Where a client's packets of one track go."""
+    """The destination of a client's packets of one track."""
 
     channel: int
     """Its interleaved channel; 0 on UDP."""
@@ -34,7 +34,7 @@ class Sink(Protocol):
         """One compound RTCP packet."""
 
     def send_raw(self, data: bytes) -> None:
-        """Bytes as they are: for garbage."""
+        """Bytes as they are; for `Fault.GARBAGE`."""
 
 
 class SimulatedTrack:
@@ -63,11 +63,11 @@ class SimulatedTrack:
         self._octets = 0
         self.frames_sent = 0
         self.frames_skipped = 0
-        """Frames whose time had passed when the process came to them."""
+        """Frames that were due more than `_CATCH_UP_SECONDS` ago and so were left out."""
 
     @property
     def clip(self) -> EncodedClip:
-        """What is played now."""
+        """The clip that plays now."""
         return self._reel.clip
 
     def change_reel(self, reel: Reel) -> None:
@@ -81,7 +81,7 @@ class SimulatedTrack:
         self._base = self._base + round(seconds * self.clip.clock_rate_hz) & 0xFFFFFFFF
 
     def send_huge_frame(self, size_bytes: int) -> None:
-        """Makes the next frame of H.264 or H.265 that large; other codecs cannot."""
+        """Makes the next frame of H.264 or H.265 that large; other codecs ignore it."""
         if self.clip.codec in ("h264", "hevc"):
             self._huge_bytes = size_bytes
 
@@ -91,7 +91,7 @@ class SimulatedTrack:
         return self._sequence & 0xFFFF, self._timestamp(following, self._run(following))
 
     def add(self, sink: Sink) -> None:
-        """A client plays: reports to it at once, frames from the next one on."""
+        """Adds a client: it gets a sender report at once, and frames from the next one on."""
         if not self._sinks:
             self._next = self._current()
             self._schedule()
@@ -100,7 +100,7 @@ class SimulatedTrack:
             sink.send_report(self._report())
 
     def discard(self, sink: Sink) -> None:
-        """A client pauses or is gone; without clients the track costs nothing."""
+        """Removes a client; without clients the track's timer stops."""
         if sink in self._sinks:
             self._sinks.remove(sink)
         if not self._sinks:
@@ -117,7 +117,7 @@ class SimulatedTrack:
         return not self._faults.any_of((Fault.STALL, Fault.HANG, Fault.NO_REPORTS, Fault.GARBAGE))
 
     def _current(self) -> int:
-        """The first frame that is still to come."""
+        """The number of the next frame by the clock."""
         return int((self._loop.time() - self._began) / self._period) + 1
 
     def _schedule(self) -> None:
@@ -175,7 +175,7 @@ class SimulatedTrack:
         self.frames_sent += 1
 
     def _faulty(self, run: PacketRun) -> PacketRun | None:
-        """What is sent in the place of ``run`` under the present faults; None: nothing more."""
+        """The run to send in place of ``run`` under the faults that hold; None: none."""
         faults = self._faults
         if faults.any_of((Fault.STALL, Fault.HANG)):
             return None
@@ -190,7 +190,7 @@ class SimulatedTrack:
             return packet_run(payloads, payload_type, run.delay_ticks, run.keyframe)
         if self._huge_bytes:
             size, self._huge_bytes = self._huge_bytes, 0
-            # A non-reference slice that no decoder gets far with, and no parser needs to look into.
+            # A non-reference slice: parsers need not read it, and decoders drop it.
             hevc = self.clip.codec == "hevc"
             nal = (b"\x00\x01" if hevc else b"\x01") + b"\xa5" * size
             fragments = hevc_payloads(nal) if hevc else h264_payloads(nal)

@@ -38,10 +38,10 @@ SERVICES: Final = {
 }
 """Child → its command. Relays stand beside the front, not below it: a killed front takes no picture along."""
 STOP_ORDER: Final = (("wall", 1.0), ("ingest", 1.0), ("sim", 0.3), ("recorder", 3.0), ("registry", 1.0))
-"""Who is asked to end when, and for how many seconds the next one waits for it: the recorder ends after the frames have
-stopped coming, and whoever is asked keeps the bus to the last. The relays go with the wall."""
+"""The order of SIGTERM, and for how many seconds the next service waits for each. The recorder ends after frames have
+stopped, and nats-server ends last, so every service can still use the bus. The relays end with the wall."""
 STOP_SECONDS: Final = 4.2
-"""After this whoever still runs is killed; nats-server has what is left of the five seconds."""
+"""After this, children that still run are killed; nats-server has the rest of the five seconds."""
 NATS_STOP_SECONDS: Final = 0.6
 
 

@@ -20,8 +20,8 @@ log = get_logger()
 class Child:
     """A command that is kept running until it is stopped.
 
-    It leads a process group and session of its own: Ctrl-C on the terminal reaches the parent alone, and whatever the
-    child leaves behind is swept away with its group. It ends with the parent, however the parent ends.
+    It leads a process group and session of its own: Ctrl-C on the terminal reaches the parent only, and processes that
+    the child leaves behind are killed with its group. It ends with the parent, also when the parent is killed.
     """
 
     def __init__(

@@ -25,7 +25,7 @@ _G711_FRAME_SECONDS: Final = Fraction(1, 25)
 
 
 def make(key: ClipKey) -> EncodedClip:
-    """The clip that ``key`` describes."""
+    """Draws and encodes the clip of ``key``."""
     if isinstance(key.track, AudioSpec):
         return _audio(key.scene, key.track)
     return _video(key.scene, key.label, key.track)
@@ -136,7 +136,7 @@ def _audio(number: int, spec: AudioSpec) -> EncodedClip:
         else:
             packets = encoder.encode(None)
         units.extend(ClipUnit(len(units), keyframe=True, data=bytes(packet)) for packet in packets)
-    # The AAC encoder's priming frame comes in addition: without it the loop keeps its length.
+    # The AAC encoder adds a priming frame; it is left out, so that the loop keeps its length.
     units = units[-count:]
     renumbered = tuple(ClipUnit(index, keyframe=True, data=unit.data) for index, unit in enumerate(units))
     config = (bytes(encoder.extradata),) if encoder.extradata else ()

@@ -45,7 +45,7 @@ _LUMA: Final = np.array([0.299, 0.587, 0.114])
 
 
 class Marker(NamedTuple):
-    """What a picture's band says."""
+    """The content of a picture's band."""
 
     camera: int
     """The number of the camera; of the scene where cameras share scenes."""

@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 
 class Place(NamedTuple):
-    """A spot that a city would watch."""
+    """A spot under a city's camera."""
 
     name: str
     city: str
@@ -49,7 +49,7 @@ PLACES: Final = (
 
 
 def place(number: int) -> Place:
-    """The place of camera ``number`` (from 1). Beyond the list the places come again, with a count behind the name."""
+    """The place of camera ``number`` (from 1). Beyond the list the places repeat, with a count behind the name."""
     turn, index = divmod(number - 1, len(PLACES))
     found = PLACES[index]
     return found._replace(name=f"{found.name} {turn + 1}") if turn else found

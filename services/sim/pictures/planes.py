@@ -1,4 +1,4 @@
-"""Pictures as YUV 4:2:0 planes, and sprites that are blended into them: all that drawing a frame costs."""
+"""Pictures as YUV 4:2:0 planes, and sprites that are blended into them. Nothing else is done per frame."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -1,8 +1,8 @@
-"""The stamp in every H.264 and H.265 access unit of a simulated camera: who sent it, which frame it is, and when.
+"""The stamp in every H.264 and H.265 access unit of a simulated camera: its camera, frame number and sending time.
 
 It is an SEI message ``user_data_unregistered`` (H.264 annex D.2.7, H.265 annex D.3.7) whose text has a fixed length
-and is hexadecimal ASCII: it can be overwritten in a finished packet, and never needs emulation prevention bytes. So a
-test or a bench learns latency and completeness of a stream exactly, without decoding a picture.
+and is hexadecimal ASCII, so it can be overwritten in a finished packet and needs no emulation prevention bytes. Tests
+and benches measure latency and losses with it, without decoding a picture.
 """
 
 import re
@@ -19,7 +19,7 @@ _TEXT: Final = re.compile(rb"[0-9a-f]{%d}" % TEXT_BYTES)
 
 
 class Stamp(NamedTuple):
-    """What a stamp says."""
+    """The content of a stamp."""
 
     camera: int
     """The camera's number: 1 for ``cam-001``."""
@@ -52,7 +52,7 @@ def text_offset(data: bytes) -> int:
 
 
 def parse(payload: bytes) -> Stamp | None:
-    """The stamp in an access unit, whatever its framing (Annex B, length-prefixed, RTP); None when there is none."""
+    """The stamp in an access unit of any framing (Annex B, length-prefixed, RTP); None without one."""
     begin = text_offset(payload)
     if begin < 0:
         return None

@@ -64,7 +64,7 @@ class _Canvas:
         self._draw.ellipse(self._around(x, y, radius), fill=color)
 
     def veil(self, discs: Sequence[tuple[float, float, float]], color: RGB, alpha: int) -> None:
-        """Discs (x, y, radius) that let through what is behind; where they overlap they are no denser."""
+        """Translucent discs (x, y, radius); where they overlap they are no denser."""
         mask = Image.new("L", self.image.size)
         draw = ImageDraw.Draw(mask)
         for disc in discs:

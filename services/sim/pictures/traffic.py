@@ -1,4 +1,4 @@
-"""What moves in a scene: vehicles and people, drawn once and carried along their lanes, seamless over the loop."""
+"""The moving part of a scene: vehicles and people, drawn once and moved along their lanes, seamless over the loop."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -34,7 +34,7 @@ class Mover:
     turns: int
     """How often it runs along its lane in a loop; negative: backwards. Whole, so that the loop has no seam."""
     lane: float
-    """Across the road; what it means depends on the layout."""
+    """Position across the road; the layout gives its scale."""
     upright: bool = False
     """On the junction: on the road that runs up and down."""
 
@@ -51,7 +51,7 @@ def movers(layout: Layout, random: Random) -> tuple[Mover, ...]:
 
     vehicles: tuple[Kind, ...] = ("car", "car", "angkot", "truck", "motorbike", "motorbike")
     if layout == "avenue":
-        # Traffic keeps to the left: what drives away is on the left, what comes on the right.
+        # Traffic keeps to the left: vehicles that leave are on the left, those that come on the right.
         for lane in (-0.36, -0.14):
             add(random.randint(1, 3), lane, 1, "rear", vehicles)
         for lane in (0.14, 0.36):
