@@ -18,10 +18,6 @@ SEAMS: Final = {
     "Sps": "media/h264.py and media/h265.py: one seam, chosen by codec",
 }
 """Names that two modules share on purpose, with the reason."""
-STILL_DOUBLE: Final = {
-    "CameraRemoved": "contracts",
-}
-"""Names that stand twice yet, with the wings that rename theirs. The list only shrinks, and goes when it is empty."""
 
 
 def _is_protocol(definition: ast.ClassDef) -> bool:
@@ -47,7 +43,7 @@ def findings(sources: Mapping[str, str]) -> list[str]:
         for name in public_classes(tree):
             places[name].append(path)
     for name, paths in sorted(places.items()):
-        if len(paths) > 1 and name not in SEAMS and name not in STILL_DOUBLE:
+        if len(paths) > 1 and name not in SEAMS:
             found.append(f"{paths[0]}: class {name} also stands in {', '.join(paths[1:])}; qualify it by its noun")
     return found
 

@@ -160,8 +160,8 @@ class CameraRemove(Model):
     revision: int | None = None
 
 
-class CameraRemoved(Model):
-    """It is gone."""
+class CameraRemovalReply(Model):
+    """The camera is gone from the catalogue."""
 
     id: Id
 

@@ -10,18 +10,15 @@ from services.contracts.catalogue import (
     CameraKey,
     CameraList,
     CameraQuery,
+    CameraRemovalReply,
     CameraRemove,
-    CameraRemoved,
     CameraUpdate,
     ImportReport,
     ImportRequest,
     ImportRow,
 )
 from services.contracts.errors import ConflictError, NotFoundError, PantauError
-from services.contracts.events import Audit
-from services.contracts.events import CameraRegistered as Registered
-from services.contracts.events import CameraRemoved as Removed
-from services.contracts.events import CameraUpdated as Updated
+from services.contracts.events import Audit, CameraRegistered, CameraRemoved, CameraUpdated
 from services.contracts.models import Camera, Credentials, Id
 from services.contracts.permissions import Actor
 from services.mesh.buckets import Bucket
@@ -90,17 +87,19 @@ class CameraCatalogue:
         await self._at(update.id, update.revision, change)
         return self._entry(update.id)
 
-    async def remove(self, remove: CameraRemove, actor: Actor) -> CameraRemoved:
+    async def remove(self, remove: CameraRemove, actor: Actor) -> CameraRemovalReply:
         """Removes a camera and its credentials; raises as `update` does."""
 
         async def delete(camera: Camera, revision: int) -> None:
             await self._cameras.delete(camera.id, revision)
             await self._secrets.delete(camera.id)
-            self._outbox.post(Removed(site=camera.site, at_us=self._clock.now_us(), camera=camera.id, actor=actor.name))
+            self._outbox.post(
+                CameraRemoved(site=camera.site, at_us=self._clock.now_us(), camera=camera.id, actor=actor.name)
+            )
             self._audit(camera, "camera-removed", actor, {"name": camera.name})
 
         await self._at(remove.id, remove.revision, delete)
-        return CameraRemoved(id=remove.id)
+        return CameraRemovalReply(id=remove.id)
 
     async def import_(self, request: ImportRequest, actor: Actor) -> ImportReport:
         """Adds and updates cameras row by row. A refused row does not stop the others."""
@@ -180,7 +179,7 @@ class CameraCatalogue:
         else:
             await self._secrets.delete(camera.id)  # an interrupted removal may have left them
         self._outbox.post(
-            Registered(
+            CameraRegistered(
                 site=camera.site,
                 at_us=self._clock.now_us(),
                 camera=camera.id,
@@ -203,9 +202,9 @@ class CameraCatalogue:
                 await self._secrets.delete(camera.id)
         now_us = self._clock.now_us()
         if camera.site != before.site:  # a subscriber of the old site alone sees it no more
-            self._outbox.post(Removed(site=before.site, at_us=now_us, camera=camera.id, actor=actor.name))
+            self._outbox.post(CameraRemoved(site=before.site, at_us=now_us, camera=camera.id, actor=actor.name))
         self._outbox.post(
-            Updated(
+            CameraUpdated(
                 site=camera.site,
                 at_us=now_us,
                 camera=camera.id,

@@ -13,8 +13,8 @@ from services.contracts import subjects
 from services.contracts.catalogue import (
     CameraList,
     CameraQuery,
+    CameraRemovalReply,
     CameraRemove,
-    CameraRemoved,
     ImportReport,
     ImportRequest,
 )
@@ -79,7 +79,7 @@ async def register(bus: Bus, home: str, catalogue: Path) -> None:
     there = await call(bus, subjects.rpc(home, "registry", "cameras-list"), CameraQuery(tag=TAG), CameraList)
     stale = {entry.camera.id for entry in there.cameras} - simulated
     for camera in sorted(stale):
-        await call(bus, subjects.rpc(home, "registry", "cameras-remove"), CameraRemove(id=camera), CameraRemoved)
+        await call(bus, subjects.rpc(home, "registry", "cameras-remove"), CameraRemove(id=camera), CameraRemovalReply)
     log.info("demo.registered", cameras=len(simulated), removed=len(stale))
 
 

@@ -12,12 +12,12 @@ from services.contracts.catalogue import (
     CameraList,
     CameraPatch,
     CameraQuery,
+    CameraRemovalReply,
     CameraRemove,
     CameraUpdate,
     ImportReport,
     ImportRequest,
 )
-from services.contracts.catalogue import CameraRemoved as Removed
 from services.contracts.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from services.contracts.models import Assignment, CameraState, Credentials, Model, ProfileReport, Status, WorkerLease
 from services.contracts.permissions import Actor, Role
@@ -63,7 +63,7 @@ async def test_credentials_go_in_and_never_come_out(bus: Bus, mesh_settings: Mes
         kept = await secrets.get("alun-alun-merdeka")
         assert kept is not None
         assert kept[0] == Credentials(username="admin", password="hunter2")
-        await ask(bus, "cameras-remove", CameraRemove(id="alun-alun-merdeka"), Removed)
+        await ask(bus, "cameras-remove", CameraRemove(id="alun-alun-merdeka"), CameraRemovalReply)
         assert await secrets.get("alun-alun-merdeka") is None
 
 
@@ -81,7 +81,7 @@ async def test_changes_are_refused_to_a_viewer_and_to_whoever_was_slower(bus: Bu
         with pytest.raises(ConflictError):
             await ask(bus, "cameras-update", change, CameraEntry)
         with pytest.raises(ConflictError):
-            await ask(bus, "cameras-remove", CameraRemove(id="one", revision=first.revision), Removed)
+            await ask(bus, "cameras-remove", CameraRemove(id="one", revision=first.revision), CameraRemovalReply)
         with pytest.raises(NotFoundError):
             await ask(bus, "cameras-get", CameraKey(id="two"), CameraEntry)
         with pytest.raises(InvalidInputError, match="name cannot be null"):
@@ -244,7 +244,7 @@ async def test_the_observed_state_is_kept_and_told(
             "camera.online",
             "camera.offline",
         ]
-        await ask(bus, "cameras-remove", CameraRemove(id="a"), Removed)
+        await ask(bus, "cameras-remove", CameraRemove(id="a"), CameraRemovalReply)
         await eventually(status, lambda found: found is None)
         await worker.stop()
 

@@ -17,8 +17,8 @@ from services.contracts.catalogue import (
     CameraEntry,
     CameraInput,
     CameraPatch,
+    CameraRemovalReply,
     CameraRemove,
-    CameraRemoved,
     CameraUpdate,
     ImportReport,
     ImportRequest,
@@ -102,7 +102,7 @@ async def remove_camera(call: Call) -> web.Response:
     """Takes a camera out of the catalogue; its recordings stay until retention takes them."""
     camera_id = call.part("camera")
     question = CameraRemove(id=camera_id, revision=expected_revision(call.request))
-    await ask(call.front.bus, _endpoint(call, "remove"), question, CameraRemoved, actor=call.actor)
+    await ask(call.front.bus, _endpoint(call, "remove"), question, CameraRemovalReply, actor=call.actor)
     await _seen(call, camera_id, None)
     return web.Response(status=204)
 
