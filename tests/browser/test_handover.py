@@ -13,7 +13,7 @@ from services.contracts.models import Camera, CameraState, Profile, Status
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
-from services.wall.front.http.static import FOLDER
+from services.wall.front.api.static import FOLDER
 from tests.browser.app_page import AppPage
 from tests.browser.probe import Probe
 from tests.integration.wall_process import until, wall_process

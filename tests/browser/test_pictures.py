@@ -5,7 +5,7 @@ import time
 import pytest
 from playwright.async_api import BrowserContext, Locator, expect
 
-from services.wall.front.http.static import FOLDER
+from services.wall.front.api.static import FOLDER
 from tests.browser.app_page import AppPage
 from tests.browser.conftest import CAMERAS
 from tests.browser.running_up import Running

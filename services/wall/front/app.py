@@ -17,10 +17,11 @@ from services.mesh.leases import Workers
 from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
 from services.mesh.tasks import end
+from services.wall.front.api import static
 from services.wall.front.auth.identity import LocalIdentity, choose
 from services.wall.front.context import Front
 from services.wall.front.event_feed import EventFeed
-from services.wall.front.http import openapi, problems, static
+from services.wall.front.http import openapi, problems
 from services.wall.front.http.errors import UnauthorizedError
 from services.wall.front.http.guard import Guard, add_headers
 from services.wall.front.http.request import Call

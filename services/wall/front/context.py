@@ -15,9 +15,9 @@ from services.mesh.bus import Bus
 from services.mesh.clock import Clock
 from services.mesh.event_stream import EventOutbox
 from services.mesh.leases import Workers
+from services.wall.front.auth import cookies
 from services.wall.front.auth.identity import AccountsIdentity, Identity
 from services.wall.front.event_feed import EventFeed
-from services.wall.front.http import cookies
 from services.wall.front.http.guard import Guard
 from services.wall.front.ice import IceServers
 from services.wall.front.pictures.snapshot_cache import Snapshots

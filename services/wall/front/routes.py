@@ -15,14 +15,16 @@ from services.wall.front.api import (
     events,
     evidence,
     incidents,
+    me,
     recordings,
     sessions,
+    signin,
     snapshots,
+    static,
     whep,
 )
 from services.wall.front.api.offers import MAX_OFFER_BYTES, SDP, SDP_FRAGMENT
-from services.wall.front.auth import me, signin
-from services.wall.front.http import openapi, static
+from services.wall.front.http import openapi
 from services.wall.front.http.route import JSON, Answer, Route
 
 _CAMERA: Final = "/api/v1/cameras/{camera}"

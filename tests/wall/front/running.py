@@ -24,8 +24,8 @@ from services.mesh.lifecycle import Service
 from services.mesh.settings import MeshSettings
 from services.mesh.tasks import end
 from services.wall.front import app
+from services.wall.front.api.static import FOLDER
 from services.wall.front.auth import accounts
-from services.wall.front.http.static import FOLDER
 from services.wall.settings import WallSettings
 
 OFFER = (

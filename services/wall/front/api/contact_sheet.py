@@ -10,13 +10,13 @@ from pydantic import Field
 from services.contracts.errors import PantauError
 from services.contracts.recordings import Cause, TimelineQuestion
 from services.footage.timeline import ask_timeline
+from services.wall.front.api.recorded_picture import no_footage
 from services.wall.front.api.recordings import MAX_TIMELINE_US, RangeQuery, question_of, require_recorders
 from services.wall.front.http.downloads import audit
 from services.wall.front.http.errors import FieldError, FieldsError
 from services.wall.front.http.request import Call
 from services.wall.front.http.times import rfc3339
 from services.wall.front.pictures import sheet
-from services.wall.front.pictures.recorded_picture import no_footage
 from services.wall.front.pictures.sheet import Cell, Missing, Shown
 
 MAX_CELLS: Final = 120

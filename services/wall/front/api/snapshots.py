@@ -11,12 +11,12 @@ from services.contracts.models import Camera, CameraState, ProfileName
 from services.contracts.recordings import TimelineQuestion
 from services.footage.clips import open_clip
 from services.wall.front.api.liveness import require_live
+from services.wall.front.api.recorded_picture import footage_at, no_footage
 from services.wall.front.api.recordings import require_recorders
 from services.wall.front.http.request import Call
 from services.wall.front.http.times import Moment, rfc3339, to_us
 from services.wall.front.pictures.jpeg import PictureError
 from services.wall.front.pictures.picture_cache import Snapshot
-from services.wall.front.pictures.recorded_picture import footage_at, no_footage
 
 CLIP_US: Final = 200_000
 """How much is asked of the recorders for one moment: a frame's length at 5 fps."""

@@ -13,9 +13,9 @@ from aiohttp import hdrs, web
 from services.contracts.permissions import Actor, Role
 from services.mesh.clock import Clock
 from services.mesh.settings import SettingsError
+from services.wall.front.auth import cookies
 from services.wall.front.auth.accounts import Account, AccountsFile, password_matches
 from services.wall.front.auth.throttle import Throttle
-from services.wall.front.http import cookies
 from services.wall.front.http.errors import UnauthorizedError
 from services.wall.front.http.guard import is_loopback
 from services.wall.settings import WallSettings

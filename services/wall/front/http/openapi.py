@@ -10,7 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 import services
 from services.contracts.subjects import ID_PATTERN
-from services.wall.front.http import cookies
+from services.wall.front.auth import cookies
 from services.wall.front.http.problems import CONTENT_TYPE, Problem
 from services.wall.front.http.request import Call
 from services.wall.front.http.route import Answer, Route

@@ -11,11 +11,10 @@ from aiohttp.test_utils import make_mocked_request
 from services.contracts.permissions import Role
 from services.mesh.clock import ManualClock
 from services.mesh.settings import MeshSettings, SettingsError
-from services.wall.front.auth import accounts
+from services.wall.front.auth import accounts, cookies
 from services.wall.front.auth.accounts import Account, AccountsFile
 from services.wall.front.auth.identity import AccountsIdentity
 from services.wall.front.auth.throttle import FREE_ATTEMPTS, MAX_KEYS, Throttle
-from services.wall.front.http import cookies
 from services.wall.front.http.errors import TooManyAttemptsError
 from tests.wall.front.running import running_front
 

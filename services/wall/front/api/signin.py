@@ -6,8 +6,9 @@ from aiohttp import hdrs, web
 
 from services.contracts.errors import NotFoundError
 from services.mesh.log import get_logger
+from services.wall.front.api import pages
+from services.wall.front.auth import cookies
 from services.wall.front.auth.identity import AccountsIdentity
-from services.wall.front.http import cookies, pages
 from services.wall.front.http.errors import TooManyAttemptsError, UnauthorizedError
 from services.wall.front.http.request import Call
 

@@ -7,7 +7,7 @@ from aiohttp import hdrs, web
 
 import services.wall
 from services.contracts.errors import NotFoundError
-from services.wall.front.http import pages
+from services.wall.front.api import pages
 from services.wall.front.http.request import Call
 
 FOLDER: Final = Path(services.wall.__file__).parent / "static"
