@@ -36,7 +36,7 @@ def accounts() -> None:
 @_FILE
 def list_accounts(path: Path) -> None:
     """List the accounts: name, role, and how they sign in."""
-    for account in kept.read(path).values():
+    for account in kept.read_accounts(path).values():
         ways = [way for way, given in (("password", account.password), ("token", account.token)) if given]
         click.echo(f"{account.name}\t{account.role}\t{', '.join(ways) or 'cannot sign in'}")
 
@@ -56,7 +56,7 @@ def add(
 
     Asks for a password, or makes a token with --token. Makes the file where there is none.
     """
-    present = kept.read(path) if path.exists() else {}
+    present = kept.read_accounts(path) if path.exists() else {}
     if name in present and not replace:
         raise ConflictError(f"there is an account {name!r} already; --replace changes it")
     token = kept.new_token() if with_token else None
@@ -71,7 +71,7 @@ def add(
         )
     except ValidationError as error:
         raise InvalidInputError(explain(error)) from error
-    kept.write(path, present.values())
+    kept.write_accounts(path, present.values())
     if token:
         click.echo(token)
     click.echo(f"{name} may sign in as {role}; accounts are in {path}", err=True)
@@ -82,10 +82,10 @@ def add(
 @click.argument("name")
 def remove(path: Path, name: str) -> None:
     """Remove the account named NAME: what it is signed in to ends within seconds."""
-    present = kept.read(path)
+    present = kept.read_accounts(path)
     if present.pop(name, None) is None:
         raise NotFoundError(f"there is no account {name!r} in {path}")
-    kept.write(path, present.values())
+    kept.write_accounts(path, present.values())
 
 
 def _password(*, from_stdin: bool) -> str:

@@ -1,7 +1,8 @@
 """What the services tell each other besides frames and events: msgpack maps of these models."""
 
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from types import UnionType
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 from urllib.parse import urlsplit
 
 import msgpack
@@ -33,6 +34,19 @@ class Model(BaseModel):
     def unpack(cls, data: bytes) -> Self:
         """The model in ``data``; raises pydantic's ``ValidationError`` or a ``ValueError`` of msgpack's."""
         return cls.model_validate(msgpack.unpackb(data))
+
+
+def takes_several(annotation: Any) -> bool:
+    """Whether a field of this type takes several values: a list, tuple or set, also one that may be None.
+
+    Environment variables and queries carry text; the field's type decides whether to split it or to collect it.
+    """
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return takes_several(get_args(annotation)[0])
+    if origin in (Union, UnionType):
+        return any(takes_several(member) for member in get_args(annotation))
+    return (origin or annotation) in (tuple, list, set, frozenset)
 
 
 class Location(Model):

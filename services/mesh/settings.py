@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from services.contracts.errors import PantauError
-from services.contracts.models import Id
+from services.contracts.models import Id, takes_several
 
 PREFIX = "PANTAU_"
 NOT_SETTINGS = frozenset({"PANTAU_CONFIG", "PANTAU_URL", "PANTAU_TOKEN", "PANTAU_TOKEN_FILE"})
@@ -63,8 +63,7 @@ class Section(BaseModel):
 
 def _listed(cls: type[Section], name: str, text: str) -> str | list[str]:
     """Lists are written with commas in the environment."""
-    annotation = str(cls.model_fields[name].annotation)
-    if annotation.startswith(("tuple", "list")):
+    if takes_several(cls.model_fields[name].annotation):
         return [part.strip() for part in text.split(",") if part.strip()]
     return text
 

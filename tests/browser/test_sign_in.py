@@ -30,7 +30,7 @@ async def test_a_person_signs_in_and_finds_the_layout_that_the_address_named(
     (static / "assets" / "app.js").write_text(SCRIPT)
     path = tmp_path / "accounts.toml"
     kept = accounts.hash_password(PASSWORD)
-    accounts.write(path, [accounts.Account(name="budi", role=Role.OPERATOR, password=kept)])
+    accounts.write_accounts(path, [accounts.Account(name="budi", role=Role.OPERATOR, password=kept)])
     async with (
         running_front(mesh_settings, static=static, accounts_file=path) as front,
         chromium(tmp_path / "chromium") as browser,

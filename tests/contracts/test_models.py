@@ -1,5 +1,7 @@
 """Ids, wire models, permissions and errors: what everybody relies on."""
 
+from typing import Annotated, Any, Optional
+
 import msgpack
 import pytest
 from hypothesis import given
@@ -15,7 +17,7 @@ from services.contracts.errors import (
     UnavailableError,
     error_from_code,
 )
-from services.contracts.models import Camera, Credentials, Location, Profile
+from services.contracts.models import Camera, Credentials, Location, Profile, takes_several
 from services.contracts.permissions import SYSTEM, Actor, Role
 from services.contracts.subjects import is_id
 
@@ -125,3 +127,22 @@ def test_a_catalogue_of_before_may_call_libav_pyav() -> None:
     assert Profile.model_validate({"url": "rtsp://h/1", "reader": "pyav"}).reader == "libav"
     assert Profile(url="rtsp://h/1").reader == "auto"
     assert Profile(url="rtsp://h/1").transport == "auto"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "several"),
+    [
+        (list[str], True),
+        (tuple[int, ...], True),
+        (list, True),
+        (Optional[list[str]], True),  # noqa: UP045 (the old spelling is another type at run time)
+        (list[str] | None, True),
+        (Annotated[tuple[str, ...], "described"], True),
+        (Annotated[list[str], "described"] | None, True),
+        (str, False),
+        (str | None, False),
+        (dict[str, list[str]], False),
+    ],
+)
+def test_a_field_takes_several_values_where_its_type_is_a_list_or_may_be_one(annotation: Any, several: bool) -> None:
+    assert takes_several(annotation) is several

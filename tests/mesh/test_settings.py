@@ -42,6 +42,17 @@ def test_a_list_is_written_with_commas_in_the_environment() -> None:
     assert CafeSettings.load({"PANTAU_CAFE_NAMES": "satu, dua,"}).names == ("satu", "dua")
 
 
+def test_a_list_that_may_be_none_is_written_with_commas_too() -> None:
+    class Listed(Section):
+        """One list that may be missing."""
+
+        section: ClassVar[str] = "listed"
+        names: list[str] | None = None
+
+    assert Listed.load({"PANTAU_LISTED_NAMES": "a, b"}).names == ["a", "b"]
+    assert Listed.load({}).names is None
+
+
 def test_a_secret_may_be_given_as_a_file(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("hunter2\n")
     settings = CafeSettings.load({"PANTAU_CAFE_KEY_FILE": str(tmp_path / "key")})

@@ -18,17 +18,17 @@ from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
 from services.mesh.tasks import end
 from services.wall.front.api import static
-from services.wall.front.auth.identity import LocalIdentity, choose
-from services.wall.front.context import Front
+from services.wall.front.auth import cookies
+from services.wall.front.auth.identity import LocalIdentity, choose_identity
+from services.wall.front.context import Front, FrontRequest
 from services.wall.front.event_feed import EventFeed
 from services.wall.front.http import openapi, problems
 from services.wall.front.http.errors import UnauthorizedError
 from services.wall.front.http.guard import Guard, add_headers
-from services.wall.front.http.request import Call
 from services.wall.front.http.route import Route
 from services.wall.front.ice import IceServers
-from services.wall.front.pictures.snapshot_cache import Snapshots
-from services.wall.front.pictures.thumbnails import Thumbnails
+from services.wall.front.pictures.snapshot_cache import SnapshotCache
+from services.wall.front.pictures.thumbnails import ThumbnailCache
 from services.wall.front.relays import Relays
 from services.wall.front.routes import ROUTES
 from services.wall.settings import WallSettings
@@ -41,7 +41,7 @@ NOBODY: Final = Actor("nobody", Role.VIEWER)
 """On routes that need nobody signed in."""
 
 
-def build(front: Front, routes: Sequence[Route] = ROUTES) -> web.Application:
+def build(front: Front, routes: Sequence[Route[FrontRequest]] = ROUTES) -> web.Application:
     """The aiohttp application that serves ``routes``."""
     shared = {route.path for route in routes if route.cross_origin}
 
@@ -51,7 +51,7 @@ def build(front: Front, routes: Sequence[Route] = ROUTES) -> web.Application:
 
     @web.middleware
     async def guard(request: web.Request, handler: problems.Handler) -> web.StreamResponse:
-        front.guard.check(request, cross_origin=cross_origin(request))
+        front.guard.check_request(request, cross_origin=cross_origin(request))
         return await handler(request)
 
     async def on_prepare(request: web.Request, response: web.StreamResponse) -> None:
@@ -67,7 +67,7 @@ def build(front: Front, routes: Sequence[Route] = ROUTES) -> web.Application:
     return app
 
 
-def dispatch(front: Front, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def dispatch(front: Front, route: Route[FrontRequest]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """The handler of a route behind the one permission check."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -77,7 +77,7 @@ def dispatch(front: Front, route: Route) -> Callable[[web.Request], Awaitable[we
             if actor is None:
                 raise UnauthorizedError("nobody is signed in", headers={hdrs.WWW_AUTHENTICATE: _challenge(request)})
             actor.require(route.permission)
-        response = await route.handler(Call(front, request, actor or NOBODY, route))
+        response = await route.handler(FrontRequest(request, actor or NOBODY, route, front))
         if route.permission is not None and not response.prepared:
             front.renew_cookie(request, response)
         return response
@@ -101,13 +101,13 @@ async def run(
     """
     listening = asyncio.Event()
     service.health.add("front", lambda: None if listening.is_set() else "the front does not listen yet")
-    identity = choose(settings, service.clock)
+    identity = choose_identity(settings, service.clock)
     bus = service.bus
     cameras = Mirror(await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera))
     states = Mirror(await Bucket.open(bus, subjects.STATE_BUCKET, CameraState))
     workers = Workers(await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease), clock=service.clock)
     ending = asyncio.Event()
-    snapshots = Snapshots(bus, service.clock)
+    snapshots = SnapshotCache(bus, service.clock)
     front = Front(
         bus=bus,
         home=service.home,
@@ -128,10 +128,10 @@ async def run(
         feed=EventFeed(bus),
         outbox=EventOutbox(bus, source=f"/wall/{service.worker}"),
         snapshots=snapshots,
-        thumbnails=Thumbnails(bus, service.home, snapshots),
+        thumbnails=ThumbnailCache(bus, service.home, snapshots),
         stopping=ending,
         static=static_folder,
-        openapi=openapi.document(ROUTES),
+        openapi=openapi.document(ROUTES, cookie=cookies.NAME),
     )
     followers = [
         service.tasks.create_task(cameras.run(), name="cameras"),
@@ -160,7 +160,7 @@ async def run(
         await service.stopping.wait()
     finally:
         ending.set()
-        front.feed.close()
+        front.feed.end_followers()
         await runner.cleanup()
         front.snapshots.close()
         await front.outbox.flush(0.5)

@@ -1,14 +1,16 @@
-"""What all handlers of one front share. Nothing in it outlives the process or is missed by another front."""
+"""What all handlers of one front share. It keeps nothing that another front or a restarted one would miss."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
 from services.contracts.errors import NotFoundError, PantauError, UnavailableError
-from services.contracts.models import Camera, CameraState, WorkerLease
+from services.contracts.events import Audit
+from services.contracts.models import Camera, CameraState, Id, Status, WorkerLease
 from services.contracts.permissions import Actor
 from services.mesh.buckets import Mirror
 from services.mesh.bus import Bus
@@ -18,12 +20,17 @@ from services.mesh.leases import Workers
 from services.wall.front.auth import cookies
 from services.wall.front.auth.identity import AccountsIdentity, Identity
 from services.wall.front.event_feed import EventFeed
+from services.wall.front.http.errors import NotLiveError
 from services.wall.front.http.guard import Guard
+from services.wall.front.http.route import RoutedRequest
 from services.wall.front.ice import IceServers
-from services.wall.front.pictures.snapshot_cache import Snapshots
-from services.wall.front.pictures.thumbnails import Thumbnails
+from services.wall.front.pictures.snapshot_cache import SnapshotCache
+from services.wall.front.pictures.thumbnails import ThumbnailCache
 from services.wall.front.relays import Relays
 from services.wall.settings import WallSettings
+
+NOT_LIVE_RETRY_SECONDS: Final = 2
+"""After this a client may ask again for a camera that is not live."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +50,8 @@ class Front:
     workers: Workers
     feed: EventFeed
     outbox: EventOutbox
-    snapshots: Snapshots
-    thumbnails: Thumbnails
+    snapshots: SnapshotCache
+    thumbnails: ThumbnailCache
     stopping: asyncio.Event
     static: Path
     """Folder of the built web app."""
@@ -52,12 +59,12 @@ class Front:
     """The document, made once."""
 
     def renew_cookie(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
-        """Gives a browser whose sign-in is half over a fresh cookie."""
+        """Gives a browser a fresh cookie when half the life of its cookie is over."""
         if isinstance(self.identity, AccountsIdentity) and (value := self.identity.renewal(request)):
-            cookies.put(request, response, value)
+            cookies.set_cookie(request, response, value)
 
-    async def still(self, request: web.BaseRequest, actor: Actor) -> bool:
-        """Whether a long-lived request's person may go on: accounts are changed and removed meanwhile."""
+    async def still_signed_in(self, request: web.BaseRequest, actor: Actor) -> bool:
+        """Whether a long-lived request may go on: its account may have been changed or removed meanwhile."""
         try:
             return await self.identity.identify(request, going_on=True) == actor
         except PantauError:
@@ -67,7 +74,12 @@ class Front:
         """The recorders that hold a lease."""
         return self.workers.alive("recorder")
 
-    def camera(self, camera_id: str) -> Camera:
+    def require_recorders(self) -> None:
+        """Raises `UnavailableError` where no recorder holds a lease."""
+        if not self.recorders():
+            raise UnavailableError("no recorder runs just now; try again shortly")
+
+    def camera(self, camera_id: Id) -> Camera:
         """A camera of the catalogue; raises `NotFoundError`, or `UnavailableError` before the catalogue has arrived."""
         camera = self.cameras.get(camera_id)
         if camera is None:
@@ -75,3 +87,47 @@ class Front:
                 raise UnavailableError("the wall is starting and has not read the catalogue yet; try again shortly")
             raise NotFoundError(f"there is no camera {camera_id!r}")
         return camera
+
+    def require_live(self, camera: Camera) -> None:
+        """Raises `NotLiveError` with ``Retry-After`` where the registry observes that the camera delivers nothing."""
+        if reason := not_live(camera, self.states.get(camera.id)):
+            raise NotLiveError(f"{reason}; try again shortly", retry_after_seconds=NOT_LIVE_RETRY_SECONDS)
+
+
+@dataclass(frozen=True)
+class FrontRequest(RoutedRequest):
+    """What a handler of the front gets."""
+
+    front: Front
+
+    def camera(self) -> Camera:
+        """The camera that the path names; raises as `Front.camera` does."""
+        return self.front.camera(self.path_id("camera"))
+
+    def audit(self, action: str, camera_id: Id, detail: Mapping[str, str]) -> None:
+        """Publishes an audit event: what the signed-in person did with a camera's footage."""
+        front = self.front
+        camera = front.cameras.get(camera_id)
+        front.outbox.post(
+            Audit(
+                site=camera.site if camera else front.home,
+                at_us=front.clock.now_us(),
+                target=camera_id,
+                action=action,
+                actor=self.actor.name,
+                role=self.actor.role,
+                detail=dict(detail),
+            )
+        )
+
+
+def not_live(camera: Camera, state: CameraState | None) -> str | None:
+    """Why the camera delivers nothing just now, for a person; None where it is live."""
+    if not camera.enabled:
+        return f"{camera.name} is disabled"
+    if state is None:
+        return f"nothing has been heard of {camera.name} yet"
+    if state.status in (Status.ONLINE, Status.DEGRADED):
+        return None
+    why = f": {state.detail}" if state.detail else ""
+    return f"{camera.name} is {state.status} ({state.reason}){why}"

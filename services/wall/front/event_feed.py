@@ -57,7 +57,7 @@ def sse_block(event_type: str, data: str, event_id: int | None = None) -> bytes:
     return f"{head}event: {event_type}\ndata: {data}\n\n".encode()
 
 
-def read(message: Msg) -> FeedEvent | None:
+def read_event(message: Msg) -> FeedEvent | None:
     """The event in a message of the stream; None where it is none."""
     event_type = unquote((message.headers or {}).get("ce-type", "")).removeprefix(f"{ROOT}.")
     kind = event_type.partition(".")[0]
@@ -72,7 +72,7 @@ def read(message: Msg) -> FeedEvent | None:
     return FeedEvent(sequence, kind, event_type, sse_block(event_type, body, sequence))
 
 
-class Follower:
+class EventFollower:
     """One client's place in the feed; ends with None when it was too slow or the front stops."""
 
     def __init__(self, accepts: Callable[[FeedEvent], bool]) -> None:
@@ -80,17 +80,17 @@ class Follower:
         self._queue: asyncio.Queue[FeedEvent | None] = asyncio.Queue(MAX_WAITING + 1)
         self._ended = False
 
-    def put(self, event: FeedEvent) -> bool:
+    def offer_event(self, event: FeedEvent) -> bool:
         """Takes an event; False where the client is too far behind, which ends it."""
         if self._ended or not self.accepts(event):
             return not self._ended
         if self._queue.qsize() >= MAX_WAITING:
-            self.end()
+            self.end_following()
             return False
         self._queue.put_nowait(event)
         return True
 
-    def end(self) -> None:
+    def end_following(self) -> None:
         """Ends it; what still waits is left."""
         if not self._ended:
             self._ended = True
@@ -98,7 +98,7 @@ class Follower:
                 self._queue.get_nowait()
             self._queue.put_nowait(None)
 
-    async def get(self) -> list[FeedEvent] | None:
+    async def next_events(self) -> list[FeedEvent] | None:
         """All events that wait, at least one; None at the end."""
         first = await self._queue.get()
         events = [first]
@@ -112,28 +112,28 @@ class EventFeed:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._followers: set[Follower] = set()
+        self._followers: set[EventFollower] = set()
         self._last: int | None = None
         """Number of the last event handed on; None before the first look at the stream."""
         self._consumed = 0
         self._heard_at = 0.0
 
-    def follow(self, accepts: Callable[[FeedEvent], bool]) -> Follower:
-        """A follower of what comes from now on; give it back with `leave`."""
-        follower = Follower(accepts)
+    def add_follower(self, accepts: Callable[[FeedEvent], bool]) -> EventFollower:
+        """A follower of what comes from now on; give it back with `remove_follower`."""
+        follower = EventFollower(accepts)
         self._followers.add(follower)
         _clients.set(len(self._followers))
         return follower
 
-    def leave(self, follower: Follower) -> None:
+    def remove_follower(self, follower: EventFollower) -> None:
         """The client has gone."""
         self._followers.discard(follower)
         _clients.set(len(self._followers))
 
-    def close(self) -> None:
+    def end_followers(self) -> None:
         """Ends every follower."""
         for follower in self._followers:
-            follower.end()
+            follower.end_following()
 
     async def last_sequence(self) -> int:
         """The number of the newest event in the stream; 0 where there is none. Raises what nats-py raises."""
@@ -143,7 +143,7 @@ class EventFeed:
             return 0
         return info.state.last_seq
 
-    async def between(self, after: int, until: int) -> AsyncIterator[FeedEvent]:
+    async def events_between(self, after: int, until: int) -> AsyncIterator[FeedEvent]:
         """Events with numbers over ``after`` up to ``until``, as far as the stream still has them."""
         if until <= after:
             return
@@ -164,7 +164,7 @@ class EventFeed:
                     return  # the rest has expired meanwhile
                 for message in messages:
                     at = message.metadata.sequence.stream
-                    if at <= until and (event := read(message)):
+                    if at <= until and (event := read_event(message)):
                         yield event
         finally:
             if self._bus.connected:
@@ -233,9 +233,9 @@ class EventFeed:
         if self._last is not None and sequence.stream <= self._last:
             return True
         self._last = sequence.stream
-        event = read(message)
+        event = read_event(message)
         if event is not None:
-            for follower in [follower for follower in self._followers if not follower.put(event)]:
+            for follower in [follower for follower in self._followers if not follower.offer_event(event)]:
                 _cut.inc()
-                self.leave(follower)
+                self.remove_follower(follower)
         return True

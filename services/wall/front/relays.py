@@ -56,7 +56,7 @@ def relay_of(session: str) -> str:
     return relay
 
 
-def rank(relays: list[WorkerLease], placed: Counter[str]) -> list[WorkerLease]:
+def rank_relays(relays: list[WorkerLease], placed: Counter[str]) -> list[WorkerLease]:
     """The relays that take sessions, least loaded first.
 
     ``load`` is what each says of itself, in sessions or any unit that its ``capacity`` has too; ``placed`` are the
@@ -105,7 +105,7 @@ class Relays:
             return False
         return all(lease.worker != relay or self.presence.gone(lease) for lease in self.alive())
 
-    async def open(
+    async def open_session(
         self, offer: str, *, kind: str, aims: tuple[Aim, ...], actor: Actor, sizes: tuple[Size, ...] = ()
     ) -> SessionOpened:
         """Opens a session on the least loaded relay, on the next one where that refuses or does not answer.
@@ -119,7 +119,7 @@ class Relays:
         deadline = now + SUCCESSOR_SECONDS
         while True:
             new = [lease for lease in self.alive() if (lease.worker, lease.incarnation) not in asked]
-            for lease in rank(new, self._recently_placed()):
+            for lease in rank_relays(new, self._recently_placed()):
                 question = SessionOpen(
                     session=new_session(lease.worker),
                     offer=offer,
@@ -145,11 +145,11 @@ class Relays:
             asked |= {(lease.worker, lease.incarnation) for lease in new}
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def control(self, message: SessionControl, actor: Actor) -> None:
+    async def control_session(self, message: SessionControl, actor: Actor) -> None:
         """Hands a page's message to the session's relay; raises what the relay refuses it with."""
         await self._of_session(message.session, "session-control", message, actor)
 
-    async def close(self, session: str, actor: Actor) -> None:
+    async def close_session(self, session: str, actor: Actor) -> None:
         """Ends a session; raises `NotFoundError` where there is none."""
         await self._of_session(session, "session-close", SessionClose(session=session), actor)
 

@@ -23,8 +23,8 @@ from services.wall.front.api import (
     static,
     whep,
 )
-from services.wall.front.api.offers import MAX_OFFER_BYTES, SDP, SDP_FRAGMENT
-from services.wall.front.http import openapi
+from services.wall.front.api.sessions import MAX_OFFER_BYTES, SDP, SDP_FRAGMENT
+from services.wall.front.context import FrontRequest
 from services.wall.front.http.route import JSON, Answer, Route
 
 _CAMERA: Final = "/api/v1/cameras/{camera}"
@@ -33,7 +33,7 @@ _SESSION: Final = "/api/v1/wall/sessions/{session}"
 _WHEP: Final = "/whep/{camera}"
 _WHEP_SESSION: Final = "/whep/{camera}/{session}"
 
-ROUTES: Final[tuple[Route, ...]] = (
+ROUTES: Final[tuple[Route[FrontRequest], ...]] = (
     Route("GET", "/api/v1/me", me.me, Role.VIEWER, "Who is signed in, and the ICE servers",
           {200: Answer("The signed-in person", JSON, me.Me)}),
     Route("GET", "/api/v1/cameras", cameras.list_cameras, Role.VIEWER, "The catalogue, with what is observed",
@@ -62,8 +62,8 @@ ROUTES: Final[tuple[Route, ...]] = (
           query=recordings.RangeQuery),
     Route("GET", "/api/v1/activity/next", activity.next_activity, Role.VIEWER,
           "Where something moves next, or did before",
-          {200: Answer("The nearest activity of any of the cameras", JSON, activity.NextView)},
-          query=activity.NextQuery),
+          {200: Answer("The nearest activity of any of the cameras", JSON, activity.NextActivityView)},
+          query=activity.NextActivityQuery),
     Route("GET", "/api/v1/activity/busiest", activity.busiest, Role.VIEWER, "The busiest minutes",
           {200: Answer("Minutes, busiest first", JSON, activity.BusiestView)}, query=activity.BusiestQuery),
     Route("GET", f"{_CAMERA}/clip.mp4", recordings.clip, Role.OPERATOR, "A clip: remuxed, never transcoded, streamed",
@@ -112,7 +112,7 @@ ROUTES: Final[tuple[Route, ...]] = (
           {200: Answer("The incident", JSON, Incident, ("ETag",))}, (409,)),
     Route("POST", f"{_INCIDENT}/reopen", incidents.reopen_incident, Role.SUPERVISOR, "Open a closed incident again",
           {200: Answer("The incident", JSON, Incident, ("ETag",))}, (409,)),
-    Route("GET", "/api/v1/openapi.json", openapi.openapi, None, "This document",
+    Route("GET", "/api/v1/openapi.json", static.openapi, None, "This document",
           {200: Answer("OpenAPI 3.1", JSON)}),
     Route("GET", "/", static.index, None, "The operators' web app",
           {200: Answer("The app", "text/html"), 401: Answer("The sign-in page", "text/html"),

@@ -81,7 +81,7 @@ def viewer_account(folder: Path) -> tuple[Path, dict[str, str]]:
     """An accounts file with nobody but a viewer in it, and the headers by which she is known."""
     token = accounts.new_token()
     path = folder / "accounts.toml"
-    accounts.write(path, [accounts.Account(name="ani", role=Role.VIEWER, token=accounts.hash_token(token))])
+    accounts.write_accounts(path, [accounts.Account(name="ani", role=Role.VIEWER, token=accounts.hash_token(token))])
     return path, {"Authorization": f"Bearer {token}"}
 
 

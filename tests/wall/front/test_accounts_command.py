@@ -23,7 +23,7 @@ def run(path: Path, *arguments: str, stdin: str = "") -> str:
 def test_a_person_is_added_with_a_password_and_listed(tmp_path: Path) -> None:
     path = tmp_path / "accounts.toml"
     run(path, "add", "budi", "--role", "operator", "--password-stdin", "--locale", "id", stdin="kata sandi panjang\n")
-    account = kept.read(path)["budi"]
+    account = kept.read_accounts(path)["budi"]
     assert kept.password_matches("kata sandi panjang", account.password or "")
     assert not kept.password_matches("kata sandi pendek", account.password or "")
     assert run(path, "list") == "budi\toperator\tpassword\n"
@@ -33,7 +33,7 @@ def test_a_person_is_added_with_a_password_and_listed(tmp_path: Path) -> None:
 def test_a_program_is_given_a_token_once(tmp_path: Path) -> None:
     path = tmp_path / "accounts.toml"
     token = run(path, "add", "dasbor", "--role", "agency", "--token").splitlines()[0]
-    assert kept.read(path)["dasbor"].token == kept.hash_token(token)
+    assert kept.read_accounts(path)["dasbor"].token == kept.hash_token(token)
     assert token not in path.read_text()
 
 

@@ -14,7 +14,7 @@ from services.contracts.permissions import Role
 from services.mesh.clock import SystemClock
 from services.mesh.settings import MeshSettings, SettingsError
 from services.wall.front import app
-from services.wall.front.auth import identity
+from services.wall.front.auth import cookies, identity
 from services.wall.front.http import openapi
 from services.wall.front.routes import ROUTES
 from services.wall.settings import WallSettings
@@ -36,7 +36,7 @@ async def test_the_document_has_exactly_the_routes_that_are_served(mesh_settings
 
 
 def test_every_reference_of_the_document_leads_somewhere_and_operations_have_names_of_their_own() -> None:
-    document = openapi.document(ROUTES)
+    document = openapi.document(ROUTES, cookie=cookies.NAME)
     for reference in _references(document):
         assert reference.removeprefix("#/components/schemas/") in document["components"]["schemas"], reference
     names = [operation["operationId"] for item in document["paths"].values() for operation in item.values()]
@@ -44,7 +44,7 @@ def test_every_reference_of_the_document_leads_somewhere_and_operations_have_nam
 
 
 def test_the_document_says_what_each_route_needs() -> None:
-    document = openapi.document(ROUTES)
+    document = openapi.document(ROUTES, cookie=cookies.NAME)
     for route in ROUTES:
         operation = document["paths"][route.path][route.method.lower()]
         assert operation.get("x-permission") == (route.permission.value if route.permission else None)
@@ -198,7 +198,7 @@ async def test_the_front_ends_within_two_seconds_with_open_streams_and_sockets(m
 
 def test_other_addresses_are_refused_without_accounts() -> None:
     with pytest.raises(SettingsError, match="pantau accounts add"):
-        identity.choose(WallSettings(http="0.0.0.0:0"), SystemClock())
+        identity.choose_identity(WallSettings(http="0.0.0.0:0"), SystemClock())
 
 
 async def listens(front: RunningFront) -> bool:

@@ -8,10 +8,9 @@ from pydantic import BaseModel, Field
 from services.contracts.activity import MAX_CAMERAS, MAX_SEARCH_US, BusiestQuestion, Busy, Direction, NextQuestion
 from services.contracts.models import Id, ProfileName
 from services.footage.activity import ask_busiest, ask_next
-from services.wall.front.api.recordings import require_recorders
-from services.wall.front.http.answers import json_response
+from services.wall.front.context import FrontRequest
 from services.wall.front.http.errors import FieldError, FieldsError
-from services.wall.front.http.request import Call
+from services.wall.front.http.route import json_response
 from services.wall.front.http.times import Moment, rfc3339, to_us
 
 Cameras = Annotated[
@@ -19,7 +18,7 @@ Cameras = Annotated[
 ]
 
 
-class NextQuery(BaseModel):
+class NextActivityQuery(BaseModel):
     """From where on to look."""
 
     camera: Cameras
@@ -47,7 +46,7 @@ class BusyView(BaseModel):
     level: float = Field(ge=0, le=1, description="How busy, measured by what this camera usually sees.")
 
 
-class NextView(BaseModel):
+class NextActivityView(BaseModel):
     """The nearest activity of any of the cameras."""
 
     activity: BusyView | None = Field(description="null: there is none.")
@@ -59,28 +58,28 @@ class BusiestView(BaseModel):
     minutes: list[BusyView]
 
 
-async def next_activity(call: Call) -> web.Response:
+async def next_activity(request: FrontRequest) -> web.Response:
     """Where the next activity begins."""
-    query, front = call.query(NextQuery), call.front
-    require_recorders(front)
+    query, front = request.query(NextActivityQuery), request.front
+    front.require_recorders()
     question = NextQuestion(
         cameras=query.camera, profile=query.profile, at_us=to_us(query.at), direction=query.direction
     )
-    found = await ask_next(front.bus, front.home, question, recorders=len(front.recorders()), actor=call.actor)
-    return json_response(NextView.model_validate({"activity": _view(found) if found else None}))
+    found = await ask_next(front.bus, front.home, question, recorders=len(front.recorders()), actor=request.actor)
+    return json_response(NextActivityView.model_validate({"activity": _view(found) if found else None}))
 
 
-async def busiest(call: Call) -> web.Response:
+async def busiest(request: FrontRequest) -> web.Response:
     """The busiest minutes of a stretch of time."""
-    query, front = call.query(BusiestQuery), call.front
+    query, front = request.query(BusiestQuery), request.front
     from_us, until_us = to_us(query.from_), to_us(query.to)
     if not 0 <= from_us < until_us <= from_us + MAX_SEARCH_US:
         raise FieldsError([FieldError("to", "must be later than 'from', by at most 31 days")])
-    require_recorders(front)
+    front.require_recorders()
     question = BusiestQuestion(
         cameras=query.camera, profile=query.profile, from_us=from_us, to_us=until_us, most=query.most
     )
-    found = await ask_busiest(front.bus, front.home, question, recorders=len(front.recorders()), actor=call.actor)
+    found = await ask_busiest(front.bus, front.home, question, recorders=len(front.recorders()), actor=request.actor)
     return json_response(BusiestView.model_validate({"minutes": [_view(busy) for busy in found]}))
 
 

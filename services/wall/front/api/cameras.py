@@ -26,8 +26,8 @@ from services.contracts.catalogue import (
 from services.contracts.errors import UnavailableError
 from services.contracts.models import Camera, CameraState, Id
 from services.mesh.rpc import call as ask
-from services.wall.front.http.answers import expected_revision, json_response
-from services.wall.front.http.request import Call
+from services.wall.front.context import FrontRequest
+from services.wall.front.http.route import json_response
 
 SEEN_SECONDS: Final = 1.0
 IMPORT_SECONDS: Final = 60.0
@@ -62,85 +62,85 @@ class ImportQuery(BaseModel):
     dry_run: bool = Field(default=False, description="Only say what would happen.")
 
 
-async def list_cameras(call: Call) -> web.Response:
+async def list_cameras(request: FrontRequest) -> web.Response:
     """All cameras, by id."""
-    query = call.query(CamerasQuery)
-    front = call.front
+    query = request.query(CamerasQuery)
+    front = request.front
     if not front.cameras.ready.is_set():
         raise UnavailableError("the wall is starting and has not read the catalogue yet; try again shortly")
     wanted = [each for each in front.cameras.values() if each.matches(**query.model_dump())]
-    views = [_view(call, camera) for camera in sorted(wanted, key=lambda camera: camera.id)]
+    views = [_view(request, camera) for camera in sorted(wanted, key=lambda camera: camera.id)]
     return json_response(CamerasView.model_construct(cameras=views))
 
 
-async def get_camera(call: Call) -> web.Response:
+async def get_camera(request: FrontRequest) -> web.Response:
     """One camera, with its revision as ``ETag``."""
-    camera = call.camera()
-    return _answer(call, camera, call.front.cameras.entries[camera.id][1])
+    camera = request.camera()
+    return _answer(request, camera, request.front.cameras.entries[camera.id][1])
 
 
-async def add_camera(call: Call) -> web.Response:
+async def add_camera(request: FrontRequest) -> web.Response:
     """Takes a camera into the catalogue."""
-    camera = await call.json(CameraInput)
-    entry = await ask(call.front.bus, _endpoint(call, "add"), camera, CameraEntry, actor=call.actor)
-    await _seen(call, entry.camera.id, entry.revision)
+    camera = await request.json(CameraInput)
+    entry = await ask(request.front.bus, _endpoint(request, "add"), camera, CameraEntry, actor=request.actor)
+    await _seen(request, entry.camera.id, entry.revision)
     location = {"Location": f"/api/v1/cameras/{entry.camera.id}"}
-    return _answer(call, entry.camera, entry.revision, status=201, headers=location)
+    return _answer(request, entry.camera, entry.revision, status=201, headers=location)
 
 
-async def update_camera(call: Call) -> web.Response:
+async def update_camera(request: FrontRequest) -> web.Response:
     """Changes the given fields; with ``If-Match`` only where nobody else was faster."""
-    camera_id = call.part("camera")
-    patch = await call.json(CameraPatch)
-    question = CameraUpdate(id=camera_id, patch=patch, revision=expected_revision(call.request))
-    entry = await ask(call.front.bus, _endpoint(call, "update"), question, CameraEntry, actor=call.actor)
-    await _seen(call, camera_id, entry.revision)
-    return _answer(call, entry.camera, entry.revision)
+    camera_id = request.path_id("camera")
+    patch = await request.json(CameraPatch)
+    question = CameraUpdate(id=camera_id, patch=patch, revision=request.expected_revision())
+    entry = await ask(request.front.bus, _endpoint(request, "update"), question, CameraEntry, actor=request.actor)
+    await _seen(request, camera_id, entry.revision)
+    return _answer(request, entry.camera, entry.revision)
 
 
-async def remove_camera(call: Call) -> web.Response:
+async def remove_camera(request: FrontRequest) -> web.Response:
     """Takes a camera out of the catalogue; its recordings stay until retention takes them."""
-    camera_id = call.part("camera")
-    question = CameraRemove(id=camera_id, revision=expected_revision(call.request))
-    await ask(call.front.bus, _endpoint(call, "remove"), question, CameraRemovalReply, actor=call.actor)
-    await _seen(call, camera_id, None)
+    camera_id = request.path_id("camera")
+    question = CameraRemove(id=camera_id, revision=request.expected_revision())
+    await ask(request.front.bus, _endpoint(request, "remove"), question, CameraRemovalReply, actor=request.actor)
+    await _seen(request, camera_id, None)
     return web.Response(status=204)
 
 
-async def import_cameras(call: Call) -> web.Response:
+async def import_cameras(request: FrontRequest) -> web.Response:
     """Adds and changes many cameras, and reports row by row."""
-    query = call.query(ImportQuery)
-    question = ImportRequest.of(await call.body(), call.body_type(), dry_run=query.dry_run)
+    query = request.query(ImportQuery)
+    question = ImportRequest.of(await request.body(), request.body_type(), dry_run=query.dry_run)
     report = await ask(
-        call.front.bus,
-        _endpoint(call, "import"),
+        request.front.bus,
+        _endpoint(request, "import"),
         question,
         ImportReport,
-        actor=call.actor,
+        actor=request.actor,
         timeout_seconds=IMPORT_SECONDS,
     )
     return json_response(report)
 
 
-def _endpoint(call: Call, verb: str) -> str:
-    return subjects.rpc(call.front.home, "registry", f"cameras-{verb}")
+def _endpoint(request: FrontRequest, verb: str) -> str:
+    return subjects.rpc(request.front.home, "registry", f"cameras-{verb}")
 
 
-def _view(call: Call, camera: Camera) -> CameraView:
-    return CameraView.model_construct(**dict(camera), state=call.front.states.get(camera.id))
+def _view(request: FrontRequest, camera: Camera) -> CameraView:
+    return CameraView.model_construct(**dict(camera), state=request.front.states.get(camera.id))
 
 
 def _answer(
-    call: Call, camera: Camera, revision: int, *, status: int = 200, headers: Mapping[str, str] | None = None
+    request: FrontRequest, camera: Camera, revision: int, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> web.Response:
-    return json_response(_view(call, camera), status=status, headers={hdrs.ETAG: f'"{revision}"', **(headers or {})})
+    return json_response(_view(request, camera), status=status, headers={hdrs.ETAG: f'"{revision}"', **(headers or {})})
 
 
-async def _seen(call: Call, camera_id: str, revision: int | None) -> None:
+async def _seen(request: FrontRequest, camera_id: str, revision: int | None) -> None:
     """Returns when the mirror has ``revision`` or a later one (None: no such camera any more), or after a second."""
-    entries = call.front.cameras.entries
-    deadline = call.front.clock.monotonic() + SEEN_SECONDS
-    while call.front.clock.monotonic() < deadline:
+    entries = request.front.cameras.entries
+    deadline = request.front.clock.monotonic() + SEEN_SECONDS
+    while request.front.clock.monotonic() < deadline:
         entry = entries.get(camera_id)
         if entry is None if revision is None else entry is not None and entry[1] >= revision:
             return

@@ -11,13 +11,12 @@ from services.contracts.errors import PantauError
 from services.contracts.recordings import Cause, TimelineQuestion
 from services.footage.timeline import ask_timeline
 from services.wall.front.api.recorded_picture import no_footage
-from services.wall.front.api.recordings import MAX_TIMELINE_US, RangeQuery, question_of, require_recorders
-from services.wall.front.http.downloads import audit
+from services.wall.front.api.recordings import MAX_TIMELINE_US, RangeQuery, question_of
+from services.wall.front.context import FrontRequest
 from services.wall.front.http.errors import FieldError, FieldsError
-from services.wall.front.http.request import Call
 from services.wall.front.http.times import rfc3339
 from services.wall.front.pictures import sheet
-from services.wall.front.pictures.sheet import Cell, Missing, Shown
+from services.wall.front.pictures.sheet import MissingCell, SheetCell, ShownCell
 
 MAX_CELLS: Final = 120
 MAX_WIDTH_PX: Final = 4096
@@ -38,11 +37,11 @@ class SheetQuery(RangeQuery):
     )
 
 
-async def contact_sheet(call: Call) -> web.Response:
+async def contact_sheet(request: FrontRequest) -> web.Response:
     """One JPEG of evenly spaced keyframes, the time of each under it; what was not recorded is hatched."""
-    query = call.query(SheetQuery)
-    front = call.front
-    question = question_of(call, query, MAX_TIMELINE_US)
+    query = request.query(SheetQuery)
+    front = request.front
+    question = question_of(request, query, MAX_TIMELINE_US)
     until_us = min(question.to_us, front.clock.now_us())
     if until_us <= question.from_us:
         raise FieldsError([FieldError("from", "is in the future")])
@@ -51,16 +50,16 @@ async def contact_sheet(call: Call) -> web.Response:
         raise FieldsError([FieldError("rows", f"columns × rows must be at most {MAX_CELLS}")])
     if query.columns * query.width > MAX_WIDTH_PX:
         raise FieldsError([FieldError("width", f"columns × width must be at most {MAX_WIDTH_PX} pixels")])
-    require_recorders(front)
+    front.require_recorders()
     timeline, _ = await ask_timeline(
-        front.bus, front.home, question, recorders=len(front.recorders()), actor=call.actor
+        front.bus, front.home, question, recorders=len(front.recorders()), actor=request.actor
     )
     if not timeline.ranges:
-        raise await no_footage(call, question.camera, question.profile, (question.from_us + question.to_us) // 2)
-    cells = await _fill(call, question, sheet.plan(timeline, query.columns * query.rows), query.width)
+        raise await no_footage(request, question.camera, question.profile, (question.from_us + question.to_us) // 2)
+    cells = await _fill(request, question, sheet.plan_sheet(timeline, query.columns * query.rows), query.width)
     camera = front.cameras.get(question.camera)
     jpeg = await asyncio.to_thread(
-        sheet.draw,
+        sheet.draw_sheet,
         f"{camera.name} ({camera.id})" if camera else question.camera,
         question.from_us,
         question.to_us,
@@ -70,7 +69,7 @@ async def contact_sheet(call: Call) -> web.Response:
         zone=query.from_.tzinfo or UTC,
     )
     span = {"from": rfc3339(question.from_us), "to": rfc3339(question.to_us)}
-    audit(call, "exported", question.camera, {**span, "as": "contact-sheet.jpg"})
+    request.audit("exported", question.camera, {**span, "as": "contact-sheet.jpg"})
     finished = question.to_us < front.clock.now_us() - FINISHED_SECONDS * 1_000_000
     return web.Response(
         body=jpeg,
@@ -79,29 +78,31 @@ async def contact_sheet(call: Call) -> web.Response:
     )
 
 
-async def _fill(call: Call, question: TimelineQuestion, cells: list[Cell], width_px: int) -> list[Shown | Missing]:
+async def _fill(
+    request: FrontRequest, question: TimelineQuestion, cells: list[SheetCell], width_px: int
+) -> list[ShownCell | MissingCell]:
     """What is in each cell. A picture that cannot be had is told in its place; raises only where none can be had."""
     few = asyncio.Semaphore(AT_ONCE)
     failures: list[PantauError] = []
 
-    async def fill(cell: Cell) -> Shown | Missing:
+    async def fill(cell: SheetCell) -> ShownCell | MissingCell:
         if cell.footage is None:
-            return Missing(cell.from_us, (NOTHING,) if cell.cause == Cause.UNKNOWN else (NOTHING, cell.cause))
+            return MissingCell(cell.from_us, (NOTHING,) if cell.cause == Cause.UNKNOWN else (NOTHING, cell.cause))
         async with few:
             try:
-                picture = await call.front.thumbnails.picture(
-                    question.camera, question.profile, cell.footage, cell.at_us, width_px, call.actor
+                picture = await request.front.thumbnails.keyframe_picture(
+                    question.camera, question.profile, cell.footage, cell.at_us, width_px, request.actor
                 )
             except PantauError as error:
                 failures.append(error)
-                return Missing(cell.at_us, (UNREADABLE,))
+                return MissingCell(cell.at_us, (UNREADABLE,))
         if picture is None:
-            return Missing(cell.at_us, (NOTHING, Cause.EXPIRED))
-        return Shown(picture.jpeg, picture.capture_us, cell.footage.tier == "keyframes")
+            return MissingCell(cell.at_us, (NOTHING, Cause.EXPIRED))
+        return ShownCell(picture.jpeg, picture.capture_us, cell.footage.tier == "keyframes")
 
     async with asyncio.TaskGroup() as tasks:
         filling = [tasks.create_task(fill(cell)) for cell in cells]
     filled = [task.result() for task in filling]
-    if failures and not any(isinstance(item, Shown) for item in filled):
+    if failures and not any(isinstance(item, ShownCell) for item in filled):
         raise failures[0]
     return filled

@@ -16,14 +16,12 @@ from nats.aio.msg import Msg
 from pydantic import ValidationError
 
 from services.contracts.errors import NotFoundError, PantauError
-from services.contracts.permissions import Actor
 from services.contracts.sessions import CONTROL, ErrorNotice, SessionControl, notices
 from services.mesh import rpc
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
-from services.wall.front.context import Front
+from services.wall.front.context import FrontRequest
 from services.wall.front.http.errors import UpgradeRequiredError
-from services.wall.front.http.request import Call
 from services.wall.front.relays import relay_of
 
 log = get_logger()
@@ -47,15 +45,15 @@ _open = gauge("front_controls", "Open control sockets")
 _dropped = counter("front_controls_too_slow", "Control sockets cut off because the page did not read")
 
 
-async def control(call: Call) -> web.StreamResponse:
+async def control(request: FrontRequest) -> web.StreamResponse:
     """Runs the WebSocket until the page, the session, its relay or this front goes."""
-    session = call.part("session")
+    session = request.path_id("session")
     socket = web.WebSocketResponse(heartbeat=PING_SECONDS, max_msg_size=MAX_MESSAGE_BYTES, timeout=CLOSE_SECONDS)
-    if not socket.can_prepare(call.request).ok:
+    if not socket.can_prepare(request.raw).ok:
         raise UpgradeRequiredError("this path speaks WebSocket (RFC 6455)", headers={hdrs.UPGRADE: "websocket"})
-    await socket.prepare(call.request)
+    await socket.prepare(request.raw)
     with _open.track_inprogress():
-        code, why = await _Control(call, socket, session).run()
+        code, why = await _Control(request, socket, session).run()
         await socket.close(code=code, message=why.encode()[:120])
     return socket
 
@@ -70,10 +68,10 @@ class _End(Exception):  # noqa: N818 (no error: it ends the task group with a cl
 class _Control:
     """One open socket."""
 
-    def __init__(self, call: Call, socket: web.WebSocketResponse, session: str) -> None:
-        self._call = call
-        self._front: Front = call.front
-        self._actor: Actor = call.actor
+    def __init__(self, request: FrontRequest, socket: web.WebSocketResponse, session: str) -> None:
+        self._request = request
+        self._front = request.front
+        self._actor = request.actor
         self._socket = socket
         self._session = session
         self._waiting: deque[str] = deque()
@@ -126,7 +124,7 @@ class _Control:
 
     async def _tell(self, message: SessionControl) -> None:
         try:
-            await self._front.relays.control(message, self._actor)
+            await self._front.relays.control_session(message, self._actor)
         except NotFoundError as error:
             raise _End(NO_SESSION, error.message) from error
         except PantauError as error:
@@ -135,7 +133,7 @@ class _Control:
     async def _reach(self, message: SessionControl) -> bool:
         """Hands a message of the front's own to the relay; False where it does not answer just now."""
         try:
-            await self._front.relays.control(message, self._actor)
+            await self._front.relays.control_session(message, self._actor)
         except NotFoundError as error:
             raise _End(NO_SESSION, error.message) from error
         except PantauError as error:
@@ -165,7 +163,7 @@ class _Control:
                 told = generation  # notices may have been missed meanwhile: the relay sends them again
             if front.clock.monotonic() >= identify_at:
                 identify_at += IDENTIFY_SECONDS
-                if not await front.still(self._call.request, self._actor):
+                if not await front.still_signed_in(self._request.raw, self._actor):
                     raise _End(SIGNED_OUT, "the sign-in has ended")
             with suppress(TimeoutError):
                 async with asyncio.timeout(CHECK_SECONDS):

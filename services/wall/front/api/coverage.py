@@ -12,10 +12,10 @@ from services.contracts.coverage import MAX_RANGE_US, PROFILE, CoverageStatement
 from services.contracts.models import Id
 from services.contracts.recordings import Cause, Gap
 from services.footage.coverage import ask
-from services.wall.front.api.recordings import GapView, require_recorders
-from services.wall.front.http.answers import json_response
+from services.wall.front.api.recordings import GapView
+from services.wall.front.context import FrontRequest
 from services.wall.front.http.errors import FieldError, FieldsError
-from services.wall.front.http.request import Call
+from services.wall.front.http.route import json_response
 from services.wall.front.http.times import Moment, rfc3339, to_us
 
 N = TypeVar("N", int, float)
@@ -59,14 +59,14 @@ class CameraCoverageView(BaseModel):
     )
 
 
-class MissingView(BaseModel):
+class MissingTimeView(BaseModel):
     """Time without footage, of all cameras together."""
 
     cause: str
     seconds: float
 
 
-class RecorderView(BaseModel):
+class RecorderDisksView(BaseModel):
     """One recorder's disks."""
 
     recorder: Id
@@ -74,12 +74,12 @@ class RecorderView(BaseModel):
     capacity_bytes: int = Field(description="What recordings may take: all free space above the floor, or the budget.")
 
 
-class TotalView(BaseModel):
+class CoverageTotalView(BaseModel):
     """All cameras that are to be recorded."""
 
     cameras: int
     percent: float
-    missing: list[MissingView] = Field(description="The largest share first.")
+    missing: list[MissingTimeView] = Field(description="The largest share first.")
     oldest_full: str | None
     oldest_thinned: str | None
     oldest_archived_full: str | None
@@ -96,15 +96,15 @@ class CoverageView(BaseModel):
     from_: str = Field(alias="from")
     to: str
     complete: bool = Field(description="False where a recorder did not answer: there may be more footage.")
-    total: TotalView
-    recorders: list[RecorderView]
+    total: CoverageTotalView
+    recorders: list[RecorderDisksView]
     cameras: list[CameraCoverageView]
 
 
-async def coverage(call: Call) -> web.Response:
+async def coverage(request: FrontRequest) -> web.Response:
     """How much is recorded of each camera and of all, over one history of all recorders."""
-    query = call.query(CoverageQuery)
-    front = call.front
+    query = request.query(CoverageQuery)
+    front = request.front
     newest_us = front.clock.now_us() - WRITING_US
     until_us = min(to_us(query.to), newest_us) if query.to else newest_us
     from_us = to_us(query.from_) if query.from_ else until_us - DAY_US
@@ -112,52 +112,52 @@ async def coverage(call: Call) -> web.Response:
         raise FieldsError([FieldError("from", "must be before 'to' and a few seconds ago at least")])
     if until_us - from_us > MAX_RANGE_US:
         raise FieldsError([FieldError("from", f"at most {MAX_RANGE_US // DAY_US} days before 'to'")])
-    require_recorders(front)
+    front.require_recorders()
     cameras = list(dict.fromkeys(query.camera)) or sorted(item.id for item in front.cameras.values())
     asked = await ask(
         front.bus, front.home, cameras, from_us, until_us,
-        recorders=lambda: len(front.recorders()), actor=call.actor,
+        recorders=lambda: len(front.recorders()), actor=request.actor,
     )  # fmt: skip
     made = await asyncio.to_thread(statements, cameras, from_us, until_us, asked.answers)
     known = {statement.camera: statement for statement in made}
     for camera in query.camera:
         if camera not in known:
             front.camera(camera)  # neither recorded nor in the catalogue: 404
-    found = [known.get(camera) or _never_recorded(call, camera, from_us, until_us) for camera in cameras]
+    found = [known.get(camera) or _never_recorded(request, camera, from_us, until_us) for camera in cameras]
     body = CoverageView.model_validate(
         {
             "from": rfc3339(from_us),
             "to": rfc3339(until_us),
             "complete": asked.recorders >= len(front.recorders()),
-            "total": _total([made for made in found if _is_recorded(call, made.camera)]),
+            "total": _total([made for made in found if _is_recorded(request, made.camera)]),
             "recorders": [
                 {"recorder": item.recorder, "used_bytes": item.used_bytes, "capacity_bytes": item.capacity_bytes}
                 for item in sorted(asked.answers, key=lambda answer: answer.recorder)
             ],
-            "cameras": [_view(call, made) for made in found],
+            "cameras": [_view(request, made) for made in found],
         }
     )
     return json_response(body)
 
 
-def _is_recorded(call: Call, camera: Id) -> bool:
-    entry = call.front.cameras.get(camera)
+def _is_recorded(request: FrontRequest, camera: Id) -> bool:
+    entry = request.front.cameras.get(camera)
     return entry is not None and entry.enabled and entry.record
 
 
-def _never_recorded(call: Call, camera: Id, from_us: int, to_us: int) -> CoverageStatement:
+def _never_recorded(request: FrontRequest, camera: Id, from_us: int, to_us: int) -> CoverageStatement:
     """Of a camera that no recorder has heard of."""
-    cause = Cause.NOT_ASSIGNED.value if _is_recorded(call, camera) else "disabled"
+    cause = Cause.NOT_ASSIGNED.value if _is_recorded(request, camera) else "disabled"
     whole = Gap(from_us=from_us, to_us=to_us, cause=cause)
     return CoverageStatement(camera=camera, profile=PROFILE, from_us=from_us, to_us=to_us, recorded_us=0, gaps=(whole,))
 
 
-def _view(call: Call, made: CoverageStatement) -> CameraCoverageView:
-    entry = call.front.cameras.get(made.camera)
+def _view(request: FrontRequest, made: CoverageStatement) -> CameraCoverageView:
+    entry = request.front.cameras.get(made.camera)
     return CameraCoverageView(
         camera=made.camera,
         name=entry.name if entry else made.camera,
-        recording=_is_recorded(call, made.camera),
+        recording=_is_recorded(request, made.camera),
         percent=made.percent,
         recorded_seconds=made.recorded_us / 1e6,
         gaps=[GapView.model_validate(_gap(gap, made.to_us)) for gap in made.gaps],
@@ -182,15 +182,15 @@ def _gap(gap: Gap, to_us: int) -> dict[str, object]:
     }
 
 
-def _total(found: Sequence[CoverageStatement]) -> TotalView:
+def _total(found: Sequence[CoverageStatement]) -> CoverageTotalView:
     missing: Counter[str] = Counter()
     for made in found:
         for gap in made.gaps:
             missing[gap.cause] += gap_us(gap, made.to_us)
-    return TotalView(
+    return CoverageTotalView(
         cameras=len(found),
         percent=round(sum(made.percent for made in found) / len(found), 3) if found else 0.0,
-        missing=[MissingView(cause=cause, seconds=us / 1e6) for cause, us in missing.most_common() if us > 0],
+        missing=[MissingTimeView(cause=cause, seconds=us / 1e6) for cause, us in missing.most_common() if us > 0],
         oldest_full=_time(_least(made.oldest_full_us for made in found)),
         oldest_thinned=_time(_least(made.oldest_thinned_us for made in found)),
         oldest_archived_full=_time(_least(made.oldest_archived_full_us for made in found)),

@@ -9,9 +9,9 @@ from aiohttp import hdrs, web
 from pydantic import BaseModel, Field
 
 from services.contracts.permissions import Actor, Role
+from services.wall.front.context import FrontRequest
 from services.wall.front.event_feed import MAX_CATCH_UP, FeedEvent, sse_block
 from services.wall.front.http.errors import FieldError, FieldsError
-from services.wall.front.http.request import Call
 
 BEAT_SECONDS: Final = 10.0
 RETRY_MS: Final = 2000
@@ -32,7 +32,7 @@ class EventsQuery(BaseModel):
     )
 
 
-def chooser(types: str, actor: Actor) -> Callable[[FeedEvent], bool]:
+def event_filter(types: str, actor: Actor) -> Callable[[FeedEvent], bool]:
     """Whether an event is one of ``types`` and may be seen by ``actor``; raises `FieldsError`."""
     wanted = {part.strip() for part in types.split(",") if part.strip()}
     if unknown := sorted(part for part in wanted if part.partition(".")[0] not in KINDS):
@@ -47,24 +47,24 @@ def chooser(types: str, actor: Actor) -> Callable[[FeedEvent], bool]:
     return accepts
 
 
-async def events(call: Call) -> web.StreamResponse:
+async def events(request: FrontRequest) -> web.StreamResponse:
     """Streams until the client, its account or this front goes, or the client is too slow."""
-    query = call.query(EventsQuery)
-    after = _last_event_id(call.request.headers.get("Last-Event-ID"), query.last_event_id)
-    accepts = chooser(query.types, call.actor)
-    feed = call.front.feed
+    query = request.query(EventsQuery)
+    after = _last_event_id(request.raw.headers.get("Last-Event-ID"), query.last_event_id)
+    accepts = event_filter(query.types, request.actor)
+    feed = request.front.feed
     response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: "text/event-stream", "X-Accel-Buffering": "no"})
-    follower = feed.follow(accepts)
+    follower = feed.add_follower(accepts)
     try:
-        await response.prepare(call.request)
+        await response.prepare(request.raw)
         await response.write(f"retry: {RETRY_MS}\n\n".encode())
-        sent = await _catch_up(call, response, after, accepts) if after is not None else 0
+        sent = await _catch_up(request, response, after, accepts) if after is not None else 0
         while sent is not None:
             try:
                 async with asyncio.timeout(BEAT_SECONDS):
-                    waiting = await follower.get()
+                    waiting = await follower.next_events()
             except TimeoutError:
-                if not await call.front.still(call.request, call.actor):
+                if not await request.front.still_signed_in(request.raw, request.actor):
                     break
                 await response.write(b": beat\n\n")
                 continue
@@ -75,15 +75,15 @@ async def events(call: Call) -> web.StreamResponse:
     except ConnectionError:
         pass  # the client has gone
     finally:
-        feed.leave(follower)
+        feed.remove_follower(follower)
     return response
 
 
 async def _catch_up(
-    call: Call, response: web.StreamResponse, after: int, accepts: Callable[[FeedEvent], bool]
+    request: FrontRequest, response: web.StreamResponse, after: int, accepts: Callable[[FeedEvent], bool]
 ) -> int | None:
     """Sends what the client missed; returns the number up to which it has everything, None where the bus is away."""
-    feed = call.front.feed
+    feed = request.front.feed
     try:
         last = await feed.last_sequence()
     except (nats.errors.Error, TimeoutError):
@@ -95,7 +95,7 @@ async def _catch_up(
         await response.write(sse_block("events.skipped", f'{{"skipped":{skipped}}}'))
         after += skipped
     try:
-        async for event in feed.between(after, last):
+        async for event in feed.events_between(after, last):
             if accepts(event):
                 await response.write(event.block)
     except (nats.errors.Error, TimeoutError):

@@ -12,10 +12,9 @@ from services.contracts.incidents import IncidentEntry, IncidentKey
 from services.contracts.models import Id
 from services.footage.evidence.export import MAX_CAMERA_US, Named, Request, open_bundle
 from services.mesh.rpc import call as ask
-from services.wall.front.api.recordings import require_recorders
-from services.wall.front.http.downloads import audit, send
+from services.wall.front.context import FrontRequest
+from services.wall.front.http.downloads import send_chunks
 from services.wall.front.http.errors import FieldError, FieldsError
-from services.wall.front.http.request import Call
 from services.wall.front.http.times import Moment, rfc3339, to_us
 
 Reason = Annotated[str, StringConstraints(strip_whitespace=True)]
@@ -31,39 +30,39 @@ class EvidenceQuery(BaseModel):
     incident: Id | None = Field(default=None, description="The incident that it is about.")
 
 
-async def evidence(call: Call) -> web.StreamResponse:
+async def evidence(request: FrontRequest) -> web.StreamResponse:
     """Streams the bundle; a GET, so that a browser writes it straight to disk."""
-    query = call.query(EvidenceQuery)
-    front = call.front
-    request = _request(call, query)
-    require_recorders(front)
+    query = request.query(EvidenceQuery)
+    front = request.front
+    wanted = _wanted(request, query)
+    front.require_recorders()
     incident: IncidentEntry | None = None
     if query.incident is not None:
         where = subjects.rpc(front.home, "registry", "incidents-get")
-        incident = await ask(front.bus, where, IncidentKey(id=query.incident), IncidentEntry, actor=call.actor)
-    bundle = await open_bundle(front.bus, front.home, request, recorders=len(front.recorders()), clock=front.clock)
+        incident = await ask(front.bus, where, IncidentKey(id=query.incident), IncidentEntry, actor=request.actor)
+    bundle = await open_bundle(front.bus, front.home, wanted, recorders=len(front.recorders()), clock=front.clock)
     detail = {
-        "from": rfc3339(request.from_us),
-        "to": rfc3339(request.to_us),
+        "from": rfc3339(wanted.from_us),
+        "to": rfc3339(wanted.to_us),
         "as": "evidence.zip",
         "bundle": bundle.bundle,
         "reason": query.reason,
         "incident": query.incident or "",
     }
-    for camera in request.cameras:
-        audit(call, "exported", camera, detail)
+    for camera in wanted.cameras:
+        request.audit("exported", camera, detail)
     if incident is not None:
-        _tell(call, incident)
+        _tell(request, incident)
     headers = {
         hdrs.CONTENT_TYPE: "application/zip",
         hdrs.CONTENT_DISPOSITION: f'attachment; filename="{bundle.bundle}.zip"',
         hdrs.ACCEPT_RANGES: "none",
     }
     async with aclosing(bundle.chunks()) as chunks:
-        return await send(call, web.StreamResponse(headers=headers), chunks)
+        return await send_chunks(request.raw, web.StreamResponse(headers=headers), chunks)
 
 
-def _request(call: Call, query: EvidenceQuery) -> Request:
+def _wanted(request: FrontRequest, query: EvidenceQuery) -> Request:
     from_us, until_us = to_us(query.from_), to_us(query.to)
     cameras = dict.fromkeys(query.camera)
     if not 0 <= from_us < until_us:
@@ -72,23 +71,23 @@ def _request(call: Call, query: EvidenceQuery) -> Request:
         raise FieldsError([FieldError("to", f"a bundle takes at most {MAX_CAMERA_US // 3_600_000_000} camera hours")])
     named: dict[Id, Named] = {}
     for camera_id in cameras:
-        camera = call.front.cameras.get(camera_id)
+        camera = request.front.cameras.get(camera_id)
         # A camera that left the catalogue still has footage, under its id.
-        named[camera_id] = Named(camera.site, camera.name) if camera else Named(call.front.home, camera_id)
-    return Request(named, from_us, until_us, call.actor, query.reason, query.incident or "")
+        named[camera_id] = Named(camera.site, camera.name) if camera else Named(request.front.home, camera_id)
+    return Request(named, from_us, until_us, request.actor, query.reason, query.incident or "")
 
 
-def _tell(call: Call, entry: IncidentEntry) -> None:
+def _tell(request: FrontRequest, entry: IncidentEntry) -> None:
     incident = entry.incident
-    call.front.outbox.post(
+    request.front.outbox.post(
         IncidentExported(
-            site=call.front.home,
-            at_us=call.front.clock.now_us(),
+            site=request.front.home,
+            at_us=request.front.clock.now_us(),
             incident=incident.id,
             title=incident.title,
             cameras=incident.cameras,
             from_us=incident.from_us,
             to_us=incident.to_us,
-            actor=call.actor.name,
+            actor=request.actor.name,
         )
     )

@@ -17,8 +17,8 @@ from services.contracts.incidents import (
 )
 from services.contracts.models import Id, Incident, IncidentStatus, Model
 from services.mesh.rpc import call as ask
-from services.wall.front.http.answers import expected_revision, json_response
-from services.wall.front.http.request import Call
+from services.wall.front.context import FrontRequest
+from services.wall.front.http.route import json_response
 
 
 class IncidentsQuery(BaseModel):
@@ -35,50 +35,50 @@ class IncidentsView(BaseModel):
     incidents: list[Incident]
 
 
-async def list_incidents(call: Call) -> web.Response:
+async def list_incidents(request: FrontRequest) -> web.Response:
     """Incidents, newest first."""
-    query = IncidentQuery.model_validate(call.query(IncidentsQuery).model_dump())
-    answer = await ask(call.front.bus, _endpoint(call, "list"), query, IncidentList, actor=call.actor)
+    query = IncidentQuery.model_validate(request.query(IncidentsQuery).model_dump())
+    answer = await ask(request.front.bus, _endpoint(request, "list"), query, IncidentList, actor=request.actor)
     return json_response(IncidentsView(incidents=[entry.incident for entry in answer.incidents]))
 
 
-async def get_incident(call: Call) -> web.Response:
+async def get_incident(request: FrontRequest) -> web.Response:
     """One incident."""
-    return await _one(call, "get", _key(call))
+    return await _one(request, "get", _key(request))
 
 
-async def open_incident(call: Call) -> web.Response:
+async def open_incident(request: FrontRequest) -> web.Response:
     """Opens one: its cameras' footage is held from now on."""
-    return await _one(call, "open", await call.json(IncidentInput), status=201)
+    return await _one(request, "open", await request.json(IncidentInput), status=201)
 
 
-async def update_incident(call: Call) -> web.Response:
+async def update_incident(request: FrontRequest) -> web.Response:
     """Changes the given fields."""
-    key = _key(call)
-    patch = await call.json(IncidentPatch)
-    return await _one(call, "update", IncidentUpdate(id=key.id, patch=patch, revision=expected_revision(call.request)))
+    key = _key(request)
+    patch = await request.json(IncidentPatch)
+    return await _one(request, "update", IncidentUpdate(id=key.id, patch=patch, revision=request.expected_revision()))
 
 
-async def close_incident(call: Call) -> web.Response:
+async def close_incident(request: FrontRequest) -> web.Response:
     """Closes one: its hold ends after the grace period."""
-    return await _one(call, "close", _key(call))
+    return await _one(request, "close", _key(request))
 
 
-async def reopen_incident(call: Call) -> web.Response:
+async def reopen_incident(request: FrontRequest) -> web.Response:
     """Opens a closed one again, while its footage is still held."""
-    return await _one(call, "reopen", _key(call))
+    return await _one(request, "reopen", _key(request))
 
 
-def _key(call: Call) -> IncidentKey:
-    return IncidentKey(id=call.part("incident"))
+def _key(request: FrontRequest) -> IncidentKey:
+    return IncidentKey(id=request.path_id("incident"))
 
 
-def _endpoint(call: Call, verb: str) -> str:
-    return subjects.rpc(call.front.home, "registry", f"incidents-{verb}")
+def _endpoint(request: FrontRequest, verb: str) -> str:
+    return subjects.rpc(request.front.home, "registry", f"incidents-{verb}")
 
 
-async def _one(call: Call, verb: str, question: Model, *, status: int = 200) -> web.Response:
-    entry = await ask(call.front.bus, _endpoint(call, verb), question, IncidentEntry, actor=call.actor)
+async def _one(request: FrontRequest, verb: str, question: Model, *, status: int = 200) -> web.Response:
+    entry = await ask(request.front.bus, _endpoint(request, verb), question, IncidentEntry, actor=request.actor)
     headers: Mapping[str, str] = {hdrs.ETAG: f'"{entry.revision}"'}
     if status == 201:
         headers = {**headers, "Location": f"/api/v1/incidents/{entry.incident.id}"}

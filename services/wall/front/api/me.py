@@ -5,8 +5,8 @@ from pydantic import BaseModel
 
 import services
 from services.contracts.permissions import Role
-from services.wall.front.http.answers import json_response
-from services.wall.front.http.request import Call
+from services.wall.front.context import FrontRequest
+from services.wall.front.http.route import json_response
 from services.wall.front.ice import IceServer
 
 
@@ -24,9 +24,9 @@ class Me(BaseModel):
     """Credentials in it expire: ask anew before every session."""
 
 
-async def me(call: Call) -> web.Response:
+async def me(request: FrontRequest) -> web.Response:
     """Answers with `Me`."""
-    front, actor = call.front, call.actor
+    front, actor = request.front, request.actor
     return json_response(
         Me(
             name=actor.name,

@@ -5,32 +5,32 @@ from typing import Final
 from services.contracts.models import Id
 from services.contracts.recordings import MIN_GAP_US, Cause, Range, Timeline, TimelineQuestion
 from services.footage.timeline import ask_timeline
+from services.wall.front.context import FrontRequest
 from services.wall.front.http.errors import NoFootageError
-from services.wall.front.http.request import Call
 from services.wall.front.http.times import rfc3339
 
 SEARCH_US: Final = 180 * 86_400 * 1_000_000
 """The nearest footage is looked for so far on both sides."""
 
 
-async def footage_at(call: Call, camera: Id, profile: str, at_us: int) -> tuple[Range, int]:
+async def footage_at(request: FrontRequest, camera: Id, profile: str, at_us: int) -> tuple[Range, int]:
     """Footage with the moment, and the moment in it.
 
     Raises `NoFootageError`, `NotFoundError` for a camera that nobody knows, `UnavailableError`.
     """
-    found = nearest(await _ask(call, camera, profile, at_us, MIN_GAP_US), at_us)
+    found = nearest(await _ask(request, camera, profile, at_us, MIN_GAP_US), at_us)
     if found is None or abs(found[1] - at_us) >= MIN_GAP_US:
-        raise await no_footage(call, camera, profile, at_us)
+        raise await no_footage(request, camera, profile, at_us)
     return found
 
 
-async def no_footage(call: Call, camera: Id, profile: str, at_us: int) -> NoFootageError:
+async def no_footage(request: FrontRequest, camera: Id, profile: str, at_us: int) -> NoFootageError:
     """What to say where there is no footage of a moment; raises `NotFoundError` for a camera that nobody knows."""
-    around = await _ask(call, camera, profile, at_us, SEARCH_US)
+    around = await _ask(request, camera, profile, at_us, SEARCH_US)
     found = nearest(around, at_us)
     if found is None:
         if not around.gaps:
-            call.camera()
+            request.camera()
         return NoFootageError(f"nothing is recorded of {camera} within half a year of {rfc3339(at_us)}")
     cause = cause_at(around, at_us, at_us + 1)
     why = "" if cause == Cause.UNKNOWN else f" ({cause})"
@@ -55,10 +55,12 @@ def cause_at(timeline: Timeline, from_us: int, to_us: int) -> str:
     return Cause.UNKNOWN
 
 
-async def _ask(call: Call, camera: Id, profile: str, at_us: int, margin_us: int) -> Timeline:
-    front = call.front
+async def _ask(request: FrontRequest, camera: Id, profile: str, at_us: int, margin_us: int) -> Timeline:
+    front = request.front
     question = TimelineQuestion(
         camera=camera, profile=profile, from_us=max(at_us - margin_us, 0), to_us=at_us + margin_us
     )
-    answer, _ = await ask_timeline(front.bus, front.home, question, recorders=len(front.recorders()), actor=call.actor)
+    answer, _ = await ask_timeline(
+        front.bus, front.home, question, recorders=len(front.recorders()), actor=request.actor
+    )
     return answer

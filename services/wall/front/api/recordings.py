@@ -9,17 +9,15 @@ from pydantic import BaseModel, Field
 
 from services.contracts.activity import ActivityAnswer, ActivityQuestion
 from services.contracts.clips import MAX_CLIP_US
-from services.contracts.errors import UnavailableError
 from services.contracts.models import Id
 from services.contracts.recordings import TimelineQuestion
 from services.footage.activity import ask_activity
 from services.footage.clips import Clip, open_clip
 from services.footage.timeline import ask_timeline
-from services.wall.front.context import Front
-from services.wall.front.http.answers import json_response
-from services.wall.front.http.downloads import audit, send
+from services.wall.front.context import FrontRequest
+from services.wall.front.http.downloads import send_chunks
 from services.wall.front.http.errors import FieldError, FieldsError
-from services.wall.front.http.request import Call
+from services.wall.front.http.route import json_response
 from services.wall.front.http.times import Moment, rfc3339, to_us
 
 MAX_TIMELINE_US: Final = 366 * 86_400 * 1_000_000
@@ -73,7 +71,7 @@ class TimelineView(BaseModel):
     activity: list[ActivityView] = []
 
 
-def question_of(call: Call, query: RangeQuery, longest_us: int) -> TimelineQuestion:
+def question_of(request: FrontRequest, query: RangeQuery, longest_us: int) -> TimelineQuestion:
     """The recorders' question; raises `FieldsError` where the stretch is empty or longer than ``longest_us``.
 
     The camera need not be in the catalogue any more: recordings outlive their camera's entry.
@@ -83,26 +81,26 @@ def question_of(call: Call, query: RangeQuery, longest_us: int) -> TimelineQuest
         raise FieldsError([FieldError("to", "must be later than 'from', and both after 1970")])
     if until_us - from_us > longest_us:
         raise FieldsError([FieldError("to", f"at most {longest_us // 3_600_000_000} hours after 'from'")])
-    return TimelineQuestion(camera=call.part("camera"), profile=query.profile, from_us=from_us, to_us=until_us)
+    return TimelineQuestion(camera=request.path_id("camera"), profile=query.profile, from_us=from_us, to_us=until_us)
 
 
-async def timeline(call: Call) -> web.Response:
+async def timeline(request: FrontRequest) -> web.Response:
     """What is recorded, what is not and why."""
-    question = question_of(call, call.query(RangeQuery), MAX_TIMELINE_US)
-    front = call.front
-    require_recorders(front)
+    question = question_of(request, request.query(RangeQuery), MAX_TIMELINE_US)
+    front = request.front
+    front.require_recorders()
     (answer, _), moved = await asyncio.gather(
-        ask_timeline(front.bus, front.home, question, recorders=len(front.recorders()), actor=call.actor),
+        ask_timeline(front.bus, front.home, question, recorders=len(front.recorders()), actor=request.actor),
         ask_activity(
             front.bus,
             front.home,
             ActivityQuestion(**question.model_dump()),
             recorders=len(front.recorders()),
-            actor=call.actor,
+            actor=request.actor,
         ),
     )
     if not answer.ranges and not answer.gaps:
-        call.camera()  # nothing at all of a camera that nobody knows: 404
+        request.camera()  # nothing at all of a camera that nobody knows: 404
     open_until_us = min(question.to_us, front.clock.now_us())
     return json_response(
         TimelineView.model_validate(
@@ -149,11 +147,11 @@ def _activity(answer: ActivityAnswer, question: TimelineQuestion) -> list[dict[s
     return [{"from": rfc3339(begin), "to": rfc3339(end), "level": level / _LEVELS} for begin, end, level in spans]
 
 
-async def clip(call: Call) -> web.StreamResponse:
+async def clip(request: FrontRequest) -> web.StreamResponse:
     """One MP4 of the stretch, remuxed as it is sent; as fast as the client takes it."""
-    question = question_of(call, call.query(RangeQuery), MAX_CLIP_US)
-    front = call.front
-    require_recorders(front)
+    question = question_of(request, request.query(RangeQuery), MAX_CLIP_US)
+    front = request.front
+    front.require_recorders()
     async with AsyncExitStack() as stack:
         opened = await open_clip(
             front.bus,
@@ -161,14 +159,14 @@ async def clip(call: Call) -> web.StreamResponse:
             question,
             recorders=len(front.recorders()),
             stack=stack,
-            actor=call.actor,
+            actor=request.actor,
         )
         detail = {"from": rfc3339(question.from_us), "to": rfc3339(question.to_us), "as": "clip.mp4"}
-        audit(call, "exported", question.camera, detail)
-        return await _send(call, question, opened)
+        request.audit("exported", question.camera, detail)
+        return await _send(request, question, opened)
 
 
-async def _send(call: Call, question: TimelineQuestion, opened: Clip) -> web.StreamResponse:
+async def _send(request: FrontRequest, question: TimelineQuestion, opened: Clip) -> web.StreamResponse:
     name = f"{question.camera}_{rfc3339(question.from_us)[:19].replace(':', '')}Z.mp4"
     response = web.StreamResponse(
         headers={
@@ -180,10 +178,4 @@ async def _send(call: Call, question: TimelineQuestion, opened: Clip) -> web.Str
             "Pantau-Thinned": "true" if opened.layout.thinned else "false",
         }
     )
-    return await send(call, response, opened.chunks())
-
-
-def require_recorders(front: Front) -> None:
-    """Raises `UnavailableError` where no recorder holds a lease."""
-    if not front.recorders():
-        raise UnavailableError("no recorder runs just now; try again shortly")
+    return await send_chunks(request.raw, response, opened.chunks())

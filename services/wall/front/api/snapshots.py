@@ -10,10 +10,8 @@ from services.contracts.errors import NotFoundError
 from services.contracts.models import Camera, CameraState, ProfileName
 from services.contracts.recordings import TimelineQuestion
 from services.footage.clips import open_clip
-from services.wall.front.api.liveness import require_live
 from services.wall.front.api.recorded_picture import footage_at, no_footage
-from services.wall.front.api.recordings import require_recorders
-from services.wall.front.http.request import Call
+from services.wall.front.context import FrontRequest
 from services.wall.front.http.times import Moment, rfc3339, to_us
 from services.wall.front.pictures.jpeg import PictureError
 from services.wall.front.pictures.picture_cache import Snapshot
@@ -51,46 +49,48 @@ def choose_profile(camera: Camera, state: CameraState | None, width_px: int | No
     return "sub" if wide_enough or (main is not None and main.status == "offline") else "main"
 
 
-async def snapshot(call: Call) -> web.Response:
+async def snapshot(request: FrontRequest) -> web.Response:
     """The newest keyframe as JPEG, or the picture that was recorded at a moment."""
-    query = call.query(SnapshotQuery)
+    query = request.query(SnapshotQuery)
     if query.at is not None:
-        require_recorders(call.front)
+        request.front.require_recorders()
         recorded = _keyframe if query.picture == "keyframe" else _exact
-        return await recorded(call, to_us(query.at), query.width)
-    camera = call.camera()
-    require_live(call.front, camera)
-    profile = choose_profile(camera, call.front.states.get(camera.id), query.width)
-    picture = await call.front.snapshots.newest(camera, profile, query.width)
-    return jpeg_response(call.request, picture)
+        return await recorded(request, to_us(query.at), query.width)
+    camera = request.camera()
+    request.front.require_live(camera)
+    profile = choose_profile(camera, request.front.states.get(camera.id), query.width)
+    picture = await request.front.snapshots.newest_picture(camera, profile, query.width)
+    return jpeg_response(request.raw, picture)
 
 
-async def _keyframe(call: Call, at_us: int, width_px: int | None) -> web.Response:
-    camera, profile = call.part("camera"), "main"
-    footage, moment_us = await footage_at(call, camera, profile, at_us)
-    picture = await call.front.thumbnails.picture(camera, profile, footage, moment_us, width_px, call.actor)
+async def _keyframe(request: FrontRequest, at_us: int, width_px: int | None) -> web.Response:
+    camera, profile = request.path_id("camera"), "main"
+    footage, moment_us = await footage_at(request, camera, profile, at_us)
+    picture = await request.front.thumbnails.keyframe_picture(
+        camera, profile, footage, moment_us, width_px, request.actor
+    )
     if picture is None:
-        raise await no_footage(call, camera, profile, at_us)
-    return jpeg_response(call.request, picture, max_age_seconds=RECORDED_SECONDS)
+        raise await no_footage(request, camera, profile, at_us)
+    return jpeg_response(request.raw, picture, max_age_seconds=RECORDED_SECONDS)
 
 
-async def _exact(call: Call, at_us: int, width_px: int | None) -> web.Response:
-    front, camera = call.front, call.part("camera")
+async def _exact(request: FrontRequest, at_us: int, width_px: int | None) -> web.Response:
+    front, camera = request.front, request.path_id("camera")
     question = TimelineQuestion(camera=camera, from_us=at_us, to_us=at_us + CLIP_US)
     async with AsyncExitStack() as stack:
         try:
             opened = await open_clip(
-                front.bus, front.home, question, recorders=len(front.recorders()), stack=stack, actor=call.actor
+                front.bus, front.home, question, recorders=len(front.recorders()), stack=stack, actor=request.actor
             )
         except NotFoundError as error:
-            raise await no_footage(call, camera, question.profile, at_us) from error
+            raise await no_footage(request, camera, question.profile, at_us) from error
         if opened.size_bytes > MAX_CLIP_BYTES:
             raise PictureError(f"the group of pictures there has {opened.size_bytes} bytes, too many for a still")
-        with front.snapshots.waiting():
+        with front.snapshots.place_in_queue():
             clip = b"".join([chunk async for chunk in opened.chunks()])
-            jpeg = await front.snapshots.first_picture(clip, width_px)
+            jpeg = await front.snapshots.decode_clip(clip, width_px)
     capture_us = opened.layout.start_us
-    return jpeg_response(call.request, Snapshot(jpeg, (0, capture_us), capture_us), max_age_seconds=RECORDED_SECONDS)
+    return jpeg_response(request.raw, Snapshot(jpeg, (0, capture_us), capture_us), max_age_seconds=RECORDED_SECONDS)
 
 
 def jpeg_response(request: web.Request, picture: Snapshot, *, max_age_seconds: int = 0) -> web.Response:

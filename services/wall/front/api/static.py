@@ -1,4 +1,4 @@
-"""The operators' app: static files that `make web` builds into ``services/wall/static``."""
+"""The operators' app, which `make web` builds into ``services/wall/static``, and the OpenAPI document."""
 
 from pathlib import Path
 from typing import Final
@@ -8,31 +8,36 @@ from aiohttp import hdrs, web
 import services.wall
 from services.contracts.errors import NotFoundError
 from services.wall.front.api import pages
-from services.wall.front.http.request import Call
+from services.wall.front.context import FrontRequest
 
 FOLDER: Final = Path(services.wall.__file__).parent / "static"
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
 
 
-async def index(call: Call) -> web.StreamResponse:
+async def index(request: FrontRequest) -> web.StreamResponse:
     """The app; the sign-in page for a browser that nobody signed in; what to do where the app is not built."""
-    front = call.front
-    if await front.identity.identify(call.request) is None:
-        return pages.sign_in(call.request)
+    front = request.front
+    if await front.identity.identify(request.raw) is None:
+        return pages.sign_in(request.raw)
     path = front.static / "index.html"
     if not path.is_file():
-        return pages.not_built(call.request)
+        return pages.not_built(request.raw)
     return web.FileResponse(path, headers={hdrs.CACHE_CONTROL: "no-cache"})
 
 
-async def asset(call: Call) -> web.StreamResponse:
+async def asset(request: FrontRequest) -> web.StreamResponse:
     """A file whose name carries a hash of its content."""
-    return _file(call.front.static / "assets", call.request.match_info["name"], IMMUTABLE)
+    return _file(request.front.static / "assets", request.raw.match_info["name"], IMMUTABLE)
 
 
-async def root_file(call: Call) -> web.StreamResponse:
+async def root_file(request: FrontRequest) -> web.StreamResponse:
     """A file beside the app, as the icon."""
-    return _file(call.front.static, call.request.match_info["name"], "no-cache")
+    return _file(request.front.static, request.raw.match_info["name"], "no-cache")
+
+
+async def openapi(request: FrontRequest) -> web.Response:
+    """The OpenAPI document of all routes."""
+    return web.json_response(request.front.openapi, headers={hdrs.CACHE_CONTROL: "no-cache"})
 
 
 def _file(folder: Path, name: str, caching: str) -> web.FileResponse:

@@ -13,15 +13,14 @@ from pydantic import BaseModel, Field
 
 from services.contracts.errors import NotFoundError
 from services.contracts.sessions import Aim, SessionControl
-from services.wall.front.api.liveness import require_live
-from services.wall.front.api.offers import SDP, SDP_FRAGMENT, check_offer
+from services.wall.front.api.sessions import SDP, SDP_FRAGMENT, check_offer
+from services.wall.front.context import FrontRequest
 from services.wall.front.http.errors import (
     BadRequestError,
     IceRestartError,
     NotAcceptableError,
     PreconditionFailedError,
 )
-from services.wall.front.http.request import Call
 
 
 class WhepQuery(BaseModel):
@@ -37,40 +36,40 @@ def etag_of(session: str) -> str:
     return f'"{hashlib.sha256(session.encode()).hexdigest()[:16]}"'
 
 
-async def play(call: Call) -> web.Response:
+async def play(request: FrontRequest) -> web.Response:
     """Opens a session with one slot that shows the camera."""
-    call.body_type()
-    profile = call.query(WhepQuery).profile
-    camera = call.camera()
-    _require_sdp_accepted(call.request)
-    offer = await call.text()
+    request.body_type()
+    profile = request.query(WhepQuery).profile
+    camera = request.camera()
+    _require_sdp_accepted(request.raw)
+    offer = await request.text()
     check_offer(offer)
     if profile != "auto" and profile not in camera.profiles:
         raise NotFoundError(f"{camera.name} has no profile {profile!r}; it has {', '.join(sorted(camera.profiles))}")
-    require_live(call.front, camera)
+    request.front.require_live(camera)
     aim = Aim(slot=0, camera=camera.id, profile=profile)
-    opened = await call.front.relays.open(offer, kind="whep", aims=(aim,), actor=call.actor)
+    opened = await request.front.relays.open_session(offer, kind="whep", aims=(aim,), actor=request.actor)
     response = web.Response(status=201, body=opened.answer.encode(), content_type=SDP)
     response.headers[hdrs.LOCATION] = f"/whep/{camera.id}/{opened.session}"
     response.headers[hdrs.ETAG] = etag_of(opened.session)
     response.headers["Accept-Patch"] = SDP_FRAGMENT
-    for link in call.front.ice.links(call.actor.name):
+    for link in request.front.ice.links(request.actor.name):
         response.headers.add("Link", link)
     return response
 
 
-async def endpoint_options(_call: Call) -> web.Response:
+async def endpoint_options(_request: FrontRequest) -> web.Response:
     """What the endpoint takes; a browser's preflight gets its CORS headers on the way out."""
     return web.Response(status=200, headers={"Accept-Post": SDP, hdrs.ALLOW: "OPTIONS, POST"})
 
 
-async def trickle(call: Call) -> web.Response:
+async def trickle(request: FrontRequest) -> web.Response:
     """Accepts a fragment of candidates (RFC 8840)."""
-    session = call.part("session")
-    call.body_type()
-    fragment = await call.text()
-    if hdrs.IF_MATCH in call.request.headers:
-        given = call.request.headers[hdrs.IF_MATCH].strip()
+    session = request.path_id("session")
+    request.body_type()
+    fragment = await request.text()
+    if hdrs.IF_MATCH in request.raw.headers:
+        given = request.raw.headers[hdrs.IF_MATCH].strip()
         if given == "*":
             raise IceRestartError("this server is ICE-lite and does not restart ICE; open a new session")
         if etag_of(session) not in [tag.strip() for tag in given.split(",")]:
@@ -79,17 +78,17 @@ async def trickle(call: Call) -> web.Response:
             )
     if "a=ice-ufrag:" not in fragment and "a=candidate:" not in fragment and "a=end-of-candidates" not in fragment:
         raise BadRequestError("the body is no fragment of candidates (RFC 8840): it has no a=candidate or a=ice-ufrag")
-    await call.front.relays.control(SessionControl(session=session), call.actor)
+    await request.front.relays.control_session(SessionControl(session=session), request.actor)
     return web.Response(status=204, headers={hdrs.ETAG: etag_of(session)})
 
 
-async def stop(call: Call) -> web.Response:
+async def stop(request: FrontRequest) -> web.Response:
     """Ends the session."""
-    await call.front.relays.close(call.part("session"), call.actor)
+    await request.front.relays.close_session(request.path_id("session"), request.actor)
     return web.Response(status=200)
 
 
-async def session_options(_call: Call) -> web.Response:
+async def session_options(_request: FrontRequest) -> web.Response:
     """What a session takes."""
     return web.Response(status=200, headers={"Accept-Patch": SDP_FRAGMENT, hdrs.ALLOW: "DELETE, OPTIONS, PATCH"})
 

@@ -101,7 +101,7 @@ def hash_token(token: str) -> str:
     return f"sha256${hashlib.sha256(token.encode()).hexdigest()}"
 
 
-def read(path: Path) -> dict[str, Account]:
+def read_accounts(path: Path) -> dict[str, Account]:
     """The accounts by name; raises `SettingsError` that says what is wrong with the file."""
     try:
         accounts = _File.model_validate(tomllib.loads(path.read_text())).account
@@ -119,7 +119,7 @@ def read(path: Path) -> dict[str, Account]:
     return by_name
 
 
-def write(path: Path, accounts: Iterable[Account]) -> None:
+def write_accounts(path: Path, accounts: Iterable[Account]) -> None:
     """Replaces the file as a whole, readable by its owner alone."""
     lines = ["# Who may sign in to the wall. Written by: pantau accounts", ""]
     for account in accounts:
@@ -151,7 +151,7 @@ class AccountsFile:
         if not self._accounts:
             raise SettingsError(f"the accounts file {path} names nobody; add somebody with: pantau accounts add")
 
-    def get(self, name: str) -> Account | None:
+    def by_name(self, name: str) -> Account | None:
         """The account of that name."""
         self._refresh()
         return self._accounts.get(name)
@@ -169,7 +169,7 @@ class AccountsFile:
         return status.st_mtime_ns, status.st_ino, status.st_size
 
     def _load(self, stamp: tuple[int, int, int] | None) -> None:
-        self._accounts = read(self._path)
+        self._accounts = read_accounts(self._path)
         self._by_token = {account.token: account for account in self._accounts.values() if account.token}
         self._stamp = stamp
 

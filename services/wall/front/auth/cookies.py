@@ -18,7 +18,7 @@ LIFETIME_SECONDS: Final = 12 * 3600
 """A shift; half of it used up, any request renews it: a wall that is looked at stays signed in."""
 
 
-def issue(account: Account, now_seconds: int) -> str:
+def issue_cookie(account: Account, now_seconds: int) -> str:
     """A cookie's value for ``account``, which has a password."""
     body = f"{urlsafe_b64encode(account.name.encode()).decode().rstrip('=')}.{now_seconds + LIFETIME_SECONDS}"
     return f"{body}.{_sign(account, body)}"
@@ -42,7 +42,7 @@ def expiry(value: str, account: Account, now_seconds: int) -> int | None:
     return int(until) if until.isdecimal() and int(until) > now_seconds else None
 
 
-def put(request: web.BaseRequest, response: web.StreamResponse, value: str) -> None:
+def set_cookie(request: web.BaseRequest, response: web.StreamResponse, value: str) -> None:
     """Sets the cookie: no script reads it, no other site's page sends it, and over TLS it stays on TLS."""
     secure = request.secure or request.headers.get("X-Forwarded-Proto", "").lower() == "https"
     response.set_cookie(

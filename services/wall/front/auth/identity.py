@@ -15,7 +15,7 @@ from services.mesh.clock import Clock
 from services.mesh.settings import SettingsError
 from services.wall.front.auth import cookies
 from services.wall.front.auth.accounts import Account, AccountsFile, password_matches
-from services.wall.front.auth.throttle import Throttle
+from services.wall.front.auth.throttle import SignInThrottle
 from services.wall.front.http.errors import UnauthorizedError
 from services.wall.front.http.guard import is_loopback
 from services.wall.settings import WallSettings
@@ -62,14 +62,14 @@ class AccountsIdentity:
     def __init__(self, file: AccountsFile, clock: Clock) -> None:
         self._file = file
         self._clock = clock
-        self._throttle = Throttle(clock)
+        self._throttle = SignInThrottle(clock)
         self._hashing = asyncio.Semaphore(_CONCURRENT_HASHES)
         self._verified: OrderedDict[bytes, float] = OrderedDict()
         self._key = secrets.token_bytes(32)
 
     def locale(self, actor: Actor) -> str | None:
         """See `Identity.locale`."""
-        account = self._file.get(actor.name)
+        account = self._file.by_name(actor.name)
         return account.locale if account else None
 
     async def identify(self, request: web.BaseRequest, *, going_on: bool = False) -> Actor | None:
@@ -97,7 +97,7 @@ class AccountsIdentity:
     def _signed_in(self, request: web.BaseRequest, now_seconds: int) -> Account | None:
         """The account of the request's cookie, at the time ``now_seconds``."""
         value = request.cookies.get(cookies.NAME)
-        account = self._file.get(cookies.claimed_name(value) or "") if value else None
+        account = self._file.by_name(cookies.claimed_name(value) or "") if value else None
         if value and account and cookies.expiry(value, account, now_seconds) is not None:
             return account
         return None
@@ -111,25 +111,25 @@ class AccountsIdentity:
         until = cookies.expiry(value, account, now_seconds)
         if until is None or until - now_seconds > cookies.LIFETIME_SECONDS // 2:
             return None
-        return cookies.issue(account, now_seconds)
+        return cookies.issue_cookie(account, now_seconds)
 
     async def sign_in(self, request: web.BaseRequest, name: str, password: str) -> Account:
         """The account with that name and password; raises `UnauthorizedError` or `TooManyAttemptsError`."""
         key = f"{request.remote} {name}"
-        account = self._file.get(name)
+        account = self._file.by_name(name)
         kept = account.password if account else None
         seen = hmac.new(self._key, f"{kept}\0{name}\0{password}".encode(), hashlib.sha256).digest()
         now = self._clock.monotonic()
         if account and kept and now - self._verified.get(seen, float("-inf")) < VERIFIED_SECONDS:
             return account
-        self._throttle.check(key)
+        self._throttle.check_allowed(key)
         async with self._hashing:
             # An unknown name costs the same time as a wrong password: it does not tell which names exist.
             right = await asyncio.to_thread(password_matches, password, kept or _NOBODY)
         if not account or not kept or not right:
-            self._throttle.failed(key)
+            self._throttle.note_failure(key)
             raise UnauthorizedError("the name or the password is wrong")
-        self._throttle.succeeded(key)
+        self._throttle.forget_failures(key)
         self._verified[seen] = now
         self._verified.move_to_end(seen)
         while len(self._verified) > _MAX_VERIFIED:
@@ -138,14 +138,14 @@ class AccountsIdentity:
 
     def cookie_for(self, account: Account) -> str:
         """A cookie's value for somebody who has just signed in."""
-        return cookies.issue(account, self._clock.now_us() // 1_000_000)
+        return cookies.issue_cookie(account, self._clock.now_us() // 1_000_000)
 
     def _by_token(self, request: web.BaseRequest, token: str) -> Account:
         key = f"{request.remote} token"
         account = self._file.by_token(token)
         if account is None:
-            self._throttle.check(key)
-            self._throttle.failed(key)
+            self._throttle.check_allowed(key)
+            self._throttle.note_failure(key)
             raise UnauthorizedError("the token is wrong")
         return account
 
@@ -153,7 +153,7 @@ class AccountsIdentity:
 _NOBODY: Final = "scrypt$15$8$1$AAAAAAAAAAAAAAAAAAAAAA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
 
-def choose(settings: WallSettings, clock: Clock) -> LocalIdentity | AccountsIdentity:
+def choose_identity(settings: WallSettings, clock: Clock) -> LocalIdentity | AccountsIdentity:
     """What the settings ask for; raises `SettingsError` where the wall would stand open."""
     if settings.accounts_file is not None:
         return AccountsIdentity(AccountsFile(settings.accounts_file), clock)

@@ -16,21 +16,21 @@ class _Bucket(NamedTuple):
     at: float
 
 
-class Throttle:
+class SignInThrottle:
     """Counts failures by key (address and name); each is forgiven after `SECONDS_PER_ATTEMPT`."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
-    def check(self, key: str) -> None:
+    def check_allowed(self, key: str) -> None:
         """Raises `TooManyAttemptsError` while ``key`` has to wait."""
         over = self._failures(key) - (FREE_ATTEMPTS - 1)
         if over > 0:
             wait = max(1, round(over * SECONDS_PER_ATTEMPT + 0.5))
             raise TooManyAttemptsError(f"too many wrong attempts; wait {wait} s", retry_after_seconds=wait)
 
-    def failed(self, key: str) -> None:
+    def note_failure(self, key: str) -> None:
         """Counts a wrong attempt."""
         failures = self._failures(key) + 1
         self._buckets[key] = _Bucket(failures, self._clock.monotonic())
@@ -38,7 +38,7 @@ class Throttle:
         while len(self._buckets) > MAX_KEYS:
             self._buckets.popitem(last=False)
 
-    def succeeded(self, key: str) -> None:
+    def forget_failures(self, key: str) -> None:
         """Forgives all."""
         self._buckets.pop(key, None)
 

@@ -61,7 +61,7 @@ class Guard:
         self._local_only = local_only
         self._allowed = frozenset(allowed_origins)
 
-    def check(self, request: web.BaseRequest, *, cross_origin: bool) -> None:
+    def check_request(self, request: web.BaseRequest, *, cross_origin: bool) -> None:
         """Raises `MisdirectedError` or `ForeignOriginError`.
 
         ``cross_origin``: the route is for players on other sites' pages, who show their own credentials.
@@ -76,12 +76,12 @@ class Guard:
         upgrade = request.headers.get(hdrs.UPGRADE, "").lower() == "websocket"
         if request.method in SAFE_METHODS and not upgrade:
             return  # without CORS headers in the answer the page cannot read it
-        if not self.own(request, origin) and not (cross_origin and self.shares_with(request, origin)):
+        if not self.is_own_origin(request, origin) and not (cross_origin and self.shares_with(request, origin)):
             raise ForeignOriginError(
                 f"pages of {origin!r} may not use this wall; PANTAU_WALL_ALLOWED_ORIGINS can name that origin"
             )
 
-    def own(self, request: web.BaseRequest, origin: str) -> bool:
+    def is_own_origin(self, request: web.BaseRequest, origin: str) -> bool:
         """Whether a page of ``origin`` may act for whoever is signed in: our own, or one that a setting names."""
         return origin.lower() in self._allowed or urlsplit(origin).netloc.lower() == (request.host or "").lower()
 
@@ -91,7 +91,7 @@ class Guard:
         With accounts any may: it has to show a token, and the browser's cookie does not go with it (SameSite). Without
         accounts only pages that this machine itself serves.
         """
-        if self.own(request, origin):
+        if self.is_own_origin(request, origin):
             return True
         return is_loopback(host_of(urlsplit(origin).netloc)) if self._local_only else True
 

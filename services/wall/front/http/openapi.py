@@ -4,15 +4,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
-from aiohttp import hdrs, web
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 import services
 from services.contracts.subjects import ID_PATTERN
-from services.wall.front.auth import cookies
 from services.wall.front.http.problems import CONTENT_TYPE, Problem
-from services.wall.front.http.request import Call
 from services.wall.front.http.route import Answer, Route
 
 _REF: Final = "#/components/schemas/{model}"
@@ -40,7 +37,7 @@ EVERYWHERE: Final = (403, 421, 500)
 SIGNED_IN: Final = (401, 429, 503)
 
 
-def refusals(route: Route) -> tuple[int, ...]:
+def refusals(route: Route[Any]) -> tuple[int, ...]:
     """Every status of problem details that ``route`` may answer with."""
     body = (400, 413, 415) if route.body else ()
     invalid = (422,) if route.query or any(route.body.values()) else ()
@@ -54,8 +51,8 @@ Schemas = Mapping[Any, dict[str, Any]]
 """(model, `Mode`): as it is taken (validation) or given (serialization) → its reference."""
 
 
-def document(routes: Iterable[Route]) -> dict[str, Any]:
-    """The OpenAPI document of ``routes``."""
+def document(routes: Iterable[Route[Any]], *, cookie: str) -> dict[str, Any]:
+    """The OpenAPI document of ``routes``; ``cookie`` is the name of the one that signs a browser in."""
     routes = list(routes)
     schemas, definitions = models_json_schema(_models(routes), ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
@@ -77,13 +74,13 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
             "securitySchemes": {
                 "basic": {"type": "http", "scheme": "basic"},
                 "bearer": {"type": "http", "scheme": "bearer"},
-                "cookie": {"type": "apiKey", "in": "cookie", "name": cookies.NAME},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": cookie},
             },
         },
     }
 
 
-def _models(routes: Iterable[Route]) -> list[tuple[type[BaseModel], Mode]]:
+def _models(routes: Iterable[Route[Any]]) -> list[tuple[type[BaseModel], Mode]]:
     found: dict[tuple[type[BaseModel], Mode], None] = {(Problem, "serialization"): None}
     for route in routes:
         taken = [route.query, *route.body.values()]
@@ -93,7 +90,7 @@ def _models(routes: Iterable[Route]) -> list[tuple[type[BaseModel], Mode]]:
     return list(found)
 
 
-def _operation(route: Route, schemas: Schemas, definitions: Mapping[str, Any]) -> dict[str, Any]:
+def _operation(route: Route[Any], schemas: Schemas, definitions: Mapping[str, Any]) -> dict[str, Any]:
     problem = {CONTENT_TYPE: {"schema": schemas[Problem, "serialization"]}}
     operation: dict[str, Any] = {
         "operationId": f"{route.handler.__module__.rpartition('.')[2]}_{route.handler.__name__}",
@@ -155,8 +152,3 @@ def _answer(answer: Answer, schemas: Schemas) -> dict[str, Any]:
     if answer.headers:
         result["headers"] = {name: {"schema": {"type": "string"}} for name in answer.headers}
     return result
-
-
-async def openapi(call: Call) -> web.Response:
-    """The document."""
-    return web.json_response(call.front.openapi, headers={hdrs.CACHE_CONTROL: "no-cache"})

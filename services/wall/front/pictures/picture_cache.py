@@ -26,14 +26,14 @@ class PictureCache(Generic[K]):
     def __len__(self) -> int:
         return len(self._kept)
 
-    def get(self, key: K) -> tuple[Snapshot, float] | None:
-        """The picture and the time that `put` was told."""
+    def find_picture(self, key: K) -> tuple[Snapshot, float] | None:
+        """The picture and the time that `keep_picture` was told."""
         found = self._kept.get(key)
         if found is not None:
             self._kept.move_to_end(key)
         return found
 
-    def put(self, key: K, snapshot: Snapshot, at: float = 0.0) -> None:
+    def keep_picture(self, key: K, snapshot: Snapshot, at: float = 0.0) -> None:
         """Keeps a picture, and forgets those that nobody has asked for longest."""
         before = self._kept.pop(key, None)
         self.size_bytes += len(snapshot.jpeg) - (len(before[0].jpeg) if before else 0)

@@ -22,7 +22,7 @@ _SMALL, _LARGE = 13, 17
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
-class Cell(NamedTuple):
+class SheetCell(NamedTuple):
     """One place on a sheet: a stretch of the range."""
 
     from_us: int
@@ -34,7 +34,7 @@ class Cell(NamedTuple):
     """Why there is no footage."""
 
 
-class Shown(NamedTuple):
+class ShownCell(NamedTuple):
     """What goes into a cell."""
 
     jpeg: bytes
@@ -42,14 +42,14 @@ class Shown(NamedTuple):
     thinned: bool = False
 
 
-class Missing(NamedTuple):
+class MissingCell(NamedTuple):
     """Why a cell shows no picture."""
 
     from_us: int
     lines: tuple[str, ...]
 
 
-def plan(timeline: Timeline, count: int) -> list[Cell]:
+def plan_sheet(timeline: Timeline, count: int) -> list[SheetCell]:
     """The range in ``count`` equal stretches, and what of each can be shown."""
     step = (timeline.to_us - timeline.from_us) / count
     bounds = [timeline.from_us + round(number * step) for number in range(count + 1)]
@@ -57,9 +57,9 @@ def plan(timeline: Timeline, count: int) -> list[Cell]:
     for from_us, to_us in pairwise(bounds):
         footage = next((item for item in timeline.ranges if item.to_us > from_us and item.from_us < to_us), None)
         if footage is not None:
-            cells.append(Cell(from_us, to_us, max(from_us, footage.from_us), footage))
+            cells.append(SheetCell(from_us, to_us, max(from_us, footage.from_us), footage))
         else:
-            cells.append(Cell(from_us, to_us, from_us, None, _cause(timeline, from_us, to_us)))
+            cells.append(SheetCell(from_us, to_us, from_us, None, _cause(timeline, from_us, to_us)))
     return cells
 
 
@@ -73,15 +73,22 @@ def _cause(timeline: Timeline, from_us: int, to_us: int) -> str:
     return longest[1] if longest[0] > 0 else Cause.UNKNOWN
 
 
-def draw(
-    title: str, from_us: int, to_us: int, cells: Sequence[Shown | Missing], *, columns: int, width_px: int, zone: tzinfo
+def draw_sheet(
+    title: str,
+    from_us: int,
+    to_us: int,
+    cells: Sequence[ShownCell | MissingCell],
+    *,
+    columns: int,
+    width_px: int,
+    zone: tzinfo,
 ) -> bytes:
     """The sheet as JPEG: a line that says whose and when, then the cells, each ``width_px`` wide, its time under it.
 
     Times are written in ``zone``. Raises ``OSError`` for what is no picture.
     """
     small, large = ImageFont.load_default(_SMALL), ImageFont.load_default(_LARGE)
-    pictures = [_open(cell.jpeg) if isinstance(cell, Shown) else None for cell in cells]
+    pictures = [_open(cell.jpeg) if isinstance(cell, ShownCell) else None for cell in cells]
     first = next((picture for picture in pictures if picture is not None), None)
     height_px = round(width_px * (first.height / first.width if first else 9 / 16))
     rows = -(-len(cells) // columns)
@@ -102,14 +109,14 @@ def draw(
         row, column = divmod(number, columns)
         left = _MARGIN_PX + column * (width_px + _MARGIN_PX)
         top = _HEADER_PX + row * (height_px + _LABEL_PX + _MARGIN_PX)
-        if isinstance(cell, Shown) and picture is not None:
+        if isinstance(cell, ShownCell) and picture is not None:
             picture.thumbnail((width_px, height_px))
             place = (left + (width_px - picture.width) // 2, top + (height_px - picture.height) // 2)
             sheet.paste(picture, place)
             label, colour = _moment(cell.capture_us, zone, milliseconds=True), _TEXT
             if cell.thinned:  # one picture of many seconds, so nobody takes it for the moment's own
                 pen.text((left + width_px, top + height_px + 4), THINNED, _SOFT, small, anchor="ra")
-        elif isinstance(cell, Missing):
+        elif isinstance(cell, MissingCell):
             _hatch(sheet, (left, top, left + width_px, top + height_px))
             for line, text in enumerate(cell.lines):
                 middle = top + height_px / 2 + (line - (len(cell.lines) - 1) / 2) * 18

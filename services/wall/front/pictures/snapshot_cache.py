@@ -37,7 +37,7 @@ class _Key(NamedTuple):
     width_px: int | None
 
 
-class Snapshots:
+class SnapshotCache:
     """Makes and keeps pictures."""
 
     def __init__(self, bus: Bus, clock: Clock) -> None:
@@ -48,25 +48,25 @@ class Snapshots:
         self._locks: WeakValueDictionary[_Key, asyncio.Lock] = WeakValueDictionary()
         self._waiting = 0
 
-    async def newest(self, camera: Camera, profile: ProfileName, width_px: int | None) -> Snapshot:
+    async def newest_picture(self, camera: Camera, profile: ProfileName, width_px: int | None) -> Snapshot:
         """The newest keyframe's picture; raises as `newest_keyframe` and `to_jpeg` do."""
         key = _Key(camera.id, profile, width_px)
         lock = self._locks.setdefault(key, asyncio.Lock())
-        with self.waiting():
+        with self.place_in_queue():
             async with lock:  # whoever comes second finds what the first one made
-                kept = self._kept.get(key)
+                kept = self._kept.find_picture(key)
                 if kept and self._clock.monotonic() - kept[1] < FRESH_SECONDS:
                     return kept[0]
                 unit = await newest_keyframe(self._bus, camera, profile)
                 if kept and kept[0].order == unit.order:
                     snapshot = kept[0]
                 else:
-                    snapshot = Snapshot(await self.picture(unit, width_px), unit.order, unit.capture_us)
-                self._kept.put(key, snapshot, self._clock.monotonic())
+                    snapshot = Snapshot(await self.decode_keyframe(unit, width_px), unit.order, unit.capture_us)
+                self._kept.keep_picture(key, snapshot, self._clock.monotonic())
                 return snapshot
 
     @contextmanager
-    def waiting(self) -> Iterator[None]:
+    def place_in_queue(self) -> Iterator[None]:
         """A place among those that wait for a picture; raises `UnavailableError` where all are taken."""
         if self._waiting >= MAX_WAITING:
             _refused.inc()
@@ -77,13 +77,13 @@ class Snapshots:
         finally:
             self._waiting -= 1
 
-    async def picture(self, unit: AccessUnit, width_px: int | None) -> bytes:
+    async def decode_keyframe(self, unit: AccessUnit, width_px: int | None) -> bytes:
         """The JPEG of a keyframe, made in a thread; raises `PictureError`."""
         _decoded.inc()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, to_jpeg, unit.codec, unit.payload, width_px)
 
-    async def first_picture(self, clip: bytes, width_px: int | None) -> bytes:
+    async def decode_clip(self, clip: bytes, width_px: int | None) -> bytes:
         """The JPEG of the first picture that a player of the MP4 ``clip`` shows; raises `PictureError`."""
         _decoded.inc()
         loop = asyncio.get_running_loop()

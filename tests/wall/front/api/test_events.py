@@ -18,7 +18,7 @@ from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 from services.wall.front import event_feed
 from services.wall.front.api import events
-from services.wall.front.event_feed import FeedEvent, Follower
+from services.wall.front.event_feed import EventFollower, FeedEvent
 from services.wall.front.http.errors import FieldsError
 from tests.wall.front.running import RunningFront, running_front
 
@@ -132,7 +132,7 @@ async def test_types_choose_and_audit_is_for_supervisors(mesh_settings: MeshSett
 
 def test_who_sees_what() -> None:
     def seen(role: Role, types: str = "") -> set[str]:
-        accepts = events.chooser(types, Actor("x", role))
+        accepts = events.event_filter(types, Actor("x", role))
         kinds = ("camera.offline", "recording.gap", "incident.opened", "audit.action", "novelty.x")
         return {t for t in kinds if accepts(FeedEvent(1, t.partition(".")[0], t, b""))}
 
@@ -143,7 +143,7 @@ def test_who_sees_what() -> None:
         assert "audit.action" in seen(role)
         assert seen(role, "audit,camera") == {"audit.action", "camera.offline"}
     with pytest.raises(FieldsError):
-        events.chooser("cameras", Actor("x", Role.ADMIN))
+        events.event_filter("cameras", Actor("x", Role.ADMIN))
 
 
 async def test_no_event_is_lost_or_doubled_when_the_bus_restarts(
@@ -174,11 +174,11 @@ async def test_silence_is_broken_by_a_comment(
 
 def test_a_client_that_does_not_read_is_ended_and_its_events_are_freed() -> None:
     async def scenario() -> None:
-        follower = Follower(lambda _: True)
+        follower = EventFollower(lambda _: True)
         event = FeedEvent(1, "camera", "camera.health", b"x")
-        assert all(follower.put(event) for _ in range(event_feed.MAX_WAITING))
-        assert not follower.put(event)
-        assert await follower.get() is None
+        assert all(follower.offer_event(event) for _ in range(event_feed.MAX_WAITING))
+        assert not follower.offer_event(event)
+        assert await follower.next_events() is None
 
     asyncio.run(scenario())
 

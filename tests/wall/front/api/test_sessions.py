@@ -177,5 +177,5 @@ def test_ranking_counts_what_was_placed_since_the_lease_said_how_full_the_relay_
         return WorkerLease(role="relay", worker=name, incarnation=1, capacity=100, load=load, draining=draining)
 
     leases = [lease("a", 2), lease("b", 1), lease("c", 0, draining=True)]
-    assert [entry.worker for entry in relays.rank(leases, Counter())] == ["b", "a"]
-    assert [entry.worker for entry in relays.rank(leases, Counter({"b": 2}))] == ["a", "b"]
+    assert [entry.worker for entry in relays.rank_relays(leases, Counter())] == ["b", "a"]
+    assert [entry.worker for entry in relays.rank_relays(leases, Counter({"b": 2}))] == ["a", "b"]

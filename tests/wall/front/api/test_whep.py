@@ -13,7 +13,7 @@ from services.contracts.sessions import Aim
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
-from services.wall.front.api.offers import SDP, SDP_FRAGMENT
+from services.wall.front.api.sessions import SDP, SDP_FRAGMENT
 from tests.wall.front.running import OFFER, RunningFront, StubRelay, running_front, stub_relay
 
 AS_SDP = {"Content-Type": SDP}

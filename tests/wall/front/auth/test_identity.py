@@ -14,7 +14,7 @@ from services.mesh.settings import MeshSettings, SettingsError
 from services.wall.front.auth import accounts, cookies
 from services.wall.front.auth.accounts import Account, AccountsFile
 from services.wall.front.auth.identity import AccountsIdentity
-from services.wall.front.auth.throttle import FREE_ATTEMPTS, MAX_KEYS, Throttle
+from services.wall.front.auth.throttle import FREE_ATTEMPTS, MAX_KEYS, SignInThrottle
 from services.wall.front.http.errors import TooManyAttemptsError
 from tests.wall.front.running import running_front
 
@@ -38,7 +38,7 @@ def people() -> list[Account]:
 def accounts_file(tmp_path: Path, people: list[Account]) -> Path:
     """The accounts file with them."""
     path = tmp_path / "accounts.toml"
-    accounts.write(path, people)
+    accounts.write_accounts(path, people)
     return path
 
 
@@ -145,7 +145,7 @@ async def test_an_account_that_is_added_or_removed_counts_without_a_restart(
         token = {"Authorization": f"Bearer {TOKEN}"}
         async with front.http.get("/api/v1/me", headers=token) as answer:
             assert answer.status == 200
-        accounts.write(accounts_file, [person for person in people if person.name != "dasbor"])
+        accounts.write_accounts(accounts_file, [person for person in people if person.name != "dasbor"])
         await asyncio.sleep(1.1)
         async with front.http.get("/api/v1/me", headers=token) as answer:
             assert answer.status == 401
@@ -169,22 +169,22 @@ async def test_guessing_is_slowed_down_for_that_name_alone(mesh_settings: MeshSe
 
 def test_a_throttle_forgives_with_time_and_stays_bounded() -> None:
     clock = ManualClock()
-    throttle = Throttle(clock)
+    throttle = SignInThrottle(clock)
     for _ in range(FREE_ATTEMPTS):
-        throttle.check("a")
-        throttle.failed("a")
+        throttle.check_allowed("a")
+        throttle.note_failure("a")
     with pytest.raises(TooManyAttemptsError):
-        throttle.check("a")
+        throttle.check_allowed("a")
     clock.advance(7)
-    throttle.check("a")
+    throttle.check_allowed("a")
     for number in range(2 * MAX_KEYS):
-        throttle.failed(str(number))
+        throttle.note_failure(str(number))
     assert len(throttle._buckets) == MAX_KEYS
 
 
 def test_a_cookie_ends_with_its_time_and_with_its_password(people: list[Account]) -> None:
     budi = people[1]
-    value = cookies.issue(budi, 1000)
+    value = cookies.issue_cookie(budi, 1000)
     assert cookies.claimed_name(value) == "budi"
     assert cookies.expiry(value, budi, 1001) == 1000 + cookies.LIFETIME_SECONDS
     assert cookies.expiry(value, budi, 1000 + cookies.LIFETIME_SECONDS) is None
@@ -200,7 +200,7 @@ async def test_a_wall_that_is_looked_at_stays_signed_in_and_one_that_is_left_doe
     def request(value: str) -> web.Request:
         return make_mocked_request("GET", "/api/v1/me", headers={"Cookie": f"{cookies.NAME}={value}"})
 
-    first = request(cookies.issue(accounts.read(accounts_file)["budi"], clock.now_us() // 1_000_000))
+    first = request(cookies.issue_cookie(accounts.read_accounts(accounts_file)["budi"], clock.now_us() // 1_000_000))
     assert identity.renewal(first) is None
     clock.advance(cookies.LIFETIME_SECONDS * 0.6)
     fresh = identity.renewal(first)
@@ -215,15 +215,15 @@ async def test_a_wall_that_is_looked_at_stays_signed_in_and_one_that_is_left_doe
 def test_a_cookie_is_marked_secure_where_the_browser_came_over_tls() -> None:
     for headers, secure in (({}, False), ({"X-Forwarded-Proto": "https"}, True)):
         response = web.Response()
-        cookies.put(make_mocked_request("GET", "/", headers=headers), response, "v")
+        cookies.set_cookie(make_mocked_request("GET", "/", headers=headers), response, "v")
         assert bool(response.cookies[cookies.NAME]["secure"]) == secure
 
 
 def test_the_accounts_file_is_written_for_its_owner_alone_and_read_back(tmp_path: Path, people: list[Account]) -> None:
     path = tmp_path / "deep" / "accounts.toml"
-    accounts.write(path, people)
+    accounts.write_accounts(path, people)
     assert path.stat().st_mode & 0o777 == 0o600
-    assert list(accounts.read(path).values()) == people
+    assert list(accounts.read_accounts(path).values()) == people
     assert PASSWORD not in path.read_text()
     assert TOKEN not in path.read_text()
 
@@ -259,6 +259,6 @@ async def test_a_stream_ends_when_its_account_is_gone(
         front.http.get("/api/v1/events", headers={"Authorization": f"Bearer {TOKEN}"}) as stream,
     ):
         assert stream.status == 200
-        accounts.write(accounts_file, people[:3])
+        accounts.write_accounts(accounts_file, people[:3])
         async with asyncio.timeout(30):
             await stream.content.read()  # to its end

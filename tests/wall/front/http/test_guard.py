@@ -18,7 +18,7 @@ OPEN = Guard(local_only=False)
 def check(guard: Guard, method: str = "GET", path: str = "/api/v1/me", **headers: str) -> None:
     """Puts a request through ``guard``; header names are written with underscores."""
     named = {"Host": "127.0.0.1:8080"} | {name.replace("_", "-"): value for name, value in headers.items()}
-    guard.check(make_mocked_request(method, path, headers=named), cross_origin=path.startswith("/whep/"))
+    guard.check_request(make_mocked_request(method, path, headers=named), cross_origin=path.startswith("/whep/"))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_players_show_their_own_credentials_where_there_are_accounts() -> None:
 def test_no_host_or_origin_makes_the_guard_fail_or_takes_a_stranger_for_this_machine(host: str, origin: str) -> None:
     headers = {"Host": host, "Origin": origin}
     with suppress(PantauError, ValueError):  # ValueError: aiohttp itself refuses headers with line breaks
-        LOCAL.check(make_mocked_request("POST", "/", headers=headers), cross_origin=False)
+        LOCAL.check_request(make_mocked_request("POST", "/", headers=headers), cross_origin=False)
         assert is_loopback(host_of(host))
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
 from services.contracts.recordings import Gap, Range, Timeline
-from services.wall.front.pictures.sheet import Missing, Shown, draw, plan
+from services.wall.front.pictures.sheet import MissingCell, ShownCell, draw_sheet, plan_sheet
 
 S = 1_000_000
 ZONE = timezone(timedelta(hours=7))
@@ -41,7 +41,7 @@ def opened(data: bytes) -> Image.Image:
 
 def test_a_cell_shows_the_first_moment_of_its_stretch_that_there_is_footage_of() -> None:
     gap = Gap(from_us=30 * S, to_us=65 * S, cause="recorder-down")
-    cells = plan(timeline([(0, 30 * S), (65 * S, 100 * S)], (gap,)), 10)
+    cells = plan_sheet(timeline([(0, 30 * S), (65 * S, 100 * S)], (gap,)), 10)
     assert [cell.at_us // S for cell in cells] == [0, 10, 20, 30, 40, 50, 65, 70, 80, 90]
     assert [cell.cause for cell in cells] == ["", "", "", *["recorder-down"] * 3, "", "", "", ""]
     assert [cell.footage is None for cell in cells] == [False] * 3 + [True] * 3 + [False] * 4
@@ -52,8 +52,8 @@ def test_a_cell_without_footage_names_the_cause_of_most_of_it() -> None:
         Gap(from_us=0, to_us=2 * S, cause="timeout"),
         Gap(from_us=2 * S, to_us=None, cause="disk-full"),
     )
-    assert [cell.cause for cell in plan(timeline([], gaps), 2)] == ["disk-full", "disk-full"]
-    assert plan(timeline([]), 1)[0].cause == "unknown"
+    assert [cell.cause for cell in plan_sheet(timeline([], gaps), 2)] == ["disk-full", "disk-full"]
+    assert plan_sheet(timeline([]), 1)[0].cause == "unknown"
 
 
 @given(
@@ -68,7 +68,7 @@ def test_cells_follow_each_other_and_show_what_is_recorded(
     for pause, length in pieces:
         ranges.append((at + pause, at + pause + length))
         at += pause + length
-    cells = plan(timeline(ranges, to_us=to_us), count)
+    cells = plan_sheet(timeline(ranges, to_us=to_us), count)
     assert (cells[0].from_us, cells[-1].to_us) == (0, to_us)
     assert all(a.to_us == b.from_us for a, b in pairwise(cells))
     for cell in cells:
@@ -80,12 +80,12 @@ def test_cells_follow_each_other_and_show_what_is_recorded(
 
 
 def test_a_sheet_has_each_picture_in_its_place_its_time_under_it_and_gaps_hatched() -> None:
-    cells: list[Shown | Missing] = [
-        Shown(jpeg(), 5 * S),
-        Missing(10 * S, ("no footage", "disk-full")),
-        Shown(jpeg(colour=(0, 0, 250)), 20 * S),
+    cells: list[ShownCell | MissingCell] = [
+        ShownCell(jpeg(), 5 * S),
+        MissingCell(10 * S, ("no footage", "disk-full")),
+        ShownCell(jpeg(colour=(0, 0, 250)), 20 * S),
     ]
-    sheet = np.asarray(opened(draw("Alun-alun (cam-1)", 0, 30 * S, cells, columns=2, width_px=320, zone=UTC)))
+    sheet = np.asarray(opened(draw_sheet("Alun-alun (cam-1)", 0, 30 * S, cells, columns=2, width_px=320, zone=UTC)))
     assert sheet.shape == (34 + 2 * (180 + 22 + 6) + 6, 2 * 326 + 6, 3)
     first, label, hatched = sheet[34:214, 6:326], sheet[214:236, 6:326], sheet[34:214, 332:652]
     second_row, behind = sheet[242:422, 6:326], sheet[242:450, 332:652]
@@ -97,10 +97,10 @@ def test_a_sheet_has_each_picture_in_its_place_its_time_under_it_and_gaps_hatche
 
 
 def test_times_are_written_in_the_zone_that_was_asked_for() -> None:
-    cells = [Shown(jpeg(), int(datetime(2026, 3, 1, 7, tzinfo=UTC).timestamp()) * S)]
+    cells = [ShownCell(jpeg(), int(datetime(2026, 3, 1, 7, tzinfo=UTC).timestamp()) * S)]
 
     def label(zone: timezone) -> Image.Image:
-        return opened(draw("cam", 0, S, cells, columns=1, width_px=320, zone=zone)).crop((0, 214, 320, 240))
+        return opened(draw_sheet("cam", 0, S, cells, columns=1, width_px=320, zone=zone)).crop((0, 214, 320, 240))
 
     same = ImageChops.difference(label(UTC), label(timezone(timedelta(0))))
     other = ImageChops.difference(label(UTC), label(ZONE))
@@ -109,11 +109,11 @@ def test_times_are_written_in_the_zone_that_was_asked_for() -> None:
 
 
 def test_pictures_of_another_shape_are_fitted_and_a_long_name_is_cut() -> None:
-    cells = [Shown(jpeg((160, 90)), 0), Shown(jpeg((120, 160)), S, thinned=True)]
-    sheet = opened(draw("kamera " * 80, 0, 2 * S, cells, columns=1, width_px=160, zone=ZONE))
+    cells = [ShownCell(jpeg((160, 90)), 0), ShownCell(jpeg((120, 160)), S, thinned=True)]
+    sheet = opened(draw_sheet("kamera " * 80, 0, 2 * S, cells, columns=1, width_px=160, zone=ZONE))
     assert sheet.width == 172
 
 
 def test_what_is_no_picture_is_an_error() -> None:
     with pytest.raises(OSError, match="identify"):
-        draw("cam", 0, S, [Shown(b"no picture", 0)], columns=1, width_px=160, zone=UTC)
+        draw_sheet("cam", 0, S, [ShownCell(b"no picture", 0)], columns=1, width_px=160, zone=UTC)
