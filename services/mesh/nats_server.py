@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Final, Self
 
 from services.contracts.errors import PantauError
-from services.mesh.processes import end_with_parent
+from services.mesh.child import ChildProcess
 
 START_SECONDS: Final = 10.0
+STOP_SECONDS: Final = 5.0
 
 
 class NatsServerError(PantauError):
@@ -80,7 +81,7 @@ class NatsServer:
         self._port = port
         self._login = login
         self._text = text
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: ChildProcess | None = None
         self.url = ""
 
     @property
@@ -89,6 +90,11 @@ class NatsServer:
         if self._process is None:
             raise NatsServerError("the embedded nats-server does not run")
         return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether its process runs."""
+        return self._process is not None and self._process.running
 
     @property
     def port(self) -> int:
@@ -105,22 +111,14 @@ class NatsServer:
         path.write_text(self._text if self._text is not None else self._config())
         log_path = self._folder / "nats.log"
         with log_path.open("ab") as log_file:
-            self._process = await asyncio.create_subprocess_exec(
-                binary(),
-                "--config",
-                str(path),
-                "--ports_file_dir",
-                str(self._folder),
-                *(("--port", str(self._port)) if self._port > 0 else ()),
-                stdout=log_file,
-                stderr=log_file,
-                start_new_session=True,
-                preexec_fn=end_with_parent(),
-            )
+            command = [binary(), "--config", str(path), "--ports_file_dir", str(self._folder)]
+            if self._port > 0:
+                command += ["--port", str(self._port)]
+            self._process = await ChildProcess.start(command, stdout=log_file, stderr=log_file, own_group=True)
         try:
             async with asyncio.timeout(START_SECONDS):
                 while not (ports := list(self._folder.glob("*.ports"))) or not ports[0].stat().st_size:
-                    if self._process.returncode is not None:
+                    if not self._process.running:
                         raise NatsServerError(f"nats-server ended at once: {_last_line(log_path)}")
                     await asyncio.sleep(0.005)
         except TimeoutError as error:
@@ -145,19 +143,14 @@ class NatsServer:
             raise NatsServerError("the embedded nats-server does not run")
         return await self._process.wait()
 
-    async def stop(self) -> None:
-        """Ends it in order: JetStream is flushed."""
-        if self._process and self._process.returncode is None:
-            self._process.terminate()
-            try:
-                async with asyncio.timeout(5):
-                    await self._process.wait()
-            except TimeoutError:
-                await self.kill()
+    async def stop(self, grace_seconds: float = STOP_SECONDS) -> None:
+        """Ends it in order: JetStream is flushed. After ``grace_seconds`` it is killed."""
+        if self._process:
+            await self._process.end(grace_seconds)
 
     async def kill(self) -> None:
         """kill -9."""
-        if self._process and self._process.returncode is None:
+        if self._process:
             self._process.kill()
             await self._process.wait()
 

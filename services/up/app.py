@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,16 +18,14 @@ from pydantic import SecretStr
 
 from services.contracts.errors import PantauError
 from services.mesh.bus import Bus
+from services.mesh.child import Child, ChildRefusedError, keep_running
 from services.mesh.lifecycle import sd_notify
 from services.mesh.log import get_logger
 from services.mesh.nats_server import NatsServer, NatsServerError
 from services.mesh.settings import MeshSettings
 from services.up import demo
-from services.up.child import Child
-from services.up.errors import ChildRefusedError
 from services.up.folder import FolderLock
-from services.up.notify import NotifySocket
-from services.up.restart import RestartPolicy
+from services.up.notify import NotifySocket, Readiness
 
 log = get_logger()
 
@@ -108,6 +107,7 @@ class Up:
         self.plan = plan
         self._stopping = asyncio.Event()
         self._children: dict[str, Child] = {}
+        self._readiness = Readiness()
         self._nats: NatsServer | None = None
         self._refusal: ChildRefusedError | None = None
         self._sim_admin_port = demo.free_port() if plan.demo_cameras else 0
@@ -121,7 +121,7 @@ class Up:
         """Runs all until `stop`; raises `PantauError` where something cannot start."""
         lock = FolderLock(self.plan.settings.data)
         await asyncio.to_thread(lock.acquire)
-        notify = NotifySocket(self._notified)
+        notify = NotifySocket(self._readiness.take_assignment)
         try:
             async with asyncio.TaskGroup() as tasks:
                 mesh = await self._start_nats(tasks)
@@ -136,7 +136,15 @@ class Up:
                     own = environ | {"PANTAU_ADMIN_HOST": "127.0.0.1", "PANTAU_ADMIN_PORT": str(self._sim_admin_port)}
                     commands["sim"] = (arguments, own)
                 for name, (arguments, own) in commands.items():
-                    child = self._children[name] = Child(name, arguments, own, keep_open=(lock.descriptor,))
+                    child = self._children[name] = Child(
+                        name,
+                        arguments,
+                        own,
+                        grace_seconds=STOP_SECONDS,
+                        keep_open=(lock.descriptor,),
+                        own_group=True,  # Ctrl-C on the terminal reaches this process alone
+                    )
+                    self._readiness.expect(child)
                     tasks.create_task(self._keep(child), name=child.name)
                 announcing = tasks.create_task(self._announce(mesh), name="announce")
                 await self._stopping.wait()
@@ -153,10 +161,6 @@ class Up:
             notify.close()
             lock.release()
 
-    def _notified(self, pid: int, variable: str, value: str) -> None:
-        for child in self._children.values():
-            child.notified(pid, variable, value)
-
     async def _keep(self, child: Child) -> None:
         try:
             await child.keep()
@@ -172,37 +176,31 @@ class Up:
         self._nats = NatsServer(folder, port=self.plan.nats_port or -1, login=login)
         await self._nats.start()
         log.info("nats.started", url=self._nats.url, pid=self._nats.pid, settings=str(folder / "nats.conf"))
-        tasks.create_task(self._keep_nats(self._nats), name="nats")
+        run = partial(self._run_nats, self._nats)
+        tasks.create_task(keep_running("nats", run, self._stopping), name="nats")
         return self.plan.settings.model_copy(
             update={"nats_url": self._nats.url, "nats_user": login[0], "nats_password": SecretStr(login[1])}
         )
 
-    async def _keep_nats(self, server: NatsServer) -> None:
-        policy = RestartPolicy()
-        loop = asyncio.get_running_loop()
-        while True:
-            started = loop.time()
-            status = await server.wait()
-            if self._stopping.is_set():
-                return
-            delay = policy.delay_seconds(loop.time() - started)
-            log.warning("nats.ended", status=status, again_in_seconds=round(delay, 2))
-            await asyncio.sleep(delay)
+    async def _run_nats(self, server: NatsServer) -> int:
+        if not server.running:
             try:
                 await server.start()
-                log.info("nats.started", url=server.url, pid=server.pid)
             except NatsServerError as error:
                 log.warning("nats.not_started", error=error)
+                return 1
+            log.info("nats.started", url=server.url, pid=server.pid)
+        return await server.wait()
 
     async def _announce(self, mesh: MeshSettings) -> None:
         """Prints the URL when every service is ready, the wall answers and the demo's cameras deliver."""
-        for name, child in self._children.items():
+        for name in self._children:
             if name != "sim":  # its clips may take minutes: see below
-                await child.ready.wait()
+                await self._readiness.wait(name)
         if self.plan.demo_cameras:
             bus = await Bus.connect(mesh, "up")
             try:
-                await self._children["sim"].ready.wait()
+                await self._readiness.wait("sim")
                 await demo.clips_made(self._sim_admin_port)
                 await demo.register(bus, self.plan.settings.site, self._catalogue)
                 await demo.online(bus, self.plan.settings.site)
@@ -237,10 +235,7 @@ class Up:
         for child in self._children.values():
             await child.ended.wait()
         if self._nats:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(NATS_STOP_SECONDS):
-                    await self._nats.stop()
-            await self._nats.kill()
+            await self._nats.stop(NATS_STOP_SECONDS)
         log.info("up.stopped", seconds=round(loop.time() - started, 2))
 
 

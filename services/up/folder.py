@@ -7,10 +7,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from services.up.errors import DataInUseError, UpError
+from services.contracts.errors import PantauError
 
 PATIENCE_SECONDS: Final = 8.0
 """How long the children of a killed predecessor may take to end."""
+
+
+class UpError(PantauError):
+    """Base of what keeps `pantau up` from starting or going on."""
+
+    code = "up"
+
+
+class DataInUseError(UpError):
+    """Another `pantau up` works in the same data folder."""
+
+    code = "data-in-use"
 
 
 def default_data(environ: Mapping[str, str]) -> Path:

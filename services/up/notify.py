@@ -8,6 +8,8 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
+from services.mesh.child import Child
+
 _CREDENTIALS: Final = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
 
 
@@ -49,3 +51,24 @@ class NotifySocket:
         """Stops listening."""
         asyncio.get_running_loop().remove_reader(self._socket.fileno())
         self._socket.close()
+
+
+class Readiness:
+    """Which children have said ``READY=1`` since they were first started."""
+
+    def __init__(self) -> None:
+        self._children: dict[str, tuple[Child, asyncio.Event]] = {}
+
+    def expect(self, child: Child) -> None:
+        """From now on ``child`` may tell that it is ready."""
+        self._children[child.name] = child, asyncio.Event()
+
+    def take_assignment(self, pid: int, variable: str, value: str) -> None:
+        """What process ``pid`` sent by ``sd_notify(3)``; see `NotifySocket`."""
+        for child, ready in self._children.values():
+            if pid == child.pid and (variable, value) == ("READY", "1"):
+                ready.set()
+
+    async def wait(self, name: str) -> None:
+        """Returns when that child has been ready."""
+        await self._children[name][1].wait()

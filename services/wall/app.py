@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from services.mesh import lifecycle
+from services.mesh.child import Child
 from services.mesh.lifecycle import Service
 from services.mesh.settings import MeshSettings, Section
-from services.wall.children import RelayProcess, relay_processes
+from services.wall.children import relay_processes, stop_with
 from services.wall.relay.settings import RelaySettings
 from services.wall.settings import WallSettings
 
@@ -58,10 +59,11 @@ def main(role: str, config: Config) -> int:
     return lifecycle.main("wall", mesh, lambda service: run(service, settings, relays))
 
 
-async def run(service: Service, settings: WallSettings, relays: Sequence[RelayProcess] = ()) -> None:
+async def run(service: Service, settings: WallSettings, relays: Sequence[Child] = ()) -> None:
     """The front's coroutine; keeps ``relays`` running beside it."""
     from services.wall.front import app as front
 
-    keepers = [service.tasks.create_task(relay.keep(service.stopping), name=relay.name) for relay in relays]
+    keepers = [service.tasks.create_task(relay.keep(), name=relay.name) for relay in relays]
+    service.tasks.create_task(stop_with(service.stopping, relays), name="stop relays")
     await front.run(service, settings, needs_relay=bool(relays))
     await asyncio.gather(*keepers)

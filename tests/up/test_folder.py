@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.up.errors import DataInUseError, UpError
-from services.up.folder import FolderLock, default_data
+from services.up.folder import DataInUseError, FolderLock, UpError, default_data
 
 
 def test_the_default_is_the_users_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:

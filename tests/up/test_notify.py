@@ -5,8 +5,9 @@ import os
 import socket
 import sys
 
+from services.mesh.child import Child
 from services.mesh.lifecycle import sd_notify
-from services.up.notify import NotifySocket
+from services.up.notify import NotifySocket, Readiness
 
 
 async def test_a_childs_readiness_arrives_with_its_process_number() -> None:
@@ -33,6 +34,25 @@ async def test_garbage_is_nobodys_readiness() -> None:
     await asyncio.sleep(0.05)
     notify.close()
     assert ("READY", "1") not in {(variable, value) for _, variable, value in heard}
+
+
+async def test_only_the_childs_own_word_makes_it_ready() -> None:
+    sleeper = Child("sleeper", [sys.executable, "-c", "import time; time.sleep(60)"], os.environ, grace_seconds=5)
+    readiness = Readiness()
+    readiness.expect(sleeper)
+    keeping = asyncio.create_task(sleeper.keep())
+    async with asyncio.timeout(30):
+        while (pid := sleeper.pid) is None:
+            await asyncio.sleep(0.01)
+    waiting = asyncio.create_task(readiness.wait("sleeper"))
+    readiness.take_assignment(pid + 1, "READY", "1")
+    readiness.take_assignment(pid, "STATUS", "1")
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    readiness.take_assignment(pid, "READY", "1")
+    await asyncio.wait_for(waiting, 30)
+    sleeper.stop()
+    await keeping
 
 
 def test_nobody_listening_is_no_error() -> None:

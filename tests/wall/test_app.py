@@ -1,15 +1,11 @@
 """The wall's roles: relays' names, and what they are told."""
 
 import asyncio
-from pathlib import Path
-
-import pytest
 
 from services.contracts.subjects import is_id
 from services.mesh.settings import MeshSettings
-from services.wall import children
 from services.wall.app import MAX_RELAY_NAME, relay_name
-from services.wall.children import RelayProcess, RelayRefusedError, environment, relay_ports, relay_processes
+from services.wall.children import environment, relay_ports, relay_processes, stop_with
 
 
 def test_relays_of_one_machine_have_names_of_their_own_that_fit_into_a_session_id() -> None:
@@ -44,44 +40,12 @@ def test_there_is_a_relay_for_each_core_unless_a_number_is_given() -> None:
     assert relay_ports(2, 0) == (0, 0)
 
 
-def script(relay: RelayProcess, code: str) -> RelayProcess:
-    """Runs ``code`` in the relay's place."""
-    relay._arguments = ["-c", code]
-    return relay
-
-
-async def test_a_relay_that_refuses_at_its_first_start_ends_the_wall() -> None:
-    with pytest.raises(RelayRefusedError, match="relay 0"):
-        await script(RelayProcess("relay 0", {}, None), "raise SystemExit(78)").keep(asyncio.Event())
-
-
-async def test_a_relay_that_dies_is_started_again_within_a_second(tmp_path: Path) -> None:
-    starts = tmp_path / "starts"
-    code = f"open({str(starts)!r}, 'a').write('x'); raise SystemExit(1)"
+async def test_relays_are_asked_to_end_when_the_wall_is() -> None:
     stopping = asyncio.Event()
-    keeping = asyncio.create_task(script(RelayProcess("relay 0", {}, None), code).keep(stopping))
-    async with asyncio.timeout(30):
-        while not starts.exists() or len(starts.read_text()) < 3:
-            await asyncio.sleep(0.02)
+    relays = relay_processes(2, MeshSettings(), 0, None)
+    waiting = asyncio.create_task(stop_with(stopping, relays))
+    await asyncio.sleep(0)
+    assert not any(relay.ended.is_set() for relay in relays)
     stopping.set()
-    async with asyncio.timeout(2):
-        await keeping
-
-
-async def test_a_relay_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(children, "STOP_SECONDS", 0.2)
-    armed = tmp_path / "armed"
-    code = (
-        "import pathlib, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
-        f"pathlib.Path({str(armed)!r}).touch(); time.sleep(60)"
-    )
-    relay = script(RelayProcess("relay 0", {}, None), code)
-    stopping = asyncio.Event()
-    keeping = asyncio.create_task(relay.keep(stopping))
-    async with asyncio.timeout(30):
-        while not armed.exists():
-            await asyncio.sleep(0.01)
-    stopping.set()
-    async with asyncio.timeout(2):
-        await keeping
-    assert relay.pid is None
+    await waiting
+    assert all(relay.ended.is_set() for relay in relays)  # they never ran

@@ -13,6 +13,7 @@ from subprocess import PIPE
 from typing import Final, Literal
 
 from services.contracts.frames import AccessUnit, encode
+from services.mesh.child import ChildProcess
 from services.mesh.metrics import counter
 
 Kind = Literal["picture", "sound", "footage"]
@@ -35,9 +36,7 @@ _out = counter("relay_converter_units_out", "Access units that came out of conve
 class ConverterProcess:
     """Make it with `converter_process`."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
+    def __init__(self, process: ChildProcess) -> None:
         self._stdin = process.stdin
         self._stdout = process.stdout
         self._full = False
@@ -94,25 +93,10 @@ class ConverterProcess:
 @asynccontextmanager
 async def converter_process(kind: Kind, epoch: int, max_height_px: int) -> AsyncIterator[ConverterProcess]:
     """A process that converts, until the end of the block. It ends with this one: its input is closed then."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.wall.relay.convert", kind, str(epoch), str(max_height_px),
-        stdin=PIPE, stdout=PIPE, limit=READ_BYTES,
-    )  # fmt: skip
+    command = [sys.executable, "-m", "services.wall.relay.convert", kind, str(epoch), str(max_height_px)]
+    # Without a parent's signal: to arm it the child is forked, which a relay with many sessions takes long for.
+    process = await ChildProcess.start(command, stdin=PIPE, stdout=PIPE, with_parent=None, read_bytes=READ_BYTES)
     try:
         yield ConverterProcess(process)
     finally:
-        await _end(process)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    assert process.stdin is not None
-    process.stdin.close()
-    try:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(STOP_SECONDS):
-                await process.wait()
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        await process.end(STOP_SECONDS, ask=process.stdin.close)
