@@ -1,4 +1,4 @@
-"""Writes what can be read off the code: docs/ref/{settings,commands,nats}.md and docs/asyncapi.yaml.
+"""Writes the reference that follows from the code: docs/ref/{settings,commands,nats}.md and docs/asyncapi.yaml.
 
 ``make docs`` writes them; a test fails while they differ from what this would write.
 """
@@ -33,12 +33,12 @@ KINDS = {
 }
 SETTINGS_PROSE = (
     "Each setting is an environment variable, or a key of the TOML file that `--config` (or `PANTAU_CONFIG`) names; "
-    "the environment goes before the file. A setting that nobody knows is refused by name. Any variable may be given "
+    "the environment goes before the file. An unknown setting is refused by name. Any variable may be given "
     "as `…_FILE` instead, the path of a file that holds its value: for secrets. Lists have commas in the environment."
 )
 NATS_PROSE = (
-    f"Everything stands below `{subjects.ROOT}.<site>`; a site is whoever owns the cameras. Ids match "
-    f"`{subjects.ID_PATTERN}`. What changes incompatibly comes under a new version; until then readers ignore what "
+    f"Everything stands below `{subjects.ROOT}.<site>`; a site is the owner of cameras. Ids match "
+    f"`{subjects.ID_PATTERN}`. An incompatible change comes under a new version. Readers ignore fields and subjects that "
     "they do not know."
 )
 EVENTS_PROSE = (

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 
 
-class Stop(Exception):  # noqa: N818 (not a bug: a message for whoever ran make)
+class Stop(Exception):  # noqa: N818 (not a bug: a message for the user of make)
     """The bootstrap cannot go on; the message says what to do."""
 
 
