@@ -38,8 +38,8 @@ SETTINGS_PROSE = (
 )
 NATS_PROSE = (
     f"Everything stands below `{subjects.ROOT}.<site>`; a site is the owner of cameras. Ids match "
-    f"`{subjects.ID_PATTERN}`. An incompatible change comes under a new version. Readers ignore fields and subjects that "
-    "they do not know."
+    f"`{subjects.ID_PATTERN}`. An incompatible change comes under a new version. Readers ignore "
+    "fields and subjects that they do not know."
 )
 EVENTS_PROSE = (
     f"Kept in the JetStream stream `{subjects.EVENTS_STREAM}`, so that a subscriber that was away catches up. Body: a "
