@@ -21,6 +21,7 @@ from services.footage.timeline import ask_timeline
 from services.media.mp4 import progressive
 from services.media.mp4.progressive import Chunk, ChunkSamples, ClipTrack
 from services.media.mp4.tracks import Track
+from services.media.time import SECOND_US, rescale, us_from_90k, us_to_90k
 from services.mesh import rpc
 from services.mesh.bus import Bus
 from services.mesh.transfer import Incoming
@@ -84,20 +85,23 @@ def lay_out(from_us: int, to_us: int, pieces: Sequence[tuple[int, Sequence[Table
                 description = table.tracks[chunk.track]
                 if description is None:
                     raise UnavailableError("a recorder's answer names a track that it does not describe")
-                offset = (piece_from - from_us) * description.timescale // 1_000_000
+                offset = rescale(piece_from - from_us, SECOND_US, description.timescale)
                 placed = _Placed(chunk, description, chunk.at + offset)
-                placed.cut(end_us * description.timescale // 1_000_000)
+                placed.cut(rescale(end_us, SECOND_US, description.timescale))
                 order.append((number, placed))
                 tracks[chunk.track].add(placed)
     video = tracks[_VIDEO]
     if not video.placed:
         raise NotFoundError("there is no footage in this range; the timeline shows where there is some")
-    shown_us = max(0, video.first_shown() * 100 // 9)
-    end_90k = min((to_us - from_us) * 9 // 100, video.shown_end())
-    duration_90k = max(end_90k - shown_us * 9 // 100, 1)
+    shown_us = max(0, us_from_90k(video.first_shown()))
+    end_90k = min(us_to_90k(to_us - from_us), video.shown_end())
+    duration_90k = max(end_90k - us_to_90k(shown_us), 1)
     used = [track for track in tracks if track.placed]
     header, data_bytes = progressive.header(
-        [ClipTrack(track.timescale, track.first_shown() - shown_us * track.timescale // 1_000_000) for track in used],
+        [
+            ClipTrack(track.timescale, track.first_shown() - rescale(shown_us, SECOND_US, track.timescale))
+            for track in used
+        ],
         (
             Chunk(min(placed.chunk.track, len(used) - 1), placed.description, placed.samples)
             for _, placed in order
@@ -111,7 +115,7 @@ def lay_out(from_us: int, to_us: int, pieces: Sequence[tuple[int, Sequence[Table
         header,
         data_bytes,
         from_us + shown_us,
-        duration_90k * 100 // 9,
+        us_from_90k(duration_90k),
         any(table.tier != "full" for _, tables in pieces for table in tables),
         [[] for _ in pieces],
     )
@@ -208,7 +212,7 @@ def _first_picture(tables: Sequence[Table], offset_us: int) -> int | None:
     for table in tables:
         for chunk in table.chunks:
             if chunk.track == _VIDEO and len(chunk.samples) and (track := table.tracks[_VIDEO]) is not None:
-                return _Placed(chunk, track, chunk.at).first_shown() * 100 // 9 + offset_us
+                return us_from_90k(_Placed(chunk, track, chunk.at).first_shown()) + offset_us
     return None
 
 

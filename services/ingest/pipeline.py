@@ -14,6 +14,7 @@ from services.ingest.timing.capture import CaptureClock
 from services.ingest.timing.retiming import Retimer
 from services.ingest.timing.units import Assembler, Shape, Unit
 from services.media.nal import BitstreamError
+from services.media.time import us_to_90k
 from services.mesh.clock import Clock
 
 HLS_LATENCY_US: Final = 15_000_000
@@ -102,7 +103,7 @@ class Pipeline:
             self._broken = False
         wall_us = self._clock.now_us() - (round(self._clock.monotonic() * 1e6) - packet.arrival_us)
         if not self._placed:
-            self._retimer.begin(wall_us * 9 // 100)
+            self._retimer.begin(us_to_90k(wall_us))
             self._placed = True
         if unit.keyframe:
             self._retimer.expect(assembler.shape.reorder, assembler.shape.frame_rate)
@@ -110,7 +111,7 @@ class Pipeline:
         timing = self._retimer.stamp(
             packet.pts_90k,
             packet.dts_90k,
-            packet.arrival_us * 9 // 100,
+            us_to_90k(packet.arrival_us),
             b_picture=behind and assembler.is_b_picture(unit),
         )
         self.bad_timestamps += timing.bad

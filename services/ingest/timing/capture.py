@@ -8,6 +8,7 @@ that network jitter and bursts do not show. Either way the frame says which it w
 from typing import Final, NamedTuple
 
 from services.contracts.frames import Clock
+from services.media.time import us_from_90k
 
 SANE_EARLY_US: Final = 500_000
 SANE_LATE_US: Final = 3_000_000
@@ -83,7 +84,7 @@ class CaptureClock:
 
     def _along(self, pts_90k: int, arrival_us: int) -> int:
         """When the frame would have arrived had it come as quickly as the quickest."""
-        media_us = pts_90k * 100 // 9
+        media_us = us_from_90k(pts_90k)
         lies_us = float(arrival_us - media_us)
         if self._line_us is not None:
             leaked_us = self._line_us + max(0, arrival_us - self._line_at_us) * _LEAK

@@ -7,8 +7,9 @@ from uuid import UUID
 
 from services.media.mp4.boxes import Mp4Error, box, children, find, full_box, need, u32, u64
 from services.media.mp4.tracks import AudioTrack, Track, VideoTrack, parse_sample_entries, sample_entry
+from services.media.time import SECOND_90K
 
-MOVIE_TIMESCALE: Final = 90_000
+MOVIE_TIMESCALE: Final = SECOND_90K
 EPOCH_1904_SECONDS: Final = 2_082_844_800
 """From MP4's epoch to Unix's."""
 INFO_UUID: Final = UUID("6f2b7d1e-3c55-5d0a-9b5e-70616e746175").bytes

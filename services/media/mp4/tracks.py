@@ -3,8 +3,9 @@
 from typing import Final, NamedTuple
 
 from services.media.mp4.boxes import Mp4Error, box, children, find, full_box, need, u32
+from services.media.time import SECOND_90K
 
-VIDEO_TIMESCALE: Final = 90_000
+VIDEO_TIMESCALE: Final = SECOND_90K
 
 _VIDEO_ENTRIES: Final = {"h264": (b"avc1", b"avcC"), "hevc": (b"hvc1", b"hvcC"), "mjpeg": (b"jpeg", b"")}
 _AUDIO_ENTRIES: Final = {"aac": b"mp4a", "pcm_alaw": b"alaw", "pcm_mulaw": b"ulaw", "opus": b"Opus"}

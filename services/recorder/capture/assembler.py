@@ -7,23 +7,24 @@ from services.contracts.frames import AccessUnit
 from services.media.mp4.fragment import Sample, TrackRun
 from services.media.mp4.tracks import VideoTrack
 from services.media.nal import BitstreamError
+from services.media.time import SECOND_90K, us_from_90k
 from services.recorder.capture.codecs import ParameterSetTracker
 from services.recorder.capture.retimer import RecordingRetimer
 from services.recorder.capture.sound import SoundAssembler
 from services.recorder.storage.scan import VIDEO_ID
 from services.recorder.storage.segment import EndReason, SegmentBegin, SegmentEnd, SegmentFragment, SegmentStep
 
-SEGMENT_90K: Final = 60 * 90_000
-FRAGMENT_90K: Final = 2 * 90_000
-SHORT_GOP_90K: Final = 90_000
+SEGMENT_90K: Final = 60 * SECOND_90K
+FRAGMENT_90K: Final = 2 * SECOND_90K
+SHORT_GOP_90K: Final = SECOND_90K
 """GOPs shorter than this share a fragment."""
 MAX_FRAGMENT_BYTES: Final = 16 * 1024 * 1024
 MAX_FRAGMENT_SAMPLES: Final = 1000
 DEPARTURE_US: Final = 500_000
 """A capture time further than this from where media time says is a clock that was set."""
-DEPARTED_90K: Final = 3 * 90_000
+DEPARTED_90K: Final = 3 * SECOND_90K
 """… when it lasts so long: frames that come in a burst after a stall catch up by themselves."""
-DRIFT_SEGMENT_90K: Final = 15 * 90_000
+DRIFT_SEGMENT_90K: Final = 15 * SECOND_90K
 """Where clocks depart again so soon, it is not a clock that was set but time stamps that run at another speed."""
 QUIET_SECONDS: Final = 2.5
 """Without a picture for so long what there is becomes a fragment."""
@@ -96,7 +97,7 @@ class SegmentAssembler:
             if reason:
                 out += self.end(reason, next_dts_90k=timed.dts_90k)
         if self._run is None:
-            origin_us = timed.capture_us - (timed.pts_90k - timed.dts_90k) * 100 // 9
+            origin_us = timed.capture_us - us_from_90k(timed.pts_90k - timed.dts_90k)
             audio = self.sound.begin(timed.capture_us, origin_us)
             self._run = _Run(timed.dts_90k, timed.pts_90k, timed.capture_us, track)
             self._departing_90k = None
@@ -123,7 +124,7 @@ class SegmentAssembler:
             return []
         out = self._flush(next_dts_90k)
         end_90k = self._last_dts_90k + self._retimer.duration_90k if next_dts_90k is None else next_dts_90k
-        out.append(SegmentEnd(self._run.start_us + (end_90k - self._run.origin_90k) * 100 // 9, reason))
+        out.append(SegmentEnd(self._run.start_us + us_from_90k(end_90k - self._run.origin_90k), reason))
         self._run = None
         return out
 
@@ -174,7 +175,7 @@ class SegmentAssembler:
         end_90k = self._last_dts_90k + self._retimer.duration_90k if next_dts_90k is None else next_dts_90k
         self._last_takes(end_90k)
         from_us = self._capture_us(self._first_pts_90k)
-        to_us = run.start_us + (end_90k - run.origin_90k) * 100 // 9
+        to_us = run.start_us + us_from_90k(end_90k - run.origin_90k)
         sound = self.sound.take(to_us)
         piece = SegmentFragment(
             TrackRun(VIDEO_ID, self._base_90k - run.origin_90k, tuple(self._samples)),
@@ -191,4 +192,4 @@ class SegmentAssembler:
         """When a picture of the open segment was taken, by media time."""
         run = self._run
         assert run is not None
-        return run.start_us + (pts_90k - run.first_pts_90k) * 100 // 9
+        return run.start_us + us_from_90k(pts_90k - run.first_pts_90k)

@@ -3,10 +3,11 @@
 from typing import Final, NamedTuple
 
 from services.contracts.frames import AccessUnit
+from services.media.time import SECOND_90K, us_to_90k
 
-MAX_STEP_90K: Final = 10 * 90_000
+MAX_STEP_90K: Final = 10 * SECOND_90K
 """A larger step between two pictures is not believed."""
-_MAX_COMPOSITION_90K: Final = 2 * 90_000
+_MAX_COMPOSITION_90K: Final = 2 * SECOND_90K
 MAX_CAPTURE_ERROR_US: Final = 86_400 * 1_000_000
 _DEFAULT_DURATION_90K: Final = 3_600
 
@@ -43,12 +44,12 @@ class RecordingRetimer:
         if last is not None:
             step = unit.dts_90k - last.dts_90k
             if self.by_capture or not 0 < step <= MAX_STEP_90K:
-                step = (capture_us - self._last_capture_us) * 9 // 100
+                step = us_to_90k(capture_us - self._last_capture_us)
                 retimed = True
                 if not 0 < step <= MAX_STEP_90K:
                     step = self.duration_90k
             else:
-                self.duration_90k += (min(step, 90_000) - self.duration_90k) // 8
+                self.duration_90k += (min(step, SECOND_90K) - self.duration_90k) // 8
             self._dts_90k += max(step, 1)
         composition = unit.pts_90k - unit.dts_90k
         if abs(composition) > _MAX_COMPOSITION_90K:

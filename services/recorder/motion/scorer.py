@@ -14,6 +14,7 @@ from typing import Final
 
 from services.media.mp4 import reader
 from services.media.mp4.boxes import Mp4Error
+from services.media.time import us_from_90k
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 from services.recorder.motion.activity import FORMULA, Baseline, GopStats
@@ -103,6 +104,6 @@ def _raw(index: Index, recordings: Path, segment: Segment) -> list[Gop]:
 
 
 def _stats(segment: Segment, found: list[Gop]) -> Iterator[GopStats]:
-    starts = [segment.start_us + gop.time_90k * 100 // 9 for gop in found]
+    starts = [segment.start_us + us_from_90k(gop.time_90k) for gop in found]
     for gop, at_us, end_us in zip(found, starts, [*starts[1:], segment.end_us], strict=True):
         yield GopStats(at_us, max(end_us - at_us, 0), gop.key_bytes, gop.other_bytes, gop.frames - 1)

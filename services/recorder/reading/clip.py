@@ -11,6 +11,7 @@ from services.media.mp4.boxes import Mp4Error
 from services.media.mp4.reader import Fragment
 from services.media.mp4.samples import Samples
 from services.media.mp4.tracks import AudioTrack, Track, VideoTrack
+from services.media.time import SECOND_US, rescale, us_from_90k
 from services.recorder.reading.footage import TIERS, SegmentSource
 from services.recorder.storage.scan import VIDEO_ID
 
@@ -48,12 +49,12 @@ def _table(source: SegmentSource, from_us: int, to_us: int) -> tuple[Table, list
         audio_id, audio = next(((n, t) for n, t in tracks.items() if isinstance(t, AudioTrack)), (0, None))
         start = source.begin(from_us)
         for fragment in source.fragments(read, from_us):
-            origin_us = fragment.capture_us - fragment.media_time * 100 // 9
+            origin_us = fragment.capture_us - us_from_90k(fragment.media_time)
             pictures = fragment.info.runs.get(VIDEO_ID)
-            if not pictures or origin_us + pictures.time * 100 // 9 >= to_us:
+            if not pictures or origin_us + us_from_90k(pictures.time) >= to_us:
                 break
             if start is not None:
-                pictures = _from_keyframe(pictures, source.start_us + start.time_90k * 100 // 9 - origin_us)
+                pictures = _from_keyframe(pictures, source.start_us + us_from_90k(start.time_90k) - origin_us)
                 start = None
             sound = fragment.info.runs.get(audio_id)
             kept: list[tuple[int, Track, Samples]] = []
@@ -62,7 +63,7 @@ def _table(source: SegmentSource, from_us: int, to_us: int) -> tuple[Table, list
             if audio and sound:
                 kept.append((1, audio, sound))
             for number, track, samples in kept:
-                at = (origin_us - from_us) * track.timescale // 1_000_000 + samples.time
+                at = rescale(origin_us - from_us, SECOND_US, track.timescale) + samples.time
                 chunks.append(TableChunk(number, at, _pack(samples)))
             stretches.append(_stretch(source, fragment, [samples for _, _, samples in kept]))
     return Table((video, audio), TIERS[source.tier], tuple(chunks)), stretches
@@ -72,7 +73,7 @@ def _from_keyframe(pictures: Samples, at_us: int) -> Samples:
     """The pictures from the keyframe on that is shown at ``at_us`` of media time (or the last one before)."""
     begin = 0
     for index, picture in enumerate(pictures):
-        if picture.keyframe and (picture.time + picture.composition_offset) * 100 // 9 <= at_us + 100:
+        if picture.keyframe and us_from_90k(picture.time + picture.composition_offset) <= at_us + 100:
             begin = index
     return pictures[begin:]
 

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, Protocol
 from services.contracts.recordings import MIN_GAP_US, Gap, Range, TierName, TimelineAnswer, merge_ranges
 from services.media.mp4 import reader
 from services.media.mp4.reader import Fragment, ReadAt
+from services.media.time import us_from_90k
 from services.mesh.log import get_logger
 from services.recorder.archive.catalogue import ArchivedCopy
 from services.recorder.storage import gops, scan
@@ -53,7 +54,7 @@ class SegmentSource(NamedTuple):
         """The GOP in which ``at_us`` lies; the first one where it lies before the segment, None where there is none."""
         found = None
         for gop in self.gops:
-            if found is not None and self.start_us + gop.time_90k * 100 // 9 > at_us:
+            if found is not None and self.start_us + us_from_90k(gop.time_90k) > at_us:
                 break
             found = gop
         return found

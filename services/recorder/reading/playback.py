@@ -12,6 +12,7 @@ from services.media.mp4.boxes import Mp4Error
 from services.media.mp4.reader import Fragment, ReadAt
 from services.media.mp4.samples import SampleInfo
 from services.media.mp4.tracks import VideoTrack
+from services.media.time import us_from_90k, us_to_90k
 from services.recorder.reading.footage import SegmentSource
 from services.recorder.storage.scan import VIDEO_ID
 
@@ -51,7 +52,7 @@ def _segment(source: SegmentSource, from_us: int, to_us: int, mode: Mode) -> Ite
 
 def _frames(source: SegmentSource, read: ReadAt, maker: "_Maker", from_us: int, to_us: int) -> Iterator[AccessUnit]:
     first = source.begin(from_us)
-    begin_us = source.start_us + first.time_90k * 100 // 9 if first else 0
+    begin_us = source.start_us + us_from_90k(first.time_90k) if first else 0
     begun = False
     for fragment in source.fragments(read, from_us):
         pictures = fragment.info.runs.get(VIDEO_ID, ())
@@ -74,11 +75,11 @@ def _keyframes(
     wanted = [
         gop
         for gop in source.gops
-        if source.start_us + gop.time_90k * 100 // 9 < to_us and (first is None or gop.time_90k >= first.time_90k)
+        if source.start_us + us_from_90k(gop.time_90k) < to_us and (first is None or gop.time_90k >= first.time_90k)
     ]
     for gop in reversed(wanted) if backwards else wanted:
         fragment = reader.read_fragment(read, source.sealed_bytes, gop.fragment_offset)
-        at_us = source.start_us + gop.time_90k * 100 // 9
+        at_us = source.start_us + us_from_90k(gop.time_90k)
         keyframes = [picture for picture in fragment.info.runs.get(VIDEO_ID, ()) if picture.keyframe]
         nearest = min(keyframes, key=lambda picture: abs(_shown_us(fragment, picture) - at_us), default=None)
         if nearest is not None:
@@ -86,7 +87,7 @@ def _keyframes(
 
 
 def _shown_us(fragment: Fragment, picture: SampleInfo) -> int:
-    return fragment.capture_us + (picture.time + picture.composition_offset - fragment.media_time) * 100 // 9
+    return fragment.capture_us + us_from_90k(picture.time + picture.composition_offset - fragment.media_time)
 
 
 class _Maker:
@@ -108,7 +109,7 @@ class _Maker:
         if self._first:
             flags |= Flags.DISCONTINUITY
             self._first = False
-        pts_90k = shown_us * 9 // 100
+        pts_90k = us_to_90k(shown_us)
         return AccessUnit(
             flags, self._codec, 0, 0, pts_90k, pts_90k - picture.composition_offset,
             shown_us, self._uncertainty_us, self._clock, self._parameter_sets + data if picture.keyframe else data,

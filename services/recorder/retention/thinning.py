@@ -10,6 +10,7 @@ from services.media.mp4.fragment import Sample, TrackRun
 from services.media.mp4.reader import Fragment, ReadAt
 from services.media.mp4.samples import SampleInfo
 from services.media.mp4.tracks import VideoTrack
+from services.media.time import us_from_90k
 from services.recorder.storage.files import Files
 from services.recorder.storage.paths import RecordedStream
 from services.recorder.storage.proof import Signer
@@ -92,7 +93,7 @@ def _keyframes(fragments: Iterable[Fragment], tally: GopTally) -> tuple[list[_Ke
         for picture in pictures:
             if picture.keyframe:
                 shown = picture.time + picture.composition_offset
-                capture_us = item.capture_us + (shown - item.media_time) * 100 // 9
+                capture_us = item.capture_us + us_from_90k(shown - item.media_time)
                 found.append(_Kept(item.moof_offset + picture.offset, picture, capture_us))
         end = max([end, *(picture.time + picture.duration for picture in pictures[-1:])])
         link = item.link

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from services.media.time import SECOND_90K
 from services.mesh.log import get_logger
 from services.recorder.storage.files import Files
 from services.recorder.storage.index import Index, Segment, SegmentState
@@ -13,7 +14,7 @@ from services.recorder.storage.scan import SegmentScan, scan
 from services.recorder.storage.segment_file import FULL
 
 log = get_logger()
-_DOUBTFUL_90K: Final = 60 * 90_000
+_DOUBTFUL_90K: Final = 60 * SECOND_90K
 """What a power cut may have undone: some times the longest interval between fsyncs that makes sense."""
 _BATCH: Final = 64
 _HOUR_US: Final = 3600 * 1_000_000

@@ -12,6 +12,7 @@ from services.media.mp4.boxes import Mp4Error
 from services.media.mp4.reader import Fragment, Opening, ReadAt
 from services.media.mp4.samples import SampleInfo
 from services.media.mp4.tracks import AudioTrack, VideoTrack
+from services.media.time import us_from_90k
 from services.recorder.storage import gops, proof
 from services.recorder.storage.gops import Gop
 from services.recorder.storage.index import GapRow, Segment, SegmentState, Tier
@@ -119,7 +120,7 @@ class GopTally:
     @property
     def length_us(self) -> int:
         """From the first picture to the end of the last."""
-        return (self._end_90k - self._begin_90k) * 100 // 9
+        return us_from_90k(self._end_90k - self._begin_90k)
 
     def add(self, fragment_offset: int, samples: Iterator[SampleInfo]) -> None:
         """A fragment's pictures."""

@@ -4,10 +4,11 @@ from collections import deque
 from typing import Final, NamedTuple
 
 from services.contracts.frames import AccessUnit
+from services.media.time import SECOND_90K
 
-LATE_90K: Final = 90_000
+LATE_90K: Final = SECOND_90K
 """Behind by more, a converter only decodes, until it has caught up."""
-HOPELESS_90K: Final = 4 * 90_000
+HOPELESS_90K: Final = 4 * SECOND_90K
 """Behind by more, it goes on at the newest keyframe."""
 MAX_UNITS: Final = 4000
 

@@ -16,13 +16,14 @@ from av.video.reformatter import VideoReformatter
 from services.contracts.errors import PantauError
 from services.contracts.frames import AccessUnit, Codec, Flags
 from services.media.nal import BitstreamError, annex_b_to_length_prefixed, length_prefixed_to_annex_b
+from services.media.time import SECOND_90K
 
-KEYFRAME_90K: Final = 2 * 90_000
+KEYFRAME_90K: Final = 2 * SECOND_90K
 """Between keyframes: what a viewer who comes has to catch up with."""
 FRAME_90K: Final = 3600
 """Taken for the time between two pictures that do not belong together."""
 MAX_BITRATE: Final = "3M"
-_TIME_BASE: Final = Fraction(1, 90_000)
+_TIME_BASE: Final = Fraction(1, SECOND_90K)
 _DECODERS: Final = {Codec.H264: "h264", Codec.HEVC: "hevc", Codec.MJPEG: "mjpeg"}
 _REMEMBERED: Final = 64
 """Access units that a decoder may hold before it shows them; H.265 allows 16."""

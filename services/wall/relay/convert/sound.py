@@ -9,6 +9,7 @@ from av.audio.resampler import AudioResampler
 from av.codec.codec import UnknownCodecError
 
 from services.contracts.frames import AccessUnit, Clock, Codec, Flags
+from services.media.time import SECOND_90K, rescale, us_from_90k
 from services.wall.relay.convert.picture import CannotConvertError
 
 OPUS_HZ: Final = 48_000
@@ -43,7 +44,7 @@ class SoundConverter:
         """
         if unit.codec is not Codec.AAC or not show:
             return []
-        off_90k = abs(self._base_90k + self._samples_in * 90_000 // OPUS_HZ - unit.pts_90k)
+        off_90k = abs(self._base_90k + rescale(self._samples_in, OPUS_HZ, SECOND_90K) - unit.pts_90k)
         anew = bool(unit.flags & Flags.DISCONTINUITY) or unit.extradata != self._config or off_90k > JUMP_90K
         if self._decoder is None or anew:
             self._restart(unit)
@@ -81,8 +82,8 @@ class SoundConverter:
     def _unit(self, packet: "av.Packet[av.AudioStream]", source: AccessUnit) -> AccessUnit:
         flags = Flags.KEYFRAME | (Flags.DISCONTINUITY if self._anew else Flags.NONE)
         self._anew = False
-        pts = self._base_90k + self._samples_out * 90_000 // OPUS_HZ
-        capture = source.capture_us - (source.pts_90k - pts) * 100 // 9
+        pts = self._base_90k + rescale(self._samples_out, OPUS_HZ, SECOND_90K)
+        capture = source.capture_us - us_from_90k(source.pts_90k - pts)
         self._samples_out += FRAME_SAMPLES
         self._sequence += 1
         return AccessUnit(

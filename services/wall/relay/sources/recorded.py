@@ -14,6 +14,7 @@ from services.contracts.sessions import Aim, Size, SlotNotice
 from services.footage.playback import Item, Player
 from services.media import h264, h265
 from services.media.nal import BitstreamError, split_length_prefixed
+from services.media.time import SECOND_90K
 from services.mesh.backoff import Backoff
 from services.mesh.log import get_logger
 from services.wall.relay.convert.footage import ConversionRefusedError, PlaybackTranscoder
@@ -280,7 +281,7 @@ class RecordedSource:
 
     def _restamp(self, unit: AccessUnit, newest: AccessUnit) -> AccessUnit:
         """RTP time runs with the viewer's time, whatever the clock's rate and direction."""
-        dts_90k = round(time.monotonic() * 90_000) - max(newest.dts_90k - unit.dts_90k, 0)
+        dts_90k = round(time.monotonic() * SECOND_90K) - max(newest.dts_90k - unit.dts_90k, 0)
         rate = self._clock.rate
         shown_later = round((unit.pts_90k - unit.dts_90k) / rate) if rate > 0 else 0  # backwards: keyframes alone
         return unit._replace(pts_90k=dts_90k + shown_later, dts_90k=dts_90k)

@@ -12,6 +12,7 @@ from services.contracts.frames import AccessUnit, Codec, Flags
 from services.contracts.models import Camera
 from services.media.rtcp import SenderReport
 from services.media.rtp import pack_rtp
+from services.media.time import SECOND_90K, rescale
 from services.wall.relay.engine.sdp import Format
 from services.wall.relay.sending.frame import Frame
 from services.wall.relay.sources.feed import FeedHub, ProfileFeed
@@ -62,7 +63,7 @@ class RtpSoundTrack:
             return
         form = self._formats[unit.codec]
         opus = unit.codec is Codec.OPUS
-        media = unit.pts_90k * form.clock_rate // 90_000
+        media = rescale(unit.pts_90k, SECOND_90K, form.clock_rate)
         elapsed = round((now - self._stamped_at) * form.clock_rate) if self.packets else 1
         begins = self._offset is None or form.clock_rate != self._rate_hz or bool(unit.flags & Flags.DISCONTINUITY)
         if not begins and self._offset is not None:
