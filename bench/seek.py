@@ -16,8 +16,8 @@ from services.mesh.bus import Bus
 from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 from tests.browser.chromium import chromium
+from tests.integration.recorded_playback import record
 from tests.integration.recorders import running
-from tests.integration.test_playback import record
 from tests.recorder.units import FRAME_US
 from tests.wall.relay.running import running_relay
 
