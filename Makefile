@@ -5,10 +5,9 @@ BENCH_ARGS ?=
 PYTEST := .venv/bin/python -m pytest
 # A stage ends after ten failures or its time: by then something is broken that all of its tests need.
 STAGE := $(PYTEST) --maxfail=10
-# The stages of `make test`, each run whatever became of those before. Tests that can bear company run beside each other:
-# units, then those with real parts or broken disks, a module's together. Those with pictures or promised times run one by one.
-STAGES := test-web test-units test-parts test-alone
-ALONE := browser or alone
+# The stages of `make test`, each run also where one before has failed: the app's tests, units, those with real parts or
+# broken disks (a module's together), those with Chromium (one by one: each decodes as much as two cores can).
+STAGES := test-web test-units test-parts test-browser
 
 .DEFAULT_GOAL := help
 .PHONY: help run test $(STAGES) lint bench web clean docs
@@ -38,13 +37,13 @@ test-web:
 	@$(PYTHON) -m tools.npm test
 
 test-units:
-	@$(STAGE) --session-timeout=600 -n 2 -m 'not (integration or chaos or $(ALONE))'
+	@$(STAGE) --session-timeout=600 -n 2 -m 'not (integration or chaos or browser)'
 
 test-parts:
-	@$(STAGE) --session-timeout=900 -n 3 --dist loadfile --no-loadscope-reorder -m '(integration or chaos) and not ($(ALONE))'
+	@$(STAGE) --session-timeout=900 -n 3 --dist loadfile --no-loadscope-reorder -m '(integration or chaos) and not browser'
 
-test-alone:
-	@$(STAGE) --session-timeout=1500 -m '$(ALONE)'
+test-browser:
+	@$(STAGE) --session-timeout=1500 -m browser
 
 lint:
 	@$(PYTHON) -m tools.bootstrap lint

@@ -73,7 +73,7 @@ window.probe = {
         const passed = performance.now() - began;
         if (now?.camera === camera) return resolve(passed);
         if (now && tile.dataset.camera === id) return reject(new Error(`camera ${now.camera} under the name ${id}`));
-        if (passed > 10000) return reject(new Error(`${id} is not seen after 10 s`));
+        if (passed > 60000) return reject(new Error(`${id} is not seen after 60 s`));
         requestAnimationFrame(look);
       };
       element.click();

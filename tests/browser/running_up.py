@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -56,13 +57,23 @@ class Running(NamedTuple):
     @contextmanager
     def fault(self, camera: str, fault: str) -> Iterator[None]:
         """A simulated camera's trouble (services/sim/faults.py), until the end of the block."""
-        (port,) = {line["control_port"] for line in self.log() if line["event"] == "sim.listening"}
-        url = f"http://127.0.0.1:{port}/cameras/{camera}/faults"
+        url = f"{self._sim_url()}/cameras/{camera}/faults"
         urlopen(Request(url, json.dumps({"fault": fault}).encode()), timeout=15).close()
         try:
             yield
         finally:
             urlopen(Request(url, method="DELETE"), timeout=15).close()
+
+    def frames_not_sent(self) -> int:
+        """Frames that the simulated cameras have not sent: they were too slow, or a client did not read."""
+        metrics = urlopen(f"{self._sim_url()}/metrics", timeout=15).read().decode()
+        counted = re.findall(r"^pantau_sim_frames_(?:dropped|skipped) (\S+)$", metrics, re.MULTILINE)
+        assert len(counted) == 2, metrics
+        return round(sum(map(float, counted)))
+
+    def _sim_url(self) -> str:
+        (port,) = {line["control_port"] for line in self.log() if line["event"] == "sim.listening"}
+        return f"http://127.0.0.1:{port}"
 
 
 @contextmanager

@@ -5,51 +5,25 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import quantiles
 
 import pytest
-from playwright.async_api import BrowserContext, Page, expect
+from playwright.async_api import BrowserContext, expect
 
-from services.sim.pictures.marker import Marker
 from tests.browser import footage as small
-from tests.browser.footage import CAMERAS, FRAME_SECONDS, GAP_CAMERA, Footage, apart, camera, frame_at, moment, rfc3339
-from tests.browser.probe import Probe
+from tests.browser.footage import CAMERAS, FRAME_SECONDS, GAP_CAMERA, Footage, apart, camera, moment
+from tests.browser.recorded_page import ALL, PATIENCE_MS, Seeker, fragment, markers, opened, spread_frames, standing
 from tests.browser.running_up import Running
-from tests.machine import slowness
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
-PATIENCE_MS = 30_000
-SEEKS = 20
-SEEK_P95_MS = 300.0
-STRETCHES = 8
-"""Of playing: in one of them at least nothing else may hold up the browser."""
-SAMPLES = 8
-TRIES = 3
-"""A promise about time is kept by the best of a few tries: this machine also runs the services, and other tests."""
+SEEKS = 10
 
-_MARKERS = "probe.tiles().map((tile) => { const seen = probe.read(tile); return seen && [seen.camera, seen.frame]; })"
 _SEEN = "(slot) => probe.read(probe.tile(slot))"
 _MOVING = """
 (slot) => {
   const seen = probe.read(probe.tile(slot));
   return seen && (probe.shown ??= new Set()).add(seen.frame).size > 5;
 }
-"""
-# From the address that names another moment until its picture is on the screen.
-_SEEK = """
-([fragment, frames]) => new Promise((resolve, reject) => {
-  const began = performance.now();
-  location.hash = fragment;
-  const look = () => {
-    const took = performance.now() - began;
-    const seen = probe.read(probe.tile(0))?.frame;
-    if (frames.includes(seen)) return resolve(took);
-    if (took > 10000) return reject(new Error(`none of the frames ${frames} is seen, but ${seen}`));
-    requestAnimationFrame(look);
-  };
-  requestAnimationFrame(look);
-})
 """
 
 
@@ -58,42 +32,6 @@ def recorded(pantau: Running) -> Iterator[Footage]:
     """Half a minute of nine cameras, and no camera that is on."""
     with small.footage(pantau) as found:
         yield found
-
-
-def fragment(at: float, *tiles: str, grid: str = "9") -> str:
-    """The address of recorded tiles at a moment."""
-    return f"grid={grid}&tiles={','.join(tiles)}&at={rfc3339(at)}"
-
-
-ALL = [camera(number) for number in range(1, CAMERAS + 1)]
-
-
-async def opened(pantau: Running, browser: BrowserContext, address: str) -> Page:
-    """A page that shows ``address``, in English."""
-    page = await browser.new_page()
-    await Probe.install(page)
-    await page.add_init_script("localStorage.setItem('pantau.language', 'en')")
-    await page.goto(f"{pantau.url}/#{address}")
-    return page
-
-
-async def standing(page: Page, count: int) -> list[Marker]:
-    """The pictures of the first tiles, once they stand still and are of one moment; raises what is seen instead."""
-    before: list[Marker] = []
-    for _ in range(PATIENCE_MS // 500):
-        await asyncio.sleep(0.5)
-        seen = (await markers(page))[:count]
-        if len(seen) == count and seen == before and apart([moment(each) for each in seen]) <= FRAME_SECONDS:
-            return seen
-        before = seen
-    said = [tile["message"] for tile in await page.evaluate("probe.described()")]
-    raise AssertionError(f"the first {count} tiles do not come to stand at one moment: {before}; they say {said}")
-
-
-async def markers(page: Page) -> list[Marker]:
-    """What is seen in the tiles at one moment; those without a readable picture are left out."""
-    found: list[list[int] | None] = await page.evaluate(_MARKERS)
-    return [Marker(*seen) for seen in found if seen]
 
 
 async def test_nine_cameras_show_the_same_moment_standing_stepping_and_playing(
@@ -108,44 +46,22 @@ async def test_nine_cameras_show_the_same_moment_standing_stepping_and_playing(
     stepped = await standing(page, CAMERAS)
     assert apart([moment(before[0]), moment(stepped[0])]) == pytest.approx(FRAME_SECONDS, abs=0.001)
 
+    # How close they keep to each other all the time, and how soon a sought moment is seen, `bench check` measures.
     await page.keyboard.press("Space")
-    worst = []
-    for _ in range(STRETCHES):
-        await asyncio.sleep(0.3)
-        samples = []
-        for _ in range(SAMPLES):
+    async with asyncio.timeout(PATIENCE_MS / 1000):
+        while len(seen := await markers(page)) < CAMERAS or seen[0] == stepped[0] or spread_frames(seen) > 2:
             await asyncio.sleep(0.1)
-            samples.append(await markers(page))
-        if {len(seen) for seen in samples} != {CAMERAS} or len({seen[0].frame for seen in samples}) < SAMPLES / 2:
-            continue
-        # Of each camera the picture of the moment or a neighbour of it.
-        worst.append(max(apart([moment(seen) for seen in seens]) / FRAME_SECONDS for seens in samples))
-        if worst[-1] <= 2:
-            return
-    raise AssertionError(f"frames between the cameras, at worst of {SAMPLES} looks: {worst}")
+    await page.keyboard.press("Space")
+    assert await standing(page, CAMERAS) != stepped
 
 
-async def test_a_moment_is_seen_within_300_ms_of_asking_for_it(
-    pantau: Running, recorded: Footage, browser: BrowserContext
-) -> None:
+async def test_every_sought_moment_is_seen(pantau: Running, recorded: Footage, browser: BrowserContext) -> None:
     at = recorded.began + 1
     page = await opened(pantau, browser, fragment(at, camera(1), grid="1"))
-    (seen,) = await standing(page, 1)
-    base = moment(seen) - at
-    tries = []
-    for _ in range(TRIES):
-        took_ms = []
-        for number in range(SEEKS):
-            # There and back, at other places of the GOP each time.
-            at = recorded.began + 1 + number * 6.37 % 9
-            # How far into its time the first picture was is not known: the one of the moment is either of these.
-            frames = [frame_at(1, at + base), frame_at(1, at + base + FRAME_SECONDS)]
-            took_ms.append(await page.evaluate(_SEEK, [fragment(at, camera(1), grid="1"), frames]))
-            await asyncio.sleep(0.1)
-        tries.append(quantiles(took_ms, n=20, method="inclusive")[-1] / slowness())
-        if tries[-1] <= SEEK_P95_MS:
-            return
-    raise AssertionError(f"p95 of a quick machine's ms from a seek to its picture: {tries}, the last ones: {took_ms}")
+    (shown,) = await standing(page, 1)
+    seeker = Seeker(page, at, shown)
+    for number in range(SEEKS):  # there and back, at other places of the GOP each time
+        await seeker.seek_ms(at + number * 6.37 % 9)  # passes if nothing raises
 
 
 async def test_a_gap_in_one_camera_says_why_and_does_not_stop_the_others(

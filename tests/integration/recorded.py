@@ -39,6 +39,11 @@ def recorded(data: Path, camera: str) -> list[Stamp]:
     return [each for path in files(data, camera) for each in stamps(path.read_bytes())]
 
 
+def newest(frames: list[Stamp], seconds: float) -> list[Stamp]:
+    """Those of the last ``seconds`` before the newest."""
+    return [each for each in frames if each.sent_us > frames[-1].sent_us - seconds * 1e6]
+
+
 def holes(frames: list[Stamp]) -> list[Hole]:
     """What is missing between the first and the last; a frame out of order or twice raises AssertionError."""
     found = []

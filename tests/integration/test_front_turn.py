@@ -17,7 +17,7 @@ from aiortc import RTCConfiguration, RTCIceServer, RTCIceTransportPolicy
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
 from services.wall.front.ice import turn_credentials
-from tests.integration.test_front import Player, filmed, frames
+from tests.integration.wall_clients import Player, filmed, frames
 from tests.integration.wall_process import wall_process
 
 pytestmark = [

