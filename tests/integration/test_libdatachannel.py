@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ from services.media.rtp import RtpHeader, parse_rtp
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
+from tests.integration.wall_clients import assert_none_is_missing
 from tests.integration.wall_process import wall_process
 from tests.wall.relay.camera import BITS, SITE, BusCamera, clip
 from tests.wall.relay.microphone import TONE_HZ, Microphone
@@ -27,7 +27,7 @@ from tools import node
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
 SCRIPT = Path(__file__).with_name("libdatachannel_player.mjs")
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 class Heard(NamedTuple):
@@ -127,6 +127,6 @@ async def test_libdatachannel_plays_a_camera_with_its_sound(
     assert {camera for camera, _ in seen} == {11}
     numbers = [number for _, number in seen]
     assert len(numbers) >= 50
-    assert {(after - before) % 100 for before, after in pairwise(numbers)} == {1}
+    assert_none_is_missing(numbers)
     assert {header.payload_type for header, _ in heard.audio} == {payload_type}
     assert abs(pitch_hz(heard.audio, name, rate_hz) - TONE_HZ) < 20

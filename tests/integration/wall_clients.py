@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
 from tests.wall.relay.camera import BITS, SITE, BusCamera, clip
 
+LOOP_FRAMES, GOP_FRAMES = 100, 50
+"""Of the pictures that `tests.wall.relay.camera` sends."""
 SESSIONS = "/api/v1/wall/sessions"
 
 
@@ -82,6 +85,19 @@ async def frames(track: MediaStreamTrack, count: int) -> list[tuple[int, int]]:
             frame: Any = await track.recv()
             found.append(numbers(frame.to_ndarray(format="gray")))
     return found
+
+
+def assert_none_is_missing(numbers: list[int]) -> None:
+    """Raises where a picture is missing or out of order.
+
+    What a catch-up leads to is left out where the next keyframe overtakes it (`RtpVideoTrack.send_live`): so one step,
+    within the first GOP, may lead on to a keyframe.
+    """
+    steps = list(pairwise(numbers))
+    if jumps := [at for at, (before, after) in enumerate(steps) if (after - before) % LOOP_FRAMES != 1]:
+        assert len(jumps) == 1, numbers
+        assert jumps[0] < GOP_FRAMES, numbers
+        assert steps[jumps[0]][1] % GOP_FRAMES == 0, numbers
 
 
 async def open_wall(http: aiohttp.ClientSession) -> dict[str, str]:
