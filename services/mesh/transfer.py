@@ -22,6 +22,7 @@ from nats.aio.subscription import Subscription
 
 from services.contracts.errors import PantauError, UnavailableError, error_from_code
 from services.mesh.bus import Bus
+from services.mesh.clock import Clock, SystemClock, timeout
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 
@@ -30,7 +31,8 @@ log = get_logger()
 WINDOW_BYTES: Final = 4 * 1024 * 1024
 """Under way at most, unless told otherwise."""
 SILENCE_SECONDS: Final = 10.0
-_ALIVE_SECONDS: Final = 2.0
+ALIVE_SECONDS: Final = 2.0
+"""A sender that waits for credit, and a receiver that waits for payloads, speak up so often."""
 MAX_PAYLOAD_BYTES: Final = 4 * 1024 * 1024
 
 _HEAD: Final = Struct(">BI")
@@ -43,7 +45,13 @@ _broken = counter("transfer_broken", "Transfers that ended early", "side")
 
 
 async def send(
-    bus: Bus, tasks: asyncio.TaskGroup, deliver_to: str, payloads: AsyncIterator[bytes], *, name: str = "transfer"
+    bus: Bus,
+    tasks: asyncio.TaskGroup,
+    deliver_to: str,
+    payloads: AsyncIterator[bytes],
+    *,
+    name: str = "transfer",
+    clock: Clock | None = None,
 ) -> str:
     """Sends ``payloads``, each at most `MAX_PAYLOAD_BYTES`, as a task of ``tasks``; returns the control subject.
 
@@ -51,15 +59,16 @@ async def send(
     raised at the receiver. The iterator is closed when the receiver cancels or falls silent.
     """
     control = bus.client.new_inbox()
-    outgoing = _Outgoing(bus, deliver_to)
+    outgoing = _Outgoing(bus, deliver_to, clock or SystemClock())
     subscription = await bus.subscribe(control, outgoing.on_control)
     tasks.create_task(outgoing.run(subscription, payloads), name=name)
     return control
 
 
 class _Outgoing:
-    def __init__(self, bus: Bus, deliver_to: str) -> None:
+    def __init__(self, bus: Bus, deliver_to: str, clock: Clock) -> None:
         self._bus = bus
+        self._clock = clock
         self._to = deliver_to
         self._granted = self._sent = self._sequence = 0
         self._cancelled = False
@@ -104,15 +113,15 @@ class _Outgoing:
 
     async def _wait_for_credit(self) -> None:
         """A payload is sent while less than the credit has been; the last one may pass it."""
-        silent_since = asyncio.get_running_loop().time()
+        silent_since = self._clock.monotonic()
         while self._sent >= self._granted:
-            if self._cancelled or asyncio.get_running_loop().time() - silent_since > SILENCE_SECONDS:
+            if self._cancelled or self._clock.monotonic() - silent_since > SILENCE_SECONDS:
                 raise _GoneError
             self._heard.clear()
             try:
-                async with asyncio.timeout(_ALIVE_SECONDS):
+                async with timeout(self._clock, ALIVE_SECONDS):
                     await self._heard.wait()
-                silent_since = asyncio.get_running_loop().time()
+                silent_since = self._clock.monotonic()
             except TimeoutError:
                 await self._publish(_ALIVE, b"")
         if self._cancelled:
@@ -129,9 +138,10 @@ class Incoming:
     Iterating raises the sender's `PantauError`, or `UnavailableError` where payloads were lost or the sender is gone.
     """
 
-    def __init__(self, bus: Bus, window_bytes: int) -> None:
+    def __init__(self, bus: Bus, window_bytes: int, clock: Clock) -> None:
         self.deliver_to = bus.client.new_inbox()
         self._bus = bus
+        self._clock = clock
         self._window_bytes = window_bytes
         self._control: str | None = None
         self._subscription: Subscription | None = None
@@ -143,9 +153,9 @@ class Incoming:
         self._gone = False
 
     @classmethod
-    async def open(cls, bus: Bus, *, window_bytes: int = WINDOW_BYTES) -> Self:
+    async def open(cls, bus: Bus, *, window_bytes: int = WINDOW_BYTES, clock: Clock | None = None) -> Self:
         """Listens on a new inbox: name `deliver_to` in the question that asks for the transfer."""
-        incoming = cls(bus, window_bytes)
+        incoming = cls(bus, window_bytes, clock or SystemClock())
         incoming._subscription = await bus.subscribe(
             incoming.deliver_to, incoming._on_message, pending_bytes=window_bytes + 2 * MAX_PAYLOAD_BYTES
         )
@@ -178,22 +188,22 @@ class Incoming:
     async def __anext__(self) -> bytes:
         if self._over:
             raise StopAsyncIteration
-        silent_since = asyncio.get_running_loop().time()
+        silent_since = self._clock.monotonic()
         while True:
             while not self._arrived:
                 self._wake.clear()
                 try:
-                    async with asyncio.timeout(_ALIVE_SECONDS):
+                    async with timeout(self._clock, ALIVE_SECONDS):
                         await self._wake.wait()
                 except TimeoutError:
                     if self._gone:
                         raise self._break("the sender is gone") from None
-                    if asyncio.get_running_loop().time() - silent_since > SILENCE_SECONDS:
+                    if self._clock.monotonic() - silent_since > SILENCE_SECONDS:
                         raise self._break("the sender fell silent") from None
                     await self._grant()  # the last grant may have been lost
             kind, sequence, payload = self._arrived.popleft()
             if kind == _ALIVE:
-                silent_since = asyncio.get_running_loop().time()
+                silent_since = self._clock.monotonic()
                 continue
             if kind == _ERROR:
                 self._over = True

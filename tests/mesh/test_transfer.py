@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from nats.aio.msg import Msg
 
 from services.contracts.errors import NotFoundError, UnavailableError
 from services.mesh import transfer
 from services.mesh.bus import Bus
+from services.mesh.clock import Clock, TurnedClock
 from services.mesh.settings import MeshSettings
 from tests.flushed import flushed
 
@@ -38,9 +40,11 @@ async def other(mesh_settings: MeshSettings) -> AsyncIterator[Bus]:
     await connection.close()
 
 
-async def offer(bus: Bus, tasks: asyncio.TaskGroup, deliver_to: str, payloads: AsyncIterator[bytes]) -> str:
+async def offer(
+    bus: Bus, tasks: asyncio.TaskGroup, deliver_to: str, payloads: AsyncIterator[bytes], clock: Clock | None = None
+) -> str:
     """As an RPC's answer tells it: behind the subscription, on the same connection."""
-    control = await transfer.send(bus, tasks, deliver_to, payloads)
+    control = await transfer.send(bus, tasks, deliver_to, payloads, clock=clock)
     await flushed(bus.client)
     return control
 
@@ -99,35 +103,47 @@ async def test_a_lost_payload_is_noticed(bus: Bus, other: Bus) -> None:
             await anext(incoming)
 
 
-async def test_both_sides_notice_that_the_other_is_gone(
-    bus: Bus, mesh_settings: MeshSettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(transfer, "SILENCE_SECONDS", 2.0)
-    monkeypatch.setattr(transfer, "_ALIVE_SECONDS", 0.1)
+async def test_both_sides_notice_that_the_other_is_gone(bus: Bus, mesh_settings: MeshSettings) -> None:
+    clock = TurnedClock()
     dying = await Bus.connect(mesh_settings, "dying")
     source = Source(1000, 100_000)
+
+    async def read_on() -> None:
+        async for _ in incoming:
+            pass
+
     async with asyncio.TaskGroup() as tasks:
-        incoming = await transfer.Incoming.open(bus, window_bytes=500_000)
-        await incoming.accept(await offer(dying, tasks, incoming.deliver_to, source.payloads()))
+        incoming = await transfer.Incoming.open(bus, window_bytes=500_000, clock=clock)
+        await incoming.accept(await offer(dying, tasks, incoming.deliver_to, source.payloads(), clock))
         await anext(incoming)
         await dying.client.close()
-        with pytest.raises(UnavailableError):
-            async for _ in incoming:
-                pass
-    assert source.closed
+        reading = asyncio.create_task(read_on())
+        while not (reading.done() and source.closed):
+            clock.advance(transfer.ALIVE_SECONDS)
+            await asyncio.sleep(0.01)
+    assert isinstance(reading.exception(), UnavailableError)
 
 
-async def test_a_slow_receiver_is_not_taken_for_a_gone_one(
-    bus: Bus, other: Bus, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(transfer, "SILENCE_SECONDS", 2.0)
-    monkeypatch.setattr(transfer, "_ALIVE_SECONDS", 0.1)
+async def test_a_slow_receiver_is_not_taken_for_a_gone_one(bus: Bus, other: Bus) -> None:
+    clock = TurnedClock()
     source = Source(20, 10_000)
-    async with asyncio.TaskGroup() as tasks, await transfer.Incoming.open(other, window_bytes=20_000) as incoming:
-        await incoming.accept(await offer(bus, tasks, incoming.deliver_to, source.payloads()))
-        count = 0
-        async for _ in incoming:
-            if count == 3:
-                await asyncio.sleep(1.5)  # three times as long as a gone one is waited for
-            count += 1
-        assert count == 20
+    grants = 0
+
+    async def note_grant(message: Msg) -> None:
+        nonlocal grants
+        grants += 1
+
+    incoming = await transfer.Incoming.open(other, window_bytes=20_000, clock=clock)
+    async with asyncio.TaskGroup() as tasks, incoming:
+        control = await offer(bus, tasks, incoming.deliver_to, source.payloads(), clock)
+        await bus.subscribe(control, note_grant)
+        await flushed(bus.client)
+        await incoming.accept(control)
+        await anext(incoming)
+        until = clock.monotonic() + 3 * transfer.SILENCE_SECONDS
+        while clock.monotonic() < until:  # nothing is read: that the receiver is there, its answers alone tell
+            before = grants
+            clock.advance(transfer.ALIVE_SECONDS)
+            while grants == before:
+                await asyncio.sleep(0.01)
+        assert [int.from_bytes(payload[:4], "big") async for payload in incoming] == list(range(1, 20))
