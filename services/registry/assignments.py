@@ -91,12 +91,12 @@ class Assigner:
         if not self._was_leading or self._view != self._bus.reconnects:
             self._was_leading = True
             self._view = self._bus.reconnects
-            self._ingest.begin(now)
-            self._recorders.begin(now)
+            self._ingest.begin_view(now)
+            self._recorders.begin_view(now)
         # A worker stops by itself GIVE_UP_SECONDS after its last renewal. Only then may another begin.
         ingest = self._workers.alive("ingest", within_seconds=GIVE_UP_SECONDS)
-        moved = self._ingest.update([lease for lease in ingest if not self._presence.gone(lease)], now)
-        moved |= self._recorders.update(self._workers.alive("recorder"), now)
+        moved = self._ingest.update_leases([lease for lease in ingest if not self._presence.gone(lease)], now)
+        moved |= self._recorders.update_leases(self._workers.alive("recorder"), now)
         return moved or self._plan_due.is_set() or now - self._planned_at >= PLAN_SECONDS
 
     def _plan(self) -> dict[str, Assignment]:

@@ -61,7 +61,7 @@ class ObservedCamera:
         self._break = CameraTrouble(Reason.CLOSED, "")
         self._quality = ProfileQuality()
 
-    def report(self, report: CameraReport, worker: Id, now: float, now_us: int) -> None:
+    def add_report(self, report: CameraReport, worker: Id, now: float, now_us: int) -> None:
         """Takes a report of ingest. One of an older epoch than the last is ignored."""
         if report.epoch < self._epoch:
             return
@@ -77,11 +77,11 @@ class ObservedCamera:
             if self._up_since is None:
                 self._up_since = now
                 self._quality.began(now)
-            self._quality.feed(self._main, now)
+            self._quality.add_report(self._main, now)
         if self.status is not Status.DISABLED:
             self._follow(now, now_us)
 
-    def grace(self, now: float) -> None:
+    def allow_silence(self, now: float) -> None:
         """Gives reports `SILENT_SECONDS` again, after a time in which this process could not receive them."""
         self._heard_at = now
 

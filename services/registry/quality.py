@@ -64,7 +64,7 @@ class ProfileQuality:
         self._low = False
         self._seen = self._trouble = None
 
-    def feed(self, report: ProfileReport, now: float) -> None:
+    def add_report(self, report: ProfileReport, now: float) -> None:
         """Takes a report of a profile that is online."""
         stream = (report.codec, report.width_px, report.height_px)
         if stream != self._stream:

@@ -19,13 +19,13 @@ class WorkerRoster:
         self._changed_at = float("-inf")
         self._missing_since: dict[Id, float] = {}
 
-    def begin(self, now: float) -> None:
+    def begin_view(self, now: float) -> None:
         """Begins a new view: this registry has become the leader, or the bus is back."""
         self._began_at = now
         self._changed_at = now
         self._missing_since.clear()
 
-    def update(self, leases: Iterable[WorkerLease], now: float) -> bool:
+    def update_leases(self, leases: Iterable[WorkerLease], now: float) -> bool:
         """Takes the live leases; returns whether a worker came, went, restarted or began to drain."""
         alive = {lease.worker: lease for lease in leases}
         changed = _who(alive) != _who(self.alive)

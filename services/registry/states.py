@@ -130,7 +130,7 @@ class StateObserver:
                 _stale.inc()
                 continue
             before = watched.observed.status
-            watched.observed.report(camera, report.worker, now, now_us)
+            watched.observed.add_report(camera, report.worker, now, now_us)
             if watched.observed.status is not before:
                 self._changed.set()
 
@@ -143,7 +143,7 @@ class StateObserver:
             if kept is not None and (ours is None or kept.since_us > ours.since_us or kept.announced != ours.announced):
                 del self._watched[key]
             else:
-                self._watched[key].observed.grace(now)
+                self._watched[key].observed.allow_silence(now)
                 self._watched[key].written = kept
         for key, (camera, _) in self._cameras.entries.items():
             if key not in self._watched:

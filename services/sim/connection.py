@@ -207,7 +207,7 @@ class RtspServerConnection(asyncio.Protocol):
             return
         self._playing = True
         for track, sink in self._sinks.items():
-            track.add(sink)
+            track.add_sink(sink)
         loop = asyncio.get_running_loop()
         stream = self._stream
         seconds = stream.faults.value(Fault.DROP) if stream is not None else None
@@ -228,7 +228,7 @@ class RtspServerConnection(asyncio.Protocol):
     def _stop(self) -> None:
         self._playing = False
         for track, sink in self._sinks.items():
-            track.discard(sink)
+            track.discard_sink(sink)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -216,9 +216,9 @@ class Simulator:
         )
 
     async def _bring_up(self, stream: SimulatedStream) -> None:
-        reels = [await self._studio.get(self._key(stream.number, stream.spec.video))]
+        reels = [await self._studio.get_reel(self._key(stream.number, stream.spec.video))]
         if stream.spec.audio is not None:
-            reels.append(await self._studio.get(self._key(stream.number, stream.spec.audio)))
+            reels.append(await self._studio.get_reel(self._key(stream.number, stream.spec.audio)))
         stream.start(reels, self._began - phase_seconds(stream.number, stream.spec.video.loop_seconds))
 
     async def _change_resolution(self, stream: SimulatedStream) -> None:
@@ -228,7 +228,7 @@ class Simulator:
             return
         if Fault.RESOLUTION in stream.faults:
             video = replace(video, width_px=video.width_px * 3 // 4, height_px=video.height_px * 3 // 4 // 2 * 2)
-        stream.change_reel(await self._studio.get(self._key(stream.number, video)))
+        stream.change_reel(await self._studio.get_reel(self._key(stream.number, video)))
 
     def _key(self, number: int, track: VideoSpec | AudioSpec) -> ClipKey:
         scene = (number - 1) % (self.settings.scenes or self.settings.cameras) + 1

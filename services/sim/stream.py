@@ -41,20 +41,20 @@ class SimulatedStream:
         """Ends every client and timer."""
         for track in self.tracks:
             track.stop()
-        self.drop()
+        self.drop_clients()
 
     def set_fault(self, fault: Fault, value: float | None = None) -> None:
         """Makes a fault hold, or a one-shot fault happen. `Fault.RESOLUTION` also needs `change_reel`."""
         chosen = self.faults.set(fault, value)
         if fault is Fault.REFUSE:
-            self.drop(reset=True)
+            self.drop_clients(reset=True)
         elif fault is Fault.DROP:
-            self.drop()
+            self.drop_clients()
             if not chosen:
                 self.faults.clear(Fault.DROP)
         elif fault is Fault.CLOCK_JUMP:
             for track in self.tracks:
-                track.jump(chosen)
+                track.jump_timestamps(chosen)
         elif fault is Fault.HUGE_FRAME:
             for track in self.tracks:
                 track.send_huge_frame(int(chosen))
@@ -63,7 +63,7 @@ class SimulatedStream:
         """Changes the clip of the video track, from its next keyframe on."""
         self.tracks[0].change_reel(reel)
 
-    def drop(self, *, reset: bool = False) -> None:
+    def drop_clients(self, *, reset: bool = False) -> None:
         """Ends all connections that asked for this stream."""
         for watcher in tuple(self.watchers):
             watcher.close(reset=reset)

@@ -52,7 +52,7 @@ class Studio:
             for worker in started:
                 await worker.stop()
 
-    async def get(self, key: ClipKey) -> Reel:
+    async def get_reel(self, key: ClipKey) -> Reel:
         """The clip for ``key``, packetized.
 
         Raises `ClipMakingError` where it cannot be made, OSError where the cache cannot be used.

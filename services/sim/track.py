@@ -76,7 +76,7 @@ class SimulatedTrack:
             raise ValueError("only a clip of the same codec and frame rate may take a clip's place")
         self._next_reel = reel
 
-    def jump(self, seconds: float) -> None:
+    def jump_timestamps(self, seconds: float) -> None:
         """Shifts RTP timestamps, from the next frame on."""
         self._base = self._base + round(seconds * self.clip.clock_rate_hz) & 0xFFFFFFFF
 
@@ -90,7 +90,7 @@ class SimulatedTrack:
         following = self._next if self._sinks else self._current()
         return self._sequence & 0xFFFF, self._timestamp(following, self._run(following))
 
-    def add(self, sink: Sink) -> None:
+    def add_sink(self, sink: Sink) -> None:
         """Adds a client: it gets a sender report at once, and frames from the next one on."""
         if not self._sinks:
             self._next = self._current()
@@ -99,7 +99,7 @@ class SimulatedTrack:
         if self._reporting:
             sink.send_report(self._report())
 
-    def discard(self, sink: Sink) -> None:
+    def discard_sink(self, sink: Sink) -> None:
         """Removes a client; without clients the track's timer stops."""
         if sink in self._sinks:
             self._sinks.remove(sink)

@@ -33,7 +33,7 @@ class Camera:
         if main.status == "online" and main.frames == 0:
             main = main.model_copy(update={"frames": self.frames})
         report = CameraReport(camera="cam", site="city", epoch=epoch, profiles={"main": main})
-        self.observed.report(report, "w", self.clock.monotonic(), self.clock.now_us())
+        self.observed.add_report(report, "w", self.clock.monotonic(), self.clock.now_us())
         return self.tick()
 
     def tick(self, *, enabled: bool = True) -> Status:
@@ -171,7 +171,7 @@ def test_a_new_leader_goes_on_with_what_the_last_one_left() -> None:
 def test_a_camera_without_main_is_judged_by_what_it_has() -> None:
     camera = Camera()
     report = CameraReport(camera="cam", site="city", epoch=1, profiles={"sub": UP})
-    camera.observed.report(report, "w", camera.clock.monotonic(), camera.clock.now_us())
+    camera.observed.add_report(report, "w", camera.clock.monotonic(), camera.clock.now_us())
     assert camera.tick() is Status.ONLINE
 
 
@@ -228,7 +228,7 @@ class Life(RuleBasedStateMachine):
         )
         message = CameraReport(camera="cam", site="city", epoch=self.epoch - stale, profiles={"main": report})
         clock = self.camera.clock
-        self.camera.observed.report(message, "w", clock.monotonic(), clock.now_us())
+        self.camera.observed.add_report(message, "w", clock.monotonic(), clock.now_us())
         self.camera.tick(enabled=self.enabled)
 
     @rule()

@@ -31,7 +31,7 @@ class Stream:
                 frames_lost=self.lost,
                 bad_timestamps=self.bad,
             )
-            self.quality.feed(report, self.now)
+            self.quality.add_report(report, self.now)
         trouble = self.quality.trouble(self.now)
         return trouble.reason if trouble else None
 

@@ -10,18 +10,18 @@ def lease(name: str, incarnation: int = 1, *, draining: bool = False) -> WorkerL
 
 def test_a_change_is_a_worker_that_comes_goes_restarts_or_drains() -> None:
     roster = WorkerRoster()
-    assert roster.update([lease("a")], 0)
-    assert not roster.update([lease("a").model_copy(update={"load": 0.5})], 1)
-    assert roster.update([lease("a", 2)], 2)
-    assert roster.update([lease("a", 2, draining=True)], 3)
-    assert roster.update([], 4)
+    assert roster.update_leases([lease("a")], 0)
+    assert not roster.update_leases([lease("a").model_copy(update={"load": 0.5})], 1)
+    assert roster.update_leases([lease("a", 2)], 2)
+    assert roster.update_leases([lease("a", 2, draining=True)], 3)
+    assert roster.update_leases([], 4)
     assert not roster.settled(2, 5)
     assert roster.settled(2, 6)
 
 
 def test_after_a_beginning_everybody_may_still_be_coming() -> None:
     roster = WorkerRoster()
-    roster.begin(100)
+    roster.begin_view(100)
     assert roster.expected(100 + EXPECT_SECONDS - 0.1)
     assert not roster.expected(100 + EXPECT_SECONDS)
 
@@ -30,11 +30,11 @@ def test_who_comes_back_is_missed_anew() -> None:
     roster = WorkerRoster()
     assert roster.away(["a"], 30, 0) == set()
     assert roster.away(["a"], 30, 29) == set()
-    roster.update([lease("a")], 29.5)
+    roster.update_leases([lease("a")], 29.5)
     assert roster.away(["a"], 30, 31) == set()
-    roster.update([], 32)
+    roster.update_leases([], 32)
     assert roster.away(["a"], 30, 32) == set()
     assert roster.away(["a"], 30, 61) == set()
     assert roster.away(["a"], 30, 62) == {"a"}
-    roster.begin(63)
+    roster.begin_view(63)
     assert roster.away(["a"], 30, 63) == set()
