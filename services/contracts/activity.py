@@ -1,6 +1,6 @@
-"""How much moved in front of cameras: what recorders are asked, and how several answers become one.
+"""How much moved in front of cameras: questions to recorders, their answers, and merging several answers.
 
-Levels go from 0 (as still as it gets in front of this camera) to 1 (as busy as it gets); from 0.5 on it is activity.
+Levels go from 0 to 1, the stillest and the busiest of this camera; 0.5 and more counts as activity.
 Recorders compute them from the compressed stream, about a minute after the footage. Where two recorders keep a camera,
 the higher level counts.
 """
@@ -59,7 +59,7 @@ class Busy(Model):
 
 
 class BusyAnswer(Model):
-    """Of several cameras; empty where there was none."""
+    """Activity of several cameras; empty where there was none."""
 
     found: tuple[Busy, ...] = ()
 
@@ -75,7 +75,7 @@ class BusiestQuestion(Model):
 
 
 def merge(answers: Sequence[ActivityAnswer]) -> ActivityAnswer:
-    """One strip out of the recorders' (at least one); what does not fit the first is left out."""
+    """Merges the strips of the recorders (at least one). A strip whose steps differ from the first is left out."""
     first = answers[0]
     alike = [
         answer.levels
@@ -86,7 +86,7 @@ def merge(answers: Sequence[ActivityAnswer]) -> ActivityAnswer:
 
 
 def merge_busiest(found: Sequence[Busy], most: int) -> list[Busy]:
-    """The busiest of all recorders' minutes, each camera's minute once."""
+    """The busiest minutes of all recorders, each camera's minute once."""
     best: dict[tuple[str, int], Busy] = {}
     for busy in found:
         key = (busy.camera, busy.from_us)

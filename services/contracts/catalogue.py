@@ -1,4 +1,4 @@
-"""What the registry is asked about the catalogue, by the front and through it by the command line.
+"""Questions to the registry about the catalogue, from the front and, through it, from the command line.
 
 Credentials go in and never come out: no reply here has a field for them.
 """
@@ -20,7 +20,7 @@ MAX_IMPORT_BYTES: Final = 4 * 1024 * 1024
 
 
 def id_from_name(name: str) -> str:
-    """An id made of ``name``: ``Simpang Kayutangan 2`` → ``simpang-kayutangan-2``; empty where nothing can be kept."""
+    """An id made of ``name``: ``Simpang Kayutangan 2`` → ``simpang-kayutangan-2``; empty if nothing can be kept."""
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", ascii_name).strip("-")[:63].rstrip("-")
 
@@ -28,7 +28,7 @@ def id_from_name(name: str) -> str:
 def take_credentials(data: Any) -> Any:
     """``data`` of a camera with the user parts of its URLs moved into ``credentials``.
 
-    A profile may be given as its URL alone. Raises ``ValueError`` where two different users are named.
+    A profile may be given as its URL alone. Raises ``ValueError`` where the URLs name two different users.
     """
     if not isinstance(data, dict) or not isinstance(data.get("profiles"), dict):
         return data
@@ -110,14 +110,14 @@ class CameraPatch(_Secretive, Patch):
 
 
 class CameraQuery(Model):
-    """Which cameras: all filters hold together. Answered in the order of ids, ``limit`` at a time."""
+    """Which cameras: they match all filters. The answer is ordered by id, ``limit`` at a time."""
 
     site: Id | None = None
     tag: str | None = None
     text: str = ""
-    """Occurs in the id, the name, the address or a tag, whatever its case."""
+    """A text in the id, the name, the address or a tag; case is ignored."""
     after: Id | None = None
-    """Go on behind this id: `CameraList.next`."""
+    """Continue after this id: `CameraList.next`."""
     limit: int = Field(default=5000, ge=1, le=5000)
 
 
@@ -128,11 +128,11 @@ class CameraKey(Model):
 
 
 class CameraEntry(Model):
-    """A camera as the catalogue has it, and what is observed of it."""
+    """A camera of the catalogue with its observed state."""
 
     camera: Camera
     revision: int
-    """Give it back with a change, and the change is refused where somebody else was faster."""
+    """Send it with a change: the change is refused if another one came first."""
     state: CameraState | None = None
 
 
@@ -141,7 +141,7 @@ class CameraList(Model):
 
     cameras: tuple[CameraEntry, ...]
     next: Id | None = None
-    """Where to go on; None: that was all."""
+    """The id to continue after; None: this was the last page."""
 
 
 class CameraUpdate(Partial):
@@ -150,7 +150,7 @@ class CameraUpdate(Partial):
     id: Id
     patch: CameraPatch
     revision: int | None = None
-    """Change only this revision; None: whatever is there."""
+    """Change only this revision; None: the last one."""
 
 
 class CameraRemove(Model):
@@ -172,7 +172,7 @@ class ImportRequest(Model):
     format: Literal["csv", "json"]
     content: str = Field(repr=False)
     dry_run: bool = False
-    """Only say what would happen."""
+    """Report the changes without making them."""
 
     @classmethod
     def of(cls, body: bytes, content_type: str, *, dry_run: bool = False) -> "ImportRequest":
@@ -193,19 +193,19 @@ class ImportRequest(Model):
 
 
 class ImportRow(Model):
-    """What became of one row."""
+    """The result of one row."""
 
     row: int
     """CSV: the line in the file, the header being 1. JSON: the place in the list, from 1."""
     id: str
-    """The camera; empty where the row does not say."""
+    """The camera; empty where the row names none."""
     result: Literal["added", "updated", "unchanged", "refused"]
     detail: str = ""
     """Why it was refused, or which fields changed."""
 
 
 class ImportReport(Model):
-    """What became of each row."""
+    """The result of each row."""
 
     rows: tuple[ImportRow, ...]
     added: int = 0
@@ -213,5 +213,5 @@ class ImportReport(Model):
     unchanged: int = 0
     refused: int = 0
     notes: tuple[str, ...] = ()
-    """About the file as a whole: columns that are not known."""
+    """About the file as a whole: unknown columns."""
     dry_run: bool = False

@@ -1,4 +1,4 @@
-"""What a recorder is asked for a clip, and the tables in its answer.
+"""The question to a recorder for a clip, and the tables in its answer.
 
 The answer to `ClipQuestion` is a transfer (`services.mesh.transfer`) of messages: ``T`` and a packed `Table` for each
 segment; ``E``, the end of the tables; then the bytes of the tables' chunks in order, without a letter in front.
@@ -55,7 +55,7 @@ class Table:
     chunks: tuple[TableChunk, ...]
 
     def pack(self) -> bytes:
-        """As it travels."""
+        """The table as bytes."""
         return b"T" + bytes(
             msgpack.packb(
                 {
@@ -70,7 +70,7 @@ class Table:
 
     @classmethod
     def unpack(cls, message: bytes) -> Self:
-        """Reads what `pack` wrote; raises `UnavailableError` for what it cannot have written."""
+        """Reads the bytes of `pack`; raises `UnavailableError` for anything else."""
         try:
             table: dict[str, Any] = msgpack.unpackb(message[1:])
             video, audio = table["tracks"]
@@ -91,7 +91,7 @@ class Table:
 
 
 def _little_endian(samples: "array[int]") -> "array[int]":
-    """As it travels, and back."""
+    """The table as bytes, and back."""
     if sys.byteorder == "big":
         samples = array("I", samples)
         samples.byteswap()

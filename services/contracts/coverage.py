@@ -1,6 +1,6 @@
-"""Coverage: how much of a stretch of time there is footage of, and what is missing why.
+"""Coverage: how much of a stretch of time is recorded, and the cause of each gap.
 
-Each recorder answers with what it has. `statements` merges the answers as the timeline does: where one recorder has a
+Each recorder answers for its own disks. `statements` merges the answers as the timeline does: where one recorder has a
 gap and another has footage, there is footage.
 """
 
@@ -16,7 +16,7 @@ from services.contracts.recordings import MIN_GAP_US, Cause, Gap, Lasting, Timel
 COVERAGE: Final = "coverage"
 
 MAX_GAPS: Final = 200
-"""A statement names the longest ones; ``recorded_us`` counts all."""
+"""A statement names the longest gaps; ``recorded_us`` counts all."""
 MAX_CAMERAS: Final = 64
 """In one question."""
 MAX_RANGE_US: Final = 31 * 86_400 * 1_000_000
@@ -25,7 +25,7 @@ PROFILE: Final = "main"
 
 
 class CoverageQuestion(Model):
-    """What is there of these cameras between two moments, and for how long will it be?"""
+    """Asks what is recorded of these cameras between two moments, and how long it will be kept."""
 
     cameras: tuple[Id, ...] = Field(max_length=MAX_CAMERAS)
     from_us: int
@@ -33,27 +33,27 @@ class CoverageQuestion(Model):
 
 
 class CameraCoverage(Lasting):
-    """What one recorder has of a camera."""
+    """The footage of one camera at one recorder."""
 
     camera: Id
     timeline: TimelineAnswer
 
 
 class CoverageAnswer(Model):
-    """One recorder's."""
+    """The answer of one recorder."""
 
     recorder: Id
     cameras: tuple[CameraCoverage, ...] = ()
-    """Those that it knows."""
+    """The cameras that it knows."""
     left_out: tuple[Id, ...] = ()
-    """What would have made the answer too long: ask for them again."""
+    """Cameras that would have made the answer too long: ask for them again."""
     capacity_bytes: int = 0
-    """What recordings may take on its disks."""
+    """How many bytes recordings may take on its disks."""
     used_bytes: int = 0
 
 
 class CoverageStatement(Lasting):
-    """How much of a stretch of time there is footage of."""
+    """How much of a stretch of time is recorded."""
 
     camera: Id
     profile: str
@@ -64,7 +64,7 @@ class CoverageStatement(Lasting):
 
     @property
     def percent(self) -> float:
-        """How much is recorded of the whole."""
+        """The recorded share of the whole time."""
         return round(100 * self.recorded_us / (self.to_us - self.from_us), 3)
 
 
@@ -86,7 +86,7 @@ def _statement(camera: Id, from_us: int, to_us: int, parts: Sequence[CameraCover
     oldest_thinned = _least(part.oldest_thinned_us for part in parts)
     archived_full = _least(part.oldest_archived_full_us for part in parts)
     archived_thinned = _least(part.oldest_archived_thinned_us for part in parts)
-    # A recorder that has nothing of the range had the camera once: what it wrote then is no rate of today.
+    # A recorder without footage of the range had the camera earlier: its rate is none of today.
     writing = [part for part in parts if part.timeline.ranges] or parts
     return CoverageStatement(
         camera=camera,
@@ -107,7 +107,7 @@ def _statement(camera: Id, from_us: int, to_us: int, parts: Sequence[CameraCover
 
 
 def _gaps(timeline: Timeline, oldest_us: int | None) -> tuple[Gap, ...]:
-    """The longest, in order. What nobody explains before the oldest footage was never recorded or has expired."""
+    """The longest gaps, in order of time. A hole before the oldest footage was never recorded, or has expired."""
     named = [
         gap.model_copy(update={"cause": Cause.NOT_KEPT.value})
         if gap.cause == Cause.UNKNOWN and gap.to_us is not None and (oldest_us is None or gap.to_us <= oldest_us)
@@ -119,7 +119,7 @@ def _gaps(timeline: Timeline, oldest_us: int | None) -> tuple[Gap, ...]:
 
 
 def _untold(timeline: Timeline) -> Iterator[Gap]:
-    """Holes that a timeline says nothing about."""
+    """Holes that no gap of the timeline explains."""
     at_us = timeline.from_us
     spans = [(item.from_us, item.to_us) for item in timeline.ranges]
     spans += [(gap.from_us, timeline.to_us if gap.to_us is None else gap.to_us) for gap in timeline.gaps]

@@ -1,7 +1,7 @@
 """The base of every error that Pantau raises on purpose.
 
 One class carries what each edge needs: a stable ``code`` (the log key and the NATS service error), the HTTP
-status of the problem document (RFC 9457), and a message that says what happened, why, and what to do.
+status of the problem document (RFC 9457), and a message that says the failure, its reason and its remedy.
 """
 
 from typing import ClassVar
@@ -24,7 +24,7 @@ class PantauError(Exception):
 
 
 class InvalidInputError(PantauError):
-    """What was given cannot be accepted; the message names the field and what would do."""
+    """The input cannot be accepted; the message names the field and a valid value."""
 
     code = "invalid-input"
     status = 422
@@ -52,14 +52,14 @@ class ForbiddenError(PantauError):
 
 
 class UnavailableError(PantauError):
-    """Nobody who could answer is there just now; the same question may be answered later."""
+    """No service can answer just now; the same question may be answered later."""
 
     code = "unavailable"
     status = 503
 
 
 class NobodyThereError(UnavailableError):
-    """The same, and known at once: nobody listens on the subject, so whoever was to be asked has ended."""
+    """`UnavailableError`, known at once: nobody listens on the subject, so the asked service has ended."""
 
 
 class BadOfferError(PantauError):
@@ -82,5 +82,5 @@ _BY_CODE = {cls.code: cls for cls in _FROM_PEERS}
 
 
 def error_from_code(code: str, message: str) -> PantauError:
-    """The error that a peer's ``code`` stands for; every code but those above becomes an `UnavailableError`."""
+    """The error class of a peer's ``code``; a code that no class above has becomes an `UnavailableError`."""
     return _BY_CODE.get(code, UnavailableError)(message)

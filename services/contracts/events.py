@@ -1,4 +1,4 @@
-"""Events: what happened, for agencies, dashboards and the other services.
+"""Events, for agencies, dashboards and the other services.
 
 Body: a msgpack map of the event's fields. Headers: CloudEvents 1.0 in binary mode (the NATS protocol binding), with
 ``Nats-Msg-Id`` for de-duplication. Kept in the JetStream stream `PANTAU_EVENTS`. The classes below yield
@@ -27,7 +27,7 @@ class Event(Model):
 
     site: Id
     at_us: int
-    """When it happened: Unix time, UTC, microseconds."""
+    """The time of the event: Unix time, UTC, microseconds."""
 
     @property
     def type(self) -> str:
@@ -36,12 +36,12 @@ class Event(Model):
 
     @property
     def subject_id(self) -> str:
-        """The id of what it happened to."""
+        """The id of the camera or incident that it is about."""
         return str(getattr(self, self.subject_field))
 
     @property
     def nats_subject(self) -> str:
-        """Where it is published."""
+        """The subject that it is published on."""
         return subjects.event(self.site, self.kind, self.name, self.subject_id)
 
 
@@ -95,7 +95,7 @@ class CameraOffline(CameraEvent):
 
 
 class CameraDegraded(CameraEvent):
-    """A camera delivers, but not as it should."""
+    """A camera delivers, but worse than usual."""
 
     name: ClassVar[str] = "degraded"
     reason: Reason
@@ -103,7 +103,7 @@ class CameraDegraded(CameraEvent):
 
 
 class CameraRecovered(CameraEvent):
-    """A camera delivers as it should again."""
+    """A camera delivers as usual again."""
 
     name: ClassVar[str] = "recovered"
     after_seconds: float
@@ -111,7 +111,7 @@ class CameraRecovered(CameraEvent):
 
 
 class CameraHealth(CameraEvent):
-    """What ingest measures, once a minute a camera."""
+    """The figures that ingest measures, once a minute for each camera."""
 
     name: ClassVar[str] = "health"
     status: str
@@ -146,7 +146,7 @@ class SegmentClosed(RecordingEvent):
     key_id: str = ""
     """The key's short name, as bundles use it."""
     public_key: str = ""
-    """The key itself, hex: whoever keeps it from here can check evidence later without trusting the bundle."""
+    """The key itself, hex. A subscriber that keeps it can check evidence later without trusting the bundle."""
 
 
 class RecordingGap(RecordingEvent):
@@ -161,7 +161,7 @@ class RecordingGap(RecordingEvent):
 
 
 class RecordingThinned(RecordingEvent):
-    """A segment was rewritten with fewer frames, as the retention ladder says."""
+    """A segment was rewritten with fewer frames, by the retention ladder or under pressure."""
 
     name: ClassVar[str] = "thinned"
     from_us: int
@@ -190,13 +190,13 @@ class RecordingExpired(RecordingEvent):
     to_us: int
     size_bytes: int
     because: str
-    """``age``, ``budget``, ``floor``; ``archive``: it is a copy that went, because of its age."""
+    """``age``, ``budget``, ``floor``; ``archive``: a copy in the archive was removed because of its age."""
     remains_in: Remains = ""
-    """Where the footage is still kept; empty: nowhere at this recorder."""
+    """Where this recorder still keeps the footage; empty: nowhere."""
 
 
 class RecordingCoverage(Lasting, RecordingEvent):
-    """Once a day: how much of the day before there is footage of, what is missing why, and how long it will be kept."""
+    """Once a day: how much of the day before is recorded, the cause of each gap, and how long footage will be kept."""
 
     name: ClassVar[str] = "coverage"
     profile: str
@@ -209,7 +209,7 @@ class RecordingCoverage(Lasting, RecordingEvent):
 
 
 class StorageLow(Event):
-    """A disk is near its floor, full, slow, read-only or gone: history gets shorter."""
+    """A disk is near its floor, full, slow, read-only or gone, so history gets shorter."""
 
     kind: ClassVar[str] = "recording"
     name: ClassVar[str] = "storage_low"
@@ -221,7 +221,7 @@ class StorageLow(Event):
 
 
 class ArchiveFailed(Event):
-    """The archive does not take copies: segments wait on the recorder's disks. Told at first, when the reason changes,
+    """The archive does not take copies: segments wait on the recorder's disks. Sent at first, when the reason changes,
     and once an hour."""
 
     kind: ClassVar[str] = "recording"
@@ -229,7 +229,7 @@ class ArchiveFailed(Event):
     subject_field: ClassVar[str] = "recorder"
     recorder: Id
     because: str
-    """``unreachable``, ``refused`` (the access key), ``no-bucket``, ``differs`` (what is stored is not what was sent),
+    """``unreachable``, ``refused`` (the access key), ``no-bucket``, ``differs`` (the stored object differs),
     ``failed``."""
     detail: str
     waiting_segments: int
@@ -247,7 +247,7 @@ class ArchiveRecovered(Event):
 
 
 class ArchiveDamaged(RecordingEvent):
-    """A copy in the archive is gone, or is not what was stored; it is made again while the recorder has the footage."""
+    """A copy in the archive is gone or altered; it is made again while the recorder has the footage."""
 
     name: ClassVar[str] = "archive_damaged"
     profile: str
@@ -292,7 +292,7 @@ class IncidentClosed(IncidentEvent):
 
 
 class IncidentExported(IncidentEvent):
-    """Evidence about it was handed out."""
+    """Evidence about it was exported."""
 
     name: ClassVar[str] = "exported"
 
@@ -304,7 +304,7 @@ class Audit(Event):
     name: ClassVar[str] = "action"
     subject_field: ClassVar[str] = "target"
     target: Id
-    """The camera or incident it was about."""
+    """The camera or incident that the action was about."""
     action: str
     """For example ``exported``, ``viewed-recording``, ``incident-opened``."""
     actor: str
@@ -323,7 +323,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     StorageLow, ArchiveFailed, ArchiveRecovered, ArchiveDamaged,
     IncidentOpened, IncidentUpdated, IncidentClosed, IncidentExported, Audit,
 )  # fmt: skip
-"""Every event there is."""
+"""Every event class."""
 _BY_TYPE: Final = {f"{event.kind}.{event.name}": event for event in EVENTS}
 
 

@@ -45,17 +45,17 @@ class Codec(IntEnum):
 
 
 class Flags(IntFlag):
-    """What a consumer must know before it looks into the payload."""
+    """Facts that a consumer needs without reading the payload."""
 
     NONE = 0
     KEYFRAME = 1
     DISCONTINUITY = 2
     """First frame of a new run: the source was opened anew, or its parameters changed. Holes before it are no loss."""
     DISPOSABLE = 4
-    """No other frame refers to this one (nal_ref_idc 0): the first to go when a viewer is slow."""
+    """No other frame refers to this one (nal_ref_idc 0): it is dropped first when a viewer is slow."""
 
 
-# As plain integers: an enum's own operators take microseconds, and these are asked of every frame.
+# Plain integers: an enum's operators take microseconds, and these run for each frame.
 _KEYFRAME: Final = int(Flags.KEYFRAME)
 _DISCONTINUITY: Final = int(Flags.DISCONTINUITY)
 
@@ -77,7 +77,7 @@ class AccessUnit(NamedTuple):
     sequence: int
     """Grows by one a frame within an epoch (u64); starts anywhere."""
     pts_90k: int
-    """Presentation time, 90 kHz, monotonic in decoding order but for B-frames; its origin means nothing."""
+    """Presentation time, 90 kHz, monotonic in decoding order except for B-frames; its origin is arbitrary."""
     dts_90k: int
     """Decoding time, 90 kHz, strictly growing within a run."""
     capture_us: int
@@ -100,7 +100,7 @@ class AccessUnit(NamedTuple):
 
     @property
     def order(self) -> tuple[int, int]:
-        """What grows from frame to frame, over fail-overs too."""
+        """The order of frames: it grows from frame to frame, over fail-overs, too."""
         return self.epoch, self.sequence
 
 
@@ -118,7 +118,7 @@ _CLOCKS: Final = {int(clock): clock for clock in Clock}
 def encode(unit: AccessUnit) -> bytes:
     """The message for ``unit``.
 
-    Raises `FrameError` where the payload is larger than `MAX_PAYLOAD_BYTES`: such a frame is refused as a whole.
+    Raises `FrameError` where the payload is larger than `MAX_PAYLOAD_BYTES`; such a frame is not split.
     """
     flags, codec, epoch, sequence, pts, dts, capture, uncertainty, clock, payload, extradata = unit
     if len(payload) > MAX_PAYLOAD_BYTES:
@@ -133,7 +133,7 @@ def encode(unit: AccessUnit) -> bytes:
 def decode(message: bytes) -> AccessUnit:
     """The access unit in ``message``.
 
-    Raises `FrameError` for anything that `encode` cannot have written, and for a version this code does not know.
+    Raises `FrameError` for bytes that `encode` does not write, and for an unknown version.
     """
     try:
         (array, _, version, _, flags, _, codec, _, epoch, _, sequence, _, pts, _, dts,
@@ -153,7 +153,7 @@ def decode(message: bytes) -> AccessUnit:
 
 
 class SequenceTracker:
-    """Makes every loss visible: feed it each frame's order, in arrival order.
+    """Counts lost frames. It takes the order of each frame, as they arrive.
 
     ``lost`` counts the frames that were published in this run and never came.
     """

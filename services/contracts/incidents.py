@@ -1,4 +1,4 @@
-"""What the registry is asked about incidents."""
+"""Questions to the registry about incidents."""
 
 from pydantic import Field
 
@@ -13,12 +13,12 @@ class IncidentInput(Model):
     cameras: tuple[Id, ...] = Field(min_length=1, max_length=1000)
     from_us: int = Field(ge=0)
     to_us: int | None = Field(default=None, ge=0)
-    """None: still going on."""
+    """None: the incident goes on."""
     notes: str = Field(default="", max_length=20_000)
 
 
 class IncidentPatch(Patch):
-    """The fields of an incident that change. ``to_us: null`` means that it still goes on."""
+    """The fields of an incident that change. ``to_us: null`` means that it goes on."""
 
     nullable = frozenset({"to_us"})
 
@@ -44,7 +44,7 @@ class IncidentKey(Model):
 
 
 class IncidentEntry(Model):
-    """An incident as it is kept."""
+    """An incident with its revision."""
 
     incident: Incident
     revision: int

@@ -5,7 +5,7 @@
     keyframes = "keyframes" age "every" age
     age       = number ("s" | "m" | "h" | "d" | "w") | "for ever"
 
-Ages count from when the footage was taken, so a ladder's rungs grow.
+Ages count from the capture time, so the ages of a ladder grow.
 """
 
 import math
@@ -20,14 +20,14 @@ EXAMPLE: Final = "full 10d, keyframes 60d every 10s"
 
 
 class Ladder(NamedTuple):
-    """How long what is kept."""
+    """How long footage is kept, and in which form."""
 
     full_seconds: float
     """Infinite: for ever."""
     keyframes_seconds: float = 0.0
-    """Counted from when the footage was taken; 0: no such rung."""
+    """Counted from the capture time; 0: no such rung."""
     every_seconds: float = 10.0
-    """One keyframe in so much time is kept on that rung."""
+    """On that rung one keyframe of so much time is kept."""
 
     @property
     def thins(self) -> bool:
@@ -36,11 +36,11 @@ class Ladder(NamedTuple):
 
     @property
     def total_seconds(self) -> float:
-        """When nothing is left."""
+        """The age at which all footage is removed."""
         return max(self.full_seconds, self.keyframes_seconds)
 
     def __str__(self) -> str:
-        """What `parse_ladder` reads."""
+        """The text that `parse_ladder` reads."""
         text = f"full {_age(self.full_seconds)}"
         if self.keyframes_seconds:
             text += f", keyframes {_age(self.keyframes_seconds)} every {_number(self.every_seconds)}s"
@@ -48,7 +48,7 @@ class Ladder(NamedTuple):
 
 
 def parse_ladder(text: str) -> Ladder:
-    """Reads a ladder; raises ``ValueError`` that says what would do."""
+    """Reads a ladder; raises ``ValueError`` that shows a valid one."""
     rungs = [part.strip() for part in text.split(",")]
     full = _FULL.fullmatch(rungs[0])
     if not full or len(rungs) > 2:

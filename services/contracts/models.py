@@ -1,4 +1,4 @@
-"""What the services tell each other besides frames and events: msgpack maps of these models."""
+"""The messages between services besides frames and events: msgpack maps of these models."""
 
 from enum import StrEnum
 from types import UnionType
@@ -71,7 +71,7 @@ class Profile(Model):
     """One stream of a camera."""
 
     url: Annotated[str, AfterValidator(_source_url)]
-    """Without credentials: they stand in `Credentials`, in a bucket of their own."""
+    """Without credentials, which have a bucket of their own (`Credentials`)."""
     transport: Transport = "auto"
     """Of RTSP; ``auto``: TCP, and UDP where the camera refuses TCP."""
     reader: Annotated[ReaderName, BeforeValidator(lambda name: "libav" if name == "pyav" else name)] = "auto"
@@ -104,7 +104,7 @@ class Camera(Model):
     """A retention ladder of this camera's own (``full 10d, keyframes 60d every 10s``); None: the default."""
 
     def matches(self, *, site: str | None, tag: str | None, text: str) -> bool:
-        """Whether all filters hold; ``text`` occurs in the id, the name, the address or a tag, whatever its case."""
+        """Whether all filters match; ``text`` is searched in id, name, address and tags, and its case is ignored."""
         if (site is not None and self.site != site) or (tag is not None and tag not in self.tags):
             return False
         sought = text.casefold()
@@ -113,7 +113,7 @@ class Camera(Model):
 
 
 class Status(StrEnum):
-    """What a camera is observed to do."""
+    """The observed status of a camera."""
 
     CONNECTING = "connecting"
     ONLINE = "online"
@@ -185,12 +185,12 @@ class Reason(StrEnum):
 
 
 class ProfileReport(Model):
-    """What ingest observes of one profile."""
+    """The report of ingest on one profile."""
 
     status: Literal["idle", "connecting", "online", "offline"]
     reason: Reason = Reason.NONE
     detail: str = ""
-    """For people who read logs; redacted."""
+    """Text for logs, redacted."""
     since_us: int = 0
     codec: str = ""
     """FFmpeg's name: h264, hevc, mjpeg, pcm_alaw, …"""
@@ -225,7 +225,7 @@ class ProfileReport(Model):
 
 
 class CameraReport(Model):
-    """What ingest observes of one camera."""
+    """The report of ingest on one camera."""
 
     camera: Id
     site: Id
@@ -235,7 +235,7 @@ class CameraReport(Model):
 
 
 class IngestReport(Model):
-    """One message a worker every 2 s, and at once on a change (then with the changed cameras alone)."""
+    """A worker's report: every 2 s, and on each change at once (then with the changed cameras only)."""
 
     worker: Id
     at_us: int
@@ -254,14 +254,14 @@ class CameraState(Model):
     profiles: dict[str, ProfileReport] = {}
     worker: str = ""
     announced: Status | None = None
-    """What the events have said so far: online, degraded, offline, or None for nothing yet."""
+    """The status in the last event: online, degraded, offline, or None before the first."""
 
 
 WorkerRole = Literal["ingest", "recorder", "relay", "registry", "converter"]
 
 
 class WorkerLease(Model):
-    """A live worker. The incarnation differs at every start, so that a quick restart is seen."""
+    """A live worker. The incarnation differs at each start, so that a quick restart is noticed."""
 
     role: WorkerRole
     worker: Id
@@ -273,7 +273,7 @@ class WorkerLease(Model):
 
 
 class Assignment(Model):
-    """Who does a camera. The KV entry's revision is the epoch."""
+    """The workers of a camera in one role. The KV entry's revision is the epoch."""
 
     camera: Id
     site: Id
@@ -281,7 +281,7 @@ class Assignment(Model):
     """For ingest exactly one; for recorder as many as the camera has copies."""
     incarnations: tuple[int, ...]
     homes: tuple[Id, ...] = ()
-    """Recorder: where the camera's footage belongs when all are well; differs from ``workers`` while one is away."""
+    """Recorder: the camera's homes, whose disks have its footage; differs from ``workers`` while one is away."""
 
 
 class WantReply(Model):
@@ -301,7 +301,7 @@ class IncidentStatus(StrEnum):
 
 
 class Incident(Model):
-    """Something that happened; its cameras' footage in its range is held while it is open, and for the grace after."""
+    """A case. The footage of its cameras and time is held while it is open, and for the grace period after."""
 
     id: Id
     title: str = Field(min_length=1, max_length=200)
@@ -309,12 +309,12 @@ class Incident(Model):
     cameras: tuple[Id, ...]
     from_us: int
     to_us: int | None = None
-    """None: still going on; footage still to be recorded is held too."""
+    """None: the incident goes on, so future footage is held, too."""
     notes: str = ""
     created_by: str = ""
     created_us: int = 0
     closed_us: int | None = None
     release_us: int | None = None
-    """When the hold ends: closing time plus grace."""
+    """The end of the hold: closing time plus grace period."""
     released: bool = False
     """The hold has ended, and an audit event has said so."""

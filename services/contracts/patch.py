@@ -1,4 +1,4 @@
-"""Changes that name only what changes (in the manner of RFC 7396, JSON Merge Patch, one level deep)."""
+"""Partial changes: they name only the fields that change (like RFC 7396, JSON Merge Patch, one level deep)."""
 
 from typing import Any, ClassVar, Self
 
@@ -9,19 +9,19 @@ from services.contracts.models import Model
 
 
 class Partial(Model):
-    """A model of which only what was given goes on the wire, so that a reader sees what was left out."""
+    """A model that sends only the given fields, so that a reader can tell a missing field from a default."""
 
     def pack(self) -> bytes:
-        """See `Model.pack`; what was not given is not sent."""
+        """The given fields as a msgpack map."""
         packed: bytes = msgpack.packb(self.model_dump(mode="json", exclude_unset=True))
         return packed
 
 
 class Patch(Partial):
-    """The fields of a thing that change; what is not given stays."""
+    """The fields that change; a field that is not given stays."""
 
     nullable: ClassVar[frozenset[str]] = frozenset()
-    """The fields for which null is a value of its own."""
+    """The fields for which null is a value."""
 
     @model_validator(mode="after")
     def _null_only_where_it_means_something(self) -> Self:
@@ -31,5 +31,5 @@ class Patch(Partial):
         return self
 
     def given(self) -> dict[str, Any]:
-        """The given fields alone, as values of their models."""
+        """Only the given fields, as values of their models."""
         return {name: getattr(self, name) for name in self.model_fields_set}

@@ -7,7 +7,7 @@ from services.contracts.errors import ForbiddenError
 
 
 class Role(StrEnum):
-    """What a person or a program is here for."""
+    """The role of a person or a program; `_GRANTS` says which roles include others."""
 
     VIEWER = "viewer"
     AGENCY = "agency"
@@ -26,7 +26,7 @@ _GRANTS: Final[dict[Role, frozenset[Role]]] = {
 
 
 class Actor(NamedTuple):
-    """Who asks."""
+    """The person, program or service behind a request."""
 
     name: str
     role: Role
@@ -36,7 +36,7 @@ class Actor(NamedTuple):
         return permission in _GRANTS[self.role]
 
     def require(self, permission: Role) -> None:
-        """Raises `ForbiddenError` where it does not."""
+        """Raises `ForbiddenError` where this actor does not hold ``permission``."""
         if not self.may(permission):
             raise ForbiddenError(
                 f"this needs the permission '{permission}', and {self.name} has the role '{self.role}'; "
@@ -45,4 +45,4 @@ class Actor(NamedTuple):
 
 
 SYSTEM: Final = Actor("system", Role.ADMIN)
-"""A service acting by itself."""
+"""A service that acts on its own."""

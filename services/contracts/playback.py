@@ -1,8 +1,8 @@
-"""What a recorder is asked to play recorded footage as access units.
+"""The question to a recorder for recorded footage as access units.
 
 The answer is a transfer (`services.mesh.transfer`) of access-unit messages (`services.contracts.frames`). It begins at
-the keyframe at or before the moment that was asked for: earlier units serve the decoder only. Capture times are those
-that were recorded; ``pts_90k`` and ``dts_90k`` count from the Unix epoch.
+the keyframe at or before the requested moment; earlier units serve the decoder only. Capture times are the recorded
+ones; ``pts_90k`` and ``dts_90k`` count from the Unix epoch.
 """
 
 from typing import Final, Literal

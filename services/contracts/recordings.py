@@ -1,4 +1,4 @@
-"""What recorders tell about footage, and how the answers of several become one history."""
+"""The recorders' answers about footage, and merging several of them into one history."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ SERVICE: Final = "recorder"
 TIMELINE: Final = "timeline"
 
 MIN_GAP_US: Final = 1_000_000
-"""A shorter hole in the footage is not worth telling."""
+"""A shorter hole in the footage is not reported."""
 TierName = Literal["full", "keyframes"]
 
 
@@ -46,22 +46,22 @@ class Range(Model):
     tier: TierName = "full"
     recorder: Id
     archived: bool = False
-    """Only the archive has it: the recorder reads it from there, which takes longer to begin."""
+    """Only the archive has it; the recorder reads it from there, so it begins later."""
 
 
 class Gap(Model):
-    """No footage, and why; a gap of no length is a remark, such as a clock that was set back."""
+    """A time without footage, with its cause. A gap of no length is a remark, such as a clock that was set back."""
 
     from_us: int
     to_us: int | None
-    """None: still going on."""
+    """None: the gap is still open."""
     cause: str
     """A `Cause` or a code of `Reason`."""
     detail: str = ""
 
 
 class TimelineQuestion(Model):
-    """What is there of a camera between two moments?"""
+    """Asks for the footage of a camera between two moments."""
 
     camera: Id
     profile: str = "main"
@@ -70,7 +70,7 @@ class TimelineQuestion(Model):
 
 
 class TimelineAnswer(Model):
-    """What one recorder has; empty where it never recorded the camera."""
+    """The footage at one recorder; empty where it never recorded the camera."""
 
     recorder: Id
     ranges: tuple[Range, ...] = ()
@@ -78,7 +78,7 @@ class TimelineAnswer(Model):
 
 
 class Timeline(Model):
-    """One history out of all recorders'."""
+    """One history, merged from all recorders."""
 
     camera: Id
     profile: str
@@ -89,11 +89,11 @@ class Timeline(Model):
     gaps: tuple[Gap, ...]
     """Where no recorder has footage; the cause is that of the recorder whose gap covers most of it."""
     recorders: int
-    """How many answered."""
+    """How many recorders answered."""
 
 
 class Lasting(Model):
-    """How far a camera's footage reaches back, and for how long it will be there."""
+    """How far a camera's footage reaches back, and how long it will be kept."""
 
     oldest_full_us: int | None = None
     oldest_thinned_us: int | None = None
@@ -105,7 +105,7 @@ class Lasting(Model):
     forecast_full_days: float | None = None
     """How many days of full footage the present disks and bitrates give."""
     forecast_keyframe_days: float | None = None
-    """Days until nothing is left on the disks, thinned footage counted."""
+    """How many days of footage the disks give, thinned footage included."""
     forecast_archive_days: float | None = None
     """How many days copies in the archive are kept; None where not all footage is copied."""
 
@@ -126,7 +126,7 @@ def merge(question: TimelineQuestion, answers: Sequence[TimelineAnswer]) -> Time
 
 
 def merge_ranges(ranges: Iterable[Range], from_us: int, to_us: int) -> list[Range]:
-    """Cuts overlapping ranges so that each moment is covered once, by the best that covers it."""
+    """Cuts overlapping ranges so that each moment is covered once, by the best range."""
     taken: list[Range] = []
     starts: list[int] = []
     """Of ``taken``, which is in order and without overlap."""
@@ -143,7 +143,7 @@ def merge_ranges(ranges: Iterable[Range], from_us: int, to_us: int) -> list[Rang
 
 
 def _free(taken: Sequence[Range], starts: Sequence[int], from_us: int, to_us: int) -> list[tuple[int, int]]:
-    """What nobody has taken between two moments."""
+    """The times between two moments that ``taken`` does not cover."""
     found: list[tuple[int, int]] = []
     for index in range(max(bisect_right(starts, from_us) - 1, 0), len(taken)):
         other = taken[index]

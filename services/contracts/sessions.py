@@ -1,4 +1,4 @@
-"""What the wall's front and its relays, and through them the page, tell each other about a viewing session.
+"""Messages about a viewing session between front and relay, and through the front with the page.
 
 A session is one PeerConnection with N slots. The page's messages arrive at the front's WebSocket as JSON and go to the
 session's relay as a micro request; the relay's notices go out on the session's subject and the front passes them on.
@@ -17,7 +17,7 @@ MAX_SLOTS = 64
 
 
 def notices(home: str, session: str) -> str:
-    """The subject on which a relay tells a session's front what the page must know."""
+    """The subject of a relay's notices to a session's front, which passes them on to the page."""
     return f"{ROOT}.{home}.session.{session}"
 
 
@@ -62,7 +62,7 @@ class Lateness(Model):
 
 
 class Listen(Model):
-    """Hear one slot's camera, or nobody."""
+    """Hear one slot's camera, or none."""
 
     type: Literal["listen"] = "listen"
     slot: int | None = None
@@ -76,8 +76,8 @@ class SeenFrame(Model):
 
 
 class Seen(Model):
-    """The first frames of catch-ups have come to the screen. Where several slots begin together, what leads on from
-    their first frames waits until all are seen, a while at most."""
+    """The first frames of catch-ups are on the screen. When several slots begin together, the rest of their catch-ups
+    waits until all are seen, 0.6 s at most."""
 
     type: Literal["seen"] = "seen"
     frames: tuple[SeenFrame, ...] = Field(max_length=MAX_SLOTS)
@@ -125,13 +125,13 @@ class SessionControl(Model):
 
 
 class SessionClose(Model):
-    """The page has gone, or was asked to."""
+    """The page has closed the session, or is gone."""
 
     session: Id
 
 
 class SlotNotice(Model):
-    """What a slot shows and why. Sent on every change."""
+    """The content of a slot and its reason. Sent on each change."""
 
     type: Literal["slot"] = "slot"
     slot: int
@@ -147,7 +147,7 @@ class SlotNotice(Model):
     """RTP time of the first frame that belongs to this aim, and to the moment that a recorded one was moved to."""
     live_rtp: int | None = None
     limited: Literal["none", "sub", "keyframes"] = "none"
-    """What a slow link, or a page that cannot decode it all, was stepped down to."""
+    """The level that a slow link, or a page that decodes too slowly, was lowered to."""
     limited_by: Literal["link", "decoding"] = "link"
     transcoded: bool = False
     codec: str = ""
@@ -168,13 +168,13 @@ class FrameMark(Model):
     clock: Literal["rtcp", "arrival"]
 
     def pack(self) -> bytes:
-        """See `Model.pack`: once a second for every slot, and all fields are plain."""
+        """`Model.pack` without validation: it runs once a second for each slot, and all fields are plain."""
         packed: bytes = msgpack.packb(vars(self))
         return packed
 
 
 class ClockNotice(Model):
-    """Where the session's clock stands. On every change and once a second while it runs."""
+    """The state of the session's clock. Sent on each change, and once a second while it runs."""
 
     type: Literal["clock"] = "clock"
     at_us: int

@@ -1,4 +1,4 @@
-"""NATS subjects and bucket names, in one place. What is promised to the outside is described in docs/ref/nats.md."""
+"""NATS subjects and bucket names, in one place. docs/ref/nats.md describes the public ones."""
 
 import re
 from typing import Final
@@ -23,12 +23,12 @@ def is_id(text: str) -> bool:
 
 
 def media(site: str, profile: str, camera: str) -> str:
-    """Where one access unit a message flows. ``*`` may stand for any part when subscribing."""
+    """The subject of a profile's frames, one access unit a message. ``*`` may stand for any part when subscribing."""
     return f"{ROOT}.{site}.media.{profile}.{camera}"
 
 
 def want(site: str, profile: str, camera: str) -> str:
-    """Where to ask the ingest worker that holds a camera for a profile and its cached GOP."""
+    """The subject of requests for a profile and its cached GOP, to the ingest worker that holds the camera."""
     return f"{ROOT}.{site}.want.{profile}.{camera}"
 
 
@@ -37,12 +37,12 @@ WANT_EARLIER: Final = b"earlier"
 
 
 def convert(home: str, result: str, camera: str) -> str:
-    """Where to ask the relay that converts a camera (to ``h264`` or ``opus``) for the result, as with `want`."""
+    """The subject of requests for a conversion (``h264``, ``opus``), to the relay that converts it; as `want`."""
     return f"{ROOT}.{home}.convert.{result}.{camera}"
 
 
 def report(home: str, worker: str) -> str:
-    """Where an ingest worker reports what it observes. ``*`` may stand for the worker when subscribing."""
+    """The subject of an ingest worker's reports. ``*`` may stand for the worker when subscribing."""
     return f"{ROOT}.{home}.report.{worker}"
 
 
@@ -52,7 +52,7 @@ def rpc(home: str, service: str, endpoint: str) -> str:
 
 
 def event(site: str, kind: str, name: str, subject: str) -> str:
-    """An event: ``kind`` is camera, recording, incident or audit; ``subject`` the id of what it happened to."""
+    """An event: ``kind`` is camera, recording, incident or audit; ``subject`` the id of the camera or incident."""
     return f"{ROOT}.{site}.{kind}.{name}.{subject}"
 
 

@@ -1,1 +1,1 @@
-"""What asks recorders: timelines, clips, playback, activity, coverage, evidence."""
+"""Asks recorders: timelines, clips, playback, activity, coverage, evidence."""

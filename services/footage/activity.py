@@ -26,7 +26,7 @@ from services.mesh.bus import Bus
 async def ask_activity(
     bus: Bus, home: Id, question: ActivityQuestion, *, recorders: int, actor: Actor = SYSTEM
 ) -> ActivityAnswer:
-    """How busy it was. ``recorders``: how many are alive, to wait for. Raises `UnavailableError`."""
+    """The levels of activity. ``recorders``: how many are alive, to wait for. Raises `UnavailableError`."""
     where = subjects.rpc(home, recordings.SERVICE, ACTIVITY)
     answers = await rpc.gather(bus, where, question, ActivityAnswer, actor=actor, expected=recorders)
     if not answers:

@@ -1,6 +1,6 @@
 """One MP4 of a range, out of the samples that the recorders send (`services.contracts.clips`).
 
-Nothing is transcoded, and nothing of the footage is held in memory but its tables.
+Nothing is transcoded. Only the tables are held in memory, never the footage.
 """
 
 from array import array
@@ -49,7 +49,7 @@ def plan(timeline: Timeline) -> list[Piece]:
 
 
 class Kept(NamedTuple):
-    """What becomes of a chunk's bytes."""
+    """Which bytes of a chunk are in the clip."""
 
     keep_bytes: int
     skip_bytes: int
@@ -62,11 +62,11 @@ class Layout:
     header: bytes
     data_bytes: int
     start_us: int
-    """When its first shown picture was taken."""
+    """Capture time of the first picture that is shown."""
     duration_us: int
     thinned: bool
     kept: list[list[Kept]] = field(default_factory=list)
-    """For each piece, for each of its chunks."""
+    """One for each chunk of each piece."""
 
 
 def lay_out(from_us: int, to_us: int, pieces: Sequence[tuple[int, Sequence[Table]]], info: dict[str, object]) -> Layout:
@@ -135,13 +135,13 @@ class _Placed:
         self.samples = ChunkSamples(
             sizes, durations, array("i", offsets.tobytes()), list(compress(range(len(sizes)), keyframes))
         )
-        """What is kept of them."""
+        """The samples that are kept."""
         self.end = at + sum(durations)
         """Where the last sample's duration ends."""
         self._bytes = self._kept_bytes = sum(sizes)
 
     def cut(self, end: int) -> None:
-        """Leaves out what is not needed to show anything before ``end``."""
+        """Leaves out samples that no picture before ``end`` needs."""
         sizes, durations, offsets, keyframes = self.samples
         count, time = len(sizes), self.end
         while count:
@@ -230,7 +230,7 @@ class Clip:
         return len(self.layout.header) + self.layout.data_bytes
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The file. Raises `UnavailableError` where a recorder fails on the way: what came is not complete then."""
+        """The bytes of the file. Raises `UnavailableError` where a recorder fails: the file is then incomplete."""
         yield self.layout.header
         for source, kept in zip(self._sources, self.layout.kept, strict=True):
             reader = _Data(source)
@@ -277,7 +277,7 @@ async def open_clip(
     actor: Actor = SYSTEM,
     info: dict[str, object] | None = None,
 ) -> Clip:
-    """Opens a clip of the question's range. ``stack`` closes its transfers, whatever happens.
+    """Opens a clip of the question's range. ``stack`` closes its transfers.
 
     Raises `InvalidInputError`, `NotFoundError` where there is no footage, `UnavailableError`.
     """

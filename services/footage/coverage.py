@@ -15,10 +15,10 @@ _ANSWER_SECONDS: Final = 10.0
 
 
 class Asked(NamedTuple):
-    """What `ask` brought."""
+    """The answers that `ask` collected."""
 
     answers: list[CoverageAnswer]
-    """One of each recorder."""
+    """One answer of each recorder."""
     recorders: int
     """How many answered every question."""
 

@@ -23,13 +23,13 @@ from services.mesh.transfer import Incoming
 log = get_logger()
 
 _AHEAD_US: Final = 3_600_000_000
-"""How much of the history is asked for at a time."""
+"""How much of the history one question covers."""
 _FAR_US: Final = 365 * 86_400_000_000
-"""… and where all of that is a hole, to find its other end."""
+"""… and the question after a hole of that length, to find its other end."""
 _WINDOW_BYTES: Final = 1024 * 1024
 """Under way for one camera: half a second of 16 Mbit/s."""
 _EDGE_SECONDS: Final = (0.6, 2.4)
-"""Between two looks for newer footage at the end of what there is: at first, and at most while none comes."""
+"""Between two questions for newer footage at the end of the history: at first, and at most while none comes."""
 _PATIENCE_SECONDS: Final = 1.0
 
 
@@ -61,10 +61,10 @@ class Player:
         self._actor = actor
 
     async def read(self, at_us: int, mode: Mode) -> AsyncGenerator[Item, None]:
-        """What there is from ``at_us`` on (or back, when ``backwards``), for ever; close it to stop.
+        """The history from ``at_us`` on (or back, when ``backwards``), without end; close it to stop.
 
-        A gap that is still open comes again at every look that finds it so. Recorders that do not answer are asked
-        again: the footage goes on when they are back. Backwards it ends where a year holds nothing.
+        An open gap comes again with each question that finds it open. Recorders that do not answer are asked again: the
+        footage goes on when they are back. Backwards it ends where a year holds nothing.
         """
         backwards = mode == "backwards"
         seen_90k: int | None = None
@@ -76,7 +76,7 @@ class Player:
                 for piece in pieces:
                     if isinstance(piece, Gap):
                         if piece.to_us is None and at_us != began_us:
-                            break  # it was so before what came ahead of it was played: look again
+                            break  # the answer is older than the footage that was played since: ask again
                         yield piece
                         if piece.to_us is not None:
                             at_us = piece.from_us - 1 if backwards else piece.to_us
@@ -85,7 +85,7 @@ class Player:
                     async with aclosing(read) as units:
                         async for unit in units:
                             if seen_90k is not None and not backwards and unit.dts_90k <= seen_90k:
-                                continue  # the GOP that was being read when the history ended here
+                                continue  # the GOP that was read when the history ended
                             seen_90k = unit.dts_90k
                             at_us = unit.capture_us + (-1 if backwards else 1)
                             yield unit
@@ -102,7 +102,7 @@ class Player:
             await asyncio.sleep(edge.next_seconds())
 
     async def _look(self, at_us: int, *, backwards: bool) -> list[Range | Gap]:
-        """What comes next in the history: an hour of it, or the hole in which all of that lies, to its end."""
+        """The next part of the history: an hour of it, or a longer hole to its end."""
         now_us = self._clock.now_us()
         if not backwards and at_us > now_us:
             return [Gap(from_us=at_us, to_us=None, cause="future")]
@@ -145,9 +145,9 @@ async def frames(
 
 
 def in_order(timeline: Timeline, span: tuple[int, int], now_us: int, *, backwards: bool) -> list[Range | Gap]:
-    """Ranges and what lies between them, in the order of playing. A hole that nobody explained is a gap as well.
+    """Ranges and the gaps between them, in the order of playing. A hole without a gap is a gap, too.
 
-    The hole that reaches to the present is left open: footage may come.
+    A hole that reaches to the present is left open, because footage may come.
     """
     pieces: list[Range | Gap] = []
     at_us = span[0]

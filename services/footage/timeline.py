@@ -12,7 +12,7 @@ from services.mesh.bus import Bus
 async def ask_timeline(
     bus: Bus, home: Id, question: TimelineQuestion, *, recorders: int, actor: Actor = SYSTEM
 ) -> tuple[Timeline, list[TimelineAnswer]]:
-    """One history out of all recorders' answers, and the answers. ``recorders``: how many are alive, to wait for."""
+    """One history, merged from all answers, and the answers. ``recorders``: how many are alive, to wait for."""
     subject = subjects.rpc(home, recordings.SERVICE, recordings.TIMELINE)
     answers = await rpc.gather(bus, subject, question, TimelineAnswer, actor=actor, expected=recorders)
     if not answers:

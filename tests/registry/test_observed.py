@@ -256,7 +256,7 @@ class Life(RuleBasedStateMachine):
         assert seen.since_us <= self.camera.clock.now_us()
 
     def teardown(self) -> None:
-        """Whatever has happened, a few healthy minutes heal it."""
+        """A few healthy minutes heal it after any sequence of events."""
         camera = self.camera
         for _ in range(60):
             camera.clock.advance(4)

@@ -9,7 +9,7 @@ import yaml
 from services.contracts.events import EVENTS
 from tools.reference import DOCUMENTS, ROOT
 
-# Written before any test runs: click remembers a command's help option from its first use, by whoever used it.
+# Written before any test runs: click remembers a command's help option from its first use, by any of its users.
 WRITTEN = {name: write() for name, write in DOCUMENTS.items()}
 
 

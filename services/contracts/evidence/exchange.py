@@ -1,8 +1,8 @@
-"""What recorders are asked for evidence, and how they answer.
+"""Questions to recorders for evidence, and their answers.
 
 The answer to `EvidenceQuestion` is a transfer (`services.mesh.transfer`) of messages that begin with a letter: ``S``
 and a `PartBegins`, then ``D`` and bytes of that part (the segment's opening, then whole fragments), then ``F`` and a
-`PartEnds`; and ``G`` with a `Gap`, footage that the recorder cannot answer for.
+`PartEnds`; and ``G`` with a `Gap`, footage whose file differs from what was recorded.
 """
 
 import zlib
@@ -17,7 +17,7 @@ EVIDENCE: Final = "evidence"
 EVIDENCE_SIGN: Final = "evidence-sign"
 PART_BEGINS, DATA, PART_ENDS, GAP = b"S", b"D", b"F", b"G"
 ALTERED: Final = "altered"
-"""A gap's cause: there is a file, and it is not what was recorded."""
+"""A gap's cause: the file differs from what was recorded."""
 MAX_MANIFEST_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -36,7 +36,7 @@ class EvidenceOpened(Model):
 
     control: str
     public: str
-    """The recorder's public key, hexadecimal: with it a manifest would be signed. Empty where it has none."""
+    """The recorder's public key, hexadecimal, which verifies a manifest that it signs. Empty where it has none."""
 
 
 class PartBegins(Model):
@@ -51,14 +51,14 @@ class PartBegins(Model):
 
 
 class PartEnds(Model):
-    """How far it came."""
+    """The end of a part."""
 
     fragments: int
     to_us: int
 
 
 class ManifestToSign(Model):
-    """A bundle's manifest. A recorder signs what is a manifest, made now for whoever asks, and nothing else."""
+    """A bundle's manifest, to be signed. A recorder signs manifests that were made now, and nothing else."""
 
     packed: str
 

@@ -1,4 +1,4 @@
-"""The manifest of an evidence bundle: who asked for what and why, which footage there is and what is missing."""
+"""The manifest of an evidence bundle: who asked for it and why, its footage, and each gap."""
 
 from typing import Final
 
@@ -42,11 +42,11 @@ class CameraEvidence(Model):
     name: str
     parts: tuple[Part, ...]
     gaps: tuple[Gap, ...]
-    """Where there is no footage, and why."""
+    """The times without footage, each with its cause."""
 
 
 class Manifest(Model):
-    """What a bundle says of itself. Signed by a recorder, so that it cannot be rewritten afterwards."""
+    """The description of a bundle. A recorder signs it, so it cannot be rewritten afterwards."""
 
     format: str = FORMAT
     bundle: Id
@@ -62,11 +62,11 @@ class Manifest(Model):
     keys: dict[str, str]
     """Key id → public key of every recorder whose signature is in the bundle."""
     files: dict[str, Hash]
-    """SHA-256 of what lies in the bundle besides the footage, the manifest and its signature."""
+    """SHA-256 of each other file in the bundle, without the manifest and its signature."""
 
     @property
     def thinned(self) -> bool:
-        """Whether any of the footage has had frames taken out by retention."""
+        """Whether retention has removed frames of any footage in it."""
         return any(part.statement.tier != "full" for camera in self.cameras for part in camera.parts)
 
 

@@ -1,4 +1,4 @@
-"""A recorder's signed statement about one segment: which fragments it has, in which order, and what came before.
+"""A recorder's signed statement about one segment: its fragments in their order, and the last seal before them.
 
 Each fragment's seal is SHA-256 over the seal before it and the fragment's bytes (`services.media.mp4.fragment.link`).
 The statement lists all of them, so that any run of fragments can be proved to be unaltered, complete and in its place.
@@ -16,14 +16,14 @@ from services.contracts.models import Id, Model
 
 FORMAT: Final = "pantau-segment-1"
 _DOMAIN: Final = b"pantau evidence 1\0"
-"""Signed in front of everything, so that no signature of ours means anything elsewhere."""
+"""Prefix of each signed text, so that a signature cannot be used for another purpose."""
 
 Hash = str
 """SHA-256 in lower-case hexadecimal."""
 
 
 class Statement(Model):
-    """What a recorder says of a segment when it closes it, or when it has thinned it."""
+    """A recorder's statement about a segment that it has closed or thinned."""
 
     format: str = FORMAT
     site: Id
@@ -41,21 +41,21 @@ class Statement(Model):
     clock: str
     """Where the times come from: ``rtcp`` is the camera's own clock, ``arrival`` the recorder's."""
     opening: Hash = Field(pattern=r"^[0-9a-f]{64}$")
-    """Over what stands before the first fragment."""
+    """The hash of the bytes before the first fragment."""
     links: tuple[Hash, ...]
     """The seal of every fragment, in order."""
     previous: str
-    """The last seal of this stream's segment before; empty where there is none."""
+    """The last seal of this stream's previous segment; empty where there is none."""
     thinned_from: str = ""
-    """Of a thinned segment: the last seal of what it was made from."""
+    """Of a thinned segment: the last seal of the segment that it was made from."""
 
     def to_bytes(self) -> bytes:
-        """The one form that is signed: JSON with sorted keys and no spaces (RFC 8785 for what occurs here)."""
+        """The canonical form that is signed: JSON with sorted keys and no spaces (RFC 8785 for the types in use)."""
         return canonical(self.model_dump(mode="json"))
 
     @property
     def last_link(self) -> Hash:
-        """What the stream's next segment names as its previous."""
+        """The seal that the stream's next segment names as ``previous``."""
         return self.links[-1] if self.links else self.opening
 
 

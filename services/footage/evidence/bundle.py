@@ -1,7 +1,7 @@
 """Writes an evidence bundle as a stream: a ZIP whose entries are stored as they are and whose last bytes seal it.
 
-The archive's comment is ``pantau-bundle-1 sha256:<hex>`` over every byte before it. So no byte of the file can change
-unnoticed, not even one that belongs to no entry; what changed is then found entry by entry.
+The archive's comment is ``pantau-bundle-1 sha256:<hex>`` over every byte before it. So a change of any byte is
+noticed, also of one that belongs to no entry; the entries then show where it is.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ _DATE: Final = (1980, 1, 1, 0, 0, 0)
 
 
 class _Sink(io.RawIOBase):
-    """Collects what zipfile writes until it is taken. Not seekable, so zipfile appends sizes and needs no way back."""
+    """Collects the bytes that zipfile writes until they are taken. Not seekable, so zipfile appends the sizes."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -54,14 +54,14 @@ SIGN_SECONDS: Final = 15.0
 
 
 class Named(NamedTuple):
-    """Whose footage."""
+    """The cameras."""
 
     site: Id
     name: str
 
 
 class Request(NamedTuple):
-    """What somebody asks for."""
+    """A request for a bundle."""
 
     cameras: Mapping[Id, Named]
     from_us: int
@@ -89,7 +89,7 @@ class Bundle:
         self._names: set[str] = set()
 
     async def chunks(self) -> AsyncGenerator[bytes]:
-        """The file. Raises `PantauError` where a recorder fails on the way: what came is worth nothing then."""
+        """The bytes of the file. Raises `PantauError` where a recorder fails on the way; the file is then unusable."""
         writer = BundleWriter()
         cameras: list[CameraEvidence] = []
         for camera, named in self._request.cameras.items():
@@ -117,7 +117,7 @@ class Bundle:
     async def _piece(
         self, writer: BundleWriter, camera: Id, piece: Piece, parts: list[Part], gaps: list[Gap]
     ) -> AsyncGenerator[bytes]:
-        """What one recorder has of a stretch; fills ``parts`` and ``gaps``."""
+        """The footage of one recorder in a stretch; fills ``parts`` and ``gaps``."""
         async with await Incoming.open(self._bus) as incoming:
             opened = await rpc.call(
                 self._bus,
@@ -160,7 +160,7 @@ class Bundle:
         """Report, read-me, manifest and its signature."""
         failure: PantauError = UnavailableError("no recorder's key could be used; see the recorders' logs")
         for recorder, public in self._signers.items():
-            # A day's footage has megabytes of seals: not in the loop that others' requests wait for.
+            # A day's footage has megabytes of seals: in a thread, so that the loop serves other requests.
             page, readme, raw = await asyncio.to_thread(self._written, cameras, public)
             try:
                 signed = await rpc.call(
@@ -234,7 +234,7 @@ class _Part:
         raise UnavailableError("a recorder sent less than it said; try again")
 
     def made(self) -> Part:
-        """What the manifest says of it."""
+        """The part's entry in the manifest."""
         begins, ends = self.begins, self._ends
         assert ends is not None
         return Part(
@@ -252,7 +252,7 @@ class _Part:
 
 
 def _within(gap: Gap, piece: Piece) -> list[Gap]:
-    """The part of a recorder's own gap that lies in what it was asked for."""
+    """The part of a recorder's gap that lies in the requested range."""
     from_us, to_us = max(gap.from_us, piece.from_us), min(gap.to_us or piece.to_us, piece.to_us)
     return [gap.model_copy(update={"from_us": from_us, "to_us": to_us})] if from_us < to_us else []
 

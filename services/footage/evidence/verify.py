@@ -1,4 +1,4 @@
-"""Checks an evidence bundle offline: every byte of the file, every signature, every fragment, and what is missing.
+"""Checks an evidence bundle offline: every byte of the file, every signature, every fragment, and every gap.
 
 Needs nothing but the bundle; a recorder's public key known from elsewhere (``segment_closed`` events announce it) makes
 sure that the bundle's own keys are that recorder's.
@@ -34,7 +34,7 @@ class UnreadableError(PantauError):
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is not as it was signed."""
+    """A difference from what was signed."""
 
     where: str
     what: str
@@ -42,16 +42,16 @@ class Finding:
 
 @dataclass
 class Verdict:
-    """What the check found."""
+    """The result of a check."""
 
     manifest: Manifest | None = None
     findings: list[Finding] = field(default_factory=list)
     fragments: int = 0
-    """How many were held against their signed seals."""
+    """How many fragments were compared with their signed seals."""
 
     @property
     def intact(self) -> bool:
-        """Whether every byte is as it was handed out."""
+        """Whether every byte is as it was exported."""
         return self.manifest is not None and not self.findings
 
     def add(self, where: str, what: str) -> None:
@@ -84,7 +84,7 @@ def verify(path: Path, *, trusted_keys: frozenset[str] = frozenset()) -> Verdict
 
 
 def _check_seal(file: BinaryIO, size: int, verdict: Verdict) -> bool:
-    """Holds the whole file against the hash at its end; whether there is one at all (a damaged one too)."""
+    """Compares the whole file with the hash at its end; returns whether there is one (a damaged one, too)."""
     file.seek(max(size - COMMENT_BYTES, 0))
     comment = file.read()
     file.seek(0)
@@ -173,7 +173,7 @@ def _check_camera(
 
 
 def _find_fragment(archive: zipfile.ZipFile, part: Part, where: str, verdict: Verdict) -> None:
-    """Holds each fragment against the signed seals, and says which one differs first."""
+    """Compares each fragment with the signed seals, and names the first that differs."""
     with archive.open(part.file) as entry:
         try:
             data = b"".join(_chunks(entry))
@@ -213,7 +213,7 @@ def _find_fragment(archive: zipfile.ZipFile, part: Part, where: str, verdict: Ve
 
 
 def _check_order(camera: CameraEvidence, verdict: Verdict) -> None:
-    """What lies between two parts must be nothing, or a gap that the manifest tells."""
+    """Between two parts there must be no time, or a gap that the manifest names."""
     for before, after in pairwise(camera.parts):
         where = f"{camera.camera} between {moment(before.to_us)} and {moment(after.from_us)}"
         if after.from_us < before.from_us:
@@ -223,7 +223,7 @@ def _check_order(camera: CameraEvidence, verdict: Verdict) -> None:
         whole = before.first + before.fragments == len(before.statement.links) and after.first == 0
         # A thinned segment's own seals are new: the next one names the last of those that it was made from.
         known = ("", before.statement.last_link, before.statement.thinned_from)
-        # Another disk's or another recorder's footage has a chain of its own: there the signed times must tell.
+        # Another disk's or another recorder's footage has a chain of its own: there the signed times decide.
         close = after.from_us - before.to_us < MIN_GAP_US
         follows = after.statement.previous in known or close
         other = after.statement.recorder != before.statement.recorder
