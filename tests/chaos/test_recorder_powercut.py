@@ -23,6 +23,9 @@ from tests.chaos.powercut import PowerCutFiles, watch_commits
 from tests.recorder.rig import STREAM, Rig
 from tests.recorder.units import START_US, pictures
 
+NEVER = 3600.0
+"""Between two passes of the syncer: they happen when a test says so."""
+
 pytestmark = pytest.mark.chaos
 
 
@@ -49,7 +52,7 @@ class Images:
         """Every image comes back in order, with all that was fsynced."""
         assert len(self.taken) > 20
         for number, (name, image, promised) in enumerate(self.taken):
-            with Rig(image) as rig:
+            with Rig(image, pass_seconds=NEVER) as rig:
                 segments = rig.segments()
             report = check(image, verify=True)
             assert report.findings == (), (number, name)
@@ -75,8 +78,7 @@ def _sealed(image: Path, path: Path, size: int) -> int:
 
 @pytest.fixture
 def manual(monkeypatch: pytest.MonkeyPatch) -> Callable[[PowerCutFiles], None]:
-    """Passes of the syncer happen when the test says so, and the log is never checkpointed behind its back."""
-    monkeypatch.setattr(disk_module, "PASS_SECONDS", 3600.0)
+    """The log is never checkpointed behind the test's back, and each opening is another boot."""
     monkeypatch.setattr(index_module, "_CHECKPOINT_PAGES", 0)
     boots = count()
     monkeypatch.setattr(disk_module, "boot_id", lambda: str(next(boots)))
@@ -91,7 +93,7 @@ def written(rig: Rig) -> None:
 def test_recording_and_closing(tmp_path: Path, manual: Callable[[PowerCutFiles], None]) -> None:
     files = PowerCutFiles(tmp_path / "disk")
     manual(files)
-    with Rig(tmp_path / "disk", files=files) as rig:
+    with Rig(tmp_path / "disk", files=files, pass_seconds=NEVER) as rig:
         images = Images(files, tmp_path / "images", every=3)
         units = pictures(count=25 * 75)
         for second in range(75):
@@ -107,7 +109,7 @@ def test_recording_and_closing(tmp_path: Path, manual: Callable[[PowerCutFiles],
 def test_what_is_older_than_the_interval_is_never_lost(tmp_path: Path, manual: Callable[[PowerCutFiles], None]) -> None:
     files = PowerCutFiles(tmp_path / "disk")
     manual(files)
-    with Rig(tmp_path / "disk", files=files, sync_seconds=5.0) as rig:
+    with Rig(tmp_path / "disk", files=files, sync_seconds=5.0, pass_seconds=NEVER) as rig:
         units = pictures(count=25 * 30)
         ends: list[tuple[Path, int]] = []
         random_ = random.Random(7)
@@ -119,7 +121,7 @@ def test_what_is_older_than_the_interval_is_never_lost(tmp_path: Path, manual: C
             files.cut(image, random_)
             ends.append((image, units[second * 25 + 24].capture_us))
     for image, now_us in ends:
-        with Rig(image) as rig:
+        with Rig(image, pass_seconds=NEVER) as rig:
             segments = rig.segments()
         # A fragment is complete when the next one begins: its length, and the interval.
         if now_us - START_US > 7_000_000:
@@ -136,14 +138,14 @@ def _three_minutes(rig: Rig) -> list[Segment]:
 def test_thinning(tmp_path: Path, manual: Callable[[PowerCutFiles], None]) -> None:
     files = PowerCutFiles(tmp_path / "disk")
     manual(files)
-    with Rig(tmp_path / "disk", files=files) as rig:
+    with Rig(tmp_path / "disk", files=files, pass_seconds=NEVER) as rig:
         before = _three_minutes(rig)
         images = Images(files, tmp_path / "images")
         ladder = parse_ladder("full 10d, keyframes 60d every 10s")
         RetentionPass(rig.disk, ladder_of=lambda _: ladder, clock=rig.clock, floor_bytes=0).run(Holds([], 0))
         files.on_operation = lambda _: None
     for number, (name, image, _) in enumerate(images.taken):
-        with Rig(image) as again:
+        with Rig(image, pass_seconds=NEVER) as again:
             left = again.segments()
         assert check(image, verify=True).findings == (), (number, name)
         # Each is there, whole or thinned, whatever the moment.
@@ -153,7 +155,7 @@ def test_thinning(tmp_path: Path, manual: Callable[[PowerCutFiles], None]) -> No
 def test_removing(tmp_path: Path, manual: Callable[[PowerCutFiles], None]) -> None:
     files = PowerCutFiles(tmp_path / "disk")
     manual(files)
-    with Rig(tmp_path / "disk", files=files) as rig:
+    with Rig(tmp_path / "disk", files=files, pass_seconds=NEVER) as rig:
         before = _three_minutes(rig)
         images = Images(files, tmp_path / "images")
         ladder = parse_ladder("full 10d")
@@ -161,7 +163,7 @@ def test_removing(tmp_path: Path, manual: Callable[[PowerCutFiles], None]) -> No
         files.on_operation = lambda _: None
         assert [done.because for done in outcome.done] == [RetentionReason.AGE] * 3
     for number, (name, image, _) in enumerate(images.taken):
-        with Rig(image) as again:
+        with Rig(image, pass_seconds=NEVER) as again:
             left = again.segments()
         report = check(image, verify=True)
         # A removed file whose removal was undone by the cut after its row was gone is footage again, known or found.

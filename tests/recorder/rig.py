@@ -13,7 +13,7 @@ from services.contracts.frames import AccessUnit
 from services.mesh.clock import ManualClock
 from services.recorder.capture.gaps import GapChange
 from services.recorder.capture.recording import StreamRecording
-from services.recorder.storage.disk import Disk, DiskNotice, FragmentDropped, SegmentWritten
+from services.recorder.storage.disk import PASS_SECONDS, Disk, DiskNotice, FragmentDropped, SegmentWritten
 from services.recorder.storage.files import Files, OsFiles
 from services.recorder.storage.index import GapRow, Index, Segment
 from services.recorder.storage.paths import INDEX, RecordedStream, segment_path
@@ -33,6 +33,7 @@ class Rig:
         *,
         files: Files | None = None,
         sync_seconds: float = 5.0,
+        pass_seconds: float = PASS_SECONDS,
         queue_bytes: int = 1 << 28,
         clock: ManualClock | None = None,
     ) -> None:
@@ -46,6 +47,7 @@ class Rig:
             clock=self.clock,
             notify=self._on_notice,
             sync_seconds=sync_seconds,
+            pass_seconds=pass_seconds,
             queue_bytes=queue_bytes,
             signer=SIGNER,
         )

@@ -88,9 +88,11 @@ class Disk:
         clock: Clock,
         notify: Callable[["Disk", DiskNotice], None],
         sync_seconds: float = 5.0,
+        pass_seconds: float = PASS_SECONDS,
         queue_bytes: int = 256 * 1024 * 1024,
         signer: Signer | None = None,
     ) -> None:
+        """What was written ``sync_seconds`` ago is made durable by the syncer, which looks every ``pass_seconds``."""
         self.directory = directory
         self.recordings = directory / RECORDINGS
         self.failure: str | None = "not opened yet"
@@ -102,6 +104,7 @@ class Disk:
         self._clock = clock
         self._notify = notify
         self._sync_seconds = sync_seconds
+        self._pass_seconds = pass_seconds
         self._queue_limit_bytes = queue_bytes
         self._jobs: deque[_Job] = deque()
         self._wake = threading.Condition()
@@ -331,7 +334,7 @@ class Disk:
     # The syncer
 
     def _sync_forever(self) -> None:
-        while not self._halt.wait(PASS_SECONDS):
+        while not self._halt.wait(self._pass_seconds):
             self._sync_or_fail(everything=False)
         self._sync_or_fail(everything=True)
 

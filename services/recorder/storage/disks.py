@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from services.mesh.clock import Clock
+from services.mesh.clock import Clock, sleep
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
 from services.recorder.storage import placement
@@ -23,6 +23,7 @@ log = get_logger()
 RETRY_SECONDS: Final = 10.0
 """A directory that failed is tried again so often."""
 _SPACE_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 1.0
 
 _usable = gauge("recorder_disk_usable", "1 while the directory takes recordings", "directory")
 _free = gauge("recorder_disk_free_bytes", "Free space of the directory's file system", "directory")
@@ -108,18 +109,18 @@ class Disks:
 
     async def watch(self) -> None:
         """Tries failed directories again, for ever."""
-        waited = 0.0
+        tried_at = self._clock.monotonic()
         while True:
-            await asyncio.sleep(1.0)
-            waited += 1.0
+            await sleep(self._clock, _LOOK_SECONDS)
+            now = self._clock.monotonic()
+            again = now - tried_at >= RETRY_SECONDS
+            tried_at = now if again else tried_at
             for disk in self.all:
                 _usable.labels(str(disk.directory)).set(disk.usable)
                 _queued.labels(str(disk.directory)).set(disk.queued_bytes)
-                if disk.failure is not None and waited >= RETRY_SECONDS:
+                if disk.failure is not None and again:
                     await asyncio.to_thread(disk.close, 0.5)
                     await self._open(disk)
-            if waited >= RETRY_SECONDS:
-                waited = 0.0
 
     async def _open(self, disk: Disk) -> None:
         try:
