@@ -3,6 +3,8 @@
 `make test` proves that a thing happens; this proves how soon. The bounds are for a machine that does nothing else.
 """
 
+import os
+
 from bench.check import failures, ingest, recordings, relays, wall
 from bench.check.promise import COLUMNS, Promise
 from bench.report import table
@@ -11,7 +13,8 @@ from services.mesh import log
 
 async def run(*, quick: bool) -> bool:
     """Prints every promise with its figures; false where one is missed."""
-    log.configure("bench", level="warning")
+    os.environ["PANTAU_LOG_LEVEL"] = "error"  # of the processes that are started: what is killed complains
+    log.configure("bench", level="error")
     promises: list[Promise] = []
     for group in (relays.measure, ingest.measure, recordings.measure, wall.measure, failures.measure):
         found = await group(quick=quick)
