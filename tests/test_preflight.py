@@ -33,4 +33,5 @@ def test_a_chromium_that_does_not_start_ends_the_session(tmp_path: Path, monkeyp
 
 
 def test_a_nats_server_that_starts_lets_the_session_go_on() -> None:
+    # passes if nothing raises
     preflight.check_nats()  # passes if nothing raises

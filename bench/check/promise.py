@@ -7,6 +7,8 @@ from bench.report import percentile
 
 COLUMNS = ("promise", "unit", "N", "p50", "bound", "p95", "bound", "")
 
+_FEW = 20
+
 
 class Promise(NamedTuple):
     """Kept where both figures are within their bounds; without a try it is missed."""
@@ -33,5 +35,9 @@ class Promise(NamedTuple):
 
     def line(self) -> str:
         """As one line, for those who watch it run."""
-        tries = " ".join(f"{each:.3g}" for each in self.tries)
-        return f"{'kept  ' if self.kept else 'MISSED'} {self.what}: {tries} {self.unit} (≤ {self.p95:g})"
+        tries = (
+            " ".join(f"{each:.3g}" for each in self.tries) if len(self.tries) <= _FEW else f"{len(self.tries)} tries"
+        )
+        p50, p95 = percentile(self.tries, 0.5), percentile(self.tries, 0.95)
+        figures = f"p50 {p50:.3g}, p95 {p95:.3g} {self.unit} (≤ {self.p95:g})"
+        return f"{'kept  ' if self.kept else 'MISSED'} {self.what}: {figures}; {tries}"

@@ -25,6 +25,7 @@ async def test_sixteen_named_moving_cameras_are_seen_after_the_page_s_load(
 async def test_a_tile_aimed_at_another_camera_shows_it_under_no_other_name(
     pantau: Running, browser: BrowserContext
 ) -> None:
+    # passes if nothing raises
     page = await browser.new_page()
     probe = await Probe.install(page, first_pictures=True)
     await page.goto(f"{pantau.url}/#grid=4&tiles=cam-001,cam-002,cam-003,cam-004")

@@ -153,6 +153,7 @@ async def test_five_percent_loss_and_thirty_milliseconds_of_jitter_freeze_nothin
 async def test_a_browser_without_playout_delay_still_gets_a_picture(
     bus: Bus, front: Front, own_browser: BrowserContext
 ) -> None:
+    # passes if nothing raises
     async with cameras(bus, front, 2):
         page = await WallPage.create(own_browser, front)
         await page.connect(1, Aim(slot=0, camera="cam-0"), playout_delay=False)

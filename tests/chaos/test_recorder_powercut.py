@@ -91,6 +91,7 @@ def written(rig: Rig) -> None:
 
 
 def test_recording_and_closing(tmp_path: Path, manual: Callable[[PowerCutFiles], None]) -> None:
+    # passes if nothing raises
     files = PowerCutFiles(tmp_path / "disk")
     manual(files)
     with Rig(tmp_path / "disk", files=files, pass_seconds=NEVER) as rig:

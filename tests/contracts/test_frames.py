@@ -96,6 +96,7 @@ def test_a_cut_or_lengthened_message_is_refused(unit: AccessUnit, data: st.DataO
 def test_a_flipped_byte_is_refused_or_decoded_but_never_raises_anything_else(
     unit: AccessUnit, data: st.DataObject
 ) -> None:
+    # passes if nothing raises
     message = bytearray(encode(unit))
     message[data.draw(st.integers(0, len(message) - 1))] ^= data.draw(st.integers(1, 255))
     with suppress(FrameError):

@@ -86,6 +86,7 @@ async def test_the_wall_ends_in_order_at_sigterm_with_viewers_on_it(
 async def test_relays_end_with_a_wall_that_was_killed_so_that_their_ports_are_free(
     mesh_settings: MeshSettings, tmp_path: Path
 ) -> None:
+    # passes if nothing raises
     async with wall_process(mesh_settings, tmp_path) as wall:
         relays = wall.children()
         wall.process.kill()

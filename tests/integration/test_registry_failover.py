@@ -15,4 +15,5 @@ async def test_the_other_worker_takes_a_killed_ones_cameras_and_frames_come_from
     bus: Bus, mesh_settings: MeshSettings, tmp_path: Path
 ) -> None:
     """How soon, `bench check` measures."""
+    # passes if nothing raises
     await fail_over(bus, mesh_settings, tmp_path)  # passes if nothing raises

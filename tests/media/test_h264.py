@@ -94,6 +94,7 @@ def test_any_bytes_as_sps_are_read_or_refused(tail: bytes) -> None:
 
 @given(st.integers(0, 400), st.integers(0, 7))
 def test_a_damaged_sps_is_read_or_refused(position: int, bit: int) -> None:
+    # passes if nothing raises
     damaged = bytearray(h264.parameter_sets(nal.split_annex_b(encoded.video(frames=3).extradata)).sps[0])
     damaged[position % len(damaged)] ^= 1 << bit
     for unit in (bytes(damaged), bytes(damaged[: position % len(damaged)])):

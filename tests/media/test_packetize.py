@@ -61,11 +61,13 @@ def check(packetize: Packetizer, units: list[bytes], limit: int, header: int, gr
 
 @given(h264_units, st.integers(64, 1200))
 def test_h264_comes_out_as_it_went_in(units: list[bytes], limit: int) -> None:
+    # passes if nothing raises
     check(packetize_h264, units, limit, 1, 24, 28)
 
 
 @given(h265_units, st.integers(64, 1200))
 def test_h265_comes_out_as_it_went_in(units: list[bytes], limit: int) -> None:
+    # passes if nothing raises
     check(packetize_h265, units, limit, 2, 48, 49)
 
 

@@ -199,6 +199,7 @@ async def test_a_child_that_refuses_at_its_first_start_is_not_started_again() ->
 
 async def test_a_child_that_ran_once_may_refuse_later_and_is_tried_again(tmp_path: Path) -> None:
     """A port may be taken for a moment by what its predecessor left behind."""
+    # passes if nothing raises
     starts = tmp_path / "starts"
     code = (
         f"import pathlib; p = pathlib.Path({str(starts)!r}); n = len(p.read_text()) if p.exists() else 0; "

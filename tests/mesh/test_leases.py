@@ -90,6 +90,7 @@ async def test_workers_are_alive_while_renewals_are_seen(leases: Bucket[WorkerLe
 async def test_a_lease_is_renewed_again_after_the_server_restarted(
     leases: Bucket[WorkerLease], nats_server: NatsServer
 ) -> None:
+    # passes if nothing raises
     workers = Workers(leases)
     lease = Lease(leases, lambda: A)
     tasks = [asyncio.create_task(workers.run()), asyncio.create_task(lease.run())]
@@ -132,6 +133,7 @@ async def test_a_leader_that_leaves_makes_room_at_once(leases: Bucket[WorkerLeas
 async def test_there_is_one_leader_again_after_the_server_restarted(
     leases: Bucket[WorkerLease], nats_server: NatsServer
 ) -> None:
+    # passes if nothing raises
     contenders = [Leadership(leases, lease, key="leader.registry") for lease in (B, C)]
     tasks = [asyncio.create_task(each.run()) for each in contenders]
     await eventually(lambda: sum(each.leading for each in contenders) == 1)

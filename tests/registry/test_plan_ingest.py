@@ -88,6 +88,7 @@ def test_whatever_happens_every_camera_has_a_sensible_worker(
 
 @given(cameras, holders, workers)
 def test_plans_come_to_rest(wanted: set[str], held: dict[str, str], there: list[WorkerCandidate]) -> None:
+    # passes if nothing raises
     current = {camera: worker for camera, worker in held.items() if camera in wanted}
     for _ in range(40):
         planned = plan(wanted, current, there, settled=True)

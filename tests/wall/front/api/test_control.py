@@ -154,6 +154,7 @@ async def test_a_page_of_another_site_cannot_open_a_socket(mesh_settings: MeshSe
 
 
 async def test_a_slow_relay_does_not_keep_later_messages_of_the_page(mesh_settings: MeshSettings) -> None:
+    # passes if nothing raises
     async with running_front(mesh_settings) as front, stub_relay(mesh_settings) as relay:
         _, path = await opened(front)
         release = asyncio.Event()

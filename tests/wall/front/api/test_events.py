@@ -164,6 +164,7 @@ async def test_no_event_is_lost_or_doubled_when_the_bus_restarts(
 async def test_silence_is_broken_by_a_comment(
     mesh_settings: MeshSettings, bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # passes if nothing raises
     monkeypatch.setattr(events, "BEAT_SECONDS", 0.2)
     await ensure_stream(bus)
     async with running_front(mesh_settings) as front, front.http.get(PATH) as stream:
