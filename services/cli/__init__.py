@@ -1,7 +1,7 @@
 """The `pantau` command: one click group whose commands' modules are imported only when they run.
 
 A command named ``x`` is the click command or group ``x`` of the module that `COMMANDS` names, so that a container of
-one service never imports what only another needs.
+one service never imports the dependencies of another.
 """
 
 import importlib
@@ -15,7 +15,7 @@ from services.contracts.errors import PantauError
 
 
 class Entry(NamedTuple):
-    """Where a command lives, and what ``pantau --help`` says about it without importing it."""
+    """A command's module, and its line in ``pantau --help``, which does not import it."""
 
     module: str
     help: str
@@ -31,7 +31,7 @@ COMMANDS: Final = {
     "cameras": Entry("services.cli.cameras", "List, add, remove and import cameras."),
     "accounts": Entry("services.cli.accounts", "Manage the people who may sign in."),
     "export": Entry("services.cli.export", "Export a clip or an evidence bundle."),
-    "coverage": Entry("services.cli.coverage", "Tell how much is recorded, and what is missing why."),
+    "coverage": Entry("services.cli.coverage", "Tell how much is recorded, and why the rest is not."),
     "verify": Entry("services.cli.verify", "Check an evidence bundle offline."),
     "fsck": Entry("services.cli.fsck", "Hold the recordings on disk against the index."),
 }

@@ -54,7 +54,7 @@ def add(
 ) -> None:
     """Add an account named NAME.
 
-    Asks for a password, or makes a token with --token. Makes the file where there is none.
+    Asks for a password, or makes a token with --token. Creates the file if it does not exist.
     """
     present = kept.read_accounts(path) if path.exists() else {}
     if name in present and not replace:
@@ -81,7 +81,7 @@ def add(
 @_FILE
 @click.argument("name")
 def remove(path: Path, name: str) -> None:
-    """Remove the account named NAME: what it is signed in to ends within seconds."""
+    """Remove the account named NAME; its sessions end within seconds."""
     present = kept.read_accounts(path)
     if present.pop(name, None) is None:
         raise NotFoundError(f"there is no account {name!r} in {path}")

@@ -43,7 +43,7 @@ def cameras() -> None:
 @_json_option
 @client_command
 async def list_cameras(client: Client, site: str | None, tag: str | None, text: str | None, as_json: bool) -> None:
-    """List the cameras and what is observed of each.
+    """List the cameras with their observed states.
 
     On a terminal a table, elsewhere lines of cells separated by tabs.
     """
@@ -200,9 +200,9 @@ async def import_cameras(
     """Add and change cameras as FILE says (CSV or JSON; - for stdin), and report row by row.
 
     The first line of a CSV file names its columns: name and main_url at least; id, site, sub_url, username, password,
-    latitude, longitude, address, tags, audio, record, enabled, copies, retention as wanted. A camera whose id (made of
-    the name where there is none) is known is changed; an empty cell changes nothing. A row that is refused keeps no
-    other from going in; the exit status is 1 then.
+    latitude, longitude, address, tags, audio, record, enabled, copies, retention as needed. A row with a known id
+    (made of the name if it has none) changes that camera; an empty cell changes nothing. A refused row does not stop
+    the others; the exit status is 1 then.
     """
     body = file.read()
     kind = kind or ("json" if Path(file.name).suffix.lower() == ".json" or body.lstrip()[:1] in (b"[", b"{") else "csv")

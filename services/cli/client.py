@@ -19,9 +19,9 @@ from services.contracts.redact import redact
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 EXIT_REFUSED: Final = 1
-"""The wall refused, or did not do all of it."""
+"""The wall refused the request, or did a part of it."""
 EXIT_UNREACHABLE: Final = 3
-"""Nobody answers at the URL, or it is no wall. (2 is click's: the command line cannot be understood.)"""
+"""Nothing answers at the URL, or it is no wall. (Status 2 is click's: a wrong command line.)"""
 
 _CONNECT_SECONDS: Final = 10
 _SILENCE_SECONDS: Final = 90
@@ -32,7 +32,7 @@ P = ParamSpec("P")
 
 
 class UnreachableError(PantauError):
-    """Nobody answers at the URL, or what answers is no wall."""
+    """Nothing answers at the URL, or it is no wall."""
 
     code = "unreachable"
 
@@ -49,7 +49,7 @@ class RefusedError(PantauError):
 
 
 class BrokenOffError(PantauError):
-    """An answer ended before it was whole."""
+    """An answer ended before it was complete."""
 
     code = "broken-off"
 
@@ -58,7 +58,7 @@ class Client:
     """The wall's HTTP API, as an async context manager. Paths are below ``/api/v1``."""
 
     def __init__(self, url: str, token: str | None = None) -> None:
-        """``token``: an API token of an account; without one the wall must take the caller as it comes."""
+        """``token``: an API token of an account; without one the wall must accept anonymous callers."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise click.BadParameter(f"{redact(url)!r} is no URL of a wall; {DEFAULT_URL} is one", param_hint="--url")
@@ -144,7 +144,7 @@ _NETWORK: Final = (aiohttp.ClientError, TimeoutError)
 
 
 async def _refuse(response: aiohttp.ClientResponse) -> None:
-    """Raises where the answer is no success; says what the problem document says."""
+    """Raises `RefusedError` with the problem document's text where the answer is no success."""
     if 200 <= response.status < 300:
         return
     problem: Any = {}

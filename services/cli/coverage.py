@@ -1,4 +1,4 @@
-"""``pantau coverage``: how much is recorded, what is missing why, and how long footage lasts, from a shell."""
+"""``pantau coverage``: how much is recorded, the causes of gaps, and how long footage lasts, from a shell."""
 
 import json
 import sys
@@ -74,7 +74,7 @@ def _longest(gaps: list[dict[str, Any]]) -> str:
 
 
 def _floor(percent: float) -> str:
-    """Rounded down, so that only what is complete is said to be."""
+    """Rounded down, so that 100 means complete."""
     return f"{int(percent * 100) / 100:g}"
 
 

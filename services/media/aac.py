@@ -1,4 +1,4 @@
-"""AAC (ISO/IEC 14496-3): what the AudioSpecificConfig says."""
+"""AAC (ISO/IEC 14496-3): reading the AudioSpecificConfig."""
 
 from typing import Final, NamedTuple
 
@@ -16,7 +16,7 @@ class AudioConfig(NamedTuple):
 
 
 def parse_config(config: bytes) -> AudioConfig:
-    """Read an AudioSpecificConfig. Raises `BitstreamError` for what is none."""
+    """Reads an AudioSpecificConfig; raises `BitstreamError` for other bytes."""
     bits = BitReader(config)
     object_type = bits.u(5)
     if object_type == 31:

@@ -1,4 +1,4 @@
-"""H.264 (ITU-T H.264, ISO/IEC 14496-10): what must be known of a stream without decoding it."""
+"""H.264 (ITU-T H.264, ISO/IEC 14496-10): reading a stream's structure without decoding it."""
 
 from collections.abc import Iterable
 from enum import IntEnum
@@ -8,7 +8,7 @@ from services.media.nal import BitReader, BitstreamError, unescape
 
 
 class NalType(IntEnum):
-    """The NAL unit types that matter here (table 7-1)."""
+    """The NAL unit types that are used here (table 7-1)."""
 
     SLICE = 1
     PARTITION_A = 2
@@ -44,7 +44,7 @@ class Sps(NamedTuple):
     bit_depth_luma: int
     bit_depth_chroma: int
     frame_rate: float | None
-    """From the VUI's timing, where there is any: a claim, not a measurement."""
+    """From the VUI's timing, if it has one: declared, not measured."""
     reorder_frames: int | None
     """max_num_reorder_frames of the VUI; 0 promises that there are no B-frames to wait for."""
 
@@ -55,14 +55,14 @@ class Sps(NamedTuple):
 
 
 class ParameterSets(NamedTuple):
-    """All that a decoder must have before the first slice."""
+    """The units that a decoder needs before the first slice."""
 
     sps: tuple[bytes, ...]
     pps: tuple[bytes, ...]
 
     @property
     def complete(self) -> bool:
-        """Whether decoding can begin with them."""
+        """Whether a decoder can begin with them."""
         return bool(self.sps and self.pps)
 
 
@@ -89,7 +89,7 @@ def is_parameter_set(unit: bytes) -> bool:
 def is_keyframe(units: Iterable[bytes]) -> bool:
     """Whether decoding can begin at this access unit: an IDR picture, or a recovery point that is exact at once.
 
-    The latter is how streams with open GOPs and some cameras mark their I-pictures (D.2.8).
+    Streams with open GOPs and some cameras mark their I-pictures so (D.2.8).
     """
     for unit in units:
         kind = unit[0] & 0x1F
@@ -107,7 +107,7 @@ def is_disposable(units: Iterable[bytes]) -> bool:
 
 
 def begins_picture(unit: bytes) -> bool:
-    """Whether a slice is the first of its picture (first_mb_in_slice is 0): with it begins an access unit."""
+    """Whether a slice is the first of its picture (first_mb_in_slice is 0) and so begins an access unit."""
     return is_vcl(unit) and len(unit) > 1 and unit[1] & 0x80 != 0
 
 
@@ -134,7 +134,7 @@ def parameter_sets(units: Iterable[bytes]) -> ParameterSets:
 
 
 def parse_sps(unit: bytes) -> Sps:
-    """Read an SPS NAL unit (7.3.2.1.1, annex E). Raises `BitstreamError` for what is none."""
+    """Reads an SPS NAL unit (7.3.2.1.1, annex E); raises `BitstreamError` for other bytes."""
     if len(unit) < 4 or nal_type(unit) != NalType.SPS:
         raise BitstreamError("not a sequence parameter set")
     bits = BitReader(unescape(unit[1:]))
@@ -271,7 +271,7 @@ def _vui(bits: BitReader) -> tuple[float | None, int | None]:
             bits.ue()
         return frame_rate, bits.ue()
     except BitstreamError:
-        # Some cameras cut their VUI short; what stands before it is what matters.
+        # Some cameras cut their VUI short; the fields before it are complete.
         return frame_rate, None
 
 

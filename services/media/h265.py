@@ -1,4 +1,4 @@
-"""H.265 (ITU-T H.265, ISO/IEC 23008-2): what must be known of a stream without decoding it."""
+"""H.265 (ITU-T H.265, ISO/IEC 23008-2): reading a stream's structure without decoding it."""
 
 from collections.abc import Iterable
 from enum import IntEnum
@@ -8,7 +8,7 @@ from services.media.nal import BitReader, BitstreamError, unescape
 
 
 class NalType(IntEnum):
-    """The NAL unit types that matter here (table 7-1)."""
+    """The NAL unit types that are used here (table 7-1)."""
 
     TRAIL_N = 0
     TRAIL_R = 1
@@ -71,7 +71,7 @@ class Sps(NamedTuple):
 
 
 class ParameterSets(NamedTuple):
-    """All that a decoder must have before the first slice."""
+    """The units that a decoder needs before the first slice."""
 
     vps: tuple[bytes, ...]
     sps: tuple[bytes, ...]
@@ -79,7 +79,7 @@ class ParameterSets(NamedTuple):
 
     @property
     def complete(self) -> bool:
-        """Whether decoding can begin with them."""
+        """Whether a decoder can begin with them."""
         return bool(self.vps and self.sps and self.pps)
 
 
@@ -89,7 +89,7 @@ def nal_type(unit: bytes) -> int:
 
 
 def temporal_id(unit: bytes) -> int:
-    """TemporalId; 0 for a unit too short to say."""
+    """TemporalId; 0 for a unit that is too short to have one."""
     return (unit[1] & 7) - 1 if len(unit) > 1 else 0
 
 
@@ -122,7 +122,7 @@ def is_skipped_leading(units: Iterable[bytes]) -> bool:
 
 
 def begins_picture(unit: bytes) -> bool:
-    """Whether a slice segment is the first of its picture: with it begins an access unit."""
+    """Whether a slice segment is the first of its picture and so begins an access unit."""
     return is_vcl(unit) and len(unit) > 2 and unit[2] & 0x80 != 0
 
 
@@ -164,7 +164,7 @@ def parameter_sets(units: Iterable[bytes]) -> ParameterSets:
 
 
 def parse_sps(unit: bytes) -> Sps:
-    """Read an SPS NAL unit (7.3.2.2) as far as it matters. Raises `BitstreamError` for what is none."""
+    """Reads an SPS NAL unit (7.3.2.2) up to the last field in use; raises `BitstreamError` for other bytes."""
     if len(unit) < 16 or nal_type(unit) != NalType.SPS:
         raise BitstreamError("not a sequence parameter set")
     rbsp = unescape(unit[2:])

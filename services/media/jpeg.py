@@ -4,7 +4,7 @@ from services.media.nal import BitstreamError
 
 
 def size_px(jpeg: bytes) -> tuple[int, int]:
-    """Width and height from the frame header (B.2.2). Raises `BitstreamError` for what has none."""
+    """Width and height from the frame header (B.2.2). Raises `BitstreamError` where there is none."""
     if jpeg[:2] != b"\xff\xd8":
         raise BitstreamError("not a JPEG picture")
     at = 2
@@ -15,7 +15,7 @@ def size_px(jpeg: bytes) -> tuple[int, int]:
         if marker == 0xFF:  # fill byte
             at += 1
             continue
-        # SOF0 to SOF15; C4, C8 and CC are other things.
+        # SOF0 to SOF15; C4, C8 and CC are no frame headers.
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             height, width = int.from_bytes(jpeg[at + 5 : at + 7], "big"), int.from_bytes(jpeg[at + 7 : at + 9], "big")
             if not (width and height):

@@ -1,7 +1,7 @@
 """From an access unit to RTP payloads: RFC 6184 (H.264, packetization mode 1) and RFC 7798 (H.265).
 
 Fragments have one fixed size, and only the last of a NAL unit is shorter (they are not balanced): runs of equal packets
-are what UDP segmentation offload needs.
+are needed for UDP segmentation offload.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ _H264_FU_A: Final = 28
 _H265_AP: Final = 48
 _H265_FU: Final = 49
 _DROPPED_H264: Final = frozenset((9, 12))
-"""Access unit delimiters and filler: of no use to a receiver that has packet boundaries and markers."""
+"""Access unit delimiters and filler: a receiver with packet boundaries and markers does not need them."""
 _DROPPED_H265: Final = frozenset((35, 38))
 
 Packetizer = Callable[[bytes, int], list[bytes]]
@@ -23,7 +23,7 @@ Packetizer = Callable[[bytes, int], list[bytes]]
 def packetize_h264(unit: bytes, limit_bytes: int) -> list[bytes]:
     """The payloads, none larger than ``limit_bytes``, of an access unit with 4-byte NAL unit lengths.
 
-    Neighbours that fit together travel in one STAP-A, what is too large in FU-As. Raises `BitstreamError`.
+    Neighbours that fit together share a STAP-A; units over the limit become FU-As. Raises `BitstreamError`.
     """
     payloads: list[bytes] = []
     group: list[tuple[int, int]] = []
@@ -48,7 +48,7 @@ def packetize_h264(unit: bytes, limit_bytes: int) -> list[bytes]:
 
 
 def _fragments(unit: bytes, indicator: bytes, kind: int, begin: int, end: int, limit_bytes: int) -> list[bytes]:
-    """Fragmentation units of one NAL unit, all as large as they may be but for the last: start bit, middle, end bit."""
+    """Fragmentation units of one NAL unit, all of the largest size except the last: start bit, middle, end bit."""
     step = limit_bytes - len(indicator) - 1
     last = begin + (end - begin - 1) // step * step
     middle = indicator + bytes((kind,))

@@ -1,4 +1,4 @@
-"""RTCP: what receivers tell a sender (RFC 3550, 4585, 5104, REMB), and the sender reports it writes."""
+"""RTCP: reading receivers' feedback (RFC 3550, 4585, 5104, REMB), and writing sender reports."""
 
 import struct
 from collections.abc import Iterable, Iterator
@@ -96,7 +96,7 @@ def ntp_from_unix_us(unix_us: int) -> int:
 
 
 def parse_rtcp(data: bytes) -> list[Packet]:
-    """What a compound or reduced-size packet says; of kinds not known here nothing.
+    """The content of a compound or reduced-size packet; unknown kinds are skipped.
 
     Raises `RtcpError` where lengths do not fit.
     """
@@ -185,7 +185,7 @@ def pack_sender_reports(reports: Iterable[SenderReport], cname: str) -> bytes:
 
 
 def round_trip_ms(block: ReportBlock, now_ntp: int) -> float | None:
-    """The round trip that a report block proves (RFC 3550, 6.4.1, figure 2); None before its first sender report."""
+    """The round trip time of a report block (RFC 3550, 6.4.1, figure 2); None before its first sender report."""
     if not block.last_sr:
         return None
     elapsed = (now_ntp >> 16) - block.last_sr - block.delay_since_last_sr & 0xFFFFFFFF

@@ -16,7 +16,7 @@ class RtpError(ValueError):
 
 
 class RtpHeader(NamedTuple):
-    """What an RTP packet says before its payload."""
+    """The header of an RTP packet."""
 
     marker: bool
     payload_type: int
@@ -72,7 +72,7 @@ def _parse_extensions(data: bytes) -> dict[int, bytes]:
 
 
 def pack_extensions(elements: dict[int, bytes]) -> bytes:
-    """The header extension block, padded to whole words; empty where there is nothing to say."""
+    """The header extension block, padded to whole words; empty where there is no extension."""
     if not elements:
         return b""
     body = b"".join(bytes((number << 4 | len(value) - 1,)) + value for number, value in elements.items())

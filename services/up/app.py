@@ -35,7 +35,7 @@ SERVICES: Final = {
     "recorder": ("recorder",),
     "wall": ("wall", "--role", "front"),
 }
-"""Child → its command. Relays stand beside the front, not below it: a killed front takes no picture along."""
+"""Child → its command. Relays are not children of the front, so a killed front interrupts no picture."""
 STOP_ORDER: Final = (("wall", 1.0), ("ingest", 1.0), ("sim", 0.3), ("recorder", 3.0), ("registry", 1.0))
 """The order of SIGTERM, and for how many seconds the next service waits for each. The recorder ends after frames have
 stopped, and nats-server ends last, so every service can still use the bus. The relays end with the wall."""
@@ -46,7 +46,7 @@ NATS_STOP_SECONDS: Final = 0.6
 
 @dataclass(frozen=True)
 class UpPlan:
-    """What to run."""
+    """The parts to run, and where they listen."""
 
     settings: MeshSettings
     """With ``data`` made absolute; ``nats_url`` is used where ``embedded_nats`` is False."""
@@ -75,7 +75,7 @@ def command(name: str, *arguments: str) -> list[str]:
 
 
 def child_environment(plan: UpPlan, environ: Mapping[str, str], nats: MeshSettings, notify: str) -> dict[str, str]:
-    """The children's environment: this one's, and over it what is decided here. Passwords travel here alone."""
+    """The children's environment: this process's, with the values of ``plan`` over it. Passwords go no other way."""
     result = {key: value for key, value in environ.items() if key not in _OURS}
     result |= {
         "PANTAU_NATS_URL": nats.nats_url,
@@ -101,7 +101,7 @@ _OURS: Final = frozenset((*_DECIDED, *(f"{variable}_FILE" for variable in _DECID
 
 
 class Up:
-    """One run. Make it inside a running loop, on the main thread."""
+    """One run of `pantau up`. Create it inside a running loop, on the main thread."""
 
     def __init__(self, plan: UpPlan) -> None:
         self.plan = plan
@@ -114,11 +114,11 @@ class Up:
         self._catalogue = plan.settings.data / "demo" / "cameras.json"
 
     def stop(self) -> None:
-        """Begins to stop; `run` returns when all has."""
+        """Begins to stop; `run` returns when everything has stopped."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Runs all until `stop`; raises `PantauError` where something cannot start."""
+        """Runs everything until `stop`; raises `PantauError` where a part cannot start."""
         lock = FolderLock(self.plan.settings.data)
         await asyncio.to_thread(lock.acquire)
         notify = NotifySocket(self._readiness.take_assignment)
@@ -142,7 +142,7 @@ class Up:
                         own,
                         grace_seconds=STOP_SECONDS,
                         keep_open=(lock.descriptor,),
-                        own_group=True,  # Ctrl-C on the terminal reaches this process alone
+                        own_group=True,  # Ctrl-C on the terminal reaches only this process
                     )
                     self._readiness.expect(child)
                     tasks.create_task(self._keep(child), name=child.name)
@@ -195,7 +195,7 @@ class Up:
     async def _announce(self, mesh: MeshSettings) -> None:
         """Prints the URL when every service is ready, the wall answers and the demo's cameras deliver."""
         for name in self._children:
-            if name != "sim":  # its clips may take minutes: see below
+            if name != "sim":  # its clips may take minutes; `demo.clips_made` waits for them
                 await self._readiness.wait(name)
         if self.plan.demo_cameras:
             bus = await Bus.connect(mesh, "up")
@@ -246,7 +246,7 @@ async def _ended(child: Child, timeout_seconds: float) -> None:
 
 
 async def serve(plan: UpPlan) -> None:
-    """Runs ``plan`` until SIGTERM or SIGINT; raises the `PantauError` that keeps it from running."""
+    """Runs ``plan`` until SIGTERM or SIGINT; raises the `PantauError` that prevents it from running."""
     up = Up(plan)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,4 +1,4 @@
-"""The simulated cameras of ``--demo``: what the ``sim`` child is asked for, and its cameras in the catalogue."""
+"""The simulated cameras of ``--demo``: the arguments of the ``sim`` child, and its cameras in the catalogue."""
 
 import asyncio
 import json
@@ -27,13 +27,13 @@ from services.mesh.rpc import call
 log = get_logger()
 
 TAG: Final = "demo"
-"""What the simulated cameras are tagged with, so that those of an earlier run are found again."""
+"""The tag of the simulated cameras, by which those of an earlier run are found."""
 PATIENCE_SECONDS: Final = 15.0
 _USUAL_PORT: Final = 8554
 
 
 def sim_arguments(cameras: int, catalogue: Path) -> list[str]:
-    """Arguments of ``pantau sim``. Its port is chosen here, so that a simulator that was killed is found again."""
+    """Arguments of ``pantau sim``. Its port is chosen here, so that a restarted simulator has the same one."""
     return ["--cameras", str(cameras), "--port", str(free_port(_USUAL_PORT)), "--catalogue", str(catalogue)]
 
 
@@ -62,7 +62,7 @@ async def clips_made(sim_admin_port: int) -> None:
 
 
 async def register(bus: Bus, home: str, catalogue: Path) -> None:
-    """Makes the catalogue's part of the demo what the file says; removes what is simulated no more."""
+    """Makes the demo's cameras in the catalogue equal to the file; removes those that are not simulated any more."""
     content = await asyncio.to_thread(catalogue.read_text)
     simulated = {camera["id"] for camera in json.loads(content)}
     await _answering(bus, home)

@@ -14,7 +14,7 @@ PATIENCE_SECONDS: Final = 8.0
 
 
 class UpError(PantauError):
-    """Base of what keeps `pantau up` from starting or going on."""
+    """Base of the errors that prevent `pantau up` from starting or running."""
 
     code = "up"
 
@@ -26,7 +26,7 @@ class DataInUseError(UpError):
 
 
 def default_data(environ: Mapping[str, str]) -> Path:
-    """The user's data folder for Pantau, by the XDG base directory specification (a relative path there counts not)."""
+    """The user's data folder for Pantau, by the XDG base directory specification (a relative path there is ignored)."""
     base = Path(environ.get("XDG_DATA_HOME", ""))
     return (base if base.is_absolute() else Path.home() / ".local" / "share") / "pantau"
 
@@ -34,8 +34,8 @@ def default_data(environ: Mapping[str, str]) -> Path:
 class FolderLock:
     """An ``flock`` on ``<data>/up.lock`` that the children hold too.
 
-    So the folder is free only when the last process that may write to it has ended, even where the parent was
-    killed. The file names the process to look for.
+    So the folder is free only when the last process that may write to it has ended, also after the parent was
+    killed. The file has the parent's process id.
     """
 
     def __init__(self, data: Path) -> None:
@@ -44,7 +44,7 @@ class FolderLock:
 
     @property
     def descriptor(self) -> int:
-        """To be passed on to the children."""
+        """The descriptor to pass on to the children."""
         return self._descriptor
 
     def acquire(self, patience_seconds: float = PATIENCE_SECONDS) -> None:
@@ -78,7 +78,7 @@ class FolderLock:
         return True
 
     def release(self) -> None:
-        """Gives it back, as far as this process holds it."""
+        """Releases this process's hold on the lock."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

@@ -1,4 +1,4 @@
-"""The receiving end of ``sd_notify(3)``: children tell when they are ready, as they would tell systemd."""
+"""The receiving end of ``sd_notify(3)``: children report that they are ready, as they do to systemd."""
 
 import asyncio
 import os
@@ -60,7 +60,7 @@ class Readiness:
         self._children: dict[str, tuple[Child, asyncio.Event]] = {}
 
     def expect(self, child: Child) -> None:
-        """From now on ``child`` may tell that it is ready."""
+        """Accepts readiness of ``child`` from now on."""
         self._children[child.name] = child, asyncio.Event()
 
     def take_assignment(self, pid: int, variable: str, value: str) -> None:

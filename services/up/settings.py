@@ -8,7 +8,7 @@ from services.mesh.settings import Section
 
 
 class UpSettings(Section):
-    """What `pantau up` needs beside the services' own settings."""
+    """The settings of `pantau up` beside those of the services."""
 
     section: ClassVar[str] = "up"
 

@@ -12,7 +12,7 @@ from services.mesh.child import Child
 from services.mesh.settings import MeshSettings
 
 STOP_SECONDS: Final = 1.5
-"""A relay has so long to hand its sessions to relays elsewhere; pages need less than a second."""
+"""The time for a relay to hand its sessions to others; pages need less than a second."""
 
 
 def relay_ports(count: int | None, udp_port: int) -> tuple[int, ...]:
@@ -21,7 +21,7 @@ def relay_ports(count: int | None, udp_port: int) -> tuple[int, ...]:
 
 
 def environment(index: int, environ: Mapping[str, str], mesh: MeshSettings, udp_port: int) -> dict[str, str]:
-    """What the ``index``-th relay's environment says besides the parent's: its UDP port, its name, its admin port."""
+    """The variables of the ``index``-th relay beside the parent's: its UDP port, its name, its admin port."""
     own = {key: value for key, value in environ.items() if key not in ("NOTIFY_SOCKET", "PANTAU_WALL_UDP_PORT_FILE")}
     own["PANTAU_WALL_UDP_PORT"] = str(udp_port)
     if mesh.worker:
@@ -42,7 +42,7 @@ def relay_processes(count: int | None, mesh: MeshSettings, udp_port: int, config
             arguments,
             environment(index, os.environ, mesh, port),
             grace_seconds=STOP_SECONDS,
-            with_parent=signal.SIGKILL,  # one that still drained would hold its port against its successor
+            with_parent=signal.SIGKILL,  # a relay that still drains keeps its port from its successor
         )
         for index, port in enumerate(relay_ports(count, udp_port))
     ]

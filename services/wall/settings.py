@@ -17,7 +17,7 @@ class HostPort(NamedTuple):
 
 
 def split_host_port(text: str) -> HostPort:
-    """``HOST:PORT`` or ``[IPv6]:PORT``; raises ``ValueError`` that says so."""
+    """``HOST:PORT`` or ``[IPv6]:PORT``; raises ``ValueError`` that shows the form."""
     host, colon, port = text.strip().rpartition(":")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
@@ -47,7 +47,7 @@ def _ice_url(text: str) -> str:
 
 
 class WallSettings(Section):
-    """What the front needs, and how many relays run beside it."""
+    """The front's settings, and the number of relays beside it."""
 
     section: ClassVar[str] = "wall"
 
@@ -57,7 +57,7 @@ class WallSettings(Section):
     )
     accounts_file: Path | None = Field(
         default=None,
-        description="Who may sign in (pantau accounts add writes it). Without it whoever sits at this machine is the "
+        description="Who may sign in (pantau accounts add writes it). Without it every user of this machine is the "
         "administrator, and nobody else gets in.",
     )
     allowed_origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = Field(

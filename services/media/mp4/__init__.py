@@ -1,1 +1,1 @@
-"""MP4 (ISO/IEC 14496-12): the boxes that the recorder writes and reads, and nothing else of the standard."""
+"""MP4 (ISO/IEC 14496-12): the boxes that the recorder writes and reads."""

@@ -9,11 +9,11 @@ MAX_HEADER_BYTES: Final = 16
 CONTAINERS: Final = frozenset(
     (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"mvex", b"moof", b"traf", b"edts", b"udta")
 )
-"""Boxes that hold nothing but boxes."""
+"""Boxes that hold only boxes."""
 
 
 class Mp4Error(ValueError):
-    """The bytes are not MP4 as we read it: cut, damaged, or of a kind that we do not write."""
+    """The bytes are no MP4 of ours: cut, damaged, or with boxes that we do not write."""
 
 
 class Header(NamedTuple):

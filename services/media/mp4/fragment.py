@@ -1,7 +1,7 @@
 """Movie fragments: ``prft`` + ``moof`` + ``mdat`` + seal, building and reading (ISO/IEC 14496-12, 8.8 and 8.16.5).
 
 The seal is a ``uuid`` box of ours that ends a fragment: the SHA-256 over the seal before it (or the file's opening) and
-the fragment's bytes. A fragment whose seal is right is complete, was written by us, and stands where it was written.
+the fragment's bytes. A correct seal proves that its fragment is complete, was written by us, and stands in its place.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from services.media.mp4.samples import Samples
 SEAL_UUID: Final = UUID("0d7c3a52-93f1-5d5e-8a44-70616e746175").bytes
 LINK_BYTES: Final = 32
 SEAL_HEAD: Final = (8 + len(SEAL_UUID) + LINK_BYTES).to_bytes(4, "big") + b"uuid" + SEAL_UUID
-"""What stands before the link in a seal."""
+"""The bytes before the link in a seal."""
 NTP_EPOCH_SECONDS: Final = 2_208_988_800
 """From NTP's epoch to Unix's."""
 _CAPTURE_TIME: Final = 24
@@ -65,7 +65,7 @@ class TrackRun(NamedTuple):
 
 
 class FragmentInfo(NamedTuple):
-    """What a fragment holds."""
+    """The content of a fragment."""
 
     sequence_number: int
     runs: dict[int, Samples]
@@ -73,7 +73,7 @@ class FragmentInfo(NamedTuple):
 
 
 def build(sequence_number: int, capture_us: int, runs: Sequence[TrackRun]) -> list[bytes]:
-    """A fragment but for its seal, as buffers for one ``writev``: a header, then each sample's data, track after track.
+    """A fragment without its seal, as buffers for one ``writev``: a header, then each sample's data, track after track.
 
     ``capture_us`` is the capture time of the first track's first sample in presentation.
     """
@@ -102,7 +102,7 @@ def build(sequence_number: int, capture_us: int, runs: Sequence[TrackRun]) -> li
 
 
 def link(previous: bytes, parts: Iterable[bytes]) -> bytes:
-    """The chain's next link: SHA-256 over the link before and what follows it (an opening's previous link is empty)."""
+    """The chain's next link: SHA-256 over the previous link and the new bytes (an opening's previous link is empty)."""
     digest = hashlib.sha256(previous)
     for part in parts:
         digest.update(part)

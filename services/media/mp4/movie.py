@@ -13,7 +13,7 @@ MOVIE_TIMESCALE: Final = SECOND_90K
 EPOCH_1904_SECONDS: Final = 2_082_844_800
 """From MP4's epoch to Unix's."""
 INFO_UUID: Final = UUID("6f2b7d1e-3c55-5d0a-9b5e-70616e746175").bytes
-"""Of the box in which we say whose recording this is, as JSON."""
+"""Of our box that describes the recording, as JSON."""
 _MATRIX: Final = b"".join(n.to_bytes(4, "big") for n in (0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000))
 _DINF: Final = box(b"dinf", full_box(b"dref", 0, 0, b"\0\0\0\1", full_box(b"url ", 0, 1)))
 _NO_SAMPLES: Final = b"".join(
@@ -23,14 +23,14 @@ FILE_TYPE: Final = box(b"ftyp", b"iso6", bytes(4), b"iso6isomavc1mp41")
 
 
 class MovieInfo(NamedTuple):
-    """What a file's movie box says."""
+    """The content of a file's movie box."""
 
     tracks: dict[int, Track]
     """By track id."""
     created_us: int
     """Unix µs; whole seconds."""
     info: dict[str, object]
-    """What we wrote about the recording; empty in files of others."""
+    """Our description of the recording; empty in files of others."""
 
 
 def movie(

@@ -1,6 +1,6 @@
-"""A whole MP4 with its movie box in front: what clips are, since every player seeks in one and honours its edits.
+"""A whole MP4 with its movie box in front. Clips have this form: every player can seek in it and follows its edits.
 
-The samples are copied, not touched; only the tables are made. Decoding times are written as they are and composition
+The samples are copied unchanged; only the tables are made. Decoding times are written as they are and composition
 offsets raised until none is negative (version 0 of ``ctts``, which old players read); the edit list takes that back.
 """
 
@@ -43,8 +43,8 @@ class ClipTrack(NamedTuple):
 
     timescale: int
     start: int
-    """Presentation time of the first sample, less the clip's start, in the track's timescale; negative for what must be
-    decoded but is not shown."""
+    """Presentation time of the first sample, less the clip's start, in the track's timescale; negative for samples that
+    are decoded but not shown."""
 
 
 def header(
@@ -55,10 +55,10 @@ def header(
     duration_90k: int,
     info: dict[str, object],
 ) -> tuple[bytes, int]:
-    """All that stands before the samples' data (``ftyp``, ``moov``, the header of ``mdat``), and how long that data is.
+    """The bytes before the samples' data (``ftyp``, ``moov``, the header of ``mdat``), and that data's size.
 
     ``created_us`` is when the clip starts, ``duration_90k`` how long it is shown. The data are the chunks', in order.
-    Raises `Mp4Error` where there is nothing to show.
+    Raises `Mp4Error` where no sample is shown.
     """
     tables = [_Table(track) for track in tracks]
     data_bytes = 0
@@ -160,7 +160,7 @@ class _Table:
 
 
 def _count(runs: list[list[int]], values: "array[int]") -> None:
-    """Appends ``values`` to a run-length table. Mostly they are all the same but for the last, as is found out fast."""
+    """Appends ``values`` to a run-length table. Usually all but the last are equal, which is checked first."""
     same = values.count(values[0])
     if same == len(values):
         counted = [(values[0], same)]

@@ -1,4 +1,4 @@
-"""Reading the fragmented files that we write, torn ones too, through a function, so that any store will do."""
+"""Reads the fragmented files that we write, also torn ones, through a function, so from any store."""
 
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
@@ -20,7 +20,7 @@ ReadAt = Callable[[int, int], bytes]
 _VERIFY_BYTES: Final = 1024 * 1024
 _WINDOW_BYTES: Final = 4096
 _HEAD_BYTES: Final = 2048
-"""Mostly more than stands before a fragment's data."""
+"""Usually more than the bytes before a fragment's data."""
 _MAX_METADATA_BYTES: Final = 16 * 1024 * 1024
 
 
@@ -40,11 +40,11 @@ class Fragment(NamedTuple):
     media_time: int
     info: FragmentInfo
     link: bytes
-    """What its seal says; see `verify`."""
+    """The hash in its seal; `verify` checks it."""
 
 
 class Opening(NamedTuple):
-    """What stands before the first fragment."""
+    """The bytes before the first fragment."""
 
     movie: MovieInfo
     end: int
@@ -52,7 +52,7 @@ class Opening(NamedTuple):
 
 
 def read_opening(read: ReadAt, size: int) -> Opening:
-    """The file's movie box. Raises `Mp4Error` where it is not complete: then nothing of the file can be played."""
+    """The file's movie box. Raises `Mp4Error` where it is not complete; such a file cannot be played."""
     at = 0
     while True:
         header = _header(read, at, size)
@@ -102,7 +102,7 @@ def read_fragment(read: ReadAt, size: int, at: int) -> Fragment:
 
 
 def _in_windows(read: ReadAt) -> ReadAt:
-    """Reads a little ahead: a fragment's seal and all that stands before the next one's data are one read."""
+    """Reads ahead: a fragment's seal and the bytes before the next one's data are one read."""
     start, window = 0, b""
 
     def read_at(offset: int, size: int) -> bytes:
@@ -117,7 +117,7 @@ def _in_windows(read: ReadAt) -> ReadAt:
 
 
 def _read_fragment(read: ReadAt, size: int, start: int) -> Fragment | None:
-    """Two reads: what stands before the data, and the seal behind it."""
+    """Two reads: the bytes before the data, and the seal behind it."""
     head = read(start, max(0, min(_HEAD_BYTES, size - start)))
     prft = parse_header(head)
     if prft is None or prft.kind != b"prft":

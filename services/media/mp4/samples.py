@@ -1,4 +1,4 @@
-"""The samples of a fragment as it describes them: by column, since a day of a camera has two million of them."""
+"""The samples that a fragment describes, by column, because a day of a camera has two million of them."""
 
 from array import array
 from collections.abc import Iterator, Sequence

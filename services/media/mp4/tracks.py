@@ -1,4 +1,4 @@
-"""Tracks: what must be known to decode one, and its sample entry (ISO/IEC 14496-12, 8.5.2; 14496-14; 14496-15)."""
+"""Tracks: the data that decoding one needs, and its sample entry (ISO/IEC 14496-12, 8.5.2; 14496-14; 14496-15)."""
 
 from typing import Final, NamedTuple
 
@@ -108,7 +108,7 @@ def parse_sample_entries(data: bytes, start: int, end: int) -> list[Track]:
 
 
 def _descriptor(tag: int, *parts: bytes) -> bytes:
-    """ISO/IEC 14496-1, 8.3.3, with the size in four bytes as everybody writes it."""
+    """ISO/IEC 14496-1, 8.3.3, with the size in four bytes, as other writers do."""
     body = b"".join(parts)
     size = len(body)
     return bytes((tag, 0x80 | size >> 21, 0x80 | size >> 14 & 0x7F, 0x80 | size >> 7 & 0x7F, size & 0x7F)) + body
