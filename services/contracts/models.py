@@ -23,7 +23,8 @@ SOURCE_SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "srt", "udp", "rtp")
 class Model(BaseModel):
     """Base of everything on the wire. Unknown fields are ignored: an older reader understands a newer writer."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, json_schema_serialization_defaults_required=True)
+    """A writer sends every field, so the schema of what is sent requires fields with defaults too."""
 
     def pack(self) -> bytes:
         """The model as a msgpack map."""

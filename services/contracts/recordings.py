@@ -100,14 +100,16 @@ class Lasting(Model):
     oldest_archived_full_us: int | None = None
     """Of copies in the archive, whether the disks still have the footage or not."""
     oldest_archived_thinned_us: int | None = None
-    bytes_per_day: int = 0
-    """Of full footage."""
-    forecast_full_days: float | None = None
-    """How many days of full footage the present disks and bitrates give."""
-    forecast_keyframe_days: float | None = None
-    """How many days of footage the disks give, thinned footage included."""
-    forecast_archive_days: float | None = None
-    """How many days copies in the archive are kept; None where not all footage is copied."""
+    bytes_per_day: int = Field(default=0, description="What a day of whole footage takes.")
+    forecast_full_days: float | None = Field(
+        default=None, description="Days of whole footage that the present disks and bitrates give."
+    )
+    forecast_keyframe_days: float | None = Field(
+        default=None, description="Days of footage that the disks give, thinned footage included."
+    )
+    forecast_archive_days: float | None = Field(
+        default=None, description="Days that copies in the archive are kept; null: not all footage is copied there."
+    )
 
 
 def merge(question: TimelineQuestion, answers: Sequence[TimelineAnswer]) -> Timeline:

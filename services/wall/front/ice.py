@@ -11,13 +11,15 @@ from base64 import b64encode
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from services.mesh.clock import Clock
 
 
 class IceServer(BaseModel):
     """An ``RTCIceServer`` of WebRTC."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
     urls: list[str]
     username: str | None = None

@@ -3,15 +3,15 @@
 from typing import Annotated
 
 from aiohttp import web
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
-from services.contracts.activity import MAX_CAMERAS, MAX_SEARCH_US, BusiestQuestion, Busy, Direction, NextQuestion
+from services.contracts.activity import MAX_CAMERAS, MAX_SEARCH_US, BusiestQuestion, Direction, NextQuestion
 from services.contracts.models import Id, ProfileName
 from services.footage.activity import ask_busiest, ask_next
 from services.wall.front.context import FrontRequest
 from services.wall.front.http.errors import FieldError, FieldsError
 from services.wall.front.http.route import json_response
-from services.wall.front.http.times import Moment, rfc3339, to_us
+from services.wall.front.http.times import Moment, TimedView, TimeUs, to_us
 
 Cameras = Annotated[
     tuple[Id, ...], Field(min_length=1, max_length=MAX_CAMERAS, description="Given once for each camera.")
@@ -37,13 +37,15 @@ class BusiestQuery(BaseModel):
     profile: ProfileName = Field(default="main", description="Which stream.")
 
 
-class BusyView(BaseModel):
+class BusyView(TimedView):
     """A time of activity in front of a camera."""
 
     camera: Id
-    from_: str = Field(alias="from")
-    to: str
-    level: float = Field(ge=0, le=1, description="How busy, measured by what this camera usually sees.")
+    from_us: TimeUs
+    to_us: TimeUs
+    level: Annotated[float, AfterValidator(lambda level: round(level, 2))] = Field(
+        ge=0, le=1, description="How busy, measured by what this camera usually sees."
+    )
 
 
 class NextActivityView(BaseModel):
@@ -66,7 +68,7 @@ async def next_activity(request: FrontRequest) -> web.Response:
         cameras=query.camera, profile=query.profile, at_us=to_us(query.at), direction=query.direction
     )
     found = await ask_next(front.bus, front.home, question, recorders=len(front.recorders()), actor=request.actor)
-    return json_response(NextActivityView.model_validate({"activity": _view(found) if found else None}))
+    return json_response(NextActivityView(activity=BusyView.model_validate(found) if found else None))
 
 
 async def busiest(request: FrontRequest) -> web.Response:
@@ -80,9 +82,4 @@ async def busiest(request: FrontRequest) -> web.Response:
         cameras=query.camera, profile=query.profile, from_us=from_us, to_us=until_us, most=query.most
     )
     found = await ask_busiest(front.bus, front.home, question, recorders=len(front.recorders()), actor=request.actor)
-    return json_response(BusiestView.model_validate({"minutes": [_view(busy) for busy in found]}))
-
-
-def _view(busy: Busy) -> dict[str, object]:
-    level = round(busy.level, 2)
-    return {"camera": busy.camera, "from": rfc3339(busy.from_us), "to": rfc3339(busy.to_us), "level": level}
+    return json_response(BusiestView(minutes=[BusyView.model_validate(busy) for busy in found]))

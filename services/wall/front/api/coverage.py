@@ -3,20 +3,20 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, Field
 
 from services.contracts.coverage import MAX_RANGE_US, PROFILE, CoverageStatement, gap_us, statements
 from services.contracts.models import Id
-from services.contracts.recordings import Cause, Gap
+from services.contracts.recordings import Cause, Gap, Lasting
 from services.footage.coverage import ask
 from services.wall.front.api.recordings import GapView
 from services.wall.front.context import FrontRequest
 from services.wall.front.http.errors import FieldError, FieldsError
 from services.wall.front.http.route import json_response
-from services.wall.front.http.times import Moment, rfc3339, to_us
+from services.wall.front.http.times import Moment, TimedView, TimeUs, to_us
 
 N = TypeVar("N", int, float)
 DAY_US: Final = 86_400 * 1_000_000
@@ -36,8 +36,21 @@ class CoverageQuery(BaseModel):
     )  # fmt: skip
 
 
-class CameraCoverageView(BaseModel):
-    """One camera."""
+class _LastingView(TimedView, Lasting):
+    """`Lasting`, its times as RFC 3339."""
+
+    oldest_full_us: TimeUs | None = Field(description="The oldest footage that is there, and is whole.")
+    oldest_thinned_us: TimeUs | None = Field(description="The oldest of which single pictures are there.")
+    oldest_archived_full_us: TimeUs | None = Field(
+        description="The oldest whole footage of which the archive has a copy, whether the disks have it or not."
+    )
+    oldest_archived_thinned_us: TimeUs | None = Field(
+        description="The oldest of which the archive has single pictures."
+    )
+
+
+class CameraCoverageView(_LastingView):
+    """One camera, with what the catalogue says."""
 
     camera: Id
     name: str
@@ -45,18 +58,6 @@ class CameraCoverageView(BaseModel):
     percent: float
     recorded_seconds: float
     gaps: list[GapView] = Field(description="The longest 200, in order of time.")
-    oldest_full: str | None = Field(description="The oldest footage that is there, and is whole.")
-    oldest_thinned: str | None = Field(description="The oldest of which single pictures are there.")
-    oldest_archived_full: str | None = Field(description="The oldest whole footage of which the archive has a copy.")
-    oldest_archived_thinned: str | None = Field(description="The oldest of which the archive has single pictures.")
-    bytes_per_day: int = Field(description="What a day of whole footage takes, on all recorders together.")
-    forecast_full_days: float | None = Field(description="Days of whole footage that disks and bitrates give.")
-    forecast_keyframe_days: float | None = Field(
-        description="Days until nothing is left on the disks, thinned footage counted."
-    )
-    forecast_archive_days: float | None = Field(
-        description="Days that copies in the archive are kept; null: not all footage is copied there."
-    )
 
 
 class MissingTimeView(BaseModel):
@@ -66,7 +67,7 @@ class MissingTimeView(BaseModel):
     seconds: float
 
 
-class RecorderDisksView(BaseModel):
+class RecorderDisksView(TimedView):
     """One recorder's disks."""
 
     recorder: Id
@@ -74,27 +75,19 @@ class RecorderDisksView(BaseModel):
     capacity_bytes: int = Field(description="What recordings may take: all free space above the floor, or the budget.")
 
 
-class CoverageTotalView(BaseModel):
-    """All cameras that are to be recorded."""
+class CoverageTotalView(_LastingView):
+    """All cameras that are to be recorded; what lasts is that of the camera where it ends first."""
 
     cameras: int
     percent: float
     missing: list[MissingTimeView] = Field(description="The largest share first.")
-    oldest_full: str | None
-    oldest_thinned: str | None
-    oldest_archived_full: str | None
-    oldest_archived_thinned: str | None
-    bytes_per_day: int
-    forecast_full_days: float | None = Field(description="Of the camera whose whole footage goes first.")
-    forecast_keyframe_days: float | None = Field(description="Of the camera whose last footage goes first.")
-    forecast_archive_days: float | None = Field(description="Of the camera whose last copy goes first.")
 
 
-class CoverageView(BaseModel):
+class CoverageView(TimedView):
     """The statement."""
 
-    from_: str = Field(alias="from")
-    to: str
+    from_us: TimeUs
+    to_us: TimeUs
     complete: bool = Field(description="False where a recorder did not answer: there may be more footage.")
     total: CoverageTotalView
     recorders: list[RecorderDisksView]
@@ -124,20 +117,19 @@ async def coverage(request: FrontRequest) -> web.Response:
         if camera not in known:
             front.camera(camera)  # neither recorded nor in the catalogue: 404
     found = [known.get(camera) or _never_recorded(request, camera, from_us, until_us) for camera in cameras]
-    body = CoverageView.model_validate(
-        {
-            "from": rfc3339(from_us),
-            "to": rfc3339(until_us),
-            "complete": asked.recorders >= len(front.recorders()),
-            "total": _total([made for made in found if _is_recorded(request, made.camera)]),
-            "recorders": [
-                {"recorder": item.recorder, "used_bytes": item.used_bytes, "capacity_bytes": item.capacity_bytes}
-                for item in sorted(asked.answers, key=lambda answer: answer.recorder)
+    return json_response(
+        CoverageView(
+            from_us=from_us,
+            to_us=until_us,
+            complete=asked.recorders >= len(front.recorders()),
+            total=_total([made for made in found if _is_recorded(request, made.camera)]),
+            recorders=[
+                RecorderDisksView.model_validate(answer)
+                for answer in sorted(asked.answers, key=lambda answer: answer.recorder)
             ],
-            "cameras": [_view(request, made) for made in found],
-        }
+            cameras=[_view(request, made) for made in found],
+        )
     )
-    return json_response(body)
 
 
 def _is_recorded(request: FrontRequest, camera: Id) -> bool:
@@ -155,31 +147,18 @@ def _never_recorded(request: FrontRequest, camera: Id, from_us: int, to_us: int)
 def _view(request: FrontRequest, made: CoverageStatement) -> CameraCoverageView:
     entry = request.front.cameras.get(made.camera)
     return CameraCoverageView(
+        **_lasting(made),
         camera=made.camera,
         name=entry.name if entry else made.camera,
         recording=_is_recorded(request, made.camera),
         percent=made.percent,
         recorded_seconds=made.recorded_us / 1e6,
-        gaps=[GapView.model_validate(_gap(gap, made.to_us)) for gap in made.gaps],
-        oldest_full=_time(made.oldest_full_us),
-        oldest_thinned=_time(made.oldest_thinned_us),
-        oldest_archived_full=_time(made.oldest_archived_full_us),
-        oldest_archived_thinned=_time(made.oldest_archived_thinned_us),
-        bytes_per_day=made.bytes_per_day,
-        forecast_full_days=made.forecast_full_days,
-        forecast_keyframe_days=made.forecast_keyframe_days,
-        forecast_archive_days=made.forecast_archive_days,
+        gaps=[GapView.of(gap, made.to_us) for gap in made.gaps],
     )
 
 
-def _gap(gap: Gap, to_us: int) -> dict[str, object]:
-    return {
-        "from": rfc3339(gap.from_us),
-        "to": rfc3339(gap.from_us + max(0, gap_us(gap, to_us))),
-        "cause": gap.cause,
-        "detail": gap.detail,
-        "open": gap.to_us is None,
-    }
+def _lasting(made: Lasting) -> dict[str, Any]:
+    return {name: getattr(made, name) for name in Lasting.model_fields}
 
 
 def _total(found: Sequence[CoverageStatement]) -> CoverageTotalView:
@@ -187,24 +166,14 @@ def _total(found: Sequence[CoverageStatement]) -> CoverageTotalView:
     for made in found:
         for gap in made.gaps:
             missing[gap.cause] += gap_us(gap, made.to_us)
+    least = {name: _least(getattr(made, name) for made in found) for name in Lasting.model_fields}
     return CoverageTotalView(
+        **{**least, "bytes_per_day": sum(made.bytes_per_day for made in found)},
         cameras=len(found),
         percent=round(sum(made.percent for made in found) / len(found), 3) if found else 0.0,
         missing=[MissingTimeView(cause=cause, seconds=us / 1e6) for cause, us in missing.most_common() if us > 0],
-        oldest_full=_time(_least(made.oldest_full_us for made in found)),
-        oldest_thinned=_time(_least(made.oldest_thinned_us for made in found)),
-        oldest_archived_full=_time(_least(made.oldest_archived_full_us for made in found)),
-        oldest_archived_thinned=_time(_least(made.oldest_archived_thinned_us for made in found)),
-        bytes_per_day=sum(made.bytes_per_day for made in found),
-        forecast_full_days=_least(made.forecast_full_days for made in found),
-        forecast_keyframe_days=_least(made.forecast_keyframe_days for made in found),
-        forecast_archive_days=_least(made.forecast_archive_days for made in found),
     )
 
 
 def _least(values: Iterable[N | None]) -> N | None:
     return min((value for value in values if value is not None), default=None)
-
-
-def _time(us: int | None) -> str | None:
-    return None if us is None else rfc3339(us)

@@ -1,7 +1,7 @@
 """``/api/v1/me``: who is signed in here, and what their page needs to know."""
 
 from aiohttp import web
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 import services
 from services.contracts.permissions import Role
@@ -12,6 +12,8 @@ from services.wall.front.ice import IceServer
 
 class Me(BaseModel):
     """The signed-in person and the site's facts."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
     name: str
     role: Role

@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 from aiohttp import hdrs, web
 from pydantic import BaseModel, Field
@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from services.contracts.activity import ActivityAnswer, ActivityQuestion
 from services.contracts.clips import MAX_CLIP_US
 from services.contracts.models import Id
-from services.contracts.recordings import TimelineQuestion
+from services.contracts.recordings import Gap, TierName, TimelineQuestion
 from services.footage.activity import ask_activity
 from services.footage.clips import Clip, open_clip
 from services.footage.timeline import ask_timeline
@@ -18,7 +18,7 @@ from services.wall.front.context import FrontRequest
 from services.wall.front.http.downloads import send_chunks
 from services.wall.front.http.errors import FieldError, FieldsError
 from services.wall.front.http.route import json_response
-from services.wall.front.http.times import Moment, rfc3339, to_us
+from services.wall.front.http.times import Moment, TimedView, TimeUs, rfc3339, to_us
 
 MAX_TIMELINE_US: Final = 366 * 86_400 * 1_000_000
 _LEVELS: Final = 20
@@ -33,42 +33,48 @@ class RangeQuery(BaseModel):
     profile: Literal["main", "sub"] = Field(default="main", description="Which stream.")
 
 
-class RangeView(BaseModel):
+class RangeView(TimedView):
     """Footage without a hole."""
 
-    from_: str = Field(alias="from")
-    to: str
-    tier: str = Field(description="full, or keyframes (thinned by the retention ladder).")
-    archived: bool = Field(default=False, description="The disks have it no more; it is read from the archive.")
+    from_us: TimeUs
+    to_us: TimeUs
+    tier: TierName = Field(description="full, or keyframes (thinned by the retention ladder).")
+    archived: bool = Field(description="The disks have it no more; it is read from the archive.")
 
 
-class GapView(BaseModel):
+class GapView(TimedView):
     """No footage, and why."""
 
-    from_: str = Field(alias="from")
-    to: str
+    from_us: TimeUs
+    to_us: TimeUs
     cause: str
-    detail: str = ""
-    open: bool = Field(default=False, description="It still goes on.")
+    detail: str
+    open: bool = Field(description="It still goes on; 'to' is then the end of what was asked for, or now.")
+
+    @classmethod
+    def of(cls, gap: Gap, until_us: int) -> Self:
+        """The gap, an open one up to ``until_us``."""
+        to_us = max(gap.from_us, until_us) if gap.to_us is None else gap.to_us
+        return cls(from_us=gap.from_us, to_us=to_us, cause=gap.cause, detail=gap.detail, open=gap.to_us is None)
 
 
-class ActivityView(BaseModel):
+class ActivityView(TimedView):
     """How much moved; told from the compressed stream about a minute after the footage."""
 
-    from_: str = Field(alias="from")
-    to: str
+    from_us: TimeUs
+    to_us: TimeUs
     level: float = Field(ge=0, le=1, description="Measured by what this camera usually sees, in twentieths.")
 
 
-class TimelineView(BaseModel):
+class TimelineView(TimedView):
     """One history out of all recorders'."""
 
     camera: Id
-    from_: str = Field(alias="from")
-    to: str
+    from_us: TimeUs
+    to_us: TimeUs
     ranges: list[RangeView]
     gaps: list[GapView]
-    activity: list[ActivityView] = []
+    activity: list[ActivityView]
 
 
 def question_of(request: FrontRequest, query: RangeQuery, longest_us: int) -> TimelineQuestion:
@@ -103,37 +109,18 @@ async def timeline(request: FrontRequest) -> web.Response:
         request.camera()  # nothing at all of a camera that nobody knows: 404
     open_until_us = min(question.to_us, front.clock.now_us())
     return json_response(
-        TimelineView.model_validate(
-            {
-                "camera": answer.camera,
-                "from": rfc3339(answer.from_us),
-                "to": rfc3339(answer.to_us),
-                "ranges": [
-                    {
-                        "from": rfc3339(item.from_us),
-                        "to": rfc3339(item.to_us),
-                        "tier": item.tier,
-                        "archived": item.archived,
-                    }
-                    for item in answer.ranges
-                ],
-                "gaps": [
-                    {
-                        "from": rfc3339(gap.from_us),
-                        "to": rfc3339(max(gap.from_us, open_until_us) if gap.to_us is None else gap.to_us),
-                        "cause": gap.cause,
-                        "detail": gap.detail,
-                        "open": gap.to_us is None,
-                    }
-                    for gap in answer.gaps
-                ],
-                "activity": _activity(moved, question),
-            }
+        TimelineView(
+            camera=answer.camera,
+            from_us=answer.from_us,
+            to_us=answer.to_us,
+            ranges=[RangeView.model_validate(item) for item in answer.ranges],
+            gaps=[GapView.of(gap, open_until_us) for gap in answer.gaps],
+            activity=_activity(moved, question),
         )
     )
 
 
-def _activity(answer: ActivityAnswer, question: TimelineQuestion) -> list[dict[str, object]]:
+def _activity(answer: ActivityAnswer, question: TimelineQuestion) -> list[ActivityView]:
     """Equal levels in a row as one, still ones left out: most of a quiet night takes no room."""
     spans: list[tuple[int, int, int]] = []
     for step, percent in enumerate(answer.levels):
@@ -144,7 +131,7 @@ def _activity(answer: ActivityAnswer, question: TimelineQuestion) -> list[dict[s
             spans[-1] = (spans[-1][0], until_us, level)
         elif level:
             spans.append((from_us, until_us, level))
-    return [{"from": rfc3339(begin), "to": rfc3339(end), "level": level / _LEVELS} for begin, end, level in spans]
+    return [ActivityView(from_us=begin, to_us=end, level=level / _LEVELS) for begin, end, level in spans]
 
 
 async def clip(request: FrontRequest) -> web.StreamResponse:

@@ -1,10 +1,19 @@
-"""Times as clients write them: RFC 3339 in queries, Unix microseconds inside."""
+"""Times as HTTP has them: RFC 3339 in queries and answers, Unix microseconds inside."""
 
 import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BeforeValidator, Field
+from pydantic import (
+    AliasGenerator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
 
 _LOST_PLUS = re.compile(r"(T\d\d:\d\d(?::\d\d(?:\.\d+)?)?) (\d\d:?\d\d)$")
 
@@ -19,6 +28,7 @@ Moment = Annotated[
     BeforeValidator(_mend_plus),
     Field(description="RFC 3339 with its offset, as in 2026-03-01T07:00:00Z."),
 ]
+"""A time in a query."""
 
 
 def to_us(moment: datetime) -> int:
@@ -33,3 +43,24 @@ def rfc3339(us: int) -> str:
     text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     digits = f"{fraction:06d}"
     return f"{text}.{digits[:3] if digits.endswith('000') else digits}Z"
+
+
+TimeUs = Annotated[
+    int,
+    PlainSerializer(rfc3339, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
+]
+"""Unix microseconds that an answer shows as RFC 3339."""
+
+
+class TimedView(BaseModel):
+    """What an answer shows of a mesh model: its fields under their own names, times as RFC 3339.
+
+    A subclass declares the fields that are shown, under the mesh model's names, times as `TimeUs`; they are read off
+    the mesh model (``model_validate(mesh_model)``, nested ones too). In JSON the name loses its unit, since RFC 3339
+    has none: ``from_us`` becomes ``from``.
+    """
+
+    model_config = ConfigDict(
+        from_attributes=True, alias_generator=AliasGenerator(serialization_alias=lambda name: name.removesuffix("_us"))
+    )
