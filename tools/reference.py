@@ -1,27 +1,37 @@
-"""Writes the reference that follows from the code: docs/ref/{settings,commands,nats}.md and docs/asyncapi.yaml.
+"""Writes the reference that follows from the code: docs/ref/{settings,commands,nats}.md, docs/asyncapi.yaml, the tables
+in docs/ref/page-protocol.md, and the web app's types of the HTTP API and of its WebSocket.
 
 ``make docs`` writes them; a test fails while they differ from what this would write.
 """
 
+import ast
 import inspect
+import json
 import re
 import sys
+import textwrap
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
 import click
 import yaml
+from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 import services
 from services.cli import pantau
 from services.cli.config import all_sections
-from services.contracts import subjects
+from services.contracts import sessions, subjects
 from services.contracts.events import CONTENT_TYPE, EVENTS, Event, headers
 from services.mesh.settings import Section
+from services.wall.front.auth import cookies
+from services.wall.front.http import openapi
+from services.wall.front.routes import ROUTES
+from tools import typescript
 
 ROOT = Path(__file__).resolve().parent.parent
 GENERATED = "<!-- Written by `make docs` from the code. Change the code instead. -->"
@@ -242,11 +252,139 @@ _PARAMETERS = {
     "action": "What was done, for example `exported`.",
 }
 
+PAGE_PROTOCOL = "docs/ref/page-protocol.md"
+WEB_TYPES = "services/wall/web/src/api/generated.ts"
+
+
+def web_types() -> str:
+    """The web app's types: what it sends and gets over HTTP, its WebSocket's messages, and the events' names."""
+    served = openapi.document(ROUTES, cookie=cookies.NAME)
+    schemas = served["components"]["schemas"]
+    named: dict[str, typescript.Schema] = {}
+    for operation in (operation for path in served["paths"].values() for operation in path.values()):
+        typescript.referred([operation["responses"], operation.get("requestBody")], schemas, named)
+    messages, definitions = _messages()
+    for name, schema in definitions.items():
+        if named.setdefault(name, schema) != schema:
+            raise AssertionError(f"{name} is one thing over HTTP and another on the WebSocket")
+    parts = [f"// {GENERATED.removeprefix('<!-- ').removesuffix(' -->')}"]
+    parts += [typescript.declaration(name, schema) for name, schema in sorted(named.items())]
+    parts += [typescript.declaration(name, schema) for name, schema in messages.items()]
+    kinds = [f"  {kind}: {json.dumps([event.name for event in events])}," for kind, events in _page_events()]
+    comment = "/** The events that the page listens for, by kind. */"
+    parts.append("\n".join([comment, "export const EVENT_TYPES = {", *kinds, "} as const;"]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _messages() -> tuple[dict[str, typescript.Schema], dict[str, typescript.Schema]]:
+    """Schemas of the WebSocket's two kinds of messages, as the page sends and as it gets them; and of their parts."""
+    adapters: list[tuple[str, typing.Literal["validation", "serialization"], TypeAdapter[Any]]] = [
+        ("Control", "validation", sessions.CONTROL),
+        ("Notice", "serialization", sessions.NOTICE),
+    ]
+    found, extra = TypeAdapter.json_schemas(adapters, ref_template="#/components/schemas/{model}")
+    return {name: schema for (name, _), schema in found.items()}, extra["$defs"]
+
+
+def _page_events() -> list[tuple[str, list[type[Event]]]]:
+    """Events by kind, without the audit's: what others did is no reason to read anything anew."""
+    events = sorted(
+        (event for event in EVENTS if event.kind != "audit"), key=lambda event: list(KINDS).index(event.kind)
+    )
+    return [(kind, list(of_kind)) for kind, of_kind in groupby(events, key=lambda event: event.kind)]
+
+
+def page_protocol() -> str:
+    """docs/ref/page-protocol.md: its tables anew, the prose around them as it stands."""
+    messages, definitions = _messages()
+    blocks = {
+        "events": _event_table(),
+        "from the page": _message_tables(messages["Control"], definitions),
+        "to the page": _message_tables(messages["Notice"], definitions),
+    }
+    return fill((ROOT / PAGE_PROTOCOL).read_text(), blocks)
+
+
+def fill(text: str, blocks: Mapping[str, str]) -> str:
+    """``text`` with each block between ``<!-- NAME: … -->`` and ``<!-- end of NAME -->`` written anew.
+
+    Raises ``ValueError`` where a block has no place.
+    """
+    for name, block in blocks.items():
+        begin, end = f"<!-- {name}: written by `make docs` from the code -->", f"<!-- end of {name} -->"
+        before, found, rest = text.partition(begin)
+        _, ended, after = rest.partition(end)
+        if not found or not ended:
+            raise ValueError(f"there is no place for the block {name!r}: it stands between {begin!r} and {end!r}")
+        text = f"{before}{begin}\n\n{block}\n\n{end}{after}"
+    return text
+
+
+def _event_table() -> str:
+    rows = [
+        f"| `{kind}` | {', '.join(f'`{kind}.{event.name}`' for event in events)} |" for kind, events in _page_events()
+    ]
+    return "\n".join(["| kind | types |", "|---|---|", *rows])
+
+
+def _message_tables(union: typescript.Schema, definitions: Mapping[str, typescript.Schema]) -> str:
+    names = [member["$ref"].rpartition("/")[2] for member in union["oneOf"]]
+    parts = [name for name in typescript.referred([definitions[name] for name in names], definitions) if name in _PARTS]
+    return "\n\n".join(_message_table(name, definitions[name]) for name in [*names, *parts])
+
+
+_PARTS = {sessions.SeenFrame.__name__}
+"""Models inside messages that the page's tables describe; others are described by the OpenAPI document."""
+
+
+def _message_table(name: str, schema: typescript.Schema) -> str:
+    fields = dict(schema["properties"])
+    kind = fields.pop("type", {}).get("const")
+    title = f"**`{kind}`** (`{name}`)" if kind else f"**`{name}`**"
+    head = f"{title}: {_plain(schema.get('description', ''))}"
+    docs = attribute_docs(getattr(sessions, name))
+    rows = []
+    for field, each in fields.items():
+        cells = (f"`{field}`", f"`{typescript.expression(each)}`", _json(each), _plain(docs.get(field, "")))
+        rows.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
+    if not rows:
+        return head
+    return "\n".join([head, "", "| field | type | default | what |", "|---|---|---|---|", *rows])
+
+
+def _json(schema: typescript.Schema) -> str:
+    return f"`{json.dumps(schema['default'])}`" if "default" in schema else ""
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.replace("``", "`").split())
+
+
+def attribute_docs(model: type[BaseModel]) -> dict[str, str]:
+    """What stands under the fields of ``model`` and of its bases."""
+    docs: dict[str, str] = {}
+    for base in reversed(model.__mro__):
+        if not issubclass(base, BaseModel) or base is BaseModel:
+            continue
+        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
+        assert isinstance(definition, ast.ClassDef)
+        for field, below in pairwise(definition.body):
+            if (
+                isinstance(field, ast.AnnAssign)
+                and isinstance(below, ast.Expr)
+                and isinstance(below.value, ast.Constant)
+            ):
+                docs[ast.unparse(field.target)] = inspect.cleandoc(str(below.value.value))
+    return docs
+
+
 DOCUMENTS: dict[str, typing.Callable[[], str]] = {
     "docs/ref/settings.md": settings,
     "docs/ref/commands.md": commands,
     "docs/ref/nats.md": nats,
     "docs/asyncapi.yaml": asyncapi,
+    PAGE_PROTOCOL: page_protocol,
+    WEB_TYPES: web_types,
 }
 
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { fieldsOf, idFrom, inputOf, validate } from "../src/model/camera-form.js";
-import { camera } from "./samples.js";
+import { camera, profile } from "./samples.js";
 
 const filled = () => ({ ...fieldsOf(null, "city"), id: "gate", name: " Gate ", mainUrl: "rtsp://10.0.0.7/main" });
 
@@ -43,7 +43,11 @@ describe("the camera form", () => {
   });
 
   it("keeps of an existing camera what the form does not show", () => {
-    const before = camera({ id: "gate", name: "Gate", profiles: { main: { url: "rtsp://a/1", reader: "libav" } } });
+    const before = camera({
+      id: "gate",
+      name: "Gate",
+      profiles: { main: profile({ url: "rtsp://a/1", reader: "libav" }) },
+    });
     const input = inputOf({ ...fieldsOf(before, ""), forget: true }, before);
     expect(input.profiles?.main).toEqual({ url: "rtsp://a/1", reader: "libav", transport: "auto" });
     expect(input.credentials).toBeNull();

@@ -1,10 +1,9 @@
 import { describe, expect, it } from "vitest";
-import type { Status } from "../src/api/types.js";
+import type { Status } from "../src/api/generated.js";
 import { byName, counts, inFilter, matches, statusOf, step, streamLine } from "../src/model/cameras.js";
-import { camera } from "./samples.js";
+import { camera, cameraState, profileReport } from "./samples.js";
 
-const withStatus = (status: Status) =>
-  camera({ state: { camera: "cam", status, reason: "none", detail: "", since_us: 0, profiles: {} } });
+const withStatus = (status: Status) => camera({ state: cameraState({ status }) });
 
 describe("the camera list", () => {
   it("sorts as people count", () => {
@@ -46,16 +45,8 @@ describe("the camera list", () => {
   it("describes the main stream in the language's numbers", () => {
     const entry = withStatus("online");
     expect(streamLine(entry, "id")).toBe("");
-    const report = {
-      status: "online",
-      reason: "none",
-      detail: "",
-      since_us: 0,
-      codec: "h264",
-      width_px: 1280,
-    } as const;
-    const rest = { height_px: 720, frame_rate: 24.98, bitrate_bps: 2_130_000, last_frame_us: 0, reconnects: 0 };
-    if (entry.state) entry.state.profiles = { main: { ...report, ...rest } };
+    const report = profileReport({ frame_rate: 24.98, bitrate_bps: 2_130_000 });
+    if (entry.state) entry.state.profiles = { main: report };
     expect(streamLine(entry, "id")).toBe("1280×720 · 25 fps · 2,1 Mbit/s");
     expect(streamLine(entry, "en")).toBe("1280×720 · 25 fps · 2.1 Mbit/s");
   });

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import type { CameraCoverage } from "../src/api/types.js";
+import type { CameraCoverageView } from "../src/api/generated.js";
 import { bytesText, daysText, percentText, worstFirst } from "../src/model/coverage.js";
 import { around, LAYOUTS, localRfc3339, momentOf } from "../src/model/sheet.js";
 
-function coverage(name: string, percent: number, recording = true): CameraCoverage {
+function coverage(name: string, percent: number, recording = true): CameraCoverageView {
   return {
     camera: name,
     name,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { REASONS } from "../src/api/types.js";
+import { REASON_VALUES } from "../src/api/generated.js";
 import { CATALOGUES, fillPlaces, isMessageKey, LANGUAGES, pickLanguage } from "../src/i18n/index.js";
 import { BINDINGS } from "../src/model/keys.js";
 import { reasonKey } from "../src/model/tile-status.js";
@@ -30,7 +30,7 @@ describe("translations", () => {
   });
 
   it("name every reason that the server can give", () => {
-    for (const reason of REASONS)
+    for (const reason of REASON_VALUES)
       if (reason !== "none") expect(isMessageKey(reasonKey(reason) ?? ""), reason).toBe(true);
   });
 

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ApiError } from "../src/api/client.js";
-import type { Aim, Control, Notice, Opening } from "../src/api/types.js";
+import type { Aim, Control, Notice } from "../src/api/generated.js";
+import type { Opening } from "../src/api/types.js";
 import { SessionKeeper, type Wish } from "../src/media/keeper.js";
 import type { Session, SessionEvents } from "../src/media/session.js";
 

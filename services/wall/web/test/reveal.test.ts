@@ -1,25 +1,10 @@
 import { describe, expect, it } from "vitest";
-import type { SlotNotice } from "../src/api/types.js";
+import type { SlotNotice } from "../src/api/generated.js";
 import { CATCH_UP_LIMIT_MS, NEAREST_AFTER_MS, Reveal } from "../src/model/reveal.js";
+import { slotNotice } from "./samples.js";
 
-const notice = (changes: Partial<SlotNotice>): SlotNotice => ({
-  type: "slot",
-  slot: 0,
-  camera: "a",
-  source: "live",
-  state: "catching-up",
-  profile: "sub",
-  reason: "none",
-  detail: "",
-  live_rtp: 100_000,
-  first_rtp: null,
-  limited: "none",
-  transcoded: false,
-  codec: "h264",
-  width_px: 640,
-  height_px: 360,
-  ...changes,
-});
+const notice = (changes: Partial<SlotNotice>) =>
+  slotNotice({ camera: "a", state: "catching-up", profile: "sub", live_rtp: 100_000, ...changes });
 
 function aimed(): Reveal {
   const reveal = new Reveal();

@@ -1,27 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { type Camera, REASONS, type SlotNotice, type SlotState } from "../src/api/types.js";
+import { type CameraView, REASON_VALUES, type SlotNotice } from "../src/api/generated.js";
+import type { SlotState } from "../src/api/types.js";
 import { type TileInput, tileBadges, tileMessage } from "../src/model/tile-status.js";
-import { camera } from "./samples.js";
+import { camera, cameraState, slotNotice } from "./samples.js";
 
 const NOW_MS = 1_790_000_000_000;
 
-const notice = (changes: Partial<SlotNotice>): SlotNotice => ({
-  type: "slot",
-  slot: 0,
-  camera: "gate",
-  source: "live",
-  state: "live",
-  profile: "main",
-  reason: "none",
-  detail: "",
-  live_rtp: null,
-  limited: "none",
-  transcoded: false,
-  codec: "h264",
-  width_px: 1280,
-  height_px: 720,
-  ...changes,
-});
+const notice = (changes: Partial<SlotNotice>) => slotNotice({ camera: "gate", ...changes });
 
 const input = (changes: Partial<TileInput>): TileInput => ({
   camera: "gate",
@@ -36,18 +21,17 @@ const input = (changes: Partial<TileInput>): TileInput => ({
   ...changes,
 });
 
-const offline = (): Camera => {
+const offline = (): CameraView => {
   const entry = camera({ id: "gate" });
   return {
     ...entry,
-    state: {
+    state: cameraState({
       camera: "gate",
       status: "offline",
       reason: "unauthorized",
       detail: "401",
       since_us: 1_000_000,
-      profiles: {},
-    },
+    }),
   };
 };
 
@@ -82,7 +66,7 @@ describe("what a tile says", () => {
     });
   });
 
-  it.each(REASONS)("has words for waiting because of %s", (reason) => {
+  it.each(REASON_VALUES)("has words for waiting because of %s", (reason) => {
     const message = tileMessage(input({ notice: notice({ state: "waiting", reason }), hasPicture: false }));
     expect(message).not.toBeNull();
     expect(message?.sinceMs).toBe(NOW_MS - 5000);

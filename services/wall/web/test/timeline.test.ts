@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Incident } from "../src/api/types.js";
+import type { Incident } from "../src/api/generated.js";
 import { footageRange, validRange } from "../src/model/footage.js";
 import { laneAt, lanes, RULER_PX, totalHeightPx } from "../src/model/lanes.js";
 import { momentAt, parseTimeline } from "../src/model/timeline.js";
@@ -15,7 +15,7 @@ const timeline = parseTimeline({
     { ...span(60, 100), tier: "keyframes", archived: true },
     { ...span(0, 40), tier: "full", archived: false },
   ],
-  gaps: [{ ...span(40, 60), cause: "disk-full", detail: "" }],
+  gaps: [{ ...span(40, 60), cause: "disk-full", detail: "", open: false }],
   activity: [
     { ...span(10, 12), level: 0.9 },
     { ...span(12, 14), level: 0.1 },

@@ -1,17 +1,25 @@
 /** The HTTP API. Every failure is an `ApiError`, whose `detail` may be shown. */
 
 import type {
-  Busy,
-  Camera,
+  BusiestView,
+  BusyView,
   CameraInput,
-  CoverageBody,
+  CameraPatch,
+  CamerasView,
+  CameraView,
+  CoverageView,
   ImportReport,
   Incident,
+  IncidentInput,
+  IncidentPatch,
+  IncidentsView,
   Me,
-  Opening,
-  SessionAnswer,
-  TimelineBody,
-} from "./types.js";
+  NextActivityView,
+  Problem,
+  SessionView,
+  TimelineView,
+} from "./generated.js";
+import type { Opening } from "./types.js";
 
 export class ApiError extends Error {
   constructor(
@@ -33,22 +41,15 @@ export class ApiError extends Error {
   }
 }
 
-interface Problem {
-  title?: string;
-  detail?: string;
-  code?: string;
-  errors?: { field?: string; message?: string }[];
-}
-
 async function problemOf(response: Response): Promise<ApiError> {
-  let problem: Problem = {};
+  let problem: Partial<Problem> = {};
   try {
-    problem = (await response.json()) as Problem;
+    problem = (await response.json()) as Partial<Problem>;
   } catch {
     // Not problem+json: a proxy's page, say. The status has to do.
   }
   const fields: Record<string, string> = {};
-  for (const error of problem.errors ?? []) if (error.field) fields[error.field] = error.message ?? "";
+  for (const error of problem.errors ?? []) if (error.field) fields[error.field] = error.message;
   const seconds = Number(response.headers.get("Retry-After") ?? Number.NaN);
   const detail = problem.detail ?? problem.title ?? `${response.status} ${response.statusText}`;
   const retryAfterMs = Number.isFinite(seconds) ? seconds * 1000 : null;
@@ -104,15 +105,15 @@ export class Api {
     return this.json("GET", "/me");
   }
 
-  async cameras(): Promise<Camera[]> {
-    return (await this.json<{ cameras: Camera[] }>("GET", "/cameras")).cameras;
+  async cameras(): Promise<CameraView[]> {
+    return (await this.json<CamerasView>("GET", "/cameras")).cameras;
   }
 
-  addCamera(camera: CameraInput): Promise<Camera> {
+  addCamera(camera: CameraInput): Promise<CameraView> {
     return this.json("POST", "/cameras", camera);
   }
 
-  updateCamera(id: string, changes: CameraInput): Promise<Camera> {
+  updateCamera(id: string, changes: CameraPatch): Promise<CameraView> {
     return this.json("PATCH", `/cameras/${id}`, changes);
   }
 
@@ -126,25 +127,25 @@ export class Api {
     return (await response.json()) as ImportReport;
   }
 
-  timeline(camera: string, fromMs: number, toMs: number): Promise<TimelineBody> {
+  timeline(camera: string, fromMs: number, toMs: number): Promise<TimelineView> {
     return this.json("GET", `/cameras/${camera}/timeline?${rangeQuery(fromMs, toMs)}`);
   }
 
   /** The activity of any of the cameras that begins next after (1) or last before (−1) a moment. */
-  async nextActivity(cameras: readonly string[], atMs: number, by: 1 | -1): Promise<Busy | null> {
+  async nextActivity(cameras: readonly string[], atMs: number, by: 1 | -1): Promise<BusyView | null> {
     const query = new URLSearchParams(cameras.map((camera) => ["camera", camera]));
     query.set("at", new Date(atMs).toISOString());
     query.set("direction", by === 1 ? "forwards" : "backwards");
-    return (await this.json<{ activity: Busy | null }>("GET", `/activity/next?${query}`)).activity;
+    return (await this.json<NextActivityView>("GET", `/activity/next?${query}`)).activity;
   }
 
-  async busiestMinutes(cameras: readonly string[], fromMs: number, toMs: number): Promise<Busy[]> {
+  async busiestMinutes(cameras: readonly string[], fromMs: number, toMs: number): Promise<BusyView[]> {
     const query = rangeQuery(fromMs, toMs);
     for (const camera of cameras) query.append("camera", camera);
-    return (await this.json<{ minutes: Busy[] }>("GET", `/activity/busiest?${query}`)).minutes;
+    return (await this.json<BusiestView>("GET", `/activity/busiest?${query}`)).minutes;
   }
 
-  openSession(sdp: string, opening: Opening): Promise<SessionAnswer> {
+  openSession(sdp: string, opening: Opening): Promise<SessionView> {
     return this.json("POST", "/wall/sessions", { sdp, ...opening });
   }
 
@@ -154,17 +155,14 @@ export class Api {
   }
 
   async incidents(): Promise<Incident[]> {
-    return (await this.json<{ incidents: Incident[] }>("GET", "/incidents")).incidents;
+    return (await this.json<IncidentsView>("GET", "/incidents")).incidents;
   }
 
-  openIncident(incident: Pick<Incident, "title" | "cameras" | "from_us" | "to_us" | "notes">): Promise<Incident> {
+  openIncident(incident: IncidentInput): Promise<Incident> {
     return this.json("POST", "/incidents", incident);
   }
 
-  updateIncident(
-    id: string,
-    changes: Partial<Pick<Incident, "title" | "cameras" | "from_us" | "to_us" | "notes">>,
-  ): Promise<Incident> {
+  updateIncident(id: string, changes: IncidentPatch): Promise<Incident> {
     return this.json("PATCH", `/incidents/${id}`, changes);
   }
 
@@ -177,7 +175,7 @@ export class Api {
   }
 
   /** How much is recorded, of the catalogue's cameras; it is made while one waits. */
-  coverage(fromMs: number, toMs: number): Promise<CoverageBody> {
+  coverage(fromMs: number, toMs: number): Promise<CoverageView> {
     return this.json("GET", `/coverage?${rangeQuery(fromMs, toMs)}`);
   }
 

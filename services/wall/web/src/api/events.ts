@@ -1,20 +1,7 @@
 /** The server-sent events, as a hint that something has to be read again. */
 
-export const EVENT_TYPES = {
-  camera: ["registered", "updated", "removed", "online", "offline", "degraded", "recovered", "health"],
-  recording: [
-    "segment_closed",
-    "gap",
-    "thinned",
-    "expired",
-    "coverage",
-    "storage_low",
-    "archive_failed",
-    "archive_recovered",
-    "archive_damaged",
-  ],
-  incident: ["opened", "updated", "closed", "exported"],
-} as const;
+import { EVENT_TYPES } from "./generated.js";
+
 export type EventKind = keyof typeof EVENT_TYPES;
 
 const RETRY_MS = 3000;

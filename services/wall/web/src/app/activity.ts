@@ -1,12 +1,13 @@
 /** Finding by activity: jumps of the playback clock, and the busiest minutes. The recorders know; the page asks. */
 
-import { ApiError } from "../api/client.js";
-import type { Busy } from "../api/types.js";
+import { type Api, ApiError } from "../api/client.js";
+import type { BusyView } from "../api/generated.js";
 import { aheadOf, LEAD_MS } from "../model/activity.js";
 import { Observable } from "../model/observable.js";
 import type { Span } from "../model/timeline.js";
-import { tileAt, wallCameras } from "../model/wall.js";
-import type { App } from "./app.js";
+import { tileAt, type WallState, wallCameras } from "../model/wall.js";
+import type { Playback } from "./playback.js";
+import type { ViewState } from "./view.js";
 
 const NOTE_MS = 2500;
 /** The busiest minutes are compared over no more (the server's limit). */
@@ -20,11 +21,16 @@ export class Activity {
   private jumping = false;
   private noteTimer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(private readonly app: App) {}
+  constructor(
+    private readonly api: Api,
+    private readonly playback: Playback,
+    private readonly wall: Observable<WallState>,
+    private readonly view: Observable<ViewState>,
+  ) {}
 
   /** The cameras that one looks at: the enlarged one, else all on the wall. */
   private cameras(): string[] {
-    const wall = this.app.wall.value;
+    const wall = this.wall.value;
     const enlarged = wall.enlarged === null ? null : tileAt(wall, wall.enlarged).camera;
     return enlarged === null ? wallCameras(wall) : [enlarged];
   }
@@ -34,11 +40,10 @@ export class Activity {
     if (this.jumping) return;
     this.jumping = true;
     try {
-      const { api, playback } = this.app;
       const cameras = this.cameras();
-      const at = aheadOf(playback.nowMs(), by);
-      const found = cameras.length > 0 ? await api.nextActivity(cameras, at, by) : null;
-      if (found) playback.seek(Date.parse(found.from) - LEAD_MS);
+      const at = aheadOf(this.playback.nowMs(), by);
+      const found = cameras.length > 0 ? await this.api.nextActivity(cameras, at, by) : null;
+      if (found) this.playback.seek(Date.parse(found.from) - LEAD_MS);
       this.tell(found ? null : "none");
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -56,17 +61,17 @@ export class Activity {
 
   /** Shows the busiest minutes of what is marked on the timeline, else of what it shows. */
   showBusiest(): void {
-    const { playback } = this.app;
+    const { playback } = this;
     const span = playback.range.value ?? playback.shown;
     if (!span) return;
     const toMs = Math.min(span.toMs, Date.now());
     const fromMs = Math.max(Math.min(span.fromMs, toMs - 60_000), toMs - LONGEST_MS);
-    this.app.show({ dialog: { kind: "busiest", span: { fromMs, toMs } } });
+    this.view.update((view) => ({ ...view, dialog: { kind: "busiest", span: { fromMs, toMs } } }));
   }
 
   /** Raises `ApiError`. */
-  async busiest(span: Span): Promise<Busy[]> {
+  async busiest(span: Span): Promise<BusyView[]> {
     const cameras = this.cameras();
-    return cameras.length > 0 ? this.app.api.busiestMinutes(cameras, span.fromMs, span.toMs) : [];
+    return cameras.length > 0 ? this.api.busiestMinutes(cameras, span.fromMs, span.toMs) : [];
   }
 }

@@ -2,7 +2,7 @@
 
 import { Api } from "../api/client.js";
 import { EventStream } from "../api/events.js";
-import type { Camera, FrameMark, Incident, Me, Notice, Role, SlotNotice } from "../api/types.js";
+import type { CameraView, FrameMark, IceServer, Incident, Me, Notice, Role, SlotNotice } from "../api/generated.js";
 import { language, offerLocale } from "../i18n/index.js";
 import { SessionKeeper } from "../media/keeper.js";
 import { canReceive } from "../media/offer.js";
@@ -10,7 +10,6 @@ import { WallSession } from "../media/session.js";
 import { Loudspeaker } from "../media/sound.js";
 import { byName } from "../model/cameras.js";
 import { Observable } from "../model/observable.js";
-import type { Span } from "../model/timeline.js";
 import { decode, encode } from "../model/url-state.js";
 import {
   fill,
@@ -25,23 +24,7 @@ import {
 import { Activity } from "./activity.js";
 import { Playback } from "./playback.js";
 import { Refresher } from "./refresher.js";
-
-export type Dialog =
-  | { kind: "help" }
-  | { kind: "camera"; camera: Camera | null }
-  | { kind: "import" }
-  | { kind: "export"; incident: Incident | null }
-  | { kind: "incident"; incident: Incident | null }
-  | { kind: "busiest"; span: Span }
-  | { kind: "sheet" }
-  | { kind: "coverage" };
-
-export interface ViewState {
-  panel: boolean;
-  timeline: boolean;
-  incidents: boolean;
-  dialog: Dialog | null;
-}
+import type { ViewState } from "./view.js";
 
 export interface SlotView {
   notice: SlotNotice;
@@ -69,7 +52,7 @@ const GRANTS: Record<Role, readonly Role[]> = {
 
 export class App {
   readonly me = new Observable<Me | null>(null);
-  readonly cameras = new Observable<ReadonlyMap<string, Camera> | null>(null);
+  readonly cameras = new Observable<ReadonlyMap<string, CameraView> | null>(null);
   readonly incidents = new Observable<readonly Incident[] | null>(null);
   readonly wall = new Observable<WallState>(INITIAL_WALL);
   readonly view = new Observable<ViewState>({ panel: true, timeline: false, incidents: false, dialog: null });
@@ -87,7 +70,7 @@ export class App {
   readonly keeper = new SessionKeeper(
     async (slots, opening, events) => {
       const { ice_servers } = await this.readMe(ICE_SERVERS_LAST_MS);
-      return WallSession.open(this.api, ice_servers ?? [], slots, opening, events);
+      return WallSession.open(this.api, ice_servers.map(rtcIceServer), slots, opening, events);
     },
     {
       replaced: () => {
@@ -97,8 +80,8 @@ export class App {
       notice: (notice) => this.onNotice(notice),
     },
   );
-  readonly playback = new Playback(this);
-  readonly activity = new Activity(this);
+  readonly playback = new Playback(this.api, this.keeper, this.wall, this.view, () => this.writeUrl());
+  readonly activity = new Activity(this.api, this.playback, this.wall, this.view);
   private readonly loudspeaker = new Loudspeaker();
 
   private readonly slots = new Map<number, Observable<SlotView | null>>();
@@ -171,7 +154,7 @@ export class App {
     this.view.update((view) => ({ ...view, ...changes }));
   }
 
-  camera(id: string | null): Camera | undefined {
+  camera(id: string | null): CameraView | undefined {
     return id === null ? undefined : this.cameras.value?.get(id);
   }
 
@@ -276,6 +259,11 @@ export class App {
     } else if (notice.type === "mark") this.marks.set(notice.slot, notice);
     else if (notice.type === "clock") this.playback.onClock();
   }
+}
+
+/** Without the nulls: a browser would take them for the text "null". */
+function rtcIceServer({ urls, username, credential }: IceServer): RTCIceServer {
+  return { urls, ...(username !== null && { username }), ...(credential !== null && { credential }) };
 }
 
 const RELOADED_KEY = "pantau.reloaded";

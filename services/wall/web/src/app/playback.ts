@@ -1,12 +1,15 @@
 /** Playback on the wall: the session's one clock, the tiles that follow it, and the timelines beneath. */
 
-import type { ClockControl, Step } from "../api/types.js";
+import type { Api } from "../api/client.js";
+import type { ClockControl } from "../api/generated.js";
+import type { Step } from "../api/types.js";
+import type { SessionKeeper } from "../media/keeper.js";
 import { type ClockReading, clockMs, nextRate } from "../model/clock.js";
 import { Lateness } from "../model/lateness.js";
 import { Observable } from "../model/observable.js";
 import { parseTimeline, type Span, type Timeline } from "../model/timeline.js";
-import { anyRecorded, setSource, wallCameras } from "../model/wall.js";
-import type { App } from "./app.js";
+import { anyRecorded, setSource, type WallState, wallCameras } from "../model/wall.js";
+import type { ViewState } from "./view.js";
 
 /** Where playback begins when it is entered without a moment. */
 const ENTER_BEFORE_NOW_MS = 30_000;
@@ -29,15 +32,22 @@ export class Playback {
   private urlWrittenMs = 0;
   private readonly lateness = new Lateness();
 
-  constructor(private readonly app: App) {}
+  /** `writeUrl` puts the moment into the address bar. */
+  constructor(
+    private readonly api: Api,
+    private readonly keeper: SessionKeeper,
+    private readonly wall: Observable<WallState>,
+    private readonly view: Observable<ViewState>,
+    private readonly writeUrl: () => void,
+  ) {}
 
   /** Whether any tile shows the recording. */
   get active(): boolean {
-    return anyRecorded(this.app.wall.value);
+    return anyRecorded(this.wall.value);
   }
 
   private get reading(): ClockReading | null {
-    return this.app.keeper.clock.value;
+    return this.keeper.clock.value;
   }
 
   get playing(): boolean {
@@ -50,7 +60,7 @@ export class Playback {
     const reading = this.reading;
     if (!this.active || !reading) return now;
     // Without a session nothing plays: the clock stands where it was when the session was lost.
-    const { phase, sinceMs } = this.app.keeper.link.value;
+    const { phase, sinceMs } = this.keeper.link.value;
     const until = phase === "open" ? now : Math.max(sinceMs, reading.receivedMs);
     return Math.min(clockMs(reading, until), now);
   }
@@ -62,21 +72,25 @@ export class Playback {
   /** Takes up a moment from the URL: standing where nothing plays yet. */
   restore(atMs: number): void {
     const at_us = Math.round(atMs * 1000);
-    this.app.show({ timeline: true });
+    this.showTimeline();
     this.clock({ action: "seek", at_us }, { at_us, playing: this.playing });
+  }
+
+  private showTimeline(): void {
+    this.view.update((view) => ({ ...view, timeline: true }));
   }
 
   seek(atMs: number): void {
     const at_us = Math.round(Math.min(atMs, Date.now()) * 1000);
     const playing = this.playing;
     if (!this.active) {
-      this.app.wall.update((wall) => setSource(wall, "recorded"));
+      this.wall.update((wall) => setSource(wall, "recorded"));
       this.clock({ action: "seek", at_us }, { at_us });
       this.play();
     } else {
       this.clock({ action: "seek", at_us }, { at_us, playing });
     }
-    this.app.writeUrl();
+    this.writeUrl();
   }
 
   play(rate = this.rate.value): void {
@@ -91,7 +105,7 @@ export class Playback {
   pause(): void {
     if (!this.active) return;
     this.clock({ action: "pause" }, { playing: false });
-    this.app.writeUrl();
+    this.writeUrl();
   }
 
   toggle(): void {
@@ -122,18 +136,18 @@ export class Playback {
   live(): void {
     this.pause();
     this.rate.set(1);
-    this.app.wall.update((wall) => setSource(wall, "live"));
+    this.wall.update((wall) => setSource(wall, "live"));
   }
 
   /** One tile between live and recorded, while the others stay as they are. */
   toggleTile(index: number): void {
-    const wall = this.app.wall.value;
+    const wall = this.wall.value;
     const recorded = wall.tiles[index]?.source === "recorded";
     const wasActive = this.active;
     const atMs = this.nowMs();
-    this.app.wall.set(setSource(wall, recorded ? "live" : "recorded", index));
+    this.wall.set(setSource(wall, recorded ? "live" : "recorded", index));
     if (!wasActive) {
-      this.app.show({ timeline: true });
+      this.showTimeline();
       this.seek(atMs - ENTER_BEFORE_NOW_MS);
       this.play();
     }
@@ -145,13 +159,13 @@ export class Playback {
     const now = Date.now();
     if (now - this.urlWrittenMs < URL_PERIOD_MS) return;
     this.urlWrittenMs = now;
-    if (this.active) this.app.writeUrl();
+    if (this.active) this.writeUrl();
   }
 
   /** A recorded tile's picture came so long after its arrival: the relay is told how the latest of them fares. */
   noteDelay(slot: number, delayMs: number): void {
     const late_ms = this.lateness.note(slot, delayMs, performance.now());
-    if (late_ms !== null && this.playing) this.app.keeper.control({ type: "lateness", late_ms });
+    if (late_ms !== null && this.playing) this.keeper.control({ type: "lateness", late_ms });
   }
 
   /** Says it to the session, and shows at once what it will come to. */
@@ -159,8 +173,8 @@ export class Playback {
     const now = Date.now();
     const before = this.reading ?? { type: "clock", at_us: now * 1000, rate: 1, playing: false, receivedMs: now };
     const at_us = clockMs(before, now) * 1000;
-    this.app.keeper.clock.set({ ...before, type: "clock", at_us, receivedMs: now, ...expected });
-    this.app.keeper.control({ type: "clock", ...control });
+    this.keeper.clock.set({ ...before, type: "clock", at_us, receivedMs: now, ...expected });
+    this.keeper.control({ type: "clock", ...control });
   }
 
   /** What the timeline shows; null while it is closed. */
@@ -198,13 +212,13 @@ export class Playback {
     const from = window.fromMs - margin;
     const to = Math.min(window.toMs + margin, Date.now());
     if (to <= from) return;
-    const cameras = wallCameras(this.app.wall.value);
+    const cameras = wallCameras(this.wall.value);
     const queue = [...cameras];
     let failures = 0;
     const work = async () => {
       for (let camera = queue.shift(); camera !== undefined; camera = queue.shift()) {
         try {
-          const timeline = parseTimeline(await this.app.api.timeline(camera, from, to));
+          const timeline = parseTimeline(await this.api.timeline(camera, from, to));
           this.timelines.update((known) => new Map(known).set(timeline.camera, timeline));
         } catch {
           failures += 1;

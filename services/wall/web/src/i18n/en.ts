@@ -341,3 +341,6 @@ export const en = {
   "incidents.edit": "Edit",
   "incidents.loading": "Reading the incidents…",
 } as const;
+
+export type MessageKey = keyof typeof en;
+export type Messages = Readonly<Record<MessageKey, string>>;

@@ -1,11 +1,10 @@
 /** The interface's languages: typed messages, the choice and its memory. */
 
 import { Observable } from "../model/observable.js";
-import { en } from "./en.js";
+import { en, type MessageKey, type Messages } from "./en.js";
 import { id } from "./id.js";
 
-export type MessageKey = keyof typeof en;
-export type Messages = Readonly<Record<MessageKey, string>>;
+export type { MessageKey };
 
 export const LANGUAGES = ["id", "en"] as const;
 export type Language = (typeof LANGUAGES)[number];

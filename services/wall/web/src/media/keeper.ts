@@ -4,7 +4,8 @@
  */
 
 import { ApiError } from "../api/client.js";
-import type { Aim, ClockNotice, Control, LinkNotice, Notice, Opening, SeenFrame, Size, Source } from "../api/types.js";
+import type { Aim, ClockNotice, Control, LinkNotice, Notice, SeenFrame, Size } from "../api/generated.js";
+import type { Opening, Source } from "../api/types.js";
 import { Backoff } from "../model/backoff.js";
 import { Observable } from "../model/observable.js";
 import type { LinkPhase } from "../model/tile-status.js";

@@ -1,6 +1,7 @@
 /** One tile's moving picture: the video element, the still over it, and the decision which of the two is seen. */
 
-import type { SlotNotice, Source } from "../api/types.js";
+import type { SlotNotice } from "../api/generated.js";
+import type { Source } from "../api/types.js";
 import { FROZEN_AFTER_MS, FreezeWatch, KEYFRAMES_FROZEN_AFTER_MS } from "../model/freeze.js";
 import { type PictureAction, REST_MS, Reveal } from "../model/reveal.js";
 

@@ -1,7 +1,8 @@
 /** One wall session: a PeerConnection with N slots and the WebSocket that steers it. `SessionKeeper` replaces it when it dies. */
 
 import type { Api } from "../api/client.js";
-import type { Control, Notice, Opening } from "../api/types.js";
+import type { Control, Notice } from "../api/generated.js";
+import type { Opening } from "../api/types.js";
 import { Backoff } from "../model/backoff.js";
 import { addReceivers } from "./offer.js";
 

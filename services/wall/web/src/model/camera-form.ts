@@ -1,6 +1,6 @@
 /** The camera form: from a camera to text fields, and back with what is wrong in them. */
 
-import type { Camera, CameraInput } from "../api/types.js";
+import type { CameraInput, CameraView } from "../api/generated.js";
 import type { MessageKey } from "../i18n/index.js";
 
 export interface CameraFields {
@@ -27,7 +27,7 @@ export type FieldErrors = Partial<Record<keyof CameraFields, MessageKey>>;
 const CAMERA_ID = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const SOURCE_URL = /^(rtsps?|https?|rtmp|srt|udp|rtp):\/\/[^/?#\s]+([/?#]\S*)?$/;
 
-export function fieldsOf(camera: Camera | null, site: string): CameraFields {
+export function fieldsOf(camera: CameraView | null, site: string): CameraFields {
   const number = (value: number | null | undefined) => (value === null || value === undefined ? "" : String(value));
   return {
     id: camera?.id ?? "",
@@ -79,7 +79,7 @@ export function validate(fields: CameraFields): FieldErrors {
 }
 
 /** What is sent, for fields without errors. Settings of the profiles that the form does not show are kept. */
-export function inputOf(fields: CameraFields, before: Camera | null): CameraInput {
+export function inputOf(fields: CameraFields, before: CameraView | null): CameraInput {
   const { transport } = fields;
   const input: CameraInput = {
     name: fields.name.trim(),

@@ -1,17 +1,17 @@
 /** The camera list: order, search, counts. */
 
-import type { Camera, Status } from "../api/types.js";
+import type { CameraView, Status } from "../api/generated.js";
 
 /** What the list shows of a camera's state: also that nothing was observed yet. */
 export type ShownStatus = Status | "unknown";
 
-export function statusOf(camera: Camera): ShownStatus {
+export function statusOf(camera: CameraView): ShownStatus {
   if (!camera.enabled) return "disabled";
   return camera.state?.status ?? "unknown";
 }
 
 /** By name as people sort it (camera 2 before camera 10), then by id. */
-export function byName(cameras: readonly Camera[], language: string): Camera[] {
+export function byName(cameras: readonly CameraView[], language: string): CameraView[] {
   const collator = new Intl.Collator(language, { numeric: true, sensitivity: "base" });
   return [...cameras].sort((a, b) => collator.compare(a.name, b.name) || collator.compare(a.id, b.id));
 }
@@ -21,7 +21,7 @@ function fold(text: string): string {
 }
 
 /** Every word of `query` occurs in the camera's name, id, tags, address or site. */
-export function matches(camera: Camera, query: string): boolean {
+export function matches(camera: CameraView, query: string): boolean {
   const words = fold(query).split(/\s+/).filter(Boolean);
   if (words.length === 0) return true;
   const text = fold([camera.name, camera.id, camera.site, camera.location.address, ...camera.tags].join("\n"));
@@ -30,20 +30,20 @@ export function matches(camera: Camera, query: string): boolean {
 
 export type StatusFilter = "all" | "working" | "faulty";
 
-export function inFilter(camera: Camera, filter: StatusFilter): boolean {
+export function inFilter(camera: CameraView, filter: StatusFilter): boolean {
   if (filter === "all") return true;
   const status = statusOf(camera);
   if (filter === "working") return status === "online" || status === "degraded";
   return status === "offline" || status === "degraded" || status === "connecting";
 }
 
-export function counts(cameras: readonly Camera[]): Record<StatusFilter, number> {
+export function counts(cameras: readonly CameraView[]): Record<StatusFilter, number> {
   const count = (filter: StatusFilter) => cameras.filter((camera) => inFilter(camera, filter)).length;
   return { all: cameras.length, working: count("working"), faulty: count("faulty") };
 }
 
 /** `1280×720 · 25 fps · 2.1 Mbit/s` of the main profile; empty before anything was observed. */
-export function streamLine(camera: Camera, language: string): string {
+export function streamLine(camera: CameraView, language: string): string {
   const main = camera.state?.profiles.main;
   if (!main || main.width_px === 0) return "";
   const decimal = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });

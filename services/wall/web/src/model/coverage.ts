@@ -1,12 +1,12 @@
 /** How a coverage statement is read: what is worst stands first. */
 
-import type { CameraCoverage } from "../api/types.js";
+import type { CameraCoverageView } from "../api/generated.js";
 
 export const PERIODS = { day: 86_400_000, week: 7 * 86_400_000, month: 30 * 86_400_000 } as const;
 export type Period = keyof typeof PERIODS;
 
 /** Recorded cameras first, the least recorded of them on top; those that are not to be recorded last. */
-export function worstFirst(cameras: readonly CameraCoverage[]): CameraCoverage[] {
+export function worstFirst(cameras: readonly CameraCoverageView[]): CameraCoverageView[] {
   return [...cameras].sort(
     (a, b) => Number(b.recording) - Number(a.recording) || a.percent - b.percent || a.name.localeCompare(b.name),
   );

@@ -1,6 +1,6 @@
 /** Which cameras and which range a dialog about footage begins with. */
 
-import type { Incident } from "../api/types.js";
+import type { Incident } from "../api/generated.js";
 import type { Span } from "./timeline.js";
 
 const BEFORE_MS = 60_000;

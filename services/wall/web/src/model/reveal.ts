@@ -5,7 +5,8 @@
  * and reveals it when the presented frame is a live one. This machine decides; `media/picture.ts` acts.
  */
 
-import type { SlotNotice, Source } from "../api/types.js";
+import type { SlotNotice } from "../api/generated.js";
+import type { Source } from "../api/types.js";
 import { reached, rtpDifference } from "./rtp.js";
 
 /** Without `first_rtp`: a cached GOP is compressed to one tick a frame, so this many ticks reach back to its first frame. */

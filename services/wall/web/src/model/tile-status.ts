@@ -1,6 +1,7 @@
 /** What a tile says over (or instead of) its picture: every way of having no moving picture has a reason here. */
 
-import type { Camera, Reason, SlotNotice, Source } from "../api/types.js";
+import type { CameraView, Reason, SlotNotice } from "../api/generated.js";
+import type { Source } from "../api/types.js";
 import { causeKey, type MessageKey } from "../i18n/index.js";
 import type { IconName } from "../ui/icons.js";
 
@@ -11,7 +12,7 @@ export interface TileInput {
   camera: string | null;
   source: Source;
   /** The catalogue's entry; undefined where there is none (any more). */
-  entry: Camera | undefined;
+  entry: CameraView | undefined;
   /** Whether the catalogue was read at all. */
   catalogueKnown: boolean;
   link: { phase: LinkPhase; sinceMs: number };

@@ -1,6 +1,7 @@
 /** A camera's recorded history as the page uses it. Times in Unix ms. */
 
-import type { Tier, TimelineBody } from "../api/types.js";
+import type { TimelineView } from "../api/generated.js";
+import type { Tier } from "../api/types.js";
 
 export interface Span {
   fromMs: number;
@@ -18,7 +19,7 @@ export interface Timeline extends Span {
 }
 
 /** The server's timeline with its times as numbers; entries whose times cannot be read are left out. */
-export function parseTimeline(body: TimelineBody): Timeline {
+export function parseTimeline(body: TimelineView): Timeline {
   return {
     camera: body.camera,
     fromMs: Date.parse(body.from),

@@ -3,7 +3,7 @@
 import { css, html, LitElement, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { ApiError } from "../api/client.js";
-import type { Busy } from "../api/types.js";
+import type { BusyView } from "../api/generated.js";
 import type { App } from "../app/app.js";
 import { language, t } from "../i18n/index.js";
 import { dateTime, dayDate, minuteTime } from "../model/format.js";
@@ -64,7 +64,7 @@ export class BusiestDialog extends LitElement {
   @property({ attribute: false }) app!: App;
   @property({ attribute: false }) span!: Span;
   /** null: not read yet. */
-  @state() private minutes: readonly Busy[] | null = null;
+  @state() private minutes: readonly BusyView[] | null = null;
   @state() private problem = "";
 
   constructor() {
@@ -88,12 +88,12 @@ export class BusiestDialog extends LitElement {
 
   private readonly close = () => this.app.show({ dialog: null });
 
-  private go(minute: Busy): void {
+  private go(minute: BusyView): void {
     this.close();
     this.app.goTo(minute.camera, Date.parse(minute.from));
   }
 
-  private item(minute: Busy): TemplateResult {
+  private item(minute: BusyView): TemplateResult {
     const fromMs = Date.parse(minute.from);
     return html`<li>
       <button class="plain" @click=${() => this.go(minute)}>

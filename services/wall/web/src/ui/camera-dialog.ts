@@ -3,7 +3,7 @@
 import { html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { ApiError } from "../api/client.js";
-import type { Camera } from "../api/types.js";
+import type { CameraView } from "../api/generated.js";
 import type { App } from "../app/app.js";
 import { type MessageKey, t } from "../i18n/index.js";
 import { type CameraFields, type FieldErrors, fieldsOf, idFrom, inputOf, validate } from "../model/camera-form.js";
@@ -19,7 +19,7 @@ export class CameraDialog extends LitElement {
   static override styles = [shared, form];
 
   @property({ attribute: false }) app!: App;
-  @property({ attribute: false }) camera: Camera | null = null;
+  @property({ attribute: false }) camera: CameraView | null = null;
   @state() private fields: CameraFields = fieldsOf(null, "");
   @state() private errors: FieldErrors = {};
   @state() private failure = "";
@@ -98,7 +98,7 @@ export class CameraDialog extends LitElement {
     </label>`;
   }
 
-  private removal(camera: Camera): TemplateResult {
+  private removal(camera: CameraView): TemplateResult {
     return html`<pantau-modal .heading=${t("form.remove")} @close=${this.close}>
       <p>${t("form.remove.sure", { name: camera.name })}</p>
       ${this.failure ? html`<p class="error" role="alert">${t("dialog.failed", { detail: this.failure })}</p>` : nothing}

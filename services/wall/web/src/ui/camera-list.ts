@@ -3,7 +3,7 @@
 import { html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
-import type { Camera } from "../api/types.js";
+import type { CameraView } from "../api/generated.js";
 import type { App } from "../app/app.js";
 import { language, t } from "../i18n/index.js";
 import { counts, inFilter, matches, type StatusFilter, statusOf, step, streamLine } from "../model/cameras.js";
@@ -37,7 +37,7 @@ export class CameraList extends LitElement {
     this.box.select();
   }
 
-  private shown(): Camera[] {
+  private shown(): CameraView[] {
     const all = [...(this.app.cameras.value?.values() ?? [])];
     return all.filter((camera) => inFilter(camera, this.filter) && matches(camera, this.search));
   }
@@ -72,7 +72,7 @@ export class CameraList extends LitElement {
     this.renderRoot.querySelector<HTMLElement>(`#camera-${id} .camera`)?.focus();
   }
 
-  private row(camera: Camera, onWall: boolean, first: boolean): TemplateResult {
+  private row(camera: CameraView, onWall: boolean, first: boolean): TemplateResult {
     const status = statusOf(camera);
     const reason = camera.state && status !== "online" && status !== "unknown" ? reasonKey(camera.state.reason) : null;
     const second = status === "online" ? placeOf(camera) : t(reason ?? `status.${status}`);
@@ -175,7 +175,7 @@ export class CameraList extends LitElement {
 }
 
 /** The address, unless it only says the name again. */
-function placeOf({ id, name, location }: Camera): string {
+function placeOf({ id, name, location }: CameraView): string {
   return location.address && location.address !== name ? location.address : id;
 }
 

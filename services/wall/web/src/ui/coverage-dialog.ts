@@ -3,7 +3,7 @@
 import { css, html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { ApiError } from "../api/client.js";
-import type { CameraCoverage, CoverageBody, CoverageGap } from "../api/types.js";
+import type { CameraCoverageView, CoverageView, GapView } from "../api/generated.js";
 import type { App } from "../app/app.js";
 import { causeText, language, t } from "../i18n/index.js";
 import { bytesText, daysText, PERIODS, type Period, percentText, worstFirst } from "../model/coverage.js";
@@ -81,7 +81,7 @@ export class CoverageDialog extends LitElement {
   @property({ attribute: false }) app!: App;
   @state() private period: Period = "day";
   /** null: not read yet. */
-  @state() private body: CoverageBody | null = null;
+  @state() private body: CoverageView | null = null;
   @state() private problem = "";
   private asked = 0;
 
@@ -122,7 +122,7 @@ export class CoverageDialog extends LitElement {
     return t("coverage.days", { days: daysText(days, this.locale) });
   }
 
-  private lasts(of: CoverageBody["total"] | CameraCoverage): string {
+  private lasts(of: CoverageView["total"] | CameraCoverageView): string {
     const { forecast_full_days: full, forecast_keyframe_days: thinned, forecast_archive_days: archive } = of;
     if (full === null) return t("coverage.forecast.none");
     const parts = [t("coverage.forecast.full", { days: this.days(full) })];
@@ -131,7 +131,7 @@ export class CoverageDialog extends LitElement {
     return parts.join(", ");
   }
 
-  private total({ total, recorders, complete }: CoverageBody): TemplateResult {
+  private total({ total, recorders, complete }: CoverageView): TemplateResult {
     const { locale } = this;
     const percent = percentText(total.percent, locale);
     const missing = total.missing.map(({ cause, seconds }) => `${causeText(cause)} ${duration(seconds * 1000)}`);
@@ -157,13 +157,13 @@ export class CoverageDialog extends LitElement {
       </dl>`;
   }
 
-  private gap(gap: CoverageGap): TemplateResult {
+  private gap(gap: GapView): TemplateResult {
     const [from, to] = [Date.parse(gap.from), Date.parse(gap.to)];
     const until = gap.open ? t("coverage.open") : duration(to - from);
     return html`<li>${dateTime(from, language.value)} · ${until} · ${causeText(gap.cause)}</li>`;
   }
 
-  private gaps({ gaps }: CameraCoverage): TemplateResult {
+  private gaps({ gaps }: CameraCoverageView): TemplateResult {
     if (gaps.length === 0) return html`${t("coverage.no-gaps")}`;
     return html`<details>
       <summary>${gaps.length}</summary>
@@ -173,7 +173,7 @@ export class CoverageDialog extends LitElement {
     </details>`;
   }
 
-  private oldest(camera: CameraCoverage): string {
+  private oldest(camera: CameraCoverageView): string {
     const disks = this.oldestOf(camera.oldest_full, camera.oldest_thinned);
     const archive = this.oldestOf(camera.oldest_archived_full, camera.oldest_archived_thinned);
     const parts = [disks ?? t("coverage.oldest.none")];
@@ -190,7 +190,7 @@ export class CoverageDialog extends LitElement {
     return days < 1 ? when : `${when} (${t("coverage.ago", { days })})`;
   }
 
-  private row(camera: CameraCoverage): TemplateResult {
+  private row(camera: CameraCoverageView): TemplateResult {
     return html`<tr>
       <td>${camera.name}</td>
       <td class="number">${camera.recording ? percentText(camera.percent, this.locale) : t("coverage.not-recorded")}</td>

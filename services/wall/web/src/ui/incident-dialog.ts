@@ -3,7 +3,7 @@
 import { html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { ApiError } from "../api/client.js";
-import type { Incident } from "../api/types.js";
+import type { Incident } from "../api/generated.js";
 import type { App } from "../app/app.js";
 import { t } from "../i18n/index.js";
 import { footageRange } from "../model/footage.js";

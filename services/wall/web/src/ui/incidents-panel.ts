@@ -3,7 +3,7 @@
 import { css, html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { ApiError } from "../api/client.js";
-import type { Incident } from "../api/types.js";
+import type { Incident } from "../api/generated.js";
 import type { App } from "../app/app.js";
 import { language, t } from "../i18n/index.js";
 import { dateTime, duration } from "../model/format.js";

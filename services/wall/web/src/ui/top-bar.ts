@@ -2,8 +2,9 @@
 
 import { css, html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, property } from "lit/decorators.js";
-import type { App, ViewState } from "../app/app.js";
+import type { App } from "../app/app.js";
 import { toggleFullscreen } from "../app/perform.js";
+import type { ViewState } from "../app/view.js";
 import { chooseLanguage, language, t } from "../i18n/index.js";
 import { clockTime, dayDate, localeOf } from "../model/format.js";
 import { gridArea, LAYOUTS, type LayoutName, layoutOf } from "../model/layout.js";

@@ -1,0 +1,561 @@
+// Written by `make docs` from the code. Change the code instead.
+
+/** How much moved; told from the compressed stream about a minute after the footage. */
+export interface ActivityView {
+  from: string;
+  to: string;
+  /** Measured by what this camera usually sees, in twentieths. */
+  level: number;
+}
+
+/** Point a slot at a camera; no camera empties it. */
+export interface Aim {
+  type: "aim";
+  slot: number;
+  camera?: string | null;
+  profile?: "auto" | "main" | "sub";
+  source?: "live" | "recorded";
+}
+
+/** The busiest minutes. */
+export interface BusiestView {
+  minutes: BusyView[];
+}
+
+/** A time of activity in front of a camera. */
+export interface BusyView {
+  camera: string;
+  from: string;
+  to: string;
+  /** How busy, measured by what this camera usually sees. */
+  level: number;
+}
+
+/** One camera, with what the catalogue says. */
+export interface CameraCoverageView {
+  /** The oldest footage that is there, and is whole. */
+  oldest_full: string | null;
+  /** The oldest of which single pictures are there. */
+  oldest_thinned: string | null;
+  /** The oldest whole footage of which the archive has a copy, whether the disks have it or not. */
+  oldest_archived_full: string | null;
+  /** The oldest of which the archive has single pictures. */
+  oldest_archived_thinned: string | null;
+  /** What a day of whole footage takes. */
+  bytes_per_day: number;
+  /** Days of whole footage that the present disks and bitrates give. */
+  forecast_full_days: number | null;
+  /** Days of footage that the disks give, thinned footage included. */
+  forecast_keyframe_days: number | null;
+  /** Days that copies in the archive are kept; null: not all footage is copied there. */
+  forecast_archive_days: number | null;
+  camera: string;
+  name: string;
+  /** Whether it is to be recorded at all; if not, it is left out of the total. */
+  recording: boolean;
+  percent: number;
+  recorded_seconds: number;
+  /** The longest 200, in order of time. */
+  gaps: GapView[];
+}
+
+/** A camera to be added. URLs may carry `user:password@`: it is split off into `credentials`. */
+export interface CameraInput {
+  id?: string | null;
+  site?: string | null;
+  name: string;
+  enabled?: boolean;
+  record?: boolean;
+  audio?: boolean;
+  location?: LocationInput;
+  tags?: string[];
+  profiles: Partial<Record<"main" | "sub", ProfileInput>>;
+  credentials?: Credentials | null;
+  copies?: number;
+  retention?: string | null;
+}
+
+/** The fields of a camera that change. `location` and `profiles` are replaced whole. `credentials: null` forgets them, `retention: null` goes back to the default; no other field takes null. */
+export interface CameraPatch {
+  site?: string | null;
+  name?: string | null;
+  enabled?: boolean | null;
+  record?: boolean | null;
+  audio?: boolean | null;
+  location?: LocationInput | null;
+  tags?: string[] | null;
+  profiles?: Partial<Record<"main" | "sub", ProfileInput>> | null;
+  credentials?: Credentials | null;
+  copies?: number | null;
+  retention?: string | null;
+}
+
+/** Observed state, after hysteresis; kept by the registry. */
+export interface CameraState {
+  camera: string;
+  site: string;
+  status: Status;
+  reason: Reason;
+  detail: string;
+  since_us: number;
+  profiles: Record<string, ProfileReport>;
+  worker: string;
+  announced: Status | null;
+}
+
+/** A camera with its observed state. */
+export interface CameraView {
+  id: string;
+  site: string;
+  name: string;
+  enabled: boolean;
+  record: boolean;
+  audio: boolean;
+  location: Location;
+  tags: string[];
+  profiles: Partial<Record<"main" | "sub", Profile>>;
+  has_credentials: boolean;
+  copies: number;
+  retention: string | null;
+  state: CameraState | null;
+}
+
+/** The catalogue. */
+export interface CamerasView {
+  cameras: CameraView[];
+}
+
+/** Steer the session's clock, and with it every recorded slot. */
+export interface ClockControl {
+  type: "clock";
+  action: "play" | "pause" | "seek" | "step";
+  at_us?: number | null;
+  rate?: number;
+  step?: "frame" | "-frame" | "keyframe" | "-keyframe";
+}
+
+/** The state of the session's clock. Sent on each change, and once a second while it runs. */
+export interface ClockNotice {
+  type: "clock";
+  at_us: number;
+  rate: number;
+  playing: boolean;
+}
+
+/** All cameras that are to be recorded; what lasts is that of the camera where it ends first. */
+export interface CoverageTotalView {
+  /** The oldest footage that is there, and is whole. */
+  oldest_full: string | null;
+  /** The oldest of which single pictures are there. */
+  oldest_thinned: string | null;
+  /** The oldest whole footage of which the archive has a copy, whether the disks have it or not. */
+  oldest_archived_full: string | null;
+  /** The oldest of which the archive has single pictures. */
+  oldest_archived_thinned: string | null;
+  /** What a day of whole footage takes. */
+  bytes_per_day: number;
+  /** Days of whole footage that the present disks and bitrates give. */
+  forecast_full_days: number | null;
+  /** Days of footage that the disks give, thinned footage included. */
+  forecast_keyframe_days: number | null;
+  /** Days that copies in the archive are kept; null: not all footage is copied there. */
+  forecast_archive_days: number | null;
+  cameras: number;
+  percent: number;
+  /** The largest share first. */
+  missing: MissingTimeView[];
+}
+
+/** The statement. */
+export interface CoverageView {
+  from: string;
+  to: string;
+  /** False where a recorder did not answer: there may be more footage. */
+  complete: boolean;
+  total: CoverageTotalView;
+  recorders: RecorderDisksView[];
+  cameras: CameraCoverageView[];
+}
+
+/** A camera's user. Read by ingest alone; never given back by the API, a log or an event. */
+export interface Credentials {
+  username: string;
+  password: string;
+}
+
+/** This relay is going: connect anew (the front will place the session elsewhere). */
+export interface DrainNotice {
+  type: "drain";
+}
+
+/** A control message was refused. */
+export interface ErrorNotice {
+  type: "error";
+  code: string;
+  message: string;
+}
+
+/** One field that cannot be accepted. */
+export interface FieldProblem {
+  /** Its path, as in profiles.main.url; empty for the whole. */
+  field: string;
+  message: string;
+}
+
+/** Ties a slot's RTP timestamps to capture time: `capture_us` was sent as `rtp`. */
+export interface FrameMark {
+  type: "mark";
+  slot: number;
+  rtp: number;
+  capture_us: number;
+  uncertainty_us: number;
+  clock: "rtcp" | "arrival";
+}
+
+/** No footage, and why. */
+export interface GapView {
+  from: string;
+  to: string;
+  cause: string;
+  detail: string;
+  /** It still goes on; 'to' is then the end of what was asked for, or now. */
+  open: boolean;
+}
+
+/** An `RTCIceServer` of WebRTC. */
+export interface IceServer {
+  urls: string[];
+  username: string | null;
+  credential: string | null;
+}
+
+/** The result of each row. */
+export interface ImportReport {
+  rows: ImportRow[];
+  added: number;
+  updated: number;
+  unchanged: number;
+  refused: number;
+  notes: string[];
+  dry_run: boolean;
+}
+
+/** The result of one row. */
+export interface ImportRow {
+  row: number;
+  id: string;
+  result: "added" | "updated" | "unchanged" | "refused";
+  detail: string;
+}
+
+/** A case. The footage of its cameras and time is held while it is open, and for the grace period after. */
+export interface Incident {
+  id: string;
+  title: string;
+  status: IncidentStatus;
+  cameras: string[];
+  from_us: number;
+  to_us: number | null;
+  notes: string;
+  created_by: string;
+  created_us: number;
+  closed_us: number | null;
+  release_us: number | null;
+  released: boolean;
+}
+
+/** An incident to be opened. */
+export interface IncidentInput {
+  title: string;
+  cameras: string[];
+  from_us: number;
+  to_us?: number | null;
+  notes?: string;
+}
+
+/** The fields of an incident that change. `to_us: null` means that it goes on. */
+export interface IncidentPatch {
+  title?: string | null;
+  cameras?: string[] | null;
+  from_us?: number | null;
+  to_us?: number | null;
+  notes?: string | null;
+}
+
+/** An incident's life. */
+export const INCIDENT_STATUS_VALUES = [
+  "open",
+  "closed",
+] as const;
+export type IncidentStatus = (typeof INCIDENT_STATUS_VALUES)[number];
+
+/** Incidents, newest first. */
+export interface IncidentsView {
+  incidents: Incident[];
+}
+
+/** How far the page's decoders are behind, once a second while anything recorded plays: of all recorded tiles the longest time from a picture's arrival to the screen. They are sent keyframes alone until it can keep up again. */
+export interface Lateness {
+  type: "lateness";
+  late_ms: number;
+}
+
+/** The relay's view of the link, every 2 s. */
+export interface LinkNotice {
+  type: "link";
+  loss: number;
+  rtt_ms: number | null;
+  estimate_bps: number | null;
+}
+
+/** Hear one slot's camera, or none. */
+export interface Listen {
+  type: "listen";
+  slot?: number | null;
+}
+
+/** Where a camera stands. */
+export interface LocationInput {
+  latitude?: number | null;
+  longitude?: number | null;
+  address?: string;
+}
+
+/** Where a camera stands. */
+export interface Location {
+  latitude: number | null;
+  longitude: number | null;
+  address: string;
+}
+
+/** The signed-in person and the site's facts. */
+export interface Me {
+  name: string;
+  role: Role;
+  locale: string | null;
+  site: string;
+  version: string;
+  ice_servers: IceServer[];
+}
+
+/** Time without footage, of all cameras together. */
+export interface MissingTimeView {
+  cause: string;
+  seconds: number;
+}
+
+/** The nearest activity of any of the cameras. */
+export interface NextActivityView {
+  /** null: there is none. */
+  activity: BusyView | null;
+}
+
+/** Problem details (RFC 9457). Match on `code`; `detail` is for people. */
+export interface Problem {
+  type?: string;
+  title: string;
+  status: number;
+  detail: string;
+  code: string;
+  errors?: FieldProblem[] | null;
+}
+
+/** One stream of a camera. */
+export interface ProfileInput {
+  url: string;
+  transport?: "auto" | "tcp" | "udp";
+  reader?: "auto" | "direct" | "libav";
+}
+
+/** One stream of a camera. */
+export interface Profile {
+  url: string;
+  transport: "auto" | "tcp" | "udp";
+  reader: "auto" | "direct" | "libav";
+}
+
+/** The report of ingest on one profile. */
+export interface ProfileReport {
+  status: "idle" | "connecting" | "online" | "offline";
+  reason: Reason;
+  detail: string;
+  since_us: number;
+  codec: string;
+  width_px: number;
+  height_px: number;
+  frame_rate: number;
+  bitrate_bps: number;
+  last_frame_us: number;
+  keyframe_interval_seconds: number;
+  frames: number;
+  reconnects: number;
+  bad_timestamps: number;
+  frames_lost: number;
+  frames_damaged: number;
+  reader: "" | "direct" | "libav";
+  reader_detail: string;
+  transport: "" | "tcp" | "udp";
+  next_attempt_us: number;
+  stalls_after_seconds: number;
+  clock_offset_us: number;
+  clock_drift_ppm: number;
+  clock_uncertainty_us: number;
+}
+
+/** Footage without a hole. */
+export interface RangeView {
+  from: string;
+  to: string;
+  /** full, or keyframes (thinned by the retention ladder). */
+  tier: "full" | "keyframes";
+  /** The disks have it no more; it is read from the archive. */
+  archived: boolean;
+}
+
+/** Why a camera or a profile is not simply online. Stable codes: the interface translates them. */
+export const REASON_VALUES = [
+  "none",
+  "starting",
+  "bad-address",
+  "unsupported-scheme",
+  "unreachable",
+  "refused",
+  "timeout",
+  "no-answer",
+  "bad-answer",
+  "unauthorized",
+  "unsupported-auth",
+  "not-found",
+  "too-many-clients",
+  "redirect-loop",
+  "unsupported-transport",
+  "rejected",
+  "no-video",
+  "unsupported-codec",
+  "single-picture",
+  "no-media",
+  "no-keyframe",
+  "bad-stream",
+  "stalled",
+  "closed",
+  "frames-lost",
+  "bad-timestamps",
+  "low-rate",
+  "overloaded",
+  "reader-failed",
+  "no-ingest",
+  "disabled",
+] as const;
+export type Reason = (typeof REASON_VALUES)[number];
+
+/** One recorder's disks. */
+export interface RecorderDisksView {
+  recorder: string;
+  used_bytes: number;
+  /** What recordings may take: all free space above the floor, or the budget. */
+  capacity_bytes: number;
+}
+
+/** The role of a person or a program; `_GRANTS` says which roles include others. */
+export const ROLE_VALUES = [
+  "viewer",
+  "agency",
+  "operator",
+  "supervisor",
+  "admin",
+] as const;
+export type Role = (typeof ROLE_VALUES)[number];
+
+/** The first frames of catch-ups are on the screen. When several slots begin together, the rest of their catch-ups waits until all are seen, 0.6 s at most. */
+export interface Seen {
+  type: "seen";
+  frames: SeenFrame[];
+}
+
+/** A slot's frame, by its RTP timestamp. */
+export interface SeenFrame {
+  slot: number;
+  rtp: number;
+}
+
+/** A viewer's offer: N `recvonly` video sections, in order the slots 0 to N − 1. */
+export interface SessionRequest {
+  /** SDP offer (RFC 8866); its candidates are not needed. */
+  sdp: string;
+  /** What the slots show from the beginning; a number alone is accepted and means nothing. */
+  slots?: Aim[] | number;
+  /** How large the tiles are: `auto` begins with the profile that fits. */
+  sizes?: Size[];
+}
+
+/** An open session. */
+export interface SessionView {
+  id: string;
+  /** SDP answer, with all the relay's candidates. */
+  sdp: string;
+  relay: string;
+  /** How many video sections were accepted. */
+  slots: number;
+  /** Path of the WebSocket that steers it. */
+  control: string;
+}
+
+/** How large a tile is on the screen, in physical pixels: `auto` chooses by it. 0 × 0: not visible, send nothing. */
+export interface Size {
+  type: "size";
+  slot: number;
+  width_px: number;
+  height_px: number;
+}
+
+/** The content of a slot and its reason. Sent on each change. */
+export interface SlotNotice {
+  type: "slot";
+  slot: number;
+  camera: string | null;
+  source: "live" | "recorded";
+  state: "empty" | "opening" | "catching-up" | "live" | "waiting" | "playing" | "paused" | "gap";
+  profile: "main" | "sub" | null;
+  reason: Reason;
+  detail: string;
+  first_rtp: number | null;
+  live_rtp: number | null;
+  limited: "none" | "sub" | "keyframes";
+  limited_by: "link" | "decoding";
+  transcoded: boolean;
+  codec: string;
+  width_px: number;
+  height_px: number;
+  until_us: number | null;
+}
+
+/** The observed status of a camera. */
+export const STATUS_VALUES = [
+  "connecting",
+  "online",
+  "degraded",
+  "offline",
+  "disabled",
+] as const;
+export type Status = (typeof STATUS_VALUES)[number];
+
+/** One history out of all recorders'. */
+export interface TimelineView {
+  camera: string;
+  from: string;
+  to: string;
+  ranges: RangeView[];
+  gaps: GapView[];
+  activity: ActivityView[];
+}
+
+export type Control = Aim | Size | ClockControl | Lateness | Listen | Seen;
+
+export type Notice = SlotNotice | FrameMark | ClockNotice | LinkNotice | DrainNotice | ErrorNotice;
+
+/** The events that the page listens for, by kind. */
+export const EVENT_TYPES = {
+  camera: ["registered", "updated", "removed", "online", "offline", "degraded", "recovered", "health"],
+  recording: ["segment_closed", "gap", "thinned", "expired", "coverage", "storage_low", "archive_failed", "archive_recovered", "archive_damaged"],
+  incident: ["opened", "updated", "closed", "exported"],
+} as const;

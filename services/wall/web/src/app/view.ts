@@ -1,0 +1,21 @@
+/** What of the page is open: panels and the dialog. */
+
+import type { CameraView, Incident } from "../api/generated.js";
+import type { Span } from "../model/timeline.js";
+
+export type Dialog =
+  | { kind: "help" }
+  | { kind: "camera"; camera: CameraView | null }
+  | { kind: "import" }
+  | { kind: "export"; incident: Incident | null }
+  | { kind: "incident"; incident: Incident | null }
+  | { kind: "busiest"; span: Span }
+  | { kind: "sheet" }
+  | { kind: "coverage" };
+
+export interface ViewState {
+  panel: boolean;
+  timeline: boolean;
+  incidents: boolean;
+  dialog: Dialog | null;
+}
