@@ -164,7 +164,7 @@ class PicturePage:
         counts: list[list[int]] = []
         async with asyncio.timeout(30):
             while True:
-                await asyncio.sleep(0.3)  # seldom: whoever asks takes time from who shows
+                await asyncio.sleep(0.3)  # seldom: each question takes time from the rendering
                 tiles: list[list[tuple[int, float]]] = await self._page.evaluate(
                     "bench.tiles.map((tile) => tile.frames)"
                 )

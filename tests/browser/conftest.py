@@ -24,7 +24,7 @@ def pantau(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def shared() -> AsyncIterator[Browser]:
-    """Whoever uses it runs in the package's event loop."""
+    """Tests that use it run in the package's event loop."""
     async with shared_chromium() as browser:
         yield browser
 

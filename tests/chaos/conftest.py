@@ -1,6 +1,6 @@
 """A real small file system for tests that fill, take away or write-protect a disk.
 
-Whoever may not mount runs those tests in a user namespace of their own, in a process that ``unshare`` starts, where one
+A user who may not mount runs those tests in a user namespace, in a process that ``unshare`` starts, where one
 may; where the kernel does not allow that either they are skipped, and say so.
 """
 

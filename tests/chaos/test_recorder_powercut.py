@@ -149,7 +149,7 @@ def test_thinning(tmp_path: Path, manual: Callable[[PowerCutFiles], None]) -> No
         with Rig(image, pass_seconds=NEVER) as again:
             left = again.segments()
         assert check(image, verify=True).findings == (), (number, name)
-        # Each is there, whole or thinned, whatever the moment.
+        # Each is there, whole or thinned, at every moment of the cut.
         assert [(s.start_us, s.end_us) for s in left] == [(s.start_us, s.end_us) for s in before], (number, name)
 
 

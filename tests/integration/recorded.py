@@ -55,7 +55,7 @@ def holes(frames: list[Stamp]) -> list[Hole]:
 
 
 def count_packets(path: Path) -> int:
-    """As ffprobe finds them by the file's own boxes; raises AssertionError at whatever it complains about."""
+    """As ffprobe finds them by the file's own boxes; raises AssertionError at any complaint."""
     entries = ["-count_packets", "-show_entries", "stream=nb_read_packets", "-of", "csv=p=0"]
     done = subprocess.run(["ffprobe", "-v", "warning", *entries, path], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{path.name}: {done.stderr}"

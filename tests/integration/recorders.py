@@ -122,7 +122,7 @@ async def record(bus: Bus, camera_id: str, units: Sequence[AccessUnit], *recorde
 
 
 async def seen(bus: Bus, recorders: int) -> None:
-    """Returns when so many recorders' leases have reached whoever follows them over ``bus``, a front for instance."""
+    """Returns when so many recorders' leases have reached the followers over ``bus``, a front for instance."""
     leases = Mirror(await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease))
     watching = asyncio.ensure_future(leases.run())
     try:

@@ -114,7 +114,7 @@ async def test_a_bundle_of_two_cameras_is_intact_playable_and_told(
         assert (announced.chain_hash, announced.signature, announced.key_id) == (
             part.statement.last_link, part.signature, part.key_id,
         )  # fmt: skip
-        assert announced.public_key == public  # what whoever kept the event gives to `pantau verify --key`
+        assert announced.public_key == public  # a subscriber that kept the event gives it to `pantau verify --key`
         await until(lambda: told.pending_msgs >= 2 or any(isinstance(event, Audit) for event in seen))
         audits = [event for event in seen if isinstance(event, Audit)]
         while len(audits) < 2:

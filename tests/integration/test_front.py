@@ -55,7 +55,7 @@ async def test_a_killed_relay_comes_back_and_sessions_go_to_the_other_meanwhile(
         for pid in before[:1]:
             os.kill(pid, signal.SIGKILL)
         again = [Player(http, "/whep/cam-1") for _ in range(2)]
-        for player in again:  # the dead one's lease still stands: whoever is placed there goes on to the other
+        for player in again:  # the dead one's lease still stands: a session placed there goes on to the other
             await frames(await player.play(), 1)
         await until(lambda: len(set(wall.children()) - set(before)) == 1)
         await wall.until_relays(3)

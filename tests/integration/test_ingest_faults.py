@@ -44,7 +44,7 @@ async def add(rig: Rig, sim: Simulator, camera: str, **fields: object) -> None:
 
 
 def assert_timeline(units: list[AccessUnit]) -> None:
-    """What holds whatever a camera does."""
+    """Holds for every behaviour of a camera."""
     for before, after in pairwise(units):
         assert after.order > before.order
         assert after.dts_90k > before.dts_90k

@@ -84,7 +84,7 @@ async def test_every_frame_of_an_h264_camera_arrives_in_order_and_on_time(
         seen = [found_marker for found_marker in markers(found) if found_marker is not None]
         loop = sim.stream("cam-001", profile).spec.video.loop_frames
         in_stream = {each.frame % loop for each in read}
-        # Whoever comes in the middle of a GOP sees nothing of it; the decoder's threads keep a few frames back.
+        # A client that comes in the middle of a GOP sees nothing of it; the decoder's threads keep a few frames back.
         assert len(seen) >= 60 - 2 * rate - 6
         assert {each.frame for each in seen} <= in_stream
         context = found[0].stream.codec_context

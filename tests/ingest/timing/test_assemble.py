@@ -1,4 +1,4 @@
-"""Assembling: what leaves can be decoded from its first byte on, whatever the source's framing and manners."""
+"""Assembling: published frames can be decoded from the first byte on, with any framing and manners of the source."""
 
 import av
 import pytest

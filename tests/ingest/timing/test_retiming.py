@@ -1,4 +1,4 @@
-"""Re-timing: whatever a source's clock does, published time goes forward and keeps the source's spacing."""
+"""Re-timing: with any source's clock published time goes forward and keeps the source's spacing."""
 
 from collections.abc import Sequence
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""From access units to files and rows: what is fed comes back, whatever the codec and whatever the clock does."""
+"""From access units to files and rows: frames come back, with every codec and every clock."""
 
 import time
 from collections.abc import Callable

@@ -31,7 +31,7 @@ async def test_a_camera_is_added_read_changed_and_removed(mesh_settings: MeshSet
             assert added["site"] == "city"
             assert added["has_credentials"] is True
             assert "rahasia" not in json.dumps(added)
-        async with front.http.get(PATH) as answer:  # at once: whoever writes reads what was written
+        async with front.http.get(PATH) as answer:  # at once: a writer reads its own write
             listed = (await answer.json())["cameras"]
             assert [camera["id"] for camera in listed] == ["kayutangan-1"]
             assert "rahasia" not in json.dumps(listed)

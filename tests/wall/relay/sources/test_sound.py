@@ -1,4 +1,4 @@
-"""How sound is put into RTP: its timestamps, whatever the camera's own do, and its packets."""
+"""How sound is put into RTP: its timestamps, which do not follow the camera's, and its packets."""
 
 from itertools import pairwise
 
