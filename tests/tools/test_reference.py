@@ -1,5 +1,6 @@
 """The generated reference says what the code does."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,18 @@ def test_the_asyncapi_document_has_a_channel_and_a_schema_for_every_event_and_no
 
 
 def test_every_document_that_another_names_is_there() -> None:
-    import re
-
     for page in [ROOT / "README.md", *Path(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} names {target}"
+
+
+def test_the_agencies_guide_lists_every_event_that_agencies_may_receive() -> None:
+    guide = (ROOT / "docs" / "guide" / "agencies.md").read_text()
+    listed = {
+        f"{kind}.{name}"
+        for kind, names in re.findall(
+            r"^\| `pantau\.v1\.<site>\.(\w+)\.<event>\.<\w+>` \| (.+) \|$", guide, re.MULTILINE
+        )
+        for name in re.findall(r"`(\w+)`", names)
+    }
+    assert listed == {f"{event.kind}.{event.name}" for event in EVENTS if event.kind != "audit"}
