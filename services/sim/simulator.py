@@ -60,8 +60,7 @@ class Simulator:
             self._studio = await stack.enter_async_context(
                 Studio.open(settings.cache or default_cache(), settings.workers)
             )
-            self._udp = UdpPorts(settings.host)
-            self._udp.counters = self.counters
+            self._udp = UdpPorts(settings.host, self.counters)
             stack.callback(self._udp.close)
             self._build()
             stack.push_async_callback(self._close)

@@ -15,7 +15,7 @@ _PORT_TRIES: Final = 50
 
 
 class Counters:
-    """What the simulator had to leave out."""
+    """Frames and datagrams that were not sent."""
 
     __slots__ = ("datagrams_lost", "frames_dropped")
 
@@ -52,8 +52,8 @@ class TcpSink:
 class UdpPorts:
     """An even port for RTP and the odd one above it for RTCP, shared by all clients (RFC 3550 section 11)."""
 
-    def __init__(self, host: str) -> None:
-        self.counters = Counters()
+    def __init__(self, host: str, counters: Counters) -> None:
+        self.counters = counters
         self.rtp, self.rtcp = _pair(host)
         self.ports = self.rtp.getsockname()[1], self.rtcp.getsockname()[1]
 
@@ -62,7 +62,7 @@ class UdpPorts:
         self.rtcp.close()
 
     def send(self, to: socket.socket, packet: bytes | memoryview, address: tuple[str, int]) -> None:
-        """Sends, or counts as lost what the kernel has no room for or nobody to give to."""
+        """Sends a datagram; counts it as lost where the kernel's buffer is full or nobody listens."""
         try:
             to.sendto(packet, address)
         except (BlockingIOError, ConnectionRefusedError):
