@@ -36,9 +36,9 @@ from services.wall.settings import WallSettings
 log = get_logger()
 
 SHUTDOWN_SECONDS: Final = 1.0
-"""What open requests have after everything long-lived was told to end."""
+"""Time for open requests to end after streams and sockets were closed."""
 NOBODY: Final = Actor("nobody", Role.VIEWER)
-"""On routes that need nobody signed in."""
+"""The actor on routes without a permission."""
 
 
 def build(front: Front, routes: Sequence[Route[FrontRequest]] = ROUTES) -> web.Application:
@@ -75,7 +75,7 @@ def dispatch(front: Front, route: Route[FrontRequest]) -> Callable[[web.Request]
         if route.permission is not None:
             actor = await front.identity.identify(request)
             if actor is None:
-                raise UnauthorizedError("nobody is signed in", headers={hdrs.WWW_AUTHENTICATE: _challenge(request)})
+                raise UnauthorizedError("not signed in", headers={hdrs.WWW_AUTHENTICATE: _challenge(request)})
             actor.require(route.permission)
         response = await route.handler(FrontRequest(request, actor or NOBODY, route, front))
         if route.permission is not None and not response.prepared:
@@ -86,7 +86,7 @@ def dispatch(front: Front, route: Route[FrontRequest]) -> Callable[[web.Request]
 
 
 def _challenge(request: web.BaseRequest) -> str:
-    """How to sign in. A browser is not offered Basic: it would ask in a window of its own instead of the page."""
+    """How to sign in. A browser is offered Bearer: on Basic it would open its own dialog instead of our page."""
     return 'Bearer realm="Pantau"' if "Sec-Fetch-Mode" in request.headers else 'Basic realm="Pantau", charset="UTF-8"'
 
 
@@ -125,7 +125,7 @@ async def run(
             service.clock,
         ),
         workers=workers,
-        feed=EventFeed(bus),
+        feed=EventFeed(bus, service.clock),
         outbox=EventOutbox(bus, source=f"/wall/{service.worker}"),
         snapshots=snapshots,
         thumbnails=ThumbnailCache(bus, service.home, snapshots),

@@ -19,17 +19,18 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from services.contracts.subjects import EVENTS_STREAM, ROOT
 from services.mesh.backoff import Backoff
 from services.mesh.bus import Bus
+from services.mesh.clock import Clock
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
 
 log = get_logger()
 
 MAX_WAITING: Final = 1000
-"""Events that wait for a slow client; then it is cut off, and catches up when it comes back."""
+"""Events that wait for a slow client. Above it the client is disconnected; it catches up when it reconnects."""
 MAX_CATCH_UP: Final = 5000
-"""Events that a client which was away is sent; it is told when there were more."""
+"""A client that comes back gets at most so many; ``events.skipped`` carries the number of the others."""
 SILENT_SECONDS: Final = 15.0
-"""Without even a heartbeat for so long the consumer is taken for lost."""
+"""A consumer without a message or heartbeat for so long is lost."""
 _BATCH: Final = 250
 _RETRY_SECONDS: Final = 0.25
 _MAX_RETRY_SECONDS: Final = 2.0
@@ -91,7 +92,7 @@ class EventFollower:
         return True
 
     def end_following(self) -> None:
-        """Ends it; what still waits is left."""
+        """Ends it; events that wait are dropped."""
         if not self._ended:
             self._ended = True
             while not self._queue.empty():
@@ -110,8 +111,9 @@ class EventFollower:
 class EventFeed:
     """Follows the stream and hands each event to every follower."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, clock: Clock) -> None:
         self._bus = bus
+        self._clock = clock
         self._followers: set[EventFollower] = set()
         self._last: int | None = None
         """Number of the last event handed on; None before the first look at the stream."""
@@ -161,7 +163,7 @@ class EventFeed:
                 try:
                     messages = await subscription.fetch(_BATCH, timeout=1)
                 except (nats.errors.TimeoutError, TimeoutError):
-                    return  # the rest has expired meanwhile
+                    return  # the rest has expired
                 for message in messages:
                     at = message.metadata.sequence.stream
                     if at <= until and (event := read_event(message)):
@@ -182,18 +184,17 @@ class EventFeed:
             await asyncio.sleep(backoff.next_seconds())
 
     async def _follow(self, generation: int) -> None:
-        loop = asyncio.get_running_loop()
         newest = await self.last_sequence()
         if self._last is None:
             self._last = newest
         elif self._last > newest:
-            self._last = 0  # the stream was made anew
+            self._last = 0  # the stream was created again
         inbox = self._bus.client.new_inbox()
-        self._consumed, self._heard_at = 0, loop.time()
+        self._consumed, self._heard_at = 0, self._clock.monotonic()
         broken = asyncio.Event()
 
         async def take(message: Msg) -> None:
-            self._heard_at = loop.time()
+            self._heard_at = self._clock.monotonic()
             if not self._take(message):
                 broken.set()
 
@@ -211,7 +212,7 @@ class EventFeed:
                     mem_storage=True,
                 ),
             )
-            while self._bus.reconnects == generation and loop.time() - self._heard_at < SILENT_SECONDS:
+            while self._bus.reconnects == generation and self._clock.monotonic() - self._heard_at < SILENT_SECONDS:
                 try:
                     async with asyncio.timeout(0.5):
                         await broken.wait()

@@ -1,4 +1,4 @@
-"""The STUN and TURN servers that viewers are told of, with credentials that expire.
+"""The STUN and TURN servers that viewers get, with credentials that expire.
 
 Credentials follow "A REST API For Access To TURN Services" (draft-uberti-behave-turn-rest-00), which coturn implements
 as ``use-auth-secret`` with ``static-auth-secret``: the username is ``<expiry, Unix seconds>:<name>`` and the password
@@ -34,7 +34,7 @@ def turn_credentials(secret: str, name: str, expires_at_seconds: int) -> tuple[s
 
 
 class IceServers:
-    """What is handed out, made anew for every viewer."""
+    """Makes the list for a viewer, with fresh credentials each time."""
 
     def __init__(self, urls: Sequence[str], secret: str, ttl_seconds: int, clock: Clock) -> None:
         self._stun = [url for url in urls if url.startswith("stun")]

@@ -1,4 +1,4 @@
-"""Where sessions live: placing them on the least loaded relay, and talking to that relay over NATS.
+"""Places sessions on the least loaded relay, and talks to the relay of a session over NATS.
 
 A session's id is ``<relay>--<random>``, so any front finds the relay of any session without keeping a table.
 """
@@ -32,12 +32,12 @@ MAX_RELAY_NAME: Final = 63 - len(SEPARATOR) - 2 * RANDOM_BYTES
 OPEN_SECONDS: Final = 5.0
 CONTROL_SECONDS: Final = 3.0
 SUCCESSOR_SECONDS: Final = 8.0
-"""How long a viewer waits for a relay that is started in the place of a killed one, before it has to ask again."""
+"""How long a viewer waits for the successor of a killed relay before it gets 503."""
 MISSED_SECONDS: Final = 30.0
-"""For so long after the last relay has gone another one is expected in its place."""
+"""After the last relay has gone, a successor is expected for so long."""
 LOOK_SECONDS: Final = 0.05
 _SESSION_WEIGHT: Final = 0.01
-"""How much fuller a relay is taken to be for each session placed on it since its last lease renewal."""
+"""Load added for each session placed on a relay since its last lease renewal."""
 
 _placed = counter("front_sessions", "Sessions placed on a relay", "kind")
 _refused = counter("front_sessions_refused", "Times that a relay refused or did not answer", "relay")
@@ -75,7 +75,7 @@ class Relays:
 
     def __init__(self, bus: Bus, home: str, workers: Workers, clock: Clock) -> None:
         self.pages = 0
-        """Control sockets that stand: while there are any, killed relays are looked out for."""
+        """Open control sockets; killed relays are watched for while there are any."""
         self.presence = Presence(bus, workers, "relay", asking=lambda: self.pages > 0)
         self._bus = bus
         self._home = home
@@ -96,7 +96,7 @@ class Relays:
         return found
 
     def gone(self, relay: str) -> bool:
-        """Whether ``relay`` has lost its lease or its connection: while the bus is away, or just back, nobody knows."""
+        """Whether ``relay`` has lost its lease or its connection. False while the bus is away or just back."""
         now = self._clock.monotonic()
         if self._bus.reconnects != self._reconnects or not self._bus.connected:
             self._reconnects = self._bus.reconnects

@@ -1,4 +1,4 @@
-"""The routes table: every path of the front, what it needs, takes and answers with. `openapi` is made of it."""
+"""The routes table: permission, query, body and answers of every path. The OpenAPI document is made of it."""
 
 from typing import Final
 
@@ -116,7 +116,7 @@ ROUTES: Final[tuple[Route[FrontRequest], ...]] = (
           {200: Answer("OpenAPI 3.1", JSON)}),
     Route("GET", "/", static.index, None, "The operators' web app",
           {200: Answer("The app", "text/html"), 401: Answer("The sign-in page", "text/html"),
-           503: Answer("What to do where the app is not built", "text/html")}),
+           503: Answer("Instructions where the app is not built", "text/html")}),
     Route("POST", "/", signin.sign_in, None, "Sign in with the page's form",
           {303: Answer("Signed in", headers=("Location", "Set-Cookie")), 401: Answer("The page again", "text/html"),
            429: Answer("Too many wrong attempts", "text/html")}, (404,),

@@ -19,6 +19,7 @@ from services.mesh import rpc
 from services.mesh.admin import Health
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
+from services.mesh.clock import Clock, SystemClock, TurnedClock
 from services.mesh.leases import Lease
 from services.mesh.lifecycle import Service
 from services.mesh.settings import MeshSettings
@@ -56,16 +57,16 @@ class RunningFront:
 
 @asynccontextmanager
 async def running_front(
-    mesh: MeshSettings, *, static: Path | None = None, **settings: Any
+    mesh: MeshSettings, *, static: Path | None = None, clock: Clock | None = None, **settings: Any
 ) -> AsyncIterator[RunningFront]:
-    """A front on a free loopback port, with a connection of its own."""
+    """A front on a free loopback port, with its own connection; by ``clock`` where a test turns one."""
     port = free_port()
     wall = WallSettings(http=f"127.0.0.1:{port}", **settings)
     bus = await Bus.connect(mesh, "front")
     stopping = asyncio.Event()
     try:
         async with asyncio.TaskGroup() as tasks:
-            service = Service("wall", mesh, bus, tasks, stopping, Health())
+            service = Service("wall", mesh, bus, tasks, stopping, Health(), clock or SystemClock())
             running = tasks.create_task(app.run(service, wall, static_folder=static or FOLDER))
             url = f"http://127.0.0.1:{port}"
             async with aiohttp.ClientSession(base_url=url) as http:
@@ -193,6 +194,23 @@ async def stub_relay(mesh: MeshSettings, name: str = "relay-1", **options: Any) 
             await relay.die(release=True)
     finally:
         await bus.close()
+
+
+@asynccontextmanager
+async def clock_that_goes(clock: TurnedClock, seconds: float) -> AsyncIterator[None]:
+    """Turns ``clock`` by ``seconds`` again and again while the block runs, at most for 30 s of the machine's time."""
+
+    async def turn() -> None:
+        while True:
+            clock.advance(seconds)
+            await asyncio.sleep(0.02)
+
+    async with asyncio.timeout(30):
+        turning = asyncio.create_task(turn())
+        try:
+            yield
+        finally:
+            await end([turning])
 
 
 async def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:

@@ -1,4 +1,4 @@
-"""``/api/v1/activity/…``: where something moved, told from the compressed stream of several cameras at once."""
+"""``/api/v1/activity/…``: when something moved, for several cameras at once."""
 
 from typing import Annotated
 

@@ -1,7 +1,7 @@
 """``/api/v1/cameras``: the catalogue with what is observed of each camera.
 
-Reading answers from this front's mirrors of the buckets, so it works while no registry runs. Changes go to the registry
-and are answered when the mirror shows them, so that whoever writes and then reads sees what was written.
+Reads are answered from this front's mirrors of the buckets, so they work while no registry runs. Changes go to the
+registry and are answered when the mirror has them, so that a client reads what it wrote.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from services.wall.front.http.route import json_response
 SEEN_SECONDS: Final = 1.0
 IMPORT_SECONDS: Final = 60.0
 MAX_IMPORT_BODY_BYTES: Final = MAX_IMPORT_BYTES + 1
-"""One more, so that the import itself refuses with what to do."""
+"""One byte more, so that the import refuses with its own message."""
 
 
 class CameraView(Camera):
@@ -53,7 +53,7 @@ class CamerasQuery(BaseModel):
 
     site: Id | None = Field(default=None, description="Only cameras of this site.")
     tag: str | None = Field(default=None, description="Only cameras with this tag.")
-    text: str = Field(default="", description="Occurs in the id, name, address or a tag, whatever its case.")
+    text: str = Field(default="", description="Occurs in the id, name, address or a tag; case does not matter.")
 
 
 class ImportQuery(BaseModel):
@@ -89,7 +89,7 @@ async def add_camera(request: FrontRequest) -> web.Response:
 
 
 async def update_camera(request: FrontRequest) -> web.Response:
-    """Changes the given fields; with ``If-Match`` only where nobody else was faster."""
+    """Changes the given fields; with ``If-Match`` only where the revision is still that one."""
     camera_id = request.path_id("camera")
     patch = await request.json(CameraPatch)
     question = CameraUpdate(id=camera_id, patch=patch, revision=request.expected_revision())

@@ -1,4 +1,4 @@
-"""``…/contact-sheet.jpg``: a stretch of a recording at a glance."""
+"""``…/contact-sheet.jpg``: evenly spaced keyframes of a recording in one picture."""
 
 import asyncio
 from datetime import UTC
@@ -81,7 +81,7 @@ async def contact_sheet(request: FrontRequest) -> web.Response:
 async def _fill(
     request: FrontRequest, question: TimelineQuestion, cells: list[SheetCell], width_px: int
 ) -> list[ShownCell | MissingCell]:
-    """What is in each cell. A picture that cannot be had is told in its place; raises only where none can be had."""
+    """The content of each cell. A failed picture becomes a text in its cell; raises only where all fail."""
     few = asyncio.Semaphore(AT_ONCE)
     failures: list[PantauError] = []
 

@@ -32,12 +32,12 @@ TOO_SLOW: Final = 4408
 SIGNED_OUT: Final = 4401
 PING_SECONDS: Final = 10.0
 CHECK_SECONDS: Final = 0.25
-"""How often it is seen whether the session's relay is still there."""
+"""How often it is checked that the session's relay is alive."""
 IDENTIFY_SECONDS: Final = 15.0
-"""How often it is seen whether the person may still be here."""
+"""How often it is checked that the account still exists."""
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 MAX_WAITING: Final = 2048
-"""Notices that wait for a slow page: 64 slots with half a minute of marks. Then it is cut off and comes back anew."""
+"""Notices that wait for a slow page: half a minute of marks for 64 slots. Above it the page is disconnected."""
 MAX_UNDER_WAY: Final = 64
 CLOSE_SECONDS: Final = 1.0
 
@@ -88,11 +88,11 @@ class _Control:
         outcome = GOING_AWAY, ""
         self._front.relays.pages += 1
         try:
-            told = self._front.bus.reconnects
+            attached_in = self._front.bus.reconnects
             attached = await self._reach(SessionControl(session=self._session, attached=True))
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._send(), name="control send")
-                tasks.create_task(self._watch(told if attached else -1), name="control watch")
+                tasks.create_task(self._watch(attached_in if attached else -1), name="control watch")
                 await self._receive(tasks)
         except* _End as group:
             end = group.exceptions[0]
@@ -101,7 +101,7 @@ class _Control:
             if isinstance(end, _End):
                 outcome = end.code, end.why
         except* ConnectionError:
-            pass  # the page has gone without a word
+            pass  # the page has gone without a close frame
         finally:
             self._front.relays.pages -= 1
             if self._front.bus.connected:
@@ -131,7 +131,7 @@ class _Control:
             self._refuse(error.code, error.message)
 
     async def _reach(self, message: SessionControl) -> bool:
-        """Hands a message of the front's own to the relay; False where it does not answer just now."""
+        """Sends a message of the front itself to the relay; False where it does not answer."""
         try:
             await self._front.relays.control_session(message, self._actor)
         except NotFoundError as error:
@@ -151,16 +151,16 @@ class _Control:
                     raise _End(TOO_SLOW, "the page does not read; connect again")
                 await self._socket.send_str(self._waiting.popleft())
 
-    async def _watch(self, told: int) -> None:
-        """``told``: the bus's generation in which the relay was told that this socket is there."""
+    async def _watch(self, attached_in: int) -> None:
+        """``attached_in``: the bus's connection, by number, over which the relay learnt of this socket."""
         front = self._front
         identify_at = front.clock.monotonic() + IDENTIFY_SECONDS
         while not front.stopping.is_set():
             if front.relays.gone(self._relay):  # or this process was held up: then the relay answers
                 await self._reach(SessionControl(session=self._session))
             generation = front.bus.reconnects
-            if generation != told and await self._reach(SessionControl(session=self._session, attached=True)):
-                told = generation  # notices may have been missed meanwhile: the relay sends them again
+            if generation != attached_in and await self._reach(SessionControl(session=self._session, attached=True)):
+                attached_in = generation  # notices may have been missed: the relay sends them again
             if front.clock.monotonic() >= identify_at:
                 identify_at += IDENTIFY_SECONDS
                 if not await front.still_signed_in(self._request.raw, self._actor):

@@ -21,7 +21,7 @@ from services.wall.front.http.times import Moment, TimedView, TimeUs, to_us
 N = TypeVar("N", int, float)
 DAY_US: Final = 86_400 * 1_000_000
 WRITING_US: Final = 10_000_000
-"""The newest seconds are still being written, and are left out: they would be a gap at every moment."""
+"""The newest seconds are left out: they are still being written and would always be a gap."""
 MAX_CAMERAS: Final = 1000
 
 
@@ -76,7 +76,7 @@ class RecorderDisksView(TimedView):
 
 
 class CoverageTotalView(_LastingView):
-    """All cameras that are to be recorded; what lasts is that of the camera where it ends first."""
+    """All cameras that are to be recorded. Of oldest footage and forecasts the least of any camera."""
 
     cameras: int
     percent: float
@@ -95,7 +95,7 @@ class CoverageView(TimedView):
 
 
 async def coverage(request: FrontRequest) -> web.Response:
-    """How much is recorded of each camera and of all, over one history of all recorders."""
+    """How much is recorded of each camera and of all together; the recorders' answers are merged."""
     query = request.query(CoverageQuery)
     front = request.front
     newest_us = front.clock.now_us() - WRITING_US

@@ -1,6 +1,5 @@
 """``/api/v1/events``: the bus's events as server-sent events, as far as the signed-in person may see them."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -9,6 +8,7 @@ from aiohttp import hdrs, web
 from pydantic import BaseModel, Field
 
 from services.contracts.permissions import Actor, Role
+from services.mesh.clock import timeout
 from services.wall.front.context import FrontRequest
 from services.wall.front.event_feed import MAX_CATCH_UP, FeedEvent, sse_block
 from services.wall.front.http.errors import FieldError, FieldsError
@@ -17,7 +17,7 @@ BEAT_SECONDS: Final = 10.0
 RETRY_MS: Final = 2000
 KINDS: Final = ("camera", "recording", "incident", "audit")
 AUDIT_PERMISSION: Final = Role.SUPERVISOR
-"""What others did is not everybody's business."""
+"""Audit events say what other people did."""
 
 
 class EventsQuery(BaseModel):
@@ -33,7 +33,7 @@ class EventsQuery(BaseModel):
 
 
 def event_filter(types: str, actor: Actor) -> Callable[[FeedEvent], bool]:
-    """Whether an event is one of ``types`` and may be seen by ``actor``; raises `FieldsError`."""
+    """A test whether an event is one of ``types`` and ``actor`` may see it; raises `FieldsError`."""
     wanted = {part.strip() for part in types.split(",") if part.strip()}
     if unknown := sorted(part for part in wanted if part.partition(".")[0] not in KINDS):
         raise FieldsError([FieldError("types", f"{', '.join(unknown)}: a type begins with one of {', '.join(KINDS)}")])
@@ -48,7 +48,7 @@ def event_filter(types: str, actor: Actor) -> Callable[[FeedEvent], bool]:
 
 
 async def events(request: FrontRequest) -> web.StreamResponse:
-    """Streams until the client, its account or this front goes, or the client is too slow."""
+    """Streams until the client leaves, its account is removed, the front stops, or the client is too slow."""
     query = request.query(EventsQuery)
     after = _last_event_id(request.raw.headers.get("Last-Event-ID"), query.last_event_id)
     accepts = event_filter(query.types, request.actor)
@@ -61,7 +61,7 @@ async def events(request: FrontRequest) -> web.StreamResponse:
         sent = await _catch_up(request, response, after, accepts) if after is not None else 0
         while sent is not None:
             try:
-                async with asyncio.timeout(BEAT_SECONDS):
+                async with timeout(request.front.clock, BEAT_SECONDS):
                     waiting = await follower.next_events()
             except TimeoutError:
                 if not await request.front.still_signed_in(request.raw, request.actor):

@@ -72,7 +72,7 @@ def _wanted(request: FrontRequest, query: EvidenceQuery) -> Request:
     named: dict[Id, Named] = {}
     for camera_id in cameras:
         camera = request.front.cameras.get(camera_id)
-        # A camera that left the catalogue still has footage, under its id.
+        # A removed camera may still have footage, under its id.
         named[camera_id] = Named(camera.site, camera.name) if camera else Named(request.front.home, camera_id)
     return Request(named, from_us, until_us, request.actor, query.reason, query.incident or "")
 

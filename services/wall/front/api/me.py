@@ -1,4 +1,4 @@
-"""``/api/v1/me``: who is signed in here, and what their page needs to know."""
+"""``/api/v1/me``: the signed-in person, and what the page needs for a session."""
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict
@@ -23,7 +23,7 @@ class Me(BaseModel):
     """Owner of cameras that name no other."""
     version: str
     ice_servers: list[IceServer]
-    """Credentials in it expire: ask anew before every session."""
+    """Their credentials expire: ask again before every session."""
 
 
 async def me(request: FrontRequest) -> web.Response:

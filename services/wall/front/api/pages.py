@@ -1,4 +1,4 @@
-"""The two pages that are not the app: signing in, and what to do where the app is not built. No script, one style."""
+"""The two pages beside the app: the sign-in, and instructions where the app is not built. No scripts."""
 
 from html import escape
 from string import Template
@@ -49,7 +49,7 @@ _TEXTS: Final = {
         "wait": "Too many wrong attempts. Wait a little and try again.",
         "unbuilt": "The web app is not built here.",
         "build": "Run <code>make web</code> in the repository, or install a built package; then reload this page. "
-        "The API and WHEP work meanwhile.",
+        "The API and WHEP work without it.",
     },
     "id": {
         "title": "Pantau: masuk",
@@ -110,5 +110,5 @@ def sign_in(request: web.BaseRequest, *, refused: str = "", given: str = "", sta
 
 
 def not_built(request: web.BaseRequest) -> web.Response:
-    """What to do where there is no built app."""
+    """Instructions where the app is not built."""
     return _page(request, 503, _NOT_BUILT)

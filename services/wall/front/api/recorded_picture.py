@@ -1,4 +1,4 @@
-"""Which footage shows a moment, and where the nearest is when none does."""
+"""Finds the footage of a moment, and the nearest where there is none."""
 
 from typing import Final
 
@@ -10,13 +10,13 @@ from services.wall.front.http.errors import NoFootageError
 from services.wall.front.http.times import rfc3339
 
 SEARCH_US: Final = 180 * 86_400 * 1_000_000
-"""The nearest footage is looked for so far on both sides."""
+"""The nearest footage is searched within so much time before and after."""
 
 
 async def footage_at(request: FrontRequest, camera: Id, profile: str, at_us: int) -> tuple[Range, int]:
-    """Footage with the moment, and the moment in it.
+    """The footage that holds the moment, and the moment, moved into it where it lies just beside.
 
-    Raises `NoFootageError`, `NotFoundError` for a camera that nobody knows, `UnavailableError`.
+    Raises `NoFootageError`, `NotFoundError` for an unknown camera, `UnavailableError`.
     """
     found = nearest(await _ask(request, camera, profile, at_us, MIN_GAP_US), at_us)
     if found is None or abs(found[1] - at_us) >= MIN_GAP_US:
@@ -25,7 +25,7 @@ async def footage_at(request: FrontRequest, camera: Id, profile: str, at_us: int
 
 
 async def no_footage(request: FrontRequest, camera: Id, profile: str, at_us: int) -> NoFootageError:
-    """What to say where there is no footage of a moment; raises `NotFoundError` for a camera that nobody knows."""
+    """The error for a moment without footage; raises `NotFoundError` for an unknown camera."""
     around = await _ask(request, camera, profile, at_us, SEARCH_US)
     found = nearest(around, at_us)
     if found is None:
@@ -42,7 +42,7 @@ async def no_footage(request: FrontRequest, camera: Id, profile: str, at_us: int
 
 
 def nearest(timeline: Timeline, at_us: int) -> tuple[Range, int] | None:
-    """The footage that is nearest to a moment, and the moment in it that is."""
+    """The footage that is nearest to a moment, and its moment that is nearest."""
     moments = [(item, min(max(at_us, item.from_us), item.to_us - 1)) for item in timeline.ranges]
     return min(moments, key=lambda found: abs(found[1] - at_us), default=None)
 

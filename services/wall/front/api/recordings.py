@@ -1,4 +1,4 @@
-"""``…/timeline`` and ``…/clip.mp4``: what the recorders have, as one history whoever keeps it."""
+"""``…/timeline`` and ``…/clip.mp4``: the recorders' footage as one history."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -22,7 +22,7 @@ from services.wall.front.http.times import Moment, TimedView, TimeUs, rfc3339, t
 
 MAX_TIMELINE_US: Final = 366 * 86_400 * 1_000_000
 _LEVELS: Final = 20
-"""Finer steps than the timeline can show only make the answer long."""
+"""Levels are rounded to twentieths: the timeline shows no finer steps, and the answer is shorter."""
 
 
 class RangeQuery(BaseModel):
@@ -59,7 +59,7 @@ class GapView(TimedView):
 
 
 class ActivityView(TimedView):
-    """How much moved; told from the compressed stream about a minute after the footage."""
+    """How much moved. Known about a minute after the footage: it is measured in the compressed stream."""
 
     from_us: TimeUs
     to_us: TimeUs
@@ -106,7 +106,7 @@ async def timeline(request: FrontRequest) -> web.Response:
         ),
     )
     if not answer.ranges and not answer.gaps:
-        request.camera()  # nothing at all of a camera that nobody knows: 404
+        request.camera()  # 404 for an unknown camera; a removed one may have footage
     open_until_us = min(question.to_us, front.clock.now_us())
     return json_response(
         TimelineView(
@@ -121,7 +121,7 @@ async def timeline(request: FrontRequest) -> web.Response:
 
 
 def _activity(answer: ActivityAnswer, question: TimelineQuestion) -> list[ActivityView]:
-    """Equal levels in a row as one, still ones left out: most of a quiet night takes no room."""
+    """Equal levels in a row become one span, and level 0 is left out, which keeps quiet nights short."""
     spans: list[tuple[int, int, int]] = []
     for step, percent in enumerate(answer.levels):
         level = round(percent * _LEVELS / 100)

@@ -15,7 +15,7 @@ IMMUTABLE: Final = "public, max-age=31536000, immutable"
 
 
 async def index(request: FrontRequest) -> web.StreamResponse:
-    """The app; the sign-in page for a browser that nobody signed in; what to do where the app is not built."""
+    """The app; the sign-in page for a browser that is not signed in; instructions where the app is not built."""
     front = request.front
     if await front.identity.identify(request.raw) is None:
         return pages.sign_in(request.raw)

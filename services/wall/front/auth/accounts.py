@@ -9,7 +9,6 @@
 Passwords are kept as scrypt (RFC 7914) with 32 MiB of memory; tokens have 256 random bits, so that one hash is enough.
 """
 
-import asyncio
 import hashlib
 import hmac
 import os
@@ -24,6 +23,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from services.contracts.permissions import Role
+from services.mesh.clock import Clock
 from services.mesh.log import get_logger
 from services.mesh.rpc import explain
 from services.mesh.settings import SettingsError
@@ -36,7 +36,7 @@ MIN_PASSWORD_CHARACTERS: Final = 10
 
 
 class Account(BaseModel):
-    """Somebody who may sign in, by password (people) or by token (programs)."""
+    """A person who signs in by password, or a program that signs in by token."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -83,7 +83,7 @@ def hash_password(password: str) -> str:
 
 
 def password_matches(password: str, kept: str) -> bool:
-    """Whether ``password`` is the one that ``kept`` was made of. Takes about 60 ms of CPU: call it in a thread."""
+    """Whether ``kept`` is the hash of ``password``. Takes about 60 ms of CPU: call it in a thread."""
     log_n, r, p, salt, digest = _parse_scrypt(kept)
     given = hashlib.scrypt(
         password.encode(), salt=salt, n=1 << log_n, r=r, p=p, maxmem=_MAX_MEMORY_BYTES, dklen=len(digest)
@@ -140,16 +140,17 @@ def write_accounts(path: Path, accounts: Iterable[Account]) -> None:
 class AccountsFile:
     """The file, followed: an added, changed or removed account counts from the next second on."""
 
-    def __init__(self, path: Path) -> None:
-        """Reads the file; raises `SettingsError` where it cannot be used or names nobody."""
+    def __init__(self, path: Path, clock: Clock) -> None:
+        """Reads the file; raises `SettingsError` where it cannot be used or holds no account."""
         self._path = path
+        self._clock = clock
         self._stamp: tuple[int, int, int] | None = None
         self._looked_at = float("-inf")
         self._accounts: dict[str, Account] = {}
         self._by_token: dict[str, Account] = {}
         self._load(self._current_stamp())
         if not self._accounts:
-            raise SettingsError(f"the accounts file {path} names nobody; add somebody with: pantau accounts add")
+            raise SettingsError(f"the accounts file {path} holds no account; add one with: pantau accounts add")
 
     def by_name(self, name: str) -> Account | None:
         """The account of that name."""
@@ -157,7 +158,7 @@ class AccountsFile:
         return self._accounts.get(name)
 
     def by_token(self, token: str) -> Account | None:
-        """The account with that token: found by its hash, so the time taken tells nothing about the token."""
+        """The account with that token. The lookup is by hash, so its duration reveals nothing about the token."""
         self._refresh()
         return self._by_token.get(hash_token(token))
 
@@ -174,7 +175,7 @@ class AccountsFile:
         self._stamp = stamp
 
     def _refresh(self) -> None:
-        now = asyncio.get_running_loop().time()
+        now = self._clock.monotonic()
         if now - self._looked_at < 1.0:
             return
         self._looked_at = now
@@ -186,5 +187,5 @@ class AccountsFile:
         try:
             self._load(stamp)
         except SettingsError as error:
-            self._stamp = stamp  # say it once; the accounts that were read last stay
+            self._stamp = stamp  # logged once a version of the file; the accounts that were read before stay
             log.warning("front.accounts_unreadable", error=error.message)

@@ -15,7 +15,7 @@ from services.wall.front.auth.accounts import Account
 
 NAME: Final = "pantau_session"
 LIFETIME_SECONDS: Final = 12 * 3600
-"""A shift; half of it used up, any request renews it: a wall that is looked at stays signed in."""
+"""A shift. A request renews a cookie in its second half, so a wall in use stays signed in."""
 
 
 def issue_cookie(account: Account, now_seconds: int) -> str:
@@ -25,7 +25,7 @@ def issue_cookie(account: Account, now_seconds: int) -> str:
 
 
 def claimed_name(value: str) -> str | None:
-    """Whose cookie it says it is; None where it cannot be one."""
+    """The account name that the cookie claims, unverified; None where it cannot be a cookie."""
     encoded = value.partition(".")[0]
     try:
         return urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
@@ -34,7 +34,7 @@ def claimed_name(value: str) -> str | None:
 
 
 def expiry(value: str, account: Account, now_seconds: int) -> int | None:
-    """Until when (Unix seconds) the cookie signs ``account`` in; None where it does not (any more)."""
+    """When the cookie expires (Unix seconds); None where it is not valid for ``account`` or has expired."""
     body, _, signature = value.rpartition(".")
     if not account.password or not hmac.compare_digest(signature.encode(), _sign(account, body).encode()):
         return None

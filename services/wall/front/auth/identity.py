@@ -1,4 +1,4 @@
-"""Who asks: the one seam between HTTP requests and `Actor`."""
+"""Authenticates requests: the only place where a request becomes an `Actor`."""
 
 import asyncio
 import hashlib
@@ -21,22 +21,24 @@ from services.wall.front.http.guard import is_loopback
 from services.wall.settings import WallSettings
 
 LOCAL: Final = Actor("local", Role.ADMIN)
-"""Whoever sits at this machine, while there are no accounts."""
+"""Every client on this machine, while there are no accounts."""
 
 VERIFIED_SECONDS: Final = 300.0
-"""For so long a verified password is not hashed again (Basic sends it with every request)."""
+"""A verified password is not hashed again for so long: Basic sends it with every request."""
 _MAX_VERIFIED: Final = 1000
 _CONCURRENT_HASHES: Final = 2
 
 
 class Identity(Protocol):
-    """Finds out who asks."""
+    """Authenticates a request."""
 
     async def identify(self, request: web.BaseRequest, *, going_on: bool = False) -> Actor | None:
-        """The person or program; None where nobody signed in. Raises `UnauthorizedError` on wrong credentials.
+        """The person or program; None where the request has no credentials.
 
-        ``going_on``: this is a long-lived request that was let in before; a cookie whose time has passed meanwhile
-        still counts, since the page that holds the request has been given a fresh one.
+        ``going_on``: this is a long-lived request that was let in before. Its cookie counts after it has expired too:
+        the page has been given a fresh one, which an open request cannot send.
+
+        Raises `UnauthorizedError` on wrong credentials, `TooManyAttemptsError` after too many of them.
         """
 
     def locale(self, actor: Actor) -> str | None:
@@ -47,7 +49,7 @@ class LocalIdentity:
     """Without accounts: a loopback peer is the local administrator."""
 
     async def identify(self, request: web.BaseRequest, *, going_on: bool = False) -> Actor | None:
-        """See `Identity.identify`."""
+        """The administrator on loopback; nobody elsewhere, since the front then serves no other address."""
         return LOCAL if is_loopback(request.remote or "") else None
 
     def locale(self, actor: Actor) -> str | None:
@@ -68,12 +70,12 @@ class AccountsIdentity:
         self._key = secrets.token_bytes(32)
 
     def locale(self, actor: Actor) -> str | None:
-        """See `Identity.locale`."""
+        """The language in the accounts file; None leaves it to the browser."""
         account = self._file.by_name(actor.name)
         return account.locale if account else None
 
     async def identify(self, request: web.BaseRequest, *, going_on: bool = False) -> Actor | None:
-        """See `Identity.identify`."""
+        """The account of the ``Authorization`` header, else of the cookie."""
         account = await self._account(request, going_on)
         return Actor(account.name, account.role) if account else None
 
@@ -124,7 +126,7 @@ class AccountsIdentity:
             return account
         self._throttle.check_allowed(key)
         async with self._hashing:
-            # An unknown name costs the same time as a wrong password: it does not tell which names exist.
+            # An unknown name is hashed too: it takes as long as a wrong password, so names cannot be probed.
             right = await asyncio.to_thread(password_matches, password, kept or _NOBODY)
         if not account or not kept or not right:
             self._throttle.note_failure(key)
@@ -154,9 +156,9 @@ _NOBODY: Final = "scrypt$15$8$1$AAAAAAAAAAAAAAAAAAAAAA==$AAAAAAAAAAAAAAAAAAAAAAA
 
 
 def choose_identity(settings: WallSettings, clock: Clock) -> LocalIdentity | AccountsIdentity:
-    """What the settings ask for; raises `SettingsError` where the wall would stand open."""
+    """What the settings ask for; raises `SettingsError` where strangers could reach a wall without accounts."""
     if settings.accounts_file is not None:
-        return AccountsIdentity(AccountsFile(settings.accounts_file), clock)
+        return AccountsIdentity(AccountsFile(settings.accounts_file, clock), clock)
     if not is_loopback(settings.listen.host):
         raise SettingsError(
             f"wall.http (PANTAU_WALL_HTTP) is {settings.http}, which others can reach, and there are no accounts: "

@@ -1,4 +1,4 @@
-"""Slows down whoever guesses passwords: a few wrong attempts are free, then one every few seconds."""
+"""Slows down the guessing of passwords: `FREE_ATTEMPTS` wrong ones, then one each `SECONDS_PER_ATTEMPT`."""
 
 from collections import OrderedDict
 from typing import Final, NamedTuple
@@ -17,7 +17,7 @@ class _Bucket(NamedTuple):
 
 
 class SignInThrottle:
-    """Counts failures by key (address and name); each is forgiven after `SECONDS_PER_ATTEMPT`."""
+    """Counts failures by key (address and name); one expires each `SECONDS_PER_ATTEMPT` (a leaky bucket)."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -39,7 +39,7 @@ class SignInThrottle:
             self._buckets.popitem(last=False)
 
     def forget_failures(self, key: str) -> None:
-        """Forgives all."""
+        """Forgets the failures of ``key``."""
         self._buckets.pop(key, None)
 
     def _failures(self, key: str) -> float:

@@ -13,7 +13,7 @@ from services.mesh.metrics import counter
 log = get_logger()
 
 STALLED_SECONDS: Final = 60.0
-"""A client that takes nothing for so long is given up."""
+"""A client that reads nothing for so long is disconnected."""
 
 _sent = counter("front_download_bytes", "Bytes of footage sent")
 _broken = counter("front_downloads_broken", "Downloads that broke off: a recorder failed, or the client took nothing")
@@ -24,8 +24,8 @@ async def send_chunks(
 ) -> web.StreamResponse:
     """Sends ``chunks`` as ``response``.
 
-    What fails before the first chunk is raised and has its own status. Later the connection is cut before the body's
-    end, which tells the client that this is not all.
+    A failure before the first chunk is raised and has its own status. A later one cuts the connection before the
+    body's end, so that the client sees that the body is incomplete.
     """
     first = await anext(chunks, b"")
     await response.prepare(request)

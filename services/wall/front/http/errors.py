@@ -1,4 +1,4 @@
-"""What the front itself refuses. Everything else it answers with comes from the services as a `PantauError`."""
+"""The front's own refusals. Other errors come from the services as a `PantauError`."""
 
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple
@@ -39,14 +39,14 @@ class BadRequestError(FrontError):
 
 
 class UnauthorizedError(FrontError):
-    """Nobody is signed in, or the password or token is wrong."""
+    """The request has no credentials, or wrong ones."""
 
     code: ClassVar[str] = "unauthorized"
     status: ClassVar[int] = 401
 
 
 class ForeignOriginError(FrontError):
-    """A page of another site asks."""
+    """A page of another site made the request."""
 
     code: ClassVar[str] = "foreign-origin"
     status: ClassVar[int] = 403

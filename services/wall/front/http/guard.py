@@ -1,9 +1,9 @@
-"""What every request must pass before anybody looks at it, and the headers that every answer carries.
+"""Checks every request before its handler runs, and adds the security headers to every answer.
 
 Three dangers: a page of another site that uses the operator's browser against the wall (checked by ``Origin`` and
 ``Sec-Fetch-Site``), a name of another site that resolves to this machine (DNS rebinding, checked by ``Host``), and a
 proxy on this machine that makes the whole world look local (checked by its ``Forwarded`` headers). The last two matter
-where whoever sits at the machine is the administrator.
+without accounts, where every client on this machine is the administrator.
 """
 
 import ipaddress
@@ -33,7 +33,7 @@ CORS_EXPOSED: Final = "Location, Link, ETag, Accept-Patch, Retry-After"
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address means this machine, whatever a name server says (RFC 6761, section 6.3)."""
+    """Whether a host name or address means this machine. No name server is asked (RFC 6761, section 6.3)."""
     name = host.strip("[]").rstrip(".").lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -57,7 +57,7 @@ class Guard:
     """Lets a request in or refuses it."""
 
     def __init__(self, *, local_only: bool, allowed_origins: Iterable[str] = ()) -> None:
-        """``local_only``: there are no accounts, and whoever reaches this port over loopback is the administrator."""
+        """``local_only``: there are no accounts, so every client on loopback is the administrator."""
         self._local_only = local_only
         self._allowed = frozenset(allowed_origins)
 
@@ -82,7 +82,7 @@ class Guard:
             )
 
     def is_own_origin(self, request: web.BaseRequest, origin: str) -> bool:
-        """Whether a page of ``origin`` may act for whoever is signed in: our own, or one that a setting names."""
+        """Whether a page of ``origin`` may act for the signed-in person: our own, or one that a setting names."""
         return origin.lower() in self._allowed or urlsplit(origin).netloc.lower() == (request.host or "").lower()
 
     def shares_with(self, request: web.BaseRequest, origin: str) -> bool:
@@ -109,7 +109,7 @@ class Guard:
 
     @staticmethod
     def _harmless(request: web.BaseRequest) -> bool:
-        """Following a link to a page is harmless; anything of the API from another site's page is not."""
+        """A link to a page is harmless; a request of another site's page to the API is not."""
         return request.method in SAFE_METHODS and not request.path.startswith("/api/")
 
 

@@ -16,7 +16,7 @@ _REF: Final = "#/components/schemas/{model}"
 _PART: Final = re.compile(r"{(\w+)}")
 _REFUSALS: Final = {
     400: "The request cannot be read.",
-    401: "Nobody is signed in, or the credentials are wrong.",
+    401: "Not signed in, or the credentials are wrong.",
     403: "Not allowed.",
     404: "There is no such thing.",
     406: "The offer cannot be answered, or the answer would not be accepted.",
@@ -31,7 +31,7 @@ _REFUSALS: Final = {
     429: "Too many wrong attempts.",
     500: "The wall failed.",
     502: "A frame or a service's answer cannot be used.",
-    503: "Nobody who could answer is there just now; see Retry-After.",
+    503: "The service that answers this is not available; see Retry-After.",
 }
 EVERYWHERE: Final = (403, 421, 500)
 SIGNED_IN: Final = (401, 429, 503)

@@ -45,7 +45,7 @@ class Problem(BaseModel):
 def problem(
     status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None, errors: Any = None
 ) -> web.Response:
-    """The answer that tells of a failure."""
+    """The answer for a failure."""
     body = Problem(title=_phrase(status), status=status, detail=redact(detail), code=code, errors=errors)
     return web.Response(
         status=status,
@@ -107,7 +107,7 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPException as error:
         return _of_http(error)
     except ConnectionError:
-        raise  # the client left: there is nobody to answer
+        raise  # the client left
     except Exception as error:
         log.exception("front.failed", method=request.method, path=request.path, error=error)
         return problem(500, "internal", "the wall failed on this request; its log says how")

@@ -1,8 +1,8 @@
 """A row of the routes table, and a request held against its row.
 
-A `Route` says all about a path: to aiohttp, to the permission check and to OpenAPI. A `RoutedRequest` is what its
-handler gets: body and query arrive as the types that the route declares. Nothing here knows what the server is about:
-a server derives its own request from `RoutedRequest` and adds what its handlers share.
+A `Route` describes a method on a path, for aiohttp, the permission check and OpenAPI. Its handler gets a
+`RoutedRequest`, which parses body and query into the types that the route declares. This module knows nothing of the
+server's parts: `services.wall.front.context` derives the front's own request and adds them.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ class Route(Generic[R]):
     """None: anybody, signed in or not."""
     summary: str
     answers: Mapping[int, Answer]
-    """What it answers with when all is well."""
+    """By status: the answers besides refusals."""
     refusals: tuple[int, ...] = ()
     """The statuses of problem details, besides those every route may give (401, 403, 421, 429, 500, 503)."""
     query: type[BaseModel] | None = None

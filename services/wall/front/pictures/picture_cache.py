@@ -1,4 +1,4 @@
-"""Pictures that were made, least recently used first out; bounded in bytes."""
+"""Decoded pictures: a least-recently-used cache, bounded in bytes."""
 
 from collections import OrderedDict
 from typing import Generic, NamedTuple, TypeVar
@@ -27,14 +27,14 @@ class PictureCache(Generic[K]):
         return len(self._kept)
 
     def find_picture(self, key: K) -> tuple[Snapshot, float] | None:
-        """The picture and the time that `keep_picture` was told."""
+        """The picture, and the time given to `keep_picture`."""
         found = self._kept.get(key)
         if found is not None:
             self._kept.move_to_end(key)
         return found
 
     def keep_picture(self, key: K, snapshot: Snapshot, at: float = 0.0) -> None:
-        """Keeps a picture, and forgets those that nobody has asked for longest."""
+        """Keeps a picture, and drops the least recently used ones above the limit."""
         before = self._kept.pop(key, None)
         self.size_bytes += len(snapshot.jpeg) - (len(before[0].jpeg) if before else 0)
         self._kept[key] = (snapshot, at)

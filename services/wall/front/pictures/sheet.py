@@ -114,7 +114,7 @@ def draw_sheet(
             place = (left + (width_px - picture.width) // 2, top + (height_px - picture.height) // 2)
             sheet.paste(picture, place)
             label, colour = _moment(cell.capture_us, zone, milliseconds=True), _TEXT
-            if cell.thinned:  # one picture of many seconds, so nobody takes it for the moment's own
+            if cell.thinned:  # thinned footage has one picture for many seconds: the label says so
                 pen.text((left + width_px, top + height_px + 4), THINNED, _SOFT, small, anchor="ra")
         elif isinstance(cell, MissingCell):
             _hatch(sheet, (left, top, left + width_px, top + height_px))
@@ -135,7 +135,7 @@ def _open(jpeg: bytes) -> Image.Image:
 
 
 def _hatch(sheet: Image.Image, box: tuple[int, int, int, int]) -> None:
-    """Stripes: nobody takes them for a dark picture."""
+    """Stripes, so that a gap is not mistaken for a dark picture."""
     width, height = box[2] - box[0], box[3] - box[1]
     patch = Image.new("RGB", (width, height), _EMPTY)
     pen = ImageDraw.Draw(patch)

@@ -1,6 +1,6 @@
-"""Stills of cameras: each keyframe is decoded once, however many ask for it.
+"""Stills of cameras: each keyframe is decoded once for all requests.
 
-Decoding runs in a few threads (libav lets go of the interpreter meanwhile); what waits for them is bounded.
+Decoding runs in `THREADS` threads, since libav releases the GIL; the queue for them is bounded.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from services.wall.front.pictures.picture_cache import PictureCache, Snapshot
 
 THREADS: Final = 2
 FRESH_SECONDS: Final = 1.0
-"""A picture is given again for so long without asking whether there is a newer one."""
+"""A picture is served again for so long before ingest is asked for a newer one."""
 CACHE_BYTES: Final = 32 * 1024 * 1024
 MAX_WAITING: Final = 64
 """Requests that wait for a picture; more are refused."""
@@ -53,7 +53,7 @@ class SnapshotCache:
         key = _Key(camera.id, profile, width_px)
         lock = self._locks.setdefault(key, asyncio.Lock())
         with self.place_in_queue():
-            async with lock:  # whoever comes second finds what the first one made
+            async with lock:  # the second request finds the first one's picture
                 kept = self._kept.find_picture(key)
                 if kept and self._clock.monotonic() - kept[1] < FRESH_SECONDS:
                     return kept[0]

@@ -1,4 +1,4 @@
-"""Pictures of the past: a recording's keyframes, fetched from the recorder that has them and decoded when asked for."""
+"""Pictures of recorded keyframes, fetched from the recorder and decoded on request."""
 
 import asyncio
 from contextlib import aclosing
@@ -56,7 +56,7 @@ class ThumbnailCache:
                 return snapshot
 
     async def _keyframe(self, camera: Id, profile: str, footage: Range, at_us: int, actor: Actor) -> AccessUnit | None:
-        # From a little before, since the moment may lie in the crack between two segments.
+        # Begins a little earlier: the moment may lie between two segments.
         wanted = footage.model_copy(update={"from_us": max(at_us - MIN_GAP_US, 0), "to_us": at_us + 1})
         units = playback.frames(self._bus, self._home, camera, profile, wanted, "backwards", actor=actor)
         async with aclosing(units):

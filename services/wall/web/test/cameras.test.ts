@@ -18,7 +18,7 @@ describe("the camera list", () => {
     ]);
   });
 
-  it("finds by name, id, tag and address, whatever the case and accents, all words together", () => {
+  it("finds by name, id, tag and address, ignoring case and accents, all words together", () => {
     const gate = camera({
       id: "gate-7",
       name: "Gerbang Café",

@@ -22,7 +22,7 @@ describe("the keyboard", () => {
     expect(press("l")).toEqual({ do: "language" });
   });
 
-  it("tells shifted keys from plain ones, whatever the keyboard makes of them", () => {
+  it("tells shifted keys from plain ones on every keyboard layout", () => {
     expect(press("ArrowLeft")).toEqual({ do: "move", direction: "left" });
     expect(press("ArrowLeft", { shiftKey: true })).toEqual({ do: "skip", seconds: -10 });
     expect(press("<", { shiftKey: true })).toEqual({ do: "step", step: "-keyframe" });

@@ -202,7 +202,7 @@ describe("the instant picture", () => {
     expect(reveal.frame(200_000, NEAREST_AFTER_MS + 40)).toBe("reveal");
   });
 
-  it("shows the keyframe before a moment as soon as it comes, whatever was told meanwhile", () => {
+  it("shows the keyframe before a moment as soon as it comes, also between other notices", () => {
     const early = recorded();
     expect(early.notice(past({ first_rtp: 150_000, live_rtp: 150_000 }), 0)).toBe("still");
     expect(early.frame(150_000, 10)).toBe("reveal");

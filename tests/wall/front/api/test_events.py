@@ -13,6 +13,7 @@ from services.contracts.events import Audit, CameraOffline, CameraOnline, Event,
 from services.contracts.models import Reason
 from services.contracts.permissions import Actor, Role
 from services.mesh.bus import Bus
+from services.mesh.clock import TurnedClock
 from services.mesh.event_stream import EventOutbox, ensure_stream
 from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
@@ -20,7 +21,7 @@ from services.wall.front import event_feed
 from services.wall.front.api import events
 from services.wall.front.event_feed import EventFollower, FeedEvent
 from services.wall.front.http.errors import FieldsError
-from tests.wall.front.running import RunningFront, running_front
+from tests.wall.front.running import RunningFront, clock_that_goes, running_front
 
 PATH = "/api/v1/events"
 
@@ -161,16 +162,17 @@ async def test_no_event_is_lost_or_doubled_when_the_bus_restarts(
         assert numbers == [2, 3]
 
 
-async def test_silence_is_broken_by_a_comment(
-    mesh_settings: MeshSettings, bus: Bus, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_silence_is_broken_by_a_comment(mesh_settings: MeshSettings, bus: Bus) -> None:
     # passes if nothing raises
-    monkeypatch.setattr(events, "BEAT_SECONDS", 0.2)
+    clock = TurnedClock()
     await ensure_stream(bus)
-    async with running_front(mesh_settings) as front, front.http.get(PATH) as stream:
-        async with asyncio.timeout(30):
-            while not (await stream.content.readline()).startswith(b": "):
-                pass
+    async with (
+        running_front(mesh_settings, clock=clock) as front,
+        front.http.get(PATH) as stream,
+        clock_that_goes(clock, events.BEAT_SECONDS),
+    ):
+        while not (await stream.content.readline()).startswith(b": "):
+            pass
 
 
 def test_a_client_that_does_not_read_is_ended_and_its_events_are_freed() -> None:

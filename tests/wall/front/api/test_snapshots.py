@@ -14,9 +14,12 @@ from services.contracts.models import Camera, CameraState, Profile, ProfileRepor
 from services.media.nal import annex_b_to_length_prefixed
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
+from services.mesh.clock import Clock as MeshClock
+from services.mesh.clock import TurnedClock
 from services.mesh.settings import MeshSettings
 from services.wall.front.api.snapshots import choose_profile
 from services.wall.front.pictures.jpeg import PictureError, to_jpeg
+from services.wall.front.pictures.snapshot_cache import FRESH_SECONDS
 from tests.media.encoded import video
 from tests.wall.front.running import RunningFront, running_front
 
@@ -59,7 +62,7 @@ class StubIngest:
 
 @asynccontextmanager
 async def filmed(
-    mesh: MeshSettings, bus: Bus, status: Status = Status.ONLINE
+    mesh: MeshSettings, bus: Bus, status: Status = Status.ONLINE, clock: MeshClock | None = None
 ) -> AsyncIterator[tuple[RunningFront, StubIngest]]:
     """A front, and a camera that an ingest worker holds."""
     await (await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera)).put("cam-1", CAMERA)
@@ -76,7 +79,7 @@ async def filmed(
         await bus.publish(message.reply, b"")
 
     await bus.subscribe(subjects.want("city", "*", "cam-1"), answer)
-    async with running_front(mesh) as front:
+    async with running_front(mesh, clock=clock) as front:
         yield front, ingest
 
 
@@ -106,16 +109,15 @@ async def test_many_who_ask_at_once_cost_one_question(mesh_settings: MeshSetting
         assert len(ingest.asked) == 1
 
 
-async def test_a_newer_keyframe_makes_a_new_picture(
-    mesh_settings: MeshSettings, bus: Bus, monkeypatch: pytest.MonkeyPatch
+async def test_a_newer_keyframe_makes_a_new_picture_once_the_last_one_is_no_longer_fresh(
+    mesh_settings: MeshSettings, bus: Bus
 ) -> None:
-    from services.wall.front.pictures import snapshot_cache
-
-    monkeypatch.setattr(snapshot_cache, "FRESH_SECONDS", 0.0)
-    async with filmed(mesh_settings, bus) as (front, ingest):
+    clock = TurnedClock()
+    async with filmed(mesh_settings, bus, clock=clock) as (front, ingest):
         etags = []
         for sequence in (1, 1, 2):
             ingest.frames = [keyframe(sequence=sequence)]
+            clock.advance(FRESH_SECONDS)
             async with front.http.get(PATH) as answer:
                 etags.append(answer.headers["ETag"])
         assert etags[0] == etags[1] != etags[2]

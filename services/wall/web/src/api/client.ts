@@ -67,7 +67,7 @@ export interface ClipQuery {
 const REQUEST_LIMIT_MS = 15_000;
 
 export class Api {
-  /** `onAnswer` is told of every request whether the server answered it; `onUnauthorized` of a lost sign-in. */
+  /** `onAnswer` gets for every request whether the server answered; `onUnauthorized` is called when the sign-in is lost. */
   constructor(
     private readonly onAnswer: (answered: boolean) => void = () => undefined,
     private readonly onUnauthorized: () => void = () => undefined,

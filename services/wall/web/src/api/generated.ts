@@ -1,6 +1,6 @@
 // Written by `make docs` from the code. Change the code instead.
 
-/** How much moved; told from the compressed stream about a minute after the footage. */
+/** How much moved. Known about a minute after the footage: it is measured in the compressed stream. */
 export interface ActivityView {
   from: string;
   to: string;
@@ -142,7 +142,7 @@ export interface ClockNotice {
   playing: boolean;
 }
 
-/** All cameras that are to be recorded; what lasts is that of the camera where it ends first. */
+/** All cameras that are to be recorded. Of oldest footage and forecasts the least of any camera. */
 export interface CoverageTotalView {
   /** The oldest footage that is there, and is whole. */
   oldest_full: string | null;

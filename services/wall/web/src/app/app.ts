@@ -58,7 +58,7 @@ export class App {
   readonly view = new Observable<ViewState>({ panel: true, timeline: false, incidents: false, dialog: null });
   /** Whether the server answers, and since when it does or does not. */
   readonly server = new Observable<{ answers: boolean; sinceMs: number }>({ answers: true, sinceMs: Date.now() });
-  /** Counts up whenever the tiles have to take their tracks anew. */
+  /** Counts up when the tiles have to take their tracks again. */
   readonly tracks = new Observable(0);
   readonly unmuted = new Observable(false);
   readonly supported = canReceive();

@@ -162,7 +162,7 @@ export class Playback {
     if (this.active) this.writeUrl();
   }
 
-  /** A recorded tile's picture came so long after its arrival: the relay is told how the latest of them fares. */
+  /** A recorded tile's picture came `delayMs` after its arrival. Reports the largest delay to the relay now and then. */
   noteDelay(slot: number, delayMs: number): void {
     const late_ms = this.lateness.note(slot, delayMs, performance.now());
     if (late_ms !== null && this.playing) this.keeper.control({ type: "lateness", late_ms });

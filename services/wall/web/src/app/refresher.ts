@@ -1,4 +1,4 @@
-/** Reads something again and again: when asked (at most once a second), every `periodMs`, and with backoff after a failure. */
+/** Repeats a read: on request (at most once a second), every `periodMs`, and with backoff after a failure. */
 
 import { Backoff } from "../model/backoff.js";
 
@@ -44,7 +44,7 @@ export class Refresher {
       await this.read();
       this.backoff.reset();
     } catch {
-      // The read itself has told of its failure; here it only means to come back sooner.
+      // The read has reported its failure; here it only shortens the wait.
       waitMs = this.backoff.next();
     }
     this.running = false;

@@ -1,4 +1,4 @@
-/** What of the page is open: panels and the dialog. */
+/** Which panels and which dialog are open. */
 
 import type { CameraView, Incident } from "../api/generated.js";
 import type { Span } from "../model/timeline.js";

@@ -30,8 +30,8 @@ export interface KeeperEvents {
   notice: (notice: Notice) => void;
 }
 
-/** What a session knows already, so that it is told news alone: a wall's wishes are a hundred messages. */
-class Told {
+/** What was sent to a session, so that only changes are sent: all wishes of a wall are a hundred messages. */
+class SentState {
   private readonly last = new Map<string, string>();
 
   constructor(known: readonly Control[]) {
@@ -55,12 +55,12 @@ export class SessionKeeper {
 
   private wishes: Wish[] = [];
   private listening: number | null = null;
-  /** Not told yet. */
+  /** Not sent yet. */
   private seen: SeenFrame[] = [];
   private opening = false;
   /** The present session's relay wants to be left; it may say so before the session is connected. */
   private drained = false;
-  /** The present session is not connected yet: it is told what changes as soon as it is. */
+  /** The present session is not connected yet: changes are sent as soon as it is. */
   private waiting = false;
   private stopped = false;
   private wantedSlots = 1;
@@ -75,7 +75,7 @@ export class SessionKeeper {
     this.backoff = new Backoff(300, 5000, random);
   }
 
-  /** What slot `slot` should show, and how large it is. Told to the session where it differs from before. */
+  /** What slot `slot` should show, and how large it is. Sent to the session where it differs from before. */
   wish(slot: number, wish: Wish): void {
     const before = this.wishes[slot] ?? NO_WISH;
     this.wishes[slot] = wish;
@@ -100,7 +100,7 @@ export class SessionKeeper {
     this.send(control);
   }
 
-  /** A replay's first frame has come to the screen. Those that a browser shows together are told together. */
+  /** A replay's first frame has come to the screen. Those that a browser shows together are sent together. */
   saw(slot: number, rtp: number): void {
     if (this.seen.length === 0) setTimeout(() => this.send({ type: "seen", frames: this.seen.splice(0) }));
     this.seen.push({ slot, rtp });
@@ -144,11 +144,11 @@ export class SessionKeeper {
   private async attempt(): Promise<void> {
     const slots = this.wantedSlots;
     const all = Array.from({ length: slots }, (_, slot) => slot);
-    let told = new Told([]);
+    let sent = new SentState([]);
     const opening = () => {
       const slots = all.map((slot) => this.aimOf(slot));
       const sizes = all.map((slot) => this.sizeOf(slot)).filter((size) => size.width_px > 0);
-      told = new Told([...slots, ...sizes, { type: "listen", slot: null }]);
+      sent = new SentState([...slots, ...sizes, { type: "listen", slot: null }]);
       return { slots, sizes };
     };
     let session: Session | null = null;
@@ -161,7 +161,7 @@ export class SessionKeeper {
     const early: Notice[] = [];
     const sayNews = () => {
       if (!session || !controllable) return;
-      this.sayWishes(session, told);
+      this.sendWishes(session, sent);
       // While there is no session that listens the clock is moved by hand alone.
       if (!steered || ((!this.session || this.waiting) && this.clock.value !== clockSaid)) this.sayClock(session);
       clockSaid = this.clock.value;
@@ -184,7 +184,7 @@ export class SessionKeeper {
       controllable: () => {
         controllable = true;
         // With a socket that broke off, anything may have been lost.
-        if (steered) told = new Told([]);
+        if (steered) sent = new SentState([]);
         sayNews();
       },
       notice: (notice) => {
@@ -259,11 +259,11 @@ export class SessionKeeper {
     if (this.link.value.phase !== phase) this.link.set({ phase, sinceMs: Date.now() });
   }
 
-  private sayWishes(session: Session, told: Told): void {
+  private sendWishes(session: Session, sent: SentState): void {
     const slots = Array.from({ length: session.slots }, (_, slot) => slot);
     const wishes: Control[] = slots.flatMap((slot) => [this.aimOf(slot), this.sizeOf(slot)]);
     for (const control of [...wishes, { type: "listen", slot: this.listening } as const]) {
-      if (told.isNews(control)) session.send(control);
+      if (sent.isNews(control)) session.send(control);
     }
   }
 

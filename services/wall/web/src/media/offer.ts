@@ -3,7 +3,7 @@
  * Browsers and the relay read and write every line of it for every slot: four times the lines are 40 ms for sixteen.
  */
 
-/** The profiles of H.264, the richest first, as the relay prefers them; a decoder takes any, whatever was negotiated. */
+/** The profiles of H.264, the richest first, as the relay prefers them. Decoders take any profile, also one that was not negotiated. */
 const H264_PROFILES = ["64", "4d"];
 const HEADER_EXTENSIONS = ["urn:ietf:params:rtp-hdrext:sdes:mid", "abs-send-time", "playout-delay"];
 

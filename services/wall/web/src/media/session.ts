@@ -22,7 +22,7 @@ export interface SessionEvents {
   /** The control path stands (again): everything has to be said again. */
   controllable: () => void;
   notice: (notice: Notice) => void;
-  /** The session is over; told once. */
+  /** The session is over; called once. */
   gone: () => void;
 }
 
@@ -146,7 +146,7 @@ export class WallSession implements Session {
 
   private end(): void {
     if (this.ended) return;
-    // Told first: the tiles copy their last pictures while there are any.
+    // Called first, so that the tiles copy their last pictures before the tracks end.
     this.events.gone();
     this.close();
   }

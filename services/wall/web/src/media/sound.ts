@@ -1,4 +1,4 @@
-/** The wall's one loudspeaker: plays the session's sound while somebody listens, and leaves the track alone otherwise. */
+/** Plays the session's sound while a tile is heard; without a listener the track is not attached. */
 
 export class Loudspeaker {
   private readonly element = new Audio();

@@ -12,7 +12,7 @@ export function worstFirst(cameras: readonly CameraCoverageView[]): CameraCovera
   );
 }
 
-/** `99.98 %`: rounded down, so that only what is complete is said to be. */
+/** `99.98 %`: rounded down, so that 100 % means complete. */
 export function percentText(percent: number, locale: string): string {
   const shown = Math.floor(percent * 100) / 100;
   return `${new Intl.NumberFormat(locale, { maximumFractionDigits: 2 }).format(shown)} %`;

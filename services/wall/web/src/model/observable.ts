@@ -1,4 +1,4 @@
-/** A value that tells when it changes. */
+/** A value with listeners for its changes. */
 export class Observable<T> {
   private readonly listeners = new Set<(value: T) => void>();
 
@@ -8,7 +8,7 @@ export class Observable<T> {
     return this.current;
   }
 
-  /** Tells the listeners unless it is the same value. */
+  /** Calls the listeners unless it is the same value. */
   set(value: T): void {
     if (Object.is(value, this.current)) return;
     this.current = value;

@@ -35,7 +35,7 @@ export type PictureAction = "none" | "bare" | "still" | "reveal" | "cover";
 
 type Phase =
   | { name: "idle" }
-  /** The aim is on its way; whatever is presented belongs to the camera before. */
+  /** The aim is on its way; frames presented now belong to the camera before. */
   | { name: "aimed" }
   | {
       name: "catching";

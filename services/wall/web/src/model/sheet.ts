@@ -18,7 +18,7 @@ export const LAYOUTS: readonly Layout[] = [
   { columns: 10, rows: 10 },
 ];
 
-/** Without a mark: as much as somebody looks through who knows roughly when it happened. */
+/** The range without a mark: enough for an operator who knows roughly when it happened. */
 const AROUND_MS = 1_800_000;
 const SHORTEST_MS = 10_000;
 

@@ -18,7 +18,7 @@ export interface UrlState {
   atMs: number | null;
 }
 
-/** The fragment, without `#`; empty for a wall that nobody has arranged. */
+/** The fragment, without `#`; empty for a wall that is not arranged yet. */
 export function encode({ wall, atMs }: UrlState): string {
   const { automatic } = wall;
   if (automatic && (atMs === null || wall.tiles.length === 0)) {

@@ -14,11 +14,11 @@ export interface WallState {
   tiles: readonly TileState[];
   selected: number;
   enlarged: number | null;
-  /** Nobody has arranged anything yet: the wall fills itself with the first cameras by name. Null once it is arranged. */
+  /** Not arranged yet: the wall fills itself with the first cameras by name. Null once it is arranged. */
   automatic: Filling | null;
 }
 
-/** How a wall that nobody has arranged fills itself. */
+/** How a wall that is not arranged fills itself. */
 export interface Filling {
   /** The layout asked for; null for one that fits the cameras. */
   layout: LayoutName | null;
@@ -56,7 +56,7 @@ export function wallCameras(state: WallState, source?: Source): string[] {
   return [...new Set(ids)];
 }
 
-/** The cameras that somebody means who names none: the selected tile's, else all on the wall. */
+/** The cameras of an action that names none: the selected tile's, else all on the wall. */
 export function meantCameras(state: WallState): string[] {
   const selected = tileAt(state, state.selected).camera;
   return selected === null ? wallCameras(state) : [selected];
@@ -155,7 +155,7 @@ export function showCameras(state: WallState, cameras: readonly string[]): WallS
   return { ...state, layout, tiles, selected: 0, enlarged: null, automatic: null };
 }
 
-/** The first cameras, as long as nobody has arranged anything. */
+/** Fills the wall with the first cameras while it is not arranged. */
 export function fill(state: WallState, cameras: readonly string[]): WallState {
   if (!state.automatic) return state;
   const { source } = state.automatic;

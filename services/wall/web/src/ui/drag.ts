@@ -16,7 +16,7 @@ export function dragTile(event: DragEvent, index: number): void {
   if (event.dataTransfer) event.dataTransfer.effectAllowed = "move";
 }
 
-/** Whether what hovers is ours: only its kind can be seen before the drop. */
+/** Whether the dragged item is ours: browsers show only its type before the drop. */
 export function accepts(event: DragEvent): boolean {
   return event.dataTransfer?.types.some((type) => type === CAMERA || type === TILE) ?? false;
 }

@@ -109,7 +109,7 @@ export class ImportDialog extends LitElement {
   private table(report: ImportReport): TemplateResult {
     const { added, updated, unchanged, refused } = report;
     const sum = t(report.dry_run ? "import.sum.check" : "import.sum", { added, updated, unchanged, refused });
-    // What went wrong is what has to be read: it stands first.
+    // Refused rows come first: they need attention.
     const rows = [...report.rows].sort((a, b) => Number(b.result === "refused") - Number(a.result === "refused"));
     return html`<p class="sum" role="status">${sum}</p>
       ${report.notes.map((note) => html`<p class="hint">${t("import.note")}: ${note}</p>`)}

@@ -45,7 +45,7 @@ export class IncidentDialog extends LitElement {
     this.notes = incident?.notes ?? "";
     this.from = toLocalInput(range.fromMs);
     this.to = toLocalInput(range.toMs);
-    // What is opened from the live wall is happening now.
+    // An incident that is opened from the live wall is happening now.
     this.ongoing = incident ? incident.to_us === null : !playback.active && playback.range.value === null;
     this.chosen = new Set(incident?.cameras ?? meantCameras(wall.value));
   }

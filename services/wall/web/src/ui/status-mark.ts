@@ -1,4 +1,4 @@
-/** A camera's state as a small shape: told apart by form as well as by colour. */
+/** A camera's state as a small mark: states differ in shape as well as in colour. */
 
 import { html, svg, type TemplateResult } from "lit";
 import { t } from "../i18n/index.js";

@@ -175,7 +175,7 @@ export class TimelinePanel extends LitElement {
     `;
   }
 
-  /** The field tells of every digit: wait until the whole time is there. */
+  /** The field reports every digit: wait until the whole time is entered. */
   private goSoon(): void {
     clearTimeout(this.goalTimer);
     this.goalTimer = setTimeout(() => {

@@ -122,9 +122,9 @@ export class WallTile extends LitElement {
   private onResize({ width, height }: DOMRectReadOnly): void {
     clearTimeout(this.sizeTimer);
     const px = (length: number) => Math.round(length * devicePixelRatio);
-    const tell = () => this.app.setTileSize(this.index, px(width), px(height));
-    if (this.picture === null || width === 0) tell();
-    else this.sizeTimer = setTimeout(tell, SIZE_SETTLE_MS);
+    const reportSize = () => this.app.setTileSize(this.index, px(width), px(height));
+    if (this.picture === null || width === 0) reportSize();
+    else this.sizeTimer = setTimeout(reportSize, SIZE_SETTLE_MS);
   }
 
   private check(): void {

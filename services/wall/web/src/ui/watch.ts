@@ -1,4 +1,4 @@
-/** Renders a component anew whenever one of the given observables changes, while it is in the document. */
+/** Renders a component again when one of the given observables changes, while it is in the document. */
 
 import type { ReactiveController, ReactiveControllerHost } from "lit";
 import { language } from "../i18n/index.js";
