@@ -4,9 +4,6 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
-
 from services.contracts import subjects
 from services.contracts.models import CameraReport, ProfileName, ProfileReport, WantReply
 from services.ingest.control import CameraPlan
@@ -15,7 +12,7 @@ from services.ingest.pipeline import Pipeline
 from services.ingest.publisher import Publisher
 from services.ingest.readers.source import Kind, Reader, Source
 from services.ingest.settings import IngestSettings
-from services.mesh.bus import Bus
+from services.mesh.bus import Bus, BusMessage, BusSubscription
 from services.mesh.clock import Clock
 
 
@@ -43,7 +40,7 @@ class CameraIngest:
         self._feeds: dict[ProfileName, Feed] = {}
         self._tasks: dict[ProfileName, asyncio.Task[None]] = {}
         self._wanted_until: dict[ProfileName, float] = {}
-        self._subscription: Subscription | None = None
+        self._subscription: BusSubscription | None = None
 
     async def start(self) -> None:
         """Opens main and listens for viewers."""
@@ -80,7 +77,7 @@ class CameraIngest:
 
     async def _unsubscribe(self) -> None:
         subscription, self._subscription = self._subscription, None
-        if subscription is not None and not self._around.bus.client.is_closed:
+        if subscription is not None:
             await subscription.unsubscribe()
 
     def _open(self, profile: ProfileName) -> None:
@@ -136,7 +133,7 @@ class CameraIngest:
         for profile in [profile for profile, until in self._wanted_until.items() if now >= until]:
             self._close(profile)
 
-    async def _on_want(self, message: Msg) -> None:
+    async def _on_want(self, message: BusMessage) -> None:
         if not message.reply or not self._around.publisher.permitted:
             return
         reply, frames = self._want(message.subject.split(".")[-2], earlier=message.data == subjects.WANT_EARLIER)

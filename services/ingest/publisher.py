@@ -35,7 +35,7 @@ class Publisher:
         """One frame; dropped and counted without a lease or a bus, or where the server takes none so large."""
         if not self.permitted:
             self.dropped_no_lease += 1
-        elif len(message) > self._bus.client.max_payload > 0:
+        elif len(message) > self._bus.max_payload_bytes > 0:
             self.dropped_too_large += 1
         elif await self._bus.publish(subject, message):
             self.published += 1

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 import nats.errors
 import nats.js.errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js.client import JetStreamContext
@@ -14,8 +14,9 @@ from nats.js.client import JetStreamContext
 from services.contracts.errors import NobodyThereError, UnavailableError
 from services.mesh.backoff import Backoff
 from services.mesh.log import get_logger
-from services.mesh.media_parser import MediaParser, Take, give
+from services.mesh.media_parser import Take
 from services.mesh.metrics import counter, gauge
+from services.mesh.nats_client import NatsClient
 from services.mesh.settings import MeshSettings
 
 log = get_logger()
@@ -29,49 +30,42 @@ _connected = gauge("bus_connected", "1 while connected to NATS")
 _dropped_out = counter("bus_dropped", "Messages not published because the bus was away or full")
 _slow = counter("bus_slow_consumer", "Times that a subscription of this process overflowed")
 
-Handler = Callable[[Msg], Awaitable[None]]
+BusMessage = Msg
+"""What a handler gets: ``subject``, ``reply``, ``data``, ``headers``."""
+Handler = Callable[[BusMessage], Awaitable[None]]
 
 
-class _Client(Client):
-    """Survives the answer to a flush that was given up: nats-py's reading would end at it."""
+class BusSubscription:
+    """What `Bus.subscribe` returns."""
 
-    async def _process_pong(self) -> None:
-        if self._pongs and self._pongs[0].done():
-            self._pongs[0] = asyncio.get_running_loop().create_future()
-        await super()._process_pong()
-
-
-class _Direct(asyncio.Queue[Msg]):
-    """Stands where nats-py puts a subscription's messages, for those that do not take the parser's short way."""
-
-    def __init__(self, take: Take) -> None:
-        super().__init__()
-        self._take = take
-
-    def put_nowait(self, item: Msg) -> None:
-        give(self._take, item.data)
-
-
-class DirectSubscription:
-    """See `Bus.subscribe_direct`."""
-
-    def __init__(self, parser: MediaParser, subscription: Subscription) -> None:
-        self._parser = parser
+    def __init__(self, subscription: Subscription) -> None:
         self._subscription = subscription
 
     async def unsubscribe(self) -> None:
-        """Nothing more is taken from now on. Raises nats-py's errors where the connection is gone."""
-        self._parser.forget(self._subscription._id)
-        await self._subscription.unsubscribe()
+        """Nothing more comes from now on, after a reconnect neither. Never raises, may be called twice."""
+        with suppress(nats.errors.Error):  # the connection is closed, and the server has forgotten it
+            await self._subscription.unsubscribe()
+
+
+class DirectSubscription(BusSubscription):
+    """What `Bus.subscribe_direct` returns."""
+
+    def __init__(self, client: NatsClient, subscription: Subscription) -> None:
+        super().__init__(subscription)
+        self._client = client
+
+    async def unsubscribe(self) -> None:
+        """See `BusSubscription.unsubscribe`."""
+        self._client.forget_direct(self._subscription)
+        await super().unsubscribe()
 
 
 class Bus:
     """One connection to NATS. Make it with `Bus.connect`."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: NatsClient) -> None:
         self.client = client
-        self._parser = MediaParser(client)
-        client._ps = self._parser
+        """nats-py's; of this module and `services.mesh.rpc` alone."""
         self.js: JetStreamContext = client.jetstream(timeout=5)
         self.reconnects = 0
         """Grows at each reconnect; whoever must resynchronise compares it, or waits on `reconnected`."""
@@ -84,7 +78,7 @@ class Bus:
     @classmethod
     async def connect(cls, settings: MeshSettings, name: str) -> "Bus":
         """Connects, waiting for the server as long as it takes."""
-        client = _Client()
+        client = NatsClient()
         bus = cls(client)
         options: dict[str, object] = {}
         if settings.nats_user:
@@ -151,6 +145,15 @@ class Bus:
         """Whether the server is there just now."""
         return self.client.is_connected
 
+    @property
+    def max_payload_bytes(self) -> int:
+        """The largest message that the server takes; 0 before the first connection."""
+        return self.client.max_payload
+
+    def new_inbox(self) -> str:
+        """A subject that nobody else uses, for answers."""
+        return self.client.new_inbox()
+
     async def reconnected(self) -> None:
         """Returns at the next reconnect."""
         await self._reconnected.wait()
@@ -178,10 +181,12 @@ class Bus:
 
     async def subscribe(
         self, subject: str, handler: Handler, *, queue: str = "", pending_bytes: int = PENDING_IN_BYTES
-    ) -> Subscription:
+    ) -> BusSubscription:
         """Calls ``handler`` for each message, one after another; it must not raise. Unsubscribe through the result."""
-        return await self.client.subscribe(
-            subject, queue=queue, cb=handler, pending_msgs_limit=65536, pending_bytes_limit=pending_bytes
+        return BusSubscription(
+            await self.client.subscribe(
+                subject, queue=queue, cb=handler, pending_msgs_limit=65536, pending_bytes_limit=pending_bytes
+            )
         )
 
     async def subscribe_direct(self, subject: str, take: Take) -> DirectSubscription:
@@ -189,17 +194,11 @@ class Bus:
 
         It must be quick. While it runs nothing is read, so what is too fast for this process waits in the server.
         """
-        subscription = await self.client.subscribe(subject, pending_msgs_limit=0, pending_bytes_limit=0)
-        early = subscription._pending_queue  # what came before this was known
-        subscription._pending_queue = direct = _Direct(take)
-        while not early.empty():
-            direct.put_nowait(early.get_nowait())
-        self._parser.direct(subscription._id, take)
-        return DirectSubscription(self._parser, subscription)
+        return DirectSubscription(self.client, await self.client.subscribe_direct(subject, take))
 
     async def request(
         self, subject: str, payload: bytes, *, timeout_seconds: float = 5.0, headers: dict[str, str] | None = None
-    ) -> Msg:
+    ) -> BusMessage:
         """One question, one answer; raises `UnavailableError` when nobody answers in time.
 
         `NobodyThereError` where nobody listens on the subject at all.

@@ -5,11 +5,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from nats.aio.msg import Msg
-
 from services.contracts.errors import ConflictError, UnavailableError
 from services.contracts.models import WorkerLease
 from services.mesh.buckets import Bucket, Mirror
+from services.mesh.bus import BusMessage
 from services.mesh.clock import Clock, SystemClock
 from services.mesh.log import get_logger
 
@@ -83,7 +82,7 @@ class Lease:
         """
         bus = self._bucket.bus
 
-        async def here(question: Msg) -> None:
+        async def here(question: BusMessage) -> None:
             await bus.publish(question.reply, b"")
 
         subscription = await bus.subscribe(presence(self._current()), here)
@@ -93,8 +92,7 @@ class Lease:
                     renewals.create_task(self.renew(GIVE_UP_SECONDS), name="renew")
                     await asyncio.sleep(RENEW_SECONDS)
         finally:
-            if bus.connected:
-                await subscription.unsubscribe()
+            await subscription.unsubscribe()
 
     async def release(self) -> None:
         """Gives the lease back, so that others need not wait for it to expire; no end waits long for that."""

@@ -33,7 +33,9 @@ Take = Callable[[bytes], None]
 class MediaParser(Parser):
     """Stands in a client's place for its parser (``Client._ps``)."""
 
-    def __init__(self, client: "Client") -> None:
+    def __init__(self, client: "Client", read_transport: Callable[[], asyncio.ReadTransport | None]) -> None:
+        """``read_transport`` says where the client reads from; None where that cannot be paused."""
+        self._read_transport = read_transport
         self._direct: dict[bytes, Take] = {}
         """By subscription id as the wire has it."""
         self._read_at = float("-inf")
@@ -112,9 +114,8 @@ class MediaParser(Parser):
         self._read_at = now
         if now - before > PAUSE_SECONDS:
             return
-        writer = getattr(self.nc._transport, "_io_writer", None)  # a TCP connection's; WebSocket has none
-        if writer is not None:
-            transport = writer.transport
+        transport = self._read_transport()
+        if transport is not None:
             transport.pause_reading()
             asyncio.get_running_loop().call_later(PAUSE_SECONDS, _resume, transport)
 

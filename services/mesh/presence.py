@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-import nats.errors
-
+from services.contracts.errors import NobodyThereError, UnavailableError
 from services.contracts.models import Id, WorkerLease, WorkerRole
 from services.mesh.bus import Bus
 from services.mesh.leases import Workers, presence
@@ -47,10 +46,10 @@ class Presence:
     async def _ask(self, lease: WorkerLease) -> None:
         key = (lease.worker, lease.incarnation)
         try:
-            await self._bus.client.request(presence(lease), b"", timeout=ASK_SECONDS)
+            await self._bus.request(presence(lease), b"", timeout_seconds=ASK_SECONDS)
             self._misses[key] = 0
-        except nats.errors.NoRespondersError:
+        except NobodyThereError:
             if key in self._misses:
                 self._misses[key] += 1
-        except (nats.errors.Error, TimeoutError):
+        except UnavailableError:
             pass  # there, but busy; or this process's own connection is away

@@ -12,7 +12,6 @@ from urllib.parse import quote, unquote
 
 import msgpack
 import nats.micro
-from nats.aio.msg import Msg
 from nats.micro.request import Request
 from nats.micro.service import EndpointConfig, Service
 from pydantic import ValidationError
@@ -23,7 +22,7 @@ from services.contracts.errors import InvalidInputError, PantauError, Unavailabl
 from services.contracts.models import Model
 from services.contracts.permissions import SYSTEM, Actor, Role
 from services.contracts.redact import redact
-from services.mesh.bus import Bus
+from services.mesh.bus import Bus, BusMessage
 from services.mesh.log import get_logger
 
 log = get_logger()
@@ -137,7 +136,7 @@ def _headers(actor: Actor) -> dict[str, str]:
     return {_ACTOR: f"{actor.role} {quote(actor.name)}"}
 
 
-def _reply(message: Msg, reply: type[R]) -> R:
+def _reply(message: BusMessage, reply: type[R]) -> R:
     if message.headers and (code := message.headers.get(ERROR_CODE)):
         raise error_from_code(code, unquote(message.headers.get(ERROR, "")))
     try:
@@ -171,7 +170,7 @@ async def gather(
     answers: list[R] = []
     done = asyncio.Event()
 
-    async def collect(message: Msg) -> None:
+    async def collect(message: BusMessage) -> None:
         if (message.headers or {}).get("Status") == "503":
             done.set()
             return
@@ -182,7 +181,7 @@ async def gather(
         if len(answers) >= expected:
             done.set()
 
-    inbox = bus.client.new_inbox()
+    inbox = bus.new_inbox()
     subscription = await bus.subscribe(inbox, collect)
     try:
         await bus.publish(subject, question.pack(), reply=inbox, headers=_headers(actor))
@@ -191,6 +190,5 @@ async def gather(
     except TimeoutError:
         pass
     finally:
-        if bus.connected:
-            await subscription.unsubscribe()
+        await subscription.unsubscribe()
     return answers

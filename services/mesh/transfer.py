@@ -17,11 +17,8 @@ from collections.abc import AsyncIterator
 from struct import Struct
 from typing import Final, Self
 
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
-
 from services.contracts.errors import PantauError, UnavailableError, error_from_code
-from services.mesh.bus import Bus
+from services.mesh.bus import Bus, BusMessage, BusSubscription
 from services.mesh.clock import Clock, SystemClock, timeout
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
@@ -58,7 +55,7 @@ async def send(
     Tell it over the same connection, so that it is known to the server by then. A `PantauError` out of ``payloads`` is
     raised at the receiver. The iterator is closed when the receiver cancels or falls silent.
     """
-    control = bus.client.new_inbox()
+    control = bus.new_inbox()
     outgoing = _Outgoing(bus, deliver_to, clock or SystemClock())
     subscription = await bus.subscribe(control, outgoing.on_control)
     tasks.create_task(outgoing.run(subscription, payloads), name=name)
@@ -74,7 +71,7 @@ class _Outgoing:
         self._cancelled = False
         self._heard = asyncio.Event()
 
-    async def on_control(self, message: Msg) -> None:
+    async def on_control(self, message: BusMessage) -> None:
         if len(message.data) != _CONTROL.size:
             return
         kind, credit = _CONTROL.unpack(message.data)
@@ -82,7 +79,7 @@ class _Outgoing:
         self._cancelled |= kind == _CANCEL
         self._heard.set()
 
-    async def run(self, subscription: Subscription, payloads: AsyncIterator[bytes]) -> None:
+    async def run(self, subscription: BusSubscription, payloads: AsyncIterator[bytes]) -> None:
         try:
             await self._wait_for_credit()  # the receiver listens from now on
             async for payload in payloads:
@@ -105,8 +102,7 @@ class _Outgoing:
             closing = getattr(payloads, "aclose", None)
             if closing is not None:
                 await closing()
-            if self._bus.connected:
-                await subscription.unsubscribe()
+            await subscription.unsubscribe()
 
     async def _publish(self, kind: int, payload: bytes) -> None:
         await self._bus.publish(self._to, _HEAD.pack(kind, self._sequence) + payload)
@@ -139,12 +135,12 @@ class Incoming:
     """
 
     def __init__(self, bus: Bus, window_bytes: int, clock: Clock) -> None:
-        self.deliver_to = bus.client.new_inbox()
+        self.deliver_to = bus.new_inbox()
         self._bus = bus
         self._clock = clock
         self._window_bytes = window_bytes
         self._control: str | None = None
-        self._subscription: Subscription | None = None
+        self._subscription: BusSubscription | None = None
         self._arrived: deque[tuple[int, int, bytes]] = deque()
         self._wake = asyncio.Event()
         self._consumed = self._granted = 0
@@ -166,7 +162,7 @@ class Incoming:
         self._control = control
         await self._grant()
 
-    async def _on_message(self, message: Msg) -> None:
+    async def _on_message(self, message: BusMessage) -> None:
         if len(message.data) >= _HEAD.size:
             kind, sequence = _HEAD.unpack_from(message.data)
             self._arrived.append((kind, sequence, message.data[_HEAD.size :]))
@@ -229,7 +225,7 @@ class Incoming:
         if self._control is not None and not self._over:
             await self._bus.publish(self._control, _CONTROL.pack(_CANCEL, 0))
         self._over = True
-        if self._subscription is not None and self._bus.connected:
+        if self._subscription is not None:
             await self._subscription.unsubscribe()
         self._subscription = None
 

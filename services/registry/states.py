@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final
 from zlib import crc32
 
-from nats.aio.msg import Msg
 from pydantic import ValidationError
 
 from services.contracts import subjects
@@ -30,7 +29,7 @@ from services.contracts.models import (
     ProfileReport,
     Status,
 )
-from services.mesh.bus import Bus
+from services.mesh.bus import Bus, BusMessage
 from services.mesh.clock import Clock
 from services.mesh.event_stream import EventOutbox
 from services.mesh.log import get_logger
@@ -108,10 +107,9 @@ class StateObserver:
                         await self._changed.wait()
                 self._changed.clear()
         finally:
-            if self._bus.connected:
-                await subscription.unsubscribe()
+            await subscription.unsubscribe()
 
-    async def _on_report(self, message: Msg) -> None:
+    async def _on_report(self, message: BusMessage) -> None:
         if not self._was_leading:
             return
         try:

@@ -10,15 +10,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from nats.aio.msg import Msg
-
 from services.contracts import subjects
 from services.contracts.catalogue import CameraList, CameraQuery, ImportReport, ImportRequest
 from services.contracts.errors import UnavailableError
 from services.contracts.frames import decode
 from services.contracts.models import WorkerLease
 from services.mesh.buckets import Bucket
-from services.mesh.bus import Bus
+from services.mesh.bus import Bus, BusMessage
 from services.mesh.settings import MeshSettings
 from tests.processes import descendants
 from tests.registry.running import ask, eventually, following, holder, until
@@ -86,7 +84,7 @@ async def fail_over(bus: Bus, settings: MeshSettings, folder: Path) -> FailOver:
     newest: dict[str, tuple[int, float]] = {}
     """Camera → the highest epoch seen, and when its first frame came."""
 
-    async def on_frame(message: Msg) -> None:
+    async def on_frame(message: BusMessage) -> None:
         camera = message.subject.rpartition(".")[2]
         epoch = decode(message.data).epoch
         if epoch > newest.get(camera, (0, 0.0))[0]:

@@ -6,8 +6,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from nats.aio.msg import Msg
-
 from services.contracts import subjects
 from services.contracts.frames import AccessUnit, Codec, decode
 from services.contracts.models import (
@@ -23,7 +21,7 @@ from services.contracts.models import (
 from services.ingest.app import Ingest
 from services.ingest.settings import IngestSettings
 from services.mesh.buckets import Bucket
-from services.mesh.bus import Bus
+from services.mesh.bus import Bus, BusMessage
 from services.mesh.lifecycle import Service
 from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
@@ -54,7 +52,7 @@ class Rig:
         self.assignments = await Bucket.open(self.bus, subjects.ASSIGNMENTS_BUCKET, Assignment)
         await self.bus.subscribe(subjects.report(SITE, "*"), self._on_report)
 
-    async def _on_report(self, message: Msg) -> None:
+    async def _on_report(self, message: BusMessage) -> None:
         report = IngestReport.unpack(message.data)
         self.messages.append(report)
         self.reports |= {camera.camera: camera for camera in report.cameras}
@@ -123,7 +121,7 @@ class Rig:
 
     async def want(self, camera: str, profile: str) -> tuple[WantReply, list[AccessUnit]]:
         """Asks for a profile as a relay does."""
-        inbox = self.bus.client.new_inbox()
+        inbox = self.bus.new_inbox()
         messages: asyncio.Queue[bytes] = asyncio.Queue()
         subscription = await self.bus.client.subscribe(inbox)
         await self.bus.publish(subjects.want(SITE, profile, camera), b"", reply=inbox)
@@ -200,7 +198,7 @@ class Watch:
         self.units: list[AccessUnit] = []
         self.arrived = asyncio.Event()
 
-    async def take(self, message: Msg) -> None:
+    async def take(self, message: BusMessage) -> None:
         """The bus's handler."""
         self.units.append(decode(message.data))
         self.arrived.set()

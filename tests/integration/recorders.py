@@ -5,13 +5,11 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from nats.aio.msg import Msg
-
 from services.contracts import frames, subjects
 from services.contracts.frames import AccessUnit
 from services.contracts.models import Assignment, Camera, Profile, WantReply, WorkerLease
 from services.mesh.buckets import Bucket, Mirror
-from services.mesh.bus import Bus
+from services.mesh.bus import Bus, BusMessage
 from services.mesh.clock import Clock, SystemClock
 from services.mesh.lifecycle import Service
 from services.mesh.settings import MeshSettings
@@ -85,7 +83,7 @@ class Ingest:
     async def start(self) -> None:
         await self.bus.subscribe(subjects.want("city", "main", self.camera), self._on_want)
 
-    async def _on_want(self, message: Msg) -> None:
+    async def _on_want(self, message: BusMessage) -> None:
         self.asked += 1
         gop = list(self.gop)
         await self.bus.publish(message.reply, WantReply(status="live", frames=len(gop)).pack())

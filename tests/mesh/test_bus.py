@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from nats.aio.msg import Msg
 from structlog.testing import capture_logs
 
 from services.contracts.errors import UnavailableError
-from services.mesh.bus import Bus
+from services.mesh.bus import Bus, BusMessage
 from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 from tests.flushed import flushed
@@ -36,8 +35,8 @@ async def test_it_waits_for_a_server_that_comes_later(nats_server: NatsServer, m
 async def test_a_subscription_goes_on_after_the_server_was_killed(bus: Bus, nats_server: NatsServer) -> None:
     heard: list[bytes] = []
 
-    async def hear(message: object) -> None:
-        heard.append(message.data)  # type: ignore[attr-defined]  # a nats Msg
+    async def hear(message: BusMessage) -> None:
+        heard.append(message.data)
 
     await bus.subscribe("pantau.v1.city.media.>", hear)
     with capture_logs() as logs:
@@ -58,8 +57,42 @@ async def test_a_subscription_goes_on_after_the_server_was_killed(bus: Bus, nats
     ] * 2
 
 
+async def test_what_was_unsubscribed_while_the_server_was_away_does_not_come_back_with_it(
+    bus: Bus, nats_server: NatsServer
+) -> None:
+    heard: list[bytes] = []
+    direct: list[bytes] = []
+
+    async def hear(message: BusMessage) -> None:
+        heard.append(message.data)
+
+    subscriptions = [await bus.subscribe("pantau.v1.city.media.>", hear)]
+    subscriptions.append(await bus.subscribe_direct("pantau.v1.city.media.>", direct.append))
+    await nats_server.kill()
+    await eventually(lambda: not bus.connected)
+    for subscription in subscriptions:
+        await subscription.unsubscribe()
+        await subscription.unsubscribe()
+    await nats_server.start()
+    await eventually(lambda: bus.reconnects == 1)
+    await bus.publish("pantau.v1.city.media.main.cam-1", b"frame")
+    await flushed(bus.client)
+    assert (heard, direct) == ([], [])
+
+
+async def test_unsubscribing_from_a_closed_connection_is_no_error(mesh_settings: MeshSettings) -> None:
+    bus = await Bus.connect(mesh_settings, "short")
+
+    async def hear(message: BusMessage) -> None:
+        raise AssertionError(message)
+
+    subscription = await bus.subscribe("pantau.v1.city.media.>", hear)
+    await bus.close()
+    await subscription.unsubscribe()
+
+
 async def test_a_flush_that_was_given_up_does_not_end_the_reading(bus: Bus) -> None:
-    async def answer(message: Msg) -> None:
+    async def answer(message: BusMessage) -> None:
         await message.respond(b"here")
 
     await bus.subscribe("question", answer)
@@ -114,7 +147,7 @@ async def test_a_frame_of_eight_megabytes_passes(bus: Bus) -> None:
     received: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     async def hear(message: object) -> None:
-        received.set_result(len(message.data))  # type: ignore[attr-defined]  # a nats Msg
+        received.set_result(len(message.data))  # type: ignore[attr-defined]  # a nats BusMessage
 
     await bus.subscribe("media.>", hear)
     assert await bus.publish("media.cam", bytes(8 * 1024 * 1024 - 100))

@@ -18,7 +18,6 @@ class Client:
     def __init__(self) -> None:
         self.told: list[tuple[int, bytes]] = []
         self.pings = 0
-        self._transport = None
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         self.told.append((sid, data))
@@ -39,7 +38,7 @@ def test_however_the_stream_is_cut_media_goes_the_short_way_and_all_else_to_nats
             stream += b"PING\r\n"
         stream += f"MSG media.{sid} {sid} {reply or ''}{len(payload)}\r\n".encode() + payload + b"\r\n"
     client, taken = Client(), list[tuple[int, bytes]]()
-    parser = MediaParser(client)  # type: ignore[arg-type]  # the part of it that parsers call
+    parser = MediaParser(client, lambda: None)  # type: ignore[arg-type]  # the part of it that parsers call
     parser.direct(1, lambda payload: taken.append((1, payload)))
     parser.direct(2, lambda payload: taken.append((2, payload)))
 
@@ -58,6 +57,6 @@ def test_however_the_stream_is_cut_media_goes_the_short_way_and_all_else_to_nats
 
 @pytest.mark.parametrize("stream", [b"MSG media.1 1 many\r\n", b"MSG 3\r\n", b"x" * (MAX_LINE_BYTES + 1)])
 async def test_what_no_server_says_is_an_error_after_which_nats_py_connects_anew(stream: bytes) -> None:
-    parser = MediaParser(Client())  # type: ignore[arg-type]  # the part of it that parsers call
+    parser = MediaParser(Client(), lambda: None)  # type: ignore[arg-type]  # the part of it that parsers call
     with pytest.raises(ProtocolError):
         await parser.parse(stream)

@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from nats.aio.msg import Msg
 
 from services.contracts.errors import NotFoundError, UnavailableError
 from services.mesh import transfer
-from services.mesh.bus import Bus
+from services.mesh.bus import Bus, BusMessage
 from services.mesh.clock import Clock, TurnedClock
 from services.mesh.settings import MeshSettings
 from tests.flushed import flushed
@@ -129,7 +128,7 @@ async def test_a_slow_receiver_is_not_taken_for_a_gone_one(bus: Bus, other: Bus)
     source = Source(20, 10_000)
     grants = 0
 
-    async def note_grant(message: Msg) -> None:
+    async def note_grant(message: BusMessage) -> None:
         nonlocal grants
         grants += 1
 

@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from nats.aio.msg import Msg
-
 from services.contracts import events, subjects
 from services.contracts.catalogue import CameraEntry, CameraInput
 from services.contracts.errors import NobodyThereError, UnavailableError
@@ -14,7 +12,7 @@ from services.contracts.models import Assignment, CameraReport, IngestReport, Mo
 from services.contracts.permissions import SYSTEM, Actor
 from services.mesh import rpc
 from services.mesh.buckets import Bucket, Mirror
-from services.mesh.bus import Bus
+from services.mesh.bus import Bus, BusMessage
 from services.mesh.leases import RENEW_SECONDS, Lease, new_incarnation
 from services.mesh.lifecycle import Service
 from services.mesh.settings import MeshSettings
@@ -64,7 +62,7 @@ async def crash(service: Service) -> None:
     """
     alive = f"test.alive.{service.worker}"
 
-    async def ignore(_message: Msg) -> None: ...
+    async def ignore(_message: BusMessage) -> None: ...
 
     await service.bus.subscribe(alive, ignore)
     await service.bus.client.close()

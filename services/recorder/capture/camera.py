@@ -3,13 +3,10 @@
 import asyncio
 from typing import Final
 
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
-
 from services.contracts import frames, subjects
 from services.contracts.frames import AccessUnit, FrameError
 from services.contracts.models import Camera
-from services.mesh.bus import Bus
+from services.mesh.bus import Bus, BusMessage, BusSubscription
 from services.mesh.clock import Clock
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
@@ -39,7 +36,7 @@ class CameraFeed:
         self.recording = recording
         self._bus = bus
         self._clock = clock
-        self._subscriptions: list[Subscription] = []
+        self._subscriptions: list[BusSubscription] = []
         self._held: list[AccessUnit] | None = None
         self._stopped = False
 
@@ -77,7 +74,7 @@ class CameraFeed:
         came = asyncio.Event()
         answered = done = False
 
-        async def collect(message: Msg) -> None:
+        async def collect(message: BusMessage) -> None:
             nonlocal answered, done
             came.set()
             if not message.data:  # the end, or nobody is there
@@ -88,7 +85,7 @@ class CameraFeed:
                 cached.append(unit)
 
         want = subjects.want(self.camera.site, "main", self.camera.id)
-        inbox = self._bus.client.new_inbox()
+        inbox = self._bus.new_inbox()
         subscription = await self._bus.subscribe(inbox, collect, pending_bytes=PENDING_BYTES)
         try:
             await self._bus.publish(want, subjects.WANT_EARLIER, reply=inbox)
@@ -99,8 +96,7 @@ class CameraFeed:
         except TimeoutError:
             log.debug("recorder.no_cached_gop", camera=self.camera.id)
         finally:
-            if self._bus.connected:
-                await subscription.unsubscribe()
+            await subscription.unsubscribe()
         return answered
 
     def _release(self, cached: list[AccessUnit]) -> None:
@@ -114,14 +110,13 @@ class CameraFeed:
         """Unsubscribes and ends the segment."""
         subscriptions, self._subscriptions = self._subscriptions, []
         for subscription in subscriptions:
-            if self._bus.connected:
-                await subscription.unsubscribe()
+            await subscription.unsubscribe()
         if self._held is not None:
             self._release([])
         self._stopped = True
         self.recording.stop()
 
-    async def _on_picture(self, message: Msg) -> None:
+    async def _on_picture(self, message: BusMessage) -> None:
         unit = _decode(message.data)
         if unit is None or not unit.codec.is_video:
             return
@@ -135,7 +130,7 @@ class CameraFeed:
             self._release([])
             self._feed(unit)
 
-    async def _on_sound(self, message: Msg) -> None:
+    async def _on_sound(self, message: BusMessage) -> None:
         unit = _decode(message.data)
         if unit is not None and not unit.codec.is_video:
             self.recording.feed_sound(unit)

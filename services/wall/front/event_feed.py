@@ -13,12 +13,11 @@ from urllib.parse import unquote
 import msgpack
 import nats.errors
 import nats.js.errors
-from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from services.contracts.subjects import EVENTS_STREAM, ROOT
 from services.mesh.backoff import Backoff
-from services.mesh.bus import Bus
+from services.mesh.bus import Bus, BusMessage
 from services.mesh.clock import Clock
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
@@ -58,7 +57,7 @@ def sse_block(event_type: str, data: str, event_id: int | None = None) -> bytes:
     return f"{head}event: {event_type}\ndata: {data}\n\n".encode()
 
 
-def read_event(message: Msg) -> FeedEvent | None:
+def read_event(message: BusMessage) -> FeedEvent | None:
     """The event in a message of the stream; None where it is none."""
     event_type = unquote((message.headers or {}).get("ce-type", "")).removeprefix(f"{ROOT}.")
     kind = event_type.partition(".")[0]
@@ -189,11 +188,11 @@ class EventFeed:
             self._last = newest
         elif self._last > newest:
             self._last = 0  # the stream was created again
-        inbox = self._bus.client.new_inbox()
+        inbox = self._bus.new_inbox()
         self._consumed, self._heard_at = 0, self._clock.monotonic()
         broken = asyncio.Event()
 
-        async def take(message: Msg) -> None:
+        async def take(message: BusMessage) -> None:
             self._heard_at = self._clock.monotonic()
             if not self._take(message):
                 broken.set()
@@ -220,10 +219,9 @@ class EventFeed:
                 except TimeoutError:
                     continue
         finally:
-            if self._bus.connected:
-                await subscription.unsubscribe()
+            await subscription.unsubscribe()
 
-    def _take(self, message: Msg) -> bool:
+    def _take(self, message: BusMessage) -> bool:
         """Hands on one message; False where one before it is missing."""
         if not message.reply:
             return True  # a heartbeat

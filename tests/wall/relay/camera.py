@@ -13,13 +13,12 @@ from typing import Any, NamedTuple
 
 import av
 import numpy as np
-from nats.aio.msg import Msg
 
 from services.contracts import subjects
 from services.contracts.frames import AccessUnit, Clock, Codec, Flags, encode
 from services.contracts.models import WantReply
 from services.media.nal import join_length_prefixed, split_annex_b
-from services.mesh.bus import Bus
+from services.mesh.bus import Bus, BusMessage
 
 SITE = "city"
 BITS = 24
@@ -125,7 +124,7 @@ class BusCamera:
         if self._bus.connected:
             await self._subscription.unsubscribe()
 
-    async def _on_want(self, message: Msg) -> None:
+    async def _on_want(self, message: BusMessage) -> None:
         self.wants += 1
         self.flowing.set()
         if not message.reply:

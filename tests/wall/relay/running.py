@@ -6,14 +6,13 @@ from contextlib import asynccontextmanager
 from typing import Literal
 
 import msgpack
-from nats.aio.msg import Msg
 
 from services.contracts import sessions, subjects
 from services.contracts.models import Camera, Profile, ProfileName
 from services.contracts.sessions import Aim, Control, Notice, SessionClose, SessionControl, SessionOpen, SessionOpened
 from services.mesh import rpc
 from services.mesh.buckets import Bucket
-from services.mesh.bus import Bus
+from services.mesh.bus import Bus, BusMessage
 from services.mesh.lifecycle import Service
 from services.mesh.settings import MeshSettings
 from services.wall.relay.app import Relay
@@ -35,7 +34,7 @@ class Front:
         """Hears the notices of all sessions."""
         await self.bus.subscribe(sessions.notices(SITE, "*"), self._hear)
 
-    async def _hear(self, message: Msg) -> None:
+    async def _hear(self, message: BusMessage) -> None:
         notice = sessions.NOTICE.validate_python(msgpack.unpackb(message.data))
         self.notices.setdefault(message.subject.rpartition(".")[2], []).append(notice)
 

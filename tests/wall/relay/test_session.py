@@ -5,14 +5,13 @@ import time
 from itertools import pairwise
 
 import pytest
-from nats.aio.msg import Msg
 
 from services.contracts import subjects
 from services.contracts.errors import BadOfferError, ConflictError, NotFoundError
 from services.contracts.models import Reason, WantReply
 from services.contracts.sessions import Aim, ErrorNotice, Listen, Seen, SeenFrame, Size, SlotNotice
 from services.media.nal import split_annex_b
-from services.mesh.bus import Bus
+from services.mesh.bus import Bus, BusMessage
 from services.wall.relay.sending import pacer
 from tests.wall.relay.camera import SITE, BusCamera, clip
 from tests.wall.relay.running import Front
@@ -269,7 +268,7 @@ async def test_a_main_stands_in_by_keyframes_and_flows_whole_where_the_sub_does_
     await front.add_camera("cam-1", "main", "sub")
     answer = WantReply(status="opening")
 
-    async def on_want(message: Msg) -> None:
+    async def on_want(message: BusMessage) -> None:
         if message.reply:
             await bus.publish(message.reply, answer.pack())
             await bus.publish(message.reply, b"")

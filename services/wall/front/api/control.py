@@ -12,12 +12,12 @@ from typing import Any, Final
 
 import msgpack
 from aiohttp import WSMsgType, hdrs, web
-from nats.aio.msg import Msg
 from pydantic import ValidationError
 
 from services.contracts.errors import NotFoundError, PantauError
 from services.contracts.sessions import CONTROL, ErrorNotice, SessionControl, notices
 from services.mesh import rpc
+from services.mesh.bus import BusMessage
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
 from services.wall.front.context import FrontRequest
@@ -104,8 +104,7 @@ class _Control:
             pass  # the page has gone without a close frame
         finally:
             self._front.relays.pages -= 1
-            if self._front.bus.connected:
-                await subscription.unsubscribe()
+            await subscription.unsubscribe()
         return outcome
 
     async def _receive(self, tasks: asyncio.TaskGroup) -> None:
@@ -170,7 +169,7 @@ class _Control:
                     await front.stopping.wait()
         raise _End(GOING_AWAY, "the wall stops; connect again")
 
-    async def _on_notice(self, message: Msg) -> None:
+    async def _on_notice(self, message: BusMessage) -> None:
         try:
             notice: Any = msgpack.unpackb(message.data)
         except ValueError as error:

@@ -3,14 +3,13 @@
 import asyncio
 from typing import Final
 
-from nats.aio.msg import Msg
 from pydantic import ValidationError
 
 from services.contracts import subjects
 from services.contracts.errors import NotFoundError, UnavailableError
 from services.contracts.frames import AccessUnit, FrameError, decode
 from services.contracts.models import Camera, ProfileName, WantReply
-from services.mesh.bus import Bus
+from services.mesh.bus import Bus, BusMessage
 from services.wall.front.http.errors import NotLiveError
 
 WANT_SECONDS: Final = 2.0
@@ -28,7 +27,7 @@ async def newest_keyframe(bus: Bus, camera: Camera, profile: ProfileName) -> Acc
     answer: asyncio.Future[AccessUnit] = loop.create_future()
     status: WantReply | None = None
 
-    async def collect(message: Msg) -> None:
+    async def collect(message: BusMessage) -> None:
         nonlocal status
         if answer.done():
             return
@@ -42,7 +41,7 @@ async def newest_keyframe(bus: Bus, camera: Camera, profile: ProfileName) -> Acc
         except (NotLiveError, NotFoundError, UnavailableError, FrameError) as error:
             answer.set_exception(error)
 
-    inbox = bus.client.new_inbox()
+    inbox = bus.new_inbox()
     subscription = await bus.subscribe(inbox, collect)
     try:
         await bus.publish(subjects.want(camera.site, profile, camera.id), b"", reply=inbox)
@@ -51,11 +50,10 @@ async def newest_keyframe(bus: Bus, camera: Camera, profile: ProfileName) -> Acc
     except TimeoutError as error:
         raise UnavailableError(f"no picture of {camera.name} came within {WANT_SECONDS:g} s") from error
     finally:
-        if bus.connected:
-            await subscription.unsubscribe()
+        await subscription.unsubscribe()
 
 
-def _status(message: Msg, camera: Camera) -> WantReply:
+def _status(message: BusMessage, camera: Camera) -> WantReply:
     """What the first message of an answer says, where frames follow it; raises what it means otherwise."""
     if (message.headers or {}).get("Status") == "503":
         raise UnavailableError(f"no ingest worker holds {camera.name} just now; try again shortly")

@@ -9,14 +9,11 @@ import asyncio
 import time
 from typing import Final, Literal, NamedTuple
 
-import nats.errors
-from nats.aio.msg import Msg
-
 from services.contracts import subjects
 from services.contracts.frames import FrameError, decode
 from services.contracts.models import Reason, WantReply, WorkerLease
 from services.mesh.buckets import Bucket
-from services.mesh.bus import Bus
+from services.mesh.bus import Bus, BusMessage
 from services.mesh.leases import RENEW_SECONDS, Leadership, new_incarnation
 from services.mesh.log import get_logger
 from services.mesh.metrics import gauge
@@ -98,11 +95,7 @@ class Conversion:
                     self._source.detach(sink)
                     out.cancel()
         finally:
-            if self._bus.connected:
-                try:
-                    await subscription.unsubscribe()
-                except nats.errors.Error as error:
-                    log.debug("conversion.unsubscribe", camera=self._wanted.camera, error=error)
+            await subscription.unsubscribe()
             await leadership.release()
 
     async def _watch(
@@ -129,7 +122,7 @@ class Conversion:
             self._gop.append(message)
             await self._bus.publish(self._media, message)
 
-    async def _on_want(self, message: Msg) -> None:
+    async def _on_want(self, message: BusMessage) -> None:
         self._wanted_at = time.monotonic()
         if not message.reply:
             return

@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable
 from typing import Final, Literal, Protocol, get_args
 
-import nats.errors
-from nats.aio.msg import Msg
 from pydantic import ValidationError
 
 from services.contracts import subjects
@@ -15,7 +13,7 @@ from services.contracts.frames import Codec, FrameError, decode
 from services.contracts.models import ProfileName, Reason, WantReply
 from services.media import h264, h265
 from services.media.nal import BitstreamError, split_length_prefixed
-from services.mesh.bus import Bus
+from services.mesh.bus import Bus, BusMessage
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 from services.wall.relay.convert.footage import FootageConverter
@@ -128,11 +126,7 @@ class ProfileFeed:
                 else:
                     await asyncio.sleep(0.05)  # one question for a burst of holes
         finally:
-            if self._bus.connected:
-                try:
-                    await subscription.unsubscribe()
-                except nats.errors.Error as error:
-                    log.debug("feed.unsubscribe", camera=self.camera, error=error)
+            await subscription.unsubscribe()
 
     async def _ask(self, want: str) -> None:
         """Wants the profile, and its cached GOP; the answer is status, frames, and an empty message."""
@@ -141,7 +135,7 @@ class ProfileFeed:
         status: WantReply | None = None
         nobody = False
 
-        async def collect(message: Msg) -> None:
+        async def collect(message: BusMessage) -> None:
             nonlocal status, nobody
             if message.headers and message.headers.get("Status") == "503":
                 nobody = True
@@ -157,7 +151,7 @@ class ProfileFeed:
             elif (frame := self._frame(message.data)) is not None:
                 frames.append(frame)
 
-        inbox = self._bus.client.new_inbox()
+        inbox = self._bus.new_inbox()
         subscription = await self._bus.subscribe(inbox, collect, pending_bytes=GOP_PENDING_BYTES)
         try:
             if not await self._bus.publish(want, b"", reply=inbox):
@@ -167,8 +161,7 @@ class ProfileFeed:
         except TimeoutError:
             pass
         finally:
-            if self._bus.connected:
-                await subscription.unsubscribe()
+            await subscription.unsubscribe()
         if frames:
             self._on_gop(frames)
         if time.monotonic() - self._last_frame_at > STALE_SECONDS:

@@ -6,14 +6,13 @@ from contextlib import asynccontextmanager
 
 import av
 import pytest
-from nats.aio.msg import Msg
 
 from services.contracts import subjects
 from services.contracts.frames import AccessUnit, Clock, Codec, Flags, encode
 from services.contracts.models import Camera, CameraState, Profile, ProfileReport, Reason, Status, WantReply
 from services.media.nal import annex_b_to_length_prefixed
 from services.mesh.buckets import Bucket
-from services.mesh.bus import Bus
+from services.mesh.bus import Bus, BusMessage
 from services.mesh.clock import Clock as MeshClock
 from services.mesh.clock import TurnedClock
 from services.mesh.settings import MeshSettings
@@ -71,7 +70,7 @@ async def filmed(
     await (await Bucket.open(bus, subjects.STATE_BUCKET, CameraState)).put("cam-1", state)
     ingest = StubIngest()
 
-    async def answer(message: Msg) -> None:
+    async def answer(message: BusMessage) -> None:
         ingest.asked.append(message.subject.split(".")[-2])
         await bus.publish(message.reply, ingest.reply.pack())
         for unit in ingest.frames:

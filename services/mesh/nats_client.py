@@ -1,0 +1,56 @@
+"""nats-py's client with what it lacks: the one module that uses its private names.
+
+pyproject.toml pins the version for their sake; ``tests/mesh/test_bus_seam.py`` holds that no other module uses any.
+"""
+
+import asyncio
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from services.mesh.media_parser import MediaParser, Take, give
+
+
+class NatsClient(Client):
+    """Gives media the short way, and survives the answer to a flush that was given up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._parser = self._ps = MediaParser(self, self._read_transport)
+
+    async def _process_pong(self) -> None:
+        """nats-py's reading would end at the pong of a flush that was given up: its future is done already."""
+        if self._pongs and self._pongs[0].done():
+            self._pongs[0] = asyncio.get_running_loop().create_future()
+        await super()._process_pong()
+
+    def _read_transport(self) -> asyncio.ReadTransport | None:
+        """What is read from; None of a WebSocket connection, whose reading cannot be paused here."""
+        writer = getattr(self._transport, "_io_writer", None)
+        return writer.transport if writer is not None else None
+
+    async def subscribe_direct(self, subject: str, take: Take) -> Subscription:
+        """See `services.mesh.bus.Bus.subscribe_direct`."""
+        subscription = await self.subscribe(subject, pending_msgs_limit=0, pending_bytes_limit=0)
+        early = subscription._pending_queue  # messages that came before the parser knew the subscription
+        subscription._pending_queue = direct = _DirectQueue(take)
+        while not early.empty():
+            direct.put_nowait(early.get_nowait())
+        self._parser.direct(subscription._id, take)
+        return subscription
+
+    def forget_direct(self, subscription: Subscription) -> None:
+        """Nothing more is taken the short way."""
+        self._parser.forget(subscription._id)
+
+
+class _DirectQueue(asyncio.Queue[Msg]):
+    """Stands where nats-py puts a subscription's messages, for those that do not take the parser's short way."""
+
+    def __init__(self, take: Take) -> None:
+        super().__init__()
+        self._take = take
+
+    def put_nowait(self, item: Msg) -> None:
+        give(self._take, item.data)

@@ -1,0 +1,32 @@
+"""nats-py stays behind the bus: its private names in one module, its client and JetStream in few."""
+
+import ast
+import re
+from pathlib import Path
+
+SERVICES = Path(__file__).resolve().parents[2] / "services"
+
+
+def foreign_private_names(path: Path) -> set[str]:
+    """Underscored attributes that a module uses and does not define."""
+    text = path.read_text()
+    tree = ast.parse(text)
+    own = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}
+    own |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    return {name for name in used - own if name.startswith("_") and not name.startswith("__")}
+
+
+def test_private_names_of_nats_py_are_used_in_one_module() -> None:
+    # os and sys have documented names with an underscore; none is used here.
+    reaching = {path.name: names for path in (SERVICES / "mesh").glob("*.py") if (names := foreign_private_names(path))}
+    assert set(reaching) == {"nats_client.py"}
+
+
+def test_the_client_is_used_by_the_bus_and_its_endpoints_alone() -> None:
+    using = {
+        str(path.relative_to(SERVICES))
+        for path in SERVICES.rglob("*.py")
+        if re.search(r"bus\.client\b", path.read_text())
+    }
+    assert using == {"mesh/rpc.py"}
