@@ -47,6 +47,8 @@ class Sps(NamedTuple):
     """From the VUI's timing, if it has one: declared, not measured."""
     reorder_frames: int | None
     """max_num_reorder_frames of the VUI; 0 promises that there are no B-frames to wait for."""
+    frame_mbs_only: bool = True
+    """frame_mbs_only_flag: no picture is coded as two fields."""
 
     @property
     def codec_string(self) -> str:
@@ -184,7 +186,19 @@ def parse_sps(unit: bytes) -> Sps:
     if not (0 < width <= 16384 and 0 < height <= 16384):
         raise BitstreamError(f"a picture of {width}×{height} pixels")
     frame_rate, reorder = _vui(bits) if bits.flag() else (None, None)
-    return Sps(profile, constraints, level, width, height, chroma, depth_luma, depth_chroma, frame_rate, reorder)
+    return Sps(
+        profile,
+        constraints,
+        level,
+        width,
+        height,
+        chroma,
+        depth_luma,
+        depth_chroma,
+        frame_rate,
+        reorder,
+        frame_mbs_only,
+    )
 
 
 def avcc(sets: ParameterSets) -> bytes:

@@ -1,7 +1,7 @@
 """RTCP: reading receivers' feedback (RFC 3550, 4585, 5104, REMB), and writing sender reports."""
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 SR: Final = 200
@@ -17,6 +17,11 @@ NTP_EPOCH_OFFSET_SECONDS: Final = 2_208_988_800
 
 class RtcpError(ValueError):
     """The bytes are not an RTCP packet."""
+
+    def __init__(self, message: str, before: "Sequence[Packet]" = ()) -> None:
+        """``before``: what the compound packet said in front of the place that cannot be read."""
+        super().__init__(message)
+        self.before = before
 
 
 class ReportBlock(NamedTuple):
@@ -95,6 +100,14 @@ def ntp_from_unix_us(unix_us: int) -> int:
     return (seconds + NTP_EPOCH_OFFSET_SECONDS & 0xFFFFFFFF) << 32 | (micros << 32) // 1_000_000
 
 
+def unix_us_from_ntp(ntp: int) -> int:
+    """Unix time in microseconds of an NTP time, 64 bits. Its era is that of 1968 to 2104 (RFC 5905, 6)."""
+    seconds = ntp >> 32
+    if seconds < 0x80000000:
+        seconds += 1 << 32
+    return (seconds - NTP_EPOCH_OFFSET_SECONDS) * 1_000_000 + ((ntp & 0xFFFFFFFF) * 1_000_000 >> 32)
+
+
 def parse_rtcp(data: bytes) -> list[Packet]:
     """The content of a compound or reduced-size packet; unknown kinds are skipped.
 
@@ -104,15 +117,15 @@ def parse_rtcp(data: bytes) -> list[Packet]:
     at, total = 0, len(data)
     while at < total:
         if total - at < 4:
-            raise RtcpError("an RTCP packet is cut off")
+            raise RtcpError("an RTCP packet is cut off", found)
         first, kind, words = struct.unpack_from(">BBH", data, at)
         end = at + 4 + 4 * words
         if first >> 6 != 2 or end > total:
-            raise RtcpError("an RTCP packet is cut off or of another version")
+            raise RtcpError("an RTCP packet is cut off or of another version", found)
         try:
             found.extend(_parse_one(first & 0x1F, kind, data[at + 4 : end]))
         except struct.error as error:
-            raise RtcpError(f"an RTCP packet of type {kind} is too short") from error
+            raise RtcpError(f"an RTCP packet of type {kind} is too short", found) from error
         at = end
     return found
 
@@ -182,6 +195,19 @@ def pack_sender_reports(reports: Iterable[SenderReport], cname: str) -> bytes:
     chunk = first_ssrc.to_bytes(4, "big") + item + b"\0" * (-len(item) % 4)
     parts.append(struct.pack(">BBH", 0x81, SDES, len(chunk) // 4) + chunk)
     return b"".join(parts)
+
+
+def pack_receiver_report(
+    ssrc: int, of_ssrc: int, fraction_lost: int, lost: int, highest_sequence: int, last_sr: int, delay: int
+) -> bytes:
+    """A receiver report with one block (RFC 3550, 6.4.2) and an empty CNAME; jitter is not measured.
+
+    ``fraction_lost`` is in 1/256, ``delay`` since ``last_sr`` in 1/65536 s.
+    """
+    lost = min(lost, 0x7FFFFF)
+    block = struct.pack(">IIIIII", of_ssrc, fraction_lost << 24 | lost, highest_sequence, 0, last_sr, delay)
+    description = struct.pack(">BBHIBBH", 0x81, SDES, 2, ssrc, 1, 0, 0)
+    return struct.pack(">BBHI", 0x81, RR, 7, ssrc) + block + description
 
 
 def round_trip_ms(block: ReportBlock, now_ntp: int) -> float | None:

@@ -22,14 +22,14 @@ class Authenticator:
         self._password = password
         self._nonce = secrets.token_hex(16)
 
-    def challenges(self) -> str:
-        """The value of WWW-Authenticate."""
+    def challenges(self) -> list[str]:
+        """A value of WWW-Authenticate for each scheme."""
         offered = []
         if self._scheme in ("digest", "both"):
             offered.append(f'Digest realm="{_REALM}", nonce="{self._nonce}"')
         if self._scheme in ("basic", "both"):
             offered.append(f'Basic realm="{_REALM}"')
-        return "\r\nWWW-Authenticate: ".join(offered)
+        return offered
 
     def accepts(self, method: str, header: str | None) -> bool:
         """Whether an Authorization header lets its request in."""

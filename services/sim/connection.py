@@ -4,25 +4,37 @@ import asyncio
 import secrets
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias, cast
 from urllib.parse import urlsplit
 
+from services.media.rtsp.framing import RtspFramer
+from services.media.rtsp.messages import (
+    VERSION,
+    RtspHeaders,
+    RtspMessage,
+    RtspRequest,
+    RtspResponse,
+    RtspSyntaxError,
+    TransportOption,
+    parse_transports,
+)
 from services.mesh.log import get_logger
-from services.sim import rtsp, sdp
+from services.sim import sdp
 from services.sim.auth import Authenticator
 from services.sim.faults import Fault
-from services.sim.rtsp import RtspRequest
 from services.sim.stream import SimulatedStream
 from services.sim.track import SimulatedTrack
 from services.sim.transport import Counters, TcpSink, UdpPorts, UdpSink
 
 log = get_logger()
 SESSION_SECONDS: Final = 60
+METHODS: Final = "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, GET_PARAMETER, SET_PARAMETER, TEARDOWN"
+HeaderFields = Mapping[str, str] | list[tuple[str, str]]
+_Reply: TypeAlias = tuple[int, HeaderFields, bytes]
+"""Status, headers and body."""
 _LINGER_RESET: Final = struct.pack("ii", 1, 0)
 _TRACK: Final = "trackid="
-_Reply: TypeAlias = tuple[int, dict[str, str], bytes]
-"""Status, headers and body of a response."""
 
 
 class RtspServerConnection(asyncio.Protocol):
@@ -41,7 +53,7 @@ class RtspServerConnection(asyncio.Protocol):
         self._udp = udp
         self._counters = counters
         self._open = open_connections
-        self._parser = rtsp.RtspRequestParser()
+        self._framer = RtspFramer(self._on_message)
         self._transport: asyncio.Transport | None = None
         self._stream: SimulatedStream | None = None
         self._session = ""
@@ -67,12 +79,10 @@ class RtspServerConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._heard = asyncio.get_running_loop().time()
         try:
-            for message in self._parser.feed(data):
-                if isinstance(message, RtspRequest):
-                    self._handle(message)
-        except rtsp.RtspSyntaxError as error:
+            self._framer.feed(data)
+        except RtspSyntaxError as error:
             log.debug("sim.bad_request", error=str(error))
-            self._write(rtsp.response(400, "0"))
+            self._respond(400, "0")
             self.close(reset=False)
 
     # stream.Watcher
@@ -91,10 +101,14 @@ class RtspServerConnection(asyncio.Protocol):
 
     # requests
 
+    def _on_message(self, message: RtspMessage) -> None:
+        if isinstance(message, RtspRequest):
+            self._handle(message)
+
     def _handle(self, request: RtspRequest) -> None:
         cseq = request.headers.get("cseq", "0")
-        if request.version != "RTSP/1.0":
-            self._write(rtsp.response(505, cseq))
+        if request.version != VERSION:
+            self._respond(505, cseq)
             return
         stream, track = self._resolve(request.url)
         if stream is not None:
@@ -105,10 +119,10 @@ class RtspServerConnection(asyncio.Protocol):
             if Fault.HANG in stream.faults:
                 return
         if request.method == "OPTIONS":
-            self._write(rtsp.response(200, cseq, {"Public": rtsp.METHODS}))
+            self._respond(200, cseq, {"Public": METHODS})
             return
         status, headers, body = self._answer(request, stream, track)
-        self._write(rtsp.response(status, cseq, headers, body))
+        self._respond(status, cseq, headers, body)
         if status == 200 and request.method == "PLAY":
             self._start()
 
@@ -119,9 +133,9 @@ class RtspServerConnection(asyncio.Protocol):
         }  # fmt: skip
         refused = stream is not None and Fault.UNAUTHORIZED in stream.faults
         if refused or not self._auth.accepts(request.method, request.headers.get("authorization")):
-            return 401, {"WWW-Authenticate": self._auth.challenges()}, b""
+            return 401, [("WWW-Authenticate", challenge) for challenge in self._auth.challenges()], b""
         if request.method not in handlers:
-            return 501, {"Public": rtsp.METHODS}, b""
+            return 501, {"Public": METHODS}, b""
         if stream is None or Fault.NOT_FOUND in stream.faults:
             return 404, {}, b""
         if not stream.tracks:
@@ -149,7 +163,7 @@ class RtspServerConnection(asyncio.Protocol):
             return 404, {}, b""
         if self._playing:
             return 455, {}, b""
-        for offer in rtsp.transport_offers(request.headers.get("transport", "")):
+        for offer in parse_transports(request.headers.get("transport")):
             made = self._sink(stream, offer)
             if made is not None:
                 sink, transport = made
@@ -158,8 +172,10 @@ class RtspServerConnection(asyncio.Protocol):
                 return 200, {"Transport": transport, "Session": f"{self._session};timeout={SESSION_SECONDS}"}, b""
         return 461, {}, b""
 
-    def _sink(self, stream: SimulatedStream, offer: rtsp.TransportOffer) -> tuple[TcpSink | UdpSink, str] | None:
+    def _sink(self, stream: SimulatedStream, offer: TransportOption) -> tuple[TcpSink | UdpSink, str] | None:
         assert self._transport is not None
+        if offer.multicast or offer.protocol not in ("RTP/AVP", "RTP/AVP/UDP", "RTP/AVP/TCP"):
+            return None
         if offer.tcp:
             channels = offer.pair("interleaved") or (2 * len(self._sinks), 2 * len(self._sinks) + 1)
             header = f"RTP/AVP/TCP;unicast;interleaved={channels[0]}-{channels[1]}"
@@ -263,6 +279,16 @@ class RtspServerConnection(asyncio.Protocol):
     def _local_address(self) -> str:
         assert self._transport is not None
         return str(self._transport.get_extra_info("sockname")[0])
+
+    def _respond(
+        self,
+        status: int,
+        cseq: str,
+        headers: Mapping[str, str] | list[tuple[str, str]] | None = None,
+        body: bytes = b"",
+    ) -> None:
+        fields = [("CSeq", cseq), ("Server", "pantau-sim"), *RtspHeaders(headers)]
+        self._write(RtspResponse(status, RtspHeaders(fields), body).pack())
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None:

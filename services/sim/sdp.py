@@ -1,8 +1,8 @@
 """Session descriptions (RFC 4566) of simulated cameras."""
 
-from base64 import b64encode
 from collections.abc import Sequence
 
+from services.media.sdp import encode_sets
 from services.sim.clip import EncodedClip
 from services.sim.packetize import PAYLOAD_TYPES
 
@@ -46,15 +46,15 @@ def _media(clip: EncodedClip, sprop: bool) -> list[str]:
 
 
 def _format_parameters(clip: EncodedClip, sprop: bool) -> str:
-    encoded = [b64encode(nal).decode() for nal in clip.parameter_sets]
     if clip.codec == "h264":
         # RFC 6184 section 8.1
         level = f"packetization-mode=1;profile-level-id={clip.parameter_sets[0][1:4].hex()}"
-        return f"{level};sprop-parameter-sets={','.join(encoded)}" if sprop else level
+        return f"{level};sprop-parameter-sets={encode_sets(clip.parameter_sets)}" if sprop else level
     if clip.codec == "hevc":
         # RFC 7798 section 7.1
         names = ("sprop-vps", "sprop-sps", "sprop-pps")
-        return ";".join(f"{name}={value}" for name, value in zip(names, encoded, strict=True)) if sprop else ""
+        pairs = zip(names, clip.parameter_sets, strict=True)
+        return ";".join(f"{name}={encode_sets((unit,))}" for name, unit in pairs) if sprop else ""
     if clip.codec == "aac":
         # RFC 3640 section 4.1
         return (

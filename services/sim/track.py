@@ -10,7 +10,7 @@ from random import Random
 from time import time_ns
 from typing import Final, Protocol
 
-from services.sim import rtcp
+from services.media.rtcp import SenderReport, ntp_from_unix_us, pack_sender_reports
 from services.sim.clip import EncodedClip
 from services.sim.faults import Fault, Faults
 from services.sim.packetize import PAYLOAD_TYPES, PacketRun, Reel, h264_payloads, hevc_payloads, packet_run
@@ -201,6 +201,11 @@ class SimulatedTrack:
         elapsed = self._loop.time() - self._began
         timestamp = self._base + round(elapsed * self.clip.clock_rate_hz)
         jump_ns = int((self._faults.value(Fault.NTP_JUMP) or 0) * 1e9)
-        return rtcp.sender_report(
-            self._ssrc, time_ns() + jump_ns, timestamp, self.packets_sent, self._octets, self._cname
+        report = SenderReport(
+            self._ssrc,
+            ntp_from_unix_us((time_ns() + jump_ns) // 1000),
+            timestamp & 0xFFFFFFFF,
+            self.packets_sent & 0xFFFFFFFF,
+            self._octets & 0xFFFFFFFF,
         )
+        return pack_sender_reports((report,), self._cname)

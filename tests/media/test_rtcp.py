@@ -74,3 +74,8 @@ def test_round_trips_are_what_is_left_of_the_time_that_passed() -> None:
     block = rtcp.ReportBlock(1, 0, 0, 0, 0, sent >> 16 & 0xFFFFFFFF, 65536 // 10)
     assert rtcp.round_trip_ms(block, back) == pytest.approx(50, abs=0.1)
     assert rtcp.round_trip_ms(block._replace(last_sr=0), back) is None
+
+
+@given(st.integers(-61_505_000_000_000, 3_000_000_000_000_000))
+def test_ntp_times_are_read_back_over_both_eras(unix_us: int) -> None:
+    assert abs(rtcp.unix_us_from_ntp(rtcp.ntp_from_unix_us(unix_us)) - unix_us) <= 1

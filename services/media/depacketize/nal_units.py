@@ -1,0 +1,317 @@
+"""Access units of H.264 and H.265 from RTP: what the two payload formats have in common.
+
+When an access unit is complete:
+
+- Its last packet carries the marker bit (RFC 6184, 5.1; RFC 7798, 4.1). Cameras set it on parameter sets, on each
+  slice, or never; so the marker counts only when `AGREED_UNITS` access units in a row, one of several packets among
+  them, had it on their last packet and on no other of a slice.
+- Until then, the next access unit's beginning ends the one before: the first slice of a picture, a delimiter or an
+  SPS, or another timestamp. An access unit is never ended before its first slice.
+- `flush` ends one that nothing follows.
+
+A hole cuts the NAL unit that it lies in: what came before it is kept, the rest is dropped.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from services.media.depacketize.unit_sink import ArrivalClock, UnitSink
+from services.media.nal import split_annex_b
+
+AGREED_UNITS: Final = 3
+MARKED_SILENCE_SECONDS: Final = 0.06
+"""An access unit whose last packet is marked goes when nothing followed for so long, agreed upon or not."""
+UNMARKED_SILENCE_SECONDS: Final = 0.5
+MAX_UNIT_BYTES: Final = 12 * 1024 * 1024
+"""What one access unit may take before it is thrown away. More than the bus carries (`frames.MAX_PAYLOAD_BYTES`)."""
+MAX_NAL_UNITS: Final = 4096
+_START_CODE: Final = b"\0\0\1"
+_SEARCHED_SLICES: Final = 64
+"""Slices that are searched for start codes at a stream's beginning; later ones only in their first bytes."""
+_SEARCHED_BYTES: Final = 96
+_PART_BYTES: Final = 64
+"""What an object costs besides its bytes."""
+_FRAGMENT_START: Final = 0x80
+_FRAGMENT_END: Final = 0x40
+
+
+OtherCodec = Callable[[str, bytearray, int, int, bool, int], None]
+"""Gets the other codec's encoding name and the first payload in it, as `Depacketizer.push` does."""
+
+
+class NalDepacketizer(ABC):
+    """Collects the NAL units of access units. See `Depacketizer`."""
+
+    type_mask: int
+    """Which bits of a payload's first byte hold its type."""
+    fragment_bits: int
+    """What they hold in a fragment."""
+    fragment_header_bytes: int
+    """In front of a fragment's data: the payload header and the FU header."""
+
+    least_slice_bytes: int
+    """A slice's header and one byte."""
+
+    def __init__(
+        self,
+        sink: UnitSink,
+        clock: ArrivalClock,
+        parameter_sets: Iterable[bytes] = (),
+        on_other_codec: OtherCodec | None = None,
+    ) -> None:
+        """``parameter_sets``: those of the description. ``on_other_codec`` is called when the stream goes on in another
+        codec without saying so."""
+        self.malformed = 0
+        """Payloads that are no payload of this format."""
+        self._on_other_codec = on_other_codec
+        self._sink = sink
+        self._clock = clock
+        self._units: list[bytes] = []
+        self._parts: list[bytes | bytearray] = []
+        """The NAL unit that is being put together of fragments."""
+        self._parts_time = 0
+        self._deferred = False
+        """A first fragment without data came: the next one begins the NAL unit."""
+        self._bytes = 0
+        """Held of the access unit, with what holding it costs."""
+        self._has_picture = False
+        self._time = 0
+        self._arrival_us = 0
+        self._damaged = False
+        self._after_hole = False
+        self._gap = False
+        """Packets are missing in front of the next NAL unit."""
+        self._marks = 0
+        self._last_marked = False
+        self._has_unmarked = False
+        """A packet of the access unit's slices came without the marker."""
+        self._agreed = 0
+        self._told_apart = False
+        """Among those that agreed was one of several packets, so that the marker did tell the last one."""
+        self._trusted = False
+        self._sent_time: int | None = None
+        self._searched = 0
+        self._embedded = False
+        """Start codes were found within payloads: all are searched."""
+        self._fields = False
+        """Pictures may be coded as two fields, each with a first slice."""
+        for unit in parameter_sets:
+            self._learn(unit)
+
+    # what differs
+
+    @abstractmethod
+    def _push_whole(self, buffer: bytearray, start: int, end: int, timestamp: int) -> bool:
+        """Takes a payload that is no fragment; False where it is none of this format."""
+
+    @abstractmethod
+    def _fragmented_header(self, buffer: bytearray, start: int) -> bytes:
+        """The header of the NAL unit that a first fragment begins."""
+
+    @abstractmethod
+    def _is_picture(self, unit: bytes | bytearray) -> bool:
+        """Whether a NAL unit, at least its header, is a slice."""
+
+    @abstractmethod
+    def _is_first_slice(self, unit: bytes | bytearray) -> bool:
+        """Whether a slice's beginning (some bytes more than its header) is that of a picture."""
+
+    @abstractmethod
+    def _begins_unit(self, unit: bytes | bytearray) -> bool:
+        """Whether a NAL unit may only stand in front of a picture: a delimiter, a VPS or an SPS."""
+
+    @abstractmethod
+    def _learn(self, unit: bytes) -> None:
+        """Looks at a NAL unit that is no slice."""
+
+    @abstractmethod
+    def _other_codec(self, buffer: bytearray, start: int, end: int) -> str:
+        """The encoding name of the codec whose parameter set a payload is that is none of this codec; else empty."""
+
+    # Depacketizer
+
+    def push(self, buffer: bytearray, start: int, end: int, marker: bool, timestamp: int) -> None:
+        """See `Depacketizer.push`."""
+        data = start + self.fragment_header_bytes
+        if data <= end and buffer[start] & self.type_mask == self.fragment_bits:
+            flags = buffer[data - 1]
+            if flags & _FRAGMENT_START or self._deferred:
+                self._begin_fragments(buffer, start, end, timestamp)
+            elif not self._parts:
+                self._take_orphan(buffer, start, timestamp)
+            elif data < end:
+                self._parts.append(buffer[data:end])
+                self._bytes += end - data + _PART_BYTES
+            if flags & _FRAGMENT_END and self._parts:
+                self._end_fragments()
+        elif start < end and not self._push_whole(buffer, start, end, timestamp):
+            self.malformed += 1
+            if self._on_other_codec is not None and (codec := self._other_codec(buffer, start, end)):
+                self._complete_last()
+                self._on_other_codec(codec, buffer, start, end, marker, timestamp)
+                return
+        self._last_marked = marker
+        self._arrival_us = self._clock.arrival_us
+        if self._has_picture:
+            if not marker:
+                self._has_unmarked = True
+            elif self._parts:
+                self._marks += 2  # within a NAL unit: it means nothing
+            else:
+                self._marks += 1
+                if self._trusted:
+                    self._complete()
+        if self._bytes > MAX_UNIT_BYTES:
+            self._throw_away()
+
+    def lose(self) -> None:
+        """See `Depacketizer.lose`."""
+        if self._parts:
+            self._end_fragments()
+            self._damaged = True
+        elif self._has_picture and not self._last_marked:
+            self._damaged = True
+        self._gap = True
+
+    def _complete_last(self) -> None:
+        if self._has_picture:
+            self._complete()
+
+    def flush(self, silent_seconds: float) -> None:
+        """See `Depacketizer.flush`."""
+        if not self._has_picture or (self._parts and not self._last_marked):
+            return
+        if silent_seconds >= (MARKED_SILENCE_SECONDS if self._last_marked else UNMARKED_SILENCE_SECONDS):
+            self._complete()
+
+    # NAL units
+
+    def _begin_fragments(self, buffer: bytearray, start: int, end: int, timestamp: int) -> None:
+        data = start + self.fragment_header_bytes
+        head = bytes(buffer[data : min(end, data + 8)])
+        self._deferred = head in (b"", _START_CODE, b"\0" + _START_CODE)
+        if self._deferred:
+            return
+        skipped = 4 if head.startswith(b"\0" + _START_CODE) else 3 if head.startswith(_START_CODE) else 0
+        if skipped:
+            # Some cameras fragment a byte stream's NAL unit, start code, header and all.
+            header = b""
+            head = head[skipped:]
+        else:
+            header = self._fragmented_header(buffer, start)
+        self._begin_nal(header + head, timestamp)
+        self._parts_time = timestamp
+        self._parts.append(header)
+        self._parts.append(buffer[data + skipped : end])
+        self._bytes += end - data + _PART_BYTES
+
+    def _end_fragments(self) -> None:
+        unit = b"".join(self._parts)
+        self._parts.clear()
+        pieces = self._pieces(unit)
+        if pieces:
+            self._units.append(pieces[0])
+            if not self._is_picture(pieces[0]):
+                self._learn(pieces[0])
+        for piece in pieces[1:]:
+            self._take_piece(piece, self._parts_time)
+
+    def _take_orphan(self, buffer: bytearray, start: int, timestamp: int) -> None:
+        """A fragment of a NAL unit whose beginning is missing: its access unit has a hole."""
+        header = self._fragmented_header(buffer, start)
+        if self._is_picture(header):
+            self._begin_nal(header, timestamp, orphan=True)
+        self._damaged = True
+
+    def _take_nal(self, unit: bytes, timestamp: int) -> None:
+        """Takes a whole NAL unit, or several with start codes between them."""
+        for piece in self._pieces(unit):
+            self._take_piece(piece, timestamp)
+
+    def _take_piece(self, unit: bytes, timestamp: int) -> None:
+        self._begin_nal(unit, timestamp)
+        self._units.append(unit)
+        self._bytes += len(unit) + _PART_BYTES
+        if not self._is_picture(unit):
+            self._learn(unit)
+
+    def _pieces(self, unit: bytes) -> list[bytes]:
+        """The NAL units in what is meant to be one, without trailing zeros; none if it is empty."""
+        unit = unit.rstrip(b"\0")
+        if len(unit) < self.least_slice_bytes and (not unit or self._is_picture(unit)):
+            return []
+        searched = unit
+        if not self._embedded and unit[0] and self._is_picture(unit):
+            if self._searched >= _SEARCHED_SLICES:
+                searched = unit[:_SEARCHED_BYTES]
+            else:
+                self._searched += 1
+        if _START_CODE not in searched:
+            return [unit]
+        self._embedded = True
+        pieces = split_annex_b(_START_CODE + unit)
+        # A header that stands in front of a start code is there twice.
+        return [piece for at, piece in enumerate(pieces) if len(piece) > 2 or at == len(pieces) - 1]
+
+    def _begin_nal(self, unit: bytes, timestamp: int, *, orphan: bool = False) -> None:
+        """A NAL unit begins of which ``unit`` is at least the header: ends the access unit before it, if it does so."""
+        if self._parts:
+            self._end_fragments()
+        picture = self._is_picture(unit)
+        first = picture and not orphan and self._is_first_slice(unit)
+        if self._has_picture:
+            if timestamp != self._time:
+                ends = first or not picture or self._last_marked or self._gap
+            else:
+                ends = (first and not self._fields) or self._begins_unit(unit)
+            if ends:
+                self._complete()
+            elif self._gap:
+                self._damaged = True
+        elif picture and not first and not self._gap and timestamp == self._sent_time:
+            self._distrust()  # the marker stood before the end: the picture that went lacks this slice
+        if self._gap:
+            self._gap = False
+            self._after_hole = True
+        if picture and not self._has_picture:
+            self._damaged = self._damaged or not first
+            self._has_picture = True
+            self._time = timestamp
+        if len(self._units) >= MAX_NAL_UNITS:
+            self._throw_away()
+
+    def _complete(self) -> None:
+        """The access unit is complete: hands it on."""
+        if self._parts:
+            self._end_fragments()
+        if self._marks == 1 and self._last_marked:
+            self._agreed += 1
+            self._told_apart = self._told_apart or self._has_unmarked
+            self._trusted = self._told_apart and self._agreed >= AGREED_UNITS
+        elif not self._damaged:
+            self._distrust()
+        units, damaged, after_hole = self._units, self._damaged, self._after_hole
+        self._sent_time = self._time
+        self._units = []
+        self._clear()
+        if units:
+            self._sink(units, self._sent_time, self._arrival_us, damaged, after_hole)
+        elif after_hole or damaged:
+            self._after_hole = True
+
+    def _distrust(self) -> None:
+        self._agreed = 0
+        self._told_apart = self._trusted = False
+
+    def _throw_away(self) -> None:
+        self.malformed += 1
+        self._units.clear()
+        self._clear()
+        self._gap = True
+
+    def _clear(self) -> None:
+        self._parts.clear()
+        self._bytes = 0
+        self._marks = 0
+        self._has_picture = self._has_unmarked = self._damaged = self._after_hole = False
