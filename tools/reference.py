@@ -1,5 +1,5 @@
-"""Writes the reference that follows from the code: docs/ref/{settings,commands,nats}.md, docs/asyncapi.yaml, the tables
-in docs/ref/page-protocol.md, and the web app's types of the HTTP API and of its WebSocket.
+"""Writes the reference that follows from the code: docs/ref/{settings,commands,nats}.md, docs/asyncapi.yaml, tables in
+docs/ref/page-protocol.md and docs/guide/agencies.md, and the web app's types of the HTTP API and of its WebSocket.
 
 ``make docs`` writes them; a test fails while they differ from what this would write.
 """
@@ -252,6 +252,7 @@ _PARAMETERS = {
     "action": "What was done, for example `exported`.",
 }
 
+AGENCIES = "docs/guide/agencies.md"
 PAGE_PROTOCOL = "docs/ref/page-protocol.md"
 WEB_TYPES = "services/wall/web/src/api/generated.ts"
 
@@ -270,7 +271,7 @@ def web_types() -> str:
     parts = [f"// {GENERATED.removeprefix('<!-- ').removesuffix(' -->')}"]
     parts += [typescript.declaration(name, schema) for name, schema in sorted(named.items())]
     parts += [typescript.declaration(name, schema) for name, schema in messages.items()]
-    kinds = [f"  {kind}: {json.dumps([event.name for event in events])}," for kind, events in _page_events()]
+    kinds = [f"  {kind}: {json.dumps([event.name for event in events])}," for kind, events in _open_events()]
     comment = "/** The events that the page listens for, by kind. */"
     parts.append("\n".join([comment, "export const EVENT_TYPES = {", *kinds, "} as const;"]))
     return "\n\n".join(parts) + "\n"
@@ -286,8 +287,8 @@ def _messages() -> tuple[dict[str, typescript.Schema], dict[str, typescript.Sche
     return {name: schema for (name, _), schema in found.items()}, extra["$defs"]
 
 
-def _page_events() -> list[tuple[str, list[type[Event]]]]:
-    """Events by kind, without the audit's: what others did is no reason to read anything anew."""
+def _open_events() -> list[tuple[str, list[type[Event]]]]:
+    """Events by kind, without the audit's, which neither the page nor partners get."""
     events = sorted(
         (event for event in EVENTS if event.kind != "audit"), key=lambda event: list(KINDS).index(event.kind)
     )
@@ -303,6 +304,20 @@ def page_protocol() -> str:
         "to the page": _message_tables(messages["Notice"], definitions),
     }
     return fill((ROOT / PAGE_PROTOCOL).read_text(), blocks)
+
+
+def agencies() -> str:
+    """docs/guide/agencies.md: its table of subjects anew, the prose around it as it stands."""
+    rows: dict[str, list[str]] = {}
+    for event in (event for _, events in _open_events() for event in events):
+        subject = subjects.event("<site>", event.kind, "<event>", f"<{event.subject_field}>")
+        rows.setdefault(subject, []).append(f"`{event.name}`")
+    table = [
+        "| subject | event |",
+        "|---|---|",
+        *(f"| `{subject}` | {' '.join(names)} |" for subject, names in rows.items()),
+    ]
+    return fill((ROOT / AGENCIES).read_text(), {"subjects": "\n".join(table)})
 
 
 def fill(text: str, blocks: Mapping[str, str]) -> str:
@@ -322,7 +337,7 @@ def fill(text: str, blocks: Mapping[str, str]) -> str:
 
 def _event_table() -> str:
     rows = [
-        f"| `{kind}` | {', '.join(f'`{kind}.{event.name}`' for event in events)} |" for kind, events in _page_events()
+        f"| `{kind}` | {', '.join(f'`{kind}.{event.name}`' for event in events)} |" for kind, events in _open_events()
     ]
     return "\n".join(["| kind | types |", "|---|---|", *rows])
 
@@ -383,6 +398,7 @@ DOCUMENTS: dict[str, typing.Callable[[], str]] = {
     "docs/ref/commands.md": commands,
     "docs/ref/nats.md": nats,
     "docs/asyncapi.yaml": asyncapi,
+    AGENCIES: agencies,
     PAGE_PROTOCOL: page_protocol,
     WEB_TYPES: web_types,
 }

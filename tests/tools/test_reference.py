@@ -46,15 +46,3 @@ def test_every_document_that_another_names_is_there() -> None:
     for page in [ROOT / "README.md", *Path(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} names {target}"
-
-
-def test_the_agencies_guide_lists_every_event_that_agencies_may_receive() -> None:
-    guide = (ROOT / "docs" / "guide" / "agencies.md").read_text()
-    listed = {
-        f"{kind}.{name}"
-        for kind, names in re.findall(
-            r"^\| `pantau\.v1\.<site>\.(\w+)\.<event>\.<\w+>` \| (.+) \|$", guide, re.MULTILINE
-        )
-        for name in re.findall(r"`(\w+)`", names)
-    }
-    assert listed == {f"{event.kind}.{event.name}" for event in EVENTS if event.kind != "audit"}

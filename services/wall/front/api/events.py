@@ -7,6 +7,7 @@ import nats.errors
 from aiohttp import hdrs, web
 from pydantic import BaseModel, Field
 
+from services.contracts.events import EVENTS
 from services.contracts.permissions import Actor, Role
 from services.mesh.clock import timeout
 from services.wall.front.context import FrontRequest
@@ -15,7 +16,7 @@ from services.wall.front.http.errors import FieldError, FieldsError
 
 BEAT_SECONDS: Final = 10.0
 RETRY_MS: Final = 2000
-KINDS: Final = ("camera", "recording", "incident", "audit")
+KINDS: Final = tuple(dict.fromkeys(event.kind for event in EVENTS))
 AUDIT_PERMISSION: Final = Role.SUPERVISOR
 """Audit events say what other people did."""
 
