@@ -1,4 +1,4 @@
-"""The relay processes beside a front: one per core, each on a UDP port of its own, started anew when one ends."""
+"""The relay processes beside a front: one per core, each on its own UDP port, restarted when one ends."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""What all handlers of one front share. It keeps nothing that another front or a restarted one would miss."""
+"""What all handlers of one front share. It holds no state that another front would need."""
 
 import asyncio
 from collections.abc import Mapping

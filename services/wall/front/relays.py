@@ -84,7 +84,7 @@ class Relays:
         self._placed: Counter[str] = Counter()
         self._placed_at = float("-inf")
         self._alive_at = float("-inf")
-        """When there was a relay last."""
+        """When a relay was last alive."""
         self._bus_back_at = float("-inf")
         self._reconnects = 0
 
@@ -146,7 +146,7 @@ class Relays:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def control_session(self, message: SessionControl, actor: Actor) -> None:
-        """Hands a page's message to the session's relay; raises what the relay refuses it with."""
+        """Sends a page's message to the session's relay; raises the relay's refusal."""
         await self._of_session(message.session, "session-control", message, actor)
 
     async def close_session(self, session: str, actor: Actor) -> None:

@@ -1,4 +1,4 @@
-"""``/api/v1/openapi.json``: OpenAPI 3.1, made of the routes table and the models, so that it cannot drift."""
+"""``/api/v1/openapi.json``: OpenAPI 3.1, generated from the routes table and the models."""
 
 import re
 from collections.abc import Iterable, Mapping

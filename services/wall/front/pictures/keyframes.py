@@ -1,4 +1,4 @@
-"""A camera's newest keyframe, as its ingest worker holds it: the beginning of an answer on its ``want`` subject."""
+"""Asks the ingest worker for a camera's newest keyframe, by its ``want`` subject."""
 
 import asyncio
 from typing import Final

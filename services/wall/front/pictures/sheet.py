@@ -23,19 +23,19 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 class SheetCell(NamedTuple):
-    """One place on a sheet: a stretch of the range."""
+    """One cell of a sheet: a part of the range."""
 
     from_us: int
     to_us: int
     at_us: int
-    """What is shown: the first moment of the stretch that there is footage of, else ``from_us``."""
+    """The first moment of the cell with footage, else ``from_us``."""
     footage: Range | None
     cause: str = ""
     """Why there is no footage."""
 
 
 class ShownCell(NamedTuple):
-    """What goes into a cell."""
+    """A cell with a picture."""
 
     jpeg: bytes
     capture_us: int
@@ -43,14 +43,14 @@ class ShownCell(NamedTuple):
 
 
 class MissingCell(NamedTuple):
-    """Why a cell shows no picture."""
+    """A cell without a picture, and why."""
 
     from_us: int
     lines: tuple[str, ...]
 
 
 def plan_sheet(timeline: Timeline, count: int) -> list[SheetCell]:
-    """The range in ``count`` equal stretches, and what of each can be shown."""
+    """Divides the range into ``count`` equal cells, and finds the footage of each."""
     step = (timeline.to_us - timeline.from_us) / count
     bounds = [timeline.from_us + round(number * step) for number in range(count + 1)]
     cells = []
@@ -64,7 +64,7 @@ def plan_sheet(timeline: Timeline, count: int) -> list[SheetCell]:
 
 
 def _cause(timeline: Timeline, from_us: int, to_us: int) -> str:
-    """That of the gap which covers most of a stretch."""
+    """The cause of the gap that covers most of a cell."""
     shared = [
         (min(to_us, to_us if gap.to_us is None else gap.to_us) - max(from_us, gap.from_us), gap.cause)
         for gap in timeline.gaps
@@ -83,7 +83,7 @@ def draw_sheet(
     width_px: int,
     zone: tzinfo,
 ) -> bytes:
-    """The sheet as JPEG: a line that says whose and when, then the cells, each ``width_px`` wide, its time under it.
+    """The sheet as JPEG: a header with camera and range, then the cells, each ``width_px`` wide with its time below.
 
     Times are written in ``zone``. Raises ``OSError`` for what is no picture.
     """

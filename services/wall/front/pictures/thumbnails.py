@@ -15,7 +15,7 @@ from services.wall.front.pictures.picture_cache import PictureCache, Snapshot
 from services.wall.front.pictures.snapshot_cache import SnapshotCache
 
 CACHE_BYTES: Final = 64 * 1024 * 1024
-"""Some five thousand pictures of 320 pixels: what was recorded does not change."""
+"""About five thousand pictures of 320 pixels. They stay valid: recordings do not change."""
 
 
 class _Key(NamedTuple):

@@ -46,7 +46,7 @@ async function problemOf(response: Response): Promise<ApiError> {
   try {
     problem = (await response.json()) as Partial<Problem>;
   } catch {
-    // Not problem+json: a proxy's page, say. The status has to do.
+    // Not problem+json, for example a proxy's page: the status is all there is.
   }
   const fields: Record<string, string> = {};
   for (const error of problem.errors ?? []) if (error.field) fields[error.field] = error.message;
@@ -149,7 +149,7 @@ export class Api {
     return this.json("POST", "/wall/sessions", { sdp, ...opening });
   }
 
-  /** Works while the page goes away, too. */
+  /** `keepalive`: also sent while the page is closed. */
   closeSession(id: string): void {
     fetch(`${this.base}/wall/sessions/${id}`, { method: "DELETE", keepalive: true }).catch(() => undefined);
   }
@@ -174,7 +174,7 @@ export class Api {
     return `${this.base}/events`;
   }
 
-  /** How much is recorded, of the catalogue's cameras; it is made while one waits. */
+  /** The coverage statement of the catalogue's cameras. */
   coverage(fromMs: number, toMs: number): Promise<CoverageView> {
     return this.json("GET", `/coverage?${rangeQuery(fromMs, toMs)}`);
   }

@@ -1,4 +1,4 @@
-/** The server-sent events, as a hint that something has to be read again. */
+/** The server-sent events, used as a signal to read something again. */
 
 import { EVENT_TYPES } from "./generated.js";
 
@@ -6,7 +6,7 @@ export type EventKind = keyof typeof EVENT_TYPES;
 
 const RETRY_MS = 3000;
 
-/** Calls `onEvent` for each event, and `onOpen` whenever the stream (re)opens: what was missed has to be read then. */
+/** Calls `onEvent` for each event, and `onOpen` whenever the stream (re)opens: events may have been missed, so everything is read then. */
 export class EventStream {
   private source: EventSource | null = null;
   private timer: ReturnType<typeof setTimeout> | null = null;

@@ -1,4 +1,4 @@
-/** Finding by activity: jumps of the playback clock, and the busiest minutes. The recorders know; the page asks. */
+/** Finding by activity: jumps of the playback clock, and the busiest minutes, both asked of the recorders. */
 
 import { type Api, ApiError } from "../api/client.js";
 import type { BusyView } from "../api/generated.js";
@@ -10,13 +10,13 @@ import type { Playback } from "./playback.js";
 import type { ViewState } from "./view.js";
 
 const NOTE_MS = 2500;
-/** The busiest minutes are compared over no more (the server's limit). */
+/** The longest range for the busiest minutes (the server's limit). */
 const LONGEST_MS = 31 * 86_400_000;
 
 export type JumpNote = "none" | "failed";
 
 export class Activity {
-  /** Why the last jump went nowhere; null once that was long enough on the screen. */
+  /** Why the last jump failed; null again after `NOTE_MS`. */
   readonly note = new Observable<JumpNote | null>(null);
   private jumping = false;
   private noteTimer: ReturnType<typeof setTimeout> | undefined;
@@ -28,7 +28,7 @@ export class Activity {
     private readonly view: Observable<ViewState>,
   ) {}
 
-  /** The cameras that one looks at: the enlarged one, else all on the wall. */
+  /** The cameras in view: the enlarged one, else all on the wall. */
   private cameras(): string[] {
     const wall = this.wall.value;
     const enlarged = wall.enlarged === null ? null : tileAt(wall, wall.enlarged).camera;

@@ -38,9 +38,9 @@ interface TileSize {
 
 const CAMERAS_PERIOD_MS = 20_000;
 const INCIDENTS_PERIOD_MS = 60_000;
-/** The credentials of ICE servers are short-lived; within this they need not be asked for again. */
+/** ICE servers with short-lived credentials are reused for so long. */
 const ICE_SERVERS_LAST_MS = 30_000;
-/** A page in the background gives its pictures back after this. */
+/** A page in the background stops its pictures after this. */
 const ASLEEP_AFTER_MS = 10_000;
 const GRANTS: Record<Role, readonly Role[]> = {
   viewer: ["viewer"],
@@ -269,7 +269,7 @@ function rtcIceServer({ urls, username, credential }: IceServer): RTCIceServer {
 const RELOADED_KEY = "pantau.reloaded";
 const RELOAD_SPACING_MS = 10_000;
 
-/** Lets the server show its sign-in, but never in a circle. */
+/** Reloads, so that the server shows its sign-in; at most once in `RELOAD_SPACING_MS`, so never in a loop. */
 function reloadForSignIn(): void {
   const last = Number(sessionStorage.getItem(RELOADED_KEY) ?? 0);
   if (Date.now() - last < RELOAD_SPACING_MS) return;

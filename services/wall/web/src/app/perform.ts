@@ -1,16 +1,16 @@
-/** Does what a key asks for. */
+/** Performs the actions of keys. */
 
 import { chooseLanguage, language } from "../i18n/index.js";
 import type { Action } from "../model/keys.js";
 import { move, put, setLayout, tileAt, toggleEnlarged } from "../model/wall.js";
 import type { App } from "./app.js";
 
-/** What only the page itself can do. */
+/** Actions of the page itself. */
 export interface Page {
   searchBox(): void;
 }
 
-/** False where the action means nothing just now: the key is then the browser's. */
+/** False where the action does not apply: the browser then handles the key. */
 export function perform(app: App, action: Action, page: Page): boolean {
   const { wall, playback, view } = app;
   switch (action.do) {
@@ -99,7 +99,7 @@ function stepBack(app: App): boolean {
 }
 
 export function toggleFullscreen(): void {
-  // A refusal (no user gesture, a kiosk's policy) leaves things as they are: nothing to tell.
+  // A browser may refuse (no user gesture, a kiosk's policy); the page then stays as it is.
   if (document.fullscreenElement) document.exitFullscreen().catch(() => undefined);
   else document.documentElement.requestFullscreen().catch(() => undefined);
 }

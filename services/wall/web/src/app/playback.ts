@@ -11,7 +11,7 @@ import { parseTimeline, type Span, type Timeline } from "../model/timeline.js";
 import { anyRecorded, setSource, type WallState, wallCameras } from "../model/wall.js";
 import type { ViewState } from "./view.js";
 
-/** Where playback begins when it is entered without a moment. */
+/** Playback without a chosen moment begins so far before now. */
 const ENTER_BEFORE_NOW_MS = 30_000;
 const URL_PERIOD_MS = 5000;
 /** Timelines are read around the shown window, so that a small pan needs none. */
@@ -25,7 +25,7 @@ export class Playback {
   readonly failed = new Observable(false);
   /** What is marked on the timeline for export or an incident. */
   readonly range = new Observable<Span | null>(null);
-  /** The speed that play will have. */
+  /** The speed of the next play. */
   readonly rate = new Observable(1);
   private window: Span | null = null;
   private readTimer: ReturnType<typeof setTimeout> | null = null;
@@ -69,7 +69,7 @@ export class Playback {
     return this.active && this.reading ? Math.round(this.nowMs()) : null;
   }
 
-  /** Takes up a moment from the URL: standing where nothing plays yet. */
+  /** Goes to a moment from the URL; paused, unless something plays already. */
   restore(atMs: number): void {
     const at_us = Math.round(atMs * 1000);
     this.showTimeline();
@@ -168,7 +168,7 @@ export class Playback {
     if (late_ms !== null && this.playing) this.keeper.control({ type: "lateness", late_ms });
   }
 
-  /** Says it to the session, and shows at once what it will come to. */
+  /** Sends a clock control, and shows the expected clock at once. */
   private clock(control: Omit<ClockControl, "type">, expected: Partial<ClockReading>): void {
     const now = Date.now();
     const before = this.reading ?? { type: "clock", at_us: now * 1000, rate: 1, playing: false, receivedMs: now };
@@ -188,7 +188,7 @@ export class Playback {
     this.readSoon(READ_DELAY_MS);
   }
 
-  /** Other cameras are on the wall: their timelines are wanted. */
+  /** Other cameras are on the wall: reads their timelines. */
   camerasChanged(): void {
     if (this.window) this.readSoon(READ_DELAY_MS);
   }

@@ -18,7 +18,7 @@ export class Refresher {
     private readonly now: () => number = () => performance.now(),
   ) {}
 
-  /** Read soon. Calls in quick succession become one. */
+  /** Reads soon. Calls in quick succession become one read. */
   trigger(): void {
     if (this.running) this.again = true;
     else this.schedule(Math.max(0, this.startedMs + SPACING_MS - this.now()));

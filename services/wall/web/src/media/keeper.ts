@@ -1,6 +1,6 @@
 /**
- * Keeps a wall session alive: says what each slot should show, opens a new session when the present one dies, is drained
- * or has too few slots, and says everything again to whichever session is there.
+ * Keeps a wall session alive: sends what each slot should show, opens a new session when the present one dies, is drained
+ * or has too few slots, and sends everything again to the new one.
  */
 
 import { ApiError } from "../api/client.js";
@@ -58,7 +58,7 @@ export class SessionKeeper {
   /** Not sent yet. */
   private seen: SeenFrame[] = [];
   private opening = false;
-  /** The present session's relay wants to be left; it may say so before the session is connected. */
+  /** The present session's relay drains; its notice may come before the session is connected. */
   private drained = false;
   /** The present session is not connected yet: changes are sent as soon as it is. */
   private waiting = false;
@@ -106,7 +106,7 @@ export class SessionKeeper {
     this.seen.push({ slot, rtp });
   }
 
-  /** Says a slot's size again: a relay that has gone is found out by it. */
+  /** Sends a slot's size again: without an answer the page learns that the relay has gone. */
   probe(slot: number): void {
     this.send(this.sizeOf(slot));
   }
@@ -157,12 +157,12 @@ export class SessionKeeper {
     let controllable = false;
     let steered = false;
     let clockSaid: typeof this.clock.value = null;
-    /** What the new session said before it took over. */
+    /** The new session's notices before it took over. */
     const early: Notice[] = [];
     const sayNews = () => {
       if (!session || !controllable) return;
       this.sendWishes(session, sent);
-      // While there is no session that listens the clock is moved by hand alone.
+      // Without a connected session the clock is moved by the operator alone.
       if (!steered || ((!this.session || this.waiting) && this.clock.value !== clockSaid)) this.sayClock(session);
       clockSaid = this.clock.value;
       steered = true;
@@ -183,7 +183,7 @@ export class SessionKeeper {
       },
       controllable: () => {
         controllable = true;
-        // With a socket that broke off, anything may have been lost.
+        // Messages may have been lost with the broken socket.
         if (steered) sent = new SentState([]);
         sayNews();
       },
@@ -212,7 +212,7 @@ export class SessionKeeper {
     else if (connected) settle(true);
     else if (!settled) {
       sayNews();
-      // There is nothing to look at: while the connection is made, the tiles make ready for its first pictures.
+      // No session shows pictures: the tiles take the new tracks while the connection is made.
       if (!this.session) {
         this.waiting = true;
         this.adopt(session, early);

@@ -13,20 +13,20 @@ export const SIGNED_OUT = 4401;
 
 const CONNECT_LIMIT_MS = 10_000;
 const DISCONNECTED_LIMIT_MS = 3000;
-/** So many WebSockets in a row that never opened mean that the session is not worth keeping. */
+/** After so many WebSockets in a row that never opened the session is given up. */
 const CONTROL_ATTEMPTS = 6;
 
 export interface SessionEvents {
-  /** The media path stands. */
+  /** Media flows. */
   connected: () => void;
-  /** The control path stands (again): everything has to be said again. */
+  /** The WebSocket is open (again): everything has to be sent again. */
   controllable: () => void;
   notice: (notice: Notice) => void;
   /** The session is over; called once. */
   gone: () => void;
 }
 
-/** What the keeper needs of a session; tests bring their own. */
+/** The part of a session that the keeper uses; tests implement it. */
 export interface Session {
   readonly slots: number;
   readonly video: readonly MediaStreamTrack[];
@@ -84,7 +84,7 @@ export class WallSession implements Session {
     this.id = answer.id;
     this.connectControl(answer.control);
     this.after(CONNECT_LIMIT_MS, () => pc.connectionState !== "connected" && this.end());
-    // Not waited for: while the browser works on it, the tiles take their tracks.
+    // Not awaited: the tiles take their tracks while the browser works on it.
     pc.setRemoteDescription({ type: "answer", sdp: answer.sdp }).catch(() => this.end());
   }
 
@@ -124,7 +124,7 @@ export class WallSession implements Session {
     socket.onclose = (event) => {
       if (this.ended) return;
       if (!opened) this.failedSockets += 1;
-      // Any question now finds out that the sign-in is gone, and shows the sign-in page.
+      // Any request now gets 401, and with it the sign-in page.
       if (event.code === SIGNED_OUT) this.api.me().catch(() => undefined);
       if (event.code === SESSION_GONE || event.code === SIGNED_OUT || this.failedSockets >= CONTROL_ATTEMPTS)
         this.end();

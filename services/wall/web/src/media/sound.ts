@@ -8,7 +8,7 @@ export class Loudspeaker {
     const playing = (this.element.srcObject as MediaStream | null)?.getAudioTracks()[0] ?? null;
     if (playing === track) return;
     this.element.srcObject = track ? new MediaStream([track]) : null;
-    // A play() that is overtaken by the next one is no fault, and a browser that forbids sound says so itself.
+    // The next play() interrupts this one, which is no fault; a browser that forbids sound shows that itself.
     if (track) this.element.play().catch(() => undefined);
   }
 }

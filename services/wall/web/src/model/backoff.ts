@@ -1,4 +1,4 @@
-/** Waiting times between attempts: doubling, with full jitter above half, so that a hundred walls do not come back at once. */
+/** Waiting times between attempts: doubling, each between half and the whole of it at random, so that walls do not reconnect all at once. */
 
 export class Backoff {
   private attempt = 0;

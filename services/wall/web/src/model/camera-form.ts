@@ -1,4 +1,4 @@
-/** The camera form: from a camera to text fields, and back with what is wrong in them. */
+/** The camera form: a camera as text fields, their validation, and the fields as a request. */
 
 import type { CameraInput, CameraView } from "../api/generated.js";
 import type { MessageKey } from "../i18n/index.js";
@@ -78,7 +78,7 @@ export function validate(fields: CameraFields): FieldErrors {
   return errors;
 }
 
-/** What is sent, for fields without errors. Settings of the profiles that the form does not show are kept. */
+/** The request for fields without errors. Keeps settings of the profiles that the form does not show. */
 export function inputOf(fields: CameraFields, before: CameraView | null): CameraInput {
   const { transport } = fields;
   const input: CameraInput = {

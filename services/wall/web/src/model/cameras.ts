@@ -2,7 +2,7 @@
 
 import type { CameraView, Status } from "../api/generated.js";
 
-/** What the list shows of a camera's state: also that nothing was observed yet. */
+/** A camera's state in the list; `unknown` before anything was observed. */
 export type ShownStatus = Status | "unknown";
 
 export function statusOf(camera: CameraView): ShownStatus {

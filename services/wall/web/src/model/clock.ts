@@ -1,10 +1,10 @@
-/** The session's clock between its notices, and the speeds that it knows. */
+/** The session's clock between its notices, and its speeds. */
 
 export interface ClockReading {
   at_us: number;
   rate: number;
   playing: boolean;
-  /** Local time (ms) at which this was said. */
+  /** Local time (ms) of the notice. */
   receivedMs: number;
 }
 

@@ -1,4 +1,4 @@
-/** How a coverage statement is read: what is worst stands first. */
+/** How a coverage statement is shown: the worst first. */
 
 import type { CameraCoverageView } from "../api/generated.js";
 
@@ -18,7 +18,7 @@ export function percentText(percent: number, locale: string): string {
   return `${new Intl.NumberFormat(locale, { maximumFractionDigits: 2 }).format(shown)} %`;
 }
 
-/** `4`, `0.3`: days as far as they matter. */
+/** `4`, `0.3`: days, with a decimal below 10. */
 export function daysText(days: number, locale: string): string {
   return new Intl.NumberFormat(locale, { maximumFractionDigits: days < 10 ? 1 : 0 }).format(days);
 }

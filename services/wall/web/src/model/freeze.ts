@@ -1,4 +1,4 @@
-/** Notices a video that stands still although the relay says that it flows. */
+/** Detects a video that is frozen although the relay says that it flows. */
 
 export const FROZEN_AFTER_MS = 3000;
 /** … when the relay sends keyframes alone: cameras have up to 10 s between them. */
@@ -9,8 +9,8 @@ export class FreezeWatch {
   private changedMs = 0;
 
   /**
-   * Feed it the count of frames presented so far, about once a second; `expected` is false while none have to come
-   * (paused, waiting, page hidden); `afterMs` is how long is too long. Returns since when the picture stands still (ms), or null.
+   * Takes the count of frames presented so far, about once a second. `expected` is false while none are due (paused, waiting,
+   * page hidden); after `afterMs` without a frame the picture counts as frozen. Returns since when (ms), or null.
    */
   sample(nowMs: number, frames: number, expected: boolean, afterMs = FROZEN_AFTER_MS): number | null {
     if (!expected || frames !== this.frames) {

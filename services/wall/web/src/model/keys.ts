@@ -32,7 +32,7 @@ export type Action =
     };
 
 export interface Binding {
-  /** `KeyboardEvent.key`, with `Shift+` before it where the key alone does not tell. */
+  /** `KeyboardEvent.key`, with `Shift+` before it where the key alone is ambiguous. */
   keys: readonly string[];
   action: Action;
   /** Several bindings with one label stand in one line of the help. */

@@ -2,7 +2,7 @@
 
 /** Time between two reports to the relay. */
 const REPORT_MS = 1000;
-/** What a tile said longer ago does not count: it shows something else by now, or nothing. */
+/** Older reports of a tile do not count: it may show something else by now. */
 const LASTS_MS = 2500;
 
 export class Lateness {

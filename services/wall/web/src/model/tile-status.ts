@@ -1,4 +1,4 @@
-/** What a tile says over (or instead of) its picture: every way of having no moving picture has a reason here. */
+/** The text over (or instead of) a tile's picture: each cause of a missing or frozen picture has its message here. */
 
 import type { CameraView, Reason, SlotNotice } from "../api/generated.js";
 import type { Source } from "../api/types.js";
@@ -42,7 +42,7 @@ export function reasonKey(reason: Reason): MessageKey | null {
   return reason === "none" ? null : `reason.${reason}`;
 }
 
-/** The message over a tile; null when its picture speaks for itself. */
+/** The message over a tile; null where its picture needs none. */
 export function tileMessage(input: TileInput): TileMessage | null {
   const { camera, entry, link, hasPicture } = input;
   if (camera === null) return { ...NONE, icon: "plus", title: "tile.empty", tone: "idle" };
@@ -127,7 +127,7 @@ export interface Badge {
   reason: MessageKey | null;
 }
 
-/** Small remarks beside the name: what is not as the camera sends it. */
+/** Badges beside the name: how the picture differs from what the camera sends. */
 export function tileBadges(input: Pick<TileInput, "camera" | "entry" | "notice">): Badge[] {
   const { entry, camera } = input;
   const notice = input.notice?.camera === camera ? input.notice : null;

@@ -8,7 +8,7 @@ export interface Span {
   toMs: number;
 }
 
-/** What a range holds, and whether the disks or only the archive have it. */
+/** A range's tier; `archived-` where only the archive has it. */
 export type Footage = Tier | `archived-${Tier}`;
 
 export interface Timeline extends Span {

@@ -3,7 +3,7 @@
  *
  *     #grid=9&tiles=gate,,square&big=0&at=2026-11-02T07:30:00.000Z
  *
- * Without `tiles` the wall fills itself with the first cameras: live, or recorded where `at` says of when.
+ * Without `tiles` the wall fills itself with the first cameras: live, or recorded where there is an `at`.
  */
 
 import { isLayoutName, smallestFor } from "./layout.js";
@@ -39,7 +39,7 @@ function at(atMs: number | null): string[] {
   return atMs === null ? [] : [`at=${new Date(atMs).toISOString()}`];
 }
 
-/** What a fragment asks for; what it does not say, or says wrongly, is as on a first visit. */
+/** The state in a fragment; missing or invalid parts are as on a first visit. */
 export function decode(fragment: string): UrlState {
   // Not URLSearchParams: it reads the + of a layout's name as a space.
   const fields = new Map<string, string>();

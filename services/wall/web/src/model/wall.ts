@@ -1,4 +1,4 @@
-/** What the wall shows: pure state and the steps that change it. Tile n is the session's slot n. */
+/** The wall's state, and pure functions that change it. Tile n is the session's slot n. */
 
 import type { Source } from "../api/types.js";
 import { type Direction, type LayoutName, layoutOf, neighbour, smallestFor } from "./layout.js";

@@ -24,7 +24,7 @@ import "./timeline-panel.js";
 import "./top-bar.js";
 import "./wall-grid.js";
 
-/** A short interruption is seen in the tiles; only a longer one is worth a banner. */
+/** A short interruption shows in the tiles alone; a longer one gets a banner. */
 const BANNER_AFTER_MS = 1500;
 
 @customElement("pantau-app")
@@ -103,7 +103,7 @@ export class AppRoot extends LitElement {
     if (target instanceof HTMLElement && target.closest("input, textarea, select")) return;
     const action = actionFor(event);
     if (!action) return;
-    // Enter and space on a focused button are the button's own.
+    // A focused button handles Enter and space itself.
     if (target instanceof HTMLButtonElement && (event.key === "Enter" || event.key === " ")) return;
     if (perform(this.app, action, { searchBox: () => this.focusSearch() })) event.preventDefault();
   };

@@ -174,7 +174,7 @@ export class CameraList extends LitElement {
   }
 }
 
-/** The address, unless it only says the name again. */
+/** The address, unless it repeats the name. */
 function placeOf({ id, name, location }: CameraView): string {
   return location.address && location.address !== name ? location.address : id;
 }

@@ -1,4 +1,4 @@
-/** Handing footage over: clips, or an evidence bundle. The browser downloads; the page holds no video. */
+/** Exports clips or an evidence bundle. The browser downloads them; the page holds no video. */
 
 import { html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";

@@ -1,4 +1,4 @@
-/** A contact sheet of one camera: a stretch of its recording at a glance, from which a click leads to a moment. */
+/** A contact sheet of one camera: keyframes of a range; a click on one goes to its moment. */
 
 import { css, html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
@@ -15,7 +15,7 @@ import { form, shared } from "./styles.js";
 import { Watch } from "./watch.js";
 import "./modal.js";
 
-/** Typing a time goes through others. */
+/** Waits while a time is typed: its digits pass through other times. */
 const READ_DELAY_MS = 400;
 
 type Shown =

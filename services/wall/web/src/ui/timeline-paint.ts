@@ -1,4 +1,4 @@
-/** Draws the timeline. Everything that it needs is in the `Scene`; it keeps nothing. */
+/** Draws the timeline from a `Scene`, without state of its own. */
 
 import type { Language } from "../i18n/index.js";
 import { clockTime, dayDate, minuteTime } from "../model/format.js";

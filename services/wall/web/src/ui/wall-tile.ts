@@ -130,7 +130,7 @@ export class WallTile extends LitElement {
   private check(): void {
     const wasFrozen = this.pictureState.frozenSinceMs !== null;
     this.picture?.check(!document.hidden && !this.hidden);
-    // Said again, a size finds out whether the relay is still there to hear it.
+    // Sending the size again detects a relay that has gone.
     if (!wasFrozen && this.pictureState.frozenSinceMs !== null) this.app.keeper.probe(this.index);
     if (this.tile.source === "recorded" && !document.hidden && !this.hidden) {
       this.picture?.measureDelay((delayMs) => this.app.playback.noteDelay(this.index, delayMs));
