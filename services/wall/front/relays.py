@@ -26,9 +26,6 @@ R = TypeVar("R", bound=Model)
 
 SEPARATOR: Final = "--"
 RANDOM_BYTES: Final = 8
-MAX_RELAY_NAME: Final = 63 - len(SEPARATOR) - 2 * RANDOM_BYTES
-"""Relays keep their names this short (`services.wall.app`), so that a session's id is an id."""
-
 OPEN_SECONDS: Final = 5.0
 CONTROL_SECONDS: Final = 3.0
 SUCCESSOR_SECONDS: Final = 8.0

@@ -169,7 +169,6 @@ def test_a_session_id_is_an_id_that_names_its_relay_even_with_the_longest_name()
         session = relays.new_session(name)
         assert is_id(session)
         assert relays.relay_of(session) == name
-    assert relays.MAX_RELAY_NAME == MAX_RELAY_NAME
 
 
 def test_ranking_counts_what_was_placed_since_the_lease_said_how_full_the_relay_is() -> None:
