@@ -131,7 +131,7 @@ def measure(seconds: int, folder: Path) -> None:
                 "this process, the bus left out.",
             )
         )
-        store = RecordedFootage("rec-1", lambda: [rig.disk])
+        store = RecordedFootage("rec-1", [rig.disk])
         size, ours, ours_cpu, peer, peer_cpu = compare(store, seconds, folder)
         print(
             table(

@@ -17,11 +17,11 @@ from services.recorder.motion import scorer
 from services.recorder.motion.activity import FORMULA
 from services.recorder.reading.activity_search import ActivitySearch
 from services.recorder.reading.footage import RecordedFootage
-from services.recorder.storage import activity_rows
 from services.recorder.storage.gops import Gop, pack
-from services.recorder.storage.index import GapRow, Index
+from services.recorder.storage.index import Index
 from services.recorder.storage.levels import HOUR_US, SLOTS
 from services.recorder.storage.paths import INDEX, RECORDINGS, RecordedStream
+from services.recorder.storage.rows import GapRow
 
 DAYS = 30
 MINUTE_US = 60_000_000
@@ -55,7 +55,7 @@ def fill(path: Path, cameras: int) -> None:
     The first camera's rows are made by the index's own triggers, the others' are copies of them.
     """
     index = Index.open(path, durable=False, checkpoint=True)
-    connection = index.connection
+    connection = index._connection
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("DROP TRIGGER segment_added")  # what budgets read is not measured here
     hours = [(START_US // HOUR_US + hour, still(hour)) for hour in range(DAYS * 24 + 1)]
@@ -74,7 +74,7 @@ def fill(path: Path, cameras: int) -> None:
                     "INSERT INTO run SELECT ?, tier, from_us, to_us FROM run WHERE stream_id = ?", (stream_id, first)
                 )
             for hour, levels in hours:
-                activity_rows.put_hour(connection, stream_id, hour, levels)
+                index.activity.put_hour(stream_id, hour, levels)
             for gap in range(OUTAGE_MINUTES - 1, DAYS * 1440, OUTAGE_MINUTES):
                 begin = START_US + gap * MINUTE_US
                 index.put_gap(GapRow(stream, begin, begin + MINUTE_US, "camera", ""))
@@ -112,8 +112,8 @@ def fill_archive(path: Path, cameras: int) -> ArchiveReader:
 
 def ask(disk: Any, cameras: int, shelf: ArchiveReader) -> Iterator[list[object]]:
     """Each question asked again and again, each time of another camera: its name, best, median and 95th percentile."""
-    footage, finding = RecordedFootage("rec-1", lambda: [disk]), ActivitySearch(lambda: [disk])
-    both = RecordedFootage("rec-1", lambda: [disk], lambda: shelf)
+    footage, finding = RecordedFootage("rec-1", [disk]), ActivitySearch([disk])
+    both = RecordedFootage("rec-1", [disk], lambda: shelf)
     end_us = START_US + DAYS * 1440 * MINUTE_US
     questions: dict[str, Callable[[str], object]] = {
         "timeline": lambda camera: footage.timeline(camera, "main", START_US, end_us),
@@ -137,16 +137,16 @@ def judged_per_second(path: Path) -> float:
     """Segments a second, of 30 GOPs each, as the scorer takes them."""
     with closing(Index.open(path, durable=False)) as index:
         entries = pack(Gop(n * 180_000, n * 1_000_000, 60_000, 200_000 + 7_000 * (n % 9), 50) for n in range(30))
-        streams = [row[0] for row in index.connection.execute("SELECT id FROM stream LIMIT 64")]
+        streams = [row[0] for row in index._connection.execute("SELECT id FROM stream LIMIT 64")]
         with index:
-            index.connection.execute("INSERT OR IGNORE INTO baseline SELECT id, ?, x'' FROM stream", (FORMULA,))
+            index._connection.execute("INSERT OR IGNORE INTO baseline SELECT id, ?, x'' FROM stream", (FORMULA,))
             for stream_id in streams:
-                index.connection.execute(
+                index._connection.execute(
                     "INSERT OR REPLACE INTO gop SELECT ?, start_us, ? FROM segment WHERE stream_id = ? AND tier = 0"
                     " ORDER BY start_us DESC LIMIT 4",
                     (stream_id, entries, stream_id),
                 )
-                index.connection.execute(
+                index._connection.execute(
                     "INSERT INTO unscored SELECT stream_id, start_us FROM gop WHERE stream_id = ?", (stream_id,)
                 )
         began = time.process_time()
@@ -163,7 +163,7 @@ async def run(*, quick: bool) -> None:
             recordings = Path(folder) / RECORDINGS
             recordings.mkdir()
             fill(recordings / INDEX, cameras)
-            disk = SimpleNamespace(recordings=recordings, directory=Path(folder), open_files=list)
+            disk = SimpleNamespace(recordings=recordings, directory=Path(folder), failure=None, open_files=list)
             shelf = fill_archive(Path(folder) / CATALOGUE, cameras)
             rows += [[cameras, *row] for row in ask(disk, cameras, shelf)]
             shelf.catalogue.close()

@@ -30,7 +30,7 @@ from services.recorder.reading.activity_search import ActivitySearch
 from services.recorder.reading.coverage import Coverage
 from services.recorder.reading.endpoints import Endpoints
 from services.recorder.reading.footage import RecordedFootage
-from services.recorder.retention.ladders import CameraLadders
+from services.recorder.retention.rules import CameraLadders
 from services.recorder.settings import RecorderSettings
 from services.recorder.storage.disk import Disk, DiskFailed, DiskFull, DiskNotice, FragmentDropped, SegmentWritten
 from services.recorder.storage.disks import Disks
@@ -118,11 +118,11 @@ class Recorder:
 
         footage = RecordedFootage(
             self.name,
-            lambda: [disk for disk in self.disks.all if disk.failure is None],
+            self.disks.all,
             shelved,
         )
-        finding = ActivitySearch(lambda: [disk for disk in self.disks.all if disk.failure is None])
-        ladders = CameraLadders(self.settings, self.cameras)
+        finding = ActivitySearch(self.disks.all)
+        ladders = CameraLadders(self.settings, self.cameras.get)
         coverage = Coverage(
             self.name, self.settings, self.disks.all, footage, now_us=service.clock.now_us, ladder_of=ladders.of,
             archive=shelved, archive_days=self.archive_settings.days,

@@ -20,10 +20,10 @@ from services.recorder.retention.expired import ExpiredFootage, expired
 from services.recorder.retention.holds import CurrentHolds
 from services.recorder.retention.retention_pass import CarriedOut, RetentionPass
 from services.recorder.settings import RecorderSettings
-from services.recorder.storage import activity_rows
 from services.recorder.storage.disk import Disk
-from services.recorder.storage.index import Index, Segment
+from services.recorder.storage.index import Index
 from services.recorder.storage.paths import INDEX, RecordedStream
+from services.recorder.storage.rows import Segment
 
 log = get_logger()
 
@@ -168,4 +168,4 @@ class Housekeeping:
             stream = streams[self._swept[disk] % len(streams)]
             ranges = [(found.from_us, found.to_us) for found in self._ranges(stream)]
             with index:
-                activity_rows.keep_hours(index.connection, index.stream_id(stream), ranges)
+                index.activity.keep_hours(index.stream_id(stream), ranges)

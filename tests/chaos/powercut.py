@@ -158,7 +158,7 @@ def watch_commits(files: PowerCutFiles, patch: Callable[[object, str, object], N
 
     def exited(self: Index, kind: object, *rest: object) -> None:
         original(self, kind, *rest)
-        if kind is None and self.connection.execute("PRAGMA synchronous").fetchone()[0] == 2:
+        if kind is None and self._connection.execute("PRAGMA synchronous").fetchone()[0] == 2:
             files.index_is_durable()
 
     patch(Index, "__exit__", exited)

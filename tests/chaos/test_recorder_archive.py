@@ -22,7 +22,7 @@ from services.mesh.clock import ManualClock
 from services.mesh.settings import MeshSettings
 from services.recorder.archive.catalogue import CATALOGUE, ArchiveCatalogue, ArchivedCopy
 from services.recorder.archive.store import ObjectStore
-from services.recorder.storage.index import Segment
+from services.recorder.storage.rows import Segment
 from tests.integration.s3server import S3Server
 from tests.media import encoded
 from tests.recorder.rig import Rig

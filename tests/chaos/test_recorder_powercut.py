@@ -16,8 +16,8 @@ from services.recorder.storage import disk as disk_module
 from services.recorder.storage import index as index_module
 from services.recorder.storage.files import OsFiles
 from services.recorder.storage.fsck import check
-from services.recorder.storage.index import Segment
 from services.recorder.storage.paths import segment_path
+from services.recorder.storage.rows import Segment
 from services.recorder.storage.scan import scan
 from tests.chaos.powercut import PowerCutFiles, watch_commits
 from tests.recorder.rig import STREAM, Rig
@@ -183,7 +183,7 @@ def test_a_thousand_segments_left_open_are_all_there_again(tmp_path: Path) -> No
     rig.disk._halt.set()  # nothing is closed: the process is gone
     with Rig(tmp_path / "disk") as again:
         with again.index() as index:
-            segments = index.select("state = 0")
+            segments = index.closed_segments()
         assert len(segments) == 1000
         assert {segment.frames for segment in segments} == {50}
     assert check(tmp_path / "disk").clean

@@ -17,7 +17,7 @@ from services.recorder.retention.retention_pass import RetentionOutcome, Retenti
 from services.recorder.settings import RecorderSettings
 from services.recorder.storage.files import OsFiles
 from services.recorder.storage.fsck import check
-from services.recorder.storage.index import Segment, Tier
+from services.recorder.storage.rows import Segment, Tier
 from services.recorder.storage.segment import EndReason, SegmentBegin, SegmentFragment
 from services.recorder.storage.segment_file import SegmentFile
 from tests.media import encoded
@@ -85,7 +85,7 @@ def record(rig: Rig, units: list[AccessUnit]) -> None:
 class Ageing:
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
-        self.footage = RecordedFootage("rec-1", lambda: [rig.disk])
+        self.footage = RecordedFootage("rec-1", [rig.disk])
         self.incidents = [HELD]
 
     def age(self, budget_bytes: int = 0) -> RetentionOutcome:
@@ -107,7 +107,7 @@ class Ageing:
 
     def segments(self) -> list[Segment]:
         with self.rig.index() as index:
-            return index.select("state = 0", order="stream_id, start_us")
+            return index.closed_segments()
 
     def agree(self) -> list[Segment]:
         """Files, rows, sums and timelines tell the same; some files play; returns what there is."""

@@ -25,8 +25,9 @@ from services.recorder.reading.clip import payloads
 from services.recorder.reading.footage import RecordedFootage, SegmentSource
 from services.recorder.retention.holds import Holds
 from services.recorder.retention.retention_pass import RetentionPass
-from services.recorder.storage.index import Index, Segment, Tier
+from services.recorder.storage.index import Index
 from services.recorder.storage.paths import INDEX
+from services.recorder.storage.rows import Segment, Tier
 from tests.integration.recorders import until
 from tests.integration.s3server import S3Server
 from tests.recorder.rig import SIGNER, Rig
@@ -64,7 +65,7 @@ class Copies:
             "rec-1", "city", settings, self.store, self.catalogue, [rig.disk],
             clock=rig.clock, holds=self.holds, post=self.events.append, **options,
         )  # fmt: skip
-        self.footage = RecordedFootage("rec-1", lambda: [rig.disk], lambda: self.reader)
+        self.footage = RecordedFootage("rec-1", [rig.disk], lambda: self.reader)
 
     def holds(self) -> Holds:
         return Holds(self.incidents, self.rig.clock.now_us())
@@ -306,7 +307,7 @@ async def test_a_corrupted_copy_is_found_told_and_made_again_while_the_footage_i
         assert archive.reader.covers(segments[0])
         assert await archive.content(segments[0]) == rig.path(segments[0]).read_bytes()
         with closing(Index.open(rig.disk.recordings / INDEX, durable=False)) as index, index:
-            index.forget([segments[1]])
+            index.forget_segments([segments[1]])
         sources = archive.footage.sources("cam-1", "main", segments[1].start_us, segments[1].end_us)
         messages = await asyncio.to_thread(
             lambda: list(evidence.messages(sources, segments[1].start_us, segments[1].end_us, SIGNER))

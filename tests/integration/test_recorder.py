@@ -13,8 +13,9 @@ from services.mesh.bus import Bus
 from services.mesh.event_stream import ensure_stream
 from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
-from services.recorder.storage.index import Index, Segment
+from services.recorder.storage.index import Index
 from services.recorder.storage.paths import INDEX, RECORDINGS, segment_path
+from services.recorder.storage.rows import Segment
 from tests.integration.recorders import Ingest, assign, camera, recording, running, until
 from tests.recorder.rig import decode
 from tests.recorder.units import pictures, sounds
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.integration
 def segments(data: Path) -> list[Segment]:
     index = Index.open_for_reading(data / RECORDINGS / INDEX)
     try:
-        return index.select("state = 0", order="stream_id, start_us")
+        return index.closed_segments()
     finally:
         index.close()
 

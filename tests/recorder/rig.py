@@ -15,9 +15,10 @@ from services.recorder.capture.gaps import GapChange
 from services.recorder.capture.recording import StreamRecording
 from services.recorder.storage.disk import PASS_SECONDS, Disk, DiskNotice, FragmentDropped, SegmentWritten
 from services.recorder.storage.files import Files, OsFiles
-from services.recorder.storage.index import GapRow, Index, Segment
+from services.recorder.storage.index import Index
 from services.recorder.storage.paths import INDEX, RecordedStream, segment_path
 from services.recorder.storage.proof import Signer
+from services.recorder.storage.rows import GapRow, Segment
 from tests.recorder.units import START_US
 
 STREAM = RecordedStream("city", "cam-1", "main")
@@ -69,13 +70,13 @@ class Rig:
     def recording(self, stream: RecordedStream = STREAM) -> StreamRecording:
         if stream not in self.recordings:
             with self.index() as index:
-                last = index.select("stream_id = ?", (index.find_stream(stream) or 0,), order="start_us DESC", limit=1)
+                last = index.last_segment(stream)
             self.recordings[stream] = StreamRecording(
                 stream,
                 place=self,
                 explain=lambda _from, _to, reopened, lost: ("test", f"reopened={reopened} lost={lost}"),
                 on_gap=self._on_gap,
-                last_end_us=last[0].end_us if last else None,
+                last_end_us=last.end_us if last else None,
             )
         return self.recordings[stream]
 
@@ -103,7 +104,7 @@ class Rig:
 
     def segments(self, stream: RecordedStream = STREAM) -> list[Segment]:
         with self.index() as index:
-            return index.select("stream_id = ?", (index.find_stream(stream) or 0,), order="start_us")
+            return index.segments_of(stream)
 
     def gap_rows(self, stream: RecordedStream = STREAM) -> list[GapRow]:
         with self.index() as index:

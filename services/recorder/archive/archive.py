@@ -18,7 +18,7 @@ from services.recorder.archive.store import ObjectStore
 from services.recorder.archive.uploader import Uploader
 from services.recorder.retention.holds import Holds
 from services.recorder.storage.disk import Disk
-from services.recorder.storage.index import Segment
+from services.recorder.storage.rows import Segment
 
 log = get_logger()
 RETRY_SECONDS: Final = 10.0

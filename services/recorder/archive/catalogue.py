@@ -15,9 +15,8 @@ from typing import Any, Final, NamedTuple
 from services.contracts.recordings import MIN_GAP_US
 from services.recorder.storage import gops
 from services.recorder.storage.gops import Gop
-from services.recorder.storage.index import Segment, Tier
 from services.recorder.storage.paths import RecordedStream, segment_path
-from services.recorder.storage.runs import FootageRun, joined
+from services.recorder.storage.rows import FootageRun, Segment, Tier, joined
 
 CATALOGUE: Final = "archive.sqlite3"
 _VERSION: Final = 2

@@ -8,20 +8,12 @@ from typing import Final, NamedTuple
 from services.recorder.retention.holds import Holds
 from services.recorder.storage import gops
 from services.recorder.storage.disk import Disk
-from services.recorder.storage.index import Index, Segment
+from services.recorder.storage.index import ENDLESS_US, Index
 from services.recorder.storage.paths import INDEX, RecordedStream
+from services.recorder.storage.rows import Segment
 
 _PER_STREAM: Final = 4
 """At once, so that no camera waits for all of another's."""
-_ENDLESS_US: Final = 1 << 62
-_NOT_COPIED: Final = (
-    "stream_id = ? AND start_us >= ? AND start_us < ? AND end_us > ? AND state = 0 AND NOT EXISTS ("
-    "SELECT 1 FROM archive.copy WHERE copy.camera = ? AND copy.profile = ? AND copy.site = ?"
-    " AND copy.start_us = segment.start_us"
-    # What is left of a damaged whole copy is worth more than a sound one of keyframes.
-    " AND (copy.tier < segment.tier OR copy.tier = segment.tier AND copy.damage = ''))"
-)
-_COUNT: Final = f"SELECT count(*), coalesce(sum(size_bytes), 0) FROM segment WHERE {_NOT_COPIED}"  # noqa: S608 (ours)
 
 
 class SegmentToCopy(NamedTuple):
@@ -61,42 +53,28 @@ class PendingCopies:
         found: dict[Segment, None] = {}
         segments = size_bytes = 0
         with closing(Index.open_for_reading(self._disk.recordings / INDEX)) as index:
-            index.connection.execute("ATTACH ? AS archive", (f"{self._catalogue.absolute().as_uri()}?mode=ro",))
+            index.attach_archive(self._catalogue)
             for stream in index.streams():
                 for hold in holds.of(stream.camera):
-                    to_us = _ENDLESS_US if hold.to_us is None else hold.to_us
-                    held = _not_copied(index, stream, 0, to_us, hold.from_us)
+                    to_us = ENDLESS_US if hold.to_us is None else hold.to_us
+                    held = index.uncopied(stream, 0, to_us, end_after_us=hold.from_us, limit=_PER_STREAM)
                     found |= dict.fromkeys(held)
                     if self._held_only:
                         segments, size_bytes = segments + len(held), size_bytes + sum(s.size_bytes for s in held)
                 if not self._held_only:
                     begin_us = max(self._copied_to_us.get(stream, 0), from_us)
-                    rest = _not_copied(index, stream, begin_us)
+                    rest = index.uncopied(stream, begin_us, limit=_PER_STREAM)
                     found |= dict.fromkeys(rest)
                     self._note(index, stream, rest)
-                    row = index.connection.execute(_COUNT, _parameters(index, stream, begin_us)).fetchone()
-                    segments, size_bytes = segments + row[0], size_bytes + row[1]
+                    count, count_bytes = index.uncopied_totals(stream, begin_us)
+                    segments, size_bytes = segments + count, size_bytes + count_bytes
             order = sorted(found, key=lambda s: (not holds.holds(s), s.start_us))
-            made = [SegmentToCopy(self._disk, s, index.gops(s.stream, s.start_us) or gops.pack(())) for s in order]
+            made = [
+                SegmentToCopy(self._disk, s, index.packed_gops(s.stream, s.start_us) or gops.pack(())) for s in order
+            ]
         return CopyBacklog(made, segments, size_bytes, min((s.start_us for s in order), default=None))
 
     def _note(self, index: Index, stream: RecordedStream, waiting: Sequence[Segment]) -> None:
-        newest = waiting or index.select(
-            "stream_id = ? AND state = 0", (index.find_stream(stream),), order="start_us DESC", limit=1
-        )
-        if newest:
-            self._copied_to_us[stream] = newest[0].start_us
-
-
-def _not_copied(
-    index: Index, stream: RecordedStream, begin_us: int, to_us: int = _ENDLESS_US, end_after_us: int = 0
-) -> list[Segment]:
-    parameters = _parameters(index, stream, begin_us, to_us, end_after_us)
-    return index.select(_NOT_COPIED, parameters, order="start_us", limit=_PER_STREAM)
-
-
-def _parameters(
-    index: Index, stream: RecordedStream, begin_us: int, to_us: int = _ENDLESS_US, end_after_us: int = 0
-) -> tuple[object, ...]:
-    named = (stream.camera, stream.profile, stream.site)
-    return (index.find_stream(stream), begin_us, to_us, end_after_us, *named)
+        newest = waiting[0] if waiting else index.last_segment(stream, closed=True)
+        if newest is not None:
+            self._copied_to_us[stream] = newest.start_us

@@ -17,8 +17,7 @@ from services.recorder.archive.errors import ArchiveError, ArchiveTrouble
 from services.recorder.archive.reading import RangeReader
 from services.recorder.archive.store import ObjectStore
 from services.recorder.storage.gops import Gop
-from services.recorder.storage.index import Segment, Tier
-from services.recorder.storage.runs import FootageRun
+from services.recorder.storage.rows import FootageRun, Segment, Tier
 
 log = get_logger()
 T = TypeVar("T")

@@ -5,8 +5,8 @@ from typing import Final, NamedTuple
 
 from services.contracts.models import Reason
 from services.contracts.recordings import MIN_GAP_US, Cause
-from services.recorder.storage.index import GapRow
 from services.recorder.storage.paths import RecordedStream
+from services.recorder.storage.rows import GapRow
 
 ANNOUNCE_AFTER_US: Final = 60_000_000
 """A gap that lasts is told once, then when it has ended."""

@@ -8,8 +8,8 @@ from services.contracts.recordings import MIN_GAP_US, Cause
 from services.recorder.capture.assembler import SegmentAssembler
 from services.recorder.capture.gaps import GapChange, GapTracker
 from services.recorder.storage.disk import Disk
-from services.recorder.storage.index import GapRow
 from services.recorder.storage.paths import RecordedStream
+from services.recorder.storage.rows import GapRow
 from services.recorder.storage.segment import EndReason, SegmentBegin, SegmentEnd, SegmentFragment, SegmentStep
 from services.recorder.storage.segment_file import SegmentFile
 

@@ -5,7 +5,6 @@ it, in one transaction: a death in between leaves segments that are judged at th
 another formula are nothing special: whatever waits is judged, a bounded time at once.
 """
 
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from itertools import groupby
@@ -18,13 +17,12 @@ from services.media.time import us_from_90k
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 from services.recorder.motion.activity import FORMULA, Baseline, GopStats
-from services.recorder.storage import activity_rows, gops
-from services.recorder.storage.activity_rows import UnjudgedSegment
-from services.recorder.storage.gops import Gop
-from services.recorder.storage.index import Index, Segment, Tier
+from services.recorder.storage.activity_table import UnjudgedSegment
+from services.recorder.storage.gops import Gop, unpack_raw
+from services.recorder.storage.index import Index
 from services.recorder.storage.levels import SLOT_US, SLOTS, ActivityLevel, paint, put
 from services.recorder.storage.paths import segment_path
-from services.recorder.storage.raw import unpack_raw
+from services.recorder.storage.rows import Segment, SegmentState, Tier
 from services.recorder.storage.scan import opened
 
 log = get_logger()
@@ -43,10 +41,10 @@ def judge(
     until = time.monotonic() + PASS_SECONDS
     done = 0
     while not stopping() and time.monotonic() < until:
-        batch = activity_rows.waiting(index.connection, _BATCH)
+        batch = index.activity.unjudged(_BATCH)
         if not batch:
             with index:
-                more = activity_rows.enqueue_other_formulas(index.connection, formula)
+                more = index.activity.enqueue_other_formulas(formula)
             if not more:
                 break
         for stream_id, items in groupby(batch, key=lambda item: item.stream_id):
@@ -56,14 +54,10 @@ def judge(
 
 
 def _judge_stream(index: Index, recordings: Path, stream_id: int, items: list[UnjudgedSegment], formula: int) -> int:
-    baseline, known = _baseline(index.connection, stream_id)
+    baseline, known = _baseline(index, stream_id)
     rows: dict[int, bytes] = {}
-    for segment in index.select(
-        "stream_id = ? AND start_us >= ? AND start_us <= ? AND state = 0",
-        (stream_id, items[0].start_us, items[-1].start_us),
-        order="start_us",
-    ):
-        if UnjudgedSegment(stream_id, segment.start_us) in items:
+    for segment in index.segments_starting(index.stream(stream_id), items[0].start_us, items[-1].start_us + 1):
+        if segment.state is SegmentState.CLOSED and UnjudgedSegment(stream_id, segment.start_us) in items:
             stats = list(_stats(segment, _raw(index, recordings, segment)))
             for gop in () if known else stats:
                 baseline.level(gop)  # a camera's first minute is held against itself, not against its first seconds
@@ -71,19 +65,19 @@ def _judge_stream(index: Index, recordings: Path, stream_id: int, items: list[Un
             levels = [ActivityLevel(gop.at_us, gop.at_us + gop.duration_us, baseline.level(gop)) for gop in stats]
             first = segment.start_us // SLOT_US
             for hour, slots in paint(levels).items():
-                row = rows.get(hour) or activity_rows.hour(index.connection, stream_id, hour)
+                row = rows.get(hour) or index.activity.hour(stream_id, hour)
                 rows[hour] = put(row, slots, first - hour * SLOTS)
     with index:
         for hour, row in rows.items():
-            activity_rows.put_hour(index.connection, stream_id, hour, row)
-        activity_rows.put_baseline(index.connection, stream_id, formula, baseline.dump())
-        activity_rows.drop_waiting(index.connection, items)
+            index.activity.put_hour(stream_id, hour, row)
+        index.activity.put_baseline(stream_id, formula, baseline.dump())
+        index.activity.drop_unjudged(items)
     return len(items)
 
 
-def _baseline(connection: sqlite3.Connection, stream_id: int) -> tuple[Baseline, bool]:
+def _baseline(index: Index, stream_id: int) -> tuple[Baseline, bool]:
     """A stream's baseline, and whether it knows anything yet."""
-    state = activity_rows.baseline(connection, stream_id)
+    state = index.activity.baseline(stream_id)
     try:
         return (Baseline.restore(state), True) if state else (Baseline(), False)
     except ValueError as error:
@@ -95,7 +89,7 @@ def _raw(index: Index, recordings: Path, segment: Segment) -> list[Gop]:
     """A segment's GOPs as they were recorded; none where they cannot be told any more."""
     try:
         if segment.tier is Tier.FULL:
-            return gops.unpack(index.gops(segment.stream, segment.start_us) or gops.pack(()))
+            return index.gops_of(segment)
         with opened(recordings / segment_path(segment.stream, segment.start_us)) as (read, size):
             return unpack_raw(reader.read_opening(read, size).movie.info)
     except (OSError, Mp4Error, ValueError) as error:

@@ -4,9 +4,7 @@ An hour is one row of 900 bytes, so that a day of a camera is 24 rows whatever i
 """
 
 import heapq
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
 from typing import Final, TypeVar
 
 from services.contracts.activity import (
@@ -19,9 +17,8 @@ from services.contracts.activity import (
     BusyAnswer,
     NextQuestion,
 )
-from services.mesh.log import get_logger
-from services.recorder.storage import activity_rows
 from services.recorder.storage.disk import Disk
+from services.recorder.storage.disks import ask_indexes
 from services.recorder.storage.index import Index
 from services.recorder.storage.levels import (
     MINUTE_US,
@@ -33,9 +30,7 @@ from services.recorder.storage.levels import (
     step_for,
     to_level,
 )
-from services.recorder.storage.paths import INDEX
 
-log = get_logger()
 _PERCENT: Final = 100
 T = TypeVar("T")
 
@@ -43,7 +38,7 @@ T = TypeVar("T")
 class ActivitySearch:
     """Asks all disks."""
 
-    def __init__(self, disks: Callable[[], Sequence[Disk]]) -> None:
+    def __init__(self, disks: Sequence[Disk]) -> None:
         self._disks = disks
 
     def activity(self, question: ActivityQuestion) -> ActivityAnswer:
@@ -90,21 +85,13 @@ class ActivitySearch:
         )
 
     def _ask(self, ask: Callable[[Index], Iterable[T]]) -> list[T]:
-        """What all disks answer; one whose index cannot be read is left out."""
-        found: list[T] = []
-        for disk in self._disks():
-            try:
-                with closing(Index.open_for_reading(disk.recordings / INDEX)) as index:
-                    found += ask(index)
-            except sqlite3.Error as error:
-                log.warning("index.unreadable", directory=str(disk.directory), error=error)
-        return found
+        """What all disks answer."""
+        return [item for found in ask_indexes(self._disks, lambda _, index: list(ask(index))) for item in found]
 
 
 def _hours(
     index: Index, camera: str, profile: str, from_us: int, to_us: int, *, backwards: bool = False
 ) -> Iterator[Iterator[ActivityHour]]:
     """The hours of the range, of each stream of the camera: one that changed its site has one under each."""
-    rows = index.connection.execute("SELECT id FROM stream WHERE camera = ? AND profile = ?", (camera, profile))
-    for (stream_id,) in rows.fetchall():
-        yield activity_rows.hours(index.connection, stream_id, *hours_between(from_us, to_us), backwards=backwards)
+    for stream in index.streams_of(camera, profile):
+        yield index.activity.hours(index.stream_id(stream), *hours_between(from_us, to_us), backwards=backwards)

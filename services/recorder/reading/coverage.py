@@ -16,8 +16,9 @@ from services.recorder.reading.footage import Archive, RecordedFootage
 from services.recorder.reading.forecast import LONG_DAYS, Days, Flow, forecast
 from services.recorder.settings import RecorderSettings
 from services.recorder.storage.disk import Disk
-from services.recorder.storage.index import Index, Tier, Usage
+from services.recorder.storage.index import Index
 from services.recorder.storage.paths import INDEX
+from services.recorder.storage.rows import Tier, Usage
 
 log = get_logger()
 
@@ -182,12 +183,12 @@ class Coverage:
             return []
         try:
             with closing(Index.open(disk.recordings / INDEX, durable=False)) as index:
-                mark = index.get(_DAY)
+                mark = index.get_meta(_DAY)
                 day = today if mark is None else max(int(mark), today - MAX_MISSED_DAYS)
                 events = self.events(day * DAY_US, (day + 1) * DAY_US) if day < today else []
                 if mark is None or day < today:
                     with index:
-                        index.set(_DAY, str(min(day + 1, today)))
+                        index.set_meta(_DAY, str(min(day + 1, today)))
         except sqlite3.Error as error:
             log.warning("index.unreadable", directory=str(disk.directory), error=error)
             return []

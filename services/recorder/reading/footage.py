@@ -3,9 +3,8 @@
 Methods block; call them in a thread. A disk that fails to answer is left out and logged: its footage is not there now.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple, Protocol
@@ -14,19 +13,16 @@ from services.contracts.recordings import MIN_GAP_US, Gap, Range, TierName, Time
 from services.media.mp4 import reader
 from services.media.mp4.reader import Fragment, ReadAt
 from services.media.time import us_from_90k
-from services.mesh.log import get_logger
 from services.recorder.archive.catalogue import ArchivedCopy
-from services.recorder.storage import gops, scan
+from services.recorder.storage import scan
 from services.recorder.storage.disk import Disk
+from services.recorder.storage.disks import ask_indexes
 from services.recorder.storage.gops import Gop
-from services.recorder.storage.index import Index, SegmentState, Tier
-from services.recorder.storage.paths import INDEX, RecordedStream, segment_path
-from services.recorder.storage.runs import FootageRun
+from services.recorder.storage.index import Index
+from services.recorder.storage.paths import RecordedStream, segment_path
+from services.recorder.storage.rows import FootageRun, Tier
+from services.recorder.storage.segment_file import SegmentFile
 
-log = get_logger()
-
-_RUNS: Final = "SELECT from_us, to_us, tier FROM run WHERE stream_id = ? AND from_us < ? AND to_us > ?"
-_FIRST: Final = "SELECT max(start_us) FROM segment WHERE stream_id = ? AND start_us <= ?"
 TIERS: Final[dict[Tier, TierName]] = {Tier.FULL: "full", Tier.KEYFRAMES: "keyframes"}
 
 
@@ -94,7 +90,7 @@ class RecordedFootage:
     """Asks all disks, and the archive for what they have not, or have thinned."""
 
     def __init__(
-        self, recorder: str, disks: Callable[[], Sequence[Disk]], archive: Callable[[], Archive | None] = lambda: None
+        self, recorder: str, disks: Sequence[Disk], archive: Callable[[], Archive | None] = lambda: None
     ) -> None:
         self._recorder = recorder
         self._disks = disks
@@ -104,21 +100,21 @@ class RecordedFootage:
         """Ranges and gaps that touch ``from_us`` to ``to_us``."""
         ranges: list[Range] = []
         found_gaps: list[Gap] = []
-        for disk in self._disks():
-            for file in disk.open_files():
-                stream = file.stream
-                if (stream.camera, stream.profile) == (camera, profile) and file.end_us > file.start_us:
-                    ranges.append(Range(from_us=file.start_us, to_us=file.end_us, recorder=self._recorder))
-            try:
-                with closing(Index.open_for_reading(disk.recordings / INDEX)) as index:
-                    for stream in index.streams_of(camera, profile):
-                        ranges += self._ranges(index, stream, from_us, to_us)
-                        found_gaps += [
-                            Gap(from_us=gap.from_us, to_us=gap.to_us, cause=gap.cause, detail=gap.detail)
-                            for gap in index.gaps(stream, from_us, to_us)
-                        ]
-            except sqlite3.Error as error:
-                log.warning("index.unreadable", directory=str(disk.directory), error=error)
+        for _, file in self._growing(camera, profile):
+            if file.end_us > file.start_us:
+                ranges.append(Range(from_us=file.start_us, to_us=file.end_us, recorder=self._recorder))
+
+        def ask(_disk: Disk, index: Index) -> tuple[list[Range], list[Gap]]:
+            streams = index.streams_of(camera, profile)
+            gaps = [gap for stream in streams for gap in index.gaps(stream, from_us, to_us)]
+            return (
+                [self._range(run) for stream in streams for run in index.runs_touching(stream, from_us, to_us)],
+                [Gap(from_us=gap.from_us, to_us=gap.to_us, cause=gap.cause, detail=gap.detail) for gap in gaps],
+            )
+
+        for found, gaps in ask_indexes(self._disks, ask):
+            ranges += found
+            found_gaps += gaps
         clipped = [
             item.model_copy(update={"from_us": max(item.from_us, from_us), "to_us": min(item.to_us, to_us)})
             for item in self._with_archived(_join(ranges), camera, profile, from_us, to_us)
@@ -126,11 +122,18 @@ class RecordedFootage:
         ]
         return TimelineAnswer(recorder=self._recorder, ranges=tuple(clipped), gaps=tuple(sorted(found_gaps, key=_from)))
 
-    def _ranges(self, index: Index, stream: RecordedStream, from_us: int, to_us: int) -> list[Range]:
-        runs = index.connection.execute(_RUNS, (index.find_stream(stream), to_us, from_us))
+    def _range(self, run: FootageRun, *, archived: bool = False) -> Range:
+        tier = TIERS[Tier(run.tier)]
+        return Range(from_us=run.from_us, to_us=run.to_us, tier=tier, recorder=self._recorder, archived=archived)
+
+    def _growing(self, camera: str, profile: str) -> list[tuple[Disk, SegmentFile]]:
+        """The segments that are being written just now."""
         return [
-            Range(from_us=start, to_us=end, tier=TIERS[Tier(tier)], recorder=self._recorder)
-            for start, end, tier in runs
+            (disk, file)
+            for disk in self._disks
+            if disk.failure is None
+            for file in disk.open_files()
+            if (file.stream.camera, file.stream.profile) == (camera, profile)
         ]
 
     def _with_archived(
@@ -140,30 +143,26 @@ class RecordedFootage:
         runs = archive.runs(camera, profile, from_us, to_us) if archive is not None else ()
         if not runs:
             return ranges
-        archived = [
-            Range(from_us=start, to_us=end, tier=TIERS[Tier(tier)], recorder=self._recorder, archived=True)
-            for tier, start, end in runs
-        ]
+        archived = [self._range(run, archived=True) for run in runs]
         return merge_ranges([*ranges, *archived], from_us, to_us)
 
     def sources(self, camera: str, profile: str, from_us: int, to_us: int) -> list[SegmentSource]:
         """The segments with footage of the range, in order of time."""
         found: dict[Path, SegmentSource] = {}
-        for disk in self._disks():
-            try:
-                with closing(Index.open_for_reading(disk.recordings / INDEX)) as index:
-                    for stream in index.streams_of(camera, profile):
-                        for source in self._closed(disk, index, stream, from_us, to_us):
-                            found[source.path] = source
-            except sqlite3.Error as error:
-                log.warning("index.unreadable", directory=str(disk.directory), error=error)
-            for file in disk.open_files():
-                same = (file.stream.camera, file.stream.profile) == (camera, profile)
-                if same and file.path and file.path not in found and file.start_us < to_us and file.end_us > from_us:
-                    grown = tuple(file.tally.gops)
-                    found[file.path] = SegmentSource(
-                        file.path, file.start_us, file.end_us, file.sealed_bytes, Tier.FULL, grown
-                    )
+        # Growing ones first: one that is closed between the two look-ups is then found by its row.
+        for _, file in self._growing(camera, profile):
+            if file.path and file.start_us < to_us and file.end_us > from_us:
+                grown = tuple(file.tally.gops)
+                found[file.path] = SegmentSource(
+                    file.path, file.start_us, file.end_us, file.sealed_bytes, Tier.FULL, grown
+                )
+
+        def ask(disk: Disk, index: Index) -> list[SegmentSource]:
+            streams = index.streams_of(camera, profile)
+            return [made for stream in streams for made in _closed(disk, index, stream, from_us, to_us)]
+
+        for sources in ask_indexes(self._disks, ask):
+            found |= {source.path: source for source in sources}
         both = self._with_copies(found.values(), camera, profile, from_us, to_us)
         return sorted(both, key=lambda source: source.start_us)
 
@@ -184,25 +183,17 @@ class RecordedFootage:
                 )  # fmt: skip
         return found.values()
 
-    def _closed(
-        self, disk: Disk, index: Index, stream: RecordedStream, from_us: int, to_us: int
-    ) -> Iterator[SegmentSource]:
-        stream_id = index.find_stream(stream)
-        first = index.connection.execute(_FIRST, (stream_id, from_us)).fetchone()[0]
-        for segment in index.select(
-            "stream_id = ? AND start_us >= ? AND start_us < ? AND end_us > ? AND state != ?",
-            (stream_id, first or 0, to_us, from_us, SegmentState.DELETING),
-            order="start_us",
-        ):
-            entries = gops.unpack(index.gops(stream, segment.start_us) or gops.pack(()))
-            yield SegmentSource(
-                disk.recordings / segment_path(stream, segment.start_us),
-                segment.start_us,
-                segment.end_us,
-                segment.size_bytes,
-                segment.tier,
-                entries,
-            )
+
+def _closed(disk: Disk, index: Index, stream: RecordedStream, from_us: int, to_us: int) -> Iterator[SegmentSource]:
+    for segment in index.segments_touching(stream, from_us, to_us):
+        yield SegmentSource(
+            disk.recordings / segment_path(stream, segment.start_us),
+            segment.start_us,
+            segment.end_us,
+            segment.size_bytes,
+            segment.tier,
+            index.gops_of(segment),
+        )
 
 
 def _join(ranges: Sequence[Range]) -> list[Range]:

@@ -17,8 +17,9 @@ from services.recorder.retention.holds import CurrentHolds, Holds
 from services.recorder.retention.rules import Held, LadderOf, RetentionAction, RetentionReason, by_age, under_pressure
 from services.recorder.retention.thinning import thin
 from services.recorder.storage.disk import Disk, is_full
-from services.recorder.storage.index import Index, Segment, SegmentState, Tier
+from services.recorder.storage.index import Index
 from services.recorder.storage.paths import INDEX, NEW_SUFFIX, segment_path
+from services.recorder.storage.rows import Segment, SegmentState, Tier
 from services.recorder.storage.scan import SegmentScan
 
 log = get_logger()
@@ -97,7 +98,7 @@ class RetentionPass:
         with closing(Index.open(self._disk.recordings / INDEX, durable=True)) as index:
             if self._forget:
                 with index:
-                    index.forget(self._forget, copied=self._copied)
+                    index.forget_segments(self._forget, copied=self._copied)
                 self._forget.clear()
             held = _held_by(holds)
 
@@ -224,7 +225,7 @@ class RetentionPass:
             return
         self._unlink(segments)
         with index:
-            index.forget(segments, copied=self._copied)
+            index.forget_segments(segments, copied=self._copied)
 
     def _unlink(self, segments: list[Segment]) -> None:
         for segment in segments:

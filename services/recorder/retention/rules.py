@@ -1,4 +1,4 @@
-"""What goes next: by age, and under pressure (docs/recording.md, Retention). Pure: segments in, actions out.
+"""What goes next: each camera's ladder, by age, and under pressure (docs/recording.md, Retention). Pure.
 
 Nothing that is held is ever among them (I7).
 """
@@ -7,8 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from services.contracts.ladder import Ladder
-from services.recorder.storage.index import Segment
+from services.contracts.ladder import Ladder, parse_ladder
+from services.contracts.models import Camera
+from services.mesh.log import get_logger
+from services.recorder.settings import RecorderSettings
+from services.recorder.storage.rows import Segment
+
+log = get_logger()
 
 YOUNG_US: Final = 86_400 * 1_000_000
 """Full footage younger than this goes last of all."""
@@ -81,3 +86,25 @@ def under_pressure(
         for segment in segments():
             if not held(segment):
                 yield RetentionAction(segment, thin=False, because=because)
+
+
+class CameraLadders:
+    """Which ladder each camera has; `of` is a `LadderOf`."""
+
+    def __init__(self, settings: RecorderSettings, camera_of: Callable[[str], Camera | None]) -> None:
+        """``camera_of`` looks a camera up in the catalogue."""
+        self._camera_of = camera_of
+        self._default = parse_ladder(settings.retention)
+        self._groups = {tag: parse_ladder(text) for tag, text in settings.retention_groups.items()}
+
+    def of(self, camera: str) -> Ladder:
+        """The camera's own, else that of its first tag that has one, else the default."""
+        entry = self._camera_of(camera)
+        if entry is None:
+            return self._default
+        if entry.retention:
+            try:
+                return parse_ladder(entry.retention)
+            except ValueError as error:
+                log.warning("retention.bad_ladder", camera=camera, error=error)
+        return next((self._groups[tag] for tag in entry.tags if tag in self._groups), self._default)

@@ -12,9 +12,9 @@ from services.media.mp4.samples import SampleInfo
 from services.media.mp4.tracks import VideoTrack
 from services.media.time import us_from_90k
 from services.recorder.storage.files import Files
+from services.recorder.storage.gops import RAW, pack_raw
 from services.recorder.storage.paths import RecordedStream
 from services.recorder.storage.proof import Signer
-from services.recorder.storage.raw import RAW, pack_raw
 from services.recorder.storage.scan import VIDEO_ID, GopTally, SegmentScan, opened, scan, sealed_fragments
 
 _FRAGMENT_BYTES: Final = 4 * 1024 * 1024

@@ -16,10 +16,11 @@ from typing import Final
 from services.mesh.clock import Clock
 from services.mesh.log import get_logger
 from services.recorder.storage.files import Files, Space
-from services.recorder.storage.index import GapRow, Index, Segment
+from services.recorder.storage.index import Index
 from services.recorder.storage.paths import INDEX, RECORDINGS, RecordedStream, segment_path
 from services.recorder.storage.proof import Proof, Signer
 from services.recorder.storage.recovery import boot_id, recover
+from services.recorder.storage.rows import GapRow, Segment
 from services.recorder.storage.segment import SegmentBegin, SegmentEnd, SegmentFragment
 from services.recorder.storage.segment_file import FULL, SegmentFile
 
@@ -372,9 +373,9 @@ class Disk:
                 and (everything or file in ended or now - file.unsynced_since >= self._sync_seconds / 2)
             ]
         with index:
-            index.set("heartbeat_us", str(self._clock.now_us()))
-            index.set("recorder", self._recorder)
-            index.set("boot", self._boot)
+            index.set_meta("heartbeat_us", str(self._clock.now_us()))
+            index.set_meta("recorder", self._recorder)
+            index.set_meta("boot", self._boot)
         for file in due:
             self._sync_file(file)
         written = [file for file in ended if file.path is not None]
@@ -420,5 +421,5 @@ def is_full(error: OSError | sqlite3.Error) -> bool:
 
 
 def _last_link(index: Index, stream: RecordedStream) -> bytes:
-    last = index.select("stream_id = ?", (index.stream_id(stream),), order="start_us DESC", limit=1)
-    return last[0].link if last else b""
+    last = index.last_segment(stream)
+    return last.link if last else b""

@@ -2,23 +2,24 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple, TypeVar
 
 from services.mesh.clock import Clock, sleep
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
-from services.recorder.storage import placement
 from services.recorder.storage.disk import Disk, DiskFailed, DiskNotice
 from services.recorder.storage.files import Files, OsFiles
-from services.recorder.storage.index import GapRow, Index
+from services.recorder.storage.index import ENDLESS_US, Index
 from services.recorder.storage.paths import INDEX, RecordedStream
-from services.recorder.storage.placement import Room
 from services.recorder.storage.proof import Signer
+from services.recorder.storage.rows import GapRow, Segment
 
 log = get_logger()
+T = TypeVar("T")
+D = TypeVar("D", bound=Hashable)
 
 RETRY_SECONDS: Final = 10.0
 """A directory that failed is tried again so often."""
@@ -29,6 +30,15 @@ _usable = gauge("recorder_disk_usable", "1 while the directory takes recordings"
 _free = gauge("recorder_disk_free_bytes", "Free space of the directory's file system", "directory")
 _queued = gauge("recorder_disk_queued_bytes", "Footage that waits to be written", "directory")
 _failures = counter("recorder_disk_failures", "Times that a directory failed or could not be opened", "directory")
+
+
+class DiskRoom(NamedTuple):
+    """A usable disk as seen now."""
+
+    free_bytes: int
+    """Above the floor that is kept free; negative when below it."""
+    streams: int
+    """That write to it."""
 
 
 class Disks:
@@ -80,11 +90,11 @@ class Disks:
         counts = dict.fromkeys(self.all, 0)
         for disk in self.streams.values():
             counts[disk] += 1
-        rooms: dict[Disk, Room] = {}
+        rooms: dict[Disk, DiskRoom] = {}
         for disk in self.all:
             if disk.usable and (free := self.free_bytes(disk)) is not None:
-                rooms[disk] = Room(free - self.floor_bytes, counts[disk])
-        chosen = placement.choose(rooms, current or self.streams.get(stream))
+                rooms[disk] = DiskRoom(free - self.floor_bytes, counts[disk])
+        chosen = choose_disk(rooms, current or self.streams.get(stream))
         if chosen is not None:
             self.streams[stream] = chosen
         return chosen
@@ -147,22 +157,54 @@ class Disks:
     def _past(self, stream: RecordedStream) -> tuple[int | None, GapRow | None]:
         end_us: int | None = None
         lasting: GapRow | None = None
-        for disk in self.all:
-            if disk.failure is not None:
-                continue
-            try:
-                with closing(Index.open_for_reading(disk.recordings / INDEX)) as index:
-                    last = index.select(
-                        "stream_id = ?", (index.find_stream(stream) or 0,), order="start_us DESC", limit=1
-                    )
-                    gaps = [gap for gap in index.gaps(stream, 0, 1 << 62) if gap.to_us is None]
-            except sqlite3.Error as error:
-                log.warning("index.unreadable", directory=str(disk.directory), error=error)
-                continue
-            if last and (end_us is None or last[0].end_us > end_us):
-                end_us = last[0].end_us
+
+        def ask(disk: Disk, index: Index) -> tuple[Disk, Segment | None, list[GapRow]]:
+            gaps = index.gaps(stream, 0, ENDLESS_US)
+            return disk, index.last_segment(stream), [gap for gap in gaps if gap.to_us is None]
+
+        for disk, last, gaps in ask_indexes(self.all, ask):
+            if last and (end_us is None or last.end_us > end_us):
+                end_us = last.end_us
                 self.streams.setdefault(stream, disk)
             lasting = gaps[-1] if gaps else lasting
         if lasting and (end_us is None or lasting.from_us < end_us - 1_000_000):
             lasting = None
         return end_us, lasting
+
+
+def choose_disk(rooms: Mapping[D, DiskRoom], current: D | None) -> D | None:
+    """The disk for the next segment; None where there is no usable one. Pure.
+
+    A stream stays where it is while that disk has room, so that its footage lies together. Else it goes where there is
+    the most room for each stream that writes there already. A full disk is better than none.
+    """
+    if not rooms:
+        return None
+    if (
+        current is not None
+        and current in rooms
+        and (rooms[current].free_bytes > 0 or all(room.free_bytes <= 0 for room in rooms.values()))
+    ):
+        return current
+    return max(rooms, key=lambda disk: _share(rooms[disk]))
+
+
+def _share(room: DiskRoom) -> float:
+    return room.free_bytes / (room.streams + 1) if room.free_bytes > 0 else float(room.free_bytes)
+
+
+def ask_indexes(disks: Iterable[Disk], ask: Callable[[Disk, Index], T]) -> list[T]:
+    """What ``ask`` finds in the index of each disk that works. Blocks.
+
+    A disk that cannot be read is left out and logged: its footage is not there now.
+    """
+    found: list[T] = []
+    for disk in disks:
+        if disk.failure is not None:
+            continue
+        try:
+            with closing(Index.open_for_reading(disk.recordings / INDEX)) as index:
+                found.append(ask(disk, index))
+        except (OSError, sqlite3.Error) as error:
+            log.warning("index.unreadable", directory=str(disk.directory), error=error)
+    return found

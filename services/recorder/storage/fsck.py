@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from services.contracts.evidence.statement import is_signed
-from services.recorder.storage import runs
 from services.recorder.storage.files import Files, OsFiles
 from services.recorder.storage.identity import DirectoryTakenError, lock
-from services.recorder.storage.index import Index, Segment, SegmentState
+from services.recorder.storage.index import Index
 from services.recorder.storage.key import read_key
 from services.recorder.storage.paths import INDEX, NEW_SUFFIX, RECORDINGS, RecordedStream, parse_path, segment_path
 from services.recorder.storage.proof import Signer
 from services.recorder.storage.recovery import finish, recover, settle
+from services.recorder.storage.rows import Segment, SegmentState
 from services.recorder.storage.scan import SegmentScan, scan
 
 _OURS: Final = (INDEX, f"{INDEX}-wal", f"{INDEX}-shm")
@@ -127,10 +127,10 @@ def _check_index(recordings: Path, repair: bool) -> Iterator[FsckFinding]:
         return
     try:
         with closing(Index.open_for_reading(path)) as index:
-            problems = [str(row[0]) for row in index.connection.execute("PRAGMA integrity_check(10)")]
+            problems = index.problems()
     except sqlite3.DatabaseError as error:
         problems = [str(error)]
-    if problems == ["ok"]:
+    if not problems:
         return
     if repair:
         for name in _OURS:
@@ -173,7 +173,7 @@ class _Run:
         if not self._alone:
             return
         waiting = [(self._path(*item), "was open") for item in index.open_segments()]
-        for segment in index.select("state != 0"):
+        for segment in index.unsettled_segments():
             waiting.append((self._path(segment.stream, segment.start_us), segment.state.name.lower()))
         for path, detail in waiting:
             yield FsckFinding(FsckKind.UNSETTLED, str(path.relative_to(self._recordings)), detail, self._repair)
@@ -181,13 +181,11 @@ class _Run:
             recover(self._recordings, index, self._files, self._signer)
 
     def _stream(self, index: Index, stream: RecordedStream, open_now: set[Path]) -> Iterator[FsckFinding]:
-        rows = {
-            self._path(stream, segment.start_us): segment
-            for segment in index.select("stream_id = ?", (index.find_stream(stream) or 0,))
-        }
-        if runs.differ(index, stream):
+        rows = {self._path(stream, segment.start_us): segment for segment in index.segments_of(stream)}
+        if index.runs_differ(stream):
             if self._repair:
-                runs.rebuild(index, stream)
+                with index:
+                    index.rebuild_runs(stream)
             yield FsckFinding(
                 FsckKind.RUNS_DIFFER, str(stream.folder), "the timeline is not what they join to", self._repair
             )
@@ -200,7 +198,7 @@ class _Run:
                 continue
             if self._repair:
                 with index:
-                    index.forget([rows[path]])
+                    index.forget_segments([rows[path]])
             yield FsckFinding(FsckKind.MISSING_FILE, self._name(path), "a row names it", self._repair)
 
     def _file(self, index: Index, path: Path, row: Segment | None) -> Iterator[FsckFinding]:
@@ -227,7 +225,7 @@ class _Run:
         if found is None:
             if self._repair and row is not None:
                 with index:
-                    index.forget([row])
+                    index.forget_segments([row])
             yield FsckFinding(FsckKind.NO_FOOTAGE, name, "nothing in it can be played; the file is left as it is")
         elif row is None:
             if self._repair:
@@ -259,11 +257,11 @@ class _Run:
             yield FsckFinding(FsckKind.TAIL, name, detail, self._repair)
         said = found.segment._replace(retimed=row.retimed)
         differing = [key for key in Segment._fields if getattr(said, key) != getattr(row, key)]
-        gops_differ = index.gops(row.stream, row.start_us) != found.gops
+        gops_differ = index.packed_gops(row.stream, row.start_us) != found.gops
         if differing or gops_differ:
             if self._repair:
                 with index:
-                    index.forget([row])
+                    index.forget_segments([row])
                     index.put_segment(said, found.gops)
             detail = ", ".join([*differing, *(["keyframe index"] if gops_differ else [])])
             yield FsckFinding(FsckKind.ROW_DIFFERS, name, f"in {detail}", self._repair)
@@ -275,10 +273,7 @@ class _Run:
         parsed = parse_path(path.relative_to(self._recordings))
         assert parsed is not None
         stream, start_us = parsed
-        now = index.select(
-            "stream_id = ? AND start_us >= ? AND start_us < ?",
-            (index.find_stream(stream) or 0, start_us, start_us + 1000),
-        )
+        now = index.segments_starting(stream, start_us, start_us + 1000)
         is_open = path in {self._path(*item) for item in index.open_segments()}
         return is_open or now != ([row] if row else [])
 

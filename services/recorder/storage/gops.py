@@ -4,9 +4,12 @@ The blob is a version byte, then for each GOP five LEB128 integers: time since t
 from that of the GOP before, bytes of the keyframe, bytes of the other pictures, number of pictures.
 """
 
-from collections.abc import Iterable
+import base64
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
+RAW: Final = "gops"
+"""The field of a thinned segment's description that keeps the numbers of the GOPs it was made from."""
 _VERSION: Final = 1
 
 
@@ -61,3 +64,14 @@ def unpack(blob: bytes) -> list[Gop]:
         offset += values[at + 1]
         gops.append(Gop(time, offset, *values[at + 2 : at + 5]))
     return gops
+
+
+def pack_raw(found: Iterable[Gop]) -> str:
+    """The GOPs that a segment had; where they were in the file does not matter any more."""
+    return base64.b64encode(pack(gop._replace(fragment_offset=0) for gop in found)).decode()
+
+
+def unpack_raw(info: Mapping[str, object]) -> list[Gop]:
+    """What `pack_raw` left in a description, nothing where it was not there; raises ``ValueError`` for other things."""
+    packed = info.get(RAW)
+    return unpack(base64.b64decode(str(packed), validate=True)) if packed else []

@@ -2,14 +2,16 @@
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from enum import IntEnum
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 from uuid import uuid4
 
-from services.recorder.storage import activity_rows
+from services.recorder.storage import gops
+from services.recorder.storage.activity_table import ActivityTable, UnjudgedSegment
+from services.recorder.storage.gops import Gop
 from services.recorder.storage.paths import RecordedStream
+from services.recorder.storage.rows import FootageRun, GapRow, Segment, SegmentState, Tier, Usage, joined
 
 _STEPS: Final = ("schema.sql", "schema_2.sql")
 """What makes each version of the schema out of the one before."""
@@ -20,60 +22,14 @@ _SEGMENT_COLUMNS: Final = (
     "start_us, end_us, size_bytes, tier, state, frames, keyframes, codec, width_px, height_px, audio,"
     " uncertainty_us, clock, retimed, link"
 )
-
-
-class Tier(IntEnum):
-    """What is left of a segment's pictures."""
-
-    FULL = 0
-    KEYFRAMES = 1
-
-
-class SegmentState(IntEnum):
-    """What is being done to a segment's file."""
-
-    CLOSED = 0
-    DELETING = 1
-    REPLACING = 2
-
-
-class Segment(NamedTuple):
-    """A row of ``segment``; schema.sql says what each value is."""
-
-    stream: RecordedStream
-    start_us: int
-    end_us: int
-    size_bytes: int
-    tier: Tier
-    state: SegmentState
-    frames: int
-    keyframes: int
-    codec: str
-    width_px: int
-    height_px: int
-    audio: str
-    uncertainty_us: int
-    clock: str
-    retimed: int
-    link: bytes
-
-
-class Usage(NamedTuple):
-    """What segments add up to."""
-
-    segments: int
-    size_bytes: int
-    length_us: int
-
-
-class GapRow(NamedTuple):
-    """A row of ``gap``."""
-
-    stream: RecordedStream
-    from_us: int
-    to_us: int | None
-    cause: str
-    detail: str = ""
+ENDLESS_US: Final = 1 << 62
+_UNCOPIED: Final = (
+    "stream_id = ? AND start_us >= ? AND start_us < ? AND end_us > ? AND state = 0 AND NOT EXISTS ("
+    "SELECT 1 FROM archive.copy WHERE copy.camera = ? AND copy.profile = ? AND copy.site = ?"
+    " AND copy.start_us = segment.start_us"
+    # What is left of a damaged whole copy is worth more than a sound one of keyframes.
+    " AND (copy.tier < segment.tier OR copy.tier = segment.tier AND copy.damage = ''))"
+)
 
 
 class Index:
@@ -83,7 +39,8 @@ class Index:
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
+        self._connection = connection
+        self.activity = ActivityTable(connection)
         self._stream_ids: dict[RecordedStream, int] = {}
         self._streams: dict[int, RecordedStream] = {}
 
@@ -115,17 +72,17 @@ class Index:
 
     def close(self) -> None:
         """Closes the connection."""
-        self.connection.close()
+        self._connection.close()
 
     def __enter__(self) -> Self:
         """Begins a transaction that `__exit__` commits, or rolls back on an error."""
-        self.connection.execute("BEGIN IMMEDIATE")
+        self._connection.execute("BEGIN IMMEDIATE")
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is None:
             try:
-                self.connection.execute("COMMIT")
+                self._connection.execute("COMMIT")
             except sqlite3.Error:
                 self._roll_back()
                 raise
@@ -135,16 +92,16 @@ class Index:
     def _roll_back(self) -> None:
         self._stream_ids.clear()
         self._streams.clear()
-        if self.connection.in_transaction:
-            self.connection.execute("ROLLBACK")
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
 
     # Streams
 
     def stream_id(self, stream: RecordedStream) -> int:
         """The stream's id; it gets one where it has none."""
-        known = self._stream_ids.get(stream)
+        known = self.find_stream(stream)
         if known is None:
-            self.connection.execute("INSERT OR IGNORE INTO stream (site, camera, profile) VALUES (?, ?, ?)", stream)
+            self._connection.execute("INSERT OR IGNORE INTO stream (site, camera, profile) VALUES (?, ?, ?)", stream)
             known = self.find_stream(stream)
             assert known is not None
         return known
@@ -153,7 +110,7 @@ class Index:
         """The stream's id; None where it has none."""
         known = self._stream_ids.get(stream)
         if known is None:
-            row = self.connection.execute(
+            row = self._connection.execute(
                 "SELECT id FROM stream WHERE site = ? AND camera = ? AND profile = ?", stream
             ).fetchone()
             if row is None:
@@ -165,7 +122,7 @@ class Index:
     def stream(self, stream_id: int) -> RecordedStream:
         """The stream of an id that a row names."""
         if stream_id not in self._streams:
-            row = self.connection.execute(
+            row = self._connection.execute(
                 "SELECT site, camera, profile FROM stream WHERE id = ?", (stream_id,)
             ).fetchone()
             self._streams[stream_id] = RecordedStream(*row)
@@ -175,12 +132,12 @@ class Index:
         """All streams that were ever recorded here."""
         return [
             RecordedStream(*row)
-            for row in self.connection.execute("SELECT site, camera, profile FROM stream ORDER BY id")
+            for row in self._connection.execute("SELECT site, camera, profile FROM stream ORDER BY id")
         ]
 
     def streams_of(self, camera: str, profile: str) -> list[RecordedStream]:
         """A camera's; one that changed its site has a stream under each."""
-        rows = self.connection.execute(
+        rows = self._connection.execute(
             "SELECT site, camera, profile FROM stream WHERE camera = ? AND profile = ? ORDER BY id", (camera, profile)
         )
         return [RecordedStream(*row) for row in rows]
@@ -189,17 +146,17 @@ class Index:
 
     def add_open(self, stream: RecordedStream, start_us: int) -> None:
         """Names a file that is about to be created."""
-        self.connection.execute("INSERT OR IGNORE INTO open_segment VALUES (?, ?)", (self.stream_id(stream), start_us))
+        self._connection.execute("INSERT OR IGNORE INTO open_segment VALUES (?, ?)", (self.stream_id(stream), start_us))
 
     def drop_open(self, stream: RecordedStream, start_us: int) -> None:
         """Forgets an open segment."""
-        self.connection.execute(
+        self._connection.execute(
             "DELETE FROM open_segment WHERE stream_id = ? AND start_us = ?", (self.stream_id(stream), start_us)
         )
 
     def open_segments(self) -> list[tuple[RecordedStream, int]]:
         """Stream and start of every open segment."""
-        rows = self.connection.execute("SELECT stream_id, start_us FROM open_segment").fetchall()
+        rows = self._connection.execute("SELECT stream_id, start_us FROM open_segment").fetchall()
         return [(self.stream(stream_id), start_us) for stream_id, start_us in rows]
 
     # Segments
@@ -210,64 +167,106 @@ class Index:
         Of a new one it is still to be told how much moved.
         """
         stream_id = self.stream_id(segment.stream)
-        replaced = self.connection.execute(  # not REPLACE, which would pass the triggers by
+        replaced = self._connection.execute(  # not REPLACE, which would pass the triggers by
             "DELETE FROM segment WHERE stream_id = ? AND start_us = ?", (stream_id, segment.start_us)
         )
         if not replaced.rowcount:
-            activity_rows.enqueue(self.connection, stream_id, segment.start_us)
-        self.connection.execute(
+            self.activity.enqueue(stream_id, segment.start_us)
+        self._connection.execute(
             f"INSERT INTO segment (stream_id, {_SEGMENT_COLUMNS}) VALUES ({'?, ' * 15}?)",  # noqa: S608 (ours)
             (stream_id, *segment[1:]),
         )
-        self.connection.execute("INSERT OR REPLACE INTO gop VALUES (?, ?, ?)", (stream_id, segment.start_us, gops))
-        self.connection.execute(
+        self._connection.execute("INSERT OR REPLACE INTO gop VALUES (?, ?, ?)", (stream_id, segment.start_us, gops))
+        self._connection.execute(
             "DELETE FROM open_segment WHERE stream_id = ? AND start_us = ?", (stream_id, segment.start_us)
         )
 
     def set_state(self, segments: Iterable[Segment], state: SegmentState) -> None:
         """Marks segments."""
-        self.connection.executemany(
+        self._connection.executemany(
             "UPDATE segment SET state = ? WHERE stream_id = ? AND start_us = ?",
             [(state, self.stream_id(segment.stream), segment.start_us) for segment in segments],
         )
 
-    def forget(self, segments: Iterable[Segment], *, copied: Callable[[Segment], bool] = lambda _: False) -> None:
+    def forget_segments(
+        self, segments: Iterable[Segment], *, copied: Callable[[Segment], bool] = lambda _: False
+    ) -> None:
         """Deletes segments' rows, and what is known of how much moved in them where no copy of them is ``copied``."""
         segments = list(segments)
         keys = [(self.stream_id(segment.stream), segment.start_us) for segment in segments]
         gone = [(self.stream_id(one.stream), one.start_us, one.end_us) for one in segments if not copied(one)]
-        self.connection.executemany("DELETE FROM segment WHERE stream_id = ? AND start_us = ?", keys)
-        self.connection.executemany("DELETE FROM gop WHERE stream_id = ? AND start_us = ?", keys)
-        activity_rows.drop_waiting(self.connection, [activity_rows.UnjudgedSegment(*key) for key in keys])
-        activity_rows.forget(self.connection, gone)
+        self._connection.executemany("DELETE FROM segment WHERE stream_id = ? AND start_us = ?", keys)
+        self._connection.executemany("DELETE FROM gop WHERE stream_id = ? AND start_us = ?", keys)
+        self.activity.drop_unjudged(UnjudgedSegment(*key) for key in keys)
+        self.activity.forget_footage(gone)
 
-    def select(
+    def _select(
         self, where: str, parameters: Iterable[object] = (), *, order: str = "", limit: int = -1
     ) -> list[Segment]:
-        """Segments by a condition over schema.sql's columns, written by us."""
-        rows = self.connection.execute(
-            f"SELECT stream_id, {_SEGMENT_COLUMNS} FROM segment WHERE {where}"  # noqa: S608 (conditions are ours)
+        """Segments by a condition over schema.sql's columns that stands in this class."""
+        rows = self._connection.execute(
+            f"SELECT stream_id, {_SEGMENT_COLUMNS} FROM segment WHERE {where}"  # noqa: S608 (conditions of this class)
             f"{f' ORDER BY {order}' if order else ''} LIMIT {limit}",
             tuple(parameters),
         ).fetchall()
         return [self._segment(row) for row in rows]
 
+    def segments_of(self, stream: RecordedStream) -> list[Segment]:
+        """All of a stream's, in order of time."""
+        return self._select("stream_id = ?", (self.find_stream(stream),), order="start_us")
+
+    def last_segment(self, stream: RecordedStream, *, closed: bool = False) -> Segment | None:
+        """A stream's newest; with ``closed`` the newest of those that are in no procedure."""
+        where = "stream_id = ? AND state = 0" if closed else "stream_id = ?"
+        found = self._select(where, (self.find_stream(stream),), order="start_us DESC", limit=1)
+        return found[0] if found else None
+
+    def segments_starting(self, stream: RecordedStream, from_us: int, before_us: int) -> list[Segment]:
+        """A stream's segments that begin from ``from_us`` to before ``before_us``, in order of time."""
+        where = "stream_id = ? AND start_us >= ? AND start_us < ?"
+        return self._select(where, (self.find_stream(stream), from_us, before_us), order="start_us")
+
+    def segments_touching(self, stream: RecordedStream, from_us: int, to_us: int) -> list[Segment]:
+        """A stream's segments with footage of a range, but for those that are being removed; in order of time."""
+        stream_id = self.find_stream(stream)
+        first = self._connection.execute(
+            "SELECT max(start_us) FROM segment WHERE stream_id = ? AND start_us <= ?", (stream_id, from_us)
+        ).fetchone()[0]  # bounds what is read: segments are in order of their beginnings alone
+        return self._select(
+            "stream_id = ? AND start_us >= ? AND start_us < ? AND end_us > ? AND state != ?",
+            (stream_id, first or 0, to_us, from_us, SegmentState.DELETING),
+            order="start_us",
+        )
+
+    def closed_segments(self) -> list[Segment]:
+        """All streams' segments that are in no procedure, by stream and time."""
+        return self._select("state = 0", order="stream_id, start_us")
+
+    def unsettled_segments(self) -> list[Segment]:
+        """The segments that are being removed or replaced."""
+        return self._select("state != 0")
+
     def _segment(self, row: tuple[Any, ...]) -> Segment:
         start_us, end_us, size, tier, state, *rest = row[1:]
         return Segment(self.stream(row[0]), start_us, end_us, size, Tier(tier), SegmentState(state), *rest)
 
-    def gops(self, stream: RecordedStream, start_us: int) -> bytes | None:
+    def packed_gops(self, stream: RecordedStream, start_us: int) -> bytes | None:
         """A segment's keyframe index, as `services.recorder.storage.gops` reads it."""
-        row = self.connection.execute(
+        row = self._connection.execute(
             "SELECT entries FROM gop WHERE stream_id = ? AND start_us = ?", (self.find_stream(stream) or 0, start_us)
         ).fetchone()
         return bytes(row[0]) if row else None
+
+    def gops_of(self, segment: Segment) -> list[Gop]:
+        """A segment's keyframe index; empty where it has none."""
+        packed = self.packed_gops(segment.stream, segment.start_us)
+        return gops.unpack(packed) if packed is not None else []
 
     def oldest(self, stream: RecordedStream, tier: Tier, *, page: int = 64) -> Iterator[Segment]:
         """A stream's closed segments of a tier, oldest first, read as they are asked for."""
         stream_id, after_us = self.find_stream(stream) or 0, -1
         while True:
-            segments = self.select(
+            segments = self._select(
                 "stream_id = ? AND tier = ? AND start_us > ? AND state = 0",
                 (stream_id, tier, after_us),
                 order="start_us",
@@ -280,21 +279,21 @@ class Index:
 
     def usage(self) -> dict[tuple[RecordedStream, Tier], Usage]:
         """What the segments of each stream and tier add up to."""
-        rows = self.connection.execute("SELECT stream_id, tier, segments, size_bytes, length_us FROM usage").fetchall()
+        rows = self._connection.execute("SELECT stream_id, tier, segments, size_bytes, length_us FROM usage").fetchall()
         return {(self.stream(stream_id), Tier(tier)): Usage(*rest) for stream_id, tier, *rest in rows}
 
     # Gaps
 
     def put_gap(self, gap: GapRow) -> None:
         """Writes a gap, or its end."""
-        self.connection.execute(
+        self._connection.execute(
             "INSERT OR REPLACE INTO gap VALUES (?, ?, ?, ?, ?)", (self.stream_id(gap.stream), *gap[1:])
         )
 
     def gaps(self, stream: RecordedStream, from_us: int, to_us: int) -> list[GapRow]:
         """The gaps that touch a range, in order."""
         stream_id = self.find_stream(stream)
-        rows = self.connection.execute(
+        rows = self._connection.execute(
             "SELECT from_us, to_us, cause, detail FROM gap"
             " WHERE stream_id = ? AND from_us < ? AND (to_us IS NULL OR to_us > ?) ORDER BY from_us",
             (stream_id, to_us, from_us),
@@ -303,18 +302,94 @@ class Index:
 
     def forget_gaps(self, before_us: int) -> None:
         """Deletes the gaps that ended before."""
-        self.connection.execute("DELETE FROM gap WHERE to_us < ?", (before_us,))
+        self._connection.execute("DELETE FROM gap WHERE to_us < ?", (before_us,))
+
+    # Runs: what segments join to; triggers keep the table (schema_2.sql)
+
+    def runs_touching(self, stream: RecordedStream, from_us: int, to_us: int) -> list[FootageRun]:
+        """A stream's runs with footage of a range."""
+        rows = self._connection.execute(
+            "SELECT tier, from_us, to_us FROM run WHERE stream_id = ? AND from_us < ? AND to_us > ?",
+            (self.find_stream(stream), to_us, from_us),
+        )
+        return [FootageRun(*row) for row in rows]
+
+    def runs_differ(self, stream: RecordedStream) -> bool:
+        """Whether the runs are not what the segments join to; one transaction, so a recorder may be at work."""
+        self._connection.execute("BEGIN")
+        try:
+            return self._stored_runs(stream) != self._joined_runs(stream)
+        finally:
+            self._connection.execute("COMMIT")
+
+    def rebuild_runs(self, stream: RecordedStream) -> None:
+        """Makes a stream's runs anew, within a transaction."""
+        stream_id = self.find_stream(stream)
+        wanted = self._joined_runs(stream)
+        self._connection.execute("DELETE FROM run WHERE stream_id = ?", (stream_id,))
+        self._connection.executemany("INSERT INTO run VALUES (?, ?, ?, ?)", [(stream_id, *run) for run in wanted])
+
+    def _stored_runs(self, stream: RecordedStream) -> list[FootageRun]:
+        rows = self._connection.execute(
+            "SELECT tier, from_us, to_us FROM run WHERE stream_id = ? ORDER BY tier, from_us",
+            (self.find_stream(stream),),
+        )
+        return [FootageRun(*row) for row in rows]
+
+    def _joined_runs(self, stream: RecordedStream) -> list[FootageRun]:
+        rows = self._connection.execute(
+            "SELECT tier, start_us, end_us FROM segment WHERE stream_id = ? ORDER BY tier, start_us",
+            (self.find_stream(stream),),
+        )
+        return joined(FootageRun(*row) for row in rows)
+
+    # The archive's catalogue beside it
+
+    def attach_archive(self, catalogue: Path) -> None:
+        """Lets `uncopied` and `uncopied_totals` see the archive's catalogue."""
+        self._connection.execute("ATTACH ? AS archive", (f"{catalogue.absolute().as_uri()}?mode=ro",))
+
+    def uncopied(
+        self, stream: RecordedStream, from_us: int, to_us: int = ENDLESS_US, *, end_after_us: int = 0, limit: int
+    ) -> list[Segment]:
+        """A stream's closed segments without a sound copy, oldest first.
+
+        They begin from ``from_us`` to before ``to_us`` and end after ``end_after_us``.
+        """
+        parameters = self._uncopied_parameters(stream, from_us, to_us, end_after_us)
+        return self._select(_UNCOPIED, parameters, order="start_us", limit=limit)
+
+    def uncopied_totals(self, stream: RecordedStream, from_us: int) -> tuple[int, int]:
+        """How many segments `uncopied` finds from ``from_us`` on, and their bytes."""
+        row = self._connection.execute(
+            f"SELECT count(*), coalesce(sum(size_bytes), 0) FROM segment WHERE {_UNCOPIED}",  # noqa: S608 (ours)
+            self._uncopied_parameters(stream, from_us, ENDLESS_US, 0),
+        ).fetchone()
+        return int(row[0]), int(row[1])
+
+    def _uncopied_parameters(
+        self, stream: RecordedStream, from_us: int, to_us: int, end_after_us: int
+    ) -> tuple[object, ...]:
+        named = (stream.camera, stream.profile, stream.site)
+        return (self.find_stream(stream), from_us, to_us, end_after_us, *named)
+
+    # The file itself
+
+    def problems(self) -> list[str]:
+        """What SQLite's own check finds; raises ``sqlite3.DatabaseError`` where the file cannot be read at all."""
+        found = [str(row[0]) for row in self._connection.execute("PRAGMA integrity_check(10)")]
+        return [] if found == ["ok"] else found
 
     # Meta
 
-    def get(self, key: str) -> str | None:
+    def get_meta(self, key: str) -> str | None:
         """A value of ``meta``."""
-        row = self.connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return str(row[0]) if row else None
 
-    def set(self, key: str, value: str) -> None:
+    def set_meta(self, key: str, value: str) -> None:
         """Writes a value of ``meta``."""
-        self.connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+        self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
 
 class SchemaError(sqlite3.DatabaseError):

@@ -13,8 +13,8 @@ from services.contracts.evidence import statement
 from services.contracts.evidence.statement import Statement
 from services.media.mp4.boxes import box
 from services.media.mp4.reader import ReadAt
-from services.recorder.storage.index import Segment
 from services.recorder.storage.paths import segment_path
+from services.recorder.storage.rows import Segment
 
 PROOF_UUID: Final = UUID("b3a1c0de-51f9-5e7b-9d60-70616e746175").bytes
 _KEY_BYTES: Final = 32

@@ -7,9 +7,10 @@ from typing import Final
 from services.media.time import SECOND_90K
 from services.mesh.log import get_logger
 from services.recorder.storage.files import Files
-from services.recorder.storage.index import Index, Segment, SegmentState
+from services.recorder.storage.index import Index
 from services.recorder.storage.paths import NEW_SUFFIX, RecordedStream, hour_folder, parse_path, segment_path
 from services.recorder.storage.proof import PROOF_BYTES, Signer
+from services.recorder.storage.rows import Segment, SegmentState
 from services.recorder.storage.scan import SegmentScan, scan
 from services.recorder.storage.segment_file import FULL
 
@@ -43,7 +44,7 @@ def recover(recordings: Path, index: Index, files: Files, signer: Signer | None 
     """
     done = Recovered()
     # The process died, but not the machine: what was written is there, and only what was being written may be torn.
-    tail_90k = 0 if index.get("boot") == boot_id() != "" else _DOUBTFUL_90K
+    tail_90k = 0 if index.get_meta("boot") == boot_id() != "" else _DOUBTFUL_90K
     opened = index.open_segments()
     for start in range(0, len(opened), _BATCH):
         batch = opened[start : start + _BATCH]
@@ -53,14 +54,15 @@ def recover(recordings: Path, index: Index, files: Files, signer: Signer | None 
                 settle(index, stream, start_us, item)
         done.finished += sum(item is not None for item in found)
         done.empty += sum(item is None for item in found)
-    for segment in index.select("state = ?", (SegmentState.DELETING,)):
-        files.unlink(recordings / segment_path(segment.stream, segment.start_us))
-        with index:
-            index.forget([segment])
-        done.removed += 1
-    for segment in index.select("state = ?", (SegmentState.REPLACING,)):
-        _settle(recordings, index, files, segment)
-        done.replaced += 1
+    for segment in index.unsettled_segments():
+        if segment.state is SegmentState.DELETING:
+            files.unlink(recordings / segment_path(segment.stream, segment.start_us))
+            with index:
+                index.forget_segments([segment])
+            done.removed += 1
+        else:
+            _settle(recordings, index, files, segment)
+            done.replaced += 1
     _take_in_unknown(recordings, index, files, done, signer)
     if done != Recovered():
         log.info("recordings.recovered", directory=str(recordings), **vars(done))
@@ -143,13 +145,13 @@ def _settle(recordings: Path, index: Index, files: Files, segment: Segment) -> N
     except FileNotFoundError:
         found = None
     with index:
-        index.forget([segment])
+        index.forget_segments([segment])
         if found:
             index.put_segment(found.segment._replace(start_us=segment.start_us), found.gops)
 
 
 def _take_in_unknown(recordings: Path, index: Index, files: Files, done: Recovered, signer: Signer | None) -> None:
-    heartbeat_us = int(index.get("heartbeat_us") or 0)
+    heartbeat_us = int(index.get_meta("heartbeat_us") or 0)
     if not heartbeat_us:
         return
     for stream_folder in recordings.glob("*/*/*"):
@@ -163,10 +165,7 @@ def _take_in_unknown(recordings: Path, index: Index, files: Files, done: Recover
 
 def _names(index: Index, stream: RecordedStream, at_us: int) -> set[str]:
     first_us = at_us // _HOUR_US * _HOUR_US
-    rows = index.select(
-        "stream_id = ? AND start_us >= ? AND start_us < ?",
-        (index.find_stream(stream) or 0, first_us, first_us + _HOUR_US),
-    )
+    rows = index.segments_starting(stream, first_us, first_us + _HOUR_US)
     return {segment_path(stream, segment.start_us).name for segment in rows}
 
 

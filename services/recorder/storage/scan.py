@@ -15,9 +15,9 @@ from services.media.mp4.tracks import AudioTrack, VideoTrack
 from services.media.time import us_from_90k
 from services.recorder.storage import gops, proof
 from services.recorder.storage.gops import Gop
-from services.recorder.storage.index import GapRow, Segment, SegmentState, Tier
 from services.recorder.storage.paths import NEW_SUFFIX, RecordedStream, parse_path
 from services.recorder.storage.proof import Proof
+from services.recorder.storage.rows import GapRow, Segment, SegmentState, Tier
 
 VIDEO_ID: Final = 1
 

@@ -12,9 +12,9 @@ from services.media.mp4.samples import SampleInfo
 from services.media.mp4.tracks import Track
 from services.recorder.storage import gops
 from services.recorder.storage.files import Files
-from services.recorder.storage.index import GapRow, Segment, SegmentState, Tier
 from services.recorder.storage.paths import RecordedStream
 from services.recorder.storage.proof import PROOF_BYTES, Proof, Signer, state
+from services.recorder.storage.rows import GapRow, Segment, SegmentState, Tier
 from services.recorder.storage.scan import GopTally
 from services.recorder.storage.segment import SegmentBegin, SegmentFragment
 

@@ -13,8 +13,8 @@ from services.contracts.recordings import MIN_GAP_US
 from services.recorder.archive import catalogue
 from services.recorder.archive.catalogue import ArchiveCatalogue, ArchivedCopy
 from services.recorder.storage.gops import pack
-from services.recorder.storage.index import Tier
 from services.recorder.storage.paths import RecordedStream
+from services.recorder.storage.rows import Tier
 
 MINUTE = 60_000_000
 START_US = 1_700_000_000_000_000 // (60 * MINUTE) * (60 * MINUTE)

@@ -10,7 +10,7 @@ import pytest
 from services.contracts.frames import AccessUnit, Codec, Flags
 from services.media.mp4.tracks import AudioTrack
 from services.recorder.storage import gops
-from services.recorder.storage.index import Segment
+from services.recorder.storage.rows import Segment
 from services.recorder.storage.scan import scan
 from tests.recorder.rig import STREAM, Rig, decode, packet_times
 from tests.recorder.units import FRAME_US, START_US, pictures, sounds, stream_of
@@ -57,7 +57,7 @@ def test_a_row_says_what_its_file_says(tmp_path: Path) -> None:
         assert found is not None
         assert found.segment == segment
         with rig.index() as index:
-            assert index.gops(STREAM, segment.start_us) == found.gops
+            assert index.packed_gops(STREAM, segment.start_us) == found.gops
         entries = gops.unpack(found.gops)
         assert [entry.time_90k for entry in entries] == [index * 90_000 for index in range(20)]
         assert all(entry.frames == 25 and entry.key_bytes and entry.other_bytes for entry in entries)

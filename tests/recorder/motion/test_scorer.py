@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from services.recorder.motion.scorer import judge
-from services.recorder.storage import activity_rows
 from services.recorder.storage.gops import Gop, pack
-from services.recorder.storage.index import Index, Segment, SegmentState, Tier
+from services.recorder.storage.index import Index
 from services.recorder.storage.levels import HOUR_US, SLOT_US, SLOTS
 from services.recorder.storage.paths import RecordedStream
+from services.recorder.storage.rows import Segment, SegmentState, Tier
 from tests.recorder.motion.test_activity import ROWS, auc
 
 GOP_US = 2_000_000
@@ -45,7 +45,7 @@ def test_moving_and_still_stretches_are_told_apart_from_a_cameras_first_minute_o
     with closing(Index.open(tmp_path / "index.sqlite3", durable=False)) as index:
         stream_id = record(index, rows)
         judge(index, tmp_path)
-        levels = activity_rows.hour(index.connection, stream_id, START_US // HOUR_US)
+        levels = index.activity.hour(stream_id, START_US // HOUR_US)
     assert levels is not None
     assert len(levels) == SLOTS
     moves = [bool(row[0]) for row in rows[:: SLOT_US // GOP_US]]
@@ -59,17 +59,17 @@ def test_one_cameras_backlog_does_not_mix_with_anothers(tmp_path: Path) -> None:
     with closing(Index.open(tmp_path / "index.sqlite3", durable=False)) as index:
         alone = record(index, calm, "cam-1")
         judge(index, tmp_path)
-        expected = activity_rows.hour(index.connection, alone, START_US // HOUR_US)
+        expected = index.activity.hour(alone, START_US // HOUR_US)
         record(index, busy, "cam-2")
         again = record(index, calm, "cam-3")
         assert judge(index, tmp_path) == 6
-        assert activity_rows.hour(index.connection, again, START_US // HOUR_US) == expected
-        assert not activity_rows.waiting(index.connection, 1)
+        assert index.activity.hour(again, START_US // HOUR_US) == expected
+        assert not index.activity.unjudged(1)
 
 
 def test_a_pass_that_is_to_stop_leaves_the_rest_for_the_next(tmp_path: Path) -> None:
     with closing(Index.open(tmp_path / "index.sqlite3", durable=False)) as index:
         record(index, ROWS["vtest.avi/crf"])
         assert judge(index, tmp_path, stopping=lambda: True) == 0
-        assert len(activity_rows.waiting(index.connection, 10)) == 3
+        assert len(index.activity.unjudged(10)) == 3
         assert judge(index, tmp_path) == 3

@@ -11,10 +11,10 @@ from services.recorder.motion.scorer import judge
 from services.recorder.reading.activity_search import ActivitySearch
 from services.recorder.retention.holds import Holds
 from services.recorder.retention.retention_pass import RetentionPass
-from services.recorder.storage import activity_rows
 from services.recorder.storage.fsck import check
-from services.recorder.storage.index import Index, Tier
+from services.recorder.storage.index import Index
 from services.recorder.storage.paths import INDEX
+from services.recorder.storage.rows import Tier
 from tests.recorder.rig import Rig
 from tests.recorder.units import START_US, pictures
 
@@ -43,14 +43,14 @@ def judged(rig: Rig, formula: int = FORMULA) -> int:
 
 def strip(rig: Rig) -> list[int]:
     question = ActivityQuestion(camera="cam-1", from_us=START_US, to_us=START_US + MINUTES * 60 * S)
-    return list(ActivitySearch(lambda: [rig.disk]).activity(question).levels)
+    return list(ActivitySearch([rig.disk]).activity(question).levels)
 
 
 def next_of(rig: Rig, second: float, direction: str) -> float | None:
     question = NextQuestion.model_validate(
         {"cameras": ("cam-1", "cam-2"), "at_us": START_US + int(second * S), "direction": direction}
     )
-    found = ActivitySearch(lambda: [rig.disk]).next(question).found
+    found = ActivitySearch([rig.disk]).next(question).found
     return (found[0].from_us - START_US) / S if found else None
 
 
@@ -75,7 +75,7 @@ def test_movement_is_found_where_it_was(tmp_path: Path) -> None:
         question = BusiestQuestion(
             cameras=("cam-1",), from_us=START_US - 60 * S, to_us=START_US + MINUTES * 60 * S, most=1
         )
-        (minute,) = ActivitySearch(lambda: [rig.disk]).busiest(question).found
+        (minute,) = ActivitySearch([rig.disk]).busiest(question).found
         assert minute.from_us % (60 * S) == 0
         assert minute.from_us < START_US + BUSY[1] * S
         assert minute.to_us > START_US + BUSY[0] * S
@@ -122,12 +122,12 @@ def test_where_footage_is_removed_nothing_is_found_any_more(tmp_path: Path) -> N
         segments = rig.segments()
         with closing(Index.open(rig.disk.recordings / INDEX, durable=False)) as index:
             with index:
-                index.forget(segments[1:])
+                index.forget_segments(segments[1:])
             assert next_of(rig, 0, "forwards") is None
-            assert index.connection.execute("SELECT count(*) FROM activity").fetchone() == (1,)
+            assert len(list(index.activity.hours(1, 0, 1 << 40))) == 1
             with index:
-                index.forget(segments[:1])
-            assert index.connection.execute("SELECT count(*) FROM activity").fetchone() == (0,)
+                index.forget_segments(segments[:1])
+            assert not list(index.activity.hours(1, 0, 1 << 40))
 
 
 def test_footage_that_only_the_archive_has_is_found_until_it_goes_there_too(tmp_path: Path) -> None:
@@ -138,11 +138,11 @@ def test_footage_that_only_the_archive_has_is_found_until_it_goes_there_too(tmp_
         before = next_of(rig, 0, "forwards")
         with closing(Index.open(rig.disk.recordings / INDEX, durable=False)) as index:
             with index:
-                index.forget(rig.segments(), copied=lambda _: True)
+                index.forget_segments(rig.segments(), copied=lambda _: True)
             assert next_of(rig, 0, "forwards") == before is not None
             with index:
-                activity_rows.keep_hours(index.connection, 1, [(START_US, START_US + S)])
+                index.activity.keep_hours(1, [(START_US, START_US + S)])
             assert next_of(rig, 0, "forwards") == before
             with index:
-                activity_rows.keep_hours(index.connection, 1, [])
+                index.activity.keep_hours(1, [])
             assert next_of(rig, 0, "forwards") is None

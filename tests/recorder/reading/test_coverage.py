@@ -18,8 +18,8 @@ from services.recorder.retention.holds import Holds
 from services.recorder.retention.retention_pass import RetentionPass
 from services.recorder.settings import RecorderSettings
 from services.recorder.storage import gops
-from services.recorder.storage.index import Tier
 from services.recorder.storage.paths import RecordedStream
+from services.recorder.storage.rows import Tier
 from tests.recorder.rig import Rig
 from tests.recorder.units import START_US, pictures
 
@@ -34,7 +34,7 @@ def coverage_of(*rigs: Rig, ladder: Ladder = LADDER, **settings: Any) -> Coverag
         "rec-1",
         options,
         disks,
-        RecordedFootage("rec-1", lambda: disks),
+        RecordedFootage("rec-1", disks),
         now_us=rigs[0].clock.now_us,
         ladder_of=lambda _: ladder,
     )
@@ -159,7 +159,7 @@ def test_copies_in_the_archive_are_told_beside_what_the_disks_have(tmp_path: Pat
         shelf = ArchiveReader(nothing, catalogue, monotonic=rig.clock.monotonic)
         disks = [rig.disk]
         coverage = Coverage(
-            "rec-1", RecorderSettings(floor_gigabytes=0), disks, RecordedFootage("rec-1", lambda: disks, lambda: shelf),
+            "rec-1", RecorderSettings(floor_gigabytes=0), disks, RecordedFootage("rec-1", disks, lambda: shelf),
             now_us=rig.clock.now_us, ladder_of=lambda _: LADDER, archive=lambda: shelf, archive_days=365,
         )  # fmt: skip
         span = early_us - MINUTE_US, early_us + 2 * MINUTE_US

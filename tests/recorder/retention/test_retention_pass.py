@@ -15,7 +15,7 @@ from services.recorder.retention.rules import RetentionReason
 from services.recorder.retention.thinning import keep
 from services.recorder.storage.files import OsFiles, Space
 from services.recorder.storage.fsck import check
-from services.recorder.storage.index import Segment, Tier
+from services.recorder.storage.rows import Segment, Tier
 from services.recorder.storage.scan import scan
 from tests.recorder.rig import STREAM, Rig, decode, packet_times
 from tests.recorder.units import START_US, pictures
@@ -204,7 +204,7 @@ def test_the_budget_is_kept(tmp_path: Path) -> None:
 def test_the_timeline_follows_what_is_left(tmp_path: Path) -> None:
     with Rig(tmp_path) as rig:
         before = record(rig, 4)
-        footage = RecordedFootage("rec-1", lambda: [rig.disk])
+        footage = RecordedFootage("rec-1", [rig.disk])
 
         def ranges() -> Iterable[tuple[int, int, str]]:
             answer = footage.timeline("cam-1", "main", 0, 1 << 60)

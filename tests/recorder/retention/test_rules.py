@@ -8,12 +8,10 @@ from hypothesis import strategies as st
 
 from services.contracts.ladder import Ladder, parse_ladder
 from services.contracts.models import Incident, IncidentStatus
-from services.recorder.reading.forecast import Days, Flow, forecast
 from services.recorder.retention.holds import Holds
 from services.recorder.retention.rules import RetentionReason, by_age, under_pressure
-from services.recorder.storage.index import Segment, SegmentState, Tier
 from services.recorder.storage.paths import RecordedStream
-from services.recorder.storage.placement import Room, choose
+from services.recorder.storage.rows import Segment, SegmentState, Tier
 
 DAY_US = 86_400 * 1_000_000
 NOW = 1_700_000_000 * 1_000_000
@@ -108,57 +106,3 @@ def test_a_hold_lasts_until_its_release() -> None:
     assert Holds([closed], NOW).held("cam-1", 50, 60)
     assert Holds([closed.model_copy(update={"release_us": NOW + 1})], NOW).held("cam-1", 50, 60)
     assert not Holds([closed.model_copy(update={"release_us": NOW})], NOW).held("cam-1", 50, 60)
-
-
-def test_the_forecast_of_a_disk_that_is_large_enough_is_the_ladder() -> None:
-    flow = Flow(10e9, 0.5e9, LADDER)
-    assert forecast({"a": flow, "b": flow}, 1e15)["a"] == Days(10, 60)
-
-
-def test_a_smaller_disk_costs_full_days_before_it_costs_thinned_ones() -> None:
-    flow = Flow(10e9, 0.5e9, LADDER)
-    days = forecast({"a": flow}, 5 * 10e9 + 55 * 0.5e9)["a"]
-    assert round(days.full, 3) == 5
-    assert days.keyframes == 60
-    days = forecast({"a": flow}, 10e9 + 20 * 0.5e9)["a"]
-    assert days.full == 1
-    assert round(days.keyframes, 3) == 21
-    days = forecast({"a": flow}, 5e9)["a"]
-    assert round(days.full, 3) == round(days.keyframes, 3) == 0.5
-
-
-@given(
-    st.lists(st.tuples(st.floats(1, 1e11), st.floats(0.001, 0.5), st.booleans()), min_size=1, max_size=6),
-    st.floats(1, 1e14),
-)
-def test_a_forecast_fits_its_disks(cameras: list[tuple[float, float, bool]], capacity: float) -> None:
-    flows = {
-        str(number): Flow(rate, rate * share, LADDER if thins else parse_ladder("full 5d"))
-        for number, (rate, share, thins) in enumerate(cameras)
-    }
-    days = forecast(flows, capacity)
-    need = sum(
-        flow.full_bytes_per_day * days[key].full + flow.thinned_bytes_per_day * (days[key].keyframes - days[key].full)
-        for key, flow in flows.items()
-    )
-    assert need <= capacity * (1 + 1e-6)
-    assert all(0 <= found.full <= found.keyframes <= 60 for found in days.values())
-
-
-def test_a_stream_stays_on_its_disk_while_there_is_room() -> None:
-    rooms = {"a": Room(10, 5), "b": Room(1000, 0)}
-    assert choose(rooms, "a") == "a"
-    assert choose(rooms, None) == "b"
-    assert choose(rooms, "gone") == "b"
-    assert choose({"a": Room(0, 5), "b": Room(1000, 0)}, "a") == "b"
-    assert choose({"a": Room(-5, 5), "b": Room(-1, 0)}, "a") == "a"
-    assert choose({}, "a") is None
-
-
-def test_new_streams_go_where_there_is_most_room_for_each() -> None:
-    placed = {"a": 0, "b": 0}
-    for _ in range(30):
-        disk = choose({"a": Room(2000, placed["a"]), "b": Room(1000, placed["b"])}, None)
-        assert disk is not None
-        placed[disk] += 1
-    assert placed == {"a": 20, "b": 10}

@@ -14,8 +14,9 @@ from services.cli.fsck import fsck
 from services.media.mp4 import reader
 from services.recorder.storage.fsck import FsckKind, NoRecordingsError, check
 from services.recorder.storage.identity import DirectoryTakenError, lock
-from services.recorder.storage.index import Index, Segment, SegmentState
+from services.recorder.storage.index import Index
 from services.recorder.storage.paths import INDEX, RECORDINGS
+from services.recorder.storage.rows import Segment, SegmentState
 from services.recorder.storage.scan import scan
 from tests.recorder.rig import SIGNER, STREAM, Rig
 from tests.recorder.units import START_US, pictures
@@ -50,7 +51,7 @@ def remove(rig: Rig) -> None:
 
 def forget(rig: Rig) -> None:
     with closing(Index.open(rig.disk.recordings / INDEX, durable=True)) as index, index:
-        index.forget([rig.segments()[0]])
+        index.forget_segments([rig.segments()[0]])
 
 
 def append(rig: Rig) -> None:

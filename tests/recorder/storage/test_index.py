@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from services.contracts.recordings import MIN_GAP_US
 from services.recorder.storage.gops import Gop, pack
-from services.recorder.storage.index import SCHEMA_VERSION, Index, Segment, SegmentState, Tier
+from services.recorder.storage.index import SCHEMA_VERSION, Index
 from services.recorder.storage.paths import RecordedStream
+from services.recorder.storage.rows import Segment, SegmentState, Tier
 
 STREAM = RecordedStream("city", "cam-1", "main")
 MINUTE = 60_000_000
@@ -39,7 +40,7 @@ def joined(segments: list[Segment]) -> list[tuple[int, int, int]]:
 
 
 def runs(index: Index) -> list[tuple[int, int, int]]:
-    rows = index.connection.execute("SELECT tier, from_us, to_us FROM run ORDER BY tier, from_us")
+    rows = index._connection.execute("SELECT tier, from_us, to_us FROM run ORDER BY tier, from_us")
     return [(tier, from_us, to_us) for tier, from_us, to_us in rows]
 
 
@@ -58,7 +59,7 @@ def test_runs_are_what_the_segments_join_to_whatever_comes_and_goes(
             length = MINUTE - MIN_GAP_US + (0 if minute in short else 1000)
             item = segment(minute * MINUTE, length, Tier.KEYFRAMES if move == "thin" else Tier.FULL)
             if move == "forget":
-                index.forget([item])
+                index.forget_segments([item])
                 there.pop(minute, None)
             else:
                 index.put_segment(item, GOPS)
@@ -72,9 +73,9 @@ def test_overlapping_footage_of_a_clock_that_was_set_back_is_never_told_longer_t
         index.put_segment(first, GOPS)
         index.put_segment(second, GOPS)
         assert runs(index) == [(0, 0, MINUTE)]
-        index.forget([first])
+        index.forget_segments([first])
         assert runs(index) == [(0, 30_000_000, 50_000_000)]
-        index.forget([second])
+        index.forget_segments([second])
         assert runs(index) == []
 
 
@@ -91,5 +92,5 @@ def test_an_index_of_the_first_version_gets_what_its_segments_join_to(tmp_path: 
     for _ in range(2):  # a second opening finds it done
         index = Index.open(path, durable=False)
         assert runs(index) == joined(old)
-        assert index.connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+        assert index._connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
         index.close()

@@ -1,0 +1,82 @@
+"""The rows of the index, and what segments join to. Pure."""
+
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import NamedTuple
+
+from services.contracts.recordings import MIN_GAP_US
+from services.recorder.storage.paths import RecordedStream
+
+
+class Tier(IntEnum):
+    """What is left of a segment's pictures."""
+
+    FULL = 0
+    KEYFRAMES = 1
+
+
+class SegmentState(IntEnum):
+    """What is being done to a segment's file."""
+
+    CLOSED = 0
+    DELETING = 1
+    REPLACING = 2
+
+
+class Segment(NamedTuple):
+    """A row of ``segment``; schema.sql says what each value is."""
+
+    stream: RecordedStream
+    start_us: int
+    end_us: int
+    size_bytes: int
+    tier: Tier
+    state: SegmentState
+    frames: int
+    keyframes: int
+    codec: str
+    width_px: int
+    height_px: int
+    audio: str
+    uncertainty_us: int
+    clock: str
+    retimed: int
+    link: bytes
+
+
+class Usage(NamedTuple):
+    """What segments add up to."""
+
+    segments: int
+    size_bytes: int
+    length_us: int
+
+
+class GapRow(NamedTuple):
+    """A row of ``gap``."""
+
+    stream: RecordedStream
+    from_us: int
+    to_us: int | None
+    cause: str
+    detail: str = ""
+
+
+class FootageRun(NamedTuple):
+    """A row of ``run``, and as much of one of ``segment``."""
+
+    tier: int
+    from_us: int
+    to_us: int
+
+
+def joined(parts: Iterable[FootageRun]) -> list[FootageRun]:
+    """Parts of one tier that follow each other without a hole of `MIN_GAP_US`, as one. Pure."""
+    found: list[FootageRun] = []
+    for part in parts:
+        last = found[-1] if found else None
+        if last and last.tier == part.tier and part.from_us - last.to_us < MIN_GAP_US:
+            found[-1] = last._replace(to_us=max(last.to_us, part.to_us))
+        else:
+            found.append(part)
+    return found
