@@ -17,9 +17,9 @@ from services.recorder.storage import gops
 from services.recorder.storage.gops import Gop
 from services.recorder.storage.paths import RecordedStream, segment_path
 from services.recorder.storage.rows import FootageRun, Segment, Tier, joined
+from services.recorder.storage.schema import migrate
 
 CATALOGUE: Final = "archive.sqlite3"
-_VERSION: Final = 2
 _BUSY_SECONDS: Final = 10.0
 _COLUMNS: Final = "site, camera, profile, start_us, end_us, size_bytes, tier, sha256, checked_us, damage"
 _HOUR_US: Final = 3600 * 1_000_000
@@ -115,7 +115,7 @@ class ArchiveCatalogue:
         try:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")  # a segment may be removed on the word of a row
-            _migrate(self._connection)
+            migrate(self._connection, _STEPS)
         except BaseException:
             self._connection.close()
             raise
@@ -228,14 +228,6 @@ class ArchiveCatalogue:
 
 def _copy(site: str, camera: str, profile: str, start: int, end: int, size: int, tier: int, *rest: Any) -> ArchivedCopy:
     return ArchivedCopy(RecordedStream(site, camera, profile), start, end, size, Tier(tier), *rest)
-
-
-def _migrate(connection: sqlite3.Connection) -> None:
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version > _VERSION:
-        raise sqlite3.DatabaseError("the archive's catalogue was written by a newer version of this program")
-    for number, step in enumerate(_STEPS[version:], version + 1):
-        connection.executescript(f"BEGIN IMMEDIATE;\n{step}\nPRAGMA user_version = {number};\nCOMMIT;")
 
 
 _LONGEST_US: Final = _HOUR_US

@@ -12,10 +12,10 @@ from services.recorder.storage.activity_table import ActivityTable, UnjudgedSegm
 from services.recorder.storage.gops import Gop
 from services.recorder.storage.paths import RecordedStream
 from services.recorder.storage.rows import FootageRun, GapRow, Segment, SegmentState, Tier, Usage, joined
+from services.recorder.storage.schema import migrate
 
-_STEPS: Final = ("schema.sql", "schema_2.sql")
-"""What makes each version of the schema out of the one before."""
-SCHEMA_VERSION: Final = len(_STEPS)
+_SCHEMAS: Final = ("schema.sql", "schema_2.sql")
+SCHEMA_VERSION: Final = len(_SCHEMAS)
 _BUSY_SECONDS: Final = 10.0
 _CHECKPOINT_PAGES: Final = 2000
 _SEGMENT_COLUMNS: Final = (
@@ -55,7 +55,7 @@ class Index:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES if checkpoint else 0}")
-            _migrate(connection)
+            migrate(connection, _steps())
         except BaseException:
             connection.close()
             raise
@@ -392,17 +392,7 @@ class Index:
         self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
 
-class SchemaError(sqlite3.DatabaseError):
-    """The index was written by a newer version of this program."""
-
-
-def _migrate(connection: sqlite3.Connection) -> None:
-    """Schema versions stand in ``user_version``; each step from one to the next is a transaction of its own."""
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version > SCHEMA_VERSION:
-        raise SchemaError(f"the index has schema {version}, this program knows up to {SCHEMA_VERSION}; use a newer one")
-    for number, name in enumerate(_STEPS[version:], version + 1):
-        step = files("services.recorder.storage").joinpath(name).read_text()
-        if number == 1:
-            step += f"\nINSERT INTO meta VALUES ('directory_id', '{uuid4()}');"
-        connection.executescript(f"BEGIN IMMEDIATE;\n{step}\nPRAGMA user_version = {number};\nCOMMIT;")
+def _steps() -> list[str]:
+    """What makes each version of the schema out of the one before."""
+    first, *rest = (files("services.recorder.storage").joinpath(name).read_text() for name in _SCHEMAS)
+    return [f"{first}\nINSERT INTO meta VALUES ('directory_id', '{uuid4()}');\n", *rest]
