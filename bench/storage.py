@@ -16,6 +16,7 @@ from services.contracts.clips import Table
 from services.contracts.frames import AccessUnit
 from services.footage import clips
 from services.media import nal
+from services.recorder.archive.archive import NoArchive
 from services.recorder.reading.clip import payloads
 from services.recorder.reading.footage import RecordedFootage
 from services.recorder.reading.playback import messages
@@ -131,7 +132,7 @@ def measure(seconds: int, folder: Path) -> None:
                 "this process, the bus left out.",
             )
         )
-        store = RecordedFootage("rec-1", [rig.disk])
+        store = RecordedFootage("rec-1", [rig.disk], NoArchive())
         size, ours, ours_cpu, peer, peer_cpu = compare(store, seconds, folder)
         print(
             table(

@@ -11,12 +11,17 @@ from typing import Any
 
 from bench.report import percentile, table
 from services.contracts.activity import ActivityQuestion, BusiestQuestion, NextQuestion
-from services.recorder.archive.catalogue import CATALOGUE, ArchiveCatalogue
-from services.recorder.archive.reader import ArchiveReader
+from services.mesh.clock import SystemClock
+from services.recorder.archive.archive import NoArchive
+from services.recorder.archive.catalogue import CATALOGUE
+from services.recorder.archive.s3_archive import S3Archive
+from services.recorder.archive.settings import ArchiveSettings
+from services.recorder.events import RecorderEvents
 from services.recorder.motion import scorer
 from services.recorder.motion.activity import FORMULA
 from services.recorder.reading.activity_search import ActivitySearch
 from services.recorder.reading.footage import RecordedFootage
+from services.recorder.retention.holds import Holds
 from services.recorder.storage.gops import Gop, pack
 from services.recorder.storage.index import Index
 from services.recorder.storage.levels import HOUR_US, SLOTS
@@ -87,9 +92,14 @@ def still(hour: int) -> bytes:
     return b"\x10\x20" * (SLOTS // 2 - 1) + b"\x10" + moving
 
 
-def fill_archive(path: Path, cameras: int) -> ArchiveReader:
+def fill_archive(path: Path, cameras: int) -> S3Archive:
     """A copy of every segment, without keyframe tables: the first camera's as copying leaves them, the others after."""
-    catalogue = ArchiveCatalogue(path)
+    clock = SystemClock()
+    archive = S3Archive(
+        ArchiveSettings(url="s3://no-object-is-read/here"), path.parent, [], clock=clock, holds=lambda: Holds([], 0),
+        events=RecorderEvents("rec-1", "city", clock, lambda _: None),
+    )  # fmt: skip
+    archive.open()
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.executescript("PRAGMA synchronous = OFF; BEGIN")
         connection.executemany(
@@ -106,21 +116,20 @@ def fill_archive(path: Path, cameras: int) -> ArchiveReader:
                     (f"cam-{number:03}",),
                 )
         connection.execute("COMMIT")
-    nothing: Any = None  # reads no object
-    return ArchiveReader(nothing, catalogue, monotonic=time.monotonic)
+    return archive
 
 
-def ask(disk: Any, cameras: int, shelf: ArchiveReader) -> Iterator[list[object]]:
+def ask(disk: Any, cameras: int, archive: S3Archive) -> Iterator[list[object]]:
     """Each question asked again and again, each time of another camera: its name, best, median and 95th percentile."""
-    footage, finding = RecordedFootage("rec-1", [disk]), ActivitySearch([disk])
-    both = RecordedFootage("rec-1", [disk], lambda: shelf)
+    footage, search = RecordedFootage("rec-1", [disk], NoArchive()), ActivitySearch([disk])
+    both = RecordedFootage("rec-1", [disk], archive)
     end_us = START_US + DAYS * 1440 * MINUTE_US
     questions: dict[str, Callable[[str], object]] = {
         "timeline": lambda camera: footage.timeline(camera, "main", START_US, end_us),
         "timeline, the archive's too": lambda camera: both.timeline(camera, "main", START_US, end_us),
-        "activity": lambda camera: finding.activity(ActivityQuestion(camera=camera, from_us=START_US, to_us=end_us)),
-        "next activity": lambda camera: finding.next(NextQuestion(cameras=(camera,), at_us=START_US)),
-        "busiest minutes": lambda camera: finding.busiest(
+        "activity": lambda camera: search.activity(ActivityQuestion(camera=camera, from_us=START_US, to_us=end_us)),
+        "next activity": lambda camera: search.next(NextQuestion(cameras=(camera,), at_us=START_US)),
+        "busiest minutes": lambda camera: search.busiest(
             BusiestQuestion(cameras=(camera,), from_us=START_US, to_us=end_us)
         ),
     }
@@ -164,9 +173,10 @@ async def run(*, quick: bool) -> None:
             recordings.mkdir()
             fill(recordings / INDEX, cameras)
             disk = SimpleNamespace(recordings=recordings, directory=Path(folder), failure=None, open_files=list)
-            shelf = fill_archive(Path(folder) / CATALOGUE, cameras)
-            rows += [[cameras, *row] for row in ask(disk, cameras, shelf)]
-            shelf.catalogue.close()
+            archive = fill_archive(Path(folder) / CATALOGUE, cameras)
+            rows += [[cameras, *row] for row in ask(disk, cameras, archive)]
+            assert archive.catalogue is not None
+            archive.catalogue.close()
             rates.append([cameras, (recordings / INDEX).stat().st_size / 1e6, judged_per_second(recordings / INDEX)])
     print(
         table(

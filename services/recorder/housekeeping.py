@@ -2,28 +2,22 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
 from typing import Final
 
-from services.contracts.events import Event, RecordingThinned, Remains
-from services.contracts.ladder import Ladder
-from services.contracts.models import Camera, Incident
-from services.contracts.recordings import Range
-from services.mesh.buckets import Mirror
-from services.mesh.clock import Clock
+from services.contracts.events import Remains
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
+from services.recorder.events import ExpiredFootage, RecorderEvents, ThinnedFootage
 from services.recorder.motion.scorer import judge
 from services.recorder.reading.coverage import Coverage
-from services.recorder.retention.expired import ExpiredFootage, expired
+from services.recorder.reading.footage import RecordedFootage
 from services.recorder.retention.holds import CurrentHolds
 from services.recorder.retention.retention_pass import CarriedOut, RetentionPass
-from services.recorder.settings import RecorderSettings
 from services.recorder.storage.disk import Disk
-from services.recorder.storage.index import Index
-from services.recorder.storage.paths import INDEX, RecordedStream
-from services.recorder.storage.rows import Segment
+from services.recorder.storage.index import ENDLESS_US, Index
+from services.recorder.storage.paths import INDEX
 
 log = get_logger()
 
@@ -31,126 +25,92 @@ PASS_SECONDS: Final = 15.0
 
 _removed = counter("recorder_removed_segments", "Segments removed by retention", "because")
 _thinned = counter("recorder_thinned_segments", "Segments thinned by retention", "because")
-
 _uncopied = counter("recorder_removed_uncopied", "Segments thinned or removed for room before they were archived")
 
 
 class Housekeeping:
-    """`run` it beside the recordings; `hurry` when a disk is full."""
+    """`run` it beside the recordings, from when holds and ladders are known (I7)."""
 
     def __init__(
         self,
-        recorder: str,
-        settings: RecorderSettings,
-        disks: Sequence[Disk],
-        coverage: Coverage,
+        passes: Sequence[RetentionPass],
+        holds: CurrentHolds,
         *,
-        clock: Clock,
-        ladder_of: Callable[[str], Ladder],
-        cameras: Mirror[Camera],
-        incidents: Mirror[Incident],
-        post: Callable[[Event], None],
-        storage_low: Callable[[Disk, str], None],
-        awaited: Callable[[Segment], bool] = lambda _: False,
-        copied: Callable[[Segment], bool] = lambda _: False,
-        ranges: Callable[[RecordedStream], Sequence[Range]],
+        footage: RecordedFootage,
+        coverage: Coverage,
+        events: RecorderEvents,
+        hurry: asyncio.Event,
     ) -> None:
-        self._recorder = recorder
+        """``passes``: one a disk. ``hurry`` is set where a disk found no room: the next pass begins at once."""
+        self._passes = passes
+        self._holds = holds
+        self._footage = footage
         self._coverage = coverage
-        self._clock = clock
-        self._cameras = cameras
-        self._incidents = incidents
-        self._post = post
-        self._storage_low = storage_low
-        self._woken = asyncio.Event()
+        self._events = events
+        self._hurry = hurry
         self._stopping = False
-        self._copied = copied
-        self._ranges = ranges
-        self._swept = dict.fromkeys(disks, 0)
-        self._passes = {
-            disk: RetentionPass(
-                disk,
-                ladder_of=ladder_of,
-                clock=clock,
-                floor_bytes=int(settings.floor_gigabytes * 1e9),
-                budget_bytes=int(settings.budget_gigabytes * 1e9),
-                stopping=lambda: self._stopping,
-                awaited=awaited,
-                copied=copied,
-            )
-            for disk in disks
-        }
-
-    def hurry(self) -> None:
-        """A disk found no room: a pass at once."""
-        self._woken.set()
+        self._swept = dict.fromkeys((item.disk for item in passes), 0)
 
     def stop(self) -> None:
         """Lets a pass that runs end soon."""
         self._stopping = True
+        for item in self._passes:
+            item.stop()
 
     async def run(self) -> None:
-        """Passes for ever; none before the holds are known (I7)."""
-        await self._incidents.ready.wait()
-        await self._cameras.ready.wait()
+        """Passes for ever."""
         while True:
             await self.run_once()
-            self._woken.clear()
+            self._hurry.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(PASS_SECONDS):
-                    await self._woken.wait()
+                    await self._hurry.wait()
 
     async def run_once(self) -> None:
         """One pass over all disks, and the coverage statements where a day has ended."""
-        holds = CurrentHolds(self._incidents.values, self._clock.now_us, self._clock.monotonic)
-        for disk, retention in self._passes.items():
+        for retention in self._passes:
+            disk = retention.disk
             if disk.failure is not None:
                 continue
             try:
-                outcome = await asyncio.to_thread(retention.run, holds)
+                outcome = await asyncio.to_thread(retention.run, self._holds)
             except (OSError, sqlite3.Error) as error:
                 log.warning("retention.failed", directory=str(disk.directory), error=error)
                 continue
-            self._tell(outcome.done, await asyncio.to_thread(self._copies, outcome.done))
+            self._tell(outcome.done)
             if outcome.because is not None:
-                self._storage_low(disk, outcome.because)
+                self._events.storage_low(disk, outcome.because)
             if outcome.uncopied:
                 _uncopied.inc(outcome.uncopied)
-                self._storage_low(disk, "footage went before it was archived")
+                self._events.storage_low(disk, "footage went before it was archived")
             if outcome.short_bytes > 0:
-                self._storage_low(disk, "nothing is left that may be removed")
+                self._events.storage_low(disk, "nothing is left that may be removed")
             await asyncio.to_thread(self._judge, disk)
         for event in await asyncio.to_thread(self._coverage.of_a_day_that_ended):
-            self._post(event)
+            self._events.post(event)
 
-    def _copies(self, done: Iterable[CarriedOut]) -> frozenset[Segment]:
-        """What was removed and is still in the archive."""
-        return frozenset(item.segment for item in done if not item.bytes_after and self._copied(item.segment))
-
-    def _tell(self, done: Iterable[CarriedOut], copies: Set[Segment]) -> None:
+    def _tell(self, done: Iterable[CarriedOut]) -> None:
         gone: list[ExpiredFootage] = []
-        thinned: dict[RecordedStream, list[CarriedOut]] = {}
+        thinned: list[ThinnedFootage] = []
         for item in done:
-            (_thinned if item.bytes_after else _removed).labels(item.because).inc()
             segment = item.segment
             if item.bytes_after:
-                thinned.setdefault(segment.stream, []).append(item)
-            else:
-                remains: Remains = "archive" if segment in copies else ""
-                gone.append(ExpiredFootage(*segment[:4], item.because, remains))
-        at_us = self._clock.now_us()
-        for stream, items in thinned.items():
-            self._post(
-                RecordingThinned(
-                    site=stream.site, camera=stream.camera, recorder=self._recorder, at_us=at_us,
-                    from_us=min(item.segment.start_us for item in items),
-                    to_us=max(item.segment.end_us for item in items),
-                    bytes_before=sum(item.segment.size_bytes for item in items),
-                    bytes_after=sum(item.bytes_after for item in items),
+                _thinned.labels(item.because).inc()
+                thinned.append(
+                    ThinnedFootage(
+                        segment.stream, segment.start_us, segment.end_us, segment.size_bytes, item.bytes_after
+                    )
                 )
-            )  # fmt: skip
-        for event in expired(gone, recorder=self._recorder, at_us=at_us):
-            self._post(event)
+            else:
+                _removed.labels(item.because).inc()
+                remains: Remains = "archive" if item.archived else ""
+                gone.append(
+                    ExpiredFootage(
+                        segment.stream, segment.start_us, segment.end_us, segment.size_bytes, item.because, remains
+                    )
+                )
+        self._events.footage_thinned(thinned)
+        self._events.footage_expired(gone)
 
     def _judge(self, disk: Disk) -> None:
         try:
@@ -166,6 +126,8 @@ class Housekeeping:
         if streams:
             self._swept[disk] += 1
             stream = streams[self._swept[disk] % len(streams)]
-            ranges = [(found.from_us, found.to_us) for found in self._ranges(stream)]
+            timeline = self._footage.timeline(stream.camera, stream.profile, 0, ENDLESS_US)
             with index:
-                index.activity.keep_hours(index.stream_id(stream), ranges)
+                index.activity.keep_hours(
+                    index.stream_id(stream), [(item.from_us, item.to_us) for item in timeline.ranges]
+                )

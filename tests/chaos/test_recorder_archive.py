@@ -67,10 +67,14 @@ def copies(data: Path) -> list[ArchivedCopy]:
         return catalogue.older(1 << 62)
 
 
+async def content_of(store: ObjectStore, key: str) -> bytes:
+    return b"".join([data async for data in store.read_object(key, await store.object_size(key))])
+
+
 async def stored(server: S3Server) -> dict[str, bytes]:
     store = ObjectStore(server.settings(url="s3://city-archive/killed"), "rec-1")
-    keys = [item.key for page in await asyncio.to_thread(lambda: list(store.pages())) for item in page]
-    return {key: await store.read(key, 0, await store.size(key)) for key in keys}
+    keys = [item.key for page in await asyncio.to_thread(lambda: list(store.list_pages())) for item in page]
+    return {key: await content_of(store, key) for key in keys}
 
 
 async def test_a_recorder_killed_while_it_copies_takes_nothing_half_for_whole(

@@ -42,7 +42,9 @@ async def send(bus: Bus, recorder: Recorder, units: list[AccessUnit], names: tup
         for name in names:
             await Ingest(bus, name).send(some)
         last_us = some[-1].capture_us
-        await until(lambda us=last_us: all(recorder.feeds[n].recording._last_capture_us >= us for n in names))
+        await until(
+            lambda us=last_us: all(recorder.recordings.feeds[n].recording._last_capture_us >= us for n in names)
+        )
         await asyncio.sleep(0.01)  # a disk that fails is told from its thread
 
 
@@ -76,7 +78,7 @@ async def test_a_directory_that_goes_costs_its_own_recordings_alone_and_comes_ba
             mesh_settings, tmp_path / "data", "rec-1", directories=(stays, goes), clock=clock
         ) as recorder:
             await assign(bus, [camera(name) for name in CAMERAS], "rec-1")
-            await until(lambda: set(recorder.feeds) == set(CAMERAS))
+            await until(lambda: set(recorder.recordings.feeds) == set(CAMERAS))
             for name in CAMERAS:
                 await send(bus, recorder, first[:25], (name,))
             await send(bus, recorder, first[25:])

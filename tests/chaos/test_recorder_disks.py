@@ -10,7 +10,6 @@ import pytest
 
 from services.contracts.ladder import parse_ladder
 from services.recorder.retention.holds import Holds
-from services.recorder.retention.retention_pass import RetentionPass
 from services.recorder.storage.disk import DiskFailed, DiskFull, FragmentDropped
 from services.recorder.storage.files import OsFiles
 from services.recorder.storage.fsck import check
@@ -35,7 +34,7 @@ def large() -> encoded.Stream:
 def test_a_full_disk_is_a_shorter_history_and_not_the_end(small_disk: Path) -> None:
     units = pictures(count=25 * 60 * 8, source=large())
     with Rig(small_disk) as rig:
-        retention = RetentionPass(rig.disk, ladder_of=lambda _: DAY_LADDER, clock=rig.clock, floor_bytes=500_000)
+        retention = rig.retention(DAY_LADDER, floor_bytes=500_000)
         for start in range(0, len(units), 250):
             rig.feed(units[start : start + 250])
             idle(rig)

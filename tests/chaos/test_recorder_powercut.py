@@ -10,7 +10,6 @@ import pytest
 
 from services.contracts.ladder import parse_ladder
 from services.recorder.retention.holds import Holds
-from services.recorder.retention.retention_pass import RetentionPass
 from services.recorder.retention.rules import RetentionReason
 from services.recorder.storage import disk as disk_module
 from services.recorder.storage import index as index_module
@@ -143,7 +142,7 @@ def test_thinning(tmp_path: Path, manual: Callable[[PowerCutFiles], None]) -> No
         before = _three_minutes(rig)
         images = Images(files, tmp_path / "images")
         ladder = parse_ladder("full 10d, keyframes 60d every 10s")
-        RetentionPass(rig.disk, ladder_of=lambda _: ladder, clock=rig.clock, floor_bytes=0).run(Holds([], 0))
+        rig.retention(ladder).run(Holds([], 0))
         files.on_operation = lambda _: None
     for number, (name, image, _) in enumerate(images.taken):
         with Rig(image, pass_seconds=NEVER) as again:
@@ -160,7 +159,7 @@ def test_removing(tmp_path: Path, manual: Callable[[PowerCutFiles], None]) -> No
         before = _three_minutes(rig)
         images = Images(files, tmp_path / "images")
         ladder = parse_ladder("full 10d")
-        outcome = RetentionPass(rig.disk, ladder_of=lambda _: ladder, clock=rig.clock, floor_bytes=0).run(Holds([], 0))
+        outcome = rig.retention(ladder).run(Holds([], 0))
         files.on_operation = lambda _: None
         assert [done.because for done in outcome.done] == [RetentionReason.AGE] * 3
     for number, (name, image, _) in enumerate(images.taken):

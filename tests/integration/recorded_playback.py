@@ -35,7 +35,7 @@ FRAME_US = SECOND // FPS
 
 async def record(bus: Bus, recorder: Recorder, camera_id: str, units: list[AccessUnit]) -> None:
     await assign(bus, [camera(camera_id)], recorder.name)
-    await until(lambda: camera_id in recorder.feeds and recorder.feeds[camera_id]._held is None)
+    await until(lambda: camera_id in recorder.recordings.feeds and recorder.recordings.feeds[camera_id]._held is None)
     await Ingest(bus, camera_id).send(units)
     # All but the last GOP, which ends when another begins.
     sealed_us = [unit.capture_us for unit in units if unit.keyframe][-1]

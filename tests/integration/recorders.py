@@ -104,7 +104,11 @@ class Ingest:
 
 async def recording(recorder: Recorder, *cameras: str) -> None:
     """Returns when the recorder takes what is sent."""
-    await until(lambda: all(name in recorder.feeds and recorder.feeds[name]._held is None for name in cameras))
+    await until(
+        lambda: all(
+            name in recorder.recordings.feeds and recorder.recordings.feeds[name]._held is None for name in cameras
+        )
+    )
 
 
 async def record(bus: Bus, camera_id: str, units: Sequence[AccessUnit], *recorders: Recorder) -> None:
@@ -112,11 +116,11 @@ async def record(bus: Bus, camera_id: str, units: Sequence[AccessUnit], *recorde
     before: list[int] = []
     for recorder in recorders:
         await recording(recorder, camera_id)
-        before.append(recorder.feeds[camera_id].recording.frames)
+        before.append(recorder.recordings.feeds[camera_id].recording.frames)
     await Ingest(bus, camera_id).send(units)
     count = sum(unit.codec.is_video for unit in units)
     for recorder, frames_before in zip(recorders, before, strict=True):
-        await until(lambda r=recorder, n=frames_before + count: r.feeds[camera_id].recording.frames == n)
+        await until(lambda r=recorder, n=frames_before + count: r.recordings.feeds[camera_id].recording.frames == n)
 
 
 async def seen(bus: Bus, recorders: int) -> None:

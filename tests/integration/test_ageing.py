@@ -9,12 +9,13 @@ from services.contracts.frames import AccessUnit
 from services.contracts.ladder import parse_ladder
 from services.contracts.models import Incident
 from services.mesh.clock import ManualClock
+from services.recorder.archive.archive import NoArchive
 from services.recorder.capture.assembler import SegmentAssembler
 from services.recorder.reading.coverage import DAY_US, Coverage
 from services.recorder.reading.footage import RecordedFootage
 from services.recorder.retention.holds import Holds
-from services.recorder.retention.retention_pass import RetentionOutcome, RetentionPass
-from services.recorder.settings import RecorderSettings
+from services.recorder.retention.retention_pass import RetentionOutcome
+from services.recorder.storage.disk import DiskLimits
 from services.recorder.storage.files import OsFiles
 from services.recorder.storage.fsck import check
 from services.recorder.storage.rows import Segment, Tier
@@ -85,24 +86,16 @@ def record(rig: Rig, units: list[AccessUnit]) -> None:
 class Ageing:
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
-        self.footage = RecordedFootage("rec-1", [rig.disk])
+        self.footage = RecordedFootage("rec-1", [rig.disk], NoArchive())
         self.incidents = [HELD]
 
     def age(self, budget_bytes: int = 0) -> RetentionOutcome:
-        retention = RetentionPass(
-            self.rig.disk,
-            ladder_of=lambda _: parse_ladder(LADDER),
-            clock=self.rig.clock,
-            floor_bytes=0,
-            budget_bytes=budget_bytes,
-        )
-        return retention.run(Holds(self.incidents, self.rig.clock.now_us()))
+        return self.rig.retention(LADDER, budget_bytes=budget_bytes).run(Holds(self.incidents, self.rig.clock.now_us()))
 
     def coverage(self, budget_bytes: int = 0) -> Coverage:
-        settings = RecorderSettings(floor_gigabytes=0, budget_gigabytes=budget_bytes / 1e9)
         return Coverage(
-            "rec-1", settings, [self.rig.disk], self.footage,
-            now_us=self.rig.clock.now_us, ladder_of=lambda _: parse_ladder(LADDER),
+            "rec-1", DiskLimits(budget_bytes=budget_bytes), [self.rig.disk], self.footage,
+            now_us=self.rig.clock.now_us, ladder_of=lambda _: parse_ladder(LADDER), archive=NoArchive(),
         )  # fmt: skip
 
     def segments(self) -> list[Segment]:

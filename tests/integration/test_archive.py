@@ -11,15 +11,13 @@ import pytest
 from services.contracts.errors import UnavailableError
 from services.contracts.events import ArchiveDamaged, ArchiveFailed, ArchiveRecovered, Event, RecordingExpired
 from services.contracts.evidence.exchange import ALTERED, GAP
-from services.contracts.ladder import parse_ladder
 from services.contracts.models import Incident
 from services.contracts.recordings import Gap
-from services.recorder.archive.catalogue import CATALOGUE, ArchiveCatalogue, ArchivedCopy
-from services.recorder.archive.errors import ArchiveError, ArchiveTrouble
-from services.recorder.archive.reader import ArchiveReader
+from services.recorder.archive.archive import ArchiveError, ArchiveTrouble
+from services.recorder.archive.catalogue import CATALOGUE, ArchivedCopy
+from services.recorder.archive.s3_archive import DEFAULT_PAUSES, ArchivePauses, S3Archive
 from services.recorder.archive.settings import ArchiveSettings
-from services.recorder.archive.store import ObjectStore
-from services.recorder.archive.uploader import Uploader
+from services.recorder.events import RecorderEvents
 from services.recorder.reading import evidence, playback
 from services.recorder.reading.clip import payloads
 from services.recorder.reading.footage import RecordedFootage, SegmentSource
@@ -54,18 +52,19 @@ def settings(server: S3Server, request: pytest.FixtureRequest) -> ArchiveSetting
 class Copies:
     """An archive over a rig's disk, without a bus."""
 
-    def __init__(self, rig: Rig, settings: ArchiveSettings, **options: float) -> None:
+    def __init__(self, rig: Rig, settings: ArchiveSettings, pauses: ArchivePauses = DEFAULT_PAUSES) -> None:
         self.rig = rig
         self.events: list[Event] = []
         self.incidents: list[Incident] = []
-        self.store = ObjectStore(settings, "rec-1")
-        self.catalogue = ArchiveCatalogue(rig.disk.directory / CATALOGUE)
-        self.reader = ArchiveReader(self.store, self.catalogue, monotonic=rig.clock.monotonic)
-        self.uploader = Uploader(
-            "rec-1", "city", settings, self.store, self.catalogue, [rig.disk],
-            clock=rig.clock, holds=self.holds, post=self.events.append, **options,
+        self.archive = S3Archive(
+            settings, rig.disk.directory, [rig.disk], clock=rig.clock, holds=self.holds,
+            events=RecorderEvents("rec-1", "city", rig.clock, self.events.append), pauses=pauses,
         )  # fmt: skip
-        self.footage = RecordedFootage("rec-1", [rig.disk], lambda: self.reader)
+        assert self.archive.open()
+        assert self.archive.catalogue is not None
+        self.store, self.catalogue = self.archive.store, self.archive.catalogue
+        self.uploader, self.audit = self.archive.uploader(), self.archive.audit()
+        self.footage = RecordedFootage("rec-1", [rig.disk], self.archive)
 
     def holds(self) -> Holds:
         return Holds(self.incidents, self.rig.clock.now_us())
@@ -76,22 +75,22 @@ class Copies:
 
     async def content(self, segment: Segment) -> bytes:
         key = str(self.rig.path(segment).relative_to(self.rig.disk.recordings))
-        return await self.store.read(key, 0, await self.store.size(key))
+        return await self.content_of(key)
+
+    async def content_of(self, key: str) -> bytes:
+        return b"".join([data async for data in self.store.read_object(key, await self.store.object_size(key))])
+
+    async def look_after(self) -> None:
+        """An audit, after which all is looked at again."""
+        await self.audit.run_once()
+        self.uploader.retry_all()
 
     def keep(self, ladder: str, budget_bytes: int = 0) -> RetentionPass:
-        made = parse_ladder(ladder)
-        return RetentionPass(
-            self.rig.disk,
-            ladder_of=lambda _: made,
-            clock=self.rig.clock,
-            floor_bytes=0,
-            budget_bytes=budget_bytes,
-            awaited=lambda segment: not self.reader.covers(segment),
-        )
+        return self.rig.retention(ladder, budget_bytes=budget_bytes, archive=self.archive)
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self.uploader.run())
+        task = asyncio.create_task(self.archive.run())
         try:
             yield
         finally:
@@ -128,7 +127,7 @@ async def test_what_is_stored_is_what_was_recorded_and_is_stored_once(
         segments = record(rig, 3)
         archive = Copies(rig, settings)
         assert await archive.uploader.copy_some()
-        assert all(archive.reader.covers(segment) for segment in segments)
+        assert all(archive.archive.covers(segment) for segment in segments)
         for segment in segments:
             assert await archive.content(segment) == rig.path(segment).read_bytes()
         assert not await archive.uploader.copy_some()
@@ -210,16 +209,16 @@ async def test_what_is_wrong_is_said_and_no_secret_with_it(
     settings = server.settings(**wrong)
     with Rig(tmp_path) as rig:
         segments = record(rig, 1)
-        archive = Copies(rig, settings, pass_seconds=0.05, longest_pause_seconds=0.1)
+        archive = Copies(rig, settings, ArchivePauses(copies=0.05, longest_retry=0.1))
         async with archive.working():
-            await until(lambda: archive.uploader.condition.failures > 2)
+            await until(lambda: archive.archive.health.failures > 2)
         (told,) = archive.events
         assert isinstance(told, ArchiveFailed)
         assert (told.because, told.waiting_segments, told.waiting_bytes) == (trouble, 1, segments[0].size_bytes)
         if trouble is ArchiveTrouble.REFUSED:
             assert "PANTAU_ARCHIVE_SECRET_ACCESS_KEY" in told.detail
         with pytest.raises(ArchiveError):
-            await asyncio.to_thread(archive.store.fetch, "x", 0, 1)
+            await asyncio.to_thread(archive.store.fetch_range, "x", 0, 1)
         said = told.detail + "".join(capfd.readouterr())
         assert settings.secret_access_key.get_secret_value() not in said
 
@@ -265,19 +264,19 @@ async def test_a_server_that_goes_and_comes_back_gets_all_and_each_is_told_once(
     through = settings.model_copy(update={"endpoint": f"http://127.0.0.1:{cable.port}"})
     with Rig(tmp_path) as rig:
         first = record(rig, 2)
-        archive = Copies(rig, through, pass_seconds=0.05, longest_pause_seconds=0.2)
+        archive = Copies(rig, through, ArchivePauses(copies=0.05, longest_retry=0.2))
         async with archive.working():
-            await until(lambda: all(archive.reader.covers(segment) for segment in first))
+            await until(lambda: all(archive.archive.covers(segment) for segment in first))
             await cable.cut()
             more = pictures(count=25 * 120, start_us=START_US + 200_000_000, first_sequence=9000)
             await asyncio.to_thread(rig.feed, more)
             await asyncio.to_thread(rig.settle)
-            await until(lambda: archive.uploader.condition.failures > 3)
-            assert not any(archive.reader.covers(segment) for segment in rig.segments()[2:])
+            await until(lambda: archive.archive.health.failures > 3)
+            assert not any(archive.archive.covers(segment) for segment in rig.segments()[2:])
             with pytest.raises(UnavailableError, match="does not answer"):
-                await asyncio.to_thread(archive.store.fetch, archive.catalogue.older(1 << 62)[0].key, 0, 8)
+                await asyncio.to_thread(archive.store.fetch_range, archive.catalogue.older(1 << 62)[0].key, 0, 8)
             await cable.plug()
-            await until(lambda: all(archive.reader.covers(segment) for segment in rig.segments()))
+            await until(lambda: all(archive.archive.covers(segment) for segment in rig.segments()))
             await until(lambda: len(archive.events) == 2)
         failed, back = archive.events
         assert isinstance(failed, ArchiveFailed)
@@ -297,14 +296,14 @@ async def test_a_corrupted_copy_is_found_told_and_made_again_while_the_footage_i
         archive = Copies(rig, settings)
         await archive.copy_all()
         for copy in archive.catalogue.older(1 << 62):
-            await archive.store.put(copy.key, spoiled(await archive.store.read(copy.key, 0, copy.size_bytes)))
+            await archive.store.put_object(copy.key, spoiled(await archive.content_of(copy.key)))
         rig.clock.advance(31 * DAY)
-        await archive.uploader.go_round()
+        await archive.look_after()
         assert [type(event) for event in archive.events] == [ArchiveDamaged] * 2
-        assert not any(archive.reader.covers(segment) for segment in segments)
+        assert not any(archive.archive.covers(segment) for segment in segments)
         rig.path(segments[1]).unlink()  # this one cannot be made again
         await archive.copy_all()
-        assert archive.reader.covers(segments[0])
+        assert archive.archive.covers(segments[0])
         assert await archive.content(segments[0]) == rig.path(segments[0]).read_bytes()
         with closing(Index.open(rig.disk.recordings / INDEX, durable=False)) as index, index:
             index.forget_segments([segments[1]])
@@ -326,13 +325,13 @@ async def test_copies_go_with_their_age_and_held_ones_stay(settings: ArchiveSett
             Incident(id="i-1", title="t", cameras=("cam-1",), from_us=held.start_us + 1, to_us=held.end_us - 1)
         )
         rig.clock.advance(31 * DAY)
-        await archive.uploader.go_round()
+        await archive.look_after()
         (told,) = archive.events
         assert isinstance(told, RecordingExpired)
         assert (told.from_us, told.to_us, told.because) == (segments[0].start_us, segments[2].end_us, "archive")
         assert told.remains_in == "disk"
         assert [copy.start_us for copy in archive.catalogue.older(1 << 62)] == [held.start_us]
-        left = [item.key for page in archive.store.pages() for item in page]
+        left = [item.key for page in archive.store.list_pages() for item in page]
         assert left == [str(rig.path(held).relative_to(rig.disk.recordings))]
         assert not await archive.uploader.copy_some()  # what is too old for the archive is not copied again
 
@@ -346,7 +345,7 @@ async def test_only_held_footage_is_copied_where_that_is_wanted(settings: Archiv
             Incident(id="i-1", title="t", cameras=("cam-1",), from_us=segments[2].start_us + 1, to_us=None)
         )
         await archive.copy_all()
-        assert [archive.reader.covers(segment) for segment in segments] == [False, False, True]
+        assert [archive.archive.covers(segment) for segment in segments] == [False, False, True]
 
 
 async def test_a_lost_catalogue_is_made_anew_from_the_bucket_and_takes_no_damaged_object(
@@ -361,13 +360,13 @@ async def test_a_lost_catalogue_is_made_anew_from_the_bucket_and_takes_no_damage
         await archive.copy_all()
         before = [copy._replace(checked_us=0) for copy in archive.catalogue.older(1 << 62)]
         entries = [archive.catalogue.gops(copy) for copy in before]
-        await archive.store.put("city/cam-1/main/2023/11/14/23/20231114T230000.000Z.mp4", garbage())
+        await archive.store.put_object("city/cam-1/main/2023/11/14/23/20231114T230000.000Z.mp4", garbage())
         archive.catalogue.close()
         (tmp_path / CATALOGUE).unlink()
         for suffix in ("-wal", "-shm"):
             (tmp_path / f"{CATALOGUE}{suffix}").unlink(missing_ok=True)
         again = Copies(rig, settings)
-        await again.uploader.go_round()
+        await again.look_after()
         after = again.catalogue.older(1 << 62)
         assert [copy._replace(checked_us=0) for copy in after] == before
         assert [again.catalogue.gops(copy) for copy in after] == entries
@@ -379,19 +378,19 @@ async def test_whatever_breaks_is_told_and_tried_again_and_ends_nothing(
 ) -> None:
     with Rig(tmp_path) as rig:
         segments = record(rig, 1)
-        archive = Copies(rig, settings, pass_seconds=0.05, longest_pause_seconds=0.1)
-        put, broken = archive.catalogue.put, True
+        archive = Copies(rig, settings, ArchivePauses(copies=0.05, longest_retry=0.1))
+        put_copy, broken = archive.catalogue.put_copy, True
 
         def failing(copy: ArchivedCopy, entries: bytes) -> None:
             if broken:
                 raise error
-            put(copy, entries)
+            put_copy(copy, entries)
 
-        monkeypatch.setattr(archive.catalogue, "put", failing)
+        monkeypatch.setattr(archive.catalogue, "put_copy", failing)
         async with archive.working():
-            await until(lambda: archive.uploader.condition.failures > 1)
-            assert not archive.reader.covers(segments[0])
+            await until(lambda: archive.archive.health.failures > 1)
+            assert not archive.archive.covers(segments[0])
             broken = False
-            await until(lambda: archive.reader.covers(segments[0]))
+            await until(lambda: archive.archive.covers(segments[0]))
             await until(lambda: len(archive.events) == 2)
         assert [type(event) for event in archive.events] == [ArchiveFailed, ArchiveRecovered]

@@ -232,7 +232,7 @@ async def test_thinned_footage_is_handed_out_as_such(mesh_settings: MeshSettings
         await kept(bus, recorders, "cam-1", units)
         await until(lambda: len(segments(tmp_path)) == 3 and len(recorders[0].disks.all[0].open_files()) == 1)
         told = await bus.js.subscribe("pantau.v1.*.recording.thinned.>", ordered_consumer=True)
-        recorders[0]._hurry()
+        recorders[0].hurry_housekeeping()
         await told.next_msg(timeout=30)
         verdict = await fetch(front, tmp_path / "bundle.zip", units, "cam-1")
         page = await asyncio.to_thread(lambda: zipfile.ZipFile(tmp_path / "bundle.zip").read("report.html").decode())

@@ -40,7 +40,7 @@ async def test_two_recorders_make_one_statement_with_every_gap_and_its_cause(
         await record(bus, "cam-1", first, one)
         await assign(bus, [camera("cam-1")], "rec-2")
         await record(bus, "cam-1", second, two)
-        await until(lambda: "cam-1" not in one.feeds)
+        await until(lambda: "cam-1" not in one.recordings.feeds)
         await seen(front.bus, 2)
         query = f"from={rfc3339(start)}&to={rfc3339(start + 58 * SECOND)}"
         async with front.http.get(f"{COVERAGE}?{query}") as answer:
@@ -105,7 +105,7 @@ async def test_a_recorder_publishes_the_statement_of_the_day_that_ended(
         await record(bus, "cam-1", pictures(count=1000, start_us=clock.now_us()), recorder)
         await asyncio.sleep(0.5)  # the first pass has marked the day
         clock.advance(601)
-        recorder._hurry()
+        recorder.hurry_housekeeping()
         message = await events.next_msg(timeout=30)
         event = parse(message.data, message.headers)
     assert isinstance(event, RecordingCoverage)

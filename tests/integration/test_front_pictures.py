@@ -65,7 +65,7 @@ async def recorded(
             units = pictures(codec, count=COUNT, start_us=start_us)
             await assign(bus, [camera(name)], "rec-1")
             await record(bus, name, units, recorder)
-        recorder._hurry()
+        recorder.hurry_housekeeping()
         await seen(running_one.bus, 1)
         yield running_one, units
 

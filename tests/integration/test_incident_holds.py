@@ -53,9 +53,9 @@ async def test_held_footage_outlives_retention_until_the_incident_is_closed_and_
         for name in ("cam-1", "cam-2"):  # all of it is recorded after the opening, and past its retention already
             await kept(bus, [recorder], name, units)
         await until(lambda: closed(recorder, "cam-1") == 2)
-        recorder._hurry()
+        recorder.hurry_housekeeping()
         await until(lambda: closed(recorder, "cam-2") == 0)
-        recorder._hurry()
+        recorder.hurry_housekeeping()
         await asyncio.sleep(0.5)
         assert closed(recorder, "cam-1") == 2
 
@@ -71,11 +71,11 @@ async def test_held_footage_outlives_retention_until_the_incident_is_closed_and_
 
         async with front.http.post(f"/api/v1/incidents/{incident}/close") as answer:
             assert answer.status == 200, await answer.text()
-        recorder._hurry()
+        recorder.hurry_housekeeping()
         await asyncio.sleep(0.5)
         assert closed(recorder, "cam-1") == 2, "the grace is not over"
         await asyncio.sleep(GRACE_SECONDS)
-        recorder._hurry()
+        recorder.hurry_housekeeping()
         await until(lambda: closed(recorder, "cam-1") == 0)
 
         events: list[object] = []

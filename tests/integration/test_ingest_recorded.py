@@ -64,7 +64,9 @@ async def test_what_gst_rtsp_server_sends_and_an_odd_file_are_recorded_and_play(
             await rig.assignments.put(f"recorder.{name}", wanted)
         await rig.until(
             lambda: all(
-                name in recorder.feeds and recorder.feeds[name].recording.frames >= RECORDED_FRAMES for name in sources
+                name in recorder.recordings.feeds
+                and recorder.recordings.feeds[name].recording.frames >= RECORDED_FRAMES
+                for name in sources
             ),
             90,
         )

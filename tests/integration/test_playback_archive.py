@@ -11,6 +11,8 @@ import pytest
 from services.contracts.frames import AccessUnit
 from services.contracts.sessions import ClockControl
 from services.mesh.bus import Bus
+from services.mesh.clock import ManualClock
+from services.mesh.lifecycle import Service
 from services.mesh.settings import MeshSettings
 from services.recorder.reading.endpoints import Endpoints
 from services.recorder.reading.footage import RecordedFootage
@@ -29,20 +31,18 @@ PATIENCE_SECONDS = 60.0
 
 
 @asynccontextmanager
-async def answering(bus: Bus, footage: RecordedFootage) -> AsyncIterator[None]:
+async def answering(bus: Bus, settings: MeshSettings, footage: RecordedFootage) -> AsyncIterator[None]:
     """Answers for ``footage`` as recorder ``rec-1`` does; nobody asks for coverage or activity."""
     async with asyncio.TaskGroup() as tasks:
         unasked = NonCallableMock()
-        answers = Endpoints(
-            bus, tasks, home="city", name="rec-1", footage=footage, coverage=unasked, finding=unasked, signer=SIGNER,
-            now_us=lambda: START_US,
-        )  # fmt: skip
-        services = await answers.serve()
+        service = Service("recorder", settings, bus, tasks, clock=ManualClock(START_US))
+        answers = Endpoints(service, "rec-1", SIGNER, footage=footage, coverage=unasked, search=unasked)
+        answering = await answers.serve()
         try:
             yield
         finally:
-            for service in services:
-                await service.stop()
+            for answer in answering:
+                await answer.stop()
 
 
 async def test_what_only_the_archive_has_is_sought_played_over_segments_and_read_backwards(
@@ -56,7 +56,7 @@ async def test_what_only_the_archive_has_is_sought_played_over_segments_and_read
         await asyncio.to_thread(archive.keep("full 1d").run, Holds([], 0))
         assert rig.segments() == []
         start_us, border_us = segments[0].start_us, segments[1].start_us
-        async with answering(bus, archive.footage), running_relay(bus, mesh_settings) as front:
+        async with answering(bus, mesh_settings, archive.footage), running_relay(bus, mesh_settings) as front:
             back = await take(player(bus, "cam-1"), border_us + FRAME_US // 2, "backwards", 2)
             times = [item.capture_us for item in back if isinstance(item, AccessUnit)]
             assert times == pytest.approx([border_us, border_us - SECOND], abs=1000)

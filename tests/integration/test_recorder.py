@@ -51,7 +51,7 @@ async def test_the_cached_gop_and_what_follows_is_on_disk_and_announced(
         await assign(bus, [camera("cam-1")], "rec-1")
         await recording(recorder, "cam-1")
         await ingest.send(units[90:])
-        await until(lambda: recorder.feeds["cam-1"].recording.frames == 125)
+        await until(lambda: recorder.recordings.feeds["cam-1"].recording.frames == 125)
     assert ingest.asked == 1
     (segment,) = segments(tmp_path / "data")
     assert segment.frames == 125
@@ -77,9 +77,9 @@ async def test_only_what_is_assigned_is_recorded_and_only_as_long(
         units = live(100)
         for name in ("cam-1", "cam-2", "cam-3"):
             await Ingest(bus, name).send(units[:50])
-        await until(lambda: recorder.feeds["cam-1"].recording.frames == 50)
+        await until(lambda: recorder.recordings.feeds["cam-1"].recording.frames == 50)
         await assign(bus, [mine], "rec-2")
-        await until(lambda: not recorder.feeds)
+        await until(lambda: not recorder.recordings.feeds)
         await Ingest(bus, "cam-1").send(units[50:])
         await until(lambda: segments(tmp_path / "data"))
     assert [(s.stream.camera, s.frames) for s in segments(tmp_path / "data")] == [("cam-1", 50)]
@@ -94,7 +94,7 @@ async def test_sound_of_a_camera_that_has_it(mesh_settings: MeshSettings, bus: B
         for name in ("cam-1", "cam-2"):
             both = sorted([*units, *heard], key=lambda unit: unit.capture_us)
             await Ingest(bus, name).send(both, pause_seconds=0.001)
-        await until(lambda: all(feed.recording.frames == 100 for feed in recorder.feeds.values()))
+        await until(lambda: all(feed.recording.frames == 100 for feed in recorder.recordings.feeds.values()))
     audio = {s.stream.camera: s.audio for s in segments(tmp_path / "data")}
     assert audio == {"cam-1": "pcm_alaw", "cam-2": ""}
 
@@ -109,12 +109,12 @@ async def test_a_restart_is_a_gap_and_the_disks_keep_the_recorder_s_name(
         await assign(bus, [camera("cam-1")], "rec-1")
         await recording(recorder, "cam-1")
         await ingest.send(units[:50])
-        await until(lambda: recorder.feeds["cam-1"].recording.frames == 50)
+        await until(lambda: recorder.recordings.feeds["cam-1"].recording.frames == 50)
     gaps = await bus.js.subscribe("pantau.v1.city.recording.gap.cam-1", ordered_consumer=True)
     async with running(mesh_settings, tmp_path / "data", "rec-1") as recorder:
         await recording(recorder, "cam-1")
         await ingest.send(live(50, first_sequence=1000))
-        await until(lambda: recorder.feeds["cam-1"].recording.frames == 50)
+        await until(lambda: recorder.recordings.feeds["cam-1"].recording.frames == 50)
         message = await gaps.next_msg(timeout=30)
     gap = parse(message.data, message.headers)
     assert isinstance(gap, RecordingGap)
@@ -132,17 +132,17 @@ async def test_a_bus_that_restarts_costs_no_frame_that_ingest_still_has(
         await assign(bus, [camera("cam-1")], "rec-1")
         await recording(recorder, "cam-1")
         await ingest.send(units[:90])
-        await until(lambda: recorder.feeds["cam-1"].recording.frames == 90)
+        await until(lambda: recorder.recordings.feeds["cam-1"].recording.frames == 90)
         await nats_server.stop()
         await until(lambda: not bus.connected and not recorder.service.bus.connected)
         ingest.gop = units[75:120]  # what ingest keeps while nobody hears it
         await nats_server.start()
         await until(lambda: bus.connected and recorder.service.bus.connected)
-        await until(lambda: recorder.feeds["cam-1"].recording.frames == 120)
+        await until(lambda: recorder.recordings.feeds["cam-1"].recording.frames == 120)
         await ingest.send(units[120:])
-        await until(lambda: recorder.feeds["cam-1"].recording.frames == 200)
+        await until(lambda: recorder.recordings.feeds["cam-1"].recording.frames == 200)
         await asyncio.sleep(0)
-        assert recorder.feeds["cam-1"].recording.lost == 0
+        assert recorder.recordings.feeds["cam-1"].recording.lost == 0
     assert sum(s.frames for s in segments(tmp_path / "data")) == 200
 
 

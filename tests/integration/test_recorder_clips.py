@@ -74,7 +74,7 @@ async def test_a_clip_begins_and_ends_where_it_was_asked_to(
     units = pictures(codec, count=25 * 66, b_frames=b_frames, start_us=start_us)
     async with running(mesh_settings, tmp_path / "data", "rec-1") as recorder:
         await recorded(bus, recorder, units)
-        file = recorder.feeds["cam-1"].recording.file
+        file = recorder.recordings.feeds["cam-1"].recording.file
         await until(lambda: file is not None and file.end_us > start_us + 65 * SECOND - FRAME_US)
         # Across the cut between two segments, the second of which is still being written.
         from_us = start_us + 58 * SECOND + 7 * FRAME_US
@@ -101,7 +101,7 @@ async def test_sound_goes_along(mesh_settings: MeshSettings, bus: Bus, tmp_path:
         await assign(bus, [camera("cam-1", audio=True)], "rec-1")
         await recording(recorder, "cam-1")
         await Ingest(bus, "cam-1").send(both, pause_seconds=0.0005)
-        await until(lambda: recorder.feeds["cam-1"].recording.frames == 200)
+        await until(lambda: recorder.recordings.feeds["cam-1"].recording.frames == 200)
         from_us = start_us + 2 * SECOND + 500_000
         await clip_to(tmp_path / "clip.mp4", bus, from_us, from_us + 3 * SECOND)
     with av.open(str(tmp_path / "clip.mp4")) as container:
@@ -117,7 +117,7 @@ async def test_the_timeline_says_what_there_is_and_why_not(
     later = pictures(count=100, start_us=start_us + 50 * SECOND, first_sequence=9000)
     async with running(mesh_settings, tmp_path / "data", "rec-1") as recorder:
         await recorded(bus, recorder, [*pictures(count=100, start_us=start_us), *later])
-        file = recorder.feeds["cam-1"].recording.file
+        file = recorder.recordings.feeds["cam-1"].recording.file
         await until(lambda: file is not None and file.end_us > start_us + 53 * SECOND - FRAME_US)
         await asyncio.sleep(1.2)  # a pass of the syncer
         found = await timeline(bus, start_us - 10 * SECOND, start_us + 60 * SECOND)
@@ -151,19 +151,19 @@ async def test_one_recorder_fills_the_other_s_gap(mesh_settings: MeshSettings, b
             await recording(recorder, "cam-1")
         ingest = Ingest(bus, "cam-1")
         await ingest.send(units[:200])
-        await until(lambda: all(r.feeds["cam-1"].recording.frames == 200 for r in (one, two)))
-        for subscription in one.feeds["cam-1"]._subscriptions:
+        await until(lambda: all(r.recordings.feeds["cam-1"].recording.frames == 200 for r in (one, two)))
+        for subscription in one.recordings.feeds["cam-1"]._subscriptions:
             await subscription.unsubscribe()
         await ingest.send(units[200:330])
-        await until(lambda: two.feeds["cam-1"].recording.frames == 330)
-        await one.feeds["cam-1"].start()
-        one.feeds["cam-1"]._release([])
+        await until(lambda: two.recordings.feeds["cam-1"].recording.frames == 330)
+        await one.recordings.feeds["cam-1"].start()
+        one.recordings.feeds["cam-1"]._release([])
         await flushed(one.service.bus.client)
         await ingest.send(units[330:])
-        await until(lambda: two.feeds["cam-1"].recording.frames == 500)
-        await until(lambda: one.feeds["cam-1"].recording.frames == 370)
+        await until(lambda: two.recordings.feeds["cam-1"].recording.frames == 500)
+        await until(lambda: one.recordings.feeds["cam-1"].recording.frames == 370)
         for recorder in (one, two):
-            recorder.feeds["cam-1"].recording.stop()
+            recorder.recordings.feeds["cam-1"].recording.stop()
         await asyncio.sleep(1.5)
         found = await timeline(bus, start_us, start_us + 20 * SECOND, recorders=2)
         alone = found.ranges[0]

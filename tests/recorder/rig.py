@@ -10,10 +10,13 @@ import av
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.contracts.frames import AccessUnit
+from services.contracts.ladder import Ladder, parse_ladder
 from services.mesh.clock import ManualClock
+from services.recorder.archive.archive import NoArchive
 from services.recorder.capture.gaps import GapChange
 from services.recorder.capture.recording import StreamRecording
-from services.recorder.storage.disk import PASS_SECONDS, Disk, DiskNotice, FragmentDropped, SegmentWritten
+from services.recorder.retention.retention_pass import ArchiveCopies, RetentionPass
+from services.recorder.storage.disk import PASS_SECONDS, Disk, DiskLimits, DiskNotice, FragmentDropped, SegmentWritten
 from services.recorder.storage.files import Files, OsFiles
 from services.recorder.storage.index import Index
 from services.recorder.storage.paths import INDEX, RecordedStream, segment_path
@@ -47,9 +50,7 @@ class Rig:
             files=files or OsFiles(),
             clock=self.clock,
             notify=self._on_notice,
-            sync_seconds=sync_seconds,
-            pass_seconds=pass_seconds,
-            queue_bytes=queue_bytes,
+            limits=DiskLimits(sync_seconds=sync_seconds, pass_seconds=pass_seconds, queue_bytes=queue_bytes),
             signer=SIGNER,
         )
         self.recordings: dict[RecordedStream, StreamRecording] = {}
@@ -99,6 +100,16 @@ class Rig:
             time.sleep(0.002)
         self.disk.sync(everything=True)
 
+    def retention(
+        self, ladder: str | Ladder, *, floor_bytes: int = 0, budget_bytes: int = 0, archive: ArchiveCopies | None = None
+    ) -> RetentionPass:
+        """Retention of the rig's disk, the same ladder for all cameras."""
+        made = parse_ladder(ladder) if isinstance(ladder, str) else ladder
+        limits = DiskLimits(floor_bytes=floor_bytes, budget_bytes=budget_bytes)
+        return RetentionPass(
+            self.disk, ladder_of=lambda _: made, clock=self.clock, limits=limits, archive=archive or NoArchive()
+        )
+
     def index(self) -> "Reading":
         return Reading(self.disk.recordings / INDEX)
 
@@ -122,7 +133,7 @@ class Rig:
     def _on_notice(self, _disk: Disk, notice: DiskNotice) -> None:
         self.notices.append(notice)
         if isinstance(notice, FragmentDropped) and notice.stream in self.recordings:
-            self.recordings[notice.stream].dropped(notice.from_us, notice.to_us, notice.cause, notice.detail)
+            self.recordings[notice.stream].fragment_dropped(notice.from_us, notice.to_us, notice.cause, notice.detail)
 
     def _on_gap(self, change: GapChange, disk: Disk | None) -> None:
         self.gaps.append(change)

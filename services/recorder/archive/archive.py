@@ -1,88 +1,108 @@
-"""One recorder's archive, put together: opened as soon as its disk can be, and worked on until the end."""
+"""What the rest of the recorder sees of the archive, the twin where there is none, and what can be wrong with it.
 
-import asyncio
-import sqlite3
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from typing import Final
+`services.recorder.archive.s3_archive.S3Archive` is the other twin. It is loaded only where there is an archive.
+"""
 
-from services.contracts.events import Event
-from services.contracts.models import Id, Incident
-from services.mesh.buckets import Mirror
-from services.mesh.clock import Clock
-from services.mesh.log import get_logger
-from services.recorder.archive.catalogue import CATALOGUE, ArchiveCatalogue
-from services.recorder.archive.reader import ArchiveReader
-from services.recorder.archive.settings import ArchiveSettings
-from services.recorder.archive.store import ObjectStore
-from services.recorder.archive.uploader import Uploader
-from services.recorder.retention.holds import Holds
-from services.recorder.storage.disk import Disk
-from services.recorder.storage.rows import Segment
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from enum import StrEnum
+from typing import Protocol
 
-log = get_logger()
-RETRY_SECONDS: Final = 10.0
+from services.contracts.errors import UnavailableError
+from services.media.mp4.reader import ReadAt
+from services.recorder.archive.catalogue import ArchivedCopy
+from services.recorder.storage.gops import Gop
+from services.recorder.storage.rows import FootageRun, Segment, Tier
 
 
-class Archive:
-    """`run` it as a task; `reader` is what others ask."""
+class ArchiveTrouble(StrEnum):
+    """What is wrong with the archive."""
 
-    def __init__(
-        self,
-        recorder: Id,
-        site: Id,
-        settings: ArchiveSettings,
-        directory: Path,
-        disks: Sequence[Disk],
-        *,
-        clock: Clock,
-        incidents: Mirror[Incident],
-        post: Callable[[Event], None],
-    ) -> None:
-        self.reader: ArchiveReader | None = None
-        """None until the catalogue could be opened."""
-        self._recorder = recorder
-        self._site = site
-        self._settings = settings
-        self._path = directory / CATALOGUE
-        self._disks = disks
-        self._clock = clock
-        self._incidents = incidents
-        self._post = post
-        self._waits = settings.wait and settings.what == "all"
-        self._store = ObjectStore(settings, recorder)
+    UNREACHABLE = "unreachable"
+    REFUSED = "refused"
+    NO_BUCKET = "no-bucket"
+    DIFFERS = "differs"
+    """What is stored is not what was sent."""
+    FAILED = "failed"
 
-    def awaited(self, segment: Segment) -> bool:
-        """Whether the segment is to be copied before it is thinned or removed, and was not."""
-        if not self._waits:
-            return False
-        return self.reader is None or not self.reader.covers(segment)
+
+class ArchiveError(UnavailableError):
+    """The archive does not do what it is asked; the message says why, and carries no credentials."""
+
+    code = "archive-unavailable"
+
+    def __init__(self, trouble: ArchiveTrouble, message: str) -> None:
+        super().__init__(message)
+        self.trouble = trouble
+
+
+class Archive(Protocol):
+    """All methods but `run` block, and may be called in any thread."""
+
+    @property
+    def answers(self) -> bool:
+        """False for a moment after a read failed: reading is not worth a try."""
+
+    @property
+    def keep_days(self) -> float | None:
+        """How long copies of all footage are kept; None where there are none, or of held footage alone."""
+
+    def awaits(self, segment: Segment) -> bool:
+        """Whether a segment is to be copied before it is thinned or removed, and was not."""
+
+    def covers(self, segment: Segment) -> bool:
+        """See `ArchiveCatalogue.covers`; False where that cannot be told."""
+
+    def runs(self, camera: str, profile: str, from_us: int, to_us: int) -> Sequence[FootageRun]:
+        """What copies that touch a range join to, in order; empty where the catalogue cannot be read."""
+
+    def oldest_us(self, camera: str, profile: str) -> dict[Tier, int]:
+        """When the oldest copy of each tier was taken; empty where the catalogue cannot be read."""
+
+    def copies(self, camera: str, profile: str, from_us: int, to_us: int) -> list[tuple[ArchivedCopy, Sequence[Gop]]]:
+        """The copies that touch a range, in order, with their keyframe indexes."""
+
+    def opened(self, copy: ArchivedCopy) -> AbstractContextManager[tuple[ReadAt, int]]:
+        """As `services.recorder.storage.scan.opened`. Reading raises `ArchiveError`, ``FileNotFoundError``."""
 
     async def run(self) -> None:
-        """Until it is cancelled."""
-        await self._incidents.ready.wait()
-        while (catalogue := await asyncio.to_thread(self._open)) is None:
-            await asyncio.sleep(RETRY_SECONDS)
-        self.reader = ArchiveReader(self._store, catalogue, monotonic=self._clock.monotonic)
-        uploader = Uploader(
-            self._recorder,
-            self._site,
-            self._settings,
-            self._store,
-            catalogue,
-            self._disks,
-            clock=self._clock,
-            holds=lambda: Holds(self._known(), self._clock.now_us()),
-            post=self._post,
-        )
-        await uploader.run()
+        """Copies, and looks after the copies, until it is cancelled."""
 
-    def _known(self) -> Iterable[Incident]:
-        return self._incidents.values()
 
-    def _open(self) -> ArchiveCatalogue | None:
-        try:
-            return ArchiveCatalogue(self._path)
-        except (OSError, sqlite3.Error) as error:
-            log.warning("archive.no_catalogue", path=str(self._path), error=error)
-            return None
+class NoArchive:
+    """There is no archive: nothing is in it, and nothing waits for it."""
+
+    answers = False
+    keep_days = None
+
+    def awaits(self, segment: Segment) -> bool:
+        """See `Archive.awaits`."""
+        del segment
+        return False
+
+    def covers(self, segment: Segment) -> bool:
+        """See `Archive.covers`."""
+        del segment
+        return False
+
+    def runs(self, camera: str, profile: str, from_us: int, to_us: int) -> Sequence[FootageRun]:
+        """See `Archive.runs`."""
+        del camera, profile, from_us, to_us
+        return ()
+
+    def oldest_us(self, camera: str, profile: str) -> dict[Tier, int]:
+        """See `Archive.oldest_us`."""
+        del camera, profile
+        return {}
+
+    def copies(self, camera: str, profile: str, from_us: int, to_us: int) -> list[tuple[ArchivedCopy, Sequence[Gop]]]:
+        """See `Archive.copies`."""
+        del camera, profile, from_us, to_us
+        return []
+
+    def opened(self, copy: ArchivedCopy) -> AbstractContextManager[tuple[ReadAt, int]]:
+        """See `Archive.opened`."""
+        raise FileNotFoundError(copy.key)
+
+    async def run(self) -> None:
+        """Returns at once."""

@@ -4,21 +4,20 @@ import asyncio
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from services.contracts.events import Event
 from services.mesh.clock import Clock
 from services.mesh.log import get_logger
-from services.mesh.metrics import counter
+from services.mesh.metrics import counter, gauge
+from services.recorder.archive.archive import ArchiveError, ArchiveTrouble
 from services.recorder.archive.catalogue import ArchiveCatalogue, ArchivedCopy
-from services.recorder.archive.copying import BACK_BYTES, TransferLimits, compare
-from services.recorder.archive.errors import ArchiveError, ArchiveTrouble
 from services.recorder.archive.settings import ArchiveSettings, keep_seconds
 from services.recorder.archive.store import ObjectStore, StoredObject
-from services.recorder.retention.expired import ExpiredFootage, expired
+from services.recorder.events import ExpiredFootage, RecorderEvents
 from services.recorder.retention.holds import Holds
+from services.recorder.storage.disk import Disk
 from services.recorder.storage.paths import RecordedStream, parse_path
 from services.recorder.storage.scan import SegmentScan, scan_opened
 
@@ -32,41 +31,37 @@ BECAUSE: Final = "archive"
 _expired = counter("archive_expired_segments", "Copies removed from the archive because of their age")
 _rechecked = counter("archive_rechecked_segments", "Copies that were read again", "outcome")
 _adopted = counter("archive_adopted_segments", "Copies found in the bucket that the catalogue did not know")
+_held = gauge("archive_copies", "Copies in the archive")
+_held_bytes = gauge("archive_copies_bytes", "Their bytes")
 
 
 class ArchiveAudit:
-    """`go` now and then. Raises `ArchiveError`, ``sqlite3.Error``."""
+    """`run_once` now and then. Raises `ArchiveError`, ``sqlite3.Error``."""
 
     def __init__(
         self,
-        recorder: str,
         settings: ArchiveSettings,
         store: ObjectStore,
         catalogue: ArchiveCatalogue,
-        line: TransferLimits,
+        disks: Sequence[Disk],
         *,
         clock: Clock,
         holds: Callable[[], Holds],
-        post: Callable[[Event], None],
-        damaged: Callable[[Iterable[tuple[ArchivedCopy, str]]], None],
-        on_disk: Callable[[ArchivedCopy], bool],
+        events: RecorderEvents,
     ) -> None:
-        self._recorder = recorder
         self._keep_seconds = keep_seconds(settings.keep)
         self._recheck_seconds = settings.recheck_days * 86_400
         self._store = store
         self._catalogue = catalogue
-        self._line = line
+        self._disks = disks
         self._clock = clock
         self._holds = holds
-        self._post = post
-        self._damaged = damaged
-        self._on_disk = on_disk
+        self._events = events
         self._adopted_at: float | None = None
 
-    async def go(self) -> None:
-        """One round."""
-        await self._store.ask()
+    async def run_once(self) -> None:
+        """One audit of all copies that are due."""
+        await self._store.probe()
         now = self._clock.monotonic()
         if self._adopted_at is None:
             copies, _ = await asyncio.to_thread(self._catalogue.totals)
@@ -79,6 +74,9 @@ class ArchiveAudit:
             self._adopted_at = now
         await self._expire()
         await self._recheck()
+        copies, size_bytes = await asyncio.to_thread(self._catalogue.totals)
+        _held.set(copies)
+        _held_bytes.set(size_bytes)
 
     async def _expire(self) -> None:
         """The object goes before its row: what is left of a death in between is found when it is read again."""
@@ -89,20 +87,22 @@ class ArchiveAudit:
             holds = self._holds()
             gone = [item for item in found if not holds.holds(item)]
             if gone:
-                await self._store.delete([item.key for item in gone])
-                await asyncio.to_thread(self._catalogue.forget, gone)
+                await self._store.delete_objects([item.key for item in gone])
+                await asyncio.to_thread(self._catalogue.forget_copies, gone)
                 _expired.inc(len(gone))
                 await self._tell(gone)
             last = found[-1]
 
     async def _tell(self, gone: list[ArchivedCopy]) -> None:
         there = await asyncio.to_thread(lambda: [self._on_disk(item) for item in gone])
-        told = (
+        self._events.footage_expired(
             ExpiredFootage(item.stream, item.start_us, item.end_us, item.size_bytes, BECAUSE, "disk" if kept else "")
             for item, kept in zip(gone, there, strict=True)
         )
-        for event in expired(told, recorder=self._recorder, at_us=self._clock.now_us()):
-            self._post(event)
+
+    def _on_disk(self, copy: ArchivedCopy) -> bool:
+        """Whether what the copy was made of is still there."""
+        return any((disk.recordings / copy.key).exists() for disk in self._disks if disk.failure is None)
 
     async def _recheck(self) -> None:
         if not self._recheck_seconds:
@@ -111,31 +111,35 @@ class ArchiveAudit:
         before_us = begun_us - int(self._recheck_seconds * 1e6)
         while found := await asyncio.to_thread(self._catalogue.unchecked, before_us):
             for item in found:
-                await self.recheck(item)
+                await self.recheck_copy(item)
 
-    async def recheck(self, item: ArchivedCopy) -> bool:
+    async def recheck_copy(self, item: ArchivedCopy) -> bool:
         """Reads a copy again; whether it is sound. One that is gone is forgotten: it is copied anew while it can be."""
         try:
-            await compare(self._store, self._line, item.key, item.size_bytes, item.sha256)
+            await self._store.verify_object(item.key, item.size_bytes, item.sha256)
         except FileNotFoundError:
             _rechecked.labels("missing").inc()
-            await asyncio.to_thread(self._catalogue.forget, [item])
-            self._damaged([(item, "the object is gone")])
+            await asyncio.to_thread(self._catalogue.forget_copies, [item])
+            self._tell_damage(item, "the object is gone")
             return False
         except ArchiveError as error:
             if error.trouble is not ArchiveTrouble.DIFFERS:
                 raise
             _rechecked.labels("damaged").inc()
-            await asyncio.to_thread(self._catalogue.checked, item, self._clock.now_us(), error.message)
-            self._damaged([(item, error.message)])
+            await asyncio.to_thread(self._catalogue.mark_checked, item, self._clock.now_us(), error.message)
+            self._tell_damage(item, error.message)
             return False
         _rechecked.labels("sound").inc()
-        await asyncio.to_thread(self._catalogue.checked, item, self._clock.now_us())
+        await asyncio.to_thread(self._catalogue.mark_checked, item, self._clock.now_us())
         return True
+
+    def _tell_damage(self, copy: ArchivedCopy, detail: str) -> None:
+        log.warning("archive.damaged", key=copy.key, detail=detail)
+        self._events.archive_damaged(copy.stream, copy.key, copy.start_us, copy.end_us, detail)
 
     async def _adopt(self) -> None:
         """Takes in what the catalogue does not know, as after the loss of its disk; each is held against its seals."""
-        pages = self._store.pages()
+        pages = self._store.list_pages()
         while (page := await asyncio.to_thread(next, pages, None)) is not None:
             for item in page:
                 named = parse_path(PurePosixPath(item.key))
@@ -154,16 +158,13 @@ class ArchiveAudit:
         copy = ArchivedCopy(
             stream, segment.start_us, segment.end_us, item.size_bytes, segment.tier, sha256, self._clock.now_us()
         )
-        await asyncio.to_thread(self._catalogue.put, copy, found.gops)
+        await asyncio.to_thread(self._catalogue.put_copy, copy, found.gops)
         _adopted.inc()
 
     async def _scan(self, item: StoredObject, stream: RecordedStream) -> tuple[bytes, SegmentScan | None]:
         sha256 = hashlib.sha256()
         with tempfile.TemporaryFile() as file:
-            for at in range(0, item.size_bytes, BACK_BYTES):
-                wanted = min(BACK_BYTES, item.size_bytes - at)
-                await self._line.wait_down(wanted)
-                data = await self._store.read(item.key, at, wanted)
+            async for data in self._store.read_object(item.key, item.size_bytes):
                 sha256.update(data)
                 await asyncio.to_thread(file.write, data)
             file.flush()

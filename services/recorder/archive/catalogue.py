@@ -137,7 +137,7 @@ class ArchiveCatalogue:
                     self._connection.execute("ROLLBACK")
                 raise
 
-    def put(self, copy: ArchivedCopy, entries: bytes) -> None:
+    def put_copy(self, copy: ArchivedCopy, entries: bytes) -> None:
         """Writes a copy down, whatever was there before; ``entries`` is its keyframe index."""
         with self._writing() as connection:
             connection.execute(f"INSERT OR REPLACE INTO copy VALUES ({'?, ' * 9}?)", (*copy.stream, *copy[1:]))
@@ -145,12 +145,12 @@ class ArchiveCatalogue:
                 "INSERT OR REPLACE INTO copy_gops VALUES (?, ?, ?, ?, ?)", (*copy.stream, copy.start_us, entries)
             )
 
-    def checked(self, copy: ArchivedCopy, now_us: int, damage: str = "") -> None:
+    def mark_checked(self, copy: ArchivedCopy, now_us: int, damage: str = "") -> None:
         """The object was looked at."""
         with self._writing() as connection:
             connection.execute(f"UPDATE copy SET checked_us = ?, damage = ? WHERE {_IS}", (now_us, damage, *_key(copy)))
 
-    def forget(self, copies: Iterable[ArchivedCopy]) -> None:
+    def forget_copies(self, copies: Iterable[ArchivedCopy]) -> None:
         """Deletes rows."""
         keys = [_key(copy) for copy in copies]
         with self._writing() as connection:

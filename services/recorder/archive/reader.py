@@ -1,41 +1,80 @@
-"""The archive as the rest of the recorder sees it: what is there, reading it, and what may not go yet.
+"""Reading stored objects as if they were files, for playback, clips and evidence. Blocks, in any thread."""
 
-Methods block, and may be called in any thread.
-"""
-
-import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from typing import Final
 
 from services.media.mp4.reader import ReadAt
-from services.mesh.log import get_logger
 from services.mesh.metrics import counter
-from services.recorder.archive.catalogue import ArchiveCatalogue, ArchivedCopy
-from services.recorder.archive.errors import ArchiveError, ArchiveTrouble
-from services.recorder.archive.reading import RangeReader
+from services.recorder.archive.archive import ArchiveError, ArchiveTrouble
+from services.recorder.archive.catalogue import ArchivedCopy
 from services.recorder.archive.store import ObjectStore
-from services.recorder.storage.gops import Gop
-from services.recorder.storage.rows import FootageRun, Segment, Tier
 
-log = get_logger()
-T = TypeVar("T")
 READS_AT_ONCE: Final = 4
 SORE_SECONDS: Final = 3.0
 """After a read that failed others are refused at once, so that a store that hangs does not hold every thread."""
 _WAIT_SECONDS: Final = 4.0
+BLOCK_BYTES: Final = 256 * 1024
+MAX_AHEAD_BLOCKS: Final = 16
+_KEPT_BLOCKS: Final = 64
+Fetch = Callable[[int, int], bytes]
+"""``fetch(offset, size)``: exactly those bytes, within the object."""
 
 _read = counter("archive_read_bytes", "Bytes read from the archive for playback, clips and evidence")
 _read_failures = counter("archive_read_failures", "Reads from the archive that failed", "because")
 
 
-class ArchiveReader:
-    """See the module."""
+class RangeReader:
+    """`read` is a `services.media.mp4.reader.ReadAt`: many small reads become few requests. Pure but for ``fetch``.
 
-    def __init__(self, store: ObjectStore, catalogue: ArchiveCatalogue, *, monotonic: Callable[[], float]) -> None:
-        self.store = store
-        self.catalogue = catalogue
+    A reader that reads on causes ever larger requests, up to 4 MiB; one that jumps causes one of a block.
+    """
+
+    def __init__(self, fetch: Fetch, size_bytes: int) -> None:
+        self._fetch = fetch
+        self._size = size_bytes
+        self._blocks: OrderedDict[int, bytes] = OrderedDict()
+        self._ahead = 1
+        self._next = -1
+        """The block behind the last request."""
+
+    def read(self, at: int, size: int) -> bytes:
+        """Up to ``size`` bytes from ``at``; fewer only at the end."""
+        end = min(at + size, self._size)
+        if at >= end:
+            return b""
+        first, last = at // BLOCK_BYTES, (end - 1) // BLOCK_BYTES
+        parts = [self._block(number, last) for number in range(first, last + 1)]
+        start = at - first * BLOCK_BYTES
+        return (parts[0] if len(parts) == 1 else b"".join(parts))[start : start + end - at]
+
+    def _block(self, number: int, wanted_last: int) -> bytes:
+        found = self._blocks.get(number)
+        if found is None:
+            self._ahead = min(self._ahead * 2, MAX_AHEAD_BLOCKS) if number == self._next else 1
+            count = max(self._ahead, min(wanted_last - number + 1, MAX_AHEAD_BLOCKS))
+            self._load(number, count)
+            found = self._blocks[number]
+        self._blocks.move_to_end(number)
+        return found
+
+    def _load(self, number: int, count: int) -> None:
+        at = number * BLOCK_BYTES
+        data = self._fetch(at, min(count * BLOCK_BYTES, self._size - at))
+        for start in range(0, len(data), BLOCK_BYTES):
+            self._blocks[number + start // BLOCK_BYTES] = data[start : start + BLOCK_BYTES]
+        while len(self._blocks) > _KEPT_BLOCKS:
+            self._blocks.popitem(last=False)
+        self._next = number + count
+
+
+class ArchiveReader:
+    """Bounds how many reads go on at once, and how long a store that fails is asked."""
+
+    def __init__(self, store: ObjectStore, *, monotonic: Callable[[], float]) -> None:
+        self._store = store
         self._monotonic = monotonic
         self._slots = threading.BoundedSemaphore(READS_AT_ONCE)
         self._sore: tuple[float, ArchiveError] | None = None
@@ -44,28 +83,6 @@ class ArchiveReader:
     def answers(self) -> bool:
         """False for a moment after a read failed."""
         return self._trouble() is None
-
-    def covers(self, segment: Segment) -> bool:
-        """See `ArchiveCatalogue.covers`; False where that cannot be told."""
-        return _told(lambda: self.catalogue.covers(segment), otherwise=False)
-
-    def runs(self, camera: str, profile: str, from_us: int, to_us: int) -> list[FootageRun]:
-        """What copies that touch a range join to; empty where the catalogue cannot be read."""
-        return _told(lambda: self.catalogue.runs(camera, profile, from_us, to_us), otherwise=[])
-
-    def oldest_us(self, camera: str, profile: str) -> dict[Tier, int]:
-        """When the oldest copy of each tier was taken; empty where the catalogue cannot be read."""
-        return _told(lambda: self.catalogue.oldest_us(camera, profile), otherwise={})
-
-    def copies(self, camera: str, profile: str, from_us: int, to_us: int) -> list[tuple[ArchivedCopy, Sequence[Gop]]]:
-        """The copies that touch a range, in order, with their keyframe indexes."""
-
-        def found() -> list[tuple[ArchivedCopy, Sequence[Gop]]]:
-            return [
-                (copy, self.catalogue.gops(copy)) for copy in self.catalogue.within(camera, profile, from_us, to_us)
-            ]
-
-        return _told(found, otherwise=[])
 
     @contextmanager
     def opened(self, copy: ArchivedCopy) -> Iterator[tuple[ReadAt, int]]:
@@ -78,7 +95,7 @@ class ArchiveReader:
         if not self._slots.acquire(timeout=_WAIT_SECONDS):
             raise ArchiveError(ArchiveTrouble.FAILED, "too much is being read from the archive just now; ask again")
         try:
-            data = self.store.fetch(key, at, size)
+            data = self._store.fetch_range(key, at, size)
         except ArchiveError as error:
             self._sore = (self._monotonic(), error)
             _read_failures.labels(error.trouble).inc()
@@ -92,12 +109,3 @@ class ArchiveReader:
         if self._sore is None or self._monotonic() - self._sore[0] > SORE_SECONDS:
             return None
         return self._sore[1]
-
-
-def _told(read: Callable[[], T], *, otherwise: T) -> T:
-    """What the catalogue says, or ``otherwise`` where it cannot be read."""
-    try:
-        return read()
-    except sqlite3.Error as error:
-        log.warning("archive.catalogue_unreadable", error=error)
-        return otherwise

@@ -4,8 +4,11 @@ obstore's errors name host, bucket and object, and with some servers echo the re
 itself calls the error (its code and message) is told on.
 """
 
+import asyncio
+import hashlib
 import re
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -13,7 +16,7 @@ import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import S3Store
 
-from services.recorder.archive.errors import ArchiveError, ArchiveTrouble
+from services.recorder.archive.archive import ArchiveError, ArchiveTrouble
 from services.recorder.archive.settings import ArchiveSettings
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 PART_BYTES: Final = 5 * 1024 * 1024
 """The least that S3 takes as a part of an upload."""
+READ_BACK_BYTES: Final = 4 * 1024 * 1024
 _UPLOAD_SECONDS: Final = 60
 """For a part, at 0.7 Mbit/s."""
 _READ_SECONDS: Final = 4
@@ -37,10 +41,32 @@ class StoredObject(NamedTuple):
     size_bytes: int
 
 
-class ObjectStore:
-    """One recorder's folder of the bucket. Raises `ArchiveError`; ``FileNotFoundError`` where an object is missing."""
+class RateLimit:
+    """Spreads bytes over time: a chunk may go when those before it have had their time. Pure: the caller sleeps."""
 
-    def __init__(self, settings: ArchiveSettings, recorder: str) -> None:
+    def __init__(self, bytes_per_second: float) -> None:
+        """0: no limit."""
+        self._rate = bytes_per_second
+        self._free_at = float("-inf")
+
+    def delay_seconds(self, size_bytes: int, now: float) -> float:
+        """Seconds from ``now`` (monotonic) after which ``size_bytes`` may go."""
+        if not self._rate:
+            return 0.0
+        begin = max(self._free_at, now)
+        self._free_at = begin + size_bytes / self._rate
+        return begin - now
+
+
+class ObjectStore:
+    """One recorder's folder of the bucket. Raises `ArchiveError`; ``FileNotFoundError`` where an object is missing.
+
+    What copies and looks after copies is limited to the settings' rate, each way; `fetch_range` is not.
+    """
+
+    def __init__(
+        self, settings: ArchiveSettings, recorder: str, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._url = settings.url
         self._endpoint = settings.endpoint
         config: S3Config = {"bucket": settings.bucket, "region": settings.region}
@@ -52,43 +78,67 @@ class ObjectStore:
         prefix = "/".join(part for part in (settings.folder, recorder) if part)
         self._long = _open(config, prefix, _UPLOAD_SECONDS, tries=3)
         self._short = _open(config, prefix, _READ_SECONDS, tries=1)
+        self._monotonic = monotonic
+        self._up = RateLimit(settings.megabits_per_second * 125_000)
+        self._down = RateLimit(settings.megabits_per_second * 125_000)
 
-    async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
+    async def put_object(self, key: str, chunks: AsyncIterator[bytes]) -> None:
         """Stores an object; it is seen when all of it is there, or not at all."""
         try:
-            await obstore.put_async(self._long, key, chunks, chunk_size=PART_BYTES, max_concurrency=1)
+            await obstore.put_async(self._long, key, self._limited(chunks), chunk_size=PART_BYTES, max_concurrency=1)
         except (BaseError, FileNotFoundError) as error:
             raise self._explain(error, writing=True) from None
 
-    async def read(self, key: str, at: int, size: int) -> bytes:
-        """Bytes of an object that has them."""
+    async def _limited(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            await asyncio.sleep(self._up.delay_seconds(len(chunk), self._monotonic()))
+            yield chunk
+
+    async def read_object(self, key: str, size_bytes: int) -> AsyncIterator[bytes]:
+        """The content of an object that has so many bytes, in pieces of up to `READ_BACK_BYTES`."""
+        for at in range(0, size_bytes, READ_BACK_BYTES):
+            wanted = min(READ_BACK_BYTES, size_bytes - at)
+            await asyncio.sleep(self._down.delay_seconds(wanted, self._monotonic()))
+            yield await self._read_range(key, at, wanted)
+
+    async def verify_object(self, key: str, size_bytes: int, sha256: bytes) -> None:
+        """Reads an object; raises `ArchiveError` (``DIFFERS``) where it is not what was sent."""
+        if (size := await self.object_size(key)) != size_bytes:
+            raise ArchiveError(ArchiveTrouble.DIFFERS, f"{key} has {size} bytes in the archive instead of {size_bytes}")
+        found = hashlib.sha256()
+        async for data in self.read_object(key, size_bytes):
+            found.update(data)
+        if found.digest() != sha256:
+            raise ArchiveError(ArchiveTrouble.DIFFERS, f"{key} has another content in the archive than was sent")
+
+    async def _read_range(self, key: str, at: int, size: int) -> bytes:
         try:
             return bytes(await obstore.get_range_async(self._long, key, start=at, length=size))
         except (BaseError, FileNotFoundError) as error:
             raise self._explain(error) from None
 
-    def fetch(self, key: str, at: int, size: int) -> bytes:
-        """The same for somebody who waits: blocks, and gives up soon."""
+    def fetch_range(self, key: str, at: int, size: int) -> bytes:
+        """Bytes of an object that has them, for a viewer who waits: blocks, and gives up soon."""
         try:
             return bytes(obstore.get_range(self._short, key, start=at, length=size))
         except (BaseError, FileNotFoundError) as error:
             raise self._explain(error) from None
 
-    async def size(self, key: str) -> int:
-        """Of an object, in bytes."""
+    async def object_size(self, key: str) -> int:
+        """In bytes."""
         try:
             return (await obstore.head_async(self._long, key))["size"]
         except (BaseError, FileNotFoundError) as error:
             raise self._explain(error) from None
 
-    async def ask(self) -> None:
+    async def probe(self) -> None:
         """A small question, to learn whether the archive answers this key."""
         try:
             await anext(aiter(obstore.list(self._short, "is-anybody-there")), None)
         except (BaseError, FileNotFoundError) as error:
             raise self._explain(error, writing=True) from None
 
-    def pages(self) -> Iterator[list[StoredObject]]:
+    def list_pages(self) -> Iterator[list[StoredObject]]:
         """All objects, a page at a time. Blocks."""
         try:
             for page in obstore.list(self._long):
@@ -96,8 +146,8 @@ class ObjectStore:
         except (BaseError, FileNotFoundError) as error:
             raise self._explain(error, writing=True) from None
 
-    async def delete(self, keys: list[str]) -> None:
-        """Removes objects; one that is not there is none too few."""
+    async def delete_objects(self, keys: list[str]) -> None:
+        """Removes objects; nothing happens for one that is not there."""
         try:
             await obstore.delete_async(self._long, keys)
         except FileNotFoundError as error:

@@ -106,7 +106,7 @@ class StreamRecording:
         self._do(self.assembler.end(EndReason.STOPPED))
         self._tell()
 
-    def dropped(self, from_us: int, to_us: int, cause: str, detail: str) -> None:
+    def fragment_dropped(self, from_us: int, to_us: int, cause: str, detail: str) -> None:
         """A fragment could not be written."""
         self._gaps.dropped(from_us, to_us, cause, detail)
         self._tell()

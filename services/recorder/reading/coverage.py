@@ -10,12 +10,13 @@ from typing import Final, NamedTuple
 
 from services.contracts.coverage import PROFILE, CameraCoverage, CoverageAnswer, CoverageQuestion, statements
 from services.contracts.events import RecordingCoverage
-from services.contracts.ladder import Ladder
 from services.mesh.log import get_logger
-from services.recorder.reading.footage import Archive, RecordedFootage
+from services.recorder.archive.archive import Archive
+from services.recorder.reading.footage import RecordedFootage
 from services.recorder.reading.forecast import LONG_DAYS, Days, Flow, forecast
-from services.recorder.settings import RecorderSettings
-from services.recorder.storage.disk import Disk
+from services.recorder.retention.rules import LadderOf
+from services.recorder.storage.disk import Disk, DiskLimits
+from services.recorder.storage.disks import ask_indexes
 from services.recorder.storage.index import Index
 from services.recorder.storage.paths import INDEX
 from services.recorder.storage.rows import Tier, Usage
@@ -55,46 +56,32 @@ class Coverage:
     def __init__(
         self,
         recorder: str,
-        settings: RecorderSettings,
+        limits: DiskLimits,
         disks: Sequence[Disk],
         footage: RecordedFootage,
         *,
         now_us: Callable[[], int],
-        ladder_of: Callable[[str], Ladder],
-        archive: Callable[[], Archive | None] = lambda: None,
-        archive_days: float | None = None,
+        ladder_of: LadderOf,
+        archive: Archive,
     ) -> None:
-        """``archive_days``: how long copies are kept there; None where not all footage is copied."""
         self._recorder = recorder
-        self._floor_bytes = int(settings.floor_gigabytes * 1e9)
-        self._budget_bytes = int(settings.budget_gigabytes * 1e9)
+        self._limits = limits
         self._disks = disks
         self._footage = footage
         self._now_us = now_us
         self._ladder_of = ladder_of
         self._archive = archive
-        self._archive_days = None if archive_days is None else min(archive_days, LONG_DAYS)
+        self._archive_days = None if archive.keep_days is None else min(archive.keep_days, LONG_DAYS)
         self._known: tuple[int, Holdings, dict[str, Days]] | None = None
 
     def holdings(self) -> Holdings:
         """What there is on all disks together."""
-        found = Holdings({}, {}, {}, 0, 0)
-        for disk in self._disks:
-            if disk.failure is not None:
-                continue
-            try:
-                with closing(Index.open_for_reading(disk.recordings / INDEX)) as index:
-                    held = _add(found, index)
-                free = disk.space().free_bytes
-            except (OSError, sqlite3.Error) as error:
-                log.warning("index.unreadable", directory=str(disk.directory), error=error)
-                continue
-            room = held + max(0, free - self._floor_bytes)
-            found = found._replace(
-                used_bytes=found.used_bytes + held,
-                capacity_bytes=found.capacity_bytes + (min(room, self._budget_bytes) if self._budget_bytes else room),
-            )
-        return found
+        limits, found, capacity_bytes, used_bytes = self._limits, Holdings({}, {}, {}, 0, 0), 0, 0
+        for held, free in ask_indexes(self._disks, lambda disk, index: (_add(found, index), disk.space().free_bytes)):
+            room = held + max(0, free - limits.floor_bytes)
+            used_bytes += held
+            capacity_bytes += min(room, limits.budget_bytes) if limits.budget_bytes else room
+        return found._replace(capacity_bytes=capacity_bytes, used_bytes=used_bytes)
 
     def forecast(self, holdings: Holdings | None = None) -> dict[str, Days]:
         """Camera → how long its footage will be there."""
@@ -139,8 +126,7 @@ class Coverage:
 
     def _archived(self, camera: str) -> dict[Tier, int]:
         """When the oldest copy of each tier was taken."""
-        archive = self._archive()
-        return archive.oldest_us(camera, PROFILE) if archive is not None else {}
+        return self._archive.oldest_us(camera, PROFILE)
 
     def _part(self, known: Holdings, days: Mapping[str, Days], camera: str, from_us: int, to_us: int) -> CameraCoverage:
         archived = self._archived(camera)

@@ -1,7 +1,7 @@
 """The questions that a recorder answers on the bus."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import islice
 from typing import Any, Final, TypeVar
 
@@ -26,7 +26,7 @@ from services.contracts.permissions import Actor, Role
 from services.contracts.playback import PLAYBACK, PlaybackOpened, PlaybackQuestion
 from services.contracts.recordings import TimelineAnswer, TimelineQuestion
 from services.mesh import rpc, transfer
-from services.mesh.bus import Bus
+from services.mesh.lifecycle import Service
 from services.recorder.reading import evidence, playback
 from services.recorder.reading.activity_search import ActivitySearch
 from services.recorder.reading.clip import payloads
@@ -45,26 +45,21 @@ class Endpoints:
 
     def __init__(
         self,
-        bus: Bus,
-        tasks: asyncio.TaskGroup,
-        *,
-        home: Id,
+        service: Service,
         name: Id,
+        signer: Signer | None,
+        *,
         footage: RecordedFootage,
         coverage: Coverage,
-        finding: ActivitySearch,
-        signer: Signer | None,
-        now_us: Callable[[], int],
+        search: ActivitySearch,
     ) -> None:
-        self._bus = bus
-        self._tasks = tasks
-        self._home = home
+        """``name`` is the recorder's."""
+        self._service = service
         self._name = name
+        self._signer = signer
         self._footage = footage
         self._coverage = coverage
-        self._finding = finding
-        self._signer = signer
-        self._now_us = now_us
+        self._search = search
 
     async def serve(self) -> list[MicroService]:
         """Registers the broadcast questions and this recorder's own."""
@@ -81,10 +76,10 @@ class Endpoints:
             rpc.Endpoint(EVIDENCE, EvidenceQuestion, self._evidence, Role.OPERATOR),
             rpc.Endpoint(EVIDENCE_SIGN, ManifestToSign, self._sign, Role.OPERATOR),
         ]
-        service = recordings.SERVICE
+        bus, tasks, home = self._service.bus, self._service.tasks, self._service.home
         return [
-            await rpc.serve(self._bus, self._tasks, home=self._home, service=service, endpoints=broadcast),
-            await rpc.serve(self._bus, self._tasks, home=self._home, service=service, endpoints=own, worker=self._name),
+            await rpc.serve(bus, tasks, home=home, service=recordings.SERVICE, endpoints=broadcast),
+            await rpc.serve(bus, tasks, home=home, service=recordings.SERVICE, endpoints=own, worker=self._name),
         ]
 
     async def _timeline(self, question: TimelineQuestion, _actor: Actor) -> TimelineAnswer:
@@ -95,15 +90,15 @@ class Endpoints:
 
     async def _activity(self, question: ActivityQuestion, _actor: Actor) -> ActivityAnswer:
         _check(question.from_us, question.to_us)
-        return await asyncio.to_thread(self._finding.activity, question)
+        return await asyncio.to_thread(self._search.activity, question)
 
     async def _next(self, question: NextQuestion, _actor: Actor) -> BusyAnswer:
-        return await asyncio.to_thread(self._finding.next, question)
+        return await asyncio.to_thread(self._search.next, question)
 
     async def _busiest(self, question: BusiestQuestion, _actor: Actor) -> BusyAnswer:
         if not 0 < question.to_us - question.from_us <= activity.MAX_SEARCH_US:
             raise InvalidInputError("a range ends after it begins, and is at most 31 days long here")
-        return await asyncio.to_thread(self._finding.busiest, question)
+        return await asyncio.to_thread(self._search.busiest, question)
 
     async def _cover(self, question: CoverageQuestion, _actor: Actor) -> CoverageAnswer:
         if not 0 < question.to_us - question.from_us <= MAX_COVERAGE_US:
@@ -146,12 +141,12 @@ class Endpoints:
         """Begins the transfer that answers a question; returns its control subject."""
         payloads = in_thread(messages, at_once)
         return await transfer.send(
-            self._bus, self._tasks, question.deliver_to, payloads, name=f"{what} {question.camera}"
+            self._service.bus, self._service.tasks, question.deliver_to, payloads, name=f"{what} {question.camera}"
         )
 
     async def _sign(self, question: ManifestToSign, actor: Actor) -> ManifestSigned:
         made = await asyncio.to_thread(
-            lambda: evidence.sign_manifest(question.unpacked(), self._signer, actor, self._now_us())
+            lambda: evidence.sign_manifest(question.unpacked(), self._signer, actor, self._service.clock.now_us())
         )
         return ManifestSigned(public=made.public, signature=made.signature)
 

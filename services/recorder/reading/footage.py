@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from services.contracts.recordings import MIN_GAP_US, Gap, Range, TierName, TimelineAnswer, merge_ranges
 from services.media.mp4 import reader
 from services.media.mp4.reader import Fragment, ReadAt
 from services.media.time import us_from_90k
-from services.recorder.archive.catalogue import ArchivedCopy
+from services.recorder.archive.archive import Archive
 from services.recorder.storage import scan
 from services.recorder.storage.disk import Disk
 from services.recorder.storage.disks import ask_indexes
@@ -66,32 +66,10 @@ class SegmentSource(NamedTuple):
 Opener = Callable[[], AbstractContextManager[tuple[ReadAt, int]]]
 
 
-class Archive(Protocol):
-    """`services.recorder.archive.reader.ArchiveReader`, which need not be loaded where there is no archive."""
-
-    @property
-    def answers(self) -> bool:
-        """Whether reading is worth a try."""
-
-    def runs(self, camera: str, profile: str, from_us: int, to_us: int) -> Sequence[FootageRun]:
-        """What copies that touch a range join to, in order."""
-
-    def oldest_us(self, camera: str, profile: str) -> dict[Tier, int]:
-        """When the oldest copy of each tier was taken."""
-
-    def copies(self, camera: str, profile: str, from_us: int, to_us: int) -> list[tuple[ArchivedCopy, Sequence[Gop]]]:
-        """The copies themselves, with their keyframe indexes."""
-
-    def opened(self, copy: ArchivedCopy) -> AbstractContextManager[tuple[ReadAt, int]]:
-        """See `SegmentSource.opened`."""
-
-
 class RecordedFootage:
     """Asks all disks, and the archive for what they have not, or have thinned."""
 
-    def __init__(
-        self, recorder: str, disks: Sequence[Disk], archive: Callable[[], Archive | None] = lambda: None
-    ) -> None:
+    def __init__(self, recorder: str, disks: Sequence[Disk], archive: Archive) -> None:
         self._recorder = recorder
         self._disks = disks
         self._archive = archive
@@ -139,8 +117,7 @@ class RecordedFootage:
     def _with_archived(
         self, ranges: list[Range], camera: str, profile: str, from_us: int, to_us: int
     ) -> Sequence[Range]:
-        archive = self._archive()
-        runs = archive.runs(camera, profile, from_us, to_us) if archive is not None else ()
+        runs = self._archive.runs(camera, profile, from_us, to_us)
         if not runs:
             return ranges
         archived = [self._range(run, archived=True) for run in runs]
@@ -170,16 +147,13 @@ class RecordedFootage:
         self, local: Iterable[SegmentSource], camera: str, profile: str, from_us: int, to_us: int
     ) -> Iterable[SegmentSource]:
         """And what the archive has that the disks have not, or have as keyframes alone."""
-        archive = self._archive()
-        if archive is None:
-            return local
         found = {str(PurePosixPath(*source.path.parts[-8:])): source for source in local}
-        for copy, entries in archive.copies(camera, profile, from_us, to_us):
+        for copy, entries in self._archive.copies(camera, profile, from_us, to_us):
             mine = found.get(copy.key)
-            if mine is None or (copy.tier < mine.tier and not copy.damage and archive.answers):
+            if mine is None or (copy.tier < mine.tier and not copy.damage and self._archive.answers):
                 found[copy.key] = SegmentSource(
                     Path(copy.key), copy.start_us, copy.end_us, copy.size_bytes, copy.tier, entries,
-                    partial(archive.opened, copy),
+                    partial(self._archive.opened, copy),
                 )  # fmt: skip
         return found.values()
 

@@ -5,10 +5,10 @@ Blocks; run it in a thread, one pass at a time.
 
 import heapq
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from services.media.mp4.boxes import Mp4Error
 from services.mesh.clock import Clock
@@ -16,7 +16,7 @@ from services.mesh.log import get_logger
 from services.recorder.retention.holds import CurrentHolds, Holds
 from services.recorder.retention.rules import Held, LadderOf, RetentionAction, RetentionReason, by_age, under_pressure
 from services.recorder.retention.thinning import thin
-from services.recorder.storage.disk import Disk, is_full
+from services.recorder.storage.disk import Disk, DiskLimits, is_full
 from services.recorder.storage.index import Index
 from services.recorder.storage.paths import INDEX, NEW_SUFFIX, segment_path
 from services.recorder.storage.rows import Segment, SegmentState, Tier
@@ -38,6 +38,8 @@ class CarriedOut(NamedTuple):
     because: RetentionReason
     bytes_after: int
     """0: it was removed."""
+    archived: bool
+    """Of a removed one: whether it can be found in the archive still."""
 
 
 class RetentionOutcome(NamedTuple):
@@ -65,6 +67,16 @@ class _Thinned(NamedTuple):
         return _new(self.path)
 
 
+class ArchiveCopies(Protocol):
+    """What retention asks the archive (`services.recorder.archive.archive.Archive`)."""
+
+    def awaits(self, segment: Segment) -> bool:
+        """Whether a segment is to be archived before anything happens to it, and was not."""
+
+    def covers(self, segment: Segment) -> bool:
+        """Whether it can be found in the archive when it is gone from here."""
+
+
 class RetentionPass:
     """Keeps one disk within its ladders, its budget and its floor."""
 
@@ -74,36 +86,33 @@ class RetentionPass:
         *,
         ladder_of: LadderOf,
         clock: Clock,
-        floor_bytes: int,
-        budget_bytes: int = 0,
-        stopping: Callable[[], bool] = lambda: False,
-        awaited: Callable[[Segment], bool] = lambda _: False,
-        copied: Callable[[Segment], bool] = lambda _: False,
+        limits: DiskLimits,
+        archive: ArchiveCopies,
     ) -> None:
-        self._disk = disk
+        self.disk = disk
         self._ladder_of = ladder_of
         self._clock = clock
-        self._floor_bytes = floor_bytes
-        self._budget_bytes = budget_bytes
-        self._stopping = stopping
-        self._awaited = awaited
-        """Whether a segment is to be archived before anything happens to it."""
-        self._copied = copied
-        """Whether it can be found in the archive when it is gone from here."""
+        self._limits = limits
+        self._archive = archive
+        self._stopping = False
         self._forget: list[Segment] = []
         """Removed on a disk too full to say so first."""
 
+    def stop(self) -> None:
+        """Lets a pass that runs end soon, and later ones at once. May be called in any thread."""
+        self._stopping = True
+
     def run(self, holds: Holds | CurrentHolds) -> RetentionOutcome:
         """One pass. Raises ``OSError``, ``sqlite3.Error`` where the disk does not work."""
-        with closing(Index.open(self._disk.recordings / INDEX, durable=True)) as index:
+        with closing(Index.open(self.disk.recordings / INDEX, durable=True)) as index:
             if self._forget:
                 with index:
-                    index.forget_segments(self._forget, copied=self._copied)
+                    index.forget_segments(self._forget, copied=self._archive.covers)
                 self._forget.clear()
             held = _held_by(holds)
 
             def spared(segment: Segment) -> bool:
-                return held(segment) or self._awaited(segment)
+                return held(segment) or self._archive.awaits(segment)
 
             done = self._age(index, spared)
             because, short, uncopied = None, 0, 0
@@ -113,7 +122,7 @@ class RetentionPass:
                     done += self._relieve(index, spared, reason)
                     if self._short(index, reason) > 0:  # recording goes on (I8), whatever the archive does
                         rest = self._relieve(index, held, reason)
-                        uncopied += sum(self._awaited(item.segment) for item in rest)
+                        uncopied += sum(self._archive.awaits(item.segment) for item in rest)
                         done += rest
                     short = max(short, self._short(index, reason))
             return RetentionOutcome(done, short, because, uncopied)
@@ -130,7 +139,7 @@ class RetentionPass:
                 held,
             )
             done += self._carry_out(index, actions, held)
-            if self._stopping():
+            if self._stopping:
                 break
         return done
 
@@ -141,7 +150,7 @@ class RetentionPass:
         def oldest(tier: Tier) -> Iterator[Segment]:
             return heapq.merge(*(index.oldest(stream, tier) for stream in streams), key=lambda item: item.start_us)
 
-        urgent = because is RetentionReason.FLOOR and self._free_bytes() < self._floor_bytes // 2
+        urgent = because is RetentionReason.FLOOR and self._free_bytes() < self._limits.floor_bytes // 2
         batch: list[RetentionAction] = []
         seen: set[tuple[object, int]] = set()
         for action in under_pressure(
@@ -163,23 +172,23 @@ class RetentionPass:
             if freed >= short or len(batch) >= BATCH:
                 done += self._carry_out(index, batch, held)
                 batch = []
-                if self._short(index, because) <= 0 or self._stopping():
+                if self._short(index, because) <= 0 or self._stopping:
                     return done
         return done + self._carry_out(index, batch, held)
 
     def _short(self, index: Index, because: RetentionReason) -> int:
         """What is missing, with some slack once anything is."""
         if because is RetentionReason.FLOOR:
-            missing, limit = self._floor_bytes - self._free_bytes(), self._floor_bytes
-        elif self._budget_bytes:
+            missing, limit = self._limits.floor_bytes - self._free_bytes(), self._limits.floor_bytes
+        elif self._limits.budget_bytes:
             used = sum(usage.size_bytes for usage in index.usage().values())
-            missing, limit = used - self._budget_bytes, self._budget_bytes
+            missing, limit = used - self._limits.budget_bytes, self._limits.budget_bytes
         else:
             return 0
         return missing + int(limit * _SLACK) if missing > 0 else 0
 
     def _free_bytes(self) -> int:
-        return self._disk.space().free_bytes
+        return self.disk.space().free_bytes
 
     def _carry_out(self, index: Index, actions: list[RetentionAction], held: Held) -> list[CarriedOut]:
         """Asks ``held`` again right before each step: an incident may have been opened since it was decided (I7)."""
@@ -208,7 +217,9 @@ class RetentionPass:
         for start in range(0, len(removed), BATCH):
             batch = [action for action in removed[start : start + BATCH] if not held(action.segment)]
             self._remove(index, [action.segment for action in batch])
-            done += [CarriedOut(action.segment, action.because, 0) for action in batch]
+            done += [
+                CarriedOut(action.segment, action.because, 0, self._archive.covers(action.segment)) for action in batch
+            ]
         return done
 
     def _remove(self, index: Index, segments: list[Segment]) -> None:
@@ -219,28 +230,28 @@ class RetentionPass:
         except sqlite3.Error as error:
             if not is_full(error):
                 raise
-            log.warning("recordings.removed_unmarked", directory=str(self._disk.directory), segments=len(segments))
+            log.warning("recordings.removed_unmarked", directory=str(self.disk.directory), segments=len(segments))
             self._unlink(segments)
             self._forget += segments
             return
         self._unlink(segments)
         with index:
-            index.forget_segments(segments, copied=self._copied)
+            index.forget_segments(segments, copied=self._archive.covers)
 
     def _unlink(self, segments: list[Segment]) -> None:
         for segment in segments:
-            path = self._disk.recordings / segment_path(segment.stream, segment.start_us)
-            self._disk.files.unlink(path)
-            self._disk.files.remove_empty(path.parent, self._disk.recordings)
+            path = self.disk.recordings / segment_path(segment.stream, segment.start_us)
+            self.disk.files.unlink(path)
+            self.disk.files.remove_empty(path.parent, self.disk.recordings)
 
     def _thin(self, action: RetentionAction) -> _Thinned | None:
         """The first step of Thin, as docs/recording.md orders it; None where the segment cannot be thinned."""
-        files, segment = self._disk.files, action.segment
-        path = self._disk.recordings / segment_path(segment.stream, segment.start_us)
+        files, segment = self.disk.files, action.segment
+        path = self.disk.recordings / segment_path(segment.stream, segment.start_us)
         every_us = int(self._ladder_of(segment.stream.camera).every_seconds * 1e6)
         try:
             files.unlink(_new(path))
-            found = thin(path, _new(path), segment.stream, every_us=every_us, files=files, signer=self._disk.signer)
+            found = thin(path, _new(path), segment.stream, every_us=every_us, files=files, signer=self.disk.signer)
         except (Mp4Error, FileNotFoundError) as error:
             log.warning("recordings.cannot_thin", path=str(path), error=error)
             return None
@@ -252,7 +263,7 @@ class RetentionPass:
 
     def _replace(self, index: Index, thinned: list[_Thinned], held: Held) -> list[CarriedOut]:
         """The other steps of Thin; what is held meanwhile stays whole."""
-        files = self._disk.files
+        files = self.disk.files
         batch: list[_Thinned] = []
         for item in thinned:
             if held(item.action.segment):
@@ -272,7 +283,10 @@ class RetentionPass:
                 before = item.action.segment
                 after = item.found.segment._replace(start_us=before.start_us, retimed=before.retimed)
                 index.put_segment(after, item.found.gops)
-        return [CarriedOut(item.action.segment, item.action.because, item.found.segment.size_bytes) for item in batch]
+        return [
+            CarriedOut(item.action.segment, item.action.because, item.found.segment.size_bytes, archived=False)
+            for item in batch
+        ]
 
 
 def _new(path: Path) -> Path:

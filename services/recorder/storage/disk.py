@@ -11,10 +11,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from services.mesh.clock import Clock
 from services.mesh.log import get_logger
+from services.mesh.metrics import gauge
 from services.recorder.storage.files import Files, Space
 from services.recorder.storage.index import Index
 from services.recorder.storage.paths import INDEX, RECORDINGS, RecordedStream, segment_path
@@ -31,6 +32,9 @@ STALLED_SECONDS: Final = 10.0
 """A write that takes longer: nothing new is given to this disk."""
 GONE: Final = "the index is gone: is the disk mounted?"
 _MAX_GAPS: Final = 10_000
+_SPACE_SECONDS: Final = 5.0
+
+_free = gauge("recorder_disk_free_bytes", "Free space of the directory's file system", "directory")
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,24 @@ class _Job:
     hole: bool = False
 
 
+class DiskLimits(NamedTuple):
+    """What recordings may take of a disk, and of memory on the way to it."""
+
+    floor_bytes: int = 0
+    """Free space that is left."""
+    budget_bytes: int = 0
+    """0: as much as there is."""
+    sync_seconds: float = 5.0
+    """What was written longer ago is durable."""
+    pass_seconds: float = PASS_SECONDS
+    """So often the syncer looks for it."""
+    queue_bytes: int = 256 * 1024 * 1024
+    """Of fragments that wait for the writer; past it the oldest is dropped."""
+
+
+DEFAULT_LIMITS: Final = DiskLimits()
+
+
 class Disk:
     """Call `open` in a thread before anything else, and `close` in one at the end."""
 
@@ -88,12 +110,9 @@ class Disk:
         files: Files,
         clock: Clock,
         notify: Callable[["Disk", DiskNotice], None],
-        sync_seconds: float = 5.0,
-        pass_seconds: float = PASS_SECONDS,
-        queue_bytes: int = 256 * 1024 * 1024,
+        limits: DiskLimits = DEFAULT_LIMITS,
         signer: Signer | None = None,
     ) -> None:
-        """What was written ``sync_seconds`` ago is made durable by the syncer, which looks every ``pass_seconds``."""
         self.directory = directory
         self.recordings = directory / RECORDINGS
         self.failure: str | None = "not opened yet"
@@ -104,9 +123,8 @@ class Disk:
         self._recorder = recorder
         self._clock = clock
         self._notify = notify
-        self._sync_seconds = sync_seconds
-        self._pass_seconds = pass_seconds
-        self._queue_limit_bytes = queue_bytes
+        self._limits = limits
+        self._free: tuple[float, int] | None = None
         self._jobs: deque[_Job] = deque()
         self._wake = threading.Condition()
         self._open: dict[SegmentFile, None] = {}
@@ -135,6 +153,20 @@ class Disk:
         """What its file system has; raises ``OSError``."""
         return self.files.space(self.directory)
 
+    def free_bytes(self) -> int | None:
+        """As of at most a few seconds ago; None where it cannot be told: the disk fails then, or has failed."""
+        if self.failure is not None:
+            return None
+        now = self._clock.monotonic()
+        if self._free is None or now - self._free[0] >= _SPACE_SECONDS:
+            try:
+                self._free = now, self.space().free_bytes
+            except OSError as error:
+                self.fail(str(error))
+                return None
+            _free.labels(str(self.directory)).set(self._free[1])
+        return self._free[1]
+
     def open_files(self) -> list[SegmentFile]:
         """The segments that are being written."""
         with self._wake:
@@ -153,7 +185,7 @@ class Disk:
         with self._wake:
             self._jobs.append(_Job(file, piece))
             self.queued_bytes += piece.size_bytes
-            while self.queued_bytes > self._queue_limit_bytes:
+            while self.queued_bytes > self._limits.queue_bytes:
                 at, job = next((at, job) for at, job in enumerate(self._jobs) if job.piece is not None)
                 self._jobs[at] = _Job(job.file, None, hole=True)
                 assert job.piece is not None
@@ -335,7 +367,7 @@ class Disk:
     # The syncer
 
     def _sync_forever(self) -> None:
-        while not self._halt.wait(self._pass_seconds):
+        while not self._halt.wait(self._limits.pass_seconds):
             self._sync_or_fail(everything=False)
         self._sync_or_fail(everything=True)
 
@@ -370,7 +402,7 @@ class Disk:
                 file
                 for file in self._open
                 if file.unsynced_since is not None
-                and (everything or file in ended or now - file.unsynced_since >= self._sync_seconds / 2)
+                and (everything or file in ended or now - file.unsynced_since >= self._limits.sync_seconds / 2)
             ]
         with index:
             index.set_meta("heartbeat_us", str(self._clock.now_us()))

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, TypeVar
 from services.mesh.clock import Clock, sleep
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
-from services.recorder.storage.disk import Disk, DiskFailed, DiskNotice
+from services.recorder.storage.disk import DEFAULT_LIMITS, Disk, DiskFailed, DiskLimits, DiskNotice
 from services.recorder.storage.files import Files, OsFiles
 from services.recorder.storage.index import ENDLESS_US, Index
 from services.recorder.storage.paths import INDEX, RecordedStream
@@ -23,11 +23,9 @@ D = TypeVar("D", bound=Hashable)
 
 RETRY_SECONDS: Final = 10.0
 """A directory that failed is tried again so often."""
-_SPACE_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 1.0
 
 _usable = gauge("recorder_disk_usable", "1 while the directory takes recordings", "directory")
-_free = gauge("recorder_disk_free_bytes", "Free space of the directory's file system", "directory")
 _queued = gauge("recorder_disk_queued_bytes", "Footage that waits to be written", "directory")
 _failures = counter("recorder_disk_failures", "Times that a directory failed or could not be opened", "directory")
 
@@ -51,9 +49,7 @@ class Disks:
         recorder: str,
         clock: Clock,
         notify: Callable[[Disk, DiskNotice], None],
-        floor_bytes: int = 0,
-        sync_seconds: float = 5.0,
-        queue_bytes: int = 256 * 1024 * 1024,
+        limits: DiskLimits = DEFAULT_LIMITS,
         signer: Signer | None = None,
         files: Files | None = None,
     ) -> None:
@@ -72,17 +68,14 @@ class Disks:
                 files=files or OsFiles(),
                 clock=clock,
                 notify=tell,
-                sync_seconds=sync_seconds,
-                queue_bytes=queue_bytes,
+                limits=limits,
                 signer=signer,
             )
             for directory in directories
         ]
-        self.floor_bytes = floor_bytes
+        self._floor_bytes = limits.floor_bytes
         self.streams: dict[RecordedStream, Disk] = {}
         """Where each stream was recorded last."""
-        self._clock = clock
-        self._free: dict[Disk, tuple[float, int]] = {}
         self._told: dict[Disk, str] = {}
 
     def choose(self, stream: RecordedStream, current: Disk | None) -> Disk | None:
@@ -92,26 +85,12 @@ class Disks:
             counts[disk] += 1
         rooms: dict[Disk, DiskRoom] = {}
         for disk in self.all:
-            if disk.usable and (free := self.free_bytes(disk)) is not None:
-                rooms[disk] = DiskRoom(free - self.floor_bytes, counts[disk])
+            if disk.usable and (free := disk.free_bytes()) is not None:
+                rooms[disk] = DiskRoom(free - self._floor_bytes, counts[disk])
         chosen = choose_disk(rooms, current or self.streams.get(stream))
         if chosen is not None:
             self.streams[stream] = chosen
         return chosen
-
-    def free_bytes(self, disk: Disk) -> int | None:
-        """As of at most a few seconds ago; None where it cannot be told."""
-        now = self._clock.monotonic()
-        at, free = self._free.get(disk, (float("-inf"), 0))
-        if now - at >= _SPACE_SECONDS:
-            try:
-                free = disk.space().free_bytes
-            except OSError as error:
-                disk.fail(str(error))
-                return None
-            self._free[disk] = (now, free)
-            _free.labels(str(disk.directory)).set(free)
-        return free
 
     async def open(self) -> None:
         """Opens every directory; one that cannot be opened is tried again by `watch`."""

@@ -49,16 +49,16 @@ def test_runs_are_what_the_copies_join_to_whatever_comes_and_goes(
 ) -> None:
     """Over the turn of an hour; a copy in ``short`` leaves a hole of just a second behind it."""
     with closing(ArchiveCatalogue(Path(":memory:"))) as made:
-        made.put(copy(60, camera="cam-2"), GOPS)
+        made.put_copy(copy(60, camera="cam-2"), GOPS)
         there: dict[int, ArchivedCopy] = {}
         for minute, move in moves:
             length_us = MINUTE - MIN_GAP_US + (0 if minute in short else 1000)
             item = copy(minute, Tier.KEYFRAMES if move == "thinned" else Tier.FULL, length_us=length_us)
             if move == "forget":
-                made.forget([item])
+                made.forget_copies([item])
                 there.pop(minute, None)
             else:
-                made.put(item, GOPS)
+                made.put_copy(item, GOPS)
                 there[minute] = item
         expected = joined(list(there.values()))
         assert made.runs("cam-1", "main", 0, 1 << 62) == expected

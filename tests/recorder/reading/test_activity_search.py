@@ -10,7 +10,6 @@ from services.recorder.motion.activity import FORMULA
 from services.recorder.motion.scorer import judge
 from services.recorder.reading.activity_search import ActivitySearch
 from services.recorder.retention.holds import Holds
-from services.recorder.retention.retention_pass import RetentionPass
 from services.recorder.storage.fsck import check
 from services.recorder.storage.index import Index
 from services.recorder.storage.paths import INDEX
@@ -90,7 +89,7 @@ def test_thinned_footage_is_found_as_before_also_after_the_index_was_lost(tmp_pa
         before = strip(rig)
         rig.clock.advance(2 * 86_400)
         ladder = parse_ladder("full 1d, keyframes 60d every 10s")
-        RetentionPass(rig.disk, ladder_of=lambda _: ladder, clock=rig.clock, floor_bytes=0).run(Holds([], START_US))
+        rig.retention(ladder).run(Holds([], START_US))
         assert {segment.tier for segment in rig.segments()} == {Tier.KEYFRAMES}
         assert strip(rig) == before
         assert judged(rig) == 0

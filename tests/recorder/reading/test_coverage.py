@@ -1,23 +1,23 @@
 """Coverage told from real footage: percent, gaps and their causes, the oldest footage, the forecast, once a day."""
 
-from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from services.contracts.coverage import CoverageAnswer, CoverageQuestion, statements
 from services.contracts.ladder import Ladder, parse_ladder
 from services.contracts.recordings import Cause
-from services.recorder.archive.catalogue import ArchiveCatalogue, ArchivedCopy
-from services.recorder.archive.reader import ArchiveReader
+from services.recorder.archive.archive import Archive, NoArchive
+from services.recorder.archive.catalogue import ArchivedCopy
+from services.recorder.archive.s3_archive import S3Archive
+from services.recorder.archive.settings import ArchiveSettings
+from services.recorder.events import RecorderEvents
 from services.recorder.reading import coverage as module
 from services.recorder.reading.coverage import DAY_US, Coverage
 from services.recorder.reading.footage import RecordedFootage
 from services.recorder.retention.holds import Holds
-from services.recorder.retention.retention_pass import RetentionPass
-from services.recorder.settings import RecorderSettings
 from services.recorder.storage import gops
+from services.recorder.storage.disk import DEFAULT_LIMITS, DiskLimits
 from services.recorder.storage.paths import RecordedStream
 from services.recorder.storage.rows import Tier
 from tests.recorder.rig import Rig
@@ -27,16 +27,18 @@ MINUTE_US = 60 * 1_000_000
 LADDER = parse_ladder("full 10d, keyframes 60d every 10s")
 
 
-def coverage_of(*rigs: Rig, ladder: Ladder = LADDER, **settings: Any) -> Coverage:
-    disks = [rig.disk for rig in rigs]
-    options = RecorderSettings.model_validate({"floor_gigabytes": 0, **settings})
+def coverage_of(
+    *rigs: Rig, ladder: Ladder = LADDER, limits: DiskLimits = DEFAULT_LIMITS, archive: Archive | None = None
+) -> Coverage:
+    disks, archive = [rig.disk for rig in rigs], archive or NoArchive()
     return Coverage(
         "rec-1",
-        options,
+        limits,
         disks,
-        RecordedFootage("rec-1", disks),
+        RecordedFootage("rec-1", disks, archive),
         now_us=rigs[0].clock.now_us,
         ladder_of=lambda _: ladder,
+        archive=archive,
     )
 
 
@@ -82,7 +84,7 @@ def test_the_rate_of_a_day_is_that_of_the_footage_on_all_disks_and_the_forecast_
         assert part.bytes_per_day == pytest.approx(size / 240 * 86_400, rel=0.01)
         assert (part.forecast_full_days, part.forecast_keyframe_days) == (10, 60)
         # 2 KB a second for 60 days do not fit into twice a kilobyte.
-        tight = coverage_of(one, two, budget_gigabytes=1e-6)
+        tight = coverage_of(one, two, limits=DiskLimits(budget_bytes=1000))
         (part,) = ask(tight, START_US, START_US + 4 * MINUTE_US).cameras
         assert part.forecast_full_days is not None
         assert part.forecast_full_days < 1
@@ -94,8 +96,7 @@ def test_thinned_footage_is_covered_and_its_age_told_apart(tmp_path: Path) -> No
         rig.settle()
         segments = rig.segments()
         rig.clock.advance((segments[1].end_us - rig.clock.now_us()) / 1e6 + 10 * 86_400 + 1)
-        keeper = RetentionPass(rig.disk, ladder_of=lambda _: LADDER, clock=rig.clock, floor_bytes=0, budget_bytes=0)
-        keeper.run(Holds([], START_US))
+        rig.retention(LADDER).run(Holds([], START_US))
         span = START_US, segments[-1].end_us
         (made,) = statements(("cam-1",), *span, [ask(coverage_of(rig), *span)])
     assert (made.oldest_thinned_us, made.oldest_full_us) == (START_US, segments[2].start_us)
@@ -148,20 +149,22 @@ def test_the_days_of_an_absence_are_made_up_for(tmp_path: Path) -> None:
 
 
 def test_copies_in_the_archive_are_told_beside_what_the_disks_have(tmp_path: Path) -> None:
-    nothing: Any = None  # no object is read
     early_us = START_US - 100 * DAY_US
-    with Rig(tmp_path / "disk") as rig, closing(ArchiveCatalogue(tmp_path / "archive.sqlite3")) as catalogue:
+    with Rig(tmp_path / "disk") as rig:
         rig.feed(pictures(count=25 * 60))
         rig.settle()
+        settings = ArchiveSettings(url="s3://no-object-is-read/here", keep="365d")
+        archive = S3Archive(
+            settings, tmp_path, [rig.disk], clock=rig.clock, holds=lambda: Holds([], 0),
+            events=RecorderEvents("rec-1", "city", rig.clock, lambda _: None),
+        )  # fmt: skip
+        assert archive.open()
+        assert archive.catalogue is not None
         for camera, at_us, tier in (("cam-1", early_us, Tier.KEYFRAMES), ("cam-gone", early_us + DAY_US, Tier.FULL)):
             stream = RecordedStream("city", camera, "main")
-            catalogue.put(ArchivedCopy(stream, at_us, at_us + MINUTE_US, 1, tier, bytes(32), 0), gops.pack(()))
-        shelf = ArchiveReader(nothing, catalogue, monotonic=rig.clock.monotonic)
-        disks = [rig.disk]
-        coverage = Coverage(
-            "rec-1", RecorderSettings(floor_gigabytes=0), disks, RecordedFootage("rec-1", disks, lambda: shelf),
-            now_us=rig.clock.now_us, ladder_of=lambda _: LADDER, archive=lambda: shelf, archive_days=365,
-        )  # fmt: skip
+            made = ArchivedCopy(stream, at_us, at_us + MINUTE_US, 1, tier, bytes(32), 0)
+            archive.catalogue.put_copy(made, gops.pack(()))
+        coverage = coverage_of(rig, archive=archive)
         span = early_us - MINUTE_US, early_us + 2 * MINUTE_US
         answer = ask(coverage, *span, "cam-1", "cam-gone", "cam-never")
         here, gone = statements(("cam-1", "cam-gone", "cam-never"), *span, [answer])

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from services.contracts.frames import Codec, Flags
-from services.contracts.ladder import Ladder, parse_ladder
 from services.contracts.models import Incident
+from services.recorder.archive.archive import NoArchive
 from services.recorder.reading.footage import RecordedFootage
 from services.recorder.retention.holds import Holds
-from services.recorder.retention.retention_pass import RetentionOutcome, RetentionPass
+from services.recorder.retention.retention_pass import RetentionOutcome
 from services.recorder.retention.rules import RetentionReason
 from services.recorder.retention.thinning import keep
 from services.recorder.storage.files import OsFiles, Space
@@ -43,13 +43,6 @@ def record(rig: Rig, minutes: int) -> list[Segment]:
     return rig.segments()
 
 
-def keeper(rig: Rig, ladder: str | Ladder, floor_bytes: int = 0, budget_bytes: int = 0) -> RetentionPass:
-    made = parse_ladder(ladder) if isinstance(ladder, str) else ladder
-    return RetentionPass(
-        rig.disk, ladder_of=lambda _: made, clock=rig.clock, floor_bytes=floor_bytes, budget_bytes=budget_bytes
-    )
-
-
 def in_order(rig: Rig) -> None:
     """Files, rows and usage agree, and every file plays."""
     report = check(rig.disk.directory, verify=True)
@@ -72,10 +65,10 @@ def test_ageing_thins_then_removes_and_leaves_nothing_behind(tmp_path: Path) -> 
         before = record(rig, 5)
         originals = {segment.start_us: rig.path(segment).read_bytes() for segment in before}
         ladder = "full 10d, keyframes 60d every 10s"
-        assert keeper(rig, ladder).run(NO_HOLDS) == RetentionOutcome([], 0, None)
+        assert rig.retention(ladder).run(NO_HOLDS) == RetentionOutcome([], 0, None)
         # Three of five minutes pass the first age.
         rig.clock.advance((before[2].end_us - START_US) / 1e6 + 10 * DAY + 1 - (rig.clock.now_us() - START_US) / 1e6)
-        outcome = keeper(rig, ladder).run(NO_HOLDS)
+        outcome = rig.retention(ladder).run(NO_HOLDS)
         assert [done.segment for done in outcome.done] == before[:3]
         after = rig.segments()
         assert [(s.start_us, s.end_us) for s in after] == [(s.start_us, s.end_us) for s in before]
@@ -87,7 +80,7 @@ def test_ageing_thins_then_removes_and_leaves_nothing_behind(tmp_path: Path) -> 
         assert thinned is not None
         assert thinned.segment.tier is Tier.KEYFRAMES
         rig.clock.advance(51 * DAY)
-        outcome = keeper(rig, ladder).run(NO_HOLDS)
+        outcome = rig.retention(ladder).run(NO_HOLDS)
         assert len(outcome.done) == 5
         assert rig.segments() == []
         assert [path for path in rig.disk.recordings.rglob("*") if "index" not in path.name] == []
@@ -99,7 +92,7 @@ def test_kept_keyframes_are_those_that_were_recorded_at_their_times(tmp_path: Pa
         (segment,) = record(rig, 1)
         whole = decode(rig.path(segment))
         rig.clock.advance(11 * DAY)
-        keeper(rig, "full 10d, keyframes 60d every 10s").run(NO_HOLDS)
+        rig.retention("full 10d, keyframes 60d every 10s").run(NO_HOLDS)
         (thin,) = rig.segments()
         times = [float(time) for time in packet_times(rig.path(thin))]
         grid = keep([START_US + n * 1_000_000 for n in range(60)], 10_000_000)
@@ -114,7 +107,7 @@ def test_other_codecs_thin_as_well(codec: Codec, tmp_path: Path) -> None:
         rig.feed(pictures(codec, count=500))
         rig.settle()
         rig.clock.advance(11 * DAY)
-        keeper(rig, "full 10d, keyframes 60d every 5s").run(NO_HOLDS)
+        rig.retention("full 10d, keyframes 60d every 5s").run(NO_HOLDS)
         (thin,) = rig.segments()
         assert thin.tier is Tier.KEYFRAMES
         assert 4 <= len(decode(rig.path(thin))) == thin.frames <= 5
@@ -130,7 +123,7 @@ def test_a_gop_longer_than_the_segment_thins_to_its_one_keyframe(tmp_path: Path)
         rig.feed(units)
         rig.settle()
         rig.clock.advance(11 * DAY)
-        keeper(rig, "full 10d, keyframes 60d every 1s").run(NO_HOLDS)
+        rig.retention("full 10d, keyframes 60d every 1s").run(NO_HOLDS)
         (thin,) = rig.segments()
         assert thin.frames == 1
         assert thin.end_us - thin.start_us == pytest.approx(8_000_000, abs=50_000)
@@ -147,12 +140,12 @@ def test_what_is_held_stays_whole_at_any_age_and_pressure(tmp_path: Path) -> Non
         holds = Holds([incident(middle.start_us + 1, middle.end_us - 1)], rig.clock.now_us())
         content = rig.path(middle).read_bytes()
         rig.clock.advance(400 * DAY)
-        outcome = keeper(rig, "full 10d, keyframes 60d every 10s", floor_bytes=10_000_000).run(holds)
+        outcome = rig.retention("full 10d, keyframes 60d every 10s", floor_bytes=10_000_000).run(holds)
         assert outcome.short_bytes > 0
         assert rig.segments() == [middle]
         assert rig.path(middle).read_bytes() == content
         in_order(rig)
-        released = keeper(rig, "full 10d").run(Holds([], rig.clock.now_us()))
+        released = rig.retention("full 10d").run(Holds([], rig.clock.now_us()))
         assert [done.segment for done in released.done] == [middle]
 
 
@@ -165,7 +158,7 @@ def test_the_floor_thins_the_oldest_first_and_no_more_than_it_must(tmp_path: Pat
         assert isinstance(files, Disk)
         files._total = 2 * used
         floor = used + before[0].size_bytes
-        outcome = keeper(rig, "full 10d, keyframes 60d every 10s", floor_bytes=floor).run(NO_HOLDS)
+        outcome = rig.retention("full 10d, keyframes 60d every 10s", floor_bytes=floor).run(NO_HOLDS)
         assert outcome.because is RetentionReason.FLOOR
         assert outcome.short_bytes == 0
         tiers = [segment.tier for segment in rig.segments()]
@@ -179,13 +172,13 @@ def test_a_disk_with_no_room_to_thin_loses_thinned_footage_before_full(tmp_path:
     with Rig(tmp_path, files=Disk(tmp_path, 100_000_000)) as rig:
         before = record(rig, 4)
         rig.clock.advance((before[1].end_us - rig.clock.now_us()) / 1e6 + 10 * DAY + 1)
-        keeper(rig, "full 10d, keyframes 60d every 10s").run(NO_HOLDS)
+        rig.retention("full 10d, keyframes 60d every 10s").run(NO_HOLDS)
         assert [segment.tier for segment in rig.segments()] == [Tier.KEYFRAMES] * 2 + [Tier.FULL] * 2
         total = sum(segment.size_bytes for segment in rig.segments())
         files = rig.disk.files
         assert isinstance(files, Disk)
         files._total = total + 1000
-        outcome = keeper(rig, "full 10d, keyframes 60d every 10s", floor_bytes=50_000).run(NO_HOLDS)
+        outcome = rig.retention("full 10d, keyframes 60d every 10s", floor_bytes=50_000).run(NO_HOLDS)
         assert [done.bytes_after for done in outcome.done] == [0] * len(outcome.done)
         left = [segment.start_us for segment in rig.segments()]
         assert left == [segment.start_us for segment in before[4 - len(left) :]]
@@ -195,7 +188,7 @@ def test_the_budget_is_kept(tmp_path: Path) -> None:
     with Rig(tmp_path) as rig:
         before = record(rig, 6)
         budget = sum(segment.size_bytes for segment in before[3:])
-        outcome = keeper(rig, "full 10d", budget_bytes=budget).run(NO_HOLDS)
+        outcome = rig.retention("full 10d", budget_bytes=budget).run(NO_HOLDS)
         assert outcome.because is RetentionReason.BUDGET
         assert sum(segment.size_bytes for segment in rig.segments()) <= budget
         assert rig.segments() == before[6 - len(rig.segments()) :]
@@ -204,7 +197,7 @@ def test_the_budget_is_kept(tmp_path: Path) -> None:
 def test_the_timeline_follows_what_is_left(tmp_path: Path) -> None:
     with Rig(tmp_path) as rig:
         before = record(rig, 4)
-        footage = RecordedFootage("rec-1", [rig.disk])
+        footage = RecordedFootage("rec-1", [rig.disk], NoArchive())
 
         def ranges() -> Iterable[tuple[int, int, str]]:
             answer = footage.timeline("cam-1", "main", 0, 1 << 60)
@@ -212,7 +205,7 @@ def test_the_timeline_follows_what_is_left(tmp_path: Path) -> None:
 
         assert ranges() == [(before[0].start_us, before[3].end_us, "full")]
         rig.clock.advance((before[1].end_us - rig.clock.now_us()) / 1e6 + 10 * DAY + 1)
-        keeper(rig, "full 10d, keyframes 60d every 10s").run(NO_HOLDS)
+        rig.retention("full 10d, keyframes 60d every 10s").run(NO_HOLDS)
         assert ranges() == [
             (before[0].start_us, before[1].end_us, "keyframes"),
             (before[2].start_us, before[3].end_us, "full"),
@@ -231,7 +224,7 @@ def test_what_is_held_when_its_thinned_file_is_ready_stays_whole(tmp_path: Path)
     with Rig(tmp_path) as rig:
         before = record(rig, 3)
         rig.clock.advance(11 * DAY)
-        outcome = keeper(rig, "full 10d, keyframes 60d every 10s").run(Opened([], 0))
+        outcome = rig.retention("full 10d, keyframes 60d every 10s").run(Opened([], 0))
         assert [done.segment for done in outcome.done] == before[1:]
         assert [segment.tier for segment in rig.segments()] == [Tier.FULL, Tier.KEYFRAMES, Tier.KEYFRAMES]
         in_order(rig)
@@ -242,5 +235,5 @@ def test_a_file_that_cannot_be_thinned_goes_when_its_time_has_come(tmp_path: Pat
         (segment,) = record(rig, 1)
         rig.path(segment).write_bytes(b"damaged")
         rig.clock.advance(11 * DAY)
-        keeper(rig, "full 10d, keyframes 60d every 10s").run(NO_HOLDS)
+        rig.retention("full 10d, keyframes 60d every 10s").run(NO_HOLDS)
         assert rig.segments() == []

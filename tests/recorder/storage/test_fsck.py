@@ -225,11 +225,11 @@ def test_there_must_be_recordings(tmp_path: Path) -> None:
 
 
 def test_thinned_rows_can_be_made_anew(rig: Rig) -> None:
-    from tests.recorder.retention.test_retention_pass import DAY, NO_HOLDS, keeper
+    from tests.recorder.retention.test_retention_pass import DAY, NO_HOLDS
 
     rig.disk.open()
     rig.clock.advance(11 * DAY)
-    keeper(rig, "full 10d, keyframes 60d every 10s").run(NO_HOLDS)
+    rig.retention("full 10d, keyframes 60d every 10s").run(NO_HOLDS)
     rig.disk.close()
     before: list[Segment] = rig.segments()
     (rig.disk.recordings / INDEX).unlink()

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.recorder.archive.reading import BLOCK_BYTES, MAX_AHEAD_BLOCKS, RangeReader
+from services.recorder.archive.reader import BLOCK_BYTES, MAX_AHEAD_BLOCKS, RangeReader
 
 CONTENT = bytes(range(256)) * (BLOCK_BYTES * 5 // 256) + b"the end"
 

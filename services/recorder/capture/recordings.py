@@ -1,0 +1,148 @@
+"""Which cameras this recorder records: it follows the assignments, and starts and stops a recording for each."""
+
+import asyncio
+from contextlib import suppress
+from typing import Final
+
+from services.contracts.models import Assignment, Camera, CameraState, Id
+from services.mesh.buckets import Mirror
+from services.mesh.lifecycle import Service
+from services.mesh.metrics import counter, gauge
+from services.recorder.capture.camera import CameraFeed
+from services.recorder.capture.causes import GapCauses
+from services.recorder.capture.gaps import GapChange
+from services.recorder.capture.recording import StreamRecording
+from services.recorder.events import RecorderEvents
+from services.recorder.storage.disk import Disk, FragmentDropped
+from services.recorder.storage.disks import Disks
+from services.recorder.storage.paths import RecordedStream
+
+TICK_SECONDS: Final = 0.5
+PREFIX: Final = "recorder."
+"""Of the assignments' keys."""
+_SETTLE_SECONDS: Final = 0.02
+"""Changes come in flocks."""
+
+_gaps = counter("recorder_gaps", "Gaps noticed", "cause")
+_recording = gauge("recorder_cameras", "Cameras that are being recorded")
+
+
+class CameraRecordings:
+    """`run` it once the disks are open; `stop` it before they are closed."""
+
+    def __init__(self, service: Service, recorder: Id, disks: Disks, events: RecorderEvents) -> None:
+        self.feeds: dict[str, CameraFeed] = {}
+        """Of the cameras that are assigned, by id."""
+        self._service = service
+        self._recorder = recorder
+        self._disks = disks
+        self._events = events
+        self._causes = GapCauses(service.clock.now_us())
+        self._changed = asyncio.Event()
+
+    # What is told from outside
+
+    def catalogue_changed(self, _key: str, _value: object, _revision: int) -> None:
+        """An assignment or a camera is another; a `Mirror` calls it."""
+        self._changed.set()
+
+    def state_changed(self, _key: str, value: CameraState | None, _revision: int) -> None:
+        """The registry says something else about a camera; a `Mirror` calls it."""
+        if value is not None:
+            self._causes.camera_is(value, self._service.clock.now_us())
+
+    def fragment_dropped(self, notice: FragmentDropped) -> None:
+        """A disk did not write a fragment."""
+        feed = self.feeds.get(notice.stream.camera)
+        if feed:
+            feed.recording.fragment_dropped(notice.from_us, notice.to_us, notice.cause, notice.detail)
+
+    def disk_failed(self, disk: Disk) -> None:
+        """A disk is gone: its recordings go on elsewhere."""
+        for feed in self.feeds.values():
+            feed.recording.disk_failed(disk)
+
+    # Following
+
+    async def run(self, assignments: Mirror[Assignment], cameras: Mirror[Camera]) -> None:
+        """Starts and stops recordings as the assignments say, and ticks those that run; until it is cancelled.
+
+        A recorder that loses the bus or its lease goes on with what it was assigned last: footage recorded twice costs
+        disk, footage not recorded is lost.
+        """
+        service, clock, connected = self._service, self._service.clock, True
+        await assignments.ready.wait()
+        await cameras.ready.wait()
+        while True:
+            if self._changed.is_set():
+                await asyncio.sleep(_SETTLE_SECONDS)
+                self._changed.clear()
+                await self._reconcile(self._wanted(assignments, cameras))
+            if service.bus.connected != connected:
+                connected = not connected
+                (self._causes.bus_back if connected else self._causes.bus_lost)(clock.now_us())
+            now_us, monotonic = clock.now_us(), clock.monotonic()
+            for feed in self.feeds.values():
+                feed.recording.tick(now_us, monotonic)
+            _recording.set(sum(feed.recording.file is not None for feed in self.feeds.values()))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TICK_SECONDS):
+                    await self._changed.wait()
+
+    async def fill_after_reconnects(self) -> None:
+        """After the bus was away the cached GOPs fill what short absences left out; until it is cancelled."""
+        while True:
+            await self._service.bus.reconnected()
+            await asyncio.gather(*(feed.ask() for feed in list(self.feeds.values())))
+
+    async def stop(self) -> None:
+        """Ends all recordings."""
+        for feed in list(self.feeds.values()):
+            await feed.stop()
+
+    def _wanted(self, assignments: Mirror[Assignment], cameras: Mirror[Camera]) -> dict[str, Camera]:
+        """The cameras to record, by id."""
+        found = {}
+        for key, (assignment, _) in assignments.entries.items():
+            if key.startswith(PREFIX) and self._recorder in assignment.workers:
+                camera = cameras.get(assignment.camera)
+                if camera is not None and camera.enabled and camera.record:
+                    found[camera.id] = camera
+        return found
+
+    async def _reconcile(self, wanted: dict[str, Camera]) -> None:
+        for camera_id, feed in list(self.feeds.items()):
+            camera = wanted.get(camera_id)
+            if camera is None or (camera.site, camera.audio) != (feed.camera.site, feed.camera.audio):
+                del self.feeds[camera_id]
+                await feed.stop()
+            else:
+                feed.camera = camera
+        new = [camera for camera_id, camera in wanted.items() if camera_id not in self.feeds]
+        for camera in new:
+            feed = await self._start(camera)
+            self._service.tasks.create_task(feed.ask(), name=f"cached GOP of {camera.id}")
+
+    async def _start(self, camera: Camera) -> CameraFeed:
+        stream = RecordedStream(camera.site, camera.id, "main")
+        end_us, lasting = await self._disks.past(stream)
+
+        def explain(from_us: int, to_us: int, reopened: bool, lost: int) -> tuple[str, str]:
+            return self._causes.explain(camera.id, from_us, to_us, reopened=reopened, lost=lost)
+
+        recording = StreamRecording(
+            stream, place=self._disks, explain=explain, on_gap=self._on_gap, last_end_us=end_us, lasting=lasting
+        )
+        feed = CameraFeed(self._service.bus, camera, recording, self._service.clock)
+        self.feeds[camera.id] = feed
+        await feed.start()
+        return feed
+
+    def _on_gap(self, change: GapChange, disk: Disk | None) -> None:
+        gap = change.gap
+        target = disk if disk and disk.failure is None else next((d for d in self._disks.all if d.usable), None)
+        if target:
+            target.note_gap(gap)
+        if change.announce:
+            _gaps.labels(gap.cause).inc()
+            self._events.recording_gap(gap)
