@@ -70,16 +70,16 @@ def record(rig: Rig, units: list[AccessUnit]) -> None:
     rig.feed(units, STREAMS[0])
     assembler = SegmentAssembler()
     files: list[SegmentFile] = []
-    commands = [command for unit in units for command in assembler.feed(unit, unit.capture_us, 0.0)]
-    for command in [*commands, *assembler.end(EndReason.STOPPED)]:
+    commands = [command for unit in units for command in assembler.add_picture(unit, unit.capture_us, 0.0)]
+    for command in [*commands, *assembler.end_segment(EndReason.STOPPED)]:
         if isinstance(command, SegmentBegin):
-            files = [rig.disk.begin(stream, command) for stream in STREAMS[1:]]
+            files = [rig.disk.begin_segment(stream, command) for stream in STREAMS[1:]]
             continue
         for file in files:
             if isinstance(command, SegmentFragment):
-                rig.disk.append(file, command)
+                rig.disk.append_fragment(file, command)
             else:
-                rig.disk.end(file, command)
+                rig.disk.end_segment(file, command)
     rig.settle()
 
 

@@ -88,9 +88,9 @@ class Rig:
                 self.clock.advance((unit.capture_us - self.clock.now_us()) / 1e6)
             recording = self.recording(stream)
             if unit.codec.is_video:
-                recording.feed(unit, self.clock.now_us(), self.clock.monotonic())
+                recording.record_picture(unit, self.clock.now_us(), self.clock.monotonic())
             else:
-                recording.feed_sound(unit)
+                recording.record_sound(unit)
 
     def settle(self) -> None:
         """Waits until all that was fed is written, synced and indexed."""

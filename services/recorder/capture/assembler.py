@@ -9,7 +9,7 @@ from services.media.mp4.tracks import VideoTrack
 from services.media.nal import BitstreamError
 from services.media.time import SECOND_90K, us_from_90k
 from services.recorder.capture.codecs import ParameterSetTracker
-from services.recorder.capture.retimer import RecordingRetimer
+from services.recorder.capture.run_timeline import MAX_COMPOSITION_90K, RunTimeline
 from services.recorder.capture.sound import SoundAssembler
 from services.recorder.storage.scan import VIDEO_ID
 from services.recorder.storage.segment import EndReason, SegmentBegin, SegmentEnd, SegmentFragment, SegmentStep
@@ -37,7 +37,7 @@ class _Run:
     """The segment that is being made."""
 
     origin_90k: int
-    """Media time zero, on the retimer's scale."""
+    """Media time zero, on the run's scale."""
     first_pts_90k: int
     start_us: int
     video: VideoTrack
@@ -51,7 +51,7 @@ class SegmentAssembler:
         """Pictures that could not be recorded: before the first keyframe, or damaged."""
         self.sound = SoundAssembler()
         self._pictures = ParameterSetTracker()
-        self._retimer = RecordingRetimer()
+        self._timeline = RunTimeline()
         self._run: _Run | None = None
         self._samples: list[Sample] = []
         self._base_90k = 0
@@ -69,12 +69,15 @@ class SegmentAssembler:
         """Whether a segment is open."""
         return self._run is not None
 
-    def feed(self, unit: AccessUnit, now_us: int, monotonic: float) -> list[SegmentStep]:
+    def add_picture(self, unit: AccessUnit, now_us: int, monotonic: float) -> list[SegmentStep]:
         """Takes one picture."""
         out: list[SegmentStep] = []
-        if unit.discontinuity:
-            out += self.end(EndReason.DISCONTINUITY)
-            self._retimer = RecordingRetimer()
+        if not 0 <= unit.pts_90k - unit.dts_90k <= MAX_COMPOSITION_90K:
+            self.unreadable += 1
+            return out
+        if unit.discontinuity or not self._timeline.continues(unit):
+            out += self.end_segment(EndReason.DISCONTINUITY)
+            self._timeline = RunTimeline()
             self._short_departures = False
         keyframe = unit.keyframe
         if self._run is None and not keyframe:
@@ -89,16 +92,16 @@ class SegmentAssembler:
         if track is None:
             self.unreadable += 1
             return out
-        timed = self._retimer.feed(unit, now_us)
+        timed = self._timeline.place(unit, now_us)
         self._fed_at = monotonic
         step_us = 0
         if keyframe and self._run is not None:
             reason, step_us = self._must_cut(timed.dts_90k, timed.capture_us, timed.pts_90k, track != self._run.video)
             if reason:
-                out += self.end(reason, next_dts_90k=timed.dts_90k)
+                out += self.end_segment(reason, next_dts_90k=timed.dts_90k)
         if self._run is None:
             origin_us = timed.capture_us - us_from_90k(timed.pts_90k - timed.dts_90k)
-            audio = self.sound.begin(timed.capture_us, origin_us)
+            audio = self.sound.begin_segment(timed.capture_us, origin_us)
             self._run = _Run(timed.dts_90k, timed.pts_90k, timed.capture_us, track)
             self._departing_90k = None
             out.append(SegmentBegin(timed.capture_us, track, audio, unit.clock, unit.uncertainty_us, step_us))
@@ -116,14 +119,14 @@ class SegmentAssembler:
         quiet = monotonic - self._fed_at
         if self._run is None or quiet < QUIET_SECONDS:
             return []
-        return self.end(EndReason.SILENCE) if quiet >= SILENCE_SECONDS else self._flush(None)
+        return self.end_segment(EndReason.SILENCE) if quiet >= SILENCE_SECONDS else self._flush(None)
 
-    def end(self, reason: EndReason, *, next_dts_90k: int | None = None) -> list[SegmentStep]:
+    def end_segment(self, reason: EndReason, *, next_dts_90k: int | None = None) -> list[SegmentStep]:
         """Ends the segment where one is open. ``next_dts_90k`` is where the next one begins, if at once."""
         if self._run is None:
             return []
         out = self._flush(next_dts_90k)
-        end_90k = self._last_dts_90k + self._retimer.duration_90k if next_dts_90k is None else next_dts_90k
+        end_90k = self._last_dts_90k + self._timeline.duration_90k if next_dts_90k is None else next_dts_90k
         out.append(SegmentEnd(self._run.start_us + us_from_90k(end_90k - self._run.origin_90k), reason))
         self._run = None
         return out
@@ -135,7 +138,7 @@ class SegmentAssembler:
         since = self._departing_90k
         if abs(departure) >= DEPARTURE_US and since is not None and dts_90k - since >= DEPARTED_90K:
             soon = dts_90k - run.origin_90k < DRIFT_SEGMENT_90K
-            self._retimer.by_capture = self._retimer.by_capture or (soon and self._short_departures)
+            self._timeline.by_capture = self._timeline.by_capture or (soon and self._short_departures)
             self._short_departures = soon
             return EndReason.CLOCK, departure
         if changed or self.sound.changed:
@@ -168,16 +171,16 @@ class SegmentAssembler:
         self._samples[-1] = Sample(last.data, until_90k - self._last_dts_90k, last.composition_offset, last.keyframe)
 
     def _flush(self, next_dts_90k: int | None) -> list[SegmentStep]:
-        """What was gathered as a piece; its last picture lasts until ``next_dts_90k``, or as long as usual."""
+        """What was gathered as a fragment; its last picture lasts until ``next_dts_90k``, or as long as usual."""
         run = self._run
         if run is None or not self._samples:
             return []
-        end_90k = self._last_dts_90k + self._retimer.duration_90k if next_dts_90k is None else next_dts_90k
+        end_90k = self._last_dts_90k + self._timeline.duration_90k if next_dts_90k is None else next_dts_90k
         self._last_takes(end_90k)
         from_us = self._capture_us(self._first_pts_90k)
         to_us = run.start_us + us_from_90k(end_90k - run.origin_90k)
-        sound = self.sound.take(to_us)
-        piece = SegmentFragment(
+        sound = self.sound.take_until(to_us)
+        fragment = SegmentFragment(
             TrackRun(VIDEO_ID, self._base_90k - run.origin_90k, tuple(self._samples)),
             sound,
             from_us,
@@ -186,7 +189,7 @@ class SegmentAssembler:
             self._retimed,
         )
         self._samples, self._bytes, self._retimed = [], 0, 0
-        return [piece]
+        return [fragment]
 
     def _capture_us(self, pts_90k: int) -> int:
         """When a picture of the open segment was taken, by media time."""

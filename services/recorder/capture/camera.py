@@ -102,9 +102,9 @@ class CameraFeed:
     def _release(self, cached: list[AccessUnit]) -> None:
         held, self._held = self._held or [], None
         for unit in not_recorded(cached, self.recording.end_us):
-            self._feed(unit)
+            self._record(unit)
         for unit in held:
-            self._feed(unit)
+            self._record(unit)
 
     async def stop(self) -> None:
         """Unsubscribes and ends the segment."""
@@ -123,22 +123,22 @@ class CameraFeed:
         _frames.inc()
         _bytes.inc(len(message.data))
         if self._held is None:
-            self._feed(unit)
+            self._record(unit)
         elif len(self._held) < MAX_HELD:
             self._held.append(unit)
         else:
             self._release([])
-            self._feed(unit)
+            self._record(unit)
 
     async def _on_sound(self, message: BusMessage) -> None:
         unit = _decode(message.data)
         if unit is not None and not unit.codec.is_video:
-            self.recording.feed_sound(unit)
+            self.recording.record_sound(unit)
 
-    def _feed(self, unit: AccessUnit) -> None:
+    def _record(self, unit: AccessUnit) -> None:
         if self._stopped:
             return
-        self.recording.feed(unit, self._clock.now_us(), self._clock.monotonic())
+        self.recording.record_picture(unit, self._clock.now_us(), self._clock.monotonic())
 
 
 def not_recorded(cached: list[AccessUnit], end_us: int | None) -> list[AccessUnit]:

@@ -40,7 +40,7 @@ class GapTracker:
         """Where the footage so far ends."""
         return self._end_us
 
-    def begins(self, start_us: int, explain: Explain, *, step_us: int = 0) -> GapRow | None:
+    def segment_begins(self, start_us: int, explain: Explain, *, step_us: int = 0) -> GapRow | None:
         """A segment begins; returns the gap before it. ``step_us``: how far the clock was set."""
         end_us, lasting = self._end_us, self._lasting
         self._lasting = None
@@ -58,16 +58,16 @@ class GapTracker:
         self._end_us = start_us
         return gap
 
-    def reaches(self, to_us: int) -> None:
+    def footage_reaches(self, to_us: int) -> None:
         """There is footage up to ``to_us``."""
         self._end_us = to_us
 
-    def lost(self, from_us: int, to_us: int, frames: int) -> None:
+    def frames_lost(self, from_us: int, to_us: int, frames: int) -> None:
         """Frames are missing within footage."""
         gap = GapRow(self._stream, from_us, max(to_us, from_us), Reason.FRAMES_LOST, f"{frames} frames")
         self.changes.append(GapChange(gap, announce=True))
 
-    def dropped(self, from_us: int, to_us: int, cause: str, detail: str = "") -> None:
+    def fragment_dropped(self, from_us: int, to_us: int, cause: str, detail: str = "") -> None:
         """A fragment could not be written."""
         current = self._dropping
         if current and current.cause == cause and current.to_us is not None and from_us - current.to_us < _JOIN_US:
@@ -92,7 +92,7 @@ class GapTracker:
             self.changes.append(GapChange(self._dropping, announce=True))
             self._dropping = None
 
-    def take(self) -> list[GapChange]:
+    def take_changes(self) -> list[GapChange]:
         """The changes since the last call."""
         changes, self.changes = self.changes, []
         return changes

@@ -68,7 +68,7 @@ class StreamRecording:
         """Frames that were published and did not come."""
         return self._video.lost
 
-    def feed(self, unit: AccessUnit, now_us: int, monotonic: float) -> None:
+    def record_picture(self, unit: AccessUnit, now_us: int, monotonic: float) -> None:
         """Takes a picture; one that is not newer than the last is dropped (the cached GOP overlaps what is live)."""
         before = self._video.lost
         if not self._video.accept(unit):
@@ -80,56 +80,56 @@ class StreamRecording:
             self._lost += lost
             if unit.capture_us - self._last_capture_us >= MIN_GAP_US:
                 # What refers to lost pictures is not worth keeping: go on at the next keyframe.
-                self._do(self.assembler.end(EndReason.DISCONTINUITY))
+                self._carry_out(self.assembler.end_segment(EndReason.DISCONTINUITY))
             elif self.assembler.recording:
-                self._gaps.lost(self._last_capture_us, unit.capture_us, lost)
+                self._gaps.frames_lost(self._last_capture_us, unit.capture_us, lost)
                 self._lost = 0
         self._last_capture_us = unit.capture_us
-        self._do(self.assembler.feed(unit, now_us, monotonic))
+        self._carry_out(self.assembler.add_picture(unit, now_us, monotonic))
         self._tell()
 
-    def feed_sound(self, unit: AccessUnit) -> None:
+    def record_sound(self, unit: AccessUnit) -> None:
         """Takes a frame of sound."""
         if self._audio.accept(unit):
-            self.assembler.sound.feed(unit)
+            self.assembler.sound.add_sound(unit)
 
     def tick(self, now_us: int, monotonic: float) -> None:
         """Writes what waits when no pictures come; notices gaps that last."""
         if self._file is None and self.assembler.recording:
-            self.assembler.end(EndReason.STOPPED)  # there was no disk: try again at the next keyframe
-        self._do(self.assembler.tick(monotonic))
+            self.assembler.end_segment(EndReason.STOPPED)  # there was no disk: try again at the next keyframe
+        self._carry_out(self.assembler.tick(monotonic))
         self._gaps.tick(now_us, self._why, recording=self._file is not None)
         self._tell()
 
     def stop(self) -> None:
         """Ends the segment."""
-        self._do(self.assembler.end(EndReason.STOPPED))
+        self._carry_out(self.assembler.end_segment(EndReason.STOPPED))
         self._tell()
 
     def fragment_dropped(self, from_us: int, to_us: int, cause: str, detail: str) -> None:
         """A fragment could not be written."""
-        self._gaps.dropped(from_us, to_us, cause, detail)
+        self._gaps.fragment_dropped(from_us, to_us, cause, detail)
         self._tell()
 
     def disk_failed(self, disk: Disk) -> None:
         """The disk is gone: go on at the next keyframe, elsewhere."""
         if self.disk is disk and self._file is not None:
-            self._do(self.assembler.end(EndReason.STOPPED))
+            self._carry_out(self.assembler.end_segment(EndReason.STOPPED))
             self._disk_trouble = disk.failure or Cause.DISK_FAILED
 
-    def _do(self, commands: list[SegmentStep]) -> None:
+    def _carry_out(self, commands: list[SegmentStep]) -> None:
         for command in commands:
             match command:
                 case SegmentBegin():
                     self._begin(command)
                 case SegmentFragment():
                     if self._file is not None and self.disk is not None:
-                        self.disk.append(self._file, command)
-                        self._gaps.reaches(command.to_us)
+                        self.disk.append_fragment(self._file, command)
+                        self._gaps.footage_reaches(command.to_us)
                 case SegmentEnd():
                     if self._file is not None and self.disk is not None:
-                        self.disk.end(self._file, command)
-                        self._gaps.reaches(command.end_us)
+                        self.disk.end_segment(self._file, command)
+                        self._gaps.footage_reaches(command.end_us)
                     self._file = None
 
     def _begin(self, begin: SegmentBegin) -> None:
@@ -139,9 +139,9 @@ class StreamRecording:
             self._reopened, self._lost = False, 0
             self._disk_trouble = self._disk_trouble or "no usable disk"
             return
-        gap = self._gaps.begins(begin.start_us, self._why, step_us=begin.clock_step_us)
+        gap = self._gaps.segment_begins(begin.start_us, self._why, step_us=begin.clock_step_us)
         self._reopened, self._lost, self._disk_trouble = False, 0, ""
-        self._file = self.disk.begin(self.stream, begin, gap)
+        self._file = self.disk.begin_segment(self.stream, begin, gap)
 
     def _why(self, from_us: int, to_us: int) -> tuple[str, str]:
         if self._disk_trouble:
@@ -149,5 +149,5 @@ class StreamRecording:
         return self._explain(from_us, to_us, self._reopened, self._lost)
 
     def _tell(self) -> None:
-        for change in self._gaps.take():
+        for change in self._gaps.take_changes():
             self._on_gap(change, self.disk)

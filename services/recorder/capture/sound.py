@@ -28,7 +28,7 @@ class SoundAssembler:
         self._origin_us = 0
         self._next_time = 0
 
-    def feed(self, unit: AccessUnit) -> None:
+    def add_sound(self, unit: AccessUnit) -> None:
         """Takes a frame of sound, in order; it waits for the pictures of its time."""
         if self.track is None or unit.codec is not (self._last.codec if self._last else None):
             self.track = audio_track(unit, self._last)
@@ -38,7 +38,7 @@ class SoundAssembler:
         self._waiting.append(unit)
         self._last = unit
 
-    def begin(self, start_us: int, origin_us: int) -> AudioTrack | None:
+    def begin_segment(self, start_us: int, origin_us: int) -> AudioTrack | None:
         """A segment begins at ``start_us``: its sound track, None where nothing is heard.
 
         ``origin_us`` is when its media time is zero: before ``start_us`` where pictures are reordered.
@@ -55,7 +55,7 @@ class SoundAssembler:
         """Whether a new segment must begin for the sound to be recorded."""
         return self.track is not None and self.track != self._recorded
 
-    def take(self, until_us: int) -> TrackRun | None:
+    def take_until(self, until_us: int) -> TrackRun | None:
         """The sound before ``until_us`` that was not taken yet."""
         track = self._recorded
         samples: list[Sample] = []

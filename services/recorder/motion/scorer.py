@@ -20,7 +20,7 @@ from services.recorder.motion.activity import FORMULA, Baseline, GopStats
 from services.recorder.storage.activity_table import UnjudgedSegment
 from services.recorder.storage.gops import Gop, unpack_raw
 from services.recorder.storage.index import Index
-from services.recorder.storage.levels import SLOT_US, SLOTS, ActivityLevel, paint, put
+from services.recorder.storage.levels import SLOT_US, SLOTS, ActivityLevel, merge_slots, paint
 from services.recorder.storage.paths import segment_path
 from services.recorder.storage.rows import Segment, SegmentState, Tier
 from services.recorder.storage.scan import opened
@@ -66,7 +66,7 @@ def _judge_stream(index: Index, recordings: Path, stream_id: int, items: list[Un
             first = segment.start_us // SLOT_US
             for hour, slots in paint(levels).items():
                 row = rows.get(hour) or index.activity.hour(stream_id, hour)
-                rows[hour] = put(row, slots, first - hour * SLOTS)
+                rows[hour] = merge_slots(row, slots, first - hour * SLOTS)
     with index:
         for hour, row in rows.items():
             index.activity.put_hour(stream_id, hour, row)

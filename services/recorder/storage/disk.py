@@ -76,7 +76,7 @@ DiskNotice = SegmentWritten | FragmentDropped | DiskFailed | DiskFull
 @dataclass(frozen=True)
 class _Job:
     file: SegmentFile
-    piece: SegmentFragment | None
+    fragment: SegmentFragment | None
     """None: the segment ends; or, with ``hole``, a fragment was dropped here."""
     hole: bool = False
 
@@ -172,30 +172,30 @@ class Disk:
         with self._wake:
             return [file for file in self._open if file.path is not None]
 
-    def begin(self, stream: RecordedStream, begin: SegmentBegin, gap: GapRow | None = None) -> SegmentFile:
+    def begin_segment(self, stream: RecordedStream, begin: SegmentBegin, gap: GapRow | None = None) -> SegmentFile:
         """A new segment; its file comes with its first fragment."""
         file = SegmentFile(stream, begin, self._recorder, gap)
         with self._wake:
             self._open[file] = None
         return file
 
-    def append(self, file: SegmentFile, piece: SegmentFragment) -> None:
+    def append_fragment(self, file: SegmentFile, fragment: SegmentFragment) -> None:
         """Takes a fragment. Where too many bytes wait already, the oldest that waits is dropped."""
         dropped: list[_Job] = []
         with self._wake:
-            self._jobs.append(_Job(file, piece))
-            self.queued_bytes += piece.size_bytes
+            self._jobs.append(_Job(file, fragment))
+            self.queued_bytes += fragment.size_bytes
             while self.queued_bytes > self._limits.queue_bytes:
-                at, job = next((at, job) for at, job in enumerate(self._jobs) if job.piece is not None)
+                at, job = next((at, job) for at, job in enumerate(self._jobs) if job.fragment is not None)
                 self._jobs[at] = _Job(job.file, None, hole=True)
-                assert job.piece is not None
-                self.queued_bytes -= job.piece.size_bytes
+                assert job.fragment is not None
+                self.queued_bytes -= job.fragment.size_bytes
                 dropped.append(job)
             self._wake.notify()
         for job in dropped:
             self._drop(job, "disk-slow")
 
-    def end(self, file: SegmentFile, _end: SegmentEnd) -> None:
+    def end_segment(self, file: SegmentFile, _end: SegmentEnd) -> None:
         """The segment has no more fragments."""
         with self._wake:
             self._jobs.append(_Job(file, None))
@@ -273,19 +273,19 @@ class Disk:
                 if not self._jobs:
                     return
                 job = self._jobs.popleft()
-                if job.piece is not None:
-                    self.queued_bytes -= job.piece.size_bytes
+                if job.fragment is not None:
+                    self.queued_bytes -= job.fragment.size_bytes
             self._writing_since = self._clock.monotonic()
             try:
-                self._do(job)
+                self._carry_out(job)
             except (OSError, sqlite3.Error) as error:
                 self._on_error(job, error)
             finally:
                 self._writing_since = None
 
-    def _do(self, job: _Job) -> None:
-        file, piece = job.file, job.piece
-        if piece is None:
+    def _carry_out(self, job: _Job) -> None:
+        file, fragment = job.file, job.fragment
+        if fragment is None:
             if job.hole:
                 file.skipping = True
                 return
@@ -295,22 +295,22 @@ class Disk:
         if file.failed or self.failure is not None:
             self._drop(job, "disk-failed")
             return
-        if file.skipping and not piece.starts_at_keyframe:
+        if file.skipping and not fragment.starts_at_keyframe:
             self._drop(job, "disk-slow")
             return
         file.skipping = False
         if file.path is None:
-            self._create(file, piece)
-        if not file.write(self.files, piece, self._clock.monotonic()):
+            self._create(file, fragment)
+        if not file.write_fragment(self.files, fragment, self._clock.monotonic()):
             raise OSError(errno.ENOSPC, "the disk took a part of the fragment")
         self._links[file.stream] = file.link
 
-    def _create(self, file: SegmentFile, piece: SegmentFragment) -> None:
+    def _create(self, file: SegmentFile, fragment: SegmentFragment) -> None:
         """Open, as docs/recording.md orders it."""
         index = self._write_index
         assert index is not None
         while True:
-            file.start_us = piece.from_us + file.shift_us
+            file.start_us = fragment.from_us + file.shift_us
             with index:
                 index.add_open(file.stream, file.start_us)
                 chain = self._links.get(file.stream) or _last_link(index, file.stream)
@@ -360,9 +360,9 @@ class Disk:
         self._notify(self, DiskFailed(because))
 
     def _drop(self, job: _Job, cause: str, detail: str = "") -> None:
-        piece = job.piece
-        if piece is not None:
-            self._notify(self, FragmentDropped(job.file.stream, piece.from_us, piece.to_us, cause, detail))
+        fragment = job.fragment
+        if fragment is not None:
+            self._notify(self, FragmentDropped(job.file.stream, fragment.from_us, fragment.to_us, cause, detail))
 
     # The syncer
 

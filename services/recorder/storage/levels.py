@@ -64,7 +64,7 @@ def paint(levels: Iterable[ActivityLevel]) -> dict[int, dict[int, int]]:
     return painted
 
 
-def put(row: bytes | None, slots: dict[int, int], shared: int | None) -> bytes:
+def merge_slots(row: bytes | None, slots: dict[int, int], shared: int | None) -> bytes:
     """The hour's row with ``slots`` in it; in ``shared``, which the footage before reaches into, the higher counts."""
     changed = bytearray(row or bytes(SLOTS))
     for slot, byte in slots.items():

@@ -29,7 +29,7 @@ CREATE TABLE segment (
   audio          TEXT NOT NULL,     -- FFmpeg's name of the sound's codec, empty without sound
   uncertainty_us INTEGER NOT NULL,  -- half-width of the interval around start_us
   clock          TEXT NOT NULL,     -- where capture times come from: arrival, rtcp
-  retimed        INTEGER NOT NULL,  -- pictures whose time stamps were not believed
+  retimed        INTEGER NOT NULL,  -- pictures placed by capture time, or whose capture time was not believed
   link           BLOB NOT NULL,     -- the last fragment's seal, SHA-256
   PRIMARY KEY (stream_id, start_us)
 ) WITHOUT ROWID;

@@ -43,6 +43,7 @@ class SegmentFragment:
     """Capture time of its first picture, and the end of its last."""
     size_bytes: int
     retimed: int
+    """Pictures whose time stamp, or capture time, was replaced."""
 
     @property
     def starts_at_keyframe(self) -> bool:

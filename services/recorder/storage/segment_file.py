@@ -96,13 +96,13 @@ class SegmentFile:
         self.chain = chain
         self.opening_link = fragment.link(b"", (opening,))
 
-    def write(self, files: Files, piece: SegmentFragment, now: float) -> bool:
+    def write_fragment(self, files: Files, new: SegmentFragment, now: float) -> bool:
         """Appends a fragment with its seal; False where the disk took only a part, which is cut off again.
 
         Raises ``OSError`` where it took nothing.
         """
-        runs = [piece.video, *([piece.audio] if piece.audio else [])]
-        parts = fragment.build(self.fragments + 1, piece.from_us + self.shift_us, runs)
+        runs = [new.video, *([new.audio] if new.audio else [])]
+        parts = fragment.build(self.fragments + 1, new.from_us + self.shift_us, runs)
         link = fragment.link(self.link, parts)
         parts.append(fragment.seal(link))
         wanted = sum(map(len, parts))
@@ -114,10 +114,10 @@ class SegmentFile:
         if taken < wanted:
             files.truncate(self.fd, self.sealed_bytes)
             return False
-        self.tally.add(self.sealed_bytes, iter(_described(piece.video)))
+        self.tally.add(self.sealed_bytes, iter(_described(new.video)))
         self.links.append(link)
         self.fragments += 1
-        self.retimed += piece.retimed
+        self.retimed += new.retimed
         self.end_us = self.start_us + self.tally.length_us
         self.sealed_bytes += wanted
         if self.unsynced_since is None:

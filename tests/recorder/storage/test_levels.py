@@ -10,10 +10,10 @@ from services.recorder.storage.levels import (
     ActivityHour,
     ActivityLevel,
     blank,
+    merge_slots,
     minutes,
     next_stretch,
     paint,
-    put,
     resample,
     step_for,
     stretches,
@@ -31,7 +31,7 @@ def at(seconds: float) -> int:
 def hours_of(levels: list[tuple[float, float, float]]) -> list[ActivityHour]:
     """Rows of (from, to, level), in seconds since the hour."""
     painted = paint([ActivityLevel(at(begin), at(end), level) for begin, end, level in levels])
-    return sorted((hour, put(None, slots, None)) for hour, slots in painted.items())
+    return sorted((hour, merge_slots(None, slots, None)) for hour, slots in painted.items())
 
 
 def seconds(us: int) -> float:
@@ -49,9 +49,9 @@ def test_of_several_groups_in_a_slot_the_busiest_counts_and_a_segment_keeps_what
     ((_, row),) = hours_of([(0, 2, 0.9), (2, 4, 0.1)])
     assert round(to_level(row[0]), 2) == 0.9
     following = paint([ActivityLevel(at(2), at(6), 0.2)])[HOUR]
-    assert round(to_level(put(row, following, 0)[0]), 2) == 0.9
+    assert round(to_level(merge_slots(row, following, 0)[0]), 2) == 0.9
     judged_again = paint([ActivityLevel(at(0), at(4), 0.3)])[HOUR]
-    assert round(to_level(put(row, judged_again, None)[0]), 2) == 0.3
+    assert round(to_level(merge_slots(row, judged_again, None)[0]), 2) == 0.3
 
 
 def test_stretches_join_over_a_slot_and_over_the_hour_and_end_at_longer_pauses() -> None:
@@ -93,7 +93,7 @@ def test_a_peak_is_in_the_step_that_covers_it_and_in_no_other(slot: int, from_us
     step_us, begin_us = step_for(from_us, from_us + length_us, 1000)
     rows = [(0, bytes(SLOTS)), (1, bytes(SLOTS)), (2, bytes(SLOTS))]
     hour = slot // SLOTS
-    rows[hour] = (hour, put(None, {slot % SLOTS: 200}, None))
+    rows[hour] = (hour, merge_slots(None, {slot % SLOTS: 200}, None))
     found = resample(rows, begin_us, from_us + length_us, step_us)
     assert begin_us <= from_us < begin_us + step_us
     assert len(found) <= 1001

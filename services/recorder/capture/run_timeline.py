@@ -1,18 +1,23 @@
-"""Re-timing: whatever a camera's clock does, decoding times grow, and capture times can be believed."""
+"""Where the pictures of one run lie in media time.
+
+Ingest re-times: within a run its decoding times grow strictly and go as fast as the source's (docs/decisions/0014). So
+they are taken as they are, but for a camera whose time stamps run at another speed than time.
+"""
 
 from typing import Final, NamedTuple
 
 from services.contracts.frames import AccessUnit
 from services.media.time import SECOND_90K, us_to_90k
 
-MAX_STEP_90K: Final = 10 * SECOND_90K
-"""A larger step between two pictures is not believed."""
-_MAX_COMPOSITION_90K: Final = 2 * SECOND_90K
+MAX_STEP_90K: Final = 3600 * SECOND_90K
+MAX_COMPOSITION_90K: Final = 600 * SECOND_90K
+"""What is beyond these has not come from ingest."""
 MAX_CAPTURE_ERROR_US: Final = 86_400 * 1_000_000
+_MAX_CAPTURE_STEP_90K: Final = 10 * SECOND_90K
 _DEFAULT_DURATION_90K: Final = 3_600
 
 
-class Timed(NamedTuple):
+class TimedUnit(NamedTuple):
     """An access unit's place in its run."""
 
     dts_90k: int
@@ -21,10 +26,10 @@ class Timed(NamedTuple):
     """On the same scale."""
     capture_us: int
     retimed: bool
-    """Whether the camera's time stamp was replaced."""
+    """Whether the camera's time stamp, or the capture time, was replaced."""
 
 
-class RecordingRetimer:
+class RunTimeline:
     """One run of one stream; make a new one at each discontinuity."""
 
     def __init__(self) -> None:
@@ -36,23 +41,27 @@ class RecordingRetimer:
         self._last_capture_us = 0
         self._dts_90k = 0
 
-    def feed(self, unit: AccessUnit, now_us: int) -> Timed:
-        """Places ``unit``; ``now_us`` is the recorder's clock."""
+    def continues(self, unit: AccessUnit) -> bool:
+        """Whether ``unit`` can belong to this run. Where not, the message with which another run began was lost."""
+        return self._last is None or 0 < unit.dts_90k - self._last.dts_90k <= MAX_STEP_90K
+
+    def place(self, unit: AccessUnit, now_us: int) -> TimedUnit:
+        """Places ``unit``, which `continues` the run; ``now_us`` is the recorder's clock."""
         capture_us = unit.capture_us if abs(unit.capture_us - now_us) <= MAX_CAPTURE_ERROR_US else now_us
-        retimed = capture_us != unit.capture_us
         last = self._last
         if last is not None:
             step = unit.dts_90k - last.dts_90k
-            if self.by_capture or not 0 < step <= MAX_STEP_90K:
+            if self.by_capture:
                 step = us_to_90k(capture_us - self._last_capture_us)
-                retimed = True
-                if not 0 < step <= MAX_STEP_90K:
+                if not 0 < step <= _MAX_CAPTURE_STEP_90K:
                     step = self.duration_90k
             else:
                 self.duration_90k += (min(step, SECOND_90K) - self.duration_90k) // 8
             self._dts_90k += max(step, 1)
-        composition = unit.pts_90k - unit.dts_90k
-        if abs(composition) > _MAX_COMPOSITION_90K:
-            composition, retimed = 0, True
         self._last, self._last_capture_us = unit, capture_us
-        return Timed(self._dts_90k, self._dts_90k + composition, capture_us, retimed)
+        return TimedUnit(
+            self._dts_90k,
+            self._dts_90k + unit.pts_90k - unit.dts_90k,
+            capture_us,
+            retimed=self.by_capture or capture_us != unit.capture_us,
+        )
