@@ -73,6 +73,7 @@ class Disks:
             )
             for directory in directories
         ]
+        self._clock = clock
         self._floor_bytes = limits.floor_bytes
         self.streams: dict[RecordedStream, Disk] = {}
         """Where each stream was recorded last."""
