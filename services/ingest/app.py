@@ -1,191 +1,217 @@
-"""The ingest service: holds a lease, follows its assignments, and keeps the reader processes at them.
+"""``pantau ingest``: keeps a fixed number of named workers running, and nothing else.
 
-The frames never pass through here: each reader process publishes its own. What it publishes stands and falls with this
-service's lease, of which every process knows until when it is held.
+Each worker (`services.ingest.worker`) has its own lease, assignments and connection to the bus, so killing this process
+costs no frame. The next one finds the workers by their names and starts only those that are missing. Workers that find
+no parent for `services.ingest.worker.PARENTLESS_SECONDS` end by themselves.
 """
 
 import asyncio
+import os
+import select
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
-import nats.errors
-from prometheus_client import REGISTRY
-
-from services.contracts import subjects
-from services.contracts.models import Assignment, Camera, Credentials, Id, WorkerLease
-from services.ingest.assignments import plans
-from services.ingest.control import Observed
-from services.ingest.machine import WorkerName
-from services.ingest.reports import IngestCollector, Reports
+from services.contracts.models import Id
+from services.ingest.names import HeldName, Holder, Name, numbered
 from services.ingest.settings import IngestSettings
-from services.ingest.supervisor import Supervisor
-from services.mesh.buckets import Bucket, Mirror
-from services.mesh.leases import Lease, new_incarnation
-from services.mesh.lifecycle import Service
+from services.mesh.child import ChildProcess, ChildRefusedError, RestartPolicy
+from services.mesh.lifecycle import EXIT_REFUSED, Service
 from services.mesh.log import get_logger
+from services.mesh.metrics import counter
 
 log = get_logger()
 
-REPORT_SECONDS: Final = 2.0
-TICK_SECONDS: Final = 0.1
-"""How quickly a change of the catalogue, the assignments or the lease is acted on."""
-DRAIN_SECONDS: Final = 1.0
-"""What the leader has to give our cameras to others before they are closed."""
+LOOK_SECONDS: Final = 0.25
+HANG_SECONDS: Final = 2.0
+"""A worker whose event loop has not run for so long hangs, if its process has not used the CPU meanwhile either…"""
+BUSY_SECONDS: Final = 10.0
+"""…and after so long in any case."""
+STOP_SECONDS: Final = 2.5
+"""What a worker has to hand its cameras over and end."""
+
+_restarts = counter("ingest_worker_restarts", "Workers that ended, or were ended because they hung, and were replaced")
 
 
-class Ingest:
-    """One worker."""
+class WorkerKeeper:
+    """Keeps the worker of one name: the process that an earlier parent started, or one that is started here."""
 
-    def __init__(self, service: Service, settings: IngestSettings, worker: Id | None = None) -> None:
-        """``worker`` is its name where the settings give none."""
-        self._service = service
-        self._worker = worker or service.worker
-        self._settings = settings
-        self._incarnation = new_incarnation()
-        self._draining = False
-        self._assigned = 0
-        self._reports = Reports(self._worker)
-        self._changed = asyncio.Event()
-        self._supervisor = Supervisor(
-            service.settings,
-            settings,
-            self._worker,
-            service.tasks,
-            on_observed=self._observed,
-            on_gone=self._reports.forget,
-        )
-        self.collector = IngestCollector(self._reports, self._supervisor.totals)
+    def __init__(self, name: Name, arguments: list[str], environ: dict[str, str]) -> None:
+        self.name = name
+        self._arguments = arguments
+        self._environ = environ
+        self._process: ChildProcess | None = None
+        self._policy = RestartPolicy()
+        self._seen: Holder | None = None
+        self._unchanged = 0
+        """Looks in a row at which the holder's number was the same…"""
+        self._idle = 0
+        """…and at which it had used no CPU since the look before."""
+        self._cpu_ticks = 0
 
-    async def run(self) -> None:
-        """Works until the service is to stop."""
-        service = self._service
-        bus = service.bus
-        # Before there is a lease of ours: what an earlier service left behind holds its own until we take it over.
-        self._reports.keep(await self._supervisor.start())
-        leases = await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease)
-        assignments = Mirror(await Bucket.open(bus, subjects.ASSIGNMENTS_BUCKET, Assignment), self._on_change)
-        cameras = Mirror(await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera), self._on_change)
-        credentials = Mirror(await Bucket.open(bus, subjects.SECRETS_BUCKET, Credentials), self._on_change)
-        lease = Lease(leases, self._lease, clock=service.clock)
-        service.health.add("lease", lambda: None if lease.held else "no lease: NATS does not take its renewal")
-        service.health.add("readers", lambda: None if self._supervisor.ready else "no reader process is up yet")
-        work = [
-            service.tasks.create_task(coroutine, name=name)
-            for name, coroutine in (
-                ("assignments", assignments.run()),
-                ("cameras", cameras.run()),
-                ("credentials", credentials.run()),
-                ("lease", lease.run()),
-                ("reports", self._report(lease)),
-            )
-        ]
-        following = service.tasks.create_task(self._follow(lease, assignments, cameras, credentials), name="follow")
+    @property
+    def ready(self) -> bool:
+        """Whether the worker said that it is."""
+        return self._seen is not None and self._seen.ready
+
+    async def keep(self, stopping: asyncio.Event) -> None:
+        """Keeps the worker until ``stopping``; then ends it. Raises `ChildRefusedError`."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
         try:
-            await service.stopping.wait()
-            self._draining = True
-            if self._assigned and await lease.renew() and await self._others(leases):
-                await self._hand_over()
+            while not stopping.is_set():
+                self._seen = self._look(self.name.holder())
+                if self._process is not None and not self._process.running:
+                    status, self._process = await self._process.wait(), None
+                    await _either(stopping, self._pause_seconds(status, loop.time() - started))
+                elif self._seen is None and self._process is None:
+                    started = loop.time()
+                    self._process = await ChildProcess.start(
+                        self._arguments, environ=self._environ, with_parent=None, own_group=True
+                    )
+                    log.info("ingest.worker_started", worker=self.name.name, pid=self._process.pid)
+                await _either(stopping, LOOK_SECONDS)
         finally:
-            following.cancel()
-            await self._supervisor.stop()
-            for task in work:
-                task.cancel()
-            await lease.release()
+            await asyncio.shield(self._stop())
 
-    @property
-    def assigned(self) -> int:
-        """How many cameras this worker has."""
-        return self._assigned
+    def _pause_seconds(self, status: int, lived_seconds: float) -> float:
+        if status == EXIT_REFUSED:
+            raise ChildRefusedError(f"{self.name.name} refuses to start; the lines above say why")
+        log.warning("ingest.worker_ended", worker=self.name.name, status=status)
+        _restarts.inc()
+        return self._policy.pause_seconds(lived_seconds)
 
-    @property
-    def process_ids(self) -> tuple[int, ...]:
-        """Of the reader processes that run now."""
-        return self._supervisor.pids
+    def _look(self, holder: Holder | None) -> Holder | None:
+        """Ends a holder that hangs. Counts looks and no seconds: this process may have been stopped as well."""
+        if holder is None or self._seen is None or holder != self._seen:
+            self._unchanged = self._idle = 0
+            return holder
+        self._unchanged += 1
+        before, self._cpu_ticks = self._cpu_ticks, _cpu_ticks(holder.pid)
+        self._idle = self._idle + 1 if self._cpu_ticks == before else 0
+        if self._idle * LOOK_SECONDS >= HANG_SECONDS or self._unchanged * LOOK_SECONDS >= BUSY_SECONDS:
+            log.error("ingest.worker_hangs", worker=self.name.name, pid=holder.pid)
+            self._unchanged = self._idle = 0
+            self._kill(holder)
+        return holder
 
-    def _lease(self) -> WorkerLease:
-        return WorkerLease(
-            role="ingest",
-            worker=self._worker,
-            incarnation=self._incarnation,
-            capacity=self._settings.capacity or self._supervisor.cpus * self._settings.cameras_per_process,
-            load=round(self._supervisor.load, 3),
-            draining=self._draining,
-            detail={"cameras": str(self._assigned), "processes": str(len(self._supervisor.pids))},
-        )
-
-    def _on_change(self, _key: str, _value: object, _revision: int) -> None:
-        self._changed.set()
-
-    async def _follow(
-        self,
-        lease: Lease,
-        assignments: Mirror[Assignment],
-        cameras: Mirror[Camera],
-        credentials: Mirror[Credentials],
-    ) -> None:
-        mirrors = (assignments, cameras, credentials)
-        self._changed.set()
-        until = lease.held_until
-        while True:
-            if lease.held_until != until:
-                until = lease.held_until
-                self._supervisor.permit(until, self._lease())
-            if self._changed.is_set() and all(mirror.ready.is_set() for mirror in mirrors):
-                self._changed.clear()
-                assigned = plans(
-                    self._worker,
-                    self._incarnation,
-                    assignments=assignments.entries,
-                    cameras=cameras.entries,
-                    credentials=credentials.entries,
-                )
-                if len(assigned) != self._assigned:
-                    log.info("ingest.assigned", cameras=len(assigned))
-                self._assigned = len(assigned)
-                self._reports.keep(assigned)
-                self._supervisor.assign(assigned)
-            await asyncio.sleep(TICK_SECONDS)
-
-    async def _others(self, leases: Bucket[WorkerLease]) -> bool:
-        """Whether there is another worker who could take our cameras."""
+    async def _stop(self) -> None:
+        """Ends the process that was started here, and the name's holder where that is another."""
+        descriptors = [] if (holder := self.name.holder()) is None else self._open(holder)
+        if self._process is not None and self._process.running:
+            with suppress(ProcessLookupError):
+                descriptors.append(os.pidfd_open(self._process.pid))
         try:
-            async with asyncio.timeout(0.2):
-                names = await leases.kv.keys()
-        except (nats.errors.Error, TimeoutError):
-            return False
-        return any(name.startswith("ingest.") and name != f"ingest.{self._worker}" for name in names)
+            _signal_all(descriptors, signal.SIGTERM)
+            loop = asyncio.get_running_loop()
+            until = loop.time() + STOP_SECONDS
+            while not _ended(descriptors) and loop.time() < until:
+                await asyncio.sleep(0.02)
+            if not _ended(descriptors):
+                log.warning("ingest.worker_killed", worker=self.name.name)
+                _signal_all(descriptors, signal.SIGKILL)
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        if self._process is not None:
+            await self._process.wait()
 
-    async def _hand_over(self) -> None:
-        """Others take our cameras while we still read them, so that a planned stop is no gap."""
-        deadline = self._service.clock.monotonic() + DRAIN_SECONDS
-        while self._assigned and self._service.clock.monotonic() < deadline:
-            await asyncio.sleep(TICK_SECONDS / 2)
+    def _open(self, holder: Holder) -> list[int]:
+        """A pidfd of the holder itself (pidfd_open(2)); none where it has ended, and its pid may be another's."""
+        try:
+            descriptor = os.pidfd_open(holder.pid)
+        except OSError:
+            return []
+        now = self.name.holder()
+        if now is not None and now.pid == holder.pid:
+            return [descriptor]
+        os.close(descriptor)
+        return []
 
-    def _observed(self, observed: Observed) -> None:
-        self._reports.take(observed.cameras, changed=not observed.whole)
-
-    async def _report(self, lease: Lease) -> None:
-        subject = subjects.report(self._service.home, self._worker)
-        due = 0.0
-        while True:
-            await asyncio.sleep(TICK_SECONDS / 2)
-            if not lease.held:
-                continue
-            now, at_us = self._service.clock.monotonic(), self._service.clock.now_us()
-            if now >= due:
-                due = now + REPORT_SECONDS
-                await self._service.bus.publish(subject, self._reports.whole(at_us).pack())
-            elif (report := self._reports.changes(at_us)) is not None:
-                await self._service.bus.publish(subject, report.pack())
+    def _kill(self, holder: Holder) -> None:
+        descriptors = self._open(holder)
+        _signal_all(descriptors, signal.SIGKILL)
+        for descriptor in descriptors:
+            os.close(descriptor)
 
 
-async def run(service: Service, settings: IngestSettings) -> None:
-    """The ingest service; see `services.mesh.lifecycle`."""
-    name = None if service.settings.worker else WorkerName(service.settings, service.worker)
-    ingest = Ingest(service, settings, name.name if name else None)
-    REGISTRY.register(ingest.collector)
+def worker_environment(environ: dict[str, str], name: Id, admin_port: int | None, index: int) -> dict[str, str]:
+    """A worker's environment: this one's with its own name and its own admin port."""
+    own = {key: value for key, value in environ.items() if key not in ("NOTIFY_SOCKET", "PANTAU_WORKER_FILE")}
+    own["PANTAU_WORKER"] = name
+    if admin_port is not None:
+        own["PANTAU_ADMIN_PORT"] = str(admin_port + 1 + index if admin_port else 0)
+    return own
+
+
+async def run(service: Service, settings: IngestSettings, config: Path | None = None) -> None:
+    """The parent; see `services.mesh.lifecycle`. ``config`` is the settings file, handed on to the workers."""
+    mesh = service.settings
+    held = await _parent_name(service)
+    if held is None:
+        return
+    keepers = []
+    for index in range(settings.worker_count):
+        name = numbered(held.name, index + 1)
+        arguments = [sys.executable, "-m", "services.cli", "ingest", "--worker-of", held.name]
+        arguments += ["--config", str(config)] if config else []
+        environ = worker_environment(dict(os.environ), name, mesh.admin_port, index)
+        keepers.append(WorkerKeeper(Name(mesh, "worker", name), arguments, environ))
+    service.health.add(
+        "workers",
+        lambda: ", ".join(keeper.name.name for keeper in keepers if not keeper.ready) or None,
+    )
     try:
-        await ingest.run()
+        async with asyncio.TaskGroup() as tasks:
+            for keeper in keepers:
+                tasks.create_task(keeper.keep(service.stopping), name=keeper.name.name)
+    except BaseExceptionGroup as group:
+        refused, others = group.split(ChildRefusedError)
+        if refused is None or others is not None:
+            raise
+        raise refused.exceptions[0] from None
     finally:
-        REGISTRY.unregister(ingest.collector)
-        if name is not None:
-            name.release()
+        held.release()
+
+
+async def _parent_name(service: Service) -> HeldName | None:
+    """This parent's name: the given one as soon as it is free, else one made of the host's; None: it is to stop."""
+    name = Name(service.settings, "parent", service.worker)
+    if service.settings.worker is None:
+        return await asyncio.to_thread(HeldName.take_next, name)
+    service.health.add("name", lambda: f"another process goes by the name {name.name}")
+    while (held := await asyncio.to_thread(HeldName.take, name)) is None:
+        log.warning("ingest.name_taken", name=name.name)
+        await _either(service.stopping, 1.0)
+        if service.stopping.is_set():
+            return None
+    service.health.add("name", lambda: None)
+    return held
+
+
+async def _either(stopping: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
+
+
+def _signal_all(descriptors: list[int], number: signal.Signals) -> None:
+    for descriptor in descriptors:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(descriptor, number)
+
+
+def _ended(descriptors: list[int]) -> bool:
+    """Whether all these processes have ended: their descriptors can then be read."""
+    return len(select.select(descriptors, [], [], 0)[0]) == len(set(descriptors))
+
+
+def _cpu_ticks(pid: int) -> int:
+    """CPU time of a process in clock ticks (proc(5), stat 14 and 15); 0 where the system does not tell."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        return int(fields[11]) + int(fields[12])
+    except (OSError, IndexError, ValueError):
+        return 0

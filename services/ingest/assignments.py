@@ -1,12 +1,40 @@
 """What this worker is to read: its assignments held against the catalogue. Pure: mirrors' contents in, plans out."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
-from services.contracts.models import Assignment, Camera, Credentials, Id
-from services.ingest.control import CameraPlan
+from services.contracts.models import Assignment, Camera, Credentials, Id, Profile, ProfileName, ReaderName
+from services.ingest.readers.source import Source
 
 PREFIX: Final = "ingest."
+
+
+@dataclass(frozen=True)
+class CameraPlan:
+    """A camera to be read. Profiles other than main wait until somebody wants them."""
+
+    camera: Id
+    site: Id
+    epoch: int
+    audio: bool
+    profiles: dict[ProfileName, Profile]
+    credentials: Credentials | None
+
+    def source(self, profile: ProfileName) -> Source:
+        """What a reader needs to open a profile; audio comes along with main."""
+        entry = self.profiles[profile]
+        return Source(
+            url=entry.url,
+            transport=entry.transport,
+            username=self.credentials.username if self.credentials else "",
+            password=self.credentials.password if self.credentials else "",
+            audio=self.audio and profile == "main",
+        )
+
+    def reader(self, profile: ProfileName) -> ReaderName:
+        """What shall read a profile."""
+        return self.profiles[profile].reader
 
 
 def is_mine(assignment: Assignment, worker: Id, incarnation: int) -> bool:

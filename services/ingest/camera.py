@@ -1,4 +1,4 @@
-"""One camera in a reader process: its profiles, and the viewers who ask for them."""
+"""One camera in a worker: its profiles, and the viewers who ask for them."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from services.contracts import subjects
 from services.contracts.models import CameraReport, ProfileName, ProfileReport, WantReply
-from services.ingest.control import CameraPlan
-from services.ingest.feed import Feed, RunInbox
+from services.ingest.assignments import CameraPlan
+from services.ingest.feed import Feed
 from services.ingest.pipeline import Pipeline
 from services.ingest.publisher import Publisher
-from services.ingest.readers.source import Kind, Reader, Source
+from services.ingest.readers.source import Kind, Reader
 from services.ingest.settings import IngestSettings
 from services.mesh.bus import Bus, BusMessage, BusSubscription
 from services.mesh.clock import Clock
@@ -18,15 +18,14 @@ from services.mesh.clock import Clock
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What all cameras of a process share."""
+    """What all cameras of a worker share."""
 
     settings: IngestSettings
     bus: Bus
     publisher: Publisher
-    inbox: RunInbox
     tasks: asyncio.TaskGroup
     clock: Clock
-    make_reader: Callable[[Source], Reader]
+    make_reader: Callable[[], Reader]
     on_change: Callable[[str], None]
     """Called with the camera's id when its report says something new."""
 
@@ -70,7 +69,7 @@ class CameraIngest:
             self._open("main")
 
     async def stop(self) -> None:
-        """Closes all; the sources' threads end by themselves."""
+        """Closes all; the sources are left behind."""
         for profile in list(self._feeds):
             self._close(profile)
         await self._unsubscribe()
@@ -90,7 +89,6 @@ class CameraIngest:
                 gop_frames=settings.gop_cache_frames,
                 gop_bytes=settings.gop_cache_bytes,
                 earlier_bytes=earlier_bytes,
-                hls=source.is_hls,
             )
 
         earlier_bytes = settings.earlier_cache_bytes if profile == "main" else 0
@@ -105,7 +103,6 @@ class CameraIngest:
             epoch=self.plan.epoch,
             deliver=lambda kind, messages: self._publish("audio" if kind == "audio" else profile, messages),
             settings=settings,
-            inbox=self._around.inbox,
             make_reader=self._around.make_reader,
             clock=clock,
             on_change=lambda: self._around.on_change(self.plan.camera),
@@ -121,10 +118,10 @@ class CameraIngest:
             self._wanted_until.pop(profile, None)
         self._around.on_change(self.plan.camera)
 
-    async def _publish(self, name: str, messages: list[bytes]) -> None:
+    def _publish(self, name: str, messages: list[bytes]) -> None:
         subject = subjects.media(self.plan.site, name, self.plan.camera)
         for message in messages:
-            await self._around.publisher.publish(subject, message)
+            self._around.publisher.publish(subject, message)
 
     def tick(self, now: float) -> None:
         """Watches the sources, and closes what nobody wants any more. ``now`` is `Clock.monotonic`'s."""
@@ -138,12 +135,12 @@ class CameraIngest:
             return
         reply, frames = self._want(message.subject.split(".")[-2], earlier=message.data == subjects.WANT_EARLIER)
         bus = self._around.bus
-        await bus.publish(message.reply, reply.pack())
+        bus.publish_media(message.reply, reply.pack())
         for number, frame in enumerate(frames):
-            await self._around.publisher.publish(message.reply, frame)
+            self._around.publisher.publish(message.reply, frame)
             if number % 32 == 31:
                 await asyncio.sleep(0)  # live frames go between
-        await bus.publish(message.reply, b"")
+        bus.publish_media(message.reply, b"")
 
     def _want(self, name: str, *, earlier: bool) -> tuple[WantReply, tuple[bytes, ...]]:
         profile: ProfileName

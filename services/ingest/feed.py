@@ -1,14 +1,13 @@
 """One source's life: opened, watched, reported on, closed, opened again."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, Literal
 
 from services.contracts.models import Id, ProfileName, ProfileReport, Reason
-from services.ingest.inbox import Inbox
 from services.ingest.pipeline import Pipeline
-from services.ingest.readers.source import Kind, Packet, Reader, ReaderEnd, Source, Track
+from services.ingest.readers.source import Kind, Packet, Reader, ReaderEnd, RtpTransport, Source, Track
 from services.ingest.settings import IngestSettings
 from services.mesh.backoff import Backoff
 from services.mesh.clock import Clock
@@ -22,61 +21,32 @@ STABLE_SECONDS: Final = 10.0
 """A source that delivered for so long may be tried again quickly when it ends."""
 OPEN_GRACE_SECONDS: Final = 3.0
 """libav ends its opening by itself in time; past this a thread is stuck where libav cannot look (name resolution)."""
-MAX_PENDING_PACKETS: Final = 512
-MAX_PENDING_BYTES: Final = 32 * 1024 * 1024
-"""What one source may have waiting for the loop; past it packets are dropped until the next keyframe."""
 _AUDIO_MAY_BE_WHY: Final = frozenset((Reason.BAD_STREAM, Reason.REFUSED, Reason.NOT_FOUND))
 
 
 class Run:
-    """One opening of a source: the `Outlet` of its reader. What comes from an earlier run goes nowhere."""
+    """One opening of a source: the `Outlet` of its reader. What comes after it is over goes nowhere."""
 
-    def __init__(self, feed: "Feed", inbox: "RunInbox") -> None:
-        self.feed = feed
-        self.dropped = 0
-        self._inbox = inbox
-        self._gap = False
-        # Each counter has one writer: the reader's thread puts, the loop takes.
-        self._put_packets = self._put_bytes = 0
-        self._taken_packets = self._taken_bytes = 0
+    def __init__(self, feed: "Feed") -> None:
+        self._feed: Feed | None = feed
 
-    def opened(
-        self, tracks: Sequence[Track], *, transport: Literal["", "tcp", "udp"] = "", bursts: bool = False
-    ) -> None:
+    def opened(self, tracks: Sequence[Track], *, transport: RtpTransport = "", bursts: bool = False) -> None:
         """See `Outlet.opened`."""
-        self._inbox.put((self, tuple(tracks)))
+        if self._feed is not None:
+            self._feed.opened(tuple(tracks), transport, bursts=bursts)
 
     def packet(self, packet: Packet) -> None:
         """See `Outlet.packet`."""
-        if self.pending >= MAX_PENDING_PACKETS or self._put_bytes - self._taken_bytes >= MAX_PENDING_BYTES:
-            self.dropped += 1
-            self._gap = True
-            return
-        if self._gap:
-            self._gap = False
-            self._inbox.put((self, None))
-        self._put_packets += 1
-        self._put_bytes += len(packet.data)
-        self._inbox.put((self, packet))
+        if self._feed is not None:
+            self._feed.packet(packet)
 
-    @property
-    def pending(self) -> int:
-        """Packets that the loop has not come to yet."""
-        return self._put_packets - self._taken_packets
-
-    def took(self, packet: Packet) -> None:
-        """The loop has taken ``packet`` out of the inbox."""
-        self._taken_packets += 1
-        self._taken_bytes += len(packet.data)
-
-
-Item = Packet | tuple[Track, ...] | None
-"""What a run puts into the inbox: a packet, the tracks once the source is open, None where packets were dropped."""
-RunInbox = Inbox[tuple[Run, Item]]
+    def close(self) -> None:
+        """It is over."""
+        self._feed = None
 
 
 class Feed:
-    """Keeps one source open. `run` does it; `take` gets what it reads, on the loop; `check` is called now and then."""
+    """Keeps one source open. `run` does it; `check` is called now and then."""
 
     def __init__(
         self,
@@ -86,10 +56,9 @@ class Feed:
         pipelines: dict[Kind, Pipeline],
         *,
         epoch: int,
-        deliver: Callable[[Kind, list[bytes]], Awaitable[None]],
+        deliver: Callable[[Kind, list[bytes]], None],
         settings: IngestSettings,
-        inbox: RunInbox,
-        make_reader: Callable[[Source], Reader],
+        make_reader: Callable[[], Reader],
         clock: Clock,
         on_change: Callable[[], None],
     ) -> None:
@@ -104,7 +73,6 @@ class Feed:
         self.since_us = clock.now_us()
         self._log = log.bind(camera=camera, profile=profile)
         self._settings = settings
-        self._inbox = inbox
         self._make_reader = make_reader
         self._deliver = deliver
         self._clock = clock
@@ -113,10 +81,11 @@ class Feed:
         self._verdict: asyncio.Future[ReaderEnd] | None = None
         self._tracks: tuple[Track, ...] | None = None
         self._shape: tuple[int, int] = (0, 0)
+        self._transport: RtpTransport = ""
         self._opening_at = self._opened_at = self._packet_at = self._frame_at = 0.0
         self._last_frame_us = 0
+        self._bursts = False
         self._without_audio = False
-        self._dropped = 0
 
     async def run(self) -> None:
         """Opens the source again and again; cancel to close it."""
@@ -135,17 +104,20 @@ class Feed:
             self._close_run()
 
     async def _once(self) -> ReaderEnd:
-        source = self.source
-        if self._without_audio:
-            source = replace(source, audio=False)
-        run = Run(self, self._inbox)
+        source = replace(
+            self.source,
+            audio=self.source.audio and not self._without_audio,
+            open_seconds=self._settings.open_seconds,
+            stall_seconds=self._settings.stall_seconds,
+        )
+        run = Run(self)
         self._run = run
         self._tracks = None
         self._opening_at = self._clock.monotonic()
         self._verdict = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.TaskGroup() as tasks:
-                reading = tasks.create_task(self._make_reader(source).run(source, run), name="read")
+                reading = tasks.create_task(self._make_reader().run(source, run), name="read")
                 await asyncio.wait((reading, self._verdict), return_when=asyncio.FIRST_COMPLETED)
                 end = self._verdict.result() if self._verdict.done() else reading.result()
                 reading.cancel()
@@ -159,40 +131,25 @@ class Feed:
 
     def _close_run(self) -> None:
         if self._run is not None:
-            self._dropped += self._run.dropped
+            self._run.close()
             self._run = None
         for pipeline in self.pipelines.values():
             pipeline.end()
 
-    @property
-    def dropped(self) -> int:
-        """Packets that the loop had no time for."""
-        return self._dropped + (self._run.dropped if self._run else 0)
-
-    async def take(self, run: Run, item: Item) -> None:
-        """On the loop, in order: what ``run`` put into the inbox. Publishes what it yields."""
-        if isinstance(item, Packet):
-            run.took(item)
-        if run is not self._run:
-            return
-        if item is None:
-            for pipeline in self.pipelines.values():
-                pipeline.skipped()
-        elif isinstance(item, Packet):
-            await self._accept(item)
-        else:
-            self._opened(item)
-
-    def _opened(self, tracks: tuple[Track, ...]) -> None:
+    def opened(self, tracks: tuple[Track, ...], transport: RtpTransport, *, bursts: bool) -> None:
+        """The source is open."""
         self._tracks = tracks
+        self._transport = transport
+        self._bursts = bursts
         self._opened_at = self._packet_at = self._frame_at = self._clock.monotonic()
         for track in tracks:
             if (pipeline := self.pipelines.get(track.kind)) is not None:
-                pipeline.begin(track)
+                pipeline.begin(track, bursts=bursts)
         if self.status == "connecting":
             self.detail = "waiting for a keyframe"
 
-    async def _accept(self, packet: Packet) -> None:
+    def packet(self, packet: Packet) -> None:
+        """The source sent this: publishes what it yields."""
         pipeline = self.pipelines.get(packet.kind)
         if pipeline is None:
             return
@@ -207,7 +164,7 @@ class Feed:
                     self._shape = shape
                     self._set("online", Reason.NONE, "")
         if messages:
-            await self._deliver(packet.kind, messages)
+            self._deliver(packet.kind, messages)
 
     def check(self, now: float) -> None:
         """Ends a run that stands still. ``now`` is `Clock.monotonic`'s."""
@@ -217,9 +174,8 @@ class Feed:
             if now - self._opening_at > self._settings.open_seconds + OPEN_GRACE_SECONDS:
                 self._verdict.set_result(ReaderEnd(Reason.TIMEOUT, "opening the source takes too long"))
             return
-        limit = self._settings.hls_stall_seconds if self.source.is_hls else self._settings.stall_seconds
-        # With packets pending it is this process that has fallen behind, not the source.
-        if now - self._packet_at > limit and not self._run.pending:
+        limit = self._settings.hls_stall_seconds if self._bursts else self._settings.stall_seconds
+        if now - self._packet_at > limit:
             self._verdict.set_result(ReaderEnd(Reason.STALLED, f"no frame for {limit:g} s"))
         elif now - self._frame_at > self._settings.keyframe_seconds:
             self._verdict.set_result(
@@ -261,7 +217,8 @@ class Feed:
             frames=meter.frames,
             reconnects=self.reconnects,
             bad_timestamps=pipeline.bad_timestamps,
-            frames_lost=self.dropped + (meter.missing if self.source.transport == "udp" else 0),
+            frames_lost=meter.missing if self._transport == "udp" else 0,
+            transport=self._transport,
         )
 
     def audio_report(self) -> ProfileReport:

@@ -28,9 +28,7 @@ _KEYFRAME, _DISPOSABLE, _DISCONTINUITY = int(Flags.KEYFRAME), int(Flags.DISPOSAB
 class Pipeline:
     """Makes a profile's messages. Its sequence goes on over reconnects, and over restarts: it begins at the time."""
 
-    def __init__(
-        self, clock: Clock, *, gop_frames: int, gop_bytes: int, earlier_bytes: int = 0, hls: bool = False
-    ) -> None:
+    def __init__(self, clock: Clock, *, gop_frames: int, gop_bytes: int, earlier_bytes: int = 0) -> None:
         self.meter = Meter()
         self.gop = GopCache(max_frames=gop_frames, max_bytes=gop_bytes, earlier_bytes=earlier_bytes)
         self.bad_timestamps = 0
@@ -42,9 +40,7 @@ class Pipeline:
         self._epoch = 0
         self._assembler: Assembler | None = None
         self._retimer = Retimer()
-        self._capture = (
-            CaptureClock(latency_us=HLS_LATENCY_US, longest_delay_us=_HLS_DELAY_US) if hls else CaptureClock()
-        )
+        self._capture = CaptureClock()
         self._new_run = True
         self._placed = False
         self._broken = False
@@ -54,11 +50,13 @@ class Pipeline:
         """Size and claims of the pictures; zeros before the first keyframe."""
         return self._assembler.shape if self._assembler else Shape()
 
-    def begin(self, track: Track) -> None:
-        """The source is open anew."""
+    def begin(self, track: Track, *, bursts: bool = False) -> None:
+        """The source is open anew; ``bursts``: it comes a segment at a time."""
         self.codec = track.codec
         self._assembler = assembler(track)
-        self._capture.reset()
+        self._capture = (
+            CaptureClock(latency_us=HLS_LATENCY_US, longest_delay_us=_HLS_DELAY_US) if bursts else CaptureClock()
+        )
         self.meter.reset()
         self.gop.clear()
         self._new_run = True

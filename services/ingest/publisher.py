@@ -1,4 +1,6 @@
-"""The way out of a reader process: only while the worker's lease is held, and never waiting for a bus that is away."""
+"""The way out of a worker: only while the worker's lease is held, and never waiting for a bus that is away."""
+
+from collections.abc import Callable
 
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
@@ -7,37 +9,29 @@ from services.mesh.clock import Clock
 class Publisher:
     """Publishes frames, counting what cannot go."""
 
-    def __init__(self, bus: Bus, clock: Clock) -> None:
+    def __init__(self, bus: Bus, clock: Clock, held_until: Callable[[], float]) -> None:
+        """Publishing is allowed until ``held_until()`` (`Clock.monotonic`)."""
         self._bus = bus
         self._clock = clock
-        self._until = float("-inf")
+        self._held_until = held_until
         self.published = 0
         self.published_bytes = 0
         self.dropped_no_lease = 0
         self.dropped_no_bus = 0
         self.dropped_too_large = 0
 
-    def permit(self, until: float) -> None:
-        """Publishing is allowed until then (`Clock.monotonic`)."""
-        self._until = until
-
     @property
     def permitted(self) -> bool:
         """Whether publishing is allowed now."""
-        return self._clock.monotonic() < self._until
+        return self._clock.monotonic() < self._held_until()
 
-    @property
-    def unpermitted_seconds(self) -> float:
-        """Since when it has not been allowed; negative while it is, infinite where it never was."""
-        return self._clock.monotonic() - self._until
-
-    async def publish(self, subject: str, message: bytes) -> None:
+    def publish(self, subject: str, message: bytes) -> None:
         """One frame; dropped and counted without a lease or a bus, or where the server takes none so large."""
         if not self.permitted:
             self.dropped_no_lease += 1
         elif len(message) > self._bus.max_payload_bytes > 0:
             self.dropped_too_large += 1
-        elif await self._bus.publish(subject, message):
+        elif self._bus.publish_media(subject, message):
             self.published += 1
             self.published_bytes += len(message)
         else:

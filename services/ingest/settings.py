@@ -1,30 +1,30 @@
 """Ingest's settings: ``[ingest]`` in the file, ``PANTAU_INGEST_*`` in the environment."""
 
-from typing import ClassVar
+import os
+from typing import ClassVar, Final
 
 from pydantic import Field
 
+from services.contracts.models import ReaderName
 from services.mesh.settings import Section
+
+MOST_WORKERS: Final = 4
+"""One worker reads hundreds of cameras, so a machine with many CPUs needs no worker for each."""
 
 
 class IngestSettings(Section):
-    """What an ingest worker may be told."""
+    """What an ingest service may be told."""
 
     section: ClassVar[str] = "ingest"
 
-    capacity: int | None = Field(
+    workers: int | None = Field(
+        default=None, ge=1, le=64, description="Worker processes; default: one for each CPU, at most 4."
+    )
+    capacity: int = Field(default=250, ge=1, description="Cameras that each worker offers to take.")
+    reader: ReaderName | None = Field(
         default=None,
-        ge=1,
-        description="Cameras that this worker offers to take; default: cameras_per_process for each of its CPUs.",
+        description="What reads all cameras (`auto`, `direct` or `libav`); default: each camera's own `reader`.",
     )
-    cameras_per_process: int = Field(
-        default=50,
-        ge=1,
-        le=50,
-        description="Cameras that share one reader process. Each process is pinned to one CPU; past 50 its threads "
-        "wait for each other.",
-    )
-    pin: bool = Field(default=True, description="Pin each reader process to one CPU.")
     stall_seconds: float = Field(
         default=5.0, gt=0, description="A source that sends no frame for so long is closed and opened anew."
     )
@@ -53,3 +53,11 @@ class IngestSettings(Section):
         description="How much of the GOPs before the last is kept of each main profile, for a recorder that restarts.",
     )
     gop_cache_frames: int = Field(default=1000, ge=1, description="Most frames kept for each profile.")
+
+    @property
+    def worker_count(self) -> int:
+        """How many workers run."""
+        if self.workers is not None:
+            return self.workers
+        cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return min(cpus, MOST_WORKERS)

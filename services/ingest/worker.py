@@ -1,307 +1,264 @@
-"""A reader process: at most fifty cameras, each source read in a thread of its own, on one CPU.
+"""One ingest worker: holds its name and its lease, follows its assignments, reads its cameras and reports on them.
 
-Started by the ingest service (`services.ingest.supervisor`) with the number of a socket's file descriptor, over which
-it is told what to read and says what it observes. It never waits for a thread: one that libav does not let go of ends
-with the process.
+A process of its own, started by the parent (`services.ingest.app`), which it outlives: a killed parent costs no frame.
+Where no parent is there for `PARENTLESS_SECONDS`, it drains and ends, so that nothing outlives a stopped ``up``.
 
-It outlives a service that is killed: it reads and publishes on, keeps the service's lease, and waits for the next
-service of that name to take it over (`services.ingest.survivors`).
+What it publishes stands and falls with its lease: a worker that cannot renew it falls silent before another may begin.
+Sources stay open for `LINGER_SECONDS` more, so that a bus that was only restarted finds them open.
 """
 
 import asyncio
-import gc
-import os
-import signal
-import socket
-import sys
-import threading
 import time
-from contextlib import suppress
+from collections.abc import Mapping
 from typing import Final
 
+import nats.errors
+from prometheus_client import REGISTRY
+
 from services.contracts import subjects
-from services.contracts.models import CameraReport, Id, WorkerLease
-from services.ingest import control
+from services.contracts.errors import UnavailableError
+from services.contracts.models import Assignment, Camera, CameraReport, Credentials, Id, IngestReport, WorkerLease
+from services.ingest.assignments import CameraPlan, plans
 from services.ingest.camera import CameraIngest, Surroundings
-from services.ingest.feed import RunInbox
-from services.ingest.inbox import Inbox
-from services.ingest.links import Link, Over, Successors
+from services.ingest.metrics import IngestCollector
+from services.ingest.names import HeldName, Name
 from services.ingest.publisher import Publisher
-from services.ingest.readers.pyav import THREAD_NAME, PyavReader
-from services.ingest.readers.source import Reader, Source
+from services.ingest.readers.libav import LibavProcesses
 from services.ingest.settings import IngestSettings
-from services.ingest.survivors import address
-from services.mesh.buckets import Bucket
-from services.mesh.bus import Bus
-from services.mesh.clock import SystemClock
-from services.mesh.leases import Lease
-from services.mesh.log import configure, get_logger
-from services.mesh.settings import MeshSettings
-from services.mesh.tasks import end
+from services.mesh.buckets import Bucket, Mirror
+from services.mesh.leases import Lease, new_incarnation
+from services.mesh.lifecycle import Service
+from services.mesh.log import get_logger
 
 log = get_logger()
 
-TICK_SECONDS: Final = 0.25
-BATCH_SECONDS: Final = 0.004
-"""Packets that come within it are handled and sent together: waking the loop for each costs as much as handling it."""
+TICK_SECONDS: Final = 0.1
+"""How quickly a change of the catalogue, the assignments or the lease is acted on."""
+LATE_SECONDS: Final = 1.0
+"""A tick that comes so late finds packets waiting that nobody had time for: sources are not judged at it."""
 REPORT_SECONDS: Final = 2.0
 CHANGE_SECONDS: Final = 0.05
-"""Changes within it go into one message."""
+"""Changes within it go into one report."""
 LINGER_SECONDS: Final = 5.0
-"""Without a lease nothing is published; so long after it was lost the sources are closed too. In between a bus that
-was only restarted finds the cameras still open."""
-CLOSE_SECONDS: Final = 0.6
-STUCK_THREADS: Final = 64
-"""So many threads more than sources means that libav keeps them: the process ends and is replaced."""
+DRAIN_SECONDS: Final = 1.0
+"""What the leader has to give our cameras to others before they are closed."""
+BEAT_SECONDS: Final = 0.25
+PARENTLESS_SECONDS: Final = 10.0
+PARENTLESS_UNLEASED_SECONDS: Final = 2.0
+"""The same where the lease is lost as well: the bus has ended with the parent."""
 
 
 class Worker:
     """The cameras of this process."""
 
-    def __init__(self, setup: control.Setup, bus: Bus, tasks: asyncio.TaskGroup, writer: asyncio.StreamWriter) -> None:
-        self.plan = control.Plan(cameras=())
-        self._settings = IngestSettings.model_validate(setup.ingest)
-        self._clock = SystemClock()
-        self._bus = bus
-        self._tasks = tasks
-        self._writer = writer
-        self._publisher = Publisher(bus, self._clock)
-        self._lease: WorkerLease | None = None
-        self._stood_in: Lease | None = None
-        self._inbox: RunInbox = Inbox(asyncio.get_running_loop())
-        self._cameras: dict[Id, CameraIngest] = {}
-        self._plan_changed = asyncio.Event()
-        self._running: list[asyncio.Task[None]] = []
-        self._changed: set[Id] = set()
-        self._cpu_seconds = time.process_time()
-        self._cpu_at = self._report_due = self._clock.monotonic()
+    def __init__(self, service: Service, settings: IngestSettings, *, name: HeldName, parent: Name) -> None:
+        self.cameras: dict[Id, CameraIngest] = {}
+        self._service = service
+        self._settings = settings
+        self._name = name
+        self._parent = parent
+        self._incarnation = new_incarnation()
+        self._draining = False
+        self._load = 0.0
+        self._changed = asyncio.Event()
+        self._changed_cameras: set[Id] = set()
+        self._lease: Lease | None = None
+        self._held_until = float("-inf")
+        self.publisher = Publisher(service.bus, service.clock, lambda: self._held_until)
+        self._libav = LibavProcesses()
 
-    def start(self) -> None:
-        """Starts the tasks."""
-        for work in (self._pump, self._follow_plan, self._tick, self._report):
-            self._running.append(self._tasks.create_task(work(), name=work.__name__))
+    async def run(self) -> None:
+        """Works until the service is to stop."""
+        service = self._service
+        bus = service.bus
+        leases = await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease)
+        assignments = Mirror(await Bucket.open(bus, subjects.ASSIGNMENTS_BUCKET, Assignment), self._on_change)
+        cameras = Mirror(await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera), self._on_change)
+        credentials = Mirror(await Bucket.open(bus, subjects.SECRETS_BUCKET, Credentials), self._on_change)
+        lease = Lease(leases, self._entry, clock=service.clock)
+        service.health.add("lease", lambda: None if lease.held else "no lease: NATS does not take its renewal")
+        work = [
+            service.tasks.create_task(coroutine, name=name)
+            for name, coroutine in (
+                ("assignments", assignments.run()),
+                ("cameras", cameras.run()),
+                ("credentials", credentials.run()),
+                ("lease", lease.run()),
+                ("reports", self._report(lease)),
+                ("beat", self._beat()),
+                ("parent", self._watch_parent(lease)),
+            )
+        ]
+        following = service.tasks.create_task(self._follow(lease, assignments, cameras, credentials), name="follow")
+        try:
+            await service.stopping.wait()
+            self._draining = True
+            if self.cameras and await lease.renew() and await self._others(leases):
+                await self._hand_over()
+        finally:
+            following.cancel()
+            await self._apply({})
+            await self._libav.stop()
+            for task in work:
+                task.cancel()
+            await lease.release()
 
-    def cancel(self) -> None:
-        """Ends the tasks."""
-        for task in self._running:
-            task.cancel()
+    def _entry(self) -> WorkerLease:
+        return WorkerLease(
+            role="ingest",
+            worker=self._name.name,
+            incarnation=self._incarnation,
+            capacity=self._settings.capacity,
+            load=round(self._load, 3),
+            draining=self._draining,
+            detail={"cameras": str(len(self.cameras))},
+        )
 
-    def take(self, message: control.Message) -> None:
-        """What the service says."""
-        if isinstance(message, control.Permit):
-            lapsed = not self._publisher.permitted
-            self._publisher.permit(message.until)
-            self._lease = message.lease
-            if lapsed:
-                self._plan_changed.set()
-        elif isinstance(message, control.Plan):
-            self.plan = message
-            self._plan_changed.set()
+    def _on_change(self, _key: str, _value: object, _revision: int) -> None:
+        self._changed.set()
 
-    def follow(self, writer: asyncio.StreamWriter) -> None:
-        """Reports to another service from now on."""
-        self._writer = writer
-        self._report_due = self._clock.monotonic()
-
-    async def stand_in(self) -> None:
-        """Keeps the lease of a service that is gone, until the lease is lost; cancel to stop."""
-        if self._lease is None:
-            return
-        entry = self._lease
-        bucket = await Bucket.open(self._bus, subjects.LEASES_BUCKET, WorkerLease)
-        self._stood_in = lease = Lease(bucket, lambda: entry)
-        async with asyncio.TaskGroup() as tasks:
-            keeping = tasks.create_task(lease.run(), name="lease")
-            while self._publisher.unpermitted_seconds < LINGER_SECONDS:
-                if lease.held:
-                    self._publisher.permit(lease.held_until)
-                await asyncio.sleep(TICK_SECONDS)
-            keeping.cancel()
-
-    async def give_up(self) -> None:
-        """Publishes no more, and lets others begin: after `stand_in`, when no service comes."""
-        self._publisher.permit(float("-inf"))
-        if self._stood_in is not None and self._bus.connected:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_SECONDS):
-                    await self._stood_in.release()
-
-    async def close(self) -> None:
-        """Closes all cameras; returns when their threads have ended, or after `CLOSE_SECONDS`."""
-        await self._apply(control.Plan(cameras=()))
-        deadline = self._clock.monotonic() + CLOSE_SECONDS
-        while _reading_threads() and self._clock.monotonic() < deadline:
-            await asyncio.sleep(0.01)
-
-    async def _pump(self) -> None:
+    async def _follow(
+        self,
+        lease: Lease,
+        assignments: Mirror[Assignment],
+        cameras: Mirror[Camera],
+        credentials: Mirror[Credentials],
+    ) -> None:
+        clock = self._service.clock
+        mirrors = (assignments, cameras, credentials)
+        self._changed.set()
+        last = clock.monotonic()
         while True:
-            for run, item in await self._inbox.take():
-                await run.feed.take(run, item)
-            await asyncio.sleep(BATCH_SECONDS)
+            now = clock.monotonic()
+            self._held_until = lease.held_until
+            unheld_seconds = now - lease.held_until
+            if unheld_seconds >= LINGER_SECONDS:
+                if self.cameras:
+                    log.warning("ingest.lease_lost", cameras=len(self.cameras))
+                    await self._apply({})
+                self._changed.set()
+            elif self._changed.is_set() and all(mirror.ready.is_set() for mirror in mirrors):
+                self._changed.clear()
+                await self._apply(
+                    plans(
+                        self._name.name,
+                        self._incarnation,
+                        assignments=assignments.entries,
+                        cameras=cameras.entries,
+                        credentials=credentials.entries,
+                    )
+                )
+            if now - last < LATE_SECONDS:
+                for camera in self.cameras.values():
+                    camera.tick(now)
+            last = now
+            await asyncio.sleep(TICK_SECONDS)
 
-    async def _follow_plan(self) -> None:
-        while True:
-            await self._plan_changed.wait()
-            self._plan_changed.clear()
-            if self._publisher.unpermitted_seconds < LINGER_SECONDS:
-                await self._apply(self.plan)
-
-    async def _apply(self, plan: control.Plan) -> None:
-        wanted = {camera.camera: camera for camera in plan.cameras}
-        for camera in [camera for camera in self._cameras if camera not in wanted]:
-            await self._cameras.pop(camera).stop()
-        for camera, entry in wanted.items():
-            if (known := self._cameras.get(camera)) is None:
-                known = self._cameras[camera] = CameraIngest(entry, self._surroundings())
+    async def _apply(self, wanted: Mapping[Id, CameraPlan]) -> None:
+        if wanted.keys() != self.cameras.keys():
+            log.info("ingest.assigned", cameras=len(wanted))
+        for camera in [camera for camera in self.cameras if camera not in wanted]:
+            await self.cameras.pop(camera).stop()
+        for camera, plan in wanted.items():
+            if (known := self.cameras.get(camera)) is None:
+                known = self.cameras[camera] = CameraIngest(plan, self._surroundings())
                 await known.start()
-            elif known.plan != entry:
-                await known.update(entry)
-                self._changed.add(camera)
+            elif known.plan != plan:
+                await known.update(plan)
+                self._changed_cameras.add(camera)
 
     def _surroundings(self) -> Surroundings:
         return Surroundings(
             settings=self._settings,
-            bus=self._bus,
-            publisher=self._publisher,
-            inbox=self._inbox,
-            tasks=self._tasks,
-            clock=self._clock,
-            make_reader=self._make_reader,
-            on_change=self._changed.add,
+            bus=self._service.bus,
+            publisher=self.publisher,
+            tasks=self._service.tasks,
+            clock=self._service.clock,
+            make_reader=self._libav.reader,
+            on_change=self._changed_cameras.add,
         )
 
-    def _make_reader(self, source: Source) -> Reader:
-        stall = self._settings.hls_stall_seconds if source.is_hls else self._settings.stall_seconds
-        return PyavReader(open_seconds=self._settings.open_seconds, stall_seconds=stall)
+    async def _others(self, leases: Bucket[WorkerLease]) -> bool:
+        """Whether there is another worker who could take our cameras."""
+        try:
+            async with asyncio.timeout(0.3):
+                for key in await leases.kv.keys():
+                    if key.startswith("ingest.") and key != f"ingest.{self._name.name}":
+                        entry = await leases.get(key)
+                        if entry is not None and not entry[0].draining:
+                            return True
+        except (nats.errors.Error, UnavailableError, TimeoutError):
+            return False
+        return False
 
-    async def _tick(self) -> None:
-        while True:
-            await asyncio.sleep(TICK_SECONDS)
-            now = self._clock.monotonic()
-            for camera in self._cameras.values():
-                camera.tick(now)
-            if self._cameras and self._publisher.unpermitted_seconds >= LINGER_SECONDS:
-                log.warning("ingest.lease_lost", cameras=len(self._cameras))
-                await self._apply(control.Plan(cameras=()))
-            if _reading_threads() > 3 * len(self._cameras) + STUCK_THREADS:
-                raise RuntimeError("too many threads are stuck in libav; the process must be replaced")
+    async def _hand_over(self) -> None:
+        """Others take our cameras while we still read them, so that a planned stop is no gap."""
+        deadline = self._service.clock.monotonic() + DRAIN_SECONDS
+        while self.cameras and self._service.clock.monotonic() < deadline:
+            await asyncio.sleep(TICK_SECONDS / 2)
 
-    async def _report(self) -> None:
+    async def _report(self, lease: Lease) -> None:
+        subject = subjects.report(self._service.home, self._name.name)
+        clock = self._service.clock
+        due = cpu_at = clock.monotonic()
+        cpu_seconds = time.process_time()
         while True:
             await asyncio.sleep(CHANGE_SECONDS)
-            now = self._clock.monotonic()
-            whole = now >= self._report_due
-            if whole:
-                self._report_due = now + REPORT_SECONDS
-            elif not self._changed:
+            if not lease.held:
                 continue
-            named = list(self._cameras) if whole else [camera for camera in self._changed if camera in self._cameras]
-            self._changed.clear()
-            self._send(tuple(self._cameras[camera].report() for camera in named), whole=whole)
+            now = clock.monotonic()
+            if now >= due:
+                due = now + REPORT_SECONDS
+                cpu = time.process_time()
+                self._load = (cpu - cpu_seconds) / max(now - cpu_at, 0.001)
+                cpu_seconds, cpu_at = cpu, now
+                named = list(self.cameras)
+            elif not self._changed_cameras:
+                continue
+            else:
+                named = [camera for camera in self._changed_cameras if camera in self.cameras]
+            self._changed_cameras.clear()
+            report = IngestReport(
+                worker=self._name.name,
+                at_us=clock.now_us(),
+                cameras=tuple(self.cameras[camera].report() for camera in named),
+            )
+            await self._service.bus.publish(subject, report.pack())
 
-    def _send(self, cameras: tuple[CameraReport, ...], *, whole: bool) -> None:
-        load = 0.0
-        if whole:
-            cpu, now = time.process_time(), self._clock.monotonic()
-            load = (cpu - self._cpu_seconds) / max(now - self._cpu_at, 0.001)
-            self._cpu_seconds, self._cpu_at = cpu, now
-        if self._writer.is_closing() or self._writer.transport.get_write_buffer_size() > control.MAX_MESSAGE_BYTES:
-            return  # the service is gone, or does not read just now: the next whole report says it all
-        self._writer.write(
-            control.encode(control.Observed(cameras=cameras, whole=whole, load=load, totals=self._publisher.totals()))
-        )
+    def reports(self) -> list[CameraReport]:
+        """What is observed of all cameras."""
+        return [camera.report() for camera in self.cameras.values()]
+
+    async def _beat(self) -> None:
+        """Says to the parent that the event loop runs."""
+        while True:
+            self._name.beat(ready=not self._service.health.missing())
+            await asyncio.sleep(BEAT_SECONDS)
+
+    async def _watch_parent(self, lease: Lease) -> None:
+        clock = self._service.clock
+        seen_at = clock.monotonic()
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            now = clock.monotonic()
+            if self._parent.holder() is not None:
+                seen_at = now
+            elif now - seen_at >= (PARENTLESS_SECONDS if lease.held else PARENTLESS_UNLEASED_SECONDS):
+                log.warning("ingest.parentless", parent=self._parent.name)
+                self._service.stopping.set()
 
 
-def _reading_threads() -> int:
-    return sum(thread.name.startswith(THREAD_NAME) for thread in threading.enumerate())
-
-
-async def serve(socket_: socket.socket) -> None:
-    """Reads what it is told to until the service ends it, or is gone without a successor."""
-    link = Link(*await asyncio.open_unix_connection(sock=socket_))
-    setup = await link.message()
-    if not isinstance(setup, control.Setup):
+async def run(service: Service, settings: IngestSettings, parent: Id) -> None:
+    """One worker below ``parent``; see `services.mesh.lifecycle`."""
+    held = HeldName.take(Name(service.settings, "worker", service.worker))
+    if held is None:
+        log.warning("ingest.name_taken", name=service.worker)
         return
-    configure("ingest", level=setup.log_level, format=setup.log_format)
-    if setup.cpu is not None:
-        os.sched_setaffinity(0, {setup.cpu})
-    mesh = MeshSettings(
-        nats_url=setup.nats_url,
-        nats_user=setup.nats_user,
-        nats_password=setup.nats_password,
-        site=setup.site,
-        worker=setup.worker,
-    )
-    successors = Successors()
+    worker = Worker(service, settings, name=held, parent=Name(service.settings, "parent", parent))
+    collector = IngestCollector(worker)
+    REGISTRY.register(collector)
     try:
-        await successors.listen(address(mesh, setup.worker, os.getpid()))
-    except OSError as error:
-        log.warning("ingest.cannot_outlive", error=error)
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            connecting = tasks.create_task(Bus.connect(mesh, f"ingest {setup.worker} {setup.process}"))
-            told = tasks.create_task(link.run(), name="link")
-            await asyncio.wait((connecting, told), return_when=asyncio.FIRST_COMPLETED)
-            if told.done():
-                connecting.cancel()
-                return
-            worker = Worker(setup, connecting.result(), tasks, link.writer)
-            worker.start()
-            link.hand_to(worker.take)
-            while await told is Over.LEFT_BEHIND:
-                next_link = await _outlive(worker, setup, successors)
-                if next_link is None:
-                    break
-                next_link.hand_to(worker.take)
-                told = tasks.create_task(next_link.run(), name="link")
-            await worker.close()
-            await connecting.result().close()
-            worker.cancel()
+        await worker.run()
     finally:
-        successors.close()
-
-
-async def _outlive(worker: Worker, setup: control.Setup, successors: Successors) -> Link | None:
-    """Works on without a service until the next one comes; None where none does, or not with the same settings."""
-    log.warning("ingest.left_behind", process=setup.process, cameras=len(worker.plan.cameras))
-    standing_in = asyncio.create_task(worker.stand_in(), name="stand in")
-    coming = asyncio.create_task(successors.next(), name="successors")
-    try:
-        await asyncio.wait((standing_in, coming), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        await end((standing_in, coming))
-    link = None if coming.cancelled() else coming.result()
-    if link is None:
-        await worker.give_up()
-        return None
-    link.writer.write(control.encode(control.Here(process=setup.process, plan=worker.plan)))
-    if await link.message() != setup:
-        return None
-    worker.follow(link.writer)
-    return link
-
-
-def main(descriptor: int) -> None:
-    """The process: never returns."""
-    # The service decides when this ends: it closes the socket. A terminal's Ctrl-C comes to all of its processes.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    status = 1
-    try:
-        gc.freeze()  # what was loaded by now lives as long as the process
-        import uvloop
-
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve(socket.socket(fileno=descriptor)))
-        status = 0
-    except Exception as error:
-        # The supervisor of last resort: what got here is a bug, and the service starts another process.
-        log.exception("ingest.process_died", error=error)
-    finally:
-        sys.stderr.flush()
-        # Not sys.exit: it would wait for threads that libav keeps, or run their destructors under them.
-        os._exit(status)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))
+        REGISTRY.unregister(collector)
+        held.release()

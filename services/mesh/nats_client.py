@@ -10,6 +10,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from services.mesh.media_parser import MediaParser, Take, give
+from services.mesh.media_writer import MediaWriter
 
 
 class NatsClient(Client):
@@ -18,6 +19,8 @@ class NatsClient(Client):
     def __init__(self) -> None:
         super().__init__()
         self._parser = self._ps = MediaParser(self, self._read_transport)
+        self.publish_media = MediaWriter(self._write_transport).publish
+        """See `services.mesh.bus.Bus.publish_media`."""
 
     async def _process_pong(self) -> None:
         """nats-py's reading would end at the pong of a flush that was given up: its future is done already."""
@@ -28,6 +31,11 @@ class NatsClient(Client):
     def _read_transport(self) -> asyncio.ReadTransport | None:
         """What is read from; None of a WebSocket connection, whose reading cannot be paused here."""
         writer = getattr(self._transport, "_io_writer", None)
+        return writer.transport if writer is not None else None
+
+    def _write_transport(self) -> asyncio.WriteTransport | None:
+        """What is written to; None while the connection is away, and of a WebSocket connection."""
+        writer = getattr(self._transport, "_io_writer", None) if self.is_connected else None
         return writer.transport if writer is not None else None
 
     async def subscribe_direct(self, subject: str, take: Take) -> Subscription:

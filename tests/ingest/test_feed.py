@@ -6,8 +6,7 @@ from contextlib import asynccontextmanager
 
 from services.contracts.frames import AccessUnit, Codec, Flags, decode
 from services.contracts.models import Reason
-from services.ingest.feed import MAX_PENDING_PACKETS, OPEN_GRACE_SECONDS, Feed, Run, RunInbox
-from services.ingest.inbox import Inbox
+from services.ingest.feed import OPEN_GRACE_SECONDS, Feed, Run
 from services.ingest.pipeline import Pipeline
 from services.ingest.readers.source import Kind, Outlet, Packet, ReaderEnd, Source, Track
 from services.ingest.settings import IngestSettings
@@ -34,11 +33,10 @@ class ScriptedReader:
 
 
 class Bench:
-    """A feed with its pump, and what it delivered."""
+    """A feed, and what it delivered."""
 
     def __init__(self, script: Script, *, audio: bool = False) -> None:
         self.clock = ManualClock()
-        self.inbox: RunInbox = Inbox(asyncio.get_running_loop())
         self.delivered: list[tuple[Kind, AccessUnit]] = []
         self.changes = 0
         kinds: tuple[Kind, ...] = ("video", "audio") if audio else ("video",)
@@ -50,8 +48,7 @@ class Bench:
             epoch=3,
             deliver=self._deliver,
             settings=SETTINGS,
-            inbox=self.inbox,
-            make_reader=lambda _source: ScriptedReader(script),
+            make_reader=lambda: ScriptedReader(script),
             clock=self.clock,
             on_change=self._changed,
         )
@@ -59,14 +56,8 @@ class Bench:
     def _changed(self) -> None:
         self.changes += 1
 
-    async def _deliver(self, kind: Kind, messages: list[bytes]) -> None:
+    def _deliver(self, kind: Kind, messages: list[bytes]) -> None:
         self.delivered += [(kind, decode(message)) for message in messages]
-
-    async def pump(self) -> None:
-        """What the reader process's pump does."""
-        while True:
-            for run, item in await self.inbox.take():
-                await run.feed.take(run, item)
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Waits until ``condition`` holds."""
@@ -79,12 +70,11 @@ class Bench:
 async def running(script: Script, *, audio: bool = False) -> AsyncIterator[Bench]:
     bench = Bench(script, audio=audio)
     async with asyncio.TaskGroup() as tasks:
-        started = [tasks.create_task(bench.pump()), tasks.create_task(bench.feed.run())]
+        running = tasks.create_task(bench.feed.run())
         try:
             yield bench
         finally:
-            for task in started:
-                task.cancel()
+            running.cancel()
 
 
 def packet(number: int, clock: ManualClock | None = None) -> Packet:
@@ -155,29 +145,6 @@ async def test_a_source_that_falls_silent_is_given_up() -> None:
         assert bench.feed.reconnects == 1
 
 
-async def test_a_loop_that_has_fallen_behind_blames_no_source() -> None:
-    async def busy(_source: Source, outlet: Outlet) -> ReaderEnd:
-        outlet.opened((VIDEO,))
-        for number in range(10):
-            outlet.packet(packet(number))
-        await asyncio.Event().wait()
-        raise AssertionError("unreachable")
-
-    bench = Bench(busy)
-    async with asyncio.TaskGroup() as tasks:
-        feed = tasks.create_task(bench.feed.run())
-        await asyncio.sleep(0.01)
-        (opened_run, opened), *packets = await bench.inbox.take()
-        await bench.feed.take(opened_run, opened)
-        bench.clock.advance(SETTINGS.stall_seconds + 1)
-        bench.feed.check(bench.clock.monotonic())
-        for run, item in packets:
-            await bench.feed.take(run, item)
-        await asyncio.sleep(0.01)
-        assert bench.feed.status == "online"
-        feed.cancel()
-
-
 async def test_a_source_that_never_opens_is_given_up() -> None:
     # passes if nothing raises
     async def stuck(_source: Source, _outlet: Outlet) -> ReaderEnd:
@@ -238,25 +205,6 @@ async def test_audio_goes_its_own_way() -> None:
             ("audio", Codec.PCM_ALAW),
         ]
         assert bench.feed.audio_report().status == "online"
-
-
-async def test_a_source_that_floods_the_loop_loses_frames_and_not_the_memory() -> None:
-    async def flood(_source: Source, outlet: Outlet) -> ReaderEnd:
-        outlet.opened((VIDEO,))
-        for number in range(MAX_PENDING_PACKETS * 2):
-            outlet.packet(packet(number % 30))
-        await asyncio.sleep(0.05)
-        for number in range(5, 30):  # it goes on in the middle of a GOP
-            outlet.packet(packet(number))
-        await asyncio.Event().wait()
-        raise AssertionError("unreachable")
-
-    async with running(flood) as bench:
-        await bench.until(lambda: len(bench.delivered) >= MAX_PENDING_PACKETS + 20)
-        assert bench.feed.report().frames_lost == MAX_PENDING_PACKETS
-        units = [unit for _, unit in bench.delivered]
-        assert units[MAX_PENDING_PACKETS].keyframe, "after the loss it goes on with a keyframe"
-        assert units[MAX_PENDING_PACKETS].sequence - units[MAX_PENDING_PACKETS - 1].sequence == 6, "and the loss shows"
 
 
 async def test_what_an_abandoned_run_still_reads_goes_nowhere() -> None:

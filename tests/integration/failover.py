@@ -42,7 +42,7 @@ async def process(
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     environ = {**os.environ, "PANTAU_NATS_URL": mesh.nats_url, "PANTAU_ADMIN_PORT": "0"}
     if worker:
-        environ["PANTAU_WORKER"] = worker
+        environ |= {"PANTAU_WORKER": worker, "PANTAU_INGEST_WORKERS": "1"}
     with log.open("wb") as output:
         running = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "services.cli", *arguments, env=environ, stdout=output, stderr=output
@@ -99,8 +99,8 @@ async def fail_over(bus: Bus, settings: MeshSettings, folder: Path) -> FailOver:
         ]
         content = await sim(stack, settings, folder)
         leases = await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease)
-        await eventually(lambda: leases.get("ingest.ingest-1"), bool, seconds=PATIENCE_SECONDS)
-        await eventually(lambda: leases.get("ingest.ingest-2"), bool, seconds=PATIENCE_SECONDS)
+        await eventually(lambda: leases.get("ingest.ingest-1-1"), bool, seconds=PATIENCE_SECONDS)
+        await eventually(lambda: leases.get("ingest.ingest-2-1"), bool, seconds=PATIENCE_SECONDS)
         await answering(bus)
         report = await ask(bus, "cameras-import", ImportRequest(format="json", content=content), ImportReport)
         assert report.added == CAMERAS
@@ -109,7 +109,7 @@ async def fail_over(bus: Bus, settings: MeshSettings, folder: Path) -> FailOver:
         await asyncio.sleep(4)
 
         def held() -> list[str]:
-            return [key for key in assignments if holder(assignments, key) == ("ingest-1",)]
+            return [key for key in assignments if holder(assignments, key) == ("ingest-1-1",)]
 
         await until(lambda: len(held()) == CAMERAS // 2, seconds=PATIENCE_SECONDS)
         mine = held()
@@ -117,7 +117,7 @@ async def fail_over(bus: Bus, settings: MeshSettings, folder: Path) -> FailOver:
         killed_at = loop.time()
         for pid in (first.pid, *descendants(first.pid)):  # its readers too: they would read on without it
             os.kill(pid, signal.SIGKILL)
-        assigned_seconds = await until(lambda: all(holder(assignments, key) == ("ingest-2",) for key in mine))
+        assigned_seconds = await until(lambda: all(holder(assignments, key) == ("ingest-2-1",) for key in mine))
         await until(lambda: all(newest[camera][0] > epoch for camera, epoch in cameras.items()))
         second.terminate()
         assert await asyncio.wait_for(second.wait(), PATIENCE_SECONDS) == 0

@@ -18,8 +18,9 @@ from services.contracts.models import (
     WantReply,
     WorkerLease,
 )
-from services.ingest.app import Ingest
+from services.ingest.names import HeldName, Name
 from services.ingest.settings import IngestSettings
+from services.ingest.worker import Worker
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus, BusMessage
 from services.mesh.lifecycle import Service
@@ -89,19 +90,24 @@ class Rig:
         for key in list(self._assigned):
             await self.assignments.delete(key)
         self._assigned.clear()
-        await self.until(lambda: worker.ingest.assigned == 0)
+        await self.until(lambda: worker.cameras == {})
         await asyncio.sleep(0.1)
         self.reports.clear()
         self.messages.clear()
 
     @asynccontextmanager
     async def worker(self, name: str = "ingest-1", **settings: Any) -> AsyncIterator["RunningWorker"]:
-        """An ingest worker with real reader processes; its settings make it quick to try again."""
+        """An ingest worker with real readers; its settings make it quick to try again."""
         bus = await Bus.connect(self.mesh, name)
-        quick: dict[str, Any] = {"backoff_min_seconds": 0.2, "backoff_max_seconds": 1.0, "pin": False}
+        quick: dict[str, Any] = {"backoff_min_seconds": 0.2, "backoff_max_seconds": 1.0}
+        parent = Name(self.mesh, "parent", f"{name}-parent")
+        held = HeldName.take(Name(self.mesh, "worker", name))
+        parent_held = HeldName.take(parent)
+        assert held is not None
+        assert parent_held is not None
         async with asyncio.TaskGroup() as tasks:
             service = Service("ingest", self.mesh.model_copy(update={"worker": name}), bus, tasks)
-            ingest = Ingest(service, IngestSettings.model_validate(quick | settings))
+            ingest = Worker(service, IngestSettings.model_validate(quick | settings), name=held, parent=parent)
             running = tasks.create_task(ingest.run())
             worker = RunningWorker(name, service, ingest, running)
             try:
@@ -109,6 +115,8 @@ class Rig:
             finally:
                 await worker.stop()
         await bus.close()
+        held.release()
+        parent_held.release()
 
     @asynccontextmanager
     async def watch(self, camera: str, profile: str = "main") -> AsyncIterator["Watch"]:
@@ -173,10 +181,11 @@ async def environment(folder: Path) -> AsyncIterator[tuple[Rig, NatsServer]]:
 class RunningWorker:
     """An ingest worker."""
 
-    def __init__(self, name: str, service: Service, ingest: Ingest, task: "asyncio.Task[None]") -> None:
+    def __init__(self, name: str, service: Service, ingest: Worker, task: "asyncio.Task[None]") -> None:
         self.name = name
         self.service = service
         self.ingest = ingest
+        self.cameras = ingest.cameras
         self._task = task
 
     async def stop(self) -> None:

@@ -6,22 +6,21 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from services.contracts.frames import AccessUnit, Flags, SequenceTracker
-from services.ingest.links import SUCCESSOR_SECONDS
+from services.ingest.worker import PARENTLESS_SECONDS
 from services.mesh.nats_server import NatsServer
 from services.sim.pictures import stamp
 from services.sim.settings import SimSettings
 from services.sim.simulator import Simulator
 from tests.integration.ingest_rig import Rig, RunningWorker, Watch, environment
-from tests.processes import children
+from tests.processes import children, command_line, descendants, runs
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
@@ -66,14 +65,6 @@ def camera_number(unit: AccessUnit) -> int:
     return found.camera
 
 
-def runs(pid: int) -> bool:
-    """Whether a process is there and no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 async def test_catalogue_and_assignments_are_followed_and_reported(rig: Rig, sim: Simulator) -> None:
     async with rig.worker("follower", capacity=7) as worker, rig.watch("cam-001") as watch:
         first = await add(rig, sim, "cam-001", worker)
@@ -103,13 +94,13 @@ async def test_catalogue_and_assignments_are_followed_and_reported(rig: Rig, sim
         await rig.until(lambda: camera_number(watch.units[-1]) == 2)
         assert accepted(watch) == watch.units
         await rig.camera("cam-001", {"main": sim.url("cam-002")}, enabled=False)
-        await rig.until(lambda: worker.ingest.assigned == 0)
+        await rig.until(lambda: worker.cameras == {})
         await asyncio.sleep(0.3)
         count = len(watch.units)
         await asyncio.sleep(0.3)
         assert len(watch.units) == count
         await rig.camera("cam-001", {"main": sim.url("cam-002")})
-        await rig.until(lambda: worker.ingest.assigned == 1)
+        await rig.until(lambda: len(worker.cameras) == 1)
         await rig.clear(worker)
         gaps = [b.at_us - a.at_us for a, b in pairwise(rig.messages)]
         assert all(gap < 4_000_000 for gap in gaps)
@@ -136,7 +127,7 @@ async def test_cameras_pass_to_another_worker_without_a_frame_twice(rig: Rig, si
         assert {unit.epoch for unit in kept} == {first, second}
         begin = next(unit for unit in kept if unit.epoch == second)
         assert begin.flags == Flags.DISCONTINUITY | Flags.KEYFRAME
-        assert one.ingest.assigned == 1
+        assert len(one.cameras) == 1
 
         # A worker that is stopped says so, and reads on until the leader has given its cameras to another.
         stopping = asyncio.create_task(one.stop())
@@ -148,41 +139,18 @@ async def test_cameras_pass_to_another_worker_without_a_frame_twice(rig: Rig, si
         await rig.until(lambda: drained.units[-1].epoch == third)
 
 
-async def test_reader_processes_are_replaced(rig: Rig, sim: Simulator) -> None:
-    cameras = sim.camera_ids
-    async with rig.worker("father", cameras_per_process=3) as worker, rig.watch("cam-001") as watch:
-        for camera in cameras:
-            await add(rig, sim, camera, worker)
-        for camera in cameras:
-            await rig.until_online(camera)
-        first, second = worker.ingest.process_ids
-        # Killed by somebody: the same again, above the numbers that were there.
-        os.kill(first, signal.SIGKILL)
-        await rig.until(lambda: first not in worker.ingest.process_ids and len(worker.ingest.process_ids) == 2)
-        await watch.collect(10)
-        assert accepted(watch) == watch.units
-        assert second in worker.ingest.process_ids
-        # Crashed in libav: its cameras are parted, so that the one to blame ends up alone.
-        crashed = worker.ingest.process_ids[0]
-        os.kill(crashed, signal.SIGSEGV)
-        await rig.until(lambda: crashed not in worker.ingest.process_ids and len(worker.ingest.process_ids) == 3)
-        assert second in worker.ingest.process_ids
-        for camera in cameras:
-            async with rig.watch(camera) as each:
-                await each.collect(2)
-
-
 def fresh(name: str) -> str:
-    """A worker's name that nobody had: processes that were left behind wait for the next of their own."""
+    """A name that nobody had: workers that were left behind wait for the next parent of theirs."""
     return f"{name}-{secrets.token_hex(2)}"
 
 
 @asynccontextmanager
-async def service(rig: Rig, name: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def service(rig: Rig, name: str, *, workers: int = 1) -> AsyncIterator[asyncio.subprocess.Process]:
     """The service as a process of its own."""
     environment = os.environ | {
         "PANTAU_NATS_URL": rig.mesh.nats_url,
         "PANTAU_WORKER": name,
+        "PANTAU_INGEST_WORKERS": str(workers),
         "PANTAU_ADMIN_PORT": "0",
         "PANTAU_LOG_FORMAT": "json",
     }
@@ -195,70 +163,86 @@ async def service(rig: Rig, name: str) -> AsyncIterator[asyncio.subprocess.Proce
             await process.wait()
 
 
-async def test_a_worker_that_cannot_renew_its_lease_falls_silent_before_another_may_begin(
-    rig: Rig, sim: Simulator
-) -> None:
-    """The service is stopped (SIGSTOP), as on a machine that swaps itself to death; its reader process lives on."""
-    async with service(rig, "frozen") as process, rig.watch("cam-001") as watch:
+def workers(parent: int) -> list[int]:
+    """The workers that process ``parent`` has started."""
+    return [pid for pid in children(parent) if "--worker-of" in command_line(pid)]
+
+
+async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+async def test_a_worker_that_hangs_falls_silent_and_is_replaced(rig: Rig, sim: Simulator) -> None:
+    name = fresh("frozen")
+    async with service(rig, name) as process, rig.watch("cam-001") as watch:
         await rig.camera("cam-001", {"main": sim.url("cam-001")})
-        await rig.assign("cam-001", "frozen")
+        await rig.assign("cam-001", f"{name}-1")
         await watch.collect(10)
-        process.send_signal(signal.SIGSTOP)
-        await asyncio.sleep(3.0)
-        count = len(watch.units)
-        await asyncio.sleep(0.5)
-        assert len(watch.units) == count, "the lease is over, and frames still come"
-        process.send_signal(signal.SIGCONT)
+        (worker,) = workers(process.pid)
+        os.kill(worker, signal.SIGSTOP)
+        await until(lambda: not runs(worker))
+        (replaced,) = await new_workers(process.pid, {worker})
+        assert replaced != worker
         await watch.collect(5)
         assert accepted(watch) == watch.units
 
 
-async def test_a_killed_service_costs_no_frame_and_the_next_one_goes_on_with_its_processes(
+async def new_workers(parent: int, old: set[int]) -> list[int]:
+    await until(lambda: set(workers(parent)) - old)
+    return workers(parent)
+
+
+async def test_a_killed_parent_costs_no_frame_and_the_next_one_starts_only_what_is_missing(
     rig: Rig, sim: Simulator
 ) -> None:
     name = fresh("mortal")
     async with rig.watch("cam-001") as watch:
-        async with service(rig, name) as first:
+        async with service(rig, name, workers=2) as first:
             await rig.camera("cam-001", {"main": sim.url("cam-001")})
-            await rig.assign("cam-001", name)
+            await rig.assign("cam-001", f"{name}-1")
             await watch.collect(10)
-            (reader,) = children(first.pid)
-            leased = await rig.leases.get(f"ingest.{name}")
+            await until(lambda: len(workers(first.pid)) == 2)
+            one, two = workers(first.pid)
+            leased = await rig.leases.get(f"ingest.{name}-1")
             first.kill()
             await first.wait()
-        await asyncio.sleep(4.0)  # longer than the lease that it had
-        assert await rig.leases.get(f"ingest.{name}") is not None
-        async with service(rig, name) as second:
-            async with asyncio.timeout(30):
-                while (now := await rig.leases.get(f"ingest.{name}")) is None or leased is None or now[0] == leased[0]:
-                    await asyncio.sleep(0.05)
-            assert now[0].incarnation > leased[0].incarnation
-            epoch = await rig.assign("cam-001", name)
-            await rig.until(lambda: watch.units[-1].epoch == epoch)
+        os.kill(two, signal.SIGKILL)
+        await asyncio.sleep(4.0)  # longer than a lease that is not renewed
+        now = await rig.leases.get(f"ingest.{name}-1")
+        assert leased is not None
+        assert now is not None
+        assert now[0].incarnation == leased[0].incarnation
+        async with service(rig, name, workers=2) as second:
+            (started,) = await new_workers(second.pid, set())
             await watch.collect(30)
-            assert runs(reader)
-            assert children(second.pid) == []
+            assert runs(one)
             assert accepted(watch) == watch.units
             numbers = [unit.sequence for unit in watch.units]
             assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), "frames are missing"
             assert sum(bool(unit.flags & Flags.DISCONTINUITY) for unit in watch.units) == 1
-            assert rig.reports["cam-001"].epoch == epoch
-    assert not runs(reader)  # what was taken over ends with who took it
+    for worker in (one, started):
+        assert not runs(worker), "what an earlier parent started ends with this one"
 
 
-async def test_processes_that_nobody_takes_over_give_the_lease_back_and_end(rig: Rig, sim: Simulator) -> None:
+async def test_workers_that_no_parent_comes_for_give_their_lease_back_and_end(rig: Rig, sim: Simulator) -> None:
     name = fresh("forgotten")
     async with service(rig, name) as process, rig.watch("cam-001") as watch:
         await rig.camera("cam-001", {"main": sim.url("cam-001")})
-        await rig.assign("cam-001", name)
+        await rig.assign("cam-001", f"{name}-1")
         await watch.collect(10)
-        (reader,) = children(process.pid)
+        (worker,) = workers(process.pid)
+        below = descendants(worker)
         process.kill()
         await process.wait()
-        async with asyncio.timeout(SUCCESSOR_SECONDS + 30):
-            while runs(reader):
-                await asyncio.sleep(0.05)
-        assert await rig.leases.get(f"ingest.{name}") is None
+        await until(lambda: not runs(worker), PARENTLESS_SECONDS + 30)
+        assert not any(runs(pid) for pid in below)
+        assert await rig.leases.get(f"ingest.{name}-1") is None
+
+
+def libav_processes() -> list[int]:
+    return [pid for pid in descendants(os.getpid()) if "libav_process" in command_line(pid)]
 
 
 async def test_stopping_waits_for_nobody(rig: Rig, sim: Simulator) -> None:
@@ -271,9 +255,10 @@ async def test_stopping_waits_for_nobody(rig: Rig, sim: Simulator) -> None:
                 await rig.camera(f"silent-{number}", {"main": f"rtsp://127.0.0.1:{silent.getsockname()[1]}/{number}"})
                 await rig.assign(f"silent-{number}", worker.name)
             await rig.until_online("cam-001")
-            (pid,) = worker.ingest.process_ids
+            await until(lambda: len(libav_processes()) == 12)  # a server, and one for each camera
+            below = libav_processes()
             await asyncio.wait_for(worker.stop(), OPEN_SECONDS / 2)
-            assert not runs(pid)
+            assert not any(runs(pid) for pid in below)
 
 
 async def test_a_bus_that_is_restarted_finds_the_cameras_open(around: Environment, sim: Simulator) -> None:

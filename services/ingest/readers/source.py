@@ -22,6 +22,8 @@ from services.contracts.frames import Codec
 from services.contracts.models import Reason, Transport
 
 Kind = Literal["video", "audio"]
+RtpTransport = Literal["", "tcp", "udp"]
+"""What RTP comes over; empty: the source has none."""
 
 
 @dataclass(frozen=True)
@@ -108,12 +110,10 @@ class ReaderEnd(NamedTuple):
 class Outlet(Protocol):
     """Where a reader puts what it reads. Called on the event loop, in order; neither call blocks or raises."""
 
-    def opened(
-        self, tracks: Sequence[Track], *, transport: Literal["", "tcp", "udp"] = "", bursts: bool = False
-    ) -> None:
+    def opened(self, tracks: Sequence[Track], *, transport: RtpTransport = "", bursts: bool = False) -> None:
         """The source is open and has these tracks, one video among them; before its first packet.
 
-        At most one track of each kind. ``transport``: what RTP comes over. ``bursts``: the source delivers a segment
+        At most one track of each kind. ``bursts``: the source delivers a segment
         at a time (HLS), so that its packets' arrival says nothing and they are to be paced out.
         """
 

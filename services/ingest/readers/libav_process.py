@@ -1,15 +1,21 @@
-"""The reader that takes every source: PyAV (libav) in a thread of its own.
+"""The processes that read with libav: a server that forks one for each source.
 
-A thread that libav does not let go of is left behind; nothing waits for it, and what it still reads goes nowhere. The
-process ends without asking such threads, so this must run in a process of its own (`services.ingest.worker`).
+``python -m services.ingest.readers.libav_process FD`` is the server. It has libav loaded, so that opening a source
+costs a fork and no start of Python. It is told over the socket ``FD`` what to read (`libav_messages`). A forked process
+reads one source and sends its packets until the source ends or nobody listens any more. One that hangs is killed
+without harm to others. All of them end with the server, and the server with the worker.
 """
 
-import asyncio
+import gc
+import os
+import selectors
+import signal
 import socket
+import sys
 import threading
 import time
 from struct import Struct
-from typing import Final
+from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
 import av
@@ -23,10 +29,22 @@ from services.contracts.frames import Codec
 from services.contracts.models import Reason
 from services.contracts.redact import with_credentials
 from services.ingest.readers.libav_errors import end_from_error
-from services.ingest.readers.source import Kind, Outlet, Packet, ReaderEnd, Source, Track
+from services.ingest.readers.libav_messages import (
+    decode_request,
+    encode_alive,
+    encode_end,
+    encode_opened,
+    encode_packet,
+)
+from services.ingest.readers.source import Kind, Packet, ReaderEnd, RtpTransport, Source, Track
+from services.mesh.child import end_with_parent
 
-THREAD_NAME: Final = "libav "
-"""What the names of the threads begin with."""
+ALIVE_SECONDS: Final = 1.0
+CLOSE_SECONDS: Final = 1.0
+"""What a process has to close its source once nobody listens to it."""
+LOOK_SECONDS: Final = 0.25
+STOP_SECONDS: Final = 0.5
+MAX_REQUEST_BYTES: Final = 65536
 CODECS: Final = {codec.name.lower(): codec for codec in Codec}
 """By FFmpeg's names."""
 _GENPTS: Final = 0x1
@@ -40,67 +58,79 @@ _HTTP_PROTOCOLS: Final = "http,https,httpproxy,tcp,tls,crypto,data"
 """What a playlist may lead to: never a file of ours."""
 
 
-class PyavReader:
-    """Reads a source with libav. See `Reader`."""
+class SourceProcess:
+    """What one forked process does."""
 
-    def __init__(self, *, open_seconds: float, stall_seconds: float) -> None:
-        self._open_seconds = open_seconds
-        self._stall_seconds = stall_seconds
+    def __init__(self, source: Source, out: socket.socket) -> None:
+        self._source = source
+        self._out = out
+        self._sending = threading.Lock()
 
-    async def run(self, source: Source, outlet: Outlet) -> ReaderEnd:
-        """See `Reader.run`."""
-        loop = asyncio.get_running_loop()
-        over: asyncio.Future[ReaderEnd] = loop.create_future()
-        stop = threading.Event()
-
-        def finish(end: ReaderEnd) -> None:
-            if not over.done():
-                over.set_result(end)
-
-        def read() -> None:
-            end = self._read(source, outlet, stop)
-            try:
-                loop.call_soon_threadsafe(finish, end)
-            except RuntimeError:
-                return  # the loop is gone, and the process with it
-
-        thread = threading.Thread(target=read, name=f"{THREAD_NAME}{urlsplit(source.url).hostname}", daemon=True)
-        thread.start()
+    def run(self) -> NoReturn:
+        """Reads the source to its end, and ends the process."""
+        status = 1
         try:
-            return await over
+            threading.Thread(target=self._say_alive, daemon=True).start()
+            end = self._read()
+            self._send(encode_end(end))
+            status = 0
+        except OSError:
+            status = 0  # nobody listens any more
+        except Exception as error:  # noqa: BLE001 (what gets here is a bug; its text may hold the URL)
+            self._send(encode_end(ReaderEnd(Reason.READER_FAILED, f"reading failed ({type(error).__name__})")))
         finally:
-            stop.set()
+            # No destructors and no other thread: the process has nothing to put away.
+            os._exit(status)
 
-    def _read(self, source: Source, outlet: Outlet, stop: threading.Event) -> ReaderEnd:
+    def _say_alive(self) -> None:
+        """Shows that the process runs, and ends it where nobody listens and libav does not come back."""
+        try:
+            while True:
+                self._send(encode_alive())
+                time.sleep(ALIVE_SECONDS)
+        except OSError:
+            time.sleep(CLOSE_SECONDS)
+            os._exit(0)
+
+    def _send(self, message: bytes) -> None:
+        with self._sending:
+            self._out.sendall(message)
+
+    def _read(self) -> ReaderEnd:
+        source = self._source
         opened = False
         try:
             with self._open(source) as container:
-                if stop.is_set():
-                    return _CLOSED_BY_US
                 tracks, streams = _tracks(container, audio=source.audio)
                 if not any(track.kind == "video" for track in tracks):
                     return _no_video(container)
-                outlet.opened(tracks)
+                hls = container.format.name == "hls"
+                self._send(encode_opened(tracks, self._transport(), bursts=hls))
                 opened = True
-                self._demux(container, streams, outlet, stop)
+                self._demux(container, streams)
         except (av.error.FFmpegError, OSError) as error:
+            if isinstance(error, BrokenPipeError | ConnectionResetError) and not isinstance(
+                error, av.error.FFmpegError
+            ):
+                raise  # our own socket's
             if not opened and isinstance(error, OSError) and not _resolves(source):
                 return ReaderEnd(Reason.UNREACHABLE, f"the name {urlsplit(source.url).hostname} does not resolve")
-            if not opened and isinstance(error, av.error.InvalidDataError) and _hangs_up(source):
-                where = urlsplit(source.url)
-                return ReaderEnd(Reason.CLOSED, f"{where.hostname} closes the connection before the stream is open")
             return end_from_error(error, source, opened=opened)
         except ValueError as error:  # PyAV's own, for text in headers that is not UTF-8 and the like
             return ReaderEnd(Reason.BAD_STREAM, f"libav cannot read the source ({type(error).__name__})")
-        where = urlsplit(source.url)
-        return _CLOSED_BY_US if stop.is_set() else ReaderEnd(Reason.CLOSED, f"{where.hostname} closed the connection")
+        return ReaderEnd(Reason.CLOSED, f"{urlsplit(source.url).hostname} closed the connection")
+
+    def _transport(self) -> RtpTransport:
+        if not self._source.is_rtsp:
+            return ""
+        return "udp" if self._source.transport == "udp" else "tcp"
 
     def _open(self, source: Source) -> "av.container.InputContainer":
         url = with_credentials(source.url, source.username, source.password) if source.username else source.url
         container = av.open(
             url,
             options=self._options(source),
-            timeout=(self._open_seconds, self._stall_seconds + 1),
+            timeout=(source.open_seconds, source.stall_seconds + 1),
             metadata_errors="replace",
         )
         # PyAV asks libav to make up missing time stamps, for which it holds packets back; retiming does it without.
@@ -108,7 +138,7 @@ class PyavReader:
         return container
 
     def _options(self, source: Source) -> dict[str, str]:
-        timeout_us = str(round(self._stall_seconds * 1e6))  # of each socket operation, whatever the protocol
+        timeout_us = str(round(source.stall_seconds * 1e6))  # of each socket operation, whatever the protocol
         if source.url.startswith(("rtsp://", "rtsps://")):
             options = {
                 "rtsp_transport": "udp" if source.transport == "udp" else "tcp",
@@ -136,13 +166,9 @@ class PyavReader:
         self,
         container: "av.container.InputContainer",
         streams: "dict[int, tuple[Kind, int, int, bool]]",
-        outlet: Outlet,
-        stop: threading.Event,
     ) -> None:
-        stopped, now_ns = stop.is_set, time.monotonic_ns
+        now_ns = time.monotonic_ns
         for packet in container.demux():
-            if stopped():
-                return
             known = streams.get(packet.stream_index)
             if known is None or not packet.size:
                 continue
@@ -159,10 +185,7 @@ class PyavReader:
             elif denominator != numerator:
                 pts = None if pts is None else pts * numerator // denominator
                 dts = None if dts is None else dts * numerator // denominator
-            outlet.packet(Packet(kind, bytes(packet), pts, dts, arrival_us, rtcp_us))
-
-
-_CLOSED_BY_US: Final = ReaderEnd(Reason.NONE, "")
+            self._send(encode_packet(Packet(kind, bytes(packet), pts, dts, arrival_us, rtcp_us)))
 
 
 def _tracks(
@@ -224,15 +247,71 @@ def _resolves(source: Source) -> bool:
     return True
 
 
-def _hangs_up(source: Source) -> bool:
-    """Whether an RTSP source that libav calls invalid sends nothing that is: libav says the same of a hang-up."""
-    where = urlsplit(source.url)
-    if where.scheme != "rtsp" or where.hostname is None:
-        return False
-    try:
-        with socket.create_connection((where.hostname, where.port or RTSP_PORT), timeout=ASK_SECONDS) as connection:
-            connection.sendall(f"OPTIONS {source.url} RTSP/1.0\r\nCSeq: 1\r\n\r\n".encode())
-            answer = connection.recv(16)
-    except OSError:
-        return True
-    return not answer or answer.startswith(b"RTSP/")
+class Server:
+    """Forks a process for each source, kills those that do not end when they should, and reaps them all."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._children: dict[int, int] = {}
+        """Number → pid."""
+        self._ends: dict[int, float] = {}
+        """Number → when it is killed."""
+
+    def run(self) -> None:
+        """Serves until the worker is gone."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._control, selectors.EVENT_READ)
+            while True:
+                if selector.select(LOOK_SECONDS if self._children else None):
+                    message, descriptors, _, _ = socket.recv_fds(self._control, MAX_REQUEST_BYTES, 1)
+                    if not message:
+                        break
+                    self._take(message, descriptors)
+                self._look()
+        until = time.monotonic() + STOP_SECONDS
+        while self._children and time.monotonic() < until:
+            self._look()
+            time.sleep(0.02)
+        for pid in self._children.values():
+            os.kill(pid, signal.SIGKILL)
+
+    def _take(self, message: bytes, descriptors: list[int]) -> None:
+        number, source = decode_request(message)
+        if source is None:
+            self._ends.setdefault(number, time.monotonic() + 2 * CLOSE_SECONDS)
+            return
+        with socket.socket(fileno=descriptors[0]) as out:
+            arm = end_with_parent(signal.SIGKILL)
+            pid = os.fork()
+            if pid == 0:
+                if arm is not None:
+                    arm()
+                self._control.close()
+                SourceProcess(source, out).run()
+        self._children[number] = pid
+
+    def _look(self) -> None:
+        """Reaps those that have ended, and kills those whose time is up."""
+        now = time.monotonic()
+        for number, pid in list(self._children.items()):
+            ended, _ = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                del self._children[number]
+                self._ends.pop(number, None)
+            elif now >= self._ends.get(number, now + 1):
+                os.kill(pid, signal.SIGKILL)
+        for number in [number for number in self._ends if number not in self._children]:
+            del self._ends[number]
+
+
+def main(descriptor: int) -> None:
+    """The server."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C comes to all of its processes
+    gc.collect()
+    gc.freeze()  # so that the processes share what was loaded
+    gc.disable()
+    Server(socket.socket(fileno=descriptor)).run()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

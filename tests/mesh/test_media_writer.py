@@ -1,0 +1,60 @@
+"""Media straight to the wire: one write a loop turn, in order, refused where the connection is away or far behind."""
+
+import asyncio
+from typing import Any
+
+from services.mesh.media_writer import MAX_UNSENT_BYTES, MediaWriter
+
+
+class Wire(asyncio.WriteTransport):
+    """A transport that keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[bytes] = []
+        self.unsent = 0
+
+    def write(self, data: Any) -> None:
+        """See ``asyncio.WriteTransport``."""
+        self.writes.append(bytes(data))
+
+    def get_write_buffer_size(self) -> int:
+        """See ``asyncio.WriteTransport``."""
+        return self.unsent
+
+
+async def test_what_is_published_in_one_turn_goes_in_one_write() -> None:
+    wire = Wire()
+    writer = MediaWriter(lambda: wire)
+    assert writer.publish("a.b", b"one")
+    assert writer.publish("a.c", b"")
+    assert wire.writes == []
+    await asyncio.sleep(0)
+    assert wire.writes == [b"PUB a.b 3\r\none\r\nPUB a.c 0\r\n\r\n"]
+    assert writer.publish("a.b", b"two")
+    await asyncio.sleep(0)
+    assert wire.writes[1:] == [b"PUB a.b 3\r\ntwo\r\n"]
+
+
+async def test_a_server_that_reads_too_slowly_is_sent_no_more() -> None:
+    wire = Wire()
+    writer = MediaWriter(lambda: wire)
+    wire.unsent = MAX_UNSENT_BYTES + 1
+    assert not writer.publish("a.b", b"one")
+    wire.unsent = MAX_UNSENT_BYTES - 2
+    assert writer.publish("a.b", b"one")
+    assert not writer.publish("a.b", b"two")
+    wire.unsent = 0
+    await asyncio.sleep(0)
+    assert wire.writes == [b"PUB a.b 3\r\none\r\n"]
+
+
+async def test_a_connection_that_is_away_takes_nothing_and_one_that_goes_in_between_loses_it() -> None:
+    here: list[Wire] = []
+    writer = MediaWriter(lambda: here[0] if here else None)
+    assert not writer.publish("a.b", b"one")
+    here.append(Wire())
+    assert writer.publish("a.b", b"two")
+    lost = here.pop()
+    await asyncio.sleep(0)
+    assert lost.writes == []
