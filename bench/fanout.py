@@ -48,7 +48,6 @@ class Camera(BusCamera):
         self.published_at: list[float] = []
 
     def next_message(self) -> tuple[bytes, bool]:
-        """See `BusCamera.next_message`."""
         self.published_at.append(time.time())
         return super().next_message()
 

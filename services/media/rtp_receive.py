@@ -111,7 +111,6 @@ class RtpReceiver:
         return self._cycles + self._expected - 1 & 0xFFFFFFFF if self.started else 0
 
     def receive(self, buffer: bytearray, start: int, end: int) -> bool:
-        """See `ChannelReceiver.receive`."""
         at = start + HEADER_BYTES
         if at > end:
             return False
@@ -135,7 +134,6 @@ class RtpReceiver:
         return True
 
     def receive_unknown(self, buffer: bytearray, start: int, end: int) -> None:
-        """See `ChannelReceiver.receive_unknown`."""
         if end - start < HEADER_BYTES or buffer[start] & 0xC0 != _VERSION_2:
             self.malformed += 1
             return
@@ -159,7 +157,6 @@ class RtpReceiver:
             self._suspect(packet, ssrc, sequence)
 
     def knows(self, buffer: bytearray, start: int, end: int) -> bool:
-        """See `ChannelReceiver.knows`."""
         if end - start < HEADER_BYTES or buffer[start] & 0xC0 != _VERSION_2:
             return False
         _, second, sequence, _, ssrc = _HEADER.unpack_from(buffer, start)
@@ -168,7 +165,7 @@ class RtpReceiver:
         return not self.started or abs(sequence_delta(sequence, self._expected)) <= MAX_LATE
 
     def replace_depacketizer(self, depacketizer: Depacketizer) -> None:
-        """Payloads go to another depacketizer from now on, whatever their type."""
+        """Payloads of every type go to another depacketizer from now on."""
         self._depacketizer = depacketizer
         self._push = depacketizer.push
 

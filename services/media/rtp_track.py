@@ -162,16 +162,13 @@ class SharedReceiver:
         self._receivers = receivers
 
     def receive(self, buffer: bytearray, start: int, end: int) -> bool:
-        """See `ChannelReceiver.receive`."""
         return any(receiver.receive(buffer, start, end) for receiver in self._receivers)
 
     def receive_unknown(self, buffer: bytearray, start: int, end: int) -> None:
-        """See `ChannelReceiver.receive_unknown`."""
         knowing = (receiver for receiver in self._receivers if receiver.knows(buffer, start, end))
         next(knowing, self._receivers[0]).receive_unknown(buffer, start, end)
 
     def knows(self, buffer: bytearray, start: int, end: int) -> bool:
-        """See `ChannelReceiver.knows`."""
         return any(receiver.knows(buffer, start, end) for receiver in self._receivers)
 
 
@@ -182,18 +179,15 @@ class RtcpReceiver:
         self._track = track
 
     def receive(self, buffer: bytearray, start: int, end: int) -> bool:
-        """See `ChannelReceiver.receive`."""
         if not self.knows(buffer, start, end):
             return False
         self._track.take_rtcp(bytes(buffer[start:end]))
         return True
 
     def receive_unknown(self, buffer: bytearray, start: int, end: int) -> None:
-        """See `ChannelReceiver.receive_unknown`."""
         self._track.malformed_rtcp += 1
 
     def knows(self, buffer: bytearray, start: int, end: int) -> bool:
-        """See `ChannelReceiver.knows`."""
         if end - start < _LEAST_RTCP_BYTES:
             return False
         first, kind, words, ssrc = struct.unpack_from(">BBHI", buffer, start)

@@ -82,7 +82,7 @@ class Bucket(Generic[M]):
         return (value, entry.revision or 0) if value is not None else None
 
     async def put(self, key: str, value: M) -> int:
-        """Writes whatever was there before; returns the revision."""
+        """Writes over any revision; returns the new one."""
         self._refuse_while_away()
         try:
             return await self.kv.put(key, value.pack())

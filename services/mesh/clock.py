@@ -61,11 +61,9 @@ class SystemClock:
     """See `Clock.monotonic`. The function itself: the relay asks it for every frame of every viewer."""
 
     def now_us(self) -> int:
-        """See `Clock.now_us`."""
         return time.time_ns() // 1000
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> ClockTimer:
-        """See `Clock.call_later`."""
         return asyncio.get_running_loop().call_later(seconds, callback)
 
 
@@ -79,11 +77,9 @@ class ManualClock:
         self._numbers = count()
 
     def now_us(self) -> int:
-        """See `Clock.now_us`."""
         return self._now_us
 
     def monotonic(self) -> float:
-        """See `Clock.monotonic`."""
         return self._monotonic
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> ClockTimer:
@@ -115,15 +111,12 @@ class TurnedClock:
         self._timers: set[_TurnedTimer] = set()
 
     def now_us(self) -> int:
-        """See `Clock.now_us`."""
         return time.time_ns() // 1000 + round(self._ahead_seconds * 1_000_000)
 
     def monotonic(self) -> float:
-        """See `Clock.monotonic`."""
         return time.monotonic() + self._ahead_seconds
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> ClockTimer:
-        """See `Clock.call_later`."""
         return _TurnedTimer(self._timers, seconds, callback)
 
     def advance(self, seconds: float) -> None:

@@ -121,10 +121,10 @@ class MediaParser(Parser):
 
 
 def give(take: Take, payload: bytes) -> None:
-    """Calls ``take``, whatever becomes of that."""
+    """Calls ``take``; logs an error that it raises."""
     try:
         take(payload)
-    except Exception as error:  # a supervisor, as nats-py's own task is: reading goes on for all others
+    except Exception as error:  # a supervisor, as nats-py's own task is: the other subscriptions are read on
         log.exception("bus.handler_failed", error=error)
 
 

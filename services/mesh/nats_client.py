@@ -39,7 +39,7 @@ class NatsClient(Client):
         return writer.transport if writer is not None else None
 
     async def subscribe_direct(self, subject: str, take: Take) -> Subscription:
-        """See `services.mesh.bus.Bus.subscribe_direct`."""
+        """Subscribes so that ``take`` is called with each payload as it is read, instead of queueing it."""
         subscription = await self.subscribe(subject, pending_msgs_limit=0, pending_bytes_limit=0)
         early = subscription._pending_queue  # messages that came before the parser knew the subscription
         subscription._pending_queue = direct = _DirectQueue(take)

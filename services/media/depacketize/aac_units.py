@@ -31,8 +31,6 @@ def frame_ticks(config: bytes, clock_rate_hz: int) -> int:
 
 
 class AacDepacketizer:
-    """See `Depacketizer`."""
-
     def __init__(self, sink: UnitSink, clock: ArrivalClock, parameters: Mapping[str, str], clock_rate_hz: int) -> None:
         self.malformed = 0
         self._sink = sink
@@ -53,7 +51,6 @@ class AacDepacketizer:
         self._hole = False
 
     def push(self, buffer: bytearray, start: int, end: int, marker: bool, timestamp: int) -> None:
-        """See `Depacketizer.push`."""
         payload = bytes(buffer[start:end])
         if not self._size_bits:
             if payload:
@@ -123,7 +120,6 @@ class AacDepacketizer:
         self._sink(unit, timestamp, self._clock.arrival_us, False, hole)
 
     def lose(self) -> None:
-        """See `Depacketizer.lose`."""
         self._drop_fragments()
         self._hole = True
 

@@ -14,8 +14,6 @@ _H265_BEGINNINGS: Final = (b"\x40\x01", b"\x60\x01")
 
 
 class H264Depacketizer(NalDepacketizer):
-    """See `NalDepacketizer`."""
-
     type_mask = 0x1F
     fragment_bits = _FU_A
     fragment_header_bytes = 2

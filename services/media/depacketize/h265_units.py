@@ -14,8 +14,6 @@ _BEGINNINGS: Final = frozenset((h265.NalType.VPS, h265.NalType.SPS, h265.NalType
 
 
 class H265Depacketizer(NalDepacketizer):
-    """See `NalDepacketizer`."""
-
     type_mask = 0x7E
     fragment_bits = _FU << 1
     fragment_header_bytes = 3

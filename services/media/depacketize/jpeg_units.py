@@ -75,8 +75,6 @@ def picture_headers(kind: int, width_px: int, height_px: int, tables: bytes, res
 
 
 class JpegDepacketizer:
-    """See `Depacketizer`."""
-
     def __init__(self, sink: UnitSink, clock: ArrivalClock) -> None:
         self.malformed = 0
         self._sink = sink
@@ -90,7 +88,6 @@ class JpegDepacketizer:
         self._tables: dict[int, bytes] = {}
 
     def push(self, buffer: bytearray, start: int, end: int, marker: bool, timestamp: int) -> None:
-        """See `Depacketizer.push`."""
         if start == end:
             return
         if self._parts and timestamp != self._time:
@@ -153,7 +150,6 @@ class JpegDepacketizer:
         self._broken = True
 
     def lose(self) -> None:
-        """See `Depacketizer.lose`."""
         self._hole = True
         self._broken = True
 

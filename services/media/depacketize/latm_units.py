@@ -105,8 +105,6 @@ def _sample_rate(bits: BitReader) -> None:
 
 
 class LatmDepacketizer:
-    """See `Depacketizer`."""
-
     def __init__(self, sink: UnitSink, clock: ArrivalClock, parameters: Mapping[str, str], clock_rate_hz: int) -> None:
         self.malformed = 0
         self._sink = sink
@@ -121,7 +119,6 @@ class LatmDepacketizer:
         self._hole = False
 
     def push(self, buffer: bytearray, start: int, end: int, marker: bool, timestamp: int) -> None:
-        """See `Depacketizer.push`."""
         if self._parts and timestamp != self._time:
             self._take_element()  # the marker of the one before did not come
         self._time = timestamp
@@ -174,7 +171,6 @@ class LatmDepacketizer:
         return frames
 
     def lose(self) -> None:
-        """See `Depacketizer.lose`."""
         self._hole = True
         if self._parts:
             self._parts.clear()

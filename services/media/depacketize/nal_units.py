@@ -132,7 +132,6 @@ class NalDepacketizer(ABC):
     # Depacketizer
 
     def push(self, buffer: bytearray, start: int, end: int, marker: bool, timestamp: int) -> None:
-        """See `Depacketizer.push`."""
         data = start + self.fragment_header_bytes
         if data <= end and buffer[start] & self.type_mask == self.fragment_bits:
             flags = buffer[data - 1]
@@ -166,7 +165,6 @@ class NalDepacketizer(ABC):
             self._throw_away()
 
     def lose(self) -> None:
-        """See `Depacketizer.lose`."""
         if self._parts:
             self._end_fragments()
             self._damaged = True
@@ -179,7 +177,6 @@ class NalDepacketizer(ABC):
             self._complete()
 
     def flush(self, silent_seconds: float) -> None:
-        """See `Depacketizer.flush`."""
         if not self._has_picture or (self._parts and not self._last_marked):
             return
         if silent_seconds >= (MARKED_SILENCE_SECONDS if self._last_marked else UNMARKED_SILENCE_SECONDS):

@@ -12,13 +12,11 @@ class PlainDepacketizer:
         self._hole = False
 
     def push(self, buffer: bytearray, start: int, end: int, marker: bool, timestamp: int) -> None:
-        """See `Depacketizer.push`."""
         if start < end:
             hole, self._hole = self._hole, False
             self._sink(bytes(buffer[start:end]), timestamp, self._clock.arrival_us, False, hole)
 
     def lose(self) -> None:
-        """See `Depacketizer.lose`."""
         self._hole = True
 
     def flush(self, silent_seconds: float) -> None:
