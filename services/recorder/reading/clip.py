@@ -2,7 +2,8 @@
 
 from array import array
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from itertools import groupby
+from typing import NamedTuple
 
 from services.contracts.clips import Table, TableChunk
 from services.contracts.errors import UnavailableError
@@ -12,10 +13,8 @@ from services.media.mp4.reader import Fragment
 from services.media.mp4.samples import Samples
 from services.media.mp4.tracks import AudioTrack, Track, VideoTrack
 from services.media.time import SECOND_US, rescale, us_from_90k
-from services.recorder.reading.footage import TIERS, SegmentSource
+from services.recorder.reading.footage import TIERS, SegmentSource, read_messages
 from services.recorder.storage.scan import VIDEO_ID
-
-MAX_MESSAGE_BYTES: Final = 1024 * 1024
 
 
 class ClipStretch(NamedTuple):
@@ -104,19 +103,11 @@ def payloads(sources: Sequence[SegmentSource], from_us: int, to_us: int) -> Iter
         all_stretches += stretches
         yield table.pack()
     yield b"E"
-    at = 0
-    while at < len(all_stretches):
-        source = all_stretches[at].source
+    for _, some in groupby(all_stretches, key=lambda stretch: id(stretch.source)):
+        first, *rest = some
         try:
-            with source.opened() as (read, _):
-                while at < len(all_stretches) and all_stretches[at].source is source:
-                    stretch = all_stretches[at]
-                    for offset in range(stretch.offset, stretch.offset + stretch.size_bytes, MAX_MESSAGE_BYTES):
-                        size = min(MAX_MESSAGE_BYTES, stretch.offset + stretch.size_bytes - offset)
-                        data = read(offset, size)
-                        if len(data) < size:
-                            raise UnavailableError("footage was thinned while it was being copied; ask again")
-                        yield data
-                    at += 1
+            with first.source.opened() as (read, _):
+                for stretch in (first, *rest):
+                    yield from read_messages(read, stretch.offset, stretch.offset + stretch.size_bytes)
         except FileNotFoundError:
             raise UnavailableError("footage was removed while it was being copied; ask again") from None

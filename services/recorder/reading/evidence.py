@@ -19,13 +19,12 @@ from services.contracts.recordings import Cause, Gap
 from services.media.mp4 import reader
 from services.media.mp4.boxes import Mp4Error
 from services.media.mp4.reader import Fragment, Opening, ReadAt
-from services.recorder.reading.footage import SegmentSource
+from services.recorder.reading.footage import SegmentSource, read_messages
 from services.recorder.storage import gops
 from services.recorder.storage.paths import parse_path
 from services.recorder.storage.proof import Proof, Signer
 from services.recorder.storage.scan import VIDEO_ID, scan_opened
 
-MAX_MESSAGE_BYTES: Final = 1024 * 1024
 MAX_AGE_US: Final = 3600 * 1_000_000
 """A manifest says that it was made now."""
 
@@ -123,14 +122,7 @@ class _Parts:
         yield from self._data(0, self._opening.end)
 
     def _data(self, at: int, end: int) -> Iterator[bytes]:
-        for offset in range(at, end, MAX_MESSAGE_BYTES):
-            wanted = min(MAX_MESSAGE_BYTES, end - offset)
-            try:
-                data = self._read(offset, wanted)
-            except OSError as error:
-                raise UnavailableError(f"footage cannot be read any more ({error.strerror}); ask again") from error
-            if len(data) < wanted:
-                raise UnavailableError("footage was cut while it was being copied; ask again")
+        for data in read_messages(self._read, at, end):
             yield DATA + data
 
     def _end(self, to_us: int) -> Iterator[bytes]:

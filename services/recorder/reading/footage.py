@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
-from services.contracts.recordings import MIN_GAP_US, Gap, Range, TierName, TimelineAnswer, merge_ranges
+from services.contracts.errors import UnavailableError
+from services.contracts.recordings import Gap, Range, TierName, TimelineAnswer, merge_ranges
 from services.media.mp4 import reader
 from services.media.mp4.reader import Fragment, ReadAt
 from services.media.time import us_from_90k
@@ -20,9 +21,10 @@ from services.recorder.storage.disks import ask_indexes
 from services.recorder.storage.gops import Gop
 from services.recorder.storage.index import Index
 from services.recorder.storage.paths import RecordedStream, segment_path
-from services.recorder.storage.rows import FootageRun, Tier
+from services.recorder.storage.rows import FootageRun, GapRow, Tier, joined
 from services.recorder.storage.segment_file import SegmentFile
 
+MAX_MESSAGE_BYTES: Final = 1024 * 1024
 TIERS: Final[dict[Tier, TierName]] = {Tier.FULL: "full", Tier.KEYFRAMES: "keyframes"}
 
 
@@ -76,38 +78,37 @@ class RecordedFootage:
 
     def timeline(self, camera: str, profile: str, from_us: int, to_us: int) -> TimelineAnswer:
         """Ranges and gaps that touch ``from_us`` to ``to_us``."""
-        ranges: list[Range] = []
-        found_gaps: list[Gap] = []
-        for _, file in self._growing(camera, profile):
-            if file.end_us > file.start_us:
-                ranges.append(Range(from_us=file.start_us, to_us=file.end_us, recorder=self._recorder))
+        growing = self._growing(camera, profile)
+        runs = [FootageRun(Tier.FULL, file.start_us, file.end_us) for file in growing if file.end_us > file.start_us]
+        gaps: list[Gap] = []
 
-        def ask(_disk: Disk, index: Index) -> tuple[list[Range], list[Gap]]:
+        def ask(_disk: Disk, index: Index) -> tuple[list[FootageRun], list[GapRow]]:
             streams = index.streams_of(camera, profile)
-            gaps = [gap for stream in streams for gap in index.gaps(stream, from_us, to_us)]
             return (
-                [self._range(run) for stream in streams for run in index.runs_touching(stream, from_us, to_us)],
-                [Gap(from_us=gap.from_us, to_us=gap.to_us, cause=gap.cause, detail=gap.detail) for gap in gaps],
+                [run for stream in streams for run in index.runs_touching(stream, from_us, to_us)],
+                [gap for stream in streams for gap in index.gaps(stream, from_us, to_us)],
             )
 
-        for found, gaps in ask_indexes(self._disks, ask):
-            ranges += found
-            found_gaps += gaps
+        for found, missing in ask_indexes(self._disks, ask):
+            runs += found
+            gaps += [Gap(from_us=gap.from_us, to_us=gap.to_us, cause=gap.cause, detail=gap.detail) for gap in missing]
+        ranges = [self._range(run) for run in joined(sorted(runs, key=lambda run: run.from_us))]
         clipped = [
             item.model_copy(update={"from_us": max(item.from_us, from_us), "to_us": min(item.to_us, to_us)})
-            for item in self._with_archived(_join(ranges), camera, profile, from_us, to_us)
+            for item in self._with_archived(ranges, camera, profile, from_us, to_us)
             if item.from_us < to_us and item.to_us > from_us
         ]
-        return TimelineAnswer(recorder=self._recorder, ranges=tuple(clipped), gaps=tuple(sorted(found_gaps, key=_from)))
+        gaps.sort(key=lambda gap: gap.from_us)
+        return TimelineAnswer(recorder=self._recorder, ranges=tuple(clipped), gaps=tuple(gaps))
 
     def _range(self, run: FootageRun, *, archived: bool = False) -> Range:
         tier = TIERS[Tier(run.tier)]
         return Range(from_us=run.from_us, to_us=run.to_us, tier=tier, recorder=self._recorder, archived=archived)
 
-    def _growing(self, camera: str, profile: str) -> list[tuple[Disk, SegmentFile]]:
+    def _growing(self, camera: str, profile: str) -> list[SegmentFile]:
         """The segments that are being written just now."""
         return [
-            (disk, file)
+            file
             for disk in self._disks
             if disk.failure is None
             for file in disk.open_files()
@@ -127,7 +128,7 @@ class RecordedFootage:
         """The segments with footage of the range, in order of time."""
         found: dict[Path, SegmentSource] = {}
         # Growing ones first: one that is closed between the two look-ups is then found by its row.
-        for _, file in self._growing(camera, profile):
+        for file in self._growing(camera, profile):
             if file.path and file.start_us < to_us and file.end_us > from_us:
                 grown = tuple(file.tally.gops)
                 found[file.path] = SegmentSource(
@@ -170,17 +171,19 @@ def _closed(disk: Disk, index: Index, stream: RecordedStream, from_us: int, to_u
         )
 
 
-def _join(ranges: Sequence[Range]) -> list[Range]:
-    """Ranges of all disks in order, those that follow each other as one."""
-    joined: list[Range] = []
-    for item in sorted(ranges, key=_from):
-        last = joined[-1] if joined else None
-        if last and last.tier == item.tier and item.from_us - last.to_us < MIN_GAP_US:
-            joined[-1] = last.model_copy(update={"to_us": max(last.to_us, item.to_us)})
-        else:
-            joined.append(item)
-    return joined
+def read_messages(read: ReadAt, begin: int, end: int) -> Iterator[bytes]:
+    """The bytes from ``begin`` to ``end`` in messages of up to `MAX_MESSAGE_BYTES`.
 
-
-def _from(item: Range | Gap) -> int:
-    return item.from_us
+    Raises `UnavailableError` where they cannot be read any more: retention or a failing disk took them meanwhile.
+    """
+    for at in range(begin, end, MAX_MESSAGE_BYTES):
+        wanted = min(MAX_MESSAGE_BYTES, end - at)
+        try:
+            data = read(at, wanted)
+        except FileNotFoundError:
+            raise UnavailableError("footage was removed while it was being copied; ask again") from None
+        except OSError as error:
+            raise UnavailableError(f"footage cannot be read any more ({error.strerror}); ask again") from error
+        if len(data) < wanted:
+            raise UnavailableError("footage was thinned while it was being copied; ask again")
+        yield data

@@ -11,7 +11,7 @@ from services.media.mp4.reader import Fragment, ReadAt
 from services.media.mp4.samples import SampleInfo
 from services.media.mp4.tracks import VideoTrack
 from services.media.time import us_from_90k
-from services.recorder.storage.files import Files
+from services.recorder.storage.files import Files, write_all
 from services.recorder.storage.gops import RAW, pack_raw
 from services.recorder.storage.paths import RecordedStream
 from services.recorder.storage.proof import Signer
@@ -62,7 +62,7 @@ def thin(
             if found is None:
                 raise Mp4Error("what was thinned cannot be read")  # noqa: TRY301 (the file goes with it)
             if signer is not None:
-                _append(files, fd, [signer.sign(found.statement().to_bytes()).to_box()])
+                write_all(files, fd, [signer.sign(found.statement().to_bytes()).to_box()])
             files.sync_data(fd)
         except BaseException:
             files.close(fd)
@@ -101,7 +101,7 @@ def _keyframes(fragments: Iterable[Fragment], tally: GopTally) -> tuple[list[_Ke
 
 
 def _write(files: Files, fd: int, opening: bytes, read: ReadAt, kept: Sequence[_Kept], end: int) -> None:
-    _append(files, fd, [opening])
+    write_all(files, fd, [opening])
     link = fragment.link(b"", (opening,))
     number, samples, first = 0, list[Sample](), kept[0]
     for index, item in enumerate(kept):
@@ -114,10 +114,5 @@ def _write(files: Files, fd: int, opening: bytes, read: ReadAt, kept: Sequence[_
             number += 1
             parts = fragment.build(number, first.capture_us, [TrackRun(VIDEO_ID, first.picture.time, samples)])
             link = fragment.link(link, parts)
-            _append(files, fd, [*parts, fragment.seal(link)])
+            write_all(files, fd, [*parts, fragment.seal(link)])
             samples = []
-
-
-def _append(files: Files, fd: int, parts: Sequence[bytes]) -> None:
-    if files.write(fd, parts) < sum(map(len, parts)):
-        raise OSError(28, "No space left on device")

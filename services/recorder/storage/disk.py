@@ -16,14 +16,14 @@ from typing import Final, NamedTuple
 from services.mesh.clock import Clock
 from services.mesh.log import get_logger
 from services.mesh.metrics import gauge
-from services.recorder.storage.files import Files, Space
+from services.recorder.storage.files import FULL, Files, Space, sync_folders
 from services.recorder.storage.index import Index
 from services.recorder.storage.paths import INDEX, RECORDINGS, RecordedStream, segment_path
 from services.recorder.storage.proof import Proof, Signer
 from services.recorder.storage.recovery import boot_id, recover
 from services.recorder.storage.rows import GapRow, Segment
 from services.recorder.storage.segment import SegmentBegin, SegmentEnd, SegmentFragment
-from services.recorder.storage.segment_file import FULL, SegmentFile
+from services.recorder.storage.segment_file import SegmentFile
 
 log = get_logger()
 
@@ -301,8 +301,7 @@ class Disk:
         file.skipping = False
         if file.path is None:
             self._create(file, fragment)
-        if not file.write_fragment(self.files, fragment, self._clock.monotonic()):
-            raise OSError(errno.ENOSPC, "the disk took a part of the fragment")
+        file.write_fragment(self.files, fragment, self._clock.monotonic())
         self._links[file.stream] = file.link
 
     def _create(self, file: SegmentFile, fragment: SegmentFragment) -> None:
@@ -437,10 +436,7 @@ class Disk:
         assert file.path is not None
         file.unsynced_since = None
         if not file.folders_synced:
-            folder = file.path.parent
-            while folder != self.directory:
-                self.files.sync_folder(folder)
-                folder = folder.parent
+            sync_folders(self.files, file.path.parent, self.directory)
             file.folders_synced = True
         self.files.sync_data(file.fd)
 

@@ -1,10 +1,13 @@
 """The file operations that the invariants depend on, behind a seam: tests cut the power there."""
 
+import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
+FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+"""Errors that mean that room is all that is missing."""
 _MAX_BUFFERS: Final = 1024
 """IOV_MAX of Linux."""
 
@@ -135,3 +138,33 @@ class OsFiles:
         """See `Files.space`."""
         stat = os.statvfs(path)
         return Space(stat.f_bavail * stat.f_frsize, stat.f_blocks * stat.f_frsize)
+
+
+def write_all(files: Files, fd: int, buffers: Sequence[bytes]) -> int:
+    """Appends all of the buffers; returns how many bytes. Raises ``OSError``, ENOSPC where only a part was taken."""
+    wanted = sum(map(len, buffers))
+    if files.write(fd, buffers) < wanted:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return wanted
+
+
+def append_whole(files: Files, fd: int, buffers: Sequence[bytes], size_bytes: int) -> bool:
+    """Appends all of the buffers to a file of ``size_bytes``, or nothing and returns False, where there is no room.
+
+    Raises ``OSError`` where the disk fails otherwise.
+    """
+    try:
+        write_all(files, fd, buffers)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        files.truncate(fd, size_bytes)
+        return False
+    return True
+
+
+def sync_folders(files: Files, folder: Path, above: Path) -> None:
+    """Makes the entries of ``folder`` and of the folders over it last, up to the one right below ``above``."""
+    while folder != above:
+        files.sync_folder(folder)
+        folder = folder.parent

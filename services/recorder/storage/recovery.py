@@ -6,13 +6,12 @@ from typing import Final
 
 from services.media.time import SECOND_90K
 from services.mesh.log import get_logger
-from services.recorder.storage.files import Files
+from services.recorder.storage.files import Files, append_whole, sync_folders
 from services.recorder.storage.index import Index
 from services.recorder.storage.paths import NEW_SUFFIX, RecordedStream, hour_folder, parse_path, segment_path
 from services.recorder.storage.proof import PROOF_BYTES, Signer
 from services.recorder.storage.rows import Segment, SegmentState
 from services.recorder.storage.scan import SegmentScan, scan
-from services.recorder.storage.segment_file import FULL
 
 log = get_logger()
 _DOUBTFUL_90K: Final = 60 * SECOND_90K
@@ -97,26 +96,18 @@ def finish(
         files.sync_data(fd)
     finally:
         files.close(fd)
-    folder = path.parent
-    while folder != recordings.parent:
-        files.sync_folder(folder)
-        folder = folder.parent
+    sync_folders(files, path.parent, recordings.parent)
     return found
 
 
 def _sign(files: Files, fd: int, found: SegmentScan, signer: Signer) -> SegmentScan:
     """Appends the proof; where there is no room the segment stays without one."""
     made = signer.sign(found.statement().to_bytes())
-    try:
-        if files.write(fd, [made.to_box()]) == PROOF_BYTES:
-            end = found.sealed_bytes + PROOF_BYTES
-            segment = found.segment._replace(size_bytes=end)
-            return found._replace(segment=segment, sealed_bytes=end, file_bytes=end, proof=made)
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-    files.truncate(fd, found.sealed_bytes)
-    return found
+    if not append_whole(files, fd, [made.to_box()], found.sealed_bytes):
+        return found
+    end = found.sealed_bytes + PROOF_BYTES
+    segment = found.segment._replace(size_bytes=end)
+    return found._replace(segment=segment, sealed_bytes=end, file_bytes=end, proof=made)
 
 
 def settle(index: Index, stream: RecordedStream, start_us: int, found: SegmentScan | None) -> None:

@@ -1,9 +1,7 @@
 """A segment while it is being written: what the writer and the syncer of its disk do to it (docs/recording.md)."""
 
-import errno
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from services import __version__
 from services.media.mp4 import fragment, movie
@@ -11,15 +9,12 @@ from services.media.mp4.fragment import Sample, TrackRun
 from services.media.mp4.samples import SampleInfo
 from services.media.mp4.tracks import Track
 from services.recorder.storage import gops
-from services.recorder.storage.files import Files
+from services.recorder.storage.files import Files, append_whole, write_all
 from services.recorder.storage.paths import RecordedStream
 from services.recorder.storage.proof import PROOF_BYTES, Proof, Signer, state
 from services.recorder.storage.rows import GapRow, Segment, SegmentState, Tier
 from services.recorder.storage.scan import GopTally
 from services.recorder.storage.segment import SegmentBegin, SegmentFragment
-
-FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
-"""Errors that mean that room is all that is missing."""
 
 
 @dataclass(eq=False)
@@ -89,40 +84,29 @@ class SegmentFile:
     def write_opening(self, files: Files, chain: bytes) -> None:
         """Writes it into the file that was just created. Raises ``OSError``."""
         opening = self.opening(chain)
-        taken = files.write(self.fd, [opening])
-        if taken < len(opening):
-            raise OSError(28, "No space left on device")
-        self.sealed_bytes = taken
+        self.sealed_bytes = write_all(files, self.fd, [opening])
         self.chain = chain
         self.opening_link = fragment.link(b"", (opening,))
 
-    def write_fragment(self, files: Files, new: SegmentFragment, now: float) -> bool:
-        """Appends a fragment with its seal; False where the disk took only a part, which is cut off again.
-
-        Raises ``OSError`` where it took nothing.
-        """
+    def write_fragment(self, files: Files, new: SegmentFragment, now: float) -> None:
+        """Appends a fragment with its seal. Raises ``OSError``; what the disk took of it is cut off again then."""
         runs = [new.video, *([new.audio] if new.audio else [])]
         parts = fragment.build(self.fragments + 1, new.from_us + self.shift_us, runs)
         link = fragment.link(self.link, parts)
         parts.append(fragment.seal(link))
-        wanted = sum(map(len, parts))
         try:
-            taken = files.write(self.fd, parts)
+            size_bytes = write_all(files, self.fd, parts)
         except OSError:
             files.truncate(self.fd, self.sealed_bytes)
             raise
-        if taken < wanted:
-            files.truncate(self.fd, self.sealed_bytes)
-            return False
         self.tally.add(self.sealed_bytes, iter(_described(new.video)))
         self.links.append(link)
         self.fragments += 1
         self.retimed += new.retimed
         self.end_us = self.start_us + self.tally.length_us
-        self.sealed_bytes += wanted
+        self.sealed_bytes += size_bytes
         if self.unsynced_since is None:
             self.unsynced_since = now
-        return True
 
     def sign(self, files: Files, signer: Signer, now: float) -> None:
         """Appends the proof of a file that gets no more fragments; where there is no room it stays without one.
@@ -134,14 +118,7 @@ class SegmentFile:
             segment, recorder=self.recorder, opening=self.opening_link, links=self.links, previous=self.chain.hex()
         )
         made = signer.sign(said.to_bytes())
-        try:
-            whole = files.write(self.fd, [made.to_box()]) == PROOF_BYTES
-        except OSError as error:
-            if error.errno not in FULL:
-                raise
-            whole = False
-        if not whole:
-            files.truncate(self.fd, self.sealed_bytes)
+        if not append_whole(files, self.fd, [made.to_box()], self.sealed_bytes):
             return
         self.proof = made
         self.sealed_bytes += PROOF_BYTES
