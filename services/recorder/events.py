@@ -1,4 +1,4 @@
-"""What this recorder tells the mesh: every event of it is made here and posted to the outbox."""
+"""The recorder's events: each kind is made here and posted to the outbox."""
 
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple

@@ -29,7 +29,7 @@ _uncopied = counter("recorder_removed_uncopied", "Segments thinned or removed fo
 
 
 class Housekeeping:
-    """`run` it beside the recordings, from when holds and ladders are known (I7)."""
+    """Start `run` once holds and ladders are known (I7)."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class Housekeeping:
             log.warning("activity.failed", directory=str(disk.directory), error=error)
 
     def _sweep(self, index: Index, disk: Disk) -> None:
-        """Forgets the activity of one stream's footage that went, from the archive too; of another one each pass."""
+        """Forgets activity of one stream whose footage is gone, from the archive too. Each pass takes the next stream."""
         streams = index.streams()
         if streams:
             self._swept[disk] += 1

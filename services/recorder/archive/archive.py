@@ -27,7 +27,7 @@ class ArchiveTrouble(StrEnum):
 
 
 class ArchiveError(UnavailableError):
-    """The archive does not do what it is asked; the message says why, and carries no credentials."""
+    """The archive failed. The message says why, and carries no credentials."""
 
     code = "archive-unavailable"
 
@@ -41,14 +41,14 @@ class Archive(Protocol):
 
     @property
     def answers(self) -> bool:
-        """False for a moment after a read failed: reading is not worth a try."""
+        """Whether a read is worth trying; False for a few seconds after one failed."""
 
     @property
     def keep_days(self) -> float | None:
         """How long copies of all footage are kept; None where there are none, or of held footage alone."""
 
     def awaits(self, segment: Segment) -> bool:
-        """Whether a segment is to be copied before it is thinned or removed, and was not."""
+        """Whether a segment must be copied before it is thinned or removed, and has no copy yet."""
 
     def covers(self, segment: Segment) -> bool:
         """See `ArchiveCatalogue.covers`; False where that cannot be told."""
@@ -66,7 +66,7 @@ class Archive(Protocol):
         """As `services.recorder.storage.scan.opened`. Reading raises `ArchiveError`, ``FileNotFoundError``."""
 
     async def run(self) -> None:
-        """Copies, and looks after the copies, until it is cancelled."""
+        """Copies segments and audits the copies until it is cancelled."""
 
 
 class NoArchive:

@@ -1,4 +1,4 @@
-"""Looking after what is in the archive: old copies go, each is read again now and then, unknown ones are taken in."""
+"""Audits the copies in the archive: expires old ones, reads each again now and then, adopts unknown objects."""
 
 import asyncio
 import hashlib
@@ -24,7 +24,7 @@ from services.recorder.storage.scan import SegmentScan, scan_opened
 log = get_logger()
 
 ADOPT_SECONDS: Final = 86_400.0
-"""The bucket is listed so often, and at the start where nothing is known of it."""
+"""The bucket is listed this often, and at the start where the catalogue is empty."""
 BECAUSE: Final = "archive"
 """Of `RecordingExpired`."""
 
@@ -36,7 +36,7 @@ _held_bytes = gauge("archive_copies_bytes", "Their bytes")
 
 
 class ArchiveAudit:
-    """`run_once` now and then. Raises `ArchiveError`, ``sqlite3.Error``."""
+    """Call `run_once` now and then. Raises `ArchiveError`, ``sqlite3.Error``."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class ArchiveAudit:
         _held_bytes.set(size_bytes)
 
     async def _expire(self) -> None:
-        """The object goes before its row: what is left of a death in between is found when it is read again."""
+        """Removes expired copies. The object goes before its row; the recheck finds a row that a death in between left."""
         if self._keep_seconds == float("inf"):
             return
         before_us, last = self._clock.now_us() - int(self._keep_seconds * 1e6), None
@@ -114,7 +114,7 @@ class ArchiveAudit:
                 await self.recheck_copy(item)
 
     async def recheck_copy(self, item: ArchivedCopy) -> bool:
-        """Reads a copy again; whether it is sound. One that is gone is forgotten: it is copied anew while it can be."""
+        """Reads a copy again and returns whether it is sound. A missing one is forgotten, so that it is copied again."""
         try:
             await self._store.verify_object(item.key, item.size_bytes, item.sha256)
         except FileNotFoundError:
@@ -138,7 +138,7 @@ class ArchiveAudit:
         self._events.archive_damaged(copy.stream, copy.key, copy.start_us, copy.end_us, detail)
 
     async def _adopt(self) -> None:
-        """Takes in what the catalogue does not know, as after the loss of its disk; each is held against its seals."""
+        """Adopts objects that the catalogue does not know, as after the loss of its disk. Their seals are verified."""
         pages = self._store.list_pages()
         while (page := await asyncio.to_thread(next, pages, None)) is not None:
             for item in page:

@@ -1,7 +1,7 @@
-"""What is in the archive, verified: one SQLite file beside the recorder's key.
+"""The verified copies in the archive: one SQLite file beside the recorder's key.
 
-It is a cache of the bucket: `services.recorder.archive.audit` makes it anew from there. Methods block, may be called
-in any thread, and raise ``sqlite3.Error``.
+It is a cache of the bucket: `services.recorder.archive.audit` can rebuild it. Methods block, may be called in any
+thread, and raise ``sqlite3.Error``.
 """
 # ruff: noqa: S608  (statements are put together of conditions that stand in this file)
 
@@ -40,7 +40,8 @@ _JOIN: Final = f"""
 
 
 def _again(row: str) -> str:
-    """Joins the hour of a trigger's ``new`` or ``old`` row anew: at most an hour's segments are read for it."""
+    """Trigger body that rebuilds the runs of the hour of its ``new`` or ``old`` row; it reads at most an hour's
+    segments."""
     begin = f"{row}.start_us / {_HOUR_US} * {_HOUR_US}"
     where = (
         f"camera = {row}.camera AND profile = {row}.profile AND site = {row}.site"
@@ -138,7 +139,7 @@ class ArchiveCatalogue:
                 raise
 
     def put_copy(self, copy: ArchivedCopy, entries: bytes) -> None:
-        """Writes a copy down, whatever was there before; ``entries`` is its keyframe index."""
+        """Inserts or replaces a copy; ``entries`` is its packed keyframe index."""
         with self._writing() as connection:
             connection.execute(f"INSERT OR REPLACE INTO copy VALUES ({'?, ' * 9}?)", (*copy.stream, *copy[1:]))
             connection.execute(
@@ -158,12 +159,12 @@ class ArchiveCatalogue:
             connection.executemany(f"DELETE FROM copy_gops WHERE {_IS}", keys)
 
     def covers(self, segment: Segment) -> bool:
-        """Whether there is a sound copy of what the segment is now, or one that was made when it was more."""
+        """Whether there is a sound copy of the segment in its present tier, or any copy in a fuller tier."""
         copy = next(iter(self._select(_IS, _key(segment), limit=1)), None)
         return copy is not None and (copy.tier < segment.tier or (copy.tier == segment.tier and not copy.damage))
 
     def knows(self, stream: RecordedStream, start_ms_us: int) -> bool:
-        """Whether there is a copy of a name: names have whole milliseconds."""
+        """Whether there is a copy under the name that ``start_ms_us`` gives; names have whole milliseconds."""
         where = "camera = ? AND profile = ? AND site = ? AND start_us >= ? AND start_us < ?"
         named = (stream.camera, stream.profile, stream.site, start_ms_us, start_ms_us + 1000)
         return bool(self._select(where, named, limit=1))
@@ -197,7 +198,7 @@ class ArchiveCatalogue:
         return gops.unpack(bytes(row[0])) if row else ()
 
     def older(self, before_us: int, after: ArchivedCopy | None = None, *, limit: int = 1000) -> list[ArchivedCopy]:
-        """Copies that ended before, oldest first; ``after`` goes on behind one of them."""
+        """Copies that ended before ``before_us``, oldest first; ``after`` continues behind one of them."""
         return self._select(
             "end_us < ? AND (end_us, camera, profile, site, start_us) > (?, ?, ?, ?, ?)",
             (before_us, *((after.end_us, *_key(after)) if after else (-1, "", "", "", 0))),
@@ -206,7 +207,7 @@ class ArchiveCatalogue:
         )
 
     def unchecked(self, before_us: int, *, limit: int = 16) -> list[ArchivedCopy]:
-        """Sound copies that were looked at last before, longest ago first."""
+        """Sound copies that were last checked before ``before_us``, longest ago first."""
         return self._select("damage = '' AND checked_us < ?", (before_us,), order="checked_us", limit=limit)
 
     def totals(self) -> tuple[int, int]:

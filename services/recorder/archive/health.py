@@ -1,4 +1,4 @@
-"""Whether the archive works, when it is tried again, and what is told of it."""
+"""Whether the archive works, how long to pause after a failure, and which events say so."""
 
 from typing import Final
 
@@ -33,7 +33,7 @@ class ArchiveHealth:
         _working.set(1)
 
     def note_failure(self, error: ArchiveError, *, waiting_segments: int, waiting_bytes: int) -> None:
-        """The archive failed. That is told at first, when the reason changes, and once an hour."""
+        """The archive failed. An event is posted at the first failure, when the reason changes, and once an hour."""
         now = self._clock.monotonic()
         if self.failing_since is None:
             self.failing_since = now
@@ -49,7 +49,7 @@ class ArchiveHealth:
         )
 
     def note_success(self) -> None:
-        """The archive did what it was asked. That is told where it had failed."""
+        """The archive worked. An event is posted where it had failed before."""
         since, self.failing_since, self.failures, self._told = self.failing_since, None, 0, None
         self._backoff.reset()
         _working.set(1)
@@ -59,5 +59,5 @@ class ArchiveHealth:
             self._events.archive_recovered(after_seconds)
 
     def pause_seconds(self) -> float:
-        """Until it is tried again after a failure: twice as long each time, with jitter."""
+        """The pause after a failure: twice as long each time, with jitter."""
         return self._backoff.next_seconds()

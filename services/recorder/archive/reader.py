@@ -14,7 +14,7 @@ from services.recorder.archive.store import ObjectStore
 
 READS_AT_ONCE: Final = 4
 SORE_SECONDS: Final = 3.0
-"""After a read that failed others are refused at once, so that a store that hangs does not hold every thread."""
+"""After a failed read others are refused for this long, so that a store that hangs does not block every thread."""
 _WAIT_SECONDS: Final = 4.0
 BLOCK_BYTES: Final = 256 * 1024
 MAX_AHEAD_BLOCKS: Final = 16
@@ -27,9 +27,10 @@ _read_failures = counter("archive_read_failures", "Reads from the archive that f
 
 
 class RangeReader:
-    """`read` is a `services.media.mp4.reader.ReadAt`: many small reads become few requests. Pure but for ``fetch``.
+    """`read` is a `services.media.mp4.reader.ReadAt` that turns many small reads into few requests. Pure but for
+    ``fetch``.
 
-    A reader that reads on causes ever larger requests, up to 4 MiB; one that jumps causes one of a block.
+    Sequential reads double the request size up to 4 MiB; a jump requests one block.
     """
 
     def __init__(self, fetch: Fetch, size_bytes: int) -> None:
@@ -71,7 +72,7 @@ class RangeReader:
 
 
 class ArchiveReader:
-    """Bounds how many reads go on at once, and how long a store that fails is asked."""
+    """Limits how many reads run at once, and stops asking a failing store for a few seconds."""
 
     def __init__(self, store: ObjectStore, *, monotonic: Callable[[], float]) -> None:
         self._store = store

@@ -1,7 +1,7 @@
-"""The archive in an S3-compatible bucket: opened as soon as its disk can be, and worked on until the end.
+"""The archive in an S3-compatible bucket: looks up copies, and supervises the uploader and the audit.
 
-Nothing here stops recording (I8): while the archive does not work, segments wait on their disks, and it is tried again
-with growing pauses.
+Nothing here stops recording (I8): while the archive fails, segments wait on their disks and the work is retried with
+growing pauses.
 """
 
 import asyncio
@@ -34,10 +34,10 @@ OPEN_AGAIN_SECONDS: Final = 10.0
 
 
 class ArchivePauses(NamedTuple):
-    """How long the archive's work rests, in seconds."""
+    """Pauses of the archive's work, in seconds."""
 
     copies: float = 10.0
-    """Between two looks for segments to copy, where none waits."""
+    """Between two searches for segments to copy, when none waits."""
     audits: float = 600.0
     longest_retry: float = LONGEST_SECONDS
     """The longest pause while the archive does not work."""
@@ -112,7 +112,7 @@ class S3Archive:
         return self._reader.opened(copy)
 
     def _look_up(self, find: Callable[[ArchiveCatalogue], T], *, otherwise: T) -> T:
-        """What the catalogue says, or ``otherwise`` while it cannot be read."""
+        """The catalogue's answer; ``otherwise`` while it is not open or cannot be read."""
         if self.catalogue is None:
             return otherwise
         try:
@@ -124,7 +124,7 @@ class S3Archive:
     # Its work
 
     def open(self) -> bool:
-        """Opens the catalogue, or says False and logs why not. Blocks."""
+        """Opens the catalogue; returns False and logs the reason where that fails. Blocks."""
         try:
             self.catalogue = ArchiveCatalogue(self._path)
         except (OSError, sqlite3.Error) as error:
@@ -159,7 +159,7 @@ class S3Archive:
         return Uploader(self._settings, self.store, self.catalogue, self._disks, clock=self._clock, holds=self._holds)
 
     def audit(self) -> ArchiveAudit:
-        """What looks after the copies; `open` must have succeeded."""
+        """What audits the copies; `open` must have succeeded."""
         assert self.catalogue is not None
         return ArchiveAudit(
             self._settings, self.store, self.catalogue, self._disks,
@@ -167,7 +167,8 @@ class S3Archive:
         )  # fmt: skip
 
     async def _forever(self, uploader: Uploader, work: Callable[[], Awaitable[bool]], pause_seconds: float) -> None:
-        """Works again and again, at once where ``work`` returns True; a failure is told and waited out."""
+        """Calls ``work`` for ever, without a pause where it returns True. A failure is reported and followed by a
+        pause."""
         while True:
             try:
                 more = await work()

@@ -1,4 +1,4 @@
-"""The archive's settings. Imports nothing that is not in the core: every command knows all settings."""
+"""The archive's settings. Imports only core dependencies, because every command loads all settings."""
 
 from typing import Annotated, ClassVar, Literal
 

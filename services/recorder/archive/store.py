@@ -1,7 +1,7 @@
-"""S3-compatible storage through obstore: the one place that knows it.
+"""S3-compatible storage through obstore, which is used here alone.
 
-obstore's errors name host, bucket and object, and with some servers echo the request's signature; of them only what S3
-itself calls the error (its code and message) is told on.
+obstore's errors name host, bucket and object, and with some servers echo the request's signature. Only S3's own error
+code and message are passed on.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Config  # obstore has them for type checkers alone
 
 PART_BYTES: Final = 5 * 1024 * 1024
-"""The least that S3 takes as a part of an upload."""
+"""The smallest part that S3 accepts in a multipart upload."""
 READ_BACK_BYTES: Final = 4 * 1024 * 1024
 _UPLOAD_SECONDS: Final = 60
 """For a part, at 0.7 Mbit/s."""
@@ -42,7 +42,7 @@ class StoredObject(NamedTuple):
 
 
 class RateLimit:
-    """Spreads bytes over time: a chunk may go when those before it have had their time. Pure: the caller sleeps."""
+    """Spreads bytes over time: a chunk may go once the time of those before it has passed. Pure: the caller sleeps."""
 
     def __init__(self, bytes_per_second: float) -> None:
         """0: no limit."""
@@ -61,7 +61,7 @@ class RateLimit:
 class ObjectStore:
     """One recorder's folder of the bucket. Raises `ArchiveError`; ``FileNotFoundError`` where an object is missing.
 
-    What copies and looks after copies is limited to the settings' rate, each way; `fetch_range` is not.
+    Uploads and audits are limited to the settings' rate in each direction; `fetch_range` is not.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class ObjectStore:
         self._down = RateLimit(settings.megabits_per_second * 125_000)
 
     async def put_object(self, key: str, chunks: AsyncIterator[bytes]) -> None:
-        """Stores an object; it is seen when all of it is there, or not at all."""
+        """Stores an object atomically: readers see all of it or nothing."""
         try:
             await obstore.put_async(self._long, key, self._limited(chunks), chunk_size=PART_BYTES, max_concurrency=1)
         except (BaseError, FileNotFoundError) as error:
@@ -132,7 +132,7 @@ class ObjectStore:
             raise self._explain(error) from None
 
     async def probe(self) -> None:
-        """A small question, to learn whether the archive answers this key."""
+        """Asks a small question to learn whether the archive accepts this key."""
         try:
             await anext(aiter(obstore.list(self._short, "is-anybody-there")), None)
         except (BaseError, FileNotFoundError) as error:

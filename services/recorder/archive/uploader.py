@@ -26,10 +26,10 @@ from services.recorder.storage.rows import Segment
 log = get_logger()
 
 BATCH: Final = 64
-"""Segments of a pass; the next one sees what is held meanwhile."""
+"""Segments of one pass. The next pass sees the holds that began meanwhile."""
 CHUNK_BYTES: Final = 1024 * 1024
 _PER_STREAM: Final = 4
-"""At once, so that no camera waits for all of another's."""
+"""So many segments of a stream at once, so that no camera waits for the whole backlog of another."""
 _MAX_ASIDE: Final = 1000
 
 _copied = counter("archive_copied_segments", "Segments copied to the archive and verified there")
@@ -40,7 +40,7 @@ _lag = gauge("archive_lag_seconds", "How long ago the oldest segment that waits 
 
 
 class ChangedError(Exception):
-    """The file is not, or is no more, what the index says: it is looked at again later."""
+    """The file is not what the index says, or not any more; the segment is looked at again later."""
 
 
 class SegmentToCopy(NamedTuple):
@@ -68,7 +68,7 @@ class CopyBacklog(NamedTuple):
 
 
 class PendingCopies:
-    """Asks one disk; remembers up to where all is copied, so that asking again costs little."""
+    """The uncopied segments of one disk. Remembers up to where all is copied, so that asking again is cheap."""
 
     def __init__(self, disk: Disk, catalogue: Path, *, held_only: bool) -> None:
         self._disk = disk
@@ -77,7 +77,7 @@ class PendingCopies:
         self._copied_to_us: dict[RecordedStream, int] = {}
 
     def forget_progress(self) -> None:
-        """Copies may have gone, or older segments come: everything is looked at again."""
+        """Starts the search from the beginning, because copies may have gone or older segments may have come."""
         self._copied_to_us.clear()
 
     def backlog(self, holds: Holds, *, from_us: int = 0) -> CopyBacklog:
@@ -135,18 +135,18 @@ class Uploader:
         self._holds = holds
         self._pending = {disk: PendingCopies(disk, catalogue.path, held_only=settings.what == "held") for disk in disks}
         self._aside: set[str] = set()
-        """Keys of what could not be copied soundly; tried again after `retry_all`."""
+        """Keys of segments that could not be copied; tried again after `retry_all`."""
 
     def retry_all(self) -> None:
-        """What was put aside is tried again, and every disk is looked through from the beginning."""
+        """Tries again what was put aside, and searches every disk from the beginning."""
         self._aside.clear()
         for pending in self._pending.values():
             pending.forget_progress()
 
     async def copy_some(self, *, probe: bool = False) -> bool:
-        """Copies some of what waits; True where there is more. Raises `ArchiveError`, ``sqlite3.Error``.
+        """Copies some of the waiting segments; True where there may be more. Raises `ArchiveError`, ``sqlite3.Error``.
 
-        ``probe``: the archive failed lately; one small question goes before many large answers.
+        ``probe``: the archive failed lately, so one small request goes first.
         """
         items = await asyncio.to_thread(self.look)
         items = [item for item in items if item.key not in self._aside][:BATCH]
@@ -171,7 +171,7 @@ class Uploader:
         return bool(items)
 
     def look(self) -> list[SegmentToCopy]:
-        """What waits on all disks, held footage first, then the oldest. Blocks."""
+        """The segments that wait on all disks, held footage first, then the oldest. Blocks."""
         holds = self._holds()
         now_us = self._clock.now_us()
         found: list[CopyBacklog] = []
@@ -198,7 +198,7 @@ class Uploader:
         try:
             sha256 = await copy_file(self._store, path, item.key, segment.size_bytes)
         except (ChangedError, FileNotFoundError) as error:
-            log.info("archive.changed", path=str(path), error=error)  # by retention: the next look tells
+            log.info("archive.changed", path=str(path), error=error)  # retention changed it: the next look finds out
             self._put_aside(item)
             return
         except OSError as error:
@@ -223,7 +223,7 @@ class Uploader:
 
 
 async def copy_file(store: ObjectStore, path: Path, key: str, size_bytes: int) -> bytes:
-    """Stores a file of ``size_bytes`` as ``key``; the SHA-256 of what is stored now.
+    """Stores a file of ``size_bytes`` as ``key``, reads it back, and returns its SHA-256.
 
     Raises `ArchiveError`, `ChangedError`, ``OSError`` where the file cannot be read.
     """

@@ -1,1 +1,1 @@
-"""From the bus to pieces of segments: timing, codecs, sound, gaps and their causes."""
+"""From the bus to fragments of segments: timing, codecs, sound, gaps and their causes."""

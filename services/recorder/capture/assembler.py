@@ -21,13 +21,13 @@ SHORT_GOP_90K: Final = SECOND_90K
 MAX_FRAGMENT_BYTES: Final = 16 * 1024 * 1024
 MAX_FRAGMENT_SAMPLES: Final = 1000
 DEPARTURE_US: Final = 500_000
-"""A capture time further than this from where media time says is a clock that was set."""
+"""A capture time that departs this far from media time means that a clock was set."""
 DEPARTED_90K: Final = 3 * SECOND_90K
-"""… when it lasts so long: frames that come in a burst after a stall catch up by themselves."""
+"""… if it lasts this long. Frames that come in a burst after a stall catch up sooner."""
 DRIFT_SEGMENT_90K: Final = 15 * SECOND_90K
-"""Where clocks depart again so soon, it is not a clock that was set but time stamps that run at another speed."""
+"""Clocks that depart again this soon were not set: the time stamps run at another speed."""
 QUIET_SECONDS: Final = 2.5
-"""Without a picture for so long what there is becomes a fragment."""
+"""After this long without a picture the waiting samples become a fragment."""
 SILENCE_SECONDS: Final = 5.0
 """… and the segment ends."""
 
@@ -44,7 +44,7 @@ class _Run:
 
 
 class SegmentAssembler:
-    """One stream's cutting. Feed it what arrives, in order; each call returns what is to be written, in order."""
+    """Cuts one stream. Add what arrives, in order; each call returns the steps to write, in order."""
 
     def __init__(self) -> None:
         self.unreadable = 0
@@ -60,7 +60,7 @@ class SegmentAssembler:
         self._first_pts_90k = 0
         self._last_dts_90k = 0
         self._departing_90k: int | None = None
-        """Since when every picture's capture time has departed from media time."""
+        """Decoding time of the first of the pictures that have all departed from media time."""
         self._fed_at = 0.0
         self._short_departures = False
 
@@ -115,7 +115,7 @@ class SegmentAssembler:
         return out
 
     def tick(self, monotonic: float) -> list[SegmentStep]:
-        """To be called about once a second: writes what waits when no picture comes."""
+        """Call it about once a second: it writes the waiting samples when no picture comes."""
         quiet = monotonic - self._fed_at
         if self._run is None or quiet < QUIET_SECONDS:
             return []
@@ -171,7 +171,7 @@ class SegmentAssembler:
         self._samples[-1] = Sample(last.data, until_90k - self._last_dts_90k, last.composition_offset, last.keyframe)
 
     def _flush(self, next_dts_90k: int | None) -> list[SegmentStep]:
-        """What was gathered as a fragment; its last picture lasts until ``next_dts_90k``, or as long as usual."""
+        """The waiting samples as a fragment. Its last picture lasts until ``next_dts_90k``, else as long as usual."""
         run = self._run
         if run is None or not self._samples:
             return []

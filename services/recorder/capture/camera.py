@@ -1,4 +1,4 @@
-"""One camera's frames from the bus into its recording, with the cached GOP first so that the beginning is not lost."""
+"""One camera's frames from the bus into its recording. The cached GOP goes first, so that the beginning is not lost."""
 
 import asyncio
 from typing import Final
@@ -20,7 +20,7 @@ ATTEMPTS: Final = 5
 ATTEMPT_SECONDS: Final = 0.3
 MAX_HELD: Final = 500
 OVERLAP_US: Final = 20_000
-"""Two frames' capture times may differ by so much and be of the same moment."""
+"""Capture times of the same moment may differ by this much."""
 PENDING_BYTES: Final = 16 * 1024 * 1024
 
 _frames = counter("recorder_frames", "Frames taken from the bus")
@@ -29,7 +29,8 @@ _bad = counter("recorder_bad_frames", "Messages on media subjects that are no fr
 
 
 class CameraFeed:
-    """Subscribes to a camera's main profile, and its sound; call `start`, `ask` again when the bus was away, `stop`."""
+    """Subscribes to a camera's main profile and its sound. Call `start` and `ask`, `ask` again after the bus was away,
+    then `stop`."""
 
     def __init__(self, bus: Bus, camera: Camera, recording: StreamRecording, clock: Clock) -> None:
         self.camera = camera
@@ -65,7 +66,7 @@ class CameraFeed:
             for _ in range(ATTEMPTS):
                 if await self._fetch(cached) or self._held:
                     break
-                await asyncio.sleep(ATTEMPT_SECONDS)  # after a restart of the bus ingest may be back later than we
+                await asyncio.sleep(ATTEMPT_SECONDS)  # after a restart of the bus ingest may come back after us
         finally:
             self._release(cached)
 
@@ -77,7 +78,7 @@ class CameraFeed:
         async def collect(message: BusMessage) -> None:
             nonlocal answered, done
             came.set()
-            if not message.data:  # the end, or nobody is there
+            if not message.data:  # the end of the answer, or there is no responder
                 done = True
                 return
             answered = True
@@ -142,9 +143,9 @@ class CameraFeed:
 
 
 def not_recorded(cached: list[AccessUnit], end_us: int | None) -> list[AccessUnit]:
-    """The cached GOPs from the first that begins at the end of the footage or after it; at least the last one.
+    """The cached GOPs from the first that begins at or after the end of the footage; at least the last one.
 
-    None where the footage has all of them, as when an answer broke off.
+    Empty where the footage already has all of them, as when an answer broke off.
     """
     keyframes = [index for index, unit in enumerate(cached) if unit.keyframe]
     if not keyframes or end_us is None:

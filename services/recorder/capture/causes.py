@@ -1,4 +1,4 @@
-"""Why there is no footage: what this recorder noticed of the bus, of cameras and of itself."""
+"""Why there is no footage: what this recorder knows about the bus, the cameras and itself."""
 
 from collections import deque
 from typing import Final, NamedTuple
@@ -7,7 +7,7 @@ from services.contracts.models import CameraState, Reason, Status
 from services.contracts.recordings import Cause
 
 _SLACK_US: Final = 5_000_000
-"""States are told after some hysteresis, and by other clocks."""
+"""The registry reports states after some hysteresis, and its clock may differ from ours."""
 
 
 class _Trouble(NamedTuple):
@@ -18,7 +18,7 @@ class _Trouble(NamedTuple):
 
 
 class GapCauses:
-    """Keeps the recent troubles; `explain` asks which of them a gap goes back to."""
+    """Keeps the recent troubles; `explain` finds the one that caused a gap."""
 
     def __init__(self, started_us: int) -> None:
         self._started_us = started_us

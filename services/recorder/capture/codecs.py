@@ -62,7 +62,7 @@ class ParameterSetTracker:
 
 
 def audio_track(unit: AccessUnit, previous: AccessUnit | None) -> AudioTrack | None:
-    """The track of a sound stream; None while it cannot be told. G.711 says its rate only by its pace."""
+    """The track of a sound stream; None while it is not known. G.711 carries no rate, so two frames give it."""
     try:
         if unit.codec is Codec.AAC:
             config = aac.parse_config(unit.extradata)

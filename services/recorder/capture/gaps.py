@@ -1,4 +1,4 @@
-"""Gaps of one stream: found by what footage follows what, never by a timer alone."""
+"""Gaps of one stream. They are found from the order of footage, never by a timer alone."""
 
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -9,7 +9,7 @@ from services.recorder.storage.paths import RecordedStream
 from services.recorder.storage.rows import GapRow
 
 ANNOUNCE_AFTER_US: Final = 60_000_000
-"""A gap that lasts is told once, then when it has ended."""
+"""A gap that lasts this long is announced once, then again at its end."""
 _JOIN_US: Final = 2_500_000
 """Drops of the same cause this close are one gap."""
 
@@ -18,14 +18,14 @@ Explain = Callable[[int, int], tuple[str, str]]
 
 
 class GapChange(NamedTuple):
-    """A gap to be written down, and to be told where ``announce``."""
+    """A gap to write to the index, and to announce as an event where ``announce``."""
 
     gap: GapRow
     announce: bool
 
 
 class GapTracker:
-    """Feed it what footage there is; take ``changes`` after each call."""
+    """Tell it about footage; call `take_changes` after each call."""
 
     def __init__(self, stream: RecordedStream, last_end_us: int | None, lasting: GapRow | None = None) -> None:
         """``last_end_us``: where the footage of earlier runs ends; ``lasting``: the gap that was open then."""

@@ -25,7 +25,7 @@ class DiskChooser(Protocol):
 
 
 class StreamRecording:
-    """Feed it what arrives for one stream, in order of arrival; call `tick` once a second and `stop` at the end."""
+    """Record what arrives for one stream, in order of arrival. Call `tick` once a second and `stop` at the end."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class StreamRecording:
 
     @property
     def end_us(self) -> int | None:
-        """Where the footage ends that is written, or on its way to the disk; None where there is none yet."""
+        """The end of the footage that is written or queued for the disk; None where there is none yet."""
         return self._gaps.end_us
 
     @property
@@ -69,7 +69,7 @@ class StreamRecording:
         return self._video.lost
 
     def record_picture(self, unit: AccessUnit, now_us: int, monotonic: float) -> None:
-        """Takes a picture; one that is not newer than the last is dropped (the cached GOP overlaps what is live)."""
+        """Records a picture. One that is not newer than the last is dropped: the cached GOP overlaps live frames."""
         before = self._video.lost
         if not self._video.accept(unit):
             return
@@ -79,7 +79,7 @@ class StreamRecording:
         if lost and self._last_capture_us:
             self._lost += lost
             if unit.capture_us - self._last_capture_us >= MIN_GAP_US:
-                # What refers to lost pictures is not worth keeping: go on at the next keyframe.
+                # Pictures that refer to lost ones cannot be decoded: continue at the next keyframe.
                 self._carry_out(self.assembler.end_segment(EndReason.DISCONTINUITY))
             elif self.assembler.recording:
                 self._gaps.frames_lost(self._last_capture_us, unit.capture_us, lost)

@@ -43,11 +43,11 @@ class CameraRecordings:
     # What is told from outside
 
     def catalogue_changed(self, _key: str, _value: object, _revision: int) -> None:
-        """An assignment or a camera is another; a `Mirror` calls it."""
+        """An assignment or a camera changed; called by a `Mirror`."""
         self._changed.set()
 
     def state_changed(self, _key: str, value: CameraState | None, _revision: int) -> None:
-        """The registry says something else about a camera; a `Mirror` calls it."""
+        """The registry's state of a camera changed; called by a `Mirror`."""
         if value is not None:
             self._causes.camera_is(value, self._service.clock.now_us())
 

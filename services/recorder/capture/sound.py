@@ -1,4 +1,4 @@
-"""Laying sound beside pictures: sound's own clock, held against capture times."""
+"""Places sound beside pictures: counts samples, and resynchronizes them with capture times."""
 
 from collections import deque
 from typing import Final
@@ -29,7 +29,7 @@ class SoundAssembler:
         self._next_time = 0
 
     def add_sound(self, unit: AccessUnit) -> None:
-        """Takes a frame of sound, in order; it waits for the pictures of its time."""
+        """Adds a frame of sound, in order. It waits for the pictures of its time."""
         if self.track is None or unit.codec is not (self._last.codec if self._last else None):
             self.track = audio_track(unit, self._last)
         elif unit.extradata != (self._last.extradata if self._last else b""):
@@ -56,7 +56,7 @@ class SoundAssembler:
         return self.track is not None and self.track != self._recorded
 
     def take_until(self, until_us: int) -> TrackRun | None:
-        """The sound before ``until_us`` that was not taken yet."""
+        """Removes and returns the waiting sound before ``until_us``."""
         track = self._recorded
         samples: list[Sample] = []
         base = self._next_time

@@ -1,1 +1,1 @@
-"""How much moves in front of a camera, told from the compressed stream."""
+"""How much moves in front of a camera, measured on the compressed stream."""

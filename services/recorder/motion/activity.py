@@ -1,10 +1,10 @@
-"""How much moves in front of a camera, told from the compressed stream alone: no picture is decoded.
+"""How much moves in front of a camera, measured on the compressed stream: no picture is decoded.
 
-A group of pictures yields four numbers: bytes of its key frame, bytes and number of the others, duration. Two
-features say how much moved: the rate of non-key bytes (perfect under constant quality and capped rate, poor where the
-encoder fills a constant rate) and the ratio of non-key to key bytes (holds there too: a still scene leaves its bits to
-the key frames). Each is measured against this camera's own running spread, at this time of day, and the two are
-added. The raw numbers are kept beside the level: a better formula can be applied to old footage.
+A GOP gives four numbers: bytes of its keyframe, bytes and number of the other pictures, duration. Two features measure
+movement. The rate of non-key bytes works under constant quality and capped rate, and fails where the encoder fills a
+constant rate. The ratio of non-key to key bytes works there too, because in a still scene the bits go to the keyframes.
+Each feature is compared with this camera's own running spread at this time of day, and the two are added. The raw
+numbers are kept beside the level, so that a better formula can be applied to old footage.
 """
 
 import math
@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, Self
 import msgpack
 
 FORMULA: Final = 1
-"""Changes with what levels mean: old footage is then judged again."""
+"""Its number changes with the meaning of levels; old footage is then scored again."""
 _HOUR_US: Final = 3_600_000_000
 _LOW, _HIGH = 0.1, 0.9
 """The quantiles between which a feature's spread is measured."""
@@ -23,7 +23,7 @@ _LEAST_SPREAD: Final = 0.2
 _STEP: Final = 0.03
 """How far one group moves a quantile, as a share of the spread."""
 _LEARNT: Final = 30
-"""Groups after which an hour of the day has a baseline of its own."""
+"""GOPs after which an hour of the day has its own baseline."""
 
 
 class GopStats(NamedTuple):
@@ -48,7 +48,7 @@ class GopStats(NamedTuple):
 
 @dataclass
 class _Spread:
-    """Two running quantiles of one feature, by stochastic approximation: each sample pulls them by a small step."""
+    """Two running quantiles of one feature, by stochastic approximation: each sample moves them by a small step."""
 
     low: float
     high: float
@@ -66,7 +66,7 @@ class _Spread:
 
 @dataclass
 class _Bin:
-    """The baseline of one stretch of the day: exact quantiles of the first groups, running ones from then on."""
+    """The baseline of one hour of the day, or of all: exact quantiles of the first GOPs, running ones afterwards."""
 
     seen: int = 0
     spreads: list[_Spread] = field(default_factory=list)
@@ -90,7 +90,7 @@ def _exact(ordered: list[float]) -> _Spread:
 
 
 class Baseline:
-    """What is usual in front of one camera, by hour of the day (UTC: what matters is that it returns)."""
+    """The usual movement in front of one camera, by hour of the day (UTC is enough, since each hour returns)."""
 
     def __init__(self) -> None:
         self._always = _Bin()

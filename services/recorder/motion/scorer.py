@@ -1,8 +1,8 @@
-"""Judges how much moved in every new segment of a disk, once it is closed. Blocks; runs between retention's passes.
+"""Scores how much moved in every new closed segment of a disk. Blocks; runs between retention passes.
 
-A camera's footage is judged in order of time against its own baseline, which is kept in the index beside what came of
-it, in one transaction: a death in between leaves segments that are judged at the next start. A rebuilt index and
-another formula are nothing special: whatever waits is judged, a bounded time at once.
+A camera's segments are scored in order of time against its own baseline. Levels, baseline and the end of the waiting
+are written in one transaction, so after a death the rest is scored at the next start. A rebuilt index or another
+formula only makes more segments wait.
 """
 
 import time
@@ -29,7 +29,7 @@ log = get_logger()
 
 _BATCH: Final = 64
 PASS_SECONDS: Final = 2.0
-"""A backlog, as after an upgrade, takes no more of each housekeeping pass."""
+"""A backlog, as after an upgrade, takes at most this long of each housekeeping pass."""
 
 _judged = counter("recorder_judged_segments", "Segments of which it was told how much moved in them")
 
@@ -37,7 +37,7 @@ _judged = counter("recorder_judged_segments", "Segments of which it was told how
 def judge(
     index: Index, recordings: Path, *, stopping: Callable[[], bool] = lambda: False, formula: int = FORMULA
 ) -> int:
-    """Judges what waits, for at most `PASS_SECONDS`; returns how many segments. Raises ``sqlite3.Error``."""
+    """Scores waiting segments for at most `PASS_SECONDS`; returns how many. Raises ``sqlite3.Error``."""
     until = time.monotonic() + PASS_SECONDS
     done = 0
     while not stopping() and time.monotonic() < until:
@@ -60,7 +60,7 @@ def _judge_stream(index: Index, recordings: Path, stream_id: int, items: list[Un
         if segment.state is SegmentState.CLOSED and UnjudgedSegment(stream_id, segment.start_us) in items:
             stats = list(_stats(segment, _raw(index, recordings, segment)))
             for gop in () if known else stats:
-                baseline.level(gop)  # a camera's first minute is held against itself, not against its first seconds
+                baseline.level(gop)  # compare a camera's first minute with all of itself, not with its first seconds
             known = True
             levels = [ActivityLevel(gop.at_us, gop.at_us + gop.duration_us, baseline.level(gop)) for gop in stats]
             first = segment.start_us // SLOT_US
@@ -86,7 +86,7 @@ def _baseline(index: Index, stream_id: int) -> tuple[Baseline, bool]:
 
 
 def _raw(index: Index, recordings: Path, segment: Segment) -> list[Gop]:
-    """A segment's GOPs as they were recorded; none where they cannot be told any more."""
+    """A segment's GOPs as they were recorded; empty where they are not known any more."""
     try:
         if segment.tier is Tier.FULL:
             return index.gops_of(segment)

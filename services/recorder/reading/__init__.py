@@ -1,1 +1,1 @@
-"""What is asked of a recorder: footage, clips, playback, evidence, activity, coverage."""
+"""The recorder's answers: footage, clips, playback, evidence, activity, coverage."""

@@ -1,6 +1,6 @@
-"""Finding footage by how much moved in it, on all disks. Methods block; call them in a thread.
+"""Finds footage by how much moved in it, on all disks. Methods block; call them in a thread.
 
-An hour is one row of 900 bytes, so that a day of a camera is 24 rows whatever it shows, and nothing is decoded.
+An hour is one row of 900 bytes, so a day of a camera is always 24 rows. Nothing is decoded.
 """
 
 import heapq

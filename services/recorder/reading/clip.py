@@ -28,7 +28,7 @@ class ClipStretch(NamedTuple):
 def tables(sources: Sequence[SegmentSource], from_us: int, to_us: int) -> Iterator[tuple[Table, list[ClipStretch]]]:
     """For each segment its table and its stretches, from the keyframe at or before ``from_us`` on.
 
-    A segment that is gone meanwhile is left out, as footage that retention took.
+    A segment that retention removed meanwhile is left out.
     """
     for source in sources:
         try:
@@ -97,7 +97,7 @@ def _pack(samples: Samples) -> "array[int]":
 
 
 def payloads(sources: Sequence[SegmentSource], from_us: int, to_us: int) -> Iterator[bytes]:
-    """All messages of the transfer. Raises `UnavailableError` where footage went away on the way."""
+    """All messages of the transfer. Raises `UnavailableError` where footage disappears during the transfer."""
     all_stretches: list[ClipStretch] = []
     for table, stretches in tables(sources, from_us, to_us):
         all_stretches += stretches

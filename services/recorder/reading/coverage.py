@@ -1,6 +1,6 @@
-"""What a recorder knows about coverage: its part of `services.footage.coverage`, its forecast, and the daily statement.
+"""One recorder's coverage: its answer to a coverage question, its forecast, and the daily statement.
 
-Methods block; call them in a thread. A disk that cannot be read is left out and logged: its footage is not there now.
+Methods block; call them in a thread. A disk that cannot be read is left out and logged.
 """
 
 import sqlite3
@@ -25,9 +25,9 @@ log = get_logger()
 
 DAY_US: Final = 86_400 * 1_000_000
 MAX_ITEMS: Final = 30_000
-"""Ranges and gaps in one answer, which stays below the bus's largest message."""
+"""Ranges and gaps in one answer, so that it stays below the bus's largest message."""
 MAX_MISSED_DAYS: Final = 31
-"""So many daily statements are made up for after an absence."""
+"""Daily statements that are made up for after an absence."""
 _DAY: Final = "coverage_day"
 _FRESH_US: Final = 3_000_000
 _THINNED_SHARE: Final = 0.1
@@ -159,9 +159,10 @@ class Coverage:
         return events
 
     def of_a_day_that_ended(self) -> list[RecordingCoverage]:
-        """Once for each day (UTC) that has ended, over restarts too: a mark in the first usable index says which.
+        """The statements of a day (UTC) that has ended, once for each day. A mark in the first usable index outlives
+        restarts.
 
-        After an absence one day a call, so that retention waits for none of them long.
+        After an absence each call gives one day, so that retention does not wait long.
         """
         today = self._now_us() // DAY_US
         disk = next((disk for disk in self._disks if disk.failure is None), None)

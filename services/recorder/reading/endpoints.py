@@ -157,9 +157,9 @@ def _check(from_us: int, to_us: int) -> None:
 
 
 async def in_thread(items: Iterator[T], at_once: int = 1) -> AsyncIterator[T]:
-    """A blocking iterator's items, fetched in a thread: the first by itself, then ever more, up to ``at_once``.
+    """A blocking iterator's items, fetched in a thread: first one, then twice as many each time, up to ``at_once``.
 
-    One by one, items that are small take less time than their ways to the thread and back.
+    The way to the thread and back takes longer than reading a small item.
     """
     count = 1
     try:

@@ -1,7 +1,6 @@
-"""Evidence out of segments, as `services.contracts.evidence.exchange` wants it. Blocks; run it in a thread.
+"""Evidence from segments, in the form of `services.contracts.evidence.exchange`. Blocks; run it in a thread.
 
-Nothing leaves that is not what was recorded: each segment is held against its signature and each fragment against its
-seal; what does not pass is left out, and told as a gap.
+Each segment's signature and each fragment's seal are verified first. What fails is left out and reported as a gap.
 """
 
 from collections.abc import Iterator, Sequence
@@ -137,8 +136,11 @@ def _starts_at_keyframe(fragment: Fragment) -> bool:
 
 
 def sign_manifest(raw: bytes, signer: Signer | None, actor: Actor, now_us: int) -> Proof:
-    """Signs a manifest in its canonical form, made just now for ``actor``, and nothing else: a key that signed whatever
-    it is given would sign forged statements. Raises `InvalidInputError`, `UnavailableError`."""
+    """Signs a manifest in its canonical form that was made just now for ``actor``.
+
+    Nothing else is signed: a key that signed any bytes would sign forged statements. Raises `InvalidInputError`,
+    `UnavailableError`.
+    """
     if signer is None:
         raise UnavailableError("the recorder's key cannot be read; see its log")
     try:

@@ -1,6 +1,6 @@
-"""What a recorder has on its disks, closed or still growing, as one: the one place that questions about footage go to.
+"""The footage on a recorder's disks and in its archive, closed or still growing. All questions about footage go here.
 
-Methods block; call them in a thread. A disk that fails to answer is left out and logged: its footage is not there now.
+Methods block; call them in a thread. A disk that cannot be read is left out and logged.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -38,13 +38,13 @@ class SegmentSource(NamedTuple):
     tier: Tier
     gops: Sequence[Gop]
     opener: "Opener | None" = None
-    """How it is opened where it is not a file of ours."""
+    """How it is opened where it is not a local file."""
 
     def opened(self) -> AbstractContextManager[tuple[ReadAt, int]]:
-        """A function that reads from it, and its size; ``path`` need not be a file that is there.
+        """A function that reads from it, and its size. An archived segment's ``path`` is no local file.
 
-        Raises ``OSError`` (``FileNotFoundError`` where it went meanwhile), and `PantauError` where the archive does not
-        answer, which reading does, too.
+        Opening and reading raise ``OSError`` (``FileNotFoundError`` where it was removed), and `PantauError` where the
+        archive does not answer.
         """
         return self.opener() if self.opener is not None else scan.opened(self.path)
 
@@ -69,7 +69,7 @@ Opener = Callable[[], AbstractContextManager[tuple[ReadAt, int]]]
 
 
 class RecordedFootage:
-    """Asks all disks, and the archive for what they have not, or have thinned."""
+    """Asks all disks, and the archive for footage that the disks lack or have thinned."""
 
     def __init__(self, recorder: str, disks: Sequence[Disk], archive: Archive) -> None:
         self._recorder = recorder
@@ -147,7 +147,7 @@ class RecordedFootage:
     def _with_copies(
         self, local: Iterable[SegmentSource], camera: str, profile: str, from_us: int, to_us: int
     ) -> Iterable[SegmentSource]:
-        """And what the archive has that the disks have not, or have as keyframes alone."""
+        """Adds segments that only the archive has, or that only the archive has whole."""
         found = {str(PurePosixPath(*source.path.parts[-8:])): source for source in local}
         for copy, entries in self._archive.copies(camera, profile, from_us, to_us):
             mine = found.get(copy.key)
@@ -174,7 +174,7 @@ def _closed(disk: Disk, index: Index, stream: RecordedStream, from_us: int, to_u
 def read_messages(read: ReadAt, begin: int, end: int) -> Iterator[bytes]:
     """The bytes from ``begin`` to ``end`` in messages of up to `MAX_MESSAGE_BYTES`.
 
-    Raises `UnavailableError` where they cannot be read any more: retention or a failing disk took them meanwhile.
+    Raises `UnavailableError` where they cannot be read any more, after retention or on a failing disk.
     """
     for at in range(begin, end, MAX_MESSAGE_BYTES):
         wanted = min(MAX_MESSAGE_BYTES, end - at)

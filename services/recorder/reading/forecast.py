@@ -30,8 +30,8 @@ class Days(NamedTuple):
 def forecast(flows: Mapping[str, Flow], capacity_bytes: float) -> dict[str, Days]:
     """Days of full and of thinned footage for each camera once the disks are as full as they may be.
 
-    Under pressure the oldest full footage goes first, over all cameras; then the oldest thinned (retention.py). So the
-    ladders are cut at one age of full footage for all, and, where that does not do, at one age of thinned footage.
+    Under pressure the oldest full footage of all cameras goes first, then the oldest thinned (retention/rules.py). So
+    all ladders are cut at one age of full footage and, where that is not enough, at one age of thinned footage.
     """
 
     def days(full_limit: float, thinned_limit: float) -> dict[str, Days]:

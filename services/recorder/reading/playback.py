@@ -1,4 +1,4 @@
-"""Recorded frames as access units again, as `services.contracts.playback` wants them. Blocks; run it in a thread."""
+"""Recorded frames as access units, in the form of `services.contracts.playback`. Blocks; run it in a thread."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -101,7 +101,7 @@ class _Maker:
         self._first = True
 
     def unit(self, read: ReadAt, fragment: Fragment, picture: SampleInfo, shown_us: int) -> AccessUnit:
-        """The access unit; its sequence is the caller's."""
+        """The access unit; the caller sets its sequence."""
         data = read(fragment.moof_offset + picture.offset, picture.size_bytes)
         if len(data) < picture.size_bytes:
             raise Mp4Error("the file is shorter than its fragments")
@@ -117,7 +117,7 @@ class _Maker:
 
 
 def _parameter_sets(track: VideoTrack) -> bytes:
-    """What stands in front of a keyframe on the bus and in the sample entry in a file."""
+    """The parameter sets, which precede a keyframe on the bus and stand in the sample entry of a file."""
     if track.codec == "h264":
         avc, _ = h264.parse_avcc(track.config)
         return nal.join_length_prefixed((*avc.sps, *avc.pps))

@@ -1,1 +1,1 @@
-"""What goes when: rules, holds, thinning, and the pass that carries them out."""
+"""Retention: rules, holds, thinning, and the pass that carries them out."""

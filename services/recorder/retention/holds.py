@@ -57,8 +57,10 @@ class Holds:
 
 
 class CurrentHolds:
-    """The holds as they are when they are asked for, give or take `REFRESH_SECONDS`: a pass of retention may take
-    minutes, and an incident that is opened meanwhile holds its footage, too. Belongs to one thread."""
+    """The present holds, at most `REFRESH_SECONDS` old. Belongs to one thread at a time.
+
+    A retention pass may take minutes, and an incident that is opened meanwhile holds its footage too (I7).
+    """
 
     def __init__(
         self, incidents: Callable[[], Iterable[Incident]], now_us: Callable[[], int], monotonic: Callable[[], float]
@@ -79,7 +81,7 @@ class CurrentHolds:
 
 
 def _holds(incident: Incident, now_us: int) -> bool:
-    """While it is open, and after it was closed until its release; without a release, it is not let go."""
+    """An incident holds while it is open, and after it was closed until its release; without a release for ever."""
     if incident.status is IncidentStatus.OPEN:
         return True
     return incident.release_us is None or incident.release_us > now_us

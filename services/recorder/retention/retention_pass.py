@@ -25,9 +25,9 @@ from services.recorder.storage.scan import SegmentScan
 log = get_logger()
 
 BATCH: Final = 32
-"""So many segments share the commits of a procedure, each of which waits for the disk."""
+"""Segments that share the commits of a procedure; each commit waits for the disk."""
 _SLACK: Final = 0.02
-"""How far beyond floor or budget a pass goes, so that not every segment begins one."""
+"""How far beyond floor or budget a pass goes, so that not every new segment starts one."""
 
 
 class CarriedOut(NamedTuple):
@@ -47,11 +47,11 @@ class RetentionOutcome(NamedTuple):
 
     done: list[CarriedOut]
     short_bytes: int
-    """How much is still missing to floor or budget; what is left is held, or still being written."""
+    """Bytes still missing to floor or budget; the rest is held or still being written."""
     because: RetentionReason | None
     """Which of them was touched."""
     uncopied: int = 0
-    """Segments that were to be archived, and went without."""
+    """Segments that were removed or thinned before they were archived."""
 
 
 class _Thinned(NamedTuple):
@@ -120,7 +120,7 @@ class RetentionPass:
                 if self._short(index, reason) > 0:
                     because = reason
                     done += self._relieve(index, spared, reason)
-                    if self._short(index, reason) > 0:  # recording goes on (I8), whatever the archive does
+                    if self._short(index, reason) > 0:  # recording goes on (I8), even without a copy
                         rest = self._relieve(index, held, reason)
                         uncopied += sum(self._archive.awaits(item.segment) for item in rest)
                         done += rest
@@ -202,7 +202,7 @@ class RetentionPass:
                 removed.append(action)
                 continue
             made = self._thin(action)
-            if made is None and thinned:  # they take room until they replace what they were made of
+            if made is None and thinned:  # thinned files take room until they replace their originals
                 done += self._replace(index, thinned, held)
                 thinned = []
                 made = self._thin(action)

@@ -1,6 +1,6 @@
-"""What goes next: each camera's ladder, by age, and under pressure (docs/recording.md, Retention). Pure.
+"""Which footage goes next: each camera's ladder, by age, and under pressure (docs/recording.md, Retention). Pure.
 
-Nothing that is held is ever among them (I7).
+Held footage is never among it (I7).
 """
 
 from collections.abc import Callable, Iterable, Iterator

@@ -21,9 +21,9 @@ _FRAGMENT_BYTES: Final = 4 * 1024 * 1024
 
 
 def keep(times_us: Sequence[int], every_us: int) -> list[int]:
-    """Which keyframes stay: the first of all, and the first in each ``every_us`` of the clock. Pure.
+    """Indexes of the keyframes that stay: the first of all, and the first in each ``every_us`` of the clock. Pure.
 
-    The grid is that of absolute time, so a camera's segments thin alike wherever they were cut.
+    The grid is absolute time, so the result does not depend on where segments were cut.
     """
     kept: list[int] = []
     cell: int | None = None
@@ -37,9 +37,9 @@ def keep(times_us: Sequence[int], every_us: int) -> list[int]:
 def thin(
     source: Path, target: Path, stream: RecordedStream, *, every_us: int, files: Files, signer: Signer | None = None
 ) -> SegmentScan:
-    """Writes ``target``, fsynced and signed, and returns what is in it. Nothing happens to ``source``.
+    """Writes ``target``, fsynced and signed, and returns its content. ``source`` is not changed.
 
-    Raises `Mp4Error` where ``source`` holds nothing that could be kept, ``OSError``.
+    Raises `Mp4Error` where ``source`` holds nothing to keep, ``OSError``.
     """
     with opened(source) as (read, size):
         opening = reader.read_opening(read, size)

@@ -25,9 +25,9 @@ class ActivityTable:
         self._connection.execute("INSERT OR IGNORE INTO unscored VALUES (?, ?)", (stream_id, start_us))
 
     def enqueue_other_formulas(self, formula: int) -> bool:
-        """Has a stream's footage judged (again) whose baseline is of another formula; false where there is none.
+        """Queues the footage of one stream whose baseline is of another formula, and resets that baseline.
 
-        The baseline begins anew. One stream at a time, so that the transaction stays short.
+        False where there is no such stream. One stream at a time keeps the transaction short.
         """
         row = self._connection.execute(
             "SELECT id FROM stream LEFT JOIN baseline ON stream_id = id WHERE formula IS NOT ? LIMIT 1", (formula,)
@@ -68,12 +68,12 @@ class ActivityTable:
         return bytes(row[0]) if row else None
 
     def hours(self, stream_id: int, first: int, end: int, *, backwards: bool = False) -> Iterator[ActivityHour]:
-        """The hours from ``first`` to before ``end`` that anything is known of, read as they are asked for."""
+        """The known hours from ``first`` to before ``end``, read lazily."""
         wanted = "SELECT hour, levels FROM activity WHERE stream_id = ? AND hour >= ? AND hour < ? ORDER BY hour"
         return self._connection.execute(f"{wanted} DESC" if backwards else wanted, (stream_id, first, end))
 
     def put_hour(self, stream_id: int, number: int, row: bytes) -> None:
-        """Writes an hour; one of which nothing is known is dropped."""
+        """Writes an hour; an empty one is deleted."""
         if row.count(0) == len(row):
             self._connection.execute("DELETE FROM activity WHERE stream_id = ? AND hour = ?", (stream_id, number))
         else:
@@ -89,7 +89,7 @@ class ActivityTable:
         )
 
     def forget_footage(self, footage: Iterable[tuple[int, int, int]]) -> None:
-        """There is no footage any more of (stream_id, from_us, to_us)."""
+        """Blanks the levels of (stream_id, from_us, to_us), whose footage is gone."""
         changed: dict[tuple[int, int], bytes] = {}
         for stream_id, from_us, to_us in footage:
             for number in range(*hours_between(from_us, to_us)):

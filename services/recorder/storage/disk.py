@@ -1,6 +1,6 @@
-"""One directory, normally one disk: its writer, its syncer and its index, in threads of their own.
+"""One directory, normally one disk: its writer thread, its syncer thread and its index.
 
-What happens to footage is told through ``notify``, which is called in either thread.
+``notify`` is called in either thread with what happened to footage.
 """
 
 import errno
@@ -29,7 +29,7 @@ log = get_logger()
 
 PASS_SECONDS: Final = 1.0
 STALLED_SECONDS: Final = 10.0
-"""A write that takes longer: nothing new is given to this disk."""
+"""While a write takes longer than this, the disk gets no new segments."""
 GONE: Final = "the index is gone: is the disk mounted?"
 _MAX_GAPS: Final = 10_000
 _SPACE_SECONDS: Final = 5.0
@@ -60,7 +60,7 @@ class FragmentDropped:
 
 @dataclass(frozen=True)
 class DiskFailed:
-    """The disk cannot be used any more; its open segments are ended as far as they came."""
+    """The disk cannot be used any more; its open segments end at their last written fragment."""
 
     because: str
 
@@ -154,7 +154,7 @@ class Disk:
         return self.files.space(self.directory)
 
     def free_bytes(self) -> int | None:
-        """As of at most a few seconds ago; None where it cannot be told: the disk fails then, or has failed."""
+        """Free space, at most a few seconds old; None where the disk has failed, or fails at this question."""
         if self.failure is not None:
             return None
         now = self._clock.monotonic()
@@ -180,7 +180,7 @@ class Disk:
         return file
 
     def append_fragment(self, file: SegmentFile, fragment: SegmentFragment) -> None:
-        """Takes a fragment. Where too many bytes wait already, the oldest that waits is dropped."""
+        """Queues a fragment. Where too many bytes wait, the oldest waiting fragment is dropped."""
         dropped: list[_Job] = []
         with self._wake:
             self._jobs.append(_Job(file, fragment))
@@ -217,7 +217,7 @@ class Disk:
         if self._threads:
             raise OSError(errno.EBUSY, "an operation on the disk has not come back yet")
         if self._opened and not (self.recordings / INDEX).exists():
-            raise OSError(errno.ENOENT, GONE)  # not to be begun anew on whatever is mounted below
+            raise OSError(errno.ENOENT, GONE)  # refuse to create a new index: the disk is probably unmounted
         self.files.make_folders(self.recordings)
         self._opened = True
         index = Index.open(self.recordings / INDEX, durable=True, checkpoint=True)
@@ -330,7 +330,7 @@ class Disk:
         try:
             file.write_opening(self.files, chain)
         except OSError:
-            # Nothing was recorded into it; its open_segment row goes at the next start, or here.
+            # Nothing was recorded into it. Its open_segment row is removed here, or at the next start.
             self.files.close(file.fd)
             self.files.unlink(path)
             with index:
@@ -348,7 +348,7 @@ class Disk:
         self.fail(str(error))
 
     def fail(self, because: str) -> None:
-        """Nothing more is written; what waits is dropped, and told."""
+        """Marks the disk as failed: nothing more is written, and waiting fragments are dropped with a notice."""
         with self._wake:
             if self.failure is not None:
                 return
@@ -432,7 +432,7 @@ class Disk:
                 self.files.unlink(file.path)
 
     def _sync_file(self, file: SegmentFile) -> None:
-        """What is on disk after this is footage that a row leads to (I4, I5)."""
+        """Makes the file's content and its directory entries durable, before a row names it (I4, I5)."""
         assert file.path is not None
         file.unsynced_since = None
         if not file.folders_synced:

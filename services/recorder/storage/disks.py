@@ -22,7 +22,7 @@ T = TypeVar("T")
 D = TypeVar("D", bound=Hashable)
 
 RETRY_SECONDS: Final = 10.0
-"""A directory that failed is tried again so often."""
+"""How often a failed directory is tried again."""
 _LOOK_SECONDS: Final = 1.0
 
 _usable = gauge("recorder_disk_usable", "1 while the directory takes recordings", "directory")
@@ -174,9 +174,9 @@ def _share(room: DiskRoom) -> float:
 
 
 def ask_indexes(disks: Iterable[Disk], ask: Callable[[Disk, Index], T]) -> list[T]:
-    """What ``ask`` finds in the index of each disk that works. Blocks.
+    """What ``ask`` finds in the index of each working disk. Blocks.
 
-    A disk that cannot be read is left out and logged: its footage is not there now.
+    A disk that cannot be read is left out and logged.
     """
     found: list[T] = []
     for disk in disks:

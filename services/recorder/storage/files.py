@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
-"""Errors that mean that room is all that is missing."""
+"""Errors that mean that the disk is full."""
 _MAX_BUFFERS: Final = 1024
 """IOV_MAX of Linux."""
 

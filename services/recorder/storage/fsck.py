@@ -1,7 +1,7 @@
-"""Holding the recordings on disk against the index, both ways. Blocks.
+"""Compares the recordings on disk with the index, both ways. Blocks.
 
-What is found is told; with ``repair`` the index is brought to what the files say, and nothing else is ever changed
-but a tail without footage, which is cut. Files that are no segments are told and left alone.
+Findings are reported. With ``repair`` the index is made to agree with the files; the only change to a file is that a
+tail without footage is cut. Files that are no segments are reported and left alone.
 """
 
 import shutil
@@ -69,15 +69,15 @@ class FsckReport(NamedTuple):
     segments: int
     """Files that were looked into."""
     signed: Mapping[str, int]
-    """How many of them each key has signed, by its short name; under the empty name those without a signature: they
+    """How many of them each key has signed, by its short name. The empty name counts those without a signature, which
     are signed when evidence is asked for."""
     findings: tuple[FsckFinding, ...]
     running: bool
-    """A recorder is at work there: what it has open was left out."""
+    """A recorder is using the directory; its open segments were left out."""
 
     @property
     def clean(self) -> bool:
-        """Whether everything is in order now; what is not ours does not count."""
+        """Whether everything is in order now; foreign files do not count."""
         return all(finding.repaired or finding.kind is FsckKind.FOREIGN for finding in self.findings)
 
 
@@ -120,7 +120,7 @@ def _reading(recordings: Path) -> Index:
 
 
 def _check_index(recordings: Path, repair: bool) -> Iterator[FsckFinding]:
-    """SQLite's own check; a damaged index is put aside and made anew."""
+    """SQLite's own check; a damaged index is moved aside and rebuilt."""
     path = recordings / INDEX
     if not path.exists():
         yield FsckFinding(FsckKind.BAD_INDEX, INDEX, "missing", repair)
@@ -140,7 +140,7 @@ def _check_index(recordings: Path, repair: bool) -> Iterator[FsckFinding]:
 
 
 def _key(directory: Path) -> Signer | None:
-    """The recorder's key, where it lies here and can be read; what stays unsigned is signed when it is asked for."""
+    """The recorder's key where it is readable here. Segments that stay unsigned are signed when evidence is asked for."""
     try:
         return read_key(directory)
     except (OSError, ValueError):
@@ -169,7 +169,7 @@ class _Run:
                 yield FsckFinding(FsckKind.FOREIGN, path.name, "not ours")
 
     def _unsettled(self, index: Index) -> Iterator[FsckFinding]:
-        """Only where no recorder runs: else it is at work on these."""
+        """Interrupted procedures; only checked where no recorder runs, since a running one is carrying them out."""
         if not self._alone:
             return
         waiting = [(self._path(*item), "was open") for item in index.open_segments()]

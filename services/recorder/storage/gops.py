@@ -67,7 +67,7 @@ def unpack(blob: bytes) -> list[Gop]:
 
 
 def pack_raw(found: Iterable[Gop]) -> str:
-    """The GOPs that a segment had; where they were in the file does not matter any more."""
+    """The GOPs that a segment had before it was thinned, without their places in the file."""
     return base64.b64encode(pack(gop._replace(fragment_offset=0) for gop in found)).decode()
 
 

@@ -1,4 +1,4 @@
-"""A recorder's name: stays with its disks, so that the registry sends a camera where its footage is."""
+"""A recorder's name. It stays with its disks, so that the registry assigns a camera where its footage is."""
 
 import fcntl
 import os
@@ -20,9 +20,9 @@ class DirectoryTakenError(PantauError):
 
 
 def load_name(directory: Path, given: str | None, default: str) -> str:
-    """The recorder's name: the setting, else what the directory says, else a new one that it will say from now on.
+    """The recorder's name: the setting, else the one in the directory, else a new one that is written there.
 
-    Raises ``OSError`` where the directory cannot be written to and says nothing.
+    Raises ``OSError`` where a new one cannot be written.
     """
     if given:
         return given

@@ -35,7 +35,7 @@ _UNCOPIED: Final = (
 class Index:
     """One connection; belongs to one thread at a time. Methods raise ``sqlite3.Error``.
 
-    A durable one commits with an fsync that makes every earlier commit of the others durable, too.
+    A durable connection fsyncs at each commit, which makes all earlier commits of other connections durable too.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -162,12 +162,10 @@ class Index:
     # Segments
 
     def put_segment(self, segment: Segment, gops: bytes) -> None:
-        """Writes a segment's row, whatever was there before, and forgets that it was open.
-
-        Of a new one it is still to be told how much moved.
-        """
+        """Inserts or replaces a segment's row and deletes its row in ``open_segment``. A new segment is queued for
+        scoring."""
         stream_id = self.stream_id(segment.stream)
-        replaced = self._connection.execute(  # not REPLACE, which would pass the triggers by
+        replaced = self._connection.execute(  # REPLACE would not fire the delete triggers
             "DELETE FROM segment WHERE stream_id = ? AND start_us = ?", (stream_id, segment.start_us)
         )
         if not replaced.rowcount:
@@ -191,7 +189,7 @@ class Index:
     def forget_segments(
         self, segments: Iterable[Segment], *, copied: Callable[[Segment], bool] = lambda _: False
     ) -> None:
-        """Deletes segments' rows, and what is known of how much moved in them where no copy of them is ``copied``."""
+        """Deletes segments' rows, and their activity unless ``copied`` says that the archive has them."""
         segments = list(segments)
         keys = [(self.stream_id(segment.stream), segment.start_us) for segment in segments]
         gone = [(self.stream_id(one.stream), one.start_us, one.end_us) for one in segments if not copied(one)]
@@ -315,7 +313,7 @@ class Index:
         return [FootageRun(*row) for row in rows]
 
     def runs_differ(self, stream: RecordedStream) -> bool:
-        """Whether the runs are not what the segments join to; one transaction, so a recorder may be at work."""
+        """Whether the runs differ from what the segments join to. One transaction, so a recorder may be running."""
         self._connection.execute("BEGIN")
         try:
             return self._stored_runs(stream) != self._joined_runs(stream)
@@ -323,7 +321,7 @@ class Index:
             self._connection.execute("COMMIT")
 
     def rebuild_runs(self, stream: RecordedStream) -> None:
-        """Makes a stream's runs anew, within a transaction."""
+        """Rebuilds a stream's runs, within a transaction."""
         stream_id = self.find_stream(stream)
         wanted = self._joined_runs(stream)
         self._connection.execute("DELETE FROM run WHERE stream_id = ?", (stream_id,))

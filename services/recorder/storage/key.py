@@ -1,4 +1,4 @@
-"""The recorder's Ed25519 key: made at the first start, kept beside the recordings, readable by nobody else."""
+"""The recorder's Ed25519 key: made at the first start, kept beside the recordings with mode 0600."""
 
 import os
 from pathlib import Path
@@ -19,7 +19,7 @@ from services.recorder.storage.proof import Signer
 log = get_logger()
 KEY_FILE: Final = "recorder-key.pem"
 PUBLIC_FILE: Final = "recorder-key.pub"
-"""The public key in hexadecimal, to be handed to whoever is to trust it (``pantau verify --key``)."""
+"""The public key in hexadecimal, for those who verify evidence (``pantau verify --key``)."""
 
 
 def read_key(directory: Path) -> Signer | None:
@@ -40,8 +40,8 @@ def read_key(directory: Path) -> Signer | None:
 def load_key(directory: Path) -> Signer | None:
     """The recorder's key, made where there is none.
 
-    None where it cannot be had: recording goes on all the same, unsigned, and the log says so. A key that cannot be
-    read is never replaced.
+    None where it cannot be read or written: recording goes on unsigned, and the log says so. A key that cannot be read
+    is never replaced.
     """
     try:
         found = read_key(directory)
@@ -67,7 +67,7 @@ def _make(directory: Path) -> Signer:
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:
-    """Whole and on disk under its name, or not there."""
+    """Writes a file atomically and durably."""
     temporary = path.with_name(path.name + ".new")
     temporary.unlink(missing_ok=True)
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)

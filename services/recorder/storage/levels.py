@@ -1,7 +1,7 @@
-"""Activity as it is kept: an hour's levels in a row of bytes, one for each 4 s, and what is read out of such rows.
+"""Stored activity: an hour's levels in a row of bytes, one for each 4 s, and what is read from such rows. Pure.
 
 A byte is 0 where nothing is known, else 1 (as still as it gets in front of this camera) to 255 (as busy as it gets).
-Nothing here is tied to segments, so that thinned footage is found as well as full. Pure.
+Rows do not depend on segments, so that thinned footage is found as well as full.
 """
 
 import re
@@ -16,9 +16,9 @@ MINUTE_US: Final = 60_000_000
 _MINUTE_SLOTS: Final = MINUTE_US // SLOT_US
 _MOST: Final = 254
 _JOIN_SLOTS: Final = 1
-"""A pause of one slot does not divide a stretch: a passer-by behind a tree is one passer-by."""
+"""A pause of one slot does not divide a stretch: somebody who passes behind a tree is one event."""
 _STRETCH: Final = re.compile(rb"[\x80-\xff](?:[\x00-\x7f]{0,%d}[\x80-\xff])*" % _JOIN_SLOTS)
-"""From the middle of the scale on it is activity."""
+"""Levels from the middle of the scale on are activity."""
 
 
 class ActivityLevel(NamedTuple):
@@ -65,7 +65,8 @@ def paint(levels: Iterable[ActivityLevel]) -> dict[int, dict[int, int]]:
 
 
 def merge_slots(row: bytes | None, slots: dict[int, int], shared: int | None) -> bytes:
-    """The hour's row with ``slots`` in it; in ``shared``, which the footage before reaches into, the higher counts."""
+    """The hour's row with ``slots`` merged in. In slot ``shared``, which earlier footage reaches into, the higher
+    counts."""
     changed = bytearray(row or bytes(SLOTS))
     for slot, byte in slots.items():
         changed[slot] = max(byte, changed[slot]) if slot == shared else byte
@@ -142,7 +143,7 @@ def hours_between(from_us: int, to_us: int) -> tuple[int, int]:
 
 
 def step_for(from_us: int, to_us: int, most: int) -> tuple[int, int]:
-    """Step and beginning, in µs, with which the range takes about ``most`` steps: the same for whoever is asked."""
+    """Step and beginning, in µs, so that the range takes about ``most`` steps. All recorders get the same."""
     step_us = SLOT_US
     for factor in _FACTORS:
         step_us = SLOT_US * factor

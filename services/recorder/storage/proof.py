@@ -1,6 +1,6 @@
 """A segment's proof: the recorder's signature over its statement, as the last box of its file (docs/recording.md).
 
-The statement itself is not kept: it follows from the file, so an index that is made anew loses nothing.
+The statement itself is not stored. It follows from the file, so a rebuilt index loses nothing.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class Proof(NamedTuple):
         return statement.key_id(self.public)
 
     def to_box(self) -> bytes:
-        """The box that ends a segment's file; players pass over it."""
+        """The box that ends a segment's file; players skip it."""
         return box(b"uuid", PROOF_UUID, bytes.fromhex(self.public), bytes.fromhex(self.signature))
 
 
@@ -63,7 +63,7 @@ def read_proof(read: ReadAt, at: int) -> Proof | None:
 def state(
     segment: Segment, *, recorder: str, opening: bytes, links: Sequence[bytes], previous: str, thinned_from: str = ""
 ) -> Statement:
-    """What is said of a segment: ``opening`` and ``links`` are the seals of its file, ``previous`` the one before."""
+    """A segment's statement: ``opening`` and ``links`` are the seals of its file, ``previous`` the last seal before it."""
     stream = segment.stream
     return Statement(
         site=stream.site,

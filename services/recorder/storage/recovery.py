@@ -15,7 +15,7 @@ from services.recorder.storage.scan import SegmentScan, scan
 
 log = get_logger()
 _DOUBTFUL_90K: Final = 60 * SECOND_90K
-"""What a power cut may have undone: some times the longest interval between fsyncs that makes sense."""
+"""The end of a file that a power cut may have undone: several times the longest sensible fsync interval."""
 _BATCH: Final = 64
 _HOUR_US: Final = 3600 * 1_000_000
 
@@ -37,12 +37,12 @@ class Recovered:
 
 
 def recover(recordings: Path, index: Index, files: Files, signer: Signer | None = None) -> Recovered:
-    """Brings files and rows together again after any death. Raises ``OSError``, ``sqlite3.Error``.
+    """Makes files and rows agree after any death. Raises ``OSError``, ``sqlite3.Error``.
 
     Segments that were never closed are signed by ``signer``.
     """
     done = Recovered()
-    # The process died, but not the machine: what was written is there, and only what was being written may be torn.
+    # The process died, not the machine: everything written is there, and only the last write may be torn.
     tail_90k = 0 if index.get_meta("boot") == boot_id() != "" else _DOUBTFUL_90K
     opened = index.open_segments()
     for start in range(0, len(opened), _BATCH):
@@ -77,8 +77,11 @@ def finish(
     tail_90k: int | None = None,
     signer: Signer | None = None,
 ) -> SegmentScan | None:
-    """Puts a file in order that was left open: cuts what is not sealed, or removes it, and returns None, where nothing
-    is; signs it. What is in it is on disk then; `settle` writes it down."""
+    """Completes a file that was left open: cuts its unsealed tail, signs it and makes it durable. `settle` writes its
+    row.
+
+    A file without a sealed fragment is removed; the result is None then.
+    """
     path = recordings / segment_path(stream, start_us)
     try:
         found = scan(path, stream, tail_90k=tail_90k)
@@ -128,7 +131,7 @@ def boot_id() -> str:
 
 
 def _settle(recordings: Path, index: Index, files: Files, segment: Segment) -> None:
-    """A replacement was under way: whichever file is there is whole, and says what it is."""
+    """Ends an interrupted replacement. The file under the name is whole, old or new, and gives the row."""
     path = recordings / segment_path(segment.stream, segment.start_us)
     files.unlink(path.with_name(path.name + NEW_SUFFIX))
     try:

@@ -1,4 +1,4 @@
-"""Reading a segment's file into the row that describes it: what recovery, `fsck` and thinning have in common."""
+"""Reads a segment's file into the row that describes it; used by recovery, `fsck` and thinning."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -42,7 +42,7 @@ class SegmentScan(NamedTuple):
     links: tuple[bytes, ...]
     """Of every fragment."""
     proof: Proof | None
-    """Its signature, not held against anything; None where the file was never signed."""
+    """Its signature, not verified; None where the file was never signed."""
 
     def statement(self) -> Statement:
         """What is, or would be, signed of it."""
@@ -63,10 +63,10 @@ def opened(path: Path) -> Iterator[tuple[ReadAt, int]]:
 
 
 def scan(path: Path, stream: RecordedStream, *, verify: bool = True, tail_90k: int | None = None) -> SegmentScan | None:
-    """Reads a segment's file; None where it holds no footage.
+    """Reads a segment's file; None where it holds no footage. Raises ``OSError`` where it cannot be read.
 
-    With ``verify`` the seals are held against the content, those of the last ``tail_90k`` alone where it is given, and
-    footage ends at the first that is wrong. Raises ``OSError`` where the file cannot be read.
+    With ``verify`` the seals are verified, with ``tail_90k`` only those of the last ``tail_90k``. Footage ends at the
+    first wrong seal.
     """
     with opened(path) as (read, size):
         return scan_opened(read, size, path, stream, verify=verify, tail_90k=tail_90k)
@@ -75,7 +75,7 @@ def scan(path: Path, stream: RecordedStream, *, verify: bool = True, tail_90k: i
 def scan_opened(
     read: ReadAt, size: int, path: Path, stream: RecordedStream, *, verify: bool = True, tail_90k: int | None = None
 ) -> SegmentScan | None:
-    """The same of a file that is open already; ``path`` says its name."""
+    """As `scan`, of a file that is already open; ``path`` is its name."""
     try:
         opening = reader.read_opening(read, size)
     except Mp4Error:
@@ -89,7 +89,7 @@ def scan_opened(
     found = _describe(stream, opening, fragments, read, size)
     named = parse_path(PurePath(*path.parts[-8:-1], path.name.removesuffix(NEW_SUFFIX)))
     if found and named and named[1] != found.segment.start_us // 1000 * 1000:
-        # Not ours to judge which of the two is right; the name is where the file is found.
+        # Either may be wrong; the row follows the name, by which the file is found.
         length_us = found.segment.end_us - found.segment.start_us
         found = found._replace(segment=found.segment._replace(start_us=named[1], end_us=named[1] + length_us))
     return found

@@ -1,5 +1,5 @@
 -- The index of one recordings directory. Only files below the same directory are named in it, and all of it but the
--- open rows of `gap` can be made anew from them (docs/recording.md, I6).
+-- open rows of `gap` can be rebuilt from them (docs/recording.md, I6).
 
 CREATE TABLE meta (
   key   TEXT PRIMARY KEY,  -- directory_id, recorder, heartbeat_us
@@ -9,8 +9,8 @@ CREATE TABLE meta (
 CREATE TABLE stream (
   id      INTEGER PRIMARY KEY,
   site    TEXT NOT NULL,    -- owner of the camera; first part of the path
-  camera  TEXT NOT NULL,    -- unique in the whole mesh, whatever the site
-  profile TEXT NOT NULL,    -- main; sub only where somebody records it
+  camera  TEXT NOT NULL,    -- unique in the whole mesh, over all sites
+  profile TEXT NOT NULL,    -- main
   UNIQUE (site, camera, profile)
 );
 

@@ -1,4 +1,4 @@
-"""What a disk is told about a segment, in order: it begins, it grows by fragments, it ends. Pure data."""
+"""The steps of a segment on a disk, in order: it begins, grows by fragments, and ends. Pure data."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -29,7 +29,7 @@ class SegmentBegin:
     clock: Clock
     uncertainty_us: int
     clock_step_us: int = 0
-    """How far the clock was set since the segment before, where it was."""
+    """How far the clock was set since the segment before; 0 where it was not."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class SegmentFragment:
 
     @property
     def starts_at_keyframe(self) -> bool:
-        """Whether it can be decoded without what was before."""
+        """Whether it can be decoded without the fragment before."""
         return self.video.samples[0].keyframe
 
 

@@ -1,4 +1,4 @@
-"""A segment while it is being written: what the writer and the syncer of its disk do to it (docs/recording.md)."""
+"""A segment that is being written by the writer and the syncer of its disk (docs/recording.md)."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +28,7 @@ class SegmentFile:
     start_us: int = 0
     """Capture time of the first picture that was written; in the file's name."""
     shift_us: int = 0
-    """By whole ms, where there was a file of that name already."""
+    """Added in whole ms where a file of that name exists already."""
     path: Path | None = None
     """Set when the file is there."""
     fd: int = -1
@@ -63,7 +63,7 @@ class SegmentFile:
         return self.links[-1] if self.links else self.opening_link
 
     def opening(self, chain: bytes) -> bytes:
-        """What stands at the file's beginning; ``chain`` is the last link of the stream's segment before."""
+        """``ftyp`` and ``moov``; ``chain`` is the last link of the stream's segment before."""
         begin = self.begin
         info: dict[str, object] = {
             "site": self.stream.site,
@@ -89,7 +89,7 @@ class SegmentFile:
         self.opening_link = fragment.link(b"", (opening,))
 
     def write_fragment(self, files: Files, new: SegmentFragment, now: float) -> None:
-        """Appends a fragment with its seal. Raises ``OSError``; what the disk took of it is cut off again then."""
+        """Appends a fragment with its seal. Raises ``OSError`` after it has cut off what the disk took of it."""
         runs = [new.video, *([new.audio] if new.audio else [])]
         parts = fragment.build(self.fragments + 1, new.from_us + self.shift_us, runs)
         link = fragment.link(self.link, parts)
