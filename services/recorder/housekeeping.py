@@ -121,7 +121,7 @@ class Housekeeping:
             log.warning("activity.failed", directory=str(disk.directory), error=error)
 
     def _sweep(self, index: Index, disk: Disk) -> None:
-        """Forgets activity of one stream whose footage is gone, from the archive too. Each pass takes the next stream."""
+        """Forgets activity whose footage is gone, from the archive too. Each pass takes the next stream."""
         streams = index.streams()
         if streams:
             self._swept[disk] += 1

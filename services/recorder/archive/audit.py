@@ -79,7 +79,7 @@ class ArchiveAudit:
         _held_bytes.set(size_bytes)
 
     async def _expire(self) -> None:
-        """Removes expired copies. The object goes before its row; the recheck finds a row that a death in between left."""
+        """Removes expired copies, each object before its row. The recheck finds a row that a death in between left."""
         if self._keep_seconds == float("inf"):
             return
         before_us, last = self._clock.now_us() - int(self._keep_seconds * 1e6), None
@@ -114,7 +114,7 @@ class ArchiveAudit:
                 await self.recheck_copy(item)
 
     async def recheck_copy(self, item: ArchivedCopy) -> bool:
-        """Reads a copy again and returns whether it is sound. A missing one is forgotten, so that it is copied again."""
+        """Reads a copy again and returns whether it is sound. A missing one is forgotten, to be copied again."""
         try:
             await self._store.verify_object(item.key, item.size_bytes, item.sha256)
         except FileNotFoundError:

@@ -140,7 +140,7 @@ def _check_index(recordings: Path, repair: bool) -> Iterator[FsckFinding]:
 
 
 def _key(directory: Path) -> Signer | None:
-    """The recorder's key where it is readable here. Segments that stay unsigned are signed when evidence is asked for."""
+    """The recorder's key where it is readable. Unsigned segments are signed when evidence is asked for."""
     try:
         return read_key(directory)
     except (OSError, ValueError):

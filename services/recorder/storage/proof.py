@@ -63,7 +63,7 @@ def read_proof(read: ReadAt, at: int) -> Proof | None:
 def state(
     segment: Segment, *, recorder: str, opening: bytes, links: Sequence[bytes], previous: str, thinned_from: str = ""
 ) -> Statement:
-    """A segment's statement: ``opening`` and ``links`` are the seals of its file, ``previous`` the last seal before it."""
+    """A segment's statement. ``opening`` and ``links`` are the seals of its file, ``previous`` the last one before."""
     stream = segment.stream
     return Statement(
         site=stream.site,
