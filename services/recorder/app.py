@@ -17,7 +17,7 @@ from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 from services.recorder.archive.archive import Archive, NoArchive
 from services.recorder.archive.settings import ArchiveSettings
-from services.recorder.capture.recordings import CameraRecordings
+from services.recorder.capture.camera_recordings import CameraRecordings
 from services.recorder.events import RecorderEvents
 from services.recorder.housekeeping import Housekeeping
 from services.recorder.reading.activity_search import ActivitySearch
