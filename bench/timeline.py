@@ -128,8 +128,8 @@ def ask(disk: Any, cameras: int, archive: S3Archive) -> Iterator[list[object]]:
         "timeline": lambda camera: footage.timeline(camera, "main", START_US, end_us),
         "timeline, the archive's too": lambda camera: both.timeline(camera, "main", START_US, end_us),
         "activity": lambda camera: search.activity(ActivityQuestion(camera=camera, from_us=START_US, to_us=end_us)),
-        "next activity": lambda camera: search.next(NextQuestion(cameras=(camera,), at_us=START_US)),
-        "busiest minutes": lambda camera: search.busiest(
+        "next activity": lambda camera: search.next_activity(NextQuestion(cameras=(camera,), at_us=START_US)),
+        "busiest minutes": lambda camera: search.busiest_minutes(
             BusiestQuestion(cameras=(camera,), from_us=START_US, to_us=end_us)
         ),
     }

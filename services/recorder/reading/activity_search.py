@@ -53,7 +53,7 @@ class ActivitySearch:
         levels = [round(to_level(max(column)) * _PERCENT) for column in zip(still, *self._ask(ask), strict=True)]
         return ActivityAnswer(from_us=from_us, step_us=step_us, levels=tuple(levels))
 
-    def next(self, question: NextQuestion) -> BusyAnswer:
+    def next_activity(self, question: NextQuestion) -> BusyAnswer:
         """Each camera's next activity, of those that have one within `MAX_SEARCH_US`."""
         backwards = question.direction == "backwards"
         at_us = question.at_us
@@ -68,7 +68,7 @@ class ActivitySearch:
 
         return BusyAnswer(found=tuple(self._ask(ask)))
 
-    def busiest(self, question: BusiestQuestion) -> BusyAnswer:
+    def busiest_minutes(self, question: BusiestQuestion) -> BusyAnswer:
         """The busiest minutes."""
 
         def ask(index: Index) -> Iterator[tuple[float, int, str]]:

@@ -191,7 +191,7 @@ def _add(found: Holdings, index: Index) -> int:
         found.sites[stream.camera] = stream.site
         for tier in Tier:
             key = stream.camera, tier
-            if first := next(index.oldest(stream, tier, page=1), None):
+            if first := next(index.oldest_segments(stream, tier, page=1), None):
                 found.oldest_us[key] = min(first.start_us, found.oldest_us.get(key, first.start_us))
             if item := usage.get((stream, tier)):
                 before = found.usage.get(key, Usage(0, 0, 0))

@@ -93,12 +93,12 @@ class Endpoints:
         return await asyncio.to_thread(self._search.activity, question)
 
     async def _next(self, question: NextQuestion, _actor: Actor) -> BusyAnswer:
-        return await asyncio.to_thread(self._search.next, question)
+        return await asyncio.to_thread(self._search.next_activity, question)
 
     async def _busiest(self, question: BusiestQuestion, _actor: Actor) -> BusyAnswer:
         if not 0 < question.to_us - question.from_us <= activity.MAX_SEARCH_US:
             raise InvalidInputError("a range ends after it begins, and is at most 31 days long here")
-        return await asyncio.to_thread(self._search.busiest, question)
+        return await asyncio.to_thread(self._search.busiest_minutes, question)
 
     async def _cover(self, question: CoverageQuestion, _actor: Actor) -> CoverageAnswer:
         if not 0 < question.to_us - question.from_us <= MAX_COVERAGE_US:

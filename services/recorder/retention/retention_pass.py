@@ -132,8 +132,8 @@ class RetentionPass:
         now_us = self._clock.now_us()
         for stream in index.streams():
             actions = by_age(
-                index.oldest(stream, Tier.FULL),
-                index.oldest(stream, Tier.KEYFRAMES),
+                index.oldest_segments(stream, Tier.FULL),
+                index.oldest_segments(stream, Tier.KEYFRAMES),
                 self._ladder_of(stream.camera),
                 now_us,
                 held,
@@ -148,7 +148,9 @@ class RetentionPass:
         streams = index.streams()
 
         def oldest(tier: Tier) -> Iterator[Segment]:
-            return heapq.merge(*(index.oldest(stream, tier) for stream in streams), key=lambda item: item.start_us)
+            return heapq.merge(
+                *(index.oldest_segments(stream, tier) for stream in streams), key=lambda item: item.start_us
+            )
 
         urgent = because is RetentionReason.FLOOR and self._free_bytes() < self._limits.floor_bytes // 2
         batch: list[RetentionAction] = []

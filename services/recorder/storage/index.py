@@ -260,7 +260,7 @@ class Index:
         packed = self.packed_gops(segment.stream, segment.start_us)
         return gops.unpack(packed) if packed is not None else []
 
-    def oldest(self, stream: RecordedStream, tier: Tier, *, page: int = 64) -> Iterator[Segment]:
+    def oldest_segments(self, stream: RecordedStream, tier: Tier, *, page: int = 64) -> Iterator[Segment]:
         """A stream's closed segments of a tier, oldest first, read as they are asked for."""
         stream_id, after_us = self.find_stream(stream) or 0, -1
         while True:

@@ -49,7 +49,7 @@ def next_of(rig: Rig, second: float, direction: str) -> float | None:
     question = NextQuestion.model_validate(
         {"cameras": ("cam-1", "cam-2"), "at_us": START_US + int(second * S), "direction": direction}
     )
-    found = ActivitySearch([rig.disk]).next(question).found
+    found = ActivitySearch([rig.disk]).next_activity(question).found
     return (found[0].from_us - START_US) / S if found else None
 
 
@@ -74,7 +74,7 @@ def test_movement_is_found_where_it_was(tmp_path: Path) -> None:
         question = BusiestQuestion(
             cameras=("cam-1",), from_us=START_US - 60 * S, to_us=START_US + MINUTES * 60 * S, most=1
         )
-        (minute,) = ActivitySearch([rig.disk]).busiest(question).found
+        (minute,) = ActivitySearch([rig.disk]).busiest_minutes(question).found
         assert minute.from_us % (60 * S) == 0
         assert minute.from_us < START_US + BUSY[1] * S
         assert minute.to_us > START_US + BUSY[0] * S
