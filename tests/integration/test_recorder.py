@@ -14,7 +14,7 @@ from services.mesh.event_stream import ensure_stream
 from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 from services.recorder.storage.index import Index
-from services.recorder.storage.paths import INDEX, RECORDINGS, segment_path
+from services.recorder.storage.paths import INDEX, RECORDINGS
 from services.recorder.storage.rows import Segment
 from tests.integration.recorders import Ingest, assign, camera, recording, running, until
 from tests.recorder.rig import decode
@@ -56,7 +56,7 @@ async def test_the_cached_gop_and_what_follows_is_on_disk_and_announced(
     (segment,) = segments(tmp_path / "data")
     assert segment.frames == 125
     assert segment.start_us == units[75].capture_us
-    path = tmp_path / "data" / RECORDINGS / segment_path(segment.stream, segment.start_us)
+    path = tmp_path / "data" / RECORDINGS / segment.path
     assert len(decode(path)) == 125
     message = await closed.next_msg(timeout=30)
     events.append(parse(message.data, message.headers))

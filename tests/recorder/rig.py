@@ -19,7 +19,7 @@ from services.recorder.retention.retention_pass import ArchiveCopies, RetentionP
 from services.recorder.storage.disk import PASS_SECONDS, Disk, DiskLimits, DiskNotice, FragmentDropped, SegmentWritten
 from services.recorder.storage.files import Files, OsFiles
 from services.recorder.storage.index import Index
-from services.recorder.storage.paths import INDEX, RecordedStream, segment_path
+from services.recorder.storage.paths import INDEX, RecordedStream
 from services.recorder.storage.proof import Signer
 from services.recorder.storage.rows import GapRow, Segment
 from tests.recorder.units import START_US
@@ -122,7 +122,7 @@ class Rig:
             return index.gaps(stream, 0, 1 << 62)
 
     def path(self, segment: Segment) -> Path:
-        return self.disk.recordings / segment_path(segment.stream, segment.start_us)
+        return self.disk.recordings / segment.path
 
     def closed(self) -> list[SegmentWritten]:
         return [notice for notice in self.notices if isinstance(notice, SegmentWritten)]

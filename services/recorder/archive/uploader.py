@@ -20,7 +20,7 @@ from services.recorder.retention.holds import Holds
 from services.recorder.storage import gops
 from services.recorder.storage.disk import Disk
 from services.recorder.storage.index import ENDLESS_US, Index
-from services.recorder.storage.paths import INDEX, RecordedStream, segment_path
+from services.recorder.storage.paths import INDEX, RecordedStream
 from services.recorder.storage.rows import Segment
 
 log = get_logger()
@@ -54,7 +54,7 @@ class SegmentToCopy(NamedTuple):
     @property
     def key(self) -> str:
         """The object's name in the recorder's folder of the bucket."""
-        return str(segment_path(self.segment.stream, self.segment.start_us))
+        return str(self.segment.path)
 
 
 class CopyBacklog(NamedTuple):

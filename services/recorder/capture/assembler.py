@@ -33,7 +33,7 @@ SILENCE_SECONDS: Final = 5.0
 
 
 @dataclass
-class _Run:
+class _OpenSegment:
     """The segment that is being made."""
 
     origin_90k: int
@@ -52,7 +52,7 @@ class SegmentAssembler:
         self.sound = SoundAssembler()
         self._pictures = ParameterSetTracker()
         self._timeline = RunTimeline()
-        self._run: _Run | None = None
+        self._segment: _OpenSegment | None = None
         self._samples: list[Sample] = []
         self._base_90k = 0
         self._bytes = 0
@@ -67,7 +67,7 @@ class SegmentAssembler:
     @property
     def recording(self) -> bool:
         """Whether a segment is open."""
-        return self._run is not None
+        return self._segment is not None
 
     def add_picture(self, unit: AccessUnit, now_us: int, monotonic: float) -> list[SegmentStep]:
         """Takes one picture."""
@@ -80,7 +80,7 @@ class SegmentAssembler:
             self._timeline = RunTimeline()
             self._short_departures = False
         keyframe = unit.keyframe
-        if self._run is None and not keyframe:
+        if self._segment is None and not keyframe:
             self.unreadable += 1
             return out
         try:
@@ -95,14 +95,16 @@ class SegmentAssembler:
         timed = self._timeline.place(unit, now_us)
         self._fed_at = monotonic
         step_us = 0
-        if keyframe and self._run is not None:
-            reason, step_us = self._must_cut(timed.dts_90k, timed.capture_us, timed.pts_90k, track != self._run.video)
+        if keyframe and self._segment is not None:
+            reason, step_us = self._must_cut(
+                timed.dts_90k, timed.capture_us, timed.pts_90k, track != self._segment.video
+            )
             if reason:
                 out += self.end_segment(reason, next_dts_90k=timed.dts_90k)
-        if self._run is None:
+        if self._segment is None:
             origin_us = timed.capture_us - us_from_90k(timed.pts_90k - timed.dts_90k)
             audio = self.sound.begin_segment(timed.capture_us, origin_us)
-            self._run = _Run(timed.dts_90k, timed.pts_90k, timed.capture_us, track)
+            self._segment = _OpenSegment(timed.dts_90k, timed.pts_90k, timed.capture_us, track)
             self._departing_90k = None
             out.append(SegmentBegin(timed.capture_us, track, audio, unit.clock, unit.uncertainty_us, step_us))
         elif self._samples and self._fragment_is_full(timed.dts_90k, keyframe):
@@ -117,33 +119,33 @@ class SegmentAssembler:
     def tick(self, monotonic: float) -> list[SegmentStep]:
         """Call it about once a second: it writes the waiting samples when no picture comes."""
         quiet = monotonic - self._fed_at
-        if self._run is None or quiet < QUIET_SECONDS:
+        if self._segment is None or quiet < QUIET_SECONDS:
             return []
         return self.end_segment(EndReason.SILENCE) if quiet >= SILENCE_SECONDS else self._flush(None)
 
     def end_segment(self, reason: EndReason, *, next_dts_90k: int | None = None) -> list[SegmentStep]:
         """Ends the segment where one is open. ``next_dts_90k`` is where the next one begins, if at once."""
-        if self._run is None:
+        if self._segment is None:
             return []
         out = self._flush(next_dts_90k)
         end_90k = self._last_dts_90k + self._timeline.duration_90k if next_dts_90k is None else next_dts_90k
-        out.append(SegmentEnd(self._run.start_us + us_from_90k(end_90k - self._run.origin_90k), reason))
-        self._run = None
+        out.append(SegmentEnd(self._segment.start_us + us_from_90k(end_90k - self._segment.origin_90k), reason))
+        self._segment = None
         return out
 
     def _must_cut(self, dts_90k: int, capture_us: int, pts_90k: int, changed: bool) -> tuple[EndReason | None, int]:
-        run = self._run
-        assert run is not None
+        segment = self._segment
+        assert segment is not None
         departure = capture_us - self._capture_us(pts_90k)
         since = self._departing_90k
         if abs(departure) >= DEPARTURE_US and since is not None and dts_90k - since >= DEPARTED_90K:
-            soon = dts_90k - run.origin_90k < DRIFT_SEGMENT_90K
+            soon = dts_90k - segment.origin_90k < DRIFT_SEGMENT_90K
             self._timeline.by_capture = self._timeline.by_capture or (soon and self._short_departures)
             self._short_departures = soon
             return EndReason.CLOCK, departure
         if changed or self.sound.changed:
             return EndReason.CHANGED, 0
-        if dts_90k - run.origin_90k >= SEGMENT_90K:
+        if dts_90k - segment.origin_90k >= SEGMENT_90K:
             self._short_departures = False
             return EndReason.FULL, 0
         return None, 0
@@ -172,16 +174,16 @@ class SegmentAssembler:
 
     def _flush(self, next_dts_90k: int | None) -> list[SegmentStep]:
         """The waiting samples as a fragment. Its last picture lasts until ``next_dts_90k``, else as long as usual."""
-        run = self._run
-        if run is None or not self._samples:
+        segment = self._segment
+        if segment is None or not self._samples:
             return []
         end_90k = self._last_dts_90k + self._timeline.duration_90k if next_dts_90k is None else next_dts_90k
         self._last_takes(end_90k)
         from_us = self._capture_us(self._first_pts_90k)
-        to_us = run.start_us + us_from_90k(end_90k - run.origin_90k)
+        to_us = segment.start_us + us_from_90k(end_90k - segment.origin_90k)
         sound = self.sound.take_until(to_us)
         fragment = SegmentFragment(
-            TrackRun(VIDEO_ID, self._base_90k - run.origin_90k, tuple(self._samples)),
+            TrackRun(VIDEO_ID, self._base_90k - segment.origin_90k, tuple(self._samples)),
             sound,
             from_us,
             to_us,
@@ -193,6 +195,6 @@ class SegmentAssembler:
 
     def _capture_us(self, pts_90k: int) -> int:
         """When a picture of the open segment was taken, by media time."""
-        run = self._run
-        assert run is not None
-        return run.start_us + us_from_90k(pts_90k - run.first_pts_90k)
+        segment = self._segment
+        assert segment is not None
+        return segment.start_us + us_from_90k(pts_90k - segment.first_pts_90k)

@@ -21,7 +21,6 @@ from services.recorder.storage.activity_table import UnjudgedSegment
 from services.recorder.storage.gops import Gop, unpack_raw
 from services.recorder.storage.index import Index
 from services.recorder.storage.levels import SLOT_US, SLOTS, ActivityLevel, merge_slots, paint
-from services.recorder.storage.paths import segment_path
 from services.recorder.storage.rows import Segment, SegmentState, Tier
 from services.recorder.storage.scan import opened
 
@@ -90,7 +89,7 @@ def _raw(index: Index, recordings: Path, segment: Segment) -> list[Gop]:
     try:
         if segment.tier is Tier.FULL:
             return index.gops_of(segment)
-        with opened(recordings / segment_path(segment.stream, segment.start_us)) as (read, size):
+        with opened(recordings / segment.path) as (read, size):
             return unpack_raw(reader.read_opening(read, size).movie.info)
     except (OSError, Mp4Error, ValueError) as error:
         log.warning("activity.unreadable", camera=segment.stream.camera, start_us=segment.start_us, error=error)

@@ -20,7 +20,7 @@ from services.recorder.storage.disk import Disk
 from services.recorder.storage.disks import ask_indexes
 from services.recorder.storage.gops import Gop
 from services.recorder.storage.index import Index
-from services.recorder.storage.paths import RecordedStream, segment_path
+from services.recorder.storage.paths import RecordedStream
 from services.recorder.storage.rows import FootageRun, GapRow, Tier, joined
 from services.recorder.storage.segment_file import SegmentFile
 
@@ -162,7 +162,7 @@ class RecordedFootage:
 def _closed(disk: Disk, index: Index, stream: RecordedStream, from_us: int, to_us: int) -> Iterator[SegmentSource]:
     for segment in index.segments_touching(stream, from_us, to_us):
         yield SegmentSource(
-            disk.recordings / segment_path(stream, segment.start_us),
+            disk.recordings / segment.path,
             segment.start_us,
             segment.end_us,
             segment.size_bytes,

@@ -18,7 +18,7 @@ from services.recorder.retention.rules import Held, LadderOf, RetentionAction, R
 from services.recorder.retention.thinning import thin
 from services.recorder.storage.disk import Disk, DiskLimits, is_full
 from services.recorder.storage.index import Index
-from services.recorder.storage.paths import INDEX, NEW_SUFFIX, segment_path
+from services.recorder.storage.paths import INDEX, NEW_SUFFIX
 from services.recorder.storage.rows import Segment, SegmentState, Tier
 from services.recorder.storage.scan import SegmentScan
 
@@ -242,14 +242,14 @@ class RetentionPass:
 
     def _unlink(self, segments: list[Segment]) -> None:
         for segment in segments:
-            path = self.disk.recordings / segment_path(segment.stream, segment.start_us)
+            path = self.disk.recordings / segment.path
             self.disk.files.unlink(path)
             self.disk.files.remove_empty(path.parent, self.disk.recordings)
 
     def _thin(self, action: RetentionAction) -> _Thinned | None:
         """The first step of Thin, as docs/recording.md orders it; None where the segment cannot be thinned."""
         files, segment = self.disk.files, action.segment
-        path = self.disk.recordings / segment_path(segment.stream, segment.start_us)
+        path = self.disk.recordings / segment.path
         every_us = int(self._ladder_of(segment.stream.camera).every_seconds * 1e6)
         try:
             files.unlink(_new(path))

@@ -105,11 +105,11 @@ def check(directory: Path, *, repair: bool = False, verify: bool = False, files:
         findings = list(_check_index(recordings, repair))
         if findings and not repair:
             return FsckReport(directory, 0, {}, tuple(findings), held is None)
-        run = _Run(recordings, files, repair=repair, verify=verify, alone=held is not None)
+        checking = _DirectoryCheck(recordings, files, repair=repair, verify=verify, alone=held is not None)
         opened = Index.open(recordings / INDEX, durable=True) if repair else _reading(recordings)
         with closing(opened) as index:
-            findings += run.run(index)
-        return FsckReport(directory, run.segments, run.signed, tuple(findings), held is None)
+            findings += checking.run(index)
+        return FsckReport(directory, checking.segments, checking.signed, tuple(findings), held is None)
     finally:
         if held is not None:
             files.close(held)
@@ -147,7 +147,7 @@ def _key(directory: Path) -> Signer | None:
         return None
 
 
-class _Run:
+class _DirectoryCheck:
     def __init__(self, recordings: Path, files: Files, *, repair: bool, verify: bool, alone: bool) -> None:
         self._recordings = recordings
         self._files = files

@@ -13,7 +13,6 @@ from services.contracts.evidence import statement
 from services.contracts.evidence.statement import Statement
 from services.media.mp4.boxes import box
 from services.media.mp4.reader import ReadAt
-from services.recorder.storage.paths import segment_path
 from services.recorder.storage.rows import Segment
 
 PROOF_UUID: Final = UUID("b3a1c0de-51f9-5e7b-9d60-70616e746175").bytes
@@ -70,7 +69,7 @@ def state(
         camera=stream.camera,
         profile=stream.profile,
         recorder=recorder or "unknown",
-        path=str(segment_path(stream, segment.start_us)),
+        path=str(segment.path),
         tier=segment.tier.name.lower(),
         start_us=segment.start_us,
         end_us=segment.end_us,

@@ -55,7 +55,7 @@ def recover(recordings: Path, index: Index, files: Files, signer: Signer | None 
         done.empty += sum(item is None for item in found)
     for segment in index.unsettled_segments():
         if segment.state is SegmentState.DELETING:
-            files.unlink(recordings / segment_path(segment.stream, segment.start_us))
+            files.unlink(recordings / segment.path)
             with index:
                 index.forget_segments([segment])
             done.removed += 1
@@ -132,7 +132,7 @@ def boot_id() -> str:
 
 def _settle(recordings: Path, index: Index, files: Files, segment: Segment) -> None:
     """Ends an interrupted replacement. The file under the name is whole, old or new, and gives the row."""
-    path = recordings / segment_path(segment.stream, segment.start_us)
+    path = recordings / segment.path
     files.unlink(path.with_name(path.name + NEW_SUFFIX))
     try:
         found = scan(path, segment.stream, verify=False)
@@ -160,7 +160,7 @@ def _take_in_unknown(recordings: Path, index: Index, files: Files, done: Recover
 def _names(index: Index, stream: RecordedStream, at_us: int) -> set[str]:
     first_us = at_us // _HOUR_US * _HOUR_US
     rows = index.segments_starting(stream, first_us, first_us + _HOUR_US)
-    return {segment_path(stream, segment.start_us).name for segment in rows}
+    return {segment.path.name for segment in rows}
 
 
 def _take_in(recordings: Path, index: Index, files: Files, folder: Path, known: set[str], signer: Signer | None) -> int:

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 from enum import IntEnum
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from services.contracts.recordings import MIN_GAP_US
-from services.recorder.storage.paths import RecordedStream
+from services.recorder.storage.paths import RecordedStream, segment_path
 
 
 class Tier(IntEnum):
@@ -42,6 +43,11 @@ class Segment(NamedTuple):
     clock: str
     retimed: int
     link: bytes
+
+    @property
+    def path(self) -> PurePosixPath:
+        """Of its file, below ``recordings/``."""
+        return segment_path(self.stream, self.start_us)
 
 
 class Usage(NamedTuple):
