@@ -1,0 +1,440 @@
+"""The reader for RTSP and RTSPS in the worker's own loop: over TCP interleaved, or over UDP.
+
+All of the protocol is in `services.media` (`rtsp`, `sdp`, `rtp_receive`, `depacketize`); here are its sockets, its
+timers, and what its verdicts mean for an operator. Certificates of RTSPS are not verified: cameras sign their own.
+"""
+
+import asyncio
+import errno
+import os
+import socket
+import ssl
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Final, Literal, cast
+
+from services.contracts.frames import Codec
+from services.contracts.models import Reason
+from services.ingest.readers.rtp_ports import RtpPorts
+from services.ingest.readers.source import Kind, Outlet, Packet, ReaderEnd, Source, Track
+from services.media.depacketize.formats import encoding_of, is_readable
+from services.media.depacketize.unit_sink import ArrivalClock
+from services.media.rtp_receive import REORDER_SECONDS
+from services.media.rtp_track import RtcpReceiver, RtpTrack, SharedReceiver
+from services.media.rtsp.addresses import RtspAddressError, RtspAddress, parse_address
+from services.media.rtsp.dialogue import (
+    DialogueEnd,
+    DialogueState,
+    DialogueTrack,
+    DialogueWishes,
+    RtspDialogue,
+    RtspFault,
+)
+from services.media.rtsp.framing import ChannelReceiver, RtspFramer
+from services.media.rtsp.messages import RtspMessage, RtspSyntaxError
+
+TICK_SECONDS: Final = 0.25
+REPORT_SECONDS: Final = 5.0
+"""Between receiver reports (RFC 3550, 6.2: 5 s at least). Some cameras take them for keep-alives."""
+BYE_SECONDS: Final = 1.0
+"""After a goodbye (RFC 3550, 6.6) packets may still come; without any for so long the stream is over."""
+UNREADABLE_SECONDS: Final = 4.0
+"""RTP comes, and not one picture can be made of it for so long: another reader may."""
+UNREADABLE_PACKETS: Final = 50
+_TLS_CLOSE_SECONDS: Final = 1.0
+_UNREACHABLE: Final = frozenset((errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN))
+_CODECS: Final = {
+    "h264": Codec.H264, "h265": Codec.HEVC, "jpeg": Codec.MJPEG, "pcmu": Codec.PCM_MULAW, "pcma": Codec.PCM_ALAW,
+    "mpeg4-generic": Codec.AAC, "mp4a-latm": Codec.AAC, "opus": Codec.OPUS,
+}  # fmt: skip
+_FOR_LIBAV: Final = frozenset(("mp2t", "x-qt", "x-quicktime"))
+"""Encodings that may hold video which the mesh can carry, and which libav unpacks."""
+_REASONS: Final = {
+    RtspFault.UNAUTHORIZED: Reason.UNAUTHORIZED,
+    RtspFault.UNSUPPORTED_AUTH: Reason.UNSUPPORTED_AUTH,
+    RtspFault.NOT_FOUND: Reason.NOT_FOUND,
+    RtspFault.TOO_MANY_CLIENTS: Reason.TOO_MANY_CLIENTS,
+    RtspFault.UNSUPPORTED_TRANSPORT: Reason.UNSUPPORTED_TRANSPORT,
+    RtspFault.REJECTED: Reason.REJECTED,
+    RtspFault.REDIRECT_LOOP: Reason.REDIRECT_LOOP,
+    RtspFault.BAD_ANSWER: Reason.BAD_ANSWER,
+    RtspFault.BAD_DESCRIPTION: Reason.BAD_STREAM,
+    RtspFault.NO_VIDEO: Reason.NO_VIDEO,
+    RtspFault.UNSUPPORTED_CODEC: Reason.UNSUPPORTED_CODEC,
+    RtspFault.ENDED: Reason.CLOSED,
+}
+_CLOSED_BY_US: Final = ReaderEnd(Reason.NONE, "")
+
+
+class DirectReader:
+    """Reads RTSP. See `Reader`."""
+
+    async def run(self, source: Source, outlet: Outlet) -> ReaderEnd:
+        """See `Reader.run`."""
+        try:
+            address = parse_address(source.url)
+        except RtspAddressError as error:
+            return ReaderEnd(Reason.BAD_ADDRESS, str(error))
+        session = _DirectSession(source, address, outlet)
+        try:
+            return await session.run()
+        finally:
+            session.close()
+
+
+class _DirectSession:
+    """One attempt: connected, spoken to, read."""
+
+    def __init__(self, source: Source, address: RtspAddress, outlet: Outlet) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._source = source
+        self._outlet = outlet
+        self._over: asyncio.Future[ReaderEnd | None] = self._loop.create_future()
+        """The verdict; None where a redirect leads to another server."""
+        self._clock = ArrivalClock()
+        wishes = DialogueWishes(
+            transport=source.transport,
+            audio=source.audio,
+            username=source.username,
+            password=source.password,
+            is_readable=is_readable,
+            open_ports=self._open_ports,
+        )
+        self._dialogue = RtspDialogue(address, wishes, on_track=self._on_track)
+        self._framer = RtspFramer(self._on_message, self._on_stray)
+        self._transport: asyncio.Transport | None = None
+        self._tracks: dict[Kind, RtpTrack] = {}
+        self._receivers: dict[int, list[ChannelReceiver]] = {}
+        self._ports: list[tuple[RtpPorts, RtpTrack | None]] = []
+        self._report_channels: dict[int, RtpTrack] = {}
+        self._opened_at: float | None = None
+        self._units = 0
+        self._heard_at = 0.0
+        self._reports_due = 0.0
+        self._bye_at: float | None = None
+        self._ssrc = int.from_bytes(os.urandom(4), "big")
+        self._ticking: asyncio.TimerHandle | None = None
+        self._reordering: asyncio.TimerHandle | None = None
+
+    async def run(self) -> ReaderEnd:
+        """Until the verdict."""
+        deadline = self._loop.time() + self._source.open_seconds
+        self._ticking = self._loop.call_later(TICK_SECONDS, self._tick, deadline)
+        while True:
+            end = await self._connect(deadline)
+            if end is None:
+                self._dialogue.start(self._loop.time())
+                self._write_output()
+                end = await self._over
+            if end is not None:
+                return end
+            self._begin_again()
+
+    async def _connect(self, deadline: float) -> ReaderEnd | None:
+        host, port, secure = self._dialogue.address.endpoint
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._loop.create_connection(
+                    lambda: _RtspProtocol(self),
+                    host,
+                    port,
+                    ssl=_tls() if secure else None,
+                    server_hostname=host if secure else None,
+                    ssl_shutdown_timeout=_TLS_CLOSE_SECONDS if secure else None,
+                )
+        except TimeoutError:
+            return self._end(Reason.TIMEOUT, "does not take a connection in time")
+        except socket.gaierror:
+            return ReaderEnd(Reason.UNREACHABLE, f"the name {host} does not resolve")
+        except ConnectionRefusedError:
+            return ReaderEnd(Reason.REFUSED, f"nothing listens at {self._name}")
+        except ssl.SSLError as error:
+            return self._end(Reason.BAD_ANSWER, f"does not agree on TLS ({error.reason or 'no reason given'})")
+        except ConnectionError:
+            return self._end(Reason.CLOSED, "closes the connection before it is open")
+        except (OSError, UnicodeError) as error:
+            number = error.errno if isinstance(error, OSError) else None
+            why = f" ({os.strerror(number)})" if number in _UNREACHABLE and number else ""
+            return ReaderEnd(Reason.UNREACHABLE, f"there is no way to {self._name}{why}")
+        return None
+
+    def _begin_again(self) -> None:
+        """A redirect leads to another server."""
+        self._drop_connection()
+        self._over = self._loop.create_future()
+        self._framer = RtspFramer(self._on_message, self._on_stray)
+        self._tracks.clear()
+        self._receivers.clear()
+        self._report_channels.clear()
+
+    def close(self) -> None:
+        """Ends the session and whatever runs for it."""
+        for timer in (self._ticking, self._reordering):
+            if timer is not None:
+                timer.cancel()
+        if not self._over.done():
+            self._over.set_result(_CLOSED_BY_US)
+        self._dialogue.teardown()
+        self._write_output()
+        self._drop_connection()
+
+    def _drop_connection(self) -> None:
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.close()
+        for ports, _ in self._ports:
+            ports.close()
+        self._ports.clear()
+
+    # verdicts
+
+    @property
+    def _name(self) -> str:
+        address = self._dialogue.address
+        host = f"[{address.host}]" if ":" in address.host else address.host
+        return f"{host}:{address.port}" if address.explicit_port else host
+
+    def _end(self, reason: Reason, what: str, *, unsuited: bool = False) -> ReaderEnd:
+        return ReaderEnd(reason, f"{self._name} {what}", unsuited)
+
+    def _finish(self, end: ReaderEnd | None) -> None:
+        if not self._over.done():
+            self._over.set_result(end)
+
+    def _verdict(self, end: DialogueEnd) -> ReaderEnd:
+        unsuited = end.fault is RtspFault.UNSUPPORTED_CODEC and not _FOR_LIBAV.isdisjoint(end.encodings)
+        return self._end(_REASONS[end.fault], end.detail, unsuited=unsuited)
+
+    # the connection, called by its protocol
+
+    def connected(self, transport: asyncio.Transport) -> None:
+        """The connection is there."""
+        self._transport = transport
+
+    def room(self) -> memoryview:
+        """Where the next bytes are to be written."""
+        return self._framer.room()
+
+    def received(self, count: int) -> None:
+        """So many bytes were written into `room`."""
+        self._before()
+        try:
+            self._framer.wrote(count)
+        except RtspSyntaxError as error:
+            reason = Reason.BAD_ANSWER if self._opened_at is None else Reason.BAD_STREAM
+            self._finish(self._end(reason, f"sends what is no RTSP: {error}"))
+        self._after()
+
+    def lost(self, transport: asyncio.BaseTransport | None) -> None:
+        """The connection is over."""
+        if transport is not self._transport or self._over.done():
+            return
+        for track in self._tracks.values():
+            track.receiver.give_up()
+            track.flush(float("inf"))
+        if self._opened_at is None and not self._dialogue.answers:
+            self._finish(self._end(Reason.CLOSED, "closes the connection without an answer"))
+        elif self._opened_at is None:
+            what = f"closes the connection at {self._dialogue.state.value}"
+            self._finish(self._end(Reason.CLOSED, what))
+        else:
+            self._finish(self._end(Reason.CLOSED, "closed the connection"))
+
+    def _before(self) -> None:
+        self._clock.arrival_us = time.monotonic_ns() // 1000
+        self._heard_at = self._loop.time()
+
+    def _after(self) -> None:
+        self._write_output()
+        if self._reordering is None and any(track.receiver.waiting for track in self._tracks.values()):
+            self._reordering = self._loop.call_later(REORDER_SECONDS, self._give_up)
+
+    def _give_up(self) -> None:
+        self._reordering = None
+        for track in self._tracks.values():
+            track.receiver.give_up()
+
+    def _write_output(self) -> None:
+        output = self._dialogue.take_output()
+        if output and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(output)
+
+    # the dialogue
+
+    def _on_message(self, message: RtspMessage) -> None:
+        dialogue = self._dialogue
+        dialogue.received(message, self._loop.time())
+        if dialogue.end is not None:
+            self._finish(self._verdict(dialogue.end))
+        elif dialogue.reconnect is not None:
+            self._finish(None)
+        elif dialogue.state is DialogueState.PLAYING and self._opened_at is None:
+            self._open()
+
+    def _open_ports(self) -> tuple[int, int] | None:
+        assert self._transport is not None
+        try:
+            ports = RtpPorts(self._transport.get_extra_info("sockname"))
+        except OSError:
+            return None
+        self._ports.append((ports, None))
+        return ports.ports
+
+    def _on_track(self, asked: DialogueTrack) -> None:
+        kind = cast("Kind", asked.media.kind)
+        track = RtpTrack(asked.media, asked.formats, self._clock, partial(self._on_unit, kind), self._on_codec)
+        track.receiver.announced_ssrc = asked.ssrc
+        self._tracks[kind] = track
+        if asked.transport == "tcp":
+            self._route(asked.channels[0], track.receiver)
+            self._route(asked.channels[1], RtcpReceiver(track))
+            self._report_channels[asked.channels[1]] = track
+            return
+        assert self._transport is not None
+        peer = str(self._transport.get_extra_info("peername")[0])
+        for number, (ports, _) in enumerate(self._ports):
+            if ports.ports == asked.client_ports:
+                self._ports[number] = ports, track
+                ports.receive(
+                    track.receiver,
+                    RtcpReceiver(track),
+                    hosts=frozenset((peer, asked.source or peer)),
+                    server_ports=asked.server_ports,
+                    before=self._before,
+                    after=self._after,
+                )
+
+    def _route(self, channel: int, receiver: ChannelReceiver) -> None:
+        """Some cameras answer with the same channels for every track."""
+        sharing = self._receivers.setdefault(channel, [])
+        sharing.append(receiver)
+        self._framer.add_receiver(channel, sharing[0] if len(sharing) == 1 else SharedReceiver(sharing))
+
+    def _on_stray(self, channel: int, buffer: bytearray, start: int, end: int) -> None:
+        """A packet on a channel that was not set up: it is the track's whose own channel never brought anything."""
+        for track in self._tracks.values():
+            if not track.receiver.started and track.receiver.knows(buffer, start, end):
+                self._route(channel, track.receiver)
+                self._route(channel + 1, RtcpReceiver(track))
+                track.receiver.receive_unknown(buffer, start, end)
+                return
+
+    # tracks
+
+    def _open(self) -> None:
+        self._opened_at = self._loop.time()
+        self._tell_tracks()
+
+    def _tell_tracks(self) -> None:
+        tracks = []
+        for kind, track in self._tracks.items():
+            rate = 0 if kind == "video" else track.format.clock_rate_hz
+            tracks.append(Track(kind, _CODECS[encoding_of(track.format)], track.extradata, rate))
+        transport = cast('Literal["tcp", "udp"]', self._dialogue.tracks[0].transport)
+        self._outlet.opened(tracks, transport=transport)
+
+    def _on_codec(self) -> None:
+        if self._opened_at is not None:
+            self._tell_tracks()
+
+    def _on_unit(
+        self,
+        kind: Kind,
+        data: bytes | Sequence[bytes],
+        pts_90k: int,
+        arrival_us: int,
+        rtcp_us: int | None,
+        damaged: bool,
+        lost: int,
+    ) -> None:
+        if self._opened_at is None:
+            self._open()  # some servers send before they answer PLAY, or never answer it
+        if kind == "video":
+            self._units += 1
+        if not self._over.done():
+            self._outlet.packet(Packet(kind, data, pts_90k, None, arrival_us, rtcp_us, damaged, lost))
+
+    # time
+
+    def _tick(self, deadline: float) -> None:
+        now = self._loop.time()
+        self._ticking = self._loop.call_later(TICK_SECONDS, self._tick, deadline)
+        if self._transport is None:
+            return
+        self._dialogue.tick(now)
+        if self._opened_at is None:
+            if now >= deadline:
+                self._finish(self._too_late())
+        else:
+            self._watch(now)
+        self._write_output()
+
+    def _too_late(self) -> ReaderEnd:
+        dialogue = self._dialogue
+        if self._framer.pending_bytes:
+            return self._end(Reason.BAD_ANSWER, "sends an answer that does not end")
+        if not dialogue.answers:
+            return self._end(Reason.NO_ANSWER, "takes the connection and then says nothing")
+        return self._end(Reason.NO_ANSWER, f"does not answer {dialogue.state.value}")
+
+    def _watch(self, now: float) -> None:
+        assert self._opened_at is not None
+        for track in self._tracks.values():
+            track.flush(now - self._heard_at)
+        video = self._tracks["video"]
+        if video.bye_packets is None or video.bye_packets != video.receiver.packets:
+            self._bye_at = None
+        elif self._bye_at is None:
+            self._bye_at = now
+        elif now - self._bye_at >= BYE_SECONDS:
+            self._finish(self._end(Reason.CLOSED, "ended the stream (RTCP BYE)"))
+        came = video.receiver.packets + video.receiver.foreign
+        if not self._units and came >= UNREADABLE_PACKETS and now - self._opened_at >= UNREADABLE_SECONDS:
+            self._finish(self._end(Reason.BAD_STREAM, "sends RTP of which no picture can be made", unsuited=True))
+        if now >= self._reports_due:
+            self._reports_due = now + REPORT_SECONDS
+            self._send_reports()
+
+    def _send_reports(self) -> None:
+        now_us = time.monotonic_ns() // 1000
+        for channel, track in self._report_channels.items():
+            packet = track.receiver_report(self._ssrc, now_us)
+            if packet and self._transport is not None and not self._transport.is_closing():
+                self._transport.write(b"$" + bytes((channel,)) + len(packet).to_bytes(2, "big") + packet)
+        for ports, udp_track in self._ports:
+            if udp_track is not None and (packet := udp_track.receiver_report(self._ssrc, now_us)):
+                ports.send_rtcp(packet)
+
+
+class _RtspProtocol(asyncio.BufferedProtocol):
+    """Bytes of the connection go into the session's framer without a copy."""
+
+    def __init__(self, session: _DirectSession) -> None:
+        self._session = session
+        self._transport: asyncio.BaseTransport | None = None
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """See `asyncio.BufferedProtocol`."""
+        return self._session.room()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """See `asyncio.BufferedProtocol`."""
+        self._session.received(nbytes)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See `asyncio.Protocol`."""
+        self._transport = transport
+        # uvloop's transports are no subclasses of asyncio's.
+        self._session.connected(cast("asyncio.Transport", transport))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See `asyncio.Protocol`."""
+        self._session.lost(self._transport)
+
+
+def _tls() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

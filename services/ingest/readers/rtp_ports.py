@@ -1,0 +1,137 @@
+"""Pairs of UDP ports that RTP and RTCP come to."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from services.media.rtp import VERSION_BITS
+
+RECEIVE_BUFFER_BYTES: Final = 1024 * 1024
+"""A keyframe of 4 Mbit/s is a burst of 300 KB."""
+_TRIES: Final = 50
+_DATAGRAMS_A_TURN: Final = 128
+"""More in one go would make the other cameras of the loop wait."""
+_LARGEST_DATAGRAM_BYTES: Final = 65_536
+_EMPTY_RECEIVER_REPORT: Final = bytes((VERSION_BITS, 201, 0, 1, 0, 0, 0, 0))
+_EMPTY_PACKET: Final = bytes((VERSION_BITS, 0, *(0,) * 10))
+
+# One for all sources: it is used from `recvfrom_into` to the return of the receiver only.
+_buffer = bytearray(_LARGEST_DATAGRAM_BYTES)
+
+
+SocketAddress = tuple[str, int] | tuple[str, int, int, int]
+"""Of IPv4 and of IPv6."""
+
+
+class DatagramReceiver(Protocol):
+    """Takes datagrams; see `services.media.rtsp.framing.ChannelReceiver`."""
+
+    def receive(self, buffer: bytearray, start: int, end: int) -> bool:
+        """Takes a packet that is certainly its own."""
+
+    def receive_unknown(self, buffer: bytearray, start: int, end: int) -> None:
+        """Takes or drops any other."""
+
+
+class RtpPorts:
+    """An even port for RTP and the odd one above it for RTCP (RFC 3550, 11)."""
+
+    def __init__(self, local_address: SocketAddress) -> None:
+        """``local_address`` is that of the RTSP connection. Raises OSError where no pair is free."""
+        self._loop = asyncio.get_running_loop()
+        self._rtp, self._rtcp = _bound_pair(local_address)
+        self._reading: list[socket.socket] = []
+        self._server: tuple[str, int] | None = None
+
+    @property
+    def ports(self) -> tuple[int, int]:
+        """Those of RTP and RTCP."""
+        return self._rtp.getsockname()[1], self._rtcp.getsockname()[1]
+
+    def receive(
+        self,
+        rtp: DatagramReceiver,
+        rtcp: DatagramReceiver,
+        *,
+        hosts: frozenset[str],
+        server_ports: tuple[int, int] | None,
+        before: Callable[[], None],
+        after: Callable[[], None],
+    ) -> None:
+        """Hands on what comes from ``hosts``; ``before`` and ``after`` are called around each turn's datagrams.
+
+        A first datagram to ``server_ports`` opens the way through what translates addresses in between.
+        """
+        for source, receiver in ((self._rtp, rtp), (self._rtcp, rtcp)):
+            self._loop.add_reader(source.fileno(), self._read, source, receiver, hosts, before, after)
+            self._reading.append(source)
+        if server_ports is not None:
+            host = next(iter(hosts))
+            self._server = host, server_ports[1]
+            _send(self._rtp, _EMPTY_PACKET, (host, server_ports[0]))
+            self.send_rtcp(_EMPTY_RECEIVER_REPORT)
+
+    def send_rtcp(self, packet: bytes) -> None:
+        """To the server, if it said where to."""
+        if self._server is not None:
+            _send(self._rtcp, packet, self._server)
+
+    def close(self) -> None:
+        """Frees the ports."""
+        for source in self._reading:
+            self._loop.remove_reader(source.fileno())
+        self._reading.clear()
+        self._rtp.close()
+        self._rtcp.close()
+
+    def _read(
+        self,
+        source: socket.socket,
+        receiver: DatagramReceiver,
+        hosts: frozenset[str],
+        before: Callable[[], None],
+        after: Callable[[], None],
+    ) -> None:
+        before()
+        for _ in range(_DATAGRAMS_A_TURN):
+            try:
+                size, sender = source.recvfrom_into(_buffer)
+            except OSError:  # nothing more, or an ICMP message about something sent
+                break
+            if sender[0] in hosts and not receiver.receive(_buffer, 0, size):
+                receiver.receive_unknown(_buffer, 0, size)
+        after()
+
+
+def _send(source: socket.socket, packet: bytes, to: tuple[str, int]) -> None:
+    try:
+        source.sendto(packet, to)
+    except OSError:
+        return  # as if it were lost
+
+
+def _bound_pair(local: SocketAddress) -> tuple[socket.socket, socket.socket]:
+    error = OSError("no pair of free UDP ports")
+    for _ in range(_TRIES):
+        rtp = _bound(local, 0)
+        port = rtp.getsockname()[1]
+        if port % 2 == 0:
+            try:
+                return rtp, _bound(local, port + 1)
+            except OSError as in_use:
+                error = in_use
+        rtp.close()
+    raise error
+
+
+def _bound(local: SocketAddress, port: int) -> socket.socket:
+    bound = socket.socket(socket.AF_INET6 if ":" in local[0] else socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        bound.setblocking(False)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        bound.bind((local[0], port, *local[2:]))
+    except OSError:
+        bound.close()
+        raise
+    return bound
