@@ -31,6 +31,7 @@ from services.mesh.settings import Section
 from services.wall.front.auth import cookies
 from services.wall.front.http import openapi
 from services.wall.front.routes import ROUTES
+from tests.support.faulty_cameras import FAULTY_CAMERAS
 from tools import typescript
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,6 +62,12 @@ FRAMES_PROSE = (
     f"`{subjects.media('<site>', '<profile>', '<camera>')}` carries one access unit a message over core NATS; nothing "
     "is kept. Profiles: `main`, `sub`, `audio`. The message is the msgpack array that `services/contracts/frames.py` "
     "describes."
+)
+FAULTS_PROSE = (
+    "What the direct reader makes of cameras that break RFCs, lose packets, or cannot be read: it plays, or it refuses "
+    "with a reason that stands in the camera's state. Each row is a scripted camera that a test reads "
+    "(`tests/support/faulty_cameras.py`, `tests/integration/test_direct_faults.py`): played pictures are compared byte "
+    "by byte, and each attempt makes one connection."
 )
 QUESTIONS_PROSE = (
     "Services answer NATS micro requests; `nats micro ls` lists them. They are the mesh's own affair: use the wall's "
@@ -393,11 +400,24 @@ def attribute_docs(model: type[BaseModel]) -> dict[str, str]:
     return docs
 
 
+def camera_faults() -> str:
+    """docs/ref/camera-faults.md: what becomes of cameras that break RFCs, lose packets, or cannot be read."""
+    parts = ["# Faulty cameras", GENERATED, FAULTS_PROSE]
+    for section in dict.fromkeys(camera.section for camera in FAULTY_CAMERAS):
+        rows = ["| fault | the camera … | outcome |", "|---|---|---|"]
+        for camera in FAULTY_CAMERAS:
+            if camera.section == section:
+                rows.append(f"| `{camera.name}` | {_cell(camera.what)} | {_cell(camera.outcome_text)} |")
+        parts += [f"## {section}", "\n".join(rows)]
+    return "\n\n".join(parts) + "\n"
+
+
 DOCUMENTS: dict[str, typing.Callable[[], str]] = {
     "docs/ref/settings.md": settings,
     "docs/ref/commands.md": commands,
     "docs/ref/nats.md": nats,
     "docs/asyncapi.yaml": asyncapi,
+    "docs/ref/camera-faults.md": camera_faults,
     AGENCIES: agencies,
     PAGE_PROTOCOL: page_protocol,
     WEB_TYPES: web_types,

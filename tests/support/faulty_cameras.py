@@ -67,6 +67,17 @@ class FaultyCamera:
     """Fields of `Source` that differ from their defaults."""
     connections: int = 1
 
+    @property
+    def outcome_text(self) -> str:
+        """For the reference."""
+        if isinstance(self.outcome, Reason):
+            return f"refused: `{self.outcome}`"
+        if self.outcome.damage:
+            return "plays; what is missing is counted, and pictures with a hole are marked"
+        if self.outcome.least_share < 1:
+            return f"plays, at least {self.outcome.least_share:.0%} of the pictures"
+        return "plays"
+
 
 def scripted(**script: Script) -> Callable[[], ScriptedCamera]:
     """A camera that answers some methods oddly."""

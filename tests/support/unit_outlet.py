@@ -7,8 +7,6 @@ from services.ingest.readers.source import Packet, Track
 
 
 class KeepingOutlet:
-    """See `services.ingest.readers.source.Outlet`."""
-
     def __init__(self) -> None:
         self.openings: list[tuple[Track, ...]] = []
         self.transport = ""
@@ -17,12 +15,10 @@ class KeepingOutlet:
     def opened(
         self, tracks: Sequence[Track], *, transport: Literal["", "tcp", "udp"] = "", bursts: bool = False
     ) -> None:
-        """See `Outlet.opened`."""
         self.openings.append(tuple(tracks))
         self.transport = transport
 
     def packet(self, packet: Packet) -> None:
-        """See `Outlet.packet`."""
         assert self.openings, "a packet before the source was open"
         self.packets.append(packet)
 

@@ -22,7 +22,7 @@ from services.media.depacketize.formats import encoding_of, is_readable
 from services.media.depacketize.unit_sink import ArrivalClock
 from services.media.rtp_receive import REORDER_SECONDS
 from services.media.rtp_track import RtcpReceiver, RtpTrack, SharedReceiver
-from services.media.rtsp.addresses import RtspAddressError, RtspAddress, parse_address
+from services.media.rtsp.addresses import RtspAddress, RtspAddressError, parse_address
 from services.media.rtsp.dialogue import (
     DialogueEnd,
     DialogueState,
@@ -71,7 +71,6 @@ class DirectReader:
     """Reads RTSP. See `Reader`."""
 
     async def run(self, source: Source, outlet: Outlet) -> ReaderEnd:
-        """See `Reader.run`."""
         try:
             address = parse_address(source.url)
         except RtspAddressError as error:
@@ -415,21 +414,17 @@ class _RtspProtocol(asyncio.BufferedProtocol):
         self._transport: asyncio.BaseTransport | None = None
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """See `asyncio.BufferedProtocol`."""
         return self._session.room()
 
     def buffer_updated(self, nbytes: int) -> None:
-        """See `asyncio.BufferedProtocol`."""
         self._session.received(nbytes)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """See `asyncio.Protocol`."""
         self._transport = transport
         # uvloop's transports are no subclasses of asyncio's.
         self._session.connected(cast("asyncio.Transport", transport))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """See `asyncio.Protocol`."""
         self._session.lost(self._transport)
 
 
