@@ -32,10 +32,6 @@ def want(site: str, profile: str, camera: str) -> str:
     return f"{ROOT}.{site}.want.{profile}.{camera}"
 
 
-WANT_EARLIER: Final = b"earlier"
-"""Payload of a ``want`` that asks for the whole GOPs before the last one as well: a recorder's, after a restart."""
-
-
 def convert(home: str, result: str, camera: str) -> str:
     """The subject of requests for a conversion (``h264``, ``opus``), to the relay that converts it; as `want`."""
     return f"{ROOT}.{home}.convert.{result}.{camera}"

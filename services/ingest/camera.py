@@ -12,8 +12,9 @@ from services.ingest.pipeline import Pipeline
 from services.ingest.publisher import Publisher
 from services.ingest.readers.source import Kind, Reader
 from services.ingest.settings import IngestSettings
-from services.mesh.bus import Bus, BusMessage, BusSubscription
+from services.mesh.bus import Bus
 from services.mesh.clock import Clock
+from services.mesh.want import WantAnswerer
 
 
 @dataclass(frozen=True)
@@ -39,24 +40,19 @@ class CameraIngest:
         self._feeds: dict[ProfileName, Feed] = {}
         self._tasks: dict[ProfileName, asyncio.Task[None]] = {}
         self._wanted_until: dict[ProfileName, float] = {}
-        self._subscription: BusSubscription | None = None
+        self._wants = WantAnswerer(around.bus, self._answer_want, publish_frame=around.publisher.publish)
 
     async def start(self) -> None:
         """Opens main and listens for viewers."""
         if "main" in self.plan.profiles:
             self._open("main")
-        self._subscription = await self._around.bus.subscribe(
-            subjects.want(self.plan.site, "*", self.plan.camera), self._on_want
-        )
+        await self._wants.listen(subjects.want(self.plan.site, "*", self.plan.camera))
 
     async def update(self, plan: CameraPlan) -> None:
         """Takes a new plan; what is not touched by it goes on."""
         old, self.plan = self.plan, plan
-        if plan.site != old.site and self._subscription is not None:
-            await self._unsubscribe()
-            self._subscription = await self._around.bus.subscribe(
-                subjects.want(plan.site, "*", plan.camera), self._on_want
-            )
+        if plan.site != old.site:
+            await self._wants.listen(subjects.want(plan.site, "*", plan.camera))
         for profile in list(self._feeds):
             if profile not in plan.profiles:
                 self._close(profile)
@@ -72,12 +68,7 @@ class CameraIngest:
         """Closes all; the sources are left behind."""
         for profile in list(self._feeds):
             self._close(profile)
-        await self._unsubscribe()
-
-    async def _unsubscribe(self) -> None:
-        subscription, self._subscription = self._subscription, None
-        if subscription is not None:
-            await subscription.unsubscribe()
+        await self._wants.close()
 
     def _open(self, profile: ProfileName) -> None:
         source = self.plan.source(profile)
@@ -130,19 +121,9 @@ class CameraIngest:
         for profile in [profile for profile, until in self._wanted_until.items() if now >= until]:
             self._close(profile)
 
-    async def _on_want(self, message: BusMessage) -> None:
-        if not message.reply or not self._around.publisher.permitted:
-            return
-        reply, frames = self._want(message.subject.split(".")[-2], earlier=message.data == subjects.WANT_EARLIER)
-        bus = self._around.bus
-        bus.publish_media(message.reply, reply.pack())
-        for number, frame in enumerate(frames):
-            self._around.publisher.publish(message.reply, frame)
-            if number % 32 == 31:
-                await asyncio.sleep(0)  # live frames go between
-        bus.publish_media(message.reply, b"")
-
-    def _want(self, name: str, *, earlier: bool) -> tuple[WantReply, tuple[bytes, ...]]:
+    def _answer_want(self, name: str, earlier: bool) -> tuple[WantReply, tuple[bytes, ...]] | None:
+        if not self._around.publisher.permitted:
+            return None
         profile: ProfileName
         if name == "audio" and self.plan.audio and "main" in self.plan.profiles:
             profile, kind = "main", "audio"

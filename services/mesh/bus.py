@@ -35,6 +35,11 @@ BusMessage = Msg
 Handler = Callable[[BusMessage], Awaitable[None]]
 
 
+def is_nobody_there(message: BusMessage) -> bool:
+    """Whether nats-server answers itself, since nobody listens where the question went (status 503, no responders)."""
+    return message.headers is not None and message.headers.get("Status") == "503"
+
+
 class BusSubscription:
     """What `Bus.subscribe` returns."""
 
@@ -228,5 +233,5 @@ class Bus:
                     await self.client.drain()
                 else:
                     await self.client.close()
-        except (TimeoutError, nats.errors.Error):
+        except (TimeoutError, nats.errors.Error, OSError):
             await self.client.close()

@@ -28,6 +28,12 @@ class NatsClient(Client):
             self._pongs[0] = asyncio.get_running_loop().create_future()
         await super()._process_pong()
 
+    async def _close(self, status: int, do_cbs: bool = True) -> None:
+        """nats-py writes what waits to a lost connection, and at the error leaves its subscriptions running."""
+        if self.is_reconnecting:
+            self._pending, self._pending_data_size = [], 0
+        await super()._close(status, do_cbs)
+
     def _read_transport(self) -> asyncio.ReadTransport | None:
         """What is read from; None of a WebSocket connection, whose reading cannot be paused here."""
         writer = getattr(self._transport, "_io_writer", None)

@@ -22,7 +22,7 @@ from services.contracts.errors import InvalidInputError, PantauError, Unavailabl
 from services.contracts.models import Model
 from services.contracts.permissions import SYSTEM, Actor, Role
 from services.contracts.redact import redact
-from services.mesh.bus import Bus, BusMessage
+from services.mesh.bus import Bus, BusMessage, is_nobody_there
 from services.mesh.log import get_logger
 
 log = get_logger()
@@ -171,7 +171,7 @@ async def gather(
     done = asyncio.Event()
 
     async def collect(message: BusMessage) -> None:
-        if (message.headers or {}).get("Status") == "503":
+        if is_nobody_there(message):
             done.set()
             return
         try:

@@ -18,7 +18,7 @@ from struct import Struct
 from typing import Final, Self
 
 from services.contracts.errors import PantauError, UnavailableError, error_from_code
-from services.mesh.bus import Bus, BusMessage, BusSubscription
+from services.mesh.bus import Bus, BusMessage, BusSubscription, is_nobody_there
 from services.mesh.clock import Clock, SystemClock, timeout
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
@@ -168,7 +168,7 @@ class Incoming:
             self._arrived.append((kind, sequence, message.data[_HEAD.size :]))
             if kind == _ALIVE and self._control is not None:  # whoever iterates may be slow, and is not gone
                 await self._bus.publish(self._control, _CONTROL.pack(_CREDIT, self._granted), reply=self.deliver_to)
-        elif (message.headers or {}).get("Status") == "503":
+        elif is_nobody_there(message):
             # The sender unsubscribes as soon as it has sent all, which may be ahead of what it sent: only a hint.
             self._gone = True
         self._wake.set()

@@ -9,7 +9,9 @@ from statistics import median
 import pytest
 import pytest_asyncio
 
+from services.contracts import subjects
 from services.contracts.frames import Flags, SequenceTracker
+from services.mesh.want import renew_want
 from services.sim.pictures import stamp
 from services.sim.settings import SimSettings
 from services.sim.simulator import Simulator
@@ -87,6 +89,18 @@ async def test_sub_is_opened_when_wanted_and_closed_when_not(rig: Rig, sim: Simu
         count = len(watch.units)
         await asyncio.sleep(0.3)
         assert len(watch.units) == count
+
+
+async def test_a_sub_that_is_only_renewed_stays_open(rig: Rig, sim: Simulator, worker: RunningWorker) -> None:
+    await add(rig, sim, "cam-001")
+    await rig.until_online("cam-001")
+    async with rig.watch("cam-001", "sub") as watch:
+        await rig.want("cam-001", "sub")
+        await watch.collect(5)
+        for _ in range(8):  # well past the three seconds
+            await asyncio.sleep(0.6)
+            await renew_want(rig.bus, subjects.want("city", "sub", "cam-001"))
+            assert rig.profile("cam-001", "sub").status == "online"
 
 
 async def test_the_cached_gop_joins_the_live_frames_without_a_hole(

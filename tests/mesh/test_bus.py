@@ -169,6 +169,21 @@ async def test_it_closes_within_two_seconds_although_the_server_is_gone(
         await bus.close()
 
 
+async def test_it_closes_although_something_waits_for_a_server_that_is_gone(
+    mesh_settings: MeshSettings, nats_server: NatsServer
+) -> None:
+    bus = await Bus.connect(mesh_settings, "leaving")
+    await nats_server.kill()
+    await eventually(lambda: not bus.connected)
+
+    async def hear(message: BusMessage) -> None:
+        raise AssertionError(message)
+
+    await bus.subscribe("pantau.v1.city.media.>", hear)
+    await asyncio.wait_for(bus.close(), 30)
+    assert bus.client.is_closed
+
+
 async def test_direct_messages_come_in_order_and_a_handler_that_fails_stops_nothing(bus: Bus) -> None:
     heard: list[int] = []
 

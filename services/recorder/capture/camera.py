@@ -4,12 +4,14 @@ import asyncio
 from typing import Final
 
 from services.contracts import frames, subjects
+from services.contracts.errors import UnavailableError
 from services.contracts.frames import AccessUnit, FrameError
 from services.contracts.models import Camera
 from services.mesh.bus import Bus, BusMessage, BusSubscription
 from services.mesh.clock import Clock
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
+from services.mesh.want import ask_want
 from services.recorder.capture.recording import StreamRecording
 
 log = get_logger()
@@ -72,32 +74,17 @@ class CameraFeed:
 
     async def _fetch(self, cached: list[AccessUnit]) -> bool:
         """Asks once; whether anybody answered."""
-        came = asyncio.Event()
-        answered = done = False
-
-        async def collect(message: BusMessage) -> None:
-            nonlocal answered, done
-            came.set()
-            if not message.data:  # the end of the answer, or there is no responder
-                done = True
-                return
-            answered = True
-            if (unit := _decode(message.data, quiet=True)) is not None:  # the header is no frame
-                cached.append(unit)
-
         want = subjects.want(self.camera.site, "main", self.camera.id)
-        inbox = self._bus.new_inbox()
-        subscription = await self._bus.subscribe(inbox, collect, pending_bytes=PENDING_BYTES)
+        asking = ask_want(self._bus, want, earlier=True, silence_seconds=CACHED_SECONDS, pending_bytes=PENDING_BYTES)
+        answered = False
         try:
-            await self._bus.publish(want, subjects.WANT_EARLIER, reply=inbox)
-            while not done:
-                async with asyncio.timeout(CACHED_SECONDS):
-                    await came.wait()
-                came.clear()
-        except TimeoutError:
-            log.debug("recorder.no_cached_gop", camera=self.camera.id)
-        finally:
-            await subscription.unsubscribe()
+            async with asking as answer:
+                answered = True
+                async for message in answer:
+                    if (unit := _decode(message)) is not None:
+                        cached.append(unit)
+        except UnavailableError as error:
+            log.debug("recorder.no_cached_gop", camera=self.camera.id, error=error)
         return answered
 
     def _release(self, cached: list[AccessUnit]) -> None:
@@ -156,10 +143,9 @@ def not_recorded(cached: list[AccessUnit], end_us: int | None) -> list[AccessUni
     return cached[next(newer, keyframes[-1]) :]
 
 
-def _decode(data: bytes, *, quiet: bool = False) -> AccessUnit | None:
+def _decode(data: bytes) -> AccessUnit | None:
     try:
         return frames.decode(data)
     except FrameError:
-        if not quiet:
-            _bad.inc()
+        _bad.inc()
         return None

@@ -13,10 +13,11 @@ from services.contracts import subjects
 from services.contracts.frames import FrameError, decode
 from services.contracts.models import Reason, WantReply, WorkerLease
 from services.mesh.buckets import Bucket
-from services.mesh.bus import Bus, BusMessage
+from services.mesh.bus import Bus
 from services.mesh.leases import RENEW_SECONDS, Leadership, new_incarnation
 from services.mesh.log import get_logger
 from services.mesh.metrics import gauge
+from services.mesh.want import WantAnswerer
 from services.wall.relay.convert.footage import ConversionRefusedError, FootageConverter
 from services.wall.relay.convert.process import ConverterProcess, Kind, converter_process
 from services.wall.relay.sending.frame import Frame
@@ -83,7 +84,8 @@ class Conversion:
         if not await leadership.attempt():
             return "elsewhere"
         epoch = int(time.time()) & 0xFFFFFFFF  # grows from one holder to the next: a lease lasts longer than a second
-        subscription = await self._bus.subscribe(self._want, self._on_want)
+        wants = WantAnswerer(self._bus, self._answer_want)
+        await wants.listen(self._want)
         try:
             async with converter_process(KINDS[self._wanted.result], epoch, self._max_height_px) as process:
                 sink = _Input(self._source, process)
@@ -95,7 +97,7 @@ class Conversion:
                     self._source.detach(sink)
                     out.cancel()
         finally:
-            await subscription.unsubscribe()
+            await wants.close()
             await leadership.release()
 
     async def _watch(
@@ -122,16 +124,10 @@ class Conversion:
             self._gop.append(message)
             await self._bus.publish(self._media, message)
 
-    async def _on_want(self, message: BusMessage) -> None:
+    def _answer_want(self, _profile: str, _earlier: bool) -> tuple[WantReply, tuple[bytes, ...]]:
         self._wanted_at = time.monotonic()
-        if not message.reply:
-            return
         frames = tuple(self._gop)
-        reply = WantReply(status="live" if frames else "opening", reason=Reason.STARTING, frames=len(frames))
-        await self._bus.publish(message.reply, reply.pack())
-        for frame in frames:
-            await self._bus.publish(message.reply, frame)
-        await self._bus.publish(message.reply, b"")
+        return WantReply(status="live" if frames else "opening", reason=Reason.STARTING, frames=len(frames)), frames
 
 
 class Conversions:

@@ -1,30 +1,27 @@
 """One camera profile entering this relay, once, however many slots show it."""
 
 import asyncio
-import random
 import time
 from collections.abc import Callable
 from typing import Final, Literal, Protocol, get_args
 
-from pydantic import ValidationError
-
 from services.contracts import subjects
+from services.contracts.errors import UnavailableError
 from services.contracts.frames import Codec, FrameError, decode
 from services.contracts.models import ProfileName, Reason, WantReply
 from services.media import h264, h265
 from services.media.nal import BitstreamError, split_length_prefixed
-from services.mesh.bus import Bus, BusMessage
+from services.mesh.backoff import Backoff
+from services.mesh.bus import Bus
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
+from services.mesh.want import RENEW_SECONDS, ask_want, renew_want
 from services.wall.relay.convert.footage import FootageConverter
 from services.wall.relay.sending.frame import Frame
 from services.wall.relay.sources.gop import FrameVerdict, GopBuffer
 
 log = get_logger()
 
-RENEW_SECONDS: Final = 10.0
-"""Ingest keeps a profile open for 30 s after the last want."""
-WANT_SECONDS: Final = 2.0
 STALE_SECONDS: Final = 3.0
 """Without a frame for so long the feed counts as waiting."""
 RETRY_SECONDS: Final = 1.0
@@ -107,6 +104,7 @@ class ProfileFeed:
         ask = subjects.convert if self.profile in CONVERTED else subjects.want
         want = ask(self.site, self.profile, self.camera)
         renewed_at = float("-inf")
+        retry = Backoff(RETRY_SECONDS)
         try:
             while True:
                 now = time.monotonic()
@@ -114,12 +112,12 @@ class ProfileFeed:
                     await self._ask(want)
                     renewed_at = now
                 elif now - renewed_at >= RENEW_SECONDS:
-                    await self._bus.publish(want, b"")
+                    await renew_want(self._bus, want)
                     renewed_at = now
                 self._measure()
                 self._refill.clear()
                 try:
-                    async with asyncio.timeout(RETRY_SECONDS * random.uniform(0.8, 1.2)):
+                    async with asyncio.timeout(retry.next_seconds()):
                         await self._refill.wait()
                 except TimeoutError:
                     pass
@@ -130,45 +128,25 @@ class ProfileFeed:
 
     async def _ask(self, want: str) -> None:
         """Wants the profile, and its cached GOP; the answer is status, frames, and an empty message."""
-        done = asyncio.Event()
         frames: list[Frame] = []
         status: WantReply | None = None
-        nobody = False
-
-        async def collect(message: BusMessage) -> None:
-            nonlocal status, nobody
-            if message.headers and message.headers.get("Status") == "503":
-                nobody = True
-                done.set()
-            elif status is None:
-                try:
-                    status = WantReply.unpack(message.data)
-                except (ValidationError, ValueError) as error:
-                    log.warning("feed.bad_want_reply", camera=self.camera, error=error)
-                    done.set()
-            elif not message.data:
-                done.set()
-            elif (frame := self._frame(message.data)) is not None:
-                frames.append(frame)
-
-        inbox = self._bus.new_inbox()
-        subscription = await self._bus.subscribe(inbox, collect, pending_bytes=GOP_PENDING_BYTES)
         try:
-            if not await self._bus.publish(want, b"", reply=inbox):
+            async with ask_want(self._bus, want, pending_bytes=GOP_PENDING_BYTES) as answer:
+                status = answer.reply
+                async for message in answer:
+                    if (frame := self._frame(message)) is not None:
+                        frames.append(frame)
+        except UnavailableError as error:
+            log.debug("feed.no_answer", camera=self.camera, error=error)
+            if not self._bus.connected:
                 return
-            async with asyncio.timeout(WANT_SECONDS):
-                await done.wait()
-        except TimeoutError:
-            pass
-        finally:
-            await subscription.unsubscribe()
         if frames:
             self._on_gop(frames)
         if time.monotonic() - self._last_frame_at > STALE_SECONDS:
             if status is not None and status.status in ("failed", "unknown-profile"):
                 unknown = status.status == "unknown-profile"
                 self._say(False, Reason.NOT_FOUND if unknown else status.reason, status.detail)
-            elif nobody or status is None:
+            elif status is None:
                 self._say(False, *self._on_nobody())
             elif status.status == "opening":
                 self._say(False, Reason.STARTING, status.detail)
