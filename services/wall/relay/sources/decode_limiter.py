@@ -9,10 +9,22 @@ from typing import Final
 from services.wall.relay.sending.hysteresis import Hysteresis
 
 LATE_SECONDS: Final = 0.5
-"""Behind by more is trouble: half a second beside the clock, a GOP of wall time at 4×."""
+"""Behind by more is trouble, and less already where GOPs go by in less than a second: see `late_limit_seconds`."""
+LEAST_LATE_SECONDS: Final = 0.15
+"""So late a busy page is now and then that keeps up."""
 IN_TIME_SECONDS: Final = 0.2
 HEARD_SECONDS: Final = 3.0
 """What the page said longer ago does not count."""
+
+
+def late_limit_seconds(rate: float, keyframe_seconds: float) -> float:
+    """How late pictures may be at ``rate``, of a camera with a keyframe every ``keyframe_seconds`` of footage.
+
+    A browser that is late drops what it has not decoded as soon as the next keyframe is there (WebRTC's
+    VideoStreamBufferController), and so is never later than one GOP of wall time: 0.5 s at 4× with 2 s. Half of that is
+    trouble; the whole is hardly ever told.
+    """
+    return max(LEAST_LATE_SECONDS, min(LATE_SECONDS, keyframe_seconds / (2 * max(rate, 1.0))))
 
 
 class DecodeLimiter:
@@ -43,8 +55,12 @@ class DecodeLimiter:
         """The page tells how late its pictures are."""
         self._heard = (now, late_seconds)
 
-    def update(self, now: float, sent_late_seconds: float) -> bool:
-        """Once a second while the clock goes: how late pictures were sent; whether `keyframes_only` changed."""
+    def update(self, now: float, sent_late_seconds: float, keyframe_seconds: float) -> bool:
+        """Once a second while the clock goes; whether `keyframes_only` changed.
+
+        ``sent_late_seconds``: how late pictures were sent. ``keyframe_seconds``: see `late_limit_seconds`.
+        """
         at, shown_late_seconds = self._heard
         late = sent_late_seconds + (shown_late_seconds if now - at < HEARD_SECONDS else 0.0)
-        return self._steps.update(now, trouble=late > LATE_SECONDS, quiet=late < IN_TIME_SECONDS)
+        limit = late_limit_seconds(self._rate, keyframe_seconds)
+        return self._steps.update(now, trouble=late > limit, quiet=late < min(IN_TIME_SECONDS, 0.8 * limit))

@@ -104,13 +104,15 @@ class SessionPlayback:
         sources = self._sources()
         if self._clock.playing and sources:
             self._await_the_present()
-            self._keep_pace(max(source.late_seconds for source in sources))
+            self._keep_pace(
+                max(source.late_seconds for source in sources), min(source.keyframe_seconds for source in sources)
+            )
             self.notify_clock()
 
-    def _keep_pace(self, sent_late_seconds: float) -> None:
+    def _keep_pace(self, sent_late_seconds: float, keyframe_seconds: float) -> None:
         """Steps down to keyframes, and back, by how late pictures are sent and shown."""
         clock = self._clock
-        if clock.rate < 0 or not self._limiter.update(time.monotonic(), sent_late_seconds):
+        if clock.rate < 0 or not self._limiter.update(time.monotonic(), sent_late_seconds, keyframe_seconds):
             return
         mode = clock.mode
         clock.thinned = self._limiter.keyframes_only

@@ -61,6 +61,10 @@ class RecordedSource:
         self._mode: Mode = "frames"
         self.late_seconds = 0.0
         """How long after its time the newest picture was sent: what reading and converting take too much."""
+        self.keyframe_seconds = float("inf")
+        """Of footage from one keyframe to the next, as last shown; infinite until two were."""
+        self._keyframe_us: int | None = None
+        """Capture time of the last keyframe that was shown in turn."""
         self._received_bytes = 0
         self._received_us = 0
 
@@ -118,6 +122,7 @@ class RecordedSource:
             self._task.cancel()
             self._task = None
         self._following = None
+        self._keyframe_us = None
         self._gop = []
         self.late_seconds = 0.0
 
@@ -245,6 +250,7 @@ class RecordedSource:
     def _say_gap(self, gap: Gap | None) -> None:
         # Nothing is on the screen any more: a decoder that asks for a keyframe must not bring the old picture back.
         self._gop, self._newest, self.late_seconds = [], None, 0.0
+        self._keyframe_us = None
         self._slot.skip_frame()
         self._slot.set_notice(
             SlotNotice(
@@ -271,6 +277,10 @@ class RecordedSource:
         self._measure(unit)
         if unit.keyframe:
             self._gop = []
+            if self._mode == "frames":
+                if self._keyframe_us is not None:
+                    self.keyframe_seconds = (unit.capture_us - self._keyframe_us) / 1e6
+                self._keyframe_us = unit.capture_us
         self._gop.append(unit)
         self._newest = unit
         if self._slot.level is QualityLevel.KEYFRAMES and not unit.keyframe:
