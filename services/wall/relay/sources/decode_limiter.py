@@ -20,9 +20,9 @@ HEARD_SECONDS: Final = 3.0
 def late_limit_seconds(rate: float, keyframe_seconds: float) -> float:
     """How late pictures may be at ``rate``, of a camera with a keyframe every ``keyframe_seconds`` of footage.
 
-    A browser that is late drops what it has not decoded as soon as the next keyframe is there (WebRTC's
-    VideoStreamBufferController), and so is never later than one GOP of wall time: 0.5 s at 4× with 2 s. Half of that is
-    trouble; the whole is hardly ever told.
+    A browser that is a little too slow leaves out what it is late with as soon as the next keyframe is there, and so is
+    never later than one GOP of wall time. Chromium told 370 to 530 ms at 4× with GOPs of 2 s, for as long as it lasted.
+    Half a GOP is trouble.
     """
     return max(LEAST_LATE_SECONDS, min(LATE_SECONDS, keyframe_seconds / (2 * max(rate, 1.0))))
 
