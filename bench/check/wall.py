@@ -10,14 +10,18 @@ from playwright.async_api import Browser, BrowserContext
 
 from bench.check.bus import own_mesh
 from bench.check.promise import Promise
+from services.contracts.sessions import Aim
 from tests.browser import footage as small
+from tests.browser.bus_cameras import cameras, lose_and_jitter
 from tests.browser.chromium import chromium, shared_chromium, visitor
 from tests.browser.footage import CAMERAS, Footage, camera
 from tests.browser.probe import Probe
 from tests.browser.recorded_page import ALL, Seeker, fragment, markers, opened, spread_frames, standing
 from tests.browser.running_up import Running, running_up
 from tests.browser.two_relays import watched_by_two_relays
+from tests.browser.wall_page import WallPage
 from tests.integration.recorded import holes, newest, recorded
+from tests.wall.relay.running import running_relay
 
 PATIENCE_SECONDS = 60.0
 MINUTE_SECONDS = 60.0
@@ -38,6 +42,7 @@ async def measure(*, quick: bool) -> list[Promise]:
                     await seeks(pantau, browser, there, 20 if quick else 60),
                     await in_step(pantau, browser, there, 20 if quick else 60),
                 ]
+    found.append(await lossy(2 if quick else 5))
     for how in (signal.SIGTERM, signal.SIGKILL):
         found.append(await handed_over(how, 2 if quick else 5))
     return found
@@ -110,6 +115,26 @@ async def in_step(pantau: Running, browser: Browser, there: Footage, count: int)
             seen = await markers(page)
             apart.append(spread_frames(seen) if len(seen) == CAMERAS else float("inf"))
     return Promise("between nine recordings that play", "frames", apart, 2)
+
+
+async def lossy(count: int) -> Promise:
+    """Four tiles for ten seconds, with 5 % of the packets lost and 30 ms of jitter."""
+    freezes_ms: list[float] = []
+    async with own_mesh() as mesh, AsyncExitStack() as stack:
+        front = await stack.enter_async_context(running_relay(mesh.bus, mesh.settings))
+        browser = await stack.enter_async_context(chromium(mesh.folder / "chromium"))
+        await stack.enter_async_context(cameras(mesh.bus, front, 4))
+        lose_and_jitter(front, 0.05, 0.03)
+        page = await WallPage.create(browser, front)
+        await page.connect(4, *[Aim(slot=n, camera=f"cam-{n}") for n in range(4)])
+        for slot in range(4):
+            await page.wait_for(slot, slot)
+        await asyncio.sleep(1)
+        for _ in range(count):
+            await page.forget()
+            await asyncio.sleep(10)
+            freezes_ms += await page.longest_freeze_ms()
+    return Promise("longest pause of a tile in 10 s of 5 % loss and 30 ms jitter", "ms", freezes_ms, 1000)
 
 
 async def handed_over(how: signal.Signals, count: int) -> Promise:

@@ -56,7 +56,7 @@ class AppPage:
         seen: dict[str, int] | None = await self.page.evaluate("(slot) => probe.read(probe.tile(slot))", slot)
         return Marker(**seen) if seen else None
 
-    async def read(self, slot: int, timeout_seconds: float = 10.0) -> Marker:
+    async def read(self, slot: int, timeout_seconds: float = 60.0) -> Marker:
         """The first readable numbers in a tile's picture: one may be catching up with another profile just now."""
         deadline = time.monotonic() + timeout_seconds
         while (seen := await self.marker(slot)) is None:

@@ -113,7 +113,7 @@ async def test_a_camera_that_cannot_be_reached_says_why_in_both_languages(
     try:
         app = await AppPage.open(browser, f"{pantau.url}/#grid=1&tiles=broken", language="en")
         message = app.page.locator("pantau-wall-tile .message")
-        await message.get_by_text("The camera refuses the connection").wait_for(timeout=30_000)
+        await message.get_by_text("The camera refuses the connection").wait_for(timeout=60_000)
         await message.get_by_text("since").wait_for()
         await app.page.keyboard.press("l")
         await message.get_by_text("Kamera menolak sambungan").wait_for()

@@ -3,9 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
+from collections.abc import AsyncIterator
 
 import pytest
 from playwright.async_api import BrowserContext
@@ -13,14 +11,12 @@ from playwright.async_api import BrowserContext
 from services.contracts.sessions import Aim, SlotNotice
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
-from services.wall.relay.engine.ice import Address
+from tests.browser.bus_cameras import SMALL, cameras, lose_and_jitter
 from tests.browser.wall_page import WallPage
-from tests.wall.relay.camera import BusCamera, Clip, clip
+from tests.wall.relay.camera import BusCamera, clip
 from tests.wall.relay.running import Front, running_relay
 
 pytestmark = pytest.mark.browser
-
-SMALL = (320, 180)
 
 
 @pytest.fixture
@@ -30,23 +26,7 @@ async def front(bus: Bus, mesh_settings: MeshSettings) -> AsyncIterator[Front]:
         yield front
 
 
-@asynccontextmanager
-async def cameras(
-    bus: Bus, front: Front, count: int, gop_seconds: float = 2, fps: int = 15
-) -> AsyncIterator[list[BusCamera]]:
-    """Cameras ``cam-0`` and on, each with a clip of its own; runs until every one has a GOP."""
-    gop = int(gop_seconds * fps)
-    async with AsyncExitStack() as stack:
-        running = []
-        for number in range(count):
-            await front.add_camera(f"cam-{number}")
-            small: Clip = clip(number, size=SMALL, fps=fps, gop=gop, gops=1, bitrate_bps=200_000)
-            running.append(await stack.enter_async_context(BusCamera(bus, f"cam-{number}", small)))
-        await asyncio.sleep(gop_seconds * 0.8)
-        yield running
-
-
-async def all_live(page: WallPage, slots: int, timeout_seconds: float = 10) -> None:
+async def all_live(page: WallPage, slots: int, timeout_seconds: float = 60) -> None:
     """Until the relay says of every slot that its cached GOP is out."""
     heard = page.front.notices[page.session.session]
     async with asyncio.timeout(timeout_seconds):
@@ -58,17 +38,16 @@ async def test_one_tile_shows_the_camera_at_once_and_stays_live(
     bus: Bus, front: Front, own_browser: BrowserContext
 ) -> None:
     await front.add_camera("cam-7")
-    async with BusCamera(bus, "cam-7", clip(7, gop=100, gops=1)) as camera:
+    gop = 500
+    async with BusCamera(bus, "cam-7", clip(7, size=SMALL, gop=gop, gops=1)) as camera:
         await asyncio.sleep(3)
         page = await WallPage.create(own_browser, front)
-        began = time.time()
         await page.connect(1, Aim(slot=0, camera="cam-7"))
-        first = await page.wait_for(0, 7)
-        assert first.at_ms / 1000 - began < 1.0
-        await asyncio.sleep(3)
-        (last,) = await page.last()
-        assert last is not None
-        assert (camera.sequence - 1 - last.number) % 100 < 6
+        await page.wait_for(0, 7)
+        assert camera.sequence < gop, "the picture came with the next keyframe"
+        async with asyncio.timeout(60):
+            while (last := (await page.last())[0]) is None or (camera.sequence - 1 - last.number) % gop > 5:
+                await asyncio.sleep(0.1)
         stats = await page.stats()
         assert stats["packetsLost"] == 0
         assert stats["pliCount"] == 0
@@ -82,7 +61,7 @@ async def test_thirty_six_tiles_show_the_frames_of_thirty_six_cameras_and_lose_n
         page = await WallPage.create(own_browser, front)
         await page.connect(count, *[Aim(slot=n, camera=f"cam-{n}") for n in range(count)])
         for slot in range(count):
-            await page.wait_for(slot, slot, 20_000)
+            await page.wait_for(slot, slot)
         await all_live(page, count)
         seen = await page.last()
         assert [tile.camera for tile in seen if tile] == list(range(count))
@@ -102,7 +81,7 @@ async def test_two_hundred_switches_in_a_row_each_show_the_right_picture(
     bus: Bus, front: Front, own_browser: BrowserContext
 ) -> None:
     count, slots = 8, 4
-    async with cameras(bus, front, count):
+    async with cameras(bus, front, count, gop_seconds=10):
         page = await WallPage.create(own_browser, front)
         await page.connect(slots, *[Aim(slot=n, camera=f"cam-{n}") for n in range(slots)])
         shown = list(range(slots))
@@ -118,34 +97,23 @@ async def test_two_hundred_switches_in_a_row_each_show_the_right_picture(
             shown[slot] = camera
             took.append(seen.at_ms / 1000 - began)
         took.sort()
-        # 300 ms with the machine to ourselves; the median is what tells of a design that waits for keyframes (1 s).
-        assert took[100] < 0.3, took[::20]
+        assert took[100] < 2.0, f"with the next keyframe it would be five seconds: {took[::20]}"
         assert [tile.camera for tile in await page.last() if tile] == shown
 
 
-async def test_five_percent_loss_and_thirty_milliseconds_of_jitter_freeze_nothing_for_a_second(
+async def test_five_percent_loss_and_thirty_milliseconds_of_jitter_are_mended_before_the_next_keyframe(
     bus: Bus, front: Front, own_browser: BrowserContext
 ) -> None:
-    async with cameras(bus, front, 4):
-        rng, loop = random.Random(11), asyncio.get_running_loop()
-
-        def lossy(plain: Callable[..., None], data: bytes | memoryview, address: Address) -> None:
-            if data[0] < 128:
-                plain(data, address)
-            elif rng.random() >= 0.05:
-                loop.call_later(rng.random() * 0.03, plain, bytes(data), address)
-
-        for outbox in front.relay.udp.send_batches.values():  # paths that lose, in memory
-            outbox.offload = False
-            outbox.send = partial(lossy, outbox.send)  # type: ignore[method-assign]
+    async with cameras(bus, front, 4, gop_seconds=10):
+        lose_and_jitter(front, 0.05, 0.03)
         page = await WallPage.create(own_browser, front)
         await page.connect(4, *[Aim(slot=n, camera=f"cam-{n}") for n in range(4)])
         for slot in range(4):
-            await page.wait_for(slot, slot, 10_000)
+            await page.wait_for(slot, slot)
         await asyncio.sleep(1)
         await page.forget()
         await asyncio.sleep(10)
-        assert max(await page.longest_freeze_ms()) < 1000
+        assert max(await page.longest_freeze_ms()) < 5000  # within a second, `bench check` holds
         stats = await page.stats()
         assert stats["retransmittedPacketsReceived"] > 0
 

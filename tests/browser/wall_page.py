@@ -113,7 +113,7 @@ class WallPage:
         aim = Aim.model_validate({"slot": slot, "camera": camera, "profile": profile})
         await self.front.control(self.session.session, aim)
 
-    async def wait_for(self, slot: int, camera: int, timeout_ms: float = 5000) -> Seen:
+    async def wait_for(self, slot: int, camera: int, timeout_ms: float = 60_000) -> Seen:
         """The first picture of a camera's in a slot from now on."""
         expression = "([slot, camera]) => (t => t && t.last && t.last.camera === camera && t.last)(wall.tiles[slot])"
         handle = await self.page.wait_for_function(expression, arg=[slot, camera], timeout=timeout_ms, polling=10)

@@ -95,7 +95,7 @@ async def test_a_directory_that_goes_costs_its_own_recordings_alone_and_comes_ba
             assert metric("recorder_disk_failures_total", goes) >= 1
             await until(lambda: metric("recorder_disk_usable", goes) == 0)
             assert metric("recorder_disk_usable", stays) == 1
-            message = await told.next_msg(timeout=5)
+            message = await told.next_msg(timeout=30)
             event = parse(message.data, message.headers)
             assert isinstance(event, StorageLow)
             assert (event.directory, event.free_bytes) == (str(goes), 0)

@@ -22,7 +22,7 @@ DAY_LADDER = parse_ladder("full 1d")
 
 
 def idle(rig: Rig) -> None:
-    while rig.disk._jobs or rig.disk._writing_since is not None:
+    while not rig.disk.idle:
         time.sleep(0.002)
 
 

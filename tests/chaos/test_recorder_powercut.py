@@ -85,7 +85,7 @@ def manual(monkeypatch: pytest.MonkeyPatch) -> Callable[[PowerCutFiles], None]:
 
 
 def written(rig: Rig) -> None:
-    while rig.disk._jobs or rig.disk._writing_since is not None:
+    while not rig.disk.idle:
         time.sleep(0.002)
 
 

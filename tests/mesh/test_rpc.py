@@ -97,17 +97,17 @@ async def test_a_bad_question_is_refused_by_field(served: Bus, body: bytes) -> N
 
 
 async def test_a_slow_answer_delays_nobody(served: Bus) -> None:
-    slow = asyncio.create_task(call(served, subject("greet"), Question(camera="slow", wait_seconds=2), Answer))
+    slow = asyncio.create_task(call(served, subject("greet"), Question(camera="slow", wait_seconds=3), Answer))
     await asyncio.sleep(0.1)
-    async with asyncio.timeout(1):
-        await call(served, subject("greet"), Question(camera="fast"), Answer)
+    await call(served, subject("greet"), Question(camera="fast"), Answer)
+    assert not slow.done()
     assert (await slow).text.startswith("slow")
 
 
 async def test_nobody_there_is_said_at_once(bus: Bus) -> None:
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         with pytest.raises(UnavailableError, match="nobody answers"):
-            await call(bus, subject("absent"), Nothing(), Nothing)
+            await call(bus, subject("absent"), Nothing(), Nothing, timeout_seconds=60)
 
 
 async def test_no_answer_in_time_is_unavailable(served: Bus) -> None:
@@ -133,8 +133,8 @@ async def test_each_instance_answers_a_broadcast(
 
 
 async def test_a_broadcast_that_nobody_hears_ends_at_once(bus: Bus) -> None:
-    async with asyncio.timeout(1):
-        assert await gather(bus, subject("absent"), Nothing(), Nothing, expected=1, timeout_seconds=5) == []
+    async with asyncio.timeout(30):
+        assert await gather(bus, subject("absent"), Nothing(), Nothing, expected=1, timeout_seconds=60) == []
 
 
 async def test_instances_share_the_other_questions(
@@ -149,7 +149,7 @@ async def test_instances_share_the_other_questions(
     await served.publish(
         subject("greet"), Question(camera="one").pack(), reply=inbox, headers={"Pantau-Actor": "admin x"}
     )
-    await replies.next_msg(timeout=2)
+    await replies.next_msg(timeout=30)
     with pytest.raises((nats.errors.TimeoutError, TimeoutError)):
         await replies.next_msg(timeout=0.3)
     await micro.stop()
@@ -157,7 +157,7 @@ async def test_instances_share_the_other_questions(
 
 
 async def test_a_service_is_found_by_micro_discovery(served: Bus) -> None:
-    info = await served.client.request("$SRV.INFO.greeter", b"", timeout=2)
+    info = await served.client.request("$SRV.INFO.greeter", b"", timeout=30)
     assert b'"permission":"operator"' in info.data.replace(b" ", b"")
 
 

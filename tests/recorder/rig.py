@@ -96,7 +96,7 @@ class Rig:
         """Waits until all that was fed is written, synced and indexed."""
         for recording in self.recordings.values():
             recording.stop()
-        while self.disk._jobs or self.disk._writing_since is not None:
+        while not self.disk.idle:
             time.sleep(0.002)
         self.disk.sync(everything=True)
 

@@ -149,6 +149,12 @@ class Disk:
         since = self._writing_since
         return self.failure is None and (since is None or self._clock.monotonic() - since < STALLED_SECONDS)
 
+    @property
+    def idle(self) -> bool:
+        """Whether all that it was given has been written."""
+        with self._wake:
+            return not self._jobs and self._writing_since is None
+
     def space(self) -> Space:
         """What its file system has; raises ``OSError``."""
         return self.files.space(self.directory)
@@ -275,7 +281,7 @@ class Disk:
                 job = self._jobs.popleft()
                 if job.fragment is not None:
                     self.queued_bytes -= job.fragment.size_bytes
-            self._writing_since = self._clock.monotonic()
+                self._writing_since = self._clock.monotonic()
             try:
                 self._carry_out(job)
             except (OSError, sqlite3.Error) as error:

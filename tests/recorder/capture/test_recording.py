@@ -325,7 +325,7 @@ def test_what_waits_is_written_when_the_camera_falls_silent(tmp_path: Path) -> N
         recording.tick(rig.clock.now_us(), rig.clock.monotonic())
         file = recording.file
         assert file is not None
-        while rig.disk._jobs or rig.disk._writing_since is not None:
+        while not rig.disk.idle:
             time.sleep(0.002)
         assert file.tally.frames == 40
         rig.clock.advance(3)

@@ -193,7 +193,7 @@ def test_a_running_recorder_is_no_damage_and_keeps_repair_away(tmp_path: Path) -
         rig.feed(pictures(count=25 * 61))
         fd = lock(tmp_path)
         try:
-            while not rig.disk.open_files() or rig.disk._jobs:
+            while not (rig.disk.open_files() and rig.disk.idle):
                 time.sleep(0.002)
             report = check(tmp_path)
             assert report.running

@@ -61,7 +61,7 @@ async def test_a_socket_for_a_session_that_does_not_exist_is_accepted_and_closed
     async with running_front(mesh_settings) as front, stub_relay(mesh_settings):
         for unknown in ("nonsense", "relay-1--0123456789abcdef", "gone--0123456789abcdef"):
             async with front.http.ws_connect(f"{PATH}/{unknown}/control") as socket:
-                message = await socket.receive(timeout=5)
+                message = await socket.receive(timeout=30)
                 assert message.type is aiohttp.WSMsgType.CLOSE, unknown
                 assert socket.close_code == control.NO_SESSION
 
@@ -86,7 +86,7 @@ async def test_a_session_that_its_relay_has_forgotten_closes_the_socket_at_the_n
             await eventually(lambda: bool(relay.controls))
             relay.sessions.clear()
             await socket.send_json({"type": "aim", "slot": 0})
-            await socket.receive(timeout=5)
+            await socket.receive(timeout=30)
             assert socket.close_code == control.NO_SESSION
 
 
