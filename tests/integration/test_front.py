@@ -13,8 +13,9 @@ from services.contracts.models import WorkerLease
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
-from tests.integration.wall_clients import SESSIONS, Player, alive, assert_none_is_missing, filmed, frames, open_wall
+from tests.integration.wall_clients import SESSIONS, Player, assert_none_is_missing, filmed, frames, open_wall
 from tests.integration.wall_process import until, wall_process
+from tests.processes import runs
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
@@ -79,7 +80,7 @@ async def test_the_wall_ends_in_order_at_sigterm_with_viewers_on_it(
             wall.process.terminate()
             await asyncio.wait_for(wall.process.wait(), 60)
         assert wall.process.returncode == 0
-        assert not any(alive(pid) for pid in relays)
+        assert not any(runs(pid) for pid in relays)
         await player.connection.close()
 
 
@@ -91,7 +92,7 @@ async def test_relays_end_with_a_wall_that_was_killed_so_that_their_ports_are_fr
         relays = wall.children()
         wall.process.kill()
         await wall.process.wait()
-        await until(lambda: not any(alive(pid) for pid in relays))
+        await until(lambda: not any(runs(pid) for pid in relays))
 
 
 async def test_a_drained_relay_hands_its_page_over_and_a_front_elsewhere_places_it_on_the_other(

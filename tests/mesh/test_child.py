@@ -25,6 +25,7 @@ from services.mesh.child import (
     keep_running,
 )
 from services.mesh.lifecycle import EXIT_REFUSED
+from tests.processes import runs
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 LONGEST_SECONDS = SLOW_PAUSES_SECONDS[1]
@@ -50,14 +51,6 @@ async def eventually(holds: Callable[[], bool], timeout_seconds: float = 30.0) -
     async with asyncio.timeout(timeout_seconds):
         while not holds():
             await asyncio.sleep(0.01)
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def test_the_first_five_deaths_in_a_minute_cost_half_a_second_at_most() -> None:
@@ -151,7 +144,7 @@ async def test_what_a_killed_child_had_started_goes_with_it(tmp_path: Path) -> N
     grandchild = int(note.read_text())
     assert parent.pid is not None
     os.kill(parent.pid, signal.SIGKILL)
-    await eventually(lambda: not alive(grandchild))
+    await eventually(lambda: not runs(grandchild))
     parent.stop()
     await asyncio.wait_for(keeping, 30)
 
@@ -186,7 +179,7 @@ async def test_a_child_whose_keeping_is_cancelled_is_killed() -> None:
     assert pid is not None
     keeping.cancel()
     await asyncio.wait((keeping,))
-    await eventually(lambda: not alive(pid))
+    await eventually(lambda: not runs(pid))
 
 
 async def test_a_child_that_refuses_at_its_first_start_is_not_started_again() -> None:
@@ -249,7 +242,7 @@ async def test_a_child_ends_with_a_parent_that_is_killed() -> None:
     pid = int(await parent.stdout.readline())
     parent.kill()
     await parent.wait()
-    await eventually(lambda: not alive(pid))
+    await eventually(lambda: not runs(pid))
 
 
 async def test_a_process_that_ends_when_asked_is_not_killed() -> None:
@@ -306,7 +299,7 @@ async def test_a_process_without_a_parents_signal_outlives_the_thread_that_start
     parent.kill()
     await parent.wait()
     await asyncio.sleep(0.1)
-    assert alive(pid)
+    assert runs(pid)
     os.kill(pid, signal.SIGKILL)
 
 

@@ -1,7 +1,6 @@
 """The nats-server child: up in no time, on the same port again, never left behind."""
 
 import asyncio
-import os
 import signal
 import sys
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.mesh.nats_server import NatsServer, NatsServerError
+from tests.processes import runs
 
 
 async def test_it_comes_back_on_the_same_port_with_what_it_kept(tmp_path: Path) -> None:
@@ -56,17 +56,9 @@ async def test_it_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     parent.kill()
     await parent.wait()
     async with asyncio.timeout(30):
-        while _running(child):
+        while runs(child):
             await asyncio.sleep(0.02)
 
 
 def _command_line(pid: int) -> bytes:
     return Path(f"/proc/{pid}/cmdline").read_bytes()
-
-
-def _running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (ProcessLookupError, FileNotFoundError):
-        return False
