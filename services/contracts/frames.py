@@ -39,6 +39,16 @@ class Codec(IntEnum):
     OPUS = 19
 
     @property
+    def ffmpeg_name(self) -> str:
+        """As in `services.media.codecs`."""
+        return self.name.lower()
+
+    @classmethod
+    def of(cls, ffmpeg_name: str) -> "Codec":
+        """The codec of that name. Raises `KeyError`."""
+        return cls[ffmpeg_name.upper()]
+
+    @property
     def is_video(self) -> bool:
         """Video codecs come first in the numbering."""
         return self < 16

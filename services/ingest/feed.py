@@ -207,7 +207,7 @@ class Feed:
             reason=self.reason,
             detail=self.detail,
             since_us=self.since_us,
-            codec=pipeline.codec.name.lower() if pipeline.codec else "",
+            codec=pipeline.codec.ffmpeg_name if pipeline.codec else "",
             width_px=self._shape[0],
             height_px=self._shape[1],
             frame_rate=meter.frame_rate if online else 0.0,
@@ -225,7 +225,7 @@ class Feed:
         """What is observed of the audio that comes along."""
         pipeline = self.pipelines["audio"]
         meter = pipeline.meter
-        codec = pipeline.codec.name.lower() if pipeline.codec else ""
+        codec = pipeline.codec.ffmpeg_name if pipeline.codec else ""
         if self.status != "online" or self._tracks is None:
             return ProfileReport(
                 status="connecting" if self.status == "connecting" else "offline",

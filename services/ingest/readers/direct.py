@@ -18,6 +18,7 @@ from services.contracts.frames import Codec
 from services.contracts.models import Reason
 from services.ingest.readers.rtp_ports import RtpPorts
 from services.ingest.readers.source import Kind, Outlet, Packet, ReaderEnd, Source, Track
+from services.media.codecs import NAME_BY_RTP_NAME
 from services.media.depacketize.formats import encoding_of, is_readable
 from services.media.depacketize.unit_sink import ArrivalClock
 from services.media.rtp_receive import REORDER_SECONDS
@@ -44,10 +45,7 @@ UNREADABLE_SECONDS: Final = 4.0
 UNREADABLE_PACKETS: Final = 50
 _TLS_CLOSE_SECONDS: Final = 1.0
 _UNREACHABLE: Final = frozenset((errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN))
-_CODECS: Final = {
-    "h264": Codec.H264, "h265": Codec.HEVC, "jpeg": Codec.MJPEG, "pcmu": Codec.PCM_MULAW, "pcma": Codec.PCM_ALAW,
-    "mpeg4-generic": Codec.AAC, "mp4a-latm": Codec.AAC, "opus": Codec.OPUS,
-}  # fmt: skip
+_CODECS: Final = {rtp_name.lower(): Codec.of(name) for rtp_name, name in NAME_BY_RTP_NAME.items()}
 _FOR_LIBAV: Final = frozenset(("mp2t", "x-qt", "x-quicktime"))
 """Encodings that may hold video which the mesh can carry, and which libav unpacks."""
 _REASONS: Final = {

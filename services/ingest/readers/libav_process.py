@@ -45,7 +45,7 @@ CLOSE_SECONDS: Final = 1.0
 LOOK_SECONDS: Final = 0.25
 STOP_SECONDS: Final = 0.5
 MAX_REQUEST_BYTES: Final = 65536
-CODECS: Final = {codec.name.lower(): codec for codec in Codec}
+CODECS: Final = {codec.ffmpeg_name: codec for codec in Codec}
 """By FFmpeg's names."""
 _GENPTS: Final = 0x1
 _PRFT: Final = Struct("<q")

@@ -2,26 +2,25 @@
 
 from typing import Final, NamedTuple
 
+from services.media.codecs import AUDIO, VIDEO
 from services.media.mp4.boxes import Mp4Error, box, children, find, full_box, need, u32
 from services.media.time import SECOND_90K
 
 VIDEO_TIMESCALE: Final = SECOND_90K
 
-_VIDEO_ENTRIES: Final = {"h264": (b"avc1", b"avcC"), "hevc": (b"hvc1", b"hvcC"), "mjpeg": (b"jpeg", b"")}
-_AUDIO_ENTRIES: Final = {"aac": b"mp4a", "pcm_alaw": b"alaw", "pcm_mulaw": b"ulaw", "opus": b"Opus"}
-_VIDEO_CODECS: Final = {entry: (codec, config) for codec, (entry, config) in _VIDEO_ENTRIES.items()}
-_AUDIO_CODECS: Final = {entry: codec for codec, entry in _AUDIO_ENTRIES.items()}
+_VIDEO_BY_ENTRY: Final = {codec.sample_entry: codec for codec in VIDEO.values()}
+_AUDIO_BY_ENTRY: Final = {codec.sample_entry: codec for codec in AUDIO.values()}
 
 
 class VideoTrack(NamedTuple):
     """A video track."""
 
     codec: str
-    """FFmpeg's name: h264, hevc or mjpeg."""
+    """FFmpeg's name, as in `services.media.codecs.VIDEO`."""
     width_px: int
     height_px: int
     config: bytes = b""
-    """AVCDecoderConfigurationRecord or HEVCDecoderConfigurationRecord; nothing for mjpeg."""
+    """See `services.media.codecs.PictureFormat.config`."""
 
     @property
     def timescale(self) -> int:
@@ -33,7 +32,7 @@ class AudioTrack(NamedTuple):
     """An audio track."""
 
     codec: str
-    """FFmpeg's name: aac, pcm_alaw, pcm_mulaw or opus."""
+    """FFmpeg's name, as in `services.media.codecs.AUDIO`."""
     sample_rate_hz: int
     channels: int
     config: bytes = b""
@@ -51,21 +50,20 @@ Track = VideoTrack | AudioTrack
 def sample_entry(track: Track) -> bytes:
     """The box that stands in ``stsd``. Raises `Mp4Error` for a codec that has none here."""
     if isinstance(track, VideoTrack):
-        if track.codec not in _VIDEO_ENTRIES:
+        video = VIDEO.get(track.codec)
+        if video is None:
             raise Mp4Error(f"no sample entry for {track.codec}")
-        kind, config_kind = _VIDEO_ENTRIES[track.codec]
-        config = box(config_kind, track.config) if config_kind else b""
         return box(
-            kind,
+            video.sample_entry,
             bytes(6), b"\0\1",  # data_reference_index
             bytes(16),
             track.width_px.to_bytes(2, "big"), track.height_px.to_bytes(2, "big"),
             b"\0\x48\0\0\0\x48\0\0",  # 72 dpi
             bytes(4), b"\0\1",  # one frame a sample
             bytes(32), b"\0\x18\xff\xff",  # no compressor name, depth 24
-            config,
+            box(video.config_box, track.config) if video.config_box else b"",
         )  # fmt: skip
-    if track.codec not in _AUDIO_ENTRIES:
+    if track.codec not in AUDIO:
         raise Mp4Error(f"no sample entry for {track.codec}")
     extra = b""
     if track.codec == "aac":
@@ -74,7 +72,7 @@ def sample_entry(track: Track) -> bytes:
         # Encapsulation of Opus in ISOBMFF, 4.3.2: version, channels, pre-skip, input rate, gain, family.
         extra = box(b"dOps", bytes((0, track.channels)), b"\x01\x38", (48000).to_bytes(4, "big"), b"\0\0\0")
     return box(
-        _AUDIO_ENTRIES[track.codec],
+        AUDIO[track.codec].sample_entry,
         bytes(6), b"\0\1",
         bytes(8),
         track.channels.to_bytes(2, "big"), b"\0\x10", bytes(4),
@@ -87,16 +85,16 @@ def parse_sample_entries(data: bytes, start: int, end: int) -> list[Track]:
     """The tracks that the entries of the ``stsd`` content in ``data[start:end]`` describe."""
     tracks: list[Track] = []
     for entry in children(data, start + 8, end):
-        if entry.kind in _VIDEO_CODECS:
-            codec, config_kind = _VIDEO_CODECS[entry.kind]
+        if entry.kind in _VIDEO_BY_ENTRY:
+            video = _VIDEO_BY_ENTRY[entry.kind]
             width, height = u32(data, entry.start + 24) >> 16, u32(data, entry.start + 24) & 0xFFFF
             config = b""
-            if config_kind:
-                found = need(data, config_kind.decode(), entry.start + 78, entry.end)
+            if video.config_box:
+                found = need(data, video.config_box.decode(), entry.start + 78, entry.end)
                 config = data[found.start : found.end]
-            tracks.append(VideoTrack(codec, width, height, config))
-        elif entry.kind in _AUDIO_CODECS:
-            codec = _AUDIO_CODECS[entry.kind]
+            tracks.append(VideoTrack(video.name, width, height, config))
+        elif entry.kind in _AUDIO_BY_ENTRY:
+            codec = _AUDIO_BY_ENTRY[entry.kind].name
             channels, rate = u32(data, entry.start + 16) >> 16, u32(data, entry.start + 24) >> 16
             config = b""
             if codec == "aac" and (found_esds := find(data, "esds", entry.start + 28, entry.end)):

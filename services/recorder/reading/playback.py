@@ -6,7 +6,8 @@ from typing import Final
 
 from services.contracts.frames import AccessUnit, Clock, Codec, Flags, encode
 from services.contracts.playback import Mode
-from services.media import h264, h265, nal
+from services.media import nal
+from services.media.codecs import VIDEO
 from services.media.mp4 import reader
 from services.media.mp4.boxes import Mp4Error
 from services.media.mp4.reader import Fragment, ReadAt
@@ -94,8 +95,8 @@ class _Maker:
     """Makes access units of a segment's samples."""
 
     def __init__(self, track: VideoTrack, *, uncertainty_us: int, clock: Clock) -> None:
-        self._codec = Codec[track.codec.upper()]
-        self._parameter_sets = _parameter_sets(track)
+        self._codec = Codec.of(track.codec)
+        self._parameter_sets = VIDEO[track.codec].sets_of(track.config)
         self._uncertainty_us = uncertainty_us
         self._clock = clock
         self._first = True
@@ -114,14 +115,3 @@ class _Maker:
             flags, self._codec, 0, 0, pts_90k, pts_90k - picture.composition_offset,
             shown_us, self._uncertainty_us, self._clock, self._parameter_sets + data if picture.keyframe else data,
         )  # fmt: skip
-
-
-def _parameter_sets(track: VideoTrack) -> bytes:
-    """The parameter sets, which precede a keyframe on the bus and stand in the sample entry of a file."""
-    if track.codec == "h264":
-        avc, _ = h264.parse_avcc(track.config)
-        return nal.join_length_prefixed((*avc.sps, *avc.pps))
-    if track.codec == "hevc":
-        hevc, _ = h265.parse_hvcc(track.config)
-        return nal.join_length_prefixed((*hevc.vps, *hevc.sps, *hevc.pps))
-    return b""

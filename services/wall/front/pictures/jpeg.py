@@ -72,7 +72,7 @@ def _edit_start(clip: bytes) -> int:
 def _decode(codec: Codec, payload: bytes) -> VideoFrame:
     if not codec.is_video:
         raise PictureError(f"{codec.name} is no video")
-    decoder = CodecContext.create(codec.name.lower(), "r")
+    decoder = CodecContext.create(codec.ffmpeg_name, "r")
     assert isinstance(decoder, VideoCodecContext)
     decoder.thread_count = 1
     data = payload if codec is Codec.MJPEG else length_prefixed_to_annex_b(payload)

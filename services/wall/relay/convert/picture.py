@@ -24,7 +24,6 @@ FRAME_90K: Final = 3600
 """Taken for the time between two pictures that do not belong together."""
 MAX_BITRATE: Final = "3M"
 _TIME_BASE: Final = Fraction(1, SECOND_90K)
-_DECODERS: Final = {Codec.H264: "h264", Codec.HEVC: "hevc", Codec.MJPEG: "mjpeg"}
 _REMEMBERED: Final = 64
 """Access units that a decoder may hold before it shows them; H.265 allows 16."""
 
@@ -144,7 +143,7 @@ def _scaled(width_px: int, height_px: int, max_height_px: int) -> tuple[int, int
 
 
 def _decoder(codec: Codec) -> av.VideoCodecContext:
-    context = av.CodecContext.create(_DECODERS[codec], "r")
+    context = av.CodecContext.create(codec.ffmpeg_name, "r")
     assert isinstance(context, av.VideoCodecContext)
     context.thread_type = "SLICE"  # by frames would hold back as many pictures as there are threads
     context.thread_count = 2

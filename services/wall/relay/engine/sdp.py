@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from services.contracts.errors import BadOfferError
+from services.media.codecs import AUDIO, VIDEO
 
 PLAYOUT_DELAY: Final = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
 ABS_SEND_TIME: Final = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
@@ -271,47 +272,44 @@ def build_answer(
     return "\r\n".join(lines) + "\r\n"
 
 
+_SOUND: Final = frozenset(name for codec in AUDIO.values() if codec.in_browsers for name in codec.rtp_names)
+
+
 def choose_audio(section: MediaSection) -> tuple[Format, ...]:
     """The payload types in which cameras' sound can be sent: G.711 as it is, and Opus."""
-    return tuple(f for f in section.formats.values() if f.codec in ("OPUS", "PCMU", "PCMA"))
+    return tuple(f for f in section.formats.values() if f.codec in _SOUND)
 
 
 class VideoChoice(NamedTuple):
     """The payload types by which a video section is sent."""
 
-    h264: Format | None
-    h265: Format | None
+    by_codec: dict[str, Format]
+    """By FFmpeg's name of the codec, the preferred first."""
     rtx: dict[int, Format]
     """By the payload type that is repeated."""
 
     @property
     def formats(self) -> tuple[Format, ...]:
         """All of them, the preferred first."""
-        chosen = [f for f in (self.h264, self.h265) if f is not None]
+        chosen = list(self.by_codec.values())
         return tuple(chosen + [self.rtx[f.payload_type] for f in chosen if f.payload_type in self.rtx])
 
 
-_H264_PREFERENCE: Final = ("64", "4d", "42")
-
-
 def choose_video(section: MediaSection) -> VideoChoice:
-    """One H.264 payload type, of the richest profile offered, and one for H.265.
+    """One payload type for each codec, the one that its `VideoCodec.rank_offer` puts first.
 
     Decoders take what the stream's parameter sets say, whatever the profile they were negotiated with; with one
     payload type for all cameras a slot changes cameras without a new decoder.
     """
-    h264, h265, rank = None, None, len(_H264_PREFERENCE)
-    for f in section.formats.values():
-        if f.codec == "H264" and f.parameters.get("packetization-mode") == "1":
-            profile = f.parameters.get("profile-level-id", "42e01f")[:2].lower()
-            this = _H264_PREFERENCE.index(profile) if profile in _H264_PREFERENCE else len(_H264_PREFERENCE) - 1
-            if this < rank:
-                h264, rank = f, this
-        elif f.codec == "H265" and h265 is None and f.parameters.get("tx-mode", "SRST") == "SRST":
-            h265 = f
+    by_codec: dict[str, Format] = {}
+    for codec in VIDEO.values():
+        offered = [f for f in section.formats.values() if f.codec == codec.rtp_name]
+        ranked = [(rank, f) for f in offered if (rank := codec.rank_offer(f.parameters)) is not None]
+        if ranked:
+            by_codec[codec.name] = min(ranked, key=lambda pair: pair[0])[1]
     rtx = {
         int(f.parameters["apt"]): f
         for f in section.formats.values()
         if f.codec == "RTX" and f.parameters.get("apt", "").isascii() and f.parameters.get("apt", "").isdigit()
     }
-    return VideoChoice(h264, h265, rtx)
+    return VideoChoice(by_codec, rtx)

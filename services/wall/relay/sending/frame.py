@@ -3,13 +3,16 @@
 from typing import Final
 
 from services.contracts.frames import AccessUnit, Codec
-from services.media.packetize import Packetizer, packetize_h264, packetize_h265
+from services.media.codecs import VIDEO
+from services.media.packetize import Packetizer
 from services.wall.relay.engine.template import MAX_PAYLOAD_BYTES, PacketLayout, lay_out
 
 Shape = tuple[int, int]
 """What a viewer's packets have around the payload: bytes of header extension, bytes of authentication tag."""
 
-_PACKETIZERS: Final[dict[Codec, Packetizer]] = {Codec.H264: packetize_h264, Codec.HEVC: packetize_h265}
+_PACKETIZERS: Final[dict[Codec, Packetizer]] = {
+    Codec.of(codec.name): codec.packetize for codec in VIDEO.values() if codec.packetize is not None
+}
 
 
 def can_send(codec: Codec) -> bool:

@@ -101,11 +101,7 @@ class RtpVideoTrack:
         self.frames = 0
         self.history = History()
         self._link = link
-        self._payload_types: dict[int, int] = {}
-        if choice.h264 is not None:
-            self._payload_types[int(Codec.H264)] = choice.h264.payload_type
-        if choice.h265 is not None:
-            self._payload_types[int(Codec.HEVC)] = choice.h265.payload_type
+        self._payload_types = {int(Codec.of(name)): form.payload_type for name, form in choice.by_codec.items()}
         self._rtx = {repeated: rtx.payload_type for repeated, rtx in choice.rtx.items()}
         self.has_rtx = rtx_ssrc is not None and self._rtx.keys() >= set(self._payload_types.values())
         """Whether nothing that is asked for again is sent under its own number."""

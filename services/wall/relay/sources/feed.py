@@ -9,8 +9,8 @@ from services.contracts import subjects
 from services.contracts.errors import UnavailableError
 from services.contracts.frames import Codec, FrameError, decode
 from services.contracts.models import ProfileName, Reason, WantReply
-from services.media import h264, h265
-from services.media.nal import BitstreamError, split_length_prefixed
+from services.media.codecs import VIDEO
+from services.media.nal import BitstreamError
 from services.mesh.backoff import Backoff
 from services.mesh.bus import Bus
 from services.mesh.log import get_logger
@@ -80,7 +80,7 @@ class ProfileFeed:
         self._on_nobody = on_nobody
         self._last_frame_at = float("-inf")
         self._refill = asyncio.Event()
-        self._sps = b""
+        self._sets = b""
         self._bytes = self._frames = 0
         """Since ``_measured_at``."""
         self._lost = 0
@@ -158,7 +158,7 @@ class ProfileFeed:
             unit = decode(message)
             if unit.codec != self.codec:
                 self.codec = unit.codec
-                self._sps = b""
+                self._sets = b""
             frame = Frame(unit)
         except (FrameError, BitstreamError) as error:
             _frames_bad.inc()
@@ -213,16 +213,14 @@ class ProfileFeed:
 
     def _look_at(self, payload: bytes) -> None:
         """Learns the picture's size from a keyframe's parameter sets."""
-        if self.codec not in (Codec.H264, Codec.HEVC):
+        video = VIDEO.get(self.codec.ffmpeg_name) if self.codec is not None else None
+        if video is None or not video.config_box:
             return
         try:
-            units = split_length_prefixed(payload)
-            hevc = self.codec is Codec.HEVC
-            sets = h265.parameter_sets(units).sps if hevc else h264.parameter_sets(units).sps
-            if sets and sets[0] != self._sps:
-                self._sps = sets[0]
-                sps = h265.parse_sps(sets[0]) if hevc else h264.parse_sps(sets[0])
-                self.width_px, self.height_px = sps.width_px, sps.height_px
+            sets = payload[: video.sets_end(payload)]
+            if sets != self._sets and (found := video.read_format(sets)) is not None:
+                self._sets = sets
+                self.width_px, self.height_px = found.width_px, found.height_px
         except BitstreamError as error:
             log.debug("feed.bad_parameter_set", camera=self.camera, error=error)
 

@@ -208,7 +208,7 @@ class LiveSource:
             profile=feed.profile if feed is not None and feed.profile in ("main", "sub") else self._source,
             transcoded=feed is not None and feed.profile == "h264",
             limited=_LIMITS[self._level],
-            codec=feed.codec.name.lower() if feed is not None and feed.codec is not None else "",
+            codec=feed.codec.ffmpeg_name if feed is not None and feed.codec is not None else "",
             width_px=feed.width_px if feed is not None else 0,
             height_px=feed.height_px if feed is not None else 0,
         )

@@ -6,14 +6,14 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final, Literal
 
-from services.contracts.frames import AccessUnit, Codec
+from services.contracts.frames import AccessUnit
 from services.contracts.models import Camera, Reason
 from services.contracts.playback import Mode
 from services.contracts.recordings import Gap
 from services.contracts.sessions import Aim, Size, SlotNotice
 from services.footage.playback import Item, Player
-from services.media import h264, h265
-from services.media.nal import BitstreamError, split_length_prefixed
+from services.media.codecs import VIDEO
+from services.media.nal import BitstreamError
 from services.media.time import SECOND_90K
 from services.mesh.backoff import Backoff
 from services.mesh.log import get_logger
@@ -146,7 +146,7 @@ class RecordedSource:
             source="recorded",
             state=self._state,
             profile="main",
-            codec=unit.codec.name.lower() if unit is not None else "",
+            codec=unit.codec.ffmpeg_name if unit is not None else "",
             transcoded=unit is not None and self._recoder.converting,
             limited="keyframes" if self._slot.level is QualityLevel.KEYFRAMES or thinned else "none",
             limited_by="decoding" if thinned else "link",
@@ -301,7 +301,7 @@ class RecordedSource:
             return []
         codec = units[-1].codec
         if not can_send(codec) or not self._slot.accepts(codec):
-            name = codec.name.lower()
+            name = codec.ffmpeg_name
             self._slot.set_notice(
                 self.notice().model_copy(update={"state": "waiting", "reason": Reason.UNSUPPORTED_CODEC, "codec": name})
             )
@@ -324,8 +324,7 @@ def _needed(units: list[AccessUnit]) -> list[AccessUnit]:
 
 
 def _disposable(unit: AccessUnit) -> bool:
-    tell = {Codec.H264: h264.is_disposable, Codec.HEVC: h265.is_disposable}.get(unit.codec)
     try:
-        return tell is not None and tell(split_length_prefixed(unit.payload))
+        return VIDEO[unit.codec.ffmpeg_name].is_disposable(unit.payload)
     except BitstreamError:
         return False

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from services.contracts.frames import AccessUnit, Codec, Flags
 from services.contracts.models import Camera
+from services.media.codecs import AUDIO
 from services.media.rtcp import SenderReport
 from services.media.rtp import pack_rtp
 from services.media.time import SECOND_90K, rescale
@@ -21,7 +22,9 @@ PIECE_BYTES: Final = 320
 """G.711 travels in packets of at most 40 ms (RFC 3551, section 4.2, recommends 20 ms)."""
 JUMP_SECONDS: Final = 0.5
 """Sound whose time stamps run away from the clock by more begins anew: a receiver would wait for it, or drop it."""
-_NAMES: Final = {"OPUS": Codec.OPUS, "PCMU": Codec.PCM_MULAW, "PCMA": Codec.PCM_ALAW}
+_NAMES: Final = {
+    name: Codec.of(codec.name) for codec in AUDIO.values() if codec.in_browsers for name in codec.rtp_names
+}
 _CONVERTED: Final = frozenset((Codec.AAC,))
 
 

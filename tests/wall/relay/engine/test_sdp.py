@@ -36,10 +36,9 @@ def test_chromiums_offer_gives_what_is_needed() -> None:
     video = offer.sections[0]
     assert set(video.extensions) == {sdp.PLAYOUT_DELAY, sdp.ABS_SEND_TIME}
     choice = sdp.choose_video(video)
-    assert choice.h264 is not None
-    assert choice.h264.parameters["packetization-mode"] == "1"
-    assert choice.h264.parameters["profile-level-id"].startswith(("64", "4d"))
-    assert "nack pli" in choice.h264.feedback
+    assert choice.by_codec["h264"].parameters["packetization-mode"] == "1"
+    assert choice.by_codec["h264"].parameters["profile-level-id"].startswith(("64", "4d"))
+    assert "nack pli" in choice.by_codec["h264"].feedback
     assert choice.formats[-1].codec == "RTX"
 
 
@@ -72,8 +71,7 @@ def test_h264_is_chosen_by_the_richest_profile() -> None:
     profiles = {1: ("42e01f", "1"), 2: ("640c1f", "0"), 3: ("4d001f", "1"), 4: ("64001f", "1")}
     lines += [f"a=fmtp:{n} packetization-mode={mode};profile-level-id={p}" for n, (p, mode) in profiles.items()]
     choice = sdp.choose_video(sdp.parse_offer("\r\n".join(lines)).sections[0])
-    assert choice.h264 is not None
-    assert choice.h264.payload_type == 4
+    assert choice.by_codec["h264"].payload_type == 4
 
 
 @pytest.mark.parametrize(

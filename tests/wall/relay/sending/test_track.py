@@ -46,7 +46,7 @@ def gop() -> tuple[list[Frame], Frame]:
 
 def track(wire: Wire) -> tuple[RtpVideoTrack, list[str]]:
     told: list[str] = []
-    choice = VideoChoice(H264, None, {})
+    choice = VideoChoice({"h264": H264}, {})
     return RtpVideoTrack(wire, 0, choice, {PLAYOUT_DELAY: 5}, 1, None, lambda: told.append("caught up")), told
 
 
