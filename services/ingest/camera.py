@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from services.contracts import subjects
 from services.contracts.models import CameraReport, ProfileName, ProfileReport, WantReply
 from services.ingest.assignments import CameraPlan
-from services.ingest.feed import Feed
+from services.ingest.feed import Feed, Readers
 from services.ingest.pipeline import Pipeline
 from services.ingest.publisher import Publisher
-from services.ingest.readers.source import Kind, Reader
+from services.ingest.readers.source import Kind
 from services.ingest.settings import IngestSettings
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
@@ -26,7 +26,7 @@ class Surroundings:
     publisher: Publisher
     tasks: asyncio.TaskGroup
     clock: Clock
-    make_reader: Callable[[], Reader]
+    readers: Readers
     on_change: Callable[[str], None]
     """Called with the camera's id when its report says something new."""
 
@@ -56,7 +56,10 @@ class CameraIngest:
         for profile in list(self._feeds):
             if profile not in plan.profiles:
                 self._close(profile)
-            elif plan.source(profile) != self._feeds[profile].source:
+            elif (plan.source(profile), plan.reader(profile)) != (
+                self._feeds[profile].source,
+                self._feeds[profile].reader,
+            ):
                 self._close(profile, keep_wanted=True)
                 self._open(profile)
             else:
@@ -94,7 +97,8 @@ class CameraIngest:
             epoch=self.plan.epoch,
             deliver=lambda kind, messages: self._publish("audio" if kind == "audio" else profile, messages),
             settings=settings,
-            make_reader=self._around.make_reader,
+            reader=self.plan.reader(profile),
+            readers=self._around.readers,
             clock=clock,
             on_change=lambda: self._around.on_change(self.plan.camera),
         )

@@ -1,27 +1,28 @@
 """One source's life: opened, watched, reported on, closed, opened again."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Literal
 
-from services.contracts.models import Id, ProfileName, ProfileReport, Reason
+from services.contracts.models import Id, ProfileName, ProfileReport, ReaderName, Reason
+from services.ingest.attempts import Pauses, ReaderChoice, ReaderKind, SoundChoice
+from services.ingest.pace import Pace
 from services.ingest.pipeline import Pipeline
 from services.ingest.readers.source import Kind, Packet, Reader, ReaderEnd, RtpTransport, Source, Track
 from services.ingest.settings import IngestSettings
-from services.mesh.backoff import Backoff
-from services.mesh.clock import Clock
+from services.mesh.clock import Clock, sleep
 from services.mesh.log import get_logger
 
 log = get_logger()
 
 Status = Literal["idle", "connecting", "online", "offline"]
+Readers = Mapping[ReaderKind, Callable[[], Reader]]
 
-STABLE_SECONDS: Final = 10.0
-"""A source that delivered for so long may be tried again quickly when it ends."""
 OPEN_GRACE_SECONDS: Final = 3.0
-"""libav ends its opening by itself in time; past this a thread is stuck where libav cannot look (name resolution)."""
-_AUDIO_MAY_BE_WHY: Final = frozenset((Reason.BAD_STREAM, Reason.REFUSED, Reason.NOT_FOUND))
+"""A reader ends its opening by itself in time; past this it hangs where it cannot look (libav in name resolution)."""
+NO_MEDIA_SECONDS: Final = 9.0
+"""A source that agreed to play and sent nothing for so long is given up, within 10 s of its answer."""
 
 
 class Run:
@@ -58,12 +59,17 @@ class Feed:
         epoch: int,
         deliver: Callable[[Kind, list[bytes]], None],
         settings: IngestSettings,
-        make_reader: Callable[[], Reader],
+        reader: ReaderName,
+        readers: Readers,
         clock: Clock,
         on_change: Callable[[], None],
     ) -> None:
-        """``deliver`` publishes messages of one kind; ``on_change`` is called when `report` says something new."""
+        """``reader`` is the wanted one, ``readers`` all there are. ``deliver`` publishes messages of one kind.
+
+        ``on_change`` is called when `report` says something new.
+        """
         self.source = source
+        self.reader = reader
         self.epoch = epoch
         self.pipelines = pipelines
         self.status: Status = "connecting"
@@ -73,7 +79,10 @@ class Feed:
         self.since_us = clock.now_us()
         self._log = log.bind(camera=camera, profile=profile)
         self._settings = settings
-        self._make_reader = make_reader
+        self._readers = readers
+        self._choice = ReaderChoice(settings.reader or reader, source, frozenset(readers))
+        self._sound = SoundChoice(wanted=source.audio)
+        self._pauses = Pauses(settings.backoff_min_seconds, settings.backoff_max_seconds)
         self._deliver = deliver
         self._clock = clock
         self._on_change = on_change
@@ -82,23 +91,28 @@ class Feed:
         self._tracks: tuple[Track, ...] | None = None
         self._shape: tuple[int, int] = (0, 0)
         self._transport: RtpTransport = ""
-        self._opening_at = self._opened_at = self._packet_at = self._frame_at = 0.0
-        self._last_frame_us = 0
         self._bursts = False
-        self._without_audio = False
+        self._pace = Pace()
+        self._opening_at = self._opened_at = self._packet_at = self._frame_at = 0.0
+        self._first_frame_at: float | None = None
+        self._last_frame_us = 0
+        self._next_attempt_us = 0
 
     async def run(self) -> None:
         """Opens the source again and again; cancel to close it."""
-        backoff = Backoff(self._settings.backoff_min_seconds, self._settings.backoff_max_seconds)
         try:
             while True:
-                started = self._clock.monotonic()
                 end = await self._once()
-                was_online = self.status == "online"
-                self._over(end)
-                if was_online and self._clock.monotonic() - started >= STABLE_SECONDS:
-                    backoff.reset()
-                await asyncio.sleep(backoff.next_seconds())
+                delivered = 0.0 if self._first_frame_at is None else self._frame_at - self._first_frame_at
+                if self._choice.ended(end):
+                    self._log.info("camera.reader", reader=self._choice.kind, detail=end.detail)
+                    self._set("connecting", Reason.STARTING, f"read with libav: {end.detail}")
+                else:
+                    pause = self._pauses.after(end.reason, delivered)
+                    self._next_attempt_us = self._clock.now_us() + round(pause * 1e6)
+                    self._over(end)
+                    await sleep(self._clock, pause)
+                    self._next_attempt_us = 0
                 self.reconnects += 1
         finally:
             self._close_run()
@@ -106,26 +120,26 @@ class Feed:
     async def _once(self) -> ReaderEnd:
         source = replace(
             self.source,
-            audio=self.source.audio and not self._without_audio,
+            audio=self._sound.with_sound,
             open_seconds=self._settings.open_seconds,
             stall_seconds=self._settings.stall_seconds,
         )
         run = Run(self)
         self._run = run
         self._tracks = None
+        self._first_frame_at = None
         self._opening_at = self._clock.monotonic()
         self._verdict = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.TaskGroup() as tasks:
-                reading = tasks.create_task(self._make_reader().run(source, run), name="read")
+                reading = tasks.create_task(self._readers[self._choice.kind]().run(source, run), name="read")
                 await asyncio.wait((reading, self._verdict), return_when=asyncio.FIRST_COMPLETED)
                 end = self._verdict.result() if self._verdict.done() else reading.result()
                 reading.cancel()
         finally:
             self._verdict = None
-        if self.source.audio and self._tracks is None and end.reason in _AUDIO_MAY_BE_WHY:
-            # Some sources refuse to be opened for the audio's sake; the picture matters more.
-            self._without_audio = not self._without_audio
+        if self._tracks is None:
+            self._sound.failed_to_open(end)
         self._close_run()
         return end
 
@@ -142,11 +156,11 @@ class Feed:
         self._transport = transport
         self._bursts = bursts
         self._opened_at = self._packet_at = self._frame_at = self._clock.monotonic()
+        self._pace.begin()
+        self._sound.opened(self._opened_at)
         for track in tracks:
             if (pipeline := self.pipelines.get(track.kind)) is not None:
                 pipeline.begin(track, bursts=bursts)
-        if self.status == "connecting":
-            self.detail = "waiting for a keyframe"
 
     def packet(self, packet: Packet) -> None:
         """The source sent this: publishes what it yields."""
@@ -155,34 +169,59 @@ class Feed:
             return
         messages = pipeline.feed(packet, self.epoch)
         if packet.kind == "video":
-            self._packet_at = self._clock.monotonic()
+            now = self._packet_at = self._clock.monotonic()
+            self._pace.add(now)
             if messages:
-                self._frame_at = self._packet_at
+                self._frame_at = now
+                if self._first_frame_at is None:
+                    self._first_frame_at = now
                 self._last_frame_us = self._clock.now_us()
                 shape = (pipeline.shape.width_px, pipeline.shape.height_px)
                 if self.status != "online" or shape != self._shape:
                     self._shape = shape
                     self._set("online", Reason.NONE, "")
+            elif self.status == "connecting" and self.reason is not Reason.NO_KEYFRAME:
+                self._set("connecting", Reason.NO_KEYFRAME, "waiting for a keyframe")
         if messages:
             self._deliver(packet.kind, messages)
+
+    @property
+    def stalls_after_seconds(self) -> float:
+        """Without a picture for so long the source counts as stalled."""
+        if self._bursts:
+            return self._settings.hls_stall_seconds
+        return max(self._settings.stall_seconds, self._pace.patience_seconds)
 
     def check(self, now: float) -> None:
         """Ends a run that stands still. ``now`` is `Clock.monotonic`'s."""
         if self._run is None or self._verdict is None or self._verdict.done():
             return
+        if (end := self._judge(now)) is not None:
+            self._verdict.set_result(end)
+
+    def _judge(self, now: float) -> ReaderEnd | None:
         if self._tracks is None:
             if now - self._opening_at > self._settings.open_seconds + OPEN_GRACE_SECONDS:
-                self._verdict.set_result(ReaderEnd(Reason.TIMEOUT, "opening the source takes too long"))
-            return
-        limit = self._settings.hls_stall_seconds if self._bursts else self._settings.stall_seconds
+                return ReaderEnd(Reason.TIMEOUT, "opening the source takes too long")
+            return None
+        limit = self.stalls_after_seconds
+        if not self._pace.begun and not self._bursts:
+            limit = NO_MEDIA_SECONDS
         if now - self._packet_at > limit:
-            self._verdict.set_result(ReaderEnd(Reason.STALLED, f"no frame for {limit:g} s"))
-        elif now - self._frame_at > self._settings.keyframe_seconds:
-            self._verdict.set_result(
-                ReaderEnd(Reason.NO_KEYFRAME, f"no decodable picture for {self._settings.keyframe_seconds:g} s")
-            )
+            if not self._pace.begun:
+                return ReaderEnd(Reason.NO_MEDIA, f"the source agreed to play and sent no picture for {limit:.0f} s")
+            return ReaderEnd(Reason.STALLED, f"no picture for {limit:.0f} s")
+        if now - self._frame_at > self._settings.keyframe_seconds:
+            waited = f"{self._settings.keyframe_seconds:g} s"
+            return ReaderEnd(Reason.NO_KEYFRAME, f"no picture that could be decoded for {waited}")
+        if self._sound.due(now):
+            return ReaderEnd(Reason.NONE, "opened again with its sound")
+        return None
 
     def _over(self, end: ReaderEnd) -> None:
+        if end.reason is Reason.NONE:  # we closed it, to open it in another way
+            self._set("connecting", Reason.STARTING, end.detail)
+            return
         if self.status != "offline":
             self._log.warning("camera.lost", reason=str(end.reason), detail=end.detail)
         self._set("offline", end.reason, end.detail)
@@ -218,7 +257,11 @@ class Feed:
             reconnects=self.reconnects,
             bad_timestamps=pipeline.bad_timestamps,
             frames_lost=meter.missing if self._transport == "udp" else 0,
+            reader=self._choice.kind,
+            reader_detail=self._choice.detail,
             transport=self._transport,
+            next_attempt_us=self._next_attempt_us,
+            stalls_after_seconds=round(self.stalls_after_seconds, 1) if online else 0.0,
         )
 
     def audio_report(self) -> ProfileReport:
@@ -233,8 +276,12 @@ class Feed:
             )  # fmt: skip
         if not any(track.kind == "audio" for track in self._tracks):
             return ProfileReport(
-                status="offline", reason=Reason.UNSUPPORTED_CODEC, since_us=self.since_us,
-                detail="the source sends no audio that can be used (G.711, AAC or Opus)",
+                status="offline",
+                since_us=self.since_us,
+                reason=Reason.REJECTED if self._sound.trouble else Reason.UNSUPPORTED_CODEC,
+                detail=f"the source does not open with its sound: {self._sound.trouble}"
+                if self._sound.trouble
+                else "the source sends no audio that can be used (G.711, AAC or Opus)",
             )  # fmt: skip
         return ProfileReport(
             status="online", since_us=self.since_us, codec=codec, frame_rate=meter.frame_rate,

@@ -33,13 +33,17 @@ class IngestSettings(Section):
     )
     open_seconds: float = Field(default=10.0, gt=0, description="What opening a source may take.")
     keyframe_seconds: float = Field(
-        default=30.0,
+        default=120.0,
         gt=0,
         description="A source that sends no keyframe with parameter sets for so long is opened anew.",
     )
-    backoff_min_seconds: float = Field(default=1.0, gt=0, description="Pause before the first attempt to reconnect.")
+    backoff_min_seconds: float = Field(
+        default=2.0, gt=0, description="Longest pause before the second attempt to open a source that fails."
+    )
     backoff_max_seconds: float = Field(
-        default=30.0, gt=0, description="Longest pause between attempts; they double up to it, with jitter."
+        default=30.0,
+        gt=0,
+        description="Longest pause between attempts; they double up to it, with jitter. Wrong credentials wait longer.",
     )
     want_seconds: float = Field(
         default=30.0, gt=0, description="A profile on demand is closed so long after it was last asked for."

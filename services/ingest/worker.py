@@ -174,7 +174,7 @@ class Worker:
             publisher=self.publisher,
             tasks=self._service.tasks,
             clock=self._service.clock,
-            make_reader=self._libav.reader,
+            readers={"libav": self._libav.reader},
             on_change=self._changed_cameras.add,
         )
 

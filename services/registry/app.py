@@ -65,6 +65,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
         bus=bus,
         home=home,
         ledgers=ledgers,
+        workers=workers,
         outbox=outbox,
         leading=lambda: leadership.leading,
         clock=clock,

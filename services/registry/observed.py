@@ -5,10 +5,11 @@
 | any | not enabled | disabled |
 | disabled | enabled | connecting |
 | any but disabled | its sources were changed | connecting |
-| any but disabled | nothing heard for `SILENT_SECONDS` | offline, no-ingest |
+| any but disabled | nothing heard for `SILENT_SECONDS`, or its worker's lease has lapsed | offline, no-ingest |
 | connecting | delivers, without a failure before | online, at once |
 | connecting | delivers after a failure, for `STEADY_SECONDS` without a break | online |
-| connecting | tries for `CONNECT_SECONDS` | offline, timeout |
+| connecting | tries for `CONNECT_SECONDS` | offline, with ingest's reason, else timeout |
+| any but disabled | ingest says online, and its frame counter stands still for longer than a stall | offline, stalled |
 | any | ingest says offline | offline with its reason, at once |
 | online, degraded | ingest tries again under the same epoch | offline (it was a break), at once |
 | online, degraded | ingest tries under a new epoch | connecting (the camera was moved) |
@@ -27,6 +28,10 @@ from services.registry.quality import CameraTrouble, ProfileQuality
 SILENT_SECONDS: Final = 5.0
 STEADY_SECONDS: Final = 3.0
 CONNECT_SECONDS: Final = 15.0
+STILL_SECONDS: Final = 6.0
+"""A frame counter that stands still for so long is a stall, whatever ingest says…"""
+REPORT_SLACK_SECONDS: Final = 3.0
+"""…unless ingest knows a slow camera's pace; a report comes every 2 s."""
 UNSTABLE_BREAKS: Final = 3
 UNSTABLE_SECONDS: Final = 300.0
 CALM_SECONDS: Final = 60.0
@@ -53,6 +58,9 @@ class ObservedCamera:
         self._since = now
         self._heard_at = now
         self._main: ProfileReport | None = None
+        self._frames = -1
+        self._frames_at = now
+        self._lost_worker = False
         self._epoch = 0
         self._up_epoch = 0
         self._up_since: float | None = None
@@ -65,12 +73,17 @@ class ObservedCamera:
         """Takes a report of ingest. One of an older epoch than the last is ignored."""
         if report.epoch < self._epoch:
             return
+        if report.epoch != self._epoch or worker != self.worker:
+            self._frames = -1
         self._epoch = report.epoch
         self._heard_at = now
+        self._lost_worker = False
         self.worker = worker
         self.site = report.site
         self.profiles = dict(report.profiles)
         self._main = report.profiles.get("main") or next(iter(report.profiles.values()), None)
+        if self._main is not None and self._main.frames != self._frames:
+            self._frames, self._frames_at = self._main.frames, now
         if self._main is None or self._main.status != "online":
             self._up_since = None
         else:
@@ -89,6 +102,8 @@ class ObservedCamera:
         """Starts over: the sources have changed, so earlier reports say nothing about the new ones."""
         self._heard_at = now
         self._main = self._up_since = None
+        self._frames = -1
+        self._lost_worker = False
         self._failed = False
         self._breaks.clear()
         self._quality = ProfileQuality()
@@ -122,16 +137,24 @@ class ObservedCamera:
 
     def _follow(self, now: float, now_us: int) -> None:
         main = self._main
-        if now - self._heard_at >= SILENT_SECONDS:
+        if now - self._heard_at >= SILENT_SECONDS or self._lost_worker:
             self._silence(now, now_us)
         elif main is None:
             self._try(now, now_us)
         elif main.status == "offline":
             self._fail(CameraTrouble(main.reason, main.detail), now, now_us)
         elif main.status == "online":
-            self._deliver(now, now_us)
+            still_seconds = now - self._frames_at
+            if still_seconds >= max(STILL_SECONDS, main.stalls_after_seconds + REPORT_SLACK_SECONDS):
+                self._fail(CameraTrouble(Reason.STALLED, f"no frame for {still_seconds:.0f} s"), now, now_us)
+            else:
+                self._deliver(now, now_us)
         else:
             self._try(now, now_us)
+
+    def lose_worker(self) -> None:
+        """Its worker's lease has lapsed: what it said last is not so any more. Another report revokes this."""
+        self._lost_worker = True
 
     def _silence(self, now: float, now_us: int) -> None:
         self._main = self._up_since = None
@@ -153,7 +176,12 @@ class ObservedCamera:
             if self._failed and self._epoch == self._up_epoch:  # it broke off before it was steady
                 self._set(Status.OFFLINE, self._break.reason, self._break.detail, now, now_us)
             elif now - self._since >= CONNECT_SECONDS:
-                self._fail(CameraTrouble(Reason.TIMEOUT, f"not connected after {CONNECT_SECONDS:g} s"), now, now_us)
+                trouble = CameraTrouble(Reason.TIMEOUT, f"not connected after {CONNECT_SECONDS:g} s")
+                if main is not None and main.reason not in (Reason.NONE, Reason.STARTING):
+                    trouble = CameraTrouble(main.reason, main.detail)
+                self._fail(trouble, now, now_us)
+            elif main is not None and main.reason is Reason.NO_KEYFRAME:
+                self._set(Status.CONNECTING, main.reason, main.detail, now, now_us)
         elif self.reason is Reason.NO_INGEST and main is not None:
             self._failed = False
             self._set(Status.CONNECTING, Reason.STARTING, "", now, now_us)

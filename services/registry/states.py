@@ -32,6 +32,7 @@ from services.contracts.models import (
 from services.mesh.bus import Bus, BusMessage
 from services.mesh.clock import Clock
 from services.mesh.event_stream import EventOutbox
+from services.mesh.leases import EXPIRE_SECONDS, Workers
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
 from services.registry.announce import Announcer, Name
@@ -75,6 +76,7 @@ class StateObserver:
         bus: Bus,
         home: Id,
         ledgers: Ledgers,
+        workers: Workers,
         outbox: EventOutbox,
         leading: Callable[[], bool],
         clock: Clock,
@@ -84,11 +86,14 @@ class StateObserver:
         self._cameras = ledgers.cameras
         self._assignments = ledgers.assignments
         self._states = ledgers.states
+        self._workers = workers
         self._outbox = outbox
         self._leading = leading
         self._clock = clock
         self._watched: dict[Id, _Watched] = {}
         self._was_leading = False
+        self._view = bus.reconnects
+        self._leases_known_at = float("-inf")
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
@@ -160,12 +165,25 @@ class StateObserver:
         )
         return watched
 
+    def _lapsed(self, now: float) -> frozenset[Id]:
+        """Workers whose lease is known to have lapsed; none while renewals cannot be seen."""
+        if self._view != self._bus.reconnects or not self._was_leading:
+            self._view = self._bus.reconnects
+            self._leases_known_at = now + EXPIRE_SECONDS
+        if now < self._leases_known_at:
+            return frozenset()
+        alive = {lease.worker for lease in self._workers.alive("ingest")}
+        return frozenset(watched.observed.worker for watched in self._watched.values()) - alive - {""}
+
     async def _tick(self) -> None:
         now, now_us = self._clock.monotonic(), self._clock.now_us()
+        lapsed = self._lapsed(now)
         due: list[_Watched] = []
         counts = dict.fromkeys(Status, 0)
         for key, (camera, _) in self._cameras.entries.items():
             watched = self._watched.get(key) or self._watch(camera, now, now_us)
+            if watched.observed.worker in lapsed:
+                watched.observed.lose_worker()
             self._step(watched, camera, now, now_us)
             counts[watched.observed.status] += 1
             if _due(watched, now):

@@ -4,19 +4,21 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+import pytest
+
 from services.contracts.frames import AccessUnit, Codec, Flags, decode
 from services.contracts.models import Reason
-from services.ingest.feed import OPEN_GRACE_SECONDS, Feed, Run
+from services.ingest.feed import NO_MEDIA_SECONDS, OPEN_GRACE_SECONDS, Feed, Readers, Run
 from services.ingest.pipeline import Pipeline
 from services.ingest.readers.source import Kind, Outlet, Packet, ReaderEnd, Source, Track
 from services.ingest.settings import IngestSettings
-from services.mesh.clock import ManualClock
+from services.mesh.clock import ManualClock, sleep
 from tests.media.encoded import video
 
 STREAM = video(gop=10, frames=30)
 VIDEO = Track("video", Codec.H264, b"")
 SOUND = Track("audio", Codec.PCM_ALAW, b"")
-SETTINGS = IngestSettings(backoff_min_seconds=0.01, backoff_max_seconds=0.02)
+SETTINGS = IngestSettings()
 
 Script = Callable[[Source, Outlet], Awaitable[ReaderEnd]]
 
@@ -35,7 +37,7 @@ class ScriptedReader:
 class Bench:
     """A feed, and what it delivered."""
 
-    def __init__(self, script: Script, *, audio: bool = False) -> None:
+    def __init__(self, script: Script, *, audio: bool = False, readers: Readers | None = None) -> None:
         self.clock = ManualClock()
         self.delivered: list[tuple[Kind, AccessUnit]] = []
         self.changes = 0
@@ -48,7 +50,8 @@ class Bench:
             epoch=3,
             deliver=self._deliver,
             settings=SETTINGS,
-            make_reader=lambda: ScriptedReader(script),
+            reader="auto",
+            readers=readers or {"libav": lambda: ScriptedReader(script)},
             clock=self.clock,
             on_change=self._changed,
         )
@@ -59,16 +62,19 @@ class Bench:
     def _deliver(self, kind: Kind, messages: list[bytes]) -> None:
         self.delivered += [(kind, decode(message)) for message in messages]
 
-    async def until(self, condition: Callable[[], object]) -> None:
-        """Waits until ``condition`` holds."""
-        async with asyncio.timeout(30):
+    async def until(self, condition: Callable[[], object], *, turn: float = 0.0) -> None:
+        """Waits until ``condition`` holds, turning the clock by ``turn`` seconds again and again."""
+        async with asyncio.timeout(20):
             while not condition():
+                if turn:
+                    self.clock.advance(turn)
+                    self.feed.check(self.clock.monotonic())
                 await asyncio.sleep(0.001)
 
 
 @asynccontextmanager
-async def running(script: Script, *, audio: bool = False) -> AsyncIterator[Bench]:
-    bench = Bench(script, audio=audio)
+async def running(script: Script, *, audio: bool = False, readers: Readers | None = None) -> AsyncIterator[Bench]:
+    bench = Bench(script, audio=audio, readers=readers)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(bench.feed.run())
         try:
@@ -82,16 +88,20 @@ def packet(number: int, clock: ManualClock | None = None) -> Packet:
     return Packet("video", STREAM.packets[number].data, 3600 * number, None, arrival)
 
 
+async def for_ever() -> ReaderEnd:
+    await asyncio.Event().wait()
+    raise AssertionError("unreachable")
+
+
 async def test_a_source_that_ends_is_opened_again_as_a_new_run() -> None:
     async def three_frames(_source: Source, outlet: Outlet) -> ReaderEnd:
         outlet.opened((VIDEO,))
         for number in range(3):
             outlet.packet(packet(number))
-        await asyncio.sleep(0.02)
         return ReaderEnd(Reason.CLOSED, "it closed")
 
     async with running(three_frames) as bench:
-        await bench.until(lambda: len(bench.delivered) >= 9)
+        await bench.until(lambda: len(bench.delivered) >= 9, turn=0.5)
         assert bench.feed.reconnects >= 2
     begins = [unit for _, unit in bench.delivered if unit.flags & Flags.DISCONTINUITY]
     assert len(begins) >= 3
@@ -115,14 +125,35 @@ async def test_statuses_follow_what_happens() -> None:
         await bench.until(lambda: bench.feed.report().status == "online")
         report = bench.feed.report()
         assert (report.codec, report.width_px, report.height_px, report.reason) == ("h264", 162, 90, Reason.NONE)
+        assert (report.reader, report.next_attempt_us) == ("libav", 0)
         go.set()
-        await bench.until(lambda: bench.feed.report().reason is Reason.UNAUTHORIZED)
-        assert bench.feed.report().status == "offline"
+        await bench.until(lambda: bench.feed.report().reason is Reason.UNAUTHORIZED, turn=0.1)
+        report = bench.feed.report()
+        assert report.status == "offline"
+        assert 20e6 < report.next_attempt_us - bench.clock.now_us() < 31e6
         assert bench.feed.pipelines["video"].gop.snapshot() == ()
         assert bench.changes >= 3
 
 
-async def test_a_source_that_falls_silent_is_given_up() -> None:
+async def test_a_camera_that_is_cut_every_five_seconds_yields_nine_tenths_of_its_footage() -> None:
+    clock: ManualClock | None = None
+
+    async def cut(_source: Source, outlet: Outlet) -> ReaderEnd:
+        assert clock is not None
+        outlet.opened((VIDEO,))
+        for number in range(int(5 / 0.04)):
+            outlet.packet(packet(number % 30, clock))
+            await sleep(clock, 0.04)
+        return ReaderEnd(Reason.CLOSED, "it closed")
+
+    async with running(cut) as bench:
+        clock = bench.clock
+        began = clock.monotonic()
+        await bench.until(lambda: bench.feed.reconnects == 10, turn=0.02)
+        assert len(bench.delivered) * 0.04 > 0.9 * (clock.monotonic() - began)
+
+
+async def test_a_source_that_falls_silent_is_given_up_within_a_second_of_the_setting() -> None:
     runs = 0
 
     async def silent(_source: Source, outlet: Outlet) -> ReaderEnd:
@@ -130,8 +161,8 @@ async def test_a_source_that_falls_silent_is_given_up() -> None:
         runs += 1
         outlet.opened((VIDEO,))
         outlet.packet(packet(0))
-        await asyncio.Event().wait()
-        raise AssertionError("unreachable")
+        outlet.packet(packet(1))
+        return await for_ever()
 
     async with running(silent) as bench:
         await bench.until(lambda: bench.delivered)
@@ -141,15 +172,46 @@ async def test_a_source_that_falls_silent_is_given_up() -> None:
         assert bench.feed.status == "online"
         bench.clock.advance(0.2)
         bench.feed.check(bench.clock.monotonic())
-        await bench.until(lambda: runs == 2)
-        assert bench.feed.reconnects == 1
+        await bench.until(lambda: bench.feed.reason is Reason.STALLED)
+        await bench.until(lambda: runs == 2, turn=0.1)
+
+
+@pytest.mark.parametrize("interval", [2.0, 8.0, 15.0])
+async def test_a_slow_camera_stays_online_and_is_missed_when_it_is_silent(interval: float) -> None:
+    go_on = 6
+    clock: ManualClock | None = None
+
+    async def slow(_source: Source, outlet: Outlet) -> ReaderEnd:
+        assert clock is not None
+        outlet.opened((VIDEO,))
+        for _ in range(go_on):
+            outlet.packet(packet(0, clock))
+            await sleep(clock, interval)
+        return await for_ever()
+
+    async with running(slow) as bench:
+        clock = bench.clock
+        await bench.until(lambda: len(bench.delivered) == go_on, turn=0.5)
+        assert bench.feed.reconnects == 0
+        last = clock.monotonic()
+        await bench.until(lambda: bench.feed.reason is Reason.STALLED, turn=0.1)
+        assert clock.monotonic() - last < max(SETTINGS.stall_seconds, 1.5 * interval + 1) + 1
+
+
+async def test_a_source_that_agrees_to_play_and_sends_nothing_is_told_apart_within_ten_seconds() -> None:
+    async def mute(_source: Source, outlet: Outlet) -> ReaderEnd:
+        outlet.opened((VIDEO,))
+        return await for_ever()
+
+    async with running(mute) as bench:
+        began = bench.clock.monotonic()
+        await bench.until(lambda: bench.feed.reason is Reason.NO_MEDIA, turn=0.1)
+        assert bench.clock.monotonic() - began < NO_MEDIA_SECONDS + 1
 
 
 async def test_a_source_that_never_opens_is_given_up() -> None:
-    # passes if nothing raises
     async def stuck(_source: Source, _outlet: Outlet) -> ReaderEnd:
-        await asyncio.Event().wait()
-        raise AssertionError("unreachable")
+        return await for_ever()
 
     async with running(stuck) as bench:
         await asyncio.sleep(0.01)
@@ -158,36 +220,65 @@ async def test_a_source_that_never_opens_is_given_up() -> None:
         await bench.until(lambda: bench.feed.reason is Reason.TIMEOUT)
 
 
-async def test_frames_that_nobody_can_decode_are_no_sign_of_life() -> None:
-    numbers = iter(range(11, 100_000))
+async def test_a_source_that_only_waits_for_a_keyframe_says_so_and_is_left_open_for_two_minutes() -> None:
+    clock: ManualClock | None = None
 
     async def no_keyframe(_source: Source, outlet: Outlet) -> ReaderEnd:
+        assert clock is not None
         outlet.opened((VIDEO,))
-        while True:
-            outlet.packet(packet(11 + next(numbers) % 8))
-            await asyncio.sleep(0.001)
+        for number in range(100_000):
+            outlet.packet(packet(11 + number % 8, clock))
+            await sleep(clock, 0.5)
+        raise AssertionError("unreachable")
 
     async with running(no_keyframe) as bench:
-        for _ in range(10):
-            await asyncio.sleep(0.01)
-            bench.clock.advance(SETTINGS.keyframe_seconds / 9)
-            bench.feed.check(bench.clock.monotonic())
-        await bench.until(lambda: bench.feed.reason is Reason.NO_KEYFRAME)
+        clock = bench.clock
+        began = clock.monotonic()
+        await bench.until(lambda: bench.feed.reason is Reason.NO_KEYFRAME, turn=0.25)
+        assert bench.feed.status == "connecting"
+        await bench.until(lambda: bench.feed.status == "offline", turn=0.25)
+        assert bench.feed.reason is Reason.NO_KEYFRAME
+        assert clock.monotonic() - began >= 120
         assert bench.delivered == []
 
 
-async def test_a_source_that_will_not_open_with_audio_is_opened_without() -> None:
-    async def refuses_audio(source: Source, outlet: Outlet) -> ReaderEnd:
-        if source.audio:
-            return ReaderEnd(Reason.REFUSED, "SETUP was refused")
-        outlet.opened((VIDEO,))
+async def test_auto_goes_from_direct_to_libav_at_once_and_says_why() -> None:
+    async def unsuited(_source: Source, _outlet: Outlet) -> ReaderEnd:
+        return ReaderEnd(Reason.UNSUPPORTED_CODEC, "VP8 over RTP", unsuited=True)
+
+    async def plays(_source: Source, outlet: Outlet) -> ReaderEnd:
+        outlet.opened((VIDEO,), transport="tcp")
         outlet.packet(packet(0))
-        await asyncio.Event().wait()
-        raise AssertionError("unreachable")
+        return await for_ever()
+
+    readers: Readers = {"direct": lambda: ScriptedReader(unsuited), "libav": lambda: ScriptedReader(plays)}
+    async with running(plays, readers=readers) as bench:
+        await bench.until(lambda: bench.feed.status == "online")  # no clock was turned: there was no pause
+        report = bench.feed.report()
+        assert (report.reader, report.reader_detail, report.transport) == ("libav", "VP8 over RTP", "tcp")
+
+
+async def test_a_source_that_will_not_open_with_audio_is_opened_without_and_tried_again_with_it() -> None:
+    tried: list[bool] = []
+    clock: ManualClock | None = None
+
+    async def refuses_audio(source: Source, outlet: Outlet) -> ReaderEnd:
+        tried.append(source.audio)
+        if source.audio:
+            return ReaderEnd(Reason.REJECTED, "SETUP was refused")
+        outlet.opened((VIDEO,))
+        assert clock is not None
+        while True:
+            outlet.packet(packet(0, clock))
+            await sleep(clock, 1.0)
 
     async with running(refuses_audio, audio=True) as bench:
-        await bench.until(lambda: bench.feed.status == "online")
-        assert bench.feed.audio_report().reason is Reason.UNSUPPORTED_CODEC
+        clock = bench.clock
+        await bench.until(lambda: bench.feed.status == "online", turn=0.1)
+        audio = bench.feed.audio_report()
+        assert (audio.status, audio.reason) == ("offline", Reason.REJECTED)
+        assert "SETUP was refused" in audio.detail
+        await bench.until(lambda: tried == [True, False, True, False], turn=0.1)
 
 
 async def test_audio_goes_its_own_way() -> None:
@@ -195,8 +286,7 @@ async def test_audio_goes_its_own_way() -> None:
         outlet.opened((VIDEO, SOUND))
         outlet.packet(packet(0))
         outlet.packet(Packet("audio", b"\xd5" * 160, 0, None, 0))
-        await asyncio.Event().wait()
-        raise AssertionError("unreachable")
+        return await for_ever()
 
     async with running(both, audio=True) as bench:
         await bench.until(lambda: len(bench.delivered) == 2)
@@ -215,17 +305,14 @@ async def test_what_an_abandoned_run_still_reads_goes_nowhere() -> None:
         if len(outlets) == 1:
             outlet.opened((VIDEO,))
             outlet.packet(packet(0))
-            await asyncio.sleep(0.01)
             return ReaderEnd(Reason.CLOSED, "it closed")
-        await asyncio.Event().wait()
-        raise AssertionError("unreachable")
+        return await for_ever()
 
     async with running(keeps_its_outlet) as bench:
-        await bench.until(lambda: len(outlets) == 2)
+        await bench.until(lambda: len(outlets) == 2, turn=0.5)
         count = len(bench.delivered)
         assert isinstance(outlets[0], Run)
         outlets[0].opened((VIDEO,))
         outlets[0].packet(packet(0))
-        await asyncio.sleep(0.02)
         assert len(bench.delivered) == count
         assert bench.feed.status == "offline"

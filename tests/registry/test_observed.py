@@ -54,6 +54,42 @@ class Camera:
         return self.observed.status
 
 
+def test_a_camera_whose_frame_counter_stands_still_is_offline_though_ingest_says_online() -> None:
+    camera = Camera()
+    assert camera.stay(UP, 10) is Status.ONLINE
+    frozen = UP.model_copy(update={"frames": camera.frames, "stalls_after_seconds": 5.0})
+    camera.stay(frozen, 9)
+    assert (camera.observed.status, camera.observed.reason) == (Status.OFFLINE, Reason.STALLED)
+    assert camera.stay(UP, STEADY_SECONDS + 2) is Status.ONLINE
+
+
+def test_a_slow_camera_keeps_its_pace_between_two_reports_of_one_frame() -> None:
+    camera = Camera()
+    slow = UP.model_copy(update={"stalls_after_seconds": 23.5})
+    for frames in range(1, 6):
+        assert camera.stay(slow.model_copy(update={"frames": frames}), 15) is Status.ONLINE
+
+
+def test_a_camera_whose_workers_lease_lapsed_is_offline_until_somebody_reports_on_it() -> None:
+    camera = Camera()
+    camera.stay(UP, 10)
+    camera.observed.lose_worker()
+    camera.tick()
+    assert (camera.observed.status, camera.observed.reason) == (Status.OFFLINE, Reason.NO_INGEST)
+    assert camera.observed.profiles["main"].status == "offline"
+    assert camera.stay(TRYING, 1, epoch=2) is Status.CONNECTING
+    assert camera.stay(UP, 1, epoch=2) is Status.ONLINE
+
+
+def test_a_camera_that_only_waits_for_a_keyframe_says_so() -> None:
+    camera = Camera()
+    waiting = TRYING.model_copy(update={"reason": Reason.NO_KEYFRAME, "detail": "waiting for a keyframe"})
+    assert camera.stay(waiting, 5) is Status.CONNECTING
+    assert camera.observed.reason is Reason.NO_KEYFRAME
+    assert camera.stay(waiting, CONNECT_SECONDS) is Status.OFFLINE
+    assert camera.observed.reason is Reason.NO_KEYFRAME
+
+
 def test_a_new_camera_is_online_with_its_first_frame() -> None:
     camera = Camera()
     assert camera.tick() is Status.CONNECTING
