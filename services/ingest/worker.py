@@ -12,7 +12,6 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-import nats.errors
 from prometheus_client import REGISTRY
 
 from services.contracts import subjects
@@ -182,12 +181,12 @@ class Worker:
         """Whether there is another worker who could take our cameras."""
         try:
             async with asyncio.timeout(0.3):
-                for key in await leases.kv.keys():
+                for key in await leases.keys():
                     if key.startswith("ingest.") and key != f"ingest.{self._name.name}":
                         entry = await leases.get(key)
                         if entry is not None and not entry[0].draining:
                             return True
-        except (nats.errors.Error, UnavailableError, TimeoutError):
+        except (UnavailableError, TimeoutError):
             return False
         return False
 

@@ -124,6 +124,15 @@ class Bucket(Generic[M]):
         except (nats.errors.Error, TimeoutError) as error:
             raise self._unavailable(error) from error
 
+    async def keys(self) -> list[str]:
+        """All keys. Raises `UnavailableError`."""
+        try:
+            return await self.kv.keys()
+        except nats.js.errors.NoKeysError:
+            return []
+        except (nats.errors.Error, TimeoutError) as error:
+            raise self._unavailable(error) from error
+
     def _refuse_while_away(self) -> None:
         """nats-py would keep the write and carry it out at the reconnect, long after it was called a failure."""
         if not self.bus.connected:

@@ -1,18 +1,22 @@
-"""The event stream, and the outbox that publishes into it: what a service tells must survive a bus that is away."""
+"""The event stream: publishing into it over outages of the bus, reading it, following it without a hole."""
 
 import asyncio
 import uuid
 from collections import deque
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
 
 import nats.errors
 import nats.js.errors
-from nats.js.api import DiscardPolicy, RetentionPolicy, StreamConfig
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, DiscardPolicy, RetentionPolicy, StreamConfig
 
 from services.contracts import subjects
+from services.contracts.errors import UnavailableError
 from services.contracts.events import Event, headers
 from services.mesh.backoff import Backoff
-from services.mesh.bus import Bus
+from services.mesh.bus import Bus, BusMessage
+from services.mesh.clock import Clock
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 
@@ -21,6 +25,11 @@ log = get_logger()
 OUTBOX_EVENTS: Final = 10_000
 RETRY_SECONDS: Final = 0.1
 MAX_RETRY_SECONDS: Final = 5.0
+FETCH_EVENTS: Final = 250
+"""Old events are fetched so many at a time."""
+SILENT_SECONDS: Final = 15.0
+"""Without even a heartbeat for so long a consumer is taken for lost."""
+LOOK_SECONDS: Final = 0.5
 _dropped = counter("events_dropped", "Events lost because the outbox was full while the bus was away")
 
 
@@ -29,7 +38,8 @@ async def ensure_stream(
 ) -> None:
     """Makes the events stream, or brings its limits up to date.
 
-    ``max_per_subject`` keeps what comes every minute (health, closed segments) from crowding out what is rare.
+    ``max_per_subject`` keeps what comes every minute (health, closed segments) from crowding out what is rare. Raises
+    `UnavailableError`.
     """
     config = StreamConfig(
         name=subjects.EVENTS_STREAM,
@@ -42,10 +52,118 @@ async def ensure_stream(
         max_msgs_per_subject=max_per_subject,
         duplicate_window=120,
     )
+    with _unavailable():
+        try:
+            await bus.js.add_stream(config)
+        except nats.js.errors.BadRequestError:
+            await bus.js.update_stream(config)
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    """nats-py's errors as `UnavailableError`."""
     try:
-        await bus.js.add_stream(config)
-    except nats.js.errors.BadRequestError:
-        await bus.js.update_stream(config)
+        yield
+    except (nats.errors.Error, TimeoutError) as error:
+        raise UnavailableError(f"the event stream does not answer ({error or type(error).__name__})") from error
+
+
+class StreamEvent(NamedTuple):
+    """One event of the stream."""
+
+    sequence: int
+    """Its number in the stream. Numbers only grow; events that have expired leave holes."""
+    message: BusMessage
+
+
+async def last_event_number(bus: Bus) -> int:
+    """The number of the newest event in the stream; 0 where there is none. Raises `UnavailableError`."""
+    with _unavailable():
+        try:
+            info = await bus.js.stream_info(subjects.EVENTS_STREAM)
+        except nats.js.errors.NotFoundError:
+            return 0
+        return info.state.last_seq
+
+
+async def events_between(bus: Bus, after: int, until: int) -> AsyncIterator[StreamEvent]:
+    """Events with numbers over ``after`` up to ``until``, as far as the stream still has them.
+
+    Raises `UnavailableError`.
+    """
+    if until <= after:
+        return
+    filters, stream = f"{subjects.ROOT}.>", subjects.EVENTS_STREAM
+    with _unavailable():
+        subscription = await bus.js.pull_subscribe(filters, stream=stream, config=_reading_from(after + 1))
+    try:
+        at = after
+        while at < until:
+            with _unavailable():
+                try:
+                    messages = await subscription.fetch(FETCH_EVENTS, timeout=1)
+                except (nats.errors.TimeoutError, TimeoutError):
+                    return  # the rest has expired
+            for message in messages:
+                at = message.metadata.sequence.stream
+                if at <= until:
+                    yield StreamEvent(at, message)
+    finally:
+        if bus.connected:
+            await subscription.unsubscribe()
+
+
+async def follow_events(bus: Bus, clock: Clock, after: int, take_event: Callable[[StreamEvent], None]) -> None:
+    """Calls ``take_event`` for each event after ``after``, in order and without a hole, while that can be promised.
+
+    Returns after a reconnect, after a silence of `SILENT_SECONDS`, or where a message was lost: follow anew from the
+    last event that was taken. Raises `UnavailableError`.
+    """
+    generation = bus.reconnects
+    inbox = bus.new_inbox()
+    consumed, heard_at = 0, clock.monotonic()
+    lost = asyncio.Event()
+
+    async def take(message: BusMessage) -> None:
+        nonlocal consumed, heard_at
+        heard_at = clock.monotonic()
+        if not message.reply or lost.is_set():
+            return  # a heartbeat
+        sequence = message.metadata.sequence
+        if sequence.consumer != consumed + 1:
+            lost.set()
+            return
+        consumed = sequence.consumer
+        take_event(StreamEvent(sequence.stream, message))
+
+    subscription = await bus.subscribe(inbox, take)
+    try:
+        with _unavailable():
+            await bus.js.add_consumer(
+                subjects.EVENTS_STREAM,
+                _reading_from(after + 1, deliver_subject=inbox, idle_heartbeat=SILENT_SECONDS / 3),
+            )
+        while bus.reconnects == generation and clock.monotonic() - heard_at < SILENT_SECONDS:
+            try:
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await lost.wait()
+                return
+            except TimeoutError:
+                continue
+    finally:
+        await subscription.unsubscribe()
+
+
+def _reading_from(sequence: int, **options: Any) -> ConsumerConfig:
+    """A consumer in memory that acknowledges nothing and goes when nobody uses it."""
+    return ConsumerConfig(
+        deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+        opt_start_seq=sequence,
+        ack_policy=AckPolicy.NONE,
+        inactive_threshold=30.0,
+        mem_storage=True,
+        **options,
+    )
 
 
 class EventOutbox:

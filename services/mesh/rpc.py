@@ -26,6 +26,8 @@ from services.mesh.bus import Bus, BusMessage, is_nobody_there
 from services.mesh.log import get_logger
 
 log = get_logger()
+RpcService = Service
+"""What `serve` returns: ``await service.stop()`` ends it."""
 Q = TypeVar("Q", bound=Model)
 R = TypeVar("R", bound=Model)
 
@@ -59,7 +61,7 @@ async def serve(
     service: str,
     endpoints: Iterable[Endpoint[Any]],
     worker: str | None = None,
-) -> Service:
+) -> RpcService:
     """Answers on ``pantau.v1.<home>.rpc.<service>[.<worker>].<endpoint>`` until the returned service is stopped.
 
     With ``worker`` the subjects are this one instance's own; without, instances share the questions. Handlers run as

@@ -7,11 +7,11 @@ observes states, assigns cameras and ends holds.
 import asyncio
 from typing import Final
 
-import nats.errors
-
 from services.contracts import subjects
+from services.contracts.errors import UnavailableError
 from services.contracts.models import Credentials, WorkerLease
 from services.mesh import rpc
+from services.mesh.backoff import Backoff
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
 from services.mesh.event_stream import EventOutbox, ensure_stream
@@ -122,6 +122,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
 
 
 async def _make_stream(bus: Bus, settings: RegistrySettings) -> None:
+    again = Backoff(0.5)
     while True:
         try:
             await ensure_stream(
@@ -131,9 +132,9 @@ async def _make_stream(bus: Bus, settings: RegistrySettings) -> None:
                 max_per_subject=settings.events_max_per_subject,
             )
             return
-        except (nats.errors.Error, TimeoutError) as error:
+        except UnavailableError as error:
             log.warning("events.stream_waiting", error=error)
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(again.next_seconds())
 
 
 async def _all(events: list[asyncio.Event], stopping: asyncio.Event) -> None:

@@ -23,10 +23,17 @@ def test_private_names_of_nats_py_are_used_in_one_module() -> None:
     assert set(reaching) == {"nats_client.py"}
 
 
+def modules_that_use(pattern: str) -> set[str]:
+    return {str(path.relative_to(SERVICES)) for path in SERVICES.rglob("*.py") if re.search(pattern, path.read_text())}
+
+
 def test_the_client_is_used_by_the_bus_and_its_endpoints_alone() -> None:
-    using = {
-        str(path.relative_to(SERVICES))
-        for path in SERVICES.rglob("*.py")
-        if re.search(r"bus\.client\b", path.read_text())
-    }
-    assert using == {"mesh/rpc.py"}
+    assert modules_that_use(r"bus\.client\b") == {"mesh/rpc.py"}
+
+
+def test_jetstream_is_used_by_the_buckets_and_the_event_stream_alone() -> None:
+    assert modules_that_use(r"bus\.js\b") == {"mesh/buckets.py", "mesh/event_stream.py"}
+
+
+def test_the_key_value_store_is_used_by_the_buckets_alone() -> None:
+    assert modules_that_use(r"\.kv\b") == {"mesh/buckets.py"}

@@ -1,13 +1,23 @@
 """The event stream and its outbox: nothing is lost while the bus is away."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from services.contracts import subjects
+from services.contracts.errors import UnavailableError
 from services.contracts.events import CameraOnline, parse
-from services.mesh.bus import Bus
-from services.mesh.event_stream import EventOutbox, ensure_stream
+from services.mesh.bus import Bus, BusMessage, BusSubscription, Handler
+from services.mesh.clock import SystemClock, TurnedClock
+from services.mesh.event_stream import (
+    SILENT_SECONDS,
+    EventOutbox,
+    ensure_stream,
+    events_between,
+    follow_events,
+    last_event_number,
+)
 from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 
@@ -89,3 +99,80 @@ async def test_a_subscriber_that_was_away_catches_up(bus: Bus, mesh_settings: Me
     running.cancel()
     await later.close()
     assert subjects_seen == ["pantau.v1.city.camera.online.cam-2", "pantau.v1.city.camera.online.cam-3"]
+
+
+async def post_events(bus: Bus, count: int) -> None:
+    for number in range(count):
+        await bus.js.publish(f"pantau.v1.city.camera.online.cam-{number}", b"%d" % number)
+
+
+async def test_old_events_are_read_by_their_numbers(bus: Bus) -> None:
+    await ensure_stream(bus)
+    assert await last_event_number(bus) == 0
+    await post_events(bus, 300)
+    assert await last_event_number(bus) == 300
+    read = [event async for event in events_between(bus, 20, 290)]
+    assert [event.sequence for event in read] == list(range(21, 291))
+    assert [event.message.data for event in read] == [b"%d" % number for number in range(20, 290)]
+    assert [event async for event in events_between(bus, 290, 290)] == []
+
+
+async def test_events_that_have_expired_are_left_out(bus: Bus) -> None:
+    await ensure_stream(bus)
+    await post_events(bus, 10)
+    await bus.js.purge_stream(subjects.EVENTS_STREAM, seq=6)
+    assert [event.sequence async for event in events_between(bus, 2, 8)] == [6, 7, 8]
+
+
+async def test_without_a_stream_there_is_no_last_event_and_nothing_to_read(bus: Bus) -> None:
+    assert await last_event_number(bus) == 0
+    with pytest.raises(UnavailableError, match="event stream"):
+        [event async for event in events_between(bus, 0, 1)]
+
+
+async def test_followed_events_come_in_order_and_the_reconnect_ends_it(bus: Bus, nats_server: NatsServer) -> None:
+    await ensure_stream(bus)
+    await post_events(bus, 5)
+    taken: list[int] = []
+    following = asyncio.create_task(follow_events(bus, SystemClock(), 2, lambda event: taken.append(event.sequence)))
+    async with asyncio.timeout(30):
+        while taken != [3, 4, 5]:
+            await asyncio.sleep(0.01)
+        await post_events(bus, 2)
+        while taken != [3, 4, 5, 6, 7]:
+            await asyncio.sleep(0.01)
+        assert not following.done()
+        await nats_server.kill()
+        await nats_server.start()
+        await following
+
+
+async def test_a_silence_ends_the_following(bus: Bus) -> None:
+    await ensure_stream(bus)
+    clock = TurnedClock()
+    following = asyncio.create_task(follow_events(bus, clock, 0, lambda _event: None))
+    await asyncio.sleep(0.1)
+    clock.advance(SILENT_SECONDS)
+    await asyncio.wait_for(following, 30)
+
+
+async def test_a_hole_among_what_is_followed_ends_it_and_nothing_after_the_hole_is_taken(bus: Bus) -> None:
+    await ensure_stream(bus)
+    taken: list[int] = []
+    cut = False
+
+    async def lossy(subject: str, handler: Handler, **options: Any) -> BusSubscription:
+        async def lose(message: BusMessage) -> None:
+            nonlocal cut
+            if not cut and message.reply and message.metadata.sequence.stream == 3:
+                cut = True
+            else:
+                await handler(message)
+
+        return await subscribe(subject, lose, **options)
+
+    subscribe = bus.subscribe
+    bus.subscribe = lossy  # type: ignore[method-assign]  # a connection that loses one message
+    await post_events(bus, 5)
+    await asyncio.wait_for(follow_events(bus, SystemClock(), 0, lambda event: taken.append(event.sequence)), 30)
+    assert taken == [1, 2]

@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator, Iterator
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from nats.micro.service import Service as MicroService
-
 from services.contracts import activity, recordings
 from services.contracts.activity import ActivityAnswer, ActivityQuestion, BusiestQuestion, BusyAnswer, NextQuestion
 from services.contracts.clips import CLIP, ClipOpened, ClipQuestion
@@ -61,7 +59,7 @@ class Endpoints:
         self._coverage = coverage
         self._search = search
 
-    async def serve(self) -> list[MicroService]:
+    async def serve(self) -> list[rpc.RpcService]:
         """Registers the broadcast questions and this recorder's own."""
         broadcast: list[rpc.Endpoint[Any]] = [
             rpc.Endpoint(recordings.TIMELINE, TimelineQuestion, self._timeline, Role.VIEWER, broadcast=True),

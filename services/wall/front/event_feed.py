@@ -11,14 +11,13 @@ from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 import msgpack
-import nats.errors
-import nats.js.errors
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
-from services.contracts.subjects import EVENTS_STREAM, ROOT
+from services.contracts.errors import UnavailableError
+from services.contracts.subjects import ROOT
 from services.mesh.backoff import Backoff
-from services.mesh.bus import Bus, BusMessage
+from services.mesh.bus import Bus
 from services.mesh.clock import Clock
+from services.mesh.event_stream import StreamEvent, events_between, follow_events, last_event_number
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
 
@@ -28,9 +27,6 @@ MAX_WAITING: Final = 1000
 """Events that wait for a slow client. Above it the client is disconnected; it catches up when it reconnects."""
 MAX_CATCH_UP: Final = 5000
 """A client that comes back gets at most so many; ``events.skipped`` carries the number of the others."""
-SILENT_SECONDS: Final = 15.0
-"""A consumer without a message or heartbeat for so long is lost."""
-_BATCH: Final = 250
 _RETRY_SECONDS: Final = 0.25
 _MAX_RETRY_SECONDS: Final = 2.0
 
@@ -57,19 +53,19 @@ def sse_block(event_type: str, data: str, event_id: int | None = None) -> bytes:
     return f"{head}event: {event_type}\ndata: {data}\n\n".encode()
 
 
-def read_event(message: BusMessage) -> FeedEvent | None:
-    """The event in a message of the stream; None where it is none."""
+def read_event(stored: StreamEvent) -> FeedEvent | None:
+    """An event of the stream; None where the message is none."""
+    message = stored.message
     event_type = unquote((message.headers or {}).get("ce-type", "")).removeprefix(f"{ROOT}.")
     kind = event_type.partition(".")[0]
     try:
         body = json.dumps(msgpack.unpackb(message.data), separators=(",", ":"), ensure_ascii=False)
-        sequence = message.metadata.sequence.stream
-    except (ValueError, TypeError, nats.errors.Error) as error:
+    except (ValueError, TypeError) as error:
         log.warning("front.bad_event", subject=message.subject, error=error)
         return None
     if not kind or not event_type.isprintable():
         return None
-    return FeedEvent(sequence, kind, event_type, sse_block(event_type, body, sequence))
+    return FeedEvent(stored.sequence, kind, event_type, sse_block(event_type, body, stored.sequence))
 
 
 class EventFollower:
@@ -116,8 +112,6 @@ class EventFeed:
         self._followers: set[EventFollower] = set()
         self._last: int | None = None
         """Number of the last event handed on; None before the first look at the stream."""
-        self._consumed = 0
-        self._heard_at = 0.0
 
     def add_follower(self, accepts: Callable[[FeedEvent], bool]) -> EventFollower:
         """A follower of what comes from now on; give it back with `remove_follower`."""
@@ -137,104 +131,40 @@ class EventFeed:
             follower.end_following()
 
     async def last_sequence(self) -> int:
-        """The number of the newest event in the stream; 0 where there is none. Raises what nats-py raises."""
-        try:
-            info = await self._bus.js.stream_info(EVENTS_STREAM)
-        except nats.js.errors.NotFoundError:
-            return 0
-        return info.state.last_seq
+        """The number of the newest event in the stream; 0 where there is none. Raises `UnavailableError`."""
+        return await last_event_number(self._bus)
 
     async def events_between(self, after: int, until: int) -> AsyncIterator[FeedEvent]:
-        """Events with numbers over ``after`` up to ``until``, as far as the stream still has them."""
-        if until <= after:
-            return
-        config = ConsumerConfig(
-            deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-            opt_start_seq=after + 1,
-            ack_policy=AckPolicy.NONE,
-            inactive_threshold=30.0,
-            mem_storage=True,
-        )
-        subscription = await self._bus.js.pull_subscribe(f"{ROOT}.>", stream=EVENTS_STREAM, config=config)
-        try:
-            at = after
-            while at < until:
-                try:
-                    messages = await subscription.fetch(_BATCH, timeout=1)
-                except (nats.errors.TimeoutError, TimeoutError):
-                    return  # the rest has expired
-                for message in messages:
-                    at = message.metadata.sequence.stream
-                    if at <= until and (event := read_event(message)):
-                        yield event
-        finally:
-            if self._bus.connected:
-                await subscription.unsubscribe()
+        """Events with numbers over ``after`` up to ``until``, as far as the stream still has them.
+
+        Raises `UnavailableError`.
+        """
+        async for stored in events_between(self._bus, after, until):
+            if event := read_event(stored):
+                yield event
 
     async def run(self) -> None:
         """Follows for ever, over every reconnect and without a hole; cancel to stop."""
         backoff = Backoff(_RETRY_SECONDS, _MAX_RETRY_SECONDS)
         while True:
             try:
-                await self._follow(self._bus.reconnects)
+                newest = await last_event_number(self._bus)
+                if self._last is None:
+                    self._last = newest
+                elif self._last > newest:
+                    self._last = 0  # the stream was created again
+                await follow_events(self._bus, self._clock, self._last, self._take)
                 backoff.reset()
-            except (nats.errors.Error, TimeoutError) as error:
+            except UnavailableError as error:
                 log.debug("front.events_again", error=error)
             await asyncio.sleep(backoff.next_seconds())
 
-    async def _follow(self, generation: int) -> None:
-        newest = await self.last_sequence()
-        if self._last is None:
-            self._last = newest
-        elif self._last > newest:
-            self._last = 0  # the stream was created again
-        inbox = self._bus.new_inbox()
-        self._consumed, self._heard_at = 0, self._clock.monotonic()
-        broken = asyncio.Event()
-
-        async def take(message: BusMessage) -> None:
-            self._heard_at = self._clock.monotonic()
-            if not self._take(message):
-                broken.set()
-
-        subscription = await self._bus.subscribe(inbox, take)
-        try:
-            await self._bus.js.add_consumer(
-                EVENTS_STREAM,
-                ConsumerConfig(
-                    deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-                    opt_start_seq=self._last + 1,
-                    ack_policy=AckPolicy.NONE,
-                    deliver_subject=inbox,
-                    idle_heartbeat=SILENT_SECONDS / 3,
-                    inactive_threshold=30.0,
-                    mem_storage=True,
-                ),
-            )
-            while self._bus.reconnects == generation and self._clock.monotonic() - self._heard_at < SILENT_SECONDS:
-                try:
-                    async with asyncio.timeout(0.5):
-                        await broken.wait()
-                    return
-                except TimeoutError:
-                    continue
-        finally:
-            await subscription.unsubscribe()
-
-    def _take(self, message: BusMessage) -> bool:
-        """Hands on one message; False where one before it is missing."""
-        if not message.reply:
-            return True  # a heartbeat
-        sequence = message.metadata.sequence
-        if sequence.consumer != self._consumed + 1:
-            return False
-        self._consumed = sequence.consumer
-        if self._last is not None and sequence.stream <= self._last:
-            return True
-        self._last = sequence.stream
-        event = read_event(message)
+    def _take(self, stored: StreamEvent) -> None:
+        if self._last is not None and stored.sequence <= self._last:
+            return
+        self._last = stored.sequence
+        event = read_event(stored)
         if event is not None:
             for follower in [follower for follower in self._followers if not follower.offer_event(event)]:
                 _cut.inc()
                 self.remove_follower(follower)
-        return True

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Final
 
-import nats.errors
 from aiohttp import hdrs, web
 from pydantic import BaseModel, Field
 
+from services.contracts.errors import UnavailableError
 from services.contracts.events import EVENTS
 from services.contracts.permissions import Actor, Role
 from services.mesh.clock import timeout
@@ -87,7 +87,7 @@ async def _catch_up(
     feed = request.front.feed
     try:
         last = await feed.last_sequence()
-    except (nats.errors.Error, TimeoutError):
+    except UnavailableError:
         return None
     if after > last:
         return 0  # its number is of another stream
@@ -99,7 +99,7 @@ async def _catch_up(
         async for event in feed.events_between(after, last):
             if accepts(event):
                 await response.write(event.block)
-    except (nats.errors.Error, TimeoutError):
+    except UnavailableError:
         return None  # the client comes back with the last number that it has seen
     return last
 
