@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from bench.pictures import KINDS
 from bench.report import percentile, table
-from services.contracts.clips import Table
+from services.contracts.clips import ClipTable
 from services.contracts.frames import AccessUnit
 from services.footage import clips
 from services.media import nal
@@ -54,14 +54,14 @@ def footage(seconds: int, start_us: int = START_US, gops: int = 1) -> Iterator[A
 def export(store: RecordedFootage, seconds: int, path: Path) -> int:
     """Writes a clip as the front does, the bus left out; returns its bytes."""
     until = START_US + seconds * US
-    tables: list[Table] = []
+    tables: list[ClipTable] = []
     with path.open("wb") as out:
         data = payloads(store.sources(STREAM.camera, STREAM.profile, START_US, until), START_US, until)
         for message in data:
             if message[:1] == b"E":
                 break
-            tables.append(Table.unpack(message))
-        layout = clips.lay_out(START_US, until, [(START_US, tables)], {})
+            tables.append(ClipTable.unpack(message))
+        layout = clips.lay_out_clip(START_US, until, [(START_US, tables)], {})
         out.write(layout.header)
         out.writelines(data)
         return out.tell()

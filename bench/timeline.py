@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from bench.report import percentile, table
-from services.contracts.activity import ActivityQuestion, BusiestQuestion, NextQuestion
+from services.contracts.activity import ActivityQuestion, BusiestMinutesQuestion, NextActivityQuestion
 from services.mesh.clock import SystemClock
 from services.recorder.archive.archive import NoArchive
 from services.recorder.archive.catalogue import CATALOGUE
@@ -128,9 +128,9 @@ def ask(disk: Any, cameras: int, archive: S3Archive) -> Iterator[list[object]]:
         "timeline": lambda camera: footage.timeline(camera, "main", START_US, end_us),
         "timeline, the archive's too": lambda camera: both.timeline(camera, "main", START_US, end_us),
         "activity": lambda camera: search.activity(ActivityQuestion(camera=camera, from_us=START_US, to_us=end_us)),
-        "next activity": lambda camera: search.next_activity(NextQuestion(cameras=(camera,), at_us=START_US)),
+        "next activity": lambda camera: search.next_activity(NextActivityQuestion(cameras=(camera,), at_us=START_US)),
         "busiest minutes": lambda camera: search.busiest_minutes(
-            BusiestQuestion(cameras=(camera,), from_us=START_US, to_us=end_us)
+            BusiestMinutesQuestion(cameras=(camera,), from_us=START_US, to_us=end_us)
         ),
     }
     for name, question in questions.items():

@@ -13,12 +13,12 @@ from pydantic import Field
 from services.contracts.models import Id, Model
 
 ACTIVITY: Final = "activity"
-NEXT: Final = "activity-next"
-BUSIEST: Final = "activity-busiest"
+NEXT_ACTIVITY: Final = "activity-next"
+BUSIEST_MINUTES: Final = "activity-busiest"
 MAX_STEPS: Final = 1000
 MAX_CAMERAS: Final = 64
 MAX_SEARCH_US: Final = 31 * 86_400 * 1_000_000
-Direction = Literal["forwards", "backwards"]
+SearchDirection = Literal["forwards", "backwards"]
 
 
 class ActivityQuestion(Model):
@@ -40,16 +40,16 @@ class ActivityAnswer(Model):
     """The highest in each step, in hundredths."""
 
 
-class NextQuestion(Model):
+class NextActivityQuestion(Model):
     """Where does the next activity begin?"""
 
     cameras: tuple[Id, ...] = Field(min_length=1, max_length=MAX_CAMERAS)
     profile: str = "main"
     at_us: int
-    direction: Direction = "forwards"
+    direction: SearchDirection = "forwards"
 
 
-class Busy(Model):
+class BusyTime(Model):
     """A time of activity in front of a camera."""
 
     camera: Id
@@ -61,10 +61,10 @@ class Busy(Model):
 class BusyAnswer(Model):
     """Activity of several cameras; empty where there was none."""
 
-    found: tuple[Busy, ...] = ()
+    found: tuple[BusyTime, ...] = ()
 
 
-class BusiestQuestion(Model):
+class BusiestMinutesQuestion(Model):
     """Which minutes were the busiest?"""
 
     cameras: tuple[Id, ...] = Field(min_length=1, max_length=MAX_CAMERAS)
@@ -74,7 +74,7 @@ class BusiestQuestion(Model):
     most: int = Field(default=20, ge=1, le=500)
 
 
-def merge(answers: Sequence[ActivityAnswer]) -> ActivityAnswer:
+def merge_activity(answers: Sequence[ActivityAnswer]) -> ActivityAnswer:
     """Merges the strips of the recorders (at least one). A strip whose steps differ from the first is left out."""
     first = answers[0]
     alike = [
@@ -85,9 +85,9 @@ def merge(answers: Sequence[ActivityAnswer]) -> ActivityAnswer:
     return first.model_copy(update={"levels": tuple(map(max, *alike)) if len(alike) > 1 else first.levels})
 
 
-def merge_busiest(found: Sequence[Busy], most: int) -> list[Busy]:
+def merge_busiest(found: Sequence[BusyTime], most: int) -> list[BusyTime]:
     """The busiest minutes of all recorders, each camera's minute once."""
-    best: dict[tuple[str, int], Busy] = {}
+    best: dict[tuple[str, int], BusyTime] = {}
     for busy in found:
         key = (busy.camera, busy.from_us)
         if key not in best or busy.level > best[key].level:

@@ -1,7 +1,7 @@
 """The question to a recorder for a clip, and the tables in its answer.
 
-The answer to `ClipQuestion` is a transfer (`services.mesh.transfer`) of messages: ``T`` and a packed `Table` for each
-segment; ``E``, the end of the tables; then the bytes of the tables' chunks in order, without a letter in front.
+The answer to `ClipQuestion` is a transfer (`services.mesh.transfer`) of messages: ``T`` and a packed `ClipTable` for
+each segment; ``E``, the end of the tables; then the bytes of the tables' chunks in order, without a letter in front.
 """
 
 import sys
@@ -35,7 +35,7 @@ class ClipOpened(Model):
     control: str
 
 
-class TableChunk(NamedTuple):
+class ClipChunk(NamedTuple):
     """Samples that follow each other in a fragment."""
 
     track: int
@@ -47,12 +47,12 @@ class TableChunk(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Table:
+class ClipTable:
     """A segment's samples."""
 
     tracks: tuple[Track | None, Track | None]
     tier: str
-    chunks: tuple[TableChunk, ...]
+    chunks: tuple[ClipChunk, ...]
 
     def pack(self) -> bytes:
         """The table as bytes."""
@@ -80,7 +80,7 @@ class Table:
                 samples.frombytes(packed)
                 if len(samples) % 4:
                     raise ValueError("a chunk of samples is cut")  # noqa: TRY301 (told as all else here)
-                chunks.append(TableChunk(track, at, _little_endian(samples)))
+                chunks.append(ClipChunk(track, at, _little_endian(samples)))
             return cls(
                 (VideoTrack(*video) if video else None, AudioTrack(*audio) if audio else None),
                 table["tier"],

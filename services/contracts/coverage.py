@@ -11,7 +11,15 @@ from pydantic import Field
 
 from services.contracts import recordings
 from services.contracts.models import Id, Model
-from services.contracts.recordings import MIN_GAP_US, Cause, Gap, Lasting, Timeline, TimelineAnswer, TimelineQuestion
+from services.contracts.recordings import (
+    MIN_GAP_US,
+    FootageGap,
+    FootageTimeline,
+    GapCause,
+    Lasting,
+    TimelineAnswer,
+    TimelineQuestion,
+)
 
 COVERAGE: Final = "coverage"
 
@@ -60,7 +68,7 @@ class CoverageStatement(Lasting):
     from_us: int
     to_us: int
     recorded_us: int
-    gaps: tuple[Gap, ...] = ()
+    gaps: tuple[FootageGap, ...] = ()
 
     @property
     def percent(self) -> float:
@@ -68,7 +76,7 @@ class CoverageStatement(Lasting):
         return round(100 * self.recorded_us / (self.to_us - self.from_us), 3)
 
 
-def statements(
+def coverage_statements(
     cameras: Sequence[Id], from_us: int, to_us: int, answers: Sequence[CoverageAnswer]
 ) -> list[CoverageStatement]:
     """One for each camera that any recorder knows, in the order of ``cameras``."""
@@ -81,7 +89,7 @@ def statements(
 
 def _statement(camera: Id, from_us: int, to_us: int, parts: Sequence[CameraCoverage]) -> CoverageStatement:
     question = TimelineQuestion(camera=camera, profile=PROFILE, from_us=from_us, to_us=to_us)
-    timeline = recordings.merge(question, [part.timeline for part in parts])
+    timeline = recordings.merge_timelines(question, [part.timeline for part in parts])
     oldest_full = _least(part.oldest_full_us for part in parts)
     oldest_thinned = _least(part.oldest_thinned_us for part in parts)
     archived_full = _least(part.oldest_archived_full_us for part in parts)
@@ -106,11 +114,11 @@ def _statement(camera: Id, from_us: int, to_us: int, parts: Sequence[CameraCover
     )
 
 
-def _gaps(timeline: Timeline, oldest_us: int | None) -> tuple[Gap, ...]:
+def _gaps(timeline: FootageTimeline, oldest_us: int | None) -> tuple[FootageGap, ...]:
     """The longest gaps, in order of time. A hole before the oldest footage was never recorded, or has expired."""
     named = [
-        gap.model_copy(update={"cause": Cause.NOT_KEPT.value})
-        if gap.cause == Cause.UNKNOWN and gap.to_us is not None and (oldest_us is None or gap.to_us <= oldest_us)
+        gap.model_copy(update={"cause": GapCause.NOT_KEPT.value})
+        if gap.cause == GapCause.UNKNOWN and gap.to_us is not None and (oldest_us is None or gap.to_us <= oldest_us)
         else gap
         for gap in (*timeline.gaps, *_untold(timeline))
     ]
@@ -118,18 +126,18 @@ def _gaps(timeline: Timeline, oldest_us: int | None) -> tuple[Gap, ...]:
     return tuple(sorted(longest, key=lambda gap: gap.from_us))
 
 
-def _untold(timeline: Timeline) -> Iterator[Gap]:
+def _untold(timeline: FootageTimeline) -> Iterator[FootageGap]:
     """Holes that no gap of the timeline explains."""
     at_us = timeline.from_us
     spans = [(item.from_us, item.to_us) for item in timeline.ranges]
     spans += [(gap.from_us, timeline.to_us if gap.to_us is None else gap.to_us) for gap in timeline.gaps]
     for from_us, to_us in (*sorted(spans), (timeline.to_us, timeline.to_us)):
         if from_us - at_us >= MIN_GAP_US:
-            yield Gap(from_us=at_us, to_us=from_us, cause=Cause.UNKNOWN)
+            yield FootageGap(from_us=at_us, to_us=from_us, cause=GapCause.UNKNOWN)
         at_us = max(at_us, to_us)
 
 
-def gap_us(gap: Gap, to_us: int) -> int:
+def gap_us(gap: FootageGap, to_us: int) -> int:
     """How long a gap lasts up to ``to_us``."""
     return (to_us if gap.to_us is None else min(gap.to_us, to_us)) - gap.from_us
 

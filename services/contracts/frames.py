@@ -70,7 +70,7 @@ _KEYFRAME: Final = int(Flags.KEYFRAME)
 _DISCONTINUITY: Final = int(Flags.DISCONTINUITY)
 
 
-class Clock(IntEnum):
+class CaptureClockSource(IntEnum):
     """Where a frame's capture time comes from."""
 
     ARRIVAL = 0
@@ -94,7 +94,7 @@ class AccessUnit(NamedTuple):
     """When the picture was taken: Unix time, UTC, microseconds."""
     uncertainty_us: int
     """Half-width of the interval around ``capture_us`` (u32)."""
-    clock: Clock
+    clock: CaptureClockSource
     payload: bytes
     extradata: bytes = b""
 
@@ -122,7 +122,7 @@ HEADER_BYTES: Final = _HEAD.size + _PAYLOAD_HEAD.size
 _ARRAY12, _U8, _U32, _U64, _I64, _BIN16, _BIN32 = 0x9C, 0xCC, 0xCE, 0xCF, 0xD3, 0xC5, 0xC6
 _CODECS: Final = {int(codec): codec for codec in Codec}
 _FLAGS: Final = tuple(Flags(bits) for bits in range(8))
-_CLOCKS: Final = {int(clock): clock for clock in Clock}
+_CLOCKS: Final = {int(clock): clock for clock in CaptureClockSource}
 
 
 def encode(unit: AccessUnit) -> bytes:

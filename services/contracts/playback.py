@@ -12,7 +12,7 @@ from services.contracts.models import Id, Model
 PLAYBACK: Final = "playback"
 """Each recorder's endpoint, under its own name."""
 
-Mode = Literal["frames", "keyframes", "backwards"]
+PlaybackMode = Literal["frames", "keyframes", "backwards"]
 """All frames; keyframes alone; keyframes from the newest to the oldest."""
 
 
@@ -23,7 +23,7 @@ class PlaybackQuestion(Model):
     profile: str = "main"
     from_us: int
     to_us: int
-    mode: Mode = "frames"
+    mode: PlaybackMode = "frames"
     deliver_to: str
 
 

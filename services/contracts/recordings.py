@@ -19,7 +19,7 @@ MIN_GAP_US: Final = 1_000_000
 TierName = Literal["full", "keyframes"]
 
 
-class Cause(StrEnum):
+class GapCause(StrEnum):
     """Why there is no footage, beyond the codes of `services.contracts.models.Reason` for what a camera did.
 
     Stable: the interface translates them.
@@ -38,7 +38,7 @@ class Cause(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Range(Model):
+class FootageRange(Model):
     """Footage without a hole."""
 
     from_us: int
@@ -49,14 +49,14 @@ class Range(Model):
     """Only the archive has it; the recorder reads it from there, so it begins later."""
 
 
-class Gap(Model):
+class FootageGap(Model):
     """A time without footage, with its cause. A gap of no length is a remark, such as a clock that was set back."""
 
     from_us: int
     to_us: int | None
     """None: the gap is still open."""
     cause: str
-    """A `Cause` or a code of `Reason`."""
+    """A `GapCause` or a code of `Reason`."""
     detail: str = ""
 
 
@@ -73,20 +73,20 @@ class TimelineAnswer(Model):
     """The footage at one recorder; empty where it never recorded the camera."""
 
     recorder: Id
-    ranges: tuple[Range, ...] = ()
-    gaps: tuple[Gap, ...] = ()
+    ranges: tuple[FootageRange, ...] = ()
+    gaps: tuple[FootageGap, ...] = ()
 
 
-class Timeline(Model):
+class FootageTimeline(Model):
     """One history, merged from all recorders."""
 
     camera: Id
     profile: str
     from_us: int
     to_us: int
-    ranges: tuple[Range, ...]
+    ranges: tuple[FootageRange, ...]
     """In order, without overlap; of two recorders' footage the fuller tier is named, then the longer range."""
-    gaps: tuple[Gap, ...]
+    gaps: tuple[FootageGap, ...]
     """Where no recorder has footage; the cause is that of the recorder whose gap covers most of it."""
     recorders: int
     """How many recorders answered."""
@@ -112,11 +112,11 @@ class Lasting(Model):
     )
 
 
-def merge(question: TimelineQuestion, answers: Sequence[TimelineAnswer]) -> Timeline:
+def merge_timelines(question: TimelineQuestion, answers: Sequence[TimelineAnswer]) -> FootageTimeline:
     """One history: where one recorder has a gap and another footage, there is footage."""
     ranges = merge_ranges([item for answer in answers for item in answer.ranges], question.from_us, question.to_us)
     gaps = [item for answer in answers for item in answer.gaps]
-    return Timeline(
+    return FootageTimeline(
         camera=question.camera,
         profile=question.profile,
         from_us=question.from_us,
@@ -127,9 +127,9 @@ def merge(question: TimelineQuestion, answers: Sequence[TimelineAnswer]) -> Time
     )
 
 
-def merge_ranges(ranges: Iterable[Range], from_us: int, to_us: int) -> list[Range]:
+def merge_ranges(ranges: Iterable[FootageRange], from_us: int, to_us: int) -> list[FootageRange]:
     """Cuts overlapping ranges so that each moment is covered once, by the best range."""
-    taken: list[Range] = []
+    taken: list[FootageRange] = []
     starts: list[int] = []
     """Of ``taken``, which is in order and without overlap."""
     for item in sorted(ranges, key=_worth):
@@ -144,7 +144,7 @@ def merge_ranges(ranges: Iterable[Range], from_us: int, to_us: int) -> list[Rang
     return taken
 
 
-def _free(taken: Sequence[Range], starts: Sequence[int], from_us: int, to_us: int) -> list[tuple[int, int]]:
+def _free(taken: Sequence[FootageRange], starts: Sequence[int], from_us: int, to_us: int) -> list[tuple[int, int]]:
     """The times between two moments that ``taken`` does not cover."""
     found: list[tuple[int, int]] = []
     for index in range(max(bisect_right(starts, from_us) - 1, 0), len(taken)):
@@ -159,12 +159,14 @@ def _free(taken: Sequence[Range], starts: Sequence[int], from_us: int, to_us: in
     return found
 
 
-def _worth(item: Range) -> tuple[bool, bool, int, str]:
+def _worth(item: FootageRange) -> tuple[bool, bool, int, str]:
     return item.tier != "full", item.archived, item.from_us - item.to_us, item.recorder
 
 
-def _merge_gaps(gaps: Sequence[Gap], ranges: Sequence[Range], from_us: int, to_us: int) -> list[Gap]:
-    merged: list[Gap] = []
+def _merge_gaps(
+    gaps: Sequence[FootageGap], ranges: Sequence[FootageRange], from_us: int, to_us: int
+) -> list[FootageGap]:
+    merged: list[FootageGap] = []
     for start, end in _holes(ranges, from_us, to_us):
         inside = [(_overlap(gap, start, end), gap) for gap in gaps]
         inside = [(shared, gap) for shared, gap in inside if shared > 0]
@@ -178,16 +180,16 @@ def _merge_gaps(gaps: Sequence[Gap], ranges: Sequence[Range], from_us: int, to_u
     return sorted(merged, key=lambda gap: gap.from_us)
 
 
-def _is_small(gap: Gap, ranges: Sequence[Range]) -> bool:
+def _is_small(gap: FootageGap, ranges: Sequence[FootageRange]) -> bool:
     """Frames lost within footage: told unless another recorder's range lies there (it has them)."""
     if gap.to_us is None or not 0 < gap.to_us - gap.from_us < MIN_GAP_US:
         return False
     return any(item.from_us <= gap.from_us and gap.to_us <= item.to_us for item in ranges)
 
 
-def _cover(start: int, end: int, gaps: Sequence[Gap]) -> list[Gap]:
+def _cover(start: int, end: int, gaps: Sequence[FootageGap]) -> list[FootageGap]:
     free = [(start, end)]
-    found: list[Gap] = []
+    found: list[FootageGap] = []
     for gap in gaps:
         rest: list[tuple[int, int]] = []
         for a, b in free:
@@ -200,11 +202,11 @@ def _cover(start: int, end: int, gaps: Sequence[Gap]) -> list[Gap]:
             found.append(gap.model_copy(update={"from_us": x, "to_us": None if open_end else y}))
             rest += [part for part in ((a, x), (y, b)) if part[1] > part[0]]
         free = rest
-    found += [Gap(from_us=a, to_us=b, cause=Cause.UNKNOWN) for a, b in free if b - a >= MIN_GAP_US]
+    found += [FootageGap(from_us=a, to_us=b, cause=GapCause.UNKNOWN) for a, b in free if b - a >= MIN_GAP_US]
     return found
 
 
-def _holes(ranges: Sequence[Range], from_us: int, to_us: int) -> list[tuple[int, int]]:
+def _holes(ranges: Sequence[FootageRange], from_us: int, to_us: int) -> list[tuple[int, int]]:
     holes = []
     at = from_us
     for item in ranges:
@@ -216,5 +218,5 @@ def _holes(ranges: Sequence[Range], from_us: int, to_us: int) -> list[tuple[int,
     return holes
 
 
-def _overlap(gap: Gap, start: int, end: int) -> int:
+def _overlap(gap: FootageGap, start: int, end: int) -> int:
     return min(end, end if gap.to_us is None else gap.to_us) - max(start, gap.from_us)

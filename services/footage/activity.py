@@ -5,15 +5,15 @@ from typing import Final
 from services.contracts import recordings, subjects
 from services.contracts.activity import (
     ACTIVITY,
-    BUSIEST,
-    NEXT,
+    BUSIEST_MINUTES,
+    NEXT_ACTIVITY,
     ActivityAnswer,
     ActivityQuestion,
-    BusiestQuestion,
-    Busy,
+    BusiestMinutesQuestion,
     BusyAnswer,
-    NextQuestion,
-    merge,
+    BusyTime,
+    NextActivityQuestion,
+    merge_activity,
     merge_busiest,
 )
 from services.contracts.errors import UnavailableError
@@ -31,27 +31,35 @@ async def ask_activity(
     answers = await rpc.gather(bus, where, question, ActivityAnswer, actor=actor, expected=recorders)
     if not answers:
         raise UnavailableError(_NOBODY)
-    return merge(answers)
+    return merge_activity(answers)
 
 
-async def ask_next(bus: Bus, home: Id, question: NextQuestion, *, recorders: int, actor: Actor = SYSTEM) -> Busy | None:
+async def ask_next(
+    bus: Bus, home: Id, question: NextActivityQuestion, *, recorders: int, actor: Actor = SYSTEM
+) -> BusyTime | None:
     """The activity that begins next after ``at_us`` (or last before it), within `MAX_SEARCH_US`; None without any."""
-    found = await _ask_busy(bus, home, NEXT, question, recorders=recorders, actor=actor)
+    found = await _ask_busy(bus, home, NEXT_ACTIVITY, question, recorders=recorders, actor=actor)
     backwards = question.direction == "backwards"
     return min(found, key=lambda busy: -busy.from_us if backwards else busy.from_us, default=None)
 
 
 async def ask_busiest(
-    bus: Bus, home: Id, question: BusiestQuestion, *, recorders: int, actor: Actor = SYSTEM
-) -> list[Busy]:
+    bus: Bus, home: Id, question: BusiestMinutesQuestion, *, recorders: int, actor: Actor = SYSTEM
+) -> list[BusyTime]:
     """The busiest minutes, busiest first."""
-    found = await _ask_busy(bus, home, BUSIEST, question, recorders=recorders, actor=actor)
+    found = await _ask_busy(bus, home, BUSIEST_MINUTES, question, recorders=recorders, actor=actor)
     return merge_busiest(found, question.most)
 
 
 async def _ask_busy(
-    bus: Bus, home: Id, endpoint: str, question: NextQuestion | BusiestQuestion, *, recorders: int, actor: Actor
-) -> list[Busy]:
+    bus: Bus,
+    home: Id,
+    endpoint: str,
+    question: NextActivityQuestion | BusiestMinutesQuestion,
+    *,
+    recorders: int,
+    actor: Actor,
+) -> list[BusyTime]:
     where = subjects.rpc(home, recordings.SERVICE, endpoint)
     answers = await rpc.gather(
         bus, where, question, BusyAnswer, actor=actor, expected=recorders, timeout_seconds=_SEARCH_SECONDS

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import services
 from services.contracts import recordings, subjects
-from services.contracts.clips import CLIP, MAX_CLIP_US, ClipOpened, ClipQuestion, Table, TableChunk
+from services.contracts.clips import CLIP, MAX_CLIP_US, ClipChunk, ClipOpened, ClipQuestion, ClipTable
 from services.contracts.errors import InvalidInputError, NotFoundError, UnavailableError
 from services.contracts.models import Id
 from services.contracts.permissions import SYSTEM, Actor
-from services.contracts.recordings import Timeline, TimelineQuestion
+from services.contracts.recordings import FootageTimeline, TimelineQuestion
 from services.footage.timeline import ask_timeline
 from services.media.mp4 import progressive
 from services.media.mp4.progressive import Chunk, ChunkSamples, ClipTrack
@@ -29,7 +29,7 @@ from services.mesh.transfer import Incoming
 _VIDEO, _AUDIO = 0, 1
 
 
-class Piece(NamedTuple):
+class ClipPiece(NamedTuple):
     """A stretch of a clip and the recorder that has it."""
 
     recorder: Id
@@ -37,18 +37,18 @@ class Piece(NamedTuple):
     to_us: int
 
 
-def plan(timeline: Timeline) -> list[Piece]:
+def plan_clip(timeline: FootageTimeline) -> list[ClipPiece]:
     """Which recorder to ask for which stretch: as few stretches as the best footage allows."""
-    pieces: list[Piece] = []
+    pieces: list[ClipPiece] = []
     for item in timeline.ranges:
         if pieces and pieces[-1].recorder == item.recorder:
             pieces[-1] = pieces[-1]._replace(to_us=item.to_us)
         else:
-            pieces.append(Piece(item.recorder, item.from_us, item.to_us))
+            pieces.append(ClipPiece(item.recorder, item.from_us, item.to_us))
     return pieces
 
 
-class Kept(NamedTuple):
+class KeptBytes(NamedTuple):
     """Which bytes of a chunk are in the clip."""
 
     keep_bytes: int
@@ -56,7 +56,7 @@ class Kept(NamedTuple):
 
 
 @dataclass
-class Layout:
+class ClipLayout:
     """A clip out of the tables of its pieces: the header, and which of the pieces' bytes follow it."""
 
     header: bytes
@@ -65,11 +65,13 @@ class Layout:
     """Capture time of the first picture that is shown."""
     duration_us: int
     thinned: bool
-    kept: list[list[Kept]] = field(default_factory=list)
+    kept: list[list[KeptBytes]] = field(default_factory=list)
     """One for each chunk of each piece."""
 
 
-def lay_out(from_us: int, to_us: int, pieces: Sequence[tuple[int, Sequence[Table]]], info: dict[str, object]) -> Layout:
+def lay_out_clip(
+    from_us: int, to_us: int, pieces: Sequence[tuple[int, Sequence[ClipTable]]], info: dict[str, object]
+) -> ClipLayout:
     """Pure: ``pieces`` are each the ``from_us`` of its question and its tables, in order of time.
 
     Where pieces overlap the later one goes on from its first picture, which is a keyframe. Raises `NotFoundError` where
@@ -111,7 +113,7 @@ def lay_out(from_us: int, to_us: int, pieces: Sequence[tuple[int, Sequence[Table
         duration_90k=duration_90k,
         info={"software": f"pantau {services.__version__}", **info},
     )
-    layout = Layout(
+    layout = ClipLayout(
         header,
         data_bytes,
         from_us + shown_us,
@@ -127,7 +129,7 @@ def lay_out(from_us: int, to_us: int, pieces: Sequence[tuple[int, Sequence[Table
 class _Placed:
     """A chunk's samples as they are in the clip."""
 
-    def __init__(self, chunk: TableChunk, description: Track, at: int) -> None:
+    def __init__(self, chunk: ClipChunk, description: Track, at: int) -> None:
         self.chunk = chunk
         self.description = description
         self.at = at
@@ -174,9 +176,9 @@ class _Placed:
         shown = zip(accumulate(durations, initial=self.at), offsets, durations, strict=False)
         return max((time + offset + duration for time, offset, duration in shown), default=self.at)
 
-    def kept(self) -> Kept:
+    def kept(self) -> KeptBytes:
         """How many of its bytes are in the clip."""
-        return Kept(self._kept_bytes, self._bytes - self._kept_bytes)
+        return KeptBytes(self._kept_bytes, self._bytes - self._kept_bytes)
 
     def __len__(self) -> int:
         return len(self.samples.sizes_bytes)
@@ -207,7 +209,7 @@ class _Track:
         return self.placed[-1].shown_end()
 
 
-def _first_picture(tables: Sequence[Table], offset_us: int) -> int | None:
+def _first_picture(tables: Sequence[ClipTable], offset_us: int) -> int | None:
     """When a piece's first picture is shown, in µs since the clip's ``from_us``."""
     for table in tables:
         for chunk in table.chunks:
@@ -219,7 +221,7 @@ def _first_picture(tables: Sequence[Table], offset_us: int) -> int | None:
 class Clip:
     """An open clip: `layout` says what it is, iterating gives its bytes. Close it by leaving ``async with``."""
 
-    def __init__(self, layout: Layout, timeline: Timeline, sources: Sequence[Incoming]) -> None:
+    def __init__(self, layout: ClipLayout, timeline: FootageTimeline, sources: Sequence[Incoming]) -> None:
         self.layout = layout
         self.timeline = timeline
         self._sources = sources
@@ -285,8 +287,8 @@ async def open_clip(
         raise InvalidInputError("a clip ends after it begins, and is at most 24 hours long")
     timeline, _ = await ask_timeline(bus, home, question, recorders=recorders, actor=actor)
     sources: list[Incoming] = []
-    tables: list[tuple[int, list[Table]]] = []
-    for piece in plan(timeline):
+    tables: list[tuple[int, list[ClipTable]]] = []
+    for piece in plan_clip(timeline):
         incoming = await stack.enter_async_context(await Incoming.open(bus))
         opened = await rpc.call(
             bus,
@@ -302,13 +304,13 @@ async def open_clip(
             actor=actor,
         )
         await incoming.accept(opened.control)
-        found: list[Table] = []
+        found: list[ClipTable] = []
         async for message in incoming:
             if message[:1] == b"E":
                 break
-            found.append(Table.unpack(message))
+            found.append(ClipTable.unpack(message))
         sources.append(incoming)
         tables.append((piece.from_us, found))
     described = {"camera": question.camera, "profile": question.profile, **(info or {})}
-    layout = lay_out(question.from_us, question.to_us, tables, described)
+    layout = lay_out_clip(question.from_us, question.to_us, tables, described)
     return Clip(layout, timeline, sources)

@@ -14,7 +14,7 @@ from services.mesh.bus import Bus
 _ANSWER_SECONDS: Final = 10.0
 
 
-class Asked(NamedTuple):
+class GatheredCoverage(NamedTuple):
     """The answers that `ask` collected."""
 
     answers: list[CoverageAnswer]
@@ -23,7 +23,7 @@ class Asked(NamedTuple):
     """How many answered every question."""
 
 
-async def ask(
+async def ask_coverage(
     bus: Bus,
     home: Id,
     cameras: Sequence[Id],
@@ -32,7 +32,7 @@ async def ask(
     *,
     recorders: Callable[[], int],
     actor: Actor = SYSTEM,
-) -> Asked:
+) -> GatheredCoverage:
     """Asks all recorders about all cameras, a few at a time. ``recorders`` says how many are alive, to wait for.
 
     Raises `UnavailableError` where none answers.
@@ -58,4 +58,4 @@ async def ask(
                 update={"cameras": (before.cameras if before else ()) + kept, "left_out": ()}
             )
             answered[answer.recorder] = answered.get(answer.recorder, 0) + 1
-    return Asked(list(gathered.values()), sum(count == rounds for count in answered.values()))
+    return GatheredCoverage(list(gathered.values()), sum(count == rounds for count in answered.values()))

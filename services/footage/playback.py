@@ -10,8 +10,8 @@ from services.contracts.errors import PantauError
 from services.contracts.frames import AccessUnit, decode
 from services.contracts.models import Id
 from services.contracts.permissions import SYSTEM, Actor
-from services.contracts.playback import PLAYBACK, Mode, PlaybackOpened, PlaybackQuestion
-from services.contracts.recordings import Gap, Range, Timeline, TimelineQuestion
+from services.contracts.playback import PLAYBACK, PlaybackMode, PlaybackOpened, PlaybackQuestion
+from services.contracts.recordings import FootageGap, FootageRange, FootageTimeline, TimelineQuestion
 from services.footage.timeline import ask_timeline
 from services.mesh import rpc
 from services.mesh.backoff import Backoff
@@ -33,11 +33,11 @@ _EDGE_SECONDS: Final = (0.6, 2.4)
 _PATIENCE_SECONDS: Final = 1.0
 
 
-Item = AccessUnit | Gap
+PlaybackItem = AccessUnit | FootageGap
 """A gap stands where no recorder has footage; one that is still open says that the newest footage was reached."""
 
 
-class Player:
+class FootagePlayer:
     """Reads one camera's history over all recorders."""
 
     def __init__(
@@ -60,7 +60,7 @@ class Player:
         self._clock = clock
         self._actor = actor
 
-    async def read(self, at_us: int, mode: Mode) -> AsyncGenerator[Item, None]:
+    async def read(self, at_us: int, mode: PlaybackMode) -> AsyncGenerator[PlaybackItem, None]:
         """The history from ``at_us`` on (or back, when ``backwards``), without end; close it to stop.
 
         An open gap comes again with each question that finds it open. Recorders that do not answer are asked again: the
@@ -74,14 +74,16 @@ class Player:
             try:
                 pieces = await self._look(at_us, backwards=backwards)
                 for piece in pieces:
-                    if isinstance(piece, Gap):
+                    if isinstance(piece, FootageGap):
                         if piece.to_us is None and at_us != began_us:
                             break  # the answer is older than the footage that was played since: ask again
                         yield piece
                         if piece.to_us is not None:
                             at_us = piece.from_us - 1 if backwards else piece.to_us
                         continue
-                    read = frames(self._bus, self._home, self._camera, self._profile, piece, mode, actor=self._actor)
+                    read = play_range(
+                        self._bus, self._home, self._camera, self._profile, piece, mode, actor=self._actor
+                    )
                     async with aclosing(read) as units:
                         async for unit in units:
                             if seen_90k is not None and not backwards and unit.dts_90k <= seen_90k:
@@ -101,27 +103,29 @@ class Player:
                 continue
             await asyncio.sleep(edge.next_seconds())
 
-    async def _look(self, at_us: int, *, backwards: bool) -> list[Range | Gap]:
+    async def _look(self, at_us: int, *, backwards: bool) -> list[FootageRange | FootageGap]:
         """The next part of the history: an hour of it, or a longer hole to its end."""
         now_us = self._clock.now_us()
         if not backwards and at_us > now_us:
-            return [Gap(from_us=at_us, to_us=None, cause="future")]
+            return [FootageGap(from_us=at_us, to_us=None, cause="future")]
         pieces = await self._pieces(at_us, _AHEAD_US, now_us, backwards=backwards)
-        if len(pieces) == 1 and isinstance(pieces[0], Gap) and pieces[0].to_us is not None:
+        if len(pieces) == 1 and isinstance(pieces[0], FootageGap) and pieces[0].to_us is not None:
             return (await self._pieces(at_us, _FAR_US, now_us, backwards=backwards))[:1]
         return pieces
 
-    async def _pieces(self, at_us: int, length_us: int, now_us: int, *, backwards: bool) -> list[Range | Gap]:
+    async def _pieces(
+        self, at_us: int, length_us: int, now_us: int, *, backwards: bool
+    ) -> list[FootageRange | FootageGap]:
         span = (at_us - length_us, at_us + 1) if backwards else (at_us, min(at_us + length_us, now_us + 1))
         question = TimelineQuestion(camera=self._camera, profile=self._profile, from_us=span[0], to_us=span[1])
         timeline, _ = await ask_timeline(
             self._bus, self._home, question, recorders=self._recorders(), actor=self._actor
         )
-        return in_order(timeline, span, now_us, backwards=backwards)
+        return ranges_and_gaps(timeline, span, now_us, backwards=backwards)
 
 
-async def frames(
-    bus: Bus, home: Id, camera: Id, profile: str, piece: Range, mode: Mode, *, actor: Actor = SYSTEM
+async def play_range(
+    bus: Bus, home: Id, camera: Id, profile: str, piece: FootageRange, mode: PlaybackMode, *, actor: Actor = SYSTEM
 ) -> AsyncGenerator[AccessUnit, None]:
     """One recorder's footage of ``piece``; close it to stop. Raises what the recorder does, or `UnavailableError`."""
     async with await Incoming.open(bus, window_bytes=_WINDOW_BYTES) as incoming:
@@ -144,12 +148,14 @@ async def frames(
             yield decode(message)
 
 
-def in_order(timeline: Timeline, span: tuple[int, int], now_us: int, *, backwards: bool) -> list[Range | Gap]:
+def ranges_and_gaps(
+    timeline: FootageTimeline, span: tuple[int, int], now_us: int, *, backwards: bool
+) -> list[FootageRange | FootageGap]:
     """Ranges and the gaps between them, in the order of playing. A hole without a gap is a gap, too.
 
     A hole that reaches to the present is left open, because footage may come.
     """
-    pieces: list[Range | Gap] = []
+    pieces: list[FootageRange | FootageGap] = []
     at_us = span[0]
     for item in timeline.ranges:
         if item.from_us - at_us >= recordings.MIN_GAP_US:
@@ -162,7 +168,7 @@ def in_order(timeline: Timeline, span: tuple[int, int], now_us: int, *, backward
     return pieces[::-1] if backwards else pieces
 
 
-def _hole(timeline: Timeline, from_us: int, to_us: int) -> Gap:
+def _hole(timeline: FootageTimeline, from_us: int, to_us: int) -> FootageGap:
     told = [gap for gap in timeline.gaps if gap.from_us < to_us and (gap.to_us is None or gap.to_us > from_us)]
-    cause, detail = (told[0].cause, told[0].detail) if told else (recordings.Cause.UNKNOWN.value, "")
-    return Gap(from_us=from_us, to_us=to_us, cause=cause, detail=detail)
+    cause, detail = (told[0].cause, told[0].detail) if told else (recordings.GapCause.UNKNOWN.value, "")
+    return FootageGap(from_us=from_us, to_us=to_us, cause=cause, detail=detail)

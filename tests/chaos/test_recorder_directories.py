@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 
 from services.contracts.events import StorageLow, parse
 from services.contracts.frames import AccessUnit
-from services.contracts.recordings import Timeline, TimelineQuestion
+from services.contracts.recordings import FootageTimeline, TimelineQuestion
 from services.footage.timeline import ask_timeline
 from services.mesh.bus import Bus
 from services.mesh.clock import TurnedClock
@@ -30,7 +30,7 @@ NOTICED_US = 40_000_000
 CAMERAS = ("cam-1", "cam-2", "cam-3", "cam-4")
 
 
-async def timeline(bus: Bus, name: str, units: list[AccessUnit]) -> Timeline:
+async def timeline(bus: Bus, name: str, units: list[AccessUnit]) -> FootageTimeline:
     question = TimelineQuestion(camera=name, from_us=units[0].capture_us, to_us=units[-1].capture_us + FRAME_US)
     return (await ask_timeline(bus, "city", question, recorders=1))[0]
 

@@ -11,7 +11,7 @@ from services.contracts.frames import (
     HEADER_BYTES,
     MAX_PAYLOAD_BYTES,
     AccessUnit,
-    Clock,
+    CaptureClockSource,
     Codec,
     Flags,
     FrameError,
@@ -29,7 +29,7 @@ KEYFRAME = AccessUnit(
     dts_90k=-3_600,
     capture_us=1_700_000_000_123_456,
     uncertainty_us=2_000,
-    clock=Clock.RTCP,
+    clock=CaptureClockSource.RTCP,
     payload=b"\x00\x00\x00\x02\x65\x88",
 )
 GOLDEN = bytes.fromhex(
@@ -48,7 +48,7 @@ units = st.builds(
     dts_90k=signed,
     capture_us=signed,
     uncertainty_us=st.integers(0, 2**32 - 1),
-    clock=st.sampled_from(Clock),
+    clock=st.sampled_from(CaptureClockSource),
     payload=st.binary(max_size=200),
     extradata=st.binary(max_size=40),
 )

@@ -3,30 +3,38 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.contracts.recordings import MIN_GAP_US, Gap, Range, TierName, TimelineAnswer, TimelineQuestion, merge
+from services.contracts.recordings import (
+    MIN_GAP_US,
+    FootageGap,
+    FootageRange,
+    TierName,
+    TimelineAnswer,
+    TimelineQuestion,
+    merge_timelines,
+)
 
 S = 1_000_000
 QUESTION = TimelineQuestion(camera="cam-1", from_us=0, to_us=100 * S)
 
 
 def answer(
-    name: str, ranges: list[tuple[float, float]], gaps: tuple[Gap, ...] = (), tier: TierName = "full"
+    name: str, ranges: list[tuple[float, float]], gaps: tuple[FootageGap, ...] = (), tier: TierName = "full"
 ) -> TimelineAnswer:
     return TimelineAnswer(
         recorder=name,
-        ranges=tuple(Range(from_us=int(a * S), to_us=int(b * S), tier=tier, recorder=name) for a, b in ranges),
+        ranges=tuple(FootageRange(from_us=int(a * S), to_us=int(b * S), tier=tier, recorder=name) for a, b in ranges),
         gaps=gaps,
     )
 
 
-def gap(a: float, b: float | None, cause: str) -> Gap:
-    return Gap(from_us=int(a * S), to_us=None if b is None else int(b * S), cause=cause)
+def gap(a: float, b: float | None, cause: str) -> FootageGap:
+    return FootageGap(from_us=int(a * S), to_us=None if b is None else int(b * S), cause=cause)
 
 
 def test_a_gap_that_another_recorder_has_footage_of_is_none() -> None:
     one = answer("rec-1", [(0, 40), (60, 100)], (gap(40, 60, "disk-full"),))
     two = answer("rec-2", [(35, 65)])
-    merged = merge(QUESTION, [one, two])
+    merged = merge_timelines(QUESTION, [one, two])
     assert merged.gaps == ()
     assert [(r.from_us // S, r.to_us // S, r.recorder) for r in merged.ranges] == [
         (0, 40, "rec-1"), (40, 60, "rec-2"), (60, 100, "rec-1"),
@@ -36,35 +44,35 @@ def test_a_gap_that_another_recorder_has_footage_of_is_none() -> None:
 def test_a_gap_in_both_is_what_neither_has_with_the_cause_of_the_longer() -> None:
     one = answer("rec-1", [(0, 40), (60, 100)], (gap(40, 48, "timeout"),))
     two = answer("rec-2", [(0, 45), (70, 100)], (gap(45, 70, "recorder-down"),))
-    merged = merge(QUESTION, [one, two])
+    merged = merge_timelines(QUESTION, [one, two])
     assert merged.gaps == (gap(45, 60, "recorder-down"),)
 
 
 def test_full_footage_goes_before_thinned() -> None:
-    merged = merge(QUESTION, [answer("rec-1", [(0, 100)], tier="keyframes"), answer("rec-2", [(20, 50)])])
+    merged = merge_timelines(QUESTION, [answer("rec-1", [(0, 100)], tier="keyframes"), answer("rec-2", [(20, 50)])])
     assert [(r.from_us // S, r.tier) for r in merged.ranges] == [(0, "keyframes"), (20, "full"), (50, "keyframes")]
 
 
 def test_a_gap_that_lasts_stays_open() -> None:
-    merged = merge(QUESTION, [answer("rec-1", [(0, 40)], (gap(40, None, "timeout"),))])
+    merged = merge_timelines(QUESTION, [answer("rec-1", [(0, 40)], (gap(40, None, "timeout"),))])
     assert merged.gaps == (gap(40, None, "timeout"),)
 
 
 def test_lost_frames_and_set_clocks_are_remarks_within_footage() -> None:
-    small = Gap(from_us=10 * S, to_us=10 * S + 120_000, cause="frames-lost")
-    remark = Gap(from_us=20 * S, to_us=20 * S, cause="clock-jump")
-    merged = merge(QUESTION, [answer("rec-1", [(0, 100)], (small, remark))])
+    small = FootageGap(from_us=10 * S, to_us=10 * S + 120_000, cause="frames-lost")
+    remark = FootageGap(from_us=20 * S, to_us=20 * S, cause="clock-jump")
+    merged = merge_timelines(QUESTION, [answer("rec-1", [(0, 100)], (small, remark))])
     assert merged.gaps == (small, remark)
 
 
 def test_two_clocks_that_differ_a_little_leave_no_slivers() -> None:
-    merged = merge(QUESTION, [answer("rec-1", [(0, 60)]), answer("rec-2", [(0.01, 60.02)])])
+    merged = merge_timelines(QUESTION, [answer("rec-1", [(0, 60)]), answer("rec-2", [(0.01, 60.02)])])
     assert [(r.from_us, r.recorder) for r in merged.ranges] == [(10_000, "rec-2")]
 
 
 def test_several_causes_one_after_another_are_all_told() -> None:
     causes = (gap(20, 50, "timeout"), gap(50, 80, "recorder-down"))
-    merged = merge(QUESTION, [answer("rec-1", [(0, 20), (80, 100)], causes)])
+    merged = merge_timelines(QUESTION, [answer("rec-1", [(0, 20), (80, 100)], causes)])
     assert merged.gaps == causes
 
 
@@ -78,7 +86,7 @@ def test_every_second_that_anybody_has_is_covered_once(
     a: list[tuple[float, float]], b: list[tuple[float, float]], c: list[tuple[float, float]]
 ) -> None:
     answers = [answer("rec-1", a), answer("rec-2", b), answer("rec-3", c, tier="keyframes")]
-    merged = merge(QUESTION, answers)
+    merged = merge_timelines(QUESTION, answers)
     for earlier, later in zip(merged.ranges, merged.ranges[1:], strict=False):
         assert earlier.to_us <= later.from_us
     for second in range(100):

@@ -2,7 +2,15 @@
 
 from itertools import pairwise
 
-from services.contracts.frames import MAX_PAYLOAD_BYTES, AccessUnit, Clock, Codec, Flags, SequenceTracker, decode
+from services.contracts.frames import (
+    MAX_PAYLOAD_BYTES,
+    AccessUnit,
+    CaptureClockSource,
+    Codec,
+    Flags,
+    SequenceTracker,
+    decode,
+)
 from services.ingest.pipeline import Pipeline
 from services.ingest.readers.source import Packet, Track
 from services.mesh.clock import ManualClock
@@ -36,7 +44,7 @@ def test_units_are_numbered_dated_and_flagged() -> None:
     assert [unit.flags for unit in units[:2]] == [Flags.KEYFRAME | Flags.DISCONTINUITY, Flags.NONE]
     assert units[10].flags == Flags.KEYFRAME
     assert [b.capture_us - a.capture_us for a, b in pairwise(units)] == [40_000] * 29
-    assert {unit.clock for unit in units} == {Clock.ARRIVAL}
+    assert {unit.clock for unit in units} == {CaptureClockSource.ARRIVAL}
     assert units[0].pts_90k == units[0].capture_us * 9 // 100
 
 

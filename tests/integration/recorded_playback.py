@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import pytest
 
-from services.contracts.frames import AccessUnit, Clock, Codec, Flags
-from services.contracts.playback import Mode
-from services.contracts.recordings import Gap, TimelineQuestion
+from services.contracts.frames import AccessUnit, CaptureClockSource, Codec, Flags
+from services.contracts.playback import PlaybackMode
+from services.contracts.recordings import FootageGap, TimelineQuestion
 from services.contracts.sessions import Aim, ClockControl, FrameMark, SlotNotice
-from services.footage.playback import Player
+from services.footage.playback import FootagePlayer
 from services.footage.timeline import ask_timeline
 from services.mesh.bus import Bus
 from services.mesh.clock import SystemClock
@@ -53,8 +53,8 @@ async def on_disk(bus: Bus, camera_id: str, from_us: int, to_us: int) -> None:
             await asyncio.sleep(0.05)
 
 
-async def take(player: Player, at_us: int, mode: Mode, count: int) -> list[AccessUnit | Gap]:
-    items: list[AccessUnit | Gap] = []
+async def take(player: FootagePlayer, at_us: int, mode: PlaybackMode, count: int) -> list[AccessUnit | FootageGap]:
+    items: list[AccessUnit | FootageGap] = []
     async with aclosing(player.read(at_us, mode)) as found, asyncio.timeout(PATIENCE_SECONDS):
         async for item in found:
             items.append(item)
@@ -63,8 +63,8 @@ async def take(player: Player, at_us: int, mode: Mode, count: int) -> list[Acces
     return items
 
 
-def player(bus: Bus, camera_id: str) -> Player:
-    return Player(bus, "city", camera_id, recorders=lambda: 1, clock=SystemClock())
+def player(bus: Bus, camera_id: str) -> FootagePlayer:
+    return FootagePlayer(bus, "city", camera_id, recorders=lambda: 1, clock=SystemClock())
 
 
 async def opened(front: Front, *cameras: str) -> Viewer:
@@ -118,7 +118,9 @@ def units(start_us: int) -> list[AccessUnit]:
     for number, (payload, keyframe) in enumerate(frames):
         flags = Flags.KEYFRAME if keyframe else Flags.NONE
         pts, at_us = number * 90_000 // FPS, start_us + number * FRAME_US
-        made.append(AccessUnit(flags, Codec.H264, 1, number + 1, pts, pts, at_us, 1000, Clock.RTCP, payload))
+        made.append(
+            AccessUnit(flags, Codec.H264, 1, number + 1, pts, pts, at_us, 1000, CaptureClockSource.RTCP, payload)
+        )
     return made
 
 

@@ -12,7 +12,7 @@ from services.contracts.errors import UnavailableError
 from services.contracts.events import ArchiveDamaged, ArchiveFailed, ArchiveRecovered, Event, RecordingExpired
 from services.contracts.evidence.exchange import ALTERED, GAP
 from services.contracts.models import Incident
-from services.contracts.recordings import Gap
+from services.contracts.recordings import FootageGap
 from services.recorder.archive.archive import ArchiveError, ArchiveTrouble
 from services.recorder.archive.catalogue import CATALOGUE, ArchivedCopy
 from services.recorder.archive.s3_archive import DEFAULT_PAUSES, ArchivePauses, S3Archive
@@ -311,7 +311,7 @@ async def test_a_corrupted_copy_is_found_told_and_made_again_while_the_footage_i
         messages = await asyncio.to_thread(
             lambda: list(evidence.messages(sources, segments[1].start_us, segments[1].end_us, SIGNER))
         )
-        gaps = [Gap.unpack(message[1:]) for message in messages if message[:1] == GAP]
+        gaps = [FootageGap.unpack(message[1:]) for message in messages if message[:1] == GAP]
         assert ALTERED in {gap.cause for gap in gaps}
 
 

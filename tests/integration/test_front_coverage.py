@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.contracts.events import RecordingCoverage, parse
-from services.contracts.recordings import Cause
+from services.contracts.recordings import GapCause
 from services.mesh.bus import Bus
 from services.mesh.clock import ManualClock
 from services.mesh.event_stream import ensure_stream
@@ -64,7 +64,7 @@ async def test_two_recorders_make_one_statement_with_every_gap_and_its_cause(
         async with front.http.get(f"{COVERAGE}?camera=cam-1") as answer:
             body = await answer.json()
             assert [item["camera"] for item in body["cameras"]] == ["cam-1"]
-            assert body["cameras"][0]["gaps"][0]["cause"] == Cause.NOT_KEPT
+            assert body["cameras"][0]["gaps"][0]["cause"] == GapCause.NOT_KEPT
         told = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "services.cli", "coverage", "--url", front.url,
             "--from", rfc3339(start), "--to", rfc3339(start + 58 * SECOND), stdout=asyncio.subprocess.PIPE,
@@ -111,4 +111,4 @@ async def test_a_recorder_publishes_the_statement_of_the_day_that_ended(
     assert isinstance(event, RecordingCoverage)
     assert (event.camera, event.recorder, event.to_us) == ("cam-1", "rec-1", midnight)
     assert event.percent == pytest.approx(100 * 40 / 86_400, abs=0.01)
-    assert {gap.cause for gap in event.gaps} >= {Cause.NOT_KEPT}
+    assert {gap.cause for gap in event.gaps} >= {GapCause.NOT_KEPT}

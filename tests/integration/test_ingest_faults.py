@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 import pytest_asyncio
 
-from services.contracts.frames import AccessUnit, Clock, Flags
+from services.contracts.frames import AccessUnit, CaptureClockSource, Flags
 from services.contracts.models import Credentials, Reason
 from services.sim.faults import Fault
 from services.sim.settings import SimSettings
@@ -131,7 +131,7 @@ async def test_wrong_clocks_leave_the_timeline_whole(rig: Rig, sim: Simulator, w
         await add(rig, sim, camera)
     async with rig.watch("cam-001") as one, rig.watch("cam-002") as two, rig.watch("cam-003") as three:
         await one.collect(30)
-        assert one.units[-1].clock is Clock.RTCP
+        assert one.units[-1].clock is CaptureClockSource.RTCP
         for seconds in (3600, -7200):
             sim.fault("cam-001", Fault.CLOCK_JUMP, seconds)
             await one.collect(15)
@@ -148,8 +148,8 @@ async def test_wrong_clocks_leave_the_timeline_whole(rig: Rig, sim: Simulator, w
             wall = (watch.units[-1].capture_us - watch.units[0].capture_us) / 1e6
             media = (watch.units[-1].pts_90k - watch.units[0].pts_90k) / 90_000
             assert media == pytest.approx(wall, abs=0.5)
-        assert {unit.clock for unit in two.units[-10:]} == {Clock.ARRIVAL}
-        assert {unit.clock for unit in three.units} == {Clock.ARRIVAL}
+        assert {unit.clock for unit in two.units[-10:]} == {CaptureClockSource.ARRIVAL}
+        assert {unit.clock for unit in three.units} == {CaptureClockSource.ARRIVAL}
         await rig.until(lambda: rig.profile("cam-001").bad_timestamps > 20)
         assert rig.profile("cam-002").bad_timestamps == 0
 

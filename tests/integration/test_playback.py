@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.contracts.frames import AccessUnit
-from services.contracts.recordings import Gap
+from services.contracts.recordings import FootageGap
 from services.contracts.sessions import ClockControl, ClockNotice
 from services.media.rtp import parse_rtp
 from services.mesh.bus import Bus
@@ -58,7 +58,7 @@ async def test_a_gap_is_told_and_footage_goes_on_after_it(
     async with running(mesh_settings, tmp_path / "disk", "recorder-1") as recorder:
         await record(bus, recorder, "cam-1", [*before, *after])
         items = await take(player(bus, "cam-1"), start, "frames", 52)
-    gaps = [item for item in items if isinstance(item, Gap)]
+    gaps = [item for item in items if isinstance(item, FootageGap)]
     assert len(gaps) == 1
     assert gaps[0].to_us == pytest.approx(start + 10 * SECOND, abs=1000)
     assert isinstance(items[-1], AccessUnit)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.contracts.frames import AccessUnit, Clock, Codec, Flags
+from services.contracts.frames import AccessUnit, CaptureClockSource, Codec, Flags
 from services.contracts.models import Reason
 from services.contracts.sessions import Aim, ClockControl, SlotNotice
 from services.media.nal import annex_b_to_length_prefixed
@@ -37,13 +37,15 @@ def units(clip: Clip) -> list[AccessUnit]:
         flags = Flags.KEYFRAME if keyframe else Flags.NONE
         pts = number * 90_000 // FPS
         at_us = START_US + number * FRAME_US
-        made.append(AccessUnit(flags, clip.codec, 1, number + 1, pts, pts, at_us, 1000, Clock.RTCP, payload))
+        made.append(
+            AccessUnit(flags, clip.codec, 1, number + 1, pts, pts, at_us, 1000, CaptureClockSource.RTCP, payload)
+        )
     return made
 
 
 def seen(viewer: Viewer, slot: int = 0, since: int = 0) -> list[int]:
     """The numbers in the pictures of a slot."""
-    none = AccessUnit(Flags.NONE, Codec.H264, 0, 0, 0, 0, 0, 0, Clock.RTCP, b"")
+    none = AccessUnit(Flags.NONE, Codec.H264, 0, 0, 0, 0, 0, 0, CaptureClockSource.RTCP, b"")
     frames = [none._replace(payload=annex_b_to_length_prefixed(data)) for _, data in viewer.frames(slot)]
     return [number for _, number in numbers(frames)][since:]
 

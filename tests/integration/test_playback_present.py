@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.contracts.frames import AccessUnit
-from services.contracts.recordings import Gap
+from services.contracts.recordings import FootageGap
 from services.contracts.sessions import ClockControl, ClockNotice
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
@@ -68,7 +68,7 @@ async def test_the_end_of_what_is_recorded_is_an_open_gap_and_later_footage_foll
             first = [await anext(items) for _ in range(51)]
             assert all(isinstance(item, AccessUnit) for item in first[:50])
             end = first[50]
-            assert isinstance(end, Gap)
+            assert isinstance(end, FootageGap)
             assert end.to_us is None, "footage may still come"
             await record(bus, recorder, "cam-1", later)
             played: list[int] = []
@@ -87,7 +87,7 @@ async def test_a_hole_of_days_is_one_gap_with_its_true_end_and_before_the_first_
     async with running(mesh_settings, tmp_path / "disk", "recorder-1") as recorder:
         await record(bus, recorder, "cam-1", footage(start_us, 51))
         gap, first = await take(player(bus, "cam-1"), start_us - 3 * 86_400 * SECOND, "frames", 2)
-        assert isinstance(gap, Gap)
+        assert isinstance(gap, FootageGap)
         assert gap.to_us == pytest.approx(start_us, abs=1000)
         assert isinstance(first, AccessUnit)
         async with (
@@ -95,7 +95,11 @@ async def test_a_hole_of_days_is_one_gap_with_its_true_end_and_before_the_first_
             aclosing(player(bus, "cam-1").read(start_us, "backwards")) as back,
         ):
             items = [item async for item in back]
-        assert [type(item) for item in items] == [AccessUnit, Gap, Gap]  # up to an hour before, and a year before
+        assert [type(item) for item in items] == [
+            AccessUnit,
+            FootageGap,
+            FootageGap,
+        ]  # up to an hour before, and a year before
 
 
 async def test_who_catches_up_with_the_recorder_watches_on_at_the_cameras_pace_without_a_gap(

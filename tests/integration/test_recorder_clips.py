@@ -12,7 +12,7 @@ import pytest
 from services.contracts import recordings
 from services.contracts.errors import InvalidInputError, NotFoundError
 from services.contracts.frames import AccessUnit, Codec
-from services.contracts.recordings import Timeline, TimelineQuestion
+from services.contracts.recordings import FootageTimeline, TimelineQuestion
 from services.footage import clips
 from services.footage.clips import Clip
 from services.footage.timeline import ask_timeline
@@ -36,7 +36,7 @@ def question(from_us: int, to_us: int) -> TimelineQuestion:
     return TimelineQuestion(camera="cam-1", from_us=from_us, to_us=to_us)
 
 
-async def timeline(bus: Bus, from_us: int, to_us: int, recorders: int = 1) -> Timeline:
+async def timeline(bus: Bus, from_us: int, to_us: int, recorders: int = 1) -> FootageTimeline:
     return (await ask_timeline(bus, "city", question(from_us, to_us), recorders=recorders))[0]
 
 
@@ -174,12 +174,12 @@ async def test_one_recorder_fills_the_other_s_gap(mesh_settings: MeshSettings, b
         second = next(answer for answer in answers if answer.recorder == "rec-2")
         gap_from, gap_to = first.ranges[0].to_us, first.ranges[1].from_us
         short = second.ranges[0].model_copy(update={"from_us": gap_from - 500_000, "to_us": gap_to + 300_000})
-        merged = recordings.merge(
+        merged = recordings.merge_timelines(
             question(start_us, start_us + 20 * SECOND), [first, second.model_copy(update={"ranges": (short,)})]
         )
         assert [r.recorder for r in merged.ranges] == ["rec-1", "rec-2", "rec-1"]
 
-        async def prepared(*_: object, **__: object) -> tuple[Timeline, list[recordings.TimelineAnswer]]:
+        async def prepared(*_: object, **__: object) -> tuple[FootageTimeline, list[recordings.TimelineAnswer]]:
             return merged, []
 
         with pytest.MonkeyPatch.context() as patch:

@@ -1,6 +1,6 @@
 """Access units made of the encoded streams, as ingest publishes them."""
 
-from services.contracts.frames import AccessUnit, Clock, Codec, Flags
+from services.contracts.frames import AccessUnit, CaptureClockSource, Codec, Flags
 from services.media import h264, h265, nal
 from tests.media import encoded
 
@@ -59,7 +59,7 @@ def pictures(
                 pts_origin + (packet.dts + lap) * FRAME_90K,
                 start_us + (packet.pts + lap) * FRAME_US,
                 2_000,
-                Clock.RTCP,
+                CaptureClockSource.RTCP,
                 payload,
             )
         )
@@ -80,7 +80,7 @@ def sounds(codec: Codec, *, count: int, start_us: int = START_US) -> list[Access
             5_000 + index * samples * 90_000 // rate,
             start_us + index * samples * 1_000_000 // rate,
             2_000,
-            Clock.RTCP,
+            CaptureClockSource.RTCP,
             stream.packets[index % len(stream.packets)].data,
             stream.extradata if codec is Codec.AAC else b"",
         )

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from services.contracts.evidence.statement import Hash, Statement
 from services.contracts.models import Id, Model
-from services.contracts.recordings import Gap
+from services.contracts.recordings import FootageGap
 
 FORMAT: Final = "pantau-bundle-1"
 MANIFEST: Final = "manifest.json"
@@ -15,7 +15,7 @@ REPORT: Final = "report.html"
 README: Final = "README.txt"
 
 
-class Part(Model):
+class ManifestPart(Model):
     """One run of fragments of one segment, as a playable file: the segment's opening, then the fragments."""
 
     file: str
@@ -40,8 +40,8 @@ class CameraEvidence(Model):
     camera: Id
     site: Id
     name: str
-    parts: tuple[Part, ...]
-    gaps: tuple[Gap, ...]
+    parts: tuple[ManifestPart, ...]
+    gaps: tuple[FootageGap, ...]
     """The times without footage, each with its cause."""
 
 

@@ -32,14 +32,14 @@ from services.contracts.evidence.manifest import (
     SIGNATURE,
     CameraEvidence,
     Manifest,
+    ManifestPart,
     ManifestSignature,
-    Part,
 )
 from services.contracts.evidence.statement import canonical, key_id
 from services.contracts.models import Id
 from services.contracts.permissions import Actor
-from services.contracts.recordings import Gap, Timeline, TimelineQuestion
-from services.footage.clips import Piece, plan
+from services.contracts.recordings import FootageGap, FootageTimeline, TimelineQuestion
+from services.footage.clips import ClipPiece, plan_clip
 from services.footage.evidence import report
 from services.footage.evidence.bundle import BundleWriter
 from services.footage.timeline import ask_timeline
@@ -53,17 +53,17 @@ MAX_CAMERA_US: Final = 24 * 3600 * 1_000_000
 SIGN_SECONDS: Final = 15.0
 
 
-class Named(NamedTuple):
+class NamedCamera(NamedTuple):
     """The cameras."""
 
     site: Id
     name: str
 
 
-class Request(NamedTuple):
+class BundleRequest(NamedTuple):
     """A request for a bundle."""
 
-    cameras: Mapping[Id, Named]
+    cameras: Mapping[Id, NamedCamera]
     from_us: int
     to_us: int
     actor: Actor
@@ -71,11 +71,17 @@ class Request(NamedTuple):
     incident: str = ""
 
 
-class Bundle:
+class OpenBundle:
     """A bundle about to be made: `chunks` makes it, once."""
 
     def __init__(
-        self, bus: Bus, home: Id, request: Request, timelines: Mapping[Id, Timeline], bundle: Id, clock: Clock
+        self,
+        bus: Bus,
+        home: Id,
+        request: BundleRequest,
+        timelines: Mapping[Id, FootageTimeline],
+        bundle: Id,
+        clock: Clock,
     ) -> None:
         self.bundle = bundle
         self._bus = bus
@@ -94,9 +100,9 @@ class Bundle:
         cameras: list[CameraEvidence] = []
         for camera, named in self._request.cameras.items():
             timeline = self._timelines[camera]
-            parts: list[Part] = []
+            parts: list[ManifestPart] = []
             gaps = list(timeline.gaps)
-            for piece in plan(timeline):
+            for piece in plan_clip(timeline):
                 async with aclosing(self._piece(writer, camera, piece, parts, gaps)) as found:
                     async for chunk in found:
                         yield chunk
@@ -115,7 +121,7 @@ class Bundle:
         yield writer.close()
 
     async def _piece(
-        self, writer: BundleWriter, camera: Id, piece: Piece, parts: list[Part], gaps: list[Gap]
+        self, writer: BundleWriter, camera: Id, piece: ClipPiece, parts: list[ManifestPart], gaps: list[FootageGap]
     ) -> AsyncGenerator[bytes]:
         """The footage of one recorder in a stretch; fills ``parts`` and ``gaps``."""
         async with await Incoming.open(self._bus) as incoming:
@@ -134,7 +140,7 @@ class Bundle:
             async for message in incoming:
                 kind, body = message[:1], message[1:]
                 if kind == GAP:
-                    gaps += _within(Gap.unpack(body), piece)
+                    gaps += _within(FootageGap.unpack(body), piece)
                 elif kind == PART_BEGINS:
                     part = _Part(incoming, PartBegins.unpack(body), self._name(camera, body))
                     async with aclosing(writer.add(part.file, part.chunks())) as chunks:
@@ -233,11 +239,11 @@ class _Part:
             yield data
         raise UnavailableError("a recorder sent less than it said; try again")
 
-    def made(self) -> Part:
+    def made(self) -> ManifestPart:
         """The part's entry in the manifest."""
         begins, ends = self.begins, self._ends
         assert ends is not None
-        return Part(
+        return ManifestPart(
             file=self.file,
             sha256=self._digest.hexdigest(),
             size_bytes=self._size_bytes,
@@ -251,13 +257,13 @@ class _Part:
         )
 
 
-def _within(gap: Gap, piece: Piece) -> list[Gap]:
+def _within(gap: FootageGap, piece: ClipPiece) -> list[FootageGap]:
     """The part of a recorder's gap that lies in the requested range."""
     from_us, to_us = max(gap.from_us, piece.from_us), min(gap.to_us or piece.to_us, piece.to_us)
     return [gap.model_copy(update={"from_us": from_us, "to_us": to_us})] if from_us < to_us else []
 
 
-async def open_bundle(bus: Bus, home: Id, request: Request, *, recorders: int, clock: Clock) -> Bundle:
+async def open_bundle(bus: Bus, home: Id, request: BundleRequest, *, recorders: int, clock: Clock) -> OpenBundle:
     """Looks up who has the footage. Raises `NotFoundError` where nobody has any, `UnavailableError`."""
     questions = [
         TimelineQuestion(camera=camera, from_us=request.from_us, to_us=request.to_us) for camera in request.cameras
@@ -271,4 +277,4 @@ async def open_bundle(bus: Bus, home: Id, request: Request, *, recorders: int, c
             "there is no footage of these cameras in this range; the timeline shows where there is some"
         )
     day = datetime.fromtimestamp(clock.now_us() / 1e6, UTC)
-    return Bundle(bus, home, request, timelines, f"evidence-{day:%Y%m%d}-{secrets.token_hex(4)}", clock)
+    return OpenBundle(bus, home, request, timelines, f"evidence-{day:%Y%m%d}-{secrets.token_hex(4)}", clock)

@@ -16,7 +16,14 @@ from typing import IO, BinaryIO, Final
 from pydantic import ValidationError
 
 from services.contracts.errors import PantauError
-from services.contracts.evidence.manifest import MANIFEST, SIGNATURE, CameraEvidence, Manifest, ManifestSignature, Part
+from services.contracts.evidence.manifest import (
+    MANIFEST,
+    SIGNATURE,
+    CameraEvidence,
+    Manifest,
+    ManifestPart,
+    ManifestSignature,
+)
 from services.contracts.evidence.statement import canonical, is_signed, key_id
 from services.contracts.recordings import MIN_GAP_US
 from services.footage.evidence.bundle import COMMENT_BYTES, COMMENT_PREFIX
@@ -33,7 +40,7 @@ class UnreadableError(PantauError):
 
 
 @dataclass(frozen=True)
-class Finding:
+class VerifyFinding:
     """A difference from what was signed."""
 
     where: str
@@ -45,7 +52,7 @@ class Verdict:
     """The result of a check."""
 
     manifest: Manifest | None = None
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[VerifyFinding] = field(default_factory=list)
     fragments: int = 0
     """How many fragments were compared with their signed seals."""
 
@@ -56,7 +63,7 @@ class Verdict:
 
     def add(self, where: str, what: str) -> None:
         """Notes a finding."""
-        self.findings.append(Finding(where, what))
+        self.findings.append(VerifyFinding(where, what))
 
 
 def verify(path: Path, *, trusted_keys: frozenset[str] = frozenset()) -> Verdict:
@@ -172,7 +179,7 @@ def _check_camera(
     _check_order(camera, verdict)
 
 
-def _find_fragment(archive: zipfile.ZipFile, part: Part, where: str, verdict: Verdict) -> None:
+def _find_fragment(archive: zipfile.ZipFile, part: ManifestPart, where: str, verdict: Verdict) -> None:
     """Compares each fragment with the signed seals, and names the first that differs."""
     with archive.open(part.file) as entry:
         try:

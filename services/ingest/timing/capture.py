@@ -7,7 +7,7 @@ that network jitter and bursts do not show. Either way the frame says which it w
 
 from typing import Final, NamedTuple
 
-from services.contracts.frames import Clock
+from services.contracts.frames import CaptureClockSource
 from services.media.time import us_from_90k
 
 SANE_EARLY_US: Final = 500_000
@@ -27,7 +27,7 @@ class Capture(NamedTuple):
     """Unix time, UTC."""
     uncertainty_us: int
     """Half-width of the interval around it."""
-    clock: Clock
+    clock: CaptureClockSource
 
 
 class _Least:
@@ -78,9 +78,9 @@ class CaptureClock:
         if rtcp_us is not None:
             least = self._least.add(wall_us - rtcp_us)
             if -SANE_EARLY_US <= least <= SANE_LATE_US:
-                return Capture(rtcp_us, max(abs(least), _RTCP_FLOOR_US), Clock.RTCP)
+                return Capture(rtcp_us, max(abs(least), _RTCP_FLOOR_US), CaptureClockSource.RTCP)
         delayed_us = max(0, arrival_us - along_us)
-        return Capture(wall_us - delayed_us, self._latency_us, Clock.ARRIVAL)
+        return Capture(wall_us - delayed_us, self._latency_us, CaptureClockSource.ARRIVAL)
 
     def _along(self, pts_90k: int, arrival_us: int) -> int:
         """When the frame would have arrived had it come as quickly as the quickest."""

@@ -4,7 +4,7 @@ from collections import deque
 from typing import Final, NamedTuple
 
 from services.contracts.models import CameraState, Reason, Status
-from services.contracts.recordings import Cause
+from services.contracts.recordings import GapCause
 
 _SLACK_US: Final = 5_000_000
 """The registry reports states after some hysteresis, and its clock may differ from ours."""
@@ -27,7 +27,7 @@ class GapCauses:
 
     def bus_lost(self, at_us: int) -> None:
         """The bus went away."""
-        self._bus.append(_Trouble(at_us, None, Cause.BUS_LOST, ""))
+        self._bus.append(_Trouble(at_us, None, GapCause.BUS_LOST, ""))
 
     def bus_back(self, at_us: int) -> None:
         """It is back."""
@@ -49,7 +49,7 @@ class GapCauses:
             if _touches(trouble, from_us, to_us, 0):
                 return trouble.cause, trouble.detail
         if from_us < self._started_us <= to_us + _SLACK_US:
-            return Cause.RECORDER_DOWN, ""
+            return GapCause.RECORDER_DOWN, ""
         touching = [item for item in self._cameras.get(camera, ()) if _touches(item, from_us, to_us, _SLACK_US)]
         if touching:
             vague = (Reason.NONE, Reason.STARTING)
@@ -59,7 +59,7 @@ class GapCauses:
             return Reason.CLOSED, "reconnected"
         if lost:
             return Reason.FRAMES_LOST, f"{lost} frames"
-        return Cause.UNKNOWN, ""
+        return GapCause.UNKNOWN, ""
 
 
 def _touches(trouble: _Trouble, from_us: int, to_us: int, slack_us: int) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from services.contracts.models import Reason
-from services.contracts.recordings import MIN_GAP_US, Cause
+from services.contracts.recordings import MIN_GAP_US, GapCause
 from services.recorder.storage.paths import RecordedStream
 from services.recorder.storage.rows import GapRow
 
@@ -47,7 +47,7 @@ class GapTracker:
         gap: GapRow | None = None
         if step_us:
             from_us = min(start_us, end_us) if end_us is not None and step_us > 0 else start_us
-            gap = GapRow(self._stream, from_us, start_us, Cause.CLOCK_JUMP, f"set by {step_us / 1e6:+.3f} s")
+            gap = GapRow(self._stream, from_us, start_us, GapCause.CLOCK_JUMP, f"set by {step_us / 1e6:+.3f} s")
         elif end_us is not None and start_us - end_us >= MIN_GAP_US:
             if lasting is not None:
                 gap = lasting._replace(to_us=start_us)

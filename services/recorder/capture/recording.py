@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from services.contracts.frames import AccessUnit, SequenceTracker
-from services.contracts.recordings import MIN_GAP_US, Cause
+from services.contracts.recordings import MIN_GAP_US, GapCause
 from services.recorder.capture.assembler import SegmentAssembler
 from services.recorder.capture.gaps import GapChange, GapTracker
 from services.recorder.storage.disk import Disk
@@ -115,7 +115,7 @@ class StreamRecording:
         """The disk is gone: go on at the next keyframe, elsewhere."""
         if self.disk is disk and self._file is not None:
             self._carry_out(self.assembler.end_segment(EndReason.STOPPED))
-            self._disk_trouble = disk.failure or Cause.DISK_FAILED
+            self._disk_trouble = disk.failure or GapCause.DISK_FAILED
 
     def _carry_out(self, commands: list[SegmentStep]) -> None:
         for command in commands:
@@ -145,7 +145,7 @@ class StreamRecording:
 
     def _why(self, from_us: int, to_us: int) -> tuple[str, str]:
         if self._disk_trouble:
-            return Cause.DISK_FAILED, self._disk_trouble
+            return GapCause.DISK_FAILED, self._disk_trouble
         return self._explain(from_us, to_us, self._reopened, self._lost)
 
     def _tell(self) -> None:

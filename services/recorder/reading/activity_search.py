@@ -12,10 +12,10 @@ from services.contracts.activity import (
     MAX_STEPS,
     ActivityAnswer,
     ActivityQuestion,
-    BusiestQuestion,
-    Busy,
+    BusiestMinutesQuestion,
     BusyAnswer,
-    NextQuestion,
+    BusyTime,
+    NextActivityQuestion,
 )
 from services.recorder.storage.disk import Disk
 from services.recorder.storage.disks import ask_indexes
@@ -53,22 +53,22 @@ class ActivitySearch:
         levels = [round(to_level(max(column)) * _PERCENT) for column in zip(still, *self._ask(ask), strict=True)]
         return ActivityAnswer(from_us=from_us, step_us=step_us, levels=tuple(levels))
 
-    def next_activity(self, question: NextQuestion) -> BusyAnswer:
+    def next_activity(self, question: NextActivityQuestion) -> BusyAnswer:
         """Each camera's next activity, of those that have one within `MAX_SEARCH_US`."""
         backwards = question.direction == "backwards"
         at_us = question.at_us
         search = (at_us - MAX_SEARCH_US, at_us + 1) if backwards else (at_us, at_us + MAX_SEARCH_US)
 
-        def ask(index: Index) -> Iterator[Busy]:
+        def ask(index: Index) -> Iterator[BusyTime]:
             for camera in question.cameras:
                 for hours in _hours(index, camera, question.profile, *search, backwards=backwards):
                     stretch = next_stretch(hours, at_us, backwards=backwards)
                     if stretch is not None:
-                        yield Busy(camera=camera, **stretch._asdict())
+                        yield BusyTime(camera=camera, **stretch._asdict())
 
         return BusyAnswer(found=tuple(self._ask(ask)))
 
-    def busiest_minutes(self, question: BusiestQuestion) -> BusyAnswer:
+    def busiest_minutes(self, question: BusiestMinutesQuestion) -> BusyAnswer:
         """The busiest minutes."""
 
         def ask(index: Index) -> Iterator[tuple[float, int, str]]:
@@ -79,7 +79,7 @@ class ActivitySearch:
 
         return BusyAnswer(
             found=tuple(
-                Busy(camera=camera, from_us=-at_us, to_us=-at_us + MINUTE_US, level=level)
+                BusyTime(camera=camera, from_us=-at_us, to_us=-at_us + MINUTE_US, level=level)
                 for level, at_us, camera in heapq.nlargest(question.most, self._ask(ask))
             )
         )

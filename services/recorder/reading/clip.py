@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from services.contracts.clips import Table, TableChunk
+from services.contracts.clips import ClipChunk, ClipTable
 from services.contracts.errors import UnavailableError
 from services.media.mp4 import reader
 from services.media.mp4.boxes import Mp4Error
@@ -25,7 +25,7 @@ class ClipStretch(NamedTuple):
     size_bytes: int
 
 
-def tables(sources: Sequence[SegmentSource], from_us: int, to_us: int) -> Iterator[tuple[Table, list[ClipStretch]]]:
+def tables(sources: Sequence[SegmentSource], from_us: int, to_us: int) -> Iterator[tuple[ClipTable, list[ClipStretch]]]:
     """For each segment its table and its stretches, from the keyframe at or before ``from_us`` on.
 
     A segment that retention removed meanwhile is left out.
@@ -39,8 +39,8 @@ def tables(sources: Sequence[SegmentSource], from_us: int, to_us: int) -> Iterat
             yield table, stretches
 
 
-def _table(source: SegmentSource, from_us: int, to_us: int) -> tuple[Table, list[ClipStretch]]:
-    chunks: list[TableChunk] = []
+def _table(source: SegmentSource, from_us: int, to_us: int) -> tuple[ClipTable, list[ClipStretch]]:
+    chunks: list[ClipChunk] = []
     stretches: list[ClipStretch] = []
     with source.opened() as (read, size):
         tracks = reader.read_opening(read, size).movie.tracks
@@ -63,9 +63,9 @@ def _table(source: SegmentSource, from_us: int, to_us: int) -> tuple[Table, list
                 kept.append((1, audio, sound))
             for number, track, samples in kept:
                 at = rescale(origin_us - from_us, SECOND_US, track.timescale) + samples.time
-                chunks.append(TableChunk(number, at, _pack(samples)))
+                chunks.append(ClipChunk(number, at, _pack(samples)))
             stretches.append(_stretch(source, fragment, [samples for _, _, samples in kept]))
-    return Table((video, audio), TIERS[source.tier], tuple(chunks)), stretches
+    return ClipTable((video, audio), TIERS[source.tier], tuple(chunks)), stretches
 
 
 def _from_keyframe(pictures: Samples, at_us: int) -> Samples:

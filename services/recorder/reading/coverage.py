@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import Final, NamedTuple
 
-from services.contracts.coverage import PROFILE, CameraCoverage, CoverageAnswer, CoverageQuestion, statements
+from services.contracts.coverage import PROFILE, CameraCoverage, CoverageAnswer, CoverageQuestion, coverage_statements
 from services.contracts.events import RecordingCoverage
 from services.mesh.log import get_logger
 from services.recorder.archive.archive import Archive
@@ -153,7 +153,7 @@ class Coverage:
             if not part.timeline.ranges and not part.timeline.gaps:
                 continue
             answer = CoverageAnswer(recorder=self._recorder, cameras=(part,))
-            (made,) = statements((camera,), from_us, to_us, [answer])
+            (made,) = coverage_statements((camera,), from_us, to_us, [answer])
             whose = {"site": site, "recorder": self._recorder, "at_us": self._now_us(), "percent": made.percent}
             events.append(RecordingCoverage.model_validate(made.model_dump() | whose))
         return events

@@ -6,7 +6,13 @@ from itertools import islice
 from typing import Any, Final, TypeVar
 
 from services.contracts import activity, recordings
-from services.contracts.activity import ActivityAnswer, ActivityQuestion, BusiestQuestion, BusyAnswer, NextQuestion
+from services.contracts.activity import (
+    ActivityAnswer,
+    ActivityQuestion,
+    BusiestMinutesQuestion,
+    BusyAnswer,
+    NextActivityQuestion,
+)
 from services.contracts.clips import CLIP, ClipOpened, ClipQuestion
 from services.contracts.coverage import COVERAGE, CoverageAnswer, CoverageQuestion
 from services.contracts.coverage import MAX_RANGE_US as MAX_COVERAGE_US
@@ -65,8 +71,8 @@ class Endpoints:
             rpc.Endpoint(recordings.TIMELINE, TimelineQuestion, self._timeline, Role.VIEWER, broadcast=True),
             rpc.Endpoint(COVERAGE, CoverageQuestion, self._cover, Role.OPERATOR, broadcast=True),
             rpc.Endpoint(activity.ACTIVITY, ActivityQuestion, self._activity, Role.VIEWER, broadcast=True),
-            rpc.Endpoint(activity.NEXT, NextQuestion, self._next, Role.VIEWER, broadcast=True),
-            rpc.Endpoint(activity.BUSIEST, BusiestQuestion, self._busiest, Role.VIEWER, broadcast=True),
+            rpc.Endpoint(activity.NEXT_ACTIVITY, NextActivityQuestion, self._next, Role.VIEWER, broadcast=True),
+            rpc.Endpoint(activity.BUSIEST_MINUTES, BusiestMinutesQuestion, self._busiest, Role.VIEWER, broadcast=True),
         ]
         own: list[rpc.Endpoint[Any]] = [
             rpc.Endpoint(CLIP, ClipQuestion, self._clip, Role.OPERATOR),
@@ -90,10 +96,10 @@ class Endpoints:
         _check(question.from_us, question.to_us)
         return await asyncio.to_thread(self._search.activity, question)
 
-    async def _next(self, question: NextQuestion, _actor: Actor) -> BusyAnswer:
+    async def _next(self, question: NextActivityQuestion, _actor: Actor) -> BusyAnswer:
         return await asyncio.to_thread(self._search.next_activity, question)
 
-    async def _busiest(self, question: BusiestQuestion, _actor: Actor) -> BusyAnswer:
+    async def _busiest(self, question: BusiestMinutesQuestion, _actor: Actor) -> BusyAnswer:
         if not 0 < question.to_us - question.from_us <= activity.MAX_SEARCH_US:
             raise InvalidInputError("a range ends after it begins, and is at most 31 days long here")
         return await asyncio.to_thread(self._search.busiest_minutes, question)

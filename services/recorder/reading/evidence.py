@@ -14,7 +14,7 @@ from services.contracts.evidence.exchange import ALTERED, DATA, GAP, PART_BEGINS
 from services.contracts.evidence.manifest import Manifest
 from services.contracts.evidence.statement import Statement, canonical, is_signed
 from services.contracts.permissions import Actor
-from services.contracts.recordings import Cause, Gap
+from services.contracts.recordings import FootageGap, GapCause
 from services.media.mp4 import reader
 from services.media.mp4.boxes import Mp4Error
 from services.media.mp4.reader import Fragment, Opening, ReadAt
@@ -35,13 +35,13 @@ def messages(sources: Sequence[SegmentSource], from_us: int, to_us: int, signer:
             with source.opened() as (read, size):
                 yield from _segment(read, size, source, from_us, to_us, signer)
         except FileNotFoundError:
-            yield _gap(source.start_us, source.end_us, Cause.EXPIRED, "removed while the evidence was being made")
+            yield _gap(source.start_us, source.end_us, GapCause.EXPIRED, "removed while the evidence was being made")
         except (Mp4Error, OSError) as error:
-            yield _gap(source.start_us, source.end_us, Cause.DISK_FAILED, f"{source.path.name}: {error}")
+            yield _gap(source.start_us, source.end_us, GapCause.DISK_FAILED, f"{source.path.name}: {error}")
 
 
 def _gap(from_us: int, to_us: int, cause: str, detail: str) -> bytes:
-    return GAP + Gap(from_us=from_us, to_us=to_us, cause=cause, detail=detail).pack()
+    return GAP + FootageGap(from_us=from_us, to_us=to_us, cause=cause, detail=detail).pack()
 
 
 def _segment(

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
 from services.contracts.errors import UnavailableError
-from services.contracts.recordings import Gap, Range, TierName, TimelineAnswer, merge_ranges
+from services.contracts.recordings import FootageGap, FootageRange, TierName, TimelineAnswer, merge_ranges
 from services.media.mp4 import reader
 from services.media.mp4.reader import Fragment, ReadAt
 from services.media.time import us_from_90k
@@ -80,7 +80,7 @@ class RecordedFootage:
         """Ranges and gaps that touch ``from_us`` to ``to_us``."""
         growing = self._growing(camera, profile)
         runs = [FootageRun(Tier.FULL, file.start_us, file.end_us) for file in growing if file.end_us > file.start_us]
-        gaps: list[Gap] = []
+        gaps: list[FootageGap] = []
 
         def ask(_disk: Disk, index: Index) -> tuple[list[FootageRun], list[GapRow]]:
             streams = index.streams_of(camera, profile)
@@ -91,7 +91,9 @@ class RecordedFootage:
 
         for found, missing in ask_indexes(self._disks, ask):
             runs += found
-            gaps += [Gap(from_us=gap.from_us, to_us=gap.to_us, cause=gap.cause, detail=gap.detail) for gap in missing]
+            gaps += [
+                FootageGap(from_us=gap.from_us, to_us=gap.to_us, cause=gap.cause, detail=gap.detail) for gap in missing
+            ]
         ranges = [self._range(run) for run in joined(sorted(runs, key=lambda run: run.from_us))]
         clipped = [
             item.model_copy(update={"from_us": max(item.from_us, from_us), "to_us": min(item.to_us, to_us)})
@@ -101,9 +103,9 @@ class RecordedFootage:
         gaps.sort(key=lambda gap: gap.from_us)
         return TimelineAnswer(recorder=self._recorder, ranges=tuple(clipped), gaps=tuple(gaps))
 
-    def _range(self, run: FootageRun, *, archived: bool = False) -> Range:
+    def _range(self, run: FootageRun, *, archived: bool = False) -> FootageRange:
         tier = TIERS[Tier(run.tier)]
-        return Range(from_us=run.from_us, to_us=run.to_us, tier=tier, recorder=self._recorder, archived=archived)
+        return FootageRange(from_us=run.from_us, to_us=run.to_us, tier=tier, recorder=self._recorder, archived=archived)
 
     def _growing(self, camera: str, profile: str) -> list[SegmentFile]:
         """The segments that are being written just now."""
@@ -116,8 +118,8 @@ class RecordedFootage:
         ]
 
     def _with_archived(
-        self, ranges: list[Range], camera: str, profile: str, from_us: int, to_us: int
-    ) -> Sequence[Range]:
+        self, ranges: list[FootageRange], camera: str, profile: str, from_us: int, to_us: int
+    ) -> Sequence[FootageRange]:
         runs = self._archive.runs(camera, profile, from_us, to_us)
         if not runs:
             return ranges

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Final
 
-from services.contracts.frames import AccessUnit, Clock, Codec, Flags, encode
-from services.contracts.playback import Mode
+from services.contracts.frames import AccessUnit, CaptureClockSource, Codec, Flags, encode
+from services.contracts.playback import PlaybackMode
 from services.media import nal
 from services.media.codecs import VIDEO
 from services.media.mp4 import reader
@@ -17,10 +17,10 @@ from services.media.time import us_from_90k, us_to_90k
 from services.recorder.reading.footage import SegmentSource
 from services.recorder.storage.scan import VIDEO_ID
 
-_CLOCKS: Final = {"rtcp": Clock.RTCP}
+_CLOCKS: Final = {"rtcp": CaptureClockSource.RTCP}
 
 
-def messages(sources: Sequence[SegmentSource], from_us: int, to_us: int, mode: Mode) -> Iterator[bytes]:
+def messages(sources: Sequence[SegmentSource], from_us: int, to_us: int, mode: PlaybackMode) -> Iterator[bytes]:
     """Access-unit messages of the range, from the keyframe at or before it on.
 
     A segment that retention takes meanwhile is left out.
@@ -33,7 +33,7 @@ def messages(sources: Sequence[SegmentSource], from_us: int, to_us: int, mode: M
                 yield encode(unit._replace(sequence=sequence))
 
 
-def _segment(source: SegmentSource, from_us: int, to_us: int, mode: Mode) -> Iterator[AccessUnit]:
+def _segment(source: SegmentSource, from_us: int, to_us: int, mode: PlaybackMode) -> Iterator[AccessUnit]:
     with source.opened() as (read, size):
         movie = reader.read_opening(read, size).movie
         track = movie.tracks.get(VIDEO_ID)
@@ -43,7 +43,7 @@ def _segment(source: SegmentSource, from_us: int, to_us: int, mode: Mode) -> Ite
         maker = _Maker(
             track,
             uncertainty_us=uncertainty if isinstance(uncertainty, int) else 0,
-            clock=_CLOCKS.get(str(movie.info.get("clock")), Clock.ARRIVAL),
+            clock=_CLOCKS.get(str(movie.info.get("clock")), CaptureClockSource.ARRIVAL),
         )
         if mode == "frames":
             yield from _frames(source, read, maker, from_us, to_us)
@@ -94,7 +94,7 @@ def _shown_us(fragment: Fragment, picture: SampleInfo) -> int:
 class _Maker:
     """Makes access units of a segment's samples."""
 
-    def __init__(self, track: VideoTrack, *, uncertainty_us: int, clock: Clock) -> None:
+    def __init__(self, track: VideoTrack, *, uncertainty_us: int, clock: CaptureClockSource) -> None:
         self._codec = Codec.of(track.codec)
         self._parameter_sets = VIDEO[track.codec].sets_of(track.config)
         self._uncertainty_us = uncertainty_us

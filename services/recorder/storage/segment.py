@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from services.contracts.frames import Clock
+from services.contracts.frames import CaptureClockSource
 from services.media.mp4.fragment import TrackRun
 from services.media.mp4.tracks import AudioTrack, VideoTrack
 
@@ -26,7 +26,7 @@ class SegmentBegin:
     start_us: int
     video: VideoTrack
     audio: AudioTrack | None
-    clock: Clock
+    clock: CaptureClockSource
     uncertainty_us: int
     clock_step_us: int = 0
     """How far the clock was set since the segment before; 0 where it was not."""

@@ -14,11 +14,11 @@ from services.contracts.evidence.manifest import (
     SIGNATURE,
     CameraEvidence,
     Manifest,
+    ManifestPart,
     ManifestSignature,
-    Part,
 )
 from services.contracts.evidence.statement import Statement, canonical, key_id, public_hex, sign
-from services.contracts.recordings import Gap
+from services.contracts.recordings import FootageGap
 from services.footage.evidence import report
 from services.footage.evidence.bundle import BundleWriter
 from services.media.mp4 import fragment
@@ -46,10 +46,10 @@ def segment(camera: str, start_us: int, previous: str, *, tier: str = "full") ->
     return statement, opening, fragments
 
 
-def part(statement: Statement, opening: bytes, fragments: list[bytes], first: int = 0) -> tuple[Part, bytes]:
+def part(statement: Statement, opening: bytes, fragments: list[bytes], first: int = 0) -> tuple[ManifestPart, bytes]:
     """The fragments from ``first`` on, as a file of a bundle."""
     data = opening + b"".join(fragments[first:])
-    made = Part(
+    made = ManifestPart(
         file=f"{statement.camera}/{statement.start_us}.mp4",
         sha256=hashlib.sha256(data).hexdigest(),
         size_bytes=len(data),
@@ -107,5 +107,5 @@ def two_segments(camera: str = "cam-1") -> tuple[CameraEvidence, dict[str, bytes
     return evidence, {first.file: first_data, second.file: second_data}
 
 
-def gap(from_us: int, to_us: int) -> Gap:
-    return Gap(from_us=from_us, to_us=to_us, cause="recorder-down")
+def gap(from_us: int, to_us: int) -> FootageGap:
+    return FootageGap(from_us=from_us, to_us=to_us, cause="recorder-down")

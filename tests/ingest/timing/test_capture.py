@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.contracts.frames import Clock
+from services.contracts.frames import CaptureClockSource
 from services.ingest.timing.capture import SANE_LATE_US, CaptureClock
 
 WALL = 1_760_000_000_000_000
@@ -15,7 +15,7 @@ def test_a_sane_source_clock_tells_the_time() -> None:
     for n in range(20):
         taken = WALL + n * FRAME_US
         capture = clock.stamp(n * 3600, n * FRAME_US + 30_000, taken + 30_000, taken)
-        assert (capture.at_us, capture.clock) == (taken, Clock.RTCP)
+        assert (capture.at_us, capture.clock) == (taken, CaptureClockSource.RTCP)
         assert capture.uncertainty_us == 30_000
 
 
@@ -25,7 +25,7 @@ def test_a_source_clock_that_is_hours_off_is_not_believed() -> None:
         for n in range(20):
             now = WALL + n * FRAME_US
             capture = clock.stamp(n * 3600, n * FRAME_US, now, now - off_us)
-            assert capture.clock is Clock.ARRIVAL
+            assert capture.clock is CaptureClockSource.ARRIVAL
             assert capture.at_us == now
 
 

@@ -3,7 +3,7 @@
 from contextlib import closing
 from pathlib import Path
 
-from services.contracts.activity import ActivityQuestion, BusiestQuestion, NextQuestion
+from services.contracts.activity import ActivityQuestion, BusiestMinutesQuestion, NextActivityQuestion
 from services.contracts.frames import AccessUnit
 from services.contracts.ladder import parse_ladder
 from services.recorder.motion.activity import FORMULA
@@ -46,7 +46,7 @@ def strip(rig: Rig) -> list[int]:
 
 
 def next_of(rig: Rig, second: float, direction: str) -> float | None:
-    question = NextQuestion.model_validate(
+    question = NextActivityQuestion.model_validate(
         {"cameras": ("cam-1", "cam-2"), "at_us": START_US + int(second * S), "direction": direction}
     )
     found = ActivitySearch([rig.disk]).next_activity(question).found
@@ -71,7 +71,7 @@ def test_movement_is_found_where_it_was(tmp_path: Path) -> None:
         assert next_of(rig, MINUTES * 60, "backwards") == forwards
         assert next_of(rig, BUSY[1], "forwards") is None
         assert next_of(rig, 60, "backwards") is None
-        question = BusiestQuestion(
+        question = BusiestMinutesQuestion(
             cameras=("cam-1",), from_us=START_US - 60 * S, to_us=START_US + MINUTES * 60 * S, most=1
         )
         (minute,) = ActivitySearch([rig.disk]).busiest_minutes(question).found

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from services.contracts.coverage import CoverageAnswer, CoverageQuestion, statements
+from services.contracts.coverage import CoverageAnswer, CoverageQuestion, coverage_statements
 from services.contracts.ladder import Ladder, parse_ladder
-from services.contracts.recordings import Cause
+from services.contracts.recordings import GapCause
 from services.recorder.archive.archive import Archive, NoArchive
 from services.recorder.archive.catalogue import ArchivedCopy
 from services.recorder.archive.s3_archive import S3Archive
@@ -53,7 +53,7 @@ def test_percent_and_gaps_are_what_was_recorded_and_what_was_not(tmp_path: Path)
         rig.feed(pictures(count=25 * 60, start_us=later, first_sequence=5000, epoch=2))
         rig.settle()
         answer = ask(coverage_of(rig), START_US, later + MINUTE_US)
-        (made,) = statements(("cam-1",), START_US, later + MINUTE_US, [answer])
+        (made,) = coverage_statements(("cam-1",), START_US, later + MINUTE_US, [answer])
     assert made.percent == pytest.approx(50, abs=0.1)
     assert [(gap.cause, round((gap.to_us or 0) / 1e6 - gap.from_us / 1e6)) for gap in made.gaps] == [("test", 120)]
     assert (made.oldest_full_us, made.oldest_thinned_us) == (START_US, None)
@@ -64,8 +64,8 @@ def test_what_lies_before_the_oldest_footage_is_told_as_such(tmp_path: Path) -> 
         rig.feed(pictures(count=25 * 60))
         rig.settle()
         span = START_US - MINUTE_US, START_US + MINUTE_US
-        (made,) = statements(("cam-1",), *span, [ask(coverage_of(rig), *span)])
-    assert [(gap.cause, gap.from_us, gap.to_us) for gap in made.gaps] == [(Cause.NOT_KEPT, span[0], START_US)]
+        (made,) = coverage_statements(("cam-1",), *span, [ask(coverage_of(rig), *span)])
+    assert [(gap.cause, gap.from_us, gap.to_us) for gap in made.gaps] == [(GapCause.NOT_KEPT, span[0], START_US)]
     assert made.percent == pytest.approx(50, abs=0.1)
 
 
@@ -98,7 +98,7 @@ def test_thinned_footage_is_covered_and_its_age_told_apart(tmp_path: Path) -> No
         rig.clock.advance((segments[1].end_us - rig.clock.now_us()) / 1e6 + 10 * 86_400 + 1)
         rig.retention(LADDER).run(Holds([], START_US))
         span = START_US, segments[-1].end_us
-        (made,) = statements(("cam-1",), *span, [ask(coverage_of(rig), *span)])
+        (made,) = coverage_statements(("cam-1",), *span, [ask(coverage_of(rig), *span)])
     assert (made.oldest_thinned_us, made.oldest_full_us) == (START_US, segments[2].start_us)
     assert made.percent == pytest.approx(100, abs=0.1)
 
@@ -128,7 +128,7 @@ def test_a_day_that_ended_is_told_once_even_after_days_away(tmp_path: Path) -> N
         assert (event.camera, event.site, event.recorder) == ("cam-1", "city", "rec-1")
         assert (event.from_us, event.to_us) == (day, day + DAY_US)
         assert event.percent == pytest.approx(100 * MINUTE_US / DAY_US, abs=0.01)
-        assert event.gaps[0].cause == Cause.NOT_KEPT
+        assert event.gaps[0].cause == GapCause.NOT_KEPT
         assert event.forecast_full_days == 10
         assert coverage.of_a_day_that_ended() == []
         again = coverage_of(rig)
@@ -167,10 +167,10 @@ def test_copies_in_the_archive_are_told_beside_what_the_disks_have(tmp_path: Pat
         coverage = coverage_of(rig, archive=archive)
         span = early_us - MINUTE_US, early_us + 2 * MINUTE_US
         answer = ask(coverage, *span, "cam-1", "cam-gone", "cam-never")
-        here, gone = statements(("cam-1", "cam-gone", "cam-never"), *span, [answer])
+        here, gone = coverage_statements(("cam-1", "cam-gone", "cam-never"), *span, [answer])
     assert (here.oldest_full_us, here.oldest_thinned_us) == (START_US, None)
     assert (here.oldest_archived_full_us, here.oldest_archived_thinned_us) == (None, early_us)
     assert (gone.oldest_full_us, gone.oldest_archived_full_us) == (None, early_us + DAY_US)
     assert (here.forecast_full_days, here.forecast_archive_days) == (10, 365)
     # What lies before the oldest footage is "not kept" only where the archive has none from before it either.
-    assert [gap.cause for gap in here.gaps] == [Cause.NOT_KEPT, Cause.UNKNOWN]
+    assert [gap.cause for gap in here.gaps] == [GapCause.NOT_KEPT, GapCause.UNKNOWN]

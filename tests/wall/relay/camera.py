@@ -15,7 +15,7 @@ import av
 import numpy as np
 
 from services.contracts import subjects
-from services.contracts.frames import AccessUnit, Clock, Codec, Flags, encode
+from services.contracts.frames import AccessUnit, CaptureClockSource, Codec, Flags, encode
 from services.contracts.models import WantReply
 from services.media.nal import join_length_prefixed, split_annex_b
 from services.mesh.bus import Bus, BusMessage
@@ -144,7 +144,7 @@ class BusCamera:
         now_us = time.time_ns() // 1000
         self.sequence += 1
         unit = AccessUnit(
-            flags, self.clip.codec, self.epoch, number, pts, pts, now_us, 1000, Clock.ARRIVAL, payload
+            flags, self.clip.codec, self.epoch, number, pts, pts, now_us, 1000, CaptureClockSource.ARRIVAL, payload
         )  # fmt: skip
         return encode(unit), keyframe
 

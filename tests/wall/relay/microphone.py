@@ -8,7 +8,7 @@ from typing import NamedTuple
 import av
 import numpy as np
 
-from services.contracts.frames import AccessUnit, Clock, Codec, Flags, encode
+from services.contracts.frames import AccessUnit, CaptureClockSource, Codec, Flags, encode
 from services.mesh.bus import Bus
 from tests.wall.relay.camera import BusCamera, Clip
 
@@ -60,7 +60,7 @@ class Microphone(BusCamera):
         pts, now_us = number * samples * 90_000 // _RATE, time.time_ns() // 1000
         self.sequence += 1
         unit = AccessUnit(
-            Flags.KEYFRAME, self.clip.codec, self.epoch, number, pts, pts, now_us, 1000, Clock.ARRIVAL, payload,
-            self._tone.config,
+            Flags.KEYFRAME, self.clip.codec, self.epoch, number, pts, pts, now_us, 1000, CaptureClockSource.ARRIVAL,
+            payload, self._tone.config,
         )  # fmt: skip
         return encode(unit), True

@@ -5,7 +5,13 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import AfterValidator, BaseModel, Field
 
-from services.contracts.activity import MAX_CAMERAS, MAX_SEARCH_US, BusiestQuestion, Direction, NextQuestion
+from services.contracts.activity import (
+    MAX_CAMERAS,
+    MAX_SEARCH_US,
+    BusiestMinutesQuestion,
+    NextActivityQuestion,
+    SearchDirection,
+)
 from services.contracts.models import Id, ProfileName
 from services.footage.activity import ask_busiest, ask_next
 from services.wall.front.context import FrontRequest
@@ -23,7 +29,7 @@ class NextActivityQuery(BaseModel):
 
     camera: Cameras
     at: Moment
-    direction: Direction = Field(default="forwards", description="Which way to look, at most 31 days far.")
+    direction: SearchDirection = Field(default="forwards", description="Which way to look, at most 31 days far.")
     profile: ProfileName = Field(default="main", description="Which stream.")
 
 
@@ -64,7 +70,7 @@ async def next_activity(request: FrontRequest) -> web.Response:
     """Where the next activity begins."""
     query, front = request.query(NextActivityQuery), request.front
     front.require_recorders()
-    question = NextQuestion(
+    question = NextActivityQuestion(
         cameras=query.camera, profile=query.profile, at_us=to_us(query.at), direction=query.direction
     )
     found = await ask_next(front.bus, front.home, question, recorders=len(front.recorders()), actor=request.actor)
@@ -78,7 +84,7 @@ async def busiest(request: FrontRequest) -> web.Response:
     if not 0 <= from_us < until_us <= from_us + MAX_SEARCH_US:
         raise FieldsError([FieldError("to", "must be later than 'from', by at most 31 days")])
     front.require_recorders()
-    question = BusiestQuestion(
+    question = BusiestMinutesQuestion(
         cameras=query.camera, profile=query.profile, from_us=from_us, to_us=until_us, most=query.most
     )
     found = await ask_busiest(front.bus, front.home, question, recorders=len(front.recorders()), actor=request.actor)

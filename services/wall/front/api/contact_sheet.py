@@ -8,7 +8,7 @@ from aiohttp import hdrs, web
 from pydantic import Field
 
 from services.contracts.errors import PantauError
-from services.contracts.recordings import Cause, TimelineQuestion
+from services.contracts.recordings import GapCause, TimelineQuestion
 from services.footage.timeline import ask_timeline
 from services.wall.front.api.recorded_picture import no_footage
 from services.wall.front.api.recordings import MAX_TIMELINE_US, RangeQuery, question_of
@@ -87,7 +87,7 @@ async def _fill(
 
     async def fill(cell: SheetCell) -> ShownCell | MissingCell:
         if cell.footage is None:
-            return MissingCell(cell.from_us, (NOTHING,) if cell.cause == Cause.UNKNOWN else (NOTHING, cell.cause))
+            return MissingCell(cell.from_us, (NOTHING,) if cell.cause == GapCause.UNKNOWN else (NOTHING, cell.cause))
         async with few:
             try:
                 picture = await request.front.thumbnails.keyframe_picture(
@@ -97,7 +97,7 @@ async def _fill(
                 failures.append(error)
                 return MissingCell(cell.at_us, (UNREADABLE,))
         if picture is None:
-            return MissingCell(cell.at_us, (NOTHING, Cause.EXPIRED))
+            return MissingCell(cell.at_us, (NOTHING, GapCause.EXPIRED))
         return ShownCell(picture.jpeg, picture.capture_us, cell.footage.tier == "keyframes")
 
     async with asyncio.TaskGroup() as tasks:

@@ -8,10 +8,10 @@ from typing import Any, Final, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, Field
 
-from services.contracts.coverage import MAX_RANGE_US, PROFILE, CoverageStatement, gap_us, statements
+from services.contracts.coverage import MAX_RANGE_US, PROFILE, CoverageStatement, coverage_statements, gap_us
 from services.contracts.models import Id
-from services.contracts.recordings import Cause, Gap, Lasting
-from services.footage.coverage import ask
+from services.contracts.recordings import FootageGap, GapCause, Lasting
+from services.footage.coverage import ask_coverage
 from services.wall.front.api.recordings import GapView
 from services.wall.front.context import FrontRequest
 from services.wall.front.http.errors import FieldError, FieldsError
@@ -107,11 +107,11 @@ async def coverage(request: FrontRequest) -> web.Response:
         raise FieldsError([FieldError("from", f"at most {MAX_RANGE_US // DAY_US} days before 'to'")])
     front.require_recorders()
     cameras = list(dict.fromkeys(query.camera)) or sorted(item.id for item in front.cameras.values())
-    asked = await ask(
+    asked = await ask_coverage(
         front.bus, front.home, cameras, from_us, until_us,
         recorders=lambda: len(front.recorders()), actor=request.actor,
     )  # fmt: skip
-    made = await asyncio.to_thread(statements, cameras, from_us, until_us, asked.answers)
+    made = await asyncio.to_thread(coverage_statements, cameras, from_us, until_us, asked.answers)
     known = {statement.camera: statement for statement in made}
     for camera in query.camera:
         if camera not in known:
@@ -139,8 +139,8 @@ def _is_recorded(request: FrontRequest, camera: Id) -> bool:
 
 def _never_recorded(request: FrontRequest, camera: Id, from_us: int, to_us: int) -> CoverageStatement:
     """Of a camera that no recorder has heard of."""
-    cause = Cause.NOT_ASSIGNED.value if _is_recorded(request, camera) else "disabled"
-    whole = Gap(from_us=from_us, to_us=to_us, cause=cause)
+    cause = GapCause.NOT_ASSIGNED.value if _is_recorded(request, camera) else "disabled"
+    whole = FootageGap(from_us=from_us, to_us=to_us, cause=cause)
     return CoverageStatement(camera=camera, profile=PROFILE, from_us=from_us, to_us=to_us, recorded_us=0, gaps=(whole,))
 
 

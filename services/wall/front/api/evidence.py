@@ -10,7 +10,7 @@ from services.contracts import subjects
 from services.contracts.events import IncidentExported
 from services.contracts.incidents import IncidentEntry, IncidentKey
 from services.contracts.models import Id
-from services.footage.evidence.export import MAX_CAMERA_US, Named, Request, open_bundle
+from services.footage.evidence.export import MAX_CAMERA_US, BundleRequest, NamedCamera, open_bundle
 from services.mesh.rpc import call as ask
 from services.wall.front.context import FrontRequest
 from services.wall.front.http.downloads import send_chunks
@@ -62,19 +62,21 @@ async def evidence(request: FrontRequest) -> web.StreamResponse:
         return await send_chunks(request.raw, web.StreamResponse(headers=headers), chunks)
 
 
-def _wanted(request: FrontRequest, query: EvidenceQuery) -> Request:
+def _wanted(request: FrontRequest, query: EvidenceQuery) -> BundleRequest:
     from_us, until_us = to_us(query.from_), to_us(query.to)
     cameras = dict.fromkeys(query.camera)
     if not 0 <= from_us < until_us:
         raise FieldsError([FieldError("to", "must be later than 'from', and both after 1970")])
     if (until_us - from_us) * len(cameras) > MAX_CAMERA_US:
         raise FieldsError([FieldError("to", f"a bundle takes at most {MAX_CAMERA_US // 3_600_000_000} camera hours")])
-    named: dict[Id, Named] = {}
+    named: dict[Id, NamedCamera] = {}
     for camera_id in cameras:
         camera = request.front.cameras.get(camera_id)
         # A removed camera may still have footage, under its id.
-        named[camera_id] = Named(camera.site, camera.name) if camera else Named(request.front.home, camera_id)
-    return Request(named, from_us, until_us, request.actor, query.reason, query.incident or "")
+        named[camera_id] = (
+            NamedCamera(camera.site, camera.name) if camera else NamedCamera(request.front.home, camera_id)
+        )
+    return BundleRequest(named, from_us, until_us, request.actor, query.reason, query.incident or "")
 
 
 def _tell(request: FrontRequest, entry: IncidentEntry) -> None:

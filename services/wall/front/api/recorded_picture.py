@@ -3,7 +3,7 @@
 from typing import Final
 
 from services.contracts.models import Id
-from services.contracts.recordings import MIN_GAP_US, Cause, Range, Timeline, TimelineQuestion
+from services.contracts.recordings import MIN_GAP_US, FootageRange, FootageTimeline, GapCause, TimelineQuestion
 from services.footage.timeline import ask_timeline
 from services.wall.front.context import FrontRequest
 from services.wall.front.http.errors import NoFootageError
@@ -13,7 +13,7 @@ SEARCH_US: Final = 180 * 86_400 * 1_000_000
 """The nearest footage is searched within so much time before and after."""
 
 
-async def footage_at(request: FrontRequest, camera: Id, profile: str, at_us: int) -> tuple[Range, int]:
+async def footage_at(request: FrontRequest, camera: Id, profile: str, at_us: int) -> tuple[FootageRange, int]:
     """The footage that holds the moment, and the moment, moved into it where it lies just beside.
 
     Raises `NoFootageError`, `NotFoundError` for an unknown camera, `UnavailableError`.
@@ -33,7 +33,7 @@ async def no_footage(request: FrontRequest, camera: Id, profile: str, at_us: int
             request.camera()
         return NoFootageError(f"nothing is recorded of {camera} within half a year of {rfc3339(at_us)}")
     cause = cause_at(around, at_us, at_us + 1)
-    why = "" if cause == Cause.UNKNOWN else f" ({cause})"
+    why = "" if cause == GapCause.UNKNOWN else f" ({cause})"
     when = rfc3339(found[1])
     return NoFootageError(
         f"nothing is recorded at {rfc3339(at_us)}{why}; the nearest footage is at {when}",
@@ -41,21 +41,21 @@ async def no_footage(request: FrontRequest, camera: Id, profile: str, at_us: int
     )
 
 
-def nearest(timeline: Timeline, at_us: int) -> tuple[Range, int] | None:
+def nearest(timeline: FootageTimeline, at_us: int) -> tuple[FootageRange, int] | None:
     """The footage that is nearest to a moment, and its moment that is nearest."""
     moments = [(item, min(max(at_us, item.from_us), item.to_us - 1)) for item in timeline.ranges]
     return min(moments, key=lambda found: abs(found[1] - at_us), default=None)
 
 
-def cause_at(timeline: Timeline, from_us: int, to_us: int) -> str:
-    """Why there is no footage of a stretch: a `Cause` or a code of `Reason`."""
+def cause_at(timeline: FootageTimeline, from_us: int, to_us: int) -> str:
+    """Why there is no footage of a stretch: a `GapCause` or a code of `Reason`."""
     for gap in timeline.gaps:
         if gap.from_us < to_us and (gap.to_us is None or gap.to_us > from_us):
             return gap.cause
-    return Cause.UNKNOWN
+    return GapCause.UNKNOWN
 
 
-async def _ask(request: FrontRequest, camera: Id, profile: str, at_us: int, margin_us: int) -> Timeline:
+async def _ask(request: FrontRequest, camera: Id, profile: str, at_us: int, margin_us: int) -> FootageTimeline:
     front = request.front
     question = TimelineQuestion(
         camera=camera, profile=profile, from_us=max(at_us - margin_us, 0), to_us=at_us + margin_us

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from services.contracts.activity import ActivityAnswer, ActivityQuestion
 from services.contracts.clips import MAX_CLIP_US
 from services.contracts.models import Id
-from services.contracts.recordings import Gap, TierName, TimelineQuestion
+from services.contracts.recordings import FootageGap, TierName, TimelineQuestion
 from services.footage.activity import ask_activity
 from services.footage.clips import Clip, open_clip
 from services.footage.timeline import ask_timeline
@@ -52,7 +52,7 @@ class GapView(TimedView):
     open: bool = Field(description="It still goes on; 'to' is then the end of what was asked for, or now.")
 
     @classmethod
-    def of(cls, gap: Gap, until_us: int) -> Self:
+    def of(cls, gap: FootageGap, until_us: int) -> Self:
         """The gap, an open one up to ``until_us``."""
         to_us = max(gap.from_us, until_us) if gap.to_us is None else gap.to_us
         return cls(from_us=gap.from_us, to_us=to_us, cause=gap.cause, detail=gap.detail, open=gap.to_us is None)

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
-from services.contracts.recordings import Cause, Range, Timeline
+from services.contracts.recordings import FootageRange, FootageTimeline, GapCause
 
 QUALITY: Final = 85
 THINNED: Final = "ditipiskan · thinned"
@@ -29,7 +29,7 @@ class SheetCell(NamedTuple):
     to_us: int
     at_us: int
     """The first moment of the cell with footage, else ``from_us``."""
-    footage: Range | None
+    footage: FootageRange | None
     cause: str = ""
     """Why there is no footage."""
 
@@ -49,7 +49,7 @@ class MissingCell(NamedTuple):
     lines: tuple[str, ...]
 
 
-def plan_sheet(timeline: Timeline, count: int) -> list[SheetCell]:
+def plan_sheet(timeline: FootageTimeline, count: int) -> list[SheetCell]:
     """Divides the range into ``count`` equal cells, and finds the footage of each."""
     step = (timeline.to_us - timeline.from_us) / count
     bounds = [timeline.from_us + round(number * step) for number in range(count + 1)]
@@ -63,14 +63,14 @@ def plan_sheet(timeline: Timeline, count: int) -> list[SheetCell]:
     return cells
 
 
-def _cause(timeline: Timeline, from_us: int, to_us: int) -> str:
+def _cause(timeline: FootageTimeline, from_us: int, to_us: int) -> str:
     """The cause of the gap that covers most of a cell."""
     shared = [
         (min(to_us, to_us if gap.to_us is None else gap.to_us) - max(from_us, gap.from_us), gap.cause)
         for gap in timeline.gaps
     ]
     longest = max(shared, default=(0, ""))
-    return longest[1] if longest[0] > 0 else Cause.UNKNOWN
+    return longest[1] if longest[0] > 0 else GapCause.UNKNOWN
 
 
 def draw_sheet(

@@ -8,7 +8,7 @@ from weakref import WeakValueDictionary
 from services.contracts.frames import AccessUnit
 from services.contracts.models import Id
 from services.contracts.permissions import Actor
-from services.contracts.recordings import MIN_GAP_US, Range
+from services.contracts.recordings import MIN_GAP_US, FootageRange
 from services.footage import playback
 from services.mesh.bus import Bus
 from services.wall.front.pictures.picture_cache import PictureCache, Snapshot
@@ -36,7 +36,7 @@ class ThumbnailCache:
         self._locks: WeakValueDictionary[_Key, asyncio.Lock] = WeakValueDictionary()
 
     async def keyframe_picture(
-        self, camera: Id, profile: str, footage: Range, at_us: int, width_px: int | None, actor: Actor
+        self, camera: Id, profile: str, footage: FootageRange, at_us: int, width_px: int | None, actor: Actor
     ) -> Snapshot | None:
         """The picture of the keyframe at or before ``at_us``, which lies in ``footage``.
 
@@ -55,10 +55,12 @@ class ThumbnailCache:
                 self._kept.keep_picture(key, snapshot)
                 return snapshot
 
-    async def _keyframe(self, camera: Id, profile: str, footage: Range, at_us: int, actor: Actor) -> AccessUnit | None:
+    async def _keyframe(
+        self, camera: Id, profile: str, footage: FootageRange, at_us: int, actor: Actor
+    ) -> AccessUnit | None:
         # Begins a little earlier: the moment may lie between two segments.
         wanted = footage.model_copy(update={"from_us": max(at_us - MIN_GAP_US, 0), "to_us": at_us + 1})
-        units = playback.frames(self._bus, self._home, camera, profile, wanted, "backwards", actor=actor)
+        units = playback.play_range(self._bus, self._home, camera, profile, wanted, "backwards", actor=actor)
         async with aclosing(units):
             async for unit in units:
                 return unit

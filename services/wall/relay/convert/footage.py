@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from services.contracts.errors import UnavailableError
 from services.contracts.frames import AccessUnit, Codec, decode, encode
 from services.contracts.models import Reason
-from services.footage.playback import Item
+from services.footage.playback import PlaybackItem
 from services.wall.relay.convert.process import HIDE, SHOW, ConverterProcess
 
 
@@ -69,8 +69,8 @@ class PlaybackTranscoder:
             self._converter = None
 
     async def playable(
-        self, items: AsyncIterator[Item], at_us: int, *, every_frame: bool
-    ) -> AsyncGenerator[Item, None]:
+        self, items: AsyncIterator[PlaybackItem], at_us: int, *, every_frame: bool
+    ) -> AsyncGenerator[PlaybackItem, None]:
         """``items`` in order. Where they are all frames, only the last picture up to ``at_us`` is wanted of those.
 
         Raises `ConversionRefusedError`.

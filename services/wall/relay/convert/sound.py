@@ -8,7 +8,7 @@ import av.error
 from av.audio.resampler import AudioResampler
 from av.codec.codec import UnknownCodecError
 
-from services.contracts.frames import AccessUnit, Clock, Codec, Flags
+from services.contracts.frames import AccessUnit, CaptureClockSource, Codec, Flags
 from services.media.time import SECOND_90K, rescale, us_from_90k
 from services.wall.relay.convert.picture import CannotConvertError
 
@@ -88,5 +88,5 @@ class SoundConverter:
         self._sequence += 1
         return AccessUnit(
             flags, Codec.OPUS, self._epoch, self._sequence, pts, pts, capture, source.uncertainty_us,
-            Clock(source.clock), bytes(packet),
+            CaptureClockSource(source.clock), bytes(packet),
         )  # fmt: skip

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from services.contracts.frames import Clock, Codec
+from services.contracts.frames import CaptureClockSource, Codec
 from services.contracts.models import Reason
 from services.contracts.sessions import Aim, FrameMark, Notice, Size, SlotNotice
 from services.wall.relay.sending.frame import Frame
@@ -232,7 +232,7 @@ class Slot:
         self._notify(
             FrameMark.model_construct(  # once a second for each slot: checking what is right costs more than all else
                 slot=self.index, rtp=rtp, capture_us=unit.capture_us, uncertainty_us=unit.uncertainty_us,
-                clock="rtcp" if unit.clock is Clock.RTCP else "arrival",
+                clock="rtcp" if unit.clock is CaptureClockSource.RTCP else "arrival",
             )
         )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from services.contracts.playback import Mode
+from services.contracts.playback import PlaybackMode
 
 KEYFRAMES_FROM: Final = 8.0
 """At this rate and above only keyframes are shown."""
@@ -23,7 +23,7 @@ class SessionClock:
     """Whoever watches cannot keep up with all frames: while it goes, keyframes alone are shown at any rate."""
 
     @property
-    def mode(self) -> Mode:
+    def mode(self) -> PlaybackMode:
         """What is to be read at this rate."""
         if self.rate < 0:
             return "backwards"

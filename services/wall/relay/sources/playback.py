@@ -8,9 +8,9 @@ from typing import Final
 
 from services.contracts.frames import AccessUnit
 from services.contracts.models import Camera
-from services.contracts.playback import Mode
+from services.contracts.playback import PlaybackMode
 from services.contracts.sessions import Aim, ClockControl, ClockNotice, ErrorNotice, Notice
-from services.footage.playback import Player
+from services.footage.playback import FootagePlayer
 from services.mesh.bus import Bus
 from services.mesh.clock import SystemClock
 from services.mesh.log import get_logger
@@ -58,8 +58,8 @@ class SessionPlayback:
         recoder = PlaybackTranscoder(lambda codec: can_send(codec) and slot.accepts(codec), self._convert)
         return RecordedSource(slot, aim, camera, self._player(camera.id), recoder, self._clock)
 
-    def _player(self, camera: str) -> Player:
-        return Player(self._bus, self._home, camera, recorders=self._recorders, clock=self._wall)
+    def _player(self, camera: str) -> FootagePlayer:
+        return FootagePlayer(self._bus, self._home, camera, recorders=self._recorders, clock=self._wall)
 
     def _sources(self) -> list[RecordedSource]:
         return [slot.source for slot in self._slots if isinstance(slot.source, RecordedSource)]
@@ -199,7 +199,9 @@ class SessionPlayback:
         return await _first(player, shown_us, "backwards", lambda unit: unit.capture_us < shown_us)
 
 
-async def _first(player: Player, at_us: int, mode: Mode, wanted: Callable[[AccessUnit], bool]) -> int | None:
+async def _first(
+    player: FootagePlayer, at_us: int, mode: PlaybackMode, wanted: Callable[[AccessUnit], bool]
+) -> int | None:
     """Capture time of the first frame that is ``wanted``."""
     async with aclosing(player.read(at_us, mode)) as items:
         async for item in items:

@@ -8,10 +8,10 @@ from typing import Final, Literal
 
 from services.contracts.frames import AccessUnit
 from services.contracts.models import Camera, Reason
-from services.contracts.playback import Mode
-from services.contracts.recordings import Gap
+from services.contracts.playback import PlaybackMode
+from services.contracts.recordings import FootageGap
 from services.contracts.sessions import Aim, Size, SlotNotice
-from services.footage.playback import Item, Player
+from services.footage.playback import FootagePlayer, PlaybackItem
 from services.media.codecs import VIDEO
 from services.media.nal import BitstreamError
 from services.media.time import SECOND_90K
@@ -42,7 +42,13 @@ class RecordedSource:
     """
 
     def __init__(
-        self, slot: Slot, aim: Aim, camera: Camera, player: Player, recoder: PlaybackTranscoder, clock: SessionClock
+        self,
+        slot: Slot,
+        aim: Aim,
+        camera: Camera,
+        player: FootagePlayer,
+        recoder: PlaybackTranscoder,
+        clock: SessionClock,
     ) -> None:
         self._slot = slot
         self._aim = aim
@@ -58,7 +64,7 @@ class RecordedSource:
         self._newest: AccessUnit | None = None
         self._following: AccessUnit | None = None
         """What will be shown next, where that is known already."""
-        self._mode: Mode = "frames"
+        self._mode: PlaybackMode = "frames"
         self.late_seconds = 0.0
         """How long after its time the newest picture was sent: what reading and converting take too much."""
         self.keyframe_seconds = float("inf")
@@ -189,7 +195,7 @@ class RecordedSource:
                     self._present([first])
                     first = None
             while True:
-                if isinstance(first, Gap):
+                if isinstance(first, FootageGap):
                     await self._gap(first, backwards=mode == "backwards")
                 elif first is not None:
                     self._following = first
@@ -203,10 +209,12 @@ class RecordedSource:
                     self._say_gap(None)
                     return
 
-    async def _lead_in(self, items: AsyncGenerator[Item, None], at_us: int, nearest_first: bool) -> Item | None:
+    async def _lead_in(
+        self, items: AsyncGenerator[PlaybackItem, None], at_us: int, nearest_first: bool
+    ) -> PlaybackItem | None:
         """Shows the picture of the moment; returns the first item after it."""
         leading: list[AccessUnit] = []
-        following: Item | None = None
+        following: PlaybackItem | None = None
         nearest: AccessUnit | None = None
         async for item in items:
             if not isinstance(item, AccessUnit) or item.capture_us > at_us:
@@ -240,14 +248,14 @@ class RecordedSource:
     def _late(self, capture_us: int) -> float:
         return time.monotonic() - self._clock.due(capture_us) if self._clock.playing else 0.0
 
-    async def _gap(self, gap: Gap, *, backwards: bool) -> None:
+    async def _gap(self, gap: FootageGap, *, backwards: bool) -> None:
         edge_us = gap.to_us if backwards else gap.from_us
         waited = edge_us is not None and await self._until(edge_us)
         if waited and gap.to_us is None:
             return  # meanwhile there may be footage: the player looks again
         self._say_gap(gap)
 
-    def _say_gap(self, gap: Gap | None) -> None:
+    def _say_gap(self, gap: FootageGap | None) -> None:
         # Nothing is on the screen any more: a decoder that asks for a keyframe must not bring the old picture back.
         self._gop, self._newest, self.late_seconds = [], None, 0.0
         self._keyframe_us = None

@@ -8,7 +8,7 @@ import av
 import pytest
 
 from services.contracts import subjects
-from services.contracts.frames import AccessUnit, Clock, Codec, Flags, encode
+from services.contracts.frames import AccessUnit, CaptureClockSource, Codec, Flags, encode
 from services.contracts.models import Camera, CameraState, Profile, ProfileReport, Reason, Status, WantReply
 from services.media.nal import annex_b_to_length_prefixed
 from services.mesh.buckets import Bucket
@@ -39,7 +39,16 @@ def keyframe(codec: str = "libx264", size: tuple[int, int] = (320, 180), *, sequ
         data = stream.extradata + data
     kind = Codec.HEVC if codec == "libx265" else Codec.H264
     return AccessUnit(
-        Flags.KEYFRAME, kind, 7, sequence, 0, 0, 1_700_000_000_123_000, 0, Clock.RTCP, annex_b_to_length_prefixed(data)
+        Flags.KEYFRAME,
+        kind,
+        7,
+        sequence,
+        0,
+        0,
+        1_700_000_000_123_000,
+        0,
+        CaptureClockSource.RTCP,
+        annex_b_to_length_prefixed(data),
     )
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from services.contracts.recordings import Gap, Range
+from services.contracts.recordings import FootageGap, FootageRange
 from services.wall.front.http.times import TimedView, TimeUs, rfc3339, to_us
 
 
@@ -30,7 +30,7 @@ def shown(view: TimedView) -> dict[str, Any]:
 
 
 def test_a_mesh_models_times_become_rfc3339_and_its_names_lose_their_unit() -> None:
-    gap = Gap(from_us=1_700_000_000_000_000, to_us=None, cause="unknown")
+    gap = FootageGap(from_us=1_700_000_000_000_000, to_us=None, cause="unknown")
     assert shown(SpanView.model_validate(gap)) == {"from": "2023-11-14T22:13:20.000Z", "to": None}
 
 
@@ -38,7 +38,7 @@ def test_what_a_view_does_not_declare_is_not_shown_also_in_lists() -> None:
     class Several:
         """Has mesh models in an attribute."""
 
-        spans = (Range(from_us=1, to_us=1500, recorder="recorder-1"),)
+        spans = (FootageRange(from_us=1, to_us=1500, recorder="recorder-1"),)
 
     assert shown(SpansView.model_validate(Several())) == {
         "spans": [{"from": "1970-01-01T00:00:00.000001Z", "to": "1970-01-01T00:00:00.001500Z"}]

@@ -10,20 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
-from services.contracts.recordings import Gap, Range, Timeline
+from services.contracts.recordings import FootageGap, FootageRange, FootageTimeline
 from services.wall.front.pictures.sheet import MissingCell, ShownCell, draw_sheet, plan_sheet
 
 S = 1_000_000
 ZONE = timezone(timedelta(hours=7))
 
 
-def timeline(ranges: list[tuple[int, int]], gaps: tuple[Gap, ...] = (), to_us: int = 100 * S) -> Timeline:
-    return Timeline(
+def timeline(ranges: list[tuple[int, int]], gaps: tuple[FootageGap, ...] = (), to_us: int = 100 * S) -> FootageTimeline:
+    return FootageTimeline(
         camera="cam-1",
         profile="main",
         from_us=0,
         to_us=to_us,
-        ranges=tuple(Range(from_us=a, to_us=b, recorder="rec-1") for a, b in ranges),
+        ranges=tuple(FootageRange(from_us=a, to_us=b, recorder="rec-1") for a, b in ranges),
         gaps=gaps,
         recorders=1,
     )
@@ -40,7 +40,7 @@ def opened(data: bytes) -> Image.Image:
 
 
 def test_a_cell_shows_the_first_moment_of_its_stretch_that_there_is_footage_of() -> None:
-    gap = Gap(from_us=30 * S, to_us=65 * S, cause="recorder-down")
+    gap = FootageGap(from_us=30 * S, to_us=65 * S, cause="recorder-down")
     cells = plan_sheet(timeline([(0, 30 * S), (65 * S, 100 * S)], (gap,)), 10)
     assert [cell.at_us // S for cell in cells] == [0, 10, 20, 30, 40, 50, 65, 70, 80, 90]
     assert [cell.cause for cell in cells] == ["", "", "", *["recorder-down"] * 3, "", "", "", ""]
@@ -49,8 +49,8 @@ def test_a_cell_shows_the_first_moment_of_its_stretch_that_there_is_footage_of()
 
 def test_a_cell_without_footage_names_the_cause_of_most_of_it() -> None:
     gaps = (
-        Gap(from_us=0, to_us=2 * S, cause="timeout"),
-        Gap(from_us=2 * S, to_us=None, cause="disk-full"),
+        FootageGap(from_us=0, to_us=2 * S, cause="timeout"),
+        FootageGap(from_us=2 * S, to_us=None, cause="disk-full"),
     )
     assert [cell.cause for cell in plan_sheet(timeline([], gaps), 2)] == ["disk-full", "disk-full"]
     assert plan_sheet(timeline([]), 1)[0].cause == "unknown"

@@ -3,14 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.contracts.frames import AccessUnit, Clock, Codec, Flags
+from services.contracts.frames import AccessUnit, CaptureClockSource, Codec, Flags
 from services.wall.relay.convert.backlog import HOPELESS_90K, LATE_90K, Backlog
 
 
 def unit(number: int, *, keyframe: bool = False, step_90k: int = 3600) -> AccessUnit:
     flags = Flags.KEYFRAME if keyframe else Flags.NONE
     at = number * step_90k
-    return AccessUnit(flags, Codec.HEVC, 1, number, at, at, 0, 0, Clock.ARRIVAL, b"")
+    return AccessUnit(flags, Codec.HEVC, 1, number, at, at, 0, 0, CaptureClockSource.ARRIVAL, b"")
 
 
 def test_who_keeps_up_leaves_nothing_out() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from services.contracts.frames import AccessUnit, Clock, Codec, Flags
+from services.contracts.frames import AccessUnit, CaptureClockSource, Codec, Flags
 from services.media.nal import length_prefixed_to_annex_b
 from services.wall.relay.convert.picture import PictureConverter
 from tests.recorder.units import pictures
@@ -20,7 +20,7 @@ FPS = 15
 def unit(number: int, codec: Codec, payload: bytes, *, keyframe: bool) -> AccessUnit:
     flags = Flags.KEYFRAME if keyframe else Flags.NONE
     at = number * 90_000 // FPS
-    return AccessUnit(flags, codec, 3, number, at, at, 1_000_000 + number, 7, Clock.RTCP, payload)
+    return AccessUnit(flags, codec, 3, number, at, at, 1_000_000 + number, 7, CaptureClockSource.RTCP, payload)
 
 
 def hevc(count: int) -> list[AccessUnit]:
@@ -58,7 +58,9 @@ def test_every_picture_comes_out_at_once_with_its_own_times(units: list[AccessUn
     out = []
     for one in units:
         made = converter.convert(one)
-        assert [(m.pts_90k, m.capture_us, m.clock) for m in made] == [(one.pts_90k, one.capture_us, Clock.RTCP)]
+        assert [(m.pts_90k, m.capture_us, m.clock) for m in made] == [
+            (one.pts_90k, one.capture_us, CaptureClockSource.RTCP)
+        ]
         out += made
     assert numbers(out) == [(5, n) for n in range(40)]
     assert [m.order for m in out] == [(9, n + 1) for n in range(40)]

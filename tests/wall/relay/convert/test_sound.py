@@ -6,7 +6,7 @@ from typing import Any
 import av
 import numpy as np
 
-from services.contracts.frames import AccessUnit, Clock, Codec, Flags
+from services.contracts.frames import AccessUnit, CaptureClockSource, Codec, Flags
 from services.wall.relay.convert.sound import SoundConverter
 
 RATE = 16_000
@@ -27,7 +27,7 @@ def aac(frames: int) -> list[AccessUnit]:
         for packet in encoder.encode(frame):
             at = len(units) * 1024 * 90_000 // RATE
             config, capture = bytes(encoder.extradata or b""), 5_000_000 + at * 100 // 9
-            times = (at, at, capture, 3, Clock.RTCP)
+            times = (at, at, capture, 3, CaptureClockSource.RTCP)
             units.append(AccessUnit(Flags.KEYFRAME, Codec.AAC, 2, len(units), *times, bytes(packet), config))
     return units
 

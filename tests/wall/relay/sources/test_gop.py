@@ -3,7 +3,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.contracts.frames import AccessUnit, Clock, Codec, Flags
+from services.contracts.frames import AccessUnit, CaptureClockSource, Codec, Flags
 from services.wall.relay.sending.frame import Frame
 from services.wall.relay.sources.gop import MAX_FRAMES, FrameVerdict, GopBuffer
 
@@ -14,7 +14,9 @@ GOP = 10
 def frame(sequence: int, *, epoch: int = 1, flags: Flags = Flags.NONE) -> Frame:
     if sequence % GOP == 0:
         flags |= Flags.KEYFRAME
-    return Frame(AccessUnit(flags, Codec.H264, epoch, sequence, sequence, sequence, 0, 0, Clock.ARRIVAL, PAYLOAD))
+    return Frame(
+        AccessUnit(flags, Codec.H264, epoch, sequence, sequence, sequence, 0, 0, CaptureClockSource.ARRIVAL, PAYLOAD)
+    )
 
 
 def sequences(frames: list[Frame]) -> list[int]:

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from services.contracts.frames import AccessUnit, Clock, Codec, Flags
+from services.contracts.frames import AccessUnit, CaptureClockSource, Codec, Flags
 from services.media.rtp import RtpHeader, parse_rtp
 from services.wall.relay.engine.sdp import Format
 from services.wall.relay.sources.sound import PIECE_BYTES, RtpSoundTrack
@@ -34,7 +34,7 @@ class Wire:
 
 
 def unit(codec: Codec, pts_90k: int, size: int = 160, flags: Flags = Flags.KEYFRAME) -> AccessUnit:
-    return AccessUnit(flags, codec, 1, 0, pts_90k, pts_90k, 0, 0, Clock.ARRIVAL, bytes(size))
+    return AccessUnit(flags, codec, 1, 0, pts_90k, pts_90k, 0, 0, CaptureClockSource.ARRIVAL, bytes(size))
 
 
 @pytest.mark.parametrize(
