@@ -15,7 +15,7 @@ _ANSWER_SECONDS: Final = 10.0
 
 
 class GatheredCoverage(NamedTuple):
-    """The answers that `ask` collected."""
+    """The answers that `ask_coverage` collected."""
 
     answers: list[CoverageAnswer]
     """One answer of each recorder."""

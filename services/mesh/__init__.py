@@ -1,1 +1,1 @@
-"""What joins Pantau's services: subjects, messages, the bus, settings, lifecycle, logging, metrics and health."""
+"""The kit of all services: bus, buckets, leases, RPC, transfers, children, settings, lifecycle, logs, metrics."""

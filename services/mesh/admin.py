@@ -13,14 +13,14 @@ from services.mesh.log import get_logger
 log = get_logger()
 
 Check = Callable[[], str | None]
-"""None when well, else what is missing, for a person."""
+"""None when well, else a text for people that says what is missing."""
 
 _STARTING: Final = "service"
 DEFAULT_PORTS: Final = {"registry": 9181, "ingest": 9182, "recorder": 9183, "wall": 9184, "sim": 9185}
 
 
 class PortTakenError(PantauError):
-    """Somebody else listens there."""
+    """Another program listens on the port."""
 
     code = "port-taken"
 
@@ -32,7 +32,7 @@ class Health:
         self._checks: dict[str, Check] = {}
 
     def starting(self) -> None:
-        """Not ready from here on, until the service adds a check of its own."""
+        """Not ready from now on, until the service adds its own check."""
         self._checks[_STARTING] = lambda: "it is starting"
 
     def add(self, name: str, check: Check) -> None:

@@ -63,7 +63,7 @@ class Bucket(Generic[M]):
                 await asyncio.sleep(backoff.next_seconds())
 
     def decode(self, key: str, value: bytes) -> M | None:
-        """The model in ``value``; None, and a log line, where a newer or broken writer left something else."""
+        """The model in ``value``; None, and a log line, where it is not one (a newer or a broken writer)."""
         try:
             return self._model.unpack(value)
         except (ValidationError, ValueError) as error:
@@ -100,7 +100,7 @@ class Bucket(Generic[M]):
             raise self._unavailable(error) from error
 
     async def update(self, key: str, value: M, revision: int) -> int:
-        """Writes where ``revision`` is still the last; raises `ConflictError` where somebody was faster."""
+        """Writes where ``revision`` is still the last; raises `ConflictError` where it is not."""
         self._refuse_while_away()
         try:
             return await self.kv.update(key, value.pack(), last=revision)
@@ -134,7 +134,7 @@ class Bucket(Generic[M]):
             raise self._unavailable(error) from error
 
     def _refuse_while_away(self) -> None:
-        """nats-py would keep the write and carry it out at the reconnect, long after it was called a failure."""
+        """nats-py would keep the write and make it at the reconnect, long after the caller was told that it failed."""
         if not self.bus.connected:
             raise UnavailableError(f"the bucket {self.name} is away with the bus; try again")
 
@@ -165,7 +165,7 @@ class Mirror(Generic[M]):
         return [value for value, _ in self.entries.values()]
 
     async def run(self) -> None:
-        """Follows the bucket for ever, from anew after each reconnect; cancel to stop."""
+        """Follows the bucket until it is cancelled; lists it again after each reconnect."""
         backoff = Backoff(FOLLOW_AGAIN_SECONDS)
         while True:
             generation = self._bucket.bus.reconnects

@@ -1,4 +1,4 @@
-"""The connection to NATS: reconnects for ever, buffers boundedly, says once when the bus goes and when it is back."""
+"""The connection to NATS: it reconnects without end, its buffers are bounded, and it logs a loss and a return once."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -22,9 +22,9 @@ from services.mesh.settings import MeshSettings
 log = get_logger()
 
 PENDING_OUT_BYTES: Final = 16 * 1024 * 1024
-"""What is kept for the server while it is away; past that, publishing is refused."""
+"""Bytes that may wait to be sent. Past that, publishing is refused."""
 PENDING_IN_BYTES: Final = 32 * 1024 * 1024
-"""What a subscription may have waiting; past that nats-py drops, and the sequence numbers show it."""
+"""Bytes that may wait in a subscription. Past that nats-py drops messages; frames' sequence numbers show it."""
 
 _connected = gauge("bus_connected", "1 while connected to NATS")
 _dropped_out = counter("bus_dropped", "Messages not published because the bus was away or full")
@@ -36,7 +36,7 @@ Handler = Callable[[BusMessage], Awaitable[None]]
 
 
 def is_nobody_there(message: BusMessage) -> bool:
-    """Whether nats-server answers itself, since nobody listens where the question went (status 503, no responders)."""
+    """Whether this is nats-server's own answer that nobody listens on the subject (status 503, no responders)."""
     return message.headers is not None and message.headers.get("Status") == "503"
 
 
@@ -47,7 +47,7 @@ class BusSubscription:
         self._subscription = subscription
 
     async def unsubscribe(self) -> None:
-        """Nothing more comes from now on, after a reconnect neither. Never raises, may be called twice."""
+        """Ends it, also for the time after a reconnect. Never raises; may be called twice."""
         with suppress(nats.errors.Error):  # the connection is closed, and the server has forgotten it
             await self._subscription.unsubscribe()
 
@@ -73,11 +73,11 @@ class Bus:
         """nats-py's; of this module and `services.mesh.rpc` alone."""
         self.js: JetStreamContext = client.jetstream(timeout=5)
         self.reconnects = 0
-        """Grows at each reconnect; whoever must resynchronise compares it, or waits on `reconnected`."""
+        """Grows at each reconnect. To resynchronise after one, compare it or wait on `reconnected`."""
         self._reconnected = asyncio.Event()
         self._away = False
         self._waiting = False
-        """Whether it was said that the server is not there yet."""
+        """Whether "bus.waiting" was logged."""
         self._joined = False
 
     @classmethod
@@ -147,7 +147,7 @@ class Bus:
 
     @property
     def connected(self) -> bool:
-        """Whether the server is there just now."""
+        """Whether it is connected now."""
         return self.client.is_connected
 
     @property
@@ -156,7 +156,7 @@ class Bus:
         return self.client.max_payload
 
     def new_inbox(self) -> str:
-        """A subject that nobody else uses, for answers."""
+        """A unique subject to receive answers on."""
         return self.client.new_inbox()
 
     async def reconnected(self) -> None:
@@ -226,7 +226,7 @@ class Bus:
             raise UnavailableError(f"no answer on {subject} within {timeout_seconds:g} s") from error
 
     async def close(self) -> None:
-        """Sends what is waiting and leaves. Takes at most two seconds."""
+        """Sends what waits and closes the connection, within two seconds."""
         try:
             async with asyncio.timeout(2):
                 if self.client.is_connected:

@@ -26,9 +26,9 @@ OUTBOX_EVENTS: Final = 10_000
 RETRY_SECONDS: Final = 0.1
 MAX_RETRY_SECONDS: Final = 5.0
 FETCH_EVENTS: Final = 250
-"""Old events are fetched so many at a time."""
+"""The size of a batch of old events."""
 SILENT_SECONDS: Final = 15.0
-"""Without even a heartbeat for so long a consumer is taken for lost."""
+"""A consumer that sends not even a heartbeat for so long is lost."""
 LOOK_SECONDS: Final = 0.5
 _dropped = counter("events_dropped", "Events lost because the outbox was full while the bus was away")
 
@@ -185,7 +185,7 @@ class EventOutbox:
         self._filled.set()
 
     async def run(self) -> None:
-        """Publishes for ever; cancel to stop."""
+        """Publishes until it is cancelled."""
         backoff = Backoff(RETRY_SECONDS, MAX_RETRY_SECONDS)
         while True:
             while self._waiting:

@@ -1,4 +1,4 @@
-"""Leases: who is alive, and who leads. Entries of the leases bucket live three seconds unless renewed."""
+"""Leases: which workers are alive, and which one leads. An entry of the leases bucket expires after three seconds."""
 
 import asyncio
 import time
@@ -18,20 +18,20 @@ RENEW_SECONDS: Final = 1.0
 EXPIRE_SECONDS: Final = 3.0
 """The bucket's TTL: after it, the entry is gone for everybody."""
 GIVE_UP_SECONDS: Final = 2.5
-"""Without a renewal for so long the holder stops by itself, before anybody else may begin."""
+"""The holder stops so long after its last renewal, before another may begin."""
 RELEASE_SECONDS: Final = 0.5
 
 
 def new_incarnation() -> int:
-    """A number that differs at every start and grows."""
+    """A number that is larger at each start."""
     return time.time_ns() // 1_000_000
 
 
 def presence(lease: WorkerLease) -> str:
     """A subject that a worker listens on while it runs.
 
-    The server itself answers a question there with "no responders" as soon as the worker's connection is gone, so a
-    killed worker is missed at once, and not only when its lease has expired.
+    When the worker's connection ends, nats-server answers questions there with "no responders". So a killed worker is
+    noticed at once, before its lease expires.
     """
     return f"pantau.presence.{lease.role}.{lease.worker}.{lease.incarnation}"
 
@@ -75,10 +75,10 @@ class Lease:
         return True
 
     async def run(self) -> None:
-        """Renews for ever, and shows `presence`; cancel to stop, then `release`.
+        """Renews until it is cancelled, and answers on `presence`; `release` afterwards.
 
-        Each second, whether the last renewal was answered or not: one that was lost with a connection keeps no other
-        from being made, and an answer that a busy machine gives late still counts.
+        It renews each second without waiting for the last answer: a request that was lost with a connection does not
+        delay the next, and a late answer still counts.
         """
         bus = self._bucket.bus
 
@@ -95,7 +95,7 @@ class Lease:
             await subscription.unsubscribe()
 
     async def release(self) -> None:
-        """Gives the lease back, so that others need not wait for it to expire; no end waits long for that."""
+        """Removes the lease, so that others need not wait until it expires. Waits at most `RELEASE_SECONDS`."""
         lease = self._current()
         self._renewed_at = float("-inf")
         if not self._bucket.bus.connected:
@@ -108,10 +108,10 @@ class Lease:
 
 
 class Workers:
-    """Who holds a lease, as seen here: fed by a mirror of the leases bucket, aged by this process's own clock.
+    """The live workers, from a mirror of the leases bucket.
 
-    The bucket drops an entry three seconds after its last renewal without a word; so liveness is judged by when a
-    renewal was last *seen*, which no other machine's clock can disturb.
+    The bucket does not announce an entry that expires. So a worker is alive while its last renewal was seen recently by
+    this process's clock; clocks of other machines do not matter.
     """
 
     def __init__(self, bucket: Bucket[WorkerLease], *, clock: Clock | None = None) -> None:
@@ -135,7 +135,7 @@ class Workers:
         ]
 
     async def run(self) -> None:
-        """Follows the bucket for ever; cancel to stop."""
+        """Follows the bucket until it is cancelled."""
         await self.mirror.run()
 
 
@@ -159,7 +159,7 @@ class Leadership:
         """Renews, or takes what has expired; returns `leading`."""
         started = self._clock.monotonic()
         try:
-            # A request that was lost with a connection must not keep the next one from being made.
+            # A request that was lost with a connection must not block the next one.
             async with asyncio.timeout(RENEW_SECONDS):
                 if self._revision:
                     self._revision = await self._bucket.update(self._key, self._me, self._revision)
@@ -182,7 +182,7 @@ class Leadership:
         return entry[1] if entry is not None and entry[0] == self._me else 0
 
     async def run(self) -> None:
-        """Tries for ever; cancel to stop, then `release`."""
+        """Tries until it is cancelled; `release` afterwards."""
         was = False
         while True:
             leads = await self.attempt()

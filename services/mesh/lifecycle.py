@@ -28,17 +28,17 @@ from services.mesh.tasks import KnownTasks, end
 
 log = get_logger()
 DRAIN_SECONDS: Final = 4.0
-"""What a service has between SIGTERM and its end; then its tasks are cancelled."""
+"""A service's time between SIGTERM and its end; then its tasks are cancelled."""
 END_SECONDS: Final = 2.0
-"""What its tasks have to end once they are cancelled; past it, all there are in the process are, until they end."""
+"""The time of cancelled tasks to end; then every task of the process is cancelled, again and again."""
 EXIT_REFUSED: Final = 78
-"""``EX_CONFIG`` of sysexits.h: the exit status of a service that refuses, and would again (a bad setting, a port that
-is taken); a supervisor need not try anew before somebody has changed something."""
+"""``EX_CONFIG`` of sysexits.h: the exit status of a service that would refuse again (a bad setting, a taken port). A
+supervisor need not restart it before somebody has changed that."""
 
 
 @dataclass
 class Service:
-    """What a running service has at hand."""
+    """The parts that every running service has."""
 
     name: str
     settings: MeshSettings
@@ -124,7 +124,7 @@ async def _serve(name: str, settings: MeshSettings, run: Run) -> None:
         bus = await connecting
         health.starting()
         log.info("service.started", pid=os.getpid())
-        gc.freeze()  # what was loaded at start lives as long as the process: the collector need not walk it again
+        gc.freeze()  # objects loaded at start live as long as the process: the collector need not visit them
         try:
             async with KnownTasks() as tasks:
                 try:
@@ -151,14 +151,14 @@ async def _work(service: Service, run: Run) -> None:
 
 
 async def _end_all(tasks: KnownTasks) -> None:
-    """Cancels all that still runs: once, so that it can put its things away, and again where that did nothing."""
+    """Cancels all running tasks once, so that they can clean up, and again those that did not end."""
     for task in tuple(tasks.running):
         task.cancel()
     if tasks.running:
         await asyncio.wait(tuple(tasks.running), timeout=END_SECONDS)
     if tasks.running:
         log.error("service.tasks_stuck", tasks=sorted(task.get_name() for task in tasks.running))
-        # A task of a task's own may have swallowed it, and would not be cancelled again by its task group.
+        # A task in a nested group may have swallowed the cancellation; its group would not repeat it.
         await end(task for task in asyncio.all_tasks() if task is not asyncio.current_task())
 
 

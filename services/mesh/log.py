@@ -33,7 +33,7 @@ def _redact_processor(_logger: Any, _method: str, event: MutableMapping[str, Any
 
 
 def _service_first(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """On a console several services share one terminal: who speaks stands in front."""
+    """Puts the service's name in front, since several services share one console."""
     service = event.pop("service", "")
     event["event"] = f"{service:<8} {event.get('event', '')}"
     return event

@@ -1,8 +1,7 @@
-"""Media straight from the wire: nats-py's protocol parser, with a short way for messages of some subscriptions.
+"""Reads media payloads from the NATS protocol without nats-py's objects, regular expressions and queues.
 
-nats-py makes an object of every message and takes it through regular expressions, headers and a queue. Of a frame
-nothing is wanted but its payload. So this finds where each message begins and ends, and gives nats-py's parser all
-that is not media.
+A frame needs only its payload. So this parser finds where each message begins and ends, hands over the payloads of
+media subscriptions, and gives everything else to nats-py's parser.
 """
 
 import asyncio
@@ -21,17 +20,17 @@ if TYPE_CHECKING:
 log = get_logger()
 
 PAUSE_SECONDS: Final = 0.003
-"""Where media is read more often than this, what comes for so long is read together: a process that wakes up finds its
-memory pushed out of the caches by others, which takes it longer than many a frame."""
+"""After media was read, reading pauses for so long, and what came meanwhile is read together. Each wake-up finds cold
+caches, which cost more than handling a frame; fewer wake-ups cost less."""
 MAX_LINE_BYTES: Final = 1 << 20
-"""INFO is the longest line; it tells of every server of a cluster."""
+"""The longest line is INFO, which lists every server of a cluster."""
 _CRLF: Final = b"\r\n"
 
 Take = Callable[[bytes], None]
 
 
 class MediaParser(Parser):
-    """Stands in a client's place for its parser (``Client._ps``)."""
+    """Replaces a client's parser."""
 
     def __init__(self, client: "Client", read_transport: Callable[[], asyncio.ReadTransport | None]) -> None:
         """``read_transport`` says where the client reads from; None where that cannot be paused."""
@@ -40,21 +39,21 @@ class MediaParser(Parser):
         """By subscription id as the wire has it."""
         self._read_at = float("-inf")
         self._cut = b""
-        """The beginning of a line whose end is not here yet."""
+        """The beginning of a line whose end has not been read."""
         self._missing = 0
-        """What is not here yet of a payload, the line's end behind it included."""
+        """Bytes of a payload that have not been read, with the line's end behind it."""
         self._take: Take | None = None
-        """Who takes that payload; None where nats-py's parser has its beginning."""
+        """The function that takes that payload; None where nats-py's parser has its beginning."""
         self._parts: list[bytes] = []
         """Its beginning."""
         super().__init__(client)
 
     def direct(self, subscription: int, take: Take) -> None:
-        """From now on ``take`` is called with the payloads of this subscription; those with headers stay nats-py's."""
+        """Calls ``take`` with each payload of this subscription. Messages with headers still go to nats-py."""
         self._direct[b"%d" % subscription] = take
 
     def forget(self, subscription: int) -> None:
-        """What may still come for this subscription is nats-py's again."""
+        """Gives later messages of this subscription to nats-py again."""
         self._direct.pop(b"%d" % subscription, None)
 
     def reset(self) -> None:

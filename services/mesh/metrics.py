@@ -1,4 +1,4 @@
-"""Prometheus metrics. A service declares its own beside the code that moves them, through these names' house prefix."""
+"""Prometheus metrics with the prefix ``pantau_``. A module declares its metrics beside the code that changes them."""
 
 from prometheus_client import Counter, Gauge, Histogram
 

@@ -1,4 +1,4 @@
-"""A nats-server of our own as a child process: what `pantau up` embeds, and what every integration test runs."""
+"""A nats-server as a child process: `pantau up` embeds one, and every integration test runs one."""
 
 import asyncio
 import json

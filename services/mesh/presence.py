@@ -1,4 +1,4 @@
-"""Asks workers whether they are still connected, so that a killed one is missed before its lease expires."""
+"""Asks workers whether they are still connected, so that a killed one is noticed before its lease expires."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,23 +17,23 @@ relay once more before it leaves it."""
 
 
 class Presence:
-    """Who among the workers of a role is gone though its lease has not expired yet."""
+    """Finds workers of a role that are gone although their lease has not expired."""
 
     def __init__(self, bus: Bus, workers: Workers, role: WorkerRole, *, asking: Callable[[], bool]) -> None:
-        """``asking``: whether anybody wants to know just now."""
+        """``asking``: whether the answer is needed now; else nobody is asked."""
         self._bus = bus
         self._workers = workers
         self._role = role
         self._asking = asking
         self._misses: dict[tuple[Id, int], int] = {}
-        """Only of workers that have answered before."""
+        """Missed questions in a row, of workers that have answered before."""
 
     def gone(self, lease: WorkerLease) -> bool:
         """Whether the worker's connection is gone."""
         return self._misses.get((lease.worker, lease.incarnation), 0) >= MISSES
 
     async def run(self) -> None:
-        """Asks for ever, while it is wanted; cancel to stop."""
+        """Asks until it is cancelled."""
         while True:
             await asyncio.sleep(ASK_SECONDS)
             leases = self._workers.alive(self._role) if self._asking() and self._bus.connected else []
@@ -52,4 +52,4 @@ class Presence:
             if key in self._misses:
                 self._misses[key] += 1
         except UnavailableError:
-            pass  # there, but busy; or this process's own connection is away
+            pass  # the worker is busy, or this process's own connection is away

@@ -20,7 +20,7 @@ NOT_SETTINGS = frozenset({"PANTAU_CONFIG", "PANTAU_URL", "PANTAU_TOKEN", "PANTAU
 
 
 class SettingsError(PantauError):
-    """The settings cannot be used; the message names each key, and what would do."""
+    """The settings cannot be used; the message names each key and a valid value."""
 
     code = "bad-settings"
 

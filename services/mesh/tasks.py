@@ -1,4 +1,4 @@
-"""Ending tasks for certain."""
+"""Ends tasks even where they swallow a cancellation."""
 
 import asyncio
 from collections.abc import Coroutine, Generator, Iterable

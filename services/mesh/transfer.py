@@ -1,14 +1,14 @@
-"""Streams of bytes over NATS with credit: whoever receives says how much may be under way, so nobody is run over.
+"""Streams of bytes over NATS with credit: the receiver says how many bytes may be under way.
 
-A receiver makes an `Incoming`, names its ``deliver_to`` in a question, and gets a control subject back, on which it
-grants credit as it consumes. A sender offers an asynchronous iterator of payloads with `send`; it publishes only what
-there is credit for, each payload one message:
+A receiver makes an `Incoming` and names its ``deliver_to`` in a question. The answer has a control subject, on which it
+grants credit as it consumes. A sender passes an asynchronous iterator of payloads to `send`, which publishes only as
+much as there is credit for. Each payload is one message:
 
     kind (u8: 0 payload, 1 end, 2 error, 3 alive), sequence (u32, of payloads), payload
 
 On the control subject: kind (u8: 0 credit, 1 cancel), credit (u64, bytes that may have been sent in all). Credit is a
-running total, so a lost grant is healed by the next one; a lost payload shows in the sequence and ends the transfer
-with an error. Either side that hears nothing for `SILENCE_SECONDS` gives up.
+running total, so the next grant replaces a lost one. A lost payload shows in the sequence and ends the transfer with an
+error. A side that hears nothing for `SILENCE_SECONDS` gives up.
 """
 
 import asyncio
@@ -26,10 +26,10 @@ from services.mesh.metrics import counter
 log = get_logger()
 
 WINDOW_BYTES: Final = 4 * 1024 * 1024
-"""Under way at most, unless told otherwise."""
+"""Bytes under way, by default."""
 SILENCE_SECONDS: Final = 10.0
 ALIVE_SECONDS: Final = 2.0
-"""A sender that waits for credit, and a receiver that waits for payloads, speak up so often."""
+"""A sender that waits for credit, and a receiver that waits for payloads, send a sign of life so often."""
 MAX_PAYLOAD_BYTES: Final = 4 * 1024 * 1024
 
 _HEAD: Final = Struct(">BI")
@@ -166,10 +166,10 @@ class Incoming:
         if len(message.data) >= _HEAD.size:
             kind, sequence = _HEAD.unpack_from(message.data)
             self._arrived.append((kind, sequence, message.data[_HEAD.size :]))
-            if kind == _ALIVE and self._control is not None:  # whoever iterates may be slow, and is not gone
+            if kind == _ALIVE and self._control is not None:  # the consumer may be slow; it is not gone
                 await self._bus.publish(self._control, _CONTROL.pack(_CREDIT, self._granted), reply=self.deliver_to)
         elif is_nobody_there(message):
-            # The sender unsubscribes as soon as it has sent all, which may be ahead of what it sent: only a hint.
+            # Only a hint: the sender unsubscribes when it has sent all, and its last payloads may still be under way.
             self._gone = True
         self._wake.set()
 
@@ -221,7 +221,7 @@ class Incoming:
         return UnavailableError(f"a transfer broke off: {why}; try again")
 
     async def close(self) -> None:
-        """Ends the transfer, wherever it is."""
+        """Ends the transfer at any point."""
         if self._control is not None and not self._over:
             await self._bus.publish(self._control, _CONTROL.pack(_CANCEL, 0))
         self._over = True
