@@ -72,7 +72,7 @@ async def killed_children(count: int) -> list[Promise]:
                 for name in ("registry", "ingest", "recorder", "wall", "wall relay 0", "sim", "nats"):
                     restarted.append(await up.kill_child(name))
                     await asyncio.sleep(1)
-                    await up.online()
+                    await up.online("cam-001")
                 stopped.append(await up.stop())
     return [
         Promise("from a child's kill to its new start", "s", restarted, 2.0),

@@ -9,6 +9,7 @@ import pytest
 from services.contracts.events import Audit, IncidentExported, parse
 from services.footage.evidence.verify import verify
 from services.mesh.bus import Bus
+from services.mesh.clock import TurnedClock
 from services.mesh.event_stream import ensure_stream
 from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
@@ -22,7 +23,7 @@ from tests.wall.front.running import running_front
 
 pytestmark = pytest.mark.integration
 SECOND = 1_000_000
-GRACE_SECONDS = 2.0
+GRACE_SECONDS = 3600.0
 
 
 def closed(recorder: Recorder, camera: str) -> int:
@@ -38,9 +39,10 @@ async def test_held_footage_outlives_retention_until_the_incident_is_closed_and_
     start_us = (time.time_ns() // 10**9 - 600) * SECOND
     units = pictures(count=25 * 130, start_us=start_us)
     await ensure_stream(bus)
+    clock = TurnedClock()
     async with (
-        registry(mesh_settings, RegistrySettings(incident_grace_days=GRACE_SECONDS / 86400)),
-        running(mesh_settings, tmp_path / "rec", "rec-1", retention="full 1m") as recorder,
+        registry(mesh_settings, RegistrySettings(incident_grace_days=GRACE_SECONDS / 86400), clock=clock),
+        running(mesh_settings, tmp_path / "rec", "rec-1", clock=clock, retention="full 1m") as recorder,
         running_front(mesh_settings) as front,
     ):
         await add(bus, "cam-1", "cam-2")
@@ -74,9 +76,13 @@ async def test_held_footage_outlives_retention_until_the_incident_is_closed_and_
         recorder.hurry_housekeeping()
         await asyncio.sleep(0.5)
         assert closed(recorder, "cam-1") == 2, "the grace is not over"
-        await asyncio.sleep(GRACE_SECONDS)
-        recorder.hurry_housekeeping()
-        await until(lambda: closed(recorder, "cam-1") == 0)
+        clock.advance(GRACE_SECONDS)
+
+        def gone() -> bool:
+            recorder.hurry_housekeeping()
+            return closed(recorder, "cam-1") == 0
+
+        await until(gone)
 
         events: list[object] = []
         while not any(isinstance(event, Audit) and event.action == "incident-released" for event in events):

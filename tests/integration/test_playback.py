@@ -100,14 +100,15 @@ async def test_two_slots_follow_one_clock_through_seek_play_pause_and_steps(
         await control(action="step", step="-keyframe")
         await until(lambda: marks(front, viewer, 1)[-1].capture_us == pytest.approx(start + 2 * SECOND, abs=1000))
 
+        began = time.monotonic()
         await control(action="play", rate=2.0)
-        await asyncio.sleep(1.0)
+        await until(lambda: len(viewer.frames(0)) - count > 30)
         await control(action="pause")
+        passed_us = (time.monotonic() - began) * SECOND
         clock = [notice for notice in front.notices[session] if isinstance(notice, ClockNotice)][-1]
         assert not clock.playing
-        assert clock.at_us - (start + 2 * SECOND) == pytest.approx(2 * SECOND, abs=SECOND)
+        assert SECOND < clock.at_us - (start + 2 * SECOND) < 2 * passed_us
         await until(lambda: states(front, viewer, 0)[-1] == "paused")
-        assert len(viewer.frames(0)) - count > 30
         await viewer.close()
 
 

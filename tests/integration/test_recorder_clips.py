@@ -119,8 +119,9 @@ async def test_the_timeline_says_what_there_is_and_why_not(
         await recorded(bus, recorder, [*pictures(count=100, start_us=start_us), *later])
         file = recorder.recordings.feeds["cam-1"].recording.file
         await until(lambda: file is not None and file.end_us > start_us + 53 * SECOND - FRAME_US)
-        await asyncio.sleep(1.2)  # a pass of the syncer
-        found = await timeline(bus, start_us - 10 * SECOND, start_us + 60 * SECOND)
+        async with asyncio.timeout(30):  # a gap is written at the next pass of the syncer
+            while not (found := await timeline(bus, start_us - 10 * SECOND, start_us + 60 * SECOND)).gaps:
+                await asyncio.sleep(0.1)
         with pytest.raises(NotFoundError):
             await clip_to(tmp_path / "clip.mp4", bus, start_us + 20 * SECOND, start_us + 30 * SECOND)
         with pytest.raises(InvalidInputError):
@@ -164,7 +165,17 @@ async def test_one_recorder_fills_the_other_s_gap(mesh_settings: MeshSettings, b
         await until(lambda: one.recordings.feeds["cam-1"].recording.frames == 370)
         for recorder in (one, two):
             recorder.recordings.feeds["cam-1"].recording.stop()
-        await asyncio.sleep(1.5)
+
+        async def written() -> bool:
+            """Whether the index has all footage of both, and so the first one's gap."""
+            _, answers = await ask_timeline(bus, "city", question(start_us, start_us + 20 * SECOND), recorders=2)
+            counts = {answer.recorder: len(answer.ranges) for answer in answers}
+            ends = [answer.ranges[-1].to_us for answer in answers if answer.ranges]
+            return counts == {"rec-1": 2, "rec-2": 1} and min(ends) >= units[-1].capture_us
+
+        async with asyncio.timeout(30):
+            while not await written():
+                await asyncio.sleep(0.1)
         found = await timeline(bus, start_us, start_us + 20 * SECOND, recorders=2)
         alone = found.ranges[0]
         assert (alone.from_us, found.gaps, found.recorders) == (start_us, (), 2)

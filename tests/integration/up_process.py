@@ -59,14 +59,15 @@ class Up:
             await asyncio.sleep(0.01)
         return time.monotonic() - started
 
-    async def online(self) -> None:
-        """Returns when all cameras are."""
-        async with asyncio.timeout(START_SECONDS):
-            while True:
-                with suppress(AssertionError, OSError, aiohttp.ClientError):  # the wall itself is on its way back
-                    if set((await self.cameras()).values()) == {"online"}:
-                        return
-                await asyncio.sleep(0.1)
+    async def online(self, *cameras: str) -> None:
+        """Returns when these cameras, and no others, are there and online."""
+        told: dict[str, str] = {}
+        deadline = time.monotonic() + START_SECONDS
+        while told != dict.fromkeys(cameras, "online"):
+            assert time.monotonic() < deadline, told
+            await asyncio.sleep(0.1)
+            with suppress(AssertionError, OSError, aiohttp.ClientError):  # the wall itself is on its way back
+                told = await self.cameras()
 
     async def stop(self) -> float:
         """SIGTERM; returns how many seconds it took to end."""

@@ -13,6 +13,7 @@ from services.contracts.permissions import SYSTEM, Actor
 from services.mesh import rpc
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus, BusMessage
+from services.mesh.clock import Clock, SystemClock
 from services.mesh.leases import RENEW_SECONDS, Lease, new_incarnation
 from services.mesh.lifecycle import Service
 from services.mesh.settings import MeshSettings
@@ -25,13 +26,19 @@ T = TypeVar("T")
 
 @asynccontextmanager
 async def registry(
-    settings: MeshSettings, own: RegistrySettings | None = None, *, worker: str = "registry-1"
+    settings: MeshSettings,
+    own: RegistrySettings | None = None,
+    *,
+    worker: str = "registry-1",
+    clock: Clock | None = None,
 ) -> AsyncIterator[Service]:
     """A registry until the end of the block; ready when the block begins. `crash` ends it without goodbye."""
     bus = await Bus.connect(settings, worker)
     try:
         async with asyncio.TaskGroup() as tasks:
-            service = Service("registry", settings.model_copy(update={"worker": worker}), bus, tasks)
+            service = Service(
+                "registry", settings.model_copy(update={"worker": worker}), bus, tasks, clock=clock or SystemClock()
+            )
             running = tasks.create_task(app.run(service, own or RegistrySettings()))
             await until(lambda: not service.health.missing() and bool(service.health._checks))
             try:
