@@ -32,12 +32,10 @@ class Run:
         self._feed: Feed | None = feed
 
     def opened(self, tracks: Sequence[Track], *, transport: RtpTransport = "", bursts: bool = False) -> None:
-        """See `Outlet.opened`."""
         if self._feed is not None:
             self._feed.opened(tuple(tracks), transport, bursts=bursts)
 
     def packet(self, packet: Packet) -> None:
-        """See `Outlet.packet`."""
         if self._feed is not None:
             self._feed.packet(packet)
 

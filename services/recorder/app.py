@@ -233,5 +233,5 @@ class _Mirrors(NamedTuple):
 
 
 async def run(service: Service, settings: RecorderSettings, archive: ArchiveSettings | None = None) -> None:
-    """See `services.mesh.lifecycle`."""
+    """Records until ``service.stopping``, then closes all segments."""
     await Recorder(service, settings, archive).run()

@@ -29,7 +29,7 @@ SILENT_SECONDS: Final = 5.0
 STEADY_SECONDS: Final = 3.0
 CONNECT_SECONDS: Final = 15.0
 STILL_SECONDS: Final = 6.0
-"""A frame counter that stands still for so long is a stall, whatever ingest says…"""
+"""A frame counter that stands still for so long is a stall, also if ingest reports online…"""
 REPORT_SLACK_SECONDS: Final = 3.0
 """…unless ingest knows a slow camera's pace; a report comes every 2 s."""
 UNSTABLE_BREAKS: Final = 3

@@ -30,7 +30,6 @@ class ScriptedReader:
         self._script = script
 
     async def run(self, source: Source, outlet: Outlet) -> ReaderEnd:
-        """See `Reader.run`."""
         return await self._script(source, outlet)
 
 

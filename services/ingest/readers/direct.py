@@ -166,7 +166,7 @@ class _DirectSession:
         self._report_channels.clear()
 
     def close(self) -> None:
-        """Ends the session and whatever runs for it."""
+        """Ends the session, its timers and its tasks."""
         for timer in (self._ticking, self._reordering):
             if timer is not None:
                 timer.cancel()

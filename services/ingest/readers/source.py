@@ -77,7 +77,7 @@ class Packet(NamedTuple):
     Video as a sequence (H.264 and H.265): its NAL units, without framing and none of them empty; parameter sets and
     SEI among them where they came. Audio and JPEG as bytes."""
     pts_90k: int | None
-    """The source's own time (RTP: extended past its 32 bits, at 90 kHz whatever the track's clock rate is); None where
+    """The source's own time (RTP: extended past its 32 bits, always at 90 kHz); None where
     it gives none. It may jump, stand still and go back: re-timing is done behind the seam."""
     dts_90k: int | None
     """None where the source carries no decoding times (RTP does not)."""

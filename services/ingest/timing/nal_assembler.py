@@ -78,10 +78,9 @@ class _NalAssembler(ABC):
             return
 
     def assemble(self, data: bytes | Sequence[bytes]) -> Sequence[Unit]:
-        """See `Assembler.assemble`."""
         if not isinstance(data, bytes):
             units = list(data)
-        # A length of one byte is no NAL unit's: whatever was declared, this is a start code.
+        # A length of one byte is no NAL unit's: this is a start code, also where lengths were declared.
         elif self._length_size and not data.startswith(START_CODE):
             units = split_length_prefixed(data, self._length_size)
         elif len(data) > MAX_NAL_UNITS * _LEAST_UNIT_BYTES and data.count(b"\0\0\1") > MAX_NAL_UNITS:
@@ -171,7 +170,6 @@ class H264Assembler(_NalAssembler):
     keyframes = frozenset((h264.NalType.IDR,))
 
     def is_b_picture(self, unit: Unit) -> bool:
-        """See `Assembler.is_b_picture`."""
         try:
             return self.shape.reorder != 0 and h264.slice_type(unit.slice) == "B"
         except BitstreamError:

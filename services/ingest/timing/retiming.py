@@ -1,4 +1,4 @@
-"""Re-timing: whatever time stamps a source sends, what is published goes forward.
+"""Re-timing: published time goes forward, with any time stamps of the source.
 
 Sources jump, stand still, run backwards, leave their first packet without a time and (over RTP) never say when a
 picture is to be decoded. Published decoding times grow strictly; presentation times keep the source's spacing and

@@ -76,32 +76,26 @@ class NoArchive:
     keep_days = None
 
     def awaits(self, segment: Segment) -> bool:
-        """See `Archive.awaits`."""
         del segment
         return False
 
     def covers(self, segment: Segment) -> bool:
-        """See `Archive.covers`."""
         del segment
         return False
 
     def runs(self, camera: str, profile: str, from_us: int, to_us: int) -> Sequence[FootageRun]:
-        """See `Archive.runs`."""
         del camera, profile, from_us, to_us
         return ()
 
     def oldest_us(self, camera: str, profile: str) -> dict[Tier, int]:
-        """See `Archive.oldest_us`."""
         del camera, profile
         return {}
 
     def copies(self, camera: str, profile: str, from_us: int, to_us: int) -> list[tuple[ArchivedCopy, Sequence[Gop]]]:
-        """See `Archive.copies`."""
         del camera, profile, from_us, to_us
         return []
 
     def opened(self, copy: ArchivedCopy) -> AbstractContextManager[tuple[ReadAt, int]]:
-        """See `Archive.opened`."""
         raise FileNotFoundError(copy.key)
 
     async def run(self) -> None:

@@ -80,35 +80,27 @@ class S3Archive:
 
     @property
     def answers(self) -> bool:
-        """See `Archive.answers`."""
         return self._reader.answers
 
     def awaits(self, segment: Segment) -> bool:
-        """See `Archive.awaits`."""
         return self._waits and not self.covers(segment)
 
     def covers(self, segment: Segment) -> bool:
-        """See `Archive.covers`."""
         return self._look_up(lambda catalogue: catalogue.covers(segment), otherwise=False)
 
     def runs(self, camera: str, profile: str, from_us: int, to_us: int) -> Sequence[FootageRun]:
-        """See `Archive.runs`."""
         return self._look_up(lambda catalogue: catalogue.runs(camera, profile, from_us, to_us), otherwise=[])
 
     def oldest_us(self, camera: str, profile: str) -> dict[Tier, int]:
-        """See `Archive.oldest_us`."""
         return self._look_up(lambda catalogue: catalogue.oldest_us(camera, profile), otherwise={})
 
     def copies(self, camera: str, profile: str, from_us: int, to_us: int) -> list[tuple[ArchivedCopy, Sequence[Gop]]]:
-        """See `Archive.copies`."""
-
         def find(catalogue: ArchiveCatalogue) -> list[tuple[ArchivedCopy, Sequence[Gop]]]:
             return [(copy, catalogue.gops(copy)) for copy in catalogue.within(camera, profile, from_us, to_us)]
 
         return self._look_up(find, otherwise=[])
 
     def opened(self, copy: ArchivedCopy) -> AbstractContextManager[tuple[ReadAt, int]]:
-        """See `Archive.opened`."""
         return self._reader.opened(copy)
 
     def _look_up(self, find: Callable[[ArchiveCatalogue], T], *, otherwise: T) -> T:
@@ -133,7 +125,6 @@ class S3Archive:
         return True
 
     async def run(self) -> None:
-        """See `Archive.run`."""
         while self.catalogue is None and not await asyncio.to_thread(self.open):
             await asyncio.sleep(OPEN_AGAIN_SECONDS)
         uploader, audit = self.uploader(), self.audit()

@@ -72,7 +72,6 @@ class CurrentHolds:
         self._holds = Holds((), 0)
 
     def held(self, camera: str, from_us: int, to_us: int) -> bool:
-        """See `Holds.held`."""
         now = self._monotonic()
         if now - self._read_at >= REFRESH_SECONDS:
             self._holds = Holds(self._incidents(), self._now_us())

@@ -80,7 +80,6 @@ class Disks:
         self._told: dict[Disk, str] = {}
 
     def choose(self, stream: RecordedStream, current: Disk | None) -> Disk | None:
-        """See `services.recorder.capture.recording.DiskChooser.choose`."""
         counts = dict.fromkeys(self.all, 0)
         for disk in self.streams.values():
             counts[disk] += 1

@@ -64,17 +64,14 @@ class OsFiles:
     """The operating system's."""
 
     def create(self, path: Path) -> int:
-        """See `Files.create`."""
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
 
     def open(self, path: Path) -> int:
-        """See `Files.open`."""
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         os.lseek(fd, 0, os.SEEK_END)
         return fd
 
     def write(self, fd: int, buffers: Sequence[bytes]) -> int:
-        """See `Files.write`."""
         if len(buffers) > _MAX_BUFFERS:
             buffers = [b"".join(buffers)]
         wanted = sum(map(len, buffers))
@@ -93,16 +90,13 @@ class OsFiles:
         return taken
 
     def truncate(self, fd: int, size_bytes: int) -> None:
-        """See `Files.truncate`."""
         os.ftruncate(fd, size_bytes)
         os.lseek(fd, size_bytes, os.SEEK_SET)
 
     def sync_data(self, fd: int) -> None:
-        """See `Files.sync_data`."""
         os.fdatasync(fd)
 
     def sync_folder(self, path: Path) -> None:
-        """See `Files.sync_folder`."""
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(fd)
@@ -110,23 +104,18 @@ class OsFiles:
             os.close(fd)
 
     def close(self, fd: int) -> None:
-        """See `Files.close`."""
         os.close(fd)
 
     def make_folders(self, path: Path) -> None:
-        """See `Files.make_folders`."""
         path.mkdir(parents=True, exist_ok=True)
 
     def rename(self, source: Path, target: Path) -> None:
-        """See `Files.rename`."""
         source.replace(target)
 
     def unlink(self, path: Path) -> None:
-        """See `Files.unlink`."""
         path.unlink(missing_ok=True)
 
     def remove_empty(self, path: Path, top: Path) -> None:
-        """See `Files.remove_empty`."""
         while path != top and top in path.parents:
             try:
                 path.rmdir()
@@ -135,7 +124,6 @@ class OsFiles:
             path = path.parent
 
     def space(self, path: Path) -> Space:
-        """See `Files.space`."""
         stat = os.statvfs(path)
         return Space(stat.f_bavail * stat.f_frsize, stat.f_blocks * stat.f_frsize)
 

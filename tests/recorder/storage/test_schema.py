@@ -1,4 +1,4 @@
-"""A file's schema is brought up to date once, whoever else opens it meanwhile."""
+"""A file's schema is brought up to date once, also when others open it meanwhile."""
 
 import sqlite3
 import threading
