@@ -60,7 +60,7 @@ class DirectSubscription(BusSubscription):
         self._client = client
 
     async def unsubscribe(self) -> None:
-        """See `BusSubscription.unsubscribe`."""
+        """Ends it as `BusSubscription.unsubscribe` does; messages that still come are not taken."""
         self._client.forget_direct(self._subscription)
         await super().unsubscribe()
 
