@@ -3,12 +3,19 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from services.mesh.bus import Bus
 from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 from tests import preflight
+
+# An example of hypothesis may take as long as the machine lets it wait: its own limit is 0.2 s.
+hypothesis.settings.register_profile(
+    "pantau", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("pantau")
 
 
 @pytest.fixture
