@@ -132,7 +132,7 @@ class Up:
                     for index, port in enumerate(self.plan.relay_ports)
                 }
                 if self.plan.demo_cameras:
-                    arguments = command("sim", *demo.sim_arguments(self.plan.demo_cameras, self._catalogue))
+                    arguments = command("sim", *demo.sim_arguments(self.plan.demo_cameras, self._catalogue, os.environ))
                     own = environ | {"PANTAU_ADMIN_HOST": "127.0.0.1", "PANTAU_ADMIN_PORT": str(self._sim_admin_port)}
                     commands["sim"] = (arguments, own)
                 for name, (arguments, own) in commands.items():

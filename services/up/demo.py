@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -32,9 +33,15 @@ PATIENCE_SECONDS: Final = 15.0
 _USUAL_PORT: Final = 8554
 
 
-def sim_arguments(cameras: int, catalogue: Path) -> list[str]:
-    """Arguments of ``pantau sim``. Its port is chosen here, so that a restarted simulator has the same one."""
-    return ["--cameras", str(cameras), "--port", str(free_port(_USUAL_PORT)), "--catalogue", str(catalogue)]
+def sim_arguments(cameras: int, catalogue: Path, environ: Mapping[str, str]) -> list[str]:
+    """Arguments of ``pantau sim``. Its port is chosen here, so that a restarted simulator has the same one.
+
+    It is ``PANTAU_SIM_PORT`` (8554 by default) where that is free, else any free one. Two demos that start at the same
+    moment may both find 8554 free: give one of them another.
+    """
+    usual = environ.get("PANTAU_SIM_PORT", "")
+    port = free_port(int(usual) if usual.isdecimal() else _USUAL_PORT)
+    return ["--cameras", str(cameras), "--port", str(port), "--catalogue", str(catalogue)]
 
 
 def free_port(usual: int = 0) -> int:

@@ -21,7 +21,7 @@ from services.mesh.settings import MeshSettings
 from tests.processes import descendants
 from tests.registry.running import ask, eventually, following, holder, until
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 90.0
 CAMERAS = 4
 GOP_SECONDS = 2.0
 """Of the simulated cameras: what a new reader may have to wait for its first keyframe."""

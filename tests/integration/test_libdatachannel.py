@@ -24,7 +24,7 @@ from tests.wall.relay.microphone import TONE_HZ, Microphone
 from tests.wall.relay.viewer import Received, reassemble
 from tools import node
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
 SCRIPT = Path(__file__).with_name("libdatachannel_player.mjs")
 SECONDS = 60.0

@@ -79,7 +79,7 @@ class Up:
 
 def environment(**environ: str) -> dict[str, str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PANTAU_")}
-    return {**clean, "PANTAU_WALL_UDP_PORT": "0", "PANTAU_WALL_RELAYS": "1", **environ}
+    return {**clean, "PANTAU_WALL_UDP_PORT": "0", "PANTAU_SIM_PORT": "0", "PANTAU_WALL_RELAYS": "1", **environ}
 
 
 def command(data: Path, *arguments: str) -> list[str]:

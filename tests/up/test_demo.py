@@ -12,6 +12,19 @@ def test_a_taken_port_is_not_asked_for() -> None:
         with suppress(OSError):  # somebody else has it: as good
             taken.bind(("127.0.0.1", 8554))
         taken.listen()
-        arguments = sim_arguments(16, Path("cameras.json"))
+        arguments = sim_arguments(16, Path("cameras.json"), {})
     assert arguments[:2] == ["--cameras", "16"]
     assert arguments[arguments.index("--port") + 1] not in ("8554", "0")
+
+
+def test_a_port_that_is_named_is_taken_and_0_is_any_but_the_usual() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    assert port_of({"PANTAU_SIM_PORT": str(port)}) == str(port)
+    assert port_of({"PANTAU_SIM_PORT": "0"}) not in ("8554", "0")
+
+
+def port_of(environ: dict[str, str]) -> str:
+    arguments = sim_arguments(1, Path("cameras.json"), environ)
+    return arguments[arguments.index("--port") + 1]
