@@ -2,6 +2,7 @@
 
 | state    | enters by          | 2xx                  | otherwise                                                 |
 |----------|--------------------|----------------------|-----------------------------------------------------------|
+| IDLE     | redirect elsewhere | –                    | –                                                         |
 | OPTIONS  | `start`            | DESCRIBE             | DESCRIBE; unanswered for 2.5 s: DESCRIBE                  |
 | DESCRIBE | OPTIONS            | choose tracks; SETUP | over                                                      |
 | SETUP    | DESCRIBE, SETUP    | next SETUP, or PLAY  | 461: other transport; (b) other URL; sound: without; over |
@@ -83,6 +84,7 @@ class DialogueEnd(NamedTuple):
 class DialogueState(Enum):
     """See the module's table."""
 
+    IDLE = "IDLE"
     OPTIONS = "OPTIONS"
     DESCRIBE = "DESCRIBE"
     SETUP = "SETUP"
@@ -159,7 +161,7 @@ class RtspDialogue:
     ) -> None:
         """``on_track`` is called when a track was set up, before anything that follows its answer is looked at."""
         self.address = address
-        self.state = DialogueState.OPTIONS
+        self.state = DialogueState.IDLE
         self.end: DialogueEnd | None = None
         self.reconnect: RtspAddress | None = None
         """Where a redirect leads to another server: connect there and call `start` again."""
@@ -326,6 +328,7 @@ class RtspDialogue:
         self._session = ""
         if address.endpoint != old.endpoint:
             self.reconnect = address
+            self.state = DialogueState.IDLE
         else:
             self._describe()
 

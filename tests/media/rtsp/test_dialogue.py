@@ -380,6 +380,13 @@ def test_options_that_nobody_answers_are_passed_over() -> None:
     assert client.plays
 
 
+def test_time_that_passes_before_the_connection_is_used_sends_nothing() -> None:
+    client = Client(Server())
+    client.dialogue.tick(client.now)
+    assert client.dialogue.take_output() == b""
+    assert client.start().plays
+
+
 def test_sound_without_pictures_is_told_so() -> None:
     sdp = "v=0\r\nm=audio 0 RTP/AVP 0\r\na=control:trackID=0\r\n"
     client = Client(Server(sdp=sdp), audio=True).start()
