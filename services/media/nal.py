@@ -109,6 +109,11 @@ class BitReader:
             raise BitstreamError("a parameter set or slice header ends too early")
         return (self._value >> self._left) & ((1 << bits) - 1)
 
+    def peek(self, bits: int) -> int:
+        """The next ``bits`` bits, which stay unread; what lies behind the end is zero."""
+        rest = self._value & ((1 << self._left) - 1)
+        return rest >> (self._left - bits) if self._left >= bits else rest << (bits - self._left)
+
     def flag(self) -> bool:
         """One bit."""
         return self.u(1) == 1

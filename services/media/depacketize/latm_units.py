@@ -13,6 +13,8 @@ from services.media.nal import BitReader, BitstreamError
 MAX_ELEMENT_BYTES = 64 * 1024
 _SAMPLE_RATE_ESCAPE = 15
 _SPECTRAL_REPLICATION = (5, 29)
+_SYNC_REPLICATION = 0x2B7
+_SYNC_PARAMETRIC = 0x548
 _GENERAL_AUDIO = frozenset((1, 2, 3, 4, 6, 7, 17, 19, 20, 21, 22, 23))
 
 
@@ -65,6 +67,8 @@ def _mux(bits: _RecordingReader) -> StreamMux:
     bits.mark()
     _skip_audio_config(bits)
     config = bits.marked()
+    if bits.bits_left < 13:
+        return StreamMux(config, frames)  # GStreamer cuts the rest of its description's
     if bits.u(3):
         raise BitstreamError("frames of a fixed length are not known here")
     bits.u(8)  # latmBufferFullness
@@ -92,6 +96,13 @@ def _skip_audio_config(bits: BitReader) -> None:
         bits.u(14)
     if bits.u(1):  # extensionFlag
         raise BitstreamError("an extended AudioSpecificConfig is not known here")
+    # What follows in a StreamMuxConfig is frameLengthType, which of AAC is never 2 as the sync word's first bits are.
+    if bits.peek(11) == _SYNC_REPLICATION:
+        bits.u(11)
+        if bits.u(5) == _SPECTRAL_REPLICATION[0] and bits.u(1):  # extensionAudioObjectType, sbrPresentFlag
+            _sample_rate(bits)
+            if bits.peek(11) == _SYNC_PARAMETRIC:
+                bits.u(12)
 
 
 def _object_type(bits: BitReader) -> int:

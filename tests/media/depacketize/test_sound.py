@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from services.media.depacketize.aac_units import MAX_UNIT_BYTES, AacDepacketizer
 from services.media.depacketize.formats import declared_extradata, is_readable, make_depacketizer
-from services.media.depacketize.latm_units import MAX_ELEMENT_BYTES, LatmDepacketizer
+from services.media.depacketize.latm_units import MAX_ELEMENT_BYTES, LatmDepacketizer, declared_mux
 from services.media.depacketize.sound import PlainDepacketizer
 from services.media.sdp import RtpFormat, parse_parameters
 from tests.media import encoded
@@ -113,6 +113,22 @@ def test_latm_with_its_configuration_in_the_description(size: int) -> None:
     known = RtpFormat(97, "mp4a-latm", 16_000, 1, parameters)
     assert is_readable("audio", known)
     assert declared_extradata(known) == b"\x14\x08"
+
+
+@pytest.mark.parametrize(
+    ("config", "audio_config"),
+    [
+        ("40002810adca00", "140856e500"),  # of GStreamer: no spectral band replication, and cut
+        ("400028103fc0", "1408"),
+        ("400028105fc0", None),  # frames of a fixed length
+        ("80002810", None),  # another version
+        ("4000", None),
+        ("xyz", None),
+    ],
+)
+def test_stream_mux_configs(config: str, audio_config: str | None) -> None:
+    mux_config = declared_mux(parse_parameters(f"cpresent=0;config={config}"))
+    assert (mux_config.config.hex() if mux_config else None) == audio_config
 
 
 def test_latm_with_its_configuration_in_band_is_not_aligned_to_bytes() -> None:
