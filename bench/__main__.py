@@ -13,6 +13,7 @@ import uvloop
 
 SECTIONS = {
     "chain": "CPU per camera and latency through the whole product",
+    "reading": "the direct reader and libav, CPU and delay",
     "fanout": "viewer-streams per core, against aiortc's own sender",
     "browser": "time to the first and to the live picture in Chromium, and the age of pictures",
     "recording": "CPU per recorded camera, against ffmpeg's segment muxer",
