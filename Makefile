@@ -54,6 +54,7 @@ lint:
 	$(PYTHON) -m tools.npm lint
 	$(PYTHON) -m tools.check_tree
 	$(PYTHON) -m tools.check_names
+	$(PYTHON) -m tools.check_prose
 
 bench:
 	@$(PYTHON) -m tools.bootstrap bench
