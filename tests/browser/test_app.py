@@ -114,10 +114,10 @@ async def test_a_camera_that_cannot_be_reached_says_why_in_both_languages(
     try:
         app = await AppPage.open(browser, f"{pantau.url}/#grid=1&tiles=broken", language="en")
         message = app.page.locator("pantau-wall-tile .message")
-        await message.get_by_text("The camera refuses the connection").wait_for(timeout=60_000)
+        await message.get_by_text("Nothing answers at the camera's port").wait_for(timeout=60_000)
         await message.get_by_text("since").wait_for()
         await app.page.keyboard.press("l")
-        await message.get_by_text("Kamera menolak sambungan").wait_for()
+        await message.get_by_text("Tidak ada yang menjawab di port kamera").wait_for()
         assert await app.page.evaluate("document.documentElement.lang") == "id"
     finally:
         pantau.api("/cameras/broken", "DELETE")
