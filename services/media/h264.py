@@ -122,6 +122,20 @@ def slice_type(unit: bytes) -> str:
     return _SLICE_TYPES[bits.ue() % 5]
 
 
+def pps_ids(pps: bytes) -> tuple[int, int]:
+    """pic_parameter_set_id and seq_parameter_set_id of a PPS."""
+    bits = BitReader(unescape(pps[1:16]))
+    return bits.ue(), bits.ue()
+
+
+def slice_pps_id(unit: bytes) -> int:
+    """pic_parameter_set_id of a slice."""
+    bits = BitReader(unescape(unit[1:_SLICE_HEAD_BYTES]))
+    bits.ue()  # first_mb_in_slice
+    bits.ue()  # slice_type
+    return bits.ue()
+
+
 def parameter_sets(units: Iterable[bytes]) -> ParameterSets:
     """The parameter sets among ``units``, each once, in order."""
     sps: dict[bytes, None] = {}

@@ -48,6 +48,8 @@ class Sps(NamedTuple):
     temporal_id_nested: bool
     reorder_frames: int
     """sps_max_num_reorder_pics of the highest sub-layer; 0 promises that there are no B-frames to wait for."""
+    identifier: int = 0
+    """sps_seq_parameter_set_id."""
 
     @property
     def profile_idc(self) -> int:
@@ -153,6 +155,19 @@ def slice_type(unit: bytes, extra_bits: int = 0) -> str:
     return _SLICE_TYPES[kind]
 
 
+def pps_ids(pps: bytes) -> tuple[int, int]:
+    """pps_pic_parameter_set_id and pps_seq_parameter_set_id."""
+    bits = BitReader(unescape(pps[2:16]))
+    return bits.ue(), bits.ue()
+
+
+def slice_pps_id(unit: bytes) -> int:
+    """slice_pic_parameter_set_id of a slice segment."""
+    bits = BitReader(unescape(unit[2:_SLICE_HEAD_BYTES]))
+    bits.u(2 if 16 <= nal_type(unit) <= 23 else 1)  # first_slice_segment_in_pic_flag, no_output_of_prior_pics_flag
+    return bits.ue()
+
+
 def parameter_sets(units: Iterable[bytes]) -> ParameterSets:
     """The parameter sets among ``units``, each once, in order."""
     found: dict[int, dict[bytes, None]] = {NalType.VPS: {}, NalType.SPS: {}, NalType.PPS: {}}
@@ -177,7 +192,7 @@ def parse_sps(unit: bytes) -> Sps:
         bits.u(2 * (8 - sub_layers_minus1))
         for has_profile, has_level in present:
             bits.u(88 * has_profile + 8 * has_level)
-    bits.ue()  # sps_seq_parameter_set_id
+    identifier = bits.ue()
     chroma = bits.ue()
     if chroma > 3:
         raise BitstreamError(f"chroma_format_idc {chroma} does not exist")
@@ -199,7 +214,16 @@ def parse_sps(unit: bytes) -> Sps:
         reorder = bits.ue()
         bits.ue()  # sps_max_latency_increase_plus1
     return Sps(
-        profile_tier_level, width, height, chroma, depth_luma, depth_chroma, sub_layers_minus1 + 1, nested, reorder
+        profile_tier_level,
+        width,
+        height,
+        chroma,
+        depth_luma,
+        depth_chroma,
+        sub_layers_minus1 + 1,
+        nested,
+        reorder,
+        identifier,
     )
 
 

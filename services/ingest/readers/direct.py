@@ -43,6 +43,8 @@ BYE_SECONDS: Final = 1.0
 UNREADABLE_SECONDS: Final = 4.0
 """RTP comes, and not one picture can be made of it for so long: another reader may."""
 UNREADABLE_PACKETS: Final = 50
+MAX_UNSENT_BYTES: Final = 65_536
+"""With so much that the camera does not take, it gets no reports."""
 _TLS_CLOSE_SECONDS: Final = 1.0
 _UNREACHABLE: Final = frozenset((errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN))
 _CODECS: Final = {rtp_name.lower(): Codec.of(name) for rtp_name, name in NAME_BY_RTP_NAME.items()}
@@ -243,9 +245,13 @@ class _DirectSession:
         self._heard_at = self._loop.time()
 
     def _after(self) -> None:
-        self._write_output()
-        if self._reordering is None and any(track.receiver.waiting for track in self._tracks.values()):
-            self._reordering = self._loop.call_later(REORDER_SECONDS, self._give_up)
+        if self._dialogue.has_output:
+            self._write_output()
+        if self._reordering is None:
+            for track in self._tracks.values():
+                if track.receiver.waiting:
+                    self._reordering = self._loop.call_later(REORDER_SECONDS, self._give_up)
+                    return
 
     def _give_up(self) -> None:
         self._reordering = None
@@ -345,12 +351,13 @@ class _DirectSession:
         damaged: bool,
         lost: int,
     ) -> None:
+        if self._over.done():
+            return
         if self._opened_at is None:
             self._open()  # some servers send before they answer PLAY, or never answer it
         if kind == "video":
             self._units += 1
-        if not self._over.done():
-            self._outlet.packet(Packet(kind, data, pts_90k, None, arrival_us, rtcp_us, damaged, lost))
+        self._outlet.packet(Packet(kind, data, pts_90k, None, arrival_us, rtcp_us, damaged, lost))
 
     # time
 
@@ -397,8 +404,9 @@ class _DirectSession:
         now_us = time.monotonic_ns() // 1000
         for channel, track in self._report_channels.items():
             packet = track.receiver_report(self._ssrc, now_us)
-            if packet and self._transport is not None and not self._transport.is_closing():
-                self._transport.write(b"$" + bytes((channel,)) + len(packet).to_bytes(2, "big") + packet)
+            transport = self._transport
+            if packet and transport is not None and transport.get_write_buffer_size() < MAX_UNSENT_BYTES:
+                transport.write(b"$" + bytes((channel,)) + len(packet).to_bytes(2, "big") + packet)
         for ports, udp_track in self._ports:
             if udp_track is not None and (packet := udp_track.receiver_report(self._ssrc, now_us)):
                 ports.send_rtcp(packet)

@@ -37,6 +37,10 @@ class _Sets:
         """Those of one NAL unit type."""
         return tuple(unit for (unit_kind, _), unit in self._sets.items() if unit_kind == kind)
 
+    def get(self, kind: int, identifier: int) -> bytes | None:
+        """One of them."""
+        return self._sets.get((kind, identifier))
+
     def ordered(self) -> list[bytes]:
         """VPS, SPS, PPS: their NAL unit types grow in this order in both codecs."""
         return [unit for _, unit in sorted(self._sets.items(), key=lambda item: item[0])]
@@ -61,6 +65,7 @@ class _NalAssembler(ABC):
         self._length_size = 0
         self._holding = True
         self._active_sps: tuple[bytes, ...] = ()
+        """The SPS that the last keyframe uses, and then all that stood in front of it."""
         self._set_kinds = frozenset(self.kinds)
         self._special = self._set_kinds | self.dropped | self.keyframes
         if extradata:
@@ -99,15 +104,25 @@ class _NalAssembler(ABC):
         sps = self._sets.of_kind(self.sps_kind)
         if not all(self._sets.of_kind(kind) for kind in self.kinds):
             return ()
-        changed = bool(self._active_sps) and sps != self._active_sps
-        if sps != self._active_sps:
-            self.shape = self._shape(sps[0])
-            self._active_sps = sps
+        active = (sps[0] if len(sps) == 1 else self._used_sps(kept) or sps[0], *sps)
+        changed = bool(self._active_sps) and active != self._active_sps
+        if active != self._active_sps:
+            self.shape = self._shape(active[0])
+            self._active_sps = active
         self._begin(self._holding or changed)
         self._holding = False
         picture = [unit for unit in kept if self._kinds((unit,))[0] not in self.kinds]
         payload = join_length_prefixed(self._sets.ordered() + picture)
         return (Unit(payload, True, new_parameters=changed),)
+
+    def _used_sps(self, units: Sequence[bytes]) -> bytes | None:
+        """The SPS that the picture's first slice leads to by its PPS; None where it leads to none."""
+        try:
+            first = next(unit for unit, kind in zip(units, self._kinds(units), strict=True) if kind in self.vcl)
+            pps = self._sets.get(self.kinds[-1], self._slice_pps_id(first))
+            return self._sets.get(self.sps_kind, self._pps_ids(pps)[1]) if pps else None
+        except (BitstreamError, StopIteration):
+            return None
 
     def _plain(self, units: Sequence[bytes], kinds: Sequence[int]) -> Sequence[Unit]:
         """What is no keyframe. All slices of a picture agree on being referred to, so the first one tells."""
@@ -145,6 +160,13 @@ class _NalAssembler(ABC):
 
     @abstractmethod
     def _set_id(self, kind: int, unit: bytes) -> int: ...
+
+    @abstractmethod
+    def _pps_ids(self, pps: bytes) -> tuple[int, int]:
+        """A PPS's own id and that of its SPS."""
+
+    @abstractmethod
+    def _slice_pps_id(self, first_slice: bytes) -> int: ...
 
     @abstractmethod
     def _shape(self, sps: bytes) -> Shape: ...
@@ -192,7 +214,13 @@ class H264Assembler(_NalAssembler):
         return h264.ref_idc(first_slice) == 0
 
     def _set_id(self, kind: int, unit: bytes) -> int:
-        return BitReader(unescape(unit[4:12] if kind == self.sps_kind else unit[1:9])).ue()
+        return BitReader(unescape(unit[4:12])).ue() if kind == self.sps_kind else h264.pps_ids(unit)[0]
+
+    def _pps_ids(self, pps: bytes) -> tuple[int, int]:
+        return h264.pps_ids(pps)
+
+    def _slice_pps_id(self, first_slice: bytes) -> int:
+        return h264.slice_pps_id(first_slice)
 
     def _shape(self, sps: bytes) -> Shape:
         found = h264.parse_sps(sps)
@@ -246,9 +274,13 @@ class HevcAssembler(_NalAssembler):
             if len(unit) < 3:
                 raise BitstreamError("a video parameter set ends too early")
             return unit[2] >> 4
-        if kind == h265.NalType.PPS:
-            return BitReader(unescape(unit[2:10])).ue()
-        return 0  # sources send one SPS; reading its id would mean reading past all sub-layers' levels
+        return h265.pps_ids(unit)[0] if kind == h265.NalType.PPS else h265.parse_sps(unit).identifier
+
+    def _pps_ids(self, pps: bytes) -> tuple[int, int]:
+        return h265.pps_ids(pps)
+
+    def _slice_pps_id(self, first_slice: bytes) -> int:
+        return h265.slice_pps_id(first_slice)
 
     def _shape(self, sps: bytes) -> Shape:
         found = h265.parse_sps(sps)

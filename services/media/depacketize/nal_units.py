@@ -164,6 +164,11 @@ class NalDepacketizer(ABC):
         if self._bytes > MAX_UNIT_BYTES:
             self._throw_away()
 
+    @property
+    def held_bytes(self) -> int:
+        """What the access unit that is being put together takes."""
+        return self._bytes
+
     def lose(self) -> None:
         if self._parts:
             self._end_fragments()

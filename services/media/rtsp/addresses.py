@@ -7,7 +7,7 @@ Requests always name the host that the connection leads to: a camera behind a ro
 import re
 from dataclasses import dataclass, replace
 from typing import Final
-from urllib.parse import quote, urljoin
+from urllib.parse import quote
 
 DEFAULT_PORTS: Final = {"rtsp": 554, "rtsps": 322}
 _MAX_URL_CHARACTERS: Final = 4096
@@ -83,10 +83,17 @@ def redirected(address: RtspAddress, location: str) -> RtspAddress:
         return parse_address(location)
     if not location.strip():
         raise RtspAddressError("the redirect leads nowhere")
-    if not address.path:
-        return replace(address, path="/" + location.strip().lstrip("/"))
-    joined = urljoin("http://host" + address.path, location.strip())
-    return replace(address, path=joined.removeprefix("http://host"))
+    return replace(address, path=_resolved(address.path, location.strip()))
+
+
+def _resolved(base: str, reference: str) -> str:
+    """The path that a relative reference leads to from the path ``base`` (RFC 3986, 5.2, without dot segments)."""
+    if reference.startswith("//"):
+        return "/" + reference[2:].partition("/")[2]
+    if reference.startswith("/"):
+        return reference
+    path = base.partition("?")[0]
+    return path + reference if reference.startswith("?") else f"{path.rpartition('/')[0]}/{reference}"
 
 
 def base_path(address: RtspAddress, content_base: str) -> str:
@@ -141,7 +148,7 @@ def control_urls(address: RtspAddress, base: str, control: str) -> list[str]:
         asked = address.path.removesuffix("/")
         paths += [
             f"{asked}/{control.lstrip('/')}",
-            urljoin("http://host" + (base or "/"), control)[len("http://host") :],
+            _resolved(base, control),
         ]
         if rooted:
             paths.append(control)

@@ -192,6 +192,11 @@ class RtspDialogue:
         self._sent_at = 0.0
         self._now = 0.0
 
+    @property
+    def has_output(self) -> bool:
+        """Whether something is to be sent."""
+        return bool(self._output)
+
     def take_output(self) -> bytes:
         """What is to be sent now."""
         output = b"".join(self._output)

@@ -13,11 +13,13 @@ from services.ingest.timing.units import Assembler, Unit
 from services.media import h264, h265
 from services.media.nal import (
     BitstreamError,
+    escape,
     join_annex_b,
     join_length_prefixed,
     length_prefixed_to_annex_b,
     split_annex_b,
     split_length_prefixed,
+    unescape,
 )
 from tests.media.encoded import Stream, audio, video
 
@@ -233,3 +235,33 @@ def test_damaged_packets_never_damage_the_framing(data: st.DataObject) -> None:
             continue
         for unit in units:
             assert split_length_prefixed(unit.payload)
+
+
+def with_ids(unit: bytes, at_bit: int, *identifiers: int) -> bytes:
+    """A parameter set whose first ids, all of them 0 and from ``at_bit`` of the RBSP on, are others."""
+    bits = "".join(f"{byte:08b}" for byte in unescape(unit))
+    bits = bits[: bits.rindex("1")]
+    codes = [f"{identifier + 1:b}" for identifier in identifiers]
+    ids = "".join("0" * (len(code) - 1) + code for code in codes)
+    changed = bits[:at_bit] + ids + bits[at_bit + len(identifiers) :] + "1"
+    padded = changed + "0" * (-len(changed) % 8)
+    return escape(int(padded, 2).to_bytes(len(padded) // 8, "big"))
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_of_two_sequence_parameter_sets_the_one_that_pictures_use_says_their_size(codec: str) -> None:
+    stream, other = video(codec, gop=10, frames=20), video(codec, gop=10, frames=1, size=(80, 48))
+    sps, pps = parameter_sets(codec, other)[-2:]
+    sps_at, pps_at = (32, 8) if codec == "libx264" else (16 + 8 + 96, 16)
+    extra = [with_ids(sps, sps_at, 1), with_ids(pps, pps_at, 1, 1)]
+    packets = []
+    for packet in stream.packets:
+        sets = parameter_sets(codec, stream) if packet.keyframe else []
+        picture = split_annex_b(bare(codec, packet.data))
+        packets.append(join_annex_b([*sets, *(extra if sets else ()), *picture]))
+    subject = assembler(Track("video", CODECS[codec], b""))
+    units = assemble(subject, packets)
+    assert (subject.shape.width_px, subject.shape.height_px) == (162, 90)
+    assert not any(unit.new_parameters for unit in units)
+    assert set(extra) <= set(split_length_prefixed(units[10].payload))
+    assert decoded(codec, units) == 20

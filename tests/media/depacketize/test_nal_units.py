@@ -320,5 +320,5 @@ def test_a_unit_that_never_ends_is_thrown_away(codec: str, size: int) -> None:
     for _ in range(count):
         one.push(fragment, 0, len(fragment), False, 1)
     assert one.malformed == 1
-    assert one._bytes < MAX_UNIT_BYTES
+    assert one.held_bytes < MAX_UNIT_BYTES
     assert not units.units
