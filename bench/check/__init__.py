@@ -3,8 +3,6 @@
 `make test` proves that a thing happens; this proves how soon. The bounds are for a machine that does nothing else.
 """
 
-import os
-
 from bench.check import failures, ingest, recordings, relays, wall
 from bench.check.promise import COLUMNS, Promise
 from bench.report import table
@@ -13,7 +11,6 @@ from services.mesh import log
 
 async def run(*, quick: bool) -> bool:
     """Prints every promise with its figures; false where one is missed."""
-    os.environ["PANTAU_LOG_LEVEL"] = "error"  # of the processes that are started: what is killed complains
     log.configure("bench", level="error")
     promises: list[Promise] = []
     for group in (relays.measure, ingest.measure, recordings.measure, wall.measure, failures.measure):

@@ -96,7 +96,7 @@ async def seeks(pantau: Running, browser: Browser, there: Footage, count: int) -
         page = await opened(pantau, context, fragment(at, camera(1), grid="1"))
         (shown,) = await standing(page, 1)
         seeker = Seeker(page, at, shown)
-        for number in range(count):
+        for number in range(1, count + 1):
             took_ms.append(await seeker.seek_ms(at + number * 6.37 % 9))
             await asyncio.sleep(0.1)
     return Promise("from a recorded moment's address to its picture", "ms", took_ms, 300)
