@@ -2,16 +2,17 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import av
 import numpy as np
 import pytest
+import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -220,7 +221,12 @@ async def behind_tls(port: int, tmp_path: Path) -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
 
 
-async def test_rtsps_plays_whoever_signed_the_cameras_certificate(tmp_path: Path) -> None:
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_rtsps_plays_whoever_signed_the_cameras_certificate(run: Callable[[Any], None], tmp_path: Path) -> None:
+    run(read_over_tls(tmp_path))
+
+
+async def read_over_tls(tmp_path: Path) -> None:
     async with ScriptedCamera() as camera, behind_tls(camera.port, tmp_path) as port:
         outlet = KeepingOutlet()
         async with asyncio.timeout(20):

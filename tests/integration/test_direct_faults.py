@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import pytest
+import uvloop
 
 from services.contracts.models import Reason
 from services.ingest.readers.direct import DirectReader
@@ -25,7 +26,11 @@ async def read(camera: ScriptedCamera, **source: object) -> tuple[KeepingOutlet,
 
 
 @pytest.mark.parametrize("faulty", FAULTY_CAMERAS, ids=lambda faulty: faulty.name)
-async def test_a_faulty_camera_plays_exactly_or_is_refused_by_name(faulty: FaultyCamera) -> None:
+def test_a_faulty_camera_plays_exactly_or_is_refused_by_name(faulty: FaultyCamera) -> None:
+    uvloop.run(read_and_judge(faulty))  # the loop that workers run on
+
+
+async def read_and_judge(faulty: FaultyCamera) -> None:
     began = time.monotonic()
     async with faulty.make() as camera:
         outlet, end = await read(camera, **faulty.source)
