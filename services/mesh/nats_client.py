@@ -8,9 +8,11 @@ import asyncio
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+from nats.aio.transport import WebSocketTransport
+from nats.protocol.command import pub_cmd
 
 from services.mesh.media_parser import MediaParser, Take, give
-from services.mesh.media_writer import MediaWriter
+from services.mesh.media_writer import MAX_UNSENT_BYTES, MediaWriter
 
 
 class NatsClient(Client):
@@ -19,8 +21,24 @@ class NatsClient(Client):
     def __init__(self) -> None:
         super().__init__()
         self._parser = self._ps = MediaParser(self, self._read_transport)
-        self.publish_media = MediaWriter(self._write_transport).publish
+        self._media = MediaWriter(self._write_transport)
+
+    def publish_media(self, subject: str, payload: bytes) -> bool:
         """See `services.mesh.bus.Bus.publish_media`."""
+        if isinstance(self._transport, WebSocketTransport):
+            return self._publish_by_flusher(subject, payload)
+        return self._media.publish(subject, payload)
+
+    def _publish_by_flusher(self, subject: str, payload: bytes) -> bool:
+        """As `MediaWriter.publish`, through nats-py's pending list: a WebSocket has no transport to write to."""
+        if not self.is_connected or self._pending_data_size + len(payload) > MAX_UNSENT_BYTES:
+            return False
+        command = pub_cmd(subject, "", payload)
+        self._pending.append(command)
+        self._pending_data_size += len(command)
+        if self._flush_queue is not None and self._flush_queue.empty():
+            self._flush_queue.put_nowait(asyncio.get_running_loop().create_future())
+        return True
 
     async def _process_pong(self) -> None:
         """nats-py's reading would end at the pong of a flush that was given up: its future is done already."""

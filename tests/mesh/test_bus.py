@@ -1,14 +1,17 @@
 """The connection to NATS: for ever, bounded, and quiet about it."""
 
 import asyncio
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
 from services.contracts.errors import UnavailableError
 from services.mesh.bus import Bus, BusMessage
-from services.mesh.nats_server import NatsServer
+from services.mesh.media_writer import MAX_UNSENT_BYTES
+from services.mesh.nats_server import NatsServer, config
 from services.mesh.settings import MeshSettings
 from tests.flushed import flushed
 
@@ -212,3 +215,31 @@ async def test_direct_messages_go_on_after_the_server_was_killed(bus: Bus, nats_
     await eventually(lambda: bus.reconnects == 1)
     await bus.publish("pantau.v1.city.media.main.a", b"after")
     await eventually(lambda: heard == [b"after"])
+
+
+@pytest.mark.filterwarnings("ignore:parameter 'timeout' of type 'float':DeprecationWarning")  # nats-py's, to aiohttp
+async def test_media_goes_over_a_websocket_in_order_and_is_refused_where_the_server_reads_too_slowly(
+    tmp_path: Path,
+) -> None:
+    text = config(tmp_path / "js") + 'websocket { host: "127.0.0.1", port: -1, no_tls: true }\n'
+    async with NatsServer(tmp_path / "nats", text=text) as server:
+        (ports,) = (tmp_path / "nats").glob("*.ports")
+        url = json.loads(ports.read_text())["websocket"][0]
+        sender = await Bus.connect(MeshSettings(nats_url=url), "by-websocket")
+        hearer = await Bus.connect(MeshSettings(nats_url=server.url), "by-tcp")
+        heard: list[bytes] = []
+        await hearer.subscribe_direct("pantau.v1.city.media.>", heard.append)
+        await flushed(hearer.client)
+        sent = [b"%d" % number * 1000 for number in range(50)]
+        for payload in sent:
+            assert sender.publish_media("pantau.v1.city.media.main.cam-1", payload)
+        await eventually(lambda: len(heard) == 50)
+        assert heard == sent
+        # Nothing of one loop turn is sent before its end, so it adds up.
+        assert sender.publish_media("pantau.v1.city.other", b"x" * (MAX_UNSENT_BYTES // 2))
+        assert not sender.publish_media("pantau.v1.city.other", b"x" * (MAX_UNSENT_BYTES // 2))
+        await server.kill()
+        await eventually(lambda: not sender.connected)
+        assert not sender.publish_media("pantau.v1.city.media.main.cam-1", b"lost")
+        await hearer.close()
+        await sender.close()
