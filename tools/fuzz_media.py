@@ -49,7 +49,7 @@ def framing(data: bytes) -> None:
 
 
 def dialogue(data: bytes) -> None:
-    """A server's answers, whatever they are."""
+    """Any bytes as a server's answers."""
     wishes = DialogueWishes(audio=True, username="user", password="word", open_ports=lambda: (5000, 5001))
     one = RtspDialogue(parse_address("rtsp://camera/1"), wishes, on_track=_ignore)
     framer = RtspFramer(lambda message: one.received(message, 1.0))
