@@ -17,6 +17,10 @@ from services.mesh.log import get_logger
 
 log = get_logger()
 
+FORK_SECONDS: Final = 10.0
+"""Until the first sign of a process."""
+START_SECONDS: Final = 30.0
+"""What loading libav may take on a busy machine."""
 HANG_SECONDS: Final = 3.0
 """A process sends something every second; one that is silent for so long hangs."""
 STOP_SECONDS: Final = 1.0
@@ -83,6 +87,11 @@ class LibavProcesses:
                 with_parent=signal.SIGKILL,
             )
         self._control = ours
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await asyncio.get_running_loop().sock_recv(ours, 1)  # it has loaded libav, or ended
+        except TimeoutError as error:
+            raise TimeoutError("the libav server does not start") from error
         log.info("libav.started", pid=self._server.pid)
 
     def _kill(self) -> None:
@@ -126,7 +135,8 @@ class LibavReader:
             transport = made[0]
             while not stream.over.done():
                 await asyncio.wait((stream.over,), timeout=HANG_SECONDS / 6)
-                if not stream.over.done() and loop.time() - stream.heard_at > HANG_SECONDS:
+                limit = HANG_SECONDS if stream.heard else FORK_SECONDS
+                if not stream.over.done() and loop.time() - stream.heard_at > limit:
                     log.warning("libav.hangs", number=number)
                     self._processes.hung(before_opening=not stream.heard)
                     return ReaderEnd(Reason.READER_FAILED, "the process that reads it hung, and was ended")

@@ -16,8 +16,8 @@ from services.contracts.frames import Codec
 from services.contracts.models import Reason
 from services.ingest.readers.source import Packet, ReaderEnd, RtpTransport, Source, Track
 
-HEAD: Final = Struct("=BBIqqqq")
-"""Kind, damaged, length of the body, pts, dts, arrival, sender-report time; `NO_TIME` where there is none."""
+HEAD: Final = Struct("=BBHIqqqq")
+"""Kind, damaged, lost packets, length of the body, pts, dts, arrival, sender-report time; `NO_TIME`: there is none."""
 NO_TIME: Final = -(2**63)
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 
@@ -41,11 +41,11 @@ _PACKETS: Final = (_VIDEO, _AUDIO)
 
 def encode_packet(packet: Packet) -> bytes:
     """A packet's message; its data is one piece."""
-    kind, data, pts, dts, arrival, rtcp, damaged, _ = packet
+    kind, data, pts, dts, arrival, rtcp, damaged, lost = packet
     if not isinstance(data, bytes):
         data = b"".join(data)
     head = HEAD.pack(
-        _VIDEO if kind == "video" else _AUDIO, damaged, len(data),
+        _VIDEO if kind == "video" else _AUDIO, damaged, min(lost, 0xFFFF), len(data),
         NO_TIME if pts is None else pts, NO_TIME if dts is None else dts, arrival, NO_TIME if rtcp is None else rtcp,
     )  # fmt: skip
     return head + data
@@ -68,7 +68,7 @@ def encode_alive() -> bytes:
 
 
 def _control(kind: LibavMessage, body: bytes) -> bytes:
-    return HEAD.pack(kind, 0, len(body), NO_TIME, NO_TIME, NO_TIME, NO_TIME) + body
+    return HEAD.pack(kind, 0, 0, len(body), NO_TIME, NO_TIME, NO_TIME, NO_TIME) + body
 
 
 def encode_read(number: int, source: Source) -> bytes:
@@ -118,7 +118,7 @@ class LibavMessages:
         at, end = 0, len(data)
         self._need = HEAD.size
         while end - at >= HEAD.size:
-            kind, damaged, length, pts, dts, arrival, rtcp = HEAD.unpack_from(data, at)
+            kind, damaged, lost, length, pts, dts, arrival, rtcp = HEAD.unpack_from(data, at)
             if length > MAX_BODY_BYTES:
                 raise ValueError("not a libav process's message")
             body_at = at + HEAD.size
@@ -136,6 +136,7 @@ class LibavMessages:
                         arrival,
                         None if rtcp == NO_TIME else rtcp,
                         bool(damaged),
+                        lost,
                     )
                 )
             else:

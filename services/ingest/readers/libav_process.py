@@ -14,6 +14,8 @@ import socket
 import sys
 import threading
 import time
+from contextlib import suppress
+from pathlib import Path
 from struct import Struct
 from typing import Final, NoReturn
 from urllib.parse import urlsplit
@@ -21,6 +23,7 @@ from urllib.parse import urlsplit
 import av
 import av.container
 import av.error
+import av.logging
 from av.audio.stream import AudioStream
 from av.stream import Discard, Stream
 from av.video.stream import VideoStream
@@ -28,7 +31,7 @@ from av.video.stream import VideoStream
 from services.contracts.frames import Codec
 from services.contracts.models import Reason
 from services.contracts.redact import with_credentials
-from services.ingest.readers.libav_errors import end_from_error
+from services.ingest.readers.libav_errors import address_of, end_from_error, end_from_trace
 from services.ingest.readers.libav_messages import (
     decode_request,
     encode_alive,
@@ -36,10 +39,13 @@ from services.ingest.readers.libav_messages import (
     encode_opened,
     encode_packet,
 )
-from services.ingest.readers.source import Kind, Packet, ReaderEnd, RtpTransport, Source, Track
+from services.ingest.readers.libav_trace import MAX_REDIRECTS, LibavTrace
+from services.ingest.readers.source import Kind, Packet, ReaderEnd, Source, Track
 from services.mesh.child import end_with_parent
 
 ALIVE_SECONDS: Final = 1.0
+READ_SECONDS: Final = 60.0
+"""What a read may take before libav gives up by itself. The worker notices a stall long before and ends the process."""
 CLOSE_SECONDS: Final = 1.0
 """What a process has to close its source once nobody listens to it."""
 LOOK_SECONDS: Final = 0.25
@@ -50,12 +56,16 @@ CODECS: Final = {codec.ffmpeg_name: codec for codec in Codec}
 _GENPTS: Final = 0x1
 _PRFT: Final = Struct("<q")
 """AVProducerReferenceTime begins with the wall-clock time in microseconds."""
+_SINGLE: Final = frozenset(("image2", "jpeg_pipe", "png_pipe", "webp_pipe"))
+"""Demuxers of addresses that give one picture."""
 _NO_TIMES: Final = frozenset(("mpjpeg", "mjpeg", "image2", "jpeg_pipe"))
 """Demuxers that invent 25 frames a second."""
-RTSP_PORT: Final = 554
-ASK_SECONDS: Final = 2.0
 _HTTP_PROTOCOLS: Final = "http,https,httpproxy,tcp,tls,crypto,data"
 """What a playlist may lead to: never a file of ours."""
+
+
+class _ListenerGoneError(Exception):
+    """Nobody takes what is sent."""
 
 
 class SourceProcess:
@@ -65,17 +75,22 @@ class SourceProcess:
         self._source = source
         self._out = out
         self._sending = threading.Lock()
+        self._trace = LibavTrace()
+        self._following: threading.Thread | None = None
+        self._opened = False
+        self._packets = 0
+        self._missed = 0
 
     def run(self) -> NoReturn:
         """Reads the source to its end, and ends the process."""
         status = 1
         try:
             threading.Thread(target=self._say_alive, daemon=True).start()
-            end = self._read()
-            self._send(encode_end(end))
+            self._listen_to_libav()
+            self._send(encode_end(self._read()))
             status = 0
-        except OSError:
-            status = 0  # nobody listens any more
+        except _ListenerGoneError:
+            status = 0
         except Exception as error:  # noqa: BLE001 (what gets here is a bug; its text may hold the URL)
             self._send(encode_end(ReaderEnd(Reason.READER_FAILED, f"reading failed ({type(error).__name__})")))
         finally:
@@ -88,60 +103,109 @@ class SourceProcess:
             while True:
                 self._send(encode_alive())
                 time.sleep(ALIVE_SECONDS)
-        except OSError:
+        except _ListenerGoneError:
             time.sleep(CLOSE_SECONDS)
             os._exit(0)
 
     def _send(self, message: bytes) -> None:
-        with self._sending:
-            self._out.sendall(message)
+        try:
+            with self._sending:
+                self._out.sendall(message)
+        except OSError as error:
+            raise _ListenerGoneError from error
+
+    def _listen_to_libav(self) -> None:
+        """Has libav's log come to `_trace`: its own callback writes it to standard error, which is a pipe from here."""
+        reading, writing = os.pipe()
+        os.dup2(writing, 2)
+        os.close(writing)
+        av.logging.restore_default_callback()
+        av.logging.set_libav_level(av.logging.TRACE)
+        self._following = threading.Thread(target=self._follow_log, args=(reading,), daemon=True)
+        self._following.start()
+
+    def _hear_the_rest(self) -> None:
+        """Returns when all that libav has said so far is in `_trace`. Listens to nothing more."""
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        if self._following is not None:
+            self._following.join(CLOSE_SECONDS)
+
+    def _follow_log(self, descriptor: int) -> None:
+        with open(descriptor, encoding="utf-8", errors="replace", newline="\n") as lines:
+            for line in lines:
+                self._trace.feed(line.rstrip("\r\n"))
+                if not self._opened and (self._trace.endless or self._trace.redirects > MAX_REDIRECTS):
+                    # libav itself would go on for as long as the source does.
+                    if (end := end_from_trace(self._trace, self._source)) is not None:
+                        self._send(encode_end(end))
+                    os._exit(0)
 
     def _read(self) -> ReaderEnd:
-        source = self._source
-        opened = False
         try:
-            with self._open(source) as container:
-                tracks, streams = _tracks(container, audio=source.audio)
-                if not any(track.kind == "video" for track in tracks):
-                    return _no_video(container)
-                hls = container.format.name == "hls"
-                self._send(encode_opened(tracks, self._transport(), bursts=hls))
-                opened = True
-                self._demux(container, streams)
+            return self._read_as(None)
         except (av.error.FFmpegError, OSError) as error:
-            if isinstance(error, BrokenPipeError | ConnectionResetError) and not isinstance(
-                error, av.error.FFmpegError
-            ):
-                raise  # our own socket's
-            if not opened and isinstance(error, OSError) and not _resolves(source):
-                return ReaderEnd(Reason.UNREACHABLE, f"the name {urlsplit(source.url).hostname} does not resolve")
-            return end_from_error(error, source, opened=opened)
+            self._hear_the_rest()
+            if isinstance(error, av.error.InvalidDataError) and not self._packets and self._is_motion_jpeg:
+                # libav's demuxer takes parts as the standard has them, browsers and devices do not.
+                with suppress(av.error.FFmpegError, OSError):
+                    return self._read_as("mjpeg")
+            if self._opened and not self._packets and isinstance(error, TimeoutError | av.error.ExitError):
+                return ReaderEnd(Reason.NO_MEDIA, f"{address_of(self._source)} agreed to play and sent nothing")
+            return end_from_error(error, self._source, opened=self._opened, trace=self._trace)
         except ValueError as error:  # PyAV's own, for text in headers that is not UTF-8 and the like
             return ReaderEnd(Reason.BAD_STREAM, f"libav cannot read the source ({type(error).__name__})")
-        return ReaderEnd(Reason.CLOSED, f"{urlsplit(source.url).hostname} closed the connection")
 
-    def _transport(self) -> RtpTransport:
-        if not self._source.is_rtsp:
-            return ""
-        return "udp" if self._source.transport == "udp" else "tcp"
+    @property
+    def _is_motion_jpeg(self) -> bool:
+        return self._trace.content_type.startswith("multipart/")
 
-    def _open(self, source: Source) -> "av.container.InputContainer":
+    def _read_as(self, demuxer: str | None) -> ReaderEnd:
+        with self._open(demuxer) as container:
+            av.logging.set_libav_level(av.logging.WARNING)  # of what follows, lost packets alone are of interest
+            tracks, streams = _tracks(container, audio=self._source.audio)
+            if not any(track.kind == "video" for track in tracks):
+                self._hear_the_rest()
+                return self._no_video(container)
+            if not self._opened:
+                self._opened = True
+                bursts = container.format.name == "hls"
+                self._send(encode_opened(tracks, self._trace.transport, bursts=bursts))
+            self._demux(container, streams)
+            if container.format.name in _SINGLE:
+                return ReaderEnd(Reason.SINGLE_PICTURE, f"{address_of(self._source)} gives a single picture, no stream")
+        return ReaderEnd(Reason.CLOSED, f"{urlsplit(self._source.url).hostname} closed the connection")
+
+    def _no_video(self, container: "av.container.InputContainer") -> ReaderEnd:
+        found = [_codec_name(stream) for stream in container.streams if isinstance(stream, VideoStream)]
+        if not found:
+            kinds = ", ".join(sorted({stream.type for stream in container.streams} | set(self._trace.media)))
+            return ReaderEnd(Reason.NO_VIDEO, "the source has no video" + (f", only {kinds}" if kinds else ""))
+        names = ", ".join(name for name in found if name) or ", ".join(self._trace.codecs) or "an unknown codec"
+        detail = f"the source sends {names}; H.264, H.265 and MJPEG can be used"
+        return ReaderEnd(Reason.UNSUPPORTED_CODEC, detail)
+
+    def _open(self, demuxer: str | None) -> "av.container.InputContainer":
+        source = self._source
         url = with_credentials(source.url, source.username, source.password) if source.username else source.url
         container = av.open(
             url,
-            options=self._options(source),
-            timeout=(source.open_seconds, source.stall_seconds + 1),
+            format=demuxer,
+            options=self._options(demuxer),
+            timeout=(source.open_seconds, READ_SECONDS),
             metadata_errors="replace",
         )
         # PyAV asks libav to make up missing time stamps, for which it holds packets back; retiming does it without.
         container.flags &= ~_GENPTS
         return container
 
-    def _options(self, source: Source) -> dict[str, str]:
-        timeout_us = str(round(source.stall_seconds * 1e6))  # of each socket operation, whatever the protocol
-        if source.url.startswith(("rtsp://", "rtsps://")):
+    def _options(self, demuxer: str | None) -> dict[str, str]:
+        source = self._source
+        timeout_us = str(round(READ_SECONDS * 1e6))  # of each socket operation, whatever the protocol
+        if source.is_rtsp:
             options = {
-                "rtsp_transport": "udp" if source.transport == "udp" else "tcp",
+                "rtsp_transport": {"auto": "udp+tcp"}.get(source.transport, source.transport),
+                "rtsp_flags": "prefer_tcp",
                 "allowed_media_types": "video+audio" if source.audio else "video",
                 # The description says it all: nothing need be read to find out more.
                 "probesize": "32",
@@ -149,18 +213,19 @@ class SourceProcess:
                 "fpsprobesize": "0",
                 "timeout": timeout_us,
             }
-            if source.transport == "udp":
+            if source.transport != "tcp":
                 options["buffer_size"] = str(1024 * 1024)
             return options
+        analyze_us = "0" if demuxer == "mjpeg" else "1000000"
         if source.url.startswith(("http://", "https://")):
             return {
                 "timeout": timeout_us,
                 "protocol_whitelist": _HTTP_PROTOCOLS,
-                "analyzeduration": "1000000",
+                "analyzeduration": analyze_us,
                 "fpsprobesize": "0",
                 "user_agent": "Pantau",
             }
-        return {"timeout": timeout_us, "analyzeduration": "1000000", "fpsprobesize": "0"}
+        return {"timeout": timeout_us, "analyzeduration": analyze_us, "fpsprobesize": "0"}
 
     def _demux(
         self,
@@ -185,7 +250,10 @@ class SourceProcess:
             elif denominator != numerator:
                 pts = None if pts is None else pts * numerator // denominator
                 dts = None if dts is None else dts * numerator // denominator
-            self._send(encode_packet(Packet(kind, bytes(packet), pts, dts, arrival_us, rtcp_us)))
+            lost, self._missed = self._trace.missed_packets - self._missed, self._trace.missed_packets
+            damaged = lost > 0 or packet.is_corrupt
+            self._send(encode_packet(Packet(kind, bytes(packet), pts, dts, arrival_us, rtcp_us, damaged, lost)))
+            self._packets += 1
 
 
 def _tracks(
@@ -229,24 +297,6 @@ def _codec_name(stream: "VideoStream | AudioStream") -> str:
     return {"libdav1d": "av1", "libopus": "opus"}.get(name, name)
 
 
-def _no_video(container: "av.container.InputContainer") -> ReaderEnd:
-    found = [_codec_name(stream) or "unknown" for stream in container.streams if isinstance(stream, VideoStream)]
-    if not found:
-        return ReaderEnd(Reason.NO_VIDEO, "the source has no video")
-    return ReaderEnd(
-        Reason.UNSUPPORTED_CODEC, f"the source sends {', '.join(found)}; H.264, H.265 and MJPEG can be used"
-    )
-
-
-def _resolves(source: Source) -> bool:
-    where = urlsplit(source.url)
-    try:
-        socket.getaddrinfo(where.hostname, where.port or 0, type=socket.SOCK_STREAM)
-    except OSError:
-        return False
-    return True
-
-
 class Server:
     """Forks a process for each source, kills those that do not end when they should, and reaps them all."""
 
@@ -259,6 +309,7 @@ class Server:
 
     def run(self) -> None:
         """Serves until the worker is gone."""
+        self._control.send(b"1")
         with selectors.DefaultSelector() as selector:
             selector.register(self._control, selectors.EVENT_READ)
             while True:

@@ -5,6 +5,7 @@ the source had them: in its description, in the stream, or in both.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from services.contracts.frames import Codec
 from services.ingest.readers.source import Track
@@ -13,6 +14,8 @@ from services.ingest.timing.nal_assembler import H264Assembler, HevcAssembler
 from services.ingest.timing.units import Assembler, Shape, Unit
 from services.media import jpeg
 from services.media.nal import BitstreamError
+
+_END_OF_IMAGE: Final = b"\xff\xd9"
 
 
 def assembler(track: Track) -> Assembler:
@@ -35,6 +38,8 @@ class JpegAssembler:
     def assemble(self, data: bytes | Sequence[bytes]) -> Sequence[Unit]:
         """See `Assembler.assemble`."""
         data = _whole(data)
+        if not data.endswith(_END_OF_IMAGE) and (end := data.rfind(_END_OF_IMAGE)) > 0:
+            data = data[: end + len(_END_OF_IMAGE)]  # headers of a multipart stream's next part
         width, height = jpeg.size_px(data)
         new = (width, height) != (self.shape.width_px, self.shape.height_px)
         changed = new and self.shape.width_px != 0

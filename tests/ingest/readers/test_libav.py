@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -14,6 +14,20 @@ from services.ingest.readers.libav import LibavProcesses
 from services.ingest.readers.source import Packet, ReaderEnd, RtpTransport, Source, Track
 from services.sim.settings import SimSettings
 from services.sim.simulator import Simulator
+from tests.ingest.readers.scripted import (
+    AUDIO,
+    VIDEO,
+    Answer,
+    Writes,
+    described,
+    endless_body,
+    endless_header,
+    garbage,
+    hang_up,
+    redirect,
+    scripted,
+    silence,
+)
 from tests.processes import children, command_line, runs
 
 
@@ -40,23 +54,58 @@ async def processes() -> AsyncIterator[LibavProcesses]:
     await processes.stop()
 
 
-async def end_of_a_source_that_answers(processes: LibavProcesses, answer: bytes | None) -> ReaderEnd:
-    """How a source ends that sends ``answer`` to a request, and hangs up; None: it hangs up unasked."""
+REFUSALS: dict[str, tuple[Mapping[str, Answer] | Writes, Reason, str]] = {
+    "hangs up": (hang_up, Reason.CLOSED, "before the stream is open"),
+    "is silent after connect": (silence, Reason.NO_ANSWER, "does not answer"),
+    "is silent after OPTIONS": ({"DESCRIBE": silence}, Reason.NO_ANSWER, "does not answer"),
+    "sends garbage": (garbage, Reason.BAD_STREAM, ""),
+    "has a header that never ends": ({"DESCRIBE": endless_header}, Reason.BAD_ANSWER, "does not end"),
+    "has a body that never ends": ({"DESCRIBE": endless_body}, Reason.BAD_ANSWER, "does not end"),
+    "redirects for ever": ({"DESCRIBE": redirect}, Reason.REDIRECT_LOOP, "10 times"),
+    "asks for a password": (
+        {"DESCRIBE": '401 Unauthorized\nWWW-Authenticate: Basic realm="x"'},
+        Reason.UNAUTHORIZED,
+        "asks for",
+    ),
+    "asks for SHA-256": (
+        {"DESCRIBE": '401 Unauthorized\nWWW-Authenticate: Digest realm="x", nonce="n", algorithm=SHA-256'},
+        Reason.UNSUPPORTED_AUTH,
+        "Digest",
+    ),
+    "has no such stream": ({"DESCRIBE": "404 Not Found"}, Reason.NOT_FOUND, "404"),
+    "has too many clients": ({"SETUP": "453 Not Enough Bandwidth"}, Reason.TOO_MANY_CLIENTS, "453"),
+    "offers another transport": ({"SETUP": "461 Unsupported Transport"}, Reason.UNSUPPORTED_TRANSPORT, "461"),
+    "cannot now": ({"DESCRIBE": "503 Service Unavailable"}, Reason.REJECTED, "503"),
+    "has sound alone": ({"DESCRIBE": described(AUDIO)}, Reason.NO_VIDEO, "no video"),
+    "sends VP8": ({"DESCRIBE": described(VIDEO.replace("H264", "VP8"))}, Reason.UNSUPPORTED_CODEC, ""),
+    "sends what nobody knows": ({"DESCRIBE": described(VIDEO.replace("H264", "XYZ"))}, Reason.UNSUPPORTED_CODEC, ""),
+}
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if answer is not None:
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(answer)
-        writer.close()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        return await processes.reader().run(Source(f"rtsp://127.0.0.1:{port}/1"), Collected())
+@pytest.mark.parametrize("kind", REFUSALS)
+@pytest.mark.parametrize("audio", [False, True])
+async def test_a_refusal_has_its_own_reason_after_one_connection(
+    processes: LibavProcesses, kind: str, audio: bool
+) -> None:
+    answers, reason, said = REFUSALS[kind]
+    async with scripted(answers) as server:
+        source = Source(server.url, audio=audio, open_seconds=2.0)
+        end = await asyncio.wait_for(processes.reader().run(source, Collected()), 30)
+        assert (end.reason, said in end.detail) == (reason, True), end
+        assert server.connections <= (1 if reason is not Reason.REDIRECT_LOOP else 13)
 
 
-@pytest.mark.parametrize("answer", [b"\x00\xff\x13rubbish\r\n" * 200, b"HTTP/1.1 400 Bad Request\r\n\r\n"])
-async def test_a_source_that_sends_something_else_is_damaged(processes: LibavProcesses, answer: bytes) -> None:
-    assert (await end_of_a_source_that_answers(processes, answer)).reason is Reason.BAD_STREAM
+async def test_a_wrong_password_is_told_and_never_named(processes: LibavProcesses) -> None:
+    async with scripted({"DESCRIBE": '401 Unauthorized\nWWW-Authenticate: Digest realm="x", nonce="n"'}) as server:
+        end = await processes.reader().run(Source(server.url, username="admin", password="hunter2"), Collected())
+        assert end.reason is Reason.UNAUTHORIZED
+        assert "does not accept" in end.detail
+        assert "hunter2" not in end.detail
+
+
+async def test_what_nothing_can_read_is_told_by_its_scheme(processes: LibavProcesses) -> None:
+    end = await processes.reader().run(Source("nosuch://127.0.0.1/1"), Collected())
+    assert end.reason is Reason.UNSUPPORTED_SCHEME
 
 
 @asynccontextmanager
