@@ -59,7 +59,13 @@ class Location(Model):
 
 
 def _source_url(url: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError("a source URL has a host, and a port from 1 to 65535") from None
+    if port == 0 or any(character.isspace() for character in parts.netloc):
+        raise ValueError("a source URL has a host without blanks, and a port from 1 to 65535")
     if parts.scheme not in SOURCE_SCHEMES or not parts.hostname:
         schemes = ", ".join(f"{scheme}://" for scheme in SOURCE_SCHEMES)
         raise ValueError(f"a source URL begins with one of {schemes} and names a host")

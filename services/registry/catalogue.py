@@ -143,7 +143,7 @@ class CameraCatalogue:
 
     def _entry(self, key: str) -> CameraEntry:
         camera, revision = self._known(key)
-        return CameraEntry(camera=camera, revision=revision, state=self._states.get(key))
+        return CameraEntry(camera=changes.masked(camera), revision=revision, state=self._states.get(key))
 
     def _known(self, key: str) -> tuple[Camera, int]:
         entry = self._cameras.entries.get(key)

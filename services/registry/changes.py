@@ -6,7 +6,8 @@ from pydantic import ValidationError
 
 from services.contracts.catalogue import CameraInput, CameraPatch, id_from_name
 from services.contracts.errors import InvalidInputError
-from services.contracts.models import Camera, Credentials, Id
+from services.contracts.models import Camera, Credentials, Id, Profile, ProfileName
+from services.contracts.redact import MASK, redact
 from services.mesh.rpc import explain
 
 
@@ -19,12 +20,38 @@ class CameraChange(NamedTuple):
     """Names of the fields that differ; ``credentials`` stands for both of theirs. Empty: nothing to write."""
 
 
+def masked(camera: Camera) -> Camera:
+    """``camera`` as it is shown: without the passwords that stand in paths and queries of its URLs."""
+    shown = {name: redact(profile.url) for name, profile in camera.profiles.items()}
+    if all(shown[name] == profile.url for name, profile in camera.profiles.items()):
+        return camera
+    profiles = {name: profile.model_copy(update={"url": shown[name]}) for name, profile in camera.profiles.items()}
+    return camera.model_copy(update={"profiles": profiles})
+
+
+def _unmasked(profiles: dict[ProfileName, Profile], before: Camera | None) -> dict[ProfileName, Profile]:
+    """Given profiles with the URLs that were shown `masked` put back; raises `InvalidInputError` for other masks."""
+    found = dict(profiles)
+    for name, profile in profiles.items():
+        if f"={MASK}" not in profile.url:
+            continue
+        known = [other.url for other in before.profiles.values() if redact(other.url) == profile.url] if before else []
+        same = before.profiles.get(name) if before else None
+        if same is not None and redact(same.url) == profile.url:
+            known = [same.url]
+        if len(known) != 1:
+            raise InvalidInputError(f"profiles.{name}.url has {MASK} where a password was: give the whole address")
+        found[name] = profile.model_copy(update={"url": known[0]})
+    return found
+
+
 def added(given: CameraInput, home: Id) -> CameraChange:
     """A new camera; raises `InvalidInputError` where no id can be made of its name."""
     camera_id = given.id or id_from_name(given.name)
     if not camera_id:
         raise InvalidInputError(f"no id can be made of the name {given.name!r}: give an id ([a-z0-9-], at most 63)")
     values = {name: getattr(given, name) for name in type(given).model_fields if name != "credentials"}
+    values["profiles"] = _unmasked(given.profiles, None)
     camera = Camera.model_validate(
         values | {"id": camera_id, "site": given.site or home, "has_credentials": given.credentials is not None}
     )
@@ -34,6 +61,8 @@ def added(given: CameraInput, home: Id) -> CameraChange:
 def patched(camera: Camera, credentials: Credentials | None, patch: CameraPatch) -> CameraChange:
     """``camera`` with ``patch`` applied."""
     given = patch.given()
+    if patch.profiles is not None:
+        given["profiles"] = _unmasked(patch.profiles, camera)
     after = given.pop("credentials", credentials)
     changed = Camera.model_validate(dict(camera) | given | {"has_credentials": after is not None})
     fields = [name for name in type(camera).model_fields if getattr(camera, name) != getattr(changed, name)]

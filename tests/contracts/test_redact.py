@@ -25,6 +25,10 @@ from services.mesh.log import configure, get_logger
         ("rtsp://admin:12/3?4#@10.0.0.5:554/main", "rtsp://***@10.0.0.5:554/main"),
         ("http://127.0.0.1:8080/whep/cam-1", "http://127.0.0.1:8080/whep/cam-1"),
         ("nothing here", "nothing here"),
+        ("http://10.0.0.5/v.cgi?user=a&pwd=s3cret&x=1 is away", "http://10.0.0.5/v.cgi?user=a&pwd=***&x=1 is away"),
+        ("rtsp://h/user=admin_password=s3_cret_channel=1.sdp", "rtsp://h/user=admin_password=***"),
+        ("rtsp://h/live?token=abc#x", "rtsp://h/live?token=***#x"),
+        ("http://h/bypass=1&compass=2", "http://h/bypass=1&compass=2"),
     ],
 )
 def test_the_user_part_of_every_url_is_gone(text: str, clean: str) -> None:
@@ -44,6 +48,41 @@ def test_credentials_survive_going_into_a_url_and_out_again_and_are_redacted_the
 def test_a_url_without_a_user_stays_as_it_is() -> None:
     assert split_credentials("rtsp://camera/main") == ("rtsp://camera/main", None, None)
     assert split_credentials("rtsp://operator@camera/main") == ("rtsp://camera/main", "operator", None)
+
+
+@pytest.mark.parametrize(
+    ("url", "bare", "password"),
+    [
+        ("rtsp://admin:pa#ss@10.0.0.5/main", "rtsp://10.0.0.5/main", "pa#ss"),
+        ("rtsp://admin:pa/ss@10.0.0.5:554/main", "rtsp://10.0.0.5:554/main", "pa/ss"),
+        ("rtsp://admin:pa?s@s#@10.0.0.5/main?x=1", "rtsp://10.0.0.5/main?x=1", "pa?s@s#"),
+        ("rtsp://admin:p%23@[::1]:554/", "rtsp://[::1]:554/", "p#"),
+        ("rtsp://admin:a:b@cam/", "rtsp://cam/", "a:b"),
+    ],
+)
+def test_passwords_that_are_pasted_as_they_are_are_understood(url: str, bare: str, password: str) -> None:
+    assert split_credentials(url) == (bare, "admin", password)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rtsp://admin:12/s3cret@10.0.0.5/main",  # or is 12 a port?
+        "rtsp://10.0.0.5:554/main?to=s3cret@b",
+        "rtsp://admin:s3cret@10.0.0.5/main?to=a@b",
+        "rtsp://admin:s3cret@/main",
+        "rtsp://admin:s3cret@10.0.0.5:99999/main",
+        "rtsp://admin:s3cret@my camera/main",
+    ],
+)
+def test_what_may_be_a_password_or_not_is_refused_without_naming_it(url: str) -> None:
+    with pytest.raises(ValueError, match="address") as refused:
+        split_credentials(url)
+    assert "s3cret" not in str(refused.value)
+
+
+def test_an_at_in_a_path_without_any_user_stays() -> None:
+    assert split_credentials("rtsp://10.0.0.5/main?to=a@b") == ("rtsp://10.0.0.5/main?to=a@b", None, None)
 
 
 @pytest.mark.parametrize("format", ["json", "console"])

@@ -11,7 +11,7 @@ from services.contracts.catalogue import CameraInput, CameraPatch, CameraUpdate,
 from services.contracts.errors import InvalidInputError
 from services.contracts.models import Camera, Credentials
 from services.contracts.subjects import is_id
-from services.registry.changes import added, from_row, patched
+from services.registry.changes import added, from_row, masked, patched
 from services.registry.rows import COLUMNS, parse
 from tests.registry.test_rows import json_values
 
@@ -135,3 +135,27 @@ def test_a_retention_ladder_that_no_recorder_could_follow_is_refused_with_what_w
         CameraPatch.model_validate({"retention": ladder})
     with pytest.raises(ValidationError, match="retention"):
         CameraInput.model_validate({"name": "a", "profiles": {"main": "rtsp://a/1"}, "retention": ladder})
+
+
+SECRET_URL = "http://10.0.0.5/v.cgi?user=a&pwd=s3cret"
+
+
+def test_a_password_in_a_query_is_not_shown_and_is_kept_when_what_was_shown_comes_back() -> None:
+    camera = added(
+        CameraInput.model_validate({"name": "Gate", "profiles": {"main": {"url": SECRET_URL}}}), "city"
+    ).camera
+    shown = masked(camera)
+    assert shown.profiles["main"].url == "http://10.0.0.5/v.cgi?user=a&pwd=***"
+    patch = CameraPatch.model_validate({"profiles": {"main": {"url": shown.profiles["main"].url, "transport": "udp"}}})
+    change = patched(camera, None, patch)
+    assert change.camera.profiles["main"].url == SECRET_URL
+    assert change.camera.profiles["main"].transport == "udp"
+    other = CameraPatch.model_validate({"profiles": {"main": {"url": "http://10.0.0.6/v.cgi?user=a&pwd=***"}}})
+    with pytest.raises(InvalidInputError, match="whole address"):
+        patched(camera, None, other)
+
+
+@pytest.mark.parametrize("url", ["rtsp://h:0/1", "rtsp://h:99999/1", "rtsp://h:x/1", "rtsp://a camera/1"])
+def test_an_address_that_cannot_be_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError):
+        CameraInput.model_validate({"name": "Gate", "profiles": {"main": {"url": url}}})
