@@ -63,11 +63,15 @@ class Flags(IntFlag):
     """First frame of a new run: the source was opened anew, or its parameters changed. Holes before it are no loss."""
     DISPOSABLE = 4
     """No other frame refers to this one (nal_ref_idc 0): it is dropped first when a viewer is slow."""
+    DAMAGED = 8
+    """Something of it was lost on its way from the camera, or of a frame that it may refer to: up to the next whole
+    keyframe every frame is marked. It may decode, and is not to be taken for what the camera saw."""
 
 
 # Plain integers: an enum's operators take microseconds, and these run for each frame.
 _KEYFRAME: Final = int(Flags.KEYFRAME)
 _DISCONTINUITY: Final = int(Flags.DISCONTINUITY)
+_DAMAGED: Final = int(Flags.DAMAGED)
 
 
 class CaptureClockSource(IntEnum):
@@ -109,6 +113,11 @@ class AccessUnit(NamedTuple):
         return int(self.flags) & _DISCONTINUITY != 0
 
     @property
+    def damaged(self) -> bool:
+        """Whether it is marked as damaged."""
+        return int(self.flags) & _DAMAGED != 0
+
+    @property
     def order(self) -> tuple[int, int]:
         """The order of frames: it grows from frame to frame, over fail-overs, too."""
         return self.epoch, self.sequence
@@ -121,7 +130,7 @@ HEADER_BYTES: Final = _HEAD.size + _PAYLOAD_HEAD.size
 
 _ARRAY12, _U8, _U32, _U64, _I64, _BIN16, _BIN32 = 0x9C, 0xCC, 0xCE, 0xCF, 0xD3, 0xC5, 0xC6
 _CODECS: Final = {int(codec): codec for codec in Codec}
-_FLAGS: Final = tuple(Flags(bits) for bits in range(8))
+_FLAGS: Final = tuple(Flags(bits) for bits in range(16))
 _CLOCKS: Final = {int(clock): clock for clock in CaptureClockSource}
 
 
@@ -155,7 +164,7 @@ def decode(message: bytes) -> AccessUnit:
         if kind != _BIN32 or payload_at + _PAYLOAD_HEAD.size + length != len(message):
             raise FrameError(f"an access-unit message of {len(message)} bytes is cut or has a tail")
         return AccessUnit(
-            _FLAGS[flags & 7], _CODECS[codec], epoch, sequence, pts, dts, capture, uncertainty, _CLOCKS[clock],
+            _FLAGS[flags & 15], _CODECS[codec], epoch, sequence, pts, dts, capture, uncertainty, _CLOCKS[clock],
             message[payload_at + _PAYLOAD_HEAD.size :], message[_HEAD.size : payload_at],
         )  # fmt: skip
     except (struct_error, KeyError) as error:

@@ -211,6 +211,7 @@ class ProfileReport(Model):
     reconnects: int = 0
     bad_timestamps: int = 0
     frames_lost: int = 0
+    """RTP packets that never came: each is a frame, or a part of one."""
     frames_damaged: int = 0
     """Published with the mark ``DAMAGED``: of a picture with a hole, and of all that refers to it."""
     reader: Literal["", "direct", "libav"] = ""

@@ -11,6 +11,7 @@ from services.ingest.pace import Pace
 from services.ingest.pipeline import Pipeline
 from services.ingest.readers.source import Kind, Packet, Reader, ReaderEnd, RtpTransport, Source, Track
 from services.ingest.settings import IngestSettings
+from services.ingest.timing.source_clock import ClockEstimate
 from services.mesh.clock import Clock, sleep
 from services.mesh.log import get_logger
 
@@ -239,6 +240,7 @@ class Feed:
         pipeline = self.pipelines["video"]
         online = self.status == "online"
         meter = pipeline.meter
+        clock = pipeline.clock.estimate if online else ClockEstimate()
         return ProfileReport(
             status=self.status,
             reason=self.reason,
@@ -254,7 +256,11 @@ class Feed:
             frames=meter.frames,
             reconnects=self.reconnects,
             bad_timestamps=pipeline.bad_timestamps,
-            frames_lost=meter.missing if self._transport == "udp" else 0,
+            frames_lost=pipeline.lost_packets,
+            frames_damaged=pipeline.damaged,
+            clock_offset_us=clock.offset_us,
+            clock_uncertainty_us=clock.uncertainty_us,
+            clock_drift_ppm=clock.drift_ppm,
             reader=self._choice.kind,
             reader_detail=self._choice.detail,
             transport=self._transport,

@@ -1,26 +1,24 @@
-"""What a profile measures of its stream: rates over the last seconds, the distance of keyframes, losses."""
+"""What a profile measures of its stream: rates over the last seconds of our clock, and the distance of keyframes."""
 
 from collections import deque
 from typing import Final
 
-from services.ingest.timing.retiming import SECOND
+from services.media.time import SECOND_90K
 
-WINDOW: Final = 5 * SECOND
+WINDOW_US: Final = 5_000_000
+LEAST_SAMPLES: Final = 3
+"""Of a slow source so many frames are looked at, however long ago they came."""
 _MAX_SAMPLES: Final = 2000
-_GAP: Final = 1.5
-"""A step longer than this many frame intervals has lost frames in it."""
 
 
 class Meter:
-    """Measures one profile of one source; `reset` at each reconnect. All times are at 90 kHz in media time."""
+    """Measures one profile of one source; `reset` at each reconnect."""
 
     def __init__(self) -> None:
         self.frames = 0
-        self.missing = 0
-        """Frames that the spacing of time stamps shows to be missing, over all runs."""
+        """Over all runs."""
         self._samples: deque[tuple[int, int]] = deque(maxlen=_MAX_SAMPLES)
         self._bytes = 0
-        self._step = 0
         self._keyframe_at: int | None = None
         self._keyframe_interval = 0
 
@@ -31,51 +29,37 @@ class Meter:
         self._keyframe_at = None
         self._keyframe_interval = 0
 
-    def add(self, dts_90k: int, size_bytes: int, *, keyframe: bool) -> None:
-        """Takes a published frame."""
+    def add(self, arrival_us: int, dts_90k: int, size_bytes: int, *, keyframe: bool) -> None:
+        """Takes a published frame, which arrived at ``arrival_us`` of a clock that does not step."""
         samples = self._samples
         self.frames += 1
-        if samples:
-            step = dts_90k - samples[-1][0]
-            if step > self._step * _GAP:
-                self._count_missing(step)
-            self._step = step
         if len(samples) == _MAX_SAMPLES:
             self._bytes -= samples[0][1]
-        samples.append((dts_90k, size_bytes))
+        samples.append((arrival_us, size_bytes))
         self._bytes += size_bytes
-        while samples[0][0] < dts_90k - WINDOW:
+        while len(samples) > LEAST_SAMPLES and samples[0][0] < arrival_us - WINDOW_US:
             self._bytes -= samples.popleft()[1]
         if keyframe:
             if self._keyframe_at is not None:
                 self._keyframe_interval = dts_90k - self._keyframe_at
             self._keyframe_at = dts_90k
 
-    def _count_missing(self, step: int) -> None:
-        interval = self._interval()
-        if interval and step > interval * _GAP:
-            self.missing += round(step / interval) - 1
-
-    def _interval(self) -> float:
-        """The mean frame interval, once there is enough to tell; 0 before."""
-        samples = self._samples
-        return (samples[-1][0] - samples[0][0]) / (len(samples) - 1) if len(samples) > 10 else 0.0
+    def _span_us(self) -> int:
+        return self._samples[-1][0] - self._samples[0][0] if len(self._samples) > 1 else 0
 
     @property
     def frame_rate(self) -> float:
         """Frames a second; 0 while unknown."""
-        samples = self._samples
-        span = samples[-1][0] - samples[0][0] if len(samples) > 1 else 0
-        return round((len(samples) - 1) * SECOND / span, 2) if span > 0 else 0.0
+        span_us = self._span_us()
+        return round((len(self._samples) - 1) * 1e6 / span_us, 2) if span_us > 0 else 0.0
 
     @property
     def bitrate_bps(self) -> int:
         """Payload bits a second; 0 while unknown."""
-        samples = self._samples
-        span = samples[-1][0] - samples[0][0] if len(samples) > 1 else 0
-        return round((self._bytes - samples[-1][1]) * 8 * SECOND / span) if span > 0 else 0
+        span_us = self._span_us()
+        return round((self._bytes - self._samples[-1][1]) * 8e6 / span_us) if span_us > 0 else 0
 
     @property
     def keyframe_interval_seconds(self) -> float:
-        """From the last keyframe but one to the last."""
-        return round(self._keyframe_interval / SECOND, 3)
+        """From the last keyframe but one to the last, in media time."""
+        return round(self._keyframe_interval / SECOND_90K, 3)

@@ -12,7 +12,9 @@ from services.ingest.readers.source import Packet, Track
 from services.ingest.timing.assemble import assembler
 from services.ingest.timing.capture import CaptureClock
 from services.ingest.timing.retiming import Retimer
+from services.ingest.timing.source_clock import SourceClock
 from services.ingest.timing.units import Assembler, Shape, Unit
+from services.media.time import SECOND_90K
 from services.media.nal import BitstreamError
 from services.media.time import us_to_90k
 from services.mesh.clock import Clock
@@ -20,9 +22,12 @@ from services.mesh.clock import Clock
 HLS_LATENCY_US: Final = 15_000_000
 """A playlist runs two or three segments behind the camera, and says not how far."""
 _HLS_DELAY_US: Final = 30_000_000
+BURST_PAUSE: Final = 40 * SECOND_90K
+"""Two segments of a playlist last at most so long."""
 # An IntFlag's own operators would take a tenth of the whole pipeline's time.
-_FLAGS: Final = tuple(Flags(bits) for bits in range(8))
+_FLAGS: Final = tuple(Flags(bits) for bits in range(16))
 _KEYFRAME, _DISPOSABLE, _DISCONTINUITY = int(Flags.KEYFRAME), int(Flags.DISPOSABLE), int(Flags.DISCONTINUITY)
+_DAMAGED = int(Flags.DAMAGED)
 
 
 class Pipeline:
@@ -32,6 +37,10 @@ class Pipeline:
         self.meter = Meter()
         self.gop = GopCache(max_frames=gop_frames, max_bytes=gop_bytes, earlier_bytes=earlier_bytes)
         self.bad_timestamps = 0
+        self.damaged = 0
+        """Frames that were published with the mark."""
+        self.lost_packets = 0
+        self.clock = SourceClock()
         self.bad_units = 0
         """Packets that could not be read, and frames too large for the bus."""
         self.codec: Codec | None = None
@@ -44,6 +53,7 @@ class Pipeline:
         self._new_run = True
         self._placed = False
         self._broken = False
+        self._damaged = False
 
     @property
     def shape(self) -> Shape:
@@ -57,8 +67,11 @@ class Pipeline:
         self._capture = (
             CaptureClock(latency_us=HLS_LATENCY_US, longest_delay_us=_HLS_DELAY_US) if bursts else CaptureClock()
         )
+        self._retimer.pause_between(BURST_PAUSE if bursts else 0)
+        self.clock.reset()
         self.meter.reset()
         self.gop.clear()
+        self._damaged = False
         self._new_run = True
         self._placed = False
         self._broken = False
@@ -81,6 +94,9 @@ class Pipeline:
         """
         if self._assembler is None or self.codec is None:
             return []
+        self.lost_packets += packet.lost
+        if packet.damaged or packet.lost:
+            self._damaged = True
         try:
             units = self._assembler.assemble(packet.data)
         except BitstreamError:
@@ -100,6 +116,9 @@ class Pipeline:
                 return None
             self._broken = False
         wall_us = self._clock.now_us() - (round(self._clock.monotonic() * 1e6) - packet.arrival_us)
+        if unit.keyframe:
+            self._damaged = packet.damaged
+        self.clock.add(packet.pts_90k, packet.arrival_us, wall_us, packet.rtcp_us)
         if not self._placed:
             self._retimer.begin(us_to_90k(wall_us))
             self._placed = True
@@ -118,7 +137,13 @@ class Pipeline:
         begins = self._new_run or unit.new_parameters
         if unit.keyframe or self._new_run:
             self._epoch = epoch
-        flags = _FLAGS[_KEYFRAME * unit.keyframe | _DISPOSABLE * unit.disposable | _DISCONTINUITY * begins]
+        flags = _FLAGS[
+            _KEYFRAME * unit.keyframe
+            | _DISPOSABLE * unit.disposable
+            | _DISCONTINUITY * begins
+            | _DAMAGED * self._damaged
+        ]
+        self.damaged += self._damaged
         self._sequence += 1
         try:
             message = encode(
@@ -133,5 +158,5 @@ class Pipeline:
             return None
         self._new_run = False
         self.gop.add(message, keyframe=unit.keyframe)
-        self.meter.add(timing.dts_90k, len(unit.payload), keyframe=unit.keyframe)
+        self.meter.add(packet.arrival_us, timing.dts_90k, len(unit.payload), keyframe=unit.keyframe)
         return message

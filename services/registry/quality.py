@@ -11,6 +11,8 @@ LOST_SHARE: Final = 0.02
 """More than this share of the frames lost is trouble."""
 BAD_TIMESTAMPS: Final = 3
 """From this number of bad time stamps in a window on it is trouble."""
+LEAST_PACE: Final = 0.8
+"""A source that delivers less than this share of real time is slow, whatever its frame rate."""
 LOW_RATE: Final = 0.5
 """A frame rate below this share of the camera's own baseline is low…"""
 RATE_AGAIN: Final = 0.8
@@ -71,13 +73,14 @@ class ProfileQuality:
             self._stream = stream
             self.baseline_fps = self._baseline_age = 0.0
             self.began(now)
-        sample = _Sample(now, report.frames, report.frames_lost, report.bad_timestamps)
+        lost = max(report.frames_lost, report.frames_damaged)
+        sample = _Sample(now, report.frames, lost, report.bad_timestamps)
         if self._samples and any(new < old for new, old in zip(sample, self._samples[-1], strict=True)):
             self._samples.clear()  # another worker counts from zero
         while self._samples and now - self._samples[0].at > WINDOW_SECONDS:
             self._samples.popleft()
         self._samples.append(sample)
-        self._note(self._counted() or self._rated(report.frame_rate, now), now)
+        self._note(self._counted() or _paced(report) or self._rated(report.frame_rate, now), now)
 
     def trouble(self, now: float) -> CameraTrouble | None:
         """The trouble that is reported at ``now``; None: none."""
@@ -102,7 +105,8 @@ class ProfileQuality:
         first, last = self._samples[0], self._samples[-1]
         frames, lost, bad = last.frames - first.frames, last.lost - first.lost, last.bad - first.bad
         if lost > LOST_SHARE * (frames + lost):
-            return CameraTrouble(Reason.FRAMES_LOST, f"{lost} of {frames + lost} frames lost in {WINDOW_SECONDS:g} s")
+            detail = f"{lost} frames lost or damaged beside {frames} in {WINDOW_SECONDS:g} s"
+            return CameraTrouble(Reason.FRAMES_LOST, detail)
         if bad >= BAD_TIMESTAMPS:
             return CameraTrouble(Reason.BAD_TIMESTAMPS, f"{bad} bad time stamps in {WINDOW_SECONDS:g} s")
         return None
@@ -121,3 +125,10 @@ class ProfileQuality:
             self.baseline_fps += (fps - usual) * min(1.0, elapsed / max(self._baseline_age, elapsed, 1e-9))
         self._low = warm and fps < usual * (RATE_AGAIN if self._low else LOW_RATE)
         return CameraTrouble(Reason.LOW_RATE, f"{fps:.1f} instead of {usual:.1f} frames/s") if self._low else None
+
+
+def _paced(report: ProfileReport) -> CameraTrouble | None:
+    pace = 1 + report.clock_drift_ppm / 1e6
+    if pace >= LEAST_PACE:
+        return None
+    return CameraTrouble(Reason.LOW_RATE, f"delivers {pace:.0%} of real time ({report.frame_rate:.1f} frames/s)")

@@ -1,36 +1,38 @@
-"""Measuring: missing frames and rates over a window."""
+"""Measuring: rates in our own time, over a window that is wide enough for slow cameras."""
 
-from services.ingest.meter import WINDOW, Meter
-
-
-def test_missing_frames_show_in_the_spacing() -> None:
-    meter = Meter()
-    for number in [*range(20), *range(23, 40)]:
-        meter.add(number * 3600, 1000, keyframe=False)
-    assert meter.missing == 3
-
-
-def test_uneven_spacing_is_no_loss() -> None:
-    meter = Meter()
-    for number in range(100):
-        meter.add(number * 3600 + (number % 2) * 1500, 1000, keyframe=False)
-    assert meter.missing == 0
+from services.ingest.meter import WINDOW_US, Meter
 
 
 def test_rates_forget_what_is_long_ago() -> None:
     meter = Meter()
     for number in range(100):
-        meter.add(number * 9000, 5000, keyframe=False)
+        meter.add(number * 100_000, number * 9000, 5000, keyframe=False)
     for number in range(200):
-        meter.add(100 * 9000 + number * 3600, 100, keyframe=False)
+        meter.add(10_000_000 + number * 40_000, 100 * 9000 + number * 3600, 100, keyframe=False)
     assert meter.frame_rate == 25.0
     assert meter.bitrate_bps == 100 * 25 * 8
-    assert WINDOW < 200 * 3600
+    assert WINDOW_US < 200 * 40_000
+
+
+def test_a_camera_that_delivers_a_fifth_of_real_time_has_a_fifth_of_the_rate() -> None:
+    meter = Meter()
+    for number in range(100):
+        meter.add(number * 200_000, number * 3600, 1000, keyframe=False)
+    assert meter.frame_rate == 5.0
+
+
+def test_a_picture_every_eight_seconds_has_a_rate() -> None:
+    meter = Meter()
+    for number in range(5):
+        meter.add(number * 8_000_000, number * 720_000, 1000, keyframe=True)
+    assert meter.frame_rate == 0.12
+    assert meter.bitrate_bps == 1000
+    assert meter.keyframe_interval_seconds == 8.0
 
 
 def test_a_reset_keeps_totals() -> None:
     meter = Meter()
-    meter.add(0, 10, keyframe=True)
-    meter.add(3600, 10, keyframe=True)
+    meter.add(0, 0, 10, keyframe=True)
+    meter.add(40_000, 3600, 10, keyframe=True)
     meter.reset()
     assert (meter.frames, meter.frame_rate, meter.bitrate_bps, meter.keyframe_interval_seconds) == (2, 0.0, 0, 0.0)

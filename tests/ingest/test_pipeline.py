@@ -149,4 +149,34 @@ def test_rates_are_measured() -> None:
     assert meter.keyframe_interval_seconds == 0.4
     sent = sum(len(unit.payload) for unit in units[:-1])
     assert abs(meter.bitrate_bps - sent * 8 / (29 * 0.04)) <= 1
-    assert meter.missing == 0
+
+
+def marked(clock: ManualClock, pipeline: Pipeline, damage: dict[int, tuple[bool, int]]) -> list[bool]:
+    """Which of thirty frames, a keyframe each ten, carry the mark; ``damage`` is by number: damaged, packets lost."""
+    units = []
+    for number in range(30):
+        clock.advance(0.04)
+        packet = STREAM.packets[number]
+        damaged, lost = damage.get(number, (False, 0))
+        arrival = round(clock.monotonic() * 1e6)
+        given = Packet("video", packet.data, 3600 * packet.pts, None, arrival, None, damaged, lost)
+        units += [decode(message) for message in pipeline.feed(given, 7)]
+    return [unit.damaged for unit in units]
+
+
+def test_a_damaged_frame_and_all_that_refer_to_it_are_marked_until_the_next_keyframe() -> None:
+    clock = ManualClock()
+    pipeline = make(clock)
+    pipeline.begin(TRACK)
+    found = marked(clock, pipeline, {13: (True, 1)})
+    assert found == [13 <= number < 20 for number in range(30)]
+    assert (pipeline.damaged, pipeline.lost_packets) == (7, 1)
+
+
+def test_packets_lost_between_two_frames_mark_what_follows_and_a_damaged_keyframe_its_whole_gop() -> None:
+    clock = ManualClock()
+    pipeline = make(clock)
+    pipeline.begin(TRACK)
+    found = marked(clock, pipeline, {5: (False, 3), 10: (True, 1), 20: (False, 2)})
+    assert found == [5 <= number < 20 for number in range(30)]
+    assert pipeline.lost_packets == 6

@@ -15,6 +15,8 @@ SANE_LATE_US: Final = 3_000_000
 """A source's clock is believed while its frames seem to take between -0.5 and 3 s to us."""
 WINDOW_FRAMES: Final = 250
 """Frames over which, at least, the quickest way is looked for."""
+STEPPED_US: Final = 10_000_000
+"""A capture time further back than this is so because our own clock was set back: that is followed."""
 _RTCP_FLOOR_US: Final = 5_000
 _LEAK: Final = 0.0005
 """The line may rise so much faster than media time: more than any two quartz clocks differ."""
@@ -62,6 +64,8 @@ class CaptureClock:
         self._line_us: float | None = None
         self._line_at_us = 0
         self._least = _Least(WINDOW_FRAMES)
+        self._top_pts: int | None = None
+        self._top_at_us = 0
 
     def reset(self) -> None:
         """Forgets how media time lay on our clock."""
@@ -72,8 +76,19 @@ class CaptureClock:
         """The capture time of a frame.
 
         ``arrival_us`` is on a clock that neither steps nor goes back, ``wall_us`` the same moment in Unix time by our
-        own clock, ``rtcp_us`` what the source's sender reports lead to.
+        own clock, ``rtcp_us`` what the source's sender reports lead to. A later picture is never given an earlier time:
+        where what tells the time changes, it waits until the other catches up.
         """
+        capture = self._stamp(pts_90k, arrival_us, wall_us, rtcp_us)
+        if self._top_pts is not None and pts_90k > self._top_pts:
+            back_us = self._top_at_us + 1 - capture.at_us
+            if 0 < back_us < STEPPED_US:
+                capture = Capture(self._top_at_us + 1, capture.uncertainty_us + back_us, capture.clock)
+        if self._top_pts is None or pts_90k > self._top_pts:
+            self._top_pts, self._top_at_us = pts_90k, capture.at_us
+        return capture
+
+    def _stamp(self, pts_90k: int, arrival_us: int, wall_us: int, rtcp_us: int | None) -> Capture:
         along_us = self._along(pts_90k, arrival_us)
         if rtcp_us is not None:
             least = self._least.add(wall_us - rtcp_us)

@@ -10,15 +10,17 @@ All times are integers at 90 kHz. Nothing here knows of clocks or packets.
 from bisect import insort
 from typing import Final, NamedTuple
 
-SECOND: Final = 90_000
-TOLERANCE: Final = 2 * SECOND
+from services.ingest.timing.wall import SLACK, WINDOW, WallBound
+from services.media.time import SECOND_90K
+
+TOLERANCE: Final = 2 * SECOND_90K
 """A step forward may be longer than the time in which it arrived by so much (bursts, late packets) before it is
 called a jump."""
 MAX_REORDER: Final = 16
 """max_num_reorder_frames never exceeds it (H.264 A.3.1, H.265 A.4.2)."""
-_MAX_COMPOSITION: Final = 5 * SECOND
-_DEFAULT_INTERVAL: Final = SECOND // 25
-_LEAST_STEP: Final = SECOND // 1000
+_MAX_COMPOSITION: Final = 5 * SECOND_90K
+_DEFAULT_INTERVAL: Final = SECOND_90K // 25
+_LEAST_STEP: Final = SECOND_90K // 1000
 _MINI_GOP: Final = 4
 """Pictures from one P-picture to the next that are assumed where the first picture came without a time."""
 
@@ -47,24 +49,31 @@ class Retimer:
         self._top_out = 0
         """The latest time so far as published."""
         self._arrival = 0
+        self._pause = 0
         self._behind = 0
         """Frames in a row that were shown before an earlier one."""
+        self._wall = WallBound()
         self._waiting: list[int] = []
         """Published presentation times that have not yet been a decoding time, sorted."""
 
     def begin(self, at_90k: int) -> None:
         """A new run, whose first frame is placed at ``at_90k`` or, if that is not later, behind the last run."""
         self._begin_at = at_90k
+        self._wall = WallBound(window=max(WINDOW, self._pause), slack=SLACK if not self._pause else 8 * SLACK)
         self._offset = None
         self._behind = 0
         self._waiting = []
+
+    def pause_between(self, pause_90k: int) -> None:
+        """How long a source may pause between its bursts; before `begin`. 0: it delivers frame by frame."""
+        self._pause = pause_90k
 
     def expect(self, reorder: int | None, frame_rate: float | None) -> None:
         """What the stream's parameter sets claim: pictures to reorder (None: unsaid), and a frame rate."""
         if reorder is not None and not self._waiting:
             self._reorder = min(reorder, MAX_REORDER)
         if frame_rate and 0.1 <= frame_rate <= 240:
-            self._interval = round(SECOND / frame_rate)
+            self._interval = round(SECOND_90K / frame_rate)
 
     def behind(self, pts_90k: int | None, dts_90k: int | None) -> bool:
         """Whether a frame is to be shown before one that came earlier: a B-picture, or a clock gone wrong."""
@@ -118,10 +127,9 @@ class Retimer:
         step = key - self._top
         if 0 < step <= gap + TOLERANCE:
             self._behind = 0
-            if step < SECOND:
+            if step < SECOND_90K:
                 self._interval += (step - self._interval) // 8
-            self._top = key
-            self._top_out += step
+            self._anchor(key, self._top_out + self._wall.correct(step, self._top_out, self._arrival + gap, gap))
             return True
         if reordered and self._behind < MAX_REORDER:
             self._behind += 1

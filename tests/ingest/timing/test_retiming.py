@@ -6,9 +6,10 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.timing.retiming import SECOND, Retimer, Timing
+from services.ingest.timing.retiming import Retimer, Timing
+from services.media.time import SECOND_90K
 
-FRAME = SECOND // 25
+FRAME = SECOND_90K // 25
 START = 150_000_000_000_000
 
 
@@ -75,7 +76,7 @@ def test_a_source_without_any_times_is_timed_by_arrival_and_not_blamed() -> None
 
 
 def test_a_jump_is_one_bad_frame_and_no_hole() -> None:
-    for jump in (3600 * SECOND, -3600 * SECOND, -SECOND, 5 * SECOND):
+    for jump in (3600 * SECOND_90K, -3600 * SECOND_90K, -SECOND_90K, 5 * SECOND_90K):
         stamps = [(n * FRAME + (jump if n >= 20 else 0), None) for n in range(50)]
         times = run(stamps, b=set())
         assert [time.pts_90k - START for time in times] == [n * FRAME for n in range(50)]
@@ -86,15 +87,15 @@ def test_a_gap_that_lasted_as_long_on_the_way_stays_a_gap() -> None:
     retimer = Retimer()
     retimer.begin(START)
     retimer.stamp(0, None, 0)
-    late = retimer.stamp(7 * SECOND, None, 7 * SECOND)
-    assert late == Timing(START + 7 * SECOND, START + 7 * SECOND, False)
+    late = retimer.stamp(7 * SECOND_90K, None, 7 * SECOND_90K)
+    assert late == Timing(START + 7 * SECOND_90K, START + 7 * SECOND_90K, False)
 
 
 def test_a_burst_after_a_pause_on_the_way_keeps_its_spacing() -> None:
     retimer = Retimer()
     retimer.begin(START)
     retimer.stamp(0, None, 0)
-    times = [retimer.stamp(n * FRAME, None, 4 * SECOND) for n in range(1, 100)]
+    times = [retimer.stamp(n * FRAME, None, 4 * SECOND_90K) for n in range(1, 100)]
     assert [time.pts_90k - START for time in times] == [n * FRAME for n in range(1, 100)]
 
 
@@ -108,7 +109,7 @@ def test_a_new_run_lies_behind_the_last() -> None:
     retimer = Retimer()
     retimer.begin(START)
     first = retimer.stamp(0, None, 0)
-    retimer.begin(START - SECOND)  # our own clock was set back
+    retimer.begin(START - SECOND_90K)  # our own clock was set back
     second = retimer.stamp(123, None, 1)
     assert second.dts_90k > first.dts_90k
     assert not second.bad
@@ -119,7 +120,7 @@ _times = st.one_of(st.none(), st.integers(-(2**40), 2**40), st.integers(0, 100).
 
 @given(
     st.lists(
-        st.tuples(_times, st.one_of(st.none(), _times), st.integers(0, 3 * SECOND), st.booleans()),
+        st.tuples(_times, st.one_of(st.none(), _times), st.integers(0, 3 * SECOND_90K), st.booleans()),
         min_size=1,
         max_size=80,
     ),
@@ -149,7 +150,7 @@ def test_media_time_keeps_to_arrival_whatever_the_clock_jumps(frames: list[tuple
     clock = 0
     time = retimer.stamp(0, None, 0)
     for index, (jump_seconds, jitter) in enumerate(frames, start=1):
-        clock += FRAME + jump_seconds * SECOND
+        clock += FRAME + jump_seconds * SECOND_90K
         time = retimer.stamp(clock, None, index * FRAME + jitter)
     jumps = sum(1 for jump_seconds, _ in frames if jump_seconds)
     assert abs(time.pts_90k - START - len(frames) * FRAME) <= 6000 * jumps
