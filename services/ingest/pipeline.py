@@ -14,9 +14,8 @@ from services.ingest.timing.capture import CaptureClock
 from services.ingest.timing.retiming import Retimer
 from services.ingest.timing.source_clock import SourceClock
 from services.ingest.timing.units import Assembler, Shape, Unit
-from services.media.time import SECOND_90K
 from services.media.nal import BitstreamError
-from services.media.time import us_to_90k
+from services.media.time import SECOND_90K, us_to_90k
 from services.mesh.clock import Clock
 
 HLS_LATENCY_US: Final = 15_000_000

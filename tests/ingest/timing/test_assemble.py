@@ -122,6 +122,44 @@ def test_a_wrong_description_does_not_matter_to_a_good_stream() -> None:
         assert decoded("libx264", units) == 20
 
 
+def renumbered(unit: bytes, header_bytes: int, *at_bits: int) -> bytes:
+    """A parameter set whose ids of 0, the Exp-Golomb codes ``1`` at these bits of its payload, are 1 (``010``)."""
+    rbsp = unescape(unit[header_bytes:])
+    bits = f"{int.from_bytes(rbsp, 'big'):0{8 * len(rbsp)}b}"
+    for at in reversed(at_bits):
+        assert bits[at] == "1"
+        bits = f"{bits[:at]}010{bits[at + 1 :]}"
+    bits = bits.rstrip("0")  # the last 1 is rbsp_stop_one_bit
+    bits = bits.ljust(-(-len(bits) // 8) * 8, "0")
+    return unit[:header_bytes] + escape(int(bits, 2).to_bytes(len(bits) // 8, "big"))
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("unused_first", [False, True])
+def test_of_two_sequence_parameter_sets_the_one_in_use_tells_the_size_and_both_are_kept(
+    codec: str, unused_first: bool
+) -> None:
+    """../shared/cases/h265-two-sps: set 0 is used by the pictures, set 1 describes a smaller size and is unused."""
+    stream = video(codec=codec, size=(192, 128), gop=10, frames=20)
+    small = parameter_sets(codec, video(codec=codec, size=(96, 64), gop=10, frames=10))
+    if codec == "libx265":  # behind 4 + 3 + 1 bits and 12 bytes of profile, tier and level
+        unused = [renumbered(small[1], 2, 8 + 96), renumbered(small[2], 2, 0, 1)]
+    else:  # behind profile, constraints and level
+        unused = [renumbered(small[0], 1, 24), renumbered(small[1], 1, 0, 1)]
+    sets = parameter_sets(codec, stream)
+    vps, own = (sets[:1], sets[1:]) if codec == "libx265" else ([], sets)
+    both = [*vps, *unused, *own] if unused_first else [*vps, *own, *unused]
+    packets = [bare(codec, packet.data) for packet in stream.packets]
+    packets[0] = join_annex_b(both) + packets[0]
+    subject = assembler(Track("video", CODECS[codec], b""))
+    units = assemble(subject, packets)
+    assert (subject.shape.width_px, subject.shape.height_px) == (192, 128)
+    ahead = split_length_prefixed(units[0].payload)[: len(both)]
+    assert set(ahead) == set(both)
+    assert ahead.index(own[0]) < ahead.index(unused[0]), "readers of the first set see the size of the pictures"
+    assert decoded(codec, units) == 20
+
+
 def test_several_picture_parameter_sets_are_all_kept() -> None:
     stream = video(gop=10, frames=20)
     sps, pps = parameter_sets("libx264", stream)
