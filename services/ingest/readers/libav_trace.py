@@ -50,6 +50,7 @@ class LibavTrace:
         """Why nothing more could be read from an RTSP source, in the system's words."""
         self.missed_packets = 0
         self._header_lines = 0
+        self._over = False
 
     @property
     def known_challenge(self) -> bool:
@@ -58,10 +59,12 @@ class LibavTrace:
 
     def feed(self, line: str) -> None:
         """Takes the next line."""
-        if "ret=1 c=" in line:  # each byte of a header by itself
+        if "ret=1 c=" in line or self._over:  # each byte of a header by itself
             return
         if (found := _LINE.search(line)) is not None:
             self._header(found[1])
+        elif line.startswith("TEARDOWN ") and self.status != 200:
+            self._over = True  # libav has given up: why stands before
         elif (found := _REQUEST.match(line)) is not None:
             self.method, self.status, self.answered = found[1], 0, False
             self._header_lines = 0
