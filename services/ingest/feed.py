@@ -11,8 +11,9 @@ from services.ingest.pace import Pace
 from services.ingest.pipeline import Pipeline
 from services.ingest.readers.source import Kind, Packet, Reader, ReaderEnd, RtpTransport, Source, Track
 from services.ingest.settings import IngestSettings
+from services.ingest.timing.burst import BurstPacer
 from services.ingest.timing.source_clock import ClockEstimate
-from services.mesh.clock import Clock, sleep
+from services.mesh.clock import Clock, ClockTimer, sleep
 from services.mesh.log import get_logger
 
 log = get_logger()
@@ -91,6 +92,8 @@ class Feed:
         self._shape: tuple[int, int] = (0, 0)
         self._transport: RtpTransport = ""
         self._bursts = False
+        self._pacer: BurstPacer | None = None
+        self._release: ClockTimer | None = None
         self._pace = Pace()
         self._opening_at = self._opened_at = self._packet_at = self._frame_at = 0.0
         self._first_frame_at: float | None = None
@@ -146,6 +149,10 @@ class Feed:
         if self._run is not None:
             self._run.close()
             self._run = None
+        self._pacer = None
+        if self._release is not None:
+            self._release.cancel()
+            self._release = None
         for pipeline in self.pipelines.values():
             pipeline.end()
 
@@ -160,18 +167,38 @@ class Feed:
         for track in tracks:
             if (pipeline := self.pipelines.get(track.kind)) is not None:
                 pipeline.begin(track, bursts=bursts)
+        self._pacer = BurstPacer() if bursts else None
 
     def packet(self, packet: Packet) -> None:
-        """The source sent this: publishes what it yields."""
+        """The source sent this: publishes what it yields, at once or, of what comes in bursts, when it is due."""
+        if packet.kind == "video":
+            now = self._packet_at = self._clock.monotonic()
+            self._pace.add(now)
+        if self._pacer is None:
+            self._publish(packet)
+            return
+        self._pacer.put(packet, round(self._clock.monotonic() * 1e6))
+        if self._release is None:
+            self._publish_due()
+
+    def _publish_due(self) -> None:
+        self._release = None
+        if self._pacer is None:
+            return
+        now_us = round(self._clock.monotonic() * 1e6)
+        for packet in self._pacer.due(now_us):
+            self._publish(packet)
+        if (next_us := self._pacer.next_us) is not None:
+            self._release = self._clock.call_later((next_us - now_us) / 1e6, self._publish_due)
+
+    def _publish(self, packet: Packet) -> None:
         pipeline = self.pipelines.get(packet.kind)
         if pipeline is None:
             return
         messages = pipeline.feed(packet, self.epoch)
         if packet.kind == "video":
-            now = self._packet_at = self._clock.monotonic()
-            self._pace.add(now)
             if messages:
-                self._frame_at = now
+                now = self._frame_at = self._clock.monotonic()
                 if self._first_frame_at is None:
                     self._first_frame_at = now
                 self._last_frame_us = self._clock.now_us()
@@ -206,6 +233,8 @@ class Feed:
         limit = self.stalls_after_seconds
         if not self._pace.begun and not self._bursts:
             limit = NO_MEDIA_SECONDS
+        if self._pacer is not None and len(self._pacer):
+            return None  # what is paced out is still there
         if now - self._packet_at > limit:
             if not self._pace.begun:
                 return ReaderEnd(Reason.NO_MEDIA, f"the source agreed to play and sent no picture for {limit:.0f} s")

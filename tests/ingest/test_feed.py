@@ -315,3 +315,19 @@ async def test_what_an_abandoned_run_still_reads_goes_nowhere() -> None:
         outlets[0].packet(packet(0))
         assert len(bench.delivered) == count
         assert bench.feed.status == "offline"
+
+
+async def test_a_segment_that_comes_at_once_is_published_at_its_pace_and_whole() -> None:
+    async def playlist(_source: Source, outlet: Outlet) -> ReaderEnd:
+        outlet.opened((VIDEO,), bursts=True)
+        for number in range(30):
+            outlet.packet(packet(number))
+        return await for_ever()
+
+    async with running(playlist) as bench:
+        began = bench.clock.monotonic()
+        await bench.until(lambda: bench.delivered)
+        assert len(bench.delivered) == 1
+        await bench.until(lambda: len(bench.delivered) == 30, turn=0.01)
+        assert 29 * 0.04 - 0.05 < bench.clock.monotonic() - began < 29 * 0.04 + 0.05
+        assert bench.feed.status == "online"
