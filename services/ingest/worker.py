@@ -22,6 +22,7 @@ from services.ingest.camera import CameraIngest, Surroundings
 from services.ingest.metrics import IngestCollector
 from services.ingest.names import HeldName, Name
 from services.ingest.publisher import Publisher
+from services.ingest.readers.direct import DirectReader
 from services.ingest.readers.libav import LibavProcesses
 from services.ingest.settings import IngestSettings
 from services.mesh.buckets import Bucket, Mirror
@@ -173,7 +174,7 @@ class Worker:
             publisher=self.publisher,
             tasks=self._service.tasks,
             clock=self._service.clock,
-            readers={"libav": self._libav.reader},
+            readers={"direct": DirectReader, "libav": self._libav.reader},
             on_change=self._changed_cameras.add,
         )
 

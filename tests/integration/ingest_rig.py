@@ -59,9 +59,10 @@ class Rig:
         self.reports |= {camera.camera: camera for camera in report.cameras}
 
     async def camera(self, camera: str, urls: dict[str, str], **fields: Any) -> None:
-        """Puts a camera into the catalogue, or changes it. ``credentials`` and ``transport`` may be given."""
+        """Puts a camera into the catalogue, or changes it. ``credentials``, ``transport``, ``reader`` may be given."""
         credentials: Credentials | None = fields.pop("credentials", None)
-        transport = fields.pop("transport", "tcp")
+        transport = fields.pop("transport", "auto")
+        reader = fields.pop("reader", "auto")
         if credentials is not None:
             await self._credentials.put(camera, credentials)
         else:
@@ -70,7 +71,7 @@ class Rig:
             "id": camera,
             "site": SITE,
             "name": camera,
-            "profiles": {name: {"url": url, "transport": transport} for name, url in urls.items()},
+            "profiles": {name: {"url": url, "transport": transport, "reader": reader} for name, url in urls.items()},
             "has_credentials": credentials is not None,
         }
         await self._cameras.put(camera, Camera.model_validate(entry | fields))

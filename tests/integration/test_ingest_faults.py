@@ -62,7 +62,7 @@ async def test_each_fault_is_named_and_the_camera_comes_back(rig: Rig, sim: Simu
         ],
         "cam-002": [
             (Fault.HANG, {Reason.STALLED, Reason.NO_ANSWER}),
-            (Fault.BROKEN_SDP, {Reason.REJECTED}),
+            (Fault.BROKEN_SDP, {Reason.BAD_STREAM}),
         ],
         "cam-003": [(Fault.GARBAGE, {Reason.STALLED, Reason.BAD_STREAM, Reason.CLOSED})],
     }
