@@ -185,7 +185,11 @@ class RtcpReceiver:
         return True
 
     def receive_unknown(self, buffer: bytearray, start: int, end: int) -> None:
-        self._track.malformed_rtcp += 1
+        receiver = self._track.receiver
+        if not receiver.knows(buffer, start, end):
+            self._track.malformed_rtcp += 1
+        elif not receiver.receive(buffer, start, end):  # some cameras exchange the two channels
+            receiver.receive_unknown(buffer, start, end)
 
     def knows(self, buffer: bytearray, start: int, end: int) -> bool:
         if end - start < _LEAST_RTCP_BYTES:

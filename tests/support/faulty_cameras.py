@@ -474,6 +474,11 @@ FAULTY_CAMERAS: Final[tuple[FaultyCamera, ...]] = (
         "sends on another channel than it answers",
         transported("RTP/AVP/TCP;unicast;interleaved=0-1", channel=8),
     ),
+    _dialogue(
+        "transport-exchanged",
+        "sends RTP on the channel that it gave for RTCP",
+        transported("RTP/AVP/TCP;unicast;interleaved=0-1", channel=1),
+    ),
     _dialogue("udp-only", "refuses TCP with 461, where transport is auto", scripted(SETUP=udp_only)),
     _dialogue("basic", "asks for Basic", with_password(lambda _: ['Basic realm="cam"'], "basic"), source=CREDENTIALS),
     _dialogue("digest", "asks for Digest with MD5", with_password(lambda n: [DIGEST.format(n)]), source=CREDENTIALS),

@@ -118,7 +118,8 @@ class _DirectSession:
 
     async def run(self) -> ReaderEnd:
         """Until the verdict."""
-        deadline = self._loop.time() + self._source.open_seconds
+        # A tick that comes late is still in time.
+        deadline = self._loop.time() + self._source.open_seconds - 2 * TICK_SECONDS
         self._ticking = self._loop.call_later(TICK_SECONDS, self._tick, deadline)
         while True:
             end = await self._connect(deadline)
