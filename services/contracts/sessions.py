@@ -51,6 +51,9 @@ class ClockControl(Model):
     rate: float = Field(default=1.0, ge=-16, le=16)
     """0.25 to 16 forwards; from 8 keyframes only; negative: backwards by keyframes."""
     step: Literal["frame", "-frame", "keyframe", "-keyframe"] = "frame"
+    number: int = Field(default=0, ge=0)
+    """Counts up the page's commands, over all its sessions. A relay drops a command that is not newer than the last one
+    it holds. 0: not numbered, always obeyed."""
 
 
 class Lateness(Model):
@@ -180,6 +183,8 @@ class ClockNotice(Model):
     at_us: int
     rate: float
     playing: bool
+    number: int = 0
+    """Of the last numbered command that the relay holds. A page that has sent a newer one ignores the notice."""
 
 
 class LinkNotice(Model):

@@ -47,6 +47,8 @@ class SessionPlayback:
         self._notify = notify
         self._wall = SystemClock()
         self._clock = SessionClock(self._wall.now_us(), since=time.monotonic())
+        self._number = 0
+        """Of the last numbered command."""
         self._stepping: asyncio.Task[None] | None = None
         self._meeting: asyncio.TimerHandle | None = None
         """When a clock that goes faster than time will have come to the newest footage."""
@@ -66,6 +68,11 @@ class SessionPlayback:
 
     def control(self, message: ClockControl) -> None:
         """Steers the clock; refusals go out as notices."""
+        if message.number:
+            if message.number <= self._number:
+                self.notify_clock()  # the page may have missed the answer, and says it again
+                return
+            self._number = message.number
         now = time.monotonic()
         clock = self._clock
         mode = clock.mode
@@ -97,7 +104,8 @@ class SessionPlayback:
     def notify_clock(self) -> None:
         """Tells the page how the clock stands."""
         clock = self._clock
-        self._notify(ClockNotice(at_us=clock.at(time.monotonic()), rate=clock.rate, playing=clock.playing))
+        at_us = clock.at(time.monotonic())
+        self._notify(ClockNotice(at_us=at_us, rate=clock.rate, playing=clock.playing, number=self._number))
 
     def tick(self) -> None:
         """Once a second."""

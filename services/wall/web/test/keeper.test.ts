@@ -45,6 +45,15 @@ class FakeSession implements Session {
 const live = (camera: string): Wish => ({ camera, source: "live", widthPx: 640, heightPx: 360 });
 const recorded = (camera: string): Wish => ({ ...live(camera), source: "recorded" });
 
+const clock = (at_us: number, number = 0) => ({
+  type: "clock" as const,
+  at_us,
+  rate: 1,
+  playing: false,
+  number,
+  receivedMs: 0,
+});
+
 describe("the session keeper", () => {
   let opened: FakeSession[];
   let refuse: ApiError | null;
@@ -200,7 +209,7 @@ describe("the session keeper", () => {
   it("says everything again when the control path comes back, but moves no clock", async () => {
     const first = await start();
     keeper.wish(1, recorded("b"));
-    keeper.clock.set({ type: "clock", at_us: 5, rate: 1, playing: true, receivedMs: 0 });
+    keeper.clock.set({ type: "clock", at_us: 5, rate: 1, playing: true, number: 0, receivedMs: 0 });
     first.said = [];
     first.events.controllable();
     expect(first.last("aim", 1)?.camera).toBe("b");
@@ -210,7 +219,7 @@ describe("the session keeper", () => {
   it("opens a new session when the present one is gone, and takes the clock over", async () => {
     await start();
     keeper.wish(1, recorded("b"));
-    keeper.clock.set({ type: "clock", at_us: 7, rate: 2, playing: true, receivedMs: 0 });
+    keeper.clock.set({ type: "clock", at_us: 7, rate: 2, playing: true, number: 0, receivedMs: 0 });
     session(0).events.gone();
     expect(keeper.link.value.phase).toBe("lost");
     expect(keeper.session).toBeNull();
@@ -219,10 +228,7 @@ describe("the session keeper", () => {
     expect(keeper.link.value.phase).toBe("open");
     expect(session(1).aims[1]).toMatchObject({ camera: "b", source: "recorded" });
     const clocks = session(1).said.filter((control) => control.type === "clock");
-    expect(clocks).toEqual([
-      { type: "clock", action: "seek", at_us: 7 },
-      { type: "clock", action: "play", rate: 2 },
-    ]);
+    expect(clocks).toEqual([{ type: "clock", action: "play", at_us: 7, rate: 2, number: 0 }]);
   });
 
   it("says the clock and what changed, although the control path stood before the session was handed over", async () => {
@@ -238,7 +244,7 @@ describe("the session keeper", () => {
       },
       { replaced: () => replaced++, notice: (notice) => notices.push(notice) },
     );
-    early.clock.set({ type: "clock", at_us: 9, rate: 1, playing: false, receivedMs: 0 });
+    early.clock.set({ type: "clock", at_us: 9, rate: 1, playing: false, number: 0, receivedMs: 0 });
     early.wish(0, recorded("a"));
     early.need(4);
     await settle();
@@ -248,34 +254,83 @@ describe("the session keeper", () => {
     await settle();
     expect(session(0).last("aim", 0)?.camera).toBe("b");
     expect(session(0).said.filter((control) => control.type === "clock")).toEqual([
-      { type: "clock", action: "seek", at_us: 9 },
+      { type: "clock", action: "seek", at_us: 9, number: 0 },
     ]);
     early.stop();
   });
 
   it("says a clock that was moved before the first session took over", async () => {
-    keeper.clock.set({ type: "clock", at_us: 1, rate: 1, playing: false, receivedMs: 0 });
+    keeper.clock.set({ type: "clock", at_us: 1, rate: 1, playing: false, number: 0, receivedMs: 0 });
     keeper.wish(0, recorded("a"));
     keeper.need(1);
     await settle();
     session(0).events.controllable();
-    keeper.clock.set({ type: "clock", at_us: 2, rate: 1, playing: false, receivedMs: 0 });
+    keeper.steer({ action: "seek", at_us: 2 }, clock(2));
     session(0).events.connected();
     expect(session(0).said.filter((control) => control.type === "clock")).toEqual([
-      { type: "clock", action: "seek", at_us: 1 },
-      { type: "clock", action: "seek", at_us: 2 },
+      { type: "clock", action: "seek", at_us: 1, number: 0 },
+      { type: "clock", action: "seek", at_us: 2, number: 1 },
     ]);
   });
 
   it("does not say a clock again that the session itself has told", async () => {
-    keeper.clock.set({ type: "clock", at_us: 1, rate: 1, playing: false, receivedMs: 0 });
+    keeper.clock.set({ type: "clock", at_us: 1, rate: 1, playing: false, number: 0, receivedMs: 0 });
     keeper.wish(0, recorded("a"));
     keeper.need(1);
     await settle();
     session(0).events.controllable();
-    session(0).events.notice({ type: "clock", at_us: 1, rate: 1, playing: false });
+    session(0).events.notice({ type: "clock", at_us: 1, rate: 1, playing: false, number: 0 });
     session(0).events.connected();
     expect(session(0).said.filter((control) => control.type === "clock")).toHaveLength(1);
+  });
+
+  it("ignores answers to commands before the last one", async () => {
+    const first = await start();
+    keeper.wish(0, recorded("a"));
+    notices = [];
+    keeper.steer({ action: "seek", at_us: 10 }, clock(10));
+    keeper.steer({ action: "seek", at_us: 20 }, clock(20));
+    first.events.notice(clock(10, 1));
+    expect(keeper.clock.value?.at_us).toBe(20);
+    expect(notices).toEqual([]);
+    first.events.notice(clock(21, 2));
+    expect(keeper.clock.value?.at_us).toBe(21);
+    expect(notices).toHaveLength(1);
+  });
+
+  it("says a command again that was lost with the broken control path, and none that was answered", async () => {
+    const first = await start();
+    keeper.wish(0, recorded("a"));
+    keeper.steer({ action: "seek", at_us: 10 }, clock(10));
+    first.events.notice(clock(10, 1));
+    first.said = [];
+    first.events.controllable();
+    expect(first.said.some((control) => control.type === "clock")).toBe(false);
+    keeper.steer({ action: "seek", at_us: 20 }, clock(20));
+    first.said = [];
+    first.events.controllable();
+    expect(first.said.filter((control) => control.type === "clock")).toEqual([
+      { type: "clock", action: "seek", at_us: 20, number: 2 },
+    ]);
+  });
+
+  it("says a command to the next session that was given while that one connected", async () => {
+    const first = await start();
+    keeper.wish(0, recorded("a"));
+    keeper.steer({ action: "seek", at_us: 10 }, clock(10));
+    first.events.notice({ type: "drain" });
+    await settle();
+    session(1).events.controllable();
+    keeper.steer({ action: "seek", at_us: 20 }, clock(20));
+    session(1).events.notice(clock(10, 1));
+    session(1).events.connected();
+    expect(keeper.clock.value?.at_us).toBe(20);
+    expect(session(1).said.findLast((control) => control.type === "clock")).toEqual({
+      type: "clock",
+      action: "seek",
+      at_us: 20,
+      number: 2,
+    });
   });
 
   it("keeps a drained session until the next one shows pictures", async () => {
@@ -355,11 +410,11 @@ describe("the session keeper", () => {
     first.events.notice({ type: "drain" });
     await settle();
     notices = [];
-    session(1).events.notice({ type: "clock", at_us: 3, rate: 1, playing: false });
+    session(1).events.notice({ type: "clock", at_us: 3, rate: 1, playing: false, number: 0 });
     expect(notices).toEqual([]);
     session(1).connect();
     expect(notices).toHaveLength(1);
-    first.events.notice({ type: "clock", at_us: 4, rate: 1, playing: false });
+    first.events.notice({ type: "clock", at_us: 4, rate: 1, playing: false, number: 0 });
     first.events.gone();
     expect(notices).toHaveLength(1);
     expect(keeper.session).toBe(session(1));

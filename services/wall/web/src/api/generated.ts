@@ -132,6 +132,7 @@ export interface ClockControl {
   at_us?: number | null;
   rate?: number;
   step?: "frame" | "-frame" | "keyframe" | "-keyframe";
+  number?: number;
 }
 
 /** The state of the session's clock. Sent on each change, and once a second while it runs. */
@@ -140,6 +141,7 @@ export interface ClockNotice {
   at_us: number;
   rate: number;
   playing: boolean;
+  number: number;
 }
 
 /** All cameras that are to be recorded. Of oldest footage and forecasts the least of any camera. */

@@ -1,7 +1,7 @@
 /** Playback on the wall: the session's one clock, the tiles that follow it, and the timelines beneath. */
 
 import type { Api } from "../api/client.js";
-import type { ClockControl } from "../api/generated.js";
+import type { ClockControl, ClockNotice } from "../api/generated.js";
 import type { Step } from "../api/types.js";
 import type { SessionKeeper } from "../media/keeper.js";
 import { type ClockReading, clockMs, nextRate } from "../model/clock.js";
@@ -13,7 +13,8 @@ import type { ViewState } from "./view.js";
 
 /** Playback without a chosen moment begins so far before now. */
 const ENTER_BEFORE_NOW_MS = 30_000;
-const URL_PERIOD_MS = 5000;
+/** How often the link follows while the recording plays. */
+const URL_PERIOD_MS = 1000;
 /** Timelines are read around the shown window, so that a small pan needs none. */
 const MARGIN = 0.5;
 const READ_DELAY_MS = 150;
@@ -157,7 +158,8 @@ export class Playback {
     const reading = this.reading;
     if (reading?.playing) this.rate.set(reading.rate);
     const now = Date.now();
-    if (now - this.urlWrittenMs < URL_PERIOD_MS) return;
+    // Where the clock stands, as after a step, this may be the last notice.
+    if (reading?.playing && now - this.urlWrittenMs < URL_PERIOD_MS) return;
     this.urlWrittenMs = now;
     if (this.active) this.writeUrl();
   }
@@ -169,12 +171,13 @@ export class Playback {
   }
 
   /** Sends a clock control, and shows the expected clock at once. */
-  private clock(control: Omit<ClockControl, "type">, expected: Partial<ClockReading>): void {
+  private clock(control: Omit<ClockControl, "type" | "number">, expected: Partial<ClockReading>): void {
     const now = Date.now();
-    const before = this.reading ?? { type: "clock", at_us: now * 1000, rate: 1, playing: false, receivedMs: now };
-    const at_us = clockMs(before, now) * 1000;
-    this.keeper.clock.set({ ...before, type: "clock", at_us, receivedMs: now, ...expected });
-    this.keeper.control({ type: "clock", ...control });
+    const before: ClockReading = this.reading ?? { at_us: now * 1000, rate: 1, playing: false, receivedMs: now };
+    const at_us = Math.round(clockMs(before, now) * 1000);
+    const { playing, rate } = before;
+    const type: ClockNotice["type"] = "clock";
+    this.keeper.steer(control, { type, at_us, rate, playing, number: 0, receivedMs: now, ...expected });
   }
 
   /** What the timeline shows; null while it is closed. */

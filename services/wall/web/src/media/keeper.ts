@@ -4,7 +4,7 @@
  */
 
 import { ApiError } from "../api/client.js";
-import type { Aim, ClockNotice, Control, LinkNotice, Notice, SeenFrame, Size } from "../api/generated.js";
+import type { Aim, ClockControl, ClockNotice, Control, LinkNotice, Notice, SeenFrame, Size } from "../api/generated.js";
 import type { Opening, Source } from "../api/types.js";
 import { Backoff } from "../model/backoff.js";
 import { Observable } from "../model/observable.js";
@@ -55,6 +55,8 @@ export class SessionKeeper {
 
   private wishes: Wish[] = [];
   private listening: number | null = null;
+  /** The number of the operator's last clock command. */
+  private command = 0;
   /** Not sent yet. */
   private seen: SeenFrame[] = [];
   private opening = false;
@@ -98,6 +100,13 @@ export class SessionKeeper {
 
   control(control: Control): void {
     this.send(control);
+  }
+
+  /** Sends a clock command, and shows the expected clock at once; older answers on their way no longer count. */
+  steer(control: Omit<ClockControl, "type" | "number">, expected: ClockNotice & { receivedMs: number }): void {
+    this.command += 1;
+    this.clock.set(expected);
+    this.send({ type: "clock", ...control, number: this.command });
   }
 
   /** A replay's first frame has come to the screen. Those that a browser shows together are sent together. */
@@ -155,17 +164,17 @@ export class SessionKeeper {
     let connected = false;
     let settled = false;
     let controllable = false;
-    let steered = false;
-    let clockSaid: typeof this.clock.value = null;
+    /** The last command that this session knows the outcome of; null before it was told any. */
+    let said: number | null = null;
+    /** The last command that its relay has answered. */
+    let held = 0;
     /** The new session's notices before it took over. */
     const early: Notice[] = [];
     const sayNews = () => {
       if (!session || !controllable) return;
       this.sendWishes(session, sent);
-      // Without a connected session the clock is moved by the operator alone.
-      if (!steered || ((!this.session || this.waiting) && this.clock.value !== clockSaid)) this.sayClock(session);
-      clockSaid = this.clock.value;
-      steered = true;
+      if (said !== this.command) this.sayClock(session);
+      said = this.command;
     };
     const settle = (ok: boolean) => {
       if (settled) return;
@@ -184,16 +193,19 @@ export class SessionKeeper {
       controllable: () => {
         controllable = true;
         // Messages may have been lost with the broken socket.
-        if (steered) sent = new SentState([]);
+        if (said !== null) {
+          sent = new SentState([]);
+          said = held;
+        }
         sayNews();
       },
       notice: (notice) => {
+        if (notice.type === "clock") held = notice.number;
         if (!session || session !== this.session) {
           early.push(notice);
           return;
         }
         this.onNotice(notice);
-        if (notice.type === "clock") clockSaid = this.clock.value;
       },
       gone: () => {
         settle(false);
@@ -271,8 +283,13 @@ export class SessionKeeper {
   private sayClock(session: Session): void {
     const clock = this.clock.value;
     if (!clock || !this.wishes.some((wish) => wish.source === "recorded")) return;
-    session.send({ type: "clock", action: "seek", at_us: clock.at_us });
-    if (clock.playing) session.send({ type: "clock", action: "play", rate: clock.rate });
+    const { at_us, rate, playing } = clock;
+    const number = this.command;
+    session.send(
+      playing
+        ? { type: "clock", action: "play", at_us, rate, number }
+        : { type: "clock", action: "seek", at_us, number },
+    );
   }
 
   private onNotice(notice: Notice): void {
@@ -281,7 +298,10 @@ export class SessionKeeper {
       this.backoff.reset();
       this.renew();
     } else if (notice.type === "link") this.quality.set(notice);
-    else if (notice.type === "clock") this.clock.set({ ...notice, receivedMs: Date.now() });
+    else if (notice.type === "clock") {
+      if (notice.number < this.command) return;
+      this.clock.set({ ...notice, receivedMs: Date.now() });
+    }
     this.events.notice(notice);
   }
 }
