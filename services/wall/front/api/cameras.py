@@ -30,7 +30,7 @@ from services.wall.front.context import FrontRequest
 from services.wall.front.http.route import json_response
 
 SEEN_SECONDS: Final = 1.0
-IMPORT_SECONDS: Final = 60.0
+IMPORT_SECONDS: Final = 600.0
 MAX_IMPORT_BODY_BYTES: Final = MAX_IMPORT_BYTES + 1
 """One byte more, so that the import refuses with its own message."""
 

@@ -74,6 +74,26 @@ describe("the wall", () => {
     expect(second.selected).toBe(2);
   });
 
+  it("leaves a camera that is on the wall where it is, whether it is picked twice or dragged", () => {
+    const placed = wall.placeNext(wall.select(arranged("a"), 1), "x");
+    expect(wall.placeNext(placed, "x")).toBe(placed);
+    const enlarged = wall.placeNext(wall.toggleEnlarged(placed, 0), "x");
+    expect([enlarged.enlarged, ids(enlarged)]).toEqual([1, ["a", "x", null, null]]);
+    expect(ids(wall.drop(placed, 3, "x"))).toEqual(["a", null, null, "x"]);
+    expect(ids(wall.drop(placed, 3, "y"))).toEqual(["a", "x", null, "y"]);
+  });
+
+  it("is filled with the cameras although something was pressed before they were known", () => {
+    const early = [
+      wall.setLayout(wall.INITIAL_WALL, "9"),
+      wall.put(wall.INITIAL_WALL, 0, null),
+      wall.swap(wall.INITIAL_WALL, 0, 1),
+      wall.setSource(wall.INITIAL_WALL, "recorded", 0),
+    ];
+    for (const state of early) expect(wall.wallCameras(wall.fill(state, ["a", "b"]))).toEqual(["a", "b"]);
+    expect(wall.fill(wall.setLayout(wall.INITIAL_WALL, "9"), ["a"]).layout).toBe("9");
+  });
+
   it("turns tiles to the recording, all or one, and leaves empty ones alone", () => {
     const state = wall.setSource(arranged("a", "b"), "recorded");
     expect(wall.visibleTiles(state).map((tile) => tile.source)).toEqual(["recorded", "recorded", "live", "live"]);

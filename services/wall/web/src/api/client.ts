@@ -65,6 +65,14 @@ export interface ClipQuery {
 }
 
 const REQUEST_LIMIT_MS = 15_000;
+/** The registry takes two thousand cameras in a minute or so. */
+const IMPORT_LIMIT_MS = 600_000;
+
+interface RequestOptions {
+  body?: BodyInit;
+  type?: string;
+  limitMs?: number;
+}
 
 export class Api {
   /** `onAnswer` gets for every request whether the server answered; `onUnauthorized` is called when the sign-in is lost. */
@@ -74,31 +82,35 @@ export class Api {
     private readonly base = "/api/v1",
   ) {}
 
-  private async request(method: string, path: string, body?: BodyInit, type = "application/json"): Promise<Response> {
-    let response: Response;
+  /** `read` takes the answer's body; the limit is for all of it. */
+  private async request<T>(
+    method: string,
+    path: string,
+    read: (response: Response) => Promise<T>,
+    { body, type = "application/json", limitMs = REQUEST_LIMIT_MS }: RequestOptions = {},
+  ): Promise<T> {
     try {
-      response = await fetch(this.base + path, {
+      const response = await fetch(this.base + path, {
         method,
-        signal: AbortSignal.timeout(REQUEST_LIMIT_MS),
+        signal: AbortSignal.timeout(limitMs),
         ...(body !== undefined && { body, headers: { "Content-Type": type } }),
       });
-    } catch (error) {
-      this.onAnswer(false);
-      throw new ApiError(0, "no-answer", error instanceof Error ? error.message : String(error));
-    }
-    if (response.ok) {
+      if (!response.ok) throw await problemOf(response);
+      const answer = await read(response);
       this.onAnswer(true);
-      return response;
+      return answer;
+    } catch (error) {
+      const problem = error instanceof ApiError ? error : new ApiError(0, "no-answer", String(error));
+      this.onAnswer(!problem.unanswered);
+      if (problem.status === 401) this.onUnauthorized();
+      throw problem;
     }
-    const problem = await problemOf(response);
-    this.onAnswer(!problem.unanswered);
-    if (problem.status === 401) this.onUnauthorized();
-    throw problem;
   }
 
-  private async json<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const response = await this.request(method, path, body === undefined ? undefined : JSON.stringify(body));
-    return (await response.json()) as T;
+  private json<T>(method: string, path: string, body?: unknown): Promise<T> {
+    return this.request(method, path, (response) => response.json() as Promise<T>, {
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
   }
 
   me(): Promise<Me> {
@@ -118,13 +130,13 @@ export class Api {
   }
 
   async removeCamera(id: string): Promise<void> {
-    await this.request("DELETE", `/cameras/${id}`);
+    await this.request("DELETE", `/cameras/${id}`, async () => undefined);
   }
 
-  async importCameras(csv: Blob, dryRun: boolean): Promise<ImportReport> {
+  importCameras(csv: Blob, dryRun: boolean): Promise<ImportReport> {
     const path = `/cameras/import${dryRun ? "?dry_run=true" : ""}`;
-    const response = await this.request("POST", path, csv, "text/csv");
-    return (await response.json()) as ImportReport;
+    const options = { body: csv, type: "text/csv", limitMs: IMPORT_LIMIT_MS };
+    return this.request("POST", path, (response) => response.json() as Promise<ImportReport>, options);
   }
 
   timeline(camera: string, fromMs: number, toMs: number): Promise<TimelineView> {
@@ -180,9 +192,9 @@ export class Api {
   }
 
   /** A JPEG; the times on it are written in the offset of `from`. */
-  async contactSheet(camera: string, from: string, to: string, columns: number, rows: number): Promise<Blob> {
+  contactSheet(camera: string, from: string, to: string, columns: number, rows: number): Promise<Blob> {
     const query = new URLSearchParams({ from, to, columns: String(columns), rows: String(rows) });
-    return (await this.request("GET", `/cameras/${camera}/contact-sheet.jpg?${query}`)).blob();
+    return this.request("GET", `/cameras/${camera}/contact-sheet.jpg?${query}`, (response) => response.blob());
   }
 
   /** A still of a camera: its newest keyframe, or the one at or before `atMs`. */

@@ -28,12 +28,13 @@ export function matches(camera: CameraView, query: string): boolean {
   return words.every((word) => text.includes(word));
 }
 
+/** Each camera is in one of `working` and `faulty` at most, so that their counts can be added. */
 export type StatusFilter = "all" | "working" | "faulty";
 
 export function inFilter(camera: CameraView, filter: StatusFilter): boolean {
   if (filter === "all") return true;
   const status = statusOf(camera);
-  if (filter === "working") return status === "online" || status === "degraded";
+  if (filter === "working") return status === "online";
   return status === "offline" || status === "degraded" || status === "connecting";
 }
 

@@ -69,17 +69,20 @@ function replace(state: WallState, changes: Record<number, TileState>): TileStat
 
 export function setLayout(state: WallState, layout: LayoutName): WallState {
   const count = layoutOf(layout).cells.length;
+  // Before the cameras are known there is nothing to arrange: they fill the chosen layout when they are.
+  const automatic = state.automatic && state.tiles.length === 0 ? { ...state.automatic, layout } : null;
   return {
     ...state,
     layout,
     enlarged: null,
-    automatic: null,
+    automatic,
     selected: state.selected < count ? state.selected : 0,
   };
 }
 
 /** Shows `camera` in a tile, keeping whether the tile is live or recorded. */
 export function put(state: WallState, index: number, camera: string | null): WallState {
+  if (camera === tileAt(state, index).camera) return state;
   const source = camera === null ? "live" : tileAt(state, index).source;
   return {
     ...state,
@@ -90,7 +93,7 @@ export function put(state: WallState, index: number, camera: string | null): Wal
 }
 
 export function swap(state: WallState, a: number, b: number): WallState {
-  if (a === b) return state;
+  if (a === b || (tileAt(state, a).camera === null && tileAt(state, b).camera === null)) return state;
   return {
     ...state,
     tiles: replace(state, { [a]: tileAt(state, b), [b]: tileAt(state, a) }),
@@ -124,8 +127,15 @@ export function toggleEnlarged(state: WallState, index: number): WallState {
   return { ...state, selected: index, enlarged: index };
 }
 
+/** A camera that is dragged from the list into a tile; one that is on the wall changes places. */
+export function drop(state: WallState, index: number, camera: string): WallState {
+  const shown = tileOf(state, camera);
+  return shown === null ? select(put(state, index, camera), index) : swap(state, shown, index);
+}
+
 /** Turns tiles that have a camera to the recording or back to live; all of them where `index` is missing. */
 export function setSource(state: WallState, source: Source, index?: number): WallState {
+  if (index !== undefined && tileAt(state, index).camera === null) return state;
   const tiles = state.tiles.map((tile, i) =>
     tile.camera && (index === undefined || i === index) ? { ...tile, source } : tile,
   );
@@ -139,8 +149,19 @@ export function anyRecorded(state: WallState): boolean {
   return visibleTiles(state).some((tile) => tile.source === "recorded");
 }
 
-/** The tile that a camera picked from the list goes to: the selected one, after which the next is selected. */
+/** The tile of the present layout that shows a camera; null where none does. */
+export function tileOf(state: WallState, camera: string): number | null {
+  const index = visibleTiles(state).findIndex((tile) => tile.camera === camera);
+  return index < 0 ? null : index;
+}
+
+/**
+ * The tile that a camera picked from the list goes to: the selected one, after which the next is selected. One that is
+ * on the wall stays where it is.
+ */
 export function placeNext(state: WallState, camera: string): WallState {
+  const shown = tileOf(state, camera);
+  if (shown !== null) return state.enlarged === null ? state : { ...state, selected: shown, enlarged: shown };
   const placed = put(state, state.selected, camera);
   if (state.enlarged !== null) return placed;
   return { ...placed, selected: (state.selected + 1) % tileCount(state) };

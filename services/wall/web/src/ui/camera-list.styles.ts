@@ -49,15 +49,17 @@ export const cameraListStyles = css`
   }
   .filters {
     display: grid;
-    grid-template-columns: repeat(3, auto);
+    grid-template-columns: repeat(3, minmax(0, 1fr));
     gap: 2px;
     margin: 0 10px 8px;
   }
   .filters button {
-    min-height: 30px;
+    flex-direction: column;
+    min-height: 44px;
     padding: 2px 4px;
-    gap: 5px;
+    gap: 0;
     font-size: 13px;
+    line-height: 1.3;
   }
   .filters b {
     font-weight: 600;

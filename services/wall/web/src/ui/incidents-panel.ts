@@ -150,12 +150,16 @@ export class IncidentsPanel extends LitElement {
               </button>
               ${
                 open
-                  ? html`<button @click=${() => this.app.show({ dialog: { kind: "incident", incident } })}>${t("incidents.edit")}</button>
-                      <button @click=${() => {
-                        this.closing = incident.id;
-                      }}>${t("incidents.close")}</button>`
+                  ? html`<button @click=${() => this.app.show({ dialog: { kind: "incident", incident } })}>${t("incidents.edit")}</button>`
                   : nothing
               }`
+          : nothing
+      }
+      ${
+        open && this.app.may("supervisor")
+          ? html`<button @click=${() => {
+              this.closing = incident.id;
+            }}>${t("incidents.close")}</button>`
           : nothing
       }
     </div>`;

@@ -10,7 +10,7 @@ import { statusOf } from "../model/cameras.js";
 import { clockTime, sinceTime } from "../model/format.js";
 import { captureTimeUs } from "../model/rtp.js";
 import { type TileInput, type TileMessage, tileBadges, tileMessage } from "../model/tile-status.js";
-import { put, select, swap, type TileState, tileAt, toggleEnlarged } from "../model/wall.js";
+import { drop, put, select, swap, type TileState, tileAt, toggleEnlarged } from "../model/wall.js";
 import { accepts, dragTile, dropped } from "./drag.js";
 import { type IconName, icon } from "./icons.js";
 import { statusMark } from "./status-mark.js";
@@ -160,7 +160,7 @@ export class WallTile extends LitElement {
     if (!what) return;
     event.preventDefault();
     if (what.kind === "tile") this.app.wall.update((wall) => swap(wall, what.index, this.index));
-    else this.app.wall.update((wall) => select(put(wall, this.index, what.id), this.index));
+    else this.app.wall.update((wall) => drop(wall, this.index, what.id));
   };
 
   private input(): TileInput {
