@@ -34,7 +34,7 @@ async def known(pantau: Running) -> None:
 
 async def shown_moment(page: Page, after: str) -> str:
     """The moment that the page's address names, once it is another than ``after``."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(90):
         while True:
             found = re.search(r"at=([^&]+)", await page.evaluate("location.hash"))
             if found and found.group(1) != after:

@@ -10,7 +10,7 @@ from services.wall.front.auth import accounts
 from tests.browser.chromium import chromium
 from tests.wall.front.running import running_front
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 PASSWORD = "kata sandi yang panjang"
 APP = "<!doctype html><title>The app</title><body><script src='/assets/app.js'></script>"

@@ -116,7 +116,7 @@ async def test_a_directory_that_goes_costs_its_own_recordings_alone_and_comes_ba
             await send(bus, recorder, third)
             for name in CAMERAS:
                 history = await timeline(bus, name, units)
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(90):
                     # Gaps are written at the next pass of the syncer; until then a hole is of unknown cause.
                     while where[name] == goes and {gap.cause for gap in history.gaps} != {"disk-failed"}:
                         await asyncio.sleep(0.1)

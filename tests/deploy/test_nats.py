@@ -194,7 +194,7 @@ async def test_an_agency_catches_up_from_its_own_stream_although_it_and_the_serv
         (second,) = await subscription.fetch(1, timeout=30)
         await second.ack()
         assert second.subject == "pantau.v1.malang.incident.opened.inc-1"
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while not city.connected:
             await asyncio.sleep(0.02)
     assert (await city.js.stream_info(subjects.EVENTS_STREAM)).state.messages == 2
@@ -255,7 +255,7 @@ async def test_the_guides_program_prints_what_happens(server: NatsServer, city: 
     )  # fmt: skip
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while True:  # until its stream is there, what happens is not kept for it
                 await publish(city, OFFLINE)
                 try:

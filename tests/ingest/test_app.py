@@ -55,7 +55,7 @@ async def kept(keeper: WorkerKeeper) -> AsyncIterator[asyncio.Event]:
 
 async def holder_but(pid: int) -> int:
     """The pid of the name's holder, once that is not ``pid``."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while (holder := NAME.holder()) is None or holder.pid in (0, pid):
             await asyncio.sleep(0.02)
         return holder.pid
@@ -69,7 +69,7 @@ async def test_a_worker_is_started_and_again_when_it_is_killed_or_hangs_and_ends
         second = await holder_but(first)
         os.kill(second, signal.SIGSTOP)
         third = await holder_but(second)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while not keeping.ready:
                 await asyncio.sleep(0.02)
     assert NAME.holder() is None
@@ -81,7 +81,7 @@ async def test_a_worker_of_an_earlier_parent_is_kept_and_ended() -> None:
     pid = await holder_but(0)
     keeping = keeper("raise SystemExit('nothing is to be started')")
     async with kept(keeping):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while not keeping.ready:
                 await asyncio.sleep(0.02)
         assert pid == earlier.pid

@@ -142,7 +142,7 @@ class Rig:
         reply = WantReply.unpack(messages.get_nowait())
         return reply, [decode(messages.get_nowait()) for _ in range(messages.qsize())]
 
-    async def until(self, condition: Callable[[], object], seconds: float = 30.0) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = 90.0) -> None:
         """Waits until ``condition`` holds."""
         try:
             async with asyncio.timeout(seconds):
@@ -156,12 +156,12 @@ class Rig:
         report = self.reports.get(camera)
         return report.profiles.get(profile, ProfileReport(status="idle")) if report else ProfileReport(status="idle")
 
-    async def until_online(self, camera: str, profile: str = "main", seconds: float = 30.0) -> ProfileReport:
+    async def until_online(self, camera: str, profile: str = "main", seconds: float = 90.0) -> ProfileReport:
         """Waits until a profile delivers."""
         await self.until(lambda: self.profile(camera, profile).status == "online", seconds)
         return self.profile(camera, profile)
 
-    async def until_offline(self, camera: str, profile: str = "main", seconds: float = 30.0) -> ProfileReport:
+    async def until_offline(self, camera: str, profile: str = "main", seconds: float = 90.0) -> ProfileReport:
         """Waits until a profile does not deliver."""
         await self.until(lambda: self.profile(camera, profile).status == "offline", seconds)
         return self.profile(camera, profile)
@@ -196,7 +196,7 @@ class RunningWorker:
 
     async def ready(self) -> None:
         """Waits until it could take cameras."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while self.service.health.missing():
                 await asyncio.sleep(0.01)
 
@@ -213,7 +213,7 @@ class Watch:
         self.units.append(decode(message.data))
         self.arrived.set()
 
-    async def collect(self, count: int, seconds: float = 30.0) -> list[AccessUnit]:
+    async def collect(self, count: int, seconds: float = 90.0) -> list[AccessUnit]:
         """The next ``count`` units from now on."""
         begin = len(self.units)
         async with asyncio.timeout(seconds):
@@ -222,7 +222,7 @@ class Watch:
                 await self.arrived.wait()
         return self.units[begin : begin + count]
 
-    async def collect_from_keyframe(self, count: int, seconds: float = 30.0) -> list[AccessUnit]:
+    async def collect_from_keyframe(self, count: int, seconds: float = 90.0) -> list[AccessUnit]:
         """The next ``count`` units beginning with a keyframe."""
         begin = len(self.units)
         async with asyncio.timeout(seconds):

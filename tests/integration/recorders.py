@@ -134,7 +134,7 @@ async def seen(bus: Bus, recorders: int) -> None:
         watching.cancel()
 
 
-async def until(condition: object, seconds: float = 30.0) -> None:
+async def until(condition: object, seconds: float = 90.0) -> None:
     """Waits until ``condition()`` is true."""
     assert callable(condition)
     async with asyncio.timeout(seconds):

@@ -21,7 +21,7 @@ async def read(camera: ScriptedCamera, **source: object) -> tuple[KeepingOutlet,
     """Reads until the camera ends."""
     outlet = KeepingOutlet()
     wanted = Source(camera.url, open_seconds=OPEN_SECONDS, **source)  # type: ignore[arg-type]  # the table's keywords
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         return outlet, await DirectReader().run(wanted, outlet)
 
 

@@ -17,7 +17,7 @@ from tests.integration.wall_clients import SESSIONS, Player, assert_none_is_miss
 from tests.integration.wall_process import until, wall_process
 from tests.processes import runs
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
 
 async def test_an_independent_whep_player_sees_the_right_camera_in_order(

@@ -66,7 +66,7 @@ async def test_activity_is_found_across_cameras_and_recorders(
         running_front(mesh_settings) as front,
     ):
         await assign(bus, [camera("cam-1"), camera("cam-2")])
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while True:
                 busiest = f"activity/busiest?{both}&from={moment(0)}&to={moment(180)}&most=2"
                 async with front.http.get(f"/api/v1/{busiest}") as answer:

@@ -143,7 +143,7 @@ async def test_thinned_footage_has_pictures_and_sheets_say_so(
     async with recorded(mesh_settings, bus, tmp_path, {"cam-1": Codec.H264}, retention=ladder) as (front, units):
         first = units[0].capture_us
         question = TimelineQuestion(camera="cam-1", from_us=first, to_us=first + 30 * SECOND)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while (await ask_timeline(bus, "city", question, recorders=1))[0].ranges[0].tier != "keyframes":
                 await asyncio.sleep(0.1)
         at = rfc3339(first + 9 * SECOND)

@@ -22,7 +22,7 @@ from tests.integration.wall_process import wall_process
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(240),
     pytest.mark.skipif(shutil.which("turnserver") is None, reason="coturn is not installed"),
 ]
 

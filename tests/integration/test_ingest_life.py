@@ -168,7 +168,7 @@ def workers(parent: int) -> list[int]:
     return [pid for pid in children(parent) if "--worker-of" in command_line(pid)]
 
 
-async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 90.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.02)

@@ -166,7 +166,7 @@ async def test_the_recorder_is_seen_by_its_lease(mesh_settings: MeshSettings, bu
 
     leases = await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease)
     async with running(mesh_settings, tmp_path / "data", "rec-1", capacity=7):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while (found := await leases.get("recorder.rec-1")) is None:
                 await asyncio.sleep(0.05)
         assert (found[0].role, found[0].capacity) == ("recorder", 7)

@@ -119,7 +119,7 @@ async def test_the_timeline_says_what_there_is_and_why_not(
         await recorded(bus, recorder, [*pictures(count=100, start_us=start_us), *later])
         file = recorder.recordings.feeds["cam-1"].recording.file
         await until(lambda: file is not None and file.end_us > start_us + 53 * SECOND - FRAME_US)
-        async with asyncio.timeout(30):  # a gap is written at the next pass of the syncer
+        async with asyncio.timeout(90):  # a gap is written at the next pass of the syncer
             while not (found := await timeline(bus, start_us - 10 * SECOND, start_us + 60 * SECOND)).gaps:
                 await asyncio.sleep(0.1)
         with pytest.raises(NotFoundError):
@@ -173,7 +173,7 @@ async def test_one_recorder_fills_the_other_s_gap(mesh_settings: MeshSettings, b
             ends = [answer.ranges[-1].to_us for answer in answers if answer.ranges]
             return counts == {"rec-1": 2, "rec-2": 1} and min(ends) >= units[-1].capture_us
 
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while not await written():
                 await asyncio.sleep(0.1)
         found = await timeline(bus, start_us, start_us + 20 * SECOND, recorders=2)

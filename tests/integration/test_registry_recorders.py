@@ -74,7 +74,7 @@ async def test_a_restart_of_the_bus_moves_nothing_and_loses_nothing(
         await asyncio.sleep(1)
         await nats_server.start()
 
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while "ingest.e" not in assignments:
                 with contextlib.suppress(UnavailableError, ConflictError):  # not back yet; added already
                     await add(bus, "e")

@@ -30,20 +30,20 @@ async def test_it_says_where_it_listens_takes_faults_and_ends_on_sigterm(tmp_pat
     )  # fmt: skip
     try:
         assert process.stdout is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             said = json.loads(await process.stdout.readline())
         assert said["cameras"] == 3
         cameras = json.loads(catalogue.read_text())
         assert cameras[0]["profiles"]["main"]["url"] == said["rtsp"]
         assert cameras[0]["credentials"] == {"username": "operator", "password": "s3cret"}
-        async with aiohttp.ClientSession(said["control"]) as http, asyncio.timeout(30):
+        async with aiohttp.ClientSession(said["control"]) as http, asyncio.timeout(90):
             while (await http.get("/readyz")).status != 200:
                 await asyncio.sleep(0.1)
             listed = await (await http.get("/cameras")).json()
             assert listed[1]["profiles"]["main"]["faults"] == {"stall": 0}
     finally:
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             _, errors = await process.communicate()
     assert process.returncode == 0
     assert b"s3cret" not in errors
@@ -54,7 +54,7 @@ async def test_a_taken_port_ends_it_with_one_line_that_says_so() -> None:
     holder = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
     port = holder.sockets[0].getsockname()[1]
     process = await start("--cameras", "1", "--port", str(port))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         _, errors = await process.communicate()
     holder.close()
     assert process.returncode == 78
@@ -65,7 +65,7 @@ async def test_a_taken_port_ends_it_with_one_line_that_says_so() -> None:
 @pytest.mark.parametrize("arguments", [("--cameras", "0"), ("--fault", "cam-001=what"), ("--profile", "what")])
 async def test_an_option_that_makes_no_sense_is_refused_by_name(arguments: tuple[str, str]) -> None:
     process = await start(*arguments)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         _, errors = await process.communicate()
     assert process.returncode not in (0, None)
     assert arguments[0].strip("-").encode() in errors

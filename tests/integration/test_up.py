@@ -17,7 +17,7 @@ from services.mesh.nats_server import NatsServer
 from tests.integration.recorded import recorded
 from tests.integration.up_process import environment, running, running_with
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 FRAMES = 50
 
 
@@ -47,7 +47,7 @@ async def test_one_line_then_cameras_deliver_are_recorded_and_all_ends(tmp_path:
         async with aiohttp.ClientSession() as client, client.get(up.url) as response:
             assert response.status == 200
             assert "text/html" in response.headers["Content-Type"]
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(90):
             while any(len(recorded(data, camera)) < FRAMES for camera in ("cam-001", "cam-002")):
                 await asyncio.sleep(0.2)
         await up.stop()
@@ -77,7 +77,7 @@ async def test_a_nats_server_that_is_named_is_used(tmp_path: Path, nats_server: 
         client = await nats.connect(nats_server.url)
         inbox = await client.subscribe(reply := client.new_inbox())
         names: set[str] = set()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while not {"registry", "recorder", "relay"} <= names:
                 await client.publish("$SRV.PING", reply=reply)
                 with suppress(nats.errors.TimeoutError):

@@ -79,7 +79,7 @@ class Player:
 async def frames(track: MediaStreamTrack, count: int) -> list[tuple[int, int]]:
     """The numbers in the next ``count`` decoded pictures."""
     found: list[tuple[int, int]] = []
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while len(found) < count:
             frame: Any = await track.recv()
             found.append(numbers(frame.to_ndarray(format="gray")))

@@ -14,7 +14,7 @@ from services.mesh.settings import MeshSettings
 from tests.processes import children
 from tests.wall.front.running import free_port
 
-START_SECONDS = 60.0
+START_SECONDS = 90.0
 
 
 class WallProcess:
@@ -34,7 +34,7 @@ class WallProcess:
         await until(lambda: self.log.read_text().count('"relay.listening"') >= count, seconds)
 
 
-async def until(condition: object, seconds: float = 30.0) -> None:
+async def until(condition: object, seconds: float = 90.0) -> None:
     """Returns when ``condition()`` holds; fails after ``seconds``."""
     assert callable(condition)
     deadline = time.monotonic() + seconds

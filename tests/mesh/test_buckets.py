@@ -22,7 +22,7 @@ def state(since_us: int) -> CameraState:
     return CameraState(camera="cam-1", site="city", status=Status.ONLINE, since_us=since_us)
 
 
-async def eventually(holds: Callable[[], bool], timeout_seconds: float = 30.0) -> None:
+async def eventually(holds: Callable[[], bool], timeout_seconds: float = 90.0) -> None:
     async with asyncio.timeout(timeout_seconds):
         while not holds():
             await asyncio.sleep(0.02)
@@ -42,7 +42,7 @@ async def states(bus: Bus) -> Bucket[CameraState]:
 async def mirror(states: Bucket[CameraState]) -> AsyncIterator[Mirror[CameraState]]:
     following = Mirror(states)
     task = asyncio.create_task(following.run())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         await following.ready.wait()
     yield following
     task.cancel()
@@ -127,7 +127,7 @@ async def test_a_mirror_has_what_was_there_and_every_change(states: Bucket[Camer
     seen: list[tuple[str, int | None]] = []
     mirror = Mirror(states, lambda key, value, _: seen.append((key, value.since_us if value else None)))
     task = asyncio.create_task(mirror.run())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         await mirror.ready.wait()
     assert mirror.get("cam-1") == state(1)
     await states.put("cam-1", state(2))

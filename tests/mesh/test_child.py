@@ -47,7 +47,7 @@ def child(name: str, arguments: list[str], grace_seconds: float = 10.0) -> Child
     return Child(name, arguments, os.environ, grace_seconds=grace_seconds, own_group=True)
 
 
-async def eventually(holds: Callable[[], bool], timeout_seconds: float = 30.0) -> None:
+async def eventually(holds: Callable[[], bool], timeout_seconds: float = 90.0) -> None:
     async with asyncio.timeout(timeout_seconds):
         while not holds():
             await asyncio.sleep(0.01)

@@ -43,7 +43,7 @@ class Process:
     async def until(self, event: str) -> dict[str, object]:
         """Reads the log up to ``event``."""
         assert self.process.stderr is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while line := await self.process.stderr.readline():
                 with contextlib.suppress(ValueError):
                     self.log.append(json.loads(line))

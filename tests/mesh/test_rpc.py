@@ -105,9 +105,9 @@ async def test_a_slow_answer_delays_nobody(served: Bus) -> None:
 
 
 async def test_nobody_there_is_said_at_once(bus: Bus) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         with pytest.raises(UnavailableError, match="nobody answers"):
-            await call(bus, subject("absent"), Nothing(), Nothing, timeout_seconds=60)
+            await call(bus, subject("absent"), Nothing(), Nothing, timeout_seconds=600)
 
 
 async def test_no_answer_in_time_is_unavailable(served: Bus) -> None:
@@ -133,8 +133,8 @@ async def test_each_instance_answers_a_broadcast(
 
 
 async def test_a_broadcast_that_nobody_hears_ends_at_once(bus: Bus) -> None:
-    async with asyncio.timeout(30):
-        assert await gather(bus, subject("absent"), Nothing(), Nothing, expected=1, timeout_seconds=60) == []
+    async with asyncio.timeout(90):
+        assert await gather(bus, subject("absent"), Nothing(), Nothing, expected=1, timeout_seconds=600) == []
 
 
 async def test_instances_share_the_other_questions(
@@ -164,7 +164,7 @@ async def test_a_service_is_found_by_micro_discovery(served: Bus) -> None:
 async def test_a_service_answers_again_after_the_server_restarted(served: Bus, nats_server: NatsServer) -> None:
     await nats_server.kill()
     await nats_server.start()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while True:
             try:
                 answer = await call(

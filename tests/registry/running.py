@@ -86,7 +86,7 @@ async def crash(service: Service) -> None:
         await witness.close()
 
 
-async def until(condition: Callable[[], bool], *, seconds: float = 30.0) -> float:
+async def until(condition: Callable[[], bool], *, seconds: float = 90.0) -> float:
     """Waits for a condition; returns how long it took. Fails the test when it does not come true."""
     loop = asyncio.get_running_loop()
     started = loop.time()
@@ -96,7 +96,7 @@ async def until(condition: Callable[[], bool], *, seconds: float = 30.0) -> floa
     return loop.time() - started
 
 
-async def eventually(ask: Callable[[], Awaitable[T]], good: Callable[[T], bool], *, seconds: float = 30.0) -> T:
+async def eventually(ask: Callable[[], Awaitable[T]], good: Callable[[T], bool], *, seconds: float = 90.0) -> T:
     """Asks until the answer is good."""
     loop = asyncio.get_running_loop()
     started = loop.time()

@@ -45,7 +45,7 @@ class Client:
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         url = f"rtsp://127.0.0.1:{self._port}{path}"
         self._writer.write(f"{method} {url} RTSP/1.0\r\nCSeq: {self._cseq}\r\n{lines}\r\n".encode())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while True:
                 first = await self._reader.readexactly(1)
                 if first == b"$":
@@ -60,7 +60,7 @@ class Client:
 
     async def packet(self) -> tuple[int, bytes]:
         """The next interleaved packet: channel and content."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             assert await self._reader.readexactly(1) == b"$"
             return await self._body_of_packet()
 
@@ -158,7 +158,7 @@ async def test_what_is_no_rtsp_ends_its_connection_alone(sim: Simulator) -> None
         await good.play("/cam-001/sub")
         reader, writer = await asyncio.open_connection("127.0.0.1", sim.port)
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             assert b"400" in await reader.read()
         writer.close()
         await good.packet()
@@ -176,7 +176,7 @@ async def test_a_client_that_does_not_read_costs_frames_and_no_memory(sim: Simul
         for _ in range(6):
             sim.fault("cam-001", Fault.HUGE_FRAME, 3_000_000, profile="sub")
             await asyncio.sleep(0.15)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while not sim.counters.frames_dropped:
                 await asyncio.sleep(0.05)
 

@@ -41,7 +41,7 @@ async def test_only_the_childs_own_word_makes_it_ready() -> None:
     readiness = Readiness()
     readiness.expect(sleeper)
     keeping = asyncio.create_task(sleeper.keep())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while (pid := sleeper.pid) is None:
             await asyncio.sleep(0.01)
     waiting = asyncio.create_task(readiness.wait("sleeper"))

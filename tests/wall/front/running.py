@@ -205,7 +205,7 @@ async def clock_that_goes(clock: TurnedClock, seconds: float) -> AsyncIterator[N
             clock.advance(seconds)
             await asyncio.sleep(0.02)
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         turning = asyncio.create_task(turn())
         try:
             yield
@@ -213,7 +213,7 @@ async def clock_that_goes(clock: TurnedClock, seconds: float) -> AsyncIterator[N
             await end([turning])
 
 
-async def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+async def eventually(condition: Callable[[], bool], seconds: float = 90.0) -> None:
     """Returns when ``condition`` holds; fails after ``seconds``."""
     async with asyncio.timeout(seconds):
         while not condition():

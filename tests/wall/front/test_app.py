@@ -188,7 +188,7 @@ async def test_the_front_ends_with_open_streams_and_sockets(mesh_settings: MeshS
         stream = await front.http.get("/api/v1/events")
         await stream.content.readline()
         front.service.stopping.set()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             assert await stream.content.read() is not None  # the stream's end
             while await listens(front):
                 await asyncio.sleep(0.05)

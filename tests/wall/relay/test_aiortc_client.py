@@ -35,7 +35,7 @@ async def test_an_independent_client_plays_a_camera(bus: Bus, front: Front) -> N
         opened = await front.open(peer.localDescription.sdp, Aim(slot=0, camera="cam-5"), kind="whep")
         await peer.setRemoteDescription(RTCSessionDescription(opened.answer, "answer"))
         track = peer.getTransceivers()[0].receiver.track
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             frames = [await track.recv() for _ in range(20)]
         assert all(isinstance(frame, VideoFrame) for frame in frames)
         assert {camera_in(frame) for frame in frames if isinstance(frame, VideoFrame)} == {5}

@@ -81,7 +81,7 @@ async def test_a_narrow_link_is_stepped_down_told_and_brought_back(
         async def report(estimate_bps: int, lost: int, wanted: str) -> None:
             nonlocal highest
             total_lost = 0
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(90):
                 while limited()[-1:] != [wanted]:
                     highest += 100
                     total_lost += lost

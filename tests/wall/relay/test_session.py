@@ -20,7 +20,7 @@ from tests.wall.relay.viewer import PLAYOUT_ID, Viewer
 pytestmark = pytest.mark.integration
 
 
-async def until(condition: object, timeout_seconds: float = 30.0) -> None:
+async def until(condition: object, timeout_seconds: float = 90.0) -> None:
     assert callable(condition)
     async with asyncio.timeout(timeout_seconds):
         while not condition():

@@ -215,7 +215,7 @@ class Viewer:
         packets = sorted(self.packets.get(self.ssrcs[slot], ()), key=lambda p: p.header.sequence)
         return reassemble(packets)
 
-    async def wait_packets(self, count: int, slot: int = 0, timeout_seconds: float = 30.0) -> list[Received]:
+    async def wait_packets(self, count: int, slot: int = 0, timeout_seconds: float = 90.0) -> list[Received]:
         """Until so many packets of a slot are there."""
         async with asyncio.timeout(timeout_seconds):
             while len(self.packets.get(self.ssrcs[slot], ())) < count:

@@ -50,7 +50,7 @@ async def posting(bus: Bus) -> AsyncIterator[EventOutbox]:
         running.cancel()
 
 
-async def read(stream: aiohttp.ClientResponse, count: int, seconds: float = 30.0) -> list[Received]:
+async def read(stream: aiohttp.ClientResponse, count: int, seconds: float = 90.0) -> list[Received]:
     """The next ``count`` events; comments and retry lines are passed over."""
     received: list[Received] = []
     async with asyncio.timeout(seconds):
@@ -197,7 +197,7 @@ async def test_the_front_serves_before_there_is_any_stream(mesh_settings: MeshSe
 
 async def following(front: RunningFront) -> None:
     """Returns when the front's consumer is there: events count from then on."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while True:
             info = await front.bus.js.stream_info("PANTAU_EVENTS")
             if info.state.consumer_count:
