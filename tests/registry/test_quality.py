@@ -10,18 +10,27 @@ class Stream:
     def __init__(self) -> None:
         self.now = 0.0
         self.quality = ProfileQuality()
-        self.frames = self.lost = self.bad = 0
+        self.frames = self.lost = self.bad = self.damaged = 0
         self.quality.began(self.now)
 
     def run(
-        self, seconds: float, *, fps: float = 25, lost: int = 0, bad: int = 0, width_px: int = 1280
+        self,
+        seconds: float,
+        *,
+        fps: float = 25,
+        lost: int = 0,
+        bad: int = 0,
+        width_px: int = 1280,
+        damaged: int = 0,
+        drift_ppm: float = 0,
     ) -> Reason | None:
-        """The trouble at the end. ``lost`` and ``bad`` are counts a report."""
+        """The trouble at the end. ``lost``, ``bad`` and ``damaged`` are counts a report."""
         for _ in range(round(seconds / 2)):
             self.now += 2
             self.frames += round(2 * fps)
             self.lost += lost
             self.bad += bad
+            self.damaged += damaged
             report = ProfileReport(
                 status="online",
                 codec="h264",
@@ -30,6 +39,8 @@ class Stream:
                 frames=self.frames,
                 frames_lost=self.lost,
                 bad_timestamps=self.bad,
+                frames_damaged=self.damaged,
+                clock_drift_ppm=drift_ppm,
             )
             self.quality.add_report(report, self.now)
         trouble = self.quality.trouble(self.now)
@@ -79,6 +90,17 @@ def test_lost_frames_and_bad_time_stamps_are_trouble_until_they_have_stopped_for
     assert stream.run(20) is None
     assert stream.run(10, bad=2) is Reason.BAD_TIMESTAMPS
     assert stream.run(40) is None
+
+
+def test_damaged_frames_are_trouble_though_none_is_missing() -> None:
+    stream = Stream()
+    assert stream.run(60, damaged=10) is Reason.FRAMES_LOST
+    assert stream.run(60) is None
+
+
+def test_a_source_that_delivers_a_fifth_of_real_time_is_slow_from_its_beginning() -> None:
+    assert Stream().run(20, fps=5, drift_ppm=-800_000) is Reason.LOW_RATE
+    assert Stream().run(20, drift_ppm=-100_000) is None
 
 
 def test_a_few_lost_frames_are_no_trouble() -> None:

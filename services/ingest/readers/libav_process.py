@@ -78,6 +78,7 @@ class SourceProcess:
         self._trace = LibavTrace()
         self._following: threading.Thread | None = None
         self._opened = False
+        self._single = False
         self._packets = 0
         self._missed = 0
 
@@ -150,6 +151,8 @@ class SourceProcess:
                 # libav's demuxer takes parts as the standard has them, browsers and devices do not.
                 with suppress(av.error.FFmpegError, OSError):
                     return self._read_as("mjpeg")
+            if self._single and self._packets:
+                return self._single_picture()
             if self._opened and not self._packets and isinstance(error, TimeoutError | av.error.ExitError):
                 return ReaderEnd(Reason.NO_MEDIA, f"{address_of(self._source)} agreed to play and sent nothing")
             return end_from_error(error, self._source, opened=self._opened, trace=self._trace)
@@ -163,6 +166,7 @@ class SourceProcess:
     def _read_as(self, demuxer: str | None) -> ReaderEnd:
         with self._open(demuxer) as container:
             av.logging.set_libav_level(av.logging.WARNING)  # of what follows, lost packets alone are of interest
+            self._single = container.format.name in _SINGLE
             tracks, streams = _tracks(container, audio=self._source.audio)
             if not any(track.kind == "video" for track in tracks):
                 self._hear_the_rest()
@@ -172,9 +176,12 @@ class SourceProcess:
                 bursts = container.format.name == "hls"
                 self._send(encode_opened(tracks, self._trace.transport, bursts=bursts))
             self._demux(container, streams)
-            if container.format.name in _SINGLE:
-                return ReaderEnd(Reason.SINGLE_PICTURE, f"{address_of(self._source)} gives a single picture, no stream")
+            if self._single:
+                return self._single_picture()
         return ReaderEnd(Reason.CLOSED, f"{urlsplit(self._source.url).hostname} closed the connection")
+
+    def _single_picture(self) -> ReaderEnd:
+        return ReaderEnd(Reason.SINGLE_PICTURE, f"{address_of(self._source)} gives a single picture, no stream")
 
     def _no_video(self, container: "av.container.InputContainer") -> ReaderEnd:
         found = [_codec_name(stream) for stream in container.streams if isinstance(stream, VideoStream)]

@@ -15,6 +15,8 @@ from services.ingest.timing.units import Assembler, Shape, Unit
 from services.media import jpeg
 from services.media.nal import BitstreamError
 
+# Around a picture may stand the headers of a multipart stream's parts.
+_START_OF_IMAGE: Final = b"\xff\xd8\xff"
 _END_OF_IMAGE: Final = b"\xff\xd9"
 
 
@@ -38,8 +40,10 @@ class JpegAssembler:
     def assemble(self, data: bytes | Sequence[bytes]) -> Sequence[Unit]:
         """See `Assembler.assemble`."""
         data = _whole(data)
+        if not data.startswith(_START_OF_IMAGE):
+            data = data[max(0, data.find(_START_OF_IMAGE)) :]
         if not data.endswith(_END_OF_IMAGE) and (end := data.rfind(_END_OF_IMAGE)) > 0:
-            data = data[: end + len(_END_OF_IMAGE)]  # headers of a multipart stream's next part
+            data = data[: end + len(_END_OF_IMAGE)]
         width, height = jpeg.size_px(data)
         new = (width, height) != (self.shape.width_px, self.shape.height_px)
         changed = new and self.shape.width_px != 0

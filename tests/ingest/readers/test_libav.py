@@ -1,17 +1,22 @@
 """The reader that takes every source: what it says of sources that end before they begin, and of its own processes."""
 
 import asyncio
+import ctypes
 import os
 import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
+import av
 import pytest
 
-from services.contracts.models import Reason
+from services.contracts.frames import Codec
+from services.contracts.models import SOURCE_SCHEMES, Reason
 from services.ingest.readers import libav
 from services.ingest.readers.libav import LibavProcesses
 from services.ingest.readers.source import Packet, ReaderEnd, RtpTransport, Source, Track
+from services.ingest.timing.assemble import assembler
 from services.sim.settings import SimSettings
 from services.sim.simulator import Simulator
 from tests.ingest.readers.scripted import (
@@ -28,6 +33,7 @@ from tests.ingest.readers.scripted import (
     scripted,
     silence,
 )
+from tests.media.encoded import video
 from tests.processes import children, command_line, runs
 
 
@@ -101,6 +107,27 @@ async def test_a_wrong_password_is_told_and_never_named(processes: LibavProcesse
         assert end.reason is Reason.UNAUTHORIZED
         assert "does not accept" in end.detail
         assert "hunter2" not in end.detail
+
+
+def protocols() -> set[str]:
+    """What the libav at hand speaks. RTSP is a demuxer, which opens its addresses itself."""
+    names = {"rtsp", "rtsps"}
+    (path,) = Path(av.__file__).parents[1].glob("av.libs/libavformat-*.so*")
+    library = ctypes.CDLL(str(path))
+    library.avio_enum_protocols.restype = ctypes.c_char_p
+    state = ctypes.c_void_p()
+    while (name := library.avio_enum_protocols(ctypes.byref(state), 0)) is not None:
+        names.add(name.decode())
+    return names
+
+
+@pytest.mark.parametrize("scheme", SOURCE_SCHEMES)
+async def test_every_scheme_that_a_camera_may_have_is_read_or_told_as_unsupported(
+    processes: LibavProcesses, scheme: str
+) -> None:
+    """srt:// is told so with PyAV's wheels, and plays where libav was built with libsrt (docs/ingest.md)."""
+    end = await processes.reader().run(Source(f"{scheme}://127.0.0.1:9/1", open_seconds=2.0), Collected())
+    assert (end.reason is Reason.UNSUPPORTED_SCHEME) == (scheme not in protocols()), end
 
 
 async def test_what_nothing_can_read_is_told_by_its_scheme(processes: LibavProcesses) -> None:
@@ -180,3 +207,55 @@ async def test_a_server_that_is_killed_is_started_again_and_takes_its_processes_
                     await asyncio.sleep(0.05)
         async with reading(processes, sim.url("cam-001")) as (collected, _):
             await more(collected)
+
+
+PICTURE = video(codec="mjpeg", frames=1, size=(160, 96), pixel_format="yuvj420p").packets[0].data
+PARTS: dict[str, tuple[bytes, bytes]] = {
+    # Of devices that browsers play: what stands before all parts, and the head of each.
+    "as the standard has it": (b"", b"--b\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"),
+    "image/jpg": (b"", b"--b\r\nContent-Type: image/jpg\r\nContent-Length: %d\r\n\r\n"),
+    "with a parameter": (b"", b"--b\r\nContent-Type: image/jpeg; charset=utf-8\r\nContent-Length: %d\r\n\r\n"),
+    "without a type": (b"", b"--b\r\nContent-Length: %d\r\n\r\n"),
+    "with a preamble": (b"hello\r\n", b"--b\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"),
+}
+
+
+@asynccontextmanager
+async def http_camera(content_type: bytes, before: bytes, head: bytes, *, single: bool = False) -> AsyncIterator[str]:
+    """A camera that sends pictures over HTTP, 20 a second; yields its address."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.0 200 OK\r\nContent-Type: " + content_type + b"\r\n\r\n" + before)
+            while True:
+                writer.write((head % len(PICTURE) if b"%d" in head else head) + PICTURE + (b"" if single else b"\r\n"))
+                await writer.drain()
+                if single:
+                    break
+                await asyncio.sleep(0.05)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v"
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("kind", PARTS)
+async def test_motion_jpeg_plays_with_the_parts_of_devices(processes: LibavProcesses, kind: str) -> None:
+    before, head = PARTS[kind]
+    async with (
+        http_camera(b"multipart/x-mixed-replace;boundary=b", before, head) as url,
+        reading(processes, url) as (collected, _),
+    ):
+        await more(collected)
+        assembled = assembler(Track("video", Codec.MJPEG, b"")).assemble(collected.packets[0].data)
+        assert [unit.payload for unit in assembled] == [PICTURE]
+
+
+async def test_an_address_that_gives_one_picture_is_told_so(processes: LibavProcesses) -> None:
+    async with http_camera(b"image/jpeg", b"", b"", single=True) as url:
+        end = await asyncio.wait_for(processes.reader().run(Source(url), Collected()), 30)
+        assert end.reason is Reason.SINGLE_PICTURE
