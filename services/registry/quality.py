@@ -12,7 +12,7 @@ LOST_SHARE: Final = 0.02
 BAD_TIMESTAMPS: Final = 3
 """From this number of bad time stamps in a window on it is trouble."""
 LEAST_PACE: Final = 0.8
-"""A source that delivers less than this share of real time is slow, whatever its frame rate."""
+"""A source that delivers less than this share of real time is slow at any frame rate."""
 LOW_RATE: Final = 0.5
 """A frame rate below this share of the camera's own baseline is low…"""
 RATE_AGAIN: Final = 0.8

@@ -14,7 +14,7 @@ from services.media.time import us_from_90k
 JUMP_US: Final = 10_000_000
 """Times that are further apart are another timeline: it goes on without a pause."""
 AHEAD_US: Final = 90_000_000
-"""Nothing waits longer, whatever its times say."""
+"""Nothing waits longer, even where its times say so."""
 MAX_BYTES: Final = 64 * 1024 * 1024
 """What may wait; past it packets are due at once."""
 
