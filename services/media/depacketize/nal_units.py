@@ -135,6 +135,13 @@ class NalDepacketizer(ABC):
         data = start + self.fragment_header_bytes
         if data <= end and buffer[start] & self.type_mask == self.fragment_bits:
             flags = buffer[data - 1]
+            if flags < _FRAGMENT_END and not marker and self._parts and not self._deferred:
+                # Most packets: the middle of a NAL unit. All else was settled by its first fragment.
+                self._parts.append(buffer[data:end])
+                self._bytes += end - data + _PART_BYTES
+                if self._bytes > MAX_UNIT_BYTES:
+                    self._throw_away()
+                return
             if flags & _FRAGMENT_START or self._deferred:
                 self._begin_fragments(buffer, start, end, timestamp)
             elif not self._parts:
