@@ -17,6 +17,7 @@ from services.contracts.models import Model
 from services.mesh.backoff import Backoff
 from services.mesh.bus import Bus
 from services.mesh.log import get_logger
+from services.mesh.replicas import keep_copies
 
 log = get_logger()
 M = TypeVar("M", bound=Model)
@@ -49,7 +50,10 @@ class Bucket(Generic[M]):
 
     @classmethod
     async def open(cls, bus: Bus, name: str, model: type[M]) -> "Bucket[M]":
-        """Opens the bucket, making it where it is missing; waits while JetStream is not there."""
+        """Opens the bucket, making it where it is missing; waits while JetStream is not there.
+
+        Raises `services.mesh.replicas.ClusterTooSmallError`.
+        """
         backoff = Backoff(OPEN_AGAIN_SECONDS)
         while True:
             try:
@@ -57,6 +61,7 @@ class Bucket(Generic[M]):
                     kv = await bus.js.key_value(name)
                 except nats.js.errors.NotFoundError:
                     kv = await bus.js.create_key_value(_CONFIGS[name])
+                await keep_copies(bus, f"KV_{name}")
                 return cls(bus, kv, model, name)
             except (nats.errors.Error, TimeoutError) as error:
                 log.warning("bucket.waiting", bucket=name, error=error)

@@ -68,10 +68,12 @@ class DirectSubscription(BusSubscription):
 class Bus:
     """One connection to NATS. Make it with `Bus.connect`."""
 
-    def __init__(self, client: NatsClient) -> None:
+    def __init__(self, client: NatsClient, *, replicas: int = 1) -> None:
         self.client = client
         """nats-py's; of this module and `services.mesh.rpc` alone."""
         self.js: JetStreamContext = client.jetstream(timeout=5)
+        self.replicas = replicas
+        """How many nodes shall keep each bucket and stream."""
         self.reconnects = 0
         """Grows at each reconnect. To resynchronise after one, compare it or wait on `reconnected`."""
         self._reconnected = asyncio.Event()
@@ -84,7 +86,7 @@ class Bus:
     async def connect(cls, settings: MeshSettings, name: str) -> "Bus":
         """Connects, waiting for the server as long as it takes."""
         client = NatsClient()
-        bus = cls(client)
+        bus = cls(client, replicas=settings.nats_replicas)
         options: dict[str, object] = {}
         if settings.nats_user:
             options = {"user": settings.nats_user, "password": settings.nats_password.get_secret_value()}
@@ -149,6 +151,11 @@ class Bus:
     def connected(self) -> bool:
         """Whether it is connected now."""
         return self.client.is_connected
+
+    @property
+    def clustered(self) -> bool:
+        """Whether the server is a node of a cluster."""
+        return self.client.in_cluster
 
     @property
     def max_payload_bytes(self) -> int:

@@ -19,6 +19,7 @@ from services.mesh.bus import Bus, BusMessage
 from services.mesh.clock import Clock
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
+from services.mesh.replicas import open_stream
 
 log = get_logger()
 
@@ -39,7 +40,7 @@ async def ensure_stream(
     """Makes the events stream, or brings its limits up to date.
 
     ``max_per_subject`` keeps what comes every minute (health, closed segments) from crowding out what is rare. Raises
-    `UnavailableError`.
+    `UnavailableError`, and `services.mesh.replicas.ClusterTooSmallError`.
     """
     config = StreamConfig(
         name=subjects.EVENTS_STREAM,
@@ -53,10 +54,7 @@ async def ensure_stream(
         duplicate_window=120,
     )
     with _unavailable():
-        try:
-            await bus.js.add_stream(config)
-        except nats.js.errors.BadRequestError:
-            await bus.js.update_stream(config)
+        await open_stream(bus, config)
 
 
 @contextmanager

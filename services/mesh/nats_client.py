@@ -52,6 +52,11 @@ class NatsClient(Client):
             self._pending, self._pending_data_size = [], 0
         await super()._close(status, do_cbs)
 
+    @property
+    def in_cluster(self) -> bool:
+        """Whether the server that it is connected to names a cluster (INFO of NATS's client protocol)."""
+        return bool(self._server_info.get("cluster"))
+
     def _read_transport(self) -> asyncio.ReadTransport | None:
         """What is read from; None of a WebSocket connection, whose reading cannot be paused here."""
         writer = getattr(self._transport, "_io_writer", None)

@@ -7,9 +7,9 @@ environment. A secret may be given as ``PANTAU_…_FILE``, the path of a file th
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from services.contracts.errors import PantauError
 from services.contracts.models import Id, takes_several
@@ -108,12 +108,22 @@ def refuse_unknown(sections: Iterable[type[Section]], environ: Mapping[str, str]
         raise SettingsError(f"unknown settings: {', '.join(unknown)}; docs/ref/settings.md lists all there are")
 
 
+def _number(value: object) -> object:
+    """The environment gives text, which ``Literal`` compares as it is."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
 class MeshSettings(Section):
     """What every service needs."""
 
     nats_url: str = Field(default="nats://127.0.0.1:4222", description="The nats-server to join; several with commas.")
     nats_user: str = Field(default="", description="User on the nats-server.")
     nats_password: SecretStr = Field(default=SecretStr(""), description="Its password.")
+    nats_replicas: Annotated[Literal[1, 3, 5], BeforeValidator(_number)] = Field(
+        default=1,
+        description="On how many nodes of a NATS cluster each bucket and stream is kept: 1, 3 or 5. Added to existing "
+        "ones; a start takes no copy away.",
+    )
     site: Id = Field(default="city", description="The mesh's own site: owner of cameras that name no other.")
     data: Path = Field(default=Path("data"), description="Where this service keeps its files.")
     worker: Id | None = Field(

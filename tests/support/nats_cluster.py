@@ -1,0 +1,85 @@
+"""Three real nats-servers on loopback, one cluster: deploy/nats as shipped, but for ports and where data is kept."""
+
+import os
+import shutil
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from services.mesh.nats_server import NatsServer
+from services.mesh.settings import MeshSettings
+
+SHIPPED = Path(__file__).parents[2] / "deploy" / "nats"
+PASSWORD = "city-password"
+NODES = 3
+
+
+class NatsCluster:
+    """The nodes, and how to stop one."""
+
+    def __init__(self, nodes: list[NatsServer]) -> None:
+        self.nodes = nodes
+
+    def settings(self, *, replicas: int = 3, first: int = 0) -> MeshSettings:
+        """For a service that knows all nodes and connects to ``first``."""
+        urls = ",".join(node.url for node in self.nodes[first:] + self.nodes[:first])
+        return MeshSettings.model_validate(
+            {"nats_url": urls, "nats_user": "pantau", "nats_password": PASSWORD, "nats_replicas": replicas}
+        )
+
+    def node_at(self, url: str) -> NatsServer:
+        """The node that listens there."""
+        (node,) = (node for node in self.nodes if node.url.rpartition(":")[2] == url.rpartition(":")[2])
+        return node
+
+
+def freeze(node: NatsServer) -> None:
+    """It keeps its connections and does nothing."""
+    os.kill(node.pid, signal.SIGSTOP)
+
+
+def thaw(node: NatsServer) -> None:
+    """It goes on."""
+    os.kill(node.pid, signal.SIGCONT)
+
+
+@asynccontextmanager
+async def cluster(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NatsCluster]:
+    """Started from the shipped files."""
+    for name in ("PANTAU_NATS_PASSWORD", "NATS_SYS_PASSWORD", "NATS_POLICE_PASSWORD", "NATS_TRANSPORT_PASSWORD"):
+        monkeypatch.setenv(name, PASSWORD)
+    monkeypatch.setenv("NATS_CLUSTER_PASSWORD", "route-password")
+    ports = _free_ports(NODES)
+    for number, port in enumerate(ports, 1):
+        monkeypatch.setenv(f"NATS_ROUTE_{number}", f"nats://route:route-password@127.0.0.1:{port}")
+    nodes = []
+    for number, port in enumerate(ports, 1):
+        home = folder / f"nats-{number}"
+        shutil.copytree(SHIPPED, home)
+        text = (home / "nats.conf").read_text()
+        text = text.replace("port: 4222", 'host: "127.0.0.1"\nport: -1').replace('http: "127.0.0.1:8222"', "")
+        # NatsServer writes its own file as nats.conf; what is included stands beside it.
+        (home / "node.conf").write_text(text.replace("/data/jetstream", str(home / "jetstream")))
+        text = (home / "cluster.conf").read_text().replace('include "nats.conf"', 'include "node.conf"')
+        text = text.replace("0.0.0.0:6222", f"127.0.0.1:{port}")
+        nodes.append(NatsServer(home, text=text))
+    async with AsyncExitStack() as stack:
+        for number, node in enumerate(nodes, 1):
+            monkeypatch.setenv("NATS_NODE", f"nats-{number}")
+            await node.start()
+            stack.push_async_callback(node.kill)
+        yield NatsCluster(nodes)
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [int(each.getsockname()[1]) for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
