@@ -88,7 +88,7 @@ def main(kind: str, epoch: int, max_height_px: int) -> None:
             ConverterWorker(source, sink).run(PictureConverter(epoch, max_height_px), every_unit=False)
         else:
             answer(source, sink, PictureConverter(epoch, max_height_px))
-    except BrokenPipeError:  # the relay has gone, and nobody is left to read a message
+    except BrokenPipeError:  # the relay has gone, and with it whoever might read a message about that
         os._exit(0)
 
 

@@ -24,7 +24,7 @@ class ConversionRefusedError(UnavailableError):
 
 
 class FootageConverter:
-    """Client of one slot's converter process. The owner resolves `process` once it has started."""
+    """One slot's process, as it is asked. `close` it; whoever keeps it sets ``process`` when it runs."""
 
     def __init__(self) -> None:
         self.process: asyncio.Future[ConverterProcess] = asyncio.get_running_loop().create_future()

@@ -157,7 +157,7 @@ def _encoder(width_px: int, height_px: int) -> av.VideoCodecContext:
         raise CannotConvertError("this FFmpeg has no libx264: pictures cannot be converted") from error
     context.width, context.height, context.pix_fmt = width_px, height_px, "yuv420p"
     context.time_base = _TIME_BASE
-    context.gop_size = 1 << 20  # `_encode` places keyframes by time, not by count
+    context.gop_size = 1 << 20  # the keyframes are ours to place: by time, whatever the rate
     context.max_b_frames = 0
     context.thread_count = 1
     context.options = {

@@ -10,6 +10,7 @@ tests/wall/relay/engine/test_dtls.py fails loudly when the names change. Used ar
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -19,7 +20,6 @@ from OpenSSL import SSL
 from pylibsrtp import Policy, Session, _binding
 
 from services.contracts.errors import PantauError
-from services.mesh.clock import Clock, timeout
 
 ffi: Final = _binding.ffi
 srtp_protect: Final = _binding.lib.srtp_protect
@@ -72,8 +72,9 @@ class Certificates:
         self._certificate: RTCCertificate | None = None
         self._made_at = 0.0
 
-    def current(self, now: float) -> RTCCertificate:
+    def current(self) -> RTCCertificate:
         """The certificate for new connections."""
+        now = time.monotonic()
         if self._certificate is None or now - self._made_at > _CERTIFICATE_SECONDS:
             self._certificate = RTCCertificate.generateCertificate()
             self._made_at = now
@@ -169,14 +170,12 @@ class DtlsSession:
         *,
         server: bool,
         handshake_limiter: HandshakeLimiter,
-        clock: Clock,
         profiles: Sequence[Any] = PROFILES,
     ) -> None:
         self._channel = _Channel(send, handshake_limiter)
         self._transport = RTCDtlsTransport(self._channel, [certificate])  # type: ignore[arg-type]  # the part of it that is used
         self._transport._set_role("server" if server else "client")
         self._server = server
-        self._clock = clock
         self._transport._srtp_profiles = list(profiles)
         self.closed = asyncio.Event()
         """Set when the peer has said goodbye, or the session was closed."""
@@ -196,7 +195,7 @@ class DtlsSession:
         """Completes the handshake with the owner of ``fingerprints``; raises `DtlsError`."""
         parameters = RTCDtlsParameters([RTCDtlsFingerprint(algorithm, value) for algorithm, value in fingerprints])
         try:
-            async with timeout(self._clock, timeout_seconds):
+            async with asyncio.timeout(timeout_seconds):
                 await self._transport.start(parameters)
         except TimeoutError as error:
             raise DtlsError(f"no DTLS handshake within {timeout_seconds:g} s") from error

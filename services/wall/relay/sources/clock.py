@@ -20,7 +20,7 @@ class SessionClock:
     playing: bool = False
     since: float = 0.0
     thinned: bool = False
-    """The page cannot keep up with all frames: while the clock goes, keyframes alone are shown at any rate."""
+    """Whoever watches cannot keep up with all frames: while it goes, keyframes alone are shown at any rate."""
 
     @property
     def mode(self) -> PlaybackMode:
