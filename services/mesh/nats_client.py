@@ -24,7 +24,7 @@ class NatsClient(Client):
         self._media = MediaWriter(self._write_transport)
 
     def publish_media(self, subject: str, payload: bytes) -> bool:
-        """See `services.mesh.bus.Bus.publish_media`."""
+        """Writes a media message at once; False where it was dropped, because the bus is away or slow."""
         if isinstance(self._transport, WebSocketTransport):
             return self._publish_by_flusher(subject, payload)
         return self._media.publish(subject, payload)

@@ -122,7 +122,6 @@ class LibavReader:
         self._processes = processes
 
     async def run(self, source: Source, outlet: Outlet) -> ReaderEnd:
-        """See `Reader.run`."""
         loop = asyncio.get_running_loop()
         try:
             number, ours = await self._processes.open(source)

@@ -208,7 +208,7 @@ class SourceProcess:
 
     def _options(self, demuxer: str | None) -> dict[str, str]:
         source = self._source
-        timeout_us = str(round(READ_SECONDS * 1e6))  # of each socket operation, whatever the protocol
+        timeout_us = str(round(READ_SECONDS * 1e6))  # of each socket operation, in every protocol
         if source.is_rtsp:
             options = {
                 "rtsp_transport": {"auto": "udp+tcp"}.get(source.transport, source.transport),

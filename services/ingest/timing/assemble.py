@@ -38,7 +38,6 @@ class JpegAssembler:
         self.shape = Shape()
 
     def assemble(self, data: bytes | Sequence[bytes]) -> Sequence[Unit]:
-        """See `Assembler.assemble`."""
         data = _whole(data)
         if not data.startswith(_START_OF_IMAGE):
             data = data[max(0, data.find(_START_OF_IMAGE)) :]
@@ -65,7 +64,6 @@ class AudioAssembler:
         self._config = track.extradata if self._aac else b""
 
     def assemble(self, data: bytes | Sequence[bytes]) -> Sequence[Unit]:
-        """See `Assembler.assemble`."""
         data = _whole(data)
         if not self._aac:
             return (Unit(data, keyframe=True),)

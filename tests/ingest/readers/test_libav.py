@@ -45,11 +45,9 @@ class Collected:
         self.packets: list[Packet] = []
 
     def opened(self, tracks: Sequence[Track], *, transport: RtpTransport = "", bursts: bool = False) -> None:
-        """See `Outlet.opened`."""
         self.tracks = tracks
 
     def packet(self, packet: Packet) -> None:
-        """See `Outlet.packet`."""
         self.packets.append(packet)
 
 
