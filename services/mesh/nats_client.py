@@ -24,7 +24,7 @@ class NatsClient(Client):
         self._media = MediaWriter(self._write_transport)
 
     def publish_media(self, subject: str, payload: bytes) -> bool:
-        """Writes a media message at once; False where it was dropped, because the bus is away or slow."""
+        """Writes a media message with all others of this loop turn; False where it was dropped."""
         if isinstance(self._transport, WebSocketTransport):
             return self._publish_by_flusher(subject, payload)
         return self._media.publish(subject, payload)
