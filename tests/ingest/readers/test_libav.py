@@ -10,6 +10,7 @@ from pathlib import Path
 
 import av
 import pytest
+import pytest_asyncio
 
 from services.contracts.frames import Codec
 from services.contracts.models import SOURCE_SCHEMES, Reason
@@ -36,6 +37,8 @@ from tests.ingest.readers.scripted import (
 from tests.media.encoded import video
 from tests.processes import children, command_line, runs
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 class Collected:
     """An outlet that keeps count."""
@@ -51,8 +54,9 @@ class Collected:
         self.packets.append(packet)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def processes() -> AsyncIterator[LibavProcesses]:
+    """One server for all tests: loading libav takes longer than they."""
     processes = LibavProcesses()
     yield processes
     await processes.stop()
