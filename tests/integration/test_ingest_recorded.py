@@ -51,7 +51,8 @@ async def test_what_gst_rtsp_server_sends_and_an_odd_file_are_recorded_and_play(
                 "! video/x-h264,profile=main ! rtph264pay name=pay0 pt=96 config-interval=1"
             ),
         ),
-        "jpeg": ((320, 240), f"{_PICTURE} ! jpegenc ! rtpjpegpay name=pay0 pt=26"),
+        # Of another pattern: FFmpeg 5.1's ffprobe misses the end of image in the very first picture of the ball.
+        "jpeg": ((320, 240), f"{_PICTURE.replace('ball', 'smpte')} ! jpegenc ! rtpjpegpay name=pay0 pt=26"),
         # Slices, a pyramid of B pictures, open GOPs, weighted prediction, a cropped size; it ends, and begins again.
         "odd": ((322, 178), f"filesrc location={odd} ! qtdemux ! h264parse ! rtph264pay name=pay0 config-interval=-1"),
     }
