@@ -16,6 +16,7 @@ from pylibsrtp import Policy, Session
 from bench.pictures import KINDS
 from services.media.packetize import packetize_h264
 from services.media.rtp import pack_extensions
+from services.mesh.clock import SystemClock
 from services.wall.relay.engine.dtls import SMALL_WINDOW_PACKETS, SrtpKeys
 from services.wall.relay.engine.send_batch import probe_offload
 from services.wall.relay.engine.template import MAX_PAYLOAD_BYTES, lay_out
@@ -42,7 +43,7 @@ async def send(kind: str, tiles: int, ports: list[int]) -> None:
     """Sends until it is killed."""
     source = clip(0, **KINDS[kind].encoding)
     frames = [lay_out(packetize_h264(unit, MAX_PAYLOAD_BYTES), len(EXTENSION), TAG_BYTES) for unit, _ in source.frames]
-    udp = UdpPort(0, gso=not probe_offload(), hosts=("127.0.0.1",))
+    udp = UdpPort(0, SystemClock(), gso=not probe_offload(), hosts=("127.0.0.1",))
     viewers = [(keys(), destination) for port in ports if (destination := udp.destination(("127.0.0.1", port)))]
     send_batch = viewers[0][1].send_batch
     streams = [[1] * tiles for _ in viewers]

@@ -74,13 +74,13 @@ async def test_an_unmuted_camera_is_heard_whatever_its_codec_and_a_muted_one_sen
         await page.page.wait_for_timeout(1000)
         assert [microphone.wants for microphone in microphones] == [0, 0, 0]
         session = page.session.session
-        (connection,) = (session.connection for session in front.relay.sessions.values())
-        assert connection.sound is not None
+        (sound,) = (session.sound for session in front.relay.sessions.values())
+        assert sound is not None
         for slot in range(3):
             await front.control(session, Listen(slot=slot))
             await page.page.wait_for_function(_TONE, timeout=20_000, polling=50)
             await front.control(session, Listen(slot=None))
             await page.page.wait_for_function(_SILENCE, timeout=10_000, polling=50)
-            packets = connection.sound.packets
+            packets = sound.packets
             await page.page.wait_for_timeout(300)
-            assert connection.sound.packets == packets > 0
+            assert sound.packets == packets > 0

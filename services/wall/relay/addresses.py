@@ -13,7 +13,7 @@ _HOST_PREFERENCE: Final = 126
 
 
 class AddressError(PantauError):
-    """PANTAU_WALL_PUBLIC_ADDRESSES names something that is no IP address."""
+    """PANTAU_WALL_PUBLIC_ADDRESSES contains a value that is no IP address."""
 
     code = "bad-settings"
 

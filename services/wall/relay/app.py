@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import time
-from typing import Final
+from typing import Final, NamedTuple
 
 from services.contracts import subjects
 from services.contracts.errors import ConflictError, NotFoundError, UnavailableError
@@ -12,19 +12,23 @@ from services.contracts.permissions import Actor, Role
 from services.contracts.sessions import SessionClose, SessionControl, SessionOpen, SessionOpened
 from services.mesh import rpc
 from services.mesh.buckets import Bucket, Mirror
+from services.mesh.bus import Bus
+from services.mesh.clock import sleep
 from services.mesh.leases import Lease, Workers, new_incarnation
 from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
 from services.mesh.metrics import gauge, histogram
 from services.wall.relay.addresses import candidates
+from services.wall.relay.connection import ViewerPort
 from services.wall.relay.engine.dtls import Certificates, HandshakeLimiter
 from services.wall.relay.engine.send_batch import probe_offload
 from services.wall.relay.engine.udp import UdpPort
 from services.wall.relay.sending.pacer_timer import PacerTimer
-from services.wall.relay.session import CameraLookup, Session, open_session
+from services.wall.relay.session import CameraLookup, RelayContext, Session, open_session
 from services.wall.relay.settings import RelaySettings
-from services.wall.relay.sources.conversion import ConversionKey, Conversions
+from services.wall.relay.sources.conversion import CameraFeeds, ConversionLimits, Conversions
 from services.wall.relay.sources.feed import FeedHub
+from services.wall.relay.sources.playback import PlaybackContext
 
 log = get_logger()
 
@@ -32,7 +36,7 @@ SWEEP_SECONDS: Final = 1.0
 DRAIN_SECONDS: Final = 1.2
 """Pages need less than a second to connect elsewhere."""
 STREAMS: Final = 1000
-"""What a relay's lease gives as its capacity: main streams that a core serves, with room to spare."""
+"""The capacity in a relay's lease: main streams that one core serves with room to spare."""
 GC_THRESHOLD: Final = (50_000, 20, 50)
 """Frames are reference-counted and hold no cycles; the default would walk the heap hundreds of times a second."""
 
@@ -44,44 +48,84 @@ _gc_pause = histogram(
 )
 
 
-class Relay:
-    """The relay's parts. `serve` answers fronts until it is told to stop."""
+class RelayBuckets(NamedTuple):
+    """What the relay reads of the mesh, and where its lease stands."""
 
-    def __init__(self, service: Service, settings: RelaySettings) -> None:
+    cameras: Bucket[Camera]
+    states: Bucket[CameraState]
+    leases: Bucket[WorkerLease]
+
+    @classmethod
+    async def open(cls, bus: Bus) -> "RelayBuckets":
+        """Opens all three."""
+        return cls(
+            await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera),
+            await Bucket.open(bus, subjects.STATE_BUCKET, CameraState),
+            await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease),
+        )
+
+
+class Relay:
+    """The relay's parts, made by `open`. `serve` answers fronts until it is told to stop."""
+
+    def __init__(self, service: Service, settings: RelaySettings, buckets: RelayBuckets) -> None:
         self.sessions: dict[str, Session] = {}
         self.settings = settings
         self.serving = asyncio.Event()
         """Set when fronts are answered."""
         gso_trouble = probe_offload() if settings.gso == "auto" else "off by the setting"
-        self.udp = UdpPort(settings.udp_port, gso=not gso_trouble)
-        self.candidates = candidates(settings.public_addresses, self.udp.port, self.udp.families)
+        self._clock = service.clock
+        self.udp = UdpPort(settings.udp_port, self._clock, gso=not gso_trouble)
         self._service = service
-        self._pacer_timer = PacerTimer()
-        self._certificates = Certificates()
-        self._handshake_limiter = HandshakeLimiter()
+        self._pacer_timer = PacerTimer(self._clock)
         self._incarnation = new_incarnation()
         self._draining = False
-        self._hub = FeedHub(service.bus, service.home, service.tasks)
-        self._conversions: Conversions
-        self._cameras: Mirror[Camera]
-        self._states: Mirror[CameraState]
-        self._workers: Workers
+        self._gc_started = 0.0
+        self._hub = FeedHub(service.bus, service.tasks, self._clock)
+        limits = ConversionLimits(settings.conversions, settings.conversion_height_px)
+        self._conversions = Conversions(service, self._hub, buckets.leases, limits)
+        self._cameras = Mirror(buckets.cameras, self._on_camera)
+        self._states = Mirror(buckets.states, self._on_state)
+        self._workers = Workers(buckets.leases)
+        self._own_lease = Lease(buckets.leases, self._lease)
+        port = ViewerPort(
+            udp=self.udp,
+            candidates=candidates(settings.public_addresses, self.udp.port, self.udp.families),
+            certificates=Certificates(),
+            handshake_limiter=HandshakeLimiter(),
+            pacer_timer=self._pacer_timer,
+            pace_bps=settings.pace_mbps * 1e6,
+            clock=self._clock,
+        )
+        playback = PlaybackContext(
+            bus=service.bus,
+            home=service.home,
+            recorders=lambda: len(self._workers.alive("recorder")),
+            open_converter=self._conversions.open_footage,
+            clock=self._clock,
+        )
+        self._context = RelayContext(
+            bus=service.bus,
+            home=service.home,
+            cameras=CameraLookup(self._cameras.get, self._states.get),
+            feeds=CameraFeeds(self._hub, self._conversions),
+            playback=playback,
+            port=port,
+            clock=self._clock,
+        )
         log.info(
-            "relay.listening", udp_port=self.udp.port, addresses=[c.host for c in self.candidates],
+            "relay.listening", udp_port=self.udp.port, addresses=[c.host for c in port.candidates],
             gso=gso_trouble or "on",
         )  # fmt: skip
+
+    @classmethod
+    async def open(cls, service: Service, settings: RelaySettings) -> "Relay":
+        """A relay that listens on its UDP port, but answers nobody before `serve`."""
+        return cls(service, settings, await RelayBuckets.open(service.bus))
 
     async def serve(self) -> None:
         """Follows the catalogue, keeps the lease, answers; returns after draining."""
         service = self._service
-        cameras = await Bucket.open(service.bus, subjects.CAMERAS_BUCKET, Camera)
-        states = await Bucket.open(service.bus, subjects.STATE_BUCKET, CameraState)
-        leases = await Bucket.open(service.bus, subjects.LEASES_BUCKET, WorkerLease)
-        self._cameras = Mirror(cameras, self._on_camera)
-        self._states = Mirror(states, self._on_state)
-        self._workers = Workers(leases)
-        lease = Lease(leases, self._lease)
-        self._conversions = self._convert(leases)
         background = [
             service.tasks.create_task(self._cameras.run(), name="cameras"),
             service.tasks.create_task(self._states.run(), name="states"),
@@ -102,7 +146,7 @@ class Relay:
                 rpc.Endpoint("session-close", SessionClose, self._close, Role.VIEWER),
             ),
         )
-        background.append(service.tasks.create_task(lease.run(), name="lease"))
+        background.append(service.tasks.create_task(self._own_lease.run(), name="lease"))
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLD)
@@ -110,7 +154,7 @@ class Relay:
         self.serving.set()
         try:
             await service.stopping.wait()
-            await self._drain(lease)
+            await self._drain()
         finally:
             gc.callbacks.remove(self._on_gc)
             await micro.stop()
@@ -125,26 +169,16 @@ class Relay:
             self._pacer_timer.close()
             self.udp.close()
 
-    def _convert(self, leases: Bucket[WorkerLease]) -> Conversions:
-        service, settings = self._service, self.settings
-        conversions = Conversions(
-            service.bus, service.home, service.worker, self._hub, service.tasks, leases,
-            max_pictures=settings.conversions, max_height_px=settings.conversion_height_px,
-        )  # fmt: skip
-        self._hub.convert = lambda *wanted: conversions.start_conversion(ConversionKey(*wanted))
-        self._hub.convert_footage = conversions.open_footage
-        return conversions
-
-    async def _drain(self, lease: Lease) -> None:
-        """Hands the sessions back: pages connect elsewhere, then leave."""
+    async def _drain(self) -> None:
+        """Tells the pages to connect elsewhere; returns when they have left, or after `DRAIN_SECONDS`."""
         self._draining = True
-        await lease.renew()
+        await self._own_lease.renew()
         for session in self.sessions.values():
             session.drain()
-        until = time.monotonic() + DRAIN_SECONDS
-        while self.sessions and time.monotonic() < until:
-            await asyncio.sleep(0.05)
-        await lease.release()
+        until = self._clock.monotonic() + DRAIN_SECONDS
+        while self.sessions and self._clock.monotonic() < until:
+            await sleep(self._clock, 0.05)
+        await self._own_lease.release()
 
     def _lease(self) -> WorkerLease:
         streams = sum(slot.source is not None for session in self.sessions.values() for slot in session.slots)
@@ -166,20 +200,7 @@ class Relay:
             )
         if question.session in self.sessions:
             raise ConflictError(f"session {question.session} exists already")
-        session = open_session(
-            question,
-            bus=self._service.bus,
-            home=self._service.home,
-            hub=self._hub,
-            catalogue=CameraLookup(self._cameras.get, self._states.get),
-            recorders=lambda: len(self._workers.alive("recorder")),
-            udp=self.udp,
-            pacer_timer=self._pacer_timer,
-            certificates=self._certificates,
-            handshake_limiter=self._handshake_limiter,
-            candidates=self.candidates,
-            pace_bps=self.settings.pace_mbps * 1e6,
-        )
+        session = open_session(question, self._context)
         self.sessions[question.session] = session
         self._service.tasks.create_task(self._run(session), name=f"session {session.name}")
         return SessionOpened(
@@ -189,7 +210,7 @@ class Relay:
     async def _run(self, session: Session) -> None:
         try:
             await session.run()
-        except Exception as error:  # a supervisor: one session's failure is not the others'
+        except Exception as error:  # a supervisor: one session's failure must not end the others
             log.exception("session.failed", session=session.name, error=error)
         finally:
             self.sessions.pop(session.name, None)
@@ -222,11 +243,11 @@ class Relay:
 
     async def _sweep(self) -> None:
         while True:
-            self._hub.sweep(time.monotonic())
+            self._hub.sweep()
             _sessions.set(len(self.sessions))
             _streams.set(sum(slot.source is not None for s in self.sessions.values() for slot in s.slots))
             _feeds.set(len(self._hub))
-            await asyncio.sleep(SWEEP_SECONDS)
+            await sleep(self._clock, SWEEP_SECONDS)
 
     def _on_gc(self, phase: str, _info: dict[str, int]) -> None:
         if phase == "start":
@@ -236,5 +257,6 @@ class Relay:
 
 
 async def run(service: Service, settings: RelaySettings) -> None:
-    """The relay's coroutine, see `services.mesh.lifecycle`; partially apply ``settings``."""
-    await Relay(service, settings).serve()
+    """The relay's coroutine, see `services.mesh.lifecycle`."""
+    relay = await Relay.open(service, settings)
+    await relay.serve()

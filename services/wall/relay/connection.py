@@ -1,11 +1,13 @@
 """One viewer's connection: ICE, DTLS and SRTP on the shared port, its tracks, and what the receiver reports."""
 
+import asyncio
 import secrets
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from services.media import rtcp
+from services.mesh.clock import Clock
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 from services.wall.relay.engine.dtls import (
@@ -23,15 +25,17 @@ from services.wall.relay.engine.send_batch import Destination
 from services.wall.relay.engine.srtp import SrtpError, protect_packet, protect_rtcp, unprotect_rtcp
 from services.wall.relay.engine.template import RtpRun
 from services.wall.relay.engine.udp import UdpPort
+from services.wall.relay.sending.catch_up import CatchUps
 from services.wall.relay.sending.feedback import LinkStats
 from services.wall.relay.sending.pacer import Pacer
+from services.wall.relay.sending.pacer_timer import PacerTimer
+from services.wall.relay.sending.sound import RtpSoundTrack
 from services.wall.relay.sending.track import RtpVideoTrack
-from services.wall.relay.sources.sound import RtpSoundTrack
 
 log = get_logger()
 
 RETRANSMIT_BPS: Final = 20_000_000
-"""What retransmissions may take: a receiver that asks for everything again must not double the load."""
+"""For retransmissions: a receiver that asks for everything again must not double the load (R10)."""
 REPORTS_PER_PACKET: Final = 36
 """Sender reports in one SRTCP packet: about a kilobyte."""
 
@@ -40,61 +44,82 @@ _keyframe_requests = counter("relay_keyframe_requests", "PLI and FIR received")
 _nacks = counter("relay_nacked_packets", "Packets asked for again")
 
 
-class PacerWaker(Protocol):
-    """Serves the pacers of all connections."""
+@dataclass(frozen=True)
+class ViewerPort:
+    """What all connections of this relay share."""
 
-    def wake(self, connection: "ViewerConnection") -> None:
-        """The connection's pacer has something waiting."""
+    udp: UdpPort
+    candidates: tuple[HostCandidate, ...]
+    certificates: Certificates
+    handshake_limiter: HandshakeLimiter
+    pacer_timer: PacerTimer
+    pace_bps: float
+    """How fast bursts are sent to one viewer."""
+    clock: Clock
+
+
+class KeyframeRequests(Protocol):
+    """What shows something on a video track."""
+
+    track: RtpVideoTrack
+
+    def on_keyframe_request(self) -> None:
+        """The receiver sent a PLI or FIR for the track."""
 
 
 class ViewerConnection:
     """A peer on the shared port. `connect` makes it usable; `close` takes it away."""
 
-    def __init__(
-        self,
-        offer: Offer,
-        udp: UdpPort,
-        pacer_timer: PacerWaker,
-        certificates: Certificates,
-        handshake_limiter: HandshakeLimiter,
-        pace_bps: float,
-        on_path: Callable[[], None],
-        on_keyframe_request: Callable[[RtpVideoTrack], None],
-    ) -> None:
-        now = time.monotonic()
+    def __init__(self, offer: Offer, port: ViewerPort) -> None:
+        now = port.clock.monotonic()
         self.agent = IceAgent(offer.ufrag, now)
-        self.tracks: dict[int, RtpVideoTrack] = {}
-        """By SSRC."""
-        self.sound: RtpSoundTrack | None = None
-        self.pacer = Pacer(pace_bps, now)
+        self.path_found = asyncio.Event()
+        """Set when the first check of the peer was answered."""
+        self.catch_ups = CatchUps()
+        self.pacer = Pacer(port.pace_bps, now)
         self.stats = LinkStats()
         self.keys: SrtpKeys | None = None
         self.tag_bytes = 16
         self.cname = secrets.token_hex(8)
         self.sent_bytes = 0
+        self._slots: dict[int, KeyframeRequests] = {}
+        """By SSRC."""
+        self._sounds: list[RtpSoundTrack] = []
         self._destination: Destination | None = None
-        self._udp = udp
-        self._pacer_timer = pacer_timer
-        self._on_path = on_path
-        self._on_keyframe_request = on_keyframe_request
+        self._port = port
+        self._udp = port.udp
         self._retransmit_allowance = 0.0
         self._retransmit_at = now
         self._fingerprints = offer.fingerprints
-        # The peer that is active sends the first flight, and as the server we get AES-GCM, which is twice as fast.
+        # The active peer sends the first flight. As the server we choose AES-GCM, which takes half the time.
         self._server = offer.setup != "passive"
-        certificate = certificates.current()
+        certificate = port.certificates.current(now)
         self._fingerprint = fingerprint(certificate)
-        self.dtls = DtlsSession(certificate, self._send_dtls, server=self._server, handshake_limiter=handshake_limiter)
-        udp.add_peer(self)
+        self.dtls = DtlsSession(
+            certificate,
+            self._send_dtls,
+            server=self._server,
+            handshake_limiter=port.handshake_limiter,
+            clock=port.clock,
+        )
+        self._udp.add_peer(self)
 
-    def local(self, candidates: tuple[HostCandidate, ...]) -> LocalTransport:
+    def add_slot(self, slot: KeyframeRequests) -> None:
+        """Reports on the slot's track, and tells the slot of requests for keyframes."""
+        self._slots[slot.track.ssrc] = slot
+
+    def add_sound(self, track: RtpSoundTrack) -> None:
+        """Reports on the track."""
+        self._sounds.append(track)
+
+    def local(self) -> LocalTransport:
         """Our side, for the answer."""
         setup = "passive" if self._server else "active"
-        return LocalTransport(self.agent.ufrag, self.agent.password, self._fingerprint, setup, candidates)
+        return LocalTransport(self.agent.ufrag, self.agent.password, self._fingerprint, setup, self._port.candidates)
 
     async def connect(self) -> None:
         """Completes DTLS; raises `dtls.DtlsError`. Begin when the first check has come in."""
-        small = all(track.has_rtx for track in self.tracks.values())
+        small = all(slot.track.has_rtx for slot in self._slots.values())
         window = SMALL_WINDOW_PACKETS if small else WINDOW_PACKETS
         keys = await self.dtls.handshake(self._fingerprints, window_packets=window)
         self.tag_bytes = keys.tag_bytes
@@ -106,23 +131,23 @@ class ViewerConnection:
         self.keys = None
         await self.dtls.close()
         self._udp.remove_peer(self)
-        self.tracks.clear()
+        self._slots.clear()
 
     # What the port tells us.
 
     def on_path(self) -> None:
-        """See `Peer.on_path`."""
+        """A check was answered: packets go where the agent has selected (R9)."""
         selected = self.agent.selected
         if selected is not None and (self._destination is None or self._destination.address != selected):
             self._destination = self._udp.destination(selected)
-        self._on_path()
+        self.path_found.set()
 
     def on_dtls(self, datagram: bytes) -> None:
-        """See `Peer.on_dtls`."""
+        """DTLS records for the handshake, or a goodbye."""
         self.dtls.receive_datagram(datagram)
 
     def on_rtcp(self, datagram: bytes) -> None:
-        """See `Peer.on_rtcp`."""
+        """The receiver's reports, NACKs, keyframe requests and estimate. Others' packets are dropped and counted."""
         if self.keys is None:
             return
         try:
@@ -132,37 +157,38 @@ class ViewerConnection:
             return
         for packet in packets:
             if isinstance(packet, rtcp.ReceiverReport):
-                now_ntp = rtcp.ntp_from_unix_us(time.time_ns() // 1000)
+                now_ntp = rtcp.ntp_from_unix_us(self._port.clock.now_us())
                 for block in packet.blocks:
-                    if block.ssrc in self.tracks:
+                    if block.ssrc in self._slots:
                         self.stats.add_report(block, now_ntp)
             elif isinstance(packet, rtcp.Nack):
                 self._on_nack(packet)
             elif isinstance(packet, rtcp.KeyframeRequest):
                 _keyframe_requests.inc()
-                if track := self.tracks.get(packet.ssrc):
-                    self._on_keyframe_request(track)
+                if slot := self._slots.get(packet.ssrc):
+                    slot.on_keyframe_request()
             elif isinstance(packet, rtcp.Remb):
                 self.stats.estimate_bps = packet.bitrate_bps
 
     def _on_nack(self, nack: rtcp.Nack) -> None:
-        track = self.tracks.get(nack.ssrc)
-        if track is None:
+        slot = self._slots.get(nack.ssrc)
+        if slot is None:
             return
         _nacks.inc(len(nack.sequences))
-        now = time.monotonic()
+        now = self._port.clock.monotonic()
         allowance = self._retransmit_allowance + (now - self._retransmit_at) * RETRANSMIT_BPS / 8
         self._retransmit_at = now
         self._retransmit_allowance = min(allowance, RETRANSMIT_BPS / 8)
         if self._retransmit_allowance > 0:
-            self._retransmit_allowance -= track.retransmit(nack.sequences)
+            self._retransmit_allowance -= slot.track.retransmit(nack.sequences)
 
     # What tracks ask for.
 
     def send_runs(
         self, runs: Sequence[RtpRun], payload_type: int, sequence: int, timestamp: int, ssrc: int, extension: bytes
     ) -> None:
-        """Protects runs for this viewer and sends them. What finds the socket full is dropped: NACK repairs that."""
+        """Protects runs for this viewer and sends them. A full socket drops them; the receiver's NACKs bring them
+        back."""
         keys, destination = self.keys, self._destination
         if keys is None or destination is None:
             return
@@ -190,17 +216,22 @@ class ViewerConnection:
         self._udp.send(view, self.agent.selected)
 
     def wake_pacer(self) -> None:
-        """See `VideoLink.wake_pacer`."""
-        self._pacer_timer.wake(self)
+        """Serves the pacer from the next tick on."""
+        self._port.pacer_timer.wake(self)
+
+    def serve_pacer(self, now: float) -> bool:
+        """Sends what may be sent now; whether anything still waits."""
+        for catch_up in self.catch_ups.let_on(now):
+            self.pacer.release(catch_up.lane)
+        return self.pacer.serve(now)
 
     def send_reports(self) -> None:
         """Sender reports of all tracks, in as few packets as they fit into."""
         if self.keys is None or self.agent.selected is None:
             return
-        ntp, now = rtcp.ntp_from_unix_us(time.time_ns() // 1000), time.monotonic()
-        tracks: list[RtpVideoTrack | RtpSoundTrack] = list(self.tracks.values())
-        if self.sound is not None:
-            tracks.append(self.sound)
+        clock = self._port.clock
+        ntp, now = rtcp.ntp_from_unix_us(clock.now_us()), clock.monotonic()
+        tracks: list[RtpVideoTrack | RtpSoundTrack] = [*(slot.track for slot in self._slots.values()), *self._sounds]
         reports = [report for track in tracks if (report := track.sender_report(ntp, now))]
         for begin in range(0, len(reports), REPORTS_PER_PACKET):
             packet = rtcp.pack_sender_reports(reports[begin : begin + REPORTS_PER_PACKET], self.cname)

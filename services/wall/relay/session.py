@@ -3,8 +3,8 @@
 import asyncio
 import random
 import secrets
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from services.contracts import sessions
@@ -25,26 +25,20 @@ from services.contracts.sessions import (
     SlotNotice,
 )
 from services.mesh.bus import Bus
+from services.mesh.clock import Clock, timeout
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
-from services.wall.relay.connection import PacerWaker, ViewerConnection
-from services.wall.relay.engine.dtls import Certificates, DtlsError, HandshakeLimiter
-from services.wall.relay.engine.sdp import (
-    HostCandidate,
-    SentMedia,
-    build_answer,
-    choose_audio,
-    choose_video,
-    parse_offer,
-)
-from services.wall.relay.engine.udp import UdpPort
+from services.wall.relay.connection import ViewerConnection, ViewerPort
+from services.wall.relay.engine.dtls import DtlsError
+from services.wall.relay.engine.sdp import SentMedia, build_answer, choose_audio, choose_video, parse_offer
 from services.wall.relay.sending.quality import QualityController
-from services.wall.relay.sending.slot import Slot
+from services.wall.relay.sending.slot import Slot, SlotSource
+from services.wall.relay.sending.sound import RtpSoundTrack
 from services.wall.relay.sending.track import RtpVideoTrack
-from services.wall.relay.sources.feed import FeedHub
+from services.wall.relay.sources.conversion import CameraFeeds
 from services.wall.relay.sources.live import LiveSource
-from services.wall.relay.sources.playback import SessionPlayback
-from services.wall.relay.sources.sound import Listener, RtpSoundTrack
+from services.wall.relay.sources.playback import PlaybackContext, SessionPlayback
+from services.wall.relay.sources.sound import Listener
 
 log = get_logger()
 
@@ -54,53 +48,93 @@ TICK_SECONDS: Final = 1.0
 REPORT_TICKS: Final = 2
 LINK_TICKS: Final = 2
 PACE_HEADROOM: Final = 1.5
-"""Of the pacer's rate over what the slots' streams take together."""
+"""The pacer's rate is at least this many times what the slots' streams take together."""
 
 _frames_sent = counter("relay_frames_sent", "Frames sent, summed over viewers; counted once a second")
 
 
 class CameraLookup:
-    """What a session asks about cameras."""
+    """What is known of cameras: the catalogue's entry, and what the registry observes."""
 
     def __init__(self, camera: Callable[[str], Camera | None], state: Callable[[str], CameraState | None]) -> None:
         self.camera = camera
         self.state = state
 
 
+@dataclass(frozen=True)
+class RelayContext:
+    """What all sessions of this relay share."""
+
+    bus: Bus
+    home: str
+    cameras: CameraLookup
+    feeds: CameraFeeds
+    playback: PlaybackContext
+    port: ViewerPort
+    clock: Clock
+
+
+class PageNotices:
+    """Notices on their way to a session's page. `deliver` sends them."""
+
+    def __init__(self, bus: Bus, subject: str) -> None:
+        self._bus = bus
+        self._subject = subject
+        self._waiting: dict[object, Notice] = {}
+        self._filled = asyncio.Event()
+
+    def add(self, notice: Notice) -> None:
+        """Puts a notice on its way. It replaces an older one on the same thing that has not left."""
+        key: object = (notice.type, getattr(notice, "slot", None))
+        if isinstance(notice, ErrorNotice):
+            key = (notice.type, notice.message)
+        self._waiting.pop(key, None)
+        self._waiting[key] = notice
+        self._filled.set()
+
+    async def deliver(self) -> None:
+        """Sends notices until cancelled."""
+        while True:
+            await self._filled.wait()
+            self._filled.clear()
+            while self._waiting:
+                notice = self._waiting.pop(next(iter(self._waiting)))
+                await self._bus.publish(self._subject, notice.pack())
+
+
+@dataclass(frozen=True)
+class Negotiated:
+    """What came of an offer."""
+
+    connection: ViewerConnection
+    slots: Sequence[Slot]
+    sound: RtpSoundTrack | None
+    answer: str
+
+
 class Session:
     """Made of an offer by `open_session`; `run` keeps it until it ends."""
 
     def __init__(
-        self,
-        name: str,
-        kind: str,
-        bus: Bus,
-        home: str,
-        hub: FeedHub,
-        catalogue: CameraLookup,
-        recorders: Callable[[], int],
+        self, question: SessionOpen, negotiated: Negotiated, notices: PageNotices, relay: RelayContext
     ) -> None:
-        self.name = name
-        self.kind = kind
-        self.slots: list[Slot] = []
-        self.connection: ViewerConnection
-        self.answer = ""
-        self.path_found = asyncio.Event()
+        self.name = question.session
+        self.kind = question.kind
+        self.answer = negotiated.answer
+        self.connection = negotiated.connection
+        self.slots = negotiated.slots
         self.closed = asyncio.Event()
-        self.connected = False
-        self.opened_at = time.monotonic()
-        self._bus = bus
-        self._subject = sessions.notices(home, name)
-        self._hub = hub
-        self._catalogue = catalogue
-        self._playback = SessionPlayback(bus, home, recorders, hub.convert_footage, self.slots, self.notify)
-        self._listener: Listener | None = None
+        """Set it to end the session."""
+        self._relay = relay
+        self._notices = notices
+        self._clock = relay.clock
+        self._opened_at = self._ticked_at = relay.clock.monotonic()
+        self._playback = SessionPlayback(relay.playback, self.slots, notices.add)
+        self.sound = negotiated.sound
+        self._listener = Listener(self.sound, relay.feeds, relay.clock) if self.sound is not None else None
         self._heard: int | None = None
         """The slot that is listened to."""
-        self._notices: dict[object, Notice] = {}
-        self._notices_waiting = asyncio.Event()
-        self._quality = QualityController(self.opened_at)
-        self._pace_bps = 0.0
+        self._quality = QualityController(self._opened_at)
         self._sent_before = 0
         self._frames_before = 0
 
@@ -111,7 +145,7 @@ class Session:
         slot = self.slots[message.slot] if isinstance(message, Aim | Size) and message.slot < len(self.slots) else None
         if isinstance(message, Aim | Size):
             if slot is None:
-                self._say_no_slot(message.slot)
+                self._refuse_slot(message.slot)
             elif isinstance(message, Size):
                 slot.set_size(message)
             elif message != slot.aim or slot.source is None:
@@ -121,52 +155,50 @@ class Session:
         elif isinstance(message, Seen):
             for frame in message.frames:
                 if frame.slot < len(self.slots):
-                    self.slots[frame.slot].track.seen(frame.rtp)
+                    self.slots[frame.slot].catch_up.seen(frame.rtp)
         elif isinstance(message, Lateness):
             self._playback.page_is_late(message.late_ms / 1000)
         else:
             self._listen(message)
 
-    def _say_no_slot(self, slot: int) -> None:
+    def _refuse_slot(self, slot: int) -> None:
         text = f"there are slots 0 to {len(self.slots) - 1}, but no slot {slot}"
-        self.notify(ErrorNotice(code="no-such-slot", message=text))
+        self._notices.add(ErrorNotice(code="no-such-slot", message=text))
 
     def _listen(self, message: Listen) -> None:
         if self._listener is None:
-            self.notify(ErrorNotice(code="not-supported", message="the offer has no audio section to be sent sound in"))
+            text = "the offer has no audio section to be sent sound in"
+            self._notices.add(ErrorNotice(code="not-supported", message=text))
         elif message.slot is not None and message.slot >= len(self.slots):
-            self._say_no_slot(message.slot)
+            self._refuse_slot(message.slot)
         else:
             self._heard = message.slot
             self._hear()
 
     def _hear(self) -> None:
-        """The camera that the heard slot shows; recordings play without sound."""
+        """Sends the sound of the camera that the heard slot shows; recordings play without sound."""
         aim = self.slots[self._heard].aim if self._heard is not None else None
         live = aim.camera if aim is not None and aim.source == "live" else None
         if self._listener is not None:
-            self._listener.listen(self._catalogue.camera(live) if live is not None else None)
+            self._listener.listen(self._relay.cameras.camera(live) if live is not None else None)
 
     def _aim(self, slot: Slot, aim: Aim) -> None:
-        self._point(slot, aim)
+        camera = self._relay.cameras.camera(aim.camera) if aim.camera is not None else None
+        slot.set_source(aim, self._source(slot, aim, camera) if camera is not None else None)
+        if aim.camera is not None and camera is None:
+            slot.set_notice(
+                SlotNotice(
+                    slot=slot.index, camera=aim.camera, source=aim.source, state="waiting", reason=Reason.NOT_FOUND
+                )
+            )
         if slot.index == self._heard:
             self._hear()
 
-    def _point(self, slot: Slot, aim: Aim) -> None:
-        if aim.camera is None:
-            slot.set_source(aim, None)
-            return
-        camera = self._catalogue.camera(aim.camera)
-        if camera is None:
-            slot.set_source(aim, None)
-            slot.aim = aim
-            notice = SlotNotice(slot=slot.index, camera=aim.camera, source=aim.source, state="waiting")
-            slot.set_notice(notice.model_copy(update={"reason": Reason.NOT_FOUND}))
-            return
+    def _source(self, slot: Slot, aim: Aim, camera: Camera) -> SlotSource:
         if aim.source == "recorded":
-            slot.set_source(aim, self._playback.make_source(slot, aim, camera))
-            return
-        slot.set_source(aim, LiveSource(slot, aim, self._hub, camera, self._catalogue.state(aim.camera)))
+            return self._playback.make_source(slot, camera)
+        relay = self._relay
+        return LiveSource(slot, aim, camera, relay.cameras.state(camera.id), relay.feeds, self._clock)
 
     def attached(self) -> None:
         """A page's control socket is new: tell it how every slot stands."""
@@ -180,45 +212,25 @@ class Session:
                 self._aim(slot, slot.aim)
 
     def state_changed(self, camera: str, state: CameraState | None) -> None:
-        """What is observed of a camera changed."""
+        """The observed state of a camera changed."""
         for slot in self.slots:
             if slot.aim.camera == camera and isinstance(slot.source, LiveSource):
                 slot.source.set_state(state)
-
-    # What the page is told.
-
-    def notify(self, notice: Notice) -> None:
-        """Puts a notice on its way; an older one on the same thing that has not left is replaced by it."""
-        key: object = (notice.type, getattr(notice, "slot", None))
-        if isinstance(notice, ErrorNotice):
-            key = (notice.type, notice.message)
-        self._notices.pop(key, None)
-        self._notices[key] = notice
-        self._notices_waiting.set()
-
-    async def _deliver(self) -> None:
-        while True:
-            await self._notices_waiting.wait()
-            self._notices_waiting.clear()
-            while self._notices:
-                notice = self._notices.pop(next(iter(self._notices)))
-                await self._bus.publish(self._subject, notice.pack())
 
     # Its life.
 
     async def run(self) -> None:
         """Until the viewer leaves, is silent for too long, or `closed` is set. Frees all that it held."""
         reason = "closed"
-        deliver = asyncio.create_task(self._deliver(), name=f"notices {self.name}")
+        deliver = asyncio.create_task(self._notices.deliver(), name=f"notices {self.name}")
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                await self._first_of(self.path_found, self.closed)
+            async with timeout(self._clock, CONNECT_SECONDS):
+                await self._first_of(self.connection.path_found, self.closed)
             if not self.closed.is_set():
                 await self.connection.connect()
-                self.connected = True
                 log.info(
                     "session.connected", session=self.name, kind=self.kind, slots=len(self.slots),
-                    seconds=round(time.monotonic() - self.opened_at, 3),
+                    seconds=round(self._clock.monotonic() - self._opened_at, 3),
                 )  # fmt: skip
                 for slot in self.slots:
                     slot.set_connected()
@@ -232,11 +244,8 @@ class Session:
             self._playback.close()
             if self._listener is not None:
                 self._listener.close()
-            self.connected = False
             for slot in self.slots:
-                slot.connected = False
-                if slot.source is not None:
-                    slot.source.close()
+                slot.close()
             await self.connection.close()
             log.info("session.ended", session=self.name, reason=reason)
 
@@ -245,12 +254,12 @@ class Session:
         connection = self.connection
         while True:
             try:
-                async with asyncio.timeout(TICK_SECONDS):
+                async with timeout(self._clock, TICK_SECONDS):
                     await self._first_of(self.closed, connection.dtls.closed)
                 return "closed" if self.closed.is_set() else "the viewer left"
             except TimeoutError:
                 pass
-            now = time.monotonic()
+            now = self._clock.monotonic()
             if connection.agent.consent_expired(now):
                 return "the viewer is silent"
             tick += 1
@@ -268,12 +277,12 @@ class Session:
                 wait.cancel()
 
     def _adapt(self, now: float, tick: int) -> None:
-        """Once a second: what the link bears, and the pace."""
+        """Once a second: sets the level that the link bears, and the pace."""
         connection = self.connection
         stats = connection.stats
-        sent_bps = 8 * (connection.sent_bytes - self._sent_before) / TICK_SECONDS
-        self._sent_before = connection.sent_bytes
-        frames = sum(track.frames for track in connection.tracks.values())
+        sent_bps = 8 * (connection.sent_bytes - self._sent_before) / (now - self._ticked_at)
+        self._sent_before, self._ticked_at = connection.sent_bytes, now
+        frames = sum(slot.track.frames for slot in self.slots)
         _frames_sent.inc(frames - self._frames_before)
         self._frames_before = frames
         loss = stats.take_loss()
@@ -281,83 +290,64 @@ class Session:
             log.info("session.level", session=self.name, level=self._quality.level.name.lower(), loss=loss)
             for slot in self.slots:
                 slot.set_level(self._quality.level)
-        streams = sum(slot.source.bitrate_bps for slot in self.slots if slot.source is not None)
-        connection.pacer.rate_bytes = max(self._pace_bps, PACE_HEADROOM * streams) / 8
+        streams_bps = sum(slot.source.bitrate_bps for slot in self.slots if slot.source is not None)
+        connection.pacer.rate_bytes = max(self._relay.port.pace_bps, PACE_HEADROOM * streams_bps) / 8
         if tick % LINK_TICKS == 0 and loss is not None:
-            self.notify(LinkNotice(loss=loss, rtt_ms=stats.rtt_ms, estimate_bps=stats.estimate_bps))
+            self._notices.add(LinkNotice(loss=loss, rtt_ms=stats.rtt_ms, estimate_bps=stats.estimate_bps))
 
     def drain(self) -> None:
         """Tells the page to connect anew."""
-        self.notify(DrainNotice())
+        self._notices.add(DrainNotice())
 
 
-def open_session(
-    question: SessionOpen,
-    *,
-    bus: Bus,
-    home: str,
-    hub: FeedHub,
-    catalogue: CameraLookup,
-    recorders: Callable[[], int],
-    udp: UdpPort,
-    pacer_timer: PacerWaker,
-    certificates: Certificates,
-    handshake_limiter: HandshakeLimiter,
-    candidates: tuple[HostCandidate, ...],
-    pace_bps: float,
-) -> Session:
+def open_session(question: SessionOpen, relay: RelayContext) -> Session:
     """The session for an offer, with its answer; `Session.run` it. Raises `BadOfferError`."""
+    notices = PageNotices(relay.bus, sessions.notices(relay.home, question.session))
+    negotiated = _negotiate(question, relay.port, notices.add)
+    session = Session(question, negotiated, notices, relay)
+    for size in question.sizes:
+        session.control(size)
+    for aim in question.aims:
+        session.control(aim)
+    if question.kind == "whep" and negotiated.sound is not None and session.slots:
+        session.control(Listen(slot=0))
+    return session
+
+
+def _negotiate(question: SessionOpen, port: ViewerPort, notify: Callable[[Notice], None]) -> Negotiated:
+    """A connection for an offer, with a slot for each video section that can be sent in, and the answer."""
     offer = parse_offer(question.offer)
-    session = Session(question.session, question.kind, bus, home, hub, catalogue, recorders)
-    session._pace_bps = pace_bps
-    by_track: dict[int, Slot] = {}
-
-    def on_keyframe_request(track: RtpVideoTrack) -> None:
-        by_track[track.ssrc].on_keyframe_request()
-
-    connection = ViewerConnection(
-        offer, udp, pacer_timer, certificates, handshake_limiter, pace_bps, session.path_found.set, on_keyframe_request
-    )
-    session.connection = connection
+    connection = ViewerConnection(offer, port)
+    slots: list[Slot] = []
+    sound: RtpSoundTrack | None = None
+    # WHEP: one msid, so that the player keeps lips and sound together. Wall: separate ones; no picture waits for sound.
+    together = question.kind == "whep"
     accepted: dict[str, SentMedia] = {}
     for section in offer.sections:
         bundled = section.mid in offer.bundle or (not offer.bundle and not accepted)
         if not section.receives or not bundled:
             continue
-        if section.kind == "audio" and connection.sound is None and (sound := choose_audio(section)):
-            ssrc = secrets.randbelow(0xFFFFFFFE) + 1
-            connection.sound = RtpSoundTrack(connection, sound, ssrc)
-            session._listener = Listener(connection.sound, hub)
-            # Together with the picture for a player that has one. A wall's pictures do not wait for the sound.
-            stream = "pantau" if question.kind == "whep" else "sound"
-            accepted[section.mid] = SentMedia(sound, ssrc, None, {}, stream, "audio")
-        if section.kind != "video" or len(session.slots) >= sessions.MAX_SLOTS:
+        if section.kind == "audio" and sound is None and (formats := choose_audio(section)):
+            sound = RtpSoundTrack(connection, formats, _random_ssrc())
+            connection.add_sound(sound)
+            accepted[section.mid] = SentMedia(formats, sound.ssrc, None, {}, "pantau" if together else "sound", "audio")
+        if section.kind != "video" or len(slots) >= sessions.MAX_SLOTS:
             continue
         choice = choose_video(section)
         if not choice.formats:
             continue
-        index = len(session.slots)
-        ssrc = secrets.randbelow(0xFFFFFFFE) + 1
-        rtx_ssrc = secrets.randbelow(0xFFFFFFFE) + 1 if choice.rtx else None
-        slot: Slot | None = None
-
-        def caught_up(index: int = index) -> None:
-            session.slots[index].on_caught_up()
-
-        track = RtpVideoTrack(connection, index, choice, section.extensions, ssrc, rtx_ssrc, caught_up)
-        connection.tracks[ssrc] = track
-        slot = Slot(index, track, session.notify)
-        by_track[ssrc] = slot
-        session.slots.append(slot)
-        stream = "pantau" if question.kind == "whep" else f"slot-{index}"
+        index = len(slots)
+        ssrc, rtx_ssrc = _random_ssrc(), _random_ssrc() if choice.rtx else None
+        slot = Slot(
+            index, RtpVideoTrack(connection, index, choice, section.extensions, ssrc, rtx_ssrc), notify, port.clock
+        )
+        connection.add_slot(slot)
+        slots.append(slot)
+        stream = "pantau" if together else f"slot-{index}"
         accepted[section.mid] = SentMedia(choice.formats, ssrc, rtx_ssrc, section.extensions, stream, f"video-{index}")
-    session.answer = build_answer(
-        offer, accepted, connection.local(candidates), secrets.randbelow(1 << 62), connection.cname
-    )
-    for size in question.sizes:
-        session.control(size)
-    for aim in question.aims:
-        session.control(aim)
-    if question.kind == "whep" and session._listener is not None and session.slots:
-        session.control(Listen(slot=0))
-    return session
+    answer = build_answer(offer, accepted, connection.local(), secrets.randbelow(1 << 62), connection.cname)
+    return Negotiated(connection, slots, sound, answer)
+
+
+def _random_ssrc() -> int:
+    return secrets.randbelow(0xFFFFFFFE) + 1

@@ -13,6 +13,7 @@ from services.contracts.sessions import Aim, Control, Notice, SessionClose, Sess
 from services.mesh import rpc
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus, BusMessage
+from services.mesh.clock import Clock, SystemClock, TurnedClock
 from services.mesh.lifecycle import Service
 from services.mesh.settings import MeshSettings
 from services.wall.relay.app import Relay
@@ -66,14 +67,35 @@ class Front:
 
 
 @asynccontextmanager
+async def hurried(clock: TurnedClock, times: float) -> AsyncIterator[None]:
+    """Lets the clock go so many times as fast."""
+
+    async def hurry() -> None:
+        began = clock.monotonic()
+        real = asyncio.get_running_loop().time
+        since = real()
+        while True:
+            await asyncio.sleep(0.05)
+            clock.advance(max(0.0, (real() - since) * times - (clock.monotonic() - began)))
+
+    task = asyncio.create_task(hurry())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+@asynccontextmanager
 async def running_relay(
-    bus: Bus, settings: MeshSettings, *, worker: str = "relay-test", **options: object
+    bus: Bus, settings: MeshSettings, *, worker: str = "relay-test", clock: Clock | None = None, **options: object
 ) -> AsyncIterator[Front]:
-    """A relay on a free port until the end of the block."""
+    """A relay on a free port until the end of the block; ``options`` are its settings."""
     relay_settings = RelaySettings.model_validate({"udp_port": 0} | options)
     async with asyncio.TaskGroup() as tasks:
-        service = Service("relay", settings.model_copy(update={"worker": worker}), bus, tasks)
-        relay = Relay(service, relay_settings)
+        service = Service(
+            "relay", settings.model_copy(update={"worker": worker}), bus, tasks, clock=clock or SystemClock()
+        )
+        relay = await Relay.open(service, relay_settings)
         task = tasks.create_task(relay.serve())
         while service.health.missing() or not relay.serving.is_set():
             await asyncio.sleep(0.01)

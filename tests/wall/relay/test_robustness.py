@@ -13,8 +13,10 @@ import pytest
 
 from services.contracts.sessions import Aim, LinkNotice, SlotNotice
 from services.mesh.bus import Bus
+from services.mesh.clock import TurnedClock
+from services.mesh.settings import MeshSettings
 from tests.wall.relay.camera import BusCamera, clip
-from tests.wall.relay.running import Front
+from tests.wall.relay.running import Front, hurried, running_relay
 from tests.wall.relay.test_session import states, until
 from tests.wall.relay.viewer import Viewer
 
@@ -62,14 +64,16 @@ async def test_malformed_frames_on_the_bus_cost_nobody_anything(bus: Bus, front:
         await viewer.close()
 
 
-async def test_a_narrow_link_is_stepped_down_told_and_brought_back(
-    bus: Bus, front: Front, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("services.wall.relay.sending.hysteresis.QUIET_SECONDS", 1.0)
-    monkeypatch.setattr("services.wall.relay.sending.hysteresis.SETTLE_SECONDS", 1.0)
-    await front.add_camera("cam-1", "main", "sub")
+async def test_a_narrow_link_is_stepped_down_told_and_brought_back(bus: Bus, mesh_settings: MeshSettings) -> None:
+    clock = TurnedClock()
     main, small = clip(1, size=(1280, 720), gops=1, bitrate_bps=2_000_000), clip(2, size=(320, 180), fps=15)
-    async with BusCamera(bus, "cam-1", main), BusCamera(bus, "cam-1", small, "sub", on_demand=True):
+    async with (
+        running_relay(bus, mesh_settings, clock=clock) as front,
+        hurried(clock, 4),
+        BusCamera(bus, "cam-1", main),
+        BusCamera(bus, "cam-1", small, "sub", on_demand=True),
+    ):
+        await front.add_camera("cam-1", "main", "sub")
         viewer = Viewer(front)
         await viewer.open(1, Aim(slot=0, camera="cam-1", profile="main"))
         name = viewer.session.session
@@ -87,16 +91,15 @@ async def test_a_narrow_link_is_stepped_down_told_and_brought_back(
                     total_lost += lost
                     viewer.report(viewer.ssrcs[0], lost=total_lost, highest=highest)
                     viewer.remb(estimate_bps)
-                    await asyncio.sleep(0.25)
+                    viewer.check()  # the hurried clock would let the consent expire
+                    await asyncio.sleep(0.1)
 
-        await report(400_000, 0, "sub")
+        await report(50_000, 0, "sub")
         assert any(isinstance(n, LinkNotice) and n.estimate_bps for n in front.notices[name])
         await report(20_000, 60, "keyframes")
         count = len(viewer.frames())
         await asyncio.sleep(1.0)
         assert len(viewer.frames()) - count <= 2
-        session = front.relay.sessions[name]
-        session._quality._steps._quiet_needed = 1.0
         await report(5_000_000, 0, "none")
         await viewer.close()
 

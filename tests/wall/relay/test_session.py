@@ -1,7 +1,6 @@
 """A session from offer to goodbye, over real sockets and a real nats-server."""
 
 import asyncio
-import time
 from itertools import pairwise
 
 import pytest
@@ -12,9 +11,11 @@ from services.contracts.models import Reason, WantReply
 from services.contracts.sessions import Aim, ErrorNotice, Listen, Seen, SeenFrame, Size, SlotNotice
 from services.media.nal import split_annex_b
 from services.mesh.bus import Bus, BusMessage
-from services.wall.relay.sending import pacer
+from services.mesh.clock import ManualClock, TurnedClock
+from services.mesh.settings import MeshSettings
+from services.wall.relay.engine.ice import CONSENT_SECONDS
 from tests.wall.relay.camera import SITE, BusCamera, clip
-from tests.wall.relay.running import Front
+from tests.wall.relay.running import Front, running_relay
 from tests.wall.relay.viewer import PLAYOUT_ID, Viewer
 
 pytestmark = pytest.mark.integration
@@ -60,24 +61,36 @@ async def test_a_viewer_gets_the_cached_gop_one_tick_apart_and_then_live_frames(
 
 
 async def test_what_leads_on_from_two_first_frames_comes_when_the_page_has_seen_both(
-    bus: Bus, front: Front, monkeypatch: pytest.MonkeyPatch
+    bus: Bus, mesh_settings: MeshSettings
 ) -> None:
-    monkeypatch.setattr(pacer, "STAND_BACK_SECONDS", 60.0)
-    monkeypatch.setattr(pacer, "UNSEEN_SECONDS", 60.0)
-    for camera in ("cam-1", "cam-2"):
-        await front.add_camera(camera)
-    async with BusCamera(bus, "cam-1", clip(1)) as one, BusCamera(bus, "cam-2", clip(2)) as two:
+    clock = ManualClock()
+    async with (
+        running_relay(bus, mesh_settings, clock=clock) as front,
+        BusCamera(bus, "cam-1", clip(1)) as one,
+        BusCamera(bus, "cam-2", clip(2)) as two,
+    ):
+
+        async def pass_milliseconds(count: int) -> None:
+            for _ in range(count):
+                clock.advance(0.001)
+                await asyncio.sleep(0.001)
+
+        for camera in ("cam-1", "cam-2"):
+            await front.add_camera(camera)
         await asyncio.sleep(0.5)
         one.hold = two.hold = True
         viewer = Viewer(front)
         await viewer.open(2, Aim(slot=0, camera="cam-1"), Aim(slot=1, camera="cam-2"))
-        await until(lambda: viewer.frames(0) and viewer.frames(1))
+        async with asyncio.timeout(30):
+            while not (viewer.frames(0) and viewer.frames(1)):
+                await pass_milliseconds(1)
         seen = [SeenFrame(slot=slot, rtp=viewer.frames(slot)[0][0]) for slot in (0, 1)]
         session = viewer.session.session
         await front.control(session, Seen(frames=(seen[0], SeenFrame(slot=63, rtp=0))))
-        await asyncio.sleep(0.3)
+        await pass_milliseconds(20)
         assert [len(viewer.frames(slot)) for slot in (0, 1)] == [1, 1]
         await front.control(session, Seen(frames=(seen[1],)))
+        await pass_milliseconds(20)
         await until(lambda: min(len(viewer.frames(slot)) for slot in (0, 1)) > 5)
         await viewer.close()
 
@@ -317,19 +330,19 @@ async def test_a_viewer_that_moves_is_followed_and_one_that_says_goodbye_is_gone
         assert front.relay.udp.known == (0, 0)
 
 
-async def test_a_viewer_that_vanishes_is_gone_when_its_consent_is(
-    bus: Bus, front: Front, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("services.wall.relay.engine.ice.CONSENT_SECONDS", 1.5)
-    await front.add_camera("cam-1")
-    async with BusCamera(bus, "cam-1", clip(1)):
+async def test_a_viewer_that_vanishes_is_gone_when_its_consent_is(bus: Bus, mesh_settings: MeshSettings) -> None:
+    clock = TurnedClock()
+    async with running_relay(bus, mesh_settings, clock=clock) as front, BusCamera(bus, "cam-1", clip(1)):
+        await front.add_camera("cam-1")
         viewer = Viewer(front)
         await viewer.open(1, Aim(slot=0, camera="cam-1"))
         await viewer.wait_packets(10)
-        began = time.monotonic()
         await viewer.close(goodbye=False)
+        clock.advance(CONSENT_SECONDS / 2)
+        await asyncio.sleep(0.1)
+        assert front.relay.sessions
+        clock.advance(CONSENT_SECONDS / 2)
         await until(lambda: not front.relay.sessions, 5)
-        assert time.monotonic() - began > 1.0
         assert front.relay.udp.known == (0, 0)
 
 

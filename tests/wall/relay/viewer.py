@@ -16,6 +16,7 @@ from pylibsrtp import Error as SrtpSessionError
 
 from services.contracts.sessions import Aim, SessionOpened
 from services.media.rtp import RtpHeader, parse_rtp
+from services.mesh.clock import SystemClock
 from services.wall.relay.engine import stun
 from services.wall.relay.engine.dtls import Certificates, DtlsSession, HandshakeLimiter, SrtpKeys, fingerprint
 from services.wall.relay.engine.sdp import ABS_SEND_TIME, PLAYOUT_DELAY
@@ -80,9 +81,11 @@ class Viewer:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
         self.sock.bind(("127.0.0.1", 0))
         self._ufrag, self._password = secrets.token_hex(4), secrets.token_hex(16)
-        certificate = self.certificates.current()
+        certificate = self.certificates.current(0.0)
         self._digest = fingerprint(certificate)
-        self._dtls = DtlsSession(certificate, self.send, server=False, handshake_limiter=HandshakeLimiter())
+        self._dtls = DtlsSession(
+            certificate, self.send, server=False, handshake_limiter=HandshakeLimiter(), clock=SystemClock()
+        )
         self._answered = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self.sock, self._readable)

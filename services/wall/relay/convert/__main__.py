@@ -16,18 +16,18 @@ from services.wall.relay.convert.process import LENGTH, SHOW
 from services.wall.relay.convert.sound import SoundConverter
 
 NICENESS: Final = 10
-"""Converting comes after sending: a relay serves hundreds, a converter one camera's viewers."""
+"""Sending goes first: a relay serves hundreds of viewers, a converter those of one camera."""
 
 
 class Converter(Protocol):
     """Pictures or sound."""
 
     def convert(self, unit: AccessUnit, *, show: bool = True) -> list[AccessUnit]:
-        """What ``unit`` makes complete."""
+        """The access units that ``unit`` completes."""
 
 
 class ConverterWorker:
-    """Reads in a thread, so that what comes meanwhile is known, and what is late can be left out."""
+    """Converts while a thread reads, so that the backlog is known and late pictures can be skipped."""
 
     def __init__(self, source: BinaryIO, sink: BinaryIO) -> None:
         self._source = source
@@ -37,7 +37,7 @@ class ConverterWorker:
         self._ended = False
 
     def run(self, converter: Converter, *, every_unit: bool) -> None:
-        """Until the input ends. ``every_unit``: nothing is left out (sound: each unit counts, and costs little)."""
+        """Until the input ends. ``every_unit``: nothing is skipped, as for sound, whose units cost little."""
         threading.Thread(target=self._read, name="reader", daemon=True).start()
         while True:
             with self._changed:
@@ -88,7 +88,7 @@ def main(kind: str, epoch: int, max_height_px: int) -> None:
             ConverterWorker(source, sink).run(PictureConverter(epoch, max_height_px), every_unit=False)
         else:
             answer(source, sink, PictureConverter(epoch, max_height_px))
-    except BrokenPipeError:  # the relay has gone, and with it whoever might read a message about that
+    except BrokenPipeError:  # the relay has gone, and nobody is left to read a message
         os._exit(0)
 
 

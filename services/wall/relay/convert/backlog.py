@@ -1,4 +1,4 @@
-"""What waits for a converter, and what it leaves out when it cannot keep up. Pure."""
+"""Access units that wait for a converter, and which of them it skips when it cannot keep up. Pure."""
 
 from collections import deque
 from typing import Final, NamedTuple
@@ -21,24 +21,24 @@ class Job(NamedTuple):
 
 
 class Backlog:
-    """Takes access units in decoding order, and gives them out so that the last ones are never late for long."""
+    """A queue in decoding order that skips pictures, so that the newest ones are not late for long."""
 
     def __init__(self) -> None:
         self._units: deque[AccessUnit] = deque()
         self.dropped = 0
-        """Pictures that nobody will see: left out, or decoded for the sake of others only."""
+        """Pictures that were skipped, or decoded only because later ones refer to them."""
 
     def __len__(self) -> int:
         return len(self._units)
 
     def add_unit(self, unit: AccessUnit) -> None:
-        """Takes the next one."""
+        """Queues the next access unit."""
         self._units.append(unit)
         if len(self._units) > MAX_UNITS:
             self._skip_to_keyframe()
 
     def take_job(self) -> Job:
-        """The next one; raises ``IndexError`` where none waits."""
+        """The next job, after skipping what is hopelessly late; raises ``IndexError`` where none waits."""
         late = self._late_90k()
         if late > HOPELESS_90K or self._units[-1].keyframe:
             self._skip_to_keyframe()
@@ -50,7 +50,7 @@ class Backlog:
         return Job(unit, show)
 
     def take_every_job(self) -> Job:
-        """The next one, with nothing left out; raises ``IndexError`` where none waits."""
+        """The next job, with nothing skipped; raises ``IndexError`` where none waits."""
         return Job(self._units.popleft(), True)
 
     def _late_90k(self) -> int:

@@ -16,7 +16,7 @@ from services.wall.relay.convert.process import HIDE, SHOW, ConverterProcess
 
 
 class ConversionRefusedError(UnavailableError):
-    """There is no conversion to be had just now; ``reason`` says why, in the page's words."""
+    """No conversion is possible just now; ``reason`` says why, as the page is told."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
@@ -24,7 +24,7 @@ class ConversionRefusedError(UnavailableError):
 
 
 class FootageConverter:
-    """One slot's process, as it is asked. `close` it; whoever keeps it sets ``process`` when it runs."""
+    """Client of one slot's converter process. The owner resolves `process` once it has started."""
 
     def __init__(self) -> None:
         self.process: asyncio.Future[ConverterProcess] = asyncio.get_running_loop().create_future()
@@ -77,7 +77,7 @@ class PlaybackTranscoder:
         """
         converter: FootageConverter | None = None
         led: AccessUnit | None = None
-        """Of those up to ``at_us`` the one whose successor has not been seen: it may be the last."""
+        """The newest unit up to ``at_us``. It is converted when the next one shows whether it is the last of them."""
         async for item in items:
             if led is not None and converter is not None:
                 show = not isinstance(item, AccessUnit) or item.capture_us > at_us

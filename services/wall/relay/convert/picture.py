@@ -19,7 +19,7 @@ from services.media.nal import BitstreamError, annex_b_to_length_prefixed, lengt
 from services.media.time import SECOND_90K
 
 KEYFRAME_90K: Final = 2 * SECOND_90K
-"""Between keyframes: what a viewer who comes has to catch up with."""
+"""Between keyframes: the most that a new viewer has to catch up with."""
 FRAME_90K: Final = 3600
 """Taken for the time between two pictures that do not belong together."""
 MAX_BITRATE: Final = "3M"
@@ -47,7 +47,7 @@ class PictureConverter:
         self._encoder: av.VideoCodecContext | None = None
         self._scaler = VideoReformatter()
         self._sources: OrderedDict[int, AccessUnit] = OrderedDict()
-        """By presentation time: whose picture it is that a decoder shows."""
+        """By presentation time: the access unit that a decoded picture came from."""
         self._keyframe_at: int | None = None
         self._last_pts: int | None = None
         self._encoder_90k = 0
@@ -145,7 +145,7 @@ def _scaled(width_px: int, height_px: int, max_height_px: int) -> tuple[int, int
 def _decoder(codec: Codec) -> av.VideoCodecContext:
     context = av.CodecContext.create(codec.ffmpeg_name, "r")
     assert isinstance(context, av.VideoCodecContext)
-    context.thread_type = "SLICE"  # by frames would hold back as many pictures as there are threads
+    context.thread_type = "SLICE"  # threads by frame would hold back one picture each
     context.thread_count = 2
     return context
 
@@ -157,7 +157,7 @@ def _encoder(width_px: int, height_px: int) -> av.VideoCodecContext:
         raise CannotConvertError("this FFmpeg has no libx264: pictures cannot be converted") from error
     context.width, context.height, context.pix_fmt = width_px, height_px, "yuv420p"
     context.time_base = _TIME_BASE
-    context.gop_size = 1 << 20  # the keyframes are ours to place: by time, whatever the rate
+    context.gop_size = 1 << 20  # `_encode` places keyframes by time, not by count
     context.max_b_frames = 0
     context.thread_count = 1
     context.options = {

@@ -25,7 +25,7 @@ HIDE: Final = b"\0"
 """The picture is decoded for the sake of those after it, and not sent."""
 STOP_SECONDS: Final = 1.0
 MAX_WAITING_BYTES: Final = 16 * 1024 * 1024
-"""The process reads at once and leaves out what is late by itself; so much waits only where it does not run at all."""
+"""The process reads all at once and skips by itself what is late. So much waits only where it does not run at all."""
 READ_BYTES: Final = 4 * 1024 * 1024
 
 _in = counter("relay_converter_units_in", "Access units given to converters")

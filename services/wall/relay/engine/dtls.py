@@ -10,7 +10,6 @@ tests/wall/relay/engine/test_dtls.py fails loudly when the names change. Used ar
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -20,6 +19,7 @@ from OpenSSL import SSL
 from pylibsrtp import Policy, Session, _binding
 
 from services.contracts.errors import PantauError
+from services.mesh.clock import Clock, timeout
 
 ffi: Final = _binding.ffi
 srtp_protect: Final = _binding.lib.srtp_protect
@@ -43,7 +43,7 @@ _CERTIFICATE_SECONDS: Final = 7 * 86400.0
 WINDOW_PACKETS: Final = 1024
 """How far back a packet can be sent again under its own number. libsrtp moves the whole window with every packet."""
 SMALL_WINDOW_PACKETS: Final = 128
-"""For receivers that take retransmissions under other numbers (RFC 4588): a tenth of the price of a packet less."""
+"""For receivers that take retransmissions under other numbers (RFC 4588): a packet costs a tenth less."""
 
 
 class DtlsError(PantauError):
@@ -62,7 +62,7 @@ class SrtpKeys(NamedTuple):
     """What protection adds to an RTP packet."""
     profile: str
     owners: tuple[Any, ...]
-    """What frees the contexts when it goes."""
+    """The objects that free the contexts when they are collected."""
 
 
 class Certificates:
@@ -72,9 +72,8 @@ class Certificates:
         self._certificate: RTCCertificate | None = None
         self._made_at = 0.0
 
-    def current(self) -> RTCCertificate:
+    def current(self, now: float) -> RTCCertificate:
         """The certificate for new connections."""
-        now = time.monotonic()
         if self._certificate is None or now - self._made_at > _CERTIFICATE_SECONDS:
             self._certificate = RTCCertificate.generateCertificate()
             self._made_at = now
@@ -87,9 +86,9 @@ def fingerprint(certificate: RTCCertificate) -> str:
 
 
 class HandshakeLimiter:
-    """Lets one handshake step through at a time and the event loop run in between.
+    """Lets one handshake step through at a time, and the event loop run in between (R10).
 
-    A step takes 0.5 to 1.6 ms; of a hundred connections that begin together, none may hold up the media.
+    A step takes 0.5 to 1.6 ms. A hundred connections that begin together would hold up the media.
     """
 
     def __init__(self) -> None:
@@ -170,12 +169,14 @@ class DtlsSession:
         *,
         server: bool,
         handshake_limiter: HandshakeLimiter,
+        clock: Clock,
         profiles: Sequence[Any] = PROFILES,
     ) -> None:
         self._channel = _Channel(send, handshake_limiter)
         self._transport = RTCDtlsTransport(self._channel, [certificate])  # type: ignore[arg-type]  # the part of it that is used
         self._transport._set_role("server" if server else "client")
         self._server = server
+        self._clock = clock
         self._transport._srtp_profiles = list(profiles)
         self.closed = asyncio.Event()
         """Set when the peer has said goodbye, or the session was closed."""
@@ -195,7 +196,7 @@ class DtlsSession:
         """Completes the handshake with the owner of ``fingerprints``; raises `DtlsError`."""
         parameters = RTCDtlsParameters([RTCDtlsFingerprint(algorithm, value) for algorithm, value in fingerprints])
         try:
-            async with asyncio.timeout(timeout_seconds):
+            async with timeout(self._clock, timeout_seconds):
                 await self._transport.start(parameters)
         except TimeoutError as error:
             raise DtlsError(f"no DTLS handshake within {timeout_seconds:g} s") from error

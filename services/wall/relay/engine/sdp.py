@@ -298,7 +298,7 @@ class VideoChoice(NamedTuple):
 def choose_video(section: MediaSection) -> VideoChoice:
     """One payload type for each codec, the one that its `VideoCodec.rank_offer` puts first.
 
-    Decoders take what the stream's parameter sets say, whatever the profile they were negotiated with; with one
+    Decoders go by the stream's parameter sets and not by the negotiated profile; with one
     payload type for all cameras a slot changes cameras without a new decoder.
     """
     by_codec: dict[str, Format] = {}

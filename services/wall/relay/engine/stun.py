@@ -81,7 +81,7 @@ def parse_binding_request(data: bytes) -> BindingRequest | None:
 def verify(data: bytes, request: BindingRequest, password: bytes) -> bool:
     """Whether ``request``, parsed from ``data``, was made by somebody who knows ``password`` (RFC 8489, 14.5)."""
     at = request.integrity_at
-    # The length field counts up to and with the integrity attribute, whatever follows it.
+    # RFC 8489, 14.5: the length field ends with the integrity attribute, although others may follow.
     covered = data[:2] + (at + 24 - 20).to_bytes(2, "big") + data[4:at]
     return hmac.compare_digest(hmac.digest(password, covered, "sha1"), data[at + 4 : at + 24])
 

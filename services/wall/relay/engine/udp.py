@@ -1,16 +1,16 @@
 """The relay's one UDP port: a socket for each of IPv4 and IPv6, and who every datagram belongs to (RFC 7983).
 
-Only an authenticated binding request makes an address known; everything else from an unknown address is dropped and
+Only an authenticated binding request makes an address known (R9). All else from an unknown address is dropped and
 counted before any further work.
 """
 
 import asyncio
 import errno
 import socket
-import time
 from typing import Final, Protocol
 
 from services.contracts.errors import PantauError
+from services.mesh.clock import Clock
 from services.mesh.metrics import counter
 from services.wall.relay.engine import stun
 from services.wall.relay.engine.ice import Address, IceAgent
@@ -50,7 +50,8 @@ class Peer(Protocol):
 class UdpPort:
     """Binds the port, receives for all peers, sends for all peers."""
 
-    def __init__(self, port: int, *, gso: bool, hosts: tuple[str, ...] = ("0.0.0.0", "::")) -> None:  # noqa: S104 (WebRTC is for every interface; nothing but authenticated peers is served)
+    def __init__(self, port: int, clock: Clock, *, gso: bool, hosts: tuple[str, ...] = ("0.0.0.0", "::")) -> None:  # noqa: S104 (WebRTC is for every interface; nothing but authenticated peers is served)
+        self._clock = clock
         self._by_ufrag: dict[str, Peer] = {}
         self._by_address: dict[Address, Peer] = {}
         self._sockets: dict[int, socket.socket] = {}
@@ -162,7 +163,7 @@ class UdpPort:
             return
         agent = peer.agent
         before = agent.paths[:]
-        answer = agent.answer(data, request, address, time.monotonic())
+        answer = agent.answer(data, request, address, self._clock.monotonic())
         if answer is None:
             _drop_stun.inc()
             return

@@ -9,7 +9,7 @@ from services.media.rtp import sequence_delta
 from services.wall.relay.engine.template import RtpRun
 
 KEEP_SECONDS: Final = 2.0
-"""A packet that is asked for later than this comes too late for any picture."""
+"""A retransmission later than this is too late for any picture."""
 MAX_PACKETS: Final = 16_384
 """Half the circle of sequence numbers: beyond it they would be ambiguous."""
 

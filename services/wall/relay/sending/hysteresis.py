@@ -1,6 +1,6 @@
-"""Down after trouble, and back up after a quiet while that doubles with every attempt that failed. Pure.
+"""Down after trouble, and back up after a quiet time that doubles with every attempt that failed. Pure.
 
-So that what lies between two steps does not flap. What trouble and quiet are, say those who use it.
+A load between two steps therefore does not flap. The user defines trouble and quiet.
 """
 
 from typing import Final
@@ -11,7 +11,7 @@ MAX_QUIET_SECONDS: Final = 120.0
 PROBATION_SECONDS: Final = 10.0
 """A step up that is taken back within this time has failed."""
 SETTLE_SECONDS: Final = 3.0
-"""After a step, reports still speak of the time before it."""
+"""Reports that come so soon after a step are of the time before it."""
 
 
 class Hysteresis:
@@ -21,14 +21,14 @@ class Hysteresis:
 
     def __init__(self, now: float, most: int) -> None:
         self.down = 0
-        """How many steps down it stands."""
+        """How many steps down from the best."""
         self._most = most
         self._raised_at = float("-inf")
         self._quiet_needed = QUIET_SECONDS
         self.settle(now)
 
     def settle(self, now: float) -> None:
-        """Something else changed: what is said of the next seconds does not count."""
+        """Ignores the reports of the next seconds: something else changed."""
         self._changed_at = now
         self._trouble_since: float | None = None
         self._quiet_since: float | None = None

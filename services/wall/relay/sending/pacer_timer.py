@@ -1,42 +1,41 @@
-"""Serves the pacers of all connections that have something waiting, once a millisecond or so."""
+"""One timer for the pacers of all connections on which something waits: about once a millisecond."""
 
-import asyncio
-import time
 from typing import Final, Protocol
 
-from services.wall.relay.sending.pacer import Pacer
+from services.mesh.clock import Clock, ClockTimer
 
 TICK_SECONDS: Final = 0.001
 
 
-class Paced(Protocol):
-    """Who has a pacer."""
+class PacedConnection(Protocol):
+    """A connection with a pacer."""
 
-    pacer: Pacer
+    def serve_pacer(self, now: float) -> bool:
+        """Sends what may be sent now; whether anything still waits."""
 
 
 class PacerTimer:
-    """One timer for all; it stands still while nothing waits."""
+    """It stands still while nothing waits."""
 
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._busy: set[Paced] = set()
-        self._timer: asyncio.TimerHandle | None = None
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._busy: set[PacedConnection] = set()
+        self._timer: ClockTimer | None = None
 
-    def wake(self, connection: Paced) -> None:
-        """See `PacerWaker.wake`."""
+    def wake(self, connection: PacedConnection) -> None:
+        """Something waits on the connection: serves it from the next tick on."""
         self._busy.add(connection)
         if self._timer is None:
-            self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
+            self._timer = self._clock.call_later(TICK_SECONDS, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
-        now = time.monotonic()
+        now = self._clock.monotonic()
         for connection in tuple(self._busy):
-            if not connection.pacer.serve(now):
+            if not connection.serve_pacer(now):
                 self._busy.discard(connection)
         if self._busy and self._timer is None:
-            self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
+            self._timer = self._clock.call_later(TICK_SECONDS, self._tick)
 
     def close(self) -> None:
         """Stops the timer."""

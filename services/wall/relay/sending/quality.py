@@ -19,7 +19,7 @@ class QualityLevel(IntEnum):
 
 LOSS_TROUBLE: Final = 0.12
 LOSS_TROUBLE_WORST: Final = 0.30
-"""At the sub level more is borne: the next step has hardly any motion left."""
+"""At the sub level more loss is borne, since the next step leaves hardly any motion."""
 LOSS_QUIET: Final = 0.03
 ESTIMATE_TROUBLE: Final = 0.75
 """An estimate below this part of what is sent is trouble."""

@@ -1,28 +1,24 @@
 """A slot: one video m-line, negotiated once and re-aimed at will. It shows what its source gives it.
 
-A source is live or recorded (`services.wall.relay.sources`); the slot turns what it gives into packets and notices.
+A source is live or recorded (`services.wall.relay.sources`). The slot turns what the source gives into packets and
+notices; `services.wall.relay.sending.catch_up` says what may be sent when.
 """
 
-import asyncio
-import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, Protocol
 
 from services.contracts.frames import CaptureClockSource, Codec
 from services.contracts.models import Reason
 from services.contracts.sessions import Aim, FrameMark, Notice, Size, SlotNotice
+from services.mesh.clock import Clock
 from services.wall.relay.sending.frame import Frame
 from services.wall.relay.sending.quality import QualityLevel
 from services.wall.relay.sending.track import RtpVideoTrack
 
-REPLAY_PAUSE_SECONDS: Final = 0.7
-"""Between two replays on request: a browser repeats its PLI every 180 ms until a keyframe is decoded."""
-STILL_SECONDS: Final = 2.0
-"""A browser that was sent nothing for 3 s asks for a keyframe, although it may have all. The first such request for a
-picture that stands still is answered, since its last packet may have been lost; every answer would bring the next one.
-"""
 REPEAT_SECONDS: Final = (0.1, 0.3)
-"""After the last packet of a picture that stands: when it is sent once more, for a browser that may have lost it."""
+"""After a pause no packet reveals that the last one was lost. It is sent again after these times, so that the browser
+does not wait 3 s before it asks for a keyframe."""
 MARK_SECONDS: Final = 1.0
 FLOWING: Final = frozenset(("live", "catching-up", "playing", "paused"))
 """States in which pictures come."""
@@ -32,29 +28,30 @@ class SlotSource(Protocol):
     """What a slot shows. It calls the slot's `replay_gop`, `show_frame` and `set_notice` from `start` until `close`."""
 
     def start(self) -> None:
-        """Begin; the viewer can be sent to from now on, or already could."""
+        """Begins. The viewer may not be connected yet; then `resync` is called when it is."""
 
     def resync(self) -> bool:
-        """The viewer's decoder needs a keyframe: `replay_gop` what there is. False where there is nothing to play."""
+        """Replays what there is, for a decoder that needs a keyframe. False where there is nothing."""
 
     def adapt(self, size: Size | None, level: QualityLevel) -> None:
         """The tile's size or the link's level changed."""
 
     def notice(self) -> SlotNotice:
-        """What it shows, for a slot that is live or playing."""
+        """The notice for a slot that shows this."""
 
     @property
     def bitrate_bps(self) -> float:
-        """What it gives, about; 0 when not known yet."""
+        """About how much it gives; 0 while that is not known."""
 
     def close(self) -> None:
-        """Give nothing more."""
+        """Gives nothing more."""
 
 
 class Slot:
     """One tile's stream."""
 
-    def __init__(self, index: int, track: RtpVideoTrack, notify: Callable[[Notice], None]) -> None:
+    def __init__(self, index: int, track: RtpVideoTrack, notify: Callable[[Notice], None], clock: Clock) -> None:
+        self.catch_up = track.catch_up
         self.index = index
         self.track = track
         self.aim = Aim(slot=index)
@@ -62,23 +59,19 @@ class Slot:
         self.level = QualityLevel.FULL
         self.source: SlotSource | None = None
         self.connected = False
+        self._clock = clock
+        self._now = clock.monotonic
         self._notify = notify
         self._notice = SlotNotice(slot=index, camera=None, state="empty")
+        # Of the notice's state. Every frame asks, and a model answers slowly.
         self._flowing = self._paused = False
-        """Whether the notice's state is one of `FLOWING`; "paused": asked of every frame, models are slow to ask.
-        """
-        self._replayed_at = float("-inf")
         self._marked_at = float("-inf")
-        self._sent_at = float("-inf")
-        self._asked_while_still = False
         self._first_rtp: int | None = None
-        """Of what the present aim, or a moment that it was moved to, showed first."""
-        self._broken = False
-        """Frames were left out: nothing can be shown before the next keyframe."""
+        """Of the first frame that belongs to the present aim, or to the moment that a recorded slot was moved to."""
 
     @property
     def notice(self) -> SlotNotice:
-        """What was last told."""
+        """The last one sent."""
         return self._notice
 
     @property
@@ -92,9 +85,9 @@ class Slot:
             self.source.close()
         self.aim, self.source = aim, source
         self.track.drop_waiting()
-        self._broken = True
+        self.catch_up.aim()
         self._first_rtp = None
-        self._replayed_at = self._marked_at = float("-inf")
+        self._marked_at = float("-inf")
         if source is None:
             self.set_notice(SlotNotice(slot=self.index, camera=None, state="empty"))
             return
@@ -106,6 +99,12 @@ class Slot:
         self.connected = True
         if self.source is not None:
             self.source.resync()
+
+    def close(self) -> None:
+        """Nothing more can be sent, and the source is not needed any more."""
+        self.connected = False
+        if self.source is not None:
+            self.source.close()
 
     def set_level(self, level: QualityLevel) -> None:
         """The link's level changed."""
@@ -120,15 +119,14 @@ class Slot:
             self.source.adapt(size, self.level)
 
     def on_keyframe_request(self) -> None:
-        """The receiver cannot decode: replay, but not again and again."""
-        now = time.monotonic()
-        if self.source is None or self.track.catching_up or now - self._replayed_at < REPLAY_PAUSE_SECONDS:
+        """The receiver sent a PLI or FIR."""
+        now = self._now()
+        if self.source is None or not self.catch_up.answers_request(now):
             return
-        still = now - self._sent_at > STILL_SECONDS
-        if still and self._asked_while_still:
-            return
+        still = self.catch_up.is_still(now)
         self.source.resync()
-        self._asked_while_still = still
+        if still:
+            self.catch_up.answered_while_still()
 
     # What a source calls.
 
@@ -137,45 +135,53 @@ class Slot:
         return self.track.accepts(codec)
 
     def replay_gop(
-        self,
-        frames: Sequence[Frame],
-        *,
-        then_live: bool = True,
-        moved: bool = False,
-        goes_on: bool = False,
-        first_seconds: float = 0.0,
-    ) -> None:
-        """Replays a GOP. ``then_live``: its newest frame is the present, and `show_frame` goes on from it.
+        self, frames: Sequence[Frame], *, first_seconds: float, then_live: bool = True, moved: bool = False
+    ) -> bool:
+        """Replays a GOP, in place of what waits; whether the viewer is there to be sent to.
 
-        ``moved``: it is of another moment than what was shown before. ``goes_on``, ``first_seconds``: see
-        `RtpVideoTrack.send_replay`.
+        ``first_seconds``: what a browser takes to show the first picture. ``then_live``: the newest frame is the
+        present, and `show_frame` goes on from it. ``moved``: it is of another moment than what was shown before.
         """
         if not self.connected or not frames or self.source is None:
-            return
-        now = time.monotonic()
-        self._replayed_at = self._sent_at = now
-        self._asked_while_still = False
-        self._broken = not then_live
-        first_rtp, live_rtp = self.track.send_replay(frames, now, goes_on=goes_on, first_seconds=first_seconds)
+            return False
+        now = self._now()
+        first_rtp, last_rtp = self.track.send_replay(
+            frames, now, self._on_caught_up, first_seconds=first_seconds, whole=then_live
+        )
         if moved or self._first_rtp is None:
             self._first_rtp = first_rtp
-        update = {"state": "catching-up", "first_rtp": self._first_rtp, "live_rtp": live_rtp}
+        self._say_catching_up(frames[-1], last_rtp, now)
+        return True
+
+    def replay_more(self, frames: Sequence[Frame]) -> None:
+        """Replays what leads on from a picture that `replay_gop` has just begun with."""
+        if not self.connected or not frames or self.source is None:
+            return
+        now = self._now()
+        _, last_rtp = self.track.send_more_of_replay(frames, now, self._on_caught_up)
+        self._say_catching_up(frames[-1], last_rtp, now)
+
+    def _say_catching_up(self, newest: Frame, rtp: int, now: float) -> None:
+        assert self.source is not None
+        update = {"state": "catching-up", "first_rtp": self._first_rtp, "live_rtp": rtp}
         self.set_notice(self.source.notice().model_copy(update=update))
-        self._mark(frames[-1], live_rtp, now)
+        self._mark(newest, rtp, now)
 
     def show_frame(self, frame: Frame, *, anew: bool = False) -> None:
-        """Sends the next frame. Nothing is sent between a frame that was left out and the next keyframe."""
-        if not self.connected or (self._broken and not frame.keyframe) or self.source is None:
+        """Sends the next frame, unless it cannot be decoded since one before it was left out (R5).
+
+        ``anew``: its times have nothing to do with those of the frame before.
+        """
+        catch_up = self.catch_up
+        if not self.connected or not (catch_up.whole or frame.keyframe) or self.source is None:
             return
-        now = time.monotonic()
+        now = self._now()
         stamp = self.track.send_live(frame, now, anew=anew)
         if stamp is None:
             self.track.drop_waiting()
-            self._broken = True
+            catch_up.leave_out()
             return
-        self._broken = False
-        self._sent_at = now
-        self._asked_while_still = False
+        catch_up.frame_sent(now)
         if not self._flowing:
             if self._first_rtp is None:
                 self._first_rtp = stamp
@@ -188,14 +194,14 @@ class Slot:
 
     def skip_frame(self) -> None:
         """A frame is left out on purpose."""
-        self._broken = True
+        self.catch_up.leave_out()
 
     def repeat_notice(self) -> None:
         """Tells the page again: its control socket is new."""
         self._notify(self._notice)
 
     def refresh_notice(self, *, state: str | None = None) -> None:
-        """What is said of the source changed; its state did not, unless ``state`` is given."""
+        """The source's notice has changed. The slot's state has not, unless ``state`` is given."""
         if self.source is not None:
             keep = {name: getattr(self._notice, name) for name in ("state", "first_rtp", "live_rtp")}
             if state is not None:
@@ -203,34 +209,33 @@ class Slot:
             self.set_notice(self.source.notice().model_copy(update=keep))
 
     def set_notice(self, notice: SlotNotice) -> None:
-        """Tells the page, where that is anything new."""
+        """Tells the page, unless it was told the same last."""
         if notice != self._notice:
             self._notice = notice
             self._flowing, self._paused = notice.state in FLOWING, notice.state == "paused"
             self._notify(notice)
 
-    def on_caught_up(self) -> None:
-        """The replayed GOP is out."""
+    def _on_caught_up(self) -> None:
+        """Nothing of the replay waits any more."""
         if self._notice.state == "catching-up" and self.source is not None:
             self.set_notice(self._notice.model_copy(update={"state": self.source.notice().state}))
         if self._notice.state == "paused":
             self._repeat_later()
 
     def _repeat_later(self) -> None:
-        """Nothing may follow: a last packet that is lost is to be missed before the browser loses patience."""
-        sent = self.track.packets
         for seconds in REPEAT_SECONDS:
-            asyncio.get_running_loop().call_later(seconds, self._repeat, sent)
+            self._clock.call_later(seconds, partial(self._repeat, self.track.packets))
 
-    def _repeat(self, sent: int) -> None:
-        if self.connected and self.track.packets == sent:
+    def _repeat(self, packets: int) -> None:
+        """Sends the last packet again, where none followed the first ``packets``."""
+        if self.connected and self.track.packets == packets:
             self.track.repeat_last()
 
     def _mark(self, frame: Frame, rtp: int, now: float) -> None:
         self._marked_at = now
         unit = frame.unit
         self._notify(
-            FrameMark.model_construct(  # once a second for each slot: checking what is right costs more than all else
+            FrameMark.model_construct(  # once a second for each slot: checking costs more than all else here
                 slot=self.index, rtp=rtp, capture_us=unit.capture_us, uncertainty_us=unit.uncertainty_us,
                 clock="rtcp" if unit.clock is CaptureClockSource.RTCP else "arrival",
             )

@@ -1,7 +1,7 @@
-"""RTP timestamps of a slot: continuous over every change of what it shows.
+"""RTP timestamps of a slot: growing over every change of what it shows (R4).
 
-The recipe (measured with Chromium): live frames keep the camera's own spacing; cached frames stand one tick apart and
-end where the live ones go on; nothing is ever shown before what an earlier source showed.
+Measured with Chromium: live frames keep the camera's spacing; cached frames are one tick apart and end where the live
+ones go on; no frame is stamped before those of an earlier source.
 """
 
 from collections.abc import Sequence

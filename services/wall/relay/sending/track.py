@@ -13,13 +13,14 @@ from services.media.rtp import abs_send_time, pack_extensions, pack_rtp
 from services.mesh.metrics import counter
 from services.wall.relay.engine.sdp import ABS_SEND_TIME, PLAYOUT_DELAY, VideoChoice
 from services.wall.relay.engine.template import PacketLayout, RtpRun
+from services.wall.relay.sending.catch_up import CatchUp, CatchUps
 from services.wall.relay.sending.frame import Frame, Shape
 from services.wall.relay.sending.history import History, SentRun
 from services.wall.relay.sending.pacer import Pacer
 from services.wall.relay.sending.timeline import RtpTimeline
 
 LANE_LIMIT_BYTES: Final = 24 * 1024 * 1024
-"""What may wait for one slot: a replayed GOP of the longest kind, and live frames behind it."""
+"""For one slot (R10): a replayed GOP of the longest kind, and live frames behind it."""
 
 _frames_dropped = counter("relay_frames_dropped", "Frames dropped because a viewer's lane was full")
 _retransmitted = counter("relay_packets_retransmitted", "Packets sent again on NACK")
@@ -31,6 +32,7 @@ class VideoLink(Protocol):
     """The connection, as its tracks see it."""
 
     pacer: Pacer
+    catch_ups: CatchUps
     tag_bytes: int
 
     def send_runs(
@@ -72,7 +74,7 @@ class _Sending:
         if runs is None:
             runs = self._runs = self._track.layout(self._frame).runs
         if self._next >= len(runs):
-            self._track.frame_out()
+            self._track.frame_out(now)
             return 0
         run = runs[self._next]
         self._next += 1
@@ -91,8 +93,8 @@ class RtpVideoTrack:
         extensions: dict[str, int],
         ssrc: int,
         rtx_ssrc: int | None,
-        on_caught_up: Callable[[], None],
     ) -> None:
+        self.catch_up = CatchUp(lane, link.catch_ups)
         self.lane = lane
         self.ssrc = ssrc
         self.rtx_ssrc = rtx_ssrc
@@ -105,14 +107,12 @@ class RtpVideoTrack:
         self._rtx = {repeated: rtx.payload_type for repeated, rtx in choice.rtx.items()}
         self.has_rtx = rtx_ssrc is not None and self._rtx.keys() >= set(self._payload_types.values())
         """Whether nothing that is asked for again is sent under its own number."""
-        self._on_caught_up = on_caught_up
-        # Low first numbers: libsrtp and the receiver then agree on the rollover counter without any doubt.
+        self._on_caught_up: Callable[[], None] = _nothing
+        # Chosen low: were the first packets lost, a number that wraps soon would leave the receiver with another
+        # rollover counter, and it could decrypt nothing (RFC 3711, section 3.3.1). (R2)
         self._sequence = random.randrange(1, 0x4000)
         self._rtx_sequence = random.randrange(1, 0x4000)
         self._timeline = RtpTimeline(random.randrange(1 << 31))
-        self._catching_up = False
-        self._replayed_from = 0
-        """Where the newest replay begins, in RTP time."""
         self._abs_id = extensions.get(ABS_SEND_TIME)
         self._playout_id = extensions.get(PLAYOUT_DELAY)
         self._extensions = (self._extension(keyframe=False), self._extension(keyframe=True))
@@ -128,16 +128,14 @@ class RtpVideoTrack:
         """Whether the receiver can be told to play what comes without delay (playout-delay)."""
         return self._playout_id is not None
 
-    @property
-    def catching_up(self) -> bool:
-        """Whether a replayed GOP is still on its way out."""
-        return self._catching_up
-
     def send_live(self, frame: Frame, now: float, *, anew: bool = False) -> int | None:
-        """Sends a live frame, behind what waits; returns its RTP timestamp, None where the lane was full."""
+        """Sends a live frame, behind what waits; returns its RTP timestamp, None where the lane was full.
+
+        ``anew``: its times have nothing to do with those of the frame before.
+        """
         pacer = self._link.pacer
-        # What is left of a catch-up leads to a picture that this one does without.
-        overtaken = frame.keyframe and self._catching_up
+        # The rest of a replay leads up to this keyframe, which needs none of it.
+        overtaken = frame.keyframe and self.catch_up.waiting
         if overtaken:
             self.drop_waiting()
         if pacer.queued_bytes > LANE_LIMIT_BYTES and pacer.waiting_bytes(self.lane) > LANE_LIMIT_BYTES:
@@ -146,27 +144,47 @@ class RtpVideoTrack:
         stamp = self._timeline.stamp_live(unit.dts_90k, now, unit.pts_90k - unit.dts_90k, anew=anew)
         shape = self._shapes[frame.keyframe] if self._shapes is not None else self._shape(frame)
         layout = frame.layouts.get(shape) or frame.layout(shape)
-        # Nearly every frame finds nothing waiting: it leaves here and now, without ever becoming an item of a queue.
-        if pacer.take(layout.cost_bytes, now):
+        # Nearly every frame finds nothing waiting and leaves within this call, without becoming an item of a queue.
+        if pacer.spend_bytes(layout.cost_bytes, now):
             self.send_runs(layout.runs, frame, stamp, now)
             self.frames += 1
-        elif pacer.push(self.lane, _Sending(self, frame, stamp), now):
+        elif pacer.push_frame(self.lane, _Sending(self, frame, stamp), now):
             self._link.wake_pacer()
         if overtaken:
             self._on_caught_up()
         return stamp & 0xFFFFFFFF
 
     def send_replay(
-        self, frames: Sequence[Frame], now: float, *, goes_on: bool = False, first_seconds: float = 0.0
+        self,
+        frames: Sequence[Frame],
+        now: float,
+        on_caught_up: Callable[[], None],
+        *,
+        first_seconds: float,
+        whole: bool = True,
     ) -> tuple[int, int]:
-        """Sends a cached GOP as fast as the pacer allows; returns the oldest and the newest frame's RTP timestamps.
+        """Sends a cached GOP as fast as the pacer and `CatchUp` allow, in place of what waits.
 
-        What waits of anything else is dropped, unless this ``goes_on`` from it. The first packet leaves a
-        tick of the pacer's timer later, so that the page hears what it is about to see. ``first_seconds``: how long the
-        first frame is given to be seen, see `Pacer.extend`.
+        Returns the oldest and the newest frame's RTP timestamps. The first packet leaves a tick of the pacer's timer
+        later, so that the page is told first. ``on_caught_up`` is called when nothing of it waits any more.
+        ``first_seconds`` and ``whole``: see `CatchUp.begin`.
         """
-        if not goes_on:
-            self.drop_waiting()
+        self.drop_waiting()
+        stamps = self._queue_replay(frames, now, on_caught_up)
+        self.catch_up.begin(stamps[0], now, first_seconds, whole=whole)
+        return stamps
+
+    def send_more_of_replay(
+        self, frames: Sequence[Frame], now: float, on_caught_up: Callable[[], None]
+    ) -> tuple[int, int]:
+        """As `send_replay`, behind what was sent of the same GOP."""
+        stamps = self._queue_replay(frames, now, on_caught_up)
+        self.catch_up.go_on(now)
+        if self.catch_up.held:
+            self._link.pacer.hold(self.lane)
+        return stamps
+
+    def _queue_replay(self, frames: Sequence[Frame], now: float, on_caught_up: Callable[[], None]) -> tuple[int, int]:
         units = [frame.unit for frame in frames]
         stamps = self._timeline.stamp_replay(
             [unit.dts_90k for unit in units],
@@ -174,21 +192,15 @@ class RtpVideoTrack:
             [unit.pts_90k - unit.dts_90k for unit in units],
             compressed=self.plays_at_once,
         )
-        self._catching_up = True
-        self._replayed_from = stamps[0]
+        self._on_caught_up = on_caught_up
         waiting = [_Sending(self, frame, stamp) for frame, stamp in zip(frames, stamps, strict=True)]
-        self._link.pacer.extend(self.lane, waiting, first_seconds=first_seconds)
+        self._link.pacer.queue_frames(self.lane, waiting)
         self._link.wake_pacer()
         return stamps[0] & 0xFFFFFFFF, stamps[-1] & 0xFFFFFFFF
 
-    def seen(self, rtp: int) -> None:
-        """The receiver has shown the frame of this RTP timestamp; one from before the present replay does not count."""
-        if (rtp - self._replayed_from) & 0xFFFFFFFF < 1 << 31:
-            self._link.pacer.seen(self.lane)
-
     def drop_waiting(self) -> None:
         """Drops what waits to be sent."""
-        self._catching_up = False
+        self.catch_up.drop()
         if dropped := self._link.pacer.clear(self.lane):
             _frames_dropped.inc(dropped)
 
@@ -205,7 +217,7 @@ class RtpVideoTrack:
         return self._shapes[frame.keyframe]
 
     def send_runs(self, runs: Sequence[RtpRun], frame: Frame, stamp: int, now: float) -> None:
-        """Sends the next runs of ``frame``; called by the pacer, and where nothing waits there."""
+        """Numbers (R1) and sends the next runs of ``frame``; called by the pacer, and where nothing waits there."""
         payload_type = self._payload_types[frame.codec]
         base, shift, mask, size = self._extensions[frame.keyframe]
         extension = (base | (abs_send_time(now) & mask) << shift).to_bytes(size, "big")
@@ -218,12 +230,14 @@ class RtpVideoTrack:
         self.packets += first - self._sequence
         self._sequence = first
 
-    def frame_out(self) -> None:
-        """A frame has been sent whole; called by the pacer."""
+    def frame_out(self, now: float) -> None:
+        """The lane's first frame has been sent whole; called by the pacer."""
         self.frames += 1
-        if self._catching_up and self._link.pacer.waiting(self.lane) <= 1:
-            self._catching_up = False
+        pacer, catch_up = self._link.pacer, self.catch_up
+        if catch_up.frame_out(now, more=pacer.waiting(self.lane) > 1):
             self._on_caught_up()
+        if catch_up.held:
+            pacer.hold(self.lane)
 
     def _extension(self, *, keyframe: bool) -> _Extension:
         """The header extensions; those of a keyframe tell the receiver to play at once (playout-delay 0/0)."""
@@ -262,10 +276,10 @@ class RtpVideoTrack:
         return total
 
     def repeat_last(self) -> None:
-        """Sends the newest packet once more, under its own number.
+        """Sends the newest packet once more, under its own number (R3).
 
-        Nothing follows the last packets before a pause, so that a receiver which lost them misses nothing. One that has
-        them drops this as a replay (RFC 3711, section 3.3.2); to one that has not, it shows what to ask for.
+        Nothing follows the last packets before a pause, so a receiver does not notice their loss. If it has them, it
+        drops this one as a replay (RFC 3711, section 3.3.2); if not, this one shows what to ask for.
         """
         sequence = (self._sequence - 1) & 0xFFFF
         if (found := self.history.find_packet(sequence)) is not None:
@@ -273,7 +287,7 @@ class RtpVideoTrack:
             _repeated.inc()
 
     def _same(self, sequence: int, sent: SentRun, packet: int) -> bytes:
-        """The very same bytes as before: with GCM another packet under this number would give the key away."""
+        """The packet as it was sent, byte for byte: GCM uses the number as its nonce (R3)."""
         return pack_rtp(
             sent.payload_type, sequence, sent.timestamp, self.ssrc, sent.run.payload(packet),
             marker=_ends_frame(sent, packet), extension=sent.extension,
@@ -285,6 +299,10 @@ class RtpVideoTrack:
             return None
         stamp = self._timeline.stamp_at(now)
         return SenderReport(self.ssrc, ntp, stamp & 0xFFFFFFFF, self.packets & 0xFFFFFFFF, self.octets & 0xFFFFFFFF)
+
+
+def _nothing() -> None:
+    """Nobody waits for a replay that was never sent."""
 
 
 def _ends_frame(sent: SentRun, packet: int) -> bool:

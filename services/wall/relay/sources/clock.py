@@ -20,7 +20,7 @@ class SessionClock:
     playing: bool = False
     since: float = 0.0
     thinned: bool = False
-    """Whoever watches cannot keep up with all frames: while it goes, keyframes alone are shown at any rate."""
+    """The page cannot keep up with all frames: while the clock goes, keyframes alone are shown at any rate."""
 
     @property
     def mode(self) -> PlaybackMode:
@@ -30,15 +30,15 @@ class SessionClock:
         return "keyframes" if self.rate >= KEYFRAMES_FROM or (self.thinned and self.playing) else "frames"
 
     def at(self, now: float) -> int:
-        """The capture time that is shown at ``now``, Unix µs."""
+        """The capture time at ``now``, Unix µs."""
         if not self.playing:
             return self.at_us
         return self.at_us + round((now - self.since) * self.rate * 1e6)
 
     def due(self, capture_us: int) -> float:
-        """When a picture of ``capture_us`` is to be shown.
+        """When a picture of ``capture_us`` is due.
 
-        While the clock stands: at once where it has come past it, which a step does; else never.
+        While the clock stands: at once if the clock has passed it, as after a step; else never.
         """
         if not self.playing:
             passed = capture_us >= self.at_us if self.rate < 0 else capture_us <= self.at_us

@@ -6,15 +6,16 @@ converts; so all relays of a mesh together convert a camera once. It ends some t
 """
 
 import asyncio
-import time
 from typing import Final, Literal, NamedTuple
 
 from services.contracts import subjects
 from services.contracts.frames import FrameError, decode
-from services.contracts.models import Reason, WantReply, WorkerLease
+from services.contracts.models import Camera, Reason, WantReply, WorkerLease
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
+from services.mesh.clock import Clock
 from services.mesh.leases import RENEW_SECONDS, Leadership, new_incarnation
+from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
 from services.mesh.metrics import gauge
 from services.mesh.want import WantAnswerer
@@ -26,9 +27,9 @@ from services.wall.relay.sources.feed import ConvertedName, FeedHub, FeedName, P
 log = get_logger()
 
 KEEP_SECONDS: Final = 20.0
-"""After the last want. A feed wants for ten seconds more than somebody watches: that makes 30 at most."""
+"""After the last want. A feed renews its want for 10 s after the last viewer, which makes 30 s at most."""
 RETRY_SECONDS: Final = (1.0, 2.0, 5.0, 10.0)
-"""After one conversion of a camera that failed, two in a row, …"""
+"""After the first failed conversion of a camera, the second in a row, and so on."""
 STEADY_SECONDS: Final = 10.0
 MAX_SOUNDS: Final = 16
 """A converter of sound takes about a hundredth of a core."""
@@ -38,7 +39,7 @@ _running = gauge("relay_conversions", "Cameras converted by this relay")
 
 
 class ConversionKey(NamedTuple):
-    """A conversion: of which camera's which profile, into what."""
+    """Which profile of which camera is converted into what."""
 
     site: str
     camera: str
@@ -54,36 +55,39 @@ class _Input:
         self.feed_ready(feed)
 
     def feed_ready(self, feed: ProfileFeed) -> None:
-        """See `FeedSink.feed_ready`."""
+        """Gives the process the GOP from its keyframe on."""
         for frame in feed.gop.frames:
             self._process.write_unit(frame.unit)
 
     def feed_frame(self, feed: ProfileFeed, frame: Frame) -> None:
-        """See `FeedSink.feed_frame`."""
+        """Gives the process the next frame."""
         self._process.write_unit(frame.unit)
 
     def feed_status(self, feed: ProfileFeed) -> None:
-        """See `FeedSink.feed_status`: whoever waits for the result is told by the registry's state of the camera."""
+        """Does nothing: the registry's state of the camera tells those who wait for the result."""
 
 
 class Conversion:
-    """One camera's, while it lasts."""
+    """One camera's conversion, from taking its lease to giving it back."""
 
-    def __init__(self, bus: Bus, home: str, source: ProfileFeed, wanted: ConversionKey, max_height_px: int) -> None:
+    def __init__(
+        self, bus: Bus, home: str, source: ProfileFeed, wanted: ConversionKey, max_height_px: int, clock: Clock
+    ) -> None:
         self._bus = bus
+        self._clock = clock
         self._source = source
         self._wanted = wanted
         self._max_height_px = max_height_px
         self._media = subjects.media(home, wanted.result, wanted.camera)
         self._want = subjects.convert(home, wanted.result, wanted.camera)
-        self._wanted_at = time.monotonic()
+        self._wanted_at = clock.monotonic()
         self._gop: list[bytes] = []
 
     async def run(self, leadership: Leadership) -> Literal["unwanted", "elsewhere", "ended"]:
         """Converts until nobody wants it, another relay does it, or its process ends."""
         if not await leadership.attempt():
             return "elsewhere"
-        epoch = int(time.time()) & 0xFFFFFFFF  # grows from one holder to the next: a lease lasts longer than a second
+        epoch = _epoch(self._clock)
         wants = WantAnswerer(self._bus, self._answer_want)
         await wants.listen(self._want)
         try:
@@ -108,7 +112,7 @@ class Conversion:
             if out.done():
                 out.result()
                 return "ended"
-            if time.monotonic() - self._wanted_at > KEEP_SECONDS:
+            if self._clock.monotonic() - self._wanted_at > KEEP_SECONDS:
                 return "unwanted"
             if not await leadership.attempt() and self._bus.connected:
                 return "elsewhere"
@@ -118,51 +122,54 @@ class Conversion:
             try:
                 if decode(message).keyframe:
                     self._gop.clear()
-            except FrameError:  # something in the process wrote to its output
+            except FrameError:  # a library in the process wrote to its standard output
                 log.exception("conversion.bad_output", camera=self._wanted.camera)
                 return
             self._gop.append(message)
             await self._bus.publish(self._media, message)
 
     def _answer_want(self, _profile: str, _earlier: bool) -> tuple[WantReply, tuple[bytes, ...]]:
-        self._wanted_at = time.monotonic()
+        self._wanted_at = self._clock.monotonic()
         frames = tuple(self._gop)
         return WantReply(status="live" if frames else "opening", reason=Reason.STARTING, frames=len(frames)), frames
+
+
+def _epoch(clock: Clock) -> int:
+    """Grows from one converting relay to the next: a lease lasts longer than a second."""
+    return clock.now_us() // 1_000_000 & 0xFFFFFFFF
+
+
+class ConversionLimits(NamedTuple):
+    """What one relay converts."""
+
+    max_pictures: int
+    """So many cameras' pictures, and tiles that play recordings, at once."""
+    max_height_px: int
 
 
 class Conversions:
     """All conversions that this relay does: a bounded number at once, each in a task of its own."""
 
-    def __init__(
-        self,
-        bus: Bus,
-        home: str,
-        worker: str,
-        hub: FeedHub,
-        tasks: asyncio.TaskGroup,
-        leases: Bucket[WorkerLease],
-        *,
-        max_pictures: int,
-        max_height_px: int,
-    ) -> None:
-        self._bus = bus
-        self._home = home
+    def __init__(self, service: Service, hub: FeedHub, leases: Bucket[WorkerLease], limits: ConversionLimits) -> None:
+        self.home = service.home
+        self._bus = service.bus
+        self._tasks = service.tasks
+        self._clock = service.clock
         self._hub = hub
-        self._tasks = tasks
         self._leases = leases
-        self._me = WorkerLease(role="converter", worker=worker, incarnation=new_incarnation())
-        self._limits: dict[Kind, int] = {"picture": max_pictures, "sound": MAX_SOUNDS}
-        self._max_height_px = max_height_px
+        self._me = WorkerLease(role="converter", worker=service.worker, incarnation=new_incarnation())
+        self._limits: dict[Kind, int] = {"picture": limits.max_pictures, "sound": MAX_SOUNDS}
+        self._max_height_px = limits.max_height_px
         self._running: dict[ConversionKey, asyncio.Task[None]] = {}
         self._failures: dict[ConversionKey, tuple[int, float]] = {}
         """Failures in a row, and when it may be tried again."""
         self._footage: set[asyncio.Task[None]] = set()
 
     def start_conversion(self, wanted: ConversionKey) -> tuple[Reason, str]:
-        """Converts, unless it is being done or there are too many; what to tell whoever waits for it."""
+        """Converts, unless it is being done or there are too many; returns what to tell those who wait for it."""
         if wanted in self._running:
             return Reason.STARTING, ""
-        if time.monotonic() < self._failures.get(wanted, (0, 0.0))[1]:
+        if self._clock.monotonic() < self._failures.get(wanted, (0, 0.0))[1]:
             return Reason.BAD_STREAM, "the conversion failed; it will be tried again"
         if refusal := self._refusal(KINDS[wanted.result]):
             return Reason.OVERLOADED, refusal
@@ -170,7 +177,7 @@ class Conversions:
         return Reason.STARTING, ""
 
     def _refusal(self, kind: Kind) -> str:
-        """Why nothing more of a kind is converted; empty where there is room. Footage is pictures, too."""
+        """Why nothing more of a kind is converted; empty where there is room. Footage counts as pictures."""
         limit = self._limits[kind]
         count = sum(KINDS[other.result] == kind for other in self._running)
         count += len(self._footage) if kind == "picture" else 0
@@ -187,13 +194,13 @@ class Conversions:
         return converter
 
     async def _keep(self, converter: FootageConverter) -> None:
-        epoch = int(time.time()) & 0xFFFFFFFF
+        epoch = _epoch(self._clock)
         _running.inc()
         try:
             async with converter_process("footage", epoch, self._max_height_px) as process:
                 converter.process.set_result(process)
                 await converter.closed.wait()
-        except OSError as error:  # no process to be had
+        except OSError as error:  # the process could not be started
             log.warning("conversion.failed", error=error)
             if not converter.process.done():
                 converter.process.set_exception(error)
@@ -203,20 +210,23 @@ class Conversions:
 
     async def _run(self, wanted: ConversionKey) -> None:
         _running.inc()
-        began, end = time.monotonic(), "failed"
+        began, end = self._clock.monotonic(), "failed"
         log.info("conversion.started", camera=wanted.camera, source=wanted.source, result=wanted.result)
         try:
-            source = self._hub.get(wanted.site, wanted.source, wanted.camera)
             key = f"leader.converter-{wanted.result}-{wanted.camera}"
             leadership = Leadership(self._leases, self._me, key=key)
-            end = await Conversion(self._bus, self._home, source, wanted, self._max_height_px).run(leadership)
-        except OSError as error:  # no process to be had
+            end = await self._conversion(wanted).run(leadership)
+        except OSError as error:  # the process could not be started
             log.warning("conversion.failed", camera=wanted.camera, error=error)
         finally:
             _running.dec()
             self._running.pop(wanted, None)
-            self._remember(wanted, end in ("failed", "ended"), time.monotonic() - began)
+            self._remember(wanted, end in ("failed", "ended"), self._clock.monotonic() - began)
             log.info("conversion.ended", camera=wanted.camera, result=wanted.result, why=end)
+
+    def _conversion(self, wanted: ConversionKey) -> Conversion:
+        source = self._hub.get(wanted.site, wanted.source, wanted.camera)
+        return Conversion(self._bus, self.home, source, wanted, self._max_height_px, self._clock)
 
     def _remember(self, wanted: ConversionKey, failed: bool, lasted_seconds: float) -> None:
         if not failed:
@@ -224,9 +234,26 @@ class Conversions:
             return
         count = 0 if lasted_seconds > STEADY_SECONDS else self._failures.get(wanted, (0, 0.0))[0]
         pause = RETRY_SECONDS[min(count, len(RETRY_SECONDS) - 1)]
-        self._failures[wanted] = (count + 1, time.monotonic() + pause)
+        self._failures[wanted] = (count + 1, self._clock.monotonic() + pause)
 
     def close(self) -> None:
         """Ends all."""
         for task in (*self._running.values(), *self._footage):
             task.cancel()
+
+
+class CameraFeeds:
+    """What cameras give this relay: their profiles as they are, and converted by some relay of the mesh."""
+
+    def __init__(self, hub: FeedHub, conversions: Conversions) -> None:
+        self._hub = hub
+        self._conversions = conversions
+
+    def original(self, camera: Camera, profile: FeedName) -> ProfileFeed:
+        """One of a camera's own profiles, or its sound."""
+        return self._hub.get(camera.site, profile, camera.id)
+
+    def converted(self, camera: Camera, source: FeedName, result: ConvertedName) -> ProfileFeed:
+        """The conversion of a profile. It lives on the mesh's own site, and this relay does it if no other does."""
+        conversions, wanted = self._conversions, ConversionKey(camera.site, camera.id, source, result)
+        return self._hub.get(conversions.home, result, camera.id, lambda: conversions.start_conversion(wanted))

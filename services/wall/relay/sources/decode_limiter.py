@@ -1,4 +1,4 @@
-"""Whether those who watch recordings keep up with them, or are to be shown keyframes alone. Pure.
+"""Whether a page keeps up with the recordings that it plays, or is sent keyframes alone. Pure.
 
 Nine large tiles at four times the cameras' pace are more than a browser decodes, and a tile that falls behind shows
 another moment than its neighbours. So all tiles of a session go down to keyframes together.
@@ -11,7 +11,7 @@ from services.wall.relay.sending.hysteresis import Hysteresis
 LATE_SECONDS: Final = 0.5
 """Behind by more is trouble, and less already where GOPs go by in less than a second: see `late_limit_seconds`."""
 LEAST_LATE_SECONDS: Final = 0.15
-"""So late a busy page is now and then that keeps up."""
+"""A busy page that keeps up is now and then this late."""
 IN_TIME_SECONDS: Final = 0.2
 HEARD_SECONDS: Final = 3.0
 """What the page said longer ago does not count."""
@@ -28,27 +28,28 @@ def late_limit_seconds(rate: float, keyframe_seconds: float) -> float:
 
 
 class DecodeLimiter:
-    """Of one session."""
+    """One session's."""
 
     def __init__(self, now: float) -> None:
         self._steps = Hysteresis(now, 1)
         self._rate = 0.0
-        """The one at which it stands."""
+        """The playback rate, without its sign."""
         self._heard: tuple[float, float] = (float("-inf"), 0.0)
         """When the page spoke last, and how late its pictures were."""
 
     @property
     def keyframes_only(self) -> bool:
-        """Whether all frames are too many."""
+        """Whether keyframes alone are sent."""
         return self._steps.down > 0
 
     def steer(self, now: float, rate: float | None) -> bool:
-        """Somebody steers, to another ``rate`` perhaps; see `keyframes_only`. Slower, all frames are tried again."""
+        """The clock was steered, to another ``rate`` unless None; returns `keyframes_only`. All frames are tried again
+        at a lower rate."""
         if rate is not None:
             if abs(rate) < self._rate:
                 self._steps = Hysteresis(now, 1)
             self._rate = abs(rate)
-        self._steps.settle(now)  # what a jump takes is no trouble
+        self._steps.settle(now)  # the time that a jump takes is no trouble
         return self.keyframes_only
 
     def note_lateness(self, now: float, late_seconds: float) -> None:

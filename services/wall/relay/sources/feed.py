@@ -1,7 +1,6 @@
 """One camera profile entering this relay, once, however many slots show it."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Final, Literal, Protocol, get_args
 
@@ -13,10 +12,10 @@ from services.media.codecs import VIDEO
 from services.media.nal import BitstreamError
 from services.mesh.backoff import Backoff
 from services.mesh.bus import Bus
+from services.mesh.clock import Clock, sleep, timeout
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 from services.mesh.want import RENEW_SECONDS, ask_want, renew_want
-from services.wall.relay.convert.footage import FootageConverter
 from services.wall.relay.sending.frame import Frame
 from services.wall.relay.sources.gop import FrameVerdict, GopBuffer
 
@@ -28,7 +27,7 @@ RETRY_SECONDS: Final = 1.0
 GOP_PENDING_BYTES: Final = 32 * 1024 * 1024
 
 ConvertedName = Literal["h264", "opus"]
-"""What relays make themselves where a browser cannot decode a camera: pictures and sound."""
+"""Profiles that relays make where a browser cannot decode a camera: pictures and sound."""
 CONVERTED: Final = frozenset(get_args(ConvertedName))
 FeedName = ProfileName | Literal["audio"] | ConvertedName
 
@@ -37,8 +36,17 @@ _frames_bad = counter("relay_frames_bad", "Messages on media subjects that are n
 _frames_lost = counter("relay_frames_lost", "Frames that never reached this relay")
 
 
+WhyNobody = Callable[[], tuple[Reason, str]]
+"""Called whenever nobody answers a ``want``: says why, or that it is being seen to."""
+
+
+def no_ingest() -> tuple[Reason, str]:
+    """Of a camera's own profiles: no ingest worker holds the camera."""
+    return Reason.NO_INGEST, ""
+
+
 class FeedSink(Protocol):
-    """What takes a feed's frames. None of these may raise."""
+    """Takes a feed's frames. None of these may raise."""
 
     def feed_ready(self, feed: "ProfileFeed") -> None:
         """``feed.gop.frames`` begins anew: replay it."""
@@ -51,7 +59,7 @@ class FeedSink(Protocol):
 
 
 class ProfileFeed:
-    """Subscribes while it runs; keeps the ingest's attention by ``want``; passes frames on to its sinks."""
+    """Subscribes while it runs, keeps the profile open by ``want``, and passes frames on to its sinks."""
 
     def __init__(
         self,
@@ -59,9 +67,9 @@ class ProfileFeed:
         site: str,
         profile: FeedName,
         camera: str,
-        on_nobody: Callable[[], tuple[Reason, str]] = lambda: (Reason.NO_INGEST, ""),
+        clock: Clock,
+        on_nobody: WhyNobody,
     ) -> None:
-        """``on_nobody`` is called whenever nobody answers a ``want``; it says why, or that it is being seen to."""
         self.site = site
         self.profile: FeedName = profile
         self.camera = camera
@@ -74,8 +82,10 @@ class ProfileFeed:
         self.width_px = 0
         self.height_px = 0
         self.bitrate_bps = 0.0
-        self.idle_since = time.monotonic()
+        self.idle_since = clock.monotonic()
         """Since when it has had no sink."""
+        self._clock = clock
+        self._now = clock.monotonic
         self._bus = bus
         self._on_nobody = on_nobody
         self._last_frame_at = float("-inf")
@@ -85,17 +95,17 @@ class ProfileFeed:
         """Since ``_measured_at``."""
         self._lost = 0
         """Of the buffer's losses, those that are counted."""
-        self._measured_at = time.monotonic()
+        self._measured_at = self._now()
 
     def attach(self, sink: FeedSink) -> None:
-        """Adds a sink. It is told nothing now: it looks at the feed itself."""
+        """Adds a sink. It is not told of the present GOP, and reads ``gop`` itself."""
         self.sinks.add(sink)
 
     def detach(self, sink: FeedSink) -> None:
         """Takes a sink away."""
         self.sinks.discard(sink)
         if not self.sinks:
-            self.idle_since = time.monotonic()
+            self.idle_since = self._now()
 
     async def run(self) -> None:
         """Feeds until cancelled."""
@@ -107,7 +117,7 @@ class ProfileFeed:
         retry = Backoff(RETRY_SECONDS)
         try:
             while True:
-                now = time.monotonic()
+                now = self._now()
                 if now - self._last_frame_at > STALE_SECONDS or not self.gop.whole:
                     await self._ask(want)
                     renewed_at = now
@@ -117,12 +127,12 @@ class ProfileFeed:
                 self._measure()
                 self._refill.clear()
                 try:
-                    async with asyncio.timeout(retry.next_seconds()):
+                    async with timeout(self._clock, retry.next_seconds()):
                         await self._refill.wait()
                 except TimeoutError:
                     pass
                 else:
-                    await asyncio.sleep(0.05)  # one question for a burst of holes
+                    await sleep(self._clock, 0.05)  # one question for a burst of holes
         finally:
             await subscription.unsubscribe()
 
@@ -142,7 +152,7 @@ class ProfileFeed:
                 return
         if frames:
             self._on_gop(frames)
-        if time.monotonic() - self._last_frame_at > STALE_SECONDS:
+        if self._now() - self._last_frame_at > STALE_SECONDS:
             if status is not None and status.status in ("failed", "unknown-profile"):
                 unknown = status.status == "unknown-profile"
                 self._say(False, Reason.NOT_FOUND if unknown else status.reason, status.detail)
@@ -200,7 +210,7 @@ class ProfileFeed:
                     sink.feed_frame(self, frame)
 
     def _flowing(self) -> None:
-        self._last_frame_at = time.monotonic()
+        self._last_frame_at = self._now()
         if not self.live or self.reason is not Reason.NONE:
             self._say(True, Reason.NONE, "")
 
@@ -225,7 +235,7 @@ class ProfileFeed:
             log.debug("feed.bad_parameter_set", camera=self.camera, error=error)
 
     def _measure(self) -> None:
-        now = time.monotonic()
+        now = self._now()
         elapsed = now - self._measured_at
         if elapsed >= 1.0:
             _frames_in.inc(self._frames)
@@ -237,48 +247,36 @@ class ProfileFeed:
 
 
 LINGER_SECONDS: Final = 10.0
-"""A feed that nobody shows stays for so long: tours and impatient operators come back."""
+"""A feed without viewers is kept for so long, since tours and operators come back."""
 
 
 class FeedHub:
-    """All feeds of this relay, each once, made when first wanted and ended when long unused."""
+    """All feeds of this relay, each once (R11), made when first wanted and ended when long unused."""
 
-    def __init__(self, bus: Bus, home: str, tasks: asyncio.TaskGroup) -> None:
-        self.convert: Callable[[str, str, FeedName, ConvertedName], tuple[Reason, str]]
-        """`Conversions.start_conversion`: site, camera, source profile, result."""
-        self.convert_footage: Callable[[], FootageConverter]
-        """See `Conversions.open_footage`."""
+    def __init__(self, bus: Bus, tasks: asyncio.TaskGroup, clock: Clock) -> None:
         self._bus = bus
-        self._home = home
         self._tasks = tasks
+        self._clock = clock
         self._feeds: dict[tuple[str, FeedName, str], tuple[ProfileFeed, asyncio.Task[None]]] = {}
 
     def __len__(self) -> int:
         return len(self._feeds)
 
-    def get(self, site: str, profile: FeedName, camera: str) -> ProfileFeed:
+    def get(self, site: str, profile: FeedName, camera: str, on_nobody: WhyNobody = no_ingest) -> ProfileFeed:
         """The camera's feed; begins now where there is none."""
         entry = self._feeds.get((site, profile, camera))
-        return entry[0] if entry is not None else self._begin(ProfileFeed(self._bus, site, profile, camera))
-
-    def get_converted(self, site: str, camera: str, source: FeedName, result: ConvertedName) -> ProfileFeed:
-        """The feed of a camera's conversion; whichever relay converts, it is on the mesh's own site."""
-        entry = self._feeds.get((self._home, result, camera))
         if entry is not None:
             return entry[0]
-
-        def convert() -> tuple[Reason, str]:
-            return self.convert(site, camera, source, result)
-
-        return self._begin(ProfileFeed(self._bus, self._home, result, camera, convert))
+        return self._begin(ProfileFeed(self._bus, site, profile, camera, self._clock, on_nobody))
 
     def _begin(self, feed: ProfileFeed) -> ProfileFeed:
         task = self._tasks.create_task(feed.run(), name=f"feed {feed.profile} {feed.camera}")
         self._feeds[(feed.site, feed.profile, feed.camera)] = (feed, task)
         return feed
 
-    def sweep(self, now: float) -> None:
+    def sweep(self) -> None:
         """Ends the feeds that nobody has shown for `LINGER_SECONDS`."""
+        now = self._clock.monotonic()
         for key, (feed, task) in list(self._feeds.items()):
             if not feed.sinks and now - feed.idle_since > LINGER_SECONDS:
                 del self._feeds[key]

@@ -1,7 +1,7 @@
-"""The GOP at hand of one camera profile, whole at every moment or not offered at all.
+"""The newest GOP of one camera profile, whole or not offered at all. Pure.
 
-Pure. A decoder shown a stream with a hole shows rubbish; so after a hole nothing more is passed on until it is mended,
-by the ingest's own copy of the GOP or by the next keyframe.
+A decoder makes rubbish of a stream with a hole. After a hole nothing is passed on until it is mended by ingest's copy
+of the GOP, or by the next keyframe (R5).
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from services.wall.relay.sending.frame import Frame
 
 MAX_FRAMES: Final = 2000
 MAX_BYTES: Final = 24 * 1024 * 1024
-"""Longer GOPs are not kept: whoever comes then waits for a keyframe."""
+"""Longer GOPs are not kept: a new viewer waits for a keyframe."""
 
 
 class FrameVerdict(Enum):
@@ -22,7 +22,7 @@ class FrameVerdict(Enum):
     SHOW = "show"
     """The next one: pass it on."""
     RESTART = "restart"
-    """A keyframe after which nothing relates to what was before (another run, another ingest)."""
+    """A keyframe that begins anew: another run, another ingest."""
     OLD = "old"
     HELD = "held"
     """Behind a hole: kept until that is mended."""
@@ -31,7 +31,7 @@ class FrameVerdict(Enum):
 
 
 class GopBuffer:
-    """Takes frames in the order they arrive in, and keeps the newest GOP."""
+    """Is given frames in the order of their arrival, and keeps the newest GOP."""
 
     __slots__ = ("_bytes", "_held", "_last", "_overflown", "frames", "lost")
 

@@ -1,24 +1,23 @@
-"""The live source: a camera's main or sub profile, whichever suits the tile, with never a black moment between them."""
+"""The live source: the camera's main or sub profile, by the size of the tile. A change of profile leaves no black
+moment."""
 
-import time
 from typing import Final, Literal
 
 from services.contracts.models import Camera, CameraState, ProfileName, Reason, Status
 from services.contracts.sessions import Aim, Size, SlotNotice
+from services.mesh.clock import Clock
 from services.wall.relay.sending.frame import Frame
 from services.wall.relay.sending.quality import QualityLevel
 from services.wall.relay.sending.slot import Slot, waiting
-from services.wall.relay.sources.feed import FeedHub, FeedName, ProfileFeed
+from services.wall.relay.sources.conversion import CameraFeeds
+from services.wall.relay.sources.feed import FeedName, ProfileFeed
 
 SUB_HEIGHT_PX: Final = 360
 """Taken for a sub's height until its first keyframe tells."""
 ENLARGE: Final = 1.25
-"""A sub is good for tiles up to so much larger than its picture."""
+"""A sub is shown in tiles up to this many times its own height."""
 KEEP: Final = 0.9
-"""And main is kept until the tile is this part of that limit: no flapping while a window is dragged."""
-STAND_IN_SECONDS: Final = 3.0
-"""A main that stands in for a sub gives its keyframes alone for so long, and then flows whole. Sixteen whole mains are
-more than a browser on two cores decodes: they would hold up the subs that they stand in for."""
+"""A main is kept until the tile is below this part of that limit, so that nothing flaps while a window is dragged."""
 FIRST_PICTURE_SECONDS: Final = 0.008
 """What a browser on two cores takes to show the first picture of a tile that begins alone."""
 
@@ -50,36 +49,39 @@ def _codecs(state: CameraState | None) -> dict[str, str]:
 
 
 class LiveSource:
-    """Shows a camera live in one slot. See `SlotSource`."""
+    """Shows a camera live in one slot: a `SlotSource`, and a sink of feeds."""
 
-    def __init__(self, slot: Slot, aim: Aim, hub: FeedHub, camera: Camera, state: CameraState | None) -> None:
+    def __init__(
+        self, slot: Slot, aim: Aim, camera: Camera, state: CameraState | None, feeds: CameraFeeds, clock: Clock
+    ) -> None:
         self.camera = camera
         self._slot = slot
+        self._catch_up = slot.catch_up
         self._aim = aim
-        self._hub = hub
+        self._feeds = feeds
+        self._now = clock.monotonic
         self._state = state
         self._shown: ProfileFeed | None = None
         self._next: ProfileFeed | None = None
         self._size = slot.size
         self._level = slot.level
         self._keyframes_only = self._level is QualityLevel.KEYFRAMES
-        """Asked of every frame, and an enum's member takes longer to look up than all else there."""
+        """Because of the link. Every frame asks, and a look-up of an enum's member takes longer than all else there."""
         self._unusable: set[ProfileName] = set()
         """Profiles in a codec that this viewer cannot be sent."""
         self._codecs = _codecs(state)
-        self._stand_in_until: float | None = None
 
     def start(self) -> None:
-        """See `SlotSource.start`."""
+        """Chooses a profile and waits for its first picture."""
         self.adapt(self._size, self._level)
 
     @property
     def bitrate_bps(self) -> float:
-        """See `SlotSource.bitrate_bps`."""
+        """The bit rate of the profile that is shown; 0 before it is known."""
         return self._shown.bitrate_bps if self._shown is not None else 0.0
 
     def close(self) -> None:
-        """See `SlotSource.close`."""
+        """Leaves the feeds."""
         self._leave()
 
     def _leave(self) -> None:
@@ -89,9 +91,9 @@ class LiveSource:
         self._shown = self._next = None
 
     def resync(self) -> bool:
-        """See `SlotSource.resync`."""
+        """Replays the cached GOP; False where there is none, or the camera is away."""
         feed = self._shown
-        # Browsers ask for a keyframe when nothing comes: what a camera sent before it went away is not shown as live.
+        # Browsers ask for a keyframe when nothing comes. What a camera sent before it went away is not live (R8).
         if feed is None or not feed.live or not feed.gop.frames:
             return False
         self._play(feed)
@@ -103,14 +105,15 @@ class LiveSource:
         codecs = _codecs(state)
         if codecs and codecs != self._codecs:
             self._codecs = codecs
-            if self._unusable:  # what could not be shown before perhaps can now, without a conversion
+            if self._unusable:  # the changed codec may need no conversion
                 self._unusable.clear()
                 self.adapt(self._size, self._level)
         if self._shown is None or not self._shown.live:
             self._say_waiting()
 
     def adapt(self, size: Size | None, level: QualityLevel) -> None:
-        """See `SlotSource.adapt`."""
+        """Chooses the profile for the tile's size and the link's level. The old one is shown until the new one has a
+        picture."""
         lifted = self._level is QualityLevel.KEYFRAMES and level is not QualityLevel.KEYFRAMES
         relevelled = level is not self._level
         self._size, self._level = size, level
@@ -137,9 +140,9 @@ class LiveSource:
             self._switch()
         elif shown is None and wanted == "sub" and "main" in set(self.camera.profiles) - self._unusable:
             # Until the sub is there the main stands in: it always flows.
-            self._shown = self._hub.get(self.camera.site, "main", self.camera.id)
+            self._shown = self._feeds.original(self.camera, "main")
             self._shown.attach(self)
-            self._stand_in_until = time.monotonic() + STAND_IN_SECONDS
+            self._catch_up.stand_in(self._now())
             if self._shown.gop.frames and self._shown.live:
                 self._play(self._shown)
         elif shown is None:
@@ -158,10 +161,9 @@ class LiveSource:
         return "main" if chosen == "main" else "sub"
 
     def _feed(self, name: FeedName) -> ProfileFeed:
-        camera = self.camera
         if name != "h264":
-            return self._hub.get(camera.site, name, camera.id)
-        return self._hub.get_converted(camera.site, camera.id, self._source, "h264")
+            return self._feeds.original(self.camera, name)
+        return self._feeds.converted(self.camera, self._source, "h264")
 
     @property
     def _source(self) -> ProfileName:
@@ -174,32 +176,31 @@ class LiveSource:
         self._next = None
 
     def _switch(self) -> None:
-        """The awaited feed has a picture: show it in place of the other."""
+        """Shows the awaited feed in place of the other: it has a picture."""
         assert self._next is not None
         if self._shown is not None and self._shown is not self._next:
             self._shown.detach(self)
         self._shown, self._next = self._next, None
-        self._stand_in_until = None
+        self._catch_up.end_stand_in()
         self._play(self._shown)
 
     def _play(self, feed: ProfileFeed) -> None:
         if feed.codec is None or not self._slot.accepts(feed.codec):
             self._cannot_show(feed)
             return
-        if self._level is QualityLevel.KEYFRAMES or self._stand_in_until is not None:
+        if self._keyframes_only or self._catch_up.by_keyframes:
             self._slot.replay_gop(feed.gop.frames[:1], then_live=False, first_seconds=FIRST_PICTURE_SECONDS)
         else:
             self._slot.replay_gop(feed.gop.frames, first_seconds=FIRST_PICTURE_SECONDS)
 
     def _stand_in_is_over(self) -> bool:
-        """Whether the sub does not come, or not soon."""
-        until, sub = self._stand_in_until, self._next
-        if until is None:
-            return False
-        return sub is None or sub.reason not in (Reason.STARTING, Reason.NONE) or time.monotonic() >= until
+        """Whether the sub cannot come, or has been awaited for long enough."""
+        sub = self._next
+        never = sub is None or sub.reason not in (Reason.STARTING, Reason.NONE)
+        return never or self._catch_up.stand_in_is_over(self._now())
 
     def notice(self) -> SlotNotice:
-        """See `SlotSource.notice`."""
+        """The notice for a slot that shows this camera live."""
         feed = self._shown
         return SlotNotice(
             slot=self._slot.index,
@@ -216,19 +217,20 @@ class LiveSource:
     # What feeds call.
 
     def feed_ready(self, feed: ProfileFeed) -> None:
-        """See `FeedSink.feed_ready`."""
+        """Shows the feed's GOP from its beginning, where it is the shown or the awaited one."""
         if feed is self._next:
             self._switch()
         elif feed is self._shown:
             self._play(feed)
 
     def feed_frame(self, feed: ProfileFeed, frame: Frame) -> None:
-        """See `FeedSink.feed_frame`."""
+        """Sends the shown feed's frame. The awaited feed takes its place with its first picture."""
         if feed is self._shown:
-            if self._stand_in_until is not None and self._stand_in_is_over():
-                self._stand_in_until = None
+            by_keyframes = self._catch_up.by_keyframes
+            if by_keyframes and self._stand_in_is_over():
+                self._catch_up.end_stand_in()
                 self._play(feed)
-            elif frame.keyframe or not (self._keyframes_only or self._stand_in_until is not None):
+            elif frame.keyframe or not (by_keyframes or self._keyframes_only):
                 self._slot.show_frame(frame)
             else:
                 self._slot.skip_frame()
@@ -236,7 +238,7 @@ class LiveSource:
             self._switch()
 
     def feed_status(self, feed: ProfileFeed) -> None:
-        """See `FeedSink.feed_status`."""
+        """Tells the page why there is no picture."""
         if not feed.live and feed in (self._shown, self._next) and (self._shown is None or not self._shown.live):
             self._say_waiting()
 

@@ -1,18 +1,18 @@
 """What a session plays from the recordings: its one clock, and the slots that follow it."""
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Final
 
 from services.contracts.frames import AccessUnit
 from services.contracts.models import Camera
 from services.contracts.playback import PlaybackMode
-from services.contracts.sessions import Aim, ClockControl, ClockNotice, ErrorNotice, Notice
+from services.contracts.sessions import ClockControl, ClockNotice, ErrorNotice, Notice
 from services.footage.playback import FootagePlayer
 from services.mesh.bus import Bus
-from services.mesh.clock import SystemClock
+from services.mesh.clock import Clock, ClockTimer
 from services.mesh.log import get_logger
 from services.wall.relay.convert.footage import FootageConverter, PlaybackTranscoder
 from services.wall.relay.sending.frame import can_send
@@ -24,44 +24,49 @@ from services.wall.relay.sources.recorded import RecordedSource
 log = get_logger()
 
 EDGE_US: Final = 4_000_000
-"""So far behind the present there is footage: fragments of 2 s have been written by then, and read again."""
+"""Footage this far behind the present can be read: fragments of 2 s are written by then."""
+
+
+@dataclass(frozen=True)
+class PlaybackContext:
+    """What the playback of all sessions shares."""
+
+    bus: Bus
+    home: str
+    recorders: Callable[[], int]
+    """How many are alive."""
+    open_converter: Callable[[], FootageConverter]
+    """See `Conversions.open_footage`."""
+    clock: Clock
 
 
 class SessionPlayback:
     """The recorded side of a session."""
 
-    def __init__(
-        self,
-        bus: Bus,
-        home: str,
-        recorders: Callable[[], int],
-        convert: Callable[[], FootageConverter],
-        slots: Sequence[Slot],
-        notify: Callable[[Notice], None],
-    ) -> None:
-        self._bus = bus
-        self._home = home
-        self._recorders = recorders
-        self._convert = convert
+    def __init__(self, context: PlaybackContext, slots: Sequence[Slot], notify: Callable[[Notice], None]) -> None:
+        self._context = context
         self._slots = slots
         self._notify = notify
-        self._wall = SystemClock()
-        self._clock = SessionClock(self._wall.now_us(), since=time.monotonic())
+        self._now = context.clock.monotonic
+        self._clock = SessionClock(context.clock.now_us(), since=self._now())
         self._number = 0
         """Of the last numbered command."""
         self._stepping: asyncio.Task[None] | None = None
-        self._meeting: asyncio.TimerHandle | None = None
+        self._meeting: ClockTimer | None = None
         """When a clock that goes faster than time will have come to the newest footage."""
-        self._limiter = DecodeLimiter(time.monotonic())
+        self._limiter = DecodeLimiter(self._now())
 
-    def make_source(self, slot: Slot, aim: Aim, camera: Camera) -> RecordedSource:
-        """What a slot that was aimed at recordings shows."""
+    def make_source(self, slot: Slot, camera: Camera) -> RecordedSource:
+        """What a slot shows that is aimed at a camera's recordings."""
         self.notify_clock()
-        recoder = PlaybackTranscoder(lambda codec: can_send(codec) and slot.accepts(codec), self._convert)
-        return RecordedSource(slot, aim, camera, self._player(camera.id), recoder, self._clock)
+        transcoder = PlaybackTranscoder(
+            lambda codec: can_send(codec) and slot.accepts(codec), self._context.open_converter
+        )
+        return RecordedSource(slot, camera, self._player(camera.id), transcoder, self._clock, self._context.clock)
 
     def _player(self, camera: str) -> FootagePlayer:
-        return FootagePlayer(self._bus, self._home, camera, recorders=self._recorders, clock=self._wall)
+        context = self._context
+        return FootagePlayer(context.bus, context.home, camera, recorders=context.recorders, clock=context.clock)
 
     def _sources(self) -> list[RecordedSource]:
         return [slot.source for slot in self._slots if isinstance(slot.source, RecordedSource)]
@@ -73,7 +78,7 @@ class SessionPlayback:
                 self.notify_clock()  # the page may have missed the answer, and says it again
                 return
             self._number = message.number
-        now = time.monotonic()
+        now = self._now()
         clock = self._clock
         mode = clock.mode
         self._stop_stepping()
@@ -98,17 +103,17 @@ class SessionPlayback:
         self.notify_clock()
 
     def page_is_late(self, seconds: float) -> None:
-        """What the page tells once a second."""
-        self._limiter.note_lateness(time.monotonic(), seconds)
+        """The page says once a second how late its pictures are."""
+        self._limiter.note_lateness(self._now(), seconds)
 
     def notify_clock(self) -> None:
         """Tells the page how the clock stands."""
         clock = self._clock
-        at_us = clock.at(time.monotonic())
+        at_us = clock.at(self._now())
         self._notify(ClockNotice(at_us=at_us, rate=clock.rate, playing=clock.playing, number=self._number))
 
     def tick(self) -> None:
-        """Once a second."""
+        """Call it once a second: keeps the pace, and tells the page the time."""
         sources = self._sources()
         if self._clock.playing and sources:
             self._await_the_present()
@@ -120,7 +125,7 @@ class SessionPlayback:
     def _keep_pace(self, sent_late_seconds: float, keyframe_seconds: float) -> None:
         """Steps down to keyframes, and back, by how late pictures are sent and shown."""
         clock = self._clock
-        if clock.rate < 0 or not self._limiter.update(time.monotonic(), sent_late_seconds, keyframe_seconds):
+        if clock.rate < 0 or not self._limiter.update(self._now(), sent_late_seconds, keyframe_seconds):
             return
         mode = clock.mode
         clock.thinned = self._limiter.keyframes_only
@@ -129,22 +134,22 @@ class SessionPlayback:
             self._jump(nearest_first=False)
 
     def _edge_us(self) -> int:
-        """The moment of the newest footage, about."""
-        return self._wall.now_us() - EDGE_US
+        """About the time of the newest footage, Unix µs."""
+        return self._context.clock.now_us() - EDGE_US
 
     def _await_the_present(self) -> None:
-        """Whoever catches up with the recorders watches on at the cameras' own pace, a little behind them."""
+        """A clock that catches up with the recorders goes on at the cameras' pace, a little behind them."""
         if self._meeting is not None:
             self._meeting.cancel()
             self._meeting = None
         clock = self._clock
         if clock.playing and clock.rate > 1:
-            ahead_us = self._edge_us() - clock.at(time.monotonic())
+            ahead_us = self._edge_us() - clock.at(self._now())
             delay = max(0.0, ahead_us / 1e6 / (clock.rate - 1))
-            self._meeting = asyncio.get_running_loop().call_later(delay, self._meet_the_present)
+            self._meeting = self._context.clock.call_later(delay, self._meet_the_present)
 
     def _meet_the_present(self) -> None:
-        now, clock = time.monotonic(), self._clock
+        now, clock = self._now(), self._clock
         mode = clock.mode
         clock.seek(now, self._edge_us())
         clock.play(now, 1.0)
@@ -155,7 +160,7 @@ class SessionPlayback:
         self.notify_clock()
 
     def close(self) -> None:
-        """Nothing more is played."""
+        """Stops stepping, and the wait for the present."""
         self._stop_stepping()
         if self._meeting is not None:
             self._meeting.cancel()
@@ -182,7 +187,7 @@ class SessionPlayback:
         if not sources:
             return
         reference = next((source for source in sources if source.shown_us is not None), sources[0])
-        now = time.monotonic()
+        now = self._now()
         if step == "frame" and (next_us := reference.next_us) is not None:
             self._clock.seek(now, next_us)
             for source in sources:
@@ -192,7 +197,7 @@ class SessionPlayback:
         shown_us = reference.shown_us if reference.shown_us is not None else self._clock.at(now)
         target = await self._target(reference, shown_us, step)
         if target is not None:
-            self._clock.seek(time.monotonic(), target)
+            self._clock.seek(self._now(), target)
             self._jump(nearest_first=False)
             self.notify_clock()
 

@@ -1,7 +1,6 @@
 """The recorded source: a camera's history in a slot, shown when the session's clock says."""
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final, Literal
@@ -10,12 +9,13 @@ from services.contracts.frames import AccessUnit
 from services.contracts.models import Camera, Reason
 from services.contracts.playback import PlaybackMode
 from services.contracts.recordings import FootageGap
-from services.contracts.sessions import Aim, Size, SlotNotice
+from services.contracts.sessions import Size, SlotNotice
 from services.footage.playback import FootagePlayer, PlaybackItem
 from services.media.codecs import VIDEO
 from services.media.nal import BitstreamError
 from services.media.time import SECOND_90K
 from services.mesh.backoff import Backoff
+from services.mesh.clock import Clock, sleep, timeout
 from services.mesh.log import get_logger
 from services.wall.relay.convert.footage import ConversionRefusedError, PlaybackTranscoder
 from services.wall.relay.sending.frame import Frame, can_send
@@ -28,14 +28,14 @@ log = get_logger()
 _FAR_AHEAD_SECONDS: Final = 3600.0
 """A wait is never longer: the clock is asked again."""
 FIRST_PICTURE_SECONDS: Final = 0.03
-"""What a browser on two cores takes to decode and show the keyframe before a sought moment. What leads on to the moment
-stands back meanwhile (`Pacer.extend`)."""
+"""What a browser on two cores takes to decode and show the keyframe before a sought moment. What leads up to the
+moment stands back meanwhile (`CatchUp`)."""
 _RETRY_SECONDS: Final = 1.0
 """Until a conversion that was refused is asked for again."""
 
 
 class RecordedSource:
-    """Shows what was recorded of a camera in one slot. See `SlotSource`.
+    """Shows what was recorded of a camera in one slot: a `SlotSource`.
 
     One task reads ahead (as far as the transfer's credit goes) and shows each picture when it is due. A jump of the
     clock, or a change between all frames, keyframes and backwards, begins reading anew; play and pause only wake it.
@@ -44,29 +44,30 @@ class RecordedSource:
     def __init__(
         self,
         slot: Slot,
-        aim: Aim,
         camera: Camera,
         player: FootagePlayer,
-        recoder: PlaybackTranscoder,
-        clock: SessionClock,
+        transcoder: PlaybackTranscoder,
+        session_clock: SessionClock,
+        clock: Clock,
     ) -> None:
         self._slot = slot
-        self._aim = aim
         self._camera = camera
         self._player = player
-        self._recoder = recoder
-        self._clock = clock
+        self._transcoder = transcoder
+        self._clock = session_clock
+        self._time = clock
+        self._now = clock.monotonic
         self._task: asyncio.Task[None] | None = None
         self._turned = asyncio.Event()
         """The clock was set going, stopped or changed its rate."""
         self._gop: list[AccessUnit] = []
-        """What was shown since the last keyframe, that one included: for a decoder that begins anew."""
+        """The units shown from the last keyframe on, for a decoder that begins anew."""
         self._newest: AccessUnit | None = None
         self._following: AccessUnit | None = None
         """What will be shown next, where that is known already."""
         self._mode: PlaybackMode = "frames"
         self.late_seconds = 0.0
-        """How long after its time the newest picture was sent: what reading and converting take too much."""
+        """How long after its due time the newest picture was sent: reading or converting was too slow."""
         self.keyframe_seconds = float("inf")
         """Of footage from one keyframe to the next, as last shown; infinite until two were."""
         self._keyframe_us: int | None = None
@@ -92,18 +93,18 @@ class RecordedSource:
         return self._following.capture_us
 
     def start(self) -> None:
-        """See `SlotSource.start`."""
+        """Begins to read where the clock stands."""
         self.restart_reading(nearest_first=True)
 
     def read_on(self) -> None:
-        """The clock stands a little later: show what is due by then, without reading anew where that can be."""
+        """The clock moved on a little: shows what is due by then, and begins reading anew only where it must."""
         if self._mode == "frames" and self._task is not None:
             self._turned.set()
         else:
             self.restart_reading(nearest_first=False)
 
     def restart_reading(self, *, nearest_first: bool) -> None:
-        """The clock stands elsewhere, or what is to be read changed: read from there.
+        """Reads from where the clock stands: it jumped, or another mode is to be read.
 
         ``nearest_first``: the keyframe before the moment is shown as soon as it is there, and the moment's own picture
         when it is decoded.
@@ -119,9 +120,9 @@ class RecordedSource:
             self._slot.refresh_notice(state=self._state)
 
     def close(self) -> None:
-        """See `SlotSource.close`."""
+        """Stops reading and ends the conversion."""
         self._stop()
-        self._recoder.close()
+        self._transcoder.close()
 
     def _stop(self) -> None:
         if self._task is not None:
@@ -133,17 +134,17 @@ class RecordedSource:
         self.late_seconds = 0.0
 
     def resync(self) -> bool:
-        """See `SlotSource.resync`."""
+        """Replays what was shown since the last keyframe; False in a gap, or before the first picture."""
         if not self._gop:
             return False
         self._present(list(self._gop))
         return True
 
     def adapt(self, size: Size | None, level: QualityLevel) -> None:
-        """See `SlotSource.adapt`. The link's level thins what is shown; there is one profile."""
+        """Does nothing: there is one profile, and each frame asks the slot for the link's level."""
 
     def notice(self) -> SlotNotice:
-        """See `SlotSource.notice`."""
+        """The notice for a slot that plays this camera."""
         unit = self._newest
         thinned = self._clock.thinned and self._clock.playing and self._slot.level is not QualityLevel.KEYFRAMES
         return SlotNotice(
@@ -153,7 +154,7 @@ class RecordedSource:
             state=self._state,
             profile="main",
             codec=unit.codec.ffmpeg_name if unit is not None else "",
-            transcoded=unit is not None and self._recoder.converting,
+            transcoded=unit is not None and self._transcoder.converting,
             limited="keyframes" if self._slot.level is QualityLevel.KEYFRAMES or thinned else "none",
             limited_by="decoding" if thinned else "link",
         )
@@ -164,7 +165,7 @@ class RecordedSource:
 
     @property
     def bitrate_bps(self) -> float:
-        """See `SlotSource.bitrate_bps`."""
+        """The recording's bit rate times the clock's rate; 0 while the clock stands or nothing was read."""
         rate = max(1.0, abs(self._clock.rate)) if self._clock.playing else 0.0
         return rate * 8e6 * self._received_bytes / self._received_us if self._received_us > 0 else 0.0
 
@@ -172,11 +173,11 @@ class RecordedSource:
         again = Backoff(_RETRY_SECONDS)
         while True:
             try:
-                await self._play(self._clock.at(time.monotonic()), nearest_first)
+                await self._play(self._clock.at(self._now()), nearest_first)
             except ConversionRefusedError as error:
                 waiting = self.notice().model_copy(update={"state": "waiting", "transcoded": False})
                 self._slot.set_notice(waiting.model_copy(update={"reason": error.reason, "detail": error.message}))
-                await asyncio.sleep(again.next_seconds())
+                await sleep(self._time, again.next_seconds())
             else:
                 return
 
@@ -184,7 +185,7 @@ class RecordedSource:
         mode = self._mode = self._clock.mode
         async with (
             aclosing(self._player.read(at_us, mode)) as recorded,
-            aclosing(self._recoder.playable(recorded, at_us, every_frame=mode == "frames")) as items,
+            aclosing(self._transcoder.playable(recorded, at_us, every_frame=mode == "frames")) as items,
         ):
             if mode == "frames":
                 first = await self._lead_in(items, at_us, nearest_first and self._slot.track.plays_at_once)
@@ -225,9 +226,10 @@ class RecordedSource:
                 leading = []
             leading.append(item)
             if nearest_first:
-                nearest_first, nearest = False, item
-                nearest_frame = self._frames([self._restamp(item, item)])
-                self._slot.replay_gop(nearest_frame, moved=True, first_seconds=FIRST_PICTURE_SECONDS)
+                nearest_first = False
+                frames = self._frames([self._restamp(item, item)])
+                if self._slot.replay_gop(frames, moved=True, first_seconds=FIRST_PICTURE_SECONDS):
+                    nearest = item
         if leading:
             self._present(leading, sent=leading[0] is nearest)
         return following
@@ -235,28 +237,28 @@ class RecordedSource:
     async def _until(self, capture_us: int) -> bool:
         """Returns when the clock has come to ``capture_us``; whether that took any time."""
         waited = False
-        while (delay := self._clock.due(capture_us) - time.monotonic()) > 0:
+        while (delay := self._clock.due(capture_us) - self._now()) > 0:
             waited = True
             self._turned.clear()
             try:
-                async with asyncio.timeout(min(delay, _FAR_AHEAD_SECONDS)):
+                async with timeout(self._time, min(delay, _FAR_AHEAD_SECONDS)):
                     await self._turned.wait()
             except TimeoutError:
                 continue
         return waited
 
     def _late(self, capture_us: int) -> float:
-        return time.monotonic() - self._clock.due(capture_us) if self._clock.playing else 0.0
+        return self._now() - self._clock.due(capture_us) if self._clock.playing else 0.0
 
     async def _gap(self, gap: FootageGap, *, backwards: bool) -> None:
         edge_us = gap.to_us if backwards else gap.from_us
         waited = edge_us is not None and await self._until(edge_us)
         if waited and gap.to_us is None:
-            return  # meanwhile there may be footage: the player looks again
+            return  # there may be footage by now: the player looks again
         self._say_gap(gap)
 
     def _say_gap(self, gap: FootageGap | None) -> None:
-        # Nothing is on the screen any more: a decoder that asks for a keyframe must not bring the old picture back.
+        # The screen is empty now. A decoder that asks for a keyframe must not bring the old picture back (R8).
         self._gop, self._newest, self.late_seconds = [], None, 0.0
         self._keyframe_us = None
         self._slot.skip_frame()
@@ -276,10 +278,10 @@ class RecordedSource:
         needed = _needed(units)
         self._gop, self._newest = needed, units[-1]
         frames = self._frames([self._restamp(unit, units[-1]) for unit in needed[sent:]])
-        if frames:
-            self._slot.replay_gop(
-                frames, moved=not sent, goes_on=sent, first_seconds=0.0 if sent else FIRST_PICTURE_SECONDS
-            )
+        if sent:
+            self._slot.replay_more(frames)
+        else:
+            self._slot.replay_gop(frames, moved=True, first_seconds=FIRST_PICTURE_SECONDS)
 
     def _show(self, unit: AccessUnit) -> None:
         self._measure(unit)
@@ -298,8 +300,8 @@ class RecordedSource:
             self._slot.show_frame(frame)
 
     def _restamp(self, unit: AccessUnit, newest: AccessUnit) -> AccessUnit:
-        """RTP time runs with the viewer's time, whatever the clock's rate and direction."""
-        dts_90k = round(time.monotonic() * SECOND_90K) - max(newest.dts_90k - unit.dts_90k, 0)
+        """RTP time runs with the viewer's time at every rate and in both directions."""
+        dts_90k = round(self._now() * SECOND_90K) - max(newest.dts_90k - unit.dts_90k, 0)
         rate = self._clock.rate
         shown_later = round((unit.pts_90k - unit.dts_90k) / rate) if rate > 0 else 0  # backwards: keyframes alone
         return unit._replace(pts_90k=dts_90k + shown_later, dts_90k=dts_90k)

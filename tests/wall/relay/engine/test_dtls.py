@@ -14,6 +14,7 @@ from pylibsrtp import Session, _binding
 from services.media.nal import join_length_prefixed
 from services.media.packetize import packetize_h264
 from services.media.rtp import pack_extensions, pack_rtp, parse_rtp
+from services.mesh.clock import ManualClock, SystemClock
 from services.wall.relay.engine import dtls, srtp
 from services.wall.relay.engine.template import lay_out
 
@@ -38,7 +39,7 @@ async def connected(
 ) -> tuple[dtls.SrtpKeys, dtls.SrtpKeys, list[dtls.DtlsSession]]:
     """Two ends joined in memory; the keys of server and client."""
     handshake_limiter = dtls.HandshakeLimiter()
-    certificate = dtls.Certificates().current()
+    certificate = dtls.Certificates().current(0.0)
     sessions: list[dtls.DtlsSession] = []
     kept = profiles or dtls.PROFILES
 
@@ -47,7 +48,14 @@ async def connected(
 
     for server, other in ((True, 1), (False, 0)):
         sessions.append(
-            dtls.DtlsSession(certificate, to(other), server=server, handshake_limiter=handshake_limiter, profiles=kept)
+            dtls.DtlsSession(
+                certificate,
+                to(other),
+                server=server,
+                handshake_limiter=handshake_limiter,
+                clock=SystemClock(),
+                profiles=kept,
+            )
         )
     digest = [("sha-256", dtls.fingerprint(certificate))]
     server_keys, client_keys = await asyncio.gather(
@@ -116,7 +124,7 @@ async def test_packets_protected_in_place_are_unprotected_by_pylibsrtp(profile: 
 
 async def test_another_certificate_than_the_offers_is_refused() -> None:
     handshake_limiter = dtls.HandshakeLimiter()
-    certificates = [dtls.Certificates().current() for _ in range(3)]
+    certificates = [dtls.Certificates().current(0.0) for _ in range(3)]
     sessions: list[dtls.DtlsSession] = []
     sessions.append(
         dtls.DtlsSession(
@@ -124,6 +132,7 @@ async def test_another_certificate_than_the_offers_is_refused() -> None:
             lambda data: sessions[1].receive_datagram(data),
             server=True,
             handshake_limiter=handshake_limiter,
+            clock=SystemClock(),
         )
     )
     sessions.append(
@@ -132,6 +141,7 @@ async def test_another_certificate_than_the_offers_is_refused() -> None:
             lambda data: sessions[0].receive_datagram(data),
             server=False,
             handshake_limiter=handshake_limiter,
+            clock=SystemClock(),
         )
     )
     outcomes = await asyncio.gather(
@@ -145,11 +155,19 @@ async def test_another_certificate_than_the_offers_is_refused() -> None:
 
 
 async def test_a_handshake_that_nobody_answers_ends() -> None:
+    clock = ManualClock()
     session = dtls.DtlsSession(
-        dtls.Certificates().current(), lambda _: None, server=True, handshake_limiter=dtls.HandshakeLimiter()
+        dtls.Certificates().current(0.0), lambda _: None, server=True, handshake_limiter=dtls.HandshakeLimiter(),
+        clock=clock,
     )  # fmt: skip
+    handshake = asyncio.create_task(session.handshake([("sha-256", "AA")], timeout_seconds=15.0))
+    await asyncio.sleep(0)
+    clock.advance(14.9)
+    await asyncio.sleep(0.01)
+    assert not handshake.done()
+    clock.advance(0.2)
     with pytest.raises(dtls.DtlsError):
-        await session.handshake([("sha-256", "AA")], timeout_seconds=0.1)
+        await handshake
     for n in range(100):
         session.receive_datagram(bytes((22, n)))
     await session.close()

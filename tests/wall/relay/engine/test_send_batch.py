@@ -10,6 +10,7 @@ from pylibsrtp import Policy, Session
 from services.media.nal import join_length_prefixed
 from services.media.packetize import packetize_h264
 from services.media.rtp import parse_rtp
+from services.mesh.clock import SystemClock
 from services.wall.relay.engine.dtls import SrtpKeys
 from services.wall.relay.engine.send_batch import RUNS, Destination, probe_offload
 from services.wall.relay.engine.template import RtpRun, lay_out
@@ -68,7 +69,7 @@ def viewers(request: pytest.FixtureRequest) -> Iterator[list[Viewer]]:
 
 @pytest.mark.parametrize("offload", [pytest.param(True, marks=needs_offload), False])
 async def test_every_viewer_gets_its_own_packets_of_every_frame_in_order(viewers: list[Viewer], offload: bool) -> None:
-    udp = UdpPort(0, gso=offload)
+    udp = UdpPort(0, SystemClock(), gso=offload)
     frames = [runs_of(20_000, 700), runs_of(300), runs_of(3000), runs_of(70_000)]
     expected = [run.payload(n) for runs in frames for run in runs for n in range(run.count)]
     destinations = [udp.destination(viewer.sock.getsockname()) for viewer in viewers]
@@ -85,7 +86,7 @@ async def test_every_viewer_gets_its_own_packets_of_every_frame_in_order(viewers
 
 @needs_offload
 async def test_runs_of_one_turn_leave_together_and_none_before_it_ends(viewers: list[Viewer]) -> None:
-    udp, runs = UdpPort(0, gso=True), runs_of(3000)
+    udp, runs = UdpPort(0, SystemClock(), gso=True), runs_of(3000)
     for viewer in viewers:
         destination = udp.destination(viewer.sock.getsockname())
         assert destination
@@ -107,7 +108,7 @@ async def test_runs_of_one_turn_leave_together_and_none_before_it_ends(viewers: 
 
 @needs_offload
 async def test_one_destination_that_is_refused_takes_nothing_from_the_others(viewers: list[Viewer]) -> None:
-    udp, runs = UdpPort(0, gso=True), runs_of(3000)
+    udp, runs = UdpPort(0, SystemClock(), gso=True), runs_of(3000)
     before = REGISTRY.get_sample_value("pantau_relay_send_errors_total") or 0.0
     address = viewers[0].sock.getsockname()
     for viewer, target in zip(

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.mesh.clock import SystemClock
 from services.wall.relay.engine import stun
 from services.wall.relay.engine.ice import Address, IceAgent
 from services.wall.relay.engine.send_batch import probe_offload
@@ -46,7 +47,7 @@ def check(peer: Peer) -> bytes:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 async def test_a_check_is_answered_and_makes_the_address_known(host: str) -> None:
-    udp, peer = UdpPort(0, gso=False), Peer()
+    udp, peer = UdpPort(0, SystemClock(), gso=False), Peer()
     udp.add_peer(peer)
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.connect((host, udp.port))
@@ -70,7 +71,7 @@ async def test_a_check_is_answered_and_makes_the_address_known(host: str) -> Non
 @given(st.lists(st.binary(max_size=200), max_size=20), st.booleans())
 def test_hostile_datagrams_do_nothing(loop: asyncio.AbstractEventLoop, datagrams: list[bytes], known: bool) -> None:
     async def attack() -> None:
-        udp, peer = UdpPort(0, gso=False, hosts=("127.0.0.1",)), Peer()
+        udp, peer = UdpPort(0, SystemClock(), gso=False, hosts=("127.0.0.1",)), Peer()
         udp.add_peer(peer)
         address: Address = ("127.0.0.1", 9)
         if known:
@@ -90,9 +91,9 @@ def test_hostile_datagrams_do_nothing(loop: asyncio.AbstractEventLoop, datagrams
 
 
 async def test_a_taken_port_says_what_to_do() -> None:
-    first = UdpPort(0, gso=False)
+    first = UdpPort(0, SystemClock(), gso=False)
     with pytest.raises(UdpPortTakenError, match="PANTAU_WALL_UDP_PORT"):
-        UdpPort(first.port, gso=False)
+        UdpPort(first.port, SystemClock(), gso=False)
     first.close()
 
 

@@ -1,8 +1,9 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from services.contracts.frames import Codec
 from services.wall.relay.engine.sdp import PLAYOUT_DELAY, Format, VideoChoice
 from services.wall.relay.engine.template import RtpRun
+from services.wall.relay.sending.catch_up import CatchUps
 from services.wall.relay.sending.frame import Frame
 from services.wall.relay.sending.pacer import Pacer
 from services.wall.relay.sending.track import RtpVideoTrack
@@ -18,6 +19,7 @@ class Wire:
 
     def __init__(self) -> None:
         self.pacer = Pacer(100e6, 0.0)
+        self.catch_ups = CatchUps()
         self.sent: list[int] = []
 
     def send_runs(
@@ -34,6 +36,8 @@ class Wire:
 
     def serve_until(self, seconds: float) -> None:
         for tick in range(round(seconds * 1000) + 1):
+            for catch_up in self.catch_ups.let_on(tick / 1000):
+                self.pacer.release(catch_up.lane)
             self.pacer.serve(tick / 1000)
 
 
@@ -44,17 +48,18 @@ def gop() -> tuple[list[Frame], Frame]:
     return frames[:25], frames[25]
 
 
-def track(wire: Wire) -> tuple[RtpVideoTrack, list[str]]:
+def track(wire: Wire) -> tuple[RtpVideoTrack, Callable[[], None], list[str]]:
+    """A track, what to call when the viewer has caught up, and what was told so."""
     told: list[str] = []
     choice = VideoChoice({"h264": H264}, {})
-    return RtpVideoTrack(wire, 0, choice, {PLAYOUT_DELAY: 5}, 1, None, lambda: told.append("caught up")), told
+    return RtpVideoTrack(wire, 0, choice, {PLAYOUT_DELAY: 5}, 1, None), lambda: told.append("caught up"), told
 
 
 def test_a_replay_s_first_frame_is_given_time_and_the_others_follow_with_the_live_ones() -> None:
     wire = Wire()
-    slot, told = track(wire)
+    slot, caught_up, told = track(wire)
     frames, _ = gop()
-    first, newest = slot.send_replay(frames[:20], 0.0, first_seconds=0.02)
+    first, newest = slot.send_replay(frames[:20], 0.0, caught_up, first_seconds=0.02)
     wire.serve_until(0.015)
     assert wire.sent == [first]
     for frame in frames[20:]:
@@ -68,9 +73,9 @@ def test_a_replay_s_first_frame_is_given_time_and_the_others_follow_with_the_liv
 
 def test_a_keyframe_goes_past_what_is_left_of_a_catch_up() -> None:
     wire = Wire()
-    slot, told = track(wire)
+    slot, caught_up, told = track(wire)
     frames, keyframe = gop()
-    first, newest = slot.send_replay(frames, 0.0, first_seconds=0.02)
+    first, newest = slot.send_replay(frames, 0.0, caught_up, first_seconds=0.02)
     wire.serve_until(0.01)
     stamp = slot.send_live(keyframe, 0.01)
     wire.serve_until(0.5)
@@ -78,15 +83,15 @@ def test_a_keyframe_goes_past_what_is_left_of_a_catch_up() -> None:
     assert stamp is not None
     assert stamp > newest
     assert told == ["caught up"]
-    assert not slot.catching_up
+    assert not slot.catch_up.waiting
 
 
 def test_a_replay_that_goes_on_from_a_keyframe_does_not_take_it_away_while_it_waits() -> None:
     wire = Wire()
-    slot, told = track(wire)
+    slot, caught_up, told = track(wire)
     frames, _ = gop()
-    first, _ = slot.send_replay(frames[:1], 0.0, first_seconds=0.02)
-    _, newest = slot.send_replay(frames[1:], 0.0, goes_on=True)
+    first, _ = slot.send_replay(frames[:1], 0.0, caught_up, first_seconds=0.02)
+    _, newest = slot.send_more_of_replay(frames[1:], 0.0, caught_up)
     wire.serve_until(0.015)
     assert wire.sent == [first]
     wire.serve_until(0.5)
@@ -97,15 +102,15 @@ def test_a_replay_that_goes_on_from_a_keyframe_does_not_take_it_away_while_it_wa
 
 def test_a_frame_that_was_seen_before_the_replay_does_not_let_it_on() -> None:
     wire = Wire()
-    slot, _ = track(wire)
+    slot, caught_up, _ = track(wire)
     frames, _ = gop()
     before = slot.send_live(frames[0], 0.0)
-    first, _ = slot.send_replay(frames, 0.0, first_seconds=10.0)
+    first, _ = slot.send_replay(frames, 0.0, caught_up, first_seconds=10.0)
     wire.serve_until(0.001)
     assert before is not None
-    slot.seen(before)
+    slot.catch_up.seen(before)
     wire.serve_until(0.01)
     assert wire.sent == [before, first]
-    slot.seen(first)
+    slot.catch_up.seen(first)
     wire.serve_until(0.02)
     assert len(wire.sent) == 26

@@ -4,17 +4,19 @@ from typing import cast
 
 from services.contracts.sessions import ClockControl, ClockNotice, Notice
 from services.mesh.bus import Bus
+from services.mesh.clock import ManualClock
 from services.wall.relay.convert.footage import FootageConverter
-from services.wall.relay.sources.playback import SessionPlayback
+from services.wall.relay.sources.playback import PlaybackContext, SessionPlayback
 
 START_US = 1_700_000_000_000_000
 
 
 def test_a_command_that_was_overtaken_by_a_newer_one_moves_no_clock() -> None:
     told: list[Notice] = []
-    playback = SessionPlayback(
-        cast("Bus", None), "home", lambda: 0, lambda: cast("FootageConverter", None), [], told.append
+    context = PlaybackContext(
+        cast("Bus", None), "home", lambda: 0, lambda: cast("FootageConverter", None), ManualClock(START_US + 60_000_000)
     )
+    playback = SessionPlayback(context, [], told.append)
 
     def answer(**fields: object) -> tuple[int, int]:
         playback.control(ClockControl.model_validate(fields))

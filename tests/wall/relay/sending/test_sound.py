@@ -7,7 +7,7 @@ import pytest
 from services.contracts.frames import AccessUnit, CaptureClockSource, Codec, Flags
 from services.media.rtp import RtpHeader, parse_rtp
 from services.wall.relay.engine.sdp import Format
-from services.wall.relay.sources.sound import PIECE_BYTES, RtpSoundTrack
+from services.wall.relay.sending.sound import PIECE_BYTES, RtpSoundTrack
 
 FORMATS = tuple(
     Format(number, codec, rate, channels, {}, frozenset(), "")
