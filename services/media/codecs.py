@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from services.media import h264, h265, jpeg
+from services.media import h264, h265, jpeg, opus
 from services.media.nal import join_length_prefixed, length_prefixed_spans, split_length_prefixed
 from services.media.packetize import Packetizer, packetize_h264, packetize_h265
 
@@ -64,8 +64,8 @@ class AudioCodec:
     """Its kind in MP4."""
     in_browsers: bool
     """Whether viewers get it as it is; else it is converted."""
-    frame_samples: int = 0
-    """How many samples an access unit has; 0: one a byte and channel."""
+    samples: Callable[[bytes, int], int]
+    """How many samples an access unit lasts, of its payload and the channels. Raises `BitstreamError`."""
 
 
 def _read_avc(payload: bytes) -> PictureFormat | None:
@@ -124,6 +124,20 @@ def _rank_hevc(parameters: Mapping[str, str]) -> int | None:
     return 0 if parameters.get("tx-mode", "SRST") == "SRST" else None
 
 
+def _aac_samples(_payload: bytes, _channels: int) -> int:
+    """A frame of AAC LC (ISO/IEC 14496-3, 4.5.2.1.1)."""
+    return 1024
+
+
+def _opus_samples(payload: bytes, _channels: int) -> int:
+    return opus.packet_samples(payload)
+
+
+def _byte_samples(payload: bytes, channels: int) -> int:
+    """G.711: a byte a sample and channel."""
+    return len(payload) // channels
+
+
 _VIDEO_ROWS: Final = (
     VideoCodec(
         "h264", "H264", b"avc1", b"avcC",
@@ -140,10 +154,14 @@ _VIDEO_ROWS: Final = (
     VideoCodec("mjpeg", "JPEG", b"jpeg", b"", read_format=lambda payload: PictureFormat(*jpeg.size_px(payload))),
 )  # fmt: skip
 _AUDIO_ROWS: Final = (
-    AudioCodec("aac", ("MPEG4-GENERIC", "MP4A-LATM"), b"mp4a", in_browsers=False, frame_samples=1024),
-    AudioCodec("opus", ("OPUS",), b"Opus", in_browsers=True, frame_samples=960),
-    AudioCodec("pcm_mulaw", ("PCMU",), b"ulaw", in_browsers=True),
-    AudioCodec("pcm_alaw", ("PCMA",), b"alaw", in_browsers=True),
+    AudioCodec(
+        "aac", ("MPEG4-GENERIC", "MP4A-LATM"), b"mp4a", in_browsers=False, samples=lambda _payload, _channels: 1024
+    ),
+    AudioCodec(
+        "opus", ("OPUS",), b"Opus", in_browsers=True, samples=lambda payload, _channels: opus.packet_samples(payload)
+    ),
+    AudioCodec("pcm_mulaw", ("PCMU",), b"ulaw", in_browsers=True, samples=_byte_samples),
+    AudioCodec("pcm_alaw", ("PCMA",), b"alaw", in_browsers=True, samples=_byte_samples),
 )
 VIDEO: Final = {codec.name: codec for codec in _VIDEO_ROWS}
 """By FFmpeg's name; where there is a choice, the first is preferred."""

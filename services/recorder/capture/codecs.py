@@ -64,5 +64,5 @@ def audio_track(unit: AccessUnit, previous: AccessUnit | None) -> AudioTrack | N
 
 
 def audio_samples(unit: AccessUnit, track: AudioTrack) -> int:
-    """How many samples long an audio access unit is."""
-    return AUDIO[unit.codec.ffmpeg_name].frame_samples or len(unit.payload) // track.channels
+    """How many samples long an audio access unit is. Raises `BitstreamError` where that cannot be told."""
+    return AUDIO[unit.codec.ffmpeg_name].samples(unit.payload, track.channels)

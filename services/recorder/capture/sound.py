@@ -6,6 +6,7 @@ from typing import Final
 from services.contracts.frames import AccessUnit
 from services.media.mp4.fragment import Sample, TrackRun
 from services.media.mp4.tracks import AudioTrack
+from services.media.nal import BitstreamError
 from services.recorder.capture.codecs import audio_samples, audio_track
 
 TRACK_ID: Final = 2
@@ -65,6 +66,12 @@ class SoundAssembler:
                 self._waiting.popleft()
                 continue
             unit = self._waiting[0]
+            try:
+                duration = audio_samples(unit, track)
+            except BitstreamError:  # no such frame can be played
+                self._waiting.popleft()
+                self.dropped += 1
+                continue
             wanted = (unit.capture_us - self._origin_us) * track.sample_rate_hz // 1_000_000
             behind = self._next_time - wanted
             if abs(behind) > _RESYNC_SECONDS * track.sample_rate_hz or self._next_time == 0:
@@ -77,7 +84,6 @@ class SoundAssembler:
                 else:
                     base = wanted
                 self._next_time = wanted
-            duration = audio_samples(unit, track)
             samples.append(Sample(unit.payload, duration))
             self._next_time += duration
             self._waiting.popleft()
