@@ -25,6 +25,8 @@ PENDING_OUT_BYTES: Final = 16 * 1024 * 1024
 """Bytes that may wait to be sent. Past that, publishing is refused."""
 PENDING_IN_BYTES: Final = 32 * 1024 * 1024
 """Bytes that may wait in a subscription. Past that nats-py drops messages; frames' sequence numbers show it."""
+STAY_SECONDS: Final = 10.0
+"""After `Bus.try_other_node` it stays so long: JetStream's own change of leaders takes up to nine seconds."""
 
 _connected = gauge("bus_connected", "1 while connected to NATS")
 _dropped_out = counter("bus_dropped", "Messages not published because the bus was away or full")
@@ -78,6 +80,7 @@ class Bus:
         """Grows at each reconnect. To resynchronise after one, compare it or wait on `reconnected`."""
         self._reconnected = asyncio.Event()
         self._away = False
+        self._stay_until = 0.0
         self._waiting = False
         """Whether "bus.waiting" was logged."""
         self._joined = False
@@ -103,8 +106,7 @@ class Bus:
                     allow_reconnect=True,
                     max_reconnect_attempts=-1,
                     reconnect_time_wait=0.25,  # type: ignore[arg-type]  # annotated int, used as seconds in sleep()
-                    ping_interval=5,
-                    max_outstanding_pings=2,
+                    reconnect_to_server_handler=client.next_server,
                     connect_timeout=2,
                     pending_size=PENDING_OUT_BYTES,
                     **options,  # type: ignore[arg-type]  # user and password as given above
@@ -134,6 +136,7 @@ class Bus:
             log.warning("bus.error", error=error)
 
     async def _on_disconnected(self) -> None:
+        self.client.note_left_server()
         if not self._away and not self.client.is_closed and not self.client.is_draining:
             self._away = True
             log.warning("bus.lost")
@@ -169,6 +172,14 @@ class Bus:
     async def reconnected(self) -> None:
         """Returns at the next reconnect."""
         await self._reconnected.wait()
+
+    async def try_other_node(self, reason: str) -> None:
+        """Connects to another node of the cluster; does nothing where there is none, or within `STAY_SECONDS`."""
+        now = asyncio.get_running_loop().time()
+        if self.connected and self.client.has_other_nodes and now >= self._stay_until:
+            self._stay_until = now + STAY_SECONDS
+            log.warning("bus.other_node", reason=reason)
+            await self.client.leave_server()
 
     async def publish(
         self, subject: str, payload: bytes, *, reply: str = "", headers: dict[str, str] | None = None

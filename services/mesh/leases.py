@@ -19,6 +19,8 @@ EXPIRE_SECONDS: Final = 3.0
 """The bucket's TTL: after it, the entry is gone for everybody."""
 GIVE_UP_SECONDS: Final = 2.5
 """The holder stops so long after its last renewal, before another may begin."""
+MISSED_SECONDS: Final = 2.0
+"""A renewal that is so late counts against the node of the cluster that this process is connected to."""
 RELEASE_SECONDS: Final = 0.5
 
 
@@ -78,7 +80,7 @@ class Lease:
         """Renews until it is cancelled, and answers on `presence`; `release` afterwards.
 
         It renews each second without waiting for the last answer: a request that was lost with a connection does not
-        delay the next, and a late answer still counts.
+        delay the next, and a late answer still counts. Where none comes it asks another node of the cluster.
         """
         bus = self._bucket.bus
 
@@ -86,11 +88,14 @@ class Lease:
             await bus.publish(question.reply, b"")
 
         subscription = await bus.subscribe(presence(self._current()), here)
+        began = self._clock.monotonic()
         try:
             async with asyncio.TaskGroup() as renewals:
                 while True:
                     renewals.create_task(self.renew(GIVE_UP_SECONDS), name="renew")
                     await asyncio.sleep(RENEW_SECONDS)
+                    if self._clock.monotonic() - max(self._renewed_at, began) >= MISSED_SECONDS:
+                        await bus.try_other_node("the lease is not renewed")
         finally:
             await subscription.unsubscribe()
 

@@ -35,6 +35,8 @@ class MediaParser(Parser):
     def __init__(self, client: "Client", read_transport: Callable[[], asyncio.ReadTransport | None]) -> None:
         """``read_transport`` says where the client reads from; None where that cannot be paused."""
         self._read_transport = read_transport
+        self.reads = 0
+        """Grows whenever something was read."""
         self._direct: dict[bytes, Take] = {}
         """By subscription id as the wire has it."""
         self._read_at = float("-inf")
@@ -63,6 +65,7 @@ class MediaParser(Parser):
 
     async def parse(self, data: bytes = b"") -> None:
         """See `Parser.parse`. Raises nats-py's ``ProtocolError``, after which it connects anew."""
+        self.reads += 1
         if self._cut:
             data, self._cut = self._cut + data, b""
         at, end, media = 0, len(data), False

@@ -4,8 +4,11 @@ pyproject.toml pins the version for their sake; ``tests/mesh/test_bus_seam.py`` 
 """
 
 import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
-from nats.aio.client import Client
+from nats.aio.client import Client, Server
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.aio.transport import WebSocketTransport
@@ -14,14 +17,24 @@ from nats.protocol.command import pub_cmd
 from services.mesh.media_parser import MediaParser, Take, give
 from services.mesh.media_writer import MAX_UNSENT_BYTES, MediaWriter
 
+LOOK_SECONDS: Final = 0.5
+"""So often it looks whether the server said anything. A process that was stopped itself misses one look."""
+SILENT_SECONDS: Final = 2.0
+"""A node of a cluster that says nothing for so long, although asked, is left for another."""
+SILENT_ALONE_SECONDS: Final = 12.0
+"""The same where there is no other server."""
+TRY_AGAIN_SECONDS: Final = 0.25
+
 
 class NatsClient(Client):
-    """Gives media the short way, and survives the answer to a flush that was given up."""
+    """Gives media the short way, follows to another node, and survives the answer to a flush that was given up."""
 
     def __init__(self) -> None:
         super().__init__()
         self._parser = self._ps = MediaParser(self, self._read_transport)
         self._media = MediaWriter(self._write_transport)
+        self._left_at: dict[str, float] = {}
+        """Address → when it was left or tried last, by `time.monotonic`."""
 
     def publish_media(self, subject: str, payload: bytes) -> bool:
         """Writes a media message with all others of this loop turn; False where it was dropped."""
@@ -56,6 +69,46 @@ class NatsClient(Client):
     def in_cluster(self) -> bool:
         """Whether the server that it is connected to names a cluster (INFO of NATS's client protocol)."""
         return bool(self._server_info.get("cluster"))
+
+    @property
+    def has_other_nodes(self) -> bool:
+        """Whether it knows more of the cluster than the node that it is connected to."""
+        return self.in_cluster and len(self._server_pool) > 1
+
+    async def leave_server(self) -> None:
+        """Connects anew, to another server where there is one. What waits to be sent is dropped."""
+        transport = self._write_transport()
+        if transport is not None:
+            transport.abort()  # closing would wait until a server that reads no more has read all
+        await self.force_reconnect()
+
+    def note_left_server(self) -> None:
+        """The connection is lost: `next_server` shall name this server last."""
+        if self._current_server is not None:
+            self._left_at[self._current_server.uri.netloc] = time.monotonic()
+
+    def next_server(self, servers: Sequence[Server], _info: Mapping[str, Any]) -> tuple[Server, float]:
+        """Where to connect, and after how many seconds: the server that was left or tried the longest time ago."""
+        server = min(servers, key=lambda known: self._left_at.get(known.uri.netloc, float("-inf")))
+        now = time.monotonic()
+        wait_seconds = max(0.0, self._left_at.get(server.uri.netloc, float("-inf")) + TRY_AGAIN_SECONDS - now)
+        self._left_at[server.uri.netloc] = now + wait_seconds
+        return server, wait_seconds
+
+    async def _ping_interval(self) -> None:
+        """Instead of nats-py's, which needs three intervals to find a server silent and counts pongs alone."""
+        reads, silent_looks = self._parser.reads, 0
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if self._parser.reads != reads:
+                reads, silent_looks = self._parser.reads, 0
+                continue
+            silent_looks += 1
+            limit_seconds = SILENT_SECONDS if self.has_other_nodes else SILENT_ALONE_SECONDS
+            if silent_looks * LOOK_SECONDS >= limit_seconds:
+                await self.leave_server()
+                return
+            await self._send_ping()
 
     def _read_transport(self) -> asyncio.ReadTransport | None:
         """What is read from; None of a WebSocket connection, whose reading cannot be paused here."""

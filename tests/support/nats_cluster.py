@@ -24,9 +24,9 @@ class NatsCluster:
     def __init__(self, nodes: list[NatsServer]) -> None:
         self.nodes = nodes
 
-    def settings(self, *, replicas: int = 3, first: int = 0) -> MeshSettings:
-        """For a service that knows all nodes and connects to ``first``."""
-        urls = ",".join(node.url for node in self.nodes[first:] + self.nodes[:first])
+    def settings(self, *, replicas: int = 3, at: int | None = None) -> MeshSettings:
+        """For a service that is given all nodes; with ``at`` that one alone, which tells it the others."""
+        urls = ",".join(node.url for node in (self.nodes if at is None else [self.nodes[at]]))
         return MeshSettings.model_validate(
             {"nats_url": urls, "nats_user": "pantau", "nats_password": PASSWORD, "nats_replicas": replicas}
         )
@@ -65,11 +65,10 @@ async def cluster(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         # NatsServer writes its own file as nats.conf; what is included stands beside it.
         (home / "node.conf").write_text(text.replace("/data/jetstream", str(home / "jetstream")))
         text = (home / "cluster.conf").read_text().replace('include "nats.conf"', 'include "node.conf"')
-        text = text.replace("0.0.0.0:6222", f"127.0.0.1:{port}")
+        text = text.replace("0.0.0.0:6222", f"127.0.0.1:{port}").replace("$NATS_NODE", f"nats-{number}")
         nodes.append(NatsServer(home, text=text))
     async with AsyncExitStack() as stack:
-        for number, node in enumerate(nodes, 1):
-            monkeypatch.setenv("NATS_NODE", f"nats-{number}")
+        for node in nodes:
             await node.start()
             stack.push_async_callback(node.kill)
         yield NatsCluster(nodes)
