@@ -26,7 +26,7 @@ PENDING_OUT_BYTES: Final = 16 * 1024 * 1024
 PENDING_IN_BYTES: Final = 32 * 1024 * 1024
 """Bytes that may wait in a subscription. Past that nats-py drops messages; frames' sequence numbers show it."""
 STAY_SECONDS: Final = 10.0
-"""After `Bus.try_other_node` it stays so long: JetStream's own change of leaders takes up to nine seconds."""
+"""It stays so long where it came to: JetStream's own change of leaders takes up to nine seconds."""
 
 _connected = gauge("bus_connected", "1 while connected to NATS")
 _dropped_out = counter("bus_dropped", "Messages not published because the bus was away or full")
@@ -107,7 +107,7 @@ class Bus:
                     max_reconnect_attempts=-1,
                     reconnect_time_wait=0.25,  # type: ignore[arg-type]  # annotated int, used as seconds in sleep()
                     reconnect_to_server_handler=client.next_server,
-                    connect_timeout=2,
+                    connect_timeout=1,  # a frozen node accepts and says nothing
                     pending_size=PENDING_OUT_BYTES,
                     **options,  # type: ignore[arg-type]  # user and password as given above
                 )
@@ -144,6 +144,7 @@ class Bus:
 
     async def _on_reconnected(self) -> None:
         self._away = False
+        self._stay_until = asyncio.get_running_loop().time() + STAY_SECONDS
         log.info("bus.back")
         _connected.set(1)
         self.reconnects += 1
@@ -174,10 +175,8 @@ class Bus:
         await self._reconnected.wait()
 
     async def try_other_node(self, reason: str) -> None:
-        """Connects to another node of the cluster; does nothing where there is none, or within `STAY_SECONDS`."""
-        now = asyncio.get_running_loop().time()
-        if self.connected and self.client.has_other_nodes and now >= self._stay_until:
-            self._stay_until = now + STAY_SECONDS
+        """Connects to another node of the cluster; does nothing where there is none, or it came here just now."""
+        if self.connected and self.client.has_other_nodes and asyncio.get_running_loop().time() >= self._stay_until:
             log.warning("bus.other_node", reason=reason)
             await self.client.leave_server()
 

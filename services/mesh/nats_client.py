@@ -19,7 +19,7 @@ from services.mesh.media_writer import MAX_UNSENT_BYTES, MediaWriter
 
 LOOK_SECONDS: Final = 0.5
 """So often it looks whether the server said anything. A process that was stopped itself misses one look."""
-SILENT_SECONDS: Final = 2.0
+SILENT_SECONDS: Final = 1.5
 """A node of a cluster that says nothing for so long, although asked, is left for another."""
 SILENT_ALONE_SECONDS: Final = 12.0
 """The same where there is no other server."""

@@ -23,7 +23,7 @@ from tests.support.nats_cluster import NODES, NatsCluster, cluster, freeze, thaw
 FRAME = b"x" * 20_000
 FRAMES_A_SECOND = 25
 SILENT_LIMIT_SECONDS = 8.0
-"""Three seconds on a quiet machine (docs/benchmarks.md). nats-py's own pings take ten to fifteen."""
+"""Three seconds on a quiet machine (docs/guide/deploy.md). nats-py's own pings take ten to fifteen."""
 log = get_logger()
 
 
