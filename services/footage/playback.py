@@ -110,18 +110,29 @@ class FootagePlayer:
             return [FootageGap(from_us=at_us, to_us=None, cause="future")]
         pieces = await self._pieces(at_us, _AHEAD_US, now_us, backwards=backwards)
         if len(pieces) == 1 and isinstance(pieces[0], FootageGap) and pieces[0].to_us is not None:
-            return (await self._pieces(at_us, _FAR_US, now_us, backwards=backwards))[:1]
+            pieces = (await self._pieces(at_us, _FAR_US, now_us, backwards=backwards))[:1]
+        if pieces and isinstance(pieces[0], FootageGap) and await self._is_before_the_oldest(pieces[0]):
+            pieces[0] = pieces[0].model_copy(update={"cause": recordings.GapCause.NOT_KEPT.value})
         return pieces
+
+    async def _is_before_the_oldest(self, gap: FootageGap) -> bool:
+        """Whether an unexplained hole has footage after it and none before it, as in a coverage statement."""
+        if gap.cause != recordings.GapCause.UNKNOWN or gap.to_us is None:
+            return False
+        return not (await self._timeline((gap.from_us - _FAR_US, gap.from_us))).ranges
 
     async def _pieces(
         self, at_us: int, length_us: int, now_us: int, *, backwards: bool
     ) -> list[FootageRange | FootageGap]:
         span = (at_us - length_us, at_us + 1) if backwards else (at_us, min(at_us + length_us, now_us + 1))
+        return ranges_and_gaps(await self._timeline(span), span, now_us, backwards=backwards)
+
+    async def _timeline(self, span: tuple[int, int]) -> FootageTimeline:
         question = TimelineQuestion(camera=self._camera, profile=self._profile, from_us=span[0], to_us=span[1])
         timeline, _ = await ask_timeline(
             self._bus, self._home, question, recorders=self._recorders(), actor=self._actor
         )
-        return ranges_and_gaps(timeline, span, now_us, backwards=backwards)
+        return timeline
 
 
 async def play_range(

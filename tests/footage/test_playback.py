@@ -1,9 +1,14 @@
 """The order in which a history is played."""
 
+from contextlib import aclosing
+from typing import cast
+
 import pytest
 
-from services.contracts.recordings import FootageGap, FootageRange, FootageTimeline
-from services.footage.playback import ranges_and_gaps
+from services.contracts.recordings import FootageGap, FootageRange, FootageTimeline, TimelineQuestion
+from services.footage.playback import FootagePlayer, ranges_and_gaps
+from services.mesh.bus import Bus
+from services.mesh.clock import ManualClock
 
 NOW_US = 1_795_310_362_000_000
 SECOND_US = 1_000_000
@@ -55,3 +60,23 @@ def test_a_hole_of_less_than_a_second_is_played_over(short_us: int) -> None:
     )
     history = timeline().model_copy(update={"ranges": ranges})
     assert ranges_and_gaps(history, (ranges[0].from_us, NOW_US + 1), NOW_US, backwards=False) == list(ranges)
+
+
+@pytest.mark.parametrize(("oldest", "cause"), [(30, "not-kept"), (4000, "unknown")])
+async def test_a_hole_before_the_oldest_footage_says_that_nothing_is_kept_and_any_other_that_its_cause_is_unknown(
+    monkeypatch: pytest.MonkeyPatch, oldest: int, cause: str
+) -> None:
+    kept = timeline((oldest, oldest - 5), (30, 5)).ranges
+
+    async def ask(_: object, __: object, question: TimelineQuestion, **___: object) -> tuple[FootageTimeline, bool]:
+        found = tuple(item for item in kept if item.from_us < question.to_us and item.to_us > question.from_us)
+        return timeline().model_copy(update={"ranges": found}), True
+
+    monkeypatch.setattr("services.footage.playback.ask_timeline", ask)
+    clock = ManualClock(NOW_US)
+    player = FootagePlayer(cast("Bus", None), "home", "cam-1", recorders=lambda: 1, clock=clock)
+    async with aclosing(player.read(NOW_US - 60 * SECOND_US, "frames")) as items:
+        async for item in items:
+            assert isinstance(item, FootageGap)
+            assert (item.cause, item.to_us) == (cause, NOW_US - 30 * SECOND_US)
+            break
