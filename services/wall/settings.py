@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated, ClassVar, NamedTuple
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, SecretStr
 
@@ -46,6 +47,14 @@ def _ice_url(text: str) -> str:
     return text
 
 
+def _zone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError(f"{text!r} is not a time zone of the IANA database, as in Asia/Jakarta") from error
+    return text
+
+
 class WallSettings(Section):
     """The front's settings, and the number of relays beside it."""
 
@@ -73,6 +82,10 @@ class WallSettings(Section):
         default=SecretStr(""),
         description="Secret shared with the TURN servers (coturn's static-auth-secret): viewers get credentials made "
         "with it that expire.",
+    )
+    time_zone: Annotated[str, AfterValidator(_zone)] = Field(
+        default="Asia/Jakarta",
+        description="The site's zone, as in Asia/Makassar: the page shows and takes times in it.",
     )
     turn_ttl_seconds: int = Field(default=3600, ge=60, le=86400, description="How long such credentials last.")
 

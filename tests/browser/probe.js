@@ -22,7 +22,7 @@ window.probe = {
       return {
         slot: Number(tile.dataset.slot),
         camera: tile.dataset.camera || null,
-        name: part('header .name')?.textContent?.trim() ?? '',
+        name: part('.head .name')?.textContent?.trim() ?? '',
         message: part('.message')?.innerText?.trim() ?? '',
         revealed: video.style.opacity === '1',
         width: video.videoWidth,
@@ -51,7 +51,7 @@ window.probe = {
         if (looked[slot] === picture) continue;  // reading sixteen pictures again and again would take half a core
         looked[slot] = picture;
         const now = this.read(tile);
-        const name = tile.shadowRoot.querySelector('header .name')?.textContent.trim() ?? '';
+        const name = tile.shadowRoot.querySelector('.head .name')?.textContent.trim() ?? '';
         if (!now || name === '') continue;
         const [was, camera] = [before[slot], `cam-${String(now.camera).padStart(3, '0')}`];
         if (was && was.camera === now.camera && was.frame !== now.frame)

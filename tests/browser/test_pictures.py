@@ -61,11 +61,11 @@ async def test_a_range_without_footage_says_so_and_leads_to_the_nearest(
     pantau: Running, browser: BrowserContext
 ) -> None:
     app, dialog = await opened_sheet(pantau, browser)
-    await dialog.locator("input[name=from]").fill("2020-01-01T00:00:01")
-    await dialog.locator("input[name=to]").fill("2020-01-01T01:00:01")
+    await dialog.locator("input[name=from]").fill("01/01/2020 00:00:01")
+    await dialog.locator("input[name=to]").fill("01/01/2020 01:00:01")
     await dialog.locator("input[name=to]").blur()
     await expect(dialog.get_by_role("alert")).to_have_text("Nothing is recorded in this time.", timeout=PATIENCE_MS)
-    yesterday = time.strftime("%Y-%m-%dT%H:%M", time.gmtime(time.time() - 86_400))
+    yesterday = time.strftime("%d/%m/%Y %H:%M", time.gmtime(time.time() - 86_400))
     await dialog.locator("input[name=from]").fill(f"{yesterday}:01")
     await dialog.locator("input[name=to]").fill(f"{yesterday}:59")
     await dialog.locator("input[name=to]").blur()

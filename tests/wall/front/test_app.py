@@ -133,6 +133,7 @@ async def test_me_names_the_local_administrator_and_the_site(mesh_settings: Mesh
     async with running_front(mesh_settings) as front, front.http.get("/api/v1/me") as answer:
         me = await answer.json()
         assert (me["name"], me["role"], me["site"], me["ice_servers"]) == ("local", "admin", "city", [])
+        assert me["time_zone"] == "Asia/Jakarta"
 
 
 async def test_me_hands_out_turn_credentials_that_expire(mesh_settings: MeshSettings) -> None:

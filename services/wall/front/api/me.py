@@ -21,6 +21,8 @@ class Me(BaseModel):
     """id or en, where the account says so; else the browser's own."""
     site: str
     """Owner of cameras that name no other."""
+    time_zone: str
+    """IANA name: the page shows and takes times in this zone."""
     version: str
     ice_servers: list[IceServer]
     """Their credentials expire: ask again before every session."""
@@ -35,6 +37,7 @@ async def me(request: FrontRequest) -> web.Response:
             role=actor.role,
             locale=front.identity.locale(actor),
             site=front.home,
+            time_zone=front.settings.time_zone,
             version=services.__version__,
             ice_servers=front.ice.for_viewer(actor.name),
         )

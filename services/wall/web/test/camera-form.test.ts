@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { fieldsOf, idFrom, inputOf, validate } from "../src/model/camera-form.js";
+import { fieldsOf, idFrom, inputOf, labelOf, validate } from "../src/model/camera-form.js";
 import { camera, profile } from "./samples.js";
 
 const filled = () => ({ ...fieldsOf(null, "city"), id: "gate", name: " Gate ", mainUrl: "rtsp://10.0.0.7/main" });
@@ -52,5 +52,11 @@ describe("the camera form", () => {
     expect(input.profiles?.main).toEqual({ url: "rtsp://a/1", reader: "libav", transport: "auto" });
     expect(input.credentials).toBeNull();
     expect("id" in input).toBe(false);
+  });
+
+  it("names its own field for the server's path", () => {
+    expect(
+      ["name", "profiles.sub.url", "profiles.main.transport", "profiles.main.url", "retention"].map(labelOf),
+    ).toEqual(["form.name", "form.sub", "form.transport", "form.main", "form.other"]);
   });
 });

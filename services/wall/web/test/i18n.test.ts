@@ -1,13 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { REASON_VALUES } from "../src/api/generated.js";
-import { CATALOGUES, fillPlaces, isMessageKey, LANGUAGES, pickLanguage } from "../src/i18n/index.js";
+import { problemText } from "../src/app/problem.js";
+import { CATALOGUES, fillPlaces, isMessageKey, LANGUAGES, language, pickLanguage } from "../src/i18n/index.js";
 import { BINDINGS } from "../src/model/keys.js";
 import { reasonKey } from "../src/model/tile-status.js";
 
 const places = (message: string) => [...message.matchAll(/\{(\w+)\}/g)].map((match) => match[1]).sort();
 
-describe.each(LANGUAGES)("the catalogue of %s", (language) => {
-  const own = CATALOGUES[language];
+describe.each(LANGUAGES)("the catalogue of %s", (each) => {
+  const own = CATALOGUES[each];
 
   it("has the same messages as the other languages", () => {
     for (const other of LANGUAGES) expect(Object.keys(own).sort()).toEqual(Object.keys(CATALOGUES[other]).sort());
@@ -50,5 +51,14 @@ describe("the choice of a language", () => {
 
   it("leaves a place standing for which nothing was given", () => {
     expect(fillPlaces("a {b} {c}", { b: 1 })).toBe("a 1 {c}");
+  });
+});
+
+describe("a failed request", () => {
+  it.each(LANGUAGES)("is told in the page's language, whatever the server's text: %s", (each) => {
+    language.set(each);
+    expect(problemText({ code: "forbidden", status: 403 })).toBe(CATALOGUES[each]["problem.forbidden"]);
+    expect(problemText({ code: "", status: 502 })).toContain("502");
+    language.set("en");
   });
 });

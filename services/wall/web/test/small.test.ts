@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Refresher } from "../src/app/refresher.js";
-import { wantedCodecs } from "../src/media/offer.js";
+import { supportOf, wantedCodecs } from "../src/media/offer.js";
+import { PresentedFrames } from "../src/media/presented.js";
 import { Backoff } from "../src/model/backoff.js";
 import { FROZEN_AFTER_MS, FreezeWatch } from "../src/model/freeze.js";
 import { Observable } from "../src/model/observable.js";
@@ -106,5 +107,40 @@ describe("reading again", () => {
     await vi.advanceTimersByTimeAsync(120_000);
     expect(read.mock.calls.length).toBeGreaterThan(10);
     refresher.stop();
+  });
+});
+
+describe("what a browser lacks", () => {
+  const browser = (...codecs: string[]) => ({
+    RTCPeerConnection: {},
+    RTCRtpReceiver: { getCapabilities: () => ({ codecs: codecs.map((mimeType) => ({ mimeType })) }) },
+  });
+
+  it("is told apart, and asked again", () => {
+    expect(supportOf({})).toBe("no-webrtc");
+    expect(supportOf({ RTCPeerConnection: {}, RTCRtpReceiver: {} })).toBe("no-webrtc");
+    expect(supportOf(browser("video/VP8"))).toBe("no-h264");
+    expect(supportOf(browser("video/VP8", "video/H264"))).toBe("yes");
+  });
+});
+
+describe("the count of presented pictures", () => {
+  it("changes with each look that a picture came before, without totalVideoFrames", () => {
+    const asked: (() => void)[] = [];
+    let cancelled = 0;
+    const frames = new PresentedFrames({
+      requestVideoFrameCallback: (callback) =>
+        asked.push(() => callback(0, { presentedFrames: 7 } as VideoFrameCallbackMetadata)),
+      cancelVideoFrameCallback: () => {
+        cancelled += 1;
+      },
+    });
+    const first = frames.look();
+    expect(frames.look()).toBe(first);
+    expect(asked).toHaveLength(1);
+    asked.pop()?.();
+    expect(frames.look()).not.toBe(first);
+    frames.stop();
+    expect(cancelled).toBe(1);
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type CameraView, REASON_VALUES, type SlotNotice } from "../src/api/generated.js";
 import type { SlotState } from "../src/api/types.js";
-import { type TileInput, tileBadges, tileMessage } from "../src/model/tile-status.js";
+import { type TileInput, tileBadges, tileMark, tileMessage } from "../src/model/tile-status.js";
 import { camera, cameraState, slotNotice } from "./samples.js";
 
 const NOW_MS = 1_790_000_000_000;
@@ -42,7 +42,7 @@ describe("what a tile says", () => {
 
   it("is never nothing while there is no picture", () => {
     const states: SlotState[] = ["empty", "opening", "catching-up", "live", "waiting", "playing", "paused", "gap"];
-    for (const phase of ["connecting", "open", "lost", "full"] as const) {
+    for (const phase of ["connecting", "open", "lost", "full", "no-webrtc", "no-h264"] as const) {
       for (const state of [null, ...states]) {
         for (const source of ["live", "recorded"] as const) {
           for (const entry of [undefined, offline(), camera({ id: "gate" }), camera({ id: "gate", enabled: false })]) {
@@ -125,5 +125,36 @@ describe("badges", () => {
     const busy = tileBadges(input({ notice: notice({ limited: "keyframes", limited_by: "decoding" }) }));
     expect(busy).toEqual([{ key: "badge.limited-keyframes", tone: "warn", reason: "badge.slow-decoding" }]);
     expect(tileBadges(input({ notice: notice({ camera: "other", limited: "sub" }) }))).toEqual([]);
+  });
+});
+
+describe("the mark beside a tile's name", () => {
+  const online = () => camera({ id: "gate", state: cameraState({ camera: "gate", status: "online" }) });
+
+  it("is the camera's while its picture moves", () => {
+    expect(tileMark(input({ entry: online() }))).toBe("online");
+    expect(tileMark(input({ entry: offline() }))).toBe("offline");
+    expect(tileMark(input({ entry: undefined }))).toBe("unknown");
+  });
+
+  it("is never that of a working camera while the tile says that there is no picture", () => {
+    const entry = online();
+    const waiting = notice({ state: "waiting", reason: "timeout" });
+    expect(tileMark(input({ entry, notice: waiting, hasPicture: false }))).toBe("offline");
+    expect(tileMark(input({ entry, notice: waiting }))).toBe("offline");
+    expect(tileMark(input({ entry, frozenSinceMs: NOW_MS }))).toBe("offline");
+    expect(tileMark(input({ entry, notice: null, hasPicture: false }))).toBe("connecting");
+    expect(tileMark(input({ entry, link: { phase: "no-h264", sinceMs: 0 } }))).toBe("offline");
+    const gap = notice({ state: "gap", source: "recorded" });
+    expect(tileMark(input({ entry, source: "recorded", notice: gap, hasPicture: false }))).toBe("unknown");
+  });
+});
+
+describe("a browser that cannot show video", () => {
+  it.each(["no-webrtc", "no-h264"] as const)("says so in live and recorded tiles: %s", (phase) => {
+    for (const source of ["live", "recorded"] as const) {
+      const message = tileMessage(input({ link: { phase, sinceMs: 0 }, source, notice: null, hasPicture: false }));
+      expect(message).toMatchObject({ title: "tile.browser", reason: `tile.${phase}`, tone: "fault" });
+    }
   });
 });

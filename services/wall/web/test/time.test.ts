@@ -1,17 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { clockMs, nextRate, RATES } from "../src/model/clock.js";
-import {
-  clockTime,
-  dateTime,
-  dayDate,
-  duration,
-  fromLocalInput,
-  rateText,
-  sinceTime,
-  toLocalInput,
-} from "../src/model/format.js";
+import { clockTime, dateTime, dayDate, duration, rateText, sinceTime } from "../src/model/format.js";
+import { momentText, parseMoment } from "../src/model/moment.js";
 import { captureTimeUs, reached, rtpDifference } from "../src/model/rtp.js";
 import { MAX_SPAN_MS, MIN_SPAN_MS, pan, reveal, ticks, toMs, toPx, zoom } from "../src/model/time-scale.js";
+import { siteZone, zoneOffsetMinutes } from "../src/model/zone.js";
 
 const HOUR = 3_600_000;
 const scale = { fromMs: 10 * HOUR, toMs: 12 * HOUR, widthPx: 1000 };
@@ -127,8 +120,44 @@ describe("times as people read them", () => {
     expect(rateText(2, "en")).toBe("2×");
   });
 
-  it("go into and out of an input in the local zone", () => {
-    expect(fromLocalInput(toLocalInput(at))).toBe(at);
-    expect(fromLocalInput("")).toBeNull();
+  it("are those of the site's zone once it is known", () => {
+    siteZone.set("Asia/Jayapura");
+    expect(clockTime(at, "id")).toBe("16:05:09");
+    expect(momentText(at)).toBe("02/11/2026 16:05:09");
+    siteZone.set(undefined);
+  });
+});
+
+describe("times as people type them", () => {
+  const zone = "Asia/Jakarta";
+  const near = Date.UTC(2026, 10, 30, 3);
+  const at = Date.UTC(2026, 10, 29, 12, 55);
+
+  it.each([
+    ["29/11/2026 19:55:00", at],
+    [" 29/11 19.55 ", at],
+    ["29-11 19:55", at],
+    ["2026-11-29T19:55:00", at],
+    ["19.55", at + 24 * HOUR],
+    ["7:05:09", Date.UTC(2026, 10, 30, 0, 5, 9)],
+    ["31/12 23:00", Date.UTC(2025, 11, 31, 16)],
+    ["1/12 00:00", Date.UTC(2026, 10, 30, 17)],
+    ["29/02/2026 10:00", null],
+    ["29/11 25:00", null],
+    ["29/11", null],
+    ["a 19:55", null],
+    ["", null],
+  ])("%s", (text, ms) => {
+    expect(parseMoment(text, near, zone)).toBe(ms);
+  });
+
+  it("come back as they were written, also where the clocks change", () => {
+    for (const each of [zone, "Europe/London", "America/St_Johns", undefined]) {
+      for (let ms = Date.UTC(2026, 2, 28, 12); ms < Date.UTC(2026, 2, 30); ms += HOUR) {
+        expect(parseMoment(momentText(ms, each), near, each)).toBe(ms);
+      }
+    }
+    expect(zoneOffsetMinutes(at, "Asia/Jakarta")).toBe(420);
+    expect(zoneOffsetMinutes(at + 999, "America/St_Johns")).toBe(-210);
   });
 });

@@ -336,6 +336,7 @@ export interface Me {
   role: Role;
   locale: string | null;
   site: string;
+  time_zone: string;
   version: string;
   ice_servers: IceServer[];
 }

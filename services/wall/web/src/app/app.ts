@@ -5,11 +5,12 @@ import { EventStream } from "../api/events.js";
 import type { CameraView, FrameMark, IceServer, Incident, Me, Notice, Role, SlotNotice } from "../api/generated.js";
 import { language, offerLocale } from "../i18n/index.js";
 import { SessionKeeper } from "../media/keeper.js";
-import { canReceive } from "../media/offer.js";
+import { type Support, supportOf } from "../media/offer.js";
 import { WallSession } from "../media/session.js";
 import { Loudspeaker } from "../media/sound.js";
 import { byName } from "../model/cameras.js";
 import { Observable } from "../model/observable.js";
+import type { LinkPhase } from "../model/tile-status.js";
 import { decode, encode } from "../model/url-state.js";
 import {
   fill,
@@ -21,6 +22,7 @@ import {
   type WallState,
   wallCameras,
 } from "../model/wall.js";
+import { siteZone } from "../model/zone.js";
 import { Activity } from "./activity.js";
 import { Playback } from "./playback.js";
 import { Refresher } from "./refresher.js";
@@ -40,6 +42,7 @@ const CAMERAS_PERIOD_MS = 20_000;
 const INCIDENTS_PERIOD_MS = 60_000;
 /** ICE servers with short-lived credentials are reused for so long. */
 const ICE_SERVERS_LAST_MS = 30_000;
+const ASK_H264_MS = 2000;
 /** A page in the background stops its pictures after this. */
 const ASLEEP_AFTER_MS = 10_000;
 const GRANTS: Record<Role, readonly Role[]> = {
@@ -60,8 +63,10 @@ export class App {
   readonly server = new Observable<{ answers: boolean; sinceMs: number }>({ answers: true, sinceMs: Date.now() });
   /** Counts up when the tiles have to take their tracks again. */
   readonly tracks = new Observable(0);
+  /** The tile that shows already what was picked: it is pointed out. */
+  readonly flash = new Observable<{ slot: number } | null>(null);
   readonly unmuted = new Observable(false);
-  readonly supported = canReceive();
+  readonly support = new Observable<Support>(supportOf());
 
   readonly api = new Api(
     (answers) => this.onAnswer(answers),
@@ -118,12 +123,28 @@ export class App {
     window.addEventListener("hashchange", () => this.onHash());
     window.addEventListener("pagehide", () => this.keeper.stop());
     window.addEventListener("pageshow", (event) => event.persisted && location.reload());
+    if (this.support.value === "no-h264") this.awaitH264();
     let sleepTimer: ReturnType<typeof setTimeout> | undefined;
     document.addEventListener("visibilitychange", () => {
       clearTimeout(sleepTimer);
       if (document.hidden) sleepTimer = setTimeout(() => this.setAsleep(true), ASLEEP_AFTER_MS);
       else this.setAsleep(false);
     });
+  }
+
+  private awaitH264(): void {
+    const timer = setInterval(() => {
+      this.support.set(supportOf());
+      if (this.support.value === "no-h264") return;
+      clearInterval(timer);
+      this.onWall();
+    }, ASK_H264_MS);
+  }
+
+  /** Whether pictures can come just now, as far as the browser and the session go. */
+  get link(): { phase: LinkPhase; sinceMs: number } {
+    const { value } = this.support;
+    return value === "yes" ? this.keeper.link.value : { phase: value, sinceMs: 0 };
   }
 
   /** Whether the signed-in person holds `role`. */
@@ -191,6 +212,7 @@ export class App {
     const me = await this.api.me();
     this.meReadMs = performance.now();
     this.me.set(me);
+    siteZone.set(me.time_zone);
     offerLocale(localStorage, me.locale);
     return me;
   }
@@ -225,7 +247,7 @@ export class App {
     if (cameras !== this.camerasShown) this.playback.camerasChanged();
     this.camerasShown = cameras;
     this.applyWishes();
-    if (this.supported) this.keeper.need(tileCount(this.wall.value));
+    if (this.support.value === "yes") this.keeper.need(tileCount(this.wall.value));
     this.applyListening();
     this.writeUrl();
   }
@@ -251,6 +273,14 @@ export class App {
     this.applyWishes();
   }
 
+  private recordedNotices(): (SlotNotice | null)[] {
+    return visibleTiles(this.wall.value).flatMap(({ camera, source }, index) => {
+      if (camera === null || source !== "recorded") return [];
+      const notice = this.slot(index).value?.notice ?? null;
+      return [notice?.camera === camera && notice.source === source ? notice : null];
+    });
+  }
+
   private onNotice(notice: Notice): void {
     if (notice.type === "slot") {
       if (notice.camera === tileAt(this.wall.value, notice.slot).camera) {
@@ -258,6 +288,7 @@ export class App {
       }
     } else if (notice.type === "mark") this.marks.set(notice.slot, notice);
     else if (notice.type === "clock") this.playback.onClock();
+    if (notice.type === "slot" || notice.type === "clock") this.playback.overGap(this.recordedNotices());
   }
 }
 

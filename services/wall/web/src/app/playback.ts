@@ -1,10 +1,11 @@
 /** Playback on the wall: the session's one clock, the tiles that follow it, and the timelines beneath. */
 
 import type { Api } from "../api/client.js";
-import type { ClockControl, ClockNotice } from "../api/generated.js";
+import type { ClockControl, ClockNotice, SlotNotice } from "../api/generated.js";
 import type { Step } from "../api/types.js";
 import type { SessionKeeper } from "../media/keeper.js";
 import { type ClockReading, clockMs, nextRate } from "../model/clock.js";
+import { type GapMove, moveOverGap } from "../model/gaps.js";
 import { Lateness } from "../model/lateness.js";
 import { Observable } from "../model/observable.js";
 import { parseTimeline, type Span, type Timeline } from "../model/timeline.js";
@@ -20,7 +21,12 @@ const MARGIN = 0.5;
 const READ_DELAY_MS = 150;
 const AT_ONCE = 4;
 
+/** What the panel says of a clock that moved by itself. */
+export type GapNote = GapMove["do"];
+
 export class Playback {
+  /** Why the clock has just jumped or stopped; null again with the next command. */
+  readonly gapNote = new Observable<GapNote | null>(null);
   /** By camera; what was read last. */
   readonly timelines = new Observable<ReadonlyMap<string, Timeline>>(new Map());
   readonly failed = new Observable(false);
@@ -164,6 +170,16 @@ export class Playback {
     if (this.active) this.writeUrl();
   }
 
+  /** The notices of the recorded tiles have changed, or the clock has gone on. */
+  overGap(notices: readonly (SlotNotice | null)[]): void {
+    if (!this.playing || (this.reading?.rate ?? 1) < 0) return;
+    const move = moveOverGap(notices, this.nowMs(), Date.now());
+    if (move === null) return;
+    if (move.do === "jump") this.seek(move.toMs);
+    else this.pause();
+    this.gapNote.set(move.do);
+  }
+
   /** A recorded tile's picture came `delayMs` after its arrival. Reports the largest delay to the relay now and then. */
   noteDelay(slot: number, delayMs: number): void {
     const late_ms = this.lateness.note(slot, delayMs, performance.now());
@@ -172,6 +188,7 @@ export class Playback {
 
   /** Sends a clock control, and shows the expected clock at once. */
   private clock(control: Omit<ClockControl, "type" | "number">, expected: Partial<ClockReading>): void {
+    this.gapNote.set(null);
     const now = Date.now();
     const before: ClockReading = this.reading ?? { at_us: now * 1000, rate: 1, playing: false, receivedMs: now };
     const at_us = Math.round(clockMs(before, now) * 1000);

@@ -36,11 +36,19 @@ function trimHeaderExtensions(transceiver: RTCRtpTransceiver & HeaderExtensions)
   transceiver.setHeaderExtensionsToNegotiate?.(trimmed);
 }
 
-/** Whether this browser can receive H.264 at all. */
-export function canReceive(): boolean {
-  if (typeof RTCPeerConnection === "undefined") return false;
-  const codecs = RTCRtpReceiver.getCapabilities("video")?.codecs ?? [];
-  return codecs.some((codec) => codec.mimeType.toLowerCase() === "video/h264");
+/** Whether this browser can show the wall, or what it lacks. */
+export type Support = "yes" | "no-webrtc" | "no-h264";
+
+interface Capable {
+  RTCPeerConnection?: unknown;
+  RTCRtpReceiver?: { getCapabilities?: (kind: string) => { codecs: readonly { mimeType: string }[] } | null };
+}
+
+/** Ask again after "no-h264": Firefox fetches its H.264 in the background after its first start. */
+export function supportOf(browser: Capable = globalThis): Support {
+  if (!browser.RTCPeerConnection || !browser.RTCRtpReceiver?.getCapabilities) return "no-webrtc";
+  const codecs = browser.RTCRtpReceiver.getCapabilities("video")?.codecs ?? [];
+  return codecs.some((codec) => codec.mimeType.toLowerCase() === "video/h264") ? "yes" : "no-h264";
 }
 
 export interface Receivers {

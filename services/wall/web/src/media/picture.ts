@@ -4,6 +4,7 @@ import type { SlotNotice } from "../api/generated.js";
 import type { Source } from "../api/types.js";
 import { FROZEN_AFTER_MS, FreezeWatch, KEYFRAMES_FROZEN_AFTER_MS } from "../model/freeze.js";
 import { type PictureAction, REST_MS, Reveal } from "../model/reveal.js";
+import { PresentedFrames } from "./presented.js";
 
 /** Longer than this no picture of a recording that plays is awaited, be it slowly and of few pictures a second. */
 const AWAITED_MS = 1500;
@@ -17,6 +18,7 @@ export interface PictureState {
 export class Picture {
   private readonly reveal = new Reveal();
   private readonly freeze = new FreezeWatch();
+  private readonly presented: PresentedFrames;
   private stillShown = false;
   /** The video stands on its first frame, and is seen. */
   private bare = false;
@@ -37,6 +39,7 @@ export class Picture {
     /** A replay's first frame has come to the screen. */
     private readonly onSeen: (rtp: number) => void,
   ) {
+    this.presented = new PresentedFrames(video);
     video.style.opacity = "0";
     canvas.style.opacity = "0";
   }
@@ -83,7 +86,7 @@ export class Picture {
     const flowing = state === "live" || state === "playing" || state === "catching-up";
     const expected = pageVisible && flowing && this.state.hasPicture;
     const afterMs = this.notice?.limited === "keyframes" ? KEYFRAMES_FROZEN_AFTER_MS : FROZEN_AFTER_MS;
-    const since = this.freeze.sample(Date.now(), this.framesPresented(), expected, afterMs);
+    const since = this.freeze.sample(Date.now(), this.presented.look(), expected, afterMs);
     if (since === this.frozenSinceMs) return;
     this.frozenSinceMs = since;
     this.changed();
@@ -114,6 +117,7 @@ export class Picture {
   release(): void {
     clearTimeout(this.restTimer);
     this.forgetDelay();
+    this.presented.stop();
     if (this.frameRequest !== null) this.video.cancelVideoFrameCallback(this.frameRequest);
     this.video.srcObject = null;
   }
@@ -121,10 +125,6 @@ export class Picture {
   private forgetDelay(): void {
     if (this.delayRequest !== null) this.video.cancelVideoFrameCallback(this.delayRequest);
     this.delayRequest = null;
-  }
-
-  private framesPresented(): number {
-    return this.video.getVideoPlaybackQuality().totalVideoFrames;
   }
 
   private lookAtFrames(): void {

@@ -107,3 +107,23 @@ export function inputOf(fields: CameraFields, before: CameraView | null): Camera
   }
   return input;
 }
+
+const LABELS: readonly (readonly [RegExp, MessageKey])[] = [
+  [/^id$/, "form.id"],
+  [/^name$/, "form.name"],
+  [/^site$/, "form.site"],
+  [/^profiles\.sub/, "form.sub"],
+  [/^profiles\.main.*transport$/, "form.transport"],
+  [/^profiles/, "form.main"],
+  [/^credentials\.password/, "form.password"],
+  [/^credentials/, "form.user"],
+  [/latitude/, "form.latitude"],
+  [/longitude/, "form.longitude"],
+  [/^location/, "form.address"],
+  [/^tags/, "form.tags"],
+];
+
+/** The label of the form's field that the server means by a path such as `profiles.main.url`. */
+export function labelOf(path: string): MessageKey {
+  return LABELS.find(([pattern]) => pattern.test(path))?.[1] ?? "form.other";
+}

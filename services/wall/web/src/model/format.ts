@@ -1,6 +1,7 @@
-/** Times and sizes as people read them, in the browser's own zone. */
+/** Times and sizes as people read them, in the site's zone. */
 
 import type { Language } from "../i18n/index.js";
+import { siteZone } from "./zone.js";
 
 const LOCALES: Record<Language, string> = { en: "en-GB", id: "id-ID" };
 
@@ -25,29 +26,29 @@ function format(language: Language, options: Intl.DateTimeFormatOptions, zone?: 
 }
 
 /** `14:05:09`, in both languages with colons: a wall clock is read, not spelt. */
-export function clockTime(ms: number, language: Language, zone?: string): string {
+export function clockTime(ms: number, language: Language, zone = siteZone.value): string {
   const options: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
   return format(language, options, zone).format(ms).replaceAll(".", ":");
 }
 
 /** `14:05`. */
-export function minuteTime(ms: number, language: Language, zone?: string): string {
+export function minuteTime(ms: number, language: Language, zone = siteZone.value): string {
   return format(language, { hour: "2-digit", minute: "2-digit" }, zone).format(ms).replaceAll(".", ":");
 }
 
 /** `Sun 2 Nov`. */
-export function dayDate(ms: number, language: Language, zone?: string): string {
+export function dayDate(ms: number, language: Language, zone = siteZone.value): string {
   return format(language, { weekday: "short", day: "numeric", month: "short" }, zone).format(ms);
 }
 
 /** `2 Nov 2026, 14:05:09`. */
-export function dateTime(ms: number, language: Language, zone?: string): string {
+export function dateTime(ms: number, language: Language, zone = siteZone.value): string {
   const day = format(language, { day: "numeric", month: "short", year: "numeric" }, zone).format(ms);
   return `${day}, ${clockTime(ms, language, zone)}`;
 }
 
 /** `14:05` today, with the day before it otherwise. */
-export function sinceTime(ms: number, nowMs: number, language: Language, zone?: string): string {
+export function sinceTime(ms: number, nowMs: number, language: Language, zone = siteZone.value): string {
   const sameDay = dayDate(ms, language, zone) === dayDate(nowMs, language, zone) && Math.abs(nowMs - ms) < 86_400_000;
   return sameDay ? clockTime(ms, language, zone) : `${dayDate(ms, language, zone)} ${minuteTime(ms, language, zone)}`;
 }
@@ -66,16 +67,4 @@ export function duration(ms: number): string {
 export function rateText(rate: number, language: Language): string {
   const text = new Intl.NumberFormat(localeOf(language), { maximumFractionDigits: 2 }).format(Math.abs(rate));
   return `${rate < 0 ? "−" : ""}${text}×`;
-}
-
-/** The value of an `<input type="datetime-local" step="1">`, in the local zone. */
-export function toLocalInput(ms: number): string {
-  const shifted = new Date(ms - new Date(ms).getTimezoneOffset() * 60_000);
-  return shifted.toISOString().slice(0, 19);
-}
-
-/** Unix ms of such a value; null where it is not a time. */
-export function fromLocalInput(text: string): number | null {
-  const ms = new Date(text).getTime();
-  return Number.isFinite(ms) ? ms : null;
 }

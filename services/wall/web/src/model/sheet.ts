@@ -1,6 +1,7 @@
 /** A contact sheet's layout, as `services/wall/front/pictures/sheet.py` draws it, and where a click on it lies. */
 
 import type { Span, Timeline } from "./timeline.js";
+import { zoneOffsetMinutes } from "./zone.js";
 
 const MARGIN_PX = 6;
 const HEADER_PX = 34;
@@ -30,8 +31,8 @@ export function around(atMs: number, nowMs: number, timeline: Timeline | undefin
   return span.toMs - begins < SHORTEST_MS ? span : { fromMs: begins, toMs: span.toMs };
 }
 
-/** RFC 3339 in the zone of the page: the sheet's times are written in the same. */
-export function localRfc3339(ms: number, offsetMinutes = -new Date(ms).getTimezoneOffset()): string {
+/** RFC 3339 in the site's zone: the sheet's times are written in the same. */
+export function localRfc3339(ms: number, offsetMinutes = zoneOffsetMinutes(ms)): string {
   const local = new Date(ms + offsetMinutes * 60_000).toISOString().slice(0, -1);
   const two = (value: number) => String(value).padStart(2, "0");
   const minutes = Math.abs(offsetMinutes);

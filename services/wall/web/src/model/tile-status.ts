@@ -4,9 +4,10 @@ import type { CameraView, Reason, SlotNotice } from "../api/generated.js";
 import type { Source } from "../api/types.js";
 import { causeKey, type MessageKey } from "../i18n/index.js";
 import type { IconName } from "../ui/icons.js";
+import { type ShownStatus, statusOf } from "./cameras.js";
 
-/** Whether the wall's session can carry pictures just now. */
-export type LinkPhase = "connecting" | "open" | "lost" | "full";
+/** Whether the wall's session can carry pictures just now; `no-…`: this browser cannot show any. */
+export type LinkPhase = "connecting" | "open" | "lost" | "full" | "no-webrtc" | "no-h264";
 
 export interface TileInput {
   camera: string | null;
@@ -48,6 +49,9 @@ export function tileMessage(input: TileInput): TileMessage | null {
   if (camera === null) return { ...NONE, icon: "plus", title: "tile.empty", tone: "idle" };
   if (!entry && input.catalogueKnown) {
     return { ...NONE, icon: "unknown", title: "tile.unknown", reason: "tile.unknown.hint", tone: "fault" };
+  }
+  if (link.phase === "no-webrtc" || link.phase === "no-h264") {
+    return { ...NONE, icon: "unknown", title: "tile.browser", reason: `tile.${link.phase}`, tone: "fault" };
   }
   if (link.phase === "lost" || link.phase === "full") {
     const title: MessageKey = link.phase === "full" ? "tile.full" : "tile.lost";
@@ -118,6 +122,22 @@ function waiting(input: TileInput, notice: SlotNotice): TileMessage {
     sinceMs: cameraDown && state.since_us > 0 ? state.since_us / 1000 : input.noticeMs,
     tone: "fault",
   };
+}
+
+/** The mark beside the name: never a better one than what the tile says. */
+export function tileMark(input: TileInput): ShownStatus {
+  const status = input.entry ? statusOf(input.entry) : "unknown";
+  if (status !== "online" && status !== "degraded") return status;
+  switch (tileMessage(input)?.tone) {
+    case "fault":
+      return "offline";
+    case "wait":
+      return "connecting";
+    case "idle":
+      return "unknown";
+    default:
+      return status;
+  }
 }
 
 export interface Badge {

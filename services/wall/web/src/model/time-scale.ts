@@ -70,7 +70,7 @@ export interface Tick {
 
 /**
  * Ticks at round local times, at least `spacingPx` apart. `offsetMinutes` tells the local zone's offset from UTC at a
- * time (`-new Date(ms).getTimezoneOffset()`).
+ * time (`zoneOffsetMinutes`).
  */
 export function ticks(scale: TimeScale, spacingPx: number, offsetMinutes: (ms: number) => number): Tick[] {
   const span = scale.toMs - scale.fromMs;

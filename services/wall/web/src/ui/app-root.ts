@@ -34,7 +34,7 @@ export class AppRoot extends LitElement {
     css`
       :host {
         display: grid;
-        grid-template: auto auto minmax(0, 1fr) auto / minmax(0, 1fr);
+        grid-template: auto minmax(0, 1fr) auto / minmax(0, 1fr);
         height: 100vh;
         overflow: hidden;
       }
@@ -51,6 +51,29 @@ export class AppRoot extends LitElement {
         display: grid;
         grid-template: minmax(0, 1fr) / auto minmax(0, 1fr) auto;
         min-height: 0;
+      }
+      aside {
+        min-height: 0;
+      }
+      main {
+        display: grid;
+        grid-template: minmax(0, 1fr) / minmax(0, 1fr);
+        grid-column: 2;
+        min-width: 0;
+        min-height: 0;
+      }
+      [hidden] {
+        display: none;
+      }
+      @media (max-width: 760px) {
+        .body {
+          position: relative;
+        }
+        aside {
+          position: absolute;
+          inset: 0;
+          z-index: 2;
+        }
       }
       .skip {
         position: absolute;
@@ -74,7 +97,7 @@ export class AppRoot extends LitElement {
     super();
     startLanguage(localStorage, navigator.languages);
     const { app } = this;
-    new Watch(this, () => [app.view, app.server, app.keeper.link, app.cameras]);
+    new Watch(this, () => [app.view, app.server, app.keeper.link, app.cameras, app.support]);
   }
 
   override connectedCallback(): void {
@@ -115,12 +138,12 @@ export class AppRoot extends LitElement {
   }
 
   private banner(): TemplateResult | typeof nothing {
-    const { server, keeper, supported } = this.app;
+    const { server, link } = this.app;
     const now = Date.now();
     const since = (ms: number) => ({ since: sinceTime(ms, now, language.value) });
-    const { phase, sinceMs } = keeper.link.value;
+    const { phase, sinceMs } = link;
     let text: string | null = null;
-    if (!supported) text = t("banner.browser");
+    if (phase === "no-webrtc" || phase === "no-h264") text = t(`banner.${phase}`);
     else if (!server.value.answers && now - server.value.sinceMs > BANNER_AFTER_MS) {
       text = t("banner.server", since(server.value.sinceMs));
     } else if (phase === "full") text = t("banner.full");
@@ -158,19 +181,25 @@ export class AppRoot extends LitElement {
     const { app } = this;
     const { panel, timeline, incidents } = app.view.value;
     return html`
-      <div>
+      <header>
         <button class="skip" @click=${() => this.renderRoot.querySelector("pantau-wall-grid")?.focusSelected()}>
           ${t("app.skip")}
         </button>
         <pantau-top-bar .app=${app}></pantau-top-bar>
-      </div>
-      <div>${this.banner()}</div>
+        ${this.banner()}
+      </header>
       <div class="body">
-        <div>${panel ? html`<pantau-camera-list .app=${app}></pantau-camera-list>` : nothing}</div>
-        <pantau-wall-grid .app=${app}></pantau-wall-grid>
-        <div>${incidents ? html`<pantau-incidents-panel .app=${app}></pantau-incidents-panel>` : nothing}</div>
+        <aside aria-label=${t("bar.panel")} ?hidden=${!panel}>
+          ${panel ? html`<pantau-camera-list .app=${app}></pantau-camera-list>` : nothing}
+        </aside>
+        <main aria-label=${t("help.wall")}><pantau-wall-grid .app=${app}></pantau-wall-grid></main>
+        <aside aria-label=${t("bar.incidents")} ?hidden=${!incidents}>
+          ${incidents ? html`<pantau-incidents-panel .app=${app}></pantau-incidents-panel>` : nothing}
+        </aside>
       </div>
-      <div>${timeline ? html`<pantau-timeline-panel .app=${app}></pantau-timeline-panel>` : nothing}</div>
+      <section aria-label=${t("bar.timeline")} ?hidden=${!timeline}>
+        ${timeline ? html`<pantau-timeline-panel .app=${app}></pantau-timeline-panel>` : nothing}
+      </section>
       ${this.dialog()}
     `;
   }

@@ -5,6 +5,7 @@ import { customElement, property, state } from "lit/decorators.js";
 import { ApiError } from "../api/client.js";
 import type { BusyView } from "../api/generated.js";
 import type { App } from "../app/app.js";
+import { problemText } from "../app/problem.js";
 import { language, t } from "../i18n/index.js";
 import { dateTime, dayDate, minuteTime } from "../model/format.js";
 import type { Span } from "../model/timeline.js";
@@ -82,7 +83,7 @@ export class BusiestDialog extends LitElement {
       this.minutes = await this.app.activity.busiest(this.span);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      this.problem = t("dialog.failed", { detail: error.detail });
+      this.problem = t("dialog.failed", { detail: problemText(error) });
     }
   }
 

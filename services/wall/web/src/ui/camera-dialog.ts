@@ -5,8 +5,17 @@ import { customElement, property, state } from "lit/decorators.js";
 import { ApiError } from "../api/client.js";
 import type { CameraView } from "../api/generated.js";
 import type { App } from "../app/app.js";
+import { problemText } from "../app/problem.js";
 import { type MessageKey, t } from "../i18n/index.js";
-import { type CameraFields, type FieldErrors, fieldsOf, idFrom, inputOf, validate } from "../model/camera-form.js";
+import {
+  type CameraFields,
+  type FieldErrors,
+  fieldsOf,
+  idFrom,
+  inputOf,
+  labelOf,
+  validate,
+} from "../model/camera-form.js";
 import { form, shared } from "./styles.js";
 import { Watch } from "./watch.js";
 import "./modal.js";
@@ -66,8 +75,8 @@ export class CameraDialog extends LitElement {
       this.close();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      const named = Object.entries(error.fields).map(([field, message]) => `${field}: ${message}`);
-      this.failure = [error.detail, ...named].join("\n");
+      const labels = Object.keys(error.fields).map((field) => t(labelOf(field)));
+      this.failure = [problemText(error), ...new Set(labels)].join(" · ");
     } finally {
       this.busy = false;
     }

@@ -10,6 +10,11 @@ export const cameraListStyles = css`
     background: var(--panel);
     border-right: 1px solid var(--line);
   }
+  @media (max-width: 760px) {
+    :host {
+      width: 100%;
+    }
+  }
   .search {
     position: relative;
     display: flex;

@@ -9,7 +9,7 @@ import { language, t } from "../i18n/index.js";
 import { counts, inFilter, matches, type StatusFilter, statusOf, step, streamLine } from "../model/cameras.js";
 import { localeOf } from "../model/format.js";
 import { reasonKey } from "../model/tile-status.js";
-import { placeNext, wallCameras } from "../model/wall.js";
+import { placeNext, tileOf, wallCameras } from "../model/wall.js";
 import { cameraListStyles } from "./camera-list.styles.js";
 import { dragCamera } from "./drag.js";
 import { icon } from "./icons.js";
@@ -43,7 +43,9 @@ export class CameraList extends LitElement {
   }
 
   private place(camera: string): void {
+    const shown = tileOf(this.app.wall.value, camera);
     this.app.wall.update((wall) => placeNext(wall, camera));
+    if (shown !== null) this.app.flash.set({ slot: shown });
   }
 
   private onBoxKey(event: KeyboardEvent): void {

@@ -5,6 +5,7 @@ import { customElement, property, state } from "lit/decorators.js";
 import { ApiError } from "../api/client.js";
 import type { CameraCoverageView, CoverageView, GapView } from "../api/generated.js";
 import type { App } from "../app/app.js";
+import { problemText } from "../app/problem.js";
 import { causeText, language, t } from "../i18n/index.js";
 import { bytesText, daysText, PERIODS, type Period, percentText, worstFirst } from "../model/coverage.js";
 import { dateTime, duration, localeOf } from "../model/format.js";
@@ -114,7 +115,7 @@ export class CoverageDialog extends LitElement {
       if (asked === this.asked) this.body = body;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (asked === this.asked) this.problem = t("dialog.failed", { detail: error.detail });
+      if (asked === this.asked) this.problem = t("dialog.failed", { detail: problemText(error) });
     }
   }
 

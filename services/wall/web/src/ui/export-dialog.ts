@@ -6,7 +6,8 @@ import type { Incident } from "../api/generated.js";
 import type { App } from "../app/app.js";
 import { t } from "../i18n/index.js";
 import { footageRange, validRange } from "../model/footage.js";
-import { duration, fromLocalInput, toLocalInput } from "../model/format.js";
+import { duration } from "../model/format.js";
+import { momentText, parseMoment } from "../model/moment.js";
 import { meantCameras } from "../model/wall.js";
 import { cameraChecks, cameraChecksStyles } from "./camera-checks.js";
 import { momentInput } from "./moment-input.js";
@@ -40,15 +41,15 @@ export class ExportDialog extends LitElement {
     super.connectedCallback();
     const { playback, wall } = this.app;
     const range = footageRange(this.incident, playback.range.value, playback.nowMs(), Date.now());
-    this.from = toLocalInput(range.fromMs);
-    this.to = toLocalInput(range.toMs);
+    this.from = momentText(range.fromMs);
+    this.to = momentText(range.toMs);
     this.chosen = new Set(this.incident?.cameras ?? meantCameras(wall.value));
     this.kind = this.incident ? "evidence" : "clip";
     this.reason = this.incident?.title ?? "";
   }
 
   private range() {
-    return validRange(fromLocalInput(this.from), fromLocalInput(this.to));
+    return validRange(parseMoment(this.from), parseMoment(this.to));
   }
 
   private run(): void {

@@ -5,6 +5,7 @@ import { customElement, property, state } from "lit/decorators.js";
 import { ApiError } from "../api/client.js";
 import type { ImportReport } from "../api/generated.js";
 import type { App } from "../app/app.js";
+import { problemText } from "../app/problem.js";
 import { t } from "../i18n/index.js";
 import { icon } from "./icons.js";
 import { form, shared } from "./styles.js";
@@ -100,7 +101,7 @@ export class ImportDialog extends LitElement {
       if (!dryRun) this.app.refreshCameras();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      this.failure = error.detail;
+      this.failure = problemText(error);
     } finally {
       this.busy = false;
     }
@@ -112,7 +113,7 @@ export class ImportDialog extends LitElement {
     // Refused rows come first: they need attention.
     const rows = [...report.rows].sort((a, b) => Number(b.result === "refused") - Number(a.result === "refused"));
     return html`<p class="sum" role="status">${sum}</p>
-      ${report.notes.map((note) => html`<p class="hint">${t("import.note")}: ${note}</p>`)}
+      ${report.notes.map((note) => html`<p class="hint">${t("import.note")}: <span lang="en">${note}</span></p>`)}
       <table>
         <thead>
           <tr><th>${t("import.row")}</th><th>${t("form.id")}</th><th>${t("import.result")}</th><th>${t("import.detail")}</th></tr>
@@ -120,7 +121,7 @@ export class ImportDialog extends LitElement {
         <tbody>
           ${rows.map(
             (row) => html`<tr class=${row.result}>
-              <td>${row.row}</td><td>${row.id}</td><td>${t(`import.${row.result}`)}</td><td>${row.detail}</td>
+              <td>${row.row}</td><td>${row.id}</td><td>${t(`import.${row.result}`)}</td><td lang="en">${row.detail}</td>
             </tr>`,
           )}
         </tbody>

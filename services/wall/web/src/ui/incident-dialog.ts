@@ -5,9 +5,10 @@ import { customElement, property, state } from "lit/decorators.js";
 import { ApiError } from "../api/client.js";
 import type { Incident } from "../api/generated.js";
 import type { App } from "../app/app.js";
+import { problemText } from "../app/problem.js";
 import { t } from "../i18n/index.js";
 import { footageRange } from "../model/footage.js";
-import { fromLocalInput, toLocalInput } from "../model/format.js";
+import { momentText, parseMoment } from "../model/moment.js";
 import { meantCameras } from "../model/wall.js";
 import { cameraChecks, cameraChecksStyles } from "./camera-checks.js";
 import { momentInput } from "./moment-input.js";
@@ -43,8 +44,8 @@ export class IncidentDialog extends LitElement {
     const range = footageRange(incident, playback.range.value, playback.nowMs(), Date.now());
     this.heading = incident?.title ?? "";
     this.notes = incident?.notes ?? "";
-    this.from = toLocalInput(range.fromMs);
-    this.to = toLocalInput(range.toMs);
+    this.from = momentText(range.fromMs);
+    this.to = momentText(range.toMs);
     // An incident that is opened from the live wall is happening now.
     this.ongoing = incident ? incident.to_us === null : !playback.active && playback.range.value === null;
     this.chosen = new Set(incident?.cameras ?? meantCameras(wall.value));
@@ -53,8 +54,8 @@ export class IncidentDialog extends LitElement {
   private readonly close = () => this.app.show({ dialog: null });
 
   private async submit(): Promise<void> {
-    const fromMs = fromLocalInput(this.from);
-    const toMs = this.ongoing ? null : fromLocalInput(this.to);
+    const fromMs = parseMoment(this.from);
+    const toMs = this.ongoing ? null : parseMoment(this.to);
     const endMissing = !this.ongoing && (toMs === null || (fromMs !== null && toMs <= fromMs));
     if (!this.heading.trim()) this.problem = `${t("incidents.name")}: ${t("form.required")}`;
     else if (fromMs === null || endMissing) this.problem = t("export.bad-range");
@@ -81,7 +82,7 @@ export class IncidentDialog extends LitElement {
       this.app.show({ dialog: null, incidents: true });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      this.problem = t("dialog.failed", { detail: error.detail });
+      this.problem = t("dialog.failed", { detail: problemText(error) });
     } finally {
       this.busy = false;
     }

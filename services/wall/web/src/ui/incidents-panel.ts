@@ -5,6 +5,7 @@ import { customElement, property, state } from "lit/decorators.js";
 import { ApiError } from "../api/client.js";
 import type { Incident } from "../api/generated.js";
 import type { App } from "../app/app.js";
+import { problemText } from "../app/problem.js";
 import { language, t } from "../i18n/index.js";
 import { dateTime, duration } from "../model/format.js";
 import { showCameras } from "../model/wall.js";
@@ -25,7 +26,12 @@ export class IncidentsPanel extends LitElement {
         background: var(--panel);
         border-left: 1px solid var(--line);
       }
-      header {
+      @media (max-width: 760px) {
+        :host {
+          width: 100%;
+        }
+      }
+      .head {
         display: flex;
         align-items: center;
         gap: 8px;
@@ -126,7 +132,7 @@ export class IncidentsPanel extends LitElement {
       this.app.refreshIncidents();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      this.problem = t("dialog.failed", { detail: error.detail });
+      this.problem = t("dialog.failed", { detail: problemText(error) });
     }
   }
 
@@ -201,7 +207,7 @@ export class IncidentsPanel extends LitElement {
 
   override render(): TemplateResult {
     return html`
-      <header>
+      <div class="head">
         <h2>${t("incidents.title")}</h2>
         ${
           this.app.may("operator")
@@ -212,7 +218,7 @@ export class IncidentsPanel extends LitElement {
         }
         <button class="icon-only" aria-label=${t("dialog.close")} title=${t("dialog.close")}
           @click=${() => this.app.show({ incidents: false })}>${icon("close")}</button>
-      </header>
+      </div>
       ${this.problem ? html`<p class="error" role="alert">${this.problem}</p>` : nothing}
       <div class="list scroll">${this.cards()}</div>
     `;

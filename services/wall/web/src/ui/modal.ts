@@ -6,6 +6,8 @@ import { t } from "../i18n/index.js";
 import { icon } from "./icons.js";
 import { shared } from "./styles.js";
 
+const FIELD = ":is(input, select, textarea, button, a[href]):not(:disabled, [tabindex='-1'])";
+
 /** Fires `close` when it was closed. Its body goes into the default slot, its buttons into the slot `actions`. */
 @customElement("pantau-modal")
 export class Modal extends LitElement {
@@ -29,7 +31,7 @@ export class Modal extends LitElement {
       dialog::backdrop {
         background: rgb(5 7 9 / 0.62);
       }
-      header {
+      .head {
         display: flex;
         align-items: center;
         justify-content: space-between;
@@ -44,15 +46,12 @@ export class Modal extends LitElement {
       .body {
         padding: 16px 20px;
       }
-      footer {
+      .foot {
         display: flex;
         justify-content: flex-end;
         gap: 8px;
         padding: 12px 20px;
         border-top: 1px solid var(--line);
-      }
-      footer.none {
-        display: none;
       }
     `,
   ];
@@ -63,21 +62,32 @@ export class Modal extends LitElement {
 
   protected override firstUpdated(): void {
     this.dialog.showModal();
+    (this.firstField() ?? this.dialog).focus();
+  }
+
+  /** What the dialog is for: its first field, else its first button, but not the one that closes it. */
+  private firstField(): HTMLElement | undefined {
+    const slots = [...this.renderRoot.querySelectorAll("slot")];
+    const slotted = slots.flatMap((slot) => slot.assignedElements());
+    const fields = slotted.flatMap((element) =>
+      element.matches(FIELD) ? [element] : [...element.querySelectorAll(FIELD)],
+    );
+    return fields.find((field): field is HTMLElement => field instanceof HTMLElement);
   }
 
   private readonly onClose = () => this.dispatchEvent(new CustomEvent("close"));
 
   override render(): TemplateResult {
-    return html`<dialog aria-label=${this.heading} @close=${this.onClose}
+    return html`<dialog tabindex="-1" aria-label=${this.heading} @close=${this.onClose}
       @keydown=${(event: KeyboardEvent) => event.stopPropagation()}>
-      <header>
+      <div class="head">
         <h2>${this.heading}</h2>
         <button class="icon-only" aria-label=${t("dialog.close")} title=${t("dialog.close")} @click=${this.onClose}>
           ${icon("close")}
         </button>
-      </header>
+      </div>
       <div class="body scroll"><slot></slot></div>
-      ${this.actions ? html`<footer><slot name="actions"></slot></footer>` : nothing}
+      ${this.actions ? html`<div class="foot"><slot name="actions"></slot></div>` : nothing}
     </dialog>`;
   }
 }

@@ -1,7 +1,8 @@
-/** An input for one end of a range of time, to the second, in the browser's own zone. */
+/** An input for one end of a range of time, to the second, in the site's zone. */
 
 import { html, type TemplateResult } from "lit";
 import { t } from "../i18n/index.js";
+import { parseMoment } from "../model/moment.js";
 
 export function momentInput(
   name: "from" | "to",
@@ -11,7 +12,8 @@ export function momentInput(
 ): TemplateResult {
   return html`<label>
     ${t(`export.${name}`)}
-    <input type="datetime-local" name=${name} step="1" .value=${value} ?disabled=${disabled}
+    <input name=${name} inputmode="numeric" autocomplete="off" spellcheck="false" placeholder=${t("form.moment")}
+      .value=${value} ?disabled=${disabled} aria-invalid=${parseMoment(value) === null ? "true" : "false"}
       @change=${(event: Event) => change((event.target as HTMLInputElement).value)} />
   </label>`;
 }

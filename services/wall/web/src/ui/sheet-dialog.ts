@@ -4,9 +4,11 @@ import { css, html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { ApiError } from "../api/client.js";
 import type { App } from "../app/app.js";
+import { problemText } from "../app/problem.js";
 import { language, t } from "../i18n/index.js";
 import { validRange } from "../model/footage.js";
-import { dateTime, fromLocalInput, toLocalInput } from "../model/format.js";
+import { dateTime } from "../model/format.js";
+import { momentText, parseMoment } from "../model/moment.js";
 import { around, LAYOUTS, localRfc3339, momentOf } from "../model/sheet.js";
 import type { Span } from "../model/timeline.js";
 import { tileAt, wallCameras } from "../model/wall.js";
@@ -102,8 +104,8 @@ export class SheetDialog extends LitElement {
   private async read(): Promise<void> {
     const asked = ++this.asked;
     const { camera } = this;
-    const toMs = fromLocalInput(this.to);
-    const span = validRange(fromLocalInput(this.from), toMs === null ? null : Math.min(toMs, Date.now()));
+    const toMs = parseMoment(this.to);
+    const span = validRange(parseMoment(this.from), toMs === null ? null : Math.min(toMs, Date.now()));
     const layout = LAYOUTS[this.layout];
     if (camera === null || !layout) return;
     if (!span) {
@@ -119,7 +121,7 @@ export class SheetDialog extends LitElement {
       if (!(error instanceof ApiError)) throw error;
       if (asked !== this.asked) return;
       const missing = error.code === "no-footage";
-      const text = missing ? t("sheet.no-footage") : t("dialog.failed", { detail: error.detail });
+      const text = missing ? t("sheet.no-footage") : t("dialog.failed", { detail: problemText(error) });
       this.show({ kind: "problem", text, nearestMs: error.nearestMs });
     }
   }
@@ -142,8 +144,8 @@ export class SheetDialog extends LitElement {
   }
 
   private choose({ fromMs, toMs }: Span): void {
-    this.from = toLocalInput(fromMs);
-    this.to = toLocalInput(toMs);
+    this.from = momentText(fromMs);
+    this.to = momentText(toMs);
     void this.read();
   }
 
@@ -211,7 +213,7 @@ export class SheetDialog extends LitElement {
       ${this.choices()} ${this.result()}
       ${
         shown.kind === "sheet"
-          ? html`<a slot="actions" href=${shown.url} download=${`${this.camera}_${this.from.replaceAll(":", "")}.jpg`}>
+          ? html`<a slot="actions" href=${shown.url} download=${`${this.camera}_${this.from.replaceAll(/[^0-9]+/g, "-")}.jpg`}>
               <button class="plain" tabindex="-1">${t("sheet.save")}</button>
             </a>`
           : nothing

@@ -5,6 +5,7 @@ import { clockTime, dayDate, minuteTime } from "../model/format.js";
 import { type Lane, NAMED_PX, RULER_PX } from "../model/lanes.js";
 import { type TimeScale, ticks, toPx } from "../model/time-scale.js";
 import type { Footage, Span, Timeline } from "../model/timeline.js";
+import { zoneOffsetMinutes } from "../model/zone.js";
 
 export interface Scene {
   scale: TimeScale;
@@ -74,8 +75,7 @@ function line(context: CanvasRenderingContext2D, x: number, top: number, bottom:
 }
 
 function paintRuler(context: CanvasRenderingContext2D, { scale, heightPx, language }: Scene): void {
-  const zone = (ms: number) => -new Date(ms).getTimezoneOffset();
-  for (const tick of ticks(scale, TICK_SPACING_PX, zone)) {
+  for (const tick of ticks(scale, TICK_SPACING_PX, zoneOffsetMinutes)) {
     line(context, tick.px, RULER_PX - 4, heightPx, COLORS.tick, 1);
     context.fillStyle = tick.unit === "day" ? COLORS.day : COLORS.text;
     const write = { day: dayDate, minute: minuteTime, second: clockTime }[tick.unit];

@@ -4,7 +4,8 @@ import { css, html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, property, query } from "lit/decorators.js";
 import type { App } from "../app/app.js";
 import { language, type MessageKey, t } from "../i18n/index.js";
-import { clockTime, dayDate, duration, fromLocalInput, rateText, sinceTime, toLocalInput } from "../model/format.js";
+import { clockTime, dayDate, duration, rateText, sinceTime } from "../model/format.js";
+import { momentText, parseMoment } from "../model/moment.js";
 import { wallCameras } from "../model/wall.js";
 import { type IconName, icon } from "./icons.js";
 import { shared } from "./styles.js";
@@ -13,7 +14,6 @@ import { Watch } from "./watch.js";
 import "./timeline-view.js";
 
 const TICK_MS = 250;
-const GOAL_DELAY_MS = 700;
 
 @customElement("pantau-timeline-panel")
 export class TimelinePanel extends LitElement {
@@ -79,6 +79,13 @@ export class TimelinePanel extends LitElement {
         color-scheme: dark;
         font-size: 14px;
       }
+      .goal {
+        width: 168px;
+        font-variant-numeric: tabular-nums;
+      }
+      .goal[aria-invalid="true"] {
+        border-color: var(--fault);
+      }
       .space {
         flex: 1 1 0;
       }
@@ -100,6 +107,17 @@ export class TimelinePanel extends LitElement {
       .note.bad {
         color: var(--warn);
       }
+      @media (max-width: 1180px) {
+        .bar {
+          flex-wrap: wrap;
+        }
+      }
+      @media (max-width: 760px) {
+        button {
+          min-width: 44px;
+          min-height: 44px;
+        }
+      }
       @media (max-width: 1700px) {
         .note.hint,
         .wide {
@@ -117,14 +135,13 @@ export class TimelinePanel extends LitElement {
   @property({ attribute: false }) app!: App;
   @query("pantau-timeline-view") private view!: TimelineView;
   @query("input") private goal!: HTMLInputElement;
-  private goalTimer: ReturnType<typeof setTimeout> | undefined;
   private timer: ReturnType<typeof setInterval> | undefined;
 
   constructor() {
     super();
     new Watch(this, () => {
       const { wall, keeper, playback, me, activity } = this.app;
-      return [wall, me, keeper.clock, playback.rate, playback.range, playback.failed, activity.note];
+      return [wall, me, keeper.clock, playback.rate, playback.range, playback.failed, playback.gapNote, activity.note];
     });
   }
 
@@ -136,7 +153,6 @@ export class TimelinePanel extends LitElement {
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     clearInterval(this.timer);
-    clearTimeout(this.goalTimer);
   }
 
   private button(name: IconName, label: MessageKey, action: () => void, extra = ""): TemplateResult {
@@ -175,18 +191,16 @@ export class TimelinePanel extends LitElement {
     `;
   }
 
-  /** The field reports every digit: wait until the whole time is entered. */
-  private goSoon(): void {
-    clearTimeout(this.goalTimer);
-    this.goalTimer = setTimeout(() => {
-      const ms = fromLocalInput(this.goal.value);
-      if (ms !== null) this.app.playback.seek(ms);
-    }, GOAL_DELAY_MS);
+  private go(): void {
+    const { playback } = this.app;
+    const ms = parseMoment(this.goal.value, playback.nowMs());
+    if (ms !== null) playback.seek(ms);
+    this.goal.setAttribute("aria-invalid", String(ms === null));
   }
 
   protected override updated(): void {
     if (this.renderRoot instanceof ShadowRoot && this.renderRoot.activeElement === this.goal) return;
-    this.goal.value = toLocalInput(this.app.playback.nowMs());
+    this.goal.value = momentText(this.app.playback.nowMs());
   }
 
   private moment(): TemplateResult {
@@ -211,6 +225,8 @@ export class TimelinePanel extends LitElement {
       return html`<span class="range" title=${text}>${text}</span>
         ${this.button("close", "timeline.range.clear", () => playback.range.set(null))}`;
     }
+    const gap = playback.gapNote.value;
+    if (gap) return html`<span class="note" role="status">${t(`play.gap-${gap}`)}</span>`;
     const jumped = this.app.activity.note.value;
     if (jumped === "none")
       return html`<span class="note" role="status" title=${t("play.no-activity")}>${t("play.no-activity")}</span>`;
@@ -228,8 +244,8 @@ export class TimelinePanel extends LitElement {
         <button class="plain" aria-pressed=${!playback.active} ?disabled=${!playback.active} title=${t("play.back-to-live")}
           @click=${() => playback.live()}>${icon("live")}${t("play.live")}</button>
         ${this.transport()} ${this.moment()}
-        <input type="datetime-local" step="1" aria-label=${t("play.goto")} title=${t("play.goto")}
-          max=${toLocalInput(Date.now())} @change=${() => this.goSoon()} />
+        <input class="goal" inputmode="numeric" autocomplete="off" spellcheck="false" placeholder=${t("form.moment")}
+          aria-label=${t("play.goto")} title=${t("play.goto")} @focus=${() => this.goal.select()} @change=${() => this.go()} />
         <span class="space"></span>
         ${this.note()}
         <div class="group">

@@ -51,8 +51,9 @@ export class TimelineView extends LitElement {
   private previewTimer: ReturnType<typeof setTimeout> | undefined;
   private watched: TimeScale | null = null;
   private readonly resize = new ResizeObserver(([entry]) => {
-    if (!entry || entry.contentRect.width === 0) return;
-    this.setScale({ ...this.scale, widthPx: entry.contentRect.width });
+    const widthPx = entry?.contentRect.width ?? 0;
+    // Not within the observer's own turn: drawing changes the canvas's size, and with it this element's.
+    if (widthPx > 0) requestAnimationFrame(() => this.setScale({ ...this.scale, widthPx }));
   });
 
   constructor() {

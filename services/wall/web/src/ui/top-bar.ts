@@ -96,6 +96,19 @@ export class TopBar extends LitElement {
         font-size: 12.5px;
         font-weight: 600;
       }
+      @media (max-width: 760px) {
+        :host {
+          flex-wrap: wrap;
+        }
+        .layouts {
+          flex-wrap: wrap;
+          margin: 0;
+        }
+        button {
+          min-width: 44px;
+          min-height: 44px;
+        }
+      }
       @media (max-width: 1500px) {
         .wide {
           display: none;
@@ -114,8 +127,8 @@ export class TopBar extends LitElement {
   constructor() {
     super();
     new Watch(this, () => {
-      const { wall, view, keeper, incidents, me, server } = this.app;
-      return [wall, view, keeper.quality, keeper.link, incidents, me, server];
+      const { wall, view, keeper, incidents, me, server, support } = this.app;
+      return [wall, view, keeper.quality, keeper.link, incidents, me, server, support];
     });
   }
 
@@ -157,8 +170,11 @@ export class TopBar extends LitElement {
   }
 
   private link(): TemplateResult {
-    const { keeper, server } = this.app;
-    const open = keeper.link.value.phase === "open" && server.value.answers;
+    const { keeper, server, link } = this.app;
+    if (link.phase === "no-webrtc" || link.phase === "no-h264") {
+      return html`<span class="link bad" role="status">${icon("warning")}${t("tile.browser")}</span>`;
+    }
+    const open = link.phase === "open" && server.value.answers;
     if (!open) return html`<span class="link bad" role="status">${icon("link-lost")}${t("bar.reconnecting")}</span>`;
     const quality = keeper.quality.value;
     if (!quality) return html`<span class="link">${t("bar.connected")}</span>`;

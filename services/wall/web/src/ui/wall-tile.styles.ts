@@ -47,7 +47,7 @@ export const wallTileStyles = css`
   .edge.drop {
     border: 3px dashed var(--focus);
   }
-  header {
+  .head {
     position: absolute;
     inset: 0 0 auto;
     display: flex;

@@ -6,10 +6,9 @@ import type { App } from "../app/app.js";
 import { toggleSound } from "../app/perform.js";
 import { language, t } from "../i18n/index.js";
 import { Picture, type PictureState } from "../media/picture.js";
-import { statusOf } from "../model/cameras.js";
 import { clockTime, sinceTime } from "../model/format.js";
 import { captureTimeUs } from "../model/rtp.js";
-import { type TileInput, type TileMessage, tileBadges, tileMessage } from "../model/tile-status.js";
+import { type TileInput, type TileMessage, tileBadges, tileMark, tileMessage } from "../model/tile-status.js";
 import { drop, put, select, swap, type TileState, tileAt, toggleEnlarged } from "../model/wall.js";
 import { accepts, dragTile, dropped } from "./drag.js";
 import { type IconName, icon } from "./icons.js";
@@ -20,6 +19,7 @@ import { Watch } from "./watch.js";
 
 const CHECK_MS = 1000;
 const SIZE_SETTLE_MS = 120;
+const FLASH_MS = 400;
 
 @customElement("pantau-wall-tile")
 export class WallTile extends LitElement {
@@ -41,7 +41,14 @@ export class WallTile extends LitElement {
 
   constructor() {
     super();
-    new Watch(this, () => [this.app.wall, this.app.cameras, this.app.keeper.link, this.app.unmuted, this.app.me]);
+    new Watch(this, () => [
+      this.app.wall,
+      this.app.cameras,
+      this.app.keeper.link,
+      this.app.support,
+      this.app.unmuted,
+      this.app.me,
+    ]);
   }
 
   override connectedCallback(): void {
@@ -62,6 +69,7 @@ export class WallTile extends LitElement {
         this.requestUpdate();
       }),
       this.app.tracks.subscribe(() => this.takeTrack()),
+      this.app.flash.subscribe((flash) => flash?.slot === this.index && this.pointOut()),
     ];
     this.endSlot = () => {
       for (const end of endings) end();
@@ -119,6 +127,14 @@ export class WallTile extends LitElement {
     if (view) this.app.slot(this.index).set(null);
   }
 
+  private pointOut(): void {
+    const edge = this.renderRoot.querySelector(".edge");
+    edge?.animate([{ boxShadow: "inset 0 0 0 6px var(--focus)" }, { boxShadow: "inset 0 0 0 6px transparent" }], {
+      duration: FLASH_MS,
+      iterations: 2,
+    });
+  }
+
   private onResize({ width, height }: DOMRectReadOnly): void {
     clearTimeout(this.sizeTimer);
     const px = (length: number) => Math.round(length * devicePixelRatio);
@@ -171,7 +187,7 @@ export class WallTile extends LitElement {
       source,
       entry: this.app.camera(camera),
       catalogueKnown: this.app.cameras.value !== null,
-      link: this.app.keeper.link.value,
+      link: this.app.link,
       notice: view?.notice ?? null,
       noticeMs: view?.receivedMs ?? Date.now(),
       ...this.pictureState,
@@ -199,7 +215,7 @@ export class WallTile extends LitElement {
       ${icon(message.icon)}
       <strong>${t(message.title)}</strong>
       ${message.reason ? html`<span class="reason">${t(message.reason)}</span>` : nothing}
-      ${message.detail ? html`<span class="detail">${message.detail}</span>` : nothing}
+      ${message.detail && this.app.may("admin") ? html`<span class="detail" lang="en">${message.detail}</span>` : nothing}
       ${since ? html`<span class="since">${t("tile.since", { since })}</span>` : nothing}
     </div>`;
   }
@@ -208,10 +224,10 @@ export class WallTile extends LitElement {
     const { camera, source } = this.tile;
     if (camera === null) return nothing;
     const entry = this.app.camera(camera);
-    const status = entry ? statusOf(entry) : "unknown";
-    const badges = tileBadges(this.input());
-    return html`<header>
-      <span class="name">${statusMark(status)}<span>${entry?.name ?? camera}</span></span>
+    const input = this.input();
+    const badges = tileBadges(input);
+    return html`<div class="head">
+      <span class="name">${statusMark(tileMark(input))}<span>${entry?.name ?? camera}</span></span>
       <span class="badges">
         ${badges.map(
           (badge) =>
@@ -219,7 +235,7 @@ export class WallTile extends LitElement {
         )}
         ${source === "recorded" ? html`<span class="badge recorded">${t("badge.recorded")}</span>` : nothing}
       </span>
-    </header>`;
+    </div>`;
   }
 
   private tool(name: IconName, label: string, action: () => void): TemplateResult {

@@ -3,11 +3,12 @@
 import type { ReactiveController, ReactiveControllerHost } from "lit";
 import { language } from "../i18n/index.js";
 import type { Observable } from "../model/observable.js";
+import { siteZone } from "../model/zone.js";
 
 export class Watch implements ReactiveController {
   private endings: (() => void)[] = [];
 
-  /** `sources` is asked when the component connects; the language is always watched. */
+  /** `sources` is asked when the component connects; the language and the site's zone are always watched. */
   constructor(
     private readonly host: ReactiveControllerHost,
     private readonly sources: () => readonly Pick<Observable<unknown>, "subscribe">[],
@@ -16,7 +17,9 @@ export class Watch implements ReactiveController {
   }
 
   hostConnected(): void {
-    this.endings = [language, ...this.sources()].map((source) => source.subscribe(() => this.host.requestUpdate()));
+    this.endings = [language, siteZone, ...this.sources()].map((source) =>
+      source.subscribe(() => this.host.requestUpdate()),
+    );
   }
 
   hostDisconnected(): void {

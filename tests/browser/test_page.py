@@ -1,0 +1,100 @@
+"""The page's frame in Chromium: landmarks, the focus in dialogs, a phone, and times in the site's zone."""
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, Page, expect
+
+from services.wall.front.api.static import FOLDER
+from tests.browser.app_page import AppPage
+from tests.browser.running_up import Running
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(not (FOLDER / "index.html").is_file(), reason="the app is not built: make web"),
+]
+
+PATIENCE_MS = 30_000
+MOMENT = "/#grid=1&tiles=cam-001&at=2025-11-01T12:55:00.000Z"
+
+
+async def opened(browser: BrowserContext, url: str, language: str = "id") -> AppPage:
+    app = await AppPage.open(browser, url, language=language)
+    await app.page.locator("pantau-camera-list li").first.wait_for(timeout=PATIENCE_MS)
+    return app
+
+
+async def test_every_region_of_the_page_is_a_landmark_and_there_is_one_banner(
+    pantau: Running, browser: BrowserContext
+) -> None:
+    app = await opened(browser, pantau.url + "/#grid=4")
+    await app.page.keyboard.press("t")
+    for role in ("main", "banner"):
+        await expect(app.page.get_by_role(role)).to_have_count(1)
+    for name in ("Kamera", "Rekaman"):
+        assert await app.page.locator(f"aside[aria-label={name}], section[aria-label={name}]").count() == 1
+    await app.page.evaluate("new Promise((done) => setTimeout(done, 500))")
+    assert app.errors == []  # an observer of sizes that causes changes of size reports an error here
+
+
+@pytest.mark.parametrize(("button", "field"), [("Tambah kamera", "name"), ("Impor", "")])
+async def test_a_dialog_begins_in_its_first_field_and_not_on_the_button_that_closes_it(
+    pantau: Running, browser: BrowserContext, button: str, field: str
+) -> None:
+    app = await opened(browser, pantau.url + "/#grid=1")
+    await app.page.get_by_role("button", name=button, exact=True).click()
+    await app.page.locator("dialog[open]").wait_for(timeout=PATIENCE_MS)
+    focused = """() => {
+      let at = document.activeElement;
+      while (at.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
+      return [at.localName, at.getAttribute("name") ?? ""];
+    }"""
+    assert await app.page.evaluate(focused) == ["input", field]
+
+
+async def outside(page: Page) -> list[str]:
+    """Visible buttons and fields of the bar, the list and the timeline that no finger reaches."""
+    script = """() => {
+      const found = [];
+      const walk = (root) => {
+        for (const element of root.querySelectorAll("*")) {
+          if (element.shadowRoot) walk(element.shadowRoot);
+          if (!element.matches("button, input") || element.matches(".skip, .visually-hidden")) continue;
+          const box = element.getBoundingClientRect();
+          const reached = box.left >= 0 && box.right <= innerWidth && box.top >= 0 && box.bottom <= innerHeight;
+          if (box.width > 0 && !reached && !element.closest("li")) found.push(element.title || element.outerHTML);
+        }
+      };
+      walk(document);
+      return found;
+    }"""
+    found: list[str] = await page.evaluate(script)
+    return found
+
+
+async def test_a_phone_has_every_control_on_its_screen(pantau: Running, shared: Browser) -> None:
+    context = await shared.new_context(viewport={"width": 390, "height": 844})
+    try:
+        app = await opened(context, pantau.url + "/#grid=1")
+        assert await outside(app.page) == []
+        await app.page.keyboard.press("t")
+        await app.page.locator("pantau-timeline-panel").wait_for(timeout=PATIENCE_MS)
+        assert await outside(app.page) == []
+    finally:
+        await context.close()
+
+
+@pytest.mark.parametrize(("locale", "zone"), [("en-US", "America/New_York"), ("id-ID", "Asia/Jayapura")])
+async def test_times_are_the_sites_whatever_the_browsers_locale_and_zone(
+    pantau: Running, shared: Browser, locale: str, zone: str
+) -> None:
+    context = await shared.new_context(locale=locale, timezone_id=zone, viewport={"width": 1280, "height": 720})
+    try:
+        app = await opened(context, pantau.url + MOMENT)
+        goal = app.page.locator("pantau-timeline-panel input")
+        await expect(goal).to_have_value("01/11/2025 19:55:00", timeout=PATIENCE_MS)
+        await expect(app.page.locator("pantau-timeline-panel .moment b")).to_have_text("19:55:00")
+        await goal.fill("1/11/2025 19.50")
+        await goal.press("Enter")
+        await app.page.wait_for_url("**/*at=2025-11-01T12:50:00.000Z", timeout=PATIENCE_MS)
+    finally:
+        await context.close()
