@@ -74,8 +74,13 @@ async def outside(page: Page) -> list[str]:
 async def test_a_phone_has_every_control_on_its_screen(pantau: Running, shared: Browser) -> None:
     context = await shared.new_context(viewport={"width": 390, "height": 844})
     try:
-        app = await opened(context, pantau.url + "/#grid=1")
+        app = await AppPage.open(context, pantau.url + "/#grid=1", language="id")
+        await app.wait_for_pictures(1, PATIENCE_MS / 1000)
         assert await outside(app.page) == []
+        await app.page.get_by_role("button", name="Kamera", exact=True).click()
+        await app.page.locator("pantau-camera-list li").first.wait_for(timeout=PATIENCE_MS)
+        assert await outside(app.page) == []
+        await app.page.get_by_role("button", name="Kamera", exact=True).click()
         await app.page.keyboard.press("t")
         await app.page.locator("pantau-timeline-panel").wait_for(timeout=PATIENCE_MS)
         assert await outside(app.page) == []
@@ -98,3 +103,31 @@ async def test_times_are_the_sites_whatever_the_browsers_locale_and_zone(
         await app.page.wait_for_url("**/*at=2025-11-01T12:50:00.000Z", timeout=PATIENCE_MS)
     finally:
         await context.close()
+
+
+async def test_a_browser_without_webrtc_says_so_in_the_bar_the_tile_and_a_banner(
+    pantau: Running, browser: BrowserContext
+) -> None:
+    await browser.add_init_script("delete window.RTCPeerConnection")
+    app = await opened(browser, pantau.url + "/#grid=1&tiles=cam-001")
+    for part in ("pantau-top-bar .link", "pantau-wall-tile .message"):
+        await expect(app.page.locator(part)).to_contain_text("Peramban ini tidak dapat menampilkan video")
+    await expect(app.page.locator(".banner")).to_contain_text("WebRTC tidak ada")
+    assert app.errors == []
+
+
+async def test_h264_that_the_browser_fetches_late_is_noticed_without_a_reload(
+    pantau: Running, browser: BrowserContext
+) -> None:
+    await browser.add_init_script("""
+        const all = RTCRtpReceiver.getCapabilities.bind(RTCRtpReceiver);
+        RTCRtpReceiver.getCapabilities = (kind) => {
+          const { codecs, ...rest } = all(kind);
+          return { ...rest, codecs: codecs.filter(({ mimeType }) => window.fetched || mimeType !== "video/H264") };
+        };
+    """)
+    app = await opened(browser, pantau.url + "/#grid=1&tiles=cam-001")
+    await expect(app.page.locator("pantau-wall-tile .message")).to_contain_text("H.264 belum ada")
+    await app.page.evaluate("window.fetched = true")
+    await app.wait_for_pictures(1, PATIENCE_MS / 1000)
+    await expect(app.page.locator(".banner")).to_have_count(0)

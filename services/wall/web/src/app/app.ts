@@ -42,6 +42,8 @@ const CAMERAS_PERIOD_MS = 20_000;
 const INCIDENTS_PERIOD_MS = 60_000;
 /** ICE servers with short-lived credentials are reused for so long. */
 const ICE_SERVERS_LAST_MS = 30_000;
+/** Up to this width the camera list covers the wall (`app-root.ts`), so it is closed at first. */
+const PHONE_PX = 760;
 const ASK_H264_MS = 2000;
 /** A page in the background stops its pictures after this. */
 const ASLEEP_AFTER_MS = 10_000;
@@ -58,7 +60,12 @@ export class App {
   readonly cameras = new Observable<ReadonlyMap<string, CameraView> | null>(null);
   readonly incidents = new Observable<readonly Incident[] | null>(null);
   readonly wall = new Observable<WallState>(INITIAL_WALL);
-  readonly view = new Observable<ViewState>({ panel: true, timeline: false, incidents: false, dialog: null });
+  readonly view = new Observable<ViewState>({
+    panel: innerWidth > PHONE_PX,
+    timeline: false,
+    incidents: false,
+    dialog: null,
+  });
   /** Whether the server answers, and since when it does or does not. */
   readonly server = new Observable<{ answers: boolean; sinceMs: number }>({ answers: true, sinceMs: Date.now() });
   /** Counts up when the tiles have to take their tracks again. */

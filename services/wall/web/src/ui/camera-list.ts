@@ -123,7 +123,7 @@ export class CameraList extends LitElement {
   private filters(): TemplateResult {
     const all = counts([...(this.app.cameras.value?.values() ?? [])]);
     const names = { all: t("list.all"), working: t("list.working"), faulty: t("list.faulty") };
-    return html`<div class="filters" role="radiogroup">
+    return html`<div class="filters" role="radiogroup" aria-label=${t("list.label")}>
       ${(["all", "working", "faulty"] as const).map(
         (filter) => html`<button role="radio" aria-checked=${this.filter === filter} class=${filter}
           @click=${() => {

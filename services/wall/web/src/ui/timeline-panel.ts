@@ -194,13 +194,16 @@ export class TimelinePanel extends LitElement {
   private go(): void {
     const { playback } = this.app;
     const ms = parseMoment(this.goal.value, playback.nowMs());
-    if (ms !== null) playback.seek(ms);
     this.goal.setAttribute("aria-invalid", String(ms === null));
+    if (ms === null) return;
+    this.goal.blur();
+    playback.seek(ms);
   }
 
   protected override updated(): void {
     if (this.renderRoot instanceof ShadowRoot && this.renderRoot.activeElement === this.goal) return;
     this.goal.value = momentText(this.app.playback.nowMs());
+    this.goal.removeAttribute("aria-invalid");
   }
 
   private moment(): TemplateResult {
