@@ -55,7 +55,7 @@ describe("the choice of a language", () => {
 });
 
 describe("a failed request", () => {
-  it.each(LANGUAGES)("is told in the page's language, whatever the server's text: %s", (each) => {
+  it.each(LANGUAGES)("is told in the page's language, not in the server's: %s", (each) => {
     language.set(each);
     expect(problemText({ code: "forbidden", status: 403 })).toBe(CATALOGUES[each]["problem.forbidden"]);
     expect(problemText({ code: "", status: 502 })).toContain("502");

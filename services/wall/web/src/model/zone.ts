@@ -1,4 +1,4 @@
-/** The site's time zone: times are shown and typed in it, whatever zone the browser is in. */
+/** The site's time zone: times are shown and typed in it, not in the browser's. */
 
 import { Observable } from "./observable.js";
 
