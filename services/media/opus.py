@@ -5,7 +5,7 @@ from typing import Final
 from services.media.nal import BitstreamError
 
 SAMPLE_RATE_HZ: Final = 48_000
-"""Of Opus in RTP and MP4, whatever is encoded (RFC 7587, 4.1)."""
+"""Of Opus in RTP and MP4, at every bandwidth (RFC 7587, 4.1)."""
 MAX_PACKET_SAMPLES: Final = 5_760
 """120 ms (RFC 6716, 3.4, R5)."""
 _FRAME_SAMPLES: Final = (
