@@ -1,7 +1,7 @@
 """The `pantau` command: one click group whose commands' modules are imported only when they run.
 
-A command named ``x`` is the click command or group ``x`` of the module that `COMMANDS` names, so that a container of
-one service never imports the dependencies of another.
+A command named ``x-y`` is the click command or group ``x_y`` of the module that `COMMANDS` names, so that a container
+of one service never imports the dependencies of another.
 """
 
 import importlib
@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "export": Entry("services.cli.export", "Export a clip or an evidence bundle."),
     "coverage": Entry("services.cli.coverage", "Tell how much is recorded, and why the rest is not."),
     "verify": Entry("services.cli.verify", "Check an evidence bundle offline."),
+    "recorder-key": Entry("services.cli.recorder_key", "Keep, restore and change the key that a recorder signs with."),
     "fsck": Entry("services.cli.fsck", "Hold the recordings on disk against the index."),
 }
 
@@ -51,7 +52,7 @@ class LazyGroup(click.Group):
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
-        command = getattr(importlib.import_module(entry.module), cmd_name)
+        command = getattr(importlib.import_module(entry.module), cmd_name.replace("-", "_"))
         if not isinstance(command, click.Command):
             raise TypeError(f"{entry.module}.{cmd_name} is no click command")
         return command

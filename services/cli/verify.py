@@ -14,24 +14,43 @@ INTACT, ALTERED, UNREADABLE = 0, 1, 2
     "--key",
     "keys",
     multiple=True,
-    metavar="HEX",
-    help="Public key of a recorder, known from elsewhere; then no other key is accepted. May be repeated.",
+    metavar="KEY",
+    help="Public key of a recorder, known from elsewhere: hexadecimal, or the file recorder-key.pub. Then no other key"
+    " is accepted. May be repeated, as after the recorder got a new key.",
+)
+@click.option(
+    "--events",
+    "events",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The recording.segment_closed events that were received while the footage was recorded: JSON lines, or what"
+    " /api/v1/events sent.",
 )
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing; the exit status tells.")
-def verify(file: Path, keys: tuple[str, ...], quiet: bool) -> None:
+def verify(file: Path, keys: tuple[str, ...], events: Path | None, quiet: bool) -> None:
     """Check the evidence bundle FILE. Needs no network and no running Pantau.
 
-    Exit status: 0 intact, 1 altered (and it says where), 2 unreadable.
+    The first line says what could not be known. Exit status: 0 intact, 1 altered (and it says where), 2 unreadable.
     """
-    from services.footage.evidence.verify import UnreadableError, moment
+    from services.contracts.errors import PantauError
+    from services.footage.evidence.report import moment
+    from services.footage.evidence.seals import ReceivedSeals
+    from services.footage.evidence.verify import UnreadableError
     from services.footage.evidence.verify import verify as check
 
     say = (lambda _text: None) if quiet else click.echo
+    trusted = frozenset(map(_public, keys))
     try:
-        verdict = check(file, trusted_keys=frozenset(key.lower() for key in keys))
+        received = ReceivedSeals.read(events) if events is not None else None
+    except (PantauError, OSError) as error:
+        raise click.BadParameter(str(error), param_hint="--events") from error
+    try:
+        verdict = check(file, trusted_keys=trusted, received=received)
     except UnreadableError as error:
         click.echo(f"unreadable: {error.message}", err=True)
         sys.exit(UNREADABLE)
+    if verdict.unknown:
+        say(f"not known: {'; '.join(verdict.unknown)}")
     manifest = verdict.manifest
     if manifest is not None:
         say(f"bundle   {manifest.bundle}, made {moment(manifest.created_us)} by {manifest.software}")
@@ -43,8 +62,23 @@ def verify(file: Path, keys: tuple[str, ...], quiet: bool) -> None:
         for name, public in manifest.keys.items():
             say(f"key      {name} {public}{'' if keys else ' (not compared with any you trust; see --key)'}")
     if verdict.intact:
-        say(f"intact: {verdict.fragments} fragments are as they were recorded")
+        say(f"intact: {verdict.fragments} fragments are as they were {'recorded' if trusted else 'signed'}")
         sys.exit(INTACT)
     for finding in verdict.findings:
         say(f"altered: {finding.where}: {finding.what}")
     sys.exit(ALTERED)
+
+
+def _public(key: str) -> str:
+    """A public key given as itself or as the file that holds it."""
+    from services.footage.evidence.verify import is_key
+
+    text = key.strip().lower()
+    if not is_key(text):
+        try:
+            text = Path(key).read_text().strip().lower()
+        except (OSError, UnicodeDecodeError):
+            text = ""
+    if not is_key(text):
+        raise click.BadParameter(f"{key} is neither 64 hexadecimal digits nor a file with them", param_hint="--key")
+    return text

@@ -107,7 +107,7 @@ class Recorder:
             hurry=self._hurry,
         )
         endpoints = Endpoints(
-            service, self.name, self.signer,
+            service, self.name, self.signer, keys=self.disks.keys,
             footage=footage, coverage=coverage, search=ActivitySearch(self.disks.all),
         )  # fmt: skip
 

@@ -41,7 +41,11 @@ def gops(all_samples: list[fragment.Sample]) -> list[list[fragment.Sample]]:
 
 
 def file_of(
-    stream: encoded.Stream, codec: str, sound: tuple[encoded.Stream, AudioTrack, int] | None = None
+    stream: encoded.Stream,
+    codec: str,
+    sound: tuple[encoded.Stream, AudioTrack, int] | None = None,
+    *,
+    start_us: int = START_US,
 ) -> tuple[bytes, list[bytes]]:
     """The opening and each fragment of a file; ``sound`` is a stream, its track and its samples' duration."""
     tracks: list[Track] = [video_track(stream, codec)]
@@ -49,7 +53,7 @@ def file_of(
     if sound:
         tracks.append(sound[1])
         audio = [fragment.Sample(packet.data, sound[2]) for packet in sound[0].packets]
-    opening = movie.FILE_TYPE + movie.movie(tracks, created_us=START_US, info={"camera": "cam-1"})
+    opening = movie.FILE_TYPE + movie.movie(tracks, created_us=start_us, info={"camera": "cam-1"})
     made, time, heard = [], 0, 0
     link = fragment.link(b"", (opening,))
     for number, gop in enumerate(gops(samples(stream, codec)), 1):
@@ -61,7 +65,7 @@ def file_of(
             runs.append(fragment.TrackRun(2, heard, audio[:count]))
             heard += sound[2] * len(audio[:count])
             del audio[:count]
-        parts = fragment.build(number, START_US + time * 100 // 9, runs)
+        parts = fragment.build(number, start_us + time * 100 // 9, runs)
         link = fragment.link(link, parts)
         made.append(b"".join((*parts, fragment.seal(link))))
         time = end

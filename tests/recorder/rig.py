@@ -16,7 +16,15 @@ from services.recorder.archive.archive import NoArchive
 from services.recorder.capture.gaps import GapChange
 from services.recorder.capture.recording import StreamRecording
 from services.recorder.retention.retention_pass import ArchiveCopies, RetentionPass
-from services.recorder.storage.disk import PASS_SECONDS, Disk, DiskLimits, DiskNotice, FragmentDropped, SegmentWritten
+from services.recorder.storage.disk import (
+    PASS_SECONDS,
+    Disk,
+    DiskLimits,
+    DiskNotice,
+    FragmentDropped,
+    LastLink,
+    SegmentWritten,
+)
 from services.recorder.storage.files import Files, OsFiles
 from services.recorder.storage.index import Index
 from services.recorder.storage.paths import INDEX, RecordedStream
@@ -40,6 +48,8 @@ class Rig:
         pass_seconds: float = PASS_SECONDS,
         queue_bytes: int = 1 << 28,
         clock: ManualClock | None = None,
+        links: dict[RecordedStream, LastLink] | None = None,
+        signer: Signer | None = SIGNER,
     ) -> None:
         self.clock = clock or ManualClock(START_US)
         self.notices: list[DiskNotice] = []
@@ -51,7 +61,8 @@ class Rig:
             clock=self.clock,
             notify=self._on_notice,
             limits=DiskLimits(sync_seconds=sync_seconds, pass_seconds=pass_seconds, queue_bytes=queue_bytes),
-            signer=SIGNER,
+            signer=signer,
+            links=links,
         )
         self.recordings: dict[RecordedStream, StreamRecording] = {}
 

@@ -18,7 +18,8 @@ EVIDENCE_SIGN: Final = "evidence-sign"
 PART_BEGINS, DATA, PART_ENDS, GAP = b"S", b"D", b"F", b"G"
 ALTERED: Final = "altered"
 """A gap's cause: the file differs from what was recorded."""
-MAX_MANIFEST_BYTES: Final = 64 * 1024 * 1024
+MAX_MANIFEST_BYTES: Final = 16 * 1024 * 1024
+"""A day of footage has 6 MB of seals."""
 
 
 class EvidenceQuestion(Model):

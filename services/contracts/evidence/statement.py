@@ -6,6 +6,8 @@ The statement lists all of them, so that any run of fragments can be proved to b
 
 import hashlib
 import json
+import operator
+import re
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature
@@ -17,6 +19,9 @@ from services.contracts.models import Id, Model
 FORMAT: Final = "pantau-segment-1"
 _DOMAIN: Final = b"pantau evidence 1\0"
 """Prefix of each signed text, so that a signature cannot be used for another purpose."""
+
+_KEY: Final = re.compile(r"[0-9a-f]{64}")
+_SIGNATURE: Final = re.compile(r"[0-9a-f]{128}")
 
 Hash = str
 """SHA-256 in lower-case hexadecimal."""
@@ -48,6 +53,8 @@ class Statement(Model):
     """The last seal of this stream's previous segment; empty where there is none."""
     thinned_from: str = ""
     """Of a thinned segment: the last seal of the segment that it was made from."""
+    growing: bool = Field(default=False, exclude_if=operator.not_)
+    """The segment was still being written: the statement is about what there was of it. Left out where it is false."""
 
     def to_bytes(self) -> bytes:
         """The canonical form that is signed: JSON with sorted keys and no spaces (RFC 8785 for the types in use)."""
@@ -81,7 +88,12 @@ def sign(key: Ed25519PrivateKey, data: bytes) -> str:
 
 
 def is_signed(public: str, signature: str, data: bytes) -> bool:
-    """Whether ``signature`` was made over ``data`` with the key of ``public``; False for anything malformed."""
+    """Whether ``signature`` was made over ``data`` with the key of ``public``; False for anything malformed.
+
+    Both are in lower-case hexadecimal, so that no two texts say the same.
+    """
+    if not _KEY.fullmatch(public) or not _SIGNATURE.fullmatch(signature):
+        return False
     try:
         Ed25519PublicKey.from_public_bytes(bytes.fromhex(public)).verify(bytes.fromhex(signature), _DOMAIN + data)
     except (InvalidSignature, ValueError):

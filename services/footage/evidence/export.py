@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import secrets
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -41,6 +42,7 @@ from services.contracts.permissions import Actor
 from services.contracts.recordings import FootageGap, FootageTimeline, TimelineQuestion
 from services.footage.clips import ClipPiece, plan_clip
 from services.footage.evidence import report
+from services.footage.evidence.account import part_name, with_unknown
 from services.footage.evidence.bundle import BundleWriter
 from services.footage.timeline import ask_timeline
 from services.mesh import rpc
@@ -92,7 +94,7 @@ class OpenBundle:
         self._keys: dict[str, str] = {}
         self._signers: dict[Id, str] = {}
         """Recorder → the public key that it would sign the manifest with."""
-        self._names: set[str] = set()
+        self._taken: Counter[str] = Counter()
 
     async def chunks(self) -> AsyncGenerator[bytes]:
         """The bytes of the file. Raises `PantauError` where a recorder fails on the way; the file is then unusable."""
@@ -106,14 +108,14 @@ class OpenBundle:
                 async with aclosing(self._piece(writer, camera, piece, parts, gaps)) as found:
                     async for chunk in found:
                         yield chunk
-            gaps.sort(key=lambda gap: gap.from_us)
+            request = self._request
             cameras.append(
                 CameraEvidence(
                     camera=camera,
                     site=named.site,
                     name=named.name,
-                    parts=tuple(sorted(parts, key=lambda part: part.from_us)),
-                    gaps=tuple(gaps),
+                    parts=tuple(parts),
+                    gaps=with_unknown(parts, gaps, request.from_us, request.to_us),
                 )
             )
         for name, data in await self._papers(tuple(cameras)):
@@ -142,7 +144,8 @@ class OpenBundle:
                 if kind == GAP:
                     gaps += _within(FootageGap.unpack(body), piece)
                 elif kind == PART_BEGINS:
-                    part = _Part(incoming, PartBegins.unpack(body), self._name(camera, body))
+                    begins = PartBegins.unpack(body)
+                    part = _Part(incoming, begins, part_name(camera, begins.from_us, self._taken))
                     async with aclosing(writer.add(part.file, part.chunks())) as chunks:
                         async for chunk in chunks:
                             yield chunk
@@ -150,17 +153,6 @@ class OpenBundle:
                     self._keys[key_id(part.begins.public)] = part.begins.public
                 else:
                     raise UnavailableError("a recorder's answer could not be read")
-
-    def _name(self, camera: Id, body: bytes) -> str:
-        """A new name for a part: its camera and beginning."""
-        begin = datetime.fromtimestamp(PartBegins.unpack(body).from_us / 1e6, UTC)
-        base = f"{camera}/{begin:%Y%m%dT%H%M%S}.{begin.microsecond // 1000:03d}Z"
-        name, number = f"{base}.mp4", 1
-        while name in self._names:
-            number += 1
-            name = f"{base}-{number}.mp4"
-        self._names.add(name)
-        return name
 
     async def _papers(self, cameras: tuple[CameraEvidence, ...]) -> list[tuple[str, bytes]]:
         """Report, read-me, manifest and its signature."""

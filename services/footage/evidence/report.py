@@ -6,7 +6,6 @@ from html import escape
 from typing import Final
 
 from services.contracts.evidence.manifest import CameraEvidence, Manifest
-from services.footage.evidence.verify import moment
 
 _STYLE: Final = (
     "body{font:15px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}"
@@ -14,6 +13,15 @@ _STYLE: Final = (
     "table{border-collapse:collapse;width:100%}td,th{border:1px solid #d0d7de;padding:.3rem .5rem;text-align:left;"
     "vertical-align:top}code{font-size:.85em;word-break:break-all}.note{background:#fff8c5;padding:.6rem .8rem}"
 )
+
+
+def moment(at_us: int) -> str:
+    """A time for people: RFC 3339, UTC, milliseconds."""
+    try:
+        at = datetime.fromtimestamp(at_us / 1e6, UTC)
+    except (OverflowError, ValueError, OSError):
+        return f"{at_us} µs"
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _both(indonesian: str, english: str) -> str:
@@ -51,8 +59,9 @@ def html(manifest: Manifest) -> str:
         if manifest.thinned
         else ""
     )
-    keys = [(f"<code>{name}</code>", f"<code>{escape(public)}</code>") for name, public in manifest.keys.items()]
-    year = datetime.fromtimestamp(manifest.created_us / 1e6, UTC).year
+    names = sorted(manifest.keys)  # as the manifest writes them
+    keys = [(f"<code>{escape(name)}</code>", f"<code>{escape(manifest.keys[name])}</code>") for name in names]
+    year = moment(manifest.created_us)[:4]
     return (
         f'<!doctype html><html lang="id"><head><meta charset="utf-8"><title>Pantau {manifest.bundle}</title>'
         f"<style>{_STYLE}</style></head><body><h1>{_both('Laporan bukti rekaman', 'Footage evidence report')}</h1>"

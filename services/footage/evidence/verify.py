@@ -1,23 +1,28 @@
-"""Checks an evidence bundle offline: every byte of the file, every signature, every fragment, and every gap.
+"""Checks an evidence bundle offline: every byte of the file, every signature, every fragment, every time, every gap.
 
-Needs nothing but the bundle; a recorder's public key known from elsewhere (``segment_closed`` events announce it) makes
-sure that the bundle's own keys are that recorder's.
+Needs nothing but the bundle. A recorder's public key known from elsewhere makes sure that the bundle's keys are that
+recorder's; seals received when the footage was recorded make sure that it is that footage.
 """
 
 import hashlib
-import zipfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import islice
 from pathlib import Path
-from typing import IO, BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 
 from pydantic import ValidationError
 
+import services
 from services.contracts.errors import PantauError
+from services.contracts.evidence import manifest as bundle
+from services.contracts.evidence import statement
+from services.contracts.evidence.exchange import MAX_MANIFEST_BYTES
 from services.contracts.evidence.manifest import (
     MANIFEST,
+    README,
+    REPORT,
     SIGNATURE,
     CameraEvidence,
     Manifest,
@@ -26,11 +31,28 @@ from services.contracts.evidence.manifest import (
 )
 from services.contracts.evidence.statement import canonical, is_signed, key_id
 from services.contracts.recordings import MIN_GAP_US
-from services.footage.evidence.bundle import COMMENT_BYTES, COMMENT_PREFIX
+from services.footage.evidence import account, container, report
+from services.footage.evidence.container import (
+    CHUNK_BYTES,
+    COMMENT_BYTES,
+    COMMENT_PREFIX,
+    BombError,
+    FormError,
+    StoredEntry,
+)
+from services.footage.evidence.report import moment
+from services.footage.evidence.seals import ReceivedSeals
 from services.media.mp4 import reader
 from services.media.mp4.boxes import Mp4Error
 
-_CHUNK_BYTES: Final = 1024 * 1024
+MAX_PAPER_BYTES: Final = 64 * 1024 * 1024
+"""Of the report, which is compared as a whole."""
+MAX_FINDINGS: Final = 100
+"""Of a kind: who forges a million of them gets no longer answer."""
+_MAX_OPENING_BYTES: Final = 16 * 1024 * 1024
+_VIDEO_ID: Final = 1
+_PAPERS: Final = (REPORT, README, MANIFEST, SIGNATURE)
+_TIERS: Final = ("full", "keyframes")
 
 
 class UnreadableError(PantauError):
@@ -39,8 +61,7 @@ class UnreadableError(PantauError):
     code = "unreadable-bundle"
 
 
-@dataclass(frozen=True)
-class VerifyFinding:
+class VerifyFinding(NamedTuple):
     """A difference from what was signed."""
 
     where: str
@@ -55,10 +76,12 @@ class Verdict:
     findings: list[VerifyFinding] = field(default_factory=list)
     fragments: int = 0
     """How many fragments were compared with their signed seals."""
+    unknown: list[str] = field(default_factory=list)
+    """What could not be known, and why; in order of weight."""
 
     @property
     def intact(self) -> bool:
-        """Whether every byte is as it was exported."""
+        """Whether every byte is as it was exported, and all of it is what was signed."""
         return self.manifest is not None and not self.findings
 
     def add(self, where: str, what: str) -> None:
@@ -66,195 +89,297 @@ class Verdict:
         self.findings.append(VerifyFinding(where, what))
 
 
-def verify(path: Path, *, trusted_keys: frozenset[str] = frozenset()) -> Verdict:
+def verify(path: Path, *, trusted_keys: frozenset[str] = frozenset(), received: ReceivedSeals | None = None) -> Verdict:
     """Checks the bundle at ``path``. Raises `UnreadableError` where it is none.
 
-    ``trusted_keys`` are public keys in hexadecimal: with any given, the bundle's keys must be among them.
+    ``trusted_keys`` are public keys in hexadecimal: with any given, the bundle's keys must be among them. ``received``
+    are the seals that somebody held before the bundle was made.
     """
     verdict = Verdict()
+    if not trusted_keys:
+        verdict.unknown.append("whose keys signed this (no --key)")
+    if received is None:
+        verdict.unknown.append("whether this is what the recorders announced when they recorded it (no --events)")
     try:
         with path.open("rb") as file:
-            sealed = _check_seal(file, path.stat().st_size, verdict)
-            try:
-                with zipfile.ZipFile(file) as archive:
-                    _check_archive(archive, verdict, trusted_keys)
-                if not sealed:
-                    verdict.add("the file", "the seal at its end is missing, or something follows it")
-            # What `zipfile` raises for damage: NotImplementedError for a compression or version that it does not know.
-            except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError, RuntimeError, KeyError) as error:
-                if not sealed:
-                    raise UnreadableError(f"{path} is not an evidence bundle: {error}") from error
-                verdict.add("the ZIP archive", f"its structure is damaged ({error})")
+            size = file.seek(0, 2)
+            _Check(file, size, verdict, trusted_keys, received).run()
     except OSError as error:
         raise UnreadableError(f"cannot read {path}: {error.strerror or error}") from error
+    except (BombError, FormError) as error:
+        raise UnreadableError(f"{path} is not an evidence bundle: {error}") from error
     return verdict
 
 
-def _check_seal(file: BinaryIO, size: int, verdict: Verdict) -> bool:
-    """Compares the whole file with the hash at its end; returns whether there is one (a damaged one, too)."""
-    file.seek(max(size - COMMENT_BYTES, 0))
-    comment = file.read()
-    file.seek(0)
-    digest = hashlib.sha256()
-    left = size - COMMENT_BYTES
-    while left > 0 and (chunk := file.read(min(left, _CHUNK_BYTES))):
-        digest.update(chunk)
-        left -= len(chunk)
-    file.seek(0)
-    expected = COMMENT_PREFIX + digest.hexdigest().encode()
-    if comment == expected:
-        return True
-    alike = sum(a == b for a, b in zip(comment, expected, strict=False))
-    sealed = comment.startswith(COMMENT_PREFIX[:8]) or alike > COMMENT_BYTES // 2
-    if sealed:
-        verdict.add("the file", "its bytes are not those that were sealed when it was made")
-    return sealed
+class _Check:
+    def __init__(
+        self,
+        file: BinaryIO,
+        size: int,
+        verdict: Verdict,
+        trusted_keys: frozenset[str],
+        received: ReceivedSeals | None,
+    ) -> None:
+        self._file = file
+        self._size = size
+        self._verdict = verdict
+        self._trusted = trusted_keys
+        self._received = received
+        self._entries: dict[str, StoredEntry] = {}
 
-
-def _check_archive(archive: zipfile.ZipFile, verdict: Verdict, trusted_keys: frozenset[str]) -> None:
-    names = [entry.filename for entry in archive.infolist()]
-    if MANIFEST not in names:
-        raise zipfile.BadZipFile(f"there is no {MANIFEST} in it")
-    raw = archive.read(MANIFEST)
-    try:
-        manifest = Manifest.model_validate_json(raw)
-    except ValidationError as error:
-        verdict.add(MANIFEST, f"cannot be understood ({error.error_count()} fields are wrong)")
-        return
-    verdict.manifest = manifest
-    _check_manifest(archive, names, raw, manifest, verdict)
-    if trusted_keys and (strange := set(manifest.keys.values()) - trusted_keys):
-        verdict.add(MANIFEST, f"signed with keys that are not trusted: {', '.join(sorted(map(key_id, strange)))}")
-    known = {MANIFEST, SIGNATURE, *manifest.files}
-    for name, expected in manifest.files.items():
-        if name not in names:
-            verdict.add(name, "is missing")
-        elif _sha256(archive, name) != expected:
-            verdict.add(name, "was altered")
-    for camera in manifest.cameras:
-        known |= {part.file for part in camera.parts}
-        _check_camera(archive, names, camera, manifest.keys, verdict)
-    for name in sorted(set(names) - known):
-        verdict.add(name, "does not belong to the bundle")
-    if len(names) != len(set(names)):
-        verdict.add("the ZIP archive", "holds two files of one name")
-
-
-def _check_manifest(
-    archive: zipfile.ZipFile, names: list[str], raw: bytes, manifest: Manifest, verdict: Verdict
-) -> None:
-    if SIGNATURE not in names:
-        verdict.add(SIGNATURE, "is missing: nobody answers for the manifest")
-        return
-    try:
-        signature = ManifestSignature.model_validate_json(archive.read(SIGNATURE))
-    except ValidationError:
-        verdict.add(SIGNATURE, "cannot be understood")
-        return
-    for name, public in manifest.keys.items():
-        if key_id(public) != name:
-            verdict.add(MANIFEST, f"the key {name} is not the one of that name")
-    if raw != canonical(manifest.model_dump(mode="json")) or not is_signed(
-        manifest.keys.get(signature.key_id, ""), signature.signature, raw
-    ):
-        verdict.add(MANIFEST, "is not what was signed")
-
-
-def _check_camera(
-    archive: zipfile.ZipFile, names: list[str], camera: CameraEvidence, keys: dict[str, str], verdict: Verdict
-) -> None:
-    for part in camera.parts:
-        where = f"{part.file} ({camera.camera}, {moment(part.from_us)})"
-        if part.statement.camera != camera.camera:
-            verdict.add(where, f"is footage of {part.statement.camera}")
-        if not is_signed(keys.get(part.key_id, ""), part.signature, part.statement.to_bytes()):
-            verdict.add(where, "the recorder's signature is not over this statement")
-        if part.file not in names:
-            verdict.add(where, "is missing")
-        elif _sha256(archive, part.file) != part.sha256:
-            verdict.add(where, "was altered")
-            _find_fragment(archive, part, where, verdict)
-        else:
-            _find_fragment(archive, part, where, verdict)
-    _check_order(camera, verdict)
-
-
-def _find_fragment(archive: zipfile.ZipFile, part: ManifestPart, where: str, verdict: Verdict) -> None:
-    """Compares each fragment with the signed seals, and names the first that differs."""
-    with archive.open(part.file) as entry:
+    def run(self) -> None:
+        """Fills the verdict. Raises `BombError`, and `FormError` where the file never was a bundle."""
+        verdict = self._verdict
+        seal = self._seal()
         try:
-            data = b"".join(_chunks(entry))
-        except (zipfile.BadZipFile, EOFError) as error:
-            verdict.add(where, f"cannot be read whole ({error})")
+            entries = container.read_entries(self._file, self._size, sealed=seal.right)
+        except FormError as error:
+            if not seal.there and MANIFEST not in container.foreign_names(self._file, self._size):
+                raise
+            verdict.add("the ZIP archive", f"is not of a bundle's form: {error}")
             return
-
-    def read(at: int, size: int) -> bytes:
-        return data[at : at + size]
-
-    links = [bytes.fromhex(link) for link in part.statement.links]
-    try:
-        opening = reader.read_opening(read, len(data))
-    except Mp4Error as error:
-        verdict.add(where, f"its opening is damaged ({error})")
-        return
-    if reader.opening_link(read, opening).hex() != part.statement.opening:
-        verdict.add(where, "its opening is not the one that was signed")
-    end = opening.end
-    index = part.first
-    for fragment in reader.read_fragments(read, len(data), opening.end):
-        before = links[index - 1] if index else bytes.fromhex(part.statement.opening)
-        signed = links[index] if index < len(links) else b""
-        if fragment.link != signed or not reader.verify(read, before, fragment):
-            verdict.add(where, f"the fragment at {moment(fragment.capture_us)} (number {index + 1}) was altered")
+        if MANIFEST not in {entry.name for entry in entries} and not seal.there:
+            raise FormError(f"there is no {MANIFEST} in it")
+        if not seal.right:
+            verdict.add("the file", "its bytes are not those that were sealed when it was made")
+        self._entries = {entry.name: entry for entry in entries}
+        if (at := container.differs_at(self._file, self._size, entries)) is not None:
+            verdict.add("the ZIP archive", f"is not of a bundle's form at byte {at}")
+        raw = self._read(MANIFEST, MAX_MANIFEST_BYTES)
+        if raw is None:
+            verdict.add(MANIFEST, "is missing")
             return
-        verdict.fragments += 1
-        index += 1
-        end = fragment.end
-    if index - part.first != part.fragments:
-        missing = part.first + part.fragments - index
-        verdict.add(
-            where, f"{missing} of {part.fragments} fragments are missing or damaged, from number {index + 1} on"
-        )
-    elif end != len(data):
-        verdict.add(where, f"{len(data) - end} bytes at its end do not belong to it")
+        try:
+            manifest = Manifest.model_validate_json(raw)
+        except ValidationError as error:
+            if "recursion" in str(error):
+                raise BombError("a manifest of boxes in boxes") from error
+            verdict.add(MANIFEST, f"cannot be understood ({error.error_count()} fields are wrong)")
+            return
+        verdict.manifest = manifest
+        self._check_order(entries, manifest)
+        self._check_manifest(raw, manifest)
+        self._check_papers(manifest)
+        for camera in manifest.cameras:
+            for part in camera.parts:
+                self._check_part(camera, part, manifest)
+            _check_account(camera, manifest, verdict)
+        if self._received is not None:
+            for where, what in islice(self._received.findings(manifest), MAX_FINDINGS):
+                verdict.add(where, what)
+            if count := self._received.unvouched(manifest):
+                verdict.unknown.append(f"whether {count} files are what was recorded: no event speaks of them")
 
-
-def _check_order(camera: CameraEvidence, verdict: Verdict) -> None:
-    """Between two parts there must be no time, or a gap that the manifest names."""
-    for before, after in pairwise(camera.parts):
-        where = f"{camera.camera} between {moment(before.to_us)} and {moment(after.from_us)}"
-        if after.from_us < before.from_us:
-            verdict.add(where, "parts are not in the order of time")
-        same = before.statement.path == after.statement.path
-        joined = before.first + before.fragments == after.first
-        whole = before.first + before.fragments == len(before.statement.links) and after.first == 0
-        # A thinned segment's own seals are new: the next one names the last of those that it was made from.
-        known = ("", before.statement.last_link, before.statement.thinned_from)
-        # Another disk's or another recorder's footage has a chain of its own: there the signed times decide.
-        close = after.from_us - before.to_us < MIN_GAP_US
-        follows = after.statement.previous in known or close
-        other = after.statement.recorder != before.statement.recorder
-        told = any(gap.from_us < after.from_us and (gap.to_us or after.from_us) > before.to_us for gap in camera.gaps)
-        missing = not close if other else not (joined if same else whole and follows)
-        if missing and not told:
-            verdict.add(where, "footage is missing that the manifest does not speak of")
-
-
-def _sha256(archive: zipfile.ZipFile, name: str) -> str:
-    digest = hashlib.sha256()
-    with archive.open(name) as entry:
-        for chunk in _chunks(entry):
+    def _seal(self) -> "_Seal":
+        """Compares the whole file with the hash at its end."""
+        file, size = self._file, self._size
+        file.seek(max(size - COMMENT_BYTES, 0))
+        comment = file.read(COMMENT_BYTES)
+        file.seek(0)
+        digest = hashlib.sha256()
+        left = size - COMMENT_BYTES
+        while left > 0 and (chunk := file.read(min(left, CHUNK_BYTES))):
             digest.update(chunk)
-    return digest.hexdigest()
+            left -= len(chunk)
+        expected = COMMENT_PREFIX + digest.hexdigest().encode()
+        alike = sum(a == b for a, b in zip(comment, expected, strict=False))
+        there = comment.startswith(COMMENT_PREFIX[:8]) or alike > COMMENT_BYTES // 2
+        return _Seal(there, comment == expected)
+
+    def _read(self, name: str, most_bytes: int) -> bytes | None:
+        """A file of the bundle; raises `BombError` where it is larger than it can be."""
+        entry = self._entries.get(name)
+        if entry is None:
+            return None
+        if entry.size_bytes > most_bytes:
+            raise BombError(f"{name} has {entry.size_bytes} bytes")
+        return b"".join(container.read_content(self._file, entry))
+
+    def _check_order(self, entries: Sequence[StoredEntry], manifest: Manifest) -> None:
+        """The files that the manifest names, in its order, then the papers, and nothing else."""
+        verdict = self._verdict
+        found = [entry.name for entry in entries]
+        wanted = [part.file for camera in manifest.cameras for part in camera.parts] + list(_PAPERS)
+        for name in islice(sorted(set(found) - set(wanted)), MAX_FINDINGS):
+            verdict.add(name, "does not belong to the bundle")
+        for name in islice(sorted({REPORT, README, SIGNATURE} - set(found)), MAX_FINDINGS):
+            verdict.add(name, "is missing")
+        if len(found) != len(set(found)):
+            verdict.add("the ZIP archive", "holds two files of one name")
+        elif set(found) == set(wanted) and found != wanted:
+            verdict.add("the ZIP archive", "its files are not in the manifest's order")
+        streamed = {part.file for camera in manifest.cameras for part in camera.parts}
+        if any(entry.streamed != (entry.name in streamed) for entry in entries):
+            verdict.add("the ZIP archive", "a file's sizes are not written as a bundle's are")
+
+    def _check_manifest(self, raw: bytes, manifest: Manifest) -> None:
+        verdict = self._verdict
+        parts = [part for camera in manifest.cameras for part in camera.parts]
+        signer = self._check_signature(raw, manifest)
+        for name, public in manifest.keys.items():
+            if not is_key(public) or key_id(public) != name:
+                verdict.add(MANIFEST, f"the key {name} is not the one of that name")
+        if set(manifest.keys) != {part.key_id for part in parts} | {signer}:
+            verdict.add(MANIFEST, "its keys are not those that signed what is in the bundle")
+        if self._trusted and (strange := set(manifest.keys.values()) - self._trusted):
+            told = ", ".join(sorted(key[:16] for key in strange))
+            verdict.add(MANIFEST, f"signed with keys that are not trusted: {told}")
+        if manifest.format != bundle.FORMAT:
+            verdict.add(MANIFEST, f"its format is {manifest.format!r}")
+        if not manifest.from_us < manifest.to_us:
+            verdict.add(MANIFEST, "its range ends before it begins")
+        names = [camera.camera for camera in manifest.cameras]
+        if len(names) != len(set(names)):
+            verdict.add(MANIFEST, "names a camera twice")
+        if set(manifest.files) != {REPORT, README}:
+            verdict.add(MANIFEST, "its papers are not a report and a read-me")
+
+    def _check_signature(self, raw: bytes, manifest: Manifest) -> str:
+        """The short name of the key that answers for the manifest."""
+        data = self._read(SIGNATURE, CHUNK_BYTES)
+        if data is None:
+            return ""
+        try:
+            signature = ManifestSignature.model_validate_json(data)
+        except ValidationError:
+            self._verdict.add(SIGNATURE, "cannot be understood")
+            return ""
+        if data != canonical(signature.model_dump(mode="json")):
+            self._verdict.add(SIGNATURE, "is not written as a bundle's is")
+        if raw != canonical(manifest.model_dump(mode="json")) or not is_signed(
+            manifest.keys.get(signature.key_id, ""), signature.signature, raw
+        ):
+            self._verdict.add(MANIFEST, "is not what was signed")
+        return signature.key_id
+
+    def _check_papers(self, manifest: Manifest) -> None:
+        """The papers are those that were signed; and say what the manifest says, where this version wrote them."""
+        same = manifest.software == f"pantau {services.__version__}"
+        if not same:
+            self._verdict.unknown.append(f"whether {REPORT} says what the manifest says: {manifest.software} wrote it")
+        for name, expected in ((REPORT, report.html), (README, lambda _: report.README)):
+            data = self._read(name, MAX_PAPER_BYTES)
+            if data is None:
+                continue
+            if hashlib.sha256(data).hexdigest() != manifest.files.get(name):
+                self._verdict.add(name, "was altered")
+            elif same and data != expected(manifest).encode():
+                self._verdict.add(name, "does not say what the manifest says")
+
+    def _check_part(self, camera: CameraEvidence, part: ManifestPart, manifest: Manifest) -> None:
+        verdict, said = self._verdict, part.statement
+        where = f"{part.file} ({camera.camera}, {moment(part.from_us)})"
+        if said.camera != camera.camera:
+            verdict.add(where, f"is footage of {said.camera}")
+        if said.site != camera.site:
+            verdict.add(where, f"is footage of a camera of {said.site}")
+        if said.profile != camera.parts[0].statement.profile:
+            verdict.add(where, f"is footage of the profile {said.profile}")
+        if said.format != statement.FORMAT or said.tier not in _TIERS:
+            verdict.add(where, "its statement is of an unknown kind")
+        if not is_signed(manifest.keys.get(part.key_id, ""), part.signature, said.to_bytes()):
+            verdict.add(where, "the recorder's signature is not over this statement")
+        entry = self._entries.get(part.file)
+        if entry is None:
+            verdict.add(where, "is missing")
+            return
+        digest = hashlib.sha256()
+        for chunk in container.read_content(self._file, entry):
+            digest.update(chunk)
+        if digest.hexdigest() != part.sha256 or entry.size_bytes != part.size_bytes:
+            verdict.add(where, "was altered")
+        self._check_fragments(entry, part, where)
+
+    def _check_fragments(self, entry: StoredEntry, part: ManifestPart, where: str) -> None:
+        """Compares each fragment with the signed seals, and names the first that differs."""
+        verdict, said, size = self._verdict, part.statement, entry.size_bytes
+
+        def read(at: int, wanted: int) -> bytes:
+            self._file.seek(entry.data_at + min(at, size))
+            return self._file.read(max(min(wanted, size - at), 0))
+
+        try:
+            opening = reader.read_opening(read, size)
+            if opening.end > _MAX_OPENING_BYTES:
+                raise Mp4Error(f"{opening.end} bytes")  # noqa: TRY301 (told like any other damage)
+            links = [bytes.fromhex(link) for link in said.links]
+            first = bytes.fromhex(said.opening)
+        except (Mp4Error, ValueError) as error:
+            verdict.add(where, f"its opening is damaged ({error})")
+            return
+        if reader.opening_link(read, opening) != first:
+            verdict.add(where, "its opening is not the one that was signed")
+        index, from_us, to_us, end = part.first, 0, 0, opening.end
+        for fragment in reader.read_fragments(read, size, opening.end):
+            before = links[index - 1] if 0 < index <= len(links) else first
+            signed = links[index] if index < len(links) else b""
+            if fragment.link != signed or not reader.verify(read, before, fragment):
+                verdict.add(where, f"the fragment at {moment(fragment.capture_us)} (number {index + 1}) was altered")
+                return
+            from_us = from_us if index > part.first else fragment.capture_us
+            to_us, end = fragment.end_us(_VIDEO_ID), fragment.end
+            verdict.fragments += 1
+            index += 1
+        missing = part.first + part.fragments - index
+        if missing > 0:
+            verdict.add(
+                where, f"{missing} of {part.fragments} fragments are missing or damaged, from number {index + 1} on"
+            )
+        elif missing < 0:
+            verdict.add(where, f"holds {-missing} fragments more than the manifest says")
+        elif end != size:
+            verdict.add(where, f"{size - end} bytes at its end do not belong to it")
+        else:
+            ends = [to_us, *([said.end_us] if index == len(links) else [])]
+            if part.from_us != from_us or not any(abs(part.to_us - at) <= account.ROUNDING_US for at in ends):
+                verdict.add(where, f"was taken from {moment(from_us)} to {moment(to_us)}, not when the manifest says")
 
 
-def _chunks(entry: IO[bytes]) -> Iterator[bytes]:
-    """The entry's content. ZIP's own checksum is not asked: our hashes say where the damage is, and need the bytes."""
-    entry._expected_crc = None  # type: ignore[attr-defined]  # zipfile has no public way to read a damaged entry
-    while chunk := entry.read(_CHUNK_BYTES):
-        yield chunk
+class _Seal(NamedTuple):
+    """The hash at the end of a file."""
+
+    there: bool
+    """Also where it is damaged."""
+    right: bool
 
 
-def moment(at_us: int) -> str:
-    """A time for people: RFC 3339, UTC, milliseconds."""
-    return datetime.fromtimestamp(at_us / 1e6, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def is_key(public: str) -> bool:
+    """Whether it is a public key as manifests write it."""
+    return len(public) == 64 and set(public) <= set("0123456789abcdef")
+
+
+def _check_account(camera: CameraEvidence, manifest: Manifest, verdict: Verdict) -> None:
+    """Holds the parts and gaps of a camera against each other, and against the range."""
+
+    def tell(where: Iterable[str], what: str) -> None:
+        for item in islice(where, MAX_FINDINGS):
+            verdict.add(item, what)
+
+    parts = camera.parts
+    tell(_misnamed(camera), "is not the name of footage from then")
+    tell((part.file for part in account.find_repeated(parts)), "is in the bundle twice")
+    tell((part.file for part in account.find_disorder(parts)), "parts are not in the order of time")
+    outside = (part.file for part in parts if not _touches(part, manifest))
+    tell(outside, "is not of the range")
+    holes = account.find_holes(parts, manifest.from_us, manifest.to_us)
+    for hole in islice(account.untold(holes, camera.gaps, manifest.to_us), MAX_FINDINGS):
+        where = f"{camera.camera} between {moment(hole.from_us)} and {moment(hole.to_us)}"
+        verdict.add(where, f"{hole.what}, and the manifest does not speak of it: footage is missing")
+    if any(gap.to_us is not None and gap.to_us < gap.from_us for gap in camera.gaps):
+        verdict.add(camera.camera, "a gap ends before it begins")
+
+
+def _misnamed(camera: CameraEvidence) -> Iterator[str]:
+    taken: Counter[str] = Counter()
+    for part in camera.parts:
+        try:
+            named = part.file == account.part_name(camera.camera, part.from_us, taken)
+        except (OverflowError, ValueError, OSError):
+            named = False
+        if not named:
+            yield part.file
+
+
+def _touches(part: ManifestPart, manifest: Manifest) -> bool:
+    slack = MIN_GAP_US
+    return part.from_us < manifest.to_us + slack and part.to_us > manifest.from_us - slack

@@ -13,6 +13,7 @@ from services.media.mp4.fragment import (
     parse_producer_reference,
 )
 from services.media.mp4.movie import MovieInfo, parse_movie
+from services.media.time import us_from_90k
 
 ReadAt = Callable[[int, int], bytes]
 """``read(offset, size)``: fewer bytes only at the end of the file."""
@@ -41,6 +42,11 @@ class Fragment(NamedTuple):
     info: FragmentInfo
     link: bytes
     """The hash in its seal; `verify` checks it."""
+
+    def end_us(self, track_id: int) -> int:
+        """Where a track's samples in it end: its capture time and the samples' durations, in 90 kHz."""
+        run = self.info.runs.get(track_id)
+        return self.capture_us + us_from_90k(sum(run.durations) if run is not None else 0)
 
 
 class Opening(NamedTuple):

@@ -12,7 +12,7 @@ from services.contracts.errors import UnavailableError
 from services.media.mp4.reader import ReadAt
 from services.recorder.archive.catalogue import ArchivedCopy
 from services.recorder.storage.gops import Gop
-from services.recorder.storage.rows import FootageRun, Segment, Tier
+from services.recorder.storage.rows import FootageRun, Segment, Signing, Tier
 
 
 class ArchiveTrouble(StrEnum):
@@ -62,8 +62,15 @@ class Archive(Protocol):
     def copies(self, camera: str, profile: str, from_us: int, to_us: int) -> list[tuple[ArchivedCopy, Sequence[Gop]]]:
         """The copies that touch a range, in order, with their keyframe indexes."""
 
-    def opened(self, copy: ArchivedCopy) -> AbstractContextManager[tuple[ReadAt, int]]:
-        """As `services.recorder.storage.scan.opened`. Reading raises `ArchiveError`, ``FileNotFoundError``."""
+    def signing(self, copy: ArchivedCopy) -> Signing:
+        """What is known of the signature of what was copied."""
+
+    def opened(self, copy: ArchivedCopy, *, verified: bool = False) -> AbstractContextManager[tuple[ReadAt, int]]:
+        """As `services.recorder.storage.scan.opened`. Reading raises `ArchiveError`, ``FileNotFoundError``.
+
+        With ``verified`` the whole object is read first and compared with the hash of what was sent; `ArchiveError`
+        (``DIFFERS``) where it is something else.
+        """
 
     async def run(self) -> None:
         """Copies segments and audits the copies until it is cancelled."""
@@ -95,7 +102,12 @@ class NoArchive:
         del camera, profile, from_us, to_us
         return []
 
-    def opened(self, copy: ArchivedCopy) -> AbstractContextManager[tuple[ReadAt, int]]:
+    def signing(self, copy: ArchivedCopy) -> Signing:
+        del copy
+        return Signing.SIGNED
+
+    def opened(self, copy: ArchivedCopy, *, verified: bool = False) -> AbstractContextManager[tuple[ReadAt, int]]:
+        del verified
         raise FileNotFoundError(copy.key)
 
     async def run(self) -> None:

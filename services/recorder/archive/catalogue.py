@@ -16,7 +16,7 @@ from services.contracts.recordings import MIN_GAP_US
 from services.recorder.storage import gops
 from services.recorder.storage.gops import Gop
 from services.recorder.storage.paths import RecordedStream, segment_path
-from services.recorder.storage.rows import FootageRun, Segment, Tier, joined
+from services.recorder.storage.rows import FootageRun, Segment, Signing, Tier, joined
 from services.recorder.storage.schema import migrate
 
 CATALOGUE: Final = "archive.sqlite3"
@@ -85,7 +85,13 @@ CREATE TABLE run (  -- what `copy` joins to, hour by hour, so that a month is so
 CREATE TRIGGER run_grows AFTER INSERT ON copy {_again("new")};
 CREATE TRIGGER run_shrinks AFTER DELETE ON copy {_again("old")};
 """
-_STEPS: Final = (_SCHEMA, _SCHEMA_2)
+_SCHEMA_3: Final = """
+CREATE TABLE unsigned (  -- copies of segments that their recorder has never signed
+  camera TEXT NOT NULL, profile TEXT NOT NULL, site TEXT NOT NULL, start_us INTEGER NOT NULL,
+  PRIMARY KEY (camera, profile, site, start_us)
+) WITHOUT ROWID;
+"""
+_STEPS: Final = (_SCHEMA, _SCHEMA_2, _SCHEMA_3)
 
 
 class ArchivedCopy(NamedTuple):
@@ -141,10 +147,22 @@ class ArchiveCatalogue:
     def put_copy(self, copy: ArchivedCopy, entries: bytes) -> None:
         """Inserts or replaces a copy; ``entries`` is its packed keyframe index."""
         with self._writing() as connection:
+            connection.execute(f"DELETE FROM unsigned WHERE {_IS}", _key(copy))
             connection.execute(f"INSERT OR REPLACE INTO copy VALUES ({'?, ' * 9}?)", (*copy.stream, *copy[1:]))
             connection.execute(
                 "INSERT OR REPLACE INTO copy_gops VALUES (?, ?, ?, ?, ?)", (*copy.stream, copy.start_us, entries)
             )
+
+    def note_unsigned(self, copy: ArchivedCopy) -> None:
+        """The segment was never signed, by its index."""
+        with self._writing() as connection:
+            connection.execute("INSERT OR IGNORE INTO unsigned VALUES (?, ?, ?, ?)", _key(copy))
+
+    def signing(self, copy: ArchivedCopy) -> Signing:
+        """What the index knew of the segment's signature when it was copied."""
+        with self._lock:
+            found = self._connection.execute(f"SELECT 1 FROM unsigned WHERE {_IS}", _key(copy)).fetchone()
+        return Signing.NEVER if found else Signing.SIGNED
 
     def mark_checked(self, copy: ArchivedCopy, now_us: int, damage: str = "") -> None:
         """The object was looked at."""
@@ -157,6 +175,7 @@ class ArchiveCatalogue:
         with self._writing() as connection:
             connection.executemany(f"DELETE FROM copy WHERE {_IS}", keys)
             connection.executemany(f"DELETE FROM copy_gops WHERE {_IS}", keys)
+            connection.executemany(f"DELETE FROM unsigned WHERE {_IS}", keys)
 
     def covers(self, segment: Segment) -> bool:
         """Whether there is a sound copy of the segment in its present tier, or any copy in a fuller tier."""

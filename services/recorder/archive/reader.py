@@ -1,5 +1,8 @@
 """Reading stored objects as if they were files, for playback, clips and evidence. Blocks, in any thread."""
 
+import hashlib
+import os
+import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -19,6 +22,7 @@ _WAIT_SECONDS: Final = 4.0
 BLOCK_BYTES: Final = 256 * 1024
 MAX_AHEAD_BLOCKS: Final = 16
 _KEPT_BLOCKS: Final = 64
+_WHOLE_BYTES: Final = BLOCK_BYTES * MAX_AHEAD_BLOCKS
 Fetch = Callable[[int, int], bytes]
 """``fetch(offset, size)``: exactly those bytes, within the object."""
 
@@ -89,6 +93,27 @@ class ArchiveReader:
     def opened(self, copy: ArchivedCopy) -> Iterator[tuple[ReadAt, int]]:
         """As `services.recorder.storage.scan.opened`. Reading raises `ArchiveError`, ``FileNotFoundError``."""
         yield RangeReader(lambda at, size: self._fetch(copy.key, at, size), copy.size_bytes).read, copy.size_bytes
+
+    @contextmanager
+    def opened_verified(self, copy: ArchivedCopy) -> Iterator[tuple[ReadAt, int]]:
+        """The same, after all of it was compared with what was sent; it is read from a temporary file then.
+
+        Raises `ArchiveError` (``DIFFERS``) where the object is something else, ``FileNotFoundError``, ``OSError``.
+        """
+        found = hashlib.sha256()
+        with tempfile.TemporaryFile() as file:
+            try:
+                for at in range(0, copy.size_bytes, _WHOLE_BYTES):
+                    data = self._fetch(copy.key, at, min(_WHOLE_BYTES, copy.size_bytes - at))
+                    found.update(data)
+                    file.write(data)
+            except FileNotFoundError:
+                raise ArchiveError(ArchiveTrouble.DIFFERS, f"{copy.key} is not in the archive any more") from None
+            if found.digest() != copy.sha256:
+                raise ArchiveError(ArchiveTrouble.DIFFERS, f"{copy.key} is not what was sent to the archive")
+            file.flush()
+            fd = file.fileno()
+            yield (lambda at, size: os.pread(fd, size, at)), copy.size_bytes
 
     def _fetch(self, key: str, at: int, size: int) -> bytes:
         if trouble := self._trouble():

@@ -26,7 +26,7 @@ from services.recorder.events import RecorderEvents
 from services.recorder.retention.holds import Holds
 from services.recorder.storage.disk import Disk
 from services.recorder.storage.gops import Gop
-from services.recorder.storage.rows import FootageRun, Segment, Tier
+from services.recorder.storage.rows import FootageRun, Segment, Signing, Tier
 
 log = get_logger()
 T = TypeVar("T")
@@ -100,8 +100,11 @@ class S3Archive:
 
         return self._look_up(find, otherwise=[])
 
-    def opened(self, copy: ArchivedCopy) -> AbstractContextManager[tuple[ReadAt, int]]:
-        return self._reader.opened(copy)
+    def signing(self, copy: ArchivedCopy) -> Signing:
+        return self._look_up(lambda catalogue: catalogue.signing(copy), otherwise=Signing.SIGNED)
+
+    def opened(self, copy: ArchivedCopy, *, verified: bool = False) -> AbstractContextManager[tuple[ReadAt, int]]:
+        return self._reader.opened_verified(copy) if verified else self._reader.opened(copy)
 
     def _look_up(self, find: Callable[[ArchiveCatalogue], T], *, otherwise: T) -> T:
         """The catalogue's answer; ``otherwise`` while it is not open or cannot be read."""

@@ -21,7 +21,7 @@ from services.recorder.storage import gops
 from services.recorder.storage.disk import Disk
 from services.recorder.storage.index import ENDLESS_US, Index
 from services.recorder.storage.paths import INDEX, RecordedStream
-from services.recorder.storage.rows import Segment
+from services.recorder.storage.rows import Segment, Signing
 
 log = get_logger()
 
@@ -214,6 +214,8 @@ class Uploader:
             self._clock.now_us(),
         )  # fmt: skip
         await asyncio.to_thread(self._catalogue.put_copy, made, item.gops)
+        if segment.signed is Signing.NEVER:
+            await asyncio.to_thread(self._catalogue.note_unsigned, made)
         _copied.inc()
         _copied_bytes.inc(segment.size_bytes)
 

@@ -1,7 +1,7 @@
 """The questions that a recorder answers on the bus."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import islice
 from typing import Any, Final, TypeVar
 
@@ -53,11 +53,13 @@ class Endpoints:
         name: Id,
         signer: Signer | None,
         *,
+        keys: Callable[[], frozenset[str]] = frozenset,
         footage: RecordedFootage,
         coverage: Coverage,
         search: ActivitySearch,
     ) -> None:
-        """``name`` is the recorder's."""
+        """``name`` is the recorder's; ``keys`` gives the public keys that it ever had."""
+        self._keys = keys
         self._service = service
         self._name = name
         self._signer = signer
@@ -123,7 +125,7 @@ class Endpoints:
 
     async def _evidence(self, question: EvidenceQuestion, _actor: Actor) -> EvidenceOpened:
         sources = await self._sources(question)
-        messages = evidence.messages(sources, question.from_us, question.to_us, self._signer)
+        messages = evidence.messages(sources, question.from_us, question.to_us, self._signer, self._keys())
         control = await self._send(question, messages, "evidence")
         return EvidenceOpened(control=control, public=self._signer.public if self._signer else "")
 

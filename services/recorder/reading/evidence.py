@@ -12,30 +12,48 @@ from pydantic import ValidationError
 from services.contracts.errors import InvalidInputError, UnavailableError
 from services.contracts.evidence.exchange import ALTERED, DATA, GAP, PART_BEGINS, PART_ENDS, PartBegins, PartEnds
 from services.contracts.evidence.manifest import Manifest
-from services.contracts.evidence.statement import Statement, canonical, is_signed
+from services.contracts.evidence.statement import Statement, canonical
 from services.contracts.permissions import Actor
 from services.contracts.recordings import FootageGap, GapCause
 from services.media.mp4 import reader
 from services.media.mp4.boxes import Mp4Error
 from services.media.mp4.reader import Fragment, Opening, ReadAt
+from services.mesh.log import get_logger
+from services.recorder.archive.archive import ArchiveError, ArchiveTrouble
 from services.recorder.reading.footage import SegmentSource, read_messages
 from services.recorder.storage import gops
 from services.recorder.storage.paths import parse_path
 from services.recorder.storage.proof import Proof, Signer
-from services.recorder.storage.scan import VIDEO_ID, scan_opened
+from services.recorder.storage.rows import Signing
+from services.recorder.storage.scan import VIDEO_ID, SegmentScan, scan_opened
+from services.recorder.storage.vouching import VOUCHED, judge
+
+log = get_logger()
 
 MAX_AGE_US: Final = 3600 * 1_000_000
 """A manifest says that it was made now."""
 
 
-def messages(sources: Sequence[SegmentSource], from_us: int, to_us: int, signer: Signer | None) -> Iterator[bytes]:
-    """All messages of the transfer."""
+def messages(
+    sources: Sequence[SegmentSource],
+    from_us: int,
+    to_us: int,
+    signer: Signer | None,
+    keys: frozenset[str] = frozenset(),
+) -> Iterator[bytes]:
+    """All messages of the transfer. ``keys`` are the public keys that this recorder ever had, beside ``signer``'s."""
+    keys = keys | {signer.public} if signer is not None else keys
     for source in sources:
         try:
-            with source.opened() as (read, size):
-                yield from _segment(read, size, source, from_us, to_us, signer)
+            with source.opened(verified=True) as (read, size):
+                yield from _segment(read, size, source, from_us, to_us, signer, keys)
         except FileNotFoundError:
             yield _gap(source.start_us, source.end_us, GapCause.EXPIRED, "removed while the evidence was being made")
+        except ArchiveError as error:
+            if error.trouble is not ArchiveTrouble.DIFFERS:
+                raise
+            log.warning("evidence.altered", path=str(source.path), error=error)
+            yield _gap(source.start_us, source.end_us, ALTERED, error.message)
         except (Mp4Error, OSError) as error:
             yield _gap(source.start_us, source.end_us, GapCause.DISK_FAILED, f"{source.path.name}: {error}")
 
@@ -45,21 +63,31 @@ def _gap(from_us: int, to_us: int, cause: str, detail: str) -> bytes:
 
 
 def _segment(
-    read: ReadAt, size: int, source: SegmentSource, from_us: int, to_us: int, signer: Signer | None
+    read: ReadAt,
+    size: int,
+    source: SegmentSource,
+    from_us: int,
+    to_us: int,
+    signer: Signer | None,
+    keys: frozenset[str],
 ) -> Iterator[bytes]:
+    size = min(size, source.sealed_bytes) if source.growing else size
     named = parse_path(PurePath(*source.path.parts[-8:]))
     found = scan_opened(read, size, source.path, named[0], verify=False) if named else None
     if found is None:
         yield _gap(source.start_us, source.end_us, ALTERED, f"{source.path.name} holds no footage any more")
         return
-    statement, proof = found.statement(), found.proof
+    proof = found.proof  # a growing segment may have been closed meanwhile
+    statement = found.statement(growing=source.growing and proof is None)
+    if not _is_recorded(found, source, keys):
+        log.warning("evidence.altered", path=str(source.path))
+        what = "is not what was signed" if proof is not None else "has no signature, and is not what was recorded"
+        yield _gap(source.start_us, source.end_us, ALTERED, f"{source.path.name} {what}")
+        return
     if proof is None:
         if signer is None:
             raise UnavailableError("the recorder's key cannot be read, and some of this footage is not signed yet")
         proof = signer.sign(statement.to_bytes())
-    elif not is_signed(proof.public, proof.signature, statement.to_bytes()):
-        yield _gap(source.start_us, source.end_us, ALTERED, f"{source.path.name} is not what was signed")
-        return
     # The file may have been thinned since it was looked up: what is in it now counts.
     source = source._replace(start_us=statement.start_us, gops=gops.unpack(found.gops))
     begin = source.begin(from_us)
@@ -67,6 +95,16 @@ def _segment(
     parts = _Parts(read, opening, statement, proof)
     if begin is not None:
         yield from parts.run(list(reader.read_fragments(read, size, opening.end)), begin.fragment_offset, to_us)
+
+
+def _is_recorded(found: SegmentScan, source: SegmentSource, keys: frozenset[str]) -> bool:
+    """Whether a file is what was recorded: by its signature, or by what is known of a segment that was never signed."""
+    if source.growing and found.proof is None:
+        return found.segment.link == source.link
+    if found.proof is None and source.opener is not None:
+        return source.signed is Signing.NEVER  # the whole object is what was sent
+    row = found.segment._replace(signed=source.signed, link=source.link)
+    return judge(found, row, keys) in VOUCHED
 
 
 class _Parts:
@@ -78,6 +116,7 @@ class _Parts:
         self._statement = statement
         self._proof = proof
         self._count = 0
+        self._end_us = 0
 
     def run(self, fragments: Sequence[Fragment], from_offset: int, to_us: int) -> Iterator[bytes]:
         """The fragments from ``from_offset`` on that begin before ``to_us``."""
@@ -87,21 +126,22 @@ class _Parts:
             if fragment.offset < from_offset:
                 continue
             if fragment.capture_us >= to_us:
-                yield from self._end(fragment.capture_us)
+                yield from self._end()
                 return
             last = number + 1 == len(fragments)
             end_us = self._statement.end_us if last else fragments[number + 1].capture_us
             if not self._sound(before, fragment):
-                yield from self._end(fragment.capture_us)
+                yield from self._end()
                 yield _gap(fragment.capture_us, end_us, ALTERED, f"fragment {number + 1} of {self._statement.path}")
             elif self._count or _starts_at_keyframe(fragment):
                 if not self._count:
                     yield from self._begin(number, fragment)
                 self._count += 1
+                self._end_us = self._statement.end_us if last else fragment.end_us(VIDEO_ID)
                 yield from self._data(fragment.offset, fragment.end)
             else:
                 yield _gap(fragment.capture_us, end_us, ALTERED, "cannot be decoded without the fragment before")
-        yield from self._end(self._statement.end_us)
+        yield from self._end()
 
     def _sound(self, before: bytes, fragment: Fragment) -> bool:
         try:
@@ -124,9 +164,9 @@ class _Parts:
         for data in read_messages(self._read, at, end):
             yield DATA + data
 
-    def _end(self, to_us: int) -> Iterator[bytes]:
+    def _end(self) -> Iterator[bytes]:
         if self._count:
-            yield PART_ENDS + PartEnds(fragments=self._count, to_us=to_us).pack()
+            yield PART_ENDS + PartEnds(fragments=self._count, to_us=self._end_us).pack()
             self._count = 0
 
 

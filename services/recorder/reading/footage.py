@@ -3,11 +3,11 @@
 Methods block; call them in a thread. A disk that cannot be read is left out and logged.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from services.contracts.errors import UnavailableError
 from services.contracts.recordings import FootageGap, FootageRange, TierName, TimelineAnswer, merge_ranges
@@ -21,7 +21,7 @@ from services.recorder.storage.disks import ask_indexes
 from services.recorder.storage.gops import Gop
 from services.recorder.storage.index import Index
 from services.recorder.storage.paths import RecordedStream
-from services.recorder.storage.rows import FootageRun, GapRow, Tier, joined
+from services.recorder.storage.rows import FootageRun, GapRow, Signing, Tier, joined
 from services.recorder.storage.segment_file import SegmentFile
 
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
@@ -39,14 +39,22 @@ class SegmentSource(NamedTuple):
     gops: Sequence[Gop]
     opener: "Opener | None" = None
     """How it is opened where it is not a local file."""
+    link: bytes = b""
+    """The last seal that the index, or the memory of a growing one, knows."""
+    signed: Signing = Signing.ALTERED
+    """What the index, or the archive's catalogue, knows of its signature."""
+    growing: bool = False
+    """It is being written; what is meant of it ends at ``sealed_bytes``."""
 
-    def opened(self) -> AbstractContextManager[tuple[ReadAt, int]]:
+    def opened(self, *, verified: bool = False) -> AbstractContextManager[tuple[ReadAt, int]]:
         """A function that reads from it, and its size. An archived segment's ``path`` is no local file.
+
+        With ``verified`` an archived one is first compared as a whole with what was sent to the archive.
 
         Opening and reading raise ``OSError`` (``FileNotFoundError`` where it was removed), and `PantauError` where the
         archive does not answer.
         """
-        return self.opener() if self.opener is not None else scan.opened(self.path)
+        return self.opener(verified=verified) if self.opener is not None else scan.opened(self.path)
 
     def begin(self, at_us: int) -> Gop | None:
         """The GOP in which ``at_us`` lies; the first one where it lies before the segment, None where there is none."""
@@ -65,7 +73,11 @@ class SegmentSource(NamedTuple):
         return reader.read_fragments(read, self.sealed_bytes, gop.fragment_offset)
 
 
-Opener = Callable[[], AbstractContextManager[tuple[ReadAt, int]]]
+class Opener(Protocol):
+    """`services.recorder.archive.archive.Archive.opened` of one copy."""
+
+    def __call__(self, *, verified: bool) -> AbstractContextManager[tuple[ReadAt, int]]:
+        """Opens it."""
 
 
 class RecordedFootage:
@@ -133,8 +145,9 @@ class RecordedFootage:
         for file in self._growing(camera, profile):
             if file.path and file.start_us < to_us and file.end_us > from_us:
                 grown = tuple(file.tally.gops)
+                sealed_bytes, link = file.sealed
                 found[file.path] = SegmentSource(
-                    file.path, file.start_us, file.end_us, file.sealed_bytes, Tier.FULL, grown
+                    file.path, file.start_us, file.end_us, sealed_bytes, Tier.FULL, grown, link=link, growing=True
                 )
 
         def ask(disk: Disk, index: Index) -> list[SegmentSource]:
@@ -156,7 +169,7 @@ class RecordedFootage:
             if mine is None or (copy.tier < mine.tier and not copy.damage and self._archive.answers):
                 found[copy.key] = SegmentSource(
                     Path(copy.key), copy.start_us, copy.end_us, copy.size_bytes, copy.tier, entries,
-                    partial(self._archive.opened, copy),
+                    partial(self._archive.opened, copy), signed=self._archive.signing(copy),
                 )  # fmt: skip
         return found.values()
 
@@ -170,6 +183,8 @@ def _closed(disk: Disk, index: Index, stream: RecordedStream, from_us: int, to_u
             segment.size_bytes,
             segment.tier,
             index.gops_of(segment),
+            link=segment.link,
+            signed=segment.signed,
         )
 
 

@@ -253,7 +253,10 @@ class RetentionPass:
         every_us = int(self._ladder_of(segment.stream.camera).every_seconds * 1e6)
         try:
             files.unlink(_new(path))
-            found = thin(path, _new(path), segment.stream, every_us=every_us, files=files, signer=self.disk.signer)
+            found = thin(
+                path, _new(path), segment.stream,
+                every_us=every_us, files=files, signer=self.disk.signer, row=segment, keys=self.disk.keys,
+            )  # fmt: skip
         except (Mp4Error, FileNotFoundError) as error:
             log.warning("recordings.cannot_thin", path=str(path), error=error)
             return None

@@ -15,7 +15,9 @@ from services.recorder.storage.files import Files, write_all
 from services.recorder.storage.gops import RAW, pack_raw
 from services.recorder.storage.paths import RecordedStream
 from services.recorder.storage.proof import Signer
-from services.recorder.storage.scan import VIDEO_ID, GopTally, SegmentScan, opened, scan, sealed_fragments
+from services.recorder.storage.rows import Segment, Signing
+from services.recorder.storage.scan import VIDEO_ID, GopTally, SegmentScan, opened, scan, scan_opened, sealed_fragments
+from services.recorder.storage.vouching import VOUCHED, judge
 
 _FRAGMENT_BYTES: Final = 4 * 1024 * 1024
 
@@ -35,9 +37,19 @@ def keep(times_us: Sequence[int], every_us: int) -> list[int]:
 
 
 def thin(
-    source: Path, target: Path, stream: RecordedStream, *, every_us: int, files: Files, signer: Signer | None = None
+    source: Path,
+    target: Path,
+    stream: RecordedStream,
+    *,
+    every_us: int,
+    files: Files,
+    signer: Signer | None = None,
+    row: Segment | None = None,
+    keys: frozenset[str] = frozenset(),
 ) -> SegmentScan:
     """Writes ``target``, fsynced and signed, and returns its content. ``source`` is not changed.
+
+    What is made of a source that is not what was recorded, by its ``row`` and the recorder's ``keys``, is not signed.
 
     Raises `Mp4Error` where ``source`` holds nothing to keep, ``OSError``.
     """
@@ -50,6 +62,8 @@ def thin(
         pictures, end, link = _keyframes(sealed_fragments(read, size, opening), tally)
         if not pictures:
             raise Mp4Error("a segment without keyframes")
+        whole = scan_opened(read, size, source, stream, verify=False)
+        signing = Signing.ALTERED if whole is None or whole.segment.link != link else judge(whole, row, keys)
         kept = [pictures[index] for index in keep([item.capture_us for item in pictures], every_us)]
         info = opening.movie.info | {
             "tier": "keyframes", "thinned_from": link.hex(), "every_us": every_us, RAW: pack_raw(tally.gops),
@@ -61,7 +75,7 @@ def thin(
             found = scan(target, stream, verify=False)
             if found is None:
                 raise Mp4Error("what was thinned cannot be read")  # noqa: TRY301 (the file goes with it)
-            if signer is not None:
+            if signer is not None and signing in VOUCHED:
                 write_all(files, fd, [signer.sign(found.statement().to_bytes()).to_box()])
             files.sync_data(fd)
         except BaseException:
@@ -72,7 +86,14 @@ def thin(
     found = scan(target, stream, verify=False)
     if found is None:
         raise Mp4Error("what was thinned cannot be read")
-    return found
+    return found._replace(segment=found.segment._replace(signed=_after(signing, signed=found.proof is not None)))
+
+
+def _after(signing: Signing, *, signed: bool) -> Signing:
+    """What the thinned segment is, made of one that was ``signing``."""
+    if signed:
+        return Signing.SIGNED
+    return Signing.NEVER if signing in VOUCHED else signing
 
 
 class _Kept(NamedTuple):

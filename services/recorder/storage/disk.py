@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -18,6 +19,7 @@ from services.mesh.log import get_logger
 from services.mesh.metrics import gauge
 from services.recorder.storage.files import FULL, Files, Space, sync_folders
 from services.recorder.storage.index import Index
+from services.recorder.storage.key import remember_keys
 from services.recorder.storage.paths import INDEX, RECORDINGS, RecordedStream, segment_path
 from services.recorder.storage.proof import Proof, Signer
 from services.recorder.storage.recovery import boot_id, recover
@@ -81,6 +83,13 @@ class _Job:
     hole: bool = False
 
 
+class LastLink(NamedTuple):
+    """A stream's last seal, and where it is."""
+
+    directory: Path
+    link: bytes
+
+
 class DiskLimits(NamedTuple):
     """What recordings may take of a disk, and of memory on the way to it."""
 
@@ -112,7 +121,9 @@ class Disk:
         notify: Callable[["Disk", DiskNotice], None],
         limits: DiskLimits = DEFAULT_LIMITS,
         signer: Signer | None = None,
+        links: "dict[RecordedStream, LastLink] | None" = None,
     ) -> None:
+        """``links`` are shared by a recorder's disks, so that a stream's chain goes on when it moves to another."""
         self.directory = directory
         self.recordings = directory / RECORDINGS
         self.failure: str | None = "not opened yet"
@@ -120,6 +131,8 @@ class Disk:
         self.queued_bytes = 0
         self.files = files
         self.signer = signer
+        self.keys: frozenset[str] = frozenset()
+        """The public keys that this recorder ever had; read when the disk is opened."""
         self._recorder = recorder
         self._clock = clock
         self._notify = notify
@@ -130,7 +143,7 @@ class Disk:
         self._open: dict[SegmentFile, None] = {}
         self._ended: list[SegmentFile] = []
         self._gaps: list[GapRow] = []
-        self._links: dict[RecordedStream, bytes] = {}
+        self._links: dict[RecordedStream, LastLink] = {} if links is None else links
         self._writing_since: float | None = None
         self._opened = False
         self._boot = boot_id()
@@ -228,8 +241,13 @@ class Disk:
         self._opened = True
         index = Index.open(self.recordings / INDEX, durable=True, checkpoint=True)
         try:
-            recover(self.recordings, index, self.files, self.signer)
-            self._links.clear()
+            self.keys = remember_keys(self.directory, self.signer)
+            recover(self.recordings, index, self.files, self.signer, self.keys, closed=self._tell_recovered)
+            for stream, last in list(self._links.items()):
+                if last.directory == self.directory:
+                    del self._links[stream]  # recovery may have cut it
+            with index:
+                index.set_meta("boot", self._boot)  # a death before the first pass is no power cut
             self._write_index = Index.open(self.recordings / INDEX, durable=False)
         except BaseException:
             index.close()
@@ -244,6 +262,9 @@ class Disk:
         ]
         for thread in self._threads:
             thread.start()
+
+    def _tell_recovered(self, segment: Segment, proof: Proof | None) -> None:
+        self._notify(self, SegmentWritten(segment, str(segment.path), proof))
 
     def close(self, timeout_seconds: float = 3.0) -> None:
         """Writes and syncs what waits, and stops the threads; a disk that hangs is left behind."""
@@ -307,8 +328,11 @@ class Disk:
         file.skipping = False
         if file.path is None:
             self._create(file, fragment)
-        file.write_fragment(self.files, fragment, self._clock.monotonic())
-        self._links[file.stream] = file.link
+        index = self._write_index
+        assert index is not None
+        note = partial(index.note_seals, file.stream, file.start_us)
+        file.write_fragment(self.files, fragment, self._clock.monotonic(), note=note)
+        self._links[file.stream] = LastLink(self.directory, file.link)
 
     def _create(self, file: SegmentFile, fragment: SegmentFragment) -> None:
         """Open, as docs/recording.md orders it."""
@@ -318,7 +342,8 @@ class Disk:
             file.start_us = fragment.from_us + file.shift_us
             with index:
                 index.add_open(file.stream, file.start_us)
-                chain = self._links.get(file.stream) or _last_link(index, file.stream)
+                known = self._links.get(file.stream)
+                chain = known.link if known else _last_link(index, file.stream)
             path = self.recordings / segment_path(file.stream, file.start_us)
             if not (self.recordings / INDEX).exists():
                 raise OSError(errno.ENOENT, GONE)
@@ -444,7 +469,9 @@ class Disk:
         if not file.folders_synced:
             sync_folders(self.files, file.path.parent, self.directory)
             file.folders_synced = True
+        link = file.link
         self.files.sync_data(file.fd)
+        file.synced_link = link
 
 
 def is_full(error: OSError | sqlite3.Error) -> bool:

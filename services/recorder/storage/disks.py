@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, TypeVar
 from services.mesh.clock import Clock, sleep
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
-from services.recorder.storage.disk import DEFAULT_LIMITS, Disk, DiskFailed, DiskLimits, DiskNotice
+from services.recorder.storage.disk import DEFAULT_LIMITS, Disk, DiskFailed, DiskLimits, DiskNotice, LastLink
 from services.recorder.storage.files import Files, OsFiles
 from services.recorder.storage.index import ENDLESS_US, Index
 from services.recorder.storage.paths import INDEX, RecordedStream
@@ -61,6 +61,7 @@ class Disks:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(notify, disk, notice)
 
+        self._links: dict[RecordedStream, LastLink] = {}
         self.all = [
             Disk(
                 directory,
@@ -70,6 +71,7 @@ class Disks:
                 notify=tell,
                 limits=limits,
                 signer=signer,
+                links=self._links,
             )
             for directory in directories
         ]
@@ -91,6 +93,10 @@ class Disks:
         if chosen is not None:
             self.streams[stream] = chosen
         return chosen
+
+    def keys(self) -> frozenset[str]:
+        """The public keys that this recorder ever had, as its directories remember them."""
+        return frozenset().union(*(disk.keys for disk in self.all))
 
     async def open(self) -> None:
         """Opens every directory; one that cannot be opened is tried again by `watch`."""
@@ -141,11 +147,15 @@ class Disks:
             gaps = index.gaps(stream, 0, ENDLESS_US)
             return disk, index.last_segment(stream), [gap for gap in gaps if gap.to_us is None]
 
+        newest: tuple[Disk, Segment] | None = None
         for disk, last, gaps in ask_indexes(self.all, ask):
             if last and (end_us is None or last.end_us > end_us):
-                end_us = last.end_us
-                self.streams.setdefault(stream, disk)
+                end_us, newest = last.end_us, (disk, last)
             lasting = gaps[-1] if gaps else lasting
+        if newest is not None:
+            disk, last = newest
+            self.streams.setdefault(stream, disk)
+            self._links.setdefault(stream, LastLink(disk.directory, last.link))
         if lasting and (end_us is None or lasting.from_us < end_us - 1_000_000):
             lasting = None
         return end_us, lasting

@@ -13,16 +13,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from services.contracts.evidence.statement import is_signed
 from services.recorder.storage.files import Files, OsFiles
 from services.recorder.storage.identity import DirectoryTakenError, lock
 from services.recorder.storage.index import Index
-from services.recorder.storage.key import read_key
+from services.recorder.storage.key import read_key, read_keys
 from services.recorder.storage.paths import INDEX, NEW_SUFFIX, RECORDINGS, RecordedStream, parse_path, segment_path
 from services.recorder.storage.proof import Signer
 from services.recorder.storage.recovery import finish, recover, settle
-from services.recorder.storage.rows import Segment, SegmentState
+from services.recorder.storage.rows import OpenSeals, Segment, SegmentState, Signing
 from services.recorder.storage.scan import SegmentScan, scan
+from services.recorder.storage.vouching import judge
 
 _OURS: Final = (INDEX, f"{INDEX}-wal", f"{INDEX}-shm")
 
@@ -38,7 +38,7 @@ class FsckKind(StrEnum):
     RUNS_DIFFER = "runs-differ"
     """What the timeline shows of a stream is not what its segments join to."""
     BAD_SIGNATURE = "bad-signature"
-    """A segment is not what its recorder signed: evidence leaves it out."""
+    """A segment is not what its recorder recorded: it is never signed, and evidence leaves it out."""
     TAIL = "tail"
     """Bytes behind the last seal."""
     NO_FOOTAGE = "no-footage"
@@ -155,6 +155,7 @@ class _DirectoryCheck:
         self._verify = verify
         self._alone = alone
         self._signer = _key(recordings.parent) if repair else None
+        self._keys = read_keys(recordings.parent)
         self.segments = 0
         self.signed: Counter[str] = Counter()
 
@@ -178,7 +179,7 @@ class _DirectoryCheck:
         for path, detail in waiting:
             yield FsckFinding(FsckKind.UNSETTLED, str(path.relative_to(self._recordings)), detail, self._repair)
         if waiting and self._repair:
-            recover(self._recordings, index, self._files, self._signer)
+            recover(self._recordings, index, self._files, self._signer, self._keys)
 
     def _stream(self, index: Index, stream: RecordedStream, open_now: set[Path]) -> Iterator[FsckFinding]:
         rows = {self._path(stream, segment.start_us): segment for segment in index.segments_of(stream)}
@@ -221,6 +222,10 @@ class _DirectoryCheck:
         if (row is not None and row.state is not SegmentState.CLOSED) or self._moved_on(index, path, row):
             return
         if found is not None:
+            found = self._judged(found, row)
+            if found.segment.signed is Signing.ALTERED and self._verify:  # it keeps its row, and every byte
+                whole = scan(path, parsed[0], verify=False) or found
+                found = whole._replace(segment=whole.segment._replace(signed=Signing.ALTERED))
             yield from self._signature(name, found)
         if found is None:
             if self._repair and row is not None:
@@ -229,33 +234,45 @@ class _DirectoryCheck:
             yield FsckFinding(FsckKind.NO_FOOTAGE, name, "nothing in it can be played; the file is left as it is")
         elif row is None:
             if self._repair:
-                finished = finish(self._recordings, self._files, *parsed, signer=self._signer)
+                finished = finish(self._recordings, self._files, *parsed, OpenSeals(), keys=self._keys)
                 with index:
                     settle(index, *parsed, finished)
             yield FsckFinding(FsckKind.UNKNOWN_FILE, name, f"{found.segment.frames} pictures", self._repair)
         else:
             yield from self._compare(index, path, row, found)
 
+    def _judged(self, found: SegmentScan, row: Segment | None) -> SegmentScan:
+        """With what the file is, by its signature and its row."""
+        return found._replace(segment=found.segment._replace(signed=judge(found, row, self._keys)))
+
     def _signature(self, name: str, found: SegmentScan) -> Iterator[FsckFinding]:
         proof = found.proof
-        if proof is not None and not is_signed(proof.public, proof.signature, found.statement().to_bytes()):
-            yield FsckFinding(
-                FsckKind.BAD_SIGNATURE, name, f"not what {proof.key_id} signed; the file is left as it is"
-            )
-        else:
+        if found.segment.signed is not Signing.ALTERED:
             self.signed[proof.key_id if proof else ""] += 1
+        elif proof is None:
+            detail = "not signed, and not what was recorded without a signature; the file is left as it is"
+            yield FsckFinding(FsckKind.BAD_SIGNATURE, name, detail)
+        elif self._keys and proof.public not in self._keys:
+            detail = f"signed by {proof.key_id}, which is no key of this recorder's; the file is left as it is"
+            yield FsckFinding(FsckKind.BAD_SIGNATURE, name, detail)
+        else:
+            detail = f"not what {proof.key_id} signed; the file is left as it is"
+            yield FsckFinding(FsckKind.BAD_SIGNATURE, name, detail)
 
     def _compare(self, index: Index, path: Path, row: Segment, found: SegmentScan) -> Iterator[FsckFinding]:
         name = self._name(path)
+        altered = found.segment.signed is Signing.ALTERED
         if found.file_bytes > found.sealed_bytes:
-            if self._repair:
+            if self._repair and not altered:
                 fd = self._files.open(path)
                 self._files.truncate(fd, found.sealed_bytes)
                 self._files.sync_data(fd)
                 self._files.close(fd)
             detail = f"{found.file_bytes - found.sealed_bytes} bytes behind the last fragment whose seal is right"
-            yield FsckFinding(FsckKind.TAIL, name, detail, self._repair)
+            yield FsckFinding(FsckKind.TAIL, name, detail, self._repair and not altered)
         said = found.segment._replace(retimed=row.retimed)
+        if altered and found.proof is not None:
+            said = said._replace(signed=row.signed)  # the file tells it by itself
         differing = [key for key in Segment._fields if getattr(said, key) != getattr(row, key)]
         gops_differ = index.packed_gops(row.stream, row.start_us) != found.gops
         if differing or gops_differ:

@@ -7,20 +7,31 @@ from pathlib import Path
 from typing import Any, Final, Self
 from uuid import uuid4
 
+from services.media.mp4.fragment import LINK_BYTES
 from services.recorder.storage import gops
 from services.recorder.storage.activity_table import ActivityTable, UnjudgedSegment
 from services.recorder.storage.gops import Gop
 from services.recorder.storage.paths import RecordedStream
-from services.recorder.storage.rows import FootageRun, GapRow, Segment, SegmentState, Tier, Usage, joined
+from services.recorder.storage.rows import (
+    FootageRun,
+    GapRow,
+    OpenSeals,
+    Segment,
+    SegmentState,
+    Signing,
+    Tier,
+    Usage,
+    joined,
+)
 from services.recorder.storage.schema import migrate
 
-_SCHEMAS: Final = ("schema.sql", "schema_2.sql")
+_SCHEMAS: Final = ("schema.sql", "schema_2.sql", "schema_3.sql")
 SCHEMA_VERSION: Final = len(_SCHEMAS)
 _BUSY_SECONDS: Final = 10.0
 _CHECKPOINT_PAGES: Final = 2000
 _SEGMENT_COLUMNS: Final = (
     "start_us, end_us, size_bytes, tier, state, frames, keyframes, codec, width_px, height_px, audio,"
-    " uncertainty_us, clock, retimed, link"
+    " uncertainty_us, clock, retimed, link, signed"
 )
 ENDLESS_US: Final = 1 << 62
 _UNCOPIED: Final = (
@@ -146,7 +157,27 @@ class Index:
 
     def add_open(self, stream: RecordedStream, start_us: int) -> None:
         """Names a file that is about to be created."""
-        self._connection.execute("INSERT OR IGNORE INTO open_segment VALUES (?, ?)", (self.stream_id(stream), start_us))
+        self._connection.execute(
+            "INSERT OR IGNORE INTO open_segment (stream_id, start_us) VALUES (?, ?)", (self.stream_id(stream), start_us)
+        )
+
+    def note_seals(self, stream: RecordedStream, start_us: int, synced: bytes, seals: bytes) -> None:
+        """An open file has the seal ``synced`` on the disk, and is about to end with the last of ``seals``."""
+        self._connection.execute(
+            "UPDATE open_segment SET synced = ?, seals = ? WHERE stream_id = ? AND start_us = ?",
+            (synced, seals, self.stream_id(stream), start_us),
+        )
+
+    def open_seals(self, stream: RecordedStream, start_us: int) -> OpenSeals:
+        """What is stored of an open file's seals."""
+        row = self._connection.execute(
+            "SELECT synced, seals FROM open_segment WHERE stream_id = ? AND start_us = ?",
+            (self.find_stream(stream), start_us),
+        ).fetchone()
+        if row is None:
+            return OpenSeals()
+        synced, seals = map(bytes, row)
+        return OpenSeals(synced, tuple(seals[at : at + LINK_BYTES] for at in range(0, len(seals), LINK_BYTES)))
 
     def drop_open(self, stream: RecordedStream, start_us: int) -> None:
         """Forgets an open segment."""
@@ -171,7 +202,7 @@ class Index:
         if not replaced.rowcount:
             self.activity.enqueue(stream_id, segment.start_us)
         self._connection.execute(
-            f"INSERT INTO segment (stream_id, {_SEGMENT_COLUMNS}) VALUES ({'?, ' * 15}?)",  # noqa: S608 (ours)
+            f"INSERT INTO segment (stream_id, {_SEGMENT_COLUMNS}) VALUES ({'?, ' * 16}?)",  # noqa: S608 (ours)
             (stream_id, *segment[1:]),
         )
         self._connection.execute("INSERT OR REPLACE INTO gop VALUES (?, ?, ?)", (stream_id, segment.start_us, gops))
@@ -245,8 +276,9 @@ class Index:
         return self._select("state != 0")
 
     def _segment(self, row: tuple[Any, ...]) -> Segment:
-        start_us, end_us, size, tier, state, *rest = row[1:]
-        return Segment(self.stream(row[0]), start_us, end_us, size, Tier(tier), SegmentState(state), *rest)
+        start_us, end_us, size, tier, state, *rest, signed = row[1:]
+        made = Segment(self.stream(row[0]), start_us, end_us, size, Tier(tier), SegmentState(state), *rest)
+        return made._replace(signed=Signing(signed))
 
     def packed_gops(self, stream: RecordedStream, start_us: int) -> bytes | None:
         """A segment's keyframe index, as `services.recorder.storage.gops` reads it."""

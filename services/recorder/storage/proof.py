@@ -60,7 +60,14 @@ def read_proof(read: ReadAt, at: int) -> Proof | None:
 
 
 def state(
-    segment: Segment, *, recorder: str, opening: bytes, links: Sequence[bytes], previous: str, thinned_from: str = ""
+    segment: Segment,
+    *,
+    recorder: str,
+    opening: bytes,
+    links: Sequence[bytes],
+    previous: str,
+    thinned_from: str = "",
+    growing: bool = False,
 ) -> Statement:
     """A segment's statement. ``opening`` and ``links`` are the seals of its file, ``previous`` the last one before."""
     stream = segment.stream
@@ -79,4 +86,5 @@ def state(
         links=tuple(link.hex() for link in links),
         previous=previous,
         thinned_from=thinned_from,
+        growing=growing,
     )

@@ -1,21 +1,20 @@
 """What happens at the start of a directory, before anything is recorded into it (docs/recording.md, Start)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from services.media.time import SECOND_90K
 from services.mesh.log import get_logger
 from services.recorder.storage.files import Files, append_whole, sync_folders
 from services.recorder.storage.index import Index
 from services.recorder.storage.paths import NEW_SUFFIX, RecordedStream, hour_folder, parse_path, segment_path
-from services.recorder.storage.proof import PROOF_BYTES, Signer
-from services.recorder.storage.rows import Segment, SegmentState
+from services.recorder.storage.proof import PROOF_BYTES, Proof, Signer
+from services.recorder.storage.rows import OpenSeals, Segment, SegmentState, Signing
 from services.recorder.storage.scan import SegmentScan, scan
+from services.recorder.storage.vouching import DOUBTFUL_90K, VOUCHED, judge, judge_open
 
 log = get_logger()
-_DOUBTFUL_90K: Final = 60 * SECOND_90K
-"""The end of a file that a power cut may have undone: several times the longest sensible fsync interval."""
 _BATCH: Final = 64
 _HOUR_US: Final = 3600 * 1_000_000
 
@@ -36,21 +35,47 @@ class Recovered:
     """Replacements whose outcome was written down."""
 
 
-def recover(recordings: Path, index: Index, files: Files, signer: Signer | None = None) -> Recovered:
+def recover(
+    recordings: Path,
+    index: Index,
+    files: Files,
+    signer: Signer | None = None,
+    keys: frozenset[str] = frozenset(),
+    *,
+    closed: Callable[[Segment, Proof | None], None] = lambda _segment, _proof: None,
+) -> Recovered:
     """Makes files and rows agree after any death. Raises ``OSError``, ``sqlite3.Error``.
 
-    Segments that were never closed are signed by ``signer``.
+    Segments that were never closed are signed by ``signer`` where their seals are those that the index stores; ``keys``
+    are the public keys that this recorder ever had. ``closed`` is told of each segment that was left open.
     """
     done = Recovered()
     # The process died, not the machine: everything written is there, and only the last write may be torn.
-    tail_90k = 0 if index.get_meta("boot") == boot_id() != "" else _DOUBTFUL_90K
+    same_boot = index.get_meta("boot") == boot_id() != ""
+    power_cut = not same_boot
+    tail_90k = DOUBTFUL_90K if power_cut else 0
     opened = index.open_segments()
     for start in range(0, len(opened), _BATCH):
         batch = opened[start : start + _BATCH]
-        found = [finish(recordings, files, *item, tail_90k=tail_90k, signer=signer) for item in batch]
+        found = [
+            finish(
+                recordings,
+                files,
+                *item,
+                index.open_seals(*item),
+                tail_90k=tail_90k,
+                signer=signer,
+                keys=keys,
+                power_cut=power_cut,
+            )
+            for item in batch
+        ]
         with index:
-            for (stream, start_us), item in zip(batch, found, strict=True):
-                settle(index, stream, start_us, item)
+            for (stream, start_us), each in zip(batch, found, strict=True):
+                settle(index, stream, start_us, each)
+        for item in found:
+            if item is not None:
+                closed(item.segment, item.proof)
         done.finished += sum(item is not None for item in found)
         done.empty += sum(item is None for item in found)
     for segment in index.unsettled_segments():
@@ -60,9 +85,9 @@ def recover(recordings: Path, index: Index, files: Files, signer: Signer | None 
                 index.forget_segments([segment])
             done.removed += 1
         else:
-            _settle(recordings, index, files, segment)
+            _settle(recordings, index, files, segment, keys)
             done.replaced += 1
-    _take_in_unknown(recordings, index, files, done, signer)
+    _take_in_unknown(recordings, index, files, done, keys, power_cut=power_cut)
     if done != Recovered():
         log.info("recordings.recovered", directory=str(recordings), **vars(done))
     return done
@@ -73,14 +98,18 @@ def finish(
     files: Files,
     stream: RecordedStream,
     start_us: int,
+    seals: OpenSeals,
     *,
     tail_90k: int | None = None,
     signer: Signer | None = None,
+    keys: frozenset[str] = frozenset(),
+    power_cut: bool = False,
 ) -> SegmentScan | None:
     """Completes a file that was left open: cuts its unsealed tail, signs it and makes it durable. `settle` writes its
     row.
 
-    A file without a sealed fragment is removed; the result is None then.
+    It is signed only where its last seal is one of ``seals``; else its row says that it is altered. A file without a
+    sealed fragment is removed; the result is None then.
     """
     path = recordings / segment_path(stream, start_us)
     try:
@@ -94,7 +123,11 @@ def finish(
     try:
         if found.file_bytes > found.sealed_bytes:
             files.truncate(fd, found.sealed_bytes)
-        if found.proof is None and signer is not None:
+        signing = judge_open(found, seals, keys, power_cut=power_cut)
+        if signing not in VOUCHED:
+            log.warning("recordings.altered", path=str(path), signing=signing.name.lower())
+        found = found._replace(segment=found.segment._replace(signed=signing))
+        if signing is Signing.NEVER and signer is not None:
             found = _sign(files, fd, found, signer)
         files.sync_data(fd)
     finally:
@@ -109,7 +142,7 @@ def _sign(files: Files, fd: int, found: SegmentScan, signer: Signer) -> SegmentS
     if not append_whole(files, fd, [made.to_box()], found.sealed_bytes):
         return found
     end = found.sealed_bytes + PROOF_BYTES
-    segment = found.segment._replace(size_bytes=end)
+    segment = found.segment._replace(size_bytes=end, signed=Signing.SIGNED)
     return found._replace(segment=segment, sealed_bytes=end, file_bytes=end, proof=made)
 
 
@@ -130,7 +163,7 @@ def boot_id() -> str:
         return ""
 
 
-def _settle(recordings: Path, index: Index, files: Files, segment: Segment) -> None:
+def _settle(recordings: Path, index: Index, files: Files, segment: Segment, keys: frozenset[str]) -> None:
     """Ends an interrupted replacement. The file under the name is whole, old or new, and gives the row."""
     path = recordings / segment.path
     files.unlink(path.with_name(path.name + NEW_SUFFIX))
@@ -141,10 +174,13 @@ def _settle(recordings: Path, index: Index, files: Files, segment: Segment) -> N
     with index:
         index.forget_segments([segment])
         if found:
-            index.put_segment(found.segment._replace(start_us=segment.start_us), found.gops)
+            row = found.segment._replace(start_us=segment.start_us, signed=judge(found, segment, keys))
+            index.put_segment(row, found.gops)
 
 
-def _take_in_unknown(recordings: Path, index: Index, files: Files, done: Recovered, signer: Signer | None) -> None:
+def _take_in_unknown(
+    recordings: Path, index: Index, files: Files, done: Recovered, keys: frozenset[str], *, power_cut: bool
+) -> None:
     heartbeat_us = int(index.get_meta("heartbeat_us") or 0)
     if not heartbeat_us:
         return
@@ -154,7 +190,9 @@ def _take_in_unknown(recordings: Path, index: Index, files: Files, done: Recover
             at_us = heartbeat_us + hour * _HOUR_US
             folder = recordings / hour_folder(stream, at_us)
             if folder.is_dir():
-                done.unknown += _take_in(recordings, index, files, folder, _names(index, stream, at_us), signer)
+                done.unknown += _take_in(
+                    recordings, index, files, folder, _names(index, stream, at_us), keys, power_cut=power_cut
+                )
 
 
 def _names(index: Index, stream: RecordedStream, at_us: int) -> set[str]:
@@ -163,14 +201,23 @@ def _names(index: Index, stream: RecordedStream, at_us: int) -> set[str]:
     return {segment.path.name for segment in rows}
 
 
-def _take_in(recordings: Path, index: Index, files: Files, folder: Path, known: set[str], signer: Signer | None) -> int:
+def _take_in(
+    recordings: Path,
+    index: Index,
+    files: Files,
+    folder: Path,
+    known: set[str],
+    keys: frozenset[str],
+    *,
+    power_cut: bool,
+) -> int:
     unknown = 0
     for path in sorted(folder.iterdir()):
         parsed = parse_path(path.relative_to(recordings))
         if path.name.endswith(NEW_SUFFIX):
             files.unlink(path)
         elif parsed and path.name not in known:
-            found = finish(recordings, files, *parsed, signer=signer)
+            found = finish(recordings, files, *parsed, OpenSeals(), keys=keys, power_cut=power_cut)
             with index:
                 settle(index, *parsed, found)
             unknown += 1

@@ -24,6 +24,19 @@ class SegmentState(IntEnum):
     REPLACING = 2
 
 
+class Signing(IntEnum):
+    """What the index knows of a segment's signature."""
+
+    NEVER = 0
+    """It was never signed: no room, or no key. It may be signed late."""
+    SIGNED = 1
+    """A file that has no signature is not what was recorded."""
+    ALTERED = 2
+    """The file was found to differ from what was recorded. It is never signed."""
+    UNVOUCHED = 3
+    """A power cut took what the index knew of it. It is never signed, as nobody can tell whether it was changed."""
+
+
 class Segment(NamedTuple):
     """A row of ``segment``; schema.sql says what each value is."""
 
@@ -43,11 +56,24 @@ class Segment(NamedTuple):
     clock: str
     retimed: int
     link: bytes
+    signed: Signing = Signing.NEVER
 
     @property
     def path(self) -> PurePosixPath:
         """Of its file, below ``recordings/``."""
         return segment_path(self.stream, self.start_us)
+
+
+class OpenSeals(NamedTuple):
+    """Of a row of ``open_segment``; schema_3.sql says what each is."""
+
+    synced: bytes = b""
+    seals: tuple[bytes, ...] = ()
+
+    @property
+    def known(self) -> tuple[bytes, ...]:
+        """All of them in order."""
+        return (self.synced, *self.seals) if self.synced else self.seals
 
 
 class Usage(NamedTuple):

@@ -41,14 +41,16 @@ class SegmentScan(NamedTuple):
     """The link of what stands before the first fragment."""
     links: tuple[bytes, ...]
     """Of every fragment."""
+    captured_us: tuple[int, ...]
+    """When the first picture of every fragment was taken."""
     proof: Proof | None
     """Its signature, not verified; None where the file was never signed."""
 
-    def statement(self) -> Statement:
+    def statement(self, *, growing: bool = False) -> Statement:
         """What is, or would be, signed of it."""
         return proof.state(
             self.segment, recorder=self.recorder, opening=self.opening, links=self.links, previous=self.chain,
-            thinned_from=self.thinned_from,
+            thinned_from=self.thinned_from, growing=growing,
         )  # fmt: skip
 
 
@@ -146,7 +148,7 @@ def _describe(
     assert isinstance(video, VideoTrack)
     audio = next((track for track in opening.movie.tracks.values() if isinstance(track, AudioTrack)), None)
     tally = GopTally()
-    end, links, start_us = opening.end, list[bytes](), 0
+    end, links, captured_us, start_us = opening.end, list[bytes](), list[int](), 0
     for fragment in fragments:
         pictures = fragment.info.runs.get(VIDEO_ID, ())
         if not links:
@@ -154,6 +156,7 @@ def _describe(
         tally.add(fragment.offset, iter(pictures))
         end = fragment.end
         links.append(fragment.link)
+        captured_us.append(fragment.capture_us)
     if not links or not tally.gops:
         return None
     signed = proof.read_proof(read, end)
@@ -167,7 +170,7 @@ def _describe(
     chain, recorder, thinned_from = (str(info.get(key, "")) for key in ("chain", "recorder", "thinned_from"))
     return SegmentScan(
         segment, gops.pack(tally.gops), _gap(stream, info), end, size,
-        chain, recorder, thinned_from, reader.opening_link(read, opening), tuple(links), signed,
+        chain, recorder, thinned_from, reader.opening_link(read, opening), tuple(links), tuple(captured_us), signed,
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """A segment that is being written by the writer and the syncer of its disk (docs/recording.md)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from services.recorder.storage import gops
 from services.recorder.storage.files import Files, append_whole, write_all
 from services.recorder.storage.paths import RecordedStream
 from services.recorder.storage.proof import PROOF_BYTES, Proof, Signer, state
-from services.recorder.storage.rows import GapRow, Segment, SegmentState, Tier
+from services.recorder.storage.rows import GapRow, Segment, SegmentState, Signing, Tier
 from services.recorder.storage.scan import GopTally
 from services.recorder.storage.segment import SegmentBegin, SegmentFragment
 
@@ -34,6 +35,8 @@ class SegmentFile:
     fd: int = -1
     sealed_bytes: int = 0
     """Up to the last seal."""
+    sealed: tuple[int, bytes] = (0, b"")
+    """The bytes up to the last seal of a fragment, and that seal; set together, for other threads."""
     end_us: int = 0
     """Where the footage written so far ends."""
     chain: bytes = b""
@@ -52,6 +55,10 @@ class SegmentFile:
     unsynced_since: float | None = None
     """Monotonic time of the oldest fragment that was not fsynced."""
     folders_synced: bool = False
+    synced_link: bytes = b""
+    """The last seal that is known to be on the disk; the syncer sets it."""
+    noted: int = 0
+    """How many fragments were on the disk when the index was told last."""
 
     def __post_init__(self) -> None:
         self.start_us = self.begin.start_us
@@ -88,12 +95,19 @@ class SegmentFile:
         self.chain = chain
         self.opening_link = fragment.link(b"", (opening,))
 
-    def write_fragment(self, files: Files, new: SegmentFragment, now: float) -> None:
-        """Appends a fragment with its seal. Raises ``OSError`` after it has cut off what the disk took of it."""
+    def write_fragment(
+        self, files: Files, new: SegmentFragment, now: float, *, note: Callable[[bytes, bytes], None]
+    ) -> None:
+        """Appends a fragment with its seal. Raises ``OSError`` after it has cut off what the disk took of it.
+
+        ``note`` stores the last seal that is on the disk, and those since with the coming one, before anything is
+        written.
+        """
         runs = [new.video, *([new.audio] if new.audio else [])]
         parts = fragment.build(self.fragments + 1, new.from_us + self.shift_us, runs)
         link = fragment.link(self.link, parts)
         parts.append(fragment.seal(link))
+        note(*self._known_seals(link))
         try:
             size_bytes = write_all(files, self.fd, parts)
         except OSError:
@@ -105,8 +119,15 @@ class SegmentFile:
         self.retimed += new.retimed
         self.end_us = self.start_us + self.tally.length_us
         self.sealed_bytes += size_bytes
+        self.sealed = self.sealed_bytes, link
         if self.unsynced_since is None:
             self.unsynced_since = now
+
+    def _known_seals(self, coming: bytes) -> tuple[bytes, bytes]:
+        synced = self.synced_link
+        while self.noted < len(self.links) and synced and (not self.noted or self.links[self.noted - 1] != synced):
+            self.noted += 1
+        return synced, b"".join(self.links[self.noted :]) + coming
 
     def sign(self, files: Files, signer: Signer, now: float) -> None:
         """Appends the proof of a file that gets no more fragments; where there is no room it stays without one.
@@ -132,7 +153,7 @@ class SegmentFile:
             self.stream, self.start_us, self.end_us, self.sealed_bytes, Tier.FULL, SegmentState.CLOSED,
             self.tally.frames, len(self.tally.gops), video.codec, video.width_px, video.height_px,
             audio.codec if audio else "", self.begin.uncertainty_us, self.begin.clock.name.lower(), self.retimed,
-            self.link,
+            self.link, Signing.SIGNED if self.proof else Signing.NEVER,
         )  # fmt: skip
         return segment, gops.pack(self.tally.gops)
 

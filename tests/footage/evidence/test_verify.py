@@ -82,7 +82,7 @@ async def rewritten(path: Path, change: str) -> list[str]:
     camera, contents = made.two_segments()
     first, second = camera.parts
     if change == "fragments swapped":
-        statement, opening, fragments = made.segment("cam-1", made.START + 2_000_000, first.statement.last_link)
+        statement, opening, fragments = made.segment("cam-1", made.START + made.SEGMENT_US, first.statement.last_link)
         _, data = made.part(statement, opening, [fragments[1], fragments[0], *fragments[2:]])
         contents[second.file] = data
         second = made.part(statement, opening, fragments)[0].model_copy(
@@ -90,14 +90,14 @@ async def rewritten(path: Path, change: str) -> list[str]:
         )
         camera = camera.model_copy(update={"parts": (first, second)})
     elif change == "fragment left out":
-        statement, opening, fragments = made.segment("cam-1", made.START + 2_000_000, first.statement.last_link)
+        statement, opening, fragments = made.segment("cam-1", made.START + made.SEGMENT_US, first.statement.last_link)
         shorter, data = made.part(statement, opening, fragments[:-1])
         contents[second.file] = data
         camera = camera.model_copy(
             update={"parts": (first, shorter.model_copy(update={"fragments": second.fragments}))}
         )
     elif change == "part left out":
-        third, opening, fragments = made.segment("cam-1", made.START + 4_000_000, second.statement.last_link)
+        third, opening, fragments = made.segment("cam-1", made.START + 2 * made.SEGMENT_US, second.statement.last_link)
         last, data = made.part(third, opening, fragments)
         del contents[second.file]
         contents[last.file] = data

@@ -1,9 +1,20 @@
 """Ranged reads behave as a file's."""
 
+import hashlib
+from typing import TYPE_CHECKING, cast
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.recorder.archive.reader import BLOCK_BYTES, MAX_AHEAD_BLOCKS, RangeReader
+from services.recorder.archive.archive import ArchiveError, ArchiveTrouble
+from services.recorder.archive.catalogue import ArchivedCopy
+from services.recorder.archive.reader import BLOCK_BYTES, MAX_AHEAD_BLOCKS, ArchiveReader, RangeReader
+from services.recorder.storage.paths import RecordedStream
+from services.recorder.storage.rows import Tier
+
+if TYPE_CHECKING:
+    from services.recorder.archive.store import ObjectStore
 
 CONTENT = bytes(range(256)) * (BLOCK_BYTES * 5 // 256) + b"the end"
 
@@ -47,3 +58,29 @@ def test_a_large_read_is_one_request() -> None:
     requests: list[tuple[int, int]] = []
     assert reader(requests).read(10, 3 * BLOCK_BYTES) == CONTENT[10 : 10 + 3 * BLOCK_BYTES]
     assert len(requests) == 1
+
+
+class OneObject:
+    """As much of an object store as reading takes."""
+
+    def __init__(self, content: bytes | None) -> None:
+        self._content = content
+
+    def fetch_range(self, _key: str, at: int, size: int) -> bytes:
+        if self._content is None:
+            raise FileNotFoundError("the object is not there")
+        return self._content[at : at + size]
+
+
+@pytest.mark.parametrize("stored", [CONTENT, CONTENT[:-1] + b"?", None])
+def test_what_is_handed_out_as_evidence_is_compared_with_what_was_sent(stored: bytes | None) -> None:
+    stream = RecordedStream("city", "cam-1", "main")
+    copy = ArchivedCopy(stream, 0, 60_000_000, len(CONTENT), Tier.FULL, hashlib.sha256(CONTENT).digest(), 0)
+    subject = ArchiveReader(cast("ObjectStore", OneObject(stored)), monotonic=lambda: 0.0)
+    if stored == CONTENT:
+        with subject.opened_verified(copy) as (read, size):
+            assert (read(5, 100), size) == (CONTENT[5:105], len(CONTENT))
+        return
+    with pytest.raises(ArchiveError) as caught, subject.opened_verified(copy):
+        pass
+    assert caught.value.trouble is ArchiveTrouble.DIFFERS

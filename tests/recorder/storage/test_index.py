@@ -85,7 +85,7 @@ def test_an_index_of_the_first_version_gets_what_its_segments_join_to(tmp_path: 
     connection.executescript(files("services.recorder.storage").joinpath("schema.sql").read_text())
     connection.executescript("PRAGMA user_version = 1; INSERT INTO stream VALUES (1, 'city', 'cam-1', 'main')")
     old = [segment(minute * MINUTE, tier=Tier(minute < 3)) for minute in range(8) if minute != 5]
-    values = [(1, *item[1:]) for item in old]
+    values = [(1, *item[1:16]) for item in old]
     connection.executemany(f"INSERT INTO segment VALUES ({'?, ' * 15}?)", values)
     connection.commit()
     connection.close()

@@ -1,19 +1,28 @@
 """A closed segment is signed, and what was signed can be told again from its file alone."""
 
 import stat
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from services.contracts.evidence.statement import is_signed
+from services.media.mp4 import reader
+from services.mesh.clock import ManualClock
 from services.recorder.retention.thinning import thin
+from services.recorder.storage.disk import LastLink
+from services.recorder.storage.disks import Disks
 from services.recorder.storage.files import OsFiles
 from services.recorder.storage.fsck import FsckKind, check
 from services.recorder.storage.key import KEY_FILE, load_key
-from services.recorder.storage.proof import PROOF_BYTES
+from services.recorder.storage.paths import RecordedStream
+from services.recorder.storage.rows import OpenSeals, Signing
 from services.recorder.storage.scan import SegmentScan, scan
+from services.recorder.storage.vouching import judge_open
 from tests.recorder.rig import SIGNER, STREAM, Rig, decode
-from tests.recorder.units import pictures
+from tests.recorder.storage.test_fsck import read_from, sealed_anew
+from tests.recorder.units import START_US, pictures
 
 
 def signed(found: SegmentScan | None) -> SegmentScan:
@@ -42,29 +51,136 @@ def test_closed_segments_are_signed_and_their_statements_follow_each_other(tmp_p
     assert report.findings == ()
 
 
+def left_open(directory: Path, *, passes: int = 1) -> Path:
+    """Ten seconds of a segment whose recorder was killed."""
+    rig = Rig(directory, pass_seconds=1000)
+    rig.disk.open()
+    rig.feed(pictures(count=25 * 10))
+    while not rig.disk.idle:
+        time.sleep(0.002)
+    for _ in range(passes):
+        rig.disk.sync(everything=False)
+    (file,) = rig.disk.open_files()
+    assert file.path is not None
+    rig.disk.fail("killed")
+    rig.disk.close()
+    return file.path
+
+
 def test_a_segment_that_death_left_open_is_signed_at_the_next_start(tmp_path: Path) -> None:
+    path = left_open(tmp_path)
     with Rig(tmp_path) as rig:
-        rig.feed(pictures(count=25 * 70))
-        rig.settle()
-        last = rig.segments()[-1]
-        path = rig.path(last)
-        with path.open("r+b") as file:  # as after a power cut in the middle of the signature
-            file.truncate(last.size_bytes - PROOF_BYTES // 2)
-        with rig.index() as index:
-            assert index.open_segments() == []
-    report = check(tmp_path)
-    assert {finding.kind for finding in report.findings} >= {FsckKind.TAIL}
-    (tmp_path / "recordings" / "index.sqlite3").unlink()
-    load_key(tmp_path)  # another key than the rig's: as after the first disk was replaced
-    assert check(tmp_path, repair=True).clean
-    assert check(tmp_path, verify=True).findings == ()
+        (row,) = rig.segments()
+        assert row.signed is Signing.SIGNED
+        signed(scan(path, STREAM))
+
+
+def test_a_segment_that_death_left_open_is_announced_when_it_is_signed(tmp_path: Path) -> None:
+    left_open(tmp_path)
+    with Rig(tmp_path) as rig:
+        (told,) = rig.closed()
+        assert told.proof is not None
+        assert told.segment == rig.segments()[0]
+
+
+def test_the_chain_goes_on_when_a_stream_moves_to_another_disk(tmp_path: Path) -> None:
+    links: dict[RecordedStream, LastLink] = {}
+    with Rig(tmp_path / "a", links=links) as first:
+        first.feed(pictures(count=25 * 10))
+        first.settle()
+        (before,) = first.segments()
+    with Rig(tmp_path / "b", links=links) as second:
+        second.feed(pictures(count=25 * 10, first_sequence=251, start_us=before.end_us))
+        second.settle()
+        found = scan(second.path(second.segments()[0]), STREAM)
+    assert found is not None
+    assert found.chain == before.link.hex()
+
+
+async def test_the_chain_goes_on_over_a_restart_where_another_disk_had_the_stream(tmp_path: Path) -> None:
+    for name, start_us in (("a", START_US), ("b", START_US + 20_000_000)):
+        with Rig(tmp_path / name) as rig:
+            rig.feed(pictures(count=25 * 10, start_us=start_us))
+            rig.settle()
+            last = rig.segments()[-1]
+    directories = [tmp_path / "a", tmp_path / "b"]
+    disks = Disks(directories, recorder="rec-1", clock=ManualClock(START_US), notify=lambda _disk, _notice: None)
+    await disks.open()
+    end_us, _ = await disks.past(STREAM)
+    assert (end_us, disks.streams[STREAM]) == (last.end_us, disks.all[1])
+    assert disks.all[0]._links[STREAM] == LastLink(tmp_path / "b", last.link)
+    await disks.close()
+
+
+def forge_open(path: Path) -> None:
+    path.write_bytes(sealed_anew(path.read_bytes(), at=20_000))
+
+
+def cut_open(path: Path) -> None:
+    """To fewer fragments, each of which is right."""
+    data = path.read_bytes()
+    opening = reader.read_opening(read_from(data), len(data))
+    path.write_bytes(data[: list(reader.read_fragments(read_from(data), len(data), opening.end))[3].end])
+
+
+@pytest.mark.parametrize("change", [forge_open, cut_open])
+def test_a_segment_that_was_changed_while_its_recorder_was_dead_is_not_signed(
+    change: Callable[[Path], None], tmp_path: Path
+) -> None:
+    path = left_open(tmp_path)
+    change(path)
+    with Rig(tmp_path) as rig:
+        (row,) = rig.segments()
+        assert row.signed is Signing.ALTERED
     found = scan(path, STREAM)
     assert found is not None
-    assert found.proof is not None
-    assert found.proof.public != SIGNER.public
-    assert is_signed(found.proof.public, found.proof.signature, found.statement().to_bytes())
-    with Rig(tmp_path) as rig:
-        signed(scan(rig.path(rig.segments()[0]), STREAM))
+    assert found.proof is None
+    assert [finding.kind for finding in check(tmp_path).findings] == [FsckKind.BAD_SIGNATURE]
+    new = path.with_name(path.name + ".new")
+    thinned = thin(path, new, STREAM, every_us=5_000_000, files=OsFiles(), signer=SIGNER, row=row)
+    assert (thinned.proof, thinned.segment.signed) == (None, Signing.ALTERED)
+
+
+def test_after_a_power_cut_the_file_may_be_behind_the_index_or_some_seconds_before_it(tmp_path: Path) -> None:
+    path = left_open(tmp_path)
+    found = scan(path, STREAM)
+    assert found is not None
+    links, other = found.links, b"other"
+
+    def judged(*seals: bytes, synced: bytes = b"", power_cut: bool = True, late_us: int = 0) -> Signing:
+        whole = found._replace(segment=found.segment._replace(end_us=found.segment.end_us + late_us))
+        return judge_open(whole, OpenSeals(synced, seals), frozenset(), power_cut=power_cut)
+
+    assert judged(*links, other, other) is Signing.NEVER  # the disk took less than the index knew
+    assert judged(other, other, synced=links[-1]) is Signing.NEVER
+    assert judged(synced=links[2]) is Signing.NEVER  # the disk took more
+    assert judged(*links[:3]) is Signing.NEVER
+    assert judged(synced=links[2], late_us=10_000_000) is Signing.UNVOUCHED
+    assert judged() is Signing.UNVOUCHED
+    assert judged(other, other) is Signing.ALTERED
+    assert judged(links[1], other, synced=links[0]) is Signing.ALTERED  # it goes on otherwise
+    for seals in ((), links[:-1], (*links, other, other)):
+        assert judged(*seals, power_cut=False) is Signing.ALTERED
+    assert judged(*links, power_cut=False) is judged(*links, other, power_cut=False) is Signing.NEVER
+
+
+def test_what_the_index_stores_of_a_file_that_grows_is_short_and_right(tmp_path: Path) -> None:
+    with Rig(tmp_path, pass_seconds=1000, sync_seconds=0) as rig:
+        units = pictures(count=25 * 20)
+        for second in range(20):
+            rig.feed(units[second * 25 : second * 25 + 25])
+            while not rig.disk.idle:
+                time.sleep(0.002)
+            if second % 4 == 3:
+                rig.disk.sync(everything=False)
+            with rig.index() as index:
+                for item in index.open_segments():
+                    stored = index.open_seals(*item)
+                    (file,) = rig.disk.open_files()
+                    assert stored.seals[-1] == file.link
+                    assert len(stored.seals) <= 5
+                    expected = len(file.links) - len(stored.seals)
+                    assert stored.synced == (file.links[expected - 1] if expected else b"")
 
 
 def test_a_thinned_segment_says_so_and_names_what_it_was_made_from(tmp_path: Path) -> None:
@@ -74,7 +190,8 @@ def test_a_thinned_segment_says_so_and_names_what_it_was_made_from(tmp_path: Pat
         path = rig.path(rig.segments()[0])
         before = signed(scan(path, STREAM)).statement()
         new = path.with_name(path.name + ".new")
-        thin(path, new, STREAM, every_us=5_000_000, files=OsFiles(), signer=SIGNER)
+        (row,) = rig.segments()
+        thin(path, new, STREAM, every_us=5_000_000, files=OsFiles(), signer=SIGNER, row=row)
         new.replace(path)
         after = signed(scan(path, STREAM)).statement()
         assert (after.tier, after.thinned_from) == ("keyframes", before.last_link)
