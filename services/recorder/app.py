@@ -89,7 +89,12 @@ class Recorder:
         service.health.add("lease", lambda: None if lease.held else "no lease: NATS does not take its renewal")
         service.health.add("disks", self._disks_missing)
         archive = self._archive(mirrors.incidents)
-        footage = RecordedFootage(self.name, self.disks.all, archive)
+
+        def site_of(camera: str) -> str | None:
+            found = mirrors.cameras.get(camera)
+            return found.site if found is not None else None
+
+        footage = RecordedFootage(self.name, self.disks.all, archive, site_of=site_of)
         ladders = CameraLadders(self.settings, mirrors.cameras.get)
         coverage = Coverage(
             self.name, self.limits, self.disks.all, footage,
@@ -108,7 +113,7 @@ class Recorder:
         )
         endpoints = Endpoints(
             service, self.name, self.signer, keys=self.disks.keys,
-            footage=footage, coverage=coverage, search=ActivitySearch(self.disks.all),
+            footage=footage, coverage=coverage, search=ActivitySearch(self.disks.all, site_of=site_of),
         )  # fmt: skip
 
         async def once_known(work: Callable[[], Awaitable[None]]) -> None:

@@ -145,6 +145,9 @@ class OpenBundle:
                     gaps += _within(FootageGap.unpack(body), piece)
                 elif kind == PART_BEGINS:
                     begins = PartBegins.unpack(body)
+                    if begins.statement.site != self._request.cameras[camera].site:
+                        await _pass_over(incoming)  # another site's camera had this id
+                        continue
                     part = _Part(incoming, begins, part_name(camera, begins.from_us, self._taken))
                     async with aclosing(writer.add(part.file, part.chunks())) as chunks:
                         async for chunk in chunks:
@@ -247,6 +250,13 @@ class _Part:
             from_us=begins.from_us,
             to_us=ends.to_us,
         )
+
+
+async def _pass_over(incoming: Incoming) -> None:
+    """Reads a part to its end."""
+    async for message in incoming:
+        if message[:1] != DATA:
+            return
 
 
 def _within(gap: FootageGap, piece: ClipPiece) -> list[FootageGap]:

@@ -53,8 +53,13 @@ class Archive(Protocol):
     def covers(self, segment: Segment) -> bool:
         """See `ArchiveCatalogue.covers`; False where that cannot be told."""
 
-    def runs(self, camera: str, profile: str, from_us: int, to_us: int) -> Sequence[FootageRun]:
-        """What copies that touch a range join to, in order; empty where the catalogue cannot be read."""
+    def runs(
+        self, camera: str, profile: str, from_us: int, to_us: int, *, site: str | None = None
+    ) -> Sequence[FootageRun]:
+        """What copies that touch a range join to, in order; empty where the catalogue cannot be read.
+
+        With ``site`` those of that site alone.
+        """
 
     def oldest_us(self, camera: str, profile: str) -> dict[Tier, int]:
         """When the oldest copy of each tier was taken; empty where the catalogue cannot be read."""
@@ -90,8 +95,10 @@ class NoArchive:
         del segment
         return False
 
-    def runs(self, camera: str, profile: str, from_us: int, to_us: int) -> Sequence[FootageRun]:
-        del camera, profile, from_us, to_us
+    def runs(
+        self, camera: str, profile: str, from_us: int, to_us: int, *, site: str | None = None
+    ) -> Sequence[FootageRun]:
+        del camera, profile, from_us, to_us, site
         return ()
 
     def oldest_us(self, camera: str, profile: str) -> dict[Tier, int]:

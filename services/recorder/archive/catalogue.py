@@ -192,13 +192,13 @@ class ArchiveCatalogue:
         """The copies that touch a range, in order of time."""
         return self._select(_WITHIN, (camera, profile, to_us, from_us - _LONGEST_US, from_us), order="start_us")
 
-    def runs(self, camera: str, profile: str, from_us: int, to_us: int) -> list[FootageRun]:
-        """What the copies that touch a range join to, in order of time."""
+    def runs(self, camera: str, profile: str, from_us: int, to_us: int, *, site: str | None = None) -> list[FootageRun]:
+        """What the copies that touch a range join to, in order of time; with ``site`` those of that site alone."""
         with self._lock:
             rows = self._connection.execute(
                 "SELECT tier, from_us, to_us FROM run WHERE camera = ? AND profile = ?"
-                " AND from_us < ? AND to_us > ? ORDER BY from_us",
-                (camera, profile, to_us, from_us),
+                " AND from_us < ? AND to_us > ? AND site = coalesce(?, site) ORDER BY from_us",
+                (camera, profile, to_us, from_us, site),
             ).fetchall()
         return joined(FootageRun(*row) for row in rows)
 

@@ -88,8 +88,10 @@ class S3Archive:
     def covers(self, segment: Segment) -> bool:
         return self._look_up(lambda catalogue: catalogue.covers(segment), otherwise=False)
 
-    def runs(self, camera: str, profile: str, from_us: int, to_us: int) -> Sequence[FootageRun]:
-        return self._look_up(lambda catalogue: catalogue.runs(camera, profile, from_us, to_us), otherwise=[])
+    def runs(
+        self, camera: str, profile: str, from_us: int, to_us: int, *, site: str | None = None
+    ) -> Sequence[FootageRun]:
+        return self._look_up(lambda catalogue: catalogue.runs(camera, profile, from_us, to_us, site=site), otherwise=[])
 
     def oldest_us(self, camera: str, profile: str) -> dict[Tier, int]:
         return self._look_up(lambda catalogue: catalogue.oldest_us(camera, profile), otherwise={})

@@ -17,6 +17,7 @@ from services.contracts.activity import (
     BusyTime,
     NextActivityQuestion,
 )
+from services.recorder.reading.footage import SiteOf, own_streams
 from services.recorder.storage.disk import Disk
 from services.recorder.storage.disks import ask_indexes
 from services.recorder.storage.index import Index
@@ -38,15 +39,16 @@ T = TypeVar("T")
 class ActivitySearch:
     """Asks all disks."""
 
-    def __init__(self, disks: Sequence[Disk]) -> None:
+    def __init__(self, disks: Sequence[Disk], *, site_of: SiteOf = lambda _: None) -> None:
         self._disks = disks
+        self._site_of = site_of
 
     def activity(self, question: ActivityQuestion) -> ActivityAnswer:
         """How busy it was, moment by moment."""
         step_us, from_us = step_for(question.from_us, question.to_us, MAX_STEPS)
 
         def ask(index: Index) -> Iterator[list[int]]:
-            for hours in _hours(index, question.camera, question.profile, from_us, question.to_us):
+            for hours in self._hours(index, question.camera, question.profile, from_us, question.to_us):
                 yield resample(hours, from_us, question.to_us, step_us)
 
         still = [0] * -(-(question.to_us - from_us) // step_us)
@@ -61,7 +63,7 @@ class ActivitySearch:
 
         def ask(index: Index) -> Iterator[BusyTime]:
             for camera in question.cameras:
-                for hours in _hours(index, camera, question.profile, *search, backwards=backwards):
+                for hours in self._hours(index, camera, question.profile, *search, backwards=backwards):
                     stretch = next_stretch(hours, at_us, backwards=backwards)
                     if stretch is not None:
                         yield BusyTime(camera=camera, **stretch._asdict())
@@ -73,7 +75,7 @@ class ActivitySearch:
 
         def ask(index: Index) -> Iterator[tuple[float, int, str]]:
             for camera in question.cameras:
-                for hours in _hours(index, camera, question.profile, question.from_us, question.to_us):
+                for hours in self._hours(index, camera, question.profile, question.from_us, question.to_us):
                     busy = minutes(hours, question.from_us, question.to_us)
                     yield from heapq.nlargest(question.most, ((level, -at_us, camera) for level, at_us in busy))
 
@@ -88,10 +90,9 @@ class ActivitySearch:
         """What all disks answer."""
         return [item for found in ask_indexes(self._disks, lambda _, index: list(ask(index))) for item in found]
 
-
-def _hours(
-    index: Index, camera: str, profile: str, from_us: int, to_us: int, *, backwards: bool = False
-) -> Iterator[Iterator[ActivityHour]]:
-    """The hours of the range, of each stream of the camera: one that changed its site has one under each."""
-    for stream in index.streams_of(camera, profile):
-        yield index.activity.hours(index.stream_id(stream), *hours_between(from_us, to_us), backwards=backwards)
+    def _hours(
+        self, index: Index, camera: str, profile: str, from_us: int, to_us: int, *, backwards: bool = False
+    ) -> Iterator[Iterator[ActivityHour]]:
+        """The hours of the range, of each stream that is the camera's."""
+        for stream in own_streams(index, camera, profile, self._site_of):
+            yield index.activity.hours(index.stream_id(stream), *hours_between(from_us, to_us), backwards=backwards)

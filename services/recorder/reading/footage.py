@@ -3,7 +3,7 @@
 Methods block; call them in a thread. A disk that cannot be read is left out and logged.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -80,13 +80,32 @@ class Opener(Protocol):
         """Opens it."""
 
 
+SiteOf = Callable[[str], str | None]
+"""The site of a camera in the catalogue; None where it is in none. Footage of another site's camera that had the same
+id is not shown as this one's."""
+
+
+def own_streams(index: Index, camera: str, profile: str, site_of: SiteOf) -> list[RecordedStream]:
+    """The streams of the camera that has this id now; of a removed one all that had it."""
+    site = site_of(camera)
+    return [stream for stream in index.streams_of(camera, profile) if site in (None, stream.site)]
+
+
 class RecordedFootage:
     """Asks all disks, and the archive for footage that the disks lack or have thinned."""
 
-    def __init__(self, recorder: str, disks: Sequence[Disk], archive: Archive) -> None:
+    def __init__(
+        self,
+        recorder: str,
+        disks: Sequence[Disk],
+        archive: Archive,
+        *,
+        site_of: SiteOf = lambda _: None,
+    ) -> None:
         self._recorder = recorder
         self._disks = disks
         self._archive = archive
+        self._site_of = site_of
 
     def timeline(self, camera: str, profile: str, from_us: int, to_us: int) -> TimelineAnswer:
         """Ranges and gaps that touch ``from_us`` to ``to_us``."""
@@ -95,7 +114,7 @@ class RecordedFootage:
         gaps: list[FootageGap] = []
 
         def ask(_disk: Disk, index: Index) -> tuple[list[FootageRun], list[GapRow]]:
-            streams = index.streams_of(camera, profile)
+            streams = own_streams(index, camera, profile, self._site_of)
             return (
                 [run for stream in streams for run in index.runs_touching(stream, from_us, to_us)],
                 [gap for stream in streams for gap in index.gaps(stream, from_us, to_us)],
@@ -127,12 +146,13 @@ class RecordedFootage:
             if disk.failure is None
             for file in disk.open_files()
             if (file.stream.camera, file.stream.profile) == (camera, profile)
+            and self._site_of(camera) in (None, file.stream.site)
         ]
 
     def _with_archived(
         self, ranges: list[FootageRange], camera: str, profile: str, from_us: int, to_us: int
     ) -> Sequence[FootageRange]:
-        runs = self._archive.runs(camera, profile, from_us, to_us)
+        runs = self._archive.runs(camera, profile, from_us, to_us, site=self._site_of(camera))
         if not runs:
             return ranges
         archived = [self._range(run, archived=True) for run in runs]
@@ -151,7 +171,7 @@ class RecordedFootage:
                 )
 
         def ask(disk: Disk, index: Index) -> list[SegmentSource]:
-            streams = index.streams_of(camera, profile)
+            streams = own_streams(index, camera, profile, self._site_of)
             return [made for stream in streams for made in _closed(disk, index, stream, from_us, to_us)]
 
         for sources in ask_indexes(self._disks, ask):
@@ -164,7 +184,10 @@ class RecordedFootage:
     ) -> Iterable[SegmentSource]:
         """Adds segments that only the archive has, or that only the archive has whole."""
         found = {str(PurePosixPath(*source.path.parts[-8:])): source for source in local}
+        site = self._site_of(camera)
         for copy, entries in self._archive.copies(camera, profile, from_us, to_us):
+            if site not in (None, copy.stream.site):
+                continue
             mine = found.get(copy.key)
             if mine is None or (copy.tier < mine.tier and not copy.damage and self._archive.answers):
                 found[copy.key] = SegmentSource(
