@@ -74,6 +74,8 @@ def _segment(
     size = min(size, source.sealed_bytes) if source.growing else size
     named = parse_path(PurePath(*source.path.parts[-8:]))
     found = scan_opened(read, size, source.path, named[0], verify=False) if named else None
+    if found is not None and found.proof is None:  # its last seal tells of all before it when each follows another
+        found = scan_opened(read, size, source.path, found.segment.stream)
     if found is None:
         yield _gap(source.start_us, source.end_us, ALTERED, f"{source.path.name} holds no footage any more")
         return

@@ -469,9 +469,9 @@ class Disk:
         if not file.folders_synced:
             sync_folders(self.files, file.path.parent, self.directory)
             file.folders_synced = True
-        link = file.link
+        fragments = len(file.totals)
         self.files.sync_data(file.fd)
-        file.synced_link = link
+        file.synced = fragments
 
 
 def is_full(error: OSError | sqlite3.Error) -> bool:

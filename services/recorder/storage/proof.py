@@ -3,6 +3,7 @@
 The statement itself is not stored. It follows from the file, so a rebuilt index loses nothing.
 """
 
+import hashlib
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -47,6 +48,14 @@ class Signer:
     def sign(self, data: bytes) -> Proof:
         """Signs what `Statement.to_bytes` gave, or a manifest."""
         return Proof(self.public, statement.sign(self._key, data))
+
+
+def add_seal(total: bytes, seal: bytes) -> bytes:
+    """Sums up seals: of a file's opening and each fragment so far, in order; ``total`` is that before, empty at first.
+
+    A seal alone says nothing of those before it to who does not read the fragments. The total does.
+    """
+    return hashlib.sha256(total + seal).digest()
 
 
 def read_proof(read: ReadAt, at: int) -> Proof | None:

@@ -3,8 +3,8 @@
 ALTER TABLE segment ADD COLUMN signed INTEGER NOT NULL DEFAULT 1;  -- services/recorder/storage/rows.py, Signing
 -- Rows from before are of segments that were signed when they were closed, but for those of a full disk.
 
--- Of a file that is being written: the last seal that is known to be on the disk, and all since then, one after the other.
--- The last one is stored before its fragment is written, so that after the death of the process the file ends with one of
--- the last two.
+-- Of a file that is being written: the total of its seals (services/recorder/storage/proof.py, add_seal) up to the last
+-- fragment that is known to be on the disk, and up to each since, one after the other. The last one is stored before its
+-- fragment is written, so that after the death of the process the file ends with one of the last two.
 ALTER TABLE open_segment ADD COLUMN synced BLOB NOT NULL DEFAULT x'';
 ALTER TABLE open_segment ADD COLUMN seals BLOB NOT NULL DEFAULT x'';

@@ -12,7 +12,7 @@ from services.media.mp4.tracks import Track
 from services.recorder.storage import gops
 from services.recorder.storage.files import Files, append_whole, write_all
 from services.recorder.storage.paths import RecordedStream
-from services.recorder.storage.proof import PROOF_BYTES, Proof, Signer, state
+from services.recorder.storage.proof import PROOF_BYTES, Proof, Signer, add_seal, state
 from services.recorder.storage.rows import GapRow, Segment, SegmentState, Signing, Tier
 from services.recorder.storage.scan import GopTally
 from services.recorder.storage.segment import SegmentBegin, SegmentFragment
@@ -55,10 +55,10 @@ class SegmentFile:
     unsynced_since: float | None = None
     """Monotonic time of the oldest fragment that was not fsynced."""
     folders_synced: bool = False
-    synced_link: bytes = b""
-    """The last seal that is known to be on the disk; the syncer sets it."""
-    noted: int = 0
-    """How many fragments were on the disk when the index was told last."""
+    totals: list[bytes] = field(default_factory=list)
+    """Of all seals up to each fragment, as `services.recorder.storage.proof.add_seal` sums them up."""
+    synced: int = 0
+    """How many fragments are known to be on the disk; the syncer sets it."""
 
     def __post_init__(self) -> None:
         self.start_us = self.begin.start_us
@@ -100,14 +100,16 @@ class SegmentFile:
     ) -> None:
         """Appends a fragment with its seal. Raises ``OSError`` after it has cut off what the disk took of it.
 
-        ``note`` stores the last seal that is on the disk, and those since with the coming one, before anything is
-        written.
+        ``note`` stores the total of the seals that are on the disk, and those since with the coming one, before
+        anything is written.
         """
         runs = [new.video, *([new.audio] if new.audio else [])]
         parts = fragment.build(self.fragments + 1, new.from_us + self.shift_us, runs)
         link = fragment.link(self.link, parts)
         parts.append(fragment.seal(link))
-        note(*self._known_seals(link))
+        total = add_seal(self.totals[-1] if self.totals else add_seal(b"", self.opening_link), link)
+        synced = self.synced
+        note(self.totals[synced - 1] if synced else b"", b"".join((*self.totals[synced:], total)))
         try:
             size_bytes = write_all(files, self.fd, parts)
         except OSError:
@@ -115,6 +117,7 @@ class SegmentFile:
             raise
         self.tally.add(self.sealed_bytes, iter(_described(new.video)))
         self.links.append(link)
+        self.totals.append(total)
         self.fragments += 1
         self.retimed += new.retimed
         self.end_us = self.start_us + self.tally.length_us
@@ -122,12 +125,6 @@ class SegmentFile:
         self.sealed = self.sealed_bytes, link
         if self.unsynced_since is None:
             self.unsynced_since = now
-
-    def _known_seals(self, coming: bytes) -> tuple[bytes, bytes]:
-        synced = self.synced_link
-        while self.noted < len(self.links) and synced and (not self.noted or self.links[self.noted - 1] != synced):
-            self.noted += 1
-        return synced, b"".join(self.links[self.noted :]) + coming
 
     def sign(self, files: Files, signer: Signer, now: float) -> None:
         """Appends the proof of a file that gets no more fragments; where there is no room it stays without one.

@@ -4,10 +4,12 @@ A file with a right signature is. One without is, where the index says that it w
 that the file has. Everything else is altered: it is never signed late, and evidence leaves it out.
 """
 
+from itertools import accumulate
 from typing import Final
 
 from services.contracts.evidence.statement import is_signed
 from services.media.time import SECOND_90K
+from services.recorder.storage.proof import add_seal
 from services.recorder.storage.rows import OpenSeals, Segment, Signing
 from services.recorder.storage.scan import SegmentScan
 
@@ -33,19 +35,20 @@ def judge_open(found: SegmentScan, seals: OpenSeals, keys: frozenset[str], *, po
     """What a file is that was left open."""
     if found.proof is not None:
         return _judge_proof(found, keys)
+    totals = list(accumulate(found.links, add_seal, initial=add_seal(b"", found.opening)))[1:]
     known = seals.known
-    if found.segment.link in known[-2:]:
+    if totals[-1] in known[-2:]:
         return Signing.NEVER
     if not power_cut:
         return Signing.ALTERED
     if not known:
         return Signing.UNVOUCHED
-    places = {link: at for at, link in enumerate(found.links)}
-    last = next((link for link in reversed(known) if link in places), None)
+    places = {total: at for at, total in enumerate(totals)}
+    last = next((total for total in reversed(known) if total in places), None)
     if last is None:
         return Signing.ALTERED
     at = places[last] + 1
-    if at == len(found.links):
+    if at == len(totals):
         return Signing.NEVER
     if last != known[-1]:
         return Signing.ALTERED  # it goes on otherwise than the index knows
