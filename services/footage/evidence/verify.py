@@ -51,6 +51,8 @@ MAX_FINDINGS: Final = 100
 """Of a kind: who forges a million of them gets no longer answer."""
 _MAX_OPENING_BYTES: Final = 16 * 1024 * 1024
 _VIDEO_ID: Final = 1
+_CLOCKS_US: Final = 24 * 3600 * 1_000_000
+"""A recorder believes a capture time within a day of its clock."""
 _PAPERS: Final = (REPORT, README, MANIFEST, SIGNATURE)
 _TIERS: Final = ("full", "keyframes")
 
@@ -228,6 +230,8 @@ class _Check:
             verdict.add(MANIFEST, f"its format is {manifest.format!r}")
         if not manifest.from_us < manifest.to_us:
             verdict.add(MANIFEST, "its range ends before it begins")
+        if any(part.statement.start_us - manifest.created_us > _CLOCKS_US for part in parts):
+            verdict.add(MANIFEST, "was made before the footage in it was recorded")
         names = [camera.camera for camera in manifest.cameras]
         if len(names) != len(set(names)):
             verdict.add(MANIFEST, "names a camera twice")

@@ -5,6 +5,7 @@ statements: those are the recorder's own. A forger with *another's key* can sign
 and ``--events`` alone.
 """
 
+import asyncio
 import hashlib
 import io
 import json
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.contracts.events import SegmentClosed
@@ -337,6 +338,7 @@ WITH_ORACLE: dict[str, Callable[[Case], None]] = {
     "a key that signed nothing is named": unused_key,
     "a key is in capitals": key_in_capitals,
     "a paper more is named": strange_paper,
+    "it was made before it was recorded": lambda case: case.changes.update(created_us=made.START - 2 * 86_400 * 10**6),
     "the format is another": lambda case: case.changes.update(format="pantau-bundle-2"),
 }
 
@@ -753,3 +755,34 @@ def part_of(from_us: int, to_us: int, linked: bool) -> ManifestPart:
     return TEMPLATE.model_copy(
         update={"statement": said, "first": 0, "fragments": 1, "from_us": from_us, "to_us": to_us}
     )
+
+
+@pytest.fixture(scope="module")
+def whole() -> bytes:
+    case = Case()
+    case.add(chain("cam-1", 2))
+    return asyncio.run(case.pack())
+
+
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 80), st.binary(max_size=80)), min_size=1, max_size=4),
+    st.booleans(),
+)
+def test_no_cut_and_paste_is_intact_nor_breaks_the_check(
+    whole: bytes, tmp_path: Path, edits: list[tuple[float, int, bytes]], seal: bool
+) -> None:
+    """``edits``: where, how many bytes are replaced, and by which; the seal at the end is made anew or not."""
+    data = whole
+    for where, gone, new in edits:
+        at = int(where * (len(data) - (COMMENT_BYTES if seal else 0)))
+        data = data[:at] + new + data[at + gone :]
+    data = resealed(data) if seal else data
+    path = tmp_path / "b.zip"
+    path.write_bytes(data)
+    try:
+        assert verify(path).intact is (data == whole)
+    except UnreadableError:
+        assert data != whole
