@@ -12,6 +12,7 @@ from services.contracts.recordings import TimelineQuestion
 from services.footage.clips import open_clip
 from services.wall.front.api.recorded_picture import footage_at, no_footage
 from services.wall.front.context import FrontRequest
+from services.wall.front.http.errors import FieldError, FieldsError
 from services.wall.front.http.times import Moment, rfc3339, to_us
 from services.wall.front.pictures.jpeg import PictureError
 from services.wall.front.pictures.picture_cache import Snapshot
@@ -53,6 +54,8 @@ async def snapshot(request: FrontRequest) -> web.Response:
     """The newest keyframe as JPEG, or the picture that was recorded at a moment."""
     query = request.query(SnapshotQuery)
     if query.at is not None:
+        if to_us(query.at) <= 0:
+            raise FieldsError([FieldError("at", "must be after 1970")])
         request.front.require_recorders()
         recorded = _keyframe if query.picture == "keyframe" else _exact
         return await recorded(request, to_us(query.at), query.width)

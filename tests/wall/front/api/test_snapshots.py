@@ -223,3 +223,11 @@ def test_a_small_picture_is_taken_from_the_sub_stream_only_where_that_flows_anyw
     assert choose_profile(CAMERA, None, 320) == "main"
     alone = CAMERA.model_copy(update={"profiles": {"sub": CAMERA.profiles["sub"]}})
     assert choose_profile(alone, None, None) == "sub"
+
+
+@pytest.mark.parametrize("at", ["0064-05-31T02:48:41Z", "1969-12-31T23:59:59Z"])
+async def test_a_moment_before_1970_is_refused_by_the_name_of_its_field(
+    mesh_settings: MeshSettings, bus: Bus, at: str
+) -> None:
+    async with filmed(mesh_settings, bus) as (front, _), front.http.get(PATH, params={"at": at}) as answer:
+        assert (answer.status, '"at"' in await answer.text()) == (422, True)
