@@ -112,8 +112,8 @@ async def test_a_page_that_does_not_read_is_cut_off_and_others_go_on(mesh_settin
             await eventually(lambda: len(relay.controls) == 2)
             transport = deaf._response.connection and deaf._response.connection.transport
             assert isinstance(transport, asyncio.Transport)
-            # A fixed size: else the kernel grows it until it has room for all of the 16 MB. Several times the loopback's
-            # segment of 64 KiB: with less room the receiver closes its window, and each probe of it comes later.
+            # A fixed size: else the kernel grows it until it has room for all of the 16 MB. Several times the
+            # loopback's segment of 64 KiB: with less room the receiver closes its window, and probes come ever later.
             transport.get_extra_info("socket").setsockopt(socketlib.SOL_SOCKET, socketlib.SO_RCVBUF, 524_288)
             transport.pause_reading()
             notice = SlotNotice(slot=0, camera=None, state="waiting", detail="x" * 4000).pack()
