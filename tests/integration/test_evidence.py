@@ -120,6 +120,12 @@ async def test_a_bundle_of_two_cameras_is_intact_playable_and_told(
             part.statement.last_link, part.signature, part.key_id,
         )  # fmt: skip
         assert announced.public_key == public  # a subscriber that kept the event gives it to `pantau verify --key`
+        events = tmp_path / "events.jsonl"
+        events.write_text("".join(f"{event.model_dump_json()}\n" for event in closed))
+        status, said = await pantau("verify", str(path), "--key", public, "--events", str(events))
+        assert (status, "no event speaks of them" in said.splitlines()[0]) == (0, True), said  # what was still growing
+        assert "growing" not in part.statement.model_dump()
+        assert manifest.cameras[0].parts[1].statement.growing
         await until(lambda: told.pending_msgs >= 2 or any(isinstance(event, Audit) for event in seen))
         audits = [event for event in seen if isinstance(event, Audit)]
         while len(audits) < 2:
