@@ -1,4 +1,4 @@
-"""A process that records sixteen streams as fast as it can until it is killed; forked anew for each line on stdin.
+"""A process that records sixteen streams as fast as its disk takes them; forked anew for each line on stdin.
 
 A line is ``<directory> <start, Unix µs> <first sequence>``. What is certainly written is told on stdout, a JSON line a
 second of footage: stream → where its written footage ends.
@@ -7,6 +7,7 @@ second of footage: stream → where its written footage ends.
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 from services.contracts.frames import AccessUnit
@@ -31,6 +32,8 @@ def record(directory: Path, start_us: int, first_sequence: int, units: list[Acce
             ]
             for stream in STREAMS:
                 rig.feed(moved, stream)
+            while not rig.disk.idle:  # so that a line tells something, however slow the machine
+                time.sleep(0.001)
             written = {recording.stream.camera: recording.file for recording in rig.recordings.values()}
             say({camera: file.end_us for camera, file in written.items() if file and file.fragments})
 

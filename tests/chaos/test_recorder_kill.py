@@ -47,9 +47,13 @@ def test_everything_up_to_the_last_complete_fragment_is_there_again(
         recorder_process.stdin.flush()
         pid = json.loads(recorder_process.stdout.readline())["pid"]
         assert json.loads(recorder_process.stdout.readline()) == {"opened": True}
-        time.sleep(random_.uniform(0, 0.4))
-        os.kill(pid, signal.SIGKILL)
         last: dict[str, int] = {}
+        for _ in range(random_.randrange(4)):
+            while not (line := json.loads(recorder_process.stdout.readline())):
+                pass  # nothing is written yet
+            last = line
+        time.sleep(random_.uniform(0, 0.1))
+        os.kill(pid, signal.SIGKILL)
         while (line := json.loads(recorder_process.stdout.readline())) != {"dead": True}:
             last = line
         promised += [(camera, start_us, end_us) for camera, end_us in last.items()]
