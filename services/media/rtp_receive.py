@@ -31,8 +31,9 @@ MAX_LATE_RUN: Final = 100
 """So many in a row that would be dropped, and it is the expectation that is wrong."""
 MAX_COUNTED: Final = 3000
 """A jump forward up to this is a loss of that many packets (MAX_DROPOUT of RFC 3550, A.1)."""
-REORDER_SECONDS: Final = 0.1
-"""A hole that is not filled for so long is given up."""
+REORDER_SECONDS: Final = 0.3
+"""A hole that is not filled for so long is given up. Five small pictures of a camera that sends them out of order take
+0.2 s at 25 a second; libav waits 0.5 s (its ``max_delay`` for RTSP)."""
 _VERSION_2: Final = 0x80
 _HEADER: Final = Struct(">BBHII")
 _WRAP: Final = 0x10000
