@@ -154,12 +154,8 @@ _VIDEO_ROWS: Final = (
     VideoCodec("mjpeg", "JPEG", b"jpeg", b"", read_format=lambda payload: PictureFormat(*jpeg.size_px(payload))),
 )  # fmt: skip
 _AUDIO_ROWS: Final = (
-    AudioCodec(
-        "aac", ("MPEG4-GENERIC", "MP4A-LATM"), b"mp4a", in_browsers=False, samples=lambda _payload, _channels: 1024
-    ),
-    AudioCodec(
-        "opus", ("OPUS",), b"Opus", in_browsers=True, samples=lambda payload, _channels: opus.packet_samples(payload)
-    ),
+    AudioCodec("aac", ("MPEG4-GENERIC", "MP4A-LATM"), b"mp4a", in_browsers=False, samples=_aac_samples),
+    AudioCodec("opus", ("OPUS",), b"Opus", in_browsers=True, samples=_opus_samples),
     AudioCodec("pcm_mulaw", ("PCMU",), b"ulaw", in_browsers=True, samples=_byte_samples),
     AudioCodec("pcm_alaw", ("PCMA",), b"alaw", in_browsers=True, samples=_byte_samples),
 )
