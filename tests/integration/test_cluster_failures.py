@@ -18,6 +18,7 @@ from services.mesh.event_stream import ensure_stream
 from services.mesh.leases import GIVE_UP_SECONDS, Lease
 from services.mesh.log import get_logger
 from services.mesh.nats_server import NatsServer
+from tests.eventually import eventually
 from tests.support.nats_cluster import NODES, NatsCluster, cluster, freeze, thaw
 
 FRAME = b"x" * 20_000
@@ -31,12 +32,6 @@ log = get_logger()
 async def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NatsCluster]:
     async with cluster(tmp_path, monkeypatch) as nodes:
         yield nodes
-
-
-async def eventually(holds: Callable[[], bool], timeout_seconds: float = 60.0) -> None:
-    async with asyncio.timeout(timeout_seconds):
-        while not holds():
-            await asyncio.sleep(0.02)
 
 
 class Camera:

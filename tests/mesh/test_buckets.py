@@ -1,7 +1,7 @@
 """Buckets and mirrors on a real nats-server, through its restarts."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -12,6 +12,7 @@ from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus
 from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
+from tests.eventually import eventually
 
 
 def camera(name: str) -> Camera:
@@ -20,12 +21,6 @@ def camera(name: str) -> Camera:
 
 def state(since_us: int) -> CameraState:
     return CameraState(camera="cam-1", site="city", status=Status.ONLINE, since_us=since_us)
-
-
-async def eventually(holds: Callable[[], bool], timeout_seconds: float = 90.0) -> None:
-    async with asyncio.timeout(timeout_seconds):
-        while not holds():
-            await asyncio.sleep(0.02)
 
 
 @pytest.fixture

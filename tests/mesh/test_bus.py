@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,8 @@ from services.mesh.bus import Bus, BusMessage
 from services.mesh.media_writer import MAX_UNSENT_BYTES
 from services.mesh.nats_server import NatsServer, config
 from services.mesh.settings import MeshSettings
+from tests.eventually import eventually
 from tests.flushed import flushed
-
-
-async def eventually(holds: Callable[[], bool], timeout_seconds: float = 90.0) -> None:
-    async with asyncio.timeout(timeout_seconds):
-        while not holds():
-            await asyncio.sleep(0.02)
 
 
 async def test_it_waits_for_a_server_that_comes_later(nats_server: NatsServer, mesh_settings: MeshSettings) -> None:

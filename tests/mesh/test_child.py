@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,6 +24,7 @@ from services.mesh.child import (
     keep_running,
 )
 from services.mesh.lifecycle import EXIT_REFUSED
+from tests.eventually import eventually
 from tests.processes import runs
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -45,12 +45,6 @@ def deaf(armed: Path) -> list[str]:
 
 def child(name: str, arguments: list[str], grace_seconds: float = 10.0) -> Child:
     return Child(name, arguments, os.environ, grace_seconds=grace_seconds, own_group=True)
-
-
-async def eventually(holds: Callable[[], bool], timeout_seconds: float = 90.0) -> None:
-    async with asyncio.timeout(timeout_seconds):
-        while not holds():
-            await asyncio.sleep(0.01)
 
 
 def test_the_first_five_deaths_in_a_minute_cost_half_a_second_at_most() -> None:

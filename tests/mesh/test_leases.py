@@ -1,7 +1,6 @@
 """Leases and leadership on a real nats-server, through its restarts."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
@@ -12,16 +11,11 @@ from services.mesh.bus import Bus
 from services.mesh.clock import ManualClock
 from services.mesh.leases import EXPIRE_SECONDS, GIVE_UP_SECONDS, RENEW_SECONDS, Leadership, Lease, Workers
 from services.mesh.nats_server import NatsServer
+from tests.eventually import eventually
 
 A = WorkerLease(role="ingest", worker="ingest-a", incarnation=1)
 B = WorkerLease(role="registry", worker="registry-b", incarnation=2)
 C = WorkerLease(role="registry", worker="registry-c", incarnation=3)
-
-
-async def eventually(holds: Callable[[], bool], timeout_seconds: float = 90.0) -> None:
-    async with asyncio.timeout(timeout_seconds):
-        while not holds():
-            await asyncio.sleep(0.02)
 
 
 @pytest.fixture

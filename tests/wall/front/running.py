@@ -211,10 +211,3 @@ async def clock_that_goes(clock: TurnedClock, seconds: float) -> AsyncIterator[N
             yield
         finally:
             await end([turning])
-
-
-async def eventually(condition: Callable[[], bool], seconds: float = 90.0) -> None:
-    """Returns when ``condition`` holds; fails after ``seconds``."""
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)

@@ -11,7 +11,8 @@ from services.contracts.sessions import Aim, DrainNotice, SessionControl, Size, 
 from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 from services.wall.front.api import control
-from tests.wall.front.running import OFFER, RunningFront, eventually, running_front, stub_relay
+from tests.eventually import eventually
+from tests.wall.front.running import OFFER, RunningFront, running_front, stub_relay
 
 PATH = "/api/v1/wall/sessions"
 

@@ -13,7 +13,8 @@ from services.contracts.subjects import is_id
 from services.mesh.settings import MeshSettings
 from services.wall.app import MAX_RELAY_NAME
 from services.wall.front import relays
-from tests.wall.front.running import OFFER, eventually, running_front, stub_relay
+from tests.eventually import eventually
+from tests.wall.front.running import OFFER, running_front, stub_relay
 
 PATH = "/api/v1/wall/sessions"
 
