@@ -1,6 +1,6 @@
 """Applies changes to cameras. Pure: the camera before and the given fields in, the camera after out."""
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
@@ -45,11 +45,17 @@ def _unmasked(profiles: dict[ProfileName, Profile], before: Camera | None) -> di
     return found
 
 
+RESERVED_IDS: Final = frozenset({"import"})
+"""``/api/v1/cameras/import`` is no camera's path."""
+
+
 def added(given: CameraInput, home: Id) -> CameraChange:
     """A new camera; raises `InvalidInputError` where no id can be made of its name."""
     camera_id = given.id or id_from_name(given.name)
     if not camera_id:
         raise InvalidInputError(f"no id can be made of the name {given.name!r}: give an id ([a-z0-9-], at most 63)")
+    if camera_id in RESERVED_IDS:
+        raise InvalidInputError(f"id: {camera_id!r} is a path of the API below /cameras; give another id")
     values = {name: getattr(given, name) for name in type(given).model_fields if name != "credentials"}
     values["profiles"] = _unmasked(given.profiles, None)
     camera = Camera.model_validate(

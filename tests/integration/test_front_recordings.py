@@ -91,10 +91,17 @@ async def test_a_clip_is_the_stretch_and_is_audited(mesh_settings: MeshSettings,
             assert len(data) == int(answer.headers["Content-Length"])
         frames = decode(data, "mp4")
         assert abs(len(frames) - 60) <= 1
+        async with front.http.head(f"{PATH}/clip.mp4?{span(units, 60, 120)}") as answer:
+            assert (answer.status, int(answer.headers["Content-Length"])) == (200, len(data))
+            assert answer.headers["Content-Disposition"].startswith('attachment; filename="cam-1_')
+        async with front.http.head(f"{PATH}/clip.mp4?{span(units, 0, 1)}".replace("cam-1", "cam-2")) as answer:
+            assert answer.status == 404
         message = await audits.next_msg(timeout=30)
         event = parse(message.data, message.headers)
         assert isinstance(event, Audit)
         assert (event.action, event.target, event.actor, event.role) == ("exported", "cam-1", "local", "admin")
+        with pytest.raises(TimeoutError):
+            await audits.next_msg(timeout=0.5)  # HEAD hands nothing out
         async with front.http.get(f"{PATH}/clip.mp4?{span(units, 0, 1)}".replace("cam-1", "cam-2")) as answer:
             assert answer.status == 404
         later = f"from={rfc3339(units[0].capture_us - 90_000_000)}&to={rfc3339(units[0].capture_us - 80_000_000)}"
@@ -150,6 +157,8 @@ async def test_an_evidence_bundle_verifies_offline_and_says_who_asked_and_why(
             assert answer.status == 422
             assert (await answer.json())["errors"][0]["field"] == "reason"
         audits = await bus.js.subscribe("pantau.v1.*.audit.>", ordered_consumer=True)
+        async with front.http.head(f"{path}&reason=Laporan%20polisi%2017") as answer:
+            assert (answer.status, answer.content_type) == (200, "application/zip")
         async with front.http.get(f"{path}&reason=Laporan%20polisi%2017") as answer:
             assert (answer.status, answer.content_type) == (200, "application/zip"), await answer.text()
             assert answer.headers["Content-Disposition"].startswith('attachment; filename="evidence-')

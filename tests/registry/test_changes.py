@@ -57,6 +57,12 @@ def test_a_name_without_letters_needs_an_id() -> None:
         added(CameraInput.model_validate({"name": "摄像头", "profiles": {"main": "rtsp://h/1"}}), "city")
 
 
+@pytest.mark.parametrize("named", [{"id": "import"}, {"name": "Import"}])
+def test_an_id_that_is_a_path_of_the_api_is_refused(named: dict[str, str]) -> None:
+    with pytest.raises(InvalidInputError, match="another id"):
+        added(CameraInput.model_validate({"name": "A", "profiles": {"main": "rtsp://h/1"}} | named), "city")
+
+
 @given(st.text(max_size=200))
 def test_an_id_made_of_a_name_is_an_id(name: str) -> None:
     made = id_from_name(name)

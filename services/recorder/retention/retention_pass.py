@@ -4,6 +4,7 @@ Blocks; run it in a thread, one pass at a time.
 """
 
 import heapq
+import math
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -76,6 +77,9 @@ class ArchiveCopies(Protocol):
     def covers(self, segment: Segment) -> bool:
         """Whether it can be found in the archive when it is gone from here."""
 
+    def oldest_us(self, camera: str, profile: str) -> dict[Tier, int]:
+        """When the oldest copy of each tier was taken."""
+
 
 class RetentionPass:
     """Keeps one disk within its ladders, its budget and its floor."""
@@ -125,6 +129,8 @@ class RetentionPass:
                         uncopied += sum(self._archive.awaits(item.segment) for item in rest)
                         done += rest
                     short = max(short, self._short(index, reason))
+            if not short:  # on a disk without room nothing can be written down
+                self._forget_gaps(index)
             return RetentionOutcome(done, short, because, uncopied)
 
     def _age(self, index: Index, held: Held) -> list[CarriedOut]:
@@ -142,6 +148,21 @@ class RetentionPass:
             if self._stopping:
                 break
         return done
+
+    def _forget_gaps(self, index: Index) -> None:
+        """Forgets gaps that are past the ladder and older than all footage that is left, held or archived."""
+        now_us = self._clock.now_us()
+        for stream in index.streams():
+            total_seconds = self._ladder_of(stream.camera).total_seconds
+            if math.isinf(total_seconds):
+                continue
+            oldest = [next(index.oldest_segments(stream, tier, page=1), None) for tier in Tier]
+            kept_us = [segment.start_us for segment in oldest if segment is not None]
+            kept_us += self._archive.oldest_us(stream.camera, stream.profile).values()
+            before_us = min([now_us - int(total_seconds * 1e6), *kept_us])
+            if any(gap.to_us is not None and gap.to_us < before_us for gap in index.gaps(stream, 0, before_us)):
+                with index:
+                    index.forget_gaps(stream, before_us)
 
     def _relieve(self, index: Index, held: Held, because: RetentionReason) -> list[CarriedOut]:
         done: list[CarriedOut] = []

@@ -39,6 +39,9 @@ class FsckKind(StrEnum):
     """What the timeline shows of a stream is not what its segments join to."""
     BAD_SIGNATURE = "bad-signature"
     """A segment is not what its recorder recorded: it is never signed, and evidence leaves it out."""
+    UNVOUCHED = "unvouched"
+    """A segment that a power cut left and the index knows too little of: nobody can tell whether it is what was
+    recorded. It plays, is never signed, and evidence leaves it out."""
     TAIL = "tail"
     """Bytes behind the last seal."""
     NO_FOOTAGE = "no-footage"
@@ -77,8 +80,9 @@ class FsckReport(NamedTuple):
 
     @property
     def clean(self) -> bool:
-        """Whether everything is in order now; foreign files do not count."""
-        return all(finding.repaired or finding.kind is FsckKind.FOREIGN for finding in self.findings)
+        """Whether everything is in order now, but for what nobody can mend: foreign files, and power cuts' doubts."""
+        told = (FsckKind.FOREIGN, FsckKind.UNVOUCHED)
+        return all(finding.repaired or finding.kind in told for finding in self.findings)
 
 
 class NoRecordingsError(ValueError):
@@ -247,7 +251,10 @@ class _DirectoryCheck:
 
     def _signature(self, name: str, found: SegmentScan) -> Iterator[FsckFinding]:
         proof = found.proof
-        if found.segment.signed is not Signing.ALTERED:
+        if found.segment.signed is Signing.UNVOUCHED:
+            detail = "left open by a power cut, and the index knows too little of it to vouch for it"
+            yield FsckFinding(FsckKind.UNVOUCHED, name, detail)
+        elif found.segment.signed is not Signing.ALTERED:
             self.signed[proof.key_id if proof else ""] += 1
         elif proof is None:
             detail = "not signed, and not what was recorded without a signature; the file is left as it is"

@@ -330,9 +330,11 @@ class Index:
         ).fetchall()
         return [GapRow(stream, *row) for row in rows]
 
-    def forget_gaps(self, before_us: int) -> None:
-        """Deletes the gaps that ended before."""
-        self._connection.execute("DELETE FROM gap WHERE to_us < ?", (before_us,))
+    def forget_gaps(self, stream: RecordedStream, before_us: int) -> None:
+        """Deletes a stream's gaps that ended before."""
+        self._connection.execute(
+            "DELETE FROM gap WHERE stream_id = ? AND to_us < ?", (self.find_stream(stream), before_us)
+        )
 
     # Runs: what segments join to; triggers keep the table (schema_2.sql)
 

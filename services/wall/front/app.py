@@ -1,7 +1,7 @@
 """The front: HTTP for people, players and programs. Wires its parts and owns its lifecycle."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from pathlib import Path
 from typing import Final
 
@@ -64,7 +64,23 @@ def build(front: Front, routes: Sequence[Route[FrontRequest]] = ROUTES) -> web.A
         app.router.add_route(route.method, route.path, handler)
         if route.method == hdrs.METH_GET and not route.streamed:
             app.router.add_route(hdrs.METH_HEAD, route.path, handler)
+    for path in {route.path for route in routes if "{" not in route.path}:
+        methods = {route.method for route in app.router.routes() if _is_path(route, path)}
+        app.router.add_route("*", path, refuse_method(methods))
     return app
+
+
+def _is_path(route: web.AbstractRoute, path: str) -> bool:
+    return route.resource is not None and route.resource.canonical == path
+
+
+def refuse_method(methods: Set[str]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """The handler of a path's other methods: ``/sign-out`` is no ``/{name}``, whose methods it does not take."""
+
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        raise web.HTTPMethodNotAllowed(request.method, methods)
+
+    return refuse
 
 
 def dispatch(front: Front, route: Route[FrontRequest]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

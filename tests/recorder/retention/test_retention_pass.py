@@ -15,7 +15,7 @@ from services.recorder.retention.rules import RetentionReason
 from services.recorder.retention.thinning import keep
 from services.recorder.storage.files import OsFiles, Space
 from services.recorder.storage.fsck import check
-from services.recorder.storage.rows import Segment, Tier
+from services.recorder.storage.rows import GapRow, Segment, Tier
 from services.recorder.storage.scan import scan
 from tests.recorder.rig import STREAM, Rig, decode, packet_times
 from tests.recorder.units import START_US, pictures
@@ -237,3 +237,32 @@ def test_a_file_that_cannot_be_thinned_goes_when_its_time_has_come(tmp_path: Pat
         rig.clock.advance(11 * DAY)
         rig.retention("full 10d, keyframes 60d every 10s").run(NO_HOLDS)
         assert rig.segments() == []
+
+
+def test_gaps_go_with_the_footage_around_them_and_not_before(tmp_path: Path) -> None:
+    with Rig(tmp_path) as rig:
+        record(rig, 2)
+        rig.feed(pictures(count=25 * 60, first_sequence=10_000, start_us=START_US + 200_000_000))
+        rig.settle()
+        second, day = 1_000_000, DAY * 1_000_000
+        old = GapRow(STREAM, START_US - 9 * day, START_US - 8 * day, "recorder-down", "")
+        lasting = GapRow(STREAM, START_US + 400 * second, None, "offline", "")
+        (between,) = rig.gap_rows()
+        for gap in (old, lasting):
+            rig.disk.note_gap(gap)
+        rig.settle()
+        retention = rig.retention("full 10d")
+        retention.run(NO_HOLDS)
+        assert rig.gap_rows() == [old, between, lasting], "younger than the ladder, or than the footage"
+        rig.clock.advance(9 * DAY)
+        held = Holds([Incident(id="i-1", title="t", cameras=("cam-1",), from_us=START_US, to_us=START_US + second,
+                               created_by="ani", created_us=START_US)], START_US)  # fmt: skip
+        retention.run(held)
+        assert rig.gap_rows() == [between, lasting], "past the ladder, and older than all footage"
+        rig.clock.advance(2 * DAY)
+        retention.run(held)
+        assert len(rig.segments()) == 1
+        assert rig.gap_rows() == [between, lasting], "held footage is older"
+        retention.run(NO_HOLDS)
+        assert rig.segments() == []
+        assert rig.gap_rows() == [lasting]

@@ -292,3 +292,21 @@ def test_thinned_rows_can_be_made_anew(rig: Rig) -> None:
     assert check(rig.disk.directory, repair=True).clean
     assert rig.segments() == before
     assert all(scan(rig.path(segment), STREAM) for segment in before)
+
+
+def test_what_a_power_cut_left_without_a_witness_is_told_and_nothing_to_mend(rig: Rig) -> None:
+    path = path_of(rig)
+    path.write_bytes(path.read_bytes()[:-PROOF_BYTES])
+    with closing(sqlite3.connect(rig.disk.recordings / INDEX)) as connection:
+        connection.execute(
+            "UPDATE segment SET signed = ?, size_bytes = ? WHERE start_us = ?",
+            (Signing.UNVOUCHED, path.stat().st_size, rig.segments()[0].start_us),
+        )
+        connection.commit()
+    before = path.read_bytes()
+    for repair in (False, True):
+        report = check(rig.disk.directory, repair=repair, verify=True)
+        assert [(finding.kind, finding.repaired) for finding in report.findings] == [(FsckKind.UNVOUCHED, False)]
+        assert report.clean, "no repair could help, and the footage plays"
+        assert "" not in report.signed, "it is not one of those that are signed when evidence is asked for"
+    assert path.read_bytes() == before

@@ -30,7 +30,7 @@ async def test_the_document_has_exactly_the_routes_that_are_served(mesh_settings
     served = {
         (route.method, route.resource.canonical)
         for route in app.build(_bare_front()).router.routes()
-        if route.resource and route.method != "HEAD"
+        if route.resource and route.method not in ("HEAD", "*")
     }
     assert described == served
 
@@ -94,6 +94,29 @@ async def test_failures_are_problem_details(
         assert problem["detail"]
         if status == 405:
             assert answer.headers["Allow"]
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/api/v1/cameras/import", {"POST"}),
+        ("/sign-out", {"POST"}),
+        ("/page.css", {"GET", "HEAD"}),
+        ("/", {"GET", "HEAD", "POST"}),
+        ("/api/v1/cameras/cam-1", {"GET", "HEAD", "PATCH", "DELETE"}),
+        ("/api/v1/cameras/cam-1/clip.mp4", {"GET", "HEAD"}),
+        ("/api/v1/evidence.zip", {"GET", "HEAD"}),
+        ("/api/v1/events", {"GET"}),
+    ],
+)
+async def test_allow_names_the_methods_of_the_path_and_none_of_its_neighbours(
+    mesh_settings: MeshSettings, path: str, methods: set[str]
+) -> None:
+    async with running_front(mesh_settings) as front:
+        for method in {"OPTIONS", "PUT", "DELETE"} - methods:
+            async with front.http.request(method, path) as answer:
+                assert answer.status == 405
+                assert {allowed.strip() for allowed in answer.headers["Allow"].split(",")} == methods
 
 
 async def test_every_answer_carries_the_security_headers(mesh_settings: MeshSettings) -> None:

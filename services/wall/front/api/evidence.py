@@ -49,10 +49,11 @@ async def evidence(request: FrontRequest) -> web.StreamResponse:
         "reason": query.reason,
         "incident": query.incident or "",
     }
-    for camera in wanted.cameras:
-        request.audit("exported", camera, detail)
-    if incident is not None:
-        _tell(request, incident)
+    if not request.is_head:
+        for camera in wanted.cameras:
+            request.audit("exported", camera, detail)
+        if incident is not None:
+            _tell(request, incident)
     headers = {
         hdrs.CONTENT_TYPE: "application/zip",
         hdrs.CONTENT_DISPOSITION: f'attachment; filename="{bundle.bundle}.zip"',

@@ -149,7 +149,8 @@ async def clip(request: FrontRequest) -> web.StreamResponse:
             actor=request.actor,
         )
         detail = {"from": rfc3339(question.from_us), "to": rfc3339(question.to_us), "as": "clip.mp4"}
-        request.audit("exported", question.camera, detail)
+        if not request.is_head:
+            request.audit("exported", question.camera, detail)
         return await _send(request, question, opened)
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from services.contracts.errors import PantauError
 from services.mesh.log import get_logger
@@ -24,9 +24,13 @@ async def send_chunks(
 ) -> web.StreamResponse:
     """Sends ``chunks`` as ``response``.
 
-    A failure before the first chunk is raised and has its own status. A later one cuts the connection before the
-    body's end, so that the client sees that the body is incomplete.
+    HEAD is answered with the headers alone, and nothing is made. A failure before the first chunk is raised and has its
+    own status. A later one cuts the connection before the body's end, so that the client sees that the body is
+    incomplete.
     """
+    if request.method == hdrs.METH_HEAD:
+        await response.prepare(request)
+        return response
     first = await anext(chunks, b"")
     await response.prepare(request)
     try:

@@ -64,7 +64,7 @@ class Route(Generic[R]):
     """Media type → model; None where it is not JSON. Empty: the route takes no body."""
     max_body_bytes: int = 256 * 1024
     streamed: bool = False
-    """The answer has no length: HEAD makes no sense."""
+    """The answer never ends by itself: HEAD makes no sense."""
     cross_origin: bool = False
     """Players on other sites' pages may use it (CORS), as far as `Guard` lets them."""
 
@@ -77,6 +77,11 @@ class RoutedRequest:
     """aiohttp's."""
     actor: Actor
     route: Route[Any]
+
+    @property
+    def is_head(self) -> bool:
+        """Whether only the headers are asked for: nothing is made or handed out, so nothing is audited."""
+        return self.raw.method == hdrs.METH_HEAD
 
     def path_id(self, name: str) -> str:
         """The id at ``{name}`` of the path; raises `NotFoundError` where it cannot be one."""
