@@ -90,7 +90,7 @@ def test_our_reader_finds_what_was_written(encoder: str, codec: str, b_frames: i
     expected = movies.samples(stream, codec)
     got = [(item.moof_offset, sample) for item in found for sample in item.info.runs[1]]
     assert [data[at + s.offset : at + s.offset + s.size_bytes] for at, s in got] == [s.data for s in expected]
-    assert [(s.duration, s.composition_offset, s.keyframe) for _, s in got] == [s[1:] for s in expected]
+    assert [(s.duration, s.composition_offset, s.keyframe, s.damaged) for _, s in got] == [s[1:] for s in expected]
     assert [s.time for _, s in got] == [index * movies.FRAME_90K for index in range(60)]
     assert [item.capture_us for item in found] == [
         movies.START_US + item.info.runs[1][0].time * 100 // 9 for item in found
@@ -191,7 +191,7 @@ def test_a_fragment_gives_back_its_samples(
         got = found.info.runs[number]
         at = found.moof_offset
         assert [data[at + s.offset : at + s.offset + s.size_bytes] for s in got] == [s.data for s in samples]
-        assert [(s.duration, s.composition_offset, s.keyframe) for s in got] == [s[1:] for s in samples]
+        assert [(s.duration, s.composition_offset, s.keyframe, s.damaged) for s in got] == [s[1:] for s in samples]
     assert found.info.runs[1][0].time == base
     assert found.end == len(data)
 

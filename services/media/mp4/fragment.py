@@ -30,6 +30,10 @@ SYNC: Final = 0x02000000
 NON_SYNC: Final = 0x01010000
 """sample_depends_on = 1 and sample_is_non_sync_sample."""
 _NON_SYNC_BIT: Final = 0x00010000
+DAMAGED: Final = 0x00000001
+"""sample_degradation_priority = 1: something of the picture, or of one that it refers to, was lost before it was
+recorded. Players pass over it; ISO/IEC 14496-12, 8.5.3 and 8.8.3.1."""
+_PRIORITY_BITS: Final = 0x0000FFFF
 
 # tfhd and trun flags (8.8.7, 8.8.8)
 _DEFAULT_DURATION, _DEFAULT_SIZE, _DEFAULT_FLAGS, _BASE_IS_MOOF = 0x8, 0x10, 0x20, 0x20000
@@ -53,6 +57,8 @@ class Sample(NamedTuple):
     composition_offset: int = 0
     """Presentation less decoding time; negative for pictures shown before others that are decoded after them."""
     keyframe: bool = True
+    damaged: bool = False
+    """Recorded, and not to be taken for what the camera saw (`services.contracts.frames.Flags.DAMAGED`)."""
 
 
 class TrackRun(NamedTuple):
@@ -137,7 +143,7 @@ def _traf(run: TrackRun, data_at: int) -> bytes:
     samples = run.samples
     durations = {sample.duration for sample in samples}
     composed = any(sample.composition_offset for sample in samples)
-    keyframes = [sample.keyframe for sample in samples]
+    flags = [(SYNC if sample.keyframe else NON_SYNC) | DAMAGED * sample.damaged for sample in samples]
     head_flags, head = _BASE_IS_MOOF | _DEFAULT_FLAGS, [_U32.pack(run.track_id)]
     run_flags = _DATA_OFFSET | _SIZE | (_COMPOSITION if composed else 0)
     if len(durations) == 1:
@@ -145,22 +151,20 @@ def _traf(run: TrackRun, data_at: int) -> bytes:
         head.append(_U32.pack(samples[0].duration))
     else:
         run_flags |= _DURATION
-    all_key = all(keyframes)
-    head.append(_U32.pack(SYNC if all_key else NON_SYNC))
+    head.append(_U32.pack(flags[-1]))
     first_flags = b""
-    if not all_key:
-        if any(keyframes[1:]):
-            run_flags |= _FLAGS
-        elif keyframes[0]:
-            run_flags |= _FIRST_FLAGS
-            first_flags = _U32.pack(SYNC)
+    if any(flag != flags[-1] for flag in flags[1:]):
+        run_flags |= _FLAGS
+    elif flags[0] != flags[-1]:
+        run_flags |= _FIRST_FLAGS
+        first_flags = _U32.pack(flags[0])
     fields: list[int] = []
-    for sample in samples:
+    for sample, flag in zip(samples, flags, strict=True):
         if run_flags & _DURATION:
             fields.append(sample.duration)
         fields.append(len(sample.data))
         if run_flags & _FLAGS:
-            fields.append(SYNC if sample.keyframe else NON_SYNC)
+            fields.append(flag)
         if composed:
             fields.append(sample.composition_offset & 0xFFFFFFFF)
     return box(
@@ -224,13 +228,21 @@ def _read_run(moof: bytes, start: int, end: int, defaults: Sequence[int], time: 
 
     if _FLAGS in columns:
         keyframes = array("I", map(_is_sync, columns[_FLAGS]))
+        damages = array("I", map(_is_damaged, columns[_FLAGS]))
     else:
         keyframes = column(_FLAGS, _is_sync(defaults[2]))
+        damages = column(_FLAGS, _is_damaged(defaults[2]))
     if first_flags is not None and count:
-        keyframes[0] = _is_sync(first_flags)
+        keyframes[0], damages[0] = _is_sync(first_flags), _is_damaged(first_flags)
     compositions = array("i", column(_COMPOSITION, 0).tobytes())
-    return Samples(offset, time, column(_SIZE, defaults[1]), column(_DURATION, defaults[0]), compositions, keyframes)
+    return Samples(
+        offset, time, column(_SIZE, defaults[1]), column(_DURATION, defaults[0]), compositions, keyframes, damages
+    )
 
 
 def _is_sync(sample_flags: int) -> bool:
     return not sample_flags & _NON_SYNC_BIT
+
+
+def _is_damaged(sample_flags: int) -> bool:
+    return sample_flags & _PRIORITY_BITS == DAMAGED

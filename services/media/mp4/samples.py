@@ -17,12 +17,13 @@ class SampleInfo(NamedTuple):
     duration: int
     composition_offset: int
     keyframe: bool
+    damaged: bool = False
 
 
 class Samples(Sequence[SampleInfo]):
     """A track's samples in a fragment, one behind the other: read like a tuple of `SampleInfo`, copied by column."""
 
-    __slots__ = ("begin", "composition_offsets", "durations", "keyframes", "sizes_bytes", "time")
+    __slots__ = ("begin", "composition_offsets", "damages", "durations", "keyframes", "sizes_bytes", "time")
 
     def __init__(
         self,
@@ -32,6 +33,7 @@ class Samples(Sequence[SampleInfo]):
         durations: "array[int]",
         composition_offsets: "array[int]",
         keyframes: "array[int]",
+        damages: "array[int]",
     ) -> None:
         self.begin = begin
         """Where the first one's bytes begin, from the beginning of the ``moof``."""
@@ -42,6 +44,8 @@ class Samples(Sequence[SampleInfo]):
         self.composition_offsets = composition_offsets
         self.keyframes = keyframes
         """1 for a keyframe, 0 for any other picture."""
+        self.damages = damages
+        """1 for a picture that is marked as damaged, else 0."""
 
     @property
     def size_bytes(self) -> int:
@@ -60,13 +64,13 @@ class Samples(Sequence[SampleInfo]):
             first, end, step = index.indices(len(self))
             if step != 1:
                 raise ValueError("samples that do not follow each other")
-            columns = (self.sizes_bytes, self.durations, self.composition_offsets, self.keyframes)
+            columns = (self.sizes_bytes, self.durations, self.composition_offsets, self.keyframes, self.damages)
             return Samples(*self._start(first), *(column[first:end] for column in columns))
         index = range(len(self))[index]
         offset, time = self._start(index)
         return SampleInfo(
             offset, self.sizes_bytes[index], time, self.durations[index], self.composition_offsets[index],
-            bool(self.keyframes[index]),
+            bool(self.keyframes[index]), bool(self.damages[index]),
         )  # fmt: skip
 
     def _start(self, index: int) -> tuple[int, int]:
@@ -81,4 +85,5 @@ class Samples(Sequence[SampleInfo]):
             self.durations,
             self.composition_offsets,
             map(bool, self.keyframes),
+            map(bool, self.damages),
         )

@@ -49,6 +49,8 @@ class SegmentAssembler:
     def __init__(self) -> None:
         self.unreadable = 0
         """Pictures that could not be recorded: before the first keyframe, or damaged."""
+        self.damaged = False
+        """Set where frames were lost on their way here: pictures are damaged from there to the next keyframe."""
         self.sound = SoundAssembler()
         self._pictures = ParameterSetTracker()
         self._timeline = RunTimeline()
@@ -80,6 +82,7 @@ class SegmentAssembler:
             self._timeline = RunTimeline()
             self._short_departures = False
         keyframe = unit.keyframe
+        self.damaged = self.damaged and not keyframe
         if self._segment is None and not keyframe:
             self.unreadable += 1
             return out
@@ -109,7 +112,9 @@ class SegmentAssembler:
             out.append(SegmentBegin(timed.capture_us, track, audio, unit.clock, unit.uncertainty_us, step_us))
         elif self._samples and self._fragment_is_full(timed.dts_90k, keyframe):
             out += self._flush(timed.dts_90k)
-        self._append(data, timed.dts_90k, timed.pts_90k, keyframe, retimed=timed.retimed)
+        self._append(
+            data, timed.dts_90k, timed.pts_90k, keyframe, damaged=unit.damaged or self.damaged, retimed=timed.retimed
+        )
         if abs(timed.capture_us - self._capture_us(timed.pts_90k)) < DEPARTURE_US:
             self._departing_90k = None
         elif self._departing_90k is None:
@@ -158,19 +163,19 @@ class SegmentAssembler:
             or len(self._samples) >= MAX_FRAGMENT_SAMPLES
         )
 
-    def _append(self, data: bytes, dts_90k: int, pts_90k: int, keyframe: bool, *, retimed: bool) -> None:
+    def _append(self, data: bytes, dts_90k: int, pts_90k: int, keyframe: bool, *, damaged: bool, retimed: bool) -> None:
         if self._samples:
             self._last_takes(dts_90k)
         else:
             self._base_90k, self._first_pts_90k = dts_90k, pts_90k
-        self._samples.append(Sample(data, 0, pts_90k - dts_90k, keyframe))
+        self._samples.append(Sample(data, 0, pts_90k - dts_90k, keyframe, damaged))
         self._bytes += len(data)
         self._retimed += retimed
         self._last_dts_90k = dts_90k
 
     def _last_takes(self, until_90k: int) -> None:
         last = self._samples[-1]
-        self._samples[-1] = Sample(last.data, until_90k - self._last_dts_90k, last.composition_offset, last.keyframe)
+        self._samples[-1] = last._replace(duration=until_90k - self._last_dts_90k)
 
     def _flush(self, next_dts_90k: int | None) -> list[SegmentStep]:
         """The waiting samples as a fragment. Its last picture lasts until ``next_dts_90k``, else as long as usual."""

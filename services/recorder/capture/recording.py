@@ -78,6 +78,7 @@ class StreamRecording:
         self._reopened |= unit.discontinuity
         if lost and self._last_capture_us:
             self._lost += lost
+            self.assembler.damaged = True
             if unit.capture_us - self._last_capture_us >= MIN_GAP_US:
                 # Pictures that refer to lost ones cannot be decoded: continue at the next keyframe.
                 self._carry_out(self.assembler.end_segment(EndReason.DISCONTINUITY))

@@ -107,6 +107,8 @@ class _Maker:
         if len(data) < picture.size_bytes:
             raise Mp4Error("the file is shorter than its fragments")
         flags = Flags.KEYFRAME if picture.keyframe else Flags.NONE
+        if picture.damaged:
+            flags |= Flags.DAMAGED
         if self._first:
             flags |= Flags.DISCONTINUITY
             self._first = False

@@ -130,7 +130,8 @@ def _write(files: Files, fd: int, opening: bytes, read: ReadAt, kept: Sequence[_
         until = end if last else kept[index + 1].picture.time
         first = first if samples else item
         data = read(item.offset, item.picture.size_bytes)
-        samples.append(Sample(data, until - item.picture.time, item.picture.composition_offset))
+        picture = item.picture
+        samples.append(Sample(data, until - picture.time, picture.composition_offset, damaged=picture.damaged))
         if last or sum(len(sample.data) for sample in samples) >= _FRAGMENT_BYTES:
             number += 1
             parts = fragment.build(number, first.capture_us, [TrackRun(VIDEO_ID, first.picture.time, samples)])

@@ -25,7 +25,7 @@ from services.recorder.storage.rows import (
 )
 from services.recorder.storage.schema import migrate
 
-_SCHEMAS: Final = ("schema.sql", "schema_2.sql", "schema_3.sql")
+_SCHEMAS: Final = ("schema.sql", "schema_2.sql", "schema_3.sql", "schema_4.sql")
 SCHEMA_VERSION: Final = len(_SCHEMAS)
 _BUSY_SECONDS: Final = 10.0
 _CHECKPOINT_PAGES: Final = 2000
@@ -291,6 +291,20 @@ class Index:
         """A segment's keyframe index; empty where it has none."""
         packed = self.packed_gops(segment.stream, segment.start_us)
         return gops.unpack(packed) if packed is not None else []
+
+    def damaged_spans(self, stream: RecordedStream, from_us: int, to_us: int) -> list[tuple[int, int]]:
+        """When pictures that are marked as damaged were taken, of the segments with footage of a range."""
+        stream_id = self.find_stream(stream)
+        first = self._connection.execute(
+            "SELECT max(start_us) FROM segment WHERE stream_id = ? AND start_us <= ?", (stream_id, from_us)
+        ).fetchone()[0]
+        rows = self._connection.execute(
+            "SELECT entries, start_us, end_us FROM gop JOIN segment USING (stream_id, start_us)"  # noqa: S608 (ours)
+            f" WHERE stream_id = ? AND {gops.DAMAGE_SQL} AND start_us >= ? AND start_us < ? AND state != ?"
+            " ORDER BY start_us",
+            (stream_id, first or 0, to_us, SegmentState.DELETING),
+        )
+        return [span for packed, *when in rows for span in gops.damaged_spans(gops.unpack(bytes(packed)), *when)]
 
     def oldest_segments(self, stream: RecordedStream, tier: Tier, *, page: int = 64) -> Iterator[Segment]:
         """A stream's closed segments of a tier, oldest first, read as they are asked for."""

@@ -138,6 +138,9 @@ class GopTally:
             elif self.gops:
                 gop = self.gops[-1]
                 self.gops[-1] = gop._replace(other_bytes=gop.other_bytes + sample.size_bytes, frames=gop.frames + 1)
+            if sample.damaged and self.gops:
+                gop = self.gops[-1]
+                self.gops[-1] = gop._replace(damaged_90k=gop.damaged_90k + sample.duration)
 
 
 def _describe(

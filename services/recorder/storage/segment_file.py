@@ -165,4 +165,6 @@ def _described(run: TrackRun) -> list[SampleInfo]:
 
 
 def _info(sample: Sample, time: int) -> SampleInfo:
-    return SampleInfo(0, len(sample.data), time, sample.duration, sample.composition_offset, sample.keyframe)
+    return SampleInfo(
+        0, len(sample.data), time, sample.duration, sample.composition_offset, sample.keyframe, sample.damaged
+    )
