@@ -12,7 +12,8 @@ from services.cli.table import echo_table
 
 EXIT_INCOMPLETE: Final = 1
 _HEADERS: Final = (
-    "ID", "RECORDED", "GAPS", "MOST MISSING", "OLDEST", "ARCHIVED", "WHOLE", "THINNED", "ARCHIVE", "NAME",
+    "ID", "RECORDED", "GAPS", "MOST MISSING", "MISSING", "DAMAGED", "OLDEST", "ARCHIVED", "WHOLE", "THINNED",
+    "ARCHIVE", "NAME",
 )  # fmt: skip
 
 
@@ -55,6 +56,8 @@ def _row(item: dict[str, Any]) -> tuple[str, ...]:
         f"{_floor(item['percent'])} %" if item["recording"] else "off",
         str(len(item["gaps"])),
         _longest(item["gaps"]),
+        f"{item['missing_seconds']:.0f} s",
+        f"{item['damaged_seconds']:.0f} s",
         str(oldest)[:16],
         str(archived)[:16],
         _days(item["forecast_full_days"]),
@@ -88,6 +91,8 @@ def _total(answer: dict[str, Any]) -> str:
     parts = [f"{total['cameras']} cameras, {_floor(total['percent'])} % recorded"]
     if missing:
         parts.append(f"missing: {missing}")
+    if total["damaged_seconds"]:
+        parts.append(f"recorded with damage: {total['damaged_seconds'] / 3600:.1f} h")
     whole, thinned = _days(total["forecast_full_days"]), _days(total["forecast_keyframe_days"])
     parts.append(f"whole footage lasts {whole or '?'}, thinned {thinned or '?'}")
     if archived := _days(total["forecast_archive_days"]):

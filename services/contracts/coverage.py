@@ -17,8 +17,11 @@ from services.contracts.recordings import (
     FootageTimeline,
     GapCause,
     Lasting,
+    LostBy,
     TimelineAnswer,
     TimelineQuestion,
+    is_within,
+    lost_by,
 )
 
 COVERAGE: Final = "coverage"
@@ -68,7 +71,15 @@ class CoverageStatement(Lasting):
     from_us: int
     to_us: int
     recorded_us: int
+    damaged_us: int = 0
+    """Of ``recorded_us``: how long pictures last that are marked as damaged."""
+    missing_us: dict[str, int] = Field(default_factory=dict)
+    """How long there is no footage, by cause; of all gaps, also of those that ``gaps`` leaves out."""
     gaps: tuple[FootageGap, ...] = ()
+
+    def lost_us(self, by: LostBy) -> int:
+        """How long there is no footage because of the mesh, of the camera, or of nobody."""
+        return sum(length_us for cause, length_us in self.missing_us.items() if lost_by(cause) == by)
 
     @property
     def percent(self) -> float:
@@ -96,13 +107,20 @@ def _statement(camera: Id, from_us: int, to_us: int, parts: Sequence[CameraCover
     archived_thinned = _least(part.oldest_archived_thinned_us for part in parts)
     # A recorder without footage of the range had the camera earlier: its rate is none of today.
     writing = [part for part in parts if part.timeline.ranges] or parts
+    gaps = _named_gaps(timeline, _least((oldest_full, oldest_thinned, archived_full, archived_thinned)))
+    missing_us: dict[str, int] = {}
+    for gap in gaps:
+        if not is_within(gap, timeline.ranges):
+            missing_us[gap.cause] = missing_us.get(gap.cause, 0) + gap_us(gap, to_us)
     return CoverageStatement(
         camera=camera,
         profile=PROFILE,
         from_us=from_us,
         to_us=to_us,
         recorded_us=sum(item.to_us - item.from_us for item in timeline.ranges),
-        gaps=_gaps(timeline, _least((oldest_full, oldest_thinned, archived_full, archived_thinned))),
+        damaged_us=sum(item.damaged_us for item in timeline.damage),
+        missing_us=missing_us,
+        gaps=_longest(gaps, to_us),
         oldest_full_us=oldest_full,
         oldest_thinned_us=oldest_thinned,
         oldest_archived_full_us=archived_full,
@@ -114,15 +132,19 @@ def _statement(camera: Id, from_us: int, to_us: int, parts: Sequence[CameraCover
     )
 
 
-def _gaps(timeline: FootageTimeline, oldest_us: int | None) -> tuple[FootageGap, ...]:
-    """The longest gaps, in order of time. A hole before the oldest footage was never recorded, or has expired."""
-    named = [
+def _named_gaps(timeline: FootageTimeline, oldest_us: int | None) -> list[FootageGap]:
+    """All gaps. A hole before the oldest footage was never recorded, or has expired."""
+    return [
         gap.model_copy(update={"cause": GapCause.NOT_KEPT.value})
         if gap.cause == GapCause.UNKNOWN and gap.to_us is not None and (oldest_us is None or gap.to_us <= oldest_us)
         else gap
         for gap in (*timeline.gaps, *_untold(timeline))
     ]
-    longest = sorted(named, key=lambda gap: gap_us(gap, timeline.to_us), reverse=True)[:MAX_GAPS]
+
+
+def _longest(gaps: Sequence[FootageGap], to_us: int) -> tuple[FootageGap, ...]:
+    """The longest gaps, in order of time."""
+    longest = sorted(gaps, key=lambda gap: gap_us(gap, to_us), reverse=True)[:MAX_GAPS]
     return tuple(sorted(longest, key=lambda gap: gap.from_us))
 
 

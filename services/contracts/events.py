@@ -206,6 +206,35 @@ class RecordingCoverage(Lasting, RecordingEvent):
     percent: float
     gaps: tuple[CoverageGap, ...] = ()
     """The longest 200."""
+    damaged_us: int = 0
+    """Of ``recorded_us``: how long pictures last that are marked as damaged."""
+    missing_us: dict[str, int] = Field(default_factory=dict)
+    """How long there is no footage, by cause."""
+
+
+class RecordingPromise(Event):
+    """Once a day for each camera that is to be recorded: how much of the day before is recorded, and who lost the rest.
+
+    All recorders were asked. Where one that was away then comes back with footage, `RecordingCoverage` tells of it.
+    """
+
+    kind: ClassVar[str] = "recording"
+    name: ClassVar[str] = "promise"
+    camera: Id
+    profile: str
+    from_us: int
+    to_us: int
+    percent: float
+    """The recorded share of the time that was to be recorded."""
+    recorded_seconds: float
+    damaged_seconds: float
+    """Of the recorded time: how long pictures last that are marked as damaged."""
+    lost_by_mesh_seconds: float
+    """By this mesh, or by what nobody knows."""
+    lost_by_camera_seconds: float
+    """By the camera, or on the way to it."""
+    complete: bool
+    """False where a recorder did not answer: there may be more footage."""
 
 
 class StorageLow(Event):
@@ -320,7 +349,7 @@ class Audit(Event):
 EVENTS: Final[tuple[type[Event], ...]] = (
     CameraRegistered, CameraUpdated, CameraRemoved, CameraOnline, CameraOffline, CameraDegraded, CameraRecovered,
     CameraHealth, SegmentClosed, RecordingGap, RecordingThinned, RecordingExpired, RecordingCoverage,
-    StorageLow, ArchiveFailed, ArchiveRecovered, ArchiveDamaged,
+    RecordingPromise, StorageLow, ArchiveFailed, ArchiveRecovered, ArchiveDamaged,
     IncidentOpened, IncidentUpdated, IncidentClosed, IncidentExported, Audit,
 )  # fmt: skip
 """Every event class."""

@@ -1,13 +1,13 @@
 """The recorders' answers about footage, and merging several of them into one history."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Final, Literal
 
 from pydantic import Field
 
-from services.contracts.models import Id, Model
+from services.contracts.models import Id, Model, Reason
 
 SERVICE: Final = "recorder"
 """The recorders' service name: broadcast questions are ``rpc(home, SERVICE, endpoint)``, one's own
@@ -38,6 +38,25 @@ class GapCause(StrEnum):
     UNKNOWN = "unknown"
 
 
+LostBy = Literal["mesh", "camera", "nobody"]
+_OF_THE_MESH: Final = frozenset(
+    (
+        GapCause.BUS_LOST, GapCause.RECORDER_DOWN, GapCause.NOT_ASSIGNED, GapCause.DISK_SLOW, GapCause.DISK_FULL,
+        GapCause.DISK_FAILED, GapCause.CLOCK_JUMP, GapCause.UNKNOWN, Reason.NONE, Reason.STARTING,
+        Reason.FRAMES_LOST, Reason.OVERLOADED, Reason.READER_FAILED, Reason.NO_INGEST,
+    )
+)  # fmt: skip
+_OF_NOBODY: Final = frozenset((GapCause.EXPIRED, GapCause.NOT_KEPT, Reason.DISABLED))
+
+
+def lost_by(cause: str) -> LostBy:
+    """Who lost the footage of a gap with this cause. What nobody knows is the mesh's; what was not to be recorded, or
+    was kept as long as it should be, is nobody's; every other `Reason` is the camera's, or of the way to it."""
+    if cause in _OF_NOBODY:
+        return "nobody"
+    return "mesh" if cause in _OF_THE_MESH else "camera"
+
+
 class FootageRange(Model):
     """Footage without a hole."""
 
@@ -47,6 +66,16 @@ class FootageRange(Model):
     recorder: Id
     archived: bool = False
     """Only the archive has it; the recorder reads it from there, so it begins later."""
+
+
+class FootageDamage(Model):
+    """A stretch of recorded footage in which pictures are marked as damaged: something of them was lost on the way from
+    the camera, or of pictures that they refer to."""
+
+    from_us: int
+    to_us: int
+    damaged_us: int
+    """How long the damaged pictures in it last: stretches less than a second apart are told as one."""
 
 
 class FootageGap(Model):
@@ -75,6 +104,7 @@ class TimelineAnswer(Model):
     recorder: Id
     ranges: tuple[FootageRange, ...] = ()
     gaps: tuple[FootageGap, ...] = ()
+    damage: tuple[FootageDamage, ...] = ()
 
 
 class FootageTimeline(Model):
@@ -88,6 +118,8 @@ class FootageTimeline(Model):
     """In order, without overlap; of two recorders' footage the fuller tier is named, then the longer range."""
     gaps: tuple[FootageGap, ...]
     """Where no recorder has footage; the cause is that of the recorder whose gap covers most of it."""
+    damage: tuple[FootageDamage, ...] = ()
+    """Of the footage that ``ranges`` name, in order."""
     recorders: int
     """How many recorders answered."""
 
@@ -123,8 +155,44 @@ def merge_timelines(question: TimelineQuestion, answers: Sequence[TimelineAnswer
         to_us=question.to_us,
         ranges=tuple(ranges),
         gaps=tuple(_merge_gaps(gaps, ranges, question.from_us, question.to_us)),
+        damage=tuple(_merge_damage(answers, ranges)),
         recorders=len(answers),
     )
+
+
+def joined_damage(spans: Iterable[tuple[int, int]]) -> list[FootageDamage]:
+    """Stretches of damaged pictures, those less than a second apart as one."""
+    found: list[FootageDamage] = []
+    for from_us, to_us in sorted(spans):
+        last = found[-1] if found else None
+        if last and from_us - last.to_us < MIN_GAP_US:
+            found[-1] = FootageDamage(
+                from_us=last.from_us,
+                to_us=max(last.to_us, to_us),
+                damaged_us=last.damaged_us + max(0, to_us - max(from_us, last.to_us)),
+            )
+        else:
+            found.append(FootageDamage(from_us=from_us, to_us=to_us, damaged_us=to_us - from_us))
+    return found
+
+
+def _merge_damage(answers: Sequence[TimelineAnswer], ranges: Sequence[FootageRange]) -> Iterator[FootageDamage]:
+    """Each recorder's, where it is its footage that is shown."""
+    starts = [item.from_us for item in ranges]
+    found = []
+    for answer in answers:
+        for damage in answer.damage:
+            for index in range(max(bisect_right(starts, damage.from_us) - 1, 0), len(ranges)):
+                item = ranges[index]
+                if item.from_us >= damage.to_us:
+                    break
+                from_us, to_us = max(damage.from_us, item.from_us), min(damage.to_us, item.to_us)
+                if item.recorder == answer.recorder and from_us < to_us:
+                    share = (to_us - from_us) / (damage.to_us - damage.from_us)
+                    found.append(
+                        FootageDamage(from_us=from_us, to_us=to_us, damaged_us=round(damage.damaged_us * share))
+                    )
+    yield from sorted(found, key=lambda damage: damage.from_us)
 
 
 def merge_ranges(ranges: Iterable[FootageRange], from_us: int, to_us: int) -> list[FootageRange]:
@@ -175,13 +243,13 @@ def _merge_gaps(
         # A hole may have several reasons one after another: each recorder's own gaps, the fullest account first.
         merged += _cover(start, end, [gap for _, gap in sorted(inside, key=lambda pair: -pair[0])])
     remarks = {(gap.from_us, gap.cause): gap for gap in gaps if gap.to_us == gap.from_us}
-    small = {(gap.from_us, gap.cause): gap for gap in gaps if _is_small(gap, ranges)}
+    small = {(gap.from_us, gap.cause): gap for gap in gaps if is_within(gap, ranges)}
     merged += [gap for key, gap in (remarks | small).items() if from_us <= key[0] < to_us]
     return sorted(merged, key=lambda gap: gap.from_us)
 
 
-def _is_small(gap: FootageGap, ranges: Sequence[FootageRange]) -> bool:
-    """Frames lost within footage: told unless another recorder's range lies there (it has them)."""
+def is_within(gap: FootageGap, ranges: Sequence[FootageRange]) -> bool:
+    """Whether it tells of frames lost within footage: it is short, and a range goes on over it."""
     if gap.to_us is None or not 0 < gap.to_us - gap.from_us < MIN_GAP_US:
         return False
     return any(item.from_us <= gap.from_us and gap.to_us <= item.to_us for item in ranges)

@@ -5,7 +5,7 @@ import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import nats.errors
 import nats.js.errors
@@ -22,6 +22,7 @@ from services.mesh.metrics import counter
 from services.mesh.replicas import open_stream
 
 log = get_logger()
+E = TypeVar("E", bound=Event)
 
 OUTBOX_EVENTS: Final = 10_000
 RETRY_SECONDS: Final = 0.1
@@ -82,6 +83,24 @@ async def last_event_number(bus: Bus) -> int:
         except nats.js.errors.NotFoundError:
             return 0
         return info.state.last_seq
+
+
+async def last_event(bus: Bus, event: type[E], site: str, subject_id: str) -> E | None:
+    """The newest event of a class about a camera or incident; None where the stream has none.
+
+    Raises `UnavailableError`.
+    """
+    subject = subjects.event(site, event.kind, event.name, subject_id)
+    with _unavailable():
+        try:
+            message = await bus.js.get_last_msg(subjects.EVENTS_STREAM, subject)
+        except nats.js.errors.NotFoundError:
+            return None
+    try:
+        return event.unpack(message.data or b"")
+    except ValueError as error:
+        log.warning("events.unreadable", subject=subject, error=error)
+        return None
 
 
 async def events_between(bus: Bus, after: int, until: int) -> AsyncIterator[StreamEvent]:

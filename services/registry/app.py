@@ -26,6 +26,7 @@ from services.registry.catalogue import CameraCatalogue
 from services.registry.endpoints import endpoints
 from services.registry.incidents import Incidents
 from services.registry.ledger import Ledgers
+from services.registry.promises import Promises
 from services.registry.settings import RegistrySettings
 from services.registry.states import StateObserver
 
@@ -80,6 +81,16 @@ async def run(service: Service, settings: RegistrySettings) -> None:
         clock=clock,
     )
 
+    promises = Promises(
+        bus=bus,
+        home=home,
+        ledgers=ledgers,
+        workers=workers,
+        outbox=outbox,
+        leading=lambda: leadership.leading,
+        clock=clock,
+    )
+
     tasks = service.tasks
     sending = tasks.create_task(outbox.run(), name="outbox")
     followers = [
@@ -110,6 +121,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
             ("assigner", assigner),
             ("observer", observer),
             ("holds", casebook),
+            ("promises", promises),
         )
     ]
     await service.stopping.wait()

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contracts.coverage import MAX_GAPS, CameraCoverage, CoverageAnswer, coverage_statements, gap_us
-from services.contracts.recordings import FootageGap, FootageRange, GapCause, TimelineAnswer
+from services.contracts.recordings import FootageDamage, FootageGap, FootageRange, GapCause, TimelineAnswer
 
 S = 1_000_000
 DAY = 86_400 * S
@@ -49,6 +49,7 @@ def test_of_very_many_gaps_the_longest_are_named_and_all_are_counted() -> None:
     ranges = [(10 * n, 10 * n + (3 if n % 7 else 8)) for n in range(MAX_GAPS + 100)]
     (made,) = coverage_statements(["cam-1"], 0, 10 * S * len(ranges), [answer("rec-1", ranges, oldest_full_us=0)])
     assert len(made.gaps) == MAX_GAPS
+    assert made.missing_us == {GapCause.UNKNOWN: made.to_us - made.recorded_us}
     assert min(gap_us(gap, made.to_us) for gap in made.gaps) == 7 * S
     assert made.recorded_us == sum(b - a for a, b in ranges) * S
 
@@ -65,3 +66,40 @@ def test_recorded_and_gaps_are_the_whole(recorders: list[list[tuple[int, int]]])
         answers.append(answer(f"rec-{number}", ranges))
     (made,) = coverage_statements(["cam-1"], 0, end * S, answers)
     assert made.recorded_us + sum(gap_us(gap, made.to_us) for gap in made.gaps) == end * S
+
+
+def test_missing_time_is_told_by_its_cause_and_by_whose_it_is() -> None:
+    gaps = tuple(
+        FootageGap(from_us=a * S, to_us=b * S, cause=cause)
+        for a, b, cause in (
+            (10, 20, "bus-lost"),
+            (30, 33, "unreachable"),
+            (40, 41, "frames-lost"),
+            (60, 70, "disabled"),
+        )
+    )
+    within = FootageGap(from_us=50 * S, to_us=50 * S + 400_000, cause="frames-lost")
+    ranges = [(0, 10), (20, 30), (33, 40), (41, 60), (70, 90)]
+    (made,) = coverage_statements(["cam-1"], 0, 100 * S, [answer("rec-1", ranges, (*gaps, within), oldest_full_us=0)])
+    assert made.missing_us == {
+        "bus-lost": 10 * S, "unreachable": 3 * S, "frames-lost": S, "disabled": 10 * S, "unknown": 10 * S,
+    }  # fmt: skip
+    assert [made.lost_us(by) for by in ("mesh", "camera", "nobody")] == [21 * S, 3 * S, 10 * S]
+
+
+def test_damage_is_told_of_the_recorder_whose_footage_is_shown() -> None:
+    damage = FootageDamage(from_us=30 * S, to_us=50 * S, damaged_us=10 * S)
+    one, two = answer("rec-1", [(0, 40)]), answer("rec-2", [(40, 100)])
+    both = [
+        item.model_copy(
+            update={
+                "cameras": tuple(
+                    part.model_copy(update={"timeline": part.timeline.model_copy(update={"damage": (damage,)})})
+                    for part in item.cameras
+                )
+            }
+        )
+        for item in (one, two)
+    ]
+    (made,) = coverage_statements(["cam-1"], 0, 100 * S, both)
+    assert made.damaged_us == 10 * S

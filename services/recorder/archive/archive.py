@@ -61,6 +61,11 @@ class Archive(Protocol):
         With ``site`` those of that site alone.
         """
 
+    def damaged_spans(
+        self, camera: str, profile: str, from_us: int, to_us: int, *, site: str | None
+    ) -> list[tuple[int, int]]:
+        """When pictures that are marked as damaged were taken, of the copies that touch a range; as `runs`."""
+
     def oldest_us(self, camera: str, profile: str) -> dict[Tier, int]:
         """When the oldest copy of each tier was taken; empty where the catalogue cannot be read."""
 
@@ -100,6 +105,12 @@ class NoArchive:
     ) -> Sequence[FootageRun]:
         del camera, profile, from_us, to_us, site
         return ()
+
+    def damaged_spans(
+        self, camera: str, profile: str, from_us: int, to_us: int, *, site: str | None
+    ) -> list[tuple[int, int]]:
+        del camera, profile, from_us, to_us, site
+        return []
 
     def oldest_us(self, camera: str, profile: str) -> dict[Tier, int]:
         del camera, profile

@@ -91,7 +91,10 @@ CREATE TABLE unsigned (  -- copies of segments that their recorder has never sig
   PRIMARY KEY (camera, profile, site, start_us)
 ) WITHOUT ROWID;
 """
-_STEPS: Final = (_SCHEMA, _SCHEMA_2, _SCHEMA_3)
+_SCHEMA_4: Final = f"""
+CREATE INDEX copy_damaged ON copy_gops (camera, profile, site, start_us) WHERE {gops.DAMAGE_SQL};
+"""
+_STEPS: Final = (_SCHEMA, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4)
 
 
 class ArchivedCopy(NamedTuple):
@@ -215,6 +218,19 @@ class ArchiveCatalogue:
         with self._lock:
             row = self._connection.execute(f"SELECT entries FROM copy_gops WHERE {_IS}", _key(copy)).fetchone()
         return gops.unpack(bytes(row[0])) if row else ()
+
+    def damaged_spans(
+        self, camera: str, profile: str, from_us: int, to_us: int, *, site: str | None
+    ) -> list[tuple[int, int]]:
+        """When pictures that are marked as damaged were taken, of the copies that touch a range; as `runs`."""
+        with self._lock:
+            rows = self._connection.execute(
+                "SELECT entries, start_us, end_us FROM copy_gops JOIN copy USING (camera, profile, site, start_us)"
+                f" WHERE camera = ? AND profile = ? AND site = coalesce(?, site) AND {gops.DAMAGE_SQL}"
+                " AND start_us < ? AND start_us > ? AND end_us > ? ORDER BY start_us",
+                (camera, profile, site, to_us, from_us - _LONGEST_US, from_us),
+            ).fetchall()
+        return [span for packed, *when in rows for span in gops.damaged_spans(gops.unpack(bytes(packed)), *when)]
 
     def older(self, before_us: int, after: ArchivedCopy | None = None, *, limit: int = 1000) -> list[ArchivedCopy]:
         """Copies that ended before ``before_us``, oldest first; ``after`` continues behind one of them."""

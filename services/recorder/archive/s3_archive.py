@@ -93,6 +93,14 @@ class S3Archive:
     ) -> Sequence[FootageRun]:
         return self._look_up(lambda catalogue: catalogue.runs(camera, profile, from_us, to_us, site=site), otherwise=[])
 
+    def damaged_spans(
+        self, camera: str, profile: str, from_us: int, to_us: int, *, site: str | None
+    ) -> list[tuple[int, int]]:
+        def find(catalogue: ArchiveCatalogue) -> list[tuple[int, int]]:
+            return catalogue.damaged_spans(camera, profile, from_us, to_us, site=site)
+
+        return self._look_up(find, otherwise=[])
+
     def oldest_us(self, camera: str, profile: str) -> dict[Tier, int]:
         return self._look_up(lambda catalogue: catalogue.oldest_us(camera, profile), otherwise={})
 

@@ -104,7 +104,7 @@ class Coverage:
         items = 0
         for camera in asked:
             part = self._part(known, days, camera, question.from_us, question.to_us)
-            items += len(part.timeline.ranges) + len(part.timeline.gaps)
+            items += len(part.timeline.ranges) + len(part.timeline.gaps) + len(part.timeline.damage)
             if made and items > MAX_ITEMS:
                 break
             made.append(part)

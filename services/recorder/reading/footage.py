@@ -10,7 +10,14 @@ from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple, Protocol
 
 from services.contracts.errors import UnavailableError
-from services.contracts.recordings import FootageGap, FootageRange, TierName, TimelineAnswer, merge_ranges
+from services.contracts.recordings import (
+    FootageGap,
+    FootageRange,
+    TierName,
+    TimelineAnswer,
+    joined_damage,
+    merge_ranges,
+)
 from services.media.mp4 import reader
 from services.media.mp4.reader import Fragment, ReadAt
 from services.media.time import us_from_90k
@@ -18,7 +25,7 @@ from services.recorder.archive.archive import Archive
 from services.recorder.storage import scan
 from services.recorder.storage.disk import Disk
 from services.recorder.storage.disks import ask_indexes
-from services.recorder.storage.gops import Gop
+from services.recorder.storage.gops import Gop, damaged_spans
 from services.recorder.storage.index import Index
 from services.recorder.storage.paths import RecordedStream
 from services.recorder.storage.rows import FootageRun, GapRow, Signing, Tier, joined
@@ -111,17 +118,22 @@ class RecordedFootage:
         """Ranges and gaps that touch ``from_us`` to ``to_us``."""
         growing = self._growing(camera, profile)
         runs = [FootageRun(Tier.FULL, file.start_us, file.end_us) for file in growing if file.end_us > file.start_us]
+        damaged = [
+            span for file in growing for span in damaged_spans(tuple(file.tally.gops), file.start_us, file.end_us)
+        ]
         gaps: list[FootageGap] = []
 
-        def ask(_disk: Disk, index: Index) -> tuple[list[FootageRun], list[GapRow]]:
+        def ask(_disk: Disk, index: Index) -> tuple[list[FootageRun], list[GapRow], list[tuple[int, int]]]:
             streams = own_streams(index, camera, profile, self._site_of)
             return (
                 [run for stream in streams for run in index.runs_touching(stream, from_us, to_us)],
                 [gap for stream in streams for gap in index.gaps(stream, from_us, to_us)],
+                [span for stream in streams for span in index.damaged_spans(stream, from_us, to_us)],
             )
 
-        for found, missing in ask_indexes(self._disks, ask):
+        for found, missing, marked in ask_indexes(self._disks, ask):
             runs += found
+            damaged += marked
             gaps += [
                 FootageGap(from_us=gap.from_us, to_us=gap.to_us, cause=gap.cause, detail=gap.detail) for gap in missing
             ]
@@ -132,7 +144,19 @@ class RecordedFootage:
             if item.from_us < to_us and item.to_us > from_us
         ]
         gaps.sort(key=lambda gap: gap.from_us)
-        return TimelineAnswer(recorder=self._recorder, ranges=tuple(clipped), gaps=tuple(gaps))
+        archived = [item for item in clipped if item.archived]
+        if archived:  # of footage that the disks have, they have told already
+            site = self._site_of(camera)
+            copied = self._archive.damaged_spans(camera, profile, archived[0].from_us, archived[-1].to_us, site=site)
+            damaged += [
+                (max(span[0], item.from_us), min(span[1], item.to_us))
+                for span in copied
+                for item in archived
+                if span[0] < item.to_us and span[1] > item.from_us
+            ]
+        inside = [(max(span[0], from_us), min(span[1], to_us)) for span in damaged]
+        damage = joined_damage(span for span in inside if span[0] < span[1])
+        return TimelineAnswer(recorder=self._recorder, ranges=tuple(clipped), gaps=tuple(gaps), damage=tuple(damage))
 
     def _range(self, run: FootageRun, *, archived: bool = False) -> FootageRange:
         tier = TIERS[Tier(run.tier)]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from services.contracts.recordings import MIN_GAP_US
 from services.recorder.archive import catalogue
 from services.recorder.archive.catalogue import ArchiveCatalogue, ArchivedCopy
-from services.recorder.storage.gops import pack
+from services.recorder.storage.gops import Gop, pack
 from services.recorder.storage.paths import RecordedStream
 from services.recorder.storage.rows import Tier
 
@@ -37,6 +37,19 @@ def joined(copies: list[ArchivedCopy]) -> list[tuple[int, int, int]]:
         else:
             found.append((item.tier, item.start_us, item.end_us))
     return found
+
+
+def test_damage_of_copies_is_told_of_the_camera_and_the_range_that_is_asked_for() -> None:
+    damaged = pack([Gop(0, 0, 1, 1, 25), Gop(90_000, 9, 1, 1, 25, 45_000)])
+    with closing(ArchiveCatalogue(Path(":memory:"))) as made:
+        made.put_copy(copy(60), GOPS)
+        made.put_copy(copy(61, length_us=2_000_000), damaged)
+        made.put_copy(copy(61, camera="cam-2", length_us=2_000_000), damaged)
+        begin_us = START_US + 61 * MINUTE
+        for site, expected in ((None, 1), ("city", 1), ("mall", 0)):
+            found = made.damaged_spans("cam-1", "main", START_US, begin_us + 1_000_000, site=site)
+            assert found == [(begin_us + 1_500_000, begin_us + 2_000_000)] * expected
+        assert made.damaged_spans("cam-1", "main", START_US, begin_us, site=None) == []
 
 
 steps = st.lists(st.tuples(st.integers(50, 70), st.sampled_from(("full", "thinned", "forget"))), max_size=40)

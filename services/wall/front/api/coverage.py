@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, Field
 
-from services.contracts.coverage import MAX_RANGE_US, PROFILE, CoverageStatement, coverage_statements, gap_us
+from services.contracts.coverage import MAX_RANGE_US, PROFILE, CoverageStatement, coverage_statements
 from services.contracts.models import Id
 from services.contracts.recordings import FootageGap, GapCause, Lasting
 from services.footage.coverage import ask_coverage
@@ -57,6 +57,10 @@ class CameraCoverageView(_LastingView):
     recording: bool = Field(description="Whether it is to be recorded at all; if not, it is left out of the total.")
     percent: float
     recorded_seconds: float
+    damaged_seconds: float = Field(description="Of the recorded time: how long pictures last that are damaged.")
+    missing_seconds: float = Field(description="Without footage, but for what was not to be recorded or not kept.")
+    lost_by_mesh_seconds: float = Field(description="Of the missing time: lost by this mesh, or nobody knows by whom.")
+    lost_by_camera_seconds: float = Field(description="Of the missing time: the camera, or the way to it, failed.")
     gaps: list[GapView] = Field(description="The longest 200, in order of time.")
 
 
@@ -80,6 +84,7 @@ class CoverageTotalView(_LastingView):
 
     cameras: int
     percent: float
+    damaged_seconds: float
     missing: list[MissingTimeView] = Field(description="The largest share first.")
 
 
@@ -141,7 +146,10 @@ def _never_recorded(request: FrontRequest, camera: Id, from_us: int, to_us: int)
     """Of a camera that no recorder has heard of."""
     cause = GapCause.NOT_ASSIGNED.value if _is_recorded(request, camera) else "disabled"
     whole = FootageGap(from_us=from_us, to_us=to_us, cause=cause)
-    return CoverageStatement(camera=camera, profile=PROFILE, from_us=from_us, to_us=to_us, recorded_us=0, gaps=(whole,))
+    return CoverageStatement(
+        camera=camera, profile=PROFILE, from_us=from_us, to_us=to_us, recorded_us=0,
+        missing_us={cause: to_us - from_us}, gaps=(whole,),
+    )  # fmt: skip
 
 
 def _view(request: FrontRequest, made: CoverageStatement) -> CameraCoverageView:
@@ -153,6 +161,10 @@ def _view(request: FrontRequest, made: CoverageStatement) -> CameraCoverageView:
         recording=_is_recorded(request, made.camera),
         percent=made.percent,
         recorded_seconds=made.recorded_us / 1e6,
+        damaged_seconds=made.damaged_us / 1e6,
+        missing_seconds=(made.lost_us("mesh") + made.lost_us("camera")) / 1e6,
+        lost_by_mesh_seconds=made.lost_us("mesh") / 1e6,
+        lost_by_camera_seconds=made.lost_us("camera") / 1e6,
         gaps=[GapView.of(gap, made.to_us) for gap in made.gaps],
     )
 
@@ -164,13 +176,13 @@ def _lasting(made: Lasting) -> dict[str, Any]:
 def _total(found: Sequence[CoverageStatement]) -> CoverageTotalView:
     missing: Counter[str] = Counter()
     for made in found:
-        for gap in made.gaps:
-            missing[gap.cause] += gap_us(gap, made.to_us)
+        missing.update(made.missing_us)
     least = {name: _least(getattr(made, name) for made in found) for name in Lasting.model_fields}
     return CoverageTotalView(
         **{**least, "bytes_per_day": sum(made.bytes_per_day for made in found)},
         cameras=len(found),
         percent=round(sum(made.percent for made in found) / len(found), 3) if found else 0.0,
+        damaged_seconds=sum(made.damaged_us for made in found) / 1e6,
         missing=[MissingTimeView(cause=cause, seconds=us / 1e6) for cause, us in missing.most_common() if us > 0],
     )
 

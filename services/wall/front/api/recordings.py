@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from services.contracts.activity import ActivityAnswer, ActivityQuestion
 from services.contracts.clips import MAX_CLIP_US
 from services.contracts.models import Id
-from services.contracts.recordings import FootageGap, TierName, TimelineQuestion
+from services.contracts.recordings import FootageDamage, FootageGap, TierName, TimelineQuestion
 from services.footage.activity import ask_activity
 from services.footage.clips import Clip, open_clip
 from services.footage.timeline import ask_timeline
@@ -58,6 +58,19 @@ class GapView(TimedView):
         return cls(from_us=gap.from_us, to_us=to_us, cause=gap.cause, detail=gap.detail, open=gap.to_us is None)
 
 
+class DamageView(TimedView):
+    """Recorded, with pictures that are marked as damaged: something of them was lost on the way from the camera."""
+
+    from_us: TimeUs
+    to_us: TimeUs
+    damaged_seconds: float = Field(description="How long the damaged pictures in it last.")
+
+    @classmethod
+    def of(cls, damage: FootageDamage) -> Self:
+        """The stretch."""
+        return cls(from_us=damage.from_us, to_us=damage.to_us, damaged_seconds=damage.damaged_us / 1e6)
+
+
 class ActivityView(TimedView):
     """How much moved. Known about a minute after the footage: it is measured in the compressed stream."""
 
@@ -74,6 +87,7 @@ class TimelineView(TimedView):
     to_us: TimeUs
     ranges: list[RangeView]
     gaps: list[GapView]
+    damage: list[DamageView]
     activity: list[ActivityView]
 
 
@@ -115,6 +129,7 @@ async def timeline(request: FrontRequest) -> web.Response:
             to_us=answer.to_us,
             ranges=[RangeView.model_validate(item) for item in answer.ranges],
             gaps=[GapView.of(gap, open_until_us) for gap in answer.gaps],
+            damage=[DamageView.of(damage) for damage in answer.damage],
             activity=_activity(moved, question),
         )
     )
