@@ -153,6 +153,8 @@ class SlotNotice(Model):
     """The level that a slow link, or a page that decodes too slowly, was lowered to."""
     limited_by: Literal["link", "decoding"] = "link"
     transcoded: bool = False
+    damaged: bool = False
+    """Of the pictures shown just now some are marked as damaged: parts of them were lost on the way from the camera."""
     codec: str = ""
     width_px: int = 0
     height_px: int = 0

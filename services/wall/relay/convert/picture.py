@@ -120,6 +120,8 @@ class PictureConverter:
 
     def _unit(self, packet: "av.Packet[av.VideoStream]", source: AccessUnit) -> AccessUnit:
         flags = Flags.KEYFRAME if packet.is_keyframe else Flags.NONE
+        if source.damaged:
+            flags |= Flags.DAMAGED
         if self._anew:
             flags |= Flags.DISCONTINUITY
             self._anew = False

@@ -27,11 +27,12 @@ class Frame:
     Raises `BitstreamError` where the payload of H.264 or H.265 is no length-prefixed NAL units.
     """
 
-    __slots__ = ("_payloads", "codec", "keyframe", "layouts", "unit")
+    __slots__ = ("_payloads", "codec", "damaged", "keyframe", "layouts", "unit")
 
     def __init__(self, unit: AccessUnit) -> None:
         self.unit = unit
         self.keyframe = unit.keyframe
+        self.damaged = unit.damaged
         self.codec = int(unit.codec)
         self._payloads = self._packetize()
         self.layouts: dict[Shape, PacketLayout] = {}

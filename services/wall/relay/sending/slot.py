@@ -20,6 +20,9 @@ REPEAT_SECONDS: Final = (0.1, 0.3)
 """After a pause no packet reveals that the last one was lost. It is sent again after these times, so that the browser
 does not wait 3 s before it asks for a keyframe."""
 MARK_SECONDS: Final = 1.0
+DAMAGED_SECONDS: Final = 5.0
+"""A tile says so long after the last damaged picture that pictures are damaged: with a loss a second it says it
+throughout."""
 FLOWING: Final = frozenset(("live", "catching-up", "playing", "paused"))
 """States in which pictures come."""
 
@@ -65,6 +68,9 @@ class Slot:
         self._notice = SlotNotice(slot=index, camera=None, state="empty")
         # Of the notice's state. Every frame asks, and a model answers slowly.
         self._flowing = self._paused = False
+        self._damaged = False
+        """Whether the page is told that pictures are damaged."""
+        self._damaged_at = float("-inf")
         self._marked_at = float("-inf")
         self._first_rtp: int | None = None
         """Of the first frame that belongs to the present aim, or to the moment that a recorded slot was moved to."""
@@ -87,6 +93,7 @@ class Slot:
         self.track.drop_waiting()
         self.catch_up.aim()
         self._first_rtp = None
+        self._damaged = False
         self._marked_at = float("-inf")
         if source is None:
             self.set_notice(SlotNotice(slot=self.index, camera=None, state="empty"))
@@ -163,6 +170,7 @@ class Slot:
 
     def _say_catching_up(self, newest: Frame, rtp: int, now: float) -> None:
         assert self.source is not None
+        self._damaged, self._damaged_at = newest.damaged, now
         update = {"state": "catching-up", "first_rtp": self._first_rtp, "live_rtp": rtp}
         self.set_notice(self.source.notice().model_copy(update=update))
         self._mark(newest, rtp, now)
@@ -182,6 +190,8 @@ class Slot:
             catch_up.leave_out()
             return
         catch_up.frame_sent(now)
+        if frame.damaged or self._damaged:
+            self._note_damage(frame, now)
         if not self._flowing:
             if self._first_rtp is None:
                 self._first_rtp = stamp
@@ -191,6 +201,14 @@ class Slot:
             self._mark(frame, stamp, now)
             if self._paused:
                 self._repeat_later()
+
+    def _note_damage(self, frame: Frame, now: float) -> None:
+        if frame.damaged:
+            self._damaged_at = now
+        damaged = now - self._damaged_at < DAMAGED_SECONDS
+        if damaged is not self._damaged:
+            self._damaged = damaged
+            self.set_notice(self._notice)
 
     def skip_frame(self) -> None:
         """A frame is left out on purpose."""
@@ -209,7 +227,10 @@ class Slot:
             self.set_notice(self.source.notice().model_copy(update=keep))
 
     def set_notice(self, notice: SlotNotice) -> None:
-        """Tells the page, unless it was told the same last."""
+        """Tells the page, unless it was told the same last. The slot itself knows whether pictures are damaged."""
+        damaged = self._damaged and notice.state in FLOWING
+        if notice.damaged is not damaged:
+            notice = notice.model_copy(update={"damaged": damaged})
         if notice != self._notice:
             self._notice = notice
             self._flowing, self._paused = notice.state in FLOWING, notice.state == "paused"

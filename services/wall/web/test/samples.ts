@@ -87,6 +87,7 @@ export function slotNotice(changes: Partial<SlotNotice>): SlotNotice {
     limited: "none",
     limited_by: "link",
     transcoded: false,
+    damaged: false,
     codec: "h264",
     width_px: 1280,
     height_px: 720,

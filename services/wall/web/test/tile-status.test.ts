@@ -122,6 +122,8 @@ describe("badges", () => {
     );
     expect(keys).toEqual(["badge.degraded", "badge.limited-keyframes", "badge.transcoded"]);
     expect(tileBadges(input({}))).toEqual([]);
+    const damaged = tileBadges(input({ notice: notice({ damaged: true }) }));
+    expect(damaged).toEqual([{ key: "badge.damaged", tone: "warn", reason: "badge.damaged.hint" }]);
     const busy = tileBadges(input({ notice: notice({ limited: "keyframes", limited_by: "decoding" }) }));
     expect(busy).toEqual([{ key: "badge.limited-keyframes", tone: "warn", reason: "badge.slow-decoding" }]);
     expect(tileBadges(input({ notice: notice({ camera: "other", limited: "sub" }) }))).toEqual([]);

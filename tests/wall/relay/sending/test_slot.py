@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from services.contracts.frames import AccessUnit
+from services.contracts.frames import AccessUnit, Flags
 from services.contracts.sessions import Aim, Notice, Size, SlotNotice
 from services.mesh.clock import ManualClock
 from services.wall.relay.sending.catch_up import STILL_SECONDS, CatchUp, CatchUps
 from services.wall.relay.sending.frame import Frame
 from services.wall.relay.sending.quality import QualityLevel
-from services.wall.relay.sending.slot import REPEAT_SECONDS, Slot
+from services.wall.relay.sending.slot import DAMAGED_SECONDS, REPEAT_SECONDS, Slot
 from services.wall.relay.sending.track import RtpVideoTrack
 from tests.recorder.units import pictures
 
@@ -113,3 +113,58 @@ def test_a_picture_that_stands_is_repeated_once_for_a_browser_that_asks_out_of_s
     slot.on_keyframe_request()
     slot.on_keyframe_request()
     assert track.replays == 5
+
+
+class Live(Standing):
+    """A source that goes on."""
+
+    def notice(self) -> SlotNotice:
+        return SlotNotice(slot=0, camera="cam-1", state="live")
+
+
+def damaged(unit: AccessUnit) -> Frame:
+    return Frame(unit._replace(flags=unit.flags | Flags.DAMAGED))
+
+
+def tells_damage(slot: Slot) -> bool:
+    return slot.notice.damaged
+
+
+def test_a_tile_tells_damaged_pictures_until_there_were_none_for_a_while() -> None:
+    clock, told = ManualClock(), list[Notice]()
+    track, units = Track(), pictures(count=25)
+    slot = Slot(0, cast("RtpVideoTrack", track), told.append, clock)
+    slot.connected = True
+    slot.set_source(Aim(slot=0, camera="cam-1"), Live(slot, units))
+    track.caught_up()
+    slot.show_frame(Frame(units[5]))
+    assert not tells_damage(slot)
+    slot.show_frame(damaged(units[6]))
+    assert tells_damage(slot)
+    told.clear()
+    for _ in range(3):  # damage once a second: told throughout
+        clock.advance(1.0)
+        slot.show_frame(Frame(units[7]))
+        slot.show_frame(damaged(units[8]))
+    assert not [notice for notice in told if isinstance(notice, SlotNotice)]
+    clock.advance(DAMAGED_SECONDS)
+    slot.show_frame(Frame(units[9]))
+    assert not tells_damage(slot)
+    slot.show_frame(damaged(units[10]))
+    slot.set_source(Aim(slot=0, camera="cam-2"), Live(slot, units))
+    assert not tells_damage(slot)
+
+
+def test_a_damaged_picture_that_stands_is_told_as_damaged() -> None:
+    clock, track = ManualClock(), Track()
+    slot = Slot(0, cast("RtpVideoTrack", track), list[Notice]().append, clock)
+    slot.connected = True
+    units = pictures(count=25)
+    marked = [unit._replace(flags=unit.flags | Flags.DAMAGED) if at == 4 else unit for at, unit in enumerate(units)]
+    slot.set_source(Aim(slot=0, camera="cam-1", source="recorded"), Standing(slot, marked))
+    track.caught_up()
+    clock.advance(60)
+    assert slot.notice.state == "paused"
+    assert tells_damage(slot)
+    slot.set_notice(SlotNotice(slot=0, camera="cam-1", source="recorded", state="gap"))
+    assert not tells_damage(slot)

@@ -55,6 +55,14 @@ export interface CameraCoverageView {
   recording: boolean;
   percent: number;
   recorded_seconds: number;
+  /** Of the recorded time: how long pictures last that are damaged. */
+  damaged_seconds: number;
+  /** Without footage, but for what was not to be recorded or not kept. */
+  missing_seconds: number;
+  /** Of the missing time: lost by this mesh, or nobody knows by whom. */
+  lost_by_mesh_seconds: number;
+  /** Of the missing time: the camera, or the way to it, failed. */
+  lost_by_camera_seconds: number;
   /** The longest 200, in order of time. */
   gaps: GapView[];
 }
@@ -164,6 +172,7 @@ export interface CoverageTotalView {
   forecast_archive_days: number | null;
   cameras: number;
   percent: number;
+  damaged_seconds: number;
   /** The largest share first. */
   missing: MissingTimeView[];
 }
@@ -183,6 +192,14 @@ export interface CoverageView {
 export interface Credentials {
   username: string;
   password: string;
+}
+
+/** Recorded, with pictures that are marked as damaged: something of them was lost on the way from the camera. */
+export interface DamageView {
+  from: string;
+  to: string;
+  /** How long the damaged pictures in it last. */
+  damaged_seconds: number;
 }
 
 /** This relay is going: connect anew (the front will place the session elsewhere). */
@@ -526,6 +543,7 @@ export interface SlotNotice {
   limited: "none" | "sub" | "keyframes";
   limited_by: "link" | "decoding";
   transcoded: boolean;
+  damaged: boolean;
   codec: string;
   width_px: number;
   height_px: number;
@@ -549,6 +567,7 @@ export interface TimelineView {
   to: string;
   ranges: RangeView[];
   gaps: GapView[];
+  damage: DamageView[];
   activity: ActivityView[];
 }
 
@@ -559,6 +578,6 @@ export type Notice = SlotNotice | FrameMark | ClockNotice | LinkNotice | DrainNo
 /** The events that the page listens for, by kind. */
 export const EVENT_TYPES = {
   camera: ["registered", "updated", "removed", "online", "offline", "degraded", "recovered", "health"],
-  recording: ["segment_closed", "gap", "thinned", "expired", "coverage", "storage_low", "archive_failed", "archive_recovered", "archive_damaged"],
+  recording: ["segment_closed", "gap", "thinned", "expired", "coverage", "promise", "storage_low", "archive_failed", "archive_recovered", "archive_damaged"],
   incident: ["opened", "updated", "closed", "exported"],
 } as const;

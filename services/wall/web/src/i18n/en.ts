@@ -116,6 +116,8 @@ export const en = {
   "tile.to-recorded": "Show the recording",
 
   "badge.degraded": "degraded",
+  "badge.damaged": "damaged picture",
+  "badge.damaged.hint": "Parts of the picture were lost on the way from the camera",
   "badge.limited-sub": "smaller picture",
   "badge.limited-keyframes": "single pictures",
   "badge.slow-link": "The link is slow",
@@ -313,6 +315,9 @@ export const en = {
   "coverage.recorded": "Recorded",
   "coverage.of": "{percent} of the time of {count} cameras",
   "coverage.missing": "Missing, all cameras together",
+  "coverage.damaged": "damaged {duration}",
+  "coverage.damaged.all": "Recorded with damage, all cameras together",
+  "coverage.lost": "lost by us {mesh}, by the camera {camera}",
   "coverage.missing.none": "Nothing is missing.",
   "coverage.disks": "Disks",
   "coverage.disk": "{recorder}: {used} of {capacity} in use",

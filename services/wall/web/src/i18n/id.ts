@@ -117,6 +117,8 @@ export const id: Messages = {
   "tile.to-recorded": "Tampilkan rekaman",
 
   "badge.degraded": "terganggu",
+  "badge.damaged": "gambar rusak",
+  "badge.damaged.hint": "Sebagian gambar hilang di perjalanan dari kamera",
   "badge.limited-sub": "gambar diperkecil",
   "badge.limited-keyframes": "gambar satu-satu",
   "badge.slow-link": "Jaringan lambat",
@@ -317,6 +319,9 @@ export const id: Messages = {
   "coverage.recorded": "Terekam",
   "coverage.of": "{percent} dari waktu {count} kamera",
   "coverage.missing": "Tidak terekam, semua kamera dijumlahkan",
+  "coverage.damaged": "rusak {duration}",
+  "coverage.damaged.all": "Terekam tetapi rusak, semua kamera",
+  "coverage.lost": "hilang karena kami {mesh}, karena kamera {camera}",
   "coverage.missing.none": "Tidak ada yang kurang.",
   "coverage.disks": "Penyimpanan",
   "coverage.disk": "{recorder}: {used} dari {capacity} terpakai",

@@ -162,6 +162,7 @@ export function tileBadges(input: Pick<TileInput, "camera" | "entry" | "notice">
     const reason = notice.limited_by === "decoding" ? "badge.slow-decoding" : "badge.slow-link";
     badges.push({ key: "badge.limited-keyframes", tone: "warn", reason });
   }
+  if (notice?.damaged) badges.push({ key: "badge.damaged", tone: "warn", reason: "badge.damaged.hint" });
   if (notice?.transcoded) badges.push({ key: "badge.transcoded", tone: "note", reason: "badge.foreign-codec" });
   return badges;
 }

@@ -140,6 +140,12 @@ export class CoverageDialog extends LitElement {
       <dl>
         <dt>${t("coverage.recorded")}</dt>
         <dd>${t("coverage.of", { percent, count: total.cameras })}</dd>
+        ${
+          total.damaged_seconds > 0
+            ? html`<dt>${t("coverage.damaged.all")}</dt>
+                <dd>${duration(total.damaged_seconds * 1000)}</dd>`
+            : nothing
+        }
         <dt>${t("coverage.missing")}</dt>
         <dd>${missing.length === 0 ? t("coverage.missing.none") : missing.join("; ")}</dd>
         <dt>${t("coverage.forecast")}</dt>
@@ -174,6 +180,14 @@ export class CoverageDialog extends LitElement {
     </details>`;
   }
 
+  /** Who lost what is missing. */
+  private lost(camera: CameraCoverageView): TemplateResult | typeof nothing {
+    if (!camera.recording || camera.missing_seconds === 0) return nothing;
+    const mesh = duration(camera.lost_by_mesh_seconds * 1000);
+    const byCamera = duration(camera.lost_by_camera_seconds * 1000);
+    return html`<div>${t("coverage.lost", { mesh, camera: byCamera })}</div>`;
+  }
+
   private oldest(camera: CameraCoverageView): string {
     const disks = this.oldestOf(camera.oldest_full, camera.oldest_thinned);
     const archive = this.oldestOf(camera.oldest_archived_full, camera.oldest_archived_thinned);
@@ -194,8 +208,15 @@ export class CoverageDialog extends LitElement {
   private row(camera: CameraCoverageView): TemplateResult {
     return html`<tr>
       <td>${camera.name}</td>
-      <td class="number">${camera.recording ? percentText(camera.percent, this.locale) : t("coverage.not-recorded")}</td>
-      <td>${this.gaps(camera)}</td>
+      <td class="number">
+        ${camera.recording ? percentText(camera.percent, this.locale) : t("coverage.not-recorded")}
+        ${
+          camera.damaged_seconds > 0
+            ? html`<div class="warn">${t("coverage.damaged", { duration: duration(camera.damaged_seconds * 1000) })}</div>`
+            : nothing
+        }
+      </td>
+      <td>${this.lost(camera)}${this.gaps(camera)}</td>
       <td>${this.oldest(camera)}</td>
       <td>${this.lasts(camera)}</td>
     </tr>`;
