@@ -41,9 +41,8 @@ class GapCause(StrEnum):
 LostBy = Literal["mesh", "camera", "nobody"]
 _OF_THE_MESH: Final = frozenset(
     (
-        GapCause.BUS_LOST, GapCause.RECORDER_DOWN, GapCause.NOT_ASSIGNED, GapCause.DISK_SLOW, GapCause.DISK_FULL,
-        GapCause.DISK_FAILED, GapCause.CLOCK_JUMP, GapCause.UNKNOWN, Reason.NONE, Reason.STARTING,
-        Reason.FRAMES_LOST, Reason.OVERLOADED, Reason.READER_FAILED, Reason.NO_INGEST,
+        *GapCause, Reason.NONE, Reason.STARTING, Reason.FRAMES_LOST, Reason.OVERLOADED, Reason.READER_FAILED,
+        Reason.NO_INGEST,
     )
 )  # fmt: skip
 _OF_NOBODY: Final = frozenset((GapCause.EXPIRED, GapCause.NOT_KEPT, Reason.DISABLED))

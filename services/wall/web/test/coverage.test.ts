@@ -64,6 +64,7 @@ describe("a contact sheet", () => {
       toMs: now,
       ranges: [{ fromMs, toMs: now, kind: "full" as const }],
       gaps: [],
+      damage: [],
       activity: [],
     });
     expect(around(now, now, undefined)).toEqual({ fromMs: now - hour / 2, toMs: now });

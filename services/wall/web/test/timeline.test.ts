@@ -16,6 +16,7 @@ const timeline = parseTimeline({
     { ...span(0, 40), tier: "full", archived: false },
   ],
   gaps: [{ ...span(40, 60), cause: "disk-full", detail: "", open: false }],
+  damage: [{ ...span(20, 30), damaged_seconds: 4 }],
   activity: [
     { ...span(10, 12), level: 0.9 },
     { ...span(12, 14), level: 0.1 },
@@ -26,14 +27,15 @@ const timeline = parseTimeline({
 
 describe("a timeline", () => {
   it("tells what is there at a moment", () => {
-    expect(momentAt(timeline, ms(0))).toEqual({ kind: "recorded", footage: "full" });
+    expect(momentAt(timeline, ms(0))).toEqual({ kind: "recorded", footage: "full", damaged: false });
+    expect(momentAt(timeline, ms(20))).toEqual({ kind: "recorded", footage: "full", damaged: true });
     expect(momentAt(timeline, ms(40))).toEqual({ kind: "gap", cause: "disk-full", detail: "" });
-    expect(momentAt(timeline, ms(60))).toEqual({ kind: "recorded", footage: "archived-keyframes" });
+    expect(momentAt(timeline, ms(60))).toEqual({ kind: "recorded", footage: "archived-keyframes", damaged: false });
     expect(momentAt(timeline, ms(100))).toEqual({ kind: "nothing" });
   });
 
   it("leaves out what has no readable times", () => {
-    const body = { camera: "x", ...span(0, 1), gaps: [], activity: [] };
+    const body = { camera: "x", ...span(0, 1), gaps: [], damage: [], activity: [] };
     expect(
       parseTimeline({ ...body, ranges: [{ from: "soon", to: at(1), tier: "full", archived: false }] }).ranges,
     ).toEqual([]);

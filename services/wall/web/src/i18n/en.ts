@@ -275,6 +275,7 @@ export const en = {
   "timeline.keyframes": "Thinned: single pictures",
   "timeline.archived-full": "Recorded, in the archive",
   "timeline.archived-keyframes": "Thinned, in the archive: single pictures",
+  "timeline.damaged": "with damaged pictures",
   "timeline.not-recorded": "Not recorded",
   "timeline.nothing": "Nothing recorded",
   "timeline.range": "Marked: {from} to {to} ({duration})",

@@ -278,6 +278,7 @@ export const id: Messages = {
   "timeline.keyframes": "Ditipiskan: gambar satu per satu",
   "timeline.archived-full": "Terekam, di arsip",
   "timeline.archived-keyframes": "Ditipiskan, di arsip: gambar satu per satu",
+  "timeline.damaged": "dengan gambar rusak",
   "timeline.not-recorded": "Tidak terekam",
   "timeline.nothing": "Tidak ada rekaman",
   "timeline.range": "Ditandai: {from} sampai {to} ({duration})",

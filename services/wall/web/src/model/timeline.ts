@@ -15,6 +15,8 @@ export interface Timeline extends Span {
   camera: string;
   ranges: (Span & { kind: Footage })[];
   gaps: (Span & { cause: string; detail: string })[];
+  /** Recorded, with damaged pictures. */
+  damage: Span[];
   activity: (Span & { level: number })[];
 }
 
@@ -26,6 +28,7 @@ export function parseTimeline(body: TimelineView): Timeline {
     toMs: Date.parse(body.to),
     ranges: spans(body.ranges, ({ tier, archived }) => ({ kind: archived ? (`archived-${tier}` as const) : tier })),
     gaps: spans(body.gaps, ({ cause, detail }) => ({ cause, detail })),
+    damage: spans(body.damage, () => ({})),
     activity: spans(body.activity, ({ level }) => ({ level })),
   };
 }
@@ -43,13 +46,13 @@ export function at<T extends Span>(entries: readonly T[], ms: number): T | undef
 
 /** What is there at a moment. */
 export type Moment =
-  | { kind: "recorded"; footage: Footage }
+  | { kind: "recorded"; footage: Footage; damaged: boolean }
   | { kind: "gap"; cause: string; detail: string }
   | { kind: "nothing" };
 
 export function momentAt(timeline: Timeline, ms: number): Moment {
   const range = at(timeline.ranges, ms);
-  if (range) return { kind: "recorded", footage: range.kind };
+  if (range) return { kind: "recorded", footage: range.kind, damaged: at(timeline.damage, ms) !== undefined };
   const gap = at(timeline.gaps, ms);
   if (gap) return { kind: "gap", cause: gap.cause, detail: gap.detail };
   return { kind: "nothing" };

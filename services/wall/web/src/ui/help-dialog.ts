@@ -7,7 +7,7 @@ import { t } from "../i18n/index.js";
 import { type Binding, helpLines, keyName } from "../model/keys.js";
 import type { Footage } from "../model/timeline.js";
 import { shared } from "./styles.js";
-import { GAP_COLOR, RANGE_COLORS } from "./timeline-paint.js";
+import { DAMAGE_COLOR, GAP_COLOR, RANGE_COLORS } from "./timeline-paint.js";
 import { Watch } from "./watch.js";
 import "./modal.js";
 
@@ -92,8 +92,8 @@ export class HelpDialog extends LitElement {
   }
 
   private colors(): TemplateResult {
-    const named = [...Object.entries(RANGE_COLORS), ["not-recorded", GAP_COLOR]] as [
-      Footage | "not-recorded",
+    const named = [...Object.entries(RANGE_COLORS), ["damaged", DAMAGE_COLOR], ["not-recorded", GAP_COLOR]] as [
+      Footage | "damaged" | "not-recorded",
       string,
     ][];
     return html`<section>

@@ -30,6 +30,9 @@ export const RANGE_COLORS: Record<Footage, string> = {
   "archived-keyframes": "#4c4668",
 };
 export const GAP_COLOR = "#7d4340";
+export const DAMAGE_COLOR = "#b4873c";
+/** Of the stripe on top of footage with damaged pictures. */
+const DAMAGE_PX = 3;
 const COLORS = {
   ground: "#0d1014",
   lane: "#171d24",
@@ -86,19 +89,20 @@ function paintRuler(context: CanvasRenderingContext2D, { scale, heightPx, langua
 function paintLane(context: CanvasRenderingContext2D, scene: Scene, lane: Lane): void {
   const { scale } = scene;
   const { topPx, heightPx } = lane;
-  const bar = (span: Span, color: string) => {
+  const bar = (span: Span, color: string, barPx = heightPx) => {
     const left = Math.max(toPx(scale, span.fromMs), 0);
     const right = Math.min(toPx(scale, span.toMs), scale.widthPx);
     if (right <= left) return;
     context.fillStyle = color;
     // A gap of a second must not vanish when a day is on the screen.
-    context.fillRect(left, topPx, Math.max(right - left, 1), heightPx);
+    context.fillRect(left, topPx, Math.max(right - left, 1), barPx);
   };
   context.fillStyle = COLORS.lane;
   context.fillRect(0, topPx, scale.widthPx, heightPx);
   const timeline = scene.timelines.get(lane.camera);
   for (const range of timeline?.ranges ?? []) bar(range, RANGE_COLORS[range.kind]);
   for (const gap of timeline?.gaps ?? []) bar(gap, GAP_COLOR);
+  for (const damage of timeline?.damage ?? []) bar(damage, DAMAGE_COLOR, DAMAGE_PX);
   bar({ fromMs: scene.nowMs, toMs: scale.toMs }, COLORS.future);
   if (timeline && lane.selected) paintActivity(context, scale, lane, timeline);
   if (heightPx < NAMED_PX) return;

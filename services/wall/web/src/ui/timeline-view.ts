@@ -220,7 +220,10 @@ export class TimelineView extends LitElement {
     if (!timeline) return t("timeline.loading");
     const moment = momentAt(timeline, atMs);
     if (moment.kind === "nothing") return t("timeline.nothing");
-    if (moment.kind === "recorded") return t(`timeline.${moment.footage}`);
+    if (moment.kind === "recorded") {
+      const footage = t(`timeline.${moment.footage}`);
+      return moment.damaged ? `${footage}, ${t("timeline.damaged")}` : footage;
+    }
     return t("timeline.gap", { cause: causeText(moment.cause) });
   }
 
