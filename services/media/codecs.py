@@ -112,7 +112,13 @@ _AVC_PROFILES: Final = ("64", "4d", "42")
 
 
 def _rank_avc(parameters: Mapping[str, str]) -> int | None:
-    """RFC 6184, 8.1: we send fragmentation units, which mode 1 allows."""
+    """RFC 6184, 8.1: we send fragmentation units, which mode 1 allows, and mode 0, the default, does not.
+
+    A payload type without any parameters is taken: players whose description names the codec alone (GStreamer's) take
+    any packetization, and browsers always give parameters.
+    """
+    if not parameters:
+        return len(_AVC_PROFILES)
     if parameters.get("packetization-mode") != "1":
         return None
     profile = parameters.get("profile-level-id", "42e01f")[:2].lower()

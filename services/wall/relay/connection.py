@@ -20,7 +20,7 @@ from services.wall.relay.engine.dtls import (
     fingerprint,
 )
 from services.wall.relay.engine.ice import IceAgent
-from services.wall.relay.engine.sdp import HostCandidate, LocalTransport, Offer
+from services.wall.relay.engine.sdp import HostCandidate, LocalTransport, PeerTransport
 from services.wall.relay.engine.send_batch import Destination
 from services.wall.relay.engine.srtp import SrtpError, protect_packet, protect_rtcp, unprotect_rtcp
 from services.wall.relay.engine.template import RtpRun
@@ -70,9 +70,9 @@ class KeyframeRequests(Protocol):
 class ViewerConnection:
     """A peer on the shared port. `connect` makes it usable; `close` takes it away."""
 
-    def __init__(self, offer: Offer, port: ViewerPort) -> None:
+    def __init__(self, peer: PeerTransport, port: ViewerPort) -> None:
         now = port.clock.monotonic()
-        self.agent = IceAgent(offer.ufrag, now)
+        self.agent = IceAgent(peer.ufrag, peer.password, now)
         self.path_found = asyncio.Event()
         """Set when the first check of the peer was answered."""
         self.catch_ups = CatchUps()
@@ -90,9 +90,9 @@ class ViewerConnection:
         self._udp = port.udp
         self._retransmit_allowance = 0.0
         self._retransmit_at = now
-        self._fingerprints = offer.fingerprints
+        self._fingerprints = peer.fingerprints
         # The active peer sends the first flight. As the server we choose AES-GCM, which takes half the time.
-        self._server = offer.setup != "passive"
+        self._server = peer.setup != "passive"
         certificate = port.certificates.current(now)
         self._fingerprint = fingerprint(certificate)
         self.dtls = DtlsSession(

@@ -30,7 +30,8 @@ from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 from services.wall.relay.connection import ViewerConnection, ViewerPort
 from services.wall.relay.engine.dtls import DtlsError
-from services.wall.relay.engine.sdp import SentMedia, build_answer, choose_audio, choose_video, parse_offer
+from services.wall.relay.engine.negotiate import negotiate
+from services.wall.relay.engine.sdp import SentMedia, build_answer, parse_offer
 from services.wall.relay.sending.quality import QualityController
 from services.wall.relay.sending.slot import Slot, SlotSource
 from services.wall.relay.sending.sound import RtpSoundTrack
@@ -317,35 +318,28 @@ def open_session(question: SessionOpen, relay: RelayContext) -> Session:
 def _negotiate(question: SessionOpen, port: ViewerPort, notify: Callable[[Notice], None]) -> Negotiated:
     """A connection for an offer, with a slot for each video section that can be sent in, and the answer."""
     offer = parse_offer(question.offer)
-    connection = ViewerConnection(offer, port)
+    agreed = negotiate(offer, sessions.MAX_SLOTS)
+    connection = ViewerConnection(agreed.transport, port)
     slots: list[Slot] = []
     sound: RtpSoundTrack | None = None
     # WHEP: one msid, so that the player keeps lips and sound together. Wall: separate ones; no picture waits for sound.
     together = question.kind == "whep"
-    accepted: dict[str, SentMedia] = {}
-    for section in offer.sections:
-        bundled = section.mid in offer.bundle or (not offer.bundle and not accepted)
-        if not section.receives or not bundled:
-            continue
-        if section.kind == "audio" and sound is None and (formats := choose_audio(section)):
-            sound = RtpSoundTrack(connection, formats, _random_ssrc())
-            connection.add_sound(sound)
-            accepted[section.mid] = SentMedia(formats, sound.ssrc, None, {}, "pantau" if together else "sound", "audio")
-        if section.kind != "video" or len(slots) >= sessions.MAX_SLOTS:
-            continue
-        choice = choose_video(section)
-        if not choice.formats:
-            continue
-        index = len(slots)
+    accepted: dict[int, SentMedia] = {}
+    if agreed.sound is not None:
+        place, formats = agreed.sound
+        sound = RtpSoundTrack(connection, formats, _random_ssrc())
+        connection.add_sound(sound)
+        accepted[place] = SentMedia(formats, sound.ssrc, None, {}, "pantau" if together else "sound", "audio")
+    for index, (place, choice) in enumerate(agreed.videos.items()):
+        extensions = offer.sections[place].extensions
         ssrc, rtx_ssrc = _random_ssrc(), _random_ssrc() if choice.rtx else None
-        slot = Slot(
-            index, RtpVideoTrack(connection, index, choice, section.extensions, ssrc, rtx_ssrc), notify, port.clock
-        )
+        slot = Slot(index, RtpVideoTrack(connection, index, choice, extensions, ssrc, rtx_ssrc), notify, port.clock)
         connection.add_slot(slot)
         slots.append(slot)
         stream = "pantau" if together else f"slot-{index}"
-        accepted[section.mid] = SentMedia(choice.formats, ssrc, rtx_ssrc, section.extensions, stream, f"video-{index}")
-    answer = build_answer(offer, accepted, connection.local(), secrets.randbelow(1 << 62), connection.cname)
+        accepted[place] = SentMedia(choice.formats, ssrc, rtx_ssrc, extensions, stream, f"video-{index}")
+    session_id = secrets.randbelow(1 << 62)
+    answer = build_answer(offer, agreed.bundle, accepted, connection.local(), session_id, connection.cname)
     return Negotiated(connection, slots, sound, answer)
 
 

@@ -1,5 +1,9 @@
 """An ICE-lite agent (RFC 8445, 2.5): answers checks, follows nominations and moves, and ends with consent (RFC 7675).
 
+It does one thing that a lite agent need not do: it answers a peer's check with a check of its own, as a full agent's
+triggered checks do (7.3.1.4), until the peer has nominated. Peers that nominate at the next tick of a timer (pion: 200
+ms) nominate at once when they are checked on a pair that has proven good. It costs others nothing.
+
 Pure: datagrams and times in, answers out.
 """
 
@@ -13,6 +17,8 @@ Address = tuple[str, int] | tuple[str, int, int, int]
 
 CONSENT_SECONDS: Final = 30.0
 MAX_PATHS: Final = 8
+MAX_CHECKS: Final = 16
+"""Of our own to one peer: it has nominated by then, or does not nominate for being checked."""
 _ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -23,11 +29,14 @@ def _random_ice_chars(length: int) -> str:
 class IceAgent:
     """One peer's agent on the shared port."""
 
-    def __init__(self, remote_ufrag: str, now: float) -> None:
+    def __init__(self, remote_ufrag: str, remote_password: str, now: float) -> None:
         self.ufrag = _random_ice_chars(8)
         self.password = _random_ice_chars(24)
         self._password = self.password.encode("ascii")
         self._username = f"{self.ufrag}:{remote_ufrag}"
+        self._check_username = f"{remote_ufrag}:{self.ufrag}"
+        self._remote_password = remote_password.encode("ascii")
+        self._checks_left = MAX_CHECKS
         self.paths: list[Address] = []
         """Addresses that proved to be the peer's, the most recently proven last; at most `MAX_PATHS`."""
         self.selected: Address | None = None
@@ -42,6 +51,8 @@ class IceAgent:
         if request.controlled:  # RFC 8445, 7.3.1.1: a lite agent is always controlled
             return stun.binding_error(request.transaction, 487, "Role Conflict", self._password)
         self.last_check = now
+        if request.use_candidate:
+            self._checks_left = 0
         if not self.paths or self.paths[-1] != address:
             if address in self.paths:
                 self.paths.remove(address)
@@ -53,6 +64,18 @@ class IceAgent:
             oldest = next(path for path in self.paths if path != self.selected)
             self.paths.remove(oldest)
         return stun.binding_success(request.transaction, address[0], address[1], self._password)
+
+    def check_in_return(self) -> bytes | None:
+        """A check of our own, to be sent behind the answer to a peer's; None once it has nominated.
+
+        What it is answered with tells nothing that the peer's check did not.
+        """
+        if not self._checks_left:
+            return None
+        self._checks_left -= 1
+        return stun.binding_request(
+            secrets.token_bytes(12), self._check_username, self._remote_password, controlled=True
+        )
 
     def consent_expired(self, now: float) -> bool:
         """Whether the peer has been silent for so long that nothing more may be sent to it."""

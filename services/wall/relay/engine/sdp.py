@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from services.contracts.errors import BadOfferError
-from services.media.codecs import AUDIO, VIDEO
 
 PLAYOUT_DELAY: Final = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
 ABS_SEND_TIME: Final = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
@@ -16,6 +15,7 @@ MAX_OFFER_BYTES: Final = 512 * 1024
 MAX_SECTIONS: Final = 80
 _ICE_CHARS: Final = re.compile(r"^[A-Za-z0-9+/]+$")
 _FINGERPRINT: Final = re.compile(r"^[A-Fa-f0-9]{2}(:[A-Fa-f0-9]{2})+$")
+_DIRECTIONS: Final = ("recvonly", "sendonly", "inactive", "sendrecv")
 _TOKEN: Final = re.compile(r"^[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,32}$")
 
 
@@ -35,6 +35,16 @@ class Format(NamedTuple):
     """The fmtp line as it stood."""
 
 
+class PeerTransport(NamedTuple):
+    """A peer's side of ICE and DTLS. `check_transport` says whether it can be answered."""
+
+    ufrag: str
+    password: str
+    fingerprints: tuple[tuple[str, str], ...]
+    """Algorithm, value."""
+    setup: str
+
+
 class MediaSection(NamedTuple):
     """One media section (m-line)."""
 
@@ -44,24 +54,31 @@ class MediaSection(NamedTuple):
     format_list: str
     port: int
     mid: str
+    """Empty where there is none: an offer without BUNDLE needs no mids."""
     formats: dict[int, Format]
     extensions: dict[str, int]
-    """Header extensions: URI → id; of these only what we use."""
-    receives: bool
-    """The peer wants to receive here: recvonly or sendrecv."""
-    rtcp_mux: bool
+    """Header extensions: URI → id; of these only what we use, and may send."""
+    directed: frozenset[str]
+    """Those of `extensions` whose offered id has a direction."""
+    direction: str
+    """recvonly, sendrecv, sendonly or inactive, as the peer sees it."""
+    disabled: bool
+    """The peer rejects it or has stopped it: port 0, and not because it is only bundled (RFC 8843, 6)."""
+    transport: PeerTransport
+    """Its own attributes, else the session's; empty where neither has them."""
+
+    @property
+    def receives(self) -> bool:
+        """The peer wants to receive here."""
+        return self.direction in ("recvonly", "sendrecv")
 
 
 class Offer(NamedTuple):
-    """A peer's offer. ICE and DTLS parameters are those of the first section of the bundle."""
+    """A peer's offer."""
 
     sections: tuple[MediaSection, ...]
-    bundle: tuple[str, ...]
-    ufrag: str
-    password: str
-    fingerprints: tuple[tuple[str, str], ...]
-    """Algorithm, value."""
-    setup: str
+    bundles: tuple[tuple[str, ...], ...]
+    """The mids of each BUNDLE group, in the group's order."""
 
 
 def parse_offer(text: str) -> Offer:
@@ -79,48 +96,29 @@ def parse_offer(text: str) -> Offer:
     if len(rest) > MAX_SECTIONS:
         raise BadOfferError(f"the offer has {len(rest)} media sections; at most {MAX_SECTIONS} are answered")
     session = _Attributes(head)
-    bundle: tuple[str, ...] = ()
-    for group in session.lists.get("group", ()):
-        semantics, *mids = group.split()
-        if semantics == "BUNDLE":
-            bundle = tuple(mids)
-    sections = []
-    transport: _Attributes | None = None
-    for block in rest:
-        attributes = _Attributes(block)
-        section = _section(block.split("\n", 1)[0], attributes)
-        sections.append(section)
-        if transport is None and (section.mid == bundle[0] if bundle else section.kind != "application"):
-            transport = attributes
-    if transport is None:
-        raise BadOfferError("the offer's BUNDLE group names no media section of it")
-
-    def one(name: str) -> str:
-        return transport.first.get(name, session.first.get(name, ""))
-
-    prints = transport.lists.get("fingerprint") or session.lists.get("fingerprint") or []
-    fingerprints = tuple((a.lower(), v.strip()) for a, _, v in (line.partition(" ") for line in prints))
-    offer = Offer(tuple(sections), bundle, one("ice-ufrag"), one("ice-pwd"), fingerprints, one("setup") or "actpass")
-    _check(offer)
-    return offer
-
-
-def _check(offer: Offer) -> None:
-    if not 4 <= len(offer.ufrag) <= 256 or not 22 <= len(offer.password) <= 256:
-        raise BadOfferError("the offer has no usable ice-ufrag and ice-pwd")
-    if not _ICE_CHARS.match(offer.ufrag) or not _ICE_CHARS.match(offer.password):
-        raise BadOfferError("the offer's ice-ufrag or ice-pwd has characters that RFC 8839 does not allow")
-    if not offer.fingerprints or not all(_FINGERPRINT.match(value) for _, value in offer.fingerprints):
-        raise BadOfferError("the offer has no usable fingerprint: only DTLS-SRTP is spoken here")
-    if not any(name in ("sha-256", "sha-384", "sha-512") for name, _ in offer.fingerprints):
-        raise BadOfferError("the offer's fingerprint must be SHA-256, SHA-384 or SHA-512")
-    if offer.setup not in ("actpass", "active", "passive"):
-        raise BadOfferError(f"a=setup:{offer.setup[:16]} cannot be answered")
-    mids = [section.mid for section in offer.sections]
+    groups = [group.split() for group in session.lists.get("group", ())]
+    bundles = tuple(tuple(mids) for semantics, *mids in filter(None, groups) if semantics == "BUNDLE")
+    sections = tuple(_section(block.split("\n", 1)[0], _Attributes(block), session) for block in rest)
+    mids = [section.mid for section in sections if section.mid]
     if len(set(mids)) != len(mids):
         raise BadOfferError("two media sections have the same mid")
     if not all(_TOKEN.match(mid) for mid in mids):
-        raise BadOfferError("every media section needs an a=mid of at most 32 token characters")
+        raise BadOfferError("an a=mid has at most 32 token characters")
+    return Offer(sections, bundles)
+
+
+def check_transport(transport: PeerTransport) -> None:
+    """Raises `BadOfferError` where a peer cannot be connected to by it."""
+    if not 4 <= len(transport.ufrag) <= 256 or not 22 <= len(transport.password) <= 256:
+        raise BadOfferError("the offer has no usable ice-ufrag and ice-pwd")
+    if not _ICE_CHARS.match(transport.ufrag) or not _ICE_CHARS.match(transport.password):
+        raise BadOfferError("the offer's ice-ufrag or ice-pwd has characters that RFC 8839 does not allow")
+    if not transport.fingerprints or not all(_FINGERPRINT.match(value) for _, value in transport.fingerprints):
+        raise BadOfferError("the offer has no usable fingerprint: only DTLS-SRTP is spoken here")
+    if not any(name in ("sha-256", "sha-384", "sha-512") for name, _ in transport.fingerprints):
+        raise BadOfferError("the offer's fingerprint must be SHA-256, SHA-384 or SHA-512")
+    if transport.setup not in ("actpass", "active", "passive"):
+        raise BadOfferError(f"a=setup:{transport.setup[:16]} cannot be answered")
 
 
 class _Attributes:
@@ -140,24 +138,39 @@ class _Attributes:
             self.lists.setdefault(name, []).append(value)
 
 
-def _section(line: str, attributes: _Attributes) -> MediaSection:
+def _section(line: str, attributes: _Attributes, session: _Attributes) -> MediaSection:
     parts = line.split(" ")
     if len(parts) < 4 or not parts[1].isascii() or not parts[1].isdigit():
         raise BadOfferError(f"a media line cannot be read: m={line[:60]}")
     kind, port, protocol = parts[0], int(parts[1]), parts[2]
     formats = _formats(parts[3:], attributes) if kind in ("audio", "video") else {}
     extensions: dict[str, int] = {}
+    directed: set[str] = set()
     for value in attributes.lists.get("extmap", ()):
         number, _, uri = value.partition(" ")
         uri = uri.split(" ", 1)[0]
-        number = number.partition("/")[0]
-        if uri in (PLAYOUT_DELAY, ABS_SEND_TIME) and number.isascii() and number.isdigit() and 1 <= int(number) <= 14:
+        number, _, way = number.partition("/")
+        if uri not in (PLAYOUT_DELAY, ABS_SEND_TIME) or way in ("sendonly", "inactive"):
+            continue
+        if number.isascii() and number.isdigit() and 1 <= int(number) <= 14:
             extensions[uri] = int(number)
-    receives = "sendonly" not in attributes.first and "inactive" not in attributes.first
+            if way:
+                directed.add(uri)
+    direction = next((name for name in _DIRECTIONS for given in (attributes, session) if name in given.first), "")
     return MediaSection(
-        kind, protocol, " ".join(parts[3:]), port, attributes.first.get("mid", ""), formats, extensions, receives,
-        "rtcp-mux" in attributes.first,
+        kind, protocol, " ".join(parts[3:]), port, attributes.first.get("mid", ""), formats, extensions,
+        frozenset(directed), direction or "sendrecv", port == 0 and "bundle-only" not in attributes.first,
+        _transport(attributes, session),
     )  # fmt: skip
+
+
+def _transport(attributes: _Attributes, session: _Attributes) -> PeerTransport:
+    def one(name: str) -> str:
+        return attributes.first.get(name, session.first.get(name, ""))
+
+    prints = attributes.lists.get("fingerprint") or session.lists.get("fingerprint") or []
+    fingerprints = tuple((a.lower(), v.strip()) for a, _, v in (line.partition(" ") for line in prints))
+    return PeerTransport(one("ice-ufrag"), one("ice-pwd"), fingerprints, one("setup") or "actpass")
 
 
 def _formats(numbers: Sequence[str], attributes: _Attributes) -> dict[int, Format]:
@@ -224,13 +237,21 @@ _FEEDBACK_WANTED: Final = ("nack", "nack pli", "ccm fir", "goog-remb")
 
 
 def build_answer(
-    offer: Offer, accepted: dict[str, SentMedia], local: LocalTransport, session_id: int, cname: str
+    offer: Offer,
+    bundle: Sequence[str],
+    accepted: dict[int, SentMedia],
+    local: LocalTransport,
+    session_id: int,
+    cname: str,
 ) -> str:
-    """The answer. ``accepted``: mid → what we send there; any other section is rejected."""
-    mids = [section.mid for section in offer.sections if section.mid in accepted]
+    """The answer. ``accepted``: a section's place → what we send there; any other section is rejected.
+
+    ``bundle``: the mids of the accepted sections that share a transport by the offer's group; without any there is no
+    group (RFC 8843, 7.3).
+    """
     lines = ["v=0", f"o=- {session_id} 1 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=ice-lite", "a=msid-semantic: WMS *"]
-    if offer.bundle:
-        lines.append("a=group:BUNDLE " + " ".join(mids))
+    if bundle:
+        lines.append("a=group:BUNDLE " + " ".join(bundle))
     host = local.candidates[0].host if local.candidates else "0.0.0.0"  # noqa: S104 (means: none)
     family = "IP6" if ":" in host else "IP4"
     port = local.candidates[0].port if local.candidates else 9
@@ -243,19 +264,24 @@ def build_answer(
         ),
         "a=end-of-candidates",
     ]  # fmt: skip
-    for section in offer.sections:
-        sent = accepted.get(section.mid)
+    for place, section in enumerate(offer.sections):
+        sent = accepted.get(place)
+        mid = [f"a=mid:{section.mid}"] if section.mid else []
         if sent is None:
             lines += [
                 f"m={section.kind} 0 {section.protocol} {section.format_list.split(' ', 1)[0]}",
-                "c=IN IP4 0.0.0.0", f"a=mid:{section.mid}", "a=inactive", *transport[:5],  # aiortc wants them here too
+                "c=IN IP4 0.0.0.0", *mid, "a=inactive", *transport[:5],  # aiortc wants them here too
             ]  # fmt: skip
             continue
         numbers = " ".join(str(f.payload_type) for f in sent.formats)
         lines += [f"m={section.kind} {port} {section.protocol} {numbers}", f"c=IN {family} {host}"]
-        lines += [f"a=mid:{section.mid}", "a=rtcp-rsize", *transport]
+        lines += [*mid, "a=rtcp-rsize", *transport]
         lines += ["a=inactive"] if sent.ssrc is None else ["a=sendonly", f"a=msid:{sent.stream} {sent.track}"]
-        lines += [f"a=extmap:{number} {uri}" for uri, number in sent.extensions.items()]
+        lines += [
+            # RFC 8285, 5: the direction of an id that was offered with one is answered; many parsers know no other form
+            f"a=extmap:{number}{'/sendonly' if uri in section.directed else ''} {uri}"
+            for uri, number in sent.extensions.items()
+        ]
         for f in sent.formats:
             name = {"RTX": "rtx", "OPUS": "opus"}.get(f.codec, f.codec)
             channels = f"/{f.channels}" if f.channels > 1 else ""
@@ -270,46 +296,3 @@ def build_answer(
                 lines.append(f"a=ssrc:{ssrc} cname:{cname}")
                 lines.append(f"a=ssrc:{ssrc} msid:{sent.stream} {sent.track}")
     return "\r\n".join(lines) + "\r\n"
-
-
-_SOUND: Final = frozenset(name for codec in AUDIO.values() if codec.in_browsers for name in codec.rtp_names)
-
-
-def choose_audio(section: MediaSection) -> tuple[Format, ...]:
-    """The payload types in which cameras' sound can be sent: G.711 as it is, and Opus."""
-    return tuple(f for f in section.formats.values() if f.codec in _SOUND)
-
-
-class VideoChoice(NamedTuple):
-    """The payload types by which a video section is sent."""
-
-    by_codec: dict[str, Format]
-    """By FFmpeg's name of the codec, the preferred first."""
-    rtx: dict[int, Format]
-    """By the payload type that is repeated."""
-
-    @property
-    def formats(self) -> tuple[Format, ...]:
-        """All of them, the preferred first."""
-        chosen = list(self.by_codec.values())
-        return tuple(chosen + [self.rtx[f.payload_type] for f in chosen if f.payload_type in self.rtx])
-
-
-def choose_video(section: MediaSection) -> VideoChoice:
-    """One payload type for each codec, the one that its `VideoCodec.rank_offer` puts first.
-
-    Decoders go by the stream's parameter sets and not by the negotiated profile; with one
-    payload type for all cameras a slot changes cameras without a new decoder.
-    """
-    by_codec: dict[str, Format] = {}
-    for codec in VIDEO.values():
-        offered = [f for f in section.formats.values() if f.codec == codec.rtp_name]
-        ranked = [(rank, f) for f in offered if (rank := codec.rank_offer(f.parameters)) is not None]
-        if ranked:
-            by_codec[codec.name] = min(ranked, key=lambda pair: pair[0])[1]
-    rtx = {
-        int(f.parameters["apt"]): f
-        for f in section.formats.values()
-        if f.codec == "RTX" and f.parameters.get("apt", "").isascii() and f.parameters.get("apt", "").isdigit()
-    }
-    return VideoChoice(by_codec, rtx)

@@ -1,6 +1,7 @@
-"""STUN binding requests and their answers (RFC 8489), as much as an ICE-lite agent needs (RFC 8445, 7.3)."""
+"""STUN binding requests and their answers (RFC 8489), as much as `services.wall.relay.engine.ice` needs."""
 
 import hmac
+import secrets
 import struct
 import zlib
 from ipaddress import ip_address
@@ -17,13 +18,17 @@ _USERNAME: Final = 0x0006
 _MESSAGE_INTEGRITY: Final = 0x0008
 _ERROR_CODE: Final = 0x0009
 _XOR_MAPPED_ADDRESS: Final = 0x0020
+_PRIORITY: Final = 0x0024
 _USE_CANDIDATE: Final = 0x0025
 _FINGERPRINT: Final = 0x8028
+_ICE_CONTROLLING: Final = 0x802A
 _ICE_CONTROLLED: Final = 0x8029
 _FINGERPRINT_XOR: Final = 0x5354554E
 _HEADER: Final = struct.Struct(">HHI12s")
 _ATTRIBUTE: Final = struct.Struct(">HH")
 _MAX_BYTES: Final = 1500
+_PEER_REFLEXIVE_PRIORITY: Final = 110 << 24 | 65535 << 8 | 255
+"""Of the candidate that a check may reveal (RFC 8445, 5.1.2 and 7.1.1)."""
 
 
 class BindingRequest(NamedTuple):
@@ -105,9 +110,10 @@ def binding_error(transaction: bytes, code: int, reason: str, password: bytes) -
 def binding_request(
     transaction: bytes, username: str, password: bytes, *, use_candidate: bool = False, controlled: bool = False
 ) -> bytes:
-    """A request as a full agent makes it; our own agent, being lite, never sends one. For clients and tests."""
-    role = _ICE_CONTROLLED if controlled else 0x802A
-    attributes = _attribute(_USERNAME, username.encode("ascii")) + _attribute(role, bytes(8))
+    """A connectivity check (RFC 8445, 7.2.2) of a host candidate."""
+    role = _ICE_CONTROLLED if controlled else _ICE_CONTROLLING
+    attributes = _attribute(_USERNAME, username.encode("ascii")) + _attribute(role, secrets.token_bytes(8))
+    attributes += _attribute(_PRIORITY, struct.pack(">I", _PEER_REFLEXIVE_PRIORITY))
     if use_candidate:
         attributes += _attribute(_USE_CANDIDATE, b"")
     return _seal(BINDING_REQUEST, transaction, attributes, password)

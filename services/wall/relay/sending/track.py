@@ -11,7 +11,8 @@ from services.contracts.frames import Codec
 from services.media.rtcp import SenderReport
 from services.media.rtp import abs_send_time, pack_extensions, pack_rtp
 from services.mesh.metrics import counter
-from services.wall.relay.engine.sdp import ABS_SEND_TIME, PLAYOUT_DELAY, VideoChoice
+from services.wall.relay.engine.negotiate import VideoChoice
+from services.wall.relay.engine.sdp import ABS_SEND_TIME, PLAYOUT_DELAY
 from services.wall.relay.engine.template import PacketLayout, RtpRun
 from services.wall.relay.sending.catch_up import CatchUp, CatchUps
 from services.wall.relay.sending.frame import Frame, Shape

@@ -1,6 +1,7 @@
 from services.wall.relay.engine import stun
-from services.wall.relay.engine.ice import CONSENT_SECONDS, MAX_PATHS, Address, IceAgent
+from services.wall.relay.engine.ice import CONSENT_SECONDS, MAX_CHECKS, MAX_PATHS, Address, IceAgent
 
+THEIR_PASSWORD = "their-password-of-24-ch"
 HOME: Address = ("192.0.2.1", 5000)
 
 
@@ -18,7 +19,7 @@ def ask(
 
 
 def test_the_first_path_is_used_until_another_is_nominated() -> None:
-    agent = IceAgent("them", 0.0)
+    agent = IceAgent("them", THEIR_PASSWORD, 0.0)
     assert ask(agent)
     assert agent.selected == HOME
     other: Address = ("2001:db8::1", 6000, 0, 0)
@@ -30,7 +31,7 @@ def test_the_first_path_is_used_until_another_is_nominated() -> None:
 
 
 def test_a_wrong_password_or_user_is_not_answered_and_keeps_no_consent() -> None:
-    agent = IceAgent("them", 0.0)
+    agent = IceAgent("them", THEIR_PASSWORD, 0.0)
     assert ask(agent, now=5.0, password="x" * 24) is None
     assert ask(agent, now=5.0, theirs="somebody") is None
     assert agent.paths == []
@@ -38,7 +39,7 @@ def test_a_wrong_password_or_user_is_not_answered_and_keeps_no_consent() -> None
 
 
 def test_a_peer_that_wants_our_role_is_told_of_the_conflict() -> None:
-    agent = IceAgent("them", 0.0)
+    agent = IceAgent("them", THEIR_PASSWORD, 0.0)
     answer = ask(agent, controlled=True)
     assert answer is not None
     assert answer[:2] == b"\x01\x11"
@@ -46,14 +47,14 @@ def test_a_peer_that_wants_our_role_is_told_of_the_conflict() -> None:
 
 
 def test_consent_ends_with_silence() -> None:
-    agent = IceAgent("them", 0.0)
+    agent = IceAgent("them", THEIR_PASSWORD, 0.0)
     ask(agent, now=10.0)
     assert not agent.consent_expired(10.0 + CONSENT_SECONDS)
     assert agent.consent_expired(10.1 + CONSENT_SECONDS)
 
 
 def test_paths_are_bounded_and_the_selected_one_stays() -> None:
-    agent = IceAgent("them", 0.0)
+    agent = IceAgent("them", THEIR_PASSWORD, 0.0)
     ask(agent)
     for port in range(1, 50):
         ask(agent, ("192.0.2.9", port))
@@ -62,8 +63,28 @@ def test_paths_are_bounded_and_the_selected_one_stays() -> None:
 
 
 def test_credentials_are_ice_chars_long_enough_and_different() -> None:
-    first, second = IceAgent("them", 0.0), IceAgent("them", 0.0)
+    first, second = IceAgent("them", THEIR_PASSWORD, 0.0), IceAgent("them", THEIR_PASSWORD, 0.0)
     assert first.ufrag != second.ufrag
     assert first.ufrag.isalnum()
     assert first.password.isalnum()
     assert len(first.password) >= 22
+
+
+def test_a_check_is_answered_with_one_of_ours_until_the_peer_nominates() -> None:
+    agent = IceAgent("them", THEIR_PASSWORD, 0.0)
+    assert ask(agent)
+    check = agent.check_in_return()
+    assert check is not None
+    request = stun.parse_binding_request(check)
+    assert request is not None
+    assert request.username == f"them:{agent.ufrag}"
+    assert request.controlled
+    assert not request.use_candidate
+    assert stun.verify(check, request, THEIR_PASSWORD.encode())
+    ask(agent, nominate=True)
+    assert agent.check_in_return() is None
+
+
+def test_a_peer_that_never_nominates_is_not_checked_for_ever() -> None:
+    agent = IceAgent("them", THEIR_PASSWORD, 0.0)
+    assert sum(agent.check_in_return() is not None for _ in range(100)) == MAX_CHECKS

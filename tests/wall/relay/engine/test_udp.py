@@ -18,7 +18,7 @@ class Peer:
     """Counts what it is given."""
 
     def __init__(self) -> None:
-        self.agent = IceAgent("them", time.monotonic())
+        self.agent = IceAgent("them", "p" * 24, time.monotonic())
         self.paths = 0
         self.dtls: list[bytes] = []
         self.rtcp: list[bytes] = []
@@ -64,6 +64,34 @@ async def test_a_check_is_answered_and_makes_the_address_known(host: str) -> Non
     assert (peer.paths, peer.dtls, peer.rtcp) == (1, [b"\x16dtls"], [b"\x80\xc8rtcp.."])
     udp.remove_peer(peer)
     assert udp.known == (0, 0)
+    udp.close()
+
+
+async def test_a_check_is_answered_from_the_address_that_it_was_sent_to() -> None:
+    udp, peer = UdpPort(0, SystemClock(), gso=False), Peer()
+    udp.add_peer(peer)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.bind(("127.0.0.1", 0))
+        client.settimeout(2)
+        client.sendto(check(peer), ("127.0.0.9", udp.port))
+        _, server = await asyncio.to_thread(client.recvfrom, 2000)
+    assert server == ("127.0.0.9", udp.port)
+    udp.close()
+
+
+async def test_a_check_that_does_not_nominate_is_answered_and_returned() -> None:
+    udp, peer = UdpPort(0, SystemClock(), gso=False), Peer()
+    udp.add_peer(peer)
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as client:
+        client.settimeout(2)
+        user = f"{peer.agent.ufrag}:them"
+        client.sendto(stun.binding_request(b"0123456789ab", user, peer.agent.password.encode()), ("::1", udp.port))
+        answer, _ = await asyncio.to_thread(client.recvfrom, 2000)
+        returned, _ = await asyncio.to_thread(client.recvfrom, 2000)
+    assert answer[:2] == b"\x01\x01"
+    request = stun.parse_binding_request(returned)
+    assert request is not None
+    assert request.username == f"them:{peer.agent.ufrag}"
     udp.close()
 
 

@@ -1,7 +1,8 @@
 from collections.abc import Callable, Sequence
 
 from services.contracts.frames import Codec
-from services.wall.relay.engine.sdp import PLAYOUT_DELAY, Format, VideoChoice
+from services.wall.relay.engine.negotiate import VideoChoice
+from services.wall.relay.engine.sdp import PLAYOUT_DELAY, Format
 from services.wall.relay.engine.template import RtpRun
 from services.wall.relay.sending.catch_up import CatchUps
 from services.wall.relay.sending.frame import Frame

@@ -1,0 +1,136 @@
+"""Which sections of an offer are sent in, by which payload types, and why there is none. Pure.
+
+All that is sent to a peer shares one transport. Sections share one where the offer bundles them (RFC 8843); any other
+section stands alone. So of the offer's groups and lone sections the one with most usable video is answered, and all
+other sections are rejected.
+"""
+
+from typing import Final, NamedTuple
+
+from services.contracts.errors import BadOfferError
+from services.media.codecs import AUDIO, VIDEO
+from services.wall.relay.engine.sdp import Format, MediaSection, Offer, PeerTransport, check_transport
+
+_SECURE: Final = frozenset(("UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "TCP/DTLS/RTP/SAVPF", "RTP/SAVPF", "RTP/SAVP"))
+"""Protocols of an offer that means DTLS-SRTP (RFC 8829, 5.1.2)."""
+_REPAIRS: Final = frozenset(("RTX", "RED", "ULPFEC", "FLEXFEC-03"))
+"""Encoding names that carry no pictures of their own."""
+_SOUND: Final = frozenset(name for codec in AUDIO.values() if codec.in_browsers for name in codec.rtp_names)
+
+
+class VideoChoice(NamedTuple):
+    """The payload types by which a video section is sent."""
+
+    by_codec: dict[str, Format]
+    """By FFmpeg's name of the codec, the preferred first."""
+    rtx: dict[int, Format]
+    """By the payload type that is repeated."""
+
+    @property
+    def formats(self) -> tuple[Format, ...]:
+        """All of them, the preferred first."""
+        chosen = list(self.by_codec.values())
+        return tuple(chosen + [self.rtx[f.payload_type] for f in chosen if f.payload_type in self.rtx])
+
+
+class Agreement(NamedTuple):
+    """What of an offer is answered."""
+
+    transport: PeerTransport
+    bundle: tuple[str, ...]
+    """The mids of the sections below, the one that gives the transport first; empty where there is one section."""
+    videos: dict[int, VideoChoice]
+    """By the section's place in the offer, in that order."""
+    sound: tuple[int, tuple[Format, ...]] | None
+    """Its section's place, and the payload types."""
+
+
+def negotiate(offer: Offer, max_videos: int) -> Agreement:
+    """What is sent where. Raises `BadOfferError` where no video can be sent: the message says why."""
+    usable = {
+        place: choice
+        for place, section in enumerate(offer.sections)
+        if section.kind == "video" and not _closed(section) and (choice := choose_video(section)).by_codec
+    }
+    place_of = {section.mid: place for place, section in enumerate(offer.sections) if section.mid}
+    groups = [tuple(place_of[mid] for mid in mids if mid in place_of) for mids in offer.bundles]
+    grouped = {place for group in groups for place in group}
+    shares = [*groups, *((place,) for place in range(len(offer.sections)) if place not in grouped)]
+    share = max(shares, key=lambda places: sum(place in usable for place in places))
+    videos = {place: usable[place] for place in sorted(share) if place in usable}
+    if not videos:
+        raise BadOfferError(_why_none(offer))
+    videos = dict(list(videos.items())[:max_videos])
+    sound = next(
+        ((place, formats) for place in sorted(share) if (formats := choose_audio(offer.sections[place]))), None
+    )
+    answered = [place for place in share if place in videos or (sound is not None and place == sound[0])]
+    bundle = tuple(offer.sections[place].mid for place in answered) if share in groups else ()
+    transport = next(
+        (t for place in (*answered, *share) if (t := offer.sections[place].transport).ufrag),
+        offer.sections[answered[0]].transport,
+    )
+    check_transport(transport)
+    return Agreement(transport, bundle, videos, sound)
+
+
+def choose_audio(section: MediaSection) -> tuple[Format, ...]:
+    """The payload types in which cameras' sound can be sent, G.711 as it is, and Opus; empty where it cannot."""
+    if section.kind != "audio" or _closed(section):
+        return ()
+    return tuple(f for f in section.formats.values() if f.codec in _SOUND)
+
+
+def choose_video(section: MediaSection) -> VideoChoice:
+    """One payload type for each codec, the one that its `VideoCodec.rank_offer` puts first.
+
+    Decoders go by the stream's parameter sets and not by the negotiated profile; with one
+    payload type for all cameras a slot changes cameras without a new decoder.
+    """
+    by_codec: dict[str, Format] = {}
+    for codec in VIDEO.values():
+        offered = [f for f in section.formats.values() if f.codec == codec.rtp_name]
+        ranked = [(rank, f) for f in offered if (rank := codec.rank_offer(f.parameters)) is not None]
+        if ranked:
+            by_codec[codec.name] = min(ranked, key=lambda pair: pair[0])[1]
+    rtx = {
+        int(f.parameters["apt"]): f
+        for f in section.formats.values()
+        if f.codec == "RTX" and f.parameters.get("apt", "").isascii() and f.parameters.get("apt", "").isdigit()
+    }
+    return VideoChoice(by_codec, rtx)
+
+
+def _closed(section: MediaSection) -> str:
+    """Why nothing can be sent in a section, of any kind; empty where something may be."""
+    if section.disabled:
+        return "its port is 0, which rejects it"
+    if section.direction == "sendonly":
+        return "it wants to send (a=sendonly), and this server only sends: offer recvonly"
+    if section.direction == "inactive":
+        return "it is inactive: offer recvonly"
+    if section.protocol not in _SECURE:
+        return f"its protocol is {section.protocol[:40]}, and only DTLS-SRTP (UDP/TLS/RTP/SAVPF) is spoken here"
+    return ""
+
+
+def _why_none(offer: Offer) -> str:
+    videos = [section for section in offer.sections if section.kind == "video"]
+    if not videos:
+        return "the offer asks for no video: it has no m=video section"
+    reasons = (f"the video section {_named(section)} cannot be used: {_why_not(section)}" for section in videos)
+    return "no video can be sent: " + "; ".join(reasons)
+
+
+def _named(section: MediaSection) -> str:
+    return f"with mid {section.mid}" if section.mid else "without a mid"
+
+
+def _why_not(section: MediaSection) -> str:
+    """Of a video section that no video can be sent in."""
+    if trouble := _closed(section):
+        return trouble
+    offered = sorted({form.codec for form in section.formats.values()} - _REPAIRS)
+    sent = " or ".join(codec.rtp_name for codec in VIDEO.values() if codec.packetize is not None)
+    hint = " (H264 with packetization-mode=1, or without an a=fmtp line)" if "H264" in offered else ""
+    return f"it offers {', '.join(offered)[:80] or 'no codec that is known'}, and {sent} can be sent{hint}"

@@ -1,0 +1,190 @@
+"""A table of real offers and of odd ones, each answered or refused."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from services.contracts.errors import BadOfferError
+from services.wall.relay.engine import sdp
+from services.wall.relay.engine.negotiate import Agreement, negotiate
+
+OFFERS = Path(__file__).parent / "offers"
+LOCAL = sdp.LocalTransport("ours", "x" * 24, "AA:BB", "passive", (sdp.HostCandidate("192.0.2.1", 8189, 2130706431),))
+MANY = 64
+
+
+def offer_of(player: str) -> str:
+    return (OFFERS / f"{player}.sdp").read_bytes().decode()
+
+
+def answer_to(text: str) -> tuple[Agreement, str]:
+    offer = sdp.parse_offer(text)
+    agreed = negotiate(offer, MANY)
+    sent = {
+        place: sdp.SentMedia(choice.formats, 10 + place, None, offer.sections[place].extensions, "s", f"v{place}")
+        for place, choice in agreed.videos.items()
+    }
+    if agreed.sound is not None:
+        sent[agreed.sound[0]] = sdp.SentMedia(agreed.sound[1], 99, None, {}, "s", "a")
+    return agreed, sdp.build_answer(offer, agreed.bundle, sent, LOCAL, 1, "cname")
+
+
+class Answered(NamedTuple):
+    """What a player's offer is answered with."""
+
+    lines: str
+    """Each section's kind, and its port or 0."""
+    bundle: str
+    h264: int
+    """The payload type of the first video section."""
+
+
+PLAYERS = {
+    "chromium": Answered("video 8189, video 8189, audio 8189, application 0", "0 1 2", 116),
+    "firefox": Answered("video 8189, audio 8189", "0 1", 126),
+    "safari": Answered("audio 8189, video 8189", "0 1", 96),
+    "gstreamer": Answered("video 8189, audio 8189", "video0 audio1", 101),
+    "pion": Answered("video 8189, audio 8189", "0 1", 112),
+    "libdatachannel": Answered("video 8189, audio 8189", "0 1", 96),
+    "aiortc": Answered("video 8189", "0", 99),
+}
+
+
+@pytest.mark.parametrize("player", PLAYERS)
+def test_a_players_offer_is_answered_with_what_it_can_take(player: str) -> None:
+    agreed, answer = answer_to(offer_of(player))
+    sections = ", ".join(" ".join(found) for found in re.findall(r"^m=(\S+) (\d+)", answer, re.MULTILINE))
+    assert sections == PLAYERS[player].lines
+    assert f"a=group:BUNDLE {PLAYERS[player].bundle}\r\n" in answer
+    first = next(iter(agreed.videos.values()))
+    assert first.by_codec["h264"].payload_type == PLAYERS[player].h264
+    assert agreed.transport.ufrag
+    assert agreed.transport.fingerprints
+
+
+def test_obs_which_wants_to_send_is_told_that_this_server_sends() -> None:
+    with pytest.raises(BadOfferError, match=r"mid 1 cannot be used: it wants to send .* offer recvonly"):
+        answer_to(offer_of("obs"))
+
+
+def test_an_extension_that_was_offered_for_one_direction_is_answered_with_the_other() -> None:
+    _, answer = answer_to(offer_of("firefox"))
+    assert f"a=extmap:6/sendonly {sdp.PLAYOUT_DELAY}\r\n" in answer
+    assert f"a=extmap:4 {sdp.ABS_SEND_TIME}\r\n" in answer
+    _, answer = answer_to(offer_of("firefox").replace("extmap:6/recvonly", "extmap:6/sendonly"))
+    assert sdp.PLAYOUT_DELAY not in answer
+
+
+def test_feedback_for_payload_types_that_the_section_does_not_list_is_not_answered() -> None:
+    _, answer = answer_to(offer_of("firefox"))
+    assert "a=rtcp-fb:126 nack pli\r\n" in answer
+    assert not re.search(r"a=rtcp-fb:12[23] ", answer)
+
+
+HEAD = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
+H264 = ("a=rtpmap:102 H264/90000", "a=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f")
+OPUS = ("a=rtpmap:111 opus/48000/2",)
+
+
+def section(
+    mid: str,
+    *lines: str,
+    kind: str = "video",
+    number: int = 102,
+    port: int = 9,
+    protocol: str = "UDP/TLS/RTP/SAVPF",
+    direction: str = "recvonly",
+    ufrag: str = "abcd",
+) -> str:
+    """A media section with a transport of its own."""
+    own = (f"a=ice-ufrag:{ufrag}", f"a=ice-pwd:{'p' * 24}", "a=fingerprint:sha-256 AB:CD", "a=setup:actpass")
+    named = (f"a=mid:{mid}",) if mid else ()
+    transport = own if ufrag else ()
+    every = (f"m={kind} {port} {protocol} {number}", "c=IN IP4 0.0.0.0", *transport, *named, f"a={direction}", *lines)
+    return "\r\n".join(every) + "\r\n"
+
+
+SOUND = section("a", *OPUS, kind="audio", number=111, ufrag="sound")
+GROUP = "a=group:BUNDLE "
+
+
+@pytest.mark.parametrize(
+    ("offer", "said"),
+    [
+        (section("0", "a=rtpmap:102 VP8/90000"), r"mid 0 cannot be used: it offers VP8, and H264 or H265 can be sent"),
+        (section("0", *H264, direction="sendonly"), "wants to send"),
+        (section("0", *H264, direction="inactive"), "inactive"),
+        (section("0", *H264, port=0), "port is 0"),
+        (section("", *H264, protocol="RTP/AVP"), r"without a mid cannot be used: its protocol is RTP/AVP"),
+        (section("0", "a=rtpmap:102 H264/90000", "a=fmtp:102 packetization-mode=0"), "packetization-mode=1"),
+        (section("0", "a=rtpmap:102 H264/90000", "a=fmtp:102 profile-level-id=42e01f"), "packetization-mode=1"),
+        (section("0", number=96), "no codec that is known"),
+        (SOUND, "no m=video section"),
+        (section("0", *H264, ufrag=""), "ice-ufrag"),
+    ],
+)
+def test_an_offer_in_which_no_video_can_be_sent_is_refused_with_what_is_missing(offer: str, said: str) -> None:
+    for group in ("", GROUP + "0 a\r\n"):
+        with pytest.raises(BadOfferError, match=said):
+            answer_to(HEAD + group + offer)
+
+
+def test_h264_without_parameters_is_sent_and_parameters_are_preferred() -> None:
+    bare = section("0", "a=rtpmap:102 H264/90000")
+    agreed, answer = answer_to(HEAD + bare)
+    assert agreed.videos[0].by_codec["h264"].payload_type == 102
+    assert "a=sendonly" in answer
+    assert "a=fmtp" not in answer
+    both = bare.replace("SAVPF 102", "SAVPF 101 102") + "a=rtpmap:101 H264/90000\r\na=fmtp:101 packetization-mode=1\r\n"
+    agreed, _ = answer_to(HEAD + both)
+    assert agreed.videos[0].by_codec["h264"].payload_type == 101
+
+
+def test_without_bundle_the_first_video_alone_is_sent_wherever_it_stands() -> None:
+    agreed, answer = answer_to(HEAD + SOUND + section("v", *H264, ufrag="video") + section("w", *H264, ufrag="other"))
+    assert list(agreed.videos) == [1]
+    assert agreed.sound is None
+    assert agreed.transport.ufrag == "video"
+    assert re.findall(r"^m=(\S+) (\d+)", answer, re.MULTILINE) == [("audio", "0"), ("video", "8189"), ("video", "0")]
+    assert "BUNDLE" not in answer
+
+
+def test_a_lone_section_needs_no_mid() -> None:
+    _, answer = answer_to(HEAD + section("", *H264))
+    assert "a=mid" not in answer
+
+
+def test_the_transport_is_that_of_the_first_section_that_is_answered() -> None:
+    rejected = section("a", kind="audio", number=9, ufrag="sound")
+    agreed, answer = answer_to(HEAD + GROUP + "a v\r\n" + rejected + section("v", *H264, ufrag="video"))
+    assert agreed.transport.ufrag == "video"
+    assert "a=group:BUNDLE v\r\n" in answer
+
+
+def test_a_bundled_section_without_transport_takes_the_groups() -> None:
+    bundled = section("v", *H264, port=0, ufrag="") + "a=bundle-only\r\n"
+    agreed, answer = answer_to(HEAD + GROUP + "a v\r\n" + SOUND + bundled)
+    assert list(agreed.videos) == [1]
+    assert agreed.transport.ufrag == "sound"
+    assert "a=group:BUNDLE a v\r\n" in answer
+
+
+def test_of_several_groups_the_one_with_most_video_is_answered() -> None:
+    videos = "".join(section(mid, *H264, ufrag=f"from{mid}") for mid in "123")
+    agreed, answer = answer_to(HEAD + GROUP + "a 1\r\n" + GROUP + "3 2\r\n" + SOUND + videos)
+    assert list(agreed.videos) == [2, 3]
+    assert agreed.transport.ufrag == "from3"
+    assert "a=group:BUNDLE 3 2\r\n" in answer
+
+
+def test_a_section_that_stands_outside_the_group_is_left_out() -> None:
+    agreed, _ = answer_to(HEAD + GROUP + "1\r\n" + section("1", *H264) + section("2", *H264) + SOUND)
+    assert list(agreed.videos) == [0]
+    assert agreed.sound is None
+
+
+def test_more_video_than_there_may_be_slots_is_rejected() -> None:
+    offer = HEAD + GROUP + "1 2 3\r\n" + "".join(section(mid, *H264) for mid in "123")
+    assert list(negotiate(sdp.parse_offer(offer), 2).videos) == [0, 1]
