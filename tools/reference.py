@@ -179,6 +179,8 @@ def _buckets() -> dict[str, str]:
         subjects.LEASES_BUCKET: "`<role>.<worker>` → `WorkerLease`; gone three seconds after its last renewal",
         subjects.ASSIGNMENTS_BUCKET: "`<role>.<camera>` → `Assignment`",
         subjects.INCIDENTS_BUCKET: "Incident → `Incident`",
+        subjects.LAYOUTS_BUCKET: "Saved wall → `Layout`",
+        subjects.PERSONS_BUCKET: "Digest of an account's name → `PersonWalls`: which saved wall they opened last",
     }
 
 

@@ -12,6 +12,8 @@ STATE_BUCKET: Final = "pantau-state"
 LEASES_BUCKET: Final = "pantau-leases"
 ASSIGNMENTS_BUCKET: Final = "pantau-assignments"
 INCIDENTS_BUCKET: Final = "pantau-incidents"
+LAYOUTS_BUCKET: Final = "pantau-layouts"
+PERSONS_BUCKET: Final = "pantau-persons"
 
 ID_PATTERN: Final = r"^[a-z0-9][a-z0-9-]{0,62}$"
 _ID = re.compile(ID_PATTERN)

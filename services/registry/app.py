@@ -25,6 +25,7 @@ from services.registry.assignments import Assigner
 from services.registry.catalogue import CameraCatalogue
 from services.registry.endpoints import endpoints
 from services.registry.incidents import Incidents
+from services.registry.layouts import Layouts
 from services.registry.ledger import Ledgers
 from services.registry.promises import Promises
 from services.registry.settings import RegistrySettings
@@ -100,16 +101,19 @@ async def run(service: Service, settings: RegistrySettings) -> None:
             ("assignments", ledgers.assignments),
             ("states", ledgers.states),
             ("incidents", ledgers.incidents),
+            ("layouts", ledgers.layouts),
+            ("persons", ledgers.persons),
             ("workers", workers),
         )
     ]
-    read = [
-        part.ready for part in (ledgers.cameras, ledgers.assignments, ledgers.states, ledgers.incidents, workers.mirror)
-    ]
+    buckets = (ledgers.cameras, ledgers.assignments, ledgers.states, ledgers.incidents)
+    saved = (ledgers.layouts, ledgers.persons)
+    read = [part.ready for part in (*buckets, *saved, workers.mirror)]
     await _all(read, service.stopping)
     if service.stopping.is_set():
         return
-    micro = await rpc.serve(bus, tasks, home=home, service="registry", endpoints=endpoints(catalogue, casebook))
+    answers = endpoints(catalogue, casebook, Layouts(ledgers, clock))
+    micro = await rpc.serve(bus, tasks, home=home, service="registry", endpoints=answers)
     answering = True
     # The leader acts only after all is read: one that has not seen a worker would take its cameras away.
     leading = [

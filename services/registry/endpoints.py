@@ -4,13 +4,16 @@ from typing import Any
 
 from services.contracts.catalogue import CameraInput, CameraKey, CameraQuery, CameraRemove, CameraUpdate, ImportRequest
 from services.contracts.incidents import IncidentInput, IncidentKey, IncidentQuery, IncidentUpdate
+from services.contracts.layouts import LayoutInput, LayoutQuery, LayoutUpdate
 from services.contracts.permissions import Role
+from services.contracts.saved import SavedKey
 from services.mesh.rpc import Endpoint
 from services.registry.catalogue import CameraCatalogue
 from services.registry.incidents import Incidents
+from services.registry.layouts import Layouts
 
 
-def endpoints(catalogue: CameraCatalogue, incidents: Incidents) -> list[Endpoint[Any]]:
+def endpoints(catalogue: CameraCatalogue, incidents: Incidents, layouts: Layouts) -> list[Endpoint[Any]]:
     """All endpoints. Closing an incident ends a hold, so it needs a higher role than opening one."""
     return [
         Endpoint("cameras-list", CameraQuery, catalogue.list, Role.VIEWER),
@@ -25,4 +28,10 @@ def endpoints(catalogue: CameraCatalogue, incidents: Incidents) -> list[Endpoint
         Endpoint("incidents-update", IncidentUpdate, incidents.update, Role.OPERATOR),
         Endpoint("incidents-close", IncidentKey, incidents.close, Role.SUPERVISOR),
         Endpoint("incidents-reopen", IncidentKey, incidents.reopen, Role.SUPERVISOR),
+        Endpoint("layouts-list", LayoutQuery, layouts.list, Role.VIEWER),
+        Endpoint("layouts-get", SavedKey, layouts.get, Role.VIEWER),
+        Endpoint("layouts-save", LayoutInput, layouts.save, Role.VIEWER),
+        Endpoint("layouts-update", LayoutUpdate, layouts.update, Role.VIEWER),
+        Endpoint("layouts-remove", SavedKey, layouts.remove, Role.VIEWER),
+        Endpoint("layouts-open", SavedKey, layouts.open, Role.VIEWER),
     ]

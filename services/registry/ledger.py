@@ -8,6 +8,7 @@ from typing import Final, Generic, Self, TypeVar
 
 from services.contracts import subjects
 from services.contracts.errors import UnavailableError
+from services.contracts.layouts import Layout, PersonWalls
 from services.contracts.models import Assignment, Camera, CameraState, Incident, Model
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus
@@ -121,6 +122,8 @@ class Ledgers:
     assignments: Ledger[Assignment]
     states: Ledger[CameraState]
     incidents: Ledger[Incident]
+    layouts: Ledger[Layout]
+    persons: Ledger[PersonWalls]
     plan_due: asyncio.Event
     """Set at each change of a camera or an assignment; `Assigner` clears it."""
 
@@ -137,5 +140,7 @@ class Ledgers:
             assignments=Ledger(await Bucket.open(bus, subjects.ASSIGNMENTS_BUCKET, Assignment), plan_again),
             states=Ledger(await Bucket.open(bus, subjects.STATE_BUCKET, CameraState)),
             incidents=Ledger(await Bucket.open(bus, subjects.INCIDENTS_BUCKET, Incident)),
+            layouts=Ledger(await Bucket.open(bus, subjects.LAYOUTS_BUCKET, Layout)),
+            persons=Ledger(await Bucket.open(bus, subjects.PERSONS_BUCKET, PersonWalls)),
             plan_due=plan_due,
         )

@@ -4,6 +4,7 @@ from typing import Final
 
 from services.contracts.catalogue import CameraInput, CameraPatch, ImportReport
 from services.contracts.incidents import IncidentInput, IncidentPatch
+from services.contracts.layouts import Layout, LayoutInput, LayoutPatch
 from services.contracts.models import Incident
 from services.contracts.permissions import Role
 from services.wall.front.api import (
@@ -15,6 +16,7 @@ from services.wall.front.api import (
     events,
     evidence,
     incidents,
+    layouts,
     me,
     recordings,
     sessions,
@@ -29,6 +31,7 @@ from services.wall.front.http.route import JSON, Answer, Route
 
 _CAMERA: Final = "/api/v1/cameras/{camera}"
 _INCIDENT: Final = "/api/v1/incidents/{incident}"
+_LAYOUT: Final = "/api/v1/layouts/{layout}"
 _SESSION: Final = "/api/v1/wall/sessions/{session}"
 _WHEP: Final = "/whep/{camera}"
 _WHEP_SESSION: Final = "/whep/{camera}/{session}"
@@ -112,6 +115,18 @@ ROUTES: Final[tuple[Route[FrontRequest], ...]] = (
           {200: Answer("The incident", JSON, Incident, ("ETag",))}, (409,)),
     Route("POST", f"{_INCIDENT}/reopen", incidents.reopen_incident, Role.SUPERVISOR, "Open a closed incident again",
           {200: Answer("The incident", JSON, Incident, ("ETag",))}, (409,)),
+    Route("GET", "/api/v1/layouts", layouts.list_layouts, Role.VIEWER, "Saved walls: one's own and shared ones",
+          {200: Answer("Saved walls, by name", JSON, layouts.LayoutsView)}),
+    Route("POST", "/api/v1/layouts", layouts.save_layout, Role.VIEWER, "Save a wall; to share it takes an operator",
+          {201: Answer("The saved wall", JSON, Layout, ("Location", "ETag"))}, body={JSON: LayoutInput}),
+    Route("GET", _LAYOUT, layouts.get_layout, Role.VIEWER, "One saved wall",
+          {200: Answer("The saved wall", JSON, Layout, ("ETag",))}),
+    Route("PATCH", _LAYOUT, layouts.update_layout, Role.VIEWER, "Change a saved wall: its owner, or a supervisor",
+          {200: Answer("The saved wall", JSON, Layout, ("ETag",))}, (409, 412), body={JSON: LayoutPatch}),
+    Route("DELETE", _LAYOUT, layouts.remove_layout, Role.VIEWER, "Remove a saved wall: its owner, or a supervisor",
+          {204: Answer("It is gone")}, (409,)),
+    Route("POST", f"{_LAYOUT}/open", layouts.open_layout, Role.VIEWER, "Begin with this wall at the next visit",
+          {204: Answer("It is remembered")}),
     Route("GET", "/api/v1/openapi.json", static.openapi, None, "This document",
           {200: Answer("OpenAPI 3.1", JSON)}),
     Route("GET", "/", static.index, None, "The operators' web app",

@@ -27,7 +27,13 @@ describe("translations", () => {
     const same = Object.entries(CATALOGUES.id).filter(
       ([key, text]) => isMessageKey(key) && CATALOGUES.en[key] === text,
     );
-    expect(same.map(([key]) => key)).toEqual(["app.title", "form.id"]);
+    expect(same.map(([key]) => key)).toEqual([
+      "app.title",
+      "role.operator",
+      "role.supervisor",
+      "role.admin",
+      "form.id",
+    ]);
   });
 
   it("name every reason that the server can give", () => {

@@ -17,6 +17,19 @@ describe("the keyboard", () => {
     expect(press("Tab")).toBeNull();
   });
 
+  it("undoes and redoes with the keys that people know", () => {
+    expect(press("z", { ctrlKey: true })).toEqual({ do: "undo" });
+    expect(press("z", { metaKey: true })).toEqual({ do: "undo" });
+    expect(press("y", { ctrlKey: true })).toEqual({ do: "redo" });
+    expect(press("Z", { ctrlKey: true, shiftKey: true })).toEqual({ do: "redo" });
+  });
+
+  it("opens a saved wall with Shift and a digit, whichever sign the keyboard writes there", () => {
+    expect(press("!", { shiftKey: true, code: "Digit1" })).toEqual({ do: "saved", key: 1 });
+    expect(press("/", { shiftKey: true, code: "Digit7" })).toEqual({ do: "saved", key: 7 });
+    expect(press("9", { code: "Digit9" })).toEqual({ do: "layout", layout: "49" });
+  });
+
   it("does not care about capitals", () => {
     expect(press("L")).toEqual({ do: "language" });
     expect(press("l")).toEqual({ do: "language" });

@@ -6,9 +6,12 @@ import {
   fill,
   INITIAL_WALL,
   put,
+  select,
   setLayout,
   setSource,
+  setSpan,
   toggleEnlarged,
+  toggleHotspot,
   visibleTiles,
   wallCameras,
 } from "../src/model/wall.js";
@@ -82,8 +85,19 @@ describe("the layout in the URL", () => {
     expect(LAYOUTS).toContain(wall.layout);
     expect(wall.enlarged).toBeNull();
     expect(atMs).toBeNull();
-    expect(wall.tiles.length).toBeLessThanOrEqual(36);
+    expect(wall.tiles.length).toBeLessThanOrEqual(64);
     for (const { camera } of wall.tiles) if (camera !== null) expect(camera).toMatch(/^[a-z0-9-]+$/);
+  });
+
+  it("restores dragged tiles and the hotspot with what it followed", () => {
+    const grown = setSpan(wallOf("9", "a", "b", "c"), 0, { columns: 2, rows: 2 });
+    const wall = select(toggleHotspot(grown, 8), 0);
+    const fragment = encode({ wall, atMs: null });
+    expect(fragment).toBe("grid=9&tiles=a,b,c,,,,,,a&span=0:2x2&hot=8");
+    const back = decode(fragment).wall;
+    expect([back.spans, back.hotspot, back.followed]).toEqual([wall.spans, 8, "a"]);
+    expect(encode({ wall: back, atMs: null })).toBe(fragment);
+    expect(decode("tiles=a&hot=9&span=0:2,x,99:9x9,1:0x0").wall.hotspot).toBeNull();
   });
 
   it("chooses a grid for the tiles where it names none", () => {

@@ -112,4 +112,28 @@ describe("the wall", () => {
     expect(state.layout).toBe("9");
     expect(wall.wallCameras(state)).toEqual(["x", "y", "z", "u", "v"]);
   });
+
+  it("hides what a grown tile covers and gives it back, by dragging and by key", () => {
+    const grown = wall.setSpan(arranged("a", "b", "c", "d"), 0, { columns: 2, rows: 1 });
+    expect(ids(grown)).toEqual(["a", null, "c", "d"]);
+    expect(wall.wallCameras(grown)).toEqual(["a", "c", "d"]);
+    expect(ids(wall.growTile(grown, 0, -1))).toEqual(["a", "b", "c", "d"]);
+    expect(ids(wall.growTile(grown, 0, 1))).toEqual(["a", null, null, null]);
+    expect(wall.growTile(arranged("a"), 3, 1).spans).toEqual({});
+    const nine = wall.setLayout(arranged("a"), "9");
+    const both = wall.setSpan(wall.setSpan(nine, 4, { columns: 2, rows: 2 }), 3, { columns: 3, rows: 1 });
+    expect(both.spans).toEqual({ 3: { columns: 3, rows: 1 } });
+  });
+
+  it("has a hotspot that follows the selection, and is no second place of a camera", () => {
+    const hot = wall.toggleHotspot(wall.select(arranged("a", "b", null, "d"), 3), 3);
+    expect(ids(hot)).toEqual(["a", "b", null, "d"]);
+    const followed = wall.select(hot, 1);
+    expect(ids(followed)).toEqual(["a", "b", null, "b"]);
+    expect(ids(wall.select(followed, 2))).toEqual(["a", "b", null, "b"]);
+    expect(wall.tileOf(followed, "b")).toBe(1);
+    expect(ids(wall.placeNext(wall.select(followed, 3), "x"))).toEqual(["a", "b", null, "x"]);
+    expect(ids(wall.put(followed, 3, null))).toEqual(["a", "b", null, null]);
+    expect(wall.swap(followed, 3, 0)).toMatchObject({ hotspot: 0, selected: 0 });
+  });
 });

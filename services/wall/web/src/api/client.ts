@@ -13,6 +13,10 @@ import type {
   IncidentInput,
   IncidentPatch,
   IncidentsView,
+  Layout,
+  LayoutInput,
+  LayoutPatch,
+  LayoutsView,
   Me,
   NextActivityView,
   Problem,
@@ -180,6 +184,27 @@ export class Api {
 
   closeIncident(id: string): Promise<Incident> {
     return this.json("POST", `/incidents/${id}/close`);
+  }
+
+  layouts(): Promise<LayoutsView> {
+    return this.json("GET", "/layouts");
+  }
+
+  saveLayout(layout: LayoutInput): Promise<Layout> {
+    return this.json("POST", "/layouts", layout);
+  }
+
+  updateLayout(id: string, changes: LayoutPatch): Promise<Layout> {
+    return this.json("PATCH", `/layouts/${id}`, changes);
+  }
+
+  async removeLayout(id: string): Promise<void> {
+    await this.request("DELETE", `/layouts/${id}`, async () => undefined);
+  }
+
+  /** From now on this person's page begins with it. */
+  async openLayout(id: string): Promise<void> {
+    await this.request("POST", `/layouts/${id}/open`, async () => undefined);
   }
 
   get eventsUrl(): string {

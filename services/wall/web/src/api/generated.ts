@@ -17,6 +17,14 @@ export interface Aim {
   source?: "live" | "recorded";
 }
 
+/** Who sees something that was saved. */
+export const AUDIENCE_VALUES = [
+  "personal",
+  "shared",
+  "role",
+] as const;
+export type Audience = (typeof AUDIENCE_VALUES)[number];
+
 /** The busiest minutes. */
 export interface BusiestView {
   minutes: BusyView[];
@@ -317,6 +325,62 @@ export interface IncidentsView {
 export interface Lateness {
   type: "lateness";
   late_ms: number;
+}
+
+/** A saved wall. */
+export interface Layout {
+  id: string;
+  name: string;
+  audience: Audience;
+  role: Role | null;
+  owner: string;
+  changed_us: number;
+  key: number | null;
+  grid: "1" | "2" | "3" | "4" | "6" | "8" | "9" | "10" | "12" | "13" | "16" | "25" | "36" | "49" | "64";
+  tiles: LayoutTile[];
+  hotspot: number | null;
+}
+
+/** A wall to be saved. */
+export interface LayoutInput {
+  name: string;
+  audience?: Audience;
+  role?: Role | null;
+  key?: number | null;
+  grid: "1" | "2" | "3" | "4" | "6" | "8" | "9" | "10" | "12" | "13" | "16" | "25" | "36" | "49" | "64";
+  tiles?: LayoutTileInput[];
+  hotspot?: number | null;
+}
+
+/** The fields of a saved wall that change. */
+export interface LayoutPatch {
+  name?: string | null;
+  audience?: Audience | null;
+  role?: Role | null;
+  key?: number | null;
+  grid?: "1" | "2" | "3" | "4" | "6" | "8" | "9" | "10" | "12" | "13" | "16" | "25" | "36" | "49" | "64" | null;
+  tiles?: LayoutTileInput[] | null;
+  hotspot?: number | null;
+}
+
+/** One tile of a saved wall. */
+export interface LayoutTileInput {
+  camera?: string | null;
+  columns?: number | null;
+  rows?: number | null;
+}
+
+/** One tile of a saved wall. */
+export interface LayoutTile {
+  camera: string | null;
+  columns: number | null;
+  rows: number | null;
+}
+
+/** The saved walls that one may see, by name. */
+export interface LayoutsView {
+  layouts: Layout[];
+  last: string | null;
 }
 
 /** The relay's view of the link, every 2 s. */

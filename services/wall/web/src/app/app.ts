@@ -11,7 +11,7 @@ import { Loudspeaker } from "../media/sound.js";
 import { byName } from "../model/cameras.js";
 import { Observable } from "../model/observable.js";
 import type { LinkPhase } from "../model/tile-status.js";
-import { decode, encode } from "../model/url-state.js";
+import { decode, encode, savedWallIn } from "../model/url-state.js";
 import {
   fill,
   INITIAL_WALL,
@@ -24,9 +24,11 @@ import {
 } from "../model/wall.js";
 import { siteZone } from "../model/zone.js";
 import { Activity } from "./activity.js";
+import { Arranging } from "./arranging.js";
 import { Playback } from "./playback.js";
 import { Refresher } from "./refresher.js";
 import type { ViewState } from "./view.js";
+import { SavedWalls } from "./walls.js";
 
 export interface SlotView {
   notice: SlotNotice;
@@ -92,6 +94,8 @@ export class App {
       notice: (notice) => this.onNotice(notice),
     },
   );
+  readonly walls = new SavedWalls(this.api, this.wall, () => this.me.value?.name ?? "");
+  readonly arranging = new Arranging(this.wall);
   readonly playback = new Playback(this.api, this.keeper, this.wall, this.view, () => this.writeUrl());
   readonly activity = new Activity(this.api, this.playback, this.wall, this.view);
   private readonly loudspeaker = new Loudspeaker();
@@ -99,6 +103,8 @@ export class App {
   private readonly slots = new Map<number, Observable<SlotView | null>>();
   private readonly marks = new Map<number, FrameMark>();
   private readonly sizes = new Map<number, TileSize>();
+  /** The wall that this person opened last is open, or there is none. */
+  private begun: Promise<void> = Promise.resolve();
   private asleep = false;
   private camerasShown = "";
   private meReadMs = 0;
@@ -122,6 +128,7 @@ export class App {
     this.wall.set(fromUrl.wall);
     this.wall.subscribe(() => this.onWall());
     this.keeper.link.subscribe(() => this.applyListening());
+    this.begun = this.walls.begin(savedWallIn(location.hash), location.hash === "");
     this.camerasReader.trigger();
     this.incidentsReader.trigger();
     this.events.start();
@@ -201,11 +208,13 @@ export class App {
     this.incidentsReader.trigger();
   }
 
-  /** Puts the wall as it is into the address bar. */
-  writeUrl(): void {
+  /** Puts the wall as it is into the address bar; `step`: the browser's Back leads to what stood there. */
+  writeUrl(step = false): void {
     const fragment = encode({ wall: this.wall.value, atMs: this.playback.urlMs() });
     if (`#${fragment}` === location.hash || (fragment === "" && location.hash === "")) return;
-    history.replaceState(null, "", fragment === "" ? location.pathname + location.search : `#${fragment}`);
+    const address = fragment === "" ? location.pathname + location.search : `#${fragment}`;
+    if (step) history.pushState(null, "", address);
+    else history.replaceState(null, "", address);
   }
 
   private onAnswer(answers: boolean): void {
@@ -225,16 +234,18 @@ export class App {
   }
 
   private async readCameras(): Promise<void> {
-    const [cameras] = await Promise.all([this.api.cameras(), this.readMe(Number.POSITIVE_INFINITY)]);
+    const [cameras] = await Promise.all([this.api.cameras(), this.readMe(Number.POSITIVE_INFINITY), this.begun]);
     this.cameras.set(new Map(byName(cameras, language.value).map((camera) => [camera.id, camera])));
-    const enabled = [...(this.cameras.value?.values() ?? [])].filter((camera) => camera.enabled);
-    this.wall.update((wall) =>
-      fill(
-        wall,
-        enabled.map((camera) => camera.id),
-      ),
-    );
+    this.fillWall();
     if (this.keeper.session === null) this.onWall();
+  }
+
+  /** Where nobody has arranged the wall. */
+  private fillWall(): void {
+    const { value } = this.cameras;
+    if (value === null) return;
+    const enabled = [...value.values()].filter((camera) => camera.enabled).map((camera) => camera.id);
+    this.wall.update((wall) => fill(wall, enabled));
   }
 
   private async readIncidents(): Promise<void> {
@@ -242,21 +253,29 @@ export class App {
   }
 
   private onHash(): void {
+    const named = savedWallIn(location.hash);
+    if (named !== null) {
+      const found = this.walls.layouts.value?.find(({ id }) => id === named);
+      if (found) this.walls.open(found);
+      else location.reload();
+      return;
+    }
     const { wall, atMs } = decode(location.hash);
     if (encode({ wall, atMs }) === encode({ wall: this.wall.value, atMs: this.playback.urlMs() })) return;
     this.wall.set(wall);
     if (atMs !== null) this.playback.restore(atMs);
-    if (wall.automatic) this.camerasReader.trigger();
+    this.fillWall();
   }
 
   private onWall(): void {
+    const step = this.arranging.onWall();
     const cameras = wallCameras(this.wall.value).join();
     if (cameras !== this.camerasShown) this.playback.camerasChanged();
     this.camerasShown = cameras;
     this.applyWishes();
     if (this.support.value === "yes") this.keeper.need(tileCount(this.wall.value));
     this.applyListening();
-    this.writeUrl();
+    this.writeUrl(step);
   }
 
   applyListening(): void {

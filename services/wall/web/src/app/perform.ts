@@ -2,7 +2,7 @@
 
 import { chooseLanguage, language } from "../i18n/index.js";
 import type { Action } from "../model/keys.js";
-import { move, put, setLayout, tileAt, toggleEnlarged } from "../model/wall.js";
+import { growTile, move, put, setLayout, tileAt, toggleEnlarged, toggleHotspot } from "../model/wall.js";
 import type { App } from "./app.js";
 
 /** Actions of the page itself. */
@@ -25,6 +25,24 @@ export function perform(app: App, action: Action, page: Page): boolean {
       return true;
     case "clear":
       wall.update((state) => put(state, state.selected, null));
+      return true;
+    case "grow":
+      wall.update((state) => growTile(state, state.selected, action.by));
+      return true;
+    case "hotspot":
+      wall.update((state) => toggleHotspot(state, state.selected));
+      return true;
+    case "saved":
+      void app.walls.openByKey(action.key);
+      return true;
+    case "walls":
+      app.show({ dialog: { kind: "walls" } });
+      return true;
+    case "undo":
+      app.arranging.undo();
+      return true;
+    case "redo":
+      app.arranging.redo();
       return true;
     case "search":
       page.searchBox();

@@ -10,6 +10,8 @@ export type Action =
   | { do: "rate"; by: 1 | -1 }
   | { do: "activity"; by: 1 | -1 }
   | { do: "skip"; seconds: number }
+  | { do: "grow"; by: 1 | -1 }
+  | { do: "saved"; key: number }
   | {
       do:
         | "enlarge"
@@ -28,11 +30,15 @@ export type Action =
         | "source"
         | "export"
         | "busiest"
-        | "incidents";
+        | "incidents"
+        | "undo"
+        | "redo"
+        | "hotspot"
+        | "walls";
     };
 
 export interface Binding {
-  /** `KeyboardEvent.key`, with `Shift+` before it where the key alone is ambiguous. */
+  /** `KeyboardEvent.key`; `Ctrl+` and `Shift+` before it where the key alone means something else. */
   keys: readonly string[];
   action: Action;
   /** Several bindings with one label stand in one line of the help. */
@@ -40,7 +46,8 @@ export interface Binding {
   group: "wall" | "playback" | "page";
 }
 
-const LAYOUT_KEYS: readonly LayoutName[] = ["1", "4", "9", "16", "25", "36", "1+5", "1+7"];
+const LAYOUT_KEYS: readonly LayoutName[] = ["1", "4", "9", "16", "25", "36", "6", "8", "49", "64"];
+const SAVED_KEYS = [1, 2, 3, 4, 5, 6, 7, 8, 9] as const;
 
 export const BINDINGS: readonly Binding[] = [
   { keys: ["ArrowLeft"], action: { do: "move", direction: "left" }, label: "key.move", group: "wall" },
@@ -52,12 +59,21 @@ export const BINDINGS: readonly Binding[] = [
   { keys: ["Delete", "Backspace"], action: { do: "clear" }, label: "key.clear", group: "wall" },
   ...LAYOUT_KEYS.map(
     (layout, i): Binding => ({
-      keys: [String(i + 1)],
+      keys: [String((i + 1) % 10)],
       action: { do: "layout", layout },
-      label: i < 6 ? "key.grid" : "key.grid-large",
+      label: "key.grid",
       group: "wall",
     }),
   ),
+  ...SAVED_KEYS.map(
+    (key): Binding => ({ keys: [`Shift+${key}`], action: { do: "saved", key }, label: "key.saved", group: "wall" }),
+  ),
+  { keys: ["w"], action: { do: "walls" }, label: "key.walls", group: "wall" },
+  { keys: ["Ctrl+z"], action: { do: "undo" }, label: "key.undo", group: "wall" },
+  { keys: ["Ctrl+y", "Ctrl+Shift+z"], action: { do: "redo" }, label: "key.redo", group: "wall" },
+  { keys: ["+", "="], action: { do: "grow", by: 1 }, label: "key.grow", group: "wall" },
+  { keys: ["-"], action: { do: "grow", by: -1 }, label: "key.grow", group: "wall" },
+  { keys: ["h"], action: { do: "hotspot" }, label: "key.hotspot", group: "wall" },
   { keys: ["m"], action: { do: "mute" }, label: "key.mute", group: "wall" },
   { keys: ["t"], action: { do: "timeline" }, label: "key.timeline", group: "playback" },
   { keys: [" "], action: { do: "play" }, label: "key.play", group: "playback" },
@@ -88,6 +104,8 @@ const TABLE = new Map(BINDINGS.flatMap((binding) => binding.keys.map((key) => [k
 
 export interface KeyPress {
   key: string;
+  /** The key's place on the keyboard: with Shift a digit's `key` differs from country to country. */
+  code?: string;
   shiftKey: boolean;
   ctrlKey: boolean;
   altKey: boolean;
@@ -96,10 +114,12 @@ export interface KeyPress {
 
 /** What a key press means on the wall; null for keys that are the browser's. */
 export function actionFor(press: KeyPress): Action | null {
-  if (press.ctrlKey || press.altKey || press.metaKey) return null;
+  if (press.altKey) return null;
   const key = press.key.length === 1 ? press.key.toLowerCase() : press.key;
+  if (press.ctrlKey || press.metaKey) return TABLE.get(`Ctrl+${press.shiftKey ? "Shift+" : ""}${key}`) ?? null;
   if (press.shiftKey) {
-    const shifted = TABLE.get(`Shift+${key}`);
+    const digit = /^Digit(\d)$/.exec(press.code ?? "")?.[1];
+    const shifted = TABLE.get(`Shift+${digit ?? key}`);
     if (shifted) return shifted;
   }
   return TABLE.get(key) ?? null;
@@ -110,8 +130,6 @@ const KEY_NAMES: Record<string, string> = {
   ArrowRight: "→",
   ArrowUp: "↑",
   ArrowDown: "↓",
-  "Shift+ArrowLeft": "⇧ ←",
-  "Shift+ArrowRight": "⇧ →",
   Delete: "Del",
   Escape: "Esc",
 };
@@ -119,6 +137,8 @@ const KEY_NAMES: Record<string, string> = {
 /** A key as the help shows it; `space` is the translated name of the space bar. */
 export function keyName(key: string, space: string): string {
   if (key === " ") return space;
+  if (key.startsWith("Shift+")) return `⇧ ${keyName(key.slice("Shift+".length), space)}`;
+  if (key.startsWith("Ctrl+")) return `Ctrl ${keyName(key.slice("Ctrl+".length), space)}`;
   return KEY_NAMES[key] ?? (key.length === 1 ? key.toUpperCase() : key);
 }
 

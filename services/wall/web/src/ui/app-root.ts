@@ -21,8 +21,10 @@ import "./incident-dialog.js";
 import "./incidents-panel.js";
 import "./sheet-dialog.js";
 import "./timeline-panel.js";
+import "./toast.js";
 import "./top-bar.js";
 import "./wall-grid.js";
+import "./walls-dialog.js";
 
 /** A short interruption shows in the tiles alone; a longer one gets a banner. */
 const BANNER_AFTER_MS = 1500;
@@ -158,6 +160,8 @@ export class AppRoot extends LitElement {
     switch (dialog?.kind) {
       case "help":
         return html`<pantau-help-dialog .app=${app}></pantau-help-dialog>`;
+      case "walls":
+        return html`<pantau-walls-dialog .app=${app}></pantau-walls-dialog>`;
       case "camera":
         return html`<pantau-camera-dialog .app=${app} .camera=${dialog.camera}></pantau-camera-dialog>`;
       case "import":
@@ -200,6 +204,7 @@ export class AppRoot extends LitElement {
       <section aria-label=${t("bar.timeline")} ?hidden=${!timeline}>
         ${timeline ? html`<pantau-timeline-panel .app=${app}></pantau-timeline-panel>` : nothing}
       </section>
+      <pantau-toast .app=${app}></pantau-toast>
       ${this.dialog()}
     `;
   }

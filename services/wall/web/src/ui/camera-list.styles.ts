@@ -58,6 +58,9 @@ export const cameraListStyles = css`
     gap: 2px;
     margin: 0 10px 8px;
   }
+  .fill {
+    margin: 0 10px 8px;
+  }
   .filters button {
     flex-direction: column;
     min-height: 44px;

@@ -9,13 +9,15 @@ import { language, t } from "../i18n/index.js";
 import { counts, inFilter, matches, type StatusFilter, statusOf, step, streamLine } from "../model/cameras.js";
 import { localeOf } from "../model/format.js";
 import { reasonKey } from "../model/tile-status.js";
-import { placeNext, tileOf, wallCameras } from "../model/wall.js";
+import { placeNext, showCameras, tileOf, wallCameras } from "../model/wall.js";
 import { cameraListStyles } from "./camera-list.styles.js";
 import { dragCamera } from "./drag.js";
 import { icon } from "./icons.js";
 import { statusMark } from "./status-mark.js";
 import { shared } from "./styles.js";
 import { Watch } from "./watch.js";
+
+const MOST_TILES = 64;
 
 @customElement("pantau-camera-list")
 export class CameraList extends LitElement {
@@ -120,6 +122,15 @@ export class CameraList extends LitElement {
     </div>`;
   }
 
+  /** While something is searched for, all that was found can go onto the wall at once. */
+  private filling(shown: readonly CameraView[]): TemplateResult | typeof nothing {
+    const ids = shown.filter(({ enabled }) => enabled).map(({ id }) => id);
+    if (!this.search.trim() || ids.length < 2 || ids.length > MOST_TILES) return nothing;
+    return html`<button class="plain fill" @click=${() => this.app.wall.update((wall) => showCameras(wall, ids))}>
+      ${t("list.fill", { count: ids.length })}
+    </button>`;
+  }
+
   private filters(): TemplateResult {
     const all = counts([...(this.app.cameras.value?.values() ?? [])]);
     const names = { all: t("list.all"), working: t("list.working"), faulty: t("list.faulty") };
@@ -147,7 +158,7 @@ export class CameraList extends LitElement {
           @keydown=${(event: KeyboardEvent) => this.onBoxKey(event)} />
         <kbd>/</kbd>
       </div>
-      ${this.filters()}
+      ${this.filters()} ${this.filling(shown)}
       ${
         shown.length > 0
           ? html`<ul id="list" class="scroll" aria-label=${t("list.label")}

@@ -7,11 +7,10 @@ import { toggleFullscreen } from "../app/perform.js";
 import type { ViewState } from "../app/view.js";
 import { chooseLanguage, language, t } from "../i18n/index.js";
 import { clockTime, dayDate, localeOf } from "../model/format.js";
-import { gridArea, LAYOUTS, type LayoutName, layoutOf } from "../model/layout.js";
-import { setLayout } from "../model/wall.js";
 import { icon } from "./icons.js";
 import { shared } from "./styles.js";
 import { Watch } from "./watch.js";
+import "./grid-picker.js";
 
 const SLOW_LOSS = 0.02;
 
@@ -37,25 +36,10 @@ export class TopBar extends LitElement {
         font-weight: 600;
         letter-spacing: 0.01em;
       }
-      .layouts {
-        display: flex;
-        gap: 2px;
-        margin: 0 10px;
-      }
-      .layout {
-        width: 34px;
-        padding: 0;
-      }
-      .mini {
-        display: grid;
-        gap: 1.5px;
-        width: 22px;
-        height: 16px;
-      }
-      .mini i {
-        background: currentColor;
-        border-radius: 0.5px;
-        opacity: 0.85;
+      .walls span {
+        max-width: 220px;
+        overflow: hidden;
+        text-overflow: ellipsis;
       }
       .space {
         flex: 1;
@@ -100,10 +84,6 @@ export class TopBar extends LitElement {
         :host {
           flex-wrap: wrap;
         }
-        .layouts {
-          flex-wrap: wrap;
-          margin: 0;
-        }
         button {
           min-width: 44px;
           min-height: 44px;
@@ -127,8 +107,8 @@ export class TopBar extends LitElement {
   constructor() {
     super();
     new Watch(this, () => {
-      const { wall, view, keeper, incidents, me, server, support } = this.app;
-      return [wall, view, keeper.quality, keeper.link, incidents, me, server, support];
+      const { wall, walls, view, keeper, incidents, me, server, support } = this.app;
+      return [wall, walls.opened, view, keeper.quality, keeper.link, incidents, me, server, support];
     });
   }
 
@@ -140,23 +120,6 @@ export class TopBar extends LitElement {
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     clearInterval(this.timer);
-  }
-
-  private layoutButton(name: LayoutName): TemplateResult {
-    const { side, cells } = layoutOf(name);
-    const large = name.startsWith("1+");
-    const label = large
-      ? t("bar.layout.large", { count: cells.length - 1 })
-      : t("bar.layout.option", { count: cells.length });
-    const template = `repeat(${side}, 1fr) / repeat(${side}, 1fr)`;
-    const gap = side > 4 ? "1px" : "1.5px";
-    return html`<button class="layout" role="radio" aria-label=${label} title=${label}
-      aria-checked=${this.app.wall.value.layout === name}
-      @click=${() => this.app.wall.update((wall) => setLayout(wall, name))}>
-      <span class="mini" .style=${`grid-template: ${template}; gap: ${gap}`}>
-        ${cells.map((cell) => html`<i .style=${`grid-area: ${gridArea(cell)}`}></i>`)}
-      </span>
-    </button>`;
   }
 
   private panelButton(panel: keyof Omit<ViewState, "dialog">, extra: unknown = nothing): TemplateResult {
@@ -197,7 +160,11 @@ export class TopBar extends LitElement {
     return html`
       <h1><img src="/icon.svg" width="24" height="24" alt="" />Pantau</h1>
       ${this.panelButton("panel")}
-      <div class="layouts" role="radiogroup" aria-label=${t("bar.layout")}>${LAYOUTS.map((name) => this.layoutButton(name))}</div>
+      <button class="walls" title=${t("bar.walls")} aria-label=${t("bar.walls")}
+        @click=${() => this.app.show({ dialog: { kind: "walls" } })}>
+        ${icon("walls")}<span>${this.app.walls.shownName ?? t("bar.walls")}</span>
+      </button>
+      <pantau-grid-picker .app=${this.app}></pantau-grid-picker>
       ${this.panelButton("timeline")} ${this.panelButton("incidents", badge)}
       ${
         this.app.may("operator")

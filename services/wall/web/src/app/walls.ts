@@ -1,0 +1,102 @@
+/** Saved walls: reading, opening and saving them. */
+
+import { type Api, ApiError } from "../api/client.js";
+import type { Layout, LayoutInput, LayoutPatch } from "../api/generated.js";
+import { Observable } from "../model/observable.js";
+import { arrangementOf, onKey, wallOf } from "../model/saved-wall.js";
+import { type WallState, wallCameras } from "../model/wall.js";
+
+/** The page's beginning does not wait longer for the wall that was opened last. */
+const BEGIN_MS = 2000;
+
+export class SavedWalls {
+  /** Null until they were read once. */
+  readonly layouts = new Observable<readonly Layout[] | null>(null);
+  /** The one that was opened or saved last on this page. */
+  readonly opened = new Observable<Layout | null>(null);
+
+  constructor(
+    private readonly api: Api,
+    private readonly wall: Observable<WallState>,
+    /** Who is signed in. */
+    private readonly me: () => string,
+  ) {}
+
+  /** Reads them; raises `ApiError`. */
+  async read(): Promise<void> {
+    this.layouts.set((await this.api.layouts()).layouts);
+  }
+
+  /** Opens the wall that the address names, else this person's last one where the address names nothing. */
+  async begin(named: string | null, last: boolean): Promise<void> {
+    if (named === null && !last) return;
+    const waiting = new Promise<void>((resolve) => setTimeout(resolve, BEGIN_MS));
+    await Promise.race([this.openAtBeginning(named), waiting]);
+  }
+
+  private async openAtBeginning(named: string | null): Promise<void> {
+    try {
+      const view = await this.api.layouts();
+      this.layouts.set(view.layouts);
+      const found = view.layouts.find(({ id }) => id === (named ?? view.last));
+      if (found && this.wall.value.automatic) this.put(found);
+    } catch (error) {
+      // Without an answer the wall fills itself, as on a first visit.
+      if (!(error instanceof ApiError)) throw error;
+    }
+  }
+
+  open(layout: Layout): void {
+    this.put(layout);
+    this.api.openLayout(layout.id).catch(() => undefined);
+  }
+
+  private put(layout: Layout): void {
+    this.wall.set(wallOf(layout));
+    this.opened.set(layout);
+  }
+
+  /** False where no wall lies on the key. */
+  async openByKey(key: number): Promise<boolean> {
+    if (this.layouts.value === null) await this.read().catch(() => undefined);
+    const found = onKey(this.layouts.value ?? [], key, this.me());
+    if (found) this.open(found);
+    return found !== undefined;
+  }
+
+  /** Saves the wall as it is under a new name; raises `ApiError`. */
+  async save(about: Pick<LayoutInput, "name" | "audience" | "role" | "key">): Promise<void> {
+    const saved = await this.api.saveLayout({ ...about, ...arrangementOf(this.wall.value) });
+    this.opened.set(saved);
+    await this.read();
+  }
+
+  /** Puts the wall as it is into a saved one; raises `ApiError`. */
+  async saveOver(layout: Layout): Promise<void> {
+    await this.change(layout, arrangementOf(this.wall.value));
+  }
+
+  /** Raises `ApiError`. */
+  async change(layout: Layout, changes: LayoutPatch): Promise<void> {
+    this.opened.set(await this.api.updateLayout(layout.id, changes));
+    await this.read();
+  }
+
+  /** Raises `ApiError`. */
+  async remove(layout: Layout): Promise<void> {
+    await this.api.removeLayout(layout.id);
+    if (this.opened.value?.id === layout.id) this.opened.set(null);
+    await this.read();
+  }
+
+  /** The name of the wall on the screen, while it is as it was saved. */
+  get shownName(): string | null {
+    const opened = this.opened.value;
+    const same = opened && arranged(wallOf(opened)) === arranged(this.wall.value);
+    return same && wallCameras(this.wall.value).length > 0 ? opened.name : null;
+  }
+}
+
+function arranged(wall: WallState): string {
+  return JSON.stringify(arrangementOf(wall));
+}
