@@ -18,17 +18,13 @@ from services.contracts.models import Id
 from services.ingest.names import HeldName, Holder, Name, numbered
 from services.ingest.settings import IngestSettings
 from services.mesh.child import ChildProcess, ChildRefusedError, RestartPolicy
+from services.mesh.hangs import LOOK_SECONDS, NO_TIMES, HangWatch, process_times
 from services.mesh.lifecycle import EXIT_REFUSED, Service
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 
 log = get_logger()
 
-LOOK_SECONDS: Final = 0.25
-HANG_SECONDS: Final = 2.0
-"""A worker whose event loop has not run for so long hangs, if its process has not used the CPU meanwhile either…"""
-BUSY_SECONDS: Final = 10.0
-"""…and after so long in any case."""
 STOP_SECONDS: Final = 2.5
 """What a worker has to hand its cameras over and end."""
 
@@ -45,11 +41,7 @@ class WorkerKeeper:
         self._process: ChildProcess | None = None
         self._policy = RestartPolicy()
         self._seen: Holder | None = None
-        self._unchanged = 0
-        """Looks in a row at which the holder's number was the same…"""
-        self._idle = 0
-        """…and at which it had used no CPU since the look before."""
-        self._cpu_ticks = 0
+        self._hangs = HangWatch()
 
     @property
     def ready(self) -> bool:
@@ -84,16 +76,9 @@ class WorkerKeeper:
         return self._policy.pause_seconds(lived_seconds)
 
     def _look(self, holder: Holder | None) -> Holder | None:
-        """Ends a holder that hangs. Counts looks and no seconds: this process may have been stopped as well."""
-        if holder is None or self._seen is None or holder != self._seen:
-            self._unchanged = self._idle = 0
-            return holder
-        self._unchanged += 1
-        before, self._cpu_ticks = self._cpu_ticks, _cpu_ticks(holder.pid)
-        self._idle = self._idle + 1 if self._cpu_ticks == before else 0
-        if self._idle * LOOK_SECONDS >= HANG_SECONDS or self._unchanged * LOOK_SECONDS >= BUSY_SECONDS:
+        """Ends a holder that hangs."""
+        if self._hangs.look(holder, process_times(holder.pid) if holder is not None else NO_TIMES) and holder:
             log.error("ingest.worker_hangs", worker=self.name.name, pid=holder.pid)
-            self._unchanged = self._idle = 0
             self._kill(holder)
         return holder
 
@@ -206,12 +191,3 @@ def _signal_all(descriptors: list[int], number: signal.Signals) -> None:
 def _ended(descriptors: list[int]) -> bool:
     """Whether all these processes have ended: their descriptors can then be read."""
     return len(select.select(descriptors, [], [], 0)[0]) == len(set(descriptors))
-
-
-def _cpu_ticks(pid: int) -> int:
-    """CPU time of a process in clock ticks (proc(5), stat 14 and 15); 0 where the system does not tell."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-        return int(fields[11]) + int(fields[12])
-    except (OSError, IndexError, ValueError):
-        return 0

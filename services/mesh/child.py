@@ -5,6 +5,7 @@ Three parts, each usable alone:
 - `ChildProcess` is one process from its start to its end. Use it where the owner decides what follows the end
   (a converter's process, nats-server).
 - `Child` is a command that runs until it is stopped; a process that ends is replaced after a `RestartPolicy`'s pause.
+  One that hangs is killed: it must say that it is well (`Child.note_well`), as `lifecycle` does to its supervisor.
 - `keep_running` is the loop under `Child`, for an owner whose start takes more than a command line (sockets to hand
   over, ports to wait for)::
 
@@ -34,6 +35,7 @@ from typing import IO, Final, Self
 
 from services.contracts.errors import PantauError
 from services.mesh.backoff import Backoff
+from services.mesh.hangs import LOOK_SECONDS, HangWatch, process_times
 from services.mesh.lifecycle import EXIT_REFUSED
 from services.mesh.log import get_logger
 
@@ -238,6 +240,8 @@ class Child:
         self._process: ChildProcess | None = None
         self._stopping = asyncio.Event()
         self._deadline: asyncio.TimerHandle | None = None
+        self._signs = 0
+        """How often the process that runs now has said that it is well."""
 
     @property
     def pid(self) -> int | None:
@@ -270,10 +274,26 @@ class Child:
         log.info("child.started", child=self.name, pid=self._process.pid)
         if self._stopping.is_set():  # stop() came while it was being started
             self._ask_to_end(self._process)
-        status = await self._process.wait()
+        watching = asyncio.create_task(self._end_when_it_hangs(self._process))
+        try:
+            status = await self._process.wait()
+        finally:
+            watching.cancel()
         if status == EXIT_REFUSED and self.starts == 1 and not self._stopping.is_set():
             raise ChildRefusedError(f"{self.name} refuses to start; the lines above say why")
         return status
+
+    def note_well(self) -> None:
+        """The process that runs now said that it is well; it must go on saying so."""
+        self._signs += 1
+
+    async def _end_when_it_hangs(self, process: ChildProcess) -> None:
+        self._signs, hangs = 0, HangWatch()
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if hangs.look(self._signs or None, process_times(process.pid)) and not self._stopping.is_set():
+                log.error("child.hangs", child=self.name, pid=process.pid)
+                process.kill()
 
     def stop(self) -> None:
         """Asks it to end; returns at once. `ended` tells when it has."""

@@ -31,6 +31,8 @@ DRAIN_SECONDS: Final = 4.0
 """A service's time between SIGTERM and its end; then its tasks are cancelled."""
 END_SECONDS: Final = 2.0
 """The time of cancelled tasks to end; then every task of the process is cancelled, again and again."""
+WELL_SECONDS: Final = 0.5
+"""How often a service says to its supervisor that its event loop runs."""
 EXIT_REFUSED: Final = 78
 """``EX_CONFIG`` of sysexits.h: the exit status of a service that would refuse again (a bad setting, a taken port). A
 supervisor need not restart it before somebody has changed that."""
@@ -111,6 +113,7 @@ async def _serve(name: str, settings: MeshSettings, run: Run) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     health = admin.Health()
+    well = loop.create_task(say_well(), name="watchdog")
     admin_runner = await admin.start(health, name, settings.admin_host, settings.admin_port)
     try:
         connecting = loop.create_task(Bus.connect(settings, name))
@@ -134,6 +137,7 @@ async def _serve(name: str, settings: MeshSettings, run: Run) -> None:
         finally:
             await bus.close()
     finally:
+        well.cancel()
         await admin_runner.cleanup()
         log.info("service.stopped")
 
@@ -167,6 +171,13 @@ async def _notify_when_ready(health: admin.Health) -> None:
         await asyncio.sleep(0.05)
     log.info("service.ready")
     sd_notify("READY=1")
+
+
+async def say_well() -> None:
+    """Sends ``WATCHDOG=1`` (sd_notify(3)) while the event loop runs, to ``up`` or to systemd; until it is cancelled."""
+    while True:
+        sd_notify("WATCHDOG=1")
+        await asyncio.sleep(WELL_SECONDS)
 
 
 def sd_notify(state: str) -> None:

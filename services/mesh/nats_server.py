@@ -12,6 +12,8 @@ from services.mesh.child import ChildProcess
 
 START_SECONDS: Final = 10.0
 STOP_SECONDS: Final = 5.0
+ROOM_BYTES: Final = 16_000_000
+"""With less on its disk a restart would find the disk as full as before."""
 
 
 class NatsServerError(PantauError):
@@ -49,6 +51,7 @@ def config(
     lines = [
         f"host: {json.dumps(host)}",
         f"port: {port}",
+        'http: "127.0.0.1:-1"',  # says whether it is well
         "max_payload: 8MB",
         "max_pending: 64MB",
         'write_deadline: "2s"',
@@ -82,6 +85,8 @@ class NatsServer:
         self._login = login
         self._text = text
         self._process: ChildProcess | None = None
+        self.health_url = ""
+        """Answers 200 while it is well; of the running process."""
         self.url = ""
 
     @property
@@ -126,7 +131,9 @@ class NatsServer:
             raise NatsServerError(
                 f"nats-server did not come up in {START_SECONDS:g} s: {_last_line(log_path)}; see {log_path}"
             ) from error
-        self.url = str(json.loads(ports[0].read_text())["nats"][0])
+        listening = json.loads(ports[0].read_text())
+        self.url = str(listening["nats"][0])
+        self.health_url = "".join(f"{url}/healthz" for url in listening.get("monitoring", ())[:1])
         self._port = int(self.url.rpartition(":")[2])
 
     def _config(self) -> str:
@@ -142,6 +149,18 @@ class NatsServer:
         if self._process is None:
             raise NatsServerError("the embedded nats-server does not run")
         return await self._process.wait()
+
+    def restart(self) -> None:
+        """Asks the running process to end; who waits for it starts the next."""
+        if self._process:
+            self._process.terminate()
+
+    def has_room(self) -> bool:
+        """Whether its disk has room to write to."""
+        try:
+            return shutil.disk_usage(self._folder).free >= ROOM_BYTES
+        except OSError:
+            return False
 
     async def stop(self, grace_seconds: float = STOP_SECONDS) -> None:
         """Ends it in order: JetStream is flushed. After ``grace_seconds`` it is killed."""

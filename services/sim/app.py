@@ -14,7 +14,7 @@ from aiohttp import web
 
 from services.contracts.errors import PantauError
 from services.mesh.admin import DEFAULT_PORTS, PortTakenError, listen
-from services.mesh.lifecycle import EXIT_REFUSED, sd_notify
+from services.mesh.lifecycle import EXIT_REFUSED, say_well, sd_notify
 from services.mesh.log import configure, get_logger
 from services.mesh.settings import MeshSettings
 from services.sim.control import application
@@ -68,8 +68,10 @@ async def serve(mesh: MeshSettings, settings: SimSettings, catalogue: Path | Non
             click.echo(json.dumps(announced))
             async with asyncio.TaskGroup() as tasks:
                 settling = tasks.create_task(_settle(sim), name="settle")
+                well = tasks.create_task(say_well(), name="watchdog")
                 await stopping.wait()
                 settling.cancel()
+                well.cancel()
             sd_notify("STOPPING=1")
         finally:
             await control.cleanup()

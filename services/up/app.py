@@ -22,10 +22,11 @@ from services.mesh.child import Child, ChildRefusedError, keep_running
 from services.mesh.lifecycle import sd_notify
 from services.mesh.log import get_logger
 from services.mesh.nats_server import NatsServer, NatsServerError
+from services.mesh.notify import NotifySocket, Readiness
 from services.mesh.settings import MeshSettings
 from services.up import demo
 from services.up.folder import FolderLock
-from services.up.notify import NotifySocket, Readiness
+from services.up.nats_watch import NatsWatch
 
 log = get_logger()
 
@@ -109,6 +110,7 @@ class Up:
         self._children: dict[str, Child] = {}
         self._readiness = Readiness()
         self._nats: NatsServer | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._refusal: ChildRefusedError | None = None
         self._sim_admin_port = demo.free_port() if plan.demo_cameras else 0
         self._catalogue = plan.settings.data / "demo" / "cameras.json"
@@ -178,6 +180,7 @@ class Up:
         log.info("nats.started", url=self._nats.url, pid=self._nats.pid, settings=str(folder / "nats.conf"))
         run = partial(self._run_nats, self._nats)
         tasks.create_task(keep_running("nats", run, self._stopping), name="nats")
+        self._watching = tasks.create_task(NatsWatch(self._nats).run(), name="nats watch")
         return self.plan.settings.model_copy(
             update={"nats_url": self._nats.url, "nats_user": login[0], "nats_password": SecretStr(login[1])}
         )
@@ -234,6 +237,8 @@ class Up:
             child.kill()
         for child in self._children.values():
             await child.ended.wait()
+        if self._watching:
+            self._watching.cancel()
         if self._nats:
             await self._nats.stop(NATS_STOP_SECONDS)
         log.info("up.stopped", seconds=round(loop.time() - started, 2))

@@ -11,6 +11,7 @@ from typing import Final, Protocol, TypeVar
 from services.mesh import lifecycle
 from services.mesh.child import Child
 from services.mesh.lifecycle import Service
+from services.mesh.notify import NotifySocket, Readiness
 from services.mesh.settings import MeshSettings, Section
 from services.wall.children import relay_processes, stop_with
 from services.wall.relay.settings import RelaySettings
@@ -55,8 +56,24 @@ def main(role: str, config: Config) -> int:
         own = mesh.model_copy(update={"worker": relay_name(mesh, relay_settings.udp_port)})
         return lifecycle.main("wall", own, lambda service: relay.run(service, relay_settings))
     settings = config.section(WallSettings)
-    relays = relay_processes(settings.relays, mesh, relay_settings.udp_port, config.path) if role == "all" else []
-    return lifecycle.main("wall", mesh, lambda service: run(service, settings, relays))
+    if role == "front":
+        return lifecycle.main("wall", mesh, lambda service: run(service, settings))
+    return lifecycle.main(
+        "wall", mesh, lambda service: run_all(service, settings, relay_settings.udp_port, config.path)
+    )
+
+
+async def run_all(service: Service, settings: WallSettings, udp_port: int, config: Path | None) -> None:
+    """The front with its relays, which it watches."""
+    readiness = Readiness()
+    notify = NotifySocket(readiness.take_assignment)
+    try:
+        relays = relay_processes(settings.relays, service.settings, udp_port, config, notify.address)
+        for relay in relays:
+            readiness.expect(relay)
+        await run(service, settings, relays)
+    finally:
+        notify.close()
 
 
 async def run(service: Service, settings: WallSettings, relays: Sequence[Child] = ()) -> None:

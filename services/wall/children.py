@@ -20,9 +20,15 @@ def relay_ports(count: int | None, udp_port: int) -> tuple[int, ...]:
     return tuple(udp_port + index if udp_port else 0 for index in range(count if count is not None else _cores()))
 
 
-def environment(index: int, environ: Mapping[str, str], mesh: MeshSettings, udp_port: int) -> dict[str, str]:
-    """The variables of the ``index``-th relay beside the parent's: its UDP port, its name, its admin port."""
-    own = {key: value for key, value in environ.items() if key not in ("NOTIFY_SOCKET", "PANTAU_WALL_UDP_PORT_FILE")}
+def environment(
+    index: int, environ: Mapping[str, str], mesh: MeshSettings, udp_port: int, notify: str
+) -> dict[str, str]:
+    """The variables of the ``index``-th relay beside the parent's: its UDP port, its name, its admin port.
+
+    ``notify`` is where it says that it is well.
+    """
+    own = {key: value for key, value in environ.items() if key != "PANTAU_WALL_UDP_PORT_FILE"}
+    own["NOTIFY_SOCKET"] = notify
     own["PANTAU_WALL_UDP_PORT"] = str(udp_port)
     if mesh.worker:
         own["PANTAU_WORKER"] = f"{mesh.worker[:60]}-{index}"
@@ -31,8 +37,10 @@ def environment(index: int, environ: Mapping[str, str], mesh: MeshSettings, udp_
     return own
 
 
-def relay_processes(count: int | None, mesh: MeshSettings, udp_port: int, config: Path | None) -> list[Child]:
-    """The relays on `relay_ports`."""
+def relay_processes(
+    count: int | None, mesh: MeshSettings, udp_port: int, config: Path | None, notify: str
+) -> list[Child]:
+    """The relays on `relay_ports`; ``notify`` is where they say that they are well."""
     arguments = [sys.executable, "-m", "services.cli", "wall", "--role", "relay"]
     if config is not None:
         arguments += ["--config", str(config)]
@@ -40,7 +48,7 @@ def relay_processes(count: int | None, mesh: MeshSettings, udp_port: int, config
         Child(
             f"relay {index}",
             arguments,
-            environment(index, os.environ, mesh, port),
+            environment(index, os.environ, mesh, port, notify),
             grace_seconds=STOP_SECONDS,
             with_parent=signal.SIGKILL,  # a relay that still drains keeps its port from its successor
         )

@@ -3,8 +3,12 @@
 import importlib.metadata
 import json
 import re
+import signal
+import subprocess
 import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -22,6 +26,8 @@ DEPLOY = ROOT / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 OURS = {name: service for name, service in COMPOSE["services"].items() if name != "nats"}
 CONTAINERFILE = (DEPLOY / "Containerfile").read_text()
+NATS_HEALTH = DEPLOY / "nats" / "health.py"
+NEVER = 2**62
 ENV_SAMPLE = dict(
     line.split("=", 1)
     for line in (DEPLOY / "pantau.env.sample").read_text().splitlines()
@@ -139,10 +145,40 @@ def test_the_images_run_as_nobody_in_particular_ask_for_health_and_pin_their_bas
         assert health is not None
         command = json.loads(health[1])
         assert command[0] == "python"
-        assert asked in command[2]
-        compile(command[2], "healthcheck", "exec")
+        code = command[2] if command[1] == "-c" else NATS_HEALTH.read_text()
+        assert asked in code
+        compile(code, "healthcheck", "exec")
     for image in re.findall(r"^ARG \w+_IMAGE=(\S+)$", CONTAINERFILE, re.MULTILINE):
         assert re.fullmatch(r".*:\d+\.\d+\.\d+-[^@]*@sha256:[0-9a-f]{64}", image), f"{image} is not pinned"
+
+
+@pytest.mark.parametrize(("room", "ends"), [(NEVER, False), (0, True)])
+def test_the_nats_containers_health_check_ends_a_server_that_cannot_write_although_there_is_room(
+    room: int, ends: bool, tmp_path: Path
+) -> None:
+    """With a process that stands in for nats-server, and an answer as nats-server gives it."""
+
+    class Unwell(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(503)
+            self.end_headers()
+            self.wfile.write(b"{'error':'JetStream stream KV_a write error: no space left on device'}")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    code = NATS_HEALTH.read_text().partition('if __name__ == "__main__":')[0]
+    with ThreadingHTTPServer(("127.0.0.1", 0), Unwell) as server, subprocess.Popen(["sleep", "60"]) as stand_in:
+        Thread(target=server.serve_forever, daemon=True).start()
+        namespace: dict[str, object] = {"__name__": "health"}
+        exec(code, namespace)
+        namespace["ROOM_BYTES"] = room
+        main = namespace["main"]
+        assert callable(main)
+        assert main(f"http://127.0.0.1:{server.server_port}/healthz", stand_in.pid, str(tmp_path)) == 1
+        server.shutdown()
+        assert (stand_in.wait(1) == -signal.SIGTERM) if ends else stand_in.poll() is None
+        stand_in.kill()
 
 
 def test_the_nats_image_has_the_server_that_the_tests_run() -> None:

@@ -123,6 +123,18 @@ async def test_a_killed_child_is_replaced() -> None:
     assert sleeper.starts == 2
 
 
+async def test_a_child_that_was_well_and_hangs_is_killed_and_replaced() -> None:
+    sleeper = child("sleeper", SLEEP)
+    keeping = asyncio.create_task(sleeper.keep())
+    await eventually(lambda: sleeper.pid is not None)
+    first = sleeper.pid
+    sleeper.note_well()
+    await eventually(lambda: sleeper.starts == 2)
+    assert sleeper.pid != first
+    sleeper.stop()
+    await keeping
+
+
 async def test_what_a_killed_child_had_started_goes_with_it(tmp_path: Path) -> None:
     note = tmp_path / "grandchild"
     parent = child(

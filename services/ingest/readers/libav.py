@@ -13,6 +13,7 @@ from services.contracts.models import Reason
 from services.ingest.readers.libav_messages import LibavMessages, encode_close, encode_read
 from services.ingest.readers.source import Outlet, Packet, ReaderEnd, RtpTransport, Source, Track
 from services.mesh.child import ChildProcess
+from services.mesh.hangs import LOOK_SECONDS, HangWatch, process_times
 from services.mesh.log import get_logger
 
 log = get_logger()
@@ -21,7 +22,7 @@ FORK_SECONDS: Final = 10.0
 """Until the first sign of a process."""
 START_SECONDS: Final = 30.0
 """What loading libav may take on a busy machine."""
-HANG_SECONDS: Final = 3.0
+HANG_SECONDS: Final = 2.5
 """A process sends something every second; one that is silent for so long hangs."""
 STOP_SECONDS: Final = 1.0
 RECEIVE_BYTES: Final = 1024 * 1024
@@ -34,6 +35,7 @@ class LibavProcesses:
     def __init__(self) -> None:
         self._server: ChildProcess | None = None
         self._control: socket.socket | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
         self._numbers = count(1)
 
@@ -62,10 +64,10 @@ class LibavProcesses:
                 raise
         return number, ours
 
-    def close(self, number: int) -> None:
-        """Sees that a process ends soon, whether it hangs or not."""
+    def close(self, number: int, *, now: bool) -> None:
+        """Sees that a process ends soon, whether it hangs or not; ``now`` without time to close its source."""
         with suppress(OSError):
-            self._send(encode_close(number))
+            self._send(encode_close(number, now=now))
 
     def _send(self, message: bytes, passed: socket.socket | None = None) -> None:
         if self._control is None:
@@ -93,8 +95,24 @@ class LibavProcesses:
         except TimeoutError as error:
             raise TimeoutError("the libav server does not start") from error
         log.info("libav.started", pid=self._server.pid)
+        self._watching = asyncio.create_task(self._kill_when_it_hangs(self._server, ours), name="libav server")
+
+    async def _kill_when_it_hangs(self, server: ChildProcess, control: socket.socket) -> None:
+        """The server says at each look that it is well. The processes that it forked end with it."""
+        hangs, signs = HangWatch(), 1
+        while server.running:
+            await asyncio.sleep(LOOK_SECONDS)
+            with suppress(OSError):
+                while control.recv(64):
+                    signs += 1
+            if hangs.look(signs, process_times(server.pid)):
+                log.error("libav.server_hangs", pid=server.pid)
+                server.kill()
 
     def _kill(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+            self._watching = None
         if self._server is not None:
             self._server.kill()
         if self._control is not None:
@@ -103,6 +121,9 @@ class LibavProcesses:
 
     async def stop(self) -> None:
         """Ends all; the server gives its processes a moment to close their sources."""
+        if self._watching is not None:
+            self._watching.cancel()
+            self._watching = None
         if self._control is not None:
             self._control.close()
             self._control = None
@@ -127,7 +148,7 @@ class LibavReader:
             number, ours = await self._processes.open(source)
         except OSError as error:
             return ReaderEnd(Reason.READER_FAILED, f"no process can be started to read it ({error.strerror})")
-        stream = _Stream(outlet, loop)
+        stream, hangs = _Stream(outlet, loop), False
         transport: asyncio.Transport | None = None
         try:
             made = await loop.create_unix_connection(lambda: stream, sock=ours)
@@ -136,6 +157,7 @@ class LibavReader:
                 await asyncio.wait((stream.over,), timeout=HANG_SECONDS / 6)
                 limit = HANG_SECONDS if stream.heard else FORK_SECONDS
                 if not stream.over.done() and loop.time() - stream.heard_at > limit:
+                    hangs = True
                     log.warning("libav.hangs", number=number)
                     self._processes.hung(before_opening=not stream.heard)
                     return ReaderEnd(Reason.READER_FAILED, "the process that reads it hung, and was ended")
@@ -146,7 +168,7 @@ class LibavReader:
                 transport.abort()
             else:
                 ours.close()
-            self._processes.close(number)
+            self._processes.close(number, now=hangs)
 
 
 class _Stream(asyncio.Protocol):

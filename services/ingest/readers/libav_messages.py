@@ -1,7 +1,7 @@
 """What a worker and its libav processes tell each other. Pure: bytes in, messages out.
 
 From a reading process comes a stream of messages, each a head and a body. To the server of these processes go datagrams
-of msgpack maps: ``{"read": number, "source": …}`` with a socket, or ``{"close": number}``.
+of msgpack maps: ``{"read": number, "source": …}`` with a socket, or ``{"close": number, "now": bool}``.
 """
 
 from collections.abc import Callable
@@ -77,18 +77,18 @@ def encode_read(number: int, source: Source) -> bytes:
     return packed
 
 
-def encode_close(number: int) -> bytes:
-    """Asks the server to see that process ``number`` ends."""
-    packed: bytes = msgpack.packb({"close": number})
+def encode_close(number: int, *, now: bool) -> bytes:
+    """Asks the server to see that process ``number`` ends, ``now`` or when it has had a moment to close its source."""
+    packed: bytes = msgpack.packb({"close": number, "now": now})
     return packed
 
 
-def decode_request(data: bytes) -> tuple[int, Source | None]:
-    """What the server is asked for: the number, and the source where it is to be read."""
+def decode_request(data: bytes) -> tuple[int, Source | None, bool]:
+    """What the server is asked for: the number, the source where it is to be read, and whether it is to end now."""
     request: dict[str, Any] = msgpack.unpackb(data)
     if "read" in request:
-        return int(request["read"]), Source(**request["source"])
-    return int(request["close"]), None
+        return int(request["read"]), Source(**request["source"]), False
+    return int(request["close"]), None, bool(request["now"])
 
 
 class LibavMessages:

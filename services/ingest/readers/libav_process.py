@@ -315,17 +315,18 @@ class Server:
         """Number → when it is killed."""
 
     def run(self) -> None:
-        """Serves until the worker is gone."""
-        self._control.send(b"1")
+        """Serves until the worker is gone. Says at each look that it is well."""
+        self._say_well()
         with selectors.DefaultSelector() as selector:
             selector.register(self._control, selectors.EVENT_READ)
             while True:
-                if selector.select(LOOK_SECONDS if self._children else None):
+                if selector.select(LOOK_SECONDS):
                     message, descriptors, _, _ = socket.recv_fds(self._control, MAX_REQUEST_BYTES, 1)
                     if not message:
                         break
                     self._take(message, descriptors)
                 self._look()
+                self._say_well()
         until = time.monotonic() + STOP_SECONDS
         while self._children and time.monotonic() < until:
             self._look()
@@ -333,10 +334,14 @@ class Server:
         for pid in self._children.values():
             os.kill(pid, signal.SIGKILL)
 
+    def _say_well(self) -> None:
+        with suppress(OSError):  # the worker does not read just now, or is gone
+            self._control.send(b"1", socket.MSG_DONTWAIT)
+
     def _take(self, message: bytes, descriptors: list[int]) -> None:
-        number, source = decode_request(message)
+        number, source, now = decode_request(message)
         if source is None:
-            self._ends.setdefault(number, time.monotonic() + 2 * CLOSE_SECONDS)
+            self._ends[number] = time.monotonic() + (0 if now else 2 * CLOSE_SECONDS)
             return
         with socket.socket(fileno=descriptors[0]) as out:
             arm = end_with_parent(signal.SIGKILL)

@@ -66,5 +66,5 @@ def test_a_length_that_cannot_be_is_refused_before_it_is_waited_for() -> None:
 
 def test_requests_come_as_they_were_sent() -> None:
     source = Source("rtsp://h/1", "udp", "u", "p", audio=True, open_seconds=3)
-    assert decode_request(encode_read(7, source)) == (7, source)
-    assert decode_request(encode_close(7)) == (7, None)
+    assert decode_request(encode_read(7, source)) == (7, source, False)
+    assert decode_request(encode_close(7, now=True)) == (7, None, True)

@@ -1,4 +1,4 @@
-"""The receiving end of ``sd_notify(3)``: children report that they are ready, as they do to systemd."""
+"""The receiving end of ``sd_notify(3)``: children report that they are ready and well, as they do to systemd."""
 
 import asyncio
 import os
@@ -54,7 +54,7 @@ class NotifySocket:
 
 
 class Readiness:
-    """Which children have said ``READY=1`` since they were first started."""
+    """Which children have said ``READY=1`` since they were first started; hands on ``WATCHDOG=1``."""
 
     def __init__(self) -> None:
         self._children: dict[str, tuple[Child, asyncio.Event]] = {}
@@ -66,8 +66,11 @@ class Readiness:
     def take_assignment(self, pid: int, variable: str, value: str) -> None:
         """What process ``pid`` sent by ``sd_notify(3)``; see `NotifySocket`."""
         for child, ready in self._children.values():
-            if pid == child.pid and (variable, value) == ("READY", "1"):
-                ready.set()
+            if pid == child.pid and value == "1":
+                if variable == "READY":
+                    ready.set()
+                elif variable == "WATCHDOG":
+                    child.note_well()
 
     async def wait(self, name: str) -> None:
         """Returns when that child has been ready."""

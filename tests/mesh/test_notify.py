@@ -7,7 +7,7 @@ import sys
 
 from services.mesh.child import Child
 from services.mesh.lifecycle import sd_notify
-from services.up.notify import NotifySocket, Readiness
+from services.mesh.notify import NotifySocket, Readiness
 
 
 async def test_a_childs_readiness_arrives_with_its_process_number() -> None:
