@@ -39,6 +39,9 @@ class _Counting:
         if self._pipeline is not None:
             self._pipeline.begin(tracks[0])
 
+    def heard(self) -> None:
+        pass
+
     def packet(self, packet: Packet) -> None:
         self.packets += 1
         if self._pipeline is not None:

@@ -165,8 +165,6 @@ class Reason(StrEnum):
     REJECTED = "rejected"
     """It refuses with a status that has no reason of its own here."""
     # What the source sends.
-    NO_VIDEO = "no-video"
-    """It describes no video."""
     UNSUPPORTED_CODEC = "unsupported-codec"
     SINGLE_PICTURE = "single-picture"
     """The address gives one picture and no stream."""
@@ -175,7 +173,7 @@ class Reason(StrEnum):
     NO_KEYFRAME = "no-keyframe"
     """It sends pictures of which none can be decoded yet."""
     BAD_STREAM = "bad-stream"
-    """What it sends cannot be read as a stream."""
+    """What it sends cannot be read as a stream of pictures; a source that has no video is told so in ``detail``."""
     STALLED = "stalled"
     """It delivered, keeps the connection, and sends nothing any more."""
     CLOSED = "closed"

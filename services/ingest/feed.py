@@ -41,6 +41,10 @@ class Run:
         if self._feed is not None:
             self._feed.packet(packet)
 
+    def heard(self) -> None:
+        if self._feed is not None:
+            self._feed.heard()
+
     def close(self) -> None:
         """It is over."""
         self._feed = None
@@ -174,12 +178,18 @@ class Feed:
         if packet.kind == "video":
             now = self._packet_at = self._clock.monotonic()
             self._pace.add(now)
+            if self._choice.kind == "libav":
+                self._pace.heard()  # libav cannot ask whether the source is there
         if self._pacer is None:
             self._publish(packet)
             return
         self._pacer.put(packet, round(self._clock.monotonic() * 1e6))
         if self._release is None:
             self._publish_due()
+
+    def heard(self) -> None:
+        """The source said something that is no packet."""
+        self._pace.heard()
 
     def _publish_due(self) -> None:
         self._release = None
@@ -203,7 +213,7 @@ class Feed:
                     self._first_frame_at = now
                 self._last_frame_us = self._clock.now_us()
                 shape = (pipeline.shape.width_px, pipeline.shape.height_px)
-                if self.status != "online" or shape != self._shape:
+                if self.status != "online" or shape != self._shape or self.detail:
                     self._shape = shape
                     self._set("online", Reason.NONE, "")
             elif self.status == "connecting" and self.reason is not Reason.NO_KEYFRAME:
@@ -223,7 +233,14 @@ class Feed:
         if self._run is None or self._verdict is None or self._verdict.done():
             return
         if (end := self._judge(now)) is not None:
+            if end.reason is Reason.STALLED:
+                self._pace.stalled(now)
             self._verdict.set_result(end)
+        elif self.status == "online" and not self.detail and not self._bursts:
+            silent_seconds = now - self._packet_at
+            if self._settings.stall_seconds < silent_seconds and self._pace.interval_seconds is None:
+                detail = f"one picture so far, and none for {silent_seconds:.0f} s: it may be a slow camera"
+                self._set("online", Reason.NONE, detail)
 
     def _judge(self, now: float) -> ReaderEnd | None:
         if self._tracks is None:

@@ -31,6 +31,7 @@ Section = Literal["Dialogue", "Framing", "Payload", "Loss", "Refused"]
 USER: Final = "admin"
 PASSWORD: Final = "p@ss word"
 VIDEO: Final = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n"
+SOUND_SDP: Final = "m=audio 0 RTP/AVP 0\r\na=control:track1\r\n"
 H265_SDP: Final = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H265/90000\r\na=control:track1\r\n"
 
 
@@ -687,12 +688,12 @@ FAULTY_CAMERAS: Final[tuple[FaultyCamera, ...]] = (
         Reason.UNSUPPORTED_TRANSPORT,
         transport="tcp",
     ),
+    _refused("sound-alone", "has sound and no pictures", described(SOUND_SDP), Reason.BAD_STREAM, audio=True),
     _refused(
-        "sound-alone",
-        "has sound and no pictures",
-        described("m=audio 0 RTP/AVP 0\r\na=control:track1\r\n"),
-        Reason.NO_VIDEO,
-        audio=True,
+        "sound-alone-unwanted",
+        "has sound and no pictures, where no sound is wanted",
+        described(SOUND_SDP),
+        Reason.BAD_STREAM,
     ),
     _refused(
         "codec-unknown",

@@ -18,6 +18,9 @@ class KeepingOutlet:
         self.openings.append(tuple(tracks))
         self.transport = transport
 
+    def heard(self) -> None:
+        pass
+
     def packet(self, packet: Packet) -> None:
         assert self.openings, "a packet before the source was open"
         self.packets.append(packet)

@@ -43,6 +43,9 @@ BYE_SECONDS: Final = 1.0
 UNREADABLE_SECONDS: Final = 4.0
 """RTP comes, and not one picture can be made of it for so long: another reader may."""
 UNREADABLE_PACKETS: Final = 50
+FEW_UNITS: Final = 3
+QUIET_SECONDS: Final = 2.0
+"""A source that has sent few pictures and then none for so long is asked whether it is there: it may be a slow one."""
 MAX_UNSENT_BYTES: Final = 65_536
 """With so much that the camera does not take, it gets no reports."""
 _TLS_CLOSE_SECONDS: Final = 1.0
@@ -60,7 +63,7 @@ _REASONS: Final = {
     RtspFault.REDIRECT_LOOP: Reason.REDIRECT_LOOP,
     RtspFault.BAD_ANSWER: Reason.BAD_ANSWER,
     RtspFault.BAD_DESCRIPTION: Reason.BAD_STREAM,
-    RtspFault.NO_VIDEO: Reason.NO_VIDEO,
+    RtspFault.NO_VIDEO: Reason.BAD_STREAM,
     RtspFault.UNSUPPORTED_CODEC: Reason.UNSUPPORTED_CODEC,
     RtspFault.ENDED: Reason.CLOSED,
 }
@@ -109,6 +112,7 @@ class _DirectSession:
         self._report_channels: dict[int, RtpTrack] = {}
         self._opened_at: float | None = None
         self._units = 0
+        self._unit_at = 0.0
         self._heard_at = 0.0
         self._reports_due = 0.0
         self._bye_at: float | None = None
@@ -269,6 +273,7 @@ class _DirectSession:
     def _on_message(self, message: RtspMessage) -> None:
         dialogue = self._dialogue
         dialogue.received(message, self._loop.time())
+        self._outlet.heard()
         if dialogue.end is not None:
             self._finish(self._verdict(dialogue.end))
         elif dialogue.reconnect is not None:
@@ -358,6 +363,7 @@ class _DirectSession:
             self._open()  # some servers send before they answer PLAY, or never answer it
         if kind == "video":
             self._units += 1
+            self._unit_at = self._heard_at
         self._outlet.packet(Packet(kind, data, pts_90k, None, arrival_us, rtcp_us, damaged, lost))
 
     # time
@@ -397,6 +403,8 @@ class _DirectSession:
         came = video.receiver.packets + video.receiver.foreign
         if not self._units and came >= UNREADABLE_PACKETS and now - self._opened_at >= UNREADABLE_SECONDS:
             self._finish(self._end(Reason.BAD_STREAM, "sends RTP of which no picture can be made", unsuited=True))
+        if 0 < self._units <= FEW_UNITS and now - self._unit_at >= QUIET_SECONDS:
+            self._dialogue.ask_if_alive(now)
         if now >= self._reports_due:
             self._reports_due = now + REPORT_SECONDS
             self._send_reports()

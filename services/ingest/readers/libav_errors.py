@@ -56,7 +56,7 @@ def end_from_trace(trace: LibavTrace, source: Source) -> ReaderEnd | None:
         case _:
             pass
     if trace.media and "video" not in trace.media:
-        return ReaderEnd(Reason.NO_VIDEO, f"the source has no video, only {', '.join(trace.media)}")
+        return ReaderEnd(Reason.BAD_STREAM, f"the source has no video, only {', '.join(trace.media)}")
     return None
 
 

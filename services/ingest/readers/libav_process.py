@@ -187,7 +187,7 @@ class SourceProcess:
         found = [_codec_name(stream) for stream in container.streams if isinstance(stream, VideoStream)]
         if not found:
             kinds = ", ".join(sorted({stream.type for stream in container.streams} | set(self._trace.media)))
-            return ReaderEnd(Reason.NO_VIDEO, "the source has no video" + (f", only {kinds}" if kinds else ""))
+            return ReaderEnd(Reason.BAD_STREAM, "the source has no video" + (f", only {kinds}" if kinds else ""))
         names = ", ".join(name for name in found if name) or ", ".join(self._trace.codecs) or "an unknown codec"
         detail = f"the source sends {names}; H.264, H.265 and MJPEG can be used"
         return ReaderEnd(Reason.UNSUPPORTED_CODEC, detail)

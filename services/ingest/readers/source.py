@@ -120,6 +120,9 @@ class Outlet(Protocol):
     def packet(self, packet: Packet) -> None:
         """The next packet."""
 
+    def heard(self) -> None:
+        """The source answered something, so its connection is alive."""
+
 
 class Reader(Protocol):
     """Reads one source once."""

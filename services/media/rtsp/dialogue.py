@@ -44,6 +44,7 @@ OPTIONS_SECONDS: Final = 2.5
 """Some devices never answer OPTIONS; DESCRIBE is sent then."""
 SESSION_SECONDS: Final = 60.0
 """A session's time-out where the server names none (RFC 2326, 12.37)."""
+ASK_SECONDS: Final = 1.0
 _KEEP_ALIVE_SECONDS: Final = (0.5, 20.0)
 _KEEP_ALIVE_METHODS: Final = ("GET_PARAMETER", "OPTIONS", "SET_PARAMETER")
 _MAX_AUTH_TRIES: Final = 3
@@ -224,6 +225,12 @@ class RtspDialogue:
             if now - self._sent_at >= max(least, min(self._session_seconds / 3, most)):
                 self._keep_alive()
 
+    def ask_if_alive(self, now: float) -> None:
+        """Asks for any answer, unless something was asked within `ASK_SECONDS`."""
+        self._now = now
+        if self.state is DialogueState.PLAYING and now - self._sent_at >= ASK_SECONDS:
+            self._keep_alive()
+
     def received(self, message: RtspMessage, now: float) -> None:
         """Takes a message of the server."""
         self._now = now
@@ -394,7 +401,9 @@ class RtspDialogue:
         elif description.broken:
             self._over(RtspFault.BAD_DESCRIPTION, "gives a description that is cut or cannot be read")
         else:
-            self._over(RtspFault.NO_VIDEO, "has no video at this address")
+            kinds = ", ".join(dict.fromkeys(media.kind for media in description.media))
+            only = f", only {kinds}" if kinds else ""
+            self._over(RtspFault.NO_VIDEO, f"describes no pictures: the source has no video{only}")
 
     def _set_up(self) -> None:
         self.state = DialogueState.SETUP

@@ -50,6 +50,9 @@ class Collected:
     def opened(self, tracks: Sequence[Track], *, transport: RtpTransport = "", bursts: bool = False) -> None:
         self.tracks = tracks
 
+    def heard(self) -> None:
+        pass
+
     def packet(self, packet: Packet) -> None:
         self.packets.append(packet)
 
@@ -84,7 +87,7 @@ REFUSALS: dict[str, tuple[Mapping[str, Answer] | Writes, Reason, str]] = {
     "has too many clients": ({"SETUP": "453 Not Enough Bandwidth"}, Reason.TOO_MANY_CLIENTS, "453"),
     "offers another transport": ({"SETUP": "461 Unsupported Transport"}, Reason.UNSUPPORTED_TRANSPORT, "461"),
     "cannot now": ({"DESCRIBE": "503 Service Unavailable"}, Reason.REJECTED, "503"),
-    "has sound alone": ({"DESCRIBE": described(AUDIO)}, Reason.NO_VIDEO, "no video"),
+    "has sound alone": ({"DESCRIBE": described(AUDIO)}, Reason.BAD_STREAM, "no video"),
     "sends VP8": ({"DESCRIBE": described(VIDEO.replace("H264", "VP8"))}, Reason.UNSUPPORTED_CODEC, ""),
     "sends what nobody knows": ({"DESCRIBE": described(VIDEO.replace("H264", "XYZ"))}, Reason.UNSUPPORTED_CODEC, ""),
 }

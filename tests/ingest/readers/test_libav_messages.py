@@ -48,7 +48,7 @@ class Said:
 
 @given(st.lists(PACKETS, max_size=5), st.integers(1, 400))
 def test_what_was_said_is_heard_however_it_is_cut(packets: list[Packet], chunk: int) -> None:
-    end = ReaderEnd(Reason.NO_VIDEO, "none")
+    end = ReaderEnd(Reason.BAD_STREAM, "none")
     stream = encode_alive() + encode_opened(TRACKS, "udp", bursts=True)
     stream += b"".join(encode_packet(packet) for packet in packets) + encode_alive() + encode_end(end)
     said = Said()

@@ -514,7 +514,6 @@ export const REASON_VALUES = [
   "redirect-loop",
   "unsupported-transport",
   "rejected",
-  "no-video",
   "unsupported-codec",
   "single-picture",
   "no-media",
