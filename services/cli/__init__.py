@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "cameras": Entry("services.cli.cameras", "List, add, remove and import cameras."),
     "accounts": Entry("services.cli.accounts", "Manage the people who may sign in."),
     "export": Entry("services.cli.export", "Export a clip or an evidence bundle."),
+    "exports": Entry("services.cli.exports", "List, get and delete exports."),
     "coverage": Entry("services.cli.coverage", "Tell how much is recorded, and why the rest is not."),
     "verify": Entry("services.cli.verify", "Check an evidence bundle offline."),
     "recorder-key": Entry("services.cli.recorder_key", "Keep, restore and change the key that a recorder signs with."),

@@ -103,31 +103,35 @@ class Client:
         path: str,
         target: Path,
         *,
-        params: Params = (),
         progress: Callable[[int, int | None], None] = lambda done, total: None,
+        etag: str,
     ) -> int:
-        """Streams an answer into ``target``, which appears only when it is complete; returns its size in bytes.
+        """Streams the file with this ``etag`` into ``target``, which appears when it is complete; returns its size.
 
-        ``progress(bytes so far, bytes in all or None)`` is called as it goes. Raises as `call`, and ``OSError`` where
-        the file cannot be written.
+        Where it broke off before, also in another process, it goes on. ``progress(bytes so far, bytes in all or None)``
+        is called as it goes. Raises as `call`, `BrokenOffError`, and ``OSError`` where the file cannot be written.
         """
-        part = target.with_name(target.name + ".part")
-        done = 0
+        part = target.with_name(f"{target.name}.{etag.strip(chr(34))[:12]}.part")
+        done = part.stat().st_size if part.exists() else 0
+        headers = {"Range": f"bytes={done}-", "If-Range": etag} if done else {}
         try:
-            async with self._request("GET", path, params=params) as response:
+            async with self._request("GET", path, headers=headers) as response:
+                if response.status == 416:  # all of it is there
+                    part.unlink()
+                    raise BrokenOffError("what was downloaded before is no part of this file; try again")
                 await _refuse(response)
-                with part.open("wb") as file:
+                done = done if response.status == 206 else 0
+                total = None if response.content_length is None else done + response.content_length
+                with part.open("ab" if done else "wb") as file:
                     async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
                         file.write(chunk)
                         done += len(chunk)
-                        progress(done, response.content_length)
+                        progress(done, total)
             part.replace(target)
         except aiohttp.ClientPayloadError as error:
             raise BrokenOffError(f"the download broke off after {done:,} bytes; try again") from error
         except _NETWORK as error:
             raise self._unreachable(error) from error
-        finally:
-            part.unlink(missing_ok=True)
         return done
 
     def _request(self, method: str, path: str, **more: Any) -> Any:

@@ -14,6 +14,7 @@ ASSIGNMENTS_BUCKET: Final = "pantau-assignments"
 INCIDENTS_BUCKET: Final = "pantau-incidents"
 LAYOUTS_BUCKET: Final = "pantau-layouts"
 PERSONS_BUCKET: Final = "pantau-persons"
+EXPORTS_BUCKET: Final = "pantau-exports"
 
 ID_PATTERN: Final = r"^[a-z0-9][a-z0-9-]{0,62}$"
 _ID = re.compile(ID_PATTERN)

@@ -7,6 +7,7 @@ from array import array
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import accumulate, compress
 from typing import NamedTuple
 
@@ -35,6 +36,11 @@ class ClipPiece(NamedTuple):
     recorder: Id
     from_us: int
     to_us: int
+
+
+def clip_name(camera: Id, from_us: int) -> str:
+    """The name of a clip's file: its camera and the time that was asked for, in UTC."""
+    return f"{camera}_{datetime.fromtimestamp(from_us // 1_000_000, UTC):%Y-%m-%dT%H%M%S}Z.mp4"
 
 
 def plan_clip(timeline: FootageTimeline) -> list[ClipPiece]:

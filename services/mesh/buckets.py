@@ -35,6 +35,7 @@ _CONFIGS: Final = {
     subjects.INCIDENTS_BUCKET: KeyValueConfig(bucket=subjects.INCIDENTS_BUCKET, history=20),
     subjects.LAYOUTS_BUCKET: KeyValueConfig(bucket=subjects.LAYOUTS_BUCKET, history=5),
     subjects.PERSONS_BUCKET: KeyValueConfig(bucket=subjects.PERSONS_BUCKET),
+    subjects.EXPORTS_BUCKET: KeyValueConfig(bucket=subjects.EXPORTS_BUCKET),
 }
 
 _WRONG_LAST_SEQUENCE: Final = (10071, 10164)

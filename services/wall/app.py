@@ -78,8 +78,10 @@ async def run_all(service: Service, settings: WallSettings, udp_port: int, confi
 
 async def run(service: Service, settings: WallSettings, relays: Sequence[Child] = ()) -> None:
     """The front's coroutine; keeps ``relays`` running beside it."""
+    from services.wall.exports.desk import ExportDesk
     from services.wall.front import app as front
 
+    service.tasks.create_task(ExportDesk(service, settings).run(), name="exports")
     keepers = [service.tasks.create_task(relay.keep(), name=relay.name) for relay in relays]
     service.tasks.create_task(stop_with(service.stopping, relays), name="stop relays")
     await front.run(service, settings, needs_relay=bool(relays))

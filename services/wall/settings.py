@@ -87,6 +87,19 @@ class WallSettings(Section):
         default="Asia/Jakarta",
         description="The site's zone, as in Asia/Makassar: the page shows and takes times in it.",
     )
+    exports_hours: float = Field(
+        default=72.0, gt=0, le=24 * 366, description="How long a finished export can be downloaded."
+    )
+    exports_gigabytes: float = Field(
+        default=20.0, gt=0, description="The most that exports may take in the data folder; one more is refused."
+    )
+    exports_floor_gigabytes: float = Field(
+        default=1.0,
+        ge=0,
+        description="Free space that exports leave on that disk. On a disk that recordings fill it lies below their "
+        "floor: an export then waits until retention has made room.",
+    )
+    exports_at_once: int = Field(default=2, ge=1, le=64, description="Exports that are made at once; others wait.")
     turn_ttl_seconds: int = Field(default=3600, ge=60, le=86400, description="How long such credentials last.")
 
     @property

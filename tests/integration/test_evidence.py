@@ -1,6 +1,7 @@
 """Evidence from the recorders' disks to a verdict: handed out whole, every change found, what is missing told."""
 
 import asyncio
+import os
 import random
 import sys
 import time
@@ -21,6 +22,7 @@ from services.mesh.event_stream import ensure_stream
 from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
 from services.wall.front.http.times import rfc3339
+from tests.integration.exports import exports_desk
 from tests.integration.recorders import assign, camera, record, running, seen, until
 from tests.integration.test_front_recordings import decode
 from tests.recorder.units import pictures
@@ -217,7 +219,10 @@ async def test_export_from_a_shell_gives_a_clip_or_a_bundle_that_verify_takes(
     mesh_settings: MeshSettings, bus: Bus, tmp_path: Path
 ) -> None:
     units = units_of(25 * 20)
-    async with site(mesh_settings, bus, tmp_path, "rec-1") as (front, recorders):
+    async with (
+        site(mesh_settings, bus, tmp_path, "rec-1") as (front, recorders),
+        exports_desk(front, tmp_path / "wall"),
+    ):
         for name in ("cam-1", "cam-2"):
             await kept(bus, recorders, name, units)
         span = ["--from", rfc3339(units[50].capture_us), "--to", rfc3339(units[300].capture_us), "--url", front.url]
@@ -233,6 +238,22 @@ async def test_export_from_a_shell_gives_a_clip_or_a_bundle_that_verify_takes(
         assert not (tmp_path / "b.zip").exists()
         status, said = await pantau("export", *two, *span, "-o", str(tmp_path / "b.mp4"))
         assert (status, "one camera" in said) == (2, True), said
+        status, said = await pantau(
+            "export", "--camera", "cam-1", *span, "--burn-in", "--no-wait", "-o", str(tmp_path / "c.mp4")
+        )
+        assert status == 0, said
+        url = ["--url", front.url]
+        status, got = await pantau("exports", "get", said.strip(), *url, "-o", str(tmp_path / "c.mp4"))
+        assert (status, "encoded anew" in got) == (0, True), got
+        assert len(decode(await asyncio.to_thread((tmp_path / "c.mp4").read_bytes), "mp4")) == pytest.approx(250, abs=1)
+        status, listed = await pantau("exports", "list", *url)
+        assert [line.split("\t")[1:4] for line in listed.splitlines()[1:]] == [
+            ["done", "100 %", "clip"], ["done", "100 %", "bundle"], ["done", "100 %", "clip"],
+        ]  # fmt: skip
+        assert (await pantau("exports", "delete", said.strip(), *url))[0] == 0
+        status, said = await pantau("exports", "get", said.strip(), *url)
+        assert (status, "no such export" in said) == (1, True), said
+        assert not [name for name in await asyncio.to_thread(os.listdir, tmp_path) if name.endswith(".part")]
     status, said = await pantau("verify", str(bundle))
     assert (status, "for a test" in said, "intact" in said) == (0, True, True), said
 

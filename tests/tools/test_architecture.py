@@ -16,10 +16,10 @@ def test_every_package_has_a_row_in_the_map() -> None:
 
 
 def test_the_rooms_that_the_map_names_are_there() -> None:
-    homes = {"front": "wall/front", "relay": "wall/relay"}
+    homes = {"front": "wall/front", "relay": "wall/relay", "exports": "wall/exports"}
     table = MAP.partition("### Inside a service")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| (\w+) \| (`.+) \|$", table, re.MULTILINE)
-    assert {name for name, _ in rows} == {"registry", "ingest", "recorder", "front", "relay", "sim"}
+    assert {name for name, _ in rows} == {"registry", "ingest", "recorder", "sim", *homes}
     for service, rooms in rows:
         folder = ROOT / "services" / homes.get(service, service)
         for room in re.findall(r"`([\w/]+)`", rooms):

@@ -95,13 +95,27 @@ class OpenBundle:
         self._signers: dict[Id, str] = {}
         """Recorder → the public key that it would sign the manifest with."""
         self._taken: Counter[str] = Counter()
+        self._done_us = 0
+        """Of all cameras' time, how much is in the bundle."""
+
+    @property
+    def recorders(self) -> int:
+        """How many recorders answered for the camera that fewest answered for."""
+        return min(timeline.recorders for timeline in self._timelines.values())
+
+    @property
+    def progress(self) -> float:
+        """How much of all cameras' time is in the bundle, 0 to 1."""
+        request = self._request
+        return min(self._done_us / ((request.to_us - request.from_us) * len(request.cameras)), 1.0)
 
     async def chunks(self) -> AsyncGenerator[bytes]:
         """The bytes of the file. Raises `PantauError` where a recorder fails on the way; the file is then unusable."""
         writer = BundleWriter()
         cameras: list[CameraEvidence] = []
-        for camera, named in self._request.cameras.items():
+        for number, (camera, named) in enumerate(self._request.cameras.items()):
             timeline = self._timelines[camera]
+            self._done_us = number * (self._request.to_us - self._request.from_us)
             parts: list[ManifestPart] = []
             gaps = list(timeline.gaps)
             for piece in plan_clip(timeline):
@@ -153,6 +167,7 @@ class OpenBundle:
                         async for chunk in chunks:
                             yield chunk
                     parts.append(part.made())
+                    self._done_us += max(0, parts[-1].to_us - parts[-1].from_us)
                     self._keys[key_id(part.begins.public)] = part.begins.public
                 else:
                     raise UnavailableError("a recorder's answer could not be read")

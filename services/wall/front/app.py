@@ -8,6 +8,7 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from services.contracts import subjects
+from services.contracts.exports import ExportJob
 from services.contracts.models import Camera, CameraState, WorkerLease
 from services.contracts.permissions import Actor, Role
 from services.mesh import admin
@@ -121,6 +122,8 @@ async def run(
     bus = service.bus
     cameras = Mirror(await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera))
     states = Mirror(await Bucket.open(bus, subjects.STATE_BUCKET, CameraState))
+    export_bucket = await Bucket.open(bus, subjects.EXPORTS_BUCKET, ExportJob)
+    exports = Mirror(export_bucket)
     workers = Workers(await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease), clock=service.clock)
     ending = asyncio.Event()
     snapshots = SnapshotCache(bus, service.clock)
@@ -145,6 +148,8 @@ async def run(
         outbox=EventOutbox(bus, source=f"/wall/{service.worker}"),
         snapshots=snapshots,
         thumbnails=ThumbnailCache(bus, service.home, snapshots),
+        exports=exports,
+        export_bucket=export_bucket,
         stopping=ending,
         static=static_folder,
         openapi=openapi.document(ROUTES, cookie=cookies.NAME),
@@ -153,6 +158,7 @@ async def run(
         service.tasks.create_task(cameras.run(), name="cameras"),
         service.tasks.create_task(states.run(), name="states"),
         service.tasks.create_task(workers.run(), name="workers"),
+        service.tasks.create_task(exports.run(), name="exports mirror"),
         service.tasks.create_task(front.relays.presence.run(), name="presence"),
         service.tasks.create_task(front.feed.run(), name="events"),
         service.tasks.create_task(front.outbox.run(), name="outbox"),
@@ -166,7 +172,9 @@ async def run(
     )
     await runner.setup()
     try:
-        await asyncio.gather(cameras.ready.wait(), states.ready.wait(), workers.mirror.ready.wait())
+        await asyncio.gather(
+            cameras.ready.wait(), states.ready.wait(), workers.mirror.ready.wait(), exports.ready.wait()
+        )
         host, port = settings.listen
         bound = await admin.listen(runner, host, port, what="the wall", setting="PANTAU_WALL_HTTP")
         if needs_relay:

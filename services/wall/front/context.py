@@ -10,9 +10,10 @@ from aiohttp import web
 
 from services.contracts.errors import NotFoundError, PantauError, UnavailableError
 from services.contracts.events import Audit
+from services.contracts.exports import ExportJob
 from services.contracts.models import Camera, CameraState, Id, Status, WorkerLease
 from services.contracts.permissions import Actor
-from services.mesh.buckets import Mirror
+from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
 from services.mesh.event_stream import EventOutbox
@@ -52,6 +53,9 @@ class Front:
     outbox: EventOutbox
     snapshots: SnapshotCache
     thumbnails: ThumbnailCache
+    exports: Mirror[ExportJob]
+    export_bucket: Bucket[ExportJob]
+    """Jobs are read from it where somebody waits for what was written just now."""
     stopping: asyncio.Event
     static: Path
     """Folder of the built web app."""

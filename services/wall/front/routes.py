@@ -15,6 +15,7 @@ from services.wall.front.api import (
     coverage,
     events,
     evidence,
+    exports,
     incidents,
     layouts,
     me,
@@ -30,6 +31,7 @@ from services.wall.front.context import FrontRequest
 from services.wall.front.http.route import JSON, Answer, Route
 
 _CAMERA: Final = "/api/v1/cameras/{camera}"
+_EXPORT: Final = "/api/v1/exports/{export}"
 _INCIDENT: Final = "/api/v1/incidents/{incident}"
 _LAYOUT: Final = "/api/v1/layouts/{layout}"
 _SESSION: Final = "/api/v1/wall/sessions/{session}"
@@ -76,6 +78,21 @@ ROUTES: Final[tuple[Route[FrontRequest], ...]] = (
           "An evidence bundle: footage of several cameras, and proof that nothing was altered",
           {200: Answer("The bundle, made as it is sent; 'pantau verify' checks it", "application/zip", None,
                        ("Content-Disposition",))}, (404,), query=evidence.EvidenceQuery),
+    Route("GET", "/api/v1/exports", exports.list_exports, Role.OPERATOR,
+          "Exports: one's own, for a supervisor all", {200: Answer("Newest first", JSON, exports.ExportsView)}),
+    Route("POST", "/api/v1/exports", exports.add_export, Role.OPERATOR,
+          "Export footage as a job: a clip or an evidence bundle, of one or several cameras",
+          {201: Answer("The job", JSON, exports.ExportView, ("Location",))}, (404,),
+          body={JSON: exports.ExportRequest}),
+    Route("GET", _EXPORT, exports.get_export, Role.OPERATOR, "An export, and how far it is",
+          {200: Answer("The job", JSON, exports.ExportView)}),
+    Route("DELETE", _EXPORT, exports.end_export, Role.OPERATOR,
+          "Cancel an export that is not over; forget one that is, with its file", {204: Answer("Done")}),
+    Route("GET", f"{_EXPORT}/file", exports.download_export, Role.OPERATOR,
+          "The file of an export, again and again until it expires",
+          {200: Answer("The file", "application/octet-stream", None, exports.FILE_HEADERS),
+           206: Answer("The part that Range asks for", "application/octet-stream", None,
+                       ("Content-Range", *exports.FILE_HEADERS))}, (409, 416)),
     Route("GET", "/api/v1/coverage", coverage.coverage, Role.OPERATOR,
           "How much is recorded, what is missing why, and how many days of footage the disks give",
           {200: Answer("The statement, of each camera and of all", JSON, coverage.CoverageView)},

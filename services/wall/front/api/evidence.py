@@ -36,10 +36,7 @@ async def evidence(request: FrontRequest) -> web.StreamResponse:
     front = request.front
     wanted = _wanted(request, query)
     front.require_recorders()
-    incident: IncidentEntry | None = None
-    if query.incident is not None:
-        where = subjects.rpc(front.home, "registry", "incidents-get")
-        incident = await ask(front.bus, where, IncidentKey(id=query.incident), IncidentEntry, actor=request.actor)
+    incident = await ask_incident(request, query.incident)
     bundle = await open_bundle(front.bus, front.home, wanted, recorders=len(front.recorders()), clock=front.clock)
     detail = {
         "from": rfc3339(wanted.from_us),
@@ -53,7 +50,7 @@ async def evidence(request: FrontRequest) -> web.StreamResponse:
         for camera in wanted.cameras:
             request.audit("exported", camera, detail)
         if incident is not None:
-            _tell(request, incident)
+            tell_exported(request, incident)
     headers = {
         hdrs.CONTENT_TYPE: "application/zip",
         hdrs.CONTENT_DISPOSITION: f'attachment; filename="{bundle.bundle}.zip"',
@@ -80,7 +77,16 @@ def _wanted(request: FrontRequest, query: EvidenceQuery) -> BundleRequest:
     return BundleRequest(named, from_us, until_us, request.actor, query.reason, query.incident or "")
 
 
-def _tell(request: FrontRequest, entry: IncidentEntry) -> None:
+async def ask_incident(request: FrontRequest, incident: Id | None) -> IncidentEntry | None:
+    """The incident that an export names; raises `NotFoundError` where there is none of that id."""
+    if incident is None:
+        return None
+    where = subjects.rpc(request.front.home, "registry", "incidents-get")
+    return await ask(request.front.bus, where, IncidentKey(id=incident), IncidentEntry, actor=request.actor)
+
+
+def tell_exported(request: FrontRequest, entry: IncidentEntry) -> None:
+    """Publishes that evidence about an incident was exported."""
     incident = entry.incident
     request.front.outbox.post(
         IncidentExported(

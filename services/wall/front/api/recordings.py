@@ -12,7 +12,7 @@ from services.contracts.clips import MAX_CLIP_US
 from services.contracts.models import Id
 from services.contracts.recordings import FootageDamage, FootageGap, TierName, TimelineQuestion
 from services.footage.activity import ask_activity
-from services.footage.clips import Clip, open_clip
+from services.footage.clips import Clip, clip_name, open_clip
 from services.footage.timeline import ask_timeline
 from services.wall.front.context import FrontRequest
 from services.wall.front.http.downloads import send_chunks
@@ -170,7 +170,7 @@ async def clip(request: FrontRequest) -> web.StreamResponse:
 
 
 async def _send(request: FrontRequest, question: TimelineQuestion, opened: Clip) -> web.StreamResponse:
-    name = f"{question.camera}_{rfc3339(question.from_us)[:19].replace(':', '')}Z.mp4"
+    name = clip_name(question.camera, question.from_us)
     response = web.StreamResponse(
         headers={
             hdrs.CONTENT_TYPE: "video/mp4",

@@ -73,6 +73,20 @@ class NotLiveError(FrontError):
     status: ClassVar[int] = 409
 
 
+class NotReadyError(FrontError):
+    """The export has no file, or not yet."""
+
+    code: ClassVar[str] = "not-ready"
+    status: ClassVar[int] = 409
+
+
+class RangeError(FrontError):
+    """``Range`` begins behind the end of the file."""
+
+    code: ClassVar[str] = "range-not-satisfiable"
+    status: ClassVar[int] = 416
+
+
 class PreconditionFailedError(FrontError):
     """``If-Match`` names another ICE session than this one."""
 

@@ -222,6 +222,82 @@ export interface ErrorNotice {
   message: string;
 }
 
+/** A finished file. */
+export interface ExportFileView {
+  name: string;
+  media_type: string;
+  size_bytes: number;
+  sha256: string;
+  url: string;
+}
+
+/** An export to be made. */
+export interface ExportRequest {
+  /** clip: to look at, one camera as MP4, several as a ZIP. bundle: evidence. */
+  kind: "clip" | "bundle";
+  cameras: string[];
+  /** RFC 3339 with its offset, as in 2026-03-01T07:00:00Z. */
+  from: string;
+  /** RFC 3339 with its offset, as in 2026-03-01T07:00:00Z. */
+  to: string;
+  /** Which stream; of a bundle main. */
+  profile?: "main" | "sub";
+  /** Stands in the audit event, and in a bundle, which needs one. */
+  reason?: string;
+  /** The incident that it is about. */
+  incident?: string | null;
+  /** Writes the camera's name and the time into the pictures of a clip, which are encoded anew for that; the file and the job say so. */
+  burn_in?: boolean;
+}
+
+/** How far a job is. */
+export const EXPORT_STATUS_VALUES = [
+  "waiting",
+  "running",
+  "done",
+  "failed",
+  "cancelled",
+] as const;
+export type ExportStatus = (typeof EXPORT_STATUS_VALUES)[number];
+
+/** One export. */
+export interface ExportView {
+  id: string;
+  kind: "clip" | "bundle";
+  status: ExportStatus;
+  progress: number;
+  /** Why it waits or failed, or what is not in the file. */
+  detail: string;
+  cameras: ExportedCameraView[];
+  profile: "main" | "sub";
+  from: string;
+  to: string;
+  reason: string;
+  incident: string;
+  burn_in: boolean;
+  /** What was done to the pictures; empty: they are what was recorded. */
+  conversion: string;
+  actor: string;
+  created: string;
+  finished: string | null;
+  /** File and job are forgotten then. */
+  expires: string;
+  /** null: there is none, or not yet. */
+  file?: ExportFileView | null;
+}
+
+/** A camera of an export. */
+export interface ExportedCameraView {
+  camera: string;
+  site: string;
+  name: string;
+}
+
+/** Exports, newest first. */
+export interface ExportsView {
+  exports: ExportView[];
+}
+
 /** One field that cannot be accepted. */
 export interface FieldProblem {
   /** Its path, as in profiles.main.url; empty for the whole. */

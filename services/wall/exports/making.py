@@ -1,0 +1,289 @@
+"""Makes one export's file, in a process of its own: what goes wrong here ends one job and nothing else.
+
+The order comes on standard input; reports go out on standard output, one JSON object a line: `ExportReport`.
+"""
+
+import asyncio
+import hashlib
+import os
+import shutil
+import zipfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, aclosing
+from pathlib import Path
+from typing import BinaryIO, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from services.contracts import subjects
+from services.contracts.errors import NotFoundError, PantauError, UnavailableError
+from services.contracts.exports import ExportedCamera, ExportJob
+from services.contracts.models import Model, WorkerLease
+from services.contracts.recordings import TimelineQuestion
+from services.footage.clips import Clip, clip_name, open_clip
+from services.footage.evidence.export import BundleRequest, NamedCamera, open_bundle
+from services.mesh.buckets import Bucket
+from services.mesh.bus import Bus
+from services.mesh.clock import SystemClock
+from services.mesh.log import get_logger
+from services.mesh.settings import MeshSettings
+from services.wall.exports.burn_in import CONVERSION, burn_in
+from services.wall.exports.folder import used_bytes
+
+log = get_logger()
+
+LOOK_BYTES: Final = 16 * 1024 * 1024
+"""After so many bytes it is looked whether there is room for more."""
+ROOM_SECONDS: Final = 120.0
+"""So long a job waits for retention to make room."""
+RECORDERS_SECONDS: Final = 20.0
+"""So long it waits for recorders that were there when the job was made."""
+SETTLE_FOR_LESS: Final = 5
+"""From this attempt on a recorder that is still away is left out; the timeline says what is missing."""
+_READ_BYTES: Final = 4 * 1024 * 1024
+_BURNING: Final = 0.2
+"""What fetching a clip that is then converted counts for."""
+
+
+class ExportsFullError(PantauError):
+    """Exports already take what they may."""
+
+    code = "exports-full"
+    status = 507
+
+
+class ExportOrder(Model):
+    """A job to be made."""
+
+    job: ExportJob
+    mesh: dict[str, object]
+    """`MeshSettings`, the password in clear: it goes through a pipe and nowhere else."""
+    folder: str
+    """Of the finished files."""
+    part: str
+    """Of what is being made."""
+    budget_bytes: int
+    floor_bytes: int
+
+    @classmethod
+    def of(
+        cls, job: ExportJob, mesh: MeshSettings, *, folder: Path, part: Path, budget_bytes: int, floor_bytes: int
+    ) -> "ExportOrder":
+        """The order for one attempt at ``job``."""
+        settings = mesh.model_dump(mode="json") | {"nats_password": mesh.nats_password.get_secret_value()}
+        return cls(
+            job=job,
+            mesh=settings,
+            folder=str(folder.absolute()),
+            part=str(part.absolute()),
+            budget_bytes=budget_bytes,
+            floor_bytes=floor_bytes,
+        )
+
+
+class ExportMade(Model):
+    """A finished file, still in its part folder."""
+
+    path: str
+    file_name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    conversion: str = ""
+    detail: str = ""
+
+
+class ExportReport(Model):
+    """What the process tells: how far it is, then one of the others."""
+
+    progress: float | None = None
+    made: ExportMade | None = None
+    failed: str = ""
+    again: bool = False
+    """The same may succeed later."""
+
+
+Tell = Callable[[ExportReport], None]
+
+
+async def make(order: ExportOrder, tell: Tell) -> ExportMade:
+    """Makes the file of ``order``. Raises `PantauError`; `UnavailableError` where another attempt may succeed."""
+    job = order.job
+    await asyncio.to_thread(_make_empty, Path(order.part))
+    bus = await Bus.connect(MeshSettings.model_validate(order.mesh), "export")
+    try:
+        recorders = await _alive_recorders(bus, job.recorders)
+        making = _Making(bus, str(order.mesh["site"]), order, recorders, tell)
+        if job.kind == "bundle":
+            return await making.bundle()
+        return await making.clips()
+    finally:
+        await bus.close()
+
+
+def _make_empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+
+
+async def _alive_recorders(bus: Bus, wanted: int) -> int:
+    """How many recorders there are, once it is as many as when the job was made. Raises `UnavailableError`."""
+    leases = await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease)
+    deadline = asyncio.get_running_loop().time() + RECORDERS_SECONDS
+    while True:
+        found = sum(key.startswith("recorder.") for key in await leases.keys())
+        if found >= max(wanted, 1) or asyncio.get_running_loop().time() > deadline:
+            break
+        await asyncio.sleep(1.0)
+    if not found:
+        raise UnavailableError("no recorder runs just now")
+    return max(found, wanted)
+
+
+class _Fetched(NamedTuple):
+    """A camera's clip on disk."""
+
+    path: Path
+    file_name: str
+
+
+class _Making:
+    """One attempt."""
+
+    def __init__(self, bus: Bus, home: str, order: ExportOrder, recorders: int, tell: Tell) -> None:
+        self._bus = bus
+        self._home = home
+        self._order = order
+        self._job = order.job
+        self._recorders = recorders
+        self._tell = tell
+        self._part = Path(order.part)
+
+    async def bundle(self) -> ExportMade:
+        """An evidence bundle."""
+        job = self._job
+        wanted = BundleRequest(
+            {camera.camera: NamedCamera(camera.site, camera.name) for camera in job.cameras},
+            job.from_us,
+            job.to_us,
+            job.owner,
+            job.reason,
+            job.incident,
+        )
+        bundle = await open_bundle(self._bus, self._home, wanted, recorders=self._recorders, clock=SystemClock())
+        self._require_answers(bundle.recorders)
+        path = self._part / "bundle.zip"
+        async with aclosing(bundle.chunks()) as chunks:
+            await self._write(path, chunks, lambda _bytes: bundle.progress)
+        return await asyncio.to_thread(_finished, path, f"{bundle.bundle}.zip", "application/zip")
+
+    async def clips(self) -> ExportMade:
+        """A clip of one camera, or a ZIP with a clip of each."""
+        cameras = self._job.cameras
+        fetched: list[_Fetched] = []
+        without: list[ExportedCamera] = []
+        for number, camera in enumerate(cameras):
+            try:
+                fetched.append(await self._clip(camera, number))
+            except NotFoundError:
+                without.append(camera)
+        if not fetched:
+            raise NotFoundError("there is no footage in this range; the timeline shows where there is some")
+        conversion = CONVERSION if self._job.burn_in else ""
+        detail = f"no footage in this range: {', '.join(camera.camera for camera in without)}" if without else ""
+        if len(cameras) == 1:
+            made = await asyncio.to_thread(_finished, fetched[0].path, fetched[0].file_name, "video/mp4")
+        else:
+            path = self._part / "clips.zip"
+            await asyncio.to_thread(_pack, path, fetched)
+            made = await asyncio.to_thread(_finished, path, f"{self._job.id}.zip", "application/zip")
+        return made.model_copy(update={"conversion": conversion, "detail": detail})
+
+    async def _clip(self, camera: ExportedCamera, number: int) -> _Fetched:
+        job, count = self._job, len(self._job.cameras)
+        question = TimelineQuestion(camera=camera.camera, profile=job.profile, from_us=job.from_us, to_us=job.to_us)
+        fetching = _BURNING if job.burn_in else 1.0
+
+        async with AsyncExitStack() as stack:
+            clip = await open_clip(
+                self._bus, self._home, question, recorders=self._recorders, stack=stack, actor=job.owner,
+                info={"export": job.id},
+            )  # fmt: skip
+            self._require_answers(clip.timeline.recorders)
+            self._require_budget(clip)
+            path = self._part / f"{camera.camera}.mp4"
+            size = clip.size_bytes
+            await self._write(path, clip.chunks(), lambda done: (number + fetching * done / size) / count)
+            start_us, name = clip.layout.start_us, clip_name(camera.camera, job.from_us)
+        if job.burn_in:
+            plain, path = path, path.with_suffix(".converted.mp4")
+            await asyncio.to_thread(
+                burn_in,
+                plain,
+                path,
+                name=camera.name,
+                start_us=start_us,
+                zone=ZoneInfo(job.time_zone),
+                progress=lambda share: self._progress((number + _BURNING + (1 - _BURNING) * share) / count),
+            )
+            plain.unlink()
+            name = name.replace(".mp4", "_converted.mp4")
+        return _Fetched(path, name)
+
+    def _progress(self, share: float) -> None:
+        self._tell(ExportReport(progress=share))
+
+    def _require_answers(self, answered: int) -> None:
+        if answered < self._recorders and self._job.attempts < SETTLE_FOR_LESS:
+            raise UnavailableError(f"{answered} of {self._recorders} recorders answered")
+
+    def _require_budget(self, clip: Clip) -> None:
+        if used_bytes(Path(self._order.folder)) + clip.size_bytes > self._order.budget_bytes:
+            raise self._full()
+
+    def _full(self) -> ExportsFullError:
+        return ExportsFullError(
+            f"exports may take {self._order.budget_bytes / 1e9:g} GB (PANTAU_WALL_EXPORTS_GIGABYTES) and do; "
+            "delete some, or ask for less"
+        )
+
+    async def _write(self, path: Path, chunks: AsyncIterator[bytes], share: Callable[[int], float]) -> None:
+        done = looked = 0
+        with path.open("wb") as file:
+            async for chunk in chunks:
+                file.write(chunk)
+                done += len(chunk)
+                if done - looked >= LOOK_BYTES:
+                    looked = done
+                    await self._wait_for_room(file)
+                self._progress(share(done))
+
+    async def _wait_for_room(self, file: BinaryIO) -> None:
+        """Raises `ExportsFullError`, or `UnavailableError` where the disk stays full."""
+        file.flush()
+        folder = Path(self._order.folder)
+        if used_bytes(folder) > self._order.budget_bytes:
+            raise self._full()
+        deadline = asyncio.get_running_loop().time() + ROOM_SECONDS
+        while shutil.disk_usage(folder).free < self._order.floor_bytes:
+            if asyncio.get_running_loop().time() > deadline:
+                raise UnavailableError("the disk has no room for this export")
+            await asyncio.sleep(1.0)
+
+
+def _pack(path: Path, fetched: list[_Fetched]) -> None:
+    """A plain ZIP of clips, and removes them one by one as they are in it."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for item in fetched:
+            archive.write(item.path, item.file_name)
+            item.path.unlink()
+
+
+def _finished(path: Path, name: str, media_type: str) -> ExportMade:
+    """Makes the content durable, and hashes what the disk has."""
+    digest = hashlib.sha256()
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+        while data := file.read(_READ_BYTES):
+            digest.update(data)
+        size = file.tell()
+    return ExportMade(path=str(path), file_name=name, media_type=media_type, size_bytes=size, sha256=digest.hexdigest())
