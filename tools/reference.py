@@ -179,6 +179,7 @@ def _buckets() -> dict[str, str]:
         subjects.LEASES_BUCKET: "`<role>.<worker>` → `WorkerLease`; gone three seconds after its last renewal",
         subjects.ASSIGNMENTS_BUCKET: "`<role>.<camera>` → `Assignment`",
         subjects.INCIDENTS_BUCKET: "Incident → `Incident`",
+        subjects.READERS_BUCKET: "`<camera>.<profile>` → `ReaderFallback`: `auto` reads it with libav, and why",
         subjects.LAYOUTS_BUCKET: "Saved wall → `Layout`",
         subjects.PERSONS_BUCKET: "Digest of an account's name → `PersonWalls`: which saved wall they opened last",
     }

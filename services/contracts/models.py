@@ -290,6 +290,16 @@ class Assignment(Model):
     """Recorder: the camera's homes, whose disks have its footage; differs from ``workers`` while one is away."""
 
 
+class ReaderFallback(Model):
+    """What ``auto`` has learned of a source: that the direct reader cannot read it."""
+
+    source: str
+    """Of the source that it was learned of: the beginning of the SHA-256 of its URL and transport."""
+    detail: str
+    """Why the direct reader cannot; the state tells it."""
+    since_us: int
+
+
 class WantReply(Model):
     """The first message of an answer on a ``want`` subject; cached frames follow, then an empty message."""
 

@@ -5,7 +5,7 @@
 | delivered for `DELIVERED_SECONDS` or longer, and ended | another at once |
 | was refused for its credentials | another after 22 to 30 s, then later and later, up to 5 min |
 | failed in any other way | another after a pause that doubles from the least to the most of the settings |
-| was direct by ``auto``, and the reader is unsuited | one with libav at once, and libav from then on |
+| was direct by ``auto``, and the reader is unsuited | one with libav at once, and libav from then on (`fallbacks`) |
 | failed with the sound, in a way that the sound may cause | one without it, and one with it after that fails |
 | opened without the sound | another with it after `SOUND_AGAIN_SECONDS`, later where it fails again |
 """
@@ -55,8 +55,13 @@ class Pauses:
 class ReaderChoice:
     """Which reader opens a source."""
 
-    def __init__(self, wanted: ReaderName, source: Source, available: frozenset[ReaderKind]) -> None:
-        """``available`` are the readers that there are; libav always is."""
+    def __init__(
+        self, wanted: ReaderName, source: Source, available: frozenset[ReaderKind], *, learned: str = ""
+    ) -> None:
+        """``available`` are the readers that there are; libav always is.
+
+        ``learned``: why the direct reader cannot read the source, as ``auto`` has found out before.
+        """
         self._wanted = wanted
         self.kind: ReaderKind = "libav"
         """What opens it next."""
@@ -66,6 +71,8 @@ class ReaderChoice:
             return
         if not source.is_rtsp:
             self.detail = "the direct reader speaks RTSP and RTSPS alone"
+        elif wanted == "auto" and learned:
+            self.detail = learned
         elif "direct" in available:
             self.kind = "direct"
         else:

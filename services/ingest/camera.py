@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from services.contracts import subjects
 from services.contracts.models import CameraReport, ProfileName, ProfileReport, WantReply
 from services.ingest.assignments import CameraPlan
+from services.ingest.fallbacks import Fallbacks
 from services.ingest.feed import Feed, Readers
 from services.ingest.pipeline import Pipeline
 from services.ingest.publisher import Publisher
@@ -27,6 +28,7 @@ class Surroundings:
     tasks: asyncio.TaskGroup
     clock: Clock
     readers: Readers
+    fallbacks: Fallbacks
     on_change: Callable[[str], None]
     """Called with the camera's id when its report says something new."""
 
@@ -85,6 +87,8 @@ class CameraIngest:
                 earlier_bytes=earlier_bytes,
             )
 
+        reader, fallbacks = self.plan.reader(profile), self._around.fallbacks
+        auto = (settings.reader or reader) == "auto"
         earlier_bytes = settings.earlier_cache_bytes if profile == "main" else 0
         pipelines: dict[Kind, Pipeline] = {"video": pipeline(earlier_bytes)}
         if source.audio:
@@ -97,10 +101,12 @@ class CameraIngest:
             epoch=self.plan.epoch,
             deliver=lambda kind, messages: self._publish("audio" if kind == "audio" else profile, messages),
             settings=settings,
-            reader=self.plan.reader(profile),
+            reader=reader,
             readers=self._around.readers,
             clock=clock,
             on_change=lambda: self._around.on_change(self.plan.camera),
+            learned=fallbacks.recall(self.plan.camera, profile, source, auto=auto),
+            on_fallback=lambda detail: fallbacks.learn(self.plan.camera, profile, source, detail),
         )
         self._feeds[profile] = feed
         self._tasks[profile] = self._around.tasks.create_task(feed.run(), name=f"feed {self.plan.camera}/{profile}")

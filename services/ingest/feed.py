@@ -67,9 +67,12 @@ class Feed:
         readers: Readers,
         clock: Clock,
         on_change: Callable[[], None],
+        learned: str = "",
+        on_fallback: Callable[[str], None] = lambda _: None,
     ) -> None:
         """``reader`` is the wanted one, ``readers`` all there are. ``deliver`` publishes messages of one kind.
 
+        ``learned`` is why ``auto`` has fallen back to libav before, and ``on_fallback`` is told when it does now.
         ``on_change`` is called when `report` says something new.
         """
         self.source = source
@@ -84,7 +87,8 @@ class Feed:
         self._log = log.bind(camera=camera, profile=profile)
         self._settings = settings
         self._readers = readers
-        self._choice = ReaderChoice(settings.reader or reader, source, frozenset(readers))
+        self._choice = ReaderChoice(settings.reader or reader, source, frozenset(readers), learned=learned)
+        self._on_fallback = on_fallback
         self._sound = SoundChoice(wanted=source.audio)
         self._pauses = Pauses(settings.backoff_min_seconds, settings.backoff_max_seconds)
         self._deliver = deliver
@@ -112,6 +116,7 @@ class Feed:
                 delivered = 0.0 if self._first_frame_at is None else self._frame_at - self._first_frame_at
                 if self._choice.ended(end):
                     self._log.info("camera.reader", reader=self._choice.kind, detail=end.detail)
+                    self._on_fallback(end.detail)
                     self._set("connecting", Reason.STARTING, f"read with libav: {end.detail}")
                 else:
                     pause = self._pauses.after(end.reason, delivered)

@@ -19,6 +19,7 @@ from services.contracts.errors import UnavailableError
 from services.contracts.models import Assignment, Camera, CameraReport, Credentials, Id, IngestReport, WorkerLease
 from services.ingest.assignments import CameraPlan, plans
 from services.ingest.camera import CameraIngest, Surroundings
+from services.ingest.fallbacks import Fallbacks
 from services.ingest.metrics import IngestCollector
 from services.ingest.names import HeldName, Name
 from services.ingest.publisher import Publisher
@@ -66,6 +67,7 @@ class Worker:
         self._held_until = float("-inf")
         self.publisher = Publisher(service.bus, service.clock, lambda: self._held_until)
         self._libav = LibavProcesses()
+        self._fallbacks: Fallbacks | None = None
 
     async def run(self) -> None:
         """Works until the service is to stop."""
@@ -75,6 +77,7 @@ class Worker:
         assignments = Mirror(await Bucket.open(bus, subjects.ASSIGNMENTS_BUCKET, Assignment), self._on_change)
         cameras = Mirror(await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera), self._on_change)
         credentials = Mirror(await Bucket.open(bus, subjects.SECRETS_BUCKET, Credentials), self._on_change)
+        fallbacks = self._fallbacks = await Fallbacks.open(bus, service.tasks, service.clock)
         lease = Lease(leases, self._entry, clock=service.clock)
         service.health.add("lease", lambda: None if lease.held else "no lease: NATS does not take its renewal")
         work = [
@@ -83,13 +86,16 @@ class Worker:
                 ("assignments", assignments.run()),
                 ("cameras", cameras.run()),
                 ("credentials", credentials.run()),
+                ("fallbacks", fallbacks.run()),
                 ("lease", lease.run()),
                 ("reports", self._report(lease)),
                 ("beat", self._beat()),
                 ("parent", self._watch_parent(lease)),
             )
         ]
-        following = service.tasks.create_task(self._follow(lease, assignments, cameras, credentials), name="follow")
+        following = service.tasks.create_task(
+            self._follow(lease, assignments, cameras, credentials, fallbacks), name="follow"
+        )
         try:
             await service.stopping.wait()
             self._draining = True
@@ -123,9 +129,10 @@ class Worker:
         assignments: Mirror[Assignment],
         cameras: Mirror[Camera],
         credentials: Mirror[Credentials],
+        fallbacks: Fallbacks,
     ) -> None:
         clock = self._service.clock
-        mirrors = (assignments, cameras, credentials)
+        mirrors = (assignments, cameras, credentials, fallbacks)
         self._changed.set()
         last = clock.monotonic()
         while True:
@@ -168,7 +175,9 @@ class Worker:
                 self._changed_cameras.add(camera)
 
     def _surroundings(self) -> Surroundings:
+        assert self._fallbacks is not None
         return Surroundings(
+            fallbacks=self._fallbacks,
             settings=self._settings,
             bus=self._service.bus,
             publisher=self.publisher,

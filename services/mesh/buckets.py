@@ -33,6 +33,7 @@ _CONFIGS: Final = {
     subjects.LEASES_BUCKET: KeyValueConfig(bucket=subjects.LEASES_BUCKET, ttl=3.0),
     subjects.ASSIGNMENTS_BUCKET: KeyValueConfig(bucket=subjects.ASSIGNMENTS_BUCKET),
     subjects.INCIDENTS_BUCKET: KeyValueConfig(bucket=subjects.INCIDENTS_BUCKET, history=20),
+    subjects.READERS_BUCKET: KeyValueConfig(bucket=subjects.READERS_BUCKET),
     subjects.LAYOUTS_BUCKET: KeyValueConfig(bucket=subjects.LAYOUTS_BUCKET, history=5),
     subjects.PERSONS_BUCKET: KeyValueConfig(bucket=subjects.PERSONS_BUCKET),
     subjects.EXPORTS_BUCKET: KeyValueConfig(bucket=subjects.EXPORTS_BUCKET),

@@ -110,3 +110,10 @@ def test_a_camera_without_wanted_sound_is_never_opened_with_it() -> None:
     choice.opened(0.0)
     assert not choice.due(1e9)
     assert not choice.with_sound
+
+
+def test_auto_begins_with_libav_where_direct_could_not_read_the_source_before() -> None:
+    choice = ReaderChoice("auto", RTSP, BOTH, learned="VP8")
+    assert (choice.kind, choice.detail) == ("libav", "VP8")
+    assert ReaderChoice("direct", RTSP, BOTH, learned="VP8").kind == "direct", "a person's choice stands"
+    assert ReaderChoice("libav", RTSP, BOTH, learned="VP8").detail == ""
