@@ -53,7 +53,7 @@ def _row(item: dict[str, Any]) -> tuple[str, ...]:
     archived = min(filter(None, (item["oldest_archived_full"], item["oldest_archived_thinned"])), default="")
     return (
         str(item["camera"]),
-        f"{_floor(item['percent'])} %" if item["recording"] else "off",
+        f"{_floor(item['percent'])} %" if item["recording"] or item["removed"] else "off",
         str(len(item["gaps"])),
         _longest(item["gaps"]),
         f"{item['missing_seconds']:.0f} s",
@@ -63,7 +63,7 @@ def _row(item: dict[str, Any]) -> tuple[str, ...]:
         _days(item["forecast_full_days"]),
         _days(item["forecast_keyframe_days"]),
         _days(item["forecast_archive_days"]),
-        str(item["name"]),
+        f"{item['name']} (removed)" if item["removed"] else str(item["name"]),
     )
 
 

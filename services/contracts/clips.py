@@ -23,6 +23,8 @@ class ClipQuestion(Model):
     """Send the samples of a range to ``deliver_to``."""
 
     camera: Id
+    site: Id | None = None
+    """As in `services.contracts.recordings.TimelineQuestion`."""
     profile: str = "main"
     from_us: int
     to_us: int

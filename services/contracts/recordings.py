@@ -13,6 +13,7 @@ SERVICE: Final = "recorder"
 """The recorders' service name: broadcast questions are ``rpc(home, SERVICE, endpoint)``, one's own
 ``rpc(home, f"{SERVICE}.{worker}", endpoint)``."""
 TIMELINE: Final = "timeline"
+HISTORY: Final = "history"
 
 MIN_GAP_US: Final = 1_000_000
 """A shorter hole in the footage is not reported."""
@@ -92,6 +93,8 @@ class TimelineQuestion(Model):
     """Asks for the footage of a camera between two moments."""
 
     camera: Id
+    site: Id | None = None
+    """Whose camera; None: of the one that has this id now, of a removed one of all that had it."""
     profile: str = "main"
     from_us: int
     to_us: int = Field(description="At most 366 days after from_us.")
@@ -104,6 +107,46 @@ class TimelineAnswer(Model):
     ranges: tuple[FootageRange, ...] = ()
     gaps: tuple[FootageGap, ...] = ()
     damage: tuple[FootageDamage, ...] = ()
+
+
+class HistoryQuestion(Model):
+    """Asks of which cameras there is footage, in the catalogue or not."""
+
+    camera: Id | None = None
+    """None: all."""
+
+
+class CameraHistory(Model):
+    """The footage of one camera of one site: two sites may have used the same id, one after the other."""
+
+    camera: Id
+    site: Id
+    from_us: int
+    to_us: int
+    size_bytes: int
+    """On disks; footage that only the archive has is not counted."""
+
+
+class HistoryAnswer(Model):
+    """One recorder's footage, camera by camera."""
+
+    recorder: Id
+    histories: tuple[CameraHistory, ...]
+
+
+def merge_histories(answers: Iterable[HistoryAnswer]) -> list[CameraHistory]:
+    """One history of each camera and site, in order."""
+    found: dict[tuple[Id, Id], CameraHistory] = {}
+    for item in (history for answer in answers for history in answer.histories):
+        before = found.get((item.camera, item.site), item.model_copy(update={"size_bytes": 0}))
+        found[item.camera, item.site] = item.model_copy(
+            update={
+                "from_us": min(item.from_us, before.from_us),
+                "to_us": max(item.to_us, before.to_us),
+                "size_bytes": item.size_bytes + before.size_bytes,
+            }
+        )
+    return [found[key] for key in sorted(found)]
 
 
 class FootageTimeline(Model):

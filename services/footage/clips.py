@@ -301,6 +301,7 @@ async def open_clip(
             subjects.rpc(home, f"{recordings.SERVICE}.{piece.recorder}", CLIP),
             ClipQuestion(
                 camera=question.camera,
+                site=question.site,
                 profile=question.profile,
                 from_us=piece.from_us,
                 to_us=piece.to_us,

@@ -26,6 +26,8 @@ class EvidenceQuestion(Model):
     """Send the whole fragments that cover a range to ``deliver_to``."""
 
     camera: Id
+    site: Id | None = None
+    """As in `services.contracts.recordings.TimelineQuestion`."""
     profile: str = "main"
     from_us: int
     to_us: int

@@ -145,7 +145,11 @@ class OpenBundle:
                 self._bus,
                 subjects.rpc(self._home, f"{recordings.SERVICE}.{piece.recorder}", EVIDENCE),
                 EvidenceQuestion(
-                    camera=camera, from_us=piece.from_us, to_us=piece.to_us, deliver_to=incoming.deliver_to
+                    camera=camera,
+                    site=self._request.cameras[camera].site,
+                    from_us=piece.from_us,
+                    to_us=piece.to_us,
+                    deliver_to=incoming.deliver_to,
                 ),
                 EvidenceOpened,
                 actor=self._request.actor,
@@ -283,7 +287,8 @@ def _within(gap: FootageGap, piece: ClipPiece) -> list[FootageGap]:
 async def open_bundle(bus: Bus, home: Id, request: BundleRequest, *, recorders: int, clock: Clock) -> OpenBundle:
     """Looks up who has the footage. Raises `NotFoundError` where nobody has any, `UnavailableError`."""
     questions = [
-        TimelineQuestion(camera=camera, from_us=request.from_us, to_us=request.to_us) for camera in request.cameras
+        TimelineQuestion(camera=camera, site=named.site, from_us=request.from_us, to_us=request.to_us)
+        for camera, named in request.cameras.items()
     ]
     answers = await asyncio.gather(
         *(ask_timeline(bus, home, question, recorders=recorders, actor=request.actor) for question in questions)

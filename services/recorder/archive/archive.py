@@ -12,6 +12,7 @@ from services.contracts.errors import UnavailableError
 from services.media.mp4.reader import ReadAt
 from services.recorder.archive.catalogue import ArchivedCopy
 from services.recorder.storage.gops import Gop
+from services.recorder.storage.paths import RecordedStream
 from services.recorder.storage.rows import FootageRun, Segment, Signing, Tier
 
 
@@ -66,6 +67,9 @@ class Archive(Protocol):
     ) -> list[tuple[int, int]]:
         """When pictures that are marked as damaged were taken, of the copies that touch a range; as `runs`."""
 
+    def extents(self) -> dict[RecordedStream, tuple[int, int]]:
+        """Where the copies of each stream begin and end; empty where the catalogue cannot be read."""
+
     def oldest_us(self, camera: str, profile: str) -> dict[Tier, int]:
         """When the oldest copy of each tier was taken; empty where the catalogue cannot be read."""
 
@@ -111,6 +115,9 @@ class NoArchive:
     ) -> list[tuple[int, int]]:
         del camera, profile, from_us, to_us, site
         return []
+
+    def extents(self) -> dict[RecordedStream, tuple[int, int]]:
+        return {}
 
     def oldest_us(self, camera: str, profile: str) -> dict[Tier, int]:
         del camera, profile

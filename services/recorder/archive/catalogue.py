@@ -205,6 +205,14 @@ class ArchiveCatalogue:
             ).fetchall()
         return joined(FootageRun(*row) for row in rows)
 
+    def extents(self) -> dict[RecordedStream, tuple[int, int]]:
+        """Where the copies of each stream begin and end."""
+        with self._lock:
+            rows = self._connection.execute(
+                "SELECT site, camera, profile, min(from_us), max(to_us) FROM run GROUP BY site, camera, profile"
+            ).fetchall()
+        return {RecordedStream(*named): (from_us, to_us) for *named, from_us, to_us in rows}
+
     def oldest_us(self, camera: str, profile: str) -> dict[Tier, int]:
         """When the oldest copy of each tier was taken."""
         with self._lock:

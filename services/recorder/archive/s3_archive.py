@@ -26,6 +26,7 @@ from services.recorder.events import RecorderEvents
 from services.recorder.retention.holds import Holds
 from services.recorder.storage.disk import Disk
 from services.recorder.storage.gops import Gop
+from services.recorder.storage.paths import RecordedStream
 from services.recorder.storage.rows import FootageRun, Segment, Signing, Tier
 
 log = get_logger()
@@ -100,6 +101,9 @@ class S3Archive:
             return catalogue.damaged_spans(camera, profile, from_us, to_us, site=site)
 
         return self._look_up(find, otherwise=[])
+
+    def extents(self) -> dict[RecordedStream, tuple[int, int]]:
+        return self._look_up(lambda catalogue: catalogue.extents(), otherwise={})
 
     def oldest_us(self, camera: str, profile: str) -> dict[Tier, int]:
         return self._look_up(lambda catalogue: catalogue.oldest_us(camera, profile), otherwise={})

@@ -28,7 +28,7 @@ from services.contracts.evidence.exchange import (
 from services.contracts.models import Id
 from services.contracts.permissions import Actor, Role
 from services.contracts.playback import PLAYBACK, PlaybackOpened, PlaybackQuestion
-from services.contracts.recordings import TimelineAnswer, TimelineQuestion
+from services.contracts.recordings import HistoryAnswer, HistoryQuestion, TimelineAnswer, TimelineQuestion
 from services.mesh import rpc, transfer
 from services.mesh.lifecycle import Service
 from services.recorder.reading import evidence, playback
@@ -71,6 +71,7 @@ class Endpoints:
         """Registers the broadcast questions and this recorder's own."""
         broadcast: list[rpc.Endpoint[Any]] = [
             rpc.Endpoint(recordings.TIMELINE, TimelineQuestion, self._timeline, Role.VIEWER, broadcast=True),
+            rpc.Endpoint(recordings.HISTORY, HistoryQuestion, self._history, Role.OPERATOR, broadcast=True),
             rpc.Endpoint(COVERAGE, CoverageQuestion, self._cover, Role.OPERATOR, broadcast=True),
             rpc.Endpoint(activity.ACTIVITY, ActivityQuestion, self._activity, Role.VIEWER, broadcast=True),
             rpc.Endpoint(activity.NEXT_ACTIVITY, NextActivityQuestion, self._next, Role.VIEWER, broadcast=True),
@@ -91,8 +92,17 @@ class Endpoints:
     async def _timeline(self, question: TimelineQuestion, _actor: Actor) -> TimelineAnswer:
         _check(question.from_us, question.to_us)
         return await asyncio.to_thread(
-            self._footage.timeline, question.camera, question.profile, question.from_us, question.to_us
+            self._footage.timeline,
+            question.camera,
+            question.profile,
+            question.from_us,
+            question.to_us,
+            site=question.site,
         )
+
+    async def _history(self, question: HistoryQuestion, _actor: Actor) -> HistoryAnswer:
+        found = await asyncio.to_thread(self._footage.histories, question.camera)
+        return HistoryAnswer(recorder=self._name, histories=tuple(found))
 
     async def _activity(self, question: ActivityQuestion, _actor: Actor) -> ActivityAnswer:
         _check(question.from_us, question.to_us)
@@ -132,8 +142,9 @@ class Endpoints:
     async def _sources(self, question: ClipQuestion | PlaybackQuestion | EvidenceQuestion) -> list[SegmentSource]:
         """The footage that a question is about."""
         _check(question.from_us, question.to_us)
+        site = None if isinstance(question, PlaybackQuestion) else question.site
         return await asyncio.to_thread(
-            self._footage.sources, question.camera, question.profile, question.from_us, question.to_us
+            self._footage.sources, question.camera, question.profile, question.from_us, question.to_us, site=site
         )
 
     async def _send(

@@ -3,6 +3,7 @@
 Methods block; call them in a thread. A disk that cannot be read is left out and logged.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -11,11 +12,14 @@ from typing import Final, NamedTuple, Protocol
 
 from services.contracts.errors import UnavailableError
 from services.contracts.recordings import (
+    CameraHistory,
     FootageGap,
     FootageRange,
+    HistoryAnswer,
     TierName,
     TimelineAnswer,
     joined_damage,
+    merge_histories,
     merge_ranges,
 )
 from services.media.mp4 import reader
@@ -114,9 +118,12 @@ class RecordedFootage:
         self._archive = archive
         self._site_of = site_of
 
-    def timeline(self, camera: str, profile: str, from_us: int, to_us: int) -> TimelineAnswer:
-        """Ranges and gaps that touch ``from_us`` to ``to_us``."""
-        growing = self._growing(camera, profile)
+    def timeline(
+        self, camera: str, profile: str, from_us: int, to_us: int, *, site: str | None = None
+    ) -> TimelineAnswer:
+        """Ranges and gaps that touch ``from_us`` to ``to_us``; ``site``: of its camera, also a former one."""
+        site = site or self._site_of(camera)
+        growing = self._growing(camera, profile, site)
         runs = [FootageRun(Tier.FULL, file.start_us, file.end_us) for file in growing if file.end_us > file.start_us]
         damaged = [
             span for file in growing for span in damaged_spans(tuple(file.tally.gops), file.start_us, file.end_us)
@@ -124,7 +131,7 @@ class RecordedFootage:
         gaps: list[FootageGap] = []
 
         def ask(_disk: Disk, index: Index) -> tuple[list[FootageRun], list[GapRow], list[tuple[int, int]]]:
-            streams = own_streams(index, camera, profile, self._site_of)
+            streams = own_streams(index, camera, profile, lambda _: site)
             return (
                 [run for stream in streams for run in index.runs_touching(stream, from_us, to_us)],
                 [gap for stream in streams for gap in index.gaps(stream, from_us, to_us)],
@@ -140,13 +147,12 @@ class RecordedFootage:
         ranges = [self._range(run) for run in joined(sorted(runs, key=lambda run: run.from_us))]
         clipped = [
             item.model_copy(update={"from_us": max(item.from_us, from_us), "to_us": min(item.to_us, to_us)})
-            for item in self._with_archived(ranges, camera, profile, from_us, to_us)
+            for item in self._with_archived(ranges, camera, profile, from_us, to_us, site)
             if item.from_us < to_us and item.to_us > from_us
         ]
         gaps.sort(key=lambda gap: gap.from_us)
         archived = [item for item in clipped if item.archived]
         if archived:  # of footage that the disks have, they have told already
-            site = self._site_of(camera)
             copied = self._archive.damaged_spans(camera, profile, archived[0].from_us, archived[-1].to_us, site=site)
             damaged += [
                 (max(span[0], item.from_us), min(span[1], item.to_us))
@@ -162,31 +168,33 @@ class RecordedFootage:
         tier = TIERS[Tier(run.tier)]
         return FootageRange(from_us=run.from_us, to_us=run.to_us, tier=tier, recorder=self._recorder, archived=archived)
 
-    def _growing(self, camera: str, profile: str) -> list[SegmentFile]:
+    def _growing(self, camera: str, profile: str, site: str | None) -> list[SegmentFile]:
         """The segments that are being written just now."""
         return [
             file
             for disk in self._disks
             if disk.failure is None
             for file in disk.open_files()
-            if (file.stream.camera, file.stream.profile) == (camera, profile)
-            and self._site_of(camera) in (None, file.stream.site)
+            if (file.stream.camera, file.stream.profile) == (camera, profile) and site in (None, file.stream.site)
         ]
 
     def _with_archived(
-        self, ranges: list[FootageRange], camera: str, profile: str, from_us: int, to_us: int
+        self, ranges: list[FootageRange], camera: str, profile: str, from_us: int, to_us: int, site: str | None
     ) -> Sequence[FootageRange]:
-        runs = self._archive.runs(camera, profile, from_us, to_us, site=self._site_of(camera))
+        runs = self._archive.runs(camera, profile, from_us, to_us, site=site)
         if not runs:
             return ranges
         archived = [self._range(run, archived=True) for run in runs]
         return merge_ranges([*ranges, *archived], from_us, to_us)
 
-    def sources(self, camera: str, profile: str, from_us: int, to_us: int) -> list[SegmentSource]:
-        """The segments with footage of the range, in order of time."""
+    def sources(
+        self, camera: str, profile: str, from_us: int, to_us: int, *, site: str | None = None
+    ) -> list[SegmentSource]:
+        """The segments with footage of the range, in order of time; ``site`` as in `timeline`."""
+        site = site or self._site_of(camera)
         found: dict[Path, SegmentSource] = {}
         # Growing ones first: one that is closed between the two look-ups is then found by its row.
-        for file in self._growing(camera, profile):
+        for file in self._growing(camera, profile, site):
             if file.path and file.start_us < to_us and file.end_us > from_us:
                 grown = tuple(file.tally.gops)
                 sealed_bytes, link = file.sealed
@@ -195,20 +203,35 @@ class RecordedFootage:
                 )
 
         def ask(disk: Disk, index: Index) -> list[SegmentSource]:
-            streams = own_streams(index, camera, profile, self._site_of)
+            streams = own_streams(index, camera, profile, lambda _: site)
             return [made for stream in streams for made in _closed(disk, index, stream, from_us, to_us)]
 
         for sources in ask_indexes(self._disks, ask):
             found |= {source.path: source for source in sources}
-        both = self._with_copies(found.values(), camera, profile, from_us, to_us)
+        both = self._with_copies(found.values(), camera, profile, from_us, to_us, site)
         return sorted(both, key=lambda source: source.start_us)
 
+    def histories(self, camera: str | None = None) -> list[CameraHistory]:
+        """Of which cameras there is footage, site by site, in the catalogue or not; of one with ``camera``."""
+
+        def ask(_disk: Disk, index: Index) -> list[CameraHistory]:
+            sizes = Counter[RecordedStream]()
+            for (stream, _tier), usage in index.usage().items():
+                sizes[stream] += usage.size_bytes
+            return [
+                _history(stream, from_us, to_us, sizes[stream]) for stream, (from_us, to_us) in index.extents().items()
+            ]
+
+        found = [item for answer in ask_indexes(self._disks, ask) for item in answer]
+        found += [_history(stream, *extent, 0) for stream, extent in self._archive.extents().items()]
+        wanted = [item for item in found if camera in (None, item.camera)]
+        return merge_histories([HistoryAnswer(recorder=self._recorder, histories=tuple(wanted))])
+
     def _with_copies(
-        self, local: Iterable[SegmentSource], camera: str, profile: str, from_us: int, to_us: int
+        self, local: Iterable[SegmentSource], camera: str, profile: str, from_us: int, to_us: int, site: str | None
     ) -> Iterable[SegmentSource]:
         """Adds segments that only the archive has, or that only the archive has whole."""
         found = {str(PurePosixPath(*source.path.parts[-8:])): source for source in local}
-        site = self._site_of(camera)
         for copy, entries in self._archive.copies(camera, profile, from_us, to_us):
             if site not in (None, copy.stream.site):
                 continue
@@ -219,6 +242,10 @@ class RecordedFootage:
                     partial(self._archive.opened, copy), signed=self._archive.signing(copy),
                 )  # fmt: skip
         return found.values()
+
+
+def _history(stream: RecordedStream, from_us: int, to_us: int, size_bytes: int) -> CameraHistory:
+    return CameraHistory(camera=stream.camera, site=stream.site, from_us=from_us, to_us=to_us, size_bytes=size_bytes)
 
 
 def _closed(disk: Disk, index: Index, stream: RecordedStream, from_us: int, to_us: int) -> Iterator[SegmentSource]:

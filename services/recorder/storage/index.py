@@ -360,6 +360,11 @@ class Index:
         )
         return [FootageRun(*row) for row in rows]
 
+    def extents(self) -> dict[RecordedStream, tuple[int, int]]:
+        """Where each stream's footage begins and ends; streams without any are not in it."""
+        rows = self._connection.execute("SELECT stream_id, min(from_us), max(to_us) FROM run GROUP BY stream_id")
+        return {self.stream(stream_id): (from_us, to_us) for stream_id, from_us, to_us in rows.fetchall()}
+
     def runs_differ(self, stream: RecordedStream) -> bool:
         """Whether the runs differ from what the segments join to. One transaction, so a recorder may be running."""
         self._connection.execute("BEGIN")

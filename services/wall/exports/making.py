@@ -200,7 +200,9 @@ class _Making:
 
     async def _clip(self, camera: ExportedCamera, number: int) -> _Fetched:
         job, count = self._job, len(self._job.cameras)
-        question = TimelineQuestion(camera=camera.camera, profile=job.profile, from_us=job.from_us, to_us=job.to_us)
+        question = TimelineQuestion(
+            camera=camera.camera, site=camera.site, profile=job.profile, from_us=job.from_us, to_us=job.to_us
+        )
         fetching = _BURNING if job.burn_in else 1.0
 
         async with AsyncExitStack() as stack:

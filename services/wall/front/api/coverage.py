@@ -12,6 +12,7 @@ from services.contracts.coverage import MAX_RANGE_US, PROFILE, CoverageStatement
 from services.contracts.models import Id
 from services.contracts.recordings import FootageGap, GapCause, Lasting
 from services.footage.coverage import ask_coverage
+from services.footage.history import ask_history
 from services.wall.front.api.recordings import GapView
 from services.wall.front.context import FrontRequest
 from services.wall.front.http.errors import FieldError, FieldsError
@@ -32,7 +33,8 @@ class CoverageQuery(BaseModel):
     to: Moment | None = Field(default=None, description="Default: now, less the seconds that are still being written.")
     camera: tuple[Id, ...] = Field(
         default=(), max_length=MAX_CAMERAS,
-        description="May be given several times, removed cameras too; default: all of the catalogue.",
+        description="May be given several times, removed cameras too; default: all of the catalogue, and removed "
+        "ones that have footage then.",
     )  # fmt: skip
 
 
@@ -54,7 +56,10 @@ class CameraCoverageView(_LastingView):
 
     camera: Id
     name: str
-    recording: bool = Field(description="Whether it is to be recorded at all; if not, it is left out of the total.")
+    recording: bool = Field(
+        description="Whether it is to be recorded at all; if not, the total counts it only where it was asked for."
+    )
+    removed: bool = Field(description="The catalogue does not have it any more.")
     percent: float
     recorded_seconds: float
     damaged_seconds: float = Field(description="Of the recorded time: how long pictures last that are damaged.")
@@ -111,7 +116,7 @@ async def coverage(request: FrontRequest) -> web.Response:
     if until_us - from_us > MAX_RANGE_US:
         raise FieldsError([FieldError("from", f"at most {MAX_RANGE_US // DAY_US} days before 'to'")])
     front.require_recorders()
-    cameras = list(dict.fromkeys(query.camera)) or sorted(item.id for item in front.cameras.values())
+    cameras = list(dict.fromkeys(query.camera)) or await _all_cameras(request, from_us, until_us)
     asked = await ask_coverage(
         front.bus, front.home, cameras, from_us, until_us,
         recorders=lambda: len(front.recorders()), actor=request.actor,
@@ -127,7 +132,7 @@ async def coverage(request: FrontRequest) -> web.Response:
             from_us=from_us,
             to_us=until_us,
             complete=asked.recorders >= len(front.recorders()),
-            total=_total([made for made in found if _is_recorded(request, made.camera)]),
+            total=_total([made for made in found if _is_recorded(request, made.camera) or made.camera in query.camera]),
             recorders=[
                 RecorderDisksView.model_validate(answer)
                 for answer in sorted(asked.answers, key=lambda answer: answer.recorder)
@@ -135,6 +140,15 @@ async def coverage(request: FrontRequest) -> web.Response:
             cameras=[_view(request, made) for made in found],
         )
     )
+
+
+async def _all_cameras(request: FrontRequest, from_us: int, to_us: int) -> list[Id]:
+    """The catalogue's, and removed ones that have footage then."""
+    front = request.front
+    known = {item.id for item in front.cameras.values()}
+    histories = await ask_history(front.bus, front.home, recorders=len(front.recorders()), actor=request.actor)
+    recorded = {item.camera for item in histories if item.from_us < to_us and item.to_us > from_us}
+    return sorted(known | recorded)
 
 
 def _is_recorded(request: FrontRequest, camera: Id) -> bool:
@@ -159,6 +173,7 @@ def _view(request: FrontRequest, made: CoverageStatement) -> CameraCoverageView:
         camera=made.camera,
         name=entry.name if entry else made.camera,
         recording=_is_recorded(request, made.camera),
+        removed=entry is None,
         percent=made.percent,
         recorded_seconds=made.recorded_us / 1e6,
         damaged_seconds=made.damaged_us / 1e6,

@@ -10,8 +10,9 @@ from services.contracts import subjects
 from services.contracts.events import IncidentExported
 from services.contracts.incidents import IncidentEntry, IncidentKey
 from services.contracts.models import Id
-from services.footage.evidence.export import MAX_CAMERA_US, BundleRequest, NamedCamera, open_bundle
+from services.footage.evidence.export import MAX_CAMERA_US, BundleRequest, open_bundle
 from services.mesh.rpc import call as ask
+from services.wall.front.api.history import owned_camera
 from services.wall.front.context import FrontRequest
 from services.wall.front.http.downloads import send_chunks
 from services.wall.front.http.errors import FieldError, FieldsError
@@ -28,14 +29,15 @@ class EvidenceQuery(BaseModel):
     to: Moment
     reason: Reason = Field(min_length=1, max_length=2000, description="Stands in the bundle and in the audit event.")
     incident: Id | None = Field(default=None, description="The incident that it is about.")
+    site: Id | None = Field(default=None, description="Whose cameras, where an id had another owner before.")
 
 
 async def evidence(request: FrontRequest) -> web.StreamResponse:
     """Streams the bundle; a GET, so that a browser writes it straight to disk."""
     query = request.query(EvidenceQuery)
     front = request.front
-    wanted = _wanted(request, query)
     front.require_recorders()
+    wanted = await _wanted(request, query)
     incident = await ask_incident(request, query.incident)
     bundle = await open_bundle(front.bus, front.home, wanted, recorders=len(front.recorders()), clock=front.clock)
     detail = {
@@ -60,20 +62,14 @@ async def evidence(request: FrontRequest) -> web.StreamResponse:
         return await send_chunks(request.raw, web.StreamResponse(headers=headers), chunks)
 
 
-def _wanted(request: FrontRequest, query: EvidenceQuery) -> BundleRequest:
+async def _wanted(request: FrontRequest, query: EvidenceQuery) -> BundleRequest:
     from_us, until_us = to_us(query.from_), to_us(query.to)
     cameras = dict.fromkeys(query.camera)
     if not 0 <= from_us < until_us:
         raise FieldsError([FieldError("to", "must be later than 'from', and both after 1970")])
     if (until_us - from_us) * len(cameras) > MAX_CAMERA_US:
         raise FieldsError([FieldError("to", f"a bundle takes at most {MAX_CAMERA_US // 3_600_000_000} camera hours")])
-    named: dict[Id, NamedCamera] = {}
-    for camera_id in cameras:
-        camera = request.front.cameras.get(camera_id)
-        # A removed camera may still have footage, under its id.
-        named[camera_id] = (
-            NamedCamera(camera.site, camera.name) if camera else NamedCamera(request.front.home, camera_id)
-        )
+    named = {camera: await owned_camera(request, camera, query.site) for camera in cameras}
     return BundleRequest(named, from_us, until_us, request.actor, query.reason, query.incident or "")
 
 

@@ -31,12 +31,11 @@ from services.contracts.exports import (
     ExportStatus,
 )
 from services.contracts.models import Id, ProfileName
-from services.contracts.recordings import TimelineQuestion
 from services.footage.evidence.export import MAX_CAMERA_US
-from services.footage.timeline import ask_timeline
 from services.mesh import rpc
 from services.mesh.transfer import Incoming
 from services.wall.front.api.evidence import ask_incident, tell_exported
+from services.wall.front.api.history import owned_camera
 from services.wall.front.context import FrontRequest
 from services.wall.front.http.downloads import send_chunks
 from services.wall.front.http.errors import FieldError, FieldsError, NotReadyError, RangeError
@@ -67,6 +66,7 @@ class ExportRequest(BaseModel):
         default="", max_length=2000, description="Stands in the audit event, and in a bundle, which needs one."
     )
     incident: Id | None = Field(default=None, description="The incident that it is about.")
+    site: Id | None = Field(default=None, description="Whose cameras, where an id had another owner before.")
     burn_in: bool = Field(
         default=False,
         description="Writes the camera's name and the time into the pictures of a clip, which are encoded anew for "
@@ -158,7 +158,7 @@ async def add_export(request: FrontRequest) -> web.Response:
     front = request.front
     from_us, until_us = _range(wanted)
     front.require_recorders()
-    cameras = [await _camera(request, camera, wanted, from_us, until_us) for camera in dict.fromkeys(wanted.cameras)]
+    cameras = [await _camera(request, camera, wanted.site) for camera in dict.fromkeys(wanted.cameras)]
     incident = await ask_incident(request, wanted.incident)
     unfinished = sum(job.actor == request.actor.name and not job.status.over for job in front.exports.values())
     if unfinished >= MAX_OPEN:
@@ -285,21 +285,9 @@ def _range(wanted: ExportRequest) -> tuple[int, int]:
     return from_us, until_us
 
 
-async def _camera(
-    request: FrontRequest, camera_id: Id, wanted: ExportRequest, from_us: int, until_us: int
-) -> ExportedCamera:
-    """A camera of the catalogue, or a removed one that has footage in the range; raises `NotFoundError`."""
-    front = request.front
-    camera = front.cameras.get(camera_id)
-    if camera is not None:
-        return ExportedCamera(camera=camera.id, site=camera.site, name=camera.name)
-    question = TimelineQuestion(camera=camera_id, profile=wanted.profile, from_us=from_us, to_us=until_us)
-    found, _ = await ask_timeline(
-        front.bus, front.home, question, recorders=len(front.recorders()), actor=request.actor
-    )
-    if not found.ranges:
-        raise NotFoundError(f"there is no camera {camera_id!r}, and no footage of one in this range")
-    return ExportedCamera(camera=camera_id, site=front.home, name=camera_id)
+async def _camera(request: FrontRequest, camera: Id, site: Id | None) -> ExportedCamera:
+    named = await owned_camera(request, camera, site)
+    return ExportedCamera(camera=camera, site=named.site, name=named.name)
 
 
 def _detail(job: ExportJob) -> dict[str, str]:

@@ -31,6 +31,9 @@ class RangeQuery(BaseModel):
     from_: Moment = Field(alias="from")
     to: Moment
     profile: Literal["main", "sub"] = Field(default="main", description="Which stream.")
+    site: Id | None = Field(
+        default=None, description="Whose camera, where its id had another owner before; default: the present one's."
+    )
 
 
 class RangeView(TimedView):
@@ -101,7 +104,9 @@ def question_of(request: FrontRequest, query: RangeQuery, longest_us: int) -> Ti
         raise FieldsError([FieldError("to", "must be later than 'from', and both after 1970")])
     if until_us - from_us > longest_us:
         raise FieldsError([FieldError("to", f"at most {longest_us // 3_600_000_000} hours after 'from'")])
-    return TimelineQuestion(camera=request.path_id("camera"), profile=query.profile, from_us=from_us, to_us=until_us)
+    return TimelineQuestion(
+        camera=request.path_id("camera"), site=query.site, profile=query.profile, from_us=from_us, to_us=until_us
+    )
 
 
 async def timeline(request: FrontRequest) -> web.Response:

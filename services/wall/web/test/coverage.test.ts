@@ -8,6 +8,7 @@ function coverage(name: string, percent: number, recording = true): CameraCovera
     camera: name,
     name,
     recording,
+    removed: false,
     percent,
     recorded_seconds: 0,
     damaged_seconds: 0,

@@ -59,8 +59,10 @@ export interface CameraCoverageView {
   forecast_archive_days: number | null;
   camera: string;
   name: string;
-  /** Whether it is to be recorded at all; if not, it is left out of the total. */
+  /** Whether it is to be recorded at all; if not, the total counts it only where it was asked for. */
   recording: boolean;
+  /** The catalogue does not have it any more. */
+  removed: boolean;
   percent: number;
   recorded_seconds: number;
   /** Of the recorded time: how long pictures last that are damaged. */
@@ -73,6 +75,20 @@ export interface CameraCoverageView {
   lost_by_camera_seconds: number;
   /** The longest 200, in order of time. */
   gaps: GapView[];
+}
+
+/** The footage of one camera of one site. */
+export interface CameraHistoryView {
+  camera: string;
+  site: string;
+  /** As in the catalogue; of a removed camera its id. */
+  name: string;
+  /** The catalogue has no such camera of this site any more. */
+  removed: boolean;
+  from: string;
+  to: string;
+  /** On disks; footage that only the archive has is not counted. */
+  size_bytes: number;
 }
 
 /** A camera to be added. URLs may carry `user:password@`: it is split off into `credentials`. */
@@ -246,6 +262,8 @@ export interface ExportRequest {
   reason?: string;
   /** The incident that it is about. */
   incident?: string | null;
+  /** Whose cameras, where an id had another owner before. */
+  site?: string | null;
   /** Writes the camera's name and the time into the pictures of a clip, which are encoded anew for that; the file and the job say so. */
   burn_in?: boolean;
 }
@@ -323,6 +341,11 @@ export interface GapView {
   detail: string;
   /** It still goes on; 'to' is then the end of what was asked for, or now. */
   open: boolean;
+}
+
+/** Cameras with footage, by id and site. */
+export interface HistoryView {
+  cameras: CameraHistoryView[];
 }
 
 /** An `RTCIceServer` of WebRTC. */

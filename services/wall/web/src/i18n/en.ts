@@ -378,6 +378,7 @@ export const en = {
   "coverage.oldest": "Oldest footage",
   "coverage.oldest.archive": "in the archive {when}",
   "coverage.oldest.none": "none",
+  "coverage.removed": "was removed",
   "coverage.not-recorded": "is not recorded",
   "coverage.open": "still going on",
   "coverage.ago": "{days} days ago",

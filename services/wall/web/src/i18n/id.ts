@@ -382,6 +382,7 @@ export const id: Messages = {
   "coverage.oldest": "Rekaman tertua",
   "coverage.oldest.archive": "di arsip {when}",
   "coverage.oldest.none": "tidak ada",
+  "coverage.removed": "sudah dihapus",
   "coverage.not-recorded": "tidak direkam",
   "coverage.open": "masih berlangsung",
   "coverage.ago": "{days} hari lalu",

@@ -209,7 +209,7 @@ export class CoverageDialog extends LitElement {
     return html`<tr>
       <td>${camera.name}</td>
       <td class="number">
-        ${camera.recording ? percentText(camera.percent, this.locale) : t("coverage.not-recorded")}
+        ${camera.recording ? percentText(camera.percent, this.locale) : t(camera.removed ? "coverage.removed" : "coverage.not-recorded")}
         ${
           camera.damaged_seconds > 0
             ? html`<div class="warn">${t("coverage.damaged", { duration: duration(camera.damaged_seconds * 1000) })}</div>`
