@@ -16,7 +16,7 @@ from services.wall.front.http.times import TimedView, TimeUs
 class HistoryQuery(BaseModel):
     """Of which cameras."""
 
-    camera: Id | None = Field(default=None, description="One id, whoever had it; default: all.")
+    camera: Id | None = Field(default=None, description="One id, of all its owners; default: all.")
     site: Id | None = Field(default=None, description="Cameras of this site alone.")
     removed: bool | None = Field(
         default=None, description="true: cameras that the catalogue does not have any more; false: those that it has."
