@@ -43,6 +43,8 @@ CHANGE_SECONDS: Final = 0.05
 LINGER_SECONDS: Final = 5.0
 DRAIN_SECONDS: Final = 1.0
 """What the leader has to give our cameras to others before they are closed."""
+REST_SECONDS: Final = 0.0015
+"""After frames were published the worker rests so long: those that come meanwhile are read and published together."""
 BEAT_SECONDS: Final = 0.25
 PARENTLESS_SECONDS: Final = 10.0
 PARENTLESS_UNLEASED_SECONDS: Final = 2.0
@@ -263,6 +265,7 @@ async def run(service: Service, settings: IngestSettings, parent: Id) -> None:
     if held is None:
         log.warning("ingest.name_taken", name=service.worker)
         return
+    service.bus.rest_after_media(write_seconds=REST_SECONDS)
     worker = Worker(service, settings, name=held, parent=Name(service.settings, "parent", parent))
     collector = IngestCollector(worker)
     REGISTRY.register(collector)

@@ -14,7 +14,7 @@ from nats.js.client import JetStreamContext
 from services.contracts.errors import NobodyThereError, UnavailableError
 from services.mesh.backoff import Backoff
 from services.mesh.log import get_logger
-from services.mesh.media_parser import Take
+from services.mesh.media_transport import REST_SECONDS, Take
 from services.mesh.metrics import counter, gauge
 from services.mesh.nats_client import NatsClient
 from services.mesh.settings import MeshSettings
@@ -210,6 +210,11 @@ class Bus:
             return True
         _dropped_out.inc()
         return False
+
+    def rest_after_media(self, *, read_seconds: float = REST_SECONDS, write_seconds: float = 0.0) -> None:
+        """How long media may wait here, so that what comes meanwhile is handled together: a wake-up costs more than a
+        frame. After a read only the connection rests, after a write the whole process."""
+        self.client.rest_after_media(read_seconds=read_seconds, write_seconds=write_seconds)
 
     async def subscribe(
         self, subject: str, handler: Handler, *, queue: str = "", pending_bytes: int = PENDING_IN_BYTES

@@ -1,10 +1,11 @@
 """Media straight to the wire: PUB lines written to the connection, past nats-py's pending list and its flusher task.
 
 nats-py makes a command of each message, counts it, and wakes a task that joins and writes. Of a frame nothing is wanted
-but that it goes out: what is published in one turn of the event loop goes in one write.
+but that it goes out: what is published in one turn of the event loop goes in one write, without a copy.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -17,6 +18,12 @@ class MediaWriter:
 
     def __init__(self, transport: Callable[[], asyncio.WriteTransport | None]) -> None:
         """``transport()`` is the one to write to; None while there is none."""
+        self.rest_seconds = 0.0
+        """After a write the process sleeps so long, and what came meanwhile is read, handled and written together.
+
+        It is the whole process that sleeps, and not a timer that waits: the loop would still wake for each frame, and
+        waking is what costs. Not more than a frame may be late by.
+        """
         self._transport = transport
         self._parts: list[bytes] = []
         self._bytes = 0
@@ -38,5 +45,14 @@ class MediaWriter:
     def _flush(self) -> None:
         parts, self._parts, self._bytes = self._parts, [], 0
         transport = self._transport()
-        if transport is not None:
-            transport.write(b"".join(parts))
+        if transport is None:
+            return
+        transport.writelines(parts)
+        if self.rest_seconds:
+            asyncio.get_running_loop().call_soon(self._rest)
+
+    def _rest(self) -> None:
+        """Sleeps, with nothing left unsent: the loop hands what was written to the kernel before it calls this."""
+        if self._parts:
+            return  # read since; the next flush rests behind it
+        time.sleep(self.rest_seconds)

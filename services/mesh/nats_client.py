@@ -8,13 +8,14 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from nats.aio.client import Client, Server
+from nats.aio.client import Client, Server, Srv
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.aio.transport import WebSocketTransport
 from nats.protocol.command import pub_cmd
+from nats.protocol.parser import Parser
 
-from services.mesh.media_parser import MediaParser, Take, give
+from services.mesh.media_transport import REST_SECONDS, MediaTransport, Take, give
 from services.mesh.media_writer import MAX_UNSENT_BYTES, MediaWriter
 
 LOOK_SECONDS: Final = 0.5
@@ -31,16 +32,26 @@ class NatsClient(Client):
 
     def __init__(self) -> None:
         super().__init__()
-        self._parser = self._ps = MediaParser(self, self._read_transport)
-        self._media = MediaWriter(self._write_transport)
+        self._parser = self._ps = _CountingParser(self)
+        self._takes: dict[bytes, Take] = {}
+        """By subscription id as the wire has it."""
+        self._read_rest_seconds = REST_SECONDS
+        self._media = MediaWriter(self._wire)
         self._left_at: dict[str, float] = {}
         """Address → when it was left or tried last, by `time.monotonic`."""
 
     def publish_media(self, subject: str, payload: bytes) -> bool:
         """Writes a media message with all others of this loop turn; False where it was dropped."""
-        if isinstance(self._transport, WebSocketTransport):
-            return self._publish_by_flusher(subject, payload)
-        return self._media.publish(subject, payload)
+        if self._media.publish(subject, payload):
+            return True
+        return isinstance(self._transport, WebSocketTransport) and self._publish_by_flusher(subject, payload)
+
+    def rest_after_media(self, *, read_seconds: float = REST_SECONDS, write_seconds: float = 0.0) -> None:
+        """See `media_transport.REST_SECONDS` and `MediaWriter.rest_seconds`."""
+        self._read_rest_seconds = read_seconds
+        self._media.rest_seconds = write_seconds
+        if isinstance(self._transport, MediaTransport):
+            self._transport.rest_seconds = read_seconds
 
     def _publish_by_flusher(self, subject: str, payload: bytes) -> bool:
         """As `MediaWriter.publish`, through nats-py's pending list: a WebSocket has no transport to write to."""
@@ -77,7 +88,7 @@ class NatsClient(Client):
 
     async def leave_server(self) -> None:
         """Connects anew, to another server where there is one. What waits to be sent is dropped."""
-        transport = self._write_transport()
+        transport = self._wire()
         if transport is not None:
             transport.abort()  # closing would wait until a server that reads no more has read all
         await self.force_reconnect()
@@ -97,11 +108,11 @@ class NatsClient(Client):
 
     async def _ping_interval(self) -> None:
         """Instead of nats-py's, which needs three intervals to find a server silent and counts pongs alone."""
-        reads, silent_looks = self._parser.reads, 0
+        reads, silent_looks = self._reads, 0
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            if self._parser.reads != reads:
-                reads, silent_looks = self._parser.reads, 0
+            if self._reads != reads:
+                reads, silent_looks = self._reads, 0
                 continue
             silent_looks += 1
             limit_seconds = SILENT_SECONDS if self.has_other_nodes else SILENT_ALONE_SECONDS
@@ -110,15 +121,25 @@ class NatsClient(Client):
                 return
             await self._send_ping()
 
-    def _read_transport(self) -> asyncio.ReadTransport | None:
-        """What is read from; None of a WebSocket connection, whose reading cannot be paused here."""
-        writer = getattr(self._transport, "_io_writer", None)
-        return writer.transport if writer is not None else None
+    async def _connect_to_server(self, s: Srv) -> None:
+        """nats-py makes its own transport for TCP where there is none."""
+        if s.uri.scheme in ("ws", "wss"):
+            await super()._connect_to_server(s)
+            return
+        s.last_attempt = time.monotonic()
+        transport = self._transport = MediaTransport(self._takes, self._read_rest_seconds)
+        await transport.connect(s.uri, 0, self.options["connect_timeout"])
 
-    def _write_transport(self) -> asyncio.WriteTransport | None:
-        """What is written to; None while the connection is away, and of a WebSocket connection."""
-        writer = getattr(self._transport, "_io_writer", None) if self.is_connected else None
-        return writer.transport if writer is not None else None
+    @property
+    def _reads(self) -> int:
+        """Changes whenever something was read."""
+        media = self._transport.reads if isinstance(self._transport, MediaTransport) else 0
+        return self._parser.reads + media
+
+    def _wire(self) -> asyncio.WriteTransport | None:
+        """What media is written to; None while the connection is away, and of a WebSocket connection."""
+        transport = self._transport
+        return transport.wire if self.is_connected and isinstance(transport, MediaTransport) else None
 
     async def subscribe_direct(self, subject: str, take: Take) -> Subscription:
         """Subscribes so that ``take`` is called with each payload as it is read, instead of queueing it."""
@@ -127,12 +148,22 @@ class NatsClient(Client):
         subscription._pending_queue = direct = _DirectQueue(take)
         while not early.empty():
             direct.put_nowait(early.get_nowait())
-        self._parser.direct(subscription._id, take)
+        self._takes[b"%d" % subscription._id] = take
         return subscription
 
     def forget_direct(self, subscription: Subscription) -> None:
         """Nothing more is taken the short way."""
-        self._parser.forget(subscription._id)
+        self._takes.pop(b"%d" % subscription._id, None)
+
+
+class _CountingParser(Parser):
+    """nats-py's, which tells how often it was given something."""
+
+    reads = 0
+
+    async def parse(self, data: bytes = b"") -> None:
+        self.reads += 1
+        await super().parse(data)
 
 
 class _DirectQueue(asyncio.Queue[Msg]):

@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from services.contracts import subjects
 from services.contracts.models import Assignment, Camera, CameraState, Incident, WorkerLease
@@ -47,6 +47,10 @@ _segments = counter("recorder_segments", "Segments closed")
 _written = counter("recorder_written_bytes", "Bytes of closed segments")
 
 
+READ_REST_SECONDS: Final = 0.01
+"""Nobody waits for what is recorded, so that more frames are read at once than where they are watched."""
+
+
 class Recorder:
     """One recorder."""
 
@@ -82,6 +86,7 @@ class Recorder:
     async def run(self) -> None:
         """Works until the service is to stop."""
         service, bus = self.service, self.service.bus
+        bus.rest_after_media(read_seconds=READ_REST_SECONDS)
         locks = [fd for directory in self.directories if (fd := self._lock(directory)) is not None]
         await self.disks.open()
         lease = Lease(await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease), self._lease, clock=service.clock)

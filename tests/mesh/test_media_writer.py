@@ -18,6 +18,10 @@ class Wire(asyncio.WriteTransport):
         """See ``asyncio.WriteTransport``."""
         self.writes.append(bytes(data))
 
+    def writelines(self, list_of_data: Any) -> None:
+        """See ``asyncio.WriteTransport``."""
+        self.write(b"".join(list_of_data))
+
     def get_write_buffer_size(self) -> int:
         """See ``asyncio.WriteTransport``."""
         return self.unsent
@@ -58,3 +62,31 @@ async def test_a_connection_that_is_away_takes_nothing_and_one_that_goes_in_betw
     lost = here.pop()
     await asyncio.sleep(0)
     assert lost.writes == []
+
+
+async def test_a_process_that_rests_after_a_write_handles_together_what_came_meanwhile() -> None:
+    wire = Wire()
+    writer = MediaWriter(lambda: wire)
+    writer.rest_seconds = 0.02
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    assert writer.publish("a.b", b"one")
+    await asyncio.sleep(0)
+    assert wire.writes == [b"PUB a.b 3\r\none\r\n"]
+    assert loop.time() - began < writer.rest_seconds
+    await asyncio.sleep(0)
+    assert loop.time() - began >= writer.rest_seconds
+
+
+async def test_nothing_that_was_published_waits_for_the_rest() -> None:
+    wire = Wire()
+    writer = MediaWriter(lambda: wire)
+    writer.rest_seconds = 0.5
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    assert writer.publish("a.b", b"one")
+    await asyncio.sleep(0)
+    assert writer.publish("a.b", b"two")
+    await asyncio.sleep(0)
+    assert len(wire.writes) == 2
+    assert loop.time() - began < writer.rest_seconds

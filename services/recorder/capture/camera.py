@@ -7,7 +7,7 @@ from services.contracts import frames, subjects
 from services.contracts.errors import UnavailableError
 from services.contracts.frames import AccessUnit, FrameError
 from services.contracts.models import Camera
-from services.mesh.bus import Bus, BusMessage, BusSubscription
+from services.mesh.bus import Bus, BusSubscription
 from services.mesh.clock import Clock
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
@@ -48,15 +48,11 @@ class CameraFeed:
         self._held = []
         camera = self.camera
         self._subscriptions = [
-            await self._bus.subscribe(
-                subjects.media(camera.site, "main", camera.id), self._on_picture, pending_bytes=PENDING_BYTES
-            )
+            await self._bus.subscribe_direct(subjects.media(camera.site, "main", camera.id), self._on_picture)
         ]
         if camera.audio:
             self._subscriptions.append(
-                await self._bus.subscribe(
-                    subjects.media(camera.site, "audio", camera.id), self._on_sound, pending_bytes=PENDING_BYTES
-                )
+                await self._bus.subscribe_direct(subjects.media(camera.site, "audio", camera.id), self._on_sound)
             )
 
     async def ask(self) -> None:
@@ -104,12 +100,12 @@ class CameraFeed:
         self._stopped = True
         self.recording.stop()
 
-    async def _on_picture(self, message: BusMessage) -> None:
-        unit = _decode(message.data)
+    def _on_picture(self, message: bytes) -> None:
+        unit = _decode(message)
         if unit is None or not unit.codec.is_video:
             return
         _frames.inc()
-        _bytes.inc(len(message.data))
+        _bytes.inc(len(message))
         if self._held is None:
             self._record(unit)
         elif len(self._held) < MAX_HELD:
@@ -118,8 +114,8 @@ class CameraFeed:
             self._release([])
             self._record(unit)
 
-    async def _on_sound(self, message: BusMessage) -> None:
-        unit = _decode(message.data)
+    def _on_sound(self, message: bytes) -> None:
+        unit = _decode(message)
         if unit is not None and not unit.codec.is_video:
             self.recording.record_sound(unit)
 
