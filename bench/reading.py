@@ -31,7 +31,7 @@ class _Counting:
     def __init__(self, delays_ms: list[float], *, pipeline: bool) -> None:
         self.packets = 0
         self._delays_ms = delays_ms
-        self._pipeline = Pipeline(SystemClock(), gop_frames=1000, gop_bytes=1 << 24) if pipeline else None
+        self._pipeline = Pipeline(SystemClock(), gop_bytes=1 << 24) if pipeline else None
 
     def opened(
         self, tracks: Sequence[Track], *, transport: Literal["", "tcp", "udp"] = "", bursts: bool = False

@@ -82,7 +82,6 @@ class CameraIngest:
         def pipeline(earlier_bytes: int = 0) -> Pipeline:
             return Pipeline(
                 clock,
-                gop_frames=settings.gop_cache_frames,
                 gop_bytes=settings.gop_cache_bytes,
                 earlier_bytes=earlier_bytes,
             )

@@ -4,15 +4,14 @@ from collections import deque
 
 
 class GopCache:
-    """The messages of the access units since the last keyframe, bounded in frames and bytes.
+    """The messages of the access units since the last keyframe, bounded in bytes.
 
-    A GOP that outgrows a bound is cut down to its keyframe: later frames could not be decoded without those between,
+    A GOP that outgrows the bound is cut down to its keyframe: later frames could not be decoded without those between,
     but the keyframe alone is still a picture.
     """
 
-    def __init__(self, *, max_frames: int, max_bytes: int, earlier_bytes: int = 0) -> None:
+    def __init__(self, *, max_bytes: int, earlier_bytes: int = 0) -> None:
         """``earlier_bytes``: how much of the whole GOPs before the last one is kept."""
-        self._max_frames = max_frames
         self._max_bytes = max_bytes
         self._messages: list[bytes] = []
         self._bytes = 0
@@ -34,7 +33,7 @@ class GopCache:
                 return
         elif not self._messages or self._cut:
             return
-        elif len(self._messages) >= self._max_frames or self._bytes + len(message) > self._max_bytes:
+        elif self._bytes + len(message) > self._max_bytes:
             self._cut = True
             del self._messages[1:]
             self._bytes = len(self._messages[0])

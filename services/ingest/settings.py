@@ -56,7 +56,6 @@ class IngestSettings(Section):
         ge=0,
         description="How much of the GOPs before the last is kept of each main profile, for a recorder that restarts.",
     )
-    gop_cache_frames: int = Field(default=1000, ge=1, description="Most frames kept for each profile.")
 
     @property
     def worker_count(self) -> int:

@@ -49,6 +49,16 @@ class Sps(NamedTuple):
     """max_num_reorder_frames of the VUI; 0 promises that there are no B-frames to wait for."""
     frame_mbs_only: bool = True
     """frame_mbs_only_flag: no picture is coded as two fields."""
+    identifier: int = 0
+    """seq_parameter_set_id."""
+    separate_planes: bool = False
+    """separate_colour_plane_flag."""
+    frame_num_bits: int = 4
+    """Of frame_num in slice headers."""
+    order_type: int = 0
+    """pic_order_cnt_type: 0 told by slices, 1 follows from frame_num, 2 as decoded."""
+    order_bits: int = 4
+    """Of pic_order_cnt_lsb in slice headers, where the type is 0."""
 
     @property
     def codec_string(self) -> str:
@@ -136,6 +146,20 @@ def slice_pps_id(unit: bytes) -> int:
     return bits.ue()
 
 
+def slice_order(unit: bytes, sps: Sps) -> int:
+    """pic_order_cnt_lsb of a picture's first slice (7.3.3), of a stream whose ``order_type`` is 0."""
+    bits = BitReader(unescape(unit[1:_SLICE_HEAD_BYTES]))
+    bits.ue()  # first_mb_in_slice
+    bits.ue()  # slice_type
+    bits.ue()  # pic_parameter_set_id
+    bits.u(2 * sps.separate_planes + sps.frame_num_bits)
+    if not sps.frame_mbs_only and bits.flag():
+        bits.flag()  # bottom_field_flag
+    if unit[0] & 0x1F == NalType.IDR:
+        bits.ue()  # idr_pic_id
+    return bits.u(sps.order_bits)
+
+
 def parameter_sets(units: Iterable[bytes]) -> ParameterSets:
     """The parameter sets among ``units``, each once, in order."""
     sps: dict[bytes, None] = {}
@@ -155,7 +179,7 @@ def parse_sps(unit: bytes) -> Sps:
         raise BitstreamError("not a sequence parameter set")
     bits = BitReader(unescape(unit[1:]))
     profile, constraints, level = bits.u(8), bits.u(8), bits.u(8)
-    bits.ue()  # seq_parameter_set_id
+    identifier = bits.ue()
     chroma, depth_luma, depth_chroma, separate_planes = 1, 8, 8, False
     if profile in _HIGH_PROFILES:
         chroma = bits.ue()
@@ -168,10 +192,10 @@ def parse_sps(unit: bytes) -> Sps:
             for index in range(12 if chroma == 3 else 8):
                 if bits.flag():
                     _skip_scaling_list(bits, 16 if index < 6 else 64)
-    bits.ue()  # log2_max_frame_num_minus4
-    order_type = bits.ue()
+    frame_num_bits = bits.ue() + 4
+    order_type, order_bits = bits.ue(), 4
     if order_type == 0:
-        bits.ue()  # log2_max_pic_order_cnt_lsb_minus4
+        order_bits += bits.ue()
     elif order_type == 1:
         bits.flag()
         bits.se()
@@ -212,6 +236,11 @@ def parse_sps(unit: bytes) -> Sps:
         frame_rate,
         reorder,
         frame_mbs_only,
+        identifier,
+        separate_planes,
+        frame_num_bits,
+        order_type,
+        order_bits,
     )
 
 

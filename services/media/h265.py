@@ -12,6 +12,7 @@ class NalType(IntEnum):
 
     TRAIL_N = 0
     TRAIL_R = 1
+    RADL_N = 6
     RASL_N = 8
     RASL_R = 9
     BLA_W_LP = 16
@@ -50,6 +51,10 @@ class Sps(NamedTuple):
     """sps_max_num_reorder_pics of the highest sub-layer; 0 promises that there are no B-frames to wait for."""
     identifier: int = 0
     """sps_seq_parameter_set_id."""
+    separate_planes: bool = False
+    """separate_colour_plane_flag."""
+    order_bits: int = 4
+    """Of slice_pic_order_cnt_lsb."""
 
     @property
     def profile_idc(self) -> int:
@@ -128,15 +133,24 @@ def begins_picture(unit: bytes) -> bool:
     return is_vcl(unit) and len(unit) > 2 and unit[2] & 0x80 != 0
 
 
-def extra_slice_header_bits(pps: bytes) -> int:
-    """num_extra_slice_header_bits of a PPS, which `slice_type` needs."""
+class Pps(NamedTuple):
+    """What slice headers need of a picture parameter set (7.3.2.3)."""
+
+    identifier: int
+    sps: int
+    output_flag_present: bool
+    extra_bits: int
+    """num_extra_slice_header_bits."""
+
+
+def parse_pps(pps: bytes) -> Pps:
+    """Reads a PPS NAL unit up to the last field in use."""
     if len(pps) < 3 or nal_type(pps) != NalType.PPS:
         raise BitstreamError("not a picture parameter set")
-    bits = BitReader(unescape(pps[2:]))
-    bits.ue()  # pps_pic_parameter_set_id
-    bits.ue()  # pps_seq_parameter_set_id
-    bits.u(2)  # dependent_slice_segments_enabled_flag, output_flag_present_flag
-    return bits.u(3)
+    bits = BitReader(unescape(pps[2:16]))
+    identifier, sps = bits.ue(), bits.ue()
+    bits.flag()  # dependent_slice_segments_enabled_flag
+    return Pps(identifier, sps, bits.flag(), bits.u(3))
 
 
 def slice_type(unit: bytes, extra_bits: int = 0) -> str:
@@ -153,6 +167,20 @@ def slice_type(unit: bytes, extra_bits: int = 0) -> str:
     if kind > 2:
         raise BitstreamError(f"slice_type {kind} does not exist")
     return _SLICE_TYPES[kind]
+
+
+def slice_order(unit: bytes, sps: Sps, pps: Pps) -> int:
+    """slice_pic_order_cnt_lsb of a picture's first slice segment (7.3.6.1); 0 for an IDR picture, which has none."""
+    kind = nal_type(unit)
+    if kind in (NalType.IDR_W_RADL, NalType.IDR_N_LP):
+        return 0
+    bits = BitReader(unescape(unit[2:_SLICE_HEAD_BYTES]))
+    bits.u(2 if 16 <= kind <= 23 else 1)  # first_slice_segment_in_pic_flag, no_output_of_prior_pics_flag
+    bits.ue()  # slice_pic_parameter_set_id
+    bits.u(pps.extra_bits)
+    bits.ue()  # slice_type
+    bits.u(pps.output_flag_present + 2 * sps.separate_planes)  # pic_output_flag, colour_plane_id
+    return bits.u(sps.order_bits)
 
 
 def pps_ids(pps: bytes) -> tuple[int, int]:
@@ -207,7 +235,7 @@ def parse_sps(unit: bytes) -> Sps:
     if not (0 < width <= 16384 and 0 < height <= 16384):
         raise BitstreamError(f"a picture of {width}×{height} pixels")
     depth_luma, depth_chroma = 8 + bits.ue(), 8 + bits.ue()
-    bits.ue()  # log2_max_pic_order_cnt_lsb_minus4
+    order_bits = bits.ue() + 4
     reorder = 0
     for _ in range(sub_layers_minus1 + 1 if bits.flag() else 1):
         bits.ue()  # sps_max_dec_pic_buffering_minus1
@@ -224,6 +252,8 @@ def parse_sps(unit: bytes) -> Sps:
         nested,
         reorder,
         identifier,
+        separate_planes,
+        order_bits,
     )
 
 

@@ -45,7 +45,7 @@ class Bench:
             "cam",
             "main",
             Source("rtsp://host/x", audio=audio),
-            {kind: Pipeline(self.clock, gop_frames=100, gop_bytes=10**6) for kind in kinds},
+            {kind: Pipeline(self.clock, gop_bytes=10**6) for kind in kinds},
             epoch=3,
             deliver=self._deliver,
             settings=SETTINGS,

@@ -31,7 +31,7 @@ def feed(pipeline: Pipeline, clock: ManualClock, numbers: range, *, epoch: int =
 
 
 def make(clock: ManualClock) -> Pipeline:
-    return Pipeline(clock, gop_frames=100, gop_bytes=10**6)
+    return Pipeline(clock, gop_bytes=10**6)
 
 
 def test_units_are_numbered_dated_and_flagged() -> None:

@@ -23,7 +23,7 @@ def test_keyframes_and_slice_types_agree_with_the_encoder() -> None:
     stream = encoded.video("libx265", frames=60, gop=25, b_frames=2)
     sets = h265.parameter_sets(nal.split_annex_b(stream.extradata))
     assert h265.parse_sps(sets.sps[0]).reorder_frames > 0
-    extra = h265.extra_slice_header_bits(sets.pps[0])
+    extra = h265.parse_pps(sets.pps[0]).extra_bits
     kinds = set()
     for packet in stream.packets:
         units = nal.split_annex_b(packet.data)

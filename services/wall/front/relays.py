@@ -112,6 +112,7 @@ class Relays:
         """
         asked: set[tuple[str, int]] = set()
         now = self._clock.monotonic()
+        why = "no relay takes another viewer just now; try again shortly"
         ended = not self.alive() and now - self._alive_at < MISSED_SECONDS
         deadline = now + SUCCESSOR_SECONDS
         while True:
@@ -128,7 +129,10 @@ class Relays:
                 try:
                     opened = await self._ask(lease.worker, "session-open", question, SessionOpened, actor, OPEN_SECONDS)
                 except UnavailableError as error:
-                    ended |= isinstance(error, NobodyThereError)
+                    if isinstance(error, NobodyThereError):
+                        ended = True
+                    else:
+                        why = error.message
                     _refused.labels(lease.worker).inc()
                     log.warning("front.relay_refused", relay=lease.worker, error=error)
                     continue
@@ -136,9 +140,7 @@ class Relays:
                 _placed.labels(kind).inc()
                 return opened
             if not ended or self._clock.monotonic() >= deadline:
-                raise UnavailableError(
-                    "no relay takes another viewer just now; try again shortly", retry_after_seconds=2
-                )
+                raise UnavailableError(why, retry_after_seconds=2)
             asked |= {(lease.worker, lease.incarnation) for lease in new}
             await asyncio.sleep(LOOK_SECONDS)
 

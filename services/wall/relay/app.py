@@ -203,6 +203,9 @@ class Relay:
         session = open_session(question, self._context)
         self.sessions[question.session] = session
         self._service.tasks.create_task(self._run(session), name=f"session {session.name}")
+        if question.kind == "whep" and (refusal := await session.refusal()) is not None:
+            session.closed.set()
+            raise refusal
         return SessionOpened(
             session=session.name, relay=self._service.worker, answer=session.answer, slots=len(session.slots)
         )

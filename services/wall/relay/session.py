@@ -4,10 +4,12 @@ import asyncio
 import random
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from services.contracts import sessions
+from services.contracts.errors import BadOfferError, PantauError, UnavailableError
 from services.contracts.models import Camera, CameraState, Reason
 from services.contracts.sessions import (
     Aim,
@@ -45,6 +47,9 @@ log = get_logger()
 
 CONNECT_SECONDS: Final = 15.0
 """From the answer to the first authenticated check."""
+SETTLE_SECONDS: Final = 1.0
+"""Ingest and other relays are given so long to say whether there will be a picture, before a WHEP offer is answered."""
+RETRY_SECONDS: Final = 5
 TICK_SECONDS: Final = 1.0
 REPORT_TICKS: Final = 2
 LINK_TICKS: Final = 2
@@ -200,6 +205,22 @@ class Session:
             return self._playback.make_source(slot, camera)
         relay = self._relay
         return LiveSource(slot, aim, camera, relay.cameras.state(camera.id), relay.feeds, self._clock)
+
+    async def refusal(self) -> PantauError | None:
+        """Why the first slot is sent nothing, where that is known or found out soon and will not pass by itself."""
+        slot = self.slots[0]
+        if isinstance(slot.source, LiveSource):
+            with suppress(TimeoutError):
+                async with timeout(self._clock, SETTLE_SECONDS):
+                    await slot.source.settled()
+        notice = slot.notice
+        if notice.state != "waiting":
+            return None
+        if notice.reason is Reason.UNSUPPORTED_CODEC:
+            return BadOfferError(notice.detail)
+        if notice.reason in (Reason.OVERLOADED, Reason.BAD_STREAM):
+            return UnavailableError(notice.detail, retry_after_seconds=RETRY_SECONDS)
+        return None
 
     def attached(self) -> None:
         """A page's control socket is new: tell it how every slot stands."""

@@ -244,7 +244,7 @@ def published(
 ) -> list[AccessUnit]:
     """What ingest publishes of a source with wild time stamps; ``with_dts``: the source says decoding times."""
     clock = ManualClock(START_US)
-    pipeline = Pipeline(clock, gop_frames=100, gop_bytes=1 << 20)
+    pipeline = Pipeline(clock, gop_bytes=1 << 20)
     pipeline.begin(Track("video", Codec.H264, b""))
     stream = stream_of(Codec.H264, b_frames=b_frames)
     messages = []

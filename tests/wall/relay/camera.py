@@ -32,6 +32,8 @@ class Clip(NamedTuple):
     """Length-prefixed NAL units, and whether it is a keyframe."""
     fps: float
     codec: Codec
+    shown: tuple[int, ...] = ()
+    """Each frame's place in the order of presentation; empty: as they stand here."""
 
 
 def picture(camera: int, number: int, width: int, height: int) -> Any:
@@ -60,20 +62,24 @@ def clip(
     bitrate_bps: int = 500_000,
     profile: str = "high",
     encoder: str = "libx264",
+    b_pictures: str = "",
 ) -> Clip:
-    """Encodes ``gops`` GOPs; frame n of them carries the number n."""
+    """Encodes ``gops`` GOPs; frame n of them carries the number n. ``b_pictures``: x264's parameters for them."""
     context = av.CodecContext.create(encoder, "w")
     assert isinstance(context, av.VideoCodecContext)
     context.width, context.height = size
     context.pix_fmt = "yuv420p"
     context.time_base, context.framerate = Fraction(1, fps), Fraction(fps)
     context.gop_size = gop
-    context.max_b_frames = 0
+    context.max_b_frames = 16 if b_pictures else 0
     context.bit_rate = bitrate_bps
     context.thread_count = 1
     options = {"preset": "veryfast", "tune": "zerolatency", "profile": profile}
     if encoder == "libx264":
-        options |= {"x264-params": f"keyint={gop}:min-keyint={gop}:scenecut=0:repeat-headers=1:slices=1"}
+        common = f"keyint={gop}:min-keyint={gop}:scenecut=0:repeat-headers=1:slices=1"
+        options |= {"x264-params": f"{common}:b-adapt=0:{b_pictures}" if b_pictures else common}
+        if b_pictures:
+            options.pop("tune")
     else:
         options["x265-params"] = (
             f"log-level=none:keyint={gop}:min-keyint={gop}:scenecut=0:bframes=0:repeat-headers=1:pools=none"
@@ -87,7 +93,12 @@ def clip(
         packets += context.encode(frame)
     packets += context.encode(None)
     frames = tuple((join_length_prefixed(split_annex_b(bytes(p))), p.is_keyframe) for p in packets)
-    return Clip(frames, fps, Codec.H264 if encoder == "libx264" else Codec.HEVC)
+    shown = tuple(int(p.pts) for p in packets if p.pts is not None) if b_pictures else ()
+    return Clip(frames, fps, Codec.H264 if encoder == "libx264" else Codec.HEVC, shown)
+
+
+_DELAY = 3
+"""Frames from a picture's decoding to its presentation where the order differs."""
 
 
 class BusCamera:
@@ -140,11 +151,14 @@ class BusCamera:
         number = self.sequence
         payload, keyframe = self.clip.frames[number % len(self.clip.frames)]
         flags = (Flags.KEYFRAME if keyframe else Flags.NONE) | (Flags.DISCONTINUITY if number == 0 else Flags.NONE)
-        pts = int(number * 90_000 / self.clip.fps)
+        dts = int(number * 90_000 / self.clip.fps)
+        length = len(self.clip.frames)
+        shown = number // length * length + self.clip.shown[number % length] if self.clip.shown else number
+        pts = int((shown + _DELAY) * 90_000 / self.clip.fps) if self.clip.shown else dts
         now_us = time.time_ns() // 1000
         self.sequence += 1
         unit = AccessUnit(
-            flags, self.clip.codec, self.epoch, number, pts, pts, now_us, 1000, CaptureClockSource.ARRIVAL, payload
+            flags, self.clip.codec, self.epoch, number, pts, dts, now_us, 1000, CaptureClockSource.ARRIVAL, payload
         )  # fmt: skip
         return encode(unit), keyframe
 

@@ -12,6 +12,7 @@ from services.contracts.errors import UnavailableError
 from services.contracts.frames import AccessUnit, Codec, decode, encode
 from services.contracts.models import Reason
 from services.footage.playback import PlaybackItem
+from services.media.output_order import OutputOrder, Placement
 from services.wall.relay.convert.process import HIDE, SHOW, ConverterProcess
 
 
@@ -52,10 +53,17 @@ class FootageConverter:
 
 
 class PlaybackTranscoder:
-    """Passes a player's items on to a slot, those that its viewer cannot decode converted."""
+    """Passes a player's items on to a slot, those that its viewer cannot decode converted.
+
+    Of B-pictures those that nothing refers to are left out. Where that is not enough (`OutputOrder`), what was read
+    since the keyframe is given to a converter, and all that follows is converted.
+    """
 
     def __init__(self, accepts: Callable[[Codec], bool], open_converter: Callable[[], FootageConverter]) -> None:
         """``open_converter`` raises `ConversionRefusedError` where there are too many."""
+        self._order = OutputOrder()
+        self._reordered = False
+        """Whether this camera's recordings were found to need a conversion for their order."""
         self.converting = False
         """Whether what was given last had to be converted."""
         self._accepts = accepts
@@ -78,13 +86,25 @@ class PlaybackTranscoder:
         converter: FootageConverter | None = None
         led: AccessUnit | None = None
         """The newest unit up to ``at_us``. It is converted when the next one shows whether it is the last of them."""
+        passed: list[AccessUnit] = []
+        """Since the last keyframe, while nothing is converted."""
         async for item in items:
             if led is not None and converter is not None:
                 show = not isinstance(item, AccessUnit) or item.capture_us > at_us
                 for unit in await converter.convert(led, show=show):
                     yield unit
                 led = None
-            if not isinstance(item, AccessUnit) or self._passes(item.codec):
+            placement = Placement.IN_ORDER
+            if isinstance(item, AccessUnit):
+                if item.keyframe or converter is not None:
+                    passed.clear()
+                passed.append(item)
+                placement = self._order.place(item.codec.ffmpeg_name, item.payload, keyframe=item.keyframe)
+                self._reordered |= placement in (Placement.REORDERED, Placement.OPEN)
+                if placement is Placement.DROPPABLE and self._accepts(item.codec) and not self._reordered:
+                    continue
+            reordered = self._reordered if every_frame else placement is Placement.OPEN
+            if not isinstance(item, AccessUnit) or self._passes(item.codec, reordered=reordered):
                 if converter is not None:
                     for unit in await converter.flush():
                         yield unit
@@ -93,6 +113,9 @@ class PlaybackTranscoder:
                 continue
             if converter is None:
                 converter = self._converter = await self._fresh()
+                for unit in passed[:-1]:
+                    await converter.convert(unit, show=False)
+                passed.clear()
             self.converting = True
             if every_frame and item.capture_us <= at_us:
                 led = item
@@ -103,8 +126,8 @@ class PlaybackTranscoder:
             for unit in made:
                 yield unit
 
-    def _passes(self, codec: Codec) -> bool:
-        return self._accepts(codec) or not self._accepts(Codec.H264)
+    def _passes(self, codec: Codec, *, reordered: bool) -> bool:
+        return not self._accepts(Codec.H264) or (self._accepts(codec) and not reordered)
 
     async def _fresh(self) -> FootageConverter:
         """A converter that remembers nothing of what it was asked before."""

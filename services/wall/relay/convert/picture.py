@@ -50,6 +50,9 @@ class PictureConverter:
         """By presentation time: the access unit that a decoded picture came from."""
         self._keyframe_at: int | None = None
         self._last_pts: int | None = None
+        self._from_pts: int | None = None
+        """Of the first keyframe. In an open GOP it is followed by pictures that are shown before it, and that the
+        decoder lacks references for."""
         self._encoder_90k = 0
         """The encoder's own time, which only ever grows."""
         self._anew = True
@@ -65,12 +68,14 @@ class PictureConverter:
             if not unit.keyframe:
                 return []
             self._decoder = _decoder(unit.codec)
+            self._from_pts = unit.pts_90k
         try:
             packet = av.Packet(unit.payload if unit.codec is Codec.MJPEG else length_prefixed_to_annex_b(unit.payload))
         except BitstreamError:
             return []
         packet.pts, packet.dts, packet.time_base = unit.pts_90k, unit.dts_90k, _TIME_BASE
-        self._sources[unit.pts_90k] = unit
+        if self._from_pts is None or unit.pts_90k >= self._from_pts:
+            self._sources[unit.pts_90k] = unit
         if len(self._sources) > _REMEMBERED:
             self._sources.popitem(last=False)
         try:

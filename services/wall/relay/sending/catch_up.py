@@ -54,7 +54,8 @@ UNSEEN_SECONDS: Final = 0.1
 STAND_IN_SECONDS: Final = 3.0
 """Sixteen whole mains are more than a browser on two cores decodes. They would hold up the subs that they stand in
 for."""
-REPLAY_PAUSE_SECONDS: Final = 0.7
+REPLAY_PAUSE_SECONDS: Final = 1.0
+"""A decoder that cannot make anything of a stream asks without end: it must not multiply what is sent."""
 STILL_SECONDS: Final = 2.0
 """Chromium asks for a keyframe when nothing came for 3 s, although it may have all. The first such request is answered,
 since the last packet may have been lost; every answer would bring the next request."""

@@ -4,6 +4,7 @@ from typing import Final
 
 from services.contracts.frames import AccessUnit, Codec
 from services.media.codecs import VIDEO
+from services.media.output_order import Placement
 from services.media.packetize import Packetizer
 from services.wall.relay.engine.template import MAX_PAYLOAD_BYTES, PacketLayout, lay_out
 
@@ -27,13 +28,15 @@ class Frame:
     Raises `BitstreamError` where the payload of H.264 or H.265 is no length-prefixed NAL units.
     """
 
-    __slots__ = ("_payloads", "codec", "damaged", "keyframe", "layouts", "unit")
+    __slots__ = ("_payloads", "codec", "damaged", "keyframe", "layouts", "placement", "unit")
 
     def __init__(self, unit: AccessUnit) -> None:
         self.unit = unit
         self.keyframe = unit.keyframe
         self.damaged = unit.damaged
         self.codec = int(unit.codec)
+        self.placement = Placement.IN_ORDER
+        """Where it stands among those before it, as its feed has found out. A droppable one is sent to nobody."""
         self._payloads = self._packetize()
         self.layouts: dict[Shape, PacketLayout] = {}
         """Those that `layout` was asked for."""

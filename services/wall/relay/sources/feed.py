@@ -8,8 +8,9 @@ from services.contracts import subjects
 from services.contracts.errors import UnavailableError
 from services.contracts.frames import Codec, FrameError, decode
 from services.contracts.models import ProfileName, Reason, WantReply
-from services.media.codecs import VIDEO
+from services.media.codecs import VIDEO, VideoCodec
 from services.media.nal import BitstreamError
+from services.media.output_order import OutputOrder, Placement
 from services.mesh.backoff import Backoff
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock, sleep, timeout
@@ -30,6 +31,8 @@ ConvertedName = Literal["h264", "opus"]
 """Profiles that relays make where a browser cannot decode a camera: pictures and sound."""
 CONVERTED: Final = frozenset(get_args(ConvertedName))
 FeedName = ProfileName | Literal["audio"] | ConvertedName
+
+_SHOWN_AT_ONCE: Final = frozenset((Placement.IN_ORDER, Placement.DROPPABLE))
 
 _frames_in = counter("relay_frames_received", "Frames taken from the bus; counted once a second")
 _frames_bad = counter("relay_frames_bad", "Messages on media subjects that are no frames, or cannot be packetized")
@@ -55,7 +58,7 @@ class FeedSink(Protocol):
         """The next frame."""
 
     def feed_status(self, feed: "ProfileFeed") -> None:
-        """``feed.live``, ``feed.reason`` or ``feed.detail`` changed."""
+        """``feed.live``, ``feed.reason`` or ``feed.detail`` changed, or ``feed.reordered`` was found."""
 
 
 class ProfileFeed:
@@ -75,20 +78,29 @@ class ProfileFeed:
         self.camera = camera
         self.gop = GopBuffer()
         self.sinks: set[FeedSink] = set()
+        self.asked = asyncio.Event()
+        """Set when it is known what comes: frames, or why there are none."""
         self.live = False
         self.reason = Reason.STARTING
         self.detail = ""
         self.codec: Codec | None = None
+        self._video: VideoCodec | None = None
         self.width_px = 0
         self.height_px = 0
         self.bitrate_bps = 0.0
         self.idle_since = clock.monotonic()
         """Since when it has had no sink."""
+        self.reordered = False
+        """Whether decoders for WebRTC cannot show it: pictures that others refer to are shown in another order than
+        they are decoded, or keyframes are not all IDR pictures. It holds until the parameter sets change."""
+        self._order = OutputOrder()
+        self._ordered_sets = b""
+        """The parameter sets that ``reordered`` is said of."""
         self._clock = clock
         self._now = clock.monotonic
         self._bus = bus
         self._on_nobody = on_nobody
-        self._last_frame_at = float("-inf")
+        self._last_frame_at = self._held_at = float("-inf")
         self._refill = asyncio.Event()
         self._sets = b""
         self._bytes = self._frames = 0
@@ -150,8 +162,9 @@ class ProfileFeed:
             log.debug("feed.no_answer", camera=self.camera, error=error)
             if not self._bus.connected:
                 return
-        if frames:
-            self._on_gop(frames)
+        mended = bool(frames) and self._on_gop(frames)
+        if not mended and not self.gop.whole:  # of a GOP that is too long ingest keeps the keyframe
+            self.gop.still = frames[0] if frames and frames[0].keyframe else None
         if self._now() - self._last_frame_at > STALE_SECONDS:
             if status is not None and status.status in ("failed", "unknown-profile"):
                 unknown = status.status == "unknown-profile"
@@ -160,14 +173,18 @@ class ProfileFeed:
                 self._say(False, *self._on_nobody())
             elif status.status == "opening":
                 self._say(False, Reason.STARTING, status.detail)
+            elif self.gop.still is not None or self._now() - self._held_at < STALE_SECONDS:
+                self._say(False, Reason.NO_KEYFRAME, "the pictures since the last keyframe are too many to be kept")
             else:
                 self._say(False, Reason.STALLED, status.detail)
+        self.asked.set()
 
     def _frame(self, message: bytes) -> Frame | None:
         try:
             unit = decode(message)
             if unit.codec != self.codec:
                 self.codec = unit.codec
+                self._video = VIDEO.get(unit.codec.ffmpeg_name)
                 self._sets = b""
             frame = Frame(unit)
         except (FrameError, BitstreamError) as error:
@@ -186,21 +203,30 @@ class ProfileFeed:
             return
         verdict = self.gop.accept_frame(frame)
         if verdict is FrameVerdict.SHOW:
+            self._place(frame)
             self._flowing()
             for sink in tuple(self.sinks):
                 sink.feed_frame(self, frame)
         elif verdict is FrameVerdict.RESTART:
+            if frame.unit.discontinuity and self._sets != self._ordered_sets:
+                self.reordered = False
+            self._place(frame)
             self._flowing()
             for sink in tuple(self.sinks):
                 sink.feed_ready(self)
-        elif verdict is FrameVerdict.HOLE:
-            self._refill.set()
+        elif verdict is not FrameVerdict.OLD:
+            self._held_at = self._now()
+            if verdict is FrameVerdict.HOLE:
+                self._refill.set()
 
-    def _on_gop(self, frames: list[Frame]) -> None:
+    def _on_gop(self, frames: list[Frame]) -> bool:
+        """Takes ingest's copy of the GOP; whether all is whole then."""
         mended = self.gop.mend_hole(frames)
         if mended is None:
-            return
+            return self.gop.whole
         missing, anew = mended
+        for frame in missing:
+            self._place(frame)
         self._flowing()
         for sink in tuple(self.sinks):
             if anew:
@@ -208,6 +234,30 @@ class ProfileFeed:
             else:
                 for frame in missing:
                     sink.feed_frame(self, frame)
+        return True
+
+    def _place(self, frame: Frame) -> None:
+        """Finds out where the next frame is shown, and whether the feed is `reordered` by it."""
+        if self.profile in CONVERTED or self._video is None:
+            return
+        unit = frame.unit
+        frame.placement = self._order.place(self._video.name, unit.payload, keyframe=frame.keyframe)
+        if self.reordered or frame.placement in _SHOWN_AT_ONCE:
+            return
+        self.reordered, self._ordered_sets = True, self._sets
+        log.info("feed.reordered", camera=self.camera, profile=self.profile, by=frame.placement.value)
+        for sink in tuple(self.sinks):
+            sink.feed_status(self)
+
+    @property
+    def begins_anywhere(self) -> bool:
+        """Whether the newest GOP is whole and begins with a keyframe at which every decoder begins."""
+        return bool(self.gop.frames) and self.gop.frames[0].placement is Placement.IN_ORDER
+
+    @property
+    def sent_gop(self) -> list[Frame]:
+        """Of the newest GOP the frames that are sent; empty while there is none that is whole."""
+        return [frame for frame in self.gop.frames if frame.placement is not Placement.DROPPABLE]
 
     def _flowing(self) -> None:
         self._last_frame_at = self._now()
@@ -223,7 +273,7 @@ class ProfileFeed:
 
     def _look_at(self, payload: bytes) -> None:
         """Learns the picture's size from a keyframe's parameter sets."""
-        video = VIDEO.get(self.codec.ffmpeg_name) if self.codec is not None else None
+        video = self._video
         if video is None or not video.config_box:
             return
         try:

@@ -11,9 +11,10 @@ from typing import Final
 
 from services.wall.relay.sending.frame import Frame
 
-MAX_FRAMES: Final = 2000
 MAX_BYTES: Final = 24 * 1024 * 1024
-"""Longer GOPs are not kept: a new viewer waits for a keyframe."""
+"""Of payloads and `FRAME_BYTES` each; a GOP that is longer is not kept, and neither is what is held behind a hole."""
+FRAME_BYTES: Final = 1024
+"""About what a frame takes beside its payload."""
 
 
 class FrameVerdict(Enum):
@@ -33,16 +34,19 @@ class FrameVerdict(Enum):
 class GopBuffer:
     """Is given frames in the order of their arrival, and keeps the newest GOP."""
 
-    __slots__ = ("_bytes", "_held", "_last", "_overflown", "frames", "lost")
+    __slots__ = ("_bytes", "_held", "_held_bytes", "_last", "_overflown", "frames", "lost", "still")
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []
         """The newest GOP, keyframe first; empty while there is none that is whole."""
+        self.still: Frame | None = None
+        """The newest keyframe, where what follows it is not kept: a picture of some time ago."""
         self.lost = 0
         """Frames that never came; it only grows."""
         self._last: tuple[int, int] | None = None
         self._held: list[Frame] | None = []
         """Frames behind a hole; None while there is no hole. At the beginning all is hole."""
+        self._held_bytes = 0
         self._bytes = 0
         self._overflown = False
 
@@ -70,7 +74,8 @@ class GopBuffer:
             return FrameVerdict.HELD
         assert last is not None
         if anew or not next_one:
-            self._held = [frame]
+            self._held, self._held_bytes = [], 0
+            self._hold(frame)
             return FrameVerdict.HOLE
         self._append(frame)
         return FrameVerdict.SHOW
@@ -103,7 +108,7 @@ class GopBuffer:
         return joined, True
 
     def _begin(self, frames: list[Frame]) -> None:
-        self._held = None
+        self._held = self.still = None
         self.frames = []
         self._bytes = 0
         self._overflown = False
@@ -114,15 +119,18 @@ class GopBuffer:
         self._last = frame.unit.order
         if self._overflown:
             return
-        self._bytes += frame.size_bytes
-        if len(self.frames) >= MAX_FRAMES or self._bytes > MAX_BYTES:
+        self._bytes += frame.size_bytes + FRAME_BYTES
+        if self._bytes > MAX_BYTES:
             self._overflown = True
+            self.still = self.frames[0] if self.frames else frame
             self.frames = []
             return
         self.frames.append(frame)
 
     def _hold(self, frame: Frame) -> None:
         assert self._held is not None
-        if len(self._held) >= MAX_FRAMES:
+        self._held_bytes += frame.size_bytes + FRAME_BYTES
+        if self._held_bytes > MAX_BYTES:
             self._held.clear()
+            self._held_bytes = frame.size_bytes + FRAME_BYTES
         self._held.append(frame)

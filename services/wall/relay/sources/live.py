@@ -3,8 +3,10 @@ moment."""
 
 from typing import Final, Literal
 
+from services.contracts.frames import Codec
 from services.contracts.models import Camera, CameraState, ProfileName, Reason, Status
 from services.contracts.sessions import Aim, Size, SlotNotice
+from services.media.output_order import Placement
 from services.mesh.clock import Clock
 from services.wall.relay.sending.frame import Frame
 from services.wall.relay.sending.quality import QualityLevel
@@ -67,6 +69,8 @@ class LiveSource:
         self._level = slot.level
         self._keyframes_only = self._level is QualityLevel.KEYFRAMES
         """Because of the link. Every frame asks, and a look-up of an enum's member takes longer than all else there."""
+        self._still: Frame | None = None
+        """The last one shown by `_show_still`."""
         self._unusable: set[ProfileName] = set()
         """Profiles in a codec that this viewer cannot be sent."""
         self._codecs = _codecs(state)
@@ -93,6 +97,12 @@ class LiveSource:
     def resync(self) -> bool:
         """Replays the cached GOP; False where there is none, or the camera is away."""
         feed = self._shown
+        if feed is None and self._next is not None and self._next.gop.still is not None:
+            shown = self._show_still(self._next.gop.still)
+            self._say_waiting()
+            return shown
+        if feed is None and self._next is not None and self._next.profile == "h264":
+            return self._show_original()
         # Browsers ask for a keyframe when nothing comes. What a camera sent before it went away is not live (R8).
         if feed is None or not feed.live or not feed.gop.frames:
             return False
@@ -185,13 +195,31 @@ class LiveSource:
         self._play(self._shown)
 
     def _play(self, feed: ProfileFeed) -> None:
-        if feed.codec is None or not self._slot.accepts(feed.codec):
+        if feed.codec is None or feed.reordered or not self._slot.accepts(feed.codec):
             self._cannot_show(feed)
-            return
-        if self._keyframes_only or self._catch_up.by_keyframes:
-            self._slot.replay_gop(feed.gop.frames[:1], then_live=False, first_seconds=FIRST_PICTURE_SECONDS)
+        elif self._keyframes_only or self._catch_up.by_keyframes:
+            self._show_keyframe(feed)
         else:
-            self._slot.replay_gop(feed.gop.frames, first_seconds=FIRST_PICTURE_SECONDS)
+            self._slot.replay_gop(feed.sent_gop, first_seconds=FIRST_PICTURE_SECONDS)
+
+    def _show_still(self, still: Frame) -> bool:
+        """Shows a picture of some time ago, where the viewer can decode it. Its mark says when it was taken."""
+        self._still = still
+        return self._slot.accepts(still.unit.codec) and self._slot.replay_gop(
+            [still], then_live=False, first_seconds=FIRST_PICTURE_SECONDS
+        )
+
+    def _show_original(self) -> bool:
+        """Shows a keyframe of what is being converted, where the viewer can decode that."""
+        original = self._feeds.original(self.camera, self._source)
+        if original.codec is None or not (original.live and original.begins_anywhere):
+            return False
+        shown = self._slot.accepts(original.codec) and self._show_keyframe(original)
+        self._say_waiting()
+        return shown
+
+    def _show_keyframe(self, feed: ProfileFeed) -> bool:
+        return self._slot.replay_gop(feed.gop.frames[:1], then_live=False, first_seconds=FIRST_PICTURE_SECONDS)
 
     def _stand_in_is_over(self) -> bool:
         """Whether the sub cannot come, or has been awaited for long enough."""
@@ -225,6 +253,8 @@ class LiveSource:
 
     def feed_frame(self, feed: ProfileFeed, frame: Frame) -> None:
         """Sends the shown feed's frame. The awaited feed takes its place with its first picture."""
+        if frame.placement is Placement.DROPPABLE:
+            return
         if feed is self._shown:
             by_keyframes = self._catch_up.by_keyframes
             if by_keyframes and self._stand_in_is_over():
@@ -238,7 +268,10 @@ class LiveSource:
             self._switch()
 
     def feed_status(self, feed: ProfileFeed) -> None:
-        """Tells the page why there is no picture."""
+        """Takes something else where the feed was found to be reordered; tells the page why there is no picture."""
+        if feed.reordered and feed is self._shown and feed.live:
+            self._play(feed)
+            return
         if not feed.live and feed in (self._shown, self._next) and (self._shown is None or not self._shown.live):
             self._say_waiting()
 
@@ -246,6 +279,10 @@ class LiveSource:
         """Why there is no picture: what the registry observed, else what the feed was told."""
         feed = self._shown or self._next
         reason, detail = (feed.reason, feed.detail) if feed is not None else (Reason.STARTING, "")
+        if self._shown is None and feed is not None and (still := feed.gop.still) is not None:
+            reason, detail = Reason.NO_KEYFRAME, "the pictures since the last keyframe are too many to be kept"
+            if still is not self._still:
+                self._show_still(still)
         state = self._state
         if state is not None and state.status in (Status.OFFLINE, Status.DISABLED):
             reason = Reason.DISABLED if state.status is Status.DISABLED else state.reason
@@ -257,12 +294,22 @@ class LiveSource:
         else:
             self._slot.set_notice(waiting(self._slot, reason, detail))
 
+    async def settled(self) -> None:
+        """Returns when it is known whether this viewer is sent pictures; the slot's notice says why it is not."""
+        while (feed := self._next or self._shown) is not None and not feed.asked.is_set() and not self.bitrate_bps:
+            await feed.asked.wait()
+
     def _cannot_show(self, feed: ProfileFeed) -> None:
-        """The browser has no decoder for it: take the camera's other profile, else have it converted, else say so."""
-        if feed.profile == "h264":
-            notice = waiting(self._slot, Reason.UNSUPPORTED_CODEC, "this browser takes no H.264")
-            self._slot.set_notice(notice.model_copy(update={"codec": "h264"}))
+        """The browser has no decoder for it, or one that shows nothing of its pictures' order: take the camera's other
+        profile, else have it converted, else say so."""
+        if not self._slot.accepts(Codec.H264) and set(self.camera.profiles) <= {*self._unusable, feed.profile}:
+            codec = feed.codec.ffmpeg_name if feed.codec is not None else ""
+            detail = f"the camera sends {codec}, and the viewer takes neither that nor h264, which is made of others"
+            notice = waiting(self._slot, Reason.UNSUPPORTED_CODEC, detail)
+            self._slot.set_notice(notice.model_copy(update={"codec": codec}))
             return
         self._unusable.add("main" if feed.profile == "main" else "sub")
         self._leave()
         self.adapt(self._size, self._level)
+        if self._shown is None and self._next is not None and self._next.profile == "h264":
+            self._show_original()

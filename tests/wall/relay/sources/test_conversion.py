@@ -11,9 +11,11 @@ import pytest
 from PIL import Image
 
 from services.contracts import subjects
+from services.contracts.errors import BadOfferError, UnavailableError
 from services.contracts.frames import Codec
 from services.contracts.models import CameraState, ProfileReport, Reason, Status
 from services.contracts.sessions import Aim, SlotNotice
+from services.media.h264 import is_vcl, slice_type
 from services.media.nal import split_annex_b
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
@@ -24,7 +26,7 @@ from services.wall.relay.sources.conversion import KEEP_SECONDS
 from tests.processes import children, command_line
 from tests.wall.relay.camera import SITE, BusCamera, Clip, clip, picture
 from tests.wall.relay.running import Front, hurried, running_relay
-from tests.wall.relay.viewer import Viewer
+from tests.wall.relay.viewer import Viewer, make_offer
 
 pytestmark = pytest.mark.integration
 
@@ -77,6 +79,83 @@ async def test_what_the_viewer_cannot_decode_comes_as_h264_and_says_so(bus: Bus,
         assert len(viewer.frames()) > count
         assert any(unit[0] & 0x1F == 7 for unit in split_annex_b(viewer.frames()[0][1]))
         await viewer.close()
+
+
+def slices(frame: bytes) -> set[str]:
+    """The slice types of an access unit in Annex B."""
+    return {slice_type(unit) for unit in split_annex_b(frame) if is_vcl(unit)}
+
+
+async def test_b_pictures_that_nothing_refers_to_are_left_out_and_nothing_is_converted(bus: Bus, front: Front) -> None:
+    await front.add_camera("cam-1")
+    halved = clip(6, size=SIZE, fps=FPS, gop=20, b_pictures="bframes=1")
+    async with BusCamera(bus, "cam-1", halved) as camera:
+        await asyncio.sleep(0.5)
+        viewer = Viewer(front)
+        await viewer.open(1, Aim(slot=0, camera="cam-1"))
+        assert not (await until(front, viewer, "live")).transcoded
+        began = camera.sequence
+        async with asyncio.timeout(90):
+            while camera.sequence < began + 3 * FPS:
+                await asyncio.sleep(0.1)
+        frames = [frame for _, frame in viewer.frames()]
+        assert set.union(*map(slices, frames)) == {"I", "P"}
+        assert len(frames) > camera.sequence * 0.4
+        assert converters() == []
+        await viewer.close()
+
+
+@pytest.mark.parametrize("b_pictures", ["bframes=3:b-pyramid=2", "bframes=1:open-gop=1"])
+async def test_pictures_in_an_order_that_browsers_cannot_show_are_converted(
+    bus: Bus, front: Front, b_pictures: str
+) -> None:
+    await front.add_camera("cam-1")
+    async with BusCamera(bus, "cam-1", clip(6, size=SIZE, fps=FPS, gop=20, b_pictures=b_pictures)):
+        await asyncio.sleep(2.5)  # an open GOP has a keyframe without an IDR picture by then
+        viewer = Viewer(front)
+        await viewer.open(1, Aim(slot=0, camera="cam-1"))
+        async with asyncio.timeout(90):
+            while not last(front, viewer).transcoded:
+                await asyncio.sleep(0.02)
+        before = len(viewer.frames())
+        await viewer.wait_packets(len(viewer.packets[viewer.ssrcs[0]]) + 2 * FPS)
+        assert set.union(*(slices(frame) for _, frame in viewer.frames()[before:])) <= {"I", "P"}
+        assert len(converters()) == 1
+        await viewer.close()
+
+
+async def test_without_room_for_a_conversion_the_tile_and_a_player_are_told_so(
+    bus: Bus, mesh_settings: MeshSettings
+) -> None:
+    reordered = clip(6, size=SIZE, fps=FPS, gop=20, b_pictures="bframes=3:b-pyramid=2")
+    async with (
+        running_relay(bus, mesh_settings, conversions=0) as front,
+        BusCamera(bus, "cam-1", reordered),
+        BusCamera(bus, "cam-2", hevc()),
+    ):
+        await asyncio.sleep(1.0)
+        for camera in ("cam-1", "cam-2"):
+            viewer = Viewer(front)
+            await front.add_camera(camera)
+            await viewer.open(1, Aim(slot=0, camera=camera))
+            assert "at most 0 at once" in (await until(front, viewer, "waiting", Reason.OVERLOADED)).detail
+            await viewer.close()
+            offer = make_offer("abcd", "p" * 24, "AA:BB", 1)
+            with pytest.raises(UnavailableError, match="at most 0 at once"):
+                await front.open(offer, Aim(slot=0, camera=camera), kind="whep")
+        async with asyncio.timeout(90):
+            while front.relay.sessions:
+                await asyncio.sleep(0.02)
+
+
+async def test_a_player_that_takes_neither_the_cameras_codec_nor_h264_is_refused(bus: Bus, front: Front) -> None:
+    await front.add_camera("cam-1")
+    async with BusCamera(bus, "cam-1", clip(6, size=SIZE, fps=FPS, gop=20)):
+        await asyncio.sleep(0.3)
+        offer = make_offer("abcd", "p" * 24, "AA:BB", 1).replace("H264", "H265").replace("packetization-mode=1", "x=y")
+        with pytest.raises(BadOfferError, match="the camera sends h264, and the viewer takes neither"):
+            await front.open(offer, Aim(slot=0, camera="cam-1"), kind="whep")
+        assert converters() == []
 
 
 @pytest.mark.parametrize(("to", "transcoded"), [(mjpeg, True), (partial(clip, 9, size=SIZE, fps=FPS, gop=20), False)])

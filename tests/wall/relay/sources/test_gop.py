@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from services.contracts.frames import AccessUnit, CaptureClockSource, Codec, Flags
 from services.wall.relay.sending.frame import Frame
-from services.wall.relay.sources.gop import MAX_FRAMES, FrameVerdict, GopBuffer
+from services.wall.relay.sources.gop import FRAME_BYTES, MAX_BYTES, FrameVerdict, GopBuffer
 
 PAYLOAD = b"\0\0\0\x02\x41\x9a"
 GOP = 10
@@ -82,12 +82,23 @@ def test_an_ingest_that_goes_on_under_a_new_epoch_is_shown_on_without_a_new_begi
 def test_a_gop_without_end_is_not_kept_but_still_flows() -> None:
     gop = GopBuffer()
     gop.accept_frame(frame(10))
-    for n in range(11, 11 + MAX_FRAMES + 5):
-        unit = frame(11).unit._replace(sequence=n)
-        assert gop.accept_frame(Frame(unit)) is FrameVerdict.SHOW
+    many = MAX_BYTES // (len(PAYLOAD) + FRAME_BYTES)
+    for n in range(11, 10 + many):
+        assert gop.accept_frame(Frame(frame(11).unit._replace(sequence=n))) is FrameVerdict.SHOW
+    assert len(gop.frames) == many > 20_000
+    assert gop.accept_frame(Frame(frame(11).unit._replace(sequence=10 + many))) is FrameVerdict.SHOW
     assert gop.frames == []
-    assert gop.accept_frame(frame(3000)) is FrameVerdict.SHOW
-    assert sequences(gop.frames) == [3000]
+    assert gop.accept_frame(frame(30_000)) is FrameVerdict.SHOW
+    assert sequences(gop.frames) == [30_000]
+
+
+def test_what_is_held_behind_a_hole_is_bounded_in_bytes() -> None:
+    gop = GopBuffer()
+    gop.accept_frame(frame(10))
+    many = MAX_BYTES // (len(PAYLOAD) + FRAME_BYTES)
+    verdicts = {gop.accept_frame(Frame(frame(11).unit._replace(sequence=n))) for n in range(13, 14 + many)}
+    assert verdicts == {FrameVerdict.HOLE, FrameVerdict.HELD}
+    assert gop.mend_hole([frame(10), *(Frame(frame(11).unit._replace(sequence=n)) for n in range(11, 14))]) is None
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=120))
