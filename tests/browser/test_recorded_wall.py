@@ -131,7 +131,15 @@ async def test_a_marked_minute_becomes_a_bundle_that_verify_accepts_and_an_incid
     assert "Laporan 17/XI" in done.stdout
     assert camera(1) in done.stdout
     assert camera(2) in done.stdout
-    await dialog.locator("button.plain").click()
+    tray = page.locator("pantau-timeline-panel pantau-exports-tray li")
+    async with page.expect_download(timeout=PATIENCE_MS) as again:
+        await dialog.locator("pantau-exports-tray a").click()
+    assert (await again.value).suggested_filename == download.suggested_filename
+    await dialog.locator("button.plain", has_text="Close").click()
+    await expect(tray).to_have_count(1)
+    await tray.locator("button").click()
+    await expect(tray).to_have_count(0, timeout=PATIENCE_MS)
+    assert pantau.api("/exports")["exports"] == []
 
     await page.locator("pantau-timeline-panel button[aria-label='Open incident']").click()
     dialog = page.locator("pantau-incident-dialog")

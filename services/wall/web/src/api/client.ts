@@ -8,6 +8,9 @@ import type {
   CamerasView,
   CameraView,
   CoverageView,
+  ExportRequest,
+  ExportsView,
+  ExportView,
   ImportReport,
   Incident,
   IncidentInput,
@@ -60,12 +63,6 @@ async function problemOf(response: Response): Promise<ApiError> {
   const nearestMs = Date.parse(response.headers.get("Pantau-Nearest") ?? "");
   const nearest = Number.isFinite(nearestMs) ? nearestMs : null;
   return new ApiError(response.status, problem.code ?? "", detail, retryAfterMs, fields, nearest);
-}
-
-export interface ClipQuery {
-  cameras: readonly string[];
-  fromMs: number;
-  toMs: number;
 }
 
 const REQUEST_LIMIT_MS = 15_000;
@@ -207,6 +204,18 @@ export class Api {
     await this.request("POST", `/layouts/${id}/open`, async () => undefined);
   }
 
+  async exports(): Promise<ExportView[]> {
+    return (await this.json<ExportsView>("GET", "/exports")).exports;
+  }
+
+  addExport(wanted: ExportRequest): Promise<ExportView> {
+    return this.json("POST", "/exports", wanted);
+  }
+
+  async endExport(id: string): Promise<void> {
+    await this.request("DELETE", `/exports/${id}`, async () => undefined);
+  }
+
   get eventsUrl(): string {
     return `${this.base}/events`;
   }
@@ -231,18 +240,6 @@ export class Api {
     }
     if (widthPx !== undefined) query.set("width", String(widthPx));
     return `${this.base}/cameras/${camera}/snapshot.jpg${query.size > 0 ? `?${query}` : ""}`;
-  }
-
-  clipUrl(camera: string, fromMs: number, toMs: number): string {
-    return `${this.base}/cameras/${camera}/clip.mp4?${rangeQuery(fromMs, toMs)}`;
-  }
-
-  evidenceUrl({ cameras, fromMs, toMs }: ClipQuery, reason: string, incident: string | null): string {
-    const query = rangeQuery(fromMs, toMs);
-    for (const camera of cameras) query.append("camera", camera);
-    query.set("reason", reason);
-    if (incident !== null) query.set("incident", incident);
-    return `${this.base}/evidence.zip?${query}`;
   }
 }
 

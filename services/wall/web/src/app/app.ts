@@ -25,6 +25,7 @@ import {
 import { siteZone } from "../model/zone.js";
 import { Activity } from "./activity.js";
 import { Arranging } from "./arranging.js";
+import { Exports } from "./exports.js";
 import { Playback } from "./playback.js";
 import { Refresher } from "./refresher.js";
 import type { ViewState } from "./view.js";
@@ -98,6 +99,7 @@ export class App {
   readonly arranging = new Arranging(this.wall);
   readonly playback = new Playback(this.api, this.keeper, this.wall, this.view, () => this.writeUrl());
   readonly activity = new Activity(this.api, this.playback, this.wall, this.view);
+  readonly exports = new Exports(this.api);
   private readonly loudspeaker = new Loudspeaker();
 
   private readonly slots = new Map<number, Observable<SlotView | null>>();

@@ -1,9 +1,11 @@
-/** Exports clips or an evidence bundle. The browser downloads them; the page holds no video. */
+/** Starts exports of clips or an evidence bundle, as jobs. The browser downloads them; the page holds no video. */
 
 import { html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
-import type { Incident } from "../api/generated.js";
+import { ApiError } from "../api/client.js";
+import type { ExportRequest, Incident } from "../api/generated.js";
 import type { App } from "../app/app.js";
+import { problemText } from "../app/problem.js";
 import { t } from "../i18n/index.js";
 import { footageRange, validRange } from "../model/footage.js";
 import { duration } from "../model/format.js";
@@ -13,10 +15,8 @@ import { cameraChecks, cameraChecksStyles } from "./camera-checks.js";
 import { momentInput } from "./moment-input.js";
 import { form, shared } from "./styles.js";
 import { Watch } from "./watch.js";
+import "./exports-tray.js";
 import "./modal.js";
-
-/** Browsers drop downloads that begin in the same moment. */
-const DOWNLOAD_SPACING_MS = 400;
 
 @customElement("pantau-export-dialog")
 export class ExportDialog extends LitElement {
@@ -30,6 +30,7 @@ export class ExportDialog extends LitElement {
   @state() private kind: "clip" | "evidence" = "clip";
   @state() private reason = "";
   @state() private problem = "";
+  @state() private burnIn = false;
   @state() private started = false;
 
   constructor() {
@@ -52,24 +53,28 @@ export class ExportDialog extends LitElement {
     return validRange(parseMoment(this.from), parseMoment(this.to));
   }
 
-  private run(): void {
+  private async run(): Promise<void> {
     const range = this.range();
     const cameras = [...this.chosen];
-    const reasonMissing = this.kind === "evidence" && !this.reason.trim();
+    const reason = this.reason.trim();
     if (!range) this.problem = t("export.bad-range");
     else if (cameras.length === 0) this.problem = t("export.no-camera");
-    else if (reasonMissing) this.problem = `${t("export.reason")}: ${t("form.required")}`;
+    else if (this.kind === "evidence" && !reason) this.problem = `${t("export.reason")}: ${t("form.required")}`;
     else {
       this.problem = "";
-      const { api } = this.app;
-      const urls =
+      const span = { from: new Date(range.fromMs).toISOString(), to: new Date(range.toMs).toISOString() };
+      const about = { ...span, reason, incident: this.incident?.id ?? null };
+      const wanted: ExportRequest[] =
         this.kind === "clip"
-          ? cameras.map((camera) => api.clipUrl(camera, range.fromMs, range.toMs))
-          : [api.evidenceUrl({ cameras, ...range }, this.reason.trim(), this.incident?.id ?? null)];
-      urls.forEach((url, index) => {
-        setTimeout(() => download(url), index * DOWNLOAD_SPACING_MS);
-      });
-      this.started = true;
+          ? cameras.map((camera) => ({ ...about, kind: "clip", cameras: [camera], burn_in: this.burnIn }))
+          : [{ ...about, kind: "bundle", cameras }];
+      try {
+        await this.app.exports.start(wanted);
+        this.started = true;
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        this.problem = problemText(error);
+      }
     }
   }
 
@@ -112,22 +117,23 @@ export class ExportDialog extends LitElement {
                   }} />
                 <span class="hint">${t("export.reason.hint")}</span>
               </label>`
-            : nothing
+            : html`<label class="check">
+                <input type="checkbox" name="burn-in" .checked=${this.burnIn}
+                  @change=${(event: Event) => {
+                    this.burnIn = (event.target as HTMLInputElement).checked;
+                    this.started = false;
+                  }} />
+                <span>${t("export.burn-in")}<br /><span class="hint">${t("export.burn-in.hint")}</span></span>
+              </label>`
         }
         ${this.problem ? html`<span class="error" role="alert">${this.problem}</span>` : nothing}
         ${this.started ? html`<span role="status">${t("export.started")}</span>` : nothing}
+        <pantau-exports-tray .app=${this.app}></pantau-exports-tray>
       </div>
       <button slot="actions" class="plain" @click=${() => this.app.show({ dialog: null })}>${t("dialog.close")}</button>
       <button slot="actions" class="primary" @click=${() => this.run()}>${t("export.run")}</button>
     </pantau-modal>`;
   }
-}
-
-function download(url: string): void {
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = "";
-  link.click();
 }
 
 declare global {

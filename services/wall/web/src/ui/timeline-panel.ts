@@ -11,6 +11,7 @@ import { type IconName, icon } from "./icons.js";
 import { shared } from "./styles.js";
 import type { TimelineView } from "./timeline-view.js";
 import { Watch } from "./watch.js";
+import "./exports-tray.js";
 import "./timeline-view.js";
 
 const TICK_MS = 250;
@@ -268,6 +269,7 @@ export class TimelinePanel extends LitElement {
         }
       </div>
       <pantau-timeline-view .app=${app}></pantau-timeline-view>
+      <pantau-exports-tray .app=${app}></pantau-exports-tray>
     `;
   }
 }
