@@ -9,15 +9,16 @@ import sys
 import tomllib
 from collections.abc import Iterable
 
+from services.wall.relay.kernel import build
 from tools import debian, node
 from tools.steps import ROOT, VENV, Stamp, Stop, run, say
 
 TARGETS = {
-    "run": ("python", "web"),
+    "run": ("python", "kernel", "web"),
     "web": ("web",),
     "lint": ("python", "dev", "node_modules"),
-    "test": ("python", "dev", "web", "packages"),
-    "bench": ("python", "dev", "web", "packages"),
+    "test": ("python", "dev", "web", "packages", "kernel"),
+    "bench": ("python", "dev", "web", "packages", "kernel"),
 }
 
 
@@ -47,6 +48,15 @@ def install_python(group: str | None) -> None:
     stamp.write()
 
 
+def build_kernel() -> None:
+    """The relay's send kernel, where there is a C compiler; without it the relay sends with Python."""
+    if build.is_fresh():
+        return
+    say("building the relay's send kernel")
+    if trouble := build.try_build():
+        print(f"pantau: relays will take twice the CPU time: {trouble}", flush=True)
+
+
 def bootstrap(steps: Iterable[str]) -> None:
     """Carries out ``steps`` in order."""
     for step in steps:
@@ -57,6 +67,8 @@ def bootstrap(steps: Iterable[str]) -> None:
                 install_python("dev")
             case "packages":
                 debian.install_test_packages()
+            case "kernel":
+                build_kernel()
             case "node_modules":
                 make_venv()
                 node.install_modules()

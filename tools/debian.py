@@ -12,6 +12,8 @@ from tools.steps import Stop, run, say
 TEST_PACKAGES = (
     "chromium",  # the browser that the tests drive
     "fonts-dejavu-core",  # and letters for it
+    "gcc",  # builds the relay's send kernel
+    "libc6-dev",
     "coturn",  # a TURN server, for viewers behind strict firewalls
     "ffmpeg",  # ffprobe, the judge of what is recorded
     "iproute2",  # network namespaces and loss

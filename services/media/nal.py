@@ -50,6 +50,15 @@ def length_prefixed_spans(data: bytes, length_size: int = 4) -> Iterator[tuple[i
             yield start, at
 
 
+def check_length_prefixed(data: bytes) -> None:
+    """Raises `BitstreamError` where `length_prefixed_spans` would."""
+    at, total = 0, len(data)
+    while at < total:
+        at += 4 + int.from_bytes(data[at : at + 4], "big")
+    if at > total:
+        raise BitstreamError(f"a NAL unit's length leads {at - total} bytes behind the access unit's end")
+
+
 def split_length_prefixed(data: bytes, length_size: int = 4) -> list[bytes]:
     """The NAL units in ``data``; empty ones are skipped. Raises `BitstreamError` as `length_prefixed_spans` does."""
     return [data[start:end] for start, end in length_prefixed_spans(data, length_size)]

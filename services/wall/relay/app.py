@@ -21,8 +21,11 @@ from services.mesh.metrics import gauge, histogram
 from services.wall.relay.addresses import candidates
 from services.wall.relay.connection import ViewerPort
 from services.wall.relay.engine.dtls import Certificates, HandshakeLimiter
+from services.wall.relay.engine.kernel_batch import usable_kernel
 from services.wall.relay.engine.send_batch import probe_offload
 from services.wall.relay.engine.udp import UdpPort
+from services.wall.relay.sending.frame import lay_out_by_kernel, lay_out_by_python
+from services.wall.relay.sending.history import SentLayouts
 from services.wall.relay.sending.pacer_timer import PacerTimer
 from services.wall.relay.session import CameraLookup, RelayContext, Session, open_session
 from services.wall.relay.settings import RelaySettings
@@ -43,6 +46,7 @@ GC_THRESHOLD: Final = (50_000, 20, 50)
 _sessions = gauge("relay_sessions", "Viewing sessions")
 _streams = gauge("relay_streams", "Slots that show something")
 _feeds = gauge("relay_feeds", "Camera profiles that enter this relay")
+_kernel = gauge("relay_kernel", "1 where the compiled send kernel sends, 0 where Python does")
 _gc_pause = histogram(
     "relay_gc_pause_seconds", "Pauses of the garbage collector", buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 )
@@ -75,7 +79,11 @@ class Relay:
         """Set when fronts are answered."""
         gso_trouble = probe_offload() if settings.gso == "auto" else "off by the setting"
         self._clock = service.clock
-        self.udp = UdpPort(settings.udp_port, self._clock, gso=not gso_trouble)
+        found = usable_kernel() if settings.kernel == "auto" else "off by the setting"
+        kernel, kernel_trouble = (None, found) if isinstance(found, str) else (found, "")
+        _kernel.set(kernel is not None)
+        self.udp = UdpPort(settings.udp_port, self._clock, gso=not gso_trouble, kernel=kernel)
+        self._sent_layouts = SentLayouts()
         self._service = service
         self._pacer_timer = PacerTimer(self._clock)
         self._incarnation = new_incarnation()
@@ -95,6 +103,8 @@ class Relay:
             handshake_limiter=HandshakeLimiter(),
             pacer_timer=self._pacer_timer,
             pace_bps=settings.pace_mbps * 1e6,
+            lay_out=lay_out_by_kernel(kernel) if kernel is not None else lay_out_by_python,
+            sent_layouts=self._sent_layouts,
             clock=self._clock,
         )
         playback = PlaybackContext(
@@ -115,7 +125,7 @@ class Relay:
         )
         log.info(
             "relay.listening", udp_port=self.udp.port, addresses=[c.host for c in port.candidates],
-            gso=gso_trouble or "on",
+            gso=gso_trouble or "on", kernel=kernel_trouble or "on",
         )  # fmt: skip
 
     @classmethod
@@ -247,6 +257,7 @@ class Relay:
     async def _sweep(self) -> None:
         while True:
             self._hub.sweep()
+            self._sent_layouts.forget(self._clock.monotonic())
             _sessions.set(len(self.sessions))
             _streams.set(sum(slot.source is not None for s in self.sessions.values() for slot in s.slots))
             _feeds.set(len(self._hub))

@@ -19,14 +19,19 @@ from services.wall.relay.engine.dtls import (
     SrtpKeys,
     fingerprint,
 )
+from services.wall.relay.engine.dtls import ffi as srtp_ffi
 from services.wall.relay.engine.ice import IceAgent
+from services.wall.relay.engine.kernel_batch import KernelBatch
 from services.wall.relay.engine.sdp import HostCandidate, LocalTransport, PeerTransport
 from services.wall.relay.engine.send_batch import Destination
 from services.wall.relay.engine.srtp import SrtpError, protect_packet, protect_rtcp, unprotect_rtcp
-from services.wall.relay.engine.template import RtpRun
+from services.wall.relay.engine.template import PacketLayout, RtpRun
 from services.wall.relay.engine.udp import UdpPort
+from services.wall.relay.kernel.structs import DEAD, Stream, ffi, new_peer, set_address
 from services.wall.relay.sending.catch_up import CatchUps
 from services.wall.relay.sending.feedback import LinkStats
+from services.wall.relay.sending.frame import LayOut
+from services.wall.relay.sending.history import SentLayouts
 from services.wall.relay.sending.pacer import Pacer
 from services.wall.relay.sending.pacer_timer import PacerTimer
 from services.wall.relay.sending.sound import RtpSoundTrack
@@ -55,6 +60,9 @@ class ViewerPort:
     pacer_timer: PacerTimer
     pace_bps: float
     """How fast bursts are sent to one viewer."""
+    lay_out: LayOut
+    """Python's or C's; the port sends with the same."""
+    sent_layouts: SentLayouts
     clock: Clock
 
 
@@ -66,6 +74,9 @@ class KeyframeRequests(Protocol):
     def on_keyframe_request(self) -> None:
         """The receiver sent a PLI or FIR for the track."""
 
+    def leave_steady(self) -> None:
+        """C must not send to it by itself as it did."""
+
 
 class ViewerConnection:
     """A peer on the shared port. `connect` makes it usable; `close` takes it away."""
@@ -76,12 +87,15 @@ class ViewerConnection:
         self.path_found = asyncio.Event()
         """Set when the first check of the peer was answered."""
         self.catch_ups = CatchUps()
-        self.pacer = Pacer(port.pace_bps, now)
+        self.peer = new_peer()
+        """The keys, the address and the bucket, shared with C."""
+        self.pacer = Pacer(port.pace_bps, now, self.peer)
+        self.lay_out = port.lay_out
+        self.sent_layouts = port.sent_layouts
         self.stats = LinkStats()
         self.keys: SrtpKeys | None = None
         self.tag_bytes = 16
         self.cname = secrets.token_hex(8)
-        self.sent_bytes = 0
         self._slots: dict[int, KeyframeRequests] = {}
         """By SSRC."""
         self._sounds: list[RtpSoundTrack] = []
@@ -104,6 +118,16 @@ class ViewerConnection:
         )
         self._udp.add_peer(self)
 
+    @property
+    def sent_bytes(self) -> int:
+        """All that was protected and sent, but for reports."""
+        return int(self.peer.sent_bytes)
+
+    @property
+    def kernel_batch(self) -> KernelBatch | None:
+        """What sends to the viewer in C; None where nothing can be sent yet, or Python sends."""
+        return self._destination.kernel_batch if self._destination is not None and self.keys is not None else None
+
     def add_slot(self, slot: KeyframeRequests) -> None:
         """Reports on the slot's track, and tells the slot of requests for keyframes."""
         self._slots[slot.track.ssrc] = slot
@@ -124,11 +148,12 @@ class ViewerConnection:
         keys = await self.dtls.handshake(self._fingerprints, window_packets=window)
         self.tag_bytes = keys.tag_bytes
         self.keys = keys
+        self.peer.srtp = ffi.cast("void *", int(srtp_ffi.cast("uintptr_t", keys.outbound)))
 
     async def close(self) -> None:
         """Says goodbye, and forgets the peer."""
         self.pacer.clear_all()
-        self.keys = None
+        self._forget_keys()
         await self.dtls.close()
         self._udp.remove_peer(self)
         self._slots.clear()
@@ -139,7 +164,11 @@ class ViewerConnection:
         """A check was answered: packets go where the agent has selected (R9)."""
         selected = self.agent.selected
         if selected is not None and (self._destination is None or self._destination.address != selected):
-            self._destination = self._udp.destination(selected)
+            for slot in self._slots.values():
+                slot.leave_steady()
+            self._destination = destination = self._udp.destination(selected)
+            if destination is not None:
+                set_address(self.peer, destination.packed)
         self.path_found.set()
 
     def on_dtls(self, datagram: bytes) -> None:
@@ -197,12 +226,32 @@ class ViewerConnection:
             for run in runs:
                 send_batch.scratch.protect(keys, run, payload_type, sequence, timestamp, ssrc, extension)
                 send_batch.add_run(run, destination)
-                self.sent_bytes += run.wire_bytes
+                self.peer.sent_bytes += run.wire_bytes
                 sequence += run.count
         except SrtpError as error:
             log.error("relay.srtp_failed", status=error.args[0], ssrc=ssrc)  # noqa: TRY400 (the trace says no more)
-            self.keys = None
+            self._forget_keys()
             self.dtls.closed.set()
+
+    def put_run(
+        self, layout: PacketLayout, number: int, stream: Stream, now: float, stamp: int, sent24: int, *, keyframe: bool
+    ) -> None:
+        """Has C number, protect and send the ``number``-th run of a layout of its own."""
+        batch = self.kernel_batch
+        if batch is not None and batch.put_run(layout, number, stream, now, stamp, sent24, keyframe=keyframe) == DEAD:
+            self.on_refused()
+
+    def on_refused(self) -> None:
+        """libsrtp refused a packet that C gave it. Numbers are used up that nobody got: nothing more is sent."""
+        if self.keys is not None:
+            log.error("relay.srtp_failed")
+            self._forget_keys()
+            self.dtls.closed.set()
+
+    def _forget_keys(self) -> None:
+        """Nothing is protected any more, neither here nor in C."""
+        self.peer.srtp = ffi.NULL
+        self.keys = None
 
     def send_packet(self, packet: bytes) -> None:
         """Protects and sends one RTP packet: a retransmission, or sound."""
@@ -212,7 +261,7 @@ class ViewerConnection:
             view = protect_packet(self.keys, packet)
         except SrtpError:  # too old to be sent once more under its own number
             return
-        self.sent_bytes += len(view)
+        self.peer.sent_bytes += len(view)
         self._udp.send(view, self.agent.selected)
 
     def wake_pacer(self) -> None:

@@ -21,6 +21,9 @@ class RelaySettings(Section):
     gso: Literal["auto", "off"] = Field(
         default="auto", description="UDP segmentation offload: auto uses it where a probe at start succeeds."
     )
+    kernel: Literal["auto", "off"] = Field(
+        default="auto", description="Sending in C: auto where this installation has it built; off: Python sends."
+    )
     pace_mbps: float = Field(
         default=100.0, ge=1, le=10_000, description="How fast bursts are sent to one viewer, in Mbit/s."
     )

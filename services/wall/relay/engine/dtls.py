@@ -25,6 +25,7 @@ ffi: Final = _binding.ffi
 srtp_protect: Final = _binding.lib.srtp_protect
 srtp_protect_rtcp: Final = _binding.lib.srtp_protect_rtcp
 srtp_unprotect_rtcp: Final = _binding.lib.srtp_unprotect_rtcp
+_PROTECT_KIND: Final = "srtp_err_status_t(*)(struct srtp_ctx_t_ *, void *, int *)"
 
 PROFILES: Final = (
     aiortc_dtls.SRTP_AEAD_AES_128_GCM,
@@ -44,6 +45,14 @@ WINDOW_PACKETS: Final = 1024
 """How far back a packet can be sent again under its own number. libsrtp moves the whole window with every packet."""
 SMALL_WINDOW_PACKETS: Final = 128
 """For receivers that take retransmissions under other numbers (RFC 4588): a packet costs a tenth less."""
+
+
+def protect_address() -> int | str:
+    """Where `srtp_protect` stands in memory, for C; or why C cannot call it (libsrtp 3 gives it other arguments)."""
+    kind = ffi.typeof(srtp_protect).cname
+    if kind != _PROTECT_KIND:
+        return f"pylibsrtp's srtp_protect is {kind}"
+    return int(ffi.cast("uintptr_t", ffi.addressof(_binding.lib, "srtp_protect")))
 
 
 class DtlsError(PantauError):

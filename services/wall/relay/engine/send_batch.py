@@ -14,8 +14,8 @@ import sys
 from typing import Final
 
 from services.mesh.log import get_logger
-from services.mesh.metrics import counter
 from services.wall.relay.engine.ice import Address
+from services.wall.relay.engine.kernel_batch import SEND_ERRORS, SENDS_DROPPED, KernelBatch
 from services.wall.relay.engine.srtp import Scratch
 from services.wall.relay.engine.template import RtpRun
 
@@ -31,9 +31,6 @@ RUNS: Final = 16
 _HEADER: Final = struct.Struct("@PIPNPNi0PI0P")
 _VECTOR: Final = struct.Struct("@PN")
 _VECTOR_AND_CONTROL: Final = struct.Struct("@PNNiiH0N")
-
-_full = counter("relay_sends_dropped", "Sends given up because the socket's buffer was full")
-_failed = counter("relay_send_errors", "Sends that the system refused")
 
 
 def probe_offload() -> str:
@@ -56,14 +53,15 @@ def probe_offload() -> str:
 
 
 class Destination:
-    """Where a viewer's packets go."""
+    """Where a viewer's packets go. ``kernel_batch``: where the send kernel was built and is on."""
 
-    __slots__ = ("_sockaddr", "address", "pointer", "send_batch", "size_bytes")
+    __slots__ = ("_sockaddr", "address", "kernel_batch", "packed", "pointer", "send_batch", "size_bytes")
 
-    def __init__(self, address: Address, send_batch: "SendBatch") -> None:
+    def __init__(self, address: Address, send_batch: "SendBatch", kernel_batch: KernelBatch | None) -> None:
         self.address = address
         self.send_batch = send_batch
-        packed = _sockaddr(address)
+        self.kernel_batch = kernel_batch
+        self.packed = packed = _sockaddr(address)
         self._sockaddr = ctypes.create_string_buffer(packed, len(packed))
         self.pointer = ctypes.addressof(self._sockaddr)
         self.size_bytes = len(packed)
@@ -143,7 +141,7 @@ class SendBatch:
 
     def _on_refused(self, error: int, number: int) -> None:
         if error in (errno.EAGAIN, errno.EINTR):
-            _full.inc()
+            SENDS_DROPPED.inc()
         elif error in (errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.EOPNOTSUPP):
             if error == errno.EIO:  # udp(7): the device cannot segment after all
                 self.offload = False
@@ -151,7 +149,7 @@ class SendBatch:
             run, destination = self._waiting[number]
             self._send_apart(self._scratches[number].packets(run), run, destination)
         else:
-            _failed.inc()
+            SEND_ERRORS.inc()
 
     def _send_apart(self, packets: memoryview, run: RtpRun, destination: Destination) -> None:
         for at in range(0, run.wire_bytes, run.stride):
@@ -162,9 +160,9 @@ class SendBatch:
         try:
             self._sock.sendto(data, address)
         except (BlockingIOError, InterruptedError):
-            _full.inc()
+            SENDS_DROPPED.inc()
         except OSError:
-            _failed.inc()
+            SEND_ERRORS.inc()
 
     def close(self) -> None:
         """Drops what waits."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from services.media.rtp import HEADER_BYTES
+from services.wall.relay.kernel.library import KernelLayout, next_serial
 
 MAX_PAYLOAD_BYTES: Final = 1192
 """With header, extensions, tag, UDP and IPv6 this makes 1280, the least MTU that IPv6 guarantees."""
@@ -23,7 +24,11 @@ _LENGTHS: Final = tuple(struct.Struct(f"@{count}i") for count in range(MAX_RUN_P
 
 
 class RtpRun:
-    """Packets of one size, only the last of which may be shorter, laid out behind one another."""
+    """Packets of one size, only the last of which may be shorter, laid out behind one another.
+
+    ``plain_bytes`` and ``last_plain_bytes`` are those of a packet before protection, header included. `run_of_payloads`
+    makes one of payloads.
+    """
 
     __slots__ = (
         "cost_bytes",
@@ -39,22 +44,27 @@ class RtpRun:
         "wire_bytes",
     )  # fmt: skip
 
-    def __init__(self, payloads: Sequence[bytes], extension_bytes: int, tag_bytes: int, ends_frame: bool) -> None:
-        room = HEADER_BYTES + extension_bytes
-        count = self.count = len(payloads)
-        self.plain_bytes = room + len(payloads[0])
-        self.last_plain_bytes = room + len(payloads[-1])
-        # The room behind one packet and before the next is one piece.
-        between = bytes(tag_bytes + room)
-        lengths = _LENGTHS[count].pack(*[self.plain_bytes] * (count - 1), self.last_plain_bytes)
-        self.image = b"".join((lengths.ljust(PACKETS_AT + room, b"\0"), between.join(payloads), between[:tag_bytes]))
+    def __init__(
+        self,
+        image: bytes | memoryview,
+        count: int,
+        plain_bytes: int,
+        last_plain_bytes: int,
+        extension_bytes: int,
+        tag_bytes: int,
+        ends_frame: bool,
+    ) -> None:
+        self.image = image
         """What protection begins with: the packets' lengths before it, as libsrtp wants to be told them; the packets.
         """
-        self.span = slice(0, len(self.image))
+        self.count = count
+        self.plain_bytes = plain_bytes
+        self.last_plain_bytes = last_plain_bytes
+        self.span = slice(0, len(image))
         """Of all that. A slice is made once, since making one takes as long as copying a small packet."""
-        self.payload_at = PACKETS_AT + room
-        self.stride = self.plain_bytes + tag_bytes
-        self.wire_bytes = len(self.image) - PACKETS_AT
+        self.payload_at = PACKETS_AT + HEADER_BYTES + extension_bytes
+        self.stride = plain_bytes + tag_bytes
+        self.wire_bytes = len(image) - PACKETS_AT
         self.places = self.stride if count > 1 else 0
         """The same for all runs whose packets begin at the same places: the distance between them."""
         self.cost_bytes = max(self.wire_bytes, count * MIN_PACKET_COST_BYTES)
@@ -65,18 +75,68 @@ class RtpRun:
         """The plain payload of the run's ``packet``-th packet, for a retransmission."""
         begin = packet * self.stride
         plain = self.plain_bytes if packet < self.count - 1 else self.last_plain_bytes
-        return self.image[self.payload_at + begin : PACKETS_AT + begin + plain]
+        return bytes(self.image[self.payload_at + begin : PACKETS_AT + begin + plain])
+
+
+def run_of_payloads(payloads: Sequence[bytes], extension_bytes: int, tag_bytes: int, ends_frame: bool) -> RtpRun:
+    """Payloads of one size, only the last of which may be shorter, as a run."""
+    room = HEADER_BYTES + extension_bytes
+    count, plain, last = len(payloads), room + len(payloads[0]), room + len(payloads[-1])
+    # The room behind one packet and before the next is one piece.
+    between = bytes(tag_bytes + room)
+    lengths = _LENGTHS[count].pack(*[plain] * (count - 1), last)
+    image = b"".join((lengths.ljust(PACKETS_AT + room, b"\0"), between.join(payloads), between[:tag_bytes]))
+    return RtpRun(image, count, plain, last, extension_bytes, tag_bytes, ends_frame)
 
 
 class PacketLayout:
     """A frame's runs, and what they come to."""
 
-    __slots__ = ("cost_bytes", "runs")
+    __slots__ = ("_extension_bytes", "_runs", "_tag_bytes", "cost_bytes", "kernel", "sent_at", "serial")
 
     def __init__(self, runs: tuple[RtpRun, ...]) -> None:
-        self.runs = runs
+        self.serial = next_serial()
+        self.sent_at = float("-inf")
+        """When it was sent to somebody last."""
         self.cost_bytes = sum([run.cost_bytes for run in runs])
         """For pacing."""
+        self.kernel: KernelLayout | None = None
+        """Where C laid it out."""
+        self._runs: tuple[RtpRun, ...] | None = runs
+        self._extension_bytes = self._tag_bytes = 0
+
+    @classmethod
+    def of_kernel(cls, kernel: KernelLayout, extension_bytes: int, tag_bytes: int) -> "PacketLayout":
+        """A layout that C made. Its runs are described to Python only where they are asked for."""
+        layout = cls(())
+        frame = kernel.frame
+        layout.kernel, layout._runs, layout.serial, layout.cost_bytes = kernel, None, frame.serial, frame.cost
+        layout._extension_bytes, layout._tag_bytes = extension_bytes, tag_bytes
+        return layout
+
+    @property
+    def run_count(self) -> int:
+        """How many runs there are."""
+        return self.kernel.frame.runs if self.kernel is not None else len(self.runs)
+
+    def run_cost_bytes(self, number: int) -> int:
+        """For pacing, of one run."""
+        return self.kernel.frame.run[number].cost if self.kernel is not None else self.runs[number].cost_bytes
+
+    @property
+    def runs(self) -> tuple[RtpRun, ...]:
+        """The runs, in order."""
+        if self._runs is None:
+            assert self.kernel is not None
+            image, frame = self.kernel.image, self.kernel.frame
+            self._runs = tuple(
+                RtpRun(
+                    image[run.at - PACKETS_AT : run.at + run.bytes], run.count, run.plain, run.last,
+                    self._extension_bytes, self._tag_bytes, number == frame.runs - 1,
+                )
+                for number, run in ((number, frame.run[number]) for number in range(frame.runs))
+            )  # fmt: skip
+        return self._runs
 
 
 def lay_out(payloads: Sequence[bytes], extension_bytes: int, tag_bytes: int) -> tuple[RtpRun, ...]:
@@ -91,6 +151,6 @@ def lay_out(payloads: Sequence[bytes], extension_bytes: int, tag_bytes: int) -> 
             end += 1
         if end < limit and sizes[end] < size:
             end += 1
-        runs.append(RtpRun(payloads[begin:end], extension_bytes, tag_bytes, end == count))
+        runs.append(run_of_payloads(payloads[begin:end], extension_bytes, tag_bytes, end == count))
         begin = end
     return tuple(runs)

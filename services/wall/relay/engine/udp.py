@@ -17,7 +17,9 @@ from services.mesh.clock import Clock
 from services.mesh.metrics import counter
 from services.wall.relay.engine import stun
 from services.wall.relay.engine.ice import Address, IceAgent
+from services.wall.relay.engine.kernel_batch import KernelBatch
 from services.wall.relay.engine.send_batch import Destination, SendBatch
+from services.wall.relay.kernel.library import SendKernel
 
 SOCKET_BUFFER_BYTES: Final = 4 * 1024 * 1024
 """The default of 208 KiB holds 512 small datagrams."""
@@ -68,13 +70,24 @@ class Peer(Protocol):
 class UdpPort:
     """Binds the port, receives for all peers, sends for all peers."""
 
-    def __init__(self, port: int, clock: Clock, *, gso: bool, hosts: tuple[str, ...] = ("0.0.0.0", "::")) -> None:  # noqa: S104 (WebRTC is for every interface; nothing but authenticated peers is served)
+    def __init__(
+        self,
+        port: int,
+        clock: Clock,
+        *,
+        gso: bool,
+        kernel: SendKernel | None = None,
+        hosts: tuple[str, ...] = ("0.0.0.0", "::"),  # noqa: S104 (WebRTC is for every interface; nothing but authenticated peers is served)
+    ) -> None:
+        self.kernel = kernel
         self._clock = clock
         self._by_ufrag: dict[str, Peer] = {}
         self._by_address: dict[Address, Peer] = {}
         self._sockets: dict[int, socket.socket] = {}
         self.send_batches: dict[int, SendBatch] = {}
         """By the length of an address, as the sockets are."""
+        self.kernel_batches: dict[int, KernelBatch] = {}
+        """The same, where the send kernel is used."""
         self._loop = asyncio.get_running_loop()
         for host in hosts:
             v6 = ":" in host
@@ -106,6 +119,8 @@ class UdpPort:
             port = sock.getsockname()[1]  # the second family takes the port that the first was given
             self._sockets[4 if v6 else 2] = sock
             self.send_batches[4 if v6 else 2] = SendBatch(sock, offload=gso)
+            if kernel is not None:
+                self.kernel_batches[4 if v6 else 2] = KernelBatch(sock, kernel, offload=gso)
             self._loop.add_reader(sock, self._on_readable, sock)
         self.port = port
 
@@ -118,7 +133,10 @@ class UdpPort:
         """Gives the port back."""
         for send_batch in self.send_batches.values():
             send_batch.close()
+        for kernel_batch in self.kernel_batches.values():
+            kernel_batch.close()
         self.send_batches.clear()
+        self.kernel_batches.clear()
         for sock in self._sockets.values():
             self._loop.remove_reader(sock)
             sock.close()
@@ -220,7 +238,9 @@ class UdpPort:
     def destination(self, address: Address) -> Destination | None:
         """For sending runs; None where the address's IP version is not served."""
         send_batch = self.send_batches.get(len(address))
-        return Destination(address, send_batch) if send_batch is not None else None
+        if send_batch is None:
+            return None
+        return Destination(address, send_batch, self.kernel_batches.get(len(address)))
 
     def send(self, data: bytes | memoryview, address: Address) -> None:
         """One datagram."""

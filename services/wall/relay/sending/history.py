@@ -2,16 +2,52 @@
 
 from bisect import bisect_right
 from collections import deque
-from operator import itemgetter
 from typing import Final, NamedTuple
 
 from services.media.rtp import sequence_delta
-from services.wall.relay.engine.template import RtpRun
+from services.wall.relay.engine.template import PacketLayout, RtpRun
+from services.wall.relay.kernel.structs import FIRST_PAST_RUNS, LIMITS, Stream, new_past
 
-KEEP_SECONDS: Final = 2.0
+KEEP_SECONDS: Final = float(LIMITS["PK_KEEP_SECONDS"])
 """A retransmission later than this is too late for any picture."""
 MAX_PACKETS: Final = 16_384
 """Half the circle of sequence numbers: beyond it they would be ambiguous."""
+MAX_RUNS: Final = LIMITS["PK_PAST_RUNS"]
+
+
+class SentLayouts:
+    """The layouts that were sent in the last `KEEP_SECONDS`, by serial number, shared by all histories of a relay."""
+
+    __slots__ = ("_by_serial", "_order")
+
+    def __init__(self) -> None:
+        self._by_serial: dict[int, PacketLayout] = {}
+        self._order: deque[tuple[float, PacketLayout]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._by_serial)
+
+    def keep(self, layout: PacketLayout, now: float) -> None:
+        """A layout is sent to somebody."""
+        layout.sent_at = now
+        if layout.serial not in self._by_serial:
+            self.forget(now)
+            self._by_serial[layout.serial] = layout
+            self._order.append((now, layout))
+
+    def forget(self, now: float) -> None:
+        """Lets go of those that nobody was sent any more."""
+        order, horizon = self._order, now - KEEP_SECONDS
+        while order and order[0][0] < horizon:
+            _, layout = order.popleft()
+            if layout.sent_at < horizon:
+                del self._by_serial[layout.serial]
+            else:
+                order.append((layout.sent_at, layout))
+
+    def find(self, serial: int) -> PacketLayout | None:
+        """The layout of that number; None when it is forgotten."""
+        return self._by_serial.get(serial)
 
 
 class SentRun(NamedTuple):
@@ -19,48 +55,72 @@ class SentRun(NamedTuple):
 
     first: int
     """Unwrapped sequence number of its first packet."""
-    at: float
     run: RtpRun
     timestamp: int
     payload_type: int
-    extension: bytes
+    sent24: int
+    """The time of sending, as abs-send-time tells it."""
+    keyframe: bool
 
 
 class History:
-    """The runs sent on one slot in the last `KEEP_SECONDS`."""
+    """The runs sent on one slot in the last `KEEP_SECONDS`. They stand in the stream's ring, where C adds to them."""
 
-    __slots__ = ("_packets", "_sent")
+    __slots__ = ("_layouts", "_past", "_stream")
 
-    def __init__(self) -> None:
-        # Plain tuples: a run is remembered for every viewer of every frame, and hardly ever looked up.
-        self._sent: deque[tuple[int, float, RtpRun, int, int, bytes]] = deque()
-        self._packets = 0
+    def __init__(self, stream: Stream, layouts: SentLayouts) -> None:
+        self._stream = stream
+        self._layouts = layouts
+        self._past = stream.past = new_past(FIRST_PAST_RUNS)
+        stream.past_mask, stream.past_count = FIRST_PAST_RUNS - 1, 0
 
-    def add_run(self, first: int, at: float, run: RtpRun, timestamp: int, payload_type: int, extension: bytes) -> None:
-        """Remembers a run, see `SentRun`; forgets the oldest ones. Sequence numbers must grow."""
-        entries = self._sent
-        entries.append((first, at, run, timestamp, payload_type, extension))
-        self._packets += run.count
-        horizon = at - KEEP_SECONDS
-        while entries[0][1] < horizon or self._packets > MAX_PACKETS:
-            self._packets -= entries.popleft()[2].count
+    def reserve(self, runs: int, now: float) -> None:
+        """Makes room for runs that are about to be sent, so that none is forgotten early. At `MAX_RUNS` some are."""
+        stream = self._stream
+        size, end = stream.past_mask + 1, stream.past_count + runs
+        while size < MAX_RUNS and (
+            runs > size or (end > size and self._past[(end - 1) & (size - 1)].at >= now - KEEP_SECONDS)
+        ):
+            ring = new_past(2 * size)
+            for number in range(max(0, stream.past_count - size), stream.past_count):
+                ring[number & (2 * size - 1)] = self._past[number & (size - 1)]
+            self._past = stream.past = ring
+            size *= 2
+            stream.past_mask = size - 1
 
-    def clear(self) -> None:
-        """Forgets all."""
-        self._sent.clear()
-        self._packets = 0
+    def add_run(
+        self, layout: PacketLayout, number: int, at: float, timestamp: int, payload_type: int, sent24: int,
+        *, keyframe: bool,
+    ) -> None:  # fmt: skip
+        """Remembers the layout's ``number``-th run, which begins with the stream's next sequence number."""
+        stream = self._stream
+        past = self._past[stream.past_count & stream.past_mask]
+        stream.past_count += 1
+        past.first, past.at, past.stamp, past.serial, past.sent24 = (
+            stream.sequence, at, timestamp, layout.serial, sent24,
+        )  # fmt: skip
+        past.run, past.count, past.payload_type = number, layout.runs[number].count, payload_type
+        past.keyframe = keyframe
 
     def find_packet(self, sequence: int) -> tuple[SentRun, int] | None:
         """The run with the packet of a 16-bit sequence number, and the packet's place in it; None when forgotten."""
-        entries = self._sent
-        if not entries:
+        stream, past = self._stream, self._past
+        count, mask = stream.past_count, stream.past_mask
+        if not count:
             return None
-        newest = SentRun(*entries[-1])
-        end = newest.first + newest.run.count - 1
+        newest = past[(count - 1) & mask]
+        end = newest.first + newest.count - 1
         wanted = end + sequence_delta(sequence, end & 0xFFFF)
-        place = bisect_right(entries, wanted, key=itemgetter(0)) - 1
+        kept = range(max(0, count - mask - 1), count)
+        place = bisect_right(kept, wanted, key=lambda number: past[number & mask].first) - 1
         if place < 0:
             return None
-        sent = SentRun(*entries[place])
-        packet = wanted - sent.first
-        return (sent, packet) if 0 <= packet < sent.run.count else None
+        sent = past[kept[place] & mask]
+        packet = int(wanted - sent.first)
+        if packet >= sent.count or sent.at < newest.at - KEEP_SECONDS or end - wanted >= MAX_PACKETS:
+            return None
+        layout = self._layouts.find(sent.serial)
+        if layout is None:
+            return None
+        run = layout.runs[sent.run]
+        return SentRun(sent.first, run, sent.stamp, sent.payload_type, sent.sent24, bool(sent.keyframe)), packet

@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final, Protocol
 
+from services.wall.relay.kernel.structs import Peer
+
 BURST_BYTES: Final = 32 * 1024
 """What may go out back to back: some 40 datagrams as a receiver's socket counts them."""
 
@@ -23,34 +25,51 @@ class PacedFrame(Protocol):
 
 
 class Pacer:
-    """Pure. The owner gives the time, and calls `serve` again soon while it returns True."""
+    """Pure. The owner gives the time, and calls `serve` again soon while it returns True.
 
-    __slots__ = ("_at", "_held", "_lanes", "_ring", "_tokens", "frames_waiting", "queued_bytes", "rate_bytes")
+    The bucket, and how much waits, stand in the viewer's ``peer``, where the send kernel finds them.
+    """
 
-    def __init__(self, rate_bps: float, now: float) -> None:
-        self.rate_bytes = rate_bps / 8
-        """Bytes a second; may be changed at any time."""
-        self.frames_waiting = 0
+    __slots__ = ("_held", "_lanes", "_peer", "_ring", "queued_bytes")
+
+    def __init__(self, rate_bps: float, now: float, peer: Peer) -> None:
+        peer.rate_bytes, peer.burst_bytes = rate_bps / 8, BURST_BYTES
+        peer.tokens, peer.at = BURST_BYTES, now
         self.queued_bytes = 0
-        self._tokens = float(BURST_BYTES)
-        self._at = now
+        self._peer = peer
         self._lanes: dict[int, deque[PacedFrame]] = {}
         self._ring: deque[int] = deque()
         """Lanes that are served, one after the other."""
         self._held: set[int] = set()
 
+    @property
+    def frames_waiting(self) -> int:
+        """In all lanes."""
+        return int(self._peer.waiting)
+
+    @property
+    def rate_bytes(self) -> float:
+        """Bytes a second; may be changed at any time."""
+        return float(self._peer.rate_bytes)
+
+    @rate_bytes.setter
+    def rate_bytes(self, rate: float) -> None:
+        self._peer.rate_bytes = rate
+
     def spend_bytes(self, cost_bytes: int, now: float) -> bool:
         """Takes bytes that are to be sent at once from the bucket; False where anything waits, or too few are left."""
-        if self.frames_waiting:
+        peer = self._peer
+        if peer.waiting:
             return False
-        tokens = self._tokens + (now - self._at) * self.rate_bytes
-        if tokens > BURST_BYTES:
-            tokens = BURST_BYTES
-        self._at = now
+        tokens = peer.tokens + (now - peer.at) * peer.rate_bytes
+        burst = peer.burst_bytes
+        if tokens > burst:
+            tokens = burst
+        peer.at = now
         if tokens < cost_bytes:
-            self._tokens = tokens
+            peer.tokens = tokens
             return False
-        self._tokens = tokens - cost_bytes
+        peer.tokens = tokens - cost_bytes
         return True
 
     def push_frame(self, lane: int, frame: PacedFrame, now: float) -> bool:
@@ -65,7 +84,7 @@ class Pacer:
         for frame in frames:
             queue.append(frame)
             self.queued_bytes += frame.size_bytes
-            self.frames_waiting += 1
+            self._peer.waiting += 1
         if begins and queue:
             self._ring.append(lane)
 
@@ -85,8 +104,9 @@ class Pacer:
 
     def serve(self, now: float) -> bool:
         """Sends what the bucket allows; whether anything still waits."""
-        tokens = min(self._tokens + (now - self._at) * self.rate_bytes, BURST_BYTES)
-        self._at = now
+        peer = self._peer
+        tokens = min(peer.tokens + (now - peer.at) * peer.rate_bytes, peer.burst_bytes)
+        peer.at = now
         ring = self._ring
         while ring and tokens > 0:
             lane = ring[0]
@@ -99,13 +119,13 @@ class Pacer:
             if queue and queue[0] is frame:
                 queue.popleft()
                 self.queued_bytes -= frame.size_bytes
-                self.frames_waiting -= 1
+                peer.waiting -= 1
             if ring and ring[0] == lane:
                 ring.popleft()
                 if queue:
                     ring.append(lane)
-        self._tokens = tokens
-        return self.frames_waiting > 0
+        peer.tokens = tokens
+        return bool(peer.waiting)
 
     def waiting(self, lane: int) -> int:
         """How many frames wait in a lane."""
@@ -127,7 +147,7 @@ class Pacer:
             self._ring.remove(lane)
         dropped = len(queue)
         self.queued_bytes -= sum(frame.size_bytes for frame in queue)
-        self.frames_waiting -= dropped
+        self._peer.waiting -= dropped
         queue.clear()
         return dropped
 

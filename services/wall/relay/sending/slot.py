@@ -50,6 +50,13 @@ class SlotSource(Protocol):
         """Gives nothing more."""
 
 
+class SteadyGroup(Protocol):
+    """The viewers of a feed that C sends its frames to (`services.wall.relay.sending.steady`)."""
+
+    def leave(self, slot: "Slot") -> None:
+        """The slot is sent nothing there any more."""
+
+
 class Slot:
     """One tile's stream."""
 
@@ -62,6 +69,8 @@ class Slot:
         self.level = QualityLevel.FULL
         self.source: SlotSource | None = None
         self.connected = False
+        self.steady: SteadyGroup | None = None
+        """Who sends it a feed's frames by itself; `leave_steady` before anything is changed here."""
         self._clock = clock
         self._now = clock.monotonic
         self._notify = notify
@@ -87,6 +96,7 @@ class Slot:
 
     def set_source(self, aim: Aim, source: SlotSource | None) -> None:
         """Re-aims. The last picture stays on the screen until the new source gives one."""
+        self.leave_steady()
         if self.source is not None:
             self.source.close()
         self.aim, self.source = aim, source
@@ -109,24 +119,28 @@ class Slot:
 
     def close(self) -> None:
         """Nothing more can be sent, and the source is not needed any more."""
+        self.leave_steady()
         self.connected = False
         if self.source is not None:
             self.source.close()
 
     def set_level(self, level: QualityLevel) -> None:
         """The link's level changed."""
+        self.leave_steady()
         self.level = level
         if self.source is not None:
             self.source.adapt(self.size, level)
 
     def set_size(self, size: Size) -> None:
         """The tile's size changed."""
+        self.leave_steady()
         self.size = size
         if self.source is not None:
             self.source.adapt(size, self.level)
 
     def on_keyframe_request(self) -> None:
         """The receiver sent a PLI or FIR."""
+        self.leave_steady()
         now = self._now()
         if self.source is None or not self.catch_up.answers_request(now):
             return
@@ -134,6 +148,28 @@ class Slot:
         self.source.resync()
         if still:
             self.catch_up.answered_while_still()
+
+    # Frames that C sends without asking.
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether every live frame that comes is to be sent, and nothing else is to be done with it."""
+        catch_up = self.catch_up
+        return (
+            self.connected and self._flowing and not self._paused and not self._damaged
+            and catch_up.whole and not catch_up.by_keyframes
+            and self.track.steady_way() is not None
+        )  # fmt: skip
+
+    def leave_steady(self) -> None:
+        """The next frame goes the ordinary way. What C has done meanwhile is known here from now on."""
+        if self.steady is not None:
+            self.steady.leave(self)
+            self.catch_up.frame_sent(self.track.sent_at)
+
+    def look_at_sent(self, frame: Frame, now: float) -> None:
+        """C has sent ``frame``, and it is time to tell the page which one."""
+        self._mark(frame, self.track.stamp_sent(frame), now)
 
     # What a source calls.
 
@@ -149,6 +185,7 @@ class Slot:
         ``first_seconds``: what a browser takes to show the first picture. ``then_live``: the newest frame is the
         present, and `show_frame` goes on from it. ``moved``: it is of another moment than what was shown before.
         """
+        self.leave_steady()
         if not self.connected or not frames or self.source is None:
             return False
         now = self._now()
@@ -162,6 +199,7 @@ class Slot:
 
     def replay_more(self, frames: Sequence[Frame]) -> None:
         """Replays what leads on from a picture that `replay_gop` has just begun with."""
+        self.leave_steady()
         if not self.connected or not frames or self.source is None:
             return
         now = self._now()
@@ -186,6 +224,7 @@ class Slot:
         now = self._now()
         stamp = self.track.send_live(frame, now, anew=anew)
         if stamp is None:
+            self.leave_steady()
             self.track.drop_waiting()
             catch_up.leave_out()
             return
@@ -212,6 +251,7 @@ class Slot:
 
     def skip_frame(self) -> None:
         """A frame is left out on purpose."""
+        self.leave_steady()
         self.catch_up.leave_out()
 
     def repeat_notice(self) -> None:
@@ -232,6 +272,7 @@ class Slot:
         if notice.damaged is not damaged:
             notice = notice.model_copy(update={"damaged": damaged})
         if notice != self._notice:
+            self.leave_steady()
             self._notice = notice
             self._flowing, self._paused = notice.state in FLOWING, notice.state == "paused"
             self._notify(notice)
@@ -254,6 +295,7 @@ class Slot:
 
     def _mark(self, frame: Frame, rtp: int, now: float) -> None:
         self._marked_at = now
+        self.track.look_at(now + MARK_SECONDS)
         unit = frame.unit
         self._notify(
             FrameMark.model_construct(  # once a second for each slot: checking costs more than all else here

@@ -7,9 +7,13 @@ ones go on; no frame is stamped before those of an earlier source.
 from collections.abc import Sequence
 from typing import Final
 
+from services.wall.relay.kernel.structs import LIMITS, Stream
+
 CLOCK_HZ: Final = 90_000
 RESET_TICKS: Final = 3600 * CLOCK_HZ
 """Without playout-delay a browser catches up only when the timestamps jump far: an hour."""
+MAX_JUMP_TICKS: Final = 1 << LIMITS["PK_JUMP_BITS"]
+"""A source's clock that jumps further (140 days) begins anew, so that no sum needs more than 64 bits."""
 
 
 class RtpTimeline:
@@ -19,31 +23,32 @@ class RtpTimeline:
     order those of B-pictures step back. ``composition``: how much later than decoded a frame is shown.
     """
 
-    __slots__ = ("_decode", "_last", "_last_at", "_offset", "_started")
+    __slots__ = ("_stream",)
 
-    def __init__(self, first: int) -> None:
-        self._last = first
-        self._last_at = 0.0
-        self._offset: int | None = None
-        self._decode = first
-        """The newest decoding time, as a timestamp."""
-        self._started = False
+    def __init__(self, stream: Stream, first: int) -> None:
+        """``stream`` holds its values, where the send kernel finds them."""
+        self._stream = stream
+        stream.last = stream.decode = first
+        stream.has_offset = stream.started = False
 
     @property
     def last(self) -> int:
         """The latest timestamp given out."""
-        return self._last
+        return int(self._stream.last)
 
     def stamp_live(self, dts_90k: int, now: float, composition_90k: int = 0, *, anew: bool = False) -> int:
         """The timestamp of the next live frame. ``anew``: its times have nothing to do with the last ones."""
-        offset = self._offset
+        stream = self._stream
+        offset, decode = stream.offset, stream.decode
         # Where the source stepped back without saying so, it begins anew, too.
-        if offset is None or anew or (dts_90k + offset <= self._decode and self._started):
-            offset = self._offset = self._natural(now, 1) - dts_90k - composition_90k
-        self._decode = dts_90k + offset
-        stamp = self._decode + composition_90k
-        if stamp > self._last or not self._started:
-            self._last, self._last_at, self._started = stamp, now, True
+        follows = stream.has_offset and not anew
+        if not follows or (stream.started and not decode < dts_90k + offset <= decode + MAX_JUMP_TICKS):
+            offset = self._natural(now, 1) - dts_90k - composition_90k
+            stream.offset, stream.has_offset = offset, True
+        stream.decode = decode = dts_90k + offset
+        stamp = int(decode + composition_90k)
+        if stamp > stream.last or not stream.started:
+            stream.last, stream.last_at, stream.started = stamp, now, True
         return stamp
 
     def stamp_replay(
@@ -57,27 +62,32 @@ class RtpTimeline:
         """
         shown = [dts + shift for dts, shift in zip(dts_90k, composition_90k or [0] * len(dts_90k), strict=True)]
         newest = dts_90k[-1]
+        stream = self._stream
         if compressed:
             end = self._natural(now, len(shown))
-            self._offset = end - newest
-            stamps = [pts + self._offset for pts in shown]
+            offset = end - newest
+            stamps = [pts + offset for pts in shown]
             due = sorted((n for n, pts in enumerate(shown) if pts <= newest), key=shown.__getitem__, reverse=True)
             for back, n in enumerate(due):
                 stamps[n] = end - back
         else:
-            self._offset = (self._last + RESET_TICKS if self._started else self._last) - shown[0]
-            stamps = [pts + self._offset for pts in shown]
-        self._decode = newest + self._offset
-        self._last, self._last_at, self._started = max(stamps), now, True
+            last = int(stream.last)
+            offset = (last + RESET_TICKS if stream.started else last) - shown[0]
+            stamps = [pts + offset for pts in shown]
+        stream.offset, stream.has_offset, stream.decode = offset, True, newest + offset
+        stream.last, stream.last_at, stream.started = max(stamps), now, True
         return stamps
 
     def stamp_at(self, now: float) -> int:
         """The timestamp that belongs to the moment ``now``, for sender reports."""
-        return self._last + round((now - self._last_at) * CLOCK_HZ)
+        stream = self._stream
+        return int(stream.last) + round((now - float(stream.last_at)) * CLOCK_HZ)
 
     def _natural(self, now: float, at_least: int) -> int:
         """Where the clock has come to since the last frame, leaving room for ``at_least`` frames."""
-        if not self._started:
-            return self._last + at_least
-        elapsed = max(0.0, now - self._last_at)
-        return self._last + max(at_least, round(elapsed * CLOCK_HZ))
+        stream = self._stream
+        last = int(stream.last)
+        if not stream.started:
+            return last + at_least
+        elapsed = max(0.0, now - float(stream.last_at))
+        return last + max(at_least, round(elapsed * CLOCK_HZ))

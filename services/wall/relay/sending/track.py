@@ -11,12 +11,14 @@ from services.contracts.frames import Codec
 from services.media.rtcp import SenderReport
 from services.media.rtp import abs_send_time, pack_extensions, pack_rtp
 from services.mesh.metrics import counter
+from services.wall.relay.engine.kernel_batch import KernelBatch
 from services.wall.relay.engine.negotiate import VideoChoice
 from services.wall.relay.engine.sdp import ABS_SEND_TIME, PLAYOUT_DELAY
 from services.wall.relay.engine.template import PacketLayout, RtpRun
+from services.wall.relay.kernel.structs import Peer, Stream, ffi, new_stream
 from services.wall.relay.sending.catch_up import CatchUp, CatchUps
-from services.wall.relay.sending.frame import Frame, Shape
-from services.wall.relay.sending.history import History, SentRun
+from services.wall.relay.sending.frame import Frame, LayOut, Shape
+from services.wall.relay.sending.history import History, SentLayouts, SentRun
 from services.wall.relay.sending.pacer import Pacer
 from services.wall.relay.sending.timeline import RtpTimeline
 
@@ -35,11 +37,26 @@ class VideoLink(Protocol):
     pacer: Pacer
     catch_ups: CatchUps
     tag_bytes: int
+    peer: Peer
+    lay_out: LayOut
+    sent_layouts: SentLayouts
+
+    @property
+    def kernel_batch(self) -> KernelBatch | None:
+        """What sends to the viewer in C; None where nothing can be sent yet, or Python sends."""
 
     def send_runs(
         self, runs: Sequence[RtpRun], payload_type: int, sequence: int, timestamp: int, ssrc: int, extension: bytes
     ) -> None:
         """Protects and sends runs, one behind the other; ``sequence`` is the first packet's."""
+
+    def put_run(
+        self, layout: PacketLayout, number: int, stream: Stream, now: float, stamp: int, sent24: int, *, keyframe: bool
+    ) -> None:
+        """Has C number, protect and send the ``number``-th run of a layout of its own."""
+
+    def on_refused(self) -> None:
+        """C could not protect a packet for this viewer."""
 
     def send_packet(self, packet: bytes) -> None:
         """Protects and sends one packet made elsewhere."""
@@ -57,30 +74,39 @@ class _Extension(NamedTuple):
     size_bytes: int
 
 
+class SteadyWay(NamedTuple):
+    """What tracks have in common that one call of the kernel can serve."""
+
+    batch: KernelBatch
+    shapes: tuple[Shape, Shape]
+    lay_out: LayOut
+    sent_layouts: SentLayouts
+
+
 class _Sending:
     """A frame on its way out, run by run."""
 
-    __slots__ = ("_frame", "_next", "_runs", "_stamp", "_track", "size_bytes")
+    __slots__ = ("_frame", "_layout", "_next", "_stamp", "_track", "size_bytes")
 
     def __init__(self, track: "RtpVideoTrack", frame: Frame, stamp: int) -> None:
         self._track = track
         self._frame = frame
         self._stamp = stamp
-        self._runs: tuple[RtpRun, ...] | None = None
+        self._layout: PacketLayout | None = None
         self._next = 0
         self.size_bytes = frame.size_bytes
 
     def send_next(self, now: float) -> int:
-        runs = self._runs
-        if runs is None:
-            runs = self._runs = self._track.layout(self._frame).runs
-        if self._next >= len(runs):
+        layout = self._layout
+        if layout is None:
+            layout = self._layout = self._track.layout(self._frame)
+        number = self._next
+        if number >= layout.run_count:
             self._track.frame_out(now)
             return 0
-        run = runs[self._next]
         self._next += 1
-        self._track.send_runs((run,), self._frame, self._stamp, now)
-        return run.cost_bytes
+        self._track.send_runs(layout, range(number, number + 1), self._frame, self._stamp, now)
+        return layout.run_cost_bytes(number)
 
 
 class RtpVideoTrack:
@@ -99,11 +125,11 @@ class RtpVideoTrack:
         self.lane = lane
         self.ssrc = ssrc
         self.rtx_ssrc = rtx_ssrc
-        self.packets = 0
-        self.octets = 0
-        self.frames = 0
-        self.history = History()
+        self.stream = stream = new_stream()
+        """What is sent next, shared with C."""
+        self.history = History(stream, link.sent_layouts)
         self._link = link
+        stream.peer, stream.ssrc = link.peer, ssrc
         self._payload_types = {int(Codec.of(name)): form.payload_type for name, form in choice.by_codec.items()}
         self._rtx = {repeated: rtx.payload_type for repeated, rtx in choice.rtx.items()}
         self.has_rtx = rtx_ssrc is not None and self._rtx.keys() >= set(self._payload_types.values())
@@ -111,14 +137,48 @@ class RtpVideoTrack:
         self._on_caught_up: Callable[[], None] = _nothing
         # Chosen low: were the first packets lost, a number that wraps soon would leave the receiver with another
         # rollover counter, and it could decrypt nothing (RFC 3711, section 3.3.1). (R2)
-        self._sequence = random.randrange(1, 0x4000)
+        stream.sequence = random.randrange(1, 0x4000)
         self._rtx_sequence = random.randrange(1, 0x4000)
-        self._timeline = RtpTimeline(random.randrange(1 << 31))
+        self._timeline = RtpTimeline(stream, random.randrange(1 << 31))
         self._abs_id = extensions.get(ABS_SEND_TIME)
         self._playout_id = extensions.get(PLAYOUT_DELAY)
         self._extensions = (self._extension(keyframe=False), self._extension(keyframe=True))
         self._shapes: tuple[Shape, Shape] | None = None
         """Of packets of other frames and of keyframes; see `_shape`."""
+
+    @property
+    def packets(self) -> int:
+        """Sent."""
+        return int(self.stream.packets)
+
+    @property
+    def frames(self) -> int:
+        """Sent whole."""
+        return int(self.stream.frames)
+
+    @property
+    def sent_at(self) -> float:
+        """When the kernel sent the last frame by itself."""
+        return float(self.stream.sent_at)
+
+    def look_at(self, when: float) -> None:
+        """The slot wants to see the first frame that is sent from ``when`` on."""
+        self.stream.look_at = when
+
+    def stamp_sent(self, frame: Frame) -> int:
+        """The RTP timestamp of ``frame``, which the kernel has just sent."""
+        return int(self.stream.decode + frame.unit.pts_90k - frame.unit.dts_90k) & 0xFFFFFFFF
+
+    def steady_way(self) -> SteadyWay | None:
+        """What the kernel has to know to send here by itself; None where it cannot."""
+        batch = self._link.kernel_batch
+        if batch is None or self._shapes is None:
+            return None
+        return SteadyWay(batch, self._shapes, self._link.lay_out, self._link.sent_layouts)
+
+    def on_refused(self) -> None:
+        """The kernel could not protect a packet: the connection ends."""
+        self._link.on_refused()
 
     def accepts(self, codec: Codec) -> bool:
         """Whether the receiver negotiated it."""
@@ -144,11 +204,11 @@ class RtpVideoTrack:
         unit = frame.unit
         stamp = self._timeline.stamp_live(unit.dts_90k, now, unit.pts_90k - unit.dts_90k, anew=anew)
         shape = self._shapes[frame.keyframe] if self._shapes is not None else self._shape(frame)
-        layout = frame.layouts.get(shape) or frame.layout(shape)
+        layout = frame.layouts.get(shape) or frame.layout(shape, self._link.lay_out)
         # Nearly every frame finds nothing waiting and leaves within this call, without becoming an item of a queue.
         if pacer.spend_bytes(layout.cost_bytes, now):
-            self.send_runs(layout.runs, frame, stamp, now)
-            self.frames += 1
+            self.send_runs(layout, range(layout.run_count), frame, stamp, now)
+            self.stream.frames += 1
         elif pacer.push_frame(self.lane, _Sending(self, frame, stamp), now):
             self._link.wake_pacer()
         if overtaken:
@@ -207,7 +267,7 @@ class RtpVideoTrack:
 
     def layout(self, frame: Frame) -> PacketLayout:
         """A frame's packets in this receiver's shape."""
-        return frame.layout(self._shape(frame))
+        return frame.layout(self._shape(frame), self._link.lay_out)
 
     def _shape(self, frame: Frame) -> Shape:
         """Asked for first when the connection knows its keys, and the same from then on."""
@@ -217,23 +277,32 @@ class RtpVideoTrack:
             self._shapes = ((deltas.size_bytes, tag_bytes), (keyframes.size_bytes, tag_bytes))
         return self._shapes[frame.keyframe]
 
-    def send_runs(self, runs: Sequence[RtpRun], frame: Frame, stamp: int, now: float) -> None:
+    def send_runs(self, layout: PacketLayout, numbers: range, frame: Frame, stamp: int, now: float) -> None:
         """Numbers (R1) and sends the next runs of ``frame``; called by the pacer, and where nothing waits there."""
-        payload_type = self._payload_types[frame.codec]
-        base, shift, mask, size = self._extensions[frame.keyframe]
-        extension = (base | (abs_send_time(now) & mask) << shift).to_bytes(size, "big")
-        first, timestamp = self._sequence, stamp & 0xFFFFFFFF
-        self._link.send_runs(runs, payload_type, first, timestamp, self.ssrc, extension)
-        for run in runs:
-            self.history.add_run(first, now, run, timestamp, payload_type, extension)
-            first += run.count
-            self.octets += run.wire_bytes
-        self.packets += first - self._sequence
-        self._sequence = first
+        stream, link, history = self.stream, self._link, self.history
+        stream.payload_type = payload_type = self._payload_types[frame.codec]
+        history.reserve(len(numbers), now)
+        link.sent_layouts.keep(layout, now)
+        timestamp, sent24, keyframe = stamp & 0xFFFFFFFF, abs_send_time(now), frame.keyframe
+        if layout.kernel is not None:
+            for number in numbers:
+                link.put_run(layout, number, stream, now, timestamp, sent24, keyframe=keyframe)
+            return
+        first, runs = int(stream.sequence), layout.runs[numbers.start : numbers.stop]
+        for number, run in zip(numbers, runs, strict=True):
+            history.add_run(layout, number, now, timestamp, payload_type, sent24, keyframe=keyframe)
+            stream.sequence += run.count
+            stream.octets += run.wire_bytes
+            stream.packets += run.count
+        link.send_runs(runs, payload_type, first, timestamp, self.ssrc, self._extension_block(sent24, keyframe))
+
+    def _extension_block(self, sent24: int, keyframe: bool) -> bytes:
+        base, shift, mask, size = self._extensions[keyframe]
+        return (base | (sent24 & mask) << shift).to_bytes(size, "big")
 
     def frame_out(self, now: float) -> None:
         """The lane's first frame has been sent whole; called by the pacer."""
-        self.frames += 1
+        self.stream.frames += 1
         pacer, catch_up = self._link.pacer, self.catch_up
         if catch_up.frame_out(now, more=pacer.waiting(self.lane) > 1):
             self._on_caught_up()
@@ -250,6 +319,9 @@ class RtpVideoTrack:
         block = pack_extensions(elements)
         # abs-send-time is the first element: its value stands behind four bytes of profile and length, and its own one.
         shift = 8 * (len(block) - 8) if self._abs_id is not None else 0
+        self.stream.ext_bytes[keyframe] = len(block)
+        self.stream.abs_at[keyframe] = 5 if self._abs_id is not None else 0
+        ffi.memmove(self.stream.ext[keyframe], block, len(block))
         return _Extension(int.from_bytes(block, "big"), shift, 0xFFFFFF if self._abs_id is not None else 0, len(block))
 
     def retransmit(self, sequences: Sequence[int]) -> int:
@@ -266,7 +338,7 @@ class RtpVideoTrack:
                 data = pack_rtp(
                     rtx, self._rtx_sequence & 0xFFFF, sent.timestamp, self.rtx_ssrc,
                     sequence.to_bytes(2, "big") + sent.run.payload(packet), marker=_ends_frame(sent, packet),
-                    extension=sent.extension,
+                    extension=self._extension_block(sent.sent24, sent.keyframe),
                 )  # fmt: skip
                 self._rtx_sequence += 1
             else:
@@ -282,7 +354,7 @@ class RtpVideoTrack:
         Nothing follows the last packets before a pause, so a receiver does not notice their loss. If it has them, it
         drops this one as a replay (RFC 3711, section 3.3.2); if not, this one shows what to ask for.
         """
-        sequence = (self._sequence - 1) & 0xFFFF
+        sequence = (self.stream.sequence - 1) & 0xFFFF
         if (found := self.history.find_packet(sequence)) is not None:
             self._link.send_packet(self._same(sequence, *found))
             _repeated.inc()
@@ -291,7 +363,7 @@ class RtpVideoTrack:
         """The packet as it was sent, byte for byte: GCM uses the number as its nonce (R3)."""
         return pack_rtp(
             sent.payload_type, sequence, sent.timestamp, self.ssrc, sent.run.payload(packet),
-            marker=_ends_frame(sent, packet), extension=sent.extension,
+            marker=_ends_frame(sent, packet), extension=self._extension_block(sent.sent24, sent.keyframe),
         )  # fmt: skip
 
     def sender_report(self, ntp: int, now: float) -> SenderReport | None:
@@ -299,7 +371,8 @@ class RtpVideoTrack:
         if not self.packets:
             return None
         stamp = self._timeline.stamp_at(now)
-        return SenderReport(self.ssrc, ntp, stamp & 0xFFFFFFFF, self.packets & 0xFFFFFFFF, self.octets & 0xFFFFFFFF)
+        octets = self.stream.octets & 0xFFFFFFFF
+        return SenderReport(self.ssrc, ntp, stamp & 0xFFFFFFFF, self.packets & 0xFFFFFFFF, octets)
 
 
 def _nothing() -> None:

@@ -18,6 +18,7 @@ from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 from services.mesh.want import RENEW_SECONDS, ask_want, renew_want
 from services.wall.relay.sending.frame import Frame
+from services.wall.relay.sending.steady import SteadyViewers
 from services.wall.relay.sources.gop import FrameVerdict, GopBuffer
 
 log = get_logger()
@@ -78,6 +79,8 @@ class ProfileFeed:
         self.camera = camera
         self.gop = GopBuffer()
         self.sinks: set[FeedSink] = set()
+        self.steady: SteadyViewers[FeedSink] = SteadyViewers()
+        """Whose frames do not go by way of their sinks."""
         self.asked = asyncio.Event()
         """Set when it is known what comes: frames, or why there are none."""
         self.live = False
@@ -112,10 +115,12 @@ class ProfileFeed:
     def attach(self, sink: FeedSink) -> None:
         """Adds a sink. It is not told of the present GOP, and reads ``gop`` itself."""
         self.sinks.add(sink)
+        self.steady.sinks_changed()
 
     def detach(self, sink: FeedSink) -> None:
         """Takes a sink away."""
         self.sinks.discard(sink)
+        self.steady.sinks_changed()
         if not self.sinks:
             self.idle_since = self._now()
 
@@ -205,7 +210,8 @@ class ProfileFeed:
         if verdict is FrameVerdict.SHOW:
             self._place(frame)
             self._flowing()
-            for sink in tuple(self.sinks):
+            others = self.steady.others(self.sinks)
+            for sink in (*self.steady.send_frame(frame, self._now()), *others):
                 sink.feed_frame(self, frame)
         elif verdict is FrameVerdict.RESTART:
             if frame.unit.discontinuity and self._sets != self._ordered_sets:

@@ -89,6 +89,7 @@ class LiveSource:
         self._leave()
 
     def _leave(self) -> None:
+        self._slot.leave_steady()
         for feed in (self._shown, self._next):
             if feed is not None:
                 feed.detach(self)
@@ -188,6 +189,7 @@ class LiveSource:
     def _switch(self) -> None:
         """Shows the awaited feed in place of the other: it has a picture."""
         assert self._next is not None
+        self._slot.leave_steady()
         if self._shown is not None and self._shown is not self._next:
             self._shown.detach(self)
         self._shown, self._next = self._next, None
@@ -262,6 +264,8 @@ class LiveSource:
                 self._play(feed)
             elif frame.keyframe or not (by_keyframes or self._keyframes_only):
                 self._slot.show_frame(frame)
+                if not self._keyframes_only and self._slot.is_steady:
+                    feed.steady.join(self._slot, self)
             else:
                 self._slot.skip_frame()
         elif feed is self._next and feed.gop.frames:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from services.wall.relay.kernel.structs import new_peer
 from services.wall.relay.sending.catch_up import (
     REPLAY_PAUSE_SECONDS,
     STAND_BACK_SECONDS,
@@ -41,7 +42,7 @@ class Wall:
 
     def __init__(self, slots: int) -> None:
         self.now = 0.0
-        self.pacer = Pacer(1e9, self.now)
+        self.pacer = Pacer(1e9, self.now, new_peer())
         self.group = CatchUps()
         self.slots = [CatchUp(lane, self.group) for lane in range(slots)]
         self.out: list[tuple[float, int, int]] = []

@@ -1,6 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.wall.relay.kernel.structs import new_peer
 from services.wall.relay.sending.pacer import BURST_BYTES, Pacer
 
 
@@ -29,7 +30,7 @@ def drain(pacer: Pacer, now: float) -> float:
 
 def test_what_fits_into_the_bucket_goes_out_at_once() -> None:
     log: list[tuple[float, str, int]] = []
-    pacer = Pacer(100e6, 0.0)
+    pacer = Pacer(100e6, 0.0, new_peer())
     assert not pacer.push_frame(0, PacedFrame("a", 3, 1000, log), 0.0)
     assert [entry[1] for entry in log] == ["a"] * 3
     assert not pacer.frames_waiting
@@ -37,7 +38,7 @@ def test_what_fits_into_the_bucket_goes_out_at_once() -> None:
 
 def test_a_burst_keeps_the_rate() -> None:
     log: list[tuple[float, str, int]] = []
-    pacer = Pacer(100e6, 0.0)
+    pacer = Pacer(100e6, 0.0, new_peer())
     pacer.queue_frames(0, [PacedFrame("big", 100, 20_000, log)])
     end = drain(pacer, 0.0)
     assert abs(end - (2_000_000 - BURST_BYTES) / 12.5e6) < 0.01
@@ -45,7 +46,7 @@ def test_a_burst_keeps_the_rate() -> None:
 
 def test_all_keyframes_go_before_any_second_frame() -> None:
     log: list[tuple[float, str, int]] = []
-    pacer = Pacer(10e6, 0.0)
+    pacer = Pacer(10e6, 0.0, new_peer())
     for lane in range(4):
         pacer.queue_frames(lane, [PacedFrame(f"{lane}.{n}", 2, 10_000, log) for n in range(3)])
     drain(pacer, 0.0)
@@ -55,7 +56,7 @@ def test_all_keyframes_go_before_any_second_frame() -> None:
 
 def test_a_cleared_lane_sends_nothing_more_and_others_go_on() -> None:
     log: list[tuple[float, str, int]] = []
-    pacer = Pacer(1e6, 0.0)
+    pacer = Pacer(1e6, 0.0, new_peer())
     pacer.queue_frames(0, [PacedFrame("a", 50, 1000, log) for _ in range(3)])
     pacer.queue_frames(1, [PacedFrame("b", 50, 1000, log)])
     pacer.serve(0.0)
@@ -69,7 +70,7 @@ def test_a_cleared_lane_sends_nothing_more_and_others_go_on() -> None:
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5), st.integers(1, 30_000), st.booleans()), max_size=40))
 def test_everything_is_sent_once_and_in_its_lane_s_order(pushes: list[tuple[int, int, int, bool]]) -> None:
     log: list[tuple[float, str, int]] = []
-    pacer, now = Pacer(8e6, 0.0), 0.0
+    pacer, now = Pacer(8e6, 0.0, new_peer()), 0.0
     expected: dict[int, list[str]] = {}
     for number, (lane, pieces, size, cleared) in enumerate(pushes):
         if cleared:
@@ -87,7 +88,7 @@ def test_everything_is_sent_once_and_in_its_lane_s_order(pushes: list[tuple[int,
 
 
 def test_past_the_queues_goes_only_what_the_bucket_has_and_nothing_waits_before() -> None:
-    pacer = Pacer(100e6, 0.0)
+    pacer = Pacer(100e6, 0.0, new_peer())
     assert pacer.spend_bytes(BURST_BYTES - 1000, 0.0)
     assert not pacer.spend_bytes(1001, 0.0), "more than the bucket has left"
     assert pacer.spend_bytes(1000, 0.0)
@@ -98,7 +99,7 @@ def test_past_the_queues_goes_only_what_the_bucket_has_and_nothing_waits_before(
 
 @given(st.lists(st.tuples(st.floats(0, 0.01), st.integers(1, 40_000)), max_size=50))
 def test_what_is_taken_keeps_the_rate(asked: list[tuple[float, int]]) -> None:
-    pacer, now, taken = Pacer(100e6, 0.0), 0.0, 0
+    pacer, now, taken = Pacer(100e6, 0.0, new_peer()), 0.0, 0
     for pause, cost in asked:
         now += pause
         taken += cost * pacer.spend_bytes(cost, now)
@@ -107,7 +108,7 @@ def test_what_is_taken_keeps_the_rate(asked: list[tuple[float, int]]) -> None:
 
 def test_a_lane_that_is_held_waits_and_the_others_are_served() -> None:
     log: list[tuple[float, str, int]] = []
-    pacer = Pacer(100e6, 0.0)
+    pacer = Pacer(100e6, 0.0, new_peer())
     for lane in range(2):
         pacer.queue_frames(lane, [PacedFrame(f"{lane}.{n}", 1, 1000, log) for n in range(2)])
     pacer.hold(0)
@@ -122,7 +123,7 @@ def test_a_lane_that_is_held_waits_and_the_others_are_served() -> None:
 
 def test_a_lane_that_is_held_can_be_cleared_and_is_served_again() -> None:
     log: list[tuple[float, str, int]] = []
-    pacer = Pacer(100e6, 0.0)
+    pacer = Pacer(100e6, 0.0, new_peer())
     pacer.queue_frames(0, [PacedFrame(f"0.{n}", 1, 1000, log) for n in range(2)])
     pacer.hold(0)
     assert pacer.clear(0) == 2
@@ -148,7 +149,7 @@ class Holding(PacedFrame):
 
 def test_a_frame_may_hold_its_own_lane_when_it_is_out() -> None:
     log: list[tuple[float, str, int]] = []
-    pacer = Pacer(100e6, 0.0)
+    pacer = Pacer(100e6, 0.0, new_peer())
     pacer.queue_frames(0, [Holding(pacer, log), PacedFrame("second", 1, 1000, log)])
     pacer.queue_frames(1, [PacedFrame("other", 1, 1000, log)])
     assert pacer.serve(0.0)

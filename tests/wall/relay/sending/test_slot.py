@@ -19,10 +19,17 @@ class Track:
 
     def __init__(self) -> None:
         self.catch_up = CatchUp(0, CatchUps())
+        self.sent_at = 0.0
         self.replays = self.frames = self.packets = self.repeats = 0
 
     def drop_waiting(self) -> None:
         pass
+
+    def look_at(self, when: float) -> None:
+        pass
+
+    def steady_way(self) -> None:
+        return None
 
     def send_replay(
         self,

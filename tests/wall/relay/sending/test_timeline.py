@@ -3,20 +3,21 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.wall.relay.kernel.structs import new_stream
 from services.wall.relay.sending.timeline import RESET_TICKS, RtpTimeline
 
 FRAME = 3600
 
 
 def test_cached_frames_stand_one_tick_apart_and_live_ones_go_on_at_their_own_pace() -> None:
-    timeline = RtpTimeline(1000)
+    timeline = RtpTimeline(new_stream(), 1000)
     stamps = timeline.stamp_replay([n * FRAME for n in range(50)], 10.0, compressed=True)
     assert [b - a for a, b in itertools.pairwise(stamps)] == [1] * 49
     assert timeline.stamp_live(50 * FRAME, 10.04) == stamps[-1] + FRAME
 
 
 def test_a_new_source_goes_on_where_the_clock_has_come_to() -> None:
-    timeline = RtpTimeline(0)
+    timeline = RtpTimeline(new_stream(), 0)
     first = timeline.stamp_live(5_000_000, 10.0)
     stamps = timeline.stamp_replay([7, 7 + FRAME, 7 + 2 * FRAME], 11.0, compressed=True)
     assert stamps[-1] == first + 90_000
@@ -24,7 +25,7 @@ def test_a_new_source_goes_on_where_the_clock_has_come_to() -> None:
 
 
 def test_without_compression_a_warm_slot_jumps_an_hour_and_a_new_one_does_not() -> None:
-    timeline = RtpTimeline(500)
+    timeline = RtpTimeline(new_stream(), 500)
     first = timeline.stamp_replay([0, FRAME], 10.0, compressed=False)
     assert first == [500, 500 + FRAME]
     again = timeline.stamp_replay([0, FRAME], 11.0, compressed=False)
@@ -33,7 +34,7 @@ def test_without_compression_a_warm_slot_jumps_an_hour_and_a_new_one_does_not() 
 
 
 def test_a_source_that_steps_back_does_not_take_the_slot_with_it() -> None:
-    timeline = RtpTimeline(0)
+    timeline = RtpTimeline(new_stream(), 0)
     last = timeline.stamp_live(10_000_000, 1.0)
     assert timeline.stamp_live(100, 1.04) == last + FRAME
     assert timeline.stamp_live(100 + FRAME, 1.08) == last + 2 * FRAME
@@ -50,7 +51,7 @@ def b_pictures(count: int) -> tuple[list[int], list[int]]:
 
 
 def test_timestamps_are_of_presentation_where_there_are_b_pictures() -> None:
-    timeline = RtpTimeline(1000)
+    timeline = RtpTimeline(new_stream(), 1000)
     stamps = [
         timeline.stamp_live(dts, 10.0 + n / 25, shift)
         for n, (dts, shift) in enumerate(zip(*b_pictures(13), strict=True))
@@ -60,7 +61,7 @@ def test_timestamps_are_of_presentation_where_there_are_b_pictures() -> None:
 
 @given(st.integers(1, 13), st.booleans())
 def test_a_replayed_gop_with_b_pictures_is_shown_in_order_and_so_is_what_follows(cached: int, compressed: bool) -> None:
-    timeline, (dts, shifts) = RtpTimeline(1000), b_pictures(13)
+    timeline, (dts, shifts) = RtpTimeline(new_stream(), 1000), b_pictures(13)
     stamps = timeline.stamp_replay(dts[:cached], 10.0, shifts[:cached], compressed=compressed)
     stamps += [timeline.stamp_live(dts[n], 10.0 + (n - cached + 1) / 25, shifts[n]) for n in range(cached, 13)]
     assert sorted(range(13), key=lambda n: stamps[n]) == sorted(range(13), key=lambda n: B_PICTURES[n])
@@ -77,7 +78,7 @@ steps = st.lists(
 
 @given(steps)
 def test_timestamps_never_go_back_whatever_the_sources_say(steps: list[tuple[str, int, float]]) -> None:
-    timeline, now, last = RtpTimeline(7), 100.0, -1
+    timeline, now, last = RtpTimeline(new_stream(), 7), 100.0, -1
     for what, dts, passed in steps:
         now += passed
         if what in ("live", "anew"):

@@ -3,9 +3,11 @@ from collections.abc import Callable, Sequence
 from services.contracts.frames import Codec
 from services.wall.relay.engine.negotiate import VideoChoice
 from services.wall.relay.engine.sdp import PLAYOUT_DELAY, Format
-from services.wall.relay.engine.template import RtpRun
+from services.wall.relay.engine.template import PacketLayout, RtpRun
+from services.wall.relay.kernel.structs import Stream, new_peer
 from services.wall.relay.sending.catch_up import CatchUps
-from services.wall.relay.sending.frame import Frame
+from services.wall.relay.sending.frame import Frame, LayOut, lay_out_by_python
+from services.wall.relay.sending.history import SentLayouts
 from services.wall.relay.sending.pacer import Pacer
 from services.wall.relay.sending.track import RtpVideoTrack
 from tests.recorder.units import pictures
@@ -17,9 +19,13 @@ class Wire:
     """Notes which RTP timestamps leave."""
 
     tag_bytes = 16
+    kernel_batch = None
 
     def __init__(self) -> None:
-        self.pacer = Pacer(100e6, 0.0)
+        self.peer = new_peer()
+        self.pacer = Pacer(100e6, 0.0, self.peer)
+        self.lay_out: LayOut = lay_out_by_python
+        self.sent_layouts = SentLayouts()
         self.catch_ups = CatchUps()
         self.sent: list[int] = []
 
@@ -28,6 +34,14 @@ class Wire:
     ) -> None:
         if timestamp not in self.sent[-1:]:
             self.sent.append(timestamp)
+
+    def put_run(
+        self, layout: PacketLayout, number: int, stream: Stream, now: float, stamp: int, sent24: int, *, keyframe: bool
+    ) -> None:
+        raise AssertionError("Python sends here")
+
+    def on_refused(self) -> None:
+        raise AssertionError("nothing is refused here")
 
     def send_packet(self, packet: bytes) -> None:
         raise AssertionError("nothing is sent again here")

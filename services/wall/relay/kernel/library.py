@@ -1,0 +1,91 @@
+"""Loads the send kernel, and lays out frames with it.
+
+A library is used only where every size, offset and limit is what Python believes: a wrong offset would be a wild write.
+"""
+
+import itertools
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from services.wall.relay.kernel.structs import LIMITS, expected_facts, ffi
+
+LIBRARY: Final = Path(__file__).with_name("kernel.so")
+HEADER_BYTES: Final = 12
+_serials: Final = itertools.count(1)
+
+
+class KernelError(Exception):
+    """The library cannot be used; the message says why."""
+
+
+def next_serial() -> int:
+    """A number for a layout that no other had lately."""
+    return next(_serials) & 0xFFFFFFFF
+
+
+class KernelLayout:
+    """An access unit's packets in one shape, as C laid them out."""
+
+    __slots__ = ("_memory", "frame")
+
+    def __init__(self, frame: Any, memory: tuple[Any, ...]) -> None:
+        self.frame = frame
+        """A ``pk_frame``."""
+        self._memory = memory
+
+    @property
+    def image(self) -> memoryview:
+        """All runs, one behind the other, each behind its packets' lengths."""
+        return memoryview(ffi.buffer(self._memory[0]))
+
+
+class SendKernel:
+    """The loaded library."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self.lib: Any = ffi.dlopen(str(path))
+        except OSError as error:
+            raise KernelError(f"{path.name} cannot be loaded: {error}") from error
+        expected = expected_facts()
+        facts = ffi.new("uint32_t[]", len(expected))
+        try:
+            count = self.lib.pk_facts(facts, len(expected))
+        except AttributeError as error:
+            raise KernelError(f"{path.name} is another library: {error}") from error
+        if count != len(expected) or list(facts) != expected:
+            raise KernelError(f"{path.name} was built from another kernel.h: build it anew")
+
+    def lay_out(self, h265: bool, unit: bytes, extension_bytes: int, tag_bytes: int) -> KernelLayout | None:
+        """The packets of an access unit; None where its NAL units' lengths lead outside of it."""
+        runs = ffi.new("uint32_t *")
+        room = HEADER_BYTES + extension_bytes
+        size = self.lib.pk_measure(h265, unit, len(unit), room, tag_bytes, runs)
+        if size < 0:
+            return None
+        image, table = ffi.new("uint8_t[]", size), ffi.new("pk_run[]", runs[0])
+        frame = ffi.new("pk_frame *")
+        frame.image, frame.run, frame.room, frame.tag, frame.serial = image, table, room, tag_bytes, next_serial()
+        self.lib.pk_lay_out(h265, unit, len(unit), frame)
+        return KernelLayout(frame, (image, table))
+
+
+def limits_differ(limits: dict[str, int]) -> str:
+    """Empty where the header's limits are those that Python works with; else the first that is not."""
+    differ = (f"{name} is {LIMITS[name]}, not {value}" for name, value in limits.items() if LIMITS[name] != value)
+    return next(differ, "")
+
+
+@cache
+def find_kernel() -> SendKernel | str:
+    """The kernel that was built with this installation, or why there is none."""
+    if sys.platform != "linux":
+        return f"{sys.platform} has no sendmmsg"
+    if not LIBRARY.exists():
+        return "it was not built: there was no C compiler when this was installed"
+    try:
+        return SendKernel(LIBRARY)
+    except KernelError as error:
+        return str(error)

@@ -1,0 +1,61 @@
+"""The structs that Python and C share, as cffi declares them from ``kernel.h``.
+
+They hold what is to be sent next, whether the library was built or not: the one truth for C and for Python. A struct
+lives as long as what `new_peer` or `new_stream` returned is held, and C keeps no pointer from one call to the next.
+"""
+
+from pathlib import Path
+from typing import Any, Final
+
+from cffi import FFI
+
+HEADER: Final = Path(__file__).with_name("kernel.h")
+
+ffi: Final[Any] = FFI()  # typeshed knows no fields of structs
+ffi.cdef(HEADER.read_text(encoding="utf-8"))
+
+LIMITS: Final[dict[str, int]] = {name: int(value) for name, value in ffi.typeof("pk_limit").relements.items()}
+STATUSES: Final[dict[str, int]] = {name: int(value) for name, value in ffi.typeof("pk_status").relements.items()}
+SENT: Final = STATUSES["PK_SENT"]
+LOOK: Final = STATUSES["PK_LOOK"]
+SLOW: Final = STATUSES["PK_SLOW"]
+DEAD: Final = STATUSES["PK_DEAD"]
+FIRST_PAST_RUNS: Final = 128
+"""Runs that a stream remembers at first: those of a main in two seconds."""
+_STRUCTS: Final = ("pk_run", "pk_frame", "pk_peer", "pk_past", "pk_stream", "pk_out")
+
+Peer = Any
+"""A ``pk_peer``. cffi's objects have no types of their own."""
+Stream = Any
+"""A ``pk_stream``."""
+
+
+def expected_facts() -> list[int]:
+    """Sizes and offsets as cffi laid the structs out, in the order of ``pk_facts``."""
+    facts: list[int] = []
+    for name in _STRUCTS:
+        kind = ffi.typeof(name)
+        facts.append(ffi.sizeof(kind))
+        facts += [ffi.offsetof(kind, field) for field, _ in kind.fields or ()]
+    return facts
+
+
+def new_peer() -> Peer:
+    """A viewer that nothing can be sent to yet."""
+    return ffi.new("pk_peer *")
+
+
+def new_past(runs: int) -> Any:
+    """A ring for so many runs, a power of two."""
+    return ffi.new("pk_past[]", runs)
+
+
+def new_stream() -> Stream:
+    """A stream without peer or history: it must be given both before C is shown it."""
+    return ffi.new("pk_stream *")
+
+
+def set_address(peer: Peer, sockaddr: bytes) -> None:
+    """Where the viewer's packets go."""
+    ffi.memmove(peer.to, sockaddr, len(sockaddr))
+    peer.to_bytes = len(sockaddr)

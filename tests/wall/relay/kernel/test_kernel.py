@@ -1,0 +1,277 @@
+"""The send kernel against its twin in Python: the same packets, the same state."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import _cffi_backend
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.contracts.frames import Codec
+from services.media.nal import BitstreamError, check_length_prefixed
+from services.media.rtp import abs_send_time
+from services.wall.relay.engine import kernel_batch
+from services.wall.relay.engine.kernel_batch import StreamArray, usable_kernel
+from services.wall.relay.engine.sdp import ABS_SEND_TIME, PLAYOUT_DELAY
+from services.wall.relay.engine.send_batch import probe_offload
+from services.wall.relay.engine.template import PacketLayout
+from services.wall.relay.kernel import library, structs
+from services.wall.relay.kernel.structs import LOOK, SENT, SLOW, ffi
+from services.wall.relay.sending.frame import Frame, lay_out_by_python
+from services.wall.relay.sending.timeline import MAX_JUMP_TICKS
+from tests.wall.relay.kernel.built import kernel, needs_compiler
+from tests.wall.relay.kernel.built import library as built_library
+from tests.wall.relay.kernel.twins import Twin, access_unit, twins
+
+pytestmark = needs_compiler
+
+OFFLOAD = not probe_offload()
+SHAPES = st.sampled_from([(0, 16), (8, 16), (12, 16), (8, 10)])
+CODECS = st.sampled_from([Codec.H264, Codec.HEVC])
+
+
+def unit_of(size: int, first: int, second: int) -> bytes:
+    """A NAL unit that begins with these bytes, and none of whose places looks like another."""
+    return bytes((first, second))[:size] + bytes(n * 7 % 251 for n in range(size - 2))
+
+
+UNITS = st.lists(
+    st.builds(
+        unit_of,
+        st.one_of(st.integers(0, 5), st.integers(1180, 1200), st.integers(0, 4000), st.integers(30_000, 60_000)),
+        st.integers(0, 255),
+        st.integers(0, 255),
+    ),
+    max_size=12,
+)
+
+
+def described(layout: PacketLayout) -> list[tuple[object, ...]]:
+    return [
+        (bytes(r.image), r.count, r.plain_bytes, r.last_plain_bytes, r.stride, r.wire_bytes, r.cost_bytes, r.ends_frame)
+        for r in layout.runs
+    ]
+
+
+@given(UNITS, CODECS, SHAPES)
+def test_c_lays_out_the_packets_that_python_does(units: list[bytes], codec: Codec, shape: tuple[int, int]) -> None:
+    payload = access_unit(units, 0).payload
+    made = kernel().lay_out(codec is Codec.HEVC, payload, *shape)
+    assert made is not None
+    mine, theirs = PacketLayout.of_kernel(made, *shape), lay_out_by_python(codec, payload, shape)
+    assert described(mine) == described(theirs)
+    assert (mine.cost_bytes, mine.run_count) == (theirs.cost_bytes, theirs.run_count)
+    assert [mine.run_cost_bytes(n) for n in range(mine.run_count)] == [run.cost_bytes for run in theirs.runs]
+
+
+@given(st.binary(max_size=80), CODECS)
+def test_c_refuses_lengths_that_python_refuses(payload: bytes, codec: Codec) -> None:
+    try:
+        check_length_prefixed(payload)
+    except BitstreamError:
+        assert kernel().lay_out(codec is Codec.HEVC, payload, 8, 16) is None
+    else:
+        made = kernel().lay_out(codec is Codec.HEVC, payload, 8, 16)
+        assert made is not None
+        assert described(PacketLayout.of_kernel(made, 8, 16)) == described(lay_out_by_python(codec, payload, (8, 16)))
+
+
+FRAMES = st.lists(
+    st.tuples(
+        st.sampled_from([1500, 1600, 8000, 40_000]),
+        st.sampled_from([3600, 3600, 3600, 1, 0, -90_000, 10**6, MAX_JUMP_TICKS, MAX_JUMP_TICKS + 1]),
+        st.sampled_from([0, 0, 3600, -1800]),
+        st.booleans(),
+        st.sampled_from([0.0, 0.001, 0.04, 0.04, 2.5]),
+        st.sampled_from(["live", "live", "live", "live", "replay", "serve", "nack", "drop"]),
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+def play(twin: Twin, frames: list[tuple[int, int, int, bool, float, str]], codec: Codec) -> None:
+    """All that happens to a track: live frames, replays, the pacer's turns, retransmissions."""
+    now, dts = 1.0, 5_000_000
+    for number, (size, step, shift, key, pause, what) in enumerate(frames):
+        now, dts = now + pause, dts + step
+        frame = Frame(access_unit([unit_of(size, 0x41, number)], dts, shift, key=key, codec=codec))
+        if what == "live":
+            twin.show(frame, now, abs_send_time(now))
+        elif what == "replay":
+            twin.track.send_replay([frame, frame], now, lambda: None, first_seconds=0.01)
+        elif what == "nack":
+            last = int(twin.track.stream.sequence)
+            twin.track.retransmit([(last - back) & 0xFFFF for back in (1, 3, 20, 200)])
+        elif what == "drop":
+            twin.track.drop_waiting()
+        for catch_up in twin.catch_ups.let_on(now):
+            twin.pacer.release(catch_up.lane)
+        twin.pacer.serve(now)
+        twin.flush()
+        twin.received()
+
+
+@settings(max_examples=60)
+@given(FRAMES, st.booleans(), CODECS, st.integers(0, 1 << 20))
+def test_both_send_the_same_datagrams_and_remember_the_same(
+    frames: list[tuple[int, int, int, bool, float, str]], offload: bool, codec: Codec, seed: int
+) -> None:
+    async def compare() -> None:
+        with twins(kernel(), offload=offload and OFFLOAD, seed=seed) as (mine, theirs):
+            for twin in (mine, theirs):
+                twin.track.stream.sequence = 65_400 + seed % 200  # a wrap comes
+                play(twin, frames, codec)
+            assert mine.received() == theirs.received()
+            assert mine.state() == theirs.state()
+
+    asyncio.run(compare())
+
+
+@pytest.mark.parametrize("extensions", [{}, {ABS_SEND_TIME: 3}, {PLAYOUT_DELAY: 5}])
+async def test_header_extensions_are_those_that_the_viewer_negotiated(extensions: dict[str, int]) -> None:
+    with twins(kernel(), offload=OFFLOAD, extensions=extensions) as (mine, theirs):
+        for twin in (mine, theirs):
+            for n in range(4):
+                frame = Frame(access_unit([unit_of(3000, 0x41, n)], n * 3600, key=n == 2))
+                status = twin.show(frame, n / 25, abs_send_time(n / 25))
+                assert status == (SLOW if n == 0 or twin is theirs else SENT)
+        assert mine.received() == theirs.received()
+        assert len(mine.sent) == 12
+
+
+def running(twin: Twin) -> float:
+    """Sends a first frame; returns the time of the next."""
+    twin.show(Frame(access_unit([unit_of(500, 0x65, 1)], 0, key=True)), 1.0, 0)
+    return 1.04
+
+
+async def test_what_c_cannot_decide_it_leaves_untouched() -> None:
+    with twins(kernel(), offload=OFFLOAD) as (twin, _):
+        now = running(twin)
+        frame = Frame(access_unit([unit_of(5000, 0x41, 1)], 3600))
+        layout, batch = twin.track.layout(frame), twin.kernel_batch
+        assert batch is not None
+
+        def refused() -> bool:
+            before = twin.state()
+            others = batch.send_frame(layout, twin.array, now, 3600, 0, 0, keyframe=False)
+            return others == [0] and twin.track.stream.status == SLOW and twin.state() == before
+
+        for owner, field, value in (
+            (twin.peer, "waiting", 1),
+            (twin.peer, "tokens", -1e9),
+            (twin.peer, "srtp", ffi.NULL),
+            (twin.track.stream, "has_offset", 0),
+            (twin.track.stream, "started", 0),
+            (twin.track.stream, "decode", 1 << 50),
+            (twin.track.stream, "decode", -(1 << 50)),
+        ):
+            good = getattr(owner, field)
+            setattr(owner, field, value)
+            assert refused(), field
+            setattr(owner, field, good)
+        stream = twin.track.stream
+        for number in range(200):  # a ring full of runs that may yet be asked for
+            stream.past[number & stream.past_mask].at = now
+        stream.past_count += 200
+        assert refused(), "history"
+        stream.past_count -= 200
+        assert batch.send_frame(layout, twin.array, now, 3600, 0, 0, keyframe=False) == []
+
+
+async def test_the_slot_is_told_when_it_wanted_to_look() -> None:
+    with twins(kernel(), offload=OFFLOAD) as (twin, _):
+        now = running(twin)
+        twin.track.look_at(now + 0.02)
+        for n, status in enumerate((SENT, LOOK)):
+            frame = Frame(access_unit([unit_of(500, 0x41, 1)], 3600 * (n + 1)))
+            assert twin.show(frame, now + n / 25, 0) == status
+            assert twin.track.stamp_sent(frame) == twin.track.stream.last & 0xFFFFFFFF
+
+
+async def test_a_packet_that_libsrtp_refuses_ends_that_viewer_and_no_number_is_used_twice() -> None:
+    with twins(kernel(), offload=OFFLOAD) as (mine, _):
+        now = running(mine)
+        frame = Frame(access_unit([unit_of(5000, 0x41, 1)], 3600))
+        layout, batch = mine.track.layout(frame), mine.kernel_batch
+        assert batch is not None
+        calls: list[int] = []
+
+        def protect(_context: object, packet: object, length: Any) -> int:
+            calls.append(int.from_bytes(ffi.buffer(packet, 4)[2:], "big"))
+            length[0] += 16
+            return int(len(calls) == 2)
+
+        callback = ffi.callback("int (*)(void *, void *, int *)", protect)
+        batch._out.protect = callback
+        first = int(mine.track.stream.sequence) & 0xFFFF
+        array = StreamArray([mine.track.stream, mine.track.stream])
+        assert batch.send_frame(layout, array, now, 3600, 0, 0, keyframe=False) == [0, 1]
+        assert calls == [first, first + 1]
+        assert mine.track.stream.status == SLOW, "the second time nothing was tried"
+        assert mine.peer.srtp == ffi.NULL
+        assert mine.track.stream.sequence & 0xFFFF == first + 2, "the refused number is used up"
+        mine.received()
+        assert len(mine.sent) == 1, "nothing of a run that was refused leaves"
+
+
+async def test_numbers_are_used_up_where_the_socket_takes_nothing() -> None:
+    with twins(kernel(), offload=OFFLOAD) as (twin, _):
+        now = running(twin)
+        batch = twin.kernel_batch
+        assert batch is not None
+        good, batch._out.fd = batch._out.fd, -1  # EBADF for every message
+        failed = kernel_batch.SEND_ERRORS._value.get()
+        first = int(twin.track.stream.sequence)
+        twin.show(Frame(access_unit([unit_of(5000, 0x41, 1)], 3600)), now, 0)
+        batch._out.fd = good
+        assert twin.track.stream.sequence == first + 5
+        assert kernel_batch.SEND_ERRORS._value.get() > failed
+        twin.show(Frame(access_unit([unit_of(500, 0x41, 1)], 7200)), now + 0.04, 0)
+        numbers = [int.from_bytes(packet[2:4], "big") for packet in twin.received()]
+        assert numbers == [first - 1 & 0xFFFF, first + 5 & 0xFFFF]
+
+
+async def test_more_streams_than_one_call_takes_are_all_sent_to() -> None:
+    with twins(kernel(), offload=OFFLOAD) as (twin, _):
+        now = running(twin)
+        streams = [twin.track.stream]
+        for n in range(150):
+            copy = structs.new_stream()
+            ffi.memmove(copy, twin.track.stream, ffi.sizeof("pk_stream"))
+            copy.ssrc = n
+            streams.append(copy)
+        twin.peer.burst_bytes = twin.peer.tokens = 1e9
+        frame = Frame(access_unit([unit_of(500, 0x41, 1)], 3600))
+        assert twin.kernel_batch is not None
+        streams[100].started = 0
+        others = twin.kernel_batch.send_frame(
+            twin.track.layout(frame), StreamArray(streams), now, 3600, 0, 0, keyframe=False
+        )
+        assert others == [100]
+        assert len(twin.received()) == 1 + 150
+
+
+def test_a_library_of_another_header_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = built_library()
+    monkeypatch.setattr(library, "expected_facts", lambda: structs.expected_facts()[:-1])
+    with pytest.raises(library.KernelError, match=r"another kernel\.h"):
+        library.SendKernel(path)
+    with pytest.raises(library.KernelError, match="cannot be loaded"):
+        library.SendKernel(path.with_name("missing.so"))
+    with pytest.raises(library.KernelError, match="another library"):
+        library.SendKernel(Path(_cffi_backend.__file__))
+
+
+def test_another_libsrtp_or_other_limits_leave_sending_to_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel_batch, "find_kernel", kernel)
+    assert usable_kernel() is kernel()
+    monkeypatch.setattr(kernel_batch, "MAX_RUN_PACKETS", 25)
+    assert usable_kernel() == "PK_RUN_PACKETS is 24, not 25"
+    monkeypatch.setattr(kernel_batch, "protect_address", lambda: "srtp_protect is another")
+    assert usable_kernel() == "srtp_protect is another"
+    monkeypatch.setattr(kernel_batch, "find_kernel", lambda: "it was not built")
+    assert usable_kernel() == "it was not built"
