@@ -156,6 +156,8 @@ class Reason(StrEnum):
     """It asks for an authentication that the reader does not know."""
     NOT_FOUND = "not-found"
     """It has no such stream (404)."""
+    BAD_CERTIFICATE = "bad-certificate"
+    """Its TLS certificate is not one that this mesh trusts, where it was told to verify them."""
     TOO_MANY_CLIENTS = "too-many-clients"
     """It serves as many viewers as it can (RTSP's 453)."""
     REDIRECT_LOOP = "redirect-loop"
@@ -218,6 +220,8 @@ class ProfileReport(Model):
     """Why ``auto`` reads it with libav."""
     transport: Literal["", "tcp", "udp"] = ""
     """How its RTP comes."""
+    certificate: Literal["", "verified", "unverified"] = ""
+    """Of a source behind TLS: whether its certificate is verified."""
     next_attempt_us: int = 0
     """While offline: when it is opened next, Unix time; 0: it is open or being opened."""
     stalls_after_seconds: float = 0

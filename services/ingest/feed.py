@@ -134,6 +134,8 @@ class Feed:
             audio=self._sound.with_sound,
             open_seconds=self._settings.open_seconds,
             stall_seconds=self._settings.stall_seconds,
+            verify=self._settings.certificates == "verified",
+            authorities=str(self._settings.certificate_authorities or ""),
         )
         run = Run(self)
         self._run = run
@@ -315,9 +317,16 @@ class Feed:
             reader=self._choice.kind,
             reader_detail=self._choice.detail,
             transport=self._transport,
+            certificate=self._certificate,
             next_attempt_us=self._next_attempt_us,
             stalls_after_seconds=round(self.stalls_after_seconds, 1) if online else 0.0,
         )
+
+    @property
+    def _certificate(self) -> Literal["", "verified", "unverified"]:
+        if not self.source.is_secure:
+            return ""
+        return "verified" if self._settings.certificates == "verified" else "unverified"
 
     def audio_report(self) -> ProfileReport:
         """What is observed of the audio that comes along."""

@@ -1,9 +1,9 @@
 """Ingest's settings: ``[ingest]`` in the file, ``PANTAU_INGEST_*`` in the environment."""
 
 import os
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, FilePath
 
 from services.contracts.models import ReaderName
 from services.mesh.settings import Section
@@ -24,6 +24,14 @@ class IngestSettings(Section):
     reader: ReaderName | None = Field(
         default=None,
         description="What reads all cameras (`auto`, `direct` or `libav`); default: each camera's own `reader`.",
+    )
+    certificates: Literal["any", "verified"] = Field(
+        default="any",
+        description="Of `rtsps://` and `https://` cameras: `any` certificate (cameras sign their own), or only"
+        " `verified` ones, by name and signature.",
+    )
+    certificate_authorities: FilePath | None = Field(
+        default=None, description="A PEM file of those whom `verified` trusts; default: those of the system."
     )
     stall_seconds: float = Field(
         default=5.0, gt=0, description="A source that sends no frame for so long is closed and opened anew."

@@ -2,10 +2,12 @@
 
 import asyncio
 import ssl
+import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -194,16 +196,22 @@ async def test_both_readers_give_the_same_units_of_gst_rtsp_server(
 
 
 @asynccontextmanager
-async def behind_tls(port: int, tmp_path: Path) -> AsyncIterator[int]:
-    """A server with a certificate of its own making in front of ``port``; yields its port."""
+async def behind_tls(port: int, tmp_path: Path, *, host: str = "", old: bool = False) -> AsyncIterator[int]:
+    """A server with a certificate of its own making in front of ``port``, for the address ``host``; yields its port.
+
+    ``old``: it speaks TLS 1.0 with whatever ciphers there are.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "camera")])
     now = datetime.now(UTC)
-    certificate = (
+    builder = (
         x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
         .serial_number(7).not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-        .sign(key, hashes.SHA256())
     )  # fmt: skip
+    if host:
+        names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(host))])
+        builder = builder.add_extension(names, critical=False)
+    certificate = builder.sign(key, hashes.SHA256())
     file = tmp_path / "camera.pem"
     file.write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
@@ -211,6 +219,11 @@ async def behind_tls(port: int, tmp_path: Path) -> AsyncIterator[int]:
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
+    if old:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # that it is old is the point
+            context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1
+        context.set_ciphers("ALL:@SECLEVEL=0")
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
@@ -239,6 +252,39 @@ async def read_over_tls(tmp_path: Path) -> None:
         async with asyncio.timeout(20):
             end = await DirectReader().run(Source(f"rtsps://127.0.0.1:{port}/live"), outlet)
     assert end.reason is Reason.CLOSED
+    assert len(outlet.packets) == 60
+
+
+@pytest.mark.parametrize(
+    ("host", "trusted", "reason"),
+    [
+        ("127.0.0.1", True, Reason.CLOSED),
+        ("127.0.0.1", False, Reason.BAD_CERTIFICATE),
+        ("127.0.0.2", True, Reason.BAD_CERTIFICATE),
+    ],
+)
+@pytest.mark.parametrize("reader", ["direct", "libav"])
+async def test_where_certificates_are_verified_name_and_signature_count(
+    reader: str, host: str, trusted: bool, reason: Reason, tmp_path: Path, libav: LibavProcesses
+) -> None:
+    made = DirectReader() if reader == "direct" else libav.reader()
+    async with ScriptedCamera() as camera, behind_tls(camera.port, tmp_path, host=host) as port:
+        outlet = KeepingOutlet()
+        authorities = str(tmp_path / "camera.pem") if trusted else ""
+        source = Source(
+            f"rtsps://127.0.0.1:{port}/live", transport="tcp", open_seconds=5, verify=True, authorities=authorities
+        )
+        async with asyncio.timeout(60):
+            end = await made.run(source, outlet)
+    assert end.reason is reason, end
+    assert bool(outlet.packets) is (reason is Reason.CLOSED)
+
+
+async def test_an_old_camera_with_tls_1_0_plays(tmp_path: Path) -> None:
+    async with ScriptedCamera() as camera, behind_tls(camera.port, tmp_path, old=True) as port:
+        outlet = KeepingOutlet()
+        end = await DirectReader().run(Source(f"rtsps://127.0.0.1:{port}/live"), outlet)
+    assert end.reason is Reason.CLOSED, end
     assert len(outlet.packets) == 60
 
 

@@ -33,6 +33,8 @@ def end_from_trace(trace: LibavTrace, source: Source) -> ReaderEnd | None:
         return ReaderEnd(Reason.REDIRECT_LOOP, f"{address} redirects more than {MAX_REDIRECTS} times")
     if trace.endless:
         return ReaderEnd(Reason.BAD_ANSWER, f"{address} sends an answer whose header does not end")
+    if trace.untrusted:
+        return ReaderEnd(Reason.BAD_CERTIFICATE, f"{address} has a certificate that is not trusted")
     match trace.status:
         case 0 if trace.method and not trace.answered and source.is_rtsp:
             return None  # silence or a hang-up: the error says which

@@ -11,6 +11,7 @@ import os
 import selectors
 import signal
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -207,6 +208,17 @@ class SourceProcess:
         return container
 
     def _options(self, demuxer: str | None) -> dict[str, str]:
+        return self._protocol_options(demuxer) | self._tls_options()
+
+    def _tls_options(self) -> dict[str, str]:
+        """libav verifies nothing unless it is told to, and knows no authorities of the system's."""
+        source = self._source
+        if not (source.is_secure and source.verify):
+            return {}
+        authorities = source.authorities or ssl.get_default_verify_paths().cafile or ""
+        return {"tls_verify": "1", "ca_file": authorities}
+
+    def _protocol_options(self, demuxer: str | None) -> dict[str, str]:
         source = self._source
         timeout_us = str(round(READ_SECONDS * 1e6))  # of each socket operation, in every protocol
         if source.is_rtsp:

@@ -2,8 +2,8 @@
 
 libav gives one error for many causes (a hang-up, silence and garbage are all "invalid data"). Its trace has the
 dialogue itself, and a process reads one source, so every line is about it. The trace holds the password that is sent:
-it goes no further than here. Lines are FFmpeg 8.1's (rtsp.c, tcp.c, http.c and rtpdec.c of libavformat); pyproject.toml
-pins PyAV.
+it goes no further than here. Lines are FFmpeg 8.1's (rtsp.c, tcp.c, tls_gnutls.c, http.c and rtpdec.c of libavformat);
+pyproject.toml pins PyAV.
 """
 
 import re
@@ -20,6 +20,7 @@ _REQUEST: Final = re.compile(r"([A-Z_]+) \S+ (?:RTSP|HTTP)/\d")
 _FAILED: Final = re.compile(r"Failed reading RTSP data: (.*)$")
 _MISSED: Final = re.compile(r"RTP: missed (\d+) packets")
 _SDP_LINE: Final = re.compile(r"sdp: ([ma])='(.*)'$")
+_UNTRUSTED: Final = re.compile(r"(?i)peer certificate|certificate's owner does not match")
 _WEAK: Final = re.compile(r"(?i)digest\b(?!.*algorithm\s*=\s*\"?(?:sha|md5-sess-))|basic\b")
 
 
@@ -38,6 +39,8 @@ class LibavTrace:
         self.endless = False
         """A header block does not end."""
         self.redirects = 0
+        self.untrusted = False
+        """The certificate is none that is trusted, where they are verified."""
         self.challenges: list[str] = []
         self.media: list[str] = []
         """Of the description: ``video``, ``audio``…"""
@@ -76,6 +79,8 @@ class LibavTrace:
             self.missed_packets += int(found[1])
         elif (found := _FAILED.search(line)) is not None:
             self.failed_reading = found[1]
+        elif _UNTRUSTED.search(line):
+            self.untrusted = True
         elif "bad cseq" in line:
             self.missed_packets += 1
         elif (found := _SDP_LINE.search(line)) is not None:

@@ -45,6 +45,16 @@ class Source:
     """After `Outlet.opened`: the caller notices by itself when no picture comes for so long, and cancels. A reader
     need not watch it; it may use it for its socket time-outs."""
 
+    verify: bool = False
+    """Whether the certificate of a source behind TLS must be one that is trusted."""
+    authorities: str = ""
+    """The path of a PEM file of those who are trusted; empty: those of the system."""
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether TLS is spoken with it."""
+        return self.url.partition("://")[0].lower() in ("rtsps", "https")
+
     @property
     def is_hls(self) -> bool:
         """Whether the URL names an HLS playlist: its frames come a segment at a time."""

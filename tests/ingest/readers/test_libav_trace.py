@@ -1,5 +1,7 @@
 """libav's trace: what it says of an opening, as FFmpeg 8.1 words it."""
 
+import pytest
+
 from services.contracts.models import Reason
 from services.ingest.readers.libav_errors import end_from_trace
 from services.ingest.readers.libav_trace import MAX_HEADER_LINES, LibavTrace
@@ -61,3 +63,17 @@ def test_a_header_without_an_end_is_noticed_and_two_answers_are_not_taken_for_on
 def test_lost_packets_are_counted() -> None:
     trace = traced("[rtsp @ 0] RTP: missed 3 packets", "[rtsp @ 0] RTP: PT=60: bad cseq 0004 expected=0002")
     assert trace.missed_packets == 4
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[tls @ 0x56] Unable to verify peer certificate: Error in the certificate.",
+        "[tls @ 0x56] Peer certificate failed verification",
+        "[tls @ 0x56] The certificate's owner does not match hostname 10.1.2.3",
+    ],
+)
+def test_a_certificate_that_is_not_trusted_is_told_as_such(line: str) -> None:
+    end = end_from_trace(traced("[tcp @ 0x56] Successfully connected to 10.1.2.3 port 322", line), SOURCE)
+    assert end is not None
+    assert end.reason is Reason.BAD_CERTIFICATE

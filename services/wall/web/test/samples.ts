@@ -62,6 +62,7 @@ export function profileReport(changes: Partial<ProfileReport>): ProfileReport {
     reader: "direct",
     reader_detail: "",
     transport: "tcp",
+    certificate: "",
     next_attempt_us: 0,
     stalls_after_seconds: 0,
     clock_offset_us: 0,

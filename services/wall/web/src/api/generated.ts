@@ -578,6 +578,7 @@ export interface ProfileReport {
   reader: "" | "direct" | "libav";
   reader_detail: string;
   transport: "" | "tcp" | "udp";
+  certificate: "" | "verified" | "unverified";
   next_attempt_us: number;
   stalls_after_seconds: number;
   clock_offset_us: number;
@@ -609,6 +610,7 @@ export const REASON_VALUES = [
   "unauthorized",
   "unsupported-auth",
   "not-found",
+  "bad-certificate",
   "too-many-clients",
   "redirect-loop",
   "unsupported-transport",

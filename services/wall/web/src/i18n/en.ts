@@ -107,6 +107,7 @@ export const en = {
   "reason.no-answer": "The camera accepts the connection but does not answer",
   "reason.bad-answer": "The camera's answers cannot be understood",
   "reason.unsupported-auth": "The camera asks for a sign-in that is not supported",
+  "reason.bad-certificate": "The camera's certificate is not trusted",
   "reason.too-many-clients": "The camera has as many viewers as it allows",
   "reason.redirect-loop": "The camera redirects endlessly",
   "reason.unsupported-transport": "The camera does not offer the chosen transport",

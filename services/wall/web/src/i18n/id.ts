@@ -109,6 +109,7 @@ export const id: Messages = {
   "reason.no-answer": "Kamera menerima sambungan tetapi tidak menjawab",
   "reason.bad-answer": "Jawaban kamera tidak dapat dipahami",
   "reason.unsupported-auth": "Kamera meminta cara masuk yang tidak didukung",
+  "reason.bad-certificate": "Sertifikat kamera tidak dipercaya",
   "reason.too-many-clients": "Kamera sudah melayani penonton sebanyak kemampuannya",
   "reason.redirect-loop": "Kamera terus mengalihkan ke alamat lain",
   "reason.unsupported-transport": "Kamera tidak menyediakan transpor yang dipilih",
