@@ -419,4 +419,19 @@ describe("the session keeper", () => {
     expect(notices).toHaveLength(1);
     expect(keeper.session).toBe(session(1));
   });
+
+  it("says that video does not get here once the server took two sessions and neither was connected", async () => {
+    keeper.need(1);
+    await vi.advanceTimersByTimeAsync(0);
+    opened.at(-1)?.events.gone();
+    expect(keeper.link.value.phase).toBe("lost");
+    await vi.advanceTimersByTimeAsync(6000);
+    opened.at(-1)?.events.gone();
+    expect(keeper.link.value.phase).toBe("no-path");
+    await vi.advanceTimersByTimeAsync(6000);
+    opened.at(-1)?.connect();
+    expect(keeper.link.value.phase).toBe("open");
+    opened.at(-1)?.events.gone();
+    expect(keeper.link.value.phase).toBe("lost");
+  });
 });

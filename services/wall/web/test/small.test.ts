@@ -3,7 +3,6 @@ import { Refresher } from "../src/app/refresher.js";
 import { supportOf, wantedCodecs } from "../src/media/offer.js";
 import { PresentedFrames } from "../src/media/presented.js";
 import { Backoff } from "../src/model/backoff.js";
-import { FROZEN_AFTER_MS, FreezeWatch } from "../src/model/freeze.js";
 import { Observable } from "../src/model/observable.js";
 
 describe("backoff", () => {
@@ -14,23 +13,6 @@ describe("backoff", () => {
     expect(low.next()).toBe(50);
     const high = new Backoff(100, 1000, () => 0.999999);
     for (let i = 0; i < 100; i++) expect(high.next()).toBeLessThanOrEqual(1000);
-  });
-});
-
-describe("a picture that stands still", () => {
-  it("is noticed after a while, and forgiven with the next frame", () => {
-    const watch = new FreezeWatch();
-    expect(watch.sample(0, 10, true)).toBeNull();
-    expect(watch.sample(1000, 10, true)).toBeNull();
-    expect(watch.sample(FROZEN_AFTER_MS, 10, true)).toBe(0);
-    expect(watch.sample(FROZEN_AFTER_MS + 1000, 11, true)).toBeNull();
-  });
-
-  it("is none while no frames have to come", () => {
-    const watch = new FreezeWatch();
-    watch.sample(0, 10, true);
-    expect(watch.sample(60_000, 10, false)).toBeNull();
-    expect(watch.sample(61_000, 10, true)).toBeNull();
   });
 });
 
@@ -128,18 +110,21 @@ describe("the count of presented pictures", () => {
   it("changes with each look that a picture came before, without totalVideoFrames", () => {
     const asked: (() => void)[] = [];
     let cancelled = 0;
-    const frames = new PresentedFrames({
+    const seen: (number | null)[] = [];
+    const video = {
       requestVideoFrameCallback: (callback) =>
-        asked.push(() => callback(0, { presentedFrames: 7 } as VideoFrameCallbackMetadata)),
+        asked.push(() => callback(0, { presentedFrames: 7, rtpTimestamp: 90 } as VideoFrameCallbackMetadata)),
       cancelVideoFrameCallback: () => {
         cancelled += 1;
       },
-    });
-    const first = frames.look();
-    expect(frames.look()).toBe(first);
+    } as Pick<HTMLVideoElement, "requestVideoFrameCallback" | "cancelVideoFrameCallback">;
+    const frames = new PresentedFrames(video, (rtp) => seen.push(rtp));
+    frames.look();
+    frames.look();
     expect(asked).toHaveLength(1);
     asked.pop()?.();
-    expect(frames.look()).not.toBe(first);
+    expect(seen).toEqual([90]);
+    frames.look();
     frames.stop();
     expect(cancelled).toBe(1);
   });

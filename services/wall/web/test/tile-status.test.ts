@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { type CameraView, REASON_VALUES, type SlotNotice } from "../src/api/generated.js";
 import type { SlotState } from "../src/api/types.js";
-import { type TileInput, tileBadges, tileMark, tileMessage } from "../src/model/tile-status.js";
-import { camera, cameraState, slotNotice } from "./samples.js";
+import { counts, statusOf } from "../src/model/cameras.js";
+import { seenOf, type TileInput, tileBadges, tileMark, tileMessage } from "../src/model/tile-status.js";
+import { camera, cameraState, profileReport, slotNotice } from "./samples.js";
 
 const NOW_MS = 1_790_000_000_000;
 
@@ -17,7 +18,7 @@ const input = (changes: Partial<TileInput>): TileInput => ({
   notice: notice({}),
   noticeMs: NOW_MS - 5000,
   hasPicture: true,
-  frozenSinceMs: null,
+  staleSinceMs: null,
   ...changes,
 });
 
@@ -42,7 +43,7 @@ describe("what a tile says", () => {
 
   it("is never nothing while there is no picture", () => {
     const states: SlotState[] = ["empty", "opening", "catching-up", "live", "waiting", "playing", "paused", "gap"];
-    for (const phase of ["connecting", "open", "lost", "full", "no-webrtc", "no-h264"] as const) {
+    for (const phase of ["connecting", "open", "lost", "full", "no-path", "no-webrtc", "no-h264"] as const) {
       for (const state of [null, ...states]) {
         for (const source of ["live", "recorded"] as const) {
           for (const entry of [undefined, offline(), camera({ id: "gate" }), camera({ id: "gate", enabled: false })]) {
@@ -92,8 +93,27 @@ describe("what a tile says", () => {
   });
 
   it("says that a picture stands still", () => {
-    const message = tileMessage(input({ frozenSinceMs: 42 }));
+    const message = tileMessage(input({ staleSinceMs: 42 }));
     expect(message).toMatchObject({ title: "tile.frozen", sinceMs: 42, tone: "fault" });
+  });
+
+  it("gives the picture's age, the cause and the next try", () => {
+    const entry = offline();
+    if (entry.state) entry.state.profiles = { main: profileReport({ next_attempt_us: (NOW_MS + 12_000) * 1000 }) };
+    const since = { staleSinceMs: NOW_MS - 9000, entry };
+    const expected = { reason: "reason.unauthorized", pictureMs: NOW_MS - 9000, retryMs: NOW_MS + 12_000 };
+    expect(tileMessage(input(since))).toMatchObject(expected);
+    expect(tileMessage(input({ ...since, notice: notice({ state: "waiting" }) }))).toMatchObject(expected);
+    expect(
+      tileMessage(input({ ...since, hasPicture: false, notice: notice({ state: "waiting" }) }))?.pictureMs,
+    ).toBeNull();
+    expect(tileMessage(input({ staleSinceMs: NOW_MS }))?.retryMs).toBeNull();
+  });
+
+  it("stays over a replay until a fresh picture comes", () => {
+    const replay = notice({ state: "catching-up" });
+    expect(tileMessage(input({ notice: replay, staleSinceMs: 7 }))?.title).toBe("tile.frozen");
+    expect(tileMessage(input({ notice: replay }))).toBeNull();
   });
 
   it("takes a notice about another camera for none", () => {
@@ -135,7 +155,8 @@ describe("the mark beside a tile's name", () => {
 
   it("is the camera's while its picture moves", () => {
     expect(tileMark(input({ entry: online() }))).toBe("online");
-    expect(tileMark(input({ entry: offline() }))).toBe("offline");
+    expect(tileMark(input({ entry: offline(), staleSinceMs: NOW_MS }))).toBe("offline");
+    expect(tileMark(input({ entry: offline() }))).toBe("connecting");
     expect(tileMark(input({ entry: undefined }))).toBe("unknown");
   });
 
@@ -144,9 +165,9 @@ describe("the mark beside a tile's name", () => {
     const waiting = notice({ state: "waiting", reason: "timeout" });
     expect(tileMark(input({ entry, notice: waiting, hasPicture: false }))).toBe("offline");
     expect(tileMark(input({ entry, notice: waiting }))).toBe("offline");
-    expect(tileMark(input({ entry, frozenSinceMs: NOW_MS }))).toBe("offline");
+    expect(tileMark(input({ entry, staleSinceMs: NOW_MS }))).toBe("offline");
     expect(tileMark(input({ entry, notice: null, hasPicture: false }))).toBe("connecting");
-    expect(tileMark(input({ entry, link: { phase: "no-h264", sinceMs: 0 } }))).toBe("offline");
+    expect(tileMark(input({ entry, link: { phase: "no-h264", sinceMs: 0 } }))).toBe("unknown");
     const gap = notice({ state: "gap", source: "recorded" });
     expect(tileMark(input({ entry, source: "recorded", notice: gap, hasPicture: false }))).toBe("unknown");
   });
@@ -158,5 +179,26 @@ describe("a browser that cannot show video", () => {
       const message = tileMessage(input({ link: { phase, sinceMs: 0 }, source, notice: null, hasPicture: false }));
       expect(message).toMatchObject({ title: "tile.browser", reason: `tile.${phase}`, tone: "fault" });
     }
+  });
+});
+
+describe("what a tile sees of its camera", () => {
+  const online = camera({ id: "gate", state: cameraState({ status: "online" }) });
+
+  it("is the same for the mark, the list and the counts", () => {
+    for (const staleSinceMs of [null, NOW_MS]) {
+      const tile = input({ entry: online, staleSinceMs });
+      const seen = seenOf(tile) ?? "unseen";
+      expect(statusOf(online, seen)).toBe(tileMark(tile));
+      expect(counts([online], new Map([["gate", seen]])).faulty).toBe(staleSinceMs === null ? 0 : 1);
+    }
+  });
+
+  it("is nothing while its own session, its recording or its browser is in the way", () => {
+    expect(seenOf(input({ entry: online, link: { phase: "lost", sinceMs: 0 } }))).toBeNull();
+    expect(seenOf(input({ entry: online, source: "recorded", notice: notice({ source: "recorded" }) }))).toBeNull();
+    const codec = notice({ state: "waiting", reason: "unsupported-codec" });
+    expect(seenOf(input({ entry: online, notice: codec, hasPicture: false }))).toBeNull();
+    expect(seenOf(input({ entry: online, notice: null, hasPicture: false }))).toBeNull();
   });
 });

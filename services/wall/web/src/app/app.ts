@@ -8,7 +8,7 @@ import { SessionKeeper } from "../media/keeper.js";
 import { type Support, supportOf } from "../media/offer.js";
 import { WallSession } from "../media/session.js";
 import { Loudspeaker } from "../media/sound.js";
-import { byName } from "../model/cameras.js";
+import { byName, type Seen, type SeenCameras } from "../model/cameras.js";
 import { Observable } from "../model/observable.js";
 import type { LinkPhase } from "../model/tile-status.js";
 import { decode, encode, savedWallIn } from "../model/url-state.js";
@@ -73,6 +73,8 @@ export class App {
   readonly server = new Observable<{ answers: boolean; sinceMs: number }>({ answers: true, sinceMs: Date.now() });
   /** Counts up when the tiles have to take their tracks again. */
   readonly tracks = new Observable(0);
+  /** What live tiles of this page see of their cameras. */
+  readonly seen = new Observable<SeenCameras>(new Map());
   /** The tile that shows already what was picked: it is pointed out. */
   readonly flash = new Observable<{ slot: number } | null>(null);
   readonly unmuted = new Observable(false);
@@ -104,6 +106,7 @@ export class App {
 
   private readonly slots = new Map<number, Observable<SlotView | null>>();
   private readonly marks = new Map<number, FrameMark>();
+  private readonly tilesSee = new Map<number, { camera: string | null; seen: Seen | null }>();
   private readonly sizes = new Map<number, TileSize>();
   /** The wall that this person opened last is open, or there is none. */
   private begun: Promise<void> = Promise.resolve();
@@ -176,6 +179,18 @@ export class App {
       this.slots.set(index, found);
     }
     return found;
+  }
+
+  /** A tile tells what it sees of its camera; null: nothing that would say anything of it. */
+  tileSees(index: number, camera: string | null, seen: Seen | null): void {
+    const before = this.tilesSee.get(index);
+    if (before?.camera === camera && before?.seen === seen) return;
+    this.tilesSee.set(index, { camera, seen });
+    const cameras = new Map<string, Seen>();
+    for (const { camera: id, seen: what } of this.tilesSee.values()) {
+      if (id !== null && what !== null && cameras.get(id) !== "stale") cameras.set(id, what);
+    }
+    this.seen.set(cameras);
   }
 
   mark(index: number): FrameMark | undefined {

@@ -50,7 +50,9 @@ export const en = {
 
   "banner.server": "The server has not answered since {since}. Trying again…",
   "banner.session": "The video connection has been interrupted since {since}. Trying again…",
-  "banner.full": "No video service is free just now. Trying again…",
+  "banner.no-path":
+    "The server answers, but its video does not get to this browser: UDP to the server is blocked, or this computer has no network. Trying again…",
+  "banner.full": "The server cannot take another viewer, or its video service does not run. Trying again…",
   "banner.no-webrtc":
     "This browser cannot show video: WebRTC is missing or switched off. Lists, incidents and exports work all the same.",
   "banner.no-h264":
@@ -131,7 +133,8 @@ export const en = {
   "tile.unknown": "This camera does not exist",
   "tile.unknown.hint": "It was removed, or the link is old",
   "tile.lost": "Video connection interrupted",
-  "tile.full": "No video service is free",
+  "tile.no-path": "Video does not get to this browser",
+  "tile.full": "The server cannot take another viewer",
   "tile.browser": "This browser cannot show video",
   "tile.no-webrtc": "There is no WebRTC",
   "tile.no-h264": "There is no H.264 yet",
@@ -139,13 +142,16 @@ export const en = {
   "tile.connecting": "Connecting…",
   "tile.opening": "Opening…",
   "tile.gap": "Nothing recorded at this time",
-  "tile.frozen": "The picture is frozen",
+  "tile.frozen": "The picture stands still",
   "tile.offline": "No picture",
   "tile.camera-connecting": "Connecting to the camera…",
   "tile.recorded-codec": "This browser cannot play this recording",
   "tile.recorded-codec.hint":
     "Export a clip of it for another player, or watch it in a browser that supports its codec",
   "tile.recorded-waiting": "Waiting for the recording…",
+  "tile.age": "picture is {age} old",
+  "tile.retry": "next try in {seconds} s",
+  "tile.retrying": "trying again…",
   "tile.since": "since {since}",
   "tile.clear": "Remove from the tile",
   "tile.enlarge": "Enlarge",

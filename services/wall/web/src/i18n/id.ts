@@ -52,7 +52,9 @@ export const id: Messages = {
 
   "banner.server": "Server tidak menjawab sejak {since}. Mencoba lagi…",
   "banner.session": "Sambungan video terputus sejak {since}. Mencoba lagi…",
-  "banner.full": "Belum ada layanan video yang siap. Mencoba lagi…",
+  "banner.full": "Server tidak sanggup menerima penonton lagi, atau layanan videonya belum berjalan. Mencoba lagi…",
+  "banner.no-path":
+    "Server menjawab, tetapi videonya tidak sampai ke peramban ini: UDP ke server terhalang, atau komputer ini tanpa jaringan. Mencoba lagi…",
   "banner.no-webrtc":
     "Peramban ini tidak dapat menampilkan video: WebRTC tidak ada atau dimatikan. Daftar, kejadian, dan ekspor tetap dapat dipakai.",
   "banner.no-h264":
@@ -133,7 +135,8 @@ export const id: Messages = {
   "tile.unknown": "Kamera ini tidak ada",
   "tile.unknown.hint": "Sudah dihapus, atau tautannya lama",
   "tile.lost": "Sambungan video terputus",
-  "tile.full": "Belum ada layanan video yang siap",
+  "tile.full": "Server tidak sanggup menerima penonton lagi",
+  "tile.no-path": "Video tidak sampai ke peramban ini",
   "tile.browser": "Peramban ini tidak dapat menampilkan video",
   "tile.no-webrtc": "WebRTC tidak ada",
   "tile.no-h264": "H.264 belum ada",
@@ -141,13 +144,16 @@ export const id: Messages = {
   "tile.connecting": "Menyambung…",
   "tile.opening": "Membuka…",
   "tile.gap": "Tidak ada rekaman pada waktu ini",
-  "tile.frozen": "Gambar membeku",
+  "tile.frozen": "Gambar berhenti",
   "tile.offline": "Tidak ada gambar",
   "tile.camera-connecting": "Menyambung ke kamera…",
   "tile.recorded-codec": "Peramban ini tidak dapat memutar rekaman ini",
   "tile.recorded-codec.hint": "Ekspor klipnya untuk pemutar lain, atau tonton di peramban yang mendukung kodeknya",
   "tile.recorded-waiting": "Menunggu rekaman…",
   "tile.since": "sejak {since}",
+  "tile.age": "gambar {age} yang lalu",
+  "tile.retry": "mencoba lagi dalam {seconds} d",
+  "tile.retrying": "sedang mencoba lagi…",
   "tile.clear": "Kosongkan petak",
   "tile.enlarge": "Perbesar",
   "tile.shrink": "Kembali ke petak",

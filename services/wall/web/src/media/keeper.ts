@@ -21,6 +21,8 @@ export interface Wish {
 export type OpenSession = (slots: number, opening: () => Opening, events: SessionEvents) => Promise<Session>;
 
 const NO_WISH: Wish = { camera: null, source: "live", widthPx: 0, heightPx: 0 };
+/** After so many sessions that were taken and never connected the page says that video does not get here. */
+const NO_PATH_ATTEMPTS = 2;
 /** Sessions come in these sizes, so that small changes of the layout need no new one. */
 const SLOT_STEPS = [1, 4, 9, 16, 25, 36, 64];
 
@@ -68,6 +70,8 @@ export class SessionKeeper {
   private wantedSlots = 1;
   private retry: ReturnType<typeof setTimeout> | null = null;
   private readonly backoff: Backoff;
+  /** Sessions in a row that the server took and no media came through. */
+  private unreached = 0;
 
   constructor(
     private readonly open: OpenSession,
@@ -183,7 +187,7 @@ export class SessionKeeper {
       if (ok && session) {
         sayNews();
         this.takeOver(session, early);
-      } else this.failed("lost");
+      } else this.failed(this.noPath(session !== null) ? "no-path" : "lost");
     };
     const events: SessionEvents = {
       connected: () => {
@@ -234,6 +238,7 @@ export class SessionKeeper {
 
   private takeOver(session: Session, early: Notice[]): void {
     this.waiting = false;
+    this.unreached = 0;
     if (session !== this.session) this.adopt(session, early);
     this.backoff.reset();
     this.setPhase("open");
@@ -254,11 +259,17 @@ export class SessionKeeper {
     this.waiting = false;
     this.quality.set(null);
     this.events.replaced();
-    this.setPhase("lost");
+    this.setPhase(this.unreached >= NO_PATH_ATTEMPTS ? "no-path" : "lost");
     this.renew();
   }
 
-  private failed(phase: "lost" | "full"): void {
+  /** Whether it is the network between: the server took sessions, and none was ever connected. */
+  private noPath(taken: boolean): boolean {
+    this.unreached = taken ? this.unreached + 1 : 0;
+    return this.unreached >= NO_PATH_ATTEMPTS;
+  }
+
+  private failed(phase: "lost" | "full" | "no-path"): void {
     if (this.stopped) return;
     if (!this.session) this.setPhase(phase);
     this.retry = setTimeout(() => {

@@ -2,7 +2,7 @@
 
 import type { SlotNotice } from "../api/generated.js";
 import type { Source } from "../api/types.js";
-import { FROZEN_AFTER_MS, FreezeWatch, KEYFRAMES_FROZEN_AFTER_MS } from "../model/freeze.js";
+import { Freshness } from "../model/freshness.js";
 import { type PictureAction, REST_MS, Reveal } from "../model/reveal.js";
 import { PresentedFrames } from "./presented.js";
 
@@ -12,19 +12,21 @@ const AWAITED_MS = 1500;
 export interface PictureState {
   /** Something of the aimed camera is on the screen: moving, or a still of it. */
   hasPicture: boolean;
-  frozenSinceMs: number | null;
+  /** When the last fresh picture came, where the one on the screen is not. */
+  staleSinceMs: number | null;
 }
 
 export class Picture {
   private readonly reveal = new Reveal();
-  private readonly freeze = new FreezeWatch();
+  private readonly freshness = new Freshness();
   private readonly presented: PresentedFrames;
   private stillShown = false;
   /** The video stands on its first frame, and is seen. */
   private bare = false;
   private frameRequest: number | null = null;
   private restTimer: ReturnType<typeof setTimeout> | undefined;
-  private frozenSinceMs: number | null = null;
+  /** What `onChange` was told last. */
+  private toldStale: number | null = null;
   private notice: SlotNotice | null = null;
   /** Timestamp of the newest frame that was looked at; only while `follow` is on. */
   lastRtp: number | null = null;
@@ -39,13 +41,17 @@ export class Picture {
     /** A replay's first frame has come to the screen. */
     private readonly onSeen: (rtp: number) => void,
   ) {
-    this.presented = new PresentedFrames(video);
+    this.presented = new PresentedFrames(video, (rtp) => {
+      this.freshness.frame(rtp, Date.now());
+      this.tellStale();
+    });
     video.style.opacity = "0";
     canvas.style.opacity = "0";
   }
 
   get state(): PictureState {
-    return { hasPicture: this.stillShown || this.bare || this.reveal.shown, frozenSinceMs: this.frozenSinceMs };
+    const hasPicture = this.stillShown || this.bare || this.reveal.shown;
+    return { hasPicture, staleSinceMs: this.freshness.staleSinceMs };
   }
 
   /** Shows another session's track; what the old one showed last stays as a still. */
@@ -53,6 +59,7 @@ export class Picture {
     const stream = this.video.srcObject as MediaStream | null;
     if ((stream?.getVideoTracks()[0] ?? null) === track) return;
     this.act(this.reveal.restart());
+    if (this.notice) this.freshness.interrupt();
     this.notice = null;
     this.video.style.opacity = "0";
     this.video.srcObject = track ? new MediaStream([track]) : null;
@@ -62,11 +69,15 @@ export class Picture {
   }
 
   aim(camera: string | null, source: Source): void {
-    this.act(this.reveal.aim(camera, source));
+    const action = this.reveal.aim(camera, source);
+    if (action === "cover") this.freshness.begin(Date.now());
+    this.act(action);
   }
 
   onNotice(notice: SlotNotice): void {
     this.notice = notice;
+    if (notice.source === "live" && notice.state === "catching-up") this.freshness.replay(notice.live_rtp);
+    else if (notice.state === "live") this.freshness.flows();
     this.act(this.reveal.notice(notice, performance.now()));
     this.tellSeen();
     this.lookAtFrames();
@@ -80,15 +91,20 @@ export class Picture {
     this.lookAtFrames();
   }
 
-  /** Call about once a second: finds out whether the picture stands still. */
-  check(pageVisible: boolean): void {
+  /** Call it a few times a second: finds out whether the picture is fresh. The next frame may take `withinMs`. */
+  check(pageVisible: boolean, withinMs: number): void {
     const state = this.notice?.state;
-    const flowing = state === "live" || state === "playing" || state === "catching-up";
-    const expected = pageVisible && flowing && this.state.hasPicture;
-    const afterMs = this.notice?.limited === "keyframes" ? KEYFRAMES_FROZEN_AFTER_MS : FROZEN_AFTER_MS;
-    const since = this.freeze.sample(Date.now(), this.presented.look(), expected, afterMs);
-    if (since === this.frozenSinceMs) return;
-    this.frozenSinceMs = since;
+    const due = state === "live" || state === "playing" || state === "catching-up" || state === "waiting";
+    const nowMs = Date.now();
+    this.presented.look();
+    if (pageVisible && due && this.state.hasPicture) this.freshness.look(nowMs, withinMs);
+    else this.freshness.excuse(nowMs);
+    this.tellStale();
+  }
+
+  private tellStale(): void {
+    if (this.toldStale === this.freshness.staleSinceMs) return;
+    this.toldStale = this.freshness.staleSinceMs;
     this.changed();
   }
 
@@ -160,7 +176,6 @@ export class Picture {
       this.setStill(false);
     } else if (action === "cover") {
       this.video.style.opacity = "0";
-      this.frozenSinceMs = null;
       this.setStill(false);
     }
     if (action !== "none") this.changed();

@@ -1,24 +1,24 @@
-/** Counts pictures that come to the screen, one a look at most. */
+/** Looks at pictures that come to the screen, one a look at most. */
 
 /**
  * By `requestVideoFrameCallback`: in Firefox `getVideoPlaybackQuality().totalVideoFrames` is 0 for a MediaStream, and
  * `currentTime` runs on while no picture comes.
  */
 export class PresentedFrames {
-  private count = 0;
   private request: number | null = null;
 
+  /** `onFrame` gets the picture's RTP timestamp; null in browsers that do not tell. */
   constructor(
     private readonly video: Pick<HTMLVideoElement, "requestVideoFrameCallback" | "cancelVideoFrameCallback">,
+    private readonly onFrame: (rtp: number | null) => void,
   ) {}
 
-  /** A number that differs from the last look's where a picture has come since. Looks for the next one. */
-  look(): number {
-    this.request ??= this.video.requestVideoFrameCallback(() => {
+  /** Asks for the next picture. */
+  look(): void {
+    this.request ??= this.video.requestVideoFrameCallback((_, metadata) => {
       this.request = null;
-      this.count += 1;
+      this.onFrame(metadata.rtpTimestamp ?? null);
     });
-    return this.count;
   }
 
   stop(): void {

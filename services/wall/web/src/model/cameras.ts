@@ -5,10 +5,26 @@ import type { CameraView, Status } from "../api/generated.js";
 /** A camera's state in the list; `unknown` before anything was observed. */
 export type ShownStatus = Status | "unknown";
 
-export function statusOf(camera: CameraView): ShownStatus {
-  if (!camera.enabled) return "disabled";
-  return camera.state?.status ?? "unknown";
+/** What a live tile of this page sees of a camera: it knows of a stall before the registry, and of its end. */
+export type Seen = "unseen" | "fresh" | "stale";
+
+/** By what the registry observes; a status that it gets anew does not compile before it has a row here. */
+const SHOWN: Readonly<Record<ShownStatus, Readonly<Record<Seen, ShownStatus>>>> = {
+  online: { unseen: "online", fresh: "online", stale: "offline" },
+  degraded: { unseen: "degraded", fresh: "degraded", stale: "offline" },
+  offline: { unseen: "offline", fresh: "connecting", stale: "offline" },
+  connecting: { unseen: "connecting", fresh: "connecting", stale: "connecting" },
+  disabled: { unseen: "disabled", fresh: "disabled", stale: "disabled" },
+  unknown: { unseen: "unknown", fresh: "online", stale: "offline" },
+};
+
+/** The state of a camera wherever the page shows it: on its tile, in the list, in the counts. */
+export function statusOf(camera: CameraView, seen: Seen = "unseen"): ShownStatus {
+  return SHOWN[camera.enabled ? (camera.state?.status ?? "unknown") : "disabled"][seen];
 }
+
+/** By camera; those that no live tile shows are missing. */
+export type SeenCameras = ReadonlyMap<string, Seen>;
 
 /** By name as people sort it (camera 2 before camera 10), then by id. */
 export function byName(cameras: readonly CameraView[], language: string): CameraView[] {
@@ -31,15 +47,15 @@ export function matches(camera: CameraView, query: string): boolean {
 /** Each camera is in one of `working` and `faulty` at most, so that their counts can be added. */
 export type StatusFilter = "all" | "working" | "faulty";
 
-export function inFilter(camera: CameraView, filter: StatusFilter): boolean {
+export function inFilter(camera: CameraView, filter: StatusFilter, seen: SeenCameras = new Map()): boolean {
   if (filter === "all") return true;
-  const status = statusOf(camera);
+  const status = statusOf(camera, seen.get(camera.id));
   if (filter === "working") return status === "online";
   return status === "offline" || status === "degraded" || status === "connecting";
 }
 
-export function counts(cameras: readonly CameraView[]): Record<StatusFilter, number> {
-  const count = (filter: StatusFilter) => cameras.filter((camera) => inFilter(camera, filter)).length;
+export function counts(cameras: readonly CameraView[], seen: SeenCameras = new Map()): Record<StatusFilter, number> {
+  const count = (filter: StatusFilter) => cameras.filter((camera) => inFilter(camera, filter, seen)).length;
   return { all: cameras.length, working: count("working"), faulty: count("faulty") };
 }
 

@@ -1,13 +1,16 @@
 /** The text over (or instead of) a tile's picture: each cause of a missing or frozen picture has its message here. */
 
-import type { CameraView, Reason, SlotNotice } from "../api/generated.js";
+import type { CameraState, CameraView, Reason, SlotNotice } from "../api/generated.js";
 import type { Source } from "../api/types.js";
 import { causeKey, type MessageKey } from "../i18n/index.js";
 import type { IconName } from "../ui/icons.js";
-import { type ShownStatus, statusOf } from "./cameras.js";
+import { type Seen, type ShownStatus, statusOf } from "./cameras.js";
 
-/** Whether the wall's session can carry pictures just now; `no-…`: this browser cannot show any. */
-export type LinkPhase = "connecting" | "open" | "lost" | "full" | "no-webrtc" | "no-h264";
+/**
+ * Whether the wall's session can carry pictures just now. `full`: no relay takes it. `no-path`: the server answers, but
+ * its video does not get here. `no-webrtc`, `no-h264`: this browser cannot show any.
+ */
+export type LinkPhase = "connecting" | "open" | "lost" | "full" | "no-path" | "no-webrtc" | "no-h264";
 
 export interface TileInput {
   camera: string | null;
@@ -22,7 +25,8 @@ export interface TileInput {
   noticeMs: number;
   /** A picture of this camera is on the screen, moving or not. */
   hasPicture: boolean;
-  frozenSinceMs: number | null;
+  /** When the last fresh picture came, where the one on the screen is not. */
+  staleSinceMs: number | null;
 }
 
 export interface TileMessage {
@@ -33,11 +37,15 @@ export interface TileMessage {
   /** For people who read logs; as the server says it. */
   detail: string;
   sinceMs: number | null;
+  /** When the picture on the screen was fresh last; null where there is none, or it is. */
+  pictureMs: number | null;
+  /** When the camera is tried next, while it does not answer. */
+  retryMs: number | null;
   /** `fault`: something is broken; `wait`: it will come; `idle`: as it should be. */
   tone: "fault" | "wait" | "idle";
 }
 
-const NONE = { reason: null, detail: "", sinceMs: null } as const;
+const NONE = { reason: null, detail: "", sinceMs: null, pictureMs: null, retryMs: null } as const;
 
 export function reasonKey(reason: Reason): MessageKey | null {
   return reason === "none" ? null : `reason.${reason}`;
@@ -45,6 +53,12 @@ export function reasonKey(reason: Reason): MessageKey | null {
 
 /** The message over a tile; null where its picture needs none. */
 export function tileMessage(input: TileInput): TileMessage | null {
+  const message = messageOf(input);
+  if (!message || !input.hasPicture) return message;
+  return { ...message, pictureMs: input.staleSinceMs };
+}
+
+function messageOf(input: TileInput): TileMessage | null {
   const { camera, entry, link, hasPicture } = input;
   if (camera === null) return { ...NONE, icon: "plus", title: "tile.empty", tone: "idle" };
   if (!entry && input.catalogueKnown) {
@@ -53,9 +67,8 @@ export function tileMessage(input: TileInput): TileMessage | null {
   if (link.phase === "no-webrtc" || link.phase === "no-h264") {
     return { ...NONE, icon: "unknown", title: "tile.browser", reason: `tile.${link.phase}`, tone: "fault" };
   }
-  if (link.phase === "lost" || link.phase === "full") {
-    const title: MessageKey = link.phase === "full" ? "tile.full" : "tile.lost";
-    return { ...NONE, icon: "link-lost", title, sinceMs: link.sinceMs, tone: "fault" };
+  if (link.phase === "lost" || link.phase === "full" || link.phase === "no-path") {
+    return { ...NONE, icon: "link-lost", title: `tile.${link.phase}`, sinceMs: link.sinceMs, tone: "fault" };
   }
   // What a camera recorded before it was switched off can still be seen.
   if (entry && !entry.enabled && input.source === "live")
@@ -64,23 +77,18 @@ export function tileMessage(input: TileInput): TileMessage | null {
   const notice = input.notice?.camera === camera && input.notice.source === input.source ? input.notice : null;
   if (!notice || notice.state === "empty") return hasPicture ? null : connecting("tile.opening");
   if (notice.state === "gap") {
-    return {
-      icon: "gap",
-      title: "tile.gap",
-      reason: causeKey(notice.detail),
-      detail: "",
-      sinceMs: null,
-      tone: "idle",
-    };
+    return { ...NONE, icon: "gap", title: "tile.gap", reason: causeKey(notice.detail), tone: "idle" };
   }
   if (notice.state === "waiting") return waiting(input, notice);
-  if (input.frozenSinceMs !== null) {
+  if (input.staleSinceMs !== null && hasPicture) {
+    const state = entry?.state?.status === "offline" ? entry.state : null;
     return {
       ...NONE,
       icon: "frozen",
       title: "tile.frozen",
-      reason: entry?.state?.status === "offline" ? reasonKey(entry.state.reason) : null,
-      sinceMs: input.frozenSinceMs,
+      reason: state ? reasonKey(state.reason) : null,
+      sinceMs: input.staleSinceMs,
+      retryMs: state && input.source === "live" ? retryOf(state) : null,
       tone: "fault",
     };
   }
@@ -96,17 +104,17 @@ function waiting(input: TileInput, notice: SlotNotice): TileMessage {
   const state = input.entry?.state;
   if (input.source === "recorded" && notice.reason === "unsupported-codec") {
     return {
+      ...NONE,
       icon: "offline",
       title: "tile.recorded-codec",
       reason: "tile.recorded-codec.hint",
       detail: notice.codec.toUpperCase(),
-      sinceMs: null,
       tone: "fault",
     };
   }
   if (input.source === "recorded") {
     const reason = reasonKey(notice.reason);
-    return { icon: "wait", title: "tile.recorded-waiting", reason, detail: notice.detail, sinceMs: null, tone: "wait" };
+    return { ...NONE, icon: "wait", title: "tile.recorded-waiting", reason, detail: notice.detail, tone: "wait" };
   }
   const connectingNow = notice.reason === "starting" || (notice.reason === "none" && state?.status === "connecting");
   if (connectingNow) {
@@ -115,24 +123,41 @@ function waiting(input: TileInput, notice: SlotNotice): TileMessage {
   const cameraDown = state && (state.status === "offline" || state.status === "disabled");
   const own = notice.reason !== "none" ? notice.reason : cameraDown ? state.reason : "none";
   return {
+    ...NONE,
     icon: "offline",
     title: "tile.offline",
     reason: reasonKey(own),
     detail: notice.detail || (cameraDown ? state.detail : ""),
     sinceMs: cameraDown && state.since_us > 0 ? state.since_us / 1000 : input.noticeMs,
+    retryMs: cameraDown ? retryOf(state) : null,
     tone: "fault",
   };
 }
 
-/** The mark beside the name: never a better one than what the tile says. */
+/** When ingest opens the camera next. */
+function retryOf(state: CameraState): number | null {
+  const at_us = (state.profiles.main ?? Object.values(state.profiles)[0])?.next_attempt_us ?? 0;
+  return at_us > 0 ? at_us / 1000 : null;
+}
+
+/** What the tile sees of its camera; null where it is not live, or its own session is in the way. */
+export function seenOf(input: TileInput): Seen | null {
+  if (input.source !== "live" || input.link.phase !== "open" || !input.entry) return null;
+  const message = tileMessage(input);
+  if (message === null) return input.hasPicture ? "fresh" : null;
+  if (message.reason === "reason.unsupported-codec" || message.reason === "reason.overloaded") return null;
+  return message.title === "tile.frozen" || message.title === "tile.offline" ? "stale" : null;
+}
+
+/** The mark beside the name: never a better one than what the tile says, and the same as in the list where both know. */
 export function tileMark(input: TileInput): ShownStatus {
-  const status = input.entry ? statusOf(input.entry) : "unknown";
-  if (status !== "online" && status !== "degraded") return status;
+  const seen = seenOf(input);
+  const status = input.entry ? statusOf(input.entry, seen ?? "unseen") : "unknown";
+  if (seen !== null || (status !== "online" && status !== "degraded")) return status;
   switch (tileMessage(input)?.tone) {
-    case "fault":
-      return "offline";
     case "wait":
       return "connecting";
+    case "fault":
     case "idle":
       return "unknown";
     default:

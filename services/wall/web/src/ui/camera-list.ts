@@ -31,7 +31,7 @@ export class CameraList extends LitElement {
 
   constructor() {
     super();
-    new Watch(this, () => [this.app.cameras, this.app.wall, this.app.me]);
+    new Watch(this, () => [this.app.cameras, this.app.seen, this.app.wall, this.app.me]);
   }
 
   focusSearch(): void {
@@ -41,7 +41,7 @@ export class CameraList extends LitElement {
 
   private shown(): CameraView[] {
     const all = [...(this.app.cameras.value?.values() ?? [])];
-    return all.filter((camera) => inFilter(camera, this.filter) && matches(camera, this.search));
+    return all.filter((camera) => inFilter(camera, this.filter, this.app.seen.value) && matches(camera, this.search));
   }
 
   private place(camera: string): void {
@@ -77,7 +77,7 @@ export class CameraList extends LitElement {
   }
 
   private row(camera: CameraView, onWall: boolean, first: boolean): TemplateResult {
-    const status = statusOf(camera);
+    const status = statusOf(camera, this.app.seen.value.get(camera.id));
     const reason = camera.state && status !== "online" && status !== "unknown" ? reasonKey(camera.state.reason) : null;
     const second = status === "online" ? placeOf(camera) : t(reason ?? `status.${status}`);
     const stream = streamLine(camera, localeOf(language.value));
@@ -132,7 +132,7 @@ export class CameraList extends LitElement {
   }
 
   private filters(): TemplateResult {
-    const all = counts([...(this.app.cameras.value?.values() ?? [])]);
+    const all = counts([...(this.app.cameras.value?.values() ?? [])], this.app.seen.value);
     const names = { all: t("list.all"), working: t("list.working"), faulty: t("list.faulty") };
     return html`<div class="filters" role="radiogroup" aria-label=${t("list.label")}>
       ${(["all", "working", "faulty"] as const).map(

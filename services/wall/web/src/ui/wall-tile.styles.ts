@@ -140,8 +140,15 @@ export const wallTileStyles = css`
     color: var(--text-dim);
     font-weight: 500;
   }
-  .message .since {
-    color: var(--text-dim);
+  .message .since,
+  .message .retry {
+    color: var(--text-soft);
+    font-variant-numeric: tabular-nums;
+  }
+  .message .age {
+    color: var(--text);
+    font-size: 1.15em;
+    font-weight: 600;
     font-variant-numeric: tabular-nums;
   }
   .message .detail {

@@ -6,9 +6,10 @@ import type { App } from "../app/app.js";
 import { toggleSound } from "../app/perform.js";
 import { language, t } from "../i18n/index.js";
 import { Picture, type PictureState } from "../media/picture.js";
-import { clockTime, sinceTime } from "../model/format.js";
+import { clockTime, duration, sinceTime } from "../model/format.js";
+import { allowanceMs } from "../model/freshness.js";
 import { captureTimeUs } from "../model/rtp.js";
-import { type TileInput, type TileMessage, tileBadges, tileMark, tileMessage } from "../model/tile-status.js";
+import { seenOf, type TileInput, type TileMessage, tileBadges, tileMark, tileMessage } from "../model/tile-status.js";
 import { drop, put, select, swap, type TileState, tileAt, toggleEnlarged } from "../model/wall.js";
 import { accepts, dragTile, dropped } from "./drag.js";
 import { type IconName, icon } from "./icons.js";
@@ -17,7 +18,9 @@ import { shared } from "./styles.js";
 import { wallTileStyles } from "./wall-tile.styles.js";
 import { Watch } from "./watch.js";
 
-const CHECK_MS = 1000;
+const CHECK_MS = 250;
+/** Every so many checks what is told once a second. */
+const CHECKS_A_SECOND = 4;
 const SIZE_SETTLE_MS = 120;
 const FLASH_MS = 400;
 
@@ -29,11 +32,12 @@ export class WallTile extends LitElement {
   @property({ attribute: false }) index = 0;
   @property({ type: Boolean, reflect: true }) selected = false;
   @property({ type: Boolean, reflect: true }) enlarged = false;
-  @state() private pictureState: PictureState = { hasPicture: false, frozenSinceMs: null };
+  @state() private pictureState: PictureState = { hasPicture: false, staleSinceMs: null };
   @state() private dropTarget = false;
   @query("video") private video!: HTMLVideoElement;
   @query("canvas") private canvas!: HTMLCanvasElement;
   private picture: Picture | null = null;
+  private checks = 0;
   private sizeTimer: ReturnType<typeof setTimeout> | undefined;
   private checkTimer: ReturnType<typeof setInterval> | undefined;
   private endSlot: (() => void) | undefined;
@@ -110,6 +114,7 @@ export class WallTile extends LitElement {
     this.setAttribute("aria-label", this.label());
     this.dataset.camera = this.tile.camera ?? "";
     this.dataset.state = this.message()?.tone ?? "ok";
+    this.app.tileSees(this.index, this.tile.camera, seenOf(this.input()));
     if (changed.has("selected") && this.selected && document.activeElement?.shadowRoot?.activeElement !== null) {
       const within = this.getRootNode() as ShadowRoot;
       if (within.activeElement instanceof WallTile) this.focus();
@@ -144,14 +149,34 @@ export class WallTile extends LitElement {
   }
 
   private check(): void {
-    const wasFrozen = this.pictureState.frozenSinceMs !== null;
-    this.picture?.check(!document.hidden && !this.hidden);
+    const wasStale = this.pictureState.staleSinceMs !== null;
+    this.picture?.check(!document.hidden && !this.hidden, this.allowanceMs());
     // Sending the size again detects a relay that has gone.
-    if (!wasFrozen && this.pictureState.frozenSinceMs !== null) this.app.keeper.probe(this.index);
+    if (!wasStale && this.pictureState.staleSinceMs !== null) this.app.keeper.probe(this.index);
+    this.checks = (this.checks + 1) % CHECKS_A_SECOND;
+    if (this.checks === 0) this.checkEachSecond();
+  }
+
+  private allowanceMs(): number {
+    const { camera, source } = this.tile;
+    const { profile, limited } = this.app.slot(this.index).value?.notice ?? { profile: null, limited: "none" };
+    const reports = this.app.camera(camera)?.state?.profiles;
+    const framesPerSecond = reports?.[profile ?? "main"]?.frame_rate ?? 0;
+    return allowanceMs({
+      source,
+      framesPerSecond,
+      keyframesOnly: limited === "keyframes",
+      rate: this.app.playback.rate.value,
+    });
+  }
+
+  private checkEachSecond(): void {
     if (this.tile.source === "recorded" && !document.hidden && !this.hidden) {
       this.picture?.measureDelay((delayMs) => this.app.playback.noteDelay(this.index, delayMs));
     }
-    if (this.enlarged) this.requestUpdate();
+    const message = this.message();
+    if (this.enlarged || message?.pictureMs || message?.retryMs) this.requestUpdate();
+    if (message?.retryMs && message.retryMs < Date.now()) this.app.refreshCameras();
   }
 
   private readonly onClick = () => this.app.wall.update((wall) => select(wall, this.index));
@@ -210,13 +235,16 @@ export class WallTile extends LitElement {
   private overlay(): TemplateResult | typeof nothing {
     const message = this.message();
     if (!message) return nothing;
-    const since = message.sinceMs === null ? null : sinceTime(message.sinceMs, Date.now(), language.value);
+    const nowMs = Date.now();
+    const since = message.sinceMs === null ? null : sinceTime(message.sinceMs, nowMs, language.value);
     return html`<div class="message ${message.tone}" part="message">
       ${icon(message.icon)}
       <strong>${t(message.title)}</strong>
       ${message.reason ? html`<span class="reason">${t(message.reason)}</span>` : nothing}
       ${message.detail && this.app.may("admin") ? html`<span class="detail" lang="en">${message.detail}</span>` : nothing}
       ${since ? html`<span class="since">${t("tile.since", { since })}</span>` : nothing}
+      ${message.pictureMs === null ? nothing : html`<span class="age">${t("tile.age", { age: duration(nowMs - message.pictureMs) })}</span>`}
+      ${message.retryMs === null ? nothing : html`<span class="retry">${retryText(message.retryMs - nowMs)}</span>`}
     </div>`;
   }
 
@@ -279,6 +307,10 @@ export class WallTile extends LitElement {
       <div class="edge ${this.dropTarget ? "drop" : ""}"></div>
     `;
   }
+}
+
+function retryText(ms: number): string {
+  return ms > 0 ? t("tile.retry", { seconds: Math.ceil(ms / 1000) }) : t("tile.retrying");
 }
 
 declare global {
