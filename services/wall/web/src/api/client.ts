@@ -122,6 +122,10 @@ export class Api {
     return (await this.json<CamerasView>("GET", "/cameras")).cameras;
   }
 
+  camera(id: string): Promise<CameraView> {
+    return this.json("GET", `/cameras/${id}`);
+  }
+
   addCamera(camera: CameraInput): Promise<CameraView> {
     return this.json("POST", "/cameras", camera);
   }

@@ -42,6 +42,7 @@ interface TileSize {
 }
 
 const CAMERAS_PERIOD_MS = 20_000;
+const CAMERA_SPACING_MS = 2000;
 const INCIDENTS_PERIOD_MS = 60_000;
 /** ICE servers with short-lived credentials are reused for so long. */
 const ICE_SERVERS_LAST_MS = 30_000;
@@ -106,6 +107,7 @@ export class App {
 
   private readonly slots = new Map<number, Observable<SlotView | null>>();
   private readonly marks = new Map<number, FrameMark>();
+  private readonly cameraReadMs = new Map<string, number>();
   private readonly tilesSee = new Map<number, { camera: string | null; seen: Seen | null }>();
   private readonly sizes = new Map<number, TileSize>();
   /** The wall that this person opened last is open, or there is none. */
@@ -215,6 +217,15 @@ export class App {
     const tile = this.wall.value.tiles.findIndex((each) => each.camera === camera);
     if (tile >= 0) this.wall.update((wall) => select(wall, tile));
     this.playback.seek(atMs);
+  }
+
+  /** Reads one camera again: for what changes without an event, such as when it is tried next. */
+  async refreshCamera(id: string): Promise<void> {
+    const nowMs = performance.now();
+    if (nowMs - (this.cameraReadMs.get(id) ?? Number.NEGATIVE_INFINITY) < CAMERA_SPACING_MS) return;
+    this.cameraReadMs.set(id, nowMs);
+    const camera = await this.api.camera(id).catch(() => null);
+    if (camera) this.cameras.update((known) => known && new Map(known).set(id, camera));
   }
 
   refreshCameras(): void {

@@ -176,7 +176,9 @@ export class WallTile extends LitElement {
     }
     const message = this.message();
     if (this.enlarged || message?.pictureMs || message?.retryMs) this.requestUpdate();
-    if (message?.retryMs && message.retryMs < Date.now()) this.app.refreshCameras();
+    const asking = message?.tone === "fault" && this.tile.source === "live" && (message.retryMs ?? 0) < Date.now();
+    if (asking && this.tile.camera !== null && this.app.link.phase === "open")
+      void this.app.refreshCamera(this.tile.camera);
   }
 
   private readonly onClick = () => this.app.wall.update((wall) => select(wall, this.index));
