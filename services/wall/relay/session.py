@@ -10,7 +10,7 @@ from typing import Final
 
 from services.contracts import sessions
 from services.contracts.errors import BadOfferError, PantauError, UnavailableError
-from services.contracts.models import Camera, CameraState, Reason
+from services.contracts.models import Camera, CameraState, ProfileName, Reason
 from services.contracts.sessions import (
     Aim,
     ClockControl,
@@ -204,7 +204,10 @@ class Session:
         if aim.source == "recorded":
             return self._playback.make_source(slot, camera)
         relay = self._relay
-        return LiveSource(slot, aim, camera, relay.cameras.state(camera.id), relay.feeds, self._clock)
+        # A WHEP player never says how large its picture is: it is sent the best that its link bears.
+        sizeless: ProfileName = "main" if self.kind == "whep" else "sub"
+        state = relay.cameras.state(camera.id)
+        return LiveSource(slot, aim, camera, state, relay.feeds, self._clock, sizeless)
 
     async def refusal(self) -> PantauError | None:
         """Why the first slot is sent nothing, where that is known or found out soon and will not pass by itself."""

@@ -14,6 +14,7 @@ from services.mesh.bus import Bus, BusMessage
 from services.mesh.clock import ManualClock, TurnedClock
 from services.mesh.settings import MeshSettings
 from services.wall.relay.engine.ice import CONSENT_SECONDS
+from services.wall.relay.sending.quality import QualityLevel
 from tests.wall.relay.camera import SITE, BusCamera, clip
 from tests.wall.relay.running import Front, running_relay
 from tests.wall.relay.viewer import PLAYOUT_ID, Viewer
@@ -272,6 +273,30 @@ async def test_auto_takes_the_sub_for_small_tiles_and_main_stands_in_while_it_op
         assert len(viewer.packets[viewer.ssrcs[0]]) == count  # hidden: nothing is sent
         await front.control(viewer.session.session, Size(slot=0, width_px=1280, height_px=720))
         await viewer.wait_packets(count + 10)
+        await viewer.close()
+
+
+async def test_a_whep_player_that_never_says_its_size_is_sent_main_until_its_link_is_too_slow(
+    bus: Bus, front: Front
+) -> None:
+    await front.add_camera("cam-1", "main", "sub")
+    main, small = clip(1, size=(1280, 720), gops=1, bitrate_bps=2_000_000), clip(2, size=(320, 180), fps=15)
+    async with BusCamera(bus, "cam-1", main), BusCamera(bus, "cam-1", small, "sub", on_demand=True) as sub:
+        await asyncio.sleep(0.3)
+        viewer = Viewer(front)
+        await viewer.open(1, Aim(slot=0, camera="cam-1"), kind="whep")
+        await viewer.wait_packets(1)
+        session = front.relay.sessions[viewer.session.session]
+
+        def shown() -> tuple[str | None, str]:
+            notice = session.slots[0].notice
+            return notice.profile, notice.state
+
+        assert shown()[0] == "main"
+        assert sub.wants == 0
+        for slot in session.slots:
+            slot.set_level(QualityLevel.SUB)
+        await until(lambda: shown() == ("sub", "live"))
         await viewer.close()
 
 

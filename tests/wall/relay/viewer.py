@@ -10,7 +10,7 @@ import secrets
 import socket
 import struct
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pylibsrtp import Error as SrtpSessionError
 
@@ -93,13 +93,19 @@ class Viewer:
         self._early: list[bytes] = []
 
     async def open(
-        self, slots: int, *aims: Aim, playout_delay: bool = True, rtx: bool = True, connect: bool = True
+        self,
+        slots: int,
+        *aims: Aim,
+        playout_delay: bool = True,
+        rtx: bool = True,
+        connect: bool = True,
+        kind: Literal["wall", "whep"] = "wall",
     ) -> None:
         """Offers, and connects."""
         offer = make_offer(
             self._ufrag, self._password, self._digest, slots, playout_delay=playout_delay, rtx=rtx
         )  # fmt: skip
-        self.session = await self.front.open(offer, *aims)
+        self.session = await self.front.open(offer, *aims, kind=kind)
         answer = self.session.answer
         self.ssrcs = [int(n) for n in dict.fromkeys(re.findall(r"a=ssrc:(\d+) cname", answer))]
         groups = re.findall(r"a=ssrc-group:FID (\d+) (\d+)", answer)

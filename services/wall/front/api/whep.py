@@ -27,7 +27,8 @@ class WhepQuery(BaseModel):
     """Which stream of the camera."""
 
     profile: Literal["main", "sub", "auto"] = Field(
-        default="auto", description="auto: main, stepping down to sub where the link is too slow."
+        default="auto",
+        description="auto: main, stepping down to sub for as long as loss or the player's bandwidth estimate says so.",
     )
 
 

@@ -1,6 +1,6 @@
 """The converter's process: access-unit messages come on standard input, others go out on standard output.
 
-`services.wall.relay.convert.process` describes the messages. The process ends with its input, and that ends with the
+`services.wall.relay.convert.framing` describes the messages. The process ends with its input, and that ends with the
 relay that started it.
 """
 
@@ -11,8 +11,8 @@ from typing import BinaryIO, Final, Protocol
 
 from services.contracts.frames import AccessUnit, decode, encode
 from services.wall.relay.convert.backlog import Backlog
+from services.wall.relay.convert.framing import LENGTH, SHOW
 from services.wall.relay.convert.picture import PictureConverter
-from services.wall.relay.convert.process import LENGTH, SHOW
 from services.wall.relay.convert.sound import SoundConverter
 
 NICENESS: Final = 10

@@ -13,7 +13,8 @@ from services.contracts.frames import AccessUnit, Codec, decode, encode
 from services.contracts.models import Reason
 from services.footage.playback import PlaybackItem
 from services.media.output_order import OutputOrder, Placement
-from services.wall.relay.convert.process import HIDE, SHOW, ConverterProcess
+from services.wall.relay.convert.framing import HIDE, SHOW
+from services.wall.relay.convert.process import ConverterProcess
 
 
 class ConversionRefusedError(UnavailableError):

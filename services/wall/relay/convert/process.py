@@ -1,28 +1,20 @@
-"""A converter's process, as the relay sees it: messages in, messages out, each behind its length.
-
-Live pictures and sound: access-unit messages go in, others come out. Footage is answered request by request: a request
-is `SHOW` or `HIDE` and an access-unit message; an empty one drains the decoder. An empty message ends each answer.
-"""
+"""A converter's process, as the relay sees it; `services.wall.relay.convert.framing` has the messages."""
 
 import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from struct import Struct
 from subprocess import PIPE
 from typing import Final, Literal
 
 from services.contracts.frames import AccessUnit, encode
 from services.mesh.child import ChildProcess
 from services.mesh.metrics import counter
+from services.wall.relay.convert.framing import LENGTH
 
 Kind = Literal["picture", "sound", "footage"]
 """Of footage every unit is converted when it is asked for; of live pictures those that are late are left out."""
 
-LENGTH: Final = Struct(">I")
-SHOW: Final = b"\1"
-HIDE: Final = b"\0"
-"""The picture is decoded for the sake of those after it, and not sent."""
 STOP_SECONDS: Final = 1.0
 MAX_WAITING_BYTES: Final = 16 * 1024 * 1024
 """The process reads all at once and skips by itself what is late. So much waits only where it does not run at all."""

@@ -31,14 +31,24 @@ _LIMITS: Final[dict[QualityLevel, Literal["none", "sub", "keyframes"]]] = {
 }
 
 
-def choose_profile(aim: Aim, available: set[ProfileName], size: Size | None, sub_height_px: int, current: str) -> str:
-    """The profile for a tile of ``size``; ``current`` is the one shown so far, or empty."""
+def choose_profile(
+    aim: Aim,
+    available: set[ProfileName],
+    size: Size | None,
+    sub_height_px: int,
+    current: str,
+    sizeless: ProfileName = "sub",
+) -> str:
+    """The profile for a tile of ``size``; ``current`` is the one shown so far, or empty.
+
+    ``sizeless``: the one for a viewer that does not say how large its picture is.
+    """
     if aim.profile in available:
         return aim.profile
     if len(available) == 1:
         return next(iter(available))
     if size is None:
-        return "sub"
+        return sizeless
     limit = ENLARGE * (sub_height_px or SUB_HEIGHT_PX)
     if current == "main":
         limit *= KEEP
@@ -54,12 +64,21 @@ class LiveSource:
     """Shows a camera live in one slot: a `SlotSource`, and a sink of feeds."""
 
     def __init__(
-        self, slot: Slot, aim: Aim, camera: Camera, state: CameraState | None, feeds: CameraFeeds, clock: Clock
+        self,
+        slot: Slot,
+        aim: Aim,
+        camera: Camera,
+        state: CameraState | None,
+        feeds: CameraFeeds,
+        clock: Clock,
+        sizeless: ProfileName = "sub",
     ) -> None:
+        """``sizeless``: the profile while the tile's size is not known. A wall's page is about to tell it."""
         self.camera = camera
         self._slot = slot
         self._catch_up = slot.catch_up
         self._aim = aim
+        self._sizeless: ProfileName = sizeless
         self._feeds = feeds
         self._now = clock.monotonic
         self._state = state
@@ -168,7 +187,7 @@ class LiveSource:
         sub = self._shown if self._shown is not None and self._shown.profile == "sub" else self._next
         height = sub.height_px if sub is not None and sub.profile == "sub" else 0
         current = self._shown.profile if self._shown is not None else ""
-        chosen = choose_profile(self._aim, available, self._size, height, current)
+        chosen = choose_profile(self._aim, available, self._size, height, current, self._sizeless)
         return "main" if chosen == "main" else "sub"
 
     def _feed(self, name: FeedName) -> ProfileFeed:
