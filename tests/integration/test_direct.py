@@ -199,7 +199,7 @@ async def test_both_readers_give_the_same_units_of_gst_rtsp_server(
 async def behind_tls(port: int, tmp_path: Path, *, host: str = "", old: bool = False) -> AsyncIterator[int]:
     """A server with a certificate of its own making in front of ``port``, for the address ``host``; yields its port.
 
-    ``old``: it speaks TLS 1.0 with whatever ciphers there are.
+    ``old``: it speaks TLS 1.0 with old ciphers.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "camera")])
