@@ -176,7 +176,6 @@ def _buckets() -> dict[str, str]:
         subjects.CAMERAS_BUCKET: "The catalogue: camera → `Camera`",
         subjects.SECRETS_BUCKET: "Camera → `Credentials`; read by ingest alone",
         subjects.STATE_BUCKET: "Camera → `CameraState`, as the registry observes it",
-        subjects.LEASES_BUCKET: "`<role>.<worker>` → `WorkerLease`; gone three seconds after its last renewal",
         subjects.ASSIGNMENTS_BUCKET: "`<role>.<camera>` → `Assignment`",
         subjects.INCIDENTS_BUCKET: "Incident → `Incident`",
         subjects.READERS_BUCKET: "`<camera>.<profile>` → `ReaderFallback`: `auto` reads it with libav, and why",

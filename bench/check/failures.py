@@ -7,18 +7,16 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from bench.check.bus import Mesh, own_mesh
+from bench.check.bus import own_mesh
 from bench.check.promise import Promise
-from services.contracts import subjects
-from services.contracts.models import Assignment, WorkerLease
-from services.mesh.buckets import Bucket
+from services.contracts.models import Assignment
 from tests.browser.chromium import chromium
 from tests.browser.probe import Probe
 from tests.browser.running_up import running_up
 from tests.chaos.kills import CAMERAS, PATIENCE_SECONDS, VICTIMS, Cost, kill
 from tests.integration.failover import GOP_SECONDS, fail_over
 from tests.integration.up_process import running
-from tests.registry.running import Worker, add, crash, eventually, following, holder, registry, until
+from tests.registry.running import Worker, add, crash, following, holder, registry, until
 
 Assignments = dict[str, tuple[Assignment, int]]
 """Key → value and revision."""
@@ -85,9 +83,8 @@ async def lost_worker(count: int, *, hangs: bool) -> Promise:
     took = []
     for _ in range(count):
         async with own_mesh() as mesh, registry(mesh.settings), following(mesh.bus) as assignments:
-            leases = await _leases(mesh)
-            first = await Worker(mesh.bus, leases, "ingest", "ingest-1", hangs=hangs).start()
-            second = await Worker(mesh.bus, leases, "ingest", "ingest-2", hangs=hangs).start()
+            first = await Worker(mesh.bus, "ingest", "ingest-1", hangs=hangs).start()
+            second = await Worker(mesh.bus, "ingest", "ingest-2", hangs=hangs).start()
             await add(mesh.bus, "a", "b", "c", "d")
             keys = [f"ingest.{name}" for name in "abcd"]
             await until(partial(_all_assigned, assignments, keys))
@@ -104,14 +101,13 @@ async def drained_worker(count: int) -> Promise:
     took = []
     for _ in range(count):
         async with own_mesh() as mesh, registry(mesh.settings), following(mesh.bus) as assignments:
-            leases = await _leases(mesh)
-            first = await Worker(mesh.bus, leases, "ingest", "ingest-1").start()
+            first = await Worker(mesh.bus, "ingest", "ingest-1").start()
             await add(mesh.bus, "a", "b")
             keys = ["ingest.a", "ingest.b"]
             await until(partial(_all_assigned, assignments, keys))
             await first.drain()
             await asyncio.sleep(1.5)
-            second = await Worker(mesh.bus, leases, "ingest", "ingest-2").start()
+            second = await Worker(mesh.bus, "ingest", "ingest-2").start()
             took.append(await until(partial(_all_the_second_s, assignments, keys)))
             await first.stop()
             await second.stop()
@@ -122,18 +118,20 @@ async def lost_registry(count: int) -> Promise:
     """The leader's connection is gone, and nothing was given back."""
     took = []
     for _ in range(count):
-        async with own_mesh() as mesh, registry(mesh.settings) as leader, following(mesh.bus) as assignments:
-            leases = await _leases(mesh)
-            await eventually(partial(leases.get, "leader.registry"), bool)
-            async with registry(mesh.settings, worker="registry-2"):
-                worker = await Worker(mesh.bus, leases, "ingest", "ingest-1").start()
-                await crash(leader)
-                began = time.monotonic()
-                await add(mesh.bus, "b")
-                await until(partial(_all_assigned, assignments, ["ingest.b"]))
-                took.append(time.monotonic() - began)
-                await worker.stop()
-    return Promise("until another registry assigns", "s", took, 5.0)
+        async with (
+            own_mesh() as mesh,
+            registry(mesh.settings) as leader,
+            following(mesh.bus) as assignments,
+            registry(mesh.settings, worker="registry-2"),
+        ):
+            worker = await Worker(mesh.bus, "ingest", "ingest-1").start()
+            await crash(leader)
+            began = time.monotonic()
+            await add(mesh.bus, "b")
+            await until(partial(_all_assigned, assignments, ["ingest.b"]))
+            took.append(time.monotonic() - began)
+            await worker.stop()
+    return Promise("until another registry assigns", "s", took, 3.0)
 
 
 async def failed_over(count: int) -> list[Promise]:
@@ -148,10 +146,6 @@ async def failed_over(count: int) -> list[Promise]:
         Promise("until a killed ingest process's cameras are another's", "s", assigned, REASSIGNED_SECONDS),
         Promise("until their frames come from it", "s", frames, REASSIGNED_SECONDS + GOP_SECONDS),
     ]
-
-
-async def _leases(mesh: Mesh) -> Bucket[WorkerLease]:
-    return await Bucket.open(mesh.bus, subjects.LEASES_BUCKET, WorkerLease)
 
 
 def _all_assigned(assignments: Assignments, keys: Sequence[str]) -> bool:

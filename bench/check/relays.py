@@ -7,11 +7,9 @@ import aiohttp
 
 from bench.check.bus import own_mesh
 from bench.check.promise import Promise
-from services.contracts import subjects
-from services.contracts.models import WorkerLease
-from services.mesh.buckets import Bucket
 from tests.integration.wall_clients import SESSIONS, Player, filmed, frames, open_wall
 from tests.integration.wall_process import wall_process
+from tests.support.leases import LeaseBook
 
 PATIENCE_SECONDS = 60.0
 
@@ -56,12 +54,12 @@ async def placed_elsewhere(count: int) -> Promise:
             aiohttp.ClientSession(base_url=front.url) as http,
         ):
             first = await open_wall(http)
-            leases = await Bucket.open(mesh.bus, subjects.LEASES_BUCKET, WorkerLease)
+            leases = LeaseBook(mesh.bus)
             async with (
                 http.ws_connect(first["control"]) as control,
                 wall_process(mesh.settings, mesh.folder / "b", role="relay"),
             ):
-                while sum(key.startswith("relay.") for key in await leases.kv.keys()) < 2:
+                while len(leases.workers.alive("relay")) < 2:
                     await asyncio.sleep(0.05)
                 began = time.monotonic()
                 leaving.process.terminate()

@@ -9,7 +9,6 @@ EVENTS_STREAM: Final = "PANTAU_EVENTS"
 CAMERAS_BUCKET: Final = "pantau-cameras"
 SECRETS_BUCKET: Final = "pantau-secrets"
 STATE_BUCKET: Final = "pantau-state"
-LEASES_BUCKET: Final = "pantau-leases"
 ASSIGNMENTS_BUCKET: Final = "pantau-assignments"
 INCIDENTS_BUCKET: Final = "pantau-incidents"
 READERS_BUCKET: Final = "pantau-readers"
@@ -44,6 +43,21 @@ def convert(home: str, result: str, camera: str) -> str:
 def report(home: str, worker: str) -> str:
     """The subject of an ingest worker's reports. ``*`` may stand for the worker when subscribing."""
     return f"{ROOT}.{home}.report.{worker}"
+
+
+def lease(home: str, role: str, worker: str) -> str:
+    """The subject of a worker's heartbeats. ``*`` may stand for role or worker when subscribing."""
+    return f"{ROOT}.{home}.lease.{role}.{worker}"
+
+
+def claim(home: str, what: str) -> str:
+    """Where processes that want to do the same thing say so; one of them does it."""
+    return f"{ROOT}.{home}.claim.{what}"
+
+
+def roll_call(home: str) -> str:
+    """Where all workers are asked for a heartbeat at once, by a process that has just begun to follow them."""
+    return f"{ROOT}.{home}.roll-call"
 
 
 def rpc(home: str, service: str, endpoint: str) -> str:

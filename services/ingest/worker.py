@@ -15,7 +15,6 @@ from typing import Final
 from prometheus_client import REGISTRY
 
 from services.contracts import subjects
-from services.contracts.errors import UnavailableError
 from services.contracts.models import Assignment, Camera, CameraReport, Credentials, Id, IngestReport, WorkerLease
 from services.ingest.assignments import CameraPlan, plans
 from services.ingest.camera import CameraIngest, Surroundings
@@ -27,7 +26,7 @@ from services.ingest.readers.direct import DirectReader
 from services.ingest.readers.libav import LibavProcesses
 from services.ingest.settings import IngestSettings
 from services.mesh.buckets import Bucket, Mirror
-from services.mesh.leases import Lease, new_incarnation
+from services.mesh.leases import Lease, new_incarnation, roll_call
 from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
 
@@ -75,12 +74,11 @@ class Worker:
         """Works until the service is to stop."""
         service = self._service
         bus = service.bus
-        leases = await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease)
         assignments = Mirror(await Bucket.open(bus, subjects.ASSIGNMENTS_BUCKET, Assignment), self._on_change)
         cameras = Mirror(await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera), self._on_change)
         credentials = Mirror(await Bucket.open(bus, subjects.SECRETS_BUCKET, Credentials), self._on_change)
         fallbacks = self._fallbacks = await Fallbacks.open(bus, service.tasks, service.clock)
-        lease = Lease(leases, self._entry, clock=service.clock)
+        lease = Lease(bus, service.home, self._entry, clock=service.clock)
         service.health.add("lease", lambda: None if lease.held else "no lease: NATS does not take its renewal")
         work = [
             service.tasks.create_task(coroutine, name=name)
@@ -101,7 +99,7 @@ class Worker:
         try:
             await service.stopping.wait()
             self._draining = True
-            if self.cameras and await lease.renew() and await self._others(leases):
+            if self.cameras and await lease.renew() and await self._others():
                 await self._hand_over()
         finally:
             following.cancel()
@@ -139,7 +137,6 @@ class Worker:
         last = clock.monotonic()
         while True:
             now = clock.monotonic()
-            self._held_until = lease.held_until
             unheld_seconds = now - lease.held_until
             if unheld_seconds >= LINGER_SECONDS:
                 if self.cameras:
@@ -157,6 +154,8 @@ class Worker:
                         credentials=credentials.entries,
                     )
                 )
+            # Only now: who comes back publishes nothing before it follows what was assigned meanwhile.
+            self._held_until = lease.held_until
             if now - last < LATE_SECONDS:
                 for camera in self.cameras.values():
                     camera.tick(now)
@@ -189,18 +188,12 @@ class Worker:
             on_change=self._changed_cameras.add,
         )
 
-    async def _others(self, leases: Bucket[WorkerLease]) -> bool:
+    async def _others(self) -> bool:
         """Whether there is another worker who could take our cameras."""
-        try:
-            async with asyncio.timeout(0.3):
-                for key in await leases.keys():
-                    if key.startswith("ingest.") and key != f"ingest.{self._name.name}":
-                        entry = await leases.get(key)
-                        if entry is not None and not entry[0].draining:
-                            return True
-        except (UnavailableError, TimeoutError):
-            return False
-        return False
+        return any(
+            lease.role == "ingest" and lease.worker != self._name.name and not lease.draining
+            for lease in await roll_call(self._service.bus, self._service.home)
+        )
 
     async def _hand_over(self) -> None:
         """Others take our cameras while we still read them, so that a planned stop is no gap."""

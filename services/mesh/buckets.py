@@ -30,7 +30,6 @@ _CONFIGS: Final = {
     subjects.CAMERAS_BUCKET: KeyValueConfig(bucket=subjects.CAMERAS_BUCKET, history=5),
     subjects.SECRETS_BUCKET: KeyValueConfig(bucket=subjects.SECRETS_BUCKET),
     subjects.STATE_BUCKET: KeyValueConfig(bucket=subjects.STATE_BUCKET),
-    subjects.LEASES_BUCKET: KeyValueConfig(bucket=subjects.LEASES_BUCKET, ttl=3.0),
     subjects.ASSIGNMENTS_BUCKET: KeyValueConfig(bucket=subjects.ASSIGNMENTS_BUCKET),
     subjects.INCIDENTS_BUCKET: KeyValueConfig(bucket=subjects.INCIDENTS_BUCKET, history=20),
     subjects.READERS_BUCKET: KeyValueConfig(bucket=subjects.READERS_BUCKET),

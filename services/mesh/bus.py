@@ -174,6 +174,15 @@ class Bus:
         """Returns at the next reconnect."""
         await self._reconnected.wait()
 
+    async def store_answers(self, timeout_seconds: float) -> bool:
+        """Whether JetStream answers: on a node that is cut off from the others of its cluster it does not."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self.js.account_info()
+        except (nats.errors.Error, TimeoutError):
+            return False
+        return True
+
     async def try_other_node(self, reason: str) -> None:
         """Connects to another node of the cluster; does nothing where there is none, or it came here just now."""
         if self.connected and self.client.has_other_nodes and asyncio.get_running_loop().time() >= self._stay_until:

@@ -1,27 +1,44 @@
-"""Leases: which workers are alive, and which one leads. An entry of the leases bucket expires after three seconds."""
+"""Leases: which workers are alive, and which registry leads. Heartbeats over core NATS.
+
+Nothing of it is stored: neither a disk that is full nor an election of JetStream's interrupts it (decision 25). A
+worker may act while its own heartbeats come back to it through nats-server; it is alive for others while they hear
+them. One whose cameras were given to another meanwhile publishes under an older epoch, which nobody takes.
+"""
 
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, get_args
 
-from services.contracts.errors import ConflictError, UnavailableError
-from services.contracts.models import WorkerLease
-from services.mesh.buckets import Bucket, Mirror
-from services.mesh.bus import BusMessage
-from services.mesh.clock import Clock, SystemClock
+from pydantic import ValidationError
+
+from services.contracts import subjects
+from services.contracts.models import Id, WorkerLease, WorkerRole
+from services.mesh.bus import Bus, BusMessage, BusSubscription
+from services.mesh.clock import Clock, SystemClock, sleep
 from services.mesh.log import get_logger
 
 log = get_logger()
 
 RENEW_SECONDS: Final = 1.0
 EXPIRE_SECONDS: Final = 3.0
-"""The bucket's TTL: after it, the entry is gone for everybody."""
+"""A worker that was not heard for so long is gone for everybody."""
 GIVE_UP_SECONDS: Final = 2.5
 """The holder stops so long after its last renewal, before another may begin."""
-MISSED_SECONDS: Final = 2.0
-"""A renewal that is so late counts against the node of the cluster that this process is connected to."""
-RELEASE_SECONDS: Final = 0.5
+ROLL_CALL_SECONDS: Final = 0.4
+"""After it who follows the workers has heard those that are there."""
+DEAF_SECONDS: Final = 1.0
+"""A process that did not run for so long has heard nobody meanwhile: that time does not count against the workers."""
+CUT_OFF_SECONDS: Final = 3.0
+"""Who hears no registry for so long may be on a node that is cut off from the others of its cluster…"""
+CUT_OFF_AGAIN_SECONDS: Final = 30.0
+"""…and changes to another node: at first after that time, then after this, doubled each time up to…"""
+MOST_CUT_OFF_SECONDS: Final = 600.0
+"""…this. There may be no registry just now."""
+CLAIM_SECONDS: Final = 0.2
+"""Who claims what another does is told so within this time."""
+_SENT: Final = "Pantau-Sent"
+"""Header: when the heartbeat was sent, by the sender's monotonic clock."""
 
 
 def new_incarnation() -> int:
@@ -39,16 +56,17 @@ def presence(lease: WorkerLease) -> str:
 
 
 class Lease:
-    """A worker's own lease. `run` keeps it; `held` says whether this worker may still act."""
+    """A worker's own lease. `run` keeps it; `held` says whether this worker may act."""
 
-    def __init__(
-        self, bucket: Bucket[WorkerLease], current: Callable[[], WorkerLease], *, clock: Clock | None = None
-    ) -> None:
-        """``current`` gives what the entry shall say at each renewal (load, draining)."""
-        self._bucket = bucket
+    def __init__(self, bus: Bus, home: Id, current: Callable[[], WorkerLease], *, clock: Clock | None = None) -> None:
+        """``current`` gives what the heartbeat shall say each time (load, draining)."""
+        self._bus = bus
+        self._home = home
         self._current = current
         self._clock = clock or SystemClock()
         self._renewed_at = float("-inf")
+        self._released = False
+        self._registry_heard_at = float("-inf")
 
     @property
     def held(self) -> bool:
@@ -63,144 +81,235 @@ class Lease:
         """
         return self._renewed_at + GIVE_UP_SECONDS
 
-    async def renew(self, timeout_seconds: float = RENEW_SECONDS) -> bool:
-        """Writes the entry once; False where the bus does not answer."""
-        lease = self._current()
-        started = self._clock.monotonic()
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                await self._bucket.put(f"{lease.role}.{lease.worker}", lease)
-        except (UnavailableError, TimeoutError) as error:
-            log.debug("lease.not_renewed", worker=lease.worker, error=error)
+    async def renew(self) -> bool:
+        """Sends a heartbeat; False where the bus is away, or the lease was released.
+
+        The lease is renewed when the heartbeat comes back (`run`).
+        """
+        if self._released:
             return False
-        self._renewed_at = max(self._renewed_at, started)
-        return True
+        lease = self._current()
+        headers = {_SENT: repr(self._clock.monotonic())}
+        return await self._bus.publish(
+            subjects.lease(self._home, lease.role, lease.worker), lease.pack(), headers=headers
+        )
 
     async def run(self) -> None:
-        """Renews until it is cancelled, and answers on `presence`; `release` afterwards.
+        """Sends a heartbeat each second, and when it is asked for, until it is cancelled; `release` afterwards.
 
-        It renews each second without waiting for the last answer: a request that was lost with a connection does not
-        delay the next, and a late answer still counts. Where none comes it asks another node of the cluster.
+        Answers on `presence`. In a cluster it asks another node where it hears of no registry.
         """
-        bus = self._bucket.bus
+        bus, me = self._bus, self._current()
+        self._released = False
 
         async def here(question: BusMessage) -> None:
             await bus.publish(question.reply, b"")
 
-        subscription = await bus.subscribe(presence(self._current()), here)
-        began = self._clock.monotonic()
+        async def called(_call: BusMessage) -> None:
+            await self.renew()
+
+        subscriptions = [
+            await bus.subscribe(presence(me), here),
+            await bus.subscribe(subjects.roll_call(self._home), called),
+            await bus.subscribe(subjects.lease(self._home, me.role, me.worker), self._on_own),
+            await bus.subscribe(subjects.lease(self._home, "registry", "*"), self._on_registry),
+        ]
         try:
-            async with asyncio.TaskGroup() as renewals:
-                while True:
-                    renewals.create_task(self.renew(GIVE_UP_SECONDS), name="renew")
-                    await asyncio.sleep(RENEW_SECONDS)
-                    if self._clock.monotonic() - max(self._renewed_at, began) >= MISSED_SECONDS:
-                        await bus.try_other_node("the lease is not renewed")
+            await self._keep()
         finally:
-            await subscription.unsubscribe()
+            for subscription in subscriptions:
+                await subscription.unsubscribe()
+
+    async def _keep(self) -> None:
+        bus = self._bus
+        patience_seconds = CUT_OFF_SECONDS
+        since = self._clock.monotonic()
+        while True:
+            await self.renew()
+            try:
+                async with asyncio.timeout(RENEW_SECONDS):
+                    await bus.reconnected()
+            except TimeoutError:
+                pass
+            now = self._clock.monotonic()
+            if self._registry_heard_at > since:
+                since, patience_seconds = self._registry_heard_at, CUT_OFF_SECONDS
+            elif now - since >= patience_seconds:
+                patience_seconds = min(max(2 * patience_seconds, CUT_OFF_AGAIN_SECONDS), MOST_CUT_OFF_SECONDS)
+                since = now
+                await bus.try_other_node("no registry is heard")
+
+    async def _on_own(self, message: BusMessage) -> None:
+        me = self._current()
+        sent = (message.headers or {}).get(_SENT)
+        lease = _unpack(message)
+        if self._released or sent is None or lease is None or lease.incarnation != me.incarnation:
+            return
+        # The number was written by this process: no other has its incarnation.
+        self._renewed_at = max(self._renewed_at, float(sent))
+
+    async def _on_registry(self, message: BusMessage) -> None:
+        if message.data:
+            self._registry_heard_at = self._clock.monotonic()
 
     async def release(self) -> None:
-        """Removes the lease, so that others need not wait until it expires. Waits at most `RELEASE_SECONDS`."""
+        """Says that it ends, so that others need not wait until it is missed. Never raises."""
         lease = self._current()
+        self._released = True
         self._renewed_at = float("-inf")
-        if not self._bucket.bus.connected:
-            return
-        try:
-            async with asyncio.timeout(RELEASE_SECONDS):
-                await self._bucket.delete(f"{lease.role}.{lease.worker}")
-        except (UnavailableError, TimeoutError) as error:
-            log.debug("lease.not_released", worker=lease.worker, error=error)
+        await self._bus.publish(subjects.lease(self._home, lease.role, lease.worker), b"")
+
+
+def _unpack(message: BusMessage) -> WorkerLease | None:
+    if not message.data:
+        return None
+    try:
+        return WorkerLease.unpack(message.data)
+    except (ValidationError, ValueError) as error:
+        log.warning("lease.unreadable", subject=message.subject, error=error)
+        return None
 
 
 class Workers:
-    """The live workers, from a mirror of the leases bucket.
+    """The live workers, as this process hears them. Clocks of other machines do not matter."""
 
-    The bucket does not announce an entry that expires. So a worker is alive while its last renewal was seen recently by
-    this process's clock; clocks of other machines do not matter.
-    """
-
-    def __init__(self, bucket: Bucket[WorkerLease], *, clock: Clock | None = None) -> None:
+    def __init__(self, bus: Bus, home: Id, *, clock: Clock | None = None) -> None:
+        self.ready = asyncio.Event()
+        """Set when those that are there have been heard."""
+        self._bus = bus
+        self._home = home
         self._clock = clock or SystemClock()
-        self._seen: dict[str, float] = {}
-        self.mirror = Mirror(bucket, self._on_change)
+        self._heard: dict[str, tuple[WorkerLease, float]] = {}
+        self._deaf_seconds = 0.0
+        self._ran_at = self._clock.monotonic()
 
-    def _on_change(self, key: str, value: WorkerLease | None, _revision: int) -> None:
-        if value is None:
-            self._seen.pop(key, None)
-        else:
-            self._seen[key] = self._clock.monotonic()
+    def _now(self) -> float:
+        """Seconds during which this process could hear."""
+        now = self._clock.monotonic()
+        if now - self._ran_at > DEAF_SECONDS:
+            self._deaf_seconds += now - self._ran_at
+        self._ran_at = now
+        return now - self._deaf_seconds
 
     def alive(self, role: str, *, within_seconds: float = EXPIRE_SECONDS) -> list[WorkerLease]:
-        """Live workers of a role, by name: those whose renewal was seen ``within_seconds``."""
-        now = self._clock.monotonic()
+        """Live workers of a role, by name: those that were heard ``within_seconds``."""
+        now = self._now()
         return [
-            lease
-            for key, (lease, _) in sorted(self.mirror.entries.items())
-            if lease.role == role and now - self._seen.get(key, float("-inf")) < within_seconds
+            lease for _, (lease, at) in sorted(self._heard.items()) if lease.role == role and now - at < within_seconds
         ]
 
+    def all(self) -> list[WorkerLease]:
+        """Live workers of every role."""
+        return [lease for role in get_args(WorkerRole) for lease in self.alive(role)]
+
     async def run(self) -> None:
-        """Follows the bucket until it is cancelled."""
-        await self.mirror.run()
+        """Follows the heartbeats until it is cancelled; asks for them at the start and after each reconnect."""
+        subscription = await self._bus.subscribe(subjects.lease(self._home, "*", "*"), self._on_lease)
+        try:
+            while True:
+                generation = self._bus.reconnects
+                await self._bus.publish(subjects.roll_call(self._home), b"")
+                await asyncio.sleep(ROLL_CALL_SECONDS)
+                self.ready.set()
+                while self._bus.reconnects == generation:
+                    self._forget(self._now())
+                    await sleep(self._clock, DEAF_SECONDS / 4)
+        finally:
+            await subscription.unsubscribe()
+
+    async def _on_lease(self, message: BusMessage) -> None:
+        role, worker = message.subject.split(".")[-2:]
+        now = self._now()
+        if not message.data:
+            self._heard.pop(f"{role}.{worker}", None)
+        elif (lease := _unpack(message)) is not None:
+            self._heard[f"{role}.{worker}"] = (lease, now)
+
+    def _forget(self, now: float) -> None:
+        for key in [key for key, (_, at) in self._heard.items() if now - at > 2 * EXPIRE_SECONDS]:
+            del self._heard[key]
+
+
+async def roll_call(bus: Bus, home: Id) -> list[WorkerLease]:
+    """All workers that answer just now."""
+    workers = Workers(bus, home)
+    following = asyncio.create_task(workers.run(), name="roll call")
+    try:
+        await workers.ready.wait()
+    finally:
+        following.cancel()
+    return workers.all()
 
 
 class Leadership:
-    """At most one leader at a time: the holder of one key, written by compare-and-set."""
+    """One leader at a time among the registries that hear each other: the one that has run for longest.
 
-    def __init__(self, bucket: Bucket[WorkerLease], me: WorkerLease, *, key: str, clock: Clock | None = None) -> None:
-        self._bucket = bucket
+    Two that do not hear each other may both lead. What a leader writes is written by compare-and-set into JetStream,
+    which has one majority (`services.registry.ledger`), so only one of them can.
+    """
+
+    def __init__(self, lease: Lease, workers: Workers, me: WorkerLease, *, gone: Callable[[WorkerLease], bool]) -> None:
+        """``gone`` says of a registry whether its connection is known to have ended."""
+        self._lease = lease
+        self._workers = workers
         self._me = me
-        self._key = key
-        self._clock = clock or SystemClock()
-        self._revision = 0
-        self._renewed_at = float("-inf")
+        self._gone = gone
+        self._was = False
 
     @property
     def leading(self) -> bool:
         """Whether this process may act as the leader now."""
-        return self._revision > 0 and self._clock.monotonic() - self._renewed_at < GIVE_UP_SECONDS
+        leads = self._workers.ready.is_set() and self._lease.held and self._is_first()
+        if leads != self._was:
+            self._was = leads
+            log.info("leadership.won" if leads else "leadership.lost", worker=self._me.worker)
+        return leads
+
+    def _is_first(self) -> bool:
+        mine = (self._me.incarnation, self._me.worker)
+        return all(
+            (other.incarnation, other.worker) >= mine or other.draining or self._gone(other)
+            for other in self._workers.alive(self._me.role)
+        )
+
+
+class Claim:
+    """One of those that want to do the same thing does it: of all that hear each other the one that said so first."""
+
+    def __init__(self, bus: Bus, home: Id, what: str, worker: Id, *, clock: Clock | None = None) -> None:
+        """``what`` is a token of a subject."""
+        self._bus = bus
+        self._subject = subjects.claim(home, what)
+        self._clock = clock or SystemClock()
+        self._me = WorkerLease(role="converter", worker=worker, incarnation=new_incarnation())
+        self._subscription: BusSubscription | None = None
+        self._earlier: dict[Id, float] = {}
+        """Who claimed it earlier → when it was heard last."""
 
     async def attempt(self) -> bool:
-        """Renews, or takes what has expired; returns `leading`."""
-        started = self._clock.monotonic()
-        try:
-            # A request that was lost with a connection must not block the next one.
-            async with asyncio.timeout(RENEW_SECONDS):
-                if self._revision:
-                    self._revision = await self._bucket.update(self._key, self._me, self._revision)
-                else:
-                    self._revision = await self._bucket.create(self._key, self._me)
-            self._renewed_at = started
-        except ConflictError:
-            self._revision = await self._own_revision()
-        except (UnavailableError, TimeoutError) as error:
-            log.debug("leadership.unsure", error=error)
-        return self.leading
+        """Claims it, again each second; whether nobody claimed it earlier."""
+        if self._subscription is None:
+            self._subscription = await self._bus.subscribe(self._subject, self._on_claim)
+            await self._bus.publish(self._subject, self._me.pack())
+            await asyncio.sleep(CLAIM_SECONDS)
+        else:
+            await self._bus.publish(self._subject, self._me.pack())
+        now = self._clock.monotonic()
+        return all(now - heard_at >= EXPIRE_SECONDS for heard_at in self._earlier.values())
 
-    async def _own_revision(self) -> int:
-        """The revision of our own entry, where an answer to our last renewal was lost; 0: another leads, or none."""
-        try:
-            async with asyncio.timeout(RENEW_SECONDS):
-                entry = await self._bucket.get(self._key)
-        except (UnavailableError, TimeoutError):
-            return 0
-        return entry[1] if entry is not None and entry[0] == self._me else 0
-
-    async def run(self) -> None:
-        """Tries until it is cancelled; `release` afterwards."""
-        was = False
-        while True:
-            leads = await self.attempt()
-            if leads != was:
-                log.info("leadership.won" if leads else "leadership.lost", worker=self._me.worker)
-                was = leads
-            await asyncio.sleep(RENEW_SECONDS)
+    async def _on_claim(self, message: BusMessage) -> None:
+        other = _unpack(message)
+        if other is None or other.worker == self._me.worker:
+            return
+        if other.draining:
+            self._earlier.pop(other.worker, None)
+        elif (other.incarnation, other.worker) < (self._me.incarnation, self._me.worker):
+            self._earlier[other.worker] = self._clock.monotonic()
+        else:
+            await self._bus.publish(self._subject, self._me.pack())
 
     async def release(self) -> None:
-        """Lets another lead at once."""
-        if self.leading:
-            self._revision = 0
-            try:
-                await self._bucket.delete(self._key)
-            except UnavailableError as error:
-                log.debug("leadership.not_released", error=error)
+        """Lets another do it. Never raises."""
+        if self._subscription is not None:
+            await self._subscription.unsubscribe()
+            await self._bus.publish(self._subject, self._me.model_copy(update={"draining": True}).pack())

@@ -19,12 +19,22 @@ relay once more before it leaves it."""
 class Presence:
     """Finds workers of a role that are gone although their lease has not expired."""
 
-    def __init__(self, bus: Bus, workers: Workers, role: WorkerRole, *, asking: Callable[[], bool]) -> None:
-        """``asking``: whether the answer is needed now; else nobody is asked."""
+    def __init__(
+        self,
+        bus: Bus,
+        workers: Workers,
+        role: WorkerRole,
+        *,
+        asking: Callable[[], bool],
+        else_every_seconds: float | None = None,
+    ) -> None:
+        """``asking``: whether the answer is needed now; else it asks seldom, or nobody at all."""
         self._bus = bus
         self._workers = workers
         self._role = role
         self._asking = asking
+        self._rounds = round(else_every_seconds / ASK_SECONDS) if else_every_seconds is not None else 0
+        """Rounds between two questions while the answer is not needed; 0: none."""
         self._misses: dict[tuple[Id, int], int] = {}
         """Missed questions in a row, of workers that have answered before."""
 
@@ -34,9 +44,14 @@ class Presence:
 
     async def run(self) -> None:
         """Asks until it is cancelled."""
+        rounds = 0
         while True:
             await asyncio.sleep(ASK_SECONDS)
-            leases = self._workers.alive(self._role) if self._asking() and self._bus.connected else []
+            rounds += 1
+            asking = self._asking()
+            if not asking and self._rounds and rounds % self._rounds:
+                continue
+            leases = self._workers.alive(self._role) if (asking or self._rounds) and self._bus.connected else []
             known = {(lease.worker, lease.incarnation) for lease in leases}
             self._misses = {key: misses for key, misses in self._misses.items() if key in known}
             async with asyncio.TaskGroup() as tasks:

@@ -89,7 +89,7 @@ class Recorder:
         bus.rest_after_media(read_seconds=READ_REST_SECONDS)
         locks = [fd for directory in self.directories if (fd := self._lock(directory)) is not None]
         await self.disks.open()
-        lease = Lease(await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease), self._lease, clock=service.clock)
+        lease = Lease(bus, service.home, self._lease, clock=service.clock)
         mirrors = await _Mirrors.open(bus, self.recordings)
         service.health.add("lease", lambda: None if lease.held else "no lease: NATS does not take its renewal")
         service.health.add("disks", self._disks_missing)

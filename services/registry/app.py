@@ -28,11 +28,13 @@ from services.registry.incidents import Incidents
 from services.registry.layouts import Layouts
 from services.registry.ledger import Ledgers
 from services.registry.promises import Promises
+from services.registry.reach import StoreReach
 from services.registry.settings import RegistrySettings
 from services.registry.states import StateObserver
 
 log = get_logger()
-LEADER_KEY: Final = "leader.registry"
+STANDBY_SECONDS: Final = 1.0
+"""How often a registry that does not lead asks whether workers are still connected, to know it when it must lead."""
 _leads = gauge("registry_leading", "1 while this registry is the leader")
 
 
@@ -41,16 +43,20 @@ async def run(service: Service, settings: RegistrySettings) -> None:
     bus, clock, home = service.bus, service.clock, service.home
     answering = False
     service.health.add("catalogue", lambda: None if answering else "not read yet, so nothing is answered")
-    await _make_stream(bus, settings)
-    leases = await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease)
     secrets = await Bucket.open(bus, subjects.SECRETS_BUCKET, Credentials)
 
     me = WorkerLease(role="registry", worker=service.worker, incarnation=new_incarnation())
-    lease = Lease(leases, lambda: me, clock=clock)
-    leadership = Leadership(leases, me, key=LEADER_KEY, clock=clock)
+    lease = Lease(bus, home, lambda: me, clock=clock)
+    workers = Workers(bus, home, clock=clock)
+    registries = Presence(bus, workers, "registry", asking=lambda: True)
+    leadership = Leadership(lease, workers, me, gone=registries.gone)
     _leads.set_function(lambda: leadership.leading)
-    workers = Workers(leases, clock=clock)
-    presence = Presence(bus, workers, "ingest", asking=lambda: leadership.leading)
+    presence = Presence(bus, workers, "ingest", asking=lambda: leadership.leading, else_every_seconds=STANDBY_SECONDS)
+    reach = StoreReach(bus, clock)
+
+    def telling() -> bool:
+        return leadership.leading and reach.reached
+
     outbox = EventOutbox(bus, source=f"/registry/{service.worker}")
 
     ledgers = await Ledgers.open(bus)
@@ -70,6 +76,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
         workers=workers,
         outbox=outbox,
         leading=lambda: leadership.leading,
+        telling=telling,
         clock=clock,
     )
     catalogue = CameraCatalogue(home=home, ledgers=ledgers, secrets=secrets, outbox=outbox, clock=clock)
@@ -77,7 +84,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
         home=home,
         ledgers=ledgers,
         outbox=outbox,
-        leading=lambda: leadership.leading,
+        leading=telling,
         grace_seconds=settings.incident_grace_days * 86400,
         clock=clock,
     )
@@ -88,12 +95,12 @@ async def run(service: Service, settings: RegistrySettings) -> None:
         ledgers=ledgers,
         workers=workers,
         outbox=outbox,
-        leading=lambda: leadership.leading,
+        leading=telling,
         clock=clock,
     )
 
     tasks = service.tasks
-    sending = tasks.create_task(outbox.run(), name="outbox")
+    sending = tasks.create_task(_send_events(bus, settings, outbox), name="outbox")
     followers = [
         tasks.create_task(part.run(), name=name)
         for name, part in (
@@ -108,7 +115,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
     ]
     buckets = (ledgers.cameras, ledgers.assignments, ledgers.states, ledgers.incidents)
     saved = (ledgers.layouts, ledgers.persons)
-    read = [part.ready for part in (*buckets, *saved, workers.mirror)]
+    read = [part.ready for part in (*buckets, *saved, workers)]
     await _all(read, service.stopping)
     if service.stopping.is_set():
         return
@@ -120,7 +127,8 @@ async def run(service: Service, settings: RegistrySettings) -> None:
         tasks.create_task(part.run(), name=name)
         for name, part in (
             ("lease", lease),
-            ("leadership", leadership),
+            ("reach", reach),
+            ("registries", registries),
             ("presence", presence),
             ("assigner", assigner),
             ("observer", observer),
@@ -131,13 +139,13 @@ async def run(service: Service, settings: RegistrySettings) -> None:
     await service.stopping.wait()
     await micro.stop()
     await end(leading)
-    await leadership.release()
     await lease.release()
     await outbox.flush()
     await end([*followers, sending])
 
 
-async def _make_stream(bus: Bus, settings: RegistrySettings) -> None:
+async def _send_events(bus: Bus, settings: RegistrySettings, outbox: EventOutbox) -> None:
+    """Makes the stream, which waits while its disk is full, and then sends what is posted."""
     again = Backoff(0.5)
     while True:
         try:
@@ -147,10 +155,11 @@ async def _make_stream(bus: Bus, settings: RegistrySettings) -> None:
                 max_bytes=settings.events_max_megabytes * 1024 * 1024,
                 max_per_subject=settings.events_max_per_subject,
             )
-            return
+            break
         except UnavailableError as error:
             log.warning("events.stream_waiting", error=error)
             await asyncio.sleep(again.next_seconds())
+    await outbox.run()
 
 
 async def _all(events: list[asyncio.Event], stopping: asyncio.Event) -> None:

@@ -81,15 +81,12 @@ class Assigner:
             await self._write(self._plan())
 
     def _look(self) -> bool:
-        """Updates the rosters; returns whether a plan is due."""
-        leading = self._leading()
+        """Updates the rosters, also while another leads: who begins to lead knows who was there.
+
+        Returns whether a plan is due.
+        """
         now = self._clock.monotonic()
-        if not leading:
-            self._was_leading = False
-            self._plan_due.clear()
-            return False
-        if not self._was_leading or self._view != self._bus.reconnects:
-            self._was_leading = True
+        if self._view != self._bus.reconnects:
             self._view = self._bus.reconnects
             self._ingest.begin_view(now)
             self._recorders.begin_view(now)
@@ -97,6 +94,12 @@ class Assigner:
         ingest = self._workers.alive("ingest", within_seconds=GIVE_UP_SECONDS)
         moved = self._ingest.update_leases([lease for lease in ingest if not self._presence.gone(lease)], now)
         moved |= self._recorders.update_leases(self._workers.alive("recorder"), now)
+        if not self._leading():
+            self._was_leading = False
+            self._plan_due.clear()
+            return False
+        moved |= not self._was_leading
+        self._was_leading = True
         return moved or self._plan_due.is_set() or now - self._planned_at >= PLAN_SECONDS
 
     def _plan(self) -> dict[str, Assignment]:

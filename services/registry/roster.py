@@ -20,7 +20,7 @@ class WorkerRoster:
         self._missing_since: dict[Id, float] = {}
 
     def begin_view(self, now: float) -> None:
-        """Begins a new view: this registry has become the leader, or the bus is back."""
+        """Begins a new view: this registry has started, or the bus is back."""
         self._began_at = now
         self._changed_at = now
         self._missing_since.clear()

@@ -79,8 +79,10 @@ class StateObserver:
         workers: Workers,
         outbox: EventOutbox,
         leading: Callable[[], bool],
+        telling: Callable[[], bool],
         clock: Clock,
     ) -> None:
+        """``telling``: whether events may be sent. A leader that is cut off sees cameras lost that are not."""
         self._bus = bus
         self._home = home
         self._cameras = ledgers.cameras
@@ -89,11 +91,12 @@ class StateObserver:
         self._workers = workers
         self._outbox = outbox
         self._leading = leading
+        self._telling = telling
         self._clock = clock
         self._watched: dict[Id, _Watched] = {}
         self._was_leading = False
         self._view = bus.reconnects
-        self._leases_known_at = float("-inf")
+        self._leases_known_at = clock.monotonic() + EXPIRE_SECONDS
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
@@ -167,7 +170,7 @@ class StateObserver:
 
     def _lapsed(self, now: float) -> frozenset[Id]:
         """Workers whose lease is known to have lapsed; none while renewals cannot be seen."""
-        if self._view != self._bus.reconnects or not self._was_leading:
+        if self._view != self._bus.reconnects:
             self._view = self._bus.reconnects
             self._leases_known_at = now + EXPIRE_SECONDS
         if now < self._leases_known_at:
@@ -210,6 +213,8 @@ class StateObserver:
         observed.tick(now, now_us, enabled=camera.enabled)
         if before is not observed.status:
             log.debug("camera.status", camera=camera.id, status=observed.status, reason=observed.reason)
+        if not self._telling():
+            return
         trouble_since_us = watched.announcer.trouble_since_us
         for name in watched.announcer.step(observed.status, observed.since_us, now):
             self._outbox.post(_event(name, observed, now_us, trouble_since_us))

@@ -5,9 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from services.contracts import subjects
-from services.contracts.models import Assignment, WorkerLease
-from services.mesh.buckets import Bucket
+from services.contracts.models import Assignment
 from services.mesh.bus import Bus
 from tests.integration.ingest_rig import Rig, RunningWorker, environment
 from tests.registry.running import following
@@ -32,9 +30,3 @@ async def assignments(bus: Bus) -> AsyncIterator[dict[str, tuple[Assignment, int
     """The assignments as they are: key → value and revision."""
     async with following(bus) as entries:
         yield entries
-
-
-@pytest.fixture
-async def leases(bus: Bus) -> Bucket[WorkerLease]:
-    """The bucket of leases."""
-    return await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease)

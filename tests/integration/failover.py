@@ -14,12 +14,11 @@ from services.contracts import subjects
 from services.contracts.catalogue import CameraList, CameraQuery, ImportReport, ImportRequest
 from services.contracts.errors import UnavailableError
 from services.contracts.frames import decode
-from services.contracts.models import WorkerLease
-from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus, BusMessage
 from services.mesh.settings import MeshSettings
 from tests.processes import descendants
 from tests.registry.running import ask, eventually, following, holder, until
+from tests.support.leases import LeaseBook
 
 PATIENCE_SECONDS = 90.0
 CAMERAS = 4
@@ -98,7 +97,7 @@ async def fail_over(bus: Bus, settings: MeshSettings, folder: Path) -> FailOver:
             for name in ("ingest-1", "ingest-2")
         ]
         content = await sim(stack, settings, folder)
-        leases = await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease)
+        leases = LeaseBook(bus)
         await eventually(lambda: leases.get("ingest.ingest-1-1"), bool, seconds=PATIENCE_SECONDS)
         await eventually(lambda: leases.get("ingest.ingest-2-1"), bool, seconds=PATIENCE_SECONDS)
         await answering(bus)

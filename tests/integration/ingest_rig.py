@@ -16,7 +16,6 @@ from services.contracts.models import (
     IngestReport,
     ProfileReport,
     WantReply,
-    WorkerLease,
 )
 from services.ingest.names import HeldName, Name
 from services.ingest.settings import IngestSettings
@@ -27,6 +26,7 @@ from services.mesh.lifecycle import Service
 from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 from tests.flushed import flushed
+from tests.support.leases import LeaseBook
 
 SITE = "city"
 
@@ -42,14 +42,14 @@ class Rig:
         self._assigned: set[str] = set()
         self._cameras: Bucket[Camera]
         self._credentials: Bucket[Credentials]
-        self.leases: Bucket[WorkerLease]
+        self.leases: LeaseBook
         self.assignments: Bucket[Assignment]
 
     async def open(self) -> None:
         """Opens the buckets and listens to reports."""
         self._cameras = await Bucket.open(self.bus, subjects.CAMERAS_BUCKET, Camera)
         self._credentials = await Bucket.open(self.bus, subjects.SECRETS_BUCKET, Credentials)
-        self.leases = await Bucket.open(self.bus, subjects.LEASES_BUCKET, WorkerLease)
+        self.leases = LeaseBook(self.bus)
         self.assignments = await Bucket.open(self.bus, subjects.ASSIGNMENTS_BUCKET, Assignment)
         await self.bus.subscribe(subjects.report(SITE, "*"), self._on_report)
 
@@ -79,7 +79,7 @@ class Rig:
     async def assign(self, camera: str, worker: str) -> int:
         """Assigns a camera; returns the epoch."""
         lease = await self.leases.get(f"ingest.{worker}")
-        incarnation = lease[0].incarnation if lease else 0
+        incarnation = lease.incarnation if lease else 0
         self._assigned.add(f"ingest.{camera}")
         return await self.assignments.put(
             f"ingest.{camera}",

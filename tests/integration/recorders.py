@@ -7,8 +7,8 @@ from pathlib import Path
 
 from services.contracts import frames, subjects
 from services.contracts.frames import AccessUnit
-from services.contracts.models import Assignment, Camera, Profile, WantReply, WorkerLease
-from services.mesh.buckets import Bucket, Mirror
+from services.contracts.models import Assignment, Camera, Profile, WantReply
+from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus, BusMessage
 from services.mesh.clock import Clock, SystemClock
 from services.mesh.lifecycle import Service
@@ -16,6 +16,7 @@ from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
 from services.recorder.settings import RecorderSettings
 from tests.flushed import flushed
+from tests.support.leases import LeaseBook
 
 
 def camera(camera_id: str, **changes: object) -> Camera:
@@ -125,13 +126,12 @@ async def record(bus: Bus, camera_id: str, units: Sequence[AccessUnit], *recorde
 
 async def seen(bus: Bus, recorders: int) -> None:
     """Returns when so many recorders' leases have reached the followers over ``bus``, a front for instance."""
-    leases = Mirror(await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease))
-    watching = asyncio.ensure_future(leases.run())
+    book = LeaseBook(bus)
     try:
-        await until(lambda: sum(lease.role == "recorder" for lease in leases.values()) == recorders)
+        await until(lambda: len(book.workers.alive("recorder")) == recorders)
         await asyncio.sleep(0.3)
     finally:
-        watching.cancel()
+        book.close()
 
 
 async def until(condition: object, seconds: float = 90.0) -> None:

@@ -8,14 +8,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from services.contracts import subjects
-from services.contracts.models import WorkerLease
-from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
 from tests.integration.wall_clients import SESSIONS, Player, assert_none_is_missing, filmed, frames, open_wall
 from tests.integration.wall_process import until, wall_process
 from tests.processes import runs
+from tests.support.leases import LeaseBook
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -105,12 +103,12 @@ async def test_a_drained_relay_hands_its_page_over_and_a_front_elsewhere_places_
         aiohttp.ClientSession(base_url=front.url) as http,
     ):
         first = await open_wall(http)
-        leases = await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease)
+        leases = LeaseBook(bus)
         async with (
             http.ws_connect(first["control"]) as control,
             wall_process(mesh_settings, tmp_path / "b", role="relay"),
         ):
-            while sum(key.startswith("relay.") for key in await leases.kv.keys()) < 2:
+            while len(leases.workers.alive("relay")) < 2:
                 await asyncio.sleep(0.05)
             leaving.process.terminate()
             while (await control.receive_json(timeout=60))["type"] != "drain":

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from services.contracts import subjects
 from services.contracts.events import RecordingGap, SegmentClosed, parse
 from services.contracts.frames import AccessUnit, Codec
 from services.mesh.bus import Bus
@@ -19,6 +18,7 @@ from services.recorder.storage.rows import Segment
 from tests.integration.recorders import Ingest, assign, camera, recording, running, until
 from tests.recorder.rig import decode
 from tests.recorder.units import pictures, sounds
+from tests.support.leases import LeaseBook
 
 pytestmark = pytest.mark.integration
 
@@ -161,13 +161,11 @@ async def test_two_recorders_keep_out_of_each_other_s_directory(
 
 
 async def test_the_recorder_is_seen_by_its_lease(mesh_settings: MeshSettings, bus: Bus, tmp_path: Path) -> None:
-    from services.contracts.models import WorkerLease
-    from services.mesh.buckets import Bucket
-
-    leases = await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease)
+    leases = LeaseBook(bus)
     async with running(mesh_settings, tmp_path / "data", "rec-1", capacity=7):
         async with asyncio.timeout(90):
             while (found := await leases.get("recorder.rec-1")) is None:
                 await asyncio.sleep(0.05)
-        assert (found[0].role, found[0].capacity) == ("recorder", 7)
-    assert await leases.get("recorder.rec-1") is None
+        assert (found.role, found.capacity) == ("recorder", 7)
+    await until(lambda: not leases.workers.alive("recorder"), 2)
+    leases.close()

@@ -19,7 +19,7 @@ from services.contracts.catalogue import (
     ImportRequest,
 )
 from services.contracts.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
-from services.contracts.models import Assignment, CameraState, Credentials, Model, ProfileReport, Status, WorkerLease
+from services.contracts.models import Assignment, CameraState, Credentials, Model, ProfileReport, Status
 from services.contracts.permissions import Actor, Role
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
@@ -134,13 +134,12 @@ async def test_an_import_reports_row_by_row_and_a_bad_row_keeps_no_other_out(
 async def test_cameras_are_spread_and_leave_a_lost_worker_while_others_keep_theirs(
     bus: Bus,
     mesh_settings: MeshSettings,
-    leases: Bucket[WorkerLease],
     assignments: dict[str, tuple[Assignment, int]],
     hangs: bool,
 ) -> None:
     async with registry(mesh_settings):
-        first = await Worker(bus, leases, "ingest", "ingest-1", hangs=hangs).start()
-        second = await Worker(bus, leases, "ingest", "ingest-2", hangs=hangs).start()
+        first = await Worker(bus, "ingest", "ingest-1", hangs=hangs).start()
+        second = await Worker(bus, "ingest", "ingest-2", hangs=hangs).start()
         await add(bus, "a", "b", "c", "d")
         keys = [f"ingest.{name}" for name in "abcd"]
         await until(lambda: all(key in assignments for key in keys))
@@ -157,16 +156,16 @@ async def test_cameras_are_spread_and_leave_a_lost_worker_while_others_keep_thei
 
 
 async def test_a_draining_worker_is_relieved_and_keeps_what_nobody_else_can_take(
-    bus: Bus, mesh_settings: MeshSettings, leases: Bucket[WorkerLease], assignments: dict[str, tuple[Assignment, int]]
+    bus: Bus, mesh_settings: MeshSettings, assignments: dict[str, tuple[Assignment, int]]
 ) -> None:
     async with registry(mesh_settings):
-        first = await Worker(bus, leases, "ingest", "ingest-1").start()
+        first = await Worker(bus, "ingest", "ingest-1").start()
         await add(bus, "a", "b")
         await until(lambda: len(assignments) == 2)
         await first.drain()
         await asyncio.sleep(1.5)
         assert holder(assignments, "ingest.a") == ("ingest-1",)
-        second = await Worker(bus, leases, "ingest", "ingest-2").start()
+        second = await Worker(bus, "ingest", "ingest-2").start()
         # Its lease is renewed all the while: only that it drains can have moved them.
         await until(lambda: all(holder(assignments, key) == ("ingest-2",) for key in assignments))
         await first.stop()
@@ -174,10 +173,10 @@ async def test_a_draining_worker_is_relieved_and_keeps_what_nobody_else_can_take
 
 
 async def test_a_restarted_worker_gets_new_epochs_and_a_lone_one_keeps_its_cameras(
-    bus: Bus, mesh_settings: MeshSettings, leases: Bucket[WorkerLease], assignments: dict[str, tuple[Assignment, int]]
+    bus: Bus, mesh_settings: MeshSettings, assignments: dict[str, tuple[Assignment, int]]
 ) -> None:
     async with registry(mesh_settings):
-        worker = await Worker(bus, leases, "ingest", "ingest-1").start()
+        worker = await Worker(bus, "ingest", "ingest-1").start()
         await add(bus, "a")
         await until(lambda: "ingest.a" in assignments)
         before = assignments["ingest.a"]
@@ -191,11 +190,11 @@ async def test_a_restarted_worker_gets_new_epochs_and_a_lone_one_keeps_its_camer
 
 
 async def test_disabled_cameras_are_taken_away_and_unrecorded_ones_have_no_recorder(
-    bus: Bus, mesh_settings: MeshSettings, leases: Bucket[WorkerLease], assignments: dict[str, tuple[Assignment, int]]
+    bus: Bus, mesh_settings: MeshSettings, assignments: dict[str, tuple[Assignment, int]]
 ) -> None:
     async with registry(mesh_settings):
-        ingest = await Worker(bus, leases, "ingest", "ingest-1").start()
-        recorders = [await Worker(bus, leases, "recorder", f"recorder-{n}").start() for n in (1, 2)]
+        ingest = await Worker(bus, "ingest", "ingest-1").start()
+        recorders = [await Worker(bus, "recorder", f"recorder-{n}").start() for n in (1, 2)]
         await add(bus, "a", copies=2)
         await add(bus, "b", record=False)
         await until(lambda: {"ingest.a", "ingest.b", "recorder.a"} <= assignments.keys())
@@ -209,7 +208,7 @@ async def test_disabled_cameras_are_taken_away_and_unrecorded_ones_have_no_recor
 
 
 async def test_the_observed_state_is_kept_and_told(
-    bus: Bus, mesh_settings: MeshSettings, leases: Bucket[WorkerLease], assignments: dict[str, tuple[Assignment, int]]
+    bus: Bus, mesh_settings: MeshSettings, assignments: dict[str, tuple[Assignment, int]]
 ) -> None:
     states = await Bucket.open(bus, subjects.STATE_BUCKET, CameraState)
 
@@ -218,7 +217,7 @@ async def test_the_observed_state_is_kept_and_told(
         return found[0].status if found else None
 
     async with registry(mesh_settings):
-        worker = await Worker(bus, leases, "ingest", "ingest-1").start()
+        worker = await Worker(bus, "ingest", "ingest-1").start()
         await add(bus, "a")
         await until(lambda: "ingest.a" in assignments)
         epoch = assignments["ingest.a"][1]
@@ -246,17 +245,15 @@ async def test_the_observed_state_is_kept_and_told(
 
 
 async def test_another_registry_leads_when_the_leader_is_gone(
-    bus: Bus, mesh_settings: MeshSettings, leases: Bucket[WorkerLease], assignments: dict[str, tuple[Assignment, int]]
+    bus: Bus, mesh_settings: MeshSettings, assignments: dict[str, tuple[Assignment, int]]
 ) -> None:
-    async with registry(mesh_settings) as leader:
-        await eventually(lambda: leases.get("leader.registry"), lambda found: found is not None)
-        async with registry(mesh_settings, worker="registry-2"):
-            worker = await Worker(bus, leases, "ingest", "ingest-1").start()
-            await add(bus, "a")
-            await until(lambda: "ingest.a" in assignments)
-            before = assignments["ingest.a"]
-            await crash(leader)
-            await add(bus, "b")
-            await until(lambda: "ingest.b" in assignments)
-            assert assignments["ingest.a"] == before
-            await worker.stop()
+    async with registry(mesh_settings) as leader, registry(mesh_settings, worker="registry-2"):
+        worker = await Worker(bus, "ingest", "ingest-1").start()
+        await add(bus, "a")
+        await until(lambda: "ingest.a" in assignments)
+        before = assignments["ingest.a"]
+        await crash(leader)
+        await add(bus, "b")
+        await until(lambda: "ingest.b" in assignments)
+        assert assignments["ingest.a"] == before
+        await worker.stop()

@@ -9,11 +9,10 @@ import pytest
 from services.contracts import recordings, subjects
 from services.contracts.coverage import COVERAGE, CameraCoverage, CoverageAnswer, CoverageQuestion
 from services.contracts.events import CameraRegistered, RecordingPromise
-from services.contracts.models import Assignment, Camera, Model, WorkerLease
+from services.contracts.models import Assignment, Camera, Model
 from services.contracts.permissions import Actor, Role
 from services.contracts.recordings import FootageDamage, FootageGap, FootageRange, TimelineAnswer
 from services.mesh import rpc
-from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
 from services.mesh.clock import ManualClock
 from services.mesh.event_stream import EventOutbox, ensure_stream, last_event
@@ -64,14 +63,14 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig_of(bus: Bus, leases: Bucket[WorkerLease], answers: Sequence[CoverageAnswer]) -> AsyncIterator[Rig]:
+async def rig_of(bus: Bus, answers: Sequence[CoverageAnswer]) -> AsyncIterator[Rig]:
     await ensure_stream(bus)
-    ledgers, workers = await Ledgers.open(bus), Workers(leases)
+    ledgers, workers = await Ledgers.open(bus), Workers(bus, "city")
     made = Rig(bus, ledgers, workers)
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(workers.run()), tasks.create_task(made.outbox.run())]
         serving = [await _recorder(bus, tasks, answer) for answer in answers]
-        alive = [await Worker(bus, leases, "recorder", answer.recorder).start() for answer in answers]
+        alive = [await Worker(bus, "recorder", answer.recorder).start() for answer in answers]
         await until(lambda: len(workers.alive("recorder")) == len(answers))
         try:
             yield made
@@ -93,7 +92,7 @@ async def _recorder(bus: Bus, tasks: asyncio.TaskGroup, answer: CoverageAnswer) 
     return await rpc.serve(bus, tasks, home="city", service=recordings.SERVICE, endpoints=[endpoint])
 
 
-async def test_a_day_is_told_once_when_it_has_ended_whoever_leads(bus: Bus, leases: Bucket[WorkerLease]) -> None:
+async def test_a_day_is_told_once_when_it_has_ended_whoever_leads(bus: Bus) -> None:
     hour, half = 3600, 43_200
     lost = (
         FootageGap(from_us=DAY + half * S, to_us=DAY + (half + hour) * S, cause="recorder-down"),
@@ -101,7 +100,7 @@ async def test_a_day_is_told_once_when_it_has_ended_whoever_leads(bus: Bus, leas
     )
     first = answer_of("rec-1", (0, half), gaps=lost[:1])
     second = answer_of("rec-2", (half + hour, 60_000), (60_000 + 2 * hour, 86_400), gaps=lost[1:])
-    async with rig_of(bus, leases, (first, second)) as rig:
+    async with rig_of(bus, (first, second)) as rig:
         await rig.ledgers.cameras.create("cam-1", camera("cam-1"))
         promises = rig.promises()
         await promises.tell_yesterday()  # of the day before: nothing was to be recorded
@@ -125,10 +124,8 @@ async def test_a_day_is_told_once_when_it_has_ended_whoever_leads(bus: Bus, leas
         assert again.at_us == told.at_us
 
 
-async def test_a_camera_that_no_recorder_ever_had_is_told_as_lost_by_the_mesh_since_it_was_registered(
-    bus: Bus, leases: Bucket[WorkerLease]
-) -> None:
-    async with rig_of(bus, leases, ()) as rig:
+async def test_a_camera_that_no_recorder_ever_had_is_told_as_lost_by_the_mesh_since_it_was_registered(bus: Bus) -> None:
+    async with rig_of(bus, ()) as rig:
         await rig.ledgers.cameras.create("cam-1", camera("cam-1"))
         await rig.ledgers.cameras.create("cam-2", camera("cam-2", record=False))
         rig.outbox.post(CameraRegistered(site="city", at_us=rig.clock.now_us(), camera="cam-1", camera_name="cam-1"))
@@ -141,8 +138,8 @@ async def test_a_camera_that_no_recorder_ever_had_is_told_as_lost_by_the_mesh_si
         assert await rig.told("cam-2") is None
 
 
-async def test_a_home_that_is_away_makes_the_promise_incomplete(bus: Bus, leases: Bucket[WorkerLease]) -> None:
-    async with rig_of(bus, leases, (answer_of("rec-1", (0, 86_400)),)) as rig:
+async def test_a_home_that_is_away_makes_the_promise_incomplete(bus: Bus) -> None:
+    async with rig_of(bus, (answer_of("rec-1", (0, 86_400)),)) as rig:
         await rig.ledgers.cameras.create("cam-1", camera("cam-1"))
         assignment = Assignment(
             camera="cam-1", site="city", workers=("rec-1",), incarnations=(1,), homes=("rec-1", "rec-9")

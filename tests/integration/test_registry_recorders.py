@@ -6,8 +6,7 @@ import contextlib
 import pytest
 
 from services.contracts.errors import ConflictError, UnavailableError
-from services.contracts.models import Assignment, WorkerLease
-from services.mesh.buckets import Bucket
+from services.contracts.models import Assignment
 from services.mesh.bus import Bus
 from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
@@ -19,11 +18,11 @@ IMPATIENT = RegistrySettings(recorder_away_seconds=1.5, rebalance_after_seconds=
 
 
 async def test_a_camera_goes_to_another_recorder_after_the_patience_and_comes_home(
-    bus: Bus, mesh_settings: MeshSettings, leases: Bucket[WorkerLease], assignments: dict[str, tuple[Assignment, int]]
+    bus: Bus, mesh_settings: MeshSettings, assignments: dict[str, tuple[Assignment, int]]
 ) -> None:
     async with registry(mesh_settings, IMPATIENT):
-        first = await Worker(bus, leases, "recorder", "recorder-1").start()
-        second = await Worker(bus, leases, "recorder", "recorder-2").start()
+        first = await Worker(bus, "recorder", "recorder-1").start()
+        second = await Worker(bus, "recorder", "recorder-2").start()
         await add(bus, "a", "b", "c", "d")
         keys = [f"recorder.{name}" for name in "abcd"]
         await until(lambda: all(key in assignments for key in keys))
@@ -41,13 +40,13 @@ async def test_a_camera_goes_to_another_recorder_after_the_patience_and_comes_ho
 
 
 async def test_cameras_move_to_a_new_ingest_worker_until_it_has_its_share(
-    bus: Bus, mesh_settings: MeshSettings, leases: Bucket[WorkerLease], assignments: dict[str, tuple[Assignment, int]]
+    bus: Bus, mesh_settings: MeshSettings, assignments: dict[str, tuple[Assignment, int]]
 ) -> None:
     async with registry(mesh_settings, IMPATIENT):
-        first = await Worker(bus, leases, "ingest", "ingest-1").start()
+        first = await Worker(bus, "ingest", "ingest-1").start()
         await add(bus, *"abcdef")
         await until(lambda: len(assignments) == 6)
-        second = await Worker(bus, leases, "ingest", "ingest-2").start()
+        second = await Worker(bus, "ingest", "ingest-2").start()
         await until(lambda: sum(holder(assignments, key) == ("ingest-2",) for key in assignments) == 3)
         rested = {key: revision for key, (_, revision) in assignments.items()}
         await asyncio.sleep(2)
@@ -60,13 +59,10 @@ async def test_a_restart_of_the_bus_moves_nothing_and_loses_nothing(
     bus: Bus,
     nats_server: NatsServer,
     mesh_settings: MeshSettings,
-    leases: Bucket[WorkerLease],
     assignments: dict[str, tuple[Assignment, int]],
 ) -> None:
     async with registry(mesh_settings, IMPATIENT):
-        workers = [
-            await Worker(bus, leases, role, f"{role}-{n}").start() for role in ("ingest", "recorder") for n in (1, 2)
-        ]
+        workers = [await Worker(bus, role, f"{role}-{n}").start() for role in ("ingest", "recorder") for n in (1, 2)]
         await add(bus, "a", "b", "c", "d")
         await until(lambda: len(assignments) == 8)
         before = dict(assignments)

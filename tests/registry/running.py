@@ -118,7 +118,7 @@ async def ask(
 class Worker:
     """A worker as the registry sees it: a lease, and for ingest the reports on what is assigned to it."""
 
-    def __init__(self, bus: Bus, leases: Bucket[WorkerLease], role: str, name: str, *, hangs: bool = False) -> None:
+    def __init__(self, bus: Bus, role: str, name: str, *, hangs: bool = False) -> None:
         """``hangs``: when killed it stays connected, so that only its lease tells."""
         self.name = name
         self.bus = bus
@@ -126,7 +126,7 @@ class Worker:
         self.incarnation = new_incarnation()
         self._role = role
         self._hangs = hangs
-        self._lease = Lease(leases, self._current)
+        self._lease = Lease(bus, "city", self._current)
         self._task: asyncio.Task[None] | None = None
 
     def _current(self) -> WorkerLease:

@@ -333,7 +333,10 @@ class Server:
             selector.register(self._control, selectors.EVENT_READ)
             while True:
                 if selector.select(LOOK_SECONDS):
-                    message, descriptors, _, _ = socket.recv_fds(self._control, MAX_REQUEST_BYTES, 1)
+                    try:
+                        message, descriptors, _, _ = socket.recv_fds(self._control, MAX_REQUEST_BYTES, 1)
+                    except ConnectionResetError:  # the worker went without reading all our signs
+                        break
                     if not message:
                         break
                     self._take(message, descriptors)

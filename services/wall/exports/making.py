@@ -14,16 +14,15 @@ from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from services.contracts import subjects
 from services.contracts.errors import NotFoundError, PantauError, UnavailableError
 from services.contracts.exports import ExportedCamera, ExportJob
-from services.contracts.models import Model, WorkerLease
+from services.contracts.models import Model
 from services.contracts.recordings import TimelineQuestion
 from services.footage.clips import Clip, clip_name, open_clip
 from services.footage.evidence.export import BundleRequest, NamedCamera, open_bundle
-from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
 from services.mesh.clock import SystemClock
+from services.mesh.leases import roll_call
 from services.mesh.log import get_logger
 from services.mesh.settings import MeshSettings
 from services.wall.exports.burn_in import CONVERSION, burn_in
@@ -111,7 +110,7 @@ async def make(order: ExportOrder, tell: Tell) -> ExportMade:
     await asyncio.to_thread(_make_empty, Path(order.part))
     bus = await Bus.connect(MeshSettings.model_validate(order.mesh), "export")
     try:
-        recorders = await _alive_recorders(bus, job.recorders)
+        recorders = await _alive_recorders(bus, str(order.mesh["site"]), job.recorders)
         making = _Making(bus, str(order.mesh["site"]), order, recorders, tell)
         if job.kind == "bundle":
             return await making.bundle()
@@ -125,12 +124,11 @@ def _make_empty(folder: Path) -> None:
     folder.mkdir(mode=0o700)
 
 
-async def _alive_recorders(bus: Bus, wanted: int) -> int:
+async def _alive_recorders(bus: Bus, home: str, wanted: int) -> int:
     """How many recorders there are, once it is as many as when the job was made. Raises `UnavailableError`."""
-    leases = await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease)
     deadline = asyncio.get_running_loop().time() + RECORDERS_SECONDS
     while True:
-        found = sum(key.startswith("recorder.") for key in await leases.keys())
+        found = sum(lease.role == "recorder" for lease in await roll_call(bus, home))
         if found >= max(wanted, 1) or asyncio.get_running_loop().time() > deadline:
             break
         await asyncio.sleep(1.0)

@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 
 from services.contracts import subjects
 from services.contracts.exports import ExportJob
-from services.contracts.models import Camera, CameraState, WorkerLease
+from services.contracts.models import Camera, CameraState
 from services.contracts.permissions import Actor, Role
 from services.mesh import admin
 from services.mesh.buckets import Bucket, Mirror
@@ -124,7 +124,7 @@ async def run(
     states = Mirror(await Bucket.open(bus, subjects.STATE_BUCKET, CameraState))
     export_bucket = await Bucket.open(bus, subjects.EXPORTS_BUCKET, ExportJob)
     exports = Mirror(export_bucket)
-    workers = Workers(await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease), clock=service.clock)
+    workers = Workers(bus, service.home, clock=service.clock)
     ending = asyncio.Event()
     snapshots = SnapshotCache(bus, service.clock)
     front = Front(
@@ -172,9 +172,7 @@ async def run(
     )
     await runner.setup()
     try:
-        await asyncio.gather(
-            cameras.ready.wait(), states.ready.wait(), workers.mirror.ready.wait(), exports.ready.wait()
-        )
+        await asyncio.gather(cameras.ready.wait(), states.ready.wait(), workers.ready.wait(), exports.ready.wait())
         host, port = settings.listen
         bound = await admin.listen(runner, host, port, what="the wall", setting="PANTAU_WALL_HTTP")
         if needs_relay:

@@ -98,7 +98,7 @@ class Relays:
         if self._bus.reconnects != self._reconnects or not self._bus.connected:
             self._reconnects = self._bus.reconnects
             self._bus_back_at = now
-        if not self._workers.mirror.ready.is_set() or now - self._bus_back_at < EXPIRE_SECONDS:
+        if not self._workers.ready.is_set() or now - self._bus_back_at < EXPIRE_SECONDS:
             return False
         return all(lease.worker != relay or self.presence.gone(lease) for lease in self.alive())
 

@@ -53,19 +53,17 @@ _gc_pause = histogram(
 
 
 class RelayBuckets(NamedTuple):
-    """What the relay reads of the mesh, and where its lease stands."""
+    """What the relay reads of the mesh."""
 
     cameras: Bucket[Camera]
     states: Bucket[CameraState]
-    leases: Bucket[WorkerLease]
 
     @classmethod
     async def open(cls, bus: Bus) -> "RelayBuckets":
-        """Opens all three."""
+        """Opens both."""
         return cls(
             await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera),
             await Bucket.open(bus, subjects.STATE_BUCKET, CameraState),
-            await Bucket.open(bus, subjects.LEASES_BUCKET, WorkerLease),
         )
 
 
@@ -91,11 +89,11 @@ class Relay:
         self._gc_started = 0.0
         self._hub = FeedHub(service.bus, service.tasks, self._clock)
         limits = ConversionLimits(settings.conversions, settings.conversion_height_px)
-        self._conversions = Conversions(service, self._hub, buckets.leases, limits)
+        self._conversions = Conversions(service, self._hub, limits)
         self._cameras = Mirror(buckets.cameras, self._on_camera)
         self._states = Mirror(buckets.states, self._on_state)
-        self._workers = Workers(buckets.leases)
-        self._own_lease = Lease(buckets.leases, self._lease)
+        self._workers = Workers(service.bus, service.home)
+        self._own_lease = Lease(service.bus, service.home, self._lease)
         port = ViewerPort(
             udp=self.udp,
             candidates=candidates(settings.public_addresses, self.udp.port, self.udp.families),

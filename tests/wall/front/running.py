@@ -10,14 +10,12 @@ from typing import Any
 
 import aiohttp
 
-from services.contracts import subjects
 from services.contracts.errors import NotFoundError
 from services.contracts.models import WorkerLease
 from services.contracts.permissions import Actor, Role
 from services.contracts.sessions import Notice, SessionClose, SessionControl, SessionOpen, SessionOpened, notices
 from services.mesh import rpc
 from services.mesh.admin import Health
-from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock, SystemClock, TurnedClock
 from services.mesh.leases import Lease
@@ -28,6 +26,7 @@ from services.wall.front import app
 from services.wall.front.api.static import FOLDER
 from services.wall.front.auth import accounts
 from services.wall.settings import WallSettings
+from tests.eventually import eventually
 
 OFFER = (
     "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n"
@@ -131,10 +130,9 @@ class StubRelay:
                 rpc.Endpoint("session-close", SessionClose, self._close, Role.VIEWER),
             ),
         )
-        bucket = await Bucket.open(self._bus, subjects.LEASES_BUCKET, WorkerLease)
-        self._lease = Lease(bucket, self._current)
-        await self._lease.renew()
+        self._lease = Lease(self._bus, self._home, self._current)
         self._tasks.append(tasks.create_task(self._lease.run()))
+        await eventually(lambda: self._lease.held)  # so others have heard it, too
 
     async def die(self, *, release: bool = False) -> None:
         """Stops answering and renewing, as a killed process does; with ``release`` as one that ends in order."""

@@ -1,7 +1,7 @@
 """A camera's conversion: what is wanted of it, who does it, and its result on the bus as a profile like any other.
 
 A converted profile lives on ``media.h264.<camera>`` or ``media.opus.<camera>`` of the mesh's own site, and is asked for
-on ``convert`` as any profile is on ``want``. The relay whose question nobody answers takes the lease of that name and
+on ``convert`` as any profile is on ``want``. The relay whose question nobody answers claims it and
 converts; so all relays of a mesh together convert a camera once. It ends some time after the last question.
 """
 
@@ -10,11 +10,10 @@ from typing import Final, Literal, NamedTuple
 
 from services.contracts import subjects
 from services.contracts.frames import FrameError, decode
-from services.contracts.models import Camera, Reason, WantReply, WorkerLease
-from services.mesh.buckets import Bucket
+from services.contracts.models import Camera, Reason, WantReply
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
-from services.mesh.leases import RENEW_SECONDS, Leadership, new_incarnation
+from services.mesh.leases import RENEW_SECONDS, Claim
 from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
 from services.mesh.metrics import gauge
@@ -68,7 +67,7 @@ class _Input:
 
 
 class Conversion:
-    """One camera's conversion, from taking its lease to giving it back."""
+    """One camera's conversion, from claiming it to giving it back."""
 
     def __init__(
         self, bus: Bus, home: str, source: ProfileFeed, wanted: ConversionKey, max_height_px: int, clock: Clock
@@ -83,10 +82,14 @@ class Conversion:
         self._wanted_at = clock.monotonic()
         self._gop: list[bytes] = []
 
-    async def run(self, leadership: Leadership) -> Literal["unwanted", "elsewhere", "ended"]:
+    async def run(self, claim: Claim) -> Literal["unwanted", "elsewhere", "ended"]:
         """Converts until nobody wants it, another relay does it, or its process ends."""
-        if not await leadership.attempt():
-            return "elsewhere"
+        try:
+            return await self._convert(claim) if await claim.attempt() else "elsewhere"
+        finally:
+            await claim.release()
+
+    async def _convert(self, claim: Claim) -> Literal["unwanted", "elsewhere", "ended"]:
         epoch = _epoch(self._clock)
         wants = WantAnswerer(self._bus, self._answer_want)
         await wants.listen(self._want)
@@ -96,17 +99,14 @@ class Conversion:
                 self._source.attach(sink)
                 out = asyncio.create_task(self._publish(process), name=f"convert {self._wanted.camera}")
                 try:
-                    return await self._watch(leadership, out)
+                    return await self._watch(claim, out)
                 finally:
                     self._source.detach(sink)
                     out.cancel()
         finally:
             await wants.close()
-            await leadership.release()
 
-    async def _watch(
-        self, leadership: Leadership, out: "asyncio.Task[None]"
-    ) -> Literal["unwanted", "elsewhere", "ended"]:
+    async def _watch(self, claim: Claim, out: "asyncio.Task[None]") -> Literal["unwanted", "elsewhere", "ended"]:
         while True:
             await asyncio.wait((out,), timeout=RENEW_SECONDS)
             if out.done():
@@ -114,7 +114,7 @@ class Conversion:
                 return "ended"
             if self._clock.monotonic() - self._wanted_at > KEEP_SECONDS:
                 return "unwanted"
-            if not await leadership.attempt() and self._bus.connected:
+            if not await claim.attempt() and self._bus.connected:
                 return "elsewhere"
 
     async def _publish(self, process: ConverterProcess) -> None:
@@ -135,7 +135,7 @@ class Conversion:
 
 
 def _epoch(clock: Clock) -> int:
-    """Grows from one converting relay to the next: a lease lasts longer than a second."""
+    """Grows from one converting relay to the next: two of them begin more than a second apart."""
     return clock.now_us() // 1_000_000 & 0xFFFFFFFF
 
 
@@ -150,14 +150,13 @@ class ConversionLimits(NamedTuple):
 class Conversions:
     """All conversions that this relay does: a bounded number at once, each in a task of its own."""
 
-    def __init__(self, service: Service, hub: FeedHub, leases: Bucket[WorkerLease], limits: ConversionLimits) -> None:
+    def __init__(self, service: Service, hub: FeedHub, limits: ConversionLimits) -> None:
         self.home = service.home
         self._bus = service.bus
         self._tasks = service.tasks
         self._clock = service.clock
         self._hub = hub
-        self._leases = leases
-        self._me = WorkerLease(role="converter", worker=service.worker, incarnation=new_incarnation())
+        self._worker = service.worker
         self._limits: dict[Kind, int] = {"picture": limits.max_pictures, "sound": MAX_SOUNDS}
         self._max_height_px = limits.max_height_px
         self._running: dict[ConversionKey, asyncio.Task[None]] = {}
@@ -181,7 +180,7 @@ class Conversions:
         limit = self._limits[kind]
         count = sum(KINDS[other.result] == kind for other in self._running)
         count += len(self._footage) if kind == "picture" else 0
-        return f"relay {self._me.worker} converts at most {limit} at once" if count >= limit else ""
+        return f"relay {self._worker} converts at most {limit} at once" if count >= limit else ""
 
     def open_footage(self) -> FootageConverter:
         """A converter for one slot's recordings, until it is closed. Raises `ConversionRefusedError`."""
@@ -213,9 +212,8 @@ class Conversions:
         began, end = self._clock.monotonic(), "failed"
         log.info("conversion.started", camera=wanted.camera, source=wanted.source, result=wanted.result)
         try:
-            key = f"leader.converter-{wanted.result}-{wanted.camera}"
-            leadership = Leadership(self._leases, self._me, key=key)
-            end = await self._conversion(wanted).run(leadership)
+            claim = Claim(self._bus, self.home, f"{wanted.result}-{wanted.camera}", self._worker)
+            end = await self._conversion(wanted).run(claim)
         except OSError as error:  # the process could not be started
             log.warning("conversion.failed", camera=wanted.camera, error=error)
         finally:
