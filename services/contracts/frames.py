@@ -5,7 +5,9 @@ A msgpack array whose integers all have fixed width, so that it is packed and un
     [version, flags, codec, epoch, sequence, pts_90k, dts_90k, capture_us, uncertainty_us, clock, extradata, payload]
 
 The last two are ``bin 16`` and ``bin 32``. The payload of H.264 and H.265 is NAL units behind 4-byte big-endian lengths
-(ISO/IEC 14496-15), with the parameter sets in front of every keyframe; of MJPEG one JPEG; of audio one frame.
+(ISO/IEC 14496-15), with the parameter sets in front of every keyframe; of MJPEG one JPEG; of audio one frame. The
+extradata of AAC is its AudioSpecificConfig; of G.711 four bytes of sample rate and one of channels, or nothing where
+they are 8 kHz and one.
 """
 
 from enum import IntEnum, IntFlag

@@ -341,7 +341,8 @@ class _DirectSession:
         tracks = []
         for kind, track in self._tracks.items():
             rate = 0 if kind == "video" else track.format.clock_rate_hz
-            tracks.append(Track(kind, _CODECS[encoding_of(track.format)], track.extradata, rate))
+            channels = max(track.format.channels, 1)
+            tracks.append(Track(kind, _CODECS[encoding_of(track.format)], track.extradata, rate, channels))
         transport = cast('Literal["tcp", "udp"]', self._dialogue.tracks[0].transport)
         self._outlet.opened(tracks, transport=transport)
 

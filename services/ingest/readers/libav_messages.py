@@ -53,7 +53,7 @@ def encode_packet(packet: Packet) -> bytes:
 
 def encode_opened(tracks: tuple[Track, ...], transport: RtpTransport, *, bursts: bool) -> bytes:
     """Says that the source is open."""
-    rows = [(track.kind, int(track.codec), track.extradata, track.sample_rate_hz) for track in tracks]
+    rows = [(track.kind, int(track.codec), *track[2:]) for track in tracks]
     return _control(LibavMessage.OPENED, msgpack.packb([rows, transport, bursts]))
 
 
@@ -148,7 +148,7 @@ class LibavMessages:
     def _control(self, kind: int, body: bytes) -> None:
         if kind == LibavMessage.OPENED:
             rows, transport, bursts = msgpack.unpackb(body)
-            tracks = tuple(Track(kind, Codec(codec), extradata, rate) for kind, codec, extradata, rate in rows)
+            tracks = tuple(Track(kind, Codec(codec), *rest) for kind, codec, *rest in rows)
             self._on_opened(tracks, transport, bursts)
         elif kind == LibavMessage.END:
             reason, detail = msgpack.unpackb(body)

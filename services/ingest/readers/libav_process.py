@@ -296,7 +296,8 @@ def _tracks(
             if not rtp:
                 stream.discard = Discard.all  # so that HLS does not even fetch the other variants
             continue
-        tracks[kind] = Track(kind, codec, bytes(stream.codec_context.extradata or b""))
+        rate, channels = (stream.sample_rate, stream.channels) if isinstance(stream, AudioStream) else (0, 1)
+        tracks[kind] = Track(kind, codec, bytes(stream.codec_context.extradata or b""), rate, channels or 1)
         base = stream.time_base
         numerator = 90_000 * base.numerator if base else 0
         denominator = base.denominator if base and name not in _NO_TIMES else 0

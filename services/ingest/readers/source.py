@@ -76,6 +76,8 @@ class Track(NamedTuple):
     is wrong in it is no error: the stream's own parameter sets count."""
     sample_rate_hz: int = 0
     """Of audio; 0 where the source does not say."""
+    channels: int = 1
+    """Of audio."""
 
 
 class Packet(NamedTuple):

@@ -13,8 +13,10 @@ from services.ingest.timing.adts import is_adts, split_adts
 from services.ingest.timing.nal_assembler import H264Assembler, HevcAssembler
 from services.ingest.timing.units import Assembler, Shape, Unit
 from services.media import jpeg
+from services.media.g711 import G711Config
 from services.media.nal import BitstreamError
 
+_G711: Final = (Codec.PCM_ALAW, Codec.PCM_MULAW)
 # Around a picture may stand the headers of a multipart stream's parts.
 _START_OF_IMAGE: Final = b"\xff\xd8\xff"
 _END_OF_IMAGE: Final = b"\xff\xd9"
@@ -56,17 +58,20 @@ class JpegAssembler:
 
 
 class AudioAssembler:
-    """Audio: every frame stands alone. AAC is freed of ADTS headers."""
+    """Audio: every frame stands alone. AAC is freed of ADTS headers; G.711 gets its rate, which no frame tells."""
 
     def __init__(self, track: Track) -> None:
         self.shape = Shape()
         self._aac = track.codec is Codec.AAC
         self._config = track.extradata if self._aac else b""
+        self._extradata = b""
+        if track.codec in _G711 and track.sample_rate_hz:
+            self._extradata = G711Config(track.sample_rate_hz, track.channels).pack()
 
     def assemble(self, data: bytes | Sequence[bytes]) -> Sequence[Unit]:
         data = _whole(data)
         if not self._aac:
-            return (Unit(data, keyframe=True),)
+            return (Unit(data, keyframe=True, extradata=self._extradata),)
         if not is_adts(data):
             if not self._config:
                 raise BitstreamError("AAC without an AudioSpecificConfig")

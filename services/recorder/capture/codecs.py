@@ -1,14 +1,10 @@
 """From access units to tracks: parameter sets out of the keyframes into the sample entry."""
 
-from typing import Final
-
 from services.contracts.frames import AccessUnit, Codec
-from services.media import aac
+from services.media import aac, g711
 from services.media.codecs import AUDIO, VIDEO, VideoCodec
 from services.media.mp4.tracks import AudioTrack, VideoTrack
 from services.media.nal import BitstreamError
-
-_G711_RATES: Final = (8000, 16000, 32000, 48000)
 
 
 class ParameterSetTracker:
@@ -46,21 +42,17 @@ class ParameterSetTracker:
             self.track = VideoTrack(video.name, *found)
 
 
-def audio_track(unit: AccessUnit, previous: AccessUnit | None) -> AudioTrack | None:
-    """The track of a sound stream; None while it is not known. G.711 carries no rate, so two frames give it."""
+def audio_track(unit: AccessUnit) -> AudioTrack | None:
+    """The track of a sound stream; None where it cannot be read."""
     try:
         if unit.codec is Codec.AAC:
             config = aac.parse_config(unit.extradata)
             return AudioTrack("aac", config.sample_rate_hz, config.channels, unit.extradata)
         if unit.codec is Codec.OPUS:
             return AudioTrack("opus", 48_000, 2)
+        return AudioTrack(unit.codec.ffmpeg_name, *g711.parse_config(unit.extradata))
     except BitstreamError:
         return None
-    if previous is None or unit.sequence != previous.sequence + 1 or unit.pts_90k <= previous.pts_90k:
-        return None
-    rate = len(previous.payload) * 90_000 / (unit.pts_90k - previous.pts_90k)
-    nearest = min(_G711_RATES, key=lambda known: abs(known - rate))
-    return AudioTrack(unit.codec.ffmpeg_name, nearest, 1)
 
 
 def audio_samples(unit: AccessUnit, track: AudioTrack) -> int:

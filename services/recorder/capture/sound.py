@@ -31,10 +31,11 @@ class SoundAssembler:
 
     def add_sound(self, unit: AccessUnit) -> None:
         """Adds a frame of sound, in order. It waits for the pictures of its time."""
-        if self.track is None or unit.codec is not (self._last.codec if self._last else None):
-            self.track = audio_track(unit, self._last)
-        elif unit.extradata != (self._last.extradata if self._last else b""):
-            self.track = audio_track(unit, self._last) or self.track
+        last = self._last
+        if self.track is None or last is None or unit.codec is not last.codec:
+            self.track = audio_track(unit)
+        elif unit.extradata != last.extradata:
+            self.track = audio_track(unit) or self.track
         self.dropped += len(self._waiting) == MAX_WAITING
         self._waiting.append(unit)
         self._last = unit

@@ -240,6 +240,12 @@ def test_g711_goes_as_it_comes() -> None:
     assert unit == Unit(b"\xd5" * 160, keyframe=True)
 
 
+@pytest.mark.parametrize(("rate", "channels", "config"), [(0, 1, b""), (8000, 1, b""), (16_000, 1, b"\0\0\x3e\x80\1")])
+def test_g711_says_its_rate_where_it_is_not_the_usual_one(rate: int, channels: int, config: bytes) -> None:
+    (unit,) = assembler(Track("audio", Codec.PCM_ALAW, b"", rate, channels)).assemble(b"\xd5" * 160)
+    assert unit == Unit(b"\xd5" * 160, keyframe=True, extradata=config)
+
+
 @settings(max_examples=200)
 @given(
     st.sampled_from((Codec.H264, Codec.HEVC, Codec.MJPEG, Codec.AAC)),

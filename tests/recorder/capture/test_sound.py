@@ -3,6 +3,8 @@
 import pytest
 
 from services.contracts.frames import AccessUnit, CaptureClockSource, Codec, Flags
+from services.media.g711 import G711Config
+from services.media.mp4.tracks import AudioTrack
 from services.recorder.capture.sound import SoundAssembler
 from tests.recorder.units import START_US
 
@@ -39,3 +41,18 @@ def test_a_packet_that_nobody_can_play_is_dropped_and_counted() -> None:
     assert run is not None
     assert len(run.samples) == 9
     assert sound.dropped == 1
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(8000, 1), (16_000, 1), (48_000, 1), (11_025, 1), (8000, 2)])
+def test_g711_is_recorded_at_the_rate_that_it_says(rate: int, channels: int) -> None:
+    sound, samples = SoundAssembler(), rate // 50
+    for number in range(100):
+        at_us, at_90k = START_US + number * 20_000, number * 1800
+        clock, payload = CaptureClockSource.ARRIVAL, bytes(samples * channels)
+        times = (at_90k, at_90k, at_us, 1000, clock)
+        config = G711Config(rate, channels).pack()
+        sound.add_sound(AccessUnit(Flags.KEYFRAME, Codec.PCM_ALAW, 1, number + 1, *times, payload, config))
+    assert sound.begin_segment(START_US, START_US) == AudioTrack("pcm_alaw", rate, channels)
+    run = sound.take_until(START_US + 10**9)
+    assert run is not None
+    assert [sample.duration for sample in run.samples] == [samples] * 100

@@ -1,4 +1,4 @@
-"""AAC to Opus: the decoder, the resampler and the encoder of one camera's sound. Access units in and out."""
+"""AAC and G.711 to Opus: the decoder, the resampler and the encoder of one camera's sound. Access units in and out."""
 
 from fractions import Fraction
 from typing import Final
@@ -9,9 +9,12 @@ from av.audio.resampler import AudioResampler
 from av.codec.codec import UnknownCodecError
 
 from services.contracts.frames import AccessUnit, CaptureClockSource, Codec, Flags
+from services.media import g711
+from services.media.nal import BitstreamError
 from services.media.time import SECOND_90K, rescale, us_from_90k
 from services.wall.relay.convert.picture import CannotConvertError
 
+_DECODERS: Final = frozenset((Codec.AAC, Codec.PCM_ALAW, Codec.PCM_MULAW))
 OPUS_HZ: Final = 48_000
 FRAME_SAMPLES: Final = 960
 """20 ms, what WebRTC expects."""
@@ -21,13 +24,13 @@ JUMP_90K: Final = 9_000
 
 
 class SoundConverter:
-    """Converts one camera's AAC frames, in order. Not thread-safe."""
+    """Converts one camera's frames, in order. Not thread-safe."""
 
     def __init__(self, epoch: int) -> None:
         """``epoch`` is that of the units that come out."""
         self._epoch = epoch
         self._sequence = 0
-        self._config: bytes | None = None
+        self._config: tuple[Codec, bytes] | None = None
         self._decoder: av.AudioCodecContext | None = None
         self._resampler: AudioResampler
         self._encoder: av.AudioCodecContext
@@ -42,16 +45,17 @@ class SoundConverter:
 
         Raises `CannotConvertError`.
         """
-        if unit.codec is not Codec.AAC or not show:
+        if unit.codec not in _DECODERS or not show:
             return []
         off_90k = abs(self._base_90k + rescale(self._samples_in, OPUS_HZ, SECOND_90K) - unit.pts_90k)
-        anew = bool(unit.flags & Flags.DISCONTINUITY) or unit.extradata != self._config or off_90k > JUMP_90K
-        if self._decoder is None or anew:
-            self._restart(unit)
-        assert self._decoder is not None
+        config = unit.codec, unit.extradata
+        anew = bool(unit.flags & Flags.DISCONTINUITY) or config != self._config or off_90k > JUMP_90K
         try:
+            if self._decoder is None or anew:
+                self._restart(unit)
+            assert self._decoder is not None
             heard = self._decoder.decode(av.Packet(unit.payload))
-        except av.error.FFmpegError:
+        except (av.error.FFmpegError, BitstreamError):
             return []
         out = []
         for frame in heard:
@@ -63,8 +67,13 @@ class SoundConverter:
         return out
 
     def _restart(self, unit: AccessUnit) -> None:
-        decoder = av.AudioCodecContext.create("aac", "r")
-        decoder.extradata = unit.extradata
+        decoder = av.AudioCodecContext.create(unit.codec.ffmpeg_name, "r")
+        assert isinstance(decoder, av.AudioCodecContext)
+        if unit.codec is Codec.AAC:
+            decoder.extradata = unit.extradata
+        else:
+            config = g711.parse_config(unit.extradata)
+            decoder.sample_rate, decoder.layout = config.sample_rate_hz, "stereo" if config.channels == 2 else "mono"
         try:
             encoder = av.AudioCodecContext.create("libopus", "w")
         except UnknownCodecError as error:
@@ -73,7 +82,7 @@ class SoundConverter:
         encoder.bit_rate = BITRATE_BPS
         encoder.time_base = Fraction(1, OPUS_HZ)
         encoder.options = {"application": "lowdelay", "frame_duration": "20"}
-        self._decoder, self._encoder, self._config = decoder, encoder, unit.extradata
+        self._decoder, self._encoder, self._config = decoder, encoder, (unit.codec, unit.extradata)
         self._resampler = AudioResampler("s16", "mono", OPUS_HZ, frame_size=FRAME_SAMPLES)
         self._base_90k = unit.pts_90k
         self._samples_in = self._samples_out = 0

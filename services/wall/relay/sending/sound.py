@@ -48,12 +48,16 @@ class RtpSoundTrack:
         """Whether the receiver negotiated it."""
         return codec in self._formats
 
+    def takes(self, unit: AccessUnit) -> bool:
+        """Whether the unit can be sent as it is: browsers play G.711 at 8 kHz and in one channel alone."""
+        return unit.codec in self._formats and (unit.codec is Codec.OPUS or not unit.extradata)
+
     def pause(self) -> None:
         """What comes next has nothing to do with what came last."""
         self._offset = None
 
     def send_unit(self, unit: AccessUnit, now: float) -> None:
-        """Sends one frame of an accepted codec."""
+        """Sends one frame that the receiver takes."""
         if not unit.payload:
             return
         form = self._formats[unit.codec]

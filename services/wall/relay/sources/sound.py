@@ -1,4 +1,4 @@
-"""The sound of a session: one camera's, sent as it is where it is G.711 or Opus, else converted to Opus.
+"""The sound of a session: one camera's, sent as it is where it is G.711 at 8 kHz or Opus, else converted to Opus.
 
 While nobody listens, no sound is asked of a camera and none is sent.
 """
@@ -13,7 +13,7 @@ from services.wall.relay.sending.sound import RtpSoundTrack
 from services.wall.relay.sources.conversion import CameraFeeds
 from services.wall.relay.sources.feed import ProfileFeed
 
-_CONVERTED: Final = frozenset((Codec.AAC,))
+_CONVERTED: Final = frozenset((Codec.AAC, Codec.PCM_ALAW, Codec.PCM_MULAW))
 
 
 class Listener:
@@ -53,7 +53,7 @@ class Listener:
         camera, codec = self._camera, frame.unit.codec
         if feed is not self._feed or camera is None:
             return
-        if self._track.accepts(codec):
+        if self._track.takes(frame.unit):
             self._track.send_unit(frame.unit, self._now())
         elif codec in _CONVERTED and feed.profile == "audio" and self._track.accepts(Codec.OPUS):
             self._follow(self._feeds.converted(camera, "audio", "opus"))

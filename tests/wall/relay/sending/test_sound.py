@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 
 from services.contracts.frames import AccessUnit, CaptureClockSource, Codec, Flags
+from services.media.g711 import G711Config
 from services.media.rtp import RtpHeader, parse_rtp
 from services.wall.relay.engine.sdp import Format
 from services.wall.relay.sending.sound import PIECE_BYTES, RtpSoundTrack
@@ -96,3 +97,11 @@ def test_formats_that_were_not_offered_are_not_accepted() -> None:
     assert track.accepts(Codec.OPUS)
     assert not track.accepts(Codec.PCM_MULAW)
     assert not track.accepts(Codec.AAC)
+
+
+def test_g711_that_browsers_cannot_play_is_not_taken() -> None:
+    track = RtpSoundTrack(Wire(), FORMATS, 77)
+    assert track.takes(unit(Codec.PCM_ALAW, 0))
+    assert not track.takes(unit(Codec.PCM_ALAW, 0)._replace(extradata=G711Config(16_000, 1).pack()))
+    assert track.takes(unit(Codec.OPUS, 0)._replace(extradata=b"x"))
+    assert not track.takes(unit(Codec.AAC, 0))
