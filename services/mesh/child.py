@@ -31,7 +31,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import IO, Final, Self
+from typing import IO, Final, Protocol, Self
 
 from services.contracts.errors import PantauError
 from services.mesh.backoff import Backoff
@@ -77,6 +77,34 @@ class RestartPolicy:
         self._slow.reset()
         self._quick -= 1
         return QUICK_PAUSES_SECONDS[QUICK_RESTARTS - 1 - int(self._quick)]
+
+
+class RunningProcess(Protocol):
+    """One process that was started; `ChildProcess` says what the methods do."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+
+    async def wait(self) -> int:
+        """Its exit status when it ends."""
+
+    def terminate(self) -> None:
+        """Sends SIGTERM."""
+
+    def kill(self) -> None:
+        """Sends SIGKILL."""
+
+
+class Starter(Protocol):
+    """Another way to start a process than from its command line; see `services.mesh.fork_server`."""
+
+    async def start(self, arguments: Sequence[str], environ: Mapping[str, str]) -> RunningProcess:
+        """Starts it in a process group of its own, with this process's output. Raises `OSError`."""
 
 
 class ChildProcess:
@@ -222,8 +250,11 @@ class Child:
         keep_open: tuple[int, ...] = (),
         with_parent: signal.Signals = signal.SIGTERM,
         own_group: bool = False,
+        starter: Starter | None = None,
     ) -> None:
         """``grace_seconds`` lie between `stop` and its being killed; for the rest see `ChildProcess.start`.
+
+        ``starter`` starts it where one is given, and the arguments behind ``grace_seconds`` are the starter's matter.
 
         Its output goes to this process's stderr, where the logs go.
         """
@@ -237,7 +268,8 @@ class Child:
         self._keep_open = keep_open
         self._with_parent = with_parent
         self._own_group = own_group
-        self._process: ChildProcess | None = None
+        self._starter = starter
+        self._process: RunningProcess | None = None
         self._stopping = asyncio.Event()
         self._deadline: asyncio.TimerHandle | None = None
         self._signs = 0
@@ -262,14 +294,7 @@ class Child:
             self.ended.set()
 
     async def _run_once(self) -> int:
-        self._process = await ChildProcess.start(
-            self._arguments,
-            environ=self._environ,
-            stdout=sys.stderr,
-            keep_open=self._keep_open,
-            with_parent=self._with_parent,
-            own_group=self._own_group,
-        )
+        self._process = await self._start()
         self.starts += 1
         log.info("child.started", child=self.name, pid=self._process.pid)
         if self._stopping.is_set():  # stop() came while it was being started
@@ -283,11 +308,23 @@ class Child:
             raise ChildRefusedError(f"{self.name} refuses to start; the lines above say why")
         return status
 
+    async def _start(self) -> RunningProcess:
+        if self._starter is not None:
+            return await self._starter.start(self._arguments, self._environ)
+        return await ChildProcess.start(
+            self._arguments,
+            environ=self._environ,
+            stdout=sys.stderr,
+            keep_open=self._keep_open,
+            with_parent=self._with_parent,
+            own_group=self._own_group,
+        )
+
     def note_well(self) -> None:
         """The process that runs now said that it is well; it must go on saying so."""
         self._signs += 1
 
-    async def _end_when_it_hangs(self, process: ChildProcess) -> None:
+    async def _end_when_it_hangs(self, process: RunningProcess) -> None:
         self._signs, hangs = 0, HangWatch()
         while True:
             await asyncio.sleep(LOOK_SECONDS)
@@ -310,7 +347,7 @@ class Child:
             log.warning("child.killed", child=self.name)
             self._process.kill()
 
-    def _ask_to_end(self, process: ChildProcess) -> None:
+    def _ask_to_end(self, process: RunningProcess) -> None:
         process.terminate()
         if self._deadline is None:
             self._deadline = asyncio.get_running_loop().call_later(self._grace_seconds, self.kill)

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from services.contracts.errors import PantauError
 from services.mesh.bus import Bus
 from services.mesh.child import Child, ChildRefusedError, keep_running
+from services.mesh.fork_server import ForkServer
 from services.mesh.lifecycle import sd_notify
 from services.mesh.log import get_logger
 from services.mesh.nats_server import NatsServer, NatsServerError
@@ -37,6 +38,8 @@ SERVICES: Final = {
     "wall": ("wall", "--role", "front"),
 }
 """Child → its command. Relays are not children of the front, so a killed front interrupts no picture."""
+RELAY_MODULES: Final = ("services.cli.wall", "services.wall.relay.app", "uvloop")
+"""What relays import, for the process that all of them are forked from."""
 STOP_ORDER: Final = (("wall", 1.0), ("ingest", 1.0), ("sim", 0.3), ("recorder", 3.0), ("registry", 1.0))
 """The order of SIGTERM, and for how many seconds the next service waits for each. The recorder ends after frames have
 stopped, and nats-server ends last, so every service can still use the bus. The relays end with the wall."""
@@ -124,6 +127,7 @@ class Up:
         lock = FolderLock(self.plan.settings.data)
         await asyncio.to_thread(lock.acquire)
         notify = NotifySocket(self._readiness.take_assignment)
+        relays = ForkServer(RELAY_MODULES, keep_open=(lock.descriptor,))
         try:
             async with asyncio.TaskGroup() as tasks:
                 mesh = await self._start_nats(tasks)
@@ -145,6 +149,7 @@ class Up:
                         grace_seconds=STOP_SECONDS,
                         keep_open=(lock.descriptor,),
                         own_group=True,  # Ctrl-C on the terminal reaches only this process
+                        starter=relays if name.startswith("wall relay ") else None,
                     )
                     self._readiness.expect(child)
                     tasks.create_task(self._keep(child), name=child.name)
@@ -160,6 +165,7 @@ class Up:
                 child.kill()
             if self._nats:
                 await self._nats.kill()
+            relays.close()
             notify.close()
             lock.release()
 

@@ -10,10 +10,11 @@ from typing import Final, Protocol, TypeVar
 
 from services.mesh import lifecycle
 from services.mesh.child import Child
+from services.mesh.fork_server import ForkServer
 from services.mesh.lifecycle import Service
 from services.mesh.notify import NotifySocket, Readiness
 from services.mesh.settings import MeshSettings, Section
-from services.wall.children import relay_processes, stop_with
+from services.wall.children import END_WITH_FRONT, RELAY_MODULES, relay_processes, stop_with
 from services.wall.relay.settings import RelaySettings
 from services.wall.settings import WallSettings
 
@@ -67,12 +68,14 @@ async def run_all(service: Service, settings: WallSettings, udp_port: int, confi
     """The front with its relays, which it watches."""
     readiness = Readiness()
     notify = NotifySocket(readiness.take_assignment)
+    starter = ForkServer(RELAY_MODULES, with_parent=END_WITH_FRONT)
     try:
-        relays = relay_processes(settings.relays, service.settings, udp_port, config, notify.address)
+        relays = relay_processes(settings.relays, service.settings, udp_port, config, notify.address, starter)
         for relay in relays:
             readiness.expect(relay)
         await run(service, settings, relays)
     finally:
+        starter.close()
         notify.close()
 
 

@@ -8,9 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from services.mesh.child import Child
+from services.mesh.child import Child, Starter
 from services.mesh.settings import MeshSettings
 
+RELAY_MODULES: Final = ("services.cli.wall", "services.wall.relay.app", "uvloop")
+"""What a relay imports, for the process that all are forked from."""
+END_WITH_FRONT: Final = signal.SIGKILL
+"""A relay that still drains keeps its port from its successor."""
 STOP_SECONDS: Final = 1.5
 """The time for a relay to hand its sessions to others; pages need less than a second."""
 
@@ -38,7 +42,12 @@ def environment(
 
 
 def relay_processes(
-    count: int | None, mesh: MeshSettings, udp_port: int, config: Path | None, notify: str
+    count: int | None,
+    mesh: MeshSettings,
+    udp_port: int,
+    config: Path | None,
+    notify: str,
+    starter: Starter | None = None,
 ) -> list[Child]:
     """The relays on `relay_ports`; ``notify`` is where they say that they are well."""
     arguments = [sys.executable, "-m", "services.cli", "wall", "--role", "relay"]
@@ -50,7 +59,8 @@ def relay_processes(
             arguments,
             environment(index, os.environ, mesh, port, notify),
             grace_seconds=STOP_SECONDS,
-            with_parent=signal.SIGKILL,  # a relay that still drains keeps its port from its successor
+            with_parent=END_WITH_FRONT,
+            starter=starter,
         )
         for index, port in enumerate(relay_ports(count, udp_port))
     ]

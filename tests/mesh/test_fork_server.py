@@ -1,0 +1,82 @@
+"""Processes that are forked from one that has done their imports."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+
+import pytest
+
+from services.mesh.child import Child
+from services.mesh.fork_server import ForkServer
+from tests.processes import children, command_line, runs
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="pidfds and prctl are Linux's")
+
+SLEEP = [sys.executable, "-m", "tests.mesh.sleeper", "5"]
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ForkServer]:
+    server = ForkServer(("json",))
+    yield server
+    server.close()
+
+
+async def gone(pid: int) -> None:
+    async with asyncio.timeout(20):
+        while runs(pid):
+            await asyncio.sleep(0.02)
+
+
+async def test_a_forked_process_has_its_own_command_line_environment_and_group(server: ForkServer) -> None:
+    assert await (await server.start(SLEEP, {"SLEEPER": "7"})).wait() == 7
+    process = await server.start(SLEEP, {})
+    assert command_line(process.pid).startswith(" ".join(SLEEP))
+    assert os.getpgid(process.pid) == process.pid
+    assert process.running
+    process.terminate()
+    assert await process.wait() == -signal.SIGTERM
+    assert not process.running
+
+
+async def test_all_are_forked_from_one_process_and_a_killed_one_is_told(server: ForkServer) -> None:
+    first, second = await server.start(SLEEP, {}), await server.start(SLEEP, {})
+    (template,) = [pid for pid in children(os.getpid()) if "services.mesh.forker" in command_line(pid)]
+    assert set(children(template)) == {first.pid, second.pid}
+    first.kill()
+    assert await first.wait() == -signal.SIGKILL
+    assert second.running
+
+
+async def test_the_end_of_the_template_ends_its_processes_and_the_next_start_has_another(server: ForkServer) -> None:
+    process = await server.start(SLEEP, {})
+    (template,) = [pid for pid in children(os.getpid()) if "services.mesh.forker" in command_line(pid)]
+    os.kill(template, signal.SIGKILL)
+    await process.wait()
+    await gone(process.pid)
+    process = await server.start(SLEEP, {})
+    assert runs(process.pid)
+
+
+async def test_a_child_that_is_forked_is_started_again(server: ForkServer) -> None:
+    child = Child("sleeper", SLEEP, {}, grace_seconds=5, starter=server)
+    keeping = asyncio.create_task(child.keep())
+    async with asyncio.timeout(30):
+        while child.pid is None:
+            await asyncio.sleep(0.02)
+        first = child.pid
+        os.kill(first, signal.SIGKILL)
+        while child.pid in (None, first):
+            await asyncio.sleep(0.02)
+        child.stop()
+        await keeping
+    assert child.starts == 2
+
+
+async def test_what_cannot_be_forked_is_started_from_its_command_line() -> None:
+    server = ForkServer(("no.such.module",))
+    process = await server.start([sys.executable, "-c", "raise SystemExit(5)"], dict(os.environ))
+    assert await process.wait() == 5
+    server.close()
