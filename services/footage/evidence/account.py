@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+from services.contracts.evidence.exchange import ALTERED
 from services.contracts.evidence.manifest import ManifestPart
 from services.contracts.models import Id
 from services.contracts.recordings import MIN_GAP_US, FootageGap, GapCause
@@ -25,6 +26,14 @@ class Hole(NamedTuple):
     from_us: int
     to_us: int
     what: str
+    recorded: bool = False
+    """The seals prove that footage was recorded here: a gap that says why nothing was recorded is no answer."""
+
+
+GONE: Final = (ALTERED, GapCause.EXPIRED, GapCause.DISK_FAILED, GapCause.NOT_KEPT, GapCause.UNKNOWN)
+"""Causes for which footage that was recorded is not here."""
+_EDGE_US: Final = 100_000
+"""Where the seals prove that a segment goes on to the edge of the range, it ends at most so far from it."""
 
 
 def part_name(camera: Id, from_us: int, taken: Counter[str]) -> str:
@@ -47,17 +56,14 @@ def find_holes(parts: Sequence[ManifestPart], from_us: int, to_us: int) -> Itera
 
 def untold(holes: Iterable[Hole], gaps: Sequence[FootageGap], to_us: int) -> Iterator[Hole]:
     """The holes that no gaps cover, or the parts of them; an open gap lasts to ``to_us``."""
-    told = sorted((gap.from_us, to_us if gap.to_us is None else gap.to_us) for gap in gaps)
-    joined: list[tuple[int, int]] = []
-    for begin, end in told:
-        if joined and begin <= joined[-1][1] + ROUNDING_US:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
-        elif begin <= end:
-            joined.append((begin, end))
-    starts = [begin for begin, _ in joined]
+    every = _Told(gaps, to_us)
+    gone = _Told([gap for gap in gaps if gap.cause in GONE], to_us)
     for hole in holes:
         at, touched = hole.from_us, False
-        for begin, end in joined[max(bisect_right(starts, hole.from_us) - 1, 0) :]:
+        if hole.recorded and not gone.touches(hole):
+            yield hole
+            continue
+        for begin, end in every.around(hole):
             if begin > hole.to_us + ROUNDING_US:
                 break
             if end < hole.from_us - ROUNDING_US:
@@ -68,6 +74,29 @@ def untold(holes: Iterable[Hole], gaps: Sequence[FootageGap], to_us: int) -> Ite
             at = max(at, end)
         if at < hole.to_us - ROUNDING_US or not touched:
             yield hole._replace(from_us=min(at, hole.to_us))
+
+
+class _Told:
+    """The times that gaps speak of, joined."""
+
+    def __init__(self, gaps: Iterable[FootageGap], to_us: int) -> None:
+        self._joined: list[tuple[int, int]] = []
+        for begin, end in sorted((gap.from_us, to_us if gap.to_us is None else gap.to_us) for gap in gaps):
+            if self._joined and begin <= self._joined[-1][1] + ROUNDING_US:
+                self._joined[-1] = (self._joined[-1][0], max(self._joined[-1][1], end))
+            elif begin <= end:
+                self._joined.append((begin, end))
+        self._starts = [begin for begin, _ in self._joined]
+
+    def around(self, hole: Hole) -> Sequence[tuple[int, int]]:
+        """The last one that begins before the hole, and all later ones."""
+        return self._joined[max(bisect_right(self._starts, hole.from_us) - 1, 0) :]
+
+    def touches(self, hole: Hole) -> bool:
+        """Whether one of them lies in the hole, or at it."""
+        return any(
+            begin <= hole.to_us + ROUNDING_US and end >= hole.from_us - ROUNDING_US for begin, end in self.around(hole)
+        )
 
 
 def with_unknown(
@@ -140,13 +169,18 @@ def _before(parts: Sequence[ManifestPart], part: ManifestPart, from_us: int) -> 
             return
         at = other.to_us if at is None else max(at, other.to_us)
     first = at == from_us
-    if at is not None and not (first and part.from_us - from_us < MIN_GAP_US):
-        yield Hole(min(at, part.from_us), part.from_us, "the seal before this footage is not here")
+    near = part.from_us - from_us < (_EDGE_US if part.first else MIN_GAP_US)
+    if at is not None and not (first and near):
+        mine = (other for other in parts if other.statement.recorder == part.statement.recorder)
+        # Without anything of this recorder before it, the seal may be of footage before the range.
+        recorded = part.first > 0 or any(other.from_us < part.from_us for other in mine if other is not part)
+        what = "the seal before this footage is not here"
+        yield Hole(min(at, part.from_us), part.from_us, what, recorded and bool(part.first or part.statement.previous))
 
 
 def _behind(parts: Sequence[ManifestPart], part: ManifestPart, to_us: int) -> Iterator[Hole]:
     """The same behind ``part``."""
-    if part.to_us > to_us - MIN_GAP_US:
+    if part.to_us > to_us - _EDGE_US:
         return
     at = to_us
     for other in parts:
@@ -155,7 +189,7 @@ def _behind(parts: Sequence[ManifestPart], part: ManifestPart, to_us: int) -> It
         if other.statement.recorder != part.statement.recorder and other.from_us < part.to_us + MIN_GAP_US:
             return
         at = min(at, other.from_us)
-    yield Hole(part.to_us, max(at, part.to_us), "the rest of this segment is not here")
+    yield Hole(part.to_us, max(at, part.to_us), "the rest of this segment is not here", recorded=True)
 
 
 def find_repeated(parts: Sequence[ManifestPart]) -> Iterator[ManifestPart]:

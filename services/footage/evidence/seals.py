@@ -10,16 +10,14 @@ from pydantic import ValidationError
 
 from services.contracts.errors import InvalidInputError
 from services.contracts.events import SegmentClosed
-from services.contracts.evidence.exchange import ALTERED
 from services.contracts.evidence.manifest import CameraEvidence, Manifest, ManifestPart
 from services.contracts.models import Id
-from services.contracts.recordings import MIN_GAP_US, GapCause
+from services.contracts.recordings import MIN_GAP_US
+from services.footage.evidence.account import GONE
 
 _MAX_LINE_BYTES: Final = 1024 * 1024
 _MAX_BYTES: Final = 64 * 1024 * 1024
 """Of a file that is one JSON array."""
-_MISSING: Final = (ALTERED, GapCause.EXPIRED, GapCause.DISK_FAILED, GapCause.NOT_KEPT, GapCause.UNKNOWN)
-"""Causes for which footage that was recorded is not here."""
 _TYPE: Final = f"{SegmentClosed.kind}.{SegmentClosed.name}"
 
 
@@ -57,6 +55,19 @@ class ReceivedSeals:
         """How many parts no event speaks of: the agency did not listen then, or the segment was still growing."""
         return sum(self._event_of(part) is None for camera in manifest.cameras for part in camera.parts)
 
+    def thinned(self, manifest: Manifest) -> int:
+        """How many parts an event vouches for only as what they were thinned from."""
+        found = (self._event_of(part) for camera in manifest.cameras for part in camera.parts)
+        parts = (part for camera in manifest.cameras for part in camera.parts)
+        return sum(
+            event is not None and event.chain_hash != part.statement.last_link
+            for event, part in zip(found, parts, strict=True)
+        )
+
+    def said_gone(self, manifest: Manifest) -> int:
+        """How many segments were announced of which nothing is here, because a gap says that they are gone."""
+        return sum(1 for camera in manifest.cameras for _ in self._absent(camera, manifest))
+
     def _of(self, part: ManifestPart) -> list[SegmentClosed]:
         return self._events.get((part.statement.camera, part.statement.recorder), [])
 
@@ -83,19 +94,26 @@ class ReceivedSeals:
         return None
 
     def _left_out(self, camera: CameraEvidence, manifest: Manifest) -> Iterator[tuple[str, str]]:
-        """Segments that were recorded in the range, of which nothing is here, and no gap says that they are missing."""
-        paths = {(part.statement.recorder, part.statement.path) for part in camera.parts}
+        """Segments that were recorded in the range, of which nothing is here, and no gap says that they are gone."""
         times = [(part.from_us, part.to_us) for part in camera.parts]
-        missing = (gap for gap in camera.gaps if gap.cause in _MISSING)
-        times += [(gap.from_us, manifest.to_us if gap.to_us is None else gap.to_us) for gap in missing]
-        times.sort()
+        gone = (gap for gap in camera.gaps if gap.cause in GONE)
+        times += [(gap.from_us, manifest.to_us if gap.to_us is None else gap.to_us) for gap in gone]
+        for event in self._absent(camera, manifest):
+            begin, end = max(event.from_us, manifest.from_us), min(event.to_us, manifest.to_us)
+            if _uncovered_us(begin, end, sorted(times)) >= MIN_GAP_US:
+                yield camera.camera, f"{event.path} was recorded, and is left out"
+
+    def _absent(self, camera: CameraEvidence, manifest: Manifest) -> Iterator[SegmentClosed]:
+        """Announced segments with footage of the range of which nothing is here, and no other recorder's footage."""
+        paths = {(part.statement.recorder, part.statement.path) for part in camera.parts}
+        times = sorted((part.from_us, part.to_us) for part in camera.parts)
         for (name, recorder), events in self._events.items():
             for event in events if name == camera.camera else ():
                 begin, end = max(event.from_us, manifest.from_us), min(event.to_us, manifest.to_us)
                 if end - begin < MIN_GAP_US or (recorder, event.path) in paths:
                     continue
                 if _uncovered_us(begin, end, times) >= MIN_GAP_US:
-                    yield camera.camera, f"{event.path} was recorded, and is left out"
+                    yield event
 
 
 def _uncovered_us(begin: int, end: int, times: list[tuple[int, int]]) -> int:

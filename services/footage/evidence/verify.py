@@ -161,6 +161,9 @@ class _Check:
         verdict.manifest = manifest
         self._check_order(entries, manifest)
         self._check_manifest(raw, manifest)
+        for recorder, keys in _signers(manifest).items():
+            if len(keys) > 1:
+                self._verdict.unknown.append(f"whether {', '.join(sorted(keys))} are all keys of {recorder}")
         self._check_papers(manifest)
         for camera in manifest.cameras:
             for part in camera.parts:
@@ -171,6 +174,10 @@ class _Check:
                 verdict.add(where, what)
             if count := self._received.unvouched(manifest):
                 verdict.unknown.append(f"whether {count} files are what was recorded: no event speaks of them")
+            if count := self._received.thinned(manifest):
+                verdict.unknown.append(f"whether {count} thinned files show what they were made from: no event does")
+            if count := self._received.said_gone(manifest):
+                verdict.unknown.append(f"whether {count} segments that were announced are gone: the manifest says so")
 
     def _seal(self) -> "_Seal":
         """Compares the whole file with the hash at its end."""
@@ -232,6 +239,10 @@ class _Check:
             verdict.add(MANIFEST, "its range ends before it begins")
         if any(part.statement.start_us - manifest.created_us > _CLOCKS_US for part in parts):
             verdict.add(MANIFEST, "was made before the footage in it was recorded")
+        if any(part.statement.growing and manifest.created_us - part.statement.end_us > _CLOCKS_US for part in parts):
+            verdict.add(MANIFEST, "says of footage that it was still being written, long after it was recorded")
+        if not manifest.cameras:
+            verdict.add(MANIFEST, "names no camera")
         names = [camera.camera for camera in manifest.cameras]
         if len(names) != len(set(names)):
             verdict.add(MANIFEST, "names a camera twice")
@@ -345,6 +356,15 @@ class _Seal(NamedTuple):
     there: bool
     """Also where it is damaged."""
     right: bool
+
+
+def _signers(manifest: Manifest) -> dict[str, set[str]]:
+    """Recorder → the keys that signed its statements: several where it got a new key, or another used its name."""
+    found: dict[str, set[str]] = {}
+    for camera in manifest.cameras:
+        for part in camera.parts:
+            found.setdefault(part.statement.recorder, set()).add(part.key_id)
+    return found
 
 
 def is_key(public: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
+import services
 from services.contracts.errors import InvalidInputError, UnavailableError
 from services.contracts.evidence.exchange import ALTERED, DATA, GAP, PART_BEGINS, PART_ENDS, PartBegins, PartEnds
 from services.contracts.evidence.manifest import Manifest
@@ -30,6 +31,7 @@ from services.recorder.storage.vouching import VOUCHED, judge
 
 log = get_logger()
 
+SOFTWARE: Final = f"pantau {services.__version__}"
 MAX_AGE_US: Final = 3600 * 1_000_000
 """A manifest says that it was made now."""
 
@@ -193,6 +195,9 @@ def sign_manifest(raw: bytes, signer: Signer | None, actor: Actor, now_us: int) 
         raise InvalidInputError("the manifest is not in its canonical form")
     if manifest.asked_by != actor.name or manifest.role != actor.role:
         raise InvalidInputError("the manifest names somebody else than who asks")
+    if manifest.software != SOFTWARE:
+        # Verify compares a report with the manifest where its own version wrote it, so nobody may claim another one.
+        raise InvalidInputError(f"the manifest was made by {manifest.software}, and this recorder is {SOFTWARE}")
     if abs(manifest.created_us - now_us) > MAX_AGE_US:
         raise InvalidInputError("the manifest does not say that it is made now")
     if signer.public not in manifest.keys.values():

@@ -171,6 +171,53 @@ def part_left_out_with_a_gap_elsewhere(case: Case) -> None:
     case.camera(gaps=(made.gap(gone.from_us - 10 * made.SEGMENT_US, gone.from_us - 9 * made.SEGMENT_US),))
 
 
+def part_left_out_for_the_cameras_sake(case: Case) -> None:
+    """The next part's seal proves that something was recorded."""
+    gone = case.drop(1)
+    case.camera(gaps=(FootageGap(from_us=gone.from_us, to_us=gone.to_us, cause="offline"),))
+
+
+def rest_left_out_for_the_cameras_sake(case: Case) -> None:
+    said, opening, fragments = chain("cam-1")[3]
+    case.replace(3, opening + b"".join(fragments[:1]))
+    to_us = said.start_us + made.FRAGMENT_US
+    case.part(3, fragments=1, to_us=to_us)
+    case.camera(gaps=(FootageGap(from_us=to_us, to_us=said.end_us, cause="offline"),))
+    case.changes["to_us"] = said.end_us
+
+
+def beginning_cut(case: Case) -> None:
+    """0.8 s: shorter than a gap that is reported, but the segment begins before."""
+    said, opening, fragments = chain("cam-1")[0]
+    case.changes["from_us"] = said.start_us + made.FRAGMENT_US
+    one, data = made.part(said, opening, fragments, 2)
+    old = case.cameras[0].parts[0].file
+    case.contents = {one.file if n == old else n: data if n == old else d for n, d in case.contents.items()}
+    case.camera(parts=(one, *case.cameras[0].parts[1:]))
+
+
+def end_cut(case: Case) -> None:
+    said, opening, fragments = chain("cam-1")[3]
+    case.changes["to_us"] = said.end_us
+    case.replace(3, opening + b"".join(fragments[:-1]))
+    case.part(3, fragments=2, to_us=said.end_us - made.FRAGMENT_US)
+
+
+def growing_for_days(case: Case) -> None:
+    """The statement was signed while the segment grew; what came after it is hidden."""
+    segments = chain("cam-1", 2)
+    said, opening, fragments = segments[1]
+    segments[1] = said.model_copy(update={"growing": True, "links": said.links[:2]}), opening, fragments[:2]
+    case.cameras, case.contents = [], {}
+    case.add(segments)
+    case.changes["created_us"] = made.START + 3 * 86_400 * 10**6
+
+
+def nothing_at_all(case: Case) -> None:
+    case.cameras, case.contents = [], {}
+    case.changes["from_us"], case.changes["to_us"] = made.START, made.START + 10**9
+
+
 def first_left_out(case: Case) -> None:
     gone = case.drop(0)
     case.changes["from_us"] = gone.from_us
@@ -318,6 +365,12 @@ WITH_ORACLE: dict[str, Callable[[Case], None]] = {
     "a part is left out": part_left_out,
     "a part is left out, the gap is too short": part_left_out_with_too_short_a_gap,
     "a part is left out, the gap is elsewhere": part_left_out_with_a_gap_elsewhere,
+    "a part is left out, the gap blames the camera": part_left_out_for_the_cameras_sake,
+    "the rest is left out, the gap blames the camera": rest_left_out_for_the_cameras_sake,
+    "0.8 s are cut from the beginning of the range": beginning_cut,
+    "0.8 s are cut from the end of the range": end_cut,
+    "a segment is said to grow for days": growing_for_days,
+    "no camera is in it": nothing_at_all,
     "the beginning is left out": first_left_out,
     "the end is left out": last_left_out,
     "everything is left out": all_left_out,
@@ -712,6 +765,31 @@ async def test_footage_that_was_announced_and_is_left_out_is_found_behind_a_fals
         case.camera(gaps=(FootageGap(from_us=gone.from_us, to_us=gone.to_us, cause=cause),))
         verdict = checked(tmp_path / "b.zip", await case.pack(), received=seals)
         assert ("was recorded, and is left out" in told(verdict)) is left_out
+        assert any("1 segments that were announced are gone" in text for text in verdict.unknown)
+    assert verdict.intact, told(verdict)
+
+
+async def test_what_was_thinned_is_vouched_for_only_as_what_it_was_made_from_and_said_so(tmp_path: Path) -> None:
+    """Who has the key and the disk can thin pictures that nobody recorded; the event is of the segment before."""
+    segments = chain("cam-1")
+    seals = received(tmp_path, "lines", *(said for said, *_ in segments))
+    said, opening, fragments = segments[1]
+    changes = {"tier": "keyframes", "links": said.links[:2], "thinned_from": said.last_link}
+    segments[1] = said.model_copy(update=changes), opening, fragments[:2]
+    case = Case()
+    case.add(segments)
+    verdict = checked(tmp_path / "b.zip", await case.pack(), received=seals)
+    assert verdict.intact, told(verdict)
+    assert any("1 thinned files" in text for text in verdict.unknown)
+
+
+async def test_two_keys_under_one_recorders_name_are_told(tmp_path: Path) -> None:
+    case = genuine()
+    one_other_part(case)
+    verdict = checked(tmp_path / "b.zip", await case.pack(), trusted_keys=TRUSTED | {public_hex(made.OTHER_KEY)})
+    assert verdict.intact, told(verdict)
+    names = sorted(key_id(public_hex(key)) for key in (made.KEY, made.OTHER_KEY))
+    assert f"whether {', '.join(names)} are all keys of recorder-1" in verdict.unknown
 
 
 async def test_a_segment_that_was_growing_is_vouched_for_by_no_event_and_said_so(tmp_path: Path) -> None:

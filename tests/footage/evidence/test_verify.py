@@ -13,6 +13,7 @@ import pytest
 
 from services.contracts.evidence.manifest import CameraEvidence
 from services.contracts.evidence.statement import public_hex
+from services.contracts.recordings import FootageGap
 from services.footage.evidence.verify import UnreadableError, verify
 from tests.footage.evidence import made
 
@@ -133,7 +134,7 @@ async def test_a_gap_that_the_manifest_tells_is_no_alteration(tmp_path: Path) ->
     second, second_data = made.part(later, opening, fragments)
     camera = CameraEvidence(
         camera="cam-1", site="city", name="Jl. Ijen", parts=(first, second),
-        gaps=(made.gap(statement.end_us, later.start_us),),
+        gaps=(FootageGap(from_us=statement.end_us, to_us=later.start_us, cause="expired"),),
     )  # fmt: skip
     path = tmp_path / "gap.zip"
     await made.write(path, [camera], {first.file: first_data, second.file: second_data})
