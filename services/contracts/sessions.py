@@ -48,8 +48,8 @@ class ClockControl(Model):
     action: Literal["play", "pause", "seek", "step"]
     at_us: int | None = None
     """Where to, for ``seek`` (and ``play``, when given): capture time, Unix µs."""
-    rate: float = Field(default=1.0, ge=-16, le=16)
-    """0.25 to 16 forwards; from 8 keyframes only; negative: backwards by keyframes."""
+    rate: float = Field(default=1.0, ge=-64, le=64)
+    """0.25 to 64 forwards; from 8 keyframes only; negative: backwards by keyframes."""
     step: Literal["frame", "-frame", "keyframe", "-keyframe"] = "frame"
     number: int = Field(default=0, ge=0)
     """Counts up the page's commands, over all its sessions. A relay drops a command that is not newer than the last one

@@ -53,6 +53,17 @@ async def test_every_rate_shows_its_pictures_at_its_pace(bus: Bus, mesh_settings
             assert took >= (abs(numbers[-1] - begin) - 0.5) / FPS / abs(rate) - 1 / FPS, rate
 
 
+async def test_at_32_times_a_slot_is_sent_ten_keyframes_a_second_and_no_more(
+    bus: Bus, mesh_settings: MeshSettings, tmp_path: Path
+) -> None:
+    async with playing(bus, mesh_settings, tmp_path, 1) as wall:
+        await wall.control(action="seek", at_us=wall.at(0))
+        await shows(wall, 0, 0)
+        before = len(seen(wall.viewer))
+        await wall.control(action="play", rate=32.0)
+        assert await further(wall, before, 0, 2) == [4 * GOP, 8 * GOP]
+
+
 async def test_steps_go_by_one_picture_and_by_one_keyframe_both_ways(
     bus: Bus, mesh_settings: MeshSettings, tmp_path: Path
 ) -> None:

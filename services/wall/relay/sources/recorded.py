@@ -30,6 +30,9 @@ _FAR_AHEAD_SECONDS: Final = 3600.0
 FIRST_PICTURE_SECONDS: Final = 0.03
 """What a browser on two cores takes to decode and show the keyframe before a sought moment. What leads up to the
 moment stands back meanwhile (`CatchUp`)."""
+_EVERY_KEYFRAME_RATE: Final = 16
+_KEYFRAMES_A_SECOND: Final = 10
+"""Above that rate a slot is sent no more of them."""
 _RETRY_SECONDS: Final = 1.0
 """Until a conversion that was refused is asked for again."""
 
@@ -283,8 +286,18 @@ class RecordedSource:
         else:
             self._slot.replay_gop(frames, moved=True, first_seconds=FIRST_PICTURE_SECONDS)
 
+    def _is_one_too_many(self, unit: AccessUnit) -> bool:
+        """At 32× a camera's keyframes are sixteen a second: no eye needs them, and no browser decodes a wall of them."""
+        rate = abs(self._clock.rate)
+        if rate <= _EVERY_KEYFRAME_RATE or self._newest is None:
+            return False
+        return abs(unit.capture_us - self._newest.capture_us) < rate * 1e6 / _KEYFRAMES_A_SECOND
+
     def _show(self, unit: AccessUnit) -> None:
         self._measure(unit)
+        if self._is_one_too_many(unit):
+            self._slot.skip_frame()
+            return
         if unit.keyframe:
             self._gop = []
             if self._mode == "frames":

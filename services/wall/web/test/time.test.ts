@@ -70,7 +70,8 @@ describe("the playback clock", () => {
     expect(nextRate(1, 1)).toBe(2);
     expect(nextRate(-1, 1)).toBe(-2);
     expect(nextRate(0.25, -1)).toBe(0.25);
-    expect(nextRate(16, 1)).toBe(16);
+    expect(nextRate(16, 1)).toBe(32);
+    expect(nextRate(64, 1)).toBe(64);
     expect(nextRate(3, 1)).toBe(8);
     expect(RATES).toContain(nextRate(1, -1));
   });

@@ -5,6 +5,9 @@ import type { Action } from "../model/keys.js";
 import { growTile, move, put, setLayout, tileAt, toggleEnlarged, toggleHotspot } from "../model/wall.js";
 import type { App } from "./app.js";
 
+/** "Five minutes ago": what a colleague on the telephone speaks of. */
+const AGO_MS = 300_000;
+
 /** Actions of the page itself. */
 export interface Page {
   searchBox(): void;
@@ -79,6 +82,14 @@ export function perform(app: App, action: Action, page: Page): boolean {
     case "live-all":
       playback.live();
       return true;
+    case "ago":
+      playback.goBack(AGO_MS);
+      return true;
+  }
+  // Without the timeline I is what it was before there were marks.
+  if (action.do === "mark" && action.edge === "from" && !view.value.timeline) {
+    app.show({ incidents: !view.value.incidents });
+    return true;
   }
   // The rest steers the clock: only while its panel is open, so that a stray key never takes a wall off live.
   if (!view.value.timeline) return false;
@@ -97,6 +108,9 @@ export function perform(app: App, action: Action, page: Page): boolean {
       return true;
     case "skip":
       playback.skip(action.seconds);
+      return true;
+    case "mark":
+      playback.mark(action.edge);
       return true;
     case "busiest":
       app.activity.showBusiest();

@@ -7,6 +7,7 @@ import type { SessionKeeper } from "../media/keeper.js";
 import { type ClockReading, clockMs, nextRate } from "../model/clock.js";
 import { type GapMove, moveOverGap } from "../model/gaps.js";
 import { Lateness } from "../model/lateness.js";
+import { type MarkedEdge, markedRange } from "../model/marked-range.js";
 import { Observable } from "../model/observable.js";
 import { parseTimeline, type Span, type Timeline } from "../model/timeline.js";
 import { anyRecorded, setSource, type WallState, wallCameras } from "../model/wall.js";
@@ -20,6 +21,8 @@ const URL_PERIOD_MS = 1000;
 const MARGIN = 0.5;
 const READ_DELAY_MS = 150;
 const AT_ONCE = 4;
+/** While the playhead is dragged a moment is asked for no more often. */
+const SCRUB_MS = 120;
 
 /** What the panel says of a clock that moved by itself. */
 export type GapNote = GapMove["do"];
@@ -37,6 +40,7 @@ export class Playback {
   private window: Span | null = null;
   private readTimer: ReturnType<typeof setTimeout> | null = null;
   private urlWrittenMs = 0;
+  private scrubbing: { playing: boolean; lastMs: number } | null = null;
   private readonly lateness = new Lateness();
 
   /** `writeUrl` puts the moment into the address bar. */
@@ -87,13 +91,14 @@ export class Playback {
     this.view.update((view) => ({ ...view, timeline: true }));
   }
 
-  seek(atMs: number): void {
+  /** `begin`: from live it plays. */
+  seek(atMs: number, begin = true): void {
     const at_us = Math.round(Math.min(atMs, Date.now()) * 1000);
     const playing = this.playing;
     if (!this.active) {
       this.wall.update((wall) => setSource(wall, "recorded"));
-      this.clock({ action: "seek", at_us }, { at_us });
-      this.play();
+      this.clock({ action: "seek", at_us }, { at_us, playing: false });
+      if (begin) this.play();
     } else {
       this.clock({ action: "seek", at_us }, { at_us, playing });
     }
@@ -137,6 +142,38 @@ export class Playback {
 
   skip(seconds: number): void {
     this.seek(this.nowMs() + seconds * 1000);
+  }
+
+  /** What was `ms` ago, playing. */
+  goBack(ms: number): void {
+    this.showTimeline();
+    this.seek(Date.now() - ms);
+    this.play(1);
+  }
+
+  /** Marks the moment on the screen as an edge of the range for an export or an incident. */
+  mark(edge: MarkedEdge): void {
+    this.range.update((range) => markedRange(range, edge, this.nowMs(), Date.now()));
+  }
+
+  /** The playhead is dragged: pictures of each moment that it passes, as fast as they come. */
+  scrub(atMs: number): void {
+    if (this.scrubbing === null) {
+      this.scrubbing = { playing: this.playing, lastMs: 0 };
+      if (this.playing) this.pause();
+    }
+    const now = performance.now();
+    if (now - this.scrubbing.lastMs < SCRUB_MS) return;
+    this.scrubbing.lastMs = now;
+    this.seek(atMs, false);
+  }
+
+  /** The playhead was let go. */
+  endScrub(atMs: number): void {
+    const played = this.scrubbing?.playing ?? false;
+    this.scrubbing = null;
+    this.seek(atMs, played);
+    if (played) this.play();
   }
 
   /** All tiles back to live. */

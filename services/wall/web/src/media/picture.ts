@@ -28,7 +28,7 @@ export class Picture {
   /** What `onChange` was told last. */
   private toldStale: number | null = null;
   private notice: SlotNotice | null = null;
-  /** Timestamp of the newest frame that was looked at; only while `follow` is on. */
+  /** Timestamp of the newest frame that was looked at. */
   lastRtp: number | null = null;
   private follow = false;
   private delayRequest: number | null = null;
@@ -42,6 +42,7 @@ export class Picture {
     private readonly onSeen: (rtp: number) => void,
   ) {
     this.presented = new PresentedFrames(video, (rtp) => {
+      this.lastRtp = rtp;
       this.freshness.frame(rtp, Date.now());
       this.tellStale();
     });
@@ -87,7 +88,6 @@ export class Picture {
   /** Whether to look at every frame's timestamp, so that its capture time can be shown. */
   followFrames(follow: boolean): void {
     this.follow = follow;
-    if (!follow) this.lastRtp = null;
     this.lookAtFrames();
   }
 

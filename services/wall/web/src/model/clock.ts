@@ -14,7 +14,7 @@ export function clockMs(reading: ClockReading, nowMs: number): number {
   return reading.at_us / 1000 + elapsedMs;
 }
 
-export const RATES = [0.25, 0.5, 1, 2, 4, 8, 16] as const;
+export const RATES = [0.25, 0.5, 1, 2, 4, 8, 16, 32, 64] as const;
 
 /** The next slower or faster speed, in the direction that `rate` has. */
 export function nextRate(rate: number, by: 1 | -1): number {

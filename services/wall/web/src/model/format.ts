@@ -53,6 +53,13 @@ export function sinceTime(ms: number, nowMs: number, language: Language, zone = 
   return sameDay ? clockTime(ms, language, zone) : `${dayDate(ms, language, zone)} ${minuteTime(ms, language, zone)}`;
 }
 
+/** `14:05:09` today, with the day before it otherwise. */
+export function momentTime(ms: number, nowMs: number, language: Language, zone = siteZone.value): string {
+  const day = dayDate(ms, language, zone);
+  const time = clockTime(ms, language, zone);
+  return day === dayDate(nowMs, language, zone) ? time : `${day} ${time}`;
+}
+
 /** `1:05:09`, `5:09`, `0:09`. */
 export function duration(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1000));

@@ -11,6 +11,7 @@ export type Action =
   | { do: "activity"; by: 1 | -1 }
   | { do: "skip"; seconds: number }
   | { do: "grow"; by: 1 | -1 }
+  | { do: "mark"; edge: "from" | "to" }
   | { do: "saved"; key: number }
   | {
       do:
@@ -26,6 +27,7 @@ export type Action =
         | "timeline"
         | "play"
         | "reverse"
+        | "ago"
         | "live-all"
         | "source"
         | "export"
@@ -47,6 +49,12 @@ export interface Binding {
 }
 
 const LAYOUT_KEYS: readonly LayoutName[] = ["1", "4", "9", "16", "25", "36", "6", "8", "49", "64"];
+const SKIPS: readonly (readonly [string, string, number, MessageKey])[] = [
+  ["Ctrl+ArrowLeft", "Ctrl+ArrowRight", 5, "key.skip-5s"],
+  ["Shift+ArrowLeft", "Shift+ArrowRight", 10, "key.skip-10s"],
+  ["Ctrl+Shift+ArrowLeft", "Ctrl+Shift+ArrowRight", 60, "key.skip-1m"],
+  ["PageUp", "PageDown", 300, "key.skip-5m"],
+];
 const SAVED_KEYS = [1, 2, 3, 4, 5, 6, 7, 8, 9] as const;
 
 export const BINDINGS: readonly Binding[] = [
@@ -84,15 +92,20 @@ export const BINDINGS: readonly Binding[] = [
   { keys: [">", "Shift+."], action: { do: "step", step: "keyframe" }, label: "key.keyframe", group: "playback" },
   { keys: ["["], action: { do: "rate", by: -1 }, label: "key.rate", group: "playback" },
   { keys: ["]"], action: { do: "rate", by: 1 }, label: "key.rate", group: "playback" },
-  { keys: ["Shift+ArrowLeft"], action: { do: "skip", seconds: -10 }, label: "key.skip", group: "playback" },
-  { keys: ["Shift+ArrowRight"], action: { do: "skip", seconds: 10 }, label: "key.skip", group: "playback" },
+  { keys: ["q"], action: { do: "ago" }, label: "key.ago", group: "playback" },
+  ...SKIPS.flatMap(([back, forward, seconds, label]): Binding[] => [
+    { keys: [back], action: { do: "skip", seconds: -seconds }, label, group: "playback" },
+    { keys: [forward], action: { do: "skip", seconds }, label, group: "playback" },
+  ]),
+  { keys: ["i"], action: { do: "mark", edge: "from" }, label: "key.mark", group: "playback" },
+  { keys: ["o"], action: { do: "mark", edge: "to" }, label: "key.mark", group: "playback" },
   { keys: ["p"], action: { do: "activity", by: -1 }, label: "key.activity", group: "playback" },
   { keys: ["n"], action: { do: "activity", by: 1 }, label: "key.activity", group: "playback" },
   { keys: ["a"], action: { do: "busiest" }, label: "key.busiest", group: "playback" },
   { keys: ["v"], action: { do: "source" }, label: "key.source", group: "playback" },
   { keys: ["b"], action: { do: "live-all" }, label: "key.live-all", group: "playback" },
   { keys: ["e"], action: { do: "export" }, label: "key.export", group: "playback" },
-  { keys: ["i"], action: { do: "incidents" }, label: "key.incidents", group: "page" },
+  { keys: ["k"], action: { do: "incidents" }, label: "key.incidents", group: "page" },
   { keys: ["c"], action: { do: "panel" }, label: "key.panel", group: "page" },
   { keys: ["f"], action: { do: "fullscreen" }, label: "key.fullscreen", group: "page" },
   { keys: ["l"], action: { do: "language" }, label: "key.language", group: "page" },

@@ -15,7 +15,7 @@ export function reached(rtp: number, mark: number): boolean {
   return rtpDifference(rtp, mark) >= 0;
 }
 
-/** When the picture with timestamp `rtp` was taken, in Unix µs, by a mark of the same run at normal speed. */
-export function captureTimeUs(rtp: number, mark: { rtp: number; capture_us: number }): number {
-  return mark.capture_us + (rtpDifference(rtp, mark.rtp) * 1_000_000) / CLOCK_HZ;
+/** When the picture with timestamp `rtp` was taken, in Unix µs, by a mark of the same run, which goes at `rate`. */
+export function captureTimeUs(rtp: number, mark: { rtp: number; capture_us: number }, rate = 1): number {
+  return mark.capture_us + (rtpDifference(rtp, mark.rtp) * rate * 1_000_000) / CLOCK_HZ;
 }

@@ -1,5 +1,6 @@
 /** Draws the timeline from a `Scene`, without state of its own. */
 
+import type { Incident } from "../api/generated.js";
 import type { Language } from "../i18n/index.js";
 import { clockTime, dayDate, minuteTime } from "../model/format.js";
 import { type Lane, NAMED_PX, RULER_PX } from "../model/lanes.js";
@@ -19,6 +20,7 @@ export interface Scene {
   playheadMs: number;
   live: boolean;
   range: Span | null;
+  incidents: readonly Incident[];
   hoverPx: number | null;
   language: Language;
 }
@@ -44,6 +46,8 @@ const COLORS = {
   future: "#0a0c0f",
   playhead: "#e8b75a",
   live: "#79b791",
+  incident: "#e58078",
+  closedIncident: "#8b98a6",
   range: "rgb(232 183 90 / 0.2)",
   rangeEdge: "#e8b75a",
   hover: "#6b7886",
@@ -59,6 +63,7 @@ export function paint(context: CanvasRenderingContext2D, scene: Scene): void {
   context.textBaseline = "middle";
   paintRuler(context, scene);
   for (const lane of scene.lanes) paintLane(context, scene, lane);
+  paintIncidents(context, scene);
   paintRange(context, scene);
   if (scene.hoverPx !== null) line(context, scene.hoverPx, RULER_PX, heightPx, COLORS.hover, 1);
   const playhead = toPx(scale, scene.playheadMs);
@@ -124,6 +129,25 @@ function paintActivity(context: CanvasRenderingContext2D, scale: TimeScale, lane
     if (right < 0 || left > scale.widthPx || level <= 0.02) continue;
     const height = Math.min(level, 1) * (lane.heightPx - 6);
     context.fillRect(left, bottom - height, Math.max(right - left - 0.5, 1), height);
+  }
+}
+
+/** A bar on the ruler's lower edge with a flag at its beginning. */
+function paintIncidents(context: CanvasRenderingContext2D, { scale, incidents, nowMs, lanes: shown }: Scene): void {
+  const cameras = new Set(shown.map(({ camera }) => camera));
+  for (const incident of incidents) {
+    if (!incident.cameras.some((camera) => cameras.has(camera))) continue;
+    const left = toPx(scale, incident.from_us / 1000);
+    const right = toPx(scale, incident.to_us === null ? nowMs : incident.to_us / 1000);
+    if (right < 0 || left > scale.widthPx) continue;
+    context.fillStyle = incident.status === "open" ? COLORS.incident : COLORS.closedIncident;
+    context.fillRect(left, RULER_PX - 4, Math.max(right - left, 2), 3);
+    context.beginPath();
+    context.moveTo(left, RULER_PX - 13);
+    context.lineTo(left + 9, RULER_PX - 9.5);
+    context.lineTo(left, RULER_PX - 6);
+    context.fill();
+    context.fillRect(left - 1, RULER_PX - 13, 1.5, 12);
   }
 }
 

@@ -11,10 +11,12 @@ import { type IconName, icon } from "./icons.js";
 import { shared } from "./styles.js";
 import type { TimelineView } from "./timeline-view.js";
 import { Watch } from "./watch.js";
+import "./day-strip.js";
 import "./exports-tray.js";
 import "./timeline-view.js";
 
 const TICK_MS = 250;
+const AGO_MS = 300_000;
 
 @customElement("pantau-timeline-panel")
 export class TimelinePanel extends LitElement {
@@ -107,6 +109,15 @@ export class TimelinePanel extends LitElement {
       }
       .note.bad {
         color: var(--warn);
+      }
+      @media (max-width: 1500px) {
+        /* The field beside it has the day, too. */
+        .moment span {
+          display: none;
+        }
+        .moment {
+          min-width: 0;
+        }
       }
       @media (max-width: 1180px) {
         .bar {
@@ -247,6 +258,7 @@ export class TimelinePanel extends LitElement {
       <div class="bar">
         <button class="plain" aria-pressed=${!playback.active} ?disabled=${!playback.active} title=${t("play.back-to-live")}
           @click=${() => playback.live()}>${icon("live")}${t("play.live")}</button>
+        <button title=${t("play.ago")} @click=${() => playback.goBack(AGO_MS)}>${t("play.ago.short")}</button>
         ${this.transport()} ${this.moment()}
         <input class="goal" inputmode="numeric" autocomplete="off" spellcheck="false" placeholder=${t("form.moment")}
           aria-label=${t("play.goto")} title=${t("play.goto")} @focus=${() => this.goal.select()} @change=${() => this.go()} />
@@ -268,6 +280,7 @@ export class TimelinePanel extends LitElement {
             : nothing
         }
       </div>
+      <pantau-day-strip .app=${app}></pantau-day-strip>
       <pantau-timeline-view .app=${app}></pantau-timeline-view>
       <pantau-exports-tray .app=${app}></pantau-exports-tray>
     `;

@@ -4,10 +4,11 @@ import { html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
 import type { App } from "../app/app.js";
 import { causeText, language, t } from "../i18n/index.js";
+import { fitted } from "../model/day-strip.js";
 import { dateTime } from "../model/format.js";
-import { type Lane, laneAt, lanes, totalHeightPx } from "../model/lanes.js";
-import { pan, reveal, type TimeScale, toMs, zoom } from "../model/time-scale.js";
-import { momentAt } from "../model/timeline.js";
+import { type Lane, laneAt, lanes, RULER_PX, totalHeightPx } from "../model/lanes.js";
+import { pan, reveal, type TimeScale, toMs, toPx, zoom } from "../model/time-scale.js";
+import { momentAt, type Timeline } from "../model/timeline.js";
 import { tileAt, wallCameras } from "../model/wall.js";
 import { shared } from "./styles.js";
 import { paint } from "./timeline-paint.js";
@@ -21,6 +22,7 @@ const PREVIEW_DELAY_MS = 250;
 const PREVIEW_GRID_MS = 1000;
 /** A pointer that moved less than this was a click. */
 const CLICK_PX = 4;
+const PLAYHEAD_PX = 8;
 const TIP_PX = 248;
 const WATCH_EDGE = 0.1;
 
@@ -28,7 +30,7 @@ interface Drag {
   startPx: number;
   lastPx: number;
   moved: boolean;
-  marking: boolean;
+  does: "pan" | "mark" | "scrub";
 }
 
 interface Hover {
@@ -50,6 +52,9 @@ export class TimelineView extends LitElement {
   private timer: ReturnType<typeof setInterval> | undefined;
   private previewTimer: ReturnType<typeof setTimeout> | undefined;
   private watched: TimeScale | null = null;
+  private endFirst: (() => void) | undefined;
+  /** Nobody has zoomed or moved the window. */
+  private untouched = true;
   private readonly resize = new ResizeObserver(([entry]) => {
     const widthPx = entry?.contentRect.width ?? 0;
     // Not within the observer's own turn: drawing changes the canvas's size, and with it this element's.
@@ -58,7 +63,13 @@ export class TimelineView extends LitElement {
 
   constructor() {
     super();
-    new Watch(this, () => [this.app.playback.timelines, this.app.playback.range, this.app.wall, this.app.cameras]);
+    new Watch(this, () => [
+      this.app.playback.timelines,
+      this.app.playback.range,
+      this.app.wall,
+      this.app.cameras,
+      this.app.incidents,
+    ]);
   }
 
   override connectedCallback(): void {
@@ -68,20 +79,33 @@ export class TimelineView extends LitElement {
     this.scale = { fromMs: toMsNow - FIRST_SPAN_MS, toMs: toMsNow, widthPx: 1 };
     this.resize.observe(this);
     this.timer = setInterval(() => this.onTick(), REPAINT_MS);
+    this.endFirst = this.app.playback.timelines.subscribe((timelines) => {
+      if (timelines.size > 0) this.fitFirst(timelines);
+    });
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.resize.disconnect();
+    this.endFirst?.();
     clearInterval(this.timer);
     clearTimeout(this.previewTimer);
     this.app.playback.watch(null);
+  }
+
+  /** The first window shows what there is, unless it was moved meanwhile. */
+  private fitFirst(timelines: ReadonlyMap<string, Timeline>): void {
+    this.endFirst?.();
+    if (!this.untouched) return;
+    const span = fitted(this.scale, timelines.values(), Date.now());
+    this.setScale({ ...this.scale, ...span });
   }
 
   /** Zooms around the middle of the window, or around the moment on the screen where that is in it. */
   zoomBy(factor: number): void {
     const at = this.app.playback.nowMs();
     const { fromMs, toMs: end, widthPx } = this.scale;
+    this.untouched = false;
     const inside = at > fromMs && at < end;
     this.setScale(zoom(this.scale, factor, inside ? ((at - fromMs) / (end - fromMs)) * widthPx : widthPx / 2));
   }
@@ -139,6 +163,7 @@ export class TimelineView extends LitElement {
       playheadMs: playback.nowMs(),
       live: !playback.active,
       range: playback.range.value,
+      incidents: this.app.incidents.value ?? [],
       hoverPx: this.hover?.xPx ?? null,
       language: language.value,
     });
@@ -148,10 +173,17 @@ export class TimelineView extends LitElement {
     this.draw();
   }
 
+  /** Whether the pointer has the playhead: near its line, or on the ruler that it hangs from. */
+  private onPlayhead(event: PointerEvent): boolean {
+    const near = Math.abs(event.offsetX - toPx(this.scale, this.app.playback.nowMs())) <= PLAYHEAD_PX;
+    return near || event.offsetY < RULER_PX;
+  }
+
   private readonly onPointerDown = (event: PointerEvent) => {
     if (event.button !== 0) return;
     this.canvas.setPointerCapture(event.pointerId);
-    this.drag = { startPx: event.offsetX, lastPx: event.offsetX, moved: false, marking: event.shiftKey };
+    const does = event.shiftKey ? "mark" : this.onPlayhead(event) ? "scrub" : "pan";
+    this.drag = { startPx: event.offsetX, lastPx: event.offsetX, moved: false, does };
   };
 
   private readonly onPointerMove = (event: PointerEvent) => {
@@ -160,7 +192,8 @@ export class TimelineView extends LitElement {
     if (!drag) return;
     drag.moved ||= Math.abs(event.offsetX - drag.startPx) > CLICK_PX;
     if (!drag.moved) return;
-    if (drag.marking) this.mark(drag.startPx, event.offsetX);
+    if (drag.does === "mark") this.mark(drag.startPx, event.offsetX);
+    else if (drag.does === "scrub") this.app.playback.scrub(toMs(this.scale, event.offsetX));
     else this.setScale(pan(this.scale, drag.lastPx - event.offsetX));
     drag.lastPx = event.offsetX;
   };
@@ -168,8 +201,9 @@ export class TimelineView extends LitElement {
   private readonly onPointerUp = (event: PointerEvent) => {
     const { drag } = this;
     this.drag = null;
+    if (drag?.moved && drag.does === "scrub") this.app.playback.endScrub(toMs(this.scale, event.offsetX));
     if (!drag || drag.moved) return;
-    if (drag.marking) this.app.playback.range.set(null);
+    if (drag.does === "mark") this.app.playback.range.set(null);
     else this.app.playback.seek(toMs(this.scale, event.offsetX));
   };
 
@@ -199,18 +233,21 @@ export class TimelineView extends LitElement {
 
   private readonly onWheel = (event: WheelEvent) => {
     event.preventDefault();
+    this.untouched = false;
     if (Math.abs(event.deltaX) > Math.abs(event.deltaY)) this.setScale(pan(this.scale, event.deltaX));
     else this.setScale(zoom(this.scale, 1.0018 ** event.deltaY, event.offsetX));
   };
 
   private readonly onKey = (event: KeyboardEvent) => {
     const { playback } = this.app;
+    // With Shift or Ctrl they are the page's own skips.
+    if (event.shiftKey || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "ArrowLeft") playback.skip(-10);
     else if (event.key === "ArrowRight") playback.skip(10);
     else if (event.key === "+" || event.key === "=") this.zoomBy(0.5);
     else if (event.key === "-") this.zoomBy(2);
-    else if (event.key === "PageUp") this.setScale(pan(this.scale, -this.scale.widthPx * 0.8));
-    else if (event.key === "PageDown") this.setScale(pan(this.scale, this.scale.widthPx * 0.8));
+    else if (event.key === "Home") this.setScale(pan(this.scale, -this.scale.widthPx * 0.8));
+    else if (event.key === "End") this.setScale(pan(this.scale, this.scale.widthPx * 0.8));
     else return;
     event.preventDefault();
   };

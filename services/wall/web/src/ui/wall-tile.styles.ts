@@ -9,13 +9,15 @@ export const wallTileStyles = css`
     overflow: hidden;
     background: var(--ground);
     container-type: size;
+    --strip: clamp(19px, 3.1vmin, 40px);
     outline: none;
     cursor: default;
     user-select: none;
   }
+  /* The strip stands above the picture: a camera's own name and clock stay readable. */
   .screen {
     position: absolute;
-    inset: 0;
+    inset: var(--strip) 0 0;
   }
   .screen.dim {
     filter: brightness(0.35) saturate(0.6);
@@ -51,10 +53,14 @@ export const wallTileStyles = css`
     position: absolute;
     inset: 0 0 auto;
     display: flex;
-    align-items: flex-start;
+    align-items: center;
     justify-content: space-between;
     gap: 8px;
-    padding: clamp(4px, 1.4cqi, 12px);
+    height: var(--strip);
+    padding: 0 clamp(4px, 1cqi, 10px);
+    background: var(--panel);
+    font-size: calc(var(--strip) * 0.6);
+    line-height: 1;
     pointer-events: none;
   }
   .name {
@@ -63,57 +69,61 @@ export const wallTileStyles = css`
     flex: 0 1 auto;
     gap: 0.5em;
     min-width: 0;
-    padding: 0.16em 0.6em;
-    border-radius: 5px;
-    background: var(--shade);
     color: var(--text);
-    font-size: clamp(12.5px, 4.4cqi, 28px);
     font-weight: 600;
-    line-height: 1.3;
   }
   .name > span {
     overflow: hidden;
+    padding: 0.2em 0;
     text-overflow: ellipsis;
     white-space: nowrap;
   }
   .name .icon {
+    flex: none;
     width: 0.72em;
     height: 0.72em;
   }
   .badges {
     display: flex;
-    flex-wrap: wrap;
+    align-items: center;
     justify-content: flex-end;
     gap: 4px;
-    flex: 0 1 auto;
-    min-width: 0;
-    max-width: 50%;
+    flex: 0 0 auto;
+    max-width: 70%;
+    overflow: hidden;
   }
-  .badge {
-    padding: 0.22em 0.6em;
-    border-radius: 5px;
-    background: var(--shade);
+  .badge,
+  .picture-time {
+    padding: 0.16em 0.5em;
+    border-radius: 4px;
+    background: var(--raised);
     color: var(--text-soft);
-    font-size: clamp(11.5px, 3.2cqi, 19px);
-    line-height: 1.3;
+    font-size: 0.9em;
     white-space: nowrap;
   }
   .badge.warn {
     color: var(--warn);
   }
-  .badge.recorded {
-    background: #5a4413e6;
-    color: #f2dcae;
+  .picture-time {
+    color: var(--text);
+    font-size: 1em;
+    font-weight: 600;
+    font-variant-numeric: tabular-nums;
+  }
+  .badge.recorded,
+  .picture-time.recorded {
+    background: #5a4413;
+    color: #f7e6bd;
   }
   .message {
     position: absolute;
-    inset: 0;
+    inset: var(--strip) 0 0;
     display: flex;
     flex-direction: column;
     align-items: center;
     justify-content: center;
     gap: 0.15em;
-    padding: clamp(20px, 12cqb, 60px) 5% 4%;
+    padding: 2% 5%;
     text-align: center;
     color: var(--text-soft);
     font-size: clamp(12px, 3.7cqi, 24px);
@@ -166,16 +176,6 @@ export const wallTileStyles = css`
       display: none;
     }
   }
-  .picture-time {
-    position: absolute;
-    left: clamp(4px, 1.4cqi, 12px);
-    bottom: clamp(4px, 1.4cqi, 12px);
-    padding: 0.16em 0.6em;
-    border-radius: 5px;
-    background: var(--shade);
-    font-size: clamp(14px, 2.2cqi, 24px);
-    font-variant-numeric: tabular-nums;
-  }
   .tools {
     position: absolute;
     right: 4px;
@@ -203,9 +203,6 @@ export const wallTileStyles = css`
     }
     .badge {
       display: none;
-    }
-    .badge.recorded {
-      display: block;
     }
   }
 `;

@@ -6,7 +6,7 @@ import type { App } from "../app/app.js";
 import { toggleSound } from "../app/perform.js";
 import { language, t } from "../i18n/index.js";
 import { Picture, type PictureState } from "../media/picture.js";
-import { clockTime, duration, sinceTime } from "../model/format.js";
+import { duration, momentTime, sinceTime } from "../model/format.js";
 import { allowanceMs } from "../model/freshness.js";
 import { captureTimeUs } from "../model/rtp.js";
 import { seenOf, type TileInput, type TileMessage, tileBadges, tileMark, tileMessage } from "../model/tile-status.js";
@@ -49,6 +49,7 @@ export class WallTile extends LitElement {
       this.app.wall,
       this.app.cameras,
       this.app.keeper.link,
+      this.app.keeper.clock,
       this.app.support,
       this.app.unmuted,
       this.app.me,
@@ -175,7 +176,8 @@ export class WallTile extends LitElement {
       this.picture?.measureDelay((delayMs) => this.app.playback.noteDelay(this.index, delayMs));
     }
     const message = this.message();
-    if (this.enlarged || message?.pictureMs || message?.retryMs) this.requestUpdate();
+    if (this.enlarged || this.tile.source === "recorded" || message?.pictureMs || message?.retryMs)
+      this.requestUpdate();
     const asking = message?.tone === "fault" && this.tile.source === "live" && (message.retryMs ?? 0) < Date.now();
     if (asking && this.tile.camera !== null && this.app.link.phase === "open")
       void this.app.refreshCamera(this.tile.camera);
@@ -263,7 +265,7 @@ export class WallTile extends LitElement {
           (badge) =>
             html`<span class="badge ${badge.tone}" title=${badge.reason ? t(badge.reason) : ""}>${t(badge.key)}</span>`,
         )}
-        ${source === "recorded" ? html`<span class="badge recorded">${t("badge.recorded")}</span>` : nothing}
+        ${this.pictureTime() ?? (source === "recorded" ? html`<span class="badge recorded">${t("badge.recorded")}</span>` : nothing)}
       </span>
     </div>`;
   }
@@ -292,20 +294,34 @@ export class WallTile extends LitElement {
     </div>`;
   }
 
-  /** The enlarged picture's own time, as the camera or the ingest stamped it. */
-  private pictureTime(): TemplateResult | typeof nothing {
-    const rtp = this.picture?.lastRtp;
+  /** The picture's own time, as the camera or the ingest stamped it: of each recorded tile, and of an enlarged one. */
+  private pictureTime(): TemplateResult | null {
+    const recorded = this.tile.source === "recorded";
+    if (!(recorded || this.enlarged) || this.message() !== null || !this.pictureState.hasPicture) return null;
+    const takenMs = recorded ? this.recordedTimeMs() : this.markedTimeMs(1);
+    if (takenMs === null) return null;
+    const time = momentTime(takenMs, Date.now(), language.value);
+    const label = recorded ? t("badge.recorded") : t("badge.live");
+    return html`<time class="picture-time ${this.tile.source}" title=${label} aria-label=${`${label} ${time}`}>${time}</time>`;
+  }
+
+  private recordedTimeMs(): number | null {
+    const { playback } = this.app;
+    // While the clock stands it stands at the picture.
+    return playback.playing ? this.markedTimeMs(playback.rate.value) : playback.nowMs();
+  }
+
+  private markedTimeMs(rate: number): number | null {
+    const rtp = this.picture?.lastRtp ?? null;
     const mark = this.app.mark(this.index);
-    const shown = this.enlarged && this.tile.source === "live" && this.message() === null;
-    if (!shown || rtp === null || rtp === undefined || !mark) return nothing;
-    return html`<time class="picture-time">${clockTime(captureTimeUs(rtp, mark) / 1000, language.value)}</time>`;
+    return rtp === null || !mark ? null : captureTimeUs(rtp, mark, rate) / 1000;
   }
 
   override render(): TemplateResult {
     const dim = this.message() !== null && this.pictureState.hasPicture;
     return html`
       <div class="screen ${dim ? "dim" : ""}"><video muted playsinline disablepictureinpicture></video><canvas></canvas></div>
-      ${this.overlay()} ${this.head()} ${this.pictureTime()} ${this.tools()}
+      ${this.overlay()} ${this.head()} ${this.tools()}
       <div class="edge ${this.dropTarget ? "drop" : ""}"></div>
     `;
   }
