@@ -287,7 +287,7 @@ class RecordedSource:
             self._slot.replay_gop(frames, moved=True, first_seconds=FIRST_PICTURE_SECONDS)
 
     def _is_one_too_many(self, unit: AccessUnit) -> bool:
-        """At 32× a camera's keyframes are sixteen a second: no eye needs them, and no browser decodes a wall of them."""
+        """At 32× a camera's keyframes are sixteen a second: no eye needs them, no browser decodes a wall of them."""
         rate = abs(self._clock.rate)
         if rate <= _EVERY_KEYFRAME_RATE or self._newest is None:
             return False
