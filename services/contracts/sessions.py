@@ -5,7 +5,9 @@ session's relay as a micro request; the relay's notices go out on the session's 
 Both sides use these models, so the WebSocket's protocol and the bus's are the same.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
+from zlib import crc32
 
 import msgpack
 from pydantic import Field, TypeAdapter
@@ -14,6 +16,20 @@ from services.contracts.models import Id, Model, ProfileName, Reason
 from services.contracts.subjects import ROOT
 
 MAX_SLOTS = 64
+
+
+_MARK_DIGITS = 4
+
+
+def carried(cameras: Iterable[str]) -> str:
+    """Marks of cameras for a relay's lease (``detail["cameras"]``): short, and now and then alike for two of them."""
+    return "".join(sorted({f"{crc32(camera.encode()) & 0xFFFF:0{_MARK_DIGITS}x}" for camera in cameras}))
+
+
+def count_carried(cameras: Iterable[str], marks: str) -> int:
+    """How many of ``cameras`` a relay carries that told ``marks``."""
+    known = {marks[at : at + _MARK_DIGITS] for at in range(0, len(marks), _MARK_DIGITS)}
+    return sum(carried((camera,)) in known for camera in set(cameras))
 
 
 def notices(home: str, session: str) -> str:

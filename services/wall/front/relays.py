@@ -6,13 +6,22 @@ A session's id is ``<relay>--<random>``, so any front finds the relay of any ses
 import asyncio
 import secrets
 from collections import Counter
+from collections.abc import Collection
 from typing import Final, TypeVar
 
 from services.contracts import subjects
 from services.contracts.errors import NobodyThereError, NotFoundError, UnavailableError
 from services.contracts.models import Model, WorkerLease
 from services.contracts.permissions import Actor
-from services.contracts.sessions import Aim, SessionClose, SessionControl, SessionOpen, SessionOpened, Size
+from services.contracts.sessions import (
+    Aim,
+    SessionClose,
+    SessionControl,
+    SessionOpen,
+    SessionOpened,
+    Size,
+    count_carried,
+)
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
 from services.mesh.leases import EXPIRE_SECONDS, Workers
@@ -33,6 +42,8 @@ SUCCESSOR_SECONDS: Final = 8.0
 MISSED_SECONDS: Final = 30.0
 """After the last relay has gone, a successor is expected for so long."""
 LOOK_SECONDS: Final = 0.05
+ALIKE: Final = 0.2
+"""Loads that differ by less than this part of the larger count as alike."""
 _SESSION_WEIGHT: Final = 0.01
 """Load added for each session placed on a relay since its last lease renewal."""
 
@@ -53,8 +64,9 @@ def relay_of(session: str) -> str:
     return relay
 
 
-def rank_relays(relays: list[WorkerLease], placed: Counter[str]) -> list[WorkerLease]:
-    """The relays that take sessions, least loaded first.
+def rank_relays(relays: list[WorkerLease], placed: Counter[str], cameras: Collection[str] = ()) -> list[WorkerLease]:
+    """The relays that take sessions, least loaded first; of those whose loads hardly differ from the least, the one
+    first that carries most of ``cameras`` already: a camera's reading and laying out is paid for once a relay.
 
     ``load`` is what each says of itself, in sessions or any unit that its ``capacity`` has too; ``placed`` are the
     sessions put there since it said so.
@@ -64,7 +76,15 @@ def rank_relays(relays: list[WorkerLease], placed: Counter[str]) -> list[WorkerL
         load = lease.load / lease.capacity if lease.capacity else lease.load
         return load + placed[lease.worker] * _SESSION_WEIGHT
 
-    return sorted((lease for lease in relays if not lease.draining), key=lambda lease: (fullness(lease), lease.worker))
+    ranked = sorted(
+        (lease for lease in relays if not lease.draining), key=lambda lease: (fullness(lease), lease.worker)
+    )
+    if not ranked or not cameras:
+        return ranked
+    limit = fullness(ranked[0]) / (1 - ALIKE)
+    alike = [lease for lease in ranked if fullness(lease) <= limit]
+    alike.sort(key=lambda lease: -count_carried(cameras, lease.detail.get("cameras", "")))
+    return alike + ranked[len(alike) :]
 
 
 class Relays:
@@ -111,13 +131,14 @@ class Relays:
         Raises `InvalidInputError` where the offer cannot be answered, `UnavailableError` where no relay takes it.
         """
         asked: set[tuple[str, int]] = set()
+        cameras = {aim.camera for aim in aims if aim.camera is not None and aim.source == "live"}
         now = self._clock.monotonic()
         why = "no relay takes another viewer just now; try again shortly"
         ended = not self.alive() and now - self._alive_at < MISSED_SECONDS
         deadline = now + SUCCESSOR_SECONDS
         while True:
             new = [lease for lease in self.alive() if (lease.worker, lease.incarnation) not in asked]
-            for lease in rank_relays(new, self._recently_placed()):
+            for lease in rank_relays(new, self._recently_placed(), cameras):
                 question = SessionOpen(
                     session=new_session(lease.worker),
                     offer=offer,

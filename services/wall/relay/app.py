@@ -5,7 +5,7 @@ import gc
 import time
 from typing import Final, NamedTuple
 
-from services.contracts import subjects
+from services.contracts import sessions, subjects
 from services.contracts.errors import ConflictError, NotFoundError, UnavailableError
 from services.contracts.models import Camera, CameraState, WorkerLease
 from services.contracts.permissions import Actor, Role
@@ -197,7 +197,11 @@ class Relay:
             capacity=STREAMS,
             load=streams,
             draining=self._draining,
-            detail={"sessions": str(len(self.sessions)), "udp_port": str(self.udp.port)},
+            detail={
+                "sessions": str(len(self.sessions)),
+                "udp_port": str(self.udp.port),
+                "cameras": sessions.carried(self._hub.carried()),
+            },
         )
 
     async def _open(self, question: SessionOpen, _actor: Actor) -> SessionOpened:

@@ -330,6 +330,10 @@ class FeedHub:
         self._feeds[(feed.site, feed.profile, feed.camera)] = (feed, task)
         return feed
 
+    def carried(self) -> set[str]:
+        """The cameras that somebody is shown here."""
+        return {feed.camera for feed, _ in self._feeds.values() if feed.sinks}
+
     def sweep(self) -> None:
         """Ends the feeds that nobody has shown for `LINGER_SECONDS`."""
         now = self._clock.monotonic()

@@ -8,7 +8,7 @@ import pytest
 
 from services.contracts.errors import BadOfferError, UnavailableError
 from services.contracts.models import WorkerLease
-from services.contracts.sessions import Aim
+from services.contracts.sessions import Aim, carried
 from services.contracts.subjects import is_id
 from services.mesh.settings import MeshSettings
 from services.wall.app import MAX_RELAY_NAME
@@ -179,3 +179,16 @@ def test_ranking_counts_what_was_placed_since_the_lease_said_how_full_the_relay_
     leases = [lease("a", 2), lease("b", 1), lease("c", 0, draining=True)]
     assert [entry.worker for entry in relays.rank_relays(leases, Counter())] == ["b", "a"]
     assert [entry.worker for entry in relays.rank_relays(leases, Counter({"b": 2}))] == ["a", "b"]
+
+
+def test_of_relays_with_loads_alike_the_one_that_carries_most_of_the_cameras_is_taken() -> None:
+    def lease(worker: str, load: float, *cameras: str) -> WorkerLease:
+        return WorkerLease(
+            role="relay", worker=worker, incarnation=1, capacity=100, load=load, detail={"cameras": carried(cameras)}
+        )
+
+    wanted = {"cam-1", "cam-2"}
+    leases = [lease("a", 10), lease("b", 11, "cam-1"), lease("c", 12, "cam-1", "cam-2"), lease("d", 13, *wanted)]
+    assert [entry.worker for entry in relays.rank_relays(leases, Counter(), wanted)] == ["c", "b", "a", "d"]
+    assert [entry.worker for entry in relays.rank_relays(leases, Counter({"c": 3}), wanted)] == ["b", "a", "d", "c"]
+    assert relays.rank_relays([], Counter(), wanted) == []
