@@ -34,14 +34,25 @@ MAX_COUNTED: Final = 3000
 REORDER_SECONDS: Final = 0.3
 """A hole that is not filled for so long is given up. Five small pictures of a camera that sends them out of order take
 0.2 s at 25 a second; libav waits 0.5 s (its ``max_delay`` for RTSP)."""
+_DOLLAR: Final = 0x24
 _VERSION_2: Final = 0x80
 _HEADER: Final = Struct(">BBHII")
 _WRAP: Final = 0x10000
 _NO_SEQUENCE: Final = -1
 
 
+PushPicture = Callable[[bytearray, int, int, int, int, int, int], tuple[int, int]]
+"""``push_picture(buffer, at, end, front, kind, ssrc, number)`` may take the picture whose interleaved packets begin at
+``at``, if all of it is there. ``front``: the dollar and the channel; ``kind``: the first two bytes of RTP without the
+marker; ``number``: that of the first packet. Returns number and place of the packet behind what it took."""
+
+
 class Depacketizer(Protocol):
     """Makes access units or audio frames of one stream's payloads."""
+
+    @property
+    def push_picture(self) -> PushPicture | None:
+        """A short way for whole pictures, beside `push`; None where there is none."""
 
     def push(self, buffer: bytearray, start: int, end: int, marker: bool, timestamp: int) -> None:
         """The next payload, in order: ``buffer[start:end]``, which is copied where it is kept."""
@@ -85,6 +96,7 @@ class RtpReceiver:
         self._payload_type = -1
         self._depacketizer: Depacketizer | None = None
         self._push: Callable[[bytearray, int, int, bool, int], None] = _nowhere
+        self._push_picture: PushPicture | None = None
         self._expected = _NO_SEQUENCE
         self._cycles = 0
         self._kept: dict[int, bytes] = {}
@@ -134,6 +146,22 @@ class RtpReceiver:
             self._deliver_kept()
         return True
 
+    def receive_pictures(self, buffer: bytearray, at: int, end: int) -> int:
+        """Takes the pictures that lie whole between interleaved packets' places ``at`` and ``end``, as `receive` would
+        one packet after another; returns where the first packet stands that is left to it."""
+        push = self._push_picture
+        if push is None or self._kept or self.ssrc is None:
+            return at
+        front, kind = _DOLLAR << 8 | buffer[at + 1], _VERSION_2 << 8 | self._payload_type
+        while at < end:
+            number, behind = push(buffer, at, end, front, kind, self.ssrc, self._expected)
+            if behind == at:
+                break
+            self.packets += number - self._expected
+            self._expected = number
+            at = behind
+        return at
+
     def receive_unknown(self, buffer: bytearray, start: int, end: int) -> None:
         if end - start < HEADER_BYTES or buffer[start] & 0xC0 != _VERSION_2:
             self.malformed += 1
@@ -169,6 +197,7 @@ class RtpReceiver:
         """Payloads of every type go to another depacketizer from now on."""
         self._depacketizer = depacketizer
         self._push = depacketizer.push
+        self._push_picture = depacketizer.push_picture
 
     def give_up(self) -> None:
         """The holes in front of packets that are kept will not be filled: goes on behind them."""
@@ -251,6 +280,7 @@ class RtpReceiver:
             self._payload_type = header.payload_type
             self._depacketizer = self._depacketizer_of(header.payload_type)
             self._push = self._depacketizer.push
+            self._push_picture = self._depacketizer.push_picture
         assert self._depacketizer is not None
         if self._hole:
             self._hole = False

@@ -21,6 +21,8 @@ def packet(number: int, *, ssrc: int = SSRC, payload_type: int = 96, payload: by
 class Log:
     """A depacketizer that writes down what it is given: payloads, and "hole" in front of what follows one."""
 
+    push_picture = None
+
     def __init__(self) -> None:
         self.heard: list[object] = []
 

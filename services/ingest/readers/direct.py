@@ -21,7 +21,7 @@ from services.ingest.readers.source import Kind, Outlet, Packet, ReaderEnd, Sour
 from services.media.codecs import NAME_BY_RTP_NAME
 from services.media.depacketize.formats import encoding_of, is_readable
 from services.media.depacketize.unit_sink import ArrivalClock
-from services.media.rtp_receive import REORDER_SECONDS
+from services.media.rtp_receive import REORDER_SECONDS, RtpReceiver
 from services.media.rtp_track import RtcpReceiver, RtpTrack, SharedReceiver
 from services.media.rtsp.addresses import RtspAddress, RtspAddressError, parse_address
 from services.media.rtsp.dialogue import (
@@ -320,7 +320,12 @@ class _DirectSession:
         """Some cameras answer with the same channels for every track."""
         sharing = self._receivers.setdefault(channel, [])
         sharing.append(receiver)
-        self._framer.add_receiver(channel, sharing[0] if len(sharing) == 1 else SharedReceiver(sharing))
+        if len(sharing) > 1:
+            self._framer.add_receiver(channel, SharedReceiver(sharing))
+        elif isinstance(receiver, RtpReceiver):
+            self._framer.add_receiver(channel, receiver, receiver.receive_pictures)
+        else:
+            self._framer.add_receiver(channel, receiver)
 
     def _on_stray(self, channel: int, buffer: bytearray, start: int, end: int) -> None:
         """A packet on a channel that was not set up: it is the track's whose own channel never brought anything."""

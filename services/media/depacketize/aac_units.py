@@ -31,6 +31,8 @@ def frame_ticks(config: bytes, clock_rate_hz: int) -> int:
 
 
 class AacDepacketizer:
+    push_picture = None
+
     def __init__(self, sink: UnitSink, clock: ArrivalClock, parameters: Mapping[str, str], clock_rate_hz: int) -> None:
         self.malformed = 0
         self._sink = sink

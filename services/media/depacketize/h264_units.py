@@ -18,6 +18,8 @@ class H264Depacketizer(NalDepacketizer):
     fragment_bits = _FU_A
     fragment_header_bytes = 2
     least_slice_bytes = 2
+    plain_bits = plain_fragment = int(h264.NalType.SLICE)
+    sei_bits = int(h264.NalType.SEI)
 
     def _push_whole(self, buffer: bytearray, start: int, end: int, timestamp: int) -> bool:
         kind = buffer[start] & 0x1F

@@ -18,6 +18,9 @@ class H265Depacketizer(NalDepacketizer):
     fragment_bits = _FU << 1
     fragment_header_bytes = 3
     least_slice_bytes = 3
+    plain_bits = h265.NalType.TRAIL_R << 1
+    sei_bits = h265.NalType.SEI_PREFIX << 1
+    plain_fragment = int(h265.NalType.TRAIL_R)
 
     def __init__(
         self,
@@ -31,6 +34,13 @@ class H265Depacketizer(NalDepacketizer):
         """``order_numbers``: payloads carry DONL and DOND fields (sprop-max-don-diff over 0), which are skipped."""
         super().__init__(sink, clock, parameter_sets, on_other_codec)
         self._order_numbers = order_numbers
+
+    def push_picture(
+        self, buffer: bytearray, at: int, end: int, front: int, kind: int, ssrc: int, number: int
+    ) -> tuple[int, int]:
+        if self._order_numbers:
+            return number, at
+        return super().push_picture(buffer, at, end, front, kind, ssrc, number)
 
     def _push_whole(self, buffer: bytearray, start: int, end: int, timestamp: int) -> bool:
         first = buffer[start]

@@ -75,6 +75,8 @@ def picture_headers(kind: int, width_px: int, height_px: int, tables: bytes, res
 
 
 class JpegDepacketizer:
+    push_picture = None
+
     def __init__(self, sink: UnitSink, clock: ArrivalClock) -> None:
         self.malformed = 0
         self._sink = sink

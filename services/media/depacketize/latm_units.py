@@ -116,6 +116,8 @@ def _sample_rate(bits: BitReader) -> None:
 
 
 class LatmDepacketizer:
+    push_picture = None
+
     def __init__(self, sink: UnitSink, clock: ArrivalClock, parameters: Mapping[str, str], clock_rate_hz: int) -> None:
         self.malformed = 0
         self._sink = sink

@@ -14,6 +14,7 @@ A hole cuts the NAL unit that it lies in: what came before it is kept, the rest 
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from struct import Struct
 from typing import Final
 
 from services.media.depacketize.unit_sink import ArrivalClock, UnitSink
@@ -30,10 +31,22 @@ _START_CODE: Final = b"\0\0\1"
 _SEARCHED_SLICES: Final = 64
 """Slices that are searched for start codes at a stream's beginning; later ones only in their first bytes."""
 _SEARCHED_BYTES: Final = 96
+_PACKET: Final = Struct(">HHHHII")
+"""An interleaved packet's dollar and channel, its length, and RTP's first two bytes, number, timestamp and SSRC."""
+_INTERLEAVED_BYTES: Final = _PACKET.size
+_MARKER: Final = 0x80
+_LAST_NUMBER: Final = 0xFF00
+"""Pictures whose packets' numbers may wrap go packet by packet."""
+USUAL_UNITS: Final = 32
+"""A picture of more NAL units goes packet by packet."""
+UNTRIED_PICTURES: Final = 50
+MAX_FAILED_TRIES: Final = 4
+"""After so many pictures in a row that had to go packet by packet, the next `UNTRIED_PICTURES` are not tried."""
 _PART_BYTES: Final = 64
 """What an object costs besides its bytes."""
 _FRAGMENT_START: Final = 0x80
 _FRAGMENT_END: Final = 0x40
+_FRAGMENT_KIND: Final = 0x3F
 
 
 OtherCodec = Callable[[str, bytearray, int, int, bool, int], None]
@@ -52,6 +65,13 @@ class NalDepacketizer(ABC):
 
     least_slice_bytes: int
     """A slice's header and one byte."""
+
+    plain_bits: int
+    """What the same bits as `type_mask`'s hold in a slice that refers to other pictures and is referred to or not."""
+    sei_bits: int
+    """… in supplemental enhancement information in front of a picture."""
+    plain_fragment: int
+    """What a fragment header's bits below its two flags hold for such a slice."""
 
     def __init__(
         self,
@@ -96,6 +116,9 @@ class NalDepacketizer(ABC):
         """Start codes were found within payloads: all are searched."""
         self._fields = False
         """Pictures may be coded as two fields, each with a first slice."""
+        self._failed_tries = 0
+        self._untried = 0
+        """How many pictures `push_picture` is not to try."""
         for unit in parameter_sets:
             self._learn(unit)
 
@@ -170,6 +193,102 @@ class NalDepacketizer(ABC):
                     self._complete()
         if self._bytes > MAX_UNIT_BYTES:
             self._throw_away()
+
+    def push_picture(
+        self, buffer: bytearray, at: int, end: int, front: int, kind: int, ssrc: int, number: int
+    ) -> tuple[int, int]:
+        """Takes the picture whose interleaved packets begin at ``at`` as `push` would, where all of it is there and
+        usual: SEI, then slices that are no keyframe's, whole or in fragments of one length, and the marker on the last.
+
+        ``front``: the dollar and the channel; ``kind``: RTP's first two bytes without the marker. Returns the number of
+        the packet behind it, and where that begins; ``number`` and ``at`` where it takes nothing.
+        """
+        if (
+            not self._trusted or self._units or self._parts or self._has_picture or self._gap or self._after_hole
+            or self._damaged or self._fields or self._embedded or self._searched < _SEARCHED_SLICES
+        ):  # fmt: skip
+            return number, at
+        if self._untried:
+            self._untried -= 1
+            return number, at
+        found = self._find_picture(buffer, at, end, front, kind, ssrc, number) if number < _LAST_NUMBER else None
+        if found is None:
+            self._failed_tries += 1
+            if self._failed_tries == MAX_FAILED_TRIES:
+                self._failed_tries, self._untried = 0, UNTRIED_PICTURES
+            return number, at
+        self._failed_tries = 0
+        units, time, number, at = found
+        self._agreed += 1
+        self._last_marked = True
+        self._time = self._sent_time = time
+        self._arrival_us = self._clock.arrival_us
+        self._sink(units, time, self._arrival_us, False, False)
+        return number, at
+
+    def _find_picture(
+        self, buffer: bytearray, at: int, end: int, front: int, kind: int, ssrc: int, number: int
+    ) -> tuple[list[bytes], int, int, int] | None:
+        """Its NAL units and timestamp, the number of the packet behind it, and where that begins."""
+        unpack, skipped = _PACKET.unpack_from, _INTERLEAVED_BYTES + self.fragment_header_bytes
+        units: list[bytes] = []
+        parts: list[bytes | bytearray] = []
+        time, slices, last = 0, 0, end - skipped
+        while at < last:
+            dollar, length, bits, sequence, timestamp, source = unpack(buffer, at)
+            behind = at + 4 + length
+            start = at + _INTERLEAVED_BYTES
+            data = at + skipped
+            if (
+                dollar != front or bits & 0xFF7F != kind or sequence != number or source != ssrc
+                or behind > end or data >= behind or (timestamp != time and (units or parts)) or number == 0xFFFF
+                or len(units) == USUAL_UNITS
+            ):  # fmt: skip
+                return None
+            time, marked = timestamp, bits & _MARKER
+            bits = buffer[start] & self.type_mask
+            number += 1
+            if bits == self.fragment_bits:
+                flags = buffer[data - 1]
+                if flags & _FRAGMENT_KIND != self.plain_fragment:
+                    return None
+                if flags & _FRAGMENT_START and not flags & _FRAGMENT_END and not parts and not marked:
+                    parts = [self._fragmented_header(buffer, start), buffer[data:behind]]
+                    # Those in its middle differ from it in the number and the flag alone.
+                    head = buffer[at : at + 6]
+                    tail = buffer[at + 8 : data - 1] + bytes((flags ^ _FRAGMENT_START,))
+                    size, at = behind - at, behind
+                    while (
+                        at + size <= end
+                        and number != 0xFFFF
+                        and buffer.startswith(head + number.to_bytes(2, "big") + tail, at)
+                    ):
+                        parts.append(buffer[at + skipped : at + size])
+                        number += 1
+                        at += size
+                    continue
+                if flags & _FRAGMENT_START or not flags & _FRAGMENT_END or not parts:
+                    return None
+                parts.append(buffer[data:behind])
+                unit, parts = b"".join(parts), []
+            elif parts or (bits != self.plain_bits and (bits != self.sei_bits or slices)):
+                return None
+            else:
+                unit = bytes(buffer[start:behind])
+            at = behind
+            units.append(unit)
+            plain = self._is_picture(unit)
+            if not unit[-1] or not unit[0] or _START_CODE in (unit[:_SEARCHED_BYTES] if plain else unit):
+                return None
+            if plain:
+                if self._is_first_slice(unit) is (slices > 0):
+                    return None
+                slices += 1
+                if marked:
+                    return units, time, number, at
+            elif marked:
+                return None
+        return None
 
     @property
     def held_bytes(self) -> int:

@@ -6,6 +6,8 @@ from services.media.depacketize.unit_sink import ArrivalClock, UnitSink
 class PlainDepacketizer:
     """Hands on each payload as it is. See `Depacketizer`."""
 
+    push_picture = None
+
     def __init__(self, sink: UnitSink, clock: ArrivalClock) -> None:
         self._sink = sink
         self._clock = clock

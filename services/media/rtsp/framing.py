@@ -58,6 +58,11 @@ class ChannelReceiver(Protocol):
         """Whether a packet of this receiver's begins at ``start``; at least 12 bytes of it are there."""
 
 
+ReceivePictures = Callable[[bytearray, int, int], int]
+"""``receive_pictures(buffer, at, end)`` takes pictures whose interleaved packets lie whole between the two places;
+returns where the first packet stands that it leaves."""
+
+
 class RtspFramer:
     """Feed it bytes as they come; it calls receivers for packets and ``on_message`` for messages, in their order.
 
@@ -78,6 +83,7 @@ class RtspFramer:
         self._on_stray = on_stray
         self._receivers: dict[int, ChannelReceiver] = {}
         self._receive: dict[int, Callable[[bytearray, int, int], bool]] = {}
+        self._pictures: dict[int, ReceivePictures] = {}
         self._buffer = bytearray(BUFFER_BYTES)
         self._view = memoryview(self._buffer)
         self._begin = 0
@@ -89,10 +95,16 @@ class RtspFramer:
         self._head: tuple[RtspMessage, int] | None = None
         """A message whose head is parsed, and how many bytes of body are still to come behind `_begin`."""
 
-    def add_receiver(self, channel: int, receiver: ChannelReceiver) -> None:
-        """Packets of ``channel`` go to ``receiver`` from now on."""
+    def add_receiver(
+        self, channel: int, receiver: ChannelReceiver, receive_pictures: ReceivePictures | None = None
+    ) -> None:
+        """Packets of ``channel`` go to ``receiver`` from now on; those of whole pictures may go to its
+        ``receive_pictures``."""
         self._receivers[channel] = receiver
         self._receive[channel] = receiver.receive
+        self._pictures.pop(channel, None)
+        if receive_pictures is not None:
+            self._pictures[channel] = receive_pictures
 
     @property
     def pending_bytes(self) -> int:
@@ -127,6 +139,8 @@ class RtspFramer:
         buffer, end, unpack, receivers = self._buffer, self._end, _PREFIX.unpack_from, self._receive
         while True:
             at = self._begin
+            if at + HEADER_BYTES < end and (receive_pictures := self._pictures.get(buffer[at + 1])) is not None:
+                at = receive_pictures(buffer, at, end)
             # The way of nearly every packet: whole, and known to its channel's receiver.
             while at + HEADER_BYTES < end:
                 dollar, channel, length = unpack(buffer, at)
