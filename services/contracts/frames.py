@@ -137,11 +137,18 @@ _CLOCKS: Final = {int(clock): clock for clock in CaptureClockSource}
 
 
 def encode(unit: AccessUnit) -> bytes:
-    """The message for ``unit``.
+    """The message for ``unit``. Raises `FrameError` as `encode_fields` does."""
+    return encode_fields(*unit)
+
+
+def encode_fields(
+    flags: int, codec: int, epoch: int, sequence: int, pts: int, dts: int,
+    capture: int, uncertainty: int, clock: int, payload: bytes, extradata: bytes = b"",
+) -> bytes:  # fmt: skip
+    """The message for an `AccessUnit` of these fields, which need not be made first: ingest has them apart.
 
     Raises `FrameError` where the payload is larger than `MAX_PAYLOAD_BYTES`; such a frame is not split.
     """
-    flags, codec, epoch, sequence, pts, dts, capture, uncertainty, clock, payload, extradata = unit
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise FrameError(f"a frame of {len(payload)} bytes is over the bus's limit of {MAX_PAYLOAD_BYTES}")
     head = _HEAD.pack(

@@ -5,7 +5,7 @@ No sockets and no tasks: packets in, messages out.
 
 from typing import Final
 
-from services.contracts.frames import AccessUnit, Codec, Flags, FrameError, encode
+from services.contracts.frames import Codec, Flags, FrameError, encode_fields
 from services.ingest.gop import GopCache
 from services.ingest.meter import Meter
 from services.ingest.readers.source import Packet, Track
@@ -23,8 +23,6 @@ HLS_LATENCY_US: Final = 15_000_000
 _HLS_DELAY_US: Final = 30_000_000
 BURST_PAUSE: Final = 40 * SECOND_90K
 """Two segments of a playlist last at most so long."""
-# An IntFlag's own operators would take a tenth of the whole pipeline's time.
-_FLAGS: Final = tuple(Flags(bits) for bits in range(16))
 _KEYFRAME, _DISPOSABLE, _DISCONTINUITY = int(Flags.KEYFRAME), int(Flags.DISPOSABLE), int(Flags.DISCONTINUITY)
 _DAMAGED = int(Flags.DAMAGED)
 
@@ -136,20 +134,19 @@ class Pipeline:
         begins = self._new_run or unit.new_parameters
         if unit.keyframe or self._new_run:
             self._epoch = epoch
-        flags = _FLAGS[
+        # An IntFlag's own operators would take a tenth of the whole pipeline's time.
+        flags = (
             _KEYFRAME * unit.keyframe
             | _DISPOSABLE * unit.disposable
             | _DISCONTINUITY * begins
             | _DAMAGED * self._damaged
-        ]
+        )
         self.damaged += self._damaged
         self._sequence += 1
         try:
-            message = encode(
-                AccessUnit(
-                    flags, codec, self._epoch, self._sequence, timing.pts_90k, timing.dts_90k,
-                    capture.at_us, capture.uncertainty_us, capture.clock, unit.payload, unit.extradata,
-                )
+            message = encode_fields(
+                flags, codec, self._epoch, self._sequence, timing.pts_90k, timing.dts_90k,
+                capture.at_us, capture.uncertainty_us, capture.clock, unit.payload, unit.extradata,
             )  # fmt: skip
         except FrameError:
             self.bad_units += 1

@@ -19,6 +19,8 @@ from services.media.nal import (
 MAX_NAL_UNITS: Final = 4096
 """More start codes in one access unit are garbage; splitting them would hold up every other camera."""
 _LEAST_UNIT_BYTES: Final = 4
+_H264_SEI: Final = int(h264.NalType.SEI)
+_RECOVERY_POINT: Final = b"\6"
 
 
 class _Sets:
@@ -202,10 +204,10 @@ class H264Assembler(_NalAssembler):
 
     def _recovers(self, units: Sequence[bytes], kinds: Sequence[int]) -> bool:
         # A recovery point's payload type is 6; most SEI units hold no such byte and need not be parsed.
-        return h264.NalType.SEI in kinds and any(
-            kind == h264.NalType.SEI and 6 in unit[1:] and h264.is_keyframe((unit,))
-            for unit, kind in zip(units, kinds, strict=True)
-        )
+        for unit, kind in zip(units, kinds, strict=True):
+            if kind == _H264_SEI and unit.find(_RECOVERY_POINT, 1) > 0 and h264.is_keyframe((unit,)):
+                return True
+        return False
 
     def _is_keyframe(self, units: Sequence[bytes]) -> bool:
         return h264.is_keyframe(units) and any(h264.is_vcl(unit) for unit in units)

@@ -56,9 +56,10 @@ class SourceClock:
             last = None
         if last is None or arrival_us - last.at_us >= BUCKET_US:
             self._buckets.append(_Bucket(arrival_us, delay_us, lag_us))
-        else:
-            if lag_us is None or (last.lag_us is not None and last.lag_us < lag_us):
-                lag_us = last.lag_us
+            return
+        if lag_us is None or (last.lag_us is not None and last.lag_us < lag_us):
+            lag_us = last.lag_us
+        if delay_us < last.delay_us or lag_us != last.lag_us:
             self._buckets[-1] = _Bucket(last.at_us, min(delay_us, last.delay_us), lag_us)
 
     @property
