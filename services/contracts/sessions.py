@@ -149,6 +149,15 @@ class SessionClose(Model):
     session: Id
 
 
+class ConversionOpen(Model):
+    """A relay that converts as much as it may asks another one to convert a profile of a camera."""
+
+    site: Id
+    camera: Id
+    source: Literal["main", "sub", "audio"]
+    result: Literal["h264", "opus"]
+
+
 class SlotNotice(Model):
     """The content of a slot and its reason. Sent on each change."""
 

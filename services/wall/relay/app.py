@@ -9,7 +9,7 @@ from services.contracts import sessions, subjects
 from services.contracts.errors import ConflictError, NotFoundError, UnavailableError
 from services.contracts.models import Camera, CameraState, WorkerLease
 from services.contracts.permissions import Actor, Role
-from services.contracts.sessions import SessionClose, SessionControl, SessionOpen, SessionOpened
+from services.contracts.sessions import ConversionOpen, SessionClose, SessionControl, SessionOpen, SessionOpened
 from services.mesh import rpc
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus
@@ -29,7 +29,7 @@ from services.wall.relay.sending.history import SentLayouts
 from services.wall.relay.sending.pacer_timer import PacerTimer
 from services.wall.relay.session import CameraLookup, RelayContext, Session, open_session
 from services.wall.relay.settings import RelaySettings
-from services.wall.relay.sources.conversion import CameraFeeds, ConversionLimits, Conversions
+from services.wall.relay.sources.conversion import TAKE_OVER, CameraFeeds, ConversionLimits, Conversions
 from services.wall.relay.sources.feed import FeedHub
 from services.wall.relay.sources.playback import PlaybackContext
 
@@ -89,7 +89,7 @@ class Relay:
         self._gc_started = 0.0
         self._hub = FeedHub(service.bus, service.tasks, self._clock)
         limits = ConversionLimits(settings.conversions, settings.conversion_height_px)
-        self._conversions = Conversions(service, self._hub, limits)
+        self._conversions = Conversions(service, self._hub, limits, self.other_relays)
         self._cameras = Mirror(buckets.cameras, self._on_camera)
         self._states = Mirror(buckets.states, self._on_state)
         self._workers = Workers(service.bus, service.home)
@@ -151,6 +151,7 @@ class Relay:
             endpoints=(
                 rpc.Endpoint("session-open", SessionOpen, self._open, Role.VIEWER),
                 rpc.Endpoint("session-control", SessionControl, self._control, Role.VIEWER),
+                rpc.Endpoint(TAKE_OVER, ConversionOpen, self._conversions.take_over, Role.VIEWER),
                 rpc.Endpoint("session-close", SessionClose, self._close, Role.VIEWER),
             ),
         )
@@ -229,6 +230,11 @@ class Relay:
             log.exception("session.failed", session=session.name, error=error)
         finally:
             self.sessions.pop(session.name, None)
+
+    def other_relays(self) -> list[str]:
+        """The relays that could take something over, by name."""
+        own = self._service.worker
+        return [lease.worker for lease in self._workers.alive("relay") if lease.worker != own and not lease.draining]
 
     def _session(self, name: str) -> Session:
         session = self.sessions.get(name)

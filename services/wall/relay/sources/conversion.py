@@ -6,17 +6,23 @@ converts; so all relays of a mesh together convert a camera once. It ends some t
 """
 
 import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final, Literal, NamedTuple
 
 from services.contracts import subjects
+from services.contracts.errors import UnavailableError
 from services.contracts.frames import FrameError, decode
 from services.contracts.models import Camera, Reason, WantReply
+from services.contracts.permissions import Actor
+from services.contracts.sessions import ConversionOpen
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
 from services.mesh.leases import RENEW_SECONDS, Claim
 from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
 from services.mesh.metrics import gauge
+from services.mesh.rpc import Nothing, call
 from services.mesh.want import WantAnswerer
 from services.wall.relay.convert.footage import ConversionRefusedError, FootageConverter
 from services.wall.relay.convert.process import ConverterProcess, Kind, converter_process
@@ -32,6 +38,9 @@ RETRY_SECONDS: Final = (1.0, 2.0, 5.0, 10.0)
 STEADY_SECONDS: Final = 10.0
 MAX_SOUNDS: Final = 16
 """A converter of sound takes about a hundredth of a core."""
+TAKE_OVER: Final = "convert"
+"""The endpoint of `Conversions.take_over`."""
+ASK_SECONDS: Final = 2.0
 KINDS: Final[dict[ConvertedName, Kind]] = {"h264": "picture", "opus": "sound"}
 
 _running = gauge("relay_conversions", "Cameras converted by this relay")
@@ -150,8 +159,14 @@ class ConversionLimits(NamedTuple):
 class Conversions:
     """All conversions that this relay does: a bounded number at once, each in a task of its own."""
 
-    def __init__(self, service: Service, hub: FeedHub, limits: ConversionLimits) -> None:
+    def __init__(
+        self, service: Service, hub: FeedHub, limits: ConversionLimits, others: Callable[[], Sequence[str]]
+    ) -> None:
+        """``others``: the other relays that are alive, by name."""
         self.home = service.home
+        self._others = others
+        self._asking: set[ConversionKey] = set()
+        """What other relays are being asked to convert."""
         self._bus = service.bus
         self._tasks = service.tasks
         self._clock = service.clock
@@ -165,7 +180,32 @@ class Conversions:
         self._footage: set[asyncio.Task[None]] = set()
 
     def start_conversion(self, wanted: ConversionKey) -> tuple[Reason, str]:
-        """Converts, unless it is being done or there are too many; returns what to tell those who wait for it."""
+        """Converts, or asks the other relays to where this one has no room; returns what to tell those who wait."""
+        told = self._start(wanted)
+        if told[0] is Reason.OVERLOADED and wanted not in self._asking:
+            self._asking.add(wanted)
+            self._tasks.create_task(self._ask_others(wanted), name=f"ask to convert {wanted.camera}")
+        return told
+
+    async def take_over(self, question: ConversionOpen, _actor: Actor) -> Nothing:
+        """Converts for another relay. Raises `UnavailableError` where there is no room here either."""
+        reason, detail = self._start(ConversionKey(question.site, question.camera, question.source, question.result))
+        if reason is Reason.OVERLOADED:
+            raise UnavailableError(detail)
+        return Nothing()
+
+    async def _ask_others(self, wanted: ConversionKey) -> None:
+        question = ConversionOpen.model_validate(wanted._asdict())
+        try:
+            for relay in self._others():
+                subject = subjects.rpc(self.home, f"relay.{relay}", TAKE_OVER)
+                with suppress(UnavailableError):
+                    await call(self._bus, subject, question, Nothing, timeout_seconds=ASK_SECONDS)
+                    return
+        finally:
+            self._asking.discard(wanted)
+
+    def _start(self, wanted: ConversionKey) -> tuple[Reason, str]:
         if wanted in self._running:
             return Reason.STARTING, ""
         if self._clock.monotonic() < self._failures.get(wanted, (0, 0.0))[1]:

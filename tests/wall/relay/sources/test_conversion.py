@@ -252,6 +252,31 @@ async def test_over_the_limit_the_tile_says_so_and_begins_when_there_is_room(
         await viewers[1].close()
 
 
+async def test_a_relay_that_converts_as_much_as_it_may_has_another_one_convert(
+    bus: Bus, mesh_settings: MeshSettings
+) -> None:
+    async with (
+        running_relay(bus, mesh_settings, conversions=0) as front,
+        running_relay(bus, mesh_settings, worker="relay-other", conversions=1) as other,
+        BusCamera(bus, "cam-1", hevc()),
+        BusCamera(bus, "cam-2", hevc()),
+    ):
+        for number in (1, 2):
+            await front.add_camera(f"cam-{number}")
+        async with asyncio.timeout(90):
+            while not front.relay.other_relays():
+                await asyncio.sleep(0.05)
+        viewers = [Viewer(front), Viewer(front)]
+        await viewers[0].open(1, Aim(slot=0, camera="cam-1"))
+        assert (await until(front, viewers[0], "live")).transcoded
+        await viewers[1].open(1, Aim(slot=0, camera="cam-2"))
+        await until(front, viewers[1], "waiting", Reason.OVERLOADED)
+        assert len(converters()) == 1
+        assert not other.relay.sessions
+        for viewer in viewers:
+            await viewer.close()
+
+
 async def test_a_converter_that_dies_is_replaced(bus: Bus, front: Front) -> None:
     # passes if nothing raises
     await front.add_camera("cam-1")
