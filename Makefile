@@ -23,7 +23,7 @@ help:
 
 run:
 	@$(PYTHON) -m tools.bootstrap run
-	@.venv/bin/pantau up --demo
+	@PANTAU_LOG_LEVEL=$${PANTAU_LOG_LEVEL:-warning} .venv/bin/pantau up --demo
 
 test:
 	@$(PYTHON) -m tools.bootstrap test

@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
+
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PARTS = (
     ("nats", re.compile(r"nats-server")),
@@ -79,6 +81,16 @@ class Stack:
         return {part: (after[part] - before.get(part, 0.0)) / seconds for part in after}
 
 
+async def _cameras_online(url: str, count: int) -> None:
+    async with aiohttp.ClientSession() as client, asyncio.timeout(300):
+        while True:
+            async with client.get(f"{url}/api/v1/cameras") as response:
+                states = [camera["state"] or {} for camera in (await response.json())["cameras"]]
+            if sum(state.get("status") == "online" for state in states) >= count:
+                return
+            await asyncio.sleep(0.2)
+
+
 @asynccontextmanager
 async def running(cameras: int, **environment: str) -> AsyncIterator[Stack]:
     """`pantau up --demo=N` on free ports in a folder of its own; ends with the context."""
@@ -87,7 +99,7 @@ async def running(cameras: int, **environment: str) -> AsyncIterator[Stack]:
             sys.executable, "-m", "services.cli", "up", f"--demo={cameras}", "--data", folder, "--http", "127.0.0.1:0",
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env={**os.environ, "PANTAU_LOG_LEVEL": "warning", **environment},
+            env={**os.environ, "PANTAU_LOG_LEVEL": "warning", "PANTAU_SIM_MARKER": "true", **environment},
         )  # fmt: skip
         try:
             assert process.stdout is not None
@@ -95,6 +107,7 @@ async def running(cameras: int, **environment: str) -> AsyncIterator[Stack]:
                 url = (await process.stdout.readline()).decode().strip()
             if not url:
                 raise RuntimeError("pantau up ended before the wall answered; run it by hand to see why")
+            await _cameras_online(url, cameras)
             yield Stack(url, process.pid, Path(folder))
         finally:
             if process.returncode is None:

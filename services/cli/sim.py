@@ -19,6 +19,11 @@ from services.sim.specs import PRESETS
 @click.option(
     "--scenes", type=int, metavar="N", help="Share N scenes' clips between all cameras: for hundreds of them."
 )
+@click.option(
+    "--marker/--no-marker",
+    default=None,
+    help="Paint a band into the pictures that tells camera and frame number: tests read it.  [default: painted]",
+)
 @click.option("--host", help="Where RTSP listens.  [default: 127.0.0.1]")
 @click.option("--port", type=int, help="The RTSP port; 0: any free one.  [default: 8554]")
 @click.option("--own-ports", is_flag=True, default=None, help="A port for each camera, counting up from --port.")

@@ -59,24 +59,29 @@ class ClipKey:
     label: str
     """The text painted into the picture; empty for audio."""
     track: VideoSpec | AudioSpec
+    marker: bool = True
+    """Whether the pictures carry the marker (`services.sim.pictures.marker`)."""
 
     @property
     def file_name(self) -> str:
         """The clip's file name in the cache."""
-        described = repr((ENCODING_VERSION, DRAWING_VERSION, type(self.track).__name__, asdict(self)))
+        fields = asdict(self)
+        if self.marker:
+            del fields["marker"]  # clips from before pictures could do without it are named so
+        described = repr((ENCODING_VERSION, DRAWING_VERSION, type(self.track).__name__, fields))
         return hashlib.sha256(described.encode()).hexdigest()[:32] + ".clip"
 
     def pack(self) -> bytes:
         """The key as bytes, for a worker process."""
         kind = "video" if isinstance(self.track, VideoSpec) else "audio"
-        packed: bytes = msgpack.packb((self.scene, self.label, kind, asdict(self.track)))
+        packed: bytes = msgpack.packb((self.scene, self.label, kind, asdict(self.track), self.marker))
         return packed
 
     @classmethod
     def unpack(cls, data: bytes) -> "ClipKey":
         """The key that `pack` wrote."""
-        scene, label, kind, track = msgpack.unpackb(data)
-        return cls(scene, label, VideoSpec(**track) if kind == "video" else AudioSpec(**track))
+        scene, label, kind, track, marked = msgpack.unpackb(data)
+        return cls(scene, label, VideoSpec(**track) if kind == "video" else AudioSpec(**track), marked)
 
 
 def save(clip: EncodedClip, path: Path) -> None:

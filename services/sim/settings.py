@@ -21,6 +21,9 @@ class SimSettings(Section):
     scenes: int | None = Field(
         default=None, ge=1, description="Share the clips of so many scenes between the cameras; default: one each."
     )
+    marker: bool = Field(
+        default=True, description="Paint a band into the pictures that tells camera and frame number: tests read it."
+    )
     host: str = Field(default="127.0.0.1", description="Where RTSP listens.")
     port: int = Field(default=8554, ge=0, le=65535, description="The RTSP port; 0: any free one.")
     own_ports: bool = Field(

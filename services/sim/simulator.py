@@ -232,7 +232,7 @@ class Simulator:
     def _key(self, number: int, track: VideoSpec | AudioSpec) -> ClipKey:
         scene = (number - 1) % (self.settings.scenes or self.settings.cameras) + 1
         label = f"{camera_id(scene).upper()} {place(scene).name}" if isinstance(track, VideoSpec) else ""
-        return ClipKey(scene, label, track)
+        return ClipKey(scene, label, track, self.settings.marker or isinstance(track, AudioSpec))
 
     def _spawn(self, work: "asyncio._CoroutineLike[None]") -> None:
         self._tasks = [task for task in self._tasks if not task.done()]

@@ -46,6 +46,8 @@ stopped, and nats-server ends last, so every service can still use the bus. The 
 STOP_SECONDS: Final = 4.2
 """After this, children that still run are killed; nats-server has the rest of the five seconds."""
 NATS_STOP_SECONDS: Final = 0.6
+CAMERAS_SECONDS: Final = 2.0
+"""So long the URL waits for cameras whose pictures are made already."""
 
 
 @dataclass(frozen=True)
@@ -202,22 +204,26 @@ class Up:
         return await server.wait()
 
     async def _announce(self, mesh: MeshSettings) -> None:
-        """Prints the URL when every service is ready, the wall answers and the demo's cameras deliver."""
+        """Prints the URL when every service is ready and the wall answers. The demo's cameras come in behind it."""
         for name in self._children:
-            if name != "sim":  # its clips may take minutes; `demo.clips_made` waits for them
+            if name != "sim":  # at the first start its pictures take a minute
                 await self._readiness.wait(name)
-        if self.plan.demo_cameras:
-            bus = await Bus.connect(mesh, "up")
-            try:
-                await self._readiness.wait("sim")
-                await demo.clips_made(self._sim_admin_port)
-                await demo.register(bus, self.plan.settings.site, self._catalogue)
-                await demo.online(bus, self.plan.settings.site)
-            finally:
-                await bus.close()
-        await self._front_answers()
-        sd_notify("READY=1")
-        click.echo(self.plan.url)
+        async with asyncio.TaskGroup() as tasks:
+            if self.plan.demo_cameras:
+                cameras = tasks.create_task(self._bring_in_cameras(mesh), name="demo")
+                # With pictures from an earlier start they are there at once.
+                await asyncio.wait((cameras,), timeout=CAMERAS_SECONDS)
+            await self._front_answers()
+            sd_notify("READY=1")
+            click.echo(self.plan.url)
+
+    async def _bring_in_cameras(self, mesh: MeshSettings) -> None:
+        bus = await Bus.connect(mesh, "up")
+        try:
+            await self._readiness.wait("sim")
+            await demo.bring_in(bus, self.plan.settings.site, self._catalogue, self._sim_admin_port)
+        finally:
+            await bus.close()
 
     async def _front_answers(self) -> None:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as client:

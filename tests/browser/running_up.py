@@ -90,7 +90,7 @@ def running_up(data: Path, demo: int) -> Iterator[Running]:
         "--http",
         "127.0.0.1:0",
     ]
-    environment = {**os.environ, "PANTAU_WALL_UDP_PORT": "0", "PANTAU_SIM_PORT": "0"}
+    environment = {**os.environ, "PANTAU_WALL_UDP_PORT": "0", "PANTAU_SIM_PORT": "0", "PANTAU_SIM_MARKER": "true"}
     data.mkdir(parents=True, exist_ok=True)
     with (data / "log").open("wb") as log, subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True

@@ -45,7 +45,7 @@ def test_whatever_changes_a_picture_changes_the_key() -> None:
     others = [
         replace(key, scene=2), replace(key, label="CAM-002"), replace(key, track=VideoSpec(bitrate_bps=1)),
         replace(key, track=VideoSpec(b_frames=2)), replace(key, track=VideoSpec(codec="hevc")),
-        replace(key, track=AudioSpec()), replace(key, track=AudioSpec("aac")),
+        replace(key, track=AudioSpec()), replace(key, track=AudioSpec("aac")), replace(key, marker=False),
     ]  # fmt: skip
     assert len({each.file_name for each in [key, *others]}) == len(others) + 1
     assert ClipKey(1, "CAM-001", VideoSpec()).file_name == key.file_name

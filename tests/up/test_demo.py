@@ -28,3 +28,9 @@ def test_a_port_that_is_named_is_taken_and_0_is_any_but_the_usual() -> None:
 def port_of(environ: dict[str, str]) -> str:
     arguments = sim_arguments(1, Path("cameras.json"), environ)
     return arguments[arguments.index("--port") + 1]
+
+
+def test_people_see_streets_and_tests_that_ask_for_it_the_band() -> None:
+    assert "--no-marker" in sim_arguments(16, Path("cameras.json"), {"PANTAU_SIM_PORT": "0"})
+    asked = {"PANTAU_SIM_PORT": "0", "PANTAU_SIM_MARKER": "true"}
+    assert "--no-marker" not in sim_arguments(16, Path("cameras.json"), asked)

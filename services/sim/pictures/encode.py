@@ -28,11 +28,11 @@ def make(key: ClipKey) -> EncodedClip:
     """Draws and encodes the clip of ``key``."""
     if isinstance(key.track, AudioSpec):
         return _audio(key.scene, key.track)
-    return _video(key.scene, key.label, key.track)
+    return _video(key.scene, key.label, key.track, marked=key.marker)
 
 
-def _video(number: int, label: str, spec: VideoSpec) -> EncodedClip:
-    scene = Scene(number, label, spec.width_px, spec.height_px)
+def _video(number: int, label: str, spec: VideoSpec, *, marked: bool) -> EncodedClip:
+    scene = Scene(number, label, spec.width_px, spec.height_px, marked=marked)
     encoder = _video_encoder(spec)
     time_base = Fraction(1, spec.frame_rate)
 

@@ -17,8 +17,9 @@ _GLYPHS: Final = "0123456789:."
 class Scene:
     """The pictures of one camera at one size. ``number`` (from 1) chooses the street and stands in the marker."""
 
-    def __init__(self, number: int, label: str, width_px: int, height_px: int) -> None:
+    def __init__(self, number: int, label: str, width_px: int, height_px: int, *, marked: bool = True) -> None:
         random = Random(number)
+        self._marked = marked
         self.number = number
         self._layout = streets.LAYOUTS[(number - 1) % len(streets.LAYOUTS)]
         self._daylight = streets.DAYLIGHTS[(number - 1) % len(streets.DAYLIGHTS)]
@@ -46,13 +47,14 @@ class Scene:
         height, width = frame.y.shape
         shift = Random(index)
         top, left = shift.randrange(_NOISE_MARGIN), shift.randrange(_NOISE_MARGIN)
-        street = slice(self._label_bottom, round(marker.BAND_TOP * height))
+        street = slice(self._label_bottom, round(marker.BAND_TOP * height) if self._marked else height)
         # Modulo 256 this is the addition of small signed numbers.
         frame.y[street] += self._noise[top : top + height, left : left + width][street]
         self._paint_clock(frame, index, frame_rate)
-        marker.paint(frame.y, self.number, index)
-        band = slice(round(marker.BAND_TOP * height / 2), round(marker.BAND_BOTTOM * height / 2))
-        frame.u[band] = frame.v[band] = 128
+        if self._marked:
+            marker.paint(frame.y, self.number, index)
+            band = slice(round(marker.BAND_TOP * height / 2), round(marker.BAND_BOTTOM * height / 2))
+            frame.u[band] = frame.v[band] = 128
         return frame
 
     def _paint_clock(self, frame: Planes, index: int, frame_rate: int) -> None:

@@ -99,3 +99,12 @@ def test_the_javascript_in_the_description_reads_the_same(width: int, camera: in
     )
     result = subprocess.run([NODE, "-e", script], input=pixels.tobytes(), capture_output=True, check=True, timeout=30)
     assert result.stdout.decode().split() == [str(camera), str(frame), "true", "true"]
+
+
+def test_a_scene_without_the_marker_is_street_to_the_lower_edge() -> None:
+    marked, plain = Scene(5, "CAM-005", 640, 360), Scene(5, "CAM-005", 640, 360, marked=False)
+    before = plain.frame(7, 250, 25).y
+    assert marker.read(before) is None
+    band = slice(round(marker.BAND_TOP * 360), round(marker.BAND_BOTTOM * 360))
+    assert before[band].min() > 16, "nothing is as black as the band"
+    assert (marked.frame(7, 250, 25).y[band] != before[band]).any()
