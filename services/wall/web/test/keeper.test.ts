@@ -433,5 +433,13 @@ describe("the session keeper", () => {
     expect(keeper.link.value.phase).toBe("open");
     opened.at(-1)?.events.gone();
     expect(keeper.link.value.phase).toBe("lost");
+    await vi.advanceTimersByTimeAsync(6000);
+    opened.at(-1)?.events.gone(true);
+    expect(keeper.link.value.phase).toBe("no-network");
+    await vi.advanceTimersByTimeAsync(6000);
+    opened.at(-1)?.connect();
+    expect(keeper.link.value.phase).toBe("open");
+    opened.at(-1)?.events.gone();
+    expect(keeper.link.value.phase).toBe("lost");
   });
 });

@@ -43,7 +43,16 @@ describe("what a tile says", () => {
 
   it("is never nothing while there is no picture", () => {
     const states: SlotState[] = ["empty", "opening", "catching-up", "live", "waiting", "playing", "paused", "gap"];
-    for (const phase of ["connecting", "open", "lost", "full", "no-path", "no-webrtc", "no-h264"] as const) {
+    for (const phase of [
+      "connecting",
+      "open",
+      "lost",
+      "full",
+      "no-path",
+      "no-network",
+      "no-webrtc",
+      "no-h264",
+    ] as const) {
       for (const state of [null, ...states]) {
         for (const source of ["live", "recorded"] as const) {
           for (const entry of [undefined, offline(), camera({ id: "gate" }), camera({ id: "gate", enabled: false })]) {

@@ -50,6 +50,8 @@ export const en = {
 
   "banner.server": "The server has not answered since {since}. Trying again…",
   "banner.session": "The video connection has been interrupted since {since}. Trying again…",
+  "banner.no-network":
+    "This browser found no network address but loopback, where it makes no WebRTC connection. Connect a network, or start Chromium with --allow-loopback-in-peer-connection.",
   "banner.no-path":
     "The server answers, but its video does not get to this browser: UDP to the server is blocked, or this computer has no network. Trying again…",
   "banner.full": "The server cannot take another viewer, or its video service does not run. Trying again…",
@@ -133,6 +135,7 @@ export const en = {
   "tile.unknown": "This camera does not exist",
   "tile.unknown.hint": "It was removed, or the link is old",
   "tile.lost": "Video connection interrupted",
+  "tile.no-network": "This browser has no network to receive video on",
   "tile.no-path": "Video does not get to this browser",
   "tile.full": "The server cannot take another viewer",
   "tile.browser": "This browser cannot show video",

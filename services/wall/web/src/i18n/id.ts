@@ -53,6 +53,8 @@ export const id: Messages = {
   "banner.server": "Server tidak menjawab sejak {since}. Mencoba lagi…",
   "banner.session": "Sambungan video terputus sejak {since}. Mencoba lagi…",
   "banner.full": "Server tidak sanggup menerima penonton lagi, atau layanan videonya belum berjalan. Mencoba lagi…",
+  "banner.no-network":
+    "Peramban ini hanya menemukan alamat loopback, dan di sana tidak membuat sambungan WebRTC. Sambungkan jaringan, atau jalankan Chromium dengan --allow-loopback-in-peer-connection.",
   "banner.no-path":
     "Server menjawab, tetapi videonya tidak sampai ke peramban ini: UDP ke server terhalang, atau komputer ini tanpa jaringan. Mencoba lagi…",
   "banner.no-webrtc":
@@ -136,6 +138,7 @@ export const id: Messages = {
   "tile.unknown.hint": "Sudah dihapus, atau tautannya lama",
   "tile.lost": "Sambungan video terputus",
   "tile.full": "Server tidak sanggup menerima penonton lagi",
+  "tile.no-network": "Peramban ini tidak punya jaringan untuk menerima video",
   "tile.no-path": "Video tidak sampai ke peramban ini",
   "tile.browser": "Peramban ini tidak dapat menampilkan video",
   "tile.no-webrtc": "WebRTC tidak ada",

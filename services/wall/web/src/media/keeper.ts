@@ -26,6 +26,8 @@ const NO_PATH_ATTEMPTS = 2;
 /** Sessions come in these sizes, so that small changes of the layout need no new one. */
 const SLOT_STEPS = [1, 4, 9, 16, 25, 36, 64];
 
+type LostPhase = Extract<LinkPhase, "lost" | "no-path" | "no-network">;
+
 export interface KeeperEvents {
   /** Tiles take their tracks from `keeper.session` now, which may not be connected yet; there are none where it is null. */
   replaced: () => void;
@@ -72,6 +74,8 @@ export class SessionKeeper {
   private readonly backoff: Backoff;
   /** Sessions in a row that the server took and no media came through. */
   private unreached = 0;
+  /** The last session ended since the browser found no address of its own. */
+  private noNetwork = false;
 
   constructor(
     private readonly open: OpenSession,
@@ -187,7 +191,7 @@ export class SessionKeeper {
       if (ok && session) {
         sayNews();
         this.takeOver(session, early);
-      } else this.failed(this.noPath(session !== null) ? "no-path" : "lost");
+      } else this.failed(this.noPath(session !== null));
     };
     const events: SessionEvents = {
       connected: () => {
@@ -211,7 +215,8 @@ export class SessionKeeper {
         }
         this.onNotice(notice);
       },
-      gone: () => {
+      gone: (noNetwork = false) => {
+        this.noNetwork = noNetwork;
         settle(false);
         if (session && session === this.session) this.lost();
       },
@@ -239,6 +244,7 @@ export class SessionKeeper {
   private takeOver(session: Session, early: Notice[]): void {
     this.waiting = false;
     this.unreached = 0;
+    this.noNetwork = false;
     if (session !== this.session) this.adopt(session, early);
     this.backoff.reset();
     this.setPhase("open");
@@ -259,17 +265,22 @@ export class SessionKeeper {
     this.waiting = false;
     this.quality.set(null);
     this.events.replaced();
-    this.setPhase(this.unreached >= NO_PATH_ATTEMPTS ? "no-path" : "lost");
+    this.setPhase(this.whyLost);
     this.renew();
   }
 
-  /** Whether it is the network between: the server took sessions, and none was ever connected. */
-  private noPath(taken: boolean): boolean {
+  /** Counts sessions in a row that the server took and that were never connected: then it is the network between. */
+  private noPath(taken: boolean): LostPhase {
     this.unreached = taken ? this.unreached + 1 : 0;
-    return this.unreached >= NO_PATH_ATTEMPTS;
+    return this.whyLost;
   }
 
-  private failed(phase: "lost" | "full" | "no-path"): void {
+  private get whyLost(): LostPhase {
+    if (this.noNetwork) return "no-network";
+    return this.unreached >= NO_PATH_ATTEMPTS ? "no-path" : "lost";
+  }
+
+  private failed(phase: LostPhase | "full"): void {
     if (this.stopped) return;
     if (!this.session) this.setPhase(phase);
     this.retry = setTimeout(() => {

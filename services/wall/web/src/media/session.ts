@@ -12,6 +12,8 @@ export const SESSION_GONE = 4404;
 export const SIGNED_OUT = 4401;
 
 const CONNECT_LIMIT_MS = 10_000;
+/** A browser has its first candidate after a tenth of that, where it has an address but loopback. */
+const GATHERED_MS = 3000;
 const DISCONNECTED_LIMIT_MS = 3000;
 /** After so many WebSockets in a row that never opened the session is given up. */
 const CONTROL_ATTEMPTS = 6;
@@ -22,8 +24,8 @@ export interface SessionEvents {
   /** The WebSocket is open (again): everything has to be sent again. */
   controllable: () => void;
   notice: (notice: Notice) => void;
-  /** The session is over; called once. */
-  gone: () => void;
+  /** The session is over; called once. `noNetwork`: the browser found no address of its own to connect from. */
+  gone: (noNetwork?: boolean) => void;
 }
 
 /** The part of a session that the keeper uses; tests implement it. */
@@ -80,6 +82,7 @@ export class WallSession implements Session {
     const { pc } = this;
     pc.onconnectionstatechange = () => this.onConnectionState();
     await pc.setLocalDescription();
+    this.after(GATHERED_MS, () => this.endWithoutNetwork());
     const answer = await this.api.openSession(pc.localDescription?.sdp ?? "", opening());
     this.id = answer.id;
     this.connectControl(answer.control);
@@ -92,6 +95,12 @@ export class WallSession implements Session {
   get audio(): MediaStreamTrack | null {
     const { currentDirection, receiver } = this.receivers.audio;
     return currentDirection === "recvonly" ? receiver.track : null;
+  }
+
+  /** Without a candidate no check leaves the browser, and Chromium gathers for ever. */
+  private endWithoutNetwork(): void {
+    const { connectionState, localDescription } = this.pc;
+    if (connectionState !== "connected" && !localDescription?.sdp.includes("\na=candidate:")) this.end(true);
   }
 
   private onConnectionState(): void {
@@ -144,10 +153,10 @@ export class WallSession implements Session {
     this.timers.add(timer);
   }
 
-  private end(): void {
+  private end(noNetwork = false): void {
     if (this.ended) return;
     // Called first, so that the tiles copy their last pictures before the tracks end.
-    this.events.gone();
+    this.events.gone(noNetwork);
     this.close();
   }
 

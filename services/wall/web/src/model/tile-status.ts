@@ -10,7 +10,7 @@ import { type Seen, type ShownStatus, statusOf } from "./cameras.js";
  * Whether the wall's session can carry pictures just now. `full`: no relay takes it. `no-path`: the server answers, but
  * its video does not get here. `no-webrtc`, `no-h264`: this browser cannot show any.
  */
-export type LinkPhase = "connecting" | "open" | "lost" | "full" | "no-path" | "no-webrtc" | "no-h264";
+export type LinkPhase = "connecting" | "open" | "lost" | "full" | "no-path" | "no-network" | "no-webrtc" | "no-h264";
 
 export interface TileInput {
   camera: string | null;
@@ -67,7 +67,7 @@ function messageOf(input: TileInput): TileMessage | null {
   if (link.phase === "no-webrtc" || link.phase === "no-h264") {
     return { ...NONE, icon: "unknown", title: "tile.browser", reason: `tile.${link.phase}`, tone: "fault" };
   }
-  if (link.phase === "lost" || link.phase === "full" || link.phase === "no-path") {
+  if (link.phase === "lost" || link.phase === "full" || link.phase === "no-path" || link.phase === "no-network") {
     return { ...NONE, icon: "link-lost", title: `tile.${link.phase}`, sinceMs: link.sinceMs, tone: "fault" };
   }
   // What a camera recorded before it was switched off can still be seen.

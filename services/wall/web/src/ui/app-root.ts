@@ -148,7 +148,7 @@ export class AppRoot extends LitElement {
     if (phase === "no-webrtc" || phase === "no-h264") text = t(`banner.${phase}`);
     else if (!server.value.answers && now - server.value.sinceMs > BANNER_AFTER_MS) {
       text = t("banner.server", since(server.value.sinceMs));
-    } else if (phase === "full" || phase === "no-path") text = t(`banner.${phase}`);
+    } else if (phase === "full" || phase === "no-path" || phase === "no-network") text = t(`banner.${phase}`);
     else if (phase === "lost" && now - sinceMs > BANNER_AFTER_MS) text = t("banner.session", since(sinceMs));
     if (text === null) return nothing;
     return html`<div class="banner" role="status">${icon("warning")}<span>${text}</span></div>`;
