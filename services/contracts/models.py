@@ -279,6 +279,8 @@ class WorkerLease(Model):
     capacity: int = 0
     load: float = 0
     draining: bool = False
+    machine: str = ""
+    """Where it runs: the host's name, or the setting ``PANTAU_MACHINE``."""
     detail: dict[str, str] = {}
 
 
@@ -291,7 +293,10 @@ class Assignment(Model):
     """For ingest exactly one; for recorder as many as the camera has copies."""
     incarnations: tuple[int, ...]
     homes: tuple[Id, ...] = ()
-    """Recorder: the camera's homes, whose disks have its footage; differs from ``workers`` while one is away."""
+    """Recorder: who records it from now on; differs from ``workers`` while one of them is away."""
+    silent_since_us: int = 0
+    """Recorder: when the one before was heard last (Unix time), where it was replaced because it is silent. Who stands
+    in accounts for what comes after. 0: nobody was lost."""
 
 
 class ReaderFallback(Model):

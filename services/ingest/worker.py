@@ -117,6 +117,7 @@ class Worker:
             capacity=self._settings.capacity,
             load=round(self._load, 3),
             draining=self._draining,
+            machine=self._service.settings.machine,
             detail={"cameras": str(len(self.cameras))},
         )
 

@@ -35,6 +35,9 @@ CUT_OFF_AGAIN_SECONDS: Final = 30.0
 """…and changes to another node: at first after that time, then after this, doubled each time up to…"""
 MOST_CUT_OFF_SECONDS: Final = 600.0
 """…this. There may be no registry just now."""
+LATE_SECONDS: Final = 1.9
+"""A heartbeat that comes no sooner after the one before is late."""
+FORGET_SECONDS: Final = 7200.0
 CLAIM_SECONDS: Final = 0.2
 """Who claims what another does is told so within this time."""
 _SENT: Final = "Pantau-Sent"
@@ -180,6 +183,8 @@ class Workers:
         self._home = home
         self._clock = clock or SystemClock()
         self._heard: dict[str, tuple[WorkerLease, float]] = {}
+        self._last_heard: dict[str, float] = {}
+        """Also of those that are gone, for `FORGET_SECONDS`."""
         self._deaf_seconds = 0.0
         self._ran_at = self._clock.monotonic()
 
@@ -197,6 +202,15 @@ class Workers:
         return [
             lease for _, (lease, at) in sorted(self._heard.items()) if lease.role == role and now - at < within_seconds
         ]
+
+    def silent_seconds(self, role: WorkerRole, worker: Id) -> float:
+        """How long a worker has not been heard; infinite where it never was, or too long ago."""
+        return self._now() - self._last_heard.get(f"{role}.{worker}", float("-inf"))
+
+    def late(self, role: WorkerRole) -> list[WorkerLease]:
+        """Workers that are alive but have missed a heartbeat."""
+        timely = {lease.worker for lease in self.alive(role, within_seconds=LATE_SECONDS)}
+        return [lease for lease in self.alive(role) if lease.worker not in timely]
 
     def all(self) -> list[WorkerLease]:
         """Live workers of every role."""
@@ -224,10 +238,13 @@ class Workers:
             self._heard.pop(f"{role}.{worker}", None)
         elif (lease := _unpack(message)) is not None:
             self._heard[f"{role}.{worker}"] = (lease, now)
+            self._last_heard[f"{role}.{worker}"] = now
 
     def _forget(self, now: float) -> None:
         for key in [key for key, (_, at) in self._heard.items() if now - at > 2 * EXPIRE_SECONDS]:
             del self._heard[key]
+        for key in [key for key, at in self._last_heard.items() if now - at > FORGET_SECONDS]:
+            del self._last_heard[key]
 
 
 async def roll_call(bus: Bus, home: Id) -> list[WorkerLease]:

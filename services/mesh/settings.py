@@ -4,6 +4,7 @@ Each service declares its own section as a subclass of `Section`: ``[wall]`` in 
 environment. A secret may be given as ``PANTAU_…_FILE``, the path of a file that holds it.
 """
 
+import socket
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -128,6 +129,11 @@ class MeshSettings(Section):
     data: Path = Field(default=Path("data"), description="Where this service keeps its files.")
     worker: Id | None = Field(
         default=None, description="This instance's name; default: the service's name and the host's."
+    )
+    machine: str = Field(
+        default_factory=socket.gethostname,
+        description="Where this instance runs; default: the host's name. Two copies of a camera are kept on different "
+        "machines, and a camera is recorded where it is ingested, as far as there is room.",
     )
     admin_host: str = Field(default="127.0.0.1", description="Where /livez, /readyz and /metrics listen.")
     admin_port: int | None = Field(

@@ -204,6 +204,7 @@ class Recorder:
             capacity=self.settings.capacity,
             load=round(cameras / self.settings.capacity, 3),
             draining=self._draining,
+            machine=self.service.settings.machine,
             detail={"cameras": str(cameras), "free_bytes": str(sum(free))},
         )
 

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final
 
 from services.contracts.errors import ConflictError, UnavailableError
-from services.contracts.models import Assignment, Camera, Id, WorkerLease
+from services.contracts.models import Assignment, Camera, Id, WorkerLease, WorkerRole
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
 from services.mesh.leases import GIVE_UP_SECONDS, Workers
@@ -13,8 +14,8 @@ from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
 from services.mesh.presence import Presence
 from services.registry import plan_ingest, plan_recorders
+from services.registry.balance import WorkerCandidate
 from services.registry.ledger import Ledgers
-from services.registry.plan_ingest import WorkerCandidate
 from services.registry.plan_recorders import RecorderPlacement
 from services.registry.roster import WorkerRoster
 from services.registry.settings import RegistrySettings
@@ -27,9 +28,13 @@ PLAN_SECONDS: Final = 1.0
 """How often a plan is made without a change: a recorder's patience runs out by time alone."""
 BALANCE_SECONDS: Final = 5.0
 """Between two rounds of moves that only balance the load."""
+COMMON_CAUSE_SECONDS: Final = 10.0
+"""Where more than half of a role's leases are late at once, the cause is hardly theirs: so long no camera that has a
+worker moves, and then they may at least as long."""
 HOMES_SETTLED_SECONDS: Final = 2.0
 """Cameras get homes only after the recorders have been the same for so long: the first to start would get them all."""
 CONCURRENT_WRITES: Final = 32
+ROLES: Final[tuple[WorkerRole, ...]] = ("ingest", "recorder")
 
 _written = counter("registry_assignments_written", "Assignments written, by role and cause", "role", "cause")
 _assigned = gauge("registry_assigned_cameras", "Cameras assigned, by role and worker; of the leader", "role", "worker")
@@ -64,7 +69,8 @@ class Assigner:
         self._view = -1
         self._was_leading = False
         self._planned_at = float("-inf")
-        self._balanced_at = float("-inf")
+        self._balanced_at: dict[WorkerRole, float] = {}
+        self._still_until: dict[WorkerRole, float] = {}
 
     async def run(self) -> None:
         """Plans until it is cancelled."""
@@ -94,6 +100,8 @@ class Assigner:
         ingest = self._workers.alive("ingest", within_seconds=GIVE_UP_SECONDS)
         moved = self._ingest.update_leases([lease for lease in ingest if not self._presence.gone(lease)], now)
         moved |= self._recorders.update_leases(self._workers.alive("recorder"), now)
+        for role in ROLES:
+            self._look_for_common_cause(role, now)
         if not self._leading():
             self._was_leading = False
             self._plan_due.clear()
@@ -101,6 +109,25 @@ class Assigner:
         moved |= not self._was_leading
         self._was_leading = True
         return moved or self._plan_due.is_set() or now - self._planned_at >= PLAN_SECONDS
+
+    def _look_for_common_cause(self, role: WorkerRole, now: float) -> None:
+        there = len(self._workers.alive(role))
+        late = sum(not self._presence.gone(lease) for lease in self._workers.late(role))
+        began_before = now < self._still_until.get(role, float("-inf")) + COMMON_CAUSE_SECONDS
+        if late < 2 or 2 * late <= there or began_before:
+            return
+        log.warning("assignments.still", role=role, late=late, of=there, seconds=COMMON_CAUSE_SECONDS)
+        self._still_until[role] = now + COMMON_CAUSE_SECONDS
+
+    def _is_still(self, role: WorkerRole) -> bool:
+        return self._clock.monotonic() < self._still_until.get(role, float("-inf"))
+
+    def _may_balance(self, role: WorkerRole, roster: WorkerRoster) -> bool:
+        now = self._clock.monotonic()
+        settled = roster.settled(self._settings.rebalance_after_seconds, now)
+        return (
+            settled and not self._is_still(role) and now - self._balanced_at.get(role, float("-inf")) >= BALANCE_SECONDS
+        )
 
     def _plan(self) -> dict[str, Assignment]:
         cameras = {key: camera for key, (camera, _) in self._cameras.entries.items() if camera.enabled}
@@ -120,19 +147,18 @@ class Assigner:
         alive = self._ingest.alive
         current = self._current("ingest")
         held = {camera: assignment.workers[0] for camera, assignment in current.items() if assignment.workers}
-        settled = (
-            self._ingest.settled(self._settings.rebalance_after_seconds, now)
-            and now - self._balanced_at >= BALANCE_SECONDS
-        )
+        settled = self._may_balance("ingest", self._ingest)
+        waiting = self._is_still("ingest") or self._ingest.expected(now)
         planned = plan_ingest.plan(
             cameras,
             held,
             _candidates(alive),
-            expected=set(held.values()) - alive.keys() if self._ingest.expected(now) else (),
+            expected=set(held.values()) - alive.keys() if waiting else (),
             settled=settled,
+            last={key for key, camera in cameras.items() if not camera.record},
         )
         if settled and any(held.get(camera, worker) != worker for camera, worker in planned.items()):
-            self._balanced_at = now
+            self._balanced_at["ingest"] = now
         _count("ingest", len(cameras) - len(planned), planned.values())
         return {
             f"ingest.{camera}": _assignment(cameras[camera], (worker,), (), current.get(camera), alive)
@@ -144,18 +170,59 @@ class Assigner:
         alive = self._recorders.alive
         current = self._current("recorder")
         names = {name for assignment in current.values() for name in (*assignment.workers, *assignment.homes)}
+        balancing = self._may_balance("recorder", self._recorders)
+        before = {key: RecorderPlacement(kept.workers, kept.homes or kept.workers) for key, kept in current.items()}
         planned = plan_recorders.plan(
             {key: camera.copies for key, camera in cameras.items()},
-            {key: RecorderPlacement(kept.workers, kept.homes or kept.workers) for key, kept in current.items()},
+            before,
             _candidates(alive),
-            away=self._recorders.away(names, self._settings.recorder_away_seconds, now),
+            away=self._silent_recorders(names, self._settings.recorder_away_seconds),
+            lost=self._silent_recorders(names, self._settings.recorder_lost_hours * 3600),
             settled=self._recorders.settled(HOMES_SETTLED_SECONDS, now),
+            balancing=balancing,
+            machines=self._machines(),
         )
+        if balancing and any(kept.homes != before[key].homes for key, kept in planned.items() if key in before):
+            self._balanced_at["recorder"] = now
         _count("recorder", len(cameras) - len(planned), (name for kept in planned.values() for name in kept.workers))
         return {
-            f"recorder.{camera}": _assignment(cameras[camera], kept.workers, kept.homes, current.get(camera), alive)
+            f"recorder.{camera}": _assignment(
+                cameras[camera],
+                kept.workers,
+                kept.homes,
+                current.get(camera),
+                alive,
+                silent_since_us=self._silent_since_us(current.get(camera), kept.workers),
+            )
             for camera, kept in planned.items()
         }
+
+    def _silent_recorders(self, names: Iterable[Id], seconds: float) -> set[Id]:
+        if self._is_still("recorder"):
+            return set()
+        now = self._clock.monotonic()
+        return self._recorders.silent(names, seconds, now, partial(self._workers.silent_seconds, "recorder"))
+
+    def _machines(self) -> dict[Id, str]:
+        """Where each camera is ingested, as far as it is known."""
+        found: dict[Id, str] = {}
+        for camera, assignment in self._current("ingest").items():
+            lease = self._ingest.alive.get(assignment.workers[0]) if assignment.workers else None
+            if lease is not None and lease.machine:
+                found[camera] = lease.machine
+        return found
+
+    def _silent_since_us(self, current: Assignment | None, workers: tuple[Id, ...]) -> int:
+        """When the first of the recorders that are replaced now was heard last; 0: all of them are alive."""
+        if current is None or current.workers == workers:
+            return current.silent_since_us if current is not None else 0
+        silent = [
+            self._workers.silent_seconds("recorder", name)
+            for name in current.workers
+            if name not in workers and name not in self._recorders.alive
+        ]
+        known = [seconds for seconds in silent if seconds != float("inf")]
+        return self._clock.now_us() - round(max(known) * 1_000_000) if known else 0
 
     async def _write(self, desired: dict[str, Assignment]) -> None:
         """Writes the assignments that differ. A write that fails is repeated in the next round."""
@@ -201,7 +268,10 @@ class Assigner:
 
 
 def _candidates(alive: dict[Id, WorkerLease]) -> list[WorkerCandidate]:
-    return [WorkerCandidate(name, lease.capacity, lease.load, lease.draining) for name, lease in alive.items()]
+    return [
+        WorkerCandidate(name, lease.capacity, lease.load, lease.draining, lease.machine)
+        for name, lease in alive.items()
+    ]
 
 
 def _assignment(
@@ -210,6 +280,8 @@ def _assignment(
     homes: tuple[Id, ...],
     current: Assignment | None,
     alive: dict[Id, WorkerLease],
+    *,
+    silent_since_us: int = 0,
 ) -> Assignment:
     """A worker without a lease keeps its incarnation here, so that a restarted one gets a new epoch."""
     had = dict(zip(current.workers, current.incarnations, strict=False)) if current else {}
@@ -221,7 +293,14 @@ def _assignment(
         homes,
     ):
         return current  # the usual case; building and comparing models for each camera each second costs CPU
-    return Assignment(camera=camera.id, site=camera.site, workers=workers, incarnations=incarnations, homes=homes)
+    return Assignment(
+        camera=camera.id,
+        site=camera.site,
+        workers=workers,
+        incarnations=incarnations,
+        homes=homes,
+        silent_since_us=silent_since_us,
+    )
 
 
 def _cause(before: Assignment | None, after: Assignment) -> str:

@@ -4,36 +4,20 @@ A camera stays with its worker while that worker lives. Cameras move in three ca
 
 1. A camera whose worker is gone or drains goes to the least full live worker. Without one it waits for its worker.
 2. A new camera goes to the least full worker.
-3. When the workers have been the same for a while and one has more than `TOLERANCE` times its fair share, some of its
-   cameras move. Each move costs the camera a reconnect, so at most `MOVES_AT_ONCE` move in a round.
+3. When the workers have been the same for a while and the fullest or the emptiest is off its fair share by more than
+   `balance.TOLERANCE`, cameras move from the one to the other, a few in a round.
+
+A worker's capacity is a limit: a camera for which no worker has room has none (`unassigned`).
 """
 
 from collections.abc import Collection, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from services.contracts.models import Id
+from services.registry.balance import WorkerCandidate, moves_at_once, next_move
 
-TOLERANCE: Final = 1.25
-"""A worker may carry a quarter more than its fair share before its cameras are moved."""
-MOVES_AT_ONCE: Final = 4
 BUSY: Final = 0.95
 """From this load on (share of one core) a worker gets new cameras only when all are as busy."""
-DEFAULT_CAPACITY: Final = 200
-"""Assumed for a worker whose lease names no capacity."""
-
-
-class WorkerCandidate(NamedTuple):
-    """A live worker."""
-
-    name: Id
-    capacity: int = 0
-    load: float = 0.0
-    draining: bool = False
-
-    @property
-    def room(self) -> int:
-        """How many cameras it can take."""
-        return self.capacity if self.capacity > 0 else DEFAULT_CAPACITY
 
 
 def plan(
@@ -43,12 +27,13 @@ def plan(
     *,
     expected: Collection[Id] = (),
     settled: bool,
+    last: Collection[Id] = (),
 ) -> dict[Id, Id]:
     """Camera → worker for every camera that can have one.
 
     ``current`` names each camera's present worker, dead ones included. Workers in ``expected`` have no lease but may
     come back (the bus was away, or everything starts at once): they keep their cameras. ``settled`` allows moves that
-    only balance the load.
+    only balance the load. Cameras in ``last`` get what room the others leave.
     """
     willing = {worker.name: worker for worker in workers if not worker.draining}
     alive = {worker.name for worker in workers}
@@ -57,7 +42,9 @@ def plan(
     homeless: list[Id] = []
     for camera in sorted(cameras):
         worker = current.get(camera)
-        if worker is not None and (worker in willing or worker in expected):
+        if worker is not None and worker in willing and counts[worker] >= willing[worker].room:
+            homeless.append(camera)  # its capacity was lowered
+        elif worker is not None and (worker in willing or worker in expected):
             planned[camera] = worker
             counts[worker] = counts.get(worker, 0) + 1
         else:
@@ -73,29 +60,42 @@ def plan(
                 planned[camera] = draining[0]
         return planned
     # Cameras without a live worker come first; those of a draining worker still flow.
-    for camera in sorted(homeless, key=lambda camera: current.get(camera) in alive):
+    for camera in sorted(homeless, key=lambda camera: (camera in last, current.get(camera) in alive)):
         worker = _least_full(willing, counts)
-        planned[camera] = worker
-        counts[worker] += 1
-    if settled and len(willing) > 1:
+        if worker is None and current.get(camera) in alive - willing.keys():
+            worker = current[camera]  # it drains, and goes on until there is room
+        if worker is not None:
+            planned[camera] = worker
+            counts[worker] = counts.get(worker, 0) + 1
+    if settled:
         _balance(planned, willing, counts)
     return planned
 
 
-def _least_full(willing: Mapping[Id, WorkerCandidate], counts: Mapping[Id, int]) -> Id:
-    return min(willing, key=lambda name: (willing[name].load >= BUSY, (counts[name] + 1) / willing[name].room, name))
+def _least_full(willing: Mapping[Id, WorkerCandidate], counts: Mapping[Id, int]) -> Id | None:
+    free = [name for name, worker in willing.items() if counts[name] < worker.room]
+    return min(
+        free,
+        key=lambda name: (willing[name].load >= BUSY, (counts[name] + 1) / willing[name].room, name),
+        default=None,
+    )
 
 
 def _balance(planned: dict[Id, Id], willing: Mapping[Id, WorkerCandidate], counts: dict[Id, int]) -> None:
-    room = sum(worker.room for worker in willing.values())
-    for _ in range(MOVES_AT_ONCE):
-        fullest = max(willing, key=lambda name: (counts[name] / willing[name].room, name))
-        fair = len(planned) * willing[fullest].room / room
-        target = _least_full(willing, counts)
-        after = (counts[target] + 1) / willing[target].room
-        if counts[fullest] <= fair * TOLERANCE or after >= counts[fullest] / willing[fullest].room:
+    own = {name: counts[name] for name in willing}
+    held: dict[Id, list[Id]] = {name: [] for name in willing}
+    for camera, worker in planned.items():
+        if worker in held:
+            held[worker].append(camera)
+    for _ in range(moves_at_once(len(planned))):
+        move = next_move(willing, own)
+        if move is None:
             return
-        camera = max(camera for camera, worker in planned.items() if worker == fullest)
-        planned[camera] = target
-        counts[fullest] -= 1
-        counts[target] += 1
+        giver, taker = move
+        if willing[taker].load >= BUSY:
+            return
+        camera = held[giver].pop()
+        planned[camera] = taker
+        held[taker].insert(0, camera)
+        own[giver] -= 1
+        own[taker] += 1

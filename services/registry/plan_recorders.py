@@ -1,15 +1,16 @@
 """Which recorders keep which camera. Pure.
 
-A camera's *homes* are the recorders whose disks have its footage, one for each copy. They are chosen once, the least
-full first, and never change for balance, which would scatter the footage. A *stand-in* records while a home drains or
-has been away for longer than the patience; the home takes the camera back when it returns.
+A camera's *homes* are the recorders that record it from now on, one for each copy. They move forward: a new recorder
+takes its share of cameras, and where a home never returns its stand-in becomes one. Footage stays on the disks where it
+was recorded, and is found there. A *stand-in* records while a home drains or is away; the home takes the camera back
+when it returns.
 """
 
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from services.contracts.models import Id
-from services.registry.plan_ingest import WorkerCandidate
+from services.registry.balance import TOLERANCE, WorkerCandidate, moves_at_once, next_move
 
 
 class RecorderPlacement(NamedTuple):
@@ -20,77 +21,150 @@ class RecorderPlacement(NamedTuple):
     homes: tuple[Id, ...]
 
 
+class _Recorders:
+    """The live recorders, and how many cameras each has."""
+
+    def __init__(self, workers: Collection[WorkerCandidate], current: Mapping[Id, RecorderPlacement]) -> None:
+        self.there = {worker.name: worker for worker in workers}
+        self.willing = {name: worker for name, worker in self.there.items() if not worker.draining}
+        self.counts = dict.fromkeys(self.there, 0)
+        for kept in current.values():
+            for name in kept.workers:
+                if name in self.counts:
+                    self.counts[name] += 1
+
+    def least_full(self, but: Collection[Id], near: str = "") -> Id | None:
+        """The recorder for another copy: not in ``but``, with room, on a machine of its own where there is one.
+
+        Of those that are about as empty one on the machine ``near``.
+        """
+        free = [name for name, worker in self.willing.items() if name not in but and self.counts[name] < worker.room]
+        if not free:
+            return None
+        taken = {self.there[name].machine for name in but if name in self.there} - {""}
+        apart = [name for name in free if self.willing[name].machine not in taken] or free
+        least = min(self._fullness(name) for name in apart)
+        room = min(self.willing[name].room for name in apart)
+        empty = [name for name in apart if self._fullness(name) <= least * (1 + TOLERANCE) + 1 / room]
+        beside = [name for name in empty if near and self.willing[name].machine == near]
+        return min(beside or apart, key=lambda name: (self._fullness(name), name))
+
+    def _fullness(self, name: Id) -> float:
+        return self.counts[name] / self.willing[name].room
+
+
 def plan(
     copies: Mapping[Id, int],
     current: Mapping[Id, RecorderPlacement],
     workers: Collection[WorkerCandidate],
     *,
     away: Collection[Id],
+    lost: Collection[Id] = (),
     settled: bool,
+    balancing: bool = False,
+    machines: Mapping[Id, str] | None = None,
 ) -> dict[Id, RecorderPlacement]:
     """Camera → its recorders, for every camera in ``copies`` that can have one.
 
-    ``away`` names the recorders that have been missing for longer than the patience. A recorder that is neither in
-    ``workers`` nor in ``away`` is expected back. ``settled`` says that the recorders have been the same for a while:
-    only then does a camera get its homes, or the first recorder to start would get them all.
+    ``away`` names the recorders that have been silent for longer than the patience, ``lost`` those that are not waited
+    for any more. A recorder that is neither in ``workers`` nor in ``away`` is expected back. ``settled`` says that the
+    recorders have been the same for a while: only then does a camera get its homes, or the first recorder to start
+    would get them all. ``balancing`` allows a round of moves. ``machines`` says where each camera is ingested.
     """
-    candidates = {worker.name: worker for worker in workers}
-    willing = {name: worker for name, worker in candidates.items() if not worker.draining}
-    counts = dict.fromkeys(candidates, 0)
-    for kept in current.values():
-        for name in kept.workers:
-            if name in counts:
-                counts[name] += 1
+    recorders = _Recorders(workers, current)
+    machines = machines or {}
     planned: dict[Id, RecorderPlacement] = {}
     for camera in sorted(copies):
         kept = current.get(camera, RecorderPlacement((), ()))
-        homes = _homes(kept.homes, copies[camera], willing, counts) if settled else kept.homes[: copies[camera]]
+        kept = _without_lost(kept, recorders, lost)
+        near = machines.get(camera, "")
+        homes = _homes(kept.homes, copies[camera], recorders, near) if settled else kept.homes[: copies[camera]]
         if not homes:
             continue
-        planned[camera] = RecorderPlacement(_workers(homes, kept, candidates, willing, away, counts), homes)
+        planned[camera] = RecorderPlacement(_workers(homes, kept, recorders, away), homes)
+    if balancing:
+        _balance(planned, recorders)
     return planned
 
 
-def _homes(
-    homes: tuple[Id, ...], copies: int, willing: Mapping[Id, WorkerCandidate], counts: dict[Id, int]
-) -> tuple[Id, ...]:
+def _without_lost(kept: RecorderPlacement, recorders: _Recorders, lost: Collection[Id]) -> RecorderPlacement:
+    homes = tuple(
+        worker if home in lost and worker in recorders.willing and worker not in kept.homes else home
+        for home, worker in zip(kept.homes, kept.workers, strict=True)
+    )
+    return RecorderPlacement(kept.workers, homes)
+
+
+def _homes(homes: tuple[Id, ...], copies: int, recorders: _Recorders, near: str) -> tuple[Id, ...]:
     chosen = list(homes[:copies])
     while len(chosen) < copies:
-        name = _least_full(willing, counts, chosen)
+        name = recorders.least_full(chosen, near)
         if name is None:
             break
         chosen.append(name)
-        counts[name] += 1
+        recorders.counts[name] += 1
     return tuple(chosen)
 
 
 def _workers(
-    homes: tuple[Id, ...],
-    kept: RecorderPlacement,
-    candidates: Mapping[Id, WorkerCandidate],
-    willing: Mapping[Id, WorkerCandidate],
-    away: Collection[Id],
-    counts: dict[Id, int],
+    homes: tuple[Id, ...], kept: RecorderPlacement, recorders: _Recorders, away: Collection[Id]
 ) -> tuple[Id, ...]:
     before = dict(zip(kept.homes, kept.workers, strict=False))
     chosen: list[Id] = []
     for home in homes:
         present = before.get(home, home)
-        if home in willing:
+        if home in recorders.willing:
             name: Id | None = home
-        elif present != home and present in willing and present not in homes and present not in chosen:
+        elif present != home and present in recorders.willing and present not in homes and present not in chosen:
             name = present  # the stand-in continues
-        elif home in away or home in candidates or present != home:
+        elif home in away or home in recorders.there or present != home:
             # The home is away for too long or drains, or its stand-in is lost: any other recorder stands in.
-            name = _least_full(willing, counts, [*homes, *chosen])
+            name = recorders.least_full([*homes, *chosen])
             if name is not None:
-                counts[name] += 1
+                recorders.counts[name] += 1
         else:
             name = home  # expected back
         chosen.append(name if name is not None else home)
     return tuple(chosen)
 
 
-def _least_full(willing: Mapping[Id, WorkerCandidate], counts: Mapping[Id, int], but: Collection[Id]) -> Id | None:
-    free = [name for name in willing if name not in but]
-    return min(free, key=lambda name: (counts[name] / willing[name].room, name)) if free else None
+def _balance(planned: dict[Id, RecorderPlacement], recorders: _Recorders) -> None:
+    counts = dict.fromkeys(recorders.willing, 0)
+    held: dict[Id, list[Id]] = {name: [] for name in recorders.willing}
+    for name, kept in planned.items():
+        for home, worker in zip(kept.homes, kept.workers, strict=True):
+            if home == worker and home in held:
+                counts[home] += 1
+                held[home].append(name)
+    nothing_to_give: set[Id] = set()
+    moves = 0
+    while moves < moves_at_once(len(planned)):
+        move = next_move(recorders.willing, counts, nothing_to_give)
+        if move is None:
+            return
+        giver, taker = move
+        camera = _movable(held[giver], planned, taker, recorders)
+        if camera is None:
+            nothing_to_give.add(giver)
+            continue
+        held[giver].remove(camera)
+        homes = tuple(taker if home == giver else home for home in planned[camera].homes)
+        workers = tuple(taker if worker == giver else worker for worker in planned[camera].workers)
+        planned[camera] = RecorderPlacement(workers, homes)
+        held[taker].insert(0, camera)
+        counts[giver] -= 1
+        counts[taker] += 1
+        moves += 1
+
+
+def _movable(
+    cameras: Collection[Id], planned: Mapping[Id, RecorderPlacement], taker: Id, recorders: _Recorders
+) -> Id | None:
+    """A camera of the giver's that may go to ``taker``: which has no copy of it, nor has its machine."""
+    machine = recorders.there[taker].machine
+    for camera in reversed(list(cameras)):
+        kept = planned[camera]
+        others = {recorders.there[name].machine for name in kept.workers if name in recorders.there}
+        if taker not in (*kept.homes, *kept.workers) and (len(kept.homes) == 1 or not machine or machine not in others):
+            return camera
+    return None

@@ -1,6 +1,6 @@
 """Which workers are there, with patience for those that may still come. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from services.contracts.models import Id, WorkerLease
@@ -17,13 +17,11 @@ class WorkerRoster:
         self.alive: dict[Id, WorkerLease] = {}
         self._began_at = float("-inf")
         self._changed_at = float("-inf")
-        self._missing_since: dict[Id, float] = {}
 
     def begin_view(self, now: float) -> None:
         """Begins a new view: this registry has started, or the bus is back."""
         self._began_at = now
         self._changed_at = now
-        self._missing_since.clear()
 
     def update_leases(self, leases: Iterable[WorkerLease], now: float) -> bool:
         """Takes the live leases; returns whether a worker came, went, restarted or began to drain."""
@@ -42,12 +40,13 @@ class WorkerRoster:
         """Whether the same workers have been there for ``seconds``."""
         return now - self._changed_at >= seconds
 
-    def away(self, names: Iterable[Id], patience_seconds: float, now: float) -> set[Id]:
-        """The workers of ``names`` that have been missing for longer than the patience."""
-        for name in self.alive:
-            self._missing_since.pop(name, None)
-        missing = {name for name in names if name not in self.alive}
-        return {name for name in missing if now - self._missing_since.setdefault(name, now) >= patience_seconds}
+    def silent(self, names: Iterable[Id], seconds: float, now: float, silent_seconds: Callable[[Id], float]) -> set[Id]:
+        """The workers of ``names`` that have been silent for ``seconds``, as far back as this view reaches."""
+        return {
+            name
+            for name in names
+            if name not in self.alive and min(silent_seconds(name), now - self._began_at) >= seconds
+        }
 
 
 def _who(alive: dict[Id, WorkerLease]) -> set[tuple[Id, int, bool]]:

@@ -16,12 +16,17 @@ class RegistrySettings(Section):
         default=7.0, ge=0, description="How long footage stays held after its incident was closed."
     )
     recorder_away_seconds: float = Field(
-        default=30.0, gt=0, description="How long a recorder may be away before another records its cameras."
+        default=3.0, gt=0, description="How long a recorder may be silent before another records its cameras."
+    )
+    recorder_lost_hours: float = Field(
+        default=24.0,
+        gt=0,
+        description="After so long a recorder is not waited for any more: its stand-ins keep its cameras for good.",
     )
     rebalance_after_seconds: float = Field(
         default=10.0,
         ge=0,
-        description="How long the ingest workers must have been the same before cameras move to balance the load.",
+        description="How long the workers of a role must have been the same before cameras move to balance the load.",
     )
     events_max_days: float = Field(
         default=30.0, gt=0, description="How long events are kept for consumers that were away."

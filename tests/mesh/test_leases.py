@@ -128,6 +128,25 @@ async def test_a_process_that_was_frozen_itself_does_not_hold_that_against_the_w
     following.cancel()
 
 
+async def test_who_missed_a_heartbeat_is_late_and_how_long_it_is_silent_is_known_after_it_has_gone(bus: Bus) -> None:
+    clock = ManualClock()
+    workers = Workers(bus, HOME, clock=clock)
+    following = asyncio.create_task(workers.run())
+    await workers.ready.wait()
+    lease = Lease(bus, HOME, lambda: A)
+    await lease.renew()
+    await eventually(lambda: workers.alive("ingest") == [A])
+    assert not workers.late("ingest")
+    pass_time(clock, workers, 2)
+    assert workers.late("ingest") == [A]
+    await lease.release()
+    await eventually(lambda: not workers.alive("ingest"))
+    pass_time(clock, workers, 3)
+    assert workers.silent_seconds("ingest", A.worker) == pytest.approx(5)
+    assert workers.silent_seconds("ingest", "nobody") == float("inf")
+    following.cancel()
+
+
 async def test_who_begins_to_follow_hears_at_once_who_is_there(bus: Bus) -> None:
     async with leasing(bus, A), leasing(bus, B):
         assert await roll_call(bus, HOME) == [A, B]

@@ -5,7 +5,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.registry.plan_ingest import MOVES_AT_ONCE, TOLERANCE, WorkerCandidate, plan
+from services.registry.balance import LEAST_MOVES, TOLERANCE, WorkerCandidate, moves_at_once
+from services.registry.plan_ingest import plan
 
 NAMES = ("w1", "w2", "w3", "w4")
 names = st.sampled_from(NAMES)
@@ -56,9 +57,9 @@ def test_a_new_worker_gets_its_share_a_few_cameras_at_a_time() -> None:
     assert plan(held, held, pair, settled=False) == held
     for _round in range(10):
         planned = plan(held, held, pair, settled=True)
-        assert sum(planned[camera] != held[camera] for camera in held) <= MOVES_AT_ONCE
+        assert sum(planned[camera] != held[camera] for camera in held) <= LEAST_MOVES
         held = planned
-    assert Counter(held.values())["w1"] <= 16 * TOLERANCE
+    assert 16 * (1 - TOLERANCE) <= Counter(held.values())["w2"] <= 16
     assert plan(held, held, pair, settled=True) == held
 
 
@@ -69,6 +70,29 @@ def test_a_draining_worker_is_better_than_none() -> None:
     assert plan(["a", "b"], {"a": "w1"}, both, settled=True) == {"a": "w2", "b": "w2"}
 
 
+def test_every_new_worker_gets_its_share_however_many_there_are() -> None:
+    there = [WorkerCandidate(f"w{n}", 50) for n in range(9)]
+    held = {camera: f"w{n % 8}" for n, camera in enumerate(crowd(160))}
+    for _round in range(20):
+        held = plan(held, held, there, settled=True)
+    assert 16 <= Counter(held.values())["w8"] <= 18
+
+
+def test_the_camera_over_the_capacity_has_no_worker_and_it_is_one_that_is_not_recorded() -> None:
+    there = [WorkerCandidate("w1", 2), WorkerCandidate("w2", 1)]
+    planned = plan(["a", "b", "c", "d"], {}, there, settled=False, last={"b"})
+    assert planned.keys() == {"a", "c", "d"}
+    assert Counter(planned.values()) == {"w1": 2, "w2": 1}
+    lowered = plan(planned, planned, [WorkerCandidate("w1", 1), WorkerCandidate("w2", 1)], settled=False)
+    assert Counter(lowered.values()) == {"w1": 1, "w2": 1}
+
+
+def test_a_draining_worker_keeps_what_nobody_else_has_room_for() -> None:
+    there = [WorkerCandidate("w1", draining=True), WorkerCandidate("w2", 1)]
+    planned = plan(["a", "b"], {"a": "w1", "b": "w1"}, there, settled=False)
+    assert Counter(planned.values()) == {"w1": 1, "w2": 1}
+
+
 @given(cameras, holders, workers, st.sets(names), st.booleans())
 def test_whatever_happens_every_camera_has_a_sensible_worker(
     wanted: set[str], held: dict[str, str], there: list[WorkerCandidate], expected: set[str], settled: bool
@@ -77,13 +101,19 @@ def test_whatever_happens_every_camera_has_a_sensible_worker(
     alive = {worker.name for worker in there}
     willing = {worker.name for worker in there if not worker.draining}
     assert planned.keys() <= wanted
-    if alive:
+    room = sum(worker.room for worker in there if not worker.draining)
+    if willing:
+        assert len(planned) >= min(len(wanted), room), "a camera has no worker although there is room"
+    elif alive:
         assert planned.keys() == wanted
+    given = Counter(worker for worker in planned.values() if worker in willing)
+    assert all(given[worker.name] <= worker.room for worker in there), "a worker has more than its capacity"
     moved = {camera for camera in planned if camera in held and planned[camera] != held[camera]}
     for camera, worker in planned.items():
         assert worker in willing or worker in expected or worker == held.get(camera) or not willing
-    forced = {camera for camera in moved if held[camera] not in willing and held[camera] not in expected}
-    assert len(moved - forced) <= (MOVES_AT_ONCE if settled else 0)
+    full = {worker.name for worker in there if sum(name == worker.name for name in held.values()) > worker.room}
+    forced = {camera for camera in moved if held[camera] not in willing | set(expected) or held[camera] in full}
+    assert len(moved - forced) <= (moves_at_once(len(wanted)) if settled else 0)
 
 
 @given(cameras, holders, workers)

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.registry.plan_ingest import WorkerCandidate
+from services.registry.balance import LEAST_MOVES, WorkerCandidate
 from services.registry.plan_recorders import RecorderPlacement, plan
 
 R1, R2, R3 = WorkerCandidate("r1"), WorkerCandidate("r2"), WorkerCandidate("r3")
@@ -51,9 +51,41 @@ def test_a_draining_recorder_is_stood_in_for_at_once() -> None:
     assert plan({"a": 1}, held, [leaving], away=(), settled=False) == held
 
 
-def test_balance_never_moves_a_camera() -> None:
-    held = {f"cam-{n:02d}": RecorderPlacement(("r1",), ("r1",)) for n in range(30)}
-    assert plan(dict.fromkeys(held, 1), held, ALL, away=(), settled=True) == held
+def test_homes_move_forward_to_a_new_recorder_a_few_at_a_time_and_come_to_rest() -> None:
+    held = {f"cam-{n:02d}": RecorderPlacement((f"r{n % 2 + 1}",), (f"r{n % 2 + 1}",)) for n in range(30)}
+    copies = dict.fromkeys(held, 1)
+    assert plan(copies, held, ALL, away=(), settled=True) == held
+    for _round in range(10):
+        after = plan(copies, held, ALL, away=(), settled=True, balancing=True)
+        assert sum(after[camera] != held[camera] for camera in held) <= LEAST_MOVES
+        held = after
+    assert Counter(kept.homes for kept in held.values()) == {("r1",): 10, ("r2",): 10, ("r3",): 10}
+    assert all(kept.workers == kept.homes for kept in held.values())
+
+
+def test_a_stand_in_becomes_the_home_where_the_recorder_never_returns() -> None:
+    stood_in = {"a": RecorderPlacement(("r2",), ("r1",))}
+    assert plan({"a": 1}, stood_in, [R2, R3], away={"r1"}, settled=True) == stood_in
+    after = plan({"a": 1}, stood_in, [R2, R3], away={"r1"}, lost={"r1"}, settled=True)
+    assert after == {"a": RecorderPlacement(("r2",), ("r2",))}
+
+
+def test_copies_are_on_different_machines_and_one_of_them_where_the_camera_is_ingested() -> None:
+    there = [WorkerCandidate(f"r{n}", machine=f"box-{n // 3}") for n in range(9)]
+    copies = {f"cam-{n:02d}": 2 for n in range(18)}
+    machines = {camera: f"box-{n % 3}" for n, camera in enumerate(sorted(copies))}
+    planned = plan(copies, {}, there, away=(), settled=True, machines=machines)
+    boxes = {candidate.name: candidate.machine for candidate in there}
+    assert all(len({boxes[name] for name in kept.homes}) == 2 for kept in planned.values())
+    beside = sum(machines[camera] in {boxes[name] for name in kept.homes} for camera, kept in planned.items())
+    assert beside >= 12
+    counts = Counter(name for kept in planned.values() for name in kept.homes)
+    assert max(counts.values()) - min(counts.values()) <= 2
+
+
+def test_a_recorders_capacity_is_a_limit() -> None:
+    planned = plan(dict.fromkeys("abc", 1), {}, [WorkerCandidate("r1", 2)], away=(), settled=True)
+    assert len(planned) == 2
 
 
 names = st.sampled_from(("r1", "r2", "r3", "r4"))
@@ -97,3 +129,23 @@ def test_copies_are_distinct_and_homes_are_kept(
                 assert worker == home, "a home that is there has not got its camera"
     if settled:
         assert plan(copies, planned, workers, away=away, settled=True) == planned, "the plan does not come to rest"
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcdefghijkl"), st.integers(1, 2)),
+    st.dictionaries(st.sampled_from("abcdefghijkl"), kept()),
+    st.dictionaries(names, st.tuples(st.integers(0, 8), st.sampled_from(("", "box-1", "box-2")))),
+)
+def test_balancing_keeps_copies_apart_and_comes_to_rest(
+    copies: dict[str, int], current: dict[str, RecorderPlacement], there: dict[str, tuple[int, str]]
+) -> None:
+    workers = [WorkerCandidate(name, capacity, machine=machine) for name, (capacity, machine) in there.items()]
+    away = {"r1", "r2", "r3", "r4"} - there.keys()
+    for _round in range(40):
+        after = plan(copies, current, workers, away=away, settled=True, balancing=True)
+        for placed in after.values():
+            assert len(set(placed.homes)) == len(placed.homes) == len(placed.workers) == len(set(placed.workers))
+        if after == current:
+            return
+        current = after
+    raise AssertionError("the plan keeps moving cameras")

@@ -26,15 +26,11 @@ def test_after_a_beginning_everybody_may_still_be_coming() -> None:
     assert not roster.expected(100 + EXPECT_SECONDS)
 
 
-def test_who_comes_back_is_missed_anew() -> None:
-    roster = WorkerRoster()
-    assert roster.away(["a"], 30, 0) == set()
-    assert roster.away(["a"], 30, 29) == set()
-    roster.update_leases([lease("a")], 29.5)
-    assert roster.away(["a"], 30, 31) == set()
-    roster.update_leases([], 32)
-    assert roster.away(["a"], 30, 32) == set()
-    assert roster.away(["a"], 30, 61) == set()
-    assert roster.away(["a"], 30, 62) == {"a"}
-    roster.begin_view(63)
-    assert roster.away(["a"], 30, 63) == set()
+def test_who_is_silent_for_longer_than_the_patience_is_away_as_far_back_as_the_view_reaches() -> None:
+    roster, silent_seconds = WorkerRoster(), {"a": 29.0, "b": 31.0, "c": float("inf")}.__getitem__
+    assert roster.silent("abc", 30, 100, silent_seconds) == {"b", "c"}
+    roster.update_leases([lease("b")], 100)
+    assert roster.silent("abc", 30, 100, silent_seconds) == {"c"}
+    roster.begin_view(100)
+    assert roster.silent("ac", 30, 129, silent_seconds) == set()
+    assert roster.silent("ac", 30, 130, silent_seconds) == {"c"}
