@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import accumulate, compress
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import services
 from services.contracts import recordings, subjects
@@ -28,6 +28,8 @@ from services.mesh.bus import Bus
 from services.mesh.transfer import Incoming
 
 _VIDEO, _AUDIO = 0, 1
+_SAME_US: Final = 50_000
+"""Pictures of two recorders that are so close are one."""
 
 
 class ClipPiece(NamedTuple):
@@ -68,7 +70,9 @@ class ClipLayout:
     header: bytes
     data_bytes: int
     start_us: int
-    """Capture time of the first picture that is shown."""
+    """Capture time of what is shown first."""
+    lead_us: int
+    """How long before that its first picture begins: decoded, and left out of the show by the edit list."""
     duration_us: int
     thinned: bool
     kept: list[list[KeptBytes]] = field(default_factory=list)
@@ -123,6 +127,7 @@ def lay_out_clip(
         header,
         data_bytes,
         from_us + shown_us,
+        shown_us - us_from_90k(video.first_shown()),
         us_from_90k(duration_90k),
         any(table.tier != "full" for _, tables in pieces for table in tables),
         [[] for _ in pieces],
@@ -151,12 +156,12 @@ class _Placed:
     def cut(self, end: int) -> None:
         """Leaves out samples that no picture before ``end`` needs."""
         sizes, durations, offsets, keyframes = self.samples
-        count, time = len(sizes), self.end
+        count, time, slack = len(sizes), self.end, rescale(_SAME_US, SECOND_US, self.description.timescale)
         while count:
             duration = durations[count - 1]
             time -= duration
-            # Half a duration: two recorders may differ by a little about when the same picture was taken.
-            if time + offsets[count - 1] + duration // 2 < end:
+            # Two recorders may differ by a little about when the same picture was taken. A slow camera's lasts seconds.
+            if time + offsets[count - 1] + min(duration // 2, slack) < end:
                 break
             count -= 1
         if count < len(sizes):

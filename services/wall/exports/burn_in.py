@@ -4,15 +4,16 @@ This is the only place where pictures that are handed out differ from what was r
 metadata, its name, and the job. The footage is not touched.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, tzinfo
 from fractions import Fraction
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import av
 import av.error
-from av.video.frame import VideoFrame
+from av.container import InputContainer, OutputContainer
+from av.video.frame import PictureType, VideoFrame
 from PIL import Image, ImageDraw, ImageFont
 
 from services.contracts.errors import PantauError
@@ -23,8 +24,10 @@ _SHARE_OF_HEIGHT: Final = 28
 _LEAST_PX: Final = 12
 _BLACK, _WHITE, _GREY = 16, 235, 128
 """BT.601 and BT.709 in limited range."""
-_OPTIONS: Final = {"preset": "veryfast", "crf": "20"}
-_SECONDS_BETWEEN_KEYFRAMES: Final = 2
+_OPTIONS: Final = {"preset": "veryfast", "crf": "20", "bf": "0"}
+"""Without B-pictures a picture's duration is until the next packet, however slow the camera is."""
+_KEYFRAME_US: Final = 2_000_000
+_MICROSECONDS: Final = Fraction(1, 1_000_000)
 
 
 class BurnInError(PantauError):
@@ -34,63 +37,135 @@ class BurnInError(PantauError):
     status = 502
 
 
+class ClipTimes(NamedTuple):
+    """What the clip's edit list says; libav's own handling of edits leaves out the picture that an edit begins in."""
+
+    start_us: int
+    """The time at which the show begins."""
+    lead_us: int
+    """How long before that the file's first picture was taken."""
+    length_us: int
+    """Of the show."""
+
+
+class _Shown(NamedTuple):
+    picture: VideoFrame
+    at_us: int
+    """Since the beginning of the show; negative where it was taken before."""
+    until_us: int
+
+
 def burn_in(
-    source: Path, target: Path, *, name: str, start_us: int, zone: tzinfo, progress: Callable[[float], None]
+    source: Path, target: Path, *, name: str, times: ClipTimes, zone: tzinfo, progress: Callable[[float], None]
 ) -> None:
-    """Converts the clip ``source``, whose first picture was taken at ``start_us``, into ``target``.
+    """Converts the clip ``source`` into ``target``: each picture is shown when it was, with the time it was taken at.
 
     Sound is copied. ``progress`` gets the converted share. Raises `BurnInError`, ``OSError``.
     """
     try:
-        _convert(source, target, name, start_us, zone, progress)
+        with (
+            av.open(str(source), options={"ignore_editlist": "1"}) as clip,
+            av.open(str(source)) as sounding,
+            av.open(str(target), "w", format="mp4", options={"movflags": "+faststart"}) as made,
+        ):
+            made.metadata.update({"title": name, "comment": f"Pantau: {CONVERSION}"})
+            _convert(clip, _Sound(sounding, made), made, name, times, zone, progress)
     except (av.error.FFmpegError, ValueError, IndexError) as error:
         raise BurnInError(f"the pictures cannot be converted: {error}") from error
 
 
 def _convert(
-    source: Path, target: Path, name: str, start_us: int, zone: tzinfo, progress: Callable[[float], None]
+    clip: InputContainer,
+    sound: "_Sound",
+    made: OutputContainer,
+    name: str,
+    times: ClipTimes,
+    zone: tzinfo,
+    progress: Callable[[float], None],
 ) -> None:
-    options = {"movflags": "+faststart"}
-    with av.open(str(source)) as clip, av.open(str(target), "w", format="mp4", options=options) as made:
-        made.metadata.update({"title": name, "comment": f"Pantau: {CONVERSION}"})
-        pictures = clip.streams.video[0]
-        pictures.thread_type = "AUTO"
-        length_seconds = float(clip.duration or 0) / av.time_base
-        encoder = made.add_stream("libx264", options=_OPTIONS)
-        sound = clip.streams.audio[0] if clip.streams.audio else None
-        copied = made.add_stream_from_template(sound) if sound is not None else None
-        label: Label | None = None
-        keyframe_at = -float(_SECONDS_BETWEEN_KEYFRAMES)
-        for packet in clip.demux([pictures] if sound is None else [pictures, sound]):
-            if sound is not None and packet.stream.index == sound.index:
-                if packet.dts is not None and packet.pts is not None and packet.pts >= 0:
-                    assert copied is not None
-                    packet.stream = copied
-                    made.mux(packet)
-                continue
-            for frame in packet.decode():
-                assert isinstance(frame, VideoFrame)
-                if frame.time is None or frame.time < 0:
-                    continue
-                if label is None:
-                    encoder.width, encoder.height = frame.width // 2 * 2, frame.height // 2 * 2
-                    encoder.pix_fmt = "yuv420p"
-                    encoder.codec_context.time_base = pictures.time_base or Fraction(1, 90_000)
-                    label = Label(name, encoder.height, encoder.width, zone)
-                at_seconds = frame.time
-                drawn = frame.reformat(encoder.width, encoder.height, "yuv420p", dst_color_range="MPEG")
-                drawn.make_writable()
-                label.draw(drawn, start_us + round(at_seconds * 1e6))
-                drawn.pts, drawn.time_base = frame.pts, frame.time_base
-                due = at_seconds - keyframe_at >= _SECONDS_BETWEEN_KEYFRAMES
-                drawn.pict_type = av.video.frame.PictureType.I if due else av.video.frame.PictureType.NONE
-                keyframe_at = at_seconds if due else keyframe_at
-                made.mux(encoder.encode(drawn))
-                if length_seconds:
-                    progress(min(at_seconds / length_seconds, 1.0))
+    encoder = made.add_stream("libx264", options=_OPTIONS)
+    label: Label | None = None
+    keyframe_due_us = 0
+    durations: dict[int, int] = {}
+    for picture, at_us, until_us in _shown(clip, times):
         if label is None:
-            raise BurnInError("the clip holds no picture that can be decoded")
-        made.mux(encoder.encode(None))
+            encoder.width, encoder.height = picture.width // 2 * 2, picture.height // 2 * 2
+            encoder.pix_fmt = "yuv420p"
+            encoder.codec_context.time_base = _MICROSECONDS
+            label = Label(name, encoder.height, encoder.width, zone)
+        drawn = picture.reformat(encoder.width, encoder.height, "yuv420p", dst_color_range="MPEG")
+        drawn.make_writable()
+        label.draw(drawn, times.start_us + at_us)
+        begin_us = max(at_us, 0)
+        drawn.pts, drawn.time_base = begin_us, _MICROSECONDS
+        due = begin_us >= keyframe_due_us
+        drawn.pict_type = PictureType.I if due else PictureType.NONE
+        keyframe_due_us = begin_us + _KEYFRAME_US if due else keyframe_due_us
+        sound.copy(begin_us)
+        durations[begin_us] = until_us - begin_us
+        _mux(made, encoder.encode(drawn), durations)
+        progress(min(begin_us / times.length_us, 1.0))
+    if label is None:
+        raise BurnInError("the clip holds no picture that can be decoded")
+    _mux(made, encoder.encode(None), durations)
+    sound.copy(times.length_us)
+
+
+def _mux(made: OutputContainer, packets: Iterable["av.Packet[av.VideoStream]"], durations: dict[int, int]) -> None:
+    for packet in packets:
+        # libx264 gives each packet the length of the usual frame; the last one's counts.
+        packet.duration = durations.pop(packet.pts or 0, packet.duration)
+        made.mux(packet)
+
+
+def _shown(clip: InputContainer, times: ClipTimes) -> Iterator[_Shown]:
+    """The pictures of the show, each until the next one."""
+    stream = clip.streams.video[0]
+    stream.thread_type = "AUTO"
+    before: tuple[VideoFrame, int] | None = None
+    first_us: int | None = None
+    for picture in clip.decode(stream):
+        if picture.pts is None or picture.time_base is None:
+            continue
+        taken_us = round(picture.pts * picture.time_base * 1_000_000)
+        first_us = taken_us if first_us is None else first_us
+        at_us = taken_us - first_us - times.lead_us
+        if before is not None and at_us > max(before[1], 0):
+            yield _Shown(*before, min(at_us, times.length_us))
+        if at_us >= times.length_us:
+            return
+        before = picture, at_us
+    if before is not None:
+        yield _Shown(*before, times.length_us)
+
+
+class _Sound:
+    """The clip's sound, copied as it is."""
+
+    def __init__(self, clip: InputContainer, made: OutputContainer) -> None:
+        self._packets: Iterator[av.Packet[av.AudioStream]] = iter(())
+        self._next: av.Packet[av.AudioStream] | None = None
+        self._made = made
+        self._stream: av.AudioStream | None = None
+        if clip.streams.audio:
+            source = clip.streams.audio[0]
+            self._stream = made.add_stream_from_template(source)
+            self._packets = clip.demux(source)
+
+    def copy(self, until_us: int) -> None:
+        """Copies what is heard up to a moment of the show."""
+        while True:
+            packet = self._next or next(self._packets, None)
+            self._next = packet
+            if packet is None:
+                return
+            if packet.pts is not None and packet.dts is not None and packet.pts >= 0:
+                if packet.pts * float(packet.time_base or 0) * 1e6 > until_us:
+                    return
+                assert self._stream is not None
+                packet.stream = self._stream
+                self._made.mux(packet)
+            self._next = None
 
 
 class Label:

@@ -25,7 +25,7 @@ from services.mesh.clock import SystemClock
 from services.mesh.leases import roll_call
 from services.mesh.log import get_logger
 from services.mesh.settings import MeshSettings
-from services.wall.exports.burn_in import CONVERSION, burn_in
+from services.wall.exports.burn_in import CONVERSION, ClipTimes, burn_in
 from services.wall.exports.folder import used_bytes
 
 log = get_logger()
@@ -213,7 +213,8 @@ class _Making:
             path = self._part / f"{camera.camera}.mp4"
             size = clip.size_bytes
             await self._write(path, clip.chunks(), lambda done: (number + fetching * done / size) / count)
-            start_us, name = clip.layout.start_us, clip_name(camera.camera, job.from_us)
+            times = ClipTimes(clip.layout.start_us, clip.layout.lead_us, clip.layout.duration_us)
+            name = clip_name(camera.camera, job.from_us)
         if job.burn_in:
             plain, path = path, path.with_suffix(".converted.mp4")
             await asyncio.to_thread(
@@ -221,7 +222,7 @@ class _Making:
                 plain,
                 path,
                 name=camera.name,
-                start_us=start_us,
+                times=times,
                 zone=ZoneInfo(job.time_zone),
                 progress=lambda share: self._progress((number + _BURNING + (1 - _BURNING) * share) / count),
             )

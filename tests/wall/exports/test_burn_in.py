@@ -1,0 +1,53 @@
+"""Name and time in the pictures: where they belong, when the picture was taken, and nothing else changed."""
+
+from datetime import UTC
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import av
+import pytest
+from av.video.frame import VideoFrame
+
+from services.wall.exports.burn_in import CONVERSION, BurnInError, ClipTimes, Label, burn_in
+from tests.footage.slow import SECOND_US, clip, slow_footage
+from tests.recorder.units import START_US
+
+
+def test_the_text_names_camera_and_moment_with_its_offset() -> None:
+    assert Label("Simpang 5", 720, 1280, UTC).text(START_US) == "Simpang 5  2023-11-14 22:13:20.123 +00:00"
+    jakarta = Label("Simpang 5", 720, 1280, ZoneInfo("Asia/Jakarta"))
+    assert jakarta.text(START_US) == "Simpang 5  2023-11-15 05:13:20.123 +07:00"
+
+
+@pytest.mark.parametrize("size", [(64, 48), (1280, 720), (320, 2)])
+def test_the_text_stays_within_the_picture_and_leaves_the_rest_alone(size: tuple[int, int]) -> None:
+    picture = VideoFrame(*size, "yuv420p")
+    for plane in picture.planes:
+        plane.update(b"\x77" * plane.buffer_size)
+    Label("A camera with a very long name" * 9, size[1], size[0], UTC).draw(picture, START_US)
+    luma = bytes(picture.planes[0])
+    line = picture.planes[0].line_size
+    assert 16 in luma[: 2 * line], "the text stands on black"
+    assert set(luma[60 * line :]) <= {0x77}, "below it nothing is touched"
+
+
+def test_a_slow_clip_keeps_its_pictures_times_and_length(tmp_path: Path) -> None:
+    source, target, shares = tmp_path / "a.mp4", tmp_path / "b.mp4", list[float]()
+    with slow_footage(tmp_path / "recorder", 8) as footage:
+        data, layout = clip(footage, START_US + 3 * SECOND_US, START_US + 30 * SECOND_US)
+    source.write_bytes(data)
+    times = ClipTimes(layout.start_us, layout.lead_us, layout.duration_us)
+    assert times == (START_US + 3 * SECOND_US, 3 * SECOND_US, 27 * SECOND_US)
+    burn_in(source, target, name="cam", times=times, zone=UTC, progress=shares.append)
+    with av.open(str(target)) as made:
+        assert CONVERSION in made.metadata["comment"]
+        assert float(made.duration or 0) / av.time_base == pytest.approx(27, abs=0.02)
+        assert [frame.time for frame in made.decode(video=0)] == pytest.approx([0, 5, 13, 21], abs=0.01)
+    assert shares == pytest.approx([0, 5 / 27, 13 / 27, 21 / 27])
+
+
+def test_what_is_no_clip_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "a.mp4"
+    source.write_bytes(b"nothing" * 100)
+    with pytest.raises(BurnInError):
+        burn_in(source, tmp_path / "b.mp4", name="cam", times=ClipTimes(0, 0, 1), zone=UTC, progress=lambda _: None)
