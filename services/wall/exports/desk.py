@@ -137,11 +137,16 @@ class ExportDesk:
                 await self._look_at(job_id, job, revision)
             except (LostJobError, ConflictError, UnavailableError) as error:
                 log.debug("export.later", job=job_id, error=error)
+            except OSError as error:
+                log.warning("exports.disk", job=job_id, error=error)
         for job_id in [job_id for job_id in self._running if job_id not in self._jobs.entries]:
             await self._stop(job_id)  # it was forgotten
         if self._clock.monotonic() - self._swept_at >= SWEEP_SECONDS:
             self._swept_at = self._clock.monotonic()
-            await self._sweep()
+            try:
+                await self._sweep()
+            except OSError as error:
+                log.warning("exports.disk", error=error)
 
     async def _look_at(self, job_id: Id, job: ExportJob, revision: int) -> None:
         now_us, now = self._clock.now_us(), self._clock.monotonic()
@@ -197,10 +202,14 @@ class ExportDesk:
             taken = {"status": ExportStatus.RUNNING, "maker": self._folder.name, "attempts": before.attempts + 1}
             took = before.model_copy(update=taken | {"progress": 0.0})
             await self._bucket.update(job_id, took, revision)
-            report = await self._make(took)
-            if report.made is not None:
-                await self._finish(took, report.made)
-            elif report.again and took.attempts < MAX_ATTEMPTS:
+            try:
+                report = await self._make(took)
+                if report.made is not None:
+                    await self._finish(took, report.made)
+                    return
+            except OSError as error:
+                report = ExportReport(failed=f"the file cannot be written: {error.strerror or error}", again=True)
+            if report.again and took.attempts < MAX_ATTEMPTS:
                 pause = PAUSES_SECONDS[min(took.attempts, len(PAUSES_SECONDS)) - 1]
                 self._not_before[job_id] = self._clock.monotonic() + pause
                 detail = f"{report.failed}; it is tried again"
