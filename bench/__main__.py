@@ -15,6 +15,7 @@ SECTIONS = {
     "chain": "CPU per camera and latency through the whole product",
     "reading": "the direct reader and libav, CPU and delay",
     "fanout": "viewer-streams per core, against aiortc's own sender",
+    "viewer_cost": "instructions and CPU time for one frame to one viewer, with the send kernel and without",
     "browser": "time to the first and to the live picture in Chromium, and the age of pictures",
     "recording": "CPU per recorded camera, against ffmpeg's segment muxer",
     "storage": "bytes on disk, clips against cp, seeking",

@@ -146,6 +146,10 @@ class ViewerConnection:
         small = all(slot.track.has_rtx for slot in self._slots.values())
         window = SMALL_WINDOW_PACKETS if small else WINDOW_PACKETS
         keys = await self.dtls.handshake(self._fingerprints, window_packets=window)
+        self.use_keys(keys)
+
+    def use_keys(self, keys: SrtpKeys) -> None:
+        """Packets are protected from now on."""
         self.tag_bytes = keys.tag_bytes
         self.keys = keys
         self.peer.srtp = ffi.cast("void *", int(srtp_ffi.cast("uintptr_t", keys.outbound)))

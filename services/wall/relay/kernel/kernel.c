@@ -31,7 +31,7 @@ typedef struct {
   int h265;
   uint8_t *image; /* null: only sizes are wanted */
   pk_run *run;
-  uint32_t size, runs, cost, wire;
+  uint32_t size, runs, cost;
   pk_run open;      /* the run that packets are added to */
   uint32_t payload; /* of its first packet */
   int closed;       /* its last packet is shorter */
@@ -62,7 +62,6 @@ static void end_run(layer_t *l) {
   uint32_t least = run->count * (uint32_t)PK_PACKET_COST_BYTES;
   run->cost = run->bytes > least ? run->bytes : least;
   l->cost += run->cost;
-  l->wire += run->bytes;
   if (l->image != NULL) {
     for (int n = 0; n < run->count; n++) {
       int length = n == run->count - 1 ? run->last : run->plain;
@@ -214,23 +213,30 @@ static int lay_out(layer_t *l) {
   return 0;
 }
 
-EXPORT int64_t pk_measure(int h265, const uint8_t *unit, uint32_t bytes, uint32_t room, uint32_t tag, uint32_t *runs) {
+EXPORT int64_t pk_measure(int h265, const uint8_t *unit, uint32_t bytes, uint32_t room, uint32_t tag) {
   layer_t l = {.unit = unit, .bytes = bytes, .room = room, .tag = tag, .h265 = h265};
   if (bytes > PK_UNIT_BYTES || lay_out(&l) != 0) {
     return -1;
   }
-  *runs = l.runs;
-  return l.size;
+  return (int64_t)(sizeof(pk_frame) + l.runs * sizeof(pk_run) + l.size);
 }
 
-EXPORT void pk_lay_out(int h265, const uint8_t *unit, uint32_t bytes, pk_frame *frame) {
-  layer_t l = {.unit = unit, .bytes = bytes, .room = frame->room, .tag = frame->tag, .h265 = h265};
+EXPORT void pk_lay_out(int h265, const uint8_t *unit, uint32_t bytes, uint32_t room, uint32_t tag, uint32_t serial,
+                       pk_frame *frame) {
+  layer_t l = {.unit = unit, .bytes = bytes, .room = room, .tag = tag, .h265 = h265};
+  (void)lay_out(&l); /* how many runs there are */
+  frame->run = (pk_run *)(frame + 1);
+  frame->image = (uint8_t *)(frame->run + l.runs);
+  l = (layer_t){.unit = unit, .bytes = bytes, .room = room, .tag = tag, .h265 = h265};
   l.image = frame->image;
   l.run = frame->run;
   (void)lay_out(&l);
+  frame->image_bytes = l.size;
   frame->runs = l.runs;
-  frame->bytes = l.wire;
   frame->cost = l.cost;
+  frame->serial = serial;
+  frame->room = (uint8_t)room;
+  frame->tag = (uint8_t)tag;
 }
 
 /* Sending. */
@@ -350,7 +356,7 @@ EXPORT int pk_put(pk_out *out, const pk_frame *frame, int number, pk_stream *s, 
     pk_flush(out);
   }
   uint8_t *packet = ((batch_t *)out->batch)->run[out->waiting];
-  memcpy(packet, frame->image + run->at, run->bytes);
+  const uint8_t *image = frame->image + run->at;
   remember(s, frame, (uint32_t)number, now, stamp, sent24, keyframe);
   uint8_t head[HEADER_BYTES + sizeof s->ext[0]];
   head[0] = extension ? 0x90 : 0x80;
@@ -363,14 +369,15 @@ EXPORT int pk_put(pk_out *out, const pk_frame *frame, int number, pk_stream *s, 
     write16(head + HEADER_BYTES + abs_at + 1, sent24);
   }
   int ends_frame = (uint32_t)number + 1 == frame->runs;
-  for (int n = 0; n < run->count; n++, packet += run->stride) {
+  for (int n = 0; n < run->count; n++, packet += run->stride, image += run->stride) {
     int last = n == run->count - 1, plain = last ? run->last : run->plain, length = plain;
     if (last && ends_frame) {
       head[1] |= 0x80;
     }
     /* A number is used up before its packet is protected: under GCM it must never be protected twice. */
     write16(head + 2, (uint32_t)s->sequence++ & 0xFFFF);
-    memcpy(packet, head, HEADER_BYTES + extension);
+    memcpy(packet, head, frame->room);
+    memcpy(packet + frame->room, image + frame->room, (size_t)(plain - frame->room));
     if (out->protect(peer->srtp, packet, &length) != 0 || length != plain + frame->tag) {
       peer->srtp = NULL;
       return PK_DEAD;
@@ -449,8 +456,8 @@ EXPORT int pk_facts(uint32_t *facts, int room) {
   const size_t all[] = {
       SIZE(pk_run), AT(pk_run, at), AT(pk_run, bytes), AT(pk_run, cost), AT(pk_run, count), AT(pk_run, stride),
       AT(pk_run, plain), AT(pk_run, last),
-      SIZE(pk_frame), AT(pk_frame, image), AT(pk_frame, run), AT(pk_frame, serial), AT(pk_frame, runs),
-      AT(pk_frame, bytes), AT(pk_frame, cost), AT(pk_frame, room), AT(pk_frame, tag),
+      SIZE(pk_frame), AT(pk_frame, image), AT(pk_frame, run), AT(pk_frame, image_bytes), AT(pk_frame, serial),
+      AT(pk_frame, runs), AT(pk_frame, cost), AT(pk_frame, room), AT(pk_frame, tag),
       SIZE(pk_peer), AT(pk_peer, srtp), AT(pk_peer, tokens), AT(pk_peer, at), AT(pk_peer, rate_bytes),
       AT(pk_peer, burst_bytes), AT(pk_peer, sent_bytes), AT(pk_peer, waiting), AT(pk_peer, to_bytes), AT(pk_peer, to),
       SIZE(pk_past), AT(pk_past, first), AT(pk_past, at), AT(pk_past, stamp), AT(pk_past, serial), AT(pk_past, sent24),

@@ -30,11 +30,11 @@ typedef struct {
   uint16_t plain, last; /* bytes of a packet before protection, and of the last one */
 } pk_run;
 
-/* An access unit's packets in one shape. */
+/* An access unit's packets in one shape. Behind it in memory stand its runs, and their image. */
 typedef struct {
   uint8_t *image;
   pk_run *run;
-  uint32_t serial, runs, bytes, cost;
+  uint32_t image_bytes, serial, runs, cost;
   uint8_t room, tag; /* around each payload: header with extension, authentication tag */
 } pk_frame;
 
@@ -84,11 +84,12 @@ int pk_facts(uint32_t *facts, int room);
 
 uint32_t pk_batch_bytes(void);
 
-/* Bytes of the image, and the number of runs, that pk_lay_out will need; -1 where a NAL unit's length leads outside. */
-int64_t pk_measure(int h265, const uint8_t *unit, uint32_t bytes, uint32_t room, uint32_t tag, uint32_t *runs);
+/* The memory that pk_lay_out will need; -1 where a NAL unit's length leads outside. */
+int64_t pk_measure(int h265, const uint8_t *unit, uint32_t bytes, uint32_t room, uint32_t tag);
 
-/* Fills in an image of zeros, its runs, and of the frame all but the serial. */
-void pk_lay_out(int h265, const uint8_t *unit, uint32_t bytes, pk_frame *frame);
+/* Makes a frame in memory that is all zeros. */
+void pk_lay_out(int h265, const uint8_t *unit, uint32_t bytes, uint32_t room, uint32_t tag, uint32_t serial,
+                pk_frame *frame);
 
 /* Sends a live frame to n streams at once; returns how many were not simply sent, and in left their places. */
 int pk_send(pk_out *out, const pk_frame *frame, pk_stream **streams, int n, double now, int64_t dts, int64_t shift,

@@ -13,6 +13,8 @@ from services.wall.relay.kernel.structs import LIMITS, expected_facts, ffi
 
 LIBRARY: Final = Path(__file__).with_name("kernel.so")
 HEADER_BYTES: Final = 12
+_WORDS: Final = ffi.typeof("uint64_t[]")
+_FRAME: Final = ffi.typeof("pk_frame *")
 _serials: Final = itertools.count(1)
 
 
@@ -30,15 +32,15 @@ class KernelLayout:
 
     __slots__ = ("_memory", "frame")
 
-    def __init__(self, frame: Any, memory: tuple[Any, ...]) -> None:
+    def __init__(self, frame: Any, memory: Any) -> None:
         self.frame = frame
         """A ``pk_frame``."""
         self._memory = memory
 
     @property
     def image(self) -> memoryview:
-        """All runs, one behind the other, each behind its packets' lengths."""
-        return memoryview(ffi.buffer(self._memory[0]))
+        """All runs, one behind the other, each behind its packets' lengths. Good as long as this is held."""
+        return memoryview(ffi.buffer(self.frame.image, self.frame.image_bytes))
 
 
 class SendKernel:
@@ -60,16 +62,14 @@ class SendKernel:
 
     def lay_out(self, h265: bool, unit: bytes, extension_bytes: int, tag_bytes: int) -> KernelLayout | None:
         """The packets of an access unit; None where its NAL units' lengths lead outside of it."""
-        runs = ffi.new("uint32_t *")
-        room = HEADER_BYTES + extension_bytes
-        size = self.lib.pk_measure(h265, unit, len(unit), room, tag_bytes, runs)
+        room, length = HEADER_BYTES + extension_bytes, len(unit)
+        size = self.lib.pk_measure(h265, unit, length, room, tag_bytes)
         if size < 0:
             return None
-        image, table = ffi.new("uint8_t[]", size), ffi.new("pk_run[]", runs[0])
-        frame = ffi.new("pk_frame *")
-        frame.image, frame.run, frame.room, frame.tag, frame.serial = image, table, room, tag_bytes, next_serial()
-        self.lib.pk_lay_out(h265, unit, len(unit), frame)
-        return KernelLayout(frame, (image, table))
+        memory = ffi.new(_WORDS, (size + 7) // 8)
+        frame = ffi.cast(_FRAME, memory)
+        self.lib.pk_lay_out(h265, unit, length, room, tag_bytes, next_serial(), frame)
+        return KernelLayout(frame, memory)
 
 
 def limits_differ(limits: dict[str, int]) -> str:

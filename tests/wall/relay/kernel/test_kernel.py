@@ -1,6 +1,9 @@
 """The send kernel against its twin in Python: the same packets, the same state."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +24,15 @@ from services.wall.relay.kernel import library, structs
 from services.wall.relay.kernel.structs import LOOK, SENT, SLOW, ffi
 from services.wall.relay.sending.frame import Frame, lay_out_by_python
 from services.wall.relay.sending.timeline import MAX_JUMP_TICKS
-from tests.wall.relay.kernel.built import kernel, needs_compiler
+from tests.wall.relay.kernel.built import SANITIZERS, kernel, needs_compiler, sanitizer_runtime
 from tests.wall.relay.kernel.built import library as built_library
-from tests.wall.relay.kernel.twins import Twin, access_unit, twins
+from tests.wall.relay.kernel.twins import Step, Twin, access_unit, described, play, twins, unit_of
 
 pytestmark = needs_compiler
 
 OFFLOAD = not probe_offload()
 SHAPES = st.sampled_from([(0, 16), (8, 16), (12, 16), (8, 10)])
 CODECS = st.sampled_from([Codec.H264, Codec.HEVC])
-
-
-def unit_of(size: int, first: int, second: int) -> bytes:
-    """A NAL unit that begins with these bytes, and none of whose places looks like another."""
-    return bytes((first, second))[:size] + bytes(n * 7 % 251 for n in range(size - 2))
 
 
 UNITS = st.lists(
@@ -46,13 +44,6 @@ UNITS = st.lists(
     ),
     max_size=12,
 )
-
-
-def described(layout: PacketLayout) -> list[tuple[object, ...]]:
-    return [
-        (bytes(r.image), r.count, r.plain_bytes, r.last_plain_bytes, r.stride, r.wire_bytes, r.cost_bytes, r.ends_frame)
-        for r in layout.runs
-    ]
 
 
 @given(UNITS, CODECS, SHAPES)
@@ -78,8 +69,9 @@ def test_c_refuses_lengths_that_python_refuses(payload: bytes, codec: Codec) -> 
         assert described(PacketLayout.of_kernel(made, 8, 16)) == described(lay_out_by_python(codec, payload, (8, 16)))
 
 
-FRAMES = st.lists(
-    st.tuples(
+STEPS = st.lists(
+    st.builds(
+        Step,
         st.sampled_from([1500, 1600, 8000, 40_000]),
         st.sampled_from([3600, 3600, 3600, 1, 0, -90_000, 10**6, MAX_JUMP_TICKS, MAX_JUMP_TICKS + 1]),
         st.sampled_from([0, 0, 3600, -1800]),
@@ -92,38 +84,15 @@ FRAMES = st.lists(
 )
 
 
-def play(twin: Twin, frames: list[tuple[int, int, int, bool, float, str]], codec: Codec) -> None:
-    """All that happens to a track: live frames, replays, the pacer's turns, retransmissions."""
-    now, dts = 1.0, 5_000_000
-    for number, (size, step, shift, key, pause, what) in enumerate(frames):
-        now, dts = now + pause, dts + step
-        frame = Frame(access_unit([unit_of(size, 0x41, number)], dts, shift, key=key, codec=codec))
-        if what == "live":
-            twin.show(frame, now, abs_send_time(now))
-        elif what == "replay":
-            twin.track.send_replay([frame, frame], now, lambda: None, first_seconds=0.01)
-        elif what == "nack":
-            last = int(twin.track.stream.sequence)
-            twin.track.retransmit([(last - back) & 0xFFFF for back in (1, 3, 20, 200)])
-        elif what == "drop":
-            twin.track.drop_waiting()
-        for catch_up in twin.catch_ups.let_on(now):
-            twin.pacer.release(catch_up.lane)
-        twin.pacer.serve(now)
-        twin.flush()
-        twin.received()
-
-
 @settings(max_examples=60)
-@given(FRAMES, st.booleans(), CODECS, st.integers(0, 1 << 20))
+@given(STEPS, st.booleans(), CODECS, st.integers(0, 1 << 20))
 def test_both_send_the_same_datagrams_and_remember_the_same(
-    frames: list[tuple[int, int, int, bool, float, str]], offload: bool, codec: Codec, seed: int
+    steps: list[Step], offload: bool, codec: Codec, seed: int
 ) -> None:
     async def compare() -> None:
         with twins(kernel(), offload=offload and OFFLOAD, seed=seed) as (mine, theirs):
             for twin in (mine, theirs):
-                twin.track.stream.sequence = 65_400 + seed % 200  # a wrap comes
-                play(twin, frames, codec)
+                play(twin, steps, codec)
             assert mine.received() == theirs.received()
             assert mine.state() == theirs.state()
 
@@ -275,3 +244,32 @@ def test_another_libsrtp_or_other_limits_leave_sending_to_python(monkeypatch: py
     assert usable_kernel() == "srtp_protect is another"
     monkeypatch.setattr(kernel_batch, "find_kernel", lambda: "it was not built")
     assert usable_kernel() == "it was not built"
+
+
+@pytest.mark.timeout(300)
+def test_the_sanitizers_find_nothing() -> None:
+    """AddressSanitizer and UndefinedBehaviorSanitizer, in a process that has loaded them before Python."""
+    runtime = sanitizer_runtime()
+    if runtime is None:
+        pytest.skip("this compiler comes without AddressSanitizer's library (Debian: libasan, a part of gcc)")
+    environment = {**os.environ, "LD_PRELOAD": str(runtime), "ASAN_OPTIONS": "detect_leaks=0"}  # Python's are many
+    command = [sys.executable, "-m", "tests.wall.relay.kernel.exercise", str(built_library(*SANITIZERS)), "1", "8"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.timeout(300)
+def test_the_sanitizers_would_find_a_write_behind_the_memory(tmp_path: Path) -> None:
+    runtime = sanitizer_runtime()
+    if runtime is None:
+        pytest.skip("this compiler comes without AddressSanitizer's library (Debian: libasan, a part of gcc)")
+    environment = {**os.environ, "LD_PRELOAD": str(runtime), "ASAN_OPTIONS": "detect_leaks=0"}
+    program = (
+        "import sys; from pathlib import Path; from services.wall.relay.kernel.structs import ffi\n"
+        "from services.wall.relay.kernel.library import SendKernel\n"
+        "unit = b'\\0\\0\\0\\x64' + bytes(100); memory = ffi.new('uint64_t[]', 16)\n"
+        "SendKernel(Path(sys.argv[1])).lib.pk_lay_out(0, unit, 104, 12, 16, 1, ffi.cast('pk_frame *', memory))\n"
+    )
+    command = [sys.executable, "-c", program, str(built_library(*SANITIZERS))]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert "heap-buffer-overflow" in done.stderr, done.stderr[-3000:]

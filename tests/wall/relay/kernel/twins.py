@@ -7,11 +7,12 @@ import random
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 from pylibsrtp import Policy, Session
 
 from services.contracts.frames import AccessUnit, CaptureClockSource, Codec, Flags
+from services.media.rtp import abs_send_time
 from services.mesh.clock import SystemClock
 from services.wall.relay.engine.dtls import SrtpKeys
 from services.wall.relay.engine.dtls import ffi as srtp_ffi
@@ -172,3 +173,54 @@ def access_unit(
     payload = b"".join(len(unit).to_bytes(4, "big") + unit for unit in units)
     flags = Flags.KEYFRAME if key else Flags.NONE
     return AccessUnit(flags, codec, 1, 1, dts + shift, dts, 0, 0, CaptureClockSource.ARRIVAL, payload)
+
+
+def unit_of(size: int, first: int, second: int) -> bytes:
+    """A NAL unit that begins with these bytes, and none of whose places looks like another."""
+    return bytes((first, second))[:size] + bytes(n * 7 % 251 for n in range(size - 2))
+
+
+def described(layout: PacketLayout) -> list[tuple[object, ...]]:
+    """All that a layout says of its runs."""
+    return [
+        (bytes(r.image), r.count, r.plain_bytes, r.last_plain_bytes, r.stride, r.wire_bytes, r.cost_bytes, r.ends_frame)
+        for r in layout.runs
+    ]
+
+
+class Step(NamedTuple):
+    """Something that happens to a track."""
+
+    size: int
+    """Of the frame that comes, in bytes."""
+    ticks: int
+    """How far the source's clock has gone since the one before."""
+    shift: int
+    key: bool
+    pause: float
+    what: str
+    """live, replay, serve (nothing but the pacer's turn), nack or drop."""
+
+
+def play(twin: Twin, steps: Sequence[Step], codec: Codec) -> None:
+    """All that happens to a track: live frames, replays, the pacer's turns, retransmissions."""
+    now, dts = 1.0, 5_000_000
+    twin.track.stream.sequence = 65_400 + twin.track.stream.sequence % 200  # a wrap comes
+    for number, step in enumerate(steps):
+        now, dts = now + step.pause, dts + step.ticks
+        unit = access_unit([unit_of(step.size, 0x41, number & 0xFF)], dts, step.shift, key=step.key, codec=codec)
+        frame = Frame(unit)
+        if step.what == "live":
+            twin.show(frame, now, abs_send_time(now))
+        elif step.what == "replay":
+            twin.track.send_replay([frame, frame], now, lambda: None, first_seconds=0.01)
+        elif step.what == "nack":
+            last = int(twin.track.stream.sequence)
+            twin.track.retransmit([(last - back) & 0xFFFF for back in (1, 3, 20, 200)])
+        elif step.what == "drop":
+            twin.track.drop_waiting()
+        for catch_up in twin.catch_ups.let_on(now):
+            twin.pacer.release(catch_up.lane)
+        twin.pacer.serve(now)
+        twin.flush()
+        twin.received()
