@@ -25,6 +25,8 @@ class ActivityQuestion(Model):
     """How busy was it, moment by moment?"""
 
     camera: Id
+    site: Id | None = None
+    """As in `services.contracts.recordings.TimelineQuestion`."""
     profile: str = "main"
     from_us: int
     to_us: int = Field(description="At most 366 days after from_us.")

@@ -48,7 +48,9 @@ class ActivitySearch:
         step_us, from_us = step_for(question.from_us, question.to_us, MAX_STEPS)
 
         def ask(index: Index) -> Iterator[list[int]]:
-            for hours in self._hours(index, question.camera, question.profile, from_us, question.to_us):
+            for hours in self._hours(
+                index, question.camera, question.profile, from_us, question.to_us, site=question.site
+            ):
                 yield resample(hours, from_us, question.to_us, step_us)
 
         still = [0] * -(-(question.to_us - from_us) // step_us)
@@ -91,8 +93,16 @@ class ActivitySearch:
         return [item for found in ask_indexes(self._disks, lambda _, index: list(ask(index))) for item in found]
 
     def _hours(
-        self, index: Index, camera: str, profile: str, from_us: int, to_us: int, *, backwards: bool = False
+        self,
+        index: Index,
+        camera: str,
+        profile: str,
+        from_us: int,
+        to_us: int,
+        *,
+        backwards: bool = False,
+        site: str | None = None,
     ) -> Iterator[Iterator[ActivityHour]]:
-        """The hours of the range, of each stream that is the camera's."""
-        for stream in own_streams(index, camera, profile, self._site_of):
+        """The hours of the range, of each stream that is the camera's; ``site``: of its camera, also a former one."""
+        for stream in own_streams(index, camera, profile, site or self._site_of(camera)):
             yield index.activity.hours(index.stream_id(stream), *hours_between(from_us, to_us), backwards=backwards)

@@ -96,9 +96,8 @@ SiteOf = Callable[[str], str | None]
 id is not shown as this one's."""
 
 
-def own_streams(index: Index, camera: str, profile: str, site_of: SiteOf) -> list[RecordedStream]:
-    """The streams of the camera that has this id now; of a removed one all that had it."""
-    site = site_of(camera)
+def own_streams(index: Index, camera: str, profile: str, site: str | None) -> list[RecordedStream]:
+    """The streams of a site's camera; without a site of all cameras that had the id."""
     return [stream for stream in index.streams_of(camera, profile) if site in (None, stream.site)]
 
 
@@ -131,7 +130,7 @@ class RecordedFootage:
         gaps: list[FootageGap] = []
 
         def ask(_disk: Disk, index: Index) -> tuple[list[FootageRun], list[GapRow], list[tuple[int, int]]]:
-            streams = own_streams(index, camera, profile, lambda _: site)
+            streams = own_streams(index, camera, profile, site)
             return (
                 [run for stream in streams for run in index.runs_touching(stream, from_us, to_us)],
                 [gap for stream in streams for gap in index.gaps(stream, from_us, to_us)],
@@ -203,7 +202,7 @@ class RecordedFootage:
                 )
 
         def ask(disk: Disk, index: Index) -> list[SegmentSource]:
-            streams = own_streams(index, camera, profile, lambda _: site)
+            streams = own_streams(index, camera, profile, site)
             return [made for stream in streams for made in _closed(disk, index, stream, from_us, to_us)]
 
         for sources in ask_indexes(self._disks, ask):

@@ -104,8 +104,14 @@ def question_of(request: FrontRequest, query: RangeQuery, longest_us: int) -> Ti
         raise FieldsError([FieldError("to", "must be later than 'from', and both after 1970")])
     if until_us - from_us > longest_us:
         raise FieldsError([FieldError("to", f"at most {longest_us // 3_600_000_000} hours after 'from'")])
+    camera_id = request.path_id("camera")
+    camera = request.front.cameras.get(camera_id)
     return TimelineQuestion(
-        camera=request.path_id("camera"), site=query.site, profile=query.profile, from_us=from_us, to_us=until_us
+        camera=camera_id,
+        site=query.site or (camera.site if camera else None),
+        profile=query.profile,
+        from_us=from_us,
+        to_us=until_us,
     )
 
 
