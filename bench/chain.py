@@ -1,69 +1,186 @@
-"""The whole chain as `pantau up` runs it: CPU per camera of each service, and the latency from a camera's send to the
-wall's first UDP packet of the frame, told by the stamp that simulated cameras put into every frame."""
+"""The whole chain as `pantau up` runs it: CPU and memory per camera of each service, beside peers that read the same
+cameras in the same run; and the latency from a camera's send to the bus and to the wall's UDP packets.
+
+Latency is told by the stamp that simulated cameras put into every frame.
+"""
 
 import asyncio
 import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from functools import partial
 
 import aiohttp
 
+from bench.peers import Peers, ffmpeg, mediamtx, missing
 from bench.report import percentile, table
-from bench.stack import running
+from bench.stack import Stack, running
 from bench.whep import Viewer
+from services.contracts import subjects
+from services.mesh.bus import Bus
 from services.sim.pictures.stamp import parse
 
 COUNTED = ("ingest", "nats", "recorder", "registry", "front", "relay", "sim")
+CHAIN = ("ingest", "nats", "recorder", "registry")
+SETTLE_SECONDS = 20.0
+"""Every camera has been opened and the first burst is over."""
+WATCHED = 4
 
 
-async def measure(cameras: int, seconds: float) -> tuple[list[object], list[object]]:
-    """One row of CPU shares per camera, and one of latencies."""
-    delays: list[float] = []
-    firsts: list[float] = []
+@dataclass
+class Measured:
+    """What one number of cameras came to; rows of the tables."""
 
+    cameras: int
+    cpu: list[object] = field(default_factory=list)
+    peers: list[list[object]] = field(default_factory=list)
+    memory_mb: dict[str, float] = field(default_factory=dict)
+    latency: list[list[object]] = field(default_factory=list)
+
+
+def per_camera(cost: dict[str, float], cameras: int, names: tuple[str, ...]) -> float:
+    """What some parts cost together: percent of a core, for each camera."""
+    return sum(cost.get(part, 0.0) for part in names) * 100 / cameras
+
+
+async def measure(cameras: int, seconds: float) -> Measured:
+    """Starts a stack, and measures alone, beside peers, and with viewers."""
+    measured = Measured(cameras)
     async with running(cameras, PANTAU_SIM_SCENES="8") as stack, aiohttp.ClientSession() as client:
-        await asyncio.sleep(15)  # every camera has been opened and the first burst is over
+        await asyncio.sleep(SETTLE_SECONDS)
         cost = await stack.cost(seconds)
-        viewers = []
-        for number in range(1, 5):
-            began = time.time()
-            seen: list[float] = []
+        measured.memory_mb = stack.memory_mb()
+        measured.cpu = [
+            cameras,
+            *(per_camera(cost, cameras, (part,)) for part in COUNTED),
+            per_camera(cost, cameras, CHAIN),
+        ]
+        measured.peers = await beside_peers(stack, cameras, seconds)
+        measured.latency = [await to_bus(stack, cameras, seconds), *await to_wall(stack, client, cameras, seconds)]
+    return measured
 
-            def take(packet: object, at: float, began: float = began, seen: list[float] = seen) -> None:
-                if not seen:
-                    seen.append(at)
-                    firsts.append((at - began) * 1000)
-                stamp = parse(getattr(packet, "payload", b""))
-                if stamp is not None and at - began > 2:  # the replayed GOP is behind us
-                    delays.append((at * 1e6 - stamp.sent_us) / 1000)
 
-            viewer = Viewer(take)
-            await viewer.open(client, stack.url, f"cam-{number:03}")
-            viewers.append(viewer)
-        await asyncio.sleep(seconds)
-        for viewer in viewers:
-            await viewer.close(client, stack.url)
-    per_camera: list[object] = [100 * cost.get(part, 0.0) / cameras for part in COUNTED]
-    chain = sum(cost.get(part, 0.0) for part in ("ingest", "nats", "recorder")) * 100 / cameras
-    latency: list[object] = [percentile(delays, 0.5), percentile(delays, 0.99), len(delays), percentile(firsts, 0.5)]
-    return [cameras, *per_camera, chain], [cameras, *latency]
+async def beside_peers(stack: Stack, cameras: int, seconds: float) -> list[list[object]]:
+    """One row for each peer: ours and theirs in the same seconds."""
+    rows: list[list[object]] = []
+    absent = missing()
+    made: list[tuple[str, tuple[str, ...], str, Callable[[], AbstractAsyncContextManager[Peers]]]] = [
+        ("ffmpeg -c copy -f segment", CHAIN, "ffmpeg", partial(ffmpeg, stack.urls)),
+        ("MediaMTX, reading", ("ingest",), "mediamtx", partial(mediamtx, stack.urls, record=False)),
+        ("MediaMTX, recording", CHAIN, "mediamtx", partial(mediamtx, stack.urls, record=True)),
+    ]
+    for name, of_ours, command, make in made:
+        if command in absent:
+            continue
+        async with make() as peers:
+            before = peers.cpu_seconds
+            cost = await stack.cost(seconds)
+            theirs = (peers.cpu_seconds - before) / seconds * 100 / cameras
+            ours = per_camera(cost, cameras, of_ours)
+            rows.append(
+                [cameras, name, " + ".join(of_ours), ours, theirs, ours / theirs if theirs else 0.0, peers.alive]
+            )
+    return rows
+
+
+async def to_bus(stack: Stack, cameras: int, seconds: float) -> list[object]:
+    """From a camera's send to a subscriber of the bus."""
+    delays_ms: list[float] = []
+
+    def take(message: bytes) -> None:
+        if (stamp := parse(message[:1024])) is not None:
+            delays_ms.append(time.time() * 1000 - stamp.sent_us / 1000)
+
+    bus = await Bus.connect(stack.mesh(), "bench")
+    bus.rest_after_media(read_seconds=0)
+    for number in range(1, WATCHED + 1):
+        await bus.subscribe_direct(subjects.media("*", "main", f"cam-{number:03}"), take)
+    await asyncio.sleep(seconds)
+    await bus.close()
+    return [cameras, "the bus", percentile(delays_ms, 0.5), percentile(delays_ms, 0.99), len(delays_ms)]
+
+
+async def to_wall(stack: Stack, client: aiohttp.ClientSession, cameras: int, seconds: float) -> list[list[object]]:
+    """From a camera's send to the first and to the last UDP packet of the frame, and from an offer to a packet."""
+    firsts_ms: list[float] = []
+    lasts_ms: list[float] = []
+    offers_ms: list[float] = []
+    viewers = []
+    for number in range(1, WATCHED + 1):
+        began = time.time()
+        sent_ms: list[float] = []
+
+        def take(packet: object, at: float, began: float = began, sent_ms: list[float] = sent_ms) -> None:
+            if not sent_ms:
+                offers_ms.append((at - began) * 1000)
+                sent_ms.append(0.0)
+            stamp = parse(getattr(packet, "payload", b""))
+            if stamp is not None:
+                sent_ms[0] = stamp.sent_us / 1000
+                if at - began > 2:  # the replayed GOP is behind us
+                    firsts_ms.append(at * 1000 - sent_ms[0])
+            if getattr(packet, "marker", 0) and at - began > 2:
+                lasts_ms.append(at * 1000 - sent_ms[0])
+
+        viewer = Viewer(take)
+        await viewer.open(client, stack.url, f"cam-{number:03}")
+        viewers.append(viewer)
+    await asyncio.sleep(seconds)
+    for viewer in viewers:
+        await viewer.close(client, stack.url)
+    return [
+        [
+            cameras,
+            "the wall's first UDP packet",
+            percentile(firsts_ms, 0.5),
+            percentile(firsts_ms, 0.99),
+            len(firsts_ms),
+        ],
+        [cameras, "the wall's last UDP packet", percentile(lasts_ms, 0.5), percentile(lasts_ms, 0.99), len(lasts_ms)],
+        [
+            cameras,
+            "from an offer, its first packet",
+            percentile(offers_ms, 0.5),
+            percentile(offers_ms, 0.99),
+            len(offers_ms),
+        ],
+    ]
 
 
 async def run(*, quick: bool) -> None:
-    """Prints both tables."""
+    """Prints the tables."""
     counts = (16,) if quick else (16, 64)
     results = [await measure(cameras, 10 if quick else 30) for cameras in counts]
     print(
         table(
             "CPU per camera, percent of one core",
-            ["cameras", *COUNTED, "ingest + nats + recorder"],
-            [cpu for cpu, _ in results],
-            "Main profiles of 1280×720, 25 frames/s, 2 Mbit/s, all recorded; nobody watches.",
+            ["cameras", *COUNTED, " + ".join(CHAIN)],
+            [result.cpu for result in results],
+            "Main profiles of 1280×720, 25 frames/s, 2 Mbit/s, GOP 2 s, all recorded; nobody watches.",
         )
     )
+    if rows := [row for result in results for row in result.peers]:
+        columns = ["cameras", "peer", "ours", "ours %", "theirs %", "ours / theirs", "their processes"]
+        print(table("Beside peers that read the same cameras in the same seconds", columns, rows))
+    for name in missing():
+        print(f"\n{name} is not on PATH: nothing to compare with.")
+    if len(results) > 1:
+        least, most = results[0], results[-1]
+        added = most.cameras - least.cameras
+        grown: list[list[object]] = [
+            [part, least.memory_mb.get(part, 0.0), most.memory_mb.get(part, 0.0),
+             (most.memory_mb.get(part, 0.0) - least.memory_mb.get(part, 0.0)) / added]
+            for part in COUNTED
+        ]  # fmt: skip
+        columns = ["part", f"{least.cameras} cameras", f"{most.cameras} cameras", "a camera"]
+        print(table("Resident memory, MiB", columns, grown))
+    columns = ["cameras", "to", "p50 ms", "p99 ms", "samples"]
     print(
         table(
-            "From a camera's send to the wall's first UDP packet of the frame",
-            ["cameras", "p50 ms", "p99 ms", "frames", "offer to first packet p50 ms"],
-            [latency for _, latency in results],
-            "Four viewers. libav holds each access unit until the next begins: 40 ms at 25 frames/s.",
+            "From a camera's send",
+            columns,
+            [row for result in results for row in result.latency],
+            f"{WATCHED} cameras are watched, each by one viewer.",
         )
     )

@@ -1,19 +1,23 @@
 """The whole product as a user starts it, and what each part of it costs."""
 
 import asyncio
+import json
 import os
 import re
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 
+from services.mesh.settings import MeshSettings
+
 _TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _PARTS = (
     ("nats", re.compile(r"nats-server")),
     ("relay", re.compile(r"wall .*--role relay")),
@@ -52,15 +56,20 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
-def cpu_by_part(root: int) -> dict[str, float]:
-    """CPU seconds so far of each part of the product below ``root``."""
-    sums: dict[str, float] = {}
+def parts(root: int) -> Iterator[tuple[int, str]]:
+    """The processes below ``root``, and which part of the product each is."""
     for pid in descendants(root):
         try:
             command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
-        part = next((name for name, pattern in _PARTS if pattern.search(command)), "other")
+        yield pid, next((name for name, pattern in _PARTS if pattern.search(command)), "other")
+
+
+def cpu_by_part(root: int) -> dict[str, float]:
+    """CPU seconds so far of each part of the product below ``root``."""
+    sums: dict[str, float] = {}
+    for pid, part in parts(root):
         sums[part] = sums.get(part, 0.0) + cpu_seconds(pid)
     return sums
 
@@ -72,6 +81,33 @@ class Stack:
     url: str
     pid: int
     data: Path
+
+    @property
+    def urls(self) -> list[str]:
+        """The RTSP URLs of the cameras' main profiles."""
+        entries = json.loads((self.data / "demo" / "cameras.json").read_text())
+        return [entry["profiles"]["main"]["url"] for entry in entries]
+
+    def mesh(self) -> MeshSettings:
+        """The settings with which the services reach the bus."""
+        for pid in descendants(self.pid):
+            try:
+                environ = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace")
+            except OSError:
+                continue
+            settings = dict(entry.split("=", 1) for entry in environ.split("\0") if entry.startswith("PANTAU_NATS_"))
+            if "PANTAU_NATS_PASSWORD" in settings:
+                return MeshSettings.load(settings)
+        raise RuntimeError("no service of this stack runs")
+
+    def memory_mb(self) -> dict[str, float]:
+        """Resident memory of each part, MiB."""
+        sums: dict[str, float] = {}
+        for pid, part in parts(self.pid):
+            with suppress(OSError):
+                pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+                sums[part] = sums.get(part, 0.0) + pages * _PAGE_BYTES / 2**20
+        return sums
 
     async def cost(self, seconds: float) -> dict[str, float]:
         """Share of one core that each part uses, over the next ``seconds``."""

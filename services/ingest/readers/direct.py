@@ -124,7 +124,7 @@ class _DirectSession:
         """Until the verdict."""
         # A tick that comes late is still in time.
         deadline = self._loop.time() + self._source.open_seconds - 2 * TICK_SECONDS
-        self._ticking = self._loop.call_later(TICK_SECONDS, self._tick, deadline)
+        self._tick_later(deadline)
         while True:
             end = await self._connect(deadline)
             if end is None:
@@ -376,9 +376,14 @@ class _DirectSession:
 
     # time
 
+    def _tick_later(self, deadline: float) -> None:
+        """All sessions tick at the same moments: a process that wakes for each costs more than what a tick does."""
+        moment = (self._loop.time() // TICK_SECONDS + 1) * TICK_SECONDS
+        self._ticking = self._loop.call_at(moment, self._tick, deadline)
+
     def _tick(self, deadline: float) -> None:
         now = self._loop.time()
-        self._ticking = self._loop.call_later(TICK_SECONDS, self._tick, deadline)
+        self._tick_later(deadline)
         if self._transport is None:
             return
         self._dialogue.tick(now)
