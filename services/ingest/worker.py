@@ -10,6 +10,7 @@ Sources stay open for `LINGER_SECONDS` more, so that a bus that was only restart
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 from prometheus_client import REGISTRY
@@ -64,6 +65,7 @@ class Worker:
         self._load = 0.0
         self._changed = asyncio.Event()
         self._changed_cameras: set[Id] = set()
+        self._something_to_report = asyncio.Event()
         self._lease: Lease | None = None
         self._held_until = float("-inf")
         self.publisher = Publisher(service.bus, service.clock, lambda: self._held_until)
@@ -174,7 +176,7 @@ class Worker:
                 await known.start()
             elif known.plan != plan:
                 await known.update(plan)
-                self._changed_cameras.add(camera)
+                self._note_change(camera)
 
     def _surroundings(self) -> Surroundings:
         assert self._fallbacks is not None
@@ -186,7 +188,7 @@ class Worker:
             tasks=self._service.tasks,
             clock=self._service.clock,
             readers={"direct": DirectReader, "libav": self._libav.reader},
-            on_change=self._changed_cameras.add,
+            on_change=self._note_change,
         )
 
     async def _others(self) -> bool:
@@ -208,9 +210,13 @@ class Worker:
         due = cpu_at = clock.monotonic()
         cpu_seconds = time.process_time()
         while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, due - clock.monotonic())):
+                    await self._something_to_report.wait()
             await asyncio.sleep(CHANGE_SECONDS)
             if not lease.held:
                 continue
+            self._something_to_report.clear()
             now = clock.monotonic()
             if now >= due:
                 due = now + REPORT_SECONDS
@@ -229,6 +235,10 @@ class Worker:
                 cameras=tuple(self.cameras[camera].report() for camera in named),
             )
             await self._service.bus.publish(subject, report.pack())
+
+    def _note_change(self, camera: Id) -> None:
+        self._changed_cameras.add(camera)
+        self._something_to_report.set()
 
     def reports(self) -> list[CameraReport]:
         """What is observed of all cameras."""
