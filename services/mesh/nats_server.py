@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import os
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Self
 
@@ -32,6 +34,15 @@ def binary() -> str:
             "or name a running server with PANTAU_NATS_URL"
         )
     return found
+
+
+def environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The server's environment: Go runs it on a quarter of the CPUs where nothing else is said.
+
+    With more of them Go's idle threads look for work at each message: 64 cameras cost 0.19 % of a core each on two CPUs,
+    and 0.10 % on one (decision 21). One CPU carries the media of a thousand cameras.
+    """
+    return {"GOMAXPROCS": str(max(1, (os.cpu_count() or 1) // 4)), **environ}
 
 
 def config(
@@ -119,7 +130,9 @@ class NatsServer:
             command = [binary(), "--config", str(path), "--ports_file_dir", str(self._folder)]
             if self._port > 0:
                 command += ["--port", str(self._port)]
-            self._process = await ChildProcess.start(command, stdout=log_file, stderr=log_file, own_group=True)
+            self._process = await ChildProcess.start(
+                command, environ=environment(os.environ), stdout=log_file, stderr=log_file, own_group=True
+            )
         try:
             async with asyncio.timeout(START_SECONDS):
                 while not (ports := list(self._folder.glob("*.ports"))) or not ports[0].stat().st_size:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.mesh.nats_server import NatsServer, NatsServerError
+from services.mesh.nats_server import NatsServer, NatsServerError, environment
 from tests.processes import runs
 
 
@@ -19,6 +19,14 @@ async def test_it_comes_back_on_the_same_port_with_what_it_kept(tmp_path: Path) 
         await server.start()
         assert server.url == url
         assert server.pid != first
+
+
+def test_go_s_idle_threads_are_few_unless_somebody_says_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 16)
+    assert environment({"HOME": "/here"}) == {"HOME": "/here", "GOMAXPROCS": "4"}
+    assert environment({"GOMAXPROCS": "12"}) == {"GOMAXPROCS": "12"}
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    assert environment({}) == {"GOMAXPROCS": "1"}
 
 
 async def test_a_taken_port_is_told(tmp_path: Path) -> None:
