@@ -180,6 +180,36 @@ def decode(message: bytes) -> AccessUnit:
         raise FrameError(f"not an access-unit message: {error}") from error
 
 
+_FLAGS_AT: Final = 4
+_CODEC_AT: Final = 6
+_FIRST_SOUND: Final = 16
+_ORDER: Final = Struct(">IxQ")
+_ORDER_AT: Final = 8
+_CAPTURE: Final = Struct(">q")
+_CAPTURE_AT: Final = 40
+
+
+def is_picture(message: bytes) -> bool:
+    """Whether a message that `encode` made is a picture's. It and the next three look at single bytes alone."""
+    return message[_CODEC_AT] < _FIRST_SOUND
+
+
+def begins_gop(message: bytes) -> bool:
+    """Whether it is a keyframe's."""
+    return message[_CODEC_AT] < _FIRST_SOUND and message[_FLAGS_AT] & _KEYFRAME != 0
+
+
+def order_of(message: bytes) -> tuple[int, int]:
+    """Its epoch and sequence."""
+    epoch, sequence = _ORDER.unpack_from(message, _ORDER_AT)
+    return epoch, sequence
+
+
+def capture_us_of(message: bytes) -> int:
+    """Its capture time."""
+    return int(_CAPTURE.unpack_from(message, _CAPTURE_AT)[0])
+
+
 class SequenceTracker:
     """Counts lost frames. It takes the order of each frame, as they arrive.
 

@@ -60,6 +60,21 @@ def roll_call(home: str) -> str:
     return f"{ROOT}.{home}.roll-call"
 
 
+def kept(home: str, worker: str) -> str:
+    """The subject on which an ingest worker says what footage it keeps. ``*`` may stand for the worker."""
+    return f"{ROOT}.{home}.kept.{worker}"
+
+
+def pull(home: str, worker: str) -> str:
+    """The subject of questions for footage that an ingest worker keeps."""
+    return f"{ROOT}.{home}.pull.{worker}"
+
+
+def safe(home: str, recorder: str) -> str:
+    """The subject on which a recorder says what is safe on its disks. ``*`` may stand for the recorder."""
+    return f"{ROOT}.{home}.safe.{recorder}"
+
+
 def rpc(home: str, service: str, endpoint: str) -> str:
     """A NATS micro endpoint. ``service`` is a service's name, or ``<name>.<worker>`` for one particular instance."""
     return f"{ROOT}.{home}.rpc.{service}.{endpoint}"

@@ -9,6 +9,7 @@ from services.contracts.models import CameraReport, ProfileName, ProfileReport, 
 from services.ingest.assignments import CameraPlan
 from services.ingest.fallbacks import Fallbacks
 from services.ingest.feed import Feed, Readers
+from services.ingest.keeping.keep import Keep
 from services.ingest.pipeline import Pipeline
 from services.ingest.publisher import Publisher
 from services.ingest.readers.source import Kind
@@ -25,6 +26,7 @@ class Surroundings:
     settings: IngestSettings
     bus: Bus
     publisher: Publisher
+    keep: Keep
     tasks: asyncio.TaskGroup
     clock: Clock
     readers: Readers
@@ -54,6 +56,7 @@ class CameraIngest:
         """Takes a new plan; what is not touched by it goes on."""
         old, self.plan = self.plan, plan
         if plan.site != old.site:
+            self._around.keep.camera(old.site, old.camera).end_reading()
             await self._wants.listen(subjects.want(plan.site, "*", plan.camera))
         for profile in list(self._feeds):
             if profile not in plan.profiles:
@@ -73,23 +76,19 @@ class CameraIngest:
         """Closes all; the sources are left behind."""
         for profile in list(self._feeds):
             self._close(profile)
+        self._around.keep.camera(self.plan.site, self.plan.camera).end_reading()
         await self._wants.close()
 
     def _open(self, profile: ProfileName) -> None:
         source = self.plan.source(profile)
         settings, clock = self._around.settings, self._around.clock
 
-        def pipeline(earlier_bytes: int = 0) -> Pipeline:
-            return Pipeline(
-                clock,
-                gop_bytes=settings.gop_cache_bytes,
-                earlier_bytes=earlier_bytes,
-            )
+        def pipeline() -> Pipeline:
+            return Pipeline(clock, gop_bytes=settings.gop_cache_bytes)
 
         reader, fallbacks = self.plan.reader(profile), self._around.fallbacks
         auto = (settings.reader or reader) == "auto"
-        earlier_bytes = settings.earlier_cache_bytes if profile == "main" else 0
-        pipelines: dict[Kind, Pipeline] = {"video": pipeline(earlier_bytes)}
+        pipelines: dict[Kind, Pipeline] = {"video": pipeline()}
         if source.audio:
             pipelines["audio"] = pipeline()
         feed = Feed(
@@ -119,6 +118,12 @@ class CameraIngest:
         self._around.on_change(self.plan.camera)
 
     def _publish(self, name: str, messages: list[bytes]) -> None:
+        """Keeps what recorders need, then publishes: a recorder that misses a message finds it kept."""
+        if name != "sub":
+            now = self._around.clock.monotonic()
+            kept = self._around.keep.camera(self.plan.site, self.plan.camera)
+            for message in messages:
+                kept.add_message(message, now)
         subject = subjects.media(self.plan.site, name, self.plan.camera)
         for message in messages:
             self._around.publisher.publish(subject, message)
@@ -130,7 +135,7 @@ class CameraIngest:
         for profile in [profile for profile, until in self._wanted_until.items() if now >= until]:
             self._close(profile)
 
-    def _answer_want(self, name: str, earlier: bool) -> tuple[WantReply, tuple[bytes, ...]] | None:
+    def _answer_want(self, name: str) -> tuple[WantReply, tuple[bytes, ...]] | None:
         if not self._around.publisher.permitted:
             return None
         profile: ProfileName
@@ -148,7 +153,7 @@ class CameraIngest:
         feed = self._feeds[profile]
         report = feed.audio_report() if kind == "audio" else feed.report()
         if report.status == "online":
-            frames = feed.pipelines["audio" if kind == "audio" else "video"].gop.snapshot(earlier=earlier)
+            frames = feed.pipelines["audio" if kind == "audio" else "video"].gop.snapshot()
             return WantReply(status="live", frames=len(frames)), frames
         status = "failed" if report.status == "offline" else "opening"
         return WantReply(status=status, reason=report.reason, detail=report.detail), ()

@@ -30,9 +30,9 @@ _DAMAGED = int(Flags.DAMAGED)
 class Pipeline:
     """Makes a profile's messages. Its sequence goes on over reconnects, and over restarts: it begins at the time."""
 
-    def __init__(self, clock: Clock, *, gop_bytes: int, earlier_bytes: int = 0) -> None:
+    def __init__(self, clock: Clock, *, gop_bytes: int) -> None:
         self.meter = Meter()
-        self.gop = GopCache(max_bytes=gop_bytes, earlier_bytes=earlier_bytes)
+        self.gop = GopCache(max_bytes=gop_bytes)
         self.bad_timestamps = 0
         self.damaged = 0
         """Frames that were published with the mark."""

@@ -6,6 +6,7 @@ from typing import ClassVar, Final, Literal
 from pydantic import Field, FilePath
 
 from services.contracts.models import ReaderName
+from services.ingest.keeping.keep import DEFAULT_LIMITS, KeepLimits
 from services.mesh.settings import Section
 
 MOST_WORKERS: Final = 4
@@ -59,11 +60,33 @@ class IngestSettings(Section):
     gop_cache_bytes: int = Field(
         default=16 * 1024 * 1024, ge=0, description="Largest GOP kept for each profile, so that viewers start at once."
     )
-    earlier_cache_bytes: int = Field(
-        default=3 * 1024 * 1024,
+
+    spool_minutes: float = Field(
+        default=10.0,
         ge=0,
-        description="How much of the GOPs before the last is kept of each main profile, for a recorder that restarts.",
+        description="How long a worker keeps footage that no recorder has acknowledged; 0: no spool on disk.",
     )
+    spool_gigabytes: float = Field(
+        default=4.0, ge=0, description="The most that each worker's spool may take; 0: no spool on disk."
+    )
+    spool_floor_gigabytes: float = Field(
+        default=2.0, ge=0, description="Free space that the spool leaves on its disk, the data folder's."
+    )
+    spool_memory_megabytes: int = Field(
+        default=256,
+        ge=1,
+        description="What each worker keeps in memory; past it goes to the spool, or without one the oldest goes.",
+    )
+
+    @property
+    def keep_limits(self) -> KeepLimits:
+        """What a worker keeps."""
+        off = not self.spool_minutes or not self.spool_gigabytes
+        return KeepLimits(
+            seconds=self.spool_minutes * 60 or DEFAULT_LIMITS.seconds,
+            spool_bytes=0 if off else int(self.spool_gigabytes * 1e9),
+            memory_bytes=self.spool_memory_megabytes * 1024 * 1024,
+        )
 
     @property
     def worker_count(self) -> int:

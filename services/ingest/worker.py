@@ -4,7 +4,7 @@ A process of its own, started by the parent (`services.ingest.app`), which it ou
 Where no parent is there for `PARENTLESS_SECONDS`, it drains and ends, so that nothing outlives a stopped ``up``.
 
 What it publishes stands and falls with its lease: a worker that cannot renew it falls silent before another may begin.
-Sources stay open for `LINGER_SECONDS` more, so that a bus that was only restarted finds them open.
+Reading and keeping (`services.ingest.keeping`) need neither lease nor bus: recorders fetch later what they missed.
 """
 
 import asyncio
@@ -20,6 +20,8 @@ from services.contracts.models import Assignment, Camera, CameraReport, Credenti
 from services.ingest.assignments import CameraPlan, plans
 from services.ingest.camera import CameraIngest, Surroundings
 from services.ingest.fallbacks import Fallbacks
+from services.ingest.keeping.handover import Handover
+from services.ingest.keeping.keep import Keep
 from services.ingest.metrics import IngestCollector
 from services.ingest.names import HeldName, Name
 from services.ingest.publisher import Publisher
@@ -40,7 +42,6 @@ LATE_SECONDS: Final = 1.0
 REPORT_SECONDS: Final = 2.0
 CHANGE_SECONDS: Final = 0.05
 """Changes within it go into one report."""
-LINGER_SECONDS: Final = 5.0
 DRAIN_SECONDS: Final = 1.0
 """What the leader has to give our cameras to others before they are closed."""
 REST_SECONDS: Final = 0.0015
@@ -71,6 +72,17 @@ class Worker:
         self.publisher = Publisher(service.bus, service.clock, lambda: self._held_until)
         self._libav = LibavProcesses()
         self._fallbacks: Fallbacks | None = None
+        self._assignments: Mirror[Assignment] | None = None
+        self._catalogue: Mirror[Camera] | None = None
+        self.keep = Keep(settings.keep_limits, self._required_recorders)
+        self._handover = Handover(
+            service,
+            self.keep,
+            worker=name.name,
+            folder=service.settings.data / "spool",
+            floor_bytes=int(settings.spool_floor_gigabytes * 1e9),
+            reachable=lambda: service.bus.connected and service.clock.monotonic() < self._held_until,
+        )
 
     async def run(self) -> None:
         """Works until the service is to stop."""
@@ -80,6 +92,9 @@ class Worker:
         cameras = Mirror(await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera), self._on_change)
         credentials = Mirror(await Bucket.open(bus, subjects.SECRETS_BUCKET, Credentials), self._on_change)
         fallbacks = self._fallbacks = await Fallbacks.open(bus, service.tasks, service.clock)
+        self._assignments, self._catalogue = assignments, cameras
+        if self._settings.keep_limits.spool_bytes:
+            self._handover.open_spool()
         lease = Lease(bus, service.home, self._entry, clock=service.clock)
         service.health.add("lease", lambda: None if lease.held else "no lease: NATS does not take its renewal")
         work = [
@@ -93,6 +108,7 @@ class Worker:
                 ("reports", self._report(lease)),
                 ("beat", self._beat()),
                 ("parent", self._watch_parent(lease)),
+                ("handover", self._handover.run()),
             )
         ]
         following = service.tasks.create_task(
@@ -110,6 +126,20 @@ class Worker:
             for task in work:
                 task.cancel()
             await lease.release()
+            await self._handover.close()
+
+    def _required_recorders(self, camera: Id) -> tuple[Id, ...] | None:
+        """Who must acknowledge a camera's footage; None while that is not known."""
+        assignments, catalogue = self._assignments, self._catalogue
+        if assignments is None or catalogue is None:
+            return None
+        if not (assignments.ready.is_set() and catalogue.ready.is_set()):
+            return None
+        assignment = assignments.get(f"recorder.{camera}")
+        if assignment is not None:
+            return assignment.workers or None
+        known = catalogue.get(camera)
+        return None if known is not None and known.enabled and known.record else ()
 
     def _entry(self) -> WorkerLease:
         return WorkerLease(
@@ -140,13 +170,7 @@ class Worker:
         last = clock.monotonic()
         while True:
             now = clock.monotonic()
-            unheld_seconds = now - lease.held_until
-            if unheld_seconds >= LINGER_SECONDS:
-                if self.cameras:
-                    log.warning("ingest.lease_lost", cameras=len(self.cameras))
-                    await self._apply({})
-                self._changed.set()
-            elif self._changed.is_set() and all(mirror.ready.is_set() for mirror in mirrors):
+            if self._changed.is_set() and all(mirror.ready.is_set() for mirror in mirrors):
                 self._changed.clear()
                 await self._apply(
                     plans(
@@ -177,6 +201,7 @@ class Worker:
             elif known.plan != plan:
                 await known.update(plan)
                 self._note_change(camera)
+        self._handover.tell_soon()
 
     def _surroundings(self) -> Surroundings:
         assert self._fallbacks is not None
@@ -185,6 +210,7 @@ class Worker:
             settings=self._settings,
             bus=self._service.bus,
             publisher=self.publisher,
+            keep=self.keep,
             tasks=self._service.tasks,
             clock=self._service.clock,
             readers={"direct": DirectReader, "libav": self._libav.reader},

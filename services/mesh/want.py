@@ -6,14 +6,12 @@ the relay that converts it)::
     asker                                         answerer
       subscribes to <inbox>
       <subject>  reply: <inbox>         ──►         opens the profile if it is closed; keeps it open for its linger
-        payload: empty, or "earlier"
                                         ◄──  <inbox>  1. a `WantReply`: status, reason, detail, number of frames
                                         ◄──  <inbox>  2. the cached frames, in decoding order, from a keyframe on
                                         ◄──  <inbox>  3. an empty message: the end
       every `RENEW_SECONDS`
       <subject>  without a reply        ──►         keeps it open for its linger again; answers nothing
 
-- ``earlier`` asks for the whole GOPs before the last one too, as far as they are cached: a recorder's after a restart.
 - A linger is at least twice `RENEW_SECONDS`, so that one lost renewal closes nothing (ingest 30 s, a conversion 20 s).
 - Where nobody listens, nats-server answers with status 503: `NobodyThereError`.
 - An answerer without a lease says nothing. The asker gives up after a silence; so it does where messages are lost.
@@ -36,7 +34,6 @@ RENEW_SECONDS: Final = 10.0
 """Between two renewals."""
 SILENCE_SECONDS: Final = 2.0
 """An answer whose next message takes longer has broken off."""
-EARLIER: Final = b"earlier"
 FRAMES_AT_ONCE: Final = 32
 """After so many cached frames live ones get their turn."""
 
@@ -94,7 +91,6 @@ async def ask_want(
     bus: Bus,
     subject: str,
     *,
-    earlier: bool = False,
     silence_seconds: float = SILENCE_SECONDS,
     pending_bytes: int = PENDING_IN_BYTES,
 ) -> AsyncIterator[WantAnswer]:
@@ -106,7 +102,7 @@ async def ask_want(
     inbox, deliver_to = _Inbox(subject, silence_seconds), bus.new_inbox()
     subscription = await bus.subscribe(deliver_to, inbox.add_message, pending_bytes=pending_bytes)
     try:
-        if not await bus.publish(subject, EARLIER if earlier else b"", reply=deliver_to):
+        if not await bus.publish(subject, b"", reply=deliver_to):
             raise UnavailableError("the bus is away; try again shortly")
         first = await inbox.next_message()
         try:
@@ -123,8 +119,8 @@ async def renew_want(bus: Bus, subject: str) -> None:
     await bus.publish(subject, b"")
 
 
-Answer = Callable[[str, bool], tuple[WantReply, Sequence[bytes]] | None]
-"""``answer(profile, earlier)`` opens the profile and keeps it open; returns what is known of it and the cached frames,
+Answer = Callable[[str], tuple[WantReply, Sequence[bytes]] | None]
+"""``answer(profile)`` opens the profile and keeps it open; returns what is known of it and the cached frames,
 or None where this process may not answer. It is called for renewals too; then only its effect counts."""
 
 
@@ -152,7 +148,7 @@ class WantAnswerer:
             await subscription.unsubscribe()
 
     async def _on_want(self, message: BusMessage) -> None:
-        answer = self._answer(message.subject.split(".")[-2], message.data == EARLIER)
+        answer = self._answer(message.subject.split(".")[-2])
         if answer is None or not message.reply:
             return
         reply, frames = answer

@@ -137,7 +137,8 @@ class Recorder:
                 ("lease", lease.run()),
                 ("outbox", self.outbox.run()),
                 ("disks", self.disks.watch()),
-                ("reconnects", self.recordings.fill_after_reconnects()),
+                ("offers", self.recordings.hear_offers()),
+                ("acknowledgements", self.recordings.acknowledge()),
                 ("housekeeping", once_known(housekeeping.run)),
                 ("archive", once_known(archive.run)),
             )

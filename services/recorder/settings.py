@@ -55,6 +55,8 @@ class RecorderSettings(Section):
         default=5.0, gt=0, description="At most so much of what was recorded is lost when the power goes."
     )
     queue_megabytes: int = Field(
-        default=256, ge=1, description="What may wait for each disk; past it the oldest that waits is dropped."
+        default=256,
+        ge=1,
+        description="What may wait for each disk; past it footage is left to ingest, which keeps it a while.",
     )
     capacity: int = Field(default=1000, ge=1, description="Cameras that this recorder offers to take.")

@@ -55,18 +55,3 @@ def test_bounds_hold_and_what_is_kept_is_a_run_of_frames(frames: list[tuple[bool
         if numbers:
             assert frames[numbers[0]][0]
             assert numbers[-1] == index or len(numbers) == 1
-
-
-def test_earlier_gops_are_kept_whole_within_their_bytes() -> None:
-    cache = GopCache(max_bytes=1000, earlier_bytes=5)
-    for index in range(8):
-        cache.add(b"%d" % index, keyframe=index % 2 == 0)
-    assert cache.snapshot() == (b"6", b"7")
-    assert cache.snapshot(earlier=True) == (b"2", b"3", b"4", b"5", b"6", b"7")
-
-
-def test_no_earlier_gop_is_given_across_a_hole() -> None:
-    cache = GopCache(max_bytes=2, earlier_bytes=100)
-    for index, keyframe in enumerate((True, False, True, False, False, True)):
-        cache.add(b"%d" % index, keyframe=keyframe)
-    assert cache.snapshot(earlier=True) == (b"5",)

@@ -20,7 +20,7 @@ from services.mesh.bus import Bus
 from services.mesh.clock import SystemClock
 from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
-from tests.integration.recorders import Ingest, assign, camera, running, until
+from tests.integration.recorders import Ingest, assign, camera, recording, running, until
 from tests.recorder import units as recorder_units
 from tests.wall.relay.camera import clip
 from tests.wall.relay.running import Front, running_relay
@@ -35,7 +35,7 @@ FRAME_US = SECOND // FPS
 
 async def record(bus: Bus, recorder: Recorder, camera_id: str, units: list[AccessUnit]) -> None:
     await assign(bus, [camera(camera_id)], recorder.name)
-    await until(lambda: camera_id in recorder.recordings.feeds and recorder.recordings.feeds[camera_id]._held is None)
+    await recording(recorder, camera_id)
     await Ingest(bus, camera_id).send(units)
     # All but the last GOP, which ends when another begins.
     sealed_us = [unit.capture_us for unit in units if unit.keyframe][-1]

@@ -1,19 +1,23 @@
 """A recorder on a real bus: assignments as the registry writes them, frames as ingest sends them."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from services.contracts import frames, subjects
 from services.contracts.frames import AccessUnit
-from services.contracts.models import Assignment, Camera, Profile, WantReply
+from services.contracts.models import Assignment, Camera, Profile
+from services.ingest.keeping.handover import Handover
+from services.ingest.keeping.keep import Keep, KeepLimits
 from services.mesh.buckets import Bucket
-from services.mesh.bus import Bus, BusMessage
+from services.mesh.bus import Bus
 from services.mesh.clock import Clock, SystemClock
 from services.mesh.lifecycle import Service
 from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
+from services.recorder.capture.feed import FeedState
 from services.recorder.settings import RecorderSettings
 from tests.flushed import flushed
 from tests.support.leases import LeaseBook
@@ -73,43 +77,51 @@ async def _ending_task_group() -> AsyncIterator[asyncio.TaskGroup]:
 
 
 class Ingest:
-    """Publishes units as an ingest worker does, and answers for the cached GOP."""
+    """Publishes units as an ingest worker does. Within `keeping` it also keeps them, as a worker does."""
 
-    def __init__(self, bus: Bus, camera_id: str) -> None:
+    def __init__(self, bus: Bus, camera_id: str, keep: Keep | None = None) -> None:
         self.bus = bus
         self.camera = camera_id
-        self.gop: list[AccessUnit] = []
-        self.asked = 0
+        self.keep = keep
 
-    async def start(self) -> None:
-        await self.bus.subscribe(subjects.want("city", "main", self.camera), self._on_want)
-
-    async def _on_want(self, message: BusMessage) -> None:
-        self.asked += 1
-        gop = list(self.gop)
-        await self.bus.publish(message.reply, WantReply(status="live", frames=len(gop)).pack())
-        for unit in gop:
-            await self.bus.publish(message.reply, frames.encode(unit))
-        await self.bus.publish(message.reply, b"")
+    def keep_units(self, units: Iterable[AccessUnit]) -> None:
+        """Reads units that nobody can hear."""
+        assert self.keep is not None
+        for unit in units:
+            self.keep.camera("city", self.camera).add_message(frames.encode(unit), time.monotonic())
 
     async def send(self, units: Iterable[AccessUnit], *, pause_seconds: float = 0.0) -> None:
         for unit in units:
             profile = "main" if unit.codec.is_video else "audio"
-            if unit.codec.is_video:
-                self.gop = [unit] if unit.keyframe else [*self.gop, unit]
+            if self.keep is not None:
+                self.keep_units([unit])
             await self.bus.publish(subjects.media("city", profile, self.camera), frames.encode(unit))
             if pause_seconds:
                 await asyncio.sleep(pause_seconds)
         await flushed(self.bus.client)
 
 
+@asynccontextmanager
+async def keeping(bus: Bus, camera_id: str, *recorders: str) -> AsyncIterator[Ingest]:
+    """An `Ingest` that keeps what it sends until ``recorders`` have acknowledged it."""
+    keep = Keep(KeepLimits(), lambda _: recorders)
+    assignments = await Bucket.open(bus, subjects.ASSIGNMENTS_BUCKET, Assignment)
+    made = Assignment(camera=camera_id, site="city", workers=("ingest-1",), incarnations=(0,))
+    await assignments.put(f"ingest.{camera_id}", made)
+    async with _ending_task_group() as tasks:
+        service = Service("ingest", MeshSettings(), bus, tasks)
+        handover = Handover(
+            service, keep, worker="ingest-1", folder=Path(), floor_bytes=0, reachable=lambda: bus.connected
+        )
+        tasks.create_task(handover.run())
+        yield Ingest(bus, camera_id, keep)
+
+
 async def recording(recorder: Recorder, *cameras: str) -> None:
     """Returns when the recorder takes what is sent."""
-    await until(
-        lambda: all(
-            name in recorder.recordings.feeds and recorder.recordings.feeds[name]._held is None for name in cameras
-        )
-    )
+    feeds = recorder.recordings.feeds
+    await until(lambda: all(name in feeds and feeds[name].feed.state is FeedState.LIVE for name in cameras))
+    await flushed(recorder.service.bus.client)  # the server knows the subscriptions
 
 
 async def record(bus: Bus, camera_id: str, units: Sequence[AccessUnit], *recorders: Recorder) -> None:

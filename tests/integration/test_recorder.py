@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from services.mesh.settings import MeshSettings
 from services.recorder.storage.index import Index
 from services.recorder.storage.paths import INDEX, RECORDINGS
 from services.recorder.storage.rows import Segment
-from tests.integration.recorders import Ingest, assign, camera, recording, running, until
+from tests.integration.recorders import Ingest, assign, camera, keeping, recording, running, until
 from tests.recorder.rig import decode
 from tests.recorder.units import pictures, sounds
 from tests.support.leases import LeaseBook
@@ -37,22 +38,22 @@ def live(count: int, **options: object) -> list[AccessUnit]:
     return pictures(count=count, start_us=start_us, **options)  # type: ignore[arg-type]  # handed on
 
 
-async def test_the_cached_gop_and_what_follows_is_on_disk_and_announced(
+async def test_what_ingest_kept_and_what_follows_is_on_disk_and_announced(
     mesh_settings: MeshSettings, bus: Bus, tmp_path: Path
 ) -> None:
     await ensure_stream(bus)
     events = []
     closed = await bus.js.subscribe("pantau.v1.city.recording.>", ordered_consumer=True)
-    ingest = Ingest(bus, "cam-1")
-    await ingest.start()
     units = live(200)
-    await ingest.send(units[:90])  # before anybody records
-    async with running(mesh_settings, tmp_path / "data", "rec-1") as recorder:
-        await assign(bus, [camera("cam-1")], "rec-1")
-        await recording(recorder, "cam-1")
-        await ingest.send(units[90:])
-        await until(lambda: recorder.recordings.feeds["cam-1"].recording.frames == 125)
-    assert ingest.asked == 1
+    async with keeping(bus, "cam-1", "rec-1") as ingest:
+        await ingest.send(units[75:90])  # before anybody records
+        async with running(mesh_settings, tmp_path / "data", "rec-1") as recorder:
+            await assign(bus, [camera("cam-1")], "rec-1")
+            await until(lambda: "cam-1" in recorder.recordings.feeds)
+            await ingest.send(units[90:])
+            await until(lambda: recorder.recordings.feeds["cam-1"].recording.frames == 125)
+            assert ingest.keep is not None
+            await until(lambda: sum(len(kept.chunks) for kept in ingest.keep.cameras.values()) == 1)
     (segment,) = segments(tmp_path / "data")
     assert segment.frames == 125
     assert segment.start_us == units[75].capture_us
@@ -122,28 +123,35 @@ async def test_a_restart_is_a_gap_and_the_disks_keep_the_recorder_s_name(
     assert (gap.from_us, gap.to_us, gap.cause) == (first.end_us, second.start_us, "recorder-down")
 
 
-async def test_a_bus_that_restarts_costs_no_frame_that_ingest_still_has(
+async def test_neither_a_bus_nor_a_recorder_that_restarts_costs_a_frame_that_ingest_keeps(
     mesh_settings: MeshSettings, nats_server: NatsServer, bus: Bus, tmp_path: Path
 ) -> None:
-    ingest = Ingest(bus, "cam-1")
-    await ingest.start()
     units = live(200)
-    async with running(mesh_settings, tmp_path / "data", "rec-1") as recorder:
-        await assign(bus, [camera("cam-1")], "rec-1")
-        await recording(recorder, "cam-1")
-        await ingest.send(units[:90])
-        await until(lambda: recorder.recordings.feeds["cam-1"].recording.frames == 90)
-        await nats_server.stop()
-        await until(lambda: not bus.connected and not recorder.service.bus.connected)
-        ingest.gop = units[75:120]  # what ingest keeps while nobody hears it
-        await nats_server.start()
-        await until(lambda: bus.connected and recorder.service.bus.connected)
-        await until(lambda: recorder.recordings.feeds["cam-1"].recording.frames == 120)
-        await ingest.send(units[120:])
-        await until(lambda: recorder.recordings.feeds["cam-1"].recording.frames == 200)
-        await asyncio.sleep(0)
-        assert recorder.recordings.feeds["cam-1"].recording.lost == 0
-    assert sum(s.frames for s in segments(tmp_path / "data")) == 200
+    data = tmp_path / "data"
+    async with keeping(bus, "cam-1", "rec-1") as ingest:
+        async with running(mesh_settings, data, "rec-1") as recorder:
+            await assign(bus, [camera("cam-1")], "rec-1")
+            await until(lambda: "cam-1" in recorder.recordings.feeds)
+            await ingest.send(units[:90])
+            await until(lambda: recorder.recordings.feeds["cam-1"].recording.frames == 90)
+            await nats_server.stop()
+            await until(lambda: not bus.connected and not recorder.service.bus.connected)
+            ingest.keep_units(units[90:120])  # nobody hears it
+            await nats_server.start()
+            await until(lambda: bus.connected and recorder.service.bus.connected)
+            await until(lambda: recorder.recordings.feeds["cam-1"].recording.frames == 120)
+            await ingest.send(units[120:160])
+            await until(lambda: recorder.recordings.feeds["cam-1"].recording.frames == 160)
+            assert recorder.recordings.feeds["cam-1"].recording.lost == 0
+        # It leaves the GOP that it has not written to ingest, and begins with it.
+        ingest.keep_units(units[160:180])
+        async with running(mesh_settings, data, "rec-1") as recorder:
+            await until(lambda: "cam-1" in recorder.recordings.feeds)
+            await ingest.send(units[180:])
+            await until(lambda: recorder.recordings.feeds["cam-1"].feed.positions.get(1) == units[-1].sequence)
+    found = segments(data)
+    assert sum(segment.frames for segment in found) == 175  # the last GOP is ingest's again
+    assert all(a.end_us <= b.start_us for a, b in pairwise(found))
 
 
 async def test_two_recorders_keep_out_of_each_other_s_directory(

@@ -21,12 +21,12 @@ class Holder:
     """Holds the camera: notes what it is asked for, and answers."""
 
     def __init__(self, bus: Bus) -> None:
-        self.asked: list[tuple[str, bool]] = []
+        self.asked: list[str] = []
         self.answer: tuple[WantReply, Sequence[bytes]] | None = WantReply(status="live", frames=len(FRAMES)), FRAMES
         self.answerer = WantAnswerer(bus, self._answer)
 
-    def _answer(self, profile: str, earlier: bool) -> tuple[WantReply, Sequence[bytes]] | None:
-        self.asked.append((profile, earlier))
+    def _answer(self, profile: str) -> tuple[WantReply, Sequence[bytes]] | None:
+        self.asked.append(profile)
         return self.answer
 
 
@@ -53,14 +53,7 @@ async def test_an_answer_is_a_reply_and_then_the_frames_in_order(bus: Bus) -> No
     async with ask_want(bus, SUBJECT) as answer:
         assert (answer.reply.status, answer.reply.frames) == ("live", len(FRAMES))
         assert [frame async for frame in answer] == list(FRAMES)
-    assert holder.asked == [("main", False)]
-
-
-async def test_earlier_gops_are_asked_for_by_name(bus: Bus) -> None:
-    holder = await listening(bus)
-    async with ask_want(bus, SUBJECT, earlier=True):
-        pass
-    assert holder.asked == [("main", True)]
+    assert holder.asked == ["main"]
 
 
 async def test_a_renewal_reaches_the_answerer_and_is_not_answered(bus: Bus) -> None:
@@ -78,7 +71,7 @@ async def test_a_renewal_reaches_the_answerer_and_is_not_answered(bus: Bus) -> N
         while not holder.asked:
             await asyncio.sleep(0.01)
     await flushed(bus.client)
-    assert holder.asked == [("main", False)]
+    assert holder.asked == ["main"]
     assert sent == [SUBJECT]
 
 
@@ -160,7 +153,7 @@ async def test_an_answerer_that_listens_elsewhere_answers_there_alone(bus: Bus) 
     async with ask_want(bus, subjects.want("mall", "sub", "cam-1")):
         pass
     await holder.answerer.close()
-    assert holder.asked == [("sub", False)]
+    assert holder.asked == ["sub"]
 
 
 async def test_frames_go_through_the_answerers_own_gate(bus: Bus) -> None:
@@ -169,9 +162,7 @@ async def test_frames_go_through_the_answerers_own_gate(bus: Bus) -> None:
     def refuse(_subject: str, message: bytes) -> None:
         gate.append(message)
 
-    answerer = WantAnswerer(
-        bus, lambda _profile, _earlier: (WantReply(status="live"), FRAMES[:2]), publish_frame=refuse
-    )
+    answerer = WantAnswerer(bus, lambda _profile: (WantReply(status="live"), FRAMES[:2]), publish_frame=refuse)
     await answerer.listen(SUBJECT)
     await flushed(bus.client)
     async with ask_want(bus, SUBJECT) as answer:

@@ -2,6 +2,7 @@
 
 import io
 import time
+from collections import deque
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -53,6 +54,7 @@ class Rig:
     ) -> None:
         self.clock = clock or ManualClock(START_US)
         self.notices: list[DiskNotice] = []
+        self._untold: deque[DiskNotice] = deque()
         self.gaps: list[GapChange] = []
         self.disk = Disk(
             directory,
@@ -81,6 +83,7 @@ class Rig:
 
     def recording(self, stream: RecordedStream = STREAM) -> StreamRecording:
         if stream not in self.recordings:
+            self.disk.rewind(stream)
             with self.index() as index:
                 last = index.last_segment(stream)
             self.recordings[stream] = StreamRecording(
@@ -97,6 +100,7 @@ class Rig:
         for unit in units:
             if paced and unit.capture_us > self.clock.now_us():
                 self.clock.advance((unit.capture_us - self.clock.now_us()) / 1e6)
+            self.tell()
             recording = self.recording(stream)
             if unit.codec.is_video:
                 recording.record_picture(unit, self.clock.now_us(), self.clock.monotonic())
@@ -105,6 +109,7 @@ class Rig:
 
     def settle(self) -> None:
         """Waits until all that was fed is written, synced and indexed."""
+        self.tell()
         for recording in self.recordings.values():
             recording.stop()
         while not self.disk.idle:
@@ -143,8 +148,14 @@ class Rig:
 
     def _on_notice(self, _disk: Disk, notice: DiskNotice) -> None:
         self.notices.append(notice)
-        if isinstance(notice, FragmentDropped) and notice.stream in self.recordings:
-            self.recordings[notice.stream].fragment_dropped(notice.from_us, notice.to_us, notice.cause, notice.detail)
+        self._untold.append(notice)
+
+    def tell(self) -> None:
+        """Tells the recordings what the disk's threads noticed."""
+        while self._untold:
+            notice = self._untold.popleft()
+            if isinstance(notice, FragmentDropped) and notice.stream in self.recordings:
+                self.recordings[notice.stream].fragment_dropped(notice)
 
     def _on_gap(self, change: GapChange, disk: Disk | None) -> None:
         self.gaps.append(change)

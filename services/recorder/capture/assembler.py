@@ -16,6 +16,8 @@ from services.recorder.storage.segment import EndReason, SegmentBegin, SegmentEn
 
 SEGMENT_90K: Final = 60 * SECOND_90K
 FRAGMENT_90K: Final = 2 * SECOND_90K
+LONGEST_FRAGMENT_90K: Final = FRAGMENT_90K + FRAGMENT_90K // 4
+"""A fragment grows so long where GOPs are that short: those of 2 s by a camera's clock may be longer by ours."""
 SHORT_GOP_90K: Final = SECOND_90K
 """GOPs shorter than this share a fragment."""
 MAX_FRAGMENT_BYTES: Final = 16 * 1024 * 1024
@@ -29,7 +31,9 @@ DRIFT_SEGMENT_90K: Final = 15 * SECOND_90K
 QUIET_SECONDS: Final = 2.5
 """After this long without a picture the waiting samples become a fragment."""
 SILENCE_SECONDS: Final = 5.0
-"""… and the segment ends."""
+"""… and the segment ends, where ingest keeps nothing that may go on with it…"""
+LONG_SILENCE_SECONDS: Final = 600.0
+"""… and after so long in any case."""
 
 
 @dataclass
@@ -61,9 +65,15 @@ class SegmentAssembler:
         self._retimed = 0
         self._first_pts_90k = 0
         self._last_dts_90k = 0
+        self._keyframe_90k: int | None = None
+        self._gop_90k: int | None = None
+        """Between the last two keyframes of this run."""
         self._departing_90k: int | None = None
         """Decoding time of the first of the pictures that have all departed from media time."""
         self._fed_at = 0.0
+        self._order: tuple[int, int] = (0, 0)
+        self.written_order: tuple[int, int] | None = None
+        """Of the last picture of the fragment before; None: there was none."""
         self._short_departures = False
 
     @property
@@ -80,6 +90,7 @@ class SegmentAssembler:
         if unit.discontinuity or not self._timeline.continues(unit):
             out += self.end_segment(EndReason.DISCONTINUITY)
             self._timeline = RunTimeline()
+            self._keyframe_90k = self._gop_90k = None
             self._short_departures = False
         keyframe = unit.keyframe
         self.damaged = self.damaged and not keyframe
@@ -98,6 +109,9 @@ class SegmentAssembler:
         timed = self._timeline.place(unit, now_us)
         self._fed_at = monotonic
         step_us = 0
+        if keyframe:
+            self._gop_90k = timed.dts_90k - self._keyframe_90k if self._keyframe_90k is not None else None
+            self._keyframe_90k = timed.dts_90k
         if keyframe and self._segment is not None:
             reason, step_us = self._must_cut(
                 timed.dts_90k, timed.capture_us, timed.pts_90k, track != self._segment.video
@@ -115,18 +129,42 @@ class SegmentAssembler:
         self._append(
             data, timed.dts_90k, timed.pts_90k, keyframe, damaged=unit.damaged or self.damaged, retimed=timed.retimed
         )
+        self._order = unit.order
         if abs(timed.capture_us - self._capture_us(timed.pts_90k)) < DEPARTURE_US:
             self._departing_90k = None
         elif self._departing_90k is None:
             self._departing_90k = timed.dts_90k
         return out
 
-    def tick(self, monotonic: float) -> list[SegmentStep]:
-        """Call it about once a second: it writes the waiting samples when no picture comes."""
+    @property
+    def waiting(self) -> bool:
+        """Whether pictures wait for the end of their fragment."""
+        return bool(self._samples)
+
+    def tick(self, monotonic: float, *, complete: bool = True) -> list[SegmentStep]:
+        """Call it about once a second: it writes the waiting samples when no picture comes.
+
+        ``complete``: nothing is missing that could go on with the segment.
+        """
         quiet = monotonic - self._fed_at
         if self._segment is None or quiet < QUIET_SECONDS:
             return []
-        return self.end_segment(EndReason.SILENCE) if quiet >= SILENCE_SECONDS else self._flush(None)
+        ends = quiet >= (SILENCE_SECONDS if complete else LONG_SILENCE_SECONDS)
+        return self.end_segment(EndReason.SILENCE) if ends else self._flush(None)
+
+    def rewind(self, before: tuple[int, int] | None) -> None:
+        """What was not written is forgotten, as the segment is: the next picture to come follows ``before``."""
+        self.sound.forget()
+        self._timeline = RunTimeline()
+        self._keyframe_90k = self._gop_90k = None
+        self._segment = None
+        self._samples, self._bytes, self._retimed = [], 0, 0
+        self.written_order = before
+
+    def forget_unwritten_gop(self) -> None:
+        """Forgets waiting pictures that begin with a keyframe: ingest keeps them, and a file can begin with them."""
+        if self._samples and self._samples[0].keyframe:
+            self._samples, self._bytes, self._retimed = [], 0, 0
 
     def end_segment(self, reason: EndReason, *, next_dts_90k: int | None = None) -> list[SegmentStep]:
         """Ends the segment where one is open. ``next_dts_90k`` is where the next one begins, if at once."""
@@ -157,8 +195,12 @@ class SegmentAssembler:
 
     def _fragment_is_full(self, dts_90k: int, keyframe: bool) -> bool:
         length = dts_90k - self._base_90k
+        if keyframe and (length >= SHORT_GOP_90K or not self._samples[0].keyframe):
+            return True
+        # A file that ends between two GOPs can be gone on with after a death, no picture twice.
+        whole = self._gop_90k is not None and self._gop_90k <= LONGEST_FRAGMENT_90K
         return (
-            length >= (SHORT_GOP_90K if keyframe else FRAGMENT_90K)
+            length >= (LONGEST_FRAGMENT_90K if whole else FRAGMENT_90K)
             or self._bytes >= MAX_FRAGMENT_BYTES
             or len(self._samples) >= MAX_FRAGMENT_SAMPLES
         )
@@ -194,8 +236,11 @@ class SegmentAssembler:
             to_us,
             self._bytes + sum(len(sample.data) for sample in sound.samples) if sound else self._bytes,
             self._retimed,
+            self._order,
+            self.written_order,
         )
         self._samples, self._bytes, self._retimed = [], 0, 0
+        self.written_order = self._order
         return [fragment]
 
     def _capture_us(self, pts_90k: int) -> int:

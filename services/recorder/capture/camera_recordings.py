@@ -4,12 +4,18 @@ import asyncio
 from contextlib import suppress
 from typing import Final
 
+from services.contracts import subjects
+from services.contracts.keeping import KeepingError, KeptReport, SafeFootage, SafeReport
 from services.contracts.models import Assignment, Camera, CameraState, Id
 from services.mesh.buckets import Mirror
+from services.mesh.bus import BusMessage
+from services.mesh.clock import sleep
 from services.mesh.lifecycle import Service
+from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
-from services.recorder.capture.camera import CameraFeed
+from services.recorder.capture.camera import MOST_PULLS, CameraFeed
 from services.recorder.capture.causes import GapCauses
+from services.recorder.capture.feed import runs_by_camera
 from services.recorder.capture.gaps import GapChange
 from services.recorder.capture.recording import StreamRecording
 from services.recorder.events import RecorderEvents
@@ -17,9 +23,14 @@ from services.recorder.storage.disk import Disk, FragmentDropped
 from services.recorder.storage.disks import Disks
 from services.recorder.storage.paths import RecordedStream
 
+log = get_logger()
+
 TICK_SECONDS: Final = 0.5
+ACKNOWLEDGE_SECONDS: Final = 1.0
 PREFIX: Final = "recorder."
-"""Of the assignments' keys."""
+"""Of the assignments' keys…"""
+INGEST_PREFIX: Final = "ingest."
+"""…and of those that say who reads a camera."""
 _SETTLE_SECONDS: Final = 0.02
 """Changes come in flocks."""
 
@@ -39,6 +50,9 @@ class CameraRecordings:
         self._events = events
         self._causes = GapCauses(service.clock.now_us())
         self._changed = asyncio.Event()
+        self._pulls = asyncio.Semaphore(MOST_PULLS)
+        self._left: dict[RecordedStream, dict[int, int]] = {}
+        """Positions of recordings that ended: the index learns of their last segment some time later."""
 
     # What is told from outside
 
@@ -54,8 +68,9 @@ class CameraRecordings:
     def fragment_dropped(self, notice: FragmentDropped) -> None:
         """A disk did not write a fragment."""
         feed = self.feeds.get(notice.stream.camera)
-        if feed:
-            feed.recording.fragment_dropped(notice.from_us, notice.to_us, notice.cause, notice.detail)
+        if feed is not None and feed.recording.stream == notice.stream:
+            feed.recording.fragment_dropped(notice)
+        self._left.pop(notice.stream, None)
 
     def disk_failed(self, disk: Disk) -> None:
         """A disk is gone: its recordings go on elsewhere."""
@@ -82,23 +97,51 @@ class CameraRecordings:
                 connected = not connected
                 (self._causes.bus_back if connected else self._causes.bus_lost)(clock.now_us())
             now_us, monotonic = clock.now_us(), clock.monotonic()
-            for feed in self.feeds.values():
-                feed.recording.tick(now_us, monotonic)
+            for camera, feed in self.feeds.items():
+                expected = f"{INGEST_PREFIX}{camera}" in assignments.entries
+                complete = service.bus.connected and feed.feed.complete(monotonic, expected=expected)
+                feed.recording.tick(now_us, monotonic, complete=complete)
+                feed.advance(expected=expected)
             _recording.set(sum(feed.recording.file is not None for feed in self.feeds.values()))
             with suppress(TimeoutError):
                 async with asyncio.timeout(TICK_SECONDS):
                     await self._changed.wait()
 
-    async def fill_after_reconnects(self) -> None:
-        """After the bus was away the cached GOPs fill what short absences left out; until it is cancelled."""
+    async def hear_offers(self) -> None:
+        """Hears what ingest's workers keep; until it is cancelled."""
+        subscription = await self._service.bus.subscribe(subjects.kept(self._service.home, "*"), self._on_kept)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await subscription.unsubscribe()
+
+    async def _on_kept(self, message: BusMessage) -> None:
+        try:
+            report = KeptReport.unpack(message.data)
+        except KeepingError as error:
+            log.warning("recorder.bad_offer", error=error)
+            return
+        runs = runs_by_camera(report.runs)
+        for camera, feed in list(self.feeds.items()):
+            feed.offered(report.worker, runs.get(camera, ()), spooled=report.spooled)
+
+    async def acknowledge(self) -> None:
+        """Says once a second what is safe; until it is cancelled."""
+        subject = subjects.safe(self._service.home, self._recorder)
         while True:
-            await self._service.bus.reconnected()
-            await asyncio.gather(*(feed.ask() for feed in list(self.feeds.values())))
+            await sleep(self._service.clock, ACKNOWLEDGE_SECONDS)
+            rows = [
+                SafeFootage(camera, epoch, sequence)
+                for camera, feed in self.feeds.items()
+                for epoch, sequence in feed.recording.safe(feed.feed.positions).items()
+            ]
+            if rows:
+                await self._service.bus.publish(subject, SafeReport(self._recorder, tuple(rows)).pack())
 
     async def stop(self) -> None:
         """Ends all recordings."""
         for feed in list(self.feeds.values()):
-            await feed.stop()
+            await feed.stop(leaving=True)
 
     def _wanted(self, assignments: Mirror[Assignment], cameras: Mirror[Camera]) -> dict[str, Camera]:
         """The cameras to record, by id."""
@@ -115,28 +158,36 @@ class CameraRecordings:
             camera = wanted.get(camera_id)
             if camera is None or (camera.site, camera.audio) != (feed.camera.site, feed.camera.audio):
                 del self.feeds[camera_id]
-                await feed.stop()
+                await feed.stop(leaving=False)
+                self._left[feed.recording.stream] = feed.feed.positions
             else:
                 feed.camera = camera
         new = [camera for camera_id, camera in wanted.items() if camera_id not in self.feeds]
         for camera in new:
-            feed = await self._start(camera)
-            self._service.tasks.create_task(feed.ask(), name=f"cached GOP of {camera.id}")
+            await self._start(camera)
 
-    async def _start(self, camera: Camera) -> CameraFeed:
+    async def _start(self, camera: Camera) -> None:
         stream = RecordedStream(camera.site, camera.id, "main")
-        end_us, lasting = await self._disks.past(stream)
+        for disk in self._disks.all:
+            disk.rewind(stream)
+        past = await self._disks.past(stream)
+        positions = past.positions | self._left.pop(stream, {})
 
         def explain(from_us: int, to_us: int, reopened: bool, lost: int) -> tuple[str, str]:
             return self._causes.explain(camera.id, from_us, to_us, reopened=reopened, lost=lost)
 
         recording = StreamRecording(
-            stream, place=self._disks, explain=explain, on_gap=self._on_gap, last_end_us=end_us, lasting=lasting
+            stream,
+            place=self._disks,
+            explain=explain,
+            on_gap=self._on_gap,
+            last_end_us=past.end_us,
+            lasting=past.lasting,
+            on_rewind=lambda before: feed.rewound(before),
         )
-        feed = CameraFeed(self._service.bus, camera, recording, self._service.clock)
+        feed = CameraFeed(self._service, camera, recording, positions=positions, pulls=self._pulls)
         self.feeds[camera.id] = feed
         await feed.start()
-        return feed
 
     def _on_gap(self, change: GapChange, disk: Disk | None) -> None:
         gap = change.gap

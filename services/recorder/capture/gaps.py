@@ -10,8 +10,6 @@ from services.recorder.storage.rows import GapRow
 
 ANNOUNCE_AFTER_US: Final = 60_000_000
 """A gap that lasts this long is announced once, then again at its end."""
-_JOIN_US: Final = 2_500_000
-"""Drops of the same cause this close are one gap."""
 
 Explain = Callable[[int, int], tuple[str, str]]
 """Why there was no footage between two moments: cause and detail."""
@@ -33,7 +31,6 @@ class GapTracker:
         self._stream = stream
         self._end_us = last_end_us
         self._lasting = lasting
-        self._dropping: GapRow | None = None
 
     @property
     def end_us(self) -> int | None:
@@ -58,6 +55,11 @@ class GapTracker:
         self._end_us = start_us
         return gap
 
+    def rewind(self, end_us: int) -> None:
+        """Footage that was told of was not written: it ends there."""
+        if self._end_us is not None:
+            self._end_us = min(self._end_us, end_us)
+
     def footage_reaches(self, to_us: int) -> None:
         """There is footage up to ``to_us``."""
         self._end_us = to_us
@@ -67,30 +69,12 @@ class GapTracker:
         gap = GapRow(self._stream, from_us, max(to_us, from_us), Reason.FRAMES_LOST, f"{frames} frames")
         self.changes.append(GapChange(gap, announce=True))
 
-    def fragment_dropped(self, from_us: int, to_us: int, cause: str, detail: str = "") -> None:
-        """A fragment could not be written."""
-        current = self._dropping
-        if current and current.cause == cause and current.to_us is not None and from_us - current.to_us < _JOIN_US:
-            self._dropping = current._replace(to_us=max(to_us, current.to_us))
-        else:
-            self._finish_drop()
-            self._dropping = GapRow(self._stream, from_us, to_us, cause, detail)
-        self.changes.append(GapChange(self._dropping, announce=False))
-
     def tick(self, now_us: int, explain: Explain, *, recording: bool) -> None:
         """To be called about once a second."""
-        drop = self._dropping
-        if drop and drop.to_us is not None and now_us - drop.to_us > 2 * _JOIN_US:
-            self._finish_drop()
         if recording or self._lasting or self._end_us is None or now_us - self._end_us < ANNOUNCE_AFTER_US:
             return
         self._lasting = GapRow(self._stream, self._end_us, None, *explain(self._end_us, now_us))
         self.changes.append(GapChange(self._lasting, announce=True))
-
-    def _finish_drop(self) -> None:
-        if self._dropping:
-            self.changes.append(GapChange(self._dropping, announce=True))
-            self._dropping = None
 
     def take_changes(self) -> list[GapChange]:
         """The changes since the last call."""

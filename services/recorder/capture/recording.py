@@ -1,13 +1,15 @@
 """One stream's recording: access units in, fragments to a disk, gaps noticed. No bus, no threads of its own."""
 
-from collections.abc import Callable
-from typing import Protocol
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol
 
 from services.contracts.frames import AccessUnit, SequenceTracker
 from services.contracts.recordings import MIN_GAP_US, GapCause
 from services.recorder.capture.assembler import SegmentAssembler
 from services.recorder.capture.gaps import GapChange, GapTracker
-from services.recorder.storage.disk import Disk
+from services.recorder.storage.disk import Disk, FragmentDropped
+from services.recorder.storage.orders import Order
 from services.recorder.storage.paths import RecordedStream
 from services.recorder.storage.rows import GapRow
 from services.recorder.storage.segment import EndReason, SegmentBegin, SegmentEnd, SegmentFragment, SegmentStep
@@ -24,6 +26,26 @@ class DiskChooser(Protocol):
         """A usable disk, None where there is none."""
 
 
+class _Unsynced(NamedTuple):
+    """A fragment that was given to a disk."""
+
+    disk: Disk
+    file: SegmentFile
+    number: int
+    """Of the file's fragments, from 1."""
+    fragment: SegmentFragment
+
+    @property
+    def order(self) -> Order:
+        """Of its last picture."""
+        return self.fragment.order
+
+    @property
+    def synced(self) -> bool:
+        """Whether it is known to be on the disk."""
+        return self.file.synced >= self.number
+
+
 class StreamRecording:
     """Record what arrives for one stream, in order of arrival. Call `tick` once a second and `stop` at the end."""
 
@@ -36,8 +58,12 @@ class StreamRecording:
         on_gap: Callable[[GapChange, Disk | None], None],
         last_end_us: int | None,
         lasting: GapRow | None = None,
+        on_rewind: Callable[[Order | None], None] = lambda _: None,
     ) -> None:
-        """``last_end_us`` and ``lasting``: where earlier footage ends, and the gap that was open then."""
+        """``last_end_us`` and ``lasting``: where earlier footage ends, and the gap that was open then.
+
+        ``on_rewind`` is told the last picture that a disk has, where it did not take those since; None: none of these.
+        """
         self.stream = stream
         self.assembler = SegmentAssembler()
         self.frames = 0
@@ -51,7 +77,14 @@ class StreamRecording:
         self._reopened = False
         self._lost = 0
         self._last_capture_us = 0
-        self._disk_trouble = ""
+        self._on_rewind = on_rewind
+        self._trouble: tuple[str, str] | None = None
+        """Cause and detail of what a disk did not take since the last segment began."""
+        self._unsynced: deque[_Unsynced] = deque()
+        self._written = 0
+        """Fragments given to the file that is being made."""
+        self._last_order: Order | None = None
+        self._safe: dict[int, int] = {}
 
     @property
     def file(self) -> SegmentFile | None:
@@ -86,6 +119,7 @@ class StreamRecording:
                 self._gaps.frames_lost(self._last_capture_us, unit.capture_us, lost)
                 self._lost = 0
         self._last_capture_us = unit.capture_us
+        self._last_order = unit.order
         self._carry_out(self.assembler.add_picture(unit, now_us, monotonic))
         self._tell()
 
@@ -94,29 +128,89 @@ class StreamRecording:
         if self._audio.accept(unit):
             self.assembler.sound.add_sound(unit)
 
-    def tick(self, now_us: int, monotonic: float) -> None:
-        """Writes what waits when no pictures come; notices gaps that last."""
-        if self._file is None and self.assembler.recording:
-            self.assembler.end_segment(EndReason.STOPPED)  # there was no disk: try again at the next keyframe
-        self._carry_out(self.assembler.tick(monotonic))
-        self._gaps.tick(now_us, self._why, recording=self._file is not None)
+    def tick(self, now_us: int, monotonic: float, *, complete: bool = True) -> None:
+        """Writes what waits when no pictures come; notices gaps that last. ``complete``: as for the assembler."""
+        self._carry_out(self.assembler.tick(monotonic, complete=complete))
+        self._gaps.tick(now_us, self._why, recording=self._file is not None and complete)
         self._tell()
 
-    def stop(self) -> None:
-        """Ends the segment."""
+    def stop(self, *, kept: bool = False) -> None:
+        """Ends the segment. ``kept``: ingest keeps the pictures that were not written, for who goes on."""
+        if kept:
+            self.assembler.forget_unwritten_gop()
         self._carry_out(self.assembler.end_segment(EndReason.STOPPED))
         self._tell()
 
-    def fragment_dropped(self, from_us: int, to_us: int, cause: str, detail: str) -> None:
-        """A fragment could not be written."""
-        self._gaps.fragment_dropped(from_us, to_us, cause, detail)
-        self._tell()
+    # What a disk did not take
+
+    def fragment_dropped(self, dropped: FragmentDropped) -> None:
+        """A disk did not write a fragment: all since the one before it has to come again."""
+        if dropped.file is not self._file and all(each.file is not dropped.file for each in self._unsynced):
+            return  # it was told already, with an earlier one
+        self._rewind(dropped.fragment.before, dropped.fragment.from_us, dropped.cause, dropped.detail)
 
     def disk_failed(self, disk: Disk) -> None:
-        """The disk is gone: go on at the next keyframe, elsewhere."""
-        if self.disk is disk and self._file is not None:
-            self._carry_out(self.assembler.end_segment(EndReason.STOPPED))
-            self._disk_trouble = disk.failure or GapCause.DISK_FAILED
+        """The disk is gone: all that is not known to be on it has to come again, and goes elsewhere."""
+        lost = next((each for each in self._unsynced if each.disk is disk and not each.synced), None)
+        if lost is not None:
+            self._rewind(lost.fragment.before, lost.fragment.from_us, GapCause.DISK_FAILED, disk.failure or "")
+        elif self.disk is disk and self._file is not None:
+            self._rewind(self._last_written, self._gaps.end_us, GapCause.DISK_FAILED, disk.failure or "")
+
+    @property
+    def _last_written(self) -> Order | None:
+        return self.assembler.written_order
+
+    def _rewind(self, before: Order | None, end_us: int | None, cause: str, detail: str) -> None:
+        self._trouble = cause, detail
+        if end_us is not None:
+            self._gaps.rewind(end_us)
+        self.assembler.rewind(before)
+        if self._file is not None and self.disk is not None:
+            self.disk.end_segment(self._file, SegmentEnd(self._gaps.end_us or 0, EndReason.STOPPED))
+        for disk in {each.disk for each in self._unsynced} | ({self.disk} if self.disk else set()):
+            disk.rewind(self.stream)
+        self._file = None
+        self._unsynced = deque(each for each in self._unsynced if before is not None and each.order <= before)
+        self._last_order = before
+        self._video, self._audio = SequenceTracker(), SequenceTracker()
+        self._lost = 0
+        self._tell()
+        self._on_rewind(before)
+
+    def missed(self, cause: str) -> None:
+        """Ingest does not have all that was missing; ``cause`` says why, where a gap follows."""
+        self._trouble = self._trouble or (cause, "")
+
+    def begin_again(self) -> None:
+        """Pictures may come that were recorded: no file is open which could go on without their keyframe."""
+        self._video, self._audio = SequenceTracker(), SequenceTracker()
+
+    # What is safe
+
+    @property
+    def mid_file(self) -> bool:
+        """Whether a segment is open that the next picture may join."""
+        return self.assembler.recording and self._file is not None
+
+    def safe(self, taken: Mapping[int, int]) -> dict[int, int]:
+        """Epoch → sequence of the last picture that no power cut can take any more, nor any before it.
+
+        ``taken``: the last ones that were recorded or passed over.
+        """
+        waiting = {self._last_order[0]} if self.assembler.waiting and self._last_order else set()
+        while self._unsynced and self._unsynced[0].synced:
+            epoch, sequence = self._unsynced.popleft().order
+            self._safe[epoch] = max(sequence, self._safe.get(epoch, -1))
+        waiting.update(each.order[0] for each in self._unsynced)
+        self._safe = {epoch: sequence for epoch, sequence in self._safe.items() if epoch in waiting}
+        return {
+            epoch: self._safe[epoch] if epoch in waiting else sequence
+            for epoch, sequence in taken.items()
+            if epoch not in waiting or epoch in self._safe
+        }
+
+    # Steps
 
     def _carry_out(self, commands: list[SegmentStep]) -> None:
         for command in commands:
@@ -126,6 +220,8 @@ class StreamRecording:
                 case SegmentFragment():
                     if self._file is not None and self.disk is not None:
                         self.disk.append_fragment(self._file, command)
+                        self._written += 1
+                        self._unsynced.append(_Unsynced(self.disk, self._file, self._written, command))
                         self._gaps.footage_reaches(command.to_us)
                 case SegmentEnd():
                     if self._file is not None and self.disk is not None:
@@ -135,18 +231,18 @@ class StreamRecording:
 
     def _begin(self, begin: SegmentBegin) -> None:
         self.disk = self._place.choose(self.stream, self.disk)
+        self._written = 0
         if self.disk is None:
-            self._file = None  # no disk: the gap goes on, and ends at the first keyframe that finds one
-            self._reopened, self._lost = False, 0
-            self._disk_trouble = self._disk_trouble or "no usable disk"
+            cause, detail = self._trouble or (GapCause.DISK_FAILED, "no usable disk")
+            self._rewind(self.assembler.written_order, None, cause, detail)
             return
         gap = self._gaps.segment_begins(begin.start_us, self._why, step_us=begin.clock_step_us)
-        self._reopened, self._lost, self._disk_trouble = False, 0, ""
+        self._reopened, self._lost, self._trouble = False, 0, None
         self._file = self.disk.begin_segment(self.stream, begin, gap)
 
     def _why(self, from_us: int, to_us: int) -> tuple[str, str]:
-        if self._disk_trouble:
-            return GapCause.DISK_FAILED, self._disk_trouble
+        if self._trouble is not None:
+            return self._trouble
         return self._explain(from_us, to_us, self._reopened, self._lost)
 
     def _tell(self) -> None:

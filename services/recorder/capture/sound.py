@@ -40,6 +40,10 @@ class SoundAssembler:
         self._waiting.append(unit)
         self._last = unit
 
+    def forget(self) -> None:
+        """What waits comes again."""
+        self._waiting.clear()
+
     def begin_segment(self, start_us: int, origin_us: int) -> AudioTrack | None:
         """A segment begins at ``start_us``: its sound track, None where nothing is heard.
 

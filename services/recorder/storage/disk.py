@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from services.mesh.clock import Clock
 from services.mesh.log import get_logger
 from services.mesh.metrics import gauge
+from services.recorder.storage import orders
 from services.recorder.storage.files import FULL, Files, Space, sync_folders
 from services.recorder.storage.index import Index
 from services.recorder.storage.key import remember_keys
@@ -51,13 +52,17 @@ class SegmentWritten:
 
 @dataclass(frozen=True)
 class FragmentDropped:
-    """Footage was not written."""
+    """Footage was not written, nor will be what was given for its stream since, until `Disk.rewind`."""
 
-    stream: RecordedStream
-    from_us: int
-    to_us: int
+    file: SegmentFile
+    fragment: SegmentFragment
     cause: str
     detail: str = ""
+
+    @property
+    def stream(self) -> RecordedStream:
+        """Of its file."""
+        return self.file.stream
 
 
 @dataclass(frozen=True)
@@ -79,8 +84,7 @@ DiskNotice = SegmentWritten | FragmentDropped | DiskFailed | DiskFull
 class _Job:
     file: SegmentFile
     fragment: SegmentFragment | None
-    """None: the segment ends; or, with ``hole``, a fragment was dropped here."""
-    hole: bool = False
+    """None: the segment ends."""
 
 
 class LastLink(NamedTuple):
@@ -102,7 +106,7 @@ class DiskLimits(NamedTuple):
     pass_seconds: float = PASS_SECONDS
     """So often the syncer looks for it."""
     queue_bytes: int = 256 * 1024 * 1024
-    """Of fragments that wait for the writer; past it the oldest is dropped."""
+    """Of fragments that wait for the writer; past it new ones are dropped."""
 
 
 DEFAULT_LIMITS: Final = DiskLimits()
@@ -142,6 +146,10 @@ class Disk:
         self._wake = threading.Condition()
         self._open: dict[SegmentFile, None] = {}
         self._ended: list[SegmentFile] = []
+        self._broken: set[RecordedStream] = set()
+        """Streams of which the writer dropped a fragment, and so all that waits behind it."""
+        self._refused: set[RecordedStream] = set()
+        """Streams of which a fragment found no room to wait; those before it are written."""
         self._gaps: list[GapRow] = []
         self._links: dict[RecordedStream, LastLink] = {} if links is None else links
         self._writing_since: float | None = None
@@ -199,26 +207,37 @@ class Disk:
         return file
 
     def append_fragment(self, file: SegmentFile, fragment: SegmentFragment) -> None:
-        """Queues a fragment. Where too many bytes wait, the oldest waiting fragment is dropped."""
-        dropped: list[_Job] = []
+        """Queues a fragment. It is dropped where too many bytes wait: ingest keeps what it holds."""
         with self._wake:
-            self._jobs.append(_Job(file, fragment))
-            self.queued_bytes += fragment.size_bytes
-            while self.queued_bytes > self._limits.queue_bytes:
-                at, job = next((at, job) for at, job in enumerate(self._jobs) if job.fragment is not None)
-                self._jobs[at] = _Job(job.file, None, hole=True)
-                assert job.fragment is not None
-                self.queued_bytes -= job.fragment.size_bytes
-                dropped.append(job)
-            self._wake.notify()
-        for job in dropped:
-            self._drop(job, "disk-slow")
+            if file.stream in self._refused:
+                return  # it was told
+            if self.queued_bytes + fragment.size_bytes <= self._limits.queue_bytes:
+                self._jobs.append(_Job(file, fragment))
+                self.queued_bytes += fragment.size_bytes
+                self._wake.notify()
+                return
+            self._refused.add(file.stream)
+        self._notify(self, FragmentDropped(file, fragment, "disk-slow"))
 
     def end_segment(self, file: SegmentFile, _end: SegmentEnd) -> None:
         """The segment has no more fragments."""
         with self._wake:
             self._jobs.append(_Job(file, None))
             self._wake.notify()
+
+    def rewind(self, stream: RecordedStream) -> None:
+        """After `FragmentDropped`: nothing of the stream's files so far is written any more; the next may be.
+
+        Does nothing where no fragment was dropped. A new recording of the stream calls it first of all.
+        """
+        with self._wake:
+            self._refused.discard(stream)
+            if stream not in self._broken:
+                return
+            for file in self._open:
+                if file.stream == stream:
+                    file.failed = True
+            self._broken.discard(stream)
 
     def note_gap(self, gap: GapRow) -> None:
         """Writes a gap with the next pass."""
@@ -313,19 +332,14 @@ class Disk:
     def _carry_out(self, job: _Job) -> None:
         file, fragment = job.file, job.fragment
         if fragment is None:
-            if job.hole:
-                file.skipping = True
-                return
             with self._wake:
                 self._ended.append(file)
             return
-        if file.failed or self.failure is not None:
+        if self.failure is not None:
             self._drop(job, "disk-failed")
             return
-        if file.skipping and not fragment.starts_at_keyframe:
-            self._drop(job, "disk-slow")
-            return
-        file.skipping = False
+        if file.failed or file.stream in self._broken:
+            return  # it was told with the fragment that was dropped before
         if file.path is None:
             self._create(file, fragment)
         index = self._write_index
@@ -370,7 +384,6 @@ class Disk:
         file.path = path
 
     def _on_error(self, job: _Job, error: OSError | sqlite3.Error) -> None:
-        job.file.skipping = True
         if is_full(error):
             self._notify(self, DiskFull())
             self._drop(job, "disk-full")
@@ -390,9 +403,13 @@ class Disk:
         self._notify(self, DiskFailed(because))
 
     def _drop(self, job: _Job, cause: str, detail: str = "") -> None:
-        fragment = job.fragment
-        if fragment is not None:
-            self._notify(self, FragmentDropped(job.file.stream, fragment.from_us, fragment.to_us, cause, detail))
+        if job.fragment is None:
+            return
+        with self._wake:
+            if job.file.stream in self._broken:
+                return
+            self._broken.add(job.file.stream)
+        self._notify(self, FragmentDropped(job.file, job.fragment, cause, detail))
 
     # The syncer
 
@@ -445,6 +462,7 @@ class Disk:
             for file in written:
                 if file.fragments:
                     index.put_segment(*file.row())
+                    index.put_positions(file.stream, orders.newest(file.orders))
                 else:
                     index.drop_open(file.stream, file.start_us)
             for gap in gaps:

@@ -39,6 +39,17 @@ class DiskRoom(NamedTuple):
     """That write to it."""
 
 
+class StreamPast(NamedTuple):
+    """What the disks have of a stream."""
+
+    end_us: int | None
+    """Where its footage ends."""
+    lasting: GapRow | None
+    """Its gap that is still open."""
+    positions: dict[int, int]
+    """Epoch → sequence of the last picture."""
+
+
 class Disks:
     """Implements `services.recorder.capture.recording.DiskChooser`. ``notify`` is called in the event loop."""
 
@@ -135,30 +146,33 @@ class Disks:
         """Writes and syncs all that waits."""
         await asyncio.gather(*(asyncio.to_thread(disk.close) for disk in self.all))
 
-    async def past(self, stream: RecordedStream) -> tuple[int | None, GapRow | None]:
-        """Where the stream's footage ends, and its gap that lasts; remembers which disk it was on."""
+    async def past(self, stream: RecordedStream) -> "StreamPast":
+        """What the disks have of a stream; remembers which of them it was on last."""
         return await asyncio.to_thread(self._past, stream)
 
-    def _past(self, stream: RecordedStream) -> tuple[int | None, GapRow | None]:
+    def _past(self, stream: RecordedStream) -> "StreamPast":
         end_us: int | None = None
         lasting: GapRow | None = None
+        positions: dict[int, int] = {}
 
-        def ask(disk: Disk, index: Index) -> tuple[Disk, Segment | None, list[GapRow]]:
+        def ask(disk: Disk, index: Index) -> tuple[Disk, Segment | None, list[GapRow], dict[int, int]]:
             gaps = index.gaps(stream, 0, ENDLESS_US)
-            return disk, index.last_segment(stream), [gap for gap in gaps if gap.to_us is None]
+            return disk, index.last_segment(stream), [gap for gap in gaps if gap.to_us is None], index.positions(stream)
 
         newest: tuple[Disk, Segment] | None = None
-        for disk, last, gaps in ask_indexes(self.all, ask):
+        for disk, last, gaps, known in ask_indexes(self.all, ask):
             if last and (end_us is None or last.end_us > end_us):
                 end_us, newest = last.end_us, (disk, last)
             lasting = gaps[-1] if gaps else lasting
+            for epoch, sequence in known.items():
+                positions[epoch] = max(sequence, positions.get(epoch, -1))
         if newest is not None:
             disk, last = newest
             self.streams.setdefault(stream, disk)
             self._links.setdefault(stream, LastLink(disk.directory, last.link))
         if lasting and (end_us is None or lasting.from_us < end_us - 1_000_000):
             lasting = None
-        return end_us, lasting
+        return StreamPast(end_us, lasting, positions)
 
 
 def choose_disk(rooms: Mapping[D, DiskRoom], current: D | None) -> D | None:

@@ -1,14 +1,14 @@
 """The index of one directory: opening it, and the transactions that the procedures of docs/recording.md are made of."""
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, Self
 from uuid import uuid4
 
 from services.media.mp4.fragment import LINK_BYTES
-from services.recorder.storage import gops
+from services.recorder.storage import gops, orders
 from services.recorder.storage.activity_table import ActivityTable, UnjudgedSegment
 from services.recorder.storage.gops import Gop
 from services.recorder.storage.paths import RecordedStream
@@ -25,7 +25,7 @@ from services.recorder.storage.rows import (
 )
 from services.recorder.storage.schema import migrate
 
-_SCHEMAS: Final = ("schema.sql", "schema_2.sql", "schema_3.sql", "schema_4.sql")
+_SCHEMAS: Final = ("schema.sql", "schema_2.sql", "schema_3.sql", "schema_4.sql", "schema_5.sql")
 SCHEMA_VERSION: Final = len(_SCHEMAS)
 _BUSY_SECONDS: Final = 10.0
 _CHECKPOINT_PAGES: Final = 2000
@@ -34,6 +34,8 @@ _SEGMENT_COLUMNS: Final = (
     " uncertainty_us, clock, retimed, link, signed"
 )
 ENDLESS_US: Final = 1 << 62
+_MOST_EPOCHS: Final = 16
+"""Of each stream whose positions are kept."""
 _UNCOPIED: Final = (
     "stream_id = ? AND start_us >= ? AND start_us < ? AND end_us > ? AND state = 0 AND NOT EXISTS ("
     "SELECT 1 FROM archive.copy WHERE copy.camera = ? AND copy.profile = ? AND copy.site = ?"
@@ -161,23 +163,27 @@ class Index:
             "INSERT OR IGNORE INTO open_segment (stream_id, start_us) VALUES (?, ?)", (self.stream_id(stream), start_us)
         )
 
-    def note_seals(self, stream: RecordedStream, start_us: int, synced: bytes, seals: bytes) -> None:
-        """An open file has the seal ``synced`` on the disk, and is about to end with the last of ``seals``."""
+    def note_seals(self, stream: RecordedStream, start_us: int, synced: bytes, seals: bytes, orders: bytes) -> None:
+        """An open file has the seal ``synced`` on the disk, and is about to end with the last of ``seals``.
+
+        ``orders`` are those of ``synced``, if any, and of each of ``seals``.
+        """
         self._connection.execute(
-            "UPDATE open_segment SET synced = ?, seals = ? WHERE stream_id = ? AND start_us = ?",
-            (synced, seals, self.stream_id(stream), start_us),
+            "UPDATE open_segment SET synced = ?, seals = ?, orders = ? WHERE stream_id = ? AND start_us = ?",
+            (synced, seals, orders, self.stream_id(stream), start_us),
         )
 
     def open_seals(self, stream: RecordedStream, start_us: int) -> OpenSeals:
         """What is stored of an open file's seals."""
         row = self._connection.execute(
-            "SELECT synced, seals FROM open_segment WHERE stream_id = ? AND start_us = ?",
+            "SELECT synced, seals, orders FROM open_segment WHERE stream_id = ? AND start_us = ?",
             (self.find_stream(stream), start_us),
         ).fetchone()
         if row is None:
             return OpenSeals()
-        synced, seals = map(bytes, row)
-        return OpenSeals(synced, tuple(seals[at : at + LINK_BYTES] for at in range(0, len(seals), LINK_BYTES)))
+        synced, seals, packed = map(bytes, row)
+        each = tuple(seals[at : at + LINK_BYTES] for at in range(0, len(seals), LINK_BYTES))
+        return OpenSeals(synced, each, tuple(orders.unpack(packed)))
 
     def drop_open(self, stream: RecordedStream, start_us: int) -> None:
         """Forgets an open segment."""
@@ -189,6 +195,29 @@ class Index:
         """Stream and start of every open segment."""
         rows = self._connection.execute("SELECT stream_id, start_us FROM open_segment").fetchall()
         return [(self.stream(stream_id), start_us) for stream_id, start_us in rows]
+
+    # Positions
+
+    def put_positions(self, stream: RecordedStream, positions: Mapping[int, int]) -> None:
+        """The stream is recorded up to these: epoch → sequence."""
+        stream_id = self.stream_id(stream)
+        self._connection.executemany(
+            "INSERT INTO position VALUES (?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET sequence = max(sequence, excluded.sequence)",
+            [(stream_id, epoch, sequence) for epoch, sequence in positions.items()],
+        )
+        self._connection.execute(
+            "DELETE FROM position WHERE stream_id = ? AND epoch <="
+            " (SELECT epoch FROM position WHERE stream_id = ? ORDER BY epoch DESC LIMIT 1 OFFSET ?)",
+            (stream_id, stream_id, _MOST_EPOCHS),
+        )
+
+    def positions(self, stream: RecordedStream) -> dict[int, int]:
+        """Up to where the stream's closed segments go: epoch → sequence."""
+        rows = self._connection.execute(
+            "SELECT epoch, sequence FROM position WHERE stream_id = ?", (self.find_stream(stream),)
+        )
+        return {int(epoch): int(sequence) for epoch, sequence in rows}
 
     # Segments
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from services.mesh.log import get_logger
+from services.recorder.storage import orders
 from services.recorder.storage.files import Files, append_whole, sync_folders
 from services.recorder.storage.index import Index
 from services.recorder.storage.paths import NEW_SUFFIX, RecordedStream, hour_folder, parse_path, segment_path
@@ -72,6 +73,8 @@ def recover(
         ]
         with index:
             for (stream, start_us), each in zip(batch, found, strict=True):
+                if each is not None:
+                    index.put_positions(stream, orders.of_file(each, index.open_seals(stream, start_us)))
                 settle(index, stream, start_us, each)
         for item in found:
             if item is not None:

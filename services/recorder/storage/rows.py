@@ -65,10 +65,12 @@ class Segment(NamedTuple):
 
 
 class OpenSeals(NamedTuple):
-    """Of a row of ``open_segment``; schema_3.sql says what each is."""
+    """Of a row of ``open_segment``; schema_3.sql and schema_5.sql say what each is."""
 
     synced: bytes = b""
     seals: tuple[bytes, ...] = ()
+    orders: tuple[tuple[int, int], ...] = ()
+    """Epoch and sequence of the last picture up to each of `known`."""
 
     @property
     def known(self) -> tuple[bytes, ...]:

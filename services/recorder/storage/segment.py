@@ -44,6 +44,10 @@ class SegmentFragment:
     size_bytes: int
     retimed: int
     """Pictures whose time stamp, or capture time, was replaced."""
+    order: tuple[int, int] = (0, 0)
+    """Epoch and sequence of its last picture."""
+    before: tuple[int, int] | None = None
+    """Those of the last picture before it that was recorded; None: this process recorded none."""
 
     @property
     def starts_at_keyframe(self) -> bool:

@@ -9,7 +9,7 @@ from services.media.mp4 import fragment, movie
 from services.media.mp4.fragment import Sample, TrackRun
 from services.media.mp4.samples import SampleInfo
 from services.media.mp4.tracks import Track
-from services.recorder.storage import gops
+from services.recorder.storage import gops, orders
 from services.recorder.storage.files import Files, append_whole, write_all
 from services.recorder.storage.paths import RecordedStream
 from services.recorder.storage.proof import PROOF_BYTES, Proof, Signer, add_seal, state
@@ -49,14 +49,15 @@ class SegmentFile:
     tally: GopTally = field(default_factory=GopTally)
     fragments: int = 0
     retimed: int = 0
-    skipping: bool = False
-    """A fragment was dropped: nothing can be decoded before the next keyframe."""
     failed: bool = False
+    """It gets no more fragments: its disk failed, or dropped one before."""
     unsynced_since: float | None = None
     """Monotonic time of the oldest fragment that was not fsynced."""
     folders_synced: bool = False
     totals: list[bytes] = field(default_factory=list)
     """Of all seals up to each fragment, as `services.recorder.storage.proof.add_seal` sums them up."""
+    orders: list[tuple[int, int]] = field(default_factory=list)
+    """Epoch and sequence of the last picture up to each fragment."""
     synced: int = 0
     """How many fragments are known to be on the disk; the syncer sets it."""
 
@@ -96,12 +97,12 @@ class SegmentFile:
         self.opening_link = fragment.link(b"", (opening,))
 
     def write_fragment(
-        self, files: Files, new: SegmentFragment, now: float, *, note: Callable[[bytes, bytes], None]
+        self, files: Files, new: SegmentFragment, now: float, *, note: Callable[[bytes, bytes, bytes], None]
     ) -> None:
         """Appends a fragment with its seal. Raises ``OSError`` after it has cut off what the disk took of it.
 
-        ``note`` stores the total of the seals that are on the disk, and those since with the coming one, before
-        anything is written.
+        ``note`` stores the total of the seals that are on the disk, those since with the coming one, and the orders of
+        all of these, before anything is written.
         """
         runs = [new.video, *([new.audio] if new.audio else [])]
         parts = fragment.build(self.fragments + 1, new.from_us + self.shift_us, runs)
@@ -109,7 +110,8 @@ class SegmentFile:
         parts.append(fragment.seal(link))
         total = add_seal(self.totals[-1] if self.totals else add_seal(b"", self.opening_link), link)
         synced = self.synced
-        note(self.totals[synced - 1] if synced else b"", b"".join((*self.totals[synced:], total)))
+        known = (*self.orders[max(synced - 1, 0) :], new.order)
+        note(self.totals[synced - 1] if synced else b"", b"".join((*self.totals[synced:], total)), orders.pack(known))
         try:
             size_bytes = write_all(files, self.fd, parts)
         except OSError:
@@ -118,6 +120,7 @@ class SegmentFile:
         self.tally.add(self.sealed_bytes, iter(_described(new.video)))
         self.links.append(link)
         self.totals.append(total)
+        self.orders.append(new.order)
         self.fragments += 1
         self.retimed += new.retimed
         self.end_us = self.start_us + self.tally.length_us

@@ -108,7 +108,7 @@ async def test_the_chain_goes_on_over_a_restart_where_another_disk_had_the_strea
     directories = [tmp_path / "a", tmp_path / "b"]
     disks = Disks(directories, recorder="rec-1", clock=ManualClock(START_US), notify=lambda _disk, _notice: None)
     await disks.open()
-    end_us, _ = await disks.past(STREAM)
+    end_us = (await disks.past(STREAM)).end_us
     assert (end_us, disks.streams[STREAM]) == (last.end_us, disks.all[1])
     assert disks.all[0]._links[STREAM] == LastLink(tmp_path / "b", last.link)
     await disks.close()

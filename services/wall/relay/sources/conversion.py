@@ -137,7 +137,7 @@ class Conversion:
             self._gop.append(message)
             await self._bus.publish(self._media, message)
 
-    def _answer_want(self, _profile: str, _earlier: bool) -> tuple[WantReply, tuple[bytes, ...]]:
+    def _answer_want(self, _profile: str) -> tuple[WantReply, tuple[bytes, ...]]:
         self._wanted_at = self._clock.monotonic()
         frames = tuple(self._gop)
         return WantReply(status="live" if frames else "opening", reason=Reason.STARTING, frames=len(frames)), frames

@@ -1,0 +1,44 @@
+"""0 frames lost: every frame that cameras sent is on disk exactly once, whatever is killed, frozen, cut or full.
+
+Short versions on few cameras; `python -m bench footage` runs the promised ones.
+"""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.chaos import footage_outages as outages
+from tests.chaos.footage_outages import Outage, whole_after
+from tests.chaos.footage_rig import TAIL_SECONDS, FootageRig, footage_rig
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
+
+CAMERAS = 3
+
+
+async def assert_whole(rig: FootageRig) -> None:
+    """Nothing is missing of what was sent some seconds ago."""
+    moment = time.time()
+    await asyncio.sleep(TAIL_SECONDS)
+    await rig.recorded_since(moment)
+    found = await asyncio.to_thread(rig.wholeness, until=moment)
+    assert (found.missing, found.twice, found.disordered) == (0, 0, 0), found
+    assert found.frames > 0
+
+
+async def test_no_frame_is_lost_while_nats_or_the_recorder_is_killed_or_frozen_or_the_registry_away(
+    tmp_path: Path,
+) -> None:
+    async with footage_rig(tmp_path, cameras=CAMERAS) as rig:
+        one_after_another: tuple[tuple[Outage, float], ...] = (
+            (outages.nats_killed, 8.0),
+            (outages.nats_frozen, 5.0),
+            (outages.recorder_frozen, 6.0),
+            (outages.recorder_away, 8.0),
+            (outages.registry_away, 3.0),
+        )
+        for outage, seconds in one_after_another:
+            await whole_after(rig, outage, seconds)
+            await assert_whole(rig)
