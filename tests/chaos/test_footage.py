@@ -1,4 +1,4 @@
-"""0 frames lost: every frame that cameras sent is on disk exactly once, whatever is killed, frozen, cut or full.
+"""0 frames lost: each frame that cameras sent is on disk exactly once, after kills, freezes, cuts and full disks.
 
 Short versions on few cameras; `python -m bench footage` runs the promised ones.
 """
