@@ -102,8 +102,8 @@ class Ingest:
 
 
 @asynccontextmanager
-async def keeping(bus: Bus, camera_id: str, *recorders: str) -> AsyncIterator[Ingest]:
-    """An `Ingest` that keeps what it sends until ``recorders`` have acknowledged it."""
+async def keeping(bus: Bus, folder: Path, camera_id: str, *recorders: str) -> AsyncIterator[Ingest]:
+    """An `Ingest` that keeps what it sends until ``recorders`` have acknowledged it, with its spool in ``folder``."""
     keep = Keep(KeepLimits(), lambda _: recorders)
     assignments = await Bucket.open(bus, subjects.ASSIGNMENTS_BUCKET, Assignment)
     made = Assignment(camera=camera_id, site="city", workers=("ingest-1",), incarnations=(0,))
@@ -111,8 +111,9 @@ async def keeping(bus: Bus, camera_id: str, *recorders: str) -> AsyncIterator[In
     async with _ending_task_group() as tasks:
         service = Service("ingest", MeshSettings(), bus, tasks)
         handover = Handover(
-            service, keep, worker="ingest-1", folder=Path(), floor_bytes=0, reachable=lambda: bus.connected
+            service, keep, worker="ingest-1", folder=folder, floor_bytes=0, reachable=lambda: bus.connected
         )
+        handover.open_spool()
         tasks.create_task(handover.run())
         yield Ingest(bus, camera_id, keep)
 

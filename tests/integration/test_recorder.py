@@ -45,7 +45,7 @@ async def test_what_ingest_kept_and_what_follows_is_on_disk_and_announced(
     events = []
     closed = await bus.js.subscribe("pantau.v1.city.recording.>", ordered_consumer=True)
     units = live(200)
-    async with keeping(bus, "cam-1", "rec-1") as ingest:
+    async with keeping(bus, tmp_path / "spool", "cam-1", "rec-1") as ingest:
         await ingest.send(units[75:90])  # before anybody records
         async with running(mesh_settings, tmp_path / "data", "rec-1") as recorder:
             await assign(bus, [camera("cam-1")], "rec-1")
@@ -128,7 +128,7 @@ async def test_neither_a_bus_nor_a_recorder_that_restarts_costs_a_frame_that_ing
 ) -> None:
     units = live(200)
     data = tmp_path / "data"
-    async with keeping(bus, "cam-1", "rec-1") as ingest:
+    async with keeping(bus, tmp_path / "spool", "cam-1", "rec-1") as ingest:
         async with running(mesh_settings, data, "rec-1") as recorder:
             await assign(bus, [camera("cam-1")], "rec-1")
             await until(lambda: "cam-1" in recorder.recordings.feeds)
