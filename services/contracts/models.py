@@ -266,6 +266,35 @@ class CameraState(Model):
     announced: Status | None = None
     """The status in the last event: online, degraded, offline, or None before the first."""
 
+    def without_figures(self) -> Self:
+        """What is kept of it: all but `FIGURES`, which change with every frame."""
+        profiles = {name: profile.model_copy(update=FIGURES) for name, profile in self.profiles.items()}
+        return self.model_copy(update={"profiles": profiles})
+
+
+FIGURES: dict[str, float] = {
+    "frame_rate": 0,
+    "bitrate_bps": 0,
+    "last_frame_us": 0,
+    "keyframe_interval_seconds": 0,
+    "frames": 0,
+    "reconnects": 0,
+    "bad_timestamps": 0,
+    "frames_lost": 0,
+    "frames_damaged": 0,
+    "stalls_after_seconds": 0,
+    "clock_offset_us": 0,
+    "clock_drift_ppm": 0,
+    "clock_uncertainty_us": 0,
+}
+"""Fields of a `ProfileReport` that are no reason to write a state anew."""
+
+
+class CameraFigures(Model):
+    """States of which only the figures have changed."""
+
+    states: tuple[CameraState, ...]
+
 
 WorkerRole = Literal["ingest", "recorder", "relay", "registry", "converter"]
 

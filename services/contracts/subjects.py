@@ -45,6 +45,16 @@ def report(home: str, worker: str) -> str:
     return f"{ROOT}.{home}.report.{worker}"
 
 
+def state(home: str, camera: str) -> str:
+    """Where the leading registry tells each change of a camera's state; empty: the camera is gone."""
+    return f"{ROOT}.{home}.state.{camera}"
+
+
+def figures(home: str) -> str:
+    """Where it tells states of which only figures have changed (rates, counters), many in a message."""
+    return f"{ROOT}.{home}.figures"
+
+
 def lease(home: str, role: str, worker: str) -> str:
     """The subject of a worker's heartbeats. ``*`` may stand for role or worker when subscribing."""
     return f"{ROOT}.{home}.lease.{role}.{worker}"

@@ -15,6 +15,7 @@ from services.mesh.leases import Lease, new_incarnation
 from services.mesh.lifecycle import Service, default_worker
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
+from services.mesh.states import StateMirror
 from services.recorder.archive.archive import Archive, NoArchive
 from services.recorder.archive.settings import ArchiveSettings
 from services.recorder.capture.camera_recordings import CameraRecordings
@@ -90,7 +91,7 @@ class Recorder:
         locks = [fd for directory in self.directories if (fd := self._lock(directory)) is not None]
         await self.disks.open()
         lease = Lease(bus, service.home, self._lease, clock=service.clock)
-        mirrors = await _Mirrors.open(bus, self.recordings)
+        mirrors = await _Mirrors.open(bus, service.home, self.recordings)
         service.health.add("lease", lambda: None if lease.held else "no lease: NATS does not take its renewal")
         service.health.add("disks", self._disks_missing)
         archive = self._archive(mirrors.incidents)
@@ -230,16 +231,16 @@ class _Mirrors(NamedTuple):
 
     assignments: Mirror[Assignment]
     cameras: Mirror[Camera]
-    states: Mirror[CameraState]
+    states: StateMirror
     incidents: Mirror[Incident]
 
     @classmethod
-    async def open(cls, bus: Bus, recordings: CameraRecordings) -> "_Mirrors":
+    async def open(cls, bus: Bus, home: str, recordings: CameraRecordings) -> "_Mirrors":
         """Waits while JetStream is not there."""
         return cls(
             Mirror(await Bucket.open(bus, subjects.ASSIGNMENTS_BUCKET, Assignment), recordings.catalogue_changed),
             Mirror(await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera), recordings.catalogue_changed),
-            Mirror(await Bucket.open(bus, subjects.STATE_BUCKET, CameraState), recordings.state_changed),
+            StateMirror(await Bucket.open(bus, subjects.STATE_BUCKET, CameraState), home, recordings.state_changed),
             Mirror(await Bucket.open(bus, subjects.INCIDENTS_BUCKET, Incident)),
         )
 

@@ -59,7 +59,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
 
     outbox = EventOutbox(bus, source=f"/registry/{service.worker}")
 
-    ledgers = await Ledgers.open(bus)
+    ledgers = await Ledgers.open(bus, home)
     assigner = Assigner(
         bus=bus,
         ledgers=ledgers,
@@ -107,6 +107,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
             ("cameras", ledgers.cameras),
             ("assignments", ledgers.assignments),
             ("states", ledgers.states),
+            ("told", ledgers.told),
             ("incidents", ledgers.incidents),
             ("layouts", ledgers.layouts),
             ("persons", ledgers.persons),

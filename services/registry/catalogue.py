@@ -49,6 +49,7 @@ class CameraCatalogue:
         self._cameras = ledgers.cameras
         self._secrets = secrets
         self._states = ledgers.states
+        self._told = ledgers.told
         self._outbox = outbox
         self._clock = clock
 
@@ -143,7 +144,9 @@ class CameraCatalogue:
 
     def _entry(self, key: str) -> CameraEntry:
         camera, revision = self._known(key)
-        return CameraEntry(camera=changes.masked(camera), revision=revision, state=self._states.get(key))
+        return CameraEntry(
+            camera=changes.masked(camera), revision=revision, state=self._told.newer(key, self._states.get(key))
+        )
 
     def _known(self, key: str) -> tuple[Camera, int]:
         entry = self._cameras.entries.get(key)

@@ -9,9 +9,10 @@ from typing import Final, Generic, Self, TypeVar
 from services.contracts import subjects
 from services.contracts.errors import UnavailableError
 from services.contracts.layouts import Layout, PersonWalls
-from services.contracts.models import Assignment, Camera, CameraState, Incident, Model
+from services.contracts.models import Assignment, Camera, CameraState, Id, Incident, Model
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus
+from services.mesh.states import StateFeed
 
 M = TypeVar("M", bound=Model)
 
@@ -124,11 +125,13 @@ class Ledgers:
     incidents: Ledger[Incident]
     layouts: Ledger[Layout]
     persons: Ledger[PersonWalls]
+    told: StateFeed
+    """Of the states what the leader tells, with figures, which the bucket lacks."""
     plan_due: asyncio.Event
     """Set at each change of a camera or an assignment; `Assigner` clears it."""
 
     @classmethod
-    async def open(cls, bus: Bus) -> Self:
+    async def open(cls, bus: Bus, home: Id) -> Self:
         """Opens the buckets; waits while JetStream is away."""
         plan_due = asyncio.Event()
 
@@ -142,5 +145,6 @@ class Ledgers:
             incidents=Ledger(await Bucket.open(bus, subjects.INCIDENTS_BUCKET, Incident)),
             layouts=Ledger(await Bucket.open(bus, subjects.LAYOUTS_BUCKET, Layout)),
             persons=Ledger(await Bucket.open(bus, subjects.PERSONS_BUCKET, PersonWalls)),
+            told=StateFeed(bus, home, figures=True),
             plan_due=plan_due,
         )

@@ -1,7 +1,7 @@
 """Follows the reports of ingest, writes the state bucket and sends the cameras' events, while this registry leads."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -21,6 +21,7 @@ from services.contracts.events import (
 )
 from services.contracts.models import (
     Camera,
+    CameraFigures,
     CameraState,
     Id,
     IngestReport,
@@ -46,7 +47,10 @@ TICK_SECONDS: Final = 0.5
 REST_SECONDS: Final = 0.05
 """…but no sooner than this after the last check."""
 REFRESH_SECONDS: Final = 5.0
-"""The figures of a camera with unchanged status are written at most this often."""
+"""The figures of a camera are told this often. They are not written."""
+FIGURES_AT_ONCE: Final = 100
+"""States in a message with figures: each has up to 3 kB."""
+WRITE_AGAIN_SECONDS: Final = 1.0
 HEALTH_SECONDS: Final = 60.0
 CONCURRENT_WRITES: Final = 32
 
@@ -64,7 +68,10 @@ class _Watched:
     profiles: dict[ProfileName, Profile]
     health_at: float
     written: CameraState | None = None
-    written_at: float = float("-inf")
+    """As the bucket has it."""
+    told: CameraState | None = None
+    """As told last, without figures."""
+    told_at: float = float("-inf")
 
 
 class StateObserver:
@@ -98,9 +105,16 @@ class StateObserver:
         self._view = bus.reconnects
         self._leases_known_at = clock.monotonic() + EXPIRE_SECONDS
         self._changed = asyncio.Event()
+        self._unwritten: set[Id] = set()
+        self._to_write = asyncio.Event()
 
     async def run(self) -> None:
-        """Observes until it is cancelled."""
+        """Observes until it is cancelled; writing goes on beside it, and may have to wait for a disk."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._observe())
+            tasks.create_task(self._write())
+
+    async def _observe(self) -> None:
         subscription = await self._bus.subscribe(subjects.report(self._home, "*"), self._on_report)
         try:
             while True:
@@ -151,6 +165,7 @@ class StateObserver:
             else:
                 self._watched[key].observed.allow_silence(now)
                 self._watched[key].written = kept
+                self._watched[key].told = None
         for key, (camera, _) in self._cameras.entries.items():
             if key not in self._watched:
                 self._watch(camera, now, now_us)
@@ -193,15 +208,29 @@ class StateObserver:
                 due.append(watched)
         for status, count in counts.items():
             _statuses.labels(status).set(count)
-        gone = [key for key in self._states.entries if key not in self._cameras.entries]
         for key in [key for key in self._watched if key not in self._cameras.entries]:
             del self._watched[key]
-        limit = asyncio.Semaphore(CONCURRENT_WRITES)
-        async with asyncio.TaskGroup() as tasks:
-            for watched in due:
-                tasks.create_task(self._write(watched, now, limit))
-            for key in gone:
-                tasks.create_task(self._forget(key, limit))
+        for key in self._states.entries.keys() - self._cameras.entries.keys() - self._unwritten:
+            await self._bus.publish(subjects.state(self._home, key), b"")
+            self._unwritten.add(key)
+        await self._tell(due, now)
+        if self._unwritten:
+            self._to_write.set()
+
+    async def _tell(self, due: Iterable[_Watched], now: float) -> None:
+        figures: list[CameraState] = []
+        for watched in due:
+            state = watched.observed.state(watched.announcer.announced)
+            kept = state.without_figures()
+            watched.told_at = now
+            if kept != watched.told:
+                watched.told = kept
+                self._unwritten.add(state.camera)
+                await self._bus.publish(subjects.state(self._home, state.camera), state.pack())
+            else:
+                figures.append(state)
+        for some in (figures[at : at + FIGURES_AT_ONCE] for at in range(0, len(figures), FIGURES_AT_ONCE)):
+            await self._bus.publish(subjects.figures(self._home), CameraFigures(states=tuple(some)).pack())
 
     def _step(self, watched: _Watched, camera: Camera, now: float, now_us: int) -> None:
         observed = watched.observed
@@ -231,35 +260,46 @@ class StateObserver:
                 )
             )
 
-    async def _write(self, watched: _Watched, now: float, limit: asyncio.Semaphore) -> None:
-        async with limit:
-            state = watched.observed.state(watched.announcer.announced)
-            watched.written_at = now
-            if not self._leading() or state == watched.written:
-                return
-            try:
-                await self._states.put(state.camera, state)
-                watched.written = state
-            except UnavailableError as error:
-                log.debug("state.not_written", camera=state.camera, error=error)
+    async def _write(self) -> None:
+        """Writes what has changed; a write that fails is repeated, with what is so by then."""
+        limit = asyncio.Semaphore(CONCURRENT_WRITES)
+        while True:
+            await self._to_write.wait()
+            self._to_write.clear()
+            if not self._leading():
+                self._unwritten.clear()
+                continue
+            cameras, self._unwritten = self._unwritten, set()
+            async with asyncio.TaskGroup() as tasks:
+                for camera in cameras:
+                    tasks.create_task(self._write_one(camera, limit))
+            if self._unwritten & cameras:
+                await asyncio.sleep(WRITE_AGAIN_SECONDS)
 
-    async def _forget(self, key: Id, limit: asyncio.Semaphore) -> None:
+    async def _write_one(self, camera: Id, limit: asyncio.Semaphore) -> None:
         async with limit:
+            watched = self._watched.get(camera)
             try:
-                await self._states.delete(key, 0)
+                if watched is None:
+                    await self._states.delete(camera, 0)
+                elif watched.told is not None and watched.told != watched.written:
+                    state = watched.observed.state(watched.announcer.announced)
+                    await self._states.put(camera, state)
+                    watched.written = state.without_figures()
             except UnavailableError as error:
-                log.debug("state.not_forgotten", camera=key, error=error)
+                log.debug("state.not_written", camera=camera, error=error)
+                self._unwritten.add(camera)
 
 
 def _due(watched: _Watched, now: float) -> bool:
-    written, observed = watched.written, watched.observed
+    told, observed = watched.told, watched.observed
     changed = (
-        written is None
-        or written.status is not observed.status
-        or written.reason is not observed.reason
-        or written.announced is not watched.announcer.announced
+        told is None
+        or told.status is not observed.status
+        or told.reason is not observed.reason
+        or told.announced is not watched.announcer.announced
     )
-    return changed or now - watched.written_at >= REFRESH_SECONDS
+    return changed or now - watched.told_at >= REFRESH_SECONDS
 
 
 def _event(name: Name, observed: ObservedCamera, now_us: int, trouble_since_us: int | None) -> CameraEvent:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-_SIZES = {"small_disk": ("4m",), "disk_pair": ("20m", "16m")}
+_SIZES = {"small_disk": ("4m",), "disk_pair": ("20m", "16m"), "common_disk": ("300m",)}
 _WITHIN = ("unshare", "--map-root-user", "--mount")
 
 
@@ -60,6 +60,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def disk_pair(tmp_path: Path) -> Iterator[list[Path]]:
     """Two of 20 and of 16 MB."""
     yield from _mounted(tmp_path, _SIZES["disk_pair"])
+
+
+@pytest.fixture
+def common_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 300 MB for all that `pantau up` keeps."""
+    for (folder,) in _mounted(tmp_path, _SIZES["common_disk"]):
+        yield folder
 
 
 @pytest.hookimpl(tryfirst=True)

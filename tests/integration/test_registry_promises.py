@@ -65,7 +65,7 @@ class Rig:
 @asynccontextmanager
 async def rig_of(bus: Bus, answers: Sequence[CoverageAnswer]) -> AsyncIterator[Rig]:
     await ensure_stream(bus)
-    ledgers, workers = await Ledgers.open(bus), Workers(bus, "city")
+    ledgers, workers = await Ledgers.open(bus, "city"), Workers(bus, "city")
     made = Rig(bus, ledgers, workers)
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(workers.run()), tasks.create_task(made.outbox.run())]

@@ -17,6 +17,7 @@ from services.mesh.event_stream import EventOutbox
 from services.mesh.leases import Workers
 from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
+from services.mesh.states import StateMirror
 from services.mesh.tasks import end
 from services.wall.front.api import static
 from services.wall.front.auth import cookies
@@ -121,7 +122,7 @@ async def run(
     identity = choose_identity(settings, service.clock)
     bus = service.bus
     cameras = Mirror(await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera))
-    states = Mirror(await Bucket.open(bus, subjects.STATE_BUCKET, CameraState))
+    states = StateMirror(await Bucket.open(bus, subjects.STATE_BUCKET, CameraState), service.home, figures=True)
     export_bucket = await Bucket.open(bus, subjects.EXPORTS_BUCKET, ExportJob)
     exports = Mirror(export_bucket)
     workers = Workers(bus, service.home, clock=service.clock)

@@ -18,6 +18,7 @@ from services.mesh.bus import Bus
 from services.mesh.clock import Clock
 from services.mesh.event_stream import EventOutbox
 from services.mesh.leases import Workers
+from services.mesh.states import StateMirror
 from services.wall.front.auth import cookies
 from services.wall.front.auth.identity import AccountsIdentity, Identity
 from services.wall.front.event_feed import EventFeed
@@ -43,7 +44,7 @@ class Front:
     settings: WallSettings
     clock: Clock
     cameras: Mirror[Camera]
-    states: Mirror[CameraState]
+    states: StateMirror
     relays: Relays
     identity: Identity
     guard: Guard

@@ -18,6 +18,7 @@ from services.mesh.leases import Lease, Workers, new_incarnation
 from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
 from services.mesh.metrics import gauge, histogram
+from services.mesh.states import StateMirror
 from services.wall.relay.addresses import candidates
 from services.wall.relay.connection import ViewerPort
 from services.wall.relay.engine.dtls import Certificates, HandshakeLimiter
@@ -91,7 +92,7 @@ class Relay:
         limits = ConversionLimits(settings.conversions, settings.conversion_height_px)
         self._conversions = Conversions(service, self._hub, limits, self.other_relays)
         self._cameras = Mirror(buckets.cameras, self._on_camera)
-        self._states = Mirror(buckets.states, self._on_state)
+        self._states = StateMirror(buckets.states, service.home, self._on_state)
         self._workers = Workers(service.bus, service.home)
         self._own_lease = Lease(service.bus, service.home, self._lease)
         port = ViewerPort(
