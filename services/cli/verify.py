@@ -38,7 +38,10 @@ def verify(file: Path, keys: tuple[str, ...], events: Path | None, quiet: bool) 
     from services.footage.evidence.verify import UnreadableError
     from services.footage.evidence.verify import verify as check
 
-    say = (lambda _text: None) if quiet else click.echo
+    def say(text: str) -> None:
+        if not quiet:
+            click.echo(_one_line(text))
+
     trusted = frozenset(map(_public, keys))
     try:
         received = ReceivedSeals.read(events) if events is not None else None
@@ -47,7 +50,7 @@ def verify(file: Path, keys: tuple[str, ...], events: Path | None, quiet: bool) 
     try:
         verdict = check(file, trusted_keys=trusted, received=received)
     except UnreadableError as error:
-        click.echo(f"unreadable: {error.message}", err=True)
+        click.echo(_one_line(f"unreadable: {error.message}"), err=True)
         sys.exit(UNREADABLE)
     if verdict.unknown:
         say(f"not known: {'; '.join(verdict.unknown)}")
@@ -67,6 +70,11 @@ def verify(file: Path, keys: tuple[str, ...], events: Path | None, quiet: bool) 
     for finding in verdict.findings:
         say(f"altered: {finding.where}: {finding.what}")
     sys.exit(ALTERED)
+
+
+def _one_line(text: str) -> str:
+    """Without what moves a terminal's cursor or turns its text round: words in a bundle write no verdict."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def _public(key: str) -> str:

@@ -60,14 +60,10 @@ def untold(holes: Iterable[Hole], gaps: Sequence[FootageGap], to_us: int) -> Ite
     gone = _Told([gap for gap in gaps if gap.cause in GONE], to_us)
     for hole in holes:
         at, touched = hole.from_us, False
-        if hole.recorded and not gone.touches(hole):
+        if hole.recorded and not any(gone.at(hole)):
             yield hole
             continue
-        for begin, end in every.around(hole):
-            if begin > hole.to_us + ROUNDING_US:
-                break
-            if end < hole.from_us - ROUNDING_US:
-                continue
+        for begin, end in every.at(hole):
             touched = True
             if begin > at + ROUNDING_US:
                 yield hole._replace(from_us=at, to_us=begin)
@@ -88,15 +84,14 @@ class _Told:
                 self._joined.append((begin, end))
         self._starts = [begin for begin, _ in self._joined]
 
-    def around(self, hole: Hole) -> Sequence[tuple[int, int]]:
-        """The last one that begins before the hole, and all later ones."""
-        return self._joined[max(bisect_right(self._starts, hole.from_us) - 1, 0) :]
-
-    def touches(self, hole: Hole) -> bool:
-        """Whether one of them lies in the hole, or at it."""
-        return any(
-            begin <= hole.to_us + ROUNDING_US and end >= hole.from_us - ROUNDING_US for begin, end in self.around(hole)
-        )
+    def at(self, hole: Hole) -> Iterator[tuple[int, int]]:
+        """Those that lie in the hole, or at it."""
+        for number in range(max(bisect_right(self._starts, hole.from_us) - 1, 0), len(self._joined)):
+            begin, end = self._joined[number]
+            if begin > hole.to_us + ROUNDING_US:
+                return
+            if end >= hole.from_us - ROUNDING_US:
+                yield begin, end
 
 
 def with_unknown(

@@ -10,7 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from services.cli.verify import verify as verify_command
 from services.contracts.evidence.manifest import CameraEvidence
 from services.contracts.evidence.statement import public_hex
 from services.contracts.recordings import FootageGap
@@ -193,3 +195,14 @@ def test_the_report_escapes_what_people_wrote(bundle: Path) -> None:
     assert "<Jl." not in page
     assert "Footage evidence report" in page
     assert "Laporan bukti rekaman" in page
+
+
+async def test_the_words_in_a_bundle_write_no_verdict_on_the_terminal(tmp_path: Path) -> None:
+    camera, contents = made.two_segments()
+    path = tmp_path / "b.zip"
+    reason = "x\nintact: 9 fragments\r\x1b[2J\x1b[1;1Hintact\u202etcatni"
+    await made.write(path, [camera], contents, reason=reason, from_us=made.START - 60_000_000)
+    result = CliRunner().invoke(verify_command, [str(path)])
+    assert result.exit_code == 1
+    assert not any(line.startswith("intact") for line in result.output.splitlines())
+    assert set("\x1b\r\u202e").isdisjoint(result.output)
