@@ -6,15 +6,20 @@ import time
 import pytest
 import uvloop
 
+from services.contracts.frames import decode
 from services.contracts.models import Reason
+from services.ingest.pipeline import Pipeline
 from services.ingest.readers.direct import DirectReader
 from services.ingest.readers.source import ReaderEnd, Source
-from tests.support.faulty_cameras import FAULTY_CAMERAS, FaultyCamera, Plays, slices_sent
+from services.mesh.clock import SystemClock
+from tests.support.faulty_cameras import FAULTY_CAMERAS, slices_sent
+from tests.support.faulty_kinds import FaultyCamera, Plays
 from tests.support.scripted_camera import PICTURES, Codec, ScriptedCamera, is_keyframe, is_slice
 from tests.support.unit_outlet import KeepingOutlet
 
 pytestmark = pytest.mark.integration
 OPEN_SECONDS = 4.0
+SLACK_US = 1_000_000
 
 
 async def read(camera: ScriptedCamera, **source: object) -> tuple[KeepingOutlet, ReaderEnd]:
@@ -31,7 +36,7 @@ def test_a_faulty_camera_plays_exactly_or_is_refused_by_name(faulty: FaultyCamer
 
 
 async def read_and_judge(faulty: FaultyCamera) -> None:
-    began = time.monotonic()
+    began, began_us = time.monotonic(), time.time_ns() // 1000
     async with faulty.make() as camera:
         outlet, end = await read(camera, **faulty.source)
         assert camera.connections == faulty.connections
@@ -44,6 +49,22 @@ async def read_and_judge(faulty: FaultyCamera) -> None:
     else:
         assert end.reason is Reason.CLOSED, end
         assert_pictures(faulty, faulty.outcome, outlet)
+        assert_times(outlet, began_us)
+
+
+def assert_times(outlet: KeepingOutlet, began_us: int) -> None:
+    """Capture times of any camera do not run back, and are those of the time when it was read."""
+    pipeline = Pipeline(SystemClock(), gop_bytes=10**7)
+    pipeline.begin(outlet.openings[0][0])
+    units = [decode(message) for packet in outlet.packets for message in pipeline.feed(packet, 1)]
+    captured = [unit.capture_us for unit in sorted(units, key=lambda unit: unit.pts_90k)]
+    assert captured == sorted(captured)
+    assert captured
+    assert began_us - SLACK_US <= captured[0] <= captured[-1] <= time.time_ns() // 1000 + SLACK_US
+    decoded = [unit.dts_90k for unit in units]
+    assert decoded == sorted(set(decoded))
+    seconds = (decoded[-1] - decoded[0]) / 90_000
+    assert seconds <= (outlet.packets[-1].arrival_us - outlet.packets[0].arrival_us) / 1e6 * 1.5 + 1.5
 
 
 def assert_pictures(faulty: FaultyCamera, plays: Plays, outlet: KeepingOutlet) -> None:

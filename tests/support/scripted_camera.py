@@ -8,7 +8,7 @@ import asyncio
 import re
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Literal
@@ -102,11 +102,19 @@ def payloads(nals: tuple[bytes, ...], codec: Codec = "h264", limit: int = 60) ->
 
 def packets(codec: Codec = "h264", *, slices: int = 1, limit: int = 60) -> list[RtpPacket]:
     """All pictures as a good camera sends them."""
+    return packetized(pictures(codec, slices), codec, limit=limit)
+
+
+def packetized(
+    made: Sequence[tuple[bytes, ...]], codec: Codec = "h264", *, limit: int = 60, times: Sequence[int] | None = None
+) -> list[RtpPacket]:
+    """Pictures as a good camera sends them; ``times``: when each is shown, in pictures."""
     found: list[RtpPacket] = []
-    for number, nals in enumerate(pictures(codec, slices)):
+    for number, nals in enumerate(made):
         parts = payloads(nals, codec, limit)
+        at_ticks = 1000 + (number if times is None else times[number]) * TICKS
         found += [
-            RtpPacket(number, data, 1000 + number * TICKS, at == len(parts) - 1, 65_000 + len(found) + at)
+            RtpPacket(number, data, at_ticks, at == len(parts) - 1, 65_000 + len(found) + at)
             for at, data in enumerate(parts)
         ]
     return found
@@ -154,6 +162,14 @@ class ScriptedCamera:
     """Closes the connection behind the last packet."""
     picture_seconds: float = PICTURE_SECONDS
     channel: int = 0
+    datagrams: Callable[[int], list[tuple[int, bytes]]] = lambda _number: []
+    """Over UDP: what is sent besides, before the packet of that number; 0: to the port of RTP, 1: of RTCP."""
+    sends_from: str = "127.0.0.1"
+    """The address that datagrams come from."""
+    piece_bytes: int = 0
+    """Over TCP: so many bytes are written at once; 0: all."""
+    hangs_up: Callable[[Asked, bytes], bool] = lambda _asked, _reply: False
+    """Whether it closes the connection behind a reply."""
     connections: int = 0
     asked: list[Asked] = field(default_factory=list)
 
@@ -212,14 +228,35 @@ class ScriptedCamera:
         self.asked.append(asked)
         self._heard = asyncio.get_running_loop().time()
         reply = self.script.get(method, ScriptedCamera.good)(self, asked)
-        if method == "PLAY" and reply is not None and reply.startswith(b"RTSP/1.0 200"):
+        if method == "PLAY" and reply is not None and re.search(rb"RTSP/\d\.\d 200", reply):
+            out = self._socket() if self._client_ports else None
             for at, packet in enumerate(self.sends[: self.before_play_answer]):
-                writer.write(self.frame(self, at, packet.wire()))
+                self._send(at, packet, writer, out)
+            if out is not None:
+                out.close()
             writer.write(reply)
             task = asyncio.create_task(self._play(writer))
             self._tasks.add(task)
         elif reply is not None:
-            writer.write(reply)
+            for at in range(0, len(reply), self.piece_bytes or len(reply) or 1):
+                writer.write(reply[at : at + (self.piece_bytes or len(reply))])
+                await asyncio.sleep(0)
+        if reply is not None and self.hangs_up(asked, reply):
+            await asyncio.sleep(0.01)
+            writer.close()
+
+    def _socket(self) -> socket.socket:
+        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        made.bind((self.sends_from, 0))
+        return made
+
+    def _send(self, number: int, packet: RtpPacket, writer: asyncio.StreamWriter, out: socket.socket | None) -> None:
+        if out is None:
+            writer.write(self.frame(self, number, packet.wire()))
+            return
+        assert self._client_ports is not None
+        for port, data in (*self.datagrams(number), (0, packet.wire())):
+            out.sendto(data, ("127.0.0.1", self._client_ports[port]))
 
     def good(self, asked: Asked) -> bytes:
         """What a camera that keeps to RFC 2326 answers."""
@@ -245,7 +282,7 @@ class ScriptedCamera:
 
     async def _play(self, writer: asyncio.StreamWriter) -> None:
         loop = asyncio.get_running_loop()
-        out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM) if self._client_ports else None
+        out = self._socket() if self._client_ports else None
         picture = 0
         try:
             for number, packet in enumerate(self.sends[self.before_play_answer :], self.before_play_answer):
@@ -255,10 +292,13 @@ class ScriptedCamera:
                     limit = self.needs_keep_alive_seconds
                     if limit is not None and loop.time() - self._heard > limit:
                         break
-                if out is not None and self._client_ports:
-                    out.sendto(packet.wire(), ("127.0.0.1", self._client_ports[0]))
+                if out is None and self.piece_bytes:
+                    wire = self.frame(self, number, packet.wire())
+                    for at in range(0, len(wire), self.piece_bytes):
+                        writer.write(wire[at : at + self.piece_bytes])
+                        await asyncio.sleep(0)
                 else:
-                    writer.write(self.frame(self, number, packet.wire()))
+                    self._send(number, packet, writer, out)
             if self.ends:
                 await asyncio.sleep(0.05)
                 writer.close()

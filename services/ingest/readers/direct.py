@@ -38,6 +38,8 @@ from services.media.rtsp.messages import RtspMessage, RtspSyntaxError
 TICK_SECONDS: Final = 0.25
 REPORT_SECONDS: Final = 5.0
 """Between receiver reports (RFC 3550, 6.2: 5 s at least). Some cameras take them for keep-alives."""
+SETTLE_SECONDS: Final = 0.5
+"""A description whose length is wrong has come when nothing followed for so long."""
 BYE_SECONDS: Final = 1.0
 """After a goodbye (RFC 3550, 6.6) packets may still come; without any for so long the stream is over."""
 UNREADABLE_SECONDS: Final = 4.0
@@ -93,7 +95,7 @@ class _DirectSession:
         self._source = source
         self._outlet = outlet
         self._over: asyncio.Future[ReaderEnd | None] = self._loop.create_future()
-        """The verdict; None where a redirect leads to another server."""
+        """The verdict; None where another connection is to be made."""
         self._clock = ArrivalClock()
         wishes = DialogueWishes(
             transport=source.transport,
@@ -166,7 +168,7 @@ class _DirectSession:
         return None
 
     def _begin_again(self) -> None:
-        """A redirect leads to another server."""
+        """A redirect leads to another server, or the camera closed the connection behind its challenge."""
         self._drop_connection()
         self._over = self._loop.create_future()
         self._framer = RtspFramer(self._on_message, self._on_stray)
@@ -239,7 +241,9 @@ class _DirectSession:
         for track in self._tracks.values():
             track.receiver.give_up()
             track.flush(float("inf"))
-        if self._opened_at is None and not self._dialogue.answers:
+        if self._opened_at is None and self._dialogue.goes_on_after_loss():
+            self._finish(None)
+        elif self._opened_at is None and not self._dialogue.answers:
             self._finish(self._end(Reason.CLOSED, "closes the connection without an answer"))
         elif self._opened_at is None:
             what = f"closes the connection at {self._dialogue.state.value}"
@@ -388,6 +392,8 @@ class _DirectSession:
             return
         self._dialogue.tick(now)
         if self._opened_at is None:
+            if now - self._heard_at >= SETTLE_SECONDS:
+                self._framer.settle()
             if now >= deadline:
                 self._finish(self._too_late())
         else:

@@ -33,6 +33,9 @@ class DatagramReceiver(Protocol):
     def receive_unknown(self, buffer: bytearray, start: int, end: int) -> None:
         """Takes or drops any other."""
 
+    def knows(self, buffer: bytearray, start: int, end: int) -> bool:
+        """Whether it looks like one of its own."""
+
 
 class RtpPorts:
     """An even port for RTP and the odd one above it for RTCP (RFC 3550, 11)."""
@@ -43,6 +46,7 @@ class RtpPorts:
         self._rtp, self._rtcp = _bound_pair(local_address)
         self._reading: list[socket.socket] = []
         self._server: tuple[str, int] | None = None
+        self._heard = False
 
     @property
     def ports(self) -> tuple[int, int]:
@@ -61,10 +65,14 @@ class RtpPorts:
     ) -> None:
         """Hands on what comes from ``hosts``; ``before`` and ``after`` are called around each turn's datagrams.
 
+        Until one of them has sent, the first other that sends what ``rtp`` knows counts among them: some cameras have
+        two addresses, and answer from the one and send from the other.
+
         A first datagram to ``server_ports`` opens the way through what translates addresses in between.
         """
+        known = set(hosts)
         for source, receiver in ((self._rtp, rtp), (self._rtcp, rtcp)):
-            self._loop.add_reader(source.fileno(), self._read, source, receiver, hosts, before, after)
+            self._loop.add_reader(source.fileno(), self._read, source, receiver, known, before, after)
             self._reading.append(source)
         if server_ports is not None:
             host = next(iter(hosts))
@@ -89,7 +97,7 @@ class RtpPorts:
         self,
         source: socket.socket,
         receiver: DatagramReceiver,
-        hosts: frozenset[str],
+        hosts: set[str],
         before: Callable[[], None],
         after: Callable[[], None],
     ) -> None:
@@ -99,7 +107,12 @@ class RtpPorts:
                 size, sender = source.recvfrom_into(_buffer)
             except OSError:  # nothing more, or an ICMP message about something sent
                 break
-            if sender[0] in hosts and not receiver.receive(_buffer, 0, size):
+            if sender[0] not in hosts:
+                if self._heard or source is not self._rtp or not receiver.knows(_buffer, 0, size):
+                    continue
+                hosts.add(sender[0])
+            self._heard = True
+            if not receiver.receive(_buffer, 0, size):
                 receiver.receive_unknown(_buffer, 0, size)
         after()
 

@@ -5,6 +5,7 @@ the frames that were delayed least show how media time lies on our clock, and th
 that network jitter and bursts do not show. Either way the frame says which it was and how far it may be off.
 """
 
+from collections import deque
 from typing import Final, NamedTuple
 
 from services.contracts.frames import CaptureClockSource
@@ -17,6 +18,8 @@ WINDOW_FRAMES: Final = 250
 """Frames over which, at least, the quickest way is looked for."""
 STEPPED_US: Final = 10_000_000
 """A capture time further back than this is so because our own clock was set back: that is followed."""
+REORDERED: Final = 16
+"""Pictures that may come before one that is shown before them (H.264 and H.265, 16 reference pictures)."""
 _RTCP_FLOOR_US: Final = 5_000
 _LEAK: Final = 0.0005
 """The line may rise so much faster than media time: more than any two quartz clocks differ."""
@@ -66,6 +69,8 @@ class CaptureClock:
         self._least = _Least(WINDOW_FRAMES)
         self._top_pts: int | None = None
         self._top_at_us = 0
+        self._placed: deque[tuple[int, int]] = deque(maxlen=REORDERED + 1)
+        """The last pictures: when they are shown, and were taken."""
 
     def reset(self) -> None:
         """Forgets how media time lay on our clock."""
@@ -84,9 +89,23 @@ class CaptureClock:
             back_us = self._top_at_us + 1 - capture.at_us
             if 0 < back_us < STEPPED_US:
                 capture = Capture(self._top_at_us + 1, capture.uncertainty_us + back_us, capture.clock)
+        elif self._top_pts is not None and pts_90k < self._top_pts:
+            capture = self._between(pts_90k, capture)
         if self._top_pts is None or pts_90k > self._top_pts:
             self._top_pts, self._top_at_us = pts_90k, capture.at_us
+        self._placed.append((pts_90k, capture.at_us))
         return capture
+
+    def _between(self, pts_90k: int, capture: Capture) -> Capture:
+        """Of a picture that is shown before one that came earlier: its time lies between those of its neighbours."""
+        before = max((at for pts, at in self._placed if pts < pts_90k), default=None)
+        after = min((at for pts, at in self._placed if pts > pts_90k), default=None)
+        at_us = capture.at_us
+        if after is not None and at_us - after < STEPPED_US:
+            at_us = min(at_us, after - 1)
+        if before is not None and before - at_us < STEPPED_US:
+            at_us = max(at_us, before + 1)
+        return capture._replace(at_us=at_us, uncertainty_us=capture.uncertainty_us + abs(at_us - capture.at_us))
 
     def _stamp(self, pts_90k: int, arrival_us: int, wall_us: int, rtcp_us: int | None) -> Capture:
         along_us = self._along(pts_90k, arrival_us)

@@ -14,7 +14,7 @@
 
 In every state: 401 is answered once with a nonce that came for that very request, again only where the server calls
 it stale; 3xx goes on at the new address, ten times at most and never twice at the same one; requests of the server are
-answered; responses that belong to nothing are dropped.
+answered; responses that belong to nothing are dropped. A connection that ends behind a 401 is made once more.
 
 What cameras say of RTP in RTP-Info is not used: it is zero, wrong or absent too often, and nothing needs it.
 """
@@ -179,6 +179,9 @@ class RtspDialogue:
         self._cseq = 0
         self._exchanges: dict[int, _Exchange] = {}
         self._authorizer: Authorizer | None = None
+        self._carried: Authorizer | None = None
+        """For the next connection."""
+        self._went_on = False
         self._visited = {address.url}
         self._public: frozenset[str] = frozenset()
         self._base = ""
@@ -210,7 +213,7 @@ class RtspDialogue:
         self.reconnect = None
         self.tracks = []
         self._exchanges.clear()
-        self._authorizer = None
+        self._authorizer, self._carried = self._carried, None
         self._session = ""
         self.state = DialogueState.OPTIONS
         self._send("OPTIONS", self.address.url, [], self._on_options)
@@ -241,6 +244,17 @@ class RtspDialogue:
             self._answer(message)
         else:
             self._take_response(message)
+
+    def goes_on_after_loss(self) -> bool:
+        """The connection is over. True, once, where it ended behind a challenge: `start` again on another one.
+
+        Some cameras close the connection behind each 401, so that no password could ever be given on the first.
+        """
+        waiting = list(self._exchanges.values())
+        if self._went_on or not waiting or not waiting[-1].answered_own_challenge:
+            return False
+        self._went_on, self._carried = True, self._authorizer
+        return True
 
     def teardown(self) -> None:
         """Ends the session; its answer is not waited for."""

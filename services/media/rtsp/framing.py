@@ -42,6 +42,7 @@ _RESPONSE_START: Final = re.compile(rb"RTSP/\d\.\d +\d{3}[ \r\n]")
 _RESPONSE_WORD: Final = b"RTSP/"
 _LEAST_RESPONSE_BYTES: Final = 13
 _MAX_LINE_BYTES: Final = 2048
+_MEDIA_LINE: Final = re.compile(rb"(?:^|[\r\n])m=.*[\r\n]")
 _HEAD_END: Final = re.compile(rb"\r\n\r\n|\n\n|\n\r\n")
 
 
@@ -176,6 +177,15 @@ class RtspFramer:
             return self._take_unusual_packet()
         return self._take_head()
 
+    def settle(self) -> None:
+        """Nothing came for a while: a description whose length is wrong, or not said, is taken as it is."""
+        if self._head is None or self.packets_seen:
+            return
+        body = bytes(self._buffer[self._begin : self._end])
+        if _MEDIA_LINE.search(body):
+            self._head = self._head[0], len(body)
+            self._parse()
+
     # packets
 
     def _take_unusual_packet(self) -> bool:
@@ -307,6 +317,8 @@ class RtspFramer:
         if self.packets_seen and b"\0" in head:
             return self._skip_garbage()  # packets lie in what began like a message
         body_bytes = _content_length(message)
+        if not body_bytes and not self.packets_seen and _is_described(message):
+            body_bytes = MAX_BODY_BYTES  # it says no length: `settle` finds the end
         if self.packets_seen and body_bytes > MAX_PLAYING_BODY_BYTES:
             return self._skip_garbage()
         if body_bytes > MAX_BODY_BYTES:
@@ -332,6 +344,13 @@ class RtspFramer:
         self._head = None
         self._on_message(message)
         return True
+
+
+def _is_described(message: RtspMessage) -> bool:
+    """Whether a description follows, of a length that is not said."""
+    if not isinstance(message, RtspResponse) or message.status != 200 or "content-length" in message.headers:
+        return False
+    return message.headers.get("content-type").lower().startswith("application/sdp")
 
 
 def _content_length(message: RtspMessage) -> int:

@@ -63,3 +63,14 @@ def test_a_capture_time_is_never_later_than_arrival_by_more_than_a_sane_clock_ma
         capture = clock.stamp(pts, arrival, WALL + arrival, rtcp)
         assert capture.uncertainty_us > 0
         assert capture.at_us <= WALL + arrival + 500_000
+
+
+def test_a_picture_that_is_shown_before_one_that_came_earlier_lies_between_its_neighbours() -> None:
+    clock = CaptureClock()
+    shown = (0, 3, 1, 2, 6, 4, 5, 9, 7, 8)
+    captured = {
+        pts: clock.stamp(pts * 3600, 1_000_000 + number * 40_000, 5_000_000_000 + number * 40_000, None).at_us
+        for number, pts in enumerate(shown)
+    }
+    assert [captured[pts] for pts in sorted(captured)] == sorted(captured.values())
+    assert len(set(captured.values())) == len(shown)
