@@ -63,8 +63,6 @@ def assert_times(outlet: KeepingOutlet, began_us: int) -> None:
     assert began_us - SLACK_US <= captured[0] <= captured[-1] <= time.time_ns() // 1000 + SLACK_US
     decoded = [unit.dts_90k for unit in units]
     assert decoded == sorted(set(decoded))
-    seconds = (decoded[-1] - decoded[0]) / 90_000
-    assert seconds <= (outlet.packets[-1].arrival_us - outlet.packets[0].arrival_us) / 1e6 * 1.5 + 1.5
 
 
 def assert_pictures(faulty: FaultyCamera, plays: Plays, outlet: KeepingOutlet) -> None:
