@@ -29,9 +29,9 @@ def fill(path: Path) -> None:
 
 
 def newest_bytes(data: Path, camera: str) -> tuple[str, int]:
-    """The file that is recorded into, and its size."""
-    newest = files(data, camera)[-1]
-    return newest.name, newest.stat().st_size
+    """The file that is recorded into, and its size; nothing where all had to go for room."""
+    found = files(data, camera)
+    return (found[-1].name, found[-1].stat().st_size) if found else ("", 0)
 
 
 async def renames(watched: Watched, name: str) -> bool:

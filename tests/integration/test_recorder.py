@@ -2,19 +2,23 @@
 
 import asyncio
 import time
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from services.contracts import subjects
 from services.contracts.events import RecordingGap, SegmentClosed, parse
 from services.contracts.frames import AccessUnit, Codec
+from services.contracts.models import Assignment, Camera
+from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
 from services.mesh.event_stream import ensure_stream
 from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
-from services.recorder.storage.index import Index
-from services.recorder.storage.paths import INDEX, RECORDINGS
+from services.recorder.storage.index import ENDLESS_US, Index
+from services.recorder.storage.paths import INDEX, RECORDINGS, RecordedStream
 from services.recorder.storage.rows import Segment
 from tests.integration.recorders import Ingest, assign, camera, keeping, recording, running, until
 from tests.recorder.rig import decode
@@ -121,6 +125,28 @@ async def test_a_restart_is_a_gap_and_the_disks_keep_the_recorder_s_name(
     assert isinstance(gap, RecordingGap)
     first, second = segments(tmp_path / "data")
     assert (gap.from_us, gap.to_us, gap.cause) == (first.end_us, second.start_us, "recorder-down")
+
+
+async def test_a_stand_in_accounts_for_what_nobody_recorded_since_the_other_was_heard_last(
+    mesh_settings: MeshSettings, bus: Bus, tmp_path: Path
+) -> None:
+    silent_since_us = time.time_ns() // 1000 - 30_000_000
+    catalogue = await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera)
+    assignments = await Bucket.open(bus, subjects.ASSIGNMENTS_BUCKET, Assignment)
+    await catalogue.put("cam-1", camera("cam-1"))
+    made = Assignment(
+        camera="cam-1", site="city", workers=("rec-2",), incarnations=(0,), homes=("rec-1",),
+        silent_since_us=silent_since_us,
+    )  # fmt: skip
+    await assignments.put("recorder.cam-1", made)
+    async with running(mesh_settings, tmp_path / "data", "rec-2") as recorder:
+        await recording(recorder, "cam-1")
+        await Ingest(bus, "cam-1").send(live(50))
+        await until(lambda: recorder.recordings.feeds["cam-1"].recording.frames == 50)
+    (segment,) = segments(tmp_path / "data")
+    with closing(Index.open_for_reading(tmp_path / "data" / RECORDINGS / INDEX)) as index:
+        (gap,) = index.gaps(RecordedStream("city", "cam-1", "main"), 0, ENDLESS_US)
+    assert (gap.from_us, gap.to_us, gap.cause) == (silent_since_us, segment.start_us, "recorder-lost")
 
 
 async def test_neither_a_bus_nor_a_recorder_that_restarts_costs_a_frame_that_ingest_keeps(

@@ -40,9 +40,12 @@ class Up:
         return {camera["id"]: (camera["state"] or {}).get("status", "") for camera in listed}
 
     def log(self) -> list[dict[str, Any]]:
-        """What it and its children have logged."""
-        lines = (self.data / "log").read_text().splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{") and '"event"' in line]
+        """What it and its children have logged, without lines that a full disk cut."""
+        found = []
+        for line in (self.data / "log").read_text(errors="replace").splitlines():
+            with suppress(json.JSONDecodeError):
+                found.append(json.loads(line) if line.startswith("{") else {})
+        return [line for line in found if "event" in line]
 
     def children(self) -> dict[str, int]:
         """Name → process that was started last, of what it supervises."""

@@ -7,6 +7,7 @@ from typing import Final
 from services.contracts import subjects
 from services.contracts.keeping import KeepingError, KeptReport, SafeFootage, SafeReport
 from services.contracts.models import Assignment, Camera, CameraState, Id
+from services.contracts.recordings import GapCause
 from services.mesh.buckets import Mirror
 from services.mesh.bus import BusMessage
 from services.mesh.clock import sleep
@@ -92,7 +93,7 @@ class CameraRecordings:
             if self._changed.is_set():
                 await asyncio.sleep(_SETTLE_SECONDS)
                 self._changed.clear()
-                await self._reconcile(self._wanted(assignments, cameras))
+                await self._reconcile(self._wanted(assignments, cameras), assignments)
             if service.bus.connected != connected:
                 connected = not connected
                 (self._causes.bus_back if connected else self._causes.bus_lost)(clock.now_us())
@@ -153,7 +154,7 @@ class CameraRecordings:
                     found[camera.id] = camera
         return found
 
-    async def _reconcile(self, wanted: dict[str, Camera]) -> None:
+    async def _reconcile(self, wanted: dict[str, Camera], assignments: Mirror[Assignment]) -> None:
         for camera_id, feed in list(self.feeds.items()):
             camera = wanted.get(camera_id)
             if camera is None or (camera.site, camera.audio) != (feed.camera.site, feed.camera.audio):
@@ -164,9 +165,11 @@ class CameraRecordings:
                 feed.camera = camera
         new = [camera for camera_id, camera in wanted.items() if camera_id not in self.feeds]
         for camera in new:
-            await self._start(camera)
+            assignment = assignments.get(f"{PREFIX}{camera.id}")
+            await self._start(camera, assignment.silent_since_us if assignment is not None else 0)
 
-    async def _start(self, camera: Camera) -> None:
+    async def _start(self, camera: Camera, silent_since_us: int) -> None:
+        """``silent_since_us``: this recorder stands in for one that was heard last then; it accounts for what follows."""
         stream = RecordedStream(camera.site, camera.id, "main")
         for disk in self._disks.all:
             disk.rewind(stream)
@@ -174,6 +177,8 @@ class CameraRecordings:
         positions = past.positions | self._left.pop(stream, {})
 
         def explain(from_us: int, to_us: int, reopened: bool, lost: int) -> tuple[str, str]:
+            if from_us == silent_since_us:
+                return GapCause.RECORDER_LOST, ""
             return self._causes.explain(camera.id, from_us, to_us, reopened=reopened, lost=lost)
 
         recording = StreamRecording(
@@ -181,7 +186,7 @@ class CameraRecordings:
             place=self._disks,
             explain=explain,
             on_gap=self._on_gap,
-            last_end_us=past.end_us,
+            last_end_us=max(past.end_us or 0, silent_since_us) or None,
             lasting=past.lasting,
             on_rewind=lambda before: feed.rewound(before),
         )
