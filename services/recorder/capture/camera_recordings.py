@@ -169,7 +169,7 @@ class CameraRecordings:
             await self._start(camera, assignment.silent_since_us if assignment is not None else 0)
 
     async def _start(self, camera: Camera, silent_since_us: int) -> None:
-        """``silent_since_us``: this recorder stands in for one that was heard last then; it accounts for what follows."""
+        """``silent_since_us``: this recorder stands in for one that was heard last then; it accounts for the rest."""
         stream = RecordedStream(camera.site, camera.id, "main")
         for disk in self._disks.all:
             disk.rewind(stream)
