@@ -6,6 +6,8 @@ from typing import Final
 from services.media.time import SECOND_90K
 
 WINDOW_US: Final = 5_000_000
+LEAST_SPAN_US: Final = 500_000
+"""Of less nothing is told: what a source had kept, or a busy machine has not read, comes at once."""
 LEAST_SAMPLES: Final = 3
 """Of a slow source so many frames are looked at, however long ago they came."""
 _MAX_SAMPLES: Final = 2000
@@ -45,7 +47,8 @@ class Meter:
             self._keyframe_at = dts_90k
 
     def _span_us(self) -> int:
-        return self._samples[-1][0] - self._samples[0][0] if len(self._samples) > 1 else 0
+        span_us = self._samples[-1][0] - self._samples[0][0] if len(self._samples) > 1 else 0
+        return span_us if span_us >= LEAST_SPAN_US else 0
 
     @property
     def frame_rate(self) -> float:

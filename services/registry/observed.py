@@ -9,6 +9,7 @@
 | connecting | delivers, without a failure before | online, at once |
 | connecting | delivers after a failure, for `STEADY_SECONDS` without a break | online |
 | connecting | tries for `CONNECT_SECONDS` | offline, with ingest's reason, else timeout |
+| connecting | waits for a keyframe for `KEYFRAME_SECONDS` | offline, no-keyframe |
 | any but disabled | ingest says online, and its frame counter stands still for longer than a stall | offline, stalled |
 | any | ingest says offline | offline with its reason, at once |
 | online, degraded | ingest tries again under the same epoch | offline (it was a break), at once |
@@ -28,6 +29,8 @@ from services.registry.quality import CameraTrouble, ProfileQuality
 SILENT_SECONDS: Final = 5.0
 STEADY_SECONDS: Final = 3.0
 CONNECT_SECONDS: Final = 15.0
+KEYFRAME_SECONDS: Final = 150.0
+"""The same for a source that sends pictures which only wait for a keyframe; ingest gives it up after two minutes."""
 STILL_SECONDS: Final = 6.0
 """A frame counter that stands still for so long is a stall, also if ingest reports online…"""
 REPORT_SLACK_SECONDS: Final = 3.0
@@ -175,7 +178,7 @@ class ObservedCamera:
         elif self.status is Status.CONNECTING:
             if self._failed and self._epoch == self._up_epoch:  # it broke off before it was steady
                 self._set(Status.OFFLINE, self._break.reason, self._break.detail, now, now_us)
-            elif now - self._since >= CONNECT_SECONDS:
+            elif now - self._since >= (KEYFRAME_SECONDS if _waits_for_keyframe(main) else CONNECT_SECONDS):
                 trouble = CameraTrouble(Reason.TIMEOUT, f"not connected after {CONNECT_SECONDS:g} s")
                 if main is not None and main.reason not in (Reason.NONE, Reason.STARTING):
                     trouble = CameraTrouble(main.reason, main.detail)
@@ -221,6 +224,10 @@ class ObservedCamera:
             self.since_us = now_us
         self.reason = reason
         self.detail = detail
+
+
+def _waits_for_keyframe(main: ProfileReport | None) -> bool:
+    return main is not None and main.status == "connecting" and main.reason is Reason.NO_KEYFRAME
 
 
 def _silent(profile: ProfileReport) -> ProfileReport:

@@ -30,6 +30,15 @@ def test_a_picture_every_eight_seconds_has_a_rate() -> None:
     assert meter.keyframe_interval_seconds == 8.0
 
 
+def test_frames_that_come_at_once_have_no_rate() -> None:
+    meter = Meter()
+    for number in range(50):
+        meter.add(number * 20, number * 3600, 1000, keyframe=False)
+    assert (meter.frame_rate, meter.bitrate_bps) == (0.0, 0)
+    meter.add(600_000, 50 * 3600, 1000, keyframe=False)
+    assert meter.frame_rate > 0
+
+
 def test_a_reset_keeps_totals() -> None:
     meter = Meter()
     meter.add(0, 0, 10, keyframe=True)

@@ -9,7 +9,14 @@ from services.contracts.models import CameraReport, ProfileReport, Reason, Statu
 from services.mesh.clock import ManualClock
 from services.registry import observed
 from services.registry.announce import BURST, REFILL_SECONDS, Announcer
-from services.registry.observed import CONNECT_SECONDS, DELIVERS, SILENT_SECONDS, STEADY_SECONDS, ObservedCamera
+from services.registry.observed import (
+    CONNECT_SECONDS,
+    DELIVERS,
+    KEYFRAME_SECONDS,
+    SILENT_SECONDS,
+    STEADY_SECONDS,
+    ObservedCamera,
+)
 
 UP = ProfileReport(status="online", codec="h264", width_px=1280, height_px=720, frame_rate=25)
 TRYING = ProfileReport(status="connecting", reason=Reason.STARTING)
@@ -86,7 +93,8 @@ def test_a_camera_that_only_waits_for_a_keyframe_says_so() -> None:
     waiting = TRYING.model_copy(update={"reason": Reason.NO_KEYFRAME, "detail": "waiting for a keyframe"})
     assert camera.stay(waiting, 5) is Status.CONNECTING
     assert camera.observed.reason is Reason.NO_KEYFRAME
-    assert camera.stay(waiting, CONNECT_SECONDS) is Status.OFFLINE
+    assert camera.stay(waiting, CONNECT_SECONDS) is Status.CONNECTING, "pictures come"
+    assert camera.stay(waiting, KEYFRAME_SECONDS) is Status.OFFLINE
     assert camera.observed.reason is Reason.NO_KEYFRAME
 
 
