@@ -146,7 +146,7 @@ class Recorder:
         ]
         answering = await endpoints.serve()
         following = service.tasks.create_task(
-            self.recordings.run(mirrors.assignments, mirrors.cameras), name="recordings"
+            self.recordings.run(mirrors.assignments, mirrors.cameras, answers=lambda: lease.held), name="recordings"
         )
         try:
             await service.stopping.wait()

@@ -89,7 +89,7 @@ class Rig:
             self.recordings[stream] = StreamRecording(
                 stream,
                 place=self,
-                explain=lambda _from, _to, reopened, lost: ("test", f"reopened={reopened} lost={lost}"),
+                explain=lambda _from, _to, seen: ("test", f"reopened={seen.reopened} lost={seen.lost}"),
                 on_gap=self._on_gap,
                 last_end_us=last.end_us if last else None,
             )

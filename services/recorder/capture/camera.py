@@ -50,9 +50,10 @@ class CameraFeed:
         recording: StreamRecording,
         *,
         positions: dict[int, int],
+        end_us: int | None,
         pulls: asyncio.Semaphore,
     ) -> None:
-        """``positions`` as for `RecorderFeed`; ``pulls`` bounds how many cameras pull at once."""
+        """``positions`` and ``end_us`` as for `RecorderFeed`; ``pulls`` bounds how many cameras pull at once."""
         self.camera = camera
         self.recording = recording
         self._service = service
@@ -61,7 +62,7 @@ class CameraFeed:
         self._subscriptions: list[BusSubscription] = []
         self._task: asyncio.Task[None] | None = None
         self._stopped = False
-        self.feed = RecorderFeed(self, positions=positions, end_us=recording.end_us, now=service.clock.monotonic())
+        self.feed = RecorderFeed(self, positions=positions, end_us=end_us, now=service.clock.monotonic())
 
     async def start(self) -> None:
         """Subscribes."""

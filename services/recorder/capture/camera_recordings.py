@@ -1,6 +1,7 @@
 """Which cameras this recorder records: it follows the assignments, and starts and stops a recording for each."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -15,7 +16,7 @@ from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
 from services.recorder.capture.camera import MOST_PULLS, CameraFeed
-from services.recorder.capture.causes import GapCauses
+from services.recorder.capture.causes import GapCauses, HoleEvidence
 from services.recorder.capture.feed import runs_by_camera
 from services.recorder.capture.gaps import GapChange
 from services.recorder.capture.recording import StreamRecording
@@ -51,6 +52,7 @@ class CameraRecordings:
         self._events = events
         self._causes = GapCauses(service.clock.now_us())
         self._changed = asyncio.Event()
+        self._bus_answered = False
         self._pulls = asyncio.Semaphore(MOST_PULLS)
         self._left: dict[RecordedStream, dict[int, int]] = {}
         """Positions of recordings that ended: the index learns of their last segment some time later."""
@@ -80,13 +82,15 @@ class CameraRecordings:
 
     # Following
 
-    async def run(self, assignments: Mirror[Assignment], cameras: Mirror[Camera]) -> None:
+    async def run(
+        self, assignments: Mirror[Assignment], cameras: Mirror[Camera], *, answers: Callable[[], bool]
+    ) -> None:
         """Starts and stops recordings as the assignments say, and ticks those that run; until it is cancelled.
 
         A recorder that loses the bus or its lease goes on with what it was assigned last: footage recorded twice costs
         disk, footage not recorded is lost.
         """
-        service, clock, connected = self._service, self._service.clock, True
+        service, clock = self._service, self._service.clock
         await assignments.ready.wait()
         await cameras.ready.wait()
         while True:
@@ -94,9 +98,7 @@ class CameraRecordings:
                 await asyncio.sleep(_SETTLE_SECONDS)
                 self._changed.clear()
                 await self._reconcile(self._wanted(assignments, cameras), assignments)
-            if service.bus.connected != connected:
-                connected = not connected
-                (self._causes.bus_back if connected else self._causes.bus_lost)(clock.now_us())
+            self._watch_bus(answers=answers())
             now_us, monotonic = clock.now_us(), clock.monotonic()
             for camera, feed in self.feeds.items():
                 expected = f"{INGEST_PREFIX}{camera}" in assignments.entries
@@ -107,6 +109,15 @@ class CameraRecordings:
             with suppress(TimeoutError):
                 async with asyncio.timeout(TICK_SECONDS):
                     await self._changed.wait()
+
+    def _watch_bus(self, *, answers: bool) -> None:
+        """Notes when the bus goes and comes. ``answers``: this recorder's own heartbeats come back through it."""
+        connected, now_us = self._service.bus.connected, self._service.clock.now_us()
+        if connected and answers:
+            self._bus_answered = True
+            self._causes.bus_back(now_us)
+        elif self._bus_answered:
+            self._causes.bus_lost(now_us, frozen=connected)
 
     async def hear_offers(self) -> None:
         """Hears what ingest's workers keep; until it is cancelled."""
@@ -176,21 +187,28 @@ class CameraRecordings:
         past = await self._disks.past(stream)
         positions = past.positions | self._left.pop(stream, {})
 
-        def explain(from_us: int, to_us: int, reopened: bool, lost: int) -> tuple[str, str]:
-            if from_us == silent_since_us:
+        last_order = max(positions.items(), default=None)
+        # A stand-in's footage begins where the recorder before it was heard last, or before, as far as ingest kept it.
+        stood_in = silent_since_us if silent_since_us > (past.end_us or 0) else None
+
+        def explain(from_us: int, to_us: int, seen: HoleEvidence) -> tuple[str, str]:
+            if from_us == stood_in:
                 return GapCause.RECORDER_LOST, ""
-            return self._causes.explain(camera.id, from_us, to_us, reopened=reopened, lost=lost)
+            before = recording.epoch
+            heard = before is not None and feed.feed.reader_heard(before, self._service.clock.monotonic())
+            return self._causes.explain(camera.id, from_us, to_us, seen._replace(reader_heard=heard))
 
         recording = StreamRecording(
             stream,
             place=self._disks,
             explain=explain,
             on_gap=self._on_gap,
-            last_end_us=max(past.end_us or 0, silent_since_us) or None,
+            last_end_us=stood_in or past.end_us,
             lasting=past.lasting,
             on_rewind=lambda before: feed.rewound(before),
+            last_order=last_order,
         )
-        feed = CameraFeed(self._service, camera, recording, positions=positions, pulls=self._pulls)
+        feed = CameraFeed(self._service, camera, recording, positions=positions, end_us=past.end_us, pulls=self._pulls)
         self.feeds[camera.id] = feed
         await feed.start()
 

@@ -10,6 +10,21 @@ _SLACK_US: Final = 5_000_000
 """The registry reports states after some hysteresis, and its clock may differ from ours."""
 
 
+class HoleEvidence(NamedTuple):
+    """What the two pictures beside a hole say."""
+
+    reopened: bool = False
+    """The source was opened anew."""
+    lost: int = 0
+    """Numbers missing between them."""
+    follows: bool = False
+    """No number is missing: ingest read nothing between them, or could not use it."""
+    new_epoch: bool = False
+    """The camera was read under another assignment after it…"""
+    reader_heard: bool = False
+    """…and the worker that read it before is still heard."""
+
+
 class _Trouble(NamedTuple):
     from_us: int
     to_us: int | None
@@ -25,9 +40,14 @@ class GapCauses:
         self._bus: deque[_Trouble] = deque(maxlen=64)
         self._cameras: dict[str, deque[_Trouble]] = {}
 
-    def bus_lost(self, at_us: int) -> None:
-        """The bus went away."""
-        self._bus.append(_Trouble(at_us, None, GapCause.BUS_LOST, ""))
+    def bus_lost(self, at_us: int, *, frozen: bool = False) -> None:
+        """The bus went away; ``frozen``: it is connected, and nothing comes back through it."""
+        cause = GapCause.BUS_FROZEN if frozen else GapCause.BUS_LOST
+        if self._bus and self._bus[-1].to_us is None:
+            if self._bus[-1].cause is cause:
+                return
+            self.bus_back(at_us)
+        self._bus.append(_Trouble(at_us, None, cause, ""))
 
     def bus_back(self, at_us: int) -> None:
         """It is back."""
@@ -43,23 +63,36 @@ class GapCauses:
             cause = Reason.DISABLED if state.status is Status.DISABLED else state.reason
             troubles.append(_Trouble(min(state.since_us, at_us), None, cause, state.detail))
 
-    def explain(self, camera: str, from_us: int, to_us: int, *, reopened: bool, lost: int) -> tuple[str, str]:
-        """The cause of a gap and its detail. ``reopened``: the source was opened anew; ``lost``: frames missing."""
+    def explain(self, camera: str, from_us: int, to_us: int, seen: HoleEvidence) -> tuple[str, str]:
+        """The cause of a gap and its detail; docs/recording.md has the table of causes and what proves them."""
+        own = None if seen.follows else self._of_the_mesh(from_us, to_us)
+        if own is not None and not seen.new_epoch:
+            return own, ""
+        touching = [item for item in self._cameras.get(camera, ()) if _touches(item, from_us, to_us, _SLACK_US)]
+        vague = (Reason.NONE, Reason.STARTING)
+        best = next((item for item in touching if item.cause not in (*vague, Reason.NO_INGEST)), None)
+        if best is not None:
+            return best.cause, best.detail
+        if own is not None:
+            return own, ""
+        if seen.new_epoch and not seen.follows:
+            return (GapCause.LEASE_LOST if seen.reader_heard else GapCause.WORKER_LOST), ""
+        if seen.reopened:
+            return Reason.CLOSED, "reconnected"
+        if seen.lost:
+            return Reason.FRAMES_LOST, f"{seen.lost} frames"
+        if any(item.cause == Reason.NO_INGEST for item in touching):
+            return Reason.NO_INGEST, ""
+        return GapCause.UNKNOWN, ""
+
+    def _of_the_mesh(self, from_us: int, to_us: int) -> str | None:
+        """What this recorder knows of the bus and of itself."""
         for trouble in reversed(self._bus):
             if _touches(trouble, from_us, to_us, 0):
-                return trouble.cause, trouble.detail
+                return trouble.cause
         if from_us < self._started_us <= to_us + _SLACK_US:
-            return GapCause.RECORDER_DOWN, ""
-        touching = [item for item in self._cameras.get(camera, ()) if _touches(item, from_us, to_us, _SLACK_US)]
-        if touching:
-            vague = (Reason.NONE, Reason.STARTING)
-            best = next((item for item in touching if item.cause not in vague), touching[0])
-            return (best.cause if best.cause not in vague else Reason.CLOSED), best.detail
-        if reopened:
-            return Reason.CLOSED, "reconnected"
-        if lost:
-            return Reason.FRAMES_LOST, f"{lost} frames"
-        return GapCause.UNKNOWN, ""
+            return GapCause.RECORDER_DOWN
+        return None
 
 
 def _touches(trouble: _Trouble, from_us: int, to_us: int, slack_us: int) -> bool:

@@ -98,6 +98,8 @@ class RecorderFeed:
         self._end_us = end_us
         self._last: AccessUnit | None = None
         self._offers: dict[Id, _Offer] = {}
+        self._readers: dict[int, Id] = {}
+        """Epoch → the worker that read the camera under it."""
         self._held: deque[AccessUnit] = deque()
         self._held_bytes = 0
         self._since = now
@@ -131,6 +133,9 @@ class RecorderFeed:
     def offered(self, worker: Id, runs: tuple[KeptRun, ...], now: float, *, spooled: bool = True) -> None:
         """A worker says what it keeps of the camera: nothing, where ``runs`` is empty. ``spooled``: it outlives it."""
         self._offers[worker] = _Offer(runs, now, spooled)
+        for run in runs:
+            if run.live:
+                self._readers[run.epoch] = worker
         if self.state is not FeedState.LIVE:
             return
         newest = max(((run.epoch, run.last) for run in runs), default=(-1, -1))
@@ -261,6 +266,11 @@ class RecorderFeed:
         if expected and not any(now - offer.at < FRESH_SECONDS for offer in self._offers.values()):
             return False
         return not any((run.epoch, run.last) > self._newest for _, run in self._fresh(now))
+
+    def reader_heard(self, epoch: int, now: float) -> bool:
+        """Whether the worker that read the camera under ``epoch`` is heard."""
+        offer = self._offers.get(self._readers.get(epoch, ""))
+        return offer is not None and now - offer.at < FRESH_SECONDS
 
     def late_runs(self, now: float) -> Iterator[tuple[Id, KeptRun]]:
         """What workers keep from before the present epoch and has not been taken: it belongs into the past."""
@@ -431,6 +441,7 @@ class RecorderFeed:
             self._epoch = unit.epoch
             for old in sorted(self.positions)[:-MOST_EPOCHS]:
                 del self.positions[old]
+                self._readers.pop(old, None)
         self.positions[unit.epoch] = max(unit.sequence, self.positions.get(unit.epoch, -1))
         if self._shift_90k is not None:
             unit = self._shifted(unit, self._shift_90k)

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 from services.contracts.frames import AccessUnit, SequenceTracker
 from services.contracts.recordings import MIN_GAP_US, GapCause
 from services.recorder.capture.assembler import SegmentAssembler
+from services.recorder.capture.causes import HoleEvidence
 from services.recorder.capture.gaps import GapChange, GapTracker
 from services.recorder.storage.disk import Disk, FragmentDropped
 from services.recorder.storage.orders import Order
@@ -15,8 +16,8 @@ from services.recorder.storage.rows import GapRow
 from services.recorder.storage.segment import EndReason, SegmentBegin, SegmentEnd, SegmentFragment, SegmentStep
 from services.recorder.storage.segment_file import SegmentFile
 
-Explain = Callable[[int, int, bool, int], tuple[str, str]]
-"""Cause and detail of a gap: from, to, whether the source was opened anew, frames missing."""
+Explain = Callable[[int, int, HoleEvidence], tuple[str, str]]
+"""Cause and detail of a gap: from, to, what the pictures beside it say."""
 
 
 class DiskChooser(Protocol):
@@ -59,10 +60,12 @@ class StreamRecording:
         last_end_us: int | None,
         lasting: GapRow | None = None,
         on_rewind: Callable[[Order | None], None] = lambda _: None,
+        last_order: Order | None = None,
     ) -> None:
         """``last_end_us`` and ``lasting``: where earlier footage ends, and the gap that was open then.
 
-        ``on_rewind`` is told the last picture that a disk has, where it did not take those since; None: none of these.
+        ``last_order``: of the last picture of that footage. ``on_rewind`` is told the last picture that a disk has,
+        where it did not take those since; None: none of these.
         """
         self.stream = stream
         self.assembler = SegmentAssembler()
@@ -83,8 +86,9 @@ class StreamRecording:
         self._unsynced: deque[_Unsynced] = deque()
         self._written = 0
         """Fragments given to the file that is being made."""
-        self._last_order: Order | None = None
+        self._last_order = last_order
         self._safe: dict[int, int] = {}
+        self._seen = HoleEvidence()
 
     @property
     def file(self) -> SegmentFile | None:
@@ -95,6 +99,12 @@ class StreamRecording:
     def end_us(self) -> int | None:
         """The end of the footage that is written or queued for the disk; None where there is none yet."""
         return self._gaps.end_us
+
+    @property
+    def epoch(self) -> int | None:
+        """Of the last picture that was written; None where there is none."""
+        written = self.assembler.written_order
+        return written[0] if written is not None else None
 
     @property
     def lost(self) -> int:
@@ -109,6 +119,7 @@ class StreamRecording:
         self.frames += 1
         lost = self._video.lost - before
         self._reopened |= unit.discontinuity
+        self._note_hole(unit)
         if lost and self._last_capture_us:
             self._lost += lost
             self.assembler.damaged = True
@@ -127,6 +138,20 @@ class StreamRecording:
         """Takes a frame of sound."""
         if self._audio.accept(unit):
             self.assembler.sound.add_sound(unit)
+
+    def _note_hole(self, unit: AccessUnit) -> None:
+        """Notes what a picture says of the hole before it, up to the next keyframe, with which a segment may begin."""
+        before = self._last_order
+        if before is None:
+            return
+        follows = unit.epoch >= before[0] and unit.sequence == before[1] + 1
+        new_epoch = unit.epoch != before[0]
+        if self.mid_file:
+            self._seen = HoleEvidence(follows=follows, new_epoch=new_epoch)
+        else:
+            self._seen = self._seen._replace(
+                follows=self._seen.follows and follows, new_epoch=self._seen.new_epoch or new_epoch
+            )
 
     def tick(self, now_us: int, monotonic: float, *, complete: bool = True) -> None:
         """Writes what waits when no pictures come; notices gaps that last. ``complete``: as for the assembler."""
@@ -243,7 +268,7 @@ class StreamRecording:
     def _why(self, from_us: int, to_us: int) -> tuple[str, str]:
         if self._trouble is not None:
             return self._trouble
-        return self._explain(from_us, to_us, self._reopened, self._lost)
+        return self._explain(from_us, to_us, self._seen._replace(reopened=self._reopened, lost=self._lost))
 
     def _tell(self) -> None:
         for change in self._gaps.take_changes():
