@@ -72,6 +72,8 @@ class ExportJob(Model):
     """The exports folder that the job belongs to; empty until one takes it."""
     attempts: int = 0
     progress: float = Field(default=0.0, ge=0, le=1)
+    code: str = ""
+    """Why it waits or failed, for programs: an error's stable code."""
     detail: str = ""
     """For a person: why it waits or failed, or what is not in the file."""
     file_name: str = ""

@@ -303,6 +303,7 @@ async def test_what_expired_or_has_no_room_is_told_and_leaves_no_file(
         async with exports_desk(front, tmp_path / "wall", exports_gigabytes=1e-6):
             made = await post(front, wanted(units))
             failed = await until_status(front, made["id"], "failed", "done")
+            assert failed["code"] == "exports-full"
             assert "PANTAU_WALL_EXPORTS_GIGABYTES" in failed["detail"]
         async with exports_desk(front, tmp_path / "wall", exports_hours=2 / 3600):
             made = await post(front, wanted(units))

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import Final
 
-from services.contracts.errors import PantauError, UnavailableError
+from services.contracts.errors import NotFoundError, PantauError, UnavailableError
 from services.mesh.log import configure, get_logger
 from services.mesh.settings import MeshSettings
 from services.wall.exports.making import ExportOrder, ExportReport, make
@@ -56,10 +56,11 @@ def main() -> None:
         made = asyncio.run(make(order, reporter.tell))
         reporter.tell(ExportReport(made=made))
     except PantauError as error:
-        reporter.tell(ExportReport(failed=error.message, again=isinstance(error, UnavailableError)))
+        code = "no-footage" if isinstance(error, NotFoundError) else error.code
+        reporter.tell(ExportReport(failed=error.message, code=code, again=isinstance(error, UnavailableError)))
     except OSError as error:
         log.exception("export.failed", job=order.job.id, error=error)
-        reporter.tell(ExportReport(failed=f"the file cannot be written: {error.strerror or error}", again=True))
+        reporter.tell(ExportReport.of_disk(error))
 
 
 if __name__ == "__main__":

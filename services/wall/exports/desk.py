@@ -188,7 +188,8 @@ class ExportDesk:
             gone = job.status is ExportStatus.DONE and await asyncio.to_thread(self._folder.find, job.id) is None
             if gone:
                 with suppress(LostJobError, ConflictError, UnavailableError):
-                    await self._change(job.id, status=ExportStatus.FAILED, detail="its file is gone from the disk")
+                    detail = "its file is gone from the disk"
+                    await self._change(job.id, status=ExportStatus.FAILED, code="not-found", detail=detail)
 
     async def _work(self, job_id: Id) -> None:
         """One attempt at a job."""
@@ -200,7 +201,7 @@ class ExportDesk:
             if before.status.over or before.cancelling or before.maker not in ("", self._folder.name):
                 return
             taken = {"status": ExportStatus.RUNNING, "maker": self._folder.name, "attempts": before.attempts + 1}
-            took = before.model_copy(update=taken | {"progress": 0.0})
+            took = before.model_copy(update=taken | {"progress": 0.0, "code": "", "detail": ""})
             await self._bucket.update(job_id, took, revision)
             try:
                 report = await self._make(took)
@@ -208,14 +209,14 @@ class ExportDesk:
                     await self._finish(took, report.made)
                     return
             except OSError as error:
-                report = ExportReport(failed=f"the file cannot be written: {error.strerror or error}", again=True)
+                report = ExportReport.of_disk(error)
             if report.again and took.attempts < MAX_ATTEMPTS:
                 pause = PAUSES_SECONDS[min(took.attempts, len(PAUSES_SECONDS)) - 1]
                 self._not_before[job_id] = self._clock.monotonic() + pause
                 detail = f"{report.failed}; it is tried again"
-                await self._change_surely(job_id, status=ExportStatus.WAITING, detail=detail)
+                await self._change_surely(job_id, status=ExportStatus.WAITING, detail=detail, code=report.code)
             else:
-                await self._end_job(job_id, ExportStatus.FAILED, detail=report.failed)
+                await self._end_job(job_id, ExportStatus.FAILED, detail=report.failed, code=report.code)
         except LostJobError as error:
             log.info("export.lost", job=job_id, because=str(error))
         except (ConflictError, UnavailableError) as error:
@@ -242,7 +243,7 @@ class ExportDesk:
         try:
             process.stdin.write(order.pack())
             process.stdin.close()
-            last = ExportReport(failed="the process that made it died", again=True)
+            last = ExportReport(failed="the process that made it died", code="internal", again=True)
             written = self._clock.monotonic()
             told = 0.0
             async for line in process.stdout:
@@ -272,6 +273,7 @@ class ExportDesk:
             job.id,
             ExportStatus.DONE,
             progress=1.0,
+            code="",
             detail=made.detail,
             file_name=made.file_name,
             media_type=made.media_type,

@@ -97,8 +97,16 @@ class ExportReport(Model):
     progress: float | None = None
     made: ExportMade | None = None
     failed: str = ""
+    code: str = ""
+    """Of the failure."""
     again: bool = False
     """The same may succeed later."""
+
+    @classmethod
+    def of_disk(cls, error: OSError) -> "ExportReport":
+        """The file cannot be written."""
+        why = f"the file cannot be written: {error.strerror or error}"
+        return cls(failed=why, code="disk-failed", again=True)
 
 
 Tell = Callable[[ExportReport], None]

@@ -21,8 +21,8 @@ from services.wall.front.http.times import Moment, TimedView, TimeUs, to_us
 
 N = TypeVar("N", int, float)
 DAY_US: Final = 86_400 * 1_000_000
-WRITING_US: Final = 10_000_000
-"""The newest seconds are left out: they are still being written and would always be a gap."""
+WRITING_US: Final = 20_000_000
+"""The newest seconds are left out: they are being written, and a camera of a picture in 15 s has not sent the next."""
 MAX_CAMERAS: Final = 1000
 
 

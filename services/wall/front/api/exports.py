@@ -101,7 +101,8 @@ class ExportView(TimedView):
     kind: ExportKind
     status: ExportStatus
     progress: float = Field(ge=0, le=1)
-    detail: str = Field(description="Why it waits or failed, or what is not in the file.")
+    code: str = Field(description="Why it waits or failed: as the code of a problem; empty: it is as it should be.")
+    detail: str = Field(description="The same for a person, or what is not in the file.")
     cameras: list[ExportedCameraView]
     profile: ProfileName
     from_us: TimeUs

@@ -12,7 +12,18 @@ const WANTED: ExportRequest = {
 function job(id: string, status: ExportView["status"]): ExportView {
   const file = { name: "a.mp4", media_type: "video/mp4", size_bytes: 1, sha256: "", url: `/file/${id}` };
   return {
-    ...{ id, status, kind: "clip", progress: 0, detail: "", cameras: [], profile: "main", reason: "", incident: "" },
+    ...{
+      id,
+      status,
+      kind: "clip",
+      progress: 0,
+      code: "",
+      detail: "",
+      cameras: [],
+      profile: "main",
+      reason: "",
+      incident: "",
+    },
     ...{ from: WANTED.from, to: WANTED.to, burn_in: false, conversion: "", actor: "ani", created: "", expires: "" },
     finished: null,
     file: status === "done" ? file : null,

@@ -284,7 +284,9 @@ export interface ExportView {
   kind: "clip" | "bundle";
   status: ExportStatus;
   progress: number;
-  /** Why it waits or failed, or what is not in the file. */
+  /** Why it waits or failed: as the code of a problem; empty: it is as it should be. */
+  code: string;
+  /** The same for a person, or what is not in the file. */
   detail: string;
   cameras: ExportedCameraView[];
   profile: "main" | "sub";

@@ -91,16 +91,18 @@ export class ExportsTray extends LitElement {
   }
 
   private state(job: ExportView): TemplateResult {
+    const why = job.code ? problemText({ code: job.code, status: 0 }) : "";
     if (!isOver(job)) {
       return html`<progress max="1" .value=${job.progress} aria-label=${t("exports.making")}></progress>
-        <span class="state" title=${job.detail}>${t(job.status === "running" ? "exports.making" : "exports.waiting")}</span>`;
+        <span class="state" title=${why}>${t(job.status === "running" ? "exports.making" : "exports.waiting")}</span>`;
     }
     if (!job.file) {
-      return html`<span class="state failed" title=${job.detail}>${t(job.status === "cancelled" ? "exports.cancelled" : "exports.failed")}</span>`;
+      const text = t(job.status === "cancelled" ? "exports.cancelled" : "exports.failed");
+      return html`<span class="state failed" title=${why}>${why ? `${text}: ${why}` : text}</span>`;
     }
     const size = bytesText(job.file.size_bytes, localeOf(language.value));
     const until = sinceTime(Date.parse(job.expires), Date.now(), language.value);
-    return html`<span class="state" title=${job.detail}>
+    return html`<span class="state">
         ${size}${job.conversion ? html`, <span title=${job.conversion}>${t("exports.converted")}</span>` : nothing},
         ${t("exports.until", { time: until })}
       </span>
