@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import time
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from services.contracts import sessions, subjects
@@ -13,7 +14,7 @@ from services.contracts.sessions import ConversionOpen, SessionClose, SessionCon
 from services.mesh import rpc
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus
-from services.mesh.clock import sleep
+from services.mesh.clock import sleep, timeout
 from services.mesh.leases import Lease, Workers, new_incarnation
 from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
@@ -87,6 +88,7 @@ class Relay:
         self._pacer_timer = PacerTimer(self._clock)
         self._incarnation = new_incarnation()
         self._draining = False
+        self._session_ended = asyncio.Event()
         self._gc_started = 0.0
         self._hub = FeedHub(service.bus, service.tasks, self._clock)
         limits = ConversionLimits(settings.conversions, settings.conversion_height_px)
@@ -185,9 +187,11 @@ class Relay:
         await self._own_lease.renew()
         for session in self.sessions.values():
             session.drain()
-        until = self._clock.monotonic() + DRAIN_SECONDS
-        while self.sessions and self._clock.monotonic() < until:
-            await sleep(self._clock, 0.05)
+        with suppress(TimeoutError):
+            async with timeout(self._clock, DRAIN_SECONDS):
+                while self.sessions:
+                    self._session_ended.clear()
+                    await self._session_ended.wait()
         await self._own_lease.release()
 
     def _lease(self) -> WorkerLease:
@@ -231,6 +235,7 @@ class Relay:
             log.exception("session.failed", session=session.name, error=error)
         finally:
             self.sessions.pop(session.name, None)
+            self._session_ended.set()
 
     def other_relays(self) -> list[str]:
         """The relays that could take something over, by name."""

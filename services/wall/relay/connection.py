@@ -32,6 +32,7 @@ from services.wall.relay.sending.catch_up import CatchUps
 from services.wall.relay.sending.feedback import LinkStats
 from services.wall.relay.sending.frame import LayOut
 from services.wall.relay.sending.history import SentLayouts
+from services.wall.relay.sending.pace import LEAST_BPS, BulkPace
 from services.wall.relay.sending.pacer import Pacer
 from services.wall.relay.sending.pacer_timer import PacerTimer
 from services.wall.relay.sending.sound import RtpSoundTrack
@@ -90,6 +91,7 @@ class ViewerConnection:
         self.peer = new_peer()
         """The keys, the address and the bucket, shared with C."""
         self.pacer = Pacer(port.pace_bps, now, self.peer)
+        self.bulk_pace = BulkPace(port.pace_bps)
         self.lay_out = port.lay_out
         self.sent_layouts = port.sent_layouts
         self.stats = LinkStats()
@@ -209,6 +211,7 @@ class ViewerConnection:
             return
         _nacks.inc(len(nack.sequences))
         now = self._port.clock.monotonic()
+        self.bulk_pace.note_loss(now)
         allowance = self._retransmit_allowance + (now - self._retransmit_at) * RETRANSMIT_BPS / 8
         self._retransmit_at = now
         self._retransmit_allowance = min(allowance, RETRANSMIT_BPS / 8)
@@ -268,6 +271,12 @@ class ViewerConnection:
         self.peer.sent_bytes += len(view)
         self._udp.send(view, self.agent.selected)
 
+    def set_pace(self, full_bps: float, live_bps: float) -> None:
+        """How fast anything is sent, and how fast at least: ``live_bps`` is somewhat more than live frames take."""
+        self.bulk_pace.full_bps = full_bps
+        self.bulk_pace.least_bps = max(LEAST_BPS, live_bps)
+        self.pacer.rate_bytes = full_bps / 8
+
     def wake_pacer(self) -> None:
         """Serves the pacer from the next tick on."""
         self._port.pacer_timer.wake(self)
@@ -276,7 +285,13 @@ class ViewerConnection:
         """Sends what may be sent now; whether anything still waits."""
         for catch_up in self.catch_ups.let_on(now):
             self.pacer.release(catch_up.lane)
-        return self.pacer.serve(now)
+        pace = self.bulk_pace
+        self.pacer.rate_bytes = (pace.rate_bps(now) if self.catch_ups.any_rest else pace.full_bps) / 8
+        if self.pacer.serve(now):
+            return True
+        pace.end()
+        self.pacer.rate_bytes = pace.full_bps / 8
+        return False
 
     def send_reports(self) -> None:
         """Sender reports of all tracks, in as few packets as they fit into."""

@@ -316,7 +316,8 @@ class Session:
             for slot in self.slots:
                 slot.set_level(self._quality.level)
         streams_bps = sum(slot.source.bitrate_bps for slot in self.slots if slot.source is not None)
-        connection.pacer.rate_bytes = max(self._relay.port.pace_bps, PACE_HEADROOM * streams_bps) / 8
+        live_bps = PACE_HEADROOM * streams_bps
+        connection.set_pace(max(self._relay.port.pace_bps, live_bps), live_bps)
         if tick % LINK_TICKS == 0 and loss is not None:
             self._notices.add(LinkNotice(loss=loss, rtt_ms=stats.rtt_ms, estimate_bps=stats.estimate_bps))
 

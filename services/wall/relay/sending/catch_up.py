@@ -97,6 +97,11 @@ class CatchUps:
         """Whether the first frame of a replay is out and perhaps not seen."""
         return any(each.phase is Phase.UNSEEN for each in self._under_way)
 
+    @property
+    def any_rest(self) -> bool:
+        """Whether what leads on from a first picture is sent now."""
+        return any(each.phase is Phase.REST and not each.held for each in self._under_way)
+
     def stand_back(self, now: float, first_seconds: float) -> None:
         """The first frame of one more replay is out; ``first_seconds``: the time that it is given to be seen."""
         unseen = sum(each.phase is Phase.UNSEEN for each in self._under_way)
