@@ -37,12 +37,14 @@ def framing(data: bytes) -> None:
     media = parse_sdp(DESCRIPTION).media[0]
     track = RtpTrack(media, media.formats, ArrivalClock(), _ignore, _ignore)
     framer = RtspFramer(_ignore, _ignore)
-    framer.add_receiver(0, track.receiver)
+    framer.add_receiver(0, track.receiver, track.receiver.receive_pictures)
     framer.add_receiver(1, RtcpReceiver(track))
     step = data[0] + 1 if data else 1
     try:
         for at in range(1, len(data), step):
             framer.feed(data[at : at + step])
+            if not at % 7:
+                framer.settle()
     except RtspSyntaxError:
         return
     assert framer.pending_bytes <= BUFFER_BYTES
@@ -58,10 +60,14 @@ def dialogue(data: bytes) -> None:
     try:
         for at in range(0, len(data), 64):
             framer.feed(data[at : at + 64])
+            framer.settle()
             one.tick(float(at))
             sent += len(one.take_output())
     except RtspSyntaxError:
         return
+    if one.goes_on_after_loss():
+        one.start(float(len(data)))
+        assert not one.goes_on_after_loss(), "one connection more, and no further"
     assert sent < 10_000 + 500 * len(data)
 
 

@@ -61,7 +61,9 @@ def verify(file: Path, keys: tuple[str, ...], events: Path | None, quiet: bool) 
         say(f"range    {moment(manifest.from_us)} to {moment(manifest.to_us)}")
         for camera in manifest.cameras:
             thinned = " (thinned)" if any(part.statement.tier != "full" for part in camera.parts) else ""
-            say(f"camera   {camera.camera}: {len(camera.parts)} files{thinned}, {len(camera.gaps)} gaps told")
+            damaged_us = verdict.damaged_us.get(camera.camera, 0)
+            damaged = f", {damaged_us / 1e6:.1f} s of pictures marked as damaged" if damaged_us else ""
+            say(f"camera   {camera.camera}: {len(camera.parts)} files{thinned}, {len(camera.gaps)} gaps told{damaged}")
         for name, public in manifest.keys.items():
             say(f"key      {name} {public}{'' if keys else ' (not compared with any you trust; see --key)'}")
     if verdict.intact:

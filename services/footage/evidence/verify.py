@@ -44,6 +44,8 @@ from services.footage.evidence.report import moment
 from services.footage.evidence.seals import ReceivedSeals
 from services.media.mp4 import reader
 from services.media.mp4.boxes import Mp4Error
+from services.media.mp4.reader import Fragment
+from services.media.time import us_from_90k
 
 MAX_PAPER_BYTES: Final = 64 * 1024 * 1024
 """Of the report, which is compared as a whole."""
@@ -78,6 +80,8 @@ class Verdict:
     findings: list[VerifyFinding] = field(default_factory=list)
     fragments: int = 0
     """How many fragments were compared with their signed seals."""
+    damaged_us: dict[str, int] = field(default_factory=dict)
+    """Camera → how long its pictures last that were marked as damaged when they were recorded."""
     unknown: list[str] = field(default_factory=list)
     """What could not be known, and why; in order of weight."""
 
@@ -303,9 +307,9 @@ class _Check:
             digest.update(chunk)
         if digest.hexdigest() != part.sha256 or entry.size_bytes != part.size_bytes:
             verdict.add(where, "was altered")
-        self._check_fragments(entry, part, where)
+        self._check_fragments(entry, part, where, camera.camera)
 
-    def _check_fragments(self, entry: StoredEntry, part: ManifestPart, where: str) -> None:
+    def _check_fragments(self, entry: StoredEntry, part: ManifestPart, where: str, camera: str) -> None:
         """Compares each fragment with the signed seals, and names the first that differs."""
         verdict, said, size = self._verdict, part.statement, entry.size_bytes
 
@@ -334,6 +338,8 @@ class _Check:
             from_us = from_us if index > part.first else fragment.capture_us
             to_us, end = fragment.end_us(_VIDEO_ID), fragment.end
             verdict.fragments += 1
+            if damaged_us := _damaged_us(fragment):
+                verdict.damaged_us[camera] = verdict.damaged_us.get(camera, 0) + damaged_us
             index += 1
         missing = part.first + part.fragments - index
         if missing > 0:
@@ -348,6 +354,14 @@ class _Check:
             ends = [to_us, *([said.end_us] if index == len(links) else [])]
             if part.from_us != from_us or not any(abs(part.to_us - at) <= account.ROUNDING_US for at in ends):
                 verdict.add(where, f"was taken from {moment(from_us)} to {moment(to_us)}, not when the manifest says")
+
+
+def _damaged_us(fragment: Fragment) -> int:
+    """How long a fragment's pictures last that are marked as damaged."""
+    pictures = fragment.info.runs.get(_VIDEO_ID)
+    if pictures is None or not any(pictures.damages):
+        return 0
+    return us_from_90k(sum(picture.duration for picture in pictures if picture.damaged))
 
 
 class _Seal(NamedTuple):

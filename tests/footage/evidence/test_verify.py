@@ -17,7 +17,9 @@ from services.contracts.evidence.manifest import CameraEvidence
 from services.contracts.evidence.statement import public_hex
 from services.contracts.recordings import FootageGap
 from services.footage.evidence.verify import UnreadableError, verify
+from services.media.mp4.fragment import Sample
 from tests.footage.evidence import made
+from tests.media import encoded, movies
 
 
 @pytest.fixture
@@ -206,3 +208,26 @@ async def test_the_words_in_a_bundle_write_no_verdict_on_the_terminal(tmp_path: 
     assert result.exit_code == 1
     assert not any(line.startswith("intact") for line in result.output.splitlines())
     assert set("\x1b\r\u202e").isdisjoint(result.output)
+
+
+async def test_pictures_that_are_marked_as_damaged_are_told_and_the_bundle_is_intact(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = movies.samples
+
+    def with_holes(stream: encoded.Stream, codec: str) -> list[Sample]:
+        return [one._replace(damaged=index in range(15, 20)) for index, one in enumerate(good(stream, codec))]
+
+    monkeypatch.setattr(movies, "samples", with_holes)
+    camera, contents = made.two_segments()
+    monkeypatch.undo()
+    other, more = made.two_segments("cam-2")
+    path = tmp_path / "bundle-1.zip"
+    await made.write(path, [camera, other], contents | more)
+    verdict = verify(path)
+    assert verdict.intact
+    assert verdict.damaged_us == {"cam-1": 5 * 40_000}, "the first GOP is not in the range"
+    told = CliRunner().invoke(verify_command, [str(path)])
+    assert told.exit_code == 0
+    assert "cam-1: 2 files, 0 gaps told, 0.2 s of pictures marked as damaged" in told.output
+    assert "cam-2: 2 files, 0 gaps told\n" in told.output
