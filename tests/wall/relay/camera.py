@@ -114,6 +114,8 @@ class BusCamera:
         self.epoch = 1
         self.hold = False
         """While set, frames are made but not sent: they are lost."""
+        self.cut = False
+        """Of the GOP it keeps the keyframe alone, as ingest does of one that is too long."""
         self.failing: WantReply | None = None
         self._bus = bus
         self._profile = profile
@@ -167,7 +169,8 @@ class BusCamera:
         message, keyframe = self.next_message()
         if keyframe:
             self._gop.clear()
-        self._gop.append(message)
+        if keyframe or not self.cut:
+            self._gop.append(message)
         if not self.hold:
             await self._bus.publish(subjects.media(SITE, self._profile, self.camera), message)
             self.published += 1

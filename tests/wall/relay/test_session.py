@@ -1,6 +1,7 @@
 """A session from offer to goodbye, over real sockets and a real nats-server."""
 
 import asyncio
+import time
 from itertools import pairwise
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from services.contracts import subjects
 from services.contracts.errors import BadOfferError, ConflictError, NotFoundError
 from services.contracts.models import Reason, WantReply
-from services.contracts.sessions import Aim, ErrorNotice, Listen, Seen, SeenFrame, Size, SlotNotice
+from services.contracts.sessions import Aim, ErrorNotice, FrameMark, Listen, Seen, SeenFrame, Size, SlotNotice
 from services.media.nal import split_annex_b
 from services.mesh.bus import Bus, BusMessage
 from services.mesh.clock import ManualClock, TurnedClock
@@ -217,6 +218,32 @@ async def test_a_camera_that_is_away_says_why_and_comes_back_by_itself(bus: Bus,
         await until(lambda: states(front, viewer.session.session)[-1:] == ["live"])
         assert viewer.frames()
     await viewer.close()
+
+
+async def test_of_a_gop_that_is_too_long_the_keyframe_is_shown_and_the_tile_waits_for_the_next(
+    bus: Bus, front: Front
+) -> None:
+    await front.add_camera("cam-1")
+    async with BusCamera(bus, "cam-1", clip(1, gop=250, gops=1, size=(320, 180))) as camera:
+        camera.cut = True
+        await asyncio.sleep(0.5)
+        viewer = Viewer(front)
+        await viewer.open(1, Aim(slot=0, camera="cam-1"))
+        name = viewer.session.session
+        await until(lambda: states(front, name)[-1:] == ["waiting"] and viewer.frames())
+        notice = next(n for n in reversed(front.notices[name]) if isinstance(n, SlotNotice))
+        assert notice.reason is Reason.NO_KEYFRAME
+        await until(lambda: any(isinstance(n, FrameMark) for n in front.notices[name]))
+        mark = next(n for n in front.notices[name] if isinstance(n, FrameMark))
+        assert mark.capture_us < time.time_ns() // 1000 - 400_000
+        assert all(is_keyframe(frame) for _, frame in viewer.frames())
+        for _ in range(3):
+            viewer.pli(viewer.ssrcs[0])
+            await asyncio.sleep(0.02)
+        assert states(front, name)[-1] == "waiting"
+        camera.sequence = 250  # the next keyframe
+        await until(lambda: states(front, name)[-1:] == ["live"])
+        await viewer.close()
 
 
 async def test_a_browser_that_asks_for_a_keyframe_does_not_get_the_past_of_a_camera_that_is_away(

@@ -39,7 +39,7 @@ What a request for a keyframe (PLI, FIR) is answered with:
 | when | answer |
 |---|---|
 | frames of a replay wait | none; they begin with a keyframe |
-| the last replay began less than `REPLAY_PAUSE_SECONDS` ago | none; browsers ask every 180 ms until one is decoded |
+| the last replay began less than `REPLAY_PAUSE_SECONDS` ago, or than it takes to decode | none; see there |
 | nothing was sent for `STILL_SECONDS`, and one such request was answered since | none; see `STILL_SECONDS` |
 | else | a replay |
 """
@@ -55,7 +55,10 @@ STAND_IN_SECONDS: Final = 3.0
 """Sixteen whole mains are more than a browser on two cores decodes. They would hold up the subs that they stand in
 for."""
 REPLAY_PAUSE_SECONDS: Final = 1.0
-"""A decoder that cannot make anything of a stream asks without end: it must not multiply what is sent."""
+"""Browsers ask every 180 ms until a keyframe is decoded, and without end where they can make nothing of a stream. That
+must not multiply what is sent: a GOP of a minute that is sent once more is decoded later still."""
+DECODE_SECONDS: Final = 0.004
+"""What a busy browser takes for a frame."""
 STILL_SECONDS: Final = 2.0
 """Chromium asks for a keyframe when nothing came for 3 s, although it may have all. The first such request is answered,
 since the last packet may have been lost; every answer would bring the next request."""
@@ -131,6 +134,7 @@ class CatchUp:
         "_first_seconds",
         "_group",
         "_next_at",
+        "_pause_seconds",
         "_replayed_at",
         "_replayed_from",
         "_sent_at",
@@ -161,6 +165,7 @@ class CatchUp:
         self._replayed_from = 0
         """The replay's first RTP timestamp."""
         self._replayed_at = float("-inf")
+        self._pause_seconds = REPLAY_PAUSE_SECONDS
         self._sent_at = float("-inf")
         self._answered_still: float | None = None
         """`_sent_at` after the answer to a request that came while nothing was sent."""
@@ -178,19 +183,22 @@ class CatchUp:
         self.whole = self.by_keyframes = False
         self._replayed_at = float("-inf")
 
-    def begin(self, first_rtp: int, now: float, first_seconds: float, *, whole: bool) -> None:
-        """A replay begins; nothing waits. ``whole``: it ends with the present, and any frame may follow.
+    def begin(self, first_rtp: int, now: float, first_seconds: float, *, whole: bool, frames: int = 1) -> None:
+        """A replay of so many ``frames`` begins; nothing waits. ``whole``: it ends with the present, and any frame may
+        follow.
 
         ``first_rtp`` is its first frame's RTP timestamp, ``first_seconds`` what a browser takes to show that frame
         where nothing else begins.
         """
         self._replayed_from, self._first_seconds = first_rtp, first_seconds
+        self._pause_seconds = max(REPLAY_PAUSE_SECONDS, DECODE_SECONDS * frames)
         self._replayed_at = self._sent_at = now
         self.whole, self.waiting, self.held = whole, True, False
         self._enter(Phase.FIRST)
 
-    def go_on(self, now: float) -> None:
-        """More of the same replay waits, and any frame may follow it."""
+    def go_on(self, now: float, frames: int = 1) -> None:
+        """So many ``frames`` more of the same replay wait, and any frame may follow them."""
+        self._pause_seconds = max(REPLAY_PAUSE_SECONDS, DECODE_SECONDS * frames)
         self._replayed_at = self._sent_at = now
         self.whole = self.waiting = True
         if self.phase is Phase.FIRST:
@@ -215,7 +223,7 @@ class CatchUp:
 
     def answers_request(self, now: float) -> bool:
         """Whether a request for a keyframe is to be answered with a replay."""
-        if self.waiting or now - self._replayed_at < REPLAY_PAUSE_SECONDS:
+        if self.waiting or now - self._replayed_at < self._pause_seconds:
             return False
         return not self.is_still(now) or self._answered_still != self._sent_at
 

@@ -232,7 +232,7 @@ class RtpVideoTrack:
         """
         self.drop_waiting()
         stamps = self._queue_replay(frames, now, on_caught_up)
-        self.catch_up.begin(stamps[0], now, first_seconds, whole=whole)
+        self.catch_up.begin(stamps[0], now, first_seconds, whole=whole, frames=len(frames))
         return stamps
 
     def send_more_of_replay(
@@ -240,7 +240,7 @@ class RtpVideoTrack:
     ) -> tuple[int, int]:
         """As `send_replay`, behind what was sent of the same GOP."""
         stamps = self._queue_replay(frames, now, on_caught_up)
-        self.catch_up.go_on(now)
+        self.catch_up.go_on(now, len(frames))
         if self.catch_up.held:
             self._link.pacer.hold(self.lane)
         return stamps

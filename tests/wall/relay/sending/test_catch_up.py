@@ -303,6 +303,16 @@ def test_a_browser_that_asks_again_and_again_is_answered_with_pauses(after: floa
     assert replayed().answers_request(10.0 + after) == answered
 
 
+def test_a_long_replay_is_not_sent_again_before_it_can_have_been_decoded() -> None:
+    slot = CatchUp(0, CatchUps())
+    slot.begin(0, 10.0, 0.0, whole=True, frames=1500)
+    slot.drop()
+    slot.frame_sent(15.9)
+    assert not slot.answers_request(15.9)
+    slot.frame_sent(16.1)
+    assert slot.answers_request(16.1)
+
+
 def test_a_request_is_not_answered_while_a_replay_is_on_its_way() -> None:
     slot = CatchUp(0, CatchUps())
     slot.begin(0, 10.0, 0.0, whole=True)
