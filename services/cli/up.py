@@ -52,6 +52,7 @@ def up(demo: int, data: Path | None, http: str | None, config_path: Path | None)
     for section in all_sections():  # an error that a child would report is reported once, here, before anything starts
         config.section(section)
     listen = _listen(config, http)
+    from services.mesh.file_limit import raise_file_limit
     from services.mesh.log import configure
     from services.up.app import UpPlan, serve
     from services.up.folder import default_data
@@ -60,6 +61,7 @@ def up(demo: int, data: Path | None, http: str | None, config_path: Path | None)
     refuse_one_services_settings(config)
     folder = data or (mesh.data if "data" in mesh.model_fields_set else default_data(config.environ))
     configure("up", level=mesh.log_level, format=mesh.log_format)
+    raise_file_limit()
     plan = UpPlan(
         settings=mesh.model_copy(update={"data": folder.absolute()}),
         embedded_nats="nats_url" not in mesh.model_fields_set,

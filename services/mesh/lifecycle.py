@@ -22,6 +22,7 @@ from services.contracts.subjects import is_id
 from services.mesh import admin
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock, SystemClock
+from services.mesh.file_limit import raise_file_limit
 from services.mesh.log import configure, get_logger
 from services.mesh.settings import MeshSettings
 from services.mesh.tasks import KnownTasks, end
@@ -75,6 +76,7 @@ Run = Callable[[Service], Coroutine[None, None, None]]
 def main(name: str, settings: MeshSettings, run: Run) -> int:
     """Runs a service until SIGTERM or SIGINT; returns the process's exit status: 0, 1, or `EXIT_REFUSED`."""
     configure(name, level=settings.log_level, format=settings.log_format)
+    raise_file_limit()
     status = 0
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         try:

@@ -59,9 +59,11 @@ class Readiness:
     def __init__(self) -> None:
         self._children: dict[str, tuple[Child, asyncio.Event]] = {}
 
-    def expect(self, child: Child) -> None:
-        """Accepts readiness of ``child`` from now on."""
-        self._children[child.name] = child, asyncio.Event()
+    def expect(self, child: Child) -> asyncio.Event:
+        """Accepts readiness of ``child`` from now on; the event is set by it."""
+        ready = asyncio.Event()
+        self._children[child.name] = child, ready
+        return ready
 
     def take_assignment(self, pid: int, variable: str, value: str) -> None:
         """What process ``pid`` sent by ``sd_notify(3)``; see `NotifySocket`."""

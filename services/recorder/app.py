@@ -41,6 +41,7 @@ from services.recorder.storage.disk import (
 from services.recorder.storage.disks import Disks
 from services.recorder.storage.identity import load_name, lock
 from services.recorder.storage.key import load_key
+from services.recorder.storage.share import WHOLE, Share
 
 log = get_logger()
 
@@ -55,8 +56,16 @@ READ_REST_SECONDS: Final = 0.01
 class Recorder:
     """One recorder."""
 
-    def __init__(self, service: Service, settings: RecorderSettings, archive: ArchiveSettings | None = None) -> None:
+    def __init__(
+        self,
+        service: Service,
+        settings: RecorderSettings,
+        archive: ArchiveSettings | None = None,
+        share: Share = WHOLE,
+    ) -> None:
+        """``share``: what this process records, of several over the same directories; their parent holds the locks."""
         self.service = service
+        self.share = share
         self.settings = settings
         self.archive_settings = archive or ArchiveSettings()
         self.directories = settings.directories or (service.settings.data,)
@@ -78,8 +87,9 @@ class Recorder:
             notify=self._on_notice,
             limits=self.limits,
             signer=self.signer,
+            share=share,
         )
-        self.recordings = CameraRecordings(service, self.name, self.disks, self.events)
+        self.recordings = CameraRecordings(service, self.name, self.disks, self.events, share)
         self._incarnation = new_incarnation()
         self._draining = False
         self._hurry = asyncio.Event()
@@ -88,11 +98,13 @@ class Recorder:
         """Works until the service is to stop."""
         service, bus = self.service, self.service.bus
         bus.rest_after_media(read_seconds=READ_REST_SECONDS)
-        locks = [fd for directory in self.directories if (fd := self._lock(directory)) is not None]
+        alone = self.share.of == 1
+        locks = [fd for directory in self.directories if alone and (fd := self._lock(directory)) is not None]
         await self.disks.open()
         lease = Lease(bus, service.home, self._lease, clock=service.clock)
         mirrors = await _Mirrors.open(bus, service.home, self.recordings)
-        service.health.add("lease", lambda: None if lease.held else "no lease: NATS does not take its renewal")
+        if self.share.is_first:
+            service.health.add("lease", lambda: None if lease.held else "no lease: NATS does not take its renewal")
         service.health.add("disks", self._disks_missing)
         archive = self._archive(mirrors.incidents)
 
@@ -100,7 +112,7 @@ class Recorder:
             found = mirrors.cameras.get(camera)
             return found.site if found is not None else None
 
-        footage = RecordedFootage(self.name, self.disks.all, archive, site_of=site_of)
+        footage = RecordedFootage(self.name, self.disks.all, archive, site_of=site_of, share=self.share)
         ladders = CameraLadders(self.settings, mirrors.cameras.get)
         coverage = Coverage(
             self.name, self.limits, self.disks.all, footage,
@@ -135,16 +147,20 @@ class Recorder:
                 ("cameras", mirrors.cameras.run()),
                 ("states", mirrors.states.run()),
                 ("incidents", mirrors.incidents.run()),
-                ("lease", lease.run()),
                 ("outbox", self.outbox.run()),
                 ("disks", self.disks.watch()),
                 ("offers", self.recordings.hear_offers()),
                 ("acknowledgements", self.recordings.acknowledge()),
-                ("housekeeping", once_known(housekeeping.run)),
-                ("archive", once_known(archive.run)),
             )
         ]
-        answering = await endpoints.serve()
+        answering = []
+        if self.share.is_first:
+            work += [
+                service.tasks.create_task(lease.run(), name="lease"),
+                service.tasks.create_task(once_known(housekeeping.run), name="housekeeping"),
+                service.tasks.create_task(once_known(archive.run), name="archive"),
+            ]
+            answering = await endpoints.serve()
         following = service.tasks.create_task(
             self.recordings.run(mirrors.assignments, mirrors.cameras, answers=lambda: lease.held), name="recordings"
         )
@@ -163,7 +179,8 @@ class Recorder:
             await self.outbox.flush(0.5)
             for task in work:
                 task.cancel()
-            await lease.release()
+            if self.share.is_first:
+                await lease.release()
             for fd in locks:
                 os.close(fd)
 
@@ -198,13 +215,13 @@ class Recorder:
 
     def _lease(self) -> WorkerLease:
         free = [disk.free_bytes() or 0 for disk in self.disks.all if disk.usable]
-        cameras = len(self.recordings.feeds)
+        cameras, capacity = self.recordings.assigned, self.settings.capacity * self.share.of
         return WorkerLease(
             role="recorder",
             worker=self.name,
             incarnation=self._incarnation,
-            capacity=self.settings.capacity,
-            load=round(cameras / self.settings.capacity, 3),
+            capacity=capacity,
+            load=round(cameras / capacity, 3),
             draining=self._draining,
             machine=self.service.settings.machine,
             detail={"cameras": str(cameras), "free_bytes": str(sum(free))},
@@ -245,6 +262,8 @@ class _Mirrors(NamedTuple):
         )
 
 
-async def run(service: Service, settings: RecorderSettings, archive: ArchiveSettings | None = None) -> None:
+async def run(
+    service: Service, settings: RecorderSettings, archive: ArchiveSettings | None = None, share: Share = WHOLE
+) -> None:
     """Records until ``service.stopping``, then closes all segments."""
-    await Recorder(service, settings, archive).run()
+    await Recorder(service, settings, archive, share).run()

@@ -59,4 +59,11 @@ class RecorderSettings(Section):
         ge=1,
         description="What may wait for each disk; past it footage is left to ingest, which keeps it a while.",
     )
-    capacity: int = Field(default=1000, ge=1, description="Cameras that this recorder offers to take.")
+    capacity: int = Field(default=1000, ge=1, description="Cameras that each process of this recorder offers to take.")
+    processes: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Processes over the same directories; to the registry they are one recorder. One records about 200 "
+        "cameras.",
+    )

@@ -24,6 +24,7 @@ from services.recorder.events import RecorderEvents
 from services.recorder.storage.disk import Disk, FragmentDropped
 from services.recorder.storage.disks import Disks
 from services.recorder.storage.paths import RecordedStream
+from services.recorder.storage.share import WHOLE, Share
 
 log = get_logger()
 
@@ -43,11 +44,16 @@ _recording = gauge("recorder_cameras", "Cameras that are being recorded")
 class CameraRecordings:
     """`run` it once the disks are open; `stop` it before they are closed."""
 
-    def __init__(self, service: Service, recorder: Id, disks: Disks, events: RecorderEvents) -> None:
+    def __init__(
+        self, service: Service, recorder: Id, disks: Disks, events: RecorderEvents, share: Share = WHOLE
+    ) -> None:
         self.feeds: dict[str, CameraFeed] = {}
         """Of the cameras that are assigned, by id."""
         self._service = service
+        self.assigned = 0
+        """Cameras of the whole recorder, also where several processes share them."""
         self._recorder = recorder
+        self._share = share
         self._disks = disks
         self._events = events
         self._causes = GapCauses(service.clock.now_us())
@@ -158,11 +164,14 @@ class CameraRecordings:
     def _wanted(self, assignments: Mirror[Assignment], cameras: Mirror[Camera]) -> dict[str, Camera]:
         """The cameras to record, by id."""
         found = {}
+        self.assigned = 0
         for key, (assignment, _) in assignments.entries.items():
             if key.startswith(PREFIX) and self._recorder in assignment.workers:
                 camera = cameras.get(assignment.camera)
                 if camera is not None and camera.enabled and camera.record:
-                    found[camera.id] = camera
+                    self.assigned += 1
+                    if self._share.has(camera.id):
+                        found[camera.id] = camera
         return found
 
     async def _reconcile(self, wanted: dict[str, Camera], assignments: Mirror[Assignment]) -> None:

@@ -26,14 +26,15 @@ from services.media.mp4 import reader
 from services.media.mp4.reader import Fragment, ReadAt
 from services.media.time import us_from_90k
 from services.recorder.archive.archive import Archive
-from services.recorder.storage import scan
+from services.recorder.storage import gops, scan
 from services.recorder.storage.disk import Disk
 from services.recorder.storage.disks import ask_indexes
 from services.recorder.storage.gops import Gop, damaged_spans
 from services.recorder.storage.index import Index
-from services.recorder.storage.paths import RecordedStream
-from services.recorder.storage.rows import FootageRun, GapRow, Signing, Tier, joined
-from services.recorder.storage.segment_file import SegmentFile
+from services.recorder.storage.paths import RecordedStream, segment_path
+from services.recorder.storage.rows import FootageRun, GapRow, OpenSeals, Signing, Tier, joined
+from services.recorder.storage.share import WHOLE, Share
+from services.recorder.storage.vouching import VOUCHED, judge_open
 
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
 TIERS: Final[dict[Tier, TierName]] = {Tier.FULL: "full", Tier.KEYFRAMES: "keyframes"}
@@ -101,6 +102,22 @@ def own_streams(index: Index, camera: str, profile: str, site: str | None) -> li
     return [stream for stream in index.streams_of(camera, profile) if site in (None, stream.site)]
 
 
+def _growing_file(path: Path, stream: RecordedStream, seals: OpenSeals, keys: frozenset[str]) -> SegmentSource | None:
+    """A file that another process writes; without a link where the index does not vouch for its last seal."""
+    try:
+        found = scan.scan(path, stream, tail_90k=0)
+    except OSError:
+        return None
+    if found is None:
+        return None
+    vouched = judge_open(found, seals, keys, power_cut=False) in VOUCHED
+    segment = found.segment
+    return SegmentSource(
+        path, segment.start_us, segment.end_us, found.sealed_bytes, Tier.FULL, gops.unpack(found.gops),
+        link=segment.link if vouched else b"", growing=True,
+    )  # fmt: skip
+
+
 class RecordedFootage:
     """Asks all disks, and the archive for footage that the disks lack or have thinned."""
 
@@ -111,22 +128,23 @@ class RecordedFootage:
         archive: Archive,
         *,
         site_of: SiteOf = lambda _: None,
+        share: Share = WHOLE,
     ) -> None:
+        """``share``: what this process records, of several over the same disks."""
         self._recorder = recorder
         self._disks = disks
         self._archive = archive
         self._site_of = site_of
+        self._share = share
 
     def timeline(
         self, camera: str, profile: str, from_us: int, to_us: int, *, site: str | None = None
     ) -> TimelineAnswer:
         """Ranges and gaps that touch ``from_us`` to ``to_us``; ``site``: of its camera, also a former one."""
         site = site or self._site_of(camera)
-        growing = self._growing(camera, profile, site)
+        growing = list(self._growing(camera, profile, site))
         runs = [FootageRun(Tier.FULL, file.start_us, file.end_us) for file in growing if file.end_us > file.start_us]
-        damaged = [
-            span for file in growing for span in damaged_spans(tuple(file.tally.gops), file.start_us, file.end_us)
-        ]
+        damaged = [span for file in growing for span in damaged_spans(file.gops, file.start_us, file.end_us)]
         gaps: list[FootageGap] = []
 
         def ask(_disk: Disk, index: Index) -> tuple[list[FootageRun], list[GapRow], list[tuple[int, int]]]:
@@ -167,15 +185,38 @@ class RecordedFootage:
         tier = TIERS[Tier(run.tier)]
         return FootageRange(from_us=run.from_us, to_us=run.to_us, tier=tier, recorder=self._recorder, archived=archived)
 
-    def _growing(self, camera: str, profile: str, site: str | None) -> list[SegmentFile]:
+    def _growing(self, camera: str, profile: str, site: str | None) -> Iterator[SegmentSource]:
         """The segments that are being written just now."""
-        return [
-            file
-            for disk in self._disks
-            if disk.failure is None
-            for file in disk.open_files()
-            if (file.stream.camera, file.stream.profile) == (camera, profile) and site in (None, file.stream.site)
-        ]
+
+        def is_meant(stream: RecordedStream) -> bool:
+            return (stream.camera, stream.profile) == (camera, profile) and site in (None, stream.site)
+
+        if not self._share.has(camera):
+            yield from self._growing_elsewhere(is_meant)
+            return
+        for disk in self._disks:
+            for file in disk.open_files() if disk.failure is None else ():
+                if is_meant(file.stream):
+                    sealed_bytes, link = file.sealed
+                    yield SegmentSource(
+                        file.path or Path(), file.start_us, file.end_us, sealed_bytes, Tier.FULL,
+                        tuple(file.tally.gops), link=link, growing=True,
+                    )  # fmt: skip
+
+    def _growing_elsewhere(self, is_meant: Callable[[RecordedStream], bool]) -> Iterator[SegmentSource]:
+        """Those of the recorder's other processes: what is sealed in their files, vouched for by the index."""
+
+        def ask(disk: Disk, index: Index) -> list[SegmentSource]:
+            found = []
+            for stream, start_us in index.open_segments():
+                if is_meant(stream):
+                    path = disk.recordings / segment_path(stream, start_us)
+                    made = _growing_file(path, stream, index.open_seals(stream, start_us), disk.keys)
+                    found += [made] if made is not None else []
+            return found
+
+        for sources in ask_indexes(self._disks, ask):
+            yield from sources
 
     def _with_archived(
         self, ranges: list[FootageRange], camera: str, profile: str, from_us: int, to_us: int, site: str | None
@@ -194,12 +235,8 @@ class RecordedFootage:
         found: dict[Path, SegmentSource] = {}
         # Growing ones first: one that is closed between the two look-ups is then found by its row.
         for file in self._growing(camera, profile, site):
-            if file.path and file.start_us < to_us and file.end_us > from_us:
-                grown = tuple(file.tally.gops)
-                sealed_bytes, link = file.sealed
-                found[file.path] = SegmentSource(
-                    file.path, file.start_us, file.end_us, sealed_bytes, Tier.FULL, grown, link=link, growing=True
-                )
+            if file.start_us < to_us and file.end_us > from_us:
+                found[file.path] = file
 
         def ask(disk: Disk, index: Index) -> list[SegmentSource]:
             streams = own_streams(index, camera, profile, site)

@@ -27,6 +27,7 @@ from services.recorder.storage.recovery import boot_id, recover
 from services.recorder.storage.rows import GapRow, Segment
 from services.recorder.storage.segment import SegmentBegin, SegmentEnd, SegmentFragment
 from services.recorder.storage.segment_file import SegmentFile
+from services.recorder.storage.share import WHOLE, Share
 
 log = get_logger()
 
@@ -126,8 +127,12 @@ class Disk:
         limits: DiskLimits = DEFAULT_LIMITS,
         signer: Signer | None = None,
         links: "dict[RecordedStream, LastLink] | None" = None,
+        share: Share = WHOLE,
     ) -> None:
-        """``links`` are shared by a recorder's disks, so that a stream's chain goes on when it moves to another."""
+        """``links`` are shared by a recorder's disks, so that a stream's chain goes on when it moves to another.
+
+        ``share``: what this process records, of several over the directory.
+        """
         self.directory = directory
         self.recordings = directory / RECORDINGS
         self.failure: str | None = "not opened yet"
@@ -138,6 +143,7 @@ class Disk:
         self.keys: frozenset[str] = frozenset()
         """The public keys that this recorder ever had; read when the disk is opened."""
         self._recorder = recorder
+        self._share = share
         self._clock = clock
         self._notify = notify
         self._limits = limits
@@ -261,12 +267,20 @@ class Disk:
         index = Index.open(self.recordings / INDEX, durable=True, checkpoint=True)
         try:
             self.keys = remember_keys(self.directory, self.signer)
-            recover(self.recordings, index, self.files, self.signer, self.keys, closed=self._tell_recovered)
+            recover(
+                self.recordings,
+                index,
+                self.files,
+                self.signer,
+                self.keys,
+                share=self._share,
+                closed=self._tell_recovered,
+            )
             for stream, last in list(self._links.items()):
                 if last.directory == self.directory:
                     del self._links[stream]  # recovery may have cut it
             with index:
-                index.set_meta("boot", self._boot)  # a death before the first pass is no power cut
+                index.set_meta(self._share.boot_key, self._boot)  # a death before the first pass is no power cut
             self._write_index = Index.open(self.recordings / INDEX, durable=False)
         except BaseException:
             index.close()
@@ -454,7 +468,7 @@ class Disk:
         with index:
             index.set_meta("heartbeat_us", str(self._clock.now_us()))
             index.set_meta("recorder", self._recorder)
-            index.set_meta("boot", self._boot)
+            index.set_meta(self._share.boot_key, self._boot)
         for file in due:
             self._sync_file(file)
         written = [file for file in ended if file.path is not None]

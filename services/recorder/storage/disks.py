@@ -16,6 +16,7 @@ from services.recorder.storage.index import ENDLESS_US, Index
 from services.recorder.storage.paths import INDEX, RecordedStream
 from services.recorder.storage.proof import Signer
 from services.recorder.storage.rows import GapRow, Segment
+from services.recorder.storage.share import WHOLE, Share
 
 log = get_logger()
 T = TypeVar("T")
@@ -63,6 +64,7 @@ class Disks:
         limits: DiskLimits = DEFAULT_LIMITS,
         signer: Signer | None = None,
         files: Files | None = None,
+        share: Share = WHOLE,
     ) -> None:
         loop = asyncio.get_running_loop()
 
@@ -83,6 +85,7 @@ class Disks:
                 limits=limits,
                 signer=signer,
                 links=self._links,
+                share=share,
             )
             for directory in directories
         ]

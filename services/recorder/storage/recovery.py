@@ -13,6 +13,7 @@ from services.recorder.storage.paths import NEW_SUFFIX, RecordedStream, hour_fol
 from services.recorder.storage.proof import PROOF_BYTES, Proof, Signer
 from services.recorder.storage.rows import OpenSeals, Segment, SegmentState, Signing
 from services.recorder.storage.scan import SegmentScan, scan
+from services.recorder.storage.share import WHOLE, Share
 from services.recorder.storage.vouching import DOUBTFUL_90K, VOUCHED, judge, judge_open
 
 log = get_logger()
@@ -43,19 +44,21 @@ def recover(
     signer: Signer | None = None,
     keys: frozenset[str] = frozenset(),
     *,
+    share: Share = WHOLE,
     closed: Callable[[Segment, Proof | None], None] = lambda _segment, _proof: None,
 ) -> Recovered:
     """Makes files and rows agree after any death. Raises ``OSError``, ``sqlite3.Error``.
 
     Segments that were never closed are signed by ``signer`` where their seals are those that the index stores; ``keys``
-    are the public keys that this recorder ever had. ``closed`` is told of each segment that was left open.
+    are the public keys that this recorder ever had. ``closed`` is told of each segment that was left open. Of several
+    processes each recovers its ``share``.
     """
     done = Recovered()
     # The process died, not the machine: everything written is there, and only the last write may be torn.
-    same_boot = index.get_meta("boot") == boot_id() != ""
+    same_boot = index.get_meta(share.boot_key) == boot_id() != ""
     power_cut = not same_boot
     tail_90k = DOUBTFUL_90K if power_cut else 0
-    opened = index.open_segments()
+    opened = [item for item in index.open_segments() if share.has(item[0].camera)]
     for start in range(0, len(opened), _BATCH):
         batch = opened[start : start + _BATCH]
         found = [
@@ -81,7 +84,7 @@ def recover(
                 closed(item.segment, item.proof)
         done.finished += sum(item is not None for item in found)
         done.empty += sum(item is None for item in found)
-    for segment in index.unsettled_segments():
+    for segment in index.unsettled_segments() if share.is_first else ():
         if segment.state is SegmentState.DELETING:
             files.unlink(recordings / segment.path)
             with index:
@@ -90,7 +93,7 @@ def recover(
         else:
             _settle(recordings, index, files, segment, keys)
             done.replaced += 1
-    _take_in_unknown(recordings, index, files, done, keys, power_cut=power_cut)
+    _take_in_unknown(recordings, index, files, done, keys, share=share, power_cut=power_cut)
     if done != Recovered():
         log.info("recordings.recovered", directory=str(recordings), **vars(done))
     return done
@@ -182,7 +185,14 @@ def _settle(recordings: Path, index: Index, files: Files, segment: Segment, keys
 
 
 def _take_in_unknown(
-    recordings: Path, index: Index, files: Files, done: Recovered, keys: frozenset[str], *, power_cut: bool
+    recordings: Path,
+    index: Index,
+    files: Files,
+    done: Recovered,
+    keys: frozenset[str],
+    *,
+    share: Share,
+    power_cut: bool,
 ) -> None:
     heartbeat_us = int(index.get_meta("heartbeat_us") or 0)
     if not heartbeat_us:
@@ -192,7 +202,12 @@ def _take_in_unknown(
         for hour in range(-1, 2):
             at_us = heartbeat_us + hour * _HOUR_US
             folder = recordings / hour_folder(stream, at_us)
-            if folder.is_dir():
+            if not folder.is_dir():
+                continue
+            if share.is_first:
+                for left in folder.glob(f"*{NEW_SUFFIX}"):
+                    files.unlink(left)
+            if share.has(stream.camera):
                 done.unknown += _take_in(
                     recordings, index, files, folder, _names(index, stream, at_us), keys, power_cut=power_cut
                 )
@@ -217,9 +232,7 @@ def _take_in(
     unknown = 0
     for path in sorted(folder.iterdir()):
         parsed = parse_path(path.relative_to(recordings))
-        if path.name.endswith(NEW_SUFFIX):
-            files.unlink(path)
-        elif parsed and path.name not in known:
+        if parsed and path.name not in known:
             found = finish(recordings, files, *parsed, OpenSeals(), keys=keys, power_cut=power_cut)
             with index:
                 settle(index, *parsed, found)
