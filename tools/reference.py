@@ -181,6 +181,8 @@ def _buckets() -> dict[str, str]:
         subjects.READERS_BUCKET: "`<camera>.<profile>` → `ReaderFallback`: `auto` reads it with libav, and why",
         subjects.LAYOUTS_BUCKET: "Saved wall → `Layout`",
         subjects.PERSONS_BUCKET: "Digest of an account's name → `PersonWalls`: which saved wall they opened last",
+        subjects.SCREENS_BUCKET: "Screen → `Screen`: what it is to show, and when it was last heard of",
+        subjects.TOURS_BUCKET: "Tour → `Tour`",
     }
 
 

@@ -14,6 +14,8 @@ INCIDENTS_BUCKET: Final = "pantau-incidents"
 READERS_BUCKET: Final = "pantau-readers"
 LAYOUTS_BUCKET: Final = "pantau-layouts"
 PERSONS_BUCKET: Final = "pantau-persons"
+SCREENS_BUCKET: Final = "pantau-screens"
+TOURS_BUCKET: Final = "pantau-tours"
 EXPORTS_BUCKET: Final = "pantau-exports"
 
 ID_PATTERN: Final = r"^[a-z0-9][a-z0-9-]{0,62}$"

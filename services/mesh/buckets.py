@@ -35,6 +35,8 @@ _CONFIGS: Final = {
     subjects.READERS_BUCKET: KeyValueConfig(bucket=subjects.READERS_BUCKET),
     subjects.LAYOUTS_BUCKET: KeyValueConfig(bucket=subjects.LAYOUTS_BUCKET, history=5),
     subjects.PERSONS_BUCKET: KeyValueConfig(bucket=subjects.PERSONS_BUCKET),
+    subjects.SCREENS_BUCKET: KeyValueConfig(bucket=subjects.SCREENS_BUCKET),
+    subjects.TOURS_BUCKET: KeyValueConfig(bucket=subjects.TOURS_BUCKET, history=5),
     subjects.EXPORTS_BUCKET: KeyValueConfig(bucket=subjects.EXPORTS_BUCKET),
 }
 

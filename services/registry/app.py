@@ -23,14 +23,16 @@ from services.mesh.presence import Presence
 from services.mesh.tasks import end
 from services.registry.assignments import Assigner
 from services.registry.catalogue import CameraCatalogue
-from services.registry.endpoints import endpoints
+from services.registry.endpoints import WallEndpoints, endpoints
 from services.registry.incidents import Incidents
 from services.registry.layouts import Layouts
 from services.registry.ledger import Ledgers
 from services.registry.promises import Promises
 from services.registry.reach import StoreReach
+from services.registry.screens import Screens
 from services.registry.settings import RegistrySettings
 from services.registry.states import StateObserver
+from services.registry.tours import Tours
 
 log = get_logger()
 STANDBY_SECONDS: Final = 1.0
@@ -111,16 +113,19 @@ async def run(service: Service, settings: RegistrySettings) -> None:
             ("incidents", ledgers.incidents),
             ("layouts", ledgers.layouts),
             ("persons", ledgers.persons),
+            ("screens", ledgers.screens),
+            ("tours", ledgers.tours),
             ("workers", workers),
         )
     ]
     buckets = (ledgers.cameras, ledgers.assignments, ledgers.states, ledgers.incidents)
-    saved = (ledgers.layouts, ledgers.persons)
+    saved = (ledgers.layouts, ledgers.persons, ledgers.screens, ledgers.tours)
     read = [part.ready for part in (*buckets, *saved, workers)]
     await _all(read, service.stopping)
     if service.stopping.is_set():
         return
-    answers = endpoints(catalogue, casebook, Layouts(ledgers, clock))
+    walls = WallEndpoints(Layouts(ledgers, clock), Tours(ledgers, clock), Screens(ledgers, clock))
+    answers = endpoints(catalogue, casebook, walls)
     micro = await rpc.serve(bus, tasks, home=home, service="registry", endpoints=answers)
     answering = True
     # The leader acts only after all is read: one that has not seen a worker would take its cameras away.

@@ -1,19 +1,30 @@
 """The registry's RPC endpoints, each with the permission that it needs."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.contracts.catalogue import CameraInput, CameraKey, CameraQuery, CameraRemove, CameraUpdate, ImportRequest
 from services.contracts.incidents import IncidentInput, IncidentKey, IncidentQuery, IncidentUpdate
 from services.contracts.layouts import LayoutInput, LayoutQuery, LayoutUpdate
 from services.contracts.permissions import Role
 from services.contracts.saved import SavedKey
+from services.contracts.screens import ScreenKey, ScreenOrder, ScreenQuery, TourInput, TourQuery, TourUpdate
 from services.mesh.rpc import Endpoint
 from services.registry.catalogue import CameraCatalogue
 from services.registry.incidents import Incidents
 from services.registry.layouts import Layouts
+from services.registry.screens import Screens
+from services.registry.tours import Tours
 
 
-def endpoints(catalogue: CameraCatalogue, incidents: Incidents, layouts: Layouts) -> list[Endpoint[Any]]:
+class WallEndpoints(NamedTuple):
+    """What is kept for walls."""
+
+    layouts: Layouts
+    tours: Tours
+    screens: Screens
+
+
+def endpoints(catalogue: CameraCatalogue, incidents: Incidents, walls: WallEndpoints) -> list[Endpoint[Any]]:
     """All endpoints. Closing an incident ends a hold, so it needs a higher role than opening one."""
     return [
         Endpoint("cameras-list", CameraQuery, catalogue.list, Role.VIEWER),
@@ -28,10 +39,19 @@ def endpoints(catalogue: CameraCatalogue, incidents: Incidents, layouts: Layouts
         Endpoint("incidents-update", IncidentUpdate, incidents.update, Role.OPERATOR),
         Endpoint("incidents-close", IncidentKey, incidents.close, Role.SUPERVISOR),
         Endpoint("incidents-reopen", IncidentKey, incidents.reopen, Role.SUPERVISOR),
-        Endpoint("layouts-list", LayoutQuery, layouts.list, Role.VIEWER),
-        Endpoint("layouts-get", SavedKey, layouts.get, Role.VIEWER),
-        Endpoint("layouts-save", LayoutInput, layouts.save, Role.VIEWER),
-        Endpoint("layouts-update", LayoutUpdate, layouts.update, Role.VIEWER),
-        Endpoint("layouts-remove", SavedKey, layouts.remove, Role.VIEWER),
-        Endpoint("layouts-open", SavedKey, layouts.open, Role.VIEWER),
+        Endpoint("layouts-list", LayoutQuery, walls.layouts.list, Role.VIEWER),
+        Endpoint("layouts-get", SavedKey, walls.layouts.get, Role.VIEWER),
+        Endpoint("layouts-save", LayoutInput, walls.layouts.save, Role.VIEWER),
+        Endpoint("layouts-update", LayoutUpdate, walls.layouts.update, Role.VIEWER),
+        Endpoint("layouts-remove", SavedKey, walls.layouts.remove, Role.VIEWER),
+        Endpoint("layouts-open", SavedKey, walls.layouts.open, Role.VIEWER),
+        Endpoint("tours-list", TourQuery, walls.tours.list, Role.VIEWER),
+        Endpoint("tours-get", SavedKey, walls.tours.get, Role.VIEWER),
+        Endpoint("tours-save", TourInput, walls.tours.save, Role.OPERATOR),
+        Endpoint("tours-update", TourUpdate, walls.tours.update, Role.OPERATOR),
+        Endpoint("tours-remove", SavedKey, walls.tours.remove, Role.OPERATOR),
+        Endpoint("screens-list", ScreenQuery, walls.screens.list, Role.VIEWER),
+        Endpoint("screens-here", ScreenKey, walls.screens.here, Role.VIEWER),
+        Endpoint("screens-show", ScreenOrder, walls.screens.show, Role.OPERATOR),
+        Endpoint("screens-remove", ScreenKey, walls.screens.remove, Role.SUPERVISOR),
     ]

@@ -10,6 +10,7 @@ from services.contracts import subjects
 from services.contracts.errors import UnavailableError
 from services.contracts.layouts import Layout, PersonWalls
 from services.contracts.models import Assignment, Camera, CameraState, Id, Incident, Model
+from services.contracts.screens import Screen, Tour
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus
 from services.mesh.states import StateFeed
@@ -125,6 +126,8 @@ class Ledgers:
     incidents: Ledger[Incident]
     layouts: Ledger[Layout]
     persons: Ledger[PersonWalls]
+    screens: Ledger[Screen]
+    tours: Ledger[Tour]
     told: StateFeed
     """Of the states what the leader tells, with figures, which the bucket lacks."""
     plan_due: asyncio.Event
@@ -145,6 +148,8 @@ class Ledgers:
             incidents=Ledger(await Bucket.open(bus, subjects.INCIDENTS_BUCKET, Incident)),
             layouts=Ledger(await Bucket.open(bus, subjects.LAYOUTS_BUCKET, Layout)),
             persons=Ledger(await Bucket.open(bus, subjects.PERSONS_BUCKET, PersonWalls)),
+            screens=Ledger(await Bucket.open(bus, subjects.SCREENS_BUCKET, Screen)),
+            tours=Ledger(await Bucket.open(bus, subjects.TOURS_BUCKET, Tour)),
             told=StateFeed(bus, home, figures=True),
             plan_due=plan_due,
         )

@@ -11,6 +11,7 @@ from services.contracts import subjects
 from services.contracts.exports import ExportJob
 from services.contracts.models import Camera, CameraState
 from services.contracts.permissions import Actor, Role
+from services.contracts.screens import Screen
 from services.mesh import admin
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.event_stream import EventOutbox
@@ -33,6 +34,7 @@ from services.wall.front.pictures.snapshot_cache import SnapshotCache
 from services.wall.front.pictures.thumbnails import ThumbnailCache
 from services.wall.front.relays import Relays
 from services.wall.front.routes import ROUTES
+from services.wall.front.screen_feed import ScreenFeed
 from services.wall.settings import WallSettings
 
 log = get_logger()
@@ -146,6 +148,7 @@ async def run(
         ),
         workers=workers,
         feed=EventFeed(bus, service.clock),
+        screens=ScreenFeed(await Bucket.open(bus, subjects.SCREENS_BUCKET, Screen)),
         outbox=EventOutbox(bus, source=f"/wall/{service.worker}"),
         snapshots=snapshots,
         thumbnails=ThumbnailCache(bus, service.home, snapshots),
@@ -162,6 +165,7 @@ async def run(
         service.tasks.create_task(exports.run(), name="exports mirror"),
         service.tasks.create_task(front.relays.presence.run(), name="presence"),
         service.tasks.create_task(front.feed.run(), name="events"),
+        service.tasks.create_task(front.screens.run(), name="screens"),
         service.tasks.create_task(front.outbox.run(), name="outbox"),
     ]
     runner = web.AppRunner(
@@ -184,6 +188,7 @@ async def run(
     finally:
         ending.set()
         front.feed.end_followers()
+        front.screens.end_followers()
         await runner.cleanup()
         front.snapshots.close()
         await front.outbox.flush(0.5)

@@ -29,6 +29,7 @@ from services.wall.front.ice import IceServers
 from services.wall.front.pictures.snapshot_cache import SnapshotCache
 from services.wall.front.pictures.thumbnails import ThumbnailCache
 from services.wall.front.relays import Relays
+from services.wall.front.screen_feed import ScreenFeed
 from services.wall.settings import WallSettings
 
 NOT_LIVE_RETRY_SECONDS: Final = 2
@@ -51,6 +52,7 @@ class Front:
     ice: IceServers
     workers: Workers
     feed: EventFeed
+    screens: ScreenFeed
     outbox: EventOutbox
     snapshots: SnapshotCache
     thumbnails: ThumbnailCache

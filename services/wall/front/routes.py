@@ -7,6 +7,7 @@ from services.contracts.incidents import IncidentInput, IncidentPatch
 from services.contracts.layouts import Layout, LayoutInput, LayoutPatch
 from services.contracts.models import Incident
 from services.contracts.permissions import Role
+from services.contracts.screens import Screen, ScreenOrderInput, Tour, TourInput, TourPatch
 from services.wall.front.api import (
     activity,
     cameras,
@@ -21,10 +22,12 @@ from services.wall.front.api import (
     layouts,
     me,
     recordings,
+    screens,
     sessions,
     signin,
     snapshots,
     static,
+    tours,
     whep,
 )
 from services.wall.front.api.sessions import MAX_OFFER_BYTES, SDP, SDP_FRAGMENT
@@ -35,7 +38,9 @@ _CAMERA: Final = "/api/v1/cameras/{camera}"
 _EXPORT: Final = "/api/v1/exports/{export}"
 _INCIDENT: Final = "/api/v1/incidents/{incident}"
 _LAYOUT: Final = "/api/v1/layouts/{layout}"
+_SCREEN: Final = "/api/v1/screens/{screen}"
 _SESSION: Final = "/api/v1/wall/sessions/{session}"
+_TOUR: Final = "/api/v1/tours/{tour}"
 _WHEP: Final = "/whep/{camera}"
 _WHEP_SESSION: Final = "/whep/{camera}/{session}"
 
@@ -148,6 +153,27 @@ ROUTES: Final[tuple[Route[FrontRequest], ...]] = (
           {204: Answer("It is gone")}, (409,)),
     Route("POST", f"{_LAYOUT}/open", layouts.open_layout, Role.VIEWER, "Begin with this wall at the next visit",
           {204: Answer("It is remembered")}),
+    Route("GET", "/api/v1/tours", tours.list_tours, Role.VIEWER, "Tours: one's own and shared ones",
+          {200: Answer("Tours, by name", JSON, tours.ToursView)}),
+    Route("POST", "/api/v1/tours", tours.save_tour, Role.OPERATOR, "Save a tour",
+          {201: Answer("The tour", JSON, Tour, ("Location", "ETag"))}, body={JSON: TourInput}),
+    Route("GET", _TOUR, tours.get_tour, Role.VIEWER, "One tour", {200: Answer("The tour", JSON, Tour, ("ETag",))}),
+    Route("PATCH", _TOUR, tours.update_tour, Role.OPERATOR, "Change a tour: its owner, or a supervisor",
+          {200: Answer("The tour", JSON, Tour, ("ETag",))}, (409, 412), body={JSON: TourPatch}),
+    Route("DELETE", _TOUR, tours.remove_tour, Role.OPERATOR, "Remove a tour: its owner, or a supervisor",
+          {204: Answer("It is gone")}, (409,)),
+    Route("GET", "/api/v1/screens", screens.list_screens, Role.VIEWER, "Screens, and what each shows",
+          {200: Answer("Screens, by name", JSON, screens.ScreensView)}),
+    Route("PUT", _SCREEN, screens.show_on_screen, Role.OPERATOR, "Send a wall or a tour to a screen",
+          {200: Answer("The screen", JSON, Screen)}, (409,), body={JSON: ScreenOrderInput}),
+    Route("DELETE", _SCREEN, screens.remove_screen, Role.SUPERVISOR, "Forget a screen", {204: Answer("It is gone")}),
+    Route("POST", f"{_SCREEN}/here", screens.screen_is_here, Role.VIEWER, "A screen's page says that it is there",
+          {200: Answer("The screen", JSON, Screen)}, (409,)),
+    Route("GET", f"{_SCREEN}/stream", screens.follow_screen, Role.VIEWER, "What a screen is to show, as it changes",
+          {200: Answer("Server-sent events", "text/event-stream", screens.ScreenNotice)}, streamed=True),
+    Route("GET", "/screen/{name}", static.screen_page, None, "A wall screen without chrome",
+          {200: Answer("The app", "text/html"), 401: Answer("The sign-in page", "text/html"),
+           503: Answer("Instructions where the app is not built", "text/html")}),
     Route("GET", "/api/v1/openapi.json", static.openapi, None, "This document",
           {200: Answer("OpenAPI 3.1", JSON)}),
     Route("GET", "/", static.index, None, "The operators' web app",

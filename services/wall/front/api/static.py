@@ -25,6 +25,12 @@ async def index(request: FrontRequest) -> web.StreamResponse:
     return web.FileResponse(path, headers={hdrs.CACHE_CONTROL: "no-cache"})
 
 
+async def screen_page(request: FrontRequest) -> web.StreamResponse:
+    """The app, which sees by its address that it is a screen."""
+    request.path_id("name")
+    return await index(request)
+
+
 async def asset(request: FrontRequest) -> web.StreamResponse:
     """A file whose name carries a hash of its content."""
     return _file(request.front.static / "assets", request.raw.match_info["name"], IMMUTABLE)

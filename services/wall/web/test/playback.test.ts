@@ -36,7 +36,13 @@ describe("playback with answers that come late", () => {
       { replaced: () => undefined, notice: (notice) => notice.type === "clock" && playback.onClock() },
     );
     wall = new Observable(put(INITIAL_WALL, 0, "gate"));
-    const view = new Observable<ViewState>({ panel: false, timeline: true, incidents: false, dialog: null });
+    const view = new Observable<ViewState>({
+      panel: false,
+      timeline: true,
+      incidents: false,
+      screens: false,
+      dialog: null,
+    });
     playback = new Playback(new Api(), keeper, wall, view, () => links.push(playback.urlMs()));
     keeper.wish(0, { camera: "gate", source: "recorded", widthPx: 640, heightPx: 360 });
     keeper.need(1);

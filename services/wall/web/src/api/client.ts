@@ -23,8 +23,15 @@ import type {
   Me,
   NextActivityView,
   Problem,
+  Screen,
+  ScreenOrderInput,
+  ScreensView,
+  ScreenView,
   SessionView,
   TimelineView,
+  Tour,
+  TourInput,
+  ToursView,
 } from "./generated.js";
 import type { Opening } from "./types.js";
 
@@ -218,6 +225,39 @@ export class Api {
 
   async endExport(id: string): Promise<void> {
     await this.request("DELETE", `/exports/${id}`, async () => undefined);
+  }
+
+  async screens(): Promise<ScreenView[]> {
+    return (await this.json<ScreensView>("GET", "/screens")).screens;
+  }
+
+  /** From now on the screen shows a wall or a tour; nothing where neither is given. */
+  showOnScreen(name: string, order: ScreenOrderInput): Promise<Screen> {
+    return this.json("PUT", `/screens/${name}`, order);
+  }
+
+  async removeScreen(name: string): Promise<void> {
+    await this.request("DELETE", `/screens/${name}`, async () => undefined);
+  }
+
+  async screenIsHere(name: string): Promise<void> {
+    await this.json("POST", `/screens/${name}/here`);
+  }
+
+  screenStreamUrl(name: string): string {
+    return `${this.base}/screens/${name}/stream`;
+  }
+
+  async tours(): Promise<Tour[]> {
+    return (await this.json<ToursView>("GET", "/tours")).tours;
+  }
+
+  saveTour(tour: TourInput): Promise<Tour> {
+    return this.json("POST", "/tours", tour);
+  }
+
+  async removeTour(id: string): Promise<void> {
+    await this.request("DELETE", `/tours/${id}`, async () => undefined);
   }
 
   get eventsUrl(): string {

@@ -17,6 +17,20 @@ export interface Aim {
   source?: "live" | "recorded";
 }
 
+/** A grid and the cameras in its tiles. */
+export interface ArrangementInput {
+  grid: "1" | "2" | "3" | "4" | "6" | "8" | "9" | "10" | "12" | "13" | "16" | "25" | "36" | "49" | "64";
+  tiles?: LayoutTileInput[];
+  hotspot?: number | null;
+}
+
+/** A grid and the cameras in its tiles. */
+export interface Arrangement {
+  grid: "1" | "2" | "3" | "4" | "6" | "8" | "9" | "10" | "12" | "13" | "16" | "25" | "36" | "49" | "64";
+  tiles: LayoutTile[];
+  hotspot: number | null;
+}
+
 /** Who sees something that was saved. */
 export const AUDIENCE_VALUES = [
   "personal",
@@ -652,6 +666,53 @@ export const ROLE_VALUES = [
 ] as const;
 export type Role = (typeof ROLE_VALUES)[number];
 
+/** A registered screen, and what it is to show. It is kept, so that a screen comes back as it was. */
+export interface Screen {
+  id: string;
+  wall: Arrangement | null;
+  tour: string;
+  stops: ScreenStop[];
+  sent_us: number;
+  sent_by: string;
+  seen_us: number;
+}
+
+/** One message of a screen's stream. */
+export interface ScreenNotice {
+  screen: Screen;
+  version: string;
+  now_us: number;
+}
+
+/** `ScreenOrder` without the screen, which the path names. */
+export interface ScreenOrderInput {
+  wall?: ArrangementInput | null;
+  tour?: string | null;
+}
+
+/** One stop of the tour that a screen runs, with its saved wall put in. */
+export interface ScreenStop {
+  wall: Arrangement;
+  dwell_seconds: number;
+}
+
+/** A screen, and whether its page is open. */
+export interface ScreenView {
+  id: string;
+  wall: Arrangement | null;
+  tour: string;
+  stops: ScreenStop[];
+  sent_us: number;
+  sent_by: string;
+  seen_us: number;
+  here: boolean;
+}
+
+/** All screens, by name. */
+export interface ScreensView {
+  screens: ScreenView[];
+}
+
 /** The first frames of catch-ups are on the screen. When several slots begin together, the rest of their catch-ups waits until all are seen, 0.6 s at most. */
 export interface Seen {
   type: "seen";
@@ -735,6 +796,52 @@ export interface TimelineView {
   gaps: GapView[];
   damage: DamageView[];
   activity: ActivityView[];
+}
+
+/** Stops that a wall shows one after the other, and begins again. */
+export interface Tour {
+  id: string;
+  name: string;
+  audience: Audience;
+  role: Role | null;
+  owner: string;
+  changed_us: number;
+  steps: TourStep[];
+}
+
+/** A tour to be saved. */
+export interface TourInput {
+  name: string;
+  audience?: Audience;
+  role?: Role | null;
+  steps: TourStepInput[];
+}
+
+/** The fields of a tour that change. */
+export interface TourPatch {
+  name?: string | null;
+  audience?: Audience | null;
+  role?: Role | null;
+  steps?: TourStepInput[] | null;
+}
+
+/** One stop of a tour: a saved wall, or cameras. */
+export interface TourStepInput {
+  layout?: string | null;
+  cameras?: string[];
+  dwell_seconds?: number;
+}
+
+/** One stop of a tour: a saved wall, or cameras. */
+export interface TourStep {
+  layout: string | null;
+  cameras: string[];
+  dwell_seconds: number;
+}
+
+/** The tours that one may see, by name. */
+export interface ToursView {
+  tours: Tour[];
 }
 
 export type Control = Aim | Size | ClockControl | Lateness | Listen | Seen;

@@ -2,7 +2,17 @@
 
 import { Api } from "../api/client.js";
 import { EventStream } from "../api/events.js";
-import type { CameraView, FrameMark, IceServer, Incident, Me, Notice, Role, SlotNotice } from "../api/generated.js";
+import type {
+  CameraView,
+  FrameMark,
+  IceServer,
+  Incident,
+  Me,
+  Notice,
+  Role,
+  ScreenView,
+  SlotNotice,
+} from "../api/generated.js";
 import { language, offerLocale } from "../i18n/index.js";
 import { SessionKeeper } from "../media/keeper.js";
 import { type Support, supportOf } from "../media/offer.js";
@@ -10,6 +20,7 @@ import { WallSession } from "../media/session.js";
 import { Loudspeaker } from "../media/sound.js";
 import { byName, type Seen, type SeenCameras } from "../model/cameras.js";
 import { Observable } from "../model/observable.js";
+import { arrangementOf, withCamera } from "../model/saved-wall.js";
 import type { LinkPhase } from "../model/tile-status.js";
 import { decode, encode, savedWallIn } from "../model/url-state.js";
 import {
@@ -28,6 +39,7 @@ import { Arranging } from "./arranging.js";
 import { Exports } from "./exports.js";
 import { Playback } from "./playback.js";
 import { Refresher } from "./refresher.js";
+import { ScreenPage } from "./screen.js";
 import type { ViewState } from "./view.js";
 import { SavedWalls } from "./walls.js";
 
@@ -41,6 +53,7 @@ interface TileSize {
   heightPx: number;
 }
 
+const EMPTY_WALL: WallState = { ...INITIAL_WALL, layout: "1", automatic: null };
 const CAMERAS_PERIOD_MS = 20_000;
 const CAMERA_SPACING_MS = 2000;
 const INCIDENTS_PERIOD_MS = 60_000;
@@ -60,6 +73,9 @@ const GRANTS: Record<Role, readonly Role[]> = {
 };
 
 export class App {
+  /** Set on a wall screen, which has no chrome and no address of its own. */
+  readonly screen: ScreenPage | null;
+
   readonly me = new Observable<Me | null>(null);
   readonly cameras = new Observable<ReadonlyMap<string, CameraView> | null>(null);
   readonly incidents = new Observable<readonly Incident[] | null>(null);
@@ -68,6 +84,7 @@ export class App {
     panel: innerWidth > PHONE_PX,
     timeline: false,
     incidents: false,
+    screens: false,
     dialog: null,
   });
   /** Whether the server answers, and since when it does or does not. */
@@ -130,12 +147,17 @@ export class App {
     },
   );
 
+  constructor(screen: string | null = null) {
+    this.screen = screen === null ? null : new ScreenPage(screen, this.api, this.wall);
+  }
+
   start(): void {
-    const fromUrl = decode(location.hash);
+    const fromUrl = this.screen ? { wall: EMPTY_WALL, atMs: null } : decode(location.hash);
     this.wall.set(fromUrl.wall);
     this.wall.subscribe(() => this.onWall());
     this.keeper.link.subscribe(() => this.applyListening());
-    this.begun = this.walls.begin(savedWallIn(location.hash), location.hash === "");
+    if (this.screen) this.screen.start();
+    else this.begun = this.walls.begin(savedWallIn(location.hash), location.hash === "");
     this.camerasReader.trigger();
     this.incidentsReader.trigger();
     this.events.start();
@@ -204,6 +226,16 @@ export class App {
     this.applyWishes();
   }
 
+  /** Sends the wall as it is to a screen; raises `ApiError`. */
+  async sendWall(screen: string): Promise<void> {
+    await this.api.showOnScreen(screen, { wall: arrangementOf(this.wall.value) });
+  }
+
+  /** Sends one camera to a screen: into its first empty tile, else alone; raises `ApiError`. */
+  async sendCamera(screen: ScreenView, camera: string): Promise<void> {
+    await this.api.showOnScreen(screen.id, { wall: withCamera(screen.wall, camera) });
+  }
+
   show(changes: Partial<ViewState>): void {
     this.view.update((view) => ({ ...view, ...changes }));
   }
@@ -238,6 +270,7 @@ export class App {
 
   /** Puts the wall as it is into the address bar; `step`: the browser's Back leads to what stood there. */
   writeUrl(step = false): void {
+    if (this.screen) return;
     const fragment = encode({ wall: this.wall.value, atMs: this.playback.urlMs() });
     if (`#${fragment}` === location.hash || (fragment === "" && location.hash === "")) return;
     const address = fragment === "" ? location.pathname + location.search : `#${fragment}`;

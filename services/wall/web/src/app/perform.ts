@@ -61,6 +61,9 @@ export function perform(app: App, action: Action, page: Page): boolean {
     case "panel":
       app.show({ panel: !view.value.panel });
       return true;
+    case "screens":
+      app.show({ screens: !view.value.screens, incidents: false });
+      return true;
     case "incidents":
       app.show({ incidents: !view.value.incidents });
       return true;
@@ -125,6 +128,7 @@ function stepBack(app: App): boolean {
   const { wall, view } = app;
   if (wall.value.enlarged !== null) wall.update((state) => ({ ...state, enlarged: null }));
   else if (view.value.incidents) app.show({ incidents: false });
+  else if (view.value.screens) app.show({ screens: false });
   else if (view.value.timeline && !app.playback.active) app.show({ timeline: false });
   else return false;
   return true;

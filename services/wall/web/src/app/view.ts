@@ -18,5 +18,6 @@ export interface ViewState {
   panel: boolean;
   timeline: boolean;
   incidents: boolean;
+  screens: boolean;
   dialog: Dialog | null;
 }

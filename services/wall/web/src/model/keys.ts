@@ -36,7 +36,8 @@ export type Action =
         | "undo"
         | "redo"
         | "hotspot"
-        | "walls";
+        | "walls"
+        | "screens";
     };
 
 export interface Binding {
@@ -106,6 +107,7 @@ export const BINDINGS: readonly Binding[] = [
   { keys: ["b"], action: { do: "live-all" }, label: "key.live-all", group: "playback" },
   { keys: ["e"], action: { do: "export" }, label: "key.export", group: "playback" },
   { keys: ["k"], action: { do: "incidents" }, label: "key.incidents", group: "page" },
+  { keys: ["s"], action: { do: "screens" }, label: "key.screens", group: "page" },
   { keys: ["c"], action: { do: "panel" }, label: "key.panel", group: "page" },
   { keys: ["f"], action: { do: "fullscreen" }, label: "key.fullscreen", group: "page" },
   { keys: ["l"], action: { do: "language" }, label: "key.language", group: "page" },

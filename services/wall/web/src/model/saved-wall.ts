@@ -1,8 +1,8 @@
 /** A saved wall as the wall's state, and the other way round. */
 
-import type { Layout, LayoutInput, LayoutTile } from "../api/generated.js";
+import type { Arrangement, ArrangementInput, Layout, LayoutInput, LayoutTile } from "../api/generated.js";
 import { layoutOf, type TileSpan } from "./layout.js";
-import { INITIAL_WALL, type TileState, type WallState } from "./wall.js";
+import { INITIAL_WALL, type TileState, type WallState, wallCells } from "./wall.js";
 
 /** What is saved of a wall: what its grid shows, not what a larger grid would. */
 export function arrangementOf(wall: WallState): Required<Pick<LayoutInput, "grid" | "tiles" | "hotspot">> {
@@ -28,6 +28,25 @@ export function wallOf({ grid, tiles, hotspot }: Pick<Layout, "grid" | "tiles" |
     hotspot: hotspot !== null && hotspot < layoutOf(grid).cells.length ? hotspot : null,
     automatic: null,
   };
+}
+
+/** A screen's wall with one more camera: in its first empty tile, else the camera alone. */
+export function withCamera(wall: Arrangement | null, camera: string): Required<ArrangementInput> {
+  if (wall?.tiles.some((tile) => tile.camera === camera)) return wall;
+  const free = wall ? freeTile(wall) : -1;
+  const alone = { camera, columns: null, rows: null };
+  if (!wall || free < 0) return { grid: "1", tiles: [alone], hotspot: null };
+  const tiles = Array.from({ length: Math.max(wall.tiles.length, free + 1) }, (_, i) => {
+    const tile = wall.tiles[i] ?? { camera: null, columns: null, rows: null };
+    return i === free ? { ...tile, camera } : tile;
+  });
+  return { ...wall, tiles };
+}
+
+function freeTile(wall: Arrangement): number {
+  const { tiles, hotspot } = wallOf(wall);
+  const cells = wallCells(wallOf(wall));
+  return cells.findIndex((cell, i) => cell !== null && i !== hotspot && (tiles[i]?.camera ?? null) === null);
 }
 
 /** Of the walls on one key one's own goes first, then the one changed last. */

@@ -19,6 +19,7 @@ import "./help-dialog.js";
 import "./import-dialog.js";
 import "./incident-dialog.js";
 import "./incidents-panel.js";
+import "./screens-panel.js";
 import "./sheet-dialog.js";
 import "./timeline-panel.js";
 import "./toast.js";
@@ -51,7 +52,7 @@ export class AppRoot extends LitElement {
       }
       .body {
         display: grid;
-        grid-template: minmax(0, 1fr) / auto minmax(0, 1fr) auto;
+        grid-template: minmax(0, 1fr) / auto minmax(0, 1fr) auto auto;
         min-height: 0;
       }
       aside {
@@ -183,7 +184,7 @@ export class AppRoot extends LitElement {
 
   override render(): TemplateResult {
     const { app } = this;
-    const { panel, timeline, incidents } = app.view.value;
+    const { panel, timeline, incidents, screens } = app.view.value;
     return html`
       <header>
         <button class="skip" @click=${() => this.renderRoot.querySelector("pantau-wall-grid")?.focusSelected()}>
@@ -197,6 +198,9 @@ export class AppRoot extends LitElement {
           ${panel ? html`<pantau-camera-list .app=${app}></pantau-camera-list>` : nothing}
         </aside>
         <main aria-label=${t("help.wall")}><pantau-wall-grid .app=${app}></pantau-wall-grid></main>
+        <aside aria-label=${t("bar.screens")} ?hidden=${!screens}>
+          ${screens ? html`<pantau-screens-panel .app=${app}></pantau-screens-panel>` : nothing}
+        </aside>
         <aside aria-label=${t("bar.incidents")} ?hidden=${!incidents}>
           ${incidents ? html`<pantau-incidents-panel .app=${app}></pantau-incidents-panel>` : nothing}
         </aside>

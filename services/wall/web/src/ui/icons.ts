@@ -41,6 +41,7 @@ const PATHS = {
   coverage: svg`<path d="M12 3.5a8.5 8.5 0 1 0 8.5 8.5H12z"/><path d="M15.5 3.9a8.5 8.5 0 0 1 4.6 4.6h-4.6z"/>`,
   fullscreen: svg`<path d="M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5"/>`,
   walls: svg`<path d="M4 5h7v6H4zM13 5h7v6h-7zM4 13h7v6H4z"/><path d="M16.5 13.5v6M13.5 16.5h6"/>`,
+  screen: svg`<rect x="3" y="5" width="18" height="11.5" rx="1.5"/><path d="M9 20h6M12 16.5V20"/>`,
   panel: svg`<rect x="3.5" y="5" width="17" height="14" rx="2"/><path d="M9.5 5v14"/>`,
   timeline: svg`<path d="M3.5 12h17M7 9v6M12 7v10M17 9v6"/>`,
   upload: svg`<path d="M12 15V4.5M8 8l4-4 4 4M5 19.5h14"/>`,

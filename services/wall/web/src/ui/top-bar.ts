@@ -123,8 +123,13 @@ export class TopBar extends LitElement {
   }
 
   private panelButton(panel: keyof Omit<ViewState, "dialog">, extra: unknown = nothing): TemplateResult {
-    const names = { panel: t("bar.panel"), timeline: t("bar.timeline"), incidents: t("bar.incidents") };
-    const icons = { panel: "panel", timeline: "timeline", incidents: "incident" } as const;
+    const names = {
+      panel: t("bar.panel"),
+      timeline: t("bar.timeline"),
+      incidents: t("bar.incidents"),
+      screens: t("bar.screens"),
+    };
+    const icons = { panel: "panel", timeline: "timeline", incidents: "incident", screens: "screen" } as const;
     const open = this.app.view.value[panel];
     return html`<button aria-pressed=${open} title=${names[panel]} aria-label=${names[panel]}
       @click=${() => this.app.show({ [panel]: !open })}>
@@ -166,6 +171,7 @@ export class TopBar extends LitElement {
       </button>
       <pantau-grid-picker .app=${this.app}></pantau-grid-picker>
       ${this.panelButton("timeline")} ${this.panelButton("incidents", badge)}
+      ${this.app.may("operator") ? this.panelButton("screens") : nothing}
       ${
         this.app.may("operator")
           ? html`<button title=${t("bar.coverage")} aria-label=${t("bar.coverage")}
