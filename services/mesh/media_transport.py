@@ -153,6 +153,7 @@ class MediaTransport(Transport):
         self._writable = asyncio.Event()
         self._writable.set()
         self._closed = asyncio.Event()
+        self._room_bytes = 0
         self._read_at = float("-inf")
         self._resting: asyncio.TimerHandle | None = None
 
@@ -242,10 +243,12 @@ class MediaTransport(Transport):
 
     def room(self) -> memoryview:
         """Where the next bytes are to be written."""
-        return self._splitter.room()
+        room = self._splitter.room()
+        self._room_bytes = len(room)
+        return room
 
     def received(self, count: int) -> None:
-        """So many bytes were written into `room`."""
+        """So many bytes were written into `room`. More is read in the next turn of the loop at the earliest."""
         self.reads += 1
         media = self._splitter.wrote(count)
         assert self.wire is not None
@@ -257,6 +260,13 @@ class MediaTransport(Transport):
                 self._resting = asyncio.get_running_loop().call_later(self.rest_seconds, self._rested)
         if self._others_bytes > MAX_OTHER_BYTES:
             self.wire.pause_reading()
+        elif count == self._room_bytes and self._resting is None:
+            self.wire.pause_reading()  # libuv would read on while a read fills the buffer, and nothing else would run
+            asyncio.get_running_loop().call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if self._resting is None:
+            self._resume()
 
     def _rested(self) -> None:
         self._resting = None

@@ -186,3 +186,35 @@ async def test_media_that_comes_quickly_is_read_together_and_none_is_lost() -> N
         await eventually(lambda: len(taken) == 50)
         assert taken == [b"%d" % number for number in range(50)]
         assert transport.reads < 50
+
+
+class Wire(asyncio.Transport):
+    """A transport that tells whether it is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+
+    def is_closing(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None:
+        self.calls.append("pause")
+
+    def resume_reading(self) -> None:
+        self.calls.append("resume")
+
+
+async def test_a_read_that_fills_the_buffer_lets_other_work_of_the_loop_in_before_the_next() -> None:
+    wire, transport = Wire(), MediaTransport({})
+    transport.made(wire)
+    room = transport.room()
+    pings = b"PING\r\n" * (len(room) // 6 + 1)
+    room[:] = pings[: len(room)]
+    transport.received(len(room))
+    assert wire.calls == ["pause"]
+    await asyncio.sleep(0)
+    assert wire.calls == ["pause", "resume"]
+    transport.room()[:6] = b"PING\r\n"
+    transport.received(6)
+    assert wire.calls == ["pause", "resume"]

@@ -142,7 +142,7 @@ class _DirectSession:
         try:
             async with asyncio.timeout_at(deadline):
                 await self._loop.create_connection(
-                    lambda: _RtspProtocol(self),
+                    lambda: RtspProtocol(self),
                     host,
                     port,
                     ssl=_tls(self._source.verify, self._source.authorities) if secure else None,
@@ -440,23 +440,37 @@ class _DirectSession:
                 ports.send_rtcp(packet)
 
 
-class _RtspProtocol(asyncio.BufferedProtocol):
-    """Bytes of the connection go into the session's framer without a copy."""
+class RtspProtocol(asyncio.BufferedProtocol):
+    """Bytes of the connection go into the session's framer without a copy.
+
+    In one turn of the loop a connection is read once. libuv would read on while a read fills the buffer. In a worker
+    that is behind the turn would then take seconds, for each of its cameras, in which no lease is renewed.
+    """
 
     def __init__(self, session: _DirectSession) -> None:
         self._session = session
-        self._transport: asyncio.BaseTransport | None = None
+        self._transport: asyncio.Transport | None = None
+        self._room_bytes = 0
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._session.room()
+        room = self._session.room()
+        self._room_bytes = len(room)
+        return room
 
     def buffer_updated(self, nbytes: int) -> None:
         self._session.received(nbytes)
+        if nbytes == self._room_bytes and self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._read_on, self._transport)
+
+    def _read_on(self, transport: asyncio.Transport) -> None:
+        if not transport.is_closing():
+            transport.resume_reading()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
         # uvloop's transports are no subclasses of asyncio's.
-        self._session.connected(cast("asyncio.Transport", transport))
+        self._transport = cast("asyncio.Transport", transport)
+        self._session.connected(self._transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._session.lost(self._transport)
