@@ -17,6 +17,8 @@ HISTORY: Final = "history"
 
 MIN_GAP_US: Final = 1_000_000
 """A shorter hole in the footage is not reported."""
+MAX_DAMAGE: Final = 2000
+"""Stretches of damage in an answer: a camera that loses a packet every other second has 43,000 a day."""
 TierName = Literal["full", "keyframes"]
 
 
@@ -85,7 +87,8 @@ class FootageDamage(Model):
     from_us: int
     to_us: int
     damaged_us: int
-    """How long the damaged pictures in it last: stretches less than a second apart are told as one."""
+    """How long the damaged pictures in it last. Stretches less than a second apart, or a 2000th of what was asked for,
+    are told as one."""
 
 
 class FootageGap(Model):
@@ -212,12 +215,13 @@ def merge_timelines(question: TimelineQuestion, answers: Sequence[TimelineAnswer
     )
 
 
-def joined_damage(spans: Iterable[tuple[int, int]]) -> list[FootageDamage]:
-    """Stretches of damaged pictures, those less than a second apart as one."""
+def joined_damage(spans: Iterable[tuple[int, int]], *, asked_us: int) -> list[FootageDamage]:
+    """Stretches of damaged pictures, those close together as one: at most `MAX_DAMAGE` in a range of ``asked_us``."""
+    apart_us = max(MIN_GAP_US, asked_us // MAX_DAMAGE)
     found: list[FootageDamage] = []
     for from_us, to_us in sorted(spans):
         last = found[-1] if found else None
-        if last and from_us - last.to_us < MIN_GAP_US:
+        if last and from_us - last.to_us < apart_us:
             found[-1] = FootageDamage(
                 from_us=last.from_us,
                 to_us=max(last.to_us, to_us),

@@ -4,12 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contracts.recordings import (
+    MAX_DAMAGE,
     MIN_GAP_US,
     FootageGap,
     FootageRange,
     TierName,
     TimelineAnswer,
     TimelineQuestion,
+    joined_damage,
     merge_timelines,
 )
 
@@ -97,3 +99,12 @@ def test_every_second_that_anybody_has_is_covered_once(
         assert len(got) == have
         assert not full or got[0].tier == "full"
     assert all(r.to_us - r.from_us >= MIN_GAP_US for r in merged.ranges)
+
+
+def test_damage_of_a_month_is_told_in_few_stretches_and_its_length_is_exact() -> None:
+    spans = [(at * 2 * S, at * 2 * S + S // 4) for at in range(30 * 43_200)]
+    made = joined_damage(spans, asked_us=30 * 86_400 * S)
+    assert len(made) <= MAX_DAMAGE
+    assert sum(item.damaged_us for item in made) == len(spans) * S // 4
+    few = joined_damage(spans[:5], asked_us=10 * S)
+    assert [(item.from_us, item.to_us) for item in few] == spans[:5]

@@ -178,7 +178,7 @@ class RecordedFootage:
                 if span[0] < item.to_us and span[1] > item.from_us
             ]
         inside = [(max(span[0], from_us), min(span[1], to_us)) for span in damaged]
-        damage = joined_damage(span for span in inside if span[0] < span[1])
+        damage = joined_damage((span for span in inside if span[0] < span[1]), asked_us=to_us - from_us)
         return TimelineAnswer(recorder=self._recorder, ranges=tuple(clipped), gaps=tuple(gaps), damage=tuple(damage))
 
     def _range(self, run: FootageRun, *, archived: bool = False) -> FootageRange:
