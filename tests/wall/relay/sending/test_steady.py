@@ -1,0 +1,194 @@
+"""A tile that C sends to by itself does what one on Python does, and leaves C as soon as anything happens."""
+
+import asyncio
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.contracts.frames import Codec, Flags, encode
+from services.contracts.models import Camera, Profile, Reason
+from services.contracts.sessions import Aim, Notice, Size, SlotNotice
+from services.mesh.clock import ManualClock
+from services.wall.relay.engine.send_batch import probe_offload
+from services.wall.relay.sending.quality import QualityLevel
+from services.wall.relay.sending.slot import Slot
+from services.wall.relay.sources.feed import ProfileFeed
+from services.wall.relay.sources.live import LiveSource
+from tests.wall.relay.kernel.built import kernel, needs_compiler
+from tests.wall.relay.kernel.twins import Twin, access_unit, twins, unit_of
+
+pytestmark = needs_compiler
+
+CAMERA = Camera(id="cam-1", site="city", name="cam-1", profiles={"main": Profile(url="rtsp://camera.test/1")})
+AIM = Aim(slot=0, camera="cam-1")
+BIG = Size(slot=0, width_px=1280, height_px=720)
+HIDDEN = Size(slot=0, width_px=0, height_px=0)
+FRAME = 3600
+
+
+class Tile:
+    """A slot that shows a camera live, on one of the twins."""
+
+    def __init__(self, twin: Twin) -> None:
+        self.twin = twin
+        self.clock = ManualClock()
+        self.clock.advance(1.0)
+        twin.peer.at = self.clock.monotonic()
+        self.feed = ProfileFeed(cast("Any", None), "city", "main", "cam-1", self.clock, lambda: (Reason.NONE, ""))
+        self.notices: list[Notice] = []
+        self.slot = Slot(0, twin.track, self.notices.append, self.clock)
+        self.slot.set_size(BIG)
+        self.number = 0
+        self.aim()
+        self.slot.set_connected()
+
+    def aim(self) -> None:
+        feeds = SimpleNamespace(original=lambda _camera, _profile: self.feed)
+        self.slot.set_source(AIM, LiveSource(self.slot, AIM, CAMERA, None, cast("Any", feeds), self.clock))
+
+    def frame(self, size: int = 1500, *, key: bool = False, damaged: bool = False, step: int = FRAME) -> None:
+        """The next frame comes from the bus, and 40 ms pass."""
+        self.number += 1
+        self.dts = getattr(self, "dts", 0) + step
+        unit = access_unit([unit_of(size, 0x65 if key else 0x41, self.number & 0xFF)], self.dts, key=key)
+        flags = unit.flags | (Flags.DAMAGED if damaged else Flags.NONE)
+        self.feed._on_media(encode(unit._replace(sequence=self.number, flags=flags, codec=Codec.H264)))
+        self.twin.flush()
+        self.wait(0.04)
+
+    def wait(self, seconds: float) -> None:
+        for _ in range(round(seconds * 100)):
+            self.clock.advance(0.01)
+            now = self.clock.monotonic()
+            for catch_up in self.twin.catch_ups.let_on(now):
+                self.twin.pacer.release(catch_up.lane)
+            self.twin.pacer.serve(now)
+            self.twin.flush()
+        self.twin.received()
+
+    @property
+    def steady(self) -> int:
+        return len(self.feed.steady)
+
+
+def settled(twin: Twin) -> Tile:
+    """A tile that has caught up and is shown a few live frames."""
+    tile = Tile(twin)
+    tile.frame(key=True)
+    tile.wait(1.0)
+    for _ in range(5):
+        tile.frame()
+    return tile
+
+
+EVENTS: dict[str, Callable[[Tile], None]] = {
+    "frame": lambda tile: tile.frame(),
+    "keyframe": lambda tile: tile.frame(9000, key=True),
+    "large frame": lambda tile: tile.frame(60_000),
+    "large keyframe": lambda tile: tile.frame(60_000, key=True),
+    "damaged frame": lambda tile: tile.frame(damaged=True),
+    "clock back": lambda tile: tile.frame(step=-90_000),
+    "keyframe request": lambda tile: tile.slot.on_keyframe_request(),
+    "pause": lambda tile: tile.wait(3.0),
+    "hidden": lambda tile: tile.slot.set_size(HIDDEN),
+    "shown": lambda tile: tile.slot.set_size(BIG),
+    "keyframes only": lambda tile: tile.slot.set_level(QualityLevel.KEYFRAMES),
+    "full": lambda tile: tile.slot.set_level(QualityLevel.FULL),
+    "aimed anew": lambda tile: tile.aim(),
+    "empty": lambda tile: tile.slot.set_source(Aim(slot=0), None),
+    "seen": lambda tile: tile.slot.catch_up.seen(tile.twin.track.stamp_sent(tile.feed.gop.frames[-1])),
+    "nack": lambda tile: cast("None", tile.twin.track.retransmit([tile.twin.track.stream.sequence - 2 & 0xFFFF])),
+}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.one_of(st.just("frame"), st.sampled_from(sorted(EVENTS))), max_size=60))
+def test_a_tile_on_c_and_one_on_python_send_and_say_the_same(events: list[str]) -> None:
+    async def compare() -> None:
+        with twins(kernel(), offload=not probe_offload()) as pair:
+            tiles = [settled(twin) for twin in pair]
+            assert [tile.steady for tile in tiles] == [1, 0]
+            for event in events:
+                for tile in tiles:
+                    EVENTS[event](tile)
+                assert tiles[0].steady <= 1
+            for tile in tiles:
+                tile.frame(key=True)
+            assert tiles[0].twin.received() == tiles[1].twin.received()
+            assert tiles[0].twin.state() == tiles[1].twin.state()
+            assert tiles[0].notices == tiles[1].notices
+
+    asyncio.run(compare())
+
+
+LEAVING: dict[str, Callable[[Tile], None]] = {
+    "the tile is closed": lambda tile: tile.slot.close(),
+    "it shows something else": lambda tile: tile.slot.set_source(Aim(slot=0), None),
+    "its size changes": lambda tile: tile.slot.set_size(BIG),
+    "it is hidden": lambda tile: tile.slot.set_size(HIDDEN),
+    "the link's level changes": lambda tile: tile.slot.set_level(QualityLevel.KEYFRAMES),
+    "a keyframe is asked for": lambda tile: tile.slot.on_keyframe_request(),
+    "the page is told something else": lambda tile: tile.slot.set_notice(SlotNotice(slot=0, camera=None, state="gap")),
+    "a frame is left out": lambda tile: tile.slot.skip_frame(),
+    "a GOP is replayed": lambda tile: cast("None", tile.slot.replay_gop(tile.feed.gop.frames, first_seconds=0.0)),
+    "more of it is replayed": lambda tile: tile.slot.replay_more(tile.feed.gop.frames),
+    "a damaged picture comes": lambda tile: tile.frame(damaged=True),
+}
+
+
+@pytest.mark.parametrize("why", LEAVING)
+async def test_c_has_no_pointer_to_a_tile_any_more_when(why: str) -> None:
+    with twins(kernel(), offload=not probe_offload()) as (twin, _):
+        tile = settled(twin)
+        tile.frame()
+        assert tile.steady == 1
+        sent_at = twin.track.sent_at
+        LEAVING[why](tile)
+        assert tile.steady == 0
+        assert tile.slot.steady is None
+        assert tile.feed.steady.send_frame(tile.feed.gop.frames[-1], tile.clock.monotonic()) == ()
+        assert not tile.slot.catch_up.is_still(sent_at + 1.0), "what C has sent counts as sent"
+
+
+async def test_a_tile_comes_back_by_its_next_frame() -> None:
+    with twins(kernel(), offload=not probe_offload()) as (twin, _):
+        tile = settled(twin)
+        tile.slot.set_size(BIG)
+        assert tile.steady == 0
+        tile.frame()
+        assert tile.steady == 1
+        frames = twin.track.frames
+        tile.frame()
+        assert twin.track.frames == frames + 1
+
+
+async def test_marks_come_once_a_second_while_c_sends() -> None:
+    with twins(kernel(), offload=not probe_offload()) as (twin, _):
+        tile = settled(twin)
+        tile.notices.clear()
+        for _ in range(100):
+            tile.frame()
+        assert 3 <= sum(notice.type == "mark" for notice in tile.notices) <= 5
+        assert tile.steady == 1
+
+
+async def test_a_viewer_whose_packet_is_refused_ends_and_its_feed_goes_on() -> None:
+    with twins(kernel(), offload=not probe_offload()) as (twin, _):
+        tile = settled(twin)
+        assert twin.kernel_batch is not None
+        twin.kernel_batch._out.protect = refuse = _refusing()
+        tile.frame()
+        del refuse
+        assert twin.refused == 1
+        tile.frame()
+        assert twin.refused == 1, "it is not tried again"
+
+
+def _refusing() -> Any:
+    from services.wall.relay.kernel.structs import ffi
+
+    return ffi.callback("int (*)(void *, void *, int *)", lambda *_: 1)
