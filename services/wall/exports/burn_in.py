@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 import av
 import av.error
+from av.audio.resampler import AudioResampler
 from av.container import InputContainer, OutputContainer
 from av.video.frame import PictureType, VideoFrame
 from PIL import Image, ImageDraw, ImageFont
@@ -26,6 +27,9 @@ _BLACK, _WHITE, _GREY = 16, 235, 128
 """BT.601 and BT.709 in limited range."""
 _OPTIONS: Final = {"preset": "veryfast", "crf": "20", "bf": "0"}
 """Without B-pictures a picture's duration is until the next packet, however slow the camera is."""
+_COPIED: Final = ("aac", "opus")
+_AAC_SAMPLES: Final = 1024
+_AAC_BPS: Final = 48_000
 _KEYFRAME_US: Final = 2_000_000
 _MICROSECONDS: Final = Fraction(1, 1_000_000)
 
@@ -60,7 +64,7 @@ def burn_in(
 ) -> None:
     """Converts the clip ``source`` into ``target``: each picture is shown when it was, with the time it was taken at.
 
-    Sound is copied. ``progress`` gets the converted share. Raises `BurnInError`, ``OSError``.
+    ``progress`` gets the converted share. Raises `BurnInError`, ``OSError``.
     """
     try:
         with (
@@ -101,14 +105,15 @@ def _convert(
         due = begin_us >= keyframe_due_us
         drawn.pict_type = PictureType.I if due else PictureType.NONE
         keyframe_due_us = begin_us + _KEYFRAME_US if due else keyframe_due_us
-        sound.copy(begin_us)
+        sound.write(begin_us)
         durations[begin_us] = until_us - begin_us
         _mux(made, encoder.encode(drawn), durations)
         progress(min(begin_us / times.length_us, 1.0))
     if label is None:
         raise BurnInError("the clip holds no picture that can be decoded")
     _mux(made, encoder.encode(None), durations)
-    sound.copy(times.length_us)
+    sound.write(times.length_us)
+    sound.close()
 
 
 def _mux(made: OutputContainer, packets: Iterable["av.Packet[av.VideoStream]"], durations: dict[int, int]) -> None:
@@ -140,20 +145,29 @@ def _shown(clip: InputContainer, times: ClipTimes) -> Iterator[_Shown]:
 
 
 class _Sound:
-    """The clip's sound, copied as it is."""
+    """The clip's sound: copied as it is, or encoded as AAC where players know no MP4 with it (G.711)."""
 
     def __init__(self, clip: InputContainer, made: OutputContainer) -> None:
         self._packets: Iterator[av.Packet[av.AudioStream]] = iter(())
         self._next: av.Packet[av.AudioStream] | None = None
         self._made = made
-        self._stream: av.AudioStream | None = None
-        if clip.streams.audio:
-            source = clip.streams.audio[0]
-            self._stream = made.add_stream_from_template(source)
-            self._packets = clip.demux(source)
+        self._copied: av.AudioStream | None = None
+        self._encoded: av.AudioStream | None = None
+        if not clip.streams.audio:
+            return
+        source = clip.streams.audio[0]
+        self._packets = clip.demux(source)
+        if source.codec_context.name in _COPIED:
+            self._copied = made.add_stream_from_template(source)
+            return
+        rate = source.codec_context.sample_rate
+        layout = "stereo" if source.codec_context.channels == 2 else "mono"
+        self._encoded = made.add_stream("aac", rate=rate, layout=layout)
+        self._encoded.codec_context.format, self._encoded.codec_context.bit_rate = "fltp", _AAC_BPS
+        self._resampler = AudioResampler(format="fltp", layout=layout, rate=rate, frame_size=_AAC_SAMPLES)
 
-    def copy(self, until_us: int) -> None:
-        """Copies what is heard up to a moment of the show."""
+    def write(self, until_us: int) -> None:
+        """Writes what is heard up to a moment of the show."""
         while True:
             packet = self._next or next(self._packets, None)
             self._next = packet
@@ -162,10 +176,24 @@ class _Sound:
             if packet.pts is not None and packet.dts is not None and packet.pts >= 0:
                 if packet.pts * float(packet.time_base or 0) * 1e6 > until_us:
                     return
-                assert self._stream is not None
-                packet.stream = self._stream
-                self._made.mux(packet)
+                self._write(packet)
             self._next = None
+
+    def _write(self, packet: "av.Packet[av.AudioStream]") -> None:
+        if self._copied is not None:
+            packet.stream = self._copied
+            self._made.mux(packet)
+        elif self._encoded is not None:
+            for heard in packet.decode():
+                for piece in self._resampler.resample(heard):
+                    self._made.mux(self._encoded.encode(piece))
+
+    def close(self) -> None:
+        """Writes what the encoder still holds."""
+        if self._encoded is not None:
+            for piece in self._resampler.resample(None):
+                self._made.mux(self._encoded.encode(piece))
+            self._made.mux(self._encoded.encode(None))
 
 
 class Label:

@@ -8,9 +8,13 @@ import av
 import pytest
 from av.video.frame import VideoFrame
 
+from services.contracts.frames import Codec
+from services.recorder.archive.archive import NoArchive
+from services.recorder.reading.footage import RecordedFootage
 from services.wall.exports.burn_in import CONVERSION, BurnInError, ClipTimes, Label, burn_in
 from tests.footage.slow import SECOND_US, clip, slow_footage
-from tests.recorder.units import START_US
+from tests.recorder.rig import Rig
+from tests.recorder.units import START_US, pictures, sounds
 
 
 def test_the_text_names_camera_and_moment_with_its_offset() -> None:
@@ -44,6 +48,26 @@ def test_a_slow_clip_keeps_its_pictures_times_and_length(tmp_path: Path) -> None
         assert float(made.duration or 0) / av.time_base == pytest.approx(27, abs=0.02)
         assert [frame.time for frame in made.decode(video=0)] == pytest.approx([0, 5, 13, 21], abs=0.01)
     assert shares == pytest.approx([0, 5 / 27, 13 / 27, 21 / 27])
+
+
+@pytest.mark.parametrize(("codec", "name"), [(Codec.AAC, "aac"), (Codec.PCM_ALAW, "aac"), (Codec.PCM_MULAW, "aac")])
+def test_sound_is_kept_and_lasts_as_long_as_the_pictures(codec: Codec, name: str, tmp_path: Path) -> None:
+    source, target = tmp_path / "a.mp4", tmp_path / "b.mp4"
+    with Rig(tmp_path / "recorder") as rig:
+        heard = sounds(codec, count=700)
+        for number, picture in enumerate(pictures(count=250)):
+            rig.feed([picture, *heard[number * len(heard) // 250 : (number + 1) * len(heard) // 250]])
+        rig.settle()
+        footage = RecordedFootage("rec-1", [rig.disk], NoArchive())
+        data, layout = clip(footage, START_US + SECOND_US // 2, START_US + 8 * SECOND_US)
+    source.write_bytes(data)
+    times = ClipTimes(layout.start_us, layout.lead_us, layout.duration_us)
+    burn_in(source, target, name="cam", times=times, zone=UTC, progress=lambda _: None)
+    with av.open(str(target)) as made:
+        (track,) = made.streams.audio
+        assert track.codec_context.name == name
+        heard_seconds = sum(frame.samples for frame in made.decode(track)) / track.codec_context.sample_rate
+        assert heard_seconds == pytest.approx(7.5, abs=0.6)
 
 
 def test_what_is_no_clip_is_refused(tmp_path: Path) -> None:
