@@ -17,6 +17,7 @@ from services.mesh.bus import Bus
 from services.mesh.event_stream import ensure_stream
 from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
+from services.recorder.storage.fsck import check
 from services.recorder.storage.index import ENDLESS_US, Index
 from services.recorder.storage.paths import INDEX, RECORDINGS, RecordedStream
 from services.recorder.storage.rows import Segment
@@ -178,6 +179,32 @@ async def test_neither_a_bus_nor_a_recorder_that_restarts_costs_a_frame_that_ing
     found = segments(data)
     assert sum(segment.frames for segment in found) == 175  # the last GOP is ingest's again
     assert all(a.end_us <= b.start_us for a, b in pairwise(found))
+
+
+async def test_what_a_worker_kept_that_was_cut_off_goes_into_the_past_when_it_is_back(
+    mesh_settings: MeshSettings, bus: Bus, tmp_path: Path
+) -> None:
+    units = live(200)
+    cut_off, other = units[:100], live(100, epoch=2, first_sequence=10_000)
+    other = [unit._replace(capture_us=units[75].capture_us + (unit.capture_us - other[0].capture_us)) for unit in other]
+    data = tmp_path / "data"
+    async with running(mesh_settings, data, "rec-1") as recorder:
+        await assign(bus, [camera("cam-1")], "rec-1")
+        await recording(recorder, "cam-1")
+        await Ingest(bus, "cam-1").send(cut_off[:50])
+        await until(lambda: recorder.recordings.feeds["cam-1"].recording.frames == 50)
+        await Ingest(bus, "cam-1").send(other)
+        await until(lambda: recorder.recordings.feeds["cam-1"].recording.frames == 150)
+        async with keeping(bus, tmp_path / "spool", "cam-1", "rec-1") as ingest:
+            ingest.keep_units(cut_off)
+            assert ingest.keep is not None
+            kept = ingest.keep.camera("city", "cam-1")
+            kept.end_reading()
+            await until(lambda: not kept.chunks)  # acknowledged
+    found = segments(data)
+    assert [segment.frames for segment in found] == [50, 25, 100]
+    assert all(abs(b.start_us - a.end_us) < 40_000 for a, b in pairwise(found))
+    assert check(data, verify=True).clean
 
 
 async def test_two_recorders_keep_out_of_each_other_s_directory(

@@ -1,6 +1,8 @@
 """One camera's frames into its recording: from the bus while it is live, from ingest's keep where some are missing."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Final
 
 from pydantic import ValidationError
@@ -8,17 +10,20 @@ from pydantic import ValidationError
 from services.contracts import frames, subjects
 from services.contracts.errors import PantauError
 from services.contracts.frames import AccessUnit, FrameError
-from services.contracts.keeping import KeptRun, PullAnswer, PullQuestion, split_messages
+from services.contracts.keeping import KeepingError, KeptRun, PullAnswer, PullQuestion, split_messages
 from services.contracts.models import Camera, Id
 from services.contracts.recordings import GapCause
 from services.mesh import transfer
 from services.mesh.bus import BusSubscription
-from services.mesh.clock import sleep
+from services.mesh.clock import sleep, timeout
 from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 from services.recorder.capture.feed import FeedPull, FeedState, RecorderFeed
+from services.recorder.capture.late import MissingGops, TimeSpan, missing_spans
 from services.recorder.capture.recording import StreamRecording
+from services.recorder.storage.disk import Disk, FragmentDropped
+from services.recorder.storage.disks import Disks
 from services.recorder.storage.orders import Order
 
 log = get_logger()
@@ -31,6 +36,8 @@ FRAMES_AT_ONCE: Final = 64
 """After so many kept frames live ones of other cameras get their turn."""
 BUSY_BYTES: Final = 64 * 1024 * 1024
 """While so much waits for the disk nothing more is pulled."""
+SETTLE_SECONDS: Final = 30.0
+"""Footage of the past is on the disk by then, or is fetched again."""
 _BUSY_SECONDS: Final = 0.05
 
 _frames = counter("recorder_frames", "Frames taken from the bus")
@@ -46,6 +53,7 @@ class CameraFeed:
     def __init__(
         self,
         service: Service,
+        disks: Disks,
         camera: Camera,
         recording: StreamRecording,
         *,
@@ -57,6 +65,8 @@ class CameraFeed:
         self.camera = camera
         self.recording = recording
         self._service = service
+        self._disks = disks
+        self._late: StreamRecording | None = None
         self._clock = service.clock
         self._pulls = pulls
         self._subscriptions: list[BusSubscription] = []
@@ -93,8 +103,24 @@ class CameraFeed:
         """Moves on by time, and begins to pull where that is due. ``expected``: as for `RecorderFeed.tick`."""
         now = self._clock.monotonic()
         self.feed.tick(now, expected=expected, connected=self._service.bus.connected)
-        if self._task is None and not self._stopped and (pull := self.feed.next_pull(now)) is not None:
+        if self._task is not None or self._stopped:
+            return
+        if (pull := self.feed.next_pull(now)) is not None:
             self._task = self._service.tasks.create_task(self._pull(pull), name=f"pull of {self.camera.id}")
+        elif self.feed.state is FeedState.LIVE and (late := next(self.feed.late_runs(now), None)) is not None:
+            self._task = self._service.tasks.create_task(self._fetch_late(*late), name=f"past of {self.camera.id}")
+
+    def fragment_dropped(self, notice: FragmentDropped) -> None:
+        """A disk did not write a fragment."""
+        if notice.file.late:
+            self._late = None  # it is fetched again
+        else:
+            self.recording.fragment_dropped(notice)
+
+    def disk_failed(self, disk: Disk) -> None:
+        """A disk is gone."""
+        self._late = None
+        self.recording.disk_failed(disk)
 
     def rewound(self, before: Order | None) -> None:
         """The recording says that a disk did not take what followed ``before``."""
@@ -143,9 +169,22 @@ class CameraFeed:
 
     async def _take_kept(self, pull: FeedPull) -> bool:
         """Whether the worker has sent all that it keeps."""
-        bus, feed = self._service.bus, self.feed
+        feed, number = self.feed, 0
         if feed.pulling is not pull:
             return False
+        async with aclosing(self._kept(pull)) as kept:
+            async for unit in kept:
+                feed.pulled(unit)
+                number += 1
+                if number % FRAMES_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+                if feed.pulling is not pull:
+                    return False
+        return True
+
+    async def _kept(self, pull: FeedPull) -> AsyncGenerator[AccessUnit, None]:
+        """What a worker keeps, no faster than the disk takes it."""
+        bus = self._service.bus
         _pulls.inc()
         async with await transfer.Incoming.open(bus, window_bytes=PULL_WINDOW_BYTES, clock=self._clock) as incoming:
             question = PullQuestion(
@@ -160,33 +199,76 @@ class CameraFeed:
             )
             try:
                 answer = PullAnswer.unpack(reply.data)
-            except (ValidationError, ValueError):
-                return False
-            if answer.dropped_to is not None:
+            except (ValidationError, ValueError) as error:
+                raise KeepingError("the answer to a pull could not be read") from error
+            if answer.dropped_to is not None and pull is self.feed.pulling:
                 self.recording.missed(GapCause.SPOOL_FULL)
             if not answer.control:
-                return True
+                return
             await incoming.accept(answer.control)
             async for payload in incoming:
                 _pulled.inc(len(payload))
-                if not await self._take_payload(payload, pull):
-                    return False
-            return True
+                for message in split_messages(payload):
+                    if (unit := _decode(message)) is not None:
+                        yield unit
+                while self.recording.disk is not None and self.recording.disk.queued_bytes > BUSY_BYTES:
+                    await sleep(self._clock, _BUSY_SECONDS)
 
-    async def _take_payload(self, payload: bytes, pull: FeedPull) -> bool:
-        """False where the pull is not wanted any more."""
-        feed = self.feed
-        for number, message in enumerate(split_messages(payload), start=1):
-            unit = _decode(message)
-            if unit is not None:
-                feed.pulled(unit)
-            if number % FRAMES_AT_ONCE == 0:
+    # Into the past
+
+    async def _fetch_late(self, worker: Id, run: KeptRun) -> None:
+        """Records what is missing of a run that later footage has overtaken, and then has it acknowledged."""
+        try:
+            spans = missing_spans(run.first_us, run.last_us, await self._covered(run))
+            if not spans:
+                self.feed.passed(run.epoch, run.last)
+                return
+            async with self._pulls:
+                if await self._record_late(worker, run, spans):
+                    self.feed.passed(run.epoch, run.last)
+        except (PantauError, TimeoutError) as error:
+            log.debug("recorder.late_broken", camera=self.camera.id, worker=worker, error=error)
+        finally:
+            self._task = None
+            self._late = None
+
+    async def _covered(self, run: KeptRun) -> list[tuple[int, int]]:
+        covered = await self._disks.covered(self.recording.stream, run.first_us, run.last_us)
+        file = self.recording.file
+        if file is not None and file.begin.start_us and self.recording.end_us is not None:
+            covered.append((file.begin.start_us, self.recording.end_us))
+        return covered
+
+    async def _record_late(self, worker: Id, run: KeptRun, spans: list[TimeSpan]) -> bool:
+        """Whether all of it is on a disk."""
+        late = self._late = StreamRecording(
+            self.recording.stream,
+            place=self._disks,
+            explain=lambda _from_us, _to_us, _seen: (GapCause.UNKNOWN, ""),
+            on_gap=lambda _change, _disk: None,
+            last_end_us=None,
+            late=True,
+        )
+        gops = MissingGops(spans)
+        after = self.feed.positions.get(run.epoch)
+        async with aclosing(self._kept(FeedPull(worker, run.epoch, after, whole_gop=True))) as kept:
+            async for unit in kept:
+                if self._late is not late:
+                    return False
+                if not unit.codec.is_video:
+                    late.record_sound(unit)
+                    continue
+                for each in gops.take(unit):
+                    late.record_picture(each, self._clock.now_us(), self._clock.monotonic())
                 await asyncio.sleep(0)
-            if feed.pulling is not pull:
-                return False
-        while self.recording.disk is not None and self.recording.disk.queued_bytes > BUSY_BYTES:
-            await sleep(self._clock, _BUSY_SECONDS)
-        return feed.pulling is pull
+        for each in gops.end():
+            late.record_picture(each, self._clock.now_us(), self._clock.monotonic())
+        late.stop()
+        async with timeout(self._clock, SETTLE_SECONDS):
+            while self._late is late and not late.settled:
+                await sleep(self._clock, _BUSY_SECONDS)
+        log.info("recorder.past_recorded", camera=self.camera.id, frames=late.frames, epoch=run.epoch)
+        return self._late is late
 
 
 def _decode(data: bytes) -> AccessUnit | None:

@@ -78,13 +78,13 @@ class CameraRecordings:
         """A disk did not write a fragment."""
         feed = self.feeds.get(notice.stream.camera)
         if feed is not None and feed.recording.stream == notice.stream:
-            feed.recording.fragment_dropped(notice)
+            feed.fragment_dropped(notice)
         self._left.pop(notice.stream, None)
 
     def disk_failed(self, disk: Disk) -> None:
         """A disk is gone: its recordings go on elsewhere."""
         for feed in self.feeds.values():
-            feed.recording.disk_failed(disk)
+            feed.disk_failed(disk)
 
     # Following
 
@@ -193,6 +193,7 @@ class CameraRecordings:
         stream = RecordedStream(camera.site, camera.id, "main")
         for disk in self._disks.all:
             disk.rewind(stream)
+            disk.rewind(stream, late=True)
         past = await self._disks.past(stream)
         positions = past.positions | self._left.pop(stream, {})
 
@@ -217,7 +218,9 @@ class CameraRecordings:
             on_rewind=lambda before: feed.rewound(before),
             last_order=last_order,
         )
-        feed = CameraFeed(self._service, camera, recording, positions=positions, end_us=past.end_us, pulls=self._pulls)
+        feed = CameraFeed(
+            self._service, self._disks, camera, recording, positions=positions, end_us=past.end_us, pulls=self._pulls
+        )
         self.feeds[camera.id] = feed
         await feed.start()
 

@@ -61,16 +61,18 @@ class StreamRecording:
         lasting: GapRow | None = None,
         on_rewind: Callable[[Order | None], None] = lambda _: None,
         last_order: Order | None = None,
+        late: bool = False,
     ) -> None:
         """``last_end_us`` and ``lasting``: where earlier footage ends, and the gap that was open then.
 
         ``last_order``: of the last picture of that footage. ``on_rewind`` is told the last picture that a disk has,
-        where it did not take those since; None: none of these.
+        where it did not take those since; None: none of these. ``late``: what is recorded is of the stream's past.
         """
         self.stream = stream
         self.assembler = SegmentAssembler()
         self.frames = 0
         self.disk: Disk | None = None
+        self._late = late
         self._place = place
         self._explain = explain
         self._on_gap = on_gap
@@ -194,7 +196,7 @@ class StreamRecording:
         if self._file is not None and self.disk is not None:
             self.disk.end_segment(self._file, SegmentEnd(self._gaps.end_us or 0, EndReason.STOPPED))
         for disk in {each.disk for each in self._unsynced} | ({self.disk} if self.disk else set()):
-            disk.rewind(self.stream)
+            disk.rewind(self.stream, late=self._late)
         self._file = None
         self._unsynced = deque(each for each in self._unsynced if before is not None and each.order <= before)
         self._last_order = before
@@ -217,6 +219,11 @@ class StreamRecording:
     def mid_file(self) -> bool:
         """Whether a segment is open that the next picture may join."""
         return self.assembler.recording and self._file is not None
+
+    @property
+    def settled(self) -> bool:
+        """Whether all that was given to it is known to be on a disk."""
+        return not self.assembler.waiting and all(each.synced for each in self._unsynced)
 
     def safe(self, taken: Mapping[int, int]) -> dict[int, int]:
         """Epoch → sequence of the last picture that no power cut can take any more, nor any before it.
@@ -263,7 +270,7 @@ class StreamRecording:
             return
         gap = self._gaps.segment_begins(begin.start_us, self._why, step_us=begin.clock_step_us)
         self._reopened, self._lost, self._trouble = False, 0, None
-        self._file = self.disk.begin_segment(self.stream, begin, gap)
+        self._file = self.disk.begin_segment(self.stream, begin, gap, late=self._late)
 
     def _why(self, from_us: int, to_us: int) -> tuple[str, str]:
         if self._trouble is not None:

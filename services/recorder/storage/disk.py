@@ -26,7 +26,7 @@ from services.recorder.storage.proof import Proof, Signer
 from services.recorder.storage.recovery import boot_id, recover
 from services.recorder.storage.rows import GapRow, Segment
 from services.recorder.storage.segment import SegmentBegin, SegmentEnd, SegmentFragment
-from services.recorder.storage.segment_file import SegmentFile
+from services.recorder.storage.segment_file import Lane, SegmentFile
 from services.recorder.storage.share import WHOLE, Share
 
 log = get_logger()
@@ -152,9 +152,9 @@ class Disk:
         self._wake = threading.Condition()
         self._open: dict[SegmentFile, None] = {}
         self._ended: list[SegmentFile] = []
-        self._broken: set[RecordedStream] = set()
+        self._broken: set[Lane] = set()
         """Streams of which the writer dropped a fragment, and so all that waits behind it."""
-        self._refused: set[RecordedStream] = set()
+        self._refused: set[Lane] = set()
         """Streams of which a fragment found no room to wait; those before it are written."""
         self._gaps: list[GapRow] = []
         self._links: dict[RecordedStream, LastLink] = {} if links is None else links
@@ -205,9 +205,11 @@ class Disk:
         with self._wake:
             return [file for file in self._open if file.path is not None]
 
-    def begin_segment(self, stream: RecordedStream, begin: SegmentBegin, gap: GapRow | None = None) -> SegmentFile:
-        """A new segment; its file comes with its first fragment."""
-        file = SegmentFile(stream, begin, self._recorder, gap)
+    def begin_segment(
+        self, stream: RecordedStream, begin: SegmentBegin, gap: GapRow | None = None, *, late: bool = False
+    ) -> SegmentFile:
+        """A new segment; its file comes with its first fragment. ``late``: it is of the stream's past."""
+        file = SegmentFile(stream, begin, self._recorder, gap, late)
         with self._wake:
             self._open[file] = None
         return file
@@ -215,14 +217,14 @@ class Disk:
     def append_fragment(self, file: SegmentFile, fragment: SegmentFragment) -> None:
         """Queues a fragment. It is dropped where too many bytes wait: ingest keeps what it holds."""
         with self._wake:
-            if file.stream in self._refused:
+            if file.lane in self._refused:
                 return  # it was told
             if self.queued_bytes + fragment.size_bytes <= self._limits.queue_bytes:
                 self._jobs.append(_Job(file, fragment))
                 self.queued_bytes += fragment.size_bytes
                 self._wake.notify()
                 return
-            self._refused.add(file.stream)
+            self._refused.add(file.lane)
         self._notify(self, FragmentDropped(file, fragment, "disk-slow"))
 
     def end_segment(self, file: SegmentFile, _end: SegmentEnd) -> None:
@@ -231,19 +233,20 @@ class Disk:
             self._jobs.append(_Job(file, None))
             self._wake.notify()
 
-    def rewind(self, stream: RecordedStream) -> None:
+    def rewind(self, stream: RecordedStream, *, late: bool = False) -> None:
         """After `FragmentDropped`: nothing of the stream's files so far is written any more; the next may be.
 
         Does nothing where no fragment was dropped. A new recording of the stream calls it first of all.
         """
+        lane = stream, late
         with self._wake:
-            self._refused.discard(stream)
-            if stream not in self._broken:
+            self._refused.discard(lane)
+            if lane not in self._broken:
                 return
             for file in self._open:
-                if file.stream == stream:
+                if file.lane == lane:
                     file.failed = True
-            self._broken.discard(stream)
+            self._broken.discard(lane)
 
     def note_gap(self, gap: GapRow) -> None:
         """Writes a gap with the next pass."""
@@ -352,7 +355,7 @@ class Disk:
         if self.failure is not None:
             self._drop(job, "disk-failed")
             return
-        if file.failed or file.stream in self._broken:
+        if file.failed or file.lane in self._broken:
             return  # it was told with the fragment that was dropped before
         if file.path is None:
             self._create(file, fragment)
@@ -360,7 +363,8 @@ class Disk:
         assert index is not None
         note = partial(index.note_seals, file.stream, file.start_us)
         file.write_fragment(self.files, fragment, self._clock.monotonic(), note=note)
-        self._links[file.stream] = LastLink(self.directory, file.link)
+        if not file.late:
+            self._links[file.stream] = LastLink(self.directory, file.link)
 
     def _create(self, file: SegmentFile, fragment: SegmentFragment) -> None:
         """Open, as docs/recording.md orders it."""
@@ -370,8 +374,7 @@ class Disk:
             file.start_us = fragment.from_us + file.shift_us
             with index:
                 index.add_open(file.stream, file.start_us)
-                known = self._links.get(file.stream)
-                chain = known.link if known else _last_link(index, file.stream)
+                chain = self._chain(index, file)
             path = self.recordings / segment_path(file.stream, file.start_us)
             if not (self.recordings / INDEX).exists():
                 raise OSError(errno.ENOENT, GONE)
@@ -397,6 +400,16 @@ class Disk:
             raise
         file.path = path
 
+    def _chain(self, index: Index, file: SegmentFile) -> bytes:
+        """The last link of the stream's segment before; of footage of the past, of the one before it in time."""
+        if file.late:
+            before = index.segment_before(file.stream, file.start_us)
+        elif (known := self._links.get(file.stream)) is not None:
+            return known.link
+        else:
+            before = index.last_segment(file.stream)
+        return before.link if before is not None else b""
+
     def _on_error(self, job: _Job, error: OSError | sqlite3.Error) -> None:
         if is_full(error):
             self._notify(self, DiskFull())
@@ -420,9 +433,9 @@ class Disk:
         if job.fragment is None:
             return
         with self._wake:
-            if job.file.stream in self._broken:
+            if job.file.lane in self._broken:
                 return
-            self._broken.add(job.file.stream)
+            self._broken.add(job.file.lane)
         self._notify(self, FragmentDropped(job.file, job.fragment, cause, detail))
 
     # The syncer
@@ -511,8 +524,3 @@ def is_full(error: OSError | sqlite3.Error) -> bool:
     if isinstance(error, OSError):
         return error.errno in FULL
     return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-
-
-def _last_link(index: Index, stream: RecordedStream) -> bytes:
-    last = index.last_segment(stream)
-    return last.link if last else b""

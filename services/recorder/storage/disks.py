@@ -153,6 +153,15 @@ class Disks:
         """What the disks have of a stream; remembers which of them it was on last."""
         return await asyncio.to_thread(self._past, stream)
 
+    async def covered(self, stream: RecordedStream, from_us: int, to_us: int) -> list[tuple[int, int]]:
+        """What closed segments hold of a range: beginnings and ends, in no order."""
+
+        def ask(_disk: Disk, index: Index) -> list[tuple[int, int]]:
+            return [(each.start_us, each.end_us) for each in index.segments_touching(stream, from_us, to_us)]
+
+        found = await asyncio.to_thread(ask_indexes, self.all, ask)
+        return [span for spans in found for span in spans]
+
     def _past(self, stream: RecordedStream) -> "StreamPast":
         end_us: int | None = None
         lasting: GapRow | None = None

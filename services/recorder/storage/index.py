@@ -279,6 +279,12 @@ class Index:
         found = self._select(where, (self.find_stream(stream),), order="start_us DESC", limit=1)
         return found[0] if found else None
 
+    def segment_before(self, stream: RecordedStream, start_us: int) -> Segment | None:
+        """The stream's last segment that begins before a moment."""
+        where = "stream_id = ? AND start_us < ?"
+        found = self._select(where, (self.find_stream(stream), start_us), order="start_us DESC", limit=1)
+        return found[0] if found else None
+
     def segments_starting(self, stream: RecordedStream, from_us: int, before_us: int) -> list[Segment]:
         """A stream's segments that begin from ``from_us`` to before ``before_us``, in order of time."""
         where = "stream_id = ? AND start_us >= ? AND start_us < ?"

@@ -17,6 +17,9 @@ from services.recorder.storage.rows import GapRow, Segment, SegmentState, Signin
 from services.recorder.storage.scan import GopTally
 from services.recorder.storage.segment import SegmentBegin, SegmentFragment
 
+Lane = tuple[RecordedStream, bool]
+"""A stream's own recording, or (True) what is recorded into its past."""
+
 
 @dataclass(eq=False)
 class SegmentFile:
@@ -26,6 +29,8 @@ class SegmentFile:
     begin: SegmentBegin
     recorder: str
     gap: GapRow | None = None
+    late: bool = False
+    """It is recorded into the past, beside the recording that goes on: `docs/footage.md`, Moves."""
     start_us: int = 0
     """Capture time of the first picture that was written; in the file's name."""
     shift_us: int = 0
@@ -64,6 +69,11 @@ class SegmentFile:
     def __post_init__(self) -> None:
         self.start_us = self.begin.start_us
         self.end_us = self.begin.start_us
+
+    @property
+    def lane(self) -> "Lane":
+        """What is written in one order."""
+        return self.stream, self.late
 
     @property
     def link(self) -> bytes:
