@@ -18,6 +18,7 @@ SECTIONS = {
     "viewer_cost": "instructions and CPU time for one frame to one viewer, with the send kernel and without",
     "browser": "time to the first and to the live picture in Chromium, and the age of pictures",
     "recording": "CPU per recorded camera, against ffmpeg's segment muxer",
+    "footage": "footage through outages: frames lost, seconds until whole, spool",
     "storage": "bytes on disk, clips against cp, seeking",
     "seek": "from a moment asked for to its picture in Chromium",
     "timeline": "30 days of many cameras",

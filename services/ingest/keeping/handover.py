@@ -1,7 +1,7 @@
 """The keep on the bus: it hears what is safe, says what is kept, and hands over what recorders ask for."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +27,9 @@ REPORT_TICKS: Final = 2
 """A report each second."""
 ADOPT_TICKS: Final = 20
 """So often it looks for what another worker of this machine left."""
+_LENGTH_BYTES: Final = 4
+_ROOM_BYTES: Final = 64
+"""In a message to nats-server, for what stands around the frames."""
 PULL_BYTES_PER_SECOND: Final = 32_000_000
 """For each pull; a recorder has a few at a time."""
 
@@ -199,7 +202,7 @@ class Handover:
             if not messages:
                 return
             after = order_of(next(each for each in reversed(messages) if is_picture(each)))[1]
-            for payload in _payloads_of(messages):
+            for payload in _payloads_of(messages, self._service.bus.max_payload_bytes or CHUNK_BYTES):
                 yield payload
                 await sleep(self._service.clock, len(payload) / PULL_BYTES_PER_SECOND)
 
@@ -229,19 +232,21 @@ class Handover:
             return None
 
 
-def _payloads_of(messages: list[bytes]) -> list[bytes]:
-    """Joined, about a chunk's size each."""
-    payloads: list[bytes] = []
+def _payloads_of(messages: list[bytes], most_bytes: int) -> Iterator[bytes]:
+    """Joined, a chunk's size each at most. Messages too large for nats-server are left out, as they were live."""
+    room = most_bytes - _ROOM_BYTES
     batch: list[bytes] = []
     size_bytes = 0
     for message in messages:
-        if batch and size_bytes + len(message) > CHUNK_BYTES:
-            payloads.append(join_messages(batch))
+        if len(message) > room:
+            continue
+        if batch and size_bytes + len(message) > min(CHUNK_BYTES, room):
+            yield join_messages(batch)
             batch, size_bytes = [], 0
         batch.append(message)
-        size_bytes += len(message)
-    payloads.append(join_messages(batch))
-    return payloads
+        size_bytes += len(message) + _LENGTH_BYTES
+    if batch:
+        yield join_messages(batch)
 
 
 def _last_keyframe(messages: list[bytes], after: int) -> int | None:

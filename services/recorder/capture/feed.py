@@ -27,6 +27,8 @@ OVERLAP_US: Final = 20_000
 """Capture times of one moment differ by less between two readers of a camera."""
 SPLICE_US: Final = 1_000_000
 """A picture that two workers read is looked for so far from the last one that was recorded."""
+NEW_STORE_US: Final = 60_000_000
+"""A sequence begins at the time in µs: one that is so much higher under a lower epoch is newer all the same."""
 MOST_EPOCHS: Final = 16
 """Positions of so many epochs are remembered."""
 
@@ -98,6 +100,8 @@ class RecorderFeed:
         self._end_us = end_us
         self._last: AccessUnit | None = None
         self._offers: dict[Id, _Offer] = {}
+        self._floor = -1
+        """Sequences up to here were read before epochs were counted anew, under epochs that mean nothing any more."""
         self._readers: dict[int, Id] = {}
         """Epoch → the worker that read the camera under it."""
         self._held: deque[AccessUnit] = deque()
@@ -126,7 +130,7 @@ class RecorderFeed:
             self._taker.take_sound(unit)
         elif self._follows(unit):
             self._take(unit)
-        elif unit.order > self._newest:
+        elif unit.order > self._newest or self._begins_anew(unit):
             self._seek(now)
             self._hold(unit)
 
@@ -138,7 +142,7 @@ class RecorderFeed:
                 self._readers[run.epoch] = worker
         if self.state is not FeedState.LIVE:
             return
-        newest = max(((run.epoch, run.last) for run in runs), default=(-1, -1))
+        newest = max(((run.epoch, run.last) for run in runs if run.last > self._floor), default=(-1, -1))
         before = self._behind.pop(worker, None)
         if before is not None and self._newest < before:
             self._seek(now)  # it has said so a second ago, and nothing has come
@@ -293,7 +297,8 @@ class RecorderFeed:
         for worker, offer in self._offers.items():
             if now - offer.at < FRESH_SECONDS:
                 for run in offer.runs:
-                    yield worker, run
+                    if run.last > self._floor:
+                        yield worker, run
 
     def _candidate(self, now: float) -> tuple[Id, KeptRun] | None:
         """The oldest run that has, or may have, what is missing."""
@@ -351,7 +356,17 @@ class RecorderFeed:
 
     def _follows(self, unit: AccessUnit) -> bool:
         """Whether nothing is missing before it. A sequence begins at the time, so it is never the next by chance."""
-        return unit.epoch >= self._epoch and unit.sequence == self.positions.get(self._epoch, -2) + 1
+        return unit.sequence == self.positions.get(self._epoch, -2) + 1
+
+    def _begins_anew(self, unit: AccessUnit) -> bool:
+        """Whether epochs are counted anew, as nats-server has lost its store: then nothing of before is compared."""
+        if unit.epoch >= self._epoch or unit.sequence < self.positions.get(self._epoch, -1) + NEW_STORE_US:
+            return False
+        self._floor = self.positions.get(self._epoch, -1)
+        self.positions.clear()
+        self._epoch = -1
+        self._taker.begin_again()
+        return True
 
     def _join(self) -> None:
         """Goes live where the frames that wait follow what was taken."""
@@ -437,7 +452,10 @@ class RecorderFeed:
                 self._take(unit)
 
     def _take(self, unit: AccessUnit) -> None:
-        if unit.epoch > self._epoch:
+        if unit.epoch != self._epoch:
+            if unit.epoch < self._epoch:  # nats-server has lost its store, and the same worker reads on
+                self._floor = unit.sequence - 1
+                self.positions.clear()
             self._epoch = unit.epoch
             for old in sorted(self.positions)[:-MOST_EPOCHS]:
                 del self.positions[old]

@@ -116,6 +116,8 @@ class StreamRecording:
     def record_picture(self, unit: AccessUnit, now_us: int, monotonic: float) -> None:
         """Records a picture. One that is not newer than the last is dropped: the cached GOP overlaps live frames."""
         before = self._video.lost
+        if self._last_order is not None and unit.epoch < self._last_order[0] and unit.sequence > self._last_order[1]:
+            self.begin_again()  # epochs are counted anew
         if not self._video.accept(unit):
             return
         self.frames += 1

@@ -79,7 +79,7 @@ class ModelTaker:
         raise AssertionError(f"no sound was sent: {unit}")
 
     def begin_again(self) -> None:
-        assert not self.recording
+        pass
 
     @property
     def mid_file(self) -> bool:

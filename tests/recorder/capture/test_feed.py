@@ -3,7 +3,7 @@
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.recorder.capture.feed_model import GOP, World
+from tests.recorder.capture.feed_model import GOP, ModelWorker, World
 
 steps = st.one_of(
     st.tuples(st.just("frames"), st.integers(1, 3 * GOP)),
@@ -63,3 +63,27 @@ def test_every_frame_is_recorded_exactly_once_and_in_order_whatever_was_lost_kil
     world.settle()
     numbers = world.numbers()
     assert numbers == list(range(numbers[-1] + 1))
+
+
+def test_a_nats_server_that_lost_its_store_and_counts_epochs_anew_stops_no_recording() -> None:
+    world = World()
+    world.workers[0].epoch = 500
+    for _ in range(40):
+        world.frame()
+    world.settle()
+    while world.sent % GOP:
+        world.frame()
+    world.workers[0].epoch = 3  # the same worker reads on
+    for _ in range(12):
+        world.frame()
+    world.settle()
+    world.workers[0].stop()
+    world.workers.append(ModelWorker("w-1", 2, 2_000_000_000))  # another is started
+    while world.sent % GOP:
+        world.frame()
+    for _ in range(12):
+        world.frame()
+    world.settle()
+    numbers = world.numbers()
+    assert numbers == sorted(set(numbers))
+    assert numbers[-1] >= 60

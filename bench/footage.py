@@ -1,0 +1,120 @@
+"""Footage through outages: every frame of many cameras on disk exactly once, and what that costs.
+
+The outages are those of `tests/chaos/footage_outages.py`, whose tests run them short. Network and disk need root.
+"""
+
+import asyncio
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.report import table
+from services.contracts.keeping import SafeFootage, SafeReport
+from tests.chaos import footage_outages as outages
+from tests.chaos.footage_outages import NAMESPACE, Outage
+from tests.chaos.footage_rig import TAIL_SECONDS, FootageRig, footage_rig
+
+DISK = "1500m"
+
+
+class Trial(NamedTuple):
+    """One outage."""
+
+    name: str
+    outage: Outage
+    seconds: float
+    recorders: int = 1
+    namespace: str = ""
+    small_disk: bool = False
+
+
+TRIALS = (
+    Trial("nats killed and away", outages.nats_killed, 60),
+    Trial("nats frozen", outages.nats_frozen, 20),
+    Trial("recorder frozen", outages.recorder_frozen, 30),
+    Trial("recorder killed and away", outages.recorder_away, 60),
+    Trial("the same with a stand-in", outages.recorder_away, 60, recorders=2),
+    Trial("registry away", outages.registry_away, 60),
+    Trial("network cut", outages.network_cut, 60, namespace=NAMESPACE),
+    Trial("disk full", outages.disk_full, 15, small_disk=True),
+    Trial("random kills", outages.random_kills, 180),
+)
+
+
+async def run(*, quick: bool) -> bool:
+    """False where a frame is missing or there twice."""
+    cameras = 4 if quick else 16
+    rows, whole = [], True
+    for trial in TRIALS:
+        if (trial.namespace or trial.small_disk) and os.geteuid() != 0:
+            rows.append([trial.name, "", "needs root", "", "", ""])
+            continue
+        seconds = min(trial.seconds, 8) if quick else trial.seconds
+        with tempfile.TemporaryDirectory() as folder, _disk(Path(folder), wanted=trial.small_disk):
+            async with footage_rig(
+                Path(folder), cameras=cameras, recorders=trial.recorders, namespace=trial.namespace
+            ) as rig:
+                row, well = await _try(rig, trial, seconds)
+        rows.append(row)
+        whole &= well
+    note = f"A `SafeReport` of 64 cameras takes {_acknowledge_us(64):.0f} µs to pack and unpack; one goes out a second."
+    columns = ["outage", "s", "frames", "missing, twice", "s until whole", "spool at most, MB"]
+    print(table(f"{cameras} cameras", columns, rows, note))
+    return whole
+
+
+async def _try(rig: FootageRig, trial: Trial, seconds: float) -> tuple[list[str], bool]:
+    most_bytes = 0
+
+    async def look() -> None:
+        nonlocal most_bytes
+        while True:
+            most_bytes = max(most_bytes, rig.spool_bytes())
+            await asyncio.sleep(0.5)
+
+    looking = asyncio.ensure_future(look())
+    await trial.outage(rig, seconds)
+    ended = time.time()
+    until_whole = await rig.recorded_since(ended, 300)
+    await asyncio.sleep(TAIL_SECONDS)
+    looking.cancel()
+    found = await asyncio.to_thread(rig.wholeness, until=ended)
+    well = (found.missing, found.twice, found.disordered) == (0, 0, 0)
+    return [
+        trial.name, f"{seconds:g}", str(found.frames), f"{found.missing}, {found.twice}", f"{until_whole:.1f}",
+        f"{most_bytes / 1e6:.0f}",
+    ], well  # fmt: skip
+
+
+@contextmanager
+def _disk(folder: Path, *, wanted: bool) -> Iterator[None]:
+    """The first recorder's folder as a small file system."""
+    if not wanted:
+        yield
+        return
+    mounted = folder / "recorder-1"
+    mounted.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(mounted)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(mounted)], check=True)
+
+
+def _acknowledge_us(cameras: int) -> float:
+    """What packing and unpacking one message takes."""
+    rows = tuple(SafeFootage(f"cam-{number:03}", 1234, 1_700_000_000_000_000 + number) for number in range(cameras))
+    report = SafeReport("recorder-1", rows)
+    return _once_us(lambda: SafeReport.unpack(report.pack()))
+
+
+def _once_us(work: Callable[[], object], times: int = 200) -> float:
+    began = time.process_time()
+    for _ in range(times):
+        work()
+    return (time.process_time() - began) / times * 1e6
