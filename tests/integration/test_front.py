@@ -49,14 +49,14 @@ async def test_a_killed_relay_comes_back_and_sessions_go_to_the_other_meanwhile(
     ):
         first = Player(http, "/whep/cam-1")
         await frames(await first.play(), 1)
-        before = wall.children()
+        before = wall.relays()
         assert len(before) == 2
         for pid in before[:1]:
             os.kill(pid, signal.SIGKILL)
         again = [Player(http, "/whep/cam-1") for _ in range(2)]
         for player in again:  # the dead one's lease still stands: a session placed there goes on to the other
             await frames(await player.play(), 1)
-        await until(lambda: len(set(wall.children()) - set(before)) == 1)
+        await until(lambda: len(set(wall.relays()) - set(before)) == 1)
         await wall.until_relays(3)
         for player in (first, *again):
             await player.connection.close()
@@ -72,7 +72,7 @@ async def test_the_wall_ends_in_order_at_sigterm_with_viewers_on_it(
     ):
         player = Player(http, "/whep/cam-1")
         await frames(await player.play(), 1)
-        relays = wall.children()
+        relays = wall.relays()
         async with http.get("/api/v1/events") as stream:
             await stream.content.readline()
             wall.process.terminate()
@@ -87,7 +87,7 @@ async def test_relays_end_with_a_wall_that_was_killed_so_that_their_ports_are_fr
 ) -> None:
     # passes if nothing raises
     async with wall_process(mesh_settings, tmp_path) as wall:
-        relays = wall.children()
+        relays = wall.relays()
         wall.process.kill()
         await wall.process.wait()
         await until(lambda: not any(runs(pid) for pid in relays))

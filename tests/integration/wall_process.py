@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 
 from services.mesh.settings import MeshSettings
-from tests.processes import children
+from tests.processes import command_line, descendants
 from tests.wall.front.running import free_port
 
 START_SECONDS = 90.0
@@ -25,9 +25,9 @@ class WallProcess:
         self.url = f"http://127.0.0.1:{port}"
         self.log = log
 
-    def children(self) -> list[int]:
+    def relays(self) -> list[int]:
         """Process ids of its relays."""
-        return children(self.process.pid)
+        return [pid for pid in descendants(self.process.pid) if "--role relay" in command_line(pid)]
 
     async def until_relays(self, count: int, seconds: float = START_SECONDS) -> None:
         """Returns when so many relays have said that they listen, since the beginning of the log."""
