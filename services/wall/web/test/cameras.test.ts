@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Status } from "../src/api/generated.js";
-import { byName, counts, inFilter, matches, statusOf, step, streamLine } from "../src/model/cameras.js";
+import { byName, counts, inFilter, statusOf, step, streamLine } from "../src/model/cameras.js";
+import { search } from "../src/model/search.js";
 import { camera, cameraState, profileReport } from "./samples.js";
 
 const withStatus = (status: Status) => camera({ state: cameraState({ status }) });
@@ -26,9 +27,9 @@ describe("the camera list", () => {
       location: { latitude: null, longitude: null, address: "Jl. Ijen 5" },
     });
     for (const query of ["", "  ", "gerbang", "CAFE", "gate-7", "UTARA ijen", "gerb 5"]) {
-      expect(matches(gate, query), query).toBe(true);
+      expect(search([gate], query), query).toEqual([gate]);
     }
-    expect(matches(gate, "gerbang selatan")).toBe(false);
+    expect(search([gate], "gerbang selatan")).toEqual([]);
   });
 
   it("counts working and faulty ones, a degraded camera once", () => {

@@ -275,6 +275,13 @@ export class Api {
     return this.request("GET", `/cameras/${camera}/contact-sheet.jpg?${query}`, (response) => response.blob());
   }
 
+  /** A still of a recording: the picture of that moment, else the keyframe at or before it. */
+  still(camera: string, atMs: number, widthPx: number, exact: boolean): Promise<Blob> {
+    const query = new URLSearchParams({ at: new Date(atMs).toISOString(), width: String(widthPx) });
+    query.set("picture", exact ? "exact" : "keyframe");
+    return this.request("GET", `/cameras/${camera}/snapshot.jpg?${query}`, (response) => response.blob());
+  }
+
   /** A still of a camera: its newest keyframe, or the one at or before `atMs`. */
   snapshotUrl(camera: string, atMs?: number, widthPx?: number): string {
     const query = new URLSearchParams();

@@ -61,6 +61,9 @@ export function perform(app: App, action: Action, page: Page): boolean {
     case "panel":
       app.show({ panel: !view.value.panel });
       return true;
+    case "place":
+      app.show({ dialog: { kind: "place" } });
+      return true;
     case "screens":
       app.show({ screens: !view.value.screens, incidents: false });
       return true;

@@ -6,6 +6,7 @@ import type { Span } from "../model/timeline.js";
 export type Dialog =
   | { kind: "help" }
   | { kind: "walls" }
+  | { kind: "place" }
   | { kind: "camera"; camera: CameraView | null }
   | { kind: "import" }
   | { kind: "export"; incident: Incident | null }

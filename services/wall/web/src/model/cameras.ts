@@ -32,18 +32,6 @@ export function byName(cameras: readonly CameraView[], language: string): Camera
   return [...cameras].sort((a, b) => collator.compare(a.name, b.name) || collator.compare(a.id, b.id));
 }
 
-function fold(text: string): string {
-  return text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
-}
-
-/** Every word of `query` occurs in the camera's name, id, tags, address or site. */
-export function matches(camera: CameraView, query: string): boolean {
-  const words = fold(query).split(/\s+/).filter(Boolean);
-  if (words.length === 0) return true;
-  const text = fold([camera.name, camera.id, camera.site, camera.location.address, ...camera.tags].join("\n"));
-  return words.every((word) => text.includes(word));
-}
-
 /** Each camera is in one of `working` and `faulty` at most, so that their counts can be added. */
 export type StatusFilter = "all" | "working" | "faulty";
 

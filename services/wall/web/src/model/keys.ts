@@ -37,7 +37,8 @@ export type Action =
         | "redo"
         | "hotspot"
         | "walls"
-        | "screens";
+        | "screens"
+        | "place";
     };
 
 export interface Binding {
@@ -107,6 +108,7 @@ export const BINDINGS: readonly Binding[] = [
   { keys: ["b"], action: { do: "live-all" }, label: "key.live-all", group: "playback" },
   { keys: ["e"], action: { do: "export" }, label: "key.export", group: "playback" },
   { keys: ["k"], action: { do: "incidents" }, label: "key.incidents", group: "page" },
+  { keys: ["g"], action: { do: "place" }, label: "key.place", group: "page" },
   { keys: ["s"], action: { do: "screens" }, label: "key.screens", group: "page" },
   { keys: ["c"], action: { do: "panel" }, label: "key.panel", group: "page" },
   { keys: ["f"], action: { do: "fullscreen" }, label: "key.fullscreen", group: "page" },

@@ -19,6 +19,7 @@ import "./help-dialog.js";
 import "./import-dialog.js";
 import "./incident-dialog.js";
 import "./incidents-panel.js";
+import "./place-dialog.js";
 import "./screens-panel.js";
 import "./sheet-dialog.js";
 import "./timeline-panel.js";
@@ -161,6 +162,8 @@ export class AppRoot extends LitElement {
     switch (dialog?.kind) {
       case "help":
         return html`<pantau-help-dialog .app=${app}></pantau-help-dialog>`;
+      case "place":
+        return html`<pantau-place-dialog .app=${app}></pantau-place-dialog>`;
       case "walls":
         return html`<pantau-walls-dialog .app=${app}></pantau-walls-dialog>`;
       case "camera":

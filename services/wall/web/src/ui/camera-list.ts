@@ -6,8 +6,9 @@ import { repeat } from "lit/directives/repeat.js";
 import type { CameraView } from "../api/generated.js";
 import type { App } from "../app/app.js";
 import { language, t } from "../i18n/index.js";
-import { counts, inFilter, matches, type StatusFilter, statusOf, step, streamLine } from "../model/cameras.js";
+import { counts, inFilter, type StatusFilter, statusOf, step, streamLine } from "../model/cameras.js";
 import { localeOf } from "../model/format.js";
+import { search } from "../model/search.js";
 import { reasonKey } from "../model/tile-status.js";
 import { placeNext, showCameras, tileOf, wallCameras } from "../model/wall.js";
 import { cameraListStyles } from "./camera-list.styles.js";
@@ -41,7 +42,8 @@ export class CameraList extends LitElement {
 
   private shown(): CameraView[] {
     const all = [...(this.app.cameras.value?.values() ?? [])];
-    return all.filter((camera) => inFilter(camera, this.filter, this.app.seen.value) && matches(camera, this.search));
+    const filtered = all.filter((camera) => inFilter(camera, this.filter, this.app.seen.value));
+    return search(filtered, this.search);
   }
 
   private place(camera: string): void {

@@ -170,6 +170,10 @@ export class TopBar extends LitElement {
         ${icon("walls")}<span>${this.app.walls.shownName ?? t("bar.walls")}</span>
       </button>
       <pantau-grid-picker .app=${this.app}></pantau-grid-picker>
+      <button title=${t("place.title")} aria-label=${t("place.title")}
+        @click=${() => this.app.show({ dialog: { kind: "place" } })}>
+        ${icon("place")}<span class="wide">${t("place.title")}</span>
+      </button>
       ${this.panelButton("timeline")} ${this.panelButton("incidents", badge)}
       ${this.app.may("operator") ? this.panelButton("screens") : nothing}
       ${

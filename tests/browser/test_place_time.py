@@ -1,0 +1,37 @@
+"""Place and time: a clerk who knows a street and a minute gets stills, and plays them."""
+
+import time
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from playwright.async_api import BrowserContext, expect
+
+from tests.browser.app_page import AppPage
+from tests.browser.running_up import Running
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+PATIENCE_MS = 60_000
+
+
+async def test_a_street_and_a_time_give_stills_that_play(pantau: Running, browser: BrowserContext) -> None:
+    zone = ZoneInfo(pantau.api("/me")["time_zone"])
+    (camera,) = [each for each in pantau.api("/cameras")["cameras"] if each["id"] == "cam-001"]
+    street = camera["name"].partition(",")[0]
+    app = await AppPage.open(browser, f"{pantau.url}/#grid=1&tiles=cam-002", language="id")
+    page = app.page
+    await page.locator("#camera-cam-001").wait_for(timeout=PATIENCE_MS)
+    at = round(time.time()) - 15
+    await page.keyboard.press("g")
+    form = page.locator("pantau-place-dialog")
+    await form.locator("input[name=place]").fill(street)
+    await form.locator("input[name=time]").fill(datetime.fromtimestamp(at, zone).strftime("%H.%M.%S"))
+    await page.keyboard.press("Enter")
+    still = form.locator(f"article[data-camera=cam-001] .still.asked[data-at='{at * 1000}']")
+    await still.locator("img").wait_for(timeout=PATIENCE_MS)
+    await still.dispatch_event("click")
+    await expect(form).to_have_count(0)
+    assert "cam-001" in page.url
+    assert "&at=" in page.url
+    assert app.errors == []
