@@ -57,6 +57,11 @@ def figures(home: str) -> str:
     return f"{ROOT}.{home}.figures"
 
 
+def troubles(home: str) -> str:
+    """Where those who see a trouble of the mesh itself tell it."""
+    return f"{ROOT}.{home}.troubles"
+
+
 def lease(home: str, role: str, worker: str) -> str:
     """The subject of a worker's heartbeats. ``*`` may stand for role or worker when subscribing."""
     return f"{ROOT}.{home}.lease.{role}.{worker}"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from services.contracts.models import Id
+from services.contracts.troubles import Trouble
 from services.ingest.names import HeldName, Holder, Name, numbered
 from services.ingest.settings import IngestSettings
 from services.mesh.child import ChildProcess, ChildRefusedError, RestartPolicy
@@ -22,6 +23,7 @@ from services.mesh.hangs import LOOK_SECONDS, NO_TIMES, HangWatch, process_times
 from services.mesh.lifecycle import EXIT_REFUSED, Service
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
+from services.mesh.troubles import tell_troubles
 
 log = get_logger()
 
@@ -40,8 +42,18 @@ class WorkerKeeper:
         self._environ = environ
         self._process: ChildProcess | None = None
         self._policy = RestartPolicy()
+        self._started = False
+        self._started_at = 0.0
         self._seen: Holder | None = None
         self._hangs = HangWatch()
+
+    @property
+    def is_looping(self) -> bool:
+        """Whether it ends again and again."""
+        return self._started and self._policy.is_looping(0.0 if self._process is None else self._lives_seconds())
+
+    def _lives_seconds(self) -> float:
+        return asyncio.get_running_loop().time() - self._started_at
 
     @property
     def ready(self) -> bool:
@@ -59,7 +71,8 @@ class WorkerKeeper:
                     status, self._process = await self._process.wait(), None
                     await _either(stopping, self._pause_seconds(status, loop.time() - started))
                 elif self._seen is None and self._process is None:
-                    started = loop.time()
+                    started = self._started_at = loop.time()
+                    self._started = True
                     self._process = await ChildProcess.start(
                         self._arguments, environ=self._environ, with_parent=None, own_group=True
                     )
@@ -149,9 +162,13 @@ async def run(service: Service, settings: IngestSettings, config: Path | None = 
         lambda: ", ".join(keeper.name.name for keeper in keepers if not keeper.ready) or None,
     )
     try:
+        source = f"ingest {held.name}"
+        told = tell_troubles(service.bus, service.home, source, lambda: _crash_loops(keepers, mesh.machine))
+        telling = service.tasks.create_task(told, name="troubles")
         async with asyncio.TaskGroup() as tasks:
             for keeper in keepers:
                 tasks.create_task(keeper.keep(service.stopping), name=keeper.name.name)
+        telling.cancel()
     except BaseExceptionGroup as group:
         refused, others = group.split(ChildRefusedError)
         if refused is None or others is not None:
@@ -159,6 +176,14 @@ async def run(service: Service, settings: IngestSettings, config: Path | None = 
         raise refused.exceptions[0] from None
     finally:
         held.release()
+
+
+def _crash_loops(keepers: list[WorkerKeeper], machine: str) -> list[Trouble]:
+    names = [keeper.name.name for keeper in keepers if keeper.is_looping]
+    return [
+        Trouble(kind="crash-loop", subject=name, detail=f"{name} on {machine} ends again and again; its log says why")
+        for name in names
+    ]
 
 
 async def _parent_name(service: Service) -> HeldName | None:

@@ -30,6 +30,7 @@ class Health:
 
     def __init__(self) -> None:
         self._checks: dict[str, Check] = {}
+        self._notes: dict[str, Check] = {}
 
     def starting(self) -> None:
         """Not ready from now on, until the service adds its own check."""
@@ -39,6 +40,14 @@ class Health:
         """Adds a readiness check. Liveness never depends on others: the loop that answers is the proof."""
         self._checks.pop(_STARTING, None)
         self._checks[name] = check
+
+    def note(self, name: str, check: Check) -> None:
+        """Adds what ``/readyz`` says besides, ready or not: of other services."""
+        self._notes[name] = check
+
+    def notes(self) -> dict[str, str]:
+        """Note → what is to be said."""
+        return {name: text for name, check in self._notes.items() if (text := check()) is not None}
 
     def missing(self) -> dict[str, str]:
         """Check → what is missing; empty when ready."""
@@ -68,6 +77,7 @@ async def start(health: Health, service: str, host: str, port: int | None) -> we
     async def readyz(_request: web.Request) -> web.Response:
         missing = health.missing()
         text = "".join(f"{name}: {text}\n" for name, text in missing.items()) or "ok\n"
+        text += "".join(f"{name}: {note}\n" for name, note in health.notes().items())
         return web.Response(text=text, status=503 if missing else 200)
 
     async def metrics(_request: web.Request) -> web.Response:

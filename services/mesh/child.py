@@ -69,6 +69,10 @@ class RestartPolicy:
         self._quick = float(QUICK_RESTARTS)
         self._slow = Backoff(*SLOW_PAUSES_SECONDS)
 
+    def is_looping(self, lives_seconds: float) -> bool:
+        """Whether the quick restarts are used up, by a child that has lived for ``lives_seconds`` since the last."""
+        return self._quick + lives_seconds / EARN_SECONDS < 1
+
     def pause_seconds(self, lived_seconds: float) -> float:
         """The pause before the next start of a child that lived for ``lived_seconds``."""
         self._quick = min(QUICK_RESTARTS, self._quick + lived_seconds / EARN_SECONDS)
@@ -272,6 +276,8 @@ class Child:
         self._process: RunningProcess | None = None
         self._stopping = asyncio.Event()
         self._deadline: asyncio.TimerHandle | None = None
+        self._policy = RestartPolicy()
+        self._started_at = 0.0
         self._signs = 0
         """How often the process that runs now has said that it is well."""
 
@@ -286,7 +292,7 @@ class Child:
         Raises `ChildRefusedError` where its first process ends with `EXIT_REFUSED`.
         """
         try:
-            await keep_running(self.name, self._run_once, self._stopping)
+            await keep_running(self.name, self._run_once, self._stopping, self._policy)
         finally:
             self.kill()
             if self._deadline:
@@ -296,6 +302,7 @@ class Child:
     async def _run_once(self) -> int:
         self._process = await self._start()
         self.starts += 1
+        self._started_at = asyncio.get_running_loop().time()
         log.info("child.started", child=self.name, pid=self._process.pid)
         if self._stopping.is_set():  # stop() came while it was being started
             self._ask_to_end(self._process)
@@ -319,6 +326,12 @@ class Child:
             with_parent=self._with_parent,
             own_group=self._own_group,
         )
+
+    @property
+    def is_looping(self) -> bool:
+        """Whether it ends again and again, so that it is started ever later."""
+        lives_seconds = asyncio.get_running_loop().time() - self._started_at if self.pid is not None else 0.0
+        return self.starts > 0 and self._policy.is_looping(lives_seconds)
 
     def note_well(self) -> None:
         """The process that runs now said that it is well; it must go on saying so."""

@@ -15,6 +15,7 @@ from services.mesh.child import Child, ChildRefusedError
 from services.mesh.lifecycle import Service, default_worker
 from services.mesh.log import get_logger
 from services.mesh.notify import NotifySocket, Readiness
+from services.mesh.troubles import crash_loops, tell_troubles
 from services.recorder.settings import RecorderSettings
 from services.recorder.storage.identity import load_name, lock
 from services.recorder.storage.index import Index
@@ -63,7 +64,12 @@ async def run(service: Service, settings: RecorderSettings, processes: int, conf
         async with asyncio.TaskGroup() as tasks:
             for child in children:
                 tasks.create_task(child.keep(), name=child.name)
+            told = tell_troubles(
+                service.bus, service.home, f"recorder {name}", lambda: crash_loops(children, service.settings.machine)
+            )
+            telling = tasks.create_task(told, name="troubles")
             await service.stopping.wait()
+            telling.cancel()
             for child in children:
                 child.stop()
     except BaseExceptionGroup as group:

@@ -21,6 +21,7 @@ from services.mesh.log import get_logger
 from services.mesh.metrics import gauge
 from services.mesh.presence import Presence
 from services.mesh.tasks import end
+from services.mesh.troubles import tell_troubles
 from services.registry.assignments import Assigner
 from services.registry.catalogue import CameraCatalogue
 from services.registry.endpoints import WallEndpoints, endpoints
@@ -142,6 +143,8 @@ async def run(service: Service, settings: RegistrySettings) -> None:
             ("promises", promises),
         )
     ]
+    telling_troubles = tell_troubles(bus, home, f"registry {service.worker}", assigner.troubles)
+    leading.append(tasks.create_task(telling_troubles, name="troubles"))
     await service.stopping.wait()
     await micro.stop()
     await end(leading)

@@ -7,6 +7,7 @@ from typing import Final
 
 from services.contracts.errors import ConflictError, UnavailableError
 from services.contracts.models import Assignment, Camera, Id, WorkerLease, WorkerRole
+from services.contracts.troubles import Trouble
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
 from services.mesh.leases import GIVE_UP_SECONDS, Workers
@@ -34,6 +35,10 @@ worker moves, and then they may at least as long."""
 HOMES_SETTLED_SECONDS: Final = 2.0
 """Cameras get homes only after the recorders have been the same for so long: the first to start would get them all."""
 CONCURRENT_WRITES: Final = 32
+ADD: Final[dict[WorkerRole, str]] = {
+    "ingest": "PANTAU_INGEST_CAPACITY",
+    "recorder": "PANTAU_RECORDER_CAPACITY",
+}
 ROLES: Final[tuple[WorkerRole, ...]] = ("ingest", "recorder")
 
 _written = counter("registry_assignments_written", "Assignments written, by role and cause", "role", "cause")
@@ -71,6 +76,8 @@ class Assigner:
         self._planned_at = float("-inf")
         self._balanced_at: dict[WorkerRole, float] = {}
         self._still_until: dict[WorkerRole, float] = {}
+        self._unassigned: dict[WorkerRole, int] = {}
+        """Role → cameras for which no worker has room."""
 
     async def run(self) -> None:
         """Plans until it is cancelled."""
@@ -85,6 +92,21 @@ class Assigner:
             self._plan_due.clear()
             self._planned_at = self._clock.monotonic()
             await self._write(self._plan())
+
+    def troubles(self) -> list[Trouble]:
+        """Roles that have no room for all cameras, while this registry leads."""
+        if not self._was_leading:
+            return []
+        return [
+            Trouble(
+                kind="unassigned",
+                subject=role,
+                count=count,
+                detail=f"{count} cameras have no {role}: all that run are full; add one, or raise {variable}",
+            )
+            for role, variable in ADD.items()
+            if (count := self._unassigned.get(role, 0))
+        ]
 
     def _look(self) -> bool:
         """Updates the rosters, also while another leads: who begins to lead knows who was there.
@@ -160,6 +182,7 @@ class Assigner:
         if settled and any(held.get(camera, worker) != worker for camera, worker in planned.items()):
             self._balanced_at["ingest"] = now
         _count("ingest", len(cameras) - len(planned), planned.values())
+        self._unassigned["ingest"] = len(cameras) - len(planned) if alive else 0
         return {
             f"ingest.{camera}": _assignment(cameras[camera], (worker,), (), current.get(camera), alive)
             for camera, worker in planned.items()
@@ -184,6 +207,7 @@ class Assigner:
         )
         if balancing and any(kept.homes != before[key].homes for key, kept in planned.items() if key in before):
             self._balanced_at["recorder"] = now
+        self._unassigned["recorder"] = len(cameras) - len(planned) if alive else 0
         _count("recorder", len(cameras) - len(planned), (name for kept in planned.values() for name in kept.workers))
         return {
             f"recorder.{camera}": _assignment(

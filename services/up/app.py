@@ -25,6 +25,7 @@ from services.mesh.log import get_logger
 from services.mesh.nats_server import NatsServer, NatsServerError
 from services.mesh.notify import NotifySocket, Readiness
 from services.mesh.settings import MeshSettings
+from services.mesh.troubles import crash_loops, tell_troubles
 from services.up import demo
 from services.up.folder import FolderLock
 from services.up.nats_watch import NatsWatch
@@ -155,9 +156,11 @@ class Up:
                     )
                     self._readiness.expect(child)
                     tasks.create_task(self._keep(child), name=child.name)
+                telling = tasks.create_task(self._tell_troubles(mesh), name="troubles")
                 announcing = tasks.create_task(self._announce(mesh), name="announce")
                 await self._stopping.wait()
                 announcing.cancel()
+                telling.cancel()
                 sd_notify("STOPPING=1")
                 await self._stop_all()
             if self._refusal:
@@ -222,6 +225,14 @@ class Up:
         try:
             await self._readiness.wait("sim")
             await demo.bring_in(bus, self.plan.settings.site, self._catalogue, self._sim_admin_port)
+        finally:
+            await bus.close()
+
+    async def _tell_troubles(self, mesh: MeshSettings) -> None:
+        bus = await Bus.connect(mesh, "up")
+        try:
+            children = list(self._children.values())
+            await tell_troubles(bus, mesh.site, f"up {mesh.machine}", lambda: crash_loops(children, mesh.machine))
         finally:
             await bus.close()
 

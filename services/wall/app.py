@@ -14,6 +14,7 @@ from services.mesh.fork_server import ForkServer
 from services.mesh.lifecycle import Service
 from services.mesh.notify import NotifySocket, Readiness
 from services.mesh.settings import MeshSettings, Section
+from services.mesh.troubles import crash_loops, tell_troubles
 from services.wall.children import END_WITH_FRONT, RELAY_MODULES, relay_processes, stop_with
 from services.wall.relay.settings import RelaySettings
 from services.wall.settings import WallSettings
@@ -85,6 +86,11 @@ async def run(service: Service, settings: WallSettings, relays: Sequence[Child] 
     from services.wall.front import app as front
 
     service.tasks.create_task(ExportDesk(service, settings).run(), name="exports")
+    source = f"wall {service.worker} {os.getpid()}"
+    service.tasks.create_task(
+        tell_troubles(service.bus, service.home, source, lambda: crash_loops(relays, service.settings.machine)),
+        name="troubles",
+    )
     keepers = [service.tasks.create_task(relay.keep(), name=relay.name) for relay in relays]
     service.tasks.create_task(stop_with(service.stopping, relays), name="stop relays")
     await front.run(service, settings, needs_relay=bool(relays))

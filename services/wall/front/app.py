@@ -20,6 +20,7 @@ from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
 from services.mesh.states import StateMirror
 from services.mesh.tasks import end
+from services.mesh.troubles import TroubleBook
 from services.wall.front.api import static
 from services.wall.front.auth import cookies
 from services.wall.front.auth.identity import LocalIdentity, choose_identity
@@ -137,6 +138,7 @@ async def run(
         clock=service.clock,
         cameras=cameras,
         states=states,
+        troubles=TroubleBook(bus, service.home, service.clock),
         relays=Relays(bus, service.home, workers, service.clock),
         identity=identity,
         guard=Guard(local_only=isinstance(identity, LocalIdentity), allowed_origins=settings.allowed_origins),
@@ -167,6 +169,7 @@ async def run(
         service.tasks.create_task(front.feed.run(), name="events"),
         service.tasks.create_task(front.screens.run(), name="screens"),
         service.tasks.create_task(front.outbox.run(), name="outbox"),
+        service.tasks.create_task(front.troubles.run(), name="troubles"),
     ]
     runner = web.AppRunner(
         build(front),
@@ -182,6 +185,7 @@ async def run(
         bound = await admin.listen(runner, host, port, what="the wall", setting="PANTAU_WALL_HTTP")
         if needs_relay:
             service.health.add("relay", lambda: None if front.relays.alive() else "no relay runs")
+        service.health.note("troubles", front.troubles.text)
         listening.set()
         log.info("front.listening", host=host, port=bound, accounts=settings.accounts_file is not None)
         await service.stopping.wait()

@@ -19,6 +19,7 @@ from services.mesh.clock import Clock
 from services.mesh.event_stream import EventOutbox
 from services.mesh.leases import Workers
 from services.mesh.states import StateMirror
+from services.mesh.troubles import TroubleBook
 from services.wall.front.auth import cookies
 from services.wall.front.auth.identity import AccountsIdentity, Identity
 from services.wall.front.event_feed import EventFeed
@@ -46,6 +47,7 @@ class Front:
     clock: Clock
     cameras: Mirror[Camera]
     states: StateMirror
+    troubles: TroubleBook
     relays: Relays
     identity: Identity
     guard: Guard

@@ -28,6 +28,7 @@ from services.wall.front.api import (
     snapshots,
     static,
     tours,
+    troubles,
     whep,
 )
 from services.wall.front.api.sessions import MAX_OFFER_BYTES, SDP, SDP_FRAGMENT
@@ -47,6 +48,8 @@ _WHEP_SESSION: Final = "/whep/{camera}/{session}"
 ROUTES: Final[tuple[Route[FrontRequest], ...]] = (
     Route("GET", "/api/v1/me", me.me, Role.VIEWER, "Who is signed in, and the ICE servers",
           {200: Answer("The signed-in person", JSON, me.Me)}),
+    Route("GET", "/api/v1/troubles", troubles.troubles, Role.VIEWER, "What ails the mesh itself just now",
+          {200: Answer("All troubles", JSON, troubles.TroublesView)}),
     Route("GET", "/api/v1/cameras", cameras.list_cameras, Role.VIEWER, "The catalogue, with what is observed",
           {200: Answer("All cameras, by id", JSON, cameras.CamerasView)}, query=cameras.CamerasQuery),
     Route("POST", "/api/v1/cameras", cameras.add_camera, Role.ADMIN, "Add a camera",

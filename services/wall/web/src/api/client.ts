@@ -32,6 +32,8 @@ import type {
   Tour,
   TourInput,
   ToursView,
+  Trouble,
+  TroublesView,
 } from "./generated.js";
 import type { Opening } from "./types.js";
 
@@ -213,6 +215,11 @@ export class Api {
   /** From now on this person's page begins with it. */
   async openLayout(id: string): Promise<void> {
     await this.request("POST", `/layouts/${id}/open`, async () => undefined);
+  }
+
+  /** What ails the mesh itself. */
+  async troubles(): Promise<Trouble[]> {
+    return (await this.json<TroublesView>("GET", "/troubles")).troubles;
   }
 
   async exports(): Promise<ExportView[]> {

@@ -844,6 +844,20 @@ export interface ToursView {
   tours: Tour[];
 }
 
+/** One trouble. */
+export interface Trouble {
+  kind: "crash-loop" | "unassigned" | "overloaded";
+  subject: string;
+  count: number;
+  /** A sentence that says what to do. */
+  detail: string;
+}
+
+/** All troubles; empty where all is well. */
+export interface TroublesView {
+  troubles: Trouble[];
+}
+
 export type Control = Aim | Size | ClockControl | Lateness | Listen | Seen;
 
 export type Notice = SlotNotice | FrameMark | ClockNotice | LinkNotice | DrainNotice | ErrorNotice;

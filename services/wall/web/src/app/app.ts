@@ -12,6 +12,7 @@ import type {
   Role,
   ScreenView,
   SlotNotice,
+  Trouble,
 } from "../api/generated.js";
 import { language, offerLocale } from "../i18n/index.js";
 import { SessionKeeper } from "../media/keeper.js";
@@ -78,6 +79,7 @@ export class App {
 
   readonly me = new Observable<Me | null>(null);
   readonly cameras = new Observable<ReadonlyMap<string, CameraView> | null>(null);
+  readonly troubles = new Observable<readonly Trouble[]>([]);
   readonly incidents = new Observable<readonly Incident[] | null>(null);
   readonly wall = new Observable<WallState>(INITIAL_WALL);
   readonly view = new Observable<ViewState>({
@@ -295,7 +297,13 @@ export class App {
   }
 
   private async readCameras(): Promise<void> {
-    const [cameras] = await Promise.all([this.api.cameras(), this.readMe(Number.POSITIVE_INFINITY), this.begun]);
+    const [cameras, troubles] = await Promise.all([
+      this.api.cameras(),
+      this.api.troubles(),
+      this.readMe(Number.POSITIVE_INFINITY),
+      this.begun,
+    ]);
+    this.troubles.set(troubles);
     this.cameras.set(new Map(byName(cameras, language.value).map((camera) => [camera.id, camera])));
     this.fillWall();
     if (this.keeper.session === null) this.onWall();

@@ -106,6 +106,12 @@ export const en = {
   "banner.no-h264":
     "This browser has no H.264 yet, so no video can be shown. Firefox fetches it by itself within minutes (about:addons, Plugins, OpenH264); this page keeps checking.",
 
+  "trouble.crash-loop": "A service ends again and again: {subject}. Its log says why.",
+  "trouble.unassigned":
+    "{count} cameras have no place ({subject}): all that run are full. Add one, or raise its capacity.",
+  "trouble.overloaded":
+    "{subject} has more to do than it can: some cameras are not whole. Add another, or fewer cameras.",
+
   "change.grid": "Number of tiles changed.",
   "change.cameras": "Cameras on the wall changed.",
   "change.camera": "Camera in one tile changed.",

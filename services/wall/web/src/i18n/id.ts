@@ -108,6 +108,12 @@ export const id: Messages = {
   "banner.no-h264":
     "Peramban ini belum memiliki H.264, sehingga video belum dapat tampil. Firefox mengunduhnya sendiri dalam beberapa menit (about:addons, Plugin, OpenH264); halaman ini terus memeriksa.",
 
+  "trouble.crash-loop": "Sebuah layanan terus berhenti: {subject}. Catatannya menyebutkan sebabnya.",
+  "trouble.unassigned":
+    "{count} kamera tidak kebagian tempat ({subject}): semua yang berjalan sudah penuh. Tambah satu, atau naikkan kapasitasnya.",
+  "trouble.overloaded":
+    "{subject} kelebihan beban: sebagian kamera tidak utuh. Tambah satu lagi, atau kurangi kameranya.",
+
   "change.grid": "Jumlah petak diubah.",
   "change.cameras": "Kamera di dinding diganti.",
   "change.camera": "Kamera di satu petak diganti.",

@@ -101,7 +101,7 @@ export class AppRoot extends LitElement {
     super();
     startLanguage(localStorage, navigator.languages);
     const { app } = this;
-    new Watch(this, () => [app.view, app.server, app.keeper.link, app.cameras, app.support]);
+    new Watch(this, () => [app.view, app.server, app.keeper.link, app.cameras, app.support, app.troubles]);
   }
 
   override connectedCallback(): void {
@@ -152,8 +152,16 @@ export class AppRoot extends LitElement {
       text = t("banner.server", since(server.value.sinceMs));
     } else if (phase === "full" || phase === "no-path" || phase === "no-network") text = t(`banner.${phase}`);
     else if (phase === "lost" && now - sinceMs > BANNER_AFTER_MS) text = t("banner.session", since(sinceMs));
+    text ??= this.trouble();
     if (text === null) return nothing;
     return html`<div class="banner" role="status">${icon("warning")}<span>${text}</span></div>`;
+  }
+
+  /** The first trouble of the mesh itself, for who may mend it. */
+  private trouble(): string | null {
+    const [first] = this.app.troubles.value;
+    if (first === undefined) return null;
+    return t(`trouble.${first.kind}`, { subject: first.subject, count: first.count });
   }
 
   private dialog(): TemplateResult | typeof nothing {
