@@ -215,7 +215,7 @@ class CatchUp:
     def frame_sent(self, now: float) -> None:
         """A live frame was sent, or waits behind what is in the lane."""
         self.whole = True
-        self._sent_at = now
+        self._sent_at = max(self._sent_at, now)
 
     def leave_out(self) -> None:
         """A frame is left out: nothing but a keyframe can be decoded after it."""

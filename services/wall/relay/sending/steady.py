@@ -31,9 +31,11 @@ class _Call(NamedTuple, Generic[Sink]):
 class SteadyViewers(Generic[Sink]):
     """One feed's."""
 
-    __slots__ = ("_calls", "_members", "_others")
+    __slots__ = ("_calls", "_codec", "_members", "_others")
 
     def __init__(self) -> None:
+        self._codec = 0
+        """Of the frame by which the last one joined: its payload type stands in the streams."""
         self._members: dict[Slot, Sink] = {}
         self._calls: list[_Call[Sink]] | None = []
         self._others: tuple[Sink, ...] | None = None
@@ -41,8 +43,9 @@ class SteadyViewers(Generic[Sink]):
     def __len__(self) -> int:
         return len(self._members)
 
-    def join(self, slot: Slot, sink: Sink) -> None:
-        """From the next frame on ``slot`` is sent all frames here; ``sink`` is who would give it them otherwise."""
+    def join(self, slot: Slot, sink: Sink, frame: Frame) -> None:
+        """Behind ``frame`` the slot is sent all frames here; ``sink`` is who would give it them otherwise."""
+        self._codec = frame.codec
         if slot not in self._members:
             self._members[slot] = sink
             slot.steady = self
@@ -68,7 +71,8 @@ class SteadyViewers(Generic[Sink]):
         """Sends the next frame; returns the sinks that have to be given it in the ordinary way."""
         if not self._members or frame.placement is Placement.DROPPABLE:
             return ()
-        if frame.damaged:  # the page is told
+        # Of a damaged picture the page is told, and another codec has another payload type.
+        if frame.damaged or frame.codec != self._codec:
             return tuple(self._members.values())
         calls = self._calls if self._calls is not None else self._group()
         unit, keyframe, sent24 = frame.unit, frame.keyframe, abs_send_time(now)

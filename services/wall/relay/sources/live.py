@@ -284,7 +284,7 @@ class LiveSource:
             elif frame.keyframe or not (by_keyframes or self._keyframes_only):
                 self._slot.show_frame(frame)
                 if not self._keyframes_only and self._slot.is_steady:
-                    feed.steady.join(self._slot, self)
+                    feed.steady.join(self._slot, self, frame)
             else:
                 self._slot.skip_frame()
         elif feed is self._next and feed.gop.frames:

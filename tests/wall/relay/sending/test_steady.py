@@ -50,13 +50,21 @@ class Tile:
         feeds = SimpleNamespace(original=lambda _camera, _profile: self.feed)
         self.slot.set_source(AIM, LiveSource(self.slot, AIM, CAMERA, None, cast("Any", feeds), self.clock))
 
-    def frame(self, size: int = 1500, *, key: bool = False, damaged: bool = False, step: int = FRAME) -> None:
+    def frame(
+        self,
+        size: int = 1500,
+        *,
+        key: bool = False,
+        damaged: bool = False,
+        step: int = FRAME,
+        codec: Codec = Codec.H264,
+    ) -> None:
         """The next frame comes from the bus, and 40 ms pass."""
         self.number += 1
         self.dts = getattr(self, "dts", 0) + step
         unit = access_unit([unit_of(size, 0x65 if key else 0x41, self.number & 0xFF)], self.dts, key=key)
         flags = unit.flags | (Flags.DAMAGED if damaged else Flags.NONE)
-        self.feed._on_media(encode(unit._replace(sequence=self.number, flags=flags, codec=Codec.H264)))
+        self.feed._on_media(encode(unit._replace(sequence=self.number, flags=flags, codec=codec)))
         self.twin.flush()
         self.wait(0.04)
 
@@ -164,6 +172,26 @@ async def test_a_tile_comes_back_by_its_next_frame() -> None:
         frames = twin.track.frames
         tile.frame()
         assert twin.track.frames == frames + 1
+
+
+async def test_a_frame_of_another_codec_has_its_own_payload_type() -> None:
+    with twins(kernel(), offload=not probe_offload()) as (twin, _):
+        tile = settled(twin)
+        tile.frame()
+        for codec, payload_type in ((Codec.HEVC, 104), (Codec.HEVC, 104), (Codec.H264, 102)):
+            tile.frame(key=True, codec=codec)
+            assert twin.received()[-1][1] & 0x7F == payload_type
+
+
+async def test_a_request_for_a_keyframe_knows_of_the_frame_before_that_python_sent() -> None:
+    with twins(kernel(), offload=not probe_offload()) as (twin, _):
+        tile = Tile(twin)
+        tile.frame(key=True)
+        tile.wait(1.0)
+        tile.frame()  # the first one goes the ordinary way, and C has sent nothing yet
+        assert tile.steady == 1
+        tile.slot.leave_steady()
+        assert not tile.slot.catch_up.is_still(tile.clock.monotonic())
 
 
 async def test_marks_come_once_a_second_while_c_sends() -> None:
