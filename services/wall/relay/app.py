@@ -90,7 +90,7 @@ class Relay:
         self._draining = False
         self._session_ended = asyncio.Event()
         self._gc_started = 0.0
-        self._hub = FeedHub(service.bus, service.tasks, self._clock)
+        self._hub = FeedHub(service.bus, service.tasks, self._clock, hold_damaged=settings.damaged == "hold")
         limits = ConversionLimits(settings.conversions, settings.conversion_height_px)
         self._conversions = Conversions(service, self._hub, limits, self.other_relays)
         self._cameras = Mirror(buckets.cameras, self._on_camera)

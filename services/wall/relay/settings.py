@@ -38,4 +38,9 @@ class RelaySettings(Section):
     conversion_height_px: int = Field(
         default=720, ge=144, le=4320, description="Converted pictures that are higher are scaled down."
     )
+    damaged: Literal["show", "hold"] = Field(
+        default="show",
+        description="Live pictures of which something was lost on their way from the camera: `show` them with a mark, "
+        "or `hold` the last whole picture until the next whole keyframe.",
+    )
     max_sessions: int = Field(default=1000, ge=1, description="Sessions that one relay accepts.")

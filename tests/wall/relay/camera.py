@@ -114,6 +114,8 @@ class BusCamera:
         self.epoch = 1
         self.hold = False
         """While set, frames are made but not sent: they are lost."""
+        self.damaged = range(0)
+        """The frames that are marked as damaged."""
         self.cut = False
         """Of the GOP it keeps the keyframe alone, as ingest does of one that is too long."""
         self.failing: WantReply | None = None
@@ -153,6 +155,8 @@ class BusCamera:
         number = self.sequence
         payload, keyframe = self.clip.frames[number % len(self.clip.frames)]
         flags = (Flags.KEYFRAME if keyframe else Flags.NONE) | (Flags.DISCONTINUITY if number == 0 else Flags.NONE)
+        if number in self.damaged:
+            flags |= Flags.DAMAGED
         dts = int(number * 90_000 / self.clip.fps)
         length = len(self.clip.frames)
         shown = number // length * length + self.clip.shown[number % length] if self.clip.shown else number

@@ -220,6 +220,30 @@ async def test_a_camera_that_is_away_says_why_and_comes_back_by_itself(bus: Bus,
     await viewer.close()
 
 
+@pytest.mark.parametrize("setting", ["show", "hold"])
+async def test_damaged_pictures_are_shown_or_held_back_by_the_setting_and_the_tile_says_so(
+    bus: Bus, mesh_settings: MeshSettings, setting: str
+) -> None:
+    async with (
+        running_relay(bus, mesh_settings, damaged=setting) as front,
+        BusCamera(bus, "cam-1", clip(1, gop=25, gops=4, size=(320, 180))) as camera,
+    ):
+        await front.add_camera("cam-1")
+        viewer = Viewer(front)
+        await viewer.open(1, Aim(slot=0, camera="cam-1"))
+        name = viewer.session.session
+        await until(lambda: states(front, name)[-1:] == ["live"])
+        begin = camera.sequence + 5
+        end = (begin // 25 + 1) * 25
+        camera.damaged = range(begin, end)
+        await until(lambda: camera.sequence >= end + 5)
+        await until(lambda: any(isinstance(n, SlotNotice) and n.damaged for n in front.notices[name]))
+        stamps = [stamp for stamp, _ in viewer.frames()]
+        pause = max((b - a) & 0xFFFFFFFF for a, b in pairwise(stamps[-(end - begin) - 6 :])) // 3600
+        assert pause == (end - begin + 1 if setting == "hold" else 1)
+        await viewer.close()
+
+
 async def test_of_a_gop_that_is_too_long_the_keyframe_is_shown_and_the_tile_waits_for_the_next(
     bus: Bus, front: Front
 ) -> None:

@@ -230,7 +230,7 @@ class Slot:
             return
         catch_up.frame_sent(now)
         if frame.damaged or self._damaged:
-            self._note_damage(frame, now)
+            self.note_damage(frame)
         if not self._flowing:
             if self._first_rtp is None:
                 self._first_rtp = stamp
@@ -241,8 +241,11 @@ class Slot:
             if self._paused:
                 self._repeat_later()
 
-    def _note_damage(self, frame: Frame, now: float) -> None:
+    def note_damage(self, frame: Frame) -> None:
+        """Tells the page whether pictures are damaged. ``frame``: the newest one, shown or held back."""
+        now = self._now()
         if frame.damaged:
+            self.leave_steady()
             self._damaged_at = now
         damaged = now - self._damaged_at < DAMAGED_SECONDS
         if damaged is not self._damaged:

@@ -69,11 +69,11 @@ class SteadyViewers(Generic[Sink]):
 
     def send_frame(self, frame: Frame, now: float) -> Sequence[Sink]:
         """Sends the next frame; returns the sinks that have to be given it in the ordinary way."""
-        if not self._members or frame.placement is Placement.DROPPABLE:
-            return ()
         # Of a damaged picture the page is told, and another codec has another payload type.
         if frame.damaged or frame.codec != self._codec:
             return tuple(self._members.values())
+        if not self._members or frame.placement is Placement.DROPPABLE:
+            return ()
         calls = self._calls if self._calls is not None else self._group()
         unit, keyframe, sent24 = frame.unit, frame.keyframe, abs_send_time(now)
         shift = unit.pts_90k - unit.dts_90k

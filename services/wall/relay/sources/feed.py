@@ -73,7 +73,11 @@ class ProfileFeed:
         camera: str,
         clock: Clock,
         on_nobody: WhyNobody,
+        *,
+        hold_damaged: bool = False,
     ) -> None:
+        """``hold_damaged``: damaged pictures are sent to nobody."""
+        self._hold_damaged = hold_damaged
         self.site = site
         self.profile: FeedName = profile
         self.camera = camera
@@ -244,10 +248,14 @@ class ProfileFeed:
 
     def _place(self, frame: Frame) -> None:
         """Finds out where the next frame is shown, and whether the feed is `reordered` by it."""
-        if self.profile in CONVERTED or self._video is None:
-            return
+        if self.profile not in CONVERTED and self._video is not None:
+            self._find_order(frame, self._video)
+        if self._hold_damaged and frame.damaged:
+            frame.placement = Placement.DROPPABLE  # all that refers to it is damaged too
+
+    def _find_order(self, frame: Frame, video: VideoCodec) -> None:
         unit = frame.unit
-        frame.placement = self._order.place(self._video.name, unit.payload, keyframe=frame.keyframe)
+        frame.placement = self._order.place(video.name, unit.payload, keyframe=frame.keyframe)
         if self.reordered or frame.placement in _SHOWN_AT_ONCE:
             return
         self.reordered, self._ordered_sets = True, self._sets
@@ -309,7 +317,9 @@ LINGER_SECONDS: Final = 10.0
 class FeedHub:
     """All feeds of this relay, each once (R11), made when first wanted and ended when long unused."""
 
-    def __init__(self, bus: Bus, tasks: asyncio.TaskGroup, clock: Clock) -> None:
+    def __init__(self, bus: Bus, tasks: asyncio.TaskGroup, clock: Clock, *, hold_damaged: bool = False) -> None:
+        """``hold_damaged``: see `ProfileFeed`."""
+        self._hold_damaged = hold_damaged
         self._bus = bus
         self._tasks = tasks
         self._clock = clock
@@ -323,7 +333,8 @@ class FeedHub:
         entry = self._feeds.get((site, profile, camera))
         if entry is not None:
             return entry[0]
-        return self._begin(ProfileFeed(self._bus, site, profile, camera, self._clock, on_nobody))
+        feed = ProfileFeed(self._bus, site, profile, camera, self._clock, on_nobody, hold_damaged=self._hold_damaged)
+        return self._begin(feed)
 
     def _begin(self, feed: ProfileFeed) -> ProfileFeed:
         task = self._tasks.create_task(feed.run(), name=f"feed {feed.profile} {feed.camera}")

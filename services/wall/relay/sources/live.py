@@ -275,6 +275,8 @@ class LiveSource:
     def feed_frame(self, feed: ProfileFeed, frame: Frame) -> None:
         """Sends the shown feed's frame. The awaited feed takes its place with its first picture."""
         if frame.placement is Placement.DROPPABLE:
+            if frame.damaged and feed is self._shown:
+                self._slot.note_damage(frame)
             return
         if feed is self._shown:
             by_keyframes = self._catch_up.by_keyframes
