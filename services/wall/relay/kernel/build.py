@@ -16,7 +16,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SOURCES = (HERE / "kernel.c", HERE / "kernel.h")
-LIBRARY = HERE / "kernel.so"
+LIBRARY = HERE / "kernel.native.so"
 FLAGS = ("-std=c11", "-fPIC", "-shared", "-fvisibility=hidden", "-ffp-contract=off")
 """Without contraction: Python rounds after each operation, and C has to come to the same."""
 WARNINGS = ("-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror")

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from services.wall.relay.kernel.structs import LIMITS, expected_facts, ffi
 
-LIBRARY: Final = Path(__file__).with_name("kernel.so")
+LIBRARY: Final = Path(__file__).with_name("kernel.native.so")
+"""With a dot in its stem: Python would take ``kernel.so`` for a module of its own (``pkgutil.walk_packages``)."""
 HEADER_BYTES: Final = 12
 _WORDS: Final = ffi.typeof("uint64_t[]")
 _FRAME: Final = ffi.typeof("pk_frame *")

@@ -29,7 +29,7 @@ needs_compiler = pytest.mark.skipif(bool(compiler_trouble()), reason=compiler_tr
 @cache
 def library(*options: str) -> Path:
     """Where the library stands, built with these options."""
-    target = Path(mkdtemp(prefix="kernel-")) / "kernel.so"
+    target = Path(mkdtemp(prefix="kernel-")) / "kernel.native.so"
     build(target, [*WARNINGS, *(options or ("-O2",))])
     return target
 

@@ -45,9 +45,9 @@ def test_elsewhere_than_on_linux_python_sends(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_library_that_is_missing_or_broken_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(library, "LIBRARY", tmp_path / "kernel.so")
+    monkeypatch.setattr(library, "LIBRARY", tmp_path / "kernel.native.so")
     assert "was not built" in str(library.find_kernel.__wrapped__())
-    (tmp_path / "kernel.so").write_bytes(b"no library")
+    (tmp_path / "kernel.native.so").write_bytes(b"no library")
     assert "cannot be loaded" in str(library.find_kernel.__wrapped__())
 
 
@@ -57,9 +57,9 @@ def test_a_library_that_is_older_than_its_sources_is_built_anew(
     source = tmp_path / "kernel.c"
     monkeypatch.setattr(build, "SOURCES", (source,))
     source.touch()
-    assert not build.is_fresh(tmp_path / "kernel.so")
-    (tmp_path / "kernel.so").touch()
-    assert build.is_fresh(tmp_path / "kernel.so")
+    assert not build.is_fresh(tmp_path / "kernel.native.so")
+    (tmp_path / "kernel.native.so").touch()
+    assert build.is_fresh(tmp_path / "kernel.native.so")
 
 
 @needs_compiler
