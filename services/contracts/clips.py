@@ -45,7 +45,8 @@ class ClipChunk(NamedTuple):
     at: int
     """Decoding time of the first sample since the question's ``from_us``, in the track's timescale."""
     samples: "array[int]"
-    """For each: size, duration, composition offset (two's complement), 1 for a keyframe."""
+    """For each: size, duration, composition offset (two's complement), and 1 for a keyframe plus 2 for a picture that
+    is marked as damaged."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import accumulate, compress
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 import services
@@ -109,6 +109,8 @@ def lay_out_clip(
     end_90k = min(us_to_90k(to_us - from_us), video.shown_end())
     duration_90k = max(end_90k - us_to_90k(shown_us), 1)
     used = [track for track in tracks if track.placed]
+    if damaged_us := sum(us_from_90k(placed.damaged) for _, placed in order if placed.chunk.track == _VIDEO):
+        info = {**info, "damaged_seconds": damaged_us / 1e6}
     header, data_bytes = progressive.header(
         [
             ClipTrack(track.timescale, track.first_shown() - rescale(shown_us, SECOND_US, track.timescale))
@@ -144,10 +146,12 @@ class _Placed:
         self.chunk = chunk
         self.description = description
         self.at = at
-        sizes, durations, offsets, keyframes = (chunk.samples[number::4] for number in range(4))
+        sizes, durations, offsets, marks = (chunk.samples[number::4] for number in range(4))
         self.samples = ChunkSamples(
-            sizes, durations, array("i", offsets.tobytes()), list(compress(range(len(sizes)), keyframes))
-        )
+            sizes, durations, array("i", offsets.tobytes()),
+            [index for index, mark in enumerate(marks) if mark & 1],
+            [index for index, mark in enumerate(marks) if mark & 2],
+        )  # fmt: skip
         """The samples that are kept."""
         self.end = at + sum(durations)
         """Where the last sample's duration ends."""
@@ -155,7 +159,7 @@ class _Placed:
 
     def cut(self, end: int) -> None:
         """Leaves out samples that no picture before ``end`` needs."""
-        sizes, durations, offsets, keyframes = self.samples
+        sizes, durations, offsets, keyframes, damaged = self.samples
         count, time, slack = len(sizes), self.end, rescale(_SAME_US, SECOND_US, self.description.timescale)
         while count:
             duration = durations[count - 1]
@@ -165,8 +169,8 @@ class _Placed:
                 break
             count -= 1
         if count < len(sizes):
-            kept = [index for index in keyframes if index < count]
-            self.samples = ChunkSamples(sizes[:count], durations[:count], offsets[:count], kept)
+            keyframes, damaged = ([index for index in marked if index < count] for marked in (keyframes, damaged))
+            self.samples = ChunkSamples(sizes[:count], durations[:count], offsets[:count], keyframes, damaged)
             self.end = self.at + sum(durations[:count])
             self._kept_bytes = sum(sizes[:count])
 
@@ -183,9 +187,14 @@ class _Placed:
 
     def shown_end(self) -> int:
         """When the last picture that is shown ends."""
-        _, durations, offsets, _ = self.samples
+        _, durations, offsets, _, _ = self.samples
         shown = zip(accumulate(durations, initial=self.at), offsets, durations, strict=False)
         return max((time + offset + duration for time, offset, duration in shown), default=self.at)
+
+    @property
+    def damaged(self) -> int:
+        """How long its damaged samples last."""
+        return sum(self.samples.durations[index] for index in self.samples.damaged)
 
     def kept(self) -> KeptBytes:
         """How many of its bytes are in the clip."""

@@ -11,6 +11,7 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 from services.media.mp4.boxes import Mp4Error, box, full_box
+from services.media.mp4.fragment import DAMAGED
 from services.media.mp4.movie import FILE_TYPE, MOVIE_TIMESCALE, info_box, movie_header, trak
 from services.media.mp4.tracks import Track
 
@@ -27,6 +28,8 @@ class ChunkSamples(NamedTuple):
     composition_offsets: "array[int]"
     keyframes: Sequence[int]
     """Which of the samples, from 0, are keyframes."""
+    damaged: Sequence[int] = ()
+    """Which of them are marked as damaged."""
 
 
 class Chunk(NamedTuple):
@@ -92,6 +95,8 @@ class _Table:
         self._durations: list[list[int]] = []
         self._compositions: list[list[int]] = []
         self._keyframes = array("I")
+        self._damaged: list[int] = []
+        """Numbers of the samples that are marked as damaged, from 0."""
         self._chunk_offsets = array("Q")
         self._chunk_shapes: list[tuple[int, int, int]] = []
 
@@ -101,11 +106,12 @@ class _Table:
 
     def add(self, chunk: Chunk, offset: int) -> int:
         """Appends a chunk that stands at ``offset`` of the data; returns its size."""
-        sizes, durations, compositions, keyframes = chunk.samples
+        sizes, durations, compositions, keyframes, damaged = chunk.samples
         if not sizes:
             return 0
         description = self._descriptions.setdefault(chunk.description, len(self._descriptions) + 1)
         first = len(self._sizes) + 1
+        self._damaged += (first - 1 + index for index in damaged)
         self._sizes.extend(sizes)
         self._keyframes.extend(first + index for index in keyframes)
         _count(self._durations, durations)
@@ -125,6 +131,11 @@ class _Table:
             tables.append(
                 full_box(b"stss", 0, 0, len(self._keyframes).to_bytes(4, "big"), _big_endian(self._keyframes))
             )
+        if self._damaged:  # degradation priorities, 8.5.3: what fragments say in their samples' flags
+            priorities = array("H", bytes(2 * len(self._sizes)))
+            for number in self._damaged:
+                priorities[number] = DAMAGED
+            tables.append(full_box(b"stdp", 0, 0, _big_endian(priorities)))
         shapes = [number for shape in self._chunk_shapes for number in shape]
         offsets = array("Q", (offset + data_at for offset in self._chunk_offsets))
         tables += [

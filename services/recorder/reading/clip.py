@@ -92,7 +92,10 @@ def _pack(samples: Samples) -> "array[int]":
     packed[0::4] = samples.sizes_bytes
     packed[1::4] = samples.durations
     packed[2::4] = array("I", samples.composition_offsets.tobytes())
-    packed[3::4] = samples.keyframes
+    marks = samples.keyframes
+    if any(samples.damages):
+        marks = array("I", (key | 2 * damaged for key, damaged in zip(marks, samples.damages, strict=True)))
+    packed[3::4] = marks
     return packed
 
 

@@ -1,8 +1,10 @@
 """Damaged pictures keep their mark: in file, seal and row, after recovery, thinned, played, in coverage."""
 
 from collections.abc import Iterable
+from io import BytesIO
 from pathlib import Path
 
+import av
 import pytest
 
 from services.contracts.coverage import coverage_statements
@@ -17,6 +19,7 @@ from services.recorder.storage import gops
 from services.recorder.storage.files import OsFiles
 from services.recorder.storage.fsck import check
 from services.recorder.storage.scan import opened, scan
+from tests.footage.slow import clip
 from tests.recorder.reading.test_coverage import ask, coverage_of
 from tests.recorder.rig import STREAM, Rig
 from tests.recorder.rig import decode as decode_pictures
@@ -130,3 +133,18 @@ def test_the_timeline_and_coverage_tell_damage_of_growing_and_closed_segments(tm
     assert damaged_us == 25 * FRAME_US
     assert made.damaged_us == pytest.approx(15 * FRAME_US, abs=2)
     assert made.recorded_us == 65 * FRAME_US
+
+
+def test_a_clip_says_which_of_its_pictures_are_damaged(tmp_path: Path) -> None:
+    with Rig(tmp_path) as rig:
+        rig.feed(marked(pictures(), *range(40, 50)))
+        rig.settle()
+        data, _ = clip(RecordedFootage("rec-1", [rig.disk], NoArchive()), START_US, START_US + 45 * FRAME_US)
+        whole, _ = clip(RecordedFootage("rec-1", [rig.disk], NoArchive()), START_US + 50 * FRAME_US, END_US)
+    box = data.index(b"stdp") + 8
+    priorities = data[box : box + 90]
+    assert [priorities[at : at + 2] for at in range(0, 90, 2)] == [b"\0\0"] * 40 + [b"\0\1"] * 5
+    assert b'"damaged_seconds": 0.2' in data or b'"damaged_seconds":0.2' in data
+    assert b"stdp" not in whole[: whole.index(b"mdat")]
+    with av.open(BytesIO(data), "r") as made:
+        assert len(list(made.decode(video=0))) == 45
