@@ -192,6 +192,23 @@ class ImportRequest(Model):
         return cls(format="json" if is_json else "csv", content=text, dry_run=dry_run)
 
 
+RowProblem = Literal[
+    "",
+    "cells",
+    "no-object",
+    "no-camera",
+    "same-camera",
+    "password-alone",
+    "no-boolean",
+    "no-degrees",
+    "invalid",
+    "conflict",
+    "unavailable",
+]
+"""Why a row was refused, for an interface that says it in its own language. ``cells``: more than the header has.
+``same-camera``: another row names it, too. ``invalid``: the column's value is not what it must be."""
+
+
 class ImportRow(Model):
     """The result of one row."""
 
@@ -201,7 +218,10 @@ class ImportRow(Model):
     """The camera; empty where the row names none."""
     result: Literal["added", "updated", "unchanged", "refused"]
     detail: str = ""
-    """Why it was refused, or which fields changed."""
+    """Why it was refused, or which fields changed. For logs: an interface goes by ``code`` and ``column``."""
+    code: RowProblem = ""
+    column: str = ""
+    """The column, or the path of the field, that the problem is in; empty where it is in none or several."""
 
 
 class ImportReport(Model):
@@ -214,4 +234,6 @@ class ImportReport(Model):
     refused: int = 0
     notes: tuple[str, ...] = ()
     """About the file as a whole: unknown columns."""
+    ignored: tuple[str, ...] = ()
+    """The unknown columns."""
     dry_run: bool = False

@@ -16,6 +16,7 @@ from services.contracts.catalogue import (
     ImportReport,
     ImportRequest,
     ImportRow,
+    RowProblem,
 )
 from services.contracts.errors import ConflictError, NotFoundError, PantauError
 from services.contracts.events import Audit, CameraRegistered, CameraRemoved, CameraUpdated
@@ -114,17 +115,17 @@ class CameraCatalogue:
         async def one(row: rows.ParsedRow) -> ImportRow:
             if not row.problem and first[row.id] != row.number:
                 problem = f"is the same camera as row {first[row.id]}; give each an id of its own"
-                return ImportRow(row=row.number, id=row.id, result="refused", detail=problem)
+                return _refused(row, problem, "same-camera")
             async with limit:
                 return await self._import_row(row, actor, dry_run=request.dry_run)
 
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(one(row)) for row in table.rows]
-        return _summary([task.result() for task in running], table.notes, dry_run=request.dry_run)
+        return _summary([task.result() for task in running], table, dry_run=request.dry_run)
 
     async def _import_row(self, row: rows.ParsedRow, actor: Actor, *, dry_run: bool) -> ImportRow:
         if row.problem:
-            return ImportRow(row=row.number, id=row.id, result="refused", detail=row.problem)
+            return _refused(row, row.problem, row.code, row.column)
         known = self._cameras.entries.get(row.id)
         before = known[0] if known else None
         try:
@@ -140,7 +141,8 @@ class CameraCatalogue:
                 await self._change(change, before, known[1], actor)
             return ImportRow(row=row.number, id=row.id, result="updated", detail=", ".join(change.fields))
         except PantauError as error:
-            return ImportRow(row=row.number, id=row.id, result="refused", detail=error.message)
+            code = _ROW_CODES.get(error.code, "invalid")
+            return _refused(row, error.message, code, _field_of(error.message) if code == "invalid" else "")
 
     def _entry(self, key: str) -> CameraEntry:
         camera, revision = self._known(key)
@@ -237,7 +239,22 @@ def _matches(camera: Camera, query: CameraQuery) -> bool:
     return behind and camera.matches(site=query.site, tag=query.tag, text=query.text)
 
 
-def _summary(results: Iterable[ImportRow], notes: tuple[str, ...], *, dry_run: bool) -> ImportReport:
+_ROW_CODES: Final[dict[str, RowProblem]] = {"conflict": "conflict", "unavailable": "unavailable"}
+"""Of errors that are no fault of the row."""
+
+
+def _refused(row: rows.ParsedRow, detail: str, code: RowProblem, column: str = "") -> ImportRow:
+    return ImportRow(row=row.number, id=row.id, result="refused", detail=detail, code=code, column=column)
+
+
+def _field_of(message: str) -> str:
+    """The field that a validation error is about: its text begins with the path. Empty where it is about several."""
+    path, colon, rest = message.partition(":")
+    alone = colon and "; " not in rest and path.replace(".", "").replace("_", "").isalnum()
+    return path if alone else ""
+
+
+def _summary(results: Iterable[ImportRow], table: rows.ParsedTable, *, dry_run: bool) -> ImportReport:
     ordered = sorted(results, key=lambda row: row.row)
     counts = {name: sum(row.result == name for row in ordered) for name in ("added", "updated", "unchanged", "refused")}
-    return ImportReport(rows=tuple(ordered), notes=notes, dry_run=dry_run, **counts)
+    return ImportReport(rows=tuple(ordered), notes=table.notes, ignored=table.ignored, dry_run=dry_run, **counts)

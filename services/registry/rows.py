@@ -8,9 +8,9 @@ import io
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from services.contracts.catalogue import id_from_name, take_credentials
+from services.contracts.catalogue import RowProblem, id_from_name, take_credentials
 from services.contracts.errors import InvalidInputError
 
 COLUMNS: Final[dict[str, tuple[str, ...]]] = {
@@ -45,6 +45,15 @@ _TRUE: Final = frozenset({"1", "true", "yes", "y", "on", "ya", "aktif"})
 _FALSE: Final = frozenset({"0", "false", "no", "n", "off", "tidak", "nonaktif"})
 
 
+class RowError(ValueError):
+    """A row cannot be read: ``code`` says why to programs, the text to people who read logs."""
+
+    def __init__(self, code: RowProblem, detail: str, column: str = "") -> None:
+        super().__init__(detail)
+        self.code: RowProblem = code
+        self.column = column
+
+
 @dataclass(frozen=True)
 class ParsedRow:
     """One row: its camera's id and fields, or the problem that makes it unreadable.
@@ -57,14 +66,24 @@ class ParsedRow:
     id: str = ""
     given: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
+    code: RowProblem = ""
+    """Of the problem."""
+    column: str = ""
+    """The column that the problem is in; empty where it is in none or several."""
 
 
 @dataclass(frozen=True)
 class ParsedTable:
-    """The rows of a file, with notes on columns that were ignored."""
+    """The rows of a file, and the columns that were ignored because nobody knows them."""
 
     rows: list[ParsedRow]
-    notes: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    kind: Literal["columns", "keys"] = "columns"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The same for people who read logs."""
+        return (f"{self.kind} that are not known were ignored: {', '.join(self.ignored)}",) if self.ignored else ()
 
 
 def parse(format: str, content: str) -> ParsedTable:  # noqa: A002 (the field's name in the request)
@@ -100,14 +119,13 @@ def _parse_csv(content: str) -> ParsedTable:
     except csv.Error as error:
         raise InvalidInputError(f"line {reader.line_num} is no CSV: {error}") from error
     unknown = [name for name, column in zip(header, columns, strict=True) if column is None and name.strip()]
-    notes = (f"columns that are not known were ignored: {', '.join(unknown)}",) if unknown else ()
-    return ParsedTable(rows, notes)
+    return ParsedTable(rows, tuple(unknown))
 
 
 def _csv_row(line: int, columns: list[str | None], cells: list[str], delimiter: str) -> ParsedRow:
     if any(cell.strip() for cell in cells[len(columns) :]):
         problem = f"has {len(cells)} cells for {len(columns)} columns; quote a cell that has {delimiter!r} in it"
-        return ParsedRow(line, problem=problem)
+        return ParsedRow(line, problem=problem, code="cells")
     flat = {name: cell.strip() for name, cell in zip(columns, cells, strict=False) if name and cell.strip()}
     return _row(line, flat, {})
 
@@ -125,7 +143,7 @@ def _parse_json(content: str) -> ParsedTable:
     unknown: set[str] = set()
     for number, entry in enumerate(parsed, start=1):
         if not isinstance(entry, dict):
-            rows.append(ParsedRow(number, problem="is no object"))
+            rows.append(ParsedRow(number, problem="is no object", code="no-object"))
             continue
         flat: dict[str, Any] = {}
         nested: dict[str, Any] = {}
@@ -139,19 +157,21 @@ def _parse_json(content: str) -> ParsedTable:
             else:
                 unknown.add(key)
         rows.append(_row(number, flat, nested))
-    notes = (f"keys that are not known were ignored: {', '.join(sorted(unknown))}",) if unknown else ()
-    return ParsedTable(rows, notes)
+    return ParsedTable(rows, tuple(sorted(unknown)), "keys")
 
 
 def _row(number: int, flat: dict[str, Any], nested: dict[str, Any]) -> ParsedRow:
     name = flat.get("name")
     camera = str(flat["id"]).strip() if flat.get("id") else id_from_name(name) if isinstance(name, str) else ""
     if not camera:
-        return ParsedRow(number, problem="names no camera: give an id, or a name with letters or digits in it")
+        problem = "names no camera: give an id, or a name with letters or digits in it"
+        return ParsedRow(number, problem=problem, code="no-camera")
     try:
         return ParsedRow(number, camera, take_credentials(_given(flat, nested)))
+    except RowError as error:
+        return ParsedRow(number, camera, problem=str(error), code=error.code, column=error.column)
     except ValueError as error:
-        return ParsedRow(number, camera, problem=str(error))
+        return ParsedRow(number, camera, problem=str(error), code="invalid")
 
 
 def _given(flat: dict[str, Any], nested: dict[str, Any]) -> dict[str, Any]:
@@ -184,7 +204,7 @@ def _given(flat: dict[str, Any], nested: dict[str, Any]) -> dict[str, Any]:
         if "password" in flat:
             given["credentials"]["password"] = str(flat["password"])
     elif "password" in flat:
-        raise ValueError("has a password but no username")
+        raise RowError("password-alone", "has a password but no username", "password")
     return given
 
 
@@ -192,7 +212,7 @@ def _object(name: str, given: dict[str, Any]) -> dict[str, Any]:
     """The row's JSON object ``name`` beside its flat columns; empty where it has none."""
     value = given.get(name) or {}
     if not isinstance(value, dict):
-        raise ValueError(f"{name}: {value!r} is no object")  # noqa: TRY004 (a trouble of the row, as all others)
+        raise RowError("no-object", f"{name}: {value!r} is no object", name)
     return value
 
 
@@ -206,7 +226,7 @@ def _boolean(name: str, value: Any) -> bool:
         return True
     if text in _FALSE:
         return False
-    raise ValueError(f"{name}: {value!r} is neither yes nor no")
+    raise RowError("no-boolean", f"{name}: {value!r} is neither yes nor no", name)
 
 
 def _degrees(name: str, value: Any) -> float | None:
@@ -217,4 +237,4 @@ def _degrees(name: str, value: Any) -> float | None:
     try:
         return float(text.replace(",", ".") if text.count(",") == 1 and "." not in text else text)
     except ValueError as error:
-        raise ValueError(f"{name}: {text!r} is no number of degrees, as -7.9826 is") from error
+        raise RowError("no-degrees", f"{name}: {text!r} is no number of degrees, as -7.9826 is", name) from error

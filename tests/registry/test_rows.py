@@ -75,14 +75,16 @@ def test_line_numbers_are_those_of_the_file_though_cells_span_lines() -> None:
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ("A,rtsp://h/1,maybe", "enabled"),
-        ("!!!,rtsp://h/1,", "names no camera"),
-        ("A,rtsp://h/1,yes,more", "4 cells for 3 columns"),
+        ("A,rtsp://h/1,maybe", ("enabled", "no-boolean", "enabled")),
+        ("!!!,rtsp://h/1,", ("names no camera", "no-camera", "")),
+        ("A,rtsp://h/1,yes,more", ("4 cells for 3 columns", "cells", "")),
     ],
 )
-def test_a_bad_row_says_why(line: str, problem: str) -> None:
+def test_a_bad_row_says_why_to_people_and_to_programs(line: str, problem: tuple[str, str, str]) -> None:
     (row,) = rows(f"name,url,enabled\n{line}\n")
-    assert problem in row.problem
+    said, code, column = problem
+    assert said in row.problem
+    assert (row.code, row.column) == (code, column)
 
 
 @pytest.mark.parametrize(

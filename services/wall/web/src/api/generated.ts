@@ -379,6 +379,7 @@ export interface ImportReport {
   unchanged: number;
   refused: number;
   notes: string[];
+  ignored: string[];
   dry_run: boolean;
 }
 
@@ -388,6 +389,8 @@ export interface ImportRow {
   id: string;
   result: "added" | "updated" | "unchanged" | "refused";
   detail: string;
+  code: "" | "cells" | "no-object" | "no-camera" | "same-camera" | "password-alone" | "no-boolean" | "no-degrees" | "invalid" | "conflict" | "unavailable";
+  column: string;
 }
 
 /** A case. The footage of its cameras and time is held while it is open, and for the grace period after. */

@@ -3,10 +3,11 @@
 import { css, html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { ApiError } from "../api/client.js";
-import type { ImportReport } from "../api/generated.js";
+import type { ImportReport, ImportRow } from "../api/generated.js";
 import type { App } from "../app/app.js";
 import { problemText } from "../app/problem.js";
 import { t } from "../i18n/index.js";
+import { refusedCsv, rowWords } from "../model/import-rows.js";
 import { icon } from "./icons.js";
 import { form, shared } from "./styles.js";
 import { Watch } from "./watch.js";
@@ -113,7 +114,12 @@ export class ImportDialog extends LitElement {
     // Refused rows come first: they need attention.
     const rows = [...report.rows].sort((a, b) => Number(b.result === "refused") - Number(a.result === "refused"));
     return html`<p class="sum" role="status">${sum}</p>
-      ${report.notes.map((note) => html`<p class="hint">${t("import.note")}: <span lang="en">${note}</span></p>`)}
+      ${report.ignored.length > 0 ? html`<p class="hint">${t("import.ignored", { columns: report.ignored.join(", ") })}</p>` : nothing}
+      ${
+        refused > 0
+          ? html`<button class="plain" @click=${() => this.downloadRefused(report)}>${t("import.download", { count: refused })}</button>`
+          : nothing
+      }
       <table>
         <thead>
           <tr><th>${t("import.row")}</th><th>${t("form.id")}</th><th>${t("import.result")}</th><th>${t("import.detail")}</th></tr>
@@ -121,11 +127,22 @@ export class ImportDialog extends LitElement {
         <tbody>
           ${rows.map(
             (row) => html`<tr class=${row.result}>
-              <td>${row.row}</td><td>${row.id}</td><td>${t(`import.${row.result}`)}</td><td lang="en">${row.detail}</td>
+              <td>${row.row}</td><td>${row.id}</td><td>${t(`import.${row.result}`)}</td><td title=${row.detail}>${rowText(row)}</td>
             </tr>`,
           )}
         </tbody>
       </table>`;
+  }
+
+  private async downloadRefused(report: ImportReport): Promise<void> {
+    if (!this.file) return;
+    const text = refusedCsv(await this.file.text(), report.rows);
+    const url = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+    const link = document.createElement("a");
+    link.href = url;
+    link.download = `${this.file.name.replace(/\.csv$/i, "")}-${t("import.refused.file")}.csv`;
+    link.click();
+    URL.revokeObjectURL(url);
   }
 
   private onDrop(event: DragEvent): void {
@@ -164,6 +181,12 @@ export class ImportDialog extends LitElement {
       </button>
     </pantau-modal>`;
   }
+}
+
+function rowText(row: ImportRow): string {
+  const words = rowWords(row);
+  if (!words) return "";
+  return t(words.key, { columns: words.labels.map((label) => t(label)).join(", ") });
 }
 
 declare global {

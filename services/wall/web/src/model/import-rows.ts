@@ -1,0 +1,38 @@
+/** An import's report in words, and the refused rows as a file to correct. */
+
+import type { ImportRow } from "../api/generated.js";
+import type { MessageKey } from "../i18n/index.js";
+import { labelOf } from "./camera-form.js";
+
+export interface RowWords {
+  key: MessageKey;
+  /** The form's fields that it is about. */
+  labels: MessageKey[];
+}
+
+/** What to say of a row; null where there is nothing to say. */
+export function rowWords({ result, detail, code, column }: ImportRow): RowWords | null {
+  if (result === "updated") {
+    const fields = detail.split(", ").filter(Boolean);
+    return { key: "import.changed", labels: [...new Set(fields.map(labelOf))] };
+  }
+  if (result !== "refused") return null;
+  const label = column === "" ? [] : [labelOf(column)];
+  if (code === "" || code === "invalid")
+    return { key: label.length > 0 ? "import.invalid" : "import.invalid.any", labels: label };
+  return { key: `import.${code}`, labels: label };
+}
+
+/** The header and the refused lines of a CSV file, for a spreadsheet; `row` counts lines from 1. */
+export function refusedCsv(text: string, rows: readonly ImportRow[]): string {
+  const lines = text.replace(/^\uFEFF/, "").split(/\r?\n/);
+  const begins = [...new Set(rows.map(({ row }) => row))].sort((a, b) => a - b);
+  const kept = rows
+    .filter(({ result }) => result === "refused")
+    .flatMap(({ row }) => {
+      // A quoted cell may go over several lines: a row ends where the next one begins.
+      const next = begins.find((begin) => begin > row) ?? lines.length + 1;
+      return lines.slice(row - 1, next - 1).filter((line) => line.trim() !== "");
+    });
+  return [lines[0] ?? "", ...kept, ""].join("\r\n");
+}
