@@ -188,6 +188,8 @@ class Reason(StrEnum):
     READER_FAILED = "reader-failed"
     """The process that read it crashed or hung."""
     NO_INGEST = "no-ingest"
+    UNASSIGNED = "unassigned"
+    """All ingest workers are full."""
     DISABLED = "disabled"
 
 

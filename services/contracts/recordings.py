@@ -55,7 +55,7 @@ LostBy = Literal["mesh", "camera", "nobody"]
 _OF_THE_MESH: Final = frozenset(
     (
         *GapCause, Reason.NONE, Reason.STARTING, Reason.FRAMES_LOST, Reason.OVERLOADED, Reason.READER_FAILED,
-        Reason.NO_INGEST,
+        Reason.NO_INGEST, Reason.UNASSIGNED,
     )
 )  # fmt: skip
 _OF_NOBODY: Final = frozenset((GapCause.EXPIRED, GapCause.NOT_KEPT, Reason.DISABLED))

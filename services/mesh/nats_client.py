@@ -12,6 +12,7 @@ from nats.aio.client import Client, Server, Srv
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.aio.transport import WebSocketTransport
+from nats.errors import SlowConsumerError
 from nats.protocol.command import pub_cmd
 from nats.protocol.parser import Parser
 
@@ -25,6 +26,11 @@ SILENT_SECONDS: Final = 1.5
 SILENT_ALONE_SECONDS: Final = 12.0
 """The same where there is no other server."""
 TRY_AGAIN_SECONDS: Final = 0.25
+MAX_WAITING_BYTES: Final = 128 * 1024 * 1024
+"""What may wait in all subscriptions together; past it large messages are dropped as by a slow consumer. Each has a
+limit of its own, too, but there may be hundreds."""
+LARGE_BYTES: Final = 16 * 1024
+"""What waits is added up only for a message of so many bytes; the limit may be passed by smaller ones."""
 
 
 class NatsClient(Client):
@@ -39,6 +45,18 @@ class NatsClient(Client):
         self._media = MediaWriter(self._wire)
         self._left_at: dict[str, float] = {}
         """Address → when it was left or tried last, by `time.monotonic`."""
+
+    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
+        """nats-py bounds what waits in each subscription, and not what waits in all of them."""
+        if len(data) >= LARGE_BYTES and self.waiting_bytes + len(data) > MAX_WAITING_BYTES and sid in self._subs:
+            await self._error_cb(SlowConsumerError(subject.decode(), reply.decode(), sid, self._subs[sid]))
+            return
+        await super()._process_msg(sid, subject, reply, data, headers)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What waits in all subscriptions."""
+        return sum(subscription._pending_size for subscription in self._subs.values())
 
     def publish_media(self, subject: str, payload: bytes) -> bool:
         """Writes a media message with all others of this loop turn; False where it was dropped."""

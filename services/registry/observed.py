@@ -15,7 +15,8 @@
 | online, degraded | ingest tries again under the same epoch | offline (it was a break), at once |
 | online, degraded | ingest tries under a new epoch | connecting (the camera was moved) |
 | offline | delivers | connecting until it is steady |
-| offline, no-ingest | ingest tries | connecting |
+| any but disabled | the same, and no worker has room for it | offline, unassigned |
+| offline, no-ingest or unassigned | ingest tries | connecting |
 | online | `quality` sees trouble, or it broke off `UNSTABLE_BREAKS` times in `UNSTABLE_SECONDS` | degraded |
 | degraded | no trouble, and no break for `CALM_SECONDS` | online |
 """
@@ -63,6 +64,8 @@ class ObservedCamera:
         self._main: ProfileReport | None = None
         self._frames = -1
         self._frames_at = now
+        self.unassigned = False
+        """Whether no worker has room for it."""
         self._lost_worker = False
         self._epoch = 0
         self._up_epoch = 0
@@ -163,7 +166,10 @@ class ObservedCamera:
         self._main = self._up_since = None
         self._failed = True
         self.profiles = {name: _silent(profile) for name, profile in self.profiles.items()}
-        self._set(Status.OFFLINE, Reason.NO_INGEST, "no ingest worker reports on it", now, now_us)
+        if self.unassigned:
+            self._set(Status.OFFLINE, Reason.UNASSIGNED, "all ingest workers are full: add one", now, now_us)
+        else:
+            self._set(Status.OFFLINE, Reason.NO_INGEST, "no ingest worker reports on it", now, now_us)
 
     def _try(self, now: float, now_us: int) -> None:
         main = self._main
@@ -185,7 +191,7 @@ class ObservedCamera:
                 self._fail(trouble, now, now_us)
             elif main is not None and main.reason is Reason.NO_KEYFRAME:
                 self._set(Status.CONNECTING, main.reason, main.detail, now, now_us)
-        elif self.reason is Reason.NO_INGEST and main is not None:
+        elif self.reason in (Reason.NO_INGEST, Reason.UNASSIGNED) and main is not None:
             self._failed = False
             self._set(Status.CONNECTING, Reason.STARTING, "", now, now_us)
 

@@ -104,6 +104,7 @@ class StateObserver:
         self._was_leading = False
         self._view = bus.reconnects
         self._leases_known_at = clock.monotonic() + EXPIRE_SECONDS
+        self._workers_there = False
         self._changed = asyncio.Event()
         self._unwritten: set[Id] = set()
         self._to_write = asyncio.Event()
@@ -196,6 +197,7 @@ class StateObserver:
     async def _tick(self) -> None:
         now, now_us = self._clock.monotonic(), self._clock.now_us()
         lapsed = self._lapsed(now)
+        self._workers_there = bool(self._workers.alive("ingest"))
         due: list[_Watched] = []
         counts = dict.fromkeys(Status, 0)
         for key, (camera, _) in self._cameras.entries.items():
@@ -239,6 +241,7 @@ class StateObserver:
             watched.profiles = dict(camera.profiles)
             observed.begin_again(now, now_us)
         before = observed.status
+        observed.unassigned = self._workers_there and f"ingest.{camera.id}" not in self._assignments.entries
         observed.tick(now, now_us, enabled=camera.enabled)
         if before is not observed.status:
             log.debug("camera.status", camera=camera.id, status=observed.status, reason=observed.reason)

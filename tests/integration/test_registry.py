@@ -23,7 +23,9 @@ from services.contracts.models import Assignment, CameraState, Credentials, Mode
 from services.contracts.permissions import Actor, Role
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
+from services.mesh.clock import SystemClock
 from services.mesh.settings import MeshSettings
+from services.mesh.troubles import TroubleBook
 from tests.registry.running import (
     Worker,
     add,
@@ -242,6 +244,26 @@ async def test_the_observed_state_is_kept_and_told(
         await ask(bus, "cameras-remove", CameraRemove(id="a"), CameraRemovalReply)
         await eventually(status, lambda found: found is None)
         await worker.stop()
+
+
+async def test_the_camera_over_the_capacity_is_unassigned_and_the_mesh_says_what_to_add(
+    bus: Bus, mesh_settings: MeshSettings, assignments: dict[str, tuple[Assignment, int]]
+) -> None:
+    book = TroubleBook(bus, "city", SystemClock())
+    following = asyncio.create_task(book.run())
+    async with registry(mesh_settings):
+        worker = Worker(bus, "ingest", "ingest-1")
+        worker.capacity = 2
+        await worker.start()
+        await add(bus, "a", "b", "c")
+        await until(lambda: [(trouble.kind, trouble.count) for trouble in book.current()] == [("unassigned", 1)])
+        assert "PANTAU_INGEST_CAPACITY" in (book.text() or "")
+        assert sum(key.startswith("ingest.") for key in assignments) == 2
+        worker.capacity = 3
+        await until(lambda: sum(key.startswith("ingest.") for key in assignments) == 3)
+        await until(lambda: not book.current())
+        await worker.stop()
+    following.cancel()
 
 
 async def test_another_registry_leads_when_the_leader_is_gone(

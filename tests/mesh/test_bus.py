@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from services.contracts.errors import UnavailableError
+from services.mesh import nats_client
 from services.mesh.bus import Bus, BusMessage
 from services.mesh.media_writer import MAX_UNSENT_BYTES
 from services.mesh.nats_server import NatsServer, config
@@ -138,6 +139,29 @@ async def test_one_slow_subscription_loses_its_own_messages_and_delays_no_other(
     release.set()
     await asyncio.sleep(0.3)
     assert slow_count < 20
+
+
+async def test_what_waits_in_all_subscriptions_together_is_bounded(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nats_client, "MAX_WAITING_BYTES", 10 * 100_000)
+    going_on, taken = asyncio.Event(), 0
+
+    async def take(_message: BusMessage) -> None:
+        nonlocal taken
+        taken += 1
+        await going_on.wait()
+
+    for number in range(8):
+        await bus.subscribe(f"test.{number}", take)
+    for _ in range(8):
+        for number in range(8):
+            await bus.publish(f"test.{number}", bytes(100_000))
+        await flushed(bus.client)
+    assert 8 * 100_000 <= bus.client.waiting_bytes <= 10 * 100_000
+    going_on.set()
+    await eventually(lambda: not bus.client.waiting_bytes)
+    before = taken
+    await bus.publish("test.0", bytes(100_000))
+    await eventually(lambda: taken == before + 1)
 
 
 async def test_a_frame_of_eight_megabytes_passes(bus: Bus) -> None:

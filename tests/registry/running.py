@@ -123,6 +123,7 @@ class Worker:
         self.name = name
         self.bus = bus
         self.draining = False
+        self.capacity = 0
         self.incarnation = new_incarnation()
         self._role = role
         self._hangs = hangs
@@ -136,6 +137,7 @@ class Worker:
                 "worker": self.name,
                 "incarnation": self.incarnation,
                 "draining": self.draining,
+                "capacity": self.capacity,
             }
         )
 

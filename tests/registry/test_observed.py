@@ -88,6 +88,17 @@ def test_a_camera_whose_workers_lease_lapsed_is_offline_until_somebody_reports_o
     assert camera.stay(UP, 1, epoch=2) is Status.ONLINE
 
 
+def test_a_camera_for_which_no_worker_has_room_says_so_until_somebody_reports_on_it() -> None:
+    camera = Camera()
+    camera.stay(UP, 10)
+    camera.observed.unassigned = True
+    camera.observed.lose_worker()
+    camera.tick()
+    assert (camera.observed.status, camera.observed.reason) == (Status.OFFLINE, Reason.UNASSIGNED)
+    camera.observed.unassigned = False
+    assert camera.stay(TRYING, 1, epoch=2) is Status.CONNECTING
+
+
 def test_a_camera_that_only_waits_for_a_keyframe_says_so() -> None:
     camera = Camera()
     waiting = TRYING.model_copy(update={"reason": Reason.NO_KEYFRAME, "detail": "waiting for a keyframe"})

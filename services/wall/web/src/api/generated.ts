@@ -647,6 +647,7 @@ export const REASON_VALUES = [
   "overloaded",
   "reader-failed",
   "no-ingest",
+  "unassigned",
   "disabled",
 ] as const;
 export type Reason = (typeof REASON_VALUES)[number];

@@ -176,6 +176,7 @@ export const en = {
   "reason.frames-lost": "Pictures are being lost",
   "reason.bad-timestamps": "The camera's clock jumps",
   "reason.low-rate": "Fewer pictures than it should send",
+  "reason.unassigned": "No service has room for this camera: all are full",
   "reason.no-ingest": "No service is reading this camera",
   "reason.disabled": "Switched off",
 

@@ -178,6 +178,7 @@ export const id: Messages = {
   "reason.frames-lost": "Ada gambar yang hilang",
   "reason.bad-timestamps": "Jam kamera melompat",
   "reason.low-rate": "Gambar lebih sedikit dari seharusnya",
+  "reason.unassigned": "Tidak ada layanan yang sanggup membaca kamera ini: semua penuh",
   "reason.no-ingest": "Tidak ada layanan yang membaca kamera ini",
   "reason.disabled": "Dinonaktifkan",
 
