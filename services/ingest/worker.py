@@ -17,6 +17,7 @@ from prometheus_client import REGISTRY
 
 from services.contracts import subjects
 from services.contracts.models import Assignment, Camera, CameraReport, Credentials, Id, IngestReport, WorkerLease
+from services.contracts.troubles import Trouble
 from services.ingest.assignments import CameraPlan, plans
 from services.ingest.camera import CameraIngest, Surroundings
 from services.ingest.fallbacks import Fallbacks
@@ -24,6 +25,7 @@ from services.ingest.keeping.handover import Handover
 from services.ingest.keeping.keep import Keep
 from services.ingest.metrics import IngestCollector
 from services.ingest.names import HeldName, Name
+from services.ingest.overload import Overload, WorkerLoad
 from services.ingest.publisher import Publisher
 from services.ingest.readers.direct import DirectReader
 from services.ingest.readers.libav import LibavProcesses
@@ -32,6 +34,7 @@ from services.mesh.buckets import Bucket, Mirror
 from services.mesh.leases import Lease, new_incarnation, roll_call
 from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
+from services.mesh.troubles import tell_troubles
 
 log = get_logger()
 
@@ -64,6 +67,10 @@ class Worker:
         self._incarnation = new_incarnation()
         self._draining = False
         self._load = 0.0
+        self._overload = Overload()
+        self._late_seconds = 0.0
+        """The longest since the last look."""
+        self._dropped = 0
         self._changed = asyncio.Event()
         self._changed_cameras: set[Id] = set()
         self._something_to_report = asyncio.Event()
@@ -96,6 +103,7 @@ class Worker:
         if self._settings.keep_limits.spool_bytes:
             self._handover.open_spool()
         lease = Lease(bus, service.home, self._entry, clock=service.clock)
+        service.health.note("load", lambda: self._overload.reason or None)
         service.health.add("lease", lambda: None if lease.held else "no lease: NATS does not take its renewal")
         work = [
             service.tasks.create_task(coroutine, name=name)
@@ -109,6 +117,7 @@ class Worker:
                 ("beat", self._beat()),
                 ("parent", self._watch_parent(lease)),
                 ("handover", self._handover.run()),
+                ("troubles", tell_troubles(bus, service.home, f"ingest {self._name.name}", self._troubles)),
             )
         ]
         following = service.tasks.create_task(
@@ -249,6 +258,7 @@ class Worker:
                 cpu = time.process_time()
                 self._load = (cpu - cpu_seconds) / max(now - cpu_at, 0.001)
                 cpu_seconds, cpu_at = cpu, now
+                self._look_at_load()
                 named = list(self.cameras)
             elif not self._changed_cameras:
                 continue
@@ -262,6 +272,21 @@ class Worker:
             )
             await self._service.bus.publish(subject, report.pack())
 
+    def _look_at_load(self) -> None:
+        dropped = self.publisher.dropped_no_bus if self._service.bus.connected else self._dropped
+        was = self._overload.reason
+        self._overload.look(WorkerLoad(self._load, self._late_seconds, dropped - self._dropped))
+        self._late_seconds, self._dropped = 0.0, self.publisher.dropped_no_bus
+        if was != self._overload.reason:
+            log.warning("ingest.load", overloaded=self._overload.reason or "no more", cameras=len(self.cameras))
+
+    def _troubles(self) -> list[Trouble]:
+        reason, name = self._overload.reason, self._name.name
+        if not reason:
+            return []
+        detail = f"{name} has more to do than it can with {len(self.cameras)} cameras ({reason}): add an ingest worker"
+        return [Trouble(kind="overloaded", subject=name, detail=detail)]
+
     def _note_change(self, camera: Id) -> None:
         self._changed_cameras.add(camera)
         self._something_to_report.set()
@@ -271,10 +296,13 @@ class Worker:
         return [camera.report() for camera in self.cameras.values()]
 
     async def _beat(self) -> None:
-        """Says to the parent that the event loop runs."""
+        """Says to the parent that the event loop runs, and sees how late it is."""
+        clock = self._service.clock
         while True:
             self._name.beat(ready=not self._service.health.missing())
+            before = clock.monotonic()
             await asyncio.sleep(BEAT_SECONDS)
+            self._late_seconds = max(self._late_seconds, clock.monotonic() - before - BEAT_SECONDS)
 
     async def _watch_parent(self, lease: Lease) -> None:
         clock = self._service.clock

@@ -1,0 +1,56 @@
+"""Whether a worker has more to do than it can. Pure.
+
+| from | when | to |
+|---|---|---|
+| well | `LOOKS` looks in a row at which one of the limits is passed | overloaded, with the first reason |
+| overloaded | `LOOKS` looks in a row at which none is, by a tenth | well |
+"""
+
+from typing import Final, NamedTuple
+
+LOOKS: Final = 3
+FULL_LOAD: Final = 0.95
+"""CPU, share of one core: the loop has no more than that."""
+LATE_SECONDS: Final = 0.5
+"""The loop comes so late to what it was to do."""
+CALM: Final = 0.9
+"""Of each limit: below it a worker that was overloaded is well again."""
+
+
+class WorkerLoad(NamedTuple):
+    """Since the look before."""
+
+    cpu: float
+    """Share of one core."""
+    late_seconds: float
+    """The longest time that the event loop was late."""
+    dropped: int
+    """Frames that were not published although the lease was held: the bus did not take them."""
+
+
+class Overload:
+    """`look` at each report."""
+
+    def __init__(self) -> None:
+        self.reason = ""
+        """Why the worker is overloaded, for people; empty while it is well."""
+        self._looks = 0
+
+    def look(self, load: WorkerLoad) -> None:
+        """Takes the load since the look before."""
+        limit = CALM if self.reason else 1.0
+        found = _reason(load, limit)
+        changes = bool(found) != bool(self.reason)
+        self._looks = self._looks + 1 if changes else 0
+        if self._looks >= LOOKS:
+            self.reason, self._looks = found, 0
+
+
+def _reason(load: WorkerLoad, limit: float) -> str:
+    if load.cpu >= FULL_LOAD * limit:
+        return f"it uses {load.cpu:.0%} of a core"
+    if load.late_seconds >= LATE_SECONDS * limit:
+        return f"its event loop is {load.late_seconds:.1f} s late"
+    if load.dropped:
+        return f"the bus did not take {load.dropped} frames"
+    return ""
