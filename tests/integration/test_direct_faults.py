@@ -68,7 +68,7 @@ def assert_times(outlet: KeepingOutlet, began_us: int) -> None:
 def assert_pictures(faulty: FaultyCamera, plays: Plays, outlet: KeepingOutlet) -> None:
     """Each picture that is called good is one that was sent; the damaged ones and the losses are marked."""
     numbers = {slices_sent(faulty, number): number for number in range(PICTURES)}
-    codecs: tuple[Codec, ...] = ("h264", "h265") if faulty.name == "codec-changes" else (plays.codec,)
+    codecs: tuple[Codec, ...] = (plays.codec, plays.then) if plays.then is not None else (plays.codec,)
     came: list[int] = []
     damaged = 0
     begun = False

@@ -7,12 +7,14 @@ import base64
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from services.contracts.models import Reason
 from tests.support.faulty_kinds import (
     CREDENTIALS,
     DIGEST,
+    H265_SDP,
     SHA_256,
     SOUND_SDP,
     VIDEO,
@@ -222,10 +224,10 @@ def another_type(packet: RtpPacket) -> RtpPacket:
     return replace(packet, payload_type=35)
 
 
-def changes_codec() -> ScriptedCamera:
-    one = [packet for packet in packets() if packet.picture < 30]
-    other = [replace(packet, sequence=0) for packet in packets("h265") if packet.picture >= 30]
-    return ScriptedCamera(sends=renumbered([*one, *other]))
+def changes_codec(first: Codec, then: Codec) -> ScriptedCamera:
+    one = [packet for packet in packets(first) if packet.picture < PICTURES // 2]
+    other = [packet for packet in packets(then) if packet.picture >= PICTURES // 2]
+    return ScriptedCamera(sends=renumbered([*one, *other]), sdp=H265_SDP if first == "h265" else ScriptedCamera.sdp)
 
 
 def slow_start_ticks(packet: RtpPacket) -> RtpPacket:
@@ -450,7 +452,21 @@ _FIRST: Final[tuple[FaultyCamera, ...]] = (
     _payload("sets-partial-in-the-description", "has only the SPS in the SDP", partial_in_the_description),
     _payload("sets-with-trailing-bytes", "has parameter sets with trailing zeros in the SDP alone", trailing_bytes),
     _payload("sets-at-every-second", "sends parameter sets at every second keyframe", sending(sets_at_every_second)),
-    _payload("codec-changes", "goes on in H.265 without saying so", changes_codec, openings=2),
+    _payload(
+        "codec-changes",
+        "goes on in H.265 without saying so",
+        partial(changes_codec, "h264", "h265"),
+        openings=2,
+        then="h265",
+    ),
+    _payload(
+        "codec-changes-back",
+        "goes on in H.264 without saying so",
+        partial(changes_codec, "h265", "h264"),
+        openings=2,
+        codec="h265",
+        then="h264",
+    ),
     FaultyCamera("duplicates", "Loss", "sends every packet twice", sending(doubled), Plays()),
     FaultyCamera("reordered", "Loss", "sends packets in another order, five apart", sending(shuffled), Plays()),
     FaultyCamera("restarts", "Loss", "goes on with another SSRC, other numbers and times", sending(restarted), Plays()),
@@ -567,5 +583,6 @@ def slices_sent(camera: FaultyCamera, picture: int) -> tuple[bytes, ...]:
     assert isinstance(camera.outcome, Plays)
     if camera.outcome.pictures is not None:
         return tuple(nal for nal in camera.outcome.pictures()[picture] if is_slice(nal, camera.outcome.codec))
-    codec: Codec = "h265" if camera.name == "codec-changes" and picture >= 30 else camera.outcome.codec
+    outcome = camera.outcome
+    codec: Codec = outcome.then if outcome.then is not None and picture >= PICTURES // 2 else outcome.codec
     return tuple(nal for nal in pictures(codec, camera.outcome.slices)[picture] if is_slice(nal, codec))

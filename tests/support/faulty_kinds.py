@@ -40,6 +40,8 @@ class Plays:
     damage: bool = False
     """Packets are missing: pictures with a hole are marked and the losses counted, the others are exact."""
     codec: Codec = "h264"
+    then: Codec | None = None
+    """The codec of the second half, where it is another."""
     slices: int = 1
     openings: int = 1
     """Times that tracks are told: again where the codec changes."""
