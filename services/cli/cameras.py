@@ -10,6 +10,7 @@ from urllib.parse import quote
 import click
 
 from services.cli.client import EXIT_REFUSED, Client, RefusedError, client_command
+from services.cli.progress import size_text
 from services.cli.table import echo_table
 from services.contracts.models import ReaderName, Transport
 
@@ -56,6 +57,28 @@ async def list_cameras(client: Client, site: str | None, tag: str | None, text: 
     echo_table(headers, [_camera_row(camera) for camera in answer["cameras"]], style=_colour)
     if sys.stdout.isatty():
         click.echo(f"{len(answer['cameras'])} cameras", err=True)
+
+
+@cameras.command("removed")
+@click.option("--site", help="Only cameras of this site.")
+@_json_option
+@client_command
+async def removed_cameras(client: Client, site: str | None, as_json: bool) -> None:
+    """List cameras that were removed and have footage, with their owner and the footage's range.
+
+    An id that another site has now is listed with the site that had it: 'site=' of the HTTP API names that one.
+    """
+    params = {"removed": "true"} | ({"site": site} if site else {})
+    answer = await client.call("GET", "/history", params=params)
+    if as_json:
+        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+        return
+    headers = ("ID", "SITE", "FROM", "TO", "SIZE")
+    rows = [
+        (item["camera"], item["site"], item["from"][:19], item["to"][:19], size_text(item["size_bytes"]))
+        for item in answer["cameras"]
+    ]
+    echo_table(headers, rows)
 
 
 def _camera_row(camera: dict[str, Any]) -> tuple[str, ...]:

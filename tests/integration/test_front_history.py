@@ -19,6 +19,7 @@ from services.recorder.app import Recorder
 from services.wall.front.http.times import rfc3339
 from tests.integration.exports import exports_desk
 from tests.integration.recorders import assign, camera, record, recording, running, seen, until
+from tests.integration.test_evidence import pantau
 from tests.recorder.units import pictures
 from tests.wall.front.running import RunningFront, running_front, viewer_account
 
@@ -70,6 +71,11 @@ async def test_a_removed_cameras_footage_is_found_covered_and_handed_out_by_its_
         await remove(bus, recorder, front)
         assert await histories(front) == [("cam-1", "mall", True)]
         assert await histories(front, "removed=false", 0) == []
+        status, listed = await pantau("cameras", "removed", "--url", front.url)
+        assert (status, [line.split("\t")[:2] for line in listed.splitlines()]) == (
+            0,
+            [["ID", "SITE"], ["cam-1", "mall"]],
+        )
         span = f"from={rfc3339(start + SECOND)}&to={rfc3339(start + 9 * SECOND)}"
         for query in (span, f"{span}&camera=cam-1"):
             async with front.http.get(f"/api/v1/coverage?{query}") as answer:
