@@ -31,7 +31,7 @@ log = get_logger()
 MOST_PULLS: Final = 4
 """Cameras of a recorder that are caught up with at once."""
 PULL_WINDOW_BYTES: Final = 2 * 1024 * 1024
-ANSWER_SECONDS: Final = 2.0
+ANSWER_SECONDS: Final = 5.0
 FRAMES_AT_ONCE: Final = 64
 """After so many kept frames live ones of other cameras get their turn."""
 BUSY_BYTES: Final = 64 * 1024 * 1024

@@ -106,7 +106,7 @@ class RecorderFeed:
         """Epoch → the worker that read the camera under it."""
         self._held: deque[AccessUnit] = deque()
         self._held_bytes = 0
-        self._since = now
+        self._since = self._ticked_at = now
         self._not_before = now
         self._exhausted: set[tuple[Id, int]] = set()
         self._pull: FeedPull | None = None
@@ -164,9 +164,11 @@ class RecorderFeed:
         self._brought += 1
         if unit.epoch > self._epoch and self._overlaps(unit):
             return
-        self._take(unit)
-        if self.state is FeedState.PULLING:
-            self._join()
+        first = self._first_held()
+        if first is not None and first.order == unit.order and self._follows(first):
+            self._join()  # the sound before it has come as well
+        else:
+            self._take(unit)
 
     def pull_ended(self, now: float, *, complete: bool) -> None:
         """The pull is over; ``complete``: the worker has sent all that it keeps."""
@@ -186,7 +188,8 @@ class RecorderFeed:
         if not self._brought and complete:
             self._exhausted.add((pull.worker, pull.epoch))
         if not complete:
-            self._offers.pop(pull.worker, None)  # until it says again what it keeps
+            self._offers.pop(pull.worker, None)  # until it says again what it keeps, for which there is time
+            self._since = now
         self._join()
         if self.state is FeedState.SEEKING and not self._held and complete and self._candidate(now) is None:
             self.state = FeedState.LIVE
@@ -216,12 +219,17 @@ class RecorderFeed:
 
         ``expected``: a worker is to read the camera. ``connected``: workers can be heard; else nobody is given up.
         """
+        late, self._ticked_at = now - self._ticked_at > PATIENCE_SECONDS / 2, now
+        if not connected or late:
+            self._since = now  # nobody could be heard, or this process was stopped
         if not connected:
-            self._since = now
             return
         if self.state is FeedState.RESTING and now >= self._not_before:
             self._seek(now)
-        if self.state is not FeedState.SEEKING or self._candidate(now) is not None:
+        if self.state is not FeedState.SEEKING:
+            return
+        if self._candidate(now) is not None:
+            self._since = now  # somebody keeps it
             return
         asked = bool(self._exhausted) and not self._unknown_owner(now)
         if not asked and expected and now - self._since < PATIENCE_SECONDS:
@@ -370,14 +378,10 @@ class RecorderFeed:
 
     def _join(self) -> None:
         """Goes live where the frames that wait follow what was taken."""
-        held = self._held
-        last = self._newest
-        while held and (held[0].order <= last if held[0].codec.is_video else not self._leads_to_next(last)):
-            self._held_bytes -= len(held.popleft().payload)
-        first = next((unit for unit in held if unit.codec.is_video), None)
+        first = self._first_held()
         if first is None or not self._follows(first):
             return
-        waiting = list(held)
+        waiting = list(self._held)
         self._drop_held()
         self.state = FeedState.LIVE
         self._pull = None
@@ -394,6 +398,13 @@ class RecorderFeed:
                 for rest in waiting[number:]:
                     self._hold(rest)
                 return
+
+    def _first_held(self) -> AccessUnit | None:
+        """The first picture that waits and is new. What stands before it is forgotten, but the sound right there."""
+        held, last = self._held, self._newest
+        while held and (held[0].order <= last if held[0].codec.is_video else not self._leads_to_next(last)):
+            self._held_bytes -= len(held.popleft().payload)
+        return next((unit for unit in held if unit.codec.is_video), None)
 
     def _leads_to_next(self, last: tuple[int, int]) -> bool:
         """Whether the sound that waits first stands right before a picture that is new."""

@@ -3,7 +3,10 @@
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.recorder.capture.feed_model import GOP, ModelWorker, World
+from services.contracts.frames import AccessUnit, Codec, Flags, decode, encode
+from services.ingest.keeping.chunks import messages_behind
+from services.recorder.capture.feed import FeedState, RecorderFeed
+from tests.recorder.capture.feed_model import GOP, ModelTaker, ModelWorker, World
 
 steps = st.one_of(
     st.tuples(st.just("frames"), st.integers(1, 3 * GOP)),
@@ -87,3 +90,70 @@ def test_a_nats_server_that_lost_its_store_and_counts_epochs_anew_stops_no_recor
     numbers = world.numbers()
     assert numbers == sorted(set(numbers))
     assert numbers[-1] >= 60
+
+
+def test_sound_keeps_its_place_among_the_pictures_while_a_hole_is_filled() -> None:
+    taken: list[tuple[str, int]] = []
+
+    class Taker(ModelTaker):
+        def take_picture(self, unit: AccessUnit) -> None:
+            super().take_picture(unit)
+            taken.append(("picture", unit.sequence))
+
+        def take_sound(self, unit: AccessUnit) -> None:
+            taken.append(("sound", unit.sequence))
+
+    taker = Taker([])
+    feed = RecorderFeed(taker, positions={}, end_us=None, now=0.0)
+    worker = ModelWorker("w-0", 1, 0)
+    frames_read: list[AccessUnit] = []
+    for number in range(10):
+        picture = worker.read(number, 0.0)
+        assert picture is not None
+        sound = picture._replace(codec=Codec.PCM_ALAW, flags=Flags.KEYFRAME)
+        worker.kept.add_message(encode(sound), 0.0)
+        frames_read += [picture, sound]
+    for unit in frames_read[:4] + frames_read[12:]:  # pictures 3 to 6 are lost on the bus
+        feed.live(unit, 0.0)
+    feed.offered("w-0", tuple(worker.kept.runs()), 0.1)
+    now = 0.2
+    while feed.state is not FeedState.LIVE:
+        now += 0.3
+        pull = feed.next_pull(now)
+        assert pull is not None
+        kept = [each for chunk in worker.kept.chunks for each in messages_behind(chunk.messages or [], pull.after)]
+        for message in kept:
+            if feed.pulling is pull:
+                feed.pulled(decode(message))
+        if feed.pulling is pull:
+            feed.pull_ended(now, complete=True)
+    assert feed.state is FeedState.LIVE
+    assert [each for each in taken if each[0] == "picture"] == [("picture", number) for number in range(1, 11)]
+    heard = [number for kind, number in taken if kind == "sound"]
+    assert sorted(set(heard)) == list(range(1, 11))
+
+
+def test_a_worker_that_keeps_what_is_missing_is_not_given_up_because_it_is_slow_to_answer() -> None:
+    world = World()
+    for _ in range(12):
+        world.frame()
+    for _ in range(20):  # each question runs into its timeout
+        world.now += 5.0
+        world.offer()
+        world.step_pull(0)
+        world.break_pull()
+        world.frame()
+    world.settle()
+    assert world.numbers() == list(range(world.numbers()[-1] + 1))
+
+
+def test_a_recorder_that_was_frozen_listens_before_it_gives_anything_up() -> None:
+    world = World()
+    world.frame()
+    world.crash()
+    for _ in range(8):
+        world.frame()
+    world.now += 30.0
+    world.step_pull(0)
+    world.settle()
+    assert world.numbers() == list(range(world.numbers()[-1] + 1))
