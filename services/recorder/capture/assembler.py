@@ -161,10 +161,12 @@ class SegmentAssembler:
         self._samples, self._bytes, self._retimed = [], 0, 0
         self.written_order = before
 
-    def forget_unwritten_gop(self) -> None:
+    def forget_unwritten_gop(self) -> bool:
         """Forgets waiting pictures that begin with a keyframe: ingest keeps them, and a file can begin with them."""
-        if self._samples and self._samples[0].keyframe:
-            self._samples, self._bytes, self._retimed = [], 0, 0
+        if not (self._samples and self._samples[0].keyframe):
+            return False
+        self._samples, self._bytes, self._retimed = [], 0, 0
+        return True
 
     def end_segment(self, reason: EndReason, *, next_dts_90k: int | None = None) -> list[SegmentStep]:
         """Ends the segment where one is open. ``next_dts_90k`` is where the next one begins, if at once."""

@@ -84,14 +84,16 @@ class CameraFeed:
         ]
 
     async def stop(self, *, leaving: bool) -> None:
-        """Unsubscribes and ends the segment. ``leaving``: this recorder ends, and goes on with the camera later."""
+        """Unsubscribes and ends the segment. ``leaving``: it, or another, goes on with the camera."""
         subscriptions, self._subscriptions = self._subscriptions, []
         for subscription in subscriptions:
             await subscription.unsubscribe()
         self._stopped = True
         if self._task is not None:
             self._task.cancel()
-        self.recording.stop(kept=leaving and self.feed.kept(self._clock.monotonic()))
+        now = self._clock.monotonic()
+        if self.recording.stop(kept=leaving and self.feed.kept(now)):
+            self.feed.rewind(self.recording.assembler.written_order, None, now)
 
     def offered(self, worker: Id, runs: tuple[KeptRun, ...], *, spooled: bool) -> None:
         """A worker says what it keeps of the camera; ``spooled`` as for `RecorderFeed.offered`."""

@@ -179,7 +179,9 @@ class CameraRecordings:
             camera = wanted.get(camera_id)
             if camera is None or (camera.site, camera.audio) != (feed.camera.site, feed.camera.audio):
                 del self.feeds[camera_id]
-                await feed.stop(leaving=False)
+                assignment = assignments.get(f"{PREFIX}{camera_id}")
+                moved = assignment is not None and bool(assignment.workers) and self._recorder not in assignment.workers
+                await feed.stop(leaving=moved or camera is not None)
                 self._left[feed.recording.stream] = feed.feed.positions
             else:
                 feed.camera = camera

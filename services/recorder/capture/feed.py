@@ -211,8 +211,10 @@ class RecorderFeed:
         self._drop_held()
         self._overlap.clear()
         self._pull = None
-        self.state = FeedState.RESTING
-        self._not_before = now + REST_SECONDS
+        self._seek(now)
+        if any(True for _ in self._fresh(now)):
+            self.state = FeedState.RESTING  # who keeps it can wait
+            self._not_before = now + REST_SECONDS
 
     def tick(self, now: float, *, expected: bool = True, connected: bool = True) -> None:
         """To be called often: time alone moves some states.

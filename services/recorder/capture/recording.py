@@ -163,12 +163,15 @@ class StreamRecording:
         self._gaps.tick(now_us, self._why, recording=self._file is not None and complete)
         self._tell()
 
-    def stop(self, *, kept: bool = False) -> None:
-        """Ends the segment. ``kept``: ingest keeps the pictures that were not written, for who goes on."""
-        if kept:
-            self.assembler.forget_unwritten_gop()
+    def stop(self, *, kept: bool = False) -> bool:
+        """Ends the segment. ``kept``: ingest keeps the pictures that were not written, for who goes on.
+
+        Whether pictures were left to it; the last one before them is `SegmentAssembler.written_order`'s.
+        """
+        left = kept and self.assembler.forget_unwritten_gop()
         self._carry_out(self.assembler.end_segment(EndReason.STOPPED))
         self._tell()
+        return left
 
     # What a disk did not take
 
