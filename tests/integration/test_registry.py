@@ -24,6 +24,7 @@ from services.contracts.permissions import Actor, Role
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
 from services.mesh.clock import SystemClock
+from services.mesh.log import get_logger
 from services.mesh.settings import MeshSettings
 from services.mesh.troubles import TroubleBook
 from tests.registry.running import (
@@ -39,6 +40,7 @@ from tests.registry.running import (
     until,
 )
 
+log = get_logger()
 pytestmark = pytest.mark.integration
 ONLINE = ProfileReport(status="online", codec="h264", width_px=1280, height_px=720, frame_rate=25)
 
@@ -244,6 +246,26 @@ async def test_the_observed_state_is_kept_and_told(
         await ask(bus, "cameras-remove", CameraRemove(id="a"), CameraRemovalReply)
         await eventually(status, lambda found: found is None)
         await worker.stop()
+
+
+async def test_a_new_leader_knows_who_was_there_and_replaces_a_worker_that_went_with_the_old_one(
+    mesh_settings: MeshSettings, bus: Bus, assignments: dict[str, tuple[Assignment, int]]
+) -> None:
+    """`bench check` measures how soon."""
+    lost = await Bus.connect(mesh_settings, "lost")
+    async with registry(mesh_settings) as leader, registry(mesh_settings, worker="registry-2"):
+        first, second = Worker(lost, "ingest", "ingest-1"), Worker(bus, "ingest", "ingest-2")
+        await first.start()
+        await add(bus, "a", "b")
+        await until(lambda: all(holder(assignments, f"ingest.{name}") == ("ingest-1",) for name in "ab"))
+        await second.start()
+        await asyncio.sleep(3.2)  # past the patience for those who may be about to come
+        await crash(leader)
+        await first.kill()
+        await lost.client.close()
+        took = await until(lambda: all(holder(assignments, f"ingest.{name}") == ("ingest-2",) for name in "ab"))
+        log.info("failover.figures", leader_and_worker=round(took, 2))
+        await second.stop()
 
 
 async def test_the_camera_over_the_capacity_is_unassigned_and_the_mesh_says_what_to_add(
