@@ -107,6 +107,8 @@ class Camera(Model):
     has_credentials: bool = False
     copies: int = Field(default=1, ge=1, le=2)
     """How many recorders keep it."""
+    pin: str = Field(default="", max_length=63)
+    """The worker or the machine that ingests it as long as there is one with room, and records it if it can."""
     retention: str | None = None
     """A retention ladder of this camera's own (``full 10d, keyframes 60d every 10s``); None: the default."""
 

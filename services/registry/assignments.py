@@ -178,6 +178,7 @@ class Assigner:
             expected=set(held.values()) - alive.keys() if waiting else (),
             settled=settled,
             last={key for key, camera in cameras.items() if not camera.record},
+            pins={key: camera.pin for key, camera in cameras.items() if camera.pin},
         )
         if settled and any(held.get(camera, worker) != worker for camera, worker in planned.items()):
             self._balanced_at["ingest"] = now
@@ -203,7 +204,7 @@ class Assigner:
             lost=self._silent_recorders(names, self._settings.recorder_lost_hours * 3600),
             settled=self._recorders.settled(HOMES_SETTLED_SECONDS, now),
             balancing=balancing,
-            machines=self._machines(),
+            machines=self._machines() | {key: camera.pin for key, camera in cameras.items() if camera.pin},
         )
         if balancing and any(kept.homes != before[key].homes for key, kept in planned.items() if key in before):
             self._balanced_at["recorder"] = now

@@ -25,6 +25,10 @@ class WorkerCandidate(NamedTuple):
     machine: str = ""
     """Where it runs; empty: nobody knows."""
 
+    def is_at(self, pin: str) -> bool:
+        """Whether a camera's pin means this worker."""
+        return bool(pin) and pin in (self.name, self.machine)
+
     @property
     def room(self) -> int:
         """How many cameras it can take."""

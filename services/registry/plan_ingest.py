@@ -7,6 +7,7 @@ A camera stays with its worker while that worker lives. Cameras move in three ca
 3. When the workers have been the same for a while and the fullest or the emptiest is off its fair share by more than
    `balance.TOLERANCE`, cameras move from the one to the other, a few in a round.
 
+A camera's pin names a worker or a machine: as long as there is one with room the camera is there, and not moved away.
 A worker's capacity is a limit: a camera for which no worker has room has none (`unassigned`).
 """
 
@@ -28,13 +29,15 @@ def plan(
     expected: Collection[Id] = (),
     settled: bool,
     last: Collection[Id] = (),
+    pins: Mapping[Id, str] | None = None,
 ) -> dict[Id, Id]:
     """Camera → worker for every camera that can have one.
 
     ``current`` names each camera's present worker, dead ones included. Workers in ``expected`` have no lease but may
     come back (the bus was away, or everything starts at once): they keep their cameras. ``settled`` allows moves that
-    only balance the load. Cameras in ``last`` get what room the others leave.
+    only balance the load. Cameras in ``last`` get what room the others leave. ``pins``: camera → its pin.
     """
+    pins = pins or {}
     willing = {worker.name: worker for worker in workers if not worker.draining}
     alive = {worker.name for worker in workers}
     planned: dict[Id, Id] = {}
@@ -61,34 +64,59 @@ def plan(
         return planned
     # Cameras without a live worker come first; those of a draining worker still flow.
     for camera in sorted(homeless, key=lambda camera: (camera in last, current.get(camera) in alive)):
-        worker = _least_full(willing, counts)
+        worker = _least_full(willing, counts, pins.get(camera, ""))
         if worker is None and current.get(camera) in alive - willing.keys():
             worker = current[camera]  # it drains, and goes on until there is room
         if worker is not None:
             planned[camera] = worker
             counts[worker] = counts.get(worker, 0) + 1
     if settled:
-        _balance(planned, willing, counts)
+        moves = _move_to_pins(planned, willing, counts, pins)
+        _balance(planned, willing, counts, pins, moves)
     return planned
 
 
-def _least_full(willing: Mapping[Id, WorkerCandidate], counts: Mapping[Id, int]) -> Id | None:
+def _least_full(willing: Mapping[Id, WorkerCandidate], counts: Mapping[Id, int], pin: str) -> Id | None:
     free = [name for name, worker in willing.items() if counts[name] < worker.room]
     return min(
-        free,
+        [name for name in free if willing[name].is_at(pin)] or free,
         key=lambda name: (willing[name].load >= BUSY, (counts[name] + 1) / willing[name].room, name),
         default=None,
     )
 
 
-def _balance(planned: dict[Id, Id], willing: Mapping[Id, WorkerCandidate], counts: dict[Id, int]) -> None:
+def _move_to_pins(
+    planned: dict[Id, Id], willing: Mapping[Id, WorkerCandidate], counts: dict[Id, int], pins: Mapping[Id, str]
+) -> int:
+    """Returns how many moves are left in this round."""
+    moves = moves_at_once(len(planned))
+    for camera in sorted(planned.keys() & pins.keys()):
+        present = planned[camera]
+        if not moves or present not in willing or willing[present].is_at(pins[camera]):
+            continue
+        target = _least_full(willing, counts, pins[camera])
+        if target is not None and willing[target].is_at(pins[camera]):
+            planned[camera] = target
+            counts[present] -= 1
+            counts[target] += 1
+            moves -= 1
+    return moves
+
+
+def _balance(
+    planned: dict[Id, Id],
+    willing: Mapping[Id, WorkerCandidate],
+    counts: dict[Id, int],
+    pins: Mapping[Id, str],
+    moves: int,
+) -> None:
     own = {name: counts[name] for name in willing}
     held: dict[Id, list[Id]] = {name: [] for name in willing}
     for camera, worker in planned.items():
-        if worker in held:
+        if worker in held and not willing[worker].is_at(pins.get(camera, "")):
             held[worker].append(camera)
-    for _ in range(moves_at_once(len(planned))):
-        move = next_move(willing, own)
+    for _ in range(moves):
+        move = next_move(willing, own, [name for name in held if not held[name]])
         if move is None:
             return
         giver, taker = move

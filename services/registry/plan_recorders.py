@@ -46,7 +46,7 @@ class _Recorders:
         least = min(self._fullness(name) for name in apart)
         room = min(self.willing[name].room for name in apart)
         empty = [name for name in apart if self._fullness(name) <= least * (1 + TOLERANCE) + 1 / room]
-        beside = [name for name in empty if near and self.willing[name].machine == near]
+        beside = [name for name in empty if self.willing[name].is_at(near)]
         return min(beside or apart, key=lambda name: (self._fullness(name), name))
 
     def _fullness(self, name: Id) -> float:
@@ -69,7 +69,8 @@ def plan(
     ``away`` names the recorders that have been silent for longer than the patience, ``lost`` those that are not waited
     for any more. A recorder that is neither in ``workers`` nor in ``away`` is expected back. ``settled`` says that the
     recorders have been the same for a while: only then does a camera get its homes, or the first recorder to start
-    would get them all. ``balancing`` allows a round of moves. ``machines`` says where each camera is ingested.
+    would get them all. ``balancing`` allows a round of moves. ``machines`` says where each camera is or shall be
+    ingested.
     """
     recorders = _Recorders(workers, current)
     machines = machines or {}

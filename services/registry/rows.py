@@ -29,6 +29,7 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "record": ("recording", "recorded", "rekam"),
     "enabled": ("active", "aktif"),
     "copies": ("salinan",),
+    "pin": (),
     "retention": ("retensi",),
     "transport": (),
     "reader": (),
@@ -177,7 +178,7 @@ def _row(number: int, flat: dict[str, Any], nested: dict[str, Any]) -> ParsedRow
 def _given(flat: dict[str, Any], nested: dict[str, Any]) -> dict[str, Any]:
     """The fields of a `CameraPatch`; raises ``ValueError`` that names the column."""
     given: dict[str, Any] = dict(nested)
-    for name in ("site", "name", "retention"):
+    for name in ("site", "name", "pin", "retention"):
         if name in flat:
             given[name] = flat[name]
     for name in ("audio", "record", "enabled"):

@@ -87,6 +87,20 @@ def test_the_camera_over_the_capacity_has_no_worker_and_it_is_one_that_is_not_re
     assert Counter(lowered.values()) == {"w1": 1, "w2": 1}
 
 
+def test_a_pinned_camera_is_where_it_is_pinned_while_there_is_room_and_is_not_moved_away() -> None:
+    there = [WorkerCandidate("w1", 2, machine="box-1"), WorkerCandidate("w2", 9), WorkerCandidate("w3", 9)]
+    held = {"a": "w2", "b": "w2", "c": "w2", "d": "w3"}
+    pins = {"a": "box-1", "b": "w1", "c": "box-1", "d": "box-9"}
+    assert plan(held, held, there, settled=False, pins=pins) == held, "it was moved at once"
+    planned = plan(held, held, there, settled=True, pins=pins)
+    assert (planned["a"], planned["b"], planned["d"]) == ("w1", "w1", "w3")
+    assert planned["c"] in ("w2", "w3"), "there is no room for it at its pin"
+    assert plan(held, planned, there, settled=True, pins=pins) == planned
+    assert plan(["e"], {}, there, settled=False, pins={"e": "w3"}) == {"e": "w3"}
+    gone = plan(held, planned, there[1:], settled=False, pins=pins)
+    assert set(gone.values()) <= {"w2", "w3"}
+
+
 def test_a_draining_worker_keeps_what_nobody_else_has_room_for() -> None:
     there = [WorkerCandidate("w1", draining=True), WorkerCandidate("w2", 1)]
     planned = plan(["a", "b"], {"a": "w1", "b": "w1"}, there, settled=False)
@@ -120,8 +134,9 @@ def test_whatever_happens_every_camera_has_a_sensible_worker(
 def test_plans_come_to_rest(wanted: set[str], held: dict[str, str], there: list[WorkerCandidate]) -> None:
     # passes if nothing raises
     current = {camera: worker for camera, worker in held.items() if camera in wanted}
+    pins = {camera: name for camera, name in held.items() if camera.endswith("1")}
     for _ in range(40):
-        planned = plan(wanted, current, there, settled=True)
+        planned = plan(wanted, current, there, settled=True, pins=pins)
         if planned == current:
             return
         current = planned

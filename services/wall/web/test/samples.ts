@@ -14,6 +14,7 @@ export function camera(changes: Partial<CameraView>): CameraView {
     profiles: { main: profile({ url: "rtsp://10.0.0.1/main" }) },
     has_credentials: false,
     copies: 1,
+    pin: "",
     retention: null,
     state: null,
     ...changes,

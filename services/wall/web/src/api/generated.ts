@@ -118,6 +118,7 @@ export interface CameraInput {
   profiles: Partial<Record<"main" | "sub", ProfileInput>>;
   credentials?: Credentials | null;
   copies?: number;
+  pin?: string;
   retention?: string | null;
 }
 
@@ -133,6 +134,7 @@ export interface CameraPatch {
   profiles?: Partial<Record<"main" | "sub", ProfileInput>> | null;
   credentials?: Credentials | null;
   copies?: number | null;
+  pin?: string | null;
   retention?: string | null;
 }
 
@@ -162,6 +164,7 @@ export interface CameraView {
   profiles: Partial<Record<"main" | "sub", Profile>>;
   has_credentials: boolean;
   copies: number;
+  pin: string;
   retention: string | null;
   state: CameraState | null;
 }
