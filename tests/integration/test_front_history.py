@@ -106,7 +106,7 @@ async def test_a_removed_cameras_footage_is_found_covered_and_handed_out_by_its_
             assert answer.status == 200
         assert ("cam-1", "mall", True) in await histories(front, "removed=true")
         body = {"kind": "clip", "cameras": ["cam-1"], "from": rfc3339(start), "to": rfc3339(start + 9 * SECOND)}
-        for site, status in (("mall", "done"), ("city", "failed")):
+        for site, outcome in (("mall", "done"), ("city", "failed")):
             async with front.http.post("/api/v1/exports", json=body | {"site": site}) as answer:
                 assert answer.status == 201
                 made = await answer.json()
@@ -116,7 +116,7 @@ async def test_a_removed_cameras_footage_is_found_covered_and_handed_out_by_its_
                     async with front.http.get(f"/api/v1/exports/{made['id']}") as answer:
                         made = await answer.json()
                     await asyncio.sleep(0.1)
-            assert made["status"] == status, made["detail"]
+            assert made["status"] == outcome, made["detail"]
         async with front.http.post("/api/v1/exports", json=body | {"site": "village"}) as answer:
             assert answer.status == 404
 
