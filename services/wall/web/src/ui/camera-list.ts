@@ -19,6 +19,7 @@ import { shared } from "./styles.js";
 import { Watch } from "./watch.js";
 
 const MOST_TILES = 64;
+const ROWS_AT_ONCE = 120;
 
 @customElement("pantau-camera-list")
 export class CameraList extends LitElement {
@@ -28,6 +29,8 @@ export class CameraList extends LitElement {
   @state() private search = "";
   @state() private filter: StatusFilter = "all";
   @state() private current: string | null = null;
+  /** Rows that are in the document: a page of five thousand takes longer to make than a key may. */
+  @state() private rows = ROWS_AT_ONCE;
   @query("input") private box!: HTMLInputElement;
 
   constructor() {
@@ -54,7 +57,7 @@ export class CameraList extends LitElement {
 
   private onBoxKey(event: KeyboardEvent): void {
     const first = this.shown()[0]?.id;
-    if (event.key === "ArrowDown") this.focusRow(first ?? null);
+    if (event.key === "ArrowDown") void this.focusRow(first ?? null);
     else if (event.key === "Enter" && first) this.place(first);
     else if (event.key === "Escape") {
       if (this.search) this.search = "";
@@ -66,15 +69,23 @@ export class CameraList extends LitElement {
   private onRowKey(event: KeyboardEvent): void {
     const ids = this.shown().map((camera) => camera.id);
     if (event.key === "ArrowUp" && this.current === ids[0]) this.focusSearch();
-    else if (event.key === "ArrowDown") this.focusRow(step(ids, this.current, 1));
-    else if (event.key === "ArrowUp") this.focusRow(step(ids, this.current, -1));
+    else if (event.key === "ArrowDown") void this.focusRow(step(ids, this.current, 1));
+    else if (event.key === "ArrowUp") void this.focusRow(step(ids, this.current, -1));
     else if (event.key === "Escape") this.focusSearch();
     else return;
     event.preventDefault();
   }
 
-  private focusRow(id: string | null): void {
+  private readonly onScroll = (event: Event) => {
+    const list = event.currentTarget as HTMLElement;
+    if (list.scrollTop + 2 * list.clientHeight > list.scrollHeight) this.rows += ROWS_AT_ONCE;
+  };
+
+  private async focusRow(id: string | null): Promise<void> {
     this.current = id;
+    const at = this.shown().findIndex((camera) => camera.id === id);
+    if (at >= this.rows) this.rows = at + ROWS_AT_ONCE;
+    await this.updateComplete;
     this.renderRoot.querySelector<HTMLElement>(`#camera-${id} .camera`)?.focus();
   }
 
@@ -141,6 +152,7 @@ export class CameraList extends LitElement {
         (filter) => html`<button role="radio" aria-checked=${this.filter === filter} class=${filter}
           @click=${() => {
             this.filter = filter;
+            this.rows = ROWS_AT_ONCE;
           }}>${names[filter]} <b>${all[filter]}</b></button>`,
       )}
     </div>`;
@@ -156,6 +168,7 @@ export class CameraList extends LitElement {
           @input=${(event: InputEvent) => {
             this.search = (event.target as HTMLInputElement).value;
             this.current = null;
+            this.rows = ROWS_AT_ONCE;
           }}
           @keydown=${(event: KeyboardEvent) => this.onBoxKey(event)} />
         <kbd>/</kbd>
@@ -164,9 +177,9 @@ export class CameraList extends LitElement {
       ${
         shown.length > 0
           ? html`<ul id="list" class="scroll" aria-label=${t("list.label")}
-              @keydown=${(event: KeyboardEvent) => this.onRowKey(event)}>
+              @scroll=${this.onScroll} @keydown=${(event: KeyboardEvent) => this.onRowKey(event)}>
               ${repeat(
-                shown,
+                shown.slice(0, this.rows),
                 (camera) => camera.id,
                 (camera, index) => this.row(camera, onWall.has(camera.id), index === 0),
               )}

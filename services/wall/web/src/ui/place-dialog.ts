@@ -2,6 +2,7 @@
 
 import { css, html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
+import type { CameraView } from "../api/generated.js";
 import type { App } from "../app/app.js";
 import { t } from "../i18n/index.js";
 import { camerasAt, momentOfFields, type NearCamera, stillMoments, WIDTHS_SECONDS } from "../model/place-time.js";
@@ -142,7 +143,7 @@ export class PlaceDialog extends LitElement {
           this.chosen = new Set((event.target as HTMLInputElement).checked ? [...others, camera.id] : others);
         }} />
         ${camera.name}
-        <span>${metres === null || metres < 1 ? camera.location.address : t("place.metres", { metres: Math.round(metres) })}</span>
+        <span>${metres === null || metres < 1 ? addressOf(camera) : t("place.metres", { metres: Math.round(metres) })}</span>
       </label>
       <pantau-place-strip .app=${this.app} .camera=${camera.id} .moments=${answer.moments} .atMs=${answer.atMs}
         @looked=${(event: Event) => this.onLooked(camera.id, event)}
@@ -178,6 +179,11 @@ export class PlaceDialog extends LitElement {
       </button>
     </pantau-modal>`;
   }
+}
+
+/** Unless it repeats the name. */
+function addressOf({ name, location }: CameraView): string {
+  return location.address === name ? "" : location.address;
 }
 
 declare global {

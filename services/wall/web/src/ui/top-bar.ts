@@ -13,6 +13,8 @@ import { Watch } from "./watch.js";
 import "./grid-picker.js";
 
 const SLOW_LOSS = 0.02;
+/** Everybody's name on a wall without accounts. */
+const LOCAL_NAME = "local";
 
 @customElement("pantau-top-bar")
 export class TopBar extends LitElement {
@@ -40,6 +42,12 @@ export class TopBar extends LitElement {
         max-width: 220px;
         overflow: hidden;
         text-overflow: ellipsis;
+      }
+      .person {
+        display: flex;
+        align-items: center;
+        gap: 4px;
+        color: var(--text-soft);
       }
       .space {
         flex: 1;
@@ -156,6 +164,17 @@ export class TopBar extends LitElement {
     return html`<span class="link" title=${t("bar.connected")}>${t("bar.connected")}</span>`;
   }
 
+  /** Who is signed in, and signing out where there are accounts. */
+  private person(): TemplateResult | typeof nothing {
+    const me = this.app.me.value;
+    if (!me || me.name === LOCAL_NAME) return nothing;
+    const who = t("bar.person", { name: me.name, role: t(`role.${me.role}`) });
+    return html`<form class="person" method="post" action="/sign-out">
+      <span title=${who}>${me.name}</span>
+      <button title=${who} aria-label=${t("bar.sign-out.of", { name: me.name })}>${t("bar.sign-out")}</button>
+    </form>`;
+  }
+
   override render(): TemplateResult {
     const now = Date.now();
     const open = this.app.incidents.value?.filter((incident) => incident.status === "open").length ?? 0;
@@ -189,6 +208,7 @@ export class TopBar extends LitElement {
       <time datetime=${new Date(now).toISOString()}>
         <span>${dayDate(now, language.value)}</span><b>${clockTime(now, language.value)}</b>
       </time>
+      ${this.person()}
       <button lang=${other} title=${t("bar.language")} aria-label=${t("bar.language")}
         @click=${() => chooseLanguage(localStorage, other)}>${other.toUpperCase()}</button>
       <button class="icon-only" title=${t("bar.fullscreen")} aria-label=${t("bar.fullscreen")}
