@@ -71,8 +71,8 @@ async def test_a_removed_cameras_footage_is_found_covered_and_handed_out_by_its_
         await remove(bus, recorder, front)
         assert await histories(front) == [("cam-1", "mall", True)]
         assert await histories(front, "removed=false", 0) == []
-        status, listed = await pantau("cameras", "removed", "--url", front.url)
-        assert (status, [line.split("\t")[:2] for line in listed.splitlines()]) == (
+        exit_status, listed = await pantau("cameras", "removed", "--url", front.url)
+        assert (exit_status, [line.split("\t")[:2] for line in listed.splitlines()]) == (
             0,
             [["ID", "SITE"], ["cam-1", "mall"]],
         )
