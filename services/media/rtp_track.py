@@ -161,6 +161,10 @@ class SharedReceiver:
     def __init__(self, receivers: Sequence[ChannelReceiver]) -> None:
         self._receivers = receivers
 
+    @property
+    def started(self) -> bool:
+        return any(receiver.started for receiver in self._receivers)
+
     def receive(self, buffer: bytearray, start: int, end: int) -> bool:
         return any(receiver.receive(buffer, start, end) for receiver in self._receivers)
 
@@ -177,6 +181,10 @@ class RtcpReceiver:
 
     def __init__(self, track: RtpTrack) -> None:
         self._track = track
+
+    @property
+    def started(self) -> bool:
+        return self._track.receiver.started
 
     def receive(self, buffer: bytearray, start: int, end: int) -> bool:
         if not self.knows(buffer, start, end):

@@ -697,6 +697,20 @@ def cut_packets(_camera: ScriptedCamera, number: int, data: bytes) -> bytes:
     return wire[:-9] if number % 30 == 7 else wire
 
 
+def last_ones_false(codec: Codec, *, cut: bool) -> ScriptedCamera:
+    """The last packet of every seventh picture is cut, or said to be longer, by nine bytes of the next one's."""
+    sent = packets(codec)
+    last = {packet.picture: number for number, packet in enumerate(sent)}
+
+    def frame(_camera: ScriptedCamera, number: int, data: bytes) -> bytes:
+        picture = sent[number].picture
+        if picture % 7 != 3 or last[picture] != number:
+            return framed(data)
+        return framed(data)[:-9] if cut else b"$\0" + (len(data) + 9).to_bytes(2, "big") + data
+
+    return ScriptedCamera(sends=sent, frame=frame, sdp=SDP[codec])
+
+
 def answers_between(_camera: ScriptedCamera, number: int, data: bytes) -> bytes:
     late = b"RTSP/1.0 200 OK\r\nCSeq: 99\r\nSession: 77\r\n\r\n" if number % 15 == 4 else b""
     return b"\r\n" * (number % 3) + late + framed(data)
@@ -1105,6 +1119,18 @@ FRAMINGS: Final = (
     _framing("early-bye", "says goodbye and goes on", early_bye),
     _framing("garbage-like-packets", "sends garbage that looks like packets", dollars, Plays(least_share=0.8)),
     _framing("cut-packets", "cuts packets and not their lengths", cut_packets, Plays(damage=True, least_share=0.5)),
+    _framing("zeros-between", "sends two zeros behind every packet", lambda _c, _n, data: framed(data) + b"\0\0"),
+    *(
+        FaultyCamera(
+            f"last-packets-{'cut' if cut else 'longer'}-{codec}",
+            "Framing",
+            f"{'cuts the last packets of pictures' if cut else 'says that last packets are longer'} ({codec})",
+            partial(last_ones_false, codec, cut=cut),
+            Plays(damage=True, least_share=0.7, codec=codec),
+        )
+        for codec in CODECS
+        for cut in (True, False)
+    ),
     _framing("answers-between", "sends answers that nobody asked for, and empty lines", answers_between),
     FaultyCamera(
         "packets-in-bytes",

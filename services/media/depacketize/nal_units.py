@@ -285,7 +285,8 @@ class NalDepacketizer(ABC):
                     return None
                 slices += 1
                 if marked:
-                    return units, time, number, at
+                    # Where no packet follows, the last one's length may be false.
+                    return (units, time, number, at) if at >= end or buffer[at] == front >> 8 else None
             elif marked:
                 return None
         return None

@@ -37,6 +37,9 @@ _LEAST_RTCP_BYTES: Final = 4
 _JUDGED_BYTES: Final = HEADER_BYTES + _LEAST_RTP_BYTES
 _DOLLAR: Final = 0x24
 _PREFIX: Final = Struct(">BBH")
+_RTP: Final = Struct(">BBHII")
+_MAX_GAP_BYTES: Final = 1024
+"""Of garbage between the first two packets."""
 _REQUEST_START: Final = re.compile(rb"[A-Z_]{3,16} [^\r\n]{1,2000} RTSP/\d")
 _RESPONSE_START: Final = re.compile(rb"RTSP/\d\.\d +\d{3}[ \r\n]")
 _RESPONSE_WORD: Final = b"RTSP/"
@@ -57,6 +60,10 @@ class ChannelReceiver(Protocol):
 
     def knows(self, buffer: bytearray, start: int, end: int) -> bool:
         """Whether a packet of this receiver's begins at ``start``; at least 12 bytes of it are there."""
+
+    @property
+    def started(self) -> bool:
+        """Whether it has taken a packet, so that `knows` means that one's sender."""
 
 
 ReceivePictures = Callable[[bytearray, int, int], int]
@@ -148,7 +155,7 @@ class RtspFramer:
                 if dollar != _DOLLAR:
                     break
                 behind = at + HEADER_BYTES + length
-                if behind > end:
+                if behind > end or (behind < end and buffer[behind] != _DOLLAR):
                     break
                 receive = receivers.get(channel)
                 if receive is None or not receive(buffer, at + HEADER_BYTES, behind):
@@ -210,6 +217,10 @@ class RtspFramer:
                 return False
             return self._skip_garbage() if self._find_packet(start + _LEAST_RTP_BYTES, within=True) >= 0 else False
         follows = self._begins_something(behind)
+        if follows is False and known and usual and (believed := self._stands_alone(start, behind)) is not False:
+            if believed is None:
+                return False
+            follows = True
         if follows is False or (follows is None and not (usual and looks_like_rtp)):
             # Nothing that follows a packet stands behind it: its length is false, or it is none.
             if follows is None and (known or looks_like_rtp):
@@ -225,6 +236,24 @@ class RtspFramer:
             receiver.receive_unknown(buffer, start, behind)
         self._longest = max(self._longest, length)
         return True
+
+    def _stands_alone(self, start: int, behind: int) -> bool | None:
+        """Whether a known packet with garbage behind it is as long as it says; None where too little is there to say.
+
+        It is not where the next packet begins within it. Before its receiver has started, the next one of its numbers
+        must stand a little behind it, since anything may look like a first packet.
+        """
+        if 0 <= self._find_packet(start + _LEAST_RTP_BYTES, within=True) < behind:
+            return False
+        receiver = self._receivers[self._buffer[start - HEADER_BYTES + 1]]
+        if receiver.started:
+            return True
+        _, _, number, _, source = _RTP.unpack_from(self._buffer, start)
+        at = self._find_packet(behind, within=True)
+        if at < 0 or at + _JUDGED_BYTES > self._end:
+            return None if self._end - behind < _MAX_GAP_BYTES else False
+        _, _, following, _, other = _RTP.unpack_from(self._buffer, at + HEADER_BYTES)
+        return at - behind < _MAX_GAP_BYTES and other == source and (following - number) & 0xFFFF == 1
 
     def _begins_something(self, at: int) -> bool | None:
         """Whether a packet, a message or an empty line begins at ``at``; None where too little is there to say."""

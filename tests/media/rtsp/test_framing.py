@@ -21,6 +21,10 @@ class Receiver:
         self.packets: list[bytes] = []
         self.unknown: list[bytes] = []
 
+    @property
+    def started(self) -> bool:
+        return True
+
     def knows(self, buffer: bytearray, start: int, end: int) -> bool:
         return end - start >= 12 and buffer[start] == 0x80 and buffer[start + 8 : start + 12] == SSRC.to_bytes(4, "big")
 
