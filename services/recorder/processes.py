@@ -42,9 +42,12 @@ def process_environment(
 async def run(service: Service, settings: RecorderSettings, processes: int, config: Path | None) -> None:
     """The parent; see `services.mesh.lifecycle`. ``config`` is the settings file, handed on."""
     ready: dict[str, asyncio.Event] = {}
-    service.health.add(
-        "processes", lambda: ", ".join(name for name, event in ready.items() if not event.is_set()) or None
-    )
+
+    def missing() -> str | None:
+        waiting = [child for child, event in ready.items() if not event.is_set()]
+        return ", ".join(waiting) or (None if ready else "its processes are not started yet")
+
+    service.health.add("processes", missing)
     directories = settings.directories or (service.settings.data,)
     name, locks = await asyncio.to_thread(_prepare, directories, service.settings.worker)
     readiness = Readiness()
