@@ -402,7 +402,8 @@ static int has_room(const pk_stream *s, uint32_t runs, double now) {
 static int send_one(pk_out *out, const pk_frame *frame, pk_stream *s, double now, int64_t dts, int64_t shift,
                     uint32_t sent24, int keyframe) {
   pk_peer *peer = s->peer;
-  if (peer->srtp == NULL || peer->waiting != 0 || !s->has_offset || !s->started || !has_room(s, frame->runs, now)) {
+  if (peer->srtp == NULL || peer->waiting != 0 || !s->has_offset || !s->started || s->payload_type == 0 ||
+      !has_room(s, frame->runs, now)) {
     return PK_SLOW;
   }
   double tokens = peer->tokens + (now - peer->at) * peer->rate_bytes;
@@ -466,7 +467,7 @@ EXPORT int pk_facts(uint32_t *facts, int room) {
       AT(pk_stream, packets), AT(pk_stream, octets), AT(pk_stream, frames), AT(pk_stream, offset),
       AT(pk_stream, decode), AT(pk_stream, last), AT(pk_stream, last_at), AT(pk_stream, sent_at),
       AT(pk_stream, look_at), AT(pk_stream, past_mask), AT(pk_stream, ssrc), AT(pk_stream, has_offset),
-      AT(pk_stream, started), AT(pk_stream, payload_type), AT(pk_stream, status), AT(pk_stream, abs_at),
+      AT(pk_stream, started), AT(pk_stream, status), AT(pk_stream, payload_type), AT(pk_stream, abs_at),
       AT(pk_stream, ext_bytes), AT(pk_stream, ext),
       SIZE(pk_out), AT(pk_out, protect), AT(pk_out, batch), AT(pk_out, fd), AT(pk_out, offload), AT(pk_out, waiting),
       AT(pk_out, full), AT(pk_out, failed),

@@ -66,7 +66,8 @@ typedef struct {
   int64_t offset, decode, last; /* of its timeline */
   double last_at, sent_at, look_at;
   uint32_t past_mask, ssrc;
-  uint8_t has_offset, started, payload_type, status;
+  uint8_t has_offset, started, status;
+  uint8_t payload_type; /* of what was sent last; 0: nothing was */
   uint8_t abs_at[2], ext_bytes[2], ext[2][16]; /* of other frames, of keyframes; abs_at 0: no time of sending */
 } pk_stream;
 

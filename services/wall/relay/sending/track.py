@@ -205,6 +205,8 @@ class RtpVideoTrack:
         stamp = self._timeline.stamp_live(unit.dts_90k, now, unit.pts_90k - unit.dts_90k, anew=anew)
         shape = self._shapes[frame.keyframe] if self._shapes is not None else self._shape(frame)
         layout = frame.layouts.get(shape) or frame.layout(shape, self._link.lay_out)
+        # Known from here on, so that C sends the next frame by it even where this one is dropped from its lane.
+        self.stream.payload_type = self._payload_types[frame.codec]
         # Nearly every frame finds nothing waiting and leaves within this call, without becoming an item of a queue.
         if pacer.spend_bytes(layout.cost_bytes, now):
             self.send_runs(layout, range(layout.run_count), frame, stamp, now)

@@ -9,7 +9,7 @@ from typing import Any
 
 import _cffi_backend
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.contracts.frames import Codec
@@ -30,6 +30,7 @@ from tests.wall.relay.kernel.twins import Step, Twin, access_unit, described, pl
 
 pytestmark = needs_compiler
 
+FRAME = 3600
 OFFLOAD = not probe_offload()
 SHAPES = st.sampled_from([(0, 16), (8, 16), (12, 16), (8, 10)])
 CODECS = st.sampled_from([Codec.H264, Codec.HEVC])
@@ -84,7 +85,16 @@ STEPS = st.lists(
 )
 
 
+NOTHING_SENT = [
+    Step(2, FRAME, 0, True, 0.0, "replay"),
+    Step(2, FRAME, 0, False, 2.5, "serve"),
+    Step(500, FRAME, 0, False, 0.04, "live"),
+]
+"""A replay of NAL units that are too short to be sent: the clock runs, and no payload type is known."""
+
+
 @settings(max_examples=60)
+@example(steps=NOTHING_SENT, offload=False, codec=Codec.HEVC, seed=1)
 @given(STEPS, st.booleans(), CODECS, st.integers(0, 1 << 20))
 def test_both_send_the_same_datagrams_and_remember_the_same(
     steps: list[Step], offload: bool, codec: Codec, seed: int
@@ -135,6 +145,7 @@ async def test_what_c_cannot_decide_it_leaves_untouched() -> None:
             (twin.peer, "srtp", ffi.NULL),
             (twin.track.stream, "has_offset", 0),
             (twin.track.stream, "started", 0),
+            (twin.track.stream, "payload_type", 0),
             (twin.track.stream, "decode", 1 << 50),
             (twin.track.stream, "decode", -(1 << 50)),
         ):
