@@ -14,9 +14,10 @@ from services.contracts.sessions import Aim, ClockControl, SlotNotice
 from services.media.nal import annex_b_to_length_prefixed
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
+from services.wall.relay.sources.recorded import RecordedSource
 from tests.integration.recorded_playback import SECOND, opened, record, rests, states
 from tests.integration.recorders import running, until
-from tests.wall.relay.camera import Clip
+from tests.wall.relay.camera import Clip, clip
 from tests.wall.relay.convert.test_picture import numbers
 from tests.wall.relay.running import Front, running_relay
 from tests.wall.relay.sources.test_conversion import FPS, converters, hevc, mjpeg
@@ -25,21 +26,24 @@ from tests.wall.relay.viewer import Viewer
 pytestmark = pytest.mark.integration
 PATIENCE_SECONDS = 60.0
 GOPS = 4
+REORDERED = 3
+"""Pictures from one's decoding to its presentation."""
 FRAME_US = SECOND // FPS
 START_US = time.time_ns() // 1000 - 60 * SECOND
 
 
-def units(clip: Clip) -> list[AccessUnit]:
+def units(of: Clip) -> list[AccessUnit]:
     """Its pictures as a camera that made them from `START_US` on; number n is its n-th."""
     made = []
     for number in range(GOPS * 20 + 1):
-        payload, keyframe = clip.frames[number % len(clip.frames)]
+        payload, keyframe = of.frames[number % len(of.frames)]
         flags = Flags.KEYFRAME if keyframe else Flags.NONE
-        pts = number * 90_000 // FPS
-        at_us = START_US + number * FRAME_US
-        made.append(
-            AccessUnit(flags, clip.codec, 1, number + 1, pts, pts, at_us, 1000, CaptureClockSource.RTCP, payload)
-        )
+        length = len(of.frames)
+        shown = number // length * length + of.shown[number % length] if of.shown else number
+        dts = number * 90_000 // FPS
+        pts = dts if not of.shown else (shown + REORDERED) * 90_000 // FPS
+        at_us = START_US + shown * FRAME_US
+        made.append(AccessUnit(flags, of.codec, 1, number + 1, pts, dts, at_us, 1000, CaptureClockSource.RTCP, payload))
     return made
 
 
@@ -55,17 +59,17 @@ def notice(front: Front, viewer: Viewer, slot: int = 0) -> SlotNotice:
     return [each for each in notices if isinstance(each, SlotNotice) and each.slot == slot][-1]
 
 
-@pytest.mark.parametrize("clip", [hevc, mjpeg])
+@pytest.mark.parametrize("of", [hevc, mjpeg])
 async def test_it_is_seen_as_h264_at_the_moment_that_was_asked_for_and_says_so(
-    bus: Bus, mesh_settings: MeshSettings, tmp_path: Path, clip: Callable[[], Clip]
+    bus: Bus, mesh_settings: MeshSettings, tmp_path: Path, of: Callable[[], Clip]
 ) -> None:
-    length = len(clip().frames)
+    length = len(of().frames)
     async with (
         running(mesh_settings, tmp_path / "disk", "recorder-1") as recorder,
         running_relay(bus, mesh_settings) as front,
     ):
         await front.add_camera("cam-1")
-        await record(bus, recorder, "cam-1", units(clip()))
+        await record(bus, recorder, "cam-1", units(of()))
         viewer = await opened(front, "cam-1")
 
         async def control(**fields: object) -> None:
@@ -97,11 +101,38 @@ async def test_it_is_seen_as_h264_at_the_moment_that_was_asked_for_and_says_so(
         await until(lambda: len(seen(viewer)) > before, PATIENCE_SECONDS)
         await until(lambda: seen(viewer, since=before)[-1] == 0, PATIENCE_SECONDS)
         back = seen(viewer, since=before)
-        step = 20 if clip is hevc else 1
+        step = 20 if of is hevc else 1
         whole = [(50 // step * step - n * step) % length for n in range(50 // step + 1)]
         assert back == whole[: len(back)]
         await viewer.close()
         await until(lambda: converters() == [], PATIENCE_SECONDS)
+
+
+async def test_recorded_b_pictures_are_converted_where_others_refer_to_them_and_the_tile_says_so(
+    bus: Bus, mesh_settings: MeshSettings, tmp_path: Path
+) -> None:
+    reordered = clip(6, size=(320, 180), fps=FPS, gop=20, b_pictures="bframes=3:b-pyramid=2")
+    async with (
+        running(mesh_settings, tmp_path / "disk", "recorder-1") as recorder,
+        running_relay(bus, mesh_settings) as front,
+    ):
+        await front.add_camera("cam-1")
+        await record(bus, recorder, "cam-1", units(reordered))
+        viewer = await opened(front, "cam-1")
+        play = ClockControl(action="play", at_us=START_US + FRAME_US // 2, rate=1.0)
+        await front.control(viewer.session.session, play)
+        await until(lambda: notice(front, viewer).transcoded, PATIENCE_SECONDS)
+        before = len(seen(viewer))
+        await until(lambda: len(seen(viewer)) >= before + 15, PATIENCE_SECONDS)
+        played = seen(viewer, since=before)[5:]  # from the keyframe on, where the conversion was found to be needed
+        assert played == [(played[0] + n) % 40 for n in range(len(played))]
+        await front.control(viewer.session.session, ClockControl(action="pause"))
+        moment_us = START_US + 33 * FRAME_US + FRAME_US // 2
+        await front.control(viewer.session.session, ClockControl(action="seek", at_us=moment_us))
+        source = front.relay.sessions[viewer.session.session].slots[0].source
+        assert isinstance(source, RecordedSource)
+        await until(lambda: source.shown_us == START_US + 33 * FRAME_US, PATIENCE_SECONDS)
+        await viewer.close()
 
 
 async def test_over_the_limit_the_tile_says_so_and_a_converter_that_dies_is_replaced(

@@ -311,6 +311,9 @@ class RecordedSource:
             return
         for frame in self._frames([self._restamp(unit, unit)]):
             self._slot.show_frame(frame)
+        notice = self._slot.notice
+        if notice.state == self._state and notice.transcoded is not self._transcoder.converting:
+            self._slot.refresh_notice()  # B-pictures came after a GOP that needed no conversion
 
     def _restamp(self, unit: AccessUnit, newest: AccessUnit) -> AccessUnit:
         """RTP time runs with the viewer's time at every rate and in both directions."""
