@@ -41,6 +41,7 @@ import { Exports } from "./exports.js";
 import { Playback } from "./playback.js";
 import { Refresher } from "./refresher.js";
 import { ScreenPage } from "./screen.js";
+import { VersionWatch } from "./version.js";
 import type { ViewState } from "./view.js";
 import { SavedWalls } from "./walls.js";
 
@@ -57,6 +58,7 @@ interface TileSize {
 const EMPTY_WALL: WallState = { ...INITIAL_WALL, layout: "1", automatic: null };
 const CAMERAS_PERIOD_MS = 20_000;
 const CAMERA_SPACING_MS = 2000;
+const VERSION_PERIOD_MS = 60_000;
 const INCIDENTS_PERIOD_MS = 60_000;
 /** ICE servers with short-lived credentials are reused for so long. */
 const ICE_SERVERS_LAST_MS = 30_000;
@@ -97,6 +99,7 @@ export class App {
   readonly seen = new Observable<SeenCameras>(new Map());
   /** The tile that shows already what was picked: it is pointed out. */
   readonly flash = new Observable<{ slot: number } | null>(null);
+  readonly version = new VersionWatch();
   readonly unmuted = new Observable(false);
   readonly support = new Observable<Support>(supportOf());
 
@@ -165,6 +168,8 @@ export class App {
     this.events.start();
     if (fromUrl.atMs !== null) this.playback.restore(fromUrl.atMs);
     if (!this.wall.value.automatic) this.onWall();
+    for (const touch of ["pointerdown", "keydown"]) window.addEventListener(touch, () => this.version.touched());
+    setInterval(() => this.lookForVersion(), VERSION_PERIOD_MS);
     window.addEventListener("hashchange", () => this.onHash());
     window.addEventListener("pagehide", () => this.keeper.stop());
     window.addEventListener("pageshow", (event) => event.persisted && location.reload());
@@ -175,6 +180,11 @@ export class App {
       if (document.hidden) sleepTimer = setTimeout(() => this.setAsleep(true), ASLEEP_AFTER_MS);
       else this.setAsleep(false);
     });
+  }
+
+  private lookForVersion(): void {
+    this.version.look(this.playback.active);
+    this.readMe(VERSION_PERIOD_MS).catch(() => undefined);
   }
 
   private awaitH264(): void {
@@ -291,6 +301,7 @@ export class App {
     const me = await this.api.me();
     this.meReadMs = performance.now();
     this.me.set(me);
+    this.version.told(me.version);
     siteZone.set(me.time_zone);
     offerLocale(localStorage, me.locale);
     return me;

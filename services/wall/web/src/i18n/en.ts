@@ -103,6 +103,8 @@ export const en = {
     "This browser found no network address but loopback, where it makes no WebRTC connection. Connect a network, or start Chromium with --allow-loopback-in-peer-connection.",
   "banner.no-path":
     "The server answers, but its video does not get to this browser: UDP to the server is blocked, or this computer has no network. Trying again…",
+  "banner.version": "There is a new version. This page loads it by itself when it is not in use.",
+  "banner.reload": "Reload now",
   "banner.full": "The server cannot take another viewer, or its video service does not run. Trying again…",
   "banner.no-webrtc":
     "This browser cannot show video: WebRTC is missing or switched off. Lists, incidents and exports work all the same.",

@@ -101,6 +101,8 @@ export const id: Messages = {
 
   "banner.server": "Server tidak menjawab sejak {since}. Mencoba lagi…",
   "banner.session": "Sambungan video terputus sejak {since}. Mencoba lagi…",
+  "banner.version": "Ada versi baru. Halaman ini memuat ulang sendiri bila tidak dipakai.",
+  "banner.reload": "Muat ulang sekarang",
   "banner.full": "Server tidak sanggup menerima penonton lagi, atau layanan videonya belum berjalan. Mencoba lagi…",
   "banner.no-network":
     "Peramban ini hanya menemukan alamat loopback, dan di sana tidak membuat sambungan WebRTC. Sambungkan jaringan, atau jalankan Chromium dengan --allow-loopback-in-peer-connection.",

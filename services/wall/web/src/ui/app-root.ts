@@ -101,7 +101,15 @@ export class AppRoot extends LitElement {
     super();
     startLanguage(localStorage, navigator.languages);
     const { app } = this;
-    new Watch(this, () => [app.view, app.server, app.keeper.link, app.cameras, app.support, app.troubles]);
+    new Watch(this, () => [
+      app.view,
+      app.server,
+      app.keeper.link,
+      app.cameras,
+      app.support,
+      app.troubles,
+      app.version.outdated,
+    ]);
   }
 
   override connectedCallback(): void {
@@ -153,6 +161,10 @@ export class AppRoot extends LitElement {
     } else if (phase === "full" || phase === "no-path" || phase === "no-network") text = t(`banner.${phase}`);
     else if (phase === "lost" && now - sinceMs > BANNER_AFTER_MS) text = t("banner.session", since(sinceMs));
     text ??= this.trouble();
+    if (text === null && this.app.version.outdated.value) {
+      return html`<div class="banner" role="status"><span>${t("banner.version")}</span>
+        <button class="plain" @click=${() => location.reload()}>${t("banner.reload")}</button></div>`;
+    }
     if (text === null) return nothing;
     return html`<div class="banner" role="status">${icon("warning")}<span>${text}</span></div>`;
   }
