@@ -22,7 +22,7 @@ TILES = """(ids) => {
 }"""
 
 
-LOST = f"() => !({TILES})(['cam-002', 'cam-003'])"
+LOST = "() => document.querySelector('pantau-screen').app.keeper.link.value.phase !== 'open'"
 
 
 async def shows(page: Page, *ids: str) -> None:
