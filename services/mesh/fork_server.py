@@ -22,6 +22,7 @@ log = get_logger()
 
 READY_SECONDS: Final = 20.0
 """For the imports of the first process, on a busy machine."""
+FORK_SECONDS: Final = 3.0
 STATUS_SECONDS: Final = 1.0
 """Between a process's end and the word of it."""
 _LOST: Final = 1
@@ -99,6 +100,8 @@ class ForkServer:
         self._socket: socket.socket | None = None
         self._one_at_a_time = asyncio.Lock()
         self._answer: asyncio.Future[int] | None = None
+        self._number = 0
+        """Of the last request: an answer that comes too late is told from the next one's."""
         self._processes: dict[int, ForkedProcess] = {}
 
     async def start(self, arguments: Sequence[str], environ: Mapping[str, str]) -> RunningProcess:
@@ -107,7 +110,9 @@ class ForkServer:
             async with self._one_at_a_time:
                 try:
                     return await self._fork(arguments, environ)
-                except (OSError, TimeoutError) as error:
+                except TimeoutError:  # it hangs, and its end would be that of the others
+                    log.warning("fork_server.silent")
+                except OSError as error:
                     log.warning("fork_server.failed", error=error)
                     self.close()
         return await ChildProcess.start(
@@ -120,14 +125,22 @@ class ForkServer:
         )
 
     async def _fork(self, arguments: Sequence[str], environ: Mapping[str, str]) -> ForkedProcess:
+        seconds = FORK_SECONDS
         if self._server is None or not self._server.running or self._socket is None:
             await self._start_server()
+            seconds = READY_SECONDS
         assert self._socket is not None
         loop = asyncio.get_running_loop()
         self._answer = loop.create_future()
-        request = {"arguments": list(arguments), "environ": dict(environ), "with_parent": self._with_parent}
+        self._number += 1
+        request = {
+            "number": self._number,
+            "arguments": list(arguments),
+            "environ": dict(environ),
+            "with_parent": self._with_parent,
+        }
         await loop.sock_sendall(self._socket, json.dumps(request).encode())
-        async with asyncio.timeout(READY_SECONDS):
+        async with asyncio.timeout(seconds):
             pid = await self._answer
         process = self._processes[pid] = ForkedProcess(pid)
         return process
@@ -165,8 +178,11 @@ class ForkServer:
             return
         message = json.loads(data)
         if "status" not in message:
-            if self._answer is not None and not self._answer.done():
+            if self._answer is not None and not self._answer.done() and message["number"] == self._number:
                 self._answer.set_result(message["pid"])
+            else:  # nobody waits for it any more
+                with suppress(ProcessLookupError):
+                    os.kill(message["pid"], signal.SIGKILL)
         elif (process := self._processes.pop(message["pid"], None)) is not None and not process.status.done():
             process.status.set_result(message["status"])
 

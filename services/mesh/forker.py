@@ -1,8 +1,8 @@
 """The process that `ForkServer` starts: it imports modules once, and is forked for each process that is asked for.
 
-It has no threads, no event loop and no bus. A request is a JSON object in one datagram (``arguments``,
-``environ``, ``with_parent``); the answer is ``{"pid"}``, and when that process ends ``{"pid", "status"}``. It ends when
-its socket does, and those that it was forked into end with it.
+It has no threads, no event loop and no bus. A request is a JSON object in one datagram (``number``, ``arguments``,
+``environ``, ``with_parent``); the answer is ``{"pid", "number"}``, and when that process ends ``{"pid", "status"}``. It
+ends when its socket does, and those that it was forked into end with it.
 """
 
 import ctypes
@@ -62,7 +62,7 @@ def _fork(asking: socket.socket, request: dict[str, Any]) -> None:
         os.close(begin)
         os.read(begun, 1)  # the answer finds a process with its own command line
         os.close(begun)
-        asking.send(json.dumps({"pid": pid}).encode())
+        asking.send(json.dumps({"pid": pid, "number": request["number"]}).encode())
         return
     status = 70  # EX_SOFTWARE of sysexits.h
     try:

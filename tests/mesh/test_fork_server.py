@@ -60,6 +60,17 @@ async def test_the_end_of_the_template_ends_its_processes_and_the_next_start_has
     assert runs(process.pid)
 
 
+async def test_where_the_template_hangs_a_process_is_started_without_it_and_the_others_live_on(
+    server: ForkServer,
+) -> None:
+    process = await server.start(SLEEP, {})
+    (template,) = [pid for pid in children(os.getpid()) if "services.mesh.forker" in command_line(pid)]
+    os.kill(template, signal.SIGSTOP)
+    own = await server.start([sys.executable, "-c", "raise SystemExit(5)"], dict(os.environ))
+    assert await own.wait() == 5
+    assert runs(process.pid)
+
+
 async def test_a_child_that_is_forked_is_started_again(server: ForkServer) -> None:
     child = Child("sleeper", SLEEP, {}, grace_seconds=5, starter=server)
     keeping = asyncio.create_task(child.keep())
