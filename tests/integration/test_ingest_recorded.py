@@ -18,6 +18,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
 _PICTURE = "videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=320,height=240,framerate=25/1"
 RECORDED_FRAMES = 150
+UNWRITTEN_FRAMES = 75
+"""A recorder that stops leaves the GOP that it has not written to ingest, which keeps it."""
 
 
 def decoded(path: Path) -> list[Any]:
@@ -66,7 +68,7 @@ async def test_what_gst_rtsp_server_sends_and_an_odd_file_are_recorded_and_play(
         await rig.until(
             lambda: all(
                 name in recorder.recordings.feeds
-                and recorder.recordings.feeds[name].recording.frames >= RECORDED_FRAMES
+                and recorder.recordings.feeds[name].recording.frames >= RECORDED_FRAMES + UNWRITTEN_FRAMES
                 for name in sources
             ),
             90,
