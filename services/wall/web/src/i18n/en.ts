@@ -214,6 +214,7 @@ export const en = {
   "tile.retry": "next try in {seconds} s",
   "tile.retrying": "trying again…",
   "tile.since": "since {since}",
+  "tile.still": "Save this picture",
   "tile.clear": "Remove from the tile",
   "tile.enlarge": "Enlarge",
   "tile.shrink": "Back to the grid",

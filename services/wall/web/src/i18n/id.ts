@@ -215,6 +215,7 @@ export const id: Messages = {
   "tile.age": "gambar {age} yang lalu",
   "tile.retry": "mencoba lagi dalam {seconds} d",
   "tile.retrying": "sedang mencoba lagi…",
+  "tile.still": "Simpan gambar ini",
   "tile.clear": "Kosongkan petak",
   "tile.enlarge": "Perbesar",
   "tile.shrink": "Kembali ke petak",

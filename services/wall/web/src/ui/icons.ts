@@ -43,6 +43,7 @@ const PATHS = {
   walls: svg`<path d="M4 5h7v6H4zM13 5h7v6h-7zM4 13h7v6H4z"/><path d="M16.5 13.5v6M13.5 16.5h6"/>`,
   screen: svg`<rect x="3" y="5" width="18" height="11.5" rx="1.5"/><path d="M9 20h6M12 16.5V20"/>`,
   place: svg`<path d="M12 21s6-5.6 6-11a6 6 0 1 0-12 0c0 5.4 6 11 6 11z"/><path d="M12 7.5V10l1.8 1.2"/>`,
+  still: svg`<path d="M4 8h3.5L9 6h6l1.5 2H20v11H4z"/><circle cx="12" cy="13" r="3.2"/>`,
   panel: svg`<rect x="3.5" y="5" width="17" height="14" rx="2"/><path d="M9.5 5v14"/>`,
   timeline: svg`<path d="M3.5 12h17M7 9v6M12 7v10M17 9v6"/>`,
   upload: svg`<path d="M12 15V4.5M8 8l4-4 4 4M5 19.5h14"/>`,

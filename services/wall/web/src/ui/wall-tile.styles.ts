@@ -19,6 +19,14 @@ export const wallTileStyles = css`
     position: absolute;
     inset: var(--strip) 0 0;
   }
+  .screen {
+    overflow: hidden;
+  }
+  .zoomed {
+    position: absolute;
+    inset: 0;
+    transform-origin: 0 0;
+  }
   .screen.dim {
     filter: brightness(0.35) saturate(0.6);
   }

@@ -6,8 +6,11 @@ import type { App } from "../app/app.js";
 import { toggleSound } from "../app/perform.js";
 import { language, t } from "../i18n/index.js";
 import { Picture, type PictureState } from "../media/picture.js";
+import { stillFile, stillName } from "../media/still-file.js";
+import { NO_ZOOM, panBy, zoomAt, zoomTransform } from "../model/digital-zoom.js";
 import { duration, momentTime, sinceTime } from "../model/format.js";
 import { allowanceMs } from "../model/freshness.js";
+import { momentText } from "../model/moment.js";
 import { captureTimeUs } from "../model/rtp.js";
 import { seenOf, type TileInput, type TileMessage, tileBadges, tileMark, tileMessage } from "../model/tile-status.js";
 import { drop, put, select, swap, type TileState, tileAt, toggleEnlarged } from "../model/wall.js";
@@ -34,6 +37,7 @@ export class WallTile extends LitElement {
   @property({ type: Boolean, reflect: true }) enlarged = false;
   @state() private pictureState: PictureState = { hasPicture: false, staleSinceMs: null };
   @state() private dropTarget = false;
+  @state() private zoom = NO_ZOOM;
   @query("video") private video!: HTMLVideoElement;
   @query("canvas") private canvas!: HTMLCanvasElement;
   private picture: Picture | null = null;
@@ -62,6 +66,8 @@ export class WallTile extends LitElement {
     this.setAttribute("role", "group");
     this.addEventListener("click", this.onClick);
     this.addEventListener("dblclick", this.onDoubleClick);
+    this.addEventListener("wheel", this.onWheel, { passive: false });
+    this.addEventListener("pointermove", this.onPan);
     this.addEventListener("dragover", this.onDragOver);
     this.addEventListener("dragleave", this.onDragLeave);
     this.addEventListener("drop", this.onDrop);
@@ -103,6 +109,7 @@ export class WallTile extends LitElement {
   }
 
   protected override willUpdate(): void {
+    if (!this.enlarged) this.zoom = NO_ZOOM;
     this.picture?.aim(this.tile.camera, this.tile.source);
   }
 
@@ -111,7 +118,7 @@ export class WallTile extends LitElement {
     this.picture.aim(this.tile.camera, this.tile.source);
     this.picture.followFrames(this.enlarged);
     this.tabIndex = this.selected ? 0 : -1;
-    this.draggable = this.tile.camera !== null;
+    this.draggable = this.tile.camera !== null && this.zoom.scale === 1;
     this.setAttribute("aria-label", this.label());
     this.dataset.camera = this.tile.camera ?? "";
     this.dataset.state = this.message()?.tone ?? "ok";
@@ -186,6 +193,39 @@ export class WallTile extends LitElement {
   private readonly onClick = () => this.app.wall.update((wall) => select(wall, this.index));
 
   private readonly onDoubleClick = () => this.app.wall.update((wall) => toggleEnlarged(wall, this.index));
+
+  /** While a tile fills the wall the wheel zooms into its picture. */
+  private readonly onWheel = (event: WheelEvent) => {
+    if (!this.enlarged || this.tile.camera === null) return;
+    event.preventDefault();
+    const box = this.renderRoot.querySelector(".screen")?.getBoundingClientRect();
+    if (!box) return;
+    this.zoom = zoomAt(
+      this.zoom,
+      1.0018 ** -event.deltaY,
+      (event.clientX - box.left) / box.width,
+      (event.clientY - box.top) / box.height,
+    );
+  };
+
+  private readonly onPan = (event: PointerEvent) => {
+    if (this.zoom.scale === 1 || event.buttons !== 1) return;
+    this.zoom = panBy(this.zoom, event.movementX / this.clientWidth, event.movementY / this.clientHeight);
+  };
+
+  private async saveStill(): Promise<void> {
+    const { camera } = this.tile;
+    if (camera === null) return;
+    const takenMs = (this.tile.source === "recorded" ? this.recordedTimeMs() : this.markedTimeMs(1)) ?? Date.now();
+    const moment = momentText(takenMs);
+    const blob = await stillFile(this.video, `${this.app.camera(camera)?.name ?? camera} · ${moment}`);
+    if (!blob) return;
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(blob);
+    link.download = stillName(camera, moment);
+    link.click();
+    URL.revokeObjectURL(link.href);
+  }
 
   private readonly onDragStart = (event: DragEvent) => dragTile(event, this.index);
 
@@ -288,6 +328,7 @@ export class WallTile extends LitElement {
     const unmuted = app.unmuted.value;
     return html`<div class="tools">
       ${audible ? this.tool(unmuted ? "sound" : "mute", t(unmuted ? "tile.mute" : "tile.sound"), () => toggleSound(app)) : nothing}
+      ${this.tool("still", t("tile.still"), () => void this.saveStill())}
       ${this.tool(recorded ? "live" : "record", t(recorded ? "tile.to-live" : "tile.to-recorded"), () => app.playback.toggleTile(index))}
       ${this.tool(this.enlarged ? "shrink" : "enlarge", t(this.enlarged ? "tile.shrink" : "tile.enlarge"), this.onDoubleClick)}
       ${this.tool("close", t("tile.clear"), () => app.wall.update((wall) => put(wall, index, null)))}
@@ -320,7 +361,7 @@ export class WallTile extends LitElement {
   override render(): TemplateResult {
     const dim = this.message() !== null && this.pictureState.hasPicture;
     return html`
-      <div class="screen ${dim ? "dim" : ""}"><video muted playsinline disablepictureinpicture></video><canvas></canvas></div>
+      <div class="screen ${dim ? "dim" : ""}"><div class="zoomed" .style=${`transform: ${zoomTransform(this.zoom)}`}><video muted playsinline disablepictureinpicture></video><canvas></canvas></div></div>
       ${this.overlay()} ${this.head()} ${this.tools()}
       <div class="edge ${this.dropTarget ? "drop" : ""}"></div>
     `;

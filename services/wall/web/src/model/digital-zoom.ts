@@ -1,0 +1,36 @@
+/** Digital zoom of a picture in its tile. Lengths are parts of the tile's width and height, from 0 to 1. */
+
+export interface DigitalZoom {
+  scale: number;
+  /** The upper left corner of the part that is seen. */
+  left: number;
+  top: number;
+}
+
+export const NO_ZOOM: DigitalZoom = { scale: 1, left: 0, top: 0 };
+const LARGEST = 8;
+
+function within(zoom: DigitalZoom): DigitalZoom {
+  const room = 1 - 1 / zoom.scale;
+  const held = (value: number) => Math.min(Math.max(value, 0), room);
+  return { ...zoom, left: held(zoom.left), top: held(zoom.top) };
+}
+
+/** `factor` times as large, around a point of the tile. */
+export function zoomAt(zoom: DigitalZoom, factor: number, x: number, y: number): DigitalZoom {
+  const scale = Math.min(Math.max(zoom.scale * factor, 1), LARGEST);
+  if (scale === 1) return NO_ZOOM;
+  const along = (start: number, at: number) => start + at / zoom.scale - at / scale;
+  return within({ scale, left: along(zoom.left, x), top: along(zoom.top, y) });
+}
+
+/** The picture follows a pointer that moves by parts of the tile. */
+export function panBy(zoom: DigitalZoom, x: number, y: number): DigitalZoom {
+  return within({ ...zoom, left: zoom.left - x / zoom.scale, top: zoom.top - y / zoom.scale });
+}
+
+/** The CSS `transform` of the picture; its origin is the upper left corner. */
+export function zoomTransform({ scale, left, top }: DigitalZoom): string {
+  if (scale === 1) return "none";
+  return `scale(${scale}) translate(${-left * 100}%, ${-top * 100}%)`;
+}
