@@ -7,8 +7,8 @@ much as there is credit for. Each payload is one message:
     kind (u8: 0 payload, 1 end, 2 error, 3 alive), sequence (u32, of payloads), payload
 
 On the control subject: kind (u8: 0 credit, 1 cancel), credit (u64, bytes that may have been sent in all). Credit is a
-running total, so the next grant replaces a lost one. A lost payload shows in the sequence and ends the transfer with an
-error. A side that hears nothing for `SILENCE_SECONDS` gives up.
+running total, so the next grant replaces a lost one. A lost payload shows in the sequence of what follows it, a sign of
+life too, and ends the transfer with an error. A side that hears nothing for `SILENCE_SECONDS` gives up.
 """
 
 import asyncio
@@ -199,6 +199,8 @@ class Incoming:
                     await self._grant()  # the last grant may have been lost
             kind, sequence, payload = self._arrived.popleft()
             if kind == _ALIVE:
+                if sequence != self._expected:  # all that there was credit for, so nothing else would show it
+                    raise self._break(f"{sequence - self._expected} messages were lost on the way")
                 silent_since = self._clock.monotonic()
                 continue
             if kind == _ERROR:

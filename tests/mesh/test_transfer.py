@@ -102,6 +102,28 @@ async def test_a_lost_payload_is_noticed(bus: Bus, other: Bus) -> None:
             await anext(incoming)
 
 
+async def test_a_lost_payload_is_noticed_also_where_all_that_there_was_credit_for_is_lost(bus: Bus, other: Bus) -> None:
+    """Both sides told each other for ever that they live."""
+    clock = TurnedClock()
+    source = Source(100, 10_000)
+    async with (
+        asyncio.TaskGroup() as tasks,
+        await transfer.Incoming.open(bus, window_bytes=40_000, clock=clock) as incoming,
+    ):
+        await incoming.accept(await offer(other, tasks, incoming.deliver_to, source.payloads(), clock))
+        while len(incoming._arrived) < 4:
+            await asyncio.sleep(0.01)
+        incoming._arrived.clear()
+        reading = asyncio.create_task(anext(incoming))
+        until = clock.monotonic() + 10 * transfer.SILENCE_SECONDS
+        while not reading.done() and clock.monotonic() < until:
+            clock.advance(transfer.ALIVE_SECONDS)
+            await asyncio.sleep(0.01)
+    assert reading.done()
+    with pytest.raises(UnavailableError, match="4 messages were lost"):
+        reading.result()
+
+
 async def test_both_sides_notice_that_the_other_is_gone(bus: Bus, mesh_settings: MeshSettings) -> None:
     clock = TurnedClock()
     dying = await Bus.connect(mesh_settings, "dying")
