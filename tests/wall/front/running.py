@@ -101,10 +101,12 @@ async def until_listening(port: int, running: asyncio.Task[None]) -> None:
 class StubRelay:
     """What a front sees of a relay: a lease and three endpoints. It keeps what it was asked."""
 
-    def __init__(self, bus: Bus, home: str, name: str, *, load: float = 0, capacity: int = 100) -> None:
+    def __init__(
+        self, bus: Bus, home: str, name: str, *, load: float = 0, capacity: int = 100, draining: bool = False
+    ) -> None:
         self.name = name
         self.load = load
-        self.draining = False
+        self.draining = draining
         self.opened: list[SessionOpen] = []
         self.controls: list[SessionControl] = []
         self.closed: list[str] = []

@@ -48,10 +48,8 @@ async def test_the_least_loaded_relay_gets_the_session_and_a_draining_one_none(m
         running_front(mesh_settings) as front,
         stub_relay(mesh_settings, "busy", load=50) as busy,
         stub_relay(mesh_settings, "idle", load=10) as idle,
-        stub_relay(mesh_settings, "leaving", load=0) as leaving,
+        stub_relay(mesh_settings, "leaving", load=0, draining=True) as leaving,
     ):
-        leaving.draining = True
-        await leaving._lease.renew()
         for _ in range(3):
             async with front.http.post(PATH, json={"sdp": OFFER}) as answer:
                 assert answer.status == 201
