@@ -54,7 +54,7 @@ class Images:
             with Rig(image, pass_seconds=NEVER) as rig:
                 segments = rig.segments()
             report = check(image, verify=True)
-            assert report.findings == (), (number, name)
+            assert report.clean, (number, name, report.findings)
             found = {Path("recordings", segment_path(s.stream, s.start_us)): s for s in segments}
             for path, size in promised.items():
                 if path not in found:

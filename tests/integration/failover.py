@@ -39,7 +39,12 @@ class FailOver(NamedTuple):
 async def process(
     mesh: MeshSettings, *arguments: str, worker: str = "", log: Path
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    environ = {**os.environ, "PANTAU_NATS_URL": mesh.nats_url, "PANTAU_ADMIN_PORT": "0"}
+    environ = {
+        **os.environ,
+        "PANTAU_NATS_URL": mesh.nats_url,
+        "PANTAU_ADMIN_PORT": "0",
+        "PANTAU_DATA": str(mesh.data),
+    }
     if worker:
         environ |= {"PANTAU_WORKER": worker, "PANTAU_INGEST_WORKERS": "1"}
     with log.open("wb") as output:

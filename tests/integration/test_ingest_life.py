@@ -150,6 +150,7 @@ async def service(rig: Rig, name: str, *, workers: int = 1) -> AsyncIterator[asy
     """The service as a process of its own."""
     environment = os.environ | {
         "PANTAU_NATS_URL": rig.mesh.nats_url,
+        "PANTAU_DATA": str(rig.mesh.data),
         "PANTAU_WORKER": name,
         "PANTAU_INGEST_WORKERS": str(workers),
         "PANTAU_ADMIN_PORT": "0",

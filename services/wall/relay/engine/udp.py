@@ -7,9 +7,6 @@ counted before any further work.
 import asyncio
 import errno
 import socket
-import struct
-import sys
-from collections.abc import Sequence
 from typing import Final, Protocol
 
 from services.contracts.errors import PantauError
@@ -24,14 +21,6 @@ from services.wall.relay.kernel.library import SendKernel
 SOCKET_BUFFER_BYTES: Final = 4 * 1024 * 1024
 """The default of 208 KiB holds 512 small datagrams."""
 _DATAGRAMS_PER_TURN: Final = 128
-_IP_PKTINFO: Final = getattr(socket, "IP_PKTINFO", 8)
-"""Of ip(7). Python names it from 3.12 on."""
-_PKTINFO_V4: Final = struct.Struct("=I4s4s")
-"""``struct in_pktinfo``: the interface, the address to send from or that was sent to, the header's address."""
-_PKTINFO_V6: Final = struct.Struct("=16sI")
-"""``struct in6_pktinfo`` (RFC 3542, 6.1): the address, the interface."""
-_PKTINFO_SPACE: Final = socket.CMSG_SPACE(max(_PKTINFO_V4.size, _PKTINFO_V6.size))
-
 _dropped = counter("relay_datagrams_dropped", "Datagrams at the UDP port that were not accepted", "why")
 _EXPECTED_STUN: Final = frozenset(
     kind.to_bytes(2, "big") for kind in (stun.BINDING_INDICATION, stun.BINDING_SUCCESS, stun.BINDING_ERROR)
@@ -40,10 +29,6 @@ _EXPECTED_STUN: Final = frozenset(
 _drop_unknown = _dropped.labels("unknown_address")
 _drop_stun = _dropped.labels("bad_stun")
 _drop_kind = _dropped.labels("unknown_kind")
-
-
-Ancillary = Sequence[tuple[int, int, bytes]]
-"""Level, kind and value, as `socket.socket.recvmsg` gives them."""
 
 
 class UdpPortTakenError(PantauError):
@@ -100,9 +85,6 @@ class UdpPort:
             try:
                 if v6:
                     sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
-                elif sys.platform.startswith("linux"):  # elsewhere the route chooses what is answered from
-                    sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
                 for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
                     sock.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_BYTES)
                 sock.setblocking(False)
@@ -159,23 +141,23 @@ class UdpPort:
         return len(self._by_ufrag), len(self._by_address)
 
     def _on_readable(self, sock: socket.socket) -> None:
-        receive = sock.recvmsg
+        receive = sock.recvfrom
         for _ in range(_DATAGRAMS_PER_TURN):
             try:
-                data, ancillary, _, address = receive(2048, _PKTINFO_SPACE)
+                data, address = receive(2048)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError:  # an ICMP error of an earlier send; the next call reads on
                 continue
-            self.receive(data, address, ancillary)
+            self.receive(data, address)
 
-    def receive(self, data: bytes, address: Address, ancillary: Ancillary = ()) -> None:
-        """One datagram, and how it came (recvmsg(2)). Never raises."""
+    def receive(self, data: bytes, address: Address) -> None:
+        """One datagram. Never raises."""
         if not data:
             return
         first = data[0]
         if first < 4:
-            self._on_stun(data, address, ancillary)
+            self._on_stun(data, address)
             return
         peer = self._by_address.get(address)
         if peer is None:
@@ -190,7 +172,7 @@ class UdpPort:
         else:
             _drop_kind.inc()
 
-    def _on_stun(self, data: bytes, address: Address, ancillary: Ancillary) -> None:
+    def _on_stun(self, data: bytes, address: Address) -> None:
         request = stun.parse_binding_request(data)
         if request is None:
             if data[:2] not in _EXPECTED_STUN:
@@ -212,28 +194,10 @@ class UdpPort:
                     del self._by_address[old]
             if agent.paths:
                 self._by_address[agent.paths[-1]] = peer
-        self._send_back(answer, address, ancillary)
+        self.send(answer, address)
         if agent.paths and (check := agent.check_in_return()) is not None:
-            self._send_back(check, address, ancillary)
+            self.send(check, address)
         peer.on_path()
-
-    def _send_back(self, data: bytes, address: Address, ancillary: Ancillary) -> None:
-        """Sends from the address that was sent to, which need not be the one that the route prefers.
-
-        Else the peer takes the answer for another server's (RFC 8445, 7.2.5.2.1).
-        """
-        sock = self._sockets.get(len(address))
-        if sock is None or not ancillary:
-            self.send(data, address)
-            return
-        level, kind, value = ancillary[0]
-        if kind == _IP_PKTINFO:
-            _, own, _ = _PKTINFO_V4.unpack_from(value)
-            value = _PKTINFO_V4.pack(0, own, bytes(4))
-        try:
-            sock.sendmsg((data,), ((level, kind, value),), 0, address)
-        except OSError:  # as with a full socket: the peer asks again
-            self.send(data, address)
 
     def destination(self, address: Address) -> Destination | None:
         """For sending runs; None where the address's IP version is not served."""
