@@ -10,7 +10,7 @@ from services.contracts.sessions import Aim, Listen, SlotNotice
 from services.mesh.bus import Bus
 from tests.browser.wall_page import WallPage
 from tests.wall.relay.camera import BusCamera, clip
-from tests.wall.relay.conftest import front  # noqa: F401 (a fixture)
+from tests.wall.relay.conftest import front, kernel_setting  # noqa: F401 (fixtures)
 from tests.wall.relay.microphone import TONE_HZ, Microphone
 from tests.wall.relay.running import Front
 from tests.wall.relay.sources.test_conversion import mjpeg

@@ -94,6 +94,8 @@ async def test_a_bundle_of_two_cameras_is_intact_playable_and_told(
         told = await bus.js.subscribe("pantau.v1.>", ordered_consumer=True)
         for name in ("cam-1", "cam-2"):
             await kept(bus, recorders, name, units)
+        (disk,) = recorders[0].disks.all  # until both first segments are closed they are signed as growing
+        await until(lambda: len(segments(tmp_path)) == 4 and len(disk.open_files()) == 2)
         verdict = await fetch(front, path, units, "cam-1", "cam-2")
         public = (tmp_path / "rec-1" / "recorder-key.pub").read_text().strip()
         assert verdict.findings == []

@@ -19,6 +19,7 @@ from services.mesh.lifecycle import Service
 from services.mesh.settings import MeshSettings
 from services.registry import app
 from services.registry.settings import RegistrySettings
+from tests.flushed import flushed
 
 R = TypeVar("R", bound=Model)
 T = TypeVar("T")
@@ -41,6 +42,7 @@ async def registry(
             )
             running = tasks.create_task(app.run(service, own or RegistrySettings()))
             await until(lambda: not service.health.missing() and bool(service.health._checks))
+            await flushed(bus.client)  # others' questions come by connections of their own
             try:
                 yield service
             except BaseException:
