@@ -131,10 +131,10 @@ async def test_an_administrator_adds_and_removes_a_camera_in_the_page(pantau: Ru
     form = page.locator("pantau-camera-dialog")
     await form.locator("input[name=name]").fill("Café 7")
     assert await form.locator("input[name=id]").input_value() == "cafe-7"
-    await page.get_by_role("button", name="Save").click()
+    await page.get_by_role("button", name="Save", exact=True).click()
     await form.get_by_text("Required").wait_for()
     await form.locator("input[name=mainUrl]").fill(source["profiles"]["main"]["url"])
-    await page.get_by_role("button", name="Save").click()
+    await page.get_by_role("button", name="Save", exact=True).click()
     await page.locator("#camera-cafe-7").wait_for()
     assert any(camera["id"] == "cafe-7" for camera in pantau.api("/cameras")["cameras"])
     await page.locator("#camera-cafe-7").hover()

@@ -20,9 +20,15 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-async def front(bus: Bus, mesh_settings: MeshSettings) -> AsyncIterator[Front]:
+def kernel_setting() -> str:
+    """`RelaySettings.kernel`."""
+    return "auto"
+
+
+@pytest.fixture
+async def front(bus: Bus, mesh_settings: MeshSettings, kernel_setting: str) -> AsyncIterator[Front]:
     """A front, and behind it a running relay."""
-    async with running_relay(bus, mesh_settings) as front:
+    async with running_relay(bus, mesh_settings, kernel=kernel_setting) as front:
         yield front
 
 
@@ -101,6 +107,7 @@ async def test_two_hundred_switches_in_a_row_each_show_the_right_picture(
         assert [tile.camera for tile in await page.last() if tile] == shown
 
 
+@pytest.mark.parametrize("kernel_setting", ["off"])  # packets are lost in Python
 async def test_five_percent_loss_and_thirty_milliseconds_of_jitter_are_mended_before_the_next_keyframe(
     bus: Bus, front: Front, own_browser: BrowserContext
 ) -> None:
