@@ -5,10 +5,9 @@ registry and are answered when the mirror has them, so that a client reads what 
 """
 
 import asyncio
-from collections.abc import Mapping
 from typing import Final
 
-from aiohttp import hdrs, web
+from aiohttp import web
 from pydantic import BaseModel, Field
 
 from services.contracts import subjects
@@ -27,7 +26,7 @@ from services.contracts.errors import UnavailableError
 from services.contracts.models import Camera, CameraState, Id
 from services.mesh.rpc import call as ask
 from services.wall.front.context import FrontRequest
-from services.wall.front.http.route import json_response
+from services.wall.front.http.route import json_response, revision_response
 
 SEEN_SECONDS: Final = 1.0
 IMPORT_SECONDS: Final = 600.0
@@ -76,7 +75,7 @@ async def list_cameras(request: FrontRequest) -> web.Response:
 async def get_camera(request: FrontRequest) -> web.Response:
     """One camera, with its revision as ``ETag``."""
     camera = request.camera()
-    return _answer(request, camera, request.front.cameras.entries[camera.id][1])
+    return revision_response(_view(request, camera), request.front.cameras.entries[camera.id][1])
 
 
 async def add_camera(request: FrontRequest) -> web.Response:
@@ -84,8 +83,8 @@ async def add_camera(request: FrontRequest) -> web.Response:
     camera = await request.json(CameraInput)
     entry = await ask(request.front.bus, _endpoint(request, "add"), camera, CameraEntry, actor=request.actor)
     await _seen(request, entry.camera.id, entry.revision)
-    location = {"Location": f"/api/v1/cameras/{entry.camera.id}"}
-    return _answer(request, entry.camera, entry.revision, status=201, headers=location)
+    created_at = f"/api/v1/cameras/{entry.camera.id}"
+    return revision_response(_view(request, entry.camera), entry.revision, created_at=created_at)
 
 
 async def update_camera(request: FrontRequest) -> web.Response:
@@ -95,7 +94,7 @@ async def update_camera(request: FrontRequest) -> web.Response:
     question = CameraUpdate(id=camera_id, patch=patch, revision=request.expected_revision())
     entry = await ask(request.front.bus, _endpoint(request, "update"), question, CameraEntry, actor=request.actor)
     await _seen(request, camera_id, entry.revision)
-    return _answer(request, entry.camera, entry.revision)
+    return revision_response(_view(request, entry.camera), entry.revision)
 
 
 async def remove_camera(request: FrontRequest) -> web.Response:
@@ -128,12 +127,6 @@ def _endpoint(request: FrontRequest, verb: str) -> str:
 
 def _view(request: FrontRequest, camera: Camera) -> CameraView:
     return CameraView.model_construct(**dict(camera), state=request.front.states.get(camera.id))
-
-
-def _answer(
-    request: FrontRequest, camera: Camera, revision: int, *, status: int = 200, headers: Mapping[str, str] | None = None
-) -> web.Response:
-    return json_response(_view(request, camera), status=status, headers={hdrs.ETAG: f'"{revision}"', **(headers or {})})
 
 
 async def _seen(request: FrontRequest, camera_id: str, revision: int | None) -> None:

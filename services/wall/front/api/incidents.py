@@ -1,8 +1,6 @@
 """``/api/v1/incidents``: what happened, and whose footage is held for it. The registry decides and keeps."""
 
-from collections.abc import Mapping
-
-from aiohttp import hdrs, web
+from aiohttp import web
 from pydantic import BaseModel, Field
 
 from services.contracts import subjects
@@ -18,7 +16,7 @@ from services.contracts.incidents import (
 from services.contracts.models import Id, Incident, IncidentStatus, Model
 from services.mesh.rpc import call as ask
 from services.wall.front.context import FrontRequest
-from services.wall.front.http.route import json_response
+from services.wall.front.http.route import json_response, revision_response
 
 
 class IncidentsQuery(BaseModel):
@@ -49,7 +47,7 @@ async def get_incident(request: FrontRequest) -> web.Response:
 
 async def open_incident(request: FrontRequest) -> web.Response:
     """Opens one: its cameras' footage is held from now on."""
-    return await _one(request, "open", await request.json(IncidentInput), status=201)
+    return await _one(request, "open", await request.json(IncidentInput), new=True)
 
 
 async def update_incident(request: FrontRequest) -> web.Response:
@@ -77,9 +75,7 @@ def _endpoint(request: FrontRequest, verb: str) -> str:
     return subjects.rpc(request.front.home, "registry", f"incidents-{verb}")
 
 
-async def _one(request: FrontRequest, verb: str, question: Model, *, status: int = 200) -> web.Response:
+async def _one(request: FrontRequest, verb: str, question: Model, *, new: bool = False) -> web.Response:
     entry = await ask(request.front.bus, _endpoint(request, verb), question, IncidentEntry, actor=request.actor)
-    headers: Mapping[str, str] = {hdrs.ETAG: f'"{entry.revision}"'}
-    if status == 201:
-        headers = {**headers, "Location": f"/api/v1/incidents/{entry.incident.id}"}
-    return json_response(entry.incident, status=status, headers=headers)
+    created_at = f"/api/v1/incidents/{entry.incident.id}" if new else ""
+    return revision_response(entry.incident, entry.revision, created_at=created_at)

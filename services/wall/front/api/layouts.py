@@ -1,8 +1,6 @@
 """``/api/v1/layouts``: saved walls. The registry decides and keeps."""
 
-from collections.abc import Mapping
-
-from aiohttp import hdrs, web
+from aiohttp import web
 from pydantic import BaseModel
 
 from services.contracts import subjects
@@ -20,7 +18,7 @@ from services.contracts.models import Id, Model
 from services.contracts.saved import SavedKey
 from services.mesh.rpc import call as ask
 from services.wall.front.context import FrontRequest
-from services.wall.front.http.route import json_response
+from services.wall.front.http.route import json_response, revision_response
 
 
 class LayoutsView(BaseModel):
@@ -39,7 +37,7 @@ async def list_layouts(request: FrontRequest) -> web.Response:
 
 async def save_layout(request: FrontRequest) -> web.Response:
     """Saves a new one."""
-    return await _one(request, "save", await request.json(LayoutInput), status=201)
+    return await _one(request, "save", await request.json(LayoutInput), new=True)
 
 
 async def get_layout(request: FrontRequest) -> web.Response:
@@ -77,9 +75,7 @@ async def _done(request: FrontRequest, verb: str) -> web.Response:
     return web.Response(status=204)
 
 
-async def _one(request: FrontRequest, verb: str, question: Model, *, status: int = 200) -> web.Response:
+async def _one(request: FrontRequest, verb: str, question: Model, *, new: bool = False) -> web.Response:
     entry = await ask(request.front.bus, _endpoint(request, verb), question, LayoutEntry, actor=request.actor)
-    headers: Mapping[str, str] = {hdrs.ETAG: f'"{entry.revision}"'}
-    if status == 201:
-        headers = {**headers, "Location": f"/api/v1/layouts/{entry.layout.id}"}
-    return json_response(entry.layout, status=status, headers=headers)
+    created_at = f"/api/v1/layouts/{entry.layout.id}" if new else ""
+    return revision_response(entry.layout, entry.revision, created_at=created_at)

@@ -1,8 +1,6 @@
 """``/api/v1/tours``: tours. The registry decides and keeps."""
 
-from collections.abc import Mapping
-
-from aiohttp import hdrs, web
+from aiohttp import web
 from pydantic import BaseModel
 
 from services.contracts import subjects
@@ -20,7 +18,7 @@ from services.contracts.screens import (
 )
 from services.mesh.rpc import call as ask
 from services.wall.front.context import FrontRequest
-from services.wall.front.http.route import json_response
+from services.wall.front.http.route import json_response, revision_response
 
 
 class ToursView(BaseModel):
@@ -37,7 +35,7 @@ async def list_tours(request: FrontRequest) -> web.Response:
 
 async def save_tour(request: FrontRequest) -> web.Response:
     """Saves a new one."""
-    return await _one(request, "save", await request.json(TourInput), status=201)
+    return await _one(request, "save", await request.json(TourInput), new=True)
 
 
 async def get_tour(request: FrontRequest) -> web.Response:
@@ -66,9 +64,7 @@ def _endpoint(request: FrontRequest, verb: str) -> str:
     return subjects.rpc(request.front.home, "registry", f"tours-{verb}")
 
 
-async def _one(request: FrontRequest, verb: str, question: Model, *, status: int = 200) -> web.Response:
+async def _one(request: FrontRequest, verb: str, question: Model, *, new: bool = False) -> web.Response:
     entry = await ask(request.front.bus, _endpoint(request, verb), question, TourEntry, actor=request.actor)
-    headers: Mapping[str, str] = {hdrs.ETAG: f'"{entry.revision}"'}
-    if status == 201:
-        headers = {**headers, "Location": f"/api/v1/tours/{entry.tour.id}"}
-    return json_response(entry.tour, status=status, headers=headers)
+    created_at = f"/api/v1/tours/{entry.tour.id}" if new else ""
+    return revision_response(entry.tour, entry.revision, created_at=created_at)

@@ -177,3 +177,11 @@ def json_response(body: BaseModel, *, status: int = 200, headers: Mapping[str, s
     if len(data) > COMPRESS_BYTES:
         response.enable_compression()  # where the client takes it
     return response
+
+
+def revision_response(body: BaseModel, revision: int, *, created_at: str = "") -> web.Response:
+    """What the registry keeps as JSON, with its revision as ``ETag``; at the path ``created_at`` where it is new."""
+    headers: dict[str, str] = {hdrs.ETAG: f'"{revision}"'}
+    if created_at:
+        return json_response(body, status=201, headers={**headers, hdrs.LOCATION: created_at})
+    return json_response(body, headers=headers)
