@@ -30,6 +30,7 @@ from services.contracts.sessions import Aim, Size
 from services.mesh.clock import ManualClock
 from services.wall.relay.connection import ViewerConnection, ViewerPort
 from services.wall.relay.engine.dtls import Certificates, HandshakeLimiter
+from services.wall.relay.engine.ice import Path
 from services.wall.relay.engine.kernel_batch import usable_kernel
 from services.wall.relay.engine.negotiate import VideoChoice
 from services.wall.relay.engine.sdp import ABS_SEND_TIME, PLAYOUT_DELAY, Format, PeerTransport
@@ -99,7 +100,9 @@ class Rig:
                 aim = Aim(slot=tile, camera=camera.id)
                 slot.set_source(aim, LiveSource(slot, aim, camera, None, cast("Any", feeds), self.clock))
                 self.slots.append(slot)
-            connection.agent.selected = receiver.getsockname()
+            address = receiver.getsockname()
+            connection.agent.paths[address] = Path()
+            connection.agent.prove(address)
             connection.on_path()
             connection.use_keys(keys())
             for slot in self.slots[-CAMERAS:]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -20,7 +21,7 @@ from services.wall.relay.engine.dtls import (
     fingerprint,
 )
 from services.wall.relay.engine.dtls import ffi as srtp_ffi
-from services.wall.relay.engine.ice import IceAgent
+from services.wall.relay.engine.ice import Address, IceAgent
 from services.wall.relay.engine.kernel_batch import KernelBatch
 from services.wall.relay.engine.sdp import HostCandidate, LocalTransport, PeerTransport
 from services.wall.relay.engine.send_batch import Destination
@@ -44,6 +45,9 @@ RETRANSMIT_BPS: Final = 20_000_000
 """For retransmissions: a receiver that asks for everything again must not double the load (R10)."""
 REPORTS_PER_PACKET: Final = 36
 """Sender reports in one SRTCP packet: about a kilobyte."""
+HELD_DATAGRAMS: Final = 8
+"""Of DTLS, until their address may be sent as much. A flight is one to three; what is left out comes again (RFC 6347,
+4.2.4)."""
 
 _rtcp_bad = counter("relay_rtcp_dropped", "SRTCP packets that were not authentic, or malformed")
 _keyframe_requests = counter("relay_keyframe_requests", "PLI and FIR received")
@@ -102,6 +106,10 @@ class ViewerConnection:
         """By SSRC."""
         self._sounds: list[RtpSoundTrack] = []
         self._destination: Destination | None = None
+        """Where media goes: a proven address."""
+        self._dtls_waiting: deque[bytes] = deque(maxlen=HELD_DATAGRAMS)
+        self._dtls_addresses: set[Address] = set()
+        """Where DTLS was sent."""
         self._port = port
         self._udp = port.udp
         self._retransmit_allowance = 0.0
@@ -148,6 +156,9 @@ class ViewerConnection:
         small = all(slot.track.has_rtx for slot in self._slots.values())
         window = SMALL_WINDOW_PACKETS if small else WINDOW_PACKETS
         keys = await self.dtls.handshake(self._fingerprints, window_packets=window)
+        if len(self._dtls_addresses) == 1:  # the peer's last flight repeats what was told there alone
+            self.agent.prove(*self._dtls_addresses)
+            self.on_path()
         self.use_keys(keys)
 
     def use_keys(self, keys: SrtpKeys) -> None:
@@ -167,9 +178,14 @@ class ViewerConnection:
     # What the port tells us.
 
     def on_path(self) -> None:
-        """A check was answered: packets go where the agent has selected (R9)."""
+        """A check or an answer came: media goes where the agent has selected, once that is proven (R9)."""
+        self._send_waiting_dtls()
         selected = self.agent.selected
-        if selected is not None and (self._destination is None or self._destination.address != selected):
+        if (
+            selected is not None
+            and self.agent.is_proven(selected)
+            and (self._destination is None or self._destination.address != selected)
+        ):
             for slot in self._slots.values():
                 slot.leave_steady()
             self._destination = destination = self._udp.destination(selected)
@@ -179,6 +195,7 @@ class ViewerConnection:
 
     def on_dtls(self, datagram: bytes) -> None:
         """DTLS records for the handshake, or a goodbye."""
+        self._send_waiting_dtls()
         self.dtls.receive_datagram(datagram)
 
     def on_rtcp(self, datagram: bytes) -> None:
@@ -262,14 +279,14 @@ class ViewerConnection:
 
     def send_packet(self, packet: bytes) -> None:
         """Protects and sends one RTP packet: a retransmission, or sound."""
-        if self.keys is None or self.agent.selected is None:
+        if self.keys is None or self._destination is None:
             return
         try:
             view = protect_packet(self.keys, packet)
         except SrtpError:  # too old to be sent once more under its own number
             return
         self.peer.sent_bytes += len(view)
-        self._udp.send(view, self.agent.selected)
+        self._udp.send(view, self._destination.address)
 
     def set_pace(self, full_bps: float, live_bps: float) -> None:
         """How fast anything is sent, and how fast at least: ``live_bps`` is somewhat more than live frames take."""
@@ -295,7 +312,7 @@ class ViewerConnection:
 
     def send_reports(self) -> None:
         """Sender reports of all tracks, in as few packets as they fit into."""
-        if self.keys is None or self.agent.selected is None:
+        if self.keys is None or self._destination is None:
             return
         clock = self._port.clock
         ntp, now = rtcp.ntp_from_unix_us(clock.now_us()), clock.monotonic()
@@ -303,8 +320,16 @@ class ViewerConnection:
         reports = [report for track in tracks if (report := track.sender_report(ntp, now))]
         for begin in range(0, len(reports), REPORTS_PER_PACKET):
             packet = rtcp.pack_sender_reports(reports[begin : begin + REPORTS_PER_PACKET], self.cname)
-            self._udp.send(protect_rtcp(self.keys, packet), self.agent.selected)
+            self._udp.send(protect_rtcp(self.keys, packet), self._destination.address)
 
     def _send_dtls(self, datagram: bytes) -> None:
-        if self.agent.selected is not None:
-            self._udp.send(datagram, self.agent.selected)
+        self._dtls_waiting.append(datagram)
+        self._send_waiting_dtls()
+
+    def _send_waiting_dtls(self) -> None:
+        """As much as the address may be sent."""
+        waiting, address = self._dtls_waiting, self.agent.selected
+        path = self.agent.paths.get(address) if address is not None else None
+        while waiting and address is not None and path is not None and path.take(len(waiting[0])):
+            self._dtls_addresses.add(address)
+            self._udp.send(waiting.popleft(), address)

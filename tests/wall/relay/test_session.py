@@ -1,7 +1,9 @@
 """A session from offer to goodbye, over real sockets and a real nats-server."""
 
 import asyncio
+import socket
 import time
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
@@ -404,6 +406,40 @@ async def test_a_viewer_that_moves_is_followed_and_one_that_says_goodbye_is_gone
         await viewer.close()
         await until(lambda: not front.relay.sessions)
         assert front.relay.udp.known == (0, 0)
+
+
+async def test_media_goes_to_no_address_that_a_viewer_only_names(bus: Bus, front: Front) -> None:
+    await front.add_camera("cam-1")
+    async with BusCamera(bus, "cam-1", clip(1)):
+        viewer = Viewer(front)
+        await viewer.open(1, Aim(slot=0, camera="cam-1"))
+        await viewer.wait_packets(10)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as third_party:
+            third_party.bind(("127.0.0.1", 0))
+            third_party.setblocking(False)
+            viewer.sock, own = third_party, viewer.sock  # stands for a datagram with a forged source
+            viewer.check()
+            viewer.pli(viewer.ssrcs[0])
+            viewer.send(b"\x16dtls")
+            viewer.sock = own
+            await viewer.wait_packets(len(await viewer.wait_packets(10)) + 30)  # media goes on where it went
+            received = []
+            with suppress(BlockingIOError):
+                while True:
+                    received.append(third_party.recv(2048))
+        assert all(data[0] < 4 for data in received)
+        assert [data[:2] for data in received] == [b"\x01\x01", b"\x00\x01"]
+        await viewer.close()
+
+
+async def test_a_viewer_that_answers_no_checks_is_proven_by_dtls(bus: Bus, front: Front) -> None:
+    await front.add_camera("cam-1")
+    async with BusCamera(bus, "cam-1", clip(1)):
+        viewer = Viewer(front)
+        viewer.answers_checks = False
+        await viewer.open(1, Aim(slot=0, camera="cam-1"))
+        await viewer.wait_packets(10)
+        await viewer.close()
 
 
 async def test_a_viewer_that_vanishes_is_gone_when_its_consent_is(bus: Bus, mesh_settings: MeshSettings) -> None:

@@ -76,6 +76,7 @@ class Viewer:
         """Which datagrams of media never come here; unlike `drop`, they are still protected, and may come again."""
         self.on_packet: Callable[[Received], None] = lambda _: None
         self.keep = True
+        self.answers_checks = True
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.setblocking(False)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
@@ -168,7 +169,7 @@ class Viewer:
         for data in self._datagrams():
             first = data[0]
             if first < 4:
-                self._answered.set()
+                self._on_stun(data)
             elif first < 64:
                 self._dtls.receive_datagram(data)
             elif self.lose(data):
@@ -177,6 +178,17 @@ class Viewer:
                 self._on_srtp(data)
             else:  # media overtakes the end of the handshake here, which is two turns of the loop long
                 self._early.append(data)
+
+    def _on_stun(self, data: bytes) -> None:
+        request = stun.parse_binding_request(data)
+        if request is None:
+            self._answered.set()
+        elif self.answers_checks:
+            self.send(
+                stun.binding_success(
+                    request.transaction, "127.0.0.1", self.front.relay.udp.port, self._password.encode()
+                )
+            )
 
     def _on_srtp(self, data: bytes) -> None:
         inbound = self.keys.owners[1]

@@ -31,6 +31,13 @@ _PEER_REFLEXIVE_PRIORITY: Final = 110 << 24 | 65535 << 8 | 255
 """Of the candidate that a check may reveal (RFC 8445, 5.1.2 and 7.1.1)."""
 
 
+class BindingSuccess(NamedTuple):
+    """An authenticated-to-be answer to a check of ours: check it with `verify`."""
+
+    transaction: bytes
+    integrity_at: int
+
+
 class BindingRequest(NamedTuple):
     """An authenticated-to-be binding request: check it with `verify` before believing any of it."""
 
@@ -47,10 +54,8 @@ class BindingRequest(NamedTuple):
 def parse_binding_request(data: bytes) -> BindingRequest | None:
     """The request in ``data``; None for anything else, malformed or without integrity. Never raises."""
     total = len(data)
-    if total < 20 or total > _MAX_BYTES or total % 4 or data[:2] != b"\0\x01" or data[4:8] != _COOKIE_BYTES:
-        return None
-    _, length, _, transaction = _HEADER.unpack_from(data)
-    if length != total - 20:
+    transaction = _transaction(data, BINDING_REQUEST)
+    if transaction is None:
         return None
     username, use_candidate, controlled, integrity_at = "", False, False, 0
     at = 20
@@ -83,7 +88,30 @@ def parse_binding_request(data: bytes) -> BindingRequest | None:
     return BindingRequest(transaction, username, use_candidate, controlled, integrity_at)
 
 
-def verify(data: bytes, request: BindingRequest, password: bytes) -> bool:
+def parse_binding_success(data: bytes) -> BindingSuccess | None:
+    """The answer in ``data``; None for anything else, malformed or without integrity. Never raises."""
+    transaction = _transaction(data, BINDING_SUCCESS)
+    if transaction is None:
+        return None
+    at = 20
+    while at + 4 <= len(data):
+        kind, size = _ATTRIBUTE.unpack_from(data, at)
+        if kind == _MESSAGE_INTEGRITY:
+            return BindingSuccess(transaction, at) if size == 20 and at + 24 <= len(data) else None
+        at += 4 + size + (-size % 4)
+    return None
+
+
+def _transaction(data: bytes, kind: int) -> bytes | None:
+    """The transaction of a message of that kind; None where its header is not one's."""
+    total = len(data)
+    if total < 20 or total > _MAX_BYTES or total % 4 or data[4:8] != _COOKIE_BYTES:
+        return None
+    found, length, _, transaction = _HEADER.unpack_from(data)
+    return transaction if found == kind and length == total - 20 else None
+
+
+def verify(data: bytes, request: BindingRequest | BindingSuccess, password: bytes) -> bool:
     """Whether ``request``, parsed from ``data``, was made by somebody who knows ``password`` (RFC 8489, 14.5)."""
     at = request.integrity_at
     # RFC 8489, 14.5: the length field ends with the integrity attribute, although others may follow.

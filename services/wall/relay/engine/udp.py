@@ -1,7 +1,8 @@
 """The relay's one UDP port: a socket for each of IPv4 and IPv6, and who every datagram belongs to (RFC 7983).
 
 Only an authenticated binding request makes an address known (R9). All else from an unknown address is dropped and
-counted before any further work.
+counted before any further work. A known address is proven when a check of ours is answered from there, or DTLS
+completes; until then it is sent little (`ice.UNPROVEN_FACTOR`) and no media.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from services.contracts.errors import PantauError
 from services.mesh.clock import Clock
 from services.mesh.metrics import counter
 from services.wall.relay.engine import stun
-from services.wall.relay.engine.ice import Address, IceAgent
+from services.wall.relay.engine.ice import Address, IceAgent, Path
 from services.wall.relay.engine.kernel_batch import KernelBatch
 from services.wall.relay.engine.send_batch import Destination, SendBatch
 from services.wall.relay.kernel.library import SendKernel
@@ -22,10 +23,8 @@ SOCKET_BUFFER_BYTES: Final = 4 * 1024 * 1024
 """The default of 208 KiB holds 512 small datagrams."""
 _DATAGRAMS_PER_TURN: Final = 128
 _dropped = counter("relay_datagrams_dropped", "Datagrams at the UDP port that were not accepted", "why")
-_EXPECTED_STUN: Final = frozenset(
-    kind.to_bytes(2, "big") for kind in (stun.BINDING_INDICATION, stun.BINDING_SUCCESS, stun.BINDING_ERROR)
-)
-"""An indication keeps a NAT's binding alive, and the others answer our checks: they tell nothing new."""
+_EXPECTED_STUN: Final = frozenset(kind.to_bytes(2, "big") for kind in (stun.BINDING_INDICATION, stun.BINDING_ERROR))
+"""An indication keeps a NAT's binding alive, and a refused check of ours proves nothing."""
 _drop_unknown = _dropped.labels("unknown_address")
 _drop_stun = _dropped.labels("bad_stun")
 _drop_kind = _dropped.labels("unknown_kind")
@@ -43,7 +42,7 @@ class Peer(Protocol):
     agent: IceAgent
 
     def on_path(self) -> None:
-        """A check of this peer was answered; its agent may have moved."""
+        """A check of this peer, or an answer to ours, was taken; its agent may have moved."""
 
     def on_dtls(self, datagram: bytes) -> None:
         """A datagram with DTLS records."""
@@ -68,6 +67,8 @@ class UdpPort:
         self._clock = clock
         self._by_ufrag: dict[str, Peer] = {}
         self._by_address: dict[Address, Peer] = {}
+        self._by_check: dict[bytes, Peer] = {}
+        """By the transaction of our checks."""
         self._sockets: dict[int, socket.socket] = {}
         self.send_batches: dict[int, SendBatch] = {}
         """By the length of an address, as the sockets are."""
@@ -131,9 +132,13 @@ class UdpPort:
     def remove_peer(self, peer: Peer) -> None:
         """Forgets a peer and its addresses."""
         self._by_ufrag.pop(peer.agent.ufrag, None)
-        for address in peer.agent.paths:
-            if self._by_address.get(address) is peer:
-                del self._by_address[address]
+        for address, path in peer.agent.paths.items():
+            self._forget(peer, address, path)
+
+    def _forget(self, peer: Peer, address: Address, path: Path) -> None:
+        self._by_check.pop(path.transaction, None)
+        if self._by_address.get(address) is peer:
+            del self._by_address[address]
 
     @property
     def known(self) -> tuple[int, int]:
@@ -162,7 +167,10 @@ class UdpPort:
         peer = self._by_address.get(address)
         if peer is None:
             _drop_unknown.inc()
-        elif 128 <= first < 192:
+            return
+        if (path := peer.agent.paths.get(address)) is not None:
+            path.on_received(len(data))
+        if 128 <= first < 192:
             if len(data) >= 8 and 192 <= data[1] < 224:
                 peer.on_rtcp(data)
             else:
@@ -175,7 +183,9 @@ class UdpPort:
     def _on_stun(self, data: bytes, address: Address) -> None:
         request = stun.parse_binding_request(data)
         if request is None:
-            if data[:2] not in _EXPECTED_STUN:
+            if (success := stun.parse_binding_success(data)) is not None:
+                self._on_success(data, success, address)
+            elif data[:2] not in _EXPECTED_STUN:
                 _drop_stun.inc()
             return
         peer = self._by_ufrag.get(request.username.partition(":")[0])
@@ -183,20 +193,29 @@ class UdpPort:
             _drop_stun.inc()
             return
         agent = peer.agent
-        before = agent.paths[:]
+        before = agent.paths.copy()
         answer = agent.answer(data, request, address, self._clock.monotonic())
         if answer is None:
             _drop_stun.inc()
             return
-        if agent.paths != before:
-            for old in before:
-                if old not in agent.paths and self._by_address.get(old) is peer:
-                    del self._by_address[old]
-            if agent.paths:
-                self._by_address[agent.paths[-1]] = peer
+        for old in before.keys() - agent.paths.keys():
+            self._forget(peer, old, before[old])
+        if (path := agent.paths.get(address)) is not None:
+            self._by_check[path.transaction] = peer
+            owner = self._by_address.get(address)
+            if owner is None or not owner.agent.is_proven(address):  # nobody's viewer is cut off by a forged address
+                self._by_address[address] = peer
         self.send(answer, address)
-        if agent.paths and (check := agent.check_in_return()) is not None:
+        if (check := agent.check_in_return(address)) is not None:
             self.send(check, address)
+        peer.on_path()
+
+    def _on_success(self, data: bytes, success: stun.BindingSuccess, address: Address) -> None:
+        peer = self._by_check.get(success.transaction)
+        if peer is None or not peer.agent.on_success(data, success, address):
+            _drop_stun.inc()
+            return
+        self._by_address[address] = peer
         peer.on_path()
 
     def destination(self, address: Address) -> Destination | None:
