@@ -142,6 +142,7 @@ class Relay:
             service.tasks.create_task(self._states.run(), name="states"),
             service.tasks.create_task(self._workers.run(), name="workers"),
             service.tasks.create_task(self._sweep(), name="sweep"),
+            service.tasks.create_task(self._conversions.keep_one_ahead(), name="converter ahead"),
         ]
         service.health.add("relay", lambda: None if self.serving.is_set() else "the catalogue is not read yet")
         await self._cameras.ready.wait()
@@ -265,6 +266,7 @@ class Relay:
             session.camera_changed(key)
 
     def _on_state(self, key: str, state: CameraState | None, _revision: int) -> None:
+        self._conversions.note_codecs(key, [p.codec for p in state.profiles.values()] if state is not None else ())
         for session in self.sessions.values():
             session.state_changed(key, state)
 

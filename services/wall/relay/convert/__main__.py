@@ -11,12 +11,13 @@ from typing import BinaryIO, Final, Protocol
 
 from services.contracts.frames import AccessUnit, decode, encode
 from services.wall.relay.convert.backlog import Backlog
-from services.wall.relay.convert.framing import LENGTH, SHOW
+from services.wall.relay.convert.framing import LENGTH, SHOW, Task
 from services.wall.relay.convert.picture import PictureConverter
 from services.wall.relay.convert.sound import SoundConverter
 
 NICENESS: Final = 10
-"""Sending goes first: a relay serves hundreds of viewers, a converter those of one camera."""
+"""Sending goes first: a relay serves hundreds of viewers, a converter those of one camera. It holds from the
+first picture on: a viewer waits for that one, and beside busy neighbours it would take a second longer."""
 
 
 class Converter(Protocol):
@@ -24,6 +25,12 @@ class Converter(Protocol):
 
     def convert(self, unit: AccessUnit, *, show: bool = True) -> list[AccessUnit]:
         """The access units that ``unit`` completes."""
+
+
+def give_way() -> None:
+    """Lets others go first from now on."""
+    if (more := NICENESS - os.nice(0)) > 0:
+        os.nice(more)
 
 
 class ConverterWorker:
@@ -46,10 +53,12 @@ class ConverterWorker:
                         return
                     self._changed.wait()
                 job = self._backlog.take_every_job() if every_unit else self._backlog.take_job()
-            for unit in converter.convert(job.unit, show=job.show):
-                message = encode(unit)
+            units = converter.convert(job.unit, show=job.show)
+            for message in map(encode, units):
                 self._sink.write(LENGTH.pack(len(message)) + message)
             self._sink.flush()
+            if units:
+                give_way()
 
     def _read(self) -> None:
         while len(head := self._source.read(LENGTH.size)) == LENGTH.size:
@@ -75,22 +84,26 @@ def answer(source: BinaryIO, sink: BinaryIO, converter: PictureConverter) -> Non
         for message in (*map(encode, units), b""):
             sink.write(LENGTH.pack(len(message)) + message)
         sink.flush()
+        if units:
+            give_way()
 
 
-def main(kind: str, epoch: int, max_height_px: int) -> None:
-    """``kind``: picture, sound or footage."""
-    os.nice(NICENESS)
+def main() -> None:
+    """Does the `Task` on standard input; nothing where that ends before one."""
     source, sink = sys.stdin.buffer, sys.stdout.buffer
+    if len(head := source.read(LENGTH.size)) < LENGTH.size:
+        return
+    task = Task.unpack(source.read(*LENGTH.unpack(head)))
     try:
-        if kind == "sound":
-            ConverterWorker(source, sink).run(SoundConverter(epoch), every_unit=True)
-        elif kind == "picture":
-            ConverterWorker(source, sink).run(PictureConverter(epoch, max_height_px), every_unit=False)
+        if task.kind == "sound":
+            ConverterWorker(source, sink).run(SoundConverter(task.epoch), every_unit=True)
+        elif task.kind == "picture":
+            ConverterWorker(source, sink).run(PictureConverter(task.epoch, task.max_height_px), every_unit=False)
         else:
-            answer(source, sink, PictureConverter(epoch, max_height_px))
+            answer(source, sink, PictureConverter(task.epoch, task.max_height_px))
     except BrokenPipeError:  # the relay has gone, and nobody is left to read a message
         os._exit(0)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main()

@@ -1,15 +1,36 @@
 """How a relay and a converter's process talk: messages, each behind its length.
 
-Live pictures and sound: access-unit messages go in, others come out. Footage is answered request by request: a request
-is `SHOW` or `HIDE` and an access-unit message; an empty one drains the decoder. An empty message ends each answer.
+The first one is a `Task`: a process may be started before there is anything to convert. For live pictures and sound
+access-unit messages go in, others come out. Footage is answered request by request: a request is `SHOW` or `HIDE` and
+an access-unit message; an empty one drains the decoder. An empty message ends each answer.
 
 A converter is started while a viewer waits: it imports this, and nothing of `services.mesh`.
 """
 
 from struct import Struct
-from typing import Final
+from typing import Final, NamedTuple, Self
 
 LENGTH: Final = Struct(">I")
 SHOW: Final = b"\1"
 HIDE: Final = b"\0"
 """The picture is decoded for the sake of those after it, and not sent."""
+
+
+class Task(NamedTuple):
+    """What a converter is to do until its input ends."""
+
+    kind: str
+    """picture, sound or footage."""
+    epoch: int
+    """Of the access units that come out."""
+    max_height_px: int
+
+    def pack(self) -> bytes:
+        """As the first message."""
+        return f"{self.kind} {self.epoch} {self.max_height_px}".encode()
+
+    @classmethod
+    def unpack(cls, message: bytes) -> Self:
+        """The inverse."""
+        kind, epoch, max_height_px = message.decode().split()
+        return cls(kind, int(epoch), int(max_height_px))

@@ -6,7 +6,7 @@ converts; so all relays of a mesh together convert a camera once. It ends some t
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Final, Literal, NamedTuple
 
@@ -17,7 +17,7 @@ from services.contracts.models import Camera, Reason, WantReply
 from services.contracts.permissions import Actor
 from services.contracts.sessions import ConversionOpen
 from services.mesh.bus import Bus
-from services.mesh.clock import Clock
+from services.mesh.clock import Clock, sleep
 from services.mesh.leases import RENEW_SECONDS, Claim
 from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
@@ -25,7 +25,8 @@ from services.mesh.metrics import gauge
 from services.mesh.rpc import Nothing, call
 from services.mesh.want import WantAnswerer
 from services.wall.relay.convert.footage import ConversionRefusedError, FootageConverter
-from services.wall.relay.convert.process import ConverterProcess, Kind, converter_process
+from services.wall.relay.convert.framing import Task
+from services.wall.relay.convert.process import ConverterProcess, ConverterProcesses, Kind
 from services.wall.relay.sending.frame import Frame
 from services.wall.relay.sources.feed import ConvertedName, FeedHub, FeedName, ProfileFeed
 
@@ -41,6 +42,7 @@ MAX_SOUNDS: Final = 16
 TAKE_OVER: Final = "convert"
 """The endpoint of `Conversions.take_over`."""
 ASK_SECONDS: Final = 2.0
+LOOK_SECONDS: Final = 1.0
 KINDS: Final[dict[ConvertedName, Kind]] = {"h264": "picture", "opus": "sound"}
 
 _running = gauge("relay_conversions", "Cameras converted by this relay")
@@ -79,8 +81,16 @@ class Conversion:
     """One camera's conversion, from claiming it to giving it back."""
 
     def __init__(
-        self, bus: Bus, home: str, source: ProfileFeed, wanted: ConversionKey, max_height_px: int, clock: Clock
+        self,
+        bus: Bus,
+        home: str,
+        source: ProfileFeed,
+        wanted: ConversionKey,
+        max_height_px: int,
+        clock: Clock,
+        processes: ConverterProcesses,
     ) -> None:
+        self._processes = processes
         self._bus = bus
         self._clock = clock
         self._source = source
@@ -93,26 +103,27 @@ class Conversion:
 
     async def run(self, claim: Claim) -> Literal["unwanted", "elsewhere", "ended"]:
         """Converts until nobody wants it, another relay does it, or its process ends."""
+        task = Task(KINDS[self._wanted.result], _epoch(self._clock), self._max_height_px)
         try:
-            return await self._convert(claim) if await claim.attempt() else "elsewhere"
+            # The first picture is made while others may object to the claim, and published after that.
+            async with self._processes.converter(task) as process:
+                sink = _Input(self._source, process)
+                self._source.attach(sink)
+                try:
+                    return await self._convert(claim, process) if await claim.attempt() else "elsewhere"
+                finally:
+                    self._source.detach(sink)
         finally:
             await claim.release()
 
-    async def _convert(self, claim: Claim) -> Literal["unwanted", "elsewhere", "ended"]:
-        epoch = _epoch(self._clock)
+    async def _convert(self, claim: Claim, process: ConverterProcess) -> Literal["unwanted", "elsewhere", "ended"]:
         wants = WantAnswerer(self._bus, self._answer_want)
         await wants.listen(self._want)
+        out = asyncio.create_task(self._publish(process), name=f"convert {self._wanted.camera}")
         try:
-            async with converter_process(KINDS[self._wanted.result], epoch, self._max_height_px) as process:
-                sink = _Input(self._source, process)
-                self._source.attach(sink)
-                out = asyncio.create_task(self._publish(process), name=f"convert {self._wanted.camera}")
-                try:
-                    return await self._watch(claim, out)
-                finally:
-                    self._source.detach(sink)
-                    out.cancel()
+            return await self._watch(claim, out)
         finally:
+            out.cancel()
             await wants.close()
 
     async def _watch(self, claim: Claim, out: "asyncio.Task[None]") -> Literal["unwanted", "elsewhere", "ended"]:
@@ -178,6 +189,23 @@ class Conversions:
         self._failures: dict[ConversionKey, tuple[int, float]] = {}
         """Failures in a row, and when it may be tried again."""
         self._footage: set[asyncio.Task[None]] = set()
+        self._processes = ConverterProcesses(service.clock)
+        self._expected: set[str] = set()
+        """Cameras whose pictures some browsers cannot decode."""
+
+    def note_codecs(self, camera: str, codecs: Collection[str]) -> None:
+        """What a camera's profiles are in, as ffmpeg names it; empty where it is gone."""
+        (self._expected.discard if set(codecs) <= {"", "h264"} else self._expected.add)(camera)
+
+    async def keep_one_ahead(self) -> None:
+        """Until cancelled: keeps a converter ready while a camera may need one."""
+        try:
+            while True:
+                with suppress(OSError):  # a conversion tells of it
+                    await self._processes.keep_ahead(bool(self._expected) and self._limits["picture"] > 0)
+                await sleep(self._clock, LOOK_SECONDS)
+        finally:
+            await self._processes.close()
 
     def start_conversion(self, wanted: ConversionKey) -> tuple[Reason, str]:
         """Converts, or asks the other relays to where this one has no room; returns what to tell those who wait."""
@@ -233,10 +261,10 @@ class Conversions:
         return converter
 
     async def _keep(self, converter: FootageConverter) -> None:
-        epoch = _epoch(self._clock)
+        task = Task("footage", _epoch(self._clock), self._max_height_px)
         _running.inc()
         try:
-            async with converter_process("footage", epoch, self._max_height_px) as process:
+            async with self._processes.converter(task) as process:
                 converter.process.set_result(process)
                 await converter.closed.wait()
         except OSError as error:  # the process could not be started
@@ -264,7 +292,7 @@ class Conversions:
 
     def _conversion(self, wanted: ConversionKey) -> Conversion:
         source = self._hub.get(wanted.site, wanted.source, wanted.camera)
-        return Conversion(self._bus, self.home, source, wanted, self._max_height_px, self._clock)
+        return Conversion(self._bus, self.home, source, wanted, self._max_height_px, self._clock, self._processes)
 
     def _remember(self, wanted: ConversionKey, failed: bool, lasted_seconds: float) -> None:
         if not failed:
