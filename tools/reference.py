@@ -26,13 +26,13 @@ import services
 from services.cli import pantau
 from services.cli.config import all_sections
 from services.contracts import sessions, subjects
-from services.contracts.events import CONTENT_TYPE, EVENTS, Event, headers
+from services.contracts.events import CONTENT_TYPE, EVENTS, STREAMS, Event, headers
 from services.mesh.settings import Section
 from services.wall.front.auth import cookies
 from services.wall.front.http import openapi
 from services.wall.front.routes import ROUTES
 from tests.support.faulty_cameras import FAULTY_CAMERAS
-from tools import typescript
+from tools import stream_sizes, typescript
 
 ROOT = Path(__file__).resolve().parent.parent
 GENERATED = "<!-- Written by `make docs` from the code. Change the code instead. -->"
@@ -53,7 +53,9 @@ NATS_PROSE = (
     "fields and subjects that they do not know."
 )
 EVENTS_PROSE = (
-    f"Kept in the JetStream stream `{subjects.EVENTS_STREAM}`, so that a subscriber that was away catches up. Body: a "
+    f"Kept in JetStream streams, so that a subscriber that was away catches up: `{subjects.AUDIT_STREAM}` keeps audit "
+    f"and `segment_closed`, `{subjects.HEALTH_STREAM}` the newest `health` of each camera, "
+    f"`{subjects.EVENTS_STREAM}` all others ([sizes](../guide/deploy.md)). Body: a "
     f"msgpack map (`{CONTENT_TYPE}`) of the fields below; times are Unix time in microseconds, UTC. Headers: "
     "CloudEvents 1.0 in binary mode, and `Nats-Msg-Id` for de-duplication. `docs/asyncapi.yaml` is the same for "
     "machines."
@@ -242,8 +244,8 @@ def asyncapi() -> str:
         "info": {
             "title": "Pantau events",
             "version": services.__version__,
-            "description": f"Written by `make docs` from services/contracts/events.py. Kept in the JetStream stream "
-            f"{subjects.EVENTS_STREAM}. docs/guide/agencies.md shows how a partner subscribes.",
+            "description": f"Written by `make docs` from services/contracts/events.py. Kept in the JetStream streams "
+            f"{', '.join(STREAMS)}. docs/guide/agencies.md shows how a partner subscribes.",
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": CONTENT_TYPE,
@@ -264,6 +266,7 @@ _PARAMETERS = {
 }
 
 AGENCIES = "docs/guide/agencies.md"
+DEPLOYMENT = "docs/guide/deploy.md"
 PAGE_PROTOCOL = "docs/ref/page-protocol.md"
 WEB_TYPES = "services/wall/web/src/api/generated.ts"
 
@@ -329,6 +332,11 @@ def agencies() -> str:
         *(f"| `{subject}` | {' '.join(names)} |" for subject, names in rows.items()),
     ]
     return fill((ROOT / AGENCIES).read_text(), {"subjects": "\n".join(table)})
+
+
+def deployment() -> str:
+    """docs/guide/deploy.md: its table of stream sizes anew, the prose around it as it stands."""
+    return fill((ROOT / DEPLOYMENT).read_text(), {"stream sizes": stream_sizes.table()})
 
 
 def fill(text: str, blocks: Mapping[str, str]) -> str:
@@ -423,6 +431,7 @@ DOCUMENTS: dict[str, typing.Callable[[], str]] = {
     "docs/asyncapi.yaml": asyncapi,
     "docs/ref/camera-faults.md": camera_faults,
     AGENCIES: agencies,
+    DEPLOYMENT: deployment,
     PAGE_PROTOCOL: page_protocol,
     WEB_TYPES: web_types,
 }

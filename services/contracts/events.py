@@ -1,7 +1,7 @@
 """Events, for agencies, dashboards and the other services.
 
 Body: a msgpack map of the event's fields. Headers: CloudEvents 1.0 in binary mode (the NATS protocol binding), with
-``Nats-Msg-Id`` for de-duplication. Kept in the JetStream stream `PANTAU_EVENTS`. The classes below yield
+``Nats-Msg-Id`` for de-duplication. Each class names the JetStream stream that keeps it. The classes below yield
 ``docs/asyncapi.yaml``; golden bytes in the tests hold the wire format.
 """
 
@@ -24,6 +24,8 @@ class Event(Model):
     kind: ClassVar[str]
     name: ClassVar[str]
     subject_field: ClassVar[str] = "camera"
+    stream: ClassVar[str] = subjects.EVENTS_STREAM
+    """The stream that keeps it."""
 
     site: Id
     at_us: int
@@ -43,6 +45,11 @@ class Event(Model):
     def nats_subject(self) -> str:
         """The subject that it is published on."""
         return subjects.event(self.site, self.kind, self.name, self.subject_id)
+
+    @classmethod
+    def subject_filter(cls) -> str:
+        """Matches the subjects of all events of this class."""
+        return subjects.event("*", cls.kind, cls.name, "*")
 
 
 class CameraEvent(Event):
@@ -114,6 +121,7 @@ class CameraHealth(CameraEvent):
     """The figures that ingest measures, once a minute for each camera."""
 
     name: ClassVar[str] = "health"
+    stream: ClassVar[str] = subjects.HEALTH_STREAM
     status: str
     profiles: dict[str, ProfileReport]
 
@@ -127,9 +135,10 @@ class RecordingEvent(Event):
 
 
 class SegmentClosed(RecordingEvent):
-    """A segment is complete and will not be modified any more."""
+    """A segment is complete and will not be modified any more. The seal of its evidence."""
 
     name: ClassVar[str] = "segment_closed"
+    stream: ClassVar[str] = subjects.AUDIT_STREAM
     profile: str
     path: str
     """Below the recorder's recordings folder."""
@@ -332,6 +341,7 @@ class Audit(Event):
     kind: ClassVar[str] = "audit"
     name: ClassVar[str] = "action"
     subject_field: ClassVar[str] = "target"
+    stream: ClassVar[str] = subjects.AUDIT_STREAM
     target: Id
     """The camera or incident that the action was about."""
     action: str
@@ -345,6 +355,11 @@ class Audit(Event):
         """The action takes the name's place: ``pantau.v1.<site>.audit.exported.cam-1``."""
         return subjects.event(self.site, self.kind, self.action, self.target)
 
+    @classmethod
+    def subject_filter(cls) -> str:
+        """Matches every action."""
+        return subjects.event("*", cls.kind, "*", "*")
+
 
 EVENTS: Final[tuple[type[Event], ...]] = (
     CameraRegistered, CameraUpdated, CameraRemoved, CameraOnline, CameraOffline, CameraDegraded, CameraRecovered,
@@ -353,6 +368,14 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     IncidentOpened, IncidentUpdated, IncidentClosed, IncidentExported, Audit,
 )  # fmt: skip
 """Every event class."""
+STREAMS: Final = (subjects.EVENTS_STREAM, subjects.AUDIT_STREAM, subjects.HEALTH_STREAM)
+
+
+def stream_subjects(stream: str) -> list[str]:
+    """The subjects that a stream keeps. No two streams keep the same one."""
+    return [event.subject_filter() for event in EVENTS if event.stream == stream]
+
+
 _BY_TYPE: Final = {f"{event.kind}.{event.name}": event for event in EVENTS}
 
 

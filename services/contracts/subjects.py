@@ -5,6 +5,8 @@ from typing import Final
 
 ROOT: Final = "pantau.v1"
 EVENTS_STREAM: Final = "PANTAU_EVENTS"
+AUDIT_STREAM: Final = "PANTAU_AUDIT"
+HEALTH_STREAM: Final = "PANTAU_HEALTH"
 
 CAMERAS_BUCKET: Final = "pantau-cameras"
 SECRETS_BUCKET: Final = "pantau-secrets"
@@ -100,6 +102,3 @@ def rpc(home: str, service: str, endpoint: str) -> str:
 def event(site: str, kind: str, name: str, subject: str) -> str:
     """An event: ``kind`` is camera, recording, incident or audit; ``subject`` the id of the camera or incident."""
     return f"{ROOT}.{site}.{kind}.{name}.{subject}"
-
-
-EVENT_FILTERS: Final = tuple(f"{ROOT}.*.{kind}.>" for kind in ("camera", "recording", "incident", "audit"))

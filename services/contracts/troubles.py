@@ -6,7 +6,7 @@ from pydantic import Field
 
 from services.contracts.models import Model
 
-TroubleKind = Literal["crash-loop", "unassigned", "overloaded"]
+TroubleKind = Literal["crash-loop", "unassigned", "overloaded", "audit-full"]
 
 
 class Trouble(Model):
@@ -16,7 +16,7 @@ class Trouble(Model):
     subject: str
     """Which service or worker; of ``unassigned`` the role that has no room."""
     count: int = 0
-    """Of ``unassigned``: cameras."""
+    """Of ``unassigned``: cameras. Of ``audit-full``: percent."""
     detail: str = Field(default="", description="A sentence that says what to do.")
 
 

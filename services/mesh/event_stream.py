@@ -1,25 +1,34 @@
-"""The event stream: publishing into it over outages of the bus, reading it, following it without a hole."""
+"""The events' streams: publishing into them over outages of the bus, reading one, following one without a hole."""
 
 import asyncio
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeVar
 
 import nats.errors
 import nats.js.errors
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, DiscardPolicy, RetentionPolicy, StreamConfig
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DeliverPolicy,
+    DiscardPolicy,
+    RetentionPolicy,
+    StreamConfig,
+    StreamSource,
+)
 
 from services.contracts import subjects
 from services.contracts.errors import UnavailableError
-from services.contracts.events import Event, headers
+from services.contracts.events import STREAMS, Event, headers, stream_subjects
 from services.mesh.backoff import Backoff
 from services.mesh.bus import Bus, BusMessage
 from services.mesh.clock import Clock
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
-from services.mesh.replicas import open_stream
+from services.mesh.replicas import find_stream, open_stream
 
 log = get_logger()
 E = TypeVar("E", bound=Event)
@@ -32,30 +41,116 @@ FETCH_EVENTS: Final = 250
 SILENT_SECONDS: Final = 15.0
 """A consumer that sends not even a heartbeat for so long is lost."""
 LOOK_SECONDS: Final = 0.5
-_dropped = counter("events_dropped", "Events lost because the outbox was full while the bus was away")
+DUPLICATE_SECONDS: Final = 120
+COPIED_SECONDS: Final = 0.2
+ROOM_SECONDS: Final = 0.05
+_dropped = counter("events_dropped", "Events lost because the outbox was full while the bus was away", "stream")
 
 
-async def ensure_stream(
-    bus: Bus, *, max_age_seconds: float = 30 * 86400, max_bytes: int = 2 * 1024**3, max_per_subject: int = 1440
-) -> None:
-    """Makes the events stream, or brings its limits up to date.
+class StreamLimits(NamedTuple):
+    """How long and how much the events' streams keep."""
 
-    ``max_per_subject`` keeps what comes every minute (health, closed segments) from crowding out what is rare. Raises
-    `UnavailableError`, and `services.mesh.replicas.ClusterTooSmallError`.
+    events_seconds: float = 30 * 86400
+    events_bytes: int = 2 * 1024**3
+    events_per_subject: int = 1440
+    """Keeps what comes often (gaps of a bad camera) from crowding out what is rare."""
+    audit_seconds: float = 365 * 86400
+    audit_bytes: int = 4 * 1024**3
+    """Above it the audit stream refuses, and forgets nothing."""
+    health_seconds: float = 3600
+    health_bytes: int = 256 * 1024**2
+
+
+DEFAULT_LIMITS: Final = StreamLimits()
+
+
+async def ensure_stream(bus: Bus, limits: StreamLimits = DEFAULT_LIMITS) -> None:
+    """Makes the events' streams, or brings their limits up to date.
+
+    Where `subjects.EVENTS_STREAM` is of a version that kept all events in it, what the audit stream keeps is copied
+    there first. The old ones stay where they are, too, until they expire. Raises `UnavailableError`, and
+    `services.mesh.replicas.ClusterTooSmallError`.
     """
-    config = StreamConfig(
+    with _unavailable():
+        await open_stream(bus, _events_config(limits))
+        await _take_over_audit(bus, limits)
+        await open_stream(bus, _health_config(limits))
+
+
+def _events_config(limits: StreamLimits) -> StreamConfig:
+    return StreamConfig(
         name=subjects.EVENTS_STREAM,
-        description="Pantau's events",
-        subjects=list(subjects.EVENT_FILTERS),
+        description="Pantau's events about cameras, recordings and incidents",
+        subjects=stream_subjects(subjects.EVENTS_STREAM),
         retention=RetentionPolicy.LIMITS,
         discard=DiscardPolicy.OLD,
-        max_age=max_age_seconds,
-        max_bytes=max_bytes,
-        max_msgs_per_subject=max_per_subject,
-        duplicate_window=120,
+        max_age=limits.events_seconds,
+        max_bytes=limits.events_bytes,
+        max_msgs_per_subject=limits.events_per_subject,
+        duplicate_window=DUPLICATE_SECONDS,
     )
-    with _unavailable():
+
+
+def _audit_config(limits: StreamLimits) -> StreamConfig:
+    return StreamConfig(
+        name=subjects.AUDIT_STREAM,
+        description="Who saw, exported or changed what, and the seals of footage",
+        subjects=stream_subjects(subjects.AUDIT_STREAM),
+        retention=RetentionPolicy.LIMITS,
+        discard=DiscardPolicy.NEW,
+        max_age=limits.audit_seconds,
+        max_bytes=limits.audit_bytes,
+        duplicate_window=DUPLICATE_SECONDS,
+    )
+
+
+def _health_config(limits: StreamLimits) -> StreamConfig:
+    return StreamConfig(
+        name=subjects.HEALTH_STREAM,
+        description="The newest figures of each camera",
+        subjects=stream_subjects(subjects.HEALTH_STREAM),
+        retention=RetentionPolicy.LIMITS,
+        discard=DiscardPolicy.OLD,
+        max_age=limits.health_seconds,
+        max_bytes=limits.health_bytes,
+        max_msgs_per_subject=1,
+        duplicate_window=DUPLICATE_SECONDS,
+    )
+
+
+async def _take_over_audit(bus: Bus, limits: StreamLimits) -> None:
+    """Makes the audit stream. It takes nothing new before it has what the events stream kept for it.
+
+    A start that was interrupted meanwhile is recognised by the stream's source.
+    """
+    config = _audit_config(limits)
+    present = await find_stream(bus, subjects.AUDIT_STREAM)
+    if present is not None and not present.config.sources:
         await open_stream(bus, config)
+        return
+    waiting = await _kept_by_events(bus, config.subjects or [])
+    if waiting:
+        sources = [StreamSource(name=subjects.EVENTS_STREAM, filter_subject=each) for each in config.subjects or []]
+        log.info("events.audit_copied", events=waiting)
+        await open_stream(bus, config.evolve(subjects=[], sources=sources, max_bytes=-1))
+        while (await bus.js.stream_info(subjects.AUDIT_STREAM)).state.messages < waiting:
+            await asyncio.sleep(COPIED_SECONDS)
+            waiting = await _kept_by_events(bus, config.subjects or [])  # some may expire
+    await open_stream(bus, config)
+
+
+async def _kept_by_events(bus: Bus, filters: list[str]) -> int:
+    """How many messages of the events stream match ``filters``."""
+    config = ConsumerConfig(
+        deliver_policy=DeliverPolicy.ALL,
+        ack_policy=AckPolicy.NONE,
+        filter_subjects=filters,
+        inactive_threshold=5.0,
+        mem_storage=True,
+    )
+    info = await bus.js.add_consumer(subjects.EVENTS_STREAM, config)
+    await bus.js.delete_consumer(subjects.EVENTS_STREAM, info.name)
+    return info.num_pending or 0
 
 
 @contextmanager
@@ -68,32 +163,32 @@ def _unavailable() -> Iterator[None]:
 
 
 class StreamEvent(NamedTuple):
-    """One event of the stream."""
+    """One event of a stream."""
 
     sequence: int
     """Its number in the stream. Numbers only grow; events that have expired leave holes."""
     message: BusMessage
 
 
-async def last_event_number(bus: Bus) -> int:
+async def last_event_number(bus: Bus, stream: str) -> int:
     """The number of the newest event in the stream; 0 where there is none. Raises `UnavailableError`."""
     with _unavailable():
         try:
-            info = await bus.js.stream_info(subjects.EVENTS_STREAM)
+            info = await bus.js.stream_info(stream)
         except nats.js.errors.NotFoundError:
             return 0
         return info.state.last_seq
 
 
 async def last_event(bus: Bus, event: type[E], site: str, subject_id: str) -> E | None:
-    """The newest event of a class about a camera or incident; None where the stream has none.
+    """The newest event of a class about a camera or incident; None where its stream has none.
 
     Raises `UnavailableError`.
     """
     subject = subjects.event(site, event.kind, event.name, subject_id)
     with _unavailable():
         try:
-            message = await bus.js.get_last_msg(subjects.EVENTS_STREAM, subject)
+            message = await bus.js.get_last_msg(event.stream, subject)
         except nats.js.errors.NotFoundError:
             return None
     try:
@@ -103,16 +198,15 @@ async def last_event(bus: Bus, event: type[E], site: str, subject_id: str) -> E 
         return None
 
 
-async def events_between(bus: Bus, after: int, until: int) -> AsyncIterator[StreamEvent]:
+async def events_between(bus: Bus, stream: str, after: int, until: int) -> AsyncIterator[StreamEvent]:
     """Events with numbers over ``after`` up to ``until``, as far as the stream still has them.
 
     Raises `UnavailableError`.
     """
     if until <= after:
         return
-    filters, stream = f"{subjects.ROOT}.>", subjects.EVENTS_STREAM
     with _unavailable():
-        subscription = await bus.js.pull_subscribe(filters, stream=stream, config=_reading_from(after + 1))
+        subscription = await bus.js.pull_subscribe(f"{subjects.ROOT}.>", stream=stream, config=_reading_from(after + 1))
     try:
         at = after
         while at < until:
@@ -130,7 +224,9 @@ async def events_between(bus: Bus, after: int, until: int) -> AsyncIterator[Stre
             await subscription.unsubscribe()
 
 
-async def follow_events(bus: Bus, clock: Clock, after: int, take_event: Callable[[StreamEvent], None]) -> None:
+async def follow_events(
+    bus: Bus, clock: Clock, stream: str, after: int, take_event: Callable[[StreamEvent], None]
+) -> None:
     """Calls ``take_event`` for each event after ``after``, in order and without a hole, while that can be promised.
 
     Returns after a reconnect, after a silence of `SILENT_SECONDS`, or where a message was lost: follow anew from the
@@ -157,7 +253,7 @@ async def follow_events(bus: Bus, clock: Clock, after: int, take_event: Callable
     try:
         with _unavailable():
             await bus.js.add_consumer(
-                subjects.EVENTS_STREAM,
+                stream,
                 _reading_from(after + 1, deliver_subject=inbox, idle_heartbeat=SILENT_SECONDS / 3),
             )
         while bus.reconnects == generation and clock.monotonic() - heard_at < SILENT_SECONDS:
@@ -169,6 +265,48 @@ async def follow_events(bus: Bus, clock: Clock, after: int, take_event: Callable
                 continue
     finally:
         await subscription.unsubscribe()
+
+
+class StreamFill(NamedTuple):
+    """How full a stream is."""
+
+    percent: int
+    """Of its limit in bytes; 0: it has none."""
+    last: int
+    """The number of its newest event."""
+
+
+async def stream_fill(bus: Bus, stream: str) -> StreamFill:
+    """How full a stream is. Raises `UnavailableError`."""
+    with _unavailable():
+        info = await bus.js.stream_info(stream)
+    limit = info.config.max_bytes or 0
+    return StreamFill(100 * info.state.bytes // limit if limit > 0 else 0, info.state.last_seq)
+
+
+async def forget_events(bus: Bus, event: type[Event], before_us: int, last: int) -> None:
+    """Removes the events of a class that are older than ``before_us`` (Unix time), at most those up to number ``last``.
+
+    Raises `UnavailableError`.
+    """
+    config = ConsumerConfig(
+        filter_subject=event.subject_filter(),
+        deliver_policy=DeliverPolicy.BY_START_TIME,
+        opt_start_time=datetime.fromtimestamp(before_us / 1e6, UTC),
+        ack_policy=AckPolicy.EXPLICIT,
+        inactive_threshold=5.0,
+        mem_storage=True,
+    )
+    with _unavailable():
+        consumer = await bus.js.add_consumer(event.stream, config)
+        end = last + 1
+        if consumer.num_pending:
+            reading = await bus.js.pull_subscribe_bind(consumer.name, stream=event.stream)
+            (kept,) = await reading.fetch(1, timeout=1)
+            end = min(end, kept.metadata.sequence.stream)
+            await reading.unsubscribe()
+        await bus.js.delete_consumer(event.stream, consumer.name)
+        await bus.js.purge_stream(event.stream, subject=event.subject_filter(), seq=end)
 
 
 def _reading_from(sequence: int, **options: Any) -> ConsumerConfig:
@@ -184,29 +322,63 @@ def _reading_from(sequence: int, **options: Any) -> ConsumerConfig:
 
 
 class EventOutbox:
-    """Publishes events until the stream has acknowledged each, in order; keeps `OUTBOX_EVENTS` meanwhile."""
+    """Publishes events until their streams have acknowledged each; keeps `OUTBOX_EVENTS` of each stream meanwhile.
+
+    In order for each stream. One that refuses (the audit stream where it is full) holds up no other.
+    """
 
     def __init__(self, bus: Bus, *, source: str) -> None:
         """``source`` is the CloudEvents source, for example ``/recorder/recorder-1``."""
-        self._bus = bus
-        self._source = source
-        self._waiting: deque[tuple[Event, str]] = deque()
-        self._filled = asyncio.Event()
+        self._queues = {stream: _StreamOutbox(bus, source, stream) for stream in STREAMS}
 
     def post(self, event: Event) -> None:
         """Takes an event; returns at once. When full the oldest is dropped and counted."""
-        if len(self._waiting) >= OUTBOX_EVENTS:
-            self._waiting.popleft()
-            _dropped.inc()
-        self._waiting.append((event, str(uuid.uuid4())))
-        self._filled.set()
+        self._queues[event.stream].post(event)
 
     async def run(self) -> None:
         """Publishes until it is cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for queue in self._queues.values():
+                tasks.create_task(queue.run())
+
+    async def room(self, events: int) -> None:
+        """Returns when that many more can be taken of each stream; for who posts many at once."""
+        while any(len(queue.waiting) + events > OUTBOX_EVENTS for queue in self._queues.values()):
+            await asyncio.sleep(ROOM_SECONDS)
+
+    async def flush(self, timeout_seconds: float = 1.0) -> None:
+        """Waits until all has been published, at most ``timeout_seconds``; for the end of a process."""
+        deadline = asyncio.get_running_loop().time() + timeout_seconds
+        while self.snapshot() and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.01)
+
+    def snapshot(self) -> list[Event]:
+        """What is still waiting; for diagnostics."""
+        return [event for queue in self._queues.values() for event, _ in queue.waiting]
+
+
+class _StreamOutbox:
+    """The events of one stream."""
+
+    def __init__(self, bus: Bus, source: str, stream: str) -> None:
+        self.waiting: deque[tuple[Event, str]] = deque()
+        self._bus = bus
+        self._source = source
+        self._stream = stream
+        self._filled = asyncio.Event()
+
+    def post(self, event: Event) -> None:
+        if len(self.waiting) >= OUTBOX_EVENTS:
+            self.waiting.popleft()
+            _dropped.labels(self._stream).inc()
+        self.waiting.append((event, str(uuid.uuid4())))
+        self._filled.set()
+
+    async def run(self) -> None:
         backoff = Backoff(RETRY_SECONDS, MAX_RETRY_SECONDS)
         while True:
-            while self._waiting:
-                event, event_id = self._waiting[0]
+            while self.waiting:
+                event, event_id = self.waiting[0]
                 try:
                     await self._bus.js.publish(
                         event.nats_subject,
@@ -214,21 +386,11 @@ class EventOutbox:
                         headers=headers(event, source=self._source, event_id=event_id),
                     )
                 except (nats.errors.Error, TimeoutError) as error:
-                    log.debug("events.retry", error=error)
+                    log.debug("events.retry", stream=self._stream, error=error)
                     await asyncio.sleep(backoff.next_seconds())
                     continue
                 backoff.reset()
-                if self._waiting and self._waiting[0][1] == event_id:
-                    self._waiting.popleft()
+                if self.waiting and self.waiting[0][1] == event_id:
+                    self.waiting.popleft()
             self._filled.clear()
             await self._filled.wait()
-
-    async def flush(self, timeout_seconds: float = 1.0) -> None:
-        """Waits until all has been published, at most ``timeout_seconds``; for the end of a process."""
-        deadline = asyncio.get_running_loop().time() + timeout_seconds
-        while self._waiting and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.01)
-
-    def snapshot(self) -> list[dict[str, Any]]:
-        """What is still waiting; for diagnostics."""
-        return [event.model_dump(mode="json") for event, _ in self._waiting]

@@ -67,7 +67,7 @@ def config(
         "max_pending: 64MB",
         'write_deadline: "2s"',
         "no_fast_producer_stall: true",
-        f'jetstream {{ store_dir: {json.dumps(str(data))}, max_mem: 256MB, max_file: 4GB, sync_interval: "5s" }}',
+        f'jetstream {{ store_dir: {json.dumps(str(data))}, max_mem: 256MB, max_file: 16GB, sync_interval: "5s" }}',
     ]
     if login:
         lines.append(f"authorization {{ user: {json.dumps(login[0])}, password: {json.dumps(login[1])} }}")

@@ -35,7 +35,7 @@ async def open_stream(bus: Bus, config: StreamConfig) -> StreamInfo:
 
     Raises nats-py's errors, and `ClusterTooSmallError`.
     """
-    info = await _info(bus, config.name or "")
+    info = await find_stream(bus, config.name or "")
     return await _apply(bus, config, info)
 
 
@@ -51,7 +51,8 @@ async def keep_copies(bus: Bus, stream: str) -> None:
         _warn_of_one_copy(bus, info)
 
 
-async def _info(bus: Bus, stream: str) -> StreamInfo | None:
+async def find_stream(bus: Bus, stream: str) -> StreamInfo | None:
+    """The stream as it is; None where there is none. Raises nats-py's errors."""
     try:
         return await bus.js.stream_info(stream)
     except nats.js.errors.NotFoundError:

@@ -10,11 +10,12 @@ from typing import Final
 from services.contracts import subjects
 from services.contracts.errors import UnavailableError
 from services.contracts.models import Credentials, WorkerLease
+from services.contracts.troubles import Trouble
 from services.mesh import rpc
 from services.mesh.backoff import Backoff
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
-from services.mesh.event_stream import EventOutbox, ensure_stream
+from services.mesh.event_stream import EventOutbox, StreamLimits, ensure_stream
 from services.mesh.leases import Leadership, Lease, Workers, new_incarnation
 from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
@@ -23,6 +24,7 @@ from services.mesh.presence import Presence
 from services.mesh.tasks import end
 from services.mesh.troubles import tell_troubles
 from services.registry.assignments import Assigner
+from services.registry.audit_stream import AuditStream
 from services.registry.catalogue import CameraCatalogue
 from services.registry.endpoints import WallEndpoints, endpoints
 from services.registry.incidents import Incidents
@@ -92,6 +94,12 @@ async def run(service: Service, settings: RegistrySettings) -> None:
         clock=clock,
     )
 
+    audit_stream = AuditStream(
+        bus=bus,
+        leading=lambda: leadership.leading,
+        seals_seconds=settings.seals_max_days * 86400,
+        clock=clock,
+    )
     promises = Promises(
         bus=bus,
         home=home,
@@ -141,9 +149,14 @@ async def run(service: Service, settings: RegistrySettings) -> None:
             ("observer", observer),
             ("holds", casebook),
             ("promises", promises),
+            ("audit stream", audit_stream),
         )
     ]
-    telling_troubles = tell_troubles(bus, home, f"registry {service.worker}", assigner.troubles)
+
+    def troubles() -> list[Trouble]:
+        return [*assigner.troubles(), *audit_stream.troubles()]
+
+    telling_troubles = tell_troubles(bus, home, f"registry {service.worker}", troubles)
     leading.append(tasks.create_task(telling_troubles, name="troubles"))
     await service.stopping.wait()
     await micro.stop()
@@ -154,15 +167,19 @@ async def run(service: Service, settings: RegistrySettings) -> None:
 
 
 async def _send_events(bus: Bus, settings: RegistrySettings, outbox: EventOutbox) -> None:
-    """Makes the stream, which waits while its disk is full, and then sends what is posted."""
+    """Makes the streams, which wait while their disk is full, and then sends what is posted."""
     again = Backoff(0.5)
     while True:
         try:
             await ensure_stream(
                 bus,
-                max_age_seconds=settings.events_max_days * 86400,
-                max_bytes=settings.events_max_megabytes * 1024 * 1024,
-                max_per_subject=settings.events_max_per_subject,
+                StreamLimits(
+                    events_seconds=settings.events_max_days * 86400,
+                    events_bytes=settings.events_max_megabytes * 1024**2,
+                    events_per_subject=settings.events_max_per_subject,
+                    audit_seconds=settings.audit_max_days * 86400,
+                    audit_bytes=settings.audit_max_megabytes * 1024**2,
+                ),
             )
             break
         except UnavailableError as error:

@@ -35,6 +35,15 @@ class RegistrySettings(Section):
     events_max_per_subject: int = Field(
         default=1440,
         gt=0,
-        description="How many of one kind are kept for one camera: a day of an event that comes every minute, so that "
-        "frequent events leave room for rare ones.",
+        description="How many of one kind are kept for one camera, so that frequent events leave room for rare ones.",
+    )
+    audit_max_days: float = Field(default=365.0, gt=0, description="How long it is kept who did what.")
+    audit_max_megabytes: int = Field(
+        default=4096,
+        gt=0,
+        description="How many megabytes of audit and seals are kept at most. Above it new ones are refused, with an "
+        "alarm, and wait at their writers.",
+    )
+    seals_max_days: float = Field(
+        default=3.0, gt=0, description="How long the seals of closed segments are kept for consumers that were away."
     )

@@ -4,15 +4,17 @@ import asyncio
 from typing import Any
 
 import pytest
+from nats.js.api import DiscardPolicy, StreamConfig, StreamSource
 
 from services.contracts import subjects
 from services.contracts.errors import UnavailableError
-from services.contracts.events import CameraOnline, parse
+from services.contracts.events import Audit, CameraHealth, CameraOnline, Event, SegmentClosed, parse
 from services.mesh.bus import Bus, BusMessage, BusSubscription, Handler
 from services.mesh.clock import SystemClock, TurnedClock
 from services.mesh.event_stream import (
     SILENT_SECONDS,
     EventOutbox,
+    StreamLimits,
     ensure_stream,
     events_between,
     follow_events,
@@ -57,27 +59,27 @@ async def test_a_full_outbox_drops_the_oldest(bus: Bus, monkeypatch: pytest.Monk
     outbox = EventOutbox(bus, source="/test")
     for number in range(5):
         outbox.post(_online(number))
-    assert [event["camera"] for event in outbox.snapshot()] == ["cam-2", "cam-3", "cam-4"]
+    assert [event.subject_id for event in outbox.snapshot()] == ["cam-2", "cam-3", "cam-4"]
 
 
 async def test_the_stream_takes_new_limits_and_keeps_what_it_has(bus: Bus) -> None:
-    await ensure_stream(bus, max_bytes=10_000_000)
+    await ensure_stream(bus, StreamLimits(events_bytes=10_000_000))
     await bus.js.publish("pantau.v1.city.camera.online.cam-1", b"")
-    await ensure_stream(bus, max_bytes=20_000_000)
+    await ensure_stream(bus, StreamLimits(events_bytes=20_000_000))
     info = await bus.js.stream_info(subjects.EVENTS_STREAM)
     assert info.config.max_bytes == 20_000_000
     assert info.state.messages == 1
 
 
-async def test_what_comes_every_minute_does_not_crowd_out_what_is_rare(bus: Bus) -> None:
-    await ensure_stream(bus, max_per_subject=3)
+async def test_what_comes_often_does_not_crowd_out_what_is_rare(bus: Bus) -> None:
+    await ensure_stream(bus, StreamLimits(events_per_subject=3))
     await bus.js.publish("pantau.v1.city.camera.offline.cam-1", b"")
     for _ in range(5):
-        await bus.js.publish("pantau.v1.city.camera.health.cam-1", b"")
+        await bus.js.publish("pantau.v1.city.camera.degraded.cam-1", b"")
     info = await bus.js.stream_info(subjects.EVENTS_STREAM, subjects_filter=">")
     assert info.state.subjects == {
         "pantau.v1.city.camera.offline.cam-1": 1,
-        "pantau.v1.city.camera.health.cam-1": 3,
+        "pantau.v1.city.camera.degraded.cam-1": 3,
     }
 
 
@@ -108,33 +110,40 @@ async def post_events(bus: Bus, count: int) -> None:
 
 async def test_old_events_are_read_by_their_numbers(bus: Bus) -> None:
     await ensure_stream(bus)
-    assert await last_event_number(bus) == 0
+    assert await last_event_number(bus, subjects.EVENTS_STREAM) == 0
     await post_events(bus, 300)
-    assert await last_event_number(bus) == 300
-    read = [event async for event in events_between(bus, 20, 290)]
+    assert await last_event_number(bus, subjects.EVENTS_STREAM) == 300
+    read = [event async for event in events_between(bus, subjects.EVENTS_STREAM, 20, 290)]
     assert [event.sequence for event in read] == list(range(21, 291))
     assert [event.message.data for event in read] == [b"%d" % number for number in range(20, 290)]
-    assert [event async for event in events_between(bus, 290, 290)] == []
+    assert [event async for event in events_between(bus, subjects.EVENTS_STREAM, 290, 290)] == []
 
 
 async def test_events_that_have_expired_are_left_out(bus: Bus) -> None:
     await ensure_stream(bus)
     await post_events(bus, 10)
     await bus.js.purge_stream(subjects.EVENTS_STREAM, seq=6)
-    assert [event.sequence async for event in events_between(bus, 2, 8)] == [6, 7, 8]
+    assert [event.sequence async for event in events_between(bus, subjects.EVENTS_STREAM, 2, 8)] == [6, 7, 8]
 
 
 async def test_without_a_stream_there_is_no_last_event_and_nothing_to_read(bus: Bus) -> None:
-    assert await last_event_number(bus) == 0
+    assert await last_event_number(bus, subjects.EVENTS_STREAM) == 0
     with pytest.raises(UnavailableError, match="event stream"):
-        [event async for event in events_between(bus, 0, 1)]
+        [event async for event in events_between(bus, subjects.EVENTS_STREAM, 0, 1)]
+
+
+async def follow(bus: Bus, after: int, taken: list[int]) -> None:
+    clock = SystemClock()
+    await follow_events(bus, clock, subjects.EVENTS_STREAM, after, lambda event: taken.append(event.sequence))
 
 
 async def test_followed_events_come_in_order_and_the_reconnect_ends_it(bus: Bus, nats_server: NatsServer) -> None:
     await ensure_stream(bus)
     await post_events(bus, 5)
     taken: list[int] = []
-    following = asyncio.create_task(follow_events(bus, SystemClock(), 2, lambda event: taken.append(event.sequence)))
+    following = asyncio.create_task(
+        follow_events(bus, SystemClock(), subjects.EVENTS_STREAM, 2, lambda event: taken.append(event.sequence))
+    )
     async with asyncio.timeout(90):
         while taken != [3, 4, 5]:
             await asyncio.sleep(0.01)
@@ -150,7 +159,7 @@ async def test_followed_events_come_in_order_and_the_reconnect_ends_it(bus: Bus,
 async def test_a_silence_ends_the_following(bus: Bus) -> None:
     await ensure_stream(bus)
     clock = TurnedClock()
-    following = asyncio.create_task(follow_events(bus, clock, 0, lambda _event: None))
+    following = asyncio.create_task(follow_events(bus, clock, subjects.EVENTS_STREAM, 0, lambda _event: None))
     await asyncio.sleep(0.1)
     clock.advance(SILENT_SECONDS)
     await asyncio.wait_for(following, 30)
@@ -174,5 +183,87 @@ async def test_a_hole_among_what_is_followed_ends_it_and_nothing_after_the_hole_
     subscribe = bus.subscribe
     bus.subscribe = lossy  # type: ignore[method-assign]  # a connection that loses one message
     await post_events(bus, 5)
-    await asyncio.wait_for(follow_events(bus, SystemClock(), 0, lambda event: taken.append(event.sequence)), 30)
+    await asyncio.wait_for(
+        follow_events(bus, SystemClock(), subjects.EVENTS_STREAM, 0, lambda event: taken.append(event.sequence)), 30
+    )
     assert taken == [1, 2]
+
+
+AUDITED = Audit(site="city", at_us=1, target="cam-1", action="viewed", actor="siti", role="operator")
+SEAL = SegmentClosed(
+    site="city", at_us=2, camera="cam-1", recorder="r-1", profile="main", path="x.mp4", from_us=1, to_us=2,
+    size_bytes=3, frames=4, keyframes=1, codec="h264",
+)  # fmt: skip
+
+
+async def kept(bus: Bus, stream: str) -> dict[str, int]:
+    """Subject → how many messages of it the stream has."""
+    return (await bus.js.stream_info(stream, subjects_filter=">")).state.subjects or {}
+
+
+async def publish_all(bus: Bus, *events: Event) -> EventOutbox:
+    outbox = EventOutbox(bus, source="/test")
+    for event in events:
+        outbox.post(event)
+    running = asyncio.create_task(outbox.run())
+    await outbox.flush(30)
+    running.cancel()
+    return outbox
+
+
+async def test_audit_health_and_all_others_are_kept_apart(bus: Bus) -> None:
+    await ensure_stream(bus)
+    health = [CameraHealth(site="city", at_us=n, camera="cam-1", status="online", profiles={}) for n in range(3)]
+    outbox = await publish_all(bus, _online(1), AUDITED, SEAL, *health)
+    assert outbox.snapshot() == []
+    assert await kept(bus, subjects.EVENTS_STREAM) == {"pantau.v1.city.camera.online.cam-1": 1}
+    assert await kept(bus, subjects.AUDIT_STREAM) == {AUDITED.nats_subject: 1, SEAL.nats_subject: 1}
+    assert await kept(bus, subjects.HEALTH_STREAM) == {"pantau.v1.city.camera.health.cam-1": 1}
+
+
+async def test_a_full_audit_stream_refuses_keeps_what_it_has_and_holds_up_no_camera_event(bus: Bus) -> None:
+    await ensure_stream(bus, StreamLimits(audit_bytes=1000))
+    audits = [AUDITED.model_copy(update={"at_us": number, "detail": {"text": "x" * 300}}) for number in range(3)]
+    outbox = EventOutbox(bus, source="/test")
+    running = asyncio.create_task(outbox.run())
+    for event in (*audits, _online(1)):
+        outbox.post(event)
+    async with asyncio.timeout(90):
+        while len(outbox.snapshot()) != 2:
+            await asyncio.sleep(0.01)
+    assert await kept(bus, subjects.AUDIT_STREAM) == {AUDITED.nats_subject: 1}
+    await ensure_stream(bus, StreamLimits(audit_bytes=100_000))
+    await outbox.flush(30)
+    running.cancel()
+    assert await kept(bus, subjects.AUDIT_STREAM) == {AUDITED.nats_subject: 3}
+
+
+async def old_stream(bus: Bus, *events: Event) -> None:
+    """As versions before 2026-11-30 made it, with all events in it."""
+    filters = [f"pantau.v1.*.{kind}.>" for kind in ("camera", "recording", "incident", "audit")]
+    await bus.js.add_stream(name=subjects.EVENTS_STREAM, subjects=filters)
+    await publish_all(bus, *events)
+
+
+async def test_what_one_stream_kept_before_there_were_three_is_in_the_audit_stream(bus: Bus) -> None:
+    await old_stream(bus, _online(1), AUDITED, SEAL)
+    old = await kept(bus, subjects.EVENTS_STREAM)
+    for _ in range(2):  # a second start copies nothing again
+        await ensure_stream(bus)
+        assert await kept(bus, subjects.AUDIT_STREAM) == {AUDITED.nats_subject: 1, SEAL.nats_subject: 1}
+    assert await kept(bus, subjects.EVENTS_STREAM) == old
+    info = await bus.js.stream_info(subjects.AUDIT_STREAM)
+    assert not info.config.sources
+    message = await bus.js.get_msg(subjects.AUDIT_STREAM, 1)
+    assert parse(message.data or b"", message.headers) == AUDITED
+    await publish_all(bus, AUDITED)
+    assert (await kept(bus, subjects.AUDIT_STREAM))[AUDITED.nats_subject] == 2
+
+
+async def test_a_start_that_was_interrupted_while_it_copied_is_finished_by_the_next(bus: Bus) -> None:
+    await old_stream(bus, AUDITED)
+    source = StreamSource(name=subjects.EVENTS_STREAM, filter_subject=Audit.subject_filter())
+    await bus.js.add_stream(StreamConfig(name=subjects.AUDIT_STREAM, sources=[source], discard=DiscardPolicy.NEW))
+    await ensure_stream(bus)
+    assert await kept(bus, subjects.AUDIT_STREAM) == {AUDITED.nats_subject: 1}
+    assert not (await bus.js.stream_info(subjects.AUDIT_STREAM)).config.sources

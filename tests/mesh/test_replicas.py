@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from services.contracts import subjects
 from services.contracts.errors import UnavailableError
+from services.contracts.events import STREAMS
 from services.contracts.models import Camera, Profile
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
@@ -40,7 +41,7 @@ async def open_both(bus: Bus) -> Bucket[Camera]:
 
 
 async def copies(bus: Bus) -> list[int | None]:
-    names = (f"KV_{subjects.CAMERAS_BUCKET}", subjects.EVENTS_STREAM)
+    names = (f"KV_{subjects.CAMERAS_BUCKET}", *STREAMS)
     return [(await bus.js.stream_info(name)).config.num_replicas for name in names]
 
 
@@ -48,28 +49,28 @@ async def test_copies_are_added_to_what_is_there_and_no_later_start_takes_one_aw
     one = await Bus.connect(three.settings(replicas=1), "one")
     with capture_logs() as logs:
         cameras = await open_both(one)
-    assert await copies(one) == [1, 1]
+    assert await copies(one) == [1] * 4
     warned = {entry["stream"] for entry in logs if entry["event"] == "bus.one_copy"}
-    assert warned == {f"KV_{subjects.CAMERAS_BUCKET}", subjects.EVENTS_STREAM}
+    assert warned == {f"KV_{subjects.CAMERAS_BUCKET}", *STREAMS}
     revision = await cameras.put("cam-1", CAMERA)
     before = (await one.js.stream_info(f"KV_{subjects.CAMERAS_BUCKET}")).config
 
     many = await Bus.connect(three.settings(replicas=3), "many")
     with capture_logs() as logs:
         cameras = await open_both(many)
-    assert await copies(many) == [3, 3]
+    assert await copies(many) == [3] * 4
     assert not [entry for entry in logs if entry["event"] == "bus.one_copy"]
     assert await cameras.get("cam-1") == (CAMERA, revision)
     after = (await many.js.stream_info(f"KV_{subjects.CAMERAS_BUCKET}")).config
     assert after == before.evolve(num_replicas=3), "only the number of copies changes"
 
     await open_both(one)
-    assert await copies(one) == [3, 3]
+    assert await copies(one) == [3] * 4
 
     greedy = await Bus.connect(three.settings(replicas=5), "greedy")
     with pytest.raises(ClusterTooSmallError, match=r"PANTAU_NATS_REPLICAS=5 takes 5 nodes"):
         await open_both(greedy)
-    assert await copies(one) == [3, 3]
+    assert await copies(one) == [3] * 4
     for bus in (one, many, greedy):
         await bus.close()
 
@@ -83,7 +84,7 @@ async def test_a_server_in_no_cluster_refuses_copies_at_once_and_is_not_warned_o
     with capture_logs() as logs:
         await open_both(modest)
     assert not logs
-    assert await copies(modest) == [1, 1]
+    assert await copies(modest) == [1] * 4
     await modest.close()
 
 

@@ -1,18 +1,22 @@
-"""The events stream as this front's clients see it: one consumer for all of them, and catching up for each.
+"""The events' streams as this front's clients see them: one consumer of each for all, and catching up for each client.
 
-An event's number in the stream is what a client names when it comes back (``Last-Event-ID``), so it may come back to
-another front.
+How far a client has read is what it names when it comes back (``Last-Event-ID``): a number of the events stream and one
+of the audit stream, so it may come back to another front. Health is newest figures, which nobody catches up with.
 """
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 import msgpack
 
+from services.contracts import subjects
 from services.contracts.errors import UnavailableError
+from services.contracts.events import STREAMS
 from services.contracts.subjects import ROOT
 from services.mesh.backoff import Backoff
 from services.mesh.bus import Bus
@@ -34,9 +38,44 @@ _clients = gauge("front_event_clients", "Clients that follow the events")
 _cut = counter("front_event_clients_too_slow", "Clients cut off because they did not read")
 
 
+PLACE_PATTERN: Final = r"^(\d{1,18})(?:-(\d{1,18}))?$"
+
+
+class EventPlace(NamedTuple):
+    """How far somebody has read: the numbers of the last events."""
+
+    events: int
+    audit: int | None
+    """None, as in places of before there was an audit stream: from now on."""
+
+    @classmethod
+    def parse(cls, text: str) -> "EventPlace | None":
+        """Of a ``Last-Event-ID``; None where it is none."""
+        found = re.fullmatch(PLACE_PATTERN, text.strip())
+        return cls(int(found[1]), int(found[2]) if found[2] else None) if found else None
+
+    def __str__(self) -> str:
+        return f"{self.events}-{self.audit or 0}"
+
+    def of(self, stream: str) -> int | None:
+        """The number in one stream; None: from now on."""
+        return {subjects.EVENTS_STREAM: self.events, subjects.AUDIT_STREAM: self.audit}.get(stream)
+
+    def at(self, stream: str, number: int) -> "EventPlace":
+        """With another number in one stream."""
+        if stream == subjects.EVENTS_STREAM:
+            return self._replace(events=number)
+        return self._replace(audit=number) if stream == subjects.AUDIT_STREAM else self
+
+
+CAUGHT_UP: Final = (subjects.EVENTS_STREAM, subjects.AUDIT_STREAM)
+"""The streams of which a client that comes back gets what it missed."""
+
+
 class FeedEvent(NamedTuple):
     """One event, ready to be sent."""
 
+    stream: str
     sequence: int
     """Its number in the stream."""
     kind: str
@@ -47,14 +86,14 @@ class FeedEvent(NamedTuple):
     """Its lines of server-sent events."""
 
 
-def sse_block(event_type: str, data: str, event_id: int | None = None) -> bytes:
+def sse_block(event_type: str, data: str, place: EventPlace | None = None) -> bytes:
     """The lines of one server-sent event (WHATWG HTML, 9.2.6); ``data`` has no line break."""
-    head = f"id: {event_id}\n" if event_id is not None else ""
+    head = f"id: {place}\n" if place is not None else ""
     return f"{head}event: {event_type}\ndata: {data}\n\n".encode()
 
 
-def read_event(stored: StreamEvent) -> FeedEvent | None:
-    """An event of the stream; None where the message is none."""
+def read_event(stream: str, stored: StreamEvent, before: EventPlace) -> FeedEvent | None:
+    """An event of a stream, for who has read as far as ``before``; None where the message is none."""
     message = stored.message
     event_type = unquote((message.headers or {}).get("ce-type", "")).removeprefix(f"{ROOT}.")
     kind = event_type.partition(".")[0]
@@ -65,7 +104,8 @@ def read_event(stored: StreamEvent) -> FeedEvent | None:
         return None
     if not kind or not event_type.isprintable():
         return None
-    return FeedEvent(stored.sequence, kind, event_type, sse_block(event_type, body, stored.sequence))
+    block = sse_block(event_type, body, before.at(stream, stored.sequence))
+    return FeedEvent(stream, stored.sequence, kind, event_type, block)
 
 
 class EventFollower:
@@ -104,14 +144,14 @@ class EventFollower:
 
 
 class EventFeed:
-    """Follows the stream and hands each event to every follower."""
+    """Follows the streams and hands each event to every follower."""
 
     def __init__(self, bus: Bus, clock: Clock) -> None:
         self._bus = bus
         self._clock = clock
         self._followers: set[EventFollower] = set()
-        self._last: int | None = None
-        """Number of the last event handed on; None before the first look at the stream."""
+        self._last: dict[str, int] = {}
+        """Stream → number of the last event handed on; nothing before the first look at it."""
 
     def add_follower(self, accepts: Callable[[FeedEvent], bool]) -> EventFollower:
         """A follower of what comes from now on; give it back with `remove_follower`."""
@@ -130,40 +170,46 @@ class EventFeed:
         for follower in self._followers:
             follower.end_following()
 
-    async def last_sequence(self) -> int:
-        """The number of the newest event in the stream; 0 where there is none. Raises `UnavailableError`."""
-        return await last_event_number(self._bus)
+    async def newest(self) -> EventPlace:
+        """The end of the streams. Raises `UnavailableError`."""
+        numbers = [await last_event_number(self._bus, stream) for stream in CAUGHT_UP]
+        return EventPlace(*numbers)
 
-    async def events_between(self, after: int, until: int) -> AsyncIterator[FeedEvent]:
-        """Events with numbers over ``after`` up to ``until``, as far as the stream still has them.
+    async def events_between(self, stream: str, after: EventPlace, until: int) -> AsyncIterator[FeedEvent]:
+        """Events of a stream behind ``after`` up to number ``until``, as far as the stream still has them.
 
         Raises `UnavailableError`.
         """
-        async for stored in events_between(self._bus, after, until):
-            if event := read_event(stored):
+        async for stored in events_between(self._bus, stream, after.of(stream) or 0, until):
+            if event := read_event(stream, stored, after):
                 yield event
 
     async def run(self) -> None:
         """Follows for ever, over every reconnect and without a hole; cancel to stop."""
+        async with asyncio.TaskGroup() as tasks:
+            for stream in STREAMS:
+                tasks.create_task(self._follow(stream))
+
+    async def _follow(self, stream: str) -> None:
         backoff = Backoff(_RETRY_SECONDS, _MAX_RETRY_SECONDS)
         while True:
             try:
-                newest = await last_event_number(self._bus)
-                if self._last is None:
-                    self._last = newest
-                elif self._last > newest:
-                    self._last = 0  # the stream was created again
-                await follow_events(self._bus, self._clock, self._last, self._take)
+                newest = await last_event_number(self._bus, stream)
+                if self._last.setdefault(stream, newest) > newest:
+                    self._last[stream] = 0  # the stream was created again
+                take = partial(self._take, stream)
+                await follow_events(self._bus, self._clock, stream, self._last[stream], take)
                 backoff.reset()
             except UnavailableError as error:
-                log.debug("front.events_again", error=error)
+                log.debug("front.events_again", stream=stream, error=error)
             await asyncio.sleep(backoff.next_seconds())
 
-    def _take(self, stored: StreamEvent) -> None:
-        if self._last is not None and stored.sequence <= self._last:
+    def _take(self, stream: str, stored: StreamEvent) -> None:
+        if stored.sequence <= self._last[stream]:
             return
-        self._last = stored.sequence
-        event = read_event(stored)
+        self._last[stream] = stored.sequence
+        read = EventPlace(self._last.get(subjects.EVENTS_STREAM, 0), self._last.get(subjects.AUDIT_STREAM, 0))
+        event = read_event(stream, stored, read)
         if event is not None:
             for follower in [follower for follower in self._followers if not follower.offer_event(event)]:
                 _cut.inc()

@@ -11,7 +11,7 @@ from services.contracts.events import EVENTS
 from services.contracts.permissions import Actor, Role
 from services.mesh.clock import timeout
 from services.wall.front.context import FrontRequest
-from services.wall.front.event_feed import MAX_CATCH_UP, FeedEvent, sse_block
+from services.wall.front.event_feed import CAUGHT_UP, MAX_CATCH_UP, PLACE_PATTERN, EventPlace, FeedEvent, sse_block
 from services.wall.front.http.errors import FieldError, FieldsError
 
 BEAT_SECONDS: Final = 10.0
@@ -28,8 +28,10 @@ class EventsQuery(BaseModel):
         default="",
         description="Kinds or types with commas, as in camera,incident.opened; default: all that one may see.",
     )
-    last_event_id: int | None = Field(
-        default=None, ge=0, description="Go on behind this event; the header Last-Event-ID goes before it."
+    last_event_id: str | None = Field(
+        default=None,
+        pattern=PLACE_PATTERN,
+        description="Go on behind the event with this id; the header Last-Event-ID goes before it.",
     )
 
 
@@ -59,7 +61,7 @@ async def events(request: FrontRequest) -> web.StreamResponse:
     try:
         await response.prepare(request.raw)
         await response.write(f"retry: {RETRY_MS}\n\n".encode())
-        sent = await _catch_up(request, response, after, accepts) if after is not None else 0
+        sent = await _catch_up(request, response, after, accepts) if after is not None else {}
         while sent is not None:
             try:
                 async with timeout(request.front.clock, BEAT_SECONDS):
@@ -71,7 +73,7 @@ async def events(request: FrontRequest) -> web.StreamResponse:
                 continue
             if waiting is None:
                 break
-            if blocks := [event.block for event in waiting if event.sequence > sent]:
+            if blocks := [event.block for event in waiting if event.sequence > sent.get(event.stream, 0)]:
                 await response.write(b"".join(blocks))
     except ConnectionError:
         pass  # the client has gone
@@ -81,28 +83,38 @@ async def events(request: FrontRequest) -> web.StreamResponse:
 
 
 async def _catch_up(
-    request: FrontRequest, response: web.StreamResponse, after: int, accepts: Callable[[FeedEvent], bool]
-) -> int | None:
-    """Sends what the client missed; returns the number up to which it has everything, None where the bus is away."""
+    request: FrontRequest, response: web.StreamResponse, after: EventPlace, accepts: Callable[[FeedEvent], bool]
+) -> dict[str, int] | None:
+    """Sends what the client missed.
+
+    Returns, by stream, the number up to which it has everything; None where the bus is away: the client comes back
+    with the last id that it has seen.
+    """
     feed = request.front.feed
     try:
-        last = await feed.last_sequence()
+        newest = await feed.newest()
+        sent: dict[str, int] = {}
+        skipped = 0
+        for stream in CAUGHT_UP:
+            last, number = newest.of(stream) or 0, after.of(stream)
+            if number is None or number > last:  # from now on; or its number is of another stream
+                number = last
+            else:
+                sent[stream] = last
+            skipped += max(0, last - MAX_CATCH_UP - number)
+            after = after.at(stream, max(number, last - MAX_CATCH_UP))
+        if skipped:
+            await response.write(sse_block("events.skipped", f'{{"skipped":{skipped}}}'))
+        for stream in CAUGHT_UP:
+            async for event in feed.events_between(stream, after, newest.of(stream) or 0):
+                if accepts(event):
+                    await response.write(event.block)
+            after = after.at(stream, newest.of(stream) or 0)
     except UnavailableError:
         return None
-    if after > last:
-        return 0  # its number is of another stream
-    if last - after > MAX_CATCH_UP:
-        skipped = last - MAX_CATCH_UP - after
-        await response.write(sse_block("events.skipped", f'{{"skipped":{skipped}}}'))
-        after += skipped
-    try:
-        async for event in feed.events_between(after, last):
-            if accepts(event):
-                await response.write(event.block)
-    except UnavailableError:
-        return None  # the client comes back with the last number that it has seen
-    return last
+    return sent
 
 
-def _last_event_id(header: str | None, query: int | None) -> int | None:
-    return int(header) if header is not None and header.strip().isdecimal() else query
+def _last_event_id(header: str | None, query: str | None) -> EventPlace | None:
+    named = EventPlace.parse(header) if header is not None else None
+    return named or (EventPlace.parse(query) if query is not None else None)

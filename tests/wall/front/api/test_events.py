@@ -9,7 +9,7 @@ from typing import NamedTuple
 import aiohttp
 import pytest
 
-from services.contracts.events import Audit, CameraOffline, CameraOnline, Event, IncidentOpened, RecordingGap
+from services.contracts.events import STREAMS, Audit, CameraOffline, CameraOnline, Event, IncidentOpened, RecordingGap
 from services.contracts.models import Reason
 from services.contracts.permissions import Actor, Role
 from services.mesh.bus import Bus
@@ -29,7 +29,7 @@ PATH = "/api/v1/events"
 class Received(NamedTuple):
     """One event as a browser gets it."""
 
-    id: int
+    id: str
     type: str
     data: dict[str, object]
 
@@ -60,7 +60,7 @@ async def read(stream: aiohttp.ClientResponse, count: int, seconds: float = 90.0
                 name, _, value = line.partition(": ")
                 fields[name] = value
             if "data" in fields:
-                received.append(Received(int(fields.get("id", 0)), fields["event"], json.loads(fields["data"])))
+                received.append(Received(fields.get("id", ""), fields["event"], json.loads(fields["data"])))
     return received
 
 
@@ -76,7 +76,7 @@ async def test_events_arrive_with_their_type_their_number_and_their_body(mesh_se
         first, second = await read(stream, 2)
         assert (first.type, first.data["camera"], first.data["reason"]) == ("camera.offline", "cam-1", "timeout")
         assert first.data["detail"] == "é—\n"
-        assert (second.type, second.id) == ("incident.opened", first.id + 1)
+        assert (second.type, first.id, second.id) == ("incident.opened", "1-0", "2-0")
 
 
 async def test_a_client_that_was_away_catches_up_at_any_front(mesh_settings: MeshSettings, bus: Bus) -> None:
@@ -91,10 +91,10 @@ async def test_a_client_that_was_away_catches_up_at_any_front(mesh_settings: Mes
             await outbox.flush()
         async with running_front(mesh_settings) as other:
             await following(other)
-            async with other.http.get(PATH, headers={"Last-Event-ID": str(seen.id)}) as stream:
+            async with other.http.get(PATH, headers={"Last-Event-ID": seen.id}) as stream:
                 outbox.post(offline(12))
                 assert [event.data["at_us"] for event in await read(stream, 11)] == list(range(2, 13))
-            async with other.http.get(f"{PATH}?last_event_id={seen.id + 9}") as stream:
+            async with other.http.get(f"{PATH}?last_event_id=10-0") as stream:
                 assert [event.data["at_us"] for event in await read(stream, 2)] == [11, 12]
 
 
@@ -106,7 +106,7 @@ async def test_a_client_that_missed_more_than_it_is_sent_is_told_how_many(
         for number in range(1, 11):
             outbox.post(offline(number))
         await outbox.flush()
-        async with front.http.get(PATH, headers={"Last-Event-ID": "1"}) as stream:
+        async with front.http.get(PATH, headers={"Last-Event-ID": "1-0"}) as stream:
             skipped, *rest = await read(stream, 4)
             assert (skipped.type, skipped.data) == ("events.skipped", {"skipped": 6})
             assert [event.data["at_us"] for event in rest] == [8, 9, 10]
@@ -126,7 +126,7 @@ async def test_types_choose_and_audit_is_for_supervisors(mesh_settings: MeshSett
         async with front.http.get(f"{PATH}?types=camera.online,audit") as stream:
             for event in everything:
                 outbox.post(event)
-            assert [event.type for event in await read(stream, 2)] == ["camera.online", "audit.action"]
+            assert {event.type for event in await read(stream, 2)} == {"camera.online", "audit.action"}
         async with front.http.get(f"{PATH}?types=nonsense.x") as answer:
             assert answer.status == 422
 
@@ -135,7 +135,7 @@ def test_who_sees_what() -> None:
     def seen(role: Role, types: str = "") -> set[str]:
         accepts = events.event_filter(types, Actor("x", role))
         kinds = ("camera.offline", "recording.gap", "incident.opened", "audit.action", "novelty.x")
-        return {t for t in kinds if accepts(FeedEvent(1, t.partition(".")[0], t, b""))}
+        return {t for t in kinds if accepts(FeedEvent("PANTAU_EVENTS", 1, t.partition(".")[0], t, b""))}
 
     for role in (Role.VIEWER, Role.AGENCY, Role.OPERATOR):
         assert seen(role) == {"camera.offline", "recording.gap", "incident.opened"}
@@ -178,7 +178,7 @@ async def test_silence_is_broken_by_a_comment(mesh_settings: MeshSettings, bus: 
 def test_a_client_that_does_not_read_is_ended_and_its_events_are_freed() -> None:
     async def scenario() -> None:
         follower = EventFollower(lambda _: True)
-        event = FeedEvent(1, "camera", "camera.health", b"x")
+        event = FeedEvent("PANTAU_EVENTS", 1, "camera", "camera.health", b"x")
         assert all(follower.offer_event(event) for _ in range(event_feed.MAX_WAITING))
         assert not follower.offer_event(event)
         assert await follower.next_events() is None
@@ -196,10 +196,38 @@ async def test_the_front_serves_before_there_is_any_stream(mesh_settings: MeshSe
 
 
 async def following(front: RunningFront) -> None:
-    """Returns when the front's consumer is there: events count from then on."""
+    """Returns when the front's consumers are there: events count from then on."""
     async with asyncio.timeout(90):
-        while True:
-            info = await front.bus.js.stream_info("PANTAU_EVENTS")
-            if info.state.consumer_count:
-                return
-            await asyncio.sleep(0.02)
+        for stream in STREAMS:
+            while not (await front.bus.js.stream_info(stream)).state.consumer_count:
+                await asyncio.sleep(0.02)
+
+
+async def test_who_comes_back_gets_camera_events_and_audit_alike_and_none_twice(
+    mesh_settings: MeshSettings, bus: Bus
+) -> None:
+    def audited(number: int) -> Audit:
+        return Audit(site="city", at_us=number, target="cam-1", action="exported", actor="budi", role="operator")
+
+    async with posting(bus) as outbox, running_front(mesh_settings) as front:
+        await following(front)
+        async with front.http.get(PATH) as stream:
+            outbox.post(audited(1))
+            (seen,) = await read(stream, 1)
+        for event in (audited(2), offline(3)):
+            outbox.post(event)
+        await outbox.flush()
+        async with front.http.get(PATH, headers={"Last-Event-ID": seen.id}) as stream:
+            missed = await read(stream, 2)
+            assert [event.data["at_us"] for event in missed] == [3, 2]
+            outbox.post(audited(4))
+            (after,) = await read(stream, 1)
+            assert (after.id, after.data["at_us"]) == ("1-3", 4)
+        async with front.http.get(PATH, headers={"Last-Event-ID": "0"}) as stream:  # an id of one stream for all
+            (missed_event,) = await read(stream, 1)
+            assert missed_event.data["at_us"] == 3
+
+
+@pytest.mark.parametrize("text", ["", "x", "1-", "-1", "1-2-3", "9" * 30])
+def test_no_id_of_another_kind_is_taken_for_a_place(text: str) -> None:
+    assert event_feed.EventPlace.parse(text) is None

@@ -853,7 +853,7 @@ export interface ToursView {
 
 /** One trouble. */
 export interface Trouble {
-  kind: "crash-loop" | "unassigned" | "overloaded";
+  kind: "crash-loop" | "unassigned" | "overloaded" | "audit-full";
   subject: string;
   count: number;
   /** A sentence that says what to do. */

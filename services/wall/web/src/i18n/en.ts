@@ -114,6 +114,8 @@ export const en = {
   "trouble.crash-loop": "A service ends again and again: {subject}. Its log says why.",
   "trouble.unassigned":
     "{count} cameras have no place ({subject}): all that run are full. Add one, or raise its capacity.",
+  "trouble.audit-full":
+    "Audit and seals fill {count} % of their room. When it is full new ones wait: raise PANTAU_REGISTRY_AUDIT_MAX_MEGABYTES.",
   "trouble.overloaded":
     "{subject} has more to do than it can: some cameras are not whole. Add another, or fewer cameras.",
 

@@ -116,6 +116,8 @@ export const id: Messages = {
   "trouble.crash-loop": "Sebuah layanan terus berhenti: {subject}. Catatannya menyebutkan sebabnya.",
   "trouble.unassigned":
     "{count} kamera tidak kebagian tempat ({subject}): semua yang berjalan sudah penuh. Tambah satu, atau naikkan kapasitasnya.",
+  "trouble.audit-full":
+    "Audit dan segel mengisi {count} % ruangnya. Bila penuh, yang baru menunggu: naikkan PANTAU_REGISTRY_AUDIT_MAX_MEGABYTES.",
   "trouble.overloaded":
     "{subject} kelebihan beban: sebagian kamera tidak utuh. Tambah satu lagi, atau kurangi kameranya.",
 
