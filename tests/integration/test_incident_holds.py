@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.contracts.events import Audit, IncidentExported, parse
+from services.contracts.events import Audit, IncidentExported
 from services.footage.evidence.verify import verify
 from services.mesh.bus import Bus
 from services.mesh.clock import TurnedClock
@@ -18,7 +18,7 @@ from services.wall.front.http.times import rfc3339
 from tests.integration.recorders import running, seen, until
 from tests.integration.test_evidence import checked, kept
 from tests.recorder.units import pictures
-from tests.registry.running import add, registry
+from tests.registry.running import add, collected, registry
 from tests.wall.front.running import running_front
 
 pytestmark = pytest.mark.integration
@@ -47,7 +47,6 @@ async def test_held_footage_outlives_retention_until_the_incident_is_closed_and_
     ):
         await add(bus, "cam-1", "cam-2")
         await seen(front.bus, 1)
-        told = await bus.js.subscribe("pantau.v1.*.*.*.>", ordered_consumer=True)
         opening = {"title": "Tabrakan", "cameras": ["cam-1"], "from_us": start_us - SECOND}
         async with front.http.post("/api/v1/incidents", json=opening) as answer:
             assert answer.status == 201, await answer.text()
@@ -84,10 +83,12 @@ async def test_held_footage_outlives_retention_until_the_incident_is_closed_and_
 
         await until(gone)
 
-        events: list[object] = []
-        while not any(isinstance(event, Audit) and event.action == "incident-released" for event in events):
-            message = await told.next_msg(timeout=30)
-            events.append(parse(message.data, message.headers))
+        async with asyncio.timeout(90):
+            while not any(
+                isinstance(event, Audit) and event.action == "incident-released" for event in await collected(bus)
+            ):
+                await asyncio.sleep(0.05)
+        events = await collected(bus)
         steps = [event.action for event in events if isinstance(event, Audit) and event.target in (incident, "cam-1")]
         assert [step for step in steps if step.startswith("incident") or step == "exported"] == [
             "incident-opened", "exported", "incident-closed", "incident-released",
