@@ -96,8 +96,9 @@ class Stack:
             except OSError:
                 continue
             settings = dict(entry.split("=", 1) for entry in environ.split("\0") if entry.startswith("PANTAU_NATS_"))
-            if "PANTAU_NATS_PASSWORD" in settings:
-                return MeshSettings.load(settings)
+            if "PANTAU_NATS_CREDS" in settings:
+                creds = Path(settings["PANTAU_NATS_CREDS"]).with_name("admin.creds")
+                return MeshSettings.load(settings | {"PANTAU_NATS_CREDS": str(creds)})
         raise RuntimeError("no service of this stack runs")
 
     def memory_mb(self) -> dict[str, float]:

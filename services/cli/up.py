@@ -62,10 +62,13 @@ def up(demo: int, data: Path | None, http: str | None, config_path: Path | None)
     folder = data or (mesh.data if "data" in mesh.model_fields_set else default_data(config.environ))
     configure("up", level=mesh.log_level, format=mesh.log_format)
     raise_file_limit()
+    own = config.section(UpSettings)
     plan = UpPlan(
         settings=mesh.model_copy(update={"data": folder.absolute()}),
         embedded_nats="nats_url" not in mesh.model_fields_set,
-        nats_port=config.section(UpSettings).nats_port,
+        nats_host=own.nats_host,
+        nats_port=own.nats_port,
+        nats_certificate=own.nats_certificate,
         http_host=listen.host,
         http_port=listen.port,
         relay_ports=relay_ports(config.section(WallSettings).relays, config.section(RelaySettings).udp_port),

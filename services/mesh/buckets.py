@@ -57,7 +57,8 @@ class Bucket(Generic[M]):
     async def open(cls, bus: Bus, name: str, model: type[M]) -> "Bucket[M]":
         """Opens the bucket, making it where it is missing; waits while JetStream is not there.
 
-        Raises `services.mesh.replicas.ClusterTooSmallError`.
+        A user that may make none (`Bus.makes_streams`) waits for the registry's. Raises
+        `services.mesh.replicas.ClusterTooSmallError`.
         """
         backoff = Backoff(OPEN_AGAIN_SECONDS)
         while True:
@@ -65,8 +66,11 @@ class Bucket(Generic[M]):
                 try:
                     kv = await bus.js.key_value(name)
                 except nats.js.errors.NotFoundError:
+                    if not bus.makes_streams:
+                        raise
                     kv = await bus.js.create_key_value(_CONFIGS[name])
-                await keep_copies(bus, f"KV_{name}")
+                if bus.makes_streams:
+                    await keep_copies(bus, f"KV_{name}")
                 return cls(bus, kv, model, name)
             except (nats.errors.Error, TimeoutError) as error:
                 log.warning("bucket.waiting", bucket=name, error=error)
@@ -150,6 +154,15 @@ class Bucket(Generic[M]):
 
     def _unavailable(self, error: BaseException) -> UnavailableError:
         return UnavailableError(f"the bucket {self.name} does not answer ({error or type(error).__name__}); try again")
+
+
+async def make_buckets(bus: Bus) -> None:
+    """Makes all buckets that are missing, for those who may not. Waits while JetStream is not there.
+
+    Raises `services.mesh.replicas.ClusterTooSmallError`.
+    """
+    for name in _CONFIGS:
+        await Bucket.open(bus, name, Model)
 
 
 class Mirror(Generic[M]):

@@ -11,12 +11,15 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js.client import JetStreamContext
 
+from services.contracts.bus_rights import BusRole, inbox_prefix
 from services.contracts.errors import NobodyThereError, UnavailableError
 from services.mesh.backoff import Backoff
 from services.mesh.log import get_logger
 from services.mesh.media_transport import REST_SECONDS, Take
 from services.mesh.metrics import counter, gauge
+from services.mesh.nats_claims import read_claims
 from services.mesh.nats_client import NatsClient
+from services.mesh.nkeys import Creds
 from services.mesh.settings import MeshSettings
 
 log = get_logger()
@@ -70,12 +73,14 @@ class DirectSubscription(BusSubscription):
 class Bus:
     """One connection to NATS. Make it with `Bus.connect`."""
 
-    def __init__(self, client: NatsClient, *, replicas: int = 1) -> None:
+    def __init__(self, client: NatsClient, *, replicas: int = 1, makes_streams: bool = True) -> None:
         self.client = client
         """nats-py's; of this module and `services.mesh.rpc` alone."""
         self.js: JetStreamContext = client.jetstream(timeout=5)
         self.replicas = replicas
         """How many nodes shall keep each bucket and stream."""
+        self.makes_streams = makes_streams
+        """Whether this user may make and change buckets and streams; the others wait for them."""
         self.reconnects = 0
         """Grows at each reconnect. To resynchronise after one, compare it or wait on `reconnected`."""
         self._reconnected = asyncio.Event()
@@ -87,12 +92,31 @@ class Bus:
 
     @classmethod
     async def connect(cls, settings: MeshSettings, name: str) -> "Bus":
-        """Connects, waiting for the server as long as it takes."""
+        """Connects, waiting for the server as long as it takes.
+
+        ``name`` is the service's; it chooses the file where `MeshSettings.nats_creds` is a folder. Raises
+        `BadKeyError` and `SettingsError` for files that cannot be used.
+        """
         client = NatsClient()
-        bus = cls(client, replicas=settings.nats_replicas)
         options: dict[str, object] = {}
-        if settings.nats_user:
+        user = ""
+        if settings.nats_creds is not None:
+            path = settings.as_bus_user(name).nats_creds
+            creds = Creds.read(path if path is not None else settings.nats_creds)
+            user = str(read_claims(creds.jwt).get("name", ""))
+            options["inbox_prefix"] = inbox_prefix(user)
+            client.sign_in(creds)
+        elif settings.nats_user:
             options = {"user": settings.nats_user, "password": settings.nats_password.get_secret_value()}
+            log.warning(
+                "bus.one_password",
+                consequence="this service may use every subject, and so may whoever takes its password",
+                remedy="'pantau nats init' makes creds for each service; PANTAU_NATS_CREDS",
+            )
+        if (tls := settings.nats_tls()) is not None:
+            options["tls"] = tls
+        may_make = user in ("", BusRole.REGISTRY, BusRole.ADMIN) or user not in set(BusRole)
+        bus = cls(client, replicas=settings.nats_replicas, makes_streams=may_make)
         backoff = Backoff(0.2, 2.0)
         while True:
             try:
@@ -105,11 +129,11 @@ class Bus:
                     reconnected_cb=bus._on_reconnected,
                     allow_reconnect=True,
                     max_reconnect_attempts=-1,
-                    reconnect_time_wait=0.25,  # type: ignore[arg-type]  # annotated int, used as seconds in sleep()
+                    reconnect_time_wait=0.25,
                     reconnect_to_server_handler=client.next_server,
                     connect_timeout=1,  # a frozen node accepts and says nothing
                     pending_size=PENDING_OUT_BYTES,
-                    **options,  # type: ignore[arg-type]  # user and password as given above
+                    **options,
                 )
                 break
             except (OSError, nats.errors.Error, TimeoutError) as error:

@@ -4,6 +4,7 @@ pyproject.toml pins the version for their sake; ``tests/mesh/test_bus_seam.py`` 
 """
 
 import asyncio
+import base64
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -12,12 +13,13 @@ from nats.aio.client import Client, Server, Srv
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.aio.transport import WebSocketTransport
-from nats.errors import SlowConsumerError
+from nats.errors import Error, SlowConsumerError
 from nats.protocol.command import pub_cmd
 from nats.protocol.parser import Parser
 
 from services.mesh.media_transport import REST_SECONDS, MediaTransport, Take, give
 from services.mesh.media_writer import MAX_UNSENT_BYTES, MediaWriter
+from services.mesh.nkeys import Creds, NKey
 
 LOOK_SECONDS: Final = 0.5
 """So often it looks whether the server said anything. A process that was stopped itself misses one look."""
@@ -29,8 +31,14 @@ TRY_AGAIN_SECONDS: Final = 0.25
 MAX_WAITING_BYTES: Final = 128 * 1024 * 1024
 """What may wait in all subscriptions together; past it large messages are dropped as by a slow consumer. Each has a
 limit of its own, too, but there may be hundreds."""
+ANSWERABLE: Final = (b"_INBOX.", b"$JS.ACK.", b"$JS.FC.", b"_R_.", b"_GR_.")
+"""Where a message may ask to be answered: an inbox, or what nats-server itself puts there."""
 LARGE_BYTES: Final = 16 * 1024
 """What waits is added up only for a message of so many bytes; the limit may be passed by smaller ones."""
+
+
+class ForbiddenReplyError(Error):
+    """A message names something else than an inbox to answer on."""
 
 
 class NatsClient(Client):
@@ -39,6 +47,8 @@ class NatsClient(Client):
     def __init__(self) -> None:
         super().__init__()
         self._parser = self._ps = _CountingParser(self)
+        self._jwt = b""
+        self._key: NKey | None = None
         self._takes: dict[bytes, Take] = {}
         """By subscription id as the wire has it."""
         self._read_rest_seconds = REST_SECONDS
@@ -46,8 +56,30 @@ class NatsClient(Client):
         self._left_at: dict[str, float] = {}
         """Address → when it was left or tried last, by `time.monotonic`."""
 
+    def sign_in(self, creds: Creds) -> None:
+        """Signs in with ``creds``; call it before `connect`. nats-py reads them with a package of their own."""
+        self._jwt, self._key = creds.jwt.encode(), creds.key
+
+    async def connect(self, *arguments: Any, **options: Any) -> None:
+        """nats-py's, with what `sign_in` was given."""
+        if self._key is not None:
+            self._auth_configured = True
+            options |= {"signature_cb": self._sign_nonce, "user_jwt_cb": lambda: bytearray(self._jwt)}
+        await super().connect(*arguments, **options)
+
+    def _sign_nonce(self, nonce: str) -> bytes:
+        assert self._key is not None
+        return base64.b64encode(self._key.sign(nonce.encode()))
+
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
-        """nats-py bounds what waits in each subscription, and not what waits in all of them."""
+        """nats-py bounds what waits in each subscription, and not what waits in all of them.
+
+        A question whose answer is to go elsewhere than to an inbox is dropped: nats-server holds a user's subjects
+        against its rights, but not the subject that it asks to be answered on, and whoever answers may publish more.
+        """
+        if reply and not reply.startswith(ANSWERABLE):
+            await self._error_cb(ForbiddenReplyError(f"a message on {subject.decode()} asks to be answered elsewhere"))
+            return
         if len(data) >= LARGE_BYTES and self.waiting_bytes + len(data) > MAX_WAITING_BYTES and sid in self._subs:
             await self._error_cb(SlowConsumerError(subject.decode(), reply.decode(), sid, self._subs[sid]))
             return

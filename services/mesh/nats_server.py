@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
@@ -51,10 +51,13 @@ def config(
     host: str = "127.0.0.1",
     port: int = -1,
     login: tuple[str, str] | None = None,
+    certificate: tuple[Path, Path] | None = None,
+    more: Sequence[str] = (),
 ) -> str:
     """A configuration with JetStream and the limits measured for media; ``port`` -1 takes any free one.
 
-    ``login`` is the user and the password that every client must give.
+    ``login`` is the user and the password that every client must give, ``certificate`` the PEM files of the
+    certificate and its key (clients then connect by TLS alone), ``more`` are lines about accounts.
 
     ``no_fast_producer_stall`` keeps one stopped subscriber from delaying every other one; a slow client is dropped at
     the write deadline and comes back; 8 MB hold the largest keyframe. The catalogue is on disk within five seconds.
@@ -71,7 +74,25 @@ def config(
     ]
     if login:
         lines.append(f"authorization {{ user: {json.dumps(login[0])}, password: {json.dumps(login[1])} }}")
-    return "\n".join(lines) + "\n"
+    if certificate:
+        files = [json.dumps(str(path.absolute())) for path in certificate]
+        lines.append(f"tls {{ cert_file: {files[0]}, key_file: {files[1]} }}")
+    return "\n".join([*lines, *more]) + "\n"
+
+
+def adopt_store(store: Path, account: str) -> bool:
+    """Gives what JetStream keeps for a mesh with one password to ``account`` (its public key).
+
+    nats-server has a folder for each account, by its name: ``$G`` where there are none, ``CITY`` in the configuration
+    that was shipped. Call it while no server runs on ``store``. Returns whether something was moved.
+    """
+    new = store / "jetstream" / account
+    for former in ("CITY", "$G"):
+        old = store / "jetstream" / former
+        if (old / "streams").is_dir() and not new.exists():
+            old.rename(new)
+            return True
+    return False
 
 
 class NatsServer:

@@ -5,6 +5,7 @@ environment. A secret may be given as ``PANTAU_…_FILE``, the path of a file th
 """
 
 import socket
+import ssl
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -120,6 +121,21 @@ class MeshSettings(Section):
     nats_url: str = Field(default="nats://127.0.0.1:4222", description="The nats-server to join; several with commas.")
     nats_user: str = Field(default="", description="User on the nats-server.")
     nats_password: SecretStr = Field(default=SecretStr(""), description="Its password.")
+    nats_creds: Path | None = Field(
+        default=None,
+        description="Instead of user and password: a NATS creds file, or the folder that has one for each service "
+        "(`registry.creds`, `ingest.creds`, `recorder.creds`, `front.creds`, `relay.creds`). With it a service may use "
+        "only its own subjects. `pantau nats init` makes them.",
+    )
+    nats_ca: Path | None = Field(
+        default=None,
+        description="PEM file of the CA that signed nats-server's certificate. With it every connection is by TLS, and "
+        "a server that cannot prove itself is refused.",
+    )
+    nats_cert: Path | None = Field(
+        default=None, description="PEM file of the certificate that is shown to nats-server, where it asks for one."
+    )
+    nats_key: Path | None = Field(default=None, description="PEM file of its private key.")
     nats_replicas: Annotated[Literal[1, 3, 5], BeforeValidator(_number)] = Field(
         default=1,
         description="On how many nodes of a NATS cluster each bucket and stream is kept: 1, 3 or 5. Added to existing "
@@ -143,3 +159,26 @@ class MeshSettings(Section):
     log_format: Literal["auto", "console", "json"] = Field(
         default="auto", description="auto: a console on a terminal, JSON otherwise."
     )
+
+    def as_bus_user(self, user: str) -> Self:
+        """With the creds file of ``user`` where `nats_creds` is a folder."""
+        if self.nats_creds is None or not self.nats_creds.is_dir():
+            return self
+        return self.model_copy(update={"nats_creds": self.nats_creds / f"{user}.creds"})
+
+    def nats_tls(self) -> ssl.SSLContext | None:
+        """What TLS to nats-server is held against; None without `nats_ca`. Raises `SettingsError`."""
+        if self.nats_ca is None:
+            if self.nats_cert is not None or self.nats_key is not None:
+                raise SettingsError("nats_cert (PANTAU_NATS_CERT) and its key need nats_ca (PANTAU_NATS_CA)")
+            return None
+        if (self.nats_cert is None) != (self.nats_key is None):
+            raise SettingsError("nats_cert (PANTAU_NATS_CERT) and nats_key (PANTAU_NATS_KEY) go together")
+        try:
+            context = ssl.create_default_context(cafile=str(self.nats_ca))
+            if self.nats_cert is not None:
+                context.load_cert_chain(self.nats_cert, self.nats_key)
+        except (OSError, ssl.SSLError) as error:
+            named = ", ".join(str(path) for path in (self.nats_ca, self.nats_cert, self.nats_key) if path)
+            raise SettingsError(f"the TLS files for NATS cannot be used ({named}): {error}") from error
+        return context

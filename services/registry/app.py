@@ -13,7 +13,7 @@ from services.contracts.models import Credentials, WorkerLease
 from services.contracts.troubles import Trouble
 from services.mesh import rpc
 from services.mesh.backoff import Backoff
-from services.mesh.buckets import Bucket
+from services.mesh.buckets import Bucket, make_buckets
 from services.mesh.bus import Bus
 from services.mesh.event_stream import EventOutbox, StreamLimits, ensure_stream
 from services.mesh.leases import Leadership, Lease, Workers, new_incarnation
@@ -48,6 +48,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
     bus, clock, home = service.bus, service.clock, service.home
     answering = False
     service.health.add("catalogue", lambda: None if answering else "not read yet, so nothing is answered")
+    await make_buckets(bus)
     secrets = await Bucket.open(bus, subjects.SECRETS_BUCKET, Credentials)
 
     me = WorkerLease(role="registry", worker=service.worker, incarnation=new_incarnation())

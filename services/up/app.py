@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import secrets
 import signal
 import sys
 from collections.abc import Mapping
@@ -14,15 +13,16 @@ from typing import Final
 
 import aiohttp
 import click
-from pydantic import SecretStr
 
+from services.contracts.bus_rights import BusRole
 from services.contracts.errors import PantauError
+from services.mesh.authority import CITY, Authority
 from services.mesh.bus import Bus
 from services.mesh.child import Child, ChildRefusedError, keep_running
 from services.mesh.fork_server import ForkServer
 from services.mesh.lifecycle import sd_notify
 from services.mesh.log import get_logger
-from services.mesh.nats_server import NatsServer, NatsServerError
+from services.mesh.nats_server import NatsServer, NatsServerError, adopt_store, config
 from services.mesh.notify import NotifySocket, Readiness
 from services.mesh.settings import MeshSettings
 from services.mesh.troubles import crash_loops, tell_troubles
@@ -39,6 +39,8 @@ SERVICES: Final = {
     "wall": ("wall", "--role", "front"),
 }
 """Child → its command. Relays are not children of the front, so a killed front interrupts no picture."""
+BUS_USERS: Final = {"wall": BusRole.FRONT, "wall relay": BusRole.RELAY}
+"""Child → its user on the bus, where it does not go by its own name."""
 RELAY_MODULES: Final = ("services.cli.wall", "services.wall.relay.app", "uvloop")
 """What relays import, for the process that all of them are forked from."""
 STOP_ORDER: Final = (("wall", 1.0), ("ingest", 1.0), ("sim", 0.3), ("recorder", 3.0), ("registry", 1.0))
@@ -58,7 +60,10 @@ class UpPlan:
     settings: MeshSettings
     """With ``data`` made absolute; ``nats_url`` is used where ``embedded_nats`` is False."""
     embedded_nats: bool
+    nats_host: str
     nats_port: int
+    nats_certificate: tuple[Path, Path] | None
+    """PEM files of its certificate and key."""
     http_host: str
     http_port: int
     relay_ports: tuple[int, ...]
@@ -82,19 +87,30 @@ def command(name: str, *arguments: str) -> list[str]:
 
 
 def child_environment(plan: UpPlan, environ: Mapping[str, str], nats: MeshSettings, notify: str) -> dict[str, str]:
-    """The children's environment: this process's, with the values of ``plan`` over it. Passwords go no other way."""
+    """The children's environment: this process's, with the values of ``plan`` over it. Passwords go no other way.
+
+    `bus_environment` names each child's own creds.
+    """
     result = {key: value for key, value in environ.items() if key not in _OURS}
     result |= {
         "PANTAU_NATS_URL": nats.nats_url,
         "PANTAU_NATS_USER": nats.nats_user,
         "PANTAU_NATS_PASSWORD": nats.nats_password.get_secret_value(),
+        "PANTAU_NATS_CREDS": str(nats.nats_creds or ""),
         "PANTAU_DATA": str(plan.settings.data),
         "PANTAU_WALL_HTTP": plan.url.removeprefix("http://"),
         "NOTIFY_SOCKET": notify,
     }
     if plan.config:
         result["PANTAU_CONFIG"] = str(plan.config.absolute())
-    return result
+    return {key: value for key, value in result.items() if value or key not in _LOGIN}
+
+
+def bus_environment(name: str, environ: Mapping[str, str], nats: MeshSettings) -> dict[str, str]:
+    """A child's environment: ``environ`` with the creds of its own user, where ``nats`` has a folder of them."""
+    kind = "wall relay" if name.startswith("wall relay") else name
+    own = nats.as_bus_user(BUS_USERS.get(kind, kind))
+    return dict(environ) | ({"PANTAU_NATS_CREDS": str(own.nats_creds)} if own.nats_creds else {})
 
 
 def relay_environment(environ: Mapping[str, str], udp_port: int) -> dict[str, str]:
@@ -103,7 +119,8 @@ def relay_environment(environ: Mapping[str, str], udp_port: int) -> dict[str, st
     return own | {"PANTAU_WALL_UDP_PORT": str(udp_port)}
 
 
-_DECIDED: Final = ("PANTAU_NATS_URL", "PANTAU_NATS_USER", "PANTAU_NATS_PASSWORD", "PANTAU_DATA", "PANTAU_WALL_HTTP")
+_LOGIN: Final = ("PANTAU_NATS_USER", "PANTAU_NATS_PASSWORD", "PANTAU_NATS_CREDS")
+_DECIDED: Final = ("PANTAU_NATS_URL", *_LOGIN, "PANTAU_DATA", "PANTAU_WALL_HTTP")
 _OURS: Final = frozenset((*_DECIDED, *(f"{variable}_FILE" for variable in _DECIDED)))
 
 
@@ -148,7 +165,7 @@ class Up:
                     child = self._children[name] = Child(
                         name,
                         arguments,
-                        own,
+                        bus_environment(name, own, mesh) if name != "sim" else _without_login(own),
                         grace_seconds=STOP_SECONDS,
                         keep_open=(lock.descriptor,),
                         own_group=True,  # Ctrl-C on the terminal reaches only this process
@@ -184,16 +201,27 @@ class Up:
     async def _start_nats(self, tasks: asyncio.TaskGroup) -> MeshSettings:
         if not self.plan.embedded_nats:
             return self.plan.settings
-        login = ("pantau", secrets.token_urlsafe(24))
-        folder = self.plan.settings.data / "nats"
-        self._nats = NatsServer(folder, port=self.plan.nats_port or -1, login=login)
+        settings = self.plan.settings
+        folder = settings.data / "nats"
+        authority = await asyncio.to_thread(Authority.open, folder / "authority", settings.site)
+        account = authority.account_key(CITY).public
+        if await asyncio.to_thread(adopt_store, folder / "jetstream", account):
+            log.info("nats.store_adopted", account=CITY)
+        text = config(
+            folder / "jetstream",
+            host=self.plan.nats_host,
+            port=self.plan.nats_port or -1,
+            certificate=self.plan.nats_certificate,
+            more=authority.server_lines(str(folder / "accounts")),
+        )
+        self._nats = NatsServer(folder, port=self.plan.nats_port or -1, text=text)
         await self._nats.start()
         log.info("nats.started", url=self._nats.url, pid=self._nats.pid, settings=str(folder / "nats.conf"))
         run = partial(self._run_nats, self._nats)
         tasks.create_task(keep_running("nats", run, self._stopping), name="nats")
         self._watching = tasks.create_task(NatsWatch(self._nats).run(), name="nats watch")
-        return self.plan.settings.model_copy(
-            update={"nats_url": self._nats.url, "nats_user": login[0], "nats_password": SecretStr(login[1])}
+        return settings.model_copy(
+            update={"nats_url": self._nats.url, "nats_user": "", "nats_creds": folder / "authority" / "creds"}
         )
 
     async def _run_nats(self, server: NatsServer) -> int:
@@ -265,6 +293,10 @@ class Up:
         if self._nats:
             await self._nats.stop(NATS_STOP_SECONDS)
         log.info("up.stopped", seconds=round(loop.time() - started, 2))
+
+
+def _without_login(environ: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in environ.items() if key not in _LOGIN}
 
 
 async def _ended(child: Child, timeout_seconds: float) -> None:

@@ -55,9 +55,10 @@ def main(role: str, config: Config) -> int:
     if role == "relay":
         from services.wall.relay import app as relay
 
-        own = mesh.model_copy(update={"worker": relay_name(mesh, relay_settings.udp_port)})
+        own = mesh.as_bus_user("relay").model_copy(update={"worker": relay_name(mesh, relay_settings.udp_port)})
         return lifecycle.main("wall", own, lambda service: relay.run(service, relay_settings))
     settings = config.section(WallSettings)
+    mesh = mesh.as_bus_user("front")
     if role == "front":
         return lifecycle.main("wall", mesh, lambda service: run(service, settings))
     return lifecycle.main(

@@ -1,7 +1,6 @@
 """What the cameras of a running Pantau send, beside what its API says of them."""
 
 import asyncio
-import re
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -9,7 +8,6 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import aiohttp
-from pydantic import SecretStr
 
 from services.contracts import subjects
 from services.mesh.bus import Bus, BusMessage
@@ -83,12 +81,9 @@ class Watched:
 @asynccontextmanager
 async def watching(up: Up, cameras: Sequence[str]) -> AsyncIterator[Watched]:
     """Watches until the end of the block."""
-    password = re.search(r'password: "([^"]+)"', (up.data / "nats" / "nats.conf").read_text())
-    assert password is not None
     url = next(line["url"] for line in up.log() if line["event"] == "nats.started")
-    bus = await Bus.connect(
-        MeshSettings(nats_url=url, nats_user="pantau", nats_password=SecretStr(password.group(1))), "test"
-    )
+    creds = up.data / "nats" / "authority" / "creds" / "admin.creds"
+    bus = await Bus.connect(MeshSettings(nats_url=url, nats_creds=creds), "test")
     watched = Watched(up, {camera: [] for camera in cameras})
     await bus.subscribe(subjects.media("*", "main", "*"), watched.take_frame)
     asking = asyncio.create_task(watched.ask_states())

@@ -87,15 +87,22 @@ async def test_a_nats_server_that_is_named_is_used(tmp_path: Path, nats_server: 
     assert not (data / "nats").exists()
 
 
-async def test_its_nats_server_wants_a_password_that_nobody_sees_and_its_folder_is_its_own(tmp_path: Path) -> None:
+async def test_its_nats_server_wants_a_key_that_nobody_sees_and_its_folder_is_its_own(tmp_path: Path) -> None:
     async with running(tmp_path) as up:
         (url,) = [line["url"] for line in up.log() if line["event"] == "nats.started"]
         with pytest.raises(nats.errors.Error, match=r"(?i)authorization"):
             await nats.connect(url, allow_reconnect=False, connect_timeout=2)
-        (password,) = re.findall(r'password: "([^"]+)"', (tmp_path / "nats" / "nats.conf").read_text())
-        assert (tmp_path / "nats" / "nats.conf").stat().st_mode & 0o077 == 0
-        assert running_with(password, ("cmdline",)) == []
-        assert password not in (tmp_path / "log").read_text()
+        seeds = [
+            re.findall(r"\bS[OAU][A-Z2-7]{50,}", path.read_text())
+            for path in (tmp_path / "nats" / "authority").rglob("*") if path.is_file()
+        ]  # fmt: skip
+        files = [path for path in (tmp_path / "nats").rglob("*") if path.suffix in (".nk", ".json", ".creds", ".conf")]
+        assert all(seeds)
+        assert [path for path in files if path.stat().st_mode & 0o077] == []
+        public = (tmp_path / "nats" / "nats.conf").read_text() + (tmp_path / "log").read_text()
+        for (seed,) in seeds:
+            assert running_with(seed, ("cmdline", "environ")) == []
+            assert seed not in public
         said = await asyncio.to_thread(refused, "--data", str(tmp_path), "--http", "127.0.0.1:0")
         assert f"in use by another pantau up (process {up.process.pid})" in said
 

@@ -7,12 +7,23 @@ from pydantic import SecretStr
 
 from services.contracts.errors import PantauError
 from services.mesh.settings import MeshSettings
-from services.up.app import STOP_ORDER, STOP_SECONDS, UpPlan, child_environment, command, first_leaf, relay_environment
+from services.up.app import (
+    STOP_ORDER,
+    STOP_SECONDS,
+    UpPlan,
+    bus_environment,
+    child_environment,
+    command,
+    first_leaf,
+    relay_environment,
+)
 
 PLAN = UpPlan(
     settings=MeshSettings(data=Path("/data")),
     embedded_nats=True,
+    nats_host="127.0.0.1",
     nats_port=0,
+    nats_certificate=None,
     http_host="127.0.0.1",
     http_port=8080,
     relay_ports=(8189,),
@@ -35,6 +46,14 @@ def test_what_is_decided_here_goes_before_what_the_environment_says() -> None:
         "PANTAU_CONFIG": "/etc/pantau.toml",
         "NOTIFY_SOCKET": "@socket",
     }
+
+
+def test_each_child_gets_its_own_creds_and_no_others(tmp_path: Path) -> None:
+    nats = MeshSettings(nats_url="nats://127.0.0.1:4333", nats_creds=tmp_path)
+    for child, user in (("registry", "registry"), ("wall", "front"), ("wall relay 1", "relay"), ("ingest", "ingest")):
+        own = bus_environment(child, child_environment(PLAN, {}, nats, "@socket"), nats)
+        assert own["PANTAU_NATS_CREDS"] == str(tmp_path / f"{user}.creds")
+        assert "PANTAU_NATS_PASSWORD" not in own
 
 
 def test_a_relay_has_a_port_of_its_own_whatever_was_given_for_the_first() -> None:
