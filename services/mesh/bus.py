@@ -110,7 +110,7 @@ class Bus:
             options = {"user": settings.nats_user, "password": settings.nats_password.get_secret_value()}
             log.warning(
                 "bus.one_password",
-                consequence="this service may use every subject, and so may whoever takes its password",
+                consequence="this service may use every subject, and so may anybody with its password",
                 remedy="'pantau nats init' makes creds for each service; PANTAU_NATS_CREDS",
             )
         if (tls := settings.nats_tls()) is not None:

@@ -126,7 +126,7 @@ def account_jwt(operator: NKey, account: str, name: str, claims: AccountClaims) 
 
 
 def user_jwt(account: NKey, user: str, name: str, rights: Rights, *, expires_s: int = 0, answers: bool = False) -> str:
-    """A user's; ``user`` is its public key. ``answers``: it may answer once to whoever asks it."""
+    """A user's; ``user`` is its public key. ``answers``: it may answer once to each question."""
     body: dict[str, Any] = {
         "type": "user",
         "version": 2,

@@ -75,7 +75,7 @@ class NatsClient(Client):
         """nats-py bounds what waits in each subscription, and not what waits in all of them.
 
         A question whose answer is to go elsewhere than to an inbox is dropped: nats-server holds a user's subjects
-        against its rights, but not the subject that it asks to be answered on, and whoever answers may publish more.
+        against its rights, but not the subject that it asks to be answered on, and the one that answers may publish more.
         """
         if reply and not reply.startswith(ANSWERABLE):
             await self._error_cb(ForbiddenReplyError(f"a message on {subject.decode()} asks to be answered elsewhere"))
