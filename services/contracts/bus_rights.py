@@ -142,7 +142,10 @@ def _bucket(
 
 
 STREAMS: Final = (
-    KeptStream(subjects.EVENTS_STREAM, (), _REGISTRY | _FRONT),
+    *(
+        KeptStream(name, (), _REGISTRY | _FRONT)
+        for name in (subjects.EVENTS_STREAM, subjects.AUDIT_STREAM, subjects.HEALTH_STREAM)
+    ),
     _bucket(subjects.CAMERAS_BUCKET, _SERVICES),
     _bucket(subjects.SECRETS_BUCKET, _INGEST | _REGISTRY),
     _bucket(subjects.STATE_BUCKET, _REGISTRY | _RECORDER | _FRONT | _RELAY),
@@ -206,7 +209,7 @@ def _on_stream(role: BusRole, stream: KeptStream) -> Iterable[str]:
     if role in stream.erase:
         yield f"$JS.API.STREAM.MSG.DELETE.{name}"
     if role is BusRole.REGISTRY:
-        yield from (f"$JS.API.STREAM.{verb}.{name}" for verb in ("CREATE", "UPDATE"))
+        yield from (f"$JS.API.STREAM.{verb}.{name}" for verb in ("CREATE", "UPDATE", "PURGE"))
     if role in stream.read | stream.write or role is BusRole.REGISTRY:
         yield f"$JS.API.STREAM.INFO.{name}"
     if role in stream.read:

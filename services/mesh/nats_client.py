@@ -74,8 +74,8 @@ class NatsClient(Client):
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         """nats-py bounds what waits in each subscription, and not what waits in all of them.
 
-        A question whose answer is to go elsewhere than to an inbox is dropped: nats-server holds a user's subjects
-        against its rights, but not the subject that it asks to be answered on, and the one that answers may publish more.
+        A question that is to be answered elsewhere than in an inbox is dropped: nats-server holds the subjects of
+        those who ask against their rights, but not where they ask to be answered, and this user may publish more.
         """
         if reply and not reply.startswith(ANSWERABLE):
             await self._error_cb(ForbiddenReplyError(f"a message on {subject.decode()} asks to be answered elsewhere"))

@@ -22,6 +22,7 @@ def test_every_subject_of_the_code_has_a_row() -> None:
 
 def test_every_bucket_of_the_code_has_a_row() -> None:
     named = {f"KV_{value}" for name, value in vars(subjects).items() if name.endswith("_BUCKET")}
+    named |= {value for name, value in vars(subjects).items() if name.endswith("_STREAM")}
     assert named <= {stream.name for stream in STREAMS}, "enter it in services/contracts/bus_rights.py"
 
 
