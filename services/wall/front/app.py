@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 
 from services.contracts import subjects
 from services.contracts.exports import ExportJob
-from services.contracts.models import Camera, CameraState
+from services.contracts.models import Assignment, Camera, CameraState
 from services.contracts.permissions import Actor, Role
 from services.contracts.screens import Screen
 from services.mesh import admin
@@ -126,6 +126,7 @@ async def run(
     bus = service.bus
     cameras = Mirror(await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera))
     states = StateMirror(await Bucket.open(bus, subjects.STATE_BUCKET, CameraState), service.home, figures=True)
+    assignments = Mirror(await Bucket.open(bus, subjects.ASSIGNMENTS_BUCKET, Assignment))
     export_bucket = await Bucket.open(bus, subjects.EXPORTS_BUCKET, ExportJob)
     exports = Mirror(export_bucket)
     workers = Workers(bus, service.home, clock=service.clock)
@@ -138,6 +139,7 @@ async def run(
         clock=service.clock,
         cameras=cameras,
         states=states,
+        assignments=assignments,
         troubles=TroubleBook(bus, service.home, service.clock),
         relays=Relays(bus, service.home, workers, service.clock),
         identity=identity,
@@ -163,6 +165,7 @@ async def run(
     followers = [
         service.tasks.create_task(cameras.run(), name="cameras"),
         service.tasks.create_task(states.run(), name="states"),
+        service.tasks.create_task(assignments.run(), name="assignments"),
         service.tasks.create_task(workers.run(), name="workers"),
         service.tasks.create_task(exports.run(), name="exports mirror"),
         service.tasks.create_task(front.relays.presence.run(), name="presence"),

@@ -11,7 +11,7 @@ from aiohttp import web
 from services.contracts.errors import NotFoundError, PantauError, UnavailableError
 from services.contracts.events import Audit
 from services.contracts.exports import ExportJob
-from services.contracts.models import Camera, CameraState, Id, Status, WorkerLease
+from services.contracts.models import Assignment, Camera, CameraState, Id, Status, WorkerLease
 from services.contracts.permissions import Actor
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus
@@ -47,6 +47,7 @@ class Front:
     clock: Clock
     cameras: Mirror[Camera]
     states: StateMirror
+    assignments: Mirror[Assignment]
     troubles: TroubleBook
     relays: Relays
     identity: Identity

@@ -39,6 +39,8 @@ class CameraView(Camera):
 
     state: CameraState | None = None
     """None: nothing has been observed yet."""
+    recorders: tuple[Id, ...] = ()
+    """Who records it."""
 
 
 class CamerasView(BaseModel):
@@ -126,7 +128,11 @@ def _endpoint(request: FrontRequest, verb: str) -> str:
 
 
 def _view(request: FrontRequest, camera: Camera) -> CameraView:
-    return CameraView.model_construct(**dict(camera), state=request.front.states.get(camera.id))
+    front = request.front
+    assigned = front.assignments.get(f"recorder.{camera.id}")
+    return CameraView.model_construct(
+        **dict(camera), state=front.states.get(camera.id), recorders=assigned.workers if assigned else ()
+    )
 
 
 async def _seen(request: FrontRequest, camera_id: str, revision: int | None) -> None:

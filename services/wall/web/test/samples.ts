@@ -17,6 +17,7 @@ export function camera(changes: Partial<CameraView>): CameraView {
     pin: "",
     retention: null,
     state: null,
+    recorders: [],
     ...changes,
   };
 }

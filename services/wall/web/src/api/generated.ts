@@ -167,6 +167,7 @@ export interface CameraView {
   pin: string;
   retention: string | null;
   state: CameraState | null;
+  recorders: string[];
 }
 
 /** The catalogue. */

@@ -64,6 +64,9 @@ export function perform(app: App, action: Action, page: Page): boolean {
     case "place":
       app.show({ dialog: { kind: "place" } });
       return true;
+    case "health":
+      app.show({ dialog: { kind: "health" } });
+      return true;
     case "screens":
       app.show({ screens: !view.value.screens, incidents: false });
       return true;

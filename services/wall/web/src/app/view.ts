@@ -13,7 +13,8 @@ export type Dialog =
   | { kind: "incident"; incident: Incident | null }
   | { kind: "busiest"; span: Span }
   | { kind: "sheet" }
-  | { kind: "coverage" };
+  | { kind: "coverage" }
+  | { kind: "health" };
 
 export interface ViewState {
   panel: boolean;

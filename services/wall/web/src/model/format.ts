@@ -70,6 +70,28 @@ export function duration(ms: number): string {
   return hours > 0 ? `${hours}:${two(minutes)}:${rest}` : `${minutes}:${rest}`;
 }
 
+const UNITS = [
+  ["day", 86_400],
+  ["hour", 3600],
+  ["minute", 60],
+  ["second", 1],
+] as const;
+
+/** How long something lasts, in its two largest units: `3 days 4 hours`, `2 jam 5 menit`. */
+export function lasting(ms: number, language: Language): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const first = UNITS.findIndex(([, size]) => seconds >= size);
+  const shown = first < 0 ? UNITS.slice(-1) : UNITS.slice(first, first + 2);
+  let rest = seconds;
+  const parts = shown.flatMap(([unit, size], i) => {
+    const count = Math.floor(rest / size);
+    rest %= size;
+    const text = new Intl.NumberFormat(localeOf(language), { style: "unit", unit, unitDisplay: "long" }).format(count);
+    return count > 0 || (i === 0 && shown.length === 1) ? [text] : [];
+  });
+  return parts.join(" ");
+}
+
 /** `0.25×`, `2×`, `−1×`. */
 export function rateText(rate: number, language: Language): string {
   const text = new Intl.NumberFormat(localeOf(language), { maximumFractionDigits: 2 }).format(Math.abs(rate));

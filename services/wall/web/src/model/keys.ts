@@ -38,7 +38,8 @@ export type Action =
         | "hotspot"
         | "walls"
         | "screens"
-        | "place";
+        | "place"
+        | "health";
     };
 
 export interface Binding {
@@ -109,6 +110,7 @@ export const BINDINGS: readonly Binding[] = [
   { keys: ["e"], action: { do: "export" }, label: "key.export", group: "playback" },
   { keys: ["k"], action: { do: "incidents" }, label: "key.incidents", group: "page" },
   { keys: ["g"], action: { do: "place" }, label: "key.place", group: "page" },
+  { keys: ["d"], action: { do: "health" }, label: "key.health", group: "page" },
   { keys: ["s"], action: { do: "screens" }, label: "key.screens", group: "page" },
   { keys: ["c"], action: { do: "panel" }, label: "key.panel", group: "page" },
   { keys: ["f"], action: { do: "fullscreen" }, label: "key.fullscreen", group: "page" },

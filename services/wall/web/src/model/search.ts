@@ -17,8 +17,27 @@ export function words(query: string): string[] {
     .filter(Boolean);
 }
 
-function searchedText({ name, id, site, location, tags }: CameraView): string {
-  return fold([name, id, site, location.address, ...tags].join(" "));
+interface SearchedText {
+  text: string;
+  tokens: readonly string[];
+}
+
+/** Folding thousands of names takes longer than a key may: each camera's is kept as long as the camera is. */
+const searched = new WeakMap<CameraView, SearchedText>();
+
+function searchedText(camera: CameraView): SearchedText {
+  let found = searched.get(camera);
+  if (!found) {
+    const { name, id, site, location, tags } = camera;
+    found = tokenized([name, id, site, location.address, ...tags].join(" "));
+    searched.set(camera, found);
+  }
+  return found;
+}
+
+function tokenized(words: string): SearchedText {
+  const text = fold(words);
+  return { text, tokens: text.split(/[^\p{L}\p{N}]+/u).filter(Boolean) };
 }
 
 /** Whether `word` becomes a beginning of `token` by at most `errors` insertions, deletions, replacements or swaps. */
@@ -52,25 +71,79 @@ function allowedErrors(word: string): number {
   return word.length < TWO_ERRORS_LENGTH ? 1 : 2;
 }
 
-/** How well a word fits, from 3 (begins a word of it) to 1 (almost); 0 where it does not. */
-function fitOf(text: string, tokens: readonly string[], word: string): number {
-  if (tokens.some((token) => token.startsWith(word))) return 3;
-  if (text.includes(word)) return 2;
-  const errors = allowedErrors(word);
-  return errors > 0 && tokens.some((token) => almostBegins(token, word, errors)) ? 1 : 0;
+/** Whether a word fits a token with typing errors, each pair decided once in a search. */
+class TypingErrors {
+  private readonly decided = new Map<string, boolean>();
+
+  constructor(
+    private readonly word: string,
+    private readonly errors: number,
+  ) {}
+
+  fits(token: string): boolean {
+    if (this.errors === 0) return false;
+    let fits = this.decided.get(token);
+    if (fits === undefined) {
+      fits = almostBegins(token, this.word, this.errors);
+      this.decided.set(token, fits);
+    }
+    return fits;
+  }
 }
 
-/** The cameras that have all words of `query`, the best first; those with typing errors only where nothing else fits. */
-export function search(cameras: readonly CameraView[], query: string): CameraView[] {
+/** How well a word fits: 3 where it begins a word of the text, 2 where it stands in it; 0 where it does not. */
+function exactFit({ text, tokens }: SearchedText, word: string): number {
+  if (!text.includes(word)) return 0;
+  return tokens.some((token) => token.startsWith(word)) ? 3 : 2;
+}
+
+/**
+ * The cameras that have all words of `query`, the best first; those with typing errors only where nothing else fits.
+ * `stateOf` gives further words of a camera: what is the matter with it just now, as the page says it.
+ */
+export function search(
+  cameras: readonly CameraView[],
+  query: string,
+  stateOf: (camera: CameraView) => string = () => "",
+): CameraView[] {
   const asked = words(query);
   if (asked.length === 0) return [...cameras];
-  const found = cameras.flatMap((camera) => {
-    const text = searchedText(camera);
-    const tokens = text.split(/[^\p{L}\p{N}]+/u);
-    const fits = asked.map((word) => fitOf(text, tokens, word));
-    const worst = Math.min(...fits);
-    return worst > 0 ? [{ camera, worst, sum: fits.reduce((a, b) => a + b, 0) }] : [];
+  const states = new Map<string, SearchedText>();
+  const texts = cameras.map((camera): [SearchedText, SearchedText] => {
+    const words = stateOf(camera);
+    const state = states.get(words) ?? tokenized(words);
+    states.set(words, state);
+    return [searchedText(camera), state];
   });
-  const exact = found.filter(({ worst }) => worst > 1);
-  return (exact.length > 0 ? exact : found).sort((a, b) => b.sum - a.sum).map(({ camera }) => camera);
+  const exact = ranked(
+    cameras,
+    texts,
+    asked.map((word) => (text) => exactFit(text, word)),
+  );
+  if (exact.length > 0) return exact;
+  const errors = asked.map((word) => new TypingErrors(word, allowedErrors(word)));
+  const almost = errors.map((typing, i) => (text: SearchedText) => {
+    const fit = exactFit(text, asked[i] ?? "");
+    return fit > 0 ? fit : Number(text.tokens.some((token) => typing.fits(token)));
+  });
+  return ranked(cameras, texts, almost);
+}
+
+/** The cameras whose texts fit all words, the best first; `fitters` has one for each word. */
+function ranked(
+  cameras: readonly CameraView[],
+  texts: readonly (readonly SearchedText[])[],
+  fitters: readonly ((text: SearchedText) => number)[],
+): CameraView[] {
+  const found: { camera: CameraView; sum: number }[] = [];
+  cameras.forEach((camera, i) => {
+    let sum = 0;
+    for (const fit of fitters) {
+      const best = Math.max(...(texts[i] ?? []).map(fit));
+      if (best === 0) return;
+      sum += best;
+    }
+    found.push({ camera, sum });
+  });
+  return found.sort((a, b) => b.sum - a.sum).map(({ camera }) => camera);
 }

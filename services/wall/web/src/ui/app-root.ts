@@ -15,6 +15,7 @@ import "./camera-dialog.js";
 import "./camera-list.js";
 import "./coverage-dialog.js";
 import "./export-dialog.js";
+import "./health-dialog.js";
 import "./help-dialog.js";
 import "./import-dialog.js";
 import "./incident-dialog.js";
@@ -198,6 +199,8 @@ export class AppRoot extends LitElement {
         return html`<pantau-incident-dialog .app=${app} .incident=${dialog.incident}></pantau-incident-dialog>`;
       case "sheet":
         return html`<pantau-sheet-dialog .app=${app}></pantau-sheet-dialog>`;
+      case "health":
+        return html`<pantau-health-dialog .app=${app}></pantau-health-dialog>`;
       case "coverage":
         return html`<pantau-coverage-dialog .app=${app}></pantau-coverage-dialog>`;
       default:

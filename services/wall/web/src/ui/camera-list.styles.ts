@@ -81,16 +81,17 @@ export const cameraListStyles = css`
     flex: 1;
     min-height: 0;
     margin: 0;
-    padding: 0 6px 8px;
+    padding: 0 6px;
     list-style: none;
+    /* Rows come and go above the view. */
+    overflow-anchor: none;
   }
   li {
     position: relative;
     display: flex;
     align-items: center;
+    height: 48px;
     border-radius: 6px;
-    content-visibility: auto;
-    contain-intrinsic-size: auto 48px;
   }
   .camera {
     flex: 1;

@@ -5,21 +5,23 @@ import { customElement, property, query, state } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
 import type { CameraView } from "../api/generated.js";
 import type { App } from "../app/app.js";
+import { reasonText, stateWords } from "../app/state-words.js";
 import { language, t } from "../i18n/index.js";
 import { counts, inFilter, type StatusFilter, statusOf, step, streamLine } from "../model/cameras.js";
 import { localeOf } from "../model/format.js";
 import { search } from "../model/search.js";
-import { reasonKey } from "../model/tile-status.js";
 import { placeNext, showCameras, tileOf, wallCameras } from "../model/wall.js";
 import { cameraListStyles } from "./camera-list.styles.js";
 import { dragCamera } from "./drag.js";
 import { icon } from "./icons.js";
 import { statusMark } from "./status-mark.js";
 import { shared } from "./styles.js";
+import { VirtualRows } from "./virtual-rows.js";
 import { Watch } from "./watch.js";
 
 const MOST_TILES = 64;
-const ROWS_AT_ONCE = 120;
+/** As `camera-list.styles.ts` has it. */
+const ROW_PX = 48;
 
 @customElement("pantau-camera-list")
 export class CameraList extends LitElement {
@@ -29,9 +31,12 @@ export class CameraList extends LitElement {
   @state() private search = "";
   @state() private filter: StatusFilter = "all";
   @state() private current: string | null = null;
-  /** Rows that are in the document: a page of five thousand takes longer to make than a key may. */
-  @state() private rows = ROWS_AT_ONCE;
   @query("input") private box!: HTMLInputElement;
+  private readonly rows: VirtualRows = new VirtualRows(
+    this,
+    () => this.renderRoot.querySelector<HTMLElement>("#list"),
+    () => ROW_PX,
+  );
 
   constructor() {
     super();
@@ -45,8 +50,9 @@ export class CameraList extends LitElement {
 
   private shown(): CameraView[] {
     const all = [...(this.app.cameras.value?.values() ?? [])];
-    const filtered = all.filter((camera) => inFilter(camera, this.filter, this.app.seen.value));
-    return search(filtered, this.search);
+    const seen = this.app.seen.value;
+    const filtered = all.filter((camera) => inFilter(camera, this.filter, seen));
+    return search(filtered, this.search, (camera) => stateWords(camera, seen));
   }
 
   private place(camera: string): void {
@@ -76,27 +82,21 @@ export class CameraList extends LitElement {
     event.preventDefault();
   }
 
-  private readonly onScroll = (event: Event) => {
-    const list = event.currentTarget as HTMLElement;
-    if (list.scrollTop + 2 * list.clientHeight > list.scrollHeight) this.rows += ROWS_AT_ONCE;
-  };
-
   private async focusRow(id: string | null): Promise<void> {
+    if (id === null) return;
     this.current = id;
-    const at = this.shown().findIndex((camera) => camera.id === id);
-    if (at >= this.rows) this.rows = at + ROWS_AT_ONCE;
-    await this.updateComplete;
+    await this.rows.reveal(this.shown().findIndex((camera) => camera.id === id));
     this.renderRoot.querySelector<HTMLElement>(`#camera-${id} .camera`)?.focus();
   }
 
-  private row(camera: CameraView, onWall: boolean, first: boolean): TemplateResult {
+  private row(camera: CameraView, onWall: boolean, index: number, count: number): TemplateResult {
     const status = statusOf(camera, this.app.seen.value.get(camera.id));
-    const reason = camera.state && status !== "online" && status !== "unknown" ? reasonKey(camera.state.reason) : null;
-    const second = status === "online" ? placeOf(camera) : t(reason ?? `status.${status}`);
+    const second = status === "online" ? placeOf(camera) : reasonText(camera, status) || t(`status.${status}`);
     const stream = streamLine(camera, localeOf(language.value));
     // One row alone is in the tab order; the arrow keys go through the others.
-    const tabindex = this.current === camera.id || (this.current === null && first) ? 0 : -1;
+    const tabindex = this.current === camera.id || (this.current === null && index === 0) ? 0 : -1;
     return html`<li id="camera-${camera.id}" class=${onWall ? "on-wall" : ""} data-status=${status}
+      aria-setsize=${count} aria-posinset=${index + 1}
       @focusin=${() => {
         this.current = camera.id;
       }}>
@@ -152,7 +152,7 @@ export class CameraList extends LitElement {
         (filter) => html`<button role="radio" aria-checked=${this.filter === filter} class=${filter}
           @click=${() => {
             this.filter = filter;
-            this.rows = ROWS_AT_ONCE;
+            this.rows.toTop();
           }}>${names[filter]} <b>${all[filter]}</b></button>`,
       )}
     </div>`;
@@ -161,6 +161,7 @@ export class CameraList extends LitElement {
   override render(): TemplateResult {
     const shown = this.shown();
     const onWall = new Set(wallCameras(this.app.wall.value));
+    const { rows, above, below } = this.rows.of(shown);
     return html`
       <div class="search">
         ${icon("search")}
@@ -168,7 +169,7 @@ export class CameraList extends LitElement {
           @input=${(event: InputEvent) => {
             this.search = (event.target as HTMLInputElement).value;
             this.current = null;
-            this.rows = ROWS_AT_ONCE;
+            this.rows.toTop();
           }}
           @keydown=${(event: KeyboardEvent) => this.onBoxKey(event)} />
         <kbd>/</kbd>
@@ -176,13 +177,13 @@ export class CameraList extends LitElement {
       ${this.filters()} ${this.filling(shown)}
       ${
         shown.length > 0
-          ? html`<ul id="list" class="scroll" aria-label=${t("list.label")}
-              @scroll=${this.onScroll} @keydown=${(event: KeyboardEvent) => this.onRowKey(event)}>
-              ${repeat(
-                shown.slice(0, this.rows),
-                (camera) => camera.id,
-                (camera, index) => this.row(camera, onWall.has(camera.id), index === 0),
-              )}
+          ? html`<ul id="list" class="scroll" tabindex="-1" aria-label=${t("list.label")}
+              @scroll=${this.rows.onScroll} @keydown=${(event: KeyboardEvent) => this.onRowKey(event)}>
+              ${above}${repeat(
+                rows,
+                ({ item }) => item.id,
+                ({ item, index }) => this.row(item, onWall.has(item.id), index, shown.length),
+              )}${below}
             </ul>`
           : html`<div class="list-empty">${this.empty()}</div>`
       }

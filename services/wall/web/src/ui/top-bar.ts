@@ -193,6 +193,10 @@ export class TopBar extends LitElement {
         @click=${() => this.app.show({ dialog: { kind: "place" } })}>
         ${icon("place")}<span class="wide">${t("place.title")}</span>
       </button>
+      <button title=${t("health.title")} aria-label=${t("health.title")}
+        @click=${() => this.app.show({ dialog: { kind: "health" } })}>
+        ${icon("health")}<span class="wide">${t("health.title")}</span>
+      </button>
       ${this.panelButton("timeline")} ${this.panelButton("incidents", badge)}
       ${this.app.may("operator") ? this.panelButton("screens") : nothing}
       ${

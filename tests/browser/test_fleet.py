@@ -1,0 +1,84 @@
+"""A fleet that can be run: the health board, the long list, adding cameras and importing many."""
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from playwright.async_api import BrowserContext, Route, expect
+
+from services.wall.front.api.static import FOLDER
+from tests.browser.app_page import AppPage
+from tests.browser.running_up import Running
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(not (FOLDER / "index.html").is_file(), reason="the app is not built: make web"),
+]
+
+PATIENCE_MS = 60_000.0
+MANY = 5000
+
+
+async def test_the_health_board_has_a_stalled_camera_first_with_its_reason_and_its_last_picture(
+    pantau: Running, browser: BrowserContext
+) -> None:
+    app = await AppPage.open(browser, f"{pantau.url}/#grid=4&tiles=cam-001", language="id")
+    with pantau.fault("cam-012", "stall"):
+        await app.page.keyboard.press("d")
+        board = app.page.locator("pantau-health-dialog")
+        first = board.locator("li.camera").first
+        await expect(first).to_have_attribute("data-camera", "cam-012", timeout=PATIENCE_MS)
+        await expect(first).to_contain_text("Mati", timeout=PATIENCE_MS)
+        await expect(first.locator(".why")).not_to_be_empty()
+        await expect(first.locator("img")).to_be_visible(timeout=PATIENCE_MS)
+        assert await first.locator("img").evaluate("img => img.decode().then(() => img.naturalWidth)") == 160
+        await board.get_by_role("searchbox").fill("mtai")
+        await expect(board.locator("li.camera")).to_have_count(1)
+        await first.get_by_role("button", name="Tampilkan").click()
+        await expect(board).to_have_count(0)
+    assert "cam-012" in app.page.url
+    await app.wait_for_pictures(1, PATIENCE_MS / 1000)
+    assert app.errors == []
+
+
+async def test_a_list_of_five_thousand_cameras_keeps_few_rows_and_finds_by_state_and_with_a_typing_error(
+    pantau: Running, browser: BrowserContext
+) -> None:
+    one = pantau.api("/cameras/cam-001")
+    cameras = [_numbered(one, number) for number in range(MANY)]
+    cameras[4321] |= {"name": "Simpang Kayutangan"}
+    cameras[1234]["state"] |= {"status": "offline", "reason": "unauthorized"}
+    body = json.dumps({"cameras": cameras})
+
+    async def answer(route: Route) -> None:
+        await route.fulfill(body=body, content_type="application/json")
+
+    await browser.route("**/api/v1/cameras", answer)
+    app = await AppPage.open(browser, f"{pantau.url}/#grid=1&tiles=", language="en")
+    rows = app.page.locator("pantau-camera-list #list li[data-status]")
+    await expect(rows.first).to_have_attribute("aria-setsize", str(MANY), timeout=PATIENCE_MS)
+    assert await rows.count() < 100
+    search = app.page.locator("pantau-camera-list").get_by_role("searchbox")
+    await search.fill("kayutnagan")
+    await expect(rows).to_have_attribute("id", "camera-c-4321")
+    await search.fill("password")
+    await expect(rows).to_have_attribute("id", "camera-c-1234")
+    await search.fill("")
+    await search.press("ArrowDown")
+    await app.page.locator("pantau-camera-list #list").evaluate("list => { list.scrollTop = list.scrollHeight; }")
+    await expect(rows.last).to_have_attribute("aria-posinset", str(MANY))
+    assert await rows.count() < 100
+    # The row with the focus has gone out of the document; the keys go on from it.
+    await app.page.keyboard.press("ArrowDown")
+    await expect(app.page.locator("pantau-camera-list li:focus-within")).to_have_attribute("aria-posinset", "2")
+    assert app.errors == []
+
+
+def _numbered(one: dict[str, Any], number: int) -> dict[str, Any]:
+    camera = copy.deepcopy(one)
+    camera |= {"id": f"c-{number}", "name": f"Jl. Ijen {number}", "tags": [], "location": {**one["location"]}}
+    camera["location"]["address"] = ""
+    camera["state"] |= {"camera": camera["id"], "status": "online", "reason": "none"}
+    return camera
