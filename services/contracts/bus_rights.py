@@ -105,6 +105,7 @@ def traffic(home: str) -> tuple[Traffic, ...]:
         Traffic("safe", (s.safe(home, "*"),), _RECORDER, _INGEST),
         Traffic("pull", (s.pull(home, "*"),), _RECORDER, _INGEST, asks=True, transfers=True),
         Traffic("notices", (notices(home, "*"),), _RELAY, _FRONT),
+        Traffic("rpc ingest", (s.rpc(home, "ingest", "*"),), _FRONT, _INGEST, asks=True),
         Traffic("rpc registry", (s.rpc(home, "registry", "*"),), _FRONT | _UP, _REGISTRY, asks=True),
         Traffic(
             "rpc recorder", (s.rpc(home, "recorder", "*"), s.rpc(home, "recorder.*", "*")), _FRONT, _RECORDER,
@@ -149,7 +150,7 @@ STREAMS: Final = (
     _bucket(subjects.CAMERAS_BUCKET, _SERVICES),
     _bucket(subjects.SECRETS_BUCKET, _INGEST | _REGISTRY),
     _bucket(subjects.STATE_BUCKET, _REGISTRY | _RECORDER | _FRONT | _RELAY),
-    _bucket(subjects.ASSIGNMENTS_BUCKET, _REGISTRY | _INGEST | _RECORDER),
+    _bucket(subjects.ASSIGNMENTS_BUCKET, _REGISTRY | _INGEST | _RECORDER | _FRONT),
     _bucket(subjects.INCIDENTS_BUCKET, _REGISTRY | _RECORDER),
     _bucket(subjects.READERS_BUCKET, _INGEST, _INGEST),
     _bucket(subjects.LAYOUTS_BUCKET, _REGISTRY),
