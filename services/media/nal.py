@@ -132,12 +132,11 @@ class BitReader:
 
     def ue(self) -> int:
         """An unsigned Exp-Golomb code (H.264 9.1), at most 32 bits long."""
-        zeros = 0
-        while not self.u(1):
-            zeros += 1
-            if zeros > 32:
-                raise BitstreamError("an Exp-Golomb code is longer than 32 bits")
-        return (1 << zeros) - 1 + self.u(zeros)
+        rest = self._value & ((1 << self._left) - 1)
+        zeros = self._left - rest.bit_length()
+        if zeros > 32:
+            raise BitstreamError("an Exp-Golomb code is longer than 32 bits")
+        return self.u(2 * zeros + 1) - 1
 
     def se(self) -> int:
         """A signed Exp-Golomb code."""

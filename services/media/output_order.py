@@ -46,6 +46,9 @@ class _Picture(NamedTuple):
 class _Reader(Protocol):
     """Reads pictures of one codec. Raises `BitstreamError`."""
 
+    in_order: bool
+    """Whether the parameter sets promise that pictures are shown as they are decoded."""
+
     def read_sets(self, units: list[bytes]) -> None:
         """A keyframe's NAL units."""
 
@@ -80,6 +83,8 @@ class OutputOrder:
         try:
             if keyframe:
                 reader.read_sets([payload[start:end] for start, end in length_prefixed_spans(payload)])
+            elif reader.in_order:
+                return Placement.IN_ORDER
             for start, end in length_prefixed_spans(payload):
                 if reader.is_slice(payload[start]):
                     picture = reader.read(payload[start:end][:_HEAD_BYTES])
@@ -113,6 +118,7 @@ class _Avc:
     """H.264."""
 
     def __init__(self) -> None:
+        self.in_order = False
         self._sets: list[bytes] = []
         self._by_pps: dict[int, h264.Sps] = {}
 
@@ -125,6 +131,8 @@ class _Avc:
         by_id = {sps.identifier: sps for sps in map(h264.parse_sps, found.sps)}
         ids = map(h264.pps_ids, found.pps)
         self._by_pps = {pps: by_id[sps] for pps, sps in ids if sps in by_id}
+        # E.2.1, max_num_reorder_frames; 8.2.1.3: with type 2 the order of output is that of decoding.
+        self.in_order = bool(by_id) and all(s.reorder_frames == 0 or s.order_type == 2 for s in by_id.values())
 
     def is_slice(self, head: int) -> bool:
         return head & 0x1F in (h264.NalType.SLICE, h264.NalType.PARTITION_A, h264.NalType.IDR)
@@ -142,6 +150,7 @@ class _Hevc:
     """H.265."""
 
     def __init__(self) -> None:
+        self.in_order = False
         self._sets: list[bytes] = []
         self._by_pps: dict[int, tuple[h265.Sps, h265.Pps]] = {}
 
@@ -154,6 +163,7 @@ class _Hevc:
         by_id = {sps.identifier: sps for sps in map(h265.parse_sps, found.sps)}
         every = map(h265.parse_pps, found.pps)
         self._by_pps = {pps.identifier: (by_id[pps.sps], pps) for pps in every if pps.sps in by_id}
+        self.in_order = bool(by_id) and all(sps.reorder_frames == 0 for sps in by_id.values())
 
     def is_slice(self, head: int) -> bool:
         return head & 0x40 == 0

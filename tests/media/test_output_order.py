@@ -100,6 +100,11 @@ def test_pictures_that_count_as_decoded_are_in_order() -> None:
     assert set(placed(stream, AVC)) == {Placement.IN_ORDER}
 
 
+def test_counts_that_wrap_are_followed() -> None:
+    stream = avc(1, frames=200, gop=200)
+    assert placed(stream, AVC) == expected(stream, AVC)
+
+
 def test_counts_that_wrap_and_counts_that_begin_anew_are_in_order() -> None:
     stream = avc(0, frames=200, gop=200, bframes=0)
     assert set(placed(stream, AVC)) == {Placement.IN_ORDER}

@@ -9,6 +9,7 @@ import re
 import secrets
 import socket
 import struct
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
@@ -65,7 +66,8 @@ class Viewer:
     def __init__(self, front: Front) -> None:
         self.front = front
         self.session: SessionOpened
-        self.packets: dict[int, list[Received]] = {}
+        self.packets: defaultdict[int, list[Received]] = defaultdict(list)
+        """By SSRC; a notice may be here before the first packet is."""
         self.ssrcs: list[int] = []
         self.rtx_ssrcs: list[int] = []
         self.rtcp: list[bytes] = []
@@ -204,7 +206,7 @@ class Viewer:
         if self.drop(received):
             return
         if self.keep:
-            self.packets.setdefault(header.ssrc, []).append(received)
+            self.packets[header.ssrc].append(received)
         self.on_packet(received)
 
     def send_rtcp(self, packet: bytes) -> None:
