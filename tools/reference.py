@@ -185,6 +185,9 @@ def _buckets() -> dict[str, str]:
         subjects.PERSONS_BUCKET: "Digest of an account's name → `PersonWalls`: which saved wall they opened last",
         subjects.SCREENS_BUCKET: "Screen → `Screen`: what it is to show, and when it was last heard of",
         subjects.TOURS_BUCKET: "Tour → `Tour`",
+        subjects.ACCOUNTS_BUCKET: "Hex of an account's name → `RegistryAccount`, with its password's hash; read by the "
+        "registry and fronts alone",
+        subjects.SIGN_INS_BUCKET: "Sign-in → `SignIn`, without its secret; fronts write, relays read",
     }
 
 

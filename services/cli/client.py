@@ -167,7 +167,8 @@ async def _refuse(response: aiohttp.ClientResponse) -> None:
     )
 
 
-def _token(token: str | None) -> str | None:
+def given_token(token: str | None) -> str | None:
+    """The API token: the option's, or what the file of ``PANTAU_TOKEN_FILE`` holds."""
     path = os.environ.get("PANTAU_TOKEN_FILE")
     if token or not path:
         return token
@@ -193,7 +194,7 @@ def client_command(
     @functools.wraps(command)
     def callback(url: str, token: str | None, *args: P.args, **kwargs: P.kwargs) -> None:
         async def run() -> int | None:
-            async with Client(url, _token(token)) as client:
+            async with Client(url, given_token(token)) as client:
                 return await command(client, *args, **kwargs)
 
         try:

@@ -158,6 +158,8 @@ STREAMS: Final = (
     _bucket(subjects.SCREENS_BUCKET, _REGISTRY | _FRONT),
     _bucket(subjects.TOURS_BUCKET, _REGISTRY),
     _bucket(subjects.EXPORTS_BUCKET, _FRONT, _FRONT),
+    _bucket(subjects.ACCOUNTS_BUCKET, _REGISTRY | _FRONT),
+    _bucket(subjects.SIGN_INS_BUCKET, _FRONT | _RELAY, _FRONT),
 )
 
 

@@ -30,6 +30,10 @@ class Actor(NamedTuple):
 
     name: str
     role: Role
+    session: str = ""
+    """Id of the sign-in (`services.contracts.accounts.SignIn`); empty: a service, or the machine's own user."""
+    address: str = ""
+    """Where the request came from, as the front sees it."""
 
     def may(self, permission: Role) -> bool:
         """Whether this actor holds ``permission``."""

@@ -38,6 +38,8 @@ _CONFIGS: Final = {
     subjects.SCREENS_BUCKET: KeyValueConfig(bucket=subjects.SCREENS_BUCKET),
     subjects.TOURS_BUCKET: KeyValueConfig(bucket=subjects.TOURS_BUCKET, history=5),
     subjects.EXPORTS_BUCKET: KeyValueConfig(bucket=subjects.EXPORTS_BUCKET),
+    subjects.ACCOUNTS_BUCKET: KeyValueConfig(bucket=subjects.ACCOUNTS_BUCKET),
+    subjects.SIGN_INS_BUCKET: KeyValueConfig(bucket=subjects.SIGN_INS_BUCKET),
 }
 
 _WRONG_LAST_SEQUENCE: Final = (10071, 10164)

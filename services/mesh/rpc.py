@@ -34,6 +34,8 @@ R = TypeVar("R", bound=Model)
 ERROR: Final = "Nats-Service-Error"
 ERROR_CODE: Final = "Nats-Service-Error-Code"
 _ACTOR: Final = "Pantau-Actor"
+_SESSION: Final = "Pantau-Session"
+_ADDRESS: Final = "Pantau-Address"
 _CONCURRENT: Final = 64
 
 
@@ -130,12 +132,20 @@ def explain(error: ValueError) -> str:
 
 
 def _actor_of(headers: dict[str, str] | None) -> Actor:
-    role, _, name = (headers or {}).get(_ACTOR, "").partition(" ")
-    return Actor(unquote(name), Role(role)) if role in set(Role) else Actor("nobody", Role.VIEWER)
+    given = headers or {}
+    role, _, name = given.get(_ACTOR, "").partition(" ")
+    if role not in set(Role):
+        return Actor("nobody", Role.VIEWER)
+    return Actor(unquote(name), Role(role), given.get(_SESSION, ""), unquote(given.get(_ADDRESS, "")))
 
 
 def _headers(actor: Actor) -> dict[str, str]:
-    return {_ACTOR: f"{actor.role} {quote(actor.name)}"}
+    headers = {_ACTOR: f"{actor.role} {quote(actor.name)}"}
+    if actor.session:
+        headers[_SESSION] = actor.session
+    if actor.address:
+        headers[_ADDRESS] = quote(actor.address)
+    return headers
 
 
 def _reply(message: BusMessage, reply: type[R]) -> R:

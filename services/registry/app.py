@@ -23,6 +23,7 @@ from services.mesh.metrics import gauge
 from services.mesh.presence import Presence
 from services.mesh.tasks import end
 from services.mesh.troubles import tell_troubles
+from services.registry.accounts import Accounts
 from services.registry.assignments import Assigner
 from services.registry.audit_stream import AuditStream
 from services.registry.catalogue import CameraCatalogue
@@ -125,17 +126,18 @@ async def run(service: Service, settings: RegistrySettings) -> None:
             ("persons", ledgers.persons),
             ("screens", ledgers.screens),
             ("tours", ledgers.tours),
+            ("accounts", ledgers.accounts),
             ("workers", workers),
         )
     ]
     buckets = (ledgers.cameras, ledgers.assignments, ledgers.states, ledgers.incidents)
-    saved = (ledgers.layouts, ledgers.persons, ledgers.screens, ledgers.tours)
+    saved = (ledgers.layouts, ledgers.persons, ledgers.screens, ledgers.tours, ledgers.accounts)
     read = [part.ready for part in (*buckets, *saved, workers)]
     await _all(read, service.stopping)
     if service.stopping.is_set():
         return
     walls = WallEndpoints(Layouts(ledgers, clock), Tours(ledgers, clock), Screens(ledgers, clock))
-    answers = endpoints(catalogue, casebook, walls)
+    answers = endpoints(catalogue, casebook, walls, Accounts(ledgers, clock))
     micro = await rpc.serve(bus, tasks, home=home, service="registry", endpoints=answers)
     answering = True
     # The leader acts only after all is read: one that has not seen a worker would take its cameras away.

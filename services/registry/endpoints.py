@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+from services.contracts.accounts import AccountInput, AccountKey, AccountUpdate, PasswordChange
 from services.contracts.catalogue import CameraInput, CameraKey, CameraQuery, CameraRemove, CameraUpdate, ImportRequest
 from services.contracts.incidents import IncidentInput, IncidentKey, IncidentQuery, IncidentUpdate
 from services.contracts.layouts import LayoutInput, LayoutQuery, LayoutUpdate
@@ -9,6 +10,7 @@ from services.contracts.permissions import Role
 from services.contracts.saved import SavedKey
 from services.contracts.screens import ScreenKey, ScreenOrder, ScreenQuery, TourInput, TourQuery, TourUpdate
 from services.mesh.rpc import Endpoint
+from services.registry.accounts import Accounts
 from services.registry.catalogue import CameraCatalogue
 from services.registry.incidents import Incidents
 from services.registry.layouts import Layouts
@@ -24,7 +26,9 @@ class WallEndpoints(NamedTuple):
     screens: Screens
 
 
-def endpoints(catalogue: CameraCatalogue, incidents: Incidents, walls: WallEndpoints) -> list[Endpoint[Any]]:
+def endpoints(
+    catalogue: CameraCatalogue, incidents: Incidents, walls: WallEndpoints, accounts: Accounts
+) -> list[Endpoint[Any]]:
     """All endpoints. Closing an incident ends a hold, so it needs a higher role than opening one."""
     return [
         Endpoint("cameras-list", CameraQuery, catalogue.list, Role.VIEWER),
@@ -39,6 +43,10 @@ def endpoints(catalogue: CameraCatalogue, incidents: Incidents, walls: WallEndpo
         Endpoint("incidents-update", IncidentUpdate, incidents.update, Role.OPERATOR),
         Endpoint("incidents-close", IncidentKey, incidents.close, Role.SUPERVISOR),
         Endpoint("incidents-reopen", IncidentKey, incidents.reopen, Role.SUPERVISOR),
+        Endpoint("accounts-add", AccountInput, accounts.add, Role.ADMIN),
+        Endpoint("accounts-update", AccountUpdate, accounts.update, Role.ADMIN),
+        Endpoint("accounts-remove", AccountKey, accounts.remove, Role.ADMIN),
+        Endpoint("accounts-password", PasswordChange, accounts.change_password, Role.VIEWER),
         Endpoint("layouts-list", LayoutQuery, walls.layouts.list, Role.VIEWER),
         Endpoint("layouts-get", SavedKey, walls.layouts.get, Role.VIEWER),
         Endpoint("layouts-save", LayoutInput, walls.layouts.save, Role.VIEWER),

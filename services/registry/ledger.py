@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, Self, TypeVar
 
 from services.contracts import subjects
+from services.contracts.accounts import RegistryAccount
 from services.contracts.errors import UnavailableError
 from services.contracts.layouts import Layout, PersonWalls
 from services.contracts.models import Assignment, Camera, CameraState, Id, Incident, Model
@@ -128,6 +129,7 @@ class Ledgers:
     persons: Ledger[PersonWalls]
     screens: Ledger[Screen]
     tours: Ledger[Tour]
+    accounts: Ledger[RegistryAccount]
     told: StateFeed
     """Of the states what the leader tells, with figures, which the bucket lacks."""
     plan_due: asyncio.Event
@@ -150,6 +152,7 @@ class Ledgers:
             persons=Ledger(await Bucket.open(bus, subjects.PERSONS_BUCKET, PersonWalls)),
             screens=Ledger(await Bucket.open(bus, subjects.SCREENS_BUCKET, Screen)),
             tours=Ledger(await Bucket.open(bus, subjects.TOURS_BUCKET, Tour)),
+            accounts=Ledger(await Bucket.open(bus, subjects.ACCOUNTS_BUCKET, RegistryAccount)),
             told=StateFeed(bus, home, figures=True),
             plan_due=plan_due,
         )

@@ -1,5 +1,6 @@
 """The front's settings: ``[wall]`` in the file, ``PANTAU_WALL_*`` in the environment, beside the relay's own."""
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated, ClassVar, NamedTuple
 from urllib.parse import urlsplit
@@ -41,6 +42,13 @@ def _origin(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc}".lower()
 
 
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no address or network, as in 10.0.0.5 or 10.0.0.0/24") from error
+
+
 def _ice_url(text: str) -> str:
     if not text.startswith(("stun:", "stuns:", "turn:", "turns:")) or "://" in text:
         raise ValueError(f"{text!r} is not an ICE server, as in stun:192.0.2.1:3478 or turn:turn.example?transport=tcp")
@@ -62,12 +70,17 @@ class WallSettings(Section):
 
     http: Annotated[str, AfterValidator(_host_port)] = Field(
         default="127.0.0.1:8080",
-        description="HOST:PORT of the web app and the API. Addresses other than loopback need an accounts file.",
+        description="HOST:PORT of the web app and the API. Addresses other than loopback need accounts.",
     )
     accounts_file: Path | None = Field(
         default=None,
-        description="Who may sign in (pantau accounts add writes it). Without it every user of this machine is the "
-        "administrator, and nobody else gets in.",
+        description="Accounts beside the registry's, for one box (pantau accounts add --file writes it). Without any "
+        "account every user of this machine is the administrator, and nobody else gets in.",
+    )
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = Field(
+        default=(),
+        description="Addresses or networks of proxies in front of the wall, as in 10.0.0.0/24: the client's "
+        "address is taken from their X-Forwarded-For or Forwarded, and its scheme from X-Forwarded-Proto.",
     )
     allowed_origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = Field(
         default=(), description="Other web sites whose pages may use the API and WHEP, as in https://monitor.example."

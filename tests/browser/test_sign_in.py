@@ -6,7 +6,7 @@ import pytest
 
 from services.contracts.permissions import Role
 from services.mesh.settings import MeshSettings
-from services.wall.front.auth import accounts
+from services.wall.front.auth import accounts, passwords
 from tests.browser.chromium import chromium
 from tests.wall.front.running import running_front
 
@@ -29,7 +29,7 @@ async def test_a_person_signs_in_and_finds_the_layout_that_the_address_named(
     (static / "index.html").write_text(APP)
     (static / "assets" / "app.js").write_text(SCRIPT)
     path = tmp_path / "accounts.toml"
-    kept = accounts.hash_password(PASSWORD)
+    kept = passwords.hash_password(PASSWORD)
     accounts.write_accounts(path, [accounts.Account(name="budi", role=Role.OPERATOR, password=kept)])
     async with (
         running_front(mesh_settings, static=static, accounts_file=path) as front,

@@ -8,6 +8,7 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from services.contracts import subjects
+from services.contracts.accounts import RegistryAccount, SignIn
 from services.contracts.exports import ExportJob
 from services.contracts.models import Assignment, Camera, CameraState
 from services.contracts.permissions import Actor, Role
@@ -18,17 +19,22 @@ from services.mesh.event_stream import EventOutbox
 from services.mesh.leases import Workers
 from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
+from services.mesh.settings import SettingsError
 from services.mesh.states import StateMirror
 from services.mesh.tasks import end
 from services.mesh.troubles import TroubleBook
 from services.wall.front.api import static
 from services.wall.front.auth import cookies
-from services.wall.front.auth.identity import LocalIdentity, choose_identity
+from services.wall.front.auth.accounts import AccountsFile
+from services.wall.front.auth.directory import AccountDirectory
+from services.wall.front.auth.identity import Identity
+from services.wall.front.auth.sign_ins import SignIns
 from services.wall.front.context import Front, FrontRequest
 from services.wall.front.event_feed import EventFeed
 from services.wall.front.http import openapi, problems
+from services.wall.front.http.client import Clients
 from services.wall.front.http.errors import UnauthorizedError
-from services.wall.front.http.guard import Guard, add_headers
+from services.wall.front.http.guard import Guard, add_headers, is_loopback
 from services.wall.front.http.route import Route
 from services.wall.front.ice import IceServers
 from services.wall.front.pictures.snapshot_cache import SnapshotCache
@@ -42,6 +48,11 @@ log = get_logger()
 
 SHUTDOWN_SECONDS: Final = 1.0
 """Time for open requests to end after streams and sockets were closed."""
+OPEN_TO_STRANGERS: Final = (
+    "wall.http (PANTAU_WALL_HTTP) is {http}, which others can reach, and there are no accounts: anybody could watch "
+    "and administer. Make accounts with 'pantau accounts add', in the registry or in a file that "
+    "PANTAU_WALL_ACCOUNTS_FILE names, or listen on 127.0.0.1"
+)
 NOBODY: Final = Actor("nobody", Role.VIEWER)
 """The actor on routes without a permission."""
 
@@ -98,10 +109,7 @@ def dispatch(front: Front, route: Route[FrontRequest]) -> Callable[[web.Request]
             if actor is None:
                 raise UnauthorizedError("not signed in", headers={hdrs.WWW_AUTHENTICATE: _challenge(request)})
             actor.require(route.permission)
-        response = await route.handler(FrontRequest(request, actor or NOBODY, route, front))
-        if route.permission is not None and not response.prepared:
-            front.renew_cookie(request, response)
-        return response
+        return await route.handler(FrontRequest(request, actor or NOBODY, route, front))
 
     return handle
 
@@ -122,8 +130,12 @@ async def run(
     """
     listening = asyncio.Event()
     service.health.add("front", lambda: None if listening.is_set() else "the front does not listen yet")
-    identity = choose_identity(settings, service.clock)
     bus = service.bus
+    file = AccountsFile(settings.accounts_file, service.clock) if settings.accounts_file is not None else None
+    accounts = AccountDirectory(await Bucket.open(bus, subjects.ACCOUNTS_BUCKET, RegistryAccount), file)
+    sign_ins = SignIns(await Bucket.open(bus, subjects.SIGN_INS_BUCKET, SignIn), accounts, service.clock)
+    local = is_loopback(settings.listen.host)
+    identity = Identity(accounts, sign_ins, Clients(settings.trusted_proxies), service.clock, loopback_only=local)
     cameras = Mirror(await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera))
     states = StateMirror(await Bucket.open(bus, subjects.STATE_BUCKET, CameraState), service.home, figures=True)
     assignments = Mirror(await Bucket.open(bus, subjects.ASSIGNMENTS_BUCKET, Assignment))
@@ -143,7 +155,7 @@ async def run(
         troubles=TroubleBook(bus, service.home, service.clock),
         relays=Relays(bus, service.home, workers, service.clock),
         identity=identity,
-        guard=Guard(local_only=isinstance(identity, LocalIdentity), allowed_origins=settings.allowed_origins),
+        guard=Guard(is_local=lambda: identity.is_local, allowed_origins=settings.allowed_origins),
         ice=IceServers(
             settings.ice_servers,
             settings.turn_secret.get_secret_value(),
@@ -173,6 +185,8 @@ async def run(
         service.tasks.create_task(front.screens.run(), name="screens"),
         service.tasks.create_task(front.outbox.run(), name="outbox"),
         service.tasks.create_task(front.troubles.run(), name="troubles"),
+        service.tasks.create_task(accounts.mirror.run(), name="accounts"),
+        service.tasks.create_task(sign_ins.mirror.run(), name="sign-ins"),
     ]
     runner = web.AppRunner(
         build(front),
@@ -183,14 +197,18 @@ async def run(
     )
     await runner.setup()
     try:
-        await asyncio.gather(cameras.ready.wait(), states.ready.wait(), workers.ready.wait(), exports.ready.wait())
+        followed = (cameras, states, workers, exports, accounts.mirror, sign_ins.mirror)
+        await asyncio.gather(*(part.ready.wait() for part in followed))
+        if accounts.is_empty and not local:
+            raise SettingsError(OPEN_TO_STRANGERS.format(http=settings.http))
+        followers.append(service.tasks.create_task(sign_ins.keep(), name="sign-ins kept"))
         host, port = settings.listen
         bound = await admin.listen(runner, host, port, what="the wall", setting="PANTAU_WALL_HTTP")
         if needs_relay:
             service.health.add("relay", lambda: None if front.relays.alive() else "no relay runs")
         service.health.note("troubles", front.troubles.text)
         listening.set()
-        log.info("front.listening", host=host, port=bound, accounts=settings.accounts_file is not None)
+        log.info("front.listening", host=host, port=bound, accounts=not accounts.is_empty)
         await service.stopping.wait()
     finally:
         ending.set()
@@ -198,5 +216,6 @@ async def run(
         front.screens.end_followers()
         await runner.cleanup()
         front.snapshots.close()
+        identity.close()
         await front.outbox.flush(0.5)
         await end(followers)

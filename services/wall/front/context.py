@@ -6,13 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from aiohttp import web
-
-from services.contracts.errors import NotFoundError, PantauError, UnavailableError
+from services.contracts.errors import NotFoundError, UnavailableError
 from services.contracts.events import Audit
 from services.contracts.exports import ExportJob
 from services.contracts.models import Assignment, Camera, CameraState, Id, Status, WorkerLease
-from services.contracts.permissions import Actor
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
@@ -20,8 +17,7 @@ from services.mesh.event_stream import EventOutbox
 from services.mesh.leases import Workers
 from services.mesh.states import StateMirror
 from services.mesh.troubles import TroubleBook
-from services.wall.front.auth import cookies
-from services.wall.front.auth.identity import AccountsIdentity, Identity
+from services.wall.front.auth.identity import Identity
 from services.wall.front.event_feed import EventFeed
 from services.wall.front.http.errors import NotLiveError
 from services.wall.front.http.guard import Guard
@@ -67,18 +63,6 @@ class Front:
     """Folder of the built web app."""
     openapi: dict[str, Any]
     """The document, made once."""
-
-    def renew_cookie(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
-        """Gives a browser a fresh cookie when half the life of its cookie is over."""
-        if isinstance(self.identity, AccountsIdentity) and (value := self.identity.renewal(request)):
-            cookies.set_cookie(request, response, value)
-
-    async def still_signed_in(self, request: web.BaseRequest, actor: Actor) -> bool:
-        """Whether a long-lived request may go on: its account may have been changed or removed meanwhile."""
-        try:
-            return await self.identity.identify(request, going_on=True) == actor
-        except PantauError:
-            return False
 
     def recorders(self) -> list[WorkerLease]:
         """The recorders that hold a lease."""

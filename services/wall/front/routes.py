@@ -9,6 +9,7 @@ from services.contracts.models import Incident
 from services.contracts.permissions import Role
 from services.contracts.screens import Screen, ScreenOrderInput, Tour, TourInput, TourPatch
 from services.wall.front.api import (
+    accounts,
     activity,
     cameras,
     contact_sheet,
@@ -24,6 +25,7 @@ from services.wall.front.api import (
     recordings,
     screens,
     sessions,
+    sign_ins,
     signin,
     snapshots,
     static,
@@ -35,6 +37,7 @@ from services.wall.front.api.sessions import MAX_OFFER_BYTES, SDP, SDP_FRAGMENT
 from services.wall.front.context import FrontRequest
 from services.wall.front.http.route import JSON, Answer, Route
 
+_ACCOUNT: Final = "/api/v1/accounts/{name}"
 _CAMERA: Final = "/api/v1/cameras/{camera}"
 _EXPORT: Final = "/api/v1/exports/{export}"
 _INCIDENT: Final = "/api/v1/incidents/{incident}"
@@ -48,6 +51,26 @@ _WHEP_SESSION: Final = "/whep/{camera}/{session}"
 ROUTES: Final[tuple[Route[FrontRequest], ...]] = (
     Route("GET", "/api/v1/me", me.me, Role.VIEWER, "Who is signed in, and the ICE servers",
           {200: Answer("The signed-in person", JSON, me.Me)}),
+    Route("POST", "/api/v1/sign-in", signin.sign_in_json, None, "Sign a browser in",
+          {204: Answer("Signed in", headers=("Set-Cookie",))}, (401, 404, 429),
+          body={JSON: signin.SignInRequest}, max_body_bytes=8192),
+    Route("PUT", "/api/v1/me/password", signin.change_password, Role.VIEWER, "Change one's own password",
+          {204: Answer("Changed; all other sessions of the account end")}, (404, 409),
+          body={JSON: signin.PasswordRequest}, max_body_bytes=8192),
+    Route("GET", "/api/v1/sessions", sign_ins.list_sign_ins, Role.VIEWER, "Where one is signed in",
+          {200: Answer("Sessions, the one used last first", JSON, sign_ins.SignInsView)}, query=sign_ins.SignInsQuery),
+    Route("DELETE", "/api/v1/sessions/{session}", sign_ins.end_sign_in, Role.VIEWER,
+          "End a session, with its streams and video; 'current' is the request's own", {204: Answer("It has ended")}),
+    Route("GET", "/api/v1/accounts", accounts.list_accounts, Role.ADMIN, "Who may sign in",
+          {200: Answer("All accounts, by name", JSON, accounts.AccountsView)}),
+    Route("POST", "/api/v1/accounts", accounts.add_account, Role.ADMIN, "Make an account",
+          {201: Answer("The account", JSON, accounts.AccountView)}, (409,), body={JSON: accounts.NewAccount}),
+    Route("GET", _ACCOUNT, accounts.get_account, Role.ADMIN, "One account",
+          {200: Answer("The account", JSON, accounts.AccountView)}),
+    Route("PATCH", _ACCOUNT, accounts.update_account, Role.ADMIN, "Change the given fields of an account",
+          {200: Answer("The account", JSON, accounts.AccountView)}, (409,), body={JSON: accounts.AccountChange}),
+    Route("DELETE", _ACCOUNT, accounts.remove_account, Role.ADMIN, "Remove an account; its sessions end",
+          {204: Answer("It is gone")}, (409,)),
     Route("GET", "/api/v1/troubles", troubles.troubles, Role.VIEWER, "What ails the mesh itself just now",
           {200: Answer("All troubles", JSON, troubles.TroublesView)}),
     Route("GET", "/api/v1/cameras", cameras.list_cameras, Role.VIEWER, "The catalogue, with what is observed",

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 
 from services.contracts import sessions, subjects
+from services.contracts.accounts import SignIn
 from services.contracts.errors import ConflictError, NotFoundError, UnavailableError
 from services.contracts.models import Camera, CameraState, WorkerLease
 from services.contracts.permissions import Actor, Role
@@ -31,6 +32,7 @@ from services.wall.relay.sending.history import SentLayouts
 from services.wall.relay.sending.pacer_timer import PacerTimer
 from services.wall.relay.session import CameraLookup, RelayContext, Session, open_session
 from services.wall.relay.settings import RelaySettings
+from services.wall.relay.sign_ins import SignInCheck
 from services.wall.relay.sources.conversion import TAKE_OVER, CameraFeeds, ConversionLimits, Conversions
 from services.wall.relay.sources.feed import FeedHub
 from services.wall.relay.sources.playback import PlaybackContext
@@ -38,6 +40,8 @@ from services.wall.relay.sources.playback import PlaybackContext
 log = get_logger()
 
 SWEEP_SECONDS: Final = 1.0
+SIGN_IN_SECONDS: Final = 1.5
+"""How often the sign-ins of viewers are read anew."""
 DRAIN_SECONDS: Final = 1.2
 """Pages need less than a second to connect elsewhere."""
 STREAMS: Final = 1000
@@ -59,13 +63,15 @@ class RelayBuckets(NamedTuple):
 
     cameras: Bucket[Camera]
     states: Bucket[CameraState]
+    sign_ins: Bucket[SignIn]
 
     @classmethod
     async def open(cls, bus: Bus) -> "RelayBuckets":
-        """Opens both."""
+        """Opens them."""
         return cls(
             await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera),
             await Bucket.open(bus, subjects.STATE_BUCKET, CameraState),
+            await Bucket.open(bus, subjects.SIGN_INS_BUCKET, SignIn),
         )
 
 
@@ -95,6 +101,7 @@ class Relay:
         self._conversions = Conversions(service, self._hub, limits, self.other_relays)
         self._cameras = Mirror(buckets.cameras, self._on_camera)
         self._states = StateMirror(buckets.states, service.home, self._on_state)
+        self._sign_ins = SignInCheck(buckets.sign_ins, self._clock)
         self._workers = Workers(service.bus, service.home)
         self._own_lease = Lease(service.bus, service.home, self._lease)
         port = ViewerPort(
@@ -143,6 +150,7 @@ class Relay:
             service.tasks.create_task(self._workers.run(), name="workers"),
             service.tasks.create_task(self._sweep(), name="sweep"),
             service.tasks.create_task(self._conversions.keep_one_ahead(), name="converter ahead"),
+            service.tasks.create_task(self._check_sign_ins(), name="sign-ins"),
         ]
         service.health.add("relay", lambda: None if self.serving.is_set() else "the catalogue is not read yet")
         await self._cameras.ready.wait()
@@ -211,7 +219,7 @@ class Relay:
             },
         )
 
-    async def _open(self, question: SessionOpen, _actor: Actor) -> SessionOpened:
+    async def _open(self, question: SessionOpen, actor: Actor) -> SessionOpened:
         if self._draining or len(self.sessions) >= self.settings.max_sessions:
             why = "is draining" if self._draining else f"has {len(self.sessions)} sessions, its most"
             raise UnavailableError(
@@ -219,7 +227,7 @@ class Relay:
             )
         if question.session in self.sessions:
             raise ConflictError(f"session {question.session} exists already")
-        session = open_session(question, self._context)
+        session = open_session(question, actor, self._context)
         self.sessions[question.session] = session
         self._service.tasks.create_task(self._run(session), name=f"session {session.name}")
         if question.kind == "whep" and (refusal := await session.refusal()) is not None:
@@ -278,6 +286,16 @@ class Relay:
             _streams.set(sum(slot.source is not None for s in self.sessions.values() for slot in s.slots))
             _feeds.set(len(self._hub))
             await sleep(self._clock, SWEEP_SECONDS)
+
+    async def _check_sign_ins(self) -> None:
+        """Ends the sessions of those who are signed in no more."""
+        while True:
+            await sleep(self._clock, SIGN_IN_SECONDS)
+            over = await self._sign_ins.over({session.viewer.session for session in self.sessions.values()})
+            for session in self.sessions.values():
+                if session.viewer.session in over:
+                    log.info("session.signed_out", session=session.name, sign_in=session.viewer.session)
+                    session.closed.set()
 
     def _on_gc(self, phase: str, _info: dict[str, int]) -> None:
         if phase == "start":

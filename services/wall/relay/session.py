@@ -11,6 +11,7 @@ from typing import Final
 from services.contracts import sessions
 from services.contracts.errors import BadOfferError, PantauError, UnavailableError
 from services.contracts.models import Camera, CameraState, ProfileName, Reason
+from services.contracts.permissions import Actor
 from services.contracts.sessions import (
     Aim,
     ClockControl,
@@ -122,10 +123,11 @@ class Session:
     """Made of an offer by `open_session`; `run` keeps it until it ends."""
 
     def __init__(
-        self, question: SessionOpen, negotiated: Negotiated, notices: PageNotices, relay: RelayContext
+        self, question: SessionOpen, viewer: Actor, negotiated: Negotiated, notices: PageNotices, relay: RelayContext
     ) -> None:
         self.name = question.session
         self.kind = question.kind
+        self.viewer = viewer
         self.answer = negotiated.answer
         self.connection = negotiated.connection
         self.slots = negotiated.slots
@@ -326,11 +328,11 @@ class Session:
         self._notices.add(DrainNotice())
 
 
-def open_session(question: SessionOpen, relay: RelayContext) -> Session:
+def open_session(question: SessionOpen, viewer: Actor, relay: RelayContext) -> Session:
     """The session for an offer, with its answer; `Session.run` it. Raises `BadOfferError`."""
     notices = PageNotices(relay.bus, sessions.notices(relay.home, question.session))
     negotiated = _negotiate(question, relay.port, notices.add)
-    session = Session(question, negotiated, notices, relay)
+    session = Session(question, viewer, negotiated, notices, relay)
     for size in question.sizes:
         session.control(size)
     for aim in question.aims:

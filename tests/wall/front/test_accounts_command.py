@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from services.cli.accounts import accounts
 from services.contracts.errors import ConflictError, InvalidInputError, NotFoundError
 from services.wall.front.auth import accounts as kept
+from services.wall.front.auth import passwords
 
 
 def run(path: Path, *arguments: str, stdin: str = "") -> str:
@@ -24,8 +25,8 @@ def test_a_person_is_added_with_a_password_and_listed(tmp_path: Path) -> None:
     path = tmp_path / "accounts.toml"
     run(path, "add", "budi", "--role", "operator", "--password-stdin", "--locale", "id", stdin="kata sandi panjang\n")
     account = kept.read_accounts(path)["budi"]
-    assert kept.password_matches("kata sandi panjang", account.password or "")
-    assert not kept.password_matches("kata sandi pendek", account.password or "")
+    assert passwords.password_matches("kata sandi panjang", account.password or "")
+    assert not passwords.password_matches("kata sandi pendek", account.password or "")
     assert run(path, "list") == "budi\toperator\tpassword\n"
     assert "kata sandi" not in path.read_text()
 

@@ -9,6 +9,7 @@ import msgpack
 
 from services.contracts import sessions, subjects
 from services.contracts.models import Camera, Profile, ProfileName
+from services.contracts.permissions import SYSTEM, Actor
 from services.contracts.sessions import Aim, Control, Notice, SessionClose, SessionControl, SessionOpen, SessionOpened
 from services.mesh import rpc
 from services.mesh.buckets import Bucket
@@ -48,13 +49,15 @@ class Front:
         streams = {name: Profile(url=f"rtsp://camera.test/{camera}/{name}") for name in profiles or ("main",)}
         await bucket.put(camera, Camera(id=camera, site=SITE, name=camera, profiles=streams, audio=audio))
 
-    async def open(self, offer: str, *aims: Aim, kind: Literal["wall", "whep"] = "wall") -> SessionOpened:
+    async def open(
+        self, offer: str, *aims: Aim, kind: Literal["wall", "whep"] = "wall", actor: Actor = SYSTEM
+    ) -> SessionOpened:
         """Opens a session and collects its notices."""
         self._number += 1
         name = f"session-{self._number}"
         self.notices[name] = []
         question = SessionOpen(session=name, offer=offer, aims=aims, kind=kind)
-        return await rpc.call(self.bus, self._subject("session-open"), question, SessionOpened)
+        return await rpc.call(self.bus, self._subject("session-open"), question, SessionOpened, actor=actor)
 
     async def control(self, session: str, control: Control) -> None:
         """Sends one control message."""

@@ -32,9 +32,7 @@ TOO_SLOW: Final = 4408
 SIGNED_OUT: Final = 4401
 PING_SECONDS: Final = 10.0
 CHECK_SECONDS: Final = 0.25
-"""How often it is checked that the session's relay is alive."""
-IDENTIFY_SECONDS: Final = 15.0
-"""How often it is checked that the account still exists."""
+"""How often it is checked that the session's relay is alive, and that the page is still signed in."""
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 MAX_WAITING: Final = 2048
 """Notices that wait for a slow page: half a minute of marks for 64 slots. Above it the page is disconnected."""
@@ -69,7 +67,6 @@ class _Control:
     """One open socket."""
 
     def __init__(self, request: FrontRequest, socket: web.WebSocketResponse, session: str) -> None:
-        self._request = request
         self._front = request.front
         self._actor = request.actor
         self._socket = socket
@@ -153,17 +150,14 @@ class _Control:
     async def _watch(self, attached_in: int) -> None:
         """``attached_in``: the bus's connection, by number, over which the relay learnt of this socket."""
         front = self._front
-        identify_at = front.clock.monotonic() + IDENTIFY_SECONDS
         while not front.stopping.is_set():
             if front.relays.gone(self._relay):  # or this process was held up: then the relay answers
                 await self._reach(SessionControl(session=self._session))
             generation = front.bus.reconnects
             if generation != attached_in and await self._reach(SessionControl(session=self._session, attached=True)):
                 attached_in = generation  # notices may have been missed: the relay sends them again
-            if front.clock.monotonic() >= identify_at:
-                identify_at += IDENTIFY_SECONDS
-                if not await front.still_signed_in(self._request.raw, self._actor):
-                    raise _End(SIGNED_OUT, "the sign-in has ended")
+            if not front.identity.holds(self._actor):
+                raise _End(SIGNED_OUT, "the sign-in has ended")
             with suppress(TimeoutError):
                 async with asyncio.timeout(CHECK_SECONDS):
                     await front.stopping.wait()

@@ -11,7 +11,7 @@ from services.contracts.events import EVENTS
 from services.contracts.permissions import Actor, Role
 from services.mesh.clock import timeout
 from services.wall.front.context import FrontRequest
-from services.wall.front.event_feed import CAUGHT_UP, MAX_CATCH_UP, PLACE_PATTERN, EventPlace, FeedEvent, sse_block
+from services.wall.front.event_feed import CAUGHT_UP, MAX_CATCH_UP, PLACE_PATTERN, EventFollower, EventPlace, FeedEvent, sse_block
 from services.wall.front.http.errors import FieldError, FieldsError
 
 BEAT_SECONDS: Final = 10.0
@@ -59,27 +59,34 @@ async def events(request: FrontRequest) -> web.StreamResponse:
     response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: "text/event-stream", "X-Accel-Buffering": "no"})
     follower = feed.add_follower(accepts)
     try:
-        await response.prepare(request.raw)
-        await response.write(f"retry: {RETRY_MS}\n\n".encode())
-        sent = await _catch_up(request, response, after, accepts) if after is not None else {}
-        while sent is not None:
-            try:
-                async with timeout(request.front.clock, BEAT_SECONDS):
-                    waiting = await follower.next_events()
-            except TimeoutError:
-                if not await request.front.still_signed_in(request.raw, request.actor):
-                    break
-                await response.write(b": beat\n\n")
-                continue
-            if waiting is None:
-                break
-            if blocks := [event.block for event in waiting if event.sequence > sent.get(event.stream, 0)]:
-                await response.write(b"".join(blocks))
+        with request.front.identity.sign_ins.ending(request.actor, follower.end_following):
+            await response.prepare(request.raw)
+            await response.write(f"retry: {RETRY_MS}\n\n".encode())
+            sent = await _catch_up(request, response, after, accepts) if after is not None else {}
+            if sent is not None:
+                await _follow(request, response, follower, sent)
     except ConnectionError:
         pass  # the client has gone
     finally:
         feed.remove_follower(follower)
     return response
+
+
+async def _follow(
+    request: FrontRequest, response: web.StreamResponse, follower: EventFollower, sent: dict[str, int]
+) -> None:
+    """Sends what comes, behind the numbers ``sent`` by stream, until the follower is ended or the sign-in is."""
+    while request.front.identity.holds(request.actor):
+        try:
+            async with timeout(request.front.clock, BEAT_SECONDS):
+                waiting = await follower.next_events()
+        except TimeoutError:
+            await response.write(b": beat\n\n")
+            continue
+        if waiting is None:
+            return
+        if blocks := [event.block for event in waiting if event.sequence > sent.get(event.stream, 0)]:
+            await response.write(b"".join(blocks))
 
 
 async def _catch_up(

@@ -23,6 +23,10 @@ class Me(BaseModel):
     """Owner of cameras that name no other."""
     time_zone: str
     """IANA name: the page shows and takes times in this zone."""
+    session: str
+    """Id of the sign-in; empty on a wall without accounts."""
+    password_changeable: bool
+    """Whether the page may change the password."""
     version: str
     ice_servers: list[IceServer]
     """Their credentials expire: ask again before every session."""
@@ -31,6 +35,7 @@ class Me(BaseModel):
 async def me(request: FrontRequest) -> web.Response:
     """Answers with `Me`."""
     front, actor = request.front, request.actor
+    account = front.identity.accounts.by_name(actor.name) if actor.session else None
     return json_response(
         Me(
             name=actor.name,
@@ -38,6 +43,8 @@ async def me(request: FrontRequest) -> web.Response:
             locale=front.identity.locale(actor),
             site=front.home,
             time_zone=front.settings.time_zone,
+            session=actor.session,
+            password_changeable=account is not None and account.source == "registry" and account.password is not None,
             version=services.__version__,
             ice_servers=front.ice.for_viewer(actor.name),
         )

@@ -47,6 +47,7 @@ _TEXTS: Final = {
         "submit": "Sign in",
         "wrong": "The name or the password is wrong.",
         "wait": "Too many wrong attempts. Wait a little and try again.",
+        "busy": "Too many people sign in at this moment. Try again.",
         "unbuilt": "The web app is not built here.",
         "build": "Run <code>make web</code> in the repository, or install a built package; then reload this page. "
         "The API and WHEP work without it.",
@@ -59,6 +60,7 @@ _TEXTS: Final = {
         "submit": "Masuk",
         "wrong": "Nama atau kata sandi salah.",
         "wait": "Terlalu banyak percobaan yang salah. Tunggu sebentar lalu coba lagi.",
+        "busy": "Terlalu banyak orang masuk saat ini. Coba lagi.",
         "unbuilt": "Aplikasi web belum dibangun di sini.",
         "build": "Jalankan <code>make web</code> di repositori, atau pasang paket jadi; lalu muat ulang halaman ini. "
         "API dan WHEP tetap bekerja.",

@@ -1,5 +1,6 @@
 """``/api/v1/screens``: screens, what each shows, and the stream by which a screen's page learns of it."""
 
+import asyncio
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -81,29 +82,34 @@ async def follow_screen(request: FrontRequest) -> web.StreamResponse:
     response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: "text/event-stream", "X-Accel-Buffering": "no"})
     changed = front.screens.follow(key)
     try:
-        await response.prepare(request.raw)
-        await response.write(f"retry: {RETRY_MS}\n\n".encode())
-        while not front.stopping.is_set():
-            changed.clear()
-            notice = ScreenNotice(
-                screen=front.screens.get(key) or Screen(id=key),
-                version=services.__version__,
-                now_us=front.clock.now_us(),
-            )
-            await response.write(f"data: {notice.model_dump_json()}\n\n".encode())
-            while not changed.is_set():
-                try:
-                    async with timeout(front.clock, BEAT_SECONDS):
-                        await changed.wait()
-                except TimeoutError:
-                    if not await front.still_signed_in(request.raw, request.actor):
-                        return response
-                    await response.write(b": beat\n\n")
+        with front.identity.sign_ins.ending(request.actor, changed.set):
+            await _follow(request, response, key, changed)
     except ConnectionError:
         pass  # the page has gone
     finally:
         front.screens.leave(key, changed)
     return response
+
+
+async def _follow(request: FrontRequest, response: web.StreamResponse, key: str, changed: asyncio.Event) -> None:
+    """Sends the screen's state, now and whenever ``changed`` is set, while the sign-in holds."""
+    front = request.front
+    await response.prepare(request.raw)
+    await response.write(f"retry: {RETRY_MS}\n\n".encode())
+    while not front.stopping.is_set() and front.identity.holds(request.actor):
+        changed.clear()
+        notice = ScreenNotice(
+            screen=front.screens.get(key) or Screen(id=key),
+            version=services.__version__,
+            now_us=front.clock.now_us(),
+        )
+        await response.write(f"data: {notice.model_dump_json()}\n\n".encode())
+        while not changed.is_set() and front.identity.holds(request.actor):
+            try:
+                async with timeout(front.clock, BEAT_SECONDS):
+                    await changed.wait()
+            except TimeoutError:
+                await response.write(b": beat\n\n")
 
 
 def _key(request: FrontRequest) -> ScreenKey:

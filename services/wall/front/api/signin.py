@@ -1,50 +1,119 @@
-"""Signing in and out with a browser."""
+"""Signing in and out, and one's own password."""
 
+from typing import Final
 from urllib.parse import parse_qs
 
 from aiohttp import hdrs, web
+from pydantic import BaseModel, Field
 
-from services.contracts.errors import NotFoundError
+from services.contracts.accounts import AccountEntry, PasswordChange, SignInKind
+from services.contracts.errors import ConflictError, NotFoundError
 from services.mesh.log import get_logger
+from services.mesh.rpc import call as ask
 from services.wall.front.api import pages
+from services.wall.front.api.accounts import endpoint, new_stamp
 from services.wall.front.auth import cookies
-from services.wall.front.auth.identity import AccountsIdentity
+from services.wall.front.auth.directory import KnownAccount
+from services.wall.front.auth.passwords import MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARACTERS
 from services.wall.front.context import FrontRequest
-from services.wall.front.http.errors import TooManyAttemptsError, UnauthorizedError
+from services.wall.front.http.errors import BusyError, FieldError, FieldsError, TooManyAttemptsError, UnauthorizedError
 
 log = get_logger()
-FORM = "application/x-www-form-urlencoded"
+FORM: Final = "application/x-www-form-urlencoded"
+
+
+class SignInRequest(BaseModel):
+    """A name and its password."""
+
+    name: str = Field(max_length=256)
+    password: str = Field(max_length=MAX_PASSWORD_BYTES, repr=False)
+
+
+class PasswordRequest(BaseModel):
+    """One's own password, and the next one."""
+
+    old: str = Field(max_length=MAX_PASSWORD_BYTES, repr=False)
+    new: str = Field(min_length=MIN_PASSWORD_CHARACTERS, max_length=MAX_PASSWORD_BYTES, repr=False)
 
 
 async def sign_in(request: FrontRequest) -> web.StreamResponse:
     """Takes the sign-in page's form: a cookie and the app, or the page again."""
     request.body_type()
-    identity = request.front.identity
-    if not isinstance(identity, AccountsIdentity):
-        raise NotFoundError("there is nothing to sign in to: this wall has no accounts")
     form = parse_qs(await request.text(), keep_blank_values=True, max_num_fields=10)
     name, password = form.get("name", [""])[0].strip(), form.get("password", [""])[0]
     try:
-        account = await identity.sign_in(request.raw, name, password)
+        account = await _check(request, name, password)
     except UnauthorizedError:
-        log.warning("front.sign_in_refused", peer=request.raw.remote)
         return pages.sign_in(request.raw, refused="wrong", given=name, status=401)
-    except TooManyAttemptsError as error:
-        response = pages.sign_in(request.raw, refused="wait", given=name, status=429)
+    except (TooManyAttemptsError, BusyError) as error:
+        refused = "wait" if isinstance(error, TooManyAttemptsError) else "busy"
+        response = pages.sign_in(request.raw, refused=refused, given=name, status=error.status)
         response.headers[hdrs.RETRY_AFTER] = str(error.retry_after_seconds)
         return response
-    response = web.Response(status=303, headers={hdrs.LOCATION: "/"})
-    cookies.set_cookie(request.raw, response, identity.cookie_for(account))
-    return response
+    return await _let_in(request, account, web.Response(status=303, headers={hdrs.LOCATION: "/"}))
+
+
+async def sign_in_json(request: FrontRequest) -> web.StreamResponse:
+    """The same for a page's script: cookies, or a problem. The browser's former sign-in ends."""
+    given = await request.json(SignInRequest)
+    account = await _check(request, given.name, given.password)
+    return await _let_in(request, account, web.Response(status=204))
 
 
 async def sign_out(request: FrontRequest) -> web.StreamResponse:
-    """Forgets the browser's cookie."""
+    """Ends the sign-in of the browser's cookie, on every front and relay."""
+    await request.front.identity.sign_out(request.raw)
     response = web.Response(status=303, headers={hdrs.LOCATION: "/"})
-    response.del_cookie(cookies.NAME, path="/")
+    cookies.forget_session(response)
+    return response
+
+
+async def change_password(request: FrontRequest) -> web.StreamResponse:
+    """Changes one's own password. All other sign-ins of the account end; this browser's stays."""
+    given = await request.json(PasswordRequest)
+    front, actor = request.front, request.actor
+    identity = front.identity
+    account = identity.accounts.by_name(actor.name) if actor.session else None
+    if account is None or not account.password:
+        raise NotFoundError("there is no password to change")
+    if account.source == "file":
+        raise ConflictError("this account stands in the accounts file, where the page cannot change it")
+    try:
+        await identity.check_password(request.raw, actor.name, given.old)
+    except UnauthorizedError as error:
+        raise FieldsError([FieldError("old", "is not your password")]) from error
+    change = PasswordChange(password=await identity.hash_password(given.new), stamp=new_stamp())
+    sign_in_now = identity.sign_ins.get(actor.session)
+    if sign_in_now is not None and sign_in_now.kind is SignInKind.BROWSER:
+        await identity.sign_ins.let_stay(actor.session, change.stamp)
+    entry = await ask(front.bus, endpoint(request, "password"), change, AccountEntry, actor=actor)
+    response = web.Response(status=204)
+    kept = entry.account.password or ""
+    cookies.set_device(request.raw, response, identity.clients, cookies.issue_device(actor.name, kept))
     return response
 
 
 async def style(_request: FrontRequest) -> web.StreamResponse:
     """The style of the sign-in page."""
     return web.Response(text=pages.STYLE, content_type="text/css", headers={hdrs.CACHE_CONTROL: "no-cache"})
+
+
+async def _check(request: FrontRequest, name: str, password: str) -> KnownAccount:
+    """The account; raises as `Identity.check_password` does, and `NotFoundError` where there are no accounts."""
+    identity = request.front.identity
+    if identity.is_local:
+        raise NotFoundError("there is nothing to sign in to: this wall has no accounts")
+    try:
+        return await identity.check_password(request.raw, name, password)
+    except UnauthorizedError:
+        log.warning("front.sign_in_refused", peer=identity.clients.address_of(request.raw))
+        raise
+
+
+async def _let_in(request: FrontRequest, account: KnownAccount, response: web.Response) -> web.Response:
+    identity = request.front.identity
+    cookie = await identity.open_browser(request.raw, account)
+    cookies.set_session(request.raw, response, identity.clients, cookie)
+    device = cookies.issue_device(account.name, account.password or "")
+    cookies.set_device(request.raw, response, identity.clients, device)
+    return response

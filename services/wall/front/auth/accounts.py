@@ -1,38 +1,32 @@
-"""The accounts file: who may sign in, as what. Written by ``pantau accounts``, read by every front.
+"""The accounts file: the way in for one box. Written by ``pantau accounts --file``, read by every front.
 
     [[account]]
     name = "budi"
     role = "operator"
-    password = "scrypt$15$8$1$<salt>$<hash>"
+    password = "$argon2id$v=19$m=19456,t=2,p=1$<salt>$<hash>"
     token = "sha256$<hash>"
 
-Passwords are kept as scrypt (RFC 7914) with 32 MiB of memory; tokens have 256 random bits, so that one hash is enough.
+Tokens have 256 random bits, so that one hash is enough.
 """
 
 import hashlib
-import hmac
 import os
-import re
 import secrets
 import tomllib
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from services.contracts.accounts import AccountName, Locale
 from services.contracts.permissions import Role
 from services.mesh.clock import Clock
 from services.mesh.log import get_logger
 from services.mesh.rpc import explain
 from services.mesh.settings import SettingsError
+from services.wall.front.auth.passwords import check_hash
 
 log = get_logger()
-_LOG_N, _R, _P = 15, 8, 1
-_SCRYPT: Final = re.compile(r"scrypt\$(1[0-7])\$([1-8])\$([1-4])\$([\w-]{22}==)\$([\w-]{43}=|[\w-]{86}==)", re.ASCII)
-_MAX_MEMORY_BYTES: Final = 128 * 1024 * 1024
-MIN_PASSWORD_CHARACTERS: Final = 10
 
 
 class Account(BaseModel):
@@ -40,17 +34,22 @@ class Account(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._@+-]*$")
+    name: AccountName
     role: Role
     password: str | None = Field(default=None, repr=False)
     token: str | None = Field(default=None, repr=False)
-    locale: str | None = Field(default=None, pattern="^(id|en)$")
+    locale: Locale | None = None
+
+    @property
+    def stamp(self) -> str:
+        """Another one after each change that ends the account's sign-ins."""
+        return hashlib.sha256(f"{self.name}\0{self.role}\0{self.password}\0{self.token}".encode()).hexdigest()[:16]
 
     @field_validator("password")
     @classmethod
     def _password(cls, value: str | None) -> str | None:
         if value is not None:
-            _parse_scrypt(value)
+            check_hash(value)
         return value
 
     @field_validator("token")
@@ -65,30 +64,6 @@ class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     account: list[Account] = []
-
-
-def _parse_scrypt(text: str) -> tuple[int, int, int, bytes, bytes]:
-    match = _SCRYPT.fullmatch(text)
-    if match is None:
-        raise ValueError("not a password's hash; pantau accounts add writes one")
-    log_n, r, p, salt, digest = match.groups()
-    return int(log_n), int(r), int(p), urlsafe_b64decode(salt), urlsafe_b64decode(digest)
-
-
-def hash_password(password: str) -> str:
-    """What is kept of a password."""
-    salt = secrets.token_bytes(16)
-    digest = hashlib.scrypt(password.encode(), salt=salt, n=1 << _LOG_N, r=_R, p=_P, maxmem=_MAX_MEMORY_BYTES)
-    return f"scrypt${_LOG_N}${_R}${_P}${urlsafe_b64encode(salt).decode()}${urlsafe_b64encode(digest).decode()}"
-
-
-def password_matches(password: str, kept: str) -> bool:
-    """Whether ``kept`` is the hash of ``password``. Takes about 60 ms of CPU: call it in a thread."""
-    log_n, r, p, salt, digest = _parse_scrypt(kept)
-    given = hashlib.scrypt(
-        password.encode(), salt=salt, n=1 << log_n, r=r, p=p, maxmem=_MAX_MEMORY_BYTES, dklen=len(digest)
-    )
-    return hmac.compare_digest(given, digest)
 
 
 def new_token() -> str:
@@ -161,6 +136,11 @@ class AccountsFile:
         """The account with that token. The lookup is by hash, so its duration reveals nothing about the token."""
         self._refresh()
         return self._by_token.get(hash_token(token))
+
+    def everybody(self) -> list[Account]:
+        """All accounts."""
+        self._refresh()
+        return list(self._accounts.values())
 
     def _current_stamp(self) -> tuple[int, int, int] | None:
         try:

@@ -1,55 +1,92 @@
-"""The signed-in browser's cookie: ``<name>.<expiry>.<signature>``, good at every front that reads the same accounts.
+"""The signed-in browser's two cookies.
 
-It is signed with a key made of the account's kept password, so no front has to remember it, and changing the password
-or removing the account ends it.
+``pantau_session`` is ``<id>.<secret>`` of a sign-in, which is kept on the server. ``pantau_device`` says which account
+has signed in with this browser before: guesses by strangers then do not keep its owner out. It is signed with a key
+made of the account's kept password, so that every front can check it, and ends when the password changes.
 """
 
 import hashlib
 import hmac
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import Final
+import secrets
+from typing import Final, NamedTuple
 
 from aiohttp import web
 
-from services.wall.front.auth.accounts import Account
+from services.contracts.subjects import is_id
+from services.wall.front.http.client import Clients
 
 NAME: Final = "pantau_session"
-LIFETIME_SECONDS: Final = 12 * 3600
-"""A shift. A request renews a cookie in its second half, so a wall in use stays signed in."""
+DEVICE: Final = "pantau_device"
+MAX_AGE_SECONDS: Final = 400 * 86400
+"""As long as browsers keep any cookie. The server says when a sign-in ends."""
+_SECRET_BYTES: Final = 32
 
 
-def issue_cookie(account: Account, now_seconds: int) -> str:
-    """A cookie's value for ``account``, which has a password."""
-    body = f"{urlsafe_b64encode(account.name.encode()).decode().rstrip('=')}.{now_seconds + LIFETIME_SECONDS}"
-    return f"{body}.{_sign(account, body)}"
+class SessionCookie(NamedTuple):
+    """A session cookie's two halves."""
+
+    id: str
+    secret: str
+
+    @classmethod
+    def new(cls) -> "SessionCookie":
+        """A cookie for a new sign-in."""
+        return cls(secrets.token_hex(12), secrets.token_urlsafe(_SECRET_BYTES))
+
+    @classmethod
+    def parse(cls, value: str) -> "SessionCookie | None":
+        """The halves of a cookie's value; None where it cannot be one."""
+        sign_in, _, secret = value.partition(".")
+        proper = is_id(sign_in) and 20 <= len(secret) <= 64 and secret.isascii()
+        return cls(sign_in, secret) if proper else None
+
+    @property
+    def value(self) -> str:
+        """As the browser keeps it."""
+        return f"{self.id}.{self.secret}"
+
+    @property
+    def digest(self) -> str:
+        """What the server keeps of the secret."""
+        return hashlib.sha256(self.secret.encode()).hexdigest()
 
 
-def claimed_name(value: str) -> str | None:
-    """The account name that the cookie claims, unverified; None where it cannot be a cookie."""
-    encoded = value.partition(".")[0]
-    try:
-        return urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
-    except ValueError:
+def issue_device(name: str, kept: str) -> str:
+    """The value of a device cookie for the account ``name`` whose kept password is ``kept``."""
+    nonce = secrets.token_hex(8)
+    return f"{nonce}.{_sign(name, kept, nonce)}"
+
+
+def known_device(value: str, name: str, kept: str | None) -> str | None:
+    """What names the device for limits; None where nobody has signed in to ``name`` with it."""
+    nonce, _, signature = value.partition(".")
+    if not kept or not nonce or not value.isascii():
         return None
+    return nonce if hmac.compare_digest(signature, _sign(name, kept, nonce)) else None
 
 
-def expiry(value: str, account: Account, now_seconds: int) -> int | None:
-    """When the cookie expires (Unix seconds); None where it is not valid for ``account`` or has expired."""
-    body, _, signature = value.rpartition(".")
-    if not account.password or not hmac.compare_digest(signature.encode(), _sign(account, body).encode()):
-        return None
-    until = body.rpartition(".")[2]
-    return int(until) if until.isdecimal() and int(until) > now_seconds else None
-
-
-def set_cookie(request: web.BaseRequest, response: web.StreamResponse, value: str) -> None:
+def set_session(
+    request: web.BaseRequest, response: web.StreamResponse, clients: Clients, cookie: SessionCookie
+) -> None:
     """Sets the cookie: no script reads it, no other site's page sends it, and over TLS it stays on TLS."""
-    secure = request.secure or request.headers.get("X-Forwarded-Proto", "").lower() == "https"
-    response.set_cookie(
-        NAME, value, max_age=LIFETIME_SECONDS, path="/", httponly=True, samesite="Strict", secure=secure
-    )
+    _set(request, response, clients, NAME, cookie.value)
 
 
-def _sign(account: Account, body: str) -> str:
-    key = hashlib.sha256(f"pantau cookie {account.name} {account.password}".encode()).digest()
-    return hmac.new(key, body.encode(), hashlib.sha256).hexdigest()
+def set_device(request: web.BaseRequest, response: web.StreamResponse, clients: Clients, value: str) -> None:
+    """Sets the device cookie, in the same way."""
+    _set(request, response, clients, DEVICE, value)
+
+
+def forget_session(response: web.StreamResponse) -> None:
+    """Has the browser forget the session; it stays a known device."""
+    response.del_cookie(NAME, path="/")
+
+
+def _set(request: web.BaseRequest, response: web.StreamResponse, clients: Clients, name: str, value: str) -> None:
+    secure = clients.is_secure(request)
+    response.set_cookie(name, value, max_age=MAX_AGE_SECONDS, path="/", httponly=True, samesite="Strict", secure=secure)
+
+
+def _sign(name: str, kept: str, nonce: str) -> str:
+    key = hashlib.sha256(f"pantau device {name} {kept}".encode()).digest()
+    return hmac.new(key, nonce.encode(), hashlib.sha256).hexdigest()

@@ -1,24 +1,32 @@
 """Authenticates requests: the only place where a request becomes an `Actor`."""
 
-import asyncio
 import hashlib
 import hmac
 import secrets
 from base64 import b64decode
 from collections import OrderedDict
-from typing import Final, Protocol
+from typing import Final
 
 from aiohttp import hdrs, web
 
+from services.contracts.accounts import MAX_NAME, SignIn, SignInKind
 from services.contracts.permissions import Actor, Role
 from services.mesh.clock import Clock
-from services.mesh.settings import SettingsError
 from services.wall.front.auth import cookies
-from services.wall.front.auth.accounts import Account, AccountsFile, password_matches
-from services.wall.front.auth.throttle import SignInThrottle
-from services.wall.front.http.errors import UnauthorizedError
+from services.wall.front.auth.cookies import SessionCookie
+from services.wall.front.auth.directory import AccountDirectory, KnownAccount
+from services.wall.front.auth.passwords import (
+    MAX_PASSWORD_BYTES,
+    NOBODY,
+    HashingQueue,
+    hash_password,
+    password_matches,
+)
+from services.wall.front.auth.sign_ins import SignIns
+from services.wall.front.auth.throttle import SignInThrottle, limits_of
+from services.wall.front.http.client import Clients
+from services.wall.front.http.errors import BusyError, UnauthorizedError
 from services.wall.front.http.guard import is_loopback
-from services.wall.settings import WallSettings
 
 LOCAL: Final = Actor("local", Role.ADMIN)
 """Every client on this machine, while there are no accounts."""
@@ -26,66 +34,124 @@ LOCAL: Final = Actor("local", Role.ADMIN)
 VERIFIED_SECONDS: Final = 300.0
 """A verified password is not hashed again for so long: Basic sends it with every request."""
 _MAX_VERIFIED: Final = 1000
-_CONCURRENT_HASHES: Final = 2
 
 
-class Identity(Protocol):
-    """Authenticates a request."""
+class Identity:
+    """Without accounts: a loopback peer is the local administrator. With accounts: HTTP Basic, a bearer token, or the
+    sign-in page's cookie."""
 
-    async def identify(self, request: web.BaseRequest, *, going_on: bool = False) -> Actor | None:
-        """The person or program; None where the request has no credentials.
-
-        ``going_on``: this is a long-lived request that was let in before. Its cookie counts after it has expired too:
-        the page has been given a fresh one, which an open request cannot send.
-
-        Raises `UnauthorizedError` on wrong credentials, `TooManyAttemptsError` after too many of them.
-        """
-
-    def locale(self, actor: Actor) -> str | None:
-        """The language that the account asks for."""
-
-
-class LocalIdentity:
-    """Without accounts: a loopback peer is the local administrator."""
-
-    async def identify(self, request: web.BaseRequest, *, going_on: bool = False) -> Actor | None:
-        """The administrator on loopback; nobody elsewhere, since the front then serves no other address."""
-        return LOCAL if is_loopback(request.remote or "") else None
-
-    def locale(self, actor: Actor) -> str | None:
-        """The browser's own."""
-        del actor
-        return None
-
-
-class AccountsIdentity:
-    """With accounts: HTTP Basic, a bearer token, or the sign-in page's cookie."""
-
-    def __init__(self, file: AccountsFile, clock: Clock) -> None:
-        self._file = file
+    def __init__(
+        self, accounts: AccountDirectory, sign_ins: SignIns, clients: Clients, clock: Clock, *, loopback_only: bool
+    ) -> None:
+        """``loopback_only``: the front listens where nobody but this machine's users can reach it."""
+        self.accounts = accounts
+        self.sign_ins = sign_ins
+        self.clients = clients
         self._clock = clock
+        self._loopback_only = loopback_only
         self._throttle = SignInThrottle(clock)
-        self._hashing = asyncio.Semaphore(_CONCURRENT_HASHES)
+        self._strangers = HashingQueue(at_once=2, waiting=8)
+        self._known = HashingQueue(at_once=1, waiting=4)
+        """Known browsers do not wait behind strangers."""
         self._verified: OrderedDict[bytes, float] = OrderedDict()
         self._key = secrets.token_bytes(32)
 
+    @property
+    def is_local(self) -> bool:
+        """Whether there are no accounts, so that this machine's users are the administrator."""
+        return self._loopback_only and self.accounts.is_empty
+
     def locale(self, actor: Actor) -> str | None:
-        """The language in the accounts file; None leaves it to the browser."""
-        account = self._file.by_name(actor.name)
+        """The language that the account asks for; None leaves it to the browser."""
+        account = self.accounts.by_name(actor.name) if actor.session else None
         return account.locale if account else None
 
-    async def identify(self, request: web.BaseRequest, *, going_on: bool = False) -> Actor | None:
-        """The account of the ``Authorization`` header, else of the cookie."""
-        account = await self._account(request, going_on)
-        return Actor(account.name, account.role) if account else None
+    async def identify(self, request: web.BaseRequest) -> Actor | None:
+        """The person or program; None where the request has no credentials.
 
-    async def _account(self, request: web.BaseRequest, going_on: bool) -> Account | None:
+        Raises `UnauthorizedError` on wrong credentials, `TooManyAttemptsError` after too many of them, `BusyError`.
+        """
+        address = self.clients.address_of(request)
+        if self.is_local:
+            return LOCAL._replace(address=address) if is_loopback(request.remote or "") else None
+        found = await self._sign_in_of(request, address)
+        if found is None:
+            return None
+        await self.sign_ins.renew(found)
+        return Actor(found.account, found.role, found.id, address)
+
+    def holds(self, actor: Actor) -> bool:
+        """Whether a long-lived request of ``actor`` may go on."""
+        return self.sign_ins.holds(actor) if actor.session else self.is_local
+
+    async def check_password(self, request: web.BaseRequest, name: str, password: str) -> KnownAccount:
+        """The account with that name and password.
+
+        Raises `UnauthorizedError`, `TooManyAttemptsError`, or `BusyError` where too many wait already.
+        """
+        account = self.accounts.by_name(name)
+        kept = account.password if account else None
+        given = password.encode("utf-8", "surrogatepass")
+        seen = hmac.new(
+            self._key, f"{kept}\0{name}\0".encode("utf-8", "surrogatepass") + given, hashlib.sha256
+        ).digest()
+        now = self._clock.monotonic()
+        if account and kept and now - self._verified.get(seen, float("-inf")) < VERIFIED_SECONDS:
+            return account
+        device = cookies.known_device(request.cookies.get(cookies.DEVICE, ""), name, kept)
+        limits = limits_of(self.clients.address_of(request), name[: MAX_NAME + 1], device)
+        self._throttle.take_attempt(limits)
+        right = False
+        if len(given) <= MAX_PASSWORD_BYTES:
+            queue = self._known if device else self._strangers
+            try:
+                right = await queue.run(password_matches, password, kept or NOBODY)
+            except BusyError:
+                self._throttle.forgive_attempt(limits, right=False)
+                raise
+        if not account or not kept or not right:
+            raise UnauthorizedError("the name or the password is wrong")
+        self._throttle.forgive_attempt(limits, right=True)
+        self._verified[seen] = now
+        self._verified.move_to_end(seen)
+        while len(self._verified) > _MAX_VERIFIED:
+            self._verified.popitem(last=False)
+        return account
+
+    async def open_browser(self, request: web.BaseRequest, account: KnownAccount) -> SessionCookie:
+        """A sign-in for somebody whose password was right just now; ends the one that the browser had."""
+        cookie = await self.sign_ins.open_browser(
+            account, address=self.clients.address_of(request), agent=request.headers.get(hdrs.USER_AGENT, "")
+        )
+        await self.sign_out(request)
+        return cookie
+
+    async def sign_out(self, request: web.BaseRequest) -> SignIn | None:
+        """Ends the sign-in of the request's cookie, and returns it; None where there was none."""
+        given = SessionCookie.parse(request.cookies.get(cookies.NAME, ""))
+        found = await self.sign_ins.find(given) if given else None
+        if found is not None:
+            await self.sign_ins.end(found.id)
+        return found
+
+    async def hash_password(self, password: str) -> str:
+        """What is to be kept of a password. Raises `BusyError`."""
+        return await self._known.run(hash_password, password)
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._strangers.close()
+        self._known.close()
+
+    async def _sign_in_of(self, request: web.BaseRequest, address: str) -> SignIn | None:
         authorization = request.headers.get(hdrs.AUTHORIZATION)
         if authorization is None:
-            return self._signed_in(request, 0 if going_on else self._clock.now_us() // 1_000_000)
+            given = SessionCookie.parse(request.cookies.get(cookies.NAME, ""))
+            return await self.sign_ins.find(given) if given else None
         scheme, _, value = authorization.partition(" ")
         if scheme.lower() == "bearer":
-            return self._by_token(request, value.strip())
+            account = self._by_token(address, value.strip())
+            return await self.sign_ins.open_shared(account, SignInKind.TOKEN, address)
         if scheme.lower() == "basic":
             try:
                 name, colon, password = b64decode(value.strip(), validate=True).decode().partition(":")
@@ -93,76 +159,14 @@ class AccountsIdentity:
                 colon = ""
             if not colon:
                 raise UnauthorizedError("the Authorization header is not a Basic one (RFC 7617)")
-            return await self.sign_in(request, name, password)
+            account = await self.check_password(request, name, password)
+            return await self.sign_ins.open_shared(account, SignInKind.PASSWORD, address)
         raise UnauthorizedError(f"sign in with Basic or Bearer, not {scheme!r}")
 
-    def _signed_in(self, request: web.BaseRequest, now_seconds: int) -> Account | None:
-        """The account of the request's cookie, at the time ``now_seconds``."""
-        value = request.cookies.get(cookies.NAME)
-        account = self._file.by_name(cookies.claimed_name(value) or "") if value else None
-        if value and account and cookies.expiry(value, account, now_seconds) is not None:
-            return account
-        return None
-
-    def renewal(self, request: web.BaseRequest) -> str | None:
-        """A fresh cookie for a browser whose present one has less than half its life left."""
-        now_seconds = self._clock.now_us() // 1_000_000
-        value, account = request.cookies.get(cookies.NAME), self._signed_in(request, now_seconds)
-        if not value or not account:
-            return None
-        until = cookies.expiry(value, account, now_seconds)
-        if until is None or until - now_seconds > cookies.LIFETIME_SECONDS // 2:
-            return None
-        return cookies.issue_cookie(account, now_seconds)
-
-    async def sign_in(self, request: web.BaseRequest, name: str, password: str) -> Account:
-        """The account with that name and password; raises `UnauthorizedError` or `TooManyAttemptsError`."""
-        key = f"{request.remote} {name}"
-        account = self._file.by_name(name)
-        kept = account.password if account else None
-        seen = hmac.new(self._key, f"{kept}\0{name}\0{password}".encode(), hashlib.sha256).digest()
-        now = self._clock.monotonic()
-        if account and kept and now - self._verified.get(seen, float("-inf")) < VERIFIED_SECONDS:
-            return account
-        self._throttle.check_allowed(key)
-        async with self._hashing:
-            # An unknown name is hashed too: it takes as long as a wrong password, so names cannot be probed.
-            right = await asyncio.to_thread(password_matches, password, kept or _NOBODY)
-        if not account or not kept or not right:
-            self._throttle.note_failure(key)
-            raise UnauthorizedError("the name or the password is wrong")
-        self._throttle.forget_failures(key)
-        self._verified[seen] = now
-        self._verified.move_to_end(seen)
-        while len(self._verified) > _MAX_VERIFIED:
-            self._verified.popitem(last=False)
-        return account
-
-    def cookie_for(self, account: Account) -> str:
-        """A cookie's value for somebody who has just signed in."""
-        return cookies.issue_cookie(account, self._clock.now_us() // 1_000_000)
-
-    def _by_token(self, request: web.BaseRequest, token: str) -> Account:
-        key = f"{request.remote} token"
-        account = self._file.by_token(token)
+    def _by_token(self, address: str, token: str) -> KnownAccount:
+        account = self.accounts.by_file_token(token) if token.isascii() else None
         if account is None:
-            self._throttle.check_allowed(key)
-            self._throttle.note_failure(key)
+            limits = limits_of(address, "a token", None)[:2]
+            self._throttle.take_attempt(limits)
             raise UnauthorizedError("the token is wrong")
         return account
-
-
-_NOBODY: Final = "scrypt$15$8$1$AAAAAAAAAAAAAAAAAAAAAA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
-
-
-def choose_identity(settings: WallSettings, clock: Clock) -> LocalIdentity | AccountsIdentity:
-    """What the settings ask for; raises `SettingsError` where strangers could reach a wall without accounts."""
-    if settings.accounts_file is not None:
-        return AccountsIdentity(AccountsFile(settings.accounts_file, clock), clock)
-    if not is_loopback(settings.listen.host):
-        raise SettingsError(
-            f"wall.http (PANTAU_WALL_HTTP) is {settings.http}, which others can reach, and there are no accounts: "
-            "anybody could watch and administer. Make accounts with 'pantau accounts add' and name their file in "
-            "PANTAU_WALL_ACCOUNTS_FILE, or listen on 127.0.0.1"
-        )
-    return LocalIdentity()

@@ -134,3 +134,10 @@ class UpgradeRequiredError(FrontError):
 
     code: ClassVar[str] = "upgrade-required"
     status: ClassVar[int] = 426
+
+
+class BusyError(FrontError):
+    """More sign-ins wait than may; nothing was tried."""
+
+    code: ClassVar[str] = "busy"
+    status: ClassVar[int] = 503

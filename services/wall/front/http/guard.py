@@ -7,7 +7,7 @@ without accounts, where every client on this machine is the administrator.
 """
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -56,9 +56,9 @@ def host_of(authority: str) -> str:
 class Guard:
     """Lets a request in or refuses it."""
 
-    def __init__(self, *, local_only: bool, allowed_origins: Iterable[str] = ()) -> None:
-        """``local_only``: there are no accounts, so every client on loopback is the administrator."""
-        self._local_only = local_only
+    def __init__(self, *, is_local: Callable[[], bool], allowed_origins: Iterable[str] = ()) -> None:
+        """``is_local``: whether there are no accounts, so that every client on loopback is the administrator."""
+        self._is_local = is_local
         self._allowed = frozenset(allowed_origins)
 
     def check_request(self, request: web.BaseRequest, *, cross_origin: bool) -> None:
@@ -66,7 +66,7 @@ class Guard:
 
         ``cross_origin``: the route is for players on other sites' pages, who show their own credentials.
         """
-        if self._local_only:
+        if self._is_local():
             self._check_local(request)
         origin = request.headers.get(hdrs.ORIGIN)
         if origin is None:
@@ -93,7 +93,7 @@ class Guard:
         """
         if self.is_own_origin(request, origin):
             return True
-        return is_loopback(host_of(urlsplit(origin).netloc)) if self._local_only else True
+        return is_loopback(host_of(urlsplit(origin).netloc)) if self._is_local() else True
 
     def _check_local(self, request: web.BaseRequest) -> None:
         if not is_loopback(host_of(request.host or "")):

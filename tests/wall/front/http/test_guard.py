@@ -11,8 +11,8 @@ from services.contracts.errors import PantauError
 from services.wall.front.http.errors import ForeignOriginError, MisdirectedError
 from services.wall.front.http.guard import Guard, host_of, is_loopback
 
-LOCAL = Guard(local_only=True, allowed_origins=("https://monitor.example",))
-OPEN = Guard(local_only=False)
+LOCAL = Guard(is_local=lambda: True, allowed_origins=("https://monitor.example",))
+OPEN = Guard(is_local=lambda: False)
 
 
 def check(guard: Guard, method: str = "GET", path: str = "/api/v1/me", **headers: str) -> None:

@@ -1,5 +1,32 @@
 // Written by `make docs` from the code. Change the code instead.
 
+/** The fields of an account that change. */
+export interface AccountChange {
+  role?: Role | null;
+  locale?: "id" | "en" | null;
+  disabled?: boolean | null;
+  password?: string | null;
+}
+
+/** An account. */
+export interface AccountView {
+  name: string;
+  role: Role;
+  locale: "id" | "en" | null;
+  /** It stays, and nobody can sign in to it. */
+  disabled: boolean;
+  has_password: boolean;
+  /** file: the accounts file, which is changed on the machine. */
+  source: "registry" | "file";
+  /** How many browsers, programs and tokens are signed in. */
+  signed_in: number;
+}
+
+/** All accounts, by name. */
+export interface AccountsView {
+  accounts: AccountView[];
+}
+
 /** How much moved. Known about a minute after the footage: it is measured in the compressed stream. */
 export interface ActivityView {
   from: string;
@@ -540,6 +567,8 @@ export interface Me {
   locale: string | null;
   site: string;
   time_zone: string;
+  session: string;
+  password_changeable: boolean;
   version: string;
   ice_servers: IceServer[];
 }
@@ -550,10 +579,24 @@ export interface MissingTimeView {
   seconds: number;
 }
 
+/** An account to be made. */
+export interface NewAccount {
+  name: string;
+  role: Role;
+  locale?: "id" | "en" | null;
+  password?: string | null;
+}
+
 /** The nearest activity of any of the cameras. */
 export interface NextActivityView {
   /** null: there is none. */
   activity: BusyView | null;
+}
+
+/** One's own password, and the next one. */
+export interface PasswordRequest {
+  old: string;
+  new: string;
 }
 
 /** Problem details (RFC 9457). Match on `code`; `detail` is for people. */
@@ -753,6 +796,41 @@ export interface SessionView {
   slots: number;
   /** Path of the WebSocket that steers it. */
   control: string;
+}
+
+/** How somebody is known. */
+export const SIGN_IN_KIND_VALUES = [
+  "browser",
+  "password",
+  "token",
+] as const;
+export type SignInKind = (typeof SIGN_IN_KIND_VALUES)[number];
+
+/** A name and its password. */
+export interface SignInRequest {
+  name: string;
+  password: string;
+}
+
+/** One sign-in. */
+export interface SignInView {
+  id: string;
+  account: string;
+  role: Role;
+  kind: SignInKind;
+  created: string;
+  /** Exact to some hours. */
+  used: string;
+  expires: string;
+  address: string;
+  agent: string;
+  /** This request's own. */
+  current: boolean;
+}
+
+/** Sign-ins, of each account the one used last first. */
+export interface SignInsView {
+  sessions: SignInView[];
 }
 
 /** How large a tile is on the screen, in physical pixels: `auto` chooses by it. 0 × 0: not visible, send nothing. */

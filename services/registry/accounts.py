@@ -1,0 +1,85 @@
+"""Answers the ``accounts-*`` questions: who may sign in. Passwords arrive as hashes."""
+
+import secrets
+from typing import Any, Final
+
+from services.contracts.accounts import (
+    AccountDone,
+    AccountEntry,
+    AccountInput,
+    AccountKey,
+    AccountUpdate,
+    PasswordChange,
+    RegistryAccount,
+    account_key,
+)
+from services.contracts.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
+from services.contracts.permissions import Actor, Role
+from services.mesh.clock import Clock
+from services.registry.ledger import Ledgers
+
+ATTEMPTS: Final = 5
+_ENDS_SIGN_INS: Final = frozenset({"role", "disabled", "password"})
+
+
+class Accounts:
+    """The registry's accounts. Nobody demotes themselves, so an administrator is always left."""
+
+    def __init__(self, ledgers: Ledgers, clock: Clock) -> None:
+        self._ledger = ledgers.accounts
+        self._clock = clock
+
+    async def add(self, given: AccountInput, actor: Actor) -> AccountEntry:
+        """Makes an account. The first one of a mesh without accounts is an administrator's, or nobody could go on."""
+        if not self._ledger.entries and not actor.session and given.role is not Role.ADMIN:
+            raise InvalidInputError("role: the first account must be an admin's: from then on everybody has to sign in")
+        account = RegistryAccount(**given.model_dump(), stamp=_new_stamp(), changed_us=self._clock.now_us())
+        try:
+            revision = await self._ledger.create(account_key(account.name), account)
+        except ConflictError as error:
+            raise ConflictError(f"there is an account {account.name!r} already") from error
+        return AccountEntry(account=account, revision=revision)
+
+    async def update(self, update: AccountUpdate, actor: Actor) -> AccountEntry:
+        """Changes an account; another role or password ends its sign-ins."""
+        given = update.patch.given()
+        if update.name == actor.name and (given.get("disabled") or given.get("role", actor.role) is not actor.role):
+            raise ForbiddenError("nobody takes their own rights away; let another administrator do it")
+        return await self._change(update.name, given)
+
+    async def remove(self, key: AccountKey, actor: Actor) -> AccountDone:
+        """Removes an account, which ends its sign-ins."""
+        if key.name == actor.name:
+            raise ForbiddenError("nobody removes their own account; let another administrator do it")
+        _, revision = await self._get(key.name)
+        await self._ledger.delete(account_key(key.name), revision)
+        return AccountDone()
+
+    async def change_password(self, change: PasswordChange, actor: Actor) -> AccountEntry:
+        """Gives the asker's own account a password."""
+        return await self._change(actor.name, {"password": change.password, "stamp": change.stamp})
+
+    async def _get(self, name: str) -> tuple[RegistryAccount, int]:
+        entry = await self._ledger.fetch(account_key(name))
+        if entry is None:
+            raise NotFoundError(f"there is no account {name!r} in the registry")
+        return entry
+
+    async def _change(self, name: str, given: dict[str, Any]) -> AccountEntry:
+        for _attempt in range(ATTEMPTS):
+            before, revision = await self._get(name)
+            changes = given | {"changed_us": self._clock.now_us()}
+            if any(field in given and given[field] != getattr(before, field) for field in _ENDS_SIGN_INS):
+                changes = {"stamp": _new_stamp()} | changes
+            after = RegistryAccount.model_validate(before.model_dump() | changes)
+            try:
+                return AccountEntry(
+                    account=after, revision=await self._ledger.update(account_key(name), after, revision)
+                )
+            except ConflictError:
+                continue
+        raise ConflictError(f"the account {name!r} keeps changing; try again")
+
+
+def _new_stamp() -> str:
+    return secrets.token_hex(8)
