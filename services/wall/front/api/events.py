@@ -11,7 +11,15 @@ from services.contracts.events import EVENTS
 from services.contracts.permissions import Actor, Role
 from services.mesh.clock import timeout
 from services.wall.front.context import FrontRequest
-from services.wall.front.event_feed import CAUGHT_UP, MAX_CATCH_UP, PLACE_PATTERN, EventFollower, EventPlace, FeedEvent, sse_block
+from services.wall.front.event_feed import (
+    CAUGHT_UP,
+    MAX_CATCH_UP,
+    PLACE_PATTERN,
+    EventFollower,
+    EventPlace,
+    FeedEvent,
+    sse_block,
+)
 from services.wall.front.http.errors import FieldError, FieldsError
 
 BEAT_SECONDS: Final = 10.0
