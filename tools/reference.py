@@ -188,6 +188,7 @@ def _buckets() -> dict[str, str]:
         subjects.ACCOUNTS_BUCKET: "Hex of an account's name → `RegistryAccount`, with its password's hash; read by the "
         "registry and fronts alone",
         subjects.SIGN_INS_BUCKET: "Sign-in → `SignIn`, without its secret; fronts write, relays read",
+        subjects.ORDERS_BUCKET: "`<role>.<worker>` or `machine.<machine>` → `WorkerOrder`: to be emptied, or retired",
     }
 
 

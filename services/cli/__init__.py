@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "wall": Entry("services.cli.wall", "Run the wall: web app, API and WebRTC."),
     "sim": Entry("services.cli.sim", "Run simulated RTSP cameras."),
     "cameras": Entry("services.cli.cameras", "List, add, remove and import cameras."),
+    "workers": Entry("services.cli.workers", "List, drain and retire ingest workers and recorders."),
     "accounts": Entry("services.cli.accounts", "Manage the people who may sign in."),
     "export": Entry("services.cli.export", "Export a clip or an evidence bundle."),
     "exports": Entry("services.cli.exports", "List, get and delete exports."),

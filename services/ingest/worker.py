@@ -159,7 +159,7 @@ class Worker:
             load=round(self._load, 3),
             draining=self._draining,
             machine=self._service.settings.machine,
-            detail={"cameras": str(len(self.cameras))},
+            detail={"cameras": str(len(self.cameras)), "overloaded": self._overload.reason},
         )
 
     def _on_change(self, _key: str, _value: object, _revision: int) -> None:

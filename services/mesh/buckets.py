@@ -40,6 +40,7 @@ _CONFIGS: Final = {
     subjects.EXPORTS_BUCKET: KeyValueConfig(bucket=subjects.EXPORTS_BUCKET),
     subjects.ACCOUNTS_BUCKET: KeyValueConfig(bucket=subjects.ACCOUNTS_BUCKET),
     subjects.SIGN_INS_BUCKET: KeyValueConfig(bucket=subjects.SIGN_INS_BUCKET),
+    subjects.ORDERS_BUCKET: KeyValueConfig(bucket=subjects.ORDERS_BUCKET),
 }
 
 _WRONG_LAST_SEQUENCE: Final = (10071, 10164)

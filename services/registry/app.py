@@ -31,6 +31,7 @@ from services.registry.endpoints import WallEndpoints, endpoints
 from services.registry.incidents import Incidents
 from services.registry.layouts import Layouts
 from services.registry.ledger import Ledgers
+from services.registry.orders import WorkerOrders
 from services.registry.promises import Promises
 from services.registry.reach import StoreReach
 from services.registry.screens import Screens
@@ -127,17 +128,19 @@ async def run(service: Service, settings: RegistrySettings) -> None:
             ("screens", ledgers.screens),
             ("tours", ledgers.tours),
             ("accounts", ledgers.accounts),
+            ("orders", ledgers.orders),
             ("workers", workers),
         )
     ]
     buckets = (ledgers.cameras, ledgers.assignments, ledgers.states, ledgers.incidents)
-    saved = (ledgers.layouts, ledgers.persons, ledgers.screens, ledgers.tours, ledgers.accounts)
+    saved = (ledgers.layouts, ledgers.persons, ledgers.screens, ledgers.tours, ledgers.accounts, ledgers.orders)
     read = [part.ready for part in (*buckets, *saved, workers)]
     await _all(read, service.stopping)
     if service.stopping.is_set():
         return
     walls = WallEndpoints(Layouts(ledgers, clock), Tours(ledgers, clock), Screens(ledgers, clock))
-    answers = endpoints(catalogue, casebook, walls, Accounts(ledgers, clock))
+    orders = WorkerOrders(home=home, ledgers=ledgers, workers=workers, outbox=outbox, clock=clock)
+    answers = endpoints(catalogue, orders, casebook, walls, Accounts(ledgers, clock))
     micro = await rpc.serve(bus, tasks, home=home, service="registry", endpoints=answers)
     answering = True
     # The leader acts only after all is read: one that has not seen a worker would take its cameras away.

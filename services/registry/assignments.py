@@ -17,6 +17,7 @@ from services.mesh.presence import Presence
 from services.registry import plan_ingest, plan_recorders
 from services.registry.balance import WorkerCandidate
 from services.registry.ledger import Ledgers
+from services.registry.orders import ordered
 from services.registry.plan_recorders import RecorderPlacement
 from services.registry.roster import WorkerRoster
 from services.registry.settings import RegistrySettings
@@ -61,6 +62,7 @@ class Assigner:
         clock: Clock,
     ) -> None:
         self._bus = bus
+        self._ledgers = ledgers
         self._cameras = ledgers.cameras
         self._assignments = ledgers.assignments
         self._plan_due = ledgers.plan_due
@@ -174,7 +176,7 @@ class Assigner:
         planned = plan_ingest.plan(
             cameras,
             held,
-            _candidates(alive),
+            self._candidates("ingest", alive),
             expected=set(held.values()) - alive.keys() if waiting else (),
             settled=settled,
             last={key for key, camera in cameras.items() if not camera.record},
@@ -199,7 +201,7 @@ class Assigner:
         planned = plan_recorders.plan(
             {key: camera.copies for key, camera in cameras.items()},
             before,
-            _candidates(alive),
+            self._candidates("recorder", alive),
             away=self._silent_recorders(names, self._settings.recorder_away_seconds),
             lost=self._silent_recorders(names, self._settings.recorder_lost_hours * 3600),
             settled=self._recorders.settled(HOMES_SETTLED_SECONDS, now),
@@ -221,6 +223,19 @@ class Assigner:
             )
             for camera, kept in planned.items()
         }
+
+    def _candidates(self, role: WorkerRole, alive: dict[Id, WorkerLease]) -> list[WorkerCandidate]:
+        return [
+            WorkerCandidate(
+                name,
+                lease.capacity,
+                lease.load,
+                lease.draining,
+                lease.machine,
+                leaving=ordered(self._ledgers, role, name, lease.machine) is not None,
+            )
+            for name, lease in alive.items()
+        ]
 
     def _silent_recorders(self, names: Iterable[Id], seconds: float) -> set[Id]:
         if self._is_still("recorder"):
@@ -290,13 +305,6 @@ class Assigner:
             await self._assignments.fetch(key)
         except UnavailableError as error:
             log.debug("assignments.not_read", key=key, error=error)
-
-
-def _candidates(alive: dict[Id, WorkerLease]) -> list[WorkerCandidate]:
-    return [
-        WorkerCandidate(name, lease.capacity, lease.load, lease.draining, lease.machine)
-        for name, lease in alive.items()
-    ]
 
 
 def _assignment(

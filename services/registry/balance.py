@@ -24,6 +24,8 @@ class WorkerCandidate(NamedTuple):
     draining: bool = False
     machine: str = ""
     """Where it runs; empty: nobody knows."""
+    leaving: bool = False
+    """It was ordered to give its cameras away, in rounds, and gets none."""
 
     def is_at(self, pin: str) -> bool:
         """Whether a camera's pin means this worker."""

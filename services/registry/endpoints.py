@@ -9,11 +9,13 @@ from services.contracts.layouts import LayoutInput, LayoutQuery, LayoutUpdate
 from services.contracts.permissions import Role
 from services.contracts.saved import SavedKey
 from services.contracts.screens import ScreenKey, ScreenOrder, ScreenQuery, TourInput, TourQuery, TourUpdate
+from services.contracts.workers import WorkerOrderRequest, WorkersQuery
 from services.mesh.rpc import Endpoint
 from services.registry.accounts import Accounts
 from services.registry.catalogue import CameraCatalogue
 from services.registry.incidents import Incidents
 from services.registry.layouts import Layouts
+from services.registry.orders import WorkerOrders
 from services.registry.screens import Screens
 from services.registry.tours import Tours
 
@@ -27,7 +29,7 @@ class WallEndpoints(NamedTuple):
 
 
 def endpoints(
-    catalogue: CameraCatalogue, incidents: Incidents, walls: WallEndpoints, accounts: Accounts
+    catalogue: CameraCatalogue, orders: WorkerOrders, incidents: Incidents, walls: WallEndpoints, accounts: Accounts
 ) -> list[Endpoint[Any]]:
     """All endpoints. Closing an incident ends a hold, so it needs a higher role than opening one."""
     return [
@@ -37,6 +39,8 @@ def endpoints(
         Endpoint("cameras-update", CameraUpdate, catalogue.update, Role.ADMIN),
         Endpoint("cameras-remove", CameraRemove, catalogue.remove, Role.ADMIN),
         Endpoint("cameras-import", ImportRequest, catalogue.import_, Role.ADMIN),
+        Endpoint("workers-list", WorkersQuery, orders.list_workers, Role.VIEWER),
+        Endpoint("workers-order", WorkerOrderRequest, orders.order, Role.ADMIN),
         Endpoint("incidents-list", IncidentQuery, incidents.list, Role.VIEWER),
         Endpoint("incidents-get", IncidentKey, incidents.get, Role.VIEWER),
         Endpoint("incidents-open", IncidentInput, incidents.open, Role.OPERATOR),

@@ -12,6 +12,7 @@ from services.contracts.errors import UnavailableError
 from services.contracts.layouts import Layout, PersonWalls
 from services.contracts.models import Assignment, Camera, CameraState, Id, Incident, Model
 from services.contracts.screens import Screen, Tour
+from services.contracts.workers import WorkerOrder
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus
 from services.mesh.states import StateFeed
@@ -130,10 +131,11 @@ class Ledgers:
     screens: Ledger[Screen]
     tours: Ledger[Tour]
     accounts: Ledger[RegistryAccount]
+    orders: Ledger[WorkerOrder]
     told: StateFeed
     """Of the states what the leader tells, with figures, which the bucket lacks."""
     plan_due: asyncio.Event
-    """Set at each change of a camera or an assignment; `Assigner` clears it."""
+    """Set at each change of a camera, an assignment or an order; `Assigner` clears it."""
 
     @classmethod
     async def open(cls, bus: Bus, home: Id) -> Self:
@@ -153,6 +155,7 @@ class Ledgers:
             screens=Ledger(await Bucket.open(bus, subjects.SCREENS_BUCKET, Screen)),
             tours=Ledger(await Bucket.open(bus, subjects.TOURS_BUCKET, Tour)),
             accounts=Ledger(await Bucket.open(bus, subjects.ACCOUNTS_BUCKET, RegistryAccount)),
+            orders=Ledger(await Bucket.open(bus, subjects.ORDERS_BUCKET, WorkerOrder), plan_again),
             told=StateFeed(bus, home, figures=True),
             plan_due=plan_due,
         )

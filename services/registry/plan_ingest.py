@@ -7,6 +7,8 @@ A camera stays with its worker while that worker lives. Cameras move in three ca
 3. When the workers have been the same for a while and the fullest or the emptiest is off its fair share by more than
    `balance.TOLERANCE`, cameras move from the one to the other, a few in a round.
 
+A worker that was ordered to leave gets no camera and gives its own away, a few in a round, as far as there is room.
+
 A camera's pin names a worker or a machine: as long as there is one with room the camera is there, and not moved away.
 A worker's capacity is a limit: a camera for which no worker has room has none (`unassigned`).
 """
@@ -38,7 +40,8 @@ def plan(
     only balance the load. Cameras in ``last`` get what room the others leave. ``pins``: camera → its pin.
     """
     pins = pins or {}
-    willing = {worker.name: worker for worker in workers if not worker.draining}
+    willing = {worker.name: worker for worker in workers if not (worker.draining or worker.leaving)}
+    leaving = {worker.name for worker in workers if worker.leaving and not worker.draining}
     alive = {worker.name for worker in workers}
     planned: dict[Id, Id] = {}
     counts = dict.fromkeys(willing, 0)
@@ -47,14 +50,14 @@ def plan(
         worker = current.get(camera)
         if worker is not None and worker in willing and counts[worker] >= willing[worker].room:
             homeless.append(camera)  # its capacity was lowered
-        elif worker is not None and (worker in willing or worker in expected):
+        elif worker is not None and (worker in willing or worker in leaving or worker in expected):
             planned[camera] = worker
             counts[worker] = counts.get(worker, 0) + 1
         else:
             homeless.append(camera)
     if not willing:
         # A draining worker is better than none. A dead worker's cameras wait for its return.
-        draining = sorted(alive)
+        draining = sorted(alive - leaving)
         for camera in homeless:
             worker = current.get(camera)
             if worker is not None:
@@ -71,7 +74,8 @@ def plan(
             planned[camera] = worker
             counts[worker] = counts.get(worker, 0) + 1
     if settled:
-        moves = _move_to_pins(planned, willing, counts, pins)
+        moves = _empty(planned, leaving, willing, counts, pins)
+        moves = _move_to_pins(planned, willing, counts, pins, moves)
         _balance(planned, willing, counts, pins, moves)
     return planned
 
@@ -85,11 +89,33 @@ def _least_full(willing: Mapping[Id, WorkerCandidate], counts: Mapping[Id, int],
     )
 
 
+def _empty(
+    planned: dict[Id, Id],
+    leaving: Collection[Id],
+    willing: Mapping[Id, WorkerCandidate],
+    counts: dict[Id, int],
+    pins: Mapping[Id, str],
+) -> int:
+    """Moves cameras from those that leave; returns how many moves are left in this round."""
+    moves = moves_at_once(len(planned))
+    for camera in sorted(camera for camera, worker in planned.items() if worker in leaving):
+        target = _least_full(willing, counts, pins.get(camera, "")) if moves else None
+        if target is None:
+            break
+        planned[camera] = target
+        counts[target] += 1
+        moves -= 1
+    return moves
+
+
 def _move_to_pins(
-    planned: dict[Id, Id], willing: Mapping[Id, WorkerCandidate], counts: dict[Id, int], pins: Mapping[Id, str]
+    planned: dict[Id, Id],
+    willing: Mapping[Id, WorkerCandidate],
+    counts: dict[Id, int],
+    pins: Mapping[Id, str],
+    moves: int,
 ) -> int:
     """Returns how many moves are left in this round."""
-    moves = moves_at_once(len(planned))
     for camera in sorted(planned.keys() & pins.keys()):
         present = planned[camera]
         if not moves or present not in willing or willing[present].is_at(pins[camera]):

@@ -4,6 +4,9 @@ A camera's *homes* are the recorders that record it from now on, one for each co
 takes its share of cameras, and where a home never returns its stand-in becomes one. Footage stays on the disks where it
 was recorded, and is found there. A *stand-in* records while a home drains or is away; the home takes the camera back
 when it returns.
+
+In a round of moves a home that was ordered to leave is replaced, and of two copies on one machine the second goes to
+another machine, as far as there is room. A recorder that leaves gets no other camera.
 """
 
 from collections.abc import Collection, Mapping
@@ -26,22 +29,25 @@ class _Recorders:
 
     def __init__(self, workers: Collection[WorkerCandidate], current: Mapping[Id, RecorderPlacement]) -> None:
         self.there = {worker.name: worker for worker in workers}
-        self.willing = {name: worker for name, worker in self.there.items() if not worker.draining}
+        self.willing = {name: worker for name, worker in self.there.items() if not (worker.draining or worker.leaving)}
+        self.leaving = {name for name, worker in self.there.items() if worker.leaving and not worker.draining}
         self.counts = dict.fromkeys(self.there, 0)
         for kept in current.values():
             for name in kept.workers:
                 if name in self.counts:
                     self.counts[name] += 1
 
-    def least_full(self, but: Collection[Id], near: str = "") -> Id | None:
-        """The recorder for another copy: not in ``but``, with room, on a machine of its own where there is one.
+    def least_full(self, but: Collection[Id], near: str = "", others: Collection[Id] | None = None) -> Id | None:
+        """The recorder for another copy: not in ``but``, with room.
 
-        Of those that are about as empty one on the machine ``near``.
+        Where there is one it is on another machine than ``others`` (default: ``but``), which keep the other copies. Of
+        those that are about as empty one on the machine ``near``.
         """
         free = [name for name, worker in self.willing.items() if name not in but and self.counts[name] < worker.room]
         if not free:
             return None
-        taken = {self.there[name].machine for name in but if name in self.there} - {""}
+        others = but if others is None else others
+        taken = {self.there[name].machine for name in others if name in self.there} - {""}
         apart = [name for name in free if self.willing[name].machine not in taken] or free
         least = min(self._fullness(name) for name in apart)
         room = min(self.willing[name].room for name in apart)
@@ -84,7 +90,8 @@ def plan(
             continue
         planned[camera] = RecorderPlacement(_workers(homes, kept, recorders, away), homes)
     if balancing:
-        _balance(planned, recorders)
+        moves = _replace(planned, recorders, machines)
+        _balance(planned, recorders, moves)
     return planned
 
 
@@ -114,9 +121,10 @@ def _workers(
     chosen: list[Id] = []
     for home in homes:
         present = before.get(home, home)
-        if home in recorders.willing:
+        records_on = recorders.willing.keys() | recorders.leaving
+        if home in records_on:
             name: Id | None = home
-        elif present != home and present in recorders.willing and present not in homes and present not in chosen:
+        elif present != home and present in records_on and present not in homes and present not in chosen:
             name = present  # the stand-in continues
         elif home in away or home in recorders.there or present != home:
             # The home is away for too long or drains, or its stand-in is lost: any other recorder stands in.
@@ -129,7 +137,40 @@ def _workers(
     return tuple(chosen)
 
 
-def _balance(planned: dict[Id, RecorderPlacement], recorders: _Recorders) -> None:
+def _replace(planned: dict[Id, RecorderPlacement], recorders: _Recorders, machines: Mapping[Id, str]) -> int:
+    """Replaces recorders that leave or that share a machine; returns how many moves are left in this round."""
+    moves = moves_at_once(len(planned))
+    for camera, kept in sorted(planned.items()):
+        for place in range(len(kept.homes)):
+            if not moves:
+                return 0
+            target = _better(kept, place, recorders, machines.get(camera, ""))
+            if target is None:
+                continue
+            homes, workers = list(kept.homes), list(kept.workers)
+            stands_in = workers[place] != homes[place]
+            if not stands_in or workers[place] in recorders.leaving:
+                workers[place] = target
+            if not stands_in or homes[place] in recorders.leaving:
+                homes[place] = target
+            kept = planned[camera] = RecorderPlacement(tuple(workers), tuple(homes))
+            recorders.counts[target] += 1
+            moves -= 1
+    return moves
+
+
+def _better(kept: RecorderPlacement, place: int, recorders: _Recorders, near: str) -> Id | None:
+    """Who shall record in place of a home that leaves, or that shares its machine with another; None: it stays."""
+    others = [name for number, name in enumerate(kept.homes) if number != place]
+    target = recorders.least_full([*kept.homes, *kept.workers], near, others)
+    if target is None or recorders.leaving & {kept.homes[place], kept.workers[place]}:
+        return target
+    machines = [recorders.there[name].machine if name in recorders.there else "" for name in kept.homes]
+    shares = bool(machines[place]) and machines[place] in machines[:place] and kept.workers[place] == kept.homes[place]
+    return target if shares and recorders.there[target].machine not in machines else None
+
+
+def _balance(planned: dict[Id, RecorderPlacement], recorders: _Recorders, at_most: int) -> None:
     counts = dict.fromkeys(recorders.willing, 0)
     held: dict[Id, list[Id]] = {name: [] for name in recorders.willing}
     for name, kept in planned.items():
@@ -139,7 +180,7 @@ def _balance(planned: dict[Id, RecorderPlacement], recorders: _Recorders) -> Non
                 held[home].append(name)
     nothing_to_give: set[Id] = set()
     moves = 0
-    while moves < moves_at_once(len(planned)):
+    while moves < at_most:
         move = next_move(recorders.willing, counts, nothing_to_give)
         if move is None:
             return

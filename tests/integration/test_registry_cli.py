@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from services.mesh.settings import MeshSettings
-from tests.registry.running import registry
+from tests.registry.running import Worker, eventually, registry
 from tests.wall.front.running import RunningFront, running_front
 
 pytestmark = pytest.mark.integration
@@ -30,11 +30,14 @@ async def front(mesh_settings: MeshSettings) -> AsyncIterator[RunningFront]:
 
 
 async def cameras(url: str, *arguments: str, stdin: str = "") -> Done:
+    return await pantau(url, "cameras", *arguments, stdin=stdin)
+
+
+async def pantau(url: str, *arguments: str, stdin: str = "") -> Done:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "services.cli",
-        "cameras",
         *arguments,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -102,3 +105,15 @@ async def test_what_cannot_be_reached_or_understood_is_said_in_one_line() -> Non
     assert "http://127.0.0.1:9" in gone.err
     assert (await cameras("ftp://nowhere", "list")).status == 2
     assert (await cameras("http://127.0.0.1:9", "add", "only-a-name")).status == 2
+
+
+async def test_a_worker_is_drained_and_retired_from_a_shell(front: RunningFront) -> None:
+    worker = await Worker(front.bus, "ingest", "ingest-1", machine="rack-1").start()
+    await eventually(lambda: pantau(front.url, "workers", "list"), lambda done: "ingest-1" in done.out)
+    assert (await pantau(front.url, "workers", "drain", "rack-1", "--machine")).status == 0
+    listed = (await pantau(front.url, "workers", "list")).out.splitlines()
+    assert [line.split("\t")[:5] for line in listed[1:]] == [["ingest", "ingest-1", "rack-1", "drained", "0"]]
+    assert (await pantau(front.url, "workers", "retire", "ingest-1")).status == 0
+    refused = await pantau(front.url, "workers", "drain", "nobody")
+    assert (refused.status, "no worker nobody" in refused.err) == (1, True)
+    await worker.stop()

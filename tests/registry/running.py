@@ -122,8 +122,9 @@ async def ask(
 class Worker:
     """A worker as the registry sees it: a lease, and for ingest the reports on what is assigned to it."""
 
-    def __init__(self, bus: Bus, role: str, name: str, *, hangs: bool = False) -> None:
+    def __init__(self, bus: Bus, role: str, name: str, *, hangs: bool = False, machine: str = "") -> None:
         """``hangs``: when killed it stays connected, so that only its lease tells."""
+        self.machine = machine
         self.name = name
         self.bus = bus
         self.draining = False
@@ -142,6 +143,7 @@ class Worker:
                 "incarnation": self.incarnation,
                 "draining": self.draining,
                 "capacity": self.capacity,
+                "machine": self.machine,
             }
         )
 

@@ -141,3 +141,24 @@ def test_plans_come_to_rest(wanted: set[str], held: dict[str, str], there: list[
             return
         current = planned
     raise AssertionError("the plan keeps moving cameras")
+
+
+def test_a_worker_that_leaves_gets_nothing_new_and_gives_a_few_cameras_in_each_round_until_it_has_none() -> None:
+    planned = {camera: f"w{n % 2 + 1}" for n, camera in enumerate(crowd(40))}
+    two = [WorkerCandidate("w1", leaving=True), WorkerCandidate("w2")]
+    held = plan([*planned, "new"], planned, two, settled=False)
+    assert held == planned | {"new": "w2"}
+    rounds = 0
+    while "w1" in planned.values():
+        after = plan(planned, planned, two, settled=True)
+        assert 0 < sum(after[camera] != planned[camera] for camera in planned) <= moves_at_once(len(planned))
+        planned, rounds = after, rounds + 1
+    assert rounds == 20 / LEAST_MOVES
+
+
+def test_a_worker_that_leaves_keeps_what_nobody_has_room_for_and_takes_no_new_camera_even_alone() -> None:
+    held = dict.fromkeys(crowd(3), "w1")
+    assert plan(held, held, [WorkerCandidate("w1", leaving=True), WorkerCandidate("w2", 1)], settled=True) == (
+        held | {"cam-000": "w2"}
+    )
+    assert plan([*held, "new"], held, [WorkerCandidate("w1", leaving=True)], settled=True) == held

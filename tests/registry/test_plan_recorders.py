@@ -149,3 +149,45 @@ def test_balancing_keeps_copies_apart_and_comes_to_rest(
             return
         current = after
     raise AssertionError("the plan keeps moving cameras")
+
+
+def test_a_recorder_that_leaves_records_on_until_its_cameras_have_other_homes_a_few_in_a_round() -> None:
+    copies = {f"cam-{n:02d}": 1 for n in range(10)}
+    held = {camera: RecorderPlacement(("r1",), ("r1",)) for camera in copies}
+    recorders = [R1._replace(leaving=True), R2]
+    assert plan(copies | {"new": 1}, held, recorders, away=(), settled=True)["new"].homes == ("r2",)
+    assert plan(copies, held, recorders, away=(), settled=True) == held
+    moved = plan(copies, held, recorders, away=(), settled=True, balancing=True)
+    assert Counter(kept for kept in moved.values()) == {
+        RecorderPlacement(("r1",), ("r1",)): 10 - LEAST_MOVES,
+        RecorderPlacement(("r2",), ("r2",)): LEAST_MOVES,
+    }
+    for _ in range(2):
+        moved = plan(copies, moved, recorders, away=(), settled=True, balancing=True)
+    assert {kept.homes for kept in moved.values()} == {("r2",)}
+
+
+def test_a_stand_in_that_leaves_is_replaced_and_the_home_that_is_away_stays_home() -> None:
+    held = {"a": RecorderPlacement(("r2",), ("r1",))}
+    recorders = [R2._replace(leaving=True), R3]
+    assert plan({"a": 1}, held, recorders, away={"r1"}, settled=True, balancing=True) == {
+        "a": RecorderPlacement(("r3",), ("r1",))
+    }
+
+
+def test_two_copies_on_one_machine_are_parted_when_another_machine_comes() -> None:
+    one = [R1._replace(machine="m1"), R2._replace(machine="m1")]
+    held = plan({"a": 2}, {}, one, away=(), settled=True, balancing=True)
+    assert held == {"a": RecorderPlacement(("r1", "r2"), ("r1", "r2"))}
+    two = [*one, R3._replace(machine="m2")]
+    parted = plan({"a": 2}, held, two, away=(), settled=True, balancing=True)
+    assert parted == {"a": RecorderPlacement(("r1", "r3"), ("r1", "r3"))}
+    assert plan({"a": 2}, parted, two, away=(), settled=True, balancing=True) == parted
+
+
+def test_who_takes_a_copy_from_a_recorder_that_leaves_is_not_on_the_machine_of_the_other_copy() -> None:
+    held = {"a": RecorderPlacement(("r1", "r2"), ("r1", "r2"))}
+    r4 = WorkerCandidate("r4", machine="m1")
+    recorders = [R1._replace(machine="m1", leaving=True), R2._replace(machine="m2"), R3._replace(machine="m2"), r4]
+    planned = plan({"a": 2}, held, recorders, away=(), settled=True, balancing=True)
+    assert planned == {"a": RecorderPlacement(("r4", "r2"), ("r4", "r2"))}

@@ -8,6 +8,7 @@ from services.contracts.layouts import Layout, LayoutInput, LayoutPatch
 from services.contracts.models import Incident
 from services.contracts.permissions import Role
 from services.contracts.screens import Screen, ScreenOrderInput, Tour, TourInput, TourPatch
+from services.contracts.workers import Order, WorkersList, WorkerView
 from services.wall.front.api import (
     accounts,
     activity,
@@ -32,12 +33,18 @@ from services.wall.front.api import (
     tours,
     troubles,
     whep,
+    workers,
 )
 from services.wall.front.api.sessions import MAX_OFFER_BYTES, SDP, SDP_FRAGMENT
 from services.wall.front.context import FrontRequest
 from services.wall.front.http.route import JSON, Answer, Route
 
 _ACCOUNT: Final = "/api/v1/accounts/{name}"
+_ORDERS: Final[tuple[tuple[str, Order | None, str], ...]] = (
+    ("drain", "drain", "Give a worker no more cameras, and its own to others"),
+    ("undrain", None, "Give a worker cameras again"),
+    ("retire", "retire", "Take a drained worker out of service for good"),
+)
 _CAMERA: Final = "/api/v1/cameras/{camera}"
 _EXPORT: Final = "/api/v1/exports/{export}"
 _INCIDENT: Final = "/api/v1/incidents/{incident}"
@@ -125,6 +132,18 @@ ROUTES: Final[tuple[Route[FrontRequest], ...]] = (
           {200: Answer("The file", "application/octet-stream", None, exports.FILE_HEADERS),
            206: Answer("The part that Range asks for", "application/octet-stream", None,
                        ("Content-Range", *exports.FILE_HEADERS))}, (409, 416)),
+    Route("GET", "/api/v1/workers", workers.list_workers, Role.VIEWER, "Who reads and records cameras, and how full",
+          {200: Answer("Ingest workers and recorders, by name", JSON, WorkersList)}),
+    *(
+        Route("POST", f"/api/v1/workers/{{role}}/{{worker}}/{verb}", workers.order_worker(order), Role.ADMIN, text,
+              {200: Answer("The worker", JSON, WorkerView), 204: Answer("It was silent and is forgotten")}, (404, 409))
+        for verb, order, text in _ORDERS
+    ),
+    *(
+        Route("POST", f"/api/v1/machines/{{machine}}/{verb}", workers.order_machine(order), Role.ADMIN,
+              f"{text}; all on a machine", {200: Answer("Its workers", JSON, WorkersList)}, (404, 409))
+        for verb, order, text in _ORDERS
+    ),
     Route("GET", "/api/v1/history", history.history, Role.OPERATOR,
           "Of which cameras there is footage, removed ones too",
           {200: Answer("By id and site", JSON, history.HistoryView)}, query=history.HistoryQuery),

@@ -944,6 +944,24 @@ export interface TroublesView {
   troubles: Trouble[];
 }
 
+/** One worker. */
+export interface WorkerView {
+  role: "ingest" | "recorder" | "relay" | "registry" | "converter";
+  worker: string;
+  machine: string;
+  state: "active" | "draining" | "drained" | "retired" | "stopping" | "silent";
+  wanted: "" | "drain" | "retire";
+  cameras: number;
+  capacity: number;
+  load: number;
+  overloaded: string;
+}
+
+/** By role and name. */
+export interface WorkersList {
+  workers: WorkerView[];
+}
+
 export type Control = Aim | Size | ClockControl | Lateness | Listen | Seen;
 
 export type Notice = SlotNotice | FrameMark | ClockNotice | LinkNotice | DrainNotice | ErrorNotice;
