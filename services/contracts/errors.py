@@ -69,6 +69,13 @@ class BadOfferError(PantauError):
     status = 406
 
 
+class TooManyRequestsError(PantauError):
+    """The account has as many of these under way as one may have."""
+
+    code = "too-many-requests"
+    status = 429
+
+
 _FROM_PEERS = (
     PantauError,
     InvalidInputError,
@@ -77,6 +84,7 @@ _FROM_PEERS = (
     ForbiddenError,
     UnavailableError,
     BadOfferError,
+    TooManyRequestsError,
 )
 _BY_CODE = {cls.code: cls for cls in _FROM_PEERS}
 

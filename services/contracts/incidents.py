@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from services.contracts.models import Id, Incident, IncidentStatus, Model
+from services.contracts.models import Id, Incident, IncidentStatus, Model, UnixUs
 from services.contracts.patch import Partial, Patch
 
 
@@ -11,8 +11,8 @@ class IncidentInput(Model):
 
     title: str = Field(min_length=1, max_length=200)
     cameras: tuple[Id, ...] = Field(min_length=1, max_length=1000)
-    from_us: int = Field(ge=0)
-    to_us: int | None = Field(default=None, ge=0)
+    from_us: UnixUs
+    to_us: UnixUs | None = None
     """None: the incident goes on."""
     notes: str = Field(default="", max_length=20_000)
 
@@ -24,8 +24,8 @@ class IncidentPatch(Patch):
 
     title: str | None = Field(default=None, min_length=1, max_length=200)
     cameras: tuple[Id, ...] | None = Field(default=None, min_length=1, max_length=1000)
-    from_us: int | None = Field(default=None, ge=0)
-    to_us: int | None = Field(default=None, ge=0)
+    from_us: UnixUs | None = None
+    to_us: UnixUs | None = None
     notes: str | None = Field(default=None, max_length=20_000)
 
 

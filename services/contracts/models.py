@@ -7,11 +7,16 @@ from urllib.parse import urlsplit
 
 import msgpack
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticSerializationError
 
+from services.contracts.errors import InvalidInputError
 from services.contracts.subjects import ID_PATTERN
 
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 """Lower-case letters, digits and dashes, at most 63: stands in subjects, paths and URLs as it is."""
+
+UnixUs = Annotated[int, Field(ge=0, le=253_402_300_799_999_999)]
+"""Unix microseconds from outside, up to the end of the year 9999: RFC 3339 has no later ones."""
 
 ProfileName = Literal["main", "sub"]
 Transport = Literal["auto", "tcp", "udp"]
@@ -27,8 +32,15 @@ class Model(BaseModel):
     """A writer sends every field, so the schema of what is sent requires fields with defaults too."""
 
     def pack(self) -> bytes:
-        """The model as a msgpack map."""
-        packed: bytes = msgpack.packb(self.model_dump(mode="json"))
+        """The model as a msgpack map; raises `InvalidInputError` where it holds an integer past 64 bits or half a
+        surrogate pair, which only come from outside."""
+        return self._packed(exclude_unset=False)
+
+    def _packed(self, *, exclude_unset: bool) -> bytes:
+        try:
+            packed: bytes = msgpack.packb(self.model_dump(mode="json", exclude_unset=exclude_unset))
+        except (OverflowError, UnicodeEncodeError, PydanticSerializationError) as error:
+            raise InvalidInputError(f"a value cannot be sent: {error}") from error
         return packed
 
     @classmethod

@@ -2,7 +2,6 @@
 
 from typing import Any, ClassVar, Self
 
-import msgpack
 from pydantic import model_validator
 
 from services.contracts.models import Model
@@ -12,9 +11,8 @@ class Partial(Model):
     """A model that sends only the given fields, so that a reader can tell a missing field from a default."""
 
     def pack(self) -> bytes:
-        """The given fields as a msgpack map."""
-        packed: bytes = msgpack.packb(self.model_dump(mode="json", exclude_unset=True))
-        return packed
+        """The given fields as a msgpack map; raises as `Model.pack` does."""
+        return self._packed(exclude_unset=True)
 
 
 class Patch(Partial):

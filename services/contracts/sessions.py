@@ -12,7 +12,7 @@ from zlib import crc32
 import msgpack
 from pydantic import Field, TypeAdapter
 
-from services.contracts.models import Id, Model, ProfileName, Reason
+from services.contracts.models import Id, Model, ProfileName, Reason, UnixUs
 from services.contracts.subjects import ROOT
 
 MAX_SLOTS = 64
@@ -62,12 +62,12 @@ class ClockControl(Model):
 
     type: Literal["clock"] = "clock"
     action: Literal["play", "pause", "seek", "step"]
-    at_us: int | None = None
+    at_us: UnixUs | None = None
     """Where to, for ``seek`` (and ``play``, when given): capture time, Unix µs."""
     rate: float = Field(default=1.0, ge=-64, le=64)
     """0.25 to 64 forwards; from 8 keyframes only; negative: backwards by keyframes."""
     step: Literal["frame", "-frame", "keyframe", "-keyframe"] = "frame"
-    number: int = Field(default=0, ge=0)
+    number: int = Field(default=0, ge=0, lt=1 << 53)
     """Counts up the page's commands, over all its sessions. A relay drops a command that is not newer than the last one
     it holds. 0: not numbered, always obeyed."""
 
@@ -84,7 +84,7 @@ class Listen(Model):
     """Hear one slot's camera, or none."""
 
     type: Literal["listen"] = "listen"
-    slot: int | None = None
+    slot: int | None = Field(default=None, ge=0, lt=MAX_SLOTS)
 
 
 class SeenFrame(Model):

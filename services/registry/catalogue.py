@@ -105,7 +105,7 @@ class CameraCatalogue:
 
     async def import_(self, request: ImportRequest, actor: Actor) -> ImportReport:
         """Adds and updates cameras row by row. A refused row does not stop the others."""
-        table = rows.parse(request.format, request.content)
+        table = await asyncio.to_thread(rows.parse, request.format, request.content)
         first: dict[str, int] = {}
         for row in table.rows:
             if not row.problem:

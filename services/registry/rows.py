@@ -5,14 +5,17 @@ Pure: text in, rows out. The columns are described in docs/guide/cameras.md; the
 
 import csv
 import io
-import json
 import re
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from pydantic_core import from_json
+
 from services.contracts.catalogue import RowProblem, id_from_name, take_credentials
 from services.contracts.errors import InvalidInputError
 
+MAX_ROWS: Final = 10_000
+MAX_COLUMNS: Final = 200
 COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "id": ("camera_id", "camera", "kode", "code"),
     "site": ("situs",),
@@ -103,6 +106,8 @@ def _parse_csv(content: str) -> ParsedTable:
     rows: list[ParsedRow] = []
     try:
         header = next(reader, [])
+        if len(header) > MAX_COLUMNS:
+            raise InvalidInputError(f"line 1 names {len(header)} columns; at most {MAX_COLUMNS} are taken")
         columns = [_column(name) for name in header]
         if "main_url" not in columns or not {"id", "name"} & set(columns):
             raise InvalidInputError(
@@ -115,6 +120,8 @@ def _parse_csv(content: str) -> ParsedTable:
         line = reader.line_num + 1
         for cells in reader:
             if any(cell.strip() for cell in cells):
+                if len(rows) == MAX_ROWS:
+                    raise InvalidInputError(f"an import takes at most {MAX_ROWS} cameras, this has more; split it")
                 rows.append(_csv_row(line, columns, cells, delimiter))
             line = reader.line_num + 1
     except csv.Error as error:
@@ -133,13 +140,15 @@ def _csv_row(line: int, columns: list[str | None], cells: list[str], delimiter: 
 
 def _parse_json(content: str) -> ParsedTable:
     try:
-        parsed = json.loads(content)
-    except (json.JSONDecodeError, RecursionError) as error:
+        parsed = from_json(content)
+    except ValueError as error:
         raise InvalidInputError(f"this is no JSON: {error}") from error
     if isinstance(parsed, dict) and isinstance(parsed.get("cameras"), list):
         parsed = parsed["cameras"]
     if not isinstance(parsed, list):
         raise InvalidInputError('the file must be a list of cameras, or an object with such a list as "cameras"')
+    if len(parsed) > MAX_ROWS:
+        raise InvalidInputError(f"an import takes at most {MAX_ROWS} cameras, this has {len(parsed)}; split it")
     rows: list[ParsedRow] = []
     unknown: set[str] = set()
     for number, entry in enumerate(parsed, start=1):

@@ -85,6 +85,9 @@ class WallSettings(Section):
     allowed_origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = Field(
         default=(), description="Other web sites whose pages may use the API and WHEP, as in https://monitor.example."
     )
+    connections_per_address: int = Field(
+        default=512, ge=8, description="Connections that one address may hold; trusted proxies may hold more."
+    )
     relays: int | None = Field(
         default=None, ge=0, le=256, description="Relay processes beside the front; default: one per core."
     )

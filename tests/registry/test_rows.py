@@ -156,3 +156,21 @@ json_values = st.recursive(
 def test_no_json_row_is_more_than_refused(entry: dict[str, object]) -> None:
     (row,) = parse("json", json.dumps([entry])).rows
     assert row.number == 1
+
+
+def test_an_import_is_bounded_in_rows_and_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.registry.rows.MAX_ROWS", 2)
+    line = "\na,rtsp://192.0.2.1/"
+    assert len(parse("csv", "name,main_url" + 2 * line).rows) == 2
+    with pytest.raises(InvalidInputError, match="at most 2 cameras"):
+        parse("csv", "name,main_url" + 3 * line)
+    with pytest.raises(InvalidInputError, match="at most 2 cameras"):
+        parse("json", "[{},{},{}]")
+    with pytest.raises(InvalidInputError, match="201 columns"):
+        parse("csv", "name,main_url" + ",x" * 199 + line)
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "[" + "9" * 5000 + "]", '[{"a":' * 400, '["\\ud800"]'])
+def test_json_that_no_parser_should_follow_is_no_json(content: str) -> None:
+    with pytest.raises(InvalidInputError, match="no JSON"):
+        parse("json", content)

@@ -33,9 +33,11 @@ from services.wall.front.context import Front, FrontRequest
 from services.wall.front.event_feed import EventFeed
 from services.wall.front.http import openapi, problems
 from services.wall.front.http.client import Clients
+from services.wall.front.http.connections import BoundedRunner, ConnectionLimits
 from services.wall.front.http.errors import UnauthorizedError
 from services.wall.front.http.guard import Guard, add_headers, is_loopback
 from services.wall.front.http.route import Route
+from services.wall.front.http.shares import FrontShares
 from services.wall.front.ice import IceServers
 from services.wall.front.pictures.snapshot_cache import SnapshotCache
 from services.wall.front.pictures.thumbnails import ThumbnailCache
@@ -103,13 +105,16 @@ def dispatch(front: Front, route: Route[FrontRequest]) -> Callable[[web.Request]
     """The handler of a route behind the one permission check."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        actor: Actor | None = NOBODY
+        actor: Actor | None = None
         if route.permission is not None:
             actor = await front.identity.identify(request)
             if actor is None:
                 raise UnauthorizedError("not signed in", headers={hdrs.WWW_AUTHENTICATE: _challenge(request)})
             actor.require(route.permission)
-        return await route.handler(FrontRequest(request, actor or NOBODY, route, front))
+        if actor is None or route.permission is None:
+            return await route.handler(FrontRequest(request, NOBODY, route, front))
+        with front.shares.requests.one(actor.name):
+            return await route.handler(FrontRequest(request, actor, route, front))
 
     return handle
 
@@ -135,7 +140,8 @@ async def run(
     accounts = AccountDirectory(await Bucket.open(bus, subjects.ACCOUNTS_BUCKET, RegistryAccount), file)
     sign_ins = SignIns(await Bucket.open(bus, subjects.SIGN_INS_BUCKET, SignIn), accounts, service.clock)
     local = is_loopback(settings.listen.host)
-    identity = Identity(accounts, sign_ins, Clients(settings.trusted_proxies), service.clock, loopback_only=local)
+    clients = Clients(settings.trusted_proxies)
+    identity = Identity(accounts, sign_ins, clients, service.clock, loopback_only=local)
     cameras = Mirror(await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera))
     states = StateMirror(await Bucket.open(bus, subjects.STATE_BUCKET, CameraState), service.home, figures=True)
     assignments = Mirror(await Bucket.open(bus, subjects.ASSIGNMENTS_BUCKET, Assignment))
@@ -166,6 +172,7 @@ async def run(
         feed=EventFeed(bus, service.clock),
         screens=ScreenFeed(await Bucket.open(bus, subjects.SCREENS_BUCKET, Screen)),
         outbox=EventOutbox(bus, source=f"/wall/{service.worker}"),
+        shares=FrontShares(),
         snapshots=snapshots,
         thumbnails=ThumbnailCache(bus, service.home, snapshots),
         exports=exports,
@@ -188,8 +195,9 @@ async def run(
         service.tasks.create_task(accounts.mirror.run(), name="accounts"),
         service.tasks.create_task(sign_ins.mirror.run(), name="sign-ins"),
     ]
-    runner = web.AppRunner(
+    runner = BoundedRunner(
         build(front),
+        ConnectionLimits(settings.connections_per_address, clients.is_proxy),
         access_log=None,
         handler_cancellation=True,
         shutdown_timeout=SHUTDOWN_SECONDS,

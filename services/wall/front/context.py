@@ -22,6 +22,7 @@ from services.wall.front.event_feed import EventFeed
 from services.wall.front.http.errors import NotLiveError
 from services.wall.front.http.guard import Guard
 from services.wall.front.http.route import RoutedRequest
+from services.wall.front.http.shares import FrontShares
 from services.wall.front.ice import IceServers
 from services.wall.front.pictures.snapshot_cache import SnapshotCache
 from services.wall.front.pictures.thumbnails import ThumbnailCache
@@ -53,6 +54,7 @@ class Front:
     feed: EventFeed
     screens: ScreenFeed
     outbox: EventOutbox
+    shares: FrontShares
     snapshots: SnapshotCache
     thumbnails: ThumbnailCache
     exports: Mirror[ExportJob]

@@ -55,6 +55,14 @@ _TOUR: Final = "/api/v1/tours/{tour}"
 _WHEP: Final = "/whep/{camera}"
 _WHEP_SESSION: Final = "/whep/{camera}/{session}"
 
+_OF_FILES: Final = {
+    206: Answer("The part that Range asks for", "application/octet-stream"),
+    304: Answer("The browser has it"),
+    412: Answer("If-Match names another version of it"),
+    416: Answer("The range is empty"),
+}
+"""What is answered of a file besides the file."""
+
 ROUTES: Final[tuple[Route[FrontRequest], ...]] = (
     Route("GET", "/api/v1/me", me.me, Role.VIEWER, "Who is signed in, and the ICE servers",
           {200: Answer("The signed-in person", JSON, me.Me)}),
@@ -217,13 +225,13 @@ ROUTES: Final[tuple[Route[FrontRequest], ...]] = (
     Route("GET", f"{_SCREEN}/stream", screens.follow_screen, Role.VIEWER, "What a screen is to show, as it changes",
           {200: Answer("Server-sent events", "text/event-stream", screens.ScreenNotice)}, streamed=True),
     Route("GET", "/screen/{name}", static.screen_page, None, "A wall screen without chrome",
-          {200: Answer("The app", "text/html"), 401: Answer("The sign-in page", "text/html"),
-           503: Answer("Instructions where the app is not built", "text/html")}),
+          _OF_FILES | {200: Answer("The app", "text/html"), 401: Answer("The sign-in page", "text/html"),
+           503: Answer("Instructions where the app is not built", "text/html")}, (429,)),
     Route("GET", "/api/v1/openapi.json", static.openapi, None, "This document",
           {200: Answer("OpenAPI 3.1", JSON)}),
     Route("GET", "/", static.index, None, "The operators' web app",
-          {200: Answer("The app", "text/html"), 401: Answer("The sign-in page", "text/html"),
-           503: Answer("Instructions where the app is not built", "text/html")}),
+          _OF_FILES | {200: Answer("The app", "text/html"), 401: Answer("The sign-in page", "text/html"),
+           503: Answer("Instructions where the app is not built", "text/html")}, (429,)),
     Route("POST", "/", signin.sign_in, None, "Sign in with the page's form",
           {303: Answer("Signed in", headers=("Location", "Set-Cookie")), 401: Answer("The page again", "text/html"),
            429: Answer("Too many wrong attempts", "text/html")}, (404,),
@@ -232,7 +240,7 @@ ROUTES: Final[tuple[Route[FrontRequest], ...]] = (
           {303: Answer("Signed out", headers=("Location", "Set-Cookie"))}),
     Route("GET", "/page.css", signin.style, None, "Style of the sign-in page", {200: Answer("Style", "text/css")}),
     Route("GET", "/assets/{name}", static.asset, None, "A file of the app, never changed under its name",
-          {200: Answer("The file", "application/octet-stream")}),
+          _OF_FILES | {200: Answer("The file", "application/octet-stream")}),
     Route("GET", "/{name}", static.root_file, None, "A file beside the app",
-          {200: Answer("The file", "application/octet-stream")}),
+          _OF_FILES | {200: Answer("The file", "application/octet-stream")}),
 )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from services.contracts import sessions, subjects
 from services.contracts.accounts import SignIn
-from services.contracts.errors import ConflictError, NotFoundError, UnavailableError
+from services.contracts.errors import ConflictError, NotFoundError, TooManyRequestsError, UnavailableError
 from services.contracts.models import Camera, CameraState, WorkerLease
 from services.contracts.permissions import Actor, Role
 from services.contracts.sessions import ConversionOpen, SessionClose, SessionControl, SessionOpen, SessionOpened
@@ -227,6 +227,7 @@ class Relay:
             )
         if question.session in self.sessions:
             raise ConflictError(f"session {question.session} exists already")
+        self._check_share(actor)
         session = open_session(question, actor, self._context)
         self.sessions[question.session] = session
         self._service.tasks.create_task(self._run(session), name=f"session {session.name}")
@@ -236,6 +237,19 @@ class Relay:
         return SessionOpened(
             session=session.name, relay=self._service.worker, answer=session.answer, slots=len(session.slots)
         )
+
+    def _check_share(self, actor: Actor) -> None:
+        """Raises `TooManyRequestsError` where the account or the address has as many sessions as it may."""
+        viewers = [session.viewer for session in self.sessions.values()]
+        account = sum(viewer.name == actor.name for viewer in viewers)
+        address = sum(viewer.address == actor.address for viewer in viewers) if actor.address else 0
+        if account >= self.settings.max_sessions_per_account:
+            who, count = f"{actor.name} has", account
+        elif address >= self.settings.max_sessions_per_address:
+            who, count = f"viewers at {actor.address} have", address
+        else:
+            return
+        raise TooManyRequestsError(f"{who} {count} sessions on relay {self._service.worker}, and may have no more")
 
     async def _run(self, session: Session) -> None:
         try:
@@ -251,22 +265,23 @@ class Relay:
         own = self._service.worker
         return [lease.worker for lease in self._workers.alive("relay") if lease.worker != own and not lease.draining]
 
-    def _session(self, name: str) -> Session:
+    def _session(self, name: str, actor: Actor) -> Session:
+        """The actor's session of that name; raises `NotFoundError` for another's as for none."""
         session = self.sessions.get(name)
-        if session is None:
+        if session is None or session.viewer.name != actor.name:
             raise NotFoundError(f"there is no session {name} on relay {self._service.worker}; open a new one")
         return session
 
-    async def _control(self, question: SessionControl, _actor: Actor) -> rpc.Nothing:
-        session = self._session(question.session)
+    async def _control(self, question: SessionControl, actor: Actor) -> rpc.Nothing:
+        session = self._session(question.session, actor)
         if question.attached:
             session.attached()
         if question.control is not None:
             session.control(question.control)
         return rpc.Nothing()
 
-    async def _close(self, question: SessionClose, _actor: Actor) -> rpc.Nothing:
-        self._session(question.session).closed.set()
+    async def _close(self, question: SessionClose, actor: Actor) -> rpc.Nothing:
+        self._session(question.session, actor).closed.set()
         return rpc.Nothing()
 
     def _on_camera(self, key: str, _camera: Camera | None, _revision: int) -> None:

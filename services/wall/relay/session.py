@@ -128,6 +128,7 @@ class Session:
         self.name = question.session
         self.kind = question.kind
         self.viewer = viewer
+        """Whose account alone may steer it."""
         self.answer = negotiated.answer
         self.connection = negotiated.connection
         self.slots = negotiated.slots

@@ -43,4 +43,10 @@ class RelaySettings(Section):
         description="Live pictures of which something was lost on their way from the camera: `show` them with a mark, "
         "or `hold` the last whole picture until the next whole keyframe.",
     )
+    max_sessions_per_account: int = Field(
+        default=500, ge=1, description="Sessions that one relay accepts of one account: a page or a screen has one."
+    )
+    max_sessions_per_address: int = Field(
+        default=500, ge=1, description="Sessions that one relay accepts from one address."
+    )
     max_sessions: int = Field(default=1000, ge=1, description="Sessions that one relay accepts.")

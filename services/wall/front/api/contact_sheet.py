@@ -17,6 +17,7 @@ from services.wall.front.http.errors import FieldError, FieldsError
 from services.wall.front.http.times import rfc3339
 from services.wall.front.pictures import sheet
 from services.wall.front.pictures.sheet import MissingCell, SheetCell, ShownCell
+from services.wall.front.pictures.snapshot_cache import Decoding
 
 MAX_CELLS: Final = 120
 MAX_WIDTH_PX: Final = 4096
@@ -56,7 +57,9 @@ async def contact_sheet(request: FrontRequest) -> web.Response:
     )
     if not timeline.ranges:
         raise await no_footage(request, question.camera, question.profile, (question.from_us + question.to_us) // 2)
-    cells = await _fill(request, question, sheet.plan_sheet(timeline, query.columns * query.rows), query.width)
+    planned = sheet.plan_sheet(timeline, query.columns * query.rows)
+    async with front.shares.sheet(request.actor.name):
+        cells = await _fill(request, question, planned, query.width)
     camera = front.cameras.get(question.camera)
     jpeg = await asyncio.to_thread(
         sheet.draw_sheet,
@@ -91,8 +94,9 @@ async def _fill(
         async with few:
             try:
                 picture = await request.front.thumbnails.keyframe_picture(
-                    question.camera, question.profile, cell.footage, cell.at_us, width_px, request.actor
-                )
+                    question.camera, question.profile, cell.footage, cell.at_us, width_px, request.actor,
+                    Decoding.SHEET,
+                )  # fmt: skip
             except PantauError as error:
                 failures.append(error)
                 return MissingCell(cell.at_us, (UNREADABLE,))

@@ -53,6 +53,11 @@ def choose_profile(camera: Camera, state: CameraState | None, width_px: int | No
 async def snapshot(request: FrontRequest) -> web.Response:
     """The newest keyframe as JPEG, or the picture that was recorded at a moment."""
     query = request.query(SnapshotQuery)
+    with request.front.shares.stills.one(request.actor.name):
+        return await _picture(request, query)
+
+
+async def _picture(request: FrontRequest, query: SnapshotQuery) -> web.Response:
     if query.at is not None:
         if to_us(query.at) <= 0:
             raise FieldsError([FieldError("at", "must be after 1970")])
@@ -89,9 +94,8 @@ async def _exact(request: FrontRequest, at_us: int, width_px: int | None) -> web
             raise await no_footage(request, camera, question.profile, at_us) from error
         if opened.size_bytes > MAX_CLIP_BYTES:
             raise PictureError(f"the group of pictures there has {opened.size_bytes} bytes, too many for a still")
-        with front.snapshots.place_in_queue():
-            clip = b"".join([chunk async for chunk in opened.chunks()])
-            jpeg = await front.snapshots.decode_clip(clip, width_px)
+        clip = b"".join([chunk async for chunk in opened.chunks()])
+        jpeg = await front.snapshots.decode_clip(clip, width_px)
     capture_us = opened.layout.start_us
     return jpeg_response(request.raw, Snapshot(jpeg, (0, capture_us), capture_us), max_age_seconds=RECORDED_SECONDS)
 

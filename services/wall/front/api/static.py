@@ -12,6 +12,8 @@ from services.wall.front.context import FrontRequest
 
 FOLDER: Final = Path(services.wall.__file__).parent / "static"
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
+MAX_NAME: Final = 200
+"""Characters of a file name; a file system refuses longer ones with an error."""
 
 
 async def index(request: FrontRequest) -> web.StreamResponse:
@@ -48,6 +50,6 @@ async def openapi(request: FrontRequest) -> web.Response:
 
 def _file(folder: Path, name: str, caching: str) -> web.FileResponse:
     path = folder / name
-    if path.name != name or name.startswith(".") or not path.is_file():
+    if len(name) > MAX_NAME or path.name != name or name.startswith(".") or not path.is_file():
         raise NotFoundError(f"there is no file {name!r}")
     return web.FileResponse(path, headers={hdrs.CACHE_CONTROL: caching})

@@ -48,6 +48,11 @@ class Clients:
             peer = found
         return str(peer)
 
+    def is_proxy(self, peer: str) -> bool:
+        """Whether ``peer`` is a trusted proxy, behind which stand many clients."""
+        address = parse_address(peer)
+        return address is not None and self._trusts(address)
+
     def is_secure(self, request: web.BaseRequest) -> bool:
         """Whether the client came over TLS, to this server or to a trusted proxy."""
         if request.secure:

@@ -13,9 +13,11 @@ from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
-from services.wall.front.http.errors import ForeignOriginError, MisdirectedError
+from services.wall.front.http.errors import BadRequestError, ForeignOriginError, MisdirectedError
 
 SAFE_METHODS: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
+_ANY_BYTES: Final = frozenset({"user-agent", "referer"})
+"""Nobody here reads them, and they may hold what another site's page or address holds."""
 _PROXY_HEADERS: Final = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
 
 SECURITY_HEADERS: Final = {
@@ -30,6 +32,14 @@ SECURITY_HEADERS: Final = {
 CORS_METHODS: Final = "POST, PATCH, DELETE, OPTIONS"
 CORS_HEADERS: Final = "Authorization, Content-Type, If-Match"
 CORS_EXPOSED: Final = "Location, Link, ETag, Accept-Patch, Retry-After"
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def is_loopback(host: str) -> bool:
@@ -53,6 +63,14 @@ def host_of(authority: str) -> str:
         return ""
 
 
+def authority_of(origin: str) -> str:
+    """The ``host[:port]`` of an origin; empty where it cannot be read."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
+
+
 class Guard:
     """Lets a request in or refuses it."""
 
@@ -62,10 +80,11 @@ class Guard:
         self._allowed = frozenset(allowed_origins)
 
     def check_request(self, request: web.BaseRequest, *, cross_origin: bool) -> None:
-        """Raises `MisdirectedError` or `ForeignOriginError`.
+        """Raises `BadRequestError`, `MisdirectedError` or `ForeignOriginError`.
 
         ``cross_origin``: the route is for players on other sites' pages, who show their own credentials.
         """
+        self._check_text(request)
         if self._is_local():
             self._check_local(request)
         origin = request.headers.get(hdrs.ORIGIN)
@@ -83,7 +102,7 @@ class Guard:
 
     def is_own_origin(self, request: web.BaseRequest, origin: str) -> bool:
         """Whether a page of ``origin`` may act for the signed-in person: our own, or one that a setting names."""
-        return origin.lower() in self._allowed or urlsplit(origin).netloc.lower() == (request.host or "").lower()
+        return origin.lower() in self._allowed or authority_of(origin).lower() == (request.host or "").lower()
 
     def shares_with(self, request: web.BaseRequest, origin: str) -> bool:
         """Whether a page of ``origin`` may read answers of cross-origin routes.
@@ -93,7 +112,7 @@ class Guard:
         """
         if self.is_own_origin(request, origin):
             return True
-        return is_loopback(host_of(urlsplit(origin).netloc)) if self._is_local() else True
+        return is_loopback(host_of(authority_of(origin))) if self._is_local() else True
 
     def _check_local(self, request: web.BaseRequest) -> None:
         if not is_loopback(host_of(request.host or "")):
@@ -106,6 +125,13 @@ class Guard:
                 "this came through a proxy, and without accounts the wall cannot tell who asks; "
                 "set up accounts: pantau accounts add --help"
             )
+
+    @staticmethod
+    def _check_text(request: web.BaseRequest) -> None:
+        """Headers that are read here are UTF-8; aiohttp gives bytes that are not as half surrogate pairs."""
+        for name, value in request.headers.items():
+            if not value.isascii() and name.lower() not in _ANY_BYTES and not _is_text(value):
+                raise BadRequestError(f"the header {name} is not UTF-8")
 
     @staticmethod
     def _harmless(request: web.BaseRequest) -> bool:

@@ -33,13 +33,13 @@ _REFUSALS: Final = {
     502: "A frame or a service's answer cannot be used.",
     503: "The service that answers this is not available; see Retry-After.",
 }
-EVERYWHERE: Final = (403, 421, 500)
+EVERYWHERE: Final = (400, 403, 421, 500)
 SIGNED_IN: Final = (401, 429, 503)
 
 
 def refusals(route: Route[Any]) -> tuple[int, ...]:
     """Every status of problem details that ``route`` may answer with."""
-    body = (400, 413, 415) if route.body else ()
+    body = (413, 415) if route.body else ()
     invalid = (422,) if route.query or any(route.body.values()) else ()
     parts = (404,) if "{" in route.path else ()
     signed_in = SIGNED_IN if route.permission else ()

@@ -46,7 +46,8 @@ def problem(
     status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None, errors: Any = None
 ) -> web.Response:
     """The answer for a failure."""
-    body = Problem(title=_phrase(status), status=status, detail=redact(detail), code=code, errors=errors)
+    printable = detail.encode("utf-8", "backslashreplace").decode()  # a header's bytes need not be UTF-8
+    body = Problem(title=_phrase(status), status=status, detail=redact(printable), code=code, errors=errors)
     return web.Response(
         status=status,
         body=body.model_dump_json(exclude_none=True).encode(),
@@ -64,7 +65,7 @@ def of_error(error: PantauError) -> web.Response:
     headers = dict(error.headers) if isinstance(error, FrontError) else {}
     if error.retry_after_seconds is not None:
         headers["Retry-After"] = str(error.retry_after_seconds)
-    elif error.status == 503:
+    elif error.status in (429, 503):
         headers["Retry-After"] = "1"
     fields = [FieldProblem(**field._asdict()) for field in error.fields] if isinstance(error, FieldsError) else None
     return problem(error.status, error.code, error.message, headers=headers, errors=fields)

@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-_BYTES = re.compile(r"bytes=(\d*)-(\d*)", re.IGNORECASE)
+_BYTES = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.IGNORECASE | re.ASCII)
 
 
 class ByteRange(NamedTuple):

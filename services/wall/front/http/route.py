@@ -58,7 +58,7 @@ class Route(Generic[R]):
     answers: Mapping[int, Answer]
     """By status: the answers besides refusals."""
     refusals: tuple[int, ...] = ()
-    """The statuses of problem details, besides those every route may give (401, 403, 421, 429, 500, 503)."""
+    """The statuses of problem details, besides those every route may give (400, 401, 403, 421, 429, 500, 503)."""
     query: type[BaseModel] | None = None
     body: Mapping[str, type[BaseModel] | None] = field(default_factory=dict)
     """Media type → model; None where it is not JSON. Empty: the route takes no body."""
@@ -107,6 +107,11 @@ class RoutedRequest:
 
     def body_type(self) -> str:
         """The body's media type, held against the route; raises `UnsupportedTypeError`."""
+        coding = self.raw.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower()
+        if coding not in ("", "identity"):
+            raise UnsupportedTypeError(
+                f"the body must not be encoded, and is {coding}", headers={hdrs.ACCEPT_ENCODING: "identity"}
+            )
         given = self.raw.content_type if hdrs.CONTENT_TYPE in self.raw.headers else ""
         if given not in self.route.body:
             raise UnsupportedTypeError(
@@ -155,9 +160,15 @@ class RoutedRequest:
         given = self.raw.headers.get(hdrs.IF_MATCH, "*").strip()
         if given == "*":
             return None
-        if not given.strip('"').isdecimal():
+        number = parse_number(given.strip('"'))
+        if number is None:
             raise PreconditionFailedError(f"If-Match must be the ETag of an earlier answer, not {given}")
-        return int(given.strip('"'))
+        return number
+
+
+def parse_number(text: str) -> int | None:
+    """A number in a header; None where it is none, or has more than 18 digits."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else None
 
 
 def fields_error(error: ValidationError) -> FieldsError:

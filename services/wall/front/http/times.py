@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     AliasGenerator,
     AwareDatetime,
     BaseModel,
@@ -23,9 +24,18 @@ def _mend_plus(value: Any) -> Any:
     return _LOST_PLUS.sub(r"\1+\2", value) if isinstance(value, str) else value
 
 
+def _within_years(moment: datetime) -> datetime:
+    try:
+        moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("must lie between the years 1 and 9999 of UTC") from error
+    return moment
+
+
 Moment = Annotated[
     AwareDatetime,
     BeforeValidator(_mend_plus),
+    AfterValidator(_within_years),
     Field(description="RFC 3339 with its offset, as in 2026-03-01T07:00:00Z."),
 ]
 """A time in a query."""

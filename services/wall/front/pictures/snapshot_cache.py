@@ -1,16 +1,14 @@
 """Stills of cameras: each keyframe is decoded once for all requests.
 
-Decoding runs in `THREADS` threads, since libav releases the GIL; the queue for them is bounded.
+Decoding runs in threads, since libav releases the GIL. Sheets have threads of their own: a still waits for no sheet.
 """
 
 import asyncio
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from enum import StrEnum
 from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
 
-from services.contracts.errors import UnavailableError
 from services.contracts.frames import AccessUnit
 from services.contracts.models import Camera, ProfileName
 from services.mesh.bus import Bus
@@ -21,14 +19,19 @@ from services.wall.front.pictures.keyframes import newest_keyframe
 from services.wall.front.pictures.picture_cache import PictureCache, Snapshot
 
 THREADS: Final = 2
+"""For stills, and as many for sheets."""
 FRESH_SECONDS: Final = 1.0
 """A picture is served again for so long before ingest is asked for a newer one."""
 CACHE_BYTES: Final = 32 * 1024 * 1024
-MAX_WAITING: Final = 64
-"""Requests that wait for a picture; more are refused."""
 
 _decoded = counter("front_snapshots_decoded", "Keyframes decoded to pictures")
-_refused = counter("front_snapshots_refused", "Requests for a picture refused because too many waited")
+
+
+class Decoding(StrEnum):
+    """Whose threads decode a picture."""
+
+    STILL = "still"
+    SHEET = "sheet"
 
 
 class _Key(NamedTuple):
@@ -43,52 +46,41 @@ class SnapshotCache:
     def __init__(self, bus: Bus, clock: Clock) -> None:
         self._bus = bus
         self._clock = clock
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="jpeg")
+        self._threads = {lane: ThreadPoolExecutor(THREADS, thread_name_prefix=f"jpeg {lane}") for lane in Decoding}
         self._kept: PictureCache[_Key] = PictureCache(CACHE_BYTES)
         self._locks: WeakValueDictionary[_Key, asyncio.Lock] = WeakValueDictionary()
-        self._waiting = 0
 
     async def newest_picture(self, camera: Camera, profile: ProfileName, width_px: int | None) -> Snapshot:
         """The newest keyframe's picture; raises as `newest_keyframe` and `to_jpeg` do."""
         key = _Key(camera.id, profile, width_px)
         lock = self._locks.setdefault(key, asyncio.Lock())
-        with self.place_in_queue():
-            async with lock:  # the second request finds the first one's picture
-                kept = self._kept.find_picture(key)
-                if kept and self._clock.monotonic() - kept[1] < FRESH_SECONDS:
-                    return kept[0]
-                unit = await newest_keyframe(self._bus, camera, profile)
-                if kept and kept[0].order == unit.order:
-                    snapshot = kept[0]
-                else:
-                    snapshot = Snapshot(await self.decode_keyframe(unit, width_px), unit.order, unit.capture_us)
-                self._kept.keep_picture(key, snapshot, self._clock.monotonic())
-                return snapshot
+        async with lock:  # the second request finds the first one's picture
+            kept = self._kept.find_picture(key)
+            if kept and self._clock.monotonic() - kept[1] < FRESH_SECONDS:
+                return kept[0]
+            unit = await newest_keyframe(self._bus, camera, profile)
+            if kept and kept[0].order == unit.order:
+                snapshot = kept[0]
+            else:
+                snapshot = Snapshot(await self.decode_keyframe(unit, width_px), unit.order, unit.capture_us)
+            self._kept.keep_picture(key, snapshot, self._clock.monotonic())
+            return snapshot
 
-    @contextmanager
-    def place_in_queue(self) -> Iterator[None]:
-        """A place among those that wait for a picture; raises `UnavailableError` where all are taken."""
-        if self._waiting >= MAX_WAITING:
-            _refused.inc()
-            raise UnavailableError("too many pictures are asked for just now; try again shortly")
-        self._waiting += 1
-        try:
-            yield
-        finally:
-            self._waiting -= 1
-
-    async def decode_keyframe(self, unit: AccessUnit, width_px: int | None) -> bytes:
+    async def decode_keyframe(
+        self, unit: AccessUnit, width_px: int | None, decoding: Decoding = Decoding.STILL
+    ) -> bytes:
         """The JPEG of a keyframe, made in a thread; raises `PictureError`."""
         _decoded.inc()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, to_jpeg, unit.codec, unit.payload, width_px)
+        return await loop.run_in_executor(self._threads[decoding], to_jpeg, unit.codec, unit.payload, width_px)
 
     async def decode_clip(self, clip: bytes, width_px: int | None) -> bytes:
         """The JPEG of the first picture that a player of the MP4 ``clip`` shows; raises `PictureError`."""
         _decoded.inc()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, clip_to_jpeg, clip, width_px)
+        return await loop.run_in_executor(self._threads[Decoding.STILL], clip_to_jpeg, clip, width_px)
 
     def close(self) -> None:
         """Ends the threads; a picture under way is not waited for."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in self._threads.values():
+            threads.shutdown(wait=False, cancel_futures=True)

@@ -12,7 +12,7 @@ from services.contracts.recordings import MIN_GAP_US, FootageRange
 from services.footage import playback
 from services.mesh.bus import Bus
 from services.wall.front.pictures.picture_cache import PictureCache, Snapshot
-from services.wall.front.pictures.snapshot_cache import SnapshotCache
+from services.wall.front.pictures.snapshot_cache import Decoding, SnapshotCache
 
 CACHE_BYTES: Final = 64 * 1024 * 1024
 """About five thousand pictures of 320 pixels. They stay valid: recordings do not change."""
@@ -36,24 +36,30 @@ class ThumbnailCache:
         self._locks: WeakValueDictionary[_Key, asyncio.Lock] = WeakValueDictionary()
 
     async def keyframe_picture(
-        self, camera: Id, profile: str, footage: FootageRange, at_us: int, width_px: int | None, actor: Actor
+        self,
+        camera: Id,
+        profile: str,
+        footage: FootageRange,
+        at_us: int,
+        width_px: int | None,
+        actor: Actor,
+        decoding: Decoding = Decoding.STILL,
     ) -> Snapshot | None:
         """The picture of the keyframe at or before ``at_us``, which lies in ``footage``.
 
         None where the recorder does not have it any more. Raises `PictureError`, `UnavailableError`.
         """
-        with self._snapshots.place_in_queue():
-            unit = await self._keyframe(camera, profile, footage, at_us, actor)
-            if unit is None:
-                return None
-            key = _Key(camera, profile, unit.capture_us, width_px)
-            async with self._locks.setdefault(key, asyncio.Lock()):
-                if kept := self._kept.find_picture(key):
-                    return kept[0]
-                jpeg = await self._snapshots.decode_keyframe(unit, width_px)
-                snapshot = Snapshot(jpeg, (0, unit.capture_us), unit.capture_us)
-                self._kept.keep_picture(key, snapshot)
-                return snapshot
+        unit = await self._keyframe(camera, profile, footage, at_us, actor)
+        if unit is None:
+            return None
+        key = _Key(camera, profile, unit.capture_us, width_px)
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            if kept := self._kept.find_picture(key):
+                return kept[0]
+            jpeg = await self._snapshots.decode_keyframe(unit, width_px, decoding)
+            snapshot = Snapshot(jpeg, (0, unit.capture_us), unit.capture_us)
+            self._kept.keep_picture(key, snapshot)
+            return snapshot
 
     async def _keyframe(
         self, camera: Id, profile: str, footage: FootageRange, at_us: int, actor: Actor

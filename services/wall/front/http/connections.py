@@ -1,0 +1,187 @@
+"""The front's connections: how long a request's head and the reading of an answer may take, and how many one address
+holds.
+
+aiohttp bounds none of this. This is the one module that touches private names of aiohttp, which is pinned for it:
+``AppRunner._make_server``, of a ``RequestHandler`` ``_force_close``, ``_request_count`` and ``_waiter``, of a
+``Server`` ``_loop`` and ``_kwargs``. tests/wall/front/http/test_connections.py fails when they change.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from aiohttp import web
+
+from services.mesh.metrics import counter
+from services.wall.front.http.problems import problem
+
+HEAD_SECONDS: Final = 10.0
+"""From the first byte of a request to the end of its headers."""
+STALL_SECONDS: Final = 120.0
+"""A client that takes nothing of its answer for so long is cut off."""
+TOTAL: Final = 4096
+_BUSY: Final = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+_LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+_cut = counter("front_connections_cut", "Connections that were refused or cut off", "why")
+
+
+@dataclass
+class ConnectionLimits:
+    """What one front allows, and who is connected."""
+
+    per_address: int
+    is_proxy: Callable[[str], bool] = lambda _address: False
+    """Whether many clients stand behind an address, so that it is not bounded."""
+    total: int = TOTAL
+    head_seconds: float = HEAD_SECONDS
+    stall_seconds: float = STALL_SECONDS
+    held: Counter[str] = field(default_factory=Counter)
+    """By address."""
+    taken: int = 0
+    """Since the beginning."""
+
+    def take(self, address: str) -> bool:
+        """Whether ``address`` may hold one more; it then does, until `give_back`."""
+        full = self.held[address] >= self.per_address and not self.is_proxy(address)
+        if full or self.held.total() >= self.total:
+            return False
+        self.held[address] += 1
+        self.taken += 1
+        return True
+
+    def give_back(self, address: str) -> None:
+        """One of its connections has ended."""
+        self.held[address] -= 1
+        if not self.held[address]:
+            del self.held[address]
+
+
+class _Timer:
+    """Calls once, so long after the first `start` that no `stop` follows."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, call: Callable[[], None]) -> None:
+        self._loop = loop
+        self._seconds = seconds
+        self._call = call
+        self._handle: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        if self._handle is None:
+            self._handle = self._loop.call_later(self._seconds, self._call)
+
+    def stop(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+
+class Connection(web.RequestHandler):
+    """aiohttp's, bounded."""
+
+    __slots__ = ("_address", "_head_timer", "_limits", "_stall_timer")
+
+    def __init__(self, manager: web.Server, limits: ConnectionLimits, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._limits = limits
+        self._address: str | None = None
+        """None: it was refused."""
+        self._head_timer = _Timer(self._loop, limits.head_seconds, self._on_late_head)
+        self._stall_timer = _Timer(self._loop, limits.stall_seconds, self._on_stall)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Counts it, or refuses it at once."""
+        peer = transport.get_extra_info("peername")
+        address = str(peer[0]) if isinstance(peer, tuple) else ""
+        if self._limits.take(address):
+            self._address = address
+            super().connection_made(transport)
+            return
+        _cut.labels("too_many").inc()
+        self._force_close = True
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(_BUSY)
+        transport.close()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Gives its place back."""
+        self._head_timer.stop()
+        self._stall_timer.stop()
+        if self._address is not None:
+            self._limits.give_back(self._address)
+            self._address = None
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of a request; a head that has begun must end in time."""
+        before = self._request_count
+        super().data_received(data)
+        if self._request_count != before:
+            self._head_timer.stop()
+        elif self._waits_for_head():
+            self._head_timer.start()
+
+    def pause_writing(self) -> None:
+        """The client does not read as fast as it is answered."""
+        super().pause_writing()
+        self._stall_timer.start()
+
+    def resume_writing(self) -> None:
+        """It has read."""
+        self._stall_timer.stop()
+        super().resume_writing()
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """What cannot be read as a request at all is answered with problem details, as all else."""
+        if status >= 500:
+            return super().handle_error(request, status, exc, message)
+        code = "bad-request"
+        response = problem(status, code, (message or "the request cannot be read").splitlines()[0])
+        response.force_close()
+        return response
+
+    def _waits_for_head(self) -> bool:
+        waiter = self._waiter
+        return self._request_count == 0 or (waiter is not None and not waiter.done())
+
+    def _on_late_head(self) -> None:
+        _cut.labels("slow_head").inc()
+        if self.transport is not None:
+            self.transport.write(_LATE)
+        self.force_close()
+
+    def _on_stall(self) -> None:
+        _cut.labels("does_not_read").inc()
+        if self.transport is not None:
+            self.transport.abort()
+
+
+class _BoundedServer(web.Server):
+    def __init__(self, inner: web.Server, limits: ConnectionLimits) -> None:
+        super().__init__(
+            inner.request_handler,
+            request_factory=inner.request_factory,
+            handler_cancellation=inner.handler_cancellation,
+            loop=inner._loop,
+            **inner._kwargs,
+        )
+        self._limits = limits
+
+    def __call__(self) -> web.RequestHandler:
+        return Connection(self, self._limits, loop=self._loop, **self._kwargs)
+
+
+class BoundedRunner(web.AppRunner):
+    """Runs an application whose connections are bounded. Bodies come as they were sent: nothing is decompressed."""
+
+    __slots__ = ("_limits",)
+
+    def __init__(self, app: web.Application, limits: ConnectionLimits, **options: Any) -> None:
+        super().__init__(app, auto_decompress=False, **options)
+        self._limits = limits
+
+    async def _make_server(self) -> web.Server:
+        return _BoundedServer(await super()._make_server(), self._limits)
