@@ -176,10 +176,11 @@ def nats() -> str:
 def _buckets() -> dict[str, str]:
     return {
         subjects.CAMERAS_BUCKET: "The catalogue: camera → `Camera`",
-        subjects.SECRETS_BUCKET: "Camera → `Credentials`; read by ingest alone",
+        subjects.SECRETS_BUCKET: "Camera → `CameraSecret`: its credentials, sealed to ingest's keys",
         subjects.STATE_BUCKET: "Camera → `CameraState`, as the registry observes it",
         subjects.ASSIGNMENTS_BUCKET: "`<role>.<camera>` → `Assignment`",
         subjects.INCIDENTS_BUCKET: "Incident → `Incident`",
+        subjects.SEALING_BUCKET: "Key id → `SealingKey`: the ingest machines that credentials are sealed to",
         subjects.READERS_BUCKET: "`<camera>.<profile>` → `ReaderFallback`: `auto` reads it with libav, and why",
         subjects.LAYOUTS_BUCKET: "Saved wall → `Layout`",
         subjects.PERSONS_BUCKET: "Digest of an account's name → `PersonWalls`: which saved wall they opened last",

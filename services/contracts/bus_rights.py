@@ -68,8 +68,6 @@ class KeptStream(NamedTuple):
     """What writers publish to; empty where `TRAFFIC` has them."""
     read: frozenset[BusRole]
     write: frozenset[BusRole] = frozenset()
-    erase: frozenset[BusRole] = frozenset()
-    """Who may overwrite single messages on disk."""
 
 
 _REGISTRY, _INGEST, _RECORDER, _FRONT, _RELAY, _UP = (
@@ -137,9 +135,8 @@ def _bucket(
     name: str,
     read: frozenset[BusRole],
     write: frozenset[BusRole] = _REGISTRY,
-    erase: frozenset[BusRole] = _NOBODY,
 ) -> KeptStream:
-    return KeptStream(f"KV_{name}", (f"$KV.{name}.>",), read, write, erase)
+    return KeptStream(f"KV_{name}", (f"$KV.{name}.>",), read, write)
 
 
 STREAMS: Final = (
@@ -148,7 +145,8 @@ STREAMS: Final = (
         for name in (subjects.EVENTS_STREAM, subjects.AUDIT_STREAM, subjects.HEALTH_STREAM)
     ),
     _bucket(subjects.CAMERAS_BUCKET, _SERVICES),
-    _bucket(subjects.SECRETS_BUCKET, _INGEST | _REGISTRY),
+    _bucket(subjects.SECRETS_BUCKET, _INGEST | _REGISTRY, _REGISTRY | _INGEST),
+    _bucket(subjects.SEALING_BUCKET, _INGEST | _REGISTRY, _INGEST),
     _bucket(subjects.STATE_BUCKET, _REGISTRY | _RECORDER | _FRONT | _RELAY),
     _bucket(subjects.ASSIGNMENTS_BUCKET, _REGISTRY | _INGEST | _RECORDER | _FRONT),
     _bucket(subjects.INCIDENTS_BUCKET, _REGISTRY | _RECORDER),
@@ -210,8 +208,6 @@ def _on_stream(role: BusRole, stream: KeptStream) -> Iterable[str]:
     name = stream.name
     if role in stream.write:
         yield from stream.subjects
-    if role in stream.erase:
-        yield f"$JS.API.STREAM.MSG.DELETE.{name}"
     if role is BusRole.REGISTRY:
         yield from (f"$JS.API.STREAM.{verb}.{name}" for verb in ("CREATE", "UPDATE", "PURGE"))
     if role in stream.read | stream.write or role is BusRole.REGISTRY:

@@ -103,6 +103,42 @@ class Credentials(Model):
     username: str
     password: str = Field(repr=False)
 
+    def is_user(self, username: str) -> bool:
+        """Whether they are of this user."""
+        return self.username == username
+
+
+class CameraSecret(Model):
+    """A camera's credentials as they are kept: sealed to each ingest machine's key.
+
+    They stand in the clear while no ingest has been there yet, and where an earlier version wrote them; ingest seals
+    what it finds so.
+    """
+
+    username: str | None = None
+    password: str | None = Field(default=None, repr=False)
+    boxes: dict[str, str] = {}
+    """Key id → box of `services.mesh.sealing` with a packed `Credentials`, about the camera's id."""
+    match: str = ""
+    """By it the registry that wrote them knows them again; a keyed digest, whose key is on that machine alone."""
+    match_user: str = ""
+    """The same of the user alone."""
+
+    @property
+    def in_the_clear(self) -> Credentials | None:
+        """The credentials where they are not sealed."""
+        if self.username is None:
+            return None
+        return Credentials(username=self.username, password=self.password or "")
+
+
+class SealingKey(Model):
+    """What credentials are sealed to: the public key of an ingest machine."""
+
+    public: str
+    """32 bytes, hexadecimal."""
+    machine: str = ""
+
 
 class Camera(Model):
     """One row of the catalogue."""

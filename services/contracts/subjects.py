@@ -10,6 +10,7 @@ HEALTH_STREAM: Final = "PANTAU_HEALTH"
 
 CAMERAS_BUCKET: Final = "pantau-cameras"
 SECRETS_BUCKET: Final = "pantau-secrets"
+SEALING_BUCKET: Final = "pantau-sealing"
 STATE_BUCKET: Final = "pantau-state"
 ASSIGNMENTS_BUCKET: Final = "pantau-assignments"
 INCIDENTS_BUCKET: Final = "pantau-incidents"

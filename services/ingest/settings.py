@@ -1,6 +1,7 @@
 """Ingest's settings: ``[ingest]`` in the file, ``PANTAU_INGEST_*`` in the environment."""
 
 import os
+from pathlib import Path
 from typing import ClassVar, Final, Literal
 
 from pydantic import Field, FilePath
@@ -9,6 +10,7 @@ from services.contracts.models import ReaderName
 from services.ingest.keeping.keep import DEFAULT_LIMITS, KeepLimits
 from services.mesh.settings import Section
 
+KEY_FILE: Final = "ingest-secrets.key"
 MOST_WORKERS: Final = 4
 """One worker reads hundreds of cameras, so a machine with many CPUs needs no worker for each."""
 
@@ -33,6 +35,11 @@ class IngestSettings(Section):
     )
     certificate_authorities: FilePath | None = Field(
         default=None, description="A PEM file of those whom `verified` trusts; default: those of the system."
+    )
+    secrets_key: Path | None = Field(
+        default=None,
+        description="File with this machine's key for cameras' credentials, made at the first start; default: "
+        "`ingest-secrets.key` in the data folder. Keep a copy of it (`pantau ingest-key`).",
     )
     stall_seconds: float = Field(
         default=5.0, gt=0, description="A source that sends no frame for so long is closed and opened anew."

@@ -16,7 +16,7 @@ from typing import Final
 from prometheus_client import REGISTRY
 
 from services.contracts import subjects
-from services.contracts.models import Assignment, Camera, CameraReport, Credentials, Id, IngestReport, WorkerLease
+from services.contracts.models import Assignment, Camera, CameraReport, Id, IngestReport, WorkerLease
 from services.contracts.troubles import Trouble
 from services.ingest.assignments import CameraPlan, plans
 from services.ingest.camera import CameraIngest, Surroundings
@@ -29,7 +29,8 @@ from services.ingest.overload import Overload, WorkerLoad
 from services.ingest.publisher import Publisher
 from services.ingest.readers.direct import DirectReader
 from services.ingest.readers.libav import LibavProcesses
-from services.ingest.settings import IngestSettings
+from services.ingest.secrets import OpenedSecrets
+from services.ingest.settings import KEY_FILE, IngestSettings
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.leases import Lease, new_incarnation, roll_call
 from services.mesh.lifecycle import Service
@@ -97,7 +98,8 @@ class Worker:
         bus = service.bus
         assignments = Mirror(await Bucket.open(bus, subjects.ASSIGNMENTS_BUCKET, Assignment), self._on_change)
         cameras = Mirror(await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera), self._on_change)
-        credentials = Mirror(await Bucket.open(bus, subjects.SECRETS_BUCKET, Credentials), self._on_change)
+        key_file = self._settings.secrets_key or service.settings.data / KEY_FILE
+        credentials = await OpenedSecrets.open(bus, key_file, service.settings.machine, self._on_change)
         fallbacks = self._fallbacks = await Fallbacks.open(bus, service.tasks, service.clock)
         self._assignments, self._catalogue = assignments, cameras
         if self._settings.keep_limits.spool_bytes:
@@ -170,7 +172,7 @@ class Worker:
         lease: Lease,
         assignments: Mirror[Assignment],
         cameras: Mirror[Camera],
-        credentials: Mirror[Credentials],
+        credentials: OpenedSecrets,
         fallbacks: Fallbacks,
     ) -> None:
         clock = self._service.clock

@@ -24,11 +24,17 @@ M = TypeVar("M", bound=Model)
 
 OPEN_AGAIN_SECONDS: Final = 0.5
 FOLLOW_AGAIN_SECONDS: Final = 0.25
+SCRUB_KEY: Final = "-scrub"
+"""No id: cameras' begin with a letter or a digit."""
+SCRUB_BYTES: Final = 24 * 1024 * 1024
+"""Three files of nats-server's (defaultLargeBlockSize)."""
+_FILLER: Final = bytes(1024 * 1024)
 
 # All on file: a nats-server that is killed forgets streams in memory together with their definition.
 _CONFIGS: Final = {
     subjects.CAMERAS_BUCKET: KeyValueConfig(bucket=subjects.CAMERAS_BUCKET, history=5),
     subjects.SECRETS_BUCKET: KeyValueConfig(bucket=subjects.SECRETS_BUCKET),
+    subjects.SEALING_BUCKET: KeyValueConfig(bucket=subjects.SEALING_BUCKET),
     subjects.STATE_BUCKET: KeyValueConfig(bucket=subjects.STATE_BUCKET),
     subjects.ASSIGNMENTS_BUCKET: KeyValueConfig(bucket=subjects.ASSIGNMENTS_BUCKET),
     subjects.INCIDENTS_BUCKET: KeyValueConfig(bucket=subjects.INCIDENTS_BUCKET, history=20),
@@ -141,10 +147,24 @@ class Bucket(Generic[M]):
         except (nats.errors.Error, TimeoutError) as error:
             raise self._unavailable(error) from error
 
+    async def scrub(self) -> None:
+        """Takes former values from the disk. Raises `UnavailableError`.
+
+        nats-server marks them as removed and leaves their bytes in its files until those are mostly unused, and a
+        bucket does not let single messages be overwritten. So files are filled up with an entry that is then removed.
+        """
+        self._refuse_while_away()
+        try:
+            for _ in range(SCRUB_BYTES // len(_FILLER)):
+                await self.kv.put(SCRUB_KEY, _FILLER)
+            await self.kv.delete(SCRUB_KEY)
+        except (nats.errors.Error, TimeoutError) as error:
+            raise self._unavailable(error) from error
+
     async def keys(self) -> list[str]:
         """All keys. Raises `UnavailableError`."""
         try:
-            return await self.kv.keys()
+            return [key for key in await self.kv.keys() if key != SCRUB_KEY]
         except nats.js.errors.NoKeysError:
             return []
         except (nats.errors.Error, TimeoutError) as error:
@@ -217,6 +237,8 @@ class Mirror(Generic[M]):
                         for key in [key for key in self.entries if key not in seen]:
                             self._apply(key, None, 0)
                         self.ready.set()
+                    continue
+                if entry.key == SCRUB_KEY:
                     continue
                 seen.add(entry.key)
                 gone = entry.operation in ("DEL", "PURGE")

@@ -7,13 +7,12 @@ observes states, assigns cameras and ends holds.
 import asyncio
 from typing import Final
 
-from services.contracts import subjects
 from services.contracts.errors import UnavailableError
-from services.contracts.models import Credentials, WorkerLease
+from services.contracts.models import WorkerLease
 from services.contracts.troubles import Trouble
 from services.mesh import rpc
 from services.mesh.backoff import Backoff
-from services.mesh.buckets import Bucket, make_buckets
+from services.mesh.buckets import make_buckets
 from services.mesh.bus import Bus
 from services.mesh.event_stream import EventOutbox, StreamLimits, ensure_stream
 from services.mesh.leases import Leadership, Lease, Workers, new_incarnation
@@ -35,6 +34,7 @@ from services.registry.orders import WorkerOrders
 from services.registry.promises import Promises
 from services.registry.reach import StoreReach
 from services.registry.screens import Screens
+from services.registry.secrets import SecretStore
 from services.registry.settings import RegistrySettings
 from services.registry.states import StateObserver
 from services.registry.tours import Tours
@@ -51,7 +51,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
     answering = False
     service.health.add("catalogue", lambda: None if answering else "not read yet, so nothing is answered")
     await make_buckets(bus)
-    secrets = await Bucket.open(bus, subjects.SECRETS_BUCKET, Credentials)
+    secrets = await SecretStore.open(bus, service.settings.data)
 
     me = WorkerLease(role="registry", worker=service.worker, incarnation=new_incarnation())
     lease = Lease(bus, home, lambda: me, clock=clock)
@@ -129,6 +129,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
             ("tours", ledgers.tours),
             ("accounts", ledgers.accounts),
             ("orders", ledgers.orders),
+            ("sealing keys", secrets),
             ("workers", workers),
         )
     ]

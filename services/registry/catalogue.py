@@ -22,12 +22,12 @@ from services.contracts.errors import ConflictError, NotFoundError, PantauError
 from services.contracts.events import Audit, CameraRegistered, CameraRemoved, CameraUpdated
 from services.contracts.models import Camera, Credentials, Id
 from services.contracts.permissions import Actor
-from services.mesh.buckets import Bucket
 from services.mesh.clock import Clock
 from services.mesh.event_stream import EventOutbox
 from services.registry import changes, rows
 from services.registry.changes import CameraChange
 from services.registry.ledger import Ledgers
+from services.registry.secrets import SecretStore
 
 CONCURRENT_ROWS: Final = 16
 """Rows of an import that are written concurrently."""
@@ -42,7 +42,7 @@ class CameraCatalogue:
         *,
         home: Id,
         ledgers: Ledgers,
-        secrets: Bucket[Credentials],
+        secrets: SecretStore,
         outbox: EventOutbox,
         clock: Clock,
     ) -> None:
@@ -173,8 +173,7 @@ class CameraCatalogue:
                 return
 
     async def _credentials(self, camera: Camera) -> Credentials | None:
-        found = await self._secrets.get(camera.id) if camera.has_credentials else None
-        return found[0] if found else None
+        return await self._secrets.get(camera.id) if camera.has_credentials else None
 
     async def _create(self, change: CameraChange, actor: Actor) -> None:
         camera = change.camera

@@ -91,8 +91,8 @@ def completed(given: dict[str, Any], camera: Camera | None, credentials: Credent
         full["profiles"] = {name: profile for name, profile in profiles.items() if profile is not None}
     user = full.get("credentials")
     if isinstance(user, dict) and "password" not in user:
-        same = credentials is not None and credentials.username == user.get("username")
-        full["credentials"] = user | {"password": credentials.password if same and credentials else ""}
+        same = credentials is not None and credentials.is_user(str(user.get("username")))
+        full["credentials"] = credentials if same else user | {"password": ""}
     return full
 
 
