@@ -2,7 +2,15 @@
 
 from pydantic import Field
 
-from services.contracts.models import Id, Incident, IncidentStatus, Model, UnixUs
+from services.contracts.models import (
+    MAX_HOLD_DAYS,
+    MAX_REMARK_CHARS,
+    Id,
+    Incident,
+    IncidentStatus,
+    Model,
+    UnixUs,
+)
 from services.contracts.patch import Partial, Patch
 
 
@@ -15,18 +23,37 @@ class IncidentInput(Model):
     to_us: UnixUs | None = None
     """None: the incident goes on."""
     notes: str = Field(default="", max_length=20_000)
+    hold_days: float | None = Field(default=None, ge=0, le=MAX_HOLD_DAYS)
+    """How long its footage stays held after it was closed; None: as the registry's setting says."""
 
 
 class IncidentPatch(Patch):
-    """The fields of an incident that change. ``to_us: null`` means that it goes on."""
+    """The fields of an incident that change.
 
-    nullable = frozenset({"to_us"})
+    ``to_us: null`` means that it goes on, ``hold_days: null`` that the registry's setting says how long it is held. To
+    shorten the hold takes a supervisor, as closing does.
+    """
+
+    nullable = frozenset({"to_us", "hold_days"})
 
     title: str | None = Field(default=None, min_length=1, max_length=200)
     cameras: tuple[Id, ...] | None = Field(default=None, min_length=1, max_length=1000)
     from_us: UnixUs | None = None
     to_us: UnixUs | None = None
     notes: str | None = Field(default=None, max_length=20_000)
+    hold_days: float | None = Field(default=None, ge=0, le=MAX_HOLD_DAYS)
+
+
+class RemarkInput(Model):
+    """A remark to be added to an incident."""
+
+    text: str = Field(min_length=1, max_length=MAX_REMARK_CHARS)
+
+
+class RemarkNote(RemarkInput):
+    """A remark, and the incident that it is about."""
+
+    id: Id
 
 
 class IncidentQuery(Model):

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from types import UnionType
-from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, Self, Union, get_args, get_origin
 from urllib.parse import urlsplit
 
 import msgpack
@@ -399,11 +399,38 @@ class WantReply(Model):
     frames: int = 0
 
 
+MAX_REMARK_CHARS: Final = 2000
+MAX_REMARKS: Final = 200
+MAX_INCIDENT_STEPS: Final = 300
+MAX_HOLD_DAYS: Final = 3650
+
+
 class IncidentStatus(StrEnum):
     """An incident's life."""
 
     OPEN = "open"
     CLOSED = "closed"
+
+
+class Remark(Model):
+    """What a person wrote about an incident. Nobody changes it afterwards."""
+
+    at_us: int
+    by: str
+    text: str = Field(min_length=1, max_length=MAX_REMARK_CHARS)
+
+
+IncidentAction = Literal["opened", "updated", "remarked", "exported", "closed", "reopened", "released"]
+
+
+class IncidentStep(Model):
+    """What was done with an incident, by whom and when."""
+
+    at_us: int
+    by: str
+    action: IncidentAction
+    fields: tuple[str, ...] = ()
+    """Names of the fields that changed."""
 
 
 class Incident(Model):
@@ -417,6 +444,12 @@ class Incident(Model):
     to_us: int | None = None
     """None: the incident goes on, so future footage is held, too."""
     notes: str = ""
+    hold_days: float | None = None
+    """How long its footage stays held after it was closed; None: as long as the registry's setting says."""
+    remarks: tuple[Remark, ...] = ()
+    """Oldest first."""
+    history: tuple[IncidentStep, ...] = ()
+    """Oldest first; the newest `MAX_INCIDENT_STEPS`. All of it is in the audit events."""
     created_by: str = ""
     created_us: int = 0
     closed_us: int | None = None

@@ -38,6 +38,8 @@ _CONFIGS: Final = {
     subjects.STATE_BUCKET: KeyValueConfig(bucket=subjects.STATE_BUCKET),
     subjects.ASSIGNMENTS_BUCKET: KeyValueConfig(bucket=subjects.ASSIGNMENTS_BUCKET),
     subjects.INCIDENTS_BUCKET: KeyValueConfig(bucket=subjects.INCIDENTS_BUCKET, history=20),
+    # As long as the events themselves.
+    subjects.ACKNOWLEDGED_BUCKET: KeyValueConfig(bucket=subjects.ACKNOWLEDGED_BUCKET, ttl=30 * 86400),
     subjects.READERS_BUCKET: KeyValueConfig(bucket=subjects.READERS_BUCKET),
     subjects.LAYOUTS_BUCKET: KeyValueConfig(bucket=subjects.LAYOUTS_BUCKET, history=5),
     subjects.PERSONS_BUCKET: KeyValueConfig(bucket=subjects.PERSONS_BUCKET),

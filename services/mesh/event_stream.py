@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeVar
@@ -222,6 +222,39 @@ async def events_between(bus: Bus, stream: str, after: int, until: int) -> Async
     finally:
         if bus.connected:
             await subscription.unsubscribe()
+
+
+async def recent_events(
+    bus: Bus, subject_filters: Sequence[str], since: datetime, *, at_most: int
+) -> list[StreamEvent]:
+    """The newest events since a moment on any of the subjects, oldest first; at most so many.
+
+    Raises `UnavailableError`.
+    """
+    config = ConsumerConfig(
+        deliver_policy=DeliverPolicy.BY_START_TIME,
+        opt_start_time=since,
+        ack_policy=AckPolicy.NONE,
+        inactive_threshold=30.0,
+        mem_storage=True,
+        filter_subjects=list(subject_filters),
+    )
+    newest: deque[StreamEvent] = deque(maxlen=at_most)
+    with _unavailable():
+        try:
+            subscription = await bus.js.pull_subscribe("", stream=subjects.EVENTS_STREAM, config=config)
+        except nats.js.errors.NotFoundError:
+            return []
+        try:
+            waiting = (await subscription.consumer_info()).num_pending or 0
+            while waiting > 0:
+                messages = await subscription.fetch(min(FETCH_EVENTS, waiting), timeout=2)
+                newest.extend(StreamEvent(message.metadata.sequence.stream, message) for message in messages)
+                waiting -= len(messages)
+        finally:
+            if bus.connected:
+                await subscription.unsubscribe()
+    return list(newest)
 
 
 async def follow_events(

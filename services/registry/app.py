@@ -23,6 +23,7 @@ from services.mesh.presence import Presence
 from services.mesh.tasks import end
 from services.mesh.troubles import tell_troubles
 from services.registry.accounts import Accounts
+from services.registry.acknowledgements import Acknowledgements
 from services.registry.assignments import Assigner
 from services.registry.audit_stream import AuditStream
 from services.registry.catalogue import CameraCatalogue
@@ -139,7 +140,12 @@ async def run(service: Service, settings: RegistrySettings) -> None:
     await _all(read, service.stopping)
     if service.stopping.is_set():
         return
-    walls = WallEndpoints(Layouts(ledgers, clock), Tours(ledgers, clock), Screens(ledgers, clock))
+    walls = WallEndpoints(
+        Layouts(ledgers, clock),
+        Tours(ledgers, clock),
+        Screens(ledgers, clock),
+        await Acknowledgements.open(bus, home=home, outbox=outbox, clock=clock),
+    )
     orders = WorkerOrders(home=home, ledgers=ledgers, workers=workers, outbox=outbox, clock=clock)
     answers = endpoints(catalogue, orders, casebook, walls, Accounts(ledgers, clock))
     micro = await rpc.serve(bus, tasks, home=home, service="registry", endpoints=answers)

@@ -3,8 +3,9 @@
 from typing import Any, NamedTuple
 
 from services.contracts.accounts import AccountInput, AccountKey, AccountUpdate, PasswordChange
+from services.contracts.acknowledgements import AcknowledgeOrder
 from services.contracts.catalogue import CameraInput, CameraKey, CameraQuery, CameraRemove, CameraUpdate, ImportRequest
-from services.contracts.incidents import IncidentInput, IncidentKey, IncidentQuery, IncidentUpdate
+from services.contracts.incidents import IncidentInput, IncidentKey, IncidentQuery, IncidentUpdate, RemarkNote
 from services.contracts.layouts import LayoutInput, LayoutQuery, LayoutUpdate
 from services.contracts.permissions import Role
 from services.contracts.saved import SavedKey
@@ -12,6 +13,7 @@ from services.contracts.screens import ScreenKey, ScreenOrder, ScreenQuery, Tour
 from services.contracts.workers import WorkerOrderRequest, WorkersQuery
 from services.mesh.rpc import Endpoint
 from services.registry.accounts import Accounts
+from services.registry.acknowledgements import Acknowledgements
 from services.registry.catalogue import CameraCatalogue
 from services.registry.incidents import Incidents
 from services.registry.layouts import Layouts
@@ -26,6 +28,7 @@ class WallEndpoints(NamedTuple):
     layouts: Layouts
     tours: Tours
     screens: Screens
+    acknowledgements: Acknowledgements
 
 
 def endpoints(
@@ -45,12 +48,15 @@ def endpoints(
         Endpoint("incidents-get", IncidentKey, incidents.get, Role.VIEWER),
         Endpoint("incidents-open", IncidentInput, incidents.open, Role.OPERATOR),
         Endpoint("incidents-update", IncidentUpdate, incidents.update, Role.OPERATOR),
+        Endpoint("incidents-remark", RemarkNote, incidents.remark, Role.OPERATOR),
+        Endpoint("incidents-exported", IncidentKey, incidents.exported, Role.OPERATOR),
         Endpoint("incidents-close", IncidentKey, incidents.close, Role.SUPERVISOR),
         Endpoint("incidents-reopen", IncidentKey, incidents.reopen, Role.SUPERVISOR),
         Endpoint("accounts-add", AccountInput, accounts.add, Role.ADMIN),
         Endpoint("accounts-update", AccountUpdate, accounts.update, Role.ADMIN),
         Endpoint("accounts-remove", AccountKey, accounts.remove, Role.ADMIN),
         Endpoint("accounts-password", PasswordChange, accounts.change_password, Role.VIEWER),
+        Endpoint("events-acknowledge", AcknowledgeOrder, walls.acknowledgements.acknowledge, Role.OPERATOR),
         Endpoint("layouts-list", LayoutQuery, walls.layouts.list, Role.VIEWER),
         Endpoint("layouts-get", SavedKey, walls.layouts.get, Role.VIEWER),
         Endpoint("layouts-save", LayoutInput, walls.layouts.save, Role.VIEWER),

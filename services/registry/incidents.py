@@ -7,10 +7,10 @@ import asyncio
 import secrets
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Final, TypedDict
+from typing import Final, Literal, TypedDict
 
 from services.contracts.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
-from services.contracts.events import Audit, IncidentClosed, IncidentOpened, IncidentUpdated
+from services.contracts.events import Audit, IncidentClosed, IncidentExported, IncidentOpened, IncidentUpdated
 from services.contracts.incidents import (
     IncidentEntry,
     IncidentInput,
@@ -18,9 +18,19 @@ from services.contracts.incidents import (
     IncidentList,
     IncidentQuery,
     IncidentUpdate,
+    RemarkNote,
 )
-from services.contracts.models import Id, Incident, IncidentStatus
-from services.contracts.permissions import SYSTEM, Actor
+from services.contracts.models import (
+    MAX_INCIDENT_STEPS,
+    MAX_REMARKS,
+    Id,
+    Incident,
+    IncidentAction,
+    IncidentStatus,
+    IncidentStep,
+    Remark,
+)
+from services.contracts.permissions import SYSTEM, Actor, Role
 from services.mesh.clock import Clock
 from services.mesh.event_stream import EventOutbox
 from services.mesh.log import get_logger
@@ -29,6 +39,7 @@ from services.registry.ledger import Ledgers
 log = get_logger()
 
 ATTEMPTS: Final = 5
+_DAY_US: Final = 86_400_000_000
 LOOK_SECONDS: Final = 1.0
 """How often the leader looks for holds whose grace is over."""
 
@@ -95,6 +106,8 @@ class Incidents:
             from_us=given.from_us,
             to_us=given.to_us,
             notes=given.notes,
+            hold_days=given.hold_days,
+            history=(IncidentStep(at_us=now_us, by=actor.name, action="opened"),),
             created_by=actor.name,
             created_us=now_us,
         )
@@ -111,9 +124,30 @@ class Incidents:
         def changed(before: Incident) -> Incident:
             after = before.model_copy(update=given)
             self._check(after, new_cameras=set(after.cameras) - set(before.cameras))
+            if self._hold_us(after) < self._hold_us(before):
+                actor.require(Role.SUPERVISOR)
+            if after.hold_days != before.hold_days and after.closed_us is not None:
+                if after.released:
+                    raise InvalidInputError("hold_days: its hold is over; reopen the incident to hold what is left")
+                after = after.model_copy(update={"release_us": after.closed_us + self._hold_us(after)})
             return after
 
         return await self._change(update.id, update.revision, changed, actor)
+
+    async def remark(self, note: RemarkNote, actor: Actor) -> IncidentEntry:
+        """Adds a remark, to a closed incident too; at most `MAX_REMARKS`; raises `NotFoundError`."""
+
+        def remarked(before: Incident) -> Incident:
+            if len(before.remarks) >= MAX_REMARKS:
+                raise InvalidInputError(f"an incident takes {MAX_REMARKS} remarks")
+            remark = Remark(at_us=self._clock.now_us(), by=actor.name, text=note.text)
+            return before.model_copy(update={"remarks": (*before.remarks, remark)})
+
+        return await self._change(note.id, None, remarked, actor, action="remarked")
+
+    async def exported(self, key: IncidentKey, actor: Actor) -> IncidentEntry:
+        """Notes that ``actor`` exports footage about it."""
+        return await self._change(key.id, None, lambda before: before, actor, action="exported")
 
     async def close(self, key: IncidentKey, actor: Actor) -> IncidentEntry:
         """Closes an incident: its hold ends after the grace. Closing it again changes nothing."""
@@ -129,7 +163,7 @@ class Incidents:
                     "status": IncidentStatus.CLOSED,
                     "to_us": to_us,
                     "closed_us": now_us,
-                    "release_us": now_us + self._grace_us,
+                    "release_us": now_us + self._hold_us(before),
                     "released": False,
                 }
             )
@@ -161,7 +195,8 @@ class Incidents:
 
     async def _release(self, incident: Incident, revision: int) -> None:
         try:
-            await self._incidents.update(incident.id, incident.model_copy(update={"released": True}), revision)
+            released = self._stepped(incident.model_copy(update={"released": True}), "released", (), SYSTEM)
+            await self._incidents.update(incident.id, released, revision)
         except (
             ConflictError,
             UnavailableError,
@@ -171,10 +206,22 @@ class Incidents:
         self._outbox.post(IncidentUpdated(**self._about(incident, SYSTEM), changed=("released",)))
         self._audit(incident, "incident-released", SYSTEM)
 
+    def _hold_us(self, incident: Incident) -> int:
+        return self._grace_us if incident.hold_days is None else round(incident.hold_days * _DAY_US)
+
     async def _change(
-        self, key: Id, revision: int | None, change: Callable[[Incident], Incident], actor: Actor
+        self,
+        key: Id,
+        revision: int | None,
+        change: Callable[[Incident], Incident],
+        actor: Actor,
+        *,
+        action: Literal["remarked", "exported"] | None = None,
     ) -> IncidentEntry:
-        """Changes the last revision. Without a ``revision`` it tries again after a concurrent write."""
+        """Changes the last revision. Without a ``revision`` it tries again after a concurrent write.
+
+        ``action`` is what the history says; None: it follows from what changed, and nothing changed is no step.
+        """
         for _ in range(ATTEMPTS):
             entry = await self._incidents.fetch(key)
             if entry is None:
@@ -184,29 +231,38 @@ class Incidents:
                 raise ConflictError(f"{key} is at revision {current} by now, not {revision}; read it again")
             after = change(before)
             fields = tuple(name for name in type(before).model_fields if getattr(before, name) != getattr(after, name))
-            if not fields:
+            if not fields and action is None:
                 return IncidentEntry(incident=before, revision=current)
+            done = action or _action(before, after)
+            after = self._stepped(after, done, fields if done == "updated" else (), actor)
             try:
                 written = await self._incidents.update(key, after, current)
             except ConflictError:
                 if revision is not None:
                     raise
                 continue
-            self._tell(before, after, fields, actor)
+            self._tell(after, done, fields, actor)
             return IncidentEntry(incident=after, revision=written)
         raise ConflictError(f"{key} keeps changing; try again")
 
-    def _tell(self, before: Incident, after: Incident, fields: tuple[str, ...], actor: Actor) -> None:
+    def _stepped(self, incident: Incident, action: IncidentAction, fields: tuple[str, ...], actor: Actor) -> Incident:
+        step = IncidentStep(at_us=self._clock.now_us(), by=actor.name, action=action, fields=fields)
+        return incident.model_copy(update={"history": (*incident.history, step)[-MAX_INCIDENT_STEPS:]})
+
+    def _tell(self, after: Incident, action: IncidentAction, fields: tuple[str, ...], actor: Actor) -> None:
         about = self._about(after, actor)
-        if after.status is before.status:
-            self._outbox.post(IncidentUpdated(**about, changed=fields))
-            self._audit(after, "incident-updated", actor, changed=", ".join(fields))
-        elif after.status is IncidentStatus.CLOSED:
-            self._outbox.post(IncidentClosed(**about, release_us=after.release_us or 0))
-            self._audit(after, "incident-closed", actor)
-        else:
-            self._outbox.post(IncidentOpened(**about))
-            self._audit(after, "incident-reopened", actor)
+        match action:
+            case "updated" | "remarked":
+                self._outbox.post(IncidentUpdated(**about, changed=fields))
+                self._audit(after, f"incident-{action}", actor, changed=", ".join(fields))
+            case "exported":  # the export's own audit event names the cameras and the range
+                self._outbox.post(IncidentExported(**about))
+            case "closed":
+                self._outbox.post(IncidentClosed(**about, release_us=after.release_us or 0))
+                self._audit(after, "incident-closed", actor)
+            case _:
+                self._outbox.post(IncidentOpened(**about))
+                self._audit(after, "incident-reopened", actor)
 
     def _check(self, incident: Incident, *, new_cameras: Iterable[Id]) -> None:
         if incident.to_us is not None and incident.to_us <= incident.from_us:
@@ -239,3 +295,9 @@ class Incidents:
                 detail={"title": incident.title, "cameras": ", ".join(incident.cameras), **detail},
             )
         )
+
+
+def _action(before: Incident, after: Incident) -> IncidentAction:
+    if after.status is before.status:
+        return "updated"
+    return "closed" if after.status is IncidentStatus.CLOSED else "reopened"

@@ -39,3 +39,29 @@ async def test_a_stalled_and_a_refusing_camera_say_so_and_come_back_without_a_ha
     assert await probe.cameras() == {0: "cam-001", 1: "cam-002", 2: "cam-003", 3: "cam-004"}
     undisturbed = [pause for pause in await probe.pauses() if pause.slot in (0, 3)]
     assert undisturbed == []
+
+
+async def test_a_lost_camera_is_in_the_feed_of_every_page_until_somebody_has_seen_it(
+    pantau: Running, browser: BrowserContext
+) -> None:
+    pages = []
+    for number in range(2):
+        page = await browser.new_page()
+        page.set_default_timeout(90_000)
+        await page.add_init_script("localStorage.setItem('pantau.language', 'en')")
+        await page.goto(f"{pantau.url}/#grid=1&tiles=cam-00{number + 5}")
+        await page.get_by_role("button", name="Events").click()
+        pages.append(page)
+    rows = [page.locator("pantau-events-panel li").filter(has_text="Camera offline") for page in pages]
+    with pantau.fault("cam-004", "stall"):
+        for page in pages:
+            await page.locator("pantau-events-panel input[type=search]").fill("cam-004")
+        await expect(rows[0].get_by_role("button", name="Acknowledge")).to_be_visible(timeout=90_000)
+        await rows[0].get_by_role("button", name="Acknowledge").click()
+        for row in rows:
+            await expect(row).to_contain_text("seen by local", timeout=90_000)
+            await expect(row.get_by_role("button", name="Acknowledge")).to_have_count(0)
+    seen = [
+        event for event in pantau.api("/events/recent")["events"] if event["subject"] == "cam-004" and event["seen"]
+    ]
+    assert {event["seen"]["by"] for event in seen} == {"local"}

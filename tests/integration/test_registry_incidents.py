@@ -12,6 +12,7 @@ from services.contracts.incidents import (
     IncidentPatch,
     IncidentQuery,
     IncidentUpdate,
+    RemarkNote,
 )
 from services.contracts.models import Incident, IncidentStatus
 from services.contracts.permissions import Actor, Role
@@ -83,6 +84,52 @@ async def test_an_incident_lives_from_opening_to_release_and_each_step_is_told(
         ("incident-closed", "budi", "supervisor"),
         ("incident-released", "system", "admin"),
     ]
+
+
+async def test_remarks_exports_and_changes_stand_in_its_history_by_name(bus: Bus, mesh_settings: MeshSettings) -> None:
+    async with registry(mesh_settings):
+        await add(bus, "a")
+        key = (await ask(bus, "incidents-open", collision(), IncidentEntry, actor=OPERATOR)).incident.id
+        note = RemarkNote(id=key, text="The tow truck came")
+        await ask(bus, "incidents-remark", note, IncidentEntry, actor=OPERATOR)
+        await ask(bus, "incidents-exported", IncidentKey(id=key), IncidentEntry, actor=SUPERVISOR)
+        await ask(bus, "incidents-close", IncidentKey(id=key), IncidentEntry, actor=SUPERVISOR)
+        with pytest.raises(ForbiddenError):
+            await ask(bus, "incidents-remark", note, IncidentEntry, actor=Actor("tono", Role.VIEWER))
+        incident = (await ask(bus, "incidents-get", IncidentKey(id=key), IncidentEntry)).incident
+        assert [(remark.by, remark.text) for remark in incident.remarks] == [("siti", "The tow truck came")]
+        assert [(step.by, step.action) for step in incident.history] == [
+            ("siti", "opened"),
+            ("siti", "remarked"),
+            ("budi", "exported"),
+            ("budi", "closed"),
+        ]
+
+
+async def test_its_own_hold_counts_and_only_a_supervisor_shortens_it(bus: Bus, mesh_settings: MeshSettings) -> None:
+    day_us = 86_400_000_000
+    async with registry(mesh_settings):
+        await add(bus, "a")
+        key = (await ask(bus, "incidents-open", collision(hold_days=30), IncidentEntry, actor=OPERATOR)).incident.id
+        longer = IncidentUpdate(id=key, patch=IncidentPatch(hold_days=90))
+        shorter = IncidentUpdate(id=key, patch=IncidentPatch(hold_days=10))
+        await ask(bus, "incidents-update", longer, IncidentEntry, actor=OPERATOR)
+        with pytest.raises(ForbiddenError):
+            await ask(bus, "incidents-update", shorter, IncidentEntry, actor=OPERATOR)
+        closed = (await ask(bus, "incidents-close", IncidentKey(id=key), IncidentEntry, actor=SUPERVISOR)).incident
+        assert closed.closed_us is not None
+        assert closed.release_us == closed.closed_us + 90 * day_us
+        moved = (await ask(bus, "incidents-update", shorter, IncidentEntry, actor=SUPERVISOR)).incident
+        assert moved.release_us == closed.closed_us + 10 * day_us
+        over = IncidentUpdate(id=key, patch=IncidentPatch(hold_days=0))
+        await ask(bus, "incidents-update", over, IncidentEntry, actor=SUPERVISOR)
+
+        async def released() -> bool:
+            return (await ask(bus, "incidents-get", IncidentKey(id=key), IncidentEntry)).incident.released
+
+        await eventually(released, lambda done: done)
+        with pytest.raises(InvalidInputError, match="hold is over"):
+            await ask(bus, "incidents-update", longer, IncidentEntry, actor=SUPERVISOR)
 
 
 async def test_reopening_holds_again(bus: Bus, mesh_settings: MeshSettings) -> None:

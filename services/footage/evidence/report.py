@@ -7,7 +7,7 @@ from typing import Final
 
 from services.contracts.evidence.manifest import CameraEvidence, Manifest
 
-_STYLE: Final = (
+STYLE: Final = (
     "body{font:15px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}"
     "h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}i{color:#57606a}"
     "table{border-collapse:collapse;width:100%}td,th{border:1px solid #d0d7de;padding:.3rem .5rem;text-align:left;"
@@ -24,15 +24,18 @@ def moment(at_us: int) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _both(indonesian: str, english: str) -> str:
+def both(indonesian: str, english: str) -> str:
+    """A text in both languages."""
     return f"{indonesian} <i>/ {english}</i>"
 
 
-def _row(label: str, value: str) -> str:
+def row(label: str, value: str) -> str:
+    """A fact of a table of facts; ``value`` is HTML."""
     return f"<tr><th>{label}</th><td>{value}</td></tr>"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of cells that are HTML."""
     header = "".join(f"<th>{cell}</th>" for cell in head)
     body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table><tr>{header}</tr>{body}</table>"
@@ -41,17 +44,17 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def html(manifest: Manifest) -> str:
     """The page. Every text that people gave is escaped; it loads nothing from anywhere."""
     facts = [
-        _row(_both("Berkas bukti", "Bundle"), f"<code>{escape(manifest.bundle)}</code>"),
-        _row(_both("Diminta oleh", "Asked for by"), f"{escape(manifest.asked_by)} ({escape(manifest.role)})"),
-        _row(_both("Alasan", "Reason"), escape(manifest.reason) or "–"),
-        _row(_both("Insiden", "Incident"), escape(manifest.incident) or "–"),
-        _row(_both("Rentang waktu (UTC)", "Range (UTC)"), f"{moment(manifest.from_us)} – {moment(manifest.to_us)}"),
-        _row(_both("Dibuat (UTC)", "Made (UTC)"), moment(manifest.created_us)),
-        _row(_both("Perangkat lunak", "Software"), escape(manifest.software)),
+        row(both("Berkas bukti", "Bundle"), f"<code>{escape(manifest.bundle)}</code>"),
+        row(both("Diminta oleh", "Asked for by"), f"{escape(manifest.asked_by)} ({escape(manifest.role)})"),
+        row(both("Alasan", "Reason"), escape(manifest.reason) or "–"),
+        row(both("Insiden", "Incident"), escape(manifest.incident) or "–"),
+        row(both("Rentang waktu (UTC)", "Range (UTC)"), f"{moment(manifest.from_us)} – {moment(manifest.to_us)}"),
+        row(both("Dibuat (UTC)", "Made (UTC)"), moment(manifest.created_us)),
+        row(both("Perangkat lunak", "Software"), escape(manifest.software)),
     ]
     thinned = (
         '<p class="note">'
-        + _both(
+        + both(
             "Sebagian rekaman ini telah ditipiskan oleh masa simpan: hanya sebagian bingkai gambar yang tersisa.",
             "Some of this footage was thinned by retention: only some of its frames are left.",
         )
@@ -64,12 +67,12 @@ def html(manifest: Manifest) -> str:
     year = moment(manifest.created_us)[:4]
     return (
         f'<!doctype html><html lang="id"><head><meta charset="utf-8"><title>Pantau {manifest.bundle}</title>'
-        f"<style>{_STYLE}</style></head><body><h1>{_both('Laporan bukti rekaman', 'Footage evidence report')}</h1>"
+        f"<style>{STYLE}</style></head><body><h1>{both('Laporan bukti rekaman', 'Footage evidence report')}</h1>"
         f"<table>{''.join(facts)}</table>{thinned}{''.join(map(_camera, manifest.cameras))}"
-        f"<h2>{_both('Kunci publik perekam', 'Public keys of the recorders')}</h2>"
-        f"{_table((_both('Nama', 'Name'), 'Ed25519'), keys)}"
-        f"<h2>{_both('Cara memeriksa', 'How to check')}</h2><p>"
-        + _both(
+        f"<h2>{both('Kunci publik perekam', 'Public keys of the recorders')}</h2>"
+        f"{table((both('Nama', 'Name'), 'Ed25519'), keys)}"
+        f"<h2>{both('Cara memeriksa', 'How to check')}</h2><p>"
+        + both(
             "Pasang Pantau di komputer mana pun, lalu jalankan perintah di bawah. Tidak perlu jaringan.",
             "Install Pantau on any computer and run the command below. It needs no network.",
         )
@@ -85,7 +88,7 @@ def _camera(camera: CameraEvidence) -> str:
             moment(part.from_us),
             moment(part.to_us),
             f"± {part.statement.uncertainty_us / 1000:.0f} ms ({_clock(part.statement.clock)})",
-            _both("penuh", "full") if part.statement.tier == "full" else _both("ditipiskan", "thinned"),
+            both("penuh", "full") if part.statement.tier == "full" else both("ditipiskan", "thinned"),
             escape(part.statement.recorder),
         )
         for part in camera.parts
@@ -94,19 +97,19 @@ def _camera(camera: CameraEvidence) -> str:
         (moment(gap.from_us), moment(gap.to_us) if gap.to_us else "–", escape(gap.cause), escape(gap.detail))
         for gap in camera.gaps
     ]
-    heads = ("Berkas / <i>File</i>", _both("Dari", "From"), _both("Sampai", "To"), _both("Ketelitian", "Uncertainty"),
-             _both("Mutu", "Tier"), _both("Perekam", "Recorder"))  # fmt: skip
-    no_parts = f"<p>{_both('Tidak ada rekaman pada rentang ini.', 'There is no footage in this range.')}</p>"
-    gap_heads = (_both("Dari", "From"), _both("Sampai", "To"), _both("Sebab", "Cause"), _both("Rincian", "Detail"))
+    heads = ("Berkas / <i>File</i>", both("Dari", "From"), both("Sampai", "To"), both("Ketelitian", "Uncertainty"),
+             both("Mutu", "Tier"), both("Perekam", "Recorder"))  # fmt: skip
+    no_parts = f"<p>{both('Tidak ada rekaman pada rentang ini.', 'There is no footage in this range.')}</p>"
+    gap_heads = (both("Dari", "From"), both("Sampai", "To"), both("Sebab", "Cause"), both("Rincian", "Detail"))
     return (
         f"<h2>{escape(camera.name)} <code>{escape(camera.camera)}</code></h2>"
-        + (_table(heads, parts) if parts else no_parts)
-        + (f"<h3>{_both('Celah rekaman', 'Gaps')}</h3>" + _table(gap_heads, gaps) if gaps else "")
+        + (table(heads, parts) if parts else no_parts)
+        + (f"<h3>{both('Celah rekaman', 'Gaps')}</h3>" + table(gap_heads, gaps) if gaps else "")
     )
 
 
 def _clock(clock: str) -> str:
-    return _both("jam kamera", "camera's clock") if clock == "rtcp" else _both("jam perekam", "recorder's clock")
+    return both("jam kamera", "camera's clock") if clock == "rtcp" else both("jam perekam", "recorder's clock")
 
 
 README: Final = """\

@@ -1,6 +1,7 @@
 """The front: HTTP for people, players and programs. Wires its parts and owns its lifecycle."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Sequence, Set
 from pathlib import Path
 from typing import Final
@@ -9,6 +10,7 @@ from aiohttp import hdrs, web
 
 from services.contracts import subjects
 from services.contracts.accounts import RegistryAccount, SignIn
+from services.contracts.acknowledgements import Acknowledgement
 from services.contracts.exports import ExportJob
 from services.contracts.models import Assignment, Camera, CameraState
 from services.contracts.permissions import Actor, Role
@@ -148,6 +150,11 @@ async def run(
     export_bucket = await Bucket.open(bus, subjects.EXPORTS_BUCKET, ExportJob)
     exports = Mirror(export_bucket)
     workers = Workers(bus, service.home, clock=service.clock)
+    feed = EventFeed(bus, service.clock)
+    acknowledged = Mirror(
+        await Bucket.open(bus, subjects.ACKNOWLEDGED_BUCKET, Acknowledgement),
+        lambda key, _value, _revision: feed.tell("events.acknowledged", f'{{"event":{json.dumps(key)}}}'),
+    )
     ending = asyncio.Event()
     snapshots = SnapshotCache(bus, service.clock)
     front = Front(
@@ -169,8 +176,9 @@ async def run(
             service.clock,
         ),
         workers=workers,
-        feed=EventFeed(bus, service.clock),
+        feed=feed,
         screens=ScreenFeed(await Bucket.open(bus, subjects.SCREENS_BUCKET, Screen)),
+        acknowledged=acknowledged,
         outbox=EventOutbox(bus, source=f"/wall/{service.worker}"),
         shares=FrontShares(),
         snapshots=snapshots,
@@ -190,6 +198,7 @@ async def run(
         service.tasks.create_task(front.relays.presence.run(), name="presence"),
         service.tasks.create_task(front.feed.run(), name="events"),
         service.tasks.create_task(front.screens.run(), name="screens"),
+        service.tasks.create_task(acknowledged.run(), name="acknowledged"),
         service.tasks.create_task(front.outbox.run(), name="outbox"),
         service.tasks.create_task(front.troubles.run(), name="troubles"),
         service.tasks.create_task(accounts.mirror.run(), name="accounts"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from services.contracts.acknowledgements import Acknowledgement
 from services.contracts.errors import NotFoundError, UnavailableError
 from services.contracts.events import Audit
 from services.contracts.exports import ExportJob
@@ -53,6 +54,7 @@ class Front:
     workers: Workers
     feed: EventFeed
     screens: ScreenFeed
+    acknowledged: Mirror[Acknowledgement]
     outbox: EventOutbox
     shares: FrontShares
     snapshots: SnapshotCache

@@ -70,16 +70,18 @@ class EventPlace(NamedTuple):
 
 CAUGHT_UP: Final = (subjects.EVENTS_STREAM, subjects.AUDIT_STREAM)
 """The streams of which a client that comes back gets what it missed."""
+FEED: Final = "events"
+"""The kind of what the feed says of itself: ``events.skipped``, ``events.acknowledged``."""
 
 
 class FeedEvent(NamedTuple):
     """One event, ready to be sent."""
 
     stream: str
-    sequence: int
-    """Its number in the stream."""
+    sequence: int | None
+    """Its number in the stream; None: it is not of a stream."""
     kind: str
-    """camera, recording, incident or audit."""
+    """camera, recording, incident or audit; `FEED`."""
     type: str
     """As in camera.offline."""
     block: bytes
@@ -165,6 +167,10 @@ class EventFeed:
         self._followers.discard(follower)
         _clients.set(len(self._followers))
 
+    def tell(self, event_type: str, body: str) -> None:
+        """Tells every follower something that is not of the stream; ``body`` is JSON."""
+        self._hand_on(FeedEvent("", None, FEED, event_type, sse_block(event_type, body)))
+
     def end_followers(self) -> None:
         """Ends every follower."""
         for follower in self._followers:
@@ -211,6 +217,9 @@ class EventFeed:
         read = EventPlace(self._last.get(subjects.EVENTS_STREAM, 0), self._last.get(subjects.AUDIT_STREAM, 0))
         event = read_event(stream, stored, read)
         if event is not None:
-            for follower in [follower for follower in self._followers if not follower.offer_event(event)]:
-                _cut.inc()
-                self.remove_follower(follower)
+            self._hand_on(event)
+
+    def _hand_on(self, event: FeedEvent) -> None:
+        for follower in [follower for follower in self._followers if not follower.offer_event(event)]:
+            _cut.inc()
+            self.remove_follower(follower)

@@ -2,8 +2,9 @@
 
 from typing import Final
 
+from services.contracts.acknowledgements import AcknowledgeOrder
 from services.contracts.catalogue import CameraInput, CameraPatch, ImportReport
-from services.contracts.incidents import IncidentInput, IncidentPatch
+from services.contracts.incidents import IncidentInput, IncidentPatch, RemarkInput
 from services.contracts.layouts import Layout, LayoutInput, LayoutPatch
 from services.contracts.models import Incident
 from services.contracts.permissions import Role
@@ -20,9 +21,11 @@ from services.wall.front.api import (
     evidence,
     exports,
     history,
+    incident_report,
     incidents,
     layouts,
     me,
+    recent_events,
     recordings,
     screens,
     sessions,
@@ -180,6 +183,11 @@ ROUTES: Final[tuple[Route[FrontRequest], ...]] = (
     Route("GET", "/api/v1/events", events.events, Role.VIEWER, "The bus's events, as one may see them",
           {200: Answer("Server-sent events: id is the event's number, event its type, data its body",
                        "text/event-stream")}, query=events.EventsQuery, streamed=True),
+    Route("GET", "/api/v1/events/recent", recent_events.list_recent, Role.VIEWER,
+          "What happened lately, and who has acknowledged it",
+          {200: Answer("Events, newest first", JSON, recent_events.RecentView)}, query=recent_events.RecentQuery),
+    Route("POST", "/api/v1/events/acknowledge", recent_events.acknowledge, Role.OPERATOR,
+          "Say that events were seen", {204: Answer("All pages are told")}, body={JSON: AcknowledgeOrder}),
     Route("GET", "/api/v1/incidents", incidents.list_incidents, Role.VIEWER, "Incidents, newest first",
           {200: Answer("Incidents", JSON, incidents.IncidentsView)}, query=incidents.IncidentsQuery),
     Route("POST", "/api/v1/incidents", incidents.open_incident, Role.OPERATOR,
@@ -189,6 +197,11 @@ ROUTES: Final[tuple[Route[FrontRequest], ...]] = (
           {200: Answer("The incident", JSON, Incident, ("ETag",))}),
     Route("PATCH", _INCIDENT, incidents.update_incident, Role.OPERATOR, "Change the given fields of an incident",
           {200: Answer("The incident", JSON, Incident, ("ETag",))}, (409, 412), body={JSON: IncidentPatch}),
+    Route("POST", f"{_INCIDENT}/remarks", incidents.add_remark, Role.OPERATOR, "Add a remark to an incident",
+          {200: Answer("The incident", JSON, Incident, ("ETag",))}, (409,), body={JSON: RemarkInput}),
+    Route("GET", f"{_INCIDENT}/report.html", incident_report.incident_report, Role.OPERATOR,
+          "All that is known of an incident on one page, in both languages",
+          {200: Answer("The page, as a file", "text/html", None, ("Content-Disposition",))}),
     Route("POST", f"{_INCIDENT}/close", incidents.close_incident, Role.SUPERVISOR,
           "Close an incident: its hold ends after the grace period",
           {200: Answer("The incident", JSON, Incident, ("ETag",))}, (409,)),

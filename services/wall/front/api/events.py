@@ -13,6 +13,7 @@ from services.mesh.clock import timeout
 from services.wall.front.context import FrontRequest
 from services.wall.front.event_feed import (
     CAUGHT_UP,
+    FEED,
     MAX_CATCH_UP,
     PLACE_PATTERN,
     EventFollower,
@@ -24,7 +25,7 @@ from services.wall.front.http.errors import FieldError, FieldsError
 
 BEAT_SECONDS: Final = 10.0
 RETRY_MS: Final = 2000
-KINDS: Final = tuple(dict.fromkeys(event.kind for event in EVENTS))
+KINDS: Final = (*dict.fromkeys(event.kind for event in EVENTS), FEED)
 AUDIT_PERMISSION: Final = Role.SUPERVISOR
 """Audit events say what other people did."""
 
@@ -93,7 +94,9 @@ async def _follow(
             continue
         if waiting is None:
             return
-        if blocks := [event.block for event in waiting if event.sequence > sent.get(event.stream, 0)]:
+        if blocks := [
+            event.block for event in waiting if event.sequence is None or event.sequence > sent.get(event.stream, 0)
+        ]:
             await response.write(b"".join(blocks))
 
 

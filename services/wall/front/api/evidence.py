@@ -7,7 +7,6 @@ from aiohttp import hdrs, web
 from pydantic import BaseModel, Field, StringConstraints
 
 from services.contracts import subjects
-from services.contracts.events import IncidentExported
 from services.contracts.incidents import IncidentEntry, IncidentKey
 from services.contracts.models import Id
 from services.footage.evidence.export import MAX_CAMERA_US, BundleRequest, open_bundle
@@ -52,7 +51,7 @@ async def evidence(request: FrontRequest) -> web.StreamResponse:
         for camera in wanted.cameras:
             request.audit("exported", camera, detail)
         if incident is not None:
-            tell_exported(request, incident)
+            await tell_exported(request, incident)
     headers = {
         hdrs.CONTENT_TYPE: "application/zip",
         hdrs.CONTENT_DISPOSITION: f'attachment; filename="{bundle.bundle}.zip"',
@@ -81,18 +80,8 @@ async def ask_incident(request: FrontRequest, incident: Id | None) -> IncidentEn
     return await ask(request.front.bus, where, IncidentKey(id=incident), IncidentEntry, actor=request.actor)
 
 
-def tell_exported(request: FrontRequest, entry: IncidentEntry) -> None:
-    """Publishes that evidence about an incident was exported."""
-    incident = entry.incident
-    request.front.outbox.post(
-        IncidentExported(
-            site=request.front.home,
-            at_us=request.front.clock.now_us(),
-            incident=incident.id,
-            title=incident.title,
-            cameras=incident.cameras,
-            from_us=incident.from_us,
-            to_us=incident.to_us,
-            actor=request.actor.name,
-        )
-    )
+async def tell_exported(request: FrontRequest, entry: IncidentEntry) -> None:
+    """Has the registry note that footage about an incident is handed out, before it is."""
+    where = subjects.rpc(request.front.home, "registry", "incidents-exported")
+    key = IncidentKey(id=entry.incident.id)
+    await ask(request.front.bus, where, key, IncidentEntry, actor=request.actor)

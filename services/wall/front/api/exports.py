@@ -183,11 +183,11 @@ async def add_export(request: FrontRequest) -> web.Response:
         created_us=now_us,
         expires_us=now_us + int(front.settings.exports_hours * _HOUR_US),
     )
+    if incident is not None:
+        await tell_exported(request, incident)
     await front.export_bucket.create(job.id, job)
     for camera in job.cameras:
         request.audit("exported", camera.camera, _detail(job))
-    if incident is not None:
-        tell_exported(request, incident)
     return json_response(ExportView.of(job, now_us), status=201, headers={"Location": f"/api/v1/exports/{job.id}"})
 
 

@@ -12,6 +12,8 @@ from services.contracts.incidents import (
     IncidentPatch,
     IncidentQuery,
     IncidentUpdate,
+    RemarkInput,
+    RemarkNote,
 )
 from services.contracts.models import Id, Incident, IncidentStatus, Model
 from services.mesh.rpc import call as ask
@@ -55,6 +57,13 @@ async def update_incident(request: FrontRequest) -> web.Response:
     key = _key(request)
     patch = await request.json(IncidentPatch)
     return await _one(request, "update", IncidentUpdate(id=key.id, patch=patch, revision=request.expected_revision()))
+
+
+async def add_remark(request: FrontRequest) -> web.Response:
+    """Adds a remark in the signed-in person's name."""
+    key = _key(request)
+    remark = await request.json(RemarkInput)
+    return await _one(request, "remark", RemarkNote(id=key.id, text=remark.text))
 
 
 async def close_incident(request: FrontRequest) -> web.Response:

@@ -116,3 +116,21 @@ function withoutHotspot(link: string): string {
     return `tiles=${ids.join(",")}`;
   });
 }
+
+describe("a change that did more than arrange", () => {
+  it("takes all of it back, once, and with that change alone", () => {
+    const { shown, arranging } = begin();
+    let takenBack = 0;
+    shown.update((state) => wall.showCameras(state, ["cam-1", "cam-2"]));
+    arranging.alsoUndo(() => {
+      takenBack += 1;
+    });
+    shown.update((state) => wall.setSource(state, "recorded"));
+    shown.update((state) => wall.put(state, 0, null));
+    arranging.undo();
+    expect(takenBack).toBe(0);
+    arranging.undo();
+    arranging.undo();
+    expect(takenBack).toBe(1);
+  });
+});

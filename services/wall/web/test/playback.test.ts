@@ -41,6 +41,7 @@ describe("playback with answers that come late", () => {
       timeline: true,
       incidents: false,
       screens: false,
+      events: false,
       dialog: null,
     });
     playback = new Playback(new Api(), keeper, wall, view, () => links.push(playback.urlMs()));

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { LAYOUTS } from "../src/model/layout.js";
-import { decode, encode } from "../src/model/url-state.js";
+import { decode, encode, incidentIn } from "../src/model/url-state.js";
 import {
   anyRecorded,
   fill,
@@ -102,5 +102,12 @@ describe("the layout in the URL", () => {
 
   it("chooses a grid for the tiles where it names none", () => {
     expect(decode("tiles=a,b,c,d,e").wall.layout).toBe("9");
+  });
+
+  it("opens an incident's page", () => {
+    expect(incidentIn("#incident=incident-20261129-ab12")).toBe("incident-20261129-ab12");
+    for (const other of ["", "#grid=4", "#incident=", "#incident=../x", "#incident=a&b"]) {
+      expect(incidentIn(other)).toBeNull();
+    }
   });
 });

@@ -1,6 +1,7 @@
 /** The HTTP API. Every failure is an `ApiError`, whose `detail` may be shown. */
 
 import type {
+  AcknowledgedEvent,
   BusiestView,
   BusyView,
   CameraInput,
@@ -8,6 +9,7 @@ import type {
   CamerasView,
   CameraView,
   CoverageView,
+  EventView,
   ExportRequest,
   ExportsView,
   ExportView,
@@ -23,6 +25,7 @@ import type {
   Me,
   NextActivityView,
   Problem,
+  RecentView,
   Screen,
   ScreenOrderInput,
   ScreensView,
@@ -194,6 +197,28 @@ export class Api {
 
   closeIncident(id: string): Promise<Incident> {
     return this.json("POST", `/incidents/${id}/close`);
+  }
+
+  reopenIncident(id: string): Promise<Incident> {
+    return this.json("POST", `/incidents/${id}/reopen`);
+  }
+
+  addRemark(id: string, text: string): Promise<Incident> {
+    return this.json("POST", `/incidents/${id}/remarks`, { text });
+  }
+
+  incidentReportUrl(id: string): string {
+    return `${this.base}/incidents/${id}/report.html`;
+  }
+
+  /** What happened in the last hours, newest first. */
+  async recentEvents(): Promise<EventView[]> {
+    return (await this.json<RecentView>("GET", "/events/recent")).events;
+  }
+
+  async acknowledge(events: AcknowledgedEvent[]): Promise<void> {
+    const body = JSON.stringify({ events });
+    await this.request("POST", "/events/acknowledge", async () => undefined, { body });
   }
 
   layouts(): Promise<LayoutsView> {

@@ -2,7 +2,7 @@
 
 import { EVENT_TYPES } from "./generated.js";
 
-export type EventKind = keyof typeof EVENT_TYPES;
+export type EventKind = keyof typeof EVENT_TYPES | "events";
 
 const RETRY_MS = 3000;
 
@@ -26,7 +26,8 @@ export class EventStream {
       if (source.readyState !== EventSource.CLOSED) return;
       this.timer = setTimeout(() => this.start(), RETRY_MS);
     };
-    for (const kind of Object.keys(EVENT_TYPES) as EventKind[]) {
+    source.addEventListener("events.acknowledged", () => this.onEvent("events"));
+    for (const kind of Object.keys(EVENT_TYPES) as (keyof typeof EVENT_TYPES)[]) {
       for (const name of EVENT_TYPES[kind]) source.addEventListener(`${kind}.${name}`, () => this.onEvent(kind));
     }
   }

@@ -25,6 +25,16 @@ export interface AccountView {
 /** All accounts, by name. */
 export interface AccountsView {
   accounts: AccountView[];
+/** Events that the asker has seen. */
+export interface AcknowledgeOrder {
+  events: AcknowledgedEvent[];
+}
+
+/** An event to be acknowledged, by its number in the stream. */
+export interface AcknowledgedEvent {
+  event: number;
+  at_us: number;
+  subject: string;
 }
 
 /** How much moved. Known about a minute after the footage: it is measured in the compressed stream. */
@@ -283,6 +293,25 @@ export interface ErrorNotice {
   message: string;
 }
 
+/** An event as the feed shows it. */
+export interface EventView {
+  /** Its number in the stream. */
+  id: number;
+  type: string;
+  site: string;
+  at: string;
+  /** The camera or incident that it is about. */
+  subject: string;
+  /** Of an incident. */
+  title: string;
+  /** Why a camera is offline or degraded, or nothing was recorded; empty: not said. */
+  reason: string;
+  detail: string;
+  actor: string;
+  /** null: nobody has acknowledged it. */
+  seen: SeenView | null;
+}
+
 /** A finished file. */
 export interface ExportFileView {
   name: string;
@@ -433,6 +462,9 @@ export interface Incident {
   from_us: number;
   to_us: number | null;
   notes: string;
+  hold_days: number | null;
+  remarks: Remark[];
+  history: IncidentStep[];
   created_by: string;
   created_us: number;
   closed_us: number | null;
@@ -447,15 +479,17 @@ export interface IncidentInput {
   from_us: number;
   to_us?: number | null;
   notes?: string;
+  hold_days?: number | null;
 }
 
-/** The fields of an incident that change. `to_us: null` means that it goes on. */
+/** The fields of an incident that change. `to_us: null` means that it goes on, `hold_days: null` that the registry's setting says how long it is held. To shorten the hold takes a supervisor, as closing does. */
 export interface IncidentPatch {
   title?: string | null;
   cameras?: string[] | null;
   from_us?: number | null;
   to_us?: number | null;
   notes?: string | null;
+  hold_days?: number | null;
 }
 
 /** An incident's life. */
@@ -464,6 +498,14 @@ export const INCIDENT_STATUS_VALUES = [
   "closed",
 ] as const;
 export type IncidentStatus = (typeof INCIDENT_STATUS_VALUES)[number];
+
+/** What was done with an incident, by whom and when. */
+export interface IncidentStep {
+  at_us: number;
+  by: string;
+  action: "opened" | "updated" | "remarked" | "exported" | "closed" | "reopened" | "released";
+  fields: string[];
+}
 
 /** Incidents, newest first. */
 export interface IncidentsView {
@@ -699,12 +741,29 @@ export const REASON_VALUES = [
 ] as const;
 export type Reason = (typeof REASON_VALUES)[number];
 
+/** Events, newest first. */
+export interface RecentView {
+  events: EventView[];
+}
+
 /** One recorder's disks. */
 export interface RecorderDisksView {
   recorder: string;
   used_bytes: number;
   /** What recordings may take: all free space above the floor, or the budget. */
   capacity_bytes: number;
+}
+
+/** What a person wrote about an incident. Nobody changes it afterwards. */
+export interface Remark {
+  at_us: number;
+  by: string;
+  text: string;
+}
+
+/** A remark to be added to an incident. */
+export interface RemarkInput {
+  text: string;
 }
 
 /** The role of a person or a program; `_GRANTS` says which roles include others. */
@@ -774,6 +833,12 @@ export interface Seen {
 export interface SeenFrame {
   slot: number;
   rtp: number;
+}
+
+/** Who acknowledged an event. */
+export interface SeenView {
+  by: string;
+  at: string;
 }
 
 /** A viewer's offer: N `recvonly` video sections, in order the slots 0 to N − 1. */

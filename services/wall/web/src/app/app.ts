@@ -23,11 +23,12 @@ import { byName, type Seen, type SeenCameras } from "../model/cameras.js";
 import { Observable } from "../model/observable.js";
 import { arrangementOf, withCamera } from "../model/saved-wall.js";
 import type { LinkPhase } from "../model/tile-status.js";
-import { decode, encode, savedWallIn } from "../model/url-state.js";
+import { decode, encode, incidentIn, savedWallIn } from "../model/url-state.js";
 import {
   fill,
   INITIAL_WALL,
   select,
+  showCameras,
   tileAt,
   tileCount,
   visibleTiles,
@@ -37,12 +38,13 @@ import {
 import { siteZone } from "../model/zone.js";
 import { Activity } from "./activity.js";
 import { Arranging } from "./arranging.js";
+import { EventFeed } from "./event-feed.js";
 import { Exports } from "./exports.js";
 import { Playback } from "./playback.js";
 import { Refresher } from "./refresher.js";
 import { ScreenPage } from "./screen.js";
 import { VersionWatch } from "./version.js";
-import type { ViewState } from "./view.js";
+import type { Panel, ViewState } from "./view.js";
 import { SavedWalls } from "./walls.js";
 
 export interface SlotView {
@@ -55,6 +57,7 @@ interface TileSize {
   heightPx: number;
 }
 
+const RIGHT: readonly Panel[] = ["incidents", "screens", "events"];
 const EMPTY_WALL: WallState = { ...INITIAL_WALL, layout: "1", automatic: null };
 const CAMERAS_PERIOD_MS = 20_000;
 const CAMERA_SPACING_MS = 2000;
@@ -89,6 +92,7 @@ export class App {
     timeline: false,
     incidents: false,
     screens: false,
+    events: false,
     dialog: null,
   });
   /** Whether the server answers, and since when it does or does not. */
@@ -125,6 +129,7 @@ export class App {
   readonly playback = new Playback(this.api, this.keeper, this.wall, this.view, () => this.writeUrl());
   readonly activity = new Activity(this.api, this.playback, this.wall, this.view);
   readonly exports = new Exports(this.api);
+  readonly feed = new EventFeed(this.api, localStorage);
   private readonly loudspeaker = new Loudspeaker();
 
   private readonly slots = new Map<number, Observable<SlotView | null>>();
@@ -142,11 +147,13 @@ export class App {
   private readonly events = new EventStream(
     this.api.eventsUrl,
     (kind) => {
+      this.feed.trigger();
       if (kind === "camera") this.camerasReader.trigger();
       else if (kind === "incident") this.incidentsReader.trigger();
-      else this.playback.recordingsChanged();
+      else if (kind === "recording") this.playback.recordingsChanged();
     },
     () => {
+      this.feed.trigger();
       this.camerasReader.trigger();
       this.incidentsReader.trigger();
     },
@@ -162,7 +169,7 @@ export class App {
     this.wall.subscribe(() => this.onWall());
     this.keeper.link.subscribe(() => this.applyListening());
     if (this.screen) this.screen.start();
-    else this.begun = this.walls.begin(savedWallIn(location.hash), location.hash === "");
+    else this.begin();
     this.camerasReader.trigger();
     this.incidentsReader.trigger();
     this.events.start();
@@ -180,6 +187,12 @@ export class App {
       if (document.hidden) sleepTimer = setTimeout(() => this.setAsleep(true), ASLEEP_AFTER_MS);
       else this.setAsleep(false);
     });
+  }
+
+  private begin(): void {
+    const incident = incidentIn(location.hash);
+    this.begun = this.walls.begin(savedWallIn(location.hash), location.hash === "" || incident !== null);
+    if (incident !== null) this.show({ dialog: { kind: "incident-page", id: incident } });
   }
 
   private lookForVersion(): void {
@@ -252,6 +265,13 @@ export class App {
     this.view.update((view) => ({ ...view, ...changes }));
   }
 
+  /** Opens or closes a panel; those on the right take one place. */
+  toggle(panel: Panel): void {
+    const open = !this.view.value[panel];
+    const others = RIGHT.includes(panel) && open ? { incidents: false, screens: false, events: false } : {};
+    this.show({ ...others, [panel]: open });
+  }
+
   camera(id: string | null): CameraView | undefined {
     return id === null ? undefined : this.cameras.value?.get(id);
   }
@@ -270,6 +290,27 @@ export class App {
     this.cameraReadMs.set(id, nowMs);
     const camera = await this.api.camera(id).catch(() => null);
     if (camera) this.cameras.update((known) => known && new Map(known).set(id, camera));
+  }
+
+  /** An incident's cameras on the wall, from its beginning on; undone, all is as it was. */
+  showIncident({ cameras, from_us, to_us }: Pick<Incident, "cameras" | "from_us" | "to_us">): void {
+    const { playback } = this;
+    const before = {
+      active: playback.active,
+      atMs: playback.nowMs(),
+      range: playback.range.value,
+      view: this.view.value,
+    };
+    this.wall.update((wall) => showCameras(wall, cameras));
+    this.show({ timeline: true, dialog: null });
+    playback.range.set({ fromMs: from_us / 1000, toMs: to_us === null ? Date.now() : to_us / 1000 });
+    this.arranging.alsoUndo(() => {
+      playback.range.set(before.range);
+      this.show({ timeline: before.view.timeline });
+      if (before.active) playback.seek(before.atMs);
+      else playback.live();
+    });
+    playback.seek(from_us / 1000);
   }
 
   refreshCameras(): void {
@@ -333,6 +374,11 @@ export class App {
   }
 
   private onHash(): void {
+    const incident = incidentIn(location.hash);
+    if (incident !== null) {
+      this.show({ dialog: { kind: "incident-page", id: incident } });
+      return;
+    }
     const named = savedWallIn(location.hash);
     if (named !== null) {
       const found = this.walls.layouts.value?.find(({ id }) => id === named);

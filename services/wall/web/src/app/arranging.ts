@@ -1,6 +1,6 @@
 /** Undo and redo of the wall's arrangements, and the word that the page gives of each. */
 
-import { type ChangeKey, changeKey, isNewWall, WallHistory } from "../model/history.js";
+import { type ChangeKey, changeKey, isNewWall, sameArrangement, WallHistory } from "../model/history.js";
 import { Observable } from "../model/observable.js";
 import type { WallState } from "../model/wall.js";
 
@@ -16,6 +16,7 @@ export class Arranging {
   readonly last = new Observable<Arranged | null>(null);
   private readonly history = new WallHistory();
   private shown: WallState;
+  private beside: { after: WallState; takeBack: () => void } | null = null;
   private returning = false;
 
   constructor(private readonly wall: Observable<WallState>) {
@@ -32,8 +33,18 @@ export class Arranging {
     return isNewWall(before, after);
   }
 
+  /** The last change did more than arrange: `takeBack` is called when it is undone. */
+  alsoUndo(takeBack: () => void): void {
+    this.beside = { after: this.wall.value, takeBack };
+  }
+
   undo(): void {
-    this.comeBack(this.history.undo(this.wall.value), "undone");
+    const { beside } = this;
+    const from = this.wall.value;
+    this.comeBack(this.history.undo(from), "undone");
+    if (beside === null || !sameArrangement(from, beside.after) || this.wall.value === from) return;
+    this.beside = null;
+    beside.takeBack();
   }
 
   redo(): void {

@@ -68,10 +68,13 @@ export function perform(app: App, action: Action, page: Page): boolean {
       app.show({ dialog: { kind: "health" } });
       return true;
     case "screens":
-      app.show({ screens: !view.value.screens, incidents: false });
+      app.toggle("screens");
       return true;
     case "incidents":
-      app.show({ incidents: !view.value.incidents });
+      app.toggle("incidents");
+      return true;
+    case "events":
+      app.toggle("events");
       return true;
     case "timeline":
       app.show({ timeline: !view.value.timeline });
@@ -97,7 +100,7 @@ export function perform(app: App, action: Action, page: Page): boolean {
   }
   // Without the timeline I is what it was before there were marks.
   if (action.do === "mark" && action.edge === "from" && !view.value.timeline) {
-    app.show({ incidents: !view.value.incidents });
+    app.toggle("incidents");
     return true;
   }
   // The rest steers the clock: only while its panel is open, so that a stray key never takes a wall off live.
@@ -135,6 +138,7 @@ function stepBack(app: App): boolean {
   if (wall.value.enlarged !== null) wall.update((state) => ({ ...state, enlarged: null }));
   else if (view.value.incidents) app.show({ incidents: false });
   else if (view.value.screens) app.show({ screens: false });
+  else if (view.value.events) app.show({ events: false });
   else if (view.value.timeline && !app.playback.active) app.show({ timeline: false });
   else return false;
   return true;

@@ -11,6 +11,7 @@ export type Dialog =
   | { kind: "import" }
   | { kind: "export"; incident: Incident | null }
   | { kind: "incident"; incident: Incident | null }
+  | { kind: "incident-page"; id: string }
   | { kind: "busiest"; span: Span }
   | { kind: "sheet" }
   | { kind: "coverage" }
@@ -21,5 +22,8 @@ export interface ViewState {
   timeline: boolean;
   incidents: boolean;
   screens: boolean;
+  events: boolean;
   dialog: Dialog | null;
 }
+
+export type Panel = keyof Omit<ViewState, "dialog">;

@@ -3,7 +3,7 @@
  *
  *     #grid=9&tiles=gate,,square&span=0:2x2&hot=8&big=0&at=2026-11-02T07:30:00.000Z
  *
- * `#wall=<id>` opens a saved wall; the address then becomes as above. Without `tiles` the wall fills itself with the first cameras: live, or recorded where there is an `at`.
+ * `#wall=<id>` opens a saved wall, `#incident=<id>` an incident's page; the address then becomes as above. Without `tiles` the wall fills itself with the first cameras: live, or recorded where there is an `at`.
  */
 
 import { layoutNamed, smallestFor, type TileSpan, type TileSpans } from "./layout.js";
@@ -22,6 +22,12 @@ export interface UrlState {
 /** The saved wall that a fragment names; null where it names none. */
 export function savedWallIn(fragment: string): string | null {
   const id = /^#?wall=([^&]*)$/.exec(fragment)?.[1] ?? "";
+  return ID.test(id) ? id : null;
+}
+
+/** The incident whose page a fragment opens; null where it opens none. */
+export function incidentIn(fragment: string): string | null {
+  const id = /^#?incident=([^&]*)$/.exec(fragment)?.[1] ?? "";
   return ID.test(id) ? id : null;
 }
 

@@ -14,11 +14,13 @@ import "./busiest-dialog.js";
 import "./camera-dialog.js";
 import "./camera-list.js";
 import "./coverage-dialog.js";
+import "./events-panel.js";
 import "./export-dialog.js";
 import "./health-dialog.js";
 import "./help-dialog.js";
 import "./import-dialog.js";
 import "./incident-dialog.js";
+import "./incident-page.js";
 import "./incidents-panel.js";
 import "./place-dialog.js";
 import "./screens-panel.js";
@@ -54,7 +56,7 @@ export class AppRoot extends LitElement {
       }
       .body {
         display: grid;
-        grid-template: minmax(0, 1fr) / auto minmax(0, 1fr) auto auto;
+        grid-template: minmax(0, 1fr) / auto minmax(0, 1fr) auto auto auto;
         min-height: 0;
       }
       aside {
@@ -197,6 +199,8 @@ export class AppRoot extends LitElement {
         return html`<pantau-busiest-dialog .app=${app} .span=${dialog.span}></pantau-busiest-dialog>`;
       case "incident":
         return html`<pantau-incident-dialog .app=${app} .incident=${dialog.incident}></pantau-incident-dialog>`;
+      case "incident-page":
+        return html`<pantau-incident-page .app=${app} .incidentId=${dialog.id}></pantau-incident-page>`;
       case "sheet":
         return html`<pantau-sheet-dialog .app=${app}></pantau-sheet-dialog>`;
       case "health":
@@ -210,7 +214,7 @@ export class AppRoot extends LitElement {
 
   override render(): TemplateResult {
     const { app } = this;
-    const { panel, timeline, incidents, screens } = app.view.value;
+    const { panel, timeline, incidents, screens, events } = app.view.value;
     return html`
       <header>
         <button class="skip" @click=${() => this.renderRoot.querySelector("pantau-wall-grid")?.focusSelected()}>
@@ -226,6 +230,9 @@ export class AppRoot extends LitElement {
         <main aria-label=${t("help.wall")}><pantau-wall-grid .app=${app}></pantau-wall-grid></main>
         <aside aria-label=${t("bar.screens")} ?hidden=${!screens}>
           ${screens ? html`<pantau-screens-panel .app=${app}></pantau-screens-panel>` : nothing}
+        </aside>
+        <aside aria-label=${t("bar.events")} ?hidden=${!events}>
+          ${events ? html`<pantau-events-panel .app=${app}></pantau-events-panel>` : nothing}
         </aside>
         <aside aria-label=${t("bar.incidents")} ?hidden=${!incidents}>
           ${incidents ? html`<pantau-incidents-panel .app=${app}></pantau-incidents-panel>` : nothing}

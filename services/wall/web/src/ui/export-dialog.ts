@@ -11,16 +11,16 @@ import { footageRange, validRange } from "../model/footage.js";
 import { duration } from "../model/format.js";
 import { momentText, parseMoment } from "../model/moment.js";
 import { meantCameras } from "../model/wall.js";
-import { cameraChecks, cameraChecksStyles } from "./camera-checks.js";
 import { momentInput } from "./moment-input.js";
 import { form, shared } from "./styles.js";
 import { Watch } from "./watch.js";
+import "./camera-choice.js";
 import "./exports-tray.js";
 import "./modal.js";
 
 @customElement("pantau-export-dialog")
 export class ExportDialog extends LitElement {
-  static override styles = [shared, form, cameraChecksStyles];
+  static override styles = [shared, form];
 
   @property({ attribute: false }) app!: App;
   @property({ attribute: false }) incident: Incident | null = null;
@@ -37,6 +37,9 @@ export class ExportDialog extends LitElement {
     super();
     new Watch(this, () => []);
   }
+
+  private readonly close = () =>
+    this.app.show({ dialog: this.incident ? { kind: "incident-page", id: this.incident.id } : null });
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -98,14 +101,15 @@ export class ExportDialog extends LitElement {
 
   override render(): TemplateResult {
     const range = this.range();
-    return html`<pantau-modal .heading=${t("export.title")} @close=${() => this.app.show({ dialog: null })}>
+    return html`<pantau-modal .heading=${t("export.title")} @close=${this.close}>
       <div class="fields">
         <div class="row">${this.moment("from")} ${this.moment("to")}</div>
         ${range ? html`<span class="hint">${t("export.length", { duration: duration(range.toMs - range.fromMs) })}</span>` : nothing}
-        ${cameraChecks(this.app, this.chosen, (chosen) => {
-          this.chosen = chosen;
-          this.started = false;
-        })}
+        <pantau-camera-choice .app=${this.app} .chosen=${this.chosen}
+          @change=${(event: CustomEvent<ReadonlySet<string>>) => {
+            this.chosen = event.detail;
+            this.started = false;
+          }}></pantau-camera-choice>
         ${this.choice("clip")} ${this.choice("evidence")}
         ${
           this.kind === "evidence"
@@ -130,7 +134,7 @@ export class ExportDialog extends LitElement {
         ${this.started ? html`<span role="status">${t("export.started")}</span>` : nothing}
         <pantau-exports-tray .app=${this.app}></pantau-exports-tray>
       </div>
-      <button slot="actions" class="plain" @click=${() => this.app.show({ dialog: null })}>${t("dialog.close")}</button>
+      <button slot="actions" class="plain" @click=${this.close}>${t("dialog.close")}</button>
       <button slot="actions" class="primary" @click=${() => this.run()}>${t("export.run")}</button>
     </pantau-modal>`;
   }

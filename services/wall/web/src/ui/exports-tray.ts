@@ -22,7 +22,7 @@ export class ExportsTray extends LitElement {
       ul {
         display: grid;
         gap: 2px;
-        max-height: 132px;
+        max-height: var(--exports-height, 132px);
         margin: 0;
         padding: 4px 10px;
         list-style: none;
@@ -61,6 +61,8 @@ export class ExportsTray extends LitElement {
   ];
 
   @property({ attribute: false }) app!: App;
+  /** Only the exports about this incident; null: all. */
+  @property({ attribute: false }) incident: string | null = null;
   @state() private problem = "";
   private unfollow: (() => void) | undefined;
 
@@ -125,7 +127,8 @@ export class ExportsTray extends LitElement {
   }
 
   override render(): TemplateResult | typeof nothing {
-    const jobs = this.app.exports.jobs.value;
+    const all = this.app.exports.jobs.value;
+    const jobs = this.incident === null ? all : all.filter(({ incident }) => incident === this.incident);
     if (jobs.length === 0) return nothing;
     return html`${this.problem ? html`<span role="alert" class="failed">${this.problem}</span>` : nothing}
       <ul class="scroll" aria-label=${t("exports.title")}>

@@ -10,15 +10,25 @@ import { t } from "../i18n/index.js";
 import { footageRange } from "../model/footage.js";
 import { momentText, parseMoment } from "../model/moment.js";
 import { meantCameras } from "../model/wall.js";
-import { cameraChecks, cameraChecksStyles } from "./camera-checks.js";
 import { momentInput } from "./moment-input.js";
 import { form, shared } from "./styles.js";
 import { Watch } from "./watch.js";
+import "./camera-choice.js";
 import "./modal.js";
+
+type IncidentFields = Pick<Incident, "title" | "cameras" | "from_us" | "to_us" | "notes" | "hold_days">;
+
+/** Days that an incident is held after it was closed; empty: as the site's setting says. */
+const HOLD = /^\s*\d{0,4}\s*$/;
+const MAX_HOLD_DAYS = 3650;
+
+function validHold(text: string): boolean {
+  return HOLD.test(text) && Number(text) <= MAX_HOLD_DAYS;
+}
 
 @customElement("pantau-incident-dialog")
 export class IncidentDialog extends LitElement {
-  static override styles = [shared, form, cameraChecksStyles];
+  static override styles = [shared, form];
 
   @property({ attribute: false }) app!: App;
   /** What is changed; null opens a new one. */
@@ -28,6 +38,7 @@ export class IncidentDialog extends LitElement {
   @state() private from = "";
   @state() private to = "";
   @state() private ongoing = false;
+  @state() private hold = "";
   @state() private chosen: ReadonlySet<string> = new Set();
   @state() private problem = "";
   @state() private busy = false;
@@ -44,6 +55,7 @@ export class IncidentDialog extends LitElement {
     const range = footageRange(incident, playback.range.value, playback.nowMs(), Date.now());
     this.heading = incident?.title ?? "";
     this.notes = incident?.notes ?? "";
+    this.hold = incident?.hold_days === null || incident === null ? "" : String(incident.hold_days);
     this.from = momentText(range.fromMs);
     this.to = momentText(range.toMs);
     // An incident that is opened from the live wall is happening now.
@@ -51,7 +63,8 @@ export class IncidentDialog extends LitElement {
     this.chosen = new Set(incident?.cameras ?? meantCameras(wall.value));
   }
 
-  private readonly close = () => this.app.show({ dialog: null });
+  private readonly close = () =>
+    this.app.show({ dialog: this.incident ? { kind: "incident-page", id: this.incident.id } : null });
 
   private async submit(): Promise<void> {
     const fromMs = parseMoment(this.from);
@@ -60,6 +73,7 @@ export class IncidentDialog extends LitElement {
     if (!this.heading.trim()) this.problem = `${t("incidents.name")}: ${t("form.required")}`;
     else if (fromMs === null || endMissing) this.problem = t("export.bad-range");
     else if (this.chosen.size === 0) this.problem = t("export.no-camera");
+    else if (!validHold(this.hold)) this.problem = t("incidents.hold.bad");
     else {
       const fields = {
         title: this.heading.trim(),
@@ -67,19 +81,21 @@ export class IncidentDialog extends LitElement {
         from_us: fromMs * 1000,
         to_us: toMs === null ? null : toMs * 1000,
         notes: this.notes,
+        hold_days: this.hold.trim() === "" ? null : Number(this.hold),
       };
       await this.save(fields);
     }
   }
 
-  private async save(fields: Pick<Incident, "title" | "cameras" | "from_us" | "to_us" | "notes">): Promise<void> {
+  private async save(fields: IncidentFields): Promise<void> {
     this.busy = true;
     this.problem = "";
     const { api } = this.app;
     try {
       await (this.incident ? api.updateIncident(this.incident.id, fields) : api.openIncident(fields));
       this.app.refreshIncidents();
-      this.app.show({ dialog: null, incidents: true });
+      this.app.show({ incidents: true });
+      this.close();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.problem = t("dialog.failed", { detail: problemText(error) });
@@ -114,15 +130,24 @@ export class IncidentDialog extends LitElement {
             }} />
           ${t("incidents.ongoing")}
         </label>
-        ${cameraChecks(this.app, this.chosen, (chosen) => {
-          this.chosen = chosen;
-        })}
+        <pantau-camera-choice .app=${this.app} .chosen=${this.chosen}
+          @change=${(event: CustomEvent<ReadonlySet<string>>) => {
+            this.chosen = event.detail;
+          }}></pantau-camera-choice>
         <label>
           ${t("incidents.notes")}
           <textarea name="notes" maxlength="20000" .value=${this.notes}
             @input=${(event: Event) => {
               this.notes = (event.target as HTMLTextAreaElement).value;
             }}></textarea>
+        </label>
+        <label>
+          ${t("incidents.hold")}
+          <input name="hold" inputmode="numeric" autocomplete="off" .value=${this.hold} aria-invalid=${!validHold(this.hold)}
+            @input=${(event: Event) => {
+              this.hold = (event.target as HTMLInputElement).value;
+            }} />
+          <span class="hint">${t("incidents.hold.hint")}</span>
         </label>
         ${this.problem ? html`<span class="error" role="alert">${this.problem}</span>` : nothing}
       </div>

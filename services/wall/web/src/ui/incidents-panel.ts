@@ -1,15 +1,13 @@
-/** The incidents: what is held, shown on the wall, exported and closed. */
+/** The incidents, open ones first; each has a page of its own. */
 
 import { css, html, LitElement, nothing, type TemplateResult } from "lit";
-import { customElement, property, state } from "lit/decorators.js";
-import { ApiError } from "../api/client.js";
+import { customElement, property } from "lit/decorators.js";
 import type { Incident } from "../api/generated.js";
 import type { App } from "../app/app.js";
-import { problemText } from "../app/problem.js";
 import { language, t } from "../i18n/index.js";
 import { dateTime, duration } from "../model/format.js";
-import { showCameras } from "../model/wall.js";
 import { icon } from "./icons.js";
+import { incidentState } from "./incident-page.js";
 import { shared } from "./styles.js";
 import { Watch } from "./watch.js";
 
@@ -100,82 +98,23 @@ export class IncidentsPanel extends LitElement {
         margin: 20px 10px;
         color: var(--text-soft);
       }
-      .error {
-        margin: 0 16px 8px;
-        color: var(--fault);
-      }
     `,
   ];
 
   @property({ attribute: false }) app!: App;
-  @state() private closing: string | null = null;
-  @state() private problem = "";
 
   constructor() {
     super();
     new Watch(this, () => [this.app.incidents, this.app.cameras, this.app.me]);
   }
 
-  private show(incident: Incident): void {
-    this.app.wall.update((wall) => showCameras(wall, incident.cameras));
-    this.app.show({ timeline: true });
-    const endMs = incident.to_us === null ? Date.now() : incident.to_us / 1000;
-    this.app.playback.range.set({ fromMs: incident.from_us / 1000, toMs: endMs });
-    this.app.playback.seek(incident.from_us / 1000);
-  }
-
-  private async close(incident: Incident): Promise<void> {
-    this.problem = "";
-    try {
-      await this.app.api.closeIncident(incident.id);
-      this.closing = null;
-      this.app.refreshIncidents();
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      this.problem = t("dialog.failed", { detail: problemText(error) });
-    }
-  }
-
   private actions(incident: Incident): TemplateResult {
-    const open = incident.status === "open";
-    if (this.closing === incident.id) {
-      return html`<p>${t("incidents.close.sure", { title: incident.title })}</p>
-        <div class="actions">
-          <button class="danger" @click=${() => this.close(incident)}>${t("incidents.close")}</button>
-          <button class="plain" @click=${() => {
-            this.closing = null;
-          }}>${t("dialog.cancel")}</button>
-        </div>`;
-    }
     return html`<div class="actions">
-      <button class="plain" @click=${() => this.show(incident)}>${t("incidents.show")}</button>
-      ${
-        this.app.may("operator")
-          ? html`<button class="plain" @click=${() => this.app.show({ dialog: { kind: "export", incident } })}>
-                ${t("incidents.export")}
-              </button>
-              ${
-                open
-                  ? html`<button @click=${() => this.app.show({ dialog: { kind: "incident", incident } })}>${t("incidents.edit")}</button>`
-                  : nothing
-              }`
-          : nothing
-      }
-      ${
-        open && this.app.may("supervisor")
-          ? html`<button @click=${() => {
-              this.closing = incident.id;
-            }}>${t("incidents.close")}</button>`
-          : nothing
-      }
+      <button class="plain" @click=${() => this.app.show({ dialog: { kind: "incident-page", id: incident.id } })}>
+        ${t("incidents.page")}
+      </button>
+      <button @click=${() => this.app.showIncident(incident)}>${t("incidents.show")}</button>
     </div>`;
-  }
-
-  private state(incident: Incident): string {
-    if (incident.status === "open") return `${t("incidents.open")} · ${t("incidents.held")}`;
-    const until = incident.release_us;
-    if (until === null || until < Date.now() * 1000) return t("incidents.closed");
-    return `${t("incidents.closed")} · ${t("incidents.release", { time: dateTime(until / 1000, language.value) })}`;
   }
 
   private card(incident: Incident): TemplateResult {
@@ -184,7 +123,7 @@ export class IncidentsPanel extends LitElement {
     const length =
       incident.to_us === null ? t("incidents.ongoing") : duration((incident.to_us - incident.from_us) / 1000);
     return html`<article class=${incident.status}>
-      <span class="state">${this.state(incident)}</span>
+      <span class="state">${incidentState(incident)}</span>
       <h3>${incident.title}</h3>
       <span class="meta">${from} · ${length}</span>
       <span class="meta" title=${names.join("\n")}>
@@ -219,7 +158,6 @@ export class IncidentsPanel extends LitElement {
         <button class="icon-only" aria-label=${t("dialog.close")} title=${t("dialog.close")}
           @click=${() => this.app.show({ incidents: false })}>${icon("close")}</button>
       </div>
-      ${this.problem ? html`<p class="error" role="alert">${this.problem}</p>` : nothing}
       <div class="list scroll">${this.cards()}</div>
     `;
   }

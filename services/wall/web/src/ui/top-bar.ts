@@ -4,8 +4,9 @@ import { css, html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, property } from "lit/decorators.js";
 import type { App } from "../app/app.js";
 import { toggleFullscreen } from "../app/perform.js";
-import type { ViewState } from "../app/view.js";
+import type { Panel } from "../app/view.js";
 import { chooseLanguage, language, t } from "../i18n/index.js";
+import { grouped, loudest } from "../model/event-feed.js";
 import { clockTime, dayDate, localeOf } from "../model/format.js";
 import { icon } from "./icons.js";
 import { shared } from "./styles.js";
@@ -88,6 +89,9 @@ export class TopBar extends LitElement {
         font-size: 12.5px;
         font-weight: 600;
       }
+      .count.fault {
+        background: var(--fault);
+      }
       @media (max-width: 760px) {
         :host {
           flex-wrap: wrap;
@@ -115,8 +119,8 @@ export class TopBar extends LitElement {
   constructor() {
     super();
     new Watch(this, () => {
-      const { wall, walls, view, keeper, incidents, me, server, support } = this.app;
-      return [wall, walls.opened, view, keeper.quality, keeper.link, incidents, me, server, support];
+      const { wall, walls, view, keeper, incidents, me, server, support, feed } = this.app;
+      return [wall, walls.opened, view, keeper.quality, keeper.link, incidents, me, server, support, feed.events];
     });
   }
 
@@ -130,17 +134,24 @@ export class TopBar extends LitElement {
     clearInterval(this.timer);
   }
 
-  private panelButton(panel: keyof Omit<ViewState, "dialog">, extra: unknown = nothing): TemplateResult {
+  private panelButton(panel: Panel, extra: unknown = nothing): TemplateResult {
     const names = {
       panel: t("bar.panel"),
       timeline: t("bar.timeline"),
       incidents: t("bar.incidents"),
       screens: t("bar.screens"),
+      events: t("bar.events"),
     };
-    const icons = { panel: "panel", timeline: "timeline", incidents: "incident", screens: "screen" } as const;
+    const icons = {
+      panel: "panel",
+      timeline: "timeline",
+      incidents: "incident",
+      screens: "screen",
+      events: "events",
+    } as const;
     const open = this.app.view.value[panel];
     return html`<button aria-pressed=${open} title=${names[panel]} aria-label=${names[panel]}
-      @click=${() => this.app.show({ [panel]: !open })}>
+      @click=${() => this.app.toggle(panel)}>
       ${icon(icons[panel])}<span class="wide">${names[panel]}</span>${extra}
     </button>`;
   }
@@ -175,6 +186,14 @@ export class TopBar extends LitElement {
     </form>`;
   }
 
+  private eventBadge(): TemplateResult | typeof nothing {
+    const events = this.app.feed.events.value ?? [];
+    const waiting = grouped(events).filter((group) => group.waiting.length > 0).length;
+    if (waiting === 0) return nothing;
+    const text = t("bar.events.waiting", { count: waiting });
+    return html`<span class="count ${loudest(events) ?? ""}" title=${text}>${waiting}</span>`;
+  }
+
   override render(): TemplateResult {
     const now = Date.now();
     const open = this.app.incidents.value?.filter((incident) => incident.status === "open").length ?? 0;
@@ -197,7 +216,8 @@ export class TopBar extends LitElement {
         @click=${() => this.app.show({ dialog: { kind: "health" } })}>
         ${icon("health")}<span class="wide">${t("health.title")}</span>
       </button>
-      ${this.panelButton("timeline")} ${this.panelButton("incidents", badge)}
+      ${this.panelButton("timeline")} ${this.panelButton("events", this.eventBadge())}
+      ${this.panelButton("incidents", badge)}
       ${this.app.may("operator") ? this.panelButton("screens") : nothing}
       ${
         this.app.may("operator")

@@ -1,0 +1,80 @@
+/** The feed of events: how loud each is, what belongs together, and what is still to be seen by somebody. */
+
+import type { CameraView, EventView } from "../api/generated.js";
+import { search } from "./search.js";
+
+/** fault: now; warn: when you can; quiet: good to know. */
+export type Loudness = "fault" | "warn" | "quiet";
+export type EventKindFilter = "all" | "camera" | "recording" | "incident";
+
+const LOUDNESS: Readonly<Record<string, Loudness>> = {
+  "camera.offline": "fault",
+  "camera.degraded": "warn",
+  "recording.gap": "warn",
+  "recording.storage_low": "fault",
+  "recording.archive_failed": "warn",
+  "recording.archive_damaged": "fault",
+};
+
+export function loudnessOf(type: string): Loudness {
+  return LOUDNESS[type] ?? "quiet";
+}
+
+/** Whether somebody has to acknowledge it. */
+export function waits(event: EventView): boolean {
+  return event.seen === null && loudnessOf(event.type) !== "quiet";
+}
+
+/** The events about one camera or incident: a camera that comes and goes is one row. */
+export interface EventGroup {
+  /** The newest event. */
+  last: EventView;
+  events: readonly EventView[];
+  waiting: readonly EventView[];
+}
+
+/** Newest first, as the events are. */
+export function grouped(events: readonly EventView[]): EventGroup[] {
+  const groups = new Map<string, EventView[]>();
+  for (const event of events) {
+    const key = `${event.type.startsWith("incident.") ? "incident" : "camera"} ${event.subject}`;
+    const found = groups.get(key);
+    if (found) found.push(event);
+    else groups.set(key, [event]);
+  }
+  return [...groups.values()].map((members) => ({
+    last: members[0] as EventView,
+    events: members,
+    waiting: members.filter(waits),
+  }));
+}
+
+export interface FeedFilter {
+  kind: EventKindFilter;
+  waitingOnly: boolean;
+  query: string;
+}
+
+export function filtered(
+  groups: readonly EventGroup[],
+  { kind, waitingOnly, query }: FeedFilter,
+  cameras: ReadonlyMap<string, CameraView>,
+): EventGroup[] {
+  const asked = query.trim();
+  const found = new Set(asked === "" ? [] : search([...cameras.values()], asked).map(({ id }) => id));
+  const named = ({ subject, title }: EventView) =>
+    found.has(subject) || `${subject} ${title}`.toLowerCase().includes(asked.toLowerCase());
+  return groups.filter(
+    ({ last, waiting }) =>
+      (kind === "all" || last.type.startsWith(`${kind}.`)) &&
+      (!waitingOnly || waiting.length > 0) &&
+      (asked === "" || named(last)),
+  );
+}
+
+/** The loudest of what waits; null where nothing does. */
+export function loudest(events: readonly EventView[]): Loudness | null {
+  const waiting = events.filter(waits).map(({ type }) => loudnessOf(type));
+  if (waiting.includes("fault")) return "fault";
+  return waiting.length > 0 ? "warn" : null;
+}
