@@ -122,7 +122,6 @@ def traffic(home: str) -> tuple[Traffic, ...]:
         Traffic("event recording", (s.event("*", "recording", "*", "*"),), _RECORDER, _NOBODY),
         Traffic("event recording promise", (s.event("*", "recording", "promise", "*"),), _REGISTRY, _NOBODY),
         Traffic("event incident", (s.event("*", "incident", "*", "*"),), _REGISTRY, _NOBODY),
-        Traffic("event incident exported", (s.event("*", "incident", "exported", "*"),), _FRONT, _NOBODY),
         Traffic("event audit", (s.event("*", "audit", "*", "*"),), _REGISTRY | _FRONT, _NOBODY),
     )  # fmt: skip
 
@@ -150,6 +149,7 @@ STREAMS: Final = (
     _bucket(subjects.STATE_BUCKET, _REGISTRY | _RECORDER | _FRONT | _RELAY),
     _bucket(subjects.ASSIGNMENTS_BUCKET, _REGISTRY | _INGEST | _RECORDER | _FRONT),
     _bucket(subjects.INCIDENTS_BUCKET, _REGISTRY | _RECORDER),
+    _bucket(subjects.ACKNOWLEDGED_BUCKET, _REGISTRY | _FRONT),
     _bucket(subjects.READERS_BUCKET, _INGEST, _INGEST),
     _bucket(subjects.LAYOUTS_BUCKET, _REGISTRY),
     _bucket(subjects.PERSONS_BUCKET, _REGISTRY),

@@ -34,12 +34,17 @@ class AppPage:
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
     @classmethod
-    async def open(cls, browser: BrowserContext, url: str, *, language: str | None = None) -> "AppPage":
+    async def open(
+        cls, browser: BrowserContext, url: str, *, language: str | None = None, pictures: bool = True
+    ) -> "AppPage":
         """Loads the app from ``url``; returns when the document is there, not when the pictures are.
 
-        ``language``: what somebody chose before, unless they have chosen another one since.
+        ``language``: what somebody chose before, unless they have chosen another one since. Without ``pictures`` the
+        browser has no WebRTC: for what is not about pictures, which a loaded machine decodes instead of answering.
         """
         app = cls(await browser.new_page())
+        if not pictures:
+            await app.page.add_init_script("delete window.RTCPeerConnection")
         await Probe.install(app.page)
         if language is not None:
             await app.page.add_init_script(f"localStorage['pantau.language'] ??= '{language}'")

@@ -21,7 +21,7 @@ SHOWN = "(ids) => JSON.stringify(probe.described().map((tile) => tile.camera)) =
 async def test_an_incident_is_written_down_shown_taken_back_reported_closed_and_reopened(
     pantau: Running, browser: BrowserContext
 ) -> None:
-    app = await AppPage.open(browser, f"{pantau.url}/#grid=4&tiles=cam-001,cam-002", language="en")
+    app = await AppPage.open(browser, f"{pantau.url}/#grid=4&tiles=cam-001,cam-002", language="en", pictures=False)
     page = app.page
     page.set_default_timeout(120_000)  # a loaded machine paints late
     wall = ["cam-001", "cam-002", None, None]
@@ -52,11 +52,10 @@ async def test_an_incident_is_written_down_shown_taken_back_reported_closed_and_
 
     await incident.get_by_role("button", name="Show on the wall").click()
     await page.wait_for_function(SHOWN, arg=kept["cameras"], timeout=60_000)
-    await page.wait_for_url("**at=**")
+    await expect(page.locator("pantau-timeline-panel")).to_have_count(1)
     await page.get_by_role("button", name="Undo").click()
     await page.wait_for_function(SHOWN, arg=wall, timeout=60_000)
     await expect(page.locator("pantau-timeline-panel")).to_have_count(0)
-    assert "at=" not in page.url
 
     await page.goto(f"{pantau.url}/#incident={kept['id']}")
     await incident.get_by_role("button", name="Close incident").click()

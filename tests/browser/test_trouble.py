@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.async_api import BrowserContext, expect
 
+from tests.browser.app_page import AppPage
 from tests.browser.probe import Probe
 from tests.browser.running_up import Running
 
@@ -46,10 +47,11 @@ async def test_a_lost_camera_is_in_the_feed_of_every_page_until_somebody_has_see
 ) -> None:
     pages = []
     for number in range(2):
-        page = await browser.new_page()
+        app = await AppPage.open(
+            browser, f"{pantau.url}/#grid=1&tiles=cam-00{number + 5}", language="en", pictures=False
+        )
+        page = app.page
         page.set_default_timeout(90_000)
-        await page.add_init_script("localStorage.setItem('pantau.language', 'en')")
-        await page.goto(f"{pantau.url}/#grid=1&tiles=cam-00{number + 5}")
         await page.get_by_role("button", name="Events").click()
         pages.append(page)
     rows = [page.locator("pantau-events-panel li").filter(has_text="Camera offline") for page in pages]
@@ -57,6 +59,7 @@ async def test_a_lost_camera_is_in_the_feed_of_every_page_until_somebody_has_see
         for page in pages:
             await page.locator("pantau-events-panel input[type=search]").fill("cam-004")
         await expect(rows[0].get_by_role("button", name="Acknowledge")).to_be_visible(timeout=90_000)
+        await pages[0].bring_to_front()
         await rows[0].get_by_role("button", name="Acknowledge").click()
         for row in rows:
             await expect(row).to_contain_text("seen by local", timeout=90_000)

@@ -88,6 +88,31 @@ describe("playback with answers that come late", () => {
     expect(links.at(-1)).toBe(START_MS - 40);
   });
 
+  it("replays half a minute in one tile, which then is live again, unless somebody steers it", async () => {
+    wall.update((state) => put(state, 1, "square"));
+    playback.replay(0);
+    expect(wall.value.tiles.map(({ source }) => source)).toEqual(["recorded", "live"]);
+    expect(said.map(({ action, at_us }) => [action, at_us ?? null])).toEqual([
+      ["seek", (NOW_MS - 30_000) * 1000],
+      ["play", null],
+    ]);
+    const clock = (atMs: number) =>
+      events.notice({ type: "clock", at_us: atMs * 1000, rate: 1, playing: true, number: said.at(-1)?.number ?? 0 });
+    clock(NOW_MS - 1000);
+    expect(playback.active).toBe(true);
+    await vi.advanceTimersByTimeAsync(2000);
+    clock(NOW_MS);
+    expect(playback.active).toBe(false);
+
+    playback.replay(1);
+    playback.skip(-5);
+    await vi.advanceTimersByTimeAsync(60_000);
+    clock(Date.now() - 1000);
+    expect(wall.value.tiles.map(({ source }) => source)).toEqual(["live", "recorded"]);
+    playback.replay(0);
+    expect(wall.value.tiles.map(({ source }) => source)).toEqual(["live", "recorded"]);
+  });
+
   it("goes from live to a time, and stays there although the session's clock still said now", async () => {
     playback.seek(START_MS);
     events.notice({ type: "clock", at_us: NOW_MS * 1000, rate: 1, playing: false, number: 0 });

@@ -25,6 +25,8 @@ export interface AccountView {
 /** All accounts, by name. */
 export interface AccountsView {
   accounts: AccountView[];
+}
+
 /** Events that the asker has seen. */
 export interface AcknowledgeOrder {
   events: AcknowledgedEvent[];

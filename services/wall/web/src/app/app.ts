@@ -20,11 +20,13 @@ import { type Support, supportOf } from "../media/offer.js";
 import { WallSession } from "../media/session.js";
 import { Loudspeaker } from "../media/sound.js";
 import { byName, type Seen, type SeenCameras } from "../model/cameras.js";
+import { NO_ZOOM } from "../model/digital-zoom.js";
 import { Observable } from "../model/observable.js";
 import { arrangementOf, withCamera } from "../model/saved-wall.js";
 import type { LinkPhase } from "../model/tile-status.js";
 import { decode, encode, incidentIn, savedWallIn } from "../model/url-state.js";
 import {
+  enlargedCamera,
   fill,
   INITIAL_WALL,
   select,
@@ -105,6 +107,8 @@ export class App {
   readonly flash = new Observable<{ slot: number } | null>(null);
   readonly version = new VersionWatch();
   readonly unmuted = new Observable(false);
+  /** Into the picture of the tile that fills the wall. */
+  readonly zoom = new Observable(NO_ZOOM);
   readonly support = new Observable<Support>(supportOf());
 
   readonly api = new Api(
@@ -141,6 +145,7 @@ export class App {
   private begun: Promise<void> = Promise.resolve();
   private asleep = false;
   private camerasShown = "";
+  private zoomedInto: string | null = null;
   private meReadMs = 0;
   private readonly camerasReader = new Refresher(() => this.readCameras(), CAMERAS_PERIOD_MS);
   private readonly incidentsReader = new Refresher(() => this.readIncidents(), INCIDENTS_PERIOD_MS);
@@ -398,6 +403,9 @@ export class App {
     const cameras = wallCameras(this.wall.value).join();
     if (cameras !== this.camerasShown) this.playback.camerasChanged();
     this.camerasShown = cameras;
+    const enlarged = enlargedCamera(this.wall.value);
+    if (enlarged !== this.zoomedInto) this.zoom.set(NO_ZOOM);
+    this.zoomedInto = enlarged;
     this.applyWishes();
     if (this.support.value === "yes") this.keeper.need(tileCount(this.wall.value));
     this.applyListening();

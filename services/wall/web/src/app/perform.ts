@@ -1,6 +1,7 @@
 /** Performs the actions of keys. */
 
 import { chooseLanguage, language } from "../i18n/index.js";
+import { NO_ZOOM, panStep, zoomStep } from "../model/digital-zoom.js";
 import type { Action } from "../model/keys.js";
 import { growTile, move, put, setLayout, tileAt, toggleEnlarged, toggleHotspot } from "../model/wall.js";
 import type { App } from "./app.js";
@@ -18,6 +19,10 @@ export function perform(app: App, action: Action, page: Page): boolean {
   const { wall, playback, view } = app;
   switch (action.do) {
     case "move":
+      if (app.zoom.value.scale > 1) {
+        app.zoom.update((zoom) => panStep(zoom, action.direction));
+        return true;
+      }
       wall.update((state) => move(state, action.direction));
       return true;
     case "layout":
@@ -30,6 +35,10 @@ export function perform(app: App, action: Action, page: Page): boolean {
       wall.update((state) => put(state, state.selected, null));
       return true;
     case "grow":
+      if (wall.value.enlarged !== null) {
+        app.zoom.update((zoom) => zoomStep(zoom, action.by));
+        return true;
+      }
       wall.update((state) => growTile(state, state.selected, action.by));
       return true;
     case "hotspot":
@@ -135,7 +144,8 @@ export function perform(app: App, action: Action, page: Page): boolean {
 
 function stepBack(app: App): boolean {
   const { wall, view } = app;
-  if (wall.value.enlarged !== null) wall.update((state) => ({ ...state, enlarged: null }));
+  if (app.zoom.value.scale > 1) app.zoom.set(NO_ZOOM);
+  else if (wall.value.enlarged !== null) wall.update((state) => ({ ...state, enlarged: null }));
   else if (view.value.incidents) app.show({ incidents: false });
   else if (view.value.screens) app.show({ screens: false });
   else if (view.value.events) app.show({ events: false });

@@ -41,6 +41,7 @@ export class Playback {
   private readTimer: ReturnType<typeof setTimeout> | null = null;
   private urlWrittenMs = 0;
   private scrubbing: { playing: boolean; lastMs: number } | null = null;
+  private replaying: { index: number; untilMs: number } | null = null;
   private readonly lateness = new Lateness();
 
   /** `writeUrl` puts the moment into the address bar. */
@@ -178,6 +179,7 @@ export class Playback {
 
   /** All tiles back to live. */
   live(): void {
+    this.replaying = null;
     this.pause();
     this.rate.set(1);
     this.wall.update((wall) => setSource(wall, "live"));
@@ -185,6 +187,7 @@ export class Playback {
 
   /** One tile between live and recorded, while the others stay as they are. */
   toggleTile(index: number): void {
+    this.replaying = null;
     const wall = this.wall.value;
     const recorded = wall.tiles[index]?.source === "recorded";
     const wasActive = this.active;
@@ -197,7 +200,29 @@ export class Playback {
     }
   }
 
+  /** The last half minute in one tile, while the others stay live; then it is live again. Not where others are recorded. */
+  replay(index: number): void {
+    if (this.active) return;
+    const untilMs = Date.now();
+    this.wall.update((wall) => setSource(wall, "recorded", index));
+    this.seek(untilMs - ENTER_BEFORE_NOW_MS);
+    this.play(1);
+    this.replaying = { index, untilMs };
+  }
+
+  private endReplay(): void {
+    const { replaying } = this;
+    this.replaying = null;
+    if (replaying === null) return;
+    this.pause();
+    this.wall.update((wall) => setSource(wall, "live", replaying.index));
+  }
+
   onClock(): void {
+    if (this.replaying !== null && this.nowMs() >= this.replaying.untilMs) {
+      this.endReplay();
+      return;
+    }
     const reading = this.reading;
     if (reading?.playing) this.rate.set(reading.rate);
     const now = Date.now();
@@ -212,6 +237,11 @@ export class Playback {
     if (!this.playing || (this.reading?.rate ?? 1) < 0) return;
     const move = moveOverGap(notices, this.nowMs(), Date.now());
     if (move === null) return;
+    if (move.do !== "jump" && this.replaying !== null) {
+      // The last seconds are recorded only a moment later.
+      this.endReplay();
+      return;
+    }
     if (move.do === "jump") this.seek(move.toMs);
     else this.pause();
     this.gapNote.set(move.do);
@@ -225,6 +255,8 @@ export class Playback {
 
   /** Sends a clock control, and shows the expected clock at once. */
   private clock(control: Omit<ClockControl, "type" | "number">, expected: Partial<ClockReading>): void {
+    // A person who steers the clock looks for something: the tile then stays recorded.
+    this.replaying = null;
     this.gapNote.set(null);
     const now = Date.now();
     const before: ClockReading = this.reading ?? { at_us: now * 1000, rate: 1, playing: false, receivedMs: now };

@@ -1,5 +1,7 @@
 /** Digital zoom of a picture in its tile. Lengths are parts of the tile's width and height, from 0 to 1. */
 
+import type { Direction } from "./layout.js";
+
 export interface DigitalZoom {
   scale: number;
   /** The upper left corner of the part that is seen. */
@@ -27,6 +29,21 @@ export function zoomAt(zoom: DigitalZoom, factor: number, x: number, y: number):
 /** The picture follows a pointer that moves by parts of the tile. */
 export function panBy(zoom: DigitalZoom, x: number, y: number): DigitalZoom {
   return within({ ...zoom, left: zoom.left - x / zoom.scale, top: zoom.top - y / zoom.scale });
+}
+
+const STEP = 1.5;
+const PAN = 0.2;
+
+/** One step larger or smaller, around the middle. */
+export function zoomStep(zoom: DigitalZoom, by: 1 | -1): DigitalZoom {
+  return zoomAt(zoom, STEP ** by, 0.5, 0.5);
+}
+
+/** One step towards a side. */
+export function panStep(zoom: DigitalZoom, direction: Direction): DigitalZoom {
+  const steps = { left: [PAN, 0], right: [-PAN, 0], up: [0, PAN], down: [0, -PAN] } as const;
+  const [x, y] = steps[direction];
+  return panBy(zoom, x, y);
 }
 
 /** The CSS `transform` of the picture; its origin is the upper left corner. */

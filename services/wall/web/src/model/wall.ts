@@ -94,6 +94,11 @@ function replace(state: WallState, changes: Record<number, TileState>): TileStat
   return Array.from({ length }, (_, i) => changes[i] ?? state.tiles[i] ?? EMPTY_TILE);
 }
 
+/** The camera of the tile that fills the wall. */
+export function enlargedCamera(state: WallState): string | null {
+  return state.enlarged === null ? null : tileAt(state, state.enlarged).camera;
+}
+
 export function setLayout(state: WallState, layout: LayoutName): WallState {
   const dragged = Object.keys(state.spans).length > 0;
   if (layout === state.layout && state.tiles.length > 0 && !dragged) return { ...state, enlarged: null };

@@ -7,7 +7,7 @@ import { toggleSound } from "../app/perform.js";
 import { language, t } from "../i18n/index.js";
 import { Picture, type PictureState } from "../media/picture.js";
 import { stillFile, stillName } from "../media/still-file.js";
-import { NO_ZOOM, panBy, zoomAt, zoomTransform } from "../model/digital-zoom.js";
+import { type DigitalZoom, NO_ZOOM, panBy, zoomAt, zoomStep, zoomTransform } from "../model/digital-zoom.js";
 import { duration, momentTime, sinceTime } from "../model/format.js";
 import { allowanceMs } from "../model/freshness.js";
 import { momentText } from "../model/moment.js";
@@ -37,7 +37,6 @@ export class WallTile extends LitElement {
   @property({ type: Boolean, reflect: true }) enlarged = false;
   @state() private pictureState: PictureState = { hasPicture: false, staleSinceMs: null };
   @state() private dropTarget = false;
-  @state() private zoom = NO_ZOOM;
   @query("video") private video!: HTMLVideoElement;
   @query("canvas") private canvas!: HTMLCanvasElement;
   private picture: Picture | null = null;
@@ -56,6 +55,7 @@ export class WallTile extends LitElement {
       this.app.keeper.clock,
       this.app.support,
       this.app.unmuted,
+      this.app.zoom,
       this.app.me,
     ]);
   }
@@ -109,7 +109,6 @@ export class WallTile extends LitElement {
   }
 
   protected override willUpdate(): void {
-    if (!this.enlarged) this.zoom = NO_ZOOM;
     this.picture?.aim(this.tile.camera, this.tile.source);
   }
 
@@ -127,6 +126,10 @@ export class WallTile extends LitElement {
       const within = this.getRootNode() as ShadowRoot;
       if (within.activeElement instanceof WallTile) this.focus();
     }
+  }
+
+  private get zoom(): DigitalZoom {
+    return this.enlarged ? this.app.zoom.value : NO_ZOOM;
   }
 
   private get tile(): TileState {
@@ -200,17 +203,14 @@ export class WallTile extends LitElement {
     event.preventDefault();
     const box = this.renderRoot.querySelector(".screen")?.getBoundingClientRect();
     if (!box) return;
-    this.zoom = zoomAt(
-      this.zoom,
-      1.0018 ** -event.deltaY,
-      (event.clientX - box.left) / box.width,
-      (event.clientY - box.top) / box.height,
-    );
+    const [x, y] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+    this.app.zoom.update((zoom) => zoomAt(zoom, 1.0018 ** -event.deltaY, x, y));
   };
 
   private readonly onPan = (event: PointerEvent) => {
     if (this.zoom.scale === 1 || event.buttons !== 1) return;
-    this.zoom = panBy(this.zoom, event.movementX / this.clientWidth, event.movementY / this.clientHeight);
+    const [x, y] = [event.movementX / this.clientWidth, event.movementY / this.clientHeight];
+    this.app.zoom.update((zoom) => panBy(zoom, x, y));
   };
 
   private async saveStill(): Promise<void> {
@@ -326,8 +326,18 @@ export class WallTile extends LitElement {
     const recorded = source === "recorded";
     const audible = this.enlarged && !recorded && app.camera(camera)?.audio === true;
     const unmuted = app.unmuted.value;
+    const replayable = !app.playback.active && app.camera(camera)?.record === true;
     return html`<div class="tools">
       ${audible ? this.tool(unmuted ? "sound" : "mute", t(unmuted ? "tile.mute" : "tile.sound"), () => toggleSound(app)) : nothing}
+      ${
+        this.enlarged
+          ? [
+              this.tool("zoom-in", t("tile.zoom-in"), () => app.zoom.update((zoom) => zoomStep(zoom, 1))),
+              this.tool("zoom-out", t("tile.zoom-out"), () => app.zoom.update((zoom) => zoomStep(zoom, -1))),
+            ]
+          : nothing
+      }
+      ${replayable ? this.tool("replay", t("tile.replay"), () => app.playback.replay(index)) : nothing}
       ${this.tool("still", t("tile.still"), () => void this.saveStill())}
       ${this.tool(recorded ? "live" : "record", t(recorded ? "tile.to-live" : "tile.to-recorded"), () => app.playback.toggleTile(index))}
       ${this.tool(this.enlarged ? "shrink" : "enlarge", t(this.enlarged ? "tile.shrink" : "tile.enlarge"), this.onDoubleClick)}
