@@ -18,8 +18,8 @@ from av.video.frame import PictureType, VideoFrame
 from PIL import Image, ImageDraw, ImageFont
 
 from services.contracts.errors import PantauError
+from services.wall.exports.clip_times import CONVERSION, ClipTimes
 
-CONVERSION: Final = "encoded anew as H.264 (libx264, crf 20) with name and time in the picture; not as it was recorded"
 _SHARE_OF_HEIGHT: Final = 28
 """The text is a so much smaller part of the picture's height."""
 _LEAST_PX: Final = 12
@@ -39,17 +39,6 @@ class BurnInError(PantauError):
 
     code = "cannot-convert"
     status = 502
-
-
-class ClipTimes(NamedTuple):
-    """What the clip's edit list says; libav's own handling of edits leaves out the picture that an edit begins in."""
-
-    start_us: int
-    """The time at which the show begins."""
-    lead_us: int
-    """How long before that the file's first picture was taken."""
-    length_us: int
-    """Of the show."""
 
 
 class _Shown(NamedTuple):

@@ -25,7 +25,7 @@ from services.mesh.clock import SystemClock
 from services.mesh.leases import roll_call
 from services.mesh.log import get_logger
 from services.mesh.settings import MeshSettings
-from services.wall.exports.burn_in import CONVERSION, ClipTimes, burn_in
+from services.wall.exports.clip_times import CONVERSION, ClipTimes
 from services.wall.exports.folder import used_bytes
 
 log = get_logger()
@@ -224,6 +224,8 @@ class _Making:
             times = ClipTimes(clip.layout.start_us, clip.layout.lead_us, clip.layout.duration_us)
             name = clip_name(camera.camera, job.from_us)
         if job.burn_in:
+            from services.wall.exports.burn_in import burn_in  # loads FFmpeg and PIL
+
             plain, path = path, path.with_suffix(".converted.mp4")
             await asyncio.to_thread(
                 burn_in,

@@ -11,7 +11,8 @@ from av.video.frame import VideoFrame
 from services.contracts.frames import Codec
 from services.recorder.archive.archive import NoArchive
 from services.recorder.reading.footage import RecordedFootage
-from services.wall.exports.burn_in import CONVERSION, BurnInError, ClipTimes, Label, burn_in
+from services.wall.exports.burn_in import BurnInError, Label, burn_in
+from services.wall.exports.clip_times import CONVERSION, ClipTimes
 from tests.footage.slow import SECOND_US, clip, slow_footage
 from tests.recorder.rig import Rig
 from tests.recorder.units import START_US, pictures, sounds

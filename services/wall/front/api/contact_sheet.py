@@ -1,7 +1,8 @@
 """``…/contact-sheet.jpg``: evenly spaced keyframes of a recording in one picture."""
 
 import asyncio
-from datetime import UTC
+from collections.abc import Sequence
+from datetime import UTC, tzinfo
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -15,8 +16,7 @@ from services.wall.front.api.recordings import MAX_TIMELINE_US, RangeQuery, ques
 from services.wall.front.context import FrontRequest
 from services.wall.front.http.errors import FieldError, FieldsError
 from services.wall.front.http.times import rfc3339
-from services.wall.front.pictures import sheet
-from services.wall.front.pictures.sheet import MissingCell, SheetCell, ShownCell
+from services.wall.front.pictures.sheet import MissingCell, SheetCell, ShownCell, plan_sheet
 from services.wall.front.pictures.snapshot_cache import Decoding
 
 MAX_CELLS: Final = 120
@@ -57,12 +57,12 @@ async def contact_sheet(request: FrontRequest) -> web.Response:
     )
     if not timeline.ranges:
         raise await no_footage(request, question.camera, question.profile, (question.from_us + question.to_us) // 2)
-    planned = sheet.plan_sheet(timeline, query.columns * query.rows)
+    planned = plan_sheet(timeline, query.columns * query.rows)
     async with front.shares.sheet(request.actor.name):
         cells = await _fill(request, question, planned, query.width)
     camera = front.cameras.get(question.camera)
     jpeg = await asyncio.to_thread(
-        sheet.draw_sheet,
+        _draw,
         f"{camera.name} ({camera.id})" if camera else question.camera,
         question.from_us,
         question.to_us,
@@ -79,6 +79,22 @@ async def contact_sheet(request: FrontRequest) -> web.Response:
         content_type="image/jpeg",
         headers={hdrs.CACHE_CONTROL: "private, max-age=300" if finished else "private, no-cache"},
     )
+
+
+def _draw(
+    title: str,
+    from_us: int,
+    to_us: int,
+    cells: Sequence[ShownCell | MissingCell],
+    *,
+    columns: int,
+    width_px: int,
+    zone: tzinfo,
+) -> bytes:
+    """`draw_sheet`, imported by the first call: a front that draws none needs no PIL."""
+    from services.wall.front.pictures.sheet_drawing import draw_sheet
+
+    return draw_sheet(title, from_us, to_us, cells, columns=columns, width_px=width_px, zone=zone)
 
 
 async def _fill(

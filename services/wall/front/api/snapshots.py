@@ -14,8 +14,7 @@ from services.wall.front.api.recorded_picture import footage_at, no_footage
 from services.wall.front.context import FrontRequest
 from services.wall.front.http.errors import FieldError, FieldsError
 from services.wall.front.http.times import Moment, rfc3339, to_us
-from services.wall.front.pictures.jpeg import PictureError
-from services.wall.front.pictures.picture_cache import Snapshot
+from services.wall.front.pictures.picture_cache import PictureError, Snapshot
 
 CLIP_US: Final = 200_000
 """How much is asked of the recorders for one moment: a frame's length at 5 fps."""

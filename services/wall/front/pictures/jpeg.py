@@ -1,4 +1,4 @@
-"""One keyframe to one JPEG. Blocking and pure: run it in a thread."""
+"""One keyframe to one JPEG. Blocking and pure: run it in a thread, and import it there (`SnapshotCache`)."""
 
 from fractions import Fraction
 from io import BytesIO
@@ -10,21 +10,14 @@ from av.codec.context import CodecContext
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
-from services.contracts.errors import PantauError
 from services.contracts.frames import Codec
 from services.media.mp4.boxes import need, u32, u64
 from services.media.nal import length_prefixed_to_annex_b
+from services.wall.front.pictures.picture_cache import PictureError
 
 QUALITY: Final = 3
 """libavcodec's quantizer scale: 2 is the best, 31 the worst."""
 MAX_WIDTH_PX: Final = 8192
-
-
-class PictureError(PantauError):
-    """The keyframe cannot be decoded."""
-
-    code = "bad-picture"
-    status = 502
 
 
 def to_jpeg(codec: Codec, payload: bytes, width_px: int | None = None) -> bytes:

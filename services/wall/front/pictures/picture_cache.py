@@ -3,7 +3,16 @@
 from collections import OrderedDict
 from typing import Generic, NamedTuple, TypeVar
 
+from services.contracts.errors import PantauError
+
 K = TypeVar("K")
+
+
+class PictureError(PantauError):
+    """The keyframe cannot be decoded."""
+
+    code = "bad-picture"
+    status = 502
 
 
 class Snapshot(NamedTuple):

@@ -9,12 +9,11 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
 
-from services.contracts.frames import AccessUnit
+from services.contracts.frames import AccessUnit, Codec
 from services.contracts.models import Camera, ProfileName
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
 from services.mesh.metrics import counter
-from services.wall.front.pictures.jpeg import clip_to_jpeg, to_jpeg
 from services.wall.front.pictures.keyframes import newest_keyframe
 from services.wall.front.pictures.picture_cache import PictureCache, Snapshot
 
@@ -72,15 +71,30 @@ class SnapshotCache:
         """The JPEG of a keyframe, made in a thread; raises `PictureError`."""
         _decoded.inc()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads[decoding], to_jpeg, unit.codec, unit.payload, width_px)
+        return await loop.run_in_executor(self._threads[decoding], _to_jpeg, unit.codec, unit.payload, width_px)
 
     async def decode_clip(self, clip: bytes, width_px: int | None) -> bytes:
         """The JPEG of the first picture that a player of the MP4 ``clip`` shows; raises `PictureError`."""
         _decoded.inc()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads[Decoding.STILL], clip_to_jpeg, clip, width_px)
+        return await loop.run_in_executor(self._threads[Decoding.STILL], _clip_to_jpeg, clip, width_px)
 
     def close(self) -> None:
         """Ends the threads; a picture under way is not waited for."""
         for threads in self._threads.values():
             threads.shutdown(wait=False, cancel_futures=True)
+
+
+# FFmpeg's libraries take 20 MB: a front loads them for its first picture, in the thread that makes it.
+
+
+def _to_jpeg(codec: Codec, payload: bytes, width_px: int | None) -> bytes:
+    from services.wall.front.pictures.jpeg import to_jpeg
+
+    return to_jpeg(codec, payload, width_px)
+
+
+def _clip_to_jpeg(clip: bytes, width_px: int | None) -> bytes:
+    from services.wall.front.pictures.jpeg import clip_to_jpeg
+
+    return clip_to_jpeg(clip, width_px)

@@ -17,7 +17,8 @@ from services.mesh.clock import Clock as MeshClock
 from services.mesh.clock import TurnedClock
 from services.mesh.settings import MeshSettings
 from services.wall.front.api.snapshots import choose_profile
-from services.wall.front.pictures.jpeg import PictureError, to_jpeg
+from services.wall.front.pictures.jpeg import to_jpeg
+from services.wall.front.pictures.picture_cache import PictureError
 from services.wall.front.pictures.snapshot_cache import FRESH_SECONDS
 from tests.media.encoded import video
 from tests.wall.front.running import RunningFront, running_front

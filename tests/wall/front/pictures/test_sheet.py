@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
 from services.contracts.recordings import FootageGap, FootageRange, FootageTimeline
-from services.wall.front.pictures.sheet import MissingCell, ShownCell, draw_sheet, plan_sheet
+from services.wall.front.pictures.sheet import MissingCell, ShownCell, plan_sheet
+from services.wall.front.pictures.sheet_drawing import draw_sheet
 
 S = 1_000_000
 ZONE = timezone(timedelta(hours=7))
