@@ -9,7 +9,8 @@ import sys
 import tomllib
 from collections.abc import Iterable
 
-from services.wall.relay.kernel import build
+from services.ingest.kernel import build as receive_kernel
+from services.wall.relay.kernel import build as send_kernel
 from tools import debian, node
 from tools.steps import ROOT, VENV, Stamp, Stop, run, say
 
@@ -48,13 +49,17 @@ def install_python(group: str | None) -> None:
     stamp.write()
 
 
-def build_kernel() -> None:
-    """The relay's send kernel, where there is a C compiler; without it the relay sends with Python."""
-    if build.is_fresh():
-        return
-    say("building the relay's send kernel")
-    if trouble := build.try_build():
-        print(f"pantau: relays will take twice the CPU time: {trouble}", flush=True)
+def build_kernels() -> None:
+    """The send and the receive kernel, where there is a C compiler; without them Python does the same."""
+    for kernel, name, part in (
+        (send_kernel, "the relay's send kernel", "relays"),
+        (receive_kernel, "ingest's receive kernel", "ingest"),
+    ):
+        if kernel.is_fresh():
+            continue
+        say(f"building {name}")
+        if trouble := kernel.try_build():
+            print(f"pantau: {part} will take twice the CPU time: {trouble}", flush=True)
 
 
 def bootstrap(steps: Iterable[str]) -> None:
@@ -68,7 +73,7 @@ def bootstrap(steps: Iterable[str]) -> None:
             case "packages":
                 debian.install_test_packages()
             case "kernel":
-                build_kernel()
+                build_kernels()
             case "node_modules":
                 make_venv()
                 node.install_modules()

@@ -56,6 +56,8 @@ class CameraIngest:
         """Takes a new plan; what is not touched by it goes on."""
         old, self.plan = self.plan, plan
         if plan.site != old.site:
+            for feed in self._feeds.values():
+                feed.end_loan()
             self._around.keep.camera(old.site, old.camera).end_reading()
             await self._wants.listen(subjects.want(plan.site, "*", plan.camera))
         for profile in list(self._feeds):
@@ -98,6 +100,8 @@ class CameraIngest:
             pipelines,
             epoch=self.plan.epoch,
             deliver=lambda kind, messages: self._publish("audio" if kind == "audio" else profile, messages),
+            keep=self._keep_main if profile == "main" else _keep_nothing,
+            subject=lambda: subjects.media(self.plan.site, profile, self.plan.camera),
             settings=settings,
             reader=reader,
             readers=self._around.readers,
@@ -116,6 +120,9 @@ class CameraIngest:
         if not keep_wanted:
             self._wanted_until.pop(profile, None)
         self._around.on_change(self.plan.camera)
+
+    def _keep_main(self, message: bytes, now: float) -> None:
+        self._around.keep.camera(self.plan.site, self.plan.camera).add_message(message, now)
 
     def _publish(self, name: str, messages: list[bytes]) -> None:
         """Keeps what recorders need, then publishes: a recorder that misses a message finds it kept."""
@@ -167,3 +174,7 @@ class CameraIngest:
             if feed and "audio" in feed.pipelines:
                 profiles["audio"] = feed.audio_report()
         return CameraReport(camera=self.plan.camera, site=self.plan.site, epoch=self.plan.epoch, profiles=profiles)
+
+
+def _keep_nothing(_message: bytes, _now: float) -> None:
+    return

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from services.contracts.models import Id, ProfileName, ProfileReport, ReaderName, Reason
 from services.ingest.attempts import Pauses, ReaderChoice, ReaderKind, SoundChoice
 from services.ingest.pace import Pace
 from services.ingest.pipeline import Pipeline
-from services.ingest.readers.source import Kind, Packet, Reader, ReaderEnd, RtpTransport, Source, Track
+from services.ingest.readers.source import Kind, Packet, Reader, ReaderEnd, RtpTransport, Source, Track, UsualTaker
 from services.ingest.settings import IngestSettings
 from services.ingest.timing.burst import BurstPacer
 from services.ingest.timing.source_clock import ClockEstimate
@@ -33,9 +33,12 @@ class Run:
     def __init__(self, feed: "Feed") -> None:
         self._feed: Feed | None = feed
 
-    def opened(self, tracks: Sequence[Track], *, transport: RtpTransport = "", bursts: bool = False) -> None:
+    def opened(
+        self, tracks: Sequence[Track], *, transport: RtpTransport = "", bursts: bool = False
+    ) -> UsualTaker | None:
         if self._feed is not None:
             self._feed.opened(tuple(tracks), transport, bursts=bursts)
+        return self
 
     def packet(self, packet: Packet) -> None:
         if self._feed is not None:
@@ -47,7 +50,26 @@ class Run:
 
     def close(self) -> None:
         """It is over."""
+        if self._feed is not None:
+            self._feed.end_loan()
         self._feed = None
+
+    def lend(self, loan: Any) -> bool:
+        return self._feed is not None and self._feed.lend(loan)
+
+    def take_back(self, loan: Any) -> None:
+        if self._feed is not None:
+            self._feed.pipelines["video"].take_back(loan)
+
+    def lent(self, end: Callable[[], None] | None) -> None:
+        if self._feed is not None:
+            self._feed.lent(end)
+
+    def take_usual(
+        self, message: bytes, arrival_us: int, dts_90k: int, payload_bytes: int, now: float, now_us: int
+    ) -> None:
+        if self._feed is not None:
+            self._feed.take_usual(message, arrival_us, dts_90k, payload_bytes, now, now_us)
 
 
 class Feed:
@@ -62,6 +84,8 @@ class Feed:
         *,
         epoch: int,
         deliver: Callable[[Kind, list[bytes]], None],
+        keep: Callable[[bytes, float], None] = lambda _message, _now: None,
+        subject: Callable[[], str] = str,
         settings: IngestSettings,
         reader: ReaderName,
         readers: Readers,
@@ -71,6 +95,7 @@ class Feed:
         on_fallback: Callable[[str], None] = lambda _: None,
     ) -> None:
         """``reader`` is the wanted one, ``readers`` all there are. ``deliver`` publishes messages of one kind.
+        ``keep`` keeps one of the video that is published otherwise, on the ``subject()``, with `Clock.monotonic`.
 
         ``learned`` is why ``auto`` has fallen back to libav before, and ``on_fallback`` is told when it does now.
         ``on_change`` is called when `report` says something new.
@@ -92,6 +117,9 @@ class Feed:
         self._sound = SoundChoice(wanted=source.audio)
         self._pauses = Pauses(settings.backoff_min_seconds, settings.backoff_max_seconds)
         self._deliver = deliver
+        self._keep = keep
+        self._subject = subject
+        self._end_loan: Callable[[], None] | None = None
         self._clock = clock
         self._on_change = on_change
         self._run: Run | None = None
@@ -194,6 +222,38 @@ class Feed:
         if self._release is None:
             self._publish_due()
 
+    # Usual pictures, which the kernel makes messages of
+
+    def lend(self, loan: Any) -> bool:
+        """See `UsualTaker.lend`."""
+        if self.status != "online" or self.detail or self._pacer is not None or self._choice.kind != "direct":
+            return False
+        subject = self._subject().encode()
+        if not 0 < len(subject) <= len(loan.subject) or not self.pipelines["video"].lend(loan):
+            return False
+        loan.subject[0 : len(subject)] = subject
+        loan.subject_bytes = len(subject)
+        return True
+
+    def lent(self, end: Callable[[], None] | None) -> None:
+        """See `UsualTaker.lent`."""
+        self._end_loan = end
+
+    def end_loan(self) -> None:
+        """Takes back what is lent: it is looked at, or something that was lent changes."""
+        if self._end_loan is not None:
+            self._end_loan()
+
+    def take_usual(
+        self, message: bytes, arrival_us: int, dts_90k: int, payload_bytes: int, now: float, now_us: int
+    ) -> None:
+        """See `UsualTaker.take_usual`."""
+        self._packet_at = self._frame_at = now
+        self._last_frame_us = now_us
+        self._pace.add(now)
+        self.pipelines["video"].usual(message, arrival_us, dts_90k, payload_bytes)
+        self._keep(message, now)
+
     def heard(self) -> None:
         """The source said something that is no packet."""
         self._pace.heard()
@@ -283,6 +343,7 @@ class Feed:
             self.since_us = self._clock.now_us()
             if status == "online":
                 self._log.info("camera.back" if self.status == "offline" else "camera.online")
+        self.end_loan()
         changed = (status, reason, detail) != (self.status, self.reason, self.detail) or status == "online"
         self.status, self.reason, self.detail = status, reason, detail
         if changed:
@@ -290,6 +351,7 @@ class Feed:
 
     def report(self) -> ProfileReport:
         """What is observed of the video."""
+        self.end_loan()
         pipeline = self.pipelines["video"]
         online = self.status == "online"
         meter = pipeline.meter

@@ -3,7 +3,7 @@
 No sockets and no tasks: packets in, messages out.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from services.contracts.frames import Codec, Flags, FrameError, encode_fields
 from services.ingest.gop import GopCache
@@ -11,6 +11,7 @@ from services.ingest.meter import Meter
 from services.ingest.readers.source import Packet, Track
 from services.ingest.timing.assemble import assembler
 from services.ingest.timing.capture import CaptureClock
+from services.ingest.timing.nal_assembler import H264Assembler, HevcAssembler
 from services.ingest.timing.retiming import Retimer
 from services.ingest.timing.source_clock import SourceClock
 from services.ingest.timing.units import Assembler, Shape, Unit
@@ -156,3 +157,29 @@ class Pipeline:
         self.gop.add(message, keyframe=unit.keyframe)
         self.meter.add(packet.arrival_us, timing.dts_90k, len(unit.payload), keyframe=unit.keyframe)
         return message
+
+    # Usual pictures, which the kernel makes messages of (services/ingest/kernel)
+
+    def lend(self, loan: Any) -> bool:
+        """Puts what the next message needs into a ``pi_connection``; False where Python has to make it."""
+        assembler = self._assembler
+        if not isinstance(assembler, H264Assembler | HevcAssembler) or assembler.holding or not self._placed:
+            return False
+        if self._broken or self._damaged or self._new_run:
+            return False
+        if not (self.clock.lend(loan) and self._retimer.lend(loan) and self._capture.lend(loan)):
+            return False
+        loan.epoch, loan.sequence = self._epoch, self._sequence
+        return True
+
+    def take_back(self, loan: Any) -> None:
+        """What messages have made of it."""
+        self.clock.take_back(loan)
+        self._retimer.take_back(loan)
+        self._capture.take_back(loan)
+        self._sequence = loan.sequence
+
+    def usual(self, message: bytes, arrival_us: int, dts_90k: int, payload_bytes: int) -> None:
+        """The kernel has made a message."""
+        self.gop.add(message, keyframe=False)
+        self.meter.add(arrival_us, dts_90k, payload_bytes, keyframe=False)

@@ -37,6 +37,16 @@ class Publisher:
         else:
             self.dropped_no_bus += 1
 
+    def publish_lines(self, lines: bytes, count: int, size_bytes: int) -> None:
+        """``count`` frames of together ``size_bytes``, each behind its PUB line; as `publish`."""
+        if not self.permitted:
+            self.dropped_no_lease += count
+        elif self._bus.publish_media_lines(lines, count):
+            self.published += count
+            self.published_bytes += size_bytes
+        else:
+            self.dropped_no_bus += count
+
     def totals(self) -> dict[str, int]:
         """All counters."""
         return {

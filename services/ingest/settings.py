@@ -28,6 +28,10 @@ class IngestSettings(Section):
         default=None,
         description="What reads all cameras (`auto`, `direct` or `libav`); default: each camera's own `reader`.",
     )
+    kernel: Literal["auto", "off"] = Field(
+        default="auto",
+        description="Whether compiled code reads usual pictures of RTSP over TCP: `auto` where it was built, or `off`.",
+    )
     certificates: Literal["any", "verified"] = Field(
         default="any",
         description="Of `rtsps://` and `https://` cameras: `any` certificate (cameras sign their own), or only"

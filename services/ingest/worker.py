@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from prometheus_client import REGISTRY
@@ -23,6 +24,8 @@ from services.ingest.camera import CameraIngest, Surroundings
 from services.ingest.fallbacks import Fallbacks
 from services.ingest.keeping.handover import Handover
 from services.ingest.keeping.keep import Keep
+from services.ingest.kernel.engine import MAX_MESSAGE_BYTES, KernelEngine
+from services.ingest.kernel.library import find_kernel
 from services.ingest.metrics import IngestCollector
 from services.ingest.names import HeldName, Name
 from services.ingest.overload import Overload, WorkerLoad
@@ -32,9 +35,11 @@ from services.ingest.readers.libav import LibavProcesses
 from services.ingest.secrets import OpenedSecrets
 from services.ingest.settings import KEY_FILE, IngestSettings
 from services.mesh.buckets import Bucket, Mirror
+from services.mesh.clock import SystemClock
 from services.mesh.leases import Lease, new_incarnation, roll_call
 from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
+from services.mesh.metrics import gauge
 from services.mesh.troubles import tell_troubles
 
 log = get_logger()
@@ -54,6 +59,8 @@ BEAT_SECONDS: Final = 0.25
 PARENTLESS_SECONDS: Final = 10.0
 PARENTLESS_UNLEASED_SECONDS: Final = 2.0
 """The same where the lease is lost as well: the bus has ended with the parent."""
+
+_kernel = gauge("ingest_kernel", "1 where the compiled receive kernel takes usual pictures, 0 where Python does")
 
 
 class Worker:
@@ -79,6 +86,7 @@ class Worker:
         self._held_until = float("-inf")
         self.publisher = Publisher(service.bus, service.clock, lambda: self._held_until)
         self._libav = LibavProcesses()
+        self._engine: KernelEngine | None = None
         self._fallbacks: Fallbacks | None = None
         self._assignments: Mirror[Assignment] | None = None
         self._catalogue: Mirror[Camera] | None = None
@@ -102,6 +110,7 @@ class Worker:
         credentials = await OpenedSecrets.open(bus, key_file, service.settings.machine, self._on_change)
         fallbacks = self._fallbacks = await Fallbacks.open(bus, service.tasks, service.clock)
         self._assignments, self._catalogue = assignments, cameras
+        self._open_kernel()
         if self._settings.keep_limits.spool_bytes:
             self._handover.open_spool()
         lease = Lease(bus, service.home, self._entry, clock=service.clock)
@@ -138,6 +147,19 @@ class Worker:
                 task.cancel()
             await lease.release()
             await self._handover.close()
+            if self._engine is not None:
+                self._engine.close()
+
+    def _open_kernel(self) -> None:
+        """Usual pictures go through C where that was built and is wanted."""
+        found = find_kernel() if self._settings.kernel == "auto" else "off by the setting"
+        if isinstance(self._service.clock, SystemClock) and not isinstance(found, str):
+            self._engine = KernelEngine(found, self.publisher.publish_lines, self._most_bytes)
+        _kernel.set(self._engine is not None)
+        log.info("ingest.reading", kernel=found if isinstance(found, str) else "on")
+
+    def _most_bytes(self) -> int:
+        return min(MAX_MESSAGE_BYTES, self._service.bus.max_payload_bytes or MAX_MESSAGE_BYTES)
 
     def _required_recorders(self, camera: Id) -> tuple[Id, ...] | None:
         """Who must acknowledge a camera's footage; None while that is not known."""
@@ -224,7 +246,7 @@ class Worker:
             keep=self.keep,
             tasks=self._service.tasks,
             clock=self._service.clock,
-            readers={"direct": DirectReader, "libav": self._libav.reader},
+            readers={"direct": partial(DirectReader, self._engine), "libav": self._libav.reader},
             on_change=self._note_change,
         )
 

@@ -17,7 +17,7 @@ What a packet is, by its sequence number and SSRC:
 
 from collections.abc import Callable, Collection
 from struct import Struct
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from services.media.rtp import HEADER_BYTES, RtpError, parse_rtp, sequence_delta
 
@@ -45,6 +45,16 @@ PushPicture = Callable[[bytearray, int, int, int, int, int, int], tuple[int, int
 """``push_picture(buffer, at, end, front, kind, ssrc, number)`` may take the picture whose interleaved packets begin at
 ``at``, if all of it is there. ``front``: the dollar and the channel; ``kind``: the first two bytes of RTP without the
 marker; ``number``: that of the first packet. Returns number and place of the packet behind what it took."""
+
+
+class Borrower(Protocol):
+    """Who takes whole pictures (services/ingest/kernel), for which the stream's state is lent to him."""
+
+    def take_pictures(self, at: int, end: int) -> int | None:
+        """As `RtpReceiver.receive_pictures`, in the buffer that both know; None where he has not borrowed."""
+
+    def end_loan(self) -> None:
+        """Gives back what he has borrowed, if anything."""
 
 
 class Depacketizer(Protocol):
@@ -90,6 +100,8 @@ class RtpReceiver:
         """Packets of other payload types or SSRCs."""
         self.ssrc: int | None = None
         self.announced_ssrc: int | None = None
+        self.borrower: Borrower | None = None
+        """He gives all back before anything here is looked at or changed."""
         self._payload_types = frozenset(payload_types)
         self._ignored_types = frozenset(ignored_payload_types)
         self._depacketizer_of = depacketizer_of
@@ -124,6 +136,8 @@ class RtpReceiver:
         return self._cycles + self._expected - 1 & 0xFFFFFFFF if self.started else 0
 
     def receive(self, buffer: bytearray, start: int, end: int) -> bool:
+        if self.borrower is not None:
+            self.borrower.end_loan()
         at = start + HEADER_BYTES
         if at > end:
             return False
@@ -148,7 +162,10 @@ class RtpReceiver:
 
     def receive_pictures(self, buffer: bytearray, at: int, end: int) -> int:
         """Takes the pictures that lie whole between interleaved packets' places ``at`` and ``end``, as `receive` would
-        one packet after another; returns where the first packet stands that is left to it."""
+        one packet after another; returns where the first packet stands that is left to it. Where that is one of a
+        picture that has not come whole yet, and nothing is to be done, it returns the complement of the place."""
+        if self.borrower is not None and (place := self.borrower.take_pictures(at, end)) is not None:
+            return place
         push = self._push_picture
         if push is None or self._kept or self.ssrc is None:
             return at
@@ -162,7 +179,21 @@ class RtpReceiver:
             at = behind
         return at
 
+    def lend(self, loan: Any) -> bool:
+        """Says in a ``pi_connection`` (services/ingest/kernel) which packet comes next; False where one is missing."""
+        if self._push_picture is None or self._kept or self.ssrc is None or not self.started:
+            return False
+        loan.ssrc, loan.payload_type, loan.next_number = self.ssrc, self._payload_type, self._expected
+        return True
+
+    def take_back(self, loan: Any) -> None:
+        """Packets were taken elsewhere."""
+        self.packets += loan.taken_packets
+        self._expected = loan.next_number
+
     def receive_unknown(self, buffer: bytearray, start: int, end: int) -> None:
+        if self.borrower is not None:
+            self.borrower.end_loan()
         if end - start < HEADER_BYTES or buffer[start] & 0xC0 != _VERSION_2:
             self.malformed += 1
             return
@@ -186,6 +217,8 @@ class RtpReceiver:
             self._suspect(packet, ssrc, sequence)
 
     def knows(self, buffer: bytearray, start: int, end: int) -> bool:
+        if self.borrower is not None:
+            self.borrower.end_loan()
         if end - start < HEADER_BYTES or buffer[start] & 0xC0 != _VERSION_2:
             return False
         _, second, sequence, _, ssrc = _HEADER.unpack_from(buffer, start)
@@ -309,6 +342,18 @@ class RtpTime:
         self._last: int | None = None
         self._report: tuple[int, int] | None = None
         """Extended timestamp and Unix time in microseconds of the last sender report."""
+
+    def lend(self, loan: Any) -> bool:
+        """Puts its state into a ``pi_connection``; False before the first timestamp, and at other rates than 90 kHz."""
+        if self._last is None or self._rate != 90_000:
+            return False
+        loan.rtp_last, loan.has_report = self._last, self._report is not None
+        loan.report_at, loan.report_us = self._report or (0, 0)
+        return True
+
+    def take_back(self, loan: Any) -> None:
+        """Timestamps were extended elsewhere."""
+        self._last = loan.rtp_last
 
     def extend(self, timestamp: int) -> int:
         """The timestamp beyond its 32 bits: near the one before, forwards or backwards."""

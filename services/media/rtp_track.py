@@ -3,9 +3,10 @@
 import math
 import struct
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from services.media.depacketize.formats import declared_extradata, encoding_of, make_depacketizer
+from services.media.depacketize.nal_units import NalDepacketizer
 from services.media.depacketize.unit_sink import ArrivalClock
 from services.media.rtcp import (
     Bye,
@@ -122,10 +123,32 @@ class RtpTrack:
         self._lost = lost
         self._on_unit(data, time.ticks_90k(extended), arrival_us, time.unix_us(extended), damaged, missing)
 
+    # Usual pictures, which the kernel takes (services/ingest/kernel)
+
+    def lend(self, loan: Any) -> bool:
+        """Puts what the next picture needs into a ``pi_connection``; False where Python has to take it."""
+        depacketizer = self._depacketizer
+        if not isinstance(depacketizer, NalDepacketizer) or self.receiver.lost != self._lost:
+            return False
+        return depacketizer.lend(loan) and self.receiver.lend(loan) and self._time.lend(loan)
+
+    def take_back(self, loan: Any) -> None:
+        """What pictures have made of it."""
+        assert isinstance(self._depacketizer, NalDepacketizer)
+        self._depacketizer.take_back(loan)
+        self.receiver.take_back(loan)
+        self._time.take_back(loan)
+
+    def end_loan(self) -> None:
+        """Takes back what is lent."""
+        if self.receiver.borrower is not None:
+            self.receiver.borrower.end_loan()
+
     # RTCP
 
     def take_rtcp(self, packet: bytes) -> None:
         """Takes a compound packet; what is wrong in it is dropped."""
+        self.end_loan()
         found: Sequence[RtcpPacket]
         try:
             found = parse_rtcp(packet)
@@ -142,6 +165,7 @@ class RtpTrack:
 
     def receiver_report(self, ssrc: int, now_us: int) -> bytes:
         """A receiver report (RFC 3550, 6.4.2) as ``ssrc``; empty before anything was received."""
+        self.end_loan()
         receiver = self.receiver
         if receiver.ssrc is None or not receiver.started:
             return b""

@@ -244,6 +244,13 @@ class Bus:
         _dropped_out.inc()
         return False
 
+    def publish_media_lines(self, lines: bytes, count: int) -> bool:
+        """As `publish_media`, of ``count`` messages, each behind its PUB line (NATS's client protocol)."""
+        if self.client.publish_media_lines(lines):
+            return True
+        _dropped_out.inc(count)
+        return False
+
     def rest_after_media(self, *, read_seconds: float = REST_SECONDS, write_seconds: float = 0.0) -> None:
         """How long media may wait here, so that what comes meanwhile is handled together: a wake-up costs more than a
         frame. After a read only the connection rests, after a write the whole process."""

@@ -42,6 +42,17 @@ class MediaWriter:
         self._bytes += len(payload)
         return True
 
+    def publish_lines(self, lines: bytes) -> bool:
+        """As `publish`, of messages that stand behind their PUB lines already."""
+        transport = self._transport()
+        if transport is None or transport.get_write_buffer_size() + self._bytes > MAX_UNSENT_BYTES:
+            return False
+        if not self._parts:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._parts.append(lines)
+        self._bytes += len(lines)
+        return True
+
     def _flush(self) -> None:
         parts, self._parts, self._bytes = self._parts, [], 0
         transport = self._transport()

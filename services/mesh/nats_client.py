@@ -94,7 +94,15 @@ class NatsClient(Client):
         """Writes a media message with all others of this loop turn; False where it was dropped."""
         if self._media.publish(subject, payload):
             return True
-        return isinstance(self._transport, WebSocketTransport) and self._publish_by_flusher(subject, payload)
+        return isinstance(self._transport, WebSocketTransport) and self._publish_by_flusher(
+            pub_cmd(subject, "", payload)
+        )
+
+    def publish_media_lines(self, lines: bytes) -> bool:
+        """The same of messages behind their PUB lines."""
+        if self._media.publish_lines(lines):
+            return True
+        return isinstance(self._transport, WebSocketTransport) and self._publish_by_flusher(lines)
 
     def rest_after_media(self, *, read_seconds: float = REST_SECONDS, write_seconds: float = 0.0) -> None:
         """See `media_transport.REST_SECONDS` and `MediaWriter.rest_seconds`."""
@@ -103,11 +111,10 @@ class NatsClient(Client):
         if isinstance(self._transport, MediaTransport):
             self._transport.rest_seconds = read_seconds
 
-    def _publish_by_flusher(self, subject: str, payload: bytes) -> bool:
+    def _publish_by_flusher(self, command: bytes) -> bool:
         """As `MediaWriter.publish`, through nats-py's pending list: a WebSocket has no transport to write to."""
-        if not self.is_connected or self._pending_data_size + len(payload) > MAX_UNSENT_BYTES:
+        if not self.is_connected or self._pending_data_size + len(command) > MAX_UNSENT_BYTES:
             return False
-        command = pub_cmd(subject, "", payload)
         self._pending.append(command)
         self._pending_data_size += len(command)
         if self._flush_queue is not None and self._flush_queue.empty():

@@ -16,8 +16,10 @@ from typing import Final, Literal, cast
 
 from services.contracts.frames import Codec
 from services.contracts.models import Reason
+from services.ingest.kernel.engine import KernelEngine
 from services.ingest.readers.rtp_ports import RtpPorts
-from services.ingest.readers.source import Kind, Outlet, Packet, ReaderEnd, Source, Track
+from services.ingest.readers.short_way import ShortWay
+from services.ingest.readers.source import Kind, Outlet, Packet, ReaderEnd, Source, Track, UsualTaker
 from services.media.codecs import NAME_BY_RTP_NAME
 from services.media.depacketize.formats import encoding_of, is_readable
 from services.media.depacketize.unit_sink import ArrivalClock
@@ -75,12 +77,16 @@ _CLOSED_BY_US: Final = ReaderEnd(Reason.NONE, "")
 class DirectReader:
     """Reads RTSP. See `Reader`."""
 
+    def __init__(self, engine: KernelEngine | None = None) -> None:
+        """``engine`` reads what plays over TCP; None: the event loop does."""
+        self._engine = engine
+
     async def run(self, source: Source, outlet: Outlet) -> ReaderEnd:
         try:
             address = parse_address(source.url)
         except RtspAddressError as error:
             return ReaderEnd(Reason.BAD_ADDRESS, str(error))
-        session = _DirectSession(source, address, outlet)
+        session = _DirectSession(source, address, outlet, self._engine)
         try:
             return await session.run()
         finally:
@@ -90,7 +96,7 @@ class DirectReader:
 class _DirectSession:
     """One attempt: connected, spoken to, read."""
 
-    def __init__(self, source: Source, address: RtspAddress, outlet: Outlet) -> None:
+    def __init__(self, source: Source, address: RtspAddress, outlet: Outlet, engine: KernelEngine | None) -> None:
         self._loop = asyncio.get_running_loop()
         self._source = source
         self._outlet = outlet
@@ -119,6 +125,10 @@ class _DirectSession:
         self._reports_due = 0.0
         self._bye_at: float | None = None
         self._ssrc = int.from_bytes(os.urandom(4), "big")
+        self._engine = engine
+        self._short: ShortWay | None = None
+        self._usual: UsualTaker | None = None
+        self._picture_channel: int | None = None
         self._ticking: asyncio.TimerHandle | None = None
         self._reordering: asyncio.TimerHandle | None = None
 
@@ -175,6 +185,7 @@ class _DirectSession:
         self._tracks.clear()
         self._receivers.clear()
         self._report_channels.clear()
+        self._usual = self._picture_channel = None
 
     def close(self) -> None:
         """Ends the session, its timers and its tasks."""
@@ -188,6 +199,7 @@ class _DirectSession:
         self._drop_connection()
 
     def _drop_connection(self) -> None:
+        self._leave_short_way()
         transport, self._transport = self._transport, None
         if transport is not None:
             transport.close()
@@ -230,9 +242,13 @@ class _DirectSession:
         try:
             self._framer.wrote(count)
         except RtspSyntaxError as error:
-            reason = Reason.BAD_ANSWER if self._opened_at is None else Reason.BAD_STREAM
-            self._finish(self._end(reason, f"sends what is no RTSP: {error}"))
+            self.misread(error)
         self._after()
+
+    def misread(self, error: RtspSyntaxError) -> None:
+        """The connection cannot be read any further."""
+        reason = Reason.BAD_ANSWER if self._opened_at is None else Reason.BAD_STREAM
+        self._finish(self._end(reason, f"sends what is no RTSP: {error}"))
 
     def lost(self, transport: asyncio.BaseTransport | None) -> None:
         """The connection is over."""
@@ -250,6 +266,53 @@ class _DirectSession:
             self._finish(self._end(Reason.CLOSED, what))
         else:
             self._finish(self._end(Reason.CLOSED, "closed the connection"))
+
+    # the short way
+
+    @property
+    def reads_itself(self) -> bool:
+        """Whether the kernel reads the connection, and the event loop does not."""
+        return self._short is not None
+
+    def _enter_short_way(self) -> None:
+        transport, usual, channel, engine = self._transport, self._usual, self._picture_channel, self._engine
+        if engine is None or usual is None or channel is None or self._source.is_secure or self._short is not None:
+            return
+        if transport is None or transport.is_closing() or self._over.done():
+            return
+        self._short = ShortWay(self, engine, self._framer, self._tracks["video"], usual, channel)
+        transport.pause_reading()
+        try:
+            self._short.begin(transport.get_extra_info("socket").fileno())
+        except OSError:
+            self._short = self._usual = None
+            transport.resume_reading()
+
+    def _leave_short_way(self) -> None:
+        short, self._short = self._short, None
+        if short is not None:
+            short.close()
+
+    def read_again(self) -> None:
+        """The event loop reads the connection, and finds its end."""
+        self._leave_short_way()
+        self._usual = None
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def heard_at(self, arrival_us: int) -> None:
+        """Bytes came, and are about to be looked at."""
+        self._clock.arrival_us = arrival_us
+        self._heard_at = arrival_us / 1e6
+
+    def looked(self) -> None:
+        """They were looked at."""
+        self._after()
+
+    def took_usual(self, now: float) -> None:
+        """A picture went the short way."""
+        self._units += 1
+        self._unit_at = self._heard_at = now
 
     def _before(self) -> None:
         self._clock.arrival_us = time.monotonic_ns() // 1000
@@ -324,10 +387,14 @@ class _DirectSession:
         """Some cameras answer with the same channels for every track."""
         sharing = self._receivers.setdefault(channel, [])
         sharing.append(receiver)
+        is_video = "video" in self._tracks and receiver is self._tracks["video"].receiver
         if len(sharing) > 1:
             self._framer.add_receiver(channel, SharedReceiver(sharing))
+            if channel == self._picture_channel:
+                self._picture_channel = None
         elif isinstance(receiver, RtpReceiver):
             self._framer.add_receiver(channel, receiver, receiver.receive_pictures)
+            self._picture_channel = channel if is_video else self._picture_channel
         else:
             self._framer.add_receiver(channel, receiver)
 
@@ -353,7 +420,9 @@ class _DirectSession:
             channels = max(track.format.channels, 1)
             tracks.append(Track(kind, _CODECS[encoding_of(track.format)], track.extradata, rate, channels))
         transport = cast('Literal["tcp", "udp"]', self._dialogue.tracks[0].transport)
-        self._outlet.opened(tracks, transport=transport)
+        self._usual = self._outlet.opened(tracks, transport=transport)
+        if self._engine is not None and transport == "tcp":
+            self._loop.call_soon(self._enter_short_way)
 
     def _on_codec(self) -> None:
         if self._opened_at is not None:
@@ -390,6 +459,10 @@ class _DirectSession:
         self._tick_later(deadline)
         if self._transport is None:
             return
+        if self._short is not None:
+            self._heard_at = max(self._heard_at, self._short.heard_at)
+            if now - self._heard_at >= TICK_SECONDS:
+                self._short.look_impatiently()
         self._dialogue.tick(now)
         if self._opened_at is None:
             if now - self._heard_at >= SETTLE_SECONDS:
@@ -413,6 +486,8 @@ class _DirectSession:
         for track in self._tracks.values():
             track.flush(now - self._heard_at)
         video = self._tracks["video"]
+        if video.bye_packets is not None:
+            video.end_loan()
         if video.bye_packets is None or video.bye_packets != video.receiver.packets:
             self._bye_at = None
         elif self._bye_at is None:
@@ -464,7 +539,7 @@ class RtspProtocol(asyncio.BufferedProtocol):
             asyncio.get_running_loop().call_soon(self._read_on, self._transport)
 
     def _read_on(self, transport: asyncio.Transport) -> None:
-        if not transport.is_closing():
+        if not transport.is_closing() and not self._session.reads_itself:
             transport.resume_reading()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

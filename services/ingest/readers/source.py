@@ -14,9 +14,9 @@ One `Reader.run` is one attempt: one connection, and no second one to find out w
 choosing between the readers and remembering the choice is the caller's (`services.ingest.feed`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from services.contracts.frames import Codec
 from services.contracts.models import Reason, Transport
@@ -119,11 +119,33 @@ class ReaderEnd(NamedTuple):
     for what libav could not do either (refused, wrong password, no such stream, silence)."""
 
 
+class UsualTaker(Protocol):
+    """Takes pictures that the kernel made messages of (services/ingest/kernel), and lends it what it needs for that."""
+
+    def lend(self, loan: Any) -> bool:
+        """Puts what the next message needs into a ``pi_connection``; False where `Outlet.packet` must take it."""
+
+    def take_back(self, loan: Any) -> None:
+        """What messages have made of it."""
+
+    def lent(self, end: Callable[[], None] | None) -> None:
+        """``end()`` ends what `lend` has begun: it is called before anything that may be lent is looked at or changed.
+        None: nothing is lent any more."""
+
+    def take_usual(
+        self, message: bytes, arrival_us: int, dts_90k: int, payload_bytes: int, now: float, now_us: int
+    ) -> None:
+        """A message was made, which somebody else publishes. ``now`` and ``now_us``: `time.monotonic`, Unix time."""
+
+
 class Outlet(Protocol):
     """Where a reader puts what it reads. Called on the event loop, in order; neither call blocks or raises."""
 
-    def opened(self, tracks: Sequence[Track], *, transport: RtpTransport = "", bursts: bool = False) -> None:
-        """The source is open and has these tracks, one video among them; before its first packet.
+    def opened(
+        self, tracks: Sequence[Track], *, transport: RtpTransport = "", bursts: bool = False
+    ) -> UsualTaker | None:
+        """The source is open and has these tracks, one video among them; before its first packet. Returns what takes
+        usual pictures the short way, where there is one.
 
         At most one track of each kind. ``bursts``: the source delivers a segment
         at a time (HLS), so that its packets' arrival says nothing and they are to be paced out.

@@ -6,7 +6,7 @@ that network jitter and bursts do not show. Either way the frame says which it w
 """
 
 from collections import deque
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from services.contracts.frames import CaptureClockSource
 from services.media.time import us_from_90k
@@ -54,6 +54,18 @@ class _Least:
         if self._now is None or value < self._now:
             self._now = value
         return self._now if self._before is None or self._now < self._before else self._before
+
+    def lend(self, loan: Any) -> None:
+        """Puts its state into a ``pi_connection``."""
+        loan.least_window, loan.least_count = self._window, self._count
+        loan.has_least_now, loan.least_now = self._now is not None, self._now or 0
+        loan.has_least_before, loan.least_before = self._before is not None, self._before or 0
+
+    def take_back(self, loan: Any) -> None:
+        """What values have made of it."""
+        self._count = loan.least_count
+        self._now = loan.least_now if loan.has_least_now else None
+        self._before = loan.least_before if loan.has_least_before else None
 
 
 class CaptureClock:
@@ -126,3 +138,26 @@ class CaptureClock:
                 lies_us = min(lies_us, leaked_us)
         self._line_us, self._line_at_us = lies_us, arrival_us
         return round(media_us + lies_us)
+
+    def lend(self, loan: Any) -> bool:
+        """Puts its state into a ``pi_connection``; False before the first frame."""
+        placed = self._placed
+        if self._line_us is None or self._top_pts is None:
+            return False
+        loan.latency_us, loan.longest_delay_us = self._latency_us, self._longest_delay_us
+        loan.line_us, loan.line_at_us = self._line_us, self._line_at_us
+        self._least.lend(loan)
+        loan.top_pts, loan.top_at_us = self._top_pts, self._top_at_us
+        loan.placed_first, loan.placed_count = 0, len(placed)
+        loan.placed[0 : len(placed)] = list(placed)
+        return True
+
+    def take_back(self, loan: Any) -> None:
+        """What frames have made of it."""
+        self._line_us, self._line_at_us = loan.line_us, loan.line_at_us
+        self._least.take_back(loan)
+        self._top_pts, self._top_at_us = loan.top_pts, loan.top_at_us
+        room, first = len(loan.placed), loan.placed_first
+        places = [(first + number) % room for number in range(loan.placed_count)]
+        self._placed.clear()
+        self._placed.extend((loan.placed[place].pts, loan.placed[place].at_us) for place in places)

@@ -73,6 +73,11 @@ class _NalAssembler(ABC):
         if extradata:
             self._declared(extradata)
 
+    @property
+    def holding(self) -> bool:
+        """Whether nothing was handed on yet."""
+        return self._holding
+
     def _declared(self, extradata: bytes) -> None:
         try:
             if extradata[0] == 1:

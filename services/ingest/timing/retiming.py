@@ -8,7 +8,7 @@ All times are integers at 90 kHz. Nothing here knows of clocks or packets.
 """
 
 from bisect import insort
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from services.ingest.timing.wall import SLACK, WINDOW, WallBound
 from services.media.time import SECOND_90K
@@ -154,3 +154,22 @@ class Retimer:
         while len(self._waiting) > self._reorder + 1:
             self._waiting.pop(0)
         return self._waiting.pop(0)
+
+    def lend(self, loan: Any) -> bool:
+        """Puts its state into a ``pi_connection``; False while frames do not simply follow each other."""
+        if self._begin_at is not None or self._offset is None or self._last_dts is None or self._behind:
+            return False
+        if len(self._waiting) != self._reorder or not self._wall.lend(loan):
+            return False
+        loan.top, loan.top_out, loan.interval = self._top, self._top_out, self._interval
+        loan.arrival_90k, loan.last_dts = self._arrival, self._last_dts
+        loan.reorder = loan.waiting_count = self._reorder
+        loan.waiting[0 : self._reorder] = self._waiting
+        return True
+
+    def take_back(self, loan: Any) -> None:
+        """What frames have made of it."""
+        self._wall.take_back(loan)
+        self._anchor(loan.top, loan.top_out)
+        self._interval, self._arrival, self._last_dts = loan.interval, loan.arrival_90k, loan.last_dts
+        self._waiting = list(loan.waiting[0 : loan.waiting_count])

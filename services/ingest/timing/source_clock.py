@@ -1,7 +1,7 @@
 """How a source's clock stands against ours: its drift, and its offset where sender reports tell it. Pure."""
 
 from collections import deque
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from services.media.time import us_from_90k
 
@@ -62,6 +62,22 @@ class SourceClock:
         if delay_us < last.delay_us or lag_us != last.lag_us:
             self._buckets[-1] = _Bucket(last.at_us, min(delay_us, last.delay_us), lag_us)
 
+    def lend(self, loan: Any) -> bool:
+        """Puts what the next frame is measured by into a ``pi_connection``; False where there is nothing yet."""
+        if not self._buckets:
+            return False
+        last = self._buckets[-1]
+        loan.bucket = last.at_us, last.delay_us, last.lag_us or 0, last.lag_us is not None
+        loan.full_count = 0
+        return True
+
+    def take_back(self, loan: Any) -> None:
+        """What frames have made of it."""
+        self._buckets.pop()
+        for number in range(loan.full_count):
+            self._buckets.append(_returned(loan.full[number]))
+        self._buckets.append(_returned(loan.bucket))
+
     @property
     def estimate(self) -> ClockEstimate:
         """What the frames of the last two minutes tell."""
@@ -76,3 +92,7 @@ class SourceClock:
             first, last = self._buckets[0], self._buckets[-2]
             drift_ppm = round((first.delay_us - last.delay_us) * 1e6 / (last.at_us - first.at_us), 1)
         return ClockEstimate(offset_us, uncertainty_us, drift_ppm)
+
+
+def _returned(bucket: Any) -> _Bucket:
+    return _Bucket(bucket.at, bucket.delay, bucket.lag if bucket.has_lag else None)

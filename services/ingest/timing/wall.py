@@ -10,7 +10,7 @@ much more as it falls behind within the window: 7 s for one that delivers a fift
 """
 
 from collections import deque
-from typing import Final
+from typing import Any, Final
 
 from services.media.time import SECOND_90K
 
@@ -63,3 +63,26 @@ class WallBound:
         moved = corrected - step
         self._lies = deque((at, lie - moved) for at, lie in self._lies)
         return corrected
+
+    def lend(self, loan: Any) -> bool:
+        """Puts its state into a ``pi_connection``; False in the run's first second."""
+        lies, frames = self._lies, self._frames
+        if self._begun_at is None or not frames or len(lies) > len(loan.lies):
+            return False
+        loan.window, loan.slack = self._window, self._slack
+        loan.begun_at, loan.base, loan.skew = self._begun_at, self._base, self.skew
+        loan.lies_first, loan.lies_count = 0, len(lies)
+        loan.lies[0 : len(lies)] = list(lies)
+        loan.frames_first, loan.frames_count = 0, len(frames)
+        loan.frames[0 : len(frames)] = list(frames)
+        return True
+
+    def take_back(self, loan: Any) -> None:
+        """What frames have made of it."""
+        self.skew = loan.skew
+        room, first = len(loan.lies), loan.lies_first
+        places = [(first + number) % room for number in range(loan.lies_count)]
+        self._lies = deque((loan.lies[place].arrival, loan.lies[place].lie) for place in places)
+        room, first = len(loan.frames), loan.frames_first
+        self._frames.clear()
+        self._frames.extend(loan.frames[(first + number) % room] for number in range(loan.frames_count))

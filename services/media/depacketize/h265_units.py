@@ -35,12 +35,9 @@ class H265Depacketizer(NalDepacketizer):
         super().__init__(sink, clock, parameter_sets, on_other_codec)
         self._order_numbers = order_numbers
 
-    def push_picture(
-        self, buffer: bytearray, at: int, end: int, front: int, kind: int, ssrc: int, number: int
-    ) -> tuple[int, int]:
-        if self._order_numbers:
-            return number, at
-        return super().push_picture(buffer, at, end, front, kind, ssrc, number)
+    @property
+    def expects_usual(self) -> bool:
+        return not self._order_numbers and super().expects_usual
 
     def _push_whole(self, buffer: bytearray, start: int, end: int, timestamp: int) -> bool:
         first = buffer[start]

@@ -15,7 +15,7 @@ A hole cuts the NAL unit that it lies in: what came before it is kept, the rest 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from struct import Struct
-from typing import Final
+from typing import Any, Final
 
 from services.media.depacketize.unit_sink import ArrivalClock, UnitSink
 from services.media.nal import split_annex_b
@@ -203,10 +203,7 @@ class NalDepacketizer(ABC):
         ``front``: the dollar and the channel; ``kind``: RTP's first two bytes without the marker. Returns the number of
         the packet behind it, and where that begins; ``number`` and ``at`` where it takes nothing.
         """
-        if (
-            not self._trusted or self._units or self._parts or self._has_picture or self._gap or self._after_hole
-            or self._damaged or self._fields or self._embedded or self._searched < _SEARCHED_SLICES
-        ):  # fmt: skip
+        if not self.expects_usual:
             return number, at
         if self._untried:
             self._untried -= 1
@@ -290,6 +287,26 @@ class NalDepacketizer(ABC):
             elif marked:
                 return None
         return None
+
+    @property
+    def expects_usual(self) -> bool:
+        """Whether a picture may be taken whole: nothing is begun, and what the stream does is known."""
+        return self._trusted and not (
+            self._units or self._parts or self._has_picture or self._gap or self._after_hole
+            or self._damaged or self._fields or self._embedded or self._searched < _SEARCHED_SLICES
+        )  # fmt: skip
+
+    def lend(self, loan: Any) -> bool:
+        """Says in a ``pi_connection`` (services/ingest/kernel) how pictures come; False where `push` must take them."""
+        loan.h265 = self.fragment_header_bytes == 3
+        return self.expects_usual
+
+    def take_back(self, loan: Any) -> None:
+        """Pictures were taken elsewhere."""
+        self._agreed += loan.taken
+        self._last_marked = True
+        self._time = self._sent_time = loan.stamp
+        self._arrival_us = loan.heard_us
 
     @property
     def held_bytes(self) -> int:

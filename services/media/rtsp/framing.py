@@ -36,6 +36,7 @@ _LEAST_RTP_BYTES: Final = 12
 _LEAST_RTCP_BYTES: Final = 4
 _JUDGED_BYTES: Final = HEADER_BYTES + _LEAST_RTP_BYTES
 _DOLLAR: Final = 0x24
+_MARKER: Final = 0x80
 _PREFIX: Final = Struct(">BBH")
 _RTP: Final = Struct(">BBHII")
 _MAX_GAP_BYTES: Final = 1024
@@ -68,7 +69,8 @@ class ChannelReceiver(Protocol):
 
 ReceivePictures = Callable[[bytearray, int, int], int]
 """``receive_pictures(buffer, at, end)`` takes pictures whose interleaved packets lie whole between the two places;
-returns where the first packet stands that it leaves."""
+returns where the first packet stands that it leaves; the complement where that packet waits for the rest of its
+picture."""
 
 
 class RtspFramer:
@@ -87,6 +89,8 @@ class RtspFramer:
         self.garbage_bytes = 0
         """What was skipped in all."""
         self.packets_seen = False
+        self.pictures_first = False
+        """Behind a picture's last packet, and another track's, pictures are looked for again."""
         self._on_message = on_message
         self._on_stray = on_stray
         self._receivers: dict[int, ChannelReceiver] = {}
@@ -136,6 +140,39 @@ class RtspFramer:
         """``count`` bytes were written into `room`."""
         self._end += count
         self._parse()
+        self.tidy()
+
+    @property
+    def buffer(self) -> bytearray:
+        """What `room` is a part of."""
+        return self._buffer
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Where in the buffer what is not taken begins and ends."""
+        return self._begin, self._end
+
+    @span.setter
+    def span(self, span: tuple[int, int]) -> None:
+        self._begin, self._end = span
+
+    @property
+    def within_message(self) -> bool:
+        """Whether a message's body is still to come."""
+        return self._head is not None
+
+    def go_on(self, begin: int, end: int, *, took: bool) -> int:
+        """Somebody else has written into the buffer, up to ``end``, and ``took`` packets in front of ``begin``; what
+        is there is looked at. Returns where it begins then. `tidy` is to follow."""
+        if took:
+            self._garbage_run = 0
+            self.packets_seen = True
+        self._begin, self._end = begin, end
+        self._parse()
+        return self._begin
+
+    def tidy(self) -> None:
+        """Makes room behind what is left."""
         if self._begin == self._end:
             self._begin = self._end = 0
         elif BUFFER_BYTES - self._end < LEAST_ROOM_BYTES and self._begin:
@@ -149,6 +186,9 @@ class RtspFramer:
             at = self._begin
             if at + HEADER_BYTES < end and (receive_pictures := self._pictures.get(buffer[at + 1])) is not None:
                 at = receive_pictures(buffer, at, end)
+                if at < 0:
+                    self._begin = ~at
+                    return
             # The way of nearly every packet: whole, and known to its channel's receiver.
             while at + HEADER_BYTES < end:
                 dollar, channel, length = unpack(buffer, at)
@@ -162,11 +202,16 @@ class RtspFramer:
                     break
                 if length > self._longest:
                     self._longest = length
+                begins = self.pictures_first and (buffer[at + 5] & _MARKER or channel not in self._pictures)
                 at = behind
+                if begins:
+                    break
             if at != self._begin:
                 self._begin = at
                 self._garbage_run = 0
                 self.packets_seen = True
+                if self.pictures_first:
+                    continue
             if not self._step():
                 return
 

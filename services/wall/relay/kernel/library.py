@@ -9,7 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from services.wall.relay.kernel.structs import LIMITS, expected_facts, ffi
+from services.mesh.c_library import LibraryError, load
+from services.wall.relay.kernel.structs import LIMITS, STRUCTS, ffi
 
 LIBRARY: Final = Path(__file__).with_name("kernel.native.so")
 """With a dot in its stem: Python would take ``kernel.so`` for a module of its own (``pkgutil.walk_packages``)."""
@@ -17,10 +18,6 @@ HEADER_BYTES: Final = 12
 _WORDS: Final = ffi.typeof("uint64_t[]")
 _FRAME: Final = ffi.typeof("pk_frame *")
 _serials: Final = itertools.count(1)
-
-
-class KernelError(Exception):
-    """The library cannot be used; the message says why."""
 
 
 def next_serial() -> int:
@@ -45,21 +42,10 @@ class KernelLayout:
 
 
 class SendKernel:
-    """The loaded library."""
+    """The loaded library. Making one raises `LibraryError`."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            self.lib: Any = ffi.dlopen(str(path))
-        except OSError as error:
-            raise KernelError(f"{path.name} cannot be loaded: {error}") from error
-        expected = expected_facts()
-        facts = ffi.new("uint32_t[]", len(expected))
-        try:
-            count = self.lib.pk_facts(facts, len(expected))
-        except AttributeError as error:
-            raise KernelError(f"{path.name} is another library: {error}") from error
-        if count != len(expected) or list(facts) != expected:
-            raise KernelError(f"{path.name} was built from another kernel.h: build it anew")
+        self.lib: Any = load(ffi, path, "pk_facts", STRUCTS)
 
     def lay_out(self, h265: bool, unit: bytes, extension_bytes: int, tag_bytes: int) -> KernelLayout | None:
         """The packets of an access unit; None where its NAL units' lengths lead outside of it."""
@@ -88,5 +74,5 @@ def find_kernel() -> SendKernel | str:
         return "it was not built: there was no C compiler when this was installed"
     try:
         return SendKernel(LIBRARY)
-    except KernelError as error:
+    except LibraryError as error:
         return str(error)

@@ -22,22 +22,12 @@ SLOW: Final = STATUSES["PK_SLOW"]
 DEAD: Final = STATUSES["PK_DEAD"]
 FIRST_PAST_RUNS: Final = 128
 """Runs that a stream remembers at first: those of a main in two seconds."""
-_STRUCTS: Final = ("pk_run", "pk_frame", "pk_peer", "pk_past", "pk_stream", "pk_out")
+STRUCTS: Final = ("pk_run", "pk_frame", "pk_peer", "pk_past", "pk_stream", "pk_out")
 
 Peer = Any
 """A ``pk_peer``. cffi's objects have no types of their own."""
 Stream = Any
 """A ``pk_stream``."""
-
-
-def expected_facts() -> list[int]:
-    """Sizes and offsets as cffi laid the structs out, in the order of ``pk_facts``."""
-    facts: list[int] = []
-    for name in _STRUCTS:
-        kind = ffi.typeof(name)
-        facts.append(ffi.sizeof(kind))
-        facts += [ffi.offsetof(kind, field) for field, _ in kind.fields or ()]
-    return facts
 
 
 def new_peer() -> Peer:

@@ -1,0 +1,134 @@
+"""Reads many connections in one call of the receive kernel, and hands on what it made of them.
+
+The sockets stand in an epoll of their own, which stands in the event loop's: one wake-up, and one call into C, for all
+that have something. What C leaves is Python's to look at, in the same buffer.
+"""
+
+import asyncio
+import os
+import select
+import time
+from collections.abc import Callable
+from struct import Struct
+from typing import Any, Final, Protocol
+
+from services.ingest.kernel.library import LIMITS, WAIT, Connection, ffi
+from services.mesh.log import get_logger
+
+log = get_logger()
+
+ARENA_BYTES: Final = 4 * 1024 * 1024
+"""For the messages of one turn. Pages that no data reaches cost no memory."""
+FRAMES: Final = 512
+MAX_MESSAGE_BYTES: Final = LIMITS["PI_MESSAGE_BYTES"]
+_FRAME: Final = Struct("@qqIIIIII")
+
+
+class KernelTaker(Protocol):
+    """Takes what comes of one connection. Called on the event loop; none of it raises."""
+
+    def take_usual(
+        self, message: bytes, arrival_us: int, dts_90k: int, payload_bytes: int, now: float, now_us: int
+    ) -> None:
+        """The kernel has made a message, which will be published. Times of now: `time.monotonic`, and Unix time."""
+
+    def look(self) -> None:
+        """What stands in the buffer is for Python."""
+
+    def ended(self) -> None:
+        """The connection is over, as its next read says."""
+
+
+class KernelEngine:
+    """A worker's. `close` it; what was connected must be disconnected before."""
+
+    def __init__(self, kernel: Any, publish: Callable[[bytes, int, int], None], max_message_bytes: Callable[[], int]):
+        """``publish`` gets lines for NATS, how many messages stand in them, and their bytes."""
+        assert _FRAME.size == ffi.sizeof("pi_frame")
+        self.pictures = 0
+        """That the kernel took."""
+        self._kernel = kernel
+        self._publish = publish
+        self._max_message_bytes = max_message_bytes
+        self._arena = ffi.new("uint8_t[]", ARENA_BYTES)
+        self._lines = memoryview(ffi.buffer(self._arena))
+        self._frames = ffi.new("pi_frame[]", FRAMES)
+        self._records = memoryview(ffi.buffer(self._frames))
+        self._epoll = select.epoll()
+        self._engine = ffi.new("pi_engine *")
+        engine = self._engine
+        engine.epoll, engine.arena, engine.frames = self._epoll.fileno(), self._arena, self._frames
+        engine.arena_bytes, engine.frames_room = ARENA_BYTES, FRAMES
+        self._takers: dict[int, KernelTaker] = {}
+        self._numbers = 0
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._epoll.fileno(), self._turn)
+
+    def close(self) -> None:
+        """Reads nothing more."""
+        self._loop.remove_reader(self._epoll.fileno())
+        self._epoll.close()
+
+    def connect(self, fd: int, buffer: bytearray, taker: KernelTaker) -> Connection:
+        """Reads a socket from now on, into ``buffer``. Raises `OSError`.
+
+        The caller holds the result until it was disconnected.
+        """
+        self._numbers += 1
+        connection = ffi.new("pi_connection *")
+        connection.buffer, connection.size = ffi.from_buffer("uint8_t[]", buffer), len(buffer)
+        connection.fd, connection.number = fd, self._numbers
+        connection.heard_us = time.monotonic_ns() // 1000
+        if error := self._kernel.pi_watch(self._engine, connection):
+            raise OSError(error, os.strerror(error))
+        self._takers[self._numbers] = taker
+        return connection
+
+    def disconnect(self, connection: Connection) -> None:
+        """Reads the socket no more. It must be open still."""
+        del self._takers[connection.number]
+        self._kernel.pi_unwatch(self._engine, connection)
+
+    def take(self, connection: Connection, arrival_us: int) -> bool:
+        """Takes the pictures in a connection's buffer; whether what is left only waits for more."""
+        engine = self._engine
+        engine.used = engine.count = 0
+        engine.max_message_bytes = self._max_message_bytes()
+        wall_us = (time.time_ns() - time.monotonic_ns()) // 1000 + arrival_us
+        waits = self._kernel.pi_take(engine, connection, arrival_us, wall_us) == WAIT
+        if engine.count:
+            self._hand_on()
+        return bool(waits)
+
+    def _turn(self) -> None:
+        engine = self._engine
+        engine.max_message_bytes = self._max_message_bytes()
+        if self._kernel.pi_turn(engine) <= 0:
+            return
+        looks, ended = engine.looks, engine.ended
+        look = engine.look[0:looks] if looks else ()
+        end = engine.end[0:ended] if ended else ()
+        if engine.count:
+            self._hand_on()
+        takers = self._takers
+        for number in look:
+            if (taker := takers.get(number)) is not None:
+                taker.look()
+        for number in end:
+            if (taker := takers.get(number)) is not None:
+                taker.ended()
+
+    def _hand_on(self) -> None:
+        """All are handed on before any is published: a recorder that misses one finds it kept."""
+        engine, takers, lines = self._engine, self._takers, self._lines
+        count, used = engine.count, engine.used
+        now, now_us = time.monotonic(), time.time_ns() // 1000
+        published = total = 0
+        for arrival_us, dts_90k, number, _line_at, at, size, payload_bytes, _ in _FRAME.iter_unpack(
+            self._records[: count * _FRAME.size]
+        ):
+            takers[number].take_usual(bytes(lines[at : at + size]), arrival_us, dts_90k, payload_bytes, now, now_us)
+            published += 1
+            total += size
+        self.pictures += published
+        self._publish(bytes(lines[:used]), published, total)

@@ -1,0 +1,118 @@
+/* The structs that Python and C share, and what C does with them.
+
+   Read by the compiler and, as it stands, by cffi: no lines for the preprocessor. Sizes and offsets are compared when
+   the library is loaded (pi_facts). Python owns all memory, and C keeps no pointer to it but those in pi_engine. */
+
+typedef enum {
+  PI_MESSAGE_BYTES = 524288, /* of a picture's message, at most */
+  PI_PARTS = 512,            /* packets of a picture, at most */
+  PI_UNITS = 32,             /* NAL units of a picture, at most */
+  PI_LIES = 512,             /* of wall.WallBound, at most; a power of two */
+  PI_FRAMES = 25,            /* wall.WINDOW_FRAMES */
+  PI_PLACED = 17,            /* capture.REORDERED + 1 */
+  PI_WAITING = 18,           /* retiming.MAX_REORDER + 2 */
+  PI_BUCKETS = 8,            /* of SourceClock, that a loan may fill */
+  PI_SUBJECT_BYTES = 256,
+  PI_WAIT_BYTES = 65536,     /* of a picture that is not whole yet, at most */
+  PI_LEAST_ROOM_BYTES = 65536,
+  PI_TURN_READS = 64         /* connections that are read in one pi_turn */
+} pi_limit;
+
+typedef enum {
+  PI_WAIT, /* nothing is left, or the beginning of a picture */
+  PI_LOOK, /* what is left is Python's: nothing of it was taken */
+  PI_FULL, /* no room for the next picture */
+  PI_ENDED /* the connection is over, as the next read of it says again */
+} pi_status;
+
+/* A picture that was taken: its PUB line, message and line's end stand in the arena. */
+typedef struct {
+  int64_t arrival_us, dts_90k;
+  uint32_t connection;                  /* its number */
+  uint32_t line_at, message_at, bytes;  /* bytes: of the message */
+  uint32_t payload_bytes, packets;
+} pi_frame;
+
+typedef struct {
+  int64_t arrival, lie;
+} pi_lie;
+
+typedef struct {
+  int64_t pts, at_us;
+} pi_placed;
+
+typedef struct {
+  int64_t at, delay, lag;
+  uint8_t has_lag;
+} pi_bucket;
+
+/* One RTSP connection, and one video track on it. */
+typedef struct {
+  /* the connection */
+  uint8_t *buffer;
+  uint32_t size, begin, end;
+  int32_t fd;
+  uint32_t number;
+  int64_t heard_us, before_us; /* when the last bytes came, and those in front of before_end */
+  uint32_t before_end;
+  uint8_t lent; /* the rest of this is true: Python has lent it */
+  /* RtpReceiver and the depacketizer */
+  uint8_t channel, payload_type, h265;
+  uint16_t next_number;
+  uint32_t ssrc, stamp;
+  uint32_t taken_packets, taken; /* since it was lent */
+  /* RtpTime */
+  uint8_t has_report;
+  int64_t rtp_last, report_at, report_us;
+  /* SourceClock: its last bucket, and those that were full before it */
+  pi_bucket bucket, full[8]; /* since it was lent */
+  uint32_t full_count;
+  /* Retimer */
+  int64_t top, top_out, interval, arrival_90k, last_dts;
+  int64_t waiting[18];
+  uint32_t waiting_count, reorder;
+  /* WallBound */
+  int64_t window, slack, begun_at, base, skew;
+  uint32_t lies_first, lies_count, frames_first, frames_count;
+  pi_lie lies[512];
+  int64_t frames[25];
+  /* CaptureClock */
+  uint8_t has_least_now, has_least_before;
+  double line_us;
+  int64_t line_at_us, latency_us, longest_delay_us, least_window, least_count, least_now, least_before, top_pts,
+      top_at_us;
+  uint32_t placed_first, placed_count;
+  pi_placed placed[17];
+  /* the message */
+  uint64_t sequence;
+  uint32_t epoch, subject_bytes;
+  uint8_t subject[256];
+} pi_connection;
+
+/* What a worker reads with. */
+typedef struct {
+  int32_t epoll;
+  uint8_t *arena;
+  pi_frame *frames;
+  uint32_t arena_bytes, frames_room, max_message_bytes;
+  /* of the last call */
+  uint32_t used, count;
+  uint32_t looks, ended;
+  uint32_t look[64], end[64]; /* numbers of connections */
+} pi_engine;
+
+/* Fills in sizes, offsets and limits, in the order of this file; returns how many there are. */
+int pi_facts(uint32_t *facts, int room);
+
+/* Adds a connection's socket to the engine's epoll, or takes it out; 0, or an error number. */
+int pi_watch(pi_engine *engine, pi_connection *connection);
+int pi_unwatch(pi_engine *engine, pi_connection *connection);
+
+/* Takes the pictures that lie whole in the buffer; they came at arrival_us, which was wall_us in Unix time. */
+int pi_take(pi_engine *engine, pi_connection *connection, int64_t arrival_us, int64_t wall_us);
+
+/* So many bytes were written behind the connection's end. */
+void pi_heard(pi_connection *connection, uint32_t bytes, int64_t arrival_us);
+
+/* Reads each connection that has something, once, and takes its pictures; returns how many were read. */
+int pi_turn(pi_engine *engine);

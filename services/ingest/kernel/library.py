@@ -1,0 +1,40 @@
+"""Loads the receive kernel, and declares the structs that Python and C share, from ``kernel.h``."""
+
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from cffi import FFI
+
+from services.ingest.kernel.build import LIBRARY
+from services.mesh.c_library import LibraryError, load
+
+ffi: Final[Any] = FFI()  # typeshed knows no fields of structs
+ffi.cdef(Path(__file__).with_name("kernel.h").read_text(encoding="utf-8"))
+
+LIMITS: Final[dict[str, int]] = {name: int(value) for name, value in ffi.typeof("pi_limit").relements.items()}
+STATUSES: Final[dict[str, int]] = {name: int(value) for name, value in ffi.typeof("pi_status").relements.items()}
+WAIT: Final = STATUSES["PI_WAIT"]
+_STRUCTS: Final = ("pi_frame", "pi_lie", "pi_placed", "pi_bucket", "pi_connection", "pi_engine")
+
+Connection = Any
+"""A ``pi_connection``. cffi's objects have no types of their own."""
+
+
+def load_kernel(path: Path) -> Any:
+    """The library at ``path``. Raises `LibraryError`."""
+    return load(ffi, path, "pi_facts", _STRUCTS)
+
+
+@cache
+def find_kernel() -> Any | str:
+    """The kernel that was built with this installation, or why there is none."""
+    if sys.platform != "linux":
+        return f"{sys.platform} has no epoll"
+    if not LIBRARY.exists():
+        return "it was not built: there was no C compiler when this was installed"
+    try:
+        return load_kernel(LIBRARY)
+    except LibraryError as error:
+        return str(error)
