@@ -225,7 +225,7 @@ class Feed:
     # Usual pictures, which the kernel makes messages of
 
     def lend(self, loan: Any) -> bool:
-        """See `UsualTaker.lend`."""
+        """Puts what the next message needs into a ``pi_connection``; False where Python has to make it."""
         if self.status != "online" or self.detail or self._pacer is not None or self._choice.kind != "direct":
             return False
         subject = self._subject().encode()
@@ -236,7 +236,7 @@ class Feed:
         return True
 
     def lent(self, end: Callable[[], None] | None) -> None:
-        """See `UsualTaker.lent`."""
+        """``end()`` takes back what is lent; None: nothing is lent any more."""
         self._end_loan = end
 
     def end_loan(self) -> None:
@@ -247,7 +247,7 @@ class Feed:
     def take_usual(
         self, message: bytes, arrival_us: int, dts_90k: int, payload_bytes: int, now: float, now_us: int
     ) -> None:
-        """See `UsualTaker.take_usual`."""
+        """A message was made, and is published by the kernel: notes it, and keeps it."""
         self._packet_at = self._frame_at = now
         self._last_frame_us = now_us
         self._pace.add(now)
