@@ -82,7 +82,7 @@ def build_app() -> None:
 def compress_assets(folder: Path) -> None:
     """Writes a compressed copy beside each script and style; aiohttp sends it to browsers that take it."""
     for path in sorted(folder.rglob("*")):
-        if path.suffix in (".js", ".css"):
+        if path.suffix in (".js", ".mjs", ".css"):
             path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes(), 9, mtime=0))
 
 

@@ -68,6 +68,8 @@ class Location(Model):
     latitude: float | None = Field(default=None, ge=-90, le=90)
     longitude: float | None = Field(default=None, ge=-180, le=180)
     address: str = ""
+    bearing: float | None = Field(default=None, ge=0, lt=360)
+    """Which way the camera looks: degrees clockwise from north."""
 
 
 def _source_url(url: str) -> str:

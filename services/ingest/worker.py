@@ -17,11 +17,14 @@ from typing import Final
 from prometheus_client import REGISTRY
 
 from services.contracts import subjects
-from services.contracts.models import Assignment, Camera, CameraReport, Id, IngestReport, WorkerLease
+from services.contracts.models import Assignment, Camera, CameraReport, Credentials, Id, IngestReport, WorkerLease
+from services.contracts.permissions import Role
+from services.contracts.probe import ProbeQuestion
 from services.contracts.troubles import Trouble
 from services.ingest.assignments import CameraPlan, plans
 from services.ingest.camera import CameraIngest, Surroundings
 from services.ingest.fallbacks import Fallbacks
+from services.ingest.feed import Readers
 from services.ingest.keeping.handover import Handover
 from services.ingest.keeping.keep import Keep
 from services.ingest.kernel.engine import MAX_MESSAGE_BYTES, KernelEngine
@@ -29,6 +32,7 @@ from services.ingest.kernel.library import find_kernel
 from services.ingest.metrics import IngestCollector
 from services.ingest.names import HeldName, Name
 from services.ingest.overload import Overload, WorkerLoad
+from services.ingest.probe import Prober
 from services.ingest.publisher import Publisher
 from services.ingest.readers.direct import DirectReader
 from services.ingest.readers.libav import LibavProcesses
@@ -40,6 +44,7 @@ from services.mesh.leases import Lease, new_incarnation, roll_call
 from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
 from services.mesh.metrics import gauge
+from services.mesh.rpc import Endpoint, RpcService, serve
 from services.mesh.troubles import tell_troubles
 
 log = get_logger()
@@ -131,6 +136,7 @@ class Worker:
                 ("troubles", tell_troubles(bus, service.home, f"ingest {self._name.name}", self._troubles)),
             )
         ]
+        answering = await self._answer_probes(cameras, credentials)
         following = service.tasks.create_task(
             self._follow(lease, assignments, cameras, credentials, fallbacks), name="follow"
         )
@@ -141,6 +147,7 @@ class Worker:
                 await self._hand_over()
         finally:
             following.cancel()
+            await answering.stop()
             await self._apply({})
             await self._libav.stop()
             for task in work:
@@ -235,6 +242,20 @@ class Worker:
                 await known.update(plan)
                 self._note_change(camera)
         self._handover.tell_soon()
+
+    async def _answer_probes(self, cameras: Mirror[Camera], credentials: OpenedSecrets) -> RpcService:
+        """One of all workers answers what a source offers that is no camera yet."""
+
+        def kept(camera: Id) -> tuple[Camera, Credentials] | None:
+            known, secret = cameras.get(camera), credentials.entries.get(camera)
+            return (known, secret[0]) if known is not None and secret is not None else None
+
+        service = self._service
+        # Without the receive kernel: what a probe reads goes nowhere.
+        readers: Readers = {"direct": DirectReader, "libav": self._libav.reader}
+        prober = Prober(self._settings, readers, service.clock, kept=kept)
+        endpoint = Endpoint("probe", ProbeQuestion, prober.probe, Role.ADMIN)
+        return await serve(service.bus, service.tasks, home=service.home, service="ingest", endpoints=(endpoint,))
 
     def _surroundings(self) -> Surroundings:
         assert self._fallbacks is not None

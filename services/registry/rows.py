@@ -26,6 +26,7 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "password": ("pass", "pwd", "kata_sandi", "sandi"),
     "latitude": ("lat", "lintang"),
     "longitude": ("lon", "lng", "long", "bujur"),
+    "bearing": ("heading", "azimuth", "arah"),
     "address": ("alamat", "lokasi"),
     "tags": ("tag", "label", "labels", "group", "groups", "kelompok"),
     "audio": ("suara",),
@@ -197,7 +198,8 @@ def _given(flat: dict[str, Any], nested: dict[str, Any]) -> dict[str, Any]:
         given["copies"] = flat["copies"]
     if "tags" in flat:
         given["tags"] = _tags(flat["tags"])
-    location: dict[str, Any] = {name: _degrees(name, flat[name]) for name in ("latitude", "longitude") if name in flat}
+    degrees = ("latitude", "longitude", "bearing")
+    location: dict[str, Any] = {name: _degrees(name, flat[name]) for name in degrees if name in flat}
     if "address" in flat:
         location["address"] = flat["address"]
     if location:

@@ -36,6 +36,10 @@ def phase_seconds(number: int, loop_seconds: int) -> float:
     return number * _GOLDEN_RATIO % 1 * loop_seconds
 
 
+_TURN_DEGREES: Final = 67
+"""How much further than the one before a camera looks around: neighbours look in different directions."""
+
+
 class Simulator:
     """Serves the cameras while its context is entered, in one event loop.
 
@@ -161,7 +165,12 @@ class Simulator:
             site=site,
             name=f"{spot.name}, {spot.city}",
             audio=PRESETS[settings.profile](number).main.audio is not None,
-            location=Location(latitude=spot.latitude, longitude=spot.longitude, address=f"{spot.name}, {spot.city}"),
+            location=Location(
+                latitude=spot.latitude,
+                longitude=spot.longitude,
+                address=f"{spot.name}, {spot.city}",
+                bearing=number * _TURN_DEGREES % 360,
+            ),
             tags=(spot.city.lower(), "demo"),
             profiles={profile: Profile(url=self.url(camera, profile)) for profile in _PROFILES},
             has_credentials=credentials is not None,

@@ -1,6 +1,7 @@
 """`pantau up`: a nats-server, the services and, for a demo, simulated cameras, under one supervisor."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -16,6 +17,7 @@ import click
 
 from services.contracts.bus_rights import BusRole
 from services.contracts.errors import PantauError
+from services.contracts.models import Camera
 from services.mesh.authority import CITY, Authority
 from services.mesh.bus import Bus
 from services.mesh.child import Child, ChildRefusedError, keep_running
@@ -27,6 +29,7 @@ from services.mesh.notify import NotifySocket, Readiness
 from services.mesh.settings import MeshSettings
 from services.mesh.troubles import crash_loops, tell_troubles
 from services.up import demo
+from services.up.demo_map import write_demo_map
 from services.up.folder import FolderLock
 from services.up.nats_watch import NatsWatch
 
@@ -248,10 +251,15 @@ class Up:
             sd_notify("READY=1")
             click.echo(self.plan.url)
 
+    def _draw_map(self) -> None:
+        cameras = [Camera.model_validate(entry) for entry in json.loads(self._catalogue.read_text())]
+        write_demo_map(self.plan.settings.data / "map" / "city.pmtiles", cameras)
+
     async def _bring_in_cameras(self, mesh: MeshSettings) -> None:
         bus = await Bus.connect(mesh, "up")
         try:
             await self._readiness.wait("sim")
+            await asyncio.to_thread(self._draw_map)
             await demo.bring_in(bus, self.plan.settings.site, self._catalogue, self._sim_admin_port)
         finally:
             await bus.close()

@@ -103,6 +103,11 @@ class WallSettings(Section):
         default="Asia/Jakarta",
         description="The site's zone, as in Asia/Makassar: the page shows and takes times in it.",
     )
+    map_file: Path | None = Field(
+        default=None,
+        description="The city's map, a PMTiles archive (docs/guide/map.md); default: `map/city.pmtiles` in the data"
+        " folder.",
+    )
     exports_hours: float = Field(
         default=72.0, gt=0, le=24 * 366, description="How long a finished export can be downloaded."
     )

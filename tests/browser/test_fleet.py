@@ -82,3 +82,30 @@ def _numbered(one: dict[str, Any], number: int) -> dict[str, Any]:
     camera["location"]["address"] = ""
     camera["state"] |= {"camera": camera["id"], "status": "online", "reason": "none"}
     return camera
+
+
+async def test_a_camera_is_probed_before_it_is_saved_and_each_failure_is_told_apart(
+    pantau: Running, browser: BrowserContext
+) -> None:
+    main = pantau.api("/cameras/cam-014")["profiles"]["main"]["url"]
+    app = await AppPage.open(browser, f"{pantau.url}/#grid=1&tiles=cam-001", language="id")
+    await app.page.get_by_role("button", name="Tambah kamera").click()
+    form = app.page.locator("pantau-camera-dialog")
+    await form.locator("input[name=name]").fill("Kamera baru")
+    for url, words in (
+        (main.replace("cam-014", "cam-999"), "Aliran ini tidak ada di kamera"),
+        ("rtsp://127.0.0.1:1/main", "Tidak ada yang menjawab di port kamera"),
+    ):
+        await form.locator("input[name=mainUrl]").fill(url)
+        await form.get_by_role("button", name="Periksa kamera").click()
+        await expect(form.locator(".bad")).to_contain_text(words, timeout=PATIENCE_MS)
+    await expect(form.get_by_role("button", name="Simpan walau begitu")).to_be_visible()
+    await form.locator("input[name=mainUrl]").fill(main)
+    with pantau.fault("cam-014", "unauthorized"):
+        await form.get_by_role("button", name="Periksa kamera").click()
+        await expect(form.locator(".bad")).to_contain_text("Nama pengguna atau kata sandi salah", timeout=PATIENCE_MS)
+    await form.get_by_role("button", name="Periksa kamera").click()
+    await expect(form.locator(".good").first).to_contain_text("H.264 · 1280×720", timeout=PATIENCE_MS)
+    assert await form.locator("img").evaluate("img => img.decode().then(() => img.naturalWidth)") == 640
+    assert (await form.locator("input[name=subUrl]").input_value()).endswith("/cam-014/sub")
+    assert app.errors == []

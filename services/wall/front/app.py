@@ -186,6 +186,7 @@ async def run(
         exports=exports,
         export_bucket=export_bucket,
         stopping=ending,
+        map_file=settings.map_file or service.settings.data / "map" / "city.pmtiles",
         static=static_folder,
         openapi=openapi.document(ROUTES, cookie=cookies.NAME),
     )

@@ -63,6 +63,8 @@ class Front:
     export_bucket: Bucket[ExportJob]
     """Jobs are read from it where somebody waits for what was written just now."""
     stopping: asyncio.Event
+    map_file: Path
+    """The city's map, where there is one."""
     static: Path
     """Folder of the built web app."""
     openapi: dict[str, Any]

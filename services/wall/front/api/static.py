@@ -11,6 +11,7 @@ from services.wall.front.api import pages
 from services.wall.front.context import FrontRequest
 
 FOLDER: Final = Path(services.wall.__file__).parent / "static"
+PMTILES: Final = "application/vnd.pmtiles"
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
 MAX_NAME: Final = 200
 """Characters of a file name; a file system refuses longer ones with an error."""
@@ -41,6 +42,15 @@ async def asset(request: FrontRequest) -> web.StreamResponse:
 async def root_file(request: FrontRequest) -> web.StreamResponse:
     """A file beside the app, as the icon."""
     return _file(request.front.static, request.raw.match_info["name"], "no-cache")
+
+
+async def city_map(request: FrontRequest) -> web.StreamResponse:
+    """The city's map, whole or the part that ``Range`` asks for; its ``ETag`` says whether it is still the same."""
+    path = request.front.map_file
+    if not path.is_file():
+        raise NotFoundError("there is no map of the city; docs/guide/map.md says how one is put in place")
+    headers = {hdrs.CACHE_CONTROL: "private, max-age=3600", hdrs.CONTENT_TYPE: PMTILES}
+    return web.FileResponse(path, headers=headers)
 
 
 async def openapi(request: FrontRequest) -> web.Response:

@@ -69,9 +69,15 @@ class SnapshotCache:
         self, unit: AccessUnit, width_px: int | None, decoding: Decoding = Decoding.STILL
     ) -> bytes:
         """The JPEG of a keyframe, made in a thread; raises `PictureError`."""
+        return await self.decode_still(unit.codec, unit.payload, width_px, decoding)
+
+    async def decode_still(
+        self, codec: Codec, payload: bytes, width_px: int | None, decoding: Decoding = Decoding.STILL
+    ) -> bytes:
+        """The same of a keyframe's bytes."""
         _decoded.inc()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads[decoding], _to_jpeg, unit.codec, unit.payload, width_px)
+        return await loop.run_in_executor(self._threads[decoding], _to_jpeg, codec, payload, width_px)
 
     async def decode_clip(self, clip: bytes, width_px: int | None) -> bytes:
         """The JPEG of the first picture that a player of the MP4 ``clip`` shows; raises `PictureError`."""

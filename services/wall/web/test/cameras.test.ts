@@ -24,7 +24,7 @@ describe("the camera list", () => {
       id: "gate-7",
       name: "Gerbang Café",
       tags: ["utara"],
-      location: { latitude: null, longitude: null, address: "Jl. Ijen 5" },
+      location: { latitude: null, longitude: null, address: "Jl. Ijen 5", bearing: null },
     });
     for (const query of ["", "  ", "gerbang", "CAFE", "gate-7", "UTARA ijen", "gerb 5"]) {
       expect(search([gate], query), query).toEqual([gate]);

@@ -6,7 +6,7 @@ import { camera } from "./samples.js";
 
 const NOW_MS = Date.UTC(2026, 10, 29, 14);
 const at = (id: string, name: string, latitude: number | null = null, longitude: number | null = null): CameraView =>
-  camera({ id, name, location: { address: "", latitude, longitude } });
+  camera({ id, name, location: { address: "", latitude, longitude, bearing: null } });
 const ids = (cameras: CameraView[]) => cameras.map(({ id }) => id);
 
 describe("a search", () => {

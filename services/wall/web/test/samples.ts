@@ -9,7 +9,7 @@ export function camera(changes: Partial<CameraView>): CameraView {
     enabled: true,
     record: true,
     audio: false,
-    location: { latitude: null, longitude: null, address: "" },
+    location: { latitude: null, longitude: null, address: "", bearing: null },
     tags: [],
     profiles: { main: profile({ url: "rtsp://10.0.0.1/main" }) },
     has_credentials: false,

@@ -93,7 +93,7 @@ describe("the page's beginning", () => {
 
 describe("filling the wall", () => {
   const at = (id: string, latitude: number | null, longitude: number | null, enabled = true) =>
-    camera({ id, enabled, location: { address: "", latitude, longitude } });
+    camera({ id, enabled, location: { address: "", latitude, longitude, bearing: null } });
 
   it("finds the nearest cameras around one, itself first", () => {
     const all = [

@@ -24,6 +24,8 @@ import type {
   LayoutsView,
   Me,
   NextActivityView,
+  ProbeInput,
+  ProbeView,
   Problem,
   RecentView,
   Screen,
@@ -78,6 +80,8 @@ async function problemOf(response: Response): Promise<ApiError> {
 }
 
 const REQUEST_LIMIT_MS = 15_000;
+/** A camera may take long to say that it has nothing. */
+const PROBE_LIMIT_MS = 40_000;
 /** The registry takes two thousand cameras in a minute or so. */
 const IMPORT_LIMIT_MS = 600_000;
 
@@ -120,8 +124,9 @@ export class Api {
     }
   }
 
-  private json<T>(method: string, path: string, body?: unknown): Promise<T> {
+  private json<T>(method: string, path: string, body?: unknown, limitMs = REQUEST_LIMIT_MS): Promise<T> {
     return this.request(method, path, (response) => response.json() as Promise<T>, {
+      limitMs,
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });
   }
@@ -140,6 +145,11 @@ export class Api {
 
   addCamera(camera: CameraInput): Promise<CameraView> {
     return this.json("POST", "/cameras", camera);
+  }
+
+  /** What a source offers, before it is saved as a camera. */
+  probe(source: ProbeInput): Promise<ProbeView> {
+    return this.json("POST", "/probe", source, PROBE_LIMIT_MS);
   }
 
   updateCamera(id: string, changes: CameraPatch): Promise<CameraView> {

@@ -1,6 +1,6 @@
 /** The camera form: a camera as text fields, their validation, and the fields as a request. */
 
-import type { CameraInput, CameraView } from "../api/generated.js";
+import type { CameraInput, CameraView, ProbeInput } from "../api/generated.js";
 import type { MessageKey } from "../i18n/index.js";
 
 export interface CameraFields {
@@ -16,6 +16,7 @@ export interface CameraFields {
   address: string;
   latitude: string;
   longitude: string;
+  bearing: string;
   tags: string;
   enabled: boolean;
   record: boolean;
@@ -42,6 +43,7 @@ export function fieldsOf(camera: CameraView | null, site: string): CameraFields 
     address: camera?.location.address ?? "",
     latitude: number(camera?.location.latitude),
     longitude: number(camera?.location.longitude),
+    bearing: number(camera?.location.bearing),
     tags: camera?.tags.join(", ") ?? "",
     enabled: camera?.enabled ?? true,
     record: camera?.record ?? true,
@@ -75,6 +77,9 @@ export function validate(fields: CameraFields): FieldErrors {
   if (fields.subUrl.trim() && !SOURCE_URL.test(fields.subUrl.trim())) errors.subUrl = "form.url.bad";
   if (coordinate(fields.latitude, 90) === undefined) errors.latitude = "form.coordinate.bad";
   if (coordinate(fields.longitude, 180) === undefined) errors.longitude = "form.coordinate.bad";
+  const bearing = coordinate(fields.bearing, 360);
+  if (bearing === undefined || (bearing !== null && (bearing < 0 || bearing === 360)))
+    errors.bearing = "form.bearing.bad";
   return errors;
 }
 
@@ -87,6 +92,7 @@ export function inputOf(fields: CameraFields, before: CameraView | null): Camera
       address: fields.address.trim(),
       latitude: coordinate(fields.latitude, 90) ?? null,
       longitude: coordinate(fields.longitude, 180) ?? null,
+      bearing: coordinate(fields.bearing, 360) ?? null,
     },
     tags: [...new Set(fields.tags.split(",").map((tag) => tag.trim()))].filter(Boolean),
     profiles: {
@@ -108,6 +114,12 @@ export function inputOf(fields: CameraFields, before: CameraView | null): Camera
   return input;
 }
 
+/** The question what these fields' addresses offer. */
+export function probeOf(fields: CameraFields, before: CameraView | null): ProbeInput {
+  const { profiles = {}, credentials } = inputOf(fields, before);
+  return { profiles, ...(credentials && { credentials }), ...(before && { camera: before.id }) };
+}
+
 const LABELS: readonly (readonly [RegExp, MessageKey])[] = [
   [/^id$/, "form.id"],
   [/^name$/, "form.name"],
@@ -127,6 +139,7 @@ const LABELS: readonly (readonly [RegExp, MessageKey])[] = [
   [/^address$/, "form.address"],
   [/latitude/, "form.latitude"],
   [/longitude/, "form.longitude"],
+  [/bearing/, "form.bearing"],
   [/^location/, "form.address"],
   [/^tags/, "form.tags"],
 ];

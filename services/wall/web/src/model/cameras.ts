@@ -1,6 +1,6 @@
 /** The camera list: order, search, counts. */
 
-import type { CameraView, Status } from "../api/generated.js";
+import type { CameraView, ProfileReport, Status } from "../api/generated.js";
 
 /** A camera's state in the list; `unknown` before anything was observed. */
 export type ShownStatus = Status | "unknown";
@@ -50,11 +50,19 @@ export function counts(cameras: readonly CameraView[], seen: SeenCameras = new M
 /** `1280×720 · 25 fps · 2.1 Mbit/s` of the main profile; empty before anything was observed. */
 export function streamLine(camera: CameraView, language: string): string {
   const main = camera.state?.profiles.main;
-  if (!main || main.width_px === 0) return "";
+  return main ? figuresLine(main, language) : "";
+}
+
+/** Size, frame rate and bit rate, as far as they are known; empty before the first picture. */
+export function figuresLine(
+  stream: Pick<ProfileReport, "width_px" | "height_px" | "frame_rate" | "bitrate_bps">,
+  language: string,
+): string {
+  if (stream.width_px === 0) return "";
   const decimal = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
-  const parts = [`${main.width_px}×${main.height_px}`];
-  if (main.frame_rate > 0) parts.push(`${Math.round(main.frame_rate)} fps`);
-  if (main.bitrate_bps > 0) parts.push(`${decimal.format(main.bitrate_bps / 1e6)} Mbit/s`);
+  const parts = [`${stream.width_px}×${stream.height_px}`];
+  if (stream.frame_rate > 0) parts.push(`${Math.round(stream.frame_rate)} fps`);
+  if (stream.bitrate_bps > 0) parts.push(`${decimal.format(stream.bitrate_bps / 1e6)} Mbit/s`);
   return parts.join(" · ");
 }
 

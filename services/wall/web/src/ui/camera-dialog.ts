@@ -1,12 +1,12 @@
 /** Adding, changing and removing a camera. */
 
-import { html, LitElement, nothing, type TemplateResult } from "lit";
+import { css, html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { ApiError } from "../api/client.js";
-import type { CameraView } from "../api/generated.js";
+import type { CameraView, ProbedStreamView, ProbeView } from "../api/generated.js";
 import type { App } from "../app/app.js";
 import { problemText } from "../app/problem.js";
-import { type MessageKey, t } from "../i18n/index.js";
+import { language, type MessageKey, t } from "../i18n/index.js";
 import {
   type CameraFields,
   type FieldErrors,
@@ -14,8 +14,13 @@ import {
   idFrom,
   inputOf,
   labelOf,
+  probeOf,
   validate,
 } from "../model/camera-form.js";
+import { localeOf } from "../model/format.js";
+import { probedLine, probeHint } from "../model/probe.js";
+import { reasonKey } from "../model/tile-status.js";
+import { icon } from "./icons.js";
 import { form, shared } from "./styles.js";
 import { Watch } from "./watch.js";
 import "./modal.js";
@@ -25,7 +30,57 @@ type CheckField = { [K in keyof CameraFields]: CameraFields[K] extends boolean ?
 
 @customElement("pantau-camera-dialog")
 export class CameraDialog extends LitElement {
-  static override styles = [shared, form];
+  static override styles = [
+    shared,
+    form,
+    css`
+      .probe {
+        display: grid;
+        gap: 8px;
+        padding: 10px 12px;
+        border: 1px solid var(--line);
+        border-radius: 8px;
+        background: var(--raised);
+      }
+      .found {
+        display: grid;
+        grid-template-columns: 208px minmax(0, 1fr);
+        gap: 12px;
+        align-items: start;
+      }
+      .found img {
+        width: 100%;
+        border-radius: 5px;
+      }
+      .found p {
+        margin: 0 0 4px;
+      }
+      .good,
+      .bad {
+        display: flex;
+        align-items: center;
+        gap: 7px;
+      }
+      .good {
+        color: var(--good);
+      }
+      .bad {
+        color: var(--fault);
+      }
+      .probe .plain {
+        justify-self: start;
+      }
+      code {
+        overflow-wrap: anywhere;
+        font-size: 13px;
+      }
+      @media (max-width: 760px) {
+        .found {
+          grid-template-columns: minmax(0, 1fr);
+        }
+      }
+    `,
+  ];
 
   @property({ attribute: false }) app!: App;
   @property({ attribute: false }) camera: CameraView | null = null;
@@ -34,7 +89,11 @@ export class CameraDialog extends LitElement {
   @state() private failure = "";
   @state() private removing = false;
   @state() private busy = false;
+  @state() private probing = false;
+  @state() private probed: ProbeView | null = null;
   private idTyped = false;
+  /** What was probed, or could not be: changed fields are probed anew. */
+  private probedKey = "";
 
   constructor() {
     super();
@@ -60,10 +119,85 @@ export class CameraDialog extends LitElement {
   private async submit(): Promise<void> {
     this.errors = validate(this.fields);
     if (Object.keys(this.errors).length > 0) return;
+    if (this.camera === null && !(await this.looksWell())) return;
     const input = inputOf(this.fields, this.camera);
     await this.attempt(() =>
       this.camera ? this.app.api.updateCamera(this.camera.id, input) : this.app.api.addCamera(input),
     );
+  }
+
+  private get probeKey(): string {
+    const { mainUrl, subUrl, transport, username, password } = this.fields;
+    return JSON.stringify([mainUrl.trim(), subUrl.trim(), transport, username, password]);
+  }
+
+  /** A new camera is saved as soon as it shows a picture; one that shows none only where that is wanted all the same. */
+  private async looksWell(): Promise<boolean> {
+    if (this.probedKey === this.probeKey) return true;
+    await this.probe();
+    return this.probed?.main.reason === "none";
+  }
+
+  private async probe(): Promise<void> {
+    this.errors = validate(this.fields);
+    if (this.errors.mainUrl || this.errors.subUrl || this.probing) return;
+    this.probing = true;
+    this.probed = null;
+    this.failure = "";
+    try {
+      const probed = await this.app.api.probe(probeOf(this.fields, this.camera));
+      this.probed = probed;
+      if (probed.sub?.reason === "none" && !this.fields.subUrl.trim()) this.set("subUrl", probed.sub.url);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.failure = problemText(error);
+    } finally {
+      this.probing = false;
+      this.probedKey = this.probeKey;
+    }
+  }
+
+  private stream(stream: ProbedStreamView, name: MessageKey): TemplateResult {
+    if (stream.reason === "none") {
+      return html`<p class="good">${icon("check")}${t(name)}: ${probedLine(stream, localeOf(language.value))}</p>`;
+    }
+    const reason = reasonKey(stream.reason);
+    const hint = probeHint(stream.reason);
+    return html`<p class="bad">${icon("warning")}${t(name)}: ${reason ? t(reason) : stream.reason}</p>
+      ${hint ? html`<p>${t(hint)}</p>` : nothing}
+      ${stream.detail ? html`<p class="hint" lang="en">${stream.detail}</p>` : nothing}`;
+  }
+
+  private probePanel(): TemplateResult {
+    const { probed } = this;
+    return html`<section class="probe" aria-label=${t("probe.title")}>
+      <button type="button" class="plain" ?disabled=${this.probing} @click=${() => this.probe()}>
+        ${icon("still")}${t("probe.look")}
+      </button>
+      <div role="status">
+        ${this.probing ? t("probe.looking") : nothing}
+        ${
+          probed
+            ? html`<div class="found">
+              ${probed.main.still ? html`<img src="data:image/jpeg;base64,${probed.main.still}" alt=${t("probe.still")} />` : nothing}
+              <div>
+                ${this.stream(probed.main, "probe.main")}
+                ${probed.sub ? this.stream(probed.sub, "probe.sub") : nothing}
+                ${probed.sub === null && probed.main.reason === "none" ? html`<p class="hint">${t("probe.no-sub")}</p>` : nothing}
+                ${probed.sub?.reason === "none" ? html`<code>${probed.sub.url}</code>` : nothing}
+              </div>
+            </div>`
+            : nothing
+        }
+      </div>
+    </section>`;
+  }
+
+  /** What saving would do now. */
+  private get saveText(): string {
+    const failed = this.probed === null ? this.failure !== "" : this.probed.main.reason !== "none";
+    const anyway = this.camera === null && failed && this.probedKey === this.probeKey;
+    return t(anyway ? "probe.save-anyway" : "dialog.save");
   }
 
   private async attempt(action: () => Promise<unknown>): Promise<void> {
@@ -140,8 +274,10 @@ export class CameraDialog extends LitElement {
           ${this.text("password", "form.password", camera?.has_credentials ? "form.password.kept" : undefined, { type: "password" })}
         </div>
         ${camera?.has_credentials ? this.check("forget", "form.forget") : nothing}
+        ${this.probePanel()}
         ${this.text("address", "form.address")}
         <div class="row">${this.text("latitude", "form.latitude")} ${this.text("longitude", "form.longitude")}</div>
+        ${this.text("bearing", "form.bearing", "form.bearing.hint")}
         <div class="row">
           ${this.text("tags", "form.tags")} ${this.text("site", "form.site", undefined, { locked: camera !== null })}
         </div>
@@ -167,7 +303,7 @@ export class CameraDialog extends LitElement {
           : nothing
       }
       <button slot="actions" class="plain" @click=${this.close}>${t("dialog.cancel")}</button>
-      <button slot="actions" class="primary" ?disabled=${this.busy} @click=${() => this.submit()}>${t("dialog.save")}</button>
+      <button slot="actions" class="primary" ?disabled=${this.busy || this.probing} @click=${() => this.submit()}>${this.saveText}</button>
     </pantau-modal>`;
   }
 }
