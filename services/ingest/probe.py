@@ -121,7 +121,7 @@ class Prober:
             if left <= 0:
                 break
             sub = await self._look(main.model_copy(update={"url": url}), credentials, within_seconds=left)
-            # Some cameras give their only stream whatever the path says.
+            # Some cameras give their only stream at every path.
             if sub.reason is Reason.NONE and sub.width_px < found.width_px:
                 return sub
             await sleep(self._clock, PAUSE_SECONDS)

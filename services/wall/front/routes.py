@@ -246,7 +246,7 @@ ROUTES: Final[tuple[Route[FrontRequest], ...]] = (
            503: Answer("Instructions where the app is not built", "text/html")}, (429,)),
     Route("GET", "/api/v1/map.pmtiles", static.city_map, Role.VIEWER,
           "The city's map: a PMTiles archive, read in parts by Range",
-          _OF_FILES | {200: Answer("The archive", static.PMTILES, headers=("ETag",))}),
+          _OF_FILES | {200: Answer("The archive", static.PMTILES, headers=("ETag",))}, (404,)),
     Route("GET", "/api/v1/openapi.json", static.openapi, None, "This document",
           {200: Answer("OpenAPI 3.1", JSON)}),
     Route("GET", "/", static.index, None, "The operators' web app",

@@ -595,6 +595,7 @@ export interface LocationInput {
   latitude?: number | null;
   longitude?: number | null;
   address?: string;
+  bearing?: number | null;
 }
 
 /** Where a camera stands. */
@@ -602,6 +603,7 @@ export interface Location {
   latitude: number | null;
   longitude: number | null;
   address: string;
+  bearing: number | null;
 }
 
 /** The signed-in person and the site's facts. */
@@ -641,6 +643,35 @@ export interface NextActivityView {
 export interface PasswordRequest {
   old: string;
   new: string;
+}
+
+/** What to look at; URLs may carry `user:password@`, as a camera's may. */
+export interface ProbeInput {
+  /** `main`, and `sub` where its address is known. */
+  profiles: Partial<Record<"main" | "sub", ProfileInput>>;
+  credentials?: Credentials | null;
+  /** The camera that is being changed: its kept credentials serve where none are given. */
+  camera?: string | null;
+}
+
+/** What was found. */
+export interface ProbeView {
+  main: ProbedStreamView;
+  sub?: ProbedStreamView | null;
+}
+
+/** One address and what it offers. */
+export interface ProbedStreamView {
+  url: string;
+  reason: Reason;
+  detail: string;
+  codec: string;
+  width_px: number;
+  height_px: number;
+  frame_rate: number;
+  bitrate_bps: number;
+  audio_codec: string;
+  still: string;
 }
 
 /** Problem details (RFC 9457). Match on `code`; `detail` is for people. */
