@@ -15,7 +15,7 @@ from services.mesh.rpc import call as ask
 from services.wall.front.context import FrontRequest
 from services.wall.front.http.errors import FieldError, FieldsError
 from services.wall.front.http.route import json_response
-from services.wall.front.pictures.jpeg import PictureError
+from services.wall.front.pictures.picture_cache import PictureError
 
 STILL_WIDTH_PX: Final = 640
 
