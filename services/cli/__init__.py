@@ -36,6 +36,9 @@ COMMANDS: Final = {
     "coverage": Entry("services.cli.coverage", "Tell how much is recorded, and why the rest is not."),
     "verify": Entry("services.cli.verify", "Check an evidence bundle offline."),
     "recorder-key": Entry("services.cli.recorder_key", "Keep, restore and change the key that a recorder signs with."),
+    "agency": Entry("services.cli.agency", "Give partner agencies events, and take them away."),
+    "nats": Entry("services.cli.nats", "Make the keys, users and configuration of a nats-server."),
+    "ca": Entry("services.cli.ca", "Make certificates for the first day."),
     "ingest-key": Entry("services.cli.ingest_key", "Keep and change the key that opens cameras' credentials."),
     "fsck": Entry("services.cli.fsck", "Hold the recordings on disk against the index."),
 }

@@ -27,6 +27,7 @@ from services.mesh import nats_claims
 from services.mesh.bus import Bus
 from services.mesh.nats_claims import UNLIMITED, AccountClaims, AccountLimits, Export
 from services.mesh.nkeys import Creds, NKey
+from services.mesh.settings import MeshSettings
 
 SYSTEM: Final = "SYS"
 CITY: Final = "CITY"
@@ -161,6 +162,22 @@ class Authority:
         write_secret(self.creds_path(user), self.user_creds(account, user, allowed, answers=answers).text())
 
     # the server
+
+    def note_server(self, url: str, ca: Path | None) -> None:
+        """Keeps where the server is that these keys are for, so that commands find it."""
+        write_secret(self.folder / "server.json", json.dumps({"url": url, "ca": str(ca.absolute()) if ca else None}))
+
+    def reach(self, settings: MeshSettings) -> MeshSettings:
+        """``settings`` with the noted server, where they name none."""
+        if "nats_url" in settings.model_fields_set:
+            return settings
+        try:
+            noted = json.loads((self.folder / "server.json").read_text())
+        except (OSError, ValueError):
+            return settings
+        return settings.model_copy(
+            update={"nats_url": noted["url"], "nats_ca": Path(noted["ca"]) if noted["ca"] else settings.nats_ca}
+        )
 
     def server_lines(self, resolver: str) -> list[str]:
         """Lines of nats-server's configuration; ``resolver`` is the folder where it keeps accounts."""

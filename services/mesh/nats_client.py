@@ -67,6 +67,14 @@ class NatsClient(Client):
             options |= {"signature_cb": self._sign_nonce, "user_jwt_cb": lambda: bytearray(self._jwt)}
         await super().connect(*arguments, **options)
 
+    def _connect_command(self) -> bytes:
+        """nats-py signs in without TLS where the server, or a machine on the way, does not offer it."""
+        transport = self._transport
+        wire = transport.wire if isinstance(transport, MediaTransport) else None
+        if "tls" in self.options and wire is not None and wire.get_extra_info("ssl_object") is None:
+            raise Error("nats-server does not offer TLS, and nats_ca (PANTAU_NATS_CA) asks for it")
+        return super()._connect_command()
+
     def _sign_nonce(self, nonce: str) -> bytes:
         assert self._key is not None
         return base64.b64encode(self._key.sign(nonce.encode()))

@@ -52,6 +52,7 @@ def config(
     port: int = -1,
     login: tuple[str, str] | None = None,
     certificate: tuple[Path, Path] | None = None,
+    monitoring: str = "127.0.0.1:-1",
     more: Sequence[str] = (),
 ) -> str:
     """A configuration with JetStream and the limits measured for media; ``port`` -1 takes any free one.
@@ -65,7 +66,7 @@ def config(
     lines = [
         f"host: {json.dumps(host)}",
         f"port: {port}",
-        'http: "127.0.0.1:-1"',  # says whether it is well
+        f"http: {json.dumps(monitoring)}",  # says whether it is well
         "max_payload: 8MB",
         "max_pending: 64MB",
         'write_deadline: "2s"',

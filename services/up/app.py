@@ -220,6 +220,7 @@ class Up:
         self._nats = NatsServer(folder, port=self.plan.nats_port or -1, text=text)
         await self._nats.start()
         log.info("nats.started", url=self._nats.url, pid=self._nats.pid, settings=str(folder / "nats.conf"))
+        await asyncio.to_thread(authority.note_server, self._nats.url, settings.nats_ca)
         run = partial(self._run_nats, self._nats)
         tasks.create_task(keep_running("nats", run, self._stopping), name="nats")
         self._watching = tasks.create_task(NatsWatch(self._nats).run(), name="nats watch")

@@ -3,7 +3,6 @@
 import asyncio
 import re
 import shutil
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -243,31 +242,6 @@ async def test_without_its_passwords_the_server_does_not_start(tmp_path: Path, m
     shutil.copytree(SHIPPED, tmp_path / "nats")
     with pytest.raises(Exception, match="ended at once"):
         await NatsServer(tmp_path / "nats", text=(SHIPPED / "nats.conf").read_text()).start()
-
-
-async def test_the_guides_program_prints_what_happens(server: NatsServer, city: Bus) -> None:
-    guide = (ROOT / "docs" / "guide" / "agencies.md").read_text()
-    (program,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", program,
-        env={"NATS_URL": server.url, "NATS_USER": "police", "NATS_PASSWORD": "police-password"},
-        stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stdout is not None
-    try:
-        async with asyncio.timeout(90):
-            while True:  # until its stream is there, what happens is not kept for it
-                await publish(city, OFFLINE)
-                try:
-                    line = await asyncio.wait_for(process.stdout.readline(), 0.5)
-                    break
-                except TimeoutError:
-                    continue
-    finally:
-        process.kill()
-        await process.wait()
-    assert line.startswith(b"pantau.v1.camera.offline cam-1 {")
-    assert b"'reason': 'stalled'" in line
 
 
 def test_the_events_of_the_guide_are_those_there_are() -> None:
