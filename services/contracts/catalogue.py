@@ -7,13 +7,14 @@ import re
 import unicodedata
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
 from services.contracts.errors import InvalidInputError
 from services.contracts.ladder import parse_ladder
 from services.contracts.models import Camera, CameraState, Credentials, Id, Location, Model, Profile, ProfileName
 from services.contracts.patch import Partial, Patch
 from services.contracts.redact import split_credentials
+from services.contracts.source_urls import url_trouble
 
 MAX_IMPORT_BYTES: Final = 4 * 1024 * 1024
 """About ten thousand rows."""
@@ -67,6 +68,14 @@ class _Secretive(Model):
     @classmethod
     def _take_credentials(cls, data: Any) -> Any:
         return take_credentials(data)
+
+    @field_validator("profiles", check_fields=False)
+    @classmethod
+    def _harmless(cls, profiles: dict[ProfileName, Profile] | None) -> dict[ProfileName, Profile] | None:
+        for name, profile in (profiles or {}).items():
+            if trouble := url_trouble(profile.url):
+                raise ValueError(f"{name}: {trouble}")
+        return profiles
 
 
 class CameraInput(_Secretive):

@@ -164,6 +164,7 @@ class Feed:
             stall_seconds=self._settings.stall_seconds,
             verify=self._settings.certificates == "verified",
             authorities=str(self._settings.certificate_authorities or ""),
+            networks=self._settings.networks,
         )
         run = Run(self)
         self._run = run

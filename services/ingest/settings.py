@@ -1,10 +1,11 @@
 """Ingest's settings: ``[ingest]`` in the file, ``PANTAU_INGEST_*`` in the environment."""
 
+import ipaddress
 import os
 from pathlib import Path
-from typing import ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import Field, FilePath
+from pydantic import AfterValidator, Field, FilePath
 
 from services.contracts.models import ReaderName
 from services.ingest.keeping.keep import DEFAULT_LIMITS, KeepLimits
@@ -13,6 +14,13 @@ from services.mesh.settings import Section
 KEY_FILE: Final = "ingest-secrets.key"
 MOST_WORKERS: Final = 4
 """One worker reads hundreds of cameras, so a machine with many CPUs needs no worker for each."""
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text.strip(), strict=False))
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a network, as in 10.20.0.0/16") from error
 
 
 class IngestSettings(Section):
@@ -31,6 +39,11 @@ class IngestSettings(Section):
     kernel: Literal["auto", "off"] = Field(
         default="auto",
         description="Whether compiled code reads usual pictures of RTSP over TCP: `auto` where it was built, or `off`.",
+    )
+    networks: tuple[Annotated[str, AfterValidator(_network)], ...] = Field(
+        default=(),
+        description="Networks that sources may be in, as in 10.20.0.0/16; default: all. What a name resolves to and a"
+        " redirect leads to is held against them. Link-local addresses are never connected to.",
     )
     certificates: Literal["any", "verified"] = Field(
         default="any",

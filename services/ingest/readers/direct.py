@@ -16,7 +16,9 @@ from typing import Final, Literal, cast
 
 from services.contracts.frames import Codec
 from services.contracts.models import Reason
+from services.contracts.source_urls import url_trouble
 from services.ingest.kernel.engine import KernelEngine
+from services.ingest.readers.networks import NotAllowedError, require_allowed, resolve
 from services.ingest.readers.rtp_ports import RtpPorts
 from services.ingest.readers.short_way import ShortWay
 from services.ingest.readers.source import Kind, Outlet, Packet, ReaderEnd, Source, Track, UsualTaker
@@ -83,6 +85,8 @@ class DirectReader:
 
     async def run(self, source: Source, outlet: Outlet) -> ReaderEnd:
         try:
+            if trouble := url_trouble(source.url):
+                return ReaderEnd(Reason.BAD_ADDRESS, trouble)
             address = parse_address(source.url)
         except RtspAddressError as error:
             return ReaderEnd(Reason.BAD_ADDRESS, str(error))
@@ -151,14 +155,9 @@ class _DirectSession:
         host, port, secure = self._dialogue.address.endpoint
         try:
             async with asyncio.timeout_at(deadline):
-                await self._loop.create_connection(
-                    lambda: RtspProtocol(self),
-                    host,
-                    port,
-                    ssl=_tls(self._source.verify, self._source.authorities) if secure else None,
-                    server_hostname=host if secure else None,
-                    ssl_shutdown_timeout=_TLS_CLOSE_SECONDS if secure else None,
-                )
+                await self._connect_to_one(await resolve(host, port, self._source.networks), host, port, secure)
+        except NotAllowedError as error:
+            return ReaderEnd(Reason.BAD_ADDRESS, str(error))
         except TimeoutError:
             return self._end(Reason.TIMEOUT, "does not take a connection in time")
         except socket.gaierror:
@@ -176,6 +175,24 @@ class _DirectSession:
             why = f" ({os.strerror(number)})" if number in _UNREACHABLE and number else ""
             return ReaderEnd(Reason.UNREACHABLE, f"there is no way to {self._name}{why}")
         return None
+
+    async def _connect_to_one(self, addresses: list[str], host: str, port: int, secure: bool) -> None:
+        """Connects to the first of the addresses that takes it; raises what the last one raised."""
+        for number, address in enumerate(addresses):
+            try:
+                await self._loop.create_connection(
+                    lambda: RtspProtocol(self),
+                    address,
+                    port,
+                    ssl=_tls(self._source.verify, self._source.authorities) if secure else None,
+                    server_hostname=host if secure else None,
+                    ssl_shutdown_timeout=_TLS_CLOSE_SECONDS if secure else None,
+                )
+            except OSError:
+                if number == len(addresses) - 1:
+                    raise
+            else:
+                return
 
     def _begin_again(self) -> None:
         """A redirect leads to another server, or the camera closed the connection behind its challenge."""
@@ -377,11 +394,19 @@ class _DirectSession:
                 ports.receive(
                     track.receiver,
                     RtcpReceiver(track),
-                    hosts=frozenset((peer, asked.source or peer)),
+                    hosts=frozenset((peer, self._media_host(asked.source) or peer)),
                     server_ports=asked.server_ports,
                     before=self._before,
                     after=self._after,
                 )
+
+    def _media_host(self, named: str | None) -> str:
+        """Where a camera says that its media comes from, and reports go to; empty where that may not be."""
+        try:
+            require_allowed(named or "", self._source.networks)
+        except (NotAllowedError, ValueError):
+            return ""  # a name, or an address that is not allowed
+        return named or ""
 
     def _route(self, channel: int, receiver: ChannelReceiver) -> None:
         """Some cameras answer with the same channels for every track."""

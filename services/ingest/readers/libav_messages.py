@@ -87,7 +87,8 @@ def decode_request(data: bytes) -> tuple[int, Source | None, bool]:
     """What the server is asked for: the number, the source where it is to be read, and whether it is to end now."""
     request: dict[str, Any] = msgpack.unpackb(data)
     if "read" in request:
-        return int(request["read"]), Source(**request["source"]), False
+        fields = request["source"] | {"networks": tuple(request["source"]["networks"])}  # msgpack has lists alone
+        return int(request["read"]), Source(**fields), False
     return int(request["close"]), None, bool(request["now"])
 
 

@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from struct import Struct
 from typing import Final, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import av
 import av.container
@@ -41,6 +41,7 @@ from services.ingest.readers.libav_messages import (
     encode_packet,
 )
 from services.ingest.readers.libav_trace import MAX_REDIRECTS, LibavTrace
+from services.ingest.readers.networks import NotAllowedError, require_allowed, require_allowed_url
 from services.ingest.readers.source import Kind, Packet, ReaderEnd, Source, Track
 from services.mesh.child import end_with_parent
 
@@ -61,8 +62,19 @@ _SINGLE: Final = frozenset(("image2", "jpeg_pipe", "png_pipe", "webp_pipe"))
 """Demuxers of addresses that give one picture."""
 _NO_TIMES: Final = frozenset(("mpjpeg", "mjpeg", "image2", "jpeg_pipe"))
 """Demuxers that invent 25 frames a second."""
-_HTTP_PROTOCOLS: Final = "http,https,httpproxy,tcp,tls,crypto,data"
-"""What a playlist may lead to: never a file of ours."""
+_HTTP_PROTOCOLS: Final = "http,https,tcp,tls,crypto,data"
+_PROTOCOLS: Final = {
+    "rtsp": "rtsp,rtsps,rtp,udp,tcp,tls",
+    "rtsps": "rtsp,rtsps,rtp,udp,tcp,tls",
+    "http": _HTTP_PROTOCOLS,
+    "https": _HTTP_PROTOCOLS,
+    "rtmp": "rtmp,tcp",
+    "srt": "srt",
+    "udp": "udp",
+    "rtp": "rtp,udp",
+}
+"""What libav may open for a source of a scheme, and a playlist or a description lead to: never a file of ours."""
+_REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 
 
 class _ListenerGoneError(Exception):
@@ -76,6 +88,9 @@ class SourceProcess:
         self._source = source
         self._out = out
         self._sending = threading.Lock()
+        self._url = source.url
+        """Where it is read: what it redirects to."""
+        self._redirects = 0
         self._trace = LibavTrace()
         self._following: threading.Thread | None = None
         self._opened = False
@@ -137,17 +152,51 @@ class SourceProcess:
         with open(descriptor, encoding="utf-8", errors="replace", newline="\n") as lines:
             for line in lines:
                 self._trace.feed(line.rstrip("\r\n"))
+                self._watch_where_it_leads()
                 if not self._opened and (self._trace.endless or self._trace.redirects > MAX_REDIRECTS):
                     # libav itself would go on for as long as the source does.
                     if (end := end_from_trace(self._trace, self._source)) is not None:
                         self._send(encode_end(end))
                     os._exit(0)
 
+    def _watch_where_it_leads(self) -> None:
+        """Ends the process where libav connects to an address that it may not."""
+        address, self._trace.connecting_to = self._trace.connecting_to, ""
+        if address:
+            try:
+                require_allowed(address, self._source.networks)
+            except (NotAllowedError, ValueError) as error:
+                self._send(encode_end(ReaderEnd(Reason.BAD_ADDRESS, str(error))))
+                os._exit(0)
+
+    def _redirected(self) -> bool:
+        """Whether the source led elsewhere, which is where it is to be opened now."""
+        trace = self._trace
+        if self._opened or not self._is_http or trace.status not in _REDIRECTS or not trace.location:
+            return False
+        self._redirects += 1
+        self._url = urljoin(self._url, trace.location)
+        self._trace = LibavTrace()
+        self._listen_to_libav()
+        return self._redirects <= MAX_REDIRECTS
+
+    @property
+    def _is_http(self) -> bool:
+        return self._url.startswith(("http://", "https://"))
+
     def _read(self) -> ReaderEnd:
         try:
+            require_allowed_url(self._url, self._source.networks)
             return self._read_as(None)
+        except NotAllowedError as error:
+            return ReaderEnd(Reason.BAD_ADDRESS, str(error))
         except (av.error.FFmpegError, OSError) as error:
             self._hear_the_rest()
+            if self._redirected():
+                return self._read()
+            if self._redirects > MAX_REDIRECTS:
+                where = address_of(self._source)
+                return ReaderEnd(Reason.REDIRECT_LOOP, f"{where} redirects more than {MAX_REDIRECTS} times")
             if isinstance(error, av.error.InvalidDataError) and not self._packets and self._is_motion_jpeg:
                 # libav's demuxer takes parts as the standard has them, browsers and devices do not.
                 with suppress(av.error.FFmpegError, OSError):
@@ -166,7 +215,9 @@ class SourceProcess:
 
     def _read_as(self, demuxer: str | None) -> ReaderEnd:
         with self._open(demuxer) as container:
-            av.logging.set_libav_level(av.logging.WARNING)  # of what follows, lost packets alone are of interest
+            # Of what follows lost packets are of interest, and where a playlist leads.
+            hls = container.format.name == "hls"
+            av.logging.set_libav_level(av.logging.VERBOSE if hls else av.logging.WARNING)
             self._single = container.format.name in _SINGLE
             tracks, streams = _tracks(container, audio=self._source.audio)
             if not any(track.kind == "video" for track in tracks):
@@ -174,8 +225,7 @@ class SourceProcess:
                 return self._no_video(container)
             if not self._opened:
                 self._opened = True
-                bursts = container.format.name == "hls"
-                self._send(encode_opened(tracks, self._trace.transport, bursts=bursts))
+                self._send(encode_opened(tracks, self._trace.transport, bursts=hls))
             self._demux(container, streams)
             if self._single:
                 return self._single_picture()
@@ -195,7 +245,8 @@ class SourceProcess:
 
     def _open(self, demuxer: str | None) -> "av.container.InputContainer":
         source = self._source
-        url = with_credentials(source.url, source.username, source.password) if source.username else source.url
+        same = urlsplit(self._url)[:2] == urlsplit(source.url)[:2]  # a password goes to no other host
+        url = with_credentials(self._url, source.username, source.password) if source.username and same else self._url
         container = av.open(
             url,
             format=demuxer,
@@ -208,12 +259,15 @@ class SourceProcess:
         return container
 
     def _options(self, demuxer: str | None) -> dict[str, str]:
-        return self._protocol_options(demuxer) | self._tls_options()
+        scheme = self._url.partition("://")[0].lower()
+        allowed = {"protocol_whitelist": _PROTOCOLS.get(scheme, scheme)}
+        return self._protocol_options(demuxer) | self._tls_options() | allowed
 
     def _tls_options(self) -> dict[str, str]:
         """libav verifies nothing unless it is told to, and knows no authorities of the system's."""
         source = self._source
-        if not (source.is_secure and source.verify):
+        secure = self._url.startswith("https://") or source.is_secure
+        if not (secure and source.verify):
             return {}
         authorities = source.authorities or ssl.get_default_verify_paths().cafile or ""
         return {"tls_verify": "1", "ca_file": authorities}
@@ -236,10 +290,10 @@ class SourceProcess:
                 options["buffer_size"] = str(1024 * 1024)
             return options
         analyze_us = "0" if demuxer == "mjpeg" else "1000000"
-        if source.url.startswith(("http://", "https://")):
+        if self._is_http:
             return {
                 "timeout": timeout_us,
-                "protocol_whitelist": _HTTP_PROTOCOLS,
+                "max_redirects": "0",  # where they lead is checked first
                 "analyzeduration": analyze_us,
                 "fpsprobesize": "0",
                 "user_agent": "Pantau",

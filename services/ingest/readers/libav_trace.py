@@ -18,6 +18,7 @@ _LINE: Final = re.compile(r"(?:line|header)='(.*)'$")
 _STATUS: Final = re.compile(r"(?:RTSP|HTTP)/\d\.\d (\d{3})")
 _REQUEST: Final = re.compile(r"([A-Z_]+) \S+ (?:RTSP|HTTP)/\d")
 _FAILED: Final = re.compile(r"Failed reading RTSP data: (.*)$")
+_CONNECTING: Final = re.compile(r"Starting connection attempt to (\S+) port ")
 _MISSED: Final = re.compile(r"RTP: missed (\d+) packets")
 _SDP_LINE: Final = re.compile(r"sdp: ([ma])='(.*)'$")
 _UNTRUSTED: Final = re.compile(r"(?i)peer certificate|certificate's owner does not match")
@@ -39,6 +40,10 @@ class LibavTrace:
         self.endless = False
         """A header block does not end."""
         self.redirects = 0
+        self.location = ""
+        """Where the last answer leads."""
+        self.connecting_to = ""
+        """The address (tcp.c) that is being connected to, or was last."""
         self.untrusted = False
         """The certificate is none that is trusted, where they are verified."""
         self.challenges: list[str] = []
@@ -73,6 +78,8 @@ class LibavTrace:
             self._header_lines = 0
         elif "Successfully connected to" in line:
             self.connected = True
+        elif (found := _CONNECTING.search(line)) is not None:
+            self.connecting_to = found[1]
         elif "Redirecting to" in line:
             self.redirects += 1
         elif (found := _MISSED.search(line)) is not None:
@@ -102,6 +109,8 @@ class LibavTrace:
         match name.strip().lower():
             case "www-authenticate":
                 self.challenges.append(value)
+            case "location":
+                self.location = value
             case "content-type":
                 self.content_type = value.lower()
             case "transport":

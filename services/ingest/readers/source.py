@@ -49,6 +49,8 @@ class Source:
     """Whether the certificate of a source behind TLS must be one that is trusted."""
     authorities: str = ""
     """The path of a PEM file of those who are trusted; empty: those of the system."""
+    networks: tuple[str, ...] = ()
+    """Where it, and what it redirects to, may be (CIDR); empty: anywhere but at link-local addresses."""
 
     @property
     def is_secure(self) -> bool:
