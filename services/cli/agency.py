@@ -40,8 +40,14 @@ def agency() -> None:
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="The creds file.  [default: NAME.creds]"
 )
-@click.option("--connections", default=DEFAULT_LIMITS.connections, show_default=True, type=click.IntRange(1, 1000))
-@click.option("--subscriptions", default=DEFAULT_LIMITS.subscriptions, show_default=True, type=click.IntRange(1, 10000))
+@click.option(
+    "--connections", default=DEFAULT_LIMITS.connections, show_default=True, type=click.IntRange(1, 1000),
+    help="How many connections it may have at once.",
+)  # fmt: skip
+@click.option(
+    "--subscriptions", default=DEFAULT_LIMITS.subscriptions, show_default=True, type=click.IntRange(1, 10000),
+    help="How many subscriptions all of them may have.",
+)  # fmt: skip
 @click.option(
     "--payload-kilobytes", default=DEFAULT_LIMITS.payload_bytes // 1024, show_default=True,
     type=click.IntRange(1, 8192), help="The largest message that it may send.",

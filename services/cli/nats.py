@@ -20,7 +20,7 @@ def nats() -> None:
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--store", default="/data", show_default=True, help="Where nats-server keeps its data, as it sees it.")
 @click.option("--host", default="0.0.0.0", show_default=True, help="Where nats-server listens.")  # noqa: S104 (in a container)
-@click.option("--port", default=4222, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--port", default=4222, show_default=True, type=click.IntRange(1, 65535), help="Its port.")
 @click.option("--cert", type=click.Path(path_type=Path), help="Its certificate (PEM), as nats-server sees the file.")
 @click.option("--key", type=click.Path(path_type=Path), help="The certificate's private key.")
 @click.option(
