@@ -215,4 +215,7 @@ def _signal_all(descriptors: list[int], number: signal.Signals) -> None:
 
 def _ended(descriptors: list[int]) -> bool:
     """Whether all these processes have ended: their descriptors can then be read."""
-    return len(select.select(descriptors, [], [], 0)[0]) == len(set(descriptors))
+    poll = select.poll()  # select(2) refuses numbers from 1024 on
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return len(poll.poll(0)) == len(set(descriptors))

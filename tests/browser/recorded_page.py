@@ -46,12 +46,15 @@ async def opened(pantau: Running, browser: BrowserContext, address: str) -> Page
     return page
 
 
-async def standing(page: Page, count: int) -> list[Marker]:
-    """The pictures of the first tiles, once they stand still and are of one moment; raises what is seen instead."""
+async def standing(page: Page, count: int, *, without: int | None = None) -> list[Marker]:
+    """The pictures of the first tiles, once they stand still and are of one moment; raises what is seen instead.
+
+    ``without``: a camera that does not count; its tile may hold any picture behind its message.
+    """
     before: list[Marker] = []
     for _ in range(PATIENCE_MS // 500):
         await asyncio.sleep(0.5)
-        seen = (await markers(page))[:count]
+        seen = [one for one in await markers(page) if one.camera != without][:count]
         if len(seen) == count and seen == before and spread_frames(seen) <= 1:
             return seen
         before = seen

@@ -8,6 +8,7 @@ import msgpack
 import pytest
 
 from services.contracts.sessions import Aim, DrainNotice, SessionControl, Size, SlotNotice, notices
+from services.mesh.bus import BusMessage
 from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 from services.wall.front.api import control
@@ -118,8 +119,17 @@ async def test_a_page_that_does_not_read_is_cut_off_and_others_go_on(mesh_settin
             transport.get_extra_info("socket").setsockopt(socketlib.SOL_SOCKET, socketlib.SO_RCVBUF, 524_288)
             transport.pause_reading()
             notice = SlotNotice(slot=0, camera=None, state="waiting", detail="x" * 4000).pack()
+            heard = 0
+
+            async def hear(_: BusMessage) -> None:
+                nonlocal heard
+                heard += 1
+
+            await front.bus.subscribe(notices("city", slow), hear)
             for _ in range(control.MAX_WAITING * 2):
                 await front.bus.publish(notices("city", slow), notice)
+            # The socket's own subscription is older: it is at most one read of the bus's connection behind.
+            await eventually(lambda: heard == control.MAX_WAITING * 2)
             await relay.say(well, DrainNotice())
             assert await socket.receive_json(timeout=50) == {"type": "drain"}
             transport.resume_reading()
