@@ -1,7 +1,7 @@
 """Plays a camera's history as access units, over all recorders that have footage (`services.contracts.playback`)."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Final
 
@@ -124,8 +124,12 @@ class FootagePlayer:
     async def _pieces(
         self, at_us: int, length_us: int, now_us: int, *, backwards: bool
     ) -> list[FootageRange | FootageGap]:
-        span = (at_us - length_us, at_us + 1) if backwards else (at_us, min(at_us + length_us, now_us + 1))
-        return ranges_and_gaps(await self._timeline(span), span, now_us, backwards=backwards)
+        if backwards:
+            span = (at_us - length_us, at_us + 1)
+            return ranges_and_gaps(await self._timeline(span), span, now_us, backwards=True)
+        # From a little before: what is left of a gap may be too short to be one.
+        span = (at_us - recordings.MIN_GAP_US, min(at_us + length_us, now_us + 1))
+        return _from(at_us, ranges_and_gaps(await self._timeline(span), span, now_us, backwards=False))
 
     async def _timeline(self, span: tuple[int, int]) -> FootageTimeline:
         question = TimelineQuestion(camera=self._camera, profile=self._profile, from_us=span[0], to_us=span[1])
@@ -179,7 +183,17 @@ def ranges_and_gaps(
     return pieces[::-1] if backwards else pieces
 
 
+def _from(at_us: int, pieces: Sequence[FootageRange | FootageGap]) -> list[FootageRange | FootageGap]:
+    """What of ``pieces`` lies at ``at_us`` and behind it."""
+    return [
+        piece if piece.from_us >= at_us else piece.model_copy(update={"from_us": at_us})
+        for piece in pieces
+        if piece.to_us is None or piece.to_us > at_us
+    ]
+
+
 def _hole(timeline: FootageTimeline, from_us: int, to_us: int) -> FootageGap:
     told = [gap for gap in timeline.gaps if gap.from_us < to_us and (gap.to_us is None or gap.to_us > from_us)]
-    cause, detail = (told[0].cause, told[0].detail) if told else (recordings.GapCause.UNKNOWN.value, "")
+    known = next((gap for gap in told if gap.cause != recordings.GapCause.UNKNOWN), None)
+    cause, detail = (known.cause, known.detail) if known else (recordings.GapCause.UNKNOWN.value, "")
     return FootageGap(from_us=from_us, to_us=to_us, cause=cause, detail=detail)

@@ -77,6 +77,9 @@ class Assigner:
         self._was_leading = False
         self._planned_at = float("-inf")
         self._balanced_at: dict[WorkerRole, float] = {}
+        self._uneven_since: float | None = None
+        """Since when cameras would have to move between ingest workers. A move costs a camera up to a GOP of footage,
+        and one that was switched off may be back at once."""
         self._still_until: dict[WorkerRole, float] = {}
         self._unassigned: dict[WorkerRole, int] = {}
         """Role → cameras for which no worker has room."""
@@ -171,18 +174,25 @@ class Assigner:
         alive = self._ingest.alive
         current = self._current("ingest")
         held = {camera: assignment.workers[0] for camera, assignment in current.items() if assignment.workers}
-        settled = self._may_balance("ingest", self._ingest)
         waiting = self._is_still("ingest") or self._ingest.expected(now)
-        planned = plan_ingest.plan(
+        plan = partial(
+            plan_ingest.plan,
             cameras,
             held,
             self._candidates("ingest", alive),
             expected=set(held.values()) - alive.keys() if waiting else (),
-            settled=settled,
             last={key for key, camera in cameras.items() if not camera.record},
             pins={key: camera.pin for key, camera in cameras.items() if camera.pin},
         )
-        if settled and any(held.get(camera, worker) != worker for camera, worker in planned.items()):
+        planned = plan(settled=False)
+        if not self._may_balance("ingest", self._ingest):
+            pass
+        elif (balanced := plan(settled=True)) == planned:
+            self._uneven_since = None
+        elif self._uneven_since is None:
+            self._uneven_since = now
+        elif now - self._uneven_since >= self._settings.rebalance_after_seconds:
+            planned = balanced
             self._balanced_at["ingest"] = now
         _count("ingest", len(cameras) - len(planned), planned.values())
         self._unassigned["ingest"] = len(cameras) - len(planned) if alive else 0

@@ -26,7 +26,10 @@ class RegistrySettings(Section):
     rebalance_after_seconds: float = Field(
         default=10.0,
         ge=0,
-        description="How long the workers of a role must have been the same before cameras move to balance the load.",
+        description=(
+            "How long the workers of a role must have been the same, and been unevenly full, before cameras move to "
+            "balance the load."
+        ),
     )
     events_max_days: float = Field(
         default=30.0, gt=0, description="How long events are kept for consumers that were away."

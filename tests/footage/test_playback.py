@@ -5,7 +5,14 @@ from typing import cast
 
 import pytest
 
-from services.contracts.recordings import FootageGap, FootageRange, FootageTimeline, TimelineQuestion
+from services.contracts.recordings import (
+    FootageGap,
+    FootageRange,
+    FootageTimeline,
+    TimelineAnswer,
+    TimelineQuestion,
+    merge_timelines,
+)
 from services.footage.playback import FootagePlayer, ranges_and_gaps
 from services.mesh.bus import Bus
 from services.mesh.clock import ManualClock
@@ -80,3 +87,22 @@ async def test_a_hole_before_the_oldest_footage_says_that_nothing_is_kept_and_an
             assert isinstance(item, FootageGap)
             assert (item.cause, item.to_us) == (cause, NOW_US - 30 * SECOND_US)
             break
+
+
+async def test_the_last_moment_of_a_gap_is_in_the_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    unknown = FootageGap(from_us=NOW_US - 40 * SECOND_US, to_us=NOW_US - 38 * SECOND_US, cause="unknown")
+    why = FootageGap(from_us=NOW_US - 38 * SECOND_US, to_us=NOW_US - 30 * SECOND_US, cause="offline")
+    history = timeline((60, 40), (30, 5), gaps=(unknown, why))
+
+    async def ask(_: object, __: object, question: TimelineQuestion, **___: object) -> tuple[FootageTimeline, bool]:
+        answer = TimelineAnswer(recorder="rec-1", ranges=history.ranges, gaps=history.gaps)
+        return merge_timelines(question, [answer]), True
+
+    monkeypatch.setattr("services.footage.playback.ask_timeline", ask)
+    player = FootagePlayer(cast("Bus", None), "home", "cam-1", recorders=lambda: 1, clock=ManualClock(NOW_US))
+    for before_us in (1, 400_000, 5 * SECOND_US, 10 * SECOND_US):
+        at_us = NOW_US - 30 * SECOND_US - before_us
+        async with aclosing(player.read(at_us, "frames")) as items:
+            gap = await anext(items)
+        assert isinstance(gap, FootageGap), before_us
+        assert (gap.cause, gap.from_us, gap.to_us) == ("offline", at_us, NOW_US - 30 * SECOND_US)

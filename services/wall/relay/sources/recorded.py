@@ -235,6 +235,10 @@ class RecordedSource:
                     nearest = item
         if leading:
             self._present(leading, sent=leading[0] is nearest)
+        elif isinstance(following, AccessUnit):  # in a hole too short to be a gap: the old picture must not stay
+            self._measure(following)
+            self._present([following])
+            return None
         return following
 
     async def _until(self, capture_us: int) -> bool:

@@ -182,7 +182,7 @@ export class App {
     if (!this.wall.value.automatic) this.onWall();
     for (const touch of ["pointerdown", "keydown"]) window.addEventListener(touch, () => this.version.touched());
     setInterval(() => this.lookForVersion(), VERSION_PERIOD_MS);
-    window.addEventListener("hashchange", () => this.onHash());
+    window.addEventListener("hashchange", ({ newURL }) => this.onHash(new URL(newURL).hash));
     window.addEventListener("pagehide", () => this.keeper.stop());
     window.addEventListener("pageshow", (event) => event.persisted && location.reload());
     if (this.support.value === "no-h264") this.awaitH264();
@@ -378,20 +378,22 @@ export class App {
     this.incidents.set(await this.api.incidents());
   }
 
-  private onHash(): void {
-    const incident = incidentIn(location.hash);
+  /** `hash` stood in the address bar when it was changed; `writeUrl` may have been faster than the event. */
+  private onHash(hash: string): void {
+    if (location.hash !== hash) history.replaceState(null, "", hash || location.pathname + location.search);
+    const incident = incidentIn(hash);
     if (incident !== null) {
       this.show({ dialog: { kind: "incident-page", id: incident } });
       return;
     }
-    const named = savedWallIn(location.hash);
+    const named = savedWallIn(hash);
     if (named !== null) {
       const found = this.walls.layouts.value?.find(({ id }) => id === named);
       if (found) this.walls.open(found);
       else location.reload();
       return;
     }
-    const { wall, atMs } = decode(location.hash);
+    const { wall, atMs } = decode(hash);
     if (encode({ wall, atMs }) === encode({ wall: this.wall.value, atMs: this.playback.urlMs() })) return;
     this.wall.set(wall);
     if (atMs !== null) this.playback.restore(atMs);
