@@ -13,7 +13,7 @@ from functools import partial
 
 import aiohttp
 
-from bench.peers import Peers, ffmpeg, mediamtx, missing
+from bench.peer_processes import Peers, ffmpeg, mediamtx, missing
 from bench.report import percentile, table
 from bench.stack import Stack, running
 from bench.whep import Viewer

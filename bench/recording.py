@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bench.peers import ffmpeg, missing
+from bench.peer_processes import ffmpeg, missing
 from bench.report import table
 from bench.stack import running
 

@@ -17,7 +17,6 @@ import aiohttp
 from services.mesh.settings import MeshSettings
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _PARTS = (
     ("nats", re.compile(r"nats-server")),
     ("relay", re.compile(r"wall .*--role relay")),
@@ -102,12 +101,12 @@ class Stack:
         raise RuntimeError("no service of this stack runs")
 
     def memory_mb(self) -> dict[str, float]:
-        """Resident memory of each part, MiB."""
+        """Memory of each part, MiB: resident, what processes share counted once (``Pss`` of proc(5))."""
         sums: dict[str, float] = {}
         for pid, part in parts(self.pid):
             with suppress(OSError):
-                pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-                sums[part] = sums.get(part, 0.0) + pages * _PAGE_BYTES / 2**20
+                found = re.search(r"^Pss: +(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+                sums[part] = sums.get(part, 0.0) + (int(found[1]) / 1024 if found else 0.0)
         return sums
 
     async def cost(self, seconds: float) -> dict[str, float]:
