@@ -159,6 +159,7 @@ STREAMS: Final = (
     _bucket(subjects.ACCOUNTS_BUCKET, _REGISTRY | _FRONT),
     _bucket(subjects.SIGN_INS_BUCKET, _FRONT | _RELAY, _FRONT),
     _bucket(subjects.ORDERS_BUCKET, _REGISTRY),
+    _bucket(subjects.GRANTS_BUCKET, _REGISTRY | _FRONT | _RELAY),
 )
 
 

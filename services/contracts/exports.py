@@ -10,7 +10,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from services.contracts.models import Id, Model, ProfileName
-from services.contracts.permissions import Actor, Role
+from services.contracts.permissions import Actor, Right, Role
 
 SERVICE: Final = "exports"
 """A maker answers on ``rpc(home, f"{SERVICE}.{maker}", endpoint)``."""
@@ -89,11 +89,16 @@ class ExportJob(Model):
     @property
     def owner(self) -> Actor:
         """The person who asked for it."""
-        return Actor(self.actor, self.role)
+        return Actor(self.actor, self.role, rights=frozenset({self.right, Right.PLAYBACK}))
+
+    @property
+    def right(self) -> Right:
+        """The right to each of its cameras that it needs."""
+        return Right.CLIP if self.kind == "clip" else Right.EVIDENCE
 
     def visible_to(self, actor: Actor) -> bool:
         """Whether ``actor`` may see, end and download it: the person who asked for it, and supervisors."""
-        return actor.may(Role.SUPERVISOR) or (actor.may(Role.OPERATOR) and actor.name == self.actor)
+        return actor.may(Role.SUPERVISOR) or (actor.may(self.right) and actor.name == self.actor)
 
 
 class ExportFileQuestion(Model):

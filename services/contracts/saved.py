@@ -30,8 +30,10 @@ class SavedItem(Model):
 
     def seen_by(self, actor: Actor) -> bool:
         """Whether ``actor`` may see this."""
-        if actor.name == self.owner or self.audience is Audience.SHARED:
+        if actor.name == self.owner:
             return True
+        if self.audience is Audience.SHARED:
+            return actor.may(Role.VIEWER)  # a partner sees what it is granted, and no walls of the city
         return self.audience is Audience.ROLE and self.role is not None and actor.may(self.role)
 
     @model_validator(mode="after")

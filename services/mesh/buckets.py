@@ -49,6 +49,7 @@ _CONFIGS: Final = {
     subjects.ACCOUNTS_BUCKET: KeyValueConfig(bucket=subjects.ACCOUNTS_BUCKET),
     subjects.SIGN_INS_BUCKET: KeyValueConfig(bucket=subjects.SIGN_INS_BUCKET),
     subjects.ORDERS_BUCKET: KeyValueConfig(bucket=subjects.ORDERS_BUCKET),
+    subjects.GRANTS_BUCKET: KeyValueConfig(bucket=subjects.GRANTS_BUCKET, history=5),
 }
 
 _WRONG_LAST_SEQUENCE: Final = (10071, 10164)

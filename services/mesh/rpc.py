@@ -20,7 +20,7 @@ import services
 from services.contracts import subjects
 from services.contracts.errors import InvalidInputError, PantauError, UnavailableError, error_from_code
 from services.contracts.models import Model
-from services.contracts.permissions import SYSTEM, Actor, Role
+from services.contracts.permissions import SYSTEM, Actor, Permission, Right, Role, permission_name
 from services.contracts.redact import redact
 from services.mesh.bus import Bus, BusMessage, is_nobody_there
 from services.mesh.log import get_logger
@@ -36,6 +36,7 @@ ERROR_CODE: Final = "Nats-Service-Error-Code"
 _ACTOR: Final = "Pantau-Actor"
 _SESSION: Final = "Pantau-Session"
 _ADDRESS: Final = "Pantau-Address"
+_RIGHTS: Final = "Pantau-Rights"
 _CONCURRENT: Final = 64
 
 
@@ -50,7 +51,7 @@ class Endpoint(Generic[Q]):
     name: str
     request: type[Q]
     handler: Callable[[Q, Actor], Awaitable[Model]]
-    permission: Role
+    permission: Permission
     broadcast: bool = False
     """Every instance answers, not just one of them; the asker uses `gather`."""
 
@@ -85,7 +86,7 @@ async def serve(
                 subject=subjects.rpc(home, prefix, endpoint.name),
                 queue_group=micro.id if endpoint.broadcast else "q",
                 handler=_spawning(endpoint, tasks, limit),
-                metadata={"permission": endpoint.permission},
+                metadata={"permission": permission_name(endpoint.permission)},
             )
         )
     return micro
@@ -136,7 +137,10 @@ def _actor_of(headers: dict[str, str] | None) -> Actor:
     role, _, name = given.get(_ACTOR, "").partition(" ")
     if role not in set(Role):
         return Actor("nobody", Role.VIEWER)
-    return Actor(unquote(name), Role(role), given.get(_SESSION, ""), unquote(given.get(_ADDRESS, "")))
+    rights = (
+        frozenset(Right(each) for each in given[_RIGHTS].split() if each in set(Right)) if _RIGHTS in given else None
+    )
+    return Actor(unquote(name), Role(role), given.get(_SESSION, ""), unquote(given.get(_ADDRESS, "")), rights)
 
 
 def _headers(actor: Actor) -> dict[str, str]:
@@ -145,6 +149,8 @@ def _headers(actor: Actor) -> dict[str, str]:
         headers[_SESSION] = actor.session
     if actor.address:
         headers[_ADDRESS] = quote(actor.address)
+    if actor.rights is not None:
+        headers[_RIGHTS] = " ".join(sorted(actor.rights)) or "none"
     return headers
 
 

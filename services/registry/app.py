@@ -27,7 +27,8 @@ from services.registry.acknowledgements import Acknowledgements
 from services.registry.assignments import Assigner
 from services.registry.audit_stream import AuditStream
 from services.registry.catalogue import CameraCatalogue
-from services.registry.endpoints import WallEndpoints, endpoints
+from services.registry.endpoints import AccessEndpoints, WallEndpoints, endpoints
+from services.registry.grants import Grants
 from services.registry.incidents import Incidents
 from services.registry.layouts import Layouts
 from services.registry.ledger import Ledgers
@@ -131,11 +132,13 @@ async def run(service: Service, settings: RegistrySettings) -> None:
             ("accounts", ledgers.accounts),
             ("orders", ledgers.orders),
             ("sealing keys", secrets),
+            ("grants", ledgers.grants),
             ("workers", workers),
         )
     ]
     buckets = (ledgers.cameras, ledgers.assignments, ledgers.states, ledgers.incidents)
-    saved = (ledgers.layouts, ledgers.persons, ledgers.screens, ledgers.tours, ledgers.accounts, ledgers.orders)
+    shared = (ledgers.layouts, ledgers.persons, ledgers.screens, ledgers.tours)
+    saved = (*shared, ledgers.accounts, ledgers.grants, ledgers.orders)
     read = [part.ready for part in (*buckets, *saved, workers)]
     await _all(read, service.stopping)
     if service.stopping.is_set():
@@ -147,7 +150,9 @@ async def run(service: Service, settings: RegistrySettings) -> None:
         await Acknowledgements.open(bus, home=home, outbox=outbox, clock=clock),
     )
     orders = WorkerOrders(home=home, ledgers=ledgers, workers=workers, outbox=outbox, clock=clock)
-    answers = endpoints(catalogue, orders, casebook, walls, Accounts(ledgers, clock))
+    answers = endpoints(
+        catalogue, orders, casebook, walls, AccessEndpoints(Accounts(ledgers, clock), Grants(ledgers, clock))
+    )
     micro = await rpc.serve(bus, tasks, home=home, service="registry", endpoints=answers)
     answering = True
     # The leader acts only after all is read: one that has not seen a worker would take its cameras away.

@@ -7,7 +7,8 @@ from services.contracts.acknowledgements import AcknowledgeOrder
 from services.contracts.catalogue import CameraInput, CameraKey, CameraQuery, CameraRemove, CameraUpdate, ImportRequest
 from services.contracts.incidents import IncidentInput, IncidentKey, IncidentQuery, IncidentUpdate, RemarkNote
 from services.contracts.layouts import LayoutInput, LayoutQuery, LayoutUpdate
-from services.contracts.permissions import Role
+from services.contracts.permissions import ANYBODY, Right, Role
+from services.contracts.rights import GrantInput, GrantKey
 from services.contracts.saved import SavedKey
 from services.contracts.screens import ScreenKey, ScreenOrder, ScreenQuery, TourInput, TourQuery, TourUpdate
 from services.contracts.workers import WorkerOrderRequest, WorkersQuery
@@ -15,6 +16,7 @@ from services.mesh.rpc import Endpoint
 from services.registry.accounts import Accounts
 from services.registry.acknowledgements import Acknowledgements
 from services.registry.catalogue import CameraCatalogue
+from services.registry.grants import Grants
 from services.registry.incidents import Incidents
 from services.registry.layouts import Layouts
 from services.registry.orders import WorkerOrders
@@ -31,8 +33,19 @@ class WallEndpoints(NamedTuple):
     acknowledgements: Acknowledgements
 
 
+class AccessEndpoints(NamedTuple):
+    """Who may sign in, and who may do what."""
+
+    accounts: Accounts
+    grants: Grants
+
+
 def endpoints(
-    catalogue: CameraCatalogue, orders: WorkerOrders, incidents: Incidents, walls: WallEndpoints, accounts: Accounts
+    catalogue: CameraCatalogue,
+    orders: WorkerOrders,
+    incidents: Incidents,
+    walls: WallEndpoints,
+    access: AccessEndpoints,
 ) -> list[Endpoint[Any]]:
     """All endpoints. Closing an incident ends a hold, so it needs a higher role than opening one."""
     return [
@@ -44,27 +57,29 @@ def endpoints(
         Endpoint("cameras-import", ImportRequest, catalogue.import_, Role.ADMIN),
         Endpoint("workers-list", WorkersQuery, orders.list_workers, Role.VIEWER),
         Endpoint("workers-order", WorkerOrderRequest, orders.order, Role.ADMIN),
-        Endpoint("incidents-list", IncidentQuery, incidents.list, Role.VIEWER),
-        Endpoint("incidents-get", IncidentKey, incidents.get, Role.VIEWER),
+        Endpoint("incidents-list", IncidentQuery, incidents.list, Right.INCIDENTS),
+        Endpoint("incidents-get", IncidentKey, incidents.get, Right.INCIDENTS),
         Endpoint("incidents-open", IncidentInput, incidents.open, Role.OPERATOR),
         Endpoint("incidents-update", IncidentUpdate, incidents.update, Role.OPERATOR),
         Endpoint("incidents-remark", RemarkNote, incidents.remark, Role.OPERATOR),
         Endpoint("incidents-exported", IncidentKey, incidents.exported, Role.OPERATOR),
         Endpoint("incidents-close", IncidentKey, incidents.close, Role.SUPERVISOR),
         Endpoint("incidents-reopen", IncidentKey, incidents.reopen, Role.SUPERVISOR),
-        Endpoint("accounts-add", AccountInput, accounts.add, Role.ADMIN),
-        Endpoint("accounts-update", AccountUpdate, accounts.update, Role.ADMIN),
-        Endpoint("accounts-remove", AccountKey, accounts.remove, Role.ADMIN),
-        Endpoint("accounts-password", PasswordChange, accounts.change_password, Role.VIEWER),
+        Endpoint("accounts-add", AccountInput, access.accounts.add, Role.ADMIN),
+        Endpoint("accounts-update", AccountUpdate, access.accounts.update, Role.ADMIN),
+        Endpoint("accounts-remove", AccountKey, access.accounts.remove, Role.ADMIN),
+        Endpoint("accounts-password", PasswordChange, access.accounts.change_password, ANYBODY),
+        Endpoint("grants-add", GrantInput, access.grants.add, Role.ADMIN),
+        Endpoint("grants-remove", GrantKey, access.grants.remove, Role.ADMIN),
         Endpoint("events-acknowledge", AcknowledgeOrder, walls.acknowledgements.acknowledge, Role.OPERATOR),
-        Endpoint("layouts-list", LayoutQuery, walls.layouts.list, Role.VIEWER),
-        Endpoint("layouts-get", SavedKey, walls.layouts.get, Role.VIEWER),
-        Endpoint("layouts-save", LayoutInput, walls.layouts.save, Role.VIEWER),
-        Endpoint("layouts-update", LayoutUpdate, walls.layouts.update, Role.VIEWER),
-        Endpoint("layouts-remove", SavedKey, walls.layouts.remove, Role.VIEWER),
-        Endpoint("layouts-open", SavedKey, walls.layouts.open, Role.VIEWER),
-        Endpoint("tours-list", TourQuery, walls.tours.list, Role.VIEWER),
-        Endpoint("tours-get", SavedKey, walls.tours.get, Role.VIEWER),
+        Endpoint("layouts-list", LayoutQuery, walls.layouts.list, ANYBODY),
+        Endpoint("layouts-get", SavedKey, walls.layouts.get, ANYBODY),
+        Endpoint("layouts-save", LayoutInput, walls.layouts.save, ANYBODY),
+        Endpoint("layouts-update", LayoutUpdate, walls.layouts.update, ANYBODY),
+        Endpoint("layouts-remove", SavedKey, walls.layouts.remove, ANYBODY),
+        Endpoint("layouts-open", SavedKey, walls.layouts.open, ANYBODY),
+        Endpoint("tours-list", TourQuery, walls.tours.list, ANYBODY),
+        Endpoint("tours-get", SavedKey, walls.tours.get, ANYBODY),
         Endpoint("tours-save", TourInput, walls.tours.save, Role.OPERATOR),
         Endpoint("tours-update", TourUpdate, walls.tours.update, Role.OPERATOR),
         Endpoint("tours-remove", SavedKey, walls.tours.remove, Role.OPERATOR),

@@ -11,6 +11,7 @@ from services.contracts.accounts import RegistryAccount
 from services.contracts.errors import UnavailableError
 from services.contracts.layouts import Layout, PersonWalls
 from services.contracts.models import Assignment, Camera, CameraState, Id, Incident, Model
+from services.contracts.rights import Grant
 from services.contracts.screens import Screen, Tour
 from services.contracts.workers import WorkerOrder
 from services.mesh.buckets import Bucket, Mirror
@@ -132,6 +133,7 @@ class Ledgers:
     tours: Ledger[Tour]
     accounts: Ledger[RegistryAccount]
     orders: Ledger[WorkerOrder]
+    grants: Ledger[Grant]
     told: StateFeed
     """Of the states what the leader tells, with figures, which the bucket lacks."""
     plan_due: asyncio.Event
@@ -156,6 +158,7 @@ class Ledgers:
             tours=Ledger(await Bucket.open(bus, subjects.TOURS_BUCKET, Tour)),
             accounts=Ledger(await Bucket.open(bus, subjects.ACCOUNTS_BUCKET, RegistryAccount)),
             orders=Ledger(await Bucket.open(bus, subjects.ORDERS_BUCKET, WorkerOrder), plan_again),
+            grants=Ledger(await Bucket.open(bus, subjects.GRANTS_BUCKET, Grant)),
             told=StateFeed(bus, home, figures=True),
             plan_due=plan_due,
         )

@@ -84,7 +84,7 @@ def test_a_camera_is_found_by_all_filters_together(site: str | None, tag: str | 
 def test_roles_hold_what_they_are_granted_and_no_more() -> None:
     granted = {role: {need for need in Role if Actor("x", role).may(need)} for role in Role}
     assert granted[Role.VIEWER] == {Role.VIEWER}
-    assert granted[Role.AGENCY] == {Role.VIEWER, Role.AGENCY}
+    assert granted[Role.AGENCY] == {Role.AGENCY}, "a partner sees what it is granted, and nothing else"
     assert granted[Role.SUPERVISOR] == {Role.VIEWER, Role.OPERATOR, Role.SUPERVISOR}
     assert granted[Role.ADMIN] == set(Role)
     with pytest.raises(ForbiddenError, match="'admin'"):

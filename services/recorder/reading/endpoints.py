@@ -26,7 +26,7 @@ from services.contracts.evidence.exchange import (
     ManifestToSign,
 )
 from services.contracts.models import Id
-from services.contracts.permissions import Actor, Role
+from services.contracts.permissions import FOOTAGE, Actor, Right, Role
 from services.contracts.playback import PLAYBACK, PlaybackOpened, PlaybackQuestion
 from services.contracts.recordings import HistoryAnswer, HistoryQuestion, TimelineAnswer, TimelineQuestion
 from services.mesh import rpc, transfer
@@ -70,18 +70,18 @@ class Endpoints:
     async def serve(self) -> list[rpc.RpcService]:
         """Registers the broadcast questions and this recorder's own."""
         broadcast: list[rpc.Endpoint[Any]] = [
-            rpc.Endpoint(recordings.TIMELINE, TimelineQuestion, self._timeline, Role.VIEWER, broadcast=True),
+            rpc.Endpoint(recordings.TIMELINE, TimelineQuestion, self._timeline, FOOTAGE, broadcast=True),
             rpc.Endpoint(recordings.HISTORY, HistoryQuestion, self._history, Role.OPERATOR, broadcast=True),
             rpc.Endpoint(COVERAGE, CoverageQuestion, self._cover, Role.OPERATOR, broadcast=True),
-            rpc.Endpoint(activity.ACTIVITY, ActivityQuestion, self._activity, Role.VIEWER, broadcast=True),
-            rpc.Endpoint(activity.NEXT_ACTIVITY, NextActivityQuestion, self._next, Role.VIEWER, broadcast=True),
-            rpc.Endpoint(activity.BUSIEST_MINUTES, BusiestMinutesQuestion, self._busiest, Role.VIEWER, broadcast=True),
+            rpc.Endpoint(activity.ACTIVITY, ActivityQuestion, self._activity, FOOTAGE, broadcast=True),
+            rpc.Endpoint(activity.NEXT_ACTIVITY, NextActivityQuestion, self._next, FOOTAGE, broadcast=True),
+            rpc.Endpoint(activity.BUSIEST_MINUTES, BusiestMinutesQuestion, self._busiest, FOOTAGE, broadcast=True),
         ]
         own: list[rpc.Endpoint[Any]] = [
-            rpc.Endpoint(CLIP, ClipQuestion, self._clip, Role.OPERATOR),
-            rpc.Endpoint(PLAYBACK, PlaybackQuestion, self._playback, Role.VIEWER),
-            rpc.Endpoint(EVIDENCE, EvidenceQuestion, self._evidence, Role.OPERATOR),
-            rpc.Endpoint(EVIDENCE_SIGN, ManifestToSign, self._sign, Role.OPERATOR),
+            rpc.Endpoint(CLIP, ClipQuestion, self._clip, (Right.CLIP, Right.EVIDENCE)),
+            rpc.Endpoint(PLAYBACK, PlaybackQuestion, self._playback, Right.PLAYBACK),
+            rpc.Endpoint(EVIDENCE, EvidenceQuestion, self._evidence, Right.EVIDENCE),
+            rpc.Endpoint(EVIDENCE_SIGN, ManifestToSign, self._sign, Right.EVIDENCE),
         ]
         bus, tasks, home = self._service.bus, self._service.tasks, self._service.home
         return [

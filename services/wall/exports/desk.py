@@ -37,7 +37,7 @@ from services.contracts.exports import (
     ExportStatus,
 )
 from services.contracts.models import Id
-from services.contracts.permissions import Actor, Role
+from services.contracts.permissions import Actor, Right
 from services.mesh import rpc, transfer
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.child import ChildProcess
@@ -101,7 +101,9 @@ class ExportDesk:
                 home=self._service.home,
                 service=SERVICE,
                 worker=folder.name,
-                endpoints=[rpc.Endpoint(EXPORT_FILE, ExportFileQuestion, self._send_file, Role.OPERATOR)],
+                endpoints=[
+                    rpc.Endpoint(EXPORT_FILE, ExportFileQuestion, self._send_file, (Right.CLIP, Right.EVIDENCE))
+                ],
             )
             try:
                 await self._jobs.ready.wait()

@@ -13,7 +13,8 @@ from services.contracts.accounts import RegistryAccount, SignIn
 from services.contracts.acknowledgements import Acknowledgement
 from services.contracts.exports import ExportJob
 from services.contracts.models import Assignment, Camera, CameraState
-from services.contracts.permissions import Actor, Role
+from services.contracts.permissions import Actor, Right, Role
+from services.contracts.rights import Grant, RightsBook
 from services.contracts.screens import Screen
 from services.mesh import admin
 from services.mesh.buckets import Bucket, Mirror
@@ -107,16 +108,18 @@ def dispatch(front: Front, route: Route[FrontRequest]) -> Callable[[web.Request]
     """The handler of a route behind the one permission check."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        actor: Actor | None = None
         if route.permission is not None:
-            actor = await front.identity.identify(request)
-            if actor is None:
+            found = await front.identity.identify(request)
+            if found is None:
                 raise UnauthorizedError("not signed in", headers={hdrs.WWW_AUTHENTICATE: _challenge(request)})
+            actor = found._replace(rights=front.rights.rights_of(found, front.clock.now_us()))
             actor.require(route.permission)
-        if actor is None or route.permission is None:
-            return await route.handler(FrontRequest(request, NOBODY, route, front))
-        with front.shares.requests.one(actor.name):
-            return await route.handler(FrontRequest(request, actor, route, front))
+            asked = FrontRequest(request, actor, route, front)
+            if isinstance(route.permission, Right) and "camera" in request.match_info:
+                asked.require(route.permission, asked.path_id("camera"))
+            with front.shares.requests.one(actor.name):
+                return await route.handler(asked)
+        return await route.handler(FrontRequest(request, NOBODY, route, front))
 
     return handle
 
@@ -155,6 +158,9 @@ async def run(
         await Bucket.open(bus, subjects.ACKNOWLEDGED_BUCKET, Acknowledgement),
         lambda key, _value, _revision: feed.tell("events.acknowledged", f'{{"event":{json.dumps(key)}}}'),
     )
+    rights = RightsBook()
+    grant_bucket = await Bucket.open(bus, subjects.GRANTS_BUCKET, Grant)
+    grants = Mirror(grant_bucket, lambda key, grant, _revision: rights.set_grant(key, grant))
     ending = asyncio.Event()
     snapshots = SnapshotCache(bus, service.clock)
     front = Front(
@@ -168,6 +174,8 @@ async def run(
         troubles=TroubleBook(bus, service.home, service.clock),
         relays=Relays(bus, service.home, workers, service.clock),
         identity=identity,
+        rights=rights,
+        grants=grants,
         guard=Guard(is_local=lambda: identity.is_local, allowed_origins=settings.allowed_origins),
         ice=IceServers(
             settings.ice_servers,
@@ -204,6 +212,7 @@ async def run(
         service.tasks.create_task(front.troubles.run(), name="troubles"),
         service.tasks.create_task(accounts.mirror.run(), name="accounts"),
         service.tasks.create_task(sign_ins.mirror.run(), name="sign-ins"),
+        service.tasks.create_task(grants.run(), name="grants"),
     ]
     runner = BoundedRunner(
         build(front),
@@ -215,7 +224,7 @@ async def run(
     )
     await runner.setup()
     try:
-        followed = (cameras, states, workers, exports, accounts.mirror, sign_ins.mirror)
+        followed = (cameras, states, workers, exports, accounts.mirror, sign_ins.mirror, grants)
         await asyncio.gather(*(part.ready.wait() for part in followed))
         if accounts.is_empty and not local:
             raise SettingsError(OPEN_TO_STRANGERS.format(http=settings.http))

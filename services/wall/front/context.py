@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from services.contracts.acknowledgements import Acknowledgement
-from services.contracts.errors import NotFoundError, UnavailableError
+from services.contracts.errors import ForbiddenError, NotFoundError, UnavailableError
 from services.contracts.events import Audit
 from services.contracts.exports import ExportJob
 from services.contracts.models import Assignment, Camera, CameraState, Id, Status, WorkerLease
+from services.contracts.permissions import Actor, Right
+from services.contracts.rights import CameraFacts, Grant, PastCamera, RightsBook
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
@@ -35,6 +37,9 @@ NOT_LIVE_RETRY_SECONDS: Final = 2
 """After this a client may ask again for a camera that is not live."""
 
 
+_EVENT_RIGHTS: Final = {"camera": Right.CATALOGUE, "recording": Right.PLAYBACK, "incident": Right.INCIDENTS}
+
+
 @dataclass(frozen=True)
 class Front:
     """The front's parts."""
@@ -49,6 +54,9 @@ class Front:
     troubles: TroubleBook
     relays: Relays
     identity: Identity
+    rights: RightsBook
+    grants: Mirror[Grant]
+    """What `rights` is made of."""
     guard: Guard
     ice: IceServers
     workers: Workers
@@ -88,6 +96,17 @@ class Front:
             raise NotFoundError(f"there is no camera {camera_id!r}")
         return camera
 
+    def facts(self, camera_id: Id, site: Id | None = None) -> CameraFacts:
+        """What grants ask of a camera; ``site``: of that owner, where the id had another one before."""
+        camera = self.cameras.get(camera_id)
+        if camera is not None and site in (None, camera.site):
+            return camera
+        return PastCamera(camera_id, site or "")
+
+    def may(self, actor: Actor, right: Right, camera: CameraFacts) -> bool:
+        """Whether ``actor`` has ``right`` to ``camera`` now."""
+        return self.rights.may(actor, right, camera, self.clock.now_us())
+
     def require_live(self, camera: Camera) -> None:
         """Raises `NotLiveError` with ``Retry-After`` where the registry observes that the camera delivers nothing."""
         if reason := not_live(camera, self.states.get(camera.id)):
@@ -103,6 +122,28 @@ class FrontRequest(RoutedRequest):
     def camera(self) -> Camera:
         """The camera that the path names; raises as `Front.camera` does."""
         return self.front.camera(self.path_id("camera"))
+
+    def may(self, right: Right, camera: CameraFacts) -> bool:
+        """Whether the asker has ``right`` to ``camera``."""
+        return self.front.may(self.actor, right, camera)
+
+    def may_hear_of(self, kind: str, camera_id: Id, site: Id) -> bool:
+        """Whether the asker may be told an event of this kind about a camera of a site."""
+        right = _EVENT_RIGHTS.get(kind)
+        if right is None:
+            return True
+        # An incident's site is where it was opened, not the camera's.
+        return self.may(right, self.front.facts(camera_id, None if right is Right.INCIDENTS else site))
+
+    def require(self, right: Right, camera_id: Id, site: Id | None = None) -> None:
+        """Raises `ForbiddenError` where the asker has not ``right`` to the camera, and `NotFoundError`, as for one
+        that is not there, where they have none at all."""
+        camera = self.front.facts(camera_id, site)
+        if self.may(right, camera):
+            return
+        if not self.front.rights.may_see(self.actor, camera, self.front.clock.now_us()):
+            raise NotFoundError(f"there is no camera {camera_id!r}")
+        raise ForbiddenError(f"{self.actor.name} has not the right '{right}' to {camera_id}; ask an administrator")
 
     def audit(self, action: str, camera_id: Id, detail: Mapping[str, str]) -> None:
         """Publishes an audit event: what the signed-in person did with a camera's footage."""

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
 import msgpack
@@ -86,6 +86,10 @@ class FeedEvent(NamedTuple):
     """As in camera.offline."""
     block: bytes
     """Its lines of server-sent events."""
+    cameras: tuple[str, ...] = ()
+    """The cameras that it tells of."""
+    site: str = ""
+    """Their owner."""
 
 
 def sse_block(event_type: str, data: str, place: EventPlace | None = None) -> bytes:
@@ -100,14 +104,25 @@ def read_event(stream: str, stored: StreamEvent, before: EventPlace) -> FeedEven
     event_type = unquote((message.headers or {}).get("ce-type", "")).removeprefix(f"{ROOT}.")
     kind = event_type.partition(".")[0]
     try:
-        body = json.dumps(msgpack.unpackb(message.data), separators=(",", ":"), ensure_ascii=False)
+        told = msgpack.unpackb(message.data)
+        body = json.dumps(told, separators=(",", ":"), ensure_ascii=False)
     except (ValueError, TypeError) as error:
         log.warning("front.bad_event", subject=message.subject, error=error)
         return None
     if not kind or not event_type.isprintable():
         return None
     block = sse_block(event_type, body, before.at(stream, stored.sequence))
-    return FeedEvent(stream, stored.sequence, kind, event_type, block)
+    site = str(told.get("site", "")) if isinstance(told, dict) else ""
+    return FeedEvent(stream, stored.sequence, kind, event_type, block, cameras_of(told), site)
+
+
+def cameras_of(body: Any) -> tuple[str, ...]:
+    """The cameras that an event's body tells of."""
+    if not isinstance(body, dict):
+        return ()
+    several = body.get("cameras")
+    found = several if isinstance(several, list) else [body["camera"]] if "camera" in body else []
+    return tuple(map(str, found))
 
 
 class EventFollower:

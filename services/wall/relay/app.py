@@ -10,7 +10,8 @@ from services.contracts import sessions, subjects
 from services.contracts.accounts import SignIn
 from services.contracts.errors import ConflictError, NotFoundError, TooManyRequestsError, UnavailableError
 from services.contracts.models import Camera, CameraState, WorkerLease
-from services.contracts.permissions import Actor, Role
+from services.contracts.permissions import ANYBODY, Actor, Right, Role
+from services.contracts.rights import Grant, RightsBook
 from services.contracts.sessions import ConversionOpen, SessionClose, SessionControl, SessionOpen, SessionOpened
 from services.mesh import rpc
 from services.mesh.buckets import Bucket, Mirror
@@ -64,6 +65,7 @@ class RelayBuckets(NamedTuple):
     cameras: Bucket[Camera]
     states: Bucket[CameraState]
     sign_ins: Bucket[SignIn]
+    grants: Bucket[Grant]
 
     @classmethod
     async def open(cls, bus: Bus) -> "RelayBuckets":
@@ -72,6 +74,7 @@ class RelayBuckets(NamedTuple):
             await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera),
             await Bucket.open(bus, subjects.STATE_BUCKET, CameraState),
             await Bucket.open(bus, subjects.SIGN_INS_BUCKET, SignIn),
+            await Bucket.open(bus, subjects.GRANTS_BUCKET, Grant),
         )
 
 
@@ -101,6 +104,10 @@ class Relay:
         self._conversions = Conversions(service, self._hub, limits, self.other_relays)
         self._cameras = Mirror(buckets.cameras, self._on_camera)
         self._states = StateMirror(buckets.states, service.home, self._on_state)
+        self._rights = RightsBook()
+        self._rights_seen = 0
+        self._rights_change_us: int | None = None
+        self._grants = Mirror(buckets.grants, lambda key, grant, _revision: self._rights.set_grant(key, grant))
         self._sign_ins = SignInCheck(buckets.sign_ins, self._clock)
         self._workers = Workers(service.bus, service.home)
         self._own_lease = Lease(service.bus, service.home, self._lease)
@@ -126,6 +133,7 @@ class Relay:
             bus=service.bus,
             home=service.home,
             cameras=CameraLookup(self._cameras.get, self._states.get),
+            rights=self._rights,
             feeds=CameraFeeds(self._hub, self._conversions),
             playback=playback,
             port=port,
@@ -151,9 +159,11 @@ class Relay:
             service.tasks.create_task(self._sweep(), name="sweep"),
             service.tasks.create_task(self._conversions.keep_one_ahead(), name="converter ahead"),
             service.tasks.create_task(self._check_sign_ins(), name="sign-ins"),
+            service.tasks.create_task(self._grants.run(), name="grants"),
         ]
         service.health.add("relay", lambda: None if self.serving.is_set() else "the catalogue is not read yet")
         await self._cameras.ready.wait()
+        await self._grants.ready.wait()
         micro = await rpc.serve(
             service.bus,
             service.tasks,
@@ -161,10 +171,10 @@ class Relay:
             service="relay",
             worker=service.worker,
             endpoints=(
-                rpc.Endpoint("session-open", SessionOpen, self._open, Role.VIEWER),
-                rpc.Endpoint("session-control", SessionControl, self._control, Role.VIEWER),
+                rpc.Endpoint("session-open", SessionOpen, self._open, (Right.LIVE, Right.PLAYBACK)),
+                rpc.Endpoint("session-control", SessionControl, self._control, (Right.LIVE, Right.PLAYBACK)),
                 rpc.Endpoint(TAKE_OVER, ConversionOpen, self._conversions.take_over, Role.VIEWER),
-                rpc.Endpoint("session-close", SessionClose, self._close, Role.VIEWER),
+                rpc.Endpoint("session-close", SessionClose, self._close, ANYBODY),
             ),
         )
         background.append(service.tasks.create_task(self._own_lease.run(), name="lease"))
@@ -295,12 +305,23 @@ class Relay:
 
     async def _sweep(self) -> None:
         while True:
+            self._check_rights()
             self._hub.sweep()
             self._sent_layouts.forget(self._clock.monotonic())
             _sessions.set(len(self.sessions))
             _streams.set(sum(slot.source is not None for s in self.sessions.values() for slot in s.slots))
             _feeds.set(len(self._hub))
             await sleep(self._clock, SWEEP_SECONDS)
+
+    def _check_rights(self) -> None:
+        """Tells the sessions where grants were given or taken away, or one has begun or ended by its time."""
+        now_us = self._clock.now_us()
+        due = self._rights_change_us is not None and now_us >= self._rights_change_us
+        if due or self._rights.changes != self._rights_seen:
+            self._rights_seen = self._rights.changes
+            for session in self.sessions.values():
+                session.rights_changed()
+        self._rights_change_us = self._rights.next_change_us(now_us)
 
     async def _check_sign_ins(self) -> None:
         """Ends the sessions of those who are signed in no more."""

@@ -11,7 +11,8 @@ from typing import Final
 from services.contracts import sessions
 from services.contracts.errors import BadOfferError, PantauError, UnavailableError
 from services.contracts.models import Camera, CameraState, ProfileName, Reason
-from services.contracts.permissions import Actor
+from services.contracts.permissions import Actor, Right
+from services.contracts.rights import RightsBook
 from services.contracts.sessions import (
     Aim,
     ClockControl,
@@ -75,6 +76,7 @@ class RelayContext:
     bus: Bus
     home: str
     cameras: CameraLookup
+    rights: RightsBook
     feeds: CameraFeeds
     playback: PlaybackContext
     port: ViewerPort
@@ -189,10 +191,10 @@ class Session:
         aim = self.slots[self._heard].aim if self._heard is not None else None
         live = aim.camera if aim is not None and aim.source == "live" else None
         if self._listener is not None:
-            self._listener.listen(self._relay.cameras.camera(live) if live is not None else None)
+            self._listener.listen(self._granted(Right.LIVE, live) if live is not None else None)
 
     def _aim(self, slot: Slot, aim: Aim) -> None:
-        camera = self._relay.cameras.camera(aim.camera) if aim.camera is not None else None
+        camera = self._aimed_at(aim)
         slot.set_source(aim, self._source(slot, aim, camera) if camera is not None else None)
         if aim.camera is not None and camera is None:
             slot.set_notice(
@@ -202,6 +204,28 @@ class Session:
             )
         if slot.index == self._heard:
             self._hear()
+
+    def _aimed_at(self, aim: Aim) -> Camera | None:
+        if aim.camera is None:
+            return None
+        return self._granted(Right.PLAYBACK if aim.source == "recorded" else Right.LIVE, aim.camera)
+
+    def _granted(self, right: Right, camera_id: str) -> Camera | None:
+        """The camera; None where there is none, or the viewer has not the right to it: then it is not there either."""
+        camera = self._relay.cameras.camera(camera_id)
+        if camera is None or not self._relay.rights.may(self.viewer, right, camera, self._clock.now_us()):
+            return None
+        return camera
+
+    def rights_changed(self) -> None:
+        """Grants came or went: slots whose camera the viewer may no longer see are emptied, others are filled again. A
+        player that has nothing else to show ends."""
+        for slot in self.slots:
+            if slot.aim.camera is None or (self._aimed_at(slot.aim) is None) is (slot.source is None):
+                continue
+            self._aim(slot, slot.aim)
+            if self.kind == "whep" and slot.source is None:
+                self.closed.set()
 
     def _source(self, slot: Slot, aim: Aim, camera: Camera) -> SlotSource:
         if aim.source == "recorded":

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from services.contracts.permissions import Role
+from services.contracts.permissions import Role, permission_name
 from services.mesh.admin import Health
 from services.mesh.bus import Bus
 from services.mesh.clock import SystemClock
@@ -50,7 +50,7 @@ def test_the_document_says_what_each_route_needs() -> None:
     document = openapi.document(ROUTES, cookie=cookies.NAME)
     for route in ROUTES:
         operation = document["paths"][route.path][route.method.lower()]
-        assert operation.get("x-permission") == (route.permission.value if route.permission else None)
+        assert operation.get("x-permission") == (permission_name(route.permission) if route.permission else None)
         assert bool(operation["security"]) == (route.permission is not None)
         assert set(re.findall(r"{(\w+)}", route.path)) == {
             p["name"] for p in operation["parameters"] if p["in"] == "path"

@@ -1,5 +1,6 @@
 """``/api/v1/activity/…``: when something moved, for several cameras at once."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from aiohttp import web
@@ -13,6 +14,7 @@ from services.contracts.activity import (
     SearchDirection,
 )
 from services.contracts.models import Id, ProfileName
+from services.contracts.permissions import Right
 from services.footage.activity import ask_busiest, ask_next
 from services.wall.front.context import FrontRequest
 from services.wall.front.http.errors import FieldError, FieldsError
@@ -69,6 +71,7 @@ class BusiestView(BaseModel):
 async def next_activity(request: FrontRequest) -> web.Response:
     """Where the next activity begins."""
     query, front = request.query(NextActivityQuery), request.front
+    _require_playback(request, query.camera)
     front.require_recorders()
     question = NextActivityQuestion(
         cameras=query.camera, profile=query.profile, at_us=to_us(query.at), direction=query.direction
@@ -80,6 +83,7 @@ async def next_activity(request: FrontRequest) -> web.Response:
 async def busiest(request: FrontRequest) -> web.Response:
     """The busiest minutes of a stretch of time."""
     query, front = request.query(BusiestQuery), request.front
+    _require_playback(request, query.camera)
     from_us, until_us = to_us(query.from_), to_us(query.to)
     if not 0 <= from_us < until_us <= from_us + MAX_SEARCH_US:
         raise FieldsError([FieldError("to", "must be later than 'from', by at most 31 days")])
@@ -89,3 +93,8 @@ async def busiest(request: FrontRequest) -> web.Response:
     )
     found = await ask_busiest(front.bus, front.home, question, recorders=len(front.recorders()), actor=request.actor)
     return json_response(BusiestView(minutes=[BusyView.model_validate(busy) for busy in found]))
+
+
+def _require_playback(request: FrontRequest, cameras: Sequence[Id]) -> None:
+    for camera in cameras:
+        request.require(Right.PLAYBACK, camera)

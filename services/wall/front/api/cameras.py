@@ -24,6 +24,7 @@ from services.contracts.catalogue import (
 )
 from services.contracts.errors import UnavailableError
 from services.contracts.models import Camera, CameraState, Id
+from services.contracts.permissions import Right, Role
 from services.mesh.rpc import call as ask
 from services.wall.front.context import FrontRequest
 from services.wall.front.http.route import json_response, revision_response
@@ -70,6 +71,7 @@ async def list_cameras(request: FrontRequest) -> web.Response:
     if not front.cameras.ready.is_set():
         raise UnavailableError("the wall is starting and has not read the catalogue yet; try again shortly")
     wanted = [each for each in front.cameras.values() if each.matches(**query.model_dump())]
+    wanted = [each for each in wanted if request.may(Right.CATALOGUE, each)]
     views = [_view(request, camera) for camera in sorted(wanted, key=lambda camera: camera.id)]
     return json_response(CamerasView.model_construct(cameras=views))
 
@@ -128,11 +130,21 @@ def _endpoint(request: FrontRequest, verb: str) -> str:
 
 
 def _view(request: FrontRequest, camera: Camera) -> CameraView:
+    """The camera as the asker may see it: the addresses of its streams are for administrators, and a partner is not
+    told what stands in the way of one, which may name addresses."""
     front = request.front
+    shown = dict(camera)
+    state = front.states.get(camera.id)
     assigned = front.assignments.get(f"recorder.{camera.id}")
-    return CameraView.model_construct(
-        **dict(camera), state=front.states.get(camera.id), recorders=assigned.workers if assigned else ()
-    )
+    if not request.actor.may(Role.ADMIN):
+        hidden = {"url": ""}
+        shown["profiles"] = {name: profile.model_copy(update=hidden) for name, profile in camera.profiles.items()}
+    if not request.actor.may(Role.VIEWER):
+        assigned = None
+        if state is not None:
+            profiles = {name: report.model_copy(update={"detail": ""}) for name, report in state.profiles.items()}
+            state = state.model_copy(update={"detail": "", "worker": "", "profiles": profiles})
+    return CameraView.model_construct(**shown, state=state, recorders=assigned.workers if assigned else ())
 
 
 async def _seen(request: FrontRequest, camera_id: str, revision: int | None) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from services.contracts.coverage import MAX_RANGE_US, PROFILE, CoverageStatement, coverage_statements
 from services.contracts.models import Id
+from services.contracts.permissions import Right
 from services.contracts.recordings import FootageGap, GapCause, Lasting
 from services.footage.coverage import ask_coverage
 from services.footage.history import ask_history
@@ -116,6 +117,8 @@ async def coverage(request: FrontRequest) -> web.Response:
     if until_us - from_us > MAX_RANGE_US:
         raise FieldsError([FieldError("from", f"at most {MAX_RANGE_US // DAY_US} days before 'to'")])
     front.require_recorders()
+    for camera in query.camera:
+        request.require(Right.PLAYBACK, camera)
     cameras = list(dict.fromkeys(query.camera)) or await _all_cameras(request, from_us, until_us)
     asked = await ask_coverage(
         front.bus, front.home, cameras, from_us, until_us,
@@ -148,7 +151,7 @@ async def _all_cameras(request: FrontRequest, from_us: int, to_us: int) -> list[
     known = {item.id for item in front.cameras.values()}
     histories = await ask_history(front.bus, front.home, recorders=len(front.recorders()), actor=request.actor)
     recorded = {item.camera for item in histories if item.from_us < to_us and item.to_us > from_us}
-    return sorted(known | recorded)
+    return sorted(each for each in known | recorded if request.may(Right.PLAYBACK, front.facts(each)))
 
 
 def _is_recorded(request: FrontRequest, camera: Id) -> bool:

@@ -44,8 +44,13 @@ class EventsQuery(BaseModel):
     )
 
 
-def event_filter(types: str, actor: Actor) -> Callable[[FeedEvent], bool]:
-    """A test whether an event is one of ``types`` and ``actor`` may see it; raises `FieldsError`."""
+def event_filter(
+    types: str, actor: Actor, may: Callable[[str, str, str], bool] = lambda _kind, _camera, _site: True
+) -> Callable[[FeedEvent], bool]:
+    """A test whether an event is one of ``types`` and ``actor`` may see it; raises `FieldsError`.
+
+    ``may`` tells whether events of a kind about a camera of a site may be told. One of several cameras takes it for each.
+    """
     wanted = {part.strip() for part in types.split(",") if part.strip()}
     if unknown := sorted(part for part in wanted if part.partition(".")[0] not in KINDS):
         raise FieldsError([FieldError("types", f"{', '.join(unknown)}: a type begins with one of {', '.join(KINDS)}")])
@@ -53,6 +58,10 @@ def event_filter(types: str, actor: Actor) -> Callable[[FeedEvent], bool]:
 
     def accepts(event: FeedEvent) -> bool:
         if event.kind not in KINDS or (event.kind == "audit" and not audit):
+            return False
+        if not event.cameras and not actor.may(Role.VIEWER):
+            return False  # of recorders and people, not of a camera that a partner was granted
+        if not all(may(event.kind, camera, event.site) for camera in event.cameras):
             return False
         return not wanted or event.kind in wanted or event.type in wanted
 
@@ -63,7 +72,7 @@ async def events(request: FrontRequest) -> web.StreamResponse:
     """Streams until the client leaves, its account is removed, the front stops, or the client is too slow."""
     query = request.query(EventsQuery)
     after = _last_event_id(request.raw.headers.get("Last-Event-ID"), query.last_event_id)
-    accepts = event_filter(query.types, request.actor)
+    accepts = event_filter(query.types, request.actor, request.may_hear_of)
     feed = request.front.feed
     response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: "text/event-stream", "X-Accel-Buffering": "no"})
     follower = feed.add_follower(accepts)

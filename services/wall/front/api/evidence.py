@@ -7,8 +7,10 @@ from aiohttp import hdrs, web
 from pydantic import BaseModel, Field, StringConstraints
 
 from services.contracts import subjects
+from services.contracts.errors import NotFoundError
 from services.contracts.incidents import IncidentEntry, IncidentKey
-from services.contracts.models import Id
+from services.contracts.models import Id, Incident
+from services.contracts.permissions import Right
 from services.footage.evidence.export import MAX_CAMERA_US, BundleRequest, open_bundle
 from services.mesh.rpc import call as ask
 from services.wall.front.api.history import owned_camera
@@ -68,6 +70,8 @@ async def _wanted(request: FrontRequest, query: EvidenceQuery) -> BundleRequest:
         raise FieldsError([FieldError("to", "must be later than 'from', and both after 1970")])
     if (until_us - from_us) * len(cameras) > MAX_CAMERA_US:
         raise FieldsError([FieldError("to", f"a bundle takes at most {MAX_CAMERA_US // 3_600_000_000} camera hours")])
+    for camera in cameras:
+        request.require(Right.EVIDENCE, camera, query.site)
     named = {camera: await owned_camera(request, camera, query.site) for camera in cameras}
     return BundleRequest(named, from_us, until_us, request.actor, query.reason, query.incident or "")
 
@@ -77,7 +81,17 @@ async def ask_incident(request: FrontRequest, incident: Id | None) -> IncidentEn
     if incident is None:
         return None
     where = subjects.rpc(request.front.home, "registry", "incidents-get")
-    return await ask(request.front.bus, where, IncidentKey(id=incident), IncidentEntry, actor=request.actor)
+    entry = await ask(request.front.bus, where, IncidentKey(id=incident), IncidentEntry, actor=request.actor)
+    return IncidentEntry(incident=shown_incident(request, entry.incident), revision=entry.revision)
+
+
+def shown_incident(request: FrontRequest, incident: Incident) -> Incident:
+    """The incident with the cameras whose incidents the asker may see; raises `NotFoundError` where they see none."""
+    front = request.front
+    seen = tuple(camera for camera in incident.cameras if request.may(Right.INCIDENTS, front.facts(camera)))
+    if not seen and incident.cameras:
+        raise NotFoundError(f"there is no incident {incident.id!r}")
+    return incident if seen == incident.cameras else incident.model_copy(update={"cameras": seen})
 
 
 async def tell_exported(request: FrontRequest, entry: IncidentEntry) -> None:

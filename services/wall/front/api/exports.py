@@ -31,6 +31,7 @@ from services.contracts.exports import (
     ExportStatus,
 )
 from services.contracts.models import Id, ProfileName
+from services.contracts.permissions import Right
 from services.footage.evidence.export import MAX_CAMERA_US
 from services.mesh import rpc
 from services.mesh.transfer import Incoming
@@ -143,7 +144,7 @@ class ExportsView(BaseModel):
 
 async def list_exports(request: FrontRequest) -> web.Response:
     """The exports that the signed-in person may see: her own, for a supervisor all."""
-    found = [job for job in request.front.exports.values() if job.visible_to(request.actor)]
+    found = [job for job in request.front.exports.values() if _visible(request, job)]
     found.sort(key=lambda job: (job.created_us, job.id), reverse=True)
     return json_response(ExportsView(exports=[ExportView.of(job, request.front.clock.now_us()) for job in found]))
 
@@ -159,7 +160,7 @@ async def add_export(request: FrontRequest) -> web.Response:
     front = request.front
     from_us, until_us = _range(wanted)
     front.require_recorders()
-    cameras = [await _camera(request, camera, wanted.site) for camera in dict.fromkeys(wanted.cameras)]
+    cameras = [await _camera(request, wanted.kind, camera, wanted.site) for camera in dict.fromkeys(wanted.cameras)]
     incident = await ask_incident(request, wanted.incident)
     unfinished = sum(job.actor == request.actor.name and not job.status.over for job in front.exports.values())
     if unfinished >= MAX_OPEN:
@@ -259,9 +260,16 @@ async def download_export(request: FrontRequest) -> web.StreamResponse:
 async def _entry(request: FrontRequest) -> tuple[ExportJob, int]:
     """The job of the path; raises `NotFoundError` where the signed-in person may not see it either."""
     entry = await request.front.export_bucket.get(request.path_id("export"))
-    if entry is None or not entry[0].visible_to(request.actor):
+    if entry is None or not _visible(request, entry[0]):
         raise NotFoundError("there is no such export; it may have expired")
     return entry
+
+
+def _visible(request: FrontRequest, job: ExportJob) -> bool:
+    """Whether the asker may see it: as the job says, and while they still have the right to all of its cameras."""
+    front = request.front
+    held = all(request.may(job.right, front.facts(camera.camera, camera.site)) for camera in job.cameras)
+    return held and job.visible_to(request.actor)
 
 
 def _range(wanted: ExportRequest) -> tuple[int, int]:
@@ -286,7 +294,8 @@ def _range(wanted: ExportRequest) -> tuple[int, int]:
     return from_us, until_us
 
 
-async def _camera(request: FrontRequest, camera: Id, site: Id | None) -> ExportedCamera:
+async def _camera(request: FrontRequest, kind: ExportKind, camera: Id, site: Id | None) -> ExportedCamera:
+    request.require(Right.CLIP if kind == "clip" else Right.EVIDENCE, camera, site)
     named = await owned_camera(request, camera, site)
     return ExportedCamera(camera=camera, site=named.site, name=named.name)
 

@@ -5,6 +5,7 @@ from pydantic import BaseModel, Field
 
 from services.contracts.errors import NotFoundError
 from services.contracts.models import Id
+from services.contracts.permissions import Right
 from services.footage.evidence.export import NamedCamera
 from services.footage.history import ask_history
 from services.wall.front.context import FrontRequest
@@ -52,7 +53,8 @@ async def history(request: FrontRequest) -> web.Response:
     for item in found:
         camera = front.cameras.get(item.camera)
         present = camera is not None and camera.site == item.site
-        if query.site in (None, item.site) and query.removed in (None, not present):
+        may = request.may(Right.PLAYBACK, front.facts(item.camera, item.site))
+        if may and query.site in (None, item.site) and query.removed in (None, not present):
             name = camera.name if camera is not None and present else item.camera
             views.append(CameraHistoryView(**item.model_dump(), name=name, removed=not present))
     return json_response(HistoryView(cameras=views))

@@ -14,6 +14,7 @@ from services.contracts.incidents import IncidentEntry, IncidentKey
 from services.contracts.models import Incident, IncidentAction
 from services.footage.evidence.report import STYLE, both, row, table
 from services.mesh.rpc import call as ask
+from services.wall.front.api.evidence import shown_incident
 from services.wall.front.context import FrontRequest
 
 _ACTIONS: Final[dict[IncidentAction, str]] = {
@@ -39,7 +40,8 @@ async def incident_report(request: FrontRequest) -> web.Response:
     front = request.front
     where = subjects.rpc(front.home, "registry", "incidents-get")
     key = IncidentKey(id=request.path_id("incident"))
-    incident = (await ask(front.bus, where, key, IncidentEntry, actor=request.actor)).incident
+    entry = await ask(front.bus, where, key, IncidentEntry, actor=request.actor)
+    incident = shown_incident(request, entry.incident)
     jobs = [job for job in front.exports.values() if job.incident == incident.id and job.visible_to(request.actor)]
     names = {camera: found.name for camera in incident.cameras if (found := front.cameras.get(camera))}
     page = report_page(

@@ -4,7 +4,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 
 import services
-from services.contracts.permissions import Role
+from services.contracts.permissions import Right, Role
 from services.wall.front.context import FrontRequest
 from services.wall.front.http.route import json_response
 from services.wall.front.ice import IceServer
@@ -25,6 +25,8 @@ class Me(BaseModel):
     """IANA name: the page shows and takes times in this zone."""
     session: str
     """Id of the sign-in; empty on a wall without accounts."""
+    rights: list[Right]
+    """The rights to some camera at least."""
     password_changeable: bool
     """Whether the page may change the password."""
     version: str
@@ -44,6 +46,7 @@ async def me(request: FrontRequest) -> web.Response:
             site=front.home,
             time_zone=front.settings.time_zone,
             session=actor.session,
+            rights=sorted(actor.rights or ()),
             password_changeable=account is not None and account.source == "registry" and account.password is not None,
             version=services.__version__,
             ice_servers=front.ice.for_viewer(actor.name),

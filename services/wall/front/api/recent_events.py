@@ -13,6 +13,7 @@ from services.contracts.models import Id
 from services.mesh.event_stream import StreamEvent, recent_events
 from services.mesh.rpc import call as ask
 from services.wall.front.context import FrontRequest
+from services.wall.front.event_feed import cameras_of
 from services.wall.front.http.route import json_response
 from services.wall.front.http.times import TimedView, TimeUs
 
@@ -86,12 +87,14 @@ async def acknowledge(request: FrontRequest) -> web.Response:
 
 
 def _view(request: FrontRequest, stored: StreamEvent) -> EventView | None:
-    """None where the message is no event that can be read."""
+    """None where the message is no event that can be read, or tells of a camera that is not for the asker."""
     site, kind, name, subject = stored.message.subject.removeprefix(f"{subjects.ROOT}.").split(".", 3)
     try:
         body: dict[str, Any] = msgpack.unpackb(stored.message.data)
         at_us = int(body["at_us"])
     except (ValueError, TypeError, KeyError):
+        return None
+    if not all(request.may_hear_of(kind, camera, site) for camera in cameras_of(body)):
         return None
     known = request.front.acknowledged.get(str(stored.sequence))
     seen = SeenView(by=known.by, at_us=known.at_us) if known is not None and known.event_us == at_us else None

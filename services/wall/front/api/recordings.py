@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from services.contracts.activity import ActivityAnswer, ActivityQuestion
 from services.contracts.clips import MAX_CLIP_US
 from services.contracts.models import Id
+from services.contracts.permissions import Right
 from services.contracts.recordings import FootageDamage, FootageGap, TierName, TimelineQuestion
 from services.footage.activity import ask_activity
 from services.footage.clips import Clip, clip_name, open_clip
@@ -105,6 +106,8 @@ def question_of(request: FrontRequest, query: RangeQuery, longest_us: int) -> Ti
     if until_us - from_us > longest_us:
         raise FieldsError([FieldError("to", f"at most {longest_us // 3_600_000_000} hours after 'from'")])
     camera_id = request.path_id("camera")
+    if query.site is not None and isinstance(request.route.permission, Right):
+        request.require(request.route.permission, camera_id, query.site)
     camera = request.front.cameras.get(camera_id)
     return TimelineQuestion(
         camera=camera_id,

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from services.contracts.errors import NotFoundError
 from services.contracts.models import Camera, CameraState, ProfileName
+from services.contracts.permissions import Right
 from services.contracts.recordings import TimelineQuestion
 from services.footage.clips import open_clip
 from services.wall.front.api.recorded_picture import footage_at, no_footage
@@ -29,8 +30,8 @@ class SnapshotQuery(BaseModel):
     at: Moment | None = Field(default=None, description="A moment of the recording (RFC 3339); default: now, live.")
     picture: Literal["exact", "keyframe"] = Field(
         default="exact",
-        description="Of a recording: the picture that was on at that moment (needs 'operator'), or the keyframe at or "
-        "before it, which costs a tenth.",
+        description="Of a recording: the picture that was on at that moment (needs the right 'clip'), or the keyframe "
+        "at or before it, which costs a tenth.",
     )
     width: int | None = Field(
         default=None, ge=16, le=3840, description="At most so many pixels wide; default: as the camera gives it."
@@ -60,6 +61,7 @@ async def _picture(request: FrontRequest, query: SnapshotQuery) -> web.Response:
     if query.at is not None:
         if to_us(query.at) <= 0:
             raise FieldsError([FieldError("at", "must be after 1970")])
+        request.require(Right.PLAYBACK if query.picture == "keyframe" else Right.CLIP, request.path_id("camera"))
         request.front.require_recorders()
         recorded = _keyframe if query.picture == "keyframe" else _exact
         return await recorded(request, to_us(query.at), query.width)

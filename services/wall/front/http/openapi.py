@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 import services
+from services.contracts.permissions import permission_name
 from services.contracts.subjects import ID_PATTERN
 from services.wall.front.http.problems import CONTENT_TYPE, Problem
 from services.wall.front.http.route import Answer, Route
@@ -108,7 +109,7 @@ def _operation(route: Route[Any], schemas: Schemas, definitions: Mapping[str, An
         reference = schemas[route.query, "validation"]["$ref"]
         operation["parameters"] += _query_parameters(definitions[reference.rpartition("/")[2]])
     if route.permission:
-        operation["x-permission"] = route.permission.value
+        operation["x-permission"] = permission_name(route.permission)
     if route.body:
         content = {
             kind: {"schema": schemas[model, "validation"] if model else {"type": "string"}}

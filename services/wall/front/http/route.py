@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from services.contracts.errors import NotFoundError
 from services.contracts.models import takes_several
-from services.contracts.permissions import Actor, Role
+from services.contracts.permissions import Actor, Permission
 from services.contracts.subjects import is_id
 from services.wall.front.http.errors import (
     BadRequestError,
@@ -52,7 +52,7 @@ class Route(Generic[R]):
     method: str
     path: str
     handler: Callable[[R], Awaitable[web.StreamResponse]]
-    permission: Role | None
+    permission: Permission | None
     """None: anybody, signed in or not."""
     summary: str
     answers: Mapping[int, Answer]

@@ -137,7 +137,8 @@ def test_who_sees_what() -> None:
         kinds = ("camera.offline", "recording.gap", "incident.opened", "audit.action", "novelty.x")
         return {t for t in kinds if accepts(FeedEvent("PANTAU_EVENTS", 1, t.partition(".")[0], t, b""))}
 
-    for role in (Role.VIEWER, Role.AGENCY, Role.OPERATOR):
+    assert seen(Role.AGENCY) == set(), "a partner is told of cameras that it was granted alone"
+    for role in (Role.VIEWER, Role.OPERATOR):
         assert seen(role) == {"camera.offline", "recording.gap", "incident.opened"}
         assert seen(role, "audit") == set()
     for role in (Role.SUPERVISOR, Role.ADMIN):

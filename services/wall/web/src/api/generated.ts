@@ -421,6 +421,29 @@ export interface GapView {
   open: boolean;
 }
 
+/** A grant. */
+export interface GrantView {
+  id: string;
+  role: Role | null;
+  account: string | null;
+  /** Empty: the role's own grant, taken away. */
+  rights: Right[];
+  site: string | null;
+  tag: string | null;
+  camera: string | null;
+  purpose: string;
+  from: string | null;
+  until: string | null;
+  /** Empty: the role's own. */
+  granted_by: string;
+  granted: string;
+}
+
+/** All grants. */
+export interface GrantsView {
+  grants: GrantView[];
+}
+
 /** Cameras with footage, by id and site. */
 export interface HistoryView {
   cameras: CameraHistoryView[];
@@ -614,6 +637,7 @@ export interface Me {
   site: string;
   time_zone: string;
   session: string;
+  rights: Right[];
   password_changeable: boolean;
   version: string;
   ice_servers: IceServer[];
@@ -631,6 +655,20 @@ export interface NewAccount {
   role: Role;
   locale?: "id" | "en" | null;
   password?: string | null;
+}
+
+/** A grant to be given to a role or to an account; of cameras that match all of site, tag and camera. */
+export interface NewGrant {
+  role?: Role | null;
+  account?: string | null;
+  rights: Right[];
+  site?: string | null;
+  tag?: string | null;
+  camera?: string | null;
+  /** Why: it is shown with the grant. */
+  purpose: string;
+  from?: string | null;
+  until?: string | null;
 }
 
 /** The nearest activity of any of the cameras. */
@@ -799,7 +837,20 @@ export interface RemarkInput {
   text: string;
 }
 
-/** The role of a person or a program; `_GRANTS` says which roles include others. */
+/** What may be done with a camera. Grants give rights (`services.contracts.rights`). */
+export const RIGHT_VALUES = [
+  "live",
+  "playback",
+  "snapshot",
+  "clip",
+  "evidence",
+  "ptz",
+  "catalogue",
+  "incidents",
+] as const;
+export type Right = (typeof RIGHT_VALUES)[number];
+
+/** The role of a person or a program; `_INCLUDED` says which roles include others. */
 export const ROLE_VALUES = [
   "viewer",
   "agency",

@@ -1,0 +1,83 @@
+"""Grants: nothing without one, and no more than they say."""
+
+import pytest
+from pydantic import ValidationError
+
+from services.contracts.permissions import Actor, Right, Role
+from services.contracts.rights import DEFAULT_GRANTS, Grant, GrantInput, PastCamera, RightsBook
+
+SIMPANG = PastCamera("kota-1", "kota", ("simpang",))
+MALL = PastCamera("mall-1", "mall", ("lobi",))
+POLICE = Actor("polisi", Role.AGENCY)
+ANI = Actor("ani", Role.VIEWER)
+
+
+def grant(**fields: object) -> Grant:
+    """A grant of live pictures."""
+    return Grant.model_validate({"id": "grant-1", "rights": [Right.LIVE], "purpose": "patroli"} | fields)
+
+
+def test_without_a_grant_nothing_is_allowed_and_an_administrator_needs_none() -> None:
+    book = RightsBook()
+    assert not any(book.may(POLICE, right, SIMPANG, 0) for right in Right)
+    assert not book.may_see(POLICE, SIMPANG, 0)
+    for key in DEFAULT_GRANTS:
+        book.set_grant(key, DEFAULT_GRANTS[key].model_copy(update={"rights": frozenset()}))
+    for role in Role:
+        actor = Actor("x", role)
+        assert book.rights_of(actor, 0) == (frozenset(Right) if role is Role.ADMIN else frozenset()), role
+        assert book.may_see(actor, SIMPANG, 0) is (role is Role.ADMIN)
+
+
+@pytest.mark.parametrize(
+    ("fields", "simpang", "mall"),
+    [
+        ({}, True, True),
+        ({"site": "kota"}, True, False),
+        ({"tag": "simpang"}, True, False),
+        ({"camera": "mall-1"}, False, True),
+        ({"camera": "mall-1", "site": "kota"}, False, False),
+        ({"site": "kota", "tag": "lobi"}, False, False),
+    ],
+)
+def test_a_grant_covers_the_cameras_that_match_all_it_names(fields: dict[str, str], simpang: bool, mall: bool) -> None:
+    book = RightsBook([grant(account="polisi", **fields)])
+    assert book.may(POLICE, Right.LIVE, SIMPANG, 0) is simpang
+    assert book.may(POLICE, Right.LIVE, MALL, 0) is mall
+    assert not book.may(POLICE, Right.PLAYBACK, SIMPANG, 0)
+    assert not book.may(Actor("lain", Role.AGENCY), Right.LIVE, SIMPANG, 0)
+
+
+def test_a_grant_holds_from_until_and_the_book_says_when_that_changes() -> None:
+    book = RightsBook([grant(role=Role.AGENCY, from_us=10, until_us=20)])
+    assert [book.may(POLICE, Right.LIVE, SIMPANG, now) for now in (9, 10, 19, 20)] == [False, True, True, False]
+    assert [book.next_change_us(now) for now in (0, 10, 20)] == [10, 20, None]
+    book.set_grant("grant-1", None)
+    assert not book.may(POLICE, Right.LIVE, SIMPANG, 15)
+
+
+def test_a_roles_own_grant_is_taken_away_and_given_back() -> None:
+    book = RightsBook()
+    assert book.may(ANI, Right.LIVE, MALL, 0)
+    assert not book.may(ANI, Right.CLIP, MALL, 0)
+    book.set_grant("default-viewer", DEFAULT_GRANTS["default-viewer"].model_copy(update={"rights": frozenset()}))
+    book.set_grant("grant-1", grant(role=Role.VIEWER, site="kota"))
+    assert book.may(ANI, Right.LIVE, SIMPANG, 0)
+    assert not book.may_see(ANI, MALL, 0)
+    book.set_grant("default-viewer", None)
+    assert book.may(ANI, Right.LIVE, MALL, 0)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"role": "viewer", "account": "ani"},
+        {"role": "viewer", "from_us": 5, "until_us": 5},
+        {"role": "viewer", "rights": []},
+        {"role": "viewer", "purpose": " "},
+    ],
+)
+def test_a_grant_that_says_not_to_whom_or_why_is_refused(fields: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        GrantInput.model_validate({"rights": ["live"], "purpose": "patroli"} | fields)
