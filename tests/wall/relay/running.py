@@ -59,10 +59,10 @@ class Front:
         question = SessionOpen(session=name, offer=offer, aims=aims, kind=kind)
         return await rpc.call(self.bus, self._subject("session-open"), question, SessionOpened, actor=actor)
 
-    async def control(self, session: str, control: Control) -> None:
+    async def control(self, session: str, control: Control, actor: Actor = SYSTEM) -> None:
         """Sends one control message."""
         question = SessionControl(session=session, control=control)
-        await rpc.call(self.bus, self._subject("session-control"), question, rpc.Nothing)
+        await rpc.call(self.bus, self._subject("session-control"), question, rpc.Nothing, actor=actor)
 
     async def close(self, session: str) -> None:
         """Closes a session."""

@@ -44,12 +44,12 @@ async def test_a_partner_is_shown_what_it_is_granted_and_no_more_once_the_grant_
         wall = await front.open(OFFER, Aim(slot=0, camera="cam-1"), actor=actor)
         assert shows(front, wall.session)
         for refused in (Aim(slot=0, camera="cam-2"), Aim(slot=0, camera="cam-1", source="recorded")):
-            await front.control(wall.session, refused)
+            await front.control(wall.session, refused, actor)
             assert not shows(front, wall.session)
             await eventually(lambda: bool(front.notices[wall.session]))
             last = [each for each in front.notices[wall.session] if isinstance(each, SlotNotice)][-1]
             assert last.reason is Reason.NOT_FOUND, "it is told that the camera is there"
-        await front.control(wall.session, Aim(slot=0, camera="cam-1"))
+        await front.control(wall.session, Aim(slot=0, camera="cam-1"), actor)
         assert shows(front, wall.session)
         await grants.delete(granted.id)
         await eventually(lambda: not shows(front, wall.session) and whep.session not in front.relay.sessions)
