@@ -49,7 +49,8 @@ def event_filter(
 ) -> Callable[[FeedEvent], bool]:
     """A test whether an event is one of ``types`` and ``actor`` may see it; raises `FieldsError`.
 
-    ``may`` tells whether events of a kind about a camera of a site may be told. One of several cameras takes it for each.
+    ``may`` tells whether an event of a kind about a camera of a site may be told; one of several cameras takes it for
+    each.
     """
     wanted = {part.strip() for part in types.split(",") if part.strip()}
     if unknown := sorted(part for part in wanted if part.partition(".")[0] not in KINDS):
