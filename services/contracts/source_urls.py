@@ -31,7 +31,7 @@ def url_trouble(url: str) -> str:
 
 
 def address_trouble(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
-    """Why no source can be at ``address``, whatever is allowed; empty where one can be."""
+    """Why no source can be at ``address``, even where all networks are allowed; empty where one can be."""
     inner = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None) or address
     if inner.is_link_local:
         return f"{address} is a link-local address, where no camera is read"
