@@ -135,7 +135,8 @@ async def running(cameras: int, **environment: str) -> AsyncIterator[Stack]:
             sys.executable, "-m", "services.cli", "up", f"--demo={cameras}", "--data", folder, "--http", "127.0.0.1:0",
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env={**os.environ, "PANTAU_LOG_LEVEL": "warning", "PANTAU_SIM_MARKER": "true", **environment},
+            env={**os.environ, "PANTAU_LOG_LEVEL": "warning", "PANTAU_SIM_MARKER": "true",
+                 "PANTAU_UP_DEMO_STORY": "false", **environment},
         )  # fmt: skip
         try:
             assert process.stdout is not None

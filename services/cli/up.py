@@ -73,6 +73,7 @@ def up(demo: int, data: Path | None, http: str | None, config_path: Path | None)
         http_port=listen.port,
         relay_ports=relay_ports(config.section(WallSettings).relays, config.section(RelaySettings).udp_port),
         demo_cameras=demo,
+        demo_story=own.demo_story,
         config=config_path,
     )
     asyncio.run(serve(plan))

@@ -73,6 +73,8 @@ class UpPlan:
     """One relay on each of these UDP ports; 0: any free one."""
     demo_cameras: int
     """0: none."""
+    demo_story: bool
+    """Whether there is something to find in the demo."""
     config: Path | None
     """The settings file, handed on to the children."""
 
@@ -261,7 +263,13 @@ class Up:
         try:
             await self._readiness.wait("sim")
             await asyncio.to_thread(self._draw_map)
-            await demo.bring_in(bus, self.plan.settings.site, self._catalogue, self._sim_admin_port)
+            await demo.bring_in(
+                bus,
+                self.plan.settings.site,
+                self._catalogue,
+                self._sim_admin_port,
+                with_story=self.plan.demo_story,
+            )
         finally:
             await bus.close()
 

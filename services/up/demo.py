@@ -20,8 +20,10 @@ from services.contracts.catalogue import (
 )
 from services.contracts.errors import UnavailableError
 from services.mesh.bus import Bus
+from services.mesh.clock import SystemClock
 from services.mesh.log import get_logger
 from services.mesh.rpc import call
+from services.up import story
 
 log = get_logger()
 
@@ -57,12 +59,16 @@ def free_port(usual: int = 0) -> int:
     raise AssertionError("unreachable: any free port can be had")
 
 
-async def bring_in(bus: Bus, home: str, catalogue: Path, sim_admin_port: int) -> None:
+async def bring_in(bus: Bus, home: str, catalogue: Path, sim_admin_port: int, *, with_story: bool) -> None:
     """Registers each of the demo's cameras when its pictures are made: at the first start they are encoded one by one.
 
-    First removes the cameras of an earlier demo that are not simulated any more.
+    First removes the cameras of an earlier demo that are not simulated any more. ``with_story``: there is something to
+    find (`services.up.story`).
     """
-    entries = {camera["id"]: camera for camera in json.loads(await asyncio.to_thread(catalogue.read_text))}
+    simulated: list[dict[str, Any]] = json.loads(await asyncio.to_thread(catalogue.read_text))
+    if with_story:
+        simulated = story.with_owners(simulated)
+    entries = {camera["id"]: camera for camera in simulated}
     await _answering(bus, home)
     await _remove_others(bus, home, set(entries))
     waiting = dict(entries)
@@ -72,8 +78,10 @@ async def bring_in(bus: Bus, home: str, catalogue: Path, sim_admin_port: int) ->
             await _register(bus, home, ready)
         if not waiting:
             log.info("demo.registered", cameras=len(entries))
-            return
+            break
         await asyncio.sleep(LOOK_SECONDS)
+    if with_story:
+        await story.tell(bus, home, simulated, sim_admin_port, SystemClock())
 
 
 async def _register(bus: Bus, home: str, entries: list[dict[str, Any]]) -> None:

@@ -26,6 +26,12 @@ class UpSettings(Section):
     )
     nats_key: Path | None = Field(default=None, description="PEM file of its private key.")
 
+    demo_story: bool = Field(
+        default=True,
+        description="A demo of 8 cameras or more has something to find: a second site, two cameras in trouble, an "
+        "incident.",
+    )
+
     @model_validator(mode="after")
     def _together(self) -> Self:
         if (self.nats_cert is None) != (self.nats_key is None):

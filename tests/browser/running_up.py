@@ -91,6 +91,7 @@ def running_up(data: Path, demo: int) -> Iterator[Running]:
         "127.0.0.1:0",
     ]
     environment = {**os.environ, "PANTAU_WALL_UDP_PORT": "0", "PANTAU_SIM_PORT": "0", "PANTAU_SIM_MARKER": "true"}
+    environment["PANTAU_UP_DEMO_STORY"] = "false"
     data.mkdir(parents=True, exist_ok=True)
     with (data / "log").open("wb") as log, subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True

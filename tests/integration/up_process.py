@@ -82,7 +82,14 @@ class Up:
 
 def environment(**environ: str) -> dict[str, str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PANTAU_")}
-    return {**clean, "PANTAU_WALL_UDP_PORT": "0", "PANTAU_SIM_PORT": "0", "PANTAU_WALL_RELAYS": "1", **environ}
+    return {
+        **clean,
+        "PANTAU_WALL_UDP_PORT": "0",
+        "PANTAU_SIM_PORT": "0",
+        "PANTAU_WALL_RELAYS": "1",
+        "PANTAU_UP_DEMO_STORY": "false",
+        **environ,
+    }
 
 
 def command(data: Path, *arguments: str) -> list[str]:

@@ -28,6 +28,7 @@ PLAN = UpPlan(
     http_port=8080,
     relay_ports=(8189,),
     demo_cameras=0,
+    demo_story=True,
     config=Path("/etc/pantau.toml"),
 )
 NATS = MeshSettings(nats_url="nats://127.0.0.1:4333", nats_user="pantau", nats_password=SecretStr("hunter2"))

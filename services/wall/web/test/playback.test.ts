@@ -42,6 +42,7 @@ describe("playback with answers that come late", () => {
       incidents: false,
       screens: false,
       events: false,
+      downloads: false,
       dialog: null,
     });
     playback = new Playback(new Api(), keeper, wall, view, () => links.push(playback.urlMs()));

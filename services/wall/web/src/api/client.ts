@@ -24,6 +24,7 @@ import type {
   LayoutsView,
   Me,
   NextActivityView,
+  PasswordRequest,
   ProbeInput,
   ProbeView,
   Problem,
@@ -33,6 +34,8 @@ import type {
   ScreensView,
   ScreenView,
   SessionView,
+  SignInsView,
+  SignInView,
   TimelineView,
   Tour,
   TourInput,
@@ -89,6 +92,8 @@ interface RequestOptions {
   body?: BodyInit;
   type?: string;
   limitMs?: number;
+  /** 401 says that what was given is wrong, not that the sign-in is lost. */
+  signsIn?: boolean;
 }
 
 export class Api {
@@ -104,7 +109,7 @@ export class Api {
     method: string,
     path: string,
     read: (response: Response) => Promise<T>,
-    { body, type = "application/json", limitMs = REQUEST_LIMIT_MS }: RequestOptions = {},
+    { body, type = "application/json", limitMs = REQUEST_LIMIT_MS, signsIn = false }: RequestOptions = {},
   ): Promise<T> {
     try {
       const response = await fetch(this.base + path, {
@@ -119,7 +124,7 @@ export class Api {
     } catch (error) {
       const problem = error instanceof ApiError ? error : new ApiError(0, "no-answer", String(error));
       this.onAnswer(!problem.unanswered);
-      if (problem.status === 401) this.onUnauthorized();
+      if (problem.status === 401 && !signsIn) this.onUnauthorized();
       throw problem;
     }
   }
@@ -133,6 +138,25 @@ export class Api {
 
   me(): Promise<Me> {
     return this.json("GET", "/me");
+  }
+
+  /** In the same name as before: what was locked goes on. */
+  async signIn(name: string, password: string): Promise<void> {
+    const body = JSON.stringify({ name, password });
+    await this.request("POST", "/sign-in", async () => undefined, { body, signsIn: true });
+  }
+
+  async changePassword(passwords: PasswordRequest): Promise<void> {
+    await this.request("PUT", "/me/password", async () => undefined, { body: JSON.stringify(passwords) });
+  }
+
+  /** Where the person is signed in. */
+  async signIns(): Promise<SignInView[]> {
+    return (await this.json<SignInsView>("GET", "/sessions")).sessions;
+  }
+
+  async endSignIn(id: string): Promise<void> {
+    await this.request("DELETE", `/sessions/${id}`, async () => undefined);
   }
 
   async cameras(): Promise<CameraView[]> {

@@ -42,6 +42,7 @@ import { Activity } from "./activity.js";
 import { Arranging } from "./arranging.js";
 import { EventFeed } from "./event-feed.js";
 import { Exports } from "./exports.js";
+import { IdleLock } from "./idle-lock.js";
 import { Playback } from "./playback.js";
 import { Refresher } from "./refresher.js";
 import { ScreenPage } from "./screen.js";
@@ -59,11 +60,12 @@ interface TileSize {
   heightPx: number;
 }
 
-const RIGHT: readonly Panel[] = ["incidents", "screens", "events"];
+const RIGHT: readonly Panel[] = ["incidents", "screens", "events", "downloads"];
 const EMPTY_WALL: WallState = { ...INITIAL_WALL, layout: "1", automatic: null };
 const CAMERAS_PERIOD_MS = 20_000;
 const CAMERA_SPACING_MS = 2000;
 const VERSION_PERIOD_MS = 60_000;
+const IDLE_PERIOD_MS = 5000;
 const INCIDENTS_PERIOD_MS = 60_000;
 /** ICE servers with short-lived credentials are reused for so long. */
 const ICE_SERVERS_LAST_MS = 30_000;
@@ -95,6 +97,7 @@ export class App {
     incidents: false,
     screens: false,
     events: false,
+    downloads: false,
     dialog: null,
   });
   /** Whether the server answers, and since when it does or does not. */
@@ -106,6 +109,7 @@ export class App {
   /** The tile that shows already what was picked: it is pointed out. */
   readonly flash = new Observable<{ slot: number } | null>(null);
   readonly version = new VersionWatch();
+  readonly idle = new IdleLock(localStorage);
   readonly unmuted = new Observable(false);
   /** Into the picture of the tile that fills the wall. */
   readonly zoom = new Observable(NO_ZOOM);
@@ -180,7 +184,10 @@ export class App {
     this.events.start();
     if (fromUrl.atMs !== null) this.playback.restore(fromUrl.atMs);
     if (!this.wall.value.automatic) this.onWall();
-    for (const touch of ["pointerdown", "keydown"]) window.addEventListener(touch, () => this.version.touched());
+    for (const touch of ["pointerdown", "keydown"]) window.addEventListener(touch, () => this.onTouch());
+    window.addEventListener("storage", () => this.idle.follow());
+    this.idle.locked.subscribe(() => this.onLocked());
+    if (!this.screen) setInterval(() => this.idle.look(this.signedIn), IDLE_PERIOD_MS);
     setInterval(() => this.lookForVersion(), VERSION_PERIOD_MS);
     window.addEventListener("hashchange", ({ newURL }) => this.onHash(new URL(newURL).hash));
     window.addEventListener("pagehide", () => this.keeper.stop());
@@ -190,7 +197,7 @@ export class App {
     document.addEventListener("visibilitychange", () => {
       clearTimeout(sleepTimer);
       if (document.hidden) sleepTimer = setTimeout(() => this.setAsleep(true), ASLEEP_AFTER_MS);
-      else this.setAsleep(false);
+      else this.setAsleep(this.idle.locked.value);
     });
   }
 
@@ -198,6 +205,23 @@ export class App {
     const incident = incidentIn(location.hash);
     this.begun = this.walls.begin(savedWallIn(location.hash), location.hash === "" || incident !== null);
     if (incident !== null) this.show({ dialog: { kind: "incident-page", id: incident } });
+  }
+
+  /** Whether there is somebody to sign out and to lock the page for. */
+  get signedIn(): boolean {
+    return (this.me.value?.session ?? "") !== "";
+  }
+
+  private onTouch(): void {
+    this.version.touched();
+    this.idle.touched();
+  }
+
+  /** A locked page shows and plays nothing. */
+  private onLocked(): void {
+    if (this.idle.locked.value) this.unmuted.set(false);
+    this.applyListening();
+    this.setAsleep(document.hidden || this.idle.locked.value);
   }
 
   private lookForVersion(): void {
@@ -273,7 +297,8 @@ export class App {
   /** Opens or closes a panel; those on the right take one place. */
   toggle(panel: Panel): void {
     const open = !this.view.value[panel];
-    const others = RIGHT.includes(panel) && open ? { incidents: false, screens: false, events: false } : {};
+    const others =
+      RIGHT.includes(panel) && open ? { incidents: false, screens: false, events: false, downloads: false } : {};
     this.show({ ...others, [panel]: open });
   }
 

@@ -15,7 +15,8 @@ export type Dialog =
   | { kind: "busiest"; span: Span }
   | { kind: "sheet" }
   | { kind: "coverage" }
-  | { kind: "health" };
+  | { kind: "health" }
+  | { kind: "account" };
 
 export interface ViewState {
   panel: boolean;
@@ -23,6 +24,7 @@ export interface ViewState {
   incidents: boolean;
   screens: boolean;
   events: boolean;
+  downloads: boolean;
   dialog: Dialog | null;
 }
 

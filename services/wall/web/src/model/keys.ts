@@ -110,7 +110,7 @@ export const BINDINGS: readonly Binding[] = [
   { keys: ["b"], action: { do: "live-all" }, label: "key.live-all", group: "playback" },
   { keys: ["e"], action: { do: "export" }, label: "key.export", group: "playback" },
   { keys: ["k"], action: { do: "incidents" }, label: "key.incidents", group: "page" },
-  { keys: ["j"], action: { do: "events" }, label: "key.events", group: "page" },
+  { keys: ["u"], action: { do: "events" }, label: "key.events", group: "page" },
   { keys: ["g"], action: { do: "place" }, label: "key.place", group: "page" },
   { keys: ["d"], action: { do: "health" }, label: "key.health", group: "page" },
   { keys: ["s"], action: { do: "screens" }, label: "key.screens", group: "page" },

@@ -10,10 +10,12 @@ import { actionFor } from "../model/keys.js";
 import { icon } from "./icons.js";
 import { shared } from "./styles.js";
 import { Watch } from "./watch.js";
+import "./account-dialog.js";
 import "./busiest-dialog.js";
 import "./camera-dialog.js";
 import "./camera-list.js";
 import "./coverage-dialog.js";
+import "./downloads-panel.js";
 import "./events-panel.js";
 import "./export-dialog.js";
 import "./health-dialog.js";
@@ -22,6 +24,7 @@ import "./import-dialog.js";
 import "./incident-dialog.js";
 import "./incident-page.js";
 import "./incidents-panel.js";
+import "./lock-screen.js";
 import "./place-dialog.js";
 import "./screens-panel.js";
 import "./sheet-dialog.js";
@@ -56,7 +59,7 @@ export class AppRoot extends LitElement {
       }
       .body {
         display: grid;
-        grid-template: minmax(0, 1fr) / auto minmax(0, 1fr) auto auto auto;
+        grid-template: minmax(0, 1fr) / auto minmax(0, 1fr) auto auto auto auto;
         min-height: 0;
       }
       aside {
@@ -112,6 +115,7 @@ export class AppRoot extends LitElement {
       app.support,
       app.troubles,
       app.version.outdated,
+      app.idle.locked,
     ]);
   }
 
@@ -136,7 +140,7 @@ export class AppRoot extends LitElement {
   }
 
   private readonly onKey = (event: KeyboardEvent) => {
-    if (event.defaultPrevented || this.app.view.value.dialog) return;
+    if (event.defaultPrevented || this.app.view.value.dialog || this.app.idle.locked.value) return;
     const target = event.composedPath()[0];
     if (target instanceof HTMLElement && target.closest("input, textarea, select")) return;
     const action = actionFor(event);
@@ -201,6 +205,8 @@ export class AppRoot extends LitElement {
         return html`<pantau-incident-dialog .app=${app} .incident=${dialog.incident}></pantau-incident-dialog>`;
       case "incident-page":
         return html`<pantau-incident-page .app=${app} .incidentId=${dialog.id}></pantau-incident-page>`;
+      case "account":
+        return html`<pantau-account-dialog .app=${app}></pantau-account-dialog>`;
       case "sheet":
         return html`<pantau-sheet-dialog .app=${app}></pantau-sheet-dialog>`;
       case "health":
@@ -214,7 +220,7 @@ export class AppRoot extends LitElement {
 
   override render(): TemplateResult {
     const { app } = this;
-    const { panel, timeline, incidents, screens, events } = app.view.value;
+    const { panel, timeline, incidents, screens, events, downloads } = app.view.value;
     return html`
       <header>
         <button class="skip" @click=${() => this.renderRoot.querySelector("pantau-wall-grid")?.focusSelected()}>
@@ -231,6 +237,9 @@ export class AppRoot extends LitElement {
         <aside aria-label=${t("bar.screens")} ?hidden=${!screens}>
           ${screens ? html`<pantau-screens-panel .app=${app}></pantau-screens-panel>` : nothing}
         </aside>
+        <aside aria-label=${t("bar.downloads")} ?hidden=${!downloads}>
+          ${downloads ? html`<pantau-downloads-panel .app=${app}></pantau-downloads-panel>` : nothing}
+        </aside>
         <aside aria-label=${t("bar.events")} ?hidden=${!events}>
           ${events ? html`<pantau-events-panel .app=${app}></pantau-events-panel>` : nothing}
         </aside>
@@ -242,7 +251,7 @@ export class AppRoot extends LitElement {
         ${timeline ? html`<pantau-timeline-panel .app=${app}></pantau-timeline-panel>` : nothing}
       </section>
       <pantau-toast .app=${app}></pantau-toast>
-      ${this.dialog()}
+      ${app.idle.locked.value ? html`<pantau-lock-screen .app=${app}></pantau-lock-screen>` : this.dialog()}
     `;
   }
 }

@@ -19,8 +19,14 @@ export class ExportsTray extends LitElement {
   static override styles = [
     shared,
     css`
+      :host {
+        display: block;
+        min-width: 0;
+        container-type: inline-size;
+      }
       ul {
         display: grid;
+        grid-template-columns: minmax(0, 1fr);
         gap: 2px;
         max-height: var(--exports-height, 132px);
         margin: 0;
@@ -30,6 +36,7 @@ export class ExportsTray extends LitElement {
       }
       li {
         display: flex;
+        flex-wrap: wrap;
         align-items: center;
         gap: 10px;
         min-height: 34px;
@@ -37,7 +44,7 @@ export class ExportsTray extends LitElement {
         font-variant-numeric: tabular-nums;
       }
       .what {
-        flex: 1 1 0;
+        flex: 1 1 180px;
         min-width: 0;
         overflow: hidden;
         text-overflow: ellipsis;
@@ -46,6 +53,18 @@ export class ExportsTray extends LitElement {
       .state {
         color: var(--text-soft);
         white-space: nowrap;
+      }
+      @container (max-width: 560px) {
+        .what {
+          flex-basis: 100%;
+        }
+        .state {
+          flex: 1;
+          white-space: normal;
+        }
+        li {
+          padding: 6px 0;
+        }
       }
       .failed {
         color: var(--fault);

@@ -86,7 +86,7 @@ export class Modal extends LitElement {
           ${icon("close")}
         </button>
       </div>
-      <div class="body scroll"><slot></slot></div>
+      <div class="body scroll" tabindex=${this.actions ? nothing : 0}><slot></slot></div>
       ${this.actions ? html`<div class="foot"><slot name="actions"></slot></div>` : nothing}
     </dialog>`;
   }

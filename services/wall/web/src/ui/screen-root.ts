@@ -34,7 +34,13 @@ export class ScreenRoot extends LitElement {
         color: var(--text-soft);
         font-size: 3vmin;
       }
-      .idle b {
+      .wall {
+        display: grid;
+        grid-template: minmax(0, 1fr) / minmax(0, 1fr);
+        min-height: 0;
+      }
+      .idle h1 {
+        margin: 0;
         color: var(--text);
         font-size: 9vmin;
       }
@@ -107,8 +113,11 @@ export class ScreenRoot extends LitElement {
 
   override render(): TemplateResult {
     const empty = this.app.wall.value.tiles.every(({ camera }) => camera === null);
-    if (!empty) return html`<pantau-wall-grid .app=${this.app}></pantau-wall-grid>${this.word()}`;
-    return html`<div class="idle"><b>${this.app.screen?.name}</b><span>${t("screen.idle")}</span></div>${this.word()}`;
+    const name = this.app.screen?.name ?? "";
+    const shown = empty
+      ? html`<h1>${name}</h1><span>${t("screen.idle")}</span>`
+      : html`<h1 class="visually-hidden">${name}</h1><pantau-wall-grid .app=${this.app}></pantau-wall-grid>`;
+    return html`<main class=${empty ? "idle" : "wall"}>${shown}${this.word()}</main>`;
   }
 }
 

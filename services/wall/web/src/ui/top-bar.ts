@@ -3,10 +3,11 @@
 import { css, html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, property } from "lit/decorators.js";
 import type { App } from "../app/app.js";
+import { isOver } from "../app/exports.js";
 import { toggleFullscreen } from "../app/perform.js";
 import type { Panel } from "../app/view.js";
 import { chooseLanguage, language, t } from "../i18n/index.js";
-import { grouped, loudest } from "../model/event-feed.js";
+import { grouped, type Loudness, loudest } from "../model/event-feed.js";
 import { clockTime, dayDate, localeOf } from "../model/format.js";
 import { icon } from "./icons.js";
 import { shared } from "./styles.js";
@@ -16,6 +17,13 @@ import "./grid-picker.js";
 const SLOW_LOSS = 0.02;
 /** Everybody's name on a wall without accounts. */
 const LOCAL_NAME = "local";
+
+/** A number on a button. */
+interface Badge {
+  count: number;
+  text: string;
+  tone: Loudness;
+}
 
 @customElement("pantau-top-bar")
 export class TopBar extends LitElement {
@@ -62,6 +70,12 @@ export class TopBar extends LitElement {
         font-size: 13.5px;
         font-variant-numeric: tabular-nums;
       }
+      .link {
+        min-width: 0;
+        max-height: 40px;
+        overflow: hidden;
+        text-overflow: ellipsis;
+      }
       .link.bad {
         color: var(--warn);
       }
@@ -88,6 +102,10 @@ export class TopBar extends LitElement {
         color: var(--ground);
         font-size: 12.5px;
         font-weight: 600;
+      }
+      .count.quiet {
+        background: var(--chosen);
+        color: var(--text);
       }
       .count.fault {
         background: var(--fault);
@@ -119,8 +137,20 @@ export class TopBar extends LitElement {
   constructor() {
     super();
     new Watch(this, () => {
-      const { wall, walls, view, keeper, incidents, me, server, support, feed } = this.app;
-      return [wall, walls.opened, view, keeper.quality, keeper.link, incidents, me, server, support, feed.events];
+      const { wall, walls, view, keeper, incidents, me, server, support, feed, exports } = this.app;
+      return [
+        wall,
+        walls.opened,
+        view,
+        keeper.quality,
+        keeper.link,
+        incidents,
+        me,
+        server,
+        support,
+        feed.events,
+        exports.jobs,
+      ];
     });
   }
 
@@ -134,13 +164,14 @@ export class TopBar extends LitElement {
     clearInterval(this.timer);
   }
 
-  private panelButton(panel: Panel, extra: unknown = nothing): TemplateResult {
+  private panelButton(panel: Panel, badge: Badge | null = null): TemplateResult {
     const names = {
       panel: t("bar.panel"),
       timeline: t("bar.timeline"),
       incidents: t("bar.incidents"),
       screens: t("bar.screens"),
       events: t("bar.events"),
+      downloads: t("bar.downloads"),
     };
     const icons = {
       panel: "panel",
@@ -148,18 +179,23 @@ export class TopBar extends LitElement {
       incidents: "incident",
       screens: "screen",
       events: "events",
+      downloads: "downloads",
     } as const;
     const open = this.app.view.value[panel];
-    return html`<button aria-pressed=${open} title=${names[panel]} aria-label=${names[panel]}
+    const label = badge ? `${names[panel]} ${badge.count} (${badge.text})` : names[panel];
+    return html`<button aria-pressed=${open} title=${label} aria-label=${label}
       @click=${() => this.app.toggle(panel)}>
-      ${icon(icons[panel])}<span class="wide">${names[panel]}</span>${extra}
+      ${icon(icons[panel])}<span class="wide">${names[panel]}</span>
+      ${badge ? html`<span class="count ${badge.tone}">${badge.count}</span>` : nothing}
     </button>`;
   }
 
   private link(): TemplateResult {
     const { keeper, server, link } = this.app;
     if (link.phase === "no-webrtc" || link.phase === "no-h264") {
-      return html`<span class="link bad" role="status">${icon("warning")}${t("tile.browser")}</span>`;
+      return html`<span class="link bad" role="status" title=${t("tile.browser")} aria-label=${t("tile.browser")}>
+        ${icon("warning")}
+      </span>`;
     }
     const open = link.phase === "open" && server.value.answers;
     if (!open) return html`<span class="link bad" role="status">${icon("link-lost")}${t("bar.reconnecting")}</span>`;
@@ -181,24 +217,29 @@ export class TopBar extends LitElement {
     if (!me || me.name === LOCAL_NAME) return nothing;
     const who = t("bar.person", { name: me.name, role: t(`role.${me.role}`) });
     return html`<form class="person" method="post" action="/sign-out">
-      <span title=${who}>${me.name}</span>
-      <button title=${who} aria-label=${t("bar.sign-out.of", { name: me.name })}>${t("bar.sign-out")}</button>
+      <button type="button" title=${who} aria-haspopup="dialog"
+        @click=${() => this.app.show({ dialog: { kind: "account" } })}>${icon("person")}${me.name}</button>
+      <button title=${t("bar.sign-out.of", { name: me.name })} aria-label=${t("bar.sign-out.of", { name: me.name })}>${t("bar.sign-out")}</button>
     </form>`;
   }
 
-  private eventBadge(): TemplateResult | typeof nothing {
+  private eventBadge(): Badge | null {
     const events = this.app.feed.events.value ?? [];
     const waiting = grouped(events).filter((group) => group.waiting.length > 0).length;
-    if (waiting === 0) return nothing;
-    const text = t("bar.events.waiting", { count: waiting });
-    return html`<span class="count ${loudest(events) ?? ""}" title=${text}>${waiting}</span>`;
+    if (waiting === 0) return null;
+    return { count: waiting, text: t("bar.events.waiting", { count: waiting }), tone: loudest(events) ?? "quiet" };
+  }
+
+  private exportBadge(): Badge | null {
+    const count = this.app.exports.jobs.value.filter((job) => !isOver(job)).length;
+    return count === 0 ? null : { count, text: t("exports.making"), tone: "quiet" };
   }
 
   override render(): TemplateResult {
     const now = Date.now();
     const open = this.app.incidents.value?.filter((incident) => incident.status === "open").length ?? 0;
-    const badge =
-      open > 0 ? html`<span class="count" title=${t("bar.incidents.open", { count: open })}>${open}</span>` : nothing;
+    const badge: Badge | null =
+      open > 0 ? { count: open, text: t("bar.incidents.open", { count: open }), tone: "warn" } : null;
     const other = language.value === "id" ? "en" : "id";
     return html`
       <h1><img src="/icon.svg" width="24" height="24" alt="" />Pantau</h1>
@@ -227,13 +268,14 @@ export class TopBar extends LitElement {
             </button>`
           : nothing
       }
+      ${this.app.may("operator") ? this.panelButton("downloads", this.exportBadge()) : nothing}
       <span class="space"></span>
       ${this.link()}
       <time datetime=${new Date(now).toISOString()}>
         <span>${dayDate(now, language.value)}</span><b>${clockTime(now, language.value)}</b>
       </time>
       ${this.person()}
-      <button lang=${other} title=${t("bar.language")} aria-label=${t("bar.language")}
+      <button lang=${other} title=${t("bar.language")} aria-label="${other.toUpperCase()}: ${t("bar.language")}"
         @click=${() => chooseLanguage(localStorage, other)}>${other.toUpperCase()}</button>
       <button class="icon-only" title=${t("bar.fullscreen")} aria-label=${t("bar.fullscreen")}
         @click=${toggleFullscreen}>${icon("fullscreen")}</button>

@@ -1,0 +1,192 @@
+/** One's own account: the password, where one is signed in, and the lock after idle. */
+
+import { css, html, LitElement, nothing, type TemplateResult } from "lit";
+import { customElement, property, state } from "lit/decorators.js";
+import { ApiError } from "../api/client.js";
+import type { SignInView } from "../api/generated.js";
+import type { App } from "../app/app.js";
+import { LOCK_MINUTES } from "../app/idle-lock.js";
+import { problemText } from "../app/problem.js";
+import { language, t } from "../i18n/index.js";
+import { sinceTime } from "../model/format.js";
+import { icon } from "./icons.js";
+import { form, shared } from "./styles.js";
+import { Watch } from "./watch.js";
+import "./modal.js";
+
+type Field = "old" | "new" | "again";
+
+/** As the server has it. */
+const SHORTEST = 10;
+
+@customElement("pantau-account-dialog")
+export class AccountDialog extends LitElement {
+  static override styles = [
+    shared,
+    form,
+    css`
+      section {
+        display: grid;
+        gap: 10px;
+        margin-bottom: 20px;
+      }
+      h3 {
+        margin: 0;
+        color: var(--text-soft);
+        font-size: 14px;
+        font-weight: 600;
+      }
+      p,
+      ul {
+        margin: 0;
+        padding: 0;
+        list-style: none;
+      }
+      li {
+        display: flex;
+        align-items: center;
+        gap: 10px;
+        min-height: 40px;
+      }
+      li span {
+        flex: 1;
+        min-width: 0;
+        overflow-wrap: anywhere;
+        font-variant-numeric: tabular-nums;
+      }
+      .meta {
+        color: var(--text-soft);
+        font-size: 13.5px;
+      }
+      .done {
+        color: var(--good);
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) app!: App;
+  @state() private fields: Record<Field, string> = { old: "", new: "", again: "" };
+  @state() private problem = "";
+  @state() private done = "";
+  @state() private signIns: readonly SignInView[] = [];
+
+  constructor() {
+    super();
+    new Watch(this, () => [this.app.me, this.app.idle.minutes]);
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    if (this.app.signedIn) void this.ask(() => this.readSignIns());
+  }
+
+  private async readSignIns(): Promise<void> {
+    this.signIns = await this.app.api.signIns();
+  }
+
+  private async ask(question: () => Promise<void>): Promise<boolean> {
+    this.problem = "";
+    this.done = "";
+    try {
+      await question();
+      return true;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.fields.old !== undefined) this.problem = t("account.wrong");
+      else if (error.fields.new !== undefined) this.problem = t("account.weak", { count: SHORTEST });
+      else this.problem = t("dialog.failed", { detail: problemText(error) });
+      return false;
+    }
+  }
+
+  private async changePassword(event: Event): Promise<void> {
+    event.preventDefault();
+    const { old, new: next, again } = this.fields;
+    if (next !== again) {
+      this.problem = t("account.differ");
+      return;
+    }
+    if (!(await this.ask(() => this.app.api.changePassword({ old, new: next })))) return;
+    this.fields = { old: "", new: "", again: "" };
+    this.done = t("account.changed");
+    await this.readSignIns().catch(() => undefined);
+  }
+
+  private input(name: Field, autocomplete: "current-password" | "new-password"): TemplateResult {
+    return html`<label>
+      ${t(`account.${name}`)}
+      <input type="password" name=${name} autocomplete=${autocomplete} required .value=${this.fields[name]}
+        @input=${(event: Event) => {
+          this.fields = { ...this.fields, [name]: (event.target as HTMLInputElement).value };
+        }} />
+    </label>`;
+  }
+
+  private password(): TemplateResult | typeof nothing {
+    if (!this.app.me.value?.password_changeable) return nothing;
+    return html`<section>
+      <h3>${t("account.password")}</h3>
+      <form class="fields" @submit=${(event: Event) => this.changePassword(event)}>
+        ${this.input("old", "current-password")}
+        <div class="row">${this.input("new", "new-password")} ${this.input("again", "new-password")}</div>
+        <div><button class="primary">${t("account.change")}</button></div>
+      </form>
+    </section>`;
+  }
+
+  private signInRow({ id, agent, address, used, current }: SignInView): TemplateResult {
+    const when = sinceTime(Date.parse(used), Date.now(), language.value);
+    return html`<li>
+      <span>${agent || address || id}<br /><span class="meta">${address} · ${current ? t("account.here") : when}</span></span>
+      ${
+        current
+          ? nothing
+          : html`<button class="plain" @click=${() =>
+              this.ask(async () => {
+                await this.app.api.endSignIn(id);
+                await this.readSignIns();
+              })}>${t("account.end")}</button>`
+      }
+    </li>`;
+  }
+
+  override render(): TemplateResult {
+    const { app } = this;
+    const me = app.me.value;
+    const heading = me ? t("bar.person", { name: me.name, role: t(`role.${me.role}`) }) : t("account.title");
+    return html`<pantau-modal .heading=${heading} @close=${() => app.show({ dialog: null })}>
+      ${this.problem ? html`<p class="error" role="alert">${this.problem}</p>` : nothing}
+      ${this.done ? html`<p class="done" role="status">${this.done}</p>` : nothing}
+      ${this.password()}
+      <section>
+        <h3>${t("account.signed-in")}</h3>
+        <ul>${this.signIns.map((each) => this.signInRow(each))}</ul>
+      </section>
+      <section>
+        <label>
+          ${t("account.lock")}
+          <select name="lock" @change=${(event: Event) => app.idle.setMinutes(Number((event.target as HTMLSelectElement).value))}>
+            ${LOCK_MINUTES.map(
+              (minutes) => html`<option value=${minutes} ?selected=${app.idle.minutes.value === minutes}>
+                ${minutes === 0 ? t("account.lock.never") : t("account.lock.after", { minutes })}
+              </option>`,
+            )}
+          </select>
+        </label>
+        <div>
+          <button class="plain" @click=${() => {
+            app.show({ dialog: null });
+            app.idle.lock();
+          }}>${icon("lock")}${t("account.lock.now")}</button>
+        </div>
+      </section>
+      <button slot="actions" class="plain" @click=${() => app.show({ dialog: null })}>${t("dialog.close")}</button>
+    </pantau-modal>`;
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "pantau-account-dialog": AccountDialog;
+  }
+}

@@ -1,0 +1,110 @@
+/** The page while it is locked: nothing of the wall, and the password of the person who is signed in. */
+
+import { css, html, LitElement, nothing, type TemplateResult } from "lit";
+import { customElement, property, query, state } from "lit/decorators.js";
+import { ApiError } from "../api/client.js";
+import type { App } from "../app/app.js";
+import { problemText } from "../app/problem.js";
+import { t } from "../i18n/index.js";
+import { icon } from "./icons.js";
+import { form, shared } from "./styles.js";
+import { Watch } from "./watch.js";
+
+@customElement("pantau-lock-screen")
+export class LockScreen extends LitElement {
+  static override styles = [
+    shared,
+    form,
+    css`
+      dialog {
+        display: grid;
+        place-content: center;
+        width: 100vw;
+        max-width: none;
+        height: 100vh;
+        max-height: none;
+        margin: 0;
+        padding: 0;
+        border: 0;
+        background: var(--ground);
+        color: var(--text);
+      }
+      .box {
+        display: grid;
+        gap: 14px;
+        width: min(360px, 90vw);
+      }
+      h2 {
+        display: flex;
+        align-items: center;
+        gap: 10px;
+        margin: 0;
+        font-size: 20px;
+        font-weight: 600;
+      }
+      button {
+        min-height: 44px;
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) app!: App;
+  @state() private problem = "";
+  @state() private busy = false;
+  @query("dialog") private dialog!: HTMLDialogElement;
+  @query("input") private password!: HTMLInputElement;
+
+  constructor() {
+    super();
+    new Watch(this, () => [this.app.me]);
+  }
+
+  protected override firstUpdated(): void {
+    this.dialog.showModal();
+    this.password.focus();
+  }
+
+  private async unlock(event: Event): Promise<void> {
+    event.preventDefault();
+    const name = this.app.me.value?.name;
+    if (name === undefined || this.busy) return;
+    this.busy = true;
+    try {
+      await this.app.api.signIn(name, this.password.value);
+      this.app.idle.unlock();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.problem = error.status === 401 ? t("lock.wrong") : problemText(error);
+      this.password.select();
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  override render(): TemplateResult {
+    const name = this.app.me.value?.name ?? "";
+    return html`<dialog aria-label=${t("lock.title")} @cancel=${(event: Event) => event.preventDefault()}
+      @keydown=${(event: KeyboardEvent) => event.stopPropagation()}>
+      <div class="box">
+        <h2>${icon("lock")}${t("lock.title")}</h2>
+        <form class="fields" @submit=${(event: Event) => this.unlock(event)}>
+          <label>
+            ${t("lock.password", { name })}
+            <input type="password" name="password" autocomplete="current-password" required />
+          </label>
+          ${this.problem ? html`<span class="error" role="alert">${this.problem}</span>` : nothing}
+          <button class="primary" ?disabled=${this.busy || name === ""}>${t("lock.unlock")}</button>
+        </form>
+        <form method="post" action="/sign-out" @submit=${() => this.app.idle.unlock()}>
+          <button class="plain">${t("lock.other")}</button>
+        </form>
+      </div>
+    </dialog>`;
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "pantau-lock-screen": LockScreen;
+  }
+}

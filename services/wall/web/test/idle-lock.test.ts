@@ -1,0 +1,45 @@
+import { describe, expect, it } from "vitest";
+import { IdleLock } from "../src/app/idle-lock.js";
+
+function begin() {
+  const kept = new Map<string, string>();
+  const storage = {
+    getItem: (key: string) => kept.get(key) ?? null,
+    setItem: (key: string, text: string) => void kept.set(key, text),
+    removeItem: (key: string) => void kept.delete(key),
+  };
+  const clock = { ms: 0 };
+  const page = () => new IdleLock(storage, () => clock.ms);
+  return { clock, page };
+}
+
+describe("the lock after idle", () => {
+  it("comes when nobody has touched the page for the chosen minutes, and only where there are accounts", () => {
+    const { clock, page } = begin();
+    const lock = page();
+    clock.ms = 3_600_000;
+    lock.look(true);
+    expect(lock.locked.value).toBe(false);
+    lock.setMinutes(5);
+    lock.touched();
+    clock.ms += 299_999;
+    lock.look(true);
+    expect(lock.locked.value).toBe(false);
+    clock.ms += 1;
+    lock.look(false);
+    expect(lock.locked.value).toBe(false);
+    lock.look(true);
+    expect(lock.locked.value).toBe(true);
+  });
+
+  it("holds on every page of the browser, and when it is loaded again, until one is unlocked", () => {
+    const { page } = begin();
+    const [lock, other] = [page(), page()];
+    lock.lock();
+    other.follow();
+    expect([other.locked.value, page().locked.value]).toEqual([true, true]);
+    other.unlock();
+    lock.follow();
+    expect([lock.locked.value, page().locked.value]).toEqual([false, false]);
+  });
+});
