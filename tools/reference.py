@@ -189,6 +189,7 @@ def _buckets() -> dict[str, str]:
         subjects.ACCOUNTS_BUCKET: "Hex of an account's name → `RegistryAccount`, with its password's hash; read by the "
         "registry and fronts alone",
         subjects.SIGN_INS_BUCKET: "Sign-in → `SignIn`, without its secret; fronts write, relays read",
+        subjects.IMPORTS_BUCKET: "Import → `KeptImport`; for a day",
         subjects.ORDERS_BUCKET: "`<role>.<worker>` or `machine.<machine>` → `WorkerOrder`: to be emptied, or retired",
         subjects.GRANTS_BUCKET: "Grant → `Grant`; a role's own (`default-<role>`) only where it was taken away",
     }

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import click
 
-from services.cli.client import EXIT_REFUSED, Client, RefusedError, client_command
+from services.cli.client import EXIT_REFUSED, Client, RefusedError, all_pages, client_command
 from services.cli.progress import size_text
 from services.cli.table import echo_table
 from services.contracts.models import ReaderName, Transport
@@ -49,14 +49,15 @@ async def list_cameras(client: Client, site: str | None, tag: str | None, text: 
     On a terminal a table, elsewhere lines of cells separated by tabs.
     """
     given = {"site": site, "tag": tag, "text": text}
-    answer = await client.call("GET", "/cameras", params={name: value for name, value in given.items() if value})
+    params = {name: value for name, value in given.items() if value}
+    found = [camera async for camera in all_pages(client, "/cameras", "cameras", params)]
     if as_json:
-        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+        click.echo(json.dumps({"cameras": found}, indent=2, ensure_ascii=False))
         return
     headers = ("ID", "SITE", "STATE", "SINCE", "VIDEO", "NAME")
-    echo_table(headers, [_camera_row(camera) for camera in answer["cameras"]], style=_colour)
+    echo_table(headers, [_camera_row(camera) for camera in found], style=_colour)
     if sys.stdout.isatty():
-        click.echo(f"{len(answer['cameras'])} cameras", err=True)
+        click.echo(f"{len(found)} cameras", err=True)
 
 
 @cameras.command("removed")

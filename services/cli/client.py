@@ -4,7 +4,7 @@ import asyncio
 import functools
 import os
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, Final, ParamSpec, Self
@@ -176,6 +176,16 @@ def given_token(token: str | None) -> str | None:
         return Path(path).read_text().strip()
     except OSError as error:
         raise click.UsageError(f"PANTAU_TOKEN_FILE: cannot read {path}: {error.strerror}") from error
+
+
+async def all_pages(client: Client, path: str, field: str, params: Mapping[str, str]) -> AsyncIterator[Any]:
+    """The things of a list, page by page; raises as `Client.call` does."""
+    cursor: str | None = ""
+    while cursor is not None:
+        page = await client.call("GET", path, params={**params, "cursor": cursor} if cursor else params)
+        for each in page[field]:
+            yield each
+        cursor = page["next"]
 
 
 def client_command(

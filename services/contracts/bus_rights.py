@@ -160,6 +160,7 @@ STREAMS: Final = (
     _bucket(subjects.SIGN_INS_BUCKET, _FRONT | _RELAY, _FRONT),
     _bucket(subjects.ORDERS_BUCKET, _REGISTRY),
     _bucket(subjects.GRANTS_BUCKET, _REGISTRY | _FRONT | _RELAY),
+    _bucket(subjects.IMPORTS_BUCKET, _REGISTRY),
 )
 
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from services.contracts import subjects
 from services.contracts.errors import ConflictError, UnavailableError
+from services.contracts.imports import KEPT_SECONDS
 from services.contracts.models import Model
 from services.mesh.backoff import Backoff
 from services.mesh.bus import Bus
@@ -50,6 +51,7 @@ _CONFIGS: Final = {
     subjects.SIGN_INS_BUCKET: KeyValueConfig(bucket=subjects.SIGN_INS_BUCKET),
     subjects.ORDERS_BUCKET: KeyValueConfig(bucket=subjects.ORDERS_BUCKET),
     subjects.GRANTS_BUCKET: KeyValueConfig(bucket=subjects.GRANTS_BUCKET, history=5),
+    subjects.IMPORTS_BUCKET: KeyValueConfig(bucket=subjects.IMPORTS_BUCKET, ttl=KEPT_SECONDS),
 }
 
 _WRONG_LAST_SEQUENCE: Final = (10071, 10164)

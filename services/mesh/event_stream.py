@@ -29,6 +29,7 @@ from services.mesh.clock import Clock
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 from services.mesh.replicas import find_stream, open_stream
+from services.mesh.tasks import together
 
 log = get_logger()
 E = TypeVar("E", bound=Event)
@@ -370,9 +371,7 @@ class EventOutbox:
 
     async def run(self) -> None:
         """Publishes until it is cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            for queue in self._queues.values():
-                tasks.create_task(queue.run())
+        await together(*(queue.run() for queue in self._queues.values()))
 
     async def room(self, events: int) -> None:
         """Returns when that many more can be taken of each stream; for who posts many at once."""

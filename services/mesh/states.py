@@ -13,6 +13,7 @@ from services.contracts.models import CameraFigures, CameraState, Id
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus, BusMessage
 from services.mesh.log import get_logger
+from services.mesh.tasks import together
 
 log = get_logger()
 
@@ -104,9 +105,7 @@ class StateMirror:
 
     async def run(self) -> None:
         """Follows both until it is cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._feed.run())
-            tasks.create_task(self._mirror.run())
+        await together(self._feed.run(), self._mirror.run())
 
     def _on_kept(self, camera: str, state: CameraState | None, revision: int) -> None:
         if self._on_change is not None and self._feed.newer(camera, state) in (state, None):

@@ -23,6 +23,20 @@ async def end(tasks: Iterable["asyncio.Task[Any]"]) -> None:
         _, waiting = await asyncio.wait(waiting, timeout=AGAIN_SECONDS)
 
 
+async def together(*coroutines: Coroutine[Any, Any, None]) -> None:
+    """Runs them until all have ended, or one fails, which ends the others.
+
+    Each cancellation reaches each of them, so `end` ends it. A task group passes on the first one alone.
+    """
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 class KnownTasks(asyncio.TaskGroup):
     """A task group that can tell which of its tasks still run."""
 

@@ -29,6 +29,7 @@ from services.registry.audit_stream import AuditStream
 from services.registry.catalogue import CameraCatalogue
 from services.registry.endpoints import AccessEndpoints, WallEndpoints, endpoints
 from services.registry.grants import Grants
+from services.registry.imports import Imports
 from services.registry.incidents import Incidents
 from services.registry.layouts import Layouts
 from services.registry.ledger import Ledgers
@@ -133,12 +134,13 @@ async def run(service: Service, settings: RegistrySettings) -> None:
             ("orders", ledgers.orders),
             ("sealing keys", secrets),
             ("grants", ledgers.grants),
+            ("import jobs", ledgers.imports),
             ("workers", workers),
         )
     ]
     buckets = (ledgers.cameras, ledgers.assignments, ledgers.states, ledgers.incidents)
     shared = (ledgers.layouts, ledgers.persons, ledgers.screens, ledgers.tours)
-    saved = (*shared, ledgers.accounts, ledgers.grants, ledgers.orders)
+    saved = (*shared, ledgers.accounts, ledgers.grants, ledgers.orders, ledgers.imports)
     read = [part.ready for part in (*buckets, *saved, workers)]
     await _all(read, service.stopping)
     if service.stopping.is_set():
@@ -150,9 +152,9 @@ async def run(service: Service, settings: RegistrySettings) -> None:
         await Acknowledgements.open(bus, home=home, outbox=outbox, clock=clock),
     )
     orders = WorkerOrders(home=home, ledgers=ledgers, workers=workers, outbox=outbox, clock=clock)
-    answers = endpoints(
-        catalogue, orders, casebook, walls, AccessEndpoints(Accounts(ledgers, clock), Grants(ledgers, clock))
-    )
+    imports = Imports(me=service.worker, ledgers=ledgers, catalogue=catalogue, workers=workers, clock=clock)
+    access = AccessEndpoints(Accounts(ledgers, clock), Grants(ledgers, clock))
+    answers = endpoints(catalogue, imports, orders, casebook, walls, access)
     micro = await rpc.serve(bus, tasks, home=home, service="registry", endpoints=answers)
     answering = True
     # The leader acts only after all is read: one that has not seen a worker would take its cameras away.
@@ -165,6 +167,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
             ("presence", presence),
             ("assigner", assigner),
             ("observer", observer),
+            ("imports", imports),
             ("holds", casebook),
             ("promises", promises),
             ("audit stream", audit_stream),

@@ -103,8 +103,13 @@ class CameraCatalogue:
         await self._at(remove.id, remove.revision, delete)
         return CameraRemovalReply(id=remove.id)
 
-    async def import_(self, request: ImportRequest, actor: Actor) -> ImportReport:
-        """Adds and updates cameras row by row. A refused row does not stop the others."""
+    async def import_(
+        self, request: ImportRequest, actor: Actor, on_row: Callable[[ImportRow, int], None] | None = None
+    ) -> ImportReport:
+        """Adds and updates cameras row by row. A refused row does not stop the others.
+
+        ``on_row(result, rows in all)`` is called after each.
+        """
         table = await asyncio.to_thread(rows.parse, request.format, request.content)
         first: dict[str, int] = {}
         for row in table.rows:
@@ -117,10 +122,17 @@ class CameraCatalogue:
                 problem = f"is the same camera as row {first[row.id]}; give each an id of its own"
                 return _refused(row, problem, "same-camera")
             async with limit:
+                await self._outbox.room(2 * CONCURRENT_ROWS)  # each row has events, of which none may be dropped
                 return await self._import_row(row, actor, dry_run=request.dry_run)
 
+        async def told(row: rows.ParsedRow) -> ImportRow:
+            result = await one(row)
+            if on_row is not None:
+                on_row(result, len(table.rows))
+            return result
+
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(one(row)) for row in table.rows]
+            running = [tasks.create_task(told(row)) for row in table.rows]
         return _summary([task.result() for task in running], table, dry_run=request.dry_run)
 
     async def _import_row(self, row: rows.ParsedRow, actor: Actor, *, dry_run: bool) -> ImportRow:

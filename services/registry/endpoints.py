@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from services.contracts.accounts import AccountInput, AccountKey, AccountUpdate, PasswordChange
 from services.contracts.acknowledgements import AcknowledgeOrder
 from services.contracts.catalogue import CameraInput, CameraKey, CameraQuery, CameraRemove, CameraUpdate, ImportRequest
+from services.contracts.imports import ImportKey, ImportRowsQuery, ImportsQuery
 from services.contracts.incidents import IncidentInput, IncidentKey, IncidentQuery, IncidentUpdate, RemarkNote
 from services.contracts.layouts import LayoutInput, LayoutQuery, LayoutUpdate
 from services.contracts.permissions import ANYBODY, Right, Role
@@ -17,6 +18,7 @@ from services.registry.accounts import Accounts
 from services.registry.acknowledgements import Acknowledgements
 from services.registry.catalogue import CameraCatalogue
 from services.registry.grants import Grants
+from services.registry.imports import Imports
 from services.registry.incidents import Incidents
 from services.registry.layouts import Layouts
 from services.registry.orders import WorkerOrders
@@ -42,6 +44,7 @@ class AccessEndpoints(NamedTuple):
 
 def endpoints(
     catalogue: CameraCatalogue,
+    imports: Imports,
     orders: WorkerOrders,
     incidents: Incidents,
     walls: WallEndpoints,
@@ -55,6 +58,12 @@ def endpoints(
         Endpoint("cameras-update", CameraUpdate, catalogue.update, Role.ADMIN),
         Endpoint("cameras-remove", CameraRemove, catalogue.remove, Role.ADMIN),
         Endpoint("cameras-import", ImportRequest, catalogue.import_, Role.ADMIN),
+        Endpoint("imports-start", ImportRequest, imports.start, Role.ADMIN),
+        Endpoint("imports-list", ImportsQuery, imports.list_jobs, Role.ADMIN),
+        Endpoint("imports-get", ImportKey, imports.get, Role.ADMIN),
+        Endpoint("imports-rows", ImportRowsQuery, imports.rows, Role.ADMIN),
+        Endpoint("imports-refused", ImportKey, imports.refused, Role.ADMIN),
+        Endpoint("imports-cancel", ImportKey, imports.cancel, Role.ADMIN),
         Endpoint("workers-list", WorkersQuery, orders.list_workers, Role.VIEWER),
         Endpoint("workers-order", WorkerOrderRequest, orders.order, Role.ADMIN),
         Endpoint("incidents-list", IncidentQuery, incidents.list, Right.INCIDENTS),

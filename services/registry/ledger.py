@@ -9,6 +9,7 @@ from typing import Final, Generic, Self, TypeVar
 from services.contracts import subjects
 from services.contracts.accounts import RegistryAccount
 from services.contracts.errors import UnavailableError
+from services.contracts.imports import KeptImport
 from services.contracts.layouts import Layout, PersonWalls
 from services.contracts.models import Assignment, Camera, CameraState, Id, Incident, Model
 from services.contracts.rights import Grant
@@ -134,6 +135,7 @@ class Ledgers:
     accounts: Ledger[RegistryAccount]
     orders: Ledger[WorkerOrder]
     grants: Ledger[Grant]
+    imports: Ledger[KeptImport]
     told: StateFeed
     """Of the states what the leader tells, with figures, which the bucket lacks."""
     plan_due: asyncio.Event
@@ -159,6 +161,7 @@ class Ledgers:
             accounts=Ledger(await Bucket.open(bus, subjects.ACCOUNTS_BUCKET, RegistryAccount)),
             orders=Ledger(await Bucket.open(bus, subjects.ORDERS_BUCKET, WorkerOrder), plan_again),
             grants=Ledger(await Bucket.open(bus, subjects.GRANTS_BUCKET, Grant)),
+            imports=Ledger(await Bucket.open(bus, subjects.IMPORTS_BUCKET, KeptImport)),
             told=StateFeed(bus, home, figures=True),
             plan_due=plan_due,
         )

@@ -6,12 +6,13 @@ Pure: text in, rows out. The columns are described in docs/guide/cameras.md; the
 import csv
 import io
 import re
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from pydantic_core import from_json
 
-from services.contracts.catalogue import RowProblem, id_from_name, take_credentials
+from services.contracts.catalogue import ImportRow, RowProblem, id_from_name, take_credentials
 from services.contracts.errors import InvalidInputError
 
 MAX_ROWS: Final = 10_000
@@ -96,39 +97,106 @@ def parse(format: str, content: str) -> ParsedTable:  # noqa: A002 (the field's 
     return _parse_json(content) if format == "json" else _parse_csv(content)
 
 
+REFUSED_COLUMNS: Final = ("refused_row", "refused_code", "refused_column", "refused_detail")
+"""What a file of refused rows says in front of the columns that were given. An import ignores them."""
+
+
+def refused_csv(format: str, content: str, refused: Mapping[int, ImportRow]) -> str:  # noqa: A002
+    """The refused rows of a file that `parse` has read, as CSV; ``refused`` by their numbers.
+
+    Of CSV the cells as they were given, of JSON the columns that an import knows.
+    """
+    given = dict(_json_cells(content)) if format == "json" else None
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    if given is not None:
+        header = [name for name in COLUMNS if any(name in given.get(number, {}) for number in refused)]
+        cells = {number: [given.get(number, {}).get(name, "") for name in header] for number in refused}
+    else:
+        header, cells = _csv_cells(content, refused)
+    writer.writerow([*REFUSED_COLUMNS, *header])
+    for number, row in sorted(refused.items()):
+        writer.writerow([number, row.code, row.column, row.detail, *cells.get(number, [])])
+    return out.getvalue()
+
+
+def _csv_cells(content: str, numbers: Container[int]) -> tuple[list[str], dict[int, list[str]]]:
+    lines = _csv_lines(content)
+    _, header = next(lines, (1, list[str]()))
+    kept = [place for place, name in enumerate(header) if not _is_refusal(name)]
+    found: dict[int, list[str]] = {}
+    for line, cells in lines:
+        if line in numbers:
+            own = [cells[place] if place < len(cells) else "" for place in kept]
+            found[line] = [*own, *cells[len(header) :]]
+    return [header[place] for place in kept], found
+
+
+def _json_cells(content: str) -> Iterator[tuple[int, dict[str, str]]]:
+    parsed = from_json(content)
+    for number, entry in enumerate(parsed["cameras"] if isinstance(parsed, dict) else parsed, start=1):
+        if not isinstance(entry, dict):
+            continue
+        flat: dict[str, Any] = {name: value for key, value in entry.items() if (name := _column(key)) is not None}
+        for name in ("location", "credentials"):
+            flat |= entry[name] if isinstance(entry.get(name), dict) else {}
+        profiles = entry.get("profiles")
+        for profile, value in (profiles if isinstance(profiles, dict) else {}).items():
+            flat[f"{profile}_url"] = value.get("url", "") if isinstance(value, dict) else value
+        yield number, {name: _cell(value) for name, value in flat.items() if value is not None}
+
+
+def _cell(value: Any) -> str:
+    return "|".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _is_refusal(header: str) -> bool:
+    return header.strip().lower() in REFUSED_COLUMNS
+
+
 def _column(header: str) -> str | None:
     return _ALIASES.get(re.sub(r"[^a-z0-9]+", "_", header.strip().lower()).strip("_"))
 
 
 def _parse_csv(content: str) -> ParsedTable:
-    first_line = content.partition("\n")[0]
-    delimiter = max(",;\t", key=first_line.count)
-    reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, skipinitialspace=True)
+    lines = _csv_lines(content)
+    _, header = next(lines, (1, list[str]()))
+    if len(header) > MAX_COLUMNS:
+        raise InvalidInputError(f"line 1 names {len(header)} columns; at most {MAX_COLUMNS} are taken")
+    columns = [_column(name) for name in header]
+    if "main_url" not in columns or not {"id", "name"} & set(columns):
+        raise InvalidInputError(
+            "line 1 must name the columns, at least 'name' (or 'id') and 'main_url'; "
+            f"it names {', '.join(repr(name) for name in header) or 'nothing'}"
+        )
+    doubled = sorted({name for name in columns if name and columns.count(name) > 1})
+    if doubled:
+        raise InvalidInputError(f"line 1 names a column twice: {', '.join(doubled)}")
+    delimiter = _delimiter(content)
     rows: list[ParsedRow] = []
+    for line, cells in lines:
+        if any(cell.strip() for cell in cells):
+            if len(rows) == MAX_ROWS:
+                raise InvalidInputError(f"an import takes at most {MAX_ROWS} cameras, this has more; split it")
+            rows.append(_csv_row(line, columns, cells, delimiter))
+    unknown = [name for name, column in zip(header, columns, strict=True) if column is None and name.strip()]
+    return ParsedTable(rows, tuple(name for name in unknown if not _is_refusal(name)))
+
+
+def _delimiter(content: str) -> str:
+    return max(",;\t", key=content.partition("\n")[0].count)
+
+
+def _csv_lines(content: str) -> Iterator[tuple[int, list[str]]]:
+    """Each row's first line, from 1, and its cells; raises `InvalidInputError`."""
+    reader = csv.reader(io.StringIO(content, newline=""), delimiter=_delimiter(content), skipinitialspace=True)
+    line = 1
     try:
-        header = next(reader, [])
-        if len(header) > MAX_COLUMNS:
-            raise InvalidInputError(f"line 1 names {len(header)} columns; at most {MAX_COLUMNS} are taken")
-        columns = [_column(name) for name in header]
-        if "main_url" not in columns or not {"id", "name"} & set(columns):
-            raise InvalidInputError(
-                "line 1 must name the columns, at least 'name' (or 'id') and 'main_url'; "
-                f"it names {', '.join(repr(name) for name in header) or 'nothing'}"
-            )
-        doubled = sorted({name for name in columns if name and columns.count(name) > 1})
-        if doubled:
-            raise InvalidInputError(f"line 1 names a column twice: {', '.join(doubled)}")
-        line = reader.line_num + 1
         for cells in reader:
-            if any(cell.strip() for cell in cells):
-                if len(rows) == MAX_ROWS:
-                    raise InvalidInputError(f"an import takes at most {MAX_ROWS} cameras, this has more; split it")
-                rows.append(_csv_row(line, columns, cells, delimiter))
+            yield line, cells
             line = reader.line_num + 1
     except csv.Error as error:
         raise InvalidInputError(f"line {reader.line_num} is no CSV: {error}") from error
-    unknown = [name for name, column in zip(header, columns, strict=True) if column is None and name.strip()]
-    return ParsedTable(rows, tuple(unknown))
 
 
 def _csv_row(line: int, columns: list[str | None], cells: list[str], delimiter: str) -> ParsedRow:

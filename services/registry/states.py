@@ -36,6 +36,7 @@ from services.mesh.event_stream import EventOutbox
 from services.mesh.leases import EXPIRE_SECONDS, Workers
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
+from services.mesh.tasks import together
 from services.registry.announce import Announcer, Name
 from services.registry.ledger import Ledgers
 from services.registry.observed import ObservedCamera
@@ -111,9 +112,7 @@ class StateObserver:
 
     async def run(self) -> None:
         """Observes until it is cancelled; writing goes on beside it, and may have to wait for a disk."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._observe())
-            tasks.create_task(self._write())
+        await together(self._observe(), self._write())
 
     async def _observe(self) -> None:
         subscription = await self._bus.subscribe(subjects.report(self._home, "*"), self._on_report)

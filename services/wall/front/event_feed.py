@@ -24,6 +24,7 @@ from services.mesh.clock import Clock
 from services.mesh.event_stream import StreamEvent, events_between, follow_events, last_event_number
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
+from services.mesh.tasks import together
 
 log = get_logger()
 
@@ -207,9 +208,7 @@ class EventFeed:
 
     async def run(self) -> None:
         """Follows for ever, over every reconnect and without a hole; cancel to stop."""
-        async with asyncio.TaskGroup() as tasks:
-            for stream in STREAMS:
-                tasks.create_task(self._follow(stream))
+        await together(*(self._follow(stream) for stream in STREAMS))
 
     async def _follow(self, stream: str) -> None:
         backoff = Backoff(_RETRY_SECONDS, _MAX_RETRY_SECONDS)

@@ -4,12 +4,13 @@ from typing import Final
 
 from services.contracts.acknowledgements import AcknowledgeOrder
 from services.contracts.catalogue import CameraInput, CameraPatch, ImportReport
+from services.contracts.imports import ImportJob, ImportsList
 from services.contracts.incidents import IncidentInput, IncidentPatch, RemarkInput
 from services.contracts.layouts import Layout, LayoutInput, LayoutPatch
 from services.contracts.models import Incident
 from services.contracts.permissions import ANYBODY, Right, Role
 from services.contracts.screens import Screen, ScreenOrderInput, Tour, TourInput, TourPatch
-from services.contracts.workers import Order, WorkersList, WorkerView
+from services.contracts.workers import WorkersList, WorkerView
 from services.wall.front.api import (
     accounts,
     activity,
@@ -22,6 +23,7 @@ from services.wall.front.api import (
     exports,
     grants,
     history,
+    imports,
     incident_report,
     incidents,
     layouts,
@@ -47,13 +49,11 @@ from services.wall.front.http.route import JSON, Answer, Route
 _EXPORTED: Final = (Right.CLIP, Right.EVIDENCE)
 _WATCHED: Final = (Right.LIVE, Right.PLAYBACK)
 _ACCOUNT: Final = "/api/v1/accounts/{name}"
-_ORDERS: Final[tuple[tuple[str, Order | None, str], ...]] = (
-    ("drain", "drain", "Give a worker no more cameras, and its own to others"),
-    ("undrain", None, "Give a worker cameras again"),
-    ("retire", "retire", "Take a drained worker out of service for good"),
-)
+_WORKER: Final = "/api/v1/workers/{role}/{worker}"
+_MACHINE: Final = "/api/v1/machines/{machine}"
 _CAMERA: Final = "/api/v1/cameras/{camera}"
 _EXPORT: Final = "/api/v1/exports/{export}"
+_IMPORT: Final = "/api/v1/imports/{import}"
 _INCIDENT: Final = "/api/v1/incidents/{incident}"
 _LAYOUT: Final = "/api/v1/layouts/{layout}"
 _SCREEN: Final = "/api/v1/screens/{screen}"
@@ -102,7 +102,8 @@ ROUTES: Final[tuple[Route[FrontRequest], ...]] = (
     Route("GET", "/api/v1/troubles", troubles.troubles, Role.VIEWER, "What ails the mesh itself just now",
           {200: Answer("All troubles", JSON, troubles.TroublesView)}),
     Route("GET", "/api/v1/cameras", cameras.list_cameras, Right.CATALOGUE, "The catalogue, with what is observed",
-          {200: Answer("All cameras, by id", JSON, cameras.CamerasView)}, query=cameras.CamerasQuery),
+          {200: Answer("A page of cameras, by id, with counts", JSON, cameras.CamerasView, ("ETag",)),
+           304: Answer("The client has it")}, query=cameras.CamerasQuery),
     Route("POST", "/api/v1/cameras", cameras.add_camera, Role.ADMIN, "Add a camera",
           {201: Answer("The camera", JSON, cameras.CameraView, ("Location", "ETag"))}, (409,),
           body={JSON: CameraInput}),
@@ -156,18 +157,40 @@ ROUTES: Final[tuple[Route[FrontRequest], ...]] = (
           {200: Answer("The file", "application/octet-stream", None, exports.FILE_HEADERS),
            206: Answer("The part that Range asks for", "application/octet-stream", None,
                        ("Content-Range", *exports.FILE_HEADERS))}, (409, 416)),
+    Route("POST", "/api/v1/imports", imports.start_import, Role.ADMIN, "Add and change many cameras as a job",
+          {202: Answer("The job", JSON, ImportJob, ("Location",))}, query=cameras.ImportQuery,
+          body={"text/csv": None, JSON: None}, max_body_bytes=cameras.MAX_IMPORT_BODY_BYTES),
+    Route("GET", "/api/v1/imports", imports.list_imports, Role.ADMIN, "The imports of the last day, newest first",
+          {200: Answer("Jobs", JSON, ImportsList)}),
+    Route("GET", _IMPORT, imports.get_import, Role.ADMIN, "How far an import is",
+          {200: Answer("The job", JSON, ImportJob)}),
+    Route("DELETE", _IMPORT, imports.end_import, Role.ADMIN, "End an import, or forget it where it is over",
+          {204: Answer("It has ended, or is forgotten")}, (409,)),
+    Route("GET", f"{_IMPORT}/rows", imports.import_rows, Role.ADMIN, "What became of the rows of an import",
+          {200: Answer("A page of rows", JSON, imports.ImportRowsView)}, query=imports.ImportRowsFilter),
+    Route("GET", f"{_IMPORT}/refused.csv", imports.refused_rows, Role.ADMIN,
+          "The refused rows of an import, to be mended and imported again",
+          {200: Answer("CSV", "text/csv", None, ("Content-Disposition",))}, (409,)),
     Route("GET", "/api/v1/workers", workers.list_workers, Role.VIEWER, "Who reads and records cameras, and how full",
           {200: Answer("Ingest workers and recorders, by name", JSON, WorkersList)}),
-    *(
-        Route("POST", f"/api/v1/workers/{{role}}/{{worker}}/{verb}", workers.order_worker(order), Role.ADMIN, text,
-              {200: Answer("The worker", JSON, WorkerView), 204: Answer("It was silent and is forgotten")}, (404, 409))
-        for verb, order, text in _ORDERS
-    ),
-    *(
-        Route("POST", f"/api/v1/machines/{{machine}}/{verb}", workers.order_machine(order), Role.ADMIN,
-              f"{text}; all on a machine", {200: Answer("Its workers", JSON, WorkersList)}, (404, 409))
-        for verb, order, text in _ORDERS
-    ),
+    Route("POST", f"{_WORKER}/drain", workers.drain_worker, Role.ADMIN,
+          "Give a worker no more cameras, and its own to others",
+          {200: Answer("The worker", JSON, WorkerView), 204: Answer("It was silent")}, (404, 409)),
+    Route("POST", f"{_WORKER}/undrain", workers.undrain_worker, Role.ADMIN,
+          "Give a worker cameras again",
+          {200: Answer("The worker", JSON, WorkerView), 204: Answer("It was silent")}, (404, 409)),
+    Route("POST", f"{_WORKER}/retire", workers.retire_worker, Role.ADMIN,
+          "Take a worker that is drained out of service for good",
+          {200: Answer("The worker", JSON, WorkerView), 204: Answer("It was silent")}, (404, 409)),
+    Route("POST", f"{_MACHINE}/drain", workers.drain_machine, Role.ADMIN,
+          "Give the workers of a machine no more cameras, and their own to others",
+          {200: Answer("Its workers", JSON, WorkersList)}, (404, 409)),
+    Route("POST", f"{_MACHINE}/undrain", workers.undrain_machine, Role.ADMIN,
+          "Give the workers of a machine cameras again",
+          {200: Answer("Its workers", JSON, WorkersList)}, (404, 409)),
+    Route("POST", f"{_MACHINE}/retire", workers.retire_machine, Role.ADMIN,
+          "Take the workers of a machine that are drained out of service for good",
+          {200: Answer("Its workers", JSON, WorkersList)}, (404, 409)),
     Route("GET", "/api/v1/history", history.history, Role.OPERATOR,
           "Of which cameras there is footage, removed ones too",
           {200: Answer("By id and site", JSON, history.HistoryView)}, query=history.HistoryQuery),

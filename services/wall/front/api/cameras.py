@@ -5,7 +5,10 @@ registry and are answered when the mirror has them, so that a client reads what 
 """
 
 import asyncio
-from typing import Final
+import json
+from bisect import bisect_right
+from collections import Counter
+from typing import Final, Literal
 
 from aiohttp import web
 from pydantic import BaseModel, Field
@@ -27,9 +30,11 @@ from services.contracts.models import Camera, CameraState, Id
 from services.contracts.permissions import Right, Role
 from services.mesh.rpc import call as ask
 from services.wall.front.context import FrontRequest
-from services.wall.front.http.route import json_response, revision_response
+from services.wall.front.http.route import json_response, revision_response, tagged_response
 
 SEEN_SECONDS: Final = 1.0
+PAGE_BYTES: Final = 1024 * 1024
+"""A page of the list ends here: about a thousand cameras."""
 IMPORT_SECONDS: Final = 600.0
 MAX_IMPORT_BODY_BYTES: Final = MAX_IMPORT_BYTES + 1
 """One byte more, so that the import refuses with its own message."""
@@ -45,9 +50,19 @@ class CameraView(Camera):
 
 
 class CamerasView(BaseModel):
-    """The catalogue."""
+    """A page of the catalogue."""
 
     cameras: list[CameraView]
+    """By id."""
+    next: str | None
+    """The cursor of the next page; None: this was the last one."""
+    total: int
+    """How many cameras match all filters."""
+    counts: dict[str, int]
+    """By status, of the cameras that match all filters but ``status``; ``unknown``: nothing has been observed yet."""
+
+
+ListedStatus = Literal["connecting", "online", "degraded", "offline", "disabled", "unknown"]
 
 
 class CamerasQuery(BaseModel):
@@ -56,6 +71,20 @@ class CamerasQuery(BaseModel):
     site: Id | None = Field(default=None, description="Only cameras of this site.")
     tag: str | None = Field(default=None, description="Only cameras with this tag.")
     text: str = Field(default="", description="Occurs in the id, name, address or a tag; case does not matter.")
+    status: tuple[ListedStatus, ...] = Field(default=(), description="Only cameras of these statuses.")
+    pin: str | None = Field(default=None, description="Only cameras that are pinned to this worker or machine.")
+    record: bool | None = Field(default=None, description="Only cameras that are recorded, or are not.")
+    limit: int = Field(default=1000, ge=1, le=5000, description="How many at most. A page also ends at 1 MiB.")
+    cursor: Id | None = Field(default=None, description="`next` of the page before.")
+    fields: Literal["all", "brief"] = Field(
+        default="all", description="`brief`: of the state only what changes with it, without profiles and figures."
+    )
+
+    def matches(self, camera: Camera) -> bool:
+        """Whether all filters but ``status`` match."""
+        if (self.pin is not None and camera.pin != self.pin) or self.record not in (None, camera.record):
+            return False
+        return camera.matches(site=self.site, tag=self.tag, text=self.text)
 
 
 class ImportQuery(BaseModel):
@@ -65,15 +94,36 @@ class ImportQuery(BaseModel):
 
 
 async def list_cameras(request: FrontRequest) -> web.Response:
-    """All cameras, by id."""
+    """A page of cameras, by id; with an ``ETag`` of what it says."""
     query = request.query(CamerasQuery)
     front = request.front
     if not front.cameras.ready.is_set():
         raise UnavailableError("the wall is starting and has not read the catalogue yet; try again shortly")
-    wanted = [each for each in front.cameras.values() if each.matches(**query.model_dump())]
-    wanted = [each for each in wanted if request.may(Right.CATALOGUE, each)]
-    views = [_view(request, camera) for camera in sorted(wanted, key=lambda camera: camera.id)]
-    return json_response(CamerasView.model_construct(cameras=views))
+    seen = (each for each in front.cameras.values() if query.matches(each) and request.may(Right.CATALOGUE, each))
+    matching = sorted(seen, key=lambda camera: camera.id)
+    statuses = {camera.id: _status(front.states.get(camera.id)) for camera in matching}
+    wanted = [camera for camera in matching if not query.status or statuses[camera.id] in query.status]
+    begin = bisect_right(wanted, query.cursor, key=lambda camera: camera.id) if query.cursor else 0
+    page: list[bytes] = []
+    size = 0
+    for camera in wanted[begin : begin + query.limit]:
+        view = _view(request, camera, brief=query.fields == "brief").model_dump_json(by_alias=True).encode()
+        size += len(view)
+        if page and size > PAGE_BYTES:
+            break
+        page.append(view)
+    end = begin + len(page)
+    rest = {
+        "next": wanted[end - 1].id if end < len(wanted) else None,
+        "total": len(wanted),
+        "counts": dict(sorted(Counter(statuses.values()).items())),
+    }
+    body = b'{"cameras":[' + b",".join(page) + b"]," + json.dumps(rest, separators=(",", ":")).encode()[1:]
+    return tagged_response(request.raw, body)
+
+
+def _status(state: CameraState | None) -> str:
+    return state.status if state is not None else "unknown"
 
 
 async def get_camera(request: FrontRequest) -> web.Response:
@@ -129,13 +179,15 @@ def _endpoint(request: FrontRequest, verb: str) -> str:
     return subjects.rpc(request.front.home, "registry", f"cameras-{verb}")
 
 
-def _view(request: FrontRequest, camera: Camera) -> CameraView:
+def _view(request: FrontRequest, camera: Camera, *, brief: bool = False) -> CameraView:
     """The camera as the asker may see it: the addresses of its streams are for administrators, and a partner is not
     told what stands in the way of one, which may name addresses."""
     front = request.front
     shown = dict(camera)
     state = front.states.get(camera.id)
     assigned = front.assignments.get(f"recorder.{camera.id}")
+    if state is not None and brief:
+        state = state.model_copy(update={"profiles": {}, "detail": ""})
     if not request.actor.may(Role.ADMIN):
         hidden = {"url": ""}
         shown["profiles"] = {name: profile.model_copy(update=hidden) for name, profile in camera.profiles.items()}

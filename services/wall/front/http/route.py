@@ -8,6 +8,7 @@ server's parts: `services.wall.front.context` derives the front's own request an
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any, Final, Generic, TypeVar
 
 from aiohttp import hdrs, web
@@ -196,3 +197,16 @@ def revision_response(body: BaseModel, revision: int, *, created_at: str = "") -
     if created_at:
         return json_response(body, status=201, headers={**headers, hdrs.LOCATION: created_at})
     return json_response(body, headers=headers)
+
+
+def tagged_response(request: web.Request, body: bytes) -> web.Response:
+    """JSON under an ``ETag`` of its bytes; 304 where the client has it (RFC 9110, 13.1.2)."""
+    etag = f'"{blake2b(body, digest_size=16).hexdigest()}"'
+    headers = {hdrs.ETAG: etag, hdrs.CACHE_CONTROL: "no-cache, private"}
+    given = [each.strip().removeprefix("W/") for each in request.headers.get(hdrs.IF_NONE_MATCH, "").split(",")]
+    if etag in given:
+        return web.Response(status=304, headers=headers)
+    response = web.Response(body=body, content_type=JSON, headers=headers)
+    if len(body) > COMPRESS_BYTES:
+        response.enable_compression()
+    return response

@@ -2,18 +2,21 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
 from services.contracts import subjects
-from services.contracts.models import CameraState, Status
+from services.contracts.models import Camera, CameraState, Profile, Status
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
+from services.wall.front.api import cameras
 from tests.registry.running import registry
-from tests.wall.front.running import running_front
+from tests.wall.front.running import RunningFront, running_front
 
 PATH = "/api/v1/cameras"
+MAIN = Profile(url="rtsp://192.0.2.1/main")
 CAMERA = {
     "id": "kayutangan-1",
     "name": "Kayutangan 1",
@@ -164,3 +167,79 @@ async def test_incidents_are_opened_changed_closed_and_listed(mesh_settings: Mes
             assert answer.status == 404
         async with front.http.post(path, json={"title": ""}) as answer:
             assert answer.status == 422
+
+
+async def listed(front: RunningFront, query: str = "", etag: str = "") -> tuple[int, Any, str]:
+    headers = {"If-None-Match": etag} if etag else {}
+    async with front.http.get(f"{PATH}{query}", headers=headers) as answer:
+        return answer.status, await answer.json() if answer.status == 200 else None, answer.headers.get("ETag", "")
+
+
+async def test_the_list_comes_in_pages_that_end_by_number_or_bytes_and_lose_none(
+    mesh_settings: MeshSettings, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera)
+    names = [f"cam-{number:02d}" for number in range(25)]
+    for name in names:
+        await bucket.create(name, Camera(id=name, site="city", name=name, profiles={"main": MAIN}))
+    async with running_front(mesh_settings) as front:
+        _, whole, _ = await listed(front)
+        assert [camera["id"] for camera in whole["cameras"]] == names
+        assert (whole["next"], whole["total"], whole["counts"]) == (None, 25, {"unknown": 25})
+        for limit, page_bytes in ((10, 1024**2), (100, 2500)):
+            monkeypatch.setattr(cameras, "PAGE_BYTES", page_bytes)
+            found: list[str] = []
+            pages, query = 0, f"?limit={limit}"
+            while True:
+                _, page, _ = await listed(front, query)
+                found += [camera["id"] for camera in page["cameras"]]
+                pages += 1
+                assert page["total"] == 25
+                if page["next"] is None:
+                    break
+                query = f"?limit={limit}&cursor={page['next']}"
+            assert found == names
+            assert pages > 2
+        _, after, _ = await listed(front, "?cursor=cam-05-gone&limit=1")
+        assert after["cameras"][0]["id"] == "cam-06", "a cursor outlives its camera"
+
+
+async def test_filters_and_counts_are_of_the_whole_catalogue(mesh_settings: MeshSettings, bus: Bus) -> None:
+    bucket = await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera)
+    states = await Bucket.open(bus, subjects.STATE_BUCKET, CameraState)
+    for number, status in enumerate((Status.ONLINE, Status.ONLINE, Status.OFFLINE, None)):
+        name = f"cam-{number}"
+        given = {"record": number != 0, "pin": "rack-1" if number == 1 else ""}
+        await bucket.create(name, Camera(id=name, site="city", name=name, profiles={"main": MAIN}, **given))
+        if status is not None:
+            await states.put(name, CameraState(camera=name, site="city", status=status, since_us=1, detail="why"))
+    async with running_front(mesh_settings) as front:
+        counts = {"online": 2, "offline": 1, "unknown": 1}
+        for query, ids in (
+            ("?status=online&limit=1", ["cam-0"]),
+            ("?status=offline&status=unknown", ["cam-2", "cam-3"]),
+            ("?record=false", ["cam-0"]),
+            ("?pin=rack-1", ["cam-1"]),
+        ):
+            _, page, _ = await listed(front, query)
+            assert [camera["id"] for camera in page["cameras"]] == ids, query
+            if "status" in query:
+                assert (page["counts"], page["total"]) == (counts, 2)
+        _, page, _ = await listed(front, "?status=offline")
+        assert page["cameras"][0]["state"]["detail"] == "why"
+        _, page, _ = await listed(front, "?status=offline&fields=brief")
+        assert (page["cameras"][0]["state"]["detail"], page["cameras"][0]["state"]["status"]) == ("", "offline")
+        for bad in ("?limit=0", "?limit=5001", "?status=asleep", "?cursor=Not%20An%20Id"):
+            assert (await listed(front, bad))[0] == 422
+
+
+async def test_who_has_a_page_gets_304_until_it_says_something_else(mesh_settings: MeshSettings, bus: Bus) -> None:
+    async with registry(mesh_settings), running_front(mesh_settings) as front:
+        await front.http.post(PATH, json=CAMERA)
+        status, _, etag = await listed(front)
+        assert status == 200
+        assert (await listed(front, etag=etag))[0] == 304
+        assert (await listed(front, etag=f'"x", W/{etag}'))[0] == 304
+        await front.http.patch(f"{PATH}/kayutangan-1", json={"name": "Other"})
+        status, _, other = await listed(front, etag=etag)
+        assert (status, other != etag) == (200, True)

@@ -160,7 +160,13 @@ export class Api {
   }
 
   async cameras(): Promise<CameraView[]> {
-    return (await this.json<CamerasView>("GET", "/cameras")).cameras;
+    const found: CameraView[] = [];
+    for (let cursor: string | null = ""; cursor !== null; ) {
+      const page: CamerasView = await this.json("GET", `/cameras${cursor && `?cursor=${cursor}`}`);
+      found.push(...page.cameras);
+      cursor = page.next ?? null;
+    }
+    return found;
   }
 
   camera(id: string): Promise<CameraView> {

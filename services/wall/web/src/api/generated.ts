@@ -209,9 +209,12 @@ export interface CameraView {
   recorders: string[];
 }
 
-/** The catalogue. */
+/** A page of the catalogue. */
 export interface CamerasView {
   cameras: CameraView[];
+  next: string | null;
+  total: number;
+  counts: Record<string, number>;
 }
 
 /** Steer the session's clock, and with it every recorded slot. */
@@ -456,6 +459,26 @@ export interface IceServer {
   credential: string | null;
 }
 
+/** One import. */
+export interface ImportJob {
+  id: string;
+  status: "waiting" | "running" | "done" | "failed" | "cancelled";
+  dry_run: boolean;
+  actor: string;
+  created_us: number;
+  finished_us: number | null;
+  expires_us: number;
+  rows: number;
+  done: number;
+  added: number;
+  updated: number;
+  unchanged: number;
+  refused: number;
+  notes: string[];
+  ignored: string[];
+  detail: string;
+}
+
 /** The result of each row. */
 export interface ImportReport {
   rows: ImportRow[];
@@ -476,6 +499,17 @@ export interface ImportRow {
   detail: string;
   code: "" | "cells" | "no-object" | "no-camera" | "same-camera" | "password-alone" | "no-boolean" | "no-degrees" | "invalid" | "conflict" | "unavailable";
   column: string;
+}
+
+/** Rows in the order of the file. */
+export interface ImportRowsView {
+  rows: ImportRow[];
+  next: number | null;
+}
+
+/** Newest first. */
+export interface ImportsList {
+  imports: ImportJob[];
 }
 
 /** A case. The footage of its cameras and time is held while it is open, and for the grace period after. */

@@ -1,0 +1,108 @@
+"""Import jobs: a file of cameras that a registry goes through, while the page that gave it may come and go."""
+
+from typing import Final, Literal
+
+from pydantic import Field
+
+from services.contracts.catalogue import ImportRow
+from services.contracts.models import Id, Model
+
+KEPT_SECONDS: Final = 86_400
+"""A job, its report and its refused rows are forgotten after a day."""
+
+ImportStatus = Literal["waiting", "running", "done", "failed", "cancelled"]
+RowResult = Literal["added", "updated", "unchanged", "refused"]
+
+
+class ImportJob(Model):
+    """One import."""
+
+    id: Id
+    status: ImportStatus = "waiting"
+    dry_run: bool = False
+    actor: str
+    created_us: int
+    finished_us: int | None = None
+    expires_us: int
+    rows: int = 0
+    """In the file; 0 until it has been read."""
+    done: int = 0
+    """How many of them were gone through."""
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    refused: int = 0
+    notes: tuple[str, ...] = ()
+    """About the file as a whole: unknown columns."""
+    ignored: tuple[str, ...] = ()
+    """The unknown columns."""
+    detail: str = ""
+    """Why it failed."""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more happens to it."""
+        return self.status in ("done", "failed", "cancelled")
+
+
+class KeptImport(Model):
+    """A job as it is kept: one entry of the bucket `subjects.IMPORTS_BUCKET`, by its id."""
+
+    job: ImportJob
+    role: str
+    """Of the actor."""
+    runner: Id
+    """The registry that goes through it. Where that is gone another one does."""
+    format: Literal["csv", "json"]
+    content: str = Field(default="", repr=False)
+    """The file, packed (`services.registry.imports`); empty once it is over: it may hold passwords."""
+    rows: str = Field(default="", repr=False)
+    """The result of each row, packed."""
+    refused_csv: str = Field(default="", repr=False)
+    """The refused rows, packed."""
+
+
+class ImportKey(Model):
+    """One job."""
+
+    id: Id
+
+
+class ImportsQuery(Model):
+    """All jobs."""
+
+
+class ImportsList(Model):
+    """Newest first."""
+
+    imports: tuple[ImportJob, ...]
+
+
+class ImportRowsQuery(Model):
+    """The result of each row, as far as it has one."""
+
+    id: Id
+    result: RowResult | None = None
+    after: int = 0
+    """Continue after this row."""
+    limit: int = Field(default=1000, ge=1, le=5000)
+
+
+class ImportRows(Model):
+    """In the order of the file."""
+
+    rows: tuple[ImportRow, ...]
+    next: int | None = None
+    """The row to continue after; None: this was the last page."""
+
+
+class ImportReportRows(Model):
+    """All rows of a job, as they are kept."""
+
+    rows: tuple[ImportRow, ...]
+
+
+class RefusedRows(Model):
+    """The refused rows as CSV, to be mended and imported again."""
+
+    csv: str

@@ -1,0 +1,93 @@
+"""Imports as jobs over HTTP: progress, refused rows, cancelling, and going on when the registry ends."""
+
+import asyncio
+from typing import Any
+
+from services.contracts import subjects
+from services.contracts.imports import ImportJob, KeptImport
+from services.mesh.buckets import Bucket
+from services.mesh.bus import Bus
+from services.mesh.settings import MeshSettings
+from services.registry.imports import packed
+from tests.registry.running import eventually, registry
+from tests.wall.front.running import RunningFront, running_front
+
+PATH = "/api/v1/imports"
+TABLE = "id,name,url\ncam-a,Camera A,rtsp://192.0.2.1/a\ncam-b,B,nonsense\ncam-c,Camera C,rtsp://u:secret@192.0.2.1/c\n"
+
+
+async def start(front: RunningFront, table: str, query: str = "") -> str:
+    async with front.http.post(f"{PATH}{query}", data=table, headers={"Content-Type": "text/csv"}) as answer:
+        assert answer.status == 202, await answer.text()
+        location = answer.headers["Location"]
+        assert location == f"{PATH}/{(await answer.json())['id']}"
+        return location
+
+
+async def get(front: RunningFront, path: str) -> Any:
+    async with front.http.get(path) as answer:
+        assert answer.status == 200, await answer.text()
+        return await answer.json() if answer.content_type == "application/json" else await answer.text()
+
+
+async def over(front: RunningFront, path: str) -> Any:
+    return await eventually(lambda: get(front, path), lambda job: job["status"] not in ("waiting", "running"))
+
+
+async def test_a_job_tells_what_became_of_each_row_and_its_refused_rows_are_mended_and_imported(
+    mesh_settings: MeshSettings, bus: Bus
+) -> None:
+    async with registry(mesh_settings), running_front(mesh_settings) as front:
+        dry = await over(front, await start(front, TABLE, "?dry_run=true"))
+        assert (dry["status"], dry["dry_run"], dry["added"], dry["refused"]) == ("done", True, 2, 1)
+        job = await over(front, path := await start(front, TABLE))
+        assert (job["rows"], job["done"], job["added"], job["refused"]) == (3, 3, 2, 1)
+        assert [each["id"] for each in (await get(front, PATH))["imports"]] == [job["id"], dry["id"]]
+        page = await get(front, f"{path}/rows?limit=2")
+        assert ([row["row"] for row in page["rows"]], page["next"]) == ([2, 3], 3)
+        page = await get(front, f"{path}/rows?limit=2&cursor={page['next']}")
+        assert ([row["row"] for row in page["rows"]], page["next"]) == ([4], None)
+        assert [row["code"] for row in (await get(front, f"{path}/rows?result=refused"))["rows"]] == ["invalid"]
+        table = await get(front, f"{path}/refused.csv")
+        assert "cam-b,B,nonsense" in table
+        mended = await over(front, await start(front, table.replace("nonsense", "rtsp://192.0.2.1/b")))
+        assert (mended["added"], mended["refused"], mended["ignored"]) == (1, 0, [])
+        kept = await (await Bucket.open(bus, subjects.IMPORTS_BUCKET, KeptImport)).get(job["id"])
+        assert kept is not None
+        assert kept[0].content == "", "the file may hold passwords"
+        failed = await over(front, await start(front, "nothing\n"))
+        assert (failed["status"], "line 1" in failed["detail"]) == ("failed", True)
+        async with front.http.delete(path) as answer:
+            assert answer.status == 204
+        async with front.http.get(path) as answer:
+            assert answer.status == 404
+
+
+async def test_a_job_that_was_interrupted_is_gone_through_by_the_next_registry(
+    mesh_settings: MeshSettings, bus: Bus
+) -> None:
+    async with registry(mesh_settings):
+        pass  # makes the bucket
+    bucket = await Bucket.open(bus, subjects.IMPORTS_BUCKET, KeptImport)
+    far_us = 1 << 60
+    job = ImportJob(id="import-1", status="running", actor="siti", created_us=1, expires_us=far_us)
+    kept = KeptImport(job=job, role="admin", runner="gone", format="csv", content=packed(TABLE))
+    await bucket.create("import-1", kept)
+    async with registry(mesh_settings), running_front(mesh_settings) as front:
+        done = await over(front, f"{PATH}/import-1")
+        assert (done["status"], done["added"], done["refused"]) == ("done", 2, 1)
+
+
+async def test_a_cancelled_job_ends_and_its_refused_rows_wait_until_it_is_over(mesh_settings: MeshSettings) -> None:
+    rows = "".join(f"Camera {number},rtsp://192.0.2.1/{number}\n" for number in range(3000))
+    async with registry(mesh_settings), running_front(mesh_settings) as front:
+        path = await start(front, "name,url\n" + rows)
+        async with front.http.get(f"{path}/refused.csv") as answer:
+            assert answer.status == 409
+        async with front.http.delete(path) as answer:
+            assert answer.status in (204, 409)  # 409: its progress was written meanwhile
+            cancelled = answer.status == 204
+        job = await over(front, path)
+        assert job["status"] == "cancelled" or not cancelled
+        assert job["done"] < 3000 or not cancelled
+        await asyncio.sleep(0)
