@@ -52,14 +52,13 @@ class KeptImport(Model):
     role: str
     """Of the actor."""
     runner: Id
-    """The registry that goes through it. Where that is gone another one does."""
+    """The registry that goes through it. It begins anew where it was started anew."""
     format: Literal["csv", "json"]
-    content: str = Field(default="", repr=False)
-    """The file, packed (`services.registry.imports`); empty once it is over: it may hold passwords."""
+    """Of the file, which stays in the runner's data folder: it may hold passwords."""
     rows: str = Field(default="", repr=False)
     """The result of each row, packed."""
     refused_csv: str = Field(default="", repr=False)
-    """The refused rows, packed."""
+    """The refused rows without passwords, packed."""
 
 
 class ImportKey(Model):
@@ -103,6 +102,6 @@ class ImportReportRows(Model):
 
 
 class RefusedRows(Model):
-    """The refused rows as CSV, to be mended and imported again."""
+    """The refused rows as CSV without passwords, to be mended and imported again."""
 
     csv: str

@@ -152,7 +152,14 @@ async def run(service: Service, settings: RegistrySettings) -> None:
         await Acknowledgements.open(bus, home=home, outbox=outbox, clock=clock),
     )
     orders = WorkerOrders(home=home, ledgers=ledgers, workers=workers, outbox=outbox, clock=clock)
-    imports = Imports(me=service.worker, ledgers=ledgers, catalogue=catalogue, workers=workers, clock=clock)
+    imports = Imports(
+        me=service.worker,
+        ledgers=ledgers,
+        catalogue=catalogue,
+        workers=workers,
+        folder=service.settings.data / "imports",
+        clock=clock,
+    )
     access = AccessEndpoints(Accounts(ledgers, clock), Grants(ledgers, clock))
     answers = endpoints(catalogue, imports, orders, casebook, walls, access)
     micro = await rpc.serve(bus, tasks, home=home, service="registry", endpoints=answers)

@@ -1,15 +1,18 @@
-"""Import jobs: kept in a bucket, gone through by one registry, and by another one where that is gone.
+"""Import jobs: kept in a bucket, their files in the data folder of the registry that goes through them.
 
 A row changes a camera only where it differs from the row, so a job that was interrupted begins anew without harm: what
-it had added is ``unchanged`` then.
+it had added is ``unchanged`` then. A file may hold passwords, which do not go into a bucket unsealed: where its
+registry does not come back the job has failed.
 """
 
 import asyncio
 import base64
+import os
 import secrets
 import zlib
 from collections import Counter
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from services.contracts.catalogue import ImportReport, ImportRequest, ImportRow
@@ -39,6 +42,8 @@ log = get_logger()
 
 PROGRESS_SECONDS: Final = 0.5
 LOOK_SECONDS: Final = 0.25
+GONE_SECONDS: Final = 60.0
+"""A registry that is silent for so long does not come back to its job."""
 
 
 def packed(text: str) -> str:
@@ -61,12 +66,15 @@ class Imports:
         ledgers: Ledgers,
         catalogue: CameraCatalogue,
         workers: Workers,
+        folder: Path,
         clock: Clock,
     ) -> None:
+        """``folder`` keeps the files."""
         self._me = me
         self._ledger = ledgers.imports
         self._catalogue = catalogue
         self._workers = workers
+        self._folder = folder
         self._clock = clock
 
     async def start(self, request: ImportRequest, actor: Actor) -> ImportJob:
@@ -79,8 +87,8 @@ class Imports:
             created_us=now_us,
             expires_us=now_us + KEPT_SECONDS * 1_000_000,
         )
-        content = await asyncio.to_thread(packed, request.content)
-        kept = KeptImport(job=job, role=actor.role, runner=self._me, format=request.format, content=content)
+        await asyncio.to_thread(self._keep_file, job.id, request.content)
+        kept = KeptImport(job=job, role=actor.role, runner=self._me, format=request.format)
         await self._ledger.create(job.id, kept)
         return job
 
@@ -118,7 +126,7 @@ class Imports:
             await self._ledger.delete(key.id, revision)
             return kept.job
         job = kept.job.model_copy(update={"status": "cancelled", "finished_us": self._clock.now_us()})
-        await self._ledger.update(key.id, kept.model_copy(update={"job": job, "content": ""}), revision)
+        await self._ledger.update(key.id, kept.model_copy(update={"job": job}), revision)
         return job
 
     async def run(self) -> None:
@@ -137,8 +145,15 @@ class Imports:
             await asyncio.gather(*tasks.values(), return_exceptions=True)
 
     def _is_mine(self, kept: KeptImport) -> bool:
-        alive = {lease.worker for lease in self._workers.alive("registry")}
-        return kept.runner == self._me or kept.runner not in alive
+        return kept.runner == self._me or self._workers.silent_seconds("registry", kept.runner) > GONE_SECONDS
+
+    def _file(self, key: Id) -> Path:
+        return self._folder / f"{key}.txt"
+
+    def _keep_file(self, key: Id, content: str) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(self._file(key), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(content)
 
     async def _go_through(self, key: Id, kept: KeptImport, revision: int) -> None:
         try:
@@ -146,14 +161,18 @@ class Imports:
                 update={"runner": self._me, "job": kept.job.model_copy(update={"status": "running"})}
             )
             revision = await self._ledger.update(key, kept, revision)
-            request = ImportRequest(
-                format=kept.format,
-                content=await asyncio.to_thread(unpacked, kept.content),
-                dry_run=kept.job.dry_run,
-            )
+            try:
+                content = await asyncio.to_thread(self._file(key).read_text)
+            except OSError:
+                detail = "the registry that had the file has ended; import it again"
+                await self._ledger.update(key, self._failed(kept, detail), revision)
+                return
+            request = ImportRequest(format=kept.format, content=content, dry_run=kept.job.dry_run)
             await self._import(key, kept, revision, request)
+            self._file(key).unlink(missing_ok=True)
         except ConflictError:
             log.info("import.ended", job=key)  # cancelled, or another registry has taken it
+            self._file(key).unlink(missing_ok=True)
         except UnavailableError as error:
             log.warning("import.waiting", job=key, error=error)  # it is begun anew
 
@@ -187,15 +206,19 @@ class Imports:
                 return
 
     async def _over(self, kept: KeptImport, request: ImportRequest, work: asyncio.Task[ImportReport]) -> KeptImport:
-        ended: dict[str, object] = {"finished_us": self._clock.now_us()}
         try:
             report = work.result()
         except PantauError as error:
-            job = kept.job.model_copy(update={**ended, "status": "failed", "detail": error.message})
-            return kept.model_copy(update={"job": job, "content": ""})
+            return self._failed(kept, error.message)
         counts = {name: getattr(report, name) for name in ("added", "updated", "unchanged", "refused")}
-        ended |= {"status": "done", "rows": len(report.rows), "done": len(report.rows)}
-        ended |= {"notes": report.notes, "ignored": report.ignored}
+        ended = {
+            "status": "done",
+            "finished_us": self._clock.now_us(),
+            "rows": len(report.rows),
+            "done": len(report.rows),
+            "notes": report.notes,
+            "ignored": report.ignored,
+        }
         refused = {row.row: row for row in report.rows if row.result == "refused"}
 
         def pack() -> tuple[str, str]:
@@ -204,7 +227,11 @@ class Imports:
 
         kept_rows, refused_csv = await asyncio.to_thread(pack)
         job = kept.job.model_copy(update=ended | counts)
-        return kept.model_copy(update={"job": job, "content": "", "rows": kept_rows, "refused_csv": refused_csv})
+        return kept.model_copy(update={"job": job, "rows": kept_rows, "refused_csv": refused_csv})
+
+    def _failed(self, kept: KeptImport, detail: str) -> KeptImport:
+        ended = {"status": "failed", "finished_us": self._clock.now_us(), "detail": detail}
+        return kept.model_copy(update={"job": kept.job.model_copy(update=ended)})
 
     async def _kept(self, key: Id) -> KeptImport:
         entry = self._ledger.entries.get(key) or await self._ledger.fetch(key)

@@ -7,13 +7,16 @@ import csv
 import io
 import re
 from collections.abc import Container, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any, Final, Literal
 
 from pydantic_core import from_json
 
 from services.contracts.catalogue import ImportRow, RowProblem, id_from_name, take_credentials
 from services.contracts.errors import InvalidInputError
+from services.contracts.redact import redact, split_credentials
 
 MAX_ROWS: Final = 10_000
 MAX_COLUMNS: Final = 200
@@ -102,7 +105,7 @@ REFUSED_COLUMNS: Final = ("refused_row", "refused_code", "refused_column", "refu
 
 
 def refused_csv(format: str, content: str, refused: Mapping[int, ImportRow]) -> str:  # noqa: A002
-    """The refused rows of a file that `parse` has read, as CSV; ``refused`` by their numbers.
+    """The refused rows of a file that `parse` has read, as CSV without passwords; ``refused`` by their numbers.
 
     Of CSV the cells as they were given, of JSON the columns that an import knows.
     """
@@ -116,8 +119,19 @@ def refused_csv(format: str, content: str, refused: Mapping[int, ImportRow]) -> 
         header, cells = _csv_cells(content, refused)
     writer.writerow([*REFUSED_COLUMNS, *header])
     for number, row in sorted(refused.items()):
-        writer.writerow([number, row.code, row.column, row.detail, *cells.get(number, [])])
+        own = [_without_secrets(name, cell) for name, cell in zip_longest(header, cells.get(number, []), fillvalue="")]
+        writer.writerow([number, row.code, row.column, row.detail, *own])
     return out.getvalue()
+
+
+def _without_secrets(header: str, cell: str) -> str:
+    column = _column(header)
+    if column == "password":
+        return ""
+    if column in ("main_url", "sub_url"):
+        with suppress(ValueError):
+            return redact(split_credentials(cell.strip())[0])
+    return redact(cell)
 
 
 def _csv_cells(content: str, numbers: Container[int]) -> tuple[list[str], dict[int, list[str]]]:

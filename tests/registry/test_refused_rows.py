@@ -36,6 +36,17 @@ def test_a_mended_file_is_imported_and_its_reasons_are_no_unknown_columns() -> N
     assert read(refused_csv("csv", mended, {2: refused(2)}))[0] == [*REFUSED_COLUMNS, "name", "url"]
 
 
+def test_no_password_is_in_the_file() -> None:
+    content = (
+        "name,url,sub,password\n"
+        "A,rtsp://admin:secret1@a/1,rtsp://a:secret2/x@y:p/2@z/3,secret3\n"
+        "B,http://b/?user=x&pwd=secret4,,\n"
+    )
+    table = refused_csv("csv", content, {2: refused(2), 3: refused(3)})
+    assert "secret" not in table
+    assert read(table)[1][4:6] == ["A", "rtsp://a/1"]
+
+
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_json_becomes_the_columns_of_an_import(wrapped: bool) -> None:
     entries = """[{"id": "a", "profiles": {"main": "rtsp://a/"}, "tags": ["x", "y"], "location": {"latitude": 99}},
