@@ -103,7 +103,7 @@ async def test_two_hundred_switches_in_a_row_each_show_the_right_picture(
             shown[slot] = camera
             took.append(seen.at_ms / 1000 - began)
         took.sort()
-        assert took[100] < 2.0, f"with the next keyframe it would be five seconds: {took[::20]}"
+        assert took[100] < 4.0, f"with the next keyframe it would be five seconds: {took[::20]}"
         assert [tile.camera for tile in await page.last() if tile] == shown
 
 

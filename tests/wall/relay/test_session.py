@@ -43,24 +43,25 @@ def states(front: Front, session: str, slot: int = 0) -> list[str]:
 
 async def test_a_viewer_gets_the_cached_gop_one_tick_apart_and_then_live_frames(bus: Bus, front: Front) -> None:
     await front.add_camera("cam-1")
-    async with BusCamera(bus, "cam-1", clip(1)) as camera:
-        await asyncio.sleep(1.0)
+    async with BusCamera(bus, "cam-1", clip(1, gop=500, gops=1, size=(320, 180))) as camera:
+        await until(lambda: camera.sequence >= 25)
+        before = camera.sequence
         viewer = Viewer(front)
         await viewer.open(1, Aim(slot=0, camera="cam-1"))
-        before = camera.sequence
-        await until(lambda: len(viewer.frames()) >= before + 5)
+        opened = camera.sequence
+        await until(lambda: len(viewer.frames()) >= opened + 5)
         frames = viewer.frames()
         stamps = [stamp for stamp, _ in frames]
         steps = [(b - a) & 0xFFFFFFFF for a, b in pairwise(stamps)]
         cached = steps.count(1)
-        assert cached >= before - 3
+        assert cached >= before - 1
         assert steps[:cached] == [1] * cached
         assert steps[cached:] == [3600] * (len(steps) - cached)
         assert is_keyframe(frames[0][1])
         first = [p for p in viewer.packets[viewer.ssrcs[0]] if p.header.timestamp == stamps[0]]
         assert all(p.header.extensions[PLAYOUT_ID] == b"\0\0\0" for p in first)
         assert len(first) > 1
-        assert states(front, viewer.session.session) == ["opening", "catching-up", "live"]
+        await until(lambda: states(front, viewer.session.session) == ["opening", "catching-up", "live"])
         await viewer.close()
 
 
@@ -81,7 +82,7 @@ async def test_what_leads_on_from_two_first_frames_comes_when_the_page_has_seen_
 
         for camera in ("cam-1", "cam-2"):
             await front.add_camera(camera)
-        await asyncio.sleep(0.5)
+        await until(lambda: min(one.sequence, two.sequence) > 12)
         one.hold = two.hold = True
         viewer = Viewer(front)
         await viewer.open(2, Aim(slot=0, camera="cam-1"), Aim(slot=1, camera="cam-2"))
@@ -124,8 +125,7 @@ async def test_lost_packets_come_again_on_the_rtx_stream(bus: Bus, front: Front)
     async with BusCamera(bus, "cam-1", clip(1)):
         viewer = Viewer(front)
         await viewer.open(1, Aim(slot=0, camera="cam-1"))
-        packets = await viewer.wait_packets(30)
-        wanted = packets[10]
+        wanted = (await viewer.wait_packets(30))[-2]
         viewer.nack(viewer.ssrcs[0], wanted.header.sequence)
         await until(lambda: viewer.packets.get(viewer.rtx_ssrcs[0]))
         again = viewer.packets[viewer.rtx_ssrcs[0]][0]
@@ -141,19 +141,17 @@ async def test_without_rtx_the_same_packet_is_sent_again(bus: Bus, front: Front)
         viewer = Viewer(front)
         await viewer.open(1, Aim(slot=0, camera="cam-1"), rtx=False)
         assert not viewer.rtx_ssrcs
-        lost = []
+        sent: list[int] = []
 
-        def drop(received: object) -> bool:
-            # Unprotected by the receiver already, so its replay window would refuse the repetition: look at the wire.
-            lost.append(received)
+        def look(data: bytes) -> bool:
+            # On the wire: the receiver's replay window refuses the repetition.
+            sent.append(int.from_bytes(data[2:4], "big"))
             return False
 
-        viewer.drop = drop
-        packets = await viewer.wait_packets(20)
-        before = front.relay.sessions[viewer.session.session].connection.sent_bytes
-        viewer.nack(viewer.ssrcs[0], packets[5].header.sequence)
-        connection = front.relay.sessions[viewer.session.session].connection
-        await until(lambda: connection.sent_bytes > before)
+        viewer.lose = look
+        wanted = (await viewer.wait_packets(20))[-1].header.sequence
+        viewer.nack(viewer.ssrcs[0], wanted)
+        await until(lambda: sent.count(wanted) == 2)
         await viewer.close()
 
 
@@ -171,7 +169,6 @@ async def test_a_keyframe_request_is_answered_from_the_cache_but_not_twice_at_on
         assert keyframes() == 1
         for _ in range(5):
             viewer.pli(viewer.ssrcs[0])
-            await asyncio.sleep(0.02)
         await until(lambda: keyframes() == 2)
         await asyncio.sleep(0.2)
         assert keyframes() == 2
@@ -196,13 +193,11 @@ async def test_a_lost_frame_is_fetched_from_ingest_and_the_viewer_misses_nothing
         viewer = Viewer(front)
         await viewer.open(1, Aim(slot=0, camera="cam-1"))
         await until(lambda: len(viewer.frames()) > 10)
-        camera.hold = True
-        await asyncio.sleep(0.2)
-        camera.hold = False
-        await asyncio.sleep(0.6)
+        camera.hold, held = True, camera.sequence
+        await until(lambda: camera.sequence >= held + 5)
+        camera.hold, sent = False, camera.sequence
+        await until(lambda: len(viewer.frames()) >= sent + 5)  # all that was made, from the camera's first frame on
         frames = viewer.frames()
-        first = camera.sequence - len(frames)
-        assert abs(first) <= 2  # all that was made was sent, the newest perhaps not yet
         assert sum(is_keyframe(frame) for _, frame in frames) == 1
         await viewer.close()
 
@@ -237,12 +232,18 @@ async def test_damaged_pictures_are_shown_or_held_back_by_the_setting_and_the_ti
         await until(lambda: states(front, name)[-1:] == ["live"])
         begin = camera.sequence + 5
         end = (begin // 25 + 1) * 25
-        camera.damaged = range(begin, end)
-        await until(lambda: camera.sequence >= end + 5)
+        camera.damaged, before = range(begin, end), len(viewer.frames())
+
+        def pause() -> int:
+            """The longest step between two pictures, in pictures."""
+            return max((b - a) & 0xFFFFFFFF for (a, _), (b, _) in pairwise(viewer.frames())) // 3600
+
+        if setting == "hold":
+            await until(lambda: pause() == end - begin + 1)
+        else:
+            await until(lambda: len(viewer.frames()) >= before + end - begin + 10)
+            assert pause() == 1
         await until(lambda: any(isinstance(n, SlotNotice) and n.damaged for n in front.notices[name]))
-        stamps = [stamp for stamp, _ in viewer.frames()]
-        pause = max((b - a) & 0xFFFFFFFF for a, b in pairwise(stamps[-(end - begin) - 6 :])) // 3600
-        assert pause == (end - begin + 1 if setting == "hold" else 1)
         await viewer.close()
 
 
@@ -280,7 +281,7 @@ async def test_a_browser_that_asks_for_a_keyframe_does_not_get_the_past_of_a_cam
     async with BusCamera(bus, "cam-1", clip(1)):
         await viewer.open(1, Aim(slot=0, camera="cam-1"))
         await until(lambda: states(front, viewer.session.session)[-1:] == ["live"])
-    await until(lambda: states(front, viewer.session.session)[-1:] == ["waiting"], 8)
+    await until(lambda: states(front, viewer.session.session)[-1:] == ["waiting"])
     shown = len(viewer.frames())
     viewer.pli(viewer.ssrcs[0])
     await asyncio.sleep(0.5)
@@ -317,13 +318,12 @@ async def test_auto_takes_the_sub_for_small_tiles_and_main_stands_in_while_it_op
         assert sub.wants
         await front.control(viewer.session.session, Size(slot=0, width_px=1280, height_px=720))
         await until(lambda: profiles()[-1:] == ["main"])
-        count = len(viewer.packets[viewer.ssrcs[0]])
         await front.control(viewer.session.session, Size(slot=0, width_px=0, height_px=0))
         await until(lambda: states(front, viewer.session.session)[-1:] == ["paused"])
-        await asyncio.sleep(0.1)
-        count = len(viewer.packets[viewer.ssrcs[0]])
+        track = front.relay.sessions[viewer.session.session].slots[0].track
+        count = track.packets
         await asyncio.sleep(0.3)
-        assert len(viewer.packets[viewer.ssrcs[0]]) == count  # hidden: nothing is sent
+        assert track.packets == count  # hidden: nothing is sent
         await front.control(viewer.session.session, Size(slot=0, width_px=1280, height_px=720))
         await viewer.wait_packets(count + 10)
         await viewer.close()
@@ -365,13 +365,13 @@ async def test_a_main_stands_in_by_keyframes_and_flows_whole_where_the_sub_does_
             await bus.publish(message.reply, b"")
 
     subscription = await bus.subscribe(subjects.want(SITE, "sub", "cam-1"), on_want)
-    async with BusCamera(bus, "cam-1", clip(1, gop=25)):
-        await asyncio.sleep(0.5)
+    async with BusCamera(bus, "cam-1", clip(1, gop=25)) as camera:
         viewer = Viewer(front)
         await viewer.open(1, Aim(slot=0, camera="cam-1"))
         await viewer.wait_packets(1)
-        await asyncio.sleep(1.5)
-        assert 2 <= len(viewer.frames()) <= 3  # the cached keyframe, and those that came since
+        began = camera.sequence
+        await until(lambda: camera.sequence >= began + 30)
+        assert all(is_keyframe(frame) for _, frame in viewer.frames())
         answer = WantReply(status="failed", reason=Reason.REFUSED)
         await until(lambda: len(viewer.frames()) > 30)
         assert states(front, viewer.session.session)[-1] == "live"
@@ -381,14 +381,14 @@ async def test_a_main_stands_in_by_keyframes_and_flows_whole_where_the_sub_does_
 
 async def test_a_camera_enters_the_relay_once_for_all_viewers(bus: Bus, front: Front) -> None:
     await front.add_camera("cam-1")
-    async with BusCamera(bus, "cam-1", clip(1)) as camera:
+    async with BusCamera(bus, "cam-1", clip(1)):
         viewers = [Viewer(front) for _ in range(3)]
         for viewer in viewers:
             await viewer.open(2, Aim(slot=0, camera="cam-1"), Aim(slot=1, camera="cam-1"))
         for viewer in viewers:
             await viewer.wait_packets(20, 0)
             await viewer.wait_packets(20, 1)
-        assert camera.wants <= 2
+        assert len(front.relay._hub) == 1
         for viewer in viewers:
             await viewer.close()
 
@@ -454,7 +454,7 @@ async def test_a_viewer_that_vanishes_is_gone_when_its_consent_is(bus: Bus, mesh
         await asyncio.sleep(0.1)
         assert front.relay.sessions
         clock.advance(CONSENT_SECONDS / 2)
-        await until(lambda: not front.relay.sessions, 5)
+        await until(lambda: not front.relay.sessions)
         assert front.relay.udp.known == (0, 0)
 
 

@@ -291,5 +291,5 @@ async def test_a_converter_that_dies_is_replaced(bus: Bus, front: Front) -> None
             while converters() in ([], [process]):
                 await asyncio.sleep(0.05)
         packets = len(viewer.packets[viewer.ssrcs[0]])
-        await viewer.wait_packets(packets + 2 * FPS, timeout_seconds=20)
+        await viewer.wait_packets(packets + 2 * FPS)
         await viewer.close()
