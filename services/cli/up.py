@@ -71,6 +71,7 @@ def up(demo: int, data: Path | None, http: str | None, config_path: Path | None)
         nats_certificate=own.nats_certificate,
         http_host=listen.host,
         http_port=listen.port,
+        https=config.section(WallSettings).https is not None,
         relay_ports=relay_ports(config.section(WallSettings).relays, config.section(RelaySettings).udp_port),
         demo_cameras=demo,
         demo_story=own.demo_story,

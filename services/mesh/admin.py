@@ -1,6 +1,7 @@
 """A service's own admin port: ``/livez``, ``/readyz`` and ``/metrics``."""
 
 import errno
+import ssl
 from collections.abc import Callable
 from typing import Final
 
@@ -54,10 +55,12 @@ class Health:
         return {name: text for name, check in self._checks.items() if (text := check()) is not None}
 
 
-async def listen(runner: web.AppRunner, host: str, port: int, *, what: str, setting: str) -> int:
+async def listen(
+    runner: web.AppRunner, host: str, port: int, *, what: str, setting: str, tls: ssl.SSLContext | None = None
+) -> int:
     """Starts a site; returns the port. Raises `PortTakenError` that says what to change."""
     try:
-        await web.TCPSite(runner, host, port).start()
+        await web.TCPSite(runner, host, port, ssl_context=tls).start()
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise PortTakenError(

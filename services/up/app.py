@@ -69,6 +69,8 @@ class UpPlan:
     """PEM files of its certificate and key."""
     http_host: str
     http_port: int
+    https: bool
+    """Whether the wall speaks HTTPS there."""
     relay_ports: tuple[int, ...]
     """One relay on each of these UDP ports; 0: any free one."""
     demo_cameras: int
@@ -82,7 +84,7 @@ class UpPlan:
     def url(self) -> str:
         """Where the wall answers."""
         host = f"[{self.http_host}]" if ":" in self.http_host else self.http_host
-        return f"http://{host}:{self.http_port}"
+        return f"{'https' if self.https else 'http'}://{host}:{self.http_port}"
 
 
 def command(name: str, *arguments: str) -> list[str]:
@@ -103,7 +105,7 @@ def child_environment(plan: UpPlan, environ: Mapping[str, str], nats: MeshSettin
         "PANTAU_NATS_PASSWORD": nats.nats_password.get_secret_value(),
         "PANTAU_NATS_CREDS": str(nats.nats_creds or ""),
         "PANTAU_DATA": str(plan.settings.data),
-        "PANTAU_WALL_HTTP": plan.url.removeprefix("http://"),
+        "PANTAU_WALL_HTTP": plan.url.partition("://")[2],
         "NOTIFY_SOCKET": notify,
     }
     if plan.config:
@@ -285,7 +287,8 @@ class Up:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as client:
             while True:
                 with suppress(aiohttp.ClientError, TimeoutError):
-                    async with client.get(self.plan.url) as response:
+                    # This machine's own wall, by an address that its certificate need not name.
+                    async with client.get(self.plan.url, ssl=False) as response:
                         if response.status < 500:
                             return
                 await asyncio.sleep(0.05)

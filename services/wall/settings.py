@@ -2,11 +2,11 @@
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated, ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from services.mesh.settings import Section
 
@@ -72,6 +72,18 @@ class WallSettings(Section):
         default="127.0.0.1:8080",
         description="HOST:PORT of the web app and the API. Addresses other than loopback need accounts.",
     )
+    https_cert: Path | None = Field(
+        default=None,
+        description="PEM file of the wall's certificate with its chain: the wall then speaks HTTPS alone. Changed "
+        "files are taken without a restart. `pantau ca` makes one for the first day.",
+    )
+    https_key: Path | None = Field(default=None, description="PEM file of its private key.")
+    https_hsts_days: int = Field(
+        default=365,
+        ge=0,
+        le=3650,
+        description="For so long browsers that came by HTTPS open the wall by nothing else (HSTS); 0: they may.",
+    )
     accounts_file: Path | None = Field(
         default=None,
         description="Accounts beside the registry's, for one box (pantau accounts add --file writes it). Without any "
@@ -122,6 +134,17 @@ class WallSettings(Section):
     )
     exports_at_once: int = Field(default=2, ge=1, le=64, description="Exports that are made at once; others wait.")
     turn_ttl_seconds: int = Field(default=3600, ge=60, le=86400, description="How long such credentials last.")
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if (self.https_cert is None) != (self.https_key is None):
+            raise ValueError("https_cert (PANTAU_WALL_HTTPS_CERT) and https_key (PANTAU_WALL_HTTPS_KEY) go together")
+        return self
+
+    @property
+    def https(self) -> tuple[Path, Path] | None:
+        """The files of its certificate and key; None where it speaks HTTP."""
+        return (self.https_cert, self.https_key) if self.https_cert and self.https_key else None
 
     @property
     def listen(self) -> HostPort:

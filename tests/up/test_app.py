@@ -26,6 +26,7 @@ PLAN = UpPlan(
     nats_certificate=None,
     http_host="127.0.0.1",
     http_port=8080,
+    https=False,
     relay_ports=(8189,),
     demo_cameras=0,
     demo_story=True,

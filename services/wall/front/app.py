@@ -41,6 +41,7 @@ from services.wall.front.http.errors import UnauthorizedError
 from services.wall.front.http.guard import Guard, add_headers, is_loopback
 from services.wall.front.http.route import Route
 from services.wall.front.http.shares import FrontShares
+from services.wall.front.http.tls import ServedCertificate
 from services.wall.front.ice import IceServers
 from services.wall.front.pictures.snapshot_cache import SnapshotCache
 from services.wall.front.pictures.thumbnails import ThumbnailCache
@@ -77,6 +78,8 @@ def build(front: Front, routes: Sequence[Route[FrontRequest]] = ROUTES) -> web.A
 
     async def on_prepare(request: web.Request, response: web.StreamResponse) -> None:
         add_headers(request, response, front.guard, cross_origin=cross_origin(request))
+        if front.settings.https_hsts_days and front.identity.clients.is_secure(request):
+            response.headers["Strict-Transport-Security"] = f"max-age={front.settings.https_hsts_days * 86400}"
 
     app = web.Application(middlewares=[problems.middleware, guard])
     app.on_response_prepare.append(on_prepare)
@@ -145,6 +148,7 @@ async def run(
     accounts = AccountDirectory(await Bucket.open(bus, subjects.ACCOUNTS_BUCKET, RegistryAccount), file)
     sign_ins = SignIns(await Bucket.open(bus, subjects.SIGN_INS_BUCKET, SignIn), accounts, service.clock)
     local = is_loopback(settings.listen.host)
+    served = ServedCertificate(*settings.https) if settings.https is not None else None
     clients = Clients(settings.trusted_proxies)
     identity = Identity(accounts, sign_ins, clients, service.clock, loopback_only=local)
     cameras = Mirror(await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera))
@@ -230,7 +234,16 @@ async def run(
             raise SettingsError(OPEN_TO_STRANGERS.format(http=settings.http))
         followers.append(service.tasks.create_task(sign_ins.keep(), name="sign-ins kept"))
         host, port = settings.listen
-        bound = await admin.listen(runner, host, port, what="the wall", setting="PANTAU_WALL_HTTP")
+        tls = served.context if served is not None else None
+        bound = await admin.listen(runner, host, port, what="the wall", setting="PANTAU_WALL_HTTP", tls=tls)
+        if served is not None:
+            followers.append(service.tasks.create_task(served.run(service.clock), name="certificate"))
+        elif not local:
+            log.warning(
+                "front.plain_http",
+                consequence="passwords and pictures can be read on the way, unless a proxy with TLS is in front",
+                remedy="PANTAU_WALL_HTTPS_CERT and PANTAU_WALL_HTTPS_KEY; 'pantau ca' makes both",
+            )
         if needs_relay:
             service.health.add("relay", lambda: None if front.relays.alive() else "no relay runs")
         service.health.note("troubles", front.troubles.text)

@@ -34,6 +34,7 @@ input { display: block; width: 100%; box-sizing: border-box; margin-top: .25rem;
 input:focus, button:focus { outline: 3px solid #6db3ff; outline-offset: 1px }
 button { width: 100%; padding: .75rem; font: inherit; font-weight: 600; color: #08111c; background: #6db3ff; border: 0;
          border-radius: .375rem; cursor: pointer }
+.exposed { padding: .625rem .75rem; background: #4a3a12; border-radius: .375rem }
 .refused { padding: .625rem .75rem; background: #4a1d1d; border-radius: .375rem }
 code { background: #1a1f27; padding: .125rem .375rem; border-radius: .25rem }
 """
@@ -48,6 +49,8 @@ _TEXTS: Final = {
         "wrong": "The name or the password is wrong.",
         "wait": "Too many wrong attempts. Wait a little and try again.",
         "busy": "Too many people sign in at this moment. Try again.",
+        "exposed": "This connection is not encrypted (HTTP): others on the network can read your password. Open the "
+        "page by https:// or ask your administrator.",
         "unbuilt": "The web app is not built here.",
         "build": "Run <code>make web</code> in the repository, or install a built package; then reload this page. "
         "The API and WHEP work without it.",
@@ -61,6 +64,8 @@ _TEXTS: Final = {
         "wrong": "Nama atau kata sandi salah.",
         "wait": "Terlalu banyak percobaan yang salah. Tunggu sebentar lalu coba lagi.",
         "busy": "Terlalu banyak orang masuk saat ini. Coba lagi.",
+        "exposed": "Sambungan ini tidak terenkripsi (HTTP): kata sandi Anda dapat dibaca orang lain di jaringan. Buka "
+        "halaman ini dengan https:// atau hubungi administrator.",
         "unbuilt": "Aplikasi web belum dibangun di sini.",
         "build": "Jalankan <code>make web</code> di repositori, atau pasang paket jadi; lalu muat ulang halaman ini. "
         "API dan WHEP tetap bekerja.",
@@ -102,9 +107,16 @@ _FORM: Final = Template("""$refused<form method="post">
 _NOT_BUILT: Final = Template("<p>$unbuilt</p><p>$build</p>")
 
 
-def sign_in(request: web.BaseRequest, *, refused: str = "", given: str = "", status: int = 401) -> web.Response:
-    """The sign-in page; ``refused`` is the key of the text that says why the last attempt failed."""
-    text = f'<p class="refused" role="alert">{_TEXTS[language_of(request)][refused]}</p>' if refused else ""
+def sign_in(
+    request: web.BaseRequest, *, refused: str = "", given: str = "", exposed: bool = False, status: int = 401
+) -> web.Response:
+    """The sign-in page; ``refused`` is the key of the text that says why the last attempt failed.
+
+    ``exposed``: the password could be read on its way here, which is said.
+    """
+    texts = _TEXTS[language_of(request)]
+    text = f'<p class="exposed" role="note">{texts["exposed"]}</p>' if exposed else ""
+    text += f'<p class="refused" role="alert">{texts[refused]}</p>' if refused else ""
     response = _page(request, status, _FORM, refused=text, given=escape(given))
     if status == 401:
         response.headers[hdrs.WWW_AUTHENTICATE] = "Bearer"

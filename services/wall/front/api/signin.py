@@ -41,13 +41,14 @@ async def sign_in(request: FrontRequest) -> web.StreamResponse:
     request.body_type()
     form = parse_qs(await request.text(), keep_blank_values=True, max_num_fields=10)
     name, password = form.get("name", [""])[0].strip(), form.get("password", [""])[0]
+    exposed = request.front.identity.clients.is_exposed(request.raw)
     try:
         account = await _check(request, name, password)
     except UnauthorizedError:
-        return pages.sign_in(request.raw, refused="wrong", given=name, status=401)
+        return pages.sign_in(request.raw, refused="wrong", given=name, exposed=exposed, status=401)
     except (TooManyAttemptsError, BusyError) as error:
         refused = "wait" if isinstance(error, TooManyAttemptsError) else "busy"
-        response = pages.sign_in(request.raw, refused=refused, given=name, status=error.status)
+        response = pages.sign_in(request.raw, refused=refused, given=name, exposed=exposed, status=error.status)
         response.headers[hdrs.RETRY_AFTER] = str(error.retry_after_seconds)
         return response
     return await _let_in(request, account, web.Response(status=303, headers={hdrs.LOCATION: "/"}))
@@ -103,6 +104,8 @@ async def _check(request: FrontRequest, name: str, password: str) -> KnownAccoun
     identity = request.front.identity
     if identity.is_local:
         raise NotFoundError("there is nothing to sign in to: this wall has no accounts")
+    if identity.clients.is_exposed(request.raw):
+        log.warning("front.password_in_the_clear", peer=identity.clients.address_of(request.raw), remedy="HTTPS")
     try:
         return await identity.check_password(request.raw, name, password)
     except UnauthorizedError:

@@ -21,7 +21,7 @@ async def index(request: FrontRequest) -> web.StreamResponse:
     """The app; the sign-in page for a browser that is not signed in; instructions where the app is not built."""
     front = request.front
     if await front.identity.identify(request.raw) is None:
-        return pages.sign_in(request.raw)
+        return pages.sign_in(request.raw, exposed=request.front.identity.clients.is_exposed(request.raw))
     path = front.static / "index.html"
     if not path.is_file():
         return pages.not_built(request.raw)

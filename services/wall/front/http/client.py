@@ -65,6 +65,11 @@ class Clients:
         said = {text.lower() for text in (*forwarded, listed) if text}
         return said == {"https"}
 
+    def is_exposed(self, request: web.BaseRequest) -> bool:
+        """Whether what the client sends can be read on the way: it came in the clear, and not from this machine."""
+        address = parse_address(self.address_of(request))
+        return not self.is_secure(request) and not (address is not None and address.is_loopback)
+
     def _trusts(self, address: Address) -> bool:
         return any(address.version == network.version and address in network for network in self._trusted)
 
