@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints
 
 from services.contracts.models import Id, Model
 from services.contracts.patch import Partial, Patch
-from services.contracts.permissions import Actor, Role
+from services.contracts.permissions import Actor, Right, Role
 
 MAX_NAME: Final = 64
 AccountName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@+-]*$", max_length=MAX_NAME)]
@@ -99,6 +99,9 @@ class SignInKind(StrEnum):
     PASSWORD = "password"  # noqa: S105 (a name, no password)
     """By a password with each request; all clients of an account share one sign-in."""
     TOKEN = "token"  # noqa: S105 (a name, no token)
+    """By the token of the accounts file."""
+    API = "api"
+    """By an API token that somebody made for a program: each is a sign-in of its own, which is not renewed."""
 
 
 class SignIn(Model):
@@ -122,9 +125,11 @@ class SignIn(Model):
     expires_us: int
     address: str = ""
     agent: str = ""
-    """What the browser calls itself."""
+    """What the browser calls itself; of an API token its name."""
+    rights: frozenset[Right] | None = None
+    """Of an API token: what it is for; None: all that its account may."""
 
     @property
     def actor(self) -> Actor:
         """Who it stands for."""
-        return Actor(self.account, self.role, self.id, self.address)
+        return Actor(self.account, self.role, self.id, self.address, scope=self.rights)

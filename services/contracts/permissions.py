@@ -68,13 +68,17 @@ class Actor(NamedTuple):
     """Where the request came from, as the front sees it."""
     rights: frozenset[Right] | None = None
     """The rights that it has to some camera, as the front sees it; None: those of its role."""
+    scope: frozenset[Right] | None = None
+    """Of a program whose token is for these rights alone: it has nothing of its role besides. None: no such bound."""
 
     def may(self, permission: Permission) -> bool:
         """Whether this actor holds ``permission``; of a right: to some camera."""
         if isinstance(permission, tuple):
             return any(self.may(each) for each in permission)
         if isinstance(permission, Role):
-            return permission in _INCLUDED[self.role]
+            return permission in _INCLUDED[self.role if self.scope is None else Role.AGENCY]
+        if self.scope is not None and permission not in self.scope:
+            return False
         return permission in (ROLE_RIGHTS[self.role] if self.rights is None else self.rights)
 
     def require(self, permission: Permission) -> None:

@@ -135,6 +135,8 @@ class RightsBook:
 
     def may(self, actor: Actor, right: Right, camera: CameraFacts, now_us: int) -> bool:
         """Whether ``actor`` has ``right`` to ``camera``."""
+        if actor.scope is not None and right not in actor.scope:
+            return False
         if actor.role is Role.ADMIN:
             return True
         return any(right in grant.rights and grant.covers(camera) for grant in self._of(actor, now_us))
@@ -143,13 +145,15 @@ class RightsBook:
         """Whether ``actor`` has any right to ``camera``: for others it is not there."""
         if actor.role is Role.ADMIN:
             return True
-        return any(grant.rights and grant.covers(camera) for grant in self._of(actor, now_us))
+        scope = frozenset(Right) if actor.scope is None else actor.scope
+        return any(grant.rights & scope and grant.covers(camera) for grant in self._of(actor, now_us))
 
     def rights_of(self, actor: Actor, now_us: int) -> frozenset[Right]:
         """The rights that ``actor`` has to some camera."""
+        scope = frozenset(Right) if actor.scope is None else actor.scope
         if actor.role is Role.ADMIN:
-            return frozenset(Right)
-        return frozenset(right for grant in self._of(actor, now_us) for right in grant.rights)
+            return scope
+        return scope & frozenset(right for grant in self._of(actor, now_us) for right in grant.rights)
 
     def next_change_us(self, now_us: int) -> int | None:
         """When the next grant begins or ends by its time; None where none does."""

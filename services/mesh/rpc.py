@@ -37,6 +37,7 @@ _ACTOR: Final = "Pantau-Actor"
 _SESSION: Final = "Pantau-Session"
 _ADDRESS: Final = "Pantau-Address"
 _RIGHTS: Final = "Pantau-Rights"
+_SCOPE: Final = "Pantau-Scope"
 _CONCURRENT: Final = 64
 
 
@@ -137,10 +138,12 @@ def _actor_of(headers: dict[str, str] | None) -> Actor:
     role, _, name = given.get(_ACTOR, "").partition(" ")
     if role not in set(Role):
         return Actor("nobody", Role.VIEWER)
-    rights = (
-        frozenset(Right(each) for each in given[_RIGHTS].split() if each in set(Right)) if _RIGHTS in given else None
-    )
-    return Actor(unquote(name), Role(role), given.get(_SESSION, ""), unquote(given.get(_ADDRESS, "")), rights)
+    rights, scope = _rights_in(given.get(_RIGHTS)), _rights_in(given.get(_SCOPE))
+    return Actor(unquote(name), Role(role), given.get(_SESSION, ""), unquote(given.get(_ADDRESS, "")), rights, scope)
+
+
+def _rights_in(told: str | None) -> frozenset[Right] | None:
+    return None if told is None else frozenset(right for right in Right if right in told.split())
 
 
 def _headers(actor: Actor) -> dict[str, str]:
@@ -149,8 +152,9 @@ def _headers(actor: Actor) -> dict[str, str]:
         headers[_SESSION] = actor.session
     if actor.address:
         headers[_ADDRESS] = quote(actor.address)
-    if actor.rights is not None:
-        headers[_RIGHTS] = " ".join(sorted(actor.rights)) or "none"
+    for header, rights in ((_RIGHTS, actor.rights), (_SCOPE, actor.scope)):
+        if rights is not None:
+            headers[header] = " ".join(sorted(rights)) or "none"
     return headers
 
 

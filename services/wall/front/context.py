@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from services.contracts.accounts import SignInKind
 from services.contracts.acknowledgements import Acknowledgement
 from services.contracts.errors import ForbiddenError, NotFoundError, UnavailableError
 from services.contracts.events import Audit
@@ -134,6 +135,12 @@ class FrontRequest(RoutedRequest):
             return True
         # An incident's site is where it was opened, not the camera's.
         return self.may(right, self.front.facts(camera_id, None if right is Right.INCIDENTS else site))
+
+    def require_person(self) -> None:
+        """Raises `ForbiddenError` for a program with an API token: it does not manage its account."""
+        found = self.front.identity.sign_ins.get(self.actor.session)
+        if found is not None and found.kind is SignInKind.API:
+            raise ForbiddenError("an API token is for programs; sign in to do this")
 
     def require(self, right: Right, camera_id: Id, site: Id | None = None) -> None:
         """Raises `ForbiddenError` where the asker has not ``right`` to the camera, and `NotFoundError`, as for one

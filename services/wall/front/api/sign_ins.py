@@ -50,6 +50,7 @@ class SignInsView(BaseModel):
 
 async def list_sign_ins(request: FrontRequest) -> web.Response:
     """One's own; an administrator sees anybody's."""
+    request.require_person()
     query, actor = request.query(SignInsQuery), request.actor
     sign_ins = request.front.identity.sign_ins
     if query.everybody or query.account not in (None, actor.name):
@@ -62,6 +63,7 @@ async def list_sign_ins(request: FrontRequest) -> web.Response:
 
 async def end_sign_in(request: FrontRequest) -> web.Response:
     """Ends one: its cookie, streams, sockets and video, on every front and relay."""
+    request.require_person()
     actor = request.actor
     wanted = request.path_id("session")
     sign_ins = request.front.identity.sign_ins

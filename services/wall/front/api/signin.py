@@ -71,6 +71,7 @@ async def sign_out(request: FrontRequest) -> web.StreamResponse:
 
 async def change_password(request: FrontRequest) -> web.StreamResponse:
     """Changes one's own password. All other sign-ins of the account end; this browser's stays."""
+    request.require_person()
     given = await request.json(PasswordRequest)
     front, actor = request.front, request.actor
     identity = front.identity

@@ -31,6 +31,8 @@ from services.wall.front.http.guard import is_loopback
 LOCAL: Final = Actor("local", Role.ADMIN)
 """Every client on this machine, while there are no accounts."""
 
+API_TOKEN: Final = "pantau_"  # noqa: S105 (how tokens begin)
+"""Begins each API token, so that one that was lost is found by its looks."""
 VERIFIED_SECONDS: Final = 300.0
 """A verified password is not hashed again for so long: Basic sends it with every request."""
 _MAX_VERIFIED: Final = 1000
@@ -78,7 +80,7 @@ class Identity:
         if found is None:
             return None
         await self.sign_ins.renew(found)
-        return Actor(found.account, found.role, found.id, address)
+        return found.actor._replace(address=address)
 
     def holds(self, actor: Actor) -> bool:
         """Whether a long-lived request of ``actor`` may go on."""
@@ -150,7 +152,10 @@ class Identity:
             return await self.sign_ins.find(given) if given else None
         scheme, _, value = authorization.partition(" ")
         if scheme.lower() == "bearer":
-            account = self._by_token(address, value.strip())
+            token = value.strip()
+            if token.startswith(API_TOKEN):
+                return await self._by_api_token(address, token)
+            account = self._by_token(address, token)
             return await self.sign_ins.open_shared(account, SignInKind.TOKEN, address)
         if scheme.lower() == "basic":
             try:
@@ -162,6 +167,14 @@ class Identity:
             account = await self.check_password(request, name, password)
             return await self.sign_ins.open_shared(account, SignInKind.PASSWORD, address)
         raise UnauthorizedError(f"sign in with Basic or Bearer, not {scheme!r}")
+
+    async def _by_api_token(self, address: str, token: str) -> SignIn:
+        given = SessionCookie.parse(token.removeprefix(API_TOKEN))
+        found = await self.sign_ins.find(given, SignInKind.API) if given else None
+        if found is None:
+            self._throttle.take_attempt(limits_of(address, "a token", None)[:2])
+            raise UnauthorizedError("the token is wrong, has expired or was taken back")
+        return found
 
     def _by_token(self, address: str, token: str) -> KnownAccount:
         account = self.accounts.by_file_token(token) if token.isascii() else None

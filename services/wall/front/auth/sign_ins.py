@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from services.contracts.accounts import SignIn, SignInKind
 from services.contracts.errors import ConflictError, PantauError, UnavailableError
-from services.contracts.permissions import Actor
+from services.contracts.permissions import Actor, Right
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.clock import Clock, sleep
 from services.mesh.log import get_logger
@@ -78,10 +78,11 @@ class SignIns:
         """All that hold."""
         return [found for key in self.mirror.entries if (found := self.get(key))]
 
-    async def find(self, cookie: SessionCookie) -> SignIn | None:
-        """The sign-in of a cookie; looks into the bucket where another front may have made it just now."""
+    async def find(self, cookie: SessionCookie, kind: SignInKind = SignInKind.BROWSER) -> SignIn | None:
+        """The sign-in of a cookie, or of an API token, which has its form; looks into the bucket where another front
+        may have made it just now."""
         found = self.get(cookie.id) or await self._fetch(cookie.id)
-        if found is None or found.kind is not SignInKind.BROWSER or found.secret != cookie.digest:
+        if found is None or found.kind is not kind or found.secret != cookie.digest:
             return None
         return found
 
@@ -93,6 +94,15 @@ class SignIns:
         for oldest in browsers[MAX_OF_ACCOUNT - 1 :]:
             await self.end(oldest.id)
         return cookie
+
+    async def open_api(
+        self, account: KnownAccount, *, name: str, rights: frozenset[Right] | None, expires_us: int
+    ) -> SessionCookie:
+        """A token for a program, good until ``expires_us``. Raises `UnavailableError`."""
+        token = SessionCookie.new()
+        made = self._made(token.id, account, SignInKind.API, "", name, token.digest)
+        await self._create(made.model_copy(update={"rights": rights, "expires_us": expires_us}))
+        return token
 
     async def open_shared(self, account: KnownAccount, kind: SignInKind, address: str) -> SignIn:
         """The one sign-in of an account's clients that show ``kind`` with each request. Raises `UnavailableError`."""
@@ -125,7 +135,7 @@ class SignIns:
     async def renew(self, found: SignIn) -> None:
         """Puts off the end of one whose life is half over."""
         now_us = self._clock.now_us()
-        if found.expires_us - now_us > LIFETIME_SECONDS * 500_000:
+        if found.kind is SignInKind.API or found.expires_us - now_us > LIFETIME_SECONDS * 500_000:
             return
         with suppress(ConflictError, UnavailableError):  # another front was faster, or it is tried again
             entry = await self._bucket.get(found.id)

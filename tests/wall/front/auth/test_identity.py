@@ -395,3 +395,36 @@ async def test_a_stream_ends_when_its_account_is_gone(
         accounts.write_accounts(accounts_file, people[:3])
         async with clock_that_goes(clock, events.BEAT_SECONDS):
             await stream.content.read()  # to its end
+
+
+async def test_a_programs_token_does_what_it_is_for_until_it_is_taken_back(
+    mesh_settings: MeshSettings, accounts_file: Path
+) -> None:
+    clock = ManualClock()
+    async with running_front(mesh_settings, accounts_file=accounts_file, clock=clock) as front:
+        citra = await signed_in(front, "citra")
+
+        async def made(**fields: object) -> tuple[str, dict[str, str]]:
+            body = {"name": "papan", "expires": rfc3339(clock.now_us() + 86_400_000_000)} | fields
+            async with front.http.post("/api/v1/tokens", json=body, headers=citra) as answer:
+                assert answer.status == 201, await answer.text()
+                given = await answer.json()
+                return given["id"], {"Authorization": f"Bearer {given['token']}"}
+
+        async def status(headers: dict[str, str], path: str = "/api/v1/me", method: str = "GET") -> int:
+            async with front.http.request(method, path, headers=headers) as answer:
+                return answer.status
+
+        whole_id, whole = await made()
+        _, lists = await made(rights=["catalogue"])
+        assert [await status(whole, path) for path in ("/api/v1/accounts", "/api/v1/cameras")] == [200, 200]
+        assert await status(lists, "/api/v1/cameras") == 200
+        for path in ("/api/v1/accounts", "/api/v1/tokens", "/api/v1/sessions", "/api/v1/incidents"):
+            assert await status(lists, path) == 403, path
+        async with front.http.post("/api/v1/tokens", json={"name": "x", "expires": "2099-01-01T00:00:00Z"}) as answer:
+            assert answer.status == 401
+        assert await status(citra, f"/api/v1/tokens/{whole_id}", "DELETE") == 204
+        assert await status(whole) == 401
+        assert await status({"Authorization": "Bearer pantau_0123456789ab.aaaaaaaaaaaaaaaaaaaaaaaa"}) == 401
+        clock.advance(86_401)
+        assert await status(lists) == 401, "it goes on after its end"

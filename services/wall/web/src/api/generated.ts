@@ -705,6 +705,23 @@ export interface NewGrant {
   until?: string | null;
 }
 
+/** A token to be made. */
+export interface NewToken {
+  /** Which program it is for. */
+  name: string;
+  /** What it is for, as far as the account has it; default: all that the account may. */
+  rights?: Right[] | null;
+  /** At most 366 days from now. */
+  expires: string;
+}
+
+/** A token that was made just now. */
+export interface NewTokenView {
+  id: string;
+  /** For 'Authorization: Bearer …'. It is shown this once. */
+  token: string;
+}
+
 /** The nearest activity of any of the cameras. */
 export interface NextActivityView {
   /** null: there is none. */
@@ -986,6 +1003,7 @@ export const SIGN_IN_KIND_VALUES = [
   "browser",
   "password",
   "token",
+  "api",
 ] as const;
 export type SignInKind = (typeof SIGN_IN_KIND_VALUES)[number];
 
@@ -1065,6 +1083,20 @@ export interface TimelineView {
   gaps: GapView[];
   damage: DamageView[];
   activity: ActivityView[];
+}
+
+/** A token, without its secret. */
+export interface TokenView {
+  id: string;
+  name: string;
+  rights: Right[] | null;
+  created: string;
+  expires: string;
+}
+
+/** One's own tokens, the newest first. */
+export interface TokensView {
+  tokens: TokenView[];
 }
 
 /** Stops that a wall shows one after the other, and begins again. */
