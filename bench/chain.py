@@ -26,6 +26,14 @@ CHAIN = ("ingest", "nats", "recorder", "registry")
 SETTLE_SECONDS = 20.0
 """Every camera has been opened and the first burst is over."""
 WATCHED = 4
+INGEST_BOUND = 0.20
+CHAIN_BOUND = 0.45
+"""Percent of one core a camera, with the most cameras."""
+PEER_BOUNDS = {"ffmpeg -c copy -f segment": 1.0, "MediaMTX, reading": 0.6, "MediaMTX, recording": 0.75}
+"""What ours may cost as a multiple of the peer's, in the same seconds."""
+BUS_BOUND_MS = (1.0, 8.0)
+WALL_BOUND_MS = (5.0, 20.0)
+"""From a camera's send: median, and 99th percentile."""
 
 
 @dataclass
@@ -33,6 +41,8 @@ class Measured:
     """What one number of cameras came to; rows of the tables."""
 
     cameras: int
+    cost: dict[str, float] = field(default_factory=dict)
+    """Share of one core of each part."""
     cpu: list[object] = field(default_factory=list)
     peers: list[list[object]] = field(default_factory=list)
     memory_mb: dict[str, float] = field(default_factory=dict)
@@ -49,7 +59,7 @@ async def measure(cameras: int, seconds: float) -> Measured:
     measured = Measured(cameras)
     async with running(cameras, PANTAU_SIM_SCENES="8") as stack, aiohttp.ClientSession() as client:
         await asyncio.sleep(SETTLE_SECONDS)
-        cost = await stack.cost(seconds)
+        cost = measured.cost = await stack.cost(seconds)
         measured.memory_mb = stack.memory_mb()
         measured.cpu = [
             cameras,
@@ -148,10 +158,59 @@ async def to_wall(stack: Stack, client: aiohttp.ClientSession, cameras: int, sec
     ]
 
 
+def judged(most: Measured) -> list[list[object]]:
+    """What is promised of the largest number of cameras, what was measured, and whether it holds."""
+    rows: list[list[object]] = []
+
+    def judge(what: str, measured: float, bound: float) -> None:
+        rows.append([what, measured, bound, "yes" if measured <= bound else "no"])
+
+    judge("ingest, % of a core a camera", per_camera(most.cost, most.cameras, ("ingest",)), INGEST_BOUND)
+    judge(f"{' + '.join(CHAIN)}, % of a core a camera", per_camera(most.cost, most.cameras, CHAIN), CHAIN_BOUND)
+    for peer in most.peers:
+        name, ratio = str(peer[1]), peer[5]
+        assert isinstance(ratio, float)
+        judge(f"{peer[2]}, times {name}", ratio, PEER_BOUNDS[name])
+    for name, bounds in (("the bus", BUS_BOUND_MS), ("the wall's last UDP packet", WALL_BOUND_MS)):
+        row = next(row for row in most.latency if row[1] == name)
+        for label, value, bound in zip(("p50", "p99"), row[2:4], bounds, strict=True):
+            assert isinstance(value, float)
+            judge(f"from a camera's send to {name}, {label} ms", value, bound)
+    return rows
+
+
+def growth(results: list[Measured]) -> list[list[object]]:
+    """What the chain costs in all, and what each further camera adds to that."""
+    rows: list[list[object]] = []
+    for before, result in zip([None, *results], results, strict=False):
+        ingest, chain = (per_camera(result.cost, 1, parts) for parts in (("ingest",), CHAIN))
+        if before is None:
+            rows.append([result.cameras, ingest, chain, "", ""])
+            continue
+        added = result.cameras - before.cameras
+        rows.append(
+            [result.cameras, ingest, chain]
+            + [
+                f"{(total - per_camera(before.cost, 1, parts)) / added:.2f}"
+                for total, parts in ((ingest, ("ingest",)), (chain, CHAIN))
+            ]
+        )
+    return rows
+
+
 async def run(*, quick: bool) -> None:
     """Prints the tables."""
-    counts = (16,) if quick else (16, 64)
+    counts = (16,) if quick else (16, 32, 64)
     results = [await measure(cameras, 10 if quick else 30) for cameras in counts]
+    print(
+        table(
+            f"What is promised, with {results[-1].cameras} cameras",
+            ["what", "measured", "bound", "holds"],
+            judged(results[-1]),
+        )
+    )
+    columns = ["cameras", "ingest %", "all four %", "ingest, each more %", "all four, each more %"]
+    print(table("Growth, percent of one core", columns, growth(results)))
     print(
         table(
             "CPU per camera, percent of one core",

@@ -27,6 +27,8 @@ class MediaWriter:
         self._transport = transport
         self._parts: list[bytes] = []
         self._bytes = 0
+        self._rests = False
+        """Whether `_rest` is to be called."""
 
     def publish(self, subject: str, payload: bytes) -> bool:
         """Publishes at most once; False where the connection is away or too far behind.
@@ -43,14 +45,16 @@ class MediaWriter:
         return True
 
     def publish_lines(self, lines: bytes) -> bool:
-        """As `publish`, of messages that stand behind their PUB lines already."""
+        """As `publish`, at once, of messages that stand behind their PUB lines already."""
         transport = self._transport()
         if transport is None or transport.get_write_buffer_size() + self._bytes > MAX_UNSENT_BYTES:
             return False
-        if not self._parts:
-            asyncio.get_running_loop().call_soon(self._flush)
-        self._parts.append(lines)
-        self._bytes += len(lines)
+        if self._parts:
+            self._parts.append(lines)
+            self._bytes += len(lines)
+        else:
+            transport.write(lines)
+            self._rest_soon()
         return True
 
     def _flush(self) -> None:
@@ -59,11 +63,16 @@ class MediaWriter:
         if transport is None:
             return
         transport.writelines(parts)
-        if self.rest_seconds:
+        self._rest_soon()
+
+    def _rest_soon(self) -> None:
+        if self.rest_seconds and not self._rests:
+            self._rests = True
             asyncio.get_running_loop().call_soon(self._rest)
 
     def _rest(self) -> None:
         """Sleeps, with nothing left unsent: the loop hands what was written to the kernel before it calls this."""
+        self._rests = False
         if self._parts:
             return  # read since; the next flush rests behind it
         time.sleep(self.rest_seconds)

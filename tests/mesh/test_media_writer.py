@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from services.mesh.media_writer import MAX_UNSENT_BYTES, MediaWriter
 
 
@@ -90,3 +92,29 @@ async def test_nothing_that_was_published_waits_for_the_rest() -> None:
     await asyncio.sleep(0)
     assert len(wire.writes) == 2
     assert loop.time() - began < writer.rest_seconds
+
+
+async def test_lines_that_were_made_elsewhere_go_at_once_and_behind_what_waits() -> None:
+    wire = Wire()
+    writer = MediaWriter(lambda: wire)
+    assert writer.publish_lines(b"PUB a.b 3\r\none\r\n")
+    assert wire.writes == [b"PUB a.b 3\r\none\r\n"]
+    assert writer.publish("a.b", b"two")
+    assert writer.publish_lines(b"PUB a.b 5\r\nthree\r\n")
+    await asyncio.sleep(0)
+    assert wire.writes[1:] == [b"PUB a.b 3\r\ntwo\r\nPUB a.b 5\r\nthree\r\n"]
+    wire.unsent = MAX_UNSENT_BYTES + 1
+    assert not writer.publish_lines(b"PUB a.b 3\r\none\r\n")
+
+
+async def test_the_process_rests_once_after_all_that_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    rests: list[float] = []
+    monkeypatch.setattr("time.sleep", rests.append)
+    wire = Wire()
+    writer = MediaWriter(lambda: wire)
+    writer.rest_seconds = 0.5
+    assert writer.publish_lines(b"PUB a.b 3\r\none\r\n")
+    assert writer.publish_lines(b"PUB a.b 3\r\ntwo\r\n")
+    assert rests == []
+    await asyncio.sleep(0)
+    assert rests == [0.5]
