@@ -94,6 +94,7 @@ class CameraInput(_Secretive):
     profiles: dict[ProfileName, Profile] = Field(min_length=1)
     credentials: Credentials | None = None
     copies: int = Field(default=1, ge=1, le=2)
+    priority: int = Field(default=5, ge=0, le=9)
     pin: str = Field(default="", max_length=63)
     retention: Retention | None = None
 
@@ -116,6 +117,7 @@ class CameraPatch(_Secretive, Patch):
     profiles: dict[ProfileName, Profile] | None = Field(default=None, min_length=1)
     credentials: Credentials | None = None
     copies: int | None = Field(default=None, ge=1, le=2)
+    priority: int | None = Field(default=None, ge=0, le=9)
     pin: str | None = Field(default=None, max_length=63)
     retention: Retention | None = None
 

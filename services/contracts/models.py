@@ -157,6 +157,8 @@ class Camera(Model):
     has_credentials: bool = False
     copies: int = Field(default=1, ge=1, le=2)
     """How many recorders keep it."""
+    priority: int = Field(default=5, ge=0, le=9)
+    """A worker with more to do than it can gives up cameras of the lowest priority first."""
     pin: str = Field(default="", max_length=63)
     """The worker or the machine that ingests it as long as there is one with room, and records it if it can."""
     retention: str | None = None

@@ -20,6 +20,8 @@ class CameraPlan:
     audio: bool
     profiles: dict[ProfileName, Profile]
     credentials: Credentials | None
+    recorded: bool = True
+    priority: int = 5
 
     def source(self, profile: ProfileName) -> Source:
         """What a reader needs to open a profile; audio comes along with main."""
@@ -72,5 +74,7 @@ def plans(
             audio=camera.audio,
             profiles=camera.profiles,
             credentials=secret[0] if secret else None,
+            recorded=camera.record,
+            priority=camera.priority,
         )
     return found

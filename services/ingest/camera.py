@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from services.contracts import subjects
-from services.contracts.models import CameraReport, ProfileName, ProfileReport, WantReply
+from services.contracts.models import CameraReport, ProfileName, ProfileReport, Reason, WantReply
 from services.ingest.assignments import CameraPlan
 from services.ingest.fallbacks import Fallbacks
 from services.ingest.feed import Feed, Readers
@@ -14,9 +15,12 @@ from services.ingest.pipeline import Pipeline
 from services.ingest.publisher import Publisher
 from services.ingest.readers.source import Kind
 from services.ingest.settings import IngestSettings
+from services.ingest.shedding import Shed
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
 from services.mesh.want import WantAnswerer
+
+GIVEN_UP: Final = "the ingest worker has more to do than it can: add one, or fewer cameras"
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,12 @@ class CameraIngest:
         self._feeds: dict[ProfileName, Feed] = {}
         self._tasks: dict[ProfileName, asyncio.Task[None]] = {}
         self._wanted_until: dict[ProfileName, float] = {}
+        self._shed: Shed | None = None
         self._wants = WantAnswerer(around.bus, self._answer_want, publish_frame=around.publisher.publish)
 
     async def start(self) -> None:
         """Opens main and listens for viewers."""
-        if "main" in self.plan.profiles:
-            self._open("main")
+        self._open_main()
         await self._wants.listen(subjects.want(self.plan.site, "*", self.plan.camera))
 
     async def update(self, plan: CameraPlan) -> None:
@@ -71,7 +75,25 @@ class CameraIngest:
                 self._open(profile)
             else:
                 self._feeds[profile].epoch = plan.epoch
-        if "main" in plan.profiles and "main" not in self._feeds:
+        self._open_main()
+
+    @property
+    def sub_open(self) -> bool:
+        """Whether its small stream is read just now."""
+        return "sub" in self._feeds
+
+    def give_up(self, shed: Shed | None) -> None:
+        """Closes what the worker has no room for (``camera``: all), or opens main again (None, ``sub``)."""
+        if shed == self._shed:
+            return
+        self._shed = shed
+        for profile in [profile for profile in self._feeds if shed == "camera" or (shed and profile != "main")]:
+            self._close(profile)
+        self._open_main()
+        self._around.on_change(self.plan.camera)
+
+    def _open_main(self) -> None:
+        if "main" in self.plan.profiles and "main" not in self._feeds and self._shed != "camera":
             self._open("main")
 
     async def stop(self) -> None:
@@ -146,6 +168,8 @@ class CameraIngest:
         if not self._around.publisher.permitted:
             return None
         profile: ProfileName
+        if self._shed == "camera" or (self._shed and name == "sub"):
+            return WantReply(status="failed", reason=Reason.OVERLOADED, detail=GIVEN_UP), ()
         if name == "audio" and self.plan.audio and "main" in self.plan.profiles:
             profile, kind = "main", "audio"
         elif name == "main" and name in self.plan.profiles:
@@ -170,10 +194,15 @@ class CameraIngest:
         profiles: dict[str, ProfileReport] = {}
         for profile in self.plan.profiles:
             feed = self._feeds.get(profile)
-            profiles[profile] = feed.report() if feed else ProfileReport(status="idle")
+            profiles[profile] = feed.report() if feed else self._closed_report()
             if feed and "audio" in feed.pipelines:
                 profiles["audio"] = feed.audio_report()
         return CameraReport(camera=self.plan.camera, site=self.plan.site, epoch=self.plan.epoch, profiles=profiles)
+
+    def _closed_report(self) -> ProfileReport:
+        if self._shed == "camera":
+            return ProfileReport(status="offline", reason=Reason.OVERLOADED, detail=GIVEN_UP)
+        return ProfileReport(status="idle")
 
 
 def _keep_nothing(_message: bytes, _now: float) -> None:

@@ -38,6 +38,7 @@ from services.ingest.readers.direct import DirectReader
 from services.ingest.readers.libav import LibavProcesses
 from services.ingest.secrets import OpenedSecrets
 from services.ingest.settings import KEY_FILE, IngestSettings
+from services.ingest.shedding import SheddableCamera, Shedding, shed_text
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.clock import SystemClock
 from services.mesh.leases import Lease, new_incarnation, roll_call
@@ -81,6 +82,7 @@ class Worker:
         self._draining = False
         self._load = 0.0
         self._overload = Overload()
+        self._shedding = Shedding()
         self._late_seconds = 0.0
         """The longest since the last look."""
         self._dropped = 0
@@ -324,9 +326,23 @@ class Worker:
         self._late_seconds, self._dropped = 0.0, self.publisher.dropped_no_bus
         if was != self._overload.reason:
             log.warning("ingest.load", overloaded=self._overload.reason or "no more", cameras=len(self.cameras))
+        self._shed()
+
+    def _shed(self) -> None:
+        before = dict(self._shedding.shed)
+        read = {
+            name: SheddableCamera(camera.plan.recorded, camera.plan.priority, camera.sub_open)
+            for name, camera in self.cameras.items()
+        }
+        self._shedding.look(read, overloaded=bool(self._overload.reason), cpu=self._load)
+        for name, camera in self.cameras.items():
+            camera.give_up(self._shedding.shed.get(name))
+        if before != self._shedding.shed:
+            log.warning("ingest.shed", given_up=shed_text(self._shedding.shed) or "nothing any more")
 
     def _troubles(self) -> list[Trouble]:
-        reason, name = self._overload.reason, self._name.name
+        name, given_up = self._name.name, shed_text(self._shedding.shed)
+        reason = ", ".join(filter(None, (self._overload.reason, given_up)))
         if not reason:
             return []
         detail = f"{name} has more to do than it can with {len(self.cameras)} cameras ({reason}): add an ingest worker"

@@ -37,6 +37,7 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "record": ("recording", "recorded", "rekam"),
     "enabled": ("active", "aktif"),
     "copies": ("salinan",),
+    "priority": ("prioritas",),
     "pin": (),
     "retention": ("retensi",),
     "transport": (),
@@ -276,8 +277,9 @@ def _given(flat: dict[str, Any], nested: dict[str, Any]) -> dict[str, Any]:
     for name in ("audio", "record", "enabled"):
         if name in flat:
             given[name] = _boolean(name, flat[name])
-    if "copies" in flat:
-        given["copies"] = flat["copies"]
+    for name in ("copies", "priority"):
+        if name in flat:
+            given[name] = flat[name]
     if "tags" in flat:
         given["tags"] = _tags(flat["tags"])
     degrees = ("latitude", "longitude", "bearing")

@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from services.contracts import subjects
 from services.contracts.frames import Flags, SequenceTracker
+from services.contracts.models import Reason
 from services.mesh.want import renew_want
 from services.sim.pictures import stamp
 from services.sim.settings import SimSettings
@@ -89,6 +90,26 @@ async def test_sub_is_opened_when_wanted_and_closed_when_not(rig: Rig, sim: Simu
         count = len(watch.units)
         await asyncio.sleep(0.3)
         assert len(watch.units) == count
+
+
+async def test_what_a_worker_gives_up_is_told_as_overloaded_and_read_again_when_there_is_room(
+    rig: Rig, sim: Simulator, worker: RunningWorker
+) -> None:
+    await add(rig, sim, "cam-001")
+    await rig.until_online("cam-001")
+    await rig.want("cam-001", "sub")
+    await rig.until_online("cam-001", "sub")
+    worker.ingest._shedding.shed["cam-001"] = "sub"
+    await rig.until(lambda: not worker.cameras["cam-001"].sub_open)
+    reply, _ = await rig.want("cam-001", "sub")
+    assert (reply.status, reply.reason) == ("failed", Reason.OVERLOADED)
+    assert rig.profile("cam-001").status == "online", "main is recorded on"
+    worker.ingest._shedding.shed["cam-001"] = "camera"
+    assert (await rig.until_offline("cam-001")).reason is Reason.OVERLOADED
+    reply, _ = await rig.want("cam-001", "main")
+    assert (reply.status, reply.reason) == ("failed", Reason.OVERLOADED)
+    await rig.until_online("cam-001")
+    assert worker.ingest._shedding.shed == {}
 
 
 async def test_a_sub_that_is_only_renewed_stays_open(rig: Rig, sim: Simulator, worker: RunningWorker) -> None:

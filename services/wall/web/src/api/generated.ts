@@ -157,6 +157,7 @@ export interface CameraInput {
   profiles: Partial<Record<"main" | "sub", ProfileInput>>;
   credentials?: Credentials | null;
   copies?: number;
+  priority?: number;
   pin?: string;
   retention?: string | null;
 }
@@ -173,6 +174,7 @@ export interface CameraPatch {
   profiles?: Partial<Record<"main" | "sub", ProfileInput>> | null;
   credentials?: Credentials | null;
   copies?: number | null;
+  priority?: number | null;
   pin?: string | null;
   retention?: string | null;
 }
@@ -203,6 +205,7 @@ export interface CameraView {
   profiles: Partial<Record<"main" | "sub", Profile>>;
   has_credentials: boolean;
   copies: number;
+  priority: number;
   pin: string;
   retention: string | null;
   state: CameraState | null;

@@ -1,0 +1,66 @@
+"""What is given up under too much load: by rule, step by step, never all; and taken back when there is room."""
+
+from services.ingest.shedding import BACK_LOOKS, KEPT_SHARE, SheddableCamera, Shedding, shed_text
+
+WATCHED = SheddableCamera(recorded=True, priority=5, sub_open=True)
+PLAIN = SheddableCamera(recorded=True, priority=5, sub_open=False)
+UNRECORDED = SheddableCamera(recorded=False, priority=9, sub_open=False)
+
+
+def overloaded(shedding: Shedding, cameras: dict[str, SheddableCamera], looks: int) -> list[dict[str, str]]:
+    """What was given up after each look."""
+    seen: list[dict[str, str]] = []
+    for _ in range(looks):
+        shedding.look(cameras, overloaded=True, cpu=1.0)
+        seen.append(dict(shedding.shed))
+    return seen
+
+
+def test_small_streams_go_first_then_cameras_not_recorded_then_the_lowest_priority() -> None:
+    shedding = Shedding()
+    cameras = {"a": WATCHED, "b": UNRECORDED, "c": PLAIN._replace(priority=1), "d": PLAIN, "e": PLAIN, "f": PLAIN}
+    order: list[tuple[str, str]] = []
+    for shed in overloaded(shedding, cameras, 60):
+        order += [pair for pair in shed.items() if pair not in order]
+    assert order == [("a", "sub"), ("b", "camera"), ("c", "camera"), ("a", "camera")]
+
+
+def test_a_step_is_a_tenth_and_the_next_waits_for_what_the_load_says_then() -> None:
+    cameras = {f"cam-{number:03d}": PLAIN for number in range(100)}
+    sizes = [len(shed) for shed in overloaded(Shedding(), cameras, 7)]
+    assert sizes == [10, 10, 10, 20, 20, 20, 30]
+
+
+def test_at_least_half_is_read_however_long_it_lasts() -> None:
+    for count in (1, 2, 3, 10, 101):
+        shedding = Shedding()
+        cameras = {f"cam-{number:03d}": PLAIN for number in range(count)}
+        overloaded(shedding, cameras, 200)
+        assert count - len(shedding.shed) >= max(1, int(count * KEPT_SHARE))
+
+
+def test_what_was_given_up_comes_back_one_at_a_time_when_one_more_fits_the_last_first() -> None:
+    shedding = Shedding()
+    cameras = dict.fromkeys("abcdefghij", PLAIN) | {"z": WATCHED}
+    overloaded(shedding, cameras, 7)
+    assert list(shedding.shed.items()) == [("z", "sub"), ("a", "camera"), ("b", "camera")]
+    for _ in range(20):
+        shedding.look(cameras, overloaded=False, cpu=0.8)  # another camera would be too much
+    assert len(shedding.shed) == 3
+    left: list[int] = []
+    for _ in range(3 * BACK_LOOKS):
+        shedding.look(cameras, overloaded=False, cpu=0.5)
+        left.append(len(shedding.shed))
+    assert left == [3] * 4 + [2] * 5 + [1] * 5 + [0]
+
+
+def test_a_camera_that_has_moved_away_is_not_given_up_any_more() -> None:
+    shedding = Shedding()
+    overloaded(shedding, {"a": PLAIN, "b": PLAIN}, 1)
+    shedding.look({"b": PLAIN}, overloaded=False, cpu=0.1)
+    assert shedding.shed == {}
+
+
+def test_it_is_told_in_words() -> None:
+    assert shed_text({}) == ""
+    assert shed_text({"a": "camera", "b": "sub"}) == "1 cameras are not read, 1 small streams are closed"
