@@ -9,6 +9,7 @@ from playwright.async_api import Browser, BrowserContext
 
 from tests.browser.chromium import chromium, shared_chromium, visitor
 from tests.browser.running_up import Running, running_up
+from tests.support.refusals import refusals
 
 CAMERAS = 16
 LAST = (
@@ -26,8 +27,10 @@ LAST = (
 @pytest.fixture(scope="package")
 def pantau(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """`pantau up --demo` with 16 cameras, all online. Tests leave it as they found it."""
-    with running_up(tmp_path_factory.mktemp("up"), CAMERAS) as running:
+    data = tmp_path_factory.mktemp("up")
+    with running_up(data, CAMERAS) as running:
         yield running
+        assert refusals(data) == [], "enter it in services/contracts/bus_rights.py"
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")

@@ -12,7 +12,7 @@ import services
 from services.cli import COMMANDS, pantau
 from services.cli.config import all_sections
 
-PROMISED = {"up", "registry", "ingest", "recorder", "wall", "sim", "cameras", "export", "verify", "fsck"}
+PROMISED = {"up", "registry", "ingest", "recorder", "wall", "sim", "cameras", "export", "verify", "fsck", "agency"}
 
 
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:

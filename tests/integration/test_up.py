@@ -94,7 +94,7 @@ async def test_its_nats_server_wants_a_key_that_nobody_sees_and_its_folder_is_it
             await nats.connect(url, allow_reconnect=False, connect_timeout=2)
         seeds = [
             re.findall(r"\bS[OAU][A-Z2-7]{50,}", path.read_text())
-            for path in (tmp_path / "nats" / "authority").rglob("*") if path.is_file()
+            for path in (tmp_path / "nats" / "authority").rglob("*") if path.is_file() and path.name != "server.json"
         ]  # fmt: skip
         files = [path for path in (tmp_path / "nats").rglob("*") if path.suffix in (".nk", ".json", ".creds", ".conf")]
         assert all(seeds)

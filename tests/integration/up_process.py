@@ -16,6 +16,8 @@ from typing import IO, Any
 
 import aiohttp
 
+from tests.support.refusals import refusals
+
 START_SECONDS = 90.0
 STOP_SECONDS = 60.0
 
@@ -116,6 +118,7 @@ async def running(data: Path, *arguments: str, **environ: str) -> AsyncIterator[
             process.send_signal(signal.SIGTERM)
             await asyncio.wait_for(process.wait(), STOP_SECONDS)
         assert await process.stdout.read() == b""  # one line and nothing more
+        assert refusals(data) == [], "enter it in services/contracts/bus_rights.py"
     finally:
         if process.returncode is None:
             process.kill()

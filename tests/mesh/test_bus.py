@@ -113,6 +113,7 @@ async def test_a_server_that_wants_a_login_gets_it_and_no_log_has_it(tmp_path_fa
             refused.cancel()
         assert "bus.waiting" in [entry["event"] for entry in logs]
         assert "hunter3" not in str(logs)
+        assert "bus.one_password" in [entry["event"] for entry in logs]
         bus = await Bus.connect(MeshSettings.load({**environ, "PANTAU_NATS_PASSWORD": "hunter2"}), "right")
         assert bus.connected
         await bus.close()
