@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints
 from services.contracts.models import Id, Model
 from services.contracts.patch import Partial, Patch
 from services.contracts.permissions import Actor, Right, Role
+from services.contracts.totp import Totp
 
 MAX_NAME: Final = 64
 AccountName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@+-]*$", max_length=MAX_NAME)]
@@ -33,6 +34,8 @@ class RegistryAccount(Model):
     """It stays, and nobody can sign in to it."""
     password: str | None = Field(default=None, repr=False)
     """The hash of its password; None: only tokens and the identity provider sign in."""
+    totp: Totp | None = None
+    """Its second factor; None: the password alone."""
     stamp: str
     """Made anew with each change that ends the account's sign-ins."""
     changed_us: int = 0
@@ -58,12 +61,14 @@ class AccountInput(Model):
 class AccountPatch(Patch):
     """The fields of an account that change."""
 
-    nullable = frozenset({"locale", "password"})
+    nullable = frozenset({"locale", "password", "totp"})
 
     role: Role | None = None
     locale: Locale | None = None
     disabled: bool | None = None
     password: str | None = Field(default=None, repr=False)
+    totp: None = None
+    """Given: the second factor goes."""
 
 
 class AccountUpdate(Partial):
@@ -79,6 +84,20 @@ class PasswordChange(Model):
     password: str = Field(repr=False)
     stamp: str
     """The account's stamp from now on: the asker's own sign-in has it already and goes on."""
+
+
+class TotpChange(Model):
+    """The asker's own second factor; None takes it away."""
+
+    totp: Totp | None
+
+
+class TotpUse(Model):
+    """A code of an account is used, which it can be once; one of the two is given."""
+
+    name: AccountName
+    step: int | None = None
+    recovery: str | None = None
 
 
 class AccountKey(Model):

@@ -11,6 +11,8 @@ from services.contracts.accounts import (
     AccountUpdate,
     PasswordChange,
     RegistryAccount,
+    TotpChange,
+    TotpUse,
     account_key,
 )
 from services.contracts.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
@@ -58,6 +60,30 @@ class Accounts:
     async def change_password(self, change: PasswordChange, actor: Actor) -> AccountEntry:
         """Gives the asker's own account a password."""
         return await self._change(actor.name, {"password": change.password, "stamp": change.stamp})
+
+    async def change_totp(self, change: TotpChange, actor: Actor) -> AccountEntry:
+        """Gives the asker's own account a second factor, or takes it away."""
+        return await self._change(actor.name, {"totp": change.totp})
+
+    async def use_totp(self, use: TotpUse, _actor: Actor) -> AccountEntry:
+        """Marks a code as used; raises `ConflictError` where it was used before."""
+        for _attempt in range(ATTEMPTS):
+            before, revision = await self._get(use.name)
+            totp = before.totp
+            fresh = totp is not None and (
+                use.step > totp.last_step if use.step is not None else use.recovery in totp.recovery
+            )
+            if totp is None or not fresh:
+                raise ConflictError("this code was used before")
+            left = {"last_step": max(totp.last_step, use.step or 0), "recovery": totp.recovery - {use.recovery}}
+            after = before.model_copy(update={"totp": totp.model_copy(update=left)})
+            try:
+                return AccountEntry(
+                    account=after, revision=await self._ledger.update(account_key(use.name), after, revision)
+                )
+            except ConflictError:
+                continue
+        raise ConflictError(f"the account {use.name!r} keeps changing; try again")
 
     async def _get(self, name: str) -> tuple[RegistryAccount, int]:
         entry = await self._ledger.fetch(account_key(name))

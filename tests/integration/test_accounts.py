@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from services.contracts import totp
 from services.mesh.settings import MeshSettings
 from services.wall.front.auth import cookies
 from tests.registry.running import registry
@@ -116,3 +117,37 @@ async def test_accounts_are_an_administrators_business_and_their_hashes_nobodys(
         async with front.http.patch("/api/v1/accounts/budi", json={"locale": "en"}, headers=citra) as answer:
             assert answer.status == 200
         assert await status(front, budi) == 200, "a language ends a session"
+
+
+async def test_an_account_with_a_second_factor_takes_each_code_once(mesh_settings: MeshSettings) -> None:
+    async with city(mesh_settings) as (front, citra):
+        budi = await signed_in(front, "budi")
+        path = "/api/v1/me/totp"
+        async with front.http.post(path, headers=budi) as answer:
+            secret = (await answer.json())["secret"]
+        step = int(front.service.clock.now_us() / 1e6) // totp.STEP_SECONDS
+        confirmation = {"secret": secret, "code": totp.code_at(secret, step), "password": PASSWORD}
+        async with front.http.put(path, json=confirmation, headers=budi) as answer:
+            assert answer.status == 200, await answer.text()
+            recovery = (await answer.json())["recovery_codes"]
+
+        async def sign_in(code: str = "") -> tuple[int, str]:
+            body = {"name": "budi", "password": PASSWORD, "code": code}
+            async with front.http.post("/api/v1/sign-in", json=body) as answer:
+                front.http.cookie_jar.clear()
+                return answer.status, (await answer.json())["code"] if answer.status != 204 else ""
+
+        async def asks_for_a_code() -> bool:
+            return await sign_in() == (401, "code-needed")
+
+        await until(asks_for_a_code)
+        assert await status(front, budi) == 200, "the session that switched it on ends"
+        assert await status(front, basic("budi", PASSWORD)) == 401, "Basic goes past the second factor"
+        assert await sign_in(confirmation["code"]) == (401, "unauthorized"), "a code counts twice"
+        assert (await sign_in(recovery[0]))[0] == 204
+        assert await sign_in(recovery[0]) == (401, "unauthorized")
+        async with front.http.post("/", data={"name": "budi", "password": PASSWORD}) as answer:
+            assert 'name="code"' in await answer.text()
+        async with front.http.patch("/api/v1/accounts/budi", json={"totp": None}, headers=citra) as answer:
+            assert (await answer.json())["totp"] is False
+        assert (await sign_in())[0] == 204

@@ -48,6 +48,7 @@ class AccountChange(BaseModel):
     role: Role | None = None
     locale: Locale | None = None
     disabled: bool | None = None
+    totp: None = Field(default=None, description="null takes the second factor away, for who has lost it.")
     password: str | None = Field(
         default=None, min_length=MIN_PASSWORD_CHARACTERS, max_length=MAX_PASSWORD_BYTES, repr=False
     )
@@ -61,6 +62,7 @@ class AccountView(BaseModel):
     locale: Locale | None
     disabled: bool = Field(description="It stays, and nobody can sign in to it.")
     has_password: bool
+    totp: bool = Field(description="It has a second factor.")
     source: Literal["registry", "file"] = Field(description="file: the accounts file, which is changed on the machine.")
     signed_in: int = Field(description="How many browsers, programs and tokens are signed in.")
 
@@ -74,6 +76,7 @@ class AccountView(BaseModel):
             locale=account.locale,
             disabled=False if isinstance(account, KnownAccount) else account.disabled,
             has_password=account.password is not None,
+            totp=account.totp is not None,
             source="file" if from_file else "registry",
             signed_in=signed_in,
         )

@@ -29,6 +29,8 @@ class Me(BaseModel):
     """The rights to some camera at least."""
     password_changeable: bool
     """Whether the page may change the password."""
+    totp: bool
+    """Whether the account has a second factor."""
     version: str
     ice_servers: list[IceServer]
     """Their credentials expire: ask again before every session."""
@@ -48,6 +50,7 @@ async def me(request: FrontRequest) -> web.Response:
             session=actor.session,
             rights=sorted(actor.rights or ()),
             password_changeable=account is not None and account.source == "registry" and account.password is not None,
+            totp=account is not None and account.totp is not None,
             version=services.__version__,
             ice_servers=front.ice.for_viewer(actor.name),
         )

@@ -48,6 +48,8 @@ _TEXTS: Final = {
         "submit": "Sign in",
         "wrong": "The name or the password is wrong.",
         "wait": "Too many wrong attempts. Wait a little and try again.",
+        "code": "Enter the password again, and the code of your authenticator.",
+        "second": "Code",
         "busy": "Too many people sign in at this moment. Try again.",
         "exposed": "This connection is not encrypted (HTTP): others on the network can read your password. Open the "
         "page by https:// or ask your administrator.",
@@ -63,6 +65,8 @@ _TEXTS: Final = {
         "submit": "Masuk",
         "wrong": "Nama atau kata sandi salah.",
         "wait": "Terlalu banyak percobaan yang salah. Tunggu sebentar lalu coba lagi.",
+        "code": "Masukkan kata sandi sekali lagi, dan kode dari aplikasi autentikator.",
+        "second": "Kode",
         "busy": "Terlalu banyak orang masuk saat ini. Coba lagi.",
         "exposed": "Sambungan ini tidak terenkripsi (HTTP): kata sandi Anda dapat dibaca orang lain di jaringan. Buka "
         "halaman ini dengan https:// atau hubungi administrator.",
@@ -102,22 +106,33 @@ def _page(request: web.BaseRequest, status: int, body: Template, **values: str) 
 _FORM: Final = Template("""$refused<form method="post">
 <label>$name<input name="name" value="$given" autocomplete="username" autocapitalize="none" required autofocus></label>
 <label>$password<input name="password" type="password" autocomplete="current-password" required></label>
-<button>$submit</button>
+$code<button>$submit</button>
 </form>""")
+_CODE: Final = Template(
+    '<label>$second<input name="code" inputmode="numeric" autocomplete="one-time-code" required></label>'
+)
 _NOT_BUILT: Final = Template("<p>$unbuilt</p><p>$build</p>")
 
 
 def sign_in(
-    request: web.BaseRequest, *, refused: str = "", given: str = "", exposed: bool = False, status: int = 401
+    request: web.BaseRequest,
+    *,
+    refused: str = "",
+    given: str = "",
+    exposed: bool = False,
+    status: int = 401,
+    code: bool = False,
 ) -> web.Response:
     """The sign-in page; ``refused`` is the key of the text that says why the last attempt failed.
 
     ``exposed``: the password could be read on its way here, which is said.
+    ``code``: it asks for the second factor, too.
     """
     texts = _TEXTS[language_of(request)]
     text = f'<p class="exposed" role="note">{texts["exposed"]}</p>' if exposed else ""
     text += f'<p class="refused" role="alert">{texts[refused]}</p>' if refused else ""
-    response = _page(request, status, _FORM, refused=text, given=escape(given))
+    field = _CODE.substitute(texts) if code else ""
+    response = _page(request, status, _FORM, refused=text, given=escape(given), code=field)
     if status == 401:
         response.headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
     return response

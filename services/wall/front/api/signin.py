@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 from aiohttp import hdrs, web
 from pydantic import BaseModel, Field
 
-from services.contracts.accounts import AccountEntry, PasswordChange, SignInKind
+from services.contracts.accounts import AccountEntry, PasswordChange, SignInKind, TotpUse
 from services.contracts.errors import ConflictError, NotFoundError
 from services.mesh.log import get_logger
 from services.mesh.rpc import call as ask
@@ -16,7 +16,14 @@ from services.wall.front.auth import cookies
 from services.wall.front.auth.directory import KnownAccount
 from services.wall.front.auth.passwords import MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARACTERS
 from services.wall.front.context import FrontRequest
-from services.wall.front.http.errors import BusyError, FieldError, FieldsError, TooManyAttemptsError, UnauthorizedError
+from services.wall.front.http.errors import (
+    BusyError,
+    CodeNeededError,
+    FieldError,
+    FieldsError,
+    TooManyAttemptsError,
+    UnauthorizedError,
+)
 
 log = get_logger()
 FORM: Final = "application/x-www-form-urlencoded"
@@ -27,6 +34,7 @@ class SignInRequest(BaseModel):
 
     name: str = Field(max_length=256)
     password: str = Field(max_length=MAX_PASSWORD_BYTES, repr=False)
+    code: str = Field(default="", max_length=64, description="Of an account with a second factor, or a recovery code.")
 
 
 class PasswordRequest(BaseModel):
@@ -43,7 +51,9 @@ async def sign_in(request: FrontRequest) -> web.StreamResponse:
     name, password = form.get("name", [""])[0].strip(), form.get("password", [""])[0]
     exposed = request.front.identity.clients.is_exposed(request.raw)
     try:
-        account = await _check(request, name, password)
+        account = await _check(request, name, password, form.get("code", [""])[0])
+    except CodeNeededError:
+        return pages.sign_in(request.raw, refused="code", given=name, exposed=exposed, code=True)
     except UnauthorizedError:
         return pages.sign_in(request.raw, refused="wrong", given=name, exposed=exposed, status=401)
     except (TooManyAttemptsError, BusyError) as error:
@@ -57,7 +67,7 @@ async def sign_in(request: FrontRequest) -> web.StreamResponse:
 async def sign_in_json(request: FrontRequest) -> web.StreamResponse:
     """The same for a page's script: cookies, or a problem. The browser's former sign-in ends."""
     given = await request.json(SignInRequest)
-    account = await _check(request, given.name, given.password)
+    account = await _check(request, given.name, given.password, given.code)
     return await _let_in(request, account, web.Response(status=204))
 
 
@@ -100,7 +110,7 @@ async def style(_request: FrontRequest) -> web.StreamResponse:
     return web.Response(text=pages.STYLE, content_type="text/css", headers={hdrs.CACHE_CONTROL: "no-cache"})
 
 
-async def _check(request: FrontRequest, name: str, password: str) -> KnownAccount:
+async def _check(request: FrontRequest, name: str, password: str, code: str) -> KnownAccount:
     """The account; raises as `Identity.check_password` does, and `NotFoundError` where there are no accounts."""
     identity = request.front.identity
     if identity.is_local:
@@ -108,10 +118,24 @@ async def _check(request: FrontRequest, name: str, password: str) -> KnownAccoun
     if identity.clients.is_exposed(request.raw):
         log.warning("front.password_in_the_clear", peer=identity.clients.address_of(request.raw), remedy="HTTPS")
     try:
-        return await identity.check_password(request.raw, name, password)
+        account = await identity.check_password(request.raw, name, password)
+        use = await identity.check_code(account, code)
+        if use is not None:
+            await _mark_used(request, use)
+            identity.code_was_right(account)
+        return account
+    except CodeNeededError:
+        raise
     except UnauthorizedError:
         log.warning("front.sign_in_refused", peer=identity.clients.address_of(request.raw))
         raise
+
+
+async def _mark_used(request: FrontRequest, use: TotpUse) -> None:
+    try:
+        await ask(request.front.bus, endpoint(request, "totp-use"), use, AccountEntry)
+    except ConflictError as error:
+        raise UnauthorizedError("the code is wrong, or was used before") from error
 
 
 async def _let_in(request: FrontRequest, account: KnownAccount, response: web.Response) -> web.Response:

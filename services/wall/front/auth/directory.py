@@ -4,6 +4,7 @@ from typing import Literal, NamedTuple
 
 from services.contracts.accounts import RegistryAccount, account_key
 from services.contracts.permissions import Role
+from services.contracts.totp import Totp
 from services.mesh.buckets import Bucket, Mirror
 from services.wall.front.auth.accounts import Account, AccountsFile
 
@@ -17,6 +18,7 @@ class KnownAccount(NamedTuple):
     locale: str | None
     stamp: str
     source: Literal["registry", "file"]
+    totp: Totp | None = None
 
 
 class AccountDirectory:
@@ -70,4 +72,6 @@ def _of_file(account: Account) -> KnownAccount:
 def _known(account: RegistryAccount | None) -> KnownAccount | None:
     if account is None or account.disabled:
         return None
-    return KnownAccount(account.name, account.role, account.password, account.locale, account.stamp, "registry")
+    return KnownAccount(
+        account.name, account.role, account.password, account.locale, account.stamp, "registry", account.totp
+    )

@@ -9,8 +9,9 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from services.contracts.accounts import MAX_NAME, SignIn, SignInKind
+from services.contracts.accounts import MAX_NAME, SignIn, SignInKind, TotpUse
 from services.contracts.permissions import Actor, Role
+from services.contracts.totp import matching_step, recovery_digest
 from services.mesh.clock import Clock
 from services.wall.front.auth import cookies
 from services.wall.front.auth.cookies import SessionCookie
@@ -25,7 +26,7 @@ from services.wall.front.auth.passwords import (
 from services.wall.front.auth.sign_ins import SignIns
 from services.wall.front.auth.throttle import SignInThrottle, limits_of
 from services.wall.front.http.client import Clients
-from services.wall.front.http.errors import BusyError, UnauthorizedError
+from services.wall.front.http.errors import BusyError, CodeNeededError, UnauthorizedError
 from services.wall.front.http.guard import is_loopback
 
 LOCAL: Final = Actor("local", Role.ADMIN)
@@ -36,6 +37,7 @@ API_TOKEN: Final = "pantau_"  # noqa: S105 (how tokens begin)
 VERIFIED_SECONDS: Final = 300.0
 """A verified password is not hashed again for so long: Basic sends it with every request."""
 _MAX_VERIFIED: Final = 1000
+FREE_CODES: Final = 5
 
 
 class Identity:
@@ -120,6 +122,29 @@ class Identity:
             self._verified.popitem(last=False)
         return account
 
+    async def check_code(self, account: KnownAccount, code: str) -> TotpUse | None:
+        """The use of an account's code that is yet to be marked; None where it takes none.
+
+        Raises `CodeNeededError` without a code, `UnauthorizedError`, and `TooManyAttemptsError`.
+        """
+        totp = account.totp
+        if totp is None:
+            return None
+        if not code.strip():
+            raise CodeNeededError("this account signs in with a code of its authenticator, too")
+        self._throttle.take_attempt(((f"code {account.name}", FREE_CODES),))
+        step = matching_step(totp.secret, code, self._clock.now_us() / 1e6, after=totp.last_step)
+        if step is not None:
+            return TotpUse(name=account.name, step=step)
+        digest = recovery_digest(code)
+        if digest in totp.recovery:
+            return TotpUse(name=account.name, recovery=digest)
+        raise UnauthorizedError("the code is wrong, or was used before")
+
+    def code_was_right(self, account: KnownAccount) -> None:
+        """Forgives the account's wrong codes."""
+        self._throttle.forgive_attempt(((f"code {account.name}", FREE_CODES),), right=True)
+
     async def open_browser(self, request: web.BaseRequest, account: KnownAccount) -> SessionCookie:
         """A sign-in for somebody whose password was right just now; ends the one that the browser had."""
         cookie = await self.sign_ins.open_browser(
@@ -165,6 +190,8 @@ class Identity:
             if not colon:
                 raise UnauthorizedError("the Authorization header is not a Basic one (RFC 7617)")
             account = await self.check_password(request, name, password)
+            if account.totp is not None:
+                raise UnauthorizedError("this account signs in with a code: use an API token instead of its password")
             return await self.sign_ins.open_shared(account, SignInKind.PASSWORD, address)
         raise UnauthorizedError(f"sign in with Basic or Bearer, not {scheme!r}")
 

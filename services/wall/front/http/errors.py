@@ -141,3 +141,9 @@ class BusyError(FrontError):
 
     code: ClassVar[str] = "busy"
     status: ClassVar[int] = 503
+
+
+class CodeNeededError(UnauthorizedError):
+    """The password is right, and the account has a second factor: send its code, too."""
+
+    code: ClassVar[str] = "code-needed"

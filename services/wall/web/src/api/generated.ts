@@ -5,6 +5,8 @@ export interface AccountChange {
   role?: Role | null;
   locale?: "id" | "en" | null;
   disabled?: boolean | null;
+  /** null takes the second factor away, for who has lost it. */
+  totp?: null;
   password?: string | null;
 }
 
@@ -16,6 +18,8 @@ export interface AccountView {
   /** It stays, and nobody can sign in to it. */
   disabled: boolean;
   has_password: boolean;
+  /** It has a second factor. */
+  totp: boolean;
   /** file: the accounts file, which is changed on the machine. */
   source: "registry" | "file";
   /** How many browsers, programs and tokens are signed in. */
@@ -676,6 +680,7 @@ export interface Me {
   session: string;
   rights: Right[];
   password_changeable: boolean;
+  totp: boolean;
   version: string;
   ice_servers: IceServer[];
 }
@@ -879,6 +884,11 @@ export interface RecorderDisksView {
   capacity_bytes: number;
 }
 
+/** Codes for the day on which the phone is lost; shown this once, each counts once. */
+export interface RecoveryCodes {
+  recovery_codes: string[];
+}
+
 /** What a person wrote about an incident. Nobody changes it afterwards. */
 export interface Remark {
   at_us: number;
@@ -1014,6 +1024,8 @@ export type SignInKind = (typeof SIGN_IN_KIND_VALUES)[number];
 export interface SignInRequest {
   name: string;
   password: string;
+  /** Of an account with a second factor, or a recovery code. */
+  code?: string;
 }
 
 /** One sign-in. */
@@ -1100,6 +1112,25 @@ export interface TokenView {
 /** One's own tokens, the newest first. */
 export interface TokensView {
   tokens: TokenView[];
+}
+
+/** The secret, and the code that the authenticator makes of it. */
+export interface TotpConfirmation {
+  secret: string;
+  code: string;
+  password: string;
+}
+
+/** A secret for an authenticator; nothing is kept of it yet. */
+export interface TotpOffer {
+  secret: string;
+  /** For a QR code. */
+  uri: string;
+}
+
+/** One's password. */
+export interface TotpRemoval {
+  password: string;
 }
 
 /** Stops that a wall shows one after the other, and begins again. */
