@@ -2,7 +2,7 @@
 
 Only who stands in a row may use its subjects. Ingest alone opens secrets and publishes cameras' media, recorders alone
 publish ``recording.*`` (but for the registry's daily promise), fronts alone ask in a person's name (the actor travels
-in a header of questions), relays read media and write nothing that is kept.
+in a header of questions), relays read media and write nothing that is kept but who watched it.
 
 The bus itself adds three things. Answers go to inboxes, so who is asked may publish to the asker's inboxes; each role
 has inboxes of its own (`inbox_prefix`), and only it may listen there. A stream's reader makes consumers on it. The
@@ -14,7 +14,9 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from services.contracts import subjects
+from services.contracts.audit_digest import AUDIT_SIGN
 from services.contracts.errors import PantauError
+from services.contracts.events import VIEWS
 from services.contracts.sessions import notices
 
 INBOX: Final = "_INBOX"
@@ -70,6 +72,7 @@ class KeptStream(NamedTuple):
     write: frozenset[BusRole] = frozenset()
 
 
+_VIEWS: Final = tuple(subjects.event("*", "audit", each, "*") for both in VIEWS.values() for each in both)
 _REGISTRY, _INGEST, _RECORDER, _FRONT, _RELAY, _UP = (
     frozenset({role})
     for role in (BusRole.REGISTRY, BusRole.INGEST, BusRole.RECORDER, BusRole.FRONT, BusRole.RELAY, BusRole.UP)
@@ -113,6 +116,7 @@ def traffic(home: str) -> tuple[Traffic, ...]:
             "rpc recorder playback", (s.rpc(home, "recorder", "timeline"), s.rpc(home, "recorder.*", "playback")),
             _RELAY, _NOBODY,
         ),
+        Traffic("rpc recorder audit-sign", (s.rpc(home, "recorder.*", AUDIT_SIGN),), _REGISTRY, _NOBODY),
         Traffic("rpc recorder coverage", (s.rpc(home, "recorder", "coverage"),), _REGISTRY, _NOBODY),
         Traffic("answers of recorders", (), _RELAY | _REGISTRY, _RECORDER, asks=True, transfers=True),
         Traffic("rpc relay", (s.rpc(home, "relay.*", "*"),), _FRONT, _RELAY, asks=True),
@@ -123,6 +127,7 @@ def traffic(home: str) -> tuple[Traffic, ...]:
         Traffic("event recording promise", (s.event("*", "recording", "promise", "*"),), _REGISTRY, _NOBODY),
         Traffic("event incident", (s.event("*", "incident", "*", "*"),), _REGISTRY, _NOBODY),
         Traffic("event audit", (s.event("*", "audit", "*", "*"),), _REGISTRY | _FRONT, _NOBODY),
+        Traffic("event audit of views", _VIEWS, _RELAY, _NOBODY),
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ Body: a msgpack map of the event's fields. Headers: CloudEvents 1.0 in binary mo
 ``docs/asyncapi.yaml``; golden bytes in the tests hold the wire format.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import ClassVar, Final, Literal
 from urllib.parse import quote, unquote
@@ -13,6 +14,7 @@ from pydantic import Field
 
 from services.contracts import subjects
 from services.contracts.models import Id, Model, ProfileReport, Reason
+from services.contracts.permissions import Actor
 from services.contracts.recordings import Lasting
 
 CONTENT_TYPE: Final = "application/vnd.msgpack"
@@ -335,6 +337,18 @@ class IncidentExported(IncidentEvent):
     name: ClassVar[str] = "exported"
 
 
+EMPTY_DETAIL: Final[Mapping[str, str]] = {}
+WALL_TARGET: Final = "wall"
+"""The target of what was done to the wall as a whole: signing in, accounts."""
+VIEWS: Final[Mapping[str, tuple[str, str]]] = {
+    "live": ("viewing-live", "viewed-live"),
+    "recorded": ("viewing-recording", "viewed-recording"),
+}
+"""By source: what is told at the beginning of a view, and at its end."""
+VIEW_PART_SECONDS: Final = 3600
+"""A view is told in parts of at most so long."""
+
+
 class Audit(Event):
     """Who saw, exported or changed what."""
 
@@ -348,7 +362,28 @@ class Audit(Event):
     """For example ``exported``, ``viewed-recording``, ``incident-opened``."""
     actor: str
     role: str
+    session: str = ""
+    """Id of the person's sign-in; empty: the machine's own user, or a service."""
+    address: str = ""
+    """Where the person was, as the front saw it."""
     detail: dict[str, str] = Field(default_factory=dict)
+
+    @classmethod
+    def by(
+        cls, actor: Actor, *, site: str, at_us: int, target: str, action: str, detail: Mapping[str, str] = EMPTY_DETAIL
+    ) -> "Audit":
+        """What ``actor`` did."""
+        return cls(
+            site=site,
+            at_us=at_us,
+            target=target,
+            action=action,
+            actor=actor.name,
+            role=actor.role,
+            session=actor.session,
+            address=actor.address,
+            detail=dict(detail),
+        )
 
     @property
     def nats_subject(self) -> str:
@@ -356,9 +391,14 @@ class Audit(Event):
         return subjects.event(self.site, self.kind, self.action, self.target)
 
     @classmethod
+    def filter_of(cls, action: str, target: str) -> str:
+        """Matches an action with a target, of all sites; ``*`` stands for any."""
+        return subjects.event("*", cls.kind, action, target)
+
+    @classmethod
     def subject_filter(cls) -> str:
         """Matches every action."""
-        return subjects.event("*", cls.kind, "*", "*")
+        return cls.filter_of("*", "*")
 
 
 EVENTS: Final[tuple[type[Event], ...]] = (

@@ -149,6 +149,7 @@ class Prober:
             stall_seconds=self._settings.stall_seconds,
             verify=self._settings.certificates == "verified",
             authorities=str(self._settings.certificate_authorities or ""),
+            networks=self._settings.networks,
         )
         reader: ReaderName = self._settings.reader or profile.reader
         choice = ReaderChoice(reader, source, frozenset(self._readers))

@@ -258,6 +258,48 @@ async def recent_events(
     return list(newest)
 
 
+async def events_since(
+    bus: Bus, stream: str, subject: str, since_us: int, *, after: int = 0, until: int | None = None
+) -> AsyncIterator[StreamEvent]:
+    """Events on ``subject`` that came at ``since_us`` (Unix time) or later, above number ``after`` (then the time does
+    not count) and up to number ``until``; None: all that are there. Raises `UnavailableError`.
+    """
+    start: dict[str, Any] = {"deliver_policy": DeliverPolicy.ALL}
+    if after:
+        start = {"deliver_policy": DeliverPolicy.BY_START_SEQUENCE, "opt_start_seq": after + 1}
+    elif since_us > 0:
+        start = {
+            "deliver_policy": DeliverPolicy.BY_START_TIME,
+            "opt_start_time": datetime.fromtimestamp(since_us / 1e6, UTC),
+        }
+    config = ConsumerConfig(
+        filter_subject=subject, ack_policy=AckPolicy.NONE, inactive_threshold=30.0, mem_storage=True, **start
+    )
+    with _unavailable():
+        try:
+            consumer = await bus.js.add_consumer(stream, config)
+        except nats.js.errors.NotFoundError:
+            return  # there is no stream yet
+        left = consumer.num_pending or 0
+        subscription = await bus.js.pull_subscribe_bind(consumer.name, stream=stream)
+    try:
+        while left > 0:
+            with _unavailable():
+                try:
+                    messages = await subscription.fetch(min(left, FETCH_EVENTS), timeout=1)
+                except (nats.errors.TimeoutError, TimeoutError):
+                    return  # the rest has expired
+            left -= len(messages)
+            for message in messages:
+                sequence = message.metadata.sequence.stream
+                if until is not None and sequence > until:
+                    return
+                yield StreamEvent(sequence, message)
+    finally:
+        if bus.connected:
+            await subscription.unsubscribe()
+
+
 async def follow_events(
     bus: Bus, clock: Clock, stream: str, after: int, take_event: Callable[[StreamEvent], None]
 ) -> None:

@@ -25,6 +25,7 @@ from services.mesh.troubles import tell_troubles
 from services.registry.accounts import Accounts
 from services.registry.acknowledgements import Acknowledgements
 from services.registry.assignments import Assigner
+from services.registry.audit_digests import AuditDigests
 from services.registry.audit_stream import AuditStream
 from services.registry.catalogue import CameraCatalogue
 from services.registry.endpoints import AccessEndpoints, WallEndpoints, endpoints
@@ -106,6 +107,14 @@ async def run(service: Service, settings: RegistrySettings) -> None:
         seals_seconds=settings.seals_max_days * 86400,
         clock=clock,
     )
+    audit_digests = AuditDigests(
+        bus=bus,
+        home=home,
+        workers=workers,
+        outbox=outbox,
+        leading=telling,
+        clock=clock,
+    )
     promises = Promises(
         bus=bus,
         home=home,
@@ -178,6 +187,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
             ("holds", casebook),
             ("promises", promises),
             ("audit stream", audit_stream),
+            ("audit digests", audit_digests),
         )
     ]
 

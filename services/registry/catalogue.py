@@ -233,13 +233,12 @@ class CameraCatalogue:
 
     def _audit(self, camera: Camera, action: str, actor: Actor, detail: dict[str, str]) -> None:
         self._outbox.post(
-            Audit(
+            Audit.by(
+                actor,
                 site=camera.site,
                 at_us=self._clock.now_us(),
                 target=camera.id,
                 action=action,
-                actor=actor.name,
-                role=actor.role,
                 detail=detail,
             )
         )

@@ -285,13 +285,12 @@ class Incidents:
 
     def _audit(self, incident: Incident, action: str, actor: Actor, **detail: str) -> None:
         self._outbox.post(
-            Audit(
+            Audit.by(
+                actor,
                 site=self._home,
                 at_us=self._clock.now_us(),
                 target=incident.id,
                 action=action,
-                actor=actor.name,
-                role=actor.role,
                 detail={"title": incident.title, "cameras": ", ".join(incident.cameras), **detail},
             )
         )

@@ -74,13 +74,12 @@ class WorkerOrders:
         target = re.sub(r"[^a-z0-9]+", "-", key.lower()).strip("-")[:63]
         action = f"worker-{request.order or 'undrain'}"
         self._outbox.post(
-            Audit(
+            Audit.by(
+                actor,
                 site=self._home,
                 at_us=self._clock.now_us(),
                 target=target,
                 action=action,
-                actor=actor.name,
-                role=actor.role,
                 detail={"of": key},
             )
         )

@@ -13,10 +13,11 @@ from services.contracts.activity import (
     BusyAnswer,
     NextActivityQuestion,
 )
+from services.contracts.audit_digest import AUDIT_SIGN, AuditDigest, DigestSigned, DigestToSign
 from services.contracts.clips import CLIP, ClipOpened, ClipQuestion
 from services.contracts.coverage import COVERAGE, CoverageAnswer, CoverageQuestion
 from services.contracts.coverage import MAX_RANGE_US as MAX_COVERAGE_US
-from services.contracts.errors import InvalidInputError
+from services.contracts.errors import InvalidInputError, UnavailableError
 from services.contracts.evidence.exchange import (
     EVIDENCE,
     EVIDENCE_SIGN,
@@ -82,6 +83,7 @@ class Endpoints:
             rpc.Endpoint(PLAYBACK, PlaybackQuestion, self._playback, Right.PLAYBACK),
             rpc.Endpoint(EVIDENCE, EvidenceQuestion, self._evidence, Right.EVIDENCE),
             rpc.Endpoint(EVIDENCE_SIGN, ManifestToSign, self._sign, Right.EVIDENCE),
+            rpc.Endpoint(AUDIT_SIGN, DigestToSign, self._sign_audit, Role.ADMIN),
         ]
         bus, tasks, home = self._service.bus, self._service.tasks, self._service.home
         return [
@@ -166,6 +168,12 @@ class Endpoints:
             lambda: evidence.sign_manifest(question.unpacked(), self._signer, actor, self._service.clock.now_us())
         )
         return ManifestSigned(public=made.public, signature=made.signature)
+
+    async def _sign_audit(self, question: DigestToSign, _actor: Actor) -> DigestSigned:
+        if self._signer is None:
+            raise UnavailableError(f"the recorder {self._name} has no key to sign with")
+        made = self._signer.sign(AuditDigest(**question.model_dump()).to_bytes())
+        return DigestSigned(key=made.public, signature=made.signature)
 
 
 def _check(from_us: int, to_us: int) -> None:

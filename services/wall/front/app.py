@@ -11,6 +11,7 @@ from aiohttp import hdrs, web
 from services.contracts import subjects
 from services.contracts.accounts import RegistryAccount, SignIn
 from services.contracts.acknowledgements import Acknowledgement
+from services.contracts.errors import ForbiddenError
 from services.contracts.exports import ExportJob
 from services.contracts.models import Assignment, Camera, CameraState
 from services.contracts.permissions import Actor, Right, Role
@@ -35,10 +36,11 @@ from services.wall.front.auth.sign_ins import SignIns
 from services.wall.front.context import Front, FrontRequest
 from services.wall.front.event_feed import EventFeed
 from services.wall.front.http import openapi, problems
+from services.wall.front.http.audit_gate import AuditGate
 from services.wall.front.http.client import Clients
 from services.wall.front.http.connections import BoundedRunner, ConnectionLimits
 from services.wall.front.http.errors import UnauthorizedError
-from services.wall.front.http.guard import Guard, add_headers, is_loopback
+from services.wall.front.http.guard import SAFE_METHODS, Guard, add_headers, is_loopback
 from services.wall.front.http.route import Route
 from services.wall.front.http.shares import FrontShares
 from services.wall.front.http.tls import ServedCertificate
@@ -59,6 +61,12 @@ OPEN_TO_STRANGERS: Final = (
     "and administer. Make accounts with 'pantau accounts add', in the registry or in a file that "
     "PANTAU_WALL_ACCOUNTS_FILE names, or listen on 127.0.0.1"
 )
+TOLD_ELSEWHERE: Final = (
+    "/api/v1/cameras", "/api/v1/exports", "/api/v1/incidents", "/api/v1/wall/sessions", "/whep/", "/api/v1/workers",
+    "/api/v1/machines", "/api/v1/sign-in",
+)  # fmt: skip
+"""Paths whose changes and views are told to the audit by who makes them: the registry, relays, a handler."""
+NO_CHANGE: Final = ("/here", "/open")
 NOBODY: Final = Actor("nobody", Role.VIEWER)
 """The actor on routes without a permission."""
 
@@ -110,18 +118,29 @@ def refuse_method(methods: Set[str]) -> Callable[[web.Request], Awaitable[web.St
 def dispatch(front: Front, route: Route[FrontRequest]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """The handler of a route behind the one permission check."""
 
+    told_elsewhere = route.path.startswith(TOLD_ELSEWHERE) or route.path.endswith(NO_CHANGE)
+    changes = route.method not in SAFE_METHODS and not told_elsewhere
+
     async def handle(request: web.Request) -> web.StreamResponse:
         if route.permission is not None:
             found = await front.identity.identify(request)
             if found is None:
                 raise UnauthorizedError("not signed in", headers={hdrs.WWW_AUTHENTICATE: _challenge(request)})
             actor = found._replace(rights=front.rights.rights_of(found, front.clock.now_us()))
-            actor.require(route.permission)
             asked = FrontRequest(request, actor, route, front)
-            if isinstance(route.permission, Right) and "camera" in request.match_info:
-                asked.require(route.permission, asked.path_id("camera"))
-            with front.shares.requests.one(actor.name):
-                return await route.handler(asked)
+            try:
+                actor.require(route.permission)
+                if isinstance(route.permission, Right) and "camera" in request.match_info:
+                    asked.require(route.permission, asked.path_id("camera"))
+                with front.shares.requests.one(actor.name):
+                    response = await route.handler(asked)
+            except ForbiddenError as error:
+                why = {"request": asked.name, "why": error.message}
+                asked.audit_now_and_then("refused", asked.target, why, asked.name)
+                raise
+            if changes:
+                asked.audit("changed", asked.target, {"request": asked.name, "status": str(response.status)})
+            return response
         return await route.handler(FrontRequest(request, NOBODY, route, front))
 
     return handle
@@ -193,6 +212,7 @@ async def run(
         acknowledged=acknowledged,
         outbox=EventOutbox(bus, source=f"/wall/{service.worker}"),
         shares=FrontShares(),
+        audit_gate=AuditGate(service.clock),
         snapshots=snapshots,
         thumbnails=ThumbnailCache(bus, service.home, snapshots),
         exports=exports,

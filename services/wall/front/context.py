@@ -9,11 +9,12 @@ from typing import Any, Final
 from services.contracts.accounts import SignInKind
 from services.contracts.acknowledgements import Acknowledgement
 from services.contracts.errors import ForbiddenError, NotFoundError, UnavailableError
-from services.contracts.events import Audit
+from services.contracts.events import WALL_TARGET, Audit
 from services.contracts.exports import ExportJob
 from services.contracts.models import Assignment, Camera, CameraState, Id, Status, WorkerLease
 from services.contracts.permissions import Actor, Right
 from services.contracts.rights import CameraFacts, Grant, PastCamera, RightsBook
+from services.contracts.subjects import is_id
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
@@ -23,6 +24,7 @@ from services.mesh.states import StateMirror
 from services.mesh.troubles import TroubleBook
 from services.wall.front.auth.identity import Identity
 from services.wall.front.event_feed import EventFeed
+from services.wall.front.http.audit_gate import AuditGate
 from services.wall.front.http.errors import NotLiveError
 from services.wall.front.http.guard import Guard
 from services.wall.front.http.route import RoutedRequest
@@ -66,6 +68,7 @@ class Front:
     acknowledged: Mirror[Acknowledgement]
     outbox: EventOutbox
     shares: FrontShares
+    audit_gate: AuditGate
     snapshots: SnapshotCache
     thumbnails: ThumbnailCache
     exports: Mirror[ExportJob]
@@ -120,6 +123,17 @@ class FrontRequest(RoutedRequest):
 
     front: Front
 
+    @property
+    def target(self) -> Id:
+        """What an audit event of the request is about: the camera of its path, or the wall."""
+        named = self.raw.match_info.get("camera", "")
+        return named if is_id(named) else WALL_TARGET
+
+    @property
+    def name(self) -> str:
+        """The request in a few words, for audit."""
+        return f"{self.raw.method} {self.raw.path[:200]}"
+
     def camera(self) -> Camera:
         """The camera that the path names; raises as `Front.camera` does."""
         return self.front.camera(self.path_id("camera"))
@@ -152,19 +166,26 @@ class FrontRequest(RoutedRequest):
             raise NotFoundError(f"there is no camera {camera_id!r}")
         raise ForbiddenError(f"{self.actor.name} has not the right '{right}' to {camera_id}; ask an administrator")
 
+    def audit_now_and_then(self, action: str, target: Id, detail: Mapping[str, str], *key: str) -> None:
+        """As `audit`, but once a minute for the same person, place, action, target and ``key``; the next one says how
+        many were left out."""
+        actor = self.actor
+        held = self.front.audit_gate.take(actor.name, actor.session, actor.address, action, target, *key)
+        if held is not None:
+            self.audit(action, target, {**detail, "more": str(held)} if held else detail)
+
     def audit(self, action: str, camera_id: Id, detail: Mapping[str, str]) -> None:
-        """Publishes an audit event: what the signed-in person did with a camera's footage."""
+        """Publishes an audit event: what the signed-in person did with a camera's footage, or with the wall."""
         front = self.front
         camera = front.cameras.get(camera_id)
         front.outbox.post(
-            Audit(
+            Audit.by(
+                self.actor,
                 site=camera.site if camera else front.home,
                 at_us=front.clock.now_us(),
                 target=camera_id,
                 action=action,
-                actor=self.actor.name,
-                role=self.actor.role,
-                detail=dict(detail),
+                detail=detail,
             )
         )
 

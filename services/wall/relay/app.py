@@ -17,6 +17,7 @@ from services.mesh import rpc
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus
 from services.mesh.clock import sleep, timeout
+from services.mesh.event_stream import EventOutbox
 from services.mesh.leases import Lease, Workers, new_incarnation
 from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
@@ -44,6 +45,8 @@ SWEEP_SECONDS: Final = 1.0
 SIGN_IN_SECONDS: Final = 1.5
 """How often the sign-ins of viewers are read anew."""
 DRAIN_SECONDS: Final = 1.2
+FLUSH_SECONDS: Final = 0.5
+"""For the last audit events."""
 """Pages need less than a second to connect elsewhere."""
 STREAMS: Final = 1000
 """The capacity in a relay's lease: main streams that one core serves with room to spare."""
@@ -94,6 +97,7 @@ class Relay:
         self.udp = UdpPort(settings.udp_port, self._clock, gso=not gso_trouble, kernel=kernel)
         self._sent_layouts = SentLayouts()
         self._service = service
+        self._outbox = EventOutbox(service.bus, source=f"/relay/{service.worker}")
         self._pacer_timer = PacerTimer(self._clock)
         self._incarnation = new_incarnation()
         self._draining = False
@@ -138,6 +142,7 @@ class Relay:
             playback=playback,
             port=port,
             clock=self._clock,
+            post=self._outbox.post,
         )
         log.info(
             "relay.listening", udp_port=self.udp.port, addresses=[c.host for c in port.candidates],
@@ -157,6 +162,7 @@ class Relay:
             service.tasks.create_task(self._states.run(), name="states"),
             service.tasks.create_task(self._workers.run(), name="workers"),
             service.tasks.create_task(self._sweep(), name="sweep"),
+            service.tasks.create_task(self._outbox.run(), name="outbox"),
             service.tasks.create_task(self._conversions.keep_one_ahead(), name="converter ahead"),
             service.tasks.create_task(self._check_sign_ins(), name="sign-ins"),
             service.tasks.create_task(self._grants.run(), name="grants"),
@@ -193,10 +199,11 @@ class Relay:
                 session.closed.set()
             self._conversions.close()
             self._hub.close()
-            for task in background:
-                task.cancel()
             while self.sessions:
                 await asyncio.sleep(0.01)
+            await self._outbox.flush(FLUSH_SECONDS)
+            for task in background:
+                task.cancel()
             self._pacer_timer.close()
             self.udp.close()
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from services.contracts import sessions
 from services.contracts.errors import BadOfferError, PantauError, UnavailableError
+from services.contracts.events import Audit
 from services.contracts.models import Camera, CameraState, ProfileName, Reason
 from services.contracts.permissions import Actor, Right
 from services.contracts.rights import RightsBook
@@ -44,6 +45,7 @@ from services.wall.relay.sources.conversion import CameraFeeds
 from services.wall.relay.sources.live import LiveSource
 from services.wall.relay.sources.playback import PlaybackContext, SessionPlayback
 from services.wall.relay.sources.sound import Listener
+from services.wall.relay.viewing import SessionViews
 
 log = get_logger()
 
@@ -81,6 +83,8 @@ class RelayContext:
     playback: PlaybackContext
     port: ViewerPort
     clock: Clock
+    post: Callable[[Audit], None]
+    """Where audit events go."""
 
 
 class PageNotices:
@@ -139,6 +143,7 @@ class Session:
         self._relay = relay
         self._notices = notices
         self._clock = relay.clock
+        self._views = SessionViews(viewer, self.kind, relay.post, relay.clock)
         self._opened_at = self._ticked_at = relay.clock.monotonic()
         self._playback = SessionPlayback(relay.playback, self.slots, notices.add)
         self.sound = negotiated.sound
@@ -162,7 +167,9 @@ class Session:
             elif message != slot.aim or slot.source is None:
                 self._aim(slot, message)
         elif isinstance(message, ClockControl):
+            self._views.at(self._playback.at_us)
             self._playback.control(message)
+            self._views.at(self._playback.at_us)
         elif isinstance(message, Seen):
             for frame in message.frames:
                 if frame.slot < len(self.slots):
@@ -195,6 +202,7 @@ class Session:
 
     def _aim(self, slot: Slot, aim: Aim) -> None:
         camera = self._aimed_at(aim)
+        self._views.aim(slot.index, camera, aim.source)
         slot.set_source(aim, self._source(slot, aim, camera) if camera is not None else None)
         if aim.camera is not None and camera is None:
             slot.set_notice(
@@ -293,6 +301,8 @@ class Session:
             reason = error.message
         finally:
             deliver.cancel()
+            self._views.at(self._playback.at_us)
+            self._views.close()
             self._playback.close()
             if self._listener is not None:
                 self._listener.close()
@@ -319,6 +329,8 @@ class Session:
                 connection.send_reports()
             self._adapt(now, tick)
             self._playback.tick()
+            self._views.at(self._playback.at_us)
+            self._views.tick()
 
     async def _first_of(self, *events: asyncio.Event) -> None:
         waits = [asyncio.ensure_future(event.wait()) for event in events]

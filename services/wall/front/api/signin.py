@@ -8,6 +8,8 @@ from pydantic import BaseModel, Field
 
 from services.contracts.accounts import AccountEntry, PasswordChange, SignInKind, TotpUse
 from services.contracts.errors import ConflictError, NotFoundError
+from services.contracts.events import WALL_TARGET
+from services.contracts.permissions import Actor, Role
 from services.mesh.log import get_logger
 from services.mesh.rpc import call as ask
 from services.wall.front.api import pages
@@ -73,6 +75,9 @@ async def sign_in_json(request: FrontRequest) -> web.StreamResponse:
 
 async def sign_out(request: FrontRequest) -> web.StreamResponse:
     """Ends the sign-in of the browser's cookie, on every front and relay."""
+    actor = await request.front.identity.identify(request.raw)
+    if actor is not None:
+        FrontRequest(request.raw, actor, request.route, request.front).audit("signed-out", WALL_TARGET, {})
     await request.front.identity.sign_out(request.raw)
     response = web.Response(status=303, headers={hdrs.LOCATION: "/"})
     cookies.forget_session(response)
@@ -126,8 +131,13 @@ async def _check(request: FrontRequest, name: str, password: str, code: str) -> 
         return account
     except CodeNeededError:
         raise
-    except UnauthorizedError:
-        log.warning("front.sign_in_refused", peer=identity.clients.address_of(request.raw))
+    except (UnauthorizedError, TooManyAttemptsError) as error:
+        address = identity.clients.address_of(request.raw)
+        log.warning("front.sign_in_refused", peer=address)
+        claimed = Actor(name[:64], Role.VIEWER, address=address)
+        FrontRequest(request.raw, claimed, request.route, request.front).audit_now_and_then(
+            "sign-in-refused", WALL_TARGET, {"why": error.code}
+        )
         raise
 
 
@@ -142,6 +152,8 @@ async def _let_in(request: FrontRequest, account: KnownAccount, response: web.Re
     identity = request.front.identity
     cookie = await identity.open_browser(request.raw, account)
     cookies.set_session(request.raw, response, identity.clients, cookie)
+    who = Actor(account.name, account.role, cookie.id, identity.clients.address_of(request.raw))
+    FrontRequest(request.raw, who, request.route, request.front).audit("signed-in", WALL_TARGET, {})
     device = cookies.issue_device(account.name, account.password or "")
     cookies.set_device(request.raw, response, identity.clients, device)
     return response

@@ -54,7 +54,11 @@ async def snapshot(request: FrontRequest) -> web.Response:
     """The newest keyframe as JPEG, or the picture that was recorded at a moment."""
     query = request.query(SnapshotQuery)
     with request.front.shares.stills.one(request.actor.name):
-        return await _picture(request, query)
+        response = await _picture(request, query)
+    if not request.is_head and response.status == 200:
+        at = {"at": rfc3339(to_us(query.at))} if query.at is not None else {}
+        request.audit_now_and_then("viewed-still", request.path_id("camera"), at, *("recorded" for _ in at))
+    return response
 
 
 async def _picture(request: FrontRequest, query: SnapshotQuery) -> web.Response:

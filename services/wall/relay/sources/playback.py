@@ -56,6 +56,11 @@ class SessionPlayback:
         """When a clock that goes faster than time will have come to the newest footage."""
         self._limiter = DecodeLimiter(self._now())
 
+    @property
+    def at_us(self) -> int:
+        """Where the clock stands."""
+        return self._clock.at(self._now())
+
     def make_source(self, slot: Slot, camera: Camera) -> RecordedSource:
         """What a slot shows that is aimed at a camera's recordings."""
         self.notify_clock()

@@ -82,6 +82,32 @@ export const AUDIENCE_VALUES = [
 ] as const;
 export type Audience = (typeof AUDIENCE_VALUES)[number];
 
+/** One thing that somebody did. */
+export interface AuditEntry {
+  at: string;
+  action: string;
+  person: string;
+  role: string;
+  address: string;
+  /** Id of the sign-in. */
+  session: string;
+  site: string;
+  /** The camera or incident; or wall. */
+  target: string;
+  /** Of a view: when it began. */
+  since: string;
+  /** Of a view: when it ended; empty: it goes on, or its relay was lost. */
+  until: string;
+  detail: Record<string, string>;
+}
+
+/** Entries, newest first. */
+export interface AuditView {
+  entries: AuditEntry[];
+  /** Whether these are all that match. */
+  complete: boolean;
+}
+
 /** The busiest minutes. */
 export interface BusiestView {
   minutes: BusyView[];
@@ -291,6 +317,27 @@ export interface DamageView {
   to: string;
   /** How long the damaged pictures in it last. */
   damaged_seconds: number;
+}
+
+/** The digest of all entries since the one before, signed by a recorder. */
+export interface DigestEntry {
+  at: string;
+  day: string;
+  entries: number;
+  sha256: string;
+  previous: string;
+  recorder: string;
+  key: string;
+  signature: string;
+  /** Whether the signature is that key's over this digest. */
+  signed: boolean;
+  /** Whether the entries are still those: none is altered, added or missing. */
+  matches: boolean;
+}
+
+/** Digests, oldest first. */
+export interface DigestsView {
+  digests: DigestEntry[];
 }
 
 /** This relay is going: connect anew (the front will place the session elsewhere). */
