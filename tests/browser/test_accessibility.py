@@ -74,7 +74,7 @@ async def test_no_page_panel_or_dialog_breaks_a_rule_of_accessibility(
             await page.locator(element).wait_for(state="attached")
         broken += [(name, *each) for each in await violations(page)]
     await page.evaluate(SHOW, CLOSED)
-    await page.evaluate("document.querySelector('pantau-app').app.idle.lock()")
+    await page.evaluate("document.querySelector('pantau-app').app.idle.lock('')")
     await page.locator("pantau-lock-screen").wait_for(state="attached")
     broken += [("locked", *each) for each in await violations(page)]
     await page.goto(f"{pantau.url}/screen/axe-{language}")

@@ -18,28 +18,37 @@ describe("the lock after idle", () => {
     const { clock, page } = begin();
     const lock = page();
     clock.ms = 3_600_000;
-    lock.look(true);
+    lock.look("session-1");
     expect(lock.locked.value).toBe(false);
     lock.setMinutes(5);
     lock.touched();
     clock.ms += 299_999;
-    lock.look(true);
+    lock.look("session-1");
     expect(lock.locked.value).toBe(false);
     clock.ms += 1;
-    lock.look(false);
+    lock.look("");
     expect(lock.locked.value).toBe(false);
-    lock.look(true);
+    lock.look("session-1");
     expect(lock.locked.value).toBe(true);
   });
 
   it("holds on every page of the browser, and when it is loaded again, until one is unlocked", () => {
     const { page } = begin();
     const [lock, other] = [page(), page()];
-    lock.lock();
+    lock.lock("session-1");
     other.follow();
     expect([other.locked.value, page().locked.value]).toEqual([true, true]);
     other.unlock();
     lock.follow();
     expect([lock.locked.value, page().locked.value]).toEqual([false, false]);
+  });
+
+  it("is over for a person who has signed in anew", () => {
+    const lock = begin().page();
+    lock.lock("session-1");
+    lock.signedIn("session-1");
+    expect(lock.locked.value).toBe(true);
+    lock.signedIn("session-2");
+    expect(lock.locked.value).toBe(false);
   });
 });

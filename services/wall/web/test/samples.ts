@@ -11,6 +11,7 @@ export function camera(changes: Partial<CameraView>): CameraView {
     audio: false,
     location: { latitude: null, longitude: null, address: "", bearing: null },
     tags: [],
+    priority: 5,
     profiles: { main: profile({ url: "rtsp://10.0.0.1/main" }) },
     has_credentials: false,
     copies: 1,

@@ -34,6 +34,7 @@ import type {
   ScreensView,
   ScreenView,
   SessionView,
+  SignInRequest,
   SignInsView,
   SignInView,
   TimelineView,
@@ -141,8 +142,8 @@ export class Api {
   }
 
   /** In the same name as before: what was locked goes on. */
-  async signIn(name: string, password: string): Promise<void> {
-    const body = JSON.stringify({ name, password });
+  async signIn(given: SignInRequest): Promise<void> {
+    const body = JSON.stringify(given);
     await this.request("POST", "/sign-in", async () => undefined, { body, signsIn: true });
   }
 

@@ -187,7 +187,7 @@ export class App {
     for (const touch of ["pointerdown", "keydown"]) window.addEventListener(touch, () => this.onTouch());
     window.addEventListener("storage", () => this.idle.follow());
     this.idle.locked.subscribe(() => this.onLocked());
-    if (!this.screen) setInterval(() => this.idle.look(this.signedIn), IDLE_PERIOD_MS);
+    if (!this.screen) setInterval(() => this.idle.look(this.me.value?.session ?? ""), IDLE_PERIOD_MS);
     setInterval(() => this.lookForVersion(), VERSION_PERIOD_MS);
     window.addEventListener("hashchange", ({ newURL }) => this.onHash(new URL(newURL).hash));
     window.addEventListener("pagehide", () => this.keeper.stop());
@@ -373,6 +373,7 @@ export class App {
     this.meReadMs = performance.now();
     this.me.set(me);
     this.version.told(me.version);
+    this.idle.signedIn(me.session);
     siteZone.set(me.time_zone);
     offerLocale(localStorage, me.locale);
     return me;

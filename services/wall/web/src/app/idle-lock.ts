@@ -31,15 +31,20 @@ export class IdleLock {
     this.touchedMs = this.now();
   }
 
-  /** Call it now and then. `accounts`: somebody is signed in, so that there is a password. */
-  look(accounts: boolean): void {
+  /** Call it now and then. `session`: the sign-in's id; empty where there are no accounts, so no password either. */
+  look(session: string): void {
     const { value } = this.minutes;
-    if (accounts && value > 0 && this.now() - this.touchedMs >= value * 60_000) this.lock();
+    if (session !== "" && value > 0 && this.now() - this.touchedMs >= value * 60_000) this.lock(session);
   }
 
-  lock(): void {
-    this.storage.setItem(LOCKED_KEY, "yes");
+  lock(session: string): void {
+    this.storage.setItem(LOCKED_KEY, session);
     this.locked.set(true);
+  }
+
+  /** Another sign-in than the one that was locked: its password was given just now. */
+  signedIn(session: string): void {
+    if (this.locked.value && this.storage.getItem(LOCKED_KEY) !== session) this.unlock();
   }
 
   unlock(): void {

@@ -118,6 +118,8 @@ export const en = {
   "lock.password": "Password of {name}",
   "lock.unlock": "Unlock",
   "lock.wrong": "The password is wrong.",
+  "lock.wrong.code": "The password or the code is wrong.",
+  "lock.code": "Code of the authenticator",
   "lock.other": "Sign in as somebody else",
   "key.events": "Events",
   "events.loading": "Reading events…",

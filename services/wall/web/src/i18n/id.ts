@@ -120,6 +120,8 @@ export const id: Messages = {
   "lock.password": "Kata sandi {name}",
   "lock.unlock": "Buka",
   "lock.wrong": "Kata sandi salah.",
+  "lock.wrong.code": "Kata sandi atau kode salah.",
+  "lock.code": "Kode dari aplikasi autentikator",
   "lock.other": "Masuk sebagai orang lain",
   "key.events": "Peristiwa",
   "events.loading": "Membaca peristiwa…",

@@ -176,7 +176,7 @@ export class AccountDialog extends LitElement {
         <div>
           <button class="plain" @click=${() => {
             app.show({ dialog: null });
-            app.idle.lock();
+            app.idle.lock(me?.session ?? "");
           }}>${icon("lock")}${t("account.lock.now")}</button>
         </div>
       </section>

@@ -52,7 +52,8 @@ export class LockScreen extends LitElement {
   @state() private problem = "";
   @state() private busy = false;
   @query("dialog") private dialog!: HTMLDialogElement;
-  @query("input") private password!: HTMLInputElement;
+  @query("input[name=password]") private password!: HTMLInputElement;
+  @query("input[name=code]") private code!: HTMLInputElement | null;
 
   constructor() {
     super();
@@ -70,11 +71,13 @@ export class LockScreen extends LitElement {
     if (name === undefined || this.busy) return;
     this.busy = true;
     try {
-      await this.app.api.signIn(name, this.password.value);
+      const code = this.code?.value.trim() ?? "";
+      await this.app.api.signIn({ name, password: this.password.value, ...(code !== "" && { code }) });
       this.app.idle.unlock();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      this.problem = error.status === 401 ? t("lock.wrong") : problemText(error);
+      const second = this.app.me.value?.totp === true;
+      this.problem = error.status === 401 ? t(second ? "lock.wrong.code" : "lock.wrong") : problemText(error);
       this.password.select();
     } finally {
       this.busy = false;
@@ -92,6 +95,14 @@ export class LockScreen extends LitElement {
             ${t("lock.password", { name })}
             <input type="password" name="password" autocomplete="current-password" required />
           </label>
+          ${
+            this.app.me.value?.totp
+              ? html`<label>
+                  ${t("lock.code")}
+                  <input name="code" inputmode="numeric" autocomplete="one-time-code" required />
+                </label>`
+              : nothing
+          }
           ${this.problem ? html`<span class="error" role="alert">${this.problem}</span>` : nothing}
           <button class="primary" ?disabled=${this.busy || name === ""}>${t("lock.unlock")}</button>
         </form>
