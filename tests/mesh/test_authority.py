@@ -11,6 +11,7 @@ from services.contracts import subjects
 from services.contracts.bus_rights import INBOX, STREAMS, BusRole, inbox_prefix, rights, traffic
 from services.contracts.errors import NobodyThereError, NotFoundError
 from services.contracts.models import Camera
+from services.mesh import rpc
 from services.mesh.authority import CITY, EVERYTHING, Authority, AuthorityError
 from services.mesh.buckets import Bucket, make_buckets
 from services.mesh.bus import Bus, BusMessage
@@ -274,3 +275,24 @@ def test_a_file_that_holds_no_creds_is_named(tmp_path: Path) -> None:
     for name in ("a.creds", "none.creds"):
         with pytest.raises(BadKeyError, match=name):
             Creds.read(tmp_path / name)
+
+
+async def test_a_person_with_the_nats_command_is_answered_wherever_their_inbox_is(mesh: Mesh) -> None:
+    registry, admin = await mesh.sign_in("registry"), await mesh.sign_in("admin")
+    answers: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def take(message: BusMessage) -> None:
+        answers.put_nowait(message.data)
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            service = await rpc.serve(registry, tasks, home=HOME, service="registry", endpoints=())
+            await flushed(registry.client)
+            await admin.subscribe("_INBOX.of-the-nats-command.1", take)
+            await admin.publish("$SRV.PING", b"", reply="_INBOX.of-the-nats-command.1")
+            async with asyncio.timeout(60):
+                assert b'"registry"' in await answers.get()
+            await service.stop()
+    finally:
+        await registry.close()
+        await admin.close()
