@@ -25,7 +25,7 @@ _FRAME: Final = Struct("@qqIIIIII")
 
 
 class KernelTaker(Protocol):
-    """Takes what comes of one connection. Called on the event loop; none of it raises."""
+    """Takes what comes of one connection. Called on the event loop."""
 
     def take_usual(
         self, message: bytes, arrival_us: int, dts_90k: int, payload_bytes: int, now: float, now_us: int
@@ -37,6 +37,9 @@ class KernelTaker(Protocol):
 
     def ended(self) -> None:
         """The connection is over, as its next read says."""
+
+    def failed(self) -> None:
+        """One of the others raised an error, which is logged: the connection is to be read otherwise."""
 
 
 class KernelEngine:
@@ -110,13 +113,23 @@ class KernelEngine:
         end = engine.end[0:ended] if ended else ()
         if engine.count:
             self._hand_on()
-        takers = self._takers
         for number in look:
-            if (taker := takers.get(number)) is not None:
-                taker.look()
+            self._tell(number, ended=False)
         for number in end:
-            if (taker := takers.get(number)) is not None:
+            self._tell(number, ended=True)
+
+    def _tell(self, number: int, *, ended: bool) -> None:
+        taker = self._takers.get(number)
+        if taker is None:
+            return
+        try:
+            if ended:
                 taker.ended()
+            else:
+                taker.look()
+        except Exception as error:  # a supervisor: the others' bytes are looked at all the same
+            log.exception("ingest.look_failed", error=error)
+            taker.failed()
 
     def _hand_on(self) -> None:
         """All are handed on before any is published: a recorder that misses one finds it kept."""
@@ -124,11 +137,19 @@ class KernelEngine:
         count, used = engine.count, engine.used
         now, now_us = time.monotonic(), time.time_ns() // 1000
         published = total = 0
+        failed: list[KernelTaker] = []
         for arrival_us, dts_90k, number, _line_at, at, size, payload_bytes, _ in _FRAME.iter_unpack(
             self._records[: count * _FRAME.size]
         ):
-            takers[number].take_usual(bytes(lines[at : at + size]), arrival_us, dts_90k, payload_bytes, now, now_us)
+            taker = takers[number]
+            try:
+                taker.take_usual(bytes(lines[at : at + size]), arrival_us, dts_90k, payload_bytes, now, now_us)
+            except Exception as error:  # a supervisor: other cameras' pictures are handed on and published
+                log.exception("ingest.take_failed", error=error)
+                failed.append(taker)
             published += 1
             total += size
         self.pictures += published
         self._publish(bytes(lines[:used]), published, total)
+        for taker in failed:
+            taker.failed()

@@ -145,6 +145,10 @@ class ShortWay:
         if self.connection is not None:
             self._session.read_again()
 
+    def failed(self) -> None:
+        if self.connection is not None:
+            self._session.read_again()
+
     # the loan
 
     def _lend(self, connection: Connection) -> bool:

@@ -218,8 +218,8 @@ class SegmentAssembler:
         self._last_dts_90k = dts_90k
 
     def _last_takes(self, until_90k: int) -> None:
-        last = self._samples[-1]
-        self._samples[-1] = last._replace(duration=until_90k - self._last_dts_90k)
+        data, _, offset, keyframe, damaged = self._samples[-1]
+        self._samples[-1] = Sample(data, until_90k - self._last_dts_90k, offset, keyframe, damaged)
 
     def _flush(self, next_dts_90k: int | None) -> list[SegmentStep]:
         """The waiting samples as a fragment. Its last picture lasts until ``next_dts_90k``, else as long as usual."""

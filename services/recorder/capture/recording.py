@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from services.contracts.frames import AccessUnit, SequenceTracker
 from services.contracts.recordings import MIN_GAP_US, GapCause
@@ -16,6 +16,7 @@ from services.recorder.storage.rows import GapRow
 from services.recorder.storage.segment import EndReason, SegmentBegin, SegmentEnd, SegmentFragment, SegmentStep
 from services.recorder.storage.segment_file import SegmentFile
 
+_FOLLOWS: Final = HoleEvidence(follows=True)
 Explain = Callable[[int, int, HoleEvidence], tuple[str, str]]
 """Cause and detail of a gap: from, to, what the pictures beside it say."""
 
@@ -151,7 +152,8 @@ class StreamRecording:
         follows = unit.epoch >= before[0] and unit.sequence == before[1] + 1
         new_epoch = unit.epoch != before[0]
         if self.mid_file:
-            self._seen = HoleEvidence(follows=follows, new_epoch=new_epoch)
+            usual = follows and not new_epoch
+            self._seen = _FOLLOWS if usual else HoleEvidence(follows=follows, new_epoch=new_epoch)
         else:
             self._seen = self._seen._replace(
                 follows=self._seen.follows and follows, new_epoch=self._seen.new_epoch or new_epoch

@@ -20,7 +20,7 @@ class Taker:
     def __init__(self, engine: KernelEngine, wire: socket.socket) -> None:
         self.buffer = bytearray(160 * 1024)
         self.came = bytearray()
-        self.is_over = False
+        self.is_over = self.has_failed = self.is_broken = False
         self.told = asyncio.Event()
         self.connection: Connection = engine.connect(wire.fileno(), self.buffer, self)
 
@@ -28,9 +28,15 @@ class Taker:
         raise AssertionError("nothing was lent")
 
     def look(self) -> None:
+        if self.is_broken:
+            raise ValueError("a mistake")
         begin, end = self.connection.begin, self.connection.end
         self.came += self.buffer[begin:end]
         self.connection.begin = self.connection.end = 0
+        self.told.set()
+
+    def failed(self) -> None:
+        self.has_failed = True
         self.told.set()
 
     def ended(self) -> None:
@@ -89,5 +95,41 @@ async def test_a_socket_that_cannot_be_watched_is_an_error() -> None:
         with pytest.raises(OSError, match="exists") as told:
             engine.connect(ours.fileno(), taker.buffer, taker)
         assert told.value.errno == errno.EEXIST
+        engine.disconnect(taker.connection)
+    engine.close()
+
+
+async def test_an_error_of_one_connection_is_told_to_it_and_the_others_are_looked_at() -> None:
+    engine = make()
+    (ours, theirs), (other, its) = socket.socketpair(), socket.socketpair()
+    with ours, theirs, other, its:
+        first, second = Taker(engine, ours), Taker(engine, other)
+        first.is_broken = True
+        theirs.send(b"one")
+        its.send(b"two")
+        await first.next()
+        await second.next()
+        assert first.has_failed
+        assert (second.has_failed, bytes(second.came)) == (False, b"two")
+        for taker in (first, second):
+            engine.disconnect(taker.connection)
+    engine.close()
+
+
+async def test_an_error_with_a_picture_is_told_and_the_picture_is_published() -> None:
+    published: list[tuple[bytes, int, int]] = []
+    engine = KernelEngine(kernel(), lambda *lines: published.append(lines), lambda: MAX_MESSAGE_BYTES)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        taker = Taker(engine, ours)
+        inner = engine._engine
+        line = b"PUB a 3\r\none\r\n"
+        inner.arena[0 : len(line)] = line
+        inner.used, inner.count = len(line), 1
+        inner.frames[0].connection = taker.connection.number
+        inner.frames[0].message_at, inner.frames[0].bytes = 9, 3
+        engine._hand_on()
+        assert published == [(line, 1, 3)]
+        assert taker.has_failed
         engine.disconnect(taker.connection)
     engine.close()
