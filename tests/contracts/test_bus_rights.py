@@ -1,6 +1,8 @@
 """The table of subjects: complete, and as tight as it is said to be."""
 
 import inspect
+import re
+from pathlib import Path
 
 import pytest
 
@@ -66,3 +68,22 @@ def test_no_service_may_use_everything_or_listen_to_another_role_s_answers(role:
 def test_an_unknown_role_is_refused_with_those_there_are() -> None:
     with pytest.raises(UnknownBusRoleError, match="registry, ingest"):
         bus_role("root")
+
+
+ROOMS = {
+    "services/registry": BusRole.REGISTRY,
+    "services/ingest": BusRole.INGEST,
+    "services/recorder": BusRole.RECORDER,
+    "services/wall/front": BusRole.FRONT,
+    "services/wall/exports": BusRole.FRONT,
+    "services/wall/relay": BusRole.RELAY,
+}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_service_may_open_the_buckets_that_its_code_names(room: str) -> None:
+    kept = {stream.name: stream for stream in STREAMS}
+    for path in (Path(__file__).parents[2] / room).rglob("*.py"):
+        for name in re.findall(r"subjects\.(\w+_BUCKET)", path.read_text()):
+            stream = kept[f"KV_{getattr(subjects, name)}"]
+            assert ROOMS[room] in stream.read | stream.write, f"{path.name} opens {stream.name}"
