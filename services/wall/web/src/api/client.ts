@@ -29,6 +29,7 @@ import type {
   ProbeView,
   Problem,
   RecentView,
+  RecoveryCodes,
   Screen,
   ScreenOrderInput,
   ScreensView,
@@ -38,6 +39,8 @@ import type {
   SignInsView,
   SignInView,
   TimelineView,
+  TotpConfirmation,
+  TotpOffer,
   Tour,
   TourInput,
   ToursView,
@@ -149,6 +152,20 @@ export class Api {
 
   async changePassword(passwords: PasswordRequest): Promise<void> {
     await this.request("PUT", "/me/password", async () => undefined, { body: JSON.stringify(passwords) });
+  }
+
+  /** A secret for an authenticator; nothing is kept of it before it is confirmed. */
+  offerTotp(): Promise<TotpOffer> {
+    return this.json("POST", "/me/totp");
+  }
+
+  /** Recovery codes, which are shown this once. */
+  async confirmTotp(given: TotpConfirmation): Promise<string[]> {
+    return (await this.json<RecoveryCodes>("PUT", "/me/totp", given)).recovery_codes;
+  }
+
+  async removeTotp(password: string): Promise<void> {
+    await this.request("DELETE", "/me/totp", async () => undefined, { body: JSON.stringify({ password }) });
   }
 
   /** Where the person is signed in. */

@@ -347,6 +347,11 @@ export class App {
     this.camerasReader.trigger();
   }
 
+  /** What the person has changed of their account is read again; rejects with `ApiError`. */
+  async refreshMe(): Promise<void> {
+    await this.readMe(0);
+  }
+
   refreshIncidents(): void {
     this.incidentsReader.trigger();
   }

@@ -3,7 +3,7 @@
 import { css, html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { ApiError } from "../api/client.js";
-import type { SignInView } from "../api/generated.js";
+import type { SignInView, TotpOffer } from "../api/generated.js";
 import type { App } from "../app/app.js";
 import { LOCK_MINUTES } from "../app/idle-lock.js";
 import { problemText } from "../app/problem.js";
@@ -58,6 +58,21 @@ export class AccountDialog extends LitElement {
         color: var(--text-soft);
         font-size: 13.5px;
       }
+      .codes {
+        display: grid;
+        grid-template-columns: 1fr 1fr;
+      }
+      .codes li {
+        min-height: 28px;
+      }
+      code {
+        overflow-wrap: anywhere;
+        font-size: 15px;
+        user-select: all;
+      }
+      a {
+        color: var(--text);
+      }
       .done {
         color: var(--good);
       }
@@ -69,6 +84,8 @@ export class AccountDialog extends LitElement {
   @state() private problem = "";
   @state() private done = "";
   @state() private signIns: readonly SignInView[] = [];
+  @state() private offer: TotpOffer | null = null;
+  @state() private codes: readonly string[] = [];
 
   constructor() {
     super();
@@ -93,6 +110,8 @@ export class AccountDialog extends LitElement {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (error.fields.old !== undefined) this.problem = t("account.wrong");
+      else if (error.fields.password !== undefined) this.problem = t("account.wrong");
+      else if (error.fields.code !== undefined) this.problem = t("account.totp.wrong");
       else if (error.fields.new !== undefined) this.problem = t("account.weak", { count: SHORTEST });
       else this.problem = t("dialog.failed", { detail: problemText(error) });
       return false;
@@ -134,6 +153,84 @@ export class AccountDialog extends LitElement {
     </section>`;
   }
 
+  private async offerTotp(): Promise<void> {
+    await this.ask(async () => {
+      this.offer = await this.app.api.offerTotp();
+    });
+  }
+
+  private async confirmTotp(event: Event): Promise<void> {
+    event.preventDefault();
+    const { offer } = this;
+    const given = new FormData(event.target as HTMLFormElement);
+    if (offer === null) return;
+    await this.ask(async () => {
+      const [code, password] = [String(given.get("code")).trim(), String(given.get("password"))];
+      this.codes = await this.app.api.confirmTotp({ secret: offer.secret, code, password });
+      this.offer = null;
+      await this.app.refreshMe();
+    });
+  }
+
+  private async removeTotp(event: Event): Promise<void> {
+    event.preventDefault();
+    const given = new FormData(event.target as HTMLFormElement);
+    await this.ask(async () => {
+      await this.app.api.removeTotp(String(given.get("password")));
+      this.codes = [];
+      await this.app.refreshMe();
+    });
+  }
+
+  private passwordInput(): TemplateResult {
+    return html`<label>
+      ${t("account.old")}
+      <input type="password" name="password" autocomplete="current-password" required />
+    </label>`;
+  }
+
+  private secondFactor(): TemplateResult | typeof nothing {
+    const me = this.app.me.value;
+    if (!me?.password_changeable) return nothing;
+    return html`<section>
+      <h3>${t("account.totp")}</h3>
+      ${
+        this.codes.length > 0
+          ? html`<p role="status">${t("account.totp.codes")}</p>
+              <ul class="codes">${this.codes.map((code) => html`<li><code>${code}</code></li>`)}</ul>`
+          : nothing
+      }
+      ${this.secondFactorForm(me.totp)}
+    </section>`;
+  }
+
+  private secondFactorForm(on: boolean): TemplateResult {
+    if (on) {
+      return html`<form class="fields" @submit=${(event: Event) => this.removeTotp(event)}>
+        <p class="meta">${t("account.totp.on")}</p>
+        ${this.passwordInput()}
+        <div><button class="danger">${t("account.totp.remove")}</button></div>
+      </form>`;
+    }
+    if (this.offer === null) {
+      return html`<div>
+        <button class="plain" @click=${() => this.offerTotp()}>${icon("lock")}${t("account.totp.begin")}</button>
+      </div>`;
+    }
+    return html`<form class="fields" @submit=${(event: Event) => this.confirmTotp(event)}>
+      <p>${t("account.totp.secret")}<br /><code>${this.offer.secret}</code></p>
+      <p><a href=${this.offer.uri}>${t("account.totp.open")}</a></p>
+      <div class="row">
+        <label>
+          ${t("lock.code")}
+          <input name="code" inputmode="numeric" autocomplete="one-time-code" required />
+        </label>
+        ${this.passwordInput()}
+      </div>
+      <div><button class="primary">${t("account.totp.confirm")}</button></div>
+    </form>`;
+  }
+
   private signInRow({ id, agent, address, used, current }: SignInView): TemplateResult {
     const when = sinceTime(Date.parse(used), Date.now(), language.value);
     return html`<li>
@@ -157,7 +254,7 @@ export class AccountDialog extends LitElement {
     return html`<pantau-modal .heading=${heading} @close=${() => app.show({ dialog: null })}>
       ${this.problem ? html`<p class="error" role="alert">${this.problem}</p>` : nothing}
       ${this.done ? html`<p class="done" role="status">${this.done}</p>` : nothing}
-      ${this.password()}
+      ${this.password()} ${this.secondFactor()}
       <section>
         <h3>${t("account.signed-in")}</h3>
         <ul>${this.signIns.map((each) => this.signInRow(each))}</ul>
