@@ -273,8 +273,11 @@ def pmtiles(found: dict[TileKey, bytes]) -> bytes:
 
 _METADATA: Final = {
     "name": "Pantau demo",
-    "attribution": "",
-    "vector_layers": [{"id": "roads", "fields": {"kind": "String", "name": "String"}}],
+    "attribution": "Pantau demo",
+    "vector_layers": [
+        {"id": layer, "fields": {"kind": "String", "name": "String"}}
+        for layer in ("roads", "water", "landuse", "buildings", "places")
+    ],
 }
 
 

@@ -1,11 +1,15 @@
 """A fleet that can be run: the health board, the long list, adding cameras and importing many."""
 
+import asyncio
 import copy
 import json
+from io import BytesIO
+from operator import sub
 from typing import Any
 
 import pytest
-from playwright.async_api import BrowserContext, Route, expect
+from PIL import Image
+from playwright.async_api import BrowserContext, Locator, Route, expect
 
 from services.wall.front.api.static import FOLDER
 from tests.browser.app_page import AppPage
@@ -109,3 +113,61 @@ async def test_a_camera_is_probed_before_it_is_saved_and_each_failure_is_told_ap
     assert await form.locator("img").evaluate("img => img.decode().then(() => img.naturalWidth)") == 640
     assert (await form.locator("input[name=subUrl]").input_value()).endswith("/cam-014/sub")
     assert app.errors == []
+
+
+async def test_the_map_draws_streets_and_puts_cameras_onto_the_wall_by_click_list_and_lasso(
+    pantau: Running, browser: BrowserContext
+) -> None:
+    app = await AppPage.open(browser, f"{pantau.url}/#grid=4&tiles=cam-002", language="id")
+    await app.wait_for_pictures(1, PATIENCE_MS / 1000)
+    assert not await app.page.evaluate(_LOADED, "city-map"), "the first load brings no map"
+    tile = app.page.locator("pantau-wall-tile[data-slot='0']")
+    await tile.hover()
+    await tile.get_by_role("button", name="Peta di sekitar kamera ini").click()
+    map_panel = app.page.locator("pantau-map-panel")
+    await expect(map_panel.locator(".ground[data-ready=true]")).to_be_visible(timeout=PATIENCE_MS)
+    await expect(map_panel.locator("ul.list button").first).to_be_visible(timeout=PATIENCE_MS)
+    await _until_streets_are_drawn(app, map_panel)
+    # By the list, with the keyboard alone.
+    camera = await map_panel.locator("ul.list button:not(.on-wall)").first.get_attribute("data-camera")
+    assert camera is not None
+    await map_panel.locator(f"ul.list button[data-camera='{camera}']").focus()
+    await app.page.keyboard.press("Enter")
+    await app.wait_for_pictures(2, PATIENCE_MS / 1000)
+    # By a click on a mark of its own.
+    lone = map_panel.locator(".mark:not(.cluster):not(.on-wall)").first
+    clicked = await lone.get_attribute("data-camera")
+    assert clicked is not None
+    await lone.click()
+    tiles = {each.camera: each.slot for each in await app.wait_for_pictures(3, PATIENCE_MS / 1000)}
+    assert (await app.read(tiles[clicked])).camera == int(clicked[-3:])
+    # By a lasso around all that is in view.
+    shown = int((await map_panel.locator(".under span").inner_text()).split()[0])
+    await map_panel.get_by_role("button", name="Laso").click()
+    box = await map_panel.locator(".view").bounding_box()
+    assert box is not None
+    corners = [(4, 4), (box["width"] - 4, 4), (box["width"] - 4, box["height"] - 4), (4, box["height"] - 4), (4, 4)]
+    await app.page.mouse.move(box["x"] + 4, box["y"] + 4)
+    await app.page.mouse.down()
+    for x, y in corners:
+        await app.page.mouse.move(box["x"] + x, box["y"] + y, steps=3)
+    await app.page.mouse.up()
+    tiles = {each.camera: each.slot for each in await app.wait_for_pictures(shown, PATIENCE_MS / 1000)}
+    assert len([each for each in tiles if each]) == shown
+    assert app.errors == []
+
+
+_LOADED = "name => performance.getEntriesByType('resource').some(entry => entry.name.includes(name))"
+_MAIN_STREET = (61, 74, 88)
+"""Its colour, in `services/wall/web/src/map/style.ts`."""
+
+
+async def _until_streets_are_drawn(app: AppPage, map_panel: Locator) -> None:
+    deadline = asyncio.get_running_loop().time() + PATIENCE_MS / 1000
+    while True:
+        picture = Image.open(BytesIO(await map_panel.locator(".ground").screenshot())).convert("RGB")
+        colors = {color for _, color in picture.getcolors(picture.width * picture.height) or []}
+        if any(max(map(abs, map(sub, color, _MAIN_STREET))) <= 3 for color in colors):
+            return
+        assert asyncio.get_running_loop().time() < deadline, f"no street among {len(colors)} colours"
+        await app.page.wait_for_timeout(300)

@@ -12,6 +12,8 @@ export default defineConfig({
     // The page's content security policy allows no data: scripts or styles; every asset is a file of its own.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // MapLibre is a file of its own, which is loaded when somebody opens the map.
+    chunkSizeWarningLimit: 1300,
   },
   server: { proxy: { "/api": { target, ws: true } } },
   test: { include: ["test/**/*.test.ts"] },

@@ -43,6 +43,7 @@ describe("playback with answers that come late", () => {
       screens: false,
       events: false,
       downloads: false,
+      map: false,
       dialog: null,
     });
     playback = new Playback(new Api(), keeper, wall, view, () => links.push(playback.urlMs()));

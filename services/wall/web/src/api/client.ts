@@ -350,6 +350,15 @@ export class Api {
     await this.request("DELETE", `/tours/${id}`, async () => undefined);
   }
 
+  get mapUrl(): string {
+    return `${location.origin}${this.base}/map.pmtiles`;
+  }
+
+  /** Whether the wall has a file of the city. */
+  hasMap(): Promise<boolean> {
+    return this.request("HEAD", "/map.pmtiles", async () => true).catch(() => false);
+  }
+
   get eventsUrl(): string {
     return `${this.base}/events`;
   }

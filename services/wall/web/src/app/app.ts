@@ -60,7 +60,7 @@ interface TileSize {
   heightPx: number;
 }
 
-const RIGHT: readonly Panel[] = ["incidents", "screens", "events", "downloads"];
+const RIGHT: readonly Panel[] = ["incidents", "screens", "events", "downloads", "map"];
 const EMPTY_WALL: WallState = { ...INITIAL_WALL, layout: "1", automatic: null };
 const CAMERAS_PERIOD_MS = 20_000;
 const CAMERA_SPACING_MS = 2000;
@@ -98,6 +98,7 @@ export class App {
     screens: false,
     events: false,
     downloads: false,
+    map: false,
     dialog: null,
   });
   /** Whether the server answers, and since when it does or does not. */
@@ -108,6 +109,8 @@ export class App {
   readonly seen = new Observable<SeenCameras>(new Map());
   /** The tile that shows already what was picked: it is pointed out. */
   readonly flash = new Observable<{ slot: number } | null>(null);
+  /** The camera that the map is to go to. */
+  readonly mapCentre = new Observable<string | null>(null);
   readonly version = new VersionWatch();
   readonly idle = new IdleLock(localStorage);
   readonly unmuted = new Observable(false);
@@ -298,8 +301,16 @@ export class App {
   toggle(panel: Panel): void {
     const open = !this.view.value[panel];
     const others =
-      RIGHT.includes(panel) && open ? { incidents: false, screens: false, events: false, downloads: false } : {};
+      RIGHT.includes(panel) && open
+        ? { incidents: false, screens: false, events: false, downloads: false, map: false }
+        : {};
     this.show({ ...others, [panel]: open });
+  }
+
+  /** The map around a camera. */
+  showAround(camera: string): void {
+    if (!this.view.value.map) this.toggle("map");
+    this.mapCentre.set(camera);
   }
 
   camera(id: string | null): CameraView | undefined {

@@ -82,6 +82,9 @@ export function perform(app: App, action: Action, page: Page): boolean {
     case "incidents":
       app.toggle("incidents");
       return true;
+    case "map":
+      app.toggle("map");
+      return true;
     case "events":
       app.toggle("events");
       return true;
@@ -149,6 +152,7 @@ function stepBack(app: App): boolean {
   else if (view.value.incidents) app.show({ incidents: false });
   else if (view.value.screens) app.show({ screens: false });
   else if (view.value.events) app.show({ events: false });
+  else if (view.value.map) app.show({ map: false });
   else if (view.value.timeline && !app.playback.active) app.show({ timeline: false });
   else return false;
   return true;

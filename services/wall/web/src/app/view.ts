@@ -25,6 +25,7 @@ export interface ViewState {
   screens: boolean;
   events: boolean;
   downloads: boolean;
+  map: boolean;
   dialog: Dialog | null;
 }
 

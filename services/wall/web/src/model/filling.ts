@@ -25,8 +25,10 @@ interface Place {
   longitude: number;
 }
 
-export function placeOf({ location }: Pick<CameraView, "location">): Place | null {
-  const { latitude, longitude } = location;
+/** Null where there is no camera, or nobody knows where it stands. */
+export function placeOf(camera: Pick<CameraView, "location"> | undefined): Place | null {
+  if (!camera) return null;
+  const { latitude, longitude } = camera.location;
   return latitude === null || longitude === null ? null : { latitude, longitude };
 }
 

@@ -25,6 +25,7 @@ import "./incident-dialog.js";
 import "./incident-page.js";
 import "./incidents-panel.js";
 import "./lock-screen.js";
+import "./map-panel.js";
 import "./place-dialog.js";
 import "./screens-panel.js";
 import "./sheet-dialog.js";
@@ -220,7 +221,7 @@ export class AppRoot extends LitElement {
 
   override render(): TemplateResult {
     const { app } = this;
-    const { panel, timeline, incidents, screens, events, downloads } = app.view.value;
+    const { panel, timeline, incidents, screens, events, downloads, map } = app.view.value;
     return html`
       <header>
         <button class="skip" @click=${() => this.renderRoot.querySelector("pantau-wall-grid")?.focusSelected()}>
@@ -234,6 +235,9 @@ export class AppRoot extends LitElement {
           ${panel ? html`<pantau-camera-list .app=${app}></pantau-camera-list>` : nothing}
         </aside>
         <main aria-label=${t("help.wall")}><pantau-wall-grid .app=${app}></pantau-wall-grid></main>
+        <aside aria-label=${t("map.title")} ?hidden=${!map}>
+          ${map ? html`<pantau-map-panel .app=${app}></pantau-map-panel>` : nothing}
+        </aside>
         <aside aria-label=${t("bar.screens")} ?hidden=${!screens}>
           ${screens ? html`<pantau-screens-panel .app=${app}></pantau-screens-panel>` : nothing}
         </aside>

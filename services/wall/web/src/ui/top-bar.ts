@@ -172,6 +172,7 @@ export class TopBar extends LitElement {
       screens: t("bar.screens"),
       events: t("bar.events"),
       downloads: t("bar.downloads"),
+      map: t("map.title"),
     };
     const icons = {
       panel: "panel",
@@ -180,6 +181,7 @@ export class TopBar extends LitElement {
       screens: "screen",
       events: "events",
       downloads: "downloads",
+      map: "map",
     } as const;
     const open = this.app.view.value[panel];
     const label = badge ? `${names[panel]} ${badge.count} (${badge.text})` : names[panel];
@@ -257,7 +259,7 @@ export class TopBar extends LitElement {
         @click=${() => this.app.show({ dialog: { kind: "health" } })}>
         ${icon("health")}<span class="wide">${t("health.title")}</span>
       </button>
-      ${this.panelButton("timeline")} ${this.panelButton("events", this.eventBadge())}
+      ${this.panelButton("map")} ${this.panelButton("timeline")} ${this.panelButton("events", this.eventBadge())}
       ${this.panelButton("incidents", badge)}
       ${this.app.may("operator") ? this.panelButton("screens") : nothing}
       ${

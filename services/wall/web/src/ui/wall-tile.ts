@@ -8,6 +8,7 @@ import { language, t } from "../i18n/index.js";
 import { Picture, type PictureState } from "../media/picture.js";
 import { stillFile, stillName } from "../media/still-file.js";
 import { type DigitalZoom, NO_ZOOM, panBy, zoomAt, zoomStep, zoomTransform } from "../model/digital-zoom.js";
+import { placeOf } from "../model/filling.js";
 import { duration, momentTime, sinceTime } from "../model/format.js";
 import { allowanceMs } from "../model/freshness.js";
 import { momentText } from "../model/moment.js";
@@ -338,6 +339,9 @@ export class WallTile extends LitElement {
           : nothing
       }
       ${replayable ? this.tool("replay", t("tile.replay"), () => app.playback.replay(index)) : nothing}
+      ${
+        placeOf(app.camera(camera)) === null ? nothing : this.tool("near", t("tile.near"), () => app.showAround(camera))
+      }
       ${this.tool("still", t("tile.still"), () => void this.saveStill())}
       ${this.tool(recorded ? "live" : "record", t(recorded ? "tile.to-live" : "tile.to-recorded"), () => app.playback.toggleTile(index))}
       ${this.tool(this.enlarged ? "shrink" : "enlarge", t(this.enlarged ? "tile.shrink" : "tile.enlarge"), this.onDoubleClick)}
