@@ -61,7 +61,9 @@ Retention = Annotated[str, AfterValidator(_ladder)]
 """A retention ladder, as in ``full 10d, keyframes 60d every 10s``."""
 
 
-class _Secretive(Model):
+class NamesSources(Model):
+    """Base of what names sources: a user in a URL is split off, and URLs that may not be opened are refused."""
+
     model_config = ConfigDict(hide_input_in_errors=True)
 
     @model_validator(mode="before")
@@ -78,7 +80,7 @@ class _Secretive(Model):
         return profiles
 
 
-class CameraInput(_Secretive):
+class CameraInput(NamesSources):
     """A camera to be added. URLs may carry ``user:password@``: it is split off into ``credentials``."""
 
     id: Id | None = None
@@ -99,7 +101,7 @@ class CameraInput(_Secretive):
     retention: Retention | None = None
 
 
-class CameraPatch(_Secretive, Patch):
+class CameraPatch(NamesSources, Patch):
     """The fields of a camera that change. ``location`` and ``profiles`` are replaced whole.
 
     ``credentials: null`` forgets them, ``retention: null`` goes back to the default; no other field takes null.

@@ -1,13 +1,13 @@
 """``/api/v1/probe``: what a camera offers, before it is saved. Ingest opens it; nothing of it is kept."""
 
 from base64 import b64encode
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field
 
 from services.contracts import subjects
-from services.contracts.catalogue import take_credentials
+from services.contracts.catalogue import NamesSources
 from services.contracts.frames import Codec
 from services.contracts.models import Credentials, Id, Profile, ProfileName, Reason
 from services.contracts.probe import PROBE_SECONDS, ProbedStream, ProbeQuestion, ProbeReply
@@ -20,21 +20,14 @@ from services.wall.front.pictures.picture_cache import PictureError
 STILL_WIDTH_PX: Final = 640
 
 
-class ProbeInput(BaseModel):
+class ProbeInput(NamesSources):
     """What to look at; URLs may carry ``user:password@``, as a camera's may."""
-
-    model_config = ConfigDict(hide_input_in_errors=True)
 
     profiles: dict[ProfileName, Profile] = Field(description="`main`, and `sub` where its address is known.")
     credentials: Credentials | None = None
     camera: Id | None = Field(
         default=None, description="The camera that is being changed: its kept credentials serve where none are given."
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _take_credentials(cls, data: Any) -> Any:
-        return take_credentials(data)
 
 
 class ProbedStreamView(BaseModel):
