@@ -147,7 +147,6 @@ class Prober:
             password=credentials.password if credentials else "",
             open_seconds=min(OPEN_SECONDS, self._settings.open_seconds, within_seconds),
             stall_seconds=self._settings.stall_seconds,
-            networks=self._settings.networks,
             verify=self._settings.certificates == "verified",
             authorities=str(self._settings.certificate_authorities or ""),
             networks=self._settings.networks,

@@ -113,7 +113,7 @@ export const BINDINGS: readonly Binding[] = [
   { keys: ["k"], action: { do: "incidents" }, label: "key.incidents", group: "page" },
   { keys: ["u"], action: { do: "events" }, label: "key.events", group: "page" },
   { keys: ["g"], action: { do: "place" }, label: "key.place", group: "page" },
-  { keys: ["u"], action: { do: "map" }, label: "key.map", group: "page" },
+  { keys: ["x"], action: { do: "map" }, label: "key.map", group: "page" },
   { keys: ["d"], action: { do: "health" }, label: "key.health", group: "page" },
   { keys: ["s"], action: { do: "screens" }, label: "key.screens", group: "page" },
   { keys: ["c"], action: { do: "panel" }, label: "key.panel", group: "page" },
