@@ -40,6 +40,6 @@ def lose_and_jitter(front: Front, share: float, jitter_seconds: float) -> None:
         elif rng.random() >= share:
             loop.call_later(rng.random() * jitter_seconds, plain, bytes(data), address)
 
-    for outbox in front.relay.udp.send_batches.values():  # paths that lose, in memory
+    for outbox in front.relay.udp.send_batches:  # paths that lose, in memory
         outbox.offload = False
         outbox.send = partial(lossy, outbox.send)  # type: ignore[method-assign]

@@ -23,7 +23,7 @@ from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
 from services.mesh.metrics import gauge, histogram
 from services.mesh.states import StateMirror
-from services.wall.relay.addresses import candidates
+from services.wall.relay.addresses import candidates, own_addresses
 from services.wall.relay.connection import ViewerPort
 from services.wall.relay.engine.dtls import Certificates, HandshakeLimiter
 from services.wall.relay.engine.kernel_batch import usable_kernel
@@ -94,7 +94,9 @@ class Relay:
         found = usable_kernel() if settings.kernel == "auto" else "off by the setting"
         kernel, kernel_trouble = (None, found) if isinstance(found, str) else (found, "")
         _kernel.set(kernel is not None)
-        self.udp = UdpPort(settings.udp_port, self._clock, gso=not gso_trouble, kernel=kernel)
+        self.udp = UdpPort(
+            settings.udp_port, self._clock, gso=not gso_trouble, kernel=kernel, own_addresses=own_addresses()
+        )
         self._sent_layouts = SentLayouts()
         self._service = service
         self._outbox = EventOutbox(service.bus, source=f"/relay/{service.worker}")

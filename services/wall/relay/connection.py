@@ -181,17 +181,20 @@ class ViewerConnection:
         """A check or an answer came: media goes where the agent has selected, once that is proven (R9)."""
         self._send_waiting_dtls()
         selected = self.agent.selected
-        if (
-            selected is not None
-            and self.agent.is_proven(selected)
-            and (self._destination is None or self._destination.address != selected)
-        ):
-            for slot in self._slots.values():
-                slot.leave_steady()
-            self._destination = destination = self._udp.destination(selected)
-            if destination is not None:
-                set_address(self.peer, destination.packed)
+        if selected is not None and self.agent.is_proven(selected):
+            self._send_to(selected, self.agent.paths[selected].via)
         self.path_found.set()
+
+    def _send_to(self, address: Address, via: int) -> None:
+        """Media goes to ``address``, by our socket ``via``, from now on."""
+        before = self._destination
+        if before is not None and (before.address, before.via) == (address, via):
+            return
+        for slot in self._slots.values():
+            slot.leave_steady()
+        self._destination = destination = self._udp.destination(address, via)
+        if destination is not None:
+            set_address(self.peer, destination.packed)
 
     def on_dtls(self, datagram: bytes) -> None:
         """DTLS records for the handshake, or a goodbye."""
@@ -286,7 +289,7 @@ class ViewerConnection:
         except SrtpError:  # too old to be sent once more under its own number
             return
         self.peer.sent_bytes += len(view)
-        self._udp.send(view, self._destination.address)
+        self._destination.send_batch.send(view, self._destination.address)
 
     def set_pace(self, full_bps: float, live_bps: float) -> None:
         """How fast anything is sent, and how fast at least: ``live_bps`` is somewhat more than live frames take."""
@@ -320,7 +323,7 @@ class ViewerConnection:
         reports = [report for track in tracks if (report := track.sender_report(ntp, now))]
         for begin in range(0, len(reports), REPORTS_PER_PACKET):
             packet = rtcp.pack_sender_reports(reports[begin : begin + REPORTS_PER_PACKET], self.cname)
-            self._udp.send(protect_rtcp(self.keys, packet), self._destination.address)
+            self._destination.send_batch.send(protect_rtcp(self.keys, packet), self._destination.address)
 
     def _send_dtls(self, datagram: bytes) -> None:
         self._dtls_waiting.append(datagram)
@@ -332,4 +335,4 @@ class ViewerConnection:
         path = self.agent.paths.get(address) if address is not None else None
         while waiting and address is not None and path is not None and path.take(len(waiting[0])):
             self._dtls_addresses.add(address)
-            self._udp.send(waiting.popleft(), address)
+            self._udp.send(waiting.popleft(), address, path.via)

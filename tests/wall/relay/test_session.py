@@ -16,6 +16,7 @@ from services.media.nal import split_annex_b
 from services.mesh.bus import Bus, BusMessage
 from services.mesh.clock import ManualClock, TurnedClock
 from services.mesh.settings import MeshSettings
+from services.wall.relay.addresses import own_addresses
 from services.wall.relay.engine.ice import CONSENT_SECONDS
 from services.wall.relay.sending.quality import QualityLevel
 from tests.wall.relay.camera import SITE, BusCamera, clip
@@ -429,6 +430,27 @@ async def test_media_goes_to_no_address_that_a_viewer_only_names(bus: Bus, front
                     received.append(third_party.recv(2048))
         assert all(data[0] < 4 for data in received)
         assert [data[:2] for data in received] == [b"\x01\x01", b"\x00\x01"]
+        await viewer.close()
+
+
+OTHER_HOSTS = [host for host in own_addresses() if ":" not in host and not host.startswith("127.")]
+
+
+@pytest.mark.skipif(not OTHER_HOSTS, reason="this machine has one address")
+async def test_all_that_a_viewer_gets_comes_from_the_address_that_it_asked(bus: Bus, front: Front) -> None:
+    # as behind a TURN server on the relay's machine: the route would send from 127.0.0.1
+    await front.add_camera("cam-1")
+    async with BusCamera(bus, "cam-1", clip(1)):
+        viewer = Viewer(front)
+        await viewer.open(1, Aim(slot=0, camera="cam-1"), connect=False)
+        viewer.relay_host = OTHER_HOSTS[0]
+        viewer.sock.connect((viewer.relay_host, front.relay.udp.port))  # it takes nothing from elsewhere
+        await viewer.connect()
+        await viewer.wait_packets(40)
+        wanted = viewer.packets[viewer.ssrcs[0]][-1].header.sequence
+        viewer.nack(viewer.ssrcs[0], wanted)
+        await until(lambda: viewer.packets[viewer.rtx_ssrcs[0]])
+        await until(lambda: viewer.rtcp)
         await viewer.close()
 
 

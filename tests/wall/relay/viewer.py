@@ -77,6 +77,7 @@ class Viewer:
         self.lose: Callable[[bytes], bool] = lambda _: False
         """Which datagrams of media never come here; unlike `drop`, they are still protected, and may come again."""
         self.on_packet: Callable[[Received], None] = lambda _: None
+        self.relay_host = "127.0.0.1"
         self.keep = True
         self.answers_checks = True
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -148,7 +149,7 @@ class Viewer:
 
     def send(self, datagram: bytes) -> None:
         """Sends to the relay."""
-        self.sock.sendto(datagram, ("127.0.0.1", self.front.relay.udp.port))
+        self.sock.sendto(datagram, (self.relay_host, self.front.relay.udp.port))
 
     def move(self) -> None:
         """Takes another port, as a NAT that forgot would give."""

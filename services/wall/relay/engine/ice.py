@@ -35,7 +35,7 @@ def _random_ice_chars(length: int) -> str:
 class Path:
     """An address that the peer's checks came from, or seem to have come from."""
 
-    __slots__ = ("allowance_bytes", "proven", "transaction")
+    __slots__ = ("allowance_bytes", "proven", "transaction", "via")
 
     def __init__(self) -> None:
         self.transaction = secrets.token_bytes(12)
@@ -43,6 +43,8 @@ class Path:
         self.proven = False
         self.allowance_bytes = 0
         """What may be sent to it before it is proven."""
+        self.via = 0
+        """Which of our sockets its checks come to: the one that nominates, before that the last one."""
 
     def on_received(self, size_bytes: int) -> None:
         """So much came from it."""
@@ -76,9 +78,11 @@ class IceAgent:
         """Where to send: the nominated address once it is proven."""
         self.last_check = now
 
-    def answer(self, data: bytes, request: stun.BindingRequest, address: Address, now: float) -> bytes | None:
-        """The answer to a check that names this agent; None where it is not authentic. It is shorter than the check
-        times `UNPROVEN_FACTOR`."""
+    def answer(
+        self, data: bytes, request: stun.BindingRequest, address: Address, now: float, via: int = 0
+    ) -> bytes | None:
+        """The answer to a check that names this agent and came to our socket ``via``; None where it is not authentic.
+        It is shorter than the check times `UNPROVEN_FACTOR`."""
         if request.username != self._username or not stun.verify(data, request, self._password):
             return None
         if request.controlled:  # RFC 8445, 7.3.1.1: a lite agent is always controlled
@@ -87,6 +91,8 @@ class IceAgent:
         path = self.paths.pop(address, None) or Path()
         self.paths[address] = path
         path.on_received(len(data))
+        if request.use_candidate or self._nominated != address:
+            path.via = via
         if request.use_candidate:
             self._checks_left = 0
             self._nominated = address

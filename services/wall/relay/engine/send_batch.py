@@ -55,10 +55,14 @@ def probe_offload() -> str:
 class Destination:
     """Where a viewer's packets go. ``kernel_batch``: where the send kernel was built and is on."""
 
-    __slots__ = ("_sockaddr", "address", "kernel_batch", "packed", "pointer", "send_batch", "size_bytes")
+    __slots__ = ("_sockaddr", "address", "kernel_batch", "packed", "pointer", "send_batch", "size_bytes", "via")
 
-    def __init__(self, address: Address, send_batch: "SendBatch", kernel_batch: KernelBatch | None) -> None:
+    def __init__(
+        self, address: Address, send_batch: "SendBatch", kernel_batch: KernelBatch | None, via: int = 0
+    ) -> None:
         self.address = address
+        self.via = via
+        """The number of the socket that is sent by."""
         self.send_batch = send_batch
         self.kernel_batch = kernel_batch
         self.packed = packed = _sockaddr(address)

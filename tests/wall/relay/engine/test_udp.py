@@ -1,5 +1,6 @@
 import asyncio
 import socket
+import sys
 import time
 from collections.abc import Iterator
 
@@ -104,6 +105,33 @@ def test_hostile_datagrams_do_nothing(loop: asyncio.AbstractEventLoop, datagrams
         udp.close()
 
     loop.run_until_complete(attack())
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="all of 127.0.0.0/8 is this machine on Linux alone")
+async def test_a_peer_is_answered_and_sent_to_from_the_address_that_it_asked() -> None:
+    udp, peer = UdpPort(0, SystemClock(), gso=False, own_addresses=("127.0.0.2", "127.0.0.3", "192.0.2.254")), Peer()
+    udp.add_peer(peer)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.bind(("127.0.0.1", 0))
+        client.settimeout(2)
+        own: Address = client.getsockname()
+        user = f"{peer.agent.ufrag}:them"
+        plain = stun.binding_request(b"0123456789ab", user, peer.agent.password.encode())
+        for host, sent in (("127.0.0.2", plain), ("127.0.0.3", check(peer)), ("127.0.0.2", plain)):
+            client.sendto(sent, (host, udp.port))
+            for _ in ("answer", "check in return"):
+                _, source = await asyncio.to_thread(client.recvfrom, 2000)
+                assert source == (host, udp.port)
+        destination = udp.destination(own, peer.agent.paths[own].via)
+        assert destination is not None
+        destination.send_batch.send(b"media", own)
+        assert await asyncio.to_thread(client.recvfrom, 2000) == (b"media", ("127.0.0.3", udp.port))  # as nominated
+        client.sendto(check(peer), ("127.0.0.4", udp.port))  # an address that came later
+        await asyncio.to_thread(client.recvfrom, 2000)
+    with pytest.raises(UdpPortTakenError):
+        UdpPort(udp.port, SystemClock(), gso=False)
+    udp.close()
+    udp.send(b"late", own, 0)
 
 
 async def test_a_taken_port_says_what_to_do() -> None:
