@@ -24,6 +24,7 @@ SECTIONS = {
     "seek": "from a moment asked for to its picture in Chromium",
     "timeline": "30 days of many cameras",
     "activity": "activity told from the compressed stream",
+    "city": "660 and 10,000 cameras' metadata by synthetic workers: the registry's CPU, messages, imports",
     "check": "what is promised about time, each against its bound",
 }
 

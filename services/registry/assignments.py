@@ -96,7 +96,7 @@ class Assigner:
                 continue
             self._plan_due.clear()
             self._planned_at = self._clock.monotonic()
-            await self._write(self._plan())
+            await self._write(await self._plan())
 
     def troubles(self) -> list[Trouble]:
         """Roles that have no room for all cameras, while this registry leads."""
@@ -156,10 +156,10 @@ class Assigner:
             settled and not self._is_still(role) and now - self._balanced_at.get(role, float("-inf")) >= BALANCE_SECONDS
         )
 
-    def _plan(self) -> dict[str, Assignment]:
+    async def _plan(self) -> dict[str, Assignment]:
         cameras = {key: camera for key, (camera, _) in self._cameras.entries.items() if camera.enabled}
-        desired = self._plan_ingest(cameras)
-        desired.update(self._plan_recorders({key: camera for key, camera in cameras.items() if camera.record}))
+        desired = await self._plan_ingest(cameras)
+        desired.update(await self._plan_recorders({key: camera for key, camera in cameras.items() if camera.record}))
         return desired
 
     def _current(self, role: str) -> dict[Id, Assignment]:
@@ -169,7 +169,7 @@ class Assigner:
             if key.partition(".")[0] == role
         }
 
-    def _plan_ingest(self, cameras: dict[Id, Camera]) -> dict[str, Assignment]:
+    async def _plan_ingest(self, cameras: dict[Id, Camera]) -> dict[str, Assignment]:
         now = self._clock.monotonic()
         alive = self._ingest.alive
         current = self._current("ingest")
@@ -201,14 +201,15 @@ class Assigner:
             for camera, worker in planned.items()
         }
 
-    def _plan_recorders(self, cameras: dict[Id, Camera]) -> dict[str, Assignment]:
+    async def _plan_recorders(self, cameras: dict[Id, Camera]) -> dict[str, Assignment]:
         now = self._clock.monotonic()
         alive = self._recorders.alive
         current = self._current("recorder")
         names = {name for assignment in current.values() for name in (*assignment.workers, *assignment.homes)}
         balancing = self._may_balance("recorder", self._recorders)
         before = {key: RecorderPlacement(kept.workers, kept.homes or kept.workers) for key, kept in current.items()}
-        planned = plan_recorders.plan(
+        planned = await asyncio.to_thread(
+            plan_recorders.plan,
             {key: camera.copies for key, camera in cameras.items()},
             before,
             self._candidates("recorder", alive),

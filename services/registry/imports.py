@@ -176,6 +176,19 @@ class Imports:
         except UnavailableError as error:
             log.warning("import.waiting", job=key, error=error)  # it is begun anew
 
+    async def _write(self, key: Id, kept: KeptImport, revision: int) -> int:
+        """Writes a job over ``revision``, or over what was written without an answer; returns its revision.
+
+        Raises `ConflictError` where it has ended or is another registry's, and `UnavailableError`.
+        """
+        try:
+            return await self._ledger.update(key, kept, revision)
+        except ConflictError:
+            entry = await self._ledger.fetch(key)
+            if entry is None or entry[0].job.over or entry[0].runner != self._me:
+                raise
+            return await self._ledger.update(key, kept, entry[1])
+
     async def _import(self, key: Id, kept: KeptImport, revision: int, request: ImportRequest) -> None:
         counts: Counter[str] = Counter()
         total = 0
@@ -193,13 +206,13 @@ class Imports:
                 if not work.done():
                     job = kept.job.model_copy(update={**counts, "rows": total, "done": counts.total()})
                     with suppress(UnavailableError):
-                        revision = await self._ledger.update(key, kept.model_copy(update={"job": job}), revision)
+                        revision = await self._write(key, kept.model_copy(update={"job": job}), revision)
             over = await self._over(kept, request, work)
         finally:
             work.cancel()
         while True:
             try:
-                await self._ledger.update(key, over, revision)
+                await self._write(key, over, revision)
             except UnavailableError:
                 await asyncio.sleep(LOOK_SECONDS)
             else:

@@ -14,6 +14,7 @@ A worker's capacity is a limit: a camera for which no worker has room has none (
 """
 
 from collections.abc import Collection, Mapping
+from heapq import heapify, heappop, heapreplace
 from typing import Final
 
 from services.contracts.models import Id
@@ -66,8 +67,10 @@ def plan(
                 planned[camera] = draining[0]
         return planned
     # Cameras without a live worker come first; those of a draining worker still flow.
+    emptiest = _Emptiest(willing, counts)
     for camera in sorted(homeless, key=lambda camera: (camera in last, current.get(camera) in alive)):
-        worker = _least_full(willing, counts, pins.get(camera, ""))
+        pin = pins.get(camera, "")
+        worker = _least_full(willing, counts, pin) if pin else emptiest.find()
         if worker is None and current.get(camera) in alive - willing.keys():
             worker = current[camera]  # it drains, and goes on until there is room
         if worker is not None:
@@ -80,11 +83,42 @@ def plan(
     return planned
 
 
+class _Emptiest:
+    """The least full worker, of many cameras one after the other, without a look at all workers each time."""
+
+    def __init__(self, willing: Mapping[Id, WorkerCandidate], counts: Mapping[Id, int]) -> None:
+        """``counts`` may only grow meanwhile."""
+        self._willing = willing
+        self._counts = counts
+        self._heap = [(*self._rank(name), name) for name in willing]
+        heapify(self._heap)
+
+    def find(self) -> Id | None:
+        """As `_least_full` without a pin."""
+        while self._heap:
+            *rank, name = self._heap[0]
+            present = self._rank(name)
+            if self._counts[name] >= self._willing[name].room:
+                heappop(self._heap)
+            elif tuple(rank) == present:
+                return name
+            else:
+                heapreplace(self._heap, (*present, name))
+        return None
+
+    def _rank(self, name: Id) -> tuple[bool, float]:
+        return _fullness(self._willing[name], self._counts[name])
+
+
+def _fullness(worker: WorkerCandidate, count: int) -> tuple[bool, float]:
+    return worker.load >= BUSY, (count + 1) / worker.room
+
+
 def _least_full(willing: Mapping[Id, WorkerCandidate], counts: Mapping[Id, int], pin: str) -> Id | None:
     free = [name for name, worker in willing.items() if counts[name] < worker.room]
     return min(
         [name for name in free if willing[name].is_at(pin)] or free,
-        key=lambda name: (willing[name].load >= BUSY, (counts[name] + 1) / willing[name].room, name),
+        key=lambda name: (*_fullness(willing[name], counts[name]), name),
         default=None,
     )
 

@@ -161,13 +161,16 @@ def _replace(planned: dict[Id, RecorderPlacement], recorders: _Recorders, machin
 
 def _better(kept: RecorderPlacement, place: int, recorders: _Recorders, near: str) -> Id | None:
     """Who shall record in place of a home that leaves, or that shares its machine with another; None: it stays."""
-    others = [name for number, name in enumerate(kept.homes) if number != place]
-    target = recorders.least_full([*kept.homes, *kept.workers], near, others)
-    if target is None or recorders.leaving & {kept.homes[place], kept.workers[place]}:
-        return target
+    leaves = bool(recorders.leaving & {kept.homes[place], kept.workers[place]})
     machines = [recorders.there[name].machine if name in recorders.there else "" for name in kept.homes]
     shares = bool(machines[place]) and machines[place] in machines[:place] and kept.workers[place] == kept.homes[place]
-    return target if shares and recorders.there[target].machine not in machines else None
+    if not (leaves or shares):
+        return None  # nearly always; to look for another one costs much more
+    others = [name for number, name in enumerate(kept.homes) if number != place]
+    target = recorders.least_full([*kept.homes, *kept.workers], near, others)
+    if leaves or target is None:
+        return target
+    return target if recorders.there[target].machine not in machines else None
 
 
 def _balance(planned: dict[Id, RecorderPlacement], recorders: _Recorders, at_most: int) -> None:

@@ -3,11 +3,15 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from services.contracts import subjects
+from services.contracts.errors import UnavailableError
 from services.contracts.imports import ImportJob, KeptImport
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
+from services.registry import imports
 from tests.registry.running import eventually, registry
 from tests.wall.front.running import RunningFront, running_front
 
@@ -95,3 +99,24 @@ async def test_a_cancelled_job_ends_and_its_refused_rows_wait_until_it_is_over(m
         assert job["status"] == "cancelled" or not cancelled
         assert job["done"] < 3000 or not cancelled
         await asyncio.sleep(0)
+
+
+async def test_a_write_that_came_through_without_its_answer_does_not_end_the_job(
+    mesh_settings: MeshSettings, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update = Bucket.update
+    lost: list[str] = []
+
+    async def lossy(self: Bucket[KeptImport], key: str, value: KeptImport, revision: int) -> int:
+        written = await update(self, key, value, revision)
+        if key.startswith("import-") and value.job.status == "running" and value.job.rows and not lost:
+            lost.append(key)
+            raise UnavailableError("the answer was lost")
+        return written
+
+    monkeypatch.setattr(Bucket, "update", lossy)
+    monkeypatch.setattr(imports, "PROGRESS_SECONDS", 0.01)
+    rows = "".join(f"Camera {number},rtsp://192.0.2.1/{number}\n" for number in range(200))
+    async with registry(mesh_settings), running_front(mesh_settings) as front:
+        job = await over(front, await start(front, "name,url\n" + rows))
+    assert (job["status"], job["added"], len(lost)) == ("done", 200, 1)

@@ -162,3 +162,13 @@ def test_a_worker_that_leaves_keeps_what_nobody_has_room_for_and_takes_no_new_ca
         held | {"cam-000": "w2"}
     )
     assert plan([*held, "new"], held, [WorkerCandidate("w1", leaving=True)], settled=True) == held
+
+
+@given(st.integers(0, 60), workers)
+def test_many_cameras_at_once_get_the_workers_that_they_would_get_one_by_one(
+    count: int, candidates: list[WorkerCandidate]
+) -> None:
+    alone: dict[str, str] = {}
+    for camera in crowd(count):
+        alone = plan([*alone, camera], alone, candidates, settled=False)
+    assert plan(crowd(count), {}, candidates, settled=False) == alone
