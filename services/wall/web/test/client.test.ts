@@ -40,9 +40,9 @@ describe("the client", () => {
 
   const outcome = (promise: Promise<unknown>) => promise.catch((error: unknown) => error);
 
-  it("waits for an import whose answer takes a minute", async () => {
+  it("waits for the start of an import whose answer takes a minute", async () => {
     serve('{"added": 2000}', 60_000);
-    const report = outcome(api.importCameras(new Blob(["name"]), false));
+    const report = outcome(api.startImport(new Blob(["name"]), false));
     await vi.advanceTimersByTimeAsync(60_001);
     expect(await report).toEqual({ added: 2000 });
     expect(answered).toEqual([true]);

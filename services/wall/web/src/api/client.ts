@@ -13,7 +13,9 @@ import type {
   ExportRequest,
   ExportsView,
   ExportView,
-  ImportReport,
+  ImportJob,
+  ImportRow,
+  ImportRowsView,
   Incident,
   IncidentInput,
   IncidentPatch,
@@ -89,7 +91,7 @@ async function problemOf(response: Response): Promise<ApiError> {
 const REQUEST_LIMIT_MS = 15_000;
 /** A camera may take long to say that it has nothing. */
 const PROBE_LIMIT_MS = 40_000;
-/** The registry takes two thousand cameras in a minute or so. */
+/** A large file on a slow line. */
 const IMPORT_LIMIT_MS = 600_000;
 
 interface RequestOptions {
@@ -208,10 +210,23 @@ export class Api {
     await this.request("DELETE", `/cameras/${id}`, async () => undefined);
   }
 
-  importCameras(csv: Blob, dryRun: boolean): Promise<ImportReport> {
-    const path = `/cameras/import${dryRun ? "?dry_run=true" : ""}`;
+  startImport(csv: Blob, dryRun: boolean): Promise<ImportJob> {
+    const path = `/imports${dryRun ? "?dry_run=true" : ""}`;
     const options = { body: csv, type: "text/csv", limitMs: IMPORT_LIMIT_MS };
-    return this.request("POST", path, (response) => response.json() as Promise<ImportReport>, options);
+    return this.request("POST", path, (response) => response.json() as Promise<ImportJob>, options);
+  }
+
+  importJob(id: string): Promise<ImportJob> {
+    return this.json("GET", `/imports/${id}`);
+  }
+
+  importRows(id: string, result: ImportRow["result"], cursor: number | null): Promise<ImportRowsView> {
+    const query = new URLSearchParams({ result, ...(cursor !== null && { cursor: String(cursor) }) });
+    return this.json("GET", `/imports/${id}/rows?${query}`);
+  }
+
+  async endImport(id: string): Promise<void> {
+    await this.request("DELETE", `/imports/${id}`, async () => undefined);
   }
 
   timeline(camera: string, fromMs: number, toMs: number): Promise<TimelineView> {

@@ -23,6 +23,28 @@ export function rowWords({ result, detail, code, column }: ImportRow): RowWords 
   return { key: `import.${code}`, labels: label };
 }
 
+const SAME_COLUMN: Readonly<Record<string, RegExp>> = {
+  id: /^(id|camera_id|camera|kode|code)$/,
+  name: /^(name|nama|camera_name|nama_kamera|title)$/,
+  main_url: /^(main_url|url|main|rtsp|rtsp_url|stream|stream_url|source)$/,
+  sub_url: /^(sub_url|sub|substream|sub_stream|url_sub)$/,
+  latitude: /^(latitude|lat|lintang)$/,
+  longitude: /^(longitude|lon|lng|long|bujur)$/,
+  bearing: /^(bearing|heading|azimuth|arah)$/,
+};
+
+/** The places in a file's header of the column that is refused; of all columns where that is none or not found. */
+export function rowColumns(header: readonly string[], column: string): number[] {
+  const plain = (name: string) =>
+    name
+      .trim()
+      .toLowerCase()
+      .replace(/[\s-]+/g, "_");
+  const wanted = SAME_COLUMN[column] ?? { test: (name: string) => name === column };
+  const found = header.flatMap((name, i) => (column !== "" && wanted.test(plain(name)) ? [i] : []));
+  return found.length > 0 ? found : header.map((_, i) => i);
+}
+
 /** The header and the refused lines of a CSV file, for a spreadsheet; `row` counts lines from 1. */
 export function refusedCsv(text: string, rows: readonly ImportRow[]): string {
   const lines = text.replace(/^\uFEFF/, "").split(/\r?\n/);

@@ -5,9 +5,11 @@ import { customElement, property, state } from "lit/decorators.js";
 import { ApiError } from "../api/client.js";
 import type { ImportReport, ImportRow } from "../api/generated.js";
 import type { App } from "../app/app.js";
+import { ImportRun } from "../app/import-run.js";
 import { problemText } from "../app/problem.js";
 import { t } from "../i18n/index.js";
-import { refusedCsv, rowWords } from "../model/import-rows.js";
+import { readCsv, writeCsv } from "../model/csv.js";
+import { refusedCsv, rowColumns, rowWords } from "../model/import-rows.js";
 import { icon } from "./icons.js";
 import { form, shared } from "./styles.js";
 import { Watch } from "./watch.js";
@@ -71,34 +73,59 @@ export class ImportDialog extends LitElement {
       .sum {
         font-weight: 600;
       }
+      progress {
+        width: 100%;
+        accent-color: var(--accent);
+      }
+      .mend {
+        display: grid;
+        grid-template-columns: repeat(auto-fill, minmax(180px, 1fr));
+        gap: 6px;
+        margin: 4px 0 8px;
+      }
     `,
   ];
 
   @property({ attribute: false }) app!: App;
   @state() private file: File | null = null;
   @state() private report: ImportReport | null = null;
+  /** Corrected cells, by line and column. */
+  @state() private mended: ReadonlyMap<number, Readonly<Record<string, string>>> = new Map();
+  @state() private text = "";
+  private importing!: ImportRun;
   @state() private failure = "";
   @state() private busy = false;
   @state() private over = false;
 
   constructor() {
     super();
-    new Watch(this, () => []);
+    new Watch(this, () => {
+      this.importing = new ImportRun(this.app.api);
+      return [this.importing.job];
+    });
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    // A check is of no use to anybody any more; an import goes on.
+    if (this.importing.job.value?.dry_run) void this.importing.callOff().catch(() => undefined);
   }
 
   private take(file: File | null | undefined): void {
     if (!file) return;
     this.file = file;
     this.report = null;
-    void this.run(true);
+    this.mended = new Map();
+    void this.run(file, true);
   }
 
-  private async run(dryRun: boolean): Promise<void> {
-    if (!this.file) return;
+  private async run(csv: Blob, dryRun: boolean): Promise<void> {
     this.busy = true;
     this.failure = "";
     try {
-      this.report = await this.app.api.importCameras(this.file, dryRun);
+      this.text = await csv.text();
+      this.report = await this.importing.run(csv, dryRun);
+      this.mended = new Map();
       if (!dryRun) this.app.refreshCameras();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -127,16 +154,62 @@ export class ImportDialog extends LitElement {
         <tbody>
           ${rows.map(
             (row) => html`<tr class=${row.result}>
-              <td>${row.row}</td><td>${row.id}</td><td>${t(`import.${row.result}`)}</td><td title=${row.detail}>${rowText(row)}</td>
+              <td>${row.row}</td><td>${row.id}</td><td>${t(`import.${row.result}`)}</td><td title=${row.detail}>${rowText(row)}${row.result === "refused" ? this.mending(row) : nothing}</td>
             </tr>`,
           )}
         </tbody>
       </table>`;
   }
 
+  /** The cells of a refused row that are to be corrected. */
+  private mending({ row, column }: ImportRow): TemplateResult {
+    const { header, rows } = readCsv(this.text);
+    const cells = rows.find(({ line }) => line === row)?.cells ?? [];
+    return html`<div class="mend">
+      ${rowColumns(header, column).map((index) => {
+        const name = header[index] ?? "";
+        const value = this.mended.get(row)?.[name] ?? cells[index] ?? "";
+        return html`<label>${name}<input .value=${value} aria-label=${t("import.mend", { column: name, row })}
+          type=${/pass|pwd|sandi/i.test(name) ? "password" : "text"} autocomplete="off" spellcheck="false"
+          @input=${(event: InputEvent) => {
+            const typed = (event.target as HTMLInputElement).value;
+            this.mended = new Map(this.mended).set(row, { ...this.mended.get(row), [name]: typed });
+          }} /></label>`;
+      })}
+    </div>`;
+  }
+
+  /** The corrected rows alone, as a file. */
+  private async runMended(): Promise<void> {
+    const { header, rows } = readCsv(this.text);
+    const corrected = rows.flatMap(({ line, cells }) => {
+      const changes = this.mended.get(line);
+      return changes ? [{ line, cells: header.map((name, i) => changes[name] ?? cells[i] ?? "") }] : [];
+    });
+    await this.run(new Blob([writeCsv({ header, rows: corrected })], { type: "text/csv" }), false);
+  }
+
+  private progress(): TemplateResult | typeof nothing {
+    const job = this.importing.job.value;
+    if (!job) return this.busy ? html`<p role="status">${t("import.sending")}</p>` : nothing;
+    const { done, rows } = job;
+    return html`<p role="status">${t("import.progress", { done, rows })}</p>
+      <progress max=${Math.max(rows, 1)} value=${done} aria-label=${t("import.title")}></progress>
+      <button class="plain" @click=${() => this.callOff()}>${t("import.call-off")}</button>`;
+  }
+
+  private async callOff(): Promise<void> {
+    try {
+      await this.importing.callOff();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.failure = problemText(error);
+    }
+  }
+
   private async downloadRefused(report: ImportReport): Promise<void> {
     if (!this.file) return;
-    const text = refusedCsv(await this.file.text(), report.rows);
+    const text = refusedCsv(this.text, report.rows);
     const url = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
     const link = document.createElement("a");
     link.href = url;
@@ -169,14 +242,20 @@ export class ImportDialog extends LitElement {
           @change=${(event: Event) => this.take((event.target as HTMLInputElement).files?.[0])} />
       </label>
       ${this.failure ? html`<p class="error" role="alert">${t("dialog.failed", { detail: this.failure })}</p>` : nothing}
-      ${this.report ? this.table(this.report) : nothing}
+      ${this.progress()} ${this.report && !this.busy ? this.table(this.report) : nothing}
       <button slot="actions" class="plain" @click=${() => this.app.show({ dialog: null })}>
         ${t(done ? "dialog.close" : "dialog.cancel")}
       </button>
-      <button slot="actions" class="plain" ?disabled=${!this.file || this.busy || done} @click=${() => this.run(true)}>
+      ${
+        this.mended.size > 0
+          ? html`<button slot="actions" class="plain" ?disabled=${this.busy} @click=${() => this.runMended()}>
+              ${t("import.mended", { count: this.mended.size })}</button>`
+          : nothing
+      }
+      <button slot="actions" class="plain" ?disabled=${!this.file || this.busy || done} @click=${() => this.file && this.run(this.file, true)}>
         ${t("import.check")}
       </button>
-      <button slot="actions" class="primary" ?disabled=${!this.file || this.busy || done} @click=${() => this.run(false)}>
+      <button slot="actions" class="primary" ?disabled=${!this.file || this.busy || done} @click=${() => this.file && this.run(this.file, false)}>
         ${t("import.run")}
       </button>
     </pantau-modal>`;
