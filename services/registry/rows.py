@@ -47,7 +47,7 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
 
 _ALIASES: Final = {alias: name for name, aliases in COLUMNS.items() for alias in (name, *aliases)}
 _NESTED: Final = frozenset({"location", "profiles", "credentials"})
-_NOT_INPUT: Final = frozenset({"state", "has_credentials", "revision"})
+_NOT_INPUT: Final = frozenset({"state", "has_credentials", "recorders", "revision"})
 """Fields that only a listing has; they are ignored, so that a listing can be imported again."""
 _NULLABLE: Final = frozenset({"credentials", "retention"})
 """Fields that null removes; null in any other field means nothing, as an empty cell does."""

@@ -237,7 +237,8 @@ async def test_damaged_pictures_are_shown_or_held_back_by_the_setting_and_the_ti
 
         def pause() -> int:
             """The longest step between two pictures, in pictures."""
-            return max((b - a) & 0xFFFFFFFF for (a, _), (b, _) in pairwise(viewer.frames())) // 3600
+            steps = ((b - a) & 0xFFFFFFFF for (a, _), (b, _) in pairwise(viewer.frames()))
+            return max(steps, default=0) // 3600
 
         if setting == "hold":
             await until(lambda: pause() == end - begin + 1)
