@@ -6,12 +6,10 @@ from services.contracts import subjects
 from services.contracts.models import Assignment
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
-from services.mesh.clock import TurnedClock
 from services.mesh.settings import MeshSettings
-from services.registry.assignments import BALANCE_SECONDS
 from services.registry.settings import RegistrySettings
 from tests.registry.running import Worker, add, eventually, registry
-from tests.wall.front.running import RunningFront, clock_that_goes, running_front
+from tests.wall.front.running import RunningFront, running_front
 
 QUICK = RegistrySettings(rebalance_after_seconds=0)
 CAMERAS = tuple(f"Cam {number}" for number in range(8))
@@ -31,9 +29,8 @@ async def post(front: RunningFront, path: str) -> tuple[int, Any]:
 async def test_a_drained_worker_hands_over_gets_nothing_new_and_is_retired_when_it_holds_nothing(
     mesh_settings: MeshSettings, bus: Bus
 ) -> None:
-    clock = TurnedClock()
     first, second = Worker(bus, "ingest", "first"), Worker(bus, "ingest", "second")
-    async with registry(mesh_settings, QUICK, clock=clock), running_front(mesh_settings) as front:
+    async with registry(mesh_settings, QUICK), running_front(mesh_settings) as front:
         await first.start()
         await add(bus, *CAMERAS)
         await eventually(lambda: workers(front), lambda found: found["first"]["cameras"] == 8)
@@ -42,8 +39,7 @@ async def test_a_drained_worker_hands_over_gets_nothing_new_and_is_retired_when_
         status, problem = await post(front, "/workers/ingest/first/retire")
         assert (status, "first 8" in problem["detail"]) == (409, True)
         await second.start()
-        async with clock_that_goes(clock, BALANCE_SECONDS):
-            found = await eventually(lambda: workers(front), lambda found: found["first"]["state"] == "drained")
+        found = await eventually(lambda: workers(front), lambda found: found["first"]["state"] == "drained")
         assert found["second"]["cameras"] == 8
         await add(bus, "New")
         await eventually(lambda: workers(front), lambda found: found["second"]["cameras"] == 9)
