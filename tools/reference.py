@@ -8,6 +8,7 @@ import ast
 import inspect
 import json
 import re
+import socket
 import sys
 import textwrap
 import typing
@@ -106,6 +107,8 @@ def settings() -> str:
 
 
 def _default(field: FieldInfo) -> str:
+    if field.default_factory is socket.gethostname:
+        return "the host's name"
     value = field.get_default(call_default_factory=True, validated_data={})
     if value is PydanticUndefined:
         return "must be given"

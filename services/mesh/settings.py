@@ -148,7 +148,7 @@ class MeshSettings(Section):
     )
     machine: str = Field(
         default_factory=socket.gethostname,
-        description="Where this instance runs; default: the host's name. Two copies of a camera are kept on different "
+        description="Where this instance runs. Two copies of a camera are kept on different "
         "machines, and a camera is recorded where it is ingested, as far as there is room.",
     )
     admin_host: str = Field(default="127.0.0.1", description="Where /livez, /readyz and /metrics listen.")
