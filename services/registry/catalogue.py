@@ -18,11 +18,12 @@ from services.contracts.catalogue import (
     ImportRow,
     RowProblem,
 )
-from services.contracts.errors import ConflictError, NotFoundError, PantauError
+from services.contracts.errors import ConflictError, NotFoundError, PantauError, UnavailableError
 from services.contracts.events import Audit, CameraRegistered, CameraRemoved, CameraUpdated
 from services.contracts.models import Camera, Credentials, Id
 from services.contracts.permissions import Actor
-from services.mesh.clock import Clock
+from services.mesh.backoff import Backoff
+from services.mesh.clock import Clock, sleep
 from services.mesh.event_stream import EventOutbox
 from services.registry import changes, rows
 from services.registry.changes import CameraChange
@@ -32,6 +33,8 @@ from services.registry.secrets import SecretStore
 CONCURRENT_ROWS: Final = 16
 """Rows of an import that are written concurrently."""
 ATTEMPTS: Final = 5
+_ROW_AGAIN_SECONDS: Final = (0.5, 5.0)
+"""Until a row that was not taken is tried again: at first, and at most."""
 
 
 class CameraCatalogue:
@@ -104,11 +107,17 @@ class CameraCatalogue:
         return CameraRemovalReply(id=remove.id)
 
     async def import_(
-        self, request: ImportRequest, actor: Actor, on_row: Callable[[ImportRow, int], None] | None = None
+        self,
+        request: ImportRequest,
+        actor: Actor,
+        on_row: Callable[[ImportRow, int], None] | None = None,
+        *,
+        patience_seconds: float = 0.0,
     ) -> ImportReport:
         """Adds and updates cameras row by row. A refused row does not stop the others.
 
-        ``on_row(result, rows in all)`` is called after each.
+        ``on_row(result, rows in all)`` is called after each. A row that the bus does not take is tried again until none
+        was taken for ``patience_seconds``.
         """
         table = await asyncio.to_thread(rows.parse, request.format, request.content)
         first: dict[str, int] = {}
@@ -116,14 +125,24 @@ class CameraCatalogue:
             if not row.problem:
                 first.setdefault(row.id, row.number)
         limit = asyncio.Semaphore(CONCURRENT_ROWS)
+        taken_at = self._clock.monotonic()
 
         async def one(row: rows.ParsedRow) -> ImportRow:
             if not row.problem and first[row.id] != row.number:
                 problem = f"is the same camera as row {first[row.id]}; give each an id of its own"
                 return _refused(row, problem, "same-camera")
             async with limit:
-                await self._outbox.room(2 * CONCURRENT_ROWS)  # each row has events, of which none may be dropped
-                return await self._import_row(row, actor, dry_run=request.dry_run)
+                nonlocal taken_at
+                again = Backoff(*_ROW_AGAIN_SECONDS)
+                while True:
+                    await self._outbox.room(2 * CONCURRENT_ROWS)  # each row has events, of which none may be dropped
+                    result = await self._import_row(row, actor, dry_run=request.dry_run)
+                    if result.code != "unavailable":
+                        taken_at = self._clock.monotonic()
+                    elif self._clock.monotonic() - taken_at < patience_seconds:
+                        await sleep(self._clock, again.next_seconds())
+                        continue
+                    return result
 
         async def told(row: rows.ParsedRow) -> ImportRow:
             result = await one(row)
@@ -189,7 +208,12 @@ class CameraCatalogue:
 
     async def _create(self, change: CameraChange, actor: Actor) -> None:
         camera = change.camera
-        await self._cameras.create(camera.id, camera)
+        try:
+            await self._cameras.create(camera.id, camera)
+        except UnavailableError:  # the answer was lost, or the question
+            entry = await self._cameras.fetch(camera.id)
+            if entry is None or entry[0] != camera:
+                raise
         if change.credentials is not None:
             await self._secrets.put(camera.id, change.credentials)
         else:

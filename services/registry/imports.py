@@ -42,6 +42,8 @@ log = get_logger()
 
 PROGRESS_SECONDS: Final = 0.5
 LOOK_SECONDS: Final = 0.25
+PATIENCE_SECONDS: Final = 60.0
+"""Rows wait so long for a bus that takes none; what is left then is refused as unavailable."""
 GONE_SECONDS: Final = 60.0
 """A registry that is silent for so long does not come back to its job."""
 
@@ -199,7 +201,7 @@ class Imports:
             total = of
 
         actor = Actor(kept.job.actor, Role(kept.role))
-        work = asyncio.create_task(self._catalogue.import_(request, actor, note))
+        work = asyncio.create_task(self._catalogue.import_(request, actor, note, patience_seconds=PATIENCE_SECONDS))
         try:
             while not work.done():
                 await asyncio.wait((work,), timeout=PROGRESS_SECONDS)

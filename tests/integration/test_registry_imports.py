@@ -1,6 +1,7 @@
 """Imports as jobs over HTTP: progress, refused rows, cancelling, and going on when the registry ends."""
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from services.contracts import subjects
 from services.contracts.errors import UnavailableError
 from services.contracts.imports import ImportJob, KeptImport
+from services.contracts.models import Camera
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
@@ -120,3 +122,31 @@ async def test_a_write_that_came_through_without_its_answer_does_not_end_the_job
     async with registry(mesh_settings), running_front(mesh_settings) as front:
         job = await over(front, await start(front, "name,url\n" + rows))
     assert (job["status"], job["added"], len(lost)) == ("done", 200, 1)
+
+
+async def test_rows_that_the_bus_does_not_take_or_answer_are_tried_again_and_all_are_added_once(
+    mesh_settings: MeshSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = Bucket.create
+    refused: Counter[str] = Counter()
+
+    async def lossy(self: Bucket[Camera], key: str, value: Camera) -> int:
+        number = int(key.rpartition("-")[2]) if key.startswith("camera-") else 0
+        if number % 10 == 3 and refused[key] < 2:
+            refused[key] += 1
+            raise UnavailableError("the question was lost")
+        written = await create(self, key, value)
+        if number % 10 == 7 and key not in refused:
+            refused[key] += 1
+            raise UnavailableError("the answer was lost")
+        return written
+
+    monkeypatch.setattr(Bucket, "create", lossy)
+    rows = "".join(f"Camera {number},rtsp://ani:pw@192.0.2.1/{number}\n" for number in range(100))
+    async with registry(mesh_settings), running_front(mesh_settings) as front:
+        job = await over(front, await start(front, "name,url\n" + rows))
+        async with front.http.get("/api/v1/cameras") as answer:
+            cameras = (await answer.json())["cameras"]
+    assert (job["status"], job["added"], job["refused"]) == ("done", 100, 0)
+    assert len(refused) == 20
+    assert [camera["id"] for camera in cameras if not camera["has_credentials"]] == []
