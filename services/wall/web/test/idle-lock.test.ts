@@ -43,6 +43,21 @@ describe("the lock after idle", () => {
     expect([lock.locked.value, page().locked.value]).toEqual([false, false]);
   });
 
+  it("does not come on a page that lies beside the one at which somebody works", () => {
+    const { clock, page } = begin();
+    const [worked, beside] = [page(), page()];
+    worked.setMinutes(5);
+    beside.follow();
+    clock.ms = 299_000;
+    worked.touched();
+    clock.ms = 301_000;
+    beside.look("session-1");
+    expect(worked.locked.value || beside.locked.value).toBe(false);
+    clock.ms = 600_000;
+    beside.look("session-1");
+    expect(beside.locked.value).toBe(true);
+  });
+
   it("is over for a person who has signed in anew", () => {
     const lock = begin().page();
     lock.lock("session-1");

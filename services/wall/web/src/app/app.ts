@@ -189,6 +189,7 @@ export class App {
     if (!this.wall.value.automatic) this.onWall();
     for (const touch of ["pointerdown", "keydown"]) window.addEventListener(touch, () => this.onTouch());
     window.addEventListener("storage", () => this.idle.follow());
+    this.asleep = this.locked;
     this.idle.locked.subscribe(() => this.onLocked());
     if (!this.screen) setInterval(() => this.idle.look(this.me.value?.session ?? ""), IDLE_PERIOD_MS);
     setInterval(() => this.lookForVersion(), VERSION_PERIOD_MS);
@@ -200,7 +201,7 @@ export class App {
     document.addEventListener("visibilitychange", () => {
       clearTimeout(sleepTimer);
       if (document.hidden) sleepTimer = setTimeout(() => this.setAsleep(true), ASLEEP_AFTER_MS);
-      else this.setAsleep(this.idle.locked.value);
+      else this.setAsleep(this.locked);
     });
   }
 
@@ -220,11 +221,16 @@ export class App {
     this.idle.touched();
   }
 
+  /** A wall screen in the same browser shows on: it has no person, and nobody to unlock it. */
+  private get locked(): boolean {
+    return this.screen === null && this.idle.locked.value;
+  }
+
   /** A locked page shows and plays nothing. */
   private onLocked(): void {
-    if (this.idle.locked.value) this.unmuted.set(false);
+    if (this.locked) this.unmuted.set(false);
     this.applyListening();
-    this.setAsleep(document.hidden || this.idle.locked.value);
+    this.setAsleep(document.hidden || this.locked);
   }
 
   private lookForVersion(): void {

@@ -4,6 +4,7 @@ import { Observable } from "../model/observable.js";
 
 const MINUTES_KEY = "pantau.lock.minutes";
 const LOCKED_KEY = "pantau.locked";
+const TOUCHED_KEY = "pantau.touched";
 export const LOCK_MINUTES = [0, 5, 15, 30] as const;
 
 export class IdleLock {
@@ -11,15 +12,18 @@ export class IdleLock {
   readonly locked: Observable<boolean>;
   /** 0: never. */
   readonly minutes: Observable<number>;
-  private touchedMs: number;
 
   constructor(
     private readonly storage: Pick<Storage, "getItem" | "setItem" | "removeItem">,
     private readonly now: () => number = () => Date.now(),
   ) {
     this.locked = new Observable(storage.getItem(LOCKED_KEY) !== null);
-    this.minutes = new Observable(Number(storage.getItem(MINUTES_KEY) ?? 0));
-    this.touchedMs = now();
+    this.minutes = new Observable(this.minutesKept);
+    this.touched();
+  }
+
+  private get minutesKept(): number {
+    return Number(this.storage.getItem(MINUTES_KEY) ?? 0);
   }
 
   setMinutes(minutes: number): void {
@@ -27,14 +31,16 @@ export class IdleLock {
     this.minutes.set(minutes);
   }
 
+  /** Who works on one page of the browser is there for all of them. */
   touched(): void {
-    this.touchedMs = this.now();
+    this.storage.setItem(TOUCHED_KEY, String(this.now()));
   }
 
   /** Call it now and then. `session`: the sign-in's id; empty where there are no accounts, so no password either. */
   look(session: string): void {
     const { value } = this.minutes;
-    if (session !== "" && value > 0 && this.now() - this.touchedMs >= value * 60_000) this.lock(session);
+    const idleMs = this.now() - Number(this.storage.getItem(TOUCHED_KEY) ?? 0);
+    if (session !== "" && value > 0 && idleMs >= value * 60_000) this.lock(session);
   }
 
   lock(session: string): void {
@@ -53,9 +59,9 @@ export class IdleLock {
     this.locked.set(false);
   }
 
-  /** Another page of this browser has been locked or unlocked. */
+  /** Another page of this browser has been locked, unlocked or told when to lock. */
   follow(): void {
-    if (this.storage.getItem(LOCKED_KEY) === null) this.touched();
+    this.minutes.set(this.minutesKept);
     this.locked.set(this.storage.getItem(LOCKED_KEY) !== null);
   }
 }

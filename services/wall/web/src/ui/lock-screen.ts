@@ -106,7 +106,7 @@ export class LockScreen extends LitElement {
           ${this.problem ? html`<span class="error" role="alert">${this.problem}</span>` : nothing}
           <button class="primary" ?disabled=${this.busy || name === ""}>${t("lock.unlock")}</button>
         </form>
-        <form method="post" action="/sign-out" @submit=${() => this.app.idle.unlock()}>
+        <form method="post" action="/sign-out">
           <button class="plain">${t("lock.other")}</button>
         </form>
       </div>
