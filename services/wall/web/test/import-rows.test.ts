@@ -50,4 +50,10 @@ describe("the refused rows as a file", () => {
     expect(refusedCsv(text, rows)).toBe('name,url\r\nB,"x\r\ny"\r\n');
     expect(refusedCsv(text, [row({ row: 5 })])).toBe("name,url\r\nC,rtsp://c\r\n");
   });
+
+  it("leave out what follows them and is not in the report, such as unchanged rows", () => {
+    expect(refusedCsv("name,url\nA,x\nB,rtsp://b\nC,y\n", [row({ row: 2 }), row({ row: 4 })])).toBe(
+      "name,url\r\nA,x\r\nC,y\r\n",
+    );
+  });
 });

@@ -11,6 +11,15 @@ export interface CsvTable {
   rows: CsvRow[];
 }
 
+/** As the server reads a file: UTF-8, else windows-1252. */
+export function decodeCsv(bytes: ArrayBuffer): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return new TextDecoder("windows-1252").decode(bytes);
+  }
+}
+
 export function readCsv(text: string): CsvTable {
   const plain = text.replace(/^\uFEFF/, "");
   const records = recordsOf(plain, delimiterOf(plain.split("\n", 1)[0] ?? ""));
@@ -39,8 +48,12 @@ function recordsOf(text: string, delimiter: string): CsvRow[] {
     if (quoted && mark === '"' && text[i + 1] === '"') {
       cell += '"';
       i += 1;
-    } else if (mark === '"' && (quoted || cell === "")) quoted = !quoted;
-    else if (!quoted && mark === delimiter) endCell();
+    } else if (mark === '"' && quoted) quoted = false;
+    else if (mark === '"' && cell.trim() === "") {
+      // Spaces before a quote are skipped, as the server does.
+      cell = "";
+      quoted = true;
+    } else if (!quoted && mark === delimiter) endCell();
     else if (!quoted && mark === "\n") {
       endCell();
       found.push(row);

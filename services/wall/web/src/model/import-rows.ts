@@ -3,6 +3,7 @@
 import type { ImportRow } from "../api/generated.js";
 import type { MessageKey } from "../i18n/index.js";
 import { labelOf } from "./camera-form.js";
+import { readCsv } from "./csv.js";
 
 export interface RowWords {
   key: MessageKey;
@@ -48,7 +49,8 @@ export function rowColumns(header: readonly string[], column: string): number[] 
 /** The header and the refused lines of a CSV file, for a spreadsheet; `row` counts lines from 1. */
 export function refusedCsv(text: string, rows: readonly ImportRow[]): string {
   const lines = text.replace(/^\uFEFF/, "").split(/\r?\n/);
-  const begins = [...new Set(rows.map(({ row }) => row))].sort((a, b) => a - b);
+  // Of the file, not of the report: that does not name every row.
+  const begins = readCsv(text).rows.map(({ line }) => line);
   const kept = rows
     .filter(({ result }) => result === "refused")
     .flatMap(({ row }) => {

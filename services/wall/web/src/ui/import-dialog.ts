@@ -8,7 +8,7 @@ import type { App } from "../app/app.js";
 import { ImportRun } from "../app/import-run.js";
 import { problemText } from "../app/problem.js";
 import { t } from "../i18n/index.js";
-import { readCsv, writeCsv } from "../model/csv.js";
+import { type CsvTable, decodeCsv, readCsv, writeCsv } from "../model/csv.js";
 import { refusedCsv, rowColumns, rowWords } from "../model/import-rows.js";
 import { icon } from "./icons.js";
 import { form, shared } from "./styles.js";
@@ -91,7 +91,12 @@ export class ImportDialog extends LitElement {
   @state() private report: ImportReport | null = null;
   /** Corrected cells, by line and column. */
   @state() private mended: ReadonlyMap<number, Readonly<Record<string, string>>> = new Map();
-  @state() private text = "";
+  private text = "";
+  /** Read once: a file may have thousands of rows, and each that is refused is shown. */
+  private read: CsvTable = { header: [], rows: [] };
+  private cells: ReadonlyMap<number, readonly string[]> = new Map();
+  /** The chosen file as it is was imported; corrected rows alone leave the others to be imported. */
+  @state() private imported = false;
   private importing!: ImportRun;
   @state() private failure = "";
   @state() private busy = false;
@@ -115,6 +120,7 @@ export class ImportDialog extends LitElement {
     if (!file) return;
     this.file = file;
     this.report = null;
+    this.imported = false;
     this.mended = new Map();
     void this.run(file, true);
   }
@@ -123,8 +129,11 @@ export class ImportDialog extends LitElement {
     this.busy = true;
     this.failure = "";
     try {
-      this.text = await csv.text();
+      this.text = decodeCsv(await csv.arrayBuffer());
+      this.read = readCsv(this.text);
+      this.cells = new Map(this.read.rows.map(({ line, cells }) => [line, cells]));
       this.report = await this.importing.run(csv, dryRun);
+      if (csv === this.file && !dryRun) this.imported = this.report !== null;
       this.mended = new Map();
       if (!dryRun) this.app.refreshCameras();
     } catch (error) {
@@ -163,8 +172,8 @@ export class ImportDialog extends LitElement {
 
   /** The cells of a refused row that are to be corrected. */
   private mending({ row, column }: ImportRow): TemplateResult {
-    const { header, rows } = readCsv(this.text);
-    const cells = rows.find(({ line }) => line === row)?.cells ?? [];
+    const { header } = this.read;
+    const cells = this.cells.get(row) ?? [];
     return html`<div class="mend">
       ${rowColumns(header, column).map((index) => {
         const name = header[index] ?? "";
@@ -181,7 +190,7 @@ export class ImportDialog extends LitElement {
 
   /** The corrected rows alone, as a file. */
   private async runMended(): Promise<void> {
-    const { header, rows } = readCsv(this.text);
+    const { header, rows } = this.read;
     const corrected = rows.flatMap(({ line, cells }) => {
       const changes = this.mended.get(line);
       return changes ? [{ line, cells: header.map((name, i) => changes[name] ?? cells[i] ?? "") }] : [];
@@ -225,7 +234,7 @@ export class ImportDialog extends LitElement {
   }
 
   override render(): TemplateResult {
-    const done = this.report !== null && !this.report.dry_run;
+    const done = this.imported;
     return html`<pantau-modal .heading=${t("import.title")} @close=${() => this.app.show({ dialog: null })}>
       <span>${t("import.body", { needed: NEEDED, optional: OPTIONAL })}</span>
       <label class="drop ${this.over ? "over" : ""}"
