@@ -77,7 +77,7 @@ export function perform(app: App, action: Action, page: Page): boolean {
       app.show({ dialog: { kind: "health" } });
       return true;
     case "screens":
-      app.toggle("screens");
+      if (app.may("operator")) app.toggle("screens");
       return true;
     case "incidents":
       app.toggle("incidents");
@@ -152,6 +152,7 @@ function stepBack(app: App): boolean {
   else if (view.value.incidents) app.show({ incidents: false });
   else if (view.value.screens) app.show({ screens: false });
   else if (view.value.events) app.show({ events: false });
+  else if (view.value.downloads) app.show({ downloads: false });
   else if (view.value.map) app.show({ map: false });
   else if (view.value.timeline && !app.playback.active) app.show({ timeline: false });
   else return false;

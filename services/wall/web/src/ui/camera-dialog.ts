@@ -135,25 +135,30 @@ export class CameraDialog extends LitElement {
   private async looksWell(): Promise<boolean> {
     if (this.probedKey === this.probeKey) return true;
     await this.probe();
-    return this.probed?.main.reason === "none";
+    return this.probed?.main.reason === "none" && this.probedKey === this.probeKey;
   }
 
   private async probe(): Promise<void> {
     this.errors = validate(this.fields);
     if (this.errors.mainUrl || this.errors.subUrl || this.probing) return;
+    let asked = this.probeKey;
     this.probing = true;
     this.probed = null;
     this.failure = "";
     try {
       const probed = await this.app.api.probe(probeOf(this.fields, this.camera));
       this.probed = probed;
-      if (probed.sub?.reason === "none" && !this.fields.subUrl.trim()) this.set("subUrl", probed.sub.url);
+      const changed = this.probeKey !== asked;
+      if (probed.sub?.reason === "none" && !this.fields.subUrl.trim() && !changed) {
+        this.set("subUrl", probed.sub.url);
+        asked = this.probeKey;
+      }
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.failure = problemText(error);
     } finally {
       this.probing = false;
-      this.probedKey = this.probeKey;
+      this.probedKey = asked;
     }
   }
 

@@ -166,6 +166,8 @@ export class MapPanel extends LitElement {
     this.lassoing = true;
     this.lasso = [];
     this.map?.hold(true);
+    // Escape then ends the lasso, and does not close the map.
+    this.renderRoot.querySelector<HTMLElement>(".view")?.focus({ preventScroll: true });
   }
 
   private endLasso(): void {
@@ -255,7 +257,7 @@ export class MapPanel extends LitElement {
           @click=${() => (this.lassoing ? this.endLasso() : this.startLasso())}>${icon("lasso")}${t("map.lasso")}</button>
         <button class="icon-only" aria-label=${t("dialog.close")} title=${t("dialog.close")} @click=${() => this.app.show({ map: false })}>${icon("close")}</button>
       </div>
-      <div class="view" @keydown=${this.onKey}>
+      <div class="view" tabindex="-1" @keydown=${this.onKey}>
         <div class="ground" data-ready=${this.map !== null}></div>
         <div class="marks">${repeat(
           clusters(near),
