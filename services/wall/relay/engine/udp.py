@@ -120,6 +120,8 @@ class UdpPort:
         if sys.platform.startswith("linux"):  # elsewhere the route chooses what is answered from
             for host in own_addresses:
                 self._bind_beside(host)
+        for sock in self._sockets:  # or another program that sets it, too, could take an address over
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
 
     def _bind_beside(self, host: str) -> None:
         """A socket for one address. The kernel gives it what is sent there, and the others get the rest."""

@@ -52,7 +52,7 @@ async def test_a_check_is_answered_and_makes_the_address_known(host: str) -> Non
     udp.add_peer(peer)
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.connect((host, udp.port))
-        client.settimeout(2)
+        client.settimeout(90)
         client.send(b"\x16before")  # dropped: the address is not known yet
         client.send(check(peer))
         answer = await asyncio.to_thread(client.recv, 2000)
@@ -72,7 +72,7 @@ async def test_a_check_that_does_not_nominate_is_answered_and_returned() -> None
     udp, peer = UdpPort(0, SystemClock(), gso=False), Peer()
     udp.add_peer(peer)
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as client:
-        client.settimeout(2)
+        client.settimeout(90)
         user = f"{peer.agent.ufrag}:them"
         client.sendto(stun.binding_request(b"0123456789ab", user, peer.agent.password.encode()), ("::1", udp.port))
         answer, _ = await asyncio.to_thread(client.recvfrom, 2000)
@@ -113,7 +113,7 @@ async def test_a_peer_is_answered_and_sent_to_from_the_address_that_it_asked() -
     udp.add_peer(peer)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.bind(("127.0.0.1", 0))
-        client.settimeout(2)
+        client.settimeout(90)
         own: Address = client.getsockname()
         user = f"{peer.agent.ufrag}:them"
         plain = stun.binding_request(b"0123456789ab", user, peer.agent.password.encode())
@@ -130,6 +130,11 @@ async def test_a_peer_is_answered_and_sent_to_from_the_address_that_it_asked() -
         await asyncio.to_thread(client.recvfrom, 2000)
     with pytest.raises(UdpPortTakenError):
         UdpPort(udp.port, SystemClock(), gso=False)
+    for host in ("127.0.0.2", "127.0.0.5"):  # one that has a socket of its own, and one that has none
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with pytest.raises(OSError, match="in use"):
+                other.bind((host, udp.port))
     udp.close()
     udp.send(b"late", own, 0)
 
