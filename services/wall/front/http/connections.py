@@ -2,8 +2,8 @@
 holds.
 
 aiohttp bounds none of this. This is the one module that touches private names of aiohttp, which is pinned for it:
-``AppRunner._make_server``, of a ``RequestHandler`` ``_force_close``, ``_request_count`` and ``_waiter``, of a
-``Server`` ``_loop`` and ``_kwargs``. tests/wall/front/http/test_connections.py fails when they change.
+``AppRunner._make_server``, of a ``RequestHandler`` ``_force_close``, ``_loop``, ``_request_count`` and ``_waiter``, of
+a ``Server`` ``_loop`` and ``_kwargs``. tests/wall/front/http/test_connections.py fails when they change.
 """
 
 import asyncio
@@ -14,15 +14,39 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from services.mesh.log import get_logger
 from services.mesh.metrics import counter
-from services.wall.front.http.problems import problem
+from services.wall.front.http.client import network_key
+from services.wall.front.http.problems import CONTENT_TYPE, Problem, problem
+
+log = get_logger()
 
 HEAD_SECONDS: Final = 10.0
 """From the first byte of a request to the end of its headers."""
 STALL_SECONDS: Final = 120.0
 """A client that takes nothing of its answer for so long is cut off."""
 TOTAL: Final = 4096
-_BUSY: Final = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+ADDRESSES_OF_NETWORK: Final = 4
+"""An IPv6 network of 64 bits, of which one host may have all addresses, holds as much as so many addresses."""
+TOLD_SECONDS: Final = 60.0
+"""Between two lines of the log about refused connections."""
+REMEDY: Final = (
+    "PANTAU_WALL_CONNECTIONS_PER_ADDRESS allows more; a proxy with many clients belongs in PANTAU_WALL_TRUSTED_PROXIES"
+)
+_BUSY_BODY: Final = (
+    Problem(
+        title="Service Unavailable",
+        status=503,
+        detail=f"this address holds as many connections to the wall as it may, or the wall is full; {REMEDY}",
+        code="busy",
+    )
+    .model_dump_json(exclude_none=True)
+    .encode()
+)
+_BUSY: Final = (
+    f"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Type: {CONTENT_TYPE}\r\n"
+    f"Content-Length: {len(_BUSY_BODY)}\r\nConnection: close\r\n\r\n"
+).encode() + _BUSY_BODY
 _LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _cut = counter("front_connections_cut", "Connections that were refused or cut off", "why")
 
@@ -39,23 +63,32 @@ class ConnectionLimits:
     stall_seconds: float = STALL_SECONDS
     held: Counter[str] = field(default_factory=Counter)
     """By address."""
+    by_network: Counter[str] = field(default_factory=Counter)
     taken: int = 0
     """Since the beginning."""
+    told_at: float = float("-inf")
+    """When a refusal was last told to the log."""
 
     def take(self, address: str) -> bool:
         """Whether ``address`` may hold one more; it then does, until `give_back`."""
-        full = self.held[address] >= self.per_address and not self.is_proxy(address)
-        if full or self.held.total() >= self.total:
+        network = network_key(address)
+        full = (
+            self.held[address] >= self.per_address
+            or self.by_network[network] >= ADDRESSES_OF_NETWORK * self.per_address
+        )
+        if (full and not self.is_proxy(address)) or self.held.total() >= self.total:
             return False
         self.held[address] += 1
+        self.by_network[network] += 1
         self.taken += 1
         return True
 
     def give_back(self, address: str) -> None:
         """One of its connections has ended."""
-        self.held[address] -= 1
-        if not self.held[address]:
-            del self.held[address]
+        for count, key in ((self.held, address), (self.by_network, network_key(address))):
+            count[key] -= 1
+            if not count[key]:
+                del count[key]
 
 
 class _Timer:
@@ -99,10 +132,18 @@ class Connection(web.RequestHandler):
             super().connection_made(transport)
             return
         _cut.labels("too_many").inc()
+        self._tell_refusal(address)
         self._force_close = True
         assert isinstance(transport, asyncio.Transport)
         transport.write(_BUSY)
         transport.close()
+
+    def _tell_refusal(self, address: str) -> None:
+        limits, now = self._limits, self._loop.time()
+        if now - limits.told_at >= TOLD_SECONDS:
+            limits.told_at = now
+            held, total = limits.held[address], limits.held.total()
+            log.warning("front.connection_refused", address=address, held=held, total=total, remedy=REMEDY)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Gives its place back."""

@@ -77,7 +77,9 @@ async def test_an_address_holds_as_many_connections_as_it_may() -> None:
         first, second = await ask(port, b""), await ask(port, b"")
         await eventually(lambda: limits.held.total() == 2)
         reader, third = await ask(port, b"")
-        assert (await reader.read()).startswith(b"HTTP/1.1 503 ")
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"PANTAU_WALL_TRUSTED_PROXIES" in answer
         third.close()
         first[1].close()
         await eventually(lambda: limits.held.total() == 1)
@@ -85,6 +87,20 @@ async def test_an_address_holds_as_many_connections_as_it_may() -> None:
         assert (await reader.readuntil(b"hi")).startswith(b"HTTP/1.1 200 ")
         fourth.close()
         second[1].close()
+
+
+def test_a_host_with_a_network_of_its_own_does_not_take_all() -> None:
+    limits = ConnectionLimits(2, is_proxy=lambda address: address == "2001:db8::ffff")
+    taken = [limits.take(f"2001:db8::{host:x}") for host in range(9)]
+    assert taken == [True] * 8 + [False]
+    assert limits.take("2001:db8::ffff")  # a trusted proxy
+    assert limits.take("2001:db8:0:1::1")
+    assert all(limits.take(f"192.0.2.{host}") for host in range(9))  # each may be another's
+    for host in range(8):
+        limits.give_back(f"2001:db8::{host:x}")
+    limits.give_back("2001:db8::ffff")
+    assert limits.take("2001:db8::1")
+    assert set(limits.by_network) == {"2001:db8::/64", "2001:db8:0:1::/64", *(f"192.0.2.{host}" for host in range(9))}
 
 
 async def test_what_is_no_http_is_answered_with_problem_details() -> None:
