@@ -1,11 +1,13 @@
 """Authenticates requests: the only place where a request becomes an `Actor`."""
 
+import asyncio
 import hashlib
 import hmac
 import secrets
 from base64 import b64decode
 from collections import OrderedDict
 from typing import Final
+from weakref import WeakValueDictionary
 
 from aiohttp import hdrs, web
 
@@ -58,6 +60,8 @@ class Identity:
         self._known = HashingQueue(at_once=1, waiting=4)
         """Known browsers do not wait behind strangers."""
         self._verified: OrderedDict[bytes, float] = OrderedDict()
+        self._checking: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
+        """The same name and password are tried one after the other: a program's first requests come all at once."""
         self._key = secrets.token_bytes(32)
 
     @property
@@ -99,14 +103,22 @@ class Identity:
         seen = hmac.new(
             self._key, f"{kept}\0{name}\0".encode("utf-8", "surrogatepass") + given, hashlib.sha256
         ).digest()
-        now = self._clock.monotonic()
-        if account and kept and now - self._verified.get(seen, float("-inf")) < VERIFIED_SECONDS:
-            return account
+        async with self._checking.setdefault(seen, asyncio.Lock()):
+            verified = self._clock.monotonic() - self._verified.get(seen, float("-inf")) < VERIFIED_SECONDS
+            if account and kept and verified:
+                return account
+            return await self._hash_and_compare(request, name, password, account, seen)
+
+    async def _hash_and_compare(
+        self, request: web.BaseRequest, name: str, password: str, account: KnownAccount | None, seen: bytes
+    ) -> KnownAccount:
+        """As `check_password`, which has not seen them before; remembers them as ``seen``."""
+        kept = account.password if account else None
         device = cookies.known_device(request.cookies.get(cookies.DEVICE, ""), name, kept)
         limits = limits_of(self.clients.address_of(request), name[: MAX_NAME + 1], device)
         self._throttle.take_attempt(limits)
         right = False
-        if len(given) <= MAX_PASSWORD_BYTES:
+        if len(password.encode("utf-8", "surrogatepass")) <= MAX_PASSWORD_BYTES:
             queue = self._known if device else self._strangers
             try:
                 right = await queue.run(password_matches, password, kept or NOBODY)
@@ -116,7 +128,7 @@ class Identity:
         if not account or not kept or not right:
             raise UnauthorizedError("the name or the password is wrong")
         self._throttle.forgive_attempt(limits, right=True)
-        self._verified[seen] = now
+        self._verified[seen] = self._clock.monotonic()
         self._verified.move_to_end(seen)
         while len(self._verified) > _MAX_VERIFIED:
             self._verified.popitem(last=False)

@@ -338,6 +338,18 @@ async def test_a_flood_of_sign_ins_is_refused_at_once_and_the_wall_goes_on(
         assert statuses.count(401) >= 3
 
 
+async def test_a_program_whose_first_requests_come_all_at_once_is_not_taken_for_one_that_guesses(
+    mesh_settings: MeshSettings, accounts_file: Path
+) -> None:
+    async with running_front(mesh_settings, accounts_file=accounts_file) as front:
+
+        async def ask() -> int:
+            async with front.http.get("/api/v1/me", headers=basic("ani", PASSWORD)) as answer:
+                return answer.status
+
+        assert set(await asyncio.gather(*(ask() for _ in range(30)))) == {200}
+
+
 def test_a_cookie_is_marked_secure_where_the_browser_came_over_tls_to_a_trusted_proxy() -> None:
     peer = {"peername": ("10.0.0.5", 1)}
     for trusted, headers, secure in (
