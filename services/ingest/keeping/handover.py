@@ -60,13 +60,20 @@ class Handover:
         self._reachable = reachable
         self._hurry = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
+        self._spool_off = False
 
     def open_spool(self) -> None:
-        """Opens the spool; without one footage is kept in memory alone."""
+        """Opens the spool; without one footage is kept in memory alone. Call it again where it could not be opened."""
         try:
             self._keep.spool = Spool(self._folder / self._worker, floor_bytes=self._floor_bytes)
         except SpoolError as error:
-            log.warning("spool.off", error=error)
+            if not self._spool_off:
+                log.warning("spool.off", error=error)
+            self._spool_off = True
+        else:
+            if self._spool_off:
+                log.info("spool.on")
+            self._spool_off = False
 
     def tell_soon(self) -> None:
         """Something begins or ends: recorders are told at once."""
@@ -76,7 +83,7 @@ class Handover:
         """Until it is cancelled."""
         bus, home = self._service.bus, self._service.home
         if self._keep.spool is not None:
-            await self._adopt()
+            await self._adopt(beside=False)  # those beside belong to workers that are starting, too
         subscriptions = [
             await bus.subscribe(subjects.safe(home, "*"), self._on_safe),
             await bus.subscribe(subjects.pull(home, self._worker), self._on_pull),
@@ -88,8 +95,11 @@ class Handover:
                 if tick % REPORT_TICKS == 0 or self._hurry.is_set():
                     self._hurry.clear()
                     await self._tell()
-                if tick % ADOPT_TICKS == ADOPT_TICKS - 1 and self._writing is None and self._keep.spool is not None:
-                    await self._adopt()
+                if tick % ADOPT_TICKS == ADOPT_TICKS - 1 and self._writing is None:
+                    if self._keep.spool is None:
+                        self.open_spool()
+                    if self._keep.spool is not None:
+                        await self._adopt()
                 tick += 1
                 await self._pause()
         finally:
@@ -149,11 +159,11 @@ class Handover:
                 break
         spool.close()
 
-    async def _adopt(self) -> None:
+    async def _adopt(self, *, beside: bool = True) -> None:
         spool, clock = self._keep.spool, self._service.clock
         assert spool is not None
         spool.begin_work()
-        found = await asyncio.to_thread(spool.load, clock.monotonic(), clock.now_us())
+        found = await asyncio.to_thread(spool.load, clock.monotonic(), clock.now_us(), beside=beside)
         self._keep.adopt(found)
         if found:
             log.info("spool.adopted", chunks=len(found), cameras=len({item.camera for item in found}))

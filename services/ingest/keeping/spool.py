@@ -129,13 +129,17 @@ class Spool:
                 del self._files[number]
                 with suppress(OSError):
                     file.path.unlink()
+        for folder in self._locks.keys() - {self.folder} - {file.path.parent for file in self._files.values()}:
+            os.close(self._locks.pop(folder))  # its worker may be back
 
     def close(self) -> None:
-        """Lets other processes have the folders."""
+        """Lets other processes have the folders. An empty one that nobody uses goes."""
         self.end_file()
-        for folder, descriptor in self._locks.items():
-            if folder != self.folder and not any(folder.glob(f"*{_SUFFIX}")):
-                shutil.rmtree(folder, ignore_errors=True)
+        for folder in self._beside():
+            with suppress(OSError):
+                if folder != self.folder and self._lock(folder) and not any(folder.glob(f"*{_SUFFIX}")):
+                    shutil.rmtree(folder, ignore_errors=True)
+        for descriptor in self._locks.values():
             os.close(descriptor)
         self._locks.clear()
 
@@ -192,16 +196,14 @@ class Spool:
             raise SpoolError(f"{file.path} is damaged at {place.at}")
         return list(split_messages(record[begin:]))
 
-    def load(self, now: float, now_us: int) -> list[SpooledChunk]:
-        """What earlier workers left in this folder, and in those beside it that nobody uses; to be called again."""
+    def load(self, now: float, now_us: int, *, beside: bool = True) -> list[SpooledChunk]:
+        """What earlier workers left in this folder and, if ``beside``, in those beside it that nobody uses.
+
+        To be called again. A folder beside is let go when nothing of it is needed any more.
+        """
         found: list[SpooledChunk] = []
         known = {file.path for file in self._files.values()}
-        try:
-            beside = [each for each in sorted(self.folder.parent.iterdir()) if each.is_dir() and is_id(each.name)]
-        except OSError as error:
-            log.warning("spool.unreadable", folder=str(self.folder.parent), error=error)
-            beside = [self.folder]
-        for folder in beside:
+        for folder in self._beside() if beside else [self.folder]:
             try:
                 if folder in self._locks or self._lock(folder):
                     for path in sorted(folder.glob(f"*{_SUFFIX}")):
@@ -210,6 +212,13 @@ class Spool:
             except OSError as error:
                 log.warning("spool.unreadable", folder=str(folder), error=error)
         return found
+
+    def _beside(self) -> list[Path]:
+        try:
+            return [each for each in sorted(self.folder.parent.iterdir()) if each.is_dir() and is_id(each.name)]
+        except OSError as error:
+            log.warning("spool.unreadable", folder=str(self.folder.parent), error=error)
+            return [self.folder]
 
     def _load_file(self, path: Path, now: float, now_us: int) -> Iterator[SpooledChunk]:
         number = self._new_number()

@@ -113,6 +113,21 @@ def test_what_another_worker_of_the_machine_left_is_taken_over_once_it_is_gone(t
     assert not (tmp_path / "w-1").exists()
 
 
+def test_a_worker_that_starts_later_has_its_folder_and_one_that_is_back_gets_it_again(tmp_path: Path) -> None:
+    left(tmp_path / "w-2")
+    one = Spool(tmp_path / "w-1")
+    assert one.load(now=0.0, now_us=NOW_US, beside=False) == []
+    end(Spool(tmp_path / "w-2"))  # w-2 starts
+    one.begin_work()
+    places = [found.chunk.place for found in one.load(now=0.0, now_us=NOW_US) if found.chunk.place]
+    one.hold(places)
+    with pytest.raises(SpoolError, match="in use"):
+        Spool(tmp_path / "w-2")
+    for place in places:
+        one.release(place)
+    Spool(tmp_path / "w-2").close()
+
+
 def test_two_processes_do_not_use_one_folder(tmp_path: Path) -> None:
     first = Spool(tmp_path / "w-1")
     with pytest.raises(SpoolError, match="in use"):
