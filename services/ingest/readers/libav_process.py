@@ -182,10 +182,12 @@ class SourceProcess:
 
     @property
     def _is_http(self) -> bool:
-        return self._url.startswith(("http://", "https://"))
+        return self._url.lower().startswith(("http://", "https://"))
 
     def _read(self) -> ReaderEnd:
         try:
+            if self._redirects and not self._is_http:
+                raise NotAllowedError(f"{address_of(self._source)} redirects to something other than HTTP")
             require_allowed_url(self._url, self._source.networks)
             return self._read_as(None)
         except NotAllowedError as error:
