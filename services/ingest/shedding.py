@@ -6,6 +6,7 @@ At least half of the cameras are always read.
 """
 
 from collections.abc import Collection, Mapping
+from math import ceil
 from typing import Final, Literal, NamedTuple
 
 from services.contracts.models import Id
@@ -41,6 +42,8 @@ class Shedding:
         """Takes what the worker reads, and its load since the look before."""
         for camera in self.shed.keys() - cameras.keys():
             del self.shed[camera]
+        while self._cameras_shed() > _most(len(cameras)):
+            self._take_back()  # others have moved away
         self._since_step += 1
         if overloaded:
             self._with_room = 0
@@ -60,8 +63,7 @@ class Shedding:
         if subs := [camera for camera in by_rank if cameras[camera].sub_open and camera not in self.shed]:
             self.shed |= dict.fromkeys(subs[:step], "sub")
             return
-        most = len(cameras) - max(1, round(len(cameras) * KEPT_SHARE))
-        step = min(step, most - self._cameras_shed())
+        step = min(step, _most(len(cameras)) - self._cameras_shed())
         for camera in [camera for camera in by_rank if self.shed.get(camera) != "camera"][: max(0, step)]:
             self.shed.pop(camera, None)
             self.shed[camera] = "camera"
@@ -74,6 +76,11 @@ class Shedding:
 
     def _cameras_shed(self) -> int:
         return sum(kind == "camera" for kind in self.shed.values())
+
+
+def _most(cameras: int) -> int:
+    """How many of the cameras may be given up whole."""
+    return cameras - ceil(cameras * KEPT_SHARE)
 
 
 def _cost(cpu: float, cameras: int) -> float:

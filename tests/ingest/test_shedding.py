@@ -32,11 +32,19 @@ def test_a_step_is_a_tenth_and_the_next_waits_for_what_the_load_says_then() -> N
 
 
 def test_at_least_half_is_read_however_long_it_lasts() -> None:
-    for count in (1, 2, 3, 10, 101):
+    for count in (1, 2, 3, 5, 9, 10, 101):
         shedding = Shedding()
         cameras = {f"cam-{number:03d}": PLAIN for number in range(count)}
         overloaded(shedding, cameras, 200)
-        assert count - len(shedding.shed) >= max(1, int(count * KEPT_SHARE))
+        assert count - len(shedding.shed) >= count * KEPT_SHARE
+
+
+def test_at_least_half_is_read_also_when_those_that_are_read_move_away() -> None:
+    shedding = Shedding()
+    overloaded(shedding, dict.fromkeys("abcdefghij", PLAIN), 200)
+    assert list(shedding.shed) == list("abcde")
+    shedding.look(dict.fromkeys("abcdefg", PLAIN), overloaded=True, cpu=1.0)
+    assert list(shedding.shed) == list("abc")
 
 
 def test_what_was_given_up_comes_back_one_at_a_time_when_one_more_fits_the_last_first() -> None:
