@@ -197,7 +197,8 @@ class Feed:
             pipeline.end()
 
     def opened(self, tracks: tuple[Track, ...], transport: RtpTransport, *, bursts: bool) -> None:
-        """The source is open."""
+        """The source is open, or goes on with other tracks."""
+        self.end_loan()
         self._tracks = tracks
         self._transport = transport
         self._bursts = bursts

@@ -331,3 +331,13 @@ async def test_a_segment_that_comes_at_once_is_published_at_its_pace_and_whole()
         await bench.until(lambda: len(bench.delivered) == 30, turn=0.01)
         assert 29 * 0.04 - 0.05 < bench.clock.monotonic() - began < 29 * 0.04 + 0.05
         assert bench.feed.status == "online"
+
+
+def test_what_the_kernel_has_is_taken_back_before_tracks_are_begun_anew() -> None:
+    feed = Bench(lambda _source, _outlet: for_ever()).feed
+    found: list[Codec | None] = []
+    feed.lent(lambda: found.append(feed.pipelines["video"].codec))
+    feed.opened((VIDEO,), "tcp", bursts=False)
+    assert found == [None]
+    feed.opened((VIDEO._replace(codec=Codec.HEVC), SOUND), "tcp", bursts=False)
+    assert found == [None, Codec.H264]

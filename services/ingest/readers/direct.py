@@ -268,7 +268,9 @@ class _DirectSession:
         self._finish(self._end(reason, f"sends what is no RTSP: {error}"))
 
     def lost(self, transport: asyncio.BaseTransport | None) -> None:
-        """The connection is over."""
+        """The connection is over, and its socket closed behind this."""
+        if transport is self._transport:
+            self._leave_short_way()
         if transport is not self._transport or self._over.done():
             return
         for track in self._tracks.values():
