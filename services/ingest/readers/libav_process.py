@@ -185,9 +185,9 @@ class SourceProcess:
         return self._url.lower().startswith(("http://", "https://"))
 
     def _read(self) -> ReaderEnd:
+        if self._redirects and not self._is_http:
+            return ReaderEnd(Reason.BAD_ADDRESS, f"{address_of(self._source)} redirects to something other than HTTP")
         try:
-            if self._redirects and not self._is_http:
-                raise NotAllowedError(f"{address_of(self._source)} redirects to something other than HTTP")
             require_allowed_url(self._url, self._source.networks)
             return self._read_as(None)
         except NotAllowedError as error:

@@ -110,7 +110,7 @@ async def test_libav_follows_no_redirect_out_of_the_networks_and_each_within_the
         async with answering("127.0.0.1", "HTTP/1.1 302 Moved\nLocation: /\nContent-Length: 0\n\n") as (here, heard):
             end = await processes.reader().run(Source(f"http://127.0.0.1:{here}/"), Nothing())
             assert (end.reason, len(heard)) == (Reason.REDIRECT_LOOP, 11), end
-        for elsewhere in (f"file://{__file__}", "FILE:///dev/zero", "rtsp://127.0.0.1:1/"):
+        for elsewhere in (f"file://{__file__}", "rtsp://127.0.0.1:1/"):
             moved = f"HTTP/1.1 302 Moved\nLocation: {elsewhere}\nContent-Length: 0\n\n"
             async with answering("127.0.0.1", moved) as (here, _):
                 end = await processes.reader().run(Source(f"http://127.0.0.1:{here}/"), Nothing())
