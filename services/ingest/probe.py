@@ -29,8 +29,10 @@ PICTURE_SECONDS: Final = 5.0
 """From the source's answer to its first keyframe; a longer GOP is told as one."""
 MEASURE_SECONDS: Final = 1.5
 """From the first keyframe on: what rate and size are measured over."""
-SUB_SECONDS: Final = 9.0
-"""For all addresses at which a sub profile is looked for."""
+MAIN_SECONDS: Final = 14.0
+"""For the main profile, with all readers that are tried."""
+SUB_SECONDS: Final = 8.0
+"""For the sub profile, or all addresses at which one is looked for. Both together are less than `PROBE_SECONDS`."""
 PAUSE_SECONDS: Final = 0.3
 """A camera frees a client's place a little after it has gone."""
 MAX_KEYFRAME_BYTES: Final = 2 * 1024 * 1024
@@ -104,23 +106,22 @@ class Prober:
 
     async def _probe(self, question: ProbeQuestion) -> ProbeReply:
         credentials = question.credentials or self._credentials(question)
-        main = await self._look(question.main, credentials)
+        main = await self._look(question.main, credentials, until=self._clock.monotonic() + MAIN_SECONDS)
         if main.reason is not Reason.NONE:
             return ProbeReply(main=main)
         await sleep(self._clock, PAUSE_SECONDS)
+        until = self._clock.monotonic() + SUB_SECONDS
         if question.sub is not None:
-            return ProbeReply(main=main, sub=await self._look(question.sub, credentials))
-        return ProbeReply(main=main, sub=await self._find_sub(question.main, main, credentials))
+            return ProbeReply(main=main, sub=await self._look(question.sub, credentials, until=until))
+        return ProbeReply(main=main, sub=await self._find_sub(question.main, main, credentials, until))
 
     async def _find_sub(
-        self, main: Profile, found: ProbedStream, credentials: Credentials | None
+        self, main: Profile, found: ProbedStream, credentials: Credentials | None, until: float
     ) -> ProbedStream | None:
-        until = self._clock.monotonic() + SUB_SECONDS
         for url in sub_urls(main.url):
-            left = until - self._clock.monotonic()
-            if left <= 0:
+            if self._clock.monotonic() >= until:
                 break
-            sub = await self._look(main.model_copy(update={"url": url}), credentials, within_seconds=left)
+            sub = await self._look(main.model_copy(update={"url": url}), credentials, until=until)
             # Some cameras give their only stream at every path.
             if sub.reason is Reason.NONE and sub.width_px < found.width_px:
                 return sub
@@ -136,16 +137,14 @@ class Prober:
         hosts = {urlsplit(profile.url).hostname for profile in camera.profiles.values()}
         return credentials if urlsplit(question.main.url).hostname in hosts else None
 
-    async def _look(
-        self, profile: Profile, credentials: Credentials | None, *, within_seconds: float = float("inf")
-    ) -> ProbedStream:
-        """One address: one connection, and one more where only libav can read it."""
+    async def _look(self, profile: Profile, credentials: Credentials | None, *, until: float) -> ProbedStream:
+        """One address: one connection, and one more where only libav can read it. It ends at ``until``."""
         source = Source(
             url=profile.url,
             transport=profile.transport,
             username=credentials.username if credentials else "",
             password=credentials.password if credentials else "",
-            open_seconds=min(OPEN_SECONDS, self._settings.open_seconds, within_seconds),
+            open_seconds=min(OPEN_SECONDS, self._settings.open_seconds, until - self._clock.monotonic()),
             stall_seconds=self._settings.stall_seconds,
             verify=self._settings.certificates == "verified",
             authorities=str(self._settings.certificate_authorities or ""),
@@ -155,28 +154,31 @@ class Prober:
         choice = ReaderChoice(reader, source, frozenset(self._readers))
         while True:
             look = _Look(self._clock)
-            end = await self._attempt(choice, source, look)
+            end = await self._attempt(choice, source, look, until)
             if not choice.ended(end):
                 return _told(source, look, end)
 
-    async def _attempt(self, choice: ReaderChoice, source: Source, look: _Look) -> ReaderEnd:
+    async def _attempt(self, choice: ReaderChoice, source: Source, look: _Look, until: float) -> ReaderEnd:
         """Until enough was seen, or the source or the time says that nothing will be."""
         reading = asyncio.ensure_future(self._readers[choice.kind]().run(source, look))
         try:
-            if not await self._comes(reading, look.opened_event, source.open_seconds + 1):
+            if not await self._comes(reading, look.opened_event, source.open_seconds + 1, until):
                 return reading.result() if reading.done() else ReaderEnd(Reason.TIMEOUT, "did not open in time")
-            if not await self._comes(reading, look.picture_event, PICTURE_SECONDS):
+            if not await self._comes(reading, look.picture_event, PICTURE_SECONDS, until):
                 if reading.done():
                     return reading.result()
                 return _NO_PICTURE if look.packets == 0 else ReaderEnd(Reason.NO_KEYFRAME, "sends no keyframe in time")
-            await self._comes(reading, asyncio.Event(), MEASURE_SECONDS)
+            await self._comes(reading, asyncio.Event(), MEASURE_SECONDS, until)
             return ReaderEnd(Reason.NONE, "")
         finally:
             reading.cancel()
             await asyncio.wait([reading])
 
-    async def _comes(self, reading: asyncio.Future[ReaderEnd], event: asyncio.Event, within_seconds: float) -> bool:
+    async def _comes(
+        self, reading: asyncio.Future[ReaderEnd], event: asyncio.Event, within_seconds: float, until: float
+    ) -> bool:
         """Whether ``event`` is set before the reading ends and the time is over."""
+        within_seconds = max(0.0, min(within_seconds, until - self._clock.monotonic()))
         waits: list[asyncio.Future[Any]] = [
             asyncio.ensure_future(event.wait()),
             asyncio.ensure_future(sleep(self._clock, within_seconds)),

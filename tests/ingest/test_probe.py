@@ -8,11 +8,12 @@ from services.contracts.errors import UnavailableError
 from services.contracts.frames import Codec
 from services.contracts.models import Camera, Credentials, Profile, Reason
 from services.contracts.permissions import SYSTEM
-from services.contracts.probe import ProbeQuestion, ProbeReply
+from services.contracts.probe import PROBE_SECONDS, ProbeQuestion, ProbeReply
+from services.ingest.feed import Readers
 from services.ingest.probe import AT_ONCE, Prober
 from services.ingest.readers.source import Outlet, Packet, ReaderEnd, Source, Track
 from services.ingest.settings import IngestSettings
-from services.mesh.clock import ManualClock
+from services.mesh.clock import ManualClock, sleep
 from tests.eventually import eventually
 from tests.media.encoded import video
 
@@ -122,6 +123,37 @@ async def test_a_camera_that_says_nothing_is_given_up() -> None:
     prober = Prober(IngestSettings(), {"direct": Silent, "libav": Silent}, clock)
     assert (await answer(ScriptedCamera(clock), clock, question(), prober)).main.reason is Reason.TIMEOUT
     assert (await answer(ScriptedCamera(clock), clock, question(SUB), prober)).main.reason is Reason.NO_MEDIA
+
+
+async def test_a_probe_ends_within_its_time_though_each_reader_and_address_takes_all_that_it_may() -> None:
+    class Slow:
+        """Opens as late as it may and then shows nothing; the direct reader leaves it to libav before."""
+
+        def __init__(self, picture: bytes, *, unsuited: bool) -> None:
+            self._picture = picture
+            self._unsuited = unsuited
+
+        async def run(self, source: Source, outlet: Outlet) -> ReaderEnd:
+            await sleep(clock, source.open_seconds - 0.5)
+            if self._unsuited:
+                return ReaderEnd(Reason.BAD_STREAM, "no picture", unsuited=True)
+            outlet.opened((Track("video", Codec.H264, b""),))
+            if source.url == MAIN:
+                await sleep(clock, 2.0)
+                outlet.packet(Packet("video", self._picture, 0, None, round(clock.monotonic() * 1e6)))
+            await asyncio.Event().wait()
+            raise AssertionError("it is never set")
+
+    clock = ManualClock()
+    picture = PICTURES[MAIN].packets[0].data
+    readers: Readers = {
+        "direct": lambda: Slow(picture, unsuited=True),
+        "libav": lambda: Slow(picture, unsuited=False),
+    }
+    begun = clock.monotonic()
+    reply = await answer(ScriptedCamera(clock), clock, question(), Prober(IngestSettings(), readers, clock))
+    assert (reply.main.reason, reply.sub) == (Reason.NONE, None)
+    assert clock.monotonic() - begun < PROBE_SECONDS
 
 
 @pytest.mark.parametrize(("url", "user"), [(MAIN, "admin"), ("rtsp://10.0.0.66/cam/main", "")])
