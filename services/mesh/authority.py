@@ -188,7 +188,7 @@ class Authority:
         return [
             f"operator: {nats_claims.operator_jwt(self._operator, 'pantau', system)}",
             f"system_account: {system}",
-            f"resolver {{ type: full, dir: {json.dumps(resolver)}, allow_delete: true }}",
+            f"resolver {{ type: full, dir: {json.dumps(resolver)} }}",
             "resolver_preload {",
             *preload,
             "}",
@@ -203,12 +203,14 @@ class Authority:
         await _tell(system, "$SYS.REQ.CLAIMS.UPDATE", self.account_jwt(name))
 
     async def revoke(self, system: Bus, name: str) -> None:
-        """Ends all connections of an account at once and forgets it. Raises as `push` does."""
+        """Ends all connections of an account at once and forgets it. Raises as `push` does.
+
+        nats-server keeps the account as one that nobody may use: what it does not know it takes at its next start from
+        its configuration, where the account may stand as it was.
+        """
         out = AccountClaims(AccountLimits(connections=0, leafs=0), revoked_before_s=int(time.time()) + 1)
         self.save_account(name, out)
         await self.push(system, name)
-        request = nats_claims.deletion_jwt(self._operator, [self.account_key(name).public])
-        await _tell(system, "$SYS.REQ.CLAIMS.DELETE", request)
         self.forget_account(name)
 
 

@@ -141,11 +141,6 @@ def user_jwt(account: NKey, user: str, name: str, rights: Rights, *, expires_s: 
     return _signed(account, user, name, body, expires_s=expires_s)
 
 
-def deletion_jwt(operator: NKey, accounts: list[str]) -> str:
-    """A request to forget accounts, for ``$SYS.REQ.CLAIMS.DELETE``."""
-    return _signed(operator, operator.public, "delete", {"accounts": accounts, "type": "generic", "version": 2})
-
-
 def read_claims(jwt: str) -> dict[str, Any]:
     """A JWT's claims, unchecked."""
     body = jwt.split(".")[1]

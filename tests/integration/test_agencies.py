@@ -188,6 +188,27 @@ async def test_an_agency_catches_up_after_it_and_the_server_were_away_and_is_put
     assert (await city.agency("revoke", "police"))[1].startswith("pantau: there is no agency 'police'")
 
 
+async def test_a_revoked_agency_stays_out_where_the_server_starts_again_with_a_configuration_that_has_it(
+    city: City,
+) -> None:
+    creds = await city.add("police", "camera")
+    await city.bus.close()
+    await city.server.stop()
+    text = config(
+        city.folder / "jetstream",
+        certificate=(city.folder / "tls" / "server.pem", city.folder / "tls" / "server.key"),
+        more=city.authority.server_lines(str(city.folder / "accounts")),
+    )
+    async with NatsServer(city.folder / "next", port=city.server.port, text=text) as server:
+        await (await city.sign_in(creds)).close()
+        await asyncio.sleep(1.1 - time.time() % 1)  # accounts are dated in whole seconds
+        assert (await city.agency("revoke", "police"))[0] == 0
+        await server.stop()
+        await server.start()
+        with pytest.raises(nats.errors.Error):
+            await city.sign_in(creds)
+
+
 async def test_a_renewed_agency_keeps_its_place_and_its_creds_of_before_end(city: City) -> None:
     old = await city.add("police", "camera")
     agencies = Agencies(city.authority, city.settings)
