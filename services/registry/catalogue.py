@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Final
 
 from services.contracts.catalogue import (
@@ -141,6 +142,8 @@ class CameraCatalogue:
                         taken_at = self._clock.monotonic()
                     elif self._clock.monotonic() - taken_at < patience_seconds:
                         await sleep(self._clock, again.next_seconds())
+                        with suppress(UnavailableError):  # what is known is old where an answer was lost
+                            await self._cameras.fetch(row.id)
                         continue
                     return result
 
@@ -208,12 +211,7 @@ class CameraCatalogue:
 
     async def _create(self, change: CameraChange, actor: Actor) -> None:
         camera = change.camera
-        try:
-            await self._cameras.create(camera.id, camera)
-        except UnavailableError:  # the answer was lost, or the question
-            entry = await self._cameras.fetch(camera.id)
-            if entry is None or entry[0] != camera:
-                raise
+        await self._written(camera, self._cameras.create(camera.id, camera))
         if change.credentials is not None:
             await self._secrets.put(camera.id, change.credentials)
         else:
@@ -229,12 +227,21 @@ class CameraCatalogue:
         )
         self._audit(camera, "camera-added", actor, {"name": camera.name})
 
+    async def _written(self, camera: Camera, write: Awaitable[object]) -> None:
+        """Waits for a write of ``camera``. One whose answer was lost counts where it was taken."""
+        try:
+            await write
+        except UnavailableError:  # the answer was lost, or the question
+            entry = await self._cameras.fetch(camera.id)
+            if entry is None or entry[0] != camera:
+                raise
+
     async def _change(self, change: CameraChange, before: Camera, revision: int, actor: Actor) -> None:
         if not change.fields:
             return
         camera = change.camera
         # The camera is written first: its compare-and-set lets one writer win, and only the winner writes credentials.
-        await self._cameras.update(camera.id, camera, revision)
+        await self._written(camera, self._cameras.update(camera.id, camera, revision))
         if "credentials" in change.fields:
             if change.credentials is not None:
                 await self._secrets.put(camera.id, change.credentials)

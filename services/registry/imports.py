@@ -162,7 +162,7 @@ class Imports:
             kept = kept.model_copy(
                 update={"runner": self._me, "job": kept.job.model_copy(update={"status": "running"})}
             )
-            revision = await self._ledger.update(key, kept, revision)
+            revision = await self._write(key, kept, revision)
             try:
                 content = await asyncio.to_thread(self._file(key).read_text)
             except OSError:

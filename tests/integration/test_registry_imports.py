@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from services.contracts import subjects
-from services.contracts.errors import UnavailableError
+from services.contracts.errors import ConflictError, PantauError, UnavailableError
 from services.contracts.imports import ImportJob, KeptImport
 from services.contracts.models import Camera
 from services.mesh.buckets import Bucket
@@ -103,17 +103,25 @@ async def test_a_cancelled_job_ends_and_its_refused_rows_wait_until_it_is_over(m
         await asyncio.sleep(0)
 
 
+@pytest.mark.parametrize(
+    ("at_start", "error"), [(False, UnavailableError("the answer was lost")), (True, ConflictError("written before"))]
+)
 async def test_a_write_that_came_through_without_its_answer_does_not_end_the_job(
-    mesh_settings: MeshSettings, bus: Bus, monkeypatch: pytest.MonkeyPatch
+    mesh_settings: MeshSettings, bus: Bus, monkeypatch: pytest.MonkeyPatch, at_start: bool, error: PantauError
 ) -> None:
     update = Bucket.update
     lost: list[str] = []
 
     async def lossy(self: Bucket[KeptImport], key: str, value: KeptImport, revision: int) -> int:
         written = await update(self, key, value, revision)
-        if key.startswith("import-") and value.job.status == "running" and value.job.rows and not lost:
+        if (
+            key.startswith("import-")
+            and value.job.status == "running"
+            and at_start != bool(value.job.rows)
+            and not lost
+        ):
             lost.append(key)
-            raise UnavailableError("the answer was lost")
+            raise error
         return written
 
     monkeypatch.setattr(Bucket, "update", lossy)
@@ -141,12 +149,25 @@ async def test_rows_that_the_bus_does_not_take_or_answer_are_tried_again_and_all
             raise UnavailableError("the answer was lost")
         return written
 
+    update = Bucket.update
+    unanswered: set[str] = set()
+
+    async def unheard(self: Bucket[Camera], key: str, value: Camera, revision: int) -> int:
+        written = await update(self, key, value, revision)
+        if key.startswith("camera-") and key.endswith("7") and isinstance(value, Camera) and key not in unanswered:
+            unanswered.add(key)
+            raise UnavailableError("the answer was lost")
+        return written
+
     monkeypatch.setattr(Bucket, "create", lossy)
     rows = "".join(f"Camera {number},rtsp://ani:pw@192.0.2.1/{number}\n" for number in range(100))
     async with registry(mesh_settings), running_front(mesh_settings) as front:
         job = await over(front, await start(front, "name,url\n" + rows))
         async with front.http.get("/api/v1/cameras") as answer:
             cameras = (await answer.json())["cameras"]
+        monkeypatch.setattr(Bucket, "update", unheard)
+        changed = await over(front, await start(front, "name,url\n" + rows.replace("192.0.2.1", "192.0.2.2")))
     assert (job["status"], job["added"], job["refused"]) == ("done", 100, 0)
+    assert (changed["updated"], changed["unchanged"], len(unanswered)) == (100, 0, 10)
     assert len(refused) == 20
     assert [camera["id"] for camera in cameras if not camera["has_credentials"]] == []
