@@ -107,9 +107,9 @@ def load_keys(path: Path) -> OpeningKeys:
 
 
 def rotate_keys(path: Path) -> OpeningKeys:
-    """Puts a new key before the others, and keeps the last one, which still has boxes. Raises `SealingError`."""
+    """Puts a new key before the others, each of which may still have boxes. Raises `SealingError`."""
     before = load_keys(path)
-    _write(path, (os.urandom(32), before.current.private))
+    _write(path, (os.urandom(32), *(key.private for key in before.keys)))
     return load_keys(path)
 
 

@@ -150,7 +150,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
     buckets = (ledgers.cameras, ledgers.assignments, ledgers.states, ledgers.incidents)
     shared = (ledgers.layouts, ledgers.persons, ledgers.screens, ledgers.tours)
     saved = (*shared, ledgers.accounts, ledgers.grants, ledgers.orders, ledgers.imports)
-    read = [part.ready for part in (*buckets, *saved, workers)]
+    read = [part.ready for part in (*buckets, *saved, secrets, workers)]
     await _all(read, service.stopping)
     if service.stopping.is_set():
         return

@@ -4,6 +4,7 @@ It knows credentials again that it wrote (an import that changes nothing shall w
 in its data folder. A registry on another machine does not, and writes them anew.
 """
 
+import asyncio
 import hmac
 import os
 from collections.abc import Callable
@@ -62,6 +63,11 @@ class SecretStore:
             await Bucket.open(bus, subjects.SEALING_BUCKET, SealingKey),
             _match_key(data / MATCH_KEY),
         )
+
+    @property
+    def ready(self) -> asyncio.Event:
+        """Set when the keys are read: what is put before would stand in the clear."""
+        return self._keys.ready
 
     async def run(self) -> None:
         """Follows ingest's keys until it is cancelled."""

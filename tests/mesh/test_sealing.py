@@ -42,6 +42,16 @@ def test_a_rotated_key_opens_what_was_sealed_before_until_it_is_dropped(tmp_path
     assert [each.name for each in path.parent.iterdir()] == ["ingest.key"]
 
 
+def test_a_key_that_is_rotated_again_before_anything_was_sealed_anew_still_opens(tmp_path: Path) -> None:
+    path = tmp_path / "ingest.key"
+    first = load_keys(path).current
+    box = seal(first.public, b"hunter2", "cam-1")
+    rotate_keys(path)
+    keys = rotate_keys(path)
+    assert keys.open([(first.id, box)], "cam-1") == b"hunter2"
+    assert len(keys.keys) == 3
+
+
 @pytest.mark.parametrize("text", ["", "{}", '{"keys": []}', '{"keys": ["AAAA"]}', '{"keys": ["?"]}'])
 def test_a_damaged_key_file_is_refused_by_its_name_and_left_alone(tmp_path: Path, text: str) -> None:
     path = tmp_path / "ingest.key"
