@@ -71,7 +71,7 @@ def endpoints(
         Endpoint("incidents-open", IncidentInput, incidents.open, Role.OPERATOR),
         Endpoint("incidents-update", IncidentUpdate, incidents.update, Role.OPERATOR),
         Endpoint("incidents-remark", RemarkNote, incidents.remark, Role.OPERATOR),
-        Endpoint("incidents-exported", IncidentKey, incidents.exported, Role.OPERATOR),
+        Endpoint("incidents-exported", IncidentKey, incidents.exported, (Right.CLIP, Right.EVIDENCE)),
         Endpoint("incidents-close", IncidentKey, incidents.close, Role.SUPERVISOR),
         Endpoint("incidents-reopen", IncidentKey, incidents.reopen, Role.SUPERVISOR),
         Endpoint("accounts-add", AccountInput, access.accounts.add, Role.ADMIN),

@@ -15,7 +15,7 @@ from services.contracts.incidents import (
     RemarkNote,
 )
 from services.contracts.models import Incident, IncidentStatus
-from services.contracts.permissions import Actor, Role
+from services.contracts.permissions import Actor, Right, Role
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
@@ -93,6 +93,8 @@ async def test_remarks_exports_and_changes_stand_in_its_history_by_name(bus: Bus
         note = RemarkNote(id=key, text="The tow truck came")
         await ask(bus, "incidents-remark", note, IncidentEntry, actor=OPERATOR)
         await ask(bus, "incidents-exported", IncidentKey(id=key), IncidentEntry, actor=SUPERVISOR)
+        granted = Actor("polisi", Role.AGENCY, rights=frozenset({Right.INCIDENTS, Right.EVIDENCE}))
+        await ask(bus, "incidents-exported", IncidentKey(id=key), IncidentEntry, actor=granted)
         await ask(bus, "incidents-close", IncidentKey(id=key), IncidentEntry, actor=SUPERVISOR)
         with pytest.raises(ForbiddenError):
             await ask(bus, "incidents-remark", note, IncidentEntry, actor=Actor("tono", Role.VIEWER))
@@ -102,6 +104,7 @@ async def test_remarks_exports_and_changes_stand_in_its_history_by_name(bus: Bus
             ("siti", "opened"),
             ("siti", "remarked"),
             ("budi", "exported"),
+            ("polisi", "exported"),
             ("budi", "closed"),
         ]
 
