@@ -23,6 +23,7 @@ from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
 from services.mesh.metrics import gauge, histogram
 from services.mesh.states import StateMirror
+from services.mesh.tasks import end
 from services.wall.relay.addresses import candidates, own_addresses
 from services.wall.relay.connection import ViewerPort
 from services.wall.relay.engine.dtls import Certificates, HandshakeLimiter
@@ -204,8 +205,7 @@ class Relay:
             while self.sessions:
                 await asyncio.sleep(0.01)
             await self._outbox.flush(FLUSH_SECONDS)
-            for task in background:
-                task.cancel()
+            await end(background)
             self._pacer_timer.close()
             self.udp.close()
 
