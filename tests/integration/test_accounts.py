@@ -125,6 +125,9 @@ async def test_an_account_with_a_second_factor_takes_each_code_once(mesh_setting
         path = "/api/v1/me/totp"
         async with front.http.post(path, headers=budi) as answer:
             secret = (await answer.json())["secret"]
+        no_base32 = {"secret": "A" * 17, "code": "123456", "password": PASSWORD}
+        async with front.http.put(path, json=no_base32, headers=budi) as answer:
+            assert (answer.status, (await answer.json())["errors"][0]["field"]) == (422, "secret")
         step = int(front.service.clock.now_us() / 1e6) // totp.STEP_SECONDS
         confirmation = {"secret": secret, "code": totp.code_at(secret, step), "password": PASSWORD}
         async with front.http.put(path, json=confirmation, headers=budi) as answer:

@@ -12,6 +12,7 @@ from services.contracts import subjects
 from services.contracts.accounts import RegistryAccount, SignIn
 from services.contracts.acknowledgements import Acknowledgement
 from services.contracts.errors import ForbiddenError
+from services.contracts.events import WALL_TARGET
 from services.contracts.exports import ExportJob
 from services.contracts.models import Assignment, Camera, CameraState
 from services.contracts.permissions import Actor, Right, Role
@@ -136,7 +137,9 @@ def dispatch(front: Front, route: Route[FrontRequest]) -> Callable[[web.Request]
                     response = await route.handler(asked)
             except ForbiddenError as error:
                 why = {"request": asked.name, "why": error.message}
-                asked.audit_now_and_then("refused", asked.target, why, asked.name)
+                # Paths can be made up without end, routes and cameras cannot.
+                target = asked.target if front.cameras.get(asked.target) is not None else WALL_TARGET
+                asked.audit_now_and_then("refused", target, why, f"{route.method} {route.path}")
                 raise
             if changes:
                 asked.audit("changed", asked.target, {"request": asked.name, "status": str(response.status)})

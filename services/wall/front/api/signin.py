@@ -19,7 +19,9 @@ from services.wall.front.auth import cookies
 from services.wall.front.auth.directory import KnownAccount
 from services.wall.front.auth.passwords import MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARACTERS
 from services.wall.front.context import FrontRequest
+from services.wall.front.http.client import network_key
 from services.wall.front.http.errors import (
+    BadRequestError,
     BusyError,
     CodeNeededError,
     FieldError,
@@ -50,7 +52,10 @@ class PasswordRequest(BaseModel):
 async def sign_in(request: FrontRequest) -> web.StreamResponse:
     """Takes the sign-in page's form: a cookie and the app, or the page again."""
     request.body_type()
-    form = parse_qs(await request.text(), keep_blank_values=True, max_num_fields=10)
+    try:
+        form = parse_qs(await request.text(), keep_blank_values=True, max_num_fields=10)
+    except ValueError as error:
+        raise BadRequestError("the form has more fields than the page's") from error
     name, password = form.get("name", [""])[0].strip(), form.get("password", [""])[0]
     exposed = request.front.identity.clients.is_exposed(request.raw)
     try:
@@ -105,7 +110,7 @@ async def change_password(request: FrontRequest) -> web.StreamResponse:
     change = PasswordChange(password=await identity.hash_password(given.new), stamp=new_stamp())
     sign_in_now = identity.sign_ins.get(actor.session)
     if sign_in_now is not None and sign_in_now.kind is SignInKind.BROWSER:
-        await identity.sign_ins.let_stay(actor.session, change.stamp)
+        await identity.sign_ins.let_stay(actor.session, account.stamp, change.stamp)
     entry = await ask(front.bus, endpoint(request, "password"), change, AccountEntry, actor=actor)
     response = web.Response(status=204)
     kept = entry.account.password or ""
@@ -138,9 +143,14 @@ async def _check(request: FrontRequest, name: str, password: str, code: str) -> 
         address = identity.clients.address_of(request.raw)
         log.warning("front.sign_in_refused", peer=address)
         claimed = Actor(name[:64], Role.VIEWER, address=address)
-        FrontRequest(request.raw, claimed, request.route, request.front).audit_now_and_then(
-            "sign-in-refused", WALL_TARGET, {"why": error.code}
-        )
+        # Once it has to wait, a stranger may still claim ever other names: those count as one.
+        tried = "" if isinstance(error, TooManyAttemptsError) else claimed.name
+        held = request.front.audit_gate.take("sign-in-refused", network_key(address), tried)
+        if held is not None:
+            detail = {"why": error.code} | ({"more": str(held)} if held else {})
+            FrontRequest(request.raw, claimed, request.route, request.front).audit(
+                "sign-in-refused", WALL_TARGET, detail
+            )
         raise
 
 

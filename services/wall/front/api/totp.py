@@ -60,7 +60,10 @@ async def confirm_totp(request: FrontRequest) -> web.Response:
     given = await request.json(TotpConfirmation)
     account = _account(request)
     await _check_password(request, account, given.password)
-    step = matching_step(given.secret, given.code, request.front.clock.now_us() / 1e6)
+    try:
+        step = matching_step(given.secret, given.code, request.front.clock.now_us() / 1e6)
+    except ValueError as error:
+        raise FieldsError([FieldError("secret", "is no base32 (RFC 4648)")]) from error
     if step is None:
         raise FieldsError([FieldError("code", "is not the authenticator's code; is the phone's clock right?")])
     codes = new_recovery_codes()

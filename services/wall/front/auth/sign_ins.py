@@ -123,12 +123,15 @@ class SignIns:
         self._tell(sign_in_id)
         await self._bucket.delete(sign_in_id)
 
-    async def let_stay(self, sign_in_id: str, next_stamp: str) -> None:
-        """The sign-in outlives the account's change to ``next_stamp``. Raises `UnavailableError`, `ConflictError`."""
+    async def let_stay(self, sign_in_id: str, stamp: str, next_stamp: str) -> None:
+        """The sign-in outlives the account's change from ``stamp``, which it has now, to ``next_stamp``.
+
+        Raises `UnavailableError`, `ConflictError`.
+        """
         entry = await self._bucket.get(sign_in_id)
         if entry is None:
             return
-        kept = entry[0].model_copy(update={"next_stamp": next_stamp})
+        kept = entry[0].model_copy(update={"stamp": stamp, "next_stamp": next_stamp})
         await self._bucket.update(sign_in_id, kept, entry[1])
         self._fresh[sign_in_id] = _Fresh(kept, self._clock.monotonic())
 

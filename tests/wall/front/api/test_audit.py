@@ -22,6 +22,7 @@ from services.mesh.tasks import end
 from services.registry.audit_digests import AuditDigests
 from services.wall.front.api.audit import _harmless
 from services.wall.front.auth import accounts
+from services.wall.front.auth.throttle import FREE_OF_ADDRESS
 from services.wall.front.http.audit_gate import EVERY_SECONDS, AuditGate
 from services.wall.relay.viewing import SessionViews
 from tests.eventually import eventually
@@ -82,6 +83,28 @@ async def test_refusals_and_changes_are_told_with_person_and_address(
             lines = (await answer.text()).splitlines()
         assert lines[0].startswith("at,action,person,role,address")
         assert any(",refused,ani,viewer,127.0.0.1," in line for line in lines)
+
+
+async def test_a_stranger_with_ever_other_names_or_paths_does_not_fill_the_stream(
+    mesh_settings: MeshSettings, bus: Bus, tmp_path: Path
+) -> None:
+    await ensure_stream(bus)
+    path, viewer, supervisor = two_people(tmp_path)
+    too_long = "é" * 1000  # refused unhashed
+    async with running_front(mesh_settings, accounts_file=path) as front:
+        statuses = []
+        for number in range(FREE_OF_ADDRESS + 10):
+            guess = {"name": f"nama-{number}", "password": too_long}
+            async with front.http.post("/api/v1/sign-in", json=guess) as answer:
+                statuses.append(answer.status)
+        assert statuses.count(429) >= 5
+        for number in range(5):
+            async with front.http.delete(f"/api/v1/cameras/made-up-{number}", headers=viewer) as answer:
+                assert answer.status == 403
+        await until_told(front, supervisor, "refused")  # sent behind the others
+        assert len(await entries(front, supervisor, action="refused")) == 1
+        told = [entry["detail"]["why"] for entry in await entries(front, supervisor, action="sign-in-refused")]
+        assert told.count("too-many-attempts") == 1
 
 
 async def test_who_saw_a_camera_at_a_time_is_answered_from_begin_and_end(mesh_settings: MeshSettings, bus: Bus) -> None:

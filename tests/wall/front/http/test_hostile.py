@@ -58,6 +58,7 @@ BODIES: Final = (
     b'{"sdp":"v=0","slots":[{"slot":-99999999999999999999}]}',
     b'{"sdp":"v=0\\u0000","slots":99999999999999999999}',
     b"v=0\r\nm=video \xff\r\n",
+    b"&".join([b"name=a"] * 20),
 )
 QUERIES: Final = (
     b"camera=%ff&at=%00&from=\xff&to=",
