@@ -5,8 +5,9 @@ The recorders keep the hold: they follow the bucket. An incident is written befo
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import accumulate
 from typing import Final, Literal, TypedDict
 
 from services.contracts.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
@@ -42,6 +43,8 @@ ATTEMPTS: Final = 5
 _DAY_US: Final = 86_400_000_000
 LOOK_SECONDS: Final = 1.0
 """How often the leader looks for holds whose grace is over."""
+ANSWER_BYTES: Final = 6 * 1024 * 1024
+"""Of a list: less than a message to NATS may have (8 MB)."""
 
 
 class _About(TypedDict):
@@ -79,14 +82,14 @@ class Incidents:
         self._clock = clock
 
     async def list(self, query: IncidentQuery, _actor: Actor) -> IncidentList:
-        """The incidents that match ``query``, newest first."""
+        """The incidents that match ``query``, newest first, as many as one message carries."""
         found = [
             IncidentEntry(incident=incident, revision=revision)
             for incident, revision in self._incidents.entries.values()
             if query.status in (None, incident.status) and (query.camera is None or query.camera in incident.cameras)
         ]
         found.sort(key=lambda entry: (entry.incident.created_us, entry.incident.id), reverse=True)
-        return IncidentList(incidents=tuple(found[: query.limit]))
+        return IncidentList(incidents=within_an_answer(found[: query.limit]))
 
     async def get(self, key: IncidentKey, _actor: Actor) -> IncidentEntry:
         """One incident; raises `NotFoundError`."""
@@ -300,3 +303,9 @@ def _action(before: Incident, after: Incident) -> IncidentAction:
     if after.status is before.status:
         return "updated"
     return "closed" if after.status is IncidentStatus.CLOSED else "reopened"
+
+
+def within_an_answer(entries: Sequence[IncidentEntry]) -> tuple[IncidentEntry, ...]:
+    """The first ``entries`` that have `ANSWER_BYTES` together; remarks make an incident as large as 1 MB."""
+    sizes = accumulate(len(entry.pack()) for entry in entries)
+    return tuple(entry for entry, size in zip(entries, sizes, strict=True) if size <= ANSWER_BYTES)
