@@ -221,6 +221,7 @@ export class MapPanel extends LitElement {
     const { width, height } = this.size;
     const near = nearestFirst(shown, { x: width / 2, y: height / 2 });
     const { rows, above, below } = this.rows.of(near);
+    if (this.failed) return html``;
     if (near.length === 0)
       return html`<p class="empty" role="status">${t(this.map ? "map.nothing" : "map.loading")}</p>`;
     return html`<ul class="list scroll" tabindex="-1" aria-label=${t("map.list")} @scroll=${this.rows.onScroll} @keydown=${this.onListKey}>
