@@ -6,8 +6,13 @@ from typing import Final
 import ifaddr
 
 from services.contracts.errors import PantauError
+from services.mesh.log import get_logger
 from services.wall.relay.engine.sdp import HostCandidate
 
+log = get_logger()
+
+MAX_OWN_SOCKETS: Final = 64
+"""A host of containers may have thousands of addresses, and a socket takes half a megabyte."""
 _HOST_PREFERENCE: Final = 126
 """Type preference of host candidates (RFC 8445, 5.1.2.2)."""
 
@@ -27,6 +32,18 @@ def own_addresses() -> list[str]:
             if not ip_address(host).is_link_local and host not in found:
                 found.append(host)
     return sorted(found, key=lambda host: (ip_address(host).is_loopback, ":" in host))
+
+
+def addresses_to_bind() -> list[str]:
+    """Those of `own_addresses` that get a socket of their own. Of the others, the general one answers by the route."""
+    try:
+        found = own_addresses()
+    except OSError as error:  # a sandbox without netlink(7): with public addresses the relay needs nothing of it
+        log.warning("relay.addresses_unknown", consequence="the route chooses what peers are sent to from", error=error)
+        return []
+    if len(found) > MAX_OWN_SOCKETS:
+        log.info("relay.addresses_not_bound", addresses=len(found), bound=MAX_OWN_SOCKETS)
+    return found[:MAX_OWN_SOCKETS]
 
 
 def candidates(public: tuple[str, ...], port: int, families: tuple[int, ...]) -> tuple[HostCandidate, ...]:

@@ -24,7 +24,7 @@ from services.mesh.log import get_logger
 from services.mesh.metrics import gauge, histogram
 from services.mesh.states import StateMirror
 from services.mesh.tasks import end
-from services.wall.relay.addresses import candidates, own_addresses
+from services.wall.relay.addresses import addresses_to_bind, candidates
 from services.wall.relay.connection import ViewerPort
 from services.wall.relay.engine.dtls import Certificates, HandshakeLimiter
 from services.wall.relay.engine.kernel_batch import usable_kernel
@@ -96,7 +96,7 @@ class Relay:
         kernel, kernel_trouble = (None, found) if isinstance(found, str) else (found, "")
         _kernel.set(kernel is not None)
         self.udp = UdpPort(
-            settings.udp_port, self._clock, gso=not gso_trouble, kernel=kernel, own_addresses=own_addresses()
+            settings.udp_port, self._clock, gso=not gso_trouble, kernel=kernel, own_addresses=addresses_to_bind()
         )
         self._sent_layouts = SentLayouts()
         self._service = service
@@ -263,12 +263,14 @@ class Relay:
         account = sum(viewer.name == actor.name for viewer in viewers)
         address = sum(viewer.address == actor.address for viewer in viewers) if actor.address else 0
         if account >= self.settings.max_sessions_per_account:
-            who, count = f"{actor.name} has", account
+            who, count, setting = f"{actor.name} has", account, "MAX_SESSIONS_PER_ACCOUNT"
         elif address >= self.settings.max_sessions_per_address:
-            who, count = f"viewers at {actor.address} have", address
+            who, count, setting = f"viewers at {actor.address} have", address, "MAX_SESSIONS_PER_ADDRESS"
         else:
             return
-        raise TooManyRequestsError(f"{who} {count} sessions on relay {self._service.worker}, and may have no more")
+        raise TooManyRequestsError(
+            f"{who} {count} sessions on relay {self._service.worker}, and may have no more (PANTAU_WALL_{setting})"
+        )
 
     async def _run(self, session: Session) -> None:
         try:
