@@ -38,9 +38,21 @@ def _allowed_of(found: Iterable[tuple[object, ...]], networks: tuple[str, ...]) 
 
 
 async def resolve(host: str, port: int, networks: tuple[str, ...]) -> list[str]:
-    """The addresses of ``host``; raises `NotAllowedError` where one of them is not allowed, and ``OSError``."""
+    """The addresses of ``host`` that are allowed; raises `NotAllowedError` where none is, and ``OSError``.
+
+    A camera's own name often has a link-local address beside the one that it is read at.
+    """
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return _allowed_of(found, networks)
+    allowed: list[str] = []
+    refused: NotAllowedError | None = None
+    for entry in found:
+        try:
+            allowed += _allowed_of((entry,), networks)
+        except NotAllowedError as error:
+            refused = error
+    if refused is not None and not allowed:
+        raise refused
+    return list(dict.fromkeys(allowed))
 
 
 def require_allowed_url(url: str, networks: tuple[str, ...]) -> None:

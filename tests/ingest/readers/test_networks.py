@@ -76,6 +76,20 @@ async def test_every_answer_of_a_name_server_is_held_against_the_networks(monkey
         require_allowed_url("http://camera.example/?listen=1", ())
 
 
+async def test_the_direct_reader_connects_to_those_addresses_of_a_name_that_are_allowed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def lookup(_host: object, port: int, *_args: object, **_kwargs: object) -> list[Any]:
+        hosts = ("fe80::1", "10.1.0.1", "10.1.0.1", "10.2.0.1")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in hosts]
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    assert await resolve("camera.local", 554, ()) == ["10.1.0.1", "10.2.0.1"]
+    assert await resolve("camera.local", 554, ("10.1.0.0/16",)) == ["10.1.0.1"]
+    with pytest.raises(NotAllowedError, match="PANTAU_INGEST_NETWORKS"):
+        await resolve("camera.local", 554, ("10.3.0.0/16",))
+
+
 async def test_decimal_addresses_are_what_they_resolve_to() -> None:
     with pytest.raises(NotAllowedError, match="link-local"):
         await resolve("2852039166", 80, ())  # 169.254.169.254, as inet_aton reads it
