@@ -1,6 +1,6 @@
 /** The page's state and what keeps it up to date. Components read its observables and call its methods. */
 
-import { Api } from "../api/client.js";
+import { Api, ApiError } from "../api/client.js";
 import { EventStream } from "../api/events.js";
 import type {
   CameraView,
@@ -76,7 +76,7 @@ const ASK_H264_MS = 2000;
 const ASLEEP_AFTER_MS = 10_000;
 const GRANTS: Record<Role, readonly Role[]> = {
   viewer: ["viewer"],
-  agency: ["viewer", "agency"],
+  agency: ["agency"],
   operator: ["viewer", "operator"],
   supervisor: ["viewer", "operator", "supervisor"],
   admin: ["viewer", "agency", "operator", "supervisor", "admin"],
@@ -140,7 +140,16 @@ export class App {
   readonly playback = new Playback(this.api, this.keeper, this.wall, this.view, () => this.writeUrl());
   readonly activity = new Activity(this.api, this.playback, this.wall, this.view);
   readonly exports = new Exports(this.api);
-  readonly feed = new EventFeed(this.api, localStorage);
+  readonly feed = new EventFeed(
+    {
+      recentEvents: async () => {
+        await this.readMe(Number.POSITIVE_INFINITY);
+        return this.may("viewer") ? this.api.recentEvents() : [];
+      },
+      acknowledge: (events) => this.api.acknowledge(events),
+    },
+    localStorage,
+  );
   private readonly loudspeaker = new Loudspeaker();
 
   private readonly slots = new Map<number, Observable<SlotView | null>>();
@@ -402,16 +411,16 @@ export class App {
   }
 
   private async readCameras(): Promise<void> {
-    const [cameras, troubles] = await Promise.all([
-      this.api.cameras(),
-      this.api.troubles(),
+    const [cameras] = await Promise.all([
+      this.api.cameras().catch(noneIfForbidden),
       this.readMe(Number.POSITIVE_INFINITY),
       this.begun,
     ]);
-    this.troubles.set(troubles);
     this.cameras.set(new Map(byName(cameras, language.value).map((camera) => [camera.id, camera])));
     this.fillWall();
     if (this.keeper.session === null) this.onWall();
+    // A partner who was granted cameras is told nothing of the mesh.
+    this.troubles.set(this.may("viewer") ? await this.api.troubles() : []);
   }
 
   /** Where nobody has arranged the wall. */
@@ -423,7 +432,8 @@ export class App {
   }
 
   private async readIncidents(): Promise<void> {
-    this.incidents.set(await this.api.incidents());
+    const { rights } = await this.readMe(Number.POSITIVE_INFINITY);
+    this.incidents.set(rights.includes("incidents") ? await this.api.incidents() : []);
   }
 
   /** `hash` stood in the address bar when it was changed; `writeUrl` may have been faster than the event. */
@@ -500,6 +510,11 @@ export class App {
     else if (notice.type === "clock") this.playback.onClock();
     if (notice.type === "slot" || notice.type === "clock") this.playback.overGap(this.recordedNotices());
   }
+}
+
+function noneIfForbidden(error: unknown): CameraView[] {
+  if (error instanceof ApiError && error.status === 403) return [];
+  throw error;
 }
 
 /** Without the nulls: a browser would take them for the text "null". */
