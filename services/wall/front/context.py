@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -155,6 +156,12 @@ class FrontRequest(RoutedRequest):
         found = self.front.identity.sign_ins.get(self.actor.session)
         if found is not None and found.kind is SignInKind.API:
             raise ForbiddenError("an API token is for programs; sign in to do this")
+
+    def cut_at_sign_out(self) -> AbstractContextManager[None]:
+        """While the block lasts the connection is cut when the asker's sign-in ends: a download may take hours."""
+        transport = self.raw.transport
+        cut = transport.abort if transport is not None else lambda: None
+        return self.front.identity.sign_ins.ending(self.actor, cut)
 
     def require(self, right: Right, camera_id: Id, site: Id | None = None) -> None:
         """Raises `ForbiddenError` where the asker has not ``right`` to the camera, and `NotFoundError`, as for one

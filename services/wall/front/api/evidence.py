@@ -60,7 +60,8 @@ async def evidence(request: FrontRequest) -> web.StreamResponse:
         hdrs.ACCEPT_RANGES: "none",
     }
     async with aclosing(bundle.chunks()) as chunks:
-        return await send_chunks(request.raw, web.StreamResponse(headers=headers), chunks)
+        with request.cut_at_sign_out():
+            return await send_chunks(request.raw, web.StreamResponse(headers=headers), chunks)
 
 
 async def _wanted(request: FrontRequest, query: EvidenceQuery) -> BundleRequest:

@@ -254,7 +254,8 @@ async def download_export(request: FrontRequest) -> web.StreamResponse:
             if part.offset == 0:  # a download that goes on is the same one
                 for camera in job.cameras:
                     request.audit("export-downloaded", camera.camera, _detail(job))
-        return await send_chunks(request.raw, response, incoming)
+        with request.cut_at_sign_out():
+            return await send_chunks(request.raw, response, incoming)
 
 
 async def _entry(request: FrontRequest) -> tuple[ExportJob, int]:

@@ -195,4 +195,5 @@ async def _send(request: FrontRequest, question: TimelineQuestion, opened: Clip)
             "Pantau-Thinned": "true" if opened.layout.thinned else "false",
         }
     )
-    return await send_chunks(request.raw, response, opened.chunks())
+    with request.cut_at_sign_out():
+        return await send_chunks(request.raw, response, opened.chunks())
