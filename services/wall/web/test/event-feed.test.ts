@@ -85,10 +85,15 @@ describe("the feed", () => {
       await read();
       await read();
       expect(heard).toBe(1);
+      // The stream was created again: its numbers begin anew.
+      events = [event(1, "camera.offline", "gate", { at: "2026-11-29T13:00:00.000Z" })];
+      await read();
+      await read();
+      expect(heard).toBe(2);
       feed.setSound(false);
       events = [event(9, "camera.offline", "gate"), ...events];
       await read();
-      expect(heard).toBe(1);
+      expect(heard).toBe(2);
     } finally {
       vi.useRealTimers();
     }

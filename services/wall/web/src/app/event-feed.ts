@@ -16,7 +16,8 @@ export class EventFeed {
   readonly events = new Observable<readonly EventView[] | null>(null);
   /** Whether a fault is heard. */
   readonly sound: Observable<boolean>;
-  private newest = 0;
+  /** What the last answer had. Numbers alone do not tell what is new: a stream that is created again gives them again. */
+  private listed: ReadonlySet<string> = new Set();
   private readonly reader = new Refresher(() => this.read(), PERIOD_MS);
 
   constructor(
@@ -48,13 +49,17 @@ export class EventFeed {
   private async read(): Promise<void> {
     const events = await this.api.recentEvents();
     const known = this.events.value !== null;
-    const fresh = events.filter(({ id }) => id > this.newest);
-    this.newest = Math.max(this.newest, ...events.map(({ id }) => id));
+    const fresh = events.filter((event) => !this.listed.has(keyOf(event)));
+    if (events.length > 0) this.listed = new Set(events.map(keyOf));
     this.events.set(events);
     // What was there before the page was is not news.
     const alarming = fresh.some((event) => waits(event) && loudnessOf(event.type) === "fault");
     if (known && alarming && this.sound.value) this.beep();
   }
+}
+
+function keyOf({ id, at }: EventView): string {
+  return `${id} ${at}`;
 }
 
 /** RFC 3339 has microseconds where they are not milliseconds; `Date` would drop them. */
