@@ -39,6 +39,8 @@ _clients = gauge("front_event_clients", "Clients that follow the events")
 _cut = counter("front_event_clients_too_slow", "Clients cut off because they did not read")
 
 
+_COPIED: Final = "Nats-Stream-Source"
+"""JetStream's header of a message that it copied from another stream."""
 PLACE_PATTERN: Final = r"^(\d{1,18})(?:-(\d{1,18}))?$"
 
 
@@ -100,8 +102,13 @@ def sse_block(event_type: str, data: str, place: EventPlace | None = None) -> by
 
 
 def read_event(stream: str, stored: StreamEvent, before: EventPlace) -> FeedEvent | None:
-    """An event of a stream, for who has read as far as ``before``; None where the message is none."""
+    """An event of a stream, for who has read as far as ``before``; None where the message is none.
+
+    Also None of one that was copied when the streams were parted: it was told when it happened.
+    """
     message = stored.message
+    if _COPIED in (message.headers or {}):
+        return None
     event_type = unquote((message.headers or {}).get("ce-type", "")).removeprefix(f"{ROOT}.")
     kind = event_type.partition(".")[0]
     try:

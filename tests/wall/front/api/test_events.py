@@ -8,10 +8,21 @@ from typing import NamedTuple
 
 import aiohttp
 import pytest
+from nats.js.api import StreamConfig
 
-from services.contracts.events import STREAMS, Audit, CameraOffline, CameraOnline, Event, IncidentOpened, RecordingGap
+from services.contracts.events import (
+    STREAMS,
+    Audit,
+    CameraOffline,
+    CameraOnline,
+    Event,
+    IncidentOpened,
+    RecordingGap,
+    headers,
+)
 from services.contracts.models import Reason
 from services.contracts.permissions import Actor, Role
+from services.contracts.subjects import EVENTS_STREAM
 from services.mesh.bus import Bus
 from services.mesh.clock import TurnedClock
 from services.mesh.event_stream import EventOutbox, ensure_stream
@@ -194,6 +205,19 @@ async def test_the_front_serves_before_there_is_any_stream(mesh_settings: MeshSe
             outbox.post(offline(1))
             (event,) = await read(stream, 1)
             assert event.data["at_us"] == 1
+
+
+async def test_old_audit_that_is_copied_at_an_update_is_not_told_as_news(mesh_settings: MeshSettings, bus: Bus) -> None:
+    old, new = (
+        Audit(site="city", at_us=number, target="cam-1", action="exported", actor="budi", role="operator")
+        for number in (1, 2)
+    )
+    await bus.js.add_stream(StreamConfig(name=EVENTS_STREAM, subjects=["pantau.v1.*.audit.>"]))
+    await bus.js.publish(old.nats_subject, old.pack(), headers=headers(old, source="/test", event_id="1"))
+    async with running_front(mesh_settings) as front, front.http.get(PATH) as stream, posting(bus) as outbox:
+        outbox.post(new)
+        (event,) = await read(stream, 1)
+        assert (event.id.partition("-")[2], event.data["at_us"]) == ("2", 2)
 
 
 async def following(front: RunningFront) -> None:
