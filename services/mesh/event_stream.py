@@ -280,7 +280,7 @@ async def events_since(
             consumer = await bus.js.add_consumer(stream, config)
         except nats.js.errors.NotFoundError:
             return  # there is no stream yet
-        left = consumer.num_pending or 0
+        left, read = consumer.num_pending or 0, 0
         subscription = await bus.js.pull_subscribe_bind(consumer.name, stream=stream)
     try:
         while left > 0:
@@ -288,8 +288,14 @@ async def events_since(
                 try:
                     messages = await subscription.fetch(min(left, FETCH_EVENTS), timeout=1)
                 except (nats.errors.TimeoutError, TimeoutError):
+                    info = await bus.js.consumer_info(stream, consumer.name)
+                    if info.num_pending or subscription.pending_msgs:
+                        continue
+                    if info.delivered is not None and info.delivered.consumer_seq > read:
+                        raise UnavailableError("events were lost on the way; read them again") from None
                     return  # the rest has expired
             left -= len(messages)
+            read += len(messages)
             for message in messages:
                 sequence = message.metadata.sequence.stream
                 if until is not None and sequence > until:

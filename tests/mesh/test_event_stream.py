@@ -4,7 +4,9 @@ import asyncio
 from typing import Any
 
 import pytest
+from nats.aio.msg import Msg
 from nats.js.api import DiscardPolicy, StreamConfig, StreamSource
+from nats.js.client import JetStreamContext
 
 from services.contracts import subjects
 from services.contracts.errors import UnavailableError
@@ -17,6 +19,7 @@ from services.mesh.event_stream import (
     StreamLimits,
     ensure_stream,
     events_between,
+    events_since,
     follow_events,
     last_event_number,
 )
@@ -117,6 +120,31 @@ async def test_old_events_are_read_by_their_numbers(bus: Bus) -> None:
     assert [event.sequence for event in read] == list(range(21, 291))
     assert [event.message.data for event in read] == [b"%d" % number for number in range(20, 290)]
     assert [event async for event in events_between(bus, subjects.EVENTS_STREAM, 290, 290)] == []
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_slow_bus_makes_no_reading_end_early(bus: Bus, monkeypatch: pytest.MonkeyPatch, lost: bool) -> None:
+    await ensure_stream(bus)
+    for number in range(3):
+        event = _online(number)
+        await bus.js.publish(event.nats_subject, event.pack())
+    fetch = JetStreamContext.PullSubscription.fetch
+    times = iter(range(100))
+
+    async def late(self: JetStreamContext.PullSubscription, batch: int = 1, timeout: float | None = 5) -> list[Msg]:
+        if next(times) == 1:
+            if lost:
+                await fetch(self, batch, timeout)
+            raise TimeoutError
+        return await fetch(self, 1, timeout)
+
+    monkeypatch.setattr(JetStreamContext.PullSubscription, "fetch", late)
+    reading = events_since(bus, subjects.EVENTS_STREAM, "pantau.v1.>", 0)
+    if lost:
+        with pytest.raises(UnavailableError):
+            [each async for each in reading]
+    else:
+        assert [each.sequence async for each in reading] == [1, 2, 3]
 
 
 async def test_events_that_have_expired_are_left_out(bus: Bus) -> None:
