@@ -1,7 +1,7 @@
 """Keeps the assignments as the plans say, while this registry leads."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Final
 
@@ -96,7 +96,8 @@ class Assigner:
                 continue
             self._plan_due.clear()
             self._planned_at = self._clock.monotonic()
-            await self._write(await self._plan())
+            known = dict(self._assignments.entries)  # what another leader writes while the plan is made stays
+            await self._write(await self._plan(), known)
 
     def troubles(self) -> list[Trouble]:
         """Roles that have no room for all cameras, while this registry leads."""
@@ -131,6 +132,7 @@ class Assigner:
             self._look_for_common_cause(role, now)
         if not self._leading():
             self._was_leading = False
+            self._uneven_since = None
             self._plan_due.clear()
             return False
         moved |= not self._was_leading
@@ -275,9 +277,11 @@ class Assigner:
         known = [seconds for seconds in silent if seconds != float("inf")]
         return self._clock.now_us() - round(max(known) * 1_000_000) if known else 0
 
-    async def _write(self, desired: dict[str, Assignment]) -> None:
-        """Writes the assignments that differ. A write that fails is repeated in the next round."""
-        known = self._assignments.entries
+    async def _write(self, desired: dict[str, Assignment], known: Mapping[str, tuple[Assignment, int]]) -> None:
+        """Writes the assignments that differ from ``known``, of which the plan was made, each over its revision there.
+
+        A write that fails is repeated in the next round.
+        """
         limit = asyncio.Semaphore(CONCURRENT_WRITES)
         written: list[str] = []
 
