@@ -46,9 +46,9 @@ SWEEP_SECONDS: Final = 1.0
 SIGN_IN_SECONDS: Final = 1.5
 """How often the sign-ins of viewers are read anew."""
 DRAIN_SECONDS: Final = 1.2
+"""Pages need less than a second to connect elsewhere."""
 FLUSH_SECONDS: Final = 0.5
 """For the last audit events."""
-"""Pages need less than a second to connect elsewhere."""
 STREAMS: Final = 1000
 """The capacity in a relay's lease: main streams that one core serves with room to spare."""
 GC_THRESHOLD: Final = (50_000, 20, 50)
