@@ -77,7 +77,7 @@ export function perform(app: App, action: Action, page: Page): boolean {
       app.show({ dialog: { kind: "health" } });
       return true;
     case "screens":
-      if (app.may("operator")) app.toggle("screens");
+      if (app.me.value === null || app.may("operator")) app.toggle("screens");
       return true;
     case "incidents":
       app.toggle("incidents");
