@@ -7,9 +7,11 @@ from typing import Any
 
 from services.contracts import subjects
 from services.contracts.events import CameraOnline, StorageLow
-from services.contracts.models import Camera
+from services.contracts.incidents import IncidentEntry, IncidentList, IncidentQuery
+from services.contracts.models import Camera, Incident
 from services.contracts.permissions import Actor, Right, Role
 from services.contracts.rights import Grant, RightsBook
+from services.mesh import rpc
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
 from services.mesh.event_stream import EventOutbox, ensure_stream
@@ -174,4 +176,30 @@ async def test_a_partners_event_stream_tells_of_its_cameras_alone_until_the_gran
         assert HIDDEN not in "".join(read)
         assert "storage_low" not in "".join(read)
     await end([sending])
+    await grants.delete(GRANT.id)
+
+
+async def test_a_partner_does_not_learn_by_a_filter_which_hidden_cameras_an_incident_has(
+    mesh_settings: MeshSettings, bus: Bus, tmp_path: Path
+) -> None:
+    grants = await put(bus)
+    await grants.put(GRANT.id, GRANT.model_copy(update={"rights": frozenset({Right.INCIDENTS})}))
+    path, headers = people(tmp_path)
+    incident = Incident(id="incident-1", title="Tabrakan", cameras=(GRANTED, HIDDEN), from_us=1, created_us=1)
+
+    async def listed(_query: IncidentQuery, _actor: Actor) -> IncidentList:
+        return IncidentList(incidents=(IncidentEntry(incident=incident, revision=1),))
+
+    async with running_front(mesh_settings, accounts_file=path) as front, asyncio.TaskGroup() as tasks:
+        endpoint = rpc.Endpoint("incidents-list", IncidentQuery, listed, Right.INCIDENTS)
+        micro = await rpc.serve(bus, tasks, home=mesh_settings.site, service="registry", endpoints=(endpoint,))
+
+        async def cameras(name: str, query: str = "") -> list[list[str]]:
+            async with front.http.get(f"/api/v1/incidents{query}", headers=headers[name]) as answer:
+                return [each["cameras"] for each in (await answer.json())["incidents"]]
+
+        assert await cameras("polisi") == await cameras("polisi", f"?camera={GRANTED}") == [[GRANTED]]
+        assert await cameras("polisi", f"?camera={HIDDEN}") == []
+        assert await cameras("viewer", f"?camera={HIDDEN}") == [[GRANTED, HIDDEN]]
+        await micro.stop()
     await grants.delete(GRANT.id)

@@ -49,6 +49,8 @@ async def list_incidents(request: FrontRequest) -> web.Response:
     for entry in answer.incidents:
         with suppress(NotFoundError):
             shown.append(shown_incident(request, entry.incident))
+    if query.camera is not None:  # the filter tells nobody of a camera that is not shown to them
+        shown = [incident for incident in shown if query.camera in incident.cameras]
     return json_response(IncidentsView(incidents=shown))
 
 
