@@ -104,7 +104,8 @@ class Bus:
             path = settings.as_bus_user(name).nats_creds
             creds = Creds.read(path if path is not None else settings.nats_creds)
             user = str(read_claims(creds.jwt).get("name", ""))
-            options["inbox_prefix"] = inbox_prefix(user)
+            if user in set(BusRole):  # another's name may be no subject
+                options["inbox_prefix"] = inbox_prefix(user)
             client.sign_in(creds)
         elif settings.nats_user:
             options = {"user": settings.nats_user, "password": settings.nats_password.get_secret_value()}

@@ -209,6 +209,14 @@ async def test_an_account_is_added_bounded_and_revoked_while_the_server_runs(mes
         await bus.close()
 
 
+async def test_a_user_of_another_maker_may_have_a_name_that_is_no_subject(mesh: Mesh, tmp_path: Path) -> None:
+    path = tmp_path / "theirs.creds"
+    path.write_text(mesh.authority.user_creds(CITY, "City Hall, all > services", EVERYTHING).text())
+    bus = await mesh.with_creds(path, "registry")
+    assert await bus.store_answers(30)
+    await bus.close()
+
+
 async def test_what_jetstream_kept_for_a_mesh_with_one_password_is_the_services_afterwards(tmp_path: Path) -> None:
     store = tmp_path / "jetstream"
     async with NatsServer(tmp_path / "nats", text=config(store, login=("pantau", "hunter2"))) as server:
