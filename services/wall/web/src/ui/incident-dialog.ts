@@ -8,6 +8,7 @@ import type { App } from "../app/app.js";
 import { problemText } from "../app/problem.js";
 import { t } from "../i18n/index.js";
 import { footageRange } from "../model/footage.js";
+import { changesOf, type IncidentFields } from "../model/incident-changes.js";
 import { momentText, parseMoment } from "../model/moment.js";
 import { meantCameras } from "../model/wall.js";
 import { momentInput } from "./moment-input.js";
@@ -16,14 +17,17 @@ import { Watch } from "./watch.js";
 import "./camera-choice.js";
 import "./modal.js";
 
-type IncidentFields = Pick<Incident, "title" | "cameras" | "from_us" | "to_us" | "notes" | "hold_days">;
-
 /** Days that an incident is held after it was closed; empty: as the site's setting says. */
-const HOLD = /^\s*\d{0,4}\s*$/;
+const HOLD = /^\s*\d{0,4}([.,]\d+)?\s*$/;
 const MAX_HOLD_DAYS = 3650;
 
 function validHold(text: string): boolean {
-  return HOLD.test(text) && Number(text) <= MAX_HOLD_DAYS;
+  return HOLD.test(text) && days(text) <= MAX_HOLD_DAYS;
+}
+
+/** With a decimal comma, too. */
+function days(text: string): number {
+  return Number(text.replace(",", "."));
 }
 
 @customElement("pantau-incident-dialog")
@@ -81,7 +85,7 @@ export class IncidentDialog extends LitElement {
         from_us: fromMs * 1000,
         to_us: toMs === null ? null : toMs * 1000,
         notes: this.notes,
-        hold_days: this.hold.trim() === "" ? null : Number(this.hold),
+        hold_days: this.hold.trim() === "" ? null : days(this.hold),
       };
       await this.save(fields);
     }
@@ -91,8 +95,9 @@ export class IncidentDialog extends LitElement {
     this.busy = true;
     this.problem = "";
     const { api } = this.app;
+    const { incident } = this;
     try {
-      await (this.incident ? api.updateIncident(this.incident.id, fields) : api.openIncident(fields));
+      await (incident ? api.updateIncident(incident.id, changesOf(incident, fields)) : api.openIncident(fields));
       this.app.refreshIncidents();
       this.app.show({ incidents: true });
       this.close();
