@@ -19,6 +19,7 @@ from nats.js.api import (
     StreamConfig,
     StreamSource,
 )
+from nats.js.client import JetStreamContext
 
 from services.contracts import subjects
 from services.contracts.errors import UnavailableError
@@ -209,13 +210,16 @@ async def events_between(bus: Bus, stream: str, after: int, until: int) -> Async
     with _unavailable():
         subscription = await bus.js.pull_subscribe(f"{subjects.ROOT}.>", stream=stream, config=_reading_from(after + 1))
     try:
-        at = after
+        at, read = after, 0
         while at < until:
             with _unavailable():
                 try:
                     messages = await subscription.fetch(FETCH_EVENTS, timeout=1)
                 except (nats.errors.TimeoutError, TimeoutError):
+                    if await _more_comes(subscription, read):
+                        continue
                     return  # the rest has expired
+            read += len(messages)
             for message in messages:
                 at = message.metadata.sequence.stream
                 if at <= until:
@@ -223,6 +227,19 @@ async def events_between(bus: Bus, stream: str, after: int, until: int) -> Async
     finally:
         if bus.connected:
             await subscription.unsubscribe()
+
+
+async def _more_comes(subscription: JetStreamContext.PullSubscription, read: int) -> bool:
+    """Whether there is more for a reader that got ``read`` events, and none for a while.
+
+    Raises nats-py's errors, and `UnavailableError` where events were lost on the way.
+    """
+    info = await subscription.consumer_info()
+    if info.num_pending or subscription.pending_msgs:
+        return True
+    if info.delivered is not None and info.delivered.consumer_seq > read:
+        raise UnavailableError("events were lost on the way; read them again")
+    return False
 
 
 async def recent_events(
@@ -288,11 +305,8 @@ async def events_since(
                 try:
                     messages = await subscription.fetch(min(left, FETCH_EVENTS), timeout=1)
                 except (nats.errors.TimeoutError, TimeoutError):
-                    info = await bus.js.consumer_info(stream, consumer.name)
-                    if info.num_pending or subscription.pending_msgs:
+                    if await _more_comes(subscription, read):
                         continue
-                    if info.delivered is not None and info.delivered.consumer_seq > read:
-                        raise UnavailableError("events were lost on the way; read them again") from None
                     return  # the rest has expired
             left -= len(messages)
             read += len(messages)

@@ -123,7 +123,10 @@ async def test_old_events_are_read_by_their_numbers(bus: Bus) -> None:
 
 
 @pytest.mark.parametrize("lost", [False, True])
-async def test_a_slow_bus_makes_no_reading_end_early(bus: Bus, monkeypatch: pytest.MonkeyPatch, lost: bool) -> None:
+@pytest.mark.parametrize("by_number", [False, True])
+async def test_a_slow_bus_makes_no_reading_end_early(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch, by_number: bool, lost: bool
+) -> None:
     await ensure_stream(bus)
     for number in range(3):
         event = _online(number)
@@ -139,7 +142,8 @@ async def test_a_slow_bus_makes_no_reading_end_early(bus: Bus, monkeypatch: pyte
         return await fetch(self, 1, timeout)
 
     monkeypatch.setattr(JetStreamContext.PullSubscription, "fetch", late)
-    reading = events_since(bus, subjects.EVENTS_STREAM, "pantau.v1.>", 0)
+    stream = subjects.EVENTS_STREAM
+    reading = events_between(bus, stream, 0, 3) if by_number else events_since(bus, stream, "pantau.v1.>", 0)
     if lost:
         with pytest.raises(UnavailableError):
             [each async for each in reading]
