@@ -121,8 +121,8 @@ async def _cameras_online(url: str, count: int) -> None:
     async with aiohttp.ClientSession() as client, asyncio.timeout(300):
         while True:
             async with client.get(f"{url}/api/v1/cameras") as response:
-                states = [camera["state"] or {} for camera in (await response.json())["cameras"]]
-            if sum(state.get("status") == "online" for state in states) >= count:
+                online = (await response.json())["counts"].get("online", 0)  # of all pages
+            if online >= count:
                 return
             await asyncio.sleep(0.2)
 
