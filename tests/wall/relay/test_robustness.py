@@ -14,6 +14,7 @@ import pytest
 from services.contracts.sessions import Aim, LinkNotice, SlotNotice
 from services.mesh.bus import Bus
 from services.mesh.clock import TurnedClock
+from services.mesh.event_stream import ensure_stream
 from services.mesh.settings import MeshSettings
 from tests.wall.relay.camera import BusCamera, clip
 from tests.wall.relay.running import Front, hurried, running_relay
@@ -136,6 +137,7 @@ def memory() -> tuple[int, int]:
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors in /proc")
 async def test_a_thousand_sessions_leave_memory_and_descriptors_where_they_were(bus: Bus, front: Front) -> None:
     """A fifth of them connect and get pictures; the others are opened and closed before any check."""
+    await ensure_stream(bus)  # audit events of views would wait for their stream, and be counted
     await front.add_camera("cam-1")
 
     async def one(connect: bool, goodbye: bool) -> None:
@@ -153,13 +155,13 @@ async def test_a_thousand_sessions_leave_memory_and_descriptors_where_they_were(
     async with BusCamera(bus, "cam-1", clip(1, size=(320, 180), gops=1)):
         for number in range(20):
             await one(True, number % 2 == 0)
-        await until(lambda: not front.relay.sessions)
+        await until(lambda: not front.relay.sessions and not front.relay._outbox.snapshot())
         front.notices.clear()
         files, (blocks, resident_bytes) = descriptors(), memory()
         for number in range(1000):
             await one(number % 5 == 0, number % 2 == 0)
             front.notices.clear()
-        await until(lambda: not front.relay.sessions)
+        await until(lambda: not front.relay.sessions and not front.relay._outbox.snapshot())
         await asyncio.sleep(0.1)
         blocks_now, resident_bytes_now = memory()
     assert descriptors() <= files
