@@ -114,6 +114,10 @@ static int scan(const pi_connection *c, picture_t *picture) {
           (c->end - at >= PREFIX_BYTES && c->end - at - PREFIX_BYTES >= read16(buffer + at + 2))) {
         return PI_LOOK;
       }
+      /* So little does not say whether it belongs to the packets in front of it, which have an arrival of their own. */
+      if (c->begin < at && at < c->end) {
+        return PI_LOOK;
+      }
       return c->end - c->begin > PI_WAIT_BYTES ? PI_LOOK : PI_WAIT;
     }
     const uint8_t *packet = buffer + at;

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import _cffi_backend
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.ingest.kernel import build, library
@@ -23,6 +23,7 @@ pytestmark = needs_compiler
 
 
 @given(st.integers(0, 1 << 32))
+@example(500_000)  # the first bytes of a packet come by themselves, behind a picture whose marker is missing
 def test_both_make_the_same_messages_and_come_to_the_same_state(seed: int) -> None:
     play(kernel(), seed, 150)
 
