@@ -61,6 +61,7 @@ class Handover:
         self._hurry = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
         self._spool_off = False
+        """It is wanted, and could not be opened."""
 
     def open_spool(self) -> None:
         """Opens the spool; without one footage is kept in memory alone. Call it again where it could not be opened."""
@@ -96,7 +97,7 @@ class Handover:
                     self._hurry.clear()
                     await self._tell()
                 if tick % ADOPT_TICKS == ADOPT_TICKS - 1 and self._writing is None:
-                    if self._keep.spool is None:
+                    if self._spool_off:
                         self.open_spool()
                     if self._keep.spool is not None:
                         await self._adopt()
