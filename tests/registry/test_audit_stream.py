@@ -61,7 +61,7 @@ async def test_seals_go_when_they_are_old_and_audit_stays(bus: Bus) -> None:
 
 
 async def test_a_stream_that_gets_full_is_told_with_the_setting_to_raise(bus: Bus) -> None:
-    await ensure_stream(bus, StreamLimits(audit_bytes=1000))
+    await ensure_stream(bus, StreamLimits(audit_bytes=1250))
     await publish(bus, AUDITED)
     clock = TurnedClock()
     async with watching(bus, clock) as stream:

@@ -109,7 +109,7 @@ async def test_a_stranger_with_ever_other_names_or_paths_does_not_fill_the_strea
 
 async def test_who_saw_a_camera_at_a_time_is_answered_from_begin_and_end(mesh_settings: MeshSettings, bus: Bus) -> None:
     await ensure_stream(bus)
-    clock = ManualClock(SystemClock().now_us())
+    clock = ManualClock(SystemClock().now_us() - 3_600_000_000)  # the test's own questions are audited, too
     outbox = EventOutbox(bus, source="/relay/relay-1")
     sending = asyncio.create_task(outbox.run())
     views = SessionViews(Actor("budi", Role.OPERATOR, "a1", "192.0.2.7"), "wall", outbox.post, clock)
