@@ -307,7 +307,7 @@ async def test_what_expired_or_has_no_room_is_told_and_leaves_no_file(
             assert "PANTAU_WALL_EXPORTS_GIGABYTES" in failed["detail"]
         async with exports_desk(front, tmp_path / "wall", exports_hours=2 / 3600):
             made = await post(front, wanted(units))
-            assert (await until_status(front, made["id"], "done"))["size_bytes"] > 0
+            assert (await until_status(front, made["id"], "done"))["file"]["size_bytes"] > 0
             async with asyncio.timeout(90):
                 while (await download(front, made["id"]))[0] != 404 or list(folder.glob("*.mp4")):
                     await asyncio.sleep(0.1)
