@@ -19,7 +19,7 @@ MOMENT = "/#grid=1&tiles=cam-001&at=2025-11-01T12:55:00.000Z"
 
 async def opened(browser: BrowserContext, url: str, language: str = "id") -> AppPage:
     app = await AppPage.open(browser, url, language=language)
-    await app.page.locator("pantau-camera-list li").first.wait_for(timeout=PATIENCE_MS)
+    await app.page.locator("pantau-camera-list li[data-status]").first.wait_for(timeout=PATIENCE_MS)
     return app
 
 
@@ -78,7 +78,7 @@ async def test_a_phone_has_every_control_on_its_screen(pantau: Running, shared: 
         await app.wait_for_pictures(1, PATIENCE_MS / 1000)
         assert await outside(app.page) == []
         await app.page.get_by_role("button", name="Kamera", exact=True).click()
-        await app.page.locator("pantau-camera-list li").first.wait_for(timeout=PATIENCE_MS)
+        await app.page.locator("pantau-camera-list li[data-status]").first.wait_for(timeout=PATIENCE_MS)
         assert await outside(app.page) == []
         await app.page.get_by_role("button", name="Kamera", exact=True).click()
         await app.page.keyboard.press("t")
@@ -110,8 +110,9 @@ async def test_a_browser_without_webrtc_says_so_in_the_bar_the_tile_and_a_banner
 ) -> None:
     await browser.add_init_script("delete window.RTCPeerConnection")
     app = await opened(browser, pantau.url + "/#grid=1&tiles=cam-001")
-    for part in ("pantau-top-bar .link", "pantau-wall-tile .message"):
-        await expect(app.page.locator(part)).to_contain_text("Peramban ini tidak dapat menampilkan video")
+    said = "Peramban ini tidak dapat menampilkan video"
+    await expect(app.page.locator("pantau-wall-tile .message")).to_contain_text(said)
+    await expect(app.page.locator("pantau-top-bar .link")).to_have_accessible_name(said)
     await expect(app.page.locator(".banner")).to_contain_text("WebRTC tidak ada")
     assert app.errors == []
 
