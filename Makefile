@@ -37,10 +37,10 @@ test-web:
 	@$(PYTHON) -m tools.npm test
 
 test-units:
-	@$(STAGE) --session-timeout=600 -n 2 -m 'not (integration or chaos or browser)'
+	@$(STAGE) --session-timeout=900 -n 2 -m 'not (integration or chaos or browser)'
 
 test-parts:
-	@$(STAGE) --session-timeout=900 -n 3 --dist loadfile --no-loadscope-reorder -m '(integration or chaos) and not browser'
+	@$(STAGE) --session-timeout=1200 -n 3 --dist loadfile --no-loadscope-reorder -m '(integration or chaos) and not browser'
 
 test-browser:
 	@$(STAGE) --session-timeout=1500 -m browser
