@@ -96,7 +96,9 @@ async def test_what_a_worker_gives_up_is_told_as_overloaded_and_read_again_when_
     rig: Rig, sim: Simulator, worker: RunningWorker
 ) -> None:
     await add(rig, sim, "cam-001")
+    await add(rig, sim, "cam-002")  # no more than half are given up
     await rig.until_online("cam-001")
+    await rig.until_online("cam-002")
     await rig.want("cam-001", "sub")
     await rig.until_online("cam-001", "sub")
     worker.ingest._shedding.shed["cam-001"] = "sub"
