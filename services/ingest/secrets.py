@@ -20,6 +20,7 @@ from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus
 from services.mesh.log import get_logger
 from services.mesh.sealing import OpeningKeys, SealingError, drop_former_keys, key_id, load_keys, seal
+from services.mesh.tasks import together
 
 log = get_logger()
 
@@ -66,17 +67,17 @@ class OpenedSecrets:
 
     async def run(self) -> None:
         """Follows the buckets, tells this machine's key, and seals anew; until it is cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._kept.run(), name="secrets")
-            tasks.create_task(self._known.run(), name="sealing keys")
-            await self._known.ready.wait()
-            await self._kept.ready.wait()
-            while True:
-                try:
-                    await self._look()
-                except UnavailableError as error:
-                    log.debug("secrets.later", error=error)
-                await asyncio.sleep(LOOK_SECONDS * random.uniform(0.5, 1.5))
+        await together(self._kept.run(), self._known.run(), self._keep_sealed())
+
+    async def _keep_sealed(self) -> None:
+        await self._known.ready.wait()
+        await self._kept.ready.wait()
+        while True:
+            try:
+                await self._look()
+            except UnavailableError as error:
+                log.debug("secrets.later", error=error)
+            await asyncio.sleep(LOOK_SECONDS * random.uniform(0.5, 1.5))
 
     def _on_secret(self, camera: str, secret: CameraSecret | None, revision: int) -> None:
         opened = self._open(camera, secret) if secret is not None else None
