@@ -8,19 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from services.mesh import c_library
-from services.mesh.c_library import WARNINGS, NoCompilerError, find_compiler
-
-__all__ = [
-    "HERE",
-    "LIBRARY",
-    "SOURCES",
-    "WARNINGS",
-    "NoCompilerError",
-    "build",
-    "find_compiler",
-    "is_fresh",
-    "try_build",
-]
 
 HERE = Path(__file__).resolve().parent
 SOURCES = (HERE / "kernel.c", HERE / "kernel.h")

@@ -8,7 +8,8 @@ from tempfile import mkdtemp
 
 import pytest
 
-from services.wall.relay.kernel.build import WARNINGS, NoCompilerError, build, find_compiler
+from services.mesh.c_library import WARNINGS, NoCompilerError, find_compiler
+from services.wall.relay.kernel.build import build
 from services.wall.relay.kernel.library import SendKernel
 
 SANITIZERS = ("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from services.mesh import c_library
 from services.wall.relay.kernel import build, library
 from tests.wall.relay.kernel.built import library as built_library
 from tests.wall.relay.kernel.built import needs_compiler
@@ -13,13 +14,13 @@ from tests.wall.relay.kernel.built import needs_compiler
 
 def test_the_compiler_that_is_named_is_taken_then_the_system_s_then_zig(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CC", "clang -m64")
-    assert build.find_compiler() == ["clang", "-m64"]
+    assert c_library.find_compiler() == ["clang", "-m64"]
     monkeypatch.delenv("CC")
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}" if name == "gcc" else None)
-    assert build.find_compiler() == ["/usr/bin/gcc"]
+    assert c_library.find_compiler() == ["/usr/bin/gcc"]
     monkeypatch.setattr("shutil.which", lambda _name: None)
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: object())
-    assert build.find_compiler() == [sys.executable, "-m", "ziglang", "cc"]
+    assert c_library.find_compiler() == [sys.executable, "-m", "ziglang", "cc"]
 
 
 def test_without_a_compiler_it_says_what_to_install_and_nothing_fails(monkeypatch: pytest.MonkeyPatch) -> None:
