@@ -11,7 +11,7 @@ import services
 from services.contracts.permissions import permission_name
 from services.contracts.subjects import ID_PATTERN
 from services.wall.front.http.problems import CONTENT_TYPE, Problem
-from services.wall.front.http.route import Answer, Route
+from services.wall.front.http.route import JSON, Answer, Route
 
 _REF: Final = "#/components/schemas/{model}"
 _PART: Final = re.compile(r"{(\w+)}")
@@ -21,7 +21,7 @@ _REFUSALS: Final = {
     403: "Not allowed.",
     404: "There is no such thing.",
     406: "The offer cannot be answered, or the answer would not be accepted.",
-    409: "It exists already, or is not live just now.",
+    409: "It exists already, was changed meanwhile, or is not live just now.",
     412: "If-Match names another version.",
     413: "The body is too large.",
     415: "The body's type is not taken.",
@@ -43,8 +43,9 @@ def refusals(route: Route[Any]) -> tuple[int, ...]:
     body = (413, 415) if route.body else ()
     invalid = (422,) if route.query or any(route.body.values()) else ()
     parts = (404,) if "{" in route.path else ()
+    changed_meanwhile = (409,) if parts and route.method not in ("GET", "OPTIONS") else ()
     signed_in = SIGNED_IN if route.permission else ()
-    return tuple(sorted({*EVERYWHERE, *signed_in, *body, *invalid, *parts, *route.refusals}))
+    return tuple(sorted({*EVERYWHERE, *signed_in, *body, *invalid, *parts, *changed_meanwhile, *route.refusals}))
 
 
 Mode = Literal["validation", "serialization"]
@@ -148,7 +149,8 @@ def _query_parameters(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _answer(answer: Answer, schemas: Schemas) -> dict[str, Any]:
     result: dict[str, Any] = {"description": answer.text}
     if answer.media_type:
-        schema = schemas[answer.model, "serialization"] if answer.model else {"type": "string"}
+        plain = {"type": "object" if answer.media_type == JSON else "string"}
+        schema = schemas[answer.model, "serialization"] if answer.model else plain
         result["content"] = {answer.media_type: {"schema": schema}}
     if answer.headers:
         result["headers"] = {name: {"schema": {"type": "string"}} for name in answer.headers}

@@ -50,7 +50,7 @@ def to_us(moment: datetime) -> int:
 def rfc3339(us: int) -> str:
     """UTC, with microseconds where they are not milliseconds."""
     seconds, fraction = divmod(us, 1_000_000)
-    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S").zfill(19)  # glibc writes the year 416 so
     digits = f"{fraction:06d}"
     return f"{text}.{digits[:3] if digits.endswith('000') else digits}Z"
 
