@@ -12,6 +12,7 @@ from tools.steps import Stop, run, say
 TEST_PACKAGES = (
     "chromium",  # the browser that the tests drive
     "fonts-dejavu-core",  # and letters for it
+    "firefox-esr",  # the other browser that control rooms have
     "gcc",  # builds the relay's send kernel
     "libc6-dev",
     "coturn",  # a TURN server, for viewers behind strict firewalls
