@@ -142,6 +142,10 @@ class SealingKey(Model):
     machine: str = ""
 
 
+DEMO_TAG: Final = "demo"
+"""The tag of simulated cameras."""
+
+
 class Camera(Model):
     """One row of the catalogue."""
 

@@ -19,6 +19,7 @@ from services.mesh.states import StateMirror
 from services.recorder.archive.archive import Archive, NoArchive
 from services.recorder.archive.settings import ArchiveSettings
 from services.recorder.capture.camera_recordings import CameraRecordings
+from services.recorder.demo_past import DemoPast
 from services.recorder.events import RecorderEvents
 from services.recorder.housekeeping import Housekeeping
 from services.recorder.reading.activity_search import ActivitySearch
@@ -129,6 +130,10 @@ class Recorder:
             events=self.events,
             hurry=self._hurry,
         )
+        demo_past = DemoPast(
+            self.settings.demo_hours,
+            recordings=self.recordings, footage=footage, disks=self.disks, clock=service.clock,
+        )  # fmt: skip
         endpoints = Endpoints(
             service, self.name, self.signer, keys=self.disks.keys,
             footage=footage, coverage=coverage, search=ActivitySearch(self.disks.all, site_of=site_of),
@@ -159,6 +164,7 @@ class Recorder:
                 service.tasks.create_task(lease.run(), name="lease"),
                 service.tasks.create_task(once_known(housekeeping.run), name="housekeeping"),
                 service.tasks.create_task(once_known(archive.run), name="archive"),
+                service.tasks.create_task(demo_past.run(), name="demo past"),
             ]
             answering = await endpoints.serve()
         following = service.tasks.create_task(

@@ -59,6 +59,13 @@ class RecorderSettings(Section):
         ge=1,
         description="What may wait for each disk; past it footage is left to ingest, which keeps it a while.",
     )
+    demo_hours: float = Field(
+        default=0.0,
+        ge=0,
+        le=20,
+        description="So many hours of past are made up, once, for the first cameras with the tag `demo`, out of their "
+        "first seconds. `pantau up --demo` sets it.",
+    )
     capacity: int = Field(default=1000, ge=1, description="Cameras that each process of this recorder offers to take.")
     processes: int = Field(
         default=1,

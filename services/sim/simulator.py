@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Final, Self
 from urllib.parse import quote
 
-from services.contracts.models import Camera, Credentials, Location, Profile, ProfileName
+from services.contracts.models import DEMO_TAG, Camera, Credentials, Location, Profile, ProfileName
 from services.mesh.admin import PortTakenError
 from services.mesh.log import get_logger
 from services.sim.auth import Authenticator
@@ -171,7 +171,7 @@ class Simulator:
                 address=f"{spot.name}, {spot.city}",
                 bearing=number * _TURN_DEGREES % 360,
             ),
-            tags=(spot.city.lower(), "demo"),
+            tags=(spot.city.lower(), DEMO_TAG),
             profiles={profile: Profile(url=self.url(camera, profile)) for profile in _PROFILES},
             has_credentials=credentials is not None,
         )

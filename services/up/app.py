@@ -28,7 +28,7 @@ from services.mesh.nats_server import NatsServer, NatsServerError, adopt_store, 
 from services.mesh.notify import NotifySocket, Readiness
 from services.mesh.settings import MeshSettings
 from services.mesh.troubles import crash_loops, tell_troubles
-from services.up import demo
+from services.up import demo, story
 from services.up.demo_map import write_demo_map
 from services.up.folder import FolderLock
 from services.up.nats_watch import NatsWatch
@@ -164,6 +164,9 @@ class Up:
                     f"wall relay {index}": (command("wall", "--role", "relay"), relay_environment(environ, port))
                     for index, port in enumerate(self.plan.relay_ports)
                 }
+                if self.plan.demo_story:
+                    own = story.recorder_environment(self.plan.demo_cameras, environ)
+                    commands["recorder"] = (commands["recorder"][0], own)
                 if self.plan.demo_cameras:
                     arguments = command("sim", *demo.sim_arguments(self.plan.demo_cameras, self._catalogue, os.environ))
                     own = environ | {"PANTAU_ADMIN_HOST": "127.0.0.1", "PANTAU_ADMIN_PORT": str(self._sim_admin_port)}

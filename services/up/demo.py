@@ -19,6 +19,7 @@ from services.contracts.catalogue import (
     ImportRequest,
 )
 from services.contracts.errors import UnavailableError
+from services.contracts.models import DEMO_TAG
 from services.mesh.bus import Bus
 from services.mesh.clock import SystemClock
 from services.mesh.log import get_logger
@@ -27,8 +28,6 @@ from services.up import story
 
 log = get_logger()
 
-TAG: Final = "demo"
-"""The tag of the simulated cameras, by which those of an earlier run are found."""
 LOOK_SECONDS: Final = 0.3
 _USUAL_PORT: Final = 8554
 
@@ -94,7 +93,7 @@ async def _register(bus: Bus, home: str, entries: list[dict[str, Any]]) -> None:
 
 
 async def _remove_others(bus: Bus, home: str, simulated: set[str]) -> None:
-    there = await call(bus, subjects.rpc(home, "registry", "cameras-list"), CameraQuery(tag=TAG), CameraList)
+    there = await call(bus, subjects.rpc(home, "registry", "cameras-list"), CameraQuery(tag=DEMO_TAG), CameraList)
     for camera in sorted({entry.camera.id for entry in there.cameras} - simulated):
         await call(bus, subjects.rpc(home, "registry", "cameras-remove"), CameraRemove(id=camera), CameraRemovalReply)
 

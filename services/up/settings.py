@@ -29,7 +29,7 @@ class UpSettings(Section):
     demo_story: bool = Field(
         default=True,
         description="A demo of 8 cameras or more has something to find: a second site, two cameras in trouble, an "
-        "incident.",
+        "incident, and three recorded hours of its first cameras.",
     )
 
     @model_validator(mode="after")

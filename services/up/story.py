@@ -1,6 +1,7 @@
-"""Something to find in a demo: cameras of a second owner, two cameras in trouble, an incident in the first minute."""
+"""Something to find in a demo: cameras of a second owner, two cameras in trouble, an incident in the first minute, and
+recorded hours before it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import aiohttp
@@ -20,18 +21,27 @@ ACTOR: Final = Actor("demo", Role.OPERATOR)
 SECOND_SITE: Final = "mall"
 _OTHERS: Final = 4
 """One camera in so many belongs to the second site."""
-_FEWEST: Final = 8
+FEWEST: Final = 8
 """A smaller demo is whole: there each camera counts."""
 RECORDED_SECONDS: Final = 75.0
 """Before the incident is opened there is footage of it."""
 _LASTED_US: Final = 45_000_000
 _AGO_US: Final = 60_000_000
 DROP_SECONDS: Final = 40
+PAST_HOURS: Final = 3
+"""Of footage that the recorder makes up for the first cameras."""
+_PAST_VARIABLE: Final = "PANTAU_RECORDER_DEMO_HOURS"
+
+
+def recorder_environment(cameras: int, environ: Mapping[str, str]) -> dict[str, str]:
+    """The recorder's environment: ``environ``, with a past for a demo of ``cameras`` where nothing is said of one."""
+    past = {_PAST_VARIABLE: str(PAST_HOURS)} if cameras >= FEWEST else {}
+    return past | dict(environ)
 
 
 def with_owners(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The catalogue's entries, the last quarter of them with the second site as their owner."""
-    own = len(entries) - (len(entries) // _OTHERS if len(entries) >= _FEWEST else 0)
+    own = len(entries) - (len(entries) // _OTHERS if len(entries) >= FEWEST else 0)
     return [entry if place < own else entry | {"site": SECOND_SITE} for place, entry in enumerate(entries)]
 
 
@@ -55,7 +65,7 @@ def incident(entries: Sequence[dict[str, Any]], now_us: int) -> IncidentInput:
 
 async def tell(bus: Bus, home: str, entries: Sequence[dict[str, Any]], sim_admin_port: int, clock: Clock) -> None:
     """Makes it all, once: the next start finds the incident there. The troubles come at each start."""
-    if len(entries) < _FEWEST:
+    if len(entries) < FEWEST:
         return
     for camera, fault in troubles([entry["id"] for entry in entries]).items():
         await _break(sim_admin_port, camera, fault)

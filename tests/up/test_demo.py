@@ -4,6 +4,7 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
+from services.up import story
 from services.up.demo import sim_arguments
 
 
@@ -34,3 +35,9 @@ def test_people_see_streets_and_tests_that_ask_for_it_the_band() -> None:
     assert "--no-marker" in sim_arguments(16, Path("cameras.json"), {"PANTAU_SIM_PORT": "0"})
     asked = {"PANTAU_SIM_PORT": "0", "PANTAU_SIM_MARKER": "true"}
     assert "--no-marker" not in sim_arguments(16, Path("cameras.json"), asked)
+
+
+def test_a_demo_has_a_past_unless_it_is_small_or_its_owner_says_otherwise() -> None:
+    assert story.recorder_environment(8, {"A": "b"}) == {"A": "b", "PANTAU_RECORDER_DEMO_HOURS": "3"}
+    assert story.recorder_environment(7, {}) == {}
+    assert story.recorder_environment(8, {"PANTAU_RECORDER_DEMO_HOURS": "0"}) == {"PANTAU_RECORDER_DEMO_HOURS": "0"}

@@ -63,17 +63,20 @@ class StreamRecording:
         on_rewind: Callable[[Order | None], None] = lambda _: None,
         last_order: Order | None = None,
         late: bool = False,
+        made: str = "",
     ) -> None:
         """``last_end_us`` and ``lasting``: where earlier footage ends, and the gap that was open then.
 
         ``last_order``: of the last picture of that footage. ``on_rewind`` is told the last picture that a disk has,
-        where it did not take those since; None: none of these. ``late``: what is recorded is of the stream's past.
+        where it did not take those since; None: none of these. ``late``: what is recorded is of the stream's past;
+        ``made``: and this has made it up.
         """
         self.stream = stream
         self.assembler = SegmentAssembler()
         self.frames = 0
         self.disk: Disk | None = None
         self._late = late
+        self._made = made
         self._place = place
         self._explain = explain
         self._on_gap = on_gap
@@ -277,7 +280,7 @@ class StreamRecording:
             return
         gap = self._gaps.segment_begins(begin.start_us, self._why, step_us=begin.clock_step_us)
         self._reopened, self._lost, self._trouble = False, 0, None
-        self._file = self.disk.begin_segment(self.stream, begin, gap, late=self._late)
+        self._file = self.disk.begin_segment(self.stream, begin, gap, late=self._late, made=self._made)
 
     def _why(self, from_us: int, to_us: int) -> tuple[str, str]:
         if self._trouble is not None:

@@ -25,12 +25,18 @@ def messages(sources: Sequence[SegmentSource], from_us: int, to_us: int, mode: P
 
     A segment that retention takes meanwhile is left out.
     """
+    for unit in units(sources, from_us, to_us, mode):
+        yield encode(unit)
+
+
+def units(sources: Sequence[SegmentSource], from_us: int, to_us: int, mode: PlaybackMode) -> Iterator[AccessUnit]:
+    """The same, not encoded; numbered from 1."""
     sequence = 0
     for source in reversed(sources) if mode == "backwards" else sources:
         with suppress(FileNotFoundError, Mp4Error, nal.BitstreamError):
             for unit in _segment(source, from_us, to_us, mode):
                 sequence += 1
-                yield encode(unit._replace(sequence=sequence))
+                yield unit._replace(sequence=sequence)
 
 
 def _segment(source: SegmentSource, from_us: int, to_us: int, mode: PlaybackMode) -> Iterator[AccessUnit]:

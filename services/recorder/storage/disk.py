@@ -206,10 +206,19 @@ class Disk:
             return [file for file in self._open if file.path is not None]
 
     def begin_segment(
-        self, stream: RecordedStream, begin: SegmentBegin, gap: GapRow | None = None, *, late: bool = False
+        self,
+        stream: RecordedStream,
+        begin: SegmentBegin,
+        gap: GapRow | None = None,
+        *,
+        late: bool = False,
+        made: str = "",
     ) -> SegmentFile:
-        """A new segment; its file comes with its first fragment. ``late``: it is of the stream's past."""
-        file = SegmentFile(stream, begin, self._recorder, gap, late)
+        """A new segment; its file comes with its first fragment. ``late``: it is of the stream's past.
+
+        ``made``: what made its pictures up; the file says so.
+        """
+        file = SegmentFile(stream, begin, self._recorder, gap, late, made)
         with self._wake:
             self._open[file] = None
         return file
@@ -489,7 +498,8 @@ class Disk:
             for file in written:
                 if file.fragments:
                     index.put_segment(*file.row())
-                    index.put_positions(file.stream, orders.newest(file.orders))
+                    if not file.made:  # what was made up has no place in ingest's numbers
+                        index.put_positions(file.stream, orders.newest(file.orders))
                 else:
                     index.drop_open(file.stream, file.start_us)
             for gap in gaps:

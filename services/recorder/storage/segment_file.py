@@ -31,6 +31,8 @@ class SegmentFile:
     gap: GapRow | None = None
     late: bool = False
     """It is recorded into the past, beside the recording that goes on: `docs/footage.md`, Moves."""
+    made: str = ""
+    """What made its pictures up, where no camera took them at that time."""
     start_us: int = 0
     """Capture time of the first picture that was written; in the file's name."""
     shift_us: int = 0
@@ -96,6 +98,8 @@ class SegmentFile:
         }
         if self.gap and self.gap.to_us is not None:
             info["gap"] = {key: getattr(self.gap, key) for key in ("from_us", "to_us", "cause", "detail")}
+        if self.made:
+            info["made"] = self.made
         tracks: list[Track] = [begin.video, *([begin.audio] if begin.audio else [])]
         return movie.FILE_TYPE + movie.movie(tracks, created_us=self.start_us, info=info)
 
