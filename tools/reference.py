@@ -1,5 +1,6 @@
-"""Writes the reference that follows from the code: docs/ref/{settings,commands,nats}.md, docs/asyncapi.yaml, tables in
-docs/ref/page-protocol.md and docs/guide/agencies.md, and the web app's types of the HTTP API and of its WebSocket.
+"""Writes the reference that follows from the code: docs/ref/{settings,commands,nats,rights}.md, docs/asyncapi.yaml,
+tables in docs/ref/page-protocol.md and docs/guide/agencies.md, and the web app's types of the HTTP API and of its
+WebSocket.
 
 ``make docs`` writes them; a test fails while they differ from what this would write.
 """
@@ -33,7 +34,7 @@ from services.wall.front.auth import cookies
 from services.wall.front.http import openapi
 from services.wall.front.routes import ROUTES
 from tests.support.faulty_cameras import FAULTY_CAMERAS
-from tools import stream_sizes, typescript
+from tools import rights, stream_sizes, typescript
 
 ROOT = Path(__file__).resolve().parent.parent
 GENERATED = "<!-- Written by `make docs` from the code. Change the code instead. -->"
@@ -438,6 +439,7 @@ DOCUMENTS: dict[str, typing.Callable[[], str]] = {
     "docs/ref/settings.md": settings,
     "docs/ref/commands.md": commands,
     "docs/ref/nats.md": nats,
+    "docs/ref/rights.md": lambda: rights.document(GENERATED),
     "docs/asyncapi.yaml": asyncapi,
     "docs/ref/camera-faults.md": camera_faults,
     AGENCIES: agencies,

@@ -5,14 +5,15 @@ session's relay as a micro request; the relay's notices go out on the session's 
 Both sides use these models, so the WebSocket's protocol and the bus's are the same.
 """
 
-from collections.abc import Iterable
-from typing import Annotated, Literal
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Final, Literal
 from zlib import crc32
 
 import msgpack
 from pydantic import Field, TypeAdapter
 
 from services.contracts.models import Id, Model, ProfileName, Reason, UnixUs
+from services.contracts.permissions import Right
 from services.contracts.subjects import ROOT
 
 MAX_SLOTS = 64
@@ -104,6 +105,12 @@ class Seen(Model):
 
 Control = Annotated[Aim | Size | ClockControl | Lateness | Listen | Seen, Field(discriminator="type")]
 CONTROL: TypeAdapter[Aim | Size | ClockControl | Lateness | Listen | Seen] = TypeAdapter(Control)
+
+
+AIM_RIGHTS: Final[Mapping[str, Right]] = {"live": Right.LIVE, "recorded": Right.PLAYBACK}
+"""What pointing a slot at a camera takes there, by the aim's source."""
+MESSAGE_RIGHTS: Final[Mapping[str, Right]] = {"listen": Right.LIVE}
+"""The same for hearing one. All other messages steer one's own session and name no camera."""
 
 
 class SessionOpen(Model):

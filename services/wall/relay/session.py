@@ -15,6 +15,8 @@ from services.contracts.models import Camera, CameraState, ProfileName, Reason
 from services.contracts.permissions import Actor, Right
 from services.contracts.rights import RightsBook
 from services.contracts.sessions import (
+    AIM_RIGHTS,
+    MESSAGE_RIGHTS,
     Aim,
     ClockControl,
     Control,
@@ -198,7 +200,7 @@ class Session:
         aim = self.slots[self._heard].aim if self._heard is not None else None
         live = aim.camera if aim is not None and aim.source == "live" else None
         if self._listener is not None:
-            self._listener.listen(self._granted(Right.LIVE, live) if live is not None else None)
+            self._listener.listen(self._granted(MESSAGE_RIGHTS["listen"], live) if live is not None else None)
 
     def _aim(self, slot: Slot, aim: Aim) -> None:
         camera = self._aimed_at(aim)
@@ -216,7 +218,7 @@ class Session:
     def _aimed_at(self, aim: Aim) -> Camera | None:
         if aim.camera is None:
             return None
-        return self._granted(Right.PLAYBACK if aim.source == "recorded" else Right.LIVE, aim.camera)
+        return self._granted(AIM_RIGHTS[aim.source], aim.camera)
 
     def _granted(self, right: Right, camera_id: str) -> Camera | None:
         """The camera; None where there is none, or the viewer has not the right to it: then it is not there either."""
