@@ -38,6 +38,9 @@ DIALOGS: Final[dict[str, dict[str, Any]]] = {
     "coverage": {},
     "health": {},
     "account": {},
+    "accounts": {"account": None},
+    "grants": {"account": None},
+    "audit": {"camera": "cam-001", "person": None},
 }
 
 

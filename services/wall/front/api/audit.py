@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import AsyncIterator, Mapping
-from typing import Final
+from typing import Annotated, Final
 
 from aiohttp import hdrs, web
 from pydantic import BaseModel, ConfigDict, Field
@@ -37,7 +37,9 @@ class AuditQuery(BaseModel):
     to: Moment
     camera: Id | None = Field(default=None, description="Only what was done with this camera.")
     person: str | None = Field(default=None, max_length=128, description="Only what this account did.")
-    action: str | None = Field(default=None, max_length=64, description="Only this action, as in viewed-live.")
+    action: tuple[Annotated[str, Field(max_length=64)], ...] = Field(
+        default=(), max_length=64, description="Only these actions, as in viewed-live."
+    )
     limit: int = Field(default=1000, ge=1, le=MOST, description="The newest so many.")
 
 
@@ -198,8 +200,7 @@ async def _matching(
         elif from_us <= entry.at_us < to_us_:
             found.append(shown)
     found += going.values()
-    wanted = query.action
-    return [entry for entry in found if wanted is None or entry.action == wanted], complete
+    return [entry for entry in found if not query.action or entry.action in query.action], complete
 
 
 async def _entries(request: FrontRequest, query: AuditQuery, since_us: int) -> AsyncIterator[tuple[int, Audit]]:

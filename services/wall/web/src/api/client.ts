@@ -1,7 +1,11 @@
 /** The HTTP API. Every failure is an `ApiError`, whose `detail` may be shown. */
 
 import type {
+  AccountChange,
+  AccountsView,
+  AccountView,
   AcknowledgedEvent,
+  AuditView,
   BusiestView,
   BusyView,
   CameraInput,
@@ -9,10 +13,14 @@ import type {
   CamerasView,
   CameraView,
   CoverageView,
+  DigestEntry,
+  DigestsView,
   EventView,
   ExportRequest,
   ExportsView,
   ExportView,
+  GrantsView,
+  GrantView,
   ImportJob,
   ImportRow,
   ImportRowsView,
@@ -25,6 +33,10 @@ import type {
   LayoutPatch,
   LayoutsView,
   Me,
+  NewAccount,
+  NewGrant,
+  NewToken,
+  NewTokenView,
   NextActivityView,
   PasswordRequest,
   ProbeInput,
@@ -41,6 +53,8 @@ import type {
   SignInsView,
   SignInView,
   TimelineView,
+  TokensView,
+  TokenView,
   TotpConfirmation,
   TotpOffer,
   Tour,
@@ -91,6 +105,8 @@ async function problemOf(response: Response): Promise<ApiError> {
 const REQUEST_LIMIT_MS = 15_000;
 /** A camera may take long to say that it has nothing. */
 const PROBE_LIMIT_MS = 40_000;
+/** A year of entries may have to be read. */
+const AUDIT_LIMIT_MS = 120_000;
 /** A large file on a slow line. */
 const IMPORT_LIMIT_MS = 600_000;
 
@@ -170,13 +186,66 @@ export class Api {
     await this.request("DELETE", "/me/totp", async () => undefined, { body: JSON.stringify({ password }) });
   }
 
-  /** Where the person is signed in. */
-  async signIns(): Promise<SignInView[]> {
-    return (await this.json<SignInsView>("GET", "/sessions")).sessions;
+  /** Where the person is signed in; `account`: somebody else, for an administrator. */
+  async signIns(account?: string): Promise<SignInView[]> {
+    const query = account === undefined ? "" : `?${new URLSearchParams({ account })}`;
+    return (await this.json<SignInsView>("GET", `/sessions${query}`)).sessions;
   }
 
   async endSignIn(id: string): Promise<void> {
     await this.request("DELETE", `/sessions/${id}`, async () => undefined);
+  }
+
+  /** One's own API tokens. */
+  async tokens(): Promise<TokenView[]> {
+    return (await this.json<TokensView>("GET", "/tokens")).tokens;
+  }
+
+  /** The answer's token is shown this once. */
+  addToken(token: NewToken): Promise<NewTokenView> {
+    return this.json("POST", "/tokens", token);
+  }
+
+  async accounts(): Promise<AccountView[]> {
+    return (await this.json<AccountsView>("GET", "/accounts")).accounts;
+  }
+
+  addAccount(account: NewAccount): Promise<AccountView> {
+    return this.json("POST", "/accounts", account);
+  }
+
+  updateAccount(name: string, changes: AccountChange): Promise<AccountView> {
+    return this.json("PATCH", `/accounts/${encodeURIComponent(name)}`, changes);
+  }
+
+  async removeAccount(name: string): Promise<void> {
+    await this.request("DELETE", `/accounts/${encodeURIComponent(name)}`, async () => undefined);
+  }
+
+  async grants(): Promise<GrantView[]> {
+    return (await this.json<GrantsView>("GET", "/grants")).grants;
+  }
+
+  addGrant(grant: NewGrant): Promise<GrantView> {
+    return this.json("POST", "/grants", grant);
+  }
+
+  async removeGrant(id: string): Promise<void> {
+    await this.request("DELETE", `/grants/${id}`, async () => undefined);
+  }
+
+  /** Who did what; `query` is of `auditQuery`. */
+  audit(query: URLSearchParams): Promise<AuditView> {
+    return this.json("GET", `/audit?${query}`, undefined, AUDIT_LIMIT_MS);
+  }
+
+  auditCsvUrl(query: URLSearchParams): string {
+    return `${this.base}/audit.csv?${query}`;
+  }
+
+  /** The signed daily digests, each held against the entries that are kept. */
+  async auditDigests(): Promise<DigestEntry[]> {
+    return (await this.json<DigestsView>("GET", "/audit/digests", undefined, AUDIT_LIMIT_MS)).digests;
   }
 
   async cameras(): Promise<CameraView[]> {

@@ -16,7 +16,10 @@ export type Dialog =
   | { kind: "sheet" }
   | { kind: "coverage" }
   | { kind: "health" }
-  | { kind: "account" };
+  | { kind: "account" }
+  | { kind: "accounts"; account: string | null }
+  | { kind: "grants"; account: string | null }
+  | { kind: "audit"; camera: string | null; person: string | null };
 
 export interface ViewState {
   panel: boolean;

@@ -9,15 +9,14 @@ import { LOCK_MINUTES } from "../app/idle-lock.js";
 import { problemText } from "../app/problem.js";
 import { language, t } from "../i18n/index.js";
 import { sinceTime } from "../model/format.js";
+import { SHORTEST_PASSWORD } from "../model/people.js";
 import { icon } from "./icons.js";
 import { form, shared } from "./styles.js";
 import { Watch } from "./watch.js";
 import "./modal.js";
+import "./own-tokens.js";
 
 type Field = "old" | "new" | "again";
-
-/** As the server has it. */
-const SHORTEST = 10;
 
 @customElement("pantau-account-dialog")
 export class AccountDialog extends LitElement {
@@ -112,7 +111,7 @@ export class AccountDialog extends LitElement {
       if (error.fields.old !== undefined) this.problem = t("account.wrong");
       else if (error.fields.password !== undefined) this.problem = t("account.wrong");
       else if (error.fields.code !== undefined) this.problem = t("account.totp.wrong");
-      else if (error.fields.new !== undefined) this.problem = t("account.weak", { count: SHORTEST });
+      else if (error.fields.new !== undefined) this.problem = t("account.weak", { count: SHORTEST_PASSWORD });
       else this.problem = t("dialog.failed", { detail: problemText(error) });
       return false;
     }
@@ -259,6 +258,7 @@ export class AccountDialog extends LitElement {
         <h3>${t("account.signed-in")}</h3>
         <ul>${this.signIns.map((each) => this.signInRow(each))}</ul>
       </section>
+      ${app.signedIn ? html`<pantau-own-tokens .app=${app}></pantau-own-tokens>` : nothing}
       <section>
         <label>
           ${t("account.lock")}

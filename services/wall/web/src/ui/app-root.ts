@@ -11,6 +11,8 @@ import { icon } from "./icons.js";
 import { shared } from "./styles.js";
 import { Watch } from "./watch.js";
 import "./account-dialog.js";
+import "./accounts-dialog.js";
+import "./audit-dialog.js";
 import "./busiest-dialog.js";
 import "./camera-dialog.js";
 import "./camera-list.js";
@@ -18,6 +20,7 @@ import "./coverage-dialog.js";
 import "./downloads-panel.js";
 import "./events-panel.js";
 import "./export-dialog.js";
+import "./grants-dialog.js";
 import "./health-dialog.js";
 import "./help-dialog.js";
 import "./import-dialog.js";
@@ -208,6 +211,12 @@ export class AppRoot extends LitElement {
         return html`<pantau-incident-page .app=${app} .incidentId=${dialog.id}></pantau-incident-page>`;
       case "account":
         return html`<pantau-account-dialog .app=${app}></pantau-account-dialog>`;
+      case "accounts":
+        return html`<pantau-accounts-dialog .app=${app} .account=${dialog.account}></pantau-accounts-dialog>`;
+      case "grants":
+        return html`<pantau-grants-dialog .app=${app} .account=${dialog.account}></pantau-grants-dialog>`;
+      case "audit":
+        return html`<pantau-audit-dialog .app=${app} .camera=${dialog.camera} .person=${dialog.person}></pantau-audit-dialog>`;
       case "sheet":
         return html`<pantau-sheet-dialog .app=${app}></pantau-sheet-dialog>`;
       case "health":

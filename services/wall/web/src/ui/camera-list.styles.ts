@@ -141,14 +141,18 @@ export const cameraListStyles = css`
   li[data-status="degraded"] .second {
     color: var(--warn);
   }
-  .edit {
+  .edit,
+  .saw {
     position: absolute;
     right: 6px;
     opacity: 0;
     background: var(--raised);
   }
-  li:hover .edit,
-  .edit:focus-visible {
+  .saw:has(+ .edit) {
+    right: 44px;
+  }
+  li:hover :is(.edit, .saw),
+  :is(.edit, .saw):focus-visible {
     opacity: 1;
   }
   .list-empty {

@@ -112,6 +112,13 @@ export class CameraList extends LitElement {
         ${onWall ? html`<span class="visually-hidden">${t("list.on-wall")}</span>` : nothing}
       </button>
       ${
+        this.app.may("supervisor")
+          ? html`<button class="icon-only saw" tabindex=${tabindex} aria-label=${t("list.saw", { name: camera.name })}
+              title=${t("list.saw", { name: camera.name })}
+              @click=${() => this.app.show({ dialog: { kind: "audit", camera: camera.id, person: null } })}>${icon("saw")}</button>`
+          : nothing
+      }
+      ${
         this.app.may("admin")
           ? html`<button class="icon-only edit" tabindex=${tabindex} aria-label=${t("list.edit", { name: camera.name })}
               title=${t("list.edit", { name: camera.name })}

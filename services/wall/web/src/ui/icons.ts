@@ -50,6 +50,8 @@ const PATHS = {
   screen: svg`<rect x="3" y="5" width="18" height="11.5" rx="1.5"/><path d="M9 20h6M12 16.5V20"/>`,
   events: svg`<path d="M6.5 16.5V11a5.5 5.5 0 0 1 11 0v5.5l1.5 2H5zM10 21h4"/>`,
   person: svg`<circle cx="12" cy="8.5" r="3.5"/><path d="M5 20c.8-3.6 3.6-5.5 7-5.5s6.2 1.9 7 5.5"/>`,
+  people: svg`<circle cx="9" cy="8.5" r="3"/><path d="M3 19c.7-3.2 3-4.9 6-4.9s5.3 1.7 6 4.9M15.5 5.8a3 3 0 0 1 0 5.4M17 14.5c2.2.6 3.5 2.2 4 4.5"/>`,
+  saw: svg`<path d="M3 12c2-4 5.2-6 9-6s7 2 9 6c-2 4-5.2 6-9 6s-7-2-9-6z"/><circle cx="12" cy="12" r="2.7"/>`,
   downloads: svg`<path d="M12 4v9.5M8.2 10l3.8 3.8L15.8 10M4.5 15v4.5h15V15"/>`,
   replay: svg`<path d="M4.5 12a7.5 7.5 0 1 0 2.4-5.5M4.5 4v4h4"/>`,
   lock: svg`<rect x="5" y="11" width="14" height="9" rx="2"/><path d="M8 11V8a4 4 0 0 1 8 0v3"/>`,

@@ -271,6 +271,14 @@ export class TopBar extends LitElement {
           : nothing
       }
       ${this.app.may("operator") ? this.panelButton("downloads", this.exportBadge()) : nothing}
+      ${
+        this.app.may("supervisor")
+          ? html`<button title=${t("people.title")} aria-label=${t("people.title")}
+              @click=${() => this.app.show({ dialog: this.app.may("admin") ? { kind: "accounts", account: null } : { kind: "audit", camera: null, person: null } })}>
+              ${icon("people")}<span class="wide">${t("people.title")}</span>
+            </button>`
+          : nothing
+      }
       <span class="space"></span>
       ${this.link()}
       <time datetime=${new Date(now).toISOString()}>

@@ -342,6 +342,11 @@ export class WallTile extends LitElement {
       ${
         placeOf(app.camera(camera)) === null ? nothing : this.tool("near", t("tile.near"), () => app.showAround(camera))
       }
+      ${
+        app.screen === null && app.may("supervisor")
+          ? this.tool("saw", t("tile.saw"), () => app.show({ dialog: { kind: "audit", camera, person: null } }))
+          : nothing
+      }
       ${this.tool("still", t("tile.still"), () => void this.saveStill())}
       ${this.tool(recorded ? "live" : "record", t(recorded ? "tile.to-live" : "tile.to-recorded"), () => app.playback.toggleTile(index))}
       ${this.tool(this.enlarged ? "shrink" : "enlarge", t(this.enlarged ? "tile.shrink" : "tile.enlarge"), this.onDoubleClick)}
