@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "export": Entry("services.cli.export", "Export a clip or an evidence bundle."),
     "exports": Entry("services.cli.exports", "List, get and delete exports."),
     "coverage": Entry("services.cli.coverage", "Tell how much is recorded, and why the rest is not."),
+    "audit": Entry("services.cli.audit", "Export who saw what, and check it against the signed digests."),
     "verify": Entry("services.cli.verify", "Check an evidence bundle offline."),
     "recorder-key": Entry("services.cli.recorder_key", "Keep, restore and change the key that a recorder signs with."),
     "agency": Entry("services.cli.agency", "Give partner agencies events, and take them away."),

@@ -134,6 +134,28 @@ class Client:
             raise self._unreachable(error) from error
         return done
 
+    async def save(self, path: str, target: Path, *, params: Params = ()) -> int:
+        """Streams an answer into ``target``, which appears when it is complete; returns its size.
+
+        Raises as `download`.
+        """
+        part = target.with_name(f".{target.name}.part")
+        try:
+            async with self._request("GET", path, params=params) as response:
+                await _refuse(response)
+                with part.open("wb") as file:
+                    async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+                        file.write(chunk)
+                    size = file.tell()
+            part.replace(target)
+        except aiohttp.ClientPayloadError as error:
+            raise BrokenOffError("the answer broke off; try again") from error
+        except _NETWORK as error:
+            raise self._unreachable(error) from error
+        finally:
+            part.unlink(missing_ok=True)
+        return size
+
     def _request(self, method: str, path: str, **more: Any) -> Any:
         if self._session is None:
             raise RuntimeError("the client is used outside its context")

@@ -40,9 +40,9 @@ def verify(file: Path, keys: tuple[str, ...], events: Path | None, quiet: bool) 
 
     def say(text: str) -> None:
         if not quiet:
-            click.echo(_one_line(text))
+            click.echo(one_line(text))
 
-    trusted = frozenset(map(_public, keys))
+    trusted = frozenset(map(public_key, keys))
     try:
         received = ReceivedSeals.read(events) if events is not None else None
     except (PantauError, OSError) as error:
@@ -50,7 +50,7 @@ def verify(file: Path, keys: tuple[str, ...], events: Path | None, quiet: bool) 
     try:
         verdict = check(file, trusted_keys=trusted, received=received)
     except UnreadableError as error:
-        click.echo(_one_line(f"unreadable: {error.message}"), err=True)
+        click.echo(one_line(f"unreadable: {error.message}"), err=True)
         sys.exit(UNREADABLE)
     if verdict.unknown:
         say(f"not known: {'; '.join(verdict.unknown)}")
@@ -74,12 +74,12 @@ def verify(file: Path, keys: tuple[str, ...], events: Path | None, quiet: bool) 
     sys.exit(ALTERED)
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Without what moves a terminal's cursor or turns its text round: words in a bundle write no verdict."""
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
-def _public(key: str) -> str:
+def public_key(key: str) -> str:
     """A public key given as itself or as the file that holds it."""
     from services.footage.evidence.verify import is_key
 

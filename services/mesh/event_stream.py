@@ -368,6 +368,8 @@ class StreamFill(NamedTuple):
 
     percent: int
     """Of its limit in bytes; 0: it has none."""
+    first: int
+    """The number of its oldest event, or of the next one where it has none."""
     last: int
     """The number of its newest event."""
 
@@ -377,7 +379,8 @@ async def stream_fill(bus: Bus, stream: str) -> StreamFill:
     with _unavailable():
         info = await bus.js.stream_info(stream)
     limit = info.config.max_bytes or 0
-    return StreamFill(100 * info.state.bytes // limit if limit > 0 else 0, info.state.last_seq)
+    percent = 100 * info.state.bytes // limit if limit > 0 else 0
+    return StreamFill(percent, info.state.first_seq, info.state.last_seq)
 
 
 async def forget_events(bus: Bus, event: type[Event], before_us: int, last: int) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from services.contracts.audit_digest import AUDIT_SIGN, AuditDigest, DigestSigned, DigestToSign
+from services.contracts.audit_export import ExportVerdict, verify_export
 from services.contracts.evidence import statement
 from services.contracts.models import WorkerLease
 from services.contracts.permissions import Actor, Role
@@ -36,6 +37,12 @@ async def entries(front: RunningFront, headers: dict[str, str], **query: str) ->
         assert answer.status == 200, await answer.text()
         found: list[dict[str, Any]] = (await answer.json())["entries"]
         return found
+
+
+async def exported(front: RunningFront, **days: str) -> ExportVerdict:
+    async with front.http.get("/api/v1/audit/export.jsonl", params=days) as answer:
+        assert answer.status == 200, await answer.text()
+        return verify_export((await answer.read()).splitlines())
 
 
 async def until_told(front: RunningFront, headers: dict[str, str], action: str, **query: str) -> dict[str, Any]:
@@ -192,10 +199,17 @@ async def test_a_day_has_one_signed_digest_that_tells_what_was_altered(mesh_sett
         assert (first["entries"], first["key"], first["signed"], first["matches"]) == (1, public, True, True)
         assert (second["previous"], second["matches"]) == (first["sha256"], True)
         assert second["day"] > first["day"]
+        whole = await exported(front)
+        assert (whole.findings, [each.intact for each in whole.digests]) == ([], [True, True])
+        one_day = await exported(front, **{"from": second["day"], "to": second["day"]})
+        assert (one_day.findings, [each.intact for each in one_day.digests]) == ([], [None, True])
+        assert await bus.js.delete_msg(AUDIT_STREAM, 2)
+        cut = await exported(front)
+        assert [each.intact for each in cut.digests] == [False]
         assert await bus.js.delete_msg(AUDIT_STREAM, 1)
         async with front.http.get("/api/v1/audit/digests") as answer:
             altered = (await answer.json())["digests"]
-        assert [(each["signed"], each["matches"]) for each in altered] == [(True, False), (True, True)]
+        assert [(each["signed"], each["matches"]) for each in altered] == [(True, False)]
     await end(running)
 
 
