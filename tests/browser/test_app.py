@@ -135,11 +135,15 @@ async def test_an_administrator_adds_and_removes_a_camera_in_the_page(pantau: Ru
     await form.get_by_text("Required").wait_for()
     await form.locator("input[name=mainUrl]").fill(source["profiles"]["main"]["url"])
     await page.get_by_role("button", name="Save", exact=True).click()
-    await page.locator("#camera-cafe-7").wait_for()
-    assert any(camera["id"] == "cafe-7" for camera in pantau.api("/cameras")["cameras"])
-    await page.locator("#camera-cafe-7").hover()
-    await page.locator("#camera-cafe-7 .edit").click()
-    await page.get_by_role("button", name="Remove camera").click()
-    await page.get_by_role("button", name="Remove", exact=True).click()
-    await page.locator("#camera-cafe-7").wait_for(state="detached")
-    assert app.errors == []
+    try:
+        await page.locator("#camera-cafe-7").wait_for()
+        assert any(camera["id"] == "cafe-7" for camera in pantau.api("/cameras")["cameras"])
+        await page.locator("#camera-cafe-7").hover()
+        await page.locator("#camera-cafe-7 .edit").click()
+        await page.get_by_role("button", name="Remove camera").click()
+        await page.get_by_role("button", name="Remove", exact=True).click()
+        await page.locator("#camera-cafe-7").wait_for(state="detached")
+        assert app.errors == []
+    finally:
+        if any(camera["id"] == "cafe-7" for camera in pantau.api("/cameras")["cameras"]):
+            pantau.api("/cameras/cafe-7", "DELETE")

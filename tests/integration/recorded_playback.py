@@ -12,16 +12,14 @@ import pytest
 
 from services.contracts.frames import AccessUnit, CaptureClockSource, Codec, Flags
 from services.contracts.playback import PlaybackMode
-from services.contracts.recordings import FootageGap, TimelineQuestion
+from services.contracts.recordings import FootageGap
 from services.contracts.sessions import Aim, ClockControl, FrameMark, SlotNotice
 from services.footage.playback import FootagePlayer
-from services.footage.timeline import ask_timeline
 from services.mesh.bus import Bus
 from services.mesh.clock import SystemClock
 from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
-from tests.integration.recorders import Ingest, assign, camera, recording, running, until
-from tests.recorder import units as recorder_units
+from tests.integration.recorders import Ingest, assign, camera, on_disk, recording, running, until
 from tests.wall.relay.camera import clip
 from tests.wall.relay.running import Front, running_relay
 from tests.wall.relay.viewer import Viewer
@@ -40,17 +38,6 @@ async def record(bus: Bus, recorder: Recorder, camera_id: str, units: list[Acces
     # All but the last GOP, which ends when another begins.
     sealed_us = [unit.capture_us for unit in units if unit.keyframe][-1]
     await on_disk(bus, camera_id, units[0].capture_us, sealed_us)
-
-
-async def on_disk(bus: Bus, camera_id: str, from_us: int, to_us: int) -> None:
-    """Returns when the camera's footage reaches ``to_us``."""
-    question = TimelineQuestion(camera=camera_id, from_us=from_us, to_us=to_us)
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while True:
-            timeline, _ = await ask_timeline(bus, "city", question, recorders=1)
-            if timeline.ranges and timeline.ranges[-1].to_us >= to_us - recorder_units.FRAME_US:
-                return
-            await asyncio.sleep(0.05)
 
 
 async def take(player: FootagePlayer, at_us: int, mode: PlaybackMode, count: int) -> list[AccessUnit | FootageGap]:

@@ -9,6 +9,8 @@ from pathlib import Path
 from services.contracts import frames, subjects
 from services.contracts.frames import AccessUnit
 from services.contracts.models import Assignment, Camera, Profile
+from services.contracts.recordings import TimelineQuestion
+from services.footage.timeline import ask_timeline
 from services.ingest.keeping.handover import Handover
 from services.ingest.keeping.keep import Keep, KeepLimits
 from services.mesh.buckets import Bucket
@@ -20,6 +22,7 @@ from services.recorder.app import Recorder
 from services.recorder.capture.feed import FeedState
 from services.recorder.settings import RecorderSettings
 from tests.flushed import flushed
+from tests.recorder.units import FRAME_US
 from tests.support.leases import LeaseBook
 
 
@@ -126,7 +129,10 @@ async def recording(recorder: Recorder, *cameras: str) -> None:
 
 
 async def record(bus: Bus, camera_id: str, units: Sequence[AccessUnit], *recorders: Recorder) -> None:
-    """Sends units of a camera that is assigned to all of ``recorders``; returns when each has taken them."""
+    """Sends units of a camera that is assigned to all of ``recorders``; returns when each can be asked for them.
+
+    The pictures since the last keyframe wait in memory for the next one.
+    """
     before: list[int] = []
     for recorder in recorders:
         await recording(recorder, camera_id)
@@ -135,6 +141,24 @@ async def record(bus: Bus, camera_id: str, units: Sequence[AccessUnit], *recorde
     count = sum(unit.codec.is_video for unit in units)
     for recorder, frames_before in zip(recorders, before, strict=True):
         await until(lambda r=recorder, n=frames_before + count: r.recordings.feeds[camera_id].recording.frames == n)
+    await written(*recorders)
+
+
+async def written(*recorders: Recorder) -> None:
+    """Returns when the disks' threads have written what the recorders gave them: taken pictures are no footage yet."""
+    for recorder in recorders:
+        await until(lambda r=recorder: all(disk.idle for disk in r.disks.all))
+
+
+async def on_disk(bus: Bus, camera_id: str, from_us: int, to_us: int) -> None:
+    """Returns when the camera's footage reaches ``to_us``."""
+    question = TimelineQuestion(camera=camera_id, from_us=from_us, to_us=to_us)
+    async with asyncio.timeout(90):
+        while True:
+            timeline, _ = await ask_timeline(bus, "city", question, recorders=1)
+            if timeline.ranges and timeline.ranges[-1].to_us >= to_us - FRAME_US:
+                return
+            await asyncio.sleep(0.05)
 
 
 async def seen(bus: Bus, recorders: int) -> None:

@@ -18,7 +18,7 @@ from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
 from services.wall.front.http.times import rfc3339
 from tests.integration.exports import exports_desk
-from tests.integration.recorders import assign, camera, record, recording, running, seen, until
+from tests.integration.recorders import assign, camera, record, recording, running, seen, until, written
 from tests.integration.test_evidence import pantau
 from tests.recorder.units import pictures
 from tests.wall.front.running import RunningFront, running_front, viewer_account
@@ -95,7 +95,6 @@ async def test_a_removed_cameras_footage_is_found_covered_and_handed_out_by_its_
 
         await assign(bus, [camera("cam-1")], "rec-1")
         await record(bus, "cam-1", new, recorder)
-        await until(lambda: all(disk.idle for disk in recorder.disks.all))
         async with front.http.get(f"/api/v1/cameras/cam-1/timeline?{span}") as answer:
             assert (await answer.json())["ranges"] == [], "the new owner's camera was not there yet"
         async with front.http.get(f"/api/v1/cameras/cam-1/clip.mp4?{span}") as answer:
@@ -133,7 +132,7 @@ async def record_of(bus: Bus, site: str, units: Sequence[AccessUnit], recorder: 
     for unit in units:
         await bus.publish(subjects.media(site, "main", "cam-1"), frames.encode(unit))
     await until(lambda: recorder.recordings.feeds["cam-1"].recording.frames == 250)
-    await until(lambda: all(disk.idle for disk in recorder.disks.all))
+    await written(recorder)
 
 
 async def test_who_may_not_export_is_told_no_histories(mesh_settings: MeshSettings, tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from services.contracts.sessions import ClockControl, ClockNotice
 from services.media.rtp import parse_rtp
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
-from tests.integration.recorded_playback import SECOND, marks, on_disk, opened, player, record, states, take
-from tests.integration.recorders import running, until
+from tests.integration.recorded_playback import SECOND, marks, opened, player, record, states, take
+from tests.integration.recorders import on_disk, running, until
 from tests.recorder.units import FRAME_US, pictures
 from tests.wall.relay.running import running_relay
 

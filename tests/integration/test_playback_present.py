@@ -15,8 +15,8 @@ from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
 from services.wall.relay.sources.playback import EDGE_US
-from tests.integration.recorded_playback import SECOND, marks, on_disk, opened, player, record, states, take
-from tests.integration.recorders import Ingest, running, until
+from tests.integration.recorded_playback import SECOND, marks, opened, player, record, states, take
+from tests.integration.recorders import Ingest, on_disk, running, until
 from tests.integration.test_playback import footage
 from tests.recorder.units import FRAME_US
 from tests.wall.relay.running import Front, running_relay

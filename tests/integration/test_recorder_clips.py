@@ -20,7 +20,7 @@ from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
 from tests.flushed import flushed
-from tests.integration.recorders import Ingest, assign, camera, record, recording, running, until
+from tests.integration.recorders import Ingest, assign, camera, on_disk, record, recording, running, until, written
 from tests.recorder.units import FRAME_US, pictures, sounds
 
 pytestmark = pytest.mark.integration
@@ -74,8 +74,7 @@ async def test_a_clip_begins_and_ends_where_it_was_asked_to(
     units = pictures(codec, count=25 * 66, b_frames=b_frames, start_us=start_us)
     async with running(mesh_settings, tmp_path / "data", "rec-1") as recorder:
         await recorded(bus, recorder, units)
-        file = recorder.recordings.feeds["cam-1"].recording.file
-        await until(lambda: file is not None and file.end_us > start_us + 65 * SECOND - FRAME_US)
+        await on_disk(bus, "cam-1", start_us, start_us + 65 * SECOND)
         # Across the cut between two segments, the second of which is still being written.
         from_us = start_us + 58 * SECOND + 7 * FRAME_US
         clip = await clip_to(tmp_path / "clip.mp4", bus, from_us, from_us + 4 * SECOND)
@@ -102,6 +101,7 @@ async def test_sound_goes_along(mesh_settings: MeshSettings, bus: Bus, tmp_path:
         await recording(recorder, "cam-1")
         await Ingest(bus, "cam-1").send(both, pause_seconds=0.0005)
         await until(lambda: recorder.recordings.feeds["cam-1"].recording.frames == 200)
+        await written(recorder)
         from_us = start_us + 2 * SECOND + 500_000
         await clip_to(tmp_path / "clip.mp4", bus, from_us, from_us + 3 * SECOND)
     with av.open(str(tmp_path / "clip.mp4")) as container:
@@ -117,8 +117,7 @@ async def test_the_timeline_says_what_there_is_and_why_not(
     later = pictures(count=100, start_us=start_us + 50 * SECOND, first_sequence=9000)
     async with running(mesh_settings, tmp_path / "data", "rec-1") as recorder:
         await recorded(bus, recorder, [*pictures(count=100, start_us=start_us), *later])
-        file = recorder.recordings.feeds["cam-1"].recording.file
-        await until(lambda: file is not None and file.end_us > start_us + 53 * SECOND - FRAME_US)
+        await on_disk(bus, "cam-1", start_us, start_us + 53 * SECOND)
         async with asyncio.timeout(90):  # a gap is written at the next pass of the syncer
             while not (found := await timeline(bus, start_us - 10 * SECOND, start_us + 60 * SECOND)).gaps:
                 await asyncio.sleep(0.1)

@@ -197,9 +197,10 @@ class RecordedFootage:
         for disk in self._disks:
             for file in disk.open_files() if disk.failure is None else ():
                 if is_meant(file.stream):
+                    end_us = file.end_us
                     sealed_bytes, link = file.sealed
                     yield SegmentSource(
-                        file.path or Path(), file.start_us, file.end_us, sealed_bytes, Tier.FULL,
+                        file.path or Path(), file.start_us, end_us, sealed_bytes, Tier.FULL,
                         tuple(file.tally.gops), link=link, growing=True,
                     )  # fmt: skip
 

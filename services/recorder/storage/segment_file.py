@@ -45,7 +45,7 @@ class SegmentFile:
     sealed: tuple[int, bytes] = (0, b"")
     """The bytes up to the last seal of a fragment, and that seal; set together, for other threads."""
     end_us: int = 0
-    """Where the footage written so far ends."""
+    """Where the footage written so far ends. Set after ``sealed``: who reads it first finds it all in these bytes."""
     chain: bytes = b""
     """The last link of the stream's segment before."""
     opening_link: bytes = b""
@@ -137,9 +137,9 @@ class SegmentFile:
         self.orders.append(new.order)
         self.fragments += 1
         self.retimed += new.retimed
-        self.end_us = self.start_us + self.tally.length_us
         self.sealed_bytes += size_bytes
         self.sealed = self.sealed_bytes, link
+        self.end_us = self.start_us + self.tally.length_us
         if self.unsynced_since is None:
             self.unsynced_since = now
 
