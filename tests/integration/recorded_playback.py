@@ -71,6 +71,12 @@ def states(front: Front, viewer: Viewer, slot: int) -> list[str]:
     return [notice.state for notice in notices if isinstance(notice, SlotNotice) and notice.slot == slot]
 
 
+def played(front: Front, viewer: Viewer, slot: int) -> list[str]:
+    """Its states from the first picture on: before, the clock stood in the present, where there is a gap."""
+    told = states(front, viewer, slot)
+    return told[told.index("playing") :] if "playing" in told else []
+
+
 async def rests(viewer: Viewer) -> None:
     """Returns when nothing more has come for a while."""
     count = -1

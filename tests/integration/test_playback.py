@@ -12,7 +12,7 @@ from services.contracts.sessions import ClockControl, ClockNotice
 from services.media.rtp import parse_rtp
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
-from tests.integration.recorded_playback import SECOND, marks, opened, player, record, states, take
+from tests.integration.recorded_playback import SECOND, marks, opened, played, player, record, states, take
 from tests.integration.recorders import on_disk, running, until
 from tests.recorder.units import FRAME_US, pictures
 from tests.wall.relay.running import running_relay
@@ -163,8 +163,9 @@ async def test_the_last_picture_of_a_camera_stands_although_nothing_comes_after_
         await front.control(viewer.session.session, seek)
         last = pytest.approx(start + 4 * SECOND - FRAME_US, abs=1000)
         await until(lambda: [mark.capture_us for mark in marks(front, viewer, 0)][-1:] == [last])
+        await until(lambda: states(front, viewer, 0)[-1] == "paused")
         await asyncio.sleep(0.5)
-        assert states(front, viewer, 0)[-1] == "paused"
+        assert states(front, viewer, 0)[-1] == "paused", "it gave way to the hole after it"
         await viewer.close()
 
 
@@ -182,14 +183,8 @@ async def test_the_end_of_a_camera_shows_as_a_gap_there_and_does_not_stop_the_ot
         viewer = await opened(front, "cam-1", "cam-2")
         play = ClockControl(action="play", at_us=start + SECOND, rate=2.0)
         await front.control(viewer.session.session, play)
-
-        def played(slot: int) -> list[str]:
-            """Its states from the first picture on: before, the clock stood in the present, where there is a gap."""
-            told = states(front, viewer, slot)
-            return told[told.index("playing") :] if "playing" in told else []
-
-        await until(lambda: "gap" in played(0))
+        await until(lambda: "gap" in played(front, viewer, 0))
         shown = len(viewer.frames(1))
         await until(lambda: len(viewer.frames(1)) > shown)
-        assert "gap" not in played(1)
+        assert "gap" not in played(front, viewer, 1)
         await viewer.close()

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from services.contracts.frames import AccessUnit
-from services.contracts.recordings import FootageGap
+from services.contracts.recordings import FootageGap, TimelineQuestion
 from services.contracts.sessions import ClockControl, ClockNotice
+from services.footage.timeline import ask_timeline
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
 from services.wall.relay.sources.playback import EDGE_US
-from tests.integration.recorded_playback import SECOND, marks, opened, player, record, states, take
+from tests.integration.recorded_playback import SECOND, marks, opened, played, player, record, states, take
 from tests.integration.recorders import Ingest, on_disk, running, until
 from tests.integration.test_playback import footage
 from tests.recorder.units import FRAME_US
@@ -115,12 +116,13 @@ async def test_who_catches_up_with_the_recorder_watches_on_at_the_cameras_pace_w
 
         await until(lambda: clocks()[-1].playing and clocks()[-1].rate == 1.0, PATIENCE_SECONDS)
         caught = clocks()[-1]
-        assert time.time_ns() // 1000 - caught.at_us == pytest.approx(EDGE_US, abs=SECOND // 2)
+        behind_us = time.time_ns() // 1000 - caught.at_us  # and as long as the notice was on its way
+        assert EDGE_US - SECOND // 2 < behind_us < EDGE_US + 3 * SECOND
         count = len(marks(front, viewer, 0))
         # Three GOPs that were not on disk when the reading began.
         until_us = caught.at_us + 6 * SECOND
         await until(lambda: marks(front, viewer, 0)[-1].capture_us > until_us, PATIENCE_SECONDS)
-        assert "gap" not in states(front, viewer, 0)
+        assert "gap" not in played(front, viewer, 0)
         for mark in marks(front, viewer, 0)[count:]:
             assert caught.at_us - SECOND < mark.capture_us
         await viewer.close()
@@ -133,9 +135,13 @@ async def test_a_moment_that_no_recorder_can_have_yet_is_answered_with_the_newes
         await on_disk(bus, "cam-1", start_us, start_us + 11 * SECOND)
         viewer = await opened(front, "cam-1")
         asked_us = time.time_ns() // 1000
+        question = TimelineQuestion(camera="cam-1", from_us=start_us, to_us=asked_us)
+        found, _ = await ask_timeline(bus, "city", question, recorders=1)
         await front.control(viewer.session.session, ClockControl(action="seek", at_us=asked_us + 60 * SECOND))
         await until(lambda: bool(marks(front, viewer, 0)), PATIENCE_SECONDS)
-        await asyncio.sleep(0.5)
-        assert states(front, viewer, 0)[-1] == "paused"
-        assert marks(front, viewer, 0)[-1].capture_us == pytest.approx(asked_us - EDGE_US, abs=SECOND // 2)
+        answered_us = time.time_ns() // 1000
+        await until(lambda: states(front, viewer, 0)[-1] == "paused", PATIENCE_SECONDS)
+        newest_us = marks(front, viewer, 0)[-1].capture_us
+        assert min(asked_us - EDGE_US, found.ranges[-1].to_us) - SECOND // 2 < newest_us, "there is newer footage"
+        assert newest_us < answered_us - EDGE_US + SECOND // 2
         await viewer.close()
