@@ -94,7 +94,10 @@ def traffic(home: str) -> tuple[Traffic, ...]:
         Traffic("state", (s.state(home, "*"),), _REGISTRY, _REGISTRY | _RECORDER | _FRONT | _RELAY),
         Traffic("figures", (s.figures(home),), _REGISTRY, _REGISTRY | _FRONT),
         Traffic("troubles", (s.troubles(home),), _REGISTRY | _INGEST | _RECORDER | _FRONT | _UP, _FRONT),
-        *(Traffic(f"lease {each}", (s.lease(home, each, "*"),), frozenset({each}), _NOBODY) for each in sorted(_WORKERS)),
+        *(
+            Traffic(f"lease {role}", (s.lease(home, role, "*"),), frozenset({role}), _NOBODY)
+            for role in sorted(_WORKERS)
+        ),
         Traffic("lease", (s.lease(home, "*", "*"),), _NOBODY, _SERVICES),
         Traffic("roll_call", (s.roll_call(home),), _SERVICES, _WORKERS),
         Traffic("claim", (s.claim(home, "*"),), _RELAY, _RELAY),
