@@ -194,6 +194,7 @@ def _buckets() -> dict[str, str]:
         "registry and fronts alone",
         subjects.SIGN_INS_BUCKET: "Sign-in → `SignIn`, without its secret; fronts write, relays read",
         subjects.IMPORTS_BUCKET: "Import → `KeptImport`; for a day",
+        subjects.IMPORT_FILES_BUCKET: "Import → `ImportFile`, sealed, until it is over",
         subjects.ORDERS_BUCKET: "`<role>.<worker>` or `machine.<machine>` → `WorkerOrder`: to be emptied, or retired",
         subjects.GRANTS_BUCKET: "Grant → `Grant`; a role's own (`default-<role>`) only where it was taken away",
     }

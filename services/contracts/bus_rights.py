@@ -169,6 +169,7 @@ STREAMS: Final = (
     _bucket(subjects.ORDERS_BUCKET, _REGISTRY),
     _bucket(subjects.GRANTS_BUCKET, _REGISTRY | _FRONT | _RELAY),
     _bucket(subjects.IMPORTS_BUCKET, _REGISTRY),
+    _bucket(subjects.IMPORT_FILES_BUCKET, _REGISTRY),
 )
 
 

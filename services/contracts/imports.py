@@ -52,13 +52,22 @@ class KeptImport(Model):
     role: str
     """Of the actor."""
     runner: Id
-    """The registry that goes through it. It begins anew where it was started anew."""
+    """The registry that goes through it. Where it dies another begins anew."""
     format: Literal["csv", "json"]
-    """Of the file, which stays in the runner's data folder: it may hold passwords."""
+    """Of the file."""
+    boxes: dict[str, str] = Field(default={}, repr=False)
+    """Key id of each registry that was there when the job began → the key of its `ImportFile`, sealed to it."""
     rows: str = Field(default="", repr=False)
     """The result of each row, packed."""
     refused_csv: str = Field(default="", repr=False)
     """The refused rows without passwords, packed."""
+
+
+class ImportFile(Model):
+    """The file of a job: one entry of the bucket `subjects.IMPORT_FILES_BUCKET`, until the job is over."""
+
+    box: str = Field(repr=False)
+    """The packed file, sealed: it may hold passwords. `KeptImport.boxes` have the key."""
 
 
 class ImportKey(Model):

@@ -26,6 +26,7 @@ SIGN_INS_BUCKET: Final = "pantau-sign-ins"
 ORDERS_BUCKET: Final = "pantau-orders"
 GRANTS_BUCKET: Final = "pantau-grants"
 IMPORTS_BUCKET: Final = "pantau-imports"
+IMPORT_FILES_BUCKET: Final = "pantau-import-files"
 
 ID_PATTERN: Final = r"^[a-z0-9][a-z0-9-]{0,62}$"
 _ID = re.compile(ID_PATTERN)

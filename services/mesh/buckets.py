@@ -52,6 +52,7 @@ _CONFIGS: Final = {
     subjects.ORDERS_BUCKET: KeyValueConfig(bucket=subjects.ORDERS_BUCKET),
     subjects.GRANTS_BUCKET: KeyValueConfig(bucket=subjects.GRANTS_BUCKET, history=5),
     subjects.IMPORTS_BUCKET: KeyValueConfig(bucket=subjects.IMPORTS_BUCKET, ttl=KEPT_SECONDS),
+    subjects.IMPORT_FILES_BUCKET: KeyValueConfig(bucket=subjects.IMPORT_FILES_BUCKET, ttl=KEPT_SECONDS),
 }
 
 _WRONG_LAST_SEQUENCE: Final = (10071, 10164)

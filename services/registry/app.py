@@ -7,12 +7,14 @@ observes states, assigns cameras and ends holds.
 import asyncio
 from typing import Final
 
+from services.contracts import subjects
 from services.contracts.errors import UnavailableError
+from services.contracts.imports import ImportFile
 from services.contracts.models import WorkerLease
 from services.contracts.troubles import Trouble
 from services.mesh import rpc
 from services.mesh.backoff import Backoff
-from services.mesh.buckets import make_buckets
+from services.mesh.buckets import Bucket, make_buckets
 from services.mesh.bus import Bus
 from services.mesh.event_stream import EventOutbox, StreamLimits, ensure_stream
 from services.mesh.leases import Leadership, Lease, Workers, new_incarnation
@@ -20,6 +22,7 @@ from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
 from services.mesh.metrics import gauge
 from services.mesh.presence import Presence
+from services.mesh.sealing import load_keys
 from services.mesh.tasks import end
 from services.mesh.troubles import tell_troubles
 from services.registry.accounts import Accounts
@@ -30,7 +33,7 @@ from services.registry.audit_stream import AuditStream
 from services.registry.catalogue import CameraCatalogue
 from services.registry.endpoints import AccessEndpoints, WallEndpoints, endpoints
 from services.registry.grants import Grants
-from services.registry.imports import Imports
+from services.registry.imports import KEY_FILE, SEALS, Imports
 from services.registry.incidents import Incidents
 from services.registry.layouts import Layouts
 from services.registry.ledger import Ledgers
@@ -57,7 +60,13 @@ async def run(service: Service, settings: RegistrySettings) -> None:
     await make_buckets(bus)
     secrets = await SecretStore.open(bus, service.settings.data)
 
-    me = WorkerLease(role="registry", worker=service.worker, incarnation=new_incarnation())
+    import_keys = load_keys(service.settings.data / KEY_FILE)
+    me = WorkerLease(
+        role="registry",
+        worker=service.worker,
+        incarnation=new_incarnation(),
+        detail={SEALS: import_keys.current.public.hex()},
+    )
     lease = Lease(bus, home, lambda: me, clock=clock)
     workers = Workers(bus, home, clock=clock)
     registries = Presence(bus, workers, "registry", asking=lambda: True)
@@ -166,7 +175,8 @@ async def run(service: Service, settings: RegistrySettings) -> None:
         ledgers=ledgers,
         catalogue=catalogue,
         workers=workers,
-        folder=service.settings.data / "imports",
+        files=await Bucket.open(bus, subjects.IMPORT_FILES_BUCKET, ImportFile),
+        keys=import_keys,
         clock=clock,
     )
     access = AccessEndpoints(Accounts(ledgers, clock), Grants(ledgers, clock))

@@ -1,8 +1,9 @@
-"""Import jobs: kept in a bucket, their files in the data folder of the registry that goes through them.
+"""Import jobs: kept in a bucket, with their files in another, so that any registry can go on with them.
 
 A row changes a camera only where it differs from the row, so a job that was interrupted begins anew without harm: what
-it had added is ``unchanged`` then. A file may hold passwords, which do not go into a bucket unsealed: where its
-registry does not come back the job has failed.
+it had added is ``unchanged`` then. A file may hold passwords, which do not go into a bucket unsealed: it is sealed with
+a key of its own, and that key to each registry that is there when the job begins. Where none of them comes back the job
+has failed.
 """
 
 import asyncio
@@ -12,13 +13,13 @@ import secrets
 import zlib
 from collections import Counter
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 from services.contracts.catalogue import ImportReport, ImportRequest, ImportRow
 from services.contracts.errors import ConflictError, NotFoundError, PantauError, UnavailableError
 from services.contracts.imports import (
     KEPT_SECONDS,
+    ImportFile,
     ImportJob,
     ImportKey,
     ImportReportRows,
@@ -31,9 +32,11 @@ from services.contracts.imports import (
 )
 from services.contracts.models import Id
 from services.contracts.permissions import Actor, Role
+from services.mesh.buckets import Bucket
 from services.mesh.clock import Clock
 from services.mesh.leases import Workers
 from services.mesh.log import get_logger
+from services.mesh.sealing import OpeningKey, OpeningKeys, key_id, seal
 from services.registry import rows
 from services.registry.catalogue import CameraCatalogue
 from services.registry.ledger import Ledgers
@@ -44,8 +47,13 @@ PROGRESS_SECONDS: Final = 0.5
 LOOK_SECONDS: Final = 0.25
 PATIENCE_SECONDS: Final = 60.0
 """Rows wait so long for a bus that takes none; what is left then is refused as unavailable."""
+SILENT_SECONDS: Final = 5.0
+"""Where a registry is silent for so long another that can open the file goes on with its job."""
 GONE_SECONDS: Final = 60.0
-"""A registry that is silent for so long does not come back to its job."""
+"""Where it is silent for so long, and no other can open the file, the job has failed."""
+KEY_FILE: Final = "registry-imports.key"
+SEALS: Final = "seals"
+"""In the detail of a registry's lease: the public key that files are sealed to, hexadecimal."""
 
 
 def packed(text: str) -> str:
@@ -68,15 +76,17 @@ class Imports:
         ledgers: Ledgers,
         catalogue: CameraCatalogue,
         workers: Workers,
-        folder: Path,
+        files: Bucket[ImportFile],
+        keys: OpeningKeys,
         clock: Clock,
     ) -> None:
-        """``folder`` keeps the files."""
+        """``keys`` are this registry's own, whose public half its lease tells (`SEALS`)."""
         self._me = me
         self._ledger = ledgers.imports
         self._catalogue = catalogue
         self._workers = workers
-        self._folder = folder
+        self._files = files
+        self._keys = keys
         self._clock = clock
 
     async def start(self, request: ImportRequest, actor: Actor) -> ImportJob:
@@ -89,10 +99,21 @@ class Imports:
             created_us=now_us,
             expires_us=now_us + KEPT_SECONDS * 1_000_000,
         )
-        await asyncio.to_thread(self._keep_file, job.id, request.content)
-        kept = KeptImport(job=job, role=actor.role, runner=self._me, format=request.format)
+        file_key = OpeningKey(os.urandom(32))
+        boxes = {name: seal(public, file_key.private, job.id) for name, public in self._recipients().items()}
+
+        def sealed() -> str:
+            return seal(file_key.public, zlib.compress(request.content.encode()), job.id)
+
+        await self._files.put(job.id, ImportFile(box=await asyncio.to_thread(sealed)))
+        kept = KeptImport(job=job, role=actor.role, runner=self._me, format=request.format, boxes=boxes)
         await self._ledger.create(job.id, kept)
         return job
+
+    def _recipients(self) -> dict[str, bytes]:
+        """Key id → public key of each registry that is there."""
+        told = [bytes.fromhex(lease.detail.get(SEALS, "")) for lease in self._workers.alive("registry")]
+        return {key_id(public): public for public in (*filter(None, told), self._keys.current.public)}
 
     async def list_jobs(self, _query: ImportsQuery, _actor: Actor) -> ImportsList:
         """All jobs that are kept, the newest first."""
@@ -129,6 +150,7 @@ class Imports:
             return kept.job
         job = kept.job.model_copy(update={"status": "cancelled", "finished_us": self._clock.now_us()})
         await self._ledger.update(key.id, kept.model_copy(update={"job": job}), revision)
+        await self._forget_file(key.id)
         return job
 
     async def run(self) -> None:
@@ -147,15 +169,24 @@ class Imports:
             await asyncio.gather(*tasks.values(), return_exceptions=True)
 
     def _is_mine(self, kept: KeptImport) -> bool:
-        return kept.runner == self._me or self._workers.silent_seconds("registry", kept.runner) > GONE_SECONDS
+        if kept.runner == self._me:
+            return True
+        can_open = any(key.id in kept.boxes for key in self._keys.keys)
+        silent_seconds = self._workers.silent_seconds("registry", kept.runner)
+        return silent_seconds > (SILENT_SECONDS if can_open else GONE_SECONDS)
 
-    def _file(self, key: Id) -> Path:
-        return self._folder / f"{key}.txt"
+    async def _content(self, key: Id, kept: KeptImport) -> str | None:
+        """The file; None where it cannot be opened here, or is gone."""
+        found = await self._files.get(key)
+        private = self._keys.open(kept.boxes.items(), key)
+        if found is None or private is None:
+            return None
+        opened = await asyncio.to_thread(OpeningKey(private).open, found[0].box, key)
+        return zlib.decompress(opened).decode() if opened is not None else None
 
-    def _keep_file(self, key: Id, content: str) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(self._file(key), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(content)
+    async def _forget_file(self, key: Id) -> None:
+        with suppress(UnavailableError):  # it is sealed, and expires with its bucket
+            await self._files.delete(key)
 
     async def _go_through(self, key: Id, kept: KeptImport, revision: int) -> None:
         try:
@@ -163,18 +194,16 @@ class Imports:
                 update={"runner": self._me, "job": kept.job.model_copy(update={"status": "running"})}
             )
             revision = await self._write(key, kept, revision)
-            try:
-                content = await asyncio.to_thread(self._file(key).read_text)
-            except OSError:
-                detail = "the registry that had the file has ended; import it again"
+            content = await self._content(key, kept)
+            if content is None:
+                detail = "the registries that could open the file have ended; import it again"
                 await self._ledger.update(key, self._failed(kept, detail), revision)
                 return
             request = ImportRequest(format=kept.format, content=content, dry_run=kept.job.dry_run)
             await self._import(key, kept, revision, request)
-            self._file(key).unlink(missing_ok=True)
+            await self._forget_file(key)
         except ConflictError:
             log.info("import.ended", job=key)  # cancelled, or another registry has taken it
-            self._file(key).unlink(missing_ok=True)
         except UnavailableError as error:
             log.warning("import.waiting", job=key, error=error)  # it is begun anew
 

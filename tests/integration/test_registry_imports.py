@@ -1,20 +1,24 @@
 """Imports as jobs over HTTP: progress, refused rows, cancelling, and going on when the registry ends."""
 
 import asyncio
+import zlib
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from services.contracts import subjects
+from services.contracts.catalogue import ImportRequest
 from services.contracts.errors import ConflictError, PantauError, UnavailableError
-from services.contracts.imports import ImportJob, KeptImport
+from services.contracts.imports import ImportFile, ImportJob, ImportKey, KeptImport, RefusedRows
 from services.contracts.models import Camera
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
+from services.mesh.sealing import OpeningKey, load_keys, seal
 from services.mesh.settings import MeshSettings
 from services.registry import imports
-from tests.registry.running import eventually, registry
+from tests.registry.running import ask, crash, eventually, registry
 from tests.wall.front.running import RunningFront, running_front
 
 PATH = "/api/v1/imports"
@@ -59,7 +63,8 @@ async def test_a_job_tells_what_became_of_each_row_and_its_refused_rows_are_mend
         assert (mended["added"], mended["refused"], mended["ignored"]) == (1, 0, [])
         raw = await bus.js.get_last_msg(f"KV_{subjects.IMPORTS_BUCKET}", f"$KV.{subjects.IMPORTS_BUCKET}.{job['id']}")
         assert b"secret" not in (raw.data or b"")
-        assert list((mesh_settings.data / "imports").iterdir()) == [], "a file may hold passwords"
+        files = await Bucket.open(bus, subjects.IMPORT_FILES_BUCKET, ImportFile)
+        assert await files.keys() == [], "a file is kept no longer than its job runs"
         failed = await over(front, await start(front, "nothing\n"))
         assert (failed["status"], "line 1" in failed["detail"]) == ("failed", True)
         async with front.http.delete(path) as answer:
@@ -68,19 +73,57 @@ async def test_a_job_tells_what_became_of_each_row_and_its_refused_rows_are_mend
             assert answer.status == 404
 
 
-async def test_a_job_that_was_interrupted_is_begun_anew_by_its_registry_and_fails_where_that_is_gone(
+async def test_a_job_goes_on_at_another_registry_when_its_own_dies(
+    mesh_settings: MeshSettings, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imports, "PROGRESS_SECONDS", 0.01)
+    rows = "".join(f"cam-{number:04d},Camera {number},rtsp://u:secret@192.0.2.1/{number}\n" for number in range(1000))
+    bucket = await Bucket.open(bus, subjects.IMPORTS_BUCKET, KeptImport)
+    files = await Bucket.open(bus, subjects.IMPORT_FILES_BUCKET, ImportFile)
+    elsewhere = mesh_settings.model_copy(update={"data": tmp_path / "elsewhere"})
+    async with (
+        registry(mesh_settings, worker="registry-1") as first,
+        registry(elsewhere, worker="registry-2") as second,
+    ):
+        asked = await Bus.connect(mesh_settings, "asked")
+        table = ImportRequest(format="csv", content=TABLE + rows)
+        job = await ask(asked, "imports-start", table, ImportJob)
+        kept = await eventually(lambda: bucket.get(job.id), lambda entry: entry is not None and entry[0].job.done > 0)
+        assert kept is not None
+        runner, other = (first, second) if kept[0].runner == "registry-1" else (second, first)
+        kept_file = await files.get(job.id)
+        assert kept_file is not None
+        assert b"secret" not in kept_file[0].pack(), "a file with passwords stands sealed"
+        await crash(runner)
+        done = await eventually(
+            lambda: ask(asked, "imports-get", ImportKey(id=job.id), ImportJob), lambda job: job.over
+        )
+        assert (done.status, done.rows, done.refused) == ("done", 1003, 1)
+        assert done.added + done.updated + done.unchanged == 1002
+        after = await bucket.get(job.id)
+        assert after is not None
+        assert after[0].runner == other.worker
+        refused = await ask(asked, "imports-refused", ImportKey(id=job.id), RefusedRows)
+        assert "cam-b,B,nonsense" in refused.csv
+        assert await files.keys() == []
+        await asked.close()
+
+
+async def test_a_job_that_was_interrupted_is_begun_anew_by_its_registry_and_fails_where_nobody_can_open_its_file(
     mesh_settings: MeshSettings, bus: Bus
 ) -> None:
     async with registry(mesh_settings):
-        pass  # makes the bucket
+        pass  # makes its key
     bucket = await Bucket.open(bus, subjects.IMPORTS_BUCKET, KeptImport)
-    far_us = 1 << 60
-    job = ImportJob(id="import-1", status="running", actor="siti", created_us=1, expires_us=far_us)
-    (mesh_settings.data / "imports").mkdir()
-    (mesh_settings.data / "imports" / "import-1.txt").write_text(TABLE)
-    await bucket.create("import-1", KeptImport(job=job, role="admin", runner="registry-1", format="csv"))
-    lost = job.model_copy(update={"id": "import-2"})
-    await bucket.create("import-2", KeptImport(job=lost, role="admin", runner="gone", format="csv"))
+    files = await Bucket.open(bus, subjects.IMPORT_FILES_BUCKET, ImportFile)
+    mine = load_keys(mesh_settings.data / imports.KEY_FILE).current
+    file_key, others = OpeningKey(bytes(range(32))), OpeningKey(bytes(32))
+    for name, opens in (("import-1", mine), ("import-2", others)):
+        job = ImportJob(id=name, status="running", actor="siti", created_us=1, expires_us=1 << 60)
+        boxes = {opens.id: seal(opens.public, file_key.private, name)}
+        await files.put(name, ImportFile(box=seal(file_key.public, zlib.compress(TABLE.encode()), name)))
+        runner = "registry-1" if opens is mine else "gone"
+        await bucket.create(name, KeptImport(job=job, role="admin", runner=runner, format="csv", boxes=boxes))
     async with registry(mesh_settings), running_front(mesh_settings) as front:
         done = await over(front, f"{PATH}/import-1")
         assert (done["status"], done["added"], done["refused"]) == ("done", 2, 1)
