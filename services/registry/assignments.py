@@ -1,6 +1,7 @@
 """Keeps the assignments as the plans say, while this registry leads."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Final
@@ -28,6 +29,9 @@ LOOK_SECONDS: Final = 0.1
 """How often the leases are read. A change of a camera or an assignment is acted on at once."""
 PLAN_SECONDS: Final = 1.0
 """How often a plan is made without a change: a recorder's patience runs out by time alone."""
+REST_SHARE: Final = 4.0
+"""Of the time that a plan took: so long none is made after it. An import changes the catalogue all the time, and a plan
+of 10,000 cameras takes a tenth of a second."""
 BALANCE_SECONDS: Final = 5.0
 """Between two rounds of moves that only balance the load."""
 COMMON_CAUSE_SECONDS: Final = 10.0
@@ -95,9 +99,12 @@ class Assigner:
             if not self._look():
                 continue
             self._plan_due.clear()
-            self._planned_at = self._clock.monotonic()
+            began_at = self._planned_at = self._clock.monotonic()
             known = dict(self._assignments.entries)  # what another leader writes while the plan is made stays
-            await self._write(await self._plan(), known)
+            desired = await self._plan()
+            rest_seconds = REST_SHARE * (self._clock.monotonic() - began_at)
+            await self._write(desired, known)
+            await asyncio.sleep(rest_seconds)
 
     def troubles(self) -> list[Trouble]:
         """Roles that have no room for all cameras, while this registry leads."""
@@ -302,16 +309,19 @@ class Assigner:
                 except UnavailableError as error:
                     log.debug("assignments.not_written", key=key, error=error)
 
+        causes: Counter[tuple[str, str]] = Counter()
         async with asyncio.TaskGroup() as tasks:
             for key, (_, revision) in known.items():
                 if key not in desired:
-                    _written.labels(key.partition(".")[0], "ended").inc()
+                    causes[key.partition(".")[0], "ended"] += 1
                     tasks.create_task(one(key, None, revision))
             for key, assignment in desired.items():
                 before, revision = known.get(key, (None, 0))
                 if before is not assignment and before != assignment:
-                    _written.labels(key.partition(".")[0], _cause(before, assignment)).inc()
+                    causes[key.partition(".")[0], _cause(before, assignment)] += 1
                     tasks.create_task(one(key, assignment, revision))
+            for labels, count in causes.items():
+                _written.labels(*labels).inc(count)
         if written:
             log.info("assignments.written", assignments=len(written), of=len(desired))
 

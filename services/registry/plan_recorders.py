@@ -9,7 +9,9 @@ In a round of moves a home that was ordered to leave is replaced, and of two cop
 another machine, as far as there is room. A recorder that leaves gets no other camera.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping
+from heapq import heapify, heappop, heappush, heapreplace
 from typing import NamedTuple
 
 from services.contracts.models import Id
@@ -35,7 +37,15 @@ class _Recorders:
         for kept in current.values():
             for name in kept.workers:
                 if name in self.counts:
-                    self.counts[name] += 1
+                    self.counts[name] += 1  # they may only grow from here on
+        self._smallest_room = min((worker.room for worker in self.willing.values()), default=1)
+        self._heap = [(self._fullness(name), name) for name in self.willing]
+        heapify(self._heap)
+        self._at: defaultdict[str, set[Id]] = defaultdict(set)
+        """Machine or recorder → the willing recorders there."""
+        for name, worker in self.willing.items():
+            for place in {name, worker.machine} - {""}:
+                self._at[place].add(name)
 
     def least_full(self, but: Collection[Id], near: str = "", others: Collection[Id] | None = None) -> Id | None:
         """The recorder for another copy: not in ``but``, with room.
@@ -43,17 +53,42 @@ class _Recorders:
         Where there is one it is on another machine than ``others`` (default: ``but``), which keep the other copies. Of
         those that are about as empty one on the machine ``near``.
         """
-        free = [name for name, worker in self.willing.items() if name not in but and self.counts[name] < worker.room]
-        if not free:
-            return None
         others = but if others is None else others
-        taken = {self.there[name].machine for name in others if name in self.there} - {""}
-        apart = [name for name in free if self.willing[name].machine not in taken] or free
-        least = min(self._fullness(name) for name in apart)
-        room = min(self.willing[name].room for name in apart)
-        empty = [name for name in apart if self._fullness(name) <= least * (1 + TOLERANCE) + 1 / room]
-        beside = [name for name in empty if self.willing[name].is_at(near)]
-        return min(beside or apart, key=lambda name: (self._fullness(name), name))
+        taken: Collection[str] = {self.there[name].machine for name in others if name in self.there} - {""}
+        least = self._emptiest(but, taken)
+        if least is None and taken:
+            taken = ()
+            least = self._emptiest(but, taken)
+        if least is None:
+            return None
+        most = self._fullness(least) * (1 + TOLERANCE) + 1 / self._smallest_room
+        beside = [
+            name
+            for name in self._at.get(near, ())
+            if name not in but
+            and self.counts[name] < self.willing[name].room
+            and self.willing[name].machine not in taken
+            and self._fullness(name) <= most
+        ]
+        return min(beside, key=lambda name: (self._fullness(name), name), default=least)
+
+    def _emptiest(self, but: Collection[Id], taken: Collection[str]) -> Id | None:
+        """The least full one with room that is not in ``but`` nor on a machine in ``taken``, without a look at all."""
+        heap, found, passed = self._heap, None, []
+        while heap and found is None:
+            fullness, name = heap[0]
+            present = self._fullness(name)
+            if self.counts[name] >= self.willing[name].room:
+                heappop(heap)
+            elif fullness != present:
+                heapreplace(heap, (present, name))
+            elif name in but or self.willing[name].machine in taken:
+                passed.append(heappop(heap))
+            else:
+                found = name
+        for each in passed:
+            heappush(heap, each)
+        return found
 
     def _fullness(self, name: Id) -> float:
         return self.counts[name] / self.willing[name].room

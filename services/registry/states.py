@@ -46,7 +46,9 @@ log = get_logger()
 TICK_SECONDS: Final = 0.5
 """How often states are checked without a report. A report that changes one is acted on at once…"""
 REST_SECONDS: Final = 0.05
-"""…but no sooner than this after the last check."""
+"""…but no sooner than this after the last check…"""
+REST_SHARE: Final = 4.0
+"""…nor than so many times as long as that took: with 10,000 cameras reports change some state at any time."""
 REFRESH_SECONDS: Final = 5.0
 """The figures of a camera are told this often. They are not written."""
 FIGURES_AT_ONCE: Final = 100
@@ -118,12 +120,13 @@ class StateObserver:
         subscription = await self._bus.subscribe(subjects.report(self._home, "*"), self._on_report)
         try:
             while True:
+                began_at = self._clock.monotonic()
                 if self._leading():
                     if not self._was_leading:
                         self._take_over()
                     await self._tick()
                 self._was_leading = self._leading()
-                await asyncio.sleep(REST_SECONDS)
+                await asyncio.sleep(max(REST_SECONDS, REST_SHARE * (self._clock.monotonic() - began_at)))
                 with suppress(TimeoutError):
                     async with asyncio.timeout(TICK_SECONDS):
                         await self._changed.wait()
