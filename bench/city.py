@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ from services.contracts.models import (
     Assignment,
     CameraReport,
     CameraState,
+    Id,
     IngestReport,
     ProfileReport,
     Status,
@@ -78,7 +80,7 @@ class Box:
             }
         )
 
-    async def report(self, assignments: Mirror[Assignment], frames: int) -> None:
+    async def report(self, held: "Held", frames: int) -> None:
         """Says once what is observed of all cameras that this box ingests."""
         profile = ProfileReport(
             status="online", codec="h264", width_px=1920, height_px=1080, frame_rate=25, frames=frames, since_us=1
@@ -86,12 +88,27 @@ class Box:
         worker = f"ingest-{self.name}"
         mine = [
             CameraReport(camera=each.camera, site=each.site, epoch=revision, profiles={"main": profile, "sub": profile})
-            for key, (each, revision) in assignments.entries.items()
-            if key.startswith("ingest.") and each.workers == (worker,)
+            for each, revision in held.by_worker[worker].values()
         ]
         if mine:
             report = IngestReport(worker=worker, at_us=time.time_ns() // 1000, cameras=tuple(mine))
             await self._bus.publish(subjects.report(HOME, worker), report.pack())
+
+
+class Held:
+    """Which cameras each ingest worker has."""
+
+    def __init__(self) -> None:
+        self.by_worker: defaultdict[Id, dict[str, tuple[Assignment, int]]] = defaultdict(dict)
+        self._worker: dict[str, Id] = {}
+
+    def note(self, key: str, assignment: Assignment | None, revision: int) -> None:
+        """Takes what a mirror of the assignments tells."""
+        if key in self._worker:
+            self.by_worker[self._worker.pop(key)].pop(key, None)
+        if assignment is not None and assignment.workers and key.startswith("ingest."):
+            self._worker[key] = assignment.workers[0]
+            self.by_worker[assignment.workers[0]][key] = (assignment, revision)
 
 
 @asynccontextmanager
@@ -156,14 +173,15 @@ async def city(cameras: int, boxes: int, seconds: float) -> list[float]:
                     await import_rows(bus, first, min(IMPORT_ROWS, cameras - first))
                     for first in range(0, cameras, IMPORT_ROWS)
                 ]
-                assignments = Mirror(await Bucket.open(bus, subjects.ASSIGNMENTS_BUCKET, Assignment))
+                held = Held()
+                assignments = Mirror(await Bucket.open(bus, subjects.ASSIGNMENTS_BUCKET, Assignment), held.note)
                 states = StateMirror(await Bucket.open(bus, subjects.STATE_BUCKET, CameraState), HOME)
                 running = [tasks.create_task(assignments.run()), tasks.create_task(states.run())]
                 all_boxes = [Box(bus, number, round(cameras / boxes * 1.3)) for number in range(boxes)]
                 for box in all_boxes:
                     running += [tasks.create_task(lease.run()) for lease in box.leases()]
                 lateness: list[float] = []
-                running.append(tasks.create_task(_report_all(all_boxes, assignments, lateness)))
+                running.append(tasks.create_task(_report_all(all_boxes, held, lateness)))
                 began = time.monotonic()
                 async with asyncio.timeout(PATIENCE_SECONDS):
                     while not all(_online(states, number) for number in range(cameras)):
@@ -185,12 +203,12 @@ async def city(cameras: int, boxes: int, seconds: float) -> list[float]:
     return row
 
 
-async def _report_all(boxes: list[Box], assignments: Mirror[Assignment], lateness: list[float]) -> None:
+async def _report_all(boxes: list[Box], held: Held, lateness: list[float]) -> None:
     frames = 0
     while True:
         for box in boxes:
             due = time.monotonic() + REPORT_SECONDS / len(boxes)
-            await box.report(assignments, frames := frames + 50)
+            await box.report(held, frames := frames + 50)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             lateness.append(time.monotonic() - due)
 

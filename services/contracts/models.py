@@ -34,11 +34,13 @@ class Model(BaseModel):
     def pack(self) -> bytes:
         """The model as a msgpack map; raises `InvalidInputError` where it holds an integer past 64 bits or half a
         surrogate pair, which only come from outside."""
-        return self._packed(exclude_unset=False)
+        return self._packed()
 
-    def _packed(self, *, exclude_unset: bool) -> bytes:
+    def _packed(self, *, exclude_unset: bool = False, exclude_defaults: bool = False) -> bytes:
         try:
-            packed: bytes = msgpack.packb(self.model_dump(mode="json", exclude_unset=exclude_unset))
+            packed: bytes = msgpack.packb(
+                self.model_dump(mode="json", exclude_unset=exclude_unset, exclude_defaults=exclude_defaults)
+            )
         except (OverflowError, UnicodeEncodeError, PydanticSerializationError) as error:
             raise InvalidInputError(f"a value cannot be sent: {error}") from error
         return packed
@@ -310,6 +312,10 @@ class IngestReport(Model):
     worker: Id
     at_us: int
     cameras: tuple[CameraReport, ...]
+
+    def pack(self) -> bytes:
+        """As `Model.pack`, without what has its default: the leader reads those of 10,000 cameras every 2 s."""
+        return self._packed(exclude_defaults=True)
 
 
 class CameraState(Model):
