@@ -17,6 +17,7 @@ SECTIONS = {
     "fanout": "viewer-streams per core, against aiortc's own sender",
     "viewer_cost": "instructions and CPU time for one frame to one viewer, with the send kernel and without",
     "peers": "CPU and first keyframes beside MediaMTX and go2rtc, where they are on PATH",
+    "memory": "memory of each part, with 64 cameras and 80 viewers",
     "browser": "time to the first and to the live picture in Chromium, and the age of pictures",
     "recording": "CPU per recorded camera, against ffmpeg's segment muxer",
     "footage": "footage through outages: frames lost, seconds until whole, spool",

@@ -60,7 +60,7 @@ async def measure(cameras: int, seconds: float) -> Measured:
     async with running(cameras, PANTAU_SIM_SCENES="8") as stack, aiohttp.ClientSession() as client:
         await asyncio.sleep(SETTLE_SECONDS)
         cost = measured.cost = await stack.cost(seconds)
-        measured.memory_mb = stack.memory_mb()
+        measured.memory_mb = {part: memory.shared_once for part, memory in stack.memory().items()}
         measured.cpu = [
             cameras,
             *(per_camera(cost, cameras, (part,)) for part in COUNTED),

@@ -19,6 +19,7 @@ from services.mesh.settings import MeshSettings
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PARTS = (
     ("nats", re.compile(r"nats-server")),
+    ("template", re.compile(r"services\.mesh\.forker")),
     ("relay", re.compile(r"wall .*--role relay")),
     ("ingest", re.compile(r"services\.ingest|pantau ingest|cli ingest")),
     ("recorder", re.compile(r"services\.recorder|pantau recorder|cli recorder")),
@@ -74,6 +75,17 @@ def cpu_by_part(root: int) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
+class Memory:
+    """What the processes of a part hold together, MiB (proc(5))."""
+
+    processes: int
+    shared_once: float
+    """``Pss``: what processes share is divided among them."""
+    resident: float
+    """``Rss``: what processes share is counted in each."""
+
+
+@dataclass(frozen=True)
 class Stack:
     """A running `pantau up`."""
 
@@ -100,13 +112,17 @@ class Stack:
                 return MeshSettings.load(settings | {"PANTAU_NATS_CREDS": str(creds)})
         raise RuntimeError("no service of this stack runs")
 
-    def memory_mb(self) -> dict[str, float]:
-        """Memory of each part, MiB: resident, what processes share counted once (``Pss`` of proc(5))."""
-        sums: dict[str, float] = {}
-        for pid, part in parts(self.pid):
+    def memory(self) -> dict[str, Memory]:
+        """Memory of each part, and of `pantau up` itself."""
+        sums: dict[str, Memory] = {}
+        for pid, part in [(self.pid, "up"), *parts(self.pid)]:
             with suppress(OSError):
-                found = re.search(r"^Pss: +(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
-                sums[part] = sums.get(part, 0.0) + (int(found[1]) / 1024 if found else 0.0)
+                rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+                found = {
+                    key: int(value) / 1024 for key, value in re.findall(r"^(Pss|Rss): +(\d+)", rollup, re.MULTILINE)
+                }
+                old = sums.get(part, Memory(0, 0.0, 0.0))
+                sums[part] = Memory(old.processes + 1, old.shared_once + found["Pss"], old.resident + found["Rss"])
         return sums
 
     async def cost(self, seconds: float) -> dict[str, float]:
@@ -136,7 +152,7 @@ async def running(cameras: int, **environment: str) -> AsyncIterator[Stack]:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             env={**os.environ, "PANTAU_LOG_LEVEL": "warning", "PANTAU_SIM_MARKER": "true",
-                 "PANTAU_UP_DEMO_STORY": "false", **environment},
+                 "PANTAU_UP_DEMO_STORY": "false", "PANTAU_WALL_UDP_PORT": "0", **environment},
         )  # fmt: skip
         try:
             assert process.stdout is not None

@@ -1,6 +1,5 @@
 """``pantau up``."""
 
-import asyncio
 import ipaddress
 import socket
 from pathlib import Path
@@ -77,7 +76,7 @@ def up(demo: int, data: Path | None, http: str | None, config_path: Path | None)
         demo_story=own.demo_story,
         config=config_path,
     )
-    asyncio.run(serve(plan))
+    serve(plan)
 
 
 def _listen(config: Config, http: str | None) -> HostPort:

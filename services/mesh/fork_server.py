@@ -1,7 +1,8 @@
 """Processes of one kind that start at once: their imports are done once, in a process that is forked for each.
 
-`ForkServer.start` gives what `ChildProcess.start` gives. A relay's imports take a second of CPU, and all relays of a
-machine share their memory. Where there is no fork server to be had, processes are started from their command lines.
+`ForkServer.start` gives what `ChildProcess.start` gives. A relay's imports take a second of CPU, and the processes
+share memory, with their owner as well where that has forked a `Template`. Where there is no fork server to be had,
+processes are started from their command lines.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from contextlib import suppress
 from typing import Final
 
 from services.mesh.child import ChildProcess, RunningProcess
-from services.mesh.forker import PADDING, REQUEST_BYTES
+from services.mesh.forker import REQUEST_BYTES, Template
 from services.mesh.log import get_logger
 
 log = get_logger()
@@ -49,6 +50,8 @@ class ForkedProcess:
         self._ended.set()
         with suppress(ProcessLookupError, PermissionError):  # what it leaves behind
             os.killpg(self._pid, signal.SIGKILL)
+        with suppress(ChildProcessError):  # a template is this process's own child
+            os.waitpid(self._pid, os.WNOHANG)
 
     @property
     def pid(self) -> int:
@@ -91,12 +94,17 @@ class ForkServer:
         *,
         keep_open: tuple[int, ...] = (),
         with_parent: signal.Signals = signal.SIGTERM,
+        template: Template | None = None,
     ) -> None:
-        """``modules``: what all the processes import. For the rest see `ChildProcess.start`."""
+        """``modules``: what all the processes import. For ``keep_open`` and ``with_parent`` see `ChildProcess.start`.
+
+        ``template``, where one was forked, is the first process that they are forked from.
+        """
         self._with_parent = with_parent
         self._modules = tuple(modules)
         self._keep_open = keep_open
-        self._server: ChildProcess | None = None
+        self._template = template
+        self._server: RunningProcess | None = None
         self._socket: socket.socket | None = None
         self._one_at_a_time = asyncio.Lock()
         self._answer: asyncio.Future[int] | None = None
@@ -139,28 +147,35 @@ class ForkServer:
             "environ": dict(environ),
             "with_parent": self._with_parent,
         }
-        await loop.sock_sendall(self._socket, json.dumps(request).encode())
+        try:
+            socket.send_fds(self._socket, [json.dumps(request).encode()], self._keep_open)
+        except BlockingIOError as error:
+            raise TimeoutError from error
         async with asyncio.timeout(seconds):
             pid = await self._answer
         process = self._processes[pid] = ForkedProcess(pid)
         return process
 
     async def _start_server(self) -> None:
+        template, self._template = self._template, None
         self.close()
-        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        if template is not None:
+            self._socket, self._server = template.socket, ForkedProcess(template.pid)
+        else:
+            self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            command = [sys.executable, "-m", "services.mesh.forker", str(theirs.fileno()), ",".join(self._modules)]
+            try:
+                self._server = await ChildProcess.start(
+                    command,
+                    stdout=sys.stderr,
+                    keep_open=(theirs.fileno(),),
+                    with_parent=self._with_parent,
+                    own_group=True,
+                )
+            finally:
+                theirs.close()
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, REQUEST_BYTES)
-        command = [sys.executable, "-m", "services.mesh.forker", str(theirs.fileno()), ",".join(self._modules), PADDING]
-        try:
-            self._server = await ChildProcess.start(
-                command,
-                stdout=sys.stderr,
-                keep_open=(theirs.fileno(), *self._keep_open),
-                with_parent=self._with_parent,
-                own_group=True,
-            )
-        finally:
-            theirs.close()
         asyncio.get_running_loop().add_reader(self._socket, self._on_message)
 
     def _on_message(self) -> None:
@@ -195,4 +210,7 @@ class ForkServer:
         if self._server is not None:
             self._server.kill()
             self._server = None
+        if self._template is not None:
+            self._template.socket.close()
+            self._template = None
         self._processes.clear()

@@ -22,6 +22,7 @@ from services.mesh.authority import CITY, Authority
 from services.mesh.bus import Bus
 from services.mesh.child import Child, ChildRefusedError, keep_running
 from services.mesh.fork_server import ForkServer
+from services.mesh.forker import Template, fork_template
 from services.mesh.lifecycle import sd_notify
 from services.mesh.log import get_logger
 from services.mesh.nats_server import NatsServer, NatsServerError, adopt_store, config
@@ -44,8 +45,8 @@ SERVICES: Final = {
 """Child → its command. Relays are not children of the front, so a killed front interrupts no picture."""
 BUS_USERS: Final = {"wall": BusRole.FRONT, "wall relay": BusRole.RELAY}
 """Child → its user on the bus, where it does not go by its own name."""
-RELAY_MODULES: Final = ("services.cli.wall", "services.wall.relay.app", "uvloop")
-"""What relays import, for the process that all of them are forked from."""
+FORKED_MODULES: Final = ("services.cli.wall", "services.wall.relay.app", "services.wall.front.app", "uvloop")
+"""What front and relays import, for the process that they are forked from."""
 STOP_ORDER: Final = (("wall", 1.0), ("ingest", 1.0), ("sim", 0.3), ("recorder", 3.0), ("registry", 1.0))
 """The order of SIGTERM, and for how many seconds the next service waits for each. The recorder ends after frames have
 stopped, and nats-server ends last, so every service can still use the bus. The relays end with the wall."""
@@ -134,8 +135,10 @@ _OURS: Final = frozenset((*_DECIDED, *(f"{variable}_FILE" for variable in _DECID
 class Up:
     """One run of `pantau up`. Create it inside a running loop, on the main thread."""
 
-    def __init__(self, plan: UpPlan) -> None:
+    def __init__(self, plan: UpPlan, template: Template | None = None) -> None:
+        """``template``: the process that front and relays are forked from, where it was forked from this one."""
         self.plan = plan
+        self._template = template
         self._stopping = asyncio.Event()
         self._children: dict[str, Child] = {}
         self._readiness = Readiness()
@@ -154,7 +157,7 @@ class Up:
         lock = FolderLock(self.plan.settings.data)
         await asyncio.to_thread(lock.acquire)
         notify = NotifySocket(self._readiness.take_assignment)
-        relays = ForkServer(RELAY_MODULES, keep_open=(lock.descriptor,))
+        forks = ForkServer(FORKED_MODULES, keep_open=(lock.descriptor,), template=self._template)
         try:
             async with asyncio.TaskGroup() as tasks:
                 mesh = await self._start_nats(tasks)
@@ -179,7 +182,7 @@ class Up:
                         grace_seconds=STOP_SECONDS,
                         keep_open=(lock.descriptor,),
                         own_group=True,  # Ctrl-C on the terminal reaches only this process
-                        starter=relays if name.startswith("wall relay ") else None,
+                        starter=forks if name.startswith("wall") else None,
                     )
                     self._readiness.expect(child)
                     tasks.create_task(self._keep(child), name=child.name)
@@ -197,7 +200,7 @@ class Up:
                 child.kill()
             if self._nats:
                 await self._nats.kill()
-            relays.close()
+            forks.close()
             notify.close()
             lock.release()
 
@@ -328,9 +331,13 @@ async def _ended(child: Child, timeout_seconds: float) -> None:
             await child.ended.wait()
 
 
-async def serve(plan: UpPlan) -> None:
+def serve(plan: UpPlan) -> None:
     """Runs ``plan`` until SIGTERM or SIGINT; raises the `PantauError` that prevents it from running."""
-    up = Up(plan)
+    asyncio.run(_serve(plan, fork_template(FORKED_MODULES, signal.SIGTERM)))
+
+
+async def _serve(plan: UpPlan, template: Template | None) -> None:
+    up = Up(plan, template)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, up.stop)

@@ -11,6 +11,7 @@ from typing import Final, Protocol, TypeVar
 from services.mesh import lifecycle
 from services.mesh.child import Child
 from services.mesh.fork_server import ForkServer
+from services.mesh.forker import Template, fork_template
 from services.mesh.lifecycle import Service
 from services.mesh.notify import NotifySocket, Readiness
 from services.mesh.settings import MeshSettings, Section
@@ -61,16 +62,19 @@ def main(role: str, config: Config) -> int:
     mesh = mesh.as_bus_user("front")
     if role == "front":
         return lifecycle.main("wall", mesh, lambda service: run(service, settings))
+    template = fork_template(RELAY_MODULES, END_WITH_FRONT)
     return lifecycle.main(
-        "wall", mesh, lambda service: run_all(service, settings, relay_settings.udp_port, config.path)
+        "wall", mesh, lambda service: run_all(service, settings, relay_settings.udp_port, config.path, template)
     )
 
 
-async def run_all(service: Service, settings: WallSettings, udp_port: int, config: Path | None) -> None:
-    """The front with its relays, which it watches."""
+async def run_all(
+    service: Service, settings: WallSettings, udp_port: int, config: Path | None, template: Template | None
+) -> None:
+    """The front with its relays, which it watches; they are forked from ``template`` where there is one."""
     readiness = Readiness()
     notify = NotifySocket(readiness.take_assignment)
-    starter = ForkServer(RELAY_MODULES, with_parent=END_WITH_FRONT)
+    starter = ForkServer(RELAY_MODULES, with_parent=END_WITH_FRONT, template=template)
     try:
         relays = relay_processes(settings.relays, service.settings, udp_port, config, notify.address, starter)
         for relay in relays:

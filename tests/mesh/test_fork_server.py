@@ -1,8 +1,10 @@
 """Processes that are forked from one that has done their imports."""
 
 import asyncio
+import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 
@@ -10,6 +12,7 @@ import pytest
 
 from services.mesh.child import Child
 from services.mesh.fork_server import ForkServer
+from tests.mesh.fork_owner import LONG
 from tests.processes import children, command_line, runs
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="pidfds and prctl are Linux's")
@@ -91,3 +94,19 @@ async def test_what_cannot_be_forked_is_started_from_its_command_line() -> None:
     process = await server.start([sys.executable, "-c", "raise SystemExit(5)"], dict(os.environ))
     assert await process.wait() == 5
     server.close()
+
+
+async def test_a_template_that_its_owner_was_forked_into_serves_like_one_that_was_started() -> None:
+    owner = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.mesh.fork_owner", stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
+    )
+    async with asyncio.timeout(60):
+        printed, _ = await owner.communicate()
+    assert json.loads(printed) == {
+        "template": ["-m", "services.mesh.forker"],
+        "parent is the template": True,
+        "command line": " ".join(LONG),
+        "status": 7,
+        "holds what it inherits": True,
+        "the template holds it too": False,
+    }

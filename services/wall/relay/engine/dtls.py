@@ -1,20 +1,20 @@
-"""DTLS-SRTP by aiortc's `RTCDtlsTransport` and pylibsrtp, over datagrams of our own.
+"""DTLS-SRTP (RFC 5764) by pyOpenSSL and pylibsrtp, over datagrams of our own.
 
-This is the one module that touches private names of aiortc and pylibsrtp; both are pinned exactly, and
-tests/wall/relay/engine/test_dtls.py fails loudly when the names change. Used are:
-
-* aiortc: ``RTCDtlsTransport._set_role``, ``._srtp_profiles``, ``._rx_srtp``, ``._ssl``, and of the transport
-  given to it ``_recv``, ``_send`` and ``role``; of a profile ``openssl_profile``, ``libsrtp_profile``, ``key_length``,
-  ``salt_length`` and ``get_key_and_salt``;
-* pylibsrtp: ``_binding.ffi``, ``_binding.lib``, and ``Session._srtp``, libsrtp's context, for protection in place.
+This is the one module that touches private names of pylibsrtp, which is pinned exactly: ``_binding.ffi``,
+``_binding.lib``, and ``Session._srtp``, libsrtp's context, for protection in place.
+tests/wall/relay/engine/test_dtls.py fails loudly when they change.
 """
 
 import asyncio
+import datetime as dt
+import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
-from aiortc import rtcdtlstransport as aiortc_dtls
-from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 from pylibsrtp import Policy, Session, _binding
 
@@ -27,20 +27,46 @@ srtp_protect_rtcp: Final = _binding.lib.srtp_protect_rtcp
 srtp_unprotect_rtcp: Final = _binding.lib.srtp_unprotect_rtcp
 _PROTECT_KIND: Final = "srtp_err_status_t(*)(struct srtp_ctx_t_ *, void *, int *)"
 
+
+class Profile(NamedTuple):
+    """An SRTP protection profile (RFC 5764, 4.1.2; RFC 7714, 14.2)."""
+
+    name: str
+    libsrtp: int
+    """pylibsrtp's number of it."""
+    key_bytes: int
+    salt_bytes: int
+    tag_bytes: int
+    """What protection adds to an RTP packet."""
+
+    def master(self, material: bytes, client: bool) -> bytes:
+        """Key and salt by which one end protects, of what DTLS exports (RFC 5764, 4.2)."""
+        keys, salts = 2 * self.key_bytes, self.salt_bytes
+        key, salt = (0, keys) if client else (self.key_bytes, keys + salts)
+        return material[key : key + self.key_bytes] + material[salt : salt + salts]
+
+
 PROFILES: Final = (
-    aiortc_dtls.SRTP_AEAD_AES_128_GCM,
-    aiortc_dtls.SRTP_AEAD_AES_256_GCM,
-    aiortc_dtls.SRTP_AES128_CM_SHA1_80,
+    Profile("SRTP_AEAD_AES_128_GCM", Policy.SRTP_PROFILE_AEAD_AES_128_GCM, 16, 12, 16),
+    Profile("SRTP_AEAD_AES_256_GCM", Policy.SRTP_PROFILE_AEAD_AES_256_GCM, 32, 12, 16),
+    Profile("SRTP_AES128_CM_SHA1_80", Policy.SRTP_PROFILE_AES128_CM_SHA1_80, 16, 14, 10),
 )
 """In our order of preference: GCM takes half the time of AES-CM with HMAC-SHA1."""
-_TAG_BYTES: Final = {
-    b"SRTP_AEAD_AES_128_GCM": 16,
-    b"SRTP_AEAD_AES_256_GCM": 16,
-    b"SRTP_AES128_CM_SHA1_80": 10,
+_CIPHERS: Final = (
+    b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:"
+    b"ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA"
+)
+_HASHES: Final[dict[str, hashes.HashAlgorithm]] = {
+    "sha-256": hashes.SHA256(),
+    "sha-384": hashes.SHA384(),
+    "sha-512": hashes.SHA512(),
 }
+"""Those of fingerprints (RFC 8122), by their names in SDP."""
 _DATAGRAM_BYTES: Final = 1200
+_READ_BYTES: Final = 65_536
 _QUEUE_DATAGRAMS: Final = 32
 _CERTIFICATE_SECONDS: Final = 7 * 86400.0
+_CERTIFICATE_DAYS: Final = 30
 WINDOW_PACKETS: Final = 1024
 """How far back a packet can be sent again under its own number. libsrtp moves the whole window with every packet."""
 SMALL_WINDOW_PACKETS: Final = 128
@@ -74,24 +100,53 @@ class SrtpKeys(NamedTuple):
     """The objects that free the contexts when they are collected."""
 
 
+class Certificate:
+    """A self-signed certificate, and the OpenSSL context that all connections under it share."""
+
+    def __init__(self, profiles: Sequence[Profile] = PROFILES) -> None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, secrets.token_hex(16))])
+        now = dt.datetime.now(dt.UTC)
+        self.x509 = (
+            x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+            .not_valid_before(now - dt.timedelta(days=1))
+            .not_valid_after(now + dt.timedelta(days=_CERTIFICATE_DAYS))
+            .sign(key, hashes.SHA256())
+        )
+        self.context = context = SSL.Context(SSL.DTLS_METHOD)
+        # Each connection is authenticated by its own offer, so none goes on with another's session.
+        context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION)
+        context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+        context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *_: True)  # fingerprints decide
+        context.use_certificate(self.x509)
+        context.use_privatekey(key)
+        context.set_cipher_list(_CIPHERS)
+        context.set_tlsext_use_srtp(":".join(profile.name for profile in profiles).encode())
+
+
 class Certificates:
-    """The process's certificate: made at first use, and anew every week (aiortc's are valid for a month)."""
+    """The process's certificate: made at first use, and anew every week."""
 
     def __init__(self) -> None:
-        self._certificate: RTCCertificate | None = None
+        self._certificate: Certificate | None = None
         self._made_at = 0.0
 
-    def current(self, now: float) -> RTCCertificate:
+    def current(self, now: float) -> Certificate:
         """The certificate for new connections."""
         if self._certificate is None or now - self._made_at > _CERTIFICATE_SECONDS:
-            self._certificate = RTCCertificate.generateCertificate()
+            self._certificate = Certificate()
             self._made_at = now
         return self._certificate
 
 
-def fingerprint(certificate: RTCCertificate) -> str:
+def fingerprint(certificate: Certificate) -> str:
     """Its SHA-256 fingerprint as SDP writes it."""
-    return next(f.value for f in certificate.getFingerprints() if f.algorithm == "sha-256")
+    return _digest(certificate.x509, "sha-256")
+
+
+def _digest(certificate: x509.Certificate, algorithm: str) -> str:
+    return certificate.fingerprint(_HASHES[algorithm]).hex(":").upper()
 
 
 class HandshakeLimiter:
@@ -109,63 +164,17 @@ class HandshakeLimiter:
             await asyncio.sleep(0)
 
 
-class _Channel:
-    """What aiortc takes for an ICE transport: datagrams in and out."""
-
-    role = "controlled"
-
-    def __init__(self, send: Callable[[bytes], None], handshake_limiter: HandshakeLimiter) -> None:
-        self._out = send
-        self._handshake_limiter = handshake_limiter
-        self._in: asyncio.Queue[bytes] = asyncio.Queue(_QUEUE_DATAGRAMS)
-        self._closed = False
-        self._rest = b""
-        self.dropped = 0
-
-    def receive_datagram(self, datagram: bytes) -> None:
-        try:
-            self._in.put_nowait(datagram)
-        except asyncio.QueueFull:
-            self.dropped += 1  # DTLS repeats its flights
-
-    def close(self) -> None:
-        self._closed = True
-        if self._in.full():
-            self._in.get_nowait()
-        self._in.put_nowait(b"")
-
-    async def _recv(self) -> bytes:
-        if self._closed and self._in.empty():
-            raise ConnectionError("closed")
-        datagram = await self._in.get()
-        if not datagram:
-            raise ConnectionError("closed")
-        await self._handshake_limiter.wait_turn()
-        return datagram
-
-    async def _send(self, data: bytes) -> None:
-        if self._closed:
-            raise ConnectionError("closed")
-        datagrams, self._rest = split_records(self._rest + data)
-        for datagram in datagrams:
-            self._out(datagram)
-
-
-def split_records(flight: bytes) -> tuple[list[bytes], bytes]:
-    """A flight as datagrams of whole records (RFC 6347, 4.1.1), and what is left of a record that is cut off."""
+def split_records(flight: bytes) -> list[bytes]:
+    """A flight as datagrams of whole records (RFC 6347, 4.1.1)."""
     datagrams: list[bytes] = []
     begin = at = 0
     while at + 13 <= len(flight):
         end = at + 13 + int.from_bytes(flight[at + 11 : at + 13], "big")
-        if end > len(flight):
-            break
         if end - begin > _DATAGRAM_BYTES and at > begin:
             datagrams.append(flight[begin:at])
             begin = at
         at = end
-    if at > begin:
-        datagrams.append(flight[begin:at])
-    return datagrams, flight[at:]
+    return [*datagrams, flight[begin:]] if flight else []
 
 
 class DtlsSession:
@@ -173,27 +182,45 @@ class DtlsSession:
 
     def __init__(
         self,
-        certificate: RTCCertificate,
+        certificate: Certificate,
         send: Callable[[bytes], None],
         *,
         server: bool,
         handshake_limiter: HandshakeLimiter,
         clock: Clock,
-        profiles: Sequence[Any] = PROFILES,
     ) -> None:
-        self._channel = _Channel(send, handshake_limiter)
-        self._transport = RTCDtlsTransport(self._channel, [certificate])  # type: ignore[arg-type]  # the part of it that is used
-        self._transport._set_role("server" if server else "client")
+        self._send = send
         self._server = server
+        self._limiter = handshake_limiter
         self._clock = clock
-        self._transport._srtp_profiles = list(profiles)
+        self._ssl = SSL.Connection(certificate.context)
+        if server:
+            self._ssl.set_accept_state()
+        else:
+            self._ssl.set_connect_state()
+        self._waiting: asyncio.Queue[bytes] | None = asyncio.Queue(_QUEUE_DATAGRAMS)
+        """Datagrams that the handshake has not taken yet; None when it is over."""
+        self._gone = False
+        """Whether `close` was called."""
         self.closed = asyncio.Event()
-        """Set when the peer has said goodbye, or the session was closed."""
-        self._transport.on("statechange", self._on_state)
+        """Set when the peer has said goodbye, the handshake has failed, or the session was closed."""
 
     def receive_datagram(self, datagram: bytes) -> None:
         """A DTLS datagram of the peer's."""
-        self._channel.receive_datagram(datagram)
+        if self._gone:
+            return
+        if self._waiting is not None:
+            with suppress(asyncio.QueueFull):  # DTLS repeats its flights
+                self._waiting.put_nowait(datagram)
+            return
+        self._ssl.bio_write(datagram)
+        try:
+            self._ssl.recv(_READ_BYTES)
+        except SSL.ZeroReturnError:
+            self.closed.set()
+        except SSL.Error:  # nothing to read, or rubbish: DTLS goes on
+            pass
+        self._flush()
 
     async def handshake(
         self,
@@ -203,38 +230,93 @@ class DtlsSession:
         window_packets: int = WINDOW_PACKETS,
     ) -> SrtpKeys:
         """Completes the handshake with the owner of ``fingerprints``; raises `DtlsError`."""
-        parameters = RTCDtlsParameters([RTCDtlsFingerprint(algorithm, value) for algorithm, value in fingerprints])
         try:
             async with timeout(self._clock, timeout_seconds):
-                await self._transport.start(parameters)
+                await self._shake_hands()
+            self._verify_peer(fingerprints)
+            return self._keys(window_packets)
         except TimeoutError as error:
+            self.closed.set()
             raise DtlsError(f"no DTLS handshake within {timeout_seconds:g} s") from error
-        if self._transport.state != "connected":
-            raise DtlsError("the DTLS handshake failed, or the certificate is not the one of the offer")
-        ssl = self._transport._ssl
-        assert ssl is not None
-        profile = ssl.get_selected_srtp_profile()
-        outbound, inbound = self._outbound(ssl, profile, window_packets), self._transport._rx_srtp
-        return SrtpKeys(outbound._srtp[0], inbound._srtp[0], _TAG_BYTES[profile], profile.decode(), (outbound, inbound))
+        except DtlsError:
+            self.closed.set()
+            raise
 
-    def _outbound(self, ssl: SSL.Connection, name: bytes, window_packets: int) -> Session:
-        """As `RTCDtlsTransport._setup_srtp` makes it, but for the window (RFC 5764, 4.2)."""
-        profile = next(known for known in self._transport._srtp_profiles if known.openssl_profile == name)
-        size = 2 * (profile.key_length + profile.salt_length)
-        material = ssl.export_keying_material(b"EXTRACTOR-dtls_srtp", size)
-        key = profile.get_key_and_salt(material, 1 if self._server else 0)
-        policy = Policy(key=key, ssrc_type=Policy.SSRC_ANY_OUTBOUND, srtp_profile=profile.libsrtp_profile)
-        policy.allow_repeat_tx = True
-        policy.window_size = window_packets
-        return Session(policy)
+    async def _shake_hands(self) -> None:
+        waiting = self._waiting
+        assert waiting is not None, "there is one handshake"
+        while True:
+            try:
+                self._ssl.do_handshake()
+            except SSL.WantReadError:
+                self._flush()
+            except SSL.Error as error:
+                self._flush()  # it may be an alert
+                raise DtlsError("the DTLS handshake failed") from error
+            else:
+                self._flush()
+                break
+            try:
+                async with asyncio.timeout(self._ssl.DTLSv1_get_timeout()):  # OpenSSL's clock is the system's
+                    datagram = await waiting.get()
+            except TimeoutError:
+                self._ssl.DTLSv1_handle_timeout()
+                continue
+            if self._gone:
+                raise DtlsError("the connection was closed before DTLS was there")
+            await self._limiter.wait_turn()
+            self._ssl.bio_write(datagram)
+        self._waiting = None
+        while not waiting.empty():
+            self.receive_datagram(waiting.get_nowait())
+
+    def _verify_peer(self, fingerprints: Sequence[tuple[str, str]]) -> None:
+        """All fingerprints in hashes that are known here must be those of the peer's certificate, and there is one."""
+        certificate = self._ssl.get_peer_certificate(as_cryptography=True)
+        known = [(algorithm.lower(), value) for algorithm, value in fingerprints if algorithm.lower() in _HASHES]
+        if (
+            certificate is None
+            or not known
+            or any(value.upper() != _digest(certificate, algorithm) for algorithm, value in known)
+        ):
+            raise DtlsError("the peer's certificate is not the one of the offer")
+
+    def _keys(self, window_packets: int) -> SrtpKeys:
+        name = self._ssl.get_selected_srtp_profile().decode()
+        profile = next((known for known in PROFILES if known.name == name), None)
+        if profile is None:
+            raise DtlsError("the peer knows no SRTP protection profile that is known here")
+        material = self._ssl.export_keying_material(
+            b"EXTRACTOR-dtls_srtp", 2 * (profile.key_bytes + profile.salt_bytes)
+        )
+        outbound = _session(profile, material, not self._server, Policy.SSRC_ANY_OUTBOUND, window_packets)
+        inbound = _session(profile, material, self._server, Policy.SSRC_ANY_INBOUND, WINDOW_PACKETS)
+        return SrtpKeys(outbound._srtp[0], inbound._srtp[0], profile.tag_bytes, name, (outbound, inbound))
+
+    def _flush(self) -> None:
+        flight = b""
+        with suppress(SSL.WantReadError):
+            while True:
+                flight += self._ssl.bio_read(_READ_BYTES)
+        for datagram in split_records(flight):
+            self._send(datagram)
 
     async def close(self) -> None:
         """Says goodbye and lets go. May be called at any time, and twice."""
-        await self._transport.stop()
-        self._channel.close()
-        self._transport.remove_all_listeners()
+        if self._gone:
+            return
+        self._gone = True
         self.closed.set()
+        if self._waiting is None:
+            with suppress(SSL.Error):
+                self._ssl.shutdown()
+            self._flush()
+        elif self._waiting.empty():  # the handshake waits for a datagram
+            self._waiting.put_nowait(b"")
 
-    def _on_state(self) -> None:
-        if self._transport.state in ("closed", "failed"):
-            self.closed.set()
+
+def _session(profile: Profile, material: bytes, client: bool, kind: int, window_packets: int) -> Session:
+    policy = Policy(key=profile.master(material, client), ssrc_type=kind, srtp_profile=profile.libsrtp)
+    policy.allow_repeat_tx = True
+    policy.window_size = window_packets
+    return Session(policy)
