@@ -28,7 +28,7 @@ srtp_unprotect_rtcp: Final = _binding.lib.srtp_unprotect_rtcp
 _PROTECT_KIND: Final = "srtp_err_status_t(*)(struct srtp_ctx_t_ *, void *, int *)"
 
 
-class Profile(NamedTuple):
+class SrtpProfile(NamedTuple):
     """An SRTP protection profile (RFC 5764, 4.1.2; RFC 7714, 14.2)."""
 
     name: str
@@ -47,9 +47,9 @@ class Profile(NamedTuple):
 
 
 PROFILES: Final = (
-    Profile("SRTP_AEAD_AES_128_GCM", Policy.SRTP_PROFILE_AEAD_AES_128_GCM, 16, 12, 16),
-    Profile("SRTP_AEAD_AES_256_GCM", Policy.SRTP_PROFILE_AEAD_AES_256_GCM, 32, 12, 16),
-    Profile("SRTP_AES128_CM_SHA1_80", Policy.SRTP_PROFILE_AES128_CM_SHA1_80, 16, 14, 10),
+    SrtpProfile("SRTP_AEAD_AES_128_GCM", Policy.SRTP_PROFILE_AEAD_AES_128_GCM, 16, 12, 16),
+    SrtpProfile("SRTP_AEAD_AES_256_GCM", Policy.SRTP_PROFILE_AEAD_AES_256_GCM, 32, 12, 16),
+    SrtpProfile("SRTP_AES128_CM_SHA1_80", Policy.SRTP_PROFILE_AES128_CM_SHA1_80, 16, 14, 10),
 )
 """In our order of preference: GCM takes half the time of AES-CM with HMAC-SHA1."""
 _CIPHERS: Final = (
@@ -103,7 +103,7 @@ class SrtpKeys(NamedTuple):
 class Certificate:
     """A self-signed certificate, and the OpenSSL context that all connections under it share."""
 
-    def __init__(self, profiles: Sequence[Profile] = PROFILES) -> None:
+    def __init__(self, profiles: Sequence[SrtpProfile] = PROFILES) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, secrets.token_hex(16))])
         now = dt.datetime.now(dt.UTC)
@@ -315,7 +315,7 @@ class DtlsSession:
             self._waiting.put_nowait(b"")
 
 
-def _session(profile: Profile, material: bytes, client: bool, kind: int, window_packets: int) -> Session:
+def _session(profile: SrtpProfile, material: bytes, client: bool, kind: int, window_packets: int) -> Session:
     policy = Policy(key=profile.master(material, client), ssrc_type=kind, srtp_profile=profile.libsrtp)
     policy.allow_repeat_tx = True
     policy.window_size = window_packets

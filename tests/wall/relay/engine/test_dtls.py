@@ -28,7 +28,7 @@ def test_the_private_names_are_there() -> None:
 
 
 async def connected(
-    *profiles: dtls.Profile, window_packets: int = dtls.WINDOW_PACKETS
+    *profiles: dtls.SrtpProfile, window_packets: int = dtls.WINDOW_PACKETS
 ) -> tuple[dtls.SrtpKeys, dtls.SrtpKeys, list[dtls.DtlsSession]]:
     """Two ends joined in memory; the keys of server and client."""
     handshake_limiter = dtls.HandshakeLimiter()
@@ -82,7 +82,7 @@ async def test_a_small_window_repeats_what_is_new_and_a_large_one_what_is_old() 
 
 
 @pytest.mark.parametrize("profile", dtls.PROFILES)
-async def test_packets_protected_in_place_are_unprotected_by_pylibsrtp(profile: dtls.Profile) -> None:
+async def test_packets_protected_in_place_are_unprotected_by_pylibsrtp(profile: dtls.SrtpProfile) -> None:
     ours, theirs, sessions = await connected(profile)
     unit = join_length_prefixed([b"\x67abc", b"\x68d", b"\x65" + bytes(range(256)) * 30])
     extension = pack_extensions({3: b"\1\2\3"})
