@@ -190,13 +190,18 @@ _CAPTURE_AT: Final = 40
 
 
 def is_picture(message: bytes) -> bool:
-    """Whether a message that `encode` made is a picture's. It and the next three look at single bytes alone."""
+    """Whether a message that `encode` made is a picture's. It and the next four look at single bytes alone."""
     return message[_CODEC_AT] < _FIRST_SOUND
 
 
 def begins_gop(message: bytes) -> bool:
     """Whether it is a keyframe's."""
     return message[_CODEC_AT] < _FIRST_SOUND and message[_FLAGS_AT] & _KEYFRAME != 0
+
+
+def begins_nothing(message: bytes) -> bool:
+    """Whether it is a picture that is neither a keyframe nor the first of a run."""
+    return message[_CODEC_AT] < _FIRST_SOUND and not message[_FLAGS_AT] & (_KEYFRAME | _DISCONTINUITY)
 
 
 def order_of(message: bytes) -> tuple[int, int]:
@@ -231,3 +236,7 @@ class SequenceTracker:
             self.lost += unit.sequence - self._sequence - 1
         self._epoch, self._sequence = unit.order
         return True
+
+    def accept_up_to(self, unit: AccessUnit) -> None:
+        """Frames came of which each follows the one before, the first of them the last that was accepted."""
+        self._epoch, self._sequence = unit.order

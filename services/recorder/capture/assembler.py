@@ -1,7 +1,8 @@
 """From access units to segments and fragments: pure, and the only place that decides where to cut."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from services.contracts.frames import AccessUnit
 from services.media.mp4.fragment import Sample, TrackRun
@@ -47,6 +48,16 @@ class _OpenSegment:
     video: VideoTrack
 
 
+class _WaitingPicture(NamedTuple):
+    """A picture of the fragment that grows."""
+
+    data: bytes
+    dts_90k: int
+    composition_90k: int
+    keyframe: bool
+    damaged: bool
+
+
 class SegmentAssembler:
     """Cuts one stream. Add what arrives, in order; each call returns the steps to write, in order."""
 
@@ -59,12 +70,10 @@ class SegmentAssembler:
         self._pictures = ParameterSetTracker()
         self._timeline = RunTimeline()
         self._segment: _OpenSegment | None = None
-        self._samples: list[Sample] = []
-        self._base_90k = 0
+        self._waiting: list[_WaitingPicture] = []
         self._bytes = 0
         self._retimed = 0
         self._first_pts_90k = 0
-        self._last_dts_90k = 0
         self._keyframe_90k: int | None = None
         self._gop_90k: int | None = None
         """Between the last two keyframes of this run."""
@@ -124,11 +133,15 @@ class SegmentAssembler:
             self._segment = _OpenSegment(timed.dts_90k, timed.pts_90k, timed.capture_us, track)
             self._departing_90k = None
             out.append(SegmentBegin(timed.capture_us, track, audio, unit.clock, unit.uncertainty_us, step_us))
-        elif self._samples and self._fragment_is_full(timed.dts_90k, keyframe):
+        elif self._waiting and self._fragment_is_full(timed.dts_90k, keyframe):
             out += self._flush(timed.dts_90k)
-        self._append(
-            data, timed.dts_90k, timed.pts_90k, keyframe, damaged=unit.damaged or self.damaged, retimed=timed.retimed
+        if not self._waiting:
+            self._first_pts_90k = timed.pts_90k
+        self._waiting.append(
+            _WaitingPicture(data, timed.dts_90k, timed.pts_90k - timed.dts_90k, keyframe, unit.damaged or self.damaged)
         )
+        self._bytes += len(data)
+        self._retimed += timed.retimed
         self._order = unit.order
         if abs(timed.capture_us - self._capture_us(timed.pts_90k)) < DEPARTURE_US:
             self._departing_90k = None
@@ -136,10 +149,43 @@ class SegmentAssembler:
             self._departing_90k = timed.dts_90k
         return out
 
+    def add_usual(self, units: Sequence[AccessUnit], now_us: int, monotonic: float) -> int:
+        """Takes the first of ``units``, as `add_picture` takes each; returns how many: it writes nothing.
+
+        They follow the last picture and each other, and `AccessUnit.keyframe` and `AccessUnit.discontinuity` are not
+        true of any. It stops in front of one that ends the fragment, or that is to be looked at alone.
+        """
+        segment, waiting = self._segment, self._waiting
+        units = units[: max(0, MAX_FRAGMENT_SAMPLES - len(waiting))]
+        size_bytes = sum([len(unit.payload) for unit in units])
+        if segment is None or not waiting or self._bytes + size_bytes >= MAX_FRAGMENT_BYTES:
+            return 0
+        placed = self._timeline.place_usual(units, now_us, waiting[0].dts_90k + self._longest_90k)
+        if not placed:
+            return 0
+        start_us, first_pts_90k, departing_90k = segment.start_us, segment.first_pts_90k, self._departing_90k
+        damaged = self.damaged
+        for unit, dts_90k in zip(units, placed, strict=False):
+            composition_90k = unit.pts_90k - unit.dts_90k
+            payload = unit.payload
+            waiting.append(
+                _WaitingPicture(payload, dts_90k, composition_90k, keyframe=False, damaged=damaged or unit.damaged)
+            )
+            self._bytes += len(payload)
+            media_us = start_us + us_from_90k(dts_90k + composition_90k - first_pts_90k)
+            if -DEPARTURE_US < unit.capture_us - media_us < DEPARTURE_US:
+                departing_90k = None
+            elif departing_90k is None:
+                departing_90k = dts_90k
+        self._departing_90k = departing_90k
+        self._fed_at = monotonic
+        self._order = units[len(placed) - 1].order
+        return len(placed)
+
     @property
     def waiting(self) -> bool:
         """Whether pictures wait for the end of their fragment."""
-        return bool(self._samples)
+        return bool(self._waiting)
 
     def tick(self, monotonic: float, *, complete: bool = True) -> list[SegmentStep]:
         """Call it about once a second: it writes the waiting samples when no picture comes.
@@ -158,22 +204,22 @@ class SegmentAssembler:
         self._timeline = RunTimeline()
         self._keyframe_90k = self._gop_90k = None
         self._segment = None
-        self._samples, self._bytes, self._retimed = [], 0, 0
+        self._waiting, self._bytes, self._retimed = [], 0, 0
         self.written_order = before
 
     def forget_unwritten_gop(self) -> bool:
         """Forgets waiting pictures that begin with a keyframe: ingest keeps them, and a file can begin with them."""
-        if not (self._samples and self._samples[0].keyframe):
+        if not (self._waiting and self._waiting[0].keyframe):
             return False
-        self._samples, self._bytes, self._retimed = [], 0, 0
+        self._waiting, self._bytes, self._retimed = [], 0, 0
         return True
 
     def end_segment(self, reason: EndReason, *, next_dts_90k: int | None = None) -> list[SegmentStep]:
         """Ends the segment where one is open. ``next_dts_90k`` is where the next one begins, if at once."""
         if self._segment is None:
             return []
+        end_90k = self._timeline.end_90k if next_dts_90k is None else next_dts_90k
         out = self._flush(next_dts_90k)
-        end_90k = self._last_dts_90k + self._timeline.duration_90k if next_dts_90k is None else next_dts_90k
         out.append(SegmentEnd(self._segment.start_us + us_from_90k(end_90k - self._segment.origin_90k), reason))
         self._segment = None
         return out
@@ -196,43 +242,39 @@ class SegmentAssembler:
         return None, 0
 
     def _fragment_is_full(self, dts_90k: int, keyframe: bool) -> bool:
-        length = dts_90k - self._base_90k
-        if keyframe and (length >= SHORT_GOP_90K or not self._samples[0].keyframe):
+        length = dts_90k - self._waiting[0].dts_90k
+        if keyframe and (length >= SHORT_GOP_90K or not self._waiting[0].keyframe):
             return True
-        # A file that ends between two GOPs can be gone on with after a death, no picture twice.
-        whole = self._gop_90k is not None and self._gop_90k <= LONGEST_FRAGMENT_90K
         return (
-            length >= (LONGEST_FRAGMENT_90K if whole else FRAGMENT_90K)
+            length >= self._longest_90k
             or self._bytes >= MAX_FRAGMENT_BYTES
-            or len(self._samples) >= MAX_FRAGMENT_SAMPLES
+            or len(self._waiting) >= MAX_FRAGMENT_SAMPLES
         )
 
-    def _append(self, data: bytes, dts_90k: int, pts_90k: int, keyframe: bool, *, damaged: bool, retimed: bool) -> None:
-        if self._samples:
-            self._last_takes(dts_90k)
-        else:
-            self._base_90k, self._first_pts_90k = dts_90k, pts_90k
-        self._samples.append(Sample(data, 0, pts_90k - dts_90k, keyframe, damaged))
-        self._bytes += len(data)
-        self._retimed += retimed
-        self._last_dts_90k = dts_90k
-
-    def _last_takes(self, until_90k: int) -> None:
-        data, _, offset, keyframe, damaged = self._samples[-1]
-        self._samples[-1] = Sample(data, until_90k - self._last_dts_90k, offset, keyframe, damaged)
+    @property
+    def _longest_90k(self) -> int:
+        """Of a fragment. A file that ends between two GOPs can be gone on with after a death, no picture twice."""
+        whole = self._gop_90k is not None and self._gop_90k <= LONGEST_FRAGMENT_90K
+        return LONGEST_FRAGMENT_90K if whole else FRAGMENT_90K
 
     def _flush(self, next_dts_90k: int | None) -> list[SegmentStep]:
         """The waiting samples as a fragment. Its last picture lasts until ``next_dts_90k``, else as long as usual."""
-        segment = self._segment
-        if segment is None or not self._samples:
+        segment, waiting = self._segment, self._waiting
+        if segment is None or not waiting:
             return []
-        end_90k = self._last_dts_90k + self._timeline.duration_90k if next_dts_90k is None else next_dts_90k
-        self._last_takes(end_90k)
+        base_90k = waiting[0].dts_90k
+        end_90k = self._timeline.end_90k if next_dts_90k is None else next_dts_90k
+        samples = [
+            Sample(data, after_90k - dts_90k, composition_90k, keyframe, damaged)
+            for (data, dts_90k, composition_90k, keyframe, damaged), after_90k in zip(
+                waiting, [*[each.dts_90k for each in waiting[1:]], end_90k], strict=True
+            )
+        ]
         from_us = self._capture_us(self._first_pts_90k)
         to_us = segment.start_us + us_from_90k(end_90k - segment.origin_90k)
         sound = self.sound.take_until(to_us)
         fragment = SegmentFragment(
-            TrackRun(VIDEO_ID, self._base_90k - segment.origin_90k, tuple(self._samples)),
+            TrackRun(VIDEO_ID, base_90k - segment.origin_90k, samples),
             sound,
             from_us,
             to_us,
@@ -241,7 +283,7 @@ class SegmentAssembler:
             self._order,
             self.written_order,
         )
-        self._samples, self._bytes, self._retimed = [], 0, 0
+        self._waiting, self._bytes, self._retimed = [], 0, 0
         self.written_order = self._order
         return [fragment]
 

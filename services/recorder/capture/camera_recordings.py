@@ -107,6 +107,7 @@ class CameraRecordings:
             self._watch_bus(answers=answers())
             now_us, monotonic = clock.now_us(), clock.monotonic()
             for camera, feed in self.feeds.items():
+                feed.catch_up()
                 expected = f"{INGEST_PREFIX}{camera}" in assignments.entries
                 complete = service.bus.connected and feed.feed.complete(monotonic, expected=expected)
                 feed.recording.tick(now_us, monotonic, complete=complete)

@@ -5,7 +5,7 @@ Pure: frames, offers and the time come in, frames to record go out, in order and
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
 
@@ -66,6 +66,10 @@ class FrameTaker(Protocol):
 
     def take_picture(self, unit: AccessUnit) -> None:
         """The next picture. It may call `RecorderFeed.rewind`."""
+
+    def take_usual(self, units: Sequence[AccessUnit]) -> int:
+        """The next pictures, each as `take_picture` takes it; returns how many of them: it stops in front of one that
+        is to be looked at alone. They follow each other, and none is a keyframe or begins a run."""
 
     def take_sound(self, unit: AccessUnit) -> None:
         """The next frame of sound."""
@@ -133,6 +137,23 @@ class RecorderFeed:
         elif unit.order > self._newest or self._begins_anew(unit):
             self._seek(now)
             self._hold(unit)
+
+    def live_usual(self, units: Sequence[AccessUnit], now: float) -> None:
+        """Pictures came over the bus, as `live` is told of each. They follow each other; none is a keyframe or begins
+        a run."""
+        at = 0
+        while at < len(units):
+            first, taken = units[at], 0
+            follows = first.epoch == self._epoch and self._follows(first)
+            if self.state is FeedState.LIVE and follows and self._shift_90k is None:
+                taken = self._taker.take_usual(units[at:])
+            if taken:
+                at += taken
+                self._last = units[at - 1]
+                self.positions[first.epoch] = self._last.sequence
+            else:
+                self.live(first, now)
+                at += 1
 
     def offered(self, worker: Id, runs: tuple[KeptRun, ...], now: float, *, spooled: bool = True) -> None:
         """A worker says what it keeps of the camera: nothing, where ``runs`` is empty. ``spooled``: it outlives it."""

@@ -1,7 +1,7 @@
 """One stream's recording: access units in, fragments to a disk, gaps noticed. No bus, no threads of its own."""
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from services.contracts.frames import AccessUnit, SequenceTracker
@@ -141,6 +141,25 @@ class StreamRecording:
         self._last_order = unit.order
         self._carry_out(self.assembler.add_picture(unit, now_us, monotonic))
         self._tell()
+
+    def record_usual(self, units: Sequence[AccessUnit], now_us: int, monotonic: float) -> int:
+        """Records the first of ``units``, as `record_picture` does each; returns how many.
+
+        They follow each other, and none is a keyframe or begins a run. It stops in front of one that is to be looked
+        at alone.
+        """
+        first, before = units[0], self._last_order
+        if before != (first.epoch, first.sequence - 1) or not self.mid_file:
+            return 0
+        taken = self.assembler.add_usual(units, now_us, monotonic)
+        if taken:
+            last = units[taken - 1]
+            self._video.accept_up_to(last)
+            self.frames += taken
+            self._seen = _FOLLOWS
+            self._last_capture_us = last.capture_us
+            self._last_order = last.order
+        return taken
 
     def record_sound(self, unit: AccessUnit) -> None:
         """Takes a frame of sound."""

@@ -4,6 +4,7 @@ Ingest re-times: within a run its decoding times grow strictly and go as fast as
 they are taken as they are, but for a camera whose time stamps run at another speed than time.
 """
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from services.contracts.frames import AccessUnit
@@ -41,6 +42,11 @@ class RunTimeline:
         self._last_capture_us = 0
         self._dts_90k = 0
 
+    @property
+    def end_90k(self) -> int:
+        """Where the last picture ends, if it lasts as long as usual."""
+        return self._dts_90k + self.duration_90k
+
     def continues(self, unit: AccessUnit) -> bool:
         """Whether ``unit`` can belong to this run. Where not, the message with which another run began was lost."""
         return self._last is None or 0 < unit.dts_90k - self._last.dts_90k <= MAX_STEP_90K
@@ -65,3 +71,32 @@ class RunTimeline:
             capture_us,
             retimed=self.by_capture or capture_us != unit.capture_us,
         )
+
+    def place_usual(self, units: Sequence[AccessUnit], now_us: int, until_90k: int) -> list[int]:
+        """Decoding times of the first of ``units``, as `place` gives them; as many as lie before ``until_90k``.
+
+        It stops in front of a picture that does not continue the run, or of which a time was to be replaced.
+        """
+        last, dts_90k, duration_90k = self._last, self._dts_90k, self.duration_90k
+        placed: list[int] = []
+        if last is None or self.by_capture:
+            return placed
+        before_90k = last.dts_90k
+        for unit in units:
+            step = unit.dts_90k - before_90k
+            if (
+                not 0 < step <= MAX_STEP_90K
+                or dts_90k + step >= until_90k
+                or not 0 <= unit.pts_90k - unit.dts_90k <= MAX_COMPOSITION_90K
+                or abs(unit.capture_us - now_us) > MAX_CAPTURE_ERROR_US
+            ):
+                break
+            duration_90k += (min(step, SECOND_90K) - duration_90k) // 8
+            dts_90k += step
+            before_90k = unit.dts_90k
+            placed.append(dts_90k)
+        if placed:
+            self._last = units[len(placed) - 1]
+            self._last_capture_us = self._last.capture_us
+            self._dts_90k, self.duration_90k = dts_90k, duration_90k
+        return placed

@@ -1,6 +1,6 @@
 """Ingest's keep and a recorder's feed in one world without bus, disk and time: what the model test turns."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from services.contracts import frames
@@ -68,6 +68,12 @@ class ModelTaker:
         if self.recording:
             self.waiting.append(unit)
 
+    def take_usual(self, units: Sequence[AccessUnit]) -> int:
+        if not self.recording:
+            return 0
+        self.waiting += units
+        return len(units)
+
     def _rewind(self) -> None:
         """The disk does not take the GOP that waits."""
         self.waiting = []
@@ -120,7 +126,10 @@ class World:
             if worker.reading:
                 unit = worker.read(self.sent, self.now)
                 if unit is not None and self.bus and not lost:
-                    self.feed.live(unit, self.now)
+                    if unit.keyframe:
+                        self.feed.live(unit, self.now)
+                    else:
+                        self.feed.live_usual([unit], self.now)
         self.sent += 1
         if self.bus and self.now >= self._offer_at:
             self.offer()
