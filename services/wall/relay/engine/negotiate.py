@@ -93,11 +93,8 @@ def choose_video(section: MediaSection) -> VideoChoice:
         ranked = [(rank, f) for f in offered if (rank := codec.rank_offer(f.parameters)) is not None]
         if ranked:
             by_codec[codec.name] = min(ranked, key=lambda pair: pair[0])[1]
-    rtx = {
-        int(f.parameters["apt"]): f
-        for f in section.formats.values()
-        if f.codec == "RTX" and f.parameters.get("apt", "").isascii() and f.parameters.get("apt", "").isdigit()
-    }
+    repeats = {f.parameters.get("apt", ""): f for f in section.formats.values() if f.codec == "RTX"}
+    rtx = {number: repeats[str(number)] for number in section.formats if str(number) in repeats}
     return VideoChoice(by_codec, rtx)
 
 

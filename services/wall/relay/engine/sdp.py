@@ -140,9 +140,10 @@ class _Attributes:
 
 def _section(line: str, attributes: _Attributes, session: _Attributes) -> MediaSection:
     parts = line.split(" ")
-    if len(parts) < 4 or not parts[1].isascii() or not parts[1].isdigit():
+    port = _number(parts[1], 65_535) if len(parts) >= 4 else None
+    if port is None:
         raise BadOfferError(f"a media line cannot be read: m={line[:60]}")
-    kind, port, protocol = parts[0], int(parts[1]), parts[2]
+    kind, protocol = parts[0], parts[2]
     formats = _formats(parts[3:], attributes) if kind in ("audio", "video") else {}
     extensions: dict[str, int] = {}
     directed: set[str] = set()
@@ -152,8 +153,8 @@ def _section(line: str, attributes: _Attributes, session: _Attributes) -> MediaS
         number, _, way = number.partition("/")
         if uri not in (PLAYOUT_DELAY, ABS_SEND_TIME) or way in ("sendonly", "inactive"):
             continue
-        if number.isascii() and number.isdigit() and 1 <= int(number) <= 14:
-            extensions[uri] = int(number)
+        if place := _number(number, 14):
+            extensions[uri] = place
             if way:
                 directed.add(uri)
     direction = next((name for name in _DIRECTIONS for given in (attributes, session) if name in given.first), "")
@@ -186,20 +187,27 @@ def _formats(numbers: Sequence[str], attributes: _Attributes) -> dict[int, Forma
     formats: dict[int, Format] = {}
     for number in numbers:
         mapping = maps.get(number) or {"0": "PCMU/8000", "8": "PCMA/8000"}.get(number)
-        if not mapping or not number.isascii() or not number.isdigit() or int(number) > 127:
-            continue
-        codec, _, rate = mapping.partition("/")
+        payload_type = _number(number, 127)
+        codec, _, rate = (mapping or "").partition("/")
         clock, _, channels = rate.partition("/")
-        if not (clock.isascii() and clock.isdigit()):
+        clock_rate = _number(clock, 0xFFFFFFFF)
+        if payload_type is None or clock_rate is None:
             continue
         line = fmtp.get(number, "")
         pairs = (item.strip().partition("=") for item in line.split(";"))
         parameters = {name.lower(): setting for name, _, setting in pairs if name}
         fb = frozenset(feedback.get(number, set()) | feedback.get("*", set()))
-        formats[int(number)] = Format(
-            int(number), codec.upper(), int(clock), int(channels) if channels.isdigit() else 1, parameters, fb, line
+        formats[payload_type] = Format(
+            payload_type, codec.upper(), clock_rate, _number(channels, 255) or 1, parameters, fb, line
         )
     return formats
+
+
+def _number(text: str, most: int) -> int | None:
+    """A decimal number of at most ``most``; None where the text is none."""
+    if len(text) > 10 or not (text.isascii() and text.isdigit()) or int(text) > most:
+        return None
+    return int(text)
 
 
 class HostCandidate(NamedTuple):

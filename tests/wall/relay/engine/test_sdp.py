@@ -107,6 +107,29 @@ def test_a_damaged_offer_is_answered_or_refused(data: st.DataObject) -> None:
         answer_to("\r\n".join(lines))
 
 
+@pytest.mark.parametrize("number", ["\u00b2", "\u0664", "9" * 5000, "-1", "", "1e3"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "m=video {} UDP/TLS/RTP/SAVPF 102",
+        "m=video 9 UDP/TLS/RTP/SAVPF {}",
+        "a=rtpmap:{first} H264/{}",
+        "a=rtpmap:{first} H264/90000/{}",
+        "a=rtpmap:{} H264/90000",
+        "a=fmtp:103 apt={}",
+        "a=extmap:{} " + sdp.ABS_SEND_TIME,
+    ],
+)
+def test_what_is_no_number_where_one_is_expected_is_answered_or_refused(line: str, number: str) -> None:
+    begin = line.split("{}", maxsplit=1)[0].rstrip("1234567890/ ").split(":")[0]
+    lines = CHROMIUM.split("\r\n")
+    place = next(n for n, old in enumerate(lines) if old.startswith(begin))
+    first = next(old for old in lines if old.startswith("m=")).split()[3]
+    lines[place] = line.format(number, first=first)
+    with contextlib.suppress(BadOfferError):
+        answer_to("\r\n".join(lines))
+
+
 def test_nothing_of_an_offer_can_add_lines_to_the_answer() -> None:
     for evil in ("a=mid:0\ra=evil", "a=fmtp:102 x\ra=evil", "a=ice-ufrag:abcd\r\ra=evil"):
         with pytest.raises(BadOfferError):
