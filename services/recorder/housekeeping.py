@@ -60,8 +60,8 @@ class Housekeeping:
     async def run(self) -> None:
         """Passes for ever."""
         while True:
+            self._hurry.clear()  # who hurries during the pass wants another
             await self.run_once()
-            self._hurry.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(PASS_SECONDS):
                     await self._hurry.wait()

@@ -4,7 +4,7 @@ import asyncio
 import ssl
 import warnings
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from ipaddress import ip_address
@@ -36,6 +36,8 @@ from tests.support.unit_outlet import KeepingOutlet
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
 READ_SECONDS: Final = 4.0
+ENOUGH: Final = 75
+"""Pictures of either reader; a busy machine takes longer to send them."""
 RUN: Final = 12
 """So many units in a row say where two readings overlap."""
 _PICTURE: Final = "videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=320,height=240,framerate=25/1"
@@ -64,11 +66,15 @@ async def read_with_both(libav: LibavProcesses, source: Source) -> tuple[Keeping
         # One after the other: gst-rtsp-server cannot bear two clients that begin to play at once.
         for reader, outlet in ((libav.reader(), reference), (DirectReader(), direct)):
             readings.append(tasks.create_task(reader.run(source, outlet)))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not outlet.packets:
                     assert not (ended := [reading.result() for reading in readings if reading.done()]), ended
                     await asyncio.sleep(0.05)
         await asyncio.sleep(READ_SECONDS)
+        with suppress(TimeoutError):  # what is missing then is told by the comparison
+            async with asyncio.timeout(60):
+                while min(len(outlet.of_kind("video")) for outlet in (direct, reference)) < ENOUGH:
+                    await asyncio.sleep(0.1)
         for reading in readings:
             reading.cancel()
     return direct, reference

@@ -84,6 +84,16 @@ async def until_status(front: RunningFront, job: str, *statuses: str, **more: An
     return found
 
 
+async def known(front: RunningFront, name: str) -> None:
+    """Returns when the front knows the camera."""
+    async with asyncio.timeout(60):
+        while True:
+            async with front.http.get(f"/api/v1/cameras/{name}") as answer:
+                if answer.status == 200:
+                    return
+            await asyncio.sleep(0.05)
+
+
 async def download(front: RunningFront, job: str, **headers: str) -> tuple[int, bytes, dict[str, str]]:
     async with front.http.get(f"{EXPORTS}/{job}/file", headers=headers) as answer:
         return answer.status, await answer.read(), dict(answer.headers)
@@ -146,7 +156,7 @@ async def test_several_cameras_are_a_zip_of_clips_or_one_bundle_that_verifies(
         exports_desk(front, tmp_path / "wall"),
     ):
         await assign(bus, [camera("cam-3")], "rec-1")
-        await asyncio.sleep(0.5)
+        await known(front, "cam-3")
         clips = await post(front, wanted(units, cameras=["cam-1", "cam-2", "cam-3"]))
         bundle = await post(front, wanted(units, kind="bundle", cameras=["cam-1", "cam-2"]))
         done = await until_status(front, clips["id"], "done", "failed")
@@ -305,9 +315,11 @@ async def test_what_expired_or_has_no_room_is_told_and_leaves_no_file(
             failed = await until_status(front, made["id"], "failed", "done")
             assert failed["code"] == "exports-full"
             assert "PANTAU_WALL_EXPORTS_GIGABYTES" in failed["detail"]
-        async with exports_desk(front, tmp_path / "wall", exports_hours=2 / 3600):
+        clock = TurnedClock()
+        async with exports_desk(front, tmp_path / "wall", clock, exports_hours=1):
             made = await post(front, wanted(units))
             assert (await until_status(front, made["id"], "done"))["file"]["size_bytes"] > 0
+            clock.advance(3700)
             async with asyncio.timeout(90):
                 while (await download(front, made["id"]))[0] != 404 or list(folder.glob("*.mp4")):
                     await asyncio.sleep(0.1)

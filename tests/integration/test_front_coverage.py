@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from services.mesh.clock import ManualClock
 from services.mesh.event_stream import ensure_stream
 from services.mesh.settings import MeshSettings
 from services.recorder.reading.coverage import DAY_US
+from services.recorder.storage.index import Index
+from services.recorder.storage.paths import INDEX, RECORDINGS
 from services.wall.front.http.times import rfc3339
 from tests.integration.recorders import assign, camera, record, running, seen, until
 from tests.recorder.units import pictures
@@ -93,6 +96,12 @@ async def test_without_recorders_it_is_503_and_a_viewer_may_not_ask(
         assert answer.status == 403
 
 
+def day_is_marked(data: Path) -> bool:
+    """Whether the recorder's first pass of upkeep knows which day it is."""
+    with closing(Index.open_for_reading(data / RECORDINGS / INDEX)) as index:
+        return index.get_meta("coverage_day") is not None
+
+
 async def test_a_recorder_publishes_the_statement_of_the_day_that_ended(
     mesh_settings: MeshSettings, bus: Bus, tmp_path: Path
 ) -> None:
@@ -103,7 +112,7 @@ async def test_a_recorder_publishes_the_statement_of_the_day_that_ended(
     async with running(mesh_settings, tmp_path / "disk", "rec-1", clock=clock) as recorder:
         await assign(bus, [camera("cam-1")], "rec-1")
         await record(bus, "cam-1", pictures(count=1000, start_us=clock.now_us()), recorder)
-        await asyncio.sleep(0.5)  # the first pass has marked the day
+        await until(lambda: day_is_marked(tmp_path / "disk"))
         clock.advance(601)
         recorder.hurry_housekeeping()
         message = await events.next_msg(timeout=30)

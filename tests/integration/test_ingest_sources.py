@@ -34,11 +34,16 @@ async def add(rig: Rig, camera: str, url: str, **fields: object) -> None:
     await rig.assign(camera, "ingest-1")
 
 
-def assert_regular(units: list[AccessUnit], frame_rate: float) -> None:
-    """Complete, in order, at the source's rate."""
+def assert_in_order(units: list[AccessUnit]) -> None:
+    """Complete, and in order."""
     assert [b.sequence - a.sequence for a, b in pairwise(units)] == [1] * (len(units) - 1)
     assert all(b.dts_90k > a.dts_90k for a, b in pairwise(units))
     assert all(unit.pts_90k >= unit.dts_90k for unit in units)
+
+
+def assert_regular(units: list[AccessUnit], frame_rate: float) -> None:
+    """Complete, in order, at the rate that the source's time stamps tell."""
+    assert_in_order(units)
     # The median, because a source on a busy machine leaves frames out.
     assert 90_000 / median(b.dts_90k - a.dts_90k for a, b in pairwise(units)) == pytest.approx(frame_rate, rel=0.1)
     for unit in units:
@@ -298,7 +303,7 @@ async def test_hls_and_mjpeg_over_http(rig: Rig, worker: RunningWorker, tmp_path
             rig.watch("master") as master,
         ):
             pictures = await mjpeg.collect(30)
-            assert_regular(pictures, 10)
+            assert_in_order(pictures)  # dated by their arrival: on a busy machine that is no rate
             assert {unit.codec for unit in pictures} == {Codec.MJPEG}
             units = await hls.collect_from_keyframe(125)
             assert_regular(units, 25)

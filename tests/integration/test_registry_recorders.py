@@ -20,7 +20,7 @@ IMPATIENT = RegistrySettings(recorder_away_seconds=1.5, rebalance_after_seconds=
 async def test_a_camera_goes_to_another_recorder_after_the_patience_and_comes_home(
     bus: Bus, mesh_settings: MeshSettings, assignments: dict[str, tuple[Assignment, int]]
 ) -> None:
-    async with registry(mesh_settings, IMPATIENT):
+    async with registry(mesh_settings, IMPATIENT.model_copy(update={"recorder_away_seconds": 4.0})):
         first = await Worker(bus, "recorder", "recorder-1").start()
         second = await Worker(bus, "recorder", "recorder-2").start()
         await add(bus, "a", "b", "c", "d")
