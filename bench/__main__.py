@@ -26,6 +26,7 @@ SECTIONS = {
     "timeline": "30 days of many cameras",
     "activity": "activity told from the compressed stream",
     "city": "660 and 10,000 cameras' metadata by synthetic workers: the registry's CPU, messages, imports",
+    "machines": "three machines in namespaces that fail in turn: how long no client hears a camera (as root)",
     "check": "what is promised about time, each against its bound",
 }
 

@@ -92,6 +92,7 @@ def traffic(home: str) -> tuple[Traffic, ...]:
         Traffic("convert", (s.convert(home, "*", "*"),), _RELAY | _FRONT, _RELAY, asks=True),
         Traffic("report", (s.report(home, "*"),), _INGEST, _REGISTRY),
         Traffic("state", (s.state(home, "*"),), _REGISTRY, _REGISTRY | _RECORDER | _FRONT | _RELAY),
+        Traffic("assigned", (s.assigned(home, "*"),), _REGISTRY, _INGEST),
         Traffic("figures", (s.figures(home),), _REGISTRY, _REGISTRY | _FRONT),
         Traffic("troubles", (s.troubles(home),), _REGISTRY | _INGEST | _RECORDER | _FRONT | _UP, _FRONT),
         *(

@@ -394,6 +394,13 @@ class Assignment(Model):
     in accounts for what comes after. 0: nobody was lost."""
 
 
+class ToldAssignment(Model):
+    """An assignment with its revision, as its new worker is told of it."""
+
+    assignment: Assignment
+    revision: int
+
+
 class ReaderFallback(Model):
     """What ``auto`` has learned of a source: that the direct reader cannot read it."""
 

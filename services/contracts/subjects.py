@@ -62,6 +62,11 @@ def state(home: str, camera: str) -> str:
     return f"{ROOT}.{home}.state.{camera}"
 
 
+def assigned(home: str, worker: str) -> str:
+    """Where the leading registry tells an ingest worker of a camera that it takes over."""
+    return f"{ROOT}.{home}.assigned.{worker}"
+
+
 def figures(home: str) -> str:
     """Where it tells states of which only figures have changed (rates, counters), many in a message."""
     return f"{ROOT}.{home}.figures"

@@ -17,7 +17,16 @@ from typing import Final
 from prometheus_client import REGISTRY
 
 from services.contracts import subjects
-from services.contracts.models import Assignment, Camera, CameraReport, Credentials, Id, IngestReport, WorkerLease
+from services.contracts.models import (
+    Assignment,
+    Camera,
+    CameraReport,
+    Credentials,
+    Id,
+    IngestReport,
+    ToldAssignment,
+    WorkerLease,
+)
 from services.contracts.permissions import Role
 from services.contracts.probe import ProbeQuestion
 from services.contracts.troubles import Trouble
@@ -40,6 +49,7 @@ from services.ingest.secrets import OpenedSecrets
 from services.ingest.settings import KEY_FILE, IngestSettings
 from services.ingest.shedding import SheddableCamera, Shedding, shed_text
 from services.mesh.buckets import Bucket, Mirror
+from services.mesh.bus import BusMessage
 from services.mesh.clock import SystemClock
 from services.mesh.leases import Lease, new_incarnation, roll_call
 from services.mesh.lifecycle import Service
@@ -139,6 +149,7 @@ class Worker:
             )
         ]
         answering = await self._answer_probes(cameras, credentials)
+        listening = await bus.subscribe(subjects.assigned(service.home, self._name.name), self._take_told)
         following = service.tasks.create_task(
             self._follow(lease, assignments, cameras, credentials, fallbacks), name="follow"
         )
@@ -150,6 +161,7 @@ class Worker:
         finally:
             following.cancel()
             await answering.stop()
+            await listening.unsubscribe()
             await self._apply({})
             await self._libav.stop()
             for task in work:
@@ -194,6 +206,16 @@ class Worker:
             machine=self._service.settings.machine,
             detail={"cameras": str(len(self.cameras)), "overloaded": self._overload.reason},
         )
+
+    async def _take_told(self, message: BusMessage) -> None:
+        """Takes a camera over before the bucket says so: its consumer may have been on a node that is lost."""
+        try:
+            told = ToldAssignment.unpack(message.data)
+        except ValueError as error:
+            log.warning("ingest.told_unreadable", error=error)
+            return
+        if self._assignments is not None:
+            self._assignments.tell(f"ingest.{told.assignment.camera}", told.assignment, told.revision)
 
     def _on_change(self, _key: str, _value: object, _revision: int) -> None:
         self._changed.set()

@@ -206,6 +206,15 @@ class Mirror(Generic[M]):
         self.ready = asyncio.Event()
         self._bucket = bucket
         self._on_change = on_change
+        self._told: dict[str, int] = {}
+        """Key → revision of what was told before the bucket said so."""
+
+    def tell(self, key: str, value: M, revision: int) -> None:
+        """Takes an entry that another way than the bucket has brought."""
+        known = self.entries.get(key)
+        if known is None or known[1] < revision:
+            self._told[key] = revision
+            self._apply(key, value, revision)
 
     def get(self, key: str) -> M | None:
         """The value as last seen."""
@@ -228,6 +237,7 @@ class Mirror(Generic[M]):
                 await asyncio.sleep(backoff.next_seconds())
 
     async def _follow(self, generation: int) -> None:
+        self._told.clear()
         watcher = await self._bucket.kv.watchall()
         seen: set[str] = set()
         listing = True
@@ -247,6 +257,8 @@ class Mirror(Generic[M]):
                 if entry.key == SCRUB_KEY:
                     continue
                 seen.add(entry.key)
+                if (entry.revision or 0) < self._told.get(entry.key, 0):
+                    continue
                 gone = entry.operation in ("DEL", "PURGE")
                 value = None if gone else self._bucket.decode(entry.key, entry.value or b"")
                 self._apply(entry.key, value, entry.revision or 0)

@@ -83,6 +83,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
     ledgers = await Ledgers.open(bus, home)
     assigner = Assigner(
         bus=bus,
+        home=home,
         ledgers=ledgers,
         workers=workers,
         presence=presence,

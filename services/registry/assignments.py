@@ -3,11 +3,13 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
+from services.contracts import subjects
 from services.contracts.errors import ConflictError, UnavailableError
-from services.contracts.models import Assignment, Camera, Id, WorkerLease, WorkerRole
+from services.contracts.models import Assignment, Camera, Id, ToldAssignment, WorkerLease, WorkerRole
 from services.contracts.troubles import Trouble
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
@@ -29,9 +31,9 @@ LOOK_SECONDS: Final = 0.1
 """How often the leases are read. A change of a camera or an assignment is acted on at once."""
 PLAN_SECONDS: Final = 1.0
 """How often a plan is made without a change: a recorder's patience runs out by time alone."""
-REST_SHARE: Final = 4.0
-"""Of the time that a plan took: so long none is made after it. An import changes the catalogue all the time, and a plan
-of 10,000 cameras takes a tenth of a second."""
+REST_SHARE: Final = 15.0
+"""Of the time that a plan took: so long none is made after it unless a worker comes or goes. An import changes the
+catalogue all the time, and a plan of 10,000 cameras takes a tenth of a second."""
 BALANCE_SECONDS: Final = 5.0
 """Between two rounds of moves that only balance the load."""
 COMMON_CAUSE_SECONDS: Final = 10.0
@@ -58,6 +60,7 @@ class Assigner:
         self,
         *,
         bus: Bus,
+        home: Id,
         ledgers: Ledgers,
         workers: Workers,
         presence: Presence,
@@ -66,6 +69,7 @@ class Assigner:
         clock: Clock,
     ) -> None:
         self._bus = bus
+        self._home = home
         self._ledgers = ledgers
         self._cameras = ledgers.cameras
         self._assignments = ledgers.assignments
@@ -79,7 +83,9 @@ class Assigner:
         self._recorders = WorkerRoster()
         self._view = -1
         self._was_leading = False
-        self._planned_at = float("-inf")
+        self._planned_at = self._rest_until = float("-inf")
+        self._moved = False
+        """Whether a worker came or went since the last plan."""
         self._balanced_at: dict[WorkerRole, float] = {}
         self._uneven_since: float | None = None
         """Since when cameras would have to move between ingest workers. A move costs a camera up to a GOP of footage,
@@ -91,20 +97,26 @@ class Assigner:
     async def run(self) -> None:
         """Plans until it is cancelled."""
         while True:
-            try:
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await self._plan_due.wait()
-            except TimeoutError:
-                pass
+            if self._resting():
+                await asyncio.sleep(LOOK_SECONDS)
+            else:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        await self._plan_due.wait()
             if not self._look():
                 continue
             self._plan_due.clear()
-            began_at = self._planned_at = self._clock.monotonic()
+            self._moved = False
+            self._planned_at = self._clock.monotonic()
             known = dict(self._assignments.entries)  # what another leader writes while the plan is made stays
             desired = await self._plan()
-            rest_seconds = REST_SHARE * (self._clock.monotonic() - began_at)
+            planned_at = self._clock.monotonic()
+            self._rest_until = planned_at + REST_SHARE * (planned_at - self._planned_at)
             await self._write(desired, known)
-            await asyncio.sleep(rest_seconds)
+
+    def _resting(self) -> bool:
+        """Whether the last plan took so long that the next one can wait, unless a worker comes or goes."""
+        return self._clock.monotonic() < self._rest_until
 
     def troubles(self) -> list[Trouble]:
         """Roles that have no room for all cameras, while this registry leads."""
@@ -142,9 +154,10 @@ class Assigner:
             self._uneven_since = None
             self._plan_due.clear()
             return False
-        moved |= not self._was_leading
+        self._moved |= moved or not self._was_leading
         self._was_leading = True
-        return moved or self._plan_due.is_set() or now - self._planned_at >= PLAN_SECONDS
+        due = self._plan_due.is_set() or now - self._planned_at >= PLAN_SECONDS
+        return self._moved or (due and not self._resting())
 
     def _look_for_common_cause(self, role: WorkerRole, now: float) -> None:
         there = len(self._workers.alive(role))
@@ -300,7 +313,9 @@ class Assigner:
                     if assignment is None:
                         await self._assignments.delete(key, revision)
                     elif revision:
-                        await self._assignments.update(key, assignment, revision)
+                        before = known[key][0]
+                        revision = await self._assignments.update(key, assignment, revision)
+                        await self._tell(key, before, assignment, revision)
                     else:
                         await self._assignments.create(key, assignment)
                     written.append(key)
@@ -324,6 +339,12 @@ class Assigner:
                 _written.labels(*labels).inc(count)
         if written:
             log.info("assignments.written", assignments=len(written), of=len(desired))
+
+    async def _tell(self, key: str, before: Assignment, assignment: Assignment, revision: int) -> None:
+        """Tells an ingest worker of a camera that it takes over: what brings it the bucket may be on a lost node."""
+        if key.startswith("ingest.") and before.workers != assignment.workers:
+            told = ToldAssignment(assignment=assignment, revision=revision)
+            await self._bus.publish(subjects.assigned(self._home, assignment.workers[0]), told.pack())
 
     async def _learn(self, key: str) -> None:
         try:

@@ -44,11 +44,11 @@ from services.registry.observed import ObservedCamera
 log = get_logger()
 
 TICK_SECONDS: Final = 0.5
-"""How often states are checked without a report. A report that changes one is acted on at once…"""
+"""How often all states are checked…"""
+REST_SHARE: Final = 15.0
+"""…but no sooner than so many times as long as that took: with 10,000 cameras a twentieth of a second."""
 REST_SECONDS: Final = 0.05
-"""…but no sooner than this after the last check…"""
-REST_SHARE: Final = 4.0
-"""…nor than so many times as long as that took: with 10,000 cameras reports change some state at any time."""
+"""A state that a report has changed is checked at once, but no sooner than this after the last check."""
 REFRESH_SECONDS: Final = 5.0
 """The figures of a camera are told this often. They are not written."""
 FIGURES_AT_ONCE: Final = 100
@@ -109,6 +109,8 @@ class StateObserver:
         self._leases_known_at = clock.monotonic() + EXPIRE_SECONDS
         self._workers_there = False
         self._changed = asyncio.Event()
+        self._changed_cameras: set[Id] = set()
+        """Whose status a report has changed since the last check."""
         self._unwritten: set[Id] = set()
         self._to_write = asyncio.Event()
 
@@ -118,17 +120,25 @@ class StateObserver:
 
     async def _observe(self) -> None:
         subscription = await self._bus.subscribe(subjects.report(self._home, "*"), self._on_report)
+        loop = asyncio.get_running_loop()
+        all_due_at = loop.time()
         try:
             while True:
-                began_at = self._clock.monotonic()
+                began_at = loop.time()
                 if self._leading():
                     if not self._was_leading:
                         self._take_over()
-                    await self._tick()
+                        all_due_at = began_at
+                    changed, self._changed_cameras = self._changed_cameras, set()
+                    if began_at >= all_due_at:
+                        await self._tick()
+                        all_due_at = max(began_at + TICK_SECONDS, loop.time() + REST_SHARE * (loop.time() - began_at))
+                    else:
+                        await self._look_at(changed)
                 self._was_leading = self._leading()
-                await asyncio.sleep(max(REST_SECONDS, REST_SHARE * (self._clock.monotonic() - began_at)))
+                await asyncio.sleep(REST_SECONDS)
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(TICK_SECONDS):
+                    async with asyncio.timeout(min(TICK_SECONDS, max(0.0, all_due_at - loop.time()))):
                         await self._changed.wait()
                 self._changed.clear()
         finally:
@@ -155,6 +165,7 @@ class StateObserver:
             before = watched.observed.status
             watched.observed.add_report(camera, report.worker, now, now_us)
             if watched.observed.status is not before:
+                self._changed_cameras.add(camera.camera)
                 self._changed.set()
 
     def _take_over(self) -> None:
@@ -217,6 +228,20 @@ class StateObserver:
         for key in self._states.entries.keys() - self._cameras.entries.keys() - self._unwritten:
             await self._bus.publish(subjects.state(self._home, key), b"")
             self._unwritten.add(key)
+        await self._tell(due, now)
+        if self._unwritten:
+            self._to_write.set()
+
+    async def _look_at(self, changed: Iterable[Id]) -> None:
+        """Checks the states of a few cameras."""
+        now, now_us = self._clock.monotonic(), self._clock.now_us()
+        due: list[_Watched] = []
+        for key in changed:
+            watched, camera = self._watched.get(key), self._cameras.get(key)
+            if watched is not None and camera is not None:
+                self._step(watched, camera, now, now_us)
+                if _due(watched, now):
+                    due.append(watched)
         await self._tell(due, now)
         if self._unwritten:
             self._to_write.set()

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from services.contracts import subjects
 from services.contracts.frames import Flags, SequenceTracker
-from services.contracts.models import Reason
+from services.contracts.models import Assignment, Reason, ToldAssignment
 from services.mesh.want import renew_want
 from services.sim.pictures import stamp
 from services.sim.settings import SimSettings
@@ -112,6 +112,21 @@ async def test_what_a_worker_gives_up_is_told_as_overloaded_and_read_again_when_
     assert (reply.status, reply.reason) == ("failed", Reason.OVERLOADED)
     await rig.until_online("cam-001")
     assert worker.ingest._shedding.shed == {}
+
+
+async def test_a_camera_that_it_is_told_to_take_over_is_read_before_the_bucket_says_so(
+    rig: Rig, sim: Simulator, worker: RunningWorker
+) -> None:
+    epoch = await add(rig, sim, "cam-001", "another")
+    lease = await rig.leases.get(f"ingest.{worker.name}")
+    assert lease is not None
+    mine = Assignment(camera="cam-001", site="city", workers=(worker.name,), incarnations=(lease.incarnation,))
+    told = ToldAssignment(assignment=mine, revision=epoch + 1)
+    subject = subjects.assigned("city", worker.name)
+    await rig.bus.publish(subject, b"nonsense")
+    await rig.bus.publish(subject, told.pack())
+    await rig.until(lambda: "cam-001" in worker.cameras)
+    assert worker.cameras["cam-001"].plan.epoch == epoch + 1
 
 
 async def test_a_sub_that_is_only_renewed_stays_open(rig: Rig, sim: Simulator, worker: RunningWorker) -> None:

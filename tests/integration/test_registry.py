@@ -19,10 +19,18 @@ from services.contracts.catalogue import (
     ImportRequest,
 )
 from services.contracts.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
-from services.contracts.models import Assignment, CameraState, Credentials, Model, ProfileReport, Status
+from services.contracts.models import (
+    Assignment,
+    CameraState,
+    Credentials,
+    Model,
+    ProfileReport,
+    Status,
+    ToldAssignment,
+)
 from services.contracts.permissions import Actor, Role
 from services.mesh.buckets import Bucket
-from services.mesh.bus import Bus
+from services.mesh.bus import Bus, BusMessage
 from services.mesh.clock import SystemClock
 from services.mesh.log import get_logger
 from services.mesh.settings import MeshSettings
@@ -164,6 +172,13 @@ async def test_a_draining_worker_is_relieved_and_keeps_what_nobody_else_can_take
 ) -> None:
     async with registry(mesh_settings):
         first = await Worker(bus, "ingest", "ingest-1").start()
+        told: dict[str, int] = {}
+
+        async def on_told(message: BusMessage) -> None:
+            taken = ToldAssignment.unpack(message.data)
+            told[f"ingest.{taken.assignment.camera}"] = taken.revision
+
+        await bus.subscribe(subjects.assigned("city", "ingest-2"), on_told)
         await add(bus, "a", "b")
         await until(lambda: len(assignments) == 2)
         await first.drain()
@@ -172,6 +187,7 @@ async def test_a_draining_worker_is_relieved_and_keeps_what_nobody_else_can_take
         second = await Worker(bus, "ingest", "ingest-2").start()
         # Its lease is renewed all the while: only that it drains can have moved them.
         await until(lambda: all(holder(assignments, key) == ("ingest-2",) for key in assignments))
+        await until(lambda: told == {key: revision for key, (_, revision) in assignments.items()})
         await first.stop()
         await second.stop()
 

@@ -171,3 +171,21 @@ async def test_a_mirror_forgets_what_went_while_it_was_away(
     await other.close()
     assert gone == ["cam-1"]
     assert mirror.get("cam-2") == camera("two")
+
+
+async def test_what_a_mirror_was_told_stays_until_the_bucket_has_come_so_far(states: Bucket[CameraState]) -> None:
+    seen: list[int] = []
+    mirror = Mirror(states, lambda _key, value, _revision: seen.append(value.since_us if value else 0))
+    first = await states.put("cam-1", state(1))
+    mirror.tell("cam-1", state(5), first + 2)
+    mirror.tell("cam-1", state(4), first + 1)
+    task = asyncio.create_task(mirror.run())
+    await mirror.ready.wait()
+    assert mirror.get("cam-1") == state(1), "a list that begins anew has what there is"
+    mirror.tell("cam-1", state(3), first + 2)
+    await states.put("cam-1", state(2))
+    await states.put("cam-1", state(3))
+    await states.put("cam-1", state(6))
+    await eventually(lambda: mirror.get("cam-1") == state(6))
+    task.cancel()
+    assert seen == [5, 1, 3, 6]

@@ -1,0 +1,344 @@
+"""Three machines as network namespaces, joined by a bridge: each a NATS node, a registry and an ingest worker.
+
+Each node is killed and frozen, and each machine cut off, in turn; at last all of the leader's machine dies. As root
+only. Measured is how long no client got a frame of a camera, by what clients at each node hear.
+"""
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from itertools import pairwise
+from pathlib import Path
+
+from bench.report import table
+from services.contracts import subjects
+from services.contracts.catalogue import ImportReport, ImportRequest
+from services.contracts.errors import PantauError
+from services.contracts.models import Assignment
+from services.contracts.permissions import SYSTEM
+from services.mesh import rpc
+from services.mesh.buckets import Bucket
+from services.mesh.bus import Bus
+from services.mesh.leases import Workers
+from services.mesh.nats_server import binary, config, environment
+from services.mesh.settings import MeshSettings
+
+MACHINES = 3
+CAMERAS = 12
+BRIDGE = "pantau-br"
+NETWORK = "10.231.7"
+GATEWAY = f"{NETWORK}.254"
+HOME = "city"
+PATIENCE_SECONDS = 120.0
+PROMISED_SECONDS = 5.0
+PASSWORD = secrets.token_hex(8)
+
+
+class Machine:
+    """A namespace with an address, and the processes in it."""
+
+    def __init__(self, number: int, folder: Path) -> None:
+        self.number = number
+        self.name = f"machine-{number}"
+        self.address = f"{NETWORK}.{number}"
+        self.processes: dict[str, asyncio.subprocess.Process] = {}
+        self._link = f"pantau-m{number}"
+        self._folder = folder / self.name
+
+    def make(self) -> None:
+        """The namespace and its link to the bridge."""
+        ip("netns", "add", self.name)
+        ip("link", "add", self._link, "type", "veth", "peer", "name", "eth0", "netns", self.name)
+        ip("link", "set", self._link, "master", BRIDGE, "up")
+        for inside in (
+            ("addr", "add", f"{self.address}/24", "dev", "eth0"),
+            ("link", "set", "eth0", "up"),
+            ("link", "set", "lo", "up"),
+        ):
+            ip("-n", self.name, *inside)
+        self._folder.mkdir()
+
+    def cut(self, *, off: bool) -> None:
+        """Takes the link away, or gives it back."""
+        ip("link", "set", self._link, "down" if off else "up")
+
+    async def start(self, role: str) -> None:
+        """``nats``, ``registry`` or ``ingest``."""
+        command = [sys.executable, "-m", "services.cli", role]
+        environ = {
+            **os.environ,
+            "PANTAU_NATS_URL": f"nats://{self.address}:4222",
+            "PANTAU_NATS_USER": "pantau",
+            "PANTAU_NATS_PASSWORD": PASSWORD,
+            "PANTAU_NATS_REPLICAS": str(MACHINES),
+            "PANTAU_DATA": str(self._folder),
+            "PANTAU_MACHINE": self.name,
+            "PANTAU_ADMIN_PORT": "0",
+            "PANTAU_WORKER": f"{role}-{self.number}",
+            "PANTAU_INGEST_WORKERS": "1",
+        }
+        if role == "nats":
+            file = self._folder / "nats.conf"
+            file.write_text(self._nats_config())
+            command, environ = [binary(), "--config", str(file)], environment(os.environ)
+        with (self._folder / f"{role}.log").open("ab") as log:
+            self.processes[role] = await asyncio.create_subprocess_exec(
+                "ip", "netns", "exec", self.name, *command, env=environ, stdout=log, stderr=log
+            )
+
+    def _nats_config(self) -> str:
+        routes = [f"nats://route:{PASSWORD}@{NETWORK}.{number}:6222" for number in range(1, MACHINES + 1)]
+        return config(
+            self._folder / "jetstream",
+            host=self.address,
+            port=4222,
+            login=("pantau", PASSWORD),
+            more=(
+                f"server_name: {self.name}",
+                "cluster {",
+                f'  name: pantau, listen: "{self.address}:6222"',
+                f'  authorization {{ user: "route", password: "{PASSWORD}" }}',
+                f"  routes: {json.dumps(routes)}",
+                "}",
+            ),
+        )
+
+    async def kill(self, *roles: str) -> None:
+        """kill -9, of a role's children too."""
+        for role in roles:
+            process = self.processes.pop(role)
+            for pid in (process.pid, *_running(role, self.name)):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            await process.wait()
+
+    def freeze(self, role: str) -> None:
+        """It stops without ending."""
+        self.processes[role].send_signal(signal.SIGSTOP)
+
+    def thaw(self, role: str) -> None:
+        """It goes on."""
+        self.processes[role].send_signal(signal.SIGCONT)
+
+
+def _running(role: str, namespace: str) -> list[int]:
+    """A role's processes in a namespace: ingest's workers outlive their parent."""
+    return [pid for pid in _processes(namespace) if f"services.cli\0{role}".encode() in _command(pid)]
+
+
+def _processes(namespace: str) -> list[int]:
+    found = subprocess.run(["ip", "netns", "pids", namespace], capture_output=True, text=True, check=False)
+    return [int(pid) for pid in found.stdout.split()]
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def ip(*arguments: str) -> None:
+    """ip(8)."""
+    subprocess.run(["ip", *arguments], check=True)
+
+
+@asynccontextmanager
+async def network(folder: Path) -> AsyncIterator[list[Machine]]:
+    """The machines, without processes; afterwards all of it is gone."""
+    ip("link", "add", BRIDGE, "type", "bridge")
+    machines = [Machine(number, folder) for number in range(1, MACHINES + 1)]
+    try:
+        ip("addr", "add", f"{GATEWAY}/24", "dev", BRIDGE)
+        ip("link", "set", BRIDGE, "up")
+        for machine in machines:
+            machine.make()
+        yield machines
+    finally:
+        for machine in machines:
+            for pid in _processes(machine.name):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            ip("netns", "del", machine.name)
+        ip("link", "del", BRIDGE)
+
+
+class Client:
+    """Hears all frames, beginning at one node."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.bus = bus
+        self.heard_at: dict[str, list[float]] = {}
+
+    @classmethod
+    async def connect(cls, machine: Machine) -> "Client":
+        """At a machine's node."""
+        bus = await Bus.connect(_settings(machine), f"client-{machine.number}")
+        client = cls(bus)
+        for number in range(1, CAMERAS + 1):
+            name = f"cam-{number:03d}"
+            times = client.heard_at[name] = []
+
+            def take(_payload: bytes, times: list[float] = times) -> None:
+                times.append(time.monotonic())
+
+            await bus.subscribe_direct(subjects.media("*", "main", name), take)
+        return client
+
+    def heard(self, since: float) -> bool:
+        """Whether each camera was heard after a moment."""
+        return all(times and times[-1] > since for times in self.heard_at.values())
+
+    def silent_seconds(self, since: float, until: float) -> float:
+        """The longest time without a frame of some camera."""
+        return max(_longest(times, since, until) for times in self.heard_at.values())
+
+
+def _longest(times: list[float], since: float, until: float) -> float:
+    after = [at for at in times if since < at < until]
+    before = max((at for at in times if at <= since), default=since)
+    moments = [before, *after, until]
+    return max(later - earlier for earlier, later in pairwise(moments))
+
+
+def _settings(machine: Machine) -> MeshSettings:
+    return MeshSettings(
+        nats_url=f"nats://{machine.address}:4222", nats_user="pantau", nats_password=PASSWORD, nats_replicas=MACHINES
+    )  # type: ignore[arg-type]  # pydantic makes a secret of it
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not condition():
+            await asyncio.sleep(0.05)
+
+
+async def _current(bus: Bus) -> str:
+    """Waits until all copies of the assignments are; returns the machine whose node leads them."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            with suppress(Exception):  # no leader just now
+                info = (await bus.js.stream_info(f"KV_{subjects.ASSIGNMENTS_BUCKET}")).cluster
+                if info is not None and sum(peer.current for peer in info.replicas or ()) == MACHINES - 1:
+                    return str(info.leader)
+            await asyncio.sleep(0.3)
+
+
+async def _import(bus: Bus, content: str) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            with suppress(PantauError):
+                request = ImportRequest(format="json", content=content)
+                subject = subjects.rpc(HOME, "registry", "cameras-import")
+                report = await rpc.call(bus, subject, request, ImportReport, actor=SYSTEM, timeout_seconds=20)
+                if report.added + report.unchanged == CAMERAS:
+                    return
+            await asyncio.sleep(0.5)
+
+
+@asynccontextmanager
+async def simulator(folder: Path) -> AsyncIterator[str]:
+    """The catalogue of simulated cameras on the bridge."""
+    catalogue = folder / "cameras.json"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.cli", "sim", "--cameras", str(CAMERAS), "--scenes", "2", "--host", GATEWAY,
+        "--port", "8554", "--catalogue", str(catalogue), env={**os.environ, "PANTAU_ADMIN_PORT": "0"},
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        await _until(catalogue.exists)
+        yield catalogue.read_text()
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+ROLES = ("nats", "registry", "ingest")
+
+
+async def _case(how: str, machine: Machine, clients: list[Client], workers: Workers) -> list[object]:
+    """Lets a machine fail, waits until all goes on, and mends it; returns a row."""
+    leads_store = await _current(clients[0].bus) == machine.name
+    first = min(workers.alive("registry"), key=lambda lease: lease.incarnation, default=None)
+    leads = first is not None and first.worker == f"registry-{machine.number}"
+    began = time.monotonic()
+    match how:
+        case "node killed":
+            await machine.kill("nats")
+        case "node frozen":
+            machine.freeze("nats")
+        case "cut off":
+            machine.cut(off=True)
+        case _:
+            await machine.kill(*ROLES)
+    await asyncio.sleep(6.0)  # what takes longer than promised shall be seen
+    await _until(lambda: all(client.heard(time.monotonic() - 0.5) for client in clients))
+    until = time.monotonic()
+    silent = max(client.silent_seconds(began, until) for client in clients)
+    match how:
+        case "node killed":
+            await machine.start("nats")
+        case "node frozen":
+            machine.thaw("nats")
+        case "cut off":
+            machine.cut(off=False)
+        case _:
+            for role in ROLES:
+                await machine.start(role)
+    await _current(clients[0].bus)
+    await asyncio.sleep(5.0)
+    return [how, machine.name, "yes" if leads else "no", "yes" if leads_store else "no", silent]
+
+
+async def run(*, quick: bool) -> bool:
+    """Prints the table; whether the promise was kept. ``quick``: the first machine alone."""
+    if os.geteuid():
+        print("network namespaces need root: not run")
+        return True
+    rows: list[list[object]] = []
+    with tempfile.TemporaryDirectory(prefix="pantau-machines-") as name:
+        folder = Path(name)
+        async with AsyncExitStack() as stack:
+            machines = await stack.enter_async_context(network(folder))
+            content = await stack.enter_async_context(simulator(folder))
+            for role in ROLES:
+                for machine in machines:
+                    await machine.start(role)
+                await asyncio.sleep(2.0)
+            clients = [await Client.connect(machine) for machine in machines]
+            await _current_buckets(clients[0].bus)
+            await _import(clients[0].bus, content)
+            workers = Workers(clients[0].bus, HOME)
+            following = asyncio.create_task(workers.run())
+            await _until(lambda: all(client.heard(0) for client in clients))
+            await asyncio.sleep(3.0)
+            for how in ("node killed", "node frozen", "cut off"):
+                for machine in machines[:1] if quick else machines:
+                    rows.append(await _case(how, machine, clients, workers))
+                    print(*rows[-1], flush=True)
+            first = min(workers.alive("registry"), key=lambda lease: lease.incarnation)
+            leader = machines[int(first.worker.rpartition("-")[2]) - 1]
+            rows.append(await _case("all of it killed", leader, clients, workers))
+            following.cancel()
+            for client in clients:
+                await client.bus.close()
+    columns = ("what fails", "where", "leads registries", "leads assignments", "longest silence, s")
+    note = (
+        f"Three nodes, {CAMERAS} cameras, a client at each node. Promised: no camera silent over {PROMISED_SECONDS} s."
+    )
+    print(table("Machines that fail", columns, rows, note))
+    return all(float(str(row[-1])) <= PROMISED_SECONDS for row in rows)
+
+
+async def _current_buckets(bus: Bus) -> None:
+    """Waits until the buckets are there."""
+    await Bucket.open(bus, subjects.ASSIGNMENTS_BUCKET, Assignment)
+    await _current(bus)
