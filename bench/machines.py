@@ -212,7 +212,7 @@ def _longest(times: list[float], since: float, until: float) -> float:
 def _settings(machine: Machine) -> MeshSettings:
     return MeshSettings(
         nats_url=f"nats://{machine.address}:4222", nats_user="pantau", nats_password=PASSWORD, nats_replicas=MACHINES
-    )  # type: ignore[arg-type]  # pydantic makes a secret of it
+    )
 
 
 async def _until(condition: Callable[[], bool]) -> None:
@@ -227,7 +227,7 @@ async def _current(bus: Bus) -> str:
         while True:
             with suppress(Exception):  # no leader just now
                 info = (await bus.js.stream_info(f"KV_{subjects.ASSIGNMENTS_BUCKET}")).cluster
-                if info is not None and sum(peer.current for peer in info.replicas or ()) == MACHINES - 1:
+                if info is not None and sum(bool(peer.current) for peer in info.replicas or ()) == MACHINES - 1:
                     return str(info.leader)
             await asyncio.sleep(0.3)
 
