@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from playwright.async_api import Browser, BrowserContext, ViewportSize, async_playwright
+from playwright.async_api import Browser, BrowserContext, ViewportSize, async_playwright, expect
 
 FLAGS = (
     "--headless=new",
@@ -20,6 +20,9 @@ FLAGS = (
     "--autoplay-policy=no-user-gesture-required",
 )
 VIEWPORT = ViewportSize(width=1280, height=720)
+PATIENCE_MS = 90_000
+"""What a page is waited for where a test does not say it: a loaded machine paints late."""
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def executable() -> str | None:
@@ -34,6 +37,7 @@ async def chromium(profile: Path, *flags: str) -> AsyncIterator[BrowserContext]:
         context = await playwright.chromium.launch_persistent_context(
             str(profile), executable_path=executable(), headless=True, args=[*FLAGS, *flags], viewport=VIEWPORT
         )
+        context.set_default_timeout(PATIENCE_MS)
         try:
             yield context
         finally:
@@ -55,6 +59,7 @@ async def shared_chromium() -> AsyncIterator[Browser]:
 async def visitor(browser: Browser) -> AsyncIterator[BrowserContext]:
     """Somebody who has never been here: no storage, no cache, no pages."""
     context = await browser.new_context(viewport=VIEWPORT)
+    context.set_default_timeout(PATIENCE_MS)
     try:
         yield context
     finally:

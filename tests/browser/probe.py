@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from playwright.async_api import Page
 from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
+LOOKS = 300
 SCRIPT = "".join((Path(__file__).parent / name).read_text() for name in ("marker.js", "probe.js"))
 
 
@@ -59,9 +60,13 @@ class Probe:
         return [Moving(**tile) for tile in found.values()]
 
     async def cameras(self) -> dict[int, str | None]:
-        """Slot → the camera whose picture is seen in it now."""
+        """Slot → the camera whose picture is seen in it, once all of them can be read."""
         script = "probe.tiles().map((tile) => [Number(tile.dataset.slot), probe.read(tile)?.camera ?? null])"
-        found: list[tuple[int, int | None]] = await self.page.evaluate(script)
+        for _look in range(LOOKS):
+            found: list[tuple[int, int | None]] = await self.page.evaluate(script)
+            if all(camera for _slot, camera in found):
+                break
+            await asyncio.sleep(0.1)  # one is catching up with another profile just now
         return {slot: f"cam-{camera:03}" if camera else None for slot, camera in found}
 
     async def click_until_seen_ms(self, selector: str, slot: int, camera: int) -> float:

@@ -8,7 +8,7 @@ from tests.browser.running_up import Running
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 150.0
 
 
 async def test_sixteen_named_moving_cameras_are_seen_after_the_page_s_load(

@@ -13,7 +13,8 @@ pytestmark = [
     pytest.mark.skipif(not (FOLDER / "index.html").is_file(), reason="the app is not built: make web"),
 ]
 
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
+LOOKS = 60
 MOMENT = "/#grid=1&tiles=cam-001&at=2025-11-01T12:55:00.000Z"
 
 
@@ -31,7 +32,7 @@ async def test_every_region_of_the_page_is_a_landmark_and_there_is_one_banner(
     for role in ("main", "banner"):
         await expect(app.page.get_by_role(role)).to_have_count(1)
     for name in ("Kamera", "Rekaman"):
-        assert await app.page.locator(f"aside[aria-label={name}], section[aria-label={name}]").count() == 1
+        await expect(app.page.locator(f"aside[aria-label={name}], section[aria-label={name}]")).to_have_count(1)
     await app.page.evaluate("new Promise((done) => setTimeout(done, 500))")
     assert app.errors == []  # an observer of sizes that causes changes of size reports an error here
 
@@ -43,12 +44,12 @@ async def test_a_dialog_begins_in_its_first_field_and_not_on_the_button_that_clo
     app = await opened(browser, pantau.url + "/#grid=1")
     await app.page.get_by_role("button", name=button, exact=True).click()
     await app.page.locator("dialog[open]").wait_for(timeout=PATIENCE_MS)
-    focused = """() => {
+    focused = """(field) => {
       let at = document.activeElement;
       while (at.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
-      return [at.localName, at.getAttribute("name") ?? ""];
+      return at.localName === "input" && (at.getAttribute("name") ?? "") === field;
     }"""
-    assert await app.page.evaluate(focused) == ["input", field]
+    await app.page.wait_for_function(focused, arg=field)
 
 
 async def outside(page: Page) -> list[str]:
@@ -67,7 +68,11 @@ async def outside(page: Page) -> list[str]:
       walk(document);
       return found;
     }"""
-    found: list[str] = await page.evaluate(script)
+    for _look in range(LOOKS):  # panels come in
+        found: list[str] = await page.evaluate(script)
+        if not found:
+            break
+        await page.wait_for_timeout(500)
     return found
 
 

@@ -12,7 +12,7 @@ from tests.browser.running_up import Running
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 PATIENCE_SECONDS = 30.0
-SUFFERS_SECONDS = 2.5
+SUFFERS_SECONDS = 4.5
 """A viewer that waited for the others would wait for a camera's time-out, five seconds or more."""
 REFUSED = re.compile("The camera (closed|refuses) the connection|The stream cannot be read")
 """All that libav tells of a camera that hangs up on a question is that no stream could be read."""
