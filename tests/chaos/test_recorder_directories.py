@@ -19,7 +19,7 @@ from services.mesh.event_stream import ensure_stream
 from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
 from services.recorder.storage import disks
-from tests.integration.recorders import Ingest, assign, camera, running, until
+from tests.integration.recorders import Ingest, assign, camera, running, until, written
 from tests.recorder.units import FRAME_US, pictures
 
 pytestmark = pytest.mark.chaos
@@ -36,7 +36,7 @@ async def timeline(bus: Bus, name: str, units: list[AccessUnit]) -> FootageTimel
 
 
 async def send(bus: Bus, recorder: Recorder, units: list[AccessUnit], names: tuple[str, ...] = CAMERAS) -> None:
-    """A second at a time, and waits until all of it has come."""
+    """A second at a time, and waits until all of it has come and is written."""
     for start in range(0, len(units), 25):
         some = units[start : start + 25]
         for name in names:
@@ -46,6 +46,7 @@ async def send(bus: Bus, recorder: Recorder, units: list[AccessUnit], names: tup
             lambda us=last_us: all(recorder.recordings.feeds[n].recording._last_capture_us >= us for n in names)
         )
         await asyncio.sleep(0.01)  # a disk that fails is told from its thread
+    await written(recorder)
 
 
 def metric(name: str, directory: Path) -> float:
