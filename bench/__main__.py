@@ -26,6 +26,7 @@ SECTIONS = {
     "timeline": "30 days of many cameras",
     "activity": "activity told from the compressed stream",
     "city": "660 and 10,000 cameras' metadata by synthetic workers: the registry's CPU, messages, imports",
+    "overload": "1.5 and 3 times the cameras that a worker carries: how many come whole (as root)",
     "machines": "three machines in namespaces that fail in turn: how long no client hears a camera (as root)",
     "check": "what is promised about time, each against its bound",
 }

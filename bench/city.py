@@ -47,6 +47,7 @@ CITIES = ((660, 7), (10_000, 100))
 IMPORT_ROWS = 5000
 REPORT_SECONDS = 2.0
 MEASURE_SECONDS = 30.0
+SETTLED_SECONDS = 8.0
 PATIENCE_SECONDS = 600.0
 HOME = "city"
 LEADER_CORES, MESSAGES, IMPORT_SECONDS = 0.25, 20_000, 10.0
@@ -187,7 +188,7 @@ async def city(cameras: int, boxes: int, seconds: float) -> list[float]:
                     while not all(_online(states, number) for number in range(cameras)):
                         await asyncio.sleep(0.5)
                 online_after = time.monotonic() - began
-                await asyncio.sleep(10.0)  # the last moves and states
+                await _settled(bus)
                 before, taken, at = cpu_seconds(pid), messages_taken(server), time.monotonic()
                 nats_before = cpu_seconds(server.pid)
                 await asyncio.sleep(seconds)
@@ -201,6 +202,16 @@ async def city(cameras: int, boxes: int, seconds: float) -> list[float]:
                     task.cancel()
             await bus.close()
     return row
+
+
+async def _settled(bus: Bus) -> None:
+    """Waits until nothing is assigned and no event of what has happened is sent any more."""
+    names = (f"KV_{subjects.ASSIGNMENTS_BUCKET}", subjects.EVENTS_STREAM, subjects.AUDIT_STREAM)
+    before: list[int] = []
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while before != (present := [(await bus.js.stream_info(name)).state.last_seq for name in names]):
+            before = present
+            await asyncio.sleep(SETTLED_SECONDS)
 
 
 async def _report_all(boxes: list[Box], held: Held, lateness: list[float]) -> None:

@@ -1,6 +1,7 @@
 """The messages between services besides frames and events: msgpack maps of these models."""
 
 from enum import StrEnum
+from operator import attrgetter
 from types import UnionType
 from typing import Annotated, Any, Final, Literal, Self, Union, get_args, get_origin
 from urllib.parse import urlsplit
@@ -337,6 +338,14 @@ class CameraState(Model):
         profiles = {name: profile.model_copy(update=FIGURES) for name, profile in self.profiles.items()}
         return self.model_copy(update={"profiles": profiles})
 
+    def same_but_figures(self, other: "CameraState") -> bool:
+        """Whether both are the same without figures."""
+        return (
+            _state_but_profiles(self) == _state_but_profiles(other)
+            and self.profiles.keys() == other.profiles.keys()
+            and all(_but_figures(mine) == _but_figures(other.profiles[name]) for name, mine in self.profiles.items())
+        )
+
 
 FIGURES: dict[str, float] = {
     "frame_rate": 0,
@@ -354,6 +363,8 @@ FIGURES: dict[str, float] = {
     "clock_uncertainty_us": 0,
 }
 """Fields of a `ProfileReport` that are no reason to write a state anew."""
+_but_figures = attrgetter(*(ProfileReport.model_fields.keys() - FIGURES.keys()))
+_state_but_profiles = attrgetter(*(CameraState.model_fields.keys() - {"profiles"}))
 
 
 class CameraFigures(Model):

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 LOOKS: Final = 3
 FULL_LOAD: Final = 0.95
-"""CPU, share of one core: the loop has no more than that."""
+"""CPU, share of what the worker may use, which is at most one core: its loop has no more than that."""
 LATE_SECONDS: Final = 0.5
 """The loop comes so late to what it was to do."""
 CALM: Final = 0.9
@@ -21,7 +21,7 @@ class WorkerLoad(NamedTuple):
     """Since the look before."""
 
     cpu: float
-    """Share of one core."""
+    """Share of a core, or of the less that a container leaves the worker."""
     late_seconds: float
     """The longest time that the event loop was late."""
     dropped: int
@@ -48,7 +48,7 @@ class Overload:
 
 def _reason(load: WorkerLoad, limit: float) -> str:
     if load.cpu >= FULL_LOAD * limit:
-        return f"it uses {load.cpu:.0%} of a core"
+        return f"it uses {load.cpu:.0%} of its CPU"
     if load.late_seconds >= LATE_SECONDS * limit:
         return f"its event loop is {load.late_seconds:.1f} s late"
     if load.dropped:

@@ -32,6 +32,7 @@ from services.contracts.probe import ProbeQuestion
 from services.contracts.troubles import Trouble
 from services.ingest.assignments import CameraPlan, plans
 from services.ingest.camera import CameraIngest, Surroundings
+from services.ingest.cpu_limit import cpu_limit
 from services.ingest.fallbacks import Fallbacks
 from services.ingest.feed import Readers
 from services.ingest.keeping.handover import Handover
@@ -91,6 +92,8 @@ class Worker:
         self._incarnation = new_incarnation()
         self._draining = False
         self._load = 0.0
+        self._cpus = min(1.0, cpu_limit() / settings.worker_count)
+        """What this worker may use: a core, or its share of what its container may."""
         self._overload = Overload()
         self._shedding = Shedding()
         self._late_seconds = 0.0
@@ -325,7 +328,7 @@ class Worker:
             if now >= due:
                 due = now + REPORT_SECONDS
                 cpu = time.process_time()
-                self._load = (cpu - cpu_seconds) / max(now - cpu_at, 0.001)
+                self._load = (cpu - cpu_seconds) / max(now - cpu_at, 0.001) / self._cpus
                 cpu_seconds, cpu_at = cpu, now
                 self._look_at_load()
                 named = list(self.cameras)

@@ -118,7 +118,8 @@ def plan(
     planned: dict[Id, RecorderPlacement] = {}
     for camera in sorted(copies):
         kept = current.get(camera, RecorderPlacement((), ()))
-        kept = _without_lost(kept, recorders, lost)
+        if lost:
+            kept = _without_lost(kept, recorders, lost)
         near = machines.get(camera, "")
         homes = _homes(kept.homes, copies[camera], recorders, near) if settled else kept.homes[: copies[camera]]
         if not homes:

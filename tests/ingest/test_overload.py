@@ -17,7 +17,7 @@ def after(*loads: WorkerLoad) -> str:
 @pytest.mark.parametrize(
     ("load", "said"),
     [
-        (WELL._replace(cpu=FULL_LOAD), "95% of a core"),
+        (WELL._replace(cpu=FULL_LOAD), "95% of its CPU"),
         (WELL._replace(late_seconds=LATE_SECONDS), "0.5 s late"),
         (WELL._replace(dropped=7), "7 frames"),
     ],

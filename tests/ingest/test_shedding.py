@@ -22,7 +22,7 @@ def test_small_streams_go_first_then_cameras_not_recorded_then_the_lowest_priori
     order: list[tuple[str, str]] = []
     for shed in overloaded(shedding, cameras, 60):
         order += [pair for pair in shed.items() if pair not in order]
-    assert order == [("a", "sub"), ("b", "camera"), ("c", "camera"), ("a", "camera")]
+    assert order == [("a", "sub"), ("b", "camera"), ("c", "camera"), ("a", "camera"), ("d", "camera")]
 
 
 def test_a_step_is_a_tenth_and_the_next_waits_for_what_the_load_says_then() -> None:
@@ -31,7 +31,7 @@ def test_a_step_is_a_tenth_and_the_next_waits_for_what_the_load_says_then() -> N
     assert sizes == [10, 10, 10, 20, 20, 20, 30]
 
 
-def test_at_least_half_is_read_however_long_it_lasts() -> None:
+def test_at_least_a_quarter_is_read_however_long_it_lasts() -> None:
     for count in (1, 2, 3, 5, 9, 10, 101):
         shedding = Shedding()
         cameras = {f"cam-{number:03d}": PLAIN for number in range(count)}
@@ -39,12 +39,12 @@ def test_at_least_half_is_read_however_long_it_lasts() -> None:
         assert count - len(shedding.shed) >= count * KEPT_SHARE
 
 
-def test_at_least_half_is_read_also_when_those_that_are_read_move_away() -> None:
+def test_at_least_a_quarter_is_read_also_when_those_that_are_read_move_away() -> None:
     shedding = Shedding()
     overloaded(shedding, dict.fromkeys("abcdefghij", PLAIN), 200)
-    assert list(shedding.shed) == list("abcde")
-    shedding.look(dict.fromkeys("abcdefg", PLAIN), overloaded=True, cpu=1.0)
-    assert list(shedding.shed) == list("abc")
+    assert list(shedding.shed) == list("abcdefg")
+    shedding.look(dict.fromkeys("abcdefgh", PLAIN), overloaded=True, cpu=1.0)
+    assert list(shedding.shed) == list("abcdef")
 
 
 def test_what_was_given_up_comes_back_one_at_a_time_when_one_more_fits_the_last_first() -> None:

@@ -1,0 +1,189 @@
+"""An ingest worker with 1.5 and 3 times the cameras that it carries, its CPU bound by a cgroup, as root.
+
+A worker with few cameras says how much CPU they take; its quota is a tenth more. With more cameras it has to give some
+up by rule, and the others have to come whole: every frame, without a hole.
+"""
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from bench.report import table
+from bench.stack import cpu_seconds, descendants
+from services.contracts import subjects
+from services.contracts.catalogue import ImportReport, ImportRequest
+from services.contracts.errors import PantauError
+from services.contracts.frames import decode
+from services.contracts.permissions import SYSTEM
+from services.mesh import rpc
+from services.mesh.bus import Bus
+from services.mesh.nats_server import NatsServer
+from services.mesh.settings import MeshSettings
+
+CARRIED = 12
+TIMES = (1.0, 1.5, 3.0)
+HOME = "city"
+FRAME_RATE = 25
+GROUP = Path("/sys/fs/cgroup/cpu/pantau-bench")
+PERIOD_US = 20_000
+"""Short, so that a worker that may not run stands still for less than a frame."""
+SETTLE_SECONDS, MEASURE_SECONDS = 75.0, 15.0
+PROMISED = 0.9
+"""Of the cameras that it carries, whole under any load."""
+
+
+@asynccontextmanager
+async def _process(settings: MeshSettings, *arguments: str, bound: bool = False) -> AsyncIterator[int]:
+    environ = {
+        **os.environ, "PANTAU_NATS_URL": settings.nats_url, "PANTAU_DATA": str(settings.data), "PANTAU_ADMIN_PORT": "0",
+        "PANTAU_INGEST_WORKERS": "1", "PANTAU_WORKER": f"{arguments[0]}-1",
+    }  # fmt: skip
+    command = [sys.executable, "-m", "services.cli", *arguments]
+    if bound:
+        command = ["sh", "-c", f'echo $$ > {GROUP}/cgroup.procs; exec "$@"', "sh", *command]
+    process = await asyncio.create_subprocess_exec(
+        *command, env=environ, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        yield process.pid
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+class _Heard:
+    """The frames of each camera in a while."""
+
+    def __init__(self) -> None:
+        self.sequences: dict[str, list[int]] = {}
+
+    def take(self, camera: str, payload: bytes) -> None:
+        self.sequences.setdefault(camera, []).append(decode(payload).sequence)
+
+    def whole(self, seconds: float) -> int:
+        """Cameras of which every frame came."""
+        enough = seconds * FRAME_RATE * 0.96
+        return sum(len(found) >= enough and found[-1] - found[0] == len(found) - 1 for found in self.sequences.values())
+
+
+async def _measure(bus: Bus, cameras: int, seconds: float) -> tuple[int, int]:
+    """Cameras that came whole, and those of which anything came."""
+    heard = _Heard()
+    subscriptions = []
+    for number in range(1, cameras + 1):
+        name = f"cam-{number:03d}"
+
+        def take(payload: bytes, name: str = name) -> None:
+            heard.take(name, payload)
+
+        subscriptions.append(await bus.subscribe_direct(subjects.media("*", "main", name), take))
+    await asyncio.sleep(seconds)
+    for subscription in subscriptions:
+        await subscription.unsubscribe()
+    return heard.whole(seconds), len(heard.sequences)
+
+
+async def _import(bus: Bus, entries: list[object]) -> None:
+    request = ImportRequest(format="json", content=json.dumps(entries))
+    async with asyncio.timeout(120):
+        while True:
+            with suppress(PantauError):
+                subject = subjects.rpc(HOME, "registry", "cameras-import")
+                await rpc.call(bus, subject, request, ImportReport, actor=SYSTEM, timeout_seconds=20)
+                return
+            await asyncio.sleep(0.5)
+
+
+async def _cpu_share(pid: int, seconds: float) -> float:
+    def used() -> float:
+        return sum(cpu_seconds(each) for each in (pid, *descendants(pid)))
+
+    before, began = used(), time.monotonic()
+    await asyncio.sleep(seconds)
+    return (used() - before) / (time.monotonic() - began)
+
+
+def _has_groups() -> bool:
+    return GROUP.parent.is_dir()
+
+
+def _make_group() -> None:
+    GROUP.mkdir(exist_ok=True)
+
+
+def _remove_group() -> None:
+    GROUP.rmdir()
+
+
+def _set_quota(cores: float) -> None:
+    (GROUP / "cpu.cfs_period_us").write_text(str(PERIOD_US))
+    (GROUP / "cpu.cfs_quota_us").write_text(str(round(cores * PERIOD_US) if cores else -1))
+
+
+async def run(*, quick: bool) -> bool:
+    """Prints the table; whether the promise was kept."""
+    if os.geteuid() or not _has_groups():
+        print("cgroups of version 1 and root are needed: not run")
+        return True
+    _make_group()
+    try:
+        return await _run(15.0 if quick else SETTLE_SECONDS)
+    finally:
+        _remove_group()
+
+
+async def _run(settle_seconds: float) -> bool:
+    rows: list[list[object]] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        catalogue = folder / "cameras.json"
+        most = str(round(CARRIED * max(TIMES)))
+        async with NatsServer(folder / "nats") as server:
+            settings = MeshSettings(nats_url=server.url, data=folder / "data")
+            bus = await Bus.connect(settings, "bench")
+            simulated = ("sim", "--cameras", most, "--scenes", "1", "--port", "0", "--catalogue", str(catalogue))
+            async with _process(settings, *simulated), _process(settings, "registry"):
+                while (entries := _entries(catalogue)) is None:
+                    await asyncio.sleep(0.2)
+                await _import(bus, entries[:CARRIED])
+                async with _process(settings, "ingest", bound=True) as pid:
+                    _set_quota(0)
+                    while (await _measure(bus, CARRIED, 2.0))[1] < CARRIED:
+                        pass
+                    await asyncio.sleep(10.0)
+                    parent = await _cpu_share(pid, 10.0)
+                    workers = _workers()
+                    share = parent + sum([await _cpu_share(worker, 10.0) for worker in workers if worker != pid])
+                    _set_quota(share * 1.1)
+                print("cores", share, flush=True)
+                for times in TIMES:
+                    cameras = round(CARRIED * times)
+                    await _import(bus, entries[:cameras])
+                    async with _process(settings, "ingest", bound=True):
+                        while not (await _measure(bus, cameras, 2.0))[1]:
+                            pass
+                        await asyncio.sleep(settle_seconds)
+                        whole, heard = await _measure(bus, cameras, MEASURE_SECONDS)
+                        rows.append([times, cameras, heard, whole, whole / CARRIED])
+                        print(*rows[-1], flush=True)
+            await bus.close()
+    columns = ("load", "cameras", "read", "whole", "whole, of those that it carries")
+    print(table("Overload", columns, rows, f"Promised: {PROMISED:.0%} of what it carries stays whole."))
+    return all(float(str(row[-1])) >= PROMISED for row in rows)
+
+
+def _entries(catalogue: Path) -> list[object] | None:
+    """The simulated cameras; None: they cannot be reached yet."""
+    found: list[object] | None = json.loads(catalogue.read_text()) if catalogue.exists() else None
+    return found
+
+
+def _workers() -> list[int]:
+    """Ingest's workers are no children of its parent's: by the group."""
+    return [int(pid) for pid in (GROUP / "cgroup.procs").read_text().split()]

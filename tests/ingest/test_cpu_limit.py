@@ -1,0 +1,32 @@
+"""A worker in a container knows what it may use."""
+
+from pathlib import Path
+
+from services.ingest.cpu_limit import cpu_limit
+
+
+def group(folder: Path, **files: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name.replace("__", ".", 1)).write_text(text)
+
+
+def test_the_least_quota_of_a_group_and_those_above_it_counts(tmp_path: Path) -> None:
+    own, cgroups = tmp_path / "own", tmp_path / "cgroup"
+    own.write_text("0::/site/worker\n")
+    assert cpu_limit(cgroups, own) == float("inf")
+    group(cgroups / "site" / "worker", cpu__max="max 100000\n")
+    group(cgroups / "site", cpu__max="50000 100000\n")
+    assert cpu_limit(cgroups, own) == 0.5
+    group(cgroups / "site" / "worker", cpu__max="20000 100000\n")
+    assert cpu_limit(cgroups, own) == 0.2
+
+
+def test_a_quota_of_version_1_counts_and_one_within_a_container_whose_group_is_not_named(tmp_path: Path) -> None:
+    own, cgroups = tmp_path / "own", tmp_path / "cgroup"
+    own.write_text("3:cpu,cpuacct:/docker/abc\n2:memory:/docker/abc\n0::/\n")
+    group(cgroups / "cpu", cpu__cfs_quota_us="-1\n", cpu__cfs_period_us="100000\n")
+    assert cpu_limit(cgroups, own) == float("inf")
+    group(cgroups / "cpu", cpu__cfs_quota_us="150000\n", cpu__cfs_period_us="100000\n")
+    assert cpu_limit(cgroups, own) == 1.5
+    assert cpu_limit(cgroups, tmp_path / "missing") == float("inf")
