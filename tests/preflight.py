@@ -15,7 +15,7 @@ from services.mesh.bus import Bus
 from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
 EXIT_STATUS = 3
 """Pytest's own status of an internal error: no test has run."""
 
