@@ -92,12 +92,14 @@ def run_of_payloads(payloads: Sequence[bytes], extension_bytes: int, tag_bytes: 
 class PacketLayout:
     """A frame's runs, and what they come to."""
 
-    __slots__ = ("_extension_bytes", "_runs", "_tag_bytes", "cost_bytes", "kernel", "sent_at", "serial")
+    __slots__ = ("_extension_bytes", "_runs", "_tag_bytes", "cost_bytes", "held", "kernel", "sent_at", "serial")
 
     def __init__(self, runs: tuple[RtpRun, ...]) -> None:
         self.serial = next_serial()
         self.sent_at = float("-inf")
         """When it was sent to somebody last."""
+        self.held = False
+        """Whether somebody counts on letting go of its packets (`release`)."""
         self.cost_bytes = sum([run.cost_bytes for run in runs])
         """For pacing."""
         self.kernel: KernelLayout | None = None
@@ -137,6 +139,12 @@ class PacketLayout:
                 for number, run in ((number, frame.run[number]) for number in range(frame.runs))
             )  # fmt: skip
         return self._runs
+
+    def release(self) -> None:
+        """Lets go of packets that C made; where they are asked for again, it makes the same."""
+        if self.kernel is not None:
+            self.kernel.release()
+            self._runs = None
 
 
 def lay_out(payloads: Sequence[bytes], extension_bytes: int, tag_bytes: int) -> tuple[RtpRun, ...]:

@@ -5,7 +5,8 @@ A library is used only where every size, offset and limit is what Python believe
 
 import itertools
 import sys
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,19 +27,34 @@ def next_serial() -> int:
 
 
 class KernelLayout:
-    """An access unit's packets in one shape, as C laid them out."""
+    """An access unit's packets in one shape, as C laid them out; made when they are first asked for."""
 
-    __slots__ = ("_memory", "frame")
+    __slots__ = ("_frame", "_make", "_memory")
 
-    def __init__(self, frame: Any, memory: Any) -> None:
-        self.frame = frame
-        """A ``pk_frame``."""
-        self._memory = memory
+    def __init__(self, make: Callable[[], Any]) -> None:
+        """``make``: gives the memory at whose beginning a ``pk_frame`` stands, with the same packets each time."""
+        self._make = make
+        self._memory: Any = None
+        self._frame: Any = None
+
+    @property
+    def frame(self) -> Any:
+        """A ``pk_frame``. Good until `release`."""
+        if self._frame is None:
+            self._memory = self._make()
+            self._frame = ffi.cast(_FRAME, self._memory)
+        return self._frame
 
     @property
     def image(self) -> memoryview:
-        """All runs, one behind the other, each behind its packets' lengths. Good as long as this is held."""
-        return memoryview(ffi.buffer(self.frame.image, self.frame.image_bytes))
+        """All runs, one behind the other, each behind its packets' lengths. It holds the memory by itself."""
+        frame = self.frame
+        begin = int(ffi.cast("uintptr_t", frame.image)) - int(ffi.cast("uintptr_t", self._memory))
+        return memoryview(ffi.buffer(self._memory))[begin : begin + frame.image_bytes]
+
+    def release(self) -> None:
+        """Lets go of the packets; they are made again when they are asked for."""
+        self._frame = self._memory = None
 
 
 class SendKernel:
@@ -53,10 +69,12 @@ class SendKernel:
         size = self.lib.pk_measure(h265, unit, length, room, tag_bytes)
         if size < 0:
             return None
-        memory = ffi.new(_WORDS, (size + 7) // 8)
-        frame = ffi.cast(_FRAME, memory)
-        self.lib.pk_lay_out(h265, unit, length, room, tag_bytes, next_serial(), frame)
-        return KernelLayout(frame, memory)
+        return KernelLayout(partial(self._make, h265, unit, room, tag_bytes, next_serial(), (size + 7) // 8))
+
+    def _make(self, h265: bool, unit: bytes, room: int, tag_bytes: int, serial: int, words: int) -> Any:
+        memory = ffi.new(_WORDS, words)
+        self.lib.pk_lay_out(h265, unit, len(unit), room, tag_bytes, serial, ffi.cast(_FRAME, memory))
+        return memory
 
 
 def limits_differ(limits: dict[str, int]) -> str:

@@ -10,6 +10,9 @@ from services.wall.relay.kernel.structs import FIRST_PAST_RUNS, LIMITS, Stream, 
 
 KEEP_SECONDS: Final = float(LIMITS["PK_KEEP_SECONDS"])
 """A retransmission later than this is too late for any picture."""
+PACKETS_SECONDS: Final = 0.25
+"""So long packets are kept as they were laid out: others may have them waiting. What is asked for later is laid out
+again: pictures would else be held twice for as long as a GOP lasts."""
 MAX_PACKETS: Final = 16_384
 """Half the circle of sequence numbers: beyond it they would be ambiguous."""
 MAX_RUNS: Final = LIMITS["PK_PAST_RUNS"]
@@ -18,18 +21,24 @@ MAX_RUNS: Final = LIMITS["PK_PAST_RUNS"]
 class SentLayouts:
     """The layouts that were sent in the last `KEEP_SECONDS`, by serial number, shared by all histories of a relay."""
 
-    __slots__ = ("_by_serial", "_order")
+    __slots__ = ("_by_serial", "_held", "_now", "_order")
 
     def __init__(self) -> None:
         self._by_serial: dict[int, PacketLayout] = {}
         self._order: deque[tuple[float, PacketLayout]] = deque()
+        self._held: deque[tuple[float, PacketLayout]] = deque()
+        """Those whose packets have not been let go of."""
+        self._now = 0.0
+        """When something was sent last."""
 
     def __len__(self) -> int:
         return len(self._by_serial)
 
     def keep(self, layout: PacketLayout, now: float) -> None:
         """A layout is sent to somebody."""
-        layout.sent_at = now
+        layout.sent_at = self._now = now
+        if not layout.held:
+            self._hold(layout)
         if layout.serial not in self._by_serial:
             self.forget(now)
             self._by_serial[layout.serial] = layout
@@ -45,9 +54,24 @@ class SentLayouts:
             else:
                 order.append((layout.sent_at, layout))
 
+    def _hold(self, layout: PacketLayout) -> None:
+        held, horizon = self._held, self._now - PACKETS_SECONDS
+        while held and held[0][0] < horizon:
+            _, old = held.popleft()
+            if old.sent_at < horizon:
+                old.release()
+                old.held = False
+            else:
+                held.append((old.sent_at, old))
+        layout.held = True
+        held.append((self._now, layout))
+
     def find(self, serial: int) -> PacketLayout | None:
         """The layout of that number; None when it is forgotten."""
-        return self._by_serial.get(serial)
+        layout = self._by_serial.get(serial)
+        if layout is not None and not layout.held:
+            self._hold(layout)
+        return layout
 
 
 class SentRun(NamedTuple):

@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from services.wall.relay.engine.template import PacketLayout
 from services.wall.relay.kernel import library, structs
 from services.wall.relay.kernel.structs import LOOK, SENT, SLOW, ffi
 from services.wall.relay.sending.frame import Frame, lay_out_by_python
+from services.wall.relay.sending.history import PACKETS_SECONDS, SentLayouts
 from services.wall.relay.sending.timeline import MAX_JUMP_TICKS
 from tests.wall.relay.kernel.built import SANITIZERS, kernel, needs_compiler, sanitizer_runtime
 from tests.wall.relay.kernel.built import library as built_library
@@ -57,6 +59,30 @@ def test_c_lays_out_the_packets_that_python_does(units: list[bytes], codec: Code
     assert described(mine) == described(theirs)
     assert (mine.cost_bytes, mine.run_count) == (theirs.cost_bytes, theirs.run_count)
     assert [mine.run_cost_bytes(n) for n in range(mine.run_count)] == [run.cost_bytes for run in theirs.runs]
+    serial, taken = mine.serial, mine.runs
+    mine.release()
+    assert [bytes(run.image) for run in taken] == [bytes(run.image) for run in mine.runs]  # they outlive it
+    assert (mine.serial, made.frame.serial) == (serial, serial)
+    assert described(mine) == described(theirs)
+
+
+def test_packets_that_c_made_are_let_go_of_soon_and_made_again_for_who_asks_late() -> None:
+    payload = access_unit([unit_of(5000, 1, 2)], 0).payload
+    layouts, others = SentLayouts(), []
+    made = kernel().lay_out(False, payload, 8, 16)
+    assert made is not None
+    layout = PacketLayout.of_kernel(made, 8, 16)
+    layouts.keep(layout, 0.0)
+    packet, held = layout.runs[0].payload(0), weakref.ref(made._memory)
+    for at in (PACKETS_SECONDS - 0.01, PACKETS_SECONDS + 0.01):
+        others.append(PacketLayout(lay_out_by_python(Codec.H264, payload, (8, 16)).runs))
+        layouts.keep(others[-1], at)
+        assert (held() is not None) == (at < PACKETS_SECONDS)
+    found = layouts.find(layout.serial)
+    assert found is layout
+    assert found.runs[0].payload(0) == packet
+    layouts.keep(layout, 2 * PACKETS_SECONDS)
+    assert made.frame.serial == layout.serial
 
 
 @given(st.binary(max_size=80), CODECS)
