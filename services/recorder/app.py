@@ -50,7 +50,7 @@ _segments = counter("recorder_segments", "Segments closed")
 _written = counter("recorder_written_bytes", "Bytes of closed segments")
 
 
-READ_REST_SECONDS: Final = 0.01
+READ_REST_SECONDS: Final = 0.03
 """Nobody waits for what is recorded, so that more frames are read at once than where they are watched."""
 
 

@@ -126,21 +126,34 @@ class GopTally:
 
     def add(self, fragment_offset: int, samples: Iterator[SampleInfo]) -> None:
         """A fragment's pictures."""
-        for sample in samples:
-            pts = sample.time + sample.composition_offset
+        frames = other_bytes = damaged_90k = 0  # of the last GOP, and not in it yet
+
+        def complete_gop() -> None:
+            if self.gops:
+                gop = self.gops[-1]
+                self.gops[-1] = gop._replace(
+                    other_bytes=gop.other_bytes + other_bytes,
+                    frames=gop.frames + frames,
+                    damaged_90k=gop.damaged_90k + damaged_90k,
+                )
+
+        for _, size_bytes, begin_90k, duration, composition_offset, keyframe, damaged in samples:
             if self._first_pts is None:
-                self._first_pts, self._begin_90k = pts, sample.time
+                self._first_pts, self._begin_90k = begin_90k + composition_offset, begin_90k
             self.frames += 1
-            self._end_90k = max(self._end_90k, sample.time + sample.duration)
-            if sample.keyframe:
+            self._end_90k = max(self._end_90k, begin_90k + duration)
+            if keyframe:
+                complete_gop()
+                frames = other_bytes = damaged_90k = 0
+                pts = begin_90k + composition_offset
                 time = max(pts - self._first_pts, self.gops[-1].time_90k if self.gops else 0)
-                self.gops.append(Gop(time, fragment_offset, sample.size_bytes, 0, 1))
-            elif self.gops:
-                gop = self.gops[-1]
-                self.gops[-1] = gop._replace(other_bytes=gop.other_bytes + sample.size_bytes, frames=gop.frames + 1)
-            if sample.damaged and self.gops:
-                gop = self.gops[-1]
-                self.gops[-1] = gop._replace(damaged_90k=gop.damaged_90k + sample.duration)
+                self.gops.append(Gop(time, fragment_offset, size_bytes, 0, 1))
+            else:
+                frames += 1
+                other_bytes += size_bytes
+            if damaged:
+                damaged_90k += duration
+        complete_gop()
 
 
 def _describe(
