@@ -87,7 +87,7 @@ def traffic(home: str) -> tuple[Traffic, ...]:
     s = subjects
     return (
         Traffic("media", tuple(s.media("*", p, "*") for p in ("main", "sub", "audio")), _INGEST, _RECORDER | _RELAY),
-        Traffic("media converted", tuple(s.media(home, p, "*") for p in ("h264", "opus")), _RELAY, _RELAY),
+        Traffic("media converted", tuple(s.media(home, p, "*") for p in ("h264", "masked", "opus")), _RELAY, _RELAY),
         Traffic("want", (s.want("*", "*", "*"),), _RELAY | _FRONT, _INGEST, asks=True),
         Traffic("convert", (s.convert(home, "*", "*"),), _RELAY | _FRONT, _RELAY, asks=True),
         Traffic("report", (s.report(home, "*"),), _INGEST, _REGISTRY),

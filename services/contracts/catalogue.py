@@ -11,8 +11,19 @@ from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_v
 
 from services.contracts.errors import InvalidInputError
 from services.contracts.ladder import parse_ladder
-from services.contracts.models import Camera, CameraState, Credentials, Id, Location, Model, Profile, ProfileName
+from services.contracts.models import (
+    Camera,
+    CameraState,
+    Credentials,
+    Id,
+    Location,
+    Model,
+    PrivacyMasks,
+    Profile,
+    ProfileName,
+)
 from services.contracts.patch import Partial, Patch
+from services.contracts.permissions import Role
 from services.contracts.redact import split_credentials
 from services.contracts.source_urls import url_trouble
 
@@ -99,6 +110,8 @@ class CameraInput(NamesSources):
     priority: int = Field(default=5, ge=0, le=9)
     pin: str = Field(default="", max_length=63)
     retention: Retention | None = None
+    privacy_masks: PrivacyMasks = ()
+    unmasked_roles: tuple[Role, ...] = ()
 
 
 class CameraPatch(NamesSources, Patch):
@@ -122,6 +135,8 @@ class CameraPatch(NamesSources, Patch):
     priority: int | None = Field(default=None, ge=0, le=9)
     pin: str | None = Field(default=None, max_length=63)
     retention: Retention | None = None
+    privacy_masks: PrivacyMasks | None = None
+    unmasked_roles: tuple[Role, ...] | None = None
 
 
 class CameraQuery(Model):

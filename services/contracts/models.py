@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticSerializationError
 
 from services.contracts.errors import InvalidInputError
+from services.contracts.permissions import Role
 from services.contracts.subjects import ID_PATTERN
 
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
@@ -149,6 +150,20 @@ DEMO_TAG: Final = "demo"
 """The tag of simulated cameras."""
 
 
+class PrivacyMask(Model):
+    """A rectangle of a camera's pictures that not everybody may see, in parts of their width and height. ``x`` and
+    ``y`` are those of its upper left corner."""
+
+    x: float = Field(ge=0, lt=1)
+    y: float = Field(ge=0, lt=1)
+    width: float = Field(gt=0, le=1)
+    height: float = Field(gt=0, le=1)
+
+
+PrivacyMasks = Annotated[tuple[PrivacyMask, ...], Field(max_length=16)]
+"""What reaches over an edge ends there."""
+
+
 class Camera(Model):
     """One row of the catalogue."""
 
@@ -170,6 +185,9 @@ class Camera(Model):
     """The worker or the machine that ingests it as long as there is one with room, and records it if it can."""
     retention: str | None = None
     """A retention ladder of this camera's own (``full 10d, keyframes 60d every 10s``); None: the default."""
+    privacy_masks: PrivacyMasks = ()
+    unmasked_roles: tuple[Role, ...] = ()
+    """Who sees through the masks, besides administrators; roles that include one of these as well."""
 
     def matches(self, *, site: str | None, tag: str | None, text: str) -> bool:
         """Whether all filters match; ``text`` is searched in id, name, address and tags, and its case is ignored."""
@@ -252,6 +270,8 @@ class Reason(StrEnum):
     UNASSIGNED = "unassigned"
     """All ingest workers are full."""
     DISABLED = "disabled"
+    MASKED = "masked"
+    """Of a recording: it is not shown to who may not see through the camera's privacy masks."""
 
 
 class ProfileReport(Model):

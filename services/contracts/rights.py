@@ -10,7 +10,7 @@ from typing import Annotated, Final, NamedTuple, Protocol, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from services.contracts.accounts import AccountName
-from services.contracts.models import Id, Model
+from services.contracts.models import Id, Model, PrivacyMask
 from services.contracts.permissions import ROLE_RIGHTS, Actor, Right, Role
 
 Purpose = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
@@ -31,6 +31,14 @@ class CameraFacts(Protocol):
     def tags(self) -> tuple[str, ...]:
         """Its tags."""
 
+    @property
+    def privacy_masks(self) -> tuple[PrivacyMask, ...]:
+        """What not everybody may see of its pictures."""
+
+    @property
+    def unmasked_roles(self) -> tuple[Role, ...]:
+        """Who sees through its masks, besides administrators."""
+
 
 class PastCamera(NamedTuple):
     """A camera that the catalogue has no more."""
@@ -38,6 +46,17 @@ class PastCamera(NamedTuple):
     id: str
     site: str
     tags: tuple[str, ...] = ()
+    privacy_masks: tuple[PrivacyMask, ...] = ()
+    unmasked_roles: tuple[Role, ...] = ()
+
+
+UNMASKED: Final = frozenset({Right.PLAYBACK, Right.CLIP, Right.EVIDENCE})
+"""Rights to pictures that nobody draws masks in: who may not see through a camera's masks has none of these to it."""
+
+
+def is_masked(camera: CameraFacts, actor: Actor) -> bool:
+    """Whether ``actor`` is to see the camera's pictures with its masks alone."""
+    return bool(camera.privacy_masks) and not any(actor.may(role) for role in (Role.ADMIN, *camera.unmasked_roles))
 
 
 class GrantInput(Model):
@@ -134,8 +153,11 @@ class RightsBook:
             self.grants[key] = kept
 
     def may(self, actor: Actor, right: Right, camera: CameraFacts, now_us: int) -> bool:
-        """Whether ``actor`` has ``right`` to ``camera``."""
+        """Whether ``actor`` has ``right`` to ``camera``. Live pictures and live stills are shown with its masks to whom
+        `is_masked` names."""
         if actor.scope is not None and right not in actor.scope:
+            return False
+        if right in UNMASKED and is_masked(camera, actor):
             return False
         if actor.role is Role.ADMIN:
             return True

@@ -12,7 +12,7 @@ from zlib import crc32
 import msgpack
 from pydantic import Field, TypeAdapter
 
-from services.contracts.models import Id, Model, ProfileName, Reason, UnixUs
+from services.contracts.models import Id, Model, PrivacyMasks, ProfileName, Reason, UnixUs
 from services.contracts.permissions import Right
 from services.contracts.subjects import ROOT
 
@@ -162,7 +162,9 @@ class ConversionOpen(Model):
     site: Id
     camera: Id
     source: Literal["main", "sub", "audio"]
-    result: Literal["h264", "opus"]
+    result: Literal["h264", "masked", "opus"]
+    masks: PrivacyMasks = ()
+    """Of ``masked``."""
 
 
 class SlotNotice(Model):

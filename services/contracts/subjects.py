@@ -48,7 +48,7 @@ def want(site: str, profile: str, camera: str) -> str:
 
 
 def convert(home: str, result: str, camera: str) -> str:
-    """The subject of requests for a conversion (``h264``, ``opus``), to the relay that converts it; as `want`."""
+    """The subject of wants of a conversion (``h264``, ``masked``, ``opus``) to the relay that makes it, as `want`."""
     return f"{ROOT}.{home}.convert.{result}.{camera}"
 
 

@@ -3,8 +3,17 @@
 import pytest
 from pydantic import ValidationError
 
+from services.contracts.models import PrivacyMask
 from services.contracts.permissions import Actor, Right, Role
-from services.contracts.rights import DEFAULT_GRANTS, Grant, GrantInput, PastCamera, RightsBook
+from services.contracts.rights import (
+    DEFAULT_GRANTS,
+    UNMASKED,
+    Grant,
+    GrantInput,
+    PastCamera,
+    RightsBook,
+    is_masked,
+)
 
 SIMPANG = PastCamera("kota-1", "kota", ("simpang",))
 MALL = PastCamera("mall-1", "mall", ("lobi",))
@@ -81,3 +90,28 @@ def test_a_roles_own_grant_is_taken_away_and_given_back() -> None:
 def test_a_grant_that_says_not_to_whom_or_why_is_refused(fields: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         GrantInput.model_validate({"rights": ["live"], "purpose": "patroli"} | fields)
+
+
+MASKED = PastCamera("kota-2", "kota", (), (PrivacyMask(x=0.25, y=0.25, width=0.5, height=0.5),), (Role.SUPERVISOR,))
+
+
+@pytest.mark.parametrize(
+    ("actor", "masked"),
+    [
+        (Actor("a", Role.ADMIN), False),
+        (Actor("s", Role.SUPERVISOR), False),
+        (Actor("o", Role.OPERATOR), True),
+        (Actor("v", Role.VIEWER), True),
+        (Actor("p", Role.AGENCY), True),
+        (Actor("program of an admin", Role.ADMIN, scope=frozenset(Right)), True),
+    ],
+)
+def test_who_may_not_see_through_a_cameras_masks_has_no_right_to_pictures_without_them(
+    actor: Actor, masked: bool
+) -> None:
+    book = RightsBook([grant(role=actor.role, rights=list(Right))])
+    assert is_masked(MASKED, actor) is masked
+    for right in Right:
+        assert book.may(actor, right, MASKED, 0) is not (masked and right in UNMASKED), right
+        assert book.may(actor, right, SIMPANG, 0), right
+    assert book.may_see(actor, MASKED, 0)

@@ -14,7 +14,7 @@ from services.contracts.events import WALL_TARGET, Audit
 from services.contracts.exports import ExportJob
 from services.contracts.models import Assignment, Camera, CameraState, Id, Status, WorkerLease
 from services.contracts.permissions import Actor, Right
-from services.contracts.rights import CameraFacts, Grant, PastCamera, RightsBook
+from services.contracts.rights import UNMASKED, CameraFacts, Grant, PastCamera, RightsBook, is_masked
 from services.contracts.subjects import is_id
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus
@@ -171,6 +171,11 @@ class FrontRequest(RoutedRequest):
             return
         if not self.front.rights.may_see(self.actor, camera, self.front.clock.now_us()):
             raise NotFoundError(f"there is no camera {camera_id!r}")
+        if right in UNMASKED and is_masked(camera, self.actor):
+            raise ForbiddenError(
+                f"{camera_id} has privacy masks, which are not drawn in recordings; {self.actor.name} may see it live "
+                "alone, with its masks"
+            )
         raise ForbiddenError(f"{self.actor.name} has not the right '{right}' to {camera_id}; ask an administrator")
 
     def audit_now_and_then(self, action: str, target: Id, detail: Mapping[str, str], *key: str) -> None:

@@ -13,7 +13,7 @@ from services.contracts.errors import BadOfferError, PantauError, UnavailableErr
 from services.contracts.events import Audit
 from services.contracts.models import Camera, CameraState, ProfileName, Reason
 from services.contracts.permissions import Actor, Right
-from services.contracts.rights import RightsBook
+from services.contracts.rights import RightsBook, is_masked
 from services.contracts.sessions import (
     AIM_RIGHTS,
     MESSAGE_RIGHTS,
@@ -207,10 +207,9 @@ class Session:
         self._views.aim(slot.index, camera, aim.source)
         slot.set_source(aim, self._source(slot, aim, camera) if camera is not None else None)
         if aim.camera is not None and camera is None:
+            reason = self._refusal_of(aim.camera)
             slot.set_notice(
-                SlotNotice(
-                    slot=slot.index, camera=aim.camera, source=aim.source, state="waiting", reason=Reason.NOT_FOUND
-                )
+                SlotNotice(slot=slot.index, camera=aim.camera, source=aim.source, state="waiting", reason=reason)
             )
         if slot.index == self._heard:
             self._hear()
@@ -226,6 +225,11 @@ class Session:
         if camera is None or not self._relay.rights.may(self.viewer, right, camera, self._clock.now_us()):
             return None
         return camera
+
+    def _refusal_of(self, camera_id: str) -> Reason:
+        """Why a camera is not shown: nobody is told that one is there who may not see it live either."""
+        camera = self._granted(Right.LIVE, camera_id)
+        return Reason.MASKED if camera is not None and is_masked(camera, self.viewer) else Reason.NOT_FOUND
 
     def rights_changed(self) -> None:
         """Grants came or went: slots whose camera the viewer may no longer see are emptied, others are filled again. A
@@ -244,7 +248,8 @@ class Session:
         # A WHEP player never says how large its picture is: it is sent the best that its link bears.
         sizeless: ProfileName = "main" if self.kind == "whep" else "sub"
         state = relay.cameras.state(camera.id)
-        return LiveSource(slot, aim, camera, state, relay.feeds, self._clock, sizeless)
+        masked = is_masked(camera, self.viewer)
+        return LiveSource(slot, aim, camera, state, relay.feeds, self._clock, sizeless, masked=masked)
 
     async def refusal(self) -> PantauError | None:
         """Why the first slot is sent nothing, where that is known or found out soon and will not pass by itself."""

@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 
 from pylibsrtp import Error as SrtpSessionError
 
+from services.contracts.permissions import SYSTEM, Actor
 from services.contracts.sessions import Aim, SessionOpened
 from services.media.rtp import RtpHeader, parse_rtp
 from services.mesh.clock import SystemClock
@@ -104,12 +105,13 @@ class Viewer:
         rtx: bool = True,
         connect: bool = True,
         kind: Literal["wall", "whep"] = "wall",
+        actor: Actor = SYSTEM,
     ) -> None:
         """Offers, and connects."""
         offer = make_offer(
             self._ufrag, self._password, self._digest, slots, playout_delay=playout_delay, rtx=rtx
         )  # fmt: skip
-        self.session = await self.front.open(offer, *aims, kind=kind)
+        self.session = await self.front.open(offer, *aims, kind=kind, actor=actor)
         answer = self.session.answer
         self.ssrcs = [int(n) for n in dict.fromkeys(re.findall(r"a=ssrc:(\d+) cname", answer))]
         groups = re.findall(r"a=ssrc-group:FID (\d+) (\d+)", answer)

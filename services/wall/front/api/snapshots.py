@@ -10,6 +10,7 @@ from services.contracts.errors import NotFoundError
 from services.contracts.models import Camera, CameraState, ProfileName
 from services.contracts.permissions import Right
 from services.contracts.recordings import TimelineQuestion
+from services.contracts.rights import is_masked
 from services.footage.clips import open_clip
 from services.wall.front.api.recorded_picture import footage_at, no_footage
 from services.wall.front.context import FrontRequest
@@ -72,7 +73,8 @@ async def _picture(request: FrontRequest, query: SnapshotQuery) -> web.Response:
     camera = request.camera()
     request.front.require_live(camera)
     profile = choose_profile(camera, request.front.states.get(camera.id), query.width)
-    picture = await request.front.snapshots.newest_picture(camera, profile, query.width)
+    masked = is_masked(camera, request.actor)
+    picture = await request.front.snapshots.newest_picture(camera, profile, query.width, masked=masked)
     return jpeg_response(request.raw, picture)
 
 

@@ -14,21 +14,23 @@ from services.contracts.frames import Codec
 from services.media.mp4.boxes import need, u32, u64
 from services.media.nal import length_prefixed_to_annex_b
 from services.wall.front.pictures.picture_cache import PictureError
+from services.wall.masking import Rectangle, draw_masks
 
 QUALITY: Final = 3
 """libavcodec's quantizer scale: 2 is the best, 31 the worst."""
 MAX_WIDTH_PX: Final = 8192
 
 
-def to_jpeg(codec: Codec, payload: bytes, width_px: int | None = None) -> bytes:
+def to_jpeg(codec: Codec, payload: bytes, width_px: int | None = None, masks: tuple[Rectangle, ...] = ()) -> bytes:
     """A JPEG of the keyframe in ``payload`` (see `services.contracts.frames`), scaled down to at most ``width_px``.
+    ``masks`` are drawn in it.
 
     Keeps the proportions. Raises `PictureError`.
     """
-    if codec is Codec.MJPEG and width_px is None:
+    if codec is Codec.MJPEG and width_px is None and not masks:
         return payload
     try:
-        return _encode(_decode(codec, payload), width_px)
+        return _encode(_decode(codec, payload), width_px, masks)
     except (av.error.FFmpegError, ValueError) as error:
         raise PictureError(f"the keyframe cannot be decoded: {error}") from error
 
@@ -75,11 +77,13 @@ def _decode(codec: Codec, payload: bytes) -> VideoFrame:
     return frames[0]
 
 
-def _encode(frame: VideoFrame, width_px: int | None) -> bytes:
+def _encode(frame: VideoFrame, width_px: int | None, masks: tuple[Rectangle, ...] = ()) -> bytes:
     width, height = frame.width, frame.height
     if width_px is not None and width_px < width:
         width, height = width_px & ~1 or 2, max(2, round(height * width_px / width) & ~1)
     picture = frame.reformat(width=width, height=height, format="yuvj420p", dst_color_range="JPEG")
+    if masks:
+        draw_masks(picture, masks)
     encoder = CodecContext.create("mjpeg", "w")
     assert isinstance(encoder, VideoCodecContext)
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuvj420p"

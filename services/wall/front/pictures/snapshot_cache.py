@@ -16,6 +16,7 @@ from services.mesh.clock import Clock
 from services.mesh.metrics import counter
 from services.wall.front.pictures.keyframes import newest_keyframe
 from services.wall.front.pictures.picture_cache import PictureCache, Snapshot
+from services.wall.masking import Rectangle, rectangles
 
 THREADS: Final = 2
 """For stills, and as many for sheets."""
@@ -37,6 +38,7 @@ class _Key(NamedTuple):
     camera: str
     profile: ProfileName
     width_px: int | None
+    masks: tuple[Rectangle, ...]
 
 
 class SnapshotCache:
@@ -49,9 +51,13 @@ class SnapshotCache:
         self._kept: PictureCache[_Key] = PictureCache(CACHE_BYTES)
         self._locks: WeakValueDictionary[_Key, asyncio.Lock] = WeakValueDictionary()
 
-    async def newest_picture(self, camera: Camera, profile: ProfileName, width_px: int | None) -> Snapshot:
-        """The newest keyframe's picture; raises as `newest_keyframe` and `to_jpeg` do."""
-        key = _Key(camera.id, profile, width_px)
+    async def newest_picture(
+        self, camera: Camera, profile: ProfileName, width_px: int | None, *, masked: bool = False
+    ) -> Snapshot:
+        """The newest keyframe's picture, ``masked`` with the camera's privacy masks; raises as `newest_keyframe` and
+        `to_jpeg` do."""
+        masks = rectangles(camera.privacy_masks) if masked else ()
+        key = _Key(camera.id, profile, width_px, masks)
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:  # the second request finds the first one's picture
             kept = self._kept.find_picture(key)
@@ -61,7 +67,11 @@ class SnapshotCache:
             if kept and kept[0].order == unit.order:
                 snapshot = kept[0]
             else:
-                snapshot = Snapshot(await self.decode_keyframe(unit, width_px), unit.order, unit.capture_us)
+                snapshot = Snapshot(
+                    await self._decode(Decoding.STILL, unit.codec, unit.payload, width_px, masks),
+                    unit.order,
+                    unit.capture_us,
+                )
             self._kept.keep_picture(key, snapshot, self._clock.monotonic())
             return snapshot
 
@@ -75,9 +85,14 @@ class SnapshotCache:
         self, codec: Codec, payload: bytes, width_px: int | None, decoding: Decoding = Decoding.STILL
     ) -> bytes:
         """The same of a keyframe's bytes."""
+        return await self._decode(decoding, codec, payload, width_px, ())
+
+    async def _decode(
+        self, decoding: Decoding, codec: Codec, payload: bytes, width_px: int | None, masks: tuple[Rectangle, ...]
+    ) -> bytes:
         _decoded.inc()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads[decoding], _to_jpeg, codec, payload, width_px)
+        return await loop.run_in_executor(self._threads[decoding], _to_jpeg, codec, payload, width_px, masks)
 
     async def decode_clip(self, clip: bytes, width_px: int | None) -> bytes:
         """The JPEG of the first picture that a player of the MP4 ``clip`` shows; raises `PictureError`."""
@@ -94,10 +109,10 @@ class SnapshotCache:
 # FFmpeg's libraries take 20 MB: a front loads them for its first picture, in the thread that makes it.
 
 
-def _to_jpeg(codec: Codec, payload: bytes, width_px: int | None) -> bytes:
+def _to_jpeg(codec: Codec, payload: bytes, width_px: int | None, masks: tuple[Rectangle, ...]) -> bytes:
     from services.wall.front.pictures.jpeg import to_jpeg
 
-    return to_jpeg(codec, payload, width_px)
+    return to_jpeg(codec, payload, width_px, masks)
 
 
 def _clip_to_jpeg(clip: bytes, width_px: int | None) -> bytes:

@@ -98,7 +98,9 @@ def main() -> None:
         if task.kind == "sound":
             ConverterWorker(source, sink).run(SoundConverter(task.epoch), every_unit=True)
         elif task.kind == "picture":
-            ConverterWorker(source, sink).run(PictureConverter(task.epoch, task.max_height_px), every_unit=False)
+            ConverterWorker(source, sink).run(
+                PictureConverter(task.epoch, task.max_height_px, task.masks), every_unit=False
+            )
         else:
             answer(source, sink, PictureConverter(task.epoch, task.max_height_px))
     except BrokenPipeError:  # the relay has gone, and nobody is left to read a message

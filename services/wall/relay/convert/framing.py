@@ -7,8 +7,11 @@ an access-unit message; an empty one drains the decoder. An empty message ends e
 A converter is started while a viewer waits: it imports this, and nothing of `services.mesh`.
 """
 
+import json
 from struct import Struct
 from typing import Final, NamedTuple, Self
+
+from services.wall.masking import Rectangle
 
 LENGTH: Final = Struct(">I")
 SHOW: Final = b"\1"
@@ -24,13 +27,15 @@ class Task(NamedTuple):
     epoch: int
     """Of the access units that come out."""
     max_height_px: int
+    masks: tuple[Rectangle, ...] = ()
+    """Are drawn in every picture."""
 
     def pack(self) -> bytes:
         """As the first message."""
-        return f"{self.kind} {self.epoch} {self.max_height_px}".encode()
+        return json.dumps(self).encode()
 
     @classmethod
     def unpack(cls, message: bytes) -> Self:
         """The inverse."""
-        kind, epoch, max_height_px = message.decode().split()
-        return cls(kind, int(epoch), int(max_height_px))
+        kind, epoch, max_height_px, masks = json.loads(message)
+        return cls(kind, epoch, max_height_px, tuple(Rectangle(*mask) for mask in masks))

@@ -17,6 +17,7 @@ from services.contracts.errors import PantauError
 from services.contracts.frames import AccessUnit, Codec, Flags
 from services.media.nal import BitstreamError, annex_b_to_length_prefixed, length_prefixed_to_annex_b
 from services.media.time import SECOND_90K
+from services.wall.masking import Rectangle, draw_masks
 
 KEYFRAME_90K: Final = 2 * SECOND_90K
 """Between keyframes: the most that a new viewer has to catch up with."""
@@ -37,8 +38,10 @@ class CannotConvertError(PantauError):
 class PictureConverter:
     """Converts one camera's access units, in decoding order. Not thread-safe."""
 
-    def __init__(self, epoch: int, max_height_px: int) -> None:
-        """``epoch`` is that of the units that come out; pictures higher than ``max_height_px`` are scaled down."""
+    def __init__(self, epoch: int, max_height_px: int, masks: tuple[Rectangle, ...] = ()) -> None:
+        """``epoch`` is that of the units that come out; pictures higher than ``max_height_px`` are scaled down, and
+        ``masks`` drawn in all."""
+        self._masks = masks
         self._epoch = epoch
         self._max_height_px = max_height_px // 2 * 2
         self._sequence = 0
@@ -113,6 +116,8 @@ class PictureConverter:
             encoder = self._encoder = _encoder(width, height)
             self._keyframe_at = None
         small = self._scaler.reformat(picture, width, height, "yuv420p", dst_color_range="MPEG")
+        if self._masks:
+            draw_masks(small, self._masks)
         self._encoder_90k += pts - self._last_pts if self._last_pts is not None else FRAME_90K
         small.pts, small.time_base = self._encoder_90k, _TIME_BASE
         if self._keyframe_at is None or pts - self._keyframe_at >= KEYFRAME_90K:

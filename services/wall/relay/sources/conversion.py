@@ -9,11 +9,12 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Final, Literal, NamedTuple
+from zlib import crc32
 
 from services.contracts import subjects
 from services.contracts.errors import UnavailableError
 from services.contracts.frames import FrameError, decode
-from services.contracts.models import Camera, Reason, WantReply
+from services.contracts.models import Camera, PrivacyMasks, Reason, WantReply
 from services.contracts.permissions import Actor
 from services.contracts.sessions import ConversionOpen
 from services.mesh.bus import Bus
@@ -24,6 +25,7 @@ from services.mesh.log import get_logger
 from services.mesh.metrics import gauge
 from services.mesh.rpc import Nothing, call
 from services.mesh.want import WantAnswerer
+from services.wall.masking import rectangles
 from services.wall.relay.convert.footage import ConversionRefusedError, FootageConverter
 from services.wall.relay.convert.framing import Task
 from services.wall.relay.convert.process import ConverterProcess, ConverterProcesses, Kind
@@ -43,7 +45,7 @@ TAKE_OVER: Final = "convert"
 """The endpoint of `Conversions.take_over`."""
 ASK_SECONDS: Final = 2.0
 LOOK_SECONDS: Final = 1.0
-KINDS: Final[dict[ConvertedName, Kind]] = {"h264": "picture", "opus": "sound"}
+KINDS: Final[dict[ConvertedName, Kind]] = {"h264": "picture", "masked": "picture", "opus": "sound"}
 
 _running = gauge("relay_conversions", "Cameras converted by this relay")
 
@@ -55,6 +57,16 @@ class ConversionKey(NamedTuple):
     camera: str
     source: FeedName
     result: ConvertedName
+    masks: PrivacyMasks = ()
+    """Drawn in its pictures."""
+
+    @property
+    def name(self) -> str:
+        """Of the result on the bus: pictures with other masks are another stream, so that none of them is taken for one
+        with these. It is no id, which has no underscore."""
+        if not self.masks:
+            return self.camera
+        return f"{self.camera}_{crc32(repr(rectangles(self.masks)).encode()):08x}"
 
 
 class _Input:
@@ -96,14 +108,15 @@ class Conversion:
         self._source = source
         self._wanted = wanted
         self._max_height_px = max_height_px
-        self._media = subjects.media(home, wanted.result, wanted.camera)
-        self._want = subjects.convert(home, wanted.result, wanted.camera)
+        self._media = subjects.media(home, wanted.result, wanted.name)
+        self._want = subjects.convert(home, wanted.result, wanted.name)
         self._wanted_at = clock.monotonic()
         self._gop: list[bytes] = []
 
     async def run(self, claim: Claim) -> Literal["unwanted", "elsewhere", "ended"]:
         """Converts until nobody wants it, another relay does it, or its process ends."""
-        task = Task(KINDS[self._wanted.result], _epoch(self._clock), self._max_height_px)
+        masks = rectangles(self._wanted.masks)
+        task = Task(KINDS[self._wanted.result], _epoch(self._clock), self._max_height_px, masks)
         try:
             # The first picture is made while others may object to the claim, and published after that.
             async with self._processes.converter(task) as process:
@@ -217,7 +230,9 @@ class Conversions:
 
     async def take_over(self, question: ConversionOpen, _actor: Actor) -> Nothing:
         """Converts for another relay. Raises `UnavailableError` where there is no room here either."""
-        reason, detail = self._start(ConversionKey(question.site, question.camera, question.source, question.result))
+        reason, detail = self._start(
+            ConversionKey(question.site, question.camera, question.source, question.result, question.masks)
+        )
         if reason is Reason.OVERLOADED:
             raise UnavailableError(detail)
         return Nothing()
@@ -280,7 +295,7 @@ class Conversions:
         began, end = self._clock.monotonic(), "failed"
         log.info("conversion.started", camera=wanted.camera, source=wanted.source, result=wanted.result)
         try:
-            claim = Claim(self._bus, self.home, f"{wanted.result}-{wanted.camera}", self._worker)
+            claim = Claim(self._bus, self.home, f"{wanted.result}-{wanted.name}", self._worker)
             end = await self._conversion(wanted).run(claim)
         except OSError as error:  # the process could not be started
             log.warning("conversion.failed", camera=wanted.camera, error=error)
@@ -321,5 +336,6 @@ class CameraFeeds:
 
     def converted(self, camera: Camera, source: FeedName, result: ConvertedName) -> ProfileFeed:
         """The conversion of a profile. It lives on the mesh's own site, and this relay does it if no other does."""
-        conversions, wanted = self._conversions, ConversionKey(camera.site, camera.id, source, result)
-        return self._hub.get(conversions.home, result, camera.id, lambda: conversions.start_conversion(wanted))
+        masks = camera.privacy_masks if result == "masked" else ()
+        conversions, wanted = self._conversions, ConversionKey(camera.site, camera.id, source, result, masks)
+        return self._hub.get(conversions.home, result, wanted.name, lambda: conversions.start_conversion(wanted))

@@ -28,8 +28,9 @@ STALE_SECONDS: Final = 3.0
 RETRY_SECONDS: Final = 1.0
 GOP_PENDING_BYTES: Final = 32 * 1024 * 1024
 
-ConvertedName = Literal["h264", "opus"]
-"""Profiles that relays make where a browser cannot decode a camera: pictures and sound."""
+ConvertedName = Literal["h264", "masked", "opus"]
+"""Profiles that relays make: pictures and sound where a browser cannot decode a camera, and pictures with its privacy
+masks for who may not see through them."""
 CONVERTED: Final = frozenset(get_args(ConvertedName))
 FeedName = ProfileName | Literal["audio"] | ConvertedName
 
@@ -343,7 +344,7 @@ class FeedHub:
 
     def carried(self) -> set[str]:
         """The cameras that somebody is shown here."""
-        return {feed.camera for feed, _ in self._feeds.values() if feed.sinks}
+        return {feed.camera.partition("_")[0] for feed, _ in self._feeds.values() if feed.sinks}  # `ConversionKey.name`
 
     def sweep(self) -> None:
         """Ends the feeds that nobody has shown for `LINGER_SECONDS`."""

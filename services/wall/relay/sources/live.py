@@ -72,8 +72,12 @@ class LiveSource:
         feeds: CameraFeeds,
         clock: Clock,
         sizeless: ProfileName = "sub",
+        *,
+        masked: bool = False,
     ) -> None:
-        """``sizeless``: the profile while the tile's size is not known. A wall's page is about to tell it."""
+        """``sizeless``: the profile while the tile's size is not known. A wall's page is about to tell it. ``masked``:
+        with the camera's privacy masks alone, which a conversion draws."""
+        self._converted: Literal["h264", "masked"] = "masked" if masked else "h264"
         self.camera = camera
         self._slot = slot
         self._catch_up = slot.catch_up
@@ -180,8 +184,8 @@ class LiveSource:
 
     def _wanted(self) -> FeedName:
         available = set(self.camera.profiles) - self._unusable
-        if not available:
-            return "h264"
+        if not available or self._converted == "masked":
+            return self._converted
         if self._level is not QualityLevel.FULL and "sub" in available:
             return "sub"
         sub = self._shown if self._shown is not None and self._shown.profile == "sub" else self._next
@@ -191,9 +195,9 @@ class LiveSource:
         return "main" if chosen == "main" else "sub"
 
     def _feed(self, name: FeedName) -> ProfileFeed:
-        if name != "h264":
+        if name != self._converted:
             return self._feeds.original(self.camera, name)
-        return self._feeds.converted(self.camera, self._source, "h264")
+        return self._feeds.converted(self.camera, self._source, self._converted)
 
     @property
     def _source(self) -> ProfileName:
@@ -256,7 +260,7 @@ class LiveSource:
             camera=self.camera.id,
             state="live",
             profile=feed.profile if feed is not None and feed.profile in ("main", "sub") else self._source,
-            transcoded=feed is not None and feed.profile == "h264",
+            transcoded=feed is not None and feed.profile == self._converted,
             limited=_LIMITS[self._level],
             codec=feed.codec.ffmpeg_name if feed is not None and feed.codec is not None else "",
             width_px=feed.width_px if feed is not None else 0,
@@ -327,7 +331,8 @@ class LiveSource:
     def _cannot_show(self, feed: ProfileFeed) -> None:
         """The browser has no decoder for it, or one that shows nothing of its pictures' order: take the camera's other
         profile, else have it converted, else say so."""
-        if not self._slot.accepts(Codec.H264) and set(self.camera.profiles) <= {*self._unusable, feed.profile}:
+        nothing_else = feed.profile == self._converted or set(self.camera.profiles) <= {*self._unusable, feed.profile}
+        if nothing_else and not self._slot.accepts(Codec.H264):
             codec = feed.codec.ffmpeg_name if feed.codec is not None else ""
             detail = f"the camera sends {codec}, and the viewer takes neither that nor h264, which is made of others"
             notice = waiting(self._slot, Reason.UNSUPPORTED_CODEC, detail)

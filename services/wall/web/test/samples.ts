@@ -15,6 +15,8 @@ export function camera(changes: Partial<CameraView>): CameraView {
     profiles: { main: profile({ url: "rtsp://10.0.0.1/main" }) },
     has_credentials: false,
     copies: 1,
+    privacy_masks: [],
+    unmasked_roles: [],
     pin: "",
     retention: null,
     state: null,

@@ -1,15 +1,28 @@
 """Stills: from a keyframe on the bus to a JPEG, decoded once however many ask."""
 
 import asyncio
+import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import av
 import pytest
+from PIL import Image
 
 from services.contracts import subjects
 from services.contracts.frames import AccessUnit, CaptureClockSource, Codec, Flags, encode
-from services.contracts.models import Camera, CameraState, Profile, ProfileReport, Reason, Status, WantReply
+from services.contracts.models import (
+    Camera,
+    CameraState,
+    PrivacyMask,
+    Profile,
+    ProfileReport,
+    Reason,
+    Status,
+    WantReply,
+)
+from services.contracts.permissions import Role
 from services.media.nal import annex_b_to_length_prefixed
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus, BusMessage
@@ -22,6 +35,7 @@ from services.wall.front.pictures.picture_cache import PictureError
 from services.wall.front.pictures.snapshot_cache import FRESH_SECONDS
 from tests.media.encoded import video
 from tests.wall.front.running import RunningFront, running_front
+from tests.wall.front.test_rights import people
 
 PATH = "/api/v1/cameras/cam-1/snapshot.jpg"
 CAMERA = Camera(
@@ -71,10 +85,16 @@ class StubIngest:
 
 @asynccontextmanager
 async def filmed(
-    mesh: MeshSettings, bus: Bus, status: Status = Status.ONLINE, clock: MeshClock | None = None
+    mesh: MeshSettings,
+    bus: Bus,
+    status: Status = Status.ONLINE,
+    clock: MeshClock | None = None,
+    *,
+    camera: Camera = CAMERA,
+    accounts_file: Path | None = None,
 ) -> AsyncIterator[tuple[RunningFront, StubIngest]]:
     """A front, and a camera that an ingest worker holds."""
-    await (await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera)).put("cam-1", CAMERA)
+    await (await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera)).put("cam-1", camera)
     reports = {"main": ProfileReport(status="online", width_px=320), "sub": ProfileReport(status="idle")}
     state = CameraState(camera="cam-1", site="city", status=status, since_us=1, profiles=reports)
     await (await Bucket.open(bus, subjects.STATE_BUCKET, CameraState)).put("cam-1", state)
@@ -88,7 +108,7 @@ async def filmed(
         await bus.publish(message.reply, b"")
 
     await bus.subscribe(subjects.want("city", "*", "cam-1"), answer)
-    async with running_front(mesh, clock=clock) as front:
+    async with running_front(mesh, clock=clock, accounts_file=accounts_file) as front:
         yield front, ingest
 
 
@@ -232,3 +252,39 @@ async def test_a_moment_before_1970_is_refused_by_the_name_of_its_field(
 ) -> None:
     async with filmed(mesh_settings, bus) as (front, _), front.http.get(PATH, params={"at": at}) as answer:
         assert (answer.status, '"at"' in await answer.text()) == (422, True)
+
+
+async def test_who_may_not_see_through_masks_is_given_masked_stills_and_no_recorded_ones(
+    mesh_settings: MeshSettings, bus: Bus, tmp_path: Path
+) -> None:
+    masked = CAMERA.model_copy(
+        update={
+            "privacy_masks": (PrivacyMask(x=0, y=0, width=0.5, height=1),),
+            "unmasked_roles": (Role.SUPERVISOR,),
+        }
+    )
+    path, known = people(tmp_path)
+    recorded = "at=2026-01-01T00:00:00Z&picture=keyframe"
+    async with filmed(mesh_settings, bus, camera=masked, accounts_file=path) as (front, _):
+        for name, sees in (("supervisor", True), ("admin", True), ("operator", False), ("viewer", False)):
+            for query in ("", "?width=160"):
+                async with front.http.get(f"{PATH}{query}", headers=known[name]) as answer:
+                    left, right = halves(await answer.read())
+                assert (len(set(left)) > 3) is sees, (name, query)
+                assert len(set(right)) > 3, (name, query)
+            async with front.http.get(f"{PATH}?{recorded}", headers=known[name]) as answer:
+                assert (answer.status == 403) is not sees, name
+                assert ("privacy masks" in await answer.text()) is not sees, name
+        footage = "from=2026-01-01T00:00:00Z&to=2026-01-01T00:01:00Z"
+        for what in ("clip.mp4", "contact-sheet.jpg", "timeline"):
+            address = f"/api/v1/cameras/cam-1/{what}?{footage}"
+            async with front.http.get(address, headers=known["operator"]) as answer:
+                assert (answer.status, "privacy masks" in await answer.text()) == (403, True), what
+
+
+def halves(jpeg: bytes) -> tuple[bytes, bytes]:
+    """The grey values of a JPEG's left and right half, away from the border between them."""
+    picture = Image.open(io.BytesIO(jpeg)).convert("L")
+    width, height = picture.size
+    left = picture.crop((0, 0, width // 2 - 16, height))
+    return left.tobytes(), picture.crop((width // 2 + 16, 0, width, height)).tobytes()

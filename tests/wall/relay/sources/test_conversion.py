@@ -7,13 +7,16 @@ import signal
 from collections.abc import Callable
 from functools import cache, partial
 
+import av
+import numpy as np
 import pytest
 from PIL import Image
 
 from services.contracts import subjects
 from services.contracts.errors import BadOfferError, UnavailableError
 from services.contracts.frames import Codec
-from services.contracts.models import CameraState, ProfileReport, Reason, Status
+from services.contracts.models import Camera, CameraState, PrivacyMask, Profile, ProfileReport, Reason, Status
+from services.contracts.permissions import Actor, Role
 from services.contracts.sessions import Aim, SlotNotice
 from services.media.h264 import is_vcl, slice_type
 from services.media.nal import split_annex_b
@@ -295,3 +298,60 @@ async def test_a_converter_that_dies_is_replaced(bus: Bus, front: Front) -> None
         packets = len(viewer.packets[viewer.ssrcs[0]])
         await viewer.wait_packets(packets + 2 * FPS)
         await viewer.close()
+
+
+def shown(viewer: Viewer) -> list[tuple[float, float]]:
+    """The spread of grey values in the left and in the right half of each picture that came."""
+    decoder = av.CodecContext.create("h264", "r")
+    assert isinstance(decoder, av.VideoCodecContext)
+    decoder.thread_count = 1
+    found = []
+    for _, frame in viewer.frames():
+        for decoded in decoder.decode(av.Packet(frame)):
+            grey = decoded.to_ndarray(format="gray")
+            middle = grey.shape[1] // 2
+            found.append((float(np.std(grey[:, : middle - 16])), float(np.std(grey[:, middle + 16 :]))))
+    return found
+
+
+async def test_who_may_not_see_through_masks_is_sent_pictures_with_them_alone_and_no_recording(
+    bus: Bus, front: Front
+) -> None:
+    profiles = {"main": Profile(url="rtsp://camera.test/main"), "sub": Profile(url="rtsp://camera.test/sub")}
+    left = (PrivacyMask(x=0, y=0, width=0.5, height=1),)
+    masked = Camera(
+        id="cam-1", site=SITE, name="x", profiles=profiles, privacy_masks=left, unmasked_roles=(Role.SUPERVISOR,)
+    )
+    cameras = await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera)
+    await cameras.put("cam-1", masked)
+    async with BusCamera(bus, "cam-1", clip(6, size=SIZE, fps=FPS, gop=10)) as camera:
+        async with asyncio.timeout(90):
+            while camera.sequence < FPS:
+                await asyncio.sleep(0.1)
+        supervisor, operator = Viewer(front), Viewer(front)
+        await supervisor.open(1, Aim(slot=0, camera="cam-1"), actor=Actor("s", Role.SUPERVISOR))
+        await until(front, supervisor, "live")
+        ani = Actor("ani", Role.OPERATOR)
+        await operator.open(1, Aim(slot=0, camera="cam-1"), actor=ani)
+        assert (await until(front, operator, "live")).transcoded
+        await operator.wait_packets(2 * FPS)
+        assert not last(front, supervisor).transcoded
+        assert all(seen > 5 for each in shown(supervisor) for seen in each)
+
+        # Masks that change count for who is watching: the stream with the others is another one.
+        right = (PrivacyMask(x=0.5, y=0, width=0.5, height=1),)
+        notices = front.notices[operator.session.session]
+        told = len(notices)
+        await cameras.put("cam-1", masked.model_copy(update={"privacy_masks": right}))
+        async with asyncio.timeout(90):
+            while not any(isinstance(each, SlotNotice) and each.state == "live" for each in notices[told:]):
+                await asyncio.sleep(0.02)
+        await operator.wait_packets(len(operator.packets[operator.ssrcs[0]]) + FPS)
+        found = shown(operator)
+        assert [each for each in found if (each[0] < 2) is (each[1] < 2)] == [], "a picture came without a mask"
+        assert (found[0][0] < 2, found[-1][1] < 2) == (True, True)
+
+        await front.control(operator.session.session, Aim(slot=0, camera="cam-1", source="recorded"), ani)
+        await until(front, operator, "waiting", Reason.MASKED)
+        await operator.close()
+        await supervisor.close()

@@ -190,6 +190,8 @@ export interface CameraInput {
   priority?: number;
   pin?: string;
   retention?: string | null;
+  privacy_masks?: PrivacyMask[];
+  unmasked_roles?: Role[];
 }
 
 /** The fields of a camera that change. `location` and `profiles` are replaced whole. `credentials: null` forgets them, `retention: null` goes back to the default; no other field takes null. */
@@ -207,6 +209,8 @@ export interface CameraPatch {
   priority?: number | null;
   pin?: string | null;
   retention?: string | null;
+  privacy_masks?: PrivacyMask[] | null;
+  unmasked_roles?: Role[] | null;
 }
 
 /** Observed state, after hysteresis; kept by the registry. */
@@ -238,6 +242,8 @@ export interface CameraView {
   priority: number;
   pin: string;
   retention: string | null;
+  privacy_masks: PrivacyMask[];
+  unmasked_roles: Role[];
   state: CameraState | null;
   recorders: string[];
 }
@@ -789,6 +795,14 @@ export interface PasswordRequest {
   new: string;
 }
 
+/** A rectangle of a camera's pictures that not everybody may see, in parts of their width and height. `x` and `y` are those of its upper left corner. */
+export interface PrivacyMask {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
 /** What to look at; URLs may carry `user:password@`, as a camera's may. */
 export interface ProbeInput {
   /** `main`, and `sub` where its address is known. */
@@ -915,6 +929,7 @@ export const REASON_VALUES = [
   "no-ingest",
   "unassigned",
   "disabled",
+  "masked",
 ] as const;
 export type Reason = (typeof REASON_VALUES)[number];
 

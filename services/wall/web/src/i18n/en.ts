@@ -465,6 +465,7 @@ export const en = {
   "reason.unassigned": "No service has room for this camera: all are full",
   "reason.no-ingest": "No service is reading this camera",
   "reason.disabled": "Switched off",
+  "reason.masked": "Parts of this camera are masked for you, so its recordings are not shown",
 
   "tile.label": "Tile {number}: {name}, {status}",
   "tile.label.empty": "Tile {number}: empty",

@@ -468,6 +468,7 @@ export const id: Messages = {
   "reason.unassigned": "Tidak ada layanan yang sanggup membaca kamera ini: semua penuh",
   "reason.no-ingest": "Tidak ada layanan yang membaca kamera ini",
   "reason.disabled": "Dinonaktifkan",
+  "reason.masked": "Sebagian gambar kamera ini ditutup untuk Anda, maka rekamannya tidak ditampilkan",
 
   "tile.label": "Petak {number}: {name}, {status}",
   "tile.label.empty": "Petak {number}: kosong",
