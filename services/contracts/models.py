@@ -392,6 +392,10 @@ class CameraFigures(Model):
 
     states: tuple[CameraState, ...]
 
+    def pack(self) -> bytes:
+        """As `Model.pack`, without what has its default: of 10,000 cameras these are 2,000 a second."""
+        return self._packed(exclude_defaults=True)
+
 
 WorkerRole = Literal["ingest", "recorder", "relay", "registry", "converter"]
 

@@ -13,6 +13,8 @@ FULL_LOAD: Final = 0.95
 """CPU, share of what the worker may use, which is at most one core: its loop has no more than that."""
 LATE_SECONDS: Final = 0.5
 """The loop comes so late to what it was to do."""
+VERY_LATE_SECONDS: Final = 1.0
+"""So late a worker is about to lose its lease, which it keeps by answers that it has to read in time."""
 CALM: Final = 0.9
 """Of each limit: below it a worker that was overloaded is well again."""
 

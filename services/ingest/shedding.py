@@ -13,6 +13,8 @@ from services.contracts.models import Id
 from services.ingest.overload import CALM, FULL_LOAD
 
 STEP_SHARE: Final = 0.1
+URGENT_STEP_SHARE: Final = 0.3
+"""The same where the worker is about to lose its lease, and with it all of its cameras."""
 STEP_LOOKS: Final = 2
 """Looks between two steps: the load is measured from one to the next."""
 BACK_LOOKS: Final = 5
@@ -38,8 +40,10 @@ class Shedding:
         self._since_step = STEP_LOOKS
         self._with_room = 0
 
-    def look(self, cameras: Mapping[Id, SheddableCamera], *, overloaded: bool, cpu: float) -> None:
-        """Takes what the worker reads, and its load since the look before."""
+    def look(
+        self, cameras: Mapping[Id, SheddableCamera], *, overloaded: bool, cpu: float, urgent: bool = False
+    ) -> None:
+        """Takes what the worker reads, and its load since the look before. ``urgent``: larger steps are needed."""
         for camera in self.shed.keys() - cameras.keys():
             del self.shed[camera]
         while self._cameras_shed() > _most(len(cameras)):
@@ -48,7 +52,7 @@ class Shedding:
         if overloaded:
             self._with_room = 0
             if self._since_step > STEP_LOOKS:
-                self._give_up(cameras)
+                self._give_up(cameras, URGENT_STEP_SHARE if urgent else STEP_SHARE)
         elif self.shed and cpu + _cost(cpu, len(cameras) - self._cameras_shed()) < FULL_LOAD * CALM:
             self._with_room += 1
             if self._with_room >= BACK_LOOKS:
@@ -56,8 +60,8 @@ class Shedding:
         else:
             self._with_room = 0
 
-    def _give_up(self, cameras: Mapping[Id, SheddableCamera]) -> None:
-        step = max(1, round(len(cameras) * STEP_SHARE))
+    def _give_up(self, cameras: Mapping[Id, SheddableCamera], share: float) -> None:
+        step = max(1, round(len(cameras) * share))
         self._since_step = 0
         by_rank = sorted(cameras, key=lambda camera: (cameras[camera].recorded, cameras[camera].priority, camera))
         if subs := [camera for camera in by_rank if cameras[camera].sub_open and camera not in self.shed]:

@@ -41,7 +41,7 @@ from services.ingest.kernel.engine import MAX_MESSAGE_BYTES, KernelEngine
 from services.ingest.kernel.library import find_kernel
 from services.ingest.metrics import IngestCollector
 from services.ingest.names import HeldName, Name
-from services.ingest.overload import Overload, WorkerLoad
+from services.ingest.overload import VERY_LATE_SECONDS, Overload, WorkerLoad
 from services.ingest.probe import Prober
 from services.ingest.publisher import Publisher
 from services.ingest.readers.direct import DirectReader
@@ -314,23 +314,25 @@ class Worker:
     async def _report(self, lease: Lease) -> None:
         subject = subjects.report(self._service.home, self._name.name)
         clock = self._service.clock
-        due = cpu_at = clock.monotonic()
+        due = look_due = cpu_at = clock.monotonic()
         cpu_seconds = time.process_time()
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, due - clock.monotonic())):
                     await self._something_to_report.wait()
             await asyncio.sleep(CHANGE_SECONDS)
-            if not lease.held:
-                continue
-            self._something_to_report.clear()
             now = clock.monotonic()
-            if now >= due:
-                due = now + REPORT_SECONDS
+            if now >= look_due:  # without a lease too: its loss may come of the load
+                look_due = now + REPORT_SECONDS
                 cpu = time.process_time()
                 self._load = (cpu - cpu_seconds) / max(now - cpu_at, 0.001) / self._cpus
                 cpu_seconds, cpu_at = cpu, now
                 self._look_at_load()
+            if not lease.held:
+                continue
+            self._something_to_report.clear()
+            if now >= due:
+                due = now + REPORT_SECONDS
                 named = list(self.cameras)
             elif not self._changed_cameras:
                 continue
@@ -347,19 +349,20 @@ class Worker:
     def _look_at_load(self) -> None:
         dropped = self.publisher.dropped_no_bus if self._service.bus.connected else self._dropped
         was = self._overload.reason
-        self._overload.look(WorkerLoad(self._load, self._late_seconds, dropped - self._dropped))
+        load = WorkerLoad(self._load, self._late_seconds, dropped - self._dropped)
+        self._overload.look(load)
         self._late_seconds, self._dropped = 0.0, self.publisher.dropped_no_bus
         if was != self._overload.reason:
             log.warning("ingest.load", overloaded=self._overload.reason or "no more", cameras=len(self.cameras))
-        self._shed()
+        self._shed(urgent=load.late_seconds >= VERY_LATE_SECONDS)
 
-    def _shed(self) -> None:
+    def _shed(self, *, urgent: bool) -> None:
         before = dict(self._shedding.shed)
         read = {
             name: SheddableCamera(camera.plan.recorded, camera.plan.priority, camera.sub_open)
             for name, camera in self.cameras.items()
         }
-        self._shedding.look(read, overloaded=bool(self._overload.reason), cpu=self._load)
+        self._shedding.look(read, overloaded=bool(self._overload.reason), urgent=urgent, cpu=self._load)
         for name, camera in self.cameras.items():
             camera.give_up(self._shedding.shed.get(name))
         if before != self._shedding.shed:

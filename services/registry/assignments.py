@@ -31,7 +31,7 @@ LOOK_SECONDS: Final = 0.1
 """How often the leases are read. A change of a camera or an assignment is acted on at once."""
 PLAN_SECONDS: Final = 1.0
 """How often a plan is made without a change: a recorder's patience runs out by time alone."""
-REST_SHARE: Final = 15.0
+REST_SHARE: Final = 30.0
 """Of the time that a plan took: so long none is made after it unless a worker comes or goes. An import changes the
 catalogue all the time, and a plan of 10,000 cameras takes a tenth of a second."""
 BALANCE_SECONDS: Final = 5.0

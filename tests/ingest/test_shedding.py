@@ -31,6 +31,12 @@ def test_a_step_is_a_tenth_and_the_next_waits_for_what_the_load_says_then() -> N
     assert sizes == [10, 10, 10, 20, 20, 20, 30]
 
 
+def test_a_step_is_larger_where_the_lease_is_in_danger() -> None:
+    shedding = Shedding()
+    shedding.look(dict.fromkeys("abcdefghij", PLAIN), overloaded=True, cpu=1.0, urgent=True)
+    assert list(shedding.shed) == list("abc")
+
+
 def test_at_least_a_quarter_is_read_however_long_it_lasts() -> None:
     for count in (1, 2, 3, 5, 9, 10, 101):
         shedding = Shedding()
