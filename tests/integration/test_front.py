@@ -93,6 +93,11 @@ async def test_relays_end_with_a_wall_that_was_killed_so_that_their_ports_are_fr
         await until(lambda: not any(runs(pid) for pid in relays))
 
 
+async def until_drained(control: aiohttp.ClientWebSocketResponse) -> None:
+    while (await control.receive_json(timeout=120))["type"] != "drain":
+        pass
+
+
 async def test_a_drained_relay_hands_its_page_over_and_a_front_elsewhere_places_it_on_the_other(
     mesh_settings: MeshSettings, bus: Bus, tmp_path: Path
 ) -> None:
@@ -104,16 +109,14 @@ async def test_a_drained_relay_hands_its_page_over_and_a_front_elsewhere_places_
     ):
         first = await open_wall(http)
         leases = LeaseBook(bus)
-        async with (
-            http.ws_connect(first["control"]) as control,
-            wall_process(mesh_settings, tmp_path / "b", role="relay"),
-        ):
-            while len(leases.workers.alive("relay")) < 2:
-                await asyncio.sleep(0.05)
-            leaving.process.terminate()
-            while (await control.receive_json(timeout=60))["type"] != "drain":
-                pass
-            second = await open_wall(http)
-            assert second["relay"] != first["relay"]
-            async with http.delete(f"{SESSIONS}/{second['id']}") as answer:
-                assert answer.status == 204
+        async with http.ws_connect(first["control"]) as control:
+            reading = asyncio.create_task(until_drained(control))  # who does not answer pings is taken for gone
+            async with wall_process(mesh_settings, tmp_path / "b", role="relay"):
+                while len(leases.workers.alive("relay")) < 2:
+                    await asyncio.sleep(0.05)
+                leaving.process.terminate()
+                await reading
+                second = await open_wall(http)
+                assert second["relay"] != first["relay"]
+                async with http.delete(f"{SESSIONS}/{second['id']}") as answer:
+                    assert answer.status == 204
