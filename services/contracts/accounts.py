@@ -36,6 +36,8 @@ class RegistryAccount(Model):
     """The hash of its password; None: only tokens and the identity provider sign in."""
     totp: Totp | None = None
     """Its second factor; None: the password alone."""
+    subject: str = ""
+    """Who it is at the identity provider: issuer and subject, which the provider never gives to another."""
     stamp: str
     """Made anew with each change that ends the account's sign-ins."""
     changed_us: int = 0
@@ -100,6 +102,15 @@ class TotpUse(Model):
     recovery: str | None = None
 
 
+class ProviderSignIn(Model):
+    """Somebody whom the identity provider has signed in."""
+
+    name: AccountName
+    subject: str = Field(min_length=1, max_length=512)
+    role: Role
+    locale: Locale | None = None
+
+
 class AccountKey(Model):
     """One account."""
 
@@ -147,6 +158,8 @@ class SignIn(Model):
     """What the browser calls itself; of an API token its name."""
     rights: frozenset[Right] | None = None
     """Of an API token: what it is for; None: all that its account may."""
+    by_provider: bool = False
+    """The identity provider has signed this browser in."""
 
     @property
     def actor(self) -> Actor:

@@ -10,6 +10,7 @@ from services.contracts.accounts import (
     AccountKey,
     AccountUpdate,
     PasswordChange,
+    ProviderSignIn,
     RegistryAccount,
     TotpChange,
     TotpUse,
@@ -64,6 +65,34 @@ class Accounts:
     async def change_totp(self, change: TotpChange, actor: Actor) -> AccountEntry:
         """Gives the asker's own account a second factor, or takes it away."""
         return await self._change(actor.name, {"totp": change.totp})
+
+    async def sign_in_by_provider(self, given: ProviderSignIn, _actor: Actor) -> AccountEntry:
+        """The account of somebody whom the identity provider has signed in: made, or brought up to date.
+
+        An account stays with its subject, also where the provider changes the name. One that an administrator made
+        without a password is taken by the first subject of its name. Raises `ConflictError` where the account of that
+        name is another's.
+        """
+        known = next((each for each, _ in self._ledger.entries.values() if each.subject == given.subject), None)
+        name = known.name if known is not None else given.name
+        for _attempt in range(ATTEMPTS):
+            entry = await self._ledger.fetch(account_key(name))
+            if entry is None:
+                made = RegistryAccount(
+                    **(given.model_dump() | {"name": name}), stamp=_new_stamp(), changed_us=self._clock.now_us()
+                )
+                try:
+                    return AccountEntry(account=made, revision=await self._ledger.create(account_key(name), made))
+                except ConflictError:
+                    continue
+            before, revision = entry
+            if before.subject != given.subject and (before.subject or before.password is not None):
+                raise ConflictError(f"the account {name!r} is not the identity provider's")
+            changes = {"subject": given.subject, "role": given.role}
+            if before.disabled or all(getattr(before, field) == value for field, value in changes.items()):
+                return AccountEntry(account=before, revision=revision)
+            return await self._change(name, changes)
+        raise ConflictError(f"the account {name!r} keeps changing; try again")
 
     async def use_totp(self, use: TotpUse, _actor: Actor) -> AccountEntry:
         """Marks a code as used; raises `ConflictError` where it was used before."""

@@ -2,7 +2,15 @@
 
 from typing import Any, NamedTuple
 
-from services.contracts.accounts import AccountInput, AccountKey, AccountUpdate, PasswordChange, TotpChange, TotpUse
+from services.contracts.accounts import (
+    AccountInput,
+    AccountKey,
+    AccountUpdate,
+    PasswordChange,
+    ProviderSignIn,
+    TotpChange,
+    TotpUse,
+)
 from services.contracts.acknowledgements import AcknowledgeOrder
 from services.contracts.catalogue import CameraInput, CameraKey, CameraQuery, CameraRemove, CameraUpdate, ImportRequest
 from services.contracts.imports import ImportKey, ImportRowsQuery, ImportsQuery
@@ -80,6 +88,7 @@ def endpoints(
         Endpoint("accounts-password", PasswordChange, access.accounts.change_password, ANYBODY),
         Endpoint("accounts-totp", TotpChange, access.accounts.change_totp, ANYBODY),
         Endpoint("accounts-totp-use", TotpUse, access.accounts.use_totp, Role.ADMIN),
+        Endpoint("accounts-provider", ProviderSignIn, access.accounts.sign_in_by_provider, Role.ADMIN),
         Endpoint("grants-add", GrantInput, access.grants.add, Role.ADMIN),
         Endpoint("grants-remove", GrantKey, access.grants.remove, Role.ADMIN),
         Endpoint("events-acknowledge", AcknowledgeOrder, walls.acknowledgements.acknowledge, Role.OPERATOR),

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from services.contracts.permissions import Role
 from services.mesh.settings import Section
 
 
@@ -55,6 +56,29 @@ def _ice_url(text: str) -> str:
     return text
 
 
+def _issuer(text: str) -> str:
+    parts = urlsplit(text)
+    if text and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+        raise ValueError(f"{text!r} is not an issuer, as in https://sso.example/realms/kota")
+    if text and parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
+        raise ValueError(f"{text!r}: an identity provider on another machine must be reached by https")
+    return text
+
+
+def _redirect(text: str) -> str:
+    parts = urlsplit(text)
+    if text and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path != "/oidc/callback"):
+        raise ValueError(f"{text!r} is not the address of the wall with /oidc/callback")
+    return text
+
+
+def _group_role(text: str) -> str:
+    group, _, role = text.rpartition("=")
+    if not group or role not in tuple(Role):
+        raise ValueError(f"{text!r} is not GROUP=ROLE, as in pantau-operator=operator; roles: {', '.join(Role)}")
+    return text
+
+
 def _zone(text: str) -> str:
     try:
         ZoneInfo(text)
@@ -88,6 +112,35 @@ class WallSettings(Section):
         default=None,
         description="Accounts beside the registry's, for one box (pantau accounts add --file writes it). Without any "
         "account every user of this machine is the administrator, and nobody else gets in.",
+    )
+    oidc_issuer: Annotated[str, AfterValidator(_issuer)] = Field(
+        default="",
+        description="The identity provider (OpenID Connect), as in https://sso.example/realms/kota; exactly as its "
+        "discovery document names itself. People then sign in there (docs/guide/administrators.md).",
+    )
+    oidc_client_id: str = Field(default="", description="The id under which the provider knows the wall.")
+    oidc_client_secret: SecretStr = Field(
+        default=SecretStr(""), description="The client's secret; empty: a public client, by PKCE alone."
+    )
+    oidc_label: str = Field(
+        default="SSO", min_length=1, max_length=60, description="The provider's name on the sign-in page."
+    )
+    oidc_scopes: tuple[str, ...] = Field(
+        default=("openid", "profile"), description="Scopes that are asked for; openid must be among them."
+    )
+    oidc_name_claim: str = Field(
+        default="preferred_username", description="The claim of the ID token that names the account."
+    )
+    oidc_groups_claim: str = Field(default="groups", description="The claim of the ID token that lists groups.")
+    oidc_roles: tuple[Annotated[str, AfterValidator(_group_role)], ...] = Field(
+        default=(),
+        description="Which group has which role, as in pantau-admin=admin,pantau-operator=operator. Of several the "
+        "one with the most rights counts; who is in none does not get in.",
+    )
+    oidc_redirect_url: Annotated[str, AfterValidator(_redirect)] = Field(
+        default="",
+        description="Where the provider sends people back, as it is registered there: the wall's address with "
+        "/oidc/callback; default: the address by which the browser came.",
     )
     trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = Field(
         default=(),
@@ -139,6 +192,10 @@ class WallSettings(Section):
     def _together(self) -> Self:
         if (self.https_cert is None) != (self.https_key is None):
             raise ValueError("https_cert (PANTAU_WALL_HTTPS_CERT) and https_key (PANTAU_WALL_HTTPS_KEY) go together")
+        if self.oidc_issuer and not (self.oidc_client_id and self.oidc_roles):
+            raise ValueError("oidc_issuer (PANTAU_WALL_OIDC_ISSUER) needs oidc_client_id and oidc_roles as well")
+        if "openid" not in self.oidc_scopes:
+            raise ValueError("oidc_scopes (PANTAU_WALL_OIDC_SCOPES): openid must be among them")
         return self
 
     @property

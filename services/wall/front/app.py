@@ -33,6 +33,7 @@ from services.wall.front.auth import cookies
 from services.wall.front.auth.accounts import AccountsFile
 from services.wall.front.auth.directory import AccountDirectory
 from services.wall.front.auth.identity import Identity
+from services.wall.front.auth.oidc import OidcProvider
 from services.wall.front.auth.sign_ins import SignIns
 from services.wall.front.context import Front, FrontRequest
 from services.wall.front.event_feed import EventFeed
@@ -172,7 +173,8 @@ async def run(
     local = is_loopback(settings.listen.host)
     served = ServedCertificate(*settings.https) if settings.https is not None else None
     clients = Clients(settings.trusted_proxies)
-    identity = Identity(accounts, sign_ins, clients, service.clock, loopback_only=local)
+    provider = OidcProvider(settings, service.clock) if settings.oidc_issuer else None
+    identity = Identity(accounts, sign_ins, clients, service.clock, local=local and provider is None)
     cameras = Mirror(await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera))
     states = StateMirror(await Bucket.open(bus, subjects.STATE_BUCKET, CameraState), service.home, figures=True)
     assignments = Mirror(await Bucket.open(bus, subjects.ASSIGNMENTS_BUCKET, Assignment))
@@ -200,6 +202,7 @@ async def run(
         troubles=TroubleBook(bus, service.home, service.clock),
         relays=Relays(bus, service.home, workers, service.clock),
         identity=identity,
+        provider=provider,
         rights=rights,
         grants=grants,
         guard=Guard(is_local=lambda: identity.is_local, allowed_origins=settings.allowed_origins),
@@ -253,7 +256,7 @@ async def run(
     try:
         followed = (cameras, states, workers, exports, accounts.mirror, sign_ins.mirror, grants)
         await asyncio.gather(*(part.ready.wait() for part in followed))
-        if accounts.is_empty and not local:
+        if accounts.is_empty and not local and provider is None:
             raise SettingsError(OPEN_TO_STRANGERS.format(http=settings.http))
         followers.append(service.tasks.create_task(sign_ins.keep(), name="sign-ins kept"))
         host, port = settings.listen
@@ -280,5 +283,7 @@ async def run(
         await runner.cleanup()
         front.snapshots.close()
         identity.close()
+        if provider is not None:
+            await provider.close()
         await front.outbox.flush(0.5)
         await end(followers)

@@ -24,6 +24,7 @@ from services.mesh.leases import Workers
 from services.mesh.states import StateMirror
 from services.mesh.troubles import TroubleBook
 from services.wall.front.auth.identity import Identity
+from services.wall.front.auth.oidc import OidcProvider
 from services.wall.front.event_feed import EventFeed
 from services.wall.front.http.audit_gate import AuditGate
 from services.wall.front.http.errors import NotLiveError
@@ -58,6 +59,8 @@ class Front:
     troubles: TroubleBook
     relays: Relays
     identity: Identity
+    provider: OidcProvider | None
+    """The identity provider; None: there are passwords and tokens alone."""
     rights: RightsBook
     grants: Mirror[Grant]
     """What `rights` is made of."""

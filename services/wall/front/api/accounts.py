@@ -109,7 +109,7 @@ async def add_account(request: FrontRequest) -> web.Response:
     password = await identity.hash_password(given.password) if given.password else None
     question = AccountInput(name=given.name, role=given.role, locale=given.locale, password=password)
     entry = await ask(request.front.bus, endpoint(request, "add"), question, AccountEntry, actor=request.actor)
-    await _seen(request, given.name, entry.revision)
+    await account_seen(request, given.name, entry.revision)
     return json_response(_view(request, entry.account), status=201)
 
 
@@ -127,7 +127,7 @@ async def update_account(request: FrontRequest) -> web.Response:
         given["password"] = await request.front.identity.hash_password(given["password"])
     question = AccountUpdate(name=account.name, patch=AccountPatch.model_validate(given))
     entry = await ask(request.front.bus, endpoint(request, "update"), question, AccountEntry, actor=request.actor)
-    await _seen(request, account.name, entry.revision)
+    await account_seen(request, account.name, entry.revision)
     return json_response(_view(request, entry.account))
 
 
@@ -136,7 +136,7 @@ async def remove_account(request: FrontRequest) -> web.Response:
     account = _changeable(request)
     where = endpoint(request, "remove")
     await ask(request.front.bus, where, AccountKey(name=account.name), AccountDone, actor=request.actor)
-    await _seen(request, account.name, None)
+    await account_seen(request, account.name, None)
     return web.Response(status=204)
 
 
@@ -171,7 +171,7 @@ def _view(request: FrontRequest, account: RegistryAccount | KnownAccount) -> Acc
     return AccountView.of(account, len(request.front.identity.sign_ins.of_account(account.name)))
 
 
-async def _seen(request: FrontRequest, name: str, revision: int | None) -> None:
+async def account_seen(request: FrontRequest, name: str, revision: int | None) -> None:
     """Returns when this front has the account's ``revision`` (None: has it no more), or after a second."""
     entries, key = request.front.identity.accounts.mirror.entries, account_key(name)
     deadline = request.front.clock.monotonic() + SEEN_SECONDS

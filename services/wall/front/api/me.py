@@ -31,6 +31,8 @@ class Me(BaseModel):
     """Whether the page may change the password."""
     totp: bool
     """Whether the account has a second factor."""
+    by_provider: bool
+    """Whether the identity provider has signed this browser in."""
     version: str
     ice_servers: list[IceServer]
     """Their credentials expire: ask again before every session."""
@@ -40,6 +42,7 @@ async def me(request: FrontRequest) -> web.Response:
     """Answers with `Me`."""
     front, actor = request.front, request.actor
     account = front.identity.accounts.by_name(actor.name) if actor.session else None
+    sign_in = front.identity.sign_ins.get(actor.session)
     return json_response(
         Me(
             name=actor.name,
@@ -51,6 +54,7 @@ async def me(request: FrontRequest) -> web.Response:
             rights=sorted(actor.rights or ()),
             password_changeable=account is not None and account.source == "registry" and account.password is not None,
             totp=account is not None and account.totp is not None,
+            by_provider=sign_in is not None and sign_in.by_provider,
             version=services.__version__,
             ice_servers=front.ice.for_viewer(actor.name),
         )

@@ -31,9 +31,11 @@ h1 { font-size: 1.5rem; margin: 0 0 1.5rem }
 label { display: block; margin-bottom: 1rem }
 input { display: block; width: 100%; box-sizing: border-box; margin-top: .25rem; padding: .625rem .75rem; font: inherit;
         color: inherit; background: #1a1f27; border: 1px solid #4a5464; border-radius: .375rem }
-input:focus, button:focus { outline: 3px solid #6db3ff; outline-offset: 1px }
+input:focus, button:focus, a:focus { outline: 3px solid #6db3ff; outline-offset: 1px }
 button { width: 100%; padding: .75rem; font: inherit; font-weight: 600; color: #08111c; background: #6db3ff; border: 0;
          border-radius: .375rem; cursor: pointer }
+.provider { display: block; margin: 1rem 0; padding: .75rem; text-align: center; color: #e6e9ee; text-decoration: none;
+            border: 1px solid #4a5464; border-radius: .375rem }
 .exposed { padding: .625rem .75rem; background: #4a3a12; border-radius: .375rem }
 .refused { padding: .625rem .75rem; background: #4a1d1d; border-radius: .375rem }
 code { background: #1a1f27; padding: .125rem .375rem; border-radius: .25rem }
@@ -51,6 +53,15 @@ _TEXTS: Final = {
         "code": "Enter the password again, and the code of your authenticator.",
         "second": "Code",
         "busy": "Too many people sign in at this moment. Try again.",
+        "provider": "Sign in with $provider",
+        "provider-refused": "The identity provider did not sign you in. Try again.",
+        "provider-role": "Your account is in none of the groups that may use Pantau. Ask your administrator.",
+        "provider-account": "The account of your name is disabled here or belongs to somebody else. Ask your "
+        "administrator.",
+        "provider-away": "The identity provider does not answer. Try again shortly.",
+        "arrived": "You are signed in.",
+        "left": "You are signed out.",
+        "continue": "Continue",
         "exposed": "This connection is not encrypted (HTTP): others on the network can read your password. Open the "
         "page by https:// or ask your administrator.",
         "unbuilt": "The web app is not built here.",
@@ -68,6 +79,14 @@ _TEXTS: Final = {
         "code": "Masukkan kata sandi sekali lagi, dan kode dari aplikasi autentikator.",
         "second": "Kode",
         "busy": "Terlalu banyak orang masuk saat ini. Coba lagi.",
+        "provider": "Masuk dengan $provider",
+        "provider-refused": "Penyedia identitas tidak memasukkan Anda. Coba lagi.",
+        "provider-role": "Akun Anda tidak termasuk kelompok yang boleh memakai Pantau. Hubungi administrator.",
+        "provider-account": "Akun dengan nama Anda dinonaktifkan di sini atau milik orang lain. Hubungi administrator.",
+        "provider-away": "Penyedia identitas tidak menjawab. Coba lagi sebentar.",
+        "arrived": "Anda sudah masuk.",
+        "left": "Anda sudah keluar.",
+        "continue": "Lanjutkan",
         "exposed": "Sambungan ini tidak terenkripsi (HTTP): kata sandi Anda dapat dibaca orang lain di jaringan. Buka "
         "halaman ini dengan https:// atau hubungi administrator.",
         "unbuilt": "Aplikasi web belum dibangun di sini.",
@@ -107,7 +126,9 @@ _FORM: Final = Template("""$refused<form method="post">
 <label>$name<input name="name" value="$given" autocomplete="username" autocapitalize="none" required autofocus></label>
 <label>$password<input name="password" type="password" autocomplete="current-password" required></label>
 $code<button>$submit</button>
-</form>""")
+</form>$provider_link""")
+_PROVIDER: Final = Template('<a class="provider" href="/oidc/sign-in">$text</a>')
+_ON: Final = Template('<p role="status">$text</p><a class="provider" href="$target">$continue</a>')
 _CODE: Final = Template(
     '<label>$second<input name="code" inputmode="numeric" autocomplete="one-time-code" required></label>'
 )
@@ -122,19 +143,34 @@ def sign_in(
     exposed: bool = False,
     status: int = 401,
     code: bool = False,
+    provider: str = "",
 ) -> web.Response:
     """The sign-in page; ``refused`` is the key of the text that says why the last attempt failed.
 
     ``exposed``: the password could be read on its way here, which is said.
-    ``code``: it asks for the second factor, too.
+    ``code``: it asks for the second factor, too. ``provider``: the identity provider's name, where there is one.
     """
     texts = _TEXTS[language_of(request)]
     text = f'<p class="exposed" role="note">{texts["exposed"]}</p>' if exposed else ""
     text += f'<p class="refused" role="alert">{texts[refused]}</p>' if refused else ""
     field = _CODE.substitute(texts) if code else ""
-    response = _page(request, status, _FORM, refused=text, given=escape(given), code=field)
+    said = escape(Template(texts["provider"]).substitute(provider=provider))
+    link = _PROVIDER.substitute(text=said) if provider else ""
+    response = _page(request, status, _FORM, refused=text, given=escape(given), code=field, provider_link=link)
     if status == 401:
         response.headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
+    return response
+
+
+def going_on(request: web.BaseRequest, text: str, target: str) -> web.Response:
+    """A page that leads on at once. A redirect would not do: after one that another site's page began the browser
+    keeps the session's cookie (SameSite=Strict) back, and one after a form may not leave the site (form-action).
+
+    ``text`` is the key of what it says, ``target`` an address.
+    """
+    texts = _TEXTS[language_of(request)]
+    response = _page(request, 200, _ON, text=texts[text], target=escape(target))
+    response.headers["Refresh"] = f"0; url={target}"
     return response
 
 

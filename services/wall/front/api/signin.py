@@ -49,6 +49,23 @@ class PasswordRequest(BaseModel):
     new: str = Field(min_length=MIN_PASSWORD_CHARACTERS, max_length=MAX_PASSWORD_BYTES, repr=False)
 
 
+def sign_in_page(
+    request: FrontRequest, *, refused: str = "", given: str = "", status: int = 401, code: bool = False
+) -> web.Response:
+    """The sign-in page, as `pages.sign_in` makes it, for this front."""
+    exposed = request.front.identity.clients.is_exposed(request.raw)
+    provider = request.front.settings.oidc_label if request.front.provider is not None else ""
+    return pages.sign_in(
+        request.raw, refused=refused, given=given, exposed=exposed, status=status, code=code, provider=provider
+    )
+
+
+def origin_of(request: FrontRequest) -> str:
+    """The wall's own address, as the browser came by it."""
+    scheme = "https" if request.front.identity.clients.is_secure(request.raw) else "http"
+    return f"{scheme}://{request.raw.host}"
+
+
 async def sign_in(request: FrontRequest) -> web.StreamResponse:
     """Takes the sign-in page's form: a cookie and the app, or the page again."""
     request.body_type()
@@ -57,26 +74,25 @@ async def sign_in(request: FrontRequest) -> web.StreamResponse:
     except ValueError as error:
         raise BadRequestError("the form has more fields than the page's") from error
     name, password = form.get("name", [""])[0].strip(), form.get("password", [""])[0]
-    exposed = request.front.identity.clients.is_exposed(request.raw)
     try:
         account = await _check(request, name, password, form.get("code", [""])[0])
     except CodeNeededError:
-        return pages.sign_in(request.raw, refused="code", given=name, exposed=exposed, code=True)
+        return sign_in_page(request, refused="code", given=name, code=True)
     except UnauthorizedError:
-        return pages.sign_in(request.raw, refused="wrong", given=name, exposed=exposed, status=401)
+        return sign_in_page(request, refused="wrong", given=name, status=401)
     except (TooManyAttemptsError, BusyError) as error:
         refused = "wait" if isinstance(error, TooManyAttemptsError) else "busy"
-        response = pages.sign_in(request.raw, refused=refused, given=name, exposed=exposed, status=error.status)
+        response = sign_in_page(request, refused=refused, given=name, status=error.status)
         response.headers[hdrs.RETRY_AFTER] = str(error.retry_after_seconds)
         return response
-    return await _let_in(request, account, web.Response(status=303, headers={hdrs.LOCATION: "/"}))
+    return await let_in(request, account, web.Response(status=303, headers={hdrs.LOCATION: "/"}))
 
 
 async def sign_in_json(request: FrontRequest) -> web.StreamResponse:
     """The same for a page's script: cookies, or a problem. The browser's former sign-in ends."""
     given = await request.json(SignInRequest)
     account = await _check(request, given.name, given.password, given.code)
-    return await _let_in(request, account, web.Response(status=204))
+    return await let_in(request, account, web.Response(status=204))
 
 
 async def sign_out(request: FrontRequest) -> web.StreamResponse:
@@ -86,8 +102,12 @@ async def sign_out(request: FrontRequest) -> web.StreamResponse:
         actor = await request.front.identity.identify(request.raw)
     if actor is not None:
         FrontRequest(request.raw, actor, request.route, request.front).audit("signed-out", WALL_TARGET, {})
-    await request.front.identity.sign_out(request.raw)
+    ended = await request.front.identity.sign_out(request.raw)
+    provider = request.front.provider
+    target = await provider.end_url(origin_of(request)) if provider and ended and ended.by_provider else None
     response = web.Response(status=303, headers={hdrs.LOCATION: "/"})
+    if target is not None:
+        response = pages.going_on(request.raw, "left", target)
     cookies.forget_session(response)
     return response
 
@@ -140,18 +160,21 @@ async def _check(request: FrontRequest, name: str, password: str, code: str) -> 
     except CodeNeededError:
         raise
     except (UnauthorizedError, TooManyAttemptsError) as error:
-        address = identity.clients.address_of(request.raw)
-        log.warning("front.sign_in_refused", peer=address)
-        claimed = Actor(name[:64], Role.VIEWER, address=address)
         # Once it has to wait, a stranger may still claim ever other names: those count as one.
-        tried = "" if isinstance(error, TooManyAttemptsError) else claimed.name
-        held = request.front.audit_gate.take("sign-in-refused", network_key(address), tried)
-        if held is not None:
-            detail = {"why": error.code} | ({"more": str(held)} if held else {})
-            FrontRequest(request.raw, claimed, request.route, request.front).audit(
-                "sign-in-refused", WALL_TARGET, detail
-            )
+        tell_refused(request, name, error.code, tried="" if isinstance(error, TooManyAttemptsError) else name)
         raise
+
+
+def tell_refused(request: FrontRequest, name: str, why: str, *, tried: str) -> None:
+    """Has the audit know that somebody who called themselves ``name`` was not let in; once a minute for each address
+    and ``tried``."""
+    address = request.front.identity.clients.address_of(request.raw)
+    log.warning("front.sign_in_refused", peer=address)
+    held = request.front.audit_gate.take("sign-in-refused", network_key(address), tried[:64])
+    if held is not None:
+        claimed = Actor(name[:64], Role.VIEWER, address=address)
+        detail = {"why": why} | ({"more": str(held)} if held else {})
+        FrontRequest(request.raw, claimed, request.route, request.front).audit("sign-in-refused", WALL_TARGET, detail)
 
 
 async def _mark_used(request: FrontRequest, use: TotpUse) -> None:
@@ -161,12 +184,17 @@ async def _mark_used(request: FrontRequest, use: TotpUse) -> None:
         raise UnauthorizedError("the code is wrong, or was used before") from error
 
 
-async def _let_in(request: FrontRequest, account: KnownAccount, response: web.Response) -> web.Response:
+async def let_in(
+    request: FrontRequest, account: KnownAccount, response: web.Response, *, by_provider: bool = False
+) -> web.Response:
+    """Opens a sign-in of the browser for ``account``: ``response`` carries its cookies."""
     identity = request.front.identity
-    cookie = await identity.open_browser(request.raw, account)
+    cookie = await identity.open_browser(request.raw, account, by_provider=by_provider)
     cookies.set_session(request.raw, response, identity.clients, cookie)
     who = Actor(account.name, account.role, cookie.id, identity.clients.address_of(request.raw))
-    FrontRequest(request.raw, who, request.route, request.front).audit("signed-in", WALL_TARGET, {})
+    FrontRequest(request.raw, who, request.route, request.front).audit(
+        "signed-in", WALL_TARGET, {"by": "identity provider"} if by_provider else {}
+    )
     device = cookies.issue_device(account.name, account.password or "")
     cookies.set_device(request.raw, response, identity.clients, device)
     return response

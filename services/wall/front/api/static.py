@@ -8,6 +8,7 @@ from aiohttp import hdrs, web
 import services.wall
 from services.contracts.errors import NotFoundError
 from services.wall.front.api import pages
+from services.wall.front.api.signin import sign_in_page
 from services.wall.front.context import FrontRequest
 
 FOLDER: Final = Path(services.wall.__file__).parent / "static"
@@ -21,7 +22,7 @@ async def index(request: FrontRequest) -> web.StreamResponse:
     """The app; the sign-in page for a browser that is not signed in; instructions where the app is not built."""
     front = request.front
     if await front.identity.identify(request.raw) is None:
-        return pages.sign_in(request.raw, exposed=request.front.identity.clients.is_exposed(request.raw))
+        return sign_in_page(request)
     path = front.static / "index.html"
     if not path.is_file():
         return pages.not_built(request.raw)

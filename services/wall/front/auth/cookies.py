@@ -1,8 +1,9 @@
-"""The signed-in browser's two cookies.
+"""The browser's cookies.
 
 ``pantau_session`` is ``<id>.<secret>`` of a sign-in, which is kept on the server. ``pantau_device`` says which account
 has signed in with this browser before: guesses by strangers then do not keep its owner out. It is signed with a key
 made of the account's kept password, so that every front can check it, and ends when the password changes.
+``pantau_oidc`` holds what a browser has sent to the identity provider, until it comes back from there.
 """
 
 import hashlib
@@ -17,6 +18,10 @@ from services.wall.front.http.client import Clients
 
 NAME: Final = "pantau_session"
 DEVICE: Final = "pantau_device"
+ATTEMPT: Final = "pantau_oidc"
+ATTEMPT_PATH: Final = "/oidc"
+ATTEMPT_SECONDS: Final = 600
+"""A second factor may take its time."""
 MAX_AGE_SECONDS: Final = 400 * 86400
 """As long as browsers keep any cookie. The server says when a sign-in ends."""
 _SECRET_BYTES: Final = 32
@@ -75,6 +80,20 @@ def set_session(
 def set_device(request: web.BaseRequest, response: web.StreamResponse, clients: Clients, value: str) -> None:
     """Sets the device cookie, in the same way."""
     _set(request, response, clients, DEVICE, value)
+
+
+def set_attempt(request: web.BaseRequest, response: web.StreamResponse, clients: Clients, value: str) -> None:
+    """Sets the cookie of a sign-in at the identity provider. It is sent as the provider leads the browser back, which
+    is a request of another site's page, so it is Lax and not Strict."""
+    secure = clients.is_secure(request)
+    response.set_cookie(
+        ATTEMPT, value, max_age=ATTEMPT_SECONDS, path=ATTEMPT_PATH, httponly=True, samesite="Lax", secure=secure
+    )
+
+
+def forget_attempt(response: web.StreamResponse) -> None:
+    """An attempt is good for one answer."""
+    response.del_cookie(ATTEMPT, path=ATTEMPT_PATH)
 
 
 def forget_session(response: web.StreamResponse) -> None:

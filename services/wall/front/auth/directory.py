@@ -38,7 +38,7 @@ class AccountDirectory:
 
     def by_name(self, name: str) -> KnownAccount | None:
         """The account of that name."""
-        return self._from_file(name) or _known(self.mirror.get(account_key(name)))
+        return self._from_file(name) or known_account(self.mirror.get(account_key(name)))
 
     def by_file_token(self, token: str) -> KnownAccount | None:
         """The account of the file with that token."""
@@ -58,7 +58,7 @@ class AccountDirectory:
         if found := self._from_file(name):
             return found
         entry = await self._bucket.get(account_key(name))
-        return _known(entry[0] if entry else None)
+        return known_account(entry[0] if entry else None)
 
     def _from_file(self, name: str) -> KnownAccount | None:
         found = self._file.by_name(name) if self._file else None
@@ -69,7 +69,8 @@ def _of_file(account: Account) -> KnownAccount:
     return KnownAccount(account.name, account.role, account.password, account.locale, account.stamp, "file")
 
 
-def _known(account: RegistryAccount | None) -> KnownAccount | None:
+def known_account(account: RegistryAccount | None) -> KnownAccount | None:
+    """An account of the registry that may sign in; None where there is none, or it is disabled."""
     if account is None or account.disabled:
         return None
     return KnownAccount(

@@ -6,12 +6,15 @@ import hmac
 import secrets
 from base64 import b64decode
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 from weakref import WeakValueDictionary
 
 from aiohttp import hdrs, web
 
 from services.contracts.accounts import MAX_NAME, SignIn, SignInKind, TotpUse
+from services.contracts.errors import UnavailableError
 from services.contracts.permissions import Actor, Role
 from services.contracts.totp import matching_step, recovery_digest
 from services.mesh.clock import Clock
@@ -47,14 +50,14 @@ class Identity:
     sign-in page's cookie."""
 
     def __init__(
-        self, accounts: AccountDirectory, sign_ins: SignIns, clients: Clients, clock: Clock, *, loopback_only: bool
+        self, accounts: AccountDirectory, sign_ins: SignIns, clients: Clients, clock: Clock, *, local: bool
     ) -> None:
-        """``loopback_only``: the front listens where nobody but this machine's users can reach it."""
+        """``local``: without accounts this machine's users are the administrator, since nobody else can reach it."""
         self.accounts = accounts
         self.sign_ins = sign_ins
         self.clients = clients
         self._clock = clock
-        self._loopback_only = loopback_only
+        self._local = local
         self._throttle = SignInThrottle(clock)
         self._strangers = HashingQueue(at_once=2, waiting=8)
         self._known = HashingQueue(at_once=1, waiting=4)
@@ -67,7 +70,7 @@ class Identity:
     @property
     def is_local(self) -> bool:
         """Whether there are no accounts, so that this machine's users are the administrator."""
-        return self._loopback_only and self.accounts.is_empty
+        return self._local and self.accounts.is_empty
 
     def locale(self, actor: Actor) -> str | None:
         """The language that the account asks for; None leaves it to the browser."""
@@ -157,11 +160,26 @@ class Identity:
         """Forgives the account's wrong codes."""
         self._throttle.forgive_attempt(((f"code {account.name}", FREE_CODES),), right=True)
 
-    async def open_browser(self, request: web.BaseRequest, account: KnownAccount) -> SessionCookie:
-        """A sign-in for somebody whose password was right just now; ends the one that the browser had."""
-        cookie = await self.sign_ins.open_browser(
-            account, address=self.clients.address_of(request), agent=request.headers.get(hdrs.USER_AGENT, "")
-        )
+    @contextmanager
+    def provider_attempt(self, request: web.BaseRequest) -> Iterator[None]:
+        """An answer of the identity provider that the block redeems; one that cannot be counts as a wrong attempt of
+        its address. Raises `TooManyAttemptsError`."""
+        limits = limits_of(self.clients.address_of(request), "the identity provider", None)[:2]
+        self._throttle.take_attempt(limits)
+        try:
+            yield
+        except UnavailableError:
+            self._throttle.forgive_attempt(limits, right=False)
+            raise
+        self._throttle.forgive_attempt(limits, right=True)
+
+    async def open_browser(
+        self, request: web.BaseRequest, account: KnownAccount, *, by_provider: bool = False
+    ) -> SessionCookie:
+        """A sign-in for somebody who was found to be right just now; ends the one that the browser had."""
+        agent = request.headers.get(hdrs.USER_AGENT, "")
+        address = self.clients.address_of(request)
+        cookie = await self.sign_ins.open_browser(account, address=address, agent=agent, by_provider=by_provider)
         await self.sign_out(request)
         return cookie
 

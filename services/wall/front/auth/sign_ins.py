@@ -86,10 +86,13 @@ class SignIns:
             return None
         return found
 
-    async def open_browser(self, account: KnownAccount, *, address: str, agent: str) -> SessionCookie:
+    async def open_browser(
+        self, account: KnownAccount, *, address: str, agent: str, by_provider: bool = False
+    ) -> SessionCookie:
         """A new sign-in of a browser. Raises `UnavailableError`."""
         cookie = SessionCookie.new()
-        await self._create(self._made(cookie.id, account, SignInKind.BROWSER, address, agent, cookie.digest))
+        made = self._made(cookie.id, account, SignInKind.BROWSER, address, agent, cookie.digest)
+        await self._create(made.model_copy(update={"by_provider": by_provider}))
         browsers = [each for each in self.of_account(account.name) if each.kind is SignInKind.BROWSER]
         for oldest in browsers[MAX_OF_ACCOUNT - 1 :]:
             await self.end(oldest.id)

@@ -734,6 +734,7 @@ export interface Me {
   rights: Right[];
   password_changeable: boolean;
   totp: boolean;
+  by_provider: boolean;
   version: string;
   ice_servers: IceServer[];
 }

@@ -289,6 +289,7 @@ export const en = {
   "audit.action.audit-digest": "daily digest",
   "lock.title": "The page is locked",
   "lock.password": "Password of {name}",
+  "lock.provider": "Sign in again",
   "lock.unlock": "Unlock",
   "lock.wrong": "The password is wrong.",
   "lock.wrong.code": "The password or the code is wrong.",

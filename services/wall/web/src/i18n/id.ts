@@ -291,6 +291,7 @@ export const id: Messages = {
   "audit.action.audit-digest": "ringkasan harian",
   "lock.title": "Halaman terkunci",
   "lock.password": "Kata sandi {name}",
+  "lock.provider": "Masuk lagi",
   "lock.unlock": "Buka",
   "lock.wrong": "Kata sandi salah.",
   "lock.wrong.code": "Kata sandi atau kode salah.",

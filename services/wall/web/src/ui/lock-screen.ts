@@ -42,8 +42,17 @@ export class LockScreen extends LitElement {
         font-size: 20px;
         font-weight: 600;
       }
-      button {
+      button,
+      a {
         min-height: 44px;
+      }
+      a {
+        display: grid;
+        place-items: center;
+        border-radius: 6px;
+        background: var(--accent-deep);
+        color: var(--text);
+        text-decoration: none;
       }
     `,
   ];
@@ -52,7 +61,7 @@ export class LockScreen extends LitElement {
   @state() private problem = "";
   @state() private busy = false;
   @query("dialog") private dialog!: HTMLDialogElement;
-  @query("input[name=password]") private password!: HTMLInputElement;
+  @query("input[name=password]") private password!: HTMLInputElement | null;
   @query("input[name=code]") private code!: HTMLInputElement | null;
 
   constructor() {
@@ -62,50 +71,60 @@ export class LockScreen extends LitElement {
 
   protected override firstUpdated(): void {
     this.dialog.showModal();
-    this.password.focus();
+    this.password?.focus();
   }
 
   private async unlock(event: Event): Promise<void> {
     event.preventDefault();
     const name = this.app.me.value?.name;
-    if (name === undefined || this.busy) return;
+    const { password } = this;
+    if (name === undefined || password === null || this.busy) return;
     this.busy = true;
     try {
       const code = this.code?.value.trim() ?? "";
-      await this.app.api.signIn({ name, password: this.password.value, ...(code !== "" && { code }) });
+      await this.app.api.signIn({ name, password: password.value, ...(code !== "" && { code }) });
       this.app.idle.unlock();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       const second = this.app.me.value?.totp === true;
       this.problem = error.status === 401 ? t(second ? "lock.wrong.code" : "lock.wrong") : problemText(error);
-      this.password.select();
+      password.select();
     } finally {
       this.busy = false;
     }
   }
 
-  override render(): TemplateResult {
+  /** Who was signed in by the identity provider has no password here: another sign-in there unlocks the page. */
+  private byProvider(): TemplateResult {
+    return html`<a href="/oidc/sign-in?again=true">${t("lock.provider")}</a>`;
+  }
+
+  private byPassword(): TemplateResult {
     const name = this.app.me.value?.name ?? "";
+    return html`<form class="fields" @submit=${(event: Event) => this.unlock(event)}>
+      <label>
+        ${t("lock.password", { name })}
+        <input type="password" name="password" autocomplete="current-password" required />
+      </label>
+      ${
+        this.app.me.value?.totp
+          ? html`<label>
+              ${t("lock.code")}
+              <input name="code" inputmode="numeric" autocomplete="one-time-code" required />
+            </label>`
+          : nothing
+      }
+      ${this.problem ? html`<span class="error" role="alert">${this.problem}</span>` : nothing}
+      <button class="primary" ?disabled=${this.busy || name === ""}>${t("lock.unlock")}</button>
+    </form>`;
+  }
+
+  override render(): TemplateResult {
     return html`<dialog aria-label=${t("lock.title")} @cancel=${(event: Event) => event.preventDefault()}
       @keydown=${(event: KeyboardEvent) => event.stopPropagation()}>
       <div class="box">
         <h2>${icon("lock")}${t("lock.title")}</h2>
-        <form class="fields" @submit=${(event: Event) => this.unlock(event)}>
-          <label>
-            ${t("lock.password", { name })}
-            <input type="password" name="password" autocomplete="current-password" required />
-          </label>
-          ${
-            this.app.me.value?.totp
-              ? html`<label>
-                  ${t("lock.code")}
-                  <input name="code" inputmode="numeric" autocomplete="one-time-code" required />
-                </label>`
-              : nothing
-          }
-          ${this.problem ? html`<span class="error" role="alert">${this.problem}</span>` : nothing}
-          <button class="primary" ?disabled=${this.busy || name === ""}>${t("lock.unlock")}</button>
-        </form>
+        ${this.app.me.value?.by_provider ? this.byProvider() : this.byPassword()}
         <form method="post" action="/sign-out">
           <button class="plain">${t("lock.other")}</button>
         </form>
