@@ -15,6 +15,11 @@ pytestmark = [
 
 PATIENCE_MS = 60_000
 LOOKS = 60
+FINGER_PX = 44
+TOO_SMALL = """(bar, least) => [...bar.shadowRoot.querySelectorAll("button")].filter((button) => {
+  const { width, height } = button.getBoundingClientRect();
+  return width > 0 && Math.min(width, height) < least;
+}).map((button) => button.title)"""
 MOMENT = "/#grid=1&tiles=cam-001&at=2025-11-01T12:55:00.000Z"
 
 
@@ -82,6 +87,15 @@ async def test_a_phone_has_every_control_on_its_screen(pantau: Running, shared: 
         app = await AppPage.open(context, pantau.url + "/#grid=1", language="id")
         await app.wait_for_pictures(1, PATIENCE_MS / 1000)
         assert await outside(app.page) == []
+        bar = app.page.locator("pantau-top-bar")
+        assert (await bar.bounding_box() or {"height": 0})["height"] < 3 * FINGER_PX, "two rows"
+        await app.page.get_by_role("button", name="Alat lain").click()
+        await bar.get_by_role("button", name="Keadaan").wait_for(timeout=PATIENCE_MS)
+        assert await outside(app.page) == []
+        assert await bar.evaluate(TOO_SMALL, FINGER_PX) == []
+        await bar.get_by_role("button", name="Bantuan").click()
+        await expect(app.page.get_by_label("Ukuran tampilan")).to_be_visible()
+        await app.page.keyboard.press("Escape")
         await app.page.get_by_role("button", name="Kamera", exact=True).click()
         await app.page.locator("pantau-camera-list li[data-status]").first.wait_for(timeout=PATIENCE_MS)
         assert await outside(app.page) == []
@@ -89,6 +103,38 @@ async def test_a_phone_has_every_control_on_its_screen(pantau: Running, shared: 
         await app.page.keyboard.press("t")
         await app.page.locator("pantau-timeline-panel").wait_for(timeout=PATIENCE_MS)
         assert await outside(app.page) == []
+    finally:
+        await context.close()
+
+
+async def test_everything_grows_with_a_large_display_and_by_choice_and_the_timeline_is_hit_where_it_is_clicked(
+    pantau: Running, shared: Browser
+) -> None:
+    context = await shared.new_context(viewport={"width": 2560, "height": 1440})
+    try:
+        app = await AppPage.open(context, pantau.url + MOMENT, language="id", pictures=False)
+        page = app.page
+        bar, timeline = page.locator("pantau-top-bar"), page.locator("pantau-timeline-view canvas")
+        by_itself = await bar.bounding_box()
+        await page.keyboard.press("?")
+        await page.get_by_label("Ukuran tampilan").select_option("2")
+        await page.keyboard.press("Escape")
+        chosen = await bar.bounding_box()
+        assert by_itself
+        assert chosen
+        assert chosen["height"] == pytest.approx(by_itself["height"] * 2 / 1.25, abs=2)
+        assert chosen["width"] == 2560
+        assert await outside(page) == []
+        box = await timeline.bounding_box()
+        assert box
+        x = box["width"] * 0.75
+        await timeline.click(position={"x": x, "y": box["height"] - 8})
+        found = await page.evaluate("""() => {
+          const view = document.querySelector("pantau-app").app.playback;
+          return [view.nowMs(), view.shown.fromMs, view.shown.toMs];
+        }""")
+        now_ms, from_ms, to_ms = found
+        assert (now_ms - from_ms) / (to_ms - from_ms) == pytest.approx(0.75, abs=0.02)
     finally:
         await context.close()
 

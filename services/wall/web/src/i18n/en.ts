@@ -87,6 +87,7 @@ export const en = {
   "bar.language": "Bahasa Indonesia",
   "bar.help": "Help",
   "bar.fullscreen": "Full screen",
+  "bar.more": "More tools",
   "bar.panel": "Cameras",
   "bar.timeline": "Recordings",
   "bar.incidents": "Incidents",
@@ -521,7 +522,9 @@ export const en = {
   "badge.recorded": "recording",
   "badge.live": "live",
 
-  "help.title": "Keyboard",
+  "help.title": "Keyboard and size",
+  "help.scale": "Size of everything",
+  "help.scale.auto": "Fits the display",
   "help.wall": "Wall",
   "help.playback": "Recordings",
   "help.page": "Page",

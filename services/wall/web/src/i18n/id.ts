@@ -89,6 +89,7 @@ export const id: Messages = {
   "bar.language": "English",
   "bar.help": "Bantuan",
   "bar.fullscreen": "Layar penuh",
+  "bar.more": "Alat lain",
   "bar.panel": "Kamera",
   "bar.timeline": "Rekaman",
   "bar.incidents": "Kejadian",
@@ -523,7 +524,9 @@ export const id: Messages = {
   "badge.recorded": "rekaman",
   "badge.live": "langsung",
 
-  "help.title": "Papan ketik",
+  "help.title": "Papan ketik dan ukuran",
+  "help.scale": "Ukuran tampilan",
+  "help.scale.auto": "Sesuai layar",
   "help.wall": "Dinding pantau",
   "help.playback": "Rekaman",
   "help.page": "Halaman",

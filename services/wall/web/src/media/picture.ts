@@ -4,6 +4,7 @@ import type { SlotNotice } from "../api/generated.js";
 import type { Source } from "../api/types.js";
 import { Freshness } from "../model/freshness.js";
 import { type PictureAction, REST_MS, Reveal } from "../model/reveal.js";
+import { displayRatio } from "../model/scale.js";
 import { PresentedFrames } from "./presented.js";
 
 /** Longer than this no picture of a recording that plays is awaited, be it slowly and of few pictures a second. */
@@ -186,7 +187,7 @@ export class Picture {
     const context = this.canvas.getContext("2d");
     if (videoWidth === 0 || !context) return;
     // No larger than it is seen: sixteen stills in full size take longer to copy than their pictures to decode.
-    const scale = Math.min(1, (this.video.clientWidth * devicePixelRatio || videoWidth) / videoWidth);
+    const scale = Math.min(1, (this.video.clientWidth * displayRatio() || videoWidth) / videoWidth);
     this.canvas.width = Math.round(videoWidth * scale);
     this.canvas.height = Math.round(videoHeight * scale);
     context.drawImage(this.video, 0, 0, this.canvas.width, this.canvas.height);

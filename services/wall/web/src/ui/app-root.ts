@@ -49,7 +49,7 @@ export class AppRoot extends LitElement {
       :host {
         display: grid;
         grid-template: auto minmax(0, 1fr) auto / minmax(0, 1fr);
-        height: 100vh;
+        height: var(--view-height);
         overflow: hidden;
       }
       .banner {

@@ -7,6 +7,7 @@ import type { App } from "../app/app.js";
 import { language, t } from "../i18n/index.js";
 import { dayOf, otherDay } from "../model/day-strip.js";
 import { dayDate, minuteTime } from "../model/format.js";
+import { displayRatio, pointIn } from "../model/scale.js";
 import { type TimeScale, toMs, toPx } from "../model/time-scale.js";
 import { parseTimeline, type Timeline } from "../model/timeline.js";
 import { meantCameras } from "../model/wall.js";
@@ -100,7 +101,7 @@ export class DayStrip extends LitElement {
     const context = this.canvas.getContext("2d");
     const { scale } = this;
     if (!context || scale.widthPx === 0) return;
-    const ratio = devicePixelRatio;
+    const ratio = displayRatio();
     this.canvas.width = Math.round(scale.widthPx * ratio);
     this.canvas.height = Math.round(HEIGHT_PX * ratio);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -150,7 +151,7 @@ export class DayStrip extends LitElement {
       <button class="icon-only" title=${t("strip.after")} aria-label=${t("strip.after")}
         ?disabled=${dayOf(at).toMs > Date.now()} @click=${() => this.go(1)}>${icon("frame")}</button>
       <canvas role="img" aria-label=${label} title=${t("strip.hint")}
-        @click=${(event: MouseEvent) => this.app.playback.seek(toMs(this.scale, event.offsetX))}></canvas>
+        @click=${(event: MouseEvent) => this.app.playback.seek(toMs(this.scale, pointIn(event, this.canvas).x))}></canvas>
     `;
   }
 }

@@ -5,6 +5,7 @@ import { customElement, property, query } from "lit/decorators.js";
 import type { App } from "../app/app.js";
 import { t } from "../i18n/index.js";
 import { type Cell, gridArea, gridTemplate, LAYOUTS, type LayoutName, layoutOf } from "../model/layout.js";
+import { scale } from "../model/scale.js";
 import { setLayout, wallCells } from "../model/wall.js";
 import { shared } from "./styles.js";
 import { Watch } from "./watch.js";
@@ -67,6 +68,9 @@ export class GridPicker extends LitElement {
           min-width: 44px;
           min-height: 44px;
         }
+        .opener > span:not(.mini) {
+          display: none;
+        }
       }
     `,
   ];
@@ -94,8 +98,9 @@ export class GridPicker extends LitElement {
   private readonly place = (event: ToggleEvent) => {
     if (event.newState !== "open") return;
     const { left, bottom } = this.opener.getBoundingClientRect();
-    this.card.style.left = `${Math.max(4, Math.min(left, innerWidth - 340))}px`;
-    this.card.style.top = `${bottom + 6}px`;
+    const by = scale.value;
+    this.card.style.left = `${Math.max(4, Math.min(left, innerWidth - 340 * by) / by)}px`;
+    this.card.style.top = `${bottom / by + 6}px`;
   };
 
   override render(): TemplateResult {

@@ -37,7 +37,7 @@ export const healthDialogStyles = css`
     font-variant-numeric: tabular-nums;
   }
   .board {
-    height: calc(100vh - 290px);
+    height: calc(var(--view-height) - 290px);
     min-height: 180px;
     margin: 0;
     padding: 0;
@@ -118,7 +118,7 @@ export const healthDialogStyles = css`
   }
   @media (max-width: 760px) {
     pantau-modal {
-      --modal-width: 100vw;
+      --modal-width: var(--view-width);
     }
     .bar label,
     .long .dim,
@@ -130,7 +130,7 @@ export const healthDialogStyles = css`
       overflow-x: auto;
     }
     .board {
-      height: calc(100vh - 250px);
+      height: calc(var(--view-height) - 250px);
     }
     li {
       height: 116px;

@@ -5,8 +5,9 @@ import { customElement, property } from "lit/decorators.js";
 import type { App } from "../app/app.js";
 import { t } from "../i18n/index.js";
 import { type Binding, helpLines, keyName } from "../model/keys.js";
+import { chooseScale, isScaleChoice, SCALES, type ScaleChoice, scaleChoice } from "../model/scale.js";
 import type { Footage } from "../model/timeline.js";
-import { shared } from "./styles.js";
+import { form, shared } from "./styles.js";
 import { DAMAGE_COLOR, GAP_COLOR, RANGE_COLORS } from "./timeline-paint.js";
 import { Watch } from "./watch.js";
 import "./modal.js";
@@ -15,6 +16,7 @@ import "./modal.js";
 export class HelpDialog extends LitElement {
   static override styles = [
     shared,
+    form,
     css`
       pantau-modal {
         --modal-width: 860px;
@@ -35,12 +37,13 @@ export class HelpDialog extends LitElement {
       }
       dl {
         display: grid;
-        grid-template-columns: auto 1fr;
+        grid-template-columns: minmax(0, 40%) minmax(0, 1fr);
         gap: 5px 14px;
         margin: 0;
       }
       dt {
         display: flex;
+        flex-wrap: wrap;
         align-items: flex-start;
         gap: 4px;
       }
@@ -64,6 +67,18 @@ export class HelpDialog extends LitElement {
         height: 16px;
         border-radius: 3px;
       }
+      .scale {
+        grid-template-columns: auto minmax(0, 200px);
+        align-items: center;
+        gap: 14px;
+        margin-bottom: 16px;
+        font-size: 15px;
+      }
+      @media (max-width: 760px) {
+        .columns {
+          grid-template-columns: minmax(0, 1fr);
+        }
+      }
       p {
         margin: 4px 0 0;
         color: var(--text-soft);
@@ -76,7 +91,7 @@ export class HelpDialog extends LitElement {
 
   constructor() {
     super();
-    new Watch(this, () => []);
+    new Watch(this, () => [scaleChoice]);
   }
 
   private section(group: Binding["group"]): TemplateResult {
@@ -107,8 +122,20 @@ export class HelpDialog extends LitElement {
     </section>`;
   }
 
+  private choose(choice: string): void {
+    if (isScaleChoice(choice)) chooseScale(localStorage, choice);
+  }
+
   override render(): TemplateResult {
     return html`<pantau-modal .heading=${t("help.title")} .actions=${false} @close=${() => this.app.show({ dialog: null })}>
+      <label class="scale">${t("help.scale")}
+        <select @change=${(event: Event) => this.choose((event.target as HTMLSelectElement).value)}>
+          ${SCALES.map(
+            (choice) =>
+              html`<option value=${choice} ?selected=${choice === scaleChoice.value}>${scaleText(choice)}</option>`,
+          )}
+        </select>
+      </label>
       <div class="columns">
         <div>${this.section("wall")} ${this.section("page")}</div>
         <div>${this.section("playback")} ${this.colors()}</div>
@@ -117,6 +144,10 @@ export class HelpDialog extends LitElement {
       <p>${t("help.link")}</p>
     </pantau-modal>`;
   }
+}
+
+function scaleText(choice: ScaleChoice): string {
+  return choice === "auto" ? t("help.scale.auto") : `${Number(choice) * 100} %`;
 }
 
 declare global {

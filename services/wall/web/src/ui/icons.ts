@@ -61,6 +61,7 @@ const PATHS = {
   timeline: svg`<path d="M3.5 12h17M7 9v6M12 7v10M17 9v6"/>`,
   upload: svg`<path d="M12 15V4.5M8 8l4-4 4 4M5 19.5h14"/>`,
   warning: svg`<path d="M12 4.5L3 19.5h18zM12 10v4.5M12 17v.1"/>`,
+  more: svg`<path d="M5 12v.1M12 12v.1M19 12v.1"/>`,
   check: svg`<path d="M5 12.5l4.5 4.5L19 7"/>`,
 } satisfies Record<string, SVGTemplateResult>;
 

@@ -19,9 +19,9 @@ export class LockScreen extends LitElement {
       dialog {
         display: grid;
         place-content: center;
-        width: 100vw;
+        width: var(--view-width);
         max-width: none;
-        height: 100vh;
+        height: var(--view-height);
         max-height: none;
         margin: 0;
         padding: 0;
@@ -32,7 +32,7 @@ export class LockScreen extends LitElement {
       .box {
         display: grid;
         gap: 14px;
-        width: min(360px, 90vw);
+        width: min(360px, 0.9 * var(--view-width));
       }
       h2 {
         display: flex;

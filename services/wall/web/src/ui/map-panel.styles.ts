@@ -4,7 +4,7 @@ export const mapPanelStyles = css`
   :host {
     display: flex;
     flex-direction: column;
-    width: min(46vw, 860px);
+    width: min(0.46 * var(--view-width), 860px);
     height: 100%;
     min-height: 0;
     background: var(--panel);

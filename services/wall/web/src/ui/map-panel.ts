@@ -20,6 +20,7 @@ import {
   wallOrder,
   within,
 } from "../model/map-geometry.js";
+import { pointIn } from "../model/scale.js";
 import { placeNext, showCameras, tileOf, wallCameras } from "../model/wall.js";
 import { icon } from "./icons.js";
 import { mapPanelStyles } from "./map-panel.styles.js";
@@ -177,8 +178,7 @@ export class MapPanel extends LitElement {
   }
 
   private pointOf(event: PointerEvent): Point {
-    const box = this.ground.getBoundingClientRect();
-    return { x: event.clientX - box.left, y: event.clientY - box.top };
+    return pointIn(event, this.ground);
   }
 
   private readonly onLassoMove = (event: PointerEvent) => {

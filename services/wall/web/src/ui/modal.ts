@@ -17,8 +17,8 @@ export class Modal extends LitElement {
       dialog {
         display: flex;
         flex-direction: column;
-        width: min(var(--modal-width, 560px), calc(100vw - 48px));
-        max-height: calc(100vh - 64px);
+        width: min(var(--modal-width, 560px), calc(var(--view-width) - 48px));
+        max-height: calc(var(--view-height) - 64px);
         padding: 0;
         border: 1px solid var(--line);
         border-radius: 10px;

@@ -19,7 +19,7 @@ export class ScreenRoot extends LitElement {
       :host {
         display: grid;
         grid-template: minmax(0, 1fr) / minmax(0, 1fr);
-        height: 100vh;
+        height: var(--view-height);
         overflow: hidden;
         background: var(--screen);
       }
@@ -32,7 +32,7 @@ export class ScreenRoot extends LitElement {
         gap: 12px;
         text-align: center;
         color: var(--text-soft);
-        font-size: 3vmin;
+        font-size: calc(3vmin / var(--scale));
       }
       .wall {
         display: grid;
@@ -42,17 +42,17 @@ export class ScreenRoot extends LitElement {
       .idle h1 {
         margin: 0;
         color: var(--text);
-        font-size: 9vmin;
+        font-size: calc(9vmin / var(--scale));
       }
       .word {
         position: fixed;
         left: 0;
         right: 0;
         bottom: 0;
-        padding: 1vmin 2vmin;
+        padding: calc(1vmin / var(--scale)) calc(2vmin / var(--scale));
         background: #3a2a20;
         color: #f0d9b8;
-        font-size: 2.4vmin;
+        font-size: calc(2.4vmin / var(--scale));
       }
     `,
   ];

@@ -9,6 +9,7 @@ import { language, t } from "../i18n/index.js";
 import { validRange } from "../model/footage.js";
 import { dateTime } from "../model/format.js";
 import { momentText, parseMoment } from "../model/moment.js";
+import { pointIn } from "../model/scale.js";
 import { around, LAYOUTS, localRfc3339, momentOf } from "../model/sheet.js";
 import type { Span } from "../model/timeline.js";
 import { tileAt, wallCameras } from "../model/wall.js";
@@ -132,8 +133,8 @@ export class SheetDialog extends LitElement {
     const image = event.currentTarget as HTMLImageElement;
     const layout = LAYOUTS[this.layout];
     const size = { widthPx: image.naturalWidth, heightPx: image.naturalHeight };
-    const x = event.offsetX / image.clientWidth;
-    const at = layout ? momentOf(layout, span, size, x, event.offsetY / image.clientHeight) : null;
+    const { x, y } = pointIn(event, image);
+    const at = layout ? momentOf(layout, span, size, x / image.clientWidth, y / image.clientHeight) : null;
     if (at === null) return;
     this.close();
     this.app.goTo(this.camera, at);

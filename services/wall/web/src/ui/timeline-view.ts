@@ -7,6 +7,7 @@ import { causeText, language, t } from "../i18n/index.js";
 import { fitted } from "../model/day-strip.js";
 import { dateTime } from "../model/format.js";
 import { type Lane, laneAt, lanes, RULER_PX, totalHeightPx } from "../model/lanes.js";
+import { displayRatio, pointIn } from "../model/scale.js";
 import { pan, reveal, type TimeScale, toMs, toPx, zoom } from "../model/time-scale.js";
 import { momentAt, type Timeline } from "../model/timeline.js";
 import { tileAt, wallCameras } from "../model/wall.js";
@@ -143,7 +144,7 @@ export class TimelineView extends LitElement {
     if (!context || this.scale.widthPx <= 1) return;
     const rows = this.rows();
     const heightPx = totalHeightPx(rows);
-    const ratio = devicePixelRatio;
+    const ratio = displayRatio();
     const width = Math.round(this.scale.widthPx * ratio);
     const height = Math.round(heightPx * ratio);
     if (this.canvas.width !== width) this.canvas.width = width;
@@ -175,36 +176,39 @@ export class TimelineView extends LitElement {
 
   /** Whether the pointer has the playhead: near its line, or on the ruler that it hangs from. */
   private onPlayhead(event: PointerEvent): boolean {
-    const near = Math.abs(event.offsetX - toPx(this.scale, this.app.playback.nowMs())) <= PLAYHEAD_PX;
-    return near || event.offsetY < RULER_PX;
+    const { x, y } = pointIn(event, this.canvas);
+    return Math.abs(x - toPx(this.scale, this.app.playback.nowMs())) <= PLAYHEAD_PX || y < RULER_PX;
   }
 
   private readonly onPointerDown = (event: PointerEvent) => {
     if (event.button !== 0) return;
     this.canvas.setPointerCapture(event.pointerId);
     const does = event.shiftKey ? "mark" : this.onPlayhead(event) ? "scrub" : "pan";
-    this.drag = { startPx: event.offsetX, lastPx: event.offsetX, moved: false, does };
+    const { x } = pointIn(event, this.canvas);
+    this.drag = { startPx: x, lastPx: x, moved: false, does };
   };
 
   private readonly onPointerMove = (event: PointerEvent) => {
     const { drag } = this;
     this.setHover(event);
     if (!drag) return;
-    drag.moved ||= Math.abs(event.offsetX - drag.startPx) > CLICK_PX;
+    const { x } = pointIn(event, this.canvas);
+    drag.moved ||= Math.abs(x - drag.startPx) > CLICK_PX;
     if (!drag.moved) return;
-    if (drag.does === "mark") this.mark(drag.startPx, event.offsetX);
-    else if (drag.does === "scrub") this.app.playback.scrub(toMs(this.scale, event.offsetX));
-    else this.setScale(pan(this.scale, drag.lastPx - event.offsetX));
-    drag.lastPx = event.offsetX;
+    if (drag.does === "mark") this.mark(drag.startPx, x);
+    else if (drag.does === "scrub") this.app.playback.scrub(toMs(this.scale, x));
+    else this.setScale(pan(this.scale, drag.lastPx - x));
+    drag.lastPx = x;
   };
 
   private readonly onPointerUp = (event: PointerEvent) => {
     const { drag } = this;
+    const atMs = toMs(this.scale, pointIn(event, this.canvas).x);
     this.drag = null;
-    if (drag?.moved && drag.does === "scrub") this.app.playback.endScrub(toMs(this.scale, event.offsetX));
+    if (drag?.moved && drag.does === "scrub") this.app.playback.endScrub(atMs);
     if (!drag || drag.moved) return;
     if (drag.does === "mark") this.app.playback.range.set(null);
-    else this.app.playback.seek(toMs(this.scale, event.offsetX));
+    else this.app.playback.seek(atMs);
   };
 
   private readonly onLeave = () => {
@@ -219,9 +223,10 @@ export class TimelineView extends LitElement {
   }
 
   private setHover(event: PointerEvent): void {
-    const atMs = toMs(this.scale, event.offsetX);
-    const camera = laneAt(this.rows(), event.offsetY)?.camera ?? null;
-    this.hover = { xPx: event.offsetX, atMs, camera };
+    const { x, y } = pointIn(event, this.canvas);
+    const atMs = toMs(this.scale, x);
+    const camera = laneAt(this.rows(), y)?.camera ?? null;
+    this.hover = { xPx: x, atMs, camera };
     this.preview = null;
     clearTimeout(this.previewTimer);
     const timeline = camera === null ? undefined : this.app.playback.timelines.value.get(camera);
@@ -235,7 +240,7 @@ export class TimelineView extends LitElement {
     event.preventDefault();
     this.untouched = false;
     if (Math.abs(event.deltaX) > Math.abs(event.deltaY)) this.setScale(pan(this.scale, event.deltaX));
-    else this.setScale(zoom(this.scale, 1.0018 ** event.deltaY, event.offsetX));
+    else this.setScale(zoom(this.scale, 1.0018 ** event.deltaY, pointIn(event, this.canvas).x));
   };
 
   private readonly onKey = (event: KeyboardEvent) => {

@@ -31,6 +31,7 @@ export class TopBar extends LitElement {
     shared,
     css`
       :host {
+        container-type: inline-size;
         display: flex;
         align-items: center;
         gap: 4px;
@@ -110,22 +111,102 @@ export class TopBar extends LitElement {
       .count.fault {
         background: var(--fault);
       }
-      @media (max-width: 760px) {
-        :host {
-          flex-wrap: wrap;
-        }
-        button {
-          min-width: 44px;
-          min-height: 44px;
-        }
+      .tools,
+      .rest {
+        display: contents;
       }
-      @media (max-width: 1500px) {
+      /* After the link and the clock, which nobody reaches by Tab. */
+      .page {
+        display: flex;
+        align-items: center;
+        gap: 4px;
+        order: 1;
+      }
+      .more {
+        display: none;
+      }
+      /* Of the bar itself: a window's width knows no scale. */
+      @container (max-width: 1500px) {
         .wide {
           display: none;
         }
         button:has(.wide) {
           min-width: 36px;
           padding: 0 8px;
+        }
+      }
+      @media (max-width: 760px) {
+        /* Two rows: what the wall shows, and the tools; those needed now and then are behind the last one. */
+        :host {
+          flex-wrap: wrap;
+          padding: 2px 6px;
+        }
+        h1 {
+          margin: 0 4px;
+          font-size: 0;
+        }
+        h1 img {
+          width: 28px;
+          height: 28px;
+        }
+        .walls span {
+          max-width: 64px;
+        }
+        .tools {
+          display: flex;
+          justify-content: space-between;
+          order: 1;
+          width: 100%;
+        }
+        .more {
+          display: inline-flex;
+        }
+        .rest:not(:popover-open) {
+          display: none;
+        }
+        .rest:popover-open {
+          position: fixed;
+          inset: 98px 6px auto auto;
+          display: grid;
+          justify-items: stretch;
+          gap: 2px;
+          padding: 6px;
+          border: 1px solid var(--line);
+          border-radius: 10px;
+          background: var(--panel);
+          box-shadow: 0 8px 28px rgb(0 0 0 / 0.5);
+        }
+        .rest > button {
+          justify-content: flex-start;
+          color: var(--text);
+        }
+        .rest .wide {
+          display: inline;
+        }
+        .rest .page {
+          justify-content: space-between;
+          padding-top: 4px;
+          border-top: 1px solid var(--line);
+        }
+        .link:not(.bad),
+        time span {
+          display: none;
+        }
+        /* The banner says it in words. */
+        .link {
+          margin-right: 0;
+          font-size: 0;
+        }
+        time {
+          margin: 0 4px;
+        }
+        time b {
+          font-size: 18px;
+        }
+        button,
+        button:has(.wide) {
+          min-width: 44px;
+          min-height: 44px;
         }
       }
     `,
@@ -237,6 +318,12 @@ export class TopBar extends LitElement {
     return count === 0 ? null : { count, text: t("exports.making"), tone: "quiet" };
   }
 
+  /** On a phone the rest of the tools is a card, which closes when one was chosen. */
+  private readonly closeRest = (event: Event) => {
+    const card = event.currentTarget as HTMLElement;
+    if (card.matches(":popover-open")) card.hidePopover();
+  };
+
   override render(): TemplateResult {
     const now = Date.now();
     const open = this.app.incidents.value?.filter((incident) => incident.status === "open").length ?? 0;
@@ -251,16 +338,19 @@ export class TopBar extends LitElement {
         ${icon("walls")}<span>${this.app.walls.shownName ?? t("bar.walls")}</span>
       </button>
       <pantau-grid-picker .app=${this.app}></pantau-grid-picker>
+      <div class="tools">
       <button title=${t("place.title")} aria-label=${t("place.title")}
         @click=${() => this.app.show({ dialog: { kind: "place" } })}>
         ${icon("place")}<span class="wide">${t("place.title")}</span>
       </button>
+      ${this.panelButton("map")} ${this.panelButton("timeline")} ${this.panelButton("events", this.eventBadge())}
+      ${this.panelButton("incidents", badge)}
+      <button class="more" popovertarget="rest" title=${t("bar.more")} aria-label=${t("bar.more")}>${icon("more")}</button>
+      <div id="rest" class="rest" popover @click=${this.closeRest}>
       <button title=${t("health.title")} aria-label=${t("health.title")}
         @click=${() => this.app.show({ dialog: { kind: "health" } })}>
         ${icon("health")}<span class="wide">${t("health.title")}</span>
       </button>
-      ${this.panelButton("map")} ${this.panelButton("timeline")} ${this.panelButton("events", this.eventBadge())}
-      ${this.panelButton("incidents", badge)}
       ${this.app.may("operator") ? this.panelButton("screens") : nothing}
       ${
         this.app.may("operator")
@@ -279,11 +369,7 @@ export class TopBar extends LitElement {
             </button>`
           : nothing
       }
-      <span class="space"></span>
-      ${this.link()}
-      <time datetime=${new Date(now).toISOString()}>
-        <span>${dayDate(now, language.value)}</span><b>${clockTime(now, language.value)}</b>
-      </time>
+      <div class="page">
       ${this.person()}
       <button lang=${other} title=${t("bar.language")} aria-label="${other.toUpperCase()}: ${t("bar.language")}"
         @click=${() => chooseLanguage(localStorage, other)}>${other.toUpperCase()}</button>
@@ -291,6 +377,14 @@ export class TopBar extends LitElement {
         @click=${toggleFullscreen}>${icon("fullscreen")}</button>
       <button class="icon-only" title=${t("bar.help")} aria-label=${t("bar.help")}
         @click=${() => this.app.show({ dialog: { kind: "help" } })}>${icon("help")}</button>
+      </div>
+      </div>
+      </div>
+      <span class="space"></span>
+      ${this.link()}
+      <time datetime=${new Date(now).toISOString()}>
+        <span>${dayDate(now, language.value)}</span><b>${clockTime(now, language.value)}</b>
+      </time>
     `;
   }
 }

@@ -13,6 +13,7 @@ import { duration, momentTime, sinceTime } from "../model/format.js";
 import { allowanceMs } from "../model/freshness.js";
 import { momentText } from "../model/moment.js";
 import { captureTimeUs } from "../model/rtp.js";
+import { displayRatio } from "../model/scale.js";
 import { seenOf, type TileInput, type TileMessage, tileBadges, tileMark, tileMessage } from "../model/tile-status.js";
 import { drop, put, select, swap, type TileState, tileAt, toggleEnlarged } from "../model/wall.js";
 import { accepts, dragTile, dropped } from "./drag.js";
@@ -154,7 +155,7 @@ export class WallTile extends LitElement {
 
   private onResize({ width, height }: DOMRectReadOnly): void {
     clearTimeout(this.sizeTimer);
-    const px = (length: number) => Math.round(length * devicePixelRatio);
+    const px = (length: number) => Math.round(length * displayRatio());
     const reportSize = () => this.app.setTileSize(this.index, px(width), px(height));
     if (this.picture === null || width === 0) reportSize();
     else this.sizeTimer = setTimeout(reportSize, SIZE_SETTLE_MS);
@@ -210,7 +211,8 @@ export class WallTile extends LitElement {
 
   private readonly onPan = (event: PointerEvent) => {
     if (this.zoom.scale === 1 || event.buttons !== 1) return;
-    const [x, y] = [event.movementX / this.clientWidth, event.movementY / this.clientHeight];
+    const { width, height } = this.getBoundingClientRect();
+    const [x, y] = [event.movementX / width, event.movementY / height];
     this.app.zoom.update((zoom) => panBy(zoom, x, y));
   };
 

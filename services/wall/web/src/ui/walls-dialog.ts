@@ -38,7 +38,7 @@ export class WallsDialog extends LitElement {
       ul {
         margin: 8px 0 0;
         padding: 0;
-        max-height: 38vh;
+        max-height: calc(0.38 * var(--view-height));
         list-style: none;
       }
       li {
