@@ -24,6 +24,7 @@ export class TimelinePanel extends LitElement {
     shared,
     css`
       :host {
+        container-type: inline-size;
         display: block;
         background: var(--panel);
         border-top: 1px solid var(--line);
@@ -110,7 +111,7 @@ export class TimelinePanel extends LitElement {
       .note.bad {
         color: var(--warn);
       }
-      @media (max-width: 1500px) {
+      @container (max-width: 1500px) {
         /* The field beside it has the day, too. */
         .moment span {
           display: none;
@@ -119,7 +120,7 @@ export class TimelinePanel extends LitElement {
           min-width: 0;
         }
       }
-      @media (max-width: 1180px) {
+      @container (max-width: 1180px) {
         .bar {
           flex-wrap: wrap;
         }
@@ -130,7 +131,7 @@ export class TimelinePanel extends LitElement {
           min-height: 44px;
         }
       }
-      @media (max-width: 1700px) {
+      @container (max-width: 1700px) {
         .note.hint,
         .wide {
           display: none;
