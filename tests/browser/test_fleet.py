@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.async_api import BrowserContext, Locator, Route, expect
+from playwright.async_api import BrowserContext, FilePayload, Locator, Route, expect
 
 from services.wall.front.api.static import FOLDER
 from tests.browser.app_page import AppPage
@@ -23,6 +23,9 @@ pytestmark = [
 ]
 
 PATIENCE_MS = 60_000.0
+IMPORTED = 2000
+REFUSED = 10
+UNANSWERED = 3
 MANY = 5000
 
 
@@ -172,3 +175,39 @@ async def _until_streets_are_drawn(app: AppPage, map_panel: Locator) -> None:
             return
         assert asyncio.get_running_loop().time() < deadline, "no street was drawn"
         await app.page.wait_for_timeout(300)
+
+
+async def test_an_import_of_2000_rows_whose_answers_come_late_or_not_ends_with_the_true_sum(
+    pantau: Running, browser: BrowserContext
+) -> None:
+    lines = [f"Jl. Uji {number},rtsp://127.0.0.1/uji-{number}" for number in range(IMPORTED - REFUSED)]
+    lines += [f"Jl. Salah {number},gopher://127.0.0.1/{number}" for number in range(REFUSED)]
+    unanswered = iter(range(UNANSWERED))
+    began = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        if route.request.method == "POST":
+            await began.wait()
+        elif next(unanswered, None) is not None:
+            await route.abort("timedout")  # as the page sees an answer that is a minute late
+            return
+        await route.continue_()
+
+    await browser.route("**/api/v1/imports**", late)
+    app = await AppPage.open(browser, f"{pantau.url}/#grid=1&tiles=", language="en", pictures=False)
+    page = app.page
+    await page.locator("pantau-camera-list").get_by_role("button", name="Import").click()
+    content = "\n".join(["name,main_url", *lines]).encode()
+    file = FilePayload(name="kamera.csv", mimeType="text/csv", buffer=content)
+    dialog = page.locator("pantau-import-dialog")
+    # Choosing a file checks it: nothing is added.
+    await dialog.locator("input[type=file]").set_input_files(file)
+    await expect(dialog).to_contain_text("Sending")
+    began.set()
+    sum_ = dialog.locator(".sum")
+    await expect(sum_).to_contain_text(f"{IMPORTED - REFUSED} ", timeout=PATIENCE_MS)
+    await expect(sum_).to_contain_text(f"{REFUSED} ")
+    await expect(dialog.locator("tr.refused")).to_have_count(REFUSED)
+    await expect(dialog.locator("[role=alert]")).to_have_count(0)
+    assert next(unanswered, None) is None
+    assert app.errors == []
