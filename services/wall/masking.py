@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from math import ceil, floor
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from services.contracts.models import PrivacyMask
-
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a converter is started while a viewer waits, and models take pydantic
     from av import VideoFrame
+
+    from services.contracts.models import PrivacyMask
 
 BLACK: Final = 16
 """Of luma. In full range it is a dark grey."""
@@ -23,7 +23,7 @@ class Rectangle(NamedTuple):
     bottom: float
 
 
-def rectangles(masks: Iterable[PrivacyMask]) -> tuple[Rectangle, ...]:
+def rectangles(masks: "Iterable[PrivacyMask]") -> tuple[Rectangle, ...]:
     """The masks as they are drawn."""
     return tuple(Rectangle(each.x, each.y, each.x + each.width, each.y + each.height) for each in masks)
 
