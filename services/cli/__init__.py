@@ -38,6 +38,7 @@ COMMANDS: Final = {
     "verify": Entry("services.cli.verify", "Check an evidence bundle offline."),
     "recorder-key": Entry("services.cli.recorder_key", "Keep, restore and change the key that a recorder signs with."),
     "agency": Entry("services.cli.agency", "Give partner agencies events, and take them away."),
+    "site": Entry("services.cli.site", "Join the cameras of another owner, who stays their owner."),
     "nats": Entry("services.cli.nats", "Make the keys, users and configuration of a nats-server."),
     "ca": Entry("services.cli.ca", "Make certificates for the first day."),
     "ingest-key": Entry("services.cli.ingest_key", "Keep and change the key that opens cameras' credentials."),

@@ -20,6 +20,8 @@ from services.contracts.events import VIEWS
 from services.contracts.sessions import notices
 
 INBOX: Final = "_INBOX"
+ACROSS_ACCOUNTS: Final = "_R_.>"
+"""Where nats-server has a question from another account answered: ``_R_.`` and a random name that it forgets again."""
 
 
 class BusRole(StrEnum):
@@ -126,6 +128,7 @@ def traffic(home: str) -> tuple[Traffic, ...]:
         Traffic("rpc relay", (s.rpc(home, "relay.*", "*"),), _FRONT, _RELAY, asks=True),
         Traffic("rpc relay convert", (s.rpc(home, "relay.*", "convert"),), _RELAY, _RELAY, asks=True),
         Traffic("rpc exports", (s.rpc(home, "exports.*", "*"),), _FRONT, _FRONT, asks=True, transfers=True),
+        Traffic("rpc owner", (s.rpc("*", "owner", "*"),), _REGISTRY, _REGISTRY, asks=True),
         Traffic("event camera", (s.event("*", "camera", "*", "*"),), _REGISTRY, _NOBODY),
         Traffic("event recording", (s.event("*", "recording", "*", "*"),), _RECORDER, _NOBODY),
         Traffic("event recording promise", (s.event("*", "recording", "promise", "*"),), _REGISTRY, _NOBODY),
@@ -171,6 +174,7 @@ STREAMS: Final = (
     _bucket(subjects.GRANTS_BUCKET, _REGISTRY | _FRONT | _RELAY),
     _bucket(subjects.IMPORTS_BUCKET, _REGISTRY),
     _bucket(subjects.IMPORT_FILES_BUCKET, _REGISTRY),
+    _bucket(subjects.SITES_BUCKET, _REGISTRY),
 )
 
 
@@ -201,6 +205,8 @@ def rights(role: BusRole, home: str) -> Rights:
         publish.update(_inboxes(role, row))
     for stream in STREAMS:
         publish.update(_on_stream(role, stream))
+    if role is BusRole.INGEST:
+        publish.add(ACROSS_ACCOUNTS)  # to a `want` of a hub, with several messages
     if role in _SERVICES:
         subscribe.update(
             pattern for verb in ("PING", "INFO", "STATS") for pattern in (f"$SRV.{verb}", f"$SRV.{verb}.>")

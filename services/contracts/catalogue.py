@@ -86,7 +86,7 @@ class NamesSources(Model):
     @classmethod
     def _harmless(cls, profiles: dict[ProfileName, Profile] | None) -> dict[ProfileName, Profile] | None:
         for name, profile in (profiles or {}).items():
-            if trouble := url_trouble(profile.url):
+            if trouble := url_trouble(profile.url) if profile.url else "give the address of the stream":
                 raise ValueError(f"{name}: {trouble}")
         return profiles
 

@@ -416,7 +416,8 @@ def stream_subjects(stream: str) -> list[str]:
     return [event.subject_filter() for event in EVENTS if event.stream == stream]
 
 
-_BY_TYPE: Final = {f"{event.kind}.{event.name}": event for event in EVENTS}
+EVENT_TYPES: Final[Mapping[str, type[Event]]] = {f"{event.kind}.{event.name}": event for event in EVENTS}
+"""By `Event.type`."""
 
 
 def headers(event: Event, *, source: str, event_id: str) -> dict[str, str]:
@@ -437,5 +438,5 @@ def headers(event: Event, *, source: str, event_id: str) -> dict[str, str]:
 def parse(data: bytes, message_headers: dict[str, str] | None) -> Event | None:
     """The event of a message; None where its type is not known to this version. Raises ``ValueError`` on a bad body."""
     kind = unquote((message_headers or {}).get("ce-type", "")).removeprefix("pantau.v1.")
-    event_type = _BY_TYPE.get(kind)
+    event_type = EVENT_TYPES.get(kind)
     return event_type.unpack(data) if event_type else None

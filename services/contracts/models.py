@@ -7,7 +7,15 @@ from typing import Annotated, Any, Final, Literal, Self, Union, get_args, get_or
 from urllib.parse import urlsplit
 
 import msgpack
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 from pydantic_core import PydanticSerializationError
 
 from services.contracts.errors import InvalidInputError
@@ -77,6 +85,8 @@ class Location(Model):
 
 
 def _source_url(url: str) -> str:
+    if not url:  # of a joined site's camera
+        return url
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -96,7 +106,7 @@ class Profile(Model):
     """One stream of a camera."""
 
     url: Annotated[str, AfterValidator(_source_url)]
-    """Without credentials, which have a bucket of their own (`Credentials`)."""
+    """Without credentials, which have a bucket of their own (`Credentials`). Empty where only its owner knows it."""
     transport: Transport = "auto"
     """Of RTSP; ``auto``: TCP, and UDP where the camera refuses TCP."""
     reader: Annotated[ReaderName, BeforeValidator(lambda name: "libav" if name == "pyav" else name)] = "auto"
@@ -188,6 +198,20 @@ class Camera(Model):
     privacy_masks: PrivacyMasks = ()
     unmasked_roles: tuple[Role, ...] = ()
     """Who sees through the masks, besides administrators; roles that include one of these as well."""
+    owner_id: Id | None = None
+    """Of a joined site's camera: what its owner calls it. This mesh neither reads it nor changes it. None: it is this
+    mesh's own."""
+
+    @model_validator(mode="after")
+    def _has_sources(self) -> Self:
+        if self.owner_id is None and not all(profile.url for profile in self.profiles.values()):
+            raise ValueError("profiles: each has the URL of its source")
+        return self
+
+    @property
+    def bus_id(self) -> Id:
+        """What it is called on its site's media subjects."""
+        return self.owner_id or self.id
 
     def matches(self, *, site: str | None, tag: str | None, text: str) -> bool:
         """Whether all filters match; ``text`` is searched in id, name, address and tags, and its case is ignored."""
@@ -269,6 +293,11 @@ class Reason(StrEnum):
     NO_INGEST = "no-ingest"
     UNASSIGNED = "unassigned"
     """All ingest workers are full."""
+    # Of a camera of a joined site.
+    SITE_AWAY = "site-away"
+    """Nothing is heard of the site that it belongs to."""
+    NOT_GRANTED = "not-granted"
+    """Its owner does not let this mesh watch it."""
     DISABLED = "disabled"
     MASKED = "masked"
     """Of a recording: it is not shown to who may not see through the camera's privacy masks."""

@@ -27,6 +27,7 @@ ORDERS_BUCKET: Final = "pantau-orders"
 GRANTS_BUCKET: Final = "pantau-grants"
 IMPORTS_BUCKET: Final = "pantau-imports"
 IMPORT_FILES_BUCKET: Final = "pantau-import-files"
+SITES_BUCKET: Final = "pantau-sites"
 
 ID_PATTERN: Final = r"^[a-z0-9][a-z0-9-]{0,62}$"
 _ID = re.compile(ID_PATTERN)

@@ -77,9 +77,13 @@ class Authority:
 
     @classmethod
     def existing(cls, folder: Path, home: str) -> "Authority":
-        """The folder as it is, with nothing made. Raises `AuthorityError` where there is none."""
+        """The folder as it is, with nothing made; ``home`` counts where `note_server` kept none.
+
+        Raises `AuthorityError` where there is none.
+        """
         try:
-            return cls(folder, home, NKey.from_seed((folder / "operator.nk").read_text()))
+            known = str(_noted_server(folder).get("home", home))
+            return cls(folder, known, NKey.from_seed((folder / "operator.nk").read_text()))
         except OSError as error:
             raise AuthorityError(
                 f"there are no keys of NATS in {folder} ({error.strerror}): 'pantau up' makes them in its data folder, "
@@ -164,16 +168,16 @@ class Authority:
     # the server
 
     def note_server(self, url: str, ca: Path | None) -> None:
-        """Keeps where the server is that these keys are for, so that commands find it."""
-        write_secret(self.folder / "server.json", json.dumps({"url": url, "ca": str(ca.absolute()) if ca else None}))
+        """Keeps where the server is that these keys are for, and of which mesh, so that commands find it."""
+        noted = {"url": url, "ca": str(ca.absolute()) if ca else None, "home": self.home}
+        write_secret(self.folder / "server.json", json.dumps(noted))
 
     def reach(self, settings: MeshSettings) -> MeshSettings:
         """``settings`` with the noted server, where they name none."""
         if "nats_url" in settings.model_fields_set:
             return settings
-        try:
-            noted = json.loads((self.folder / "server.json").read_text())
-        except (OSError, ValueError):
+        noted = _noted_server(self.folder)
+        if not noted:
             return settings
         return settings.model_copy(
             update={"nats_url": noted["url"], "nats_ca": Path(noted["ca"]) if noted["ca"] else settings.nats_ca}
@@ -212,6 +216,15 @@ class Authority:
         self.save_account(name, out)
         await self.push(system, name)
         self.forget_account(name)
+
+
+def _noted_server(folder: Path) -> dict[str, Any]:
+    """What `Authority.note_server` kept; empty where it kept nothing."""
+    try:
+        noted: dict[str, Any] = json.loads((folder / "server.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return noted
 
 
 async def _tell(system: Bus, subject: str, jwt: str) -> None:

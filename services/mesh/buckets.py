@@ -51,6 +51,7 @@ _CONFIGS: Final = {
     subjects.SIGN_INS_BUCKET: KeyValueConfig(bucket=subjects.SIGN_INS_BUCKET),
     subjects.ORDERS_BUCKET: KeyValueConfig(bucket=subjects.ORDERS_BUCKET),
     subjects.GRANTS_BUCKET: KeyValueConfig(bucket=subjects.GRANTS_BUCKET, history=5),
+    subjects.SITES_BUCKET: KeyValueConfig(bucket=subjects.SITES_BUCKET),
     subjects.IMPORTS_BUCKET: KeyValueConfig(bucket=subjects.IMPORTS_BUCKET, ttl=KEPT_SECONDS),
     subjects.IMPORT_FILES_BUCKET: KeyValueConfig(bucket=subjects.IMPORT_FILES_BUCKET, ttl=KEPT_SECONDS),
 }

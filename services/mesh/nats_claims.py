@@ -26,6 +26,8 @@ class Export(NamedTuple):
 
     subject: str
     kind: ShareKind = "stream"
+    many_answers: bool = False
+    """Of a service: a question may be answered with several messages."""
 
 
 class Import(NamedTuple):
@@ -110,7 +112,11 @@ def account_jwt(operator: NKey, account: str, name: str, claims: AccountClaims) 
             "disk_storage": limits.disk_bytes,
             **jetstream,
         },
-        "exports": [{"name": each.subject, "subject": each.subject, "type": each.kind} for each in claims.exports],
+        "exports": [
+            {"name": each.subject, "subject": each.subject, "type": each.kind}
+            | ({"response_type": "Stream"} if each.many_answers else {})
+            for each in claims.exports
+        ],
         "imports": [
             {"name": each.subject, "subject": each.subject, "account": each.account, "type": each.kind}
             | ({"local_subject": each.to} if each.to else {})

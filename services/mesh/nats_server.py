@@ -185,6 +185,10 @@ class NatsServer:
             raise NatsServerError("the embedded nats-server does not run")
         return await self._process.wait()
 
+    def configure(self, text: str) -> None:
+        """Uses this configuration from its next start on."""
+        self._text = text
+
     def restart(self) -> None:
         """Asks the running process to end; who waits for it starts the next."""
         if self._process:

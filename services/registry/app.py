@@ -11,6 +11,7 @@ from services.contracts import subjects
 from services.contracts.errors import UnavailableError
 from services.contracts.imports import ImportFile
 from services.contracts.models import WorkerLease
+from services.contracts.sites import SERVICE as OWNER
 from services.contracts.troubles import Trouble
 from services.mesh import rpc
 from services.mesh.backoff import Backoff
@@ -38,11 +39,13 @@ from services.registry.incidents import Incidents
 from services.registry.layouts import Layouts
 from services.registry.ledger import Ledgers
 from services.registry.orders import WorkerOrders
+from services.registry.owner import OwnerAnswers
 from services.registry.promises import Promises
 from services.registry.reach import StoreReach
 from services.registry.screens import Screens
 from services.registry.secrets import SecretStore
 from services.registry.settings import RegistrySettings
+from services.registry.sites import SiteMirrors
 from services.registry.states import StateObserver
 from services.registry.tours import Tours
 
@@ -154,12 +157,13 @@ async def run(service: Service, settings: RegistrySettings) -> None:
             ("sealing keys", secrets),
             ("grants", ledgers.grants),
             ("import jobs", ledgers.imports),
+            ("joined sites", ledgers.sites),
             ("workers", workers),
         )
     ]
     buckets = (ledgers.cameras, ledgers.assignments, ledgers.states, ledgers.incidents)
     shared = (ledgers.layouts, ledgers.persons, ledgers.screens, ledgers.tours)
-    saved = (*shared, ledgers.accounts, ledgers.grants, ledgers.orders, ledgers.imports)
+    saved = (*shared, ledgers.accounts, ledgers.grants, ledgers.orders, ledgers.imports, ledgers.sites)
     read = [part.ready for part in (*buckets, *saved, secrets, workers)]
     await _all(read, service.stopping)
     if service.stopping.is_set():
@@ -180,9 +184,19 @@ async def run(service: Service, settings: RegistrySettings) -> None:
         keys=import_keys,
         clock=clock,
     )
-    access = AccessEndpoints(Accounts(ledgers, clock), Grants(ledgers, clock))
+    sites = SiteMirrors(
+        bus=bus,
+        home=home,
+        ledgers=ledgers,
+        outbox=outbox,
+        leading=lambda: leadership.leading,
+        clock=clock,
+    )
+    access = AccessEndpoints(Accounts(ledgers, clock), Grants(ledgers, clock), sites)
     answers = endpoints(catalogue, imports, orders, casebook, walls, access)
     micro = await rpc.serve(bus, tasks, home=home, service="registry", endpoints=answers)
+    own = OwnerAnswers(bus=bus, home=home, ledgers=ledgers, outbox=outbox)
+    to_hub = await rpc.serve(bus, tasks, home=home, service=OWNER, endpoints=own.endpoints())
     answering = True
     # The leader acts only after all is read: one that has not seen a worker would take its cameras away.
     leading = [
@@ -197,6 +211,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
             ("imports", imports),
             ("holds", casebook),
             ("promises", promises),
+            ("sites", sites),
             ("audit stream", audit_stream),
             ("audit digests", audit_digests),
         )
@@ -209,6 +224,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
     leading.append(tasks.create_task(telling_troubles, name="troubles"))
     await service.stopping.wait()
     await micro.stop()
+    await to_hub.stop()
     await end(leading)
     await lease.release()
     await outbox.flush()

@@ -179,7 +179,7 @@ class Assigner:
         )
 
     async def _plan(self) -> dict[str, Assignment]:
-        cameras = {key: camera for key, (camera, _) in self._cameras.entries.items() if camera.enabled}
+        cameras = {key: camera for key, (camera, _) in self._cameras.entries.items() if _is_read(camera)}
         desired = await self._plan_ingest(cameras)
         desired.update(await self._plan_recorders({key: camera for key, camera in cameras.items() if camera.record}))
         return desired
@@ -397,3 +397,8 @@ def _count(role: str, unassigned: int, workers: Iterable[Id]) -> None:
     _unassigned.labels(role).set(unassigned)
     for worker, count in counts.items():
         _assigned.labels(role, worker).set(count)
+
+
+def _is_read(camera: Camera) -> bool:
+    """Whether this mesh is to read the camera: a joined site's is read by its owner."""
+    return camera.enabled and camera.owner_id is None

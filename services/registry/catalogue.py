@@ -52,6 +52,7 @@ class CameraCatalogue:
     ) -> None:
         self._home = home
         self._cameras = ledgers.cameras
+        self._sites = ledgers.sites
         self._secrets = secrets
         self._states = ledgers.states
         self._told = ledgers.told
@@ -97,6 +98,7 @@ class CameraCatalogue:
         """Removes a camera and its credentials; raises as `update` does."""
 
         async def delete(camera: Camera, revision: int) -> None:
+            changes.require_own(camera)
             await self._cameras.delete(camera.id, revision)
             await self._secrets.delete(camera.id)
             self._outbox.post(
@@ -211,6 +213,7 @@ class CameraCatalogue:
 
     async def _create(self, change: CameraChange, actor: Actor) -> None:
         camera = change.camera
+        self._require_own_site(camera)
         await self._written(camera, self._cameras.create(camera.id, camera))
         if change.credentials is not None:
             await self._secrets.put(camera.id, change.credentials)
@@ -240,6 +243,7 @@ class CameraCatalogue:
         if not change.fields:
             return
         camera = change.camera
+        self._require_own_site(camera)
         # The camera is written first: its compare-and-set lets one writer win, and only the winner writes credentials.
         await self._written(camera, self._cameras.update(camera.id, camera, revision))
         if "credentials" in change.fields:
@@ -261,6 +265,10 @@ class CameraCatalogue:
             )
         )
         self._audit(camera, "camera-updated", actor, {"changed": ", ".join(change.fields)})
+
+    def _require_own_site(self, camera: Camera) -> None:
+        if self._sites.get(camera.site) is not None:
+            raise ConflictError(f"{camera.site} is a joined site: its owner adds cameras to it")
 
     def _audit(self, camera: Camera, action: str, actor: Actor, detail: dict[str, str]) -> None:
         self._outbox.post(

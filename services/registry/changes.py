@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 from pydantic import ValidationError
 
 from services.contracts.catalogue import CameraInput, CameraPatch, id_from_name
-from services.contracts.errors import InvalidInputError
+from services.contracts.errors import ForbiddenError, InvalidInputError
 from services.contracts.models import Camera, Credentials, Id, Profile, ProfileName
 from services.contracts.redact import MASK, redact
 from services.mesh.rpc import explain
@@ -45,6 +45,12 @@ def _unmasked(profiles: dict[ProfileName, Profile], before: Camera | None) -> di
     return found
 
 
+def require_own(camera: Camera) -> None:
+    """Raises `ForbiddenError` for a camera of a joined site."""
+    if camera.owner_id is not None:
+        raise ForbiddenError(f"{camera.id} belongs to {camera.site}: only its owner changes it")
+
+
 RESERVED_IDS: Final = frozenset({"import"})
 """``/api/v1/cameras/import`` is no camera's path."""
 
@@ -65,7 +71,8 @@ def added(given: CameraInput, home: Id) -> CameraChange:
 
 
 def patched(camera: Camera, credentials: Credentials | None, patch: CameraPatch) -> CameraChange:
-    """``camera`` with ``patch`` applied."""
+    """``camera`` with ``patch`` applied; raises `ForbiddenError` where its owner is another."""
+    require_own(camera)
     given = patch.given()
     if patch.profiles is not None:
         given["profiles"] = _unmasked(patch.profiles, camera)

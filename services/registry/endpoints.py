@@ -20,8 +20,9 @@ from services.contracts.permissions import ANYBODY, Right, Role
 from services.contracts.rights import GrantInput, GrantKey
 from services.contracts.saved import SavedKey
 from services.contracts.screens import ScreenKey, ScreenOrder, ScreenQuery, TourInput, TourQuery, TourUpdate
+from services.contracts.sites import SiteInput, SiteKey
 from services.contracts.workers import WorkerOrderRequest, WorkersQuery
-from services.mesh.rpc import Endpoint
+from services.mesh.rpc import Endpoint, Nothing
 from services.registry.accounts import Accounts
 from services.registry.acknowledgements import Acknowledgements
 from services.registry.catalogue import CameraCatalogue
@@ -31,6 +32,7 @@ from services.registry.incidents import Incidents
 from services.registry.layouts import Layouts
 from services.registry.orders import WorkerOrders
 from services.registry.screens import Screens
+from services.registry.sites import SiteMirrors
 from services.registry.tours import Tours
 
 
@@ -48,6 +50,7 @@ class AccessEndpoints(NamedTuple):
 
     accounts: Accounts
     grants: Grants
+    sites: SiteMirrors
 
 
 def endpoints(
@@ -91,6 +94,9 @@ def endpoints(
         Endpoint("accounts-provider", ProviderSignIn, access.accounts.sign_in_by_provider, Role.ADMIN),
         Endpoint("grants-add", GrantInput, access.grants.add, Role.ADMIN),
         Endpoint("grants-remove", GrantKey, access.grants.remove, Role.ADMIN),
+        Endpoint("sites-list", Nothing, access.sites.list_sites, Role.ADMIN),
+        Endpoint("sites-add", SiteInput, access.sites.add, Role.ADMIN),
+        Endpoint("sites-remove", SiteKey, access.sites.remove, Role.ADMIN),
         Endpoint("events-acknowledge", AcknowledgeOrder, walls.acknowledgements.acknowledge, Role.OPERATOR),
         Endpoint("layouts-list", LayoutQuery, walls.layouts.list, ANYBODY),
         Endpoint("layouts-get", SavedKey, walls.layouts.get, ANYBODY),

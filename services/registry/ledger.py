@@ -14,6 +14,7 @@ from services.contracts.layouts import Layout, PersonWalls
 from services.contracts.models import Assignment, Camera, CameraState, Id, Incident, Model
 from services.contracts.rights import Grant
 from services.contracts.screens import Screen, Tour
+from services.contracts.sites import JoinedSite
 from services.contracts.workers import WorkerOrder
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus
@@ -136,6 +137,7 @@ class Ledgers:
     orders: Ledger[WorkerOrder]
     grants: Ledger[Grant]
     imports: Ledger[KeptImport]
+    sites: Ledger[JoinedSite]
     told: StateFeed
     """Of the states what the leader tells, with figures, which the bucket lacks."""
     plan_due: asyncio.Event
@@ -162,6 +164,7 @@ class Ledgers:
             orders=Ledger(await Bucket.open(bus, subjects.ORDERS_BUCKET, WorkerOrder), plan_again),
             grants=Ledger(await Bucket.open(bus, subjects.GRANTS_BUCKET, Grant)),
             imports=Ledger(await Bucket.open(bus, subjects.IMPORTS_BUCKET, KeptImport)),
+            sites=Ledger(await Bucket.open(bus, subjects.SITES_BUCKET, JoinedSite)),
             told=StateFeed(bus, home, figures=True),
             plan_due=plan_due,
         )

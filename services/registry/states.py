@@ -180,9 +180,13 @@ class StateObserver:
                 self._watched[key].observed.allow_silence(now)
                 self._watched[key].written = kept
                 self._watched[key].told = None
-        for key, (camera, _) in self._cameras.entries.items():
+        for key, camera in self._own_cameras():
             if key not in self._watched:
                 self._watch(camera, now, now_us)
+
+    def _own_cameras(self) -> list[tuple[str, Camera]]:
+        """What this mesh reads; the states of joined sites' cameras are their owners' (`services.registry.sites`)."""
+        return [(key, each) for key, (each, _) in self._cameras.entries.items() if each.owner_id is None]
 
     def _watch(self, camera: Camera, now: float, now_us: int) -> _Watched:
         kept = self._states.get(camera.id)
@@ -213,7 +217,7 @@ class StateObserver:
         self._workers_there = bool(self._workers.alive("ingest"))
         due: list[_Watched] = []
         counts = dict.fromkeys(Status, 0)
-        for key, (camera, _) in self._cameras.entries.items():
+        for key, camera in self._own_cameras():
             watched = self._watched.get(key) or self._watch(camera, now, now_us)
             if watched.observed.worker in lapsed:
                 watched.observed.lose_worker()

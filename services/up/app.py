@@ -18,6 +18,7 @@ import click
 from services.contracts.bus_rights import BusRole
 from services.contracts.errors import PantauError
 from services.contracts.models import Camera
+from services.mesh import leaf_nodes
 from services.mesh.authority import CITY, Authority
 from services.mesh.bus import Bus
 from services.mesh.child import Child, ChildRefusedError, keep_running
@@ -28,6 +29,7 @@ from services.mesh.log import get_logger
 from services.mesh.nats_server import NatsServer, NatsServerError, adopt_store, config
 from services.mesh.notify import NotifySocket, Readiness
 from services.mesh.settings import MeshSettings
+from services.mesh.tasks import together
 from services.mesh.troubles import crash_loops, tell_troubles
 from services.up import demo, story
 from services.up.demo_map import write_demo_map
@@ -53,6 +55,8 @@ stopped, and nats-server ends last, so every service can still use the bus. The 
 STOP_SECONDS: Final = 4.2
 """After this, children that still run are killed; nats-server has the rest of the five seconds."""
 NATS_STOP_SECONDS: Final = 0.6
+SITES_SECONDS: Final = 1.0
+"""How often it looks whether a site was invited or a hub joined."""
 CAMERAS_SECONDS: Final = 2.0
 """So long the URL waits for cameras whose pictures are made already."""
 
@@ -143,6 +147,7 @@ class Up:
         self._children: dict[str, Child] = {}
         self._readiness = Readiness()
         self._nats: NatsServer | None = None
+        self._leaf_lines: list[str] = []
         self._watching: asyncio.Task[None] | None = None
         self._refusal: ChildRefusedError | None = None
         self._sim_admin_port = demo.free_port() if plan.demo_cameras else 0
@@ -220,23 +225,45 @@ class Up:
         account = authority.account_key(CITY).public
         if await asyncio.to_thread(adopt_store, folder / "jetstream", account):
             log.info("nats.store_adopted", account=CITY)
-        text = config(
-            folder / "jetstream",
-            host=self.plan.nats_host,
-            port=self.plan.nats_port or -1,
-            certificate=self.plan.nats_certificate,
-            more=authority.server_lines(str(folder / "accounts")),
-        )
-        self._nats = NatsServer(folder, port=self.plan.nats_port or -1, text=text)
+        if (where := leaf_nodes.listening(authority)) is not None:
+            await asyncio.to_thread(leaf_nodes.certify, authority, where)  # the last may end before the next start
+        self._leaf_lines = leaf_nodes.server_lines(authority)
+        self._nats = NatsServer(folder, port=self.plan.nats_port or -1, text=self._nats_text(authority))
         await self._nats.start()
         log.info("nats.started", url=self._nats.url, pid=self._nats.pid, settings=str(folder / "nats.conf"))
         await asyncio.to_thread(authority.note_server, self._nats.url, settings.nats_ca)
         run = partial(self._run_nats, self._nats)
         tasks.create_task(keep_running("nats", run, self._stopping), name="nats")
-        self._watching = tasks.create_task(NatsWatch(self._nats).run(), name="nats watch")
+        self._watching = tasks.create_task(
+            together(NatsWatch(self._nats).run(), self._follow_sites(self._nats, authority)), name="nats watch"
+        )
         return settings.model_copy(
             update={"nats_url": self._nats.url, "nats_user": "", "nats_creds": folder / "authority" / "creds"}
         )
+
+    def _nats_text(self, authority: Authority) -> str:
+        folder = self.plan.settings.data / "nats"
+        return config(
+            folder / "jetstream",
+            host=self.plan.nats_host,
+            port=self.plan.nats_port or -1,
+            certificate=self.plan.nats_certificate,
+            more=[*authority.server_lines(str(folder / "accounts")), *self._leaf_lines],
+        )
+
+    async def _follow_sites(self, server: NatsServer, authority: Authority) -> None:
+        """Restarts nats-server where `pantau site` has changed what it shall listen on or connect to.
+
+        nats-server takes neither while it runs. Cameras are read on meanwhile, and nothing recorded is lost.
+        """
+        while True:
+            await asyncio.sleep(SITES_SECONDS)
+            lines = await asyncio.to_thread(leaf_nodes.server_lines, authority)
+            if lines != self._leaf_lines:
+                log.info("nats.sites_changed")
+                self._leaf_lines = lines
+                server.configure(self._nats_text(authority))
+                server.restart()
 
     async def _run_nats(self, server: NatsServer) -> int:
         if not server.running:

@@ -46,7 +46,7 @@ def test_subjects_stand_as_they_were_promised() -> None:
     assert subjects.rpc("city", "registry", "cameras-list") == "pantau.v1.city.rpc.registry.cameras-list"
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "rtsp://", "rtsp://u:p@h/", "concat:a|b", "", "h/x"])
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "rtsp://", "rtsp://u:p@h/", "concat:a|b", "h/x"])
 def test_a_source_that_is_no_source_or_carries_credentials_is_refused(url: str) -> None:
     with pytest.raises(ValidationError):
         Profile(url=url)
@@ -146,3 +146,10 @@ def test_a_catalogue_of_before_may_call_libav_pyav() -> None:
 )
 def test_a_field_takes_several_values_where_its_type_is_a_list_or_may_be_one(annotation: Any, several: bool) -> None:
     assert takes_several(annotation) is several
+
+
+def test_only_a_joined_sites_camera_has_no_address() -> None:
+    mirrored = {"id": "mall--gate", "site": "mall", "name": "Gate", "profiles": {"main": {"url": ""}}}
+    assert Camera.model_validate(mirrored | {"owner_id": "gate"}).bus_id == "gate"
+    with pytest.raises(ValidationError):
+        Camera.model_validate(mirrored)

@@ -106,7 +106,13 @@ class Relay:
         self._draining = False
         self._session_ended = asyncio.Event()
         self._gc_started = 0.0
-        self._hub = FeedHub(service.bus, service.tasks, self._clock, hold_damaged=settings.damaged == "hold")
+        self._hub = FeedHub(
+            service.bus,
+            service.tasks,
+            self._clock,
+            hold_damaged=settings.damaged == "hold",
+            bus_id=self._bus_id,
+        )
         limits = ConversionLimits(settings.conversions, settings.conversion_height_px)
         self._conversions = Conversions(service, self._hub, limits, self.other_relays)
         self._cameras = Mirror(buckets.cameras, self._on_camera)
@@ -304,6 +310,10 @@ class Relay:
     async def _close(self, question: SessionClose, actor: Actor) -> rpc.Nothing:
         self._session(question.session, actor).closed.set()
         return rpc.Nothing()
+
+    def _bus_id(self, camera: str) -> str:
+        known = self._cameras.get(camera)
+        return known.bus_id if known is not None else camera
 
     def _on_camera(self, key: str, _camera: Camera | None, _revision: int) -> None:
         for session in self.sessions.values():

@@ -21,7 +21,7 @@ async def newest_keyframe(bus: Bus, camera: Camera, profile: ProfileName) -> Acc
     `UnavailableError` where no ingest worker answers or no keyframe has come yet.
     """
     try:
-        async with ask_want(bus, subjects.want(camera.site, profile, camera.id)) as answer:
+        async with ask_want(bus, subjects.want(camera.site, profile, camera.bus_id)) as answer:
             _require_live(answer.reply, camera)
             async for message in answer:
                 if (unit := decode(message)).keyframe:

@@ -50,6 +50,12 @@ def no_ingest() -> tuple[Reason, str]:
     return Reason.NO_INGEST, ""
 
 
+def not_granted() -> tuple[Reason, str]:
+    """Of a joined site's camera: its owner's nats-server passes nothing on. A site that is away is said to be so by
+    the camera's state."""
+    return Reason.NOT_GRANTED, ""
+
+
 class FeedSink(Protocol):
     """Takes a feed's frames. None of these may raise."""
 
@@ -76,8 +82,11 @@ class ProfileFeed:
         on_nobody: WhyNobody,
         *,
         hold_damaged: bool = False,
+        bus_id: str = "",
     ) -> None:
-        """``hold_damaged``: damaged pictures are sent to nobody."""
+        """``hold_damaged``: damaged pictures are sent to nobody; ``bus_id``: the camera's name on its subjects, where
+        that is another."""
+        self._bus_id = bus_id or camera
         self._hold_damaged = hold_damaged
         self.site = site
         self.profile: FeedName = profile
@@ -131,10 +140,10 @@ class ProfileFeed:
 
     async def run(self) -> None:
         """Feeds until cancelled."""
-        subject = subjects.media(self.site, self.profile, self.camera)
+        subject = subjects.media(self.site, self.profile, self._bus_id)
         subscription = await self._bus.subscribe_direct(subject, self._on_media)
         ask = subjects.convert if self.profile in CONVERTED else subjects.want
-        want = ask(self.site, self.profile, self.camera)
+        want = ask(self.site, self.profile, self._bus_id)
         renewed_at = float("-inf")
         retry = Backoff(RETRY_SECONDS)
         try:
@@ -318,8 +327,17 @@ LINGER_SECONDS: Final = 10.0
 class FeedHub:
     """All feeds of this relay, each once (R11), made when first wanted and ended when long unused."""
 
-    def __init__(self, bus: Bus, tasks: asyncio.TaskGroup, clock: Clock, *, hold_damaged: bool = False) -> None:
-        """``hold_damaged``: see `ProfileFeed`."""
+    def __init__(
+        self,
+        bus: Bus,
+        tasks: asyncio.TaskGroup,
+        clock: Clock,
+        *,
+        hold_damaged: bool = False,
+        bus_id: Callable[[str], str] = str,
+    ) -> None:
+        """``hold_damaged``: see `ProfileFeed`; ``bus_id(camera)``: `Camera.bus_id`."""
+        self._bus_id = bus_id
         self._hold_damaged = hold_damaged
         self._bus = bus
         self._tasks = tasks
@@ -334,7 +352,19 @@ class FeedHub:
         entry = self._feeds.get((site, profile, camera))
         if entry is not None:
             return entry[0]
-        feed = ProfileFeed(self._bus, site, profile, camera, self._clock, on_nobody, hold_damaged=self._hold_damaged)
+        there = camera if profile in CONVERTED else self._bus_id(camera)
+        if there != camera:
+            on_nobody = not_granted
+        feed = ProfileFeed(
+            self._bus,
+            site,
+            profile,
+            camera,
+            self._clock,
+            on_nobody,
+            hold_damaged=self._hold_damaged,
+            bus_id=there,
+        )
         return self._begin(feed)
 
     def _begin(self, feed: ProfileFeed) -> ProfileFeed:

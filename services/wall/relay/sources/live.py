@@ -172,7 +172,7 @@ class LiveSource:
             self._next.attach(self)
         if self._next.gop.frames and self._next.live:
             self._switch()
-        elif shown is None and wanted == "sub" and "main" in set(self.camera.profiles) - self._unusable:
+        elif shown is None and wanted == "sub" and self._has_stand_in:
             # Until the sub is there the main stands in: it always flows.
             self._shown = self._feeds.original(self.camera, "main")
             self._shown.attach(self)
@@ -181,6 +181,11 @@ class LiveSource:
                 self._play(self._shown)
         elif shown is None:
             self._say_waiting()
+
+    @property
+    def _has_stand_in(self) -> bool:
+        """Not of a joined site's camera: its main does not flow here, and fills the line between the sites."""
+        return self.camera.owner_id is None and "main" in set(self.camera.profiles) - self._unusable
 
     def _wanted(self) -> FeedName:
         available = set(self.camera.profiles) - self._unusable

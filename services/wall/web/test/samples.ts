@@ -19,6 +19,7 @@ export function camera(changes: Partial<CameraView>): CameraView {
     unmasked_roles: [],
     pin: "",
     retention: null,
+    owner_id: null,
     state: null,
     recorders: [],
     ...changes,

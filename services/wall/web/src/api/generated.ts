@@ -244,6 +244,7 @@ export interface CameraView {
   retention: string | null;
   privacy_masks: PrivacyMask[];
   unmasked_roles: Role[];
+  owner_id: string | null;
   state: CameraState | null;
   recorders: string[];
 }
@@ -929,6 +930,8 @@ export const REASON_VALUES = [
   "reader-failed",
   "no-ingest",
   "unassigned",
+  "site-away",
+  "not-granted",
   "disabled",
   "masked",
 ] as const;

@@ -466,6 +466,8 @@ export const en = {
   "reason.low-rate": "Fewer pictures than it should send",
   "reason.unassigned": "No service has room for this camera: all are full",
   "reason.no-ingest": "No service is reading this camera",
+  "reason.site-away": "No answer from the site that it belongs to",
+  "reason.not-granted": "Its owner has not granted this camera",
   "reason.disabled": "Switched off",
   "reason.masked": "Parts of this camera are masked for you, so its recordings are not shown",
 

@@ -469,6 +469,8 @@ export const id: Messages = {
   "reason.low-rate": "Gambar lebih sedikit dari seharusnya",
   "reason.unassigned": "Tidak ada layanan yang sanggup membaca kamera ini: semua penuh",
   "reason.no-ingest": "Tidak ada layanan yang membaca kamera ini",
+  "reason.site-away": "Tidak ada jawaban dari lokasi pemiliknya",
+  "reason.not-granted": "Pemiliknya belum mengizinkan kamera ini",
   "reason.disabled": "Dinonaktifkan",
   "reason.masked": "Sebagian gambar kamera ini ditutup untuk Anda, maka rekamannya tidak ditampilkan",
 

@@ -1,0 +1,195 @@
+"""``pantau site``: owners who join a hub with their own mesh, and stay owners."""
+
+import asyncio
+import datetime as dt
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from services.cli.config import config_option, load
+
+if TYPE_CHECKING:
+    from services.mesh.authority import Authority
+    from services.mesh.settings import MeshSettings
+
+INVITED_DAYS = 365
+
+
+def _with_keys(command: Callable[..., None]) -> Callable[..., None]:
+    authority = click.option(
+        "--authority", type=click.Path(path_type=Path, file_okay=False),
+        help="The folder of NATS's keys.  [default: nats/authority in PANTAU_DATA, or in pantau up's own folder]",
+    )  # fmt: skip
+    return config_option(authority(command))
+
+
+@click.group()
+def site() -> None:
+    """Join the cameras of another owner: a mall's or an office's mesh to the city's, which is then its hub.
+
+    At the hub: invite, list, revoke. At the owner's: join, grant, withdraw, list, leave. The owner's cameras, footage
+    and rights stay the owner's. Both sides run 'pantau up'. docs/guide/sites.md is for both.
+    """
+
+
+@site.command()
+@click.argument("name")
+@click.option(
+    "--address", metavar="HOST[:PORT]",
+    help="By which owners reach this machine; the port (7422) must be open to them. Kept for later invitations.",
+)  # fmt: skip
+@click.option(
+    "--until", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE",
+    help=f"The last day of the connection, as in 2027-12-31.  [default: in {INVITED_DAYS} days]",
+)  # fmt: skip
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="The file.  [default: NAME.invitation]"
+)
+@click.option("--replace", is_flag=True, help="Invite an owner anew: what it was given before is worth nothing then.")
+@_with_keys
+def invite(
+    name: str,
+    address: str | None,
+    until: dt.datetime | None,
+    output: Path | None,
+    replace: bool,
+    authority: Path | None,
+    config_path: Path | None,
+) -> None:
+    """At the hub: write the one file with which the owner NAME joins.
+
+    \b
+    pantau site invite mall --address hub.malang.example
+    """
+    from services.contracts.errors import ConflictError
+    from services.mesh.authority import write_secret
+    from services.mesh.leaf_nodes import Listening
+    from services.mesh.sites import Sites
+
+    path = output or Path(f"{name}.invitation")
+    if path.exists() and not replace:
+        raise ConflictError(f"{path} exists already: name another file with --output")
+    last = until.date() if until else dt.datetime.now(dt.UTC).date() + dt.timedelta(days=INVITED_DAYS)
+    where = Listening.parse(address) if address else None
+    sites = Sites(*_keys(authority, config_path))
+    invitation = asyncio.run(sites.invite(name, last, where, replace=replace))
+    write_secret(path, invitation.text())
+    click.echo(
+        f"{name} may join until {last}. Hand over {path} (a secret: who has it is {name}); its owner calls "
+        f"'pantau site join {path.name}'. Owners connect to {invitation.address}."
+    )
+
+
+@site.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@_with_keys
+def join(file: Path, authority: Path | None, config_path: Path | None) -> None:
+    """At the owner's: join the hub that wrote FILE.
+
+    The hub sees from then on which cameras of this mesh's own site there are, and how they are. It sees no pictures
+    until 'pantau site grant' says of which cameras, and never an address or a password of a camera.
+    """
+    from services.mesh.hub import Hub
+    from services.mesh.sites import Invitation
+
+    invitation = Invitation.read(file)
+    asyncio.run(Hub(*_keys(authority, config_path)).join(invitation))
+    click.echo(
+        f"this mesh is {invitation.site} at {invitation.hub} until {invitation.until}. It may watch nothing yet: "
+        "'pantau site grant all', or name cameras"
+    )
+
+
+@site.command()
+@click.argument("cameras", nargs=-1, required=True, metavar="all|CAMERA...")
+@_with_keys
+def grant(cameras: tuple[str, ...], authority: Path | None, config_path: Path | None) -> None:
+    """At the owner's: let the hub watch cameras live, as ids; 'all' is every camera of this mesh's own site."""
+    from services.mesh.hub import Hub
+
+    granted = asyncio.run(Hub(*_keys(authority, config_path)).grant(_ids(cameras)))
+    click.echo(f"the hub may watch {_names(granted)}")
+
+
+@site.command()
+@click.argument("cameras", nargs=-1, required=True, metavar="all|CAMERA...")
+@_with_keys
+def withdraw(cameras: tuple[str, ...], authority: Path | None, config_path: Path | None) -> None:
+    """At the owner's: take from the hub what was granted. What it watches just then ends at once."""
+    from services.mesh.hub import Hub
+
+    granted = asyncio.run(Hub(*_keys(authority, config_path)).withdraw(_ids(cameras)))
+    click.echo(f"the hub may watch {_names(granted)}")
+
+
+@site.command("list")
+@_with_keys
+def list_sites(authority: Path | None, config_path: Path | None) -> None:
+    """List the owners that were invited, and the hub that was joined: name, last day, since when linked or away."""
+    from services.mesh import leaf_nodes
+    from services.mesh.hub import Hub
+    from services.mesh.sites import Sites
+
+    keys = _keys(authority, config_path)
+    now_us = time.time_ns() // 1000
+    for each in asyncio.run(Sites(*keys).all()):
+        over = " (over)" if each.until_us <= now_us else ""
+        last = dt.datetime.fromtimestamp(each.until_us / 1e6 - 1, dt.UTC).date()
+        since = dt.datetime.fromtimestamp(each.since_us / 1e6, dt.UTC).isoformat(timespec="seconds")
+        how = "linked since" if each.linked else "away since" if each.heard else "invited"
+        click.echo(f"{each.site}\t{last}{over}\t{how} {since}")
+    joined = leaf_nodes.joined(keys[0])
+    if joined is not None:
+        click.echo(f"{joined.hub} (hub)\t{joined.until}\tas {joined.site}; may watch {_names(Hub(*keys).granted)}")
+
+
+@site.command()
+@click.argument("name")
+@_with_keys
+def revoke(name: str, authority: Path | None, config_path: Path | None) -> None:
+    """At the hub: end the owner NAME's connection at once, and forget its cameras."""
+    from services.mesh.sites import Sites
+
+    asyncio.run(Sites(*_keys(authority, config_path)).revoke(name))
+    click.echo(f"{name} is joined no more")
+
+
+@site.command()
+@_with_keys
+def leave(authority: Path | None, config_path: Path | None) -> None:
+    """At the owner's: end the connection to the hub, and all that was granted."""
+    from services.mesh.hub import Hub
+
+    asyncio.run(Hub(*_keys(authority, config_path)).leave())
+    click.echo("this mesh has left its hub")
+
+
+def _ids(cameras: tuple[str, ...]) -> list[str]:
+    from services.mesh.hub import ALL
+
+    return [ALL if each == "all" else each for each in cameras]
+
+
+def _names(cameras: tuple[str, ...]) -> str:
+    from services.mesh.hub import ALL
+
+    return "all cameras" if ALL in cameras else ", ".join(cameras) or "no camera"
+
+
+def _keys(folder: Path | None, config_path: Path | None) -> "tuple[Authority, MeshSettings]":
+    """The keys, and the settings with the nats-server that they are for."""
+    from services.mesh.authority import Authority
+    from services.mesh.log import configure
+    from services.up.folder import default_data
+
+    config = load(config_path)
+    mesh = config.mesh
+    configure("site", level="error", format=mesh.log_format)
+    if folder is None:
+        data = mesh.data if "data" in mesh.model_fields_set else default_data(config.environ)
+        folder = data / "nats" / "authority"
+    authority = Authority.existing(folder, mesh.site)
+    return authority, authority.reach(mesh)

@@ -1,0 +1,169 @@
+"""Joined sites: what a hub keeps of each, and what it asks the owner's registry.
+
+The owner answers on ``pantau.v1.<site>.rpc.owner.*``; the two nats-servers map that to the owner's own. Nothing here
+has a field for URLs, passwords or texts that may name hosts.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any, Final, Self
+
+from pydantic import Field, ValidationError
+
+from services.contracts.events import EVENT_TYPES, CameraEvent
+from services.contracts.models import Camera, CameraState, Id, Location, Model, PrivacyMasks, Profile, ProfileName
+
+SERVICE: Final = "owner"
+SHARE: Final = "share"
+VIEWED: Final = "viewed"
+MAX_EVENTS: Final = 200
+"""In one answer."""
+MAX_ID_CHARS: Final = 63
+
+
+class JoinedSite(Model):
+    """A site whose owner was invited, as this hub's registry keeps it."""
+
+    site: Id
+    until_us: int
+    """When the invitation ends."""
+    invited_by: str = ""
+    linked: bool = False
+    since_us: int
+    """Linked: since when. Else: when it was heard last, or when it was invited."""
+    heard: bool = False
+    """Whether it was ever linked."""
+    events_after: int | None = None
+    """The number of the owner's last event that is told here; None before the first answer."""
+    audited_after: int | None = None
+    """The number of this hub's last audit event that the owner has."""
+
+
+class SiteInput(Model):
+    """A site that is invited, or invited anew."""
+
+    site: Id
+    until_us: int
+
+
+class SiteKey(Model):
+    """One site."""
+
+    site: Id
+
+
+class JoinedSites(Model):
+    """All of them."""
+
+    sites: tuple[JoinedSite, ...]
+
+
+class SharedCamera(Model):
+    """A camera as its owner tells of it."""
+
+    id: Id
+    name: str = Field(min_length=1, max_length=120)
+    enabled: bool
+    audio: bool
+    location: Location
+    tags: tuple[str, ...]
+    profiles: tuple[ProfileName, ...] = Field(min_length=1)
+    privacy_masks: PrivacyMasks = ()
+    """The hub draws them for all but its administrators."""
+
+    @classmethod
+    def of(cls, camera: Camera) -> Self:
+        """What the owner tells of one."""
+        kept = {name: getattr(camera, name) for name in cls.model_fields if name != "profiles"}
+        return cls(**kept, profiles=tuple(camera.profiles))
+
+    def at_hub(self, site: Id) -> Camera:
+        """The hub's entry for it. It is not recorded there."""
+        kept = {name: getattr(self, name) for name in type(self).model_fields if name not in ("id", "profiles")}
+        profiles = {name: Profile(url="") for name in self.profiles}
+        return Camera(**kept, id=hub_id(site, self.id), site=site, owner_id=self.id, record=False, profiles=profiles)
+
+
+class SharedEvent(Model):
+    """A camera event as its owner tells of it."""
+
+    type: str
+    body: dict[str, Any]
+
+    @classmethod
+    def of(cls, event: CameraEvent) -> Self:
+        """Without what may name persons or hosts of the owner's."""
+        silent: dict[str, Any] = {name: "" for name in ("actor", "detail") if name in type(event).model_fields}
+        return cls(type=event.type, body=event.model_copy(update=silent).model_dump(mode="json"))
+
+    def at_hub(self, site: Id) -> CameraEvent | None:
+        """The hub's event for it; None where this version knows none of the kind, or it cannot be read."""
+        kind = EVENT_TYPES.get(self.type)
+        if kind is None or not issubclass(kind, CameraEvent):
+            return None
+        try:
+            own = kind.model_validate(self.body)
+        except ValidationError:
+            return None
+        return own.model_copy(update={"site": site, "camera": hub_id(site, own.camera)})
+
+
+class ShareQuestion(Model):
+    """What has changed since the last answer?"""
+
+    cameras_after: int = 0
+    """Revision of the newest entry of the catalogue that is known; 0: none is."""
+    states_after: int = 0
+    digest: str = ""
+    """`ids_digest` of the cameras that are known."""
+    events_after: int | None = None
+    """The number of the last event that is known; None asks for the newest one's number and for no events."""
+
+
+class ShareAnswer(Model):
+    """The cameras and states with later revisions; all, where the asker knows other cameras than there are."""
+
+    cameras: tuple[SharedCamera, ...]
+    states: tuple[CameraState, ...]
+    """Without figures, texts and names of workers; ``camera`` and ``site`` are the owner's."""
+    ids: tuple[Id, ...] | None = None
+    """All cameras that there are; None: those that the asker knows."""
+    cameras_revision: int
+    states_revision: int
+    events: tuple[SharedEvent, ...] = ()
+    """Oldest first, at most `MAX_EVENTS`."""
+    last_event: int
+    """Ask for what comes behind it."""
+
+
+class View(Model):
+    """What a person at the hub did with a camera of the site: an audit event of the hub's."""
+
+    camera: Id
+    """By the owner's name."""
+    at_us: int
+    action: str
+    actor: str
+    role: str
+    detail: dict[str, str] = Field(default_factory=dict)
+
+
+class ViewsTold(Model):
+    """For the owner's audit."""
+
+    hub: Id
+    views: tuple[View, ...]
+
+
+def hub_id(site: Id, owner_id: Id) -> Id:
+    """What a hub calls a site's camera. Cameras of two owners may have the same id."""
+    whole = f"{site}--{owner_id}"
+    if len(whole) <= MAX_ID_CHARS:
+        return whole
+    mark = hashlib.sha256(whole.encode()).hexdigest()[:8]
+    return f"{whole[: MAX_ID_CHARS - 9]}-{mark}"
+
+
+def ids_digest(ids: Iterable[Id]) -> str:
+    """By which two sides know that they know the same cameras."""
+    return hashlib.sha256(" ".join(sorted(ids)).encode()).hexdigest()[:16]
