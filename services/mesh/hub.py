@@ -2,7 +2,7 @@
 
 The account `HUB_ACCOUNT` takes from the mesh's own what was granted, under the name that the owner has at the hub, and
 its nats-server is a leaf node that joins this account to the owner's at the hub. Live video of a camera that is not
-granted does not leave the owner's server, whatever the hub does.
+granted does not leave the owner's server, also where the hub asks for it.
 """
 
 import datetime as dt
