@@ -5,7 +5,7 @@ import { customElement, property } from "lit/decorators.js";
 import type { App } from "../app/app.js";
 import { t } from "../i18n/index.js";
 import { icon } from "./icons.js";
-import { shared } from "./styles.js";
+import { shared, sidePanel } from "./styles.js";
 import { Watch } from "./watch.js";
 import "./exports-tray.js";
 
@@ -13,26 +13,10 @@ import "./exports-tray.js";
 export class DownloadsPanel extends LitElement {
   static override styles = [
     shared,
+    sidePanel,
     css`
       :host {
-        display: flex;
-        flex-direction: column;
-        width: 400px;
-        height: 100%;
-        background: var(--panel);
-        border-left: 1px solid var(--line);
-      }
-      .head {
-        display: flex;
-        align-items: center;
-        gap: 4px;
-        padding: 10px 8px 6px 16px;
-      }
-      h2 {
-        flex: 1;
-        margin: 0;
-        font-size: 17px;
-        font-weight: 600;
+        --panel-width: 400px;
       }
       .body {
         flex: 1;
@@ -46,15 +30,6 @@ export class DownloadsPanel extends LitElement {
       .foot {
         padding: 10px 12px;
         border-top: 1px solid var(--line);
-      }
-      @media (max-width: 760px) {
-        :host {
-          width: 100%;
-        }
-        button {
-          min-width: 44px;
-          min-height: 44px;
-        }
       }
     `,
   ];

@@ -19,7 +19,7 @@ import {
 import { sinceTime } from "../model/format.js";
 import { placeNext } from "../model/wall.js";
 import { icon } from "./icons.js";
-import { form, shared } from "./styles.js";
+import { form, shared, sidePanel } from "./styles.js";
 import { Watch } from "./watch.js";
 
 const KINDS: readonly EventKindFilter[] = ["all", "camera", "recording", "incident"];
@@ -29,27 +29,8 @@ export class EventsPanel extends LitElement {
   static override styles = [
     shared,
     form,
+    sidePanel,
     css`
-      :host {
-        display: flex;
-        flex-direction: column;
-        width: 360px;
-        height: 100%;
-        background: var(--panel);
-        border-left: 1px solid var(--line);
-      }
-      .head {
-        display: flex;
-        align-items: center;
-        gap: 4px;
-        padding: 10px 8px 6px 16px;
-      }
-      h2 {
-        flex: 1;
-        margin: 0;
-        font-size: 17px;
-        font-weight: 600;
-      }
       .filters {
         display: grid;
         gap: 6px;
@@ -124,10 +105,6 @@ export class EventsPanel extends LitElement {
         color: var(--text-soft);
       }
       @media (max-width: 760px) {
-        :host {
-          width: 100%;
-        }
-        button,
         .kinds button {
           min-width: 44px;
           min-height: 44px;

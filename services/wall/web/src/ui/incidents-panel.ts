@@ -8,38 +8,20 @@ import { language, t } from "../i18n/index.js";
 import { dateTime, duration } from "../model/format.js";
 import { icon } from "./icons.js";
 import { incidentState } from "./incident-page.js";
-import { shared } from "./styles.js";
+import { shared, sidePanel } from "./styles.js";
 import { Watch } from "./watch.js";
 
 @customElement("pantau-incidents-panel")
 export class IncidentsPanel extends LitElement {
   static override styles = [
     shared,
+    sidePanel,
     css`
       :host {
-        display: flex;
-        flex-direction: column;
-        width: 340px;
-        height: 100%;
-        background: var(--panel);
-        border-left: 1px solid var(--line);
-      }
-      @media (max-width: 760px) {
-        :host {
-          width: 100%;
-        }
+        --panel-width: 340px;
       }
       .head {
-        display: flex;
-        align-items: center;
-        gap: 8px;
-        padding: 10px 8px 10px 16px;
-      }
-      h2 {
-        flex: 1;
-        margin: 0;
-        font-size: 17px;
-        font-weight: 600;
+        padding-bottom: 10px;
       }
       .list {
         flex: 1;
@@ -93,6 +75,11 @@ export class IncidentsPanel extends LitElement {
         min-height: 30px;
         padding: 2px 9px;
         font-size: 13.5px;
+      }
+      @media (max-width: 760px) {
+        .actions button {
+          min-height: 44px;
+        }
       }
       .empty {
         margin: 20px 10px;

@@ -148,3 +148,36 @@ export const form = css`
     gap: 12px;
   }
 `;
+
+/** A panel beside the wall: its frame, its head, and fingers' targets on a phone, where it covers the wall. */
+export const sidePanel = css`
+  :host {
+    display: flex;
+    flex-direction: column;
+    width: var(--panel-width, 360px);
+    height: 100%;
+    background: var(--panel);
+    border-left: 1px solid var(--line);
+  }
+  .head {
+    display: flex;
+    align-items: center;
+    gap: 4px;
+    padding: 10px 8px 6px 16px;
+  }
+  h2 {
+    flex: 1;
+    margin: 0;
+    font-size: 17px;
+    font-weight: 600;
+  }
+  @media (max-width: 760px) {
+    :host {
+      width: 100%;
+    }
+    button {
+      min-width: 44px;
+      min-height: 44px;
+    }
+  }
+`;

@@ -125,8 +125,18 @@ export class TopBar extends LitElement {
       .more {
         display: none;
       }
-      /* Of the bar itself: a window's width knows no scale. */
-      @container (max-width: 1500px) {
+      /* Of the bar itself: a window's width knows no scale. All names fit on the widest alone. */
+      @container (max-width: 2300px) {
+        .rest .wide {
+          display: none;
+        }
+      }
+      @container (min-width: 1841px) and (max-width: 2020px) {
+        .link:not(.bad) {
+          display: none;
+        }
+      }
+      @container (max-width: 1840px) {
         .wide {
           display: none;
         }
