@@ -51,15 +51,22 @@ def mjpeg() -> Clip:
     return Clip(tuple(frames), FPS, Codec.MJPEG)
 
 
+def told(front: Front, viewer: Viewer) -> list[SlotNotice]:
+    """A viewer that was opened just now may not have been told anything yet."""
+    return [notice for notice in front.notices[viewer.session.session] if isinstance(notice, SlotNotice)]
+
+
 def last(front: Front, viewer: Viewer) -> SlotNotice:
-    return next(n for n in reversed(front.notices[viewer.session.session]) if isinstance(n, SlotNotice))
+    return told(front, viewer)[-1]
 
 
 async def until(front: Front, viewer: Viewer, state: str, reason: Reason = Reason.NONE) -> SlotNotice:
     async with asyncio.timeout(90):
-        while (notice := last(front, viewer)).state != state or (reason and notice.reason is not reason):
+        while True:
+            for notice in told(front, viewer)[-1:]:
+                if notice.state == state and (not reason or notice.reason is reason):
+                    return notice
             await asyncio.sleep(0.02)
-    return notice
 
 
 def converters() -> list[int]:
@@ -118,7 +125,7 @@ async def test_pictures_in_an_order_that_browsers_cannot_show_are_converted(
         viewer = Viewer(front)
         await viewer.open(1, Aim(slot=0, camera="cam-1"))
         async with asyncio.timeout(90):
-            while not last(front, viewer).transcoded:
+            while not any(notice.transcoded for notice in told(front, viewer)[-1:]):
                 await asyncio.sleep(0.02)
         before = len(viewer.frames())
         await viewer.wait_packets(len(viewer.packets[viewer.ssrcs[0]]) + 2 * FPS)
