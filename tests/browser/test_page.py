@@ -115,6 +115,8 @@ async def test_everything_grows_with_a_large_display_and_by_choice_and_the_timel
         app = await AppPage.open(context, pantau.url + MOMENT, language="id", pictures=False)
         page = app.page
         bar, timeline = page.locator("pantau-top-bar"), page.locator("pantau-timeline-view canvas")
+        await page.locator("pantau-camera-list li[data-status]").first.wait_for(timeout=PATIENCE_MS)
+        await timeline.wait_for(timeout=PATIENCE_MS)
         by_itself = await bar.bounding_box()
         await page.keyboard.press("?")
         await page.get_by_label("Ukuran tampilan").select_option("2")
