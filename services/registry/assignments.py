@@ -34,6 +34,8 @@ PLAN_SECONDS: Final = 1.0
 REST_SHARE: Final = 30.0
 """Of the time that a plan took: so long none is made after it unless a worker comes or goes. An import changes the
 catalogue all the time, and a plan of 10,000 cameras takes a tenth of a second."""
+MOST_REST_SECONDS: Final = 10.0
+"""A plan that took long because this process stood still is no reason to rest longer."""
 BALANCE_SECONDS: Final = 5.0
 """Between two rounds of moves that only balance the load."""
 COMMON_CAUSE_SECONDS: Final = 10.0
@@ -111,7 +113,7 @@ class Assigner:
             known = dict(self._assignments.entries)  # what another leader writes while the plan is made stays
             desired = await self._plan()
             planned_at = self._clock.monotonic()
-            self._rest_until = planned_at + REST_SHARE * (planned_at - self._planned_at)
+            self._rest_until = planned_at + min(REST_SHARE * (planned_at - self._planned_at), MOST_REST_SECONDS)
             await self._write(desired, known)
 
     def _resting(self) -> bool:

@@ -46,7 +46,9 @@ log = get_logger()
 TICK_SECONDS: Final = 0.5
 """How often all states are checked…"""
 REST_SHARE: Final = 15.0
-"""…but no sooner than so many times as long as that took: with 10,000 cameras a twentieth of a second."""
+"""…but no sooner than so many times as long as that took: with 10,000 cameras a twentieth of a second…"""
+MOST_REST_SECONDS: Final = 10.0
+"""…nor later than this: a check that took long because this process stood still is no reason to rest longer."""
 REST_SECONDS: Final = 0.05
 """A state that a report has changed is checked at once, but no sooner than this after the last check."""
 REFRESH_SECONDS: Final = 5.0
@@ -132,7 +134,9 @@ class StateObserver:
                     changed, self._changed_cameras = self._changed_cameras, set()
                     if began_at >= all_due_at:
                         await self._tick()
-                        all_due_at = max(began_at + TICK_SECONDS, loop.time() + REST_SHARE * (loop.time() - began_at))
+                        ended_at = loop.time()
+                        rest_seconds = min(REST_SHARE * (ended_at - began_at), MOST_REST_SECONDS)
+                        all_due_at = max(began_at + TICK_SECONDS, ended_at + rest_seconds)
                     else:
                         await self._look_at(changed)
                 self._was_leading = self._leading()
