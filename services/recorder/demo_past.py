@@ -57,7 +57,9 @@ class DemoPast:
         done: set[str] = set()
         while self._past_us and len(done) < CAMERAS:
             for camera in self._waiting(done):
-                if await self._is_old(camera) or await self._make(self._recordings.feeds[camera]):
+                old = await self._is_old(camera)
+                feed = self._recordings.feeds.get(camera)  # it may have been removed while others were made
+                if feed is not None and (old or await self._make(feed)):
                     done.add(camera)
             await sleep(self._clock, LOOK_SECONDS)
 
