@@ -11,7 +11,7 @@ OWN: Final = Path("/proc/self/cgroup")
 def cpu_limit(cgroups: Path = CGROUPS, own: Path = OWN) -> float:
     """In CPUs, the least of this process's group and all above it; infinite where there is no quota."""
     try:
-        lines = own.read_text().splitlines()
+        lines = own.read_text(errors="surrogateescape").split("\n")
     except OSError:  # no Linux
         return float("inf")
     return min((quota for line in lines for quota in _quotas(cgroups, line)), default=float("inf"))
@@ -19,8 +19,8 @@ def cpu_limit(cgroups: Path = CGROUPS, own: Path = OWN) -> float:
 
 def _quotas(cgroups: Path, line: str) -> Iterator[float]:
     """``line``: hierarchy, controllers, path; of version 2 there are no controllers."""
-    _, controllers, path = line.split(":", 2)
-    if controllers and "cpu" not in controllers.split(","):
+    _, controllers, path = [*line.split(":", 2), "", "", ""][:3]
+    if not path or (controllers and "cpu" not in controllers.split(",")):
         return
     mounts = [cgroups / "cpu"] if controllers else [cgroups, cgroups / "unified"]
     for mount in mounts:
@@ -40,5 +40,5 @@ def _quota(folder: Path, *, version_1: bool) -> Iterator[float]:
         quota, period = map(int, words)
     except (OSError, ValueError):  # not there, or "max"
         return
-    if quota > 0:
+    if quota > 0 and period > 0:
         yield quota / period

@@ -30,3 +30,13 @@ def test_a_quota_of_version_1_counts_and_one_within_a_container_whose_group_is_n
     group(cgroups / "cpu", cpu__cfs_quota_us="150000\n", cpu__cfs_period_us="100000\n")
     assert cpu_limit(cgroups, own) == 1.5
     assert cpu_limit(cgroups, tmp_path / "missing") == float("inf")
+
+
+def test_lines_and_files_that_are_not_as_described_are_passed_over(tmp_path: Path) -> None:
+    own, cgroups = tmp_path / "own", tmp_path / "cgroup"
+    own.write_bytes(b"\nnothing\n0:\n5:cpu:/\xff\x0cname\n0::/site\n")
+    group(cgroups / "site", cpu__max="100000 0\n")
+    group(cgroups / "cpu", cpu__cfs_quota_us="", cpu__cfs_period_us="100000\n")
+    assert cpu_limit(cgroups, own) == float("inf")
+    group(cgroups, cpu__max="300000 100000\n")
+    assert cpu_limit(cgroups, own) == 3.0
