@@ -209,11 +209,13 @@ class Mirror(Generic[M]):
         self._on_change = on_change
         self._told: dict[str, int] = {}
         """Key → revision of what was told before the bucket said so."""
+        self._brought = 0
+        """The bucket has brought all up to this revision: revisions grow over all keys."""
 
     def tell(self, key: str, value: M, revision: int) -> None:
-        """Takes an entry that another way than the bucket has brought."""
+        """Takes an entry that another way than the bucket has brought; not one that the bucket has overtaken."""
         known = self.entries.get(key)
-        if known is None or known[1] < revision:
+        if revision > self._brought and (known is None or known[1] < revision):
             self._told[key] = revision
             self._apply(key, value, revision)
 
@@ -239,6 +241,7 @@ class Mirror(Generic[M]):
 
     async def _follow(self, generation: int) -> None:
         self._told.clear()
+        self._brought = 0
         watcher = await self._bucket.kv.watchall()
         seen: set[str] = set()
         listing = True
@@ -255,6 +258,7 @@ class Mirror(Generic[M]):
                             self._apply(key, None, 0)
                         self.ready.set()
                     continue
+                self._brought = entry.revision or 0
                 if entry.key == SCRUB_KEY:
                     continue
                 seen.add(entry.key)

@@ -189,3 +189,14 @@ async def test_what_a_mirror_was_told_stays_until_the_bucket_has_come_so_far(sta
     await eventually(lambda: mirror.get("cam-1") == state(6))
     task.cancel()
     assert seen == [5, 1, 3, 6]
+
+
+async def test_what_a_mirror_is_told_late_does_not_bring_back_what_the_bucket_has_removed(
+    mirror: Mirror[CameraState], states: Bucket[CameraState]
+) -> None:
+    revision = await states.put("cam-1", state(1))
+    await states.delete("cam-1")
+    await states.put("cam-2", state(2))
+    await eventually(lambda: mirror.get("cam-2") == state(2))
+    mirror.tell("cam-1", state(1), revision)
+    assert mirror.get("cam-1") is None
