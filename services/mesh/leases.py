@@ -236,7 +236,7 @@ class Workers:
         now = self._now()
         if not message.data:
             self._heard.pop(f"{role}.{worker}", None)
-        elif (lease := _unpack(message)) is not None:
+        elif (lease := _unpack(message)) is not None and (lease.role, lease.worker) == (role, worker):
             self._heard[f"{role}.{worker}"] = (lease, now)
             self._last_heard[f"{role}.{worker}"] = now
 

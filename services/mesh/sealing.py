@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from services.contracts.errors import PantauError
 
-_PUBLIC_BYTES: Final = 32
+PUBLIC_BYTES: Final = 32
 _PAD_BYTES: Final = 64
 """Contents are filled up to a multiple of it: their length tells nothing of a password's."""
 _NONCE: Final = bytes(12)
@@ -62,10 +62,10 @@ class OpeningKey:
         """The contents; None where the box is another's, about something else, or altered."""
         try:
             raw = base64.b64decode(box)
-            ephemeral = raw[:_PUBLIC_BYTES]
+            ephemeral = raw[:PUBLIC_BYTES]
             shared = self._private.exchange(X25519PublicKey.from_public_bytes(ephemeral))
             cipher = ChaCha20Poly1305(_key(shared, ephemeral, self.public))
-            padded = cipher.decrypt(_NONCE, raw[_PUBLIC_BYTES:], about.encode())
+            padded = cipher.decrypt(_NONCE, raw[PUBLIC_BYTES:], about.encode())
         except (ValueError, InvalidTag):
             return None
         return padded[4 : 4 + int.from_bytes(padded[:4], "big")]

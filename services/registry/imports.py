@@ -12,6 +12,7 @@ import os
 import secrets
 import zlib
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
@@ -30,13 +31,13 @@ from services.contracts.imports import (
     KeptImport,
     RefusedRows,
 )
-from services.contracts.models import Id
+from services.contracts.models import Id, WorkerLease
 from services.contracts.permissions import Actor, Role
 from services.mesh.buckets import Bucket
 from services.mesh.clock import Clock
 from services.mesh.leases import Workers
 from services.mesh.log import get_logger
-from services.mesh.sealing import OpeningKey, OpeningKeys, key_id, seal
+from services.mesh.sealing import PUBLIC_BYTES, OpeningKey, OpeningKeys, key_id, seal
 from services.registry import rows
 from services.registry.catalogue import CameraCatalogue
 from services.registry.ledger import Ledgers
@@ -64,6 +65,15 @@ def packed(text: str) -> str:
 def unpacked(text: str) -> str:
     """The text that `packed` was given; empty where that was nothing."""
     return zlib.decompress(base64.b85decode(text)).decode() if text else ""
+
+
+def public_keys(registries: Iterable[WorkerLease]) -> set[bytes]:
+    """Those that the leases tell. What another version says in their place is passed over."""
+    found: set[bytes] = set()
+    for lease in registries:
+        with suppress(ValueError):
+            found.add(bytes.fromhex(lease.detail.get(SEALS, "")))
+    return {public for public in found if len(public) == PUBLIC_BYTES}
 
 
 class Imports:
@@ -100,7 +110,8 @@ class Imports:
             expires_us=now_us + KEPT_SECONDS * 1_000_000,
         )
         file_key = OpeningKey(os.urandom(32))
-        boxes = {name: seal(public, file_key.private, job.id) for name, public in self._recipients().items()}
+        recipients = public_keys(self._workers.alive("registry")) | {self._keys.current.public}
+        boxes = {key_id(public): seal(public, file_key.private, job.id) for public in recipients}
 
         def sealed() -> str:
             return seal(file_key.public, zlib.compress(request.content.encode()), job.id)
@@ -109,11 +120,6 @@ class Imports:
         kept = KeptImport(job=job, role=actor.role, runner=self._me, format=request.format, boxes=boxes)
         await self._ledger.create(job.id, kept)
         return job
-
-    def _recipients(self) -> dict[str, bytes]:
-        """Key id → public key of each registry that is there."""
-        told = [bytes.fromhex(lease.detail.get(SEALS, "")) for lease in self._workers.alive("registry")]
-        return {key_id(public): public for public in (*filter(None, told), self._keys.current.public)}
 
     async def list_jobs(self, _query: ImportsQuery, _actor: Actor) -> ImportsList:
         """All jobs that are kept, the newest first."""

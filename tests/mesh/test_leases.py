@@ -114,6 +114,17 @@ async def test_workers_are_alive_while_heartbeats_are_heard(bus: Bus) -> None:
     following.cancel()
 
 
+async def test_a_lease_of_another_role_than_its_subject_says_is_none(bus: Bus, following: Workers) -> None:
+    await following.ready.wait()
+    await bus.publish(subjects.lease(HOME, "ingest", A.worker), B.pack())
+    await bus.publish(subjects.lease(HOME, "ingest", A.worker), A.pack())
+    await eventually(lambda: following.alive("ingest") == [A])
+    await bus.publish(subjects.lease(HOME, "ingest", "ingest-b"), B.pack())
+    await bus.publish(subjects.lease(HOME, "registry", C.worker), C.pack())
+    await eventually(lambda: following.alive("registry") != [])
+    assert following.alive("registry") == [C]
+
+
 async def test_a_process_that_was_frozen_itself_does_not_hold_that_against_the_workers(bus: Bus) -> None:
     clock = ManualClock()
     workers = Workers(bus, HOME, clock=clock)
