@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +111,8 @@ async def firefox() -> AsyncIterator[Firefox]:
                 yield browser
             drain.cancel()
         finally:
-            process.terminate()
+            with suppress(ProcessLookupError):  # it has ended by itself, which is told
+                process.terminate()
             await process.wait()
 
 
