@@ -111,6 +111,8 @@ class OidcProvider:
         self._roles = [(group, Role(role)) for group, _, role in (each.rpartition("=") for each in settings.oidc_roles)]
         self._http: aiohttp.ClientSession | None = None
         self._metadata: tuple[float, _Metadata] | None = None
+        self._reading_metadata = asyncio.Lock()
+        self._metadata_failures = 0
         self._keys: list[Key] = []
         self._keys_at = float("-inf")
         self._reading_keys = asyncio.Lock()
@@ -196,12 +198,14 @@ class OidcProvider:
         return decoded
 
     def _person(self, claims: Mapping[str, Any]) -> OidcPerson:
-        given = claims.get(self._settings.oidc_groups_claim, [])
-        groups = {given} if isinstance(given, str) else set(filter(lambda each: isinstance(each, str), given or ()))
+        given = claims.get(self._settings.oidc_groups_claim)
+        groups = given if isinstance(given, list | dict) else [given]
         roles = [role for group, role in self._roles if group in groups]
+        name = claims.get(self._settings.oidc_name_claim)
         return OidcPerson(
             subject=f"{self.issuer} {claims['sub']}",
-            name=str(claims.get(self._settings.oidc_name_claim, "")),
+            # JSON may hold half surrogate pairs, which no answer and no event can carry.
+            name=str(name).encode(errors="replace").decode() if isinstance(name, str | int) else "",
             role=max(roles, key=_reach, default=None),
             locale=str(claims.get("locale", ""))[:2].lower(),
         )
@@ -239,9 +243,21 @@ class OidcProvider:
         self._keys_at = now
 
     async def _discover(self) -> _Metadata:
+        """The metadata. Who asks while it is read waits for that reading, also where it fails: anybody may ask."""
+        failures = self._metadata_failures
+        async with self._reading_metadata:
+            if self._metadata is not None and self._clock.monotonic() - self._metadata[0] < METADATA_SECONDS:
+                return self._metadata[1]
+            if self._metadata_failures != failures:
+                raise UnavailableError("the identity provider does not answer; try again shortly")
+            try:
+                return await self._read_metadata()
+            except UnavailableError:
+                self._metadata_failures += 1
+                raise
+
+    async def _read_metadata(self) -> _Metadata:
         now = self._clock.monotonic()
-        if self._metadata is not None and now - self._metadata[0] < METADATA_SECONDS:
-            return self._metadata[1]
         answer = await self._ask("GET", f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
         try:
             found = _Metadata.model_validate(answer)
@@ -290,7 +306,7 @@ def _public_key(value: Any) -> Key | None:
         return None
     try:
         key = import_key(value)
-    except (JoseError, ValueError, TypeError):
+    except (JoseError, ValueError, TypeError, KeyError):  # KeyError: a curve that is not known
         return None
     return key if isinstance(key, RSAKey | ECKey | OKPKey) else None
 

@@ -1,12 +1,14 @@
 """People sign in at a real identity provider: groups give roles, and sign-ins are as revocable as all others."""
 
+import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from joserfc import jwt
+from joserfc import jws
 from joserfc.jwk import ECKey, Key, OctKey, RSAKey
 from yarl import URL
 
@@ -133,10 +135,16 @@ class Keys:
     def __init__(self) -> None:
         self.keys: list[Any] = []
         self.reads = 0
+        self.discoveries = 0
         self.document: dict[str, Any] = {}
+        self.token = ""
 
     async def discovery(self, _request: web.Request) -> web.Response:
+        self.discoveries += 1
         return web.json_response(self.document)
+
+    async def redeem(self, _request: web.Request) -> web.Response:
+        return web.json_response({"id_token": self.token})
 
     async def jwks(self, _request: web.Request) -> web.Response:
         self.reads += 1
@@ -149,6 +157,7 @@ async def published() -> Any:
     app = web.Application()
     app.router.add_get("/.well-known/openid-configuration", keys.discovery)
     app.router.add_get("/jwks", keys.jwks)
+    app.router.add_post("/token", keys.redeem)
     async with TestServer(app) as server:
         issuer = str(server.make_url("")).rstrip("/")
         keys.document = {
@@ -168,7 +177,7 @@ def token(key: Key, keys: Keys, now_s: int, *, alg: str = "RS256", kid: str | No
     said = {"iss": keys.document["issuer"], "aud": "pantau", "sub": "u1", "nonce": "n", "iat": now_s, "exp": now_s + 60}
     header = {"alg": alg} | ({"kid": kid} if kid else {})
     given = {name: value for name, value in (said | claims).items() if value is not None}
-    return jwt.encode(header, given, key, algorithms=[alg])
+    return jws.serialize_compact(header, json.dumps(given), key, algorithms=[alg])
 
 
 async def test_a_token_is_held_to_issuer_client_nonce_and_time_with_a_minute_of_skew(published: Keys) -> None:
@@ -176,7 +185,8 @@ async def test_a_token_is_held_to_issuer_client_nonce_and_time_with_a_minute_of_
     now = clock.now_us() // 1_000_000
     key = RSAKey.generate_key(2048, {"kid": "k1"})
     curve = ECKey.generate_key("P-256", {"kid": "k2"})
-    unusable = [{"kty": "none-such"}, {**curve.as_dict(private=False), "use": "enc"}, "junk"]
+    unknown_curve = {"kty": "EC", "crv": "BP-256", "x": "AQ", "y": "AQ"}
+    unusable = [{"kty": "none-such"}, unknown_curve, {**curve.as_dict(private=False), "use": "enc"}, "junk"]
     published.keys = [*unusable, key.as_dict(private=False), curve.as_dict(private=False)]
     provider = provider_of(published, clock)
     for good in (
@@ -251,6 +261,43 @@ async def test_a_provider_that_calls_itself_otherwise_or_is_away_signs_nobody_in
         assert await other.end_url("https://wall.example") is None
         published.document = before
         await other.close()
+
+
+async def test_strangers_who_begin_all_at_once_ask_the_provider_once(published: Keys) -> None:
+    attempt = OidcAttempt.new()
+    url = "https://wall.example/oidc/callback"
+    provider = provider_of(published, ManualClock())
+    published.document, before = {}, published.document
+    found = await asyncio.gather(*(provider.begin_url(attempt, url) for _ in range(20)), return_exceptions=True)
+    assert {type(each) for each in found} == {UnavailableError}
+    assert published.discoveries == 1, "the provider's trouble grows with each who waits for it"
+    published.document = before
+    assert len(set(await asyncio.gather(*(provider.begin_url(attempt, url) for _ in range(20))))) == 1
+    assert published.discoveries == 2
+    await provider.close()
+
+
+@pytest.mark.parametrize(
+    ("claims", "name", "role"),
+    [
+        ({"preferred_username": "budi", "groups": "pantau-op"}, "budi", Role.OPERATOR),
+        ({"preferred_username": 198001, "groups": {"pantau-op": {"kota": 1}}}, "198001", Role.OPERATOR),
+        ({"preferred_username": None, "groups": 5}, "", None),
+        ({"preferred_username": ["budi"], "groups": [["pantau-op"], {}, None]}, "", None),
+        ({"preferred_username": "budi\ud800"}, "budi?", None),
+    ],
+)
+async def test_claims_of_any_shape_name_somebody_or_nobody(
+    published: Keys, claims: dict[str, Any], name: str, role: Role | None
+) -> None:
+    clock = ManualClock(1_772_000_000_000_000)
+    key = ECKey.generate_key("P-256", {"kid": "k1"})
+    published.keys = [key.as_dict(private=False)]
+    published.token = token(key, published, clock.now_us() // 1_000_000, alg="ES256", **claims)
+    provider = provider_of(published, clock)
+    person = await provider.redeem("code", OidcAttempt("s", "n", "v"), "https://wall.example/oidc/callback")
+    assert (person.name, person.role) == (name, role), "None is nobody's name"
+    await provider.close()
 
 
 def test_the_challenge_is_that_of_rfc_7636() -> None:
