@@ -9,6 +9,7 @@ import click
 from services.cli.client import Client, client_command
 from services.cli.verify import ALTERED, INTACT, UNREADABLE, one_line, public_key
 
+UNSIGNED: Final = 3
 _PATH: Final = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -56,7 +57,8 @@ def verify(file: Path, keys: tuple[str, ...], quiet: bool) -> None:
     Each digest is held against the entries that it was made of, its signature, and the digest before it. What stands
     behind the newest digest is not signed yet.
 
-    Exit status: 0 intact, 1 altered (and it says where), 2 unreadable.
+    Exit status: 0 intact, 1 altered (and it says where), 2 unreadable, 3 no digest in it covers its entries, so that
+    nothing shows whether they were altered.
     """
     from services.contracts.audit_export import UnreadableExportError, verify_export
 
@@ -85,5 +87,8 @@ def verify(file: Path, keys: tuple[str, ...], quiet: bool) -> None:
     if verdict.findings:
         sys.exit(ALTERED)
     whole = sum(each.intact is True for each in verdict.digests)
+    if verdict.entries and not whole:
+        say(f"not known: no digest in the file covers its {verdict.entries} entries as a whole")
+        sys.exit(UNSIGNED)
     say(f"intact: {verdict.entries} entries of {verdict.site}, {whole} digests hold")
     sys.exit(INTACT)

@@ -103,7 +103,8 @@ def verify_export(lines: Iterable[bytes], trusted: frozenset[str] = frozenset())
 
     Raises `UnreadableExportError`.
     """
-    records = _records(iter(lines))
+    source = iter(lines)
+    records = _records(source)
     head, _ = next(records)
     verdict = ExportVerdict(head["site"])
     after, last = head["after"], head["last"]
@@ -114,6 +115,8 @@ def verify_export(lines: Iterable[bytes], trusted: frozenset[str] = frozenset())
         if record is None:
             if line["end"] != verdict.entries:
                 verdict.findings.append(f"{verdict.entries} entries are there of {line['end']}")
+            if any(text.strip() for text in source):
+                verdict.findings.append("lines stand behind the file's end")
             break
         if not number < record.number <= last:
             verdict.findings.append(f"entry {record.number} stands in the wrong place")
@@ -148,6 +151,8 @@ def _check(
     name = f"the digest of {digest.day}"
     if not digest.is_signed(key, detail.get("signature", "")):
         verdict.findings.append(f"{name} is not signed by the key that it names")
+    if digest.site != verdict.site:
+        verdict.findings.append(f"{name} is of the site {digest.site}, and the file says {verdict.site}")
     if trusted and key not in trusted:
         verdict.findings.append(f"{name} is signed by {key or 'nobody'}, which is not a key that you trust")
     if verdict.digests:
@@ -187,7 +192,7 @@ def _records(lines: Iterator[bytes]) -> Iterator[tuple[dict[str, Any], AuditReco
                 return
             data = b64decode(line["data"], validate=True)
             yield {"entry": line["entry"]}, AuditRecord(int(line["number"]), str(line["subject"]), data)
-    except (ValueError, KeyError, TypeError, RecursionError, binascii.Error) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError, binascii.Error) as error:
         raise UnreadableExportError("the file is no export of the audit: a line cannot be read") from error
 
 

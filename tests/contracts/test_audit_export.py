@@ -91,6 +91,10 @@ def test_an_entry_that_was_altered_left_out_or_put_in_is_found() -> None:
     assert "2026-03-02" in verify_export(longer).findings[0]
     assert "does not say" in verify_export(altered(lines, 2, entry={"actor": "ani"})).findings[0]
     assert "6 entries are there of 7" in verify_export([*lines[:-2], lines[-1]]).findings[0]
+    assert "behind the file's end" in verify_export([*lines, entry_line(viewed(12))]).findings[0]
+    assert verify_export([*lines, b"\n"]).findings == []
+    moved = [head_line("hub", 0, 11), *lines[1:]]
+    assert "is of the site city" in verify_export(moved).findings[0]
     assert "wrong place" in verify_export([lines[0], lines[2], lines[1], *lines[3:]]).findings[0]
 
 
@@ -121,6 +125,7 @@ def test_a_digest_that_was_left_out_or_made_with_another_key_is_found() -> None:
         two_days()[:-1],
         [two_days()[0], b'{"number": 1, "subject": "x", "data": "*", "entry": null}'],
         [two_days()[0], b"[" * 100_000],
+        [b'{"pantau": "audit export 1", "site": "city", "after": 1e999, "last": 0}'],
     ],
 )
 def test_what_is_no_export_or_broke_off_is_unreadable(lines: list[bytes]) -> None:
@@ -145,3 +150,7 @@ def test_the_command_tells_by_its_status_and_by_words(tmp_path: Path) -> None:
     assert "altered: entry 3" in text
     assert run(two_days()[:-1])[0] == 2
     assert run(two_days(), "--quiet") == (0, "")
+    bare = [head_line("city", 0, 3), entry_line(viewed(2)), entry_line(viewed(3)), end_line(2)]
+    status, text = run(bare)
+    assert (status, "intact" in text) == (3, False), "its digests may have been left out"
+    assert run([head_line("city", 0, 0), end_line(0)])[0] == 0
