@@ -46,10 +46,13 @@ export class AccountsDialog extends LitElement {
 
   private async read(): Promise<void> {
     const name = this.account;
-    [this.accounts, this.signIns] = await Promise.all([
+    const [accounts, signIns] = await Promise.all([
       this.app.api.accounts(),
       name === null ? [] : this.app.api.signIns(name),
     ]);
+    this.accounts = accounts;
+    // Another account may have been opened meanwhile.
+    if (name === this.account) this.signIns = signIns;
   }
 
   private async change(what: () => Promise<unknown>, done = ""): Promise<boolean> {
@@ -165,6 +168,12 @@ export class AccountsDialog extends LitElement {
     return this.change(() => this.app.api.updateAccount(name, changes), done);
   }
 
+  /** A role that was refused does not stay chosen. */
+  private async changeRole(event: Event, { name, role }: AccountView): Promise<void> {
+    const select = event.target as HTMLSelectElement;
+    if (!(await this.patch(name, { role: select.value as Role }))) select.value = role;
+  }
+
   private async resetPassword(event: Event, name: string): Promise<void> {
     event.preventDefault();
     const element = event.target as HTMLFormElement;
@@ -185,10 +194,9 @@ export class AccountsDialog extends LitElement {
       <div class="three">
         <label>
           ${t("accounts.role")}
-          <select name="role" @change=${(event: Event) =>
-            this.patch(name, {
-              role: (event.target as HTMLSelectElement).value as Role,
-            })}>${this.roles(account.role)}</select>
+          <select name="role" @change=${(event: Event) => this.changeRole(event, account)}>
+            ${this.roles(account.role)}
+          </select>
         </label>
       </div>
       <form novalidate @submit=${(event: Event) => this.resetPassword(event, name)}>
