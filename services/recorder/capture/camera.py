@@ -130,6 +130,8 @@ class CameraFeed:
     def fragment_dropped(self, notice: FragmentDropped) -> None:
         """A disk did not write a fragment."""
         if notice.file.late:
+            if self._late is not None:
+                self._late.fragment_dropped(notice)
             self._late = None  # it is fetched again
         else:
             self.recording.fragment_dropped(notice)
@@ -291,6 +293,8 @@ class CameraFeed:
 
     async def _record_late(self, worker: Id, run: KeptRun, spans: list[TimeSpan]) -> bool:
         """Whether all of it is on a disk."""
+        for disk in self._disks.all:
+            disk.rewind(self.recording.stream, late=True)  # what was dropped before comes again
         late = self._late = StreamRecording(
             self.recording.stream,
             place=self._disks,

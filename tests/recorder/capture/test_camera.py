@@ -1,19 +1,25 @@
 """Frames from the bus into a recording: those that are looked at together, and those that are not."""
 
+from collections.abc import AsyncGenerator
 from types import SimpleNamespace
 from typing import Any, Final
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.contracts.frames import AccessUnit, CaptureClockSource, Codec, Flags, FrameError, decode, encode
+from services.contracts.keeping import KeptRun
 from services.contracts.models import Camera, Profile
 from services.media.time import SECOND_90K
 from services.mesh.clock import ManualClock
 from services.recorder.capture.camera import MOST_WAITING, CameraFeed
+from services.recorder.capture.feed import FeedPull
 from services.recorder.capture.gaps import GapChange
 from services.recorder.capture.recording import StreamRecording
+from services.recorder.storage.disk import FragmentDropped
 from services.recorder.storage.paths import RecordedStream
+from services.recorder.storage.segment import SegmentEnd, SegmentFragment
 from tests.recorder.units import FRAME_90K, FRAME_US, START_US, pictures, sounds
 
 STREAM: Final = RecordedStream("city", "cam-1", "main")
@@ -29,6 +35,8 @@ class Disk:
 
     def __init__(self) -> None:
         self.steps: list[object] = []
+        self.rewound: list[tuple[RecordedStream, bool]] = []
+        self.all = [self]
 
     def choose(self, _stream: RecordedStream, _current: object) -> Any:
         return self
@@ -42,6 +50,9 @@ class Disk:
 
     def end_segment(self, _file: object, end: object) -> None:
         self.steps.append(end)
+
+    def rewind(self, stream: RecordedStream, *, late: bool = False) -> None:
+        self.rewound.append((stream, late))
 
 
 class Surroundings:
@@ -69,7 +80,7 @@ class Recorded:
             last_end_us=None,
         )
         service: Any = self.around
-        disks: Any = None
+        disks: Any = self.disk
         pulls: Any = None
         self.camera = CameraFeed(
             service,
@@ -246,3 +257,48 @@ async def test_pictures_that_wait_are_recorded_before_the_recording_stops() -> N
     recorded.hear(encode(usual(11)))
     recorded.camera.catch_up()
     assert recorded.recording.frames == 9
+
+
+def late_recording(disk: Disk) -> StreamRecording:
+    return StreamRecording(
+        STREAM,
+        place=disk,
+        explain=lambda _from_us, _to_us, _seen: ("", ""),
+        on_gap=lambda _change, _disk: None,
+        last_end_us=None,
+        late=True,
+    )
+
+
+def test_footage_of_the_past_that_a_disk_drops_ends_its_file_and_the_disk_takes_it_when_it_comes_again() -> None:
+    recorded, disk = Recorded(), Disk()
+    late = recorded.camera._late = late_recording(disk)
+    for sequence in range(1, 60):
+        late.record_picture(usual(sequence), START_US, 0.0)
+    fragment = disk.steps[1]
+    assert isinstance(fragment, SegmentFragment)
+    file: Any = late.file
+    file.late = True
+    recorded.camera.fragment_dropped(FragmentDropped(file, fragment, "disk-full"))
+    assert isinstance(disk.steps[-1], SegmentEnd)
+    assert disk.rewound == [(STREAM, True)]
+    assert late.file is None
+    assert recorded.camera._late is None
+
+
+async def test_a_disk_that_dropped_footage_of_the_past_takes_what_is_fetched_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recorded = Recorded()
+
+    async def kept(_pull: FeedPull) -> AsyncGenerator[AccessUnit, None]:
+        assert recorded.disk.rewound == [(STREAM, True)], "before any of it is given to the disk"
+        yield usual(1)
+
+    monkeypatch.setattr(recorded.camera, "_kept", kept)
+    run = KeptRun(
+        camera="cam-1", site="city", epoch=0, first=1, last=1, first_us=START_US, last_us=START_US, live=False
+    )
+    assert not recorded.disk.rewound
+    await recorded.camera._record_late("w-1", run, [])
+    assert recorded.disk.rewound == [(STREAM, True)]
