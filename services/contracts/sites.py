@@ -6,10 +6,11 @@ has a field for URLs, passwords or texts that may name hosts.
 
 import hashlib
 from collections.abc import Iterable
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, ValidationError
 
+from services.contracts.errors import InvalidInputError
 from services.contracts.events import EVENT_TYPES, CameraEvent
 from services.contracts.models import Camera, CameraState, Id, Location, Model, PrivacyMasks, Profile, ProfileName
 
@@ -18,7 +19,14 @@ SHARE: Final = "share"
 VIEWED: Final = "viewed"
 MAX_EVENTS: Final = 200
 """In one answer."""
+MAX_CAMERAS: Final = 10_000
+"""Of one site. An answer holds about twice as many (8 MB)."""
+MAX_ENTRY_BYTES: Final = 32_768
+"""Of a camera, a state or an event that another mesh tells of."""
 MAX_ID_CHARS: Final = 63
+_LATEST_US: Final = 253_370_764_800_000_000
+"""The year 9999 begins. The headers of an event know no year behind it."""
+AtUs = Annotated[int, Field(ge=0, le=_LATEST_US)]
 
 
 class JoinedSite(Model):
@@ -105,6 +113,8 @@ class SharedEvent(Model):
             own = kind.model_validate(self.body)
         except ValidationError:
             return None
+        if not 0 <= own.at_us <= _LATEST_US:
+            return None
         return own.model_copy(update={"site": site, "camera": hub_id(site, own.camera)})
 
 
@@ -141,10 +151,11 @@ class View(Model):
 
     camera: Id
     """By the owner's name."""
-    at_us: int
-    action: str
-    actor: str
-    role: str
+    at_us: AtUs
+    action: Id
+    """Stands in a subject."""
+    actor: str = Field(max_length=1000)
+    role: str = Field(max_length=100)
     detail: dict[str, str] = Field(default_factory=dict)
 
 
@@ -152,7 +163,29 @@ class ViewsTold(Model):
     """For the owner's audit."""
 
     hub: Id
-    views: tuple[View, ...]
+    views: tuple[View, ...] = Field(max_length=MAX_EVENTS)
+
+
+def is_bearable(entry: Model) -> bool:
+    """Whether something of another mesh can be kept and sent on here: numbers of 64 bits, `MAX_ENTRY_BYTES` at most."""
+    try:
+        return len(entry.pack()) <= MAX_ENTRY_BYTES
+    except InvalidInputError:
+        return False
+
+
+def state_at_hub(state: CameraState, site: Id) -> CameraState | None:
+    """The hub's state for what an owner tells; None where it cannot be kept.
+
+    Times are shown with years of four digits.
+    """
+    times = [state.since_us]
+    for profile in state.profiles.values():
+        times += (profile.since_us, profile.next_attempt_us)
+    if not all(0 <= each <= _LATEST_US for each in times):
+        return None
+    moved = state.without_figures().model_copy(update={"camera": hub_id(site, state.camera), "site": site})
+    return moved if is_bearable(moved) else None
 
 
 def hub_id(site: Id, owner_id: Id) -> Id:

@@ -19,6 +19,7 @@ from services.contracts.sites import (
     ShareQuestion,
     ViewsTold,
     ids_digest,
+    is_bearable,
 )
 from services.mesh.bus import Bus
 from services.mesh.event_stream import EventOutbox, events_since, last_event_number
@@ -66,17 +67,16 @@ class OwnerAnswers:
     async def viewed(self, told: ViewsTold, _actor: Actor) -> Nothing:
         """Enters in this mesh's audit what persons at the hub did."""
         for view in told.views:
-            self._outbox.post(
-                Audit(
-                    site=self._home,
-                    at_us=view.at_us,
-                    target=view.camera,
-                    action=view.action,
-                    actor=f"{view.actor}@{told.hub}",
-                    role=view.role,
-                    detail=view.detail,
-                )
+            entry = Audit(
+                site=self._home,
+                at_us=view.at_us,
+                target=view.camera,
+                action=view.action,
+                actor=f"{view.actor}@{told.hub}",
+                role=view.role,
+                detail=view.detail,
             )
+            self._outbox.post(entry if is_bearable(entry) else entry.model_copy(update={"detail": {}}))
         return Nothing()
 
     def _is_own(self, camera: Camera) -> bool:

@@ -16,6 +16,7 @@ from services.contracts.events import Audit
 from services.contracts.models import Camera, CameraState, Id, Reason, Status
 from services.contracts.permissions import Actor
 from services.contracts.sites import (
+    MAX_CAMERAS,
     MAX_EVENTS,
     SERVICE,
     SHARE,
@@ -28,8 +29,9 @@ from services.contracts.sites import (
     SiteKey,
     View,
     ViewsTold,
-    hub_id,
     ids_digest,
+    is_bearable,
+    state_at_hub,
 )
 from services.mesh import rpc
 from services.mesh.bus import Bus
@@ -54,7 +56,7 @@ class _Known:
     answered_at: float | None = None
     problem: str = ""
     refused: set[Id] = field(default_factory=set)
-    """Cameras whose id at the hub is taken."""
+    """Cameras that are not taken over, as the log says once: their id here is taken, they are too large or too many."""
 
 
 class SiteMirrors:
@@ -113,7 +115,10 @@ class SiteMirrors:
         """Mirrors until it is cancelled."""
         while True:
             if self._leading():
-                await self._forget_left()
+                try:
+                    await self._forget_left()
+                except UnavailableError as error:
+                    log.debug("site.not_forgotten", error=error)
                 await asyncio.gather(*(self._ask(site) for site, _ in self._sites.entries.values()))
             else:
                 self._known.clear()
@@ -149,19 +154,30 @@ class SiteMirrors:
             await self._look_whether_away(site, known)
 
     async def _take(self, site: JoinedSite, answer: ShareAnswer, known: _Known) -> None:
-        """Writes what the owner answered. Raises `UnavailableError`, and does all of it again then."""
+        """Writes what the owner answered, as far as it is the owner's to say and can be kept here.
+
+        Raises `UnavailableError`, and does all of it again then.
+        """
+        room = MAX_CAMERAS - len(self._of(site))
         for shared in answer.cameras:
-            await self._put_camera(shared.at_hub(site.site), known)
+            camera = shared.at_hub(site.site)
+            is_new = self._cameras.get(camera.id) is None
+            if not is_bearable(camera) or (is_new and room <= 0):
+                self._refuse(camera, known, "site.camera_refused")
+                continue
+            await self._put_camera(camera, known)
+            room -= is_new
         if answer.ids is not None:
             for owner_id, camera in self._of(site).items():
                 if owner_id not in answer.ids:
                     await self._delete(camera, 0)
         for state in answer.states:
-            here = hub_id(site.site, state.camera)
-            await self._put_state(state.model_copy(update={"camera": here, "site": site.site}))
-        for shared_event in answer.events:
+            moved = state_at_hub(state, site.site)
+            if moved is not None:
+                await self._put_state(moved)
+        for shared_event in answer.events[:MAX_EVENTS]:
             event = shared_event.at_hub(site.site)
-            if event is not None:
+            if event is not None and is_bearable(event) and self._is_of(site.site, event.camera):
                 self._outbox.post(event)
         since_us = site.since_us if site.linked else self._clock.now_us()
         await self._write(
@@ -203,15 +219,25 @@ class SiteMirrors:
     async def _put_camera(self, camera: Camera, known: _Known) -> None:
         entry = self._cameras.entries.get(camera.id)
         if entry is not None and (entry[0].site, entry[0].owner_id) != (camera.site, camera.owner_id):
-            if camera.id not in known.refused:
-                known.refused.add(camera.id)
-                log.warning("site.id_taken", site=camera.site, camera=camera.id)
+            self._refuse(camera, known, "site.id_taken")
             return
         if entry is None or entry[0] != camera:
             await self._cameras.put(camera.id, camera)
 
+    @staticmethod
+    def _refuse(camera: Camera, known: _Known, why: str) -> None:
+        if camera.id not in known.refused and len(known.refused) < MAX_CAMERAS:
+            known.refused.add(camera.id)
+            log.warning(why, site=camera.site, camera=camera.id)
+
+    def _is_of(self, site: Id, camera: Id) -> bool:
+        """False for a camera of this mesh's own or of another site, whose id may begin as this site's do."""
+        known = self._cameras.get(camera)
+        return known is None or known.site == site
+
     async def _put_state(self, state: CameraState) -> None:
-        if state.camera in self._cameras.entries and self._states.get(state.camera) != state:
+        is_known = state.camera in self._cameras.entries and self._is_of(state.site, state.camera)
+        if is_known and self._states.get(state.camera) != state:
             await self._states.put(state.camera, state)
             await self._bus.publish(subjects.state(self._home, state.camera), state.pack())
 
@@ -245,10 +271,13 @@ class SiteMirrors:
         async for sequence, message in events_since(
             self._bus, subjects.AUDIT_STREAM, wanted, 0, after=after, until=newest
         ):
-            entry = Audit.unpack(message.data)
-            camera = self._cameras.get(entry.target)
-            if camera is not None and camera.owner_id is not None:
-                views.append(_view(entry, camera.owner_id))
+            try:
+                entry = Audit.unpack(message.data)
+                camera = self._cameras.get(entry.target)
+                if camera is not None and camera.owner_id is not None:
+                    views.append(_view(entry, camera.owner_id))
+            except ValueError as error:
+                log.warning("site.unreadable_audit", sequence=sequence, error=error)
             if len(views) == MAX_EVENTS:
                 newest = sequence
                 break
