@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -64,7 +65,7 @@ def invite(
     \b
     pantau site invite mall --address hub.malang.example
     """
-    from services.contracts.errors import ConflictError
+    from services.contracts.errors import ConflictError, InvalidInputError
     from services.mesh.authority import write_secret
     from services.mesh.leaf_nodes import Listening
     from services.mesh.sites import Sites
@@ -72,6 +73,8 @@ def invite(
     path = output or Path(f"{name}.invitation")
     if path.exists() and not replace:
         raise ConflictError(f"{path} exists already: name another file with --output")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise InvalidInputError(f"--output: there is no folder {path.parent.absolute()} that we may write to")
     last = until.date() if until else dt.datetime.now(dt.UTC).date() + dt.timedelta(days=INVITED_DAYS)
     where = Listening.parse(address) if address else None
     sites = Sites(*_keys(authority, config_path))

@@ -133,8 +133,19 @@ class Authority:
         self._account_path(name).unlink(missing_ok=True)
 
     def account_jwt(self, name: str) -> str:
-        """An account as nats-server knows it; raises `NotFoundError`."""
-        return nats_claims.account_jwt(self._operator, self.account_key(name).public, name, self.claims(name))
+        """An account as nats-server knows it; raises `NotFoundError`.
+
+        Without what it takes from accounts that are over: nats-server does not find them at its start, and the account
+        would have no JetStream then.
+        """
+        claims = self.claims(name)
+        over = {self.account_key(each).public for each in self.account_names() if self._is_over(each)}
+        taken = tuple(each for each in claims.imports if each.account not in over)
+        key = self.account_key(name).public
+        return nats_claims.account_jwt(self._operator, key, name, claims._replace(imports=taken))
+
+    def _is_over(self, name: str) -> bool:
+        return 0 < self.claims(name).expires_s <= time.time()
 
     def _account_path(self, name: str) -> Path:
         return self.folder / "accounts" / f"{name}.json"
@@ -186,8 +197,7 @@ class Authority:
     def server_lines(self, resolver: str) -> list[str]:
         """Lines of nats-server's configuration; ``resolver`` is the folder where it keeps accounts."""
         system = self.account_key(SYSTEM).public
-        now = time.time()
-        alive = [name for name in self.account_names() if not 0 < self.claims(name).expires_s <= now]
+        alive = [name for name in self.account_names() if not self._is_over(name)]
         preload = [f"  {self.account_key(name).public}: {self.account_jwt(name)}" for name in alive]
         return [
             f"operator: {nats_claims.operator_jwt(self._operator, 'pantau', system)}",

@@ -8,7 +8,11 @@
 `server_lines` makes nats-server's configuration of them. ``pantau up`` looks at them while it runs.
 """
 
+import hashlib
+import ipaddress
 import json
+import re
+import socket
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -21,6 +25,7 @@ HUB_ACCOUNT: Final = "HUB"
 LEAF_PORT: Final = 7422
 """nats-server's own default for leaf nodes."""
 RECONNECT_SECONDS: Final = 1
+_HOST_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 
 
 class Listening(NamedTuple):
@@ -36,8 +41,11 @@ class Listening(NamedTuple):
         host, colon, port = text.rpartition(":") if not text.endswith("]") else (text, "", "")
         if not colon:
             host, port = text, str(LEAF_PORT)
-        host = host.removeprefix("[").removesuffix("]")
-        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        good = _HOST_NAME.fullmatch(host) is not None
+        if host.startswith("[") and host.endswith("]"):
+            host = host[1:-1]
+            good = _is_ipv6(host)
+        if not good or not (port.isascii() and port.isdecimal()) or not 0 < int(port) < 65536:
             raise InvalidInputError(f"{text!r} is no address: give HOST:PORT, as in hub.example:{LEAF_PORT}")
         return cls(host, int(port))
 
@@ -56,6 +64,8 @@ class Joined(NamedTuple):
     url: str
     until: str
     """The last day, as in 2027-12-31."""
+    ca_digest: str = ""
+    """Of the CA: nats-server reads that at its start alone."""
 
 
 def listening(authority: Authority) -> Listening | None:
@@ -66,13 +76,31 @@ def listening(authority: Authority) -> Listening | None:
 
 def listen(authority: Authority, where: Listening) -> None:
     """Takes leaf nodes there from now on. Raises as `certify` does."""
-    certify(authority, where)
-    write_secret(authority.folder / "sites.json", json.dumps(where._asdict()))
+    names = list(certify(authority, where).names)
+    write_secret(authority.folder / "sites.json", json.dumps({**where._asdict(), "names": names}))
 
 
 def certify(authority: Authority, where: Listening) -> Issued:
-    """A certificate for it, of a CA of its own. Raises `InvalidInputError`, `CertificateError`."""
-    return issue(authority.folder / "tls", [where.address])
+    """A certificate for it, of a CA of its own. Owners who were invited by another address know that one.
+
+    Raises `InvalidInputError`, `CertificateError`.
+    """
+    known = _read(authority.folder / "sites.json") or {"address": where.address}
+    return issue(authority.folder / "tls", [where.address, *known.get("names", [known["address"]])])
+
+
+def require_free(where: Listening) -> None:
+    """Raises `InvalidInputError` where this machine cannot listen there: nats-server would not start again."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", where.port))
+            probe.listen()
+        except OSError as error:
+            raise InvalidInputError(
+                f"--address: nats-server cannot listen on port {where.port} here ({error.strerror}): name another, "
+                f"as in {where.address}:{LEAF_PORT + 1}"
+            ) from error
 
 
 def ca_path(authority: Authority) -> Path:
@@ -90,7 +118,8 @@ def keep_joined(authority: Authority, to: Joined, ca: str, creds: str) -> None:
     """Connects to the hub from now on."""
     write_secret(authority.folder / "hub.pem", ca)
     write_secret(authority.folder / "hub.creds", creds)
-    write_secret(authority.folder / "hub.json", json.dumps(to._asdict()))
+    known = to._replace(ca_digest=hashlib.sha256(ca.encode()).hexdigest())
+    write_secret(authority.folder / "hub.json", json.dumps(known._asdict()))
 
 
 def forget_joined(authority: Authority) -> None:
@@ -100,11 +129,15 @@ def forget_joined(authority: Authority) -> None:
 
 
 def server_lines(authority: Authority) -> list[str]:
-    """Lines of nats-server's configuration; none where nobody was invited and nothing joined."""
+    """Lines of nats-server's configuration; none where nobody was invited and nothing joined.
+
+    Comments make them differ where only a file's content does, which nats-server reads at its start.
+    """
     lines: list[str] = []
     if (where := listening(authority)) is not None:
         tls = authority.folder / "tls"
         lines += [
+            f"# the certificate is for {where.address}",
             f'listen: "0.0.0.0:{where.port}"',
             f"tls {{ cert_file: {_text(tls / 'server.pem')}, key_file: {_text(tls / 'server.key')} }}",
         ]
@@ -113,10 +146,19 @@ def server_lines(authority: Authority) -> list[str]:
         files = f"credentials: {_text(authority.folder / 'hub.creds')}"
         tls_lines = f"tls {{ ca_file: {_text(authority.folder / 'hub.pem')} }}"
         lines += [
+            f"# the CA is {hub.ca_digest}",
             f"reconnect: {RECONNECT_SECONDS}",
             f"remotes [ {{ urls: [{json.dumps(hub.url)}], account: {account}, {files}, {tls_lines} }} ]",
         ]
     return ["leafnodes {", *(f"  {line}" for line in lines), "}"] if lines else []
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return "%" not in text
 
 
 def _text(path: Path) -> str:

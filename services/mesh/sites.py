@@ -14,6 +14,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from cryptography import x509
+
 from services.contracts import subjects
 from services.contracts.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
 from services.contracts.permissions import SYSTEM as SYSTEM_ACTOR
@@ -23,6 +25,7 @@ from services.mesh.authority import CITY, EVERYTHING, SYS_USER, Authority
 from services.mesh.bus import Bus
 from services.mesh.leaf_nodes import Listening
 from services.mesh.nats_claims import AccountClaims, AccountLimits, Export, Import
+from services.mesh.nkeys import BadKeyError, Creds
 from services.mesh.settings import MeshSettings
 
 PREFIX: Final = "SITE_"
@@ -57,10 +60,12 @@ class Invitation(NamedTuple):
             found = cls(*(given[name] for name in cls._fields))
             Listening.parse(found.address)
             dt.date.fromisoformat(found.until)
+            x509.load_pem_x509_certificates(found.ca.encode())  # with a bad one nats-server would not start again
+            Creds.parse(found.creds)
             whole = given["format"] == _FORMAT and subjects.is_id(found.site) and subjects.is_id(found.hub)
         except OSError as error:
             raise InvalidInputError(f"cannot read {path}: {error.strerror}") from error
-        except (ValueError, KeyError, TypeError, AttributeError, InvalidInputError):
+        except (ValueError, KeyError, TypeError, AttributeError, InvalidInputError, BadKeyError):
             whole = False
         if not whole:
             raise InvalidInputError(f"{path} is no invitation of 'pantau site invite'")
@@ -94,14 +99,19 @@ class Sites:
         known = account in authority.account_names()
         if known and not replace:
             raise ConflictError(f"{site} was invited already: --replace invites it anew, 'revoke' ends it")
+        if until == dt.date.max:
+            raise InvalidInputError(f"--until: {until} has no day behind it; name an earlier one")
         ends_s = int(dt.datetime.combine(until + dt.timedelta(days=1), dt.time(), dt.UTC).timestamp())
         if ends_s <= time.time():
             raise InvalidInputError(f"--until: {until} is over")
-        where = where or leaf_nodes.listening(authority)
+        present = leaf_nodes.listening(authority)
+        where = where or present
         if where is None:
             raise InvalidInputError(
                 "--address: give the name or the address, and the port, by which owners reach this hub"
             )
+        if present is None or present.port != where.port:
+            leaf_nodes.require_free(where)
         async with self._as("admin") as bus:
             await rpc.call(
                 bus,
@@ -131,13 +141,19 @@ class Sites:
         Raises `NotFoundError`, `UnavailableError`.
         """
         account = PREFIX + site
-        if account not in self._authority.account_names():
-            raise NotFoundError(f"{site!r} was not invited; 'pantau site list' names those that were")
-        async with self._as(SYS_USER) as system:
-            await self._authority.revoke(system, account)
-            await self._take_from_sites(system)
-        async with self._as("admin") as bus:
-            await rpc.call(bus, self._registry("sites-remove"), SiteKey(site=site), rpc.Nothing, actor=SYSTEM_ACTOR)
+        known = account in self._authority.account_names()
+        if known:
+            async with self._as(SYS_USER) as system:
+                await self._authority.revoke(system, account)
+                await self._take_from_sites(system)
+        async with self._as("admin") as bus:  # also after a call that came only so far
+            try:
+                await rpc.call(bus, self._registry("sites-remove"), SiteKey(site=site), rpc.Nothing, actor=SYSTEM_ACTOR)
+            except NotFoundError as error:
+                if not known:
+                    raise NotFoundError(
+                        f"{site!r} was not invited; 'pantau site list' names those that were"
+                    ) from error
 
     async def _take_from_sites(self, system: Bus) -> None:
         """The city's account takes what each site's gives."""

@@ -232,7 +232,7 @@ class Up:
         await self._nats.start()
         log.info("nats.started", url=self._nats.url, pid=self._nats.pid, settings=str(folder / "nats.conf"))
         await asyncio.to_thread(authority.note_server, self._nats.url, settings.nats_ca)
-        run = partial(self._run_nats, self._nats)
+        run = partial(self._run_nats, self._nats, authority)
         tasks.create_task(keep_running("nats", run, self._stopping), name="nats")
         self._watching = tasks.create_task(
             together(NatsWatch(self._nats).run(), self._follow_sites(self._nats, authority)), name="nats watch"
@@ -265,8 +265,9 @@ class Up:
                 server.configure(self._nats_text(authority))
                 server.restart()
 
-    async def _run_nats(self, server: NatsServer) -> int:
+    async def _run_nats(self, server: NatsServer, authority: Authority) -> int:
         if not server.running:
+            server.configure(self._nats_text(authority))  # an account may be over since the last start
             try:
                 await server.start()
             except NatsServerError as error:
