@@ -305,19 +305,21 @@ class CameraFeed:
         )
         gops = MissingGops(spans)
         after = self.feed.positions.get(run.epoch)
-        async with aclosing(self._kept(FeedPull(worker, run.epoch, after, whole_gop=True))) as kept:
-            async for unit in kept:
-                if self._late is not late:
-                    return False
-                if not unit.codec.is_video:
-                    late.record_sound(unit)
-                    continue
-                for each in gops.take(unit):
-                    late.record_picture(each, self._clock.now_us(), self._clock.monotonic())
-                await asyncio.sleep(0)
-        for each in gops.end():
-            late.record_picture(each, self._clock.now_us(), self._clock.monotonic())
-        late.stop()
+        try:
+            async with aclosing(self._kept(FeedPull(worker, run.epoch, after, whole_gop=True))) as kept:
+                async for unit in kept:
+                    if self._late is not late:
+                        return False
+                    if not unit.codec.is_video:
+                        late.record_sound(unit)
+                        continue
+                    for each in gops.take(unit):
+                        late.record_picture(each, self._clock.now_us(), self._clock.monotonic())
+                    await asyncio.sleep(0)
+            for each in gops.end():
+                late.record_picture(each, self._clock.now_us(), self._clock.monotonic())
+        finally:
+            late.stop()  # what came before a pull broke counts as recorded
         async with timeout(self._clock, SETTLE_SECONDS):
             while self._late is late and not late.settled:
                 await sleep(self._clock, _BUSY_SECONDS)

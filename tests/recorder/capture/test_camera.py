@@ -9,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.contracts.frames import AccessUnit, CaptureClockSource, Codec, Flags, FrameError, decode, encode
-from services.contracts.keeping import KeptRun
+from services.contracts.keeping import KeepingError, KeptRun
 from services.contracts.models import Camera, Profile
 from services.media.time import SECOND_90K
 from services.mesh.clock import ManualClock
 from services.recorder.capture.camera import MOST_WAITING, CameraFeed
 from services.recorder.capture.feed import FeedPull
 from services.recorder.capture.gaps import GapChange
+from services.recorder.capture.late import TimeSpan
 from services.recorder.capture.recording import StreamRecording
 from services.recorder.storage.disk import FragmentDropped
 from services.recorder.storage.paths import RecordedStream
@@ -302,3 +303,21 @@ async def test_a_disk_that_dropped_footage_of_the_past_takes_what_is_fetched_nex
     assert not recorded.disk.rewound
     await recorded.camera._record_late("w-1", run, [])
     assert recorded.disk.rewound == [(STREAM, True)]
+
+
+async def test_footage_of_the_past_that_came_before_a_pull_broke_has_its_file_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recorded = Recorded()
+
+    async def kept(_pull: FeedPull) -> AsyncGenerator[AccessUnit, None]:
+        for sequence in range(1, 60):
+            yield usual(sequence)
+        raise KeepingError("the worker is gone")
+
+    monkeypatch.setattr(recorded.camera, "_kept", kept)
+    run = KeptRun("city", "cam-1", 0, first=1, last=99, first_us=START_US, last_us=START_US + 99 * FRAME_US, live=False)
+    with pytest.raises(KeepingError):
+        await recorded.camera._record_late("w-1", run, [TimeSpan(run.first_us, run.last_us)])
+    assert isinstance(recorded.disk.steps[-1], SegmentEnd)
+    assert recorded.disk.steps[-1].end_us < run.last_us
