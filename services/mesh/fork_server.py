@@ -30,6 +30,10 @@ _LOST: Final = 1
 """Taken for the exit status of a process whose fork server has ended before it."""
 
 
+class CannotForkError(Exception):
+    """The system gives no process; those that there are live on."""
+
+
 class ForkedProcess:
     """One process that was forked, from its start to its end."""
 
@@ -118,6 +122,8 @@ class ForkServer:
             async with self._one_at_a_time:
                 try:
                     return await self._fork(arguments, environ)
+                except CannotForkError as error:
+                    log.warning("fork_server.cannot_fork", error=error)
                 except TimeoutError:  # it hangs, and its end would be that of the others
                     log.warning("fork_server.silent")
                 except OSError as error:
@@ -192,14 +198,18 @@ class ForkServer:
                 self._answer.set_exception(ConnectionError("the fork server has ended"))
             return
         message = json.loads(data)
-        if "status" not in message:
-            if self._answer is not None and not self._answer.done() and message["number"] == self._number:
+        if "status" in message:
+            process = self._processes.pop(message["pid"], None)
+            if process is not None and not process.status.done():
+                process.status.set_result(message["status"])
+        elif self._answer is not None and not self._answer.done() and message["number"] == self._number:
+            if "error" in message:
+                self._answer.set_exception(CannotForkError(message["error"]))
+            else:
                 self._answer.set_result(message["pid"])
-            else:  # nobody waits for it any more
-                with suppress(ProcessLookupError):
-                    os.kill(message["pid"], signal.SIGKILL)
-        elif (process := self._processes.pop(message["pid"], None)) is not None and not process.status.done():
-            process.status.set_result(message["status"])
+        elif "pid" in message:  # nobody waits for it any more
+            with suppress(ProcessLookupError):
+                os.kill(message["pid"], signal.SIGKILL)
 
     def close(self) -> None:
         """Ends the fork server, and with it what still runs of its processes."""

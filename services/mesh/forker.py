@@ -1,8 +1,9 @@
 """The process that `ForkServer` starts: it imports modules once, and is forked for each process that is asked for.
 
 It has no threads, no event loop and no bus. A request is a JSON object in one datagram (``number``, ``arguments``,
-``environ``, ``with_parent``) with the descriptors that the process inherits; the answer is ``{"pid", "number"}``, and
-when that process ends ``{"pid", "status"}``. It ends when its socket does, and those that it was forked into with it.
+``environ``, ``with_parent``) with the descriptors that the process inherits; the answer is ``{"pid", "number"}`` or
+``{"error", "number"}``, and when that process ends ``{"pid", "status"}``. It ends when its socket does, and those that
+it was forked into with it.
 """
 
 import ctypes
@@ -116,15 +117,24 @@ def _live(run: Callable[[], int]) -> NoReturn:
     except Exception:  # noqa: BLE001 (nothing is above it: what the interpreter does with any)
         sys.excepthook(*sys.exc_info())
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+        # A broken pipe raises, and the frames above are those of the process that this one was forked from.
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(status)
 
 
 def _fork(asking: socket.socket, request: dict[str, Any]) -> None:
     parent = os.getpid()
     begun, begin = os.pipe()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError as error:  # no more processes, or no memory: those that there are live on
+        os.close(begun)
+        os.close(begin)
+        asking.send(json.dumps({"error": str(error), "number": request["number"]}).encode())
+        return
     if pid == 0:
         asking.close()
         os.close(begun)

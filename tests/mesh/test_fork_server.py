@@ -89,6 +89,40 @@ async def test_a_child_that_is_forked_is_started_again(server: ForkServer) -> No
     assert child.starts == 2
 
 
+async def test_where_the_system_gives_no_more_processes_those_that_there_are_live_on() -> None:
+    server = ForkServer(("tests.mesh.one_fork",))
+    first = await server.start(SLEEP, {})
+    own = await server.start([sys.executable, "-c", "raise SystemExit(5)"], dict(os.environ))
+    assert await own.wait() == 5
+    assert first.running
+    assert runs(first.pid)
+    server.close()
+
+
+async def test_a_template_that_cannot_say_why_it_ends_does_not_go_on_as_its_owner() -> None:
+    owner = (
+        "import os, signal, sys\n"
+        "from services.mesh.forker import fork_template\n"
+        "try:\n"
+        "    template = fork_template(('no.such.module',), signal.SIGTERM)\n"
+        "finally:\n"
+        "    os.write(int(sys.argv[1]), b'.')\n"
+        "os.waitpid(template.pid, 0)\n"
+    )
+    told, tell = os.pipe()
+    closed, broken = os.pipe()
+    os.close(closed)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", owner, str(tell), stderr=broken, pass_fds=(tell,), env=buffered
+    )
+    os.close(tell)
+    os.close(broken)
+    assert await process.wait() == 0
+    assert os.read(told, 10) == b"."
+    os.close(told)
+
+
 async def test_what_cannot_be_forked_is_started_from_its_command_line() -> None:
     server = ForkServer(("no.such.module",))
     process = await server.start([sys.executable, "-c", "raise SystemExit(5)"], dict(os.environ))
