@@ -142,11 +142,7 @@ class Certificates:
 
 def fingerprint(certificate: Certificate) -> str:
     """Its SHA-256 fingerprint as SDP writes it."""
-    return _digest(certificate.x509, "sha-256")
-
-
-def _digest(certificate: x509.Certificate, algorithm: str) -> str:
-    return certificate.fingerprint(_HASHES[algorithm]).hex(":").upper()
+    return certificate.x509.fingerprint(hashes.SHA256()).hex(":").upper()
 
 
 class HandshakeLimiter:
@@ -272,12 +268,13 @@ class DtlsSession:
 
     def _verify_peer(self, fingerprints: Sequence[tuple[str, str]]) -> None:
         """All fingerprints in hashes that are known here must be those of the peer's certificate, and there is one."""
-        certificate = self._ssl.get_peer_certificate(as_cryptography=True)
+        # In OpenSSL's own form: cryptography refuses to read some of what OpenSSL takes.
+        certificate = self._ssl.get_peer_certificate()
         known = [(algorithm.lower(), value) for algorithm, value in fingerprints if algorithm.lower() in _HASHES]
         if (
             certificate is None
             or not known
-            or any(value.upper() != _digest(certificate, algorithm) for algorithm, value in known)
+            or any(value.upper() != certificate.digest(_HASHES[name].name).decode() for name, value in known)
         ):
             raise DtlsError("the peer's certificate is not the one of the offer")
 

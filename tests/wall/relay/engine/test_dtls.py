@@ -1,12 +1,16 @@
 """DTLS and SRTP, and the pin on pylibsrtp: fails loudly where its private names have changed."""
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 from hypothesis import given
 from hypothesis import strategies as st
+from OpenSSL import crypto
 from pylibsrtp import Session, _binding
 
 from services.media.nal import join_length_prefixed
@@ -249,6 +253,37 @@ async def test_all_fingerprints_in_known_hashes_must_be_the_peers(
     assert sessions[0].closed.is_set() is not taken
     for session in sessions:
         await session.close()
+
+
+async def test_a_certificate_that_cryptography_does_not_read_is_known_by_its_fingerprint(tmp_path: Path) -> None:
+    ours, theirs = dtls.Certificate(), dtls.Certificate()
+    der = theirs.x509.public_bytes(serialization.Encoding.DER)
+    version = der.index(b"\xa0\x03\x02\x01\x02") + 4
+    odd = der[:version] + b"\x05" + der[version + 1 :]
+    (tmp_path / "odd.der").write_bytes(odd)
+    theirs.context.use_certificate_file(tmp_path / "odd.der", crypto.FILETYPE_ASN1)
+    told = hashlib.sha256(odd).digest().hex(":")
+    for known in (told, "AA"):
+        ends: list[dtls.DtlsSession] = []
+        for certificate in (ours, theirs):
+            other = 1 - len(ends)
+            ends.append(
+                dtls.DtlsSession(
+                    certificate,
+                    lambda data, other=other, ends=ends: ends[other].receive_datagram(data),  # type: ignore[misc]  # defaults bind them
+                    server=certificate is ours,
+                    handshake_limiter=dtls.HandshakeLimiter(),
+                    clock=SystemClock(),
+                )
+            )
+        outcomes = await asyncio.gather(
+            ends[0].handshake([("sha-256", known)]),
+            ends[1].handshake([("sha-256", dtls.fingerprint(ours))]),
+            return_exceptions=True,
+        )
+        assert isinstance(outcomes[0], dtls.SrtpKeys if known is told else dtls.DtlsError), outcomes[0]
+        for end in ends:
+            await end.close()
 
 
 @given(st.lists(st.integers(0, 900), max_size=8))
