@@ -46,7 +46,7 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
 """Each column with its other names."""
 
 _ALIASES: Final = {alias: name for name, aliases in COLUMNS.items() for alias in (name, *aliases)}
-_NESTED: Final = frozenset({"location", "profiles", "credentials"})
+_NESTED: Final = frozenset({"location", "profiles", "credentials", "privacy_masks", "unmasked_roles"})
 _NOT_INPUT: Final = frozenset({"state", "has_credentials", "recorders", "revision"})
 """Fields that only a listing has; they are ignored, so that a listing can be imported again."""
 _NULLABLE: Final = frozenset({"credentials", "retention"})

@@ -116,12 +116,15 @@ def test_json_takes_flat_rows_and_what_the_api_lists() -> None:
         "profiles": {"main": {"url": "rtsp://h/1"}, "sub": None},
         "has_credentials": True,
         "retention": None,
+        "privacy_masks": [{"x": 0, "y": 0, "width": 0.5, "height": 1}],
+        "unmasked_roles": ["supervisor"],
         "state": {"status": "online"},
     }
     table = parse("json", json.dumps({"cameras": [listed, {"nama": "B", "url": "rtsp://u:p@h/2", "vendor": 1}, 7]}))
     first, second, third = table.rows
     assert first.given["profiles"] == {"main": {"url": "rtsp://h/1"}, "sub": None}
     assert first.given["retention"] is None
+    assert {name: first.given[name] for name in ("privacy_masks", "unmasked_roles")}.items() <= listed.items()
     assert "state" not in first.given
     assert "credentials" not in first.given
     assert (second.number, second.id, second.given["credentials"]["username"]) == (2, "b", "u")
