@@ -55,8 +55,10 @@ UNMASKED: Final = frozenset({Right.PLAYBACK, Right.CLIP, Right.EVIDENCE})
 
 
 def is_masked(camera: CameraFacts, actor: Actor) -> bool:
-    """Whether ``actor`` is to see the camera's pictures with its masks alone."""
-    return bool(camera.privacy_masks) and not any(actor.may(role) for role in (Role.ADMIN, *camera.unmasked_roles))
+    """Whether ``actor`` is to see the camera's pictures with its masks alone. A token for some rights has no role."""
+    if not camera.privacy_masks:
+        return False
+    return actor.scope is not None or not any(actor.may(role) for role in (Role.ADMIN, *camera.unmasked_roles))
 
 
 class GrantInput(Model):

@@ -115,3 +115,10 @@ def test_who_may_not_see_through_a_cameras_masks_has_no_right_to_pictures_withou
         assert book.may(actor, right, MASKED, 0) is not (masked and right in UNMASKED), right
         assert book.may(actor, right, SIMPANG, 0), right
     assert book.may_see(actor, MASKED, 0)
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.AGENCY])
+def test_a_token_for_some_rights_sees_through_no_masks_where_partners_do(role: Role) -> None:
+    shown = MASKED._replace(unmasked_roles=(Role.AGENCY,))
+    assert is_masked(shown, Actor("a", role)) is (role is Role.VIEWER)
+    assert is_masked(shown, Actor("program", role, scope=frozenset(Right)))

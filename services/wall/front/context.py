@@ -105,11 +105,15 @@ class Front:
         return camera
 
     def facts(self, camera_id: Id, site: Id | None = None) -> CameraFacts:
-        """What grants ask of a camera; ``site``: of that owner, where the id had another one before."""
+        """What grants ask of a camera; ``site``: of that owner, where the id had another one before. The masks are the
+        present camera's: it may be the same one, whose site was changed."""
         camera = self.cameras.get(camera_id)
         if camera is not None and site in (None, camera.site):
             return camera
-        return PastCamera(camera_id, site or "")
+        past = PastCamera(camera_id, site or "")
+        if camera is None:
+            return past
+        return past._replace(privacy_masks=camera.privacy_masks, unmasked_roles=camera.unmasked_roles)
 
     def may(self, actor: Actor, right: Right, camera: CameraFacts) -> bool:
         """Whether ``actor`` has ``right`` to ``camera`` now."""

@@ -3,14 +3,15 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from services.contracts import subjects
 from services.contracts.events import CameraOnline, StorageLow
 from services.contracts.incidents import IncidentEntry, IncidentList, IncidentQuery
-from services.contracts.models import Camera, Incident
+from services.contracts.models import Camera, Incident, PrivacyMask
 from services.contracts.permissions import Actor, Right, Role
-from services.contracts.rights import Grant, RightsBook
+from services.contracts.rights import Grant, RightsBook, is_masked
 from services.mesh import rpc
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
@@ -18,7 +19,7 @@ from services.mesh.event_stream import EventOutbox, ensure_stream
 from services.mesh.settings import MeshSettings
 from services.mesh.tasks import end
 from services.wall.front.auth import accounts
-from services.wall.front.context import FrontRequest
+from services.wall.front.context import Front, FrontRequest
 from services.wall.front.http.route import Route
 from services.wall.front.routes import ROUTES
 from tests.wall.front.running import RunningFront, running_front
@@ -117,6 +118,18 @@ async def test_every_route_lets_in_whom_its_permission_and_the_grants_name_and_n
                     ):
                         wrong.append((route.method, route.path, name, camera_id, status, code, let_in))
         assert wrong == []
+
+
+def test_footage_from_under_another_site_has_the_masks_of_the_present_camera() -> None:
+    masks = (PrivacyMask(x=0, y=0, width=1, height=1),)
+    present = camera(GRANTED, "kota").model_copy(update={"privacy_masks": masks, "unmasked_roles": (Role.SUPERVISOR,)})
+    front = cast("Front", SimpleNamespace(cameras={GRANTED: present}))
+    for site in (None, "kota", "mall"):
+        facts = Front.facts(front, GRANTED, site)
+        assert facts.site == (site or "kota")
+        assert is_masked(facts, Actor("o", Role.OPERATOR)), site
+        assert not is_masked(facts, Actor("s", Role.SUPERVISOR)), site
+    assert not is_masked(Front.facts(front, HIDDEN, "mall"), Actor("o", Role.OPERATOR))
 
 
 async def test_a_partner_sees_the_cameras_that_it_is_granted_and_only_administrators_see_their_addresses(
