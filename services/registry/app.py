@@ -23,7 +23,6 @@ from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
 from services.mesh.metrics import gauge
 from services.mesh.presence import Presence
-from services.mesh.sealing import load_keys
 from services.mesh.tasks import end
 from services.mesh.troubles import tell_troubles
 from services.registry.accounts import Accounts
@@ -34,7 +33,7 @@ from services.registry.audit_stream import AuditStream
 from services.registry.catalogue import CameraCatalogue
 from services.registry.endpoints import AccessEndpoints, WallEndpoints, endpoints
 from services.registry.grants import Grants
-from services.registry.imports import KEY_FILE, SEALS, Imports
+from services.registry.imports import KEY_FILE, SEALS, Imports, own_keys
 from services.registry.incidents import Incidents
 from services.registry.layouts import Layouts
 from services.registry.ledger import Ledgers
@@ -63,7 +62,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
     await make_buckets(bus)
     secrets = await SecretStore.open(bus, service.settings.data)
 
-    import_keys = load_keys(service.settings.data / KEY_FILE)
+    import_keys = own_keys(service.settings.data / KEY_FILE)
     me = WorkerLease(
         role="registry",
         worker=service.worker,

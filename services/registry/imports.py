@@ -14,6 +14,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from services.contracts.catalogue import ImportReport, ImportRequest, ImportRow
@@ -37,7 +38,7 @@ from services.mesh.buckets import Bucket
 from services.mesh.clock import Clock
 from services.mesh.leases import Workers
 from services.mesh.log import get_logger
-from services.mesh.sealing import PUBLIC_BYTES, OpeningKey, OpeningKeys, key_id, seal
+from services.mesh.sealing import PUBLIC_BYTES, OpeningKey, OpeningKeys, SealingError, key_id, load_keys, seal
 from services.registry import rows
 from services.registry.catalogue import CameraCatalogue
 from services.registry.ledger import Ledgers
@@ -65,6 +66,16 @@ def packed(text: str) -> str:
 def unpacked(text: str) -> str:
     """The text that `packed` was given; empty where that was nothing."""
     return zlib.decompress(base64.b85decode(text)).decode() if text else ""
+
+
+def own_keys(path: Path) -> OpeningKeys:
+    """This registry's keys, made where there are none. Where they cannot be kept they are this process's alone: after a
+    restart another registry goes on with its jobs."""
+    try:
+        return load_keys(path)
+    except (OSError, SealingError) as error:
+        log.warning("import.key_not_kept", error=error)
+        return OpeningKeys((OpeningKey(os.urandom(32)),))
 
 
 def public_keys(registries: Iterable[WorkerLease]) -> set[bytes]:
