@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import AsyncIterator, Mapping
+from heapq import heappush, heappushpop
 from typing import Annotated, Final
 
 from aiohttp import hdrs, web
@@ -165,18 +166,34 @@ async def _find(request: FrontRequest, query: AuditQuery) -> AuditView:
     if to_us_ <= from_us:
         raise FieldsError([FieldError("to", "must be after from")])
     found, complete = await _matching(request, query, from_us, to_us_)
-    found.sort(key=lambda entry: entry.at, reverse=True)
-    detail = {"from": rfc3339(from_us), "to": rfc3339(to_us_), "person": query.person or "", "rows": str(len(found))}
+    detail = {"from": rfc3339(from_us), "to": rfc3339(to_us_), "person": query.person or "", "rows": str(found.count)}
     if not request.is_head:
         request.audit("audit-read", query.camera or WALL_TARGET, detail)
-    return AuditView(entries=found[: query.limit], complete=complete and len(found) <= query.limit)
+    return AuditView(entries=found.newest_first(), complete=complete and found.count <= query.limit)
 
 
-async def _matching(
-    request: FrontRequest, query: AuditQuery, from_us: int, to_us_: int
-) -> tuple[list[AuditEntry], bool]:
+class _Newest:
+    """The newest ``limit`` of the entries that are added: all of a year do not fit into the memory."""
+
+    def __init__(self, limit: int) -> None:
+        self.count = 0
+        """Of all that were added."""
+        self._limit = limit
+        self._kept: list[tuple[int, int, AuditEntry]] = []
+        """A heap, the oldest first."""
+
+    def add(self, entry: AuditEntry) -> None:
+        self.count += 1
+        push = heappush if len(self._kept) < self._limit else heappushpop
+        push(self._kept, (entry.at, self.count, entry))
+
+    def newest_first(self) -> list[AuditEntry]:
+        return [entry for *_, entry in sorted(self._kept, reverse=True)]
+
+
+async def _matching(request: FrontRequest, query: AuditQuery, from_us: int, to_us_: int) -> tuple[_Newest, bool]:
     """Entries of the time, and whether all were read."""
-    found: list[AuditEntry] = []
+    found = _Newest(query.limit)
     going: dict[str, AuditEntry] = {}
     """Views by their number whose end has not been read."""
     complete = True
@@ -189,18 +206,20 @@ async def _matching(
         if query.person not in (None, entry.actor):
             continue
         view = entry.detail.get("view", "")
-        shown = _shown(entry)
+        wanted = not query.action or entry.action in query.action
         if entry.action in _BEGINNINGS:
             if entry.at_us < to_us_:
-                going[view] = shown
+                going[view] = _shown(entry)
         elif entry.action in _ENDS:
             begun = going.pop(view, None)
-            if entry.at_us >= from_us and (begun is not None or entry.at_us < to_us_):
-                found.append(shown)
-        elif from_us <= entry.at_us < to_us_:
-            found.append(shown)
-    found += going.values()
-    return [entry for entry in found if not query.action or entry.action in query.action], complete
+            if wanted and entry.at_us >= from_us and (begun is not None or entry.at_us < to_us_):
+                found.add(_shown(entry))
+        elif wanted and from_us <= entry.at_us < to_us_:
+            found.add(_shown(entry))
+    for entry_going in going.values():
+        if not query.action or entry_going.action in query.action:
+            found.add(entry_going)
+    return found, complete
 
 
 async def _entries(request: FrontRequest, query: AuditQuery, since_us: int) -> AsyncIterator[tuple[int, Audit]]:

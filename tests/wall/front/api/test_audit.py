@@ -21,7 +21,7 @@ from services.mesh.leases import Lease, Workers
 from services.mesh.settings import MeshSettings
 from services.mesh.tasks import end
 from services.registry.audit_digests import AuditDigests
-from services.wall.front.api.audit import _harmless
+from services.wall.front.api.audit import AuditEntry, _harmless, _Newest
 from services.wall.front.auth import accounts
 from services.wall.front.auth.throttle import FREE_OF_ADDRESS
 from services.wall.front.http.audit_gate import EVERY_SECONDS, AuditGate
@@ -231,6 +231,16 @@ def test_a_long_view_is_told_in_parts() -> None:
     views.tick()
     views.aim(0, None, "live")
     assert told == ["viewing-live", "viewed-live"] * 2
+
+
+def test_a_year_of_entries_is_not_held_and_the_newest_stay() -> None:
+    found = _Newest(3)
+    for at in (5, 1, 9, 7, 9, 2):
+        common = {"person": "budi", "role": "viewer", "address": "", "session": "", "site": "city", "target": "wall"}
+        found.add(AuditEntry(at=at, action="signed-in", detail={}, **common))
+        assert len(found.newest_first()) <= 3
+    assert [entry.at for entry in found.newest_first()] == [9, 9, 7]
+    assert found.count == 6, "the page says that there are more"
 
 
 def test_no_cell_is_a_formula() -> None:
