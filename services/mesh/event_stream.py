@@ -320,6 +320,25 @@ async def events_since(
             await subscription.unsubscribe()
 
 
+async def count_events(bus: Bus, stream: str, subject: str, since_us: int) -> int:
+    """How many events on ``subject`` came at ``since_us`` (Unix time) or later. Raises `UnavailableError`."""
+    config = ConsumerConfig(
+        deliver_policy=DeliverPolicy.BY_START_TIME,
+        opt_start_time=datetime.fromtimestamp(since_us / 1e6, UTC),
+        filter_subject=subject,
+        ack_policy=AckPolicy.NONE,
+        inactive_threshold=5.0,
+        mem_storage=True,
+    )
+    with _unavailable():
+        try:
+            info = await bus.js.add_consumer(stream, config)
+            await bus.js.delete_consumer(stream, info.name)
+        except nats.js.errors.NotFoundError:
+            return 0  # there is no stream yet
+    return info.num_pending or 0
+
+
 async def follow_events(
     bus: Bus, clock: Clock, stream: str, after: int, take_event: Callable[[StreamEvent], None]
 ) -> None:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from heapq import heappush, heappushpop
 from typing import Annotated, Final
 
@@ -13,7 +13,8 @@ from services.contracts.audit_digest import DIGEST_ACTION, AuditDigest, AuditHas
 from services.contracts.events import VIEW_PART_SECONDS, VIEWS, WALL_TARGET, Audit
 from services.contracts.models import Id
 from services.contracts.subjects import AUDIT_STREAM
-from services.mesh.event_stream import StreamEvent, events_since, last_event_number
+from services.mesh.bus import Bus
+from services.mesh.event_stream import StreamEvent, count_events, events_since, last_event_number
 from services.wall.front.context import FrontRequest
 from services.wall.front.http.errors import FieldError, FieldsError
 from services.wall.front.http.route import json_response
@@ -21,7 +22,8 @@ from services.wall.front.http.times import Moment, TimeUs, rfc3339, to_us
 
 MOST: Final = 10_000
 _READ: Final = 200_000
-"""Events that one question may have read."""
+"""Events that one question may have read: the newest."""
+_START_US: Final = 5_000_000
 _MARGIN_US: Final = (VIEW_PART_SECONDS + 600) * 1_000_000
 """A view is told at its beginning and its end, which lie so far apart at most."""
 _BEGINNINGS: Final = frozenset(begin for begin, _ in VIEWS.values())
@@ -196,8 +198,16 @@ async def _matching(request: FrontRequest, query: AuditQuery, from_us: int, to_u
     found = _Newest(query.limit)
     going: dict[str, AuditEntry] = {}
     """Views by their number whose end has not been read."""
-    complete = True
-    async for number, entry in _entries(request, query, from_us - _MARGIN_US):
+    subject = Audit.filter_of("*", query.camera or "*")
+
+    async def count(at_us: int) -> int:
+        return await count_events(request.front.bus, AUDIT_STREAM, subject, at_us)
+
+    begin_us = max(from_us - _MARGIN_US, 0)
+    end_us = max(min(to_us_ + _MARGIN_US, request.front.clock.now_us()), begin_us)
+    since_us = await start_of_newest(count, begin_us, end_us, _READ)
+    complete = since_us == begin_us
+    async for number, entry in _entries(request.front.bus, subject, since_us):
         if number >= _READ:
             complete = False
             break
@@ -222,10 +232,27 @@ async def _matching(request: FrontRequest, query: AuditQuery, from_us: int, to_u
     return found, complete
 
 
-async def _entries(request: FrontRequest, query: AuditQuery, since_us: int) -> AsyncIterator[tuple[int, Audit]]:
-    subject = Audit.filter_of("*", query.camera or "*")
+async def start_of_newest(count: Callable[[int], Awaitable[int]], from_us: int, to_us_: int, most: int) -> int:
+    """From when on there are at most ``most`` entries up to ``to_us_``, to some seconds: ``from_us`` where it can be.
+
+    ``count``: how many entries there are since a time.
+    """
+    most += await count(to_us_)
+    if await count(from_us) <= most:
+        return from_us
+    early, late = from_us, to_us_
+    while late - early > _START_US:
+        middle = (early + late) // 2
+        if await count(middle) > most:
+            early = middle
+        else:
+            late = middle
+    return late
+
+
+async def _entries(bus: Bus, subject: str, since_us: int) -> AsyncIterator[tuple[int, Audit]]:
     number = 0
-    async for event in events_since(request.front.bus, AUDIT_STREAM, subject, max(since_us, 0)):
+    async for event in events_since(bus, AUDIT_STREAM, subject, since_us):
         if (entry := _read(event)) is not None:
             yield number, entry
             number += 1

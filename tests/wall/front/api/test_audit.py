@@ -1,6 +1,7 @@
 """What people do stands in the audit, with who, where and when, and can be asked for."""
 
 import asyncio
+from bisect import bisect_left
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -21,7 +22,7 @@ from services.mesh.leases import Lease, Workers
 from services.mesh.settings import MeshSettings
 from services.mesh.tasks import end
 from services.registry.audit_digests import AuditDigests
-from services.wall.front.api.audit import AuditEntry, _harmless, _Newest
+from services.wall.front.api.audit import AuditEntry, _harmless, _Newest, start_of_newest
 from services.wall.front.auth import accounts
 from services.wall.front.auth.throttle import FREE_OF_ADDRESS
 from services.wall.front.http.audit_gate import EVERY_SECONDS, AuditGate
@@ -85,6 +86,9 @@ async def test_refusals_and_changes_are_told_with_person_and_address(
         assert (await until_told(front, supervisor, "sign-in-refused"))["person"] == "ani"
         assert (await until_told(front, supervisor, "audit-read"))["person"] == "sari"
         assert await entries(front, supervisor, person="nobody") == []
+        for limit, complete in (("1000", True), ("1", False)):
+            async with front.http.get("/api/v1/audit", params=DAY | {"limit": limit}, headers=supervisor) as answer:
+                assert (await answer.json())["complete"] is complete
         async with front.http.get("/api/v1/audit.csv", params=DAY, headers=supervisor) as answer:
             assert answer.content_type == "text/csv"
             lines = (await answer.text()).splitlines()
@@ -241,6 +245,22 @@ def test_a_year_of_entries_is_not_held_and_the_newest_stay() -> None:
         assert len(found.newest_first()) <= 3
     assert [entry.at for entry in found.newest_first()] == [9, 9, 7]
     assert found.count == 6, "the page says that there are more"
+
+
+async def test_of_more_entries_than_are_read_the_newest_are() -> None:
+    times = [second * 1_000_000 for second in range(100_000)]
+    asked = 0
+
+    async def count(since_us: int) -> int:
+        nonlocal asked
+        asked += 1
+        return len(times) - bisect_left(times, since_us)
+
+    assert await start_of_newest(count, 0, 100_000_000_000, 100_000) == 0
+    asked = 0
+    since_us = await start_of_newest(count, 0, 50_000_000_000, 1000)
+    assert 48_999_000_000 < since_us <= 49_004_000_000
+    assert asked < 30
 
 
 def test_no_cell_is_a_formula() -> None:
