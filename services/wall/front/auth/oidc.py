@@ -11,14 +11,14 @@ import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 import aiohttp
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey, import_key
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from services.contracts.errors import UnavailableError
 from services.contracts.permissions import ROLE_RIGHTS, Actor, Role
@@ -77,16 +77,25 @@ class OidcAttempt(NamedTuple):
         return hmac.compare_digest(state.encode("utf-8", "surrogatepass"), self.state.encode())
 
 
+def _readable(url: str) -> str:
+    urlsplit(url)  # raises ValueError
+    return url
+
+
+_Url = Annotated[str, StringConstraints(pattern=r"^[!-~]+$"), AfterValidator(_readable)]
+"""A URL as it may stand in a header: no blank, no line's end."""
+
+
 class _Metadata(BaseModel):
     """What is used of a discovery document."""
 
     model_config = ConfigDict(extra="ignore")
 
     issuer: str
-    authorization_endpoint: str
-    token_endpoint: str
-    jwks_uri: str
-    end_session_endpoint: str | None = None
+    authorization_endpoint: _Url
+    token_endpoint: _Url
+    jwks_uri: _Url
+    end_session_endpoint: _Url | None = None
     token_endpoint_auth_methods_supported: tuple[str, ...] = ("client_secret_basic",)
 
 

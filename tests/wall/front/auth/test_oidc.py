@@ -253,7 +253,13 @@ async def test_a_provider_that_calls_itself_otherwise_or_is_away_signs_nobody_in
     assert attempt.verifier not in url
     assert await provider.end_url("https://wall.example") is None
     await provider.close()
-    for change in ({"issuer": "https://other.example"}, {"jwks_uri": None}, {"token_endpoint": "ftp://a.example/"}):
+    for change in (
+        {"issuer": "https://other.example"},
+        {"jwks_uri": None},
+        {"token_endpoint": "ftp://a.example/"},
+        {"authorization_endpoint": "https://[::1"},
+        {"end_session_endpoint": "https://a.example/\r\nSet-Cookie: a=b"},
+    ):
         other = provider_of(published, clock)
         published.document, before = published.document | change, published.document
         with pytest.raises(UnavailableError):
