@@ -139,6 +139,7 @@ def server_lines(authority: Authority) -> list[str]:
         lines += [
             f"# the certificate is for {where.address}",
             f'listen: "0.0.0.0:{where.port}"',
+            "no_advertise: true",  # owners know one address, and learn none of this machine's others
             f"tls {{ cert_file: {_text(tls / 'server.pem')}, key_file: {_text(tls / 'server.key')} }}",
         ]
     if (hub := joined(authority)) is not None:

@@ -101,6 +101,12 @@ def test_a_new_address_has_a_certificate_that_owners_of_the_former_one_know_too(
     assert "10.9.9.9" in [str(each) for each in names.get_values_for_type(x509.IPAddress)]
 
 
+def test_owners_learn_no_other_address_of_the_hubs_machine(authority: Authority) -> None:
+    """nats-server tells leaf nodes all its addresses, which the certificate is not for, and they try each."""
+    leaf_nodes.listen(authority, Listening("hub.example", 7422))
+    assert any(line.strip().startswith("no_advertise: true") for line in leaf_nodes.server_lines(authority))
+
+
 def test_another_ca_of_the_same_hub_is_read(authority: Authority) -> None:
     authority.make_account(leaf_nodes.HUB_ACCOUNT, AccountClaims(AccountLimits()))
     to = Joined("city", "mall", "tls://hub.example:7422", "2099-12-31")
