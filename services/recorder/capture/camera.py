@@ -107,8 +107,7 @@ class CameraFeed:
     def offered(self, worker: Id, runs: tuple[KeptRun, ...], *, spooled: bool) -> None:
         """A worker says what it keeps of the camera; ``spooled`` as for `RecorderFeed.offered`."""
         mine = tuple(run for run in runs if run.site == self.camera.site)
-        if mine:
-            self.catch_up()
+        self.catch_up()
         self.feed.offered(worker, mine, self._clock.monotonic(), spooled=spooled)
         self.advance()
 

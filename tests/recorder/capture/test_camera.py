@@ -14,7 +14,7 @@ from services.contracts.models import Camera, Profile
 from services.media.time import SECOND_90K
 from services.mesh.clock import ManualClock
 from services.recorder.capture.camera import MOST_WAITING, CameraFeed
-from services.recorder.capture.feed import FeedPull
+from services.recorder.capture.feed import FeedPull, FeedState
 from services.recorder.capture.gaps import GapChange
 from services.recorder.capture.late import TimeSpan
 from services.recorder.capture.recording import StreamRecording
@@ -245,6 +245,19 @@ def test_a_worker_that_says_what_it_keeps_finds_recorded_what_has_come() -> None
         recorded.hear(encode(usual(sequence)))
     recorded.camera.offered("w-1", (), spooled=True)
     assert recorded.recording.frames == 9
+
+
+def test_a_worker_that_keeps_nothing_any_more_does_not_make_a_feed_seek_for_what_has_come() -> None:
+    recorded = Recorded()
+    for sequence in range(1, 4):
+        recorded.hear(encode(usual(sequence)))
+    run = KeptRun("city", "cam-1", 1, first=1, last=6, first_us=START_US, last_us=START_US + 6 * FRAME_US, live=True)
+    recorded.camera.offered("w-1", (run,), spooled=True)
+    for sequence in range(4, 8):
+        recorded.hear(encode(usual(sequence)))
+    recorded.camera.offered("w-1", (), spooled=True)
+    assert recorded.camera.feed.state is FeedState.LIVE
+    assert recorded.recording.frames == 7
 
 
 async def test_pictures_that_wait_are_recorded_before_the_recording_stops() -> None:
