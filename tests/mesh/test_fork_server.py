@@ -25,6 +25,14 @@ async def server() -> AsyncIterator[ForkServer]:
     server = ForkServer(("json",))
     yield server
     server.close()
+    await no_template()
+
+
+async def no_template() -> None:
+    """Returns when the killed template has ended: the next test looks for the only one."""
+    async with asyncio.timeout(60):
+        while any("services.mesh.forker" in command_line(pid) for pid in children(os.getpid())):
+            await asyncio.sleep(0.01)
 
 
 async def gone(pid: int) -> None:
@@ -97,6 +105,7 @@ async def test_where_the_system_gives_no_more_processes_those_that_there_are_liv
     assert first.running
     assert runs(first.pid)
     server.close()
+    await no_template()
 
 
 async def test_a_template_that_cannot_say_why_it_ends_does_not_go_on_as_its_owner() -> None:
