@@ -36,7 +36,7 @@ class Template(NamedTuple):
 
 
 def fork_template(modules: Sequence[str], with_parent: signal.Signals) -> Template | None:
-    """Forks this process into one that serves requests; None where this system has no `ForkServer`.
+    """Forks this process into one that serves requests; None where this system has no `ForkServer`, or no process left.
 
     What this process has imported is then shared as well. Call it on the main thread before there is another thread or
     an event loop. ``with_parent`` is the signal that it gets when this process ends.
@@ -47,7 +47,12 @@ def fork_template(modules: Sequence[str], with_parent: signal.Signals) -> Templa
     parent = os.getpid()
     sys.stdout.flush()
     _keep_shared()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        ours.close()
+        theirs.close()
+        return None
     if pid == 0:
         ours.close()
         _live(partial(_serve_owner, parent, theirs, modules, with_parent))

@@ -1,6 +1,7 @@
 """Processes that are forked from one that has done their imports."""
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import pytest
 
 from services.mesh.child import Child
 from services.mesh.fork_server import ForkServer
+from services.mesh.forker import fork_template
 from tests.mesh.fork_owner import LONG
 from tests.processes import children, command_line, runs
 
@@ -130,6 +132,17 @@ async def test_a_template_that_cannot_say_why_it_ends_does_not_go_on_as_its_owne
     assert await process.wait() == 0
     assert os.read(told, 10) == b"."
     os.close(told)
+
+
+def test_an_owner_that_cannot_be_forked_has_no_template(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused() -> int:
+        raise BlockingIOError
+
+    monkeypatch.setattr(os, "fork", refused)
+    try:
+        assert fork_template(("json",), signal.SIGTERM) is None
+    finally:
+        gc.unfreeze()
 
 
 async def test_what_cannot_be_forked_is_started_from_its_command_line() -> None:
