@@ -1,7 +1,9 @@
 """The page's frame in Chromium: landmarks, the focus in dialogs, a phone, and times in the site's zone."""
 
+import asyncio
+
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, expect
+from playwright.async_api import Browser, BrowserContext, Page, Route, expect
 
 from services.wall.front.api.static import FOLDER
 from tests.browser.app_page import AppPage
@@ -20,6 +22,11 @@ TOO_SMALL = """(bar, least) => [...bar.shadowRoot.querySelectorAll("button")].fi
   const { width, height } = button.getBoundingClientRect();
   return width > 0 && Math.min(width, height) < least;
 }).map((button) => button.title)"""
+CONNECTIONS = """const Connection = window.RTCPeerConnection;
+window.connections = [];
+window.RTCPeerConnection = class extends Connection {
+  constructor(...of) { super(...of); connections.push(this); }
+};"""
 MOMENT = "/#grid=1&tiles=cam-001&at=2025-11-01T12:55:00.000Z"
 
 
@@ -40,6 +47,22 @@ async def test_every_region_of_the_page_is_a_landmark_and_there_is_one_banner(
         await expect(app.page.locator(f"aside[aria-label={name}], section[aria-label={name}]")).to_have_count(1)
     await app.page.evaluate("new Promise((done) => setTimeout(done, 500))")
     assert app.errors == []  # an observer of sizes that causes changes of size reports an error here
+
+
+async def test_a_page_whose_tile_is_empty_ends_to_load(pantau: Running, browser: BrowserContext) -> None:
+    connected = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await connected.wait()
+        await route.continue_()
+
+    await browser.route("**/icon.svg", late)
+    page = await browser.new_page()
+    await page.add_init_script(CONNECTIONS)
+    await page.goto(pantau.url + "/#grid=1&tiles=", wait_until="domcontentloaded")
+    await page.wait_for_function("() => connections.some((each) => each.connectionState === 'connected')")
+    connected.set()
+    await page.wait_for_load_state("load")
 
 
 @pytest.mark.parametrize(("button", "field"), [("Tambah kamera", "name"), ("Impor", "")])

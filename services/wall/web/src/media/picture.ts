@@ -21,6 +21,7 @@ export class Picture {
   private readonly reveal = new Reveal();
   private readonly freshness = new Freshness();
   private readonly presented: PresentedFrames;
+  private track: MediaStreamTrack | null = null;
   private stillShown = false;
   /** The video stands on its first frame, and is seen. */
   private bare = false;
@@ -58,16 +59,25 @@ export class Picture {
 
   /** Shows another session's track; what the old one showed last stays as a still. */
   setTrack(track: MediaStreamTrack | null): void {
-    const stream = this.video.srcObject as MediaStream | null;
-    if ((stream?.getVideoTracks()[0] ?? null) === track) return;
+    if (this.track === track) return;
+    this.track = track;
     this.act(this.reveal.restart());
     if (this.notice) this.freshness.interrupt();
     this.notice = null;
     this.video.style.opacity = "0";
-    this.video.srcObject = track ? new MediaStream([track]) : null;
-    // A muted video without autoplay permission does not exist; a play() that is overtaken by the next one is no fault.
-    if (track) this.video.play().catch(() => undefined);
+    this.video.srcObject = null;
+    // A video that waits for its first picture holds back the end of the page's loading (HTML, 4.8.11.5), and the
+    // browser would show that the page loads for as long as a tile is empty.
+    if (document.readyState === "complete") this.attach();
+    else addEventListener("load", () => this.attach(), { once: true });
     this.changed();
+  }
+
+  private attach(): void {
+    if (!this.track || this.video.srcObject) return;
+    this.video.srcObject = new MediaStream([this.track]);
+    // A muted video without autoplay permission does not exist; a play() that is overtaken by the next one is no fault.
+    this.video.play().catch(() => undefined);
   }
 
   aim(camera: string | null, source: Source): void {
@@ -136,6 +146,7 @@ export class Picture {
     this.forgetDelay();
     this.presented.stop();
     if (this.frameRequest !== null) this.video.cancelVideoFrameCallback(this.frameRequest);
+    this.track = null;
     this.video.srcObject = null;
   }
 
