@@ -24,6 +24,8 @@ log = get_logger()
 M = TypeVar("M", bound=Model)
 
 OPEN_AGAIN_SECONDS: Final = 0.5
+TRIES_A_WARNING: Final = 10
+"""A service that starts beside the registry waits for some tries, and nobody has to know."""
 FOLLOW_AGAIN_SECONDS: Final = 0.25
 SCRUB_KEY: Final = "-scrub"
 """No id: cameras' begin with a letter or a digit."""
@@ -77,7 +79,9 @@ class Bucket(Generic[M]):
         `services.mesh.replicas.ClusterTooSmallError`.
         """
         backoff = Backoff(OPEN_AGAIN_SECONDS)
+        tries = 0
         while True:
+            tries += 1
             try:
                 try:
                     kv = await bus.js.key_value(name)
@@ -89,7 +93,8 @@ class Bucket(Generic[M]):
                     await keep_copies(bus, f"KV_{name}")
                 return cls(bus, kv, model, name)
             except (nats.errors.Error, TimeoutError) as error:
-                log.warning("bucket.waiting", bucket=name, error=error)
+                tell = log.debug if tries % TRIES_A_WARNING else log.warning
+                tell("bucket.waiting", bucket=name, error=error)
                 await asyncio.sleep(backoff.next_seconds())
 
     def decode(self, key: str, value: bytes) -> M | None:

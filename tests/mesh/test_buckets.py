@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from services.contracts import subjects
 from services.contracts.errors import ConflictError, UnavailableError
 from services.contracts.models import Camera, CameraState, Profile, Status
-from services.mesh.buckets import Bucket, Mirror
+from services.mesh.buckets import TRIES_A_WARNING, Bucket, Mirror
 from services.mesh.bus import Bus
 from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
@@ -41,6 +43,19 @@ async def mirror(states: Bucket[CameraState]) -> AsyncIterator[Mirror[CameraStat
         await following.ready.wait()
     yield following
     task.cancel()
+
+
+async def test_a_service_that_waits_for_a_bucket_warns_after_some_tries_and_not_at_once(bus: Bus) -> None:
+    def levels(logs: list[EventDict]) -> list[str]:
+        return [entry["log_level"] for entry in logs if entry["event"] == "bucket.waiting"]
+
+    bus.makes_streams = False
+    with capture_logs() as logs:
+        opening = asyncio.create_task(Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera))
+        await eventually(lambda: levels(logs)[-1:] == ["warning"])
+        bus.makes_streams = True
+        await opening
+    assert levels(logs)[:TRIES_A_WARNING] == ["debug"] * (TRIES_A_WARNING - 1) + ["warning"]
 
 
 async def test_what_was_put_is_got_with_its_revision(cameras: Bucket[Camera]) -> None:
