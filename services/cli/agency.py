@@ -3,21 +3,12 @@
 import asyncio
 import datetime as dt
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from services.cli.config import config_option, load
+from services.cli.keys import keys_option, open_keys
 from services.mesh.agencies import DEFAULT_LIMITS, KINDS, Agencies, Agency, AgencyLimits
-
-
-def _with_server(command: Callable[..., None]) -> Callable[..., None]:
-    authority = click.option(
-        "--authority", type=click.Path(path_type=Path, file_okay=False),
-        help="The folder of NATS's keys.  [default: nats/authority in PANTAU_DATA, or in pantau up's own folder]",
-    )  # fmt: skip
-    return config_option(authority(command))
 
 
 @click.group()
@@ -57,7 +48,7 @@ def agency() -> None:
     help="What its stream keeps; above it the oldest events go.",
 )  # fmt: skip
 @click.option("--replace", is_flag=True, help="Renew an agency: its stream stays, its creds of before end.")
-@_with_server
+@keys_option
 def add(
     name: str,
     events: str,
@@ -94,7 +85,7 @@ def add(
 
 
 @agency.command("list")
-@_with_server
+@keys_option
 def list_agencies(authority: Path | None, config_path: Path | None) -> None:
     """List the agencies: name, events, last day."""
     now = time.time()
@@ -104,7 +95,7 @@ def list_agencies(authority: Path | None, config_path: Path | None) -> None:
 
 @agency.command()
 @click.argument("name")
-@_with_server
+@keys_option
 def revoke(name: str, authority: Path | None, config_path: Path | None) -> None:
     """End the agency NAME: its connections close at once, its creds are worth nothing, its stream is removed."""
     asyncio.run(_agencies(authority, config_path).revoke(name))
@@ -115,15 +106,4 @@ agency.add_command(click.Command("remove", params=revoke.params, callback=revoke
 
 
 def _agencies(folder: Path | None, config_path: Path | None) -> Agencies:
-    from services.mesh.authority import Authority
-    from services.mesh.log import configure
-    from services.up.folder import default_data
-
-    config = load(config_path)
-    mesh = config.mesh
-    configure("agency", level="error", format=mesh.log_format)
-    if folder is None:
-        data = mesh.data if "data" in mesh.model_fields_set else default_data(config.environ)
-        folder = data / "nats" / "authority"
-    authority = Authority.existing(folder, mesh.site)
-    return Agencies(authority, authority.reach(mesh))
+    return Agencies(*open_keys("agency", folder, config_path))

@@ -4,27 +4,13 @@ import asyncio
 import datetime as dt
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from services.cli.config import config_option, load
-
-if TYPE_CHECKING:
-    from services.mesh.authority import Authority
-    from services.mesh.settings import MeshSettings
+from services.cli.keys import keys_option, open_keys
 
 INVITED_DAYS = 365
-
-
-def _with_keys(command: Callable[..., None]) -> Callable[..., None]:
-    authority = click.option(
-        "--authority", type=click.Path(path_type=Path, file_okay=False),
-        help="The folder of NATS's keys.  [default: nats/authority in PANTAU_DATA, or in pantau up's own folder]",
-    )  # fmt: skip
-    return config_option(authority(command))
 
 
 @click.group()
@@ -50,7 +36,7 @@ def site() -> None:
     "--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="The file.  [default: NAME.invitation]"
 )
 @click.option("--replace", is_flag=True, help="Invite an owner anew: what it was given before is worth nothing then.")
-@_with_keys
+@keys_option
 def invite(
     name: str,
     address: str | None,
@@ -77,7 +63,7 @@ def invite(
         raise InvalidInputError(f"--output: there is no folder {path.parent.absolute()} that we may write to")
     last = until.date() if until else dt.datetime.now(dt.UTC).date() + dt.timedelta(days=INVITED_DAYS)
     where = Listening.parse(address) if address else None
-    sites = Sites(*_keys(authority, config_path))
+    sites = Sites(*open_keys("site", authority, config_path))
     invitation = asyncio.run(sites.invite(name, last, where, replace=replace))
     write_secret(path, invitation.text())
     click.echo(
@@ -88,7 +74,7 @@ def invite(
 
 @site.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@_with_keys
+@keys_option
 def join(file: Path, authority: Path | None, config_path: Path | None) -> None:
     """At the owner's: join the hub that wrote FILE.
 
@@ -99,7 +85,7 @@ def join(file: Path, authority: Path | None, config_path: Path | None) -> None:
     from services.mesh.sites import Invitation
 
     invitation = Invitation.read(file)
-    asyncio.run(Hub(*_keys(authority, config_path)).join(invitation))
+    asyncio.run(Hub(*open_keys("site", authority, config_path)).join(invitation))
     click.echo(
         f"this mesh is {invitation.site} at {invitation.hub} until {invitation.until}. It may watch nothing yet: "
         "'pantau site grant all', or name cameras"
@@ -108,35 +94,35 @@ def join(file: Path, authority: Path | None, config_path: Path | None) -> None:
 
 @site.command()
 @click.argument("cameras", nargs=-1, required=True, metavar="all|CAMERA...")
-@_with_keys
+@keys_option
 def grant(cameras: tuple[str, ...], authority: Path | None, config_path: Path | None) -> None:
     """At the owner's: let the hub watch cameras live, as ids; 'all' is every camera of this mesh's own site."""
     from services.mesh.hub import Hub
 
-    granted = asyncio.run(Hub(*_keys(authority, config_path)).grant(_ids(cameras)))
+    granted = asyncio.run(Hub(*open_keys("site", authority, config_path)).grant(_ids(cameras)))
     click.echo(f"the hub may watch {_names(granted)}")
 
 
 @site.command()
 @click.argument("cameras", nargs=-1, required=True, metavar="all|CAMERA...")
-@_with_keys
+@keys_option
 def withdraw(cameras: tuple[str, ...], authority: Path | None, config_path: Path | None) -> None:
     """At the owner's: take from the hub what was granted. What it watches just then ends at once."""
     from services.mesh.hub import Hub
 
-    granted = asyncio.run(Hub(*_keys(authority, config_path)).withdraw(_ids(cameras)))
+    granted = asyncio.run(Hub(*open_keys("site", authority, config_path)).withdraw(_ids(cameras)))
     click.echo(f"the hub may watch {_names(granted)}")
 
 
 @site.command("list")
-@_with_keys
+@keys_option
 def list_sites(authority: Path | None, config_path: Path | None) -> None:
     """List the owners that were invited, and the hub that was joined: name, last day, since when linked or away."""
     from services.mesh import leaf_nodes
     from services.mesh.hub import Hub
     from services.mesh.sites import Sites
 
-    keys = _keys(authority, config_path)
+    keys = open_keys("site", authority, config_path)
     now_us = time.time_ns() // 1000
     for each in asyncio.run(Sites(*keys).all()):
         over = " (over)" if each.until_us <= now_us else ""
@@ -151,22 +137,22 @@ def list_sites(authority: Path | None, config_path: Path | None) -> None:
 
 @site.command()
 @click.argument("name")
-@_with_keys
+@keys_option
 def revoke(name: str, authority: Path | None, config_path: Path | None) -> None:
     """At the hub: end the owner NAME's connection at once, and forget its cameras."""
     from services.mesh.sites import Sites
 
-    asyncio.run(Sites(*_keys(authority, config_path)).revoke(name))
+    asyncio.run(Sites(*open_keys("site", authority, config_path)).revoke(name))
     click.echo(f"{name} is joined no more")
 
 
 @site.command()
-@_with_keys
+@keys_option
 def leave(authority: Path | None, config_path: Path | None) -> None:
     """At the owner's: end the connection to the hub, and all that was granted."""
     from services.mesh.hub import Hub
 
-    asyncio.run(Hub(*_keys(authority, config_path)).leave())
+    asyncio.run(Hub(*open_keys("site", authority, config_path)).leave())
     click.echo("this mesh has left its hub")
 
 
@@ -180,19 +166,3 @@ def _names(cameras: tuple[str, ...]) -> str:
     from services.mesh.hub import ALL
 
     return "all cameras" if ALL in cameras else ", ".join(cameras) or "no camera"
-
-
-def _keys(folder: Path | None, config_path: Path | None) -> "tuple[Authority, MeshSettings]":
-    """The keys, and the settings with the nats-server that they are for."""
-    from services.mesh.authority import Authority
-    from services.mesh.log import configure
-    from services.up.folder import default_data
-
-    config = load(config_path)
-    mesh = config.mesh
-    configure("site", level="error", format=mesh.log_format)
-    if folder is None:
-        data = mesh.data if "data" in mesh.model_fields_set else default_data(config.environ)
-        folder = data / "nats" / "authority"
-    authority = Authority.existing(folder, mesh.site)
-    return authority, authority.reach(mesh)
