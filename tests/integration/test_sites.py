@@ -172,6 +172,7 @@ async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
     path.write_text(invitation._replace(address=f"127.0.0.1:{line.port}").text())
     await hub.join(Invitation.read(path))
     await mall.reconfigure()
+    await eventually(lambda: _keys(admin), lambda keys: GATE in keys)
     yield Town(city, mall, line, hub, sites, admin, owner, await city.bus("relay"), await mall.bus("ingest"))
     await line.cut()
     await asyncio.gather(city.stop(), mall.stop())
