@@ -31,7 +31,6 @@ export class AccountsDialog extends LitElement {
   @state() private accounts: readonly AccountView[] | null = null;
   @state() private signIns: readonly SignInView[] = [];
   @state() private removing = false;
-  @state() private done = "";
   private readonly asking = new Asking(this);
 
   constructor() {
@@ -55,14 +54,8 @@ export class AccountsDialog extends LitElement {
     if (name === this.account) this.signIns = signIns;
   }
 
-  private async change(what: () => Promise<unknown>, done = ""): Promise<boolean> {
-    this.done = "";
-    const well = await this.asking.ask(async () => {
-      await what();
-      await this.read();
-    });
-    if (well) this.done = done;
-    return well;
+  private change(what: () => Promise<unknown>, done?: string): Promise<boolean> {
+    return this.asking.change(what, () => this.read(), done);
   }
 
   private open(account: string | null): void {
@@ -320,7 +313,6 @@ export class AccountsDialog extends LitElement {
     return html`<pantau-modal .heading=${t("people.accounts")} .actions=${false}
       @close=${() => this.app.show({ dialog: null })}>
       ${peopleTabs(this.app, "accounts")} ${this.asking.line()}
-      ${this.done ? html`<p class="done" role="status">${this.done}</p>` : nothing}
       ${this.body()}
     </pantau-modal>`;
   }

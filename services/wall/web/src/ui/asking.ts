@@ -8,6 +8,7 @@ import { t } from "../i18n/index.js";
 export class Asking {
   busy = false;
   private problem = "";
+  private done = "";
 
   constructor(private readonly host: ReactiveControllerHost) {}
 
@@ -28,12 +29,25 @@ export class Asking {
     }
   }
 
+  /** A change, and the reading of what there is then. Where both went well `done` is told. */
+  async change(what: () => Promise<unknown>, read: () => Promise<unknown>, done = ""): Promise<boolean> {
+    this.done = "";
+    const well = await this.ask(async () => {
+      await what();
+      await read();
+    });
+    if (well) this.done = done;
+    this.host.requestUpdate();
+    return well;
+  }
+
   tell(problem: string): void {
     this.problem = problem;
     this.host.requestUpdate();
   }
 
-  line(): TemplateResult | typeof nothing {
-    return this.problem ? html`<p class="error" role="alert">${this.problem}</p>` : nothing;
+  line(): TemplateResult {
+    return html`${this.problem ? html`<p class="error" role="alert">${this.problem}</p>` : nothing}
+      ${this.done ? html`<p class="done" role="status">${this.done}</p>` : nothing}`;
   }
 }

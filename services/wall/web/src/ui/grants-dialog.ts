@@ -34,7 +34,6 @@ export class GrantsDialog extends LitElement {
   @property({ attribute: false }) account: string | null = null;
   @state() private grants: readonly GrantView[] | null = null;
   @state() private accounts: readonly AccountView[] = [];
-  @state() private done = "";
   private readonly asking = new Asking(this);
 
   constructor() {
@@ -51,14 +50,8 @@ export class GrantsDialog extends LitElement {
     [this.grants, this.accounts] = await Promise.all([this.app.api.grants(), this.app.api.accounts()]);
   }
 
-  private async change(what: () => Promise<unknown>, done: string): Promise<boolean> {
-    this.done = "";
-    const well = await this.asking.ask(async () => {
-      await what();
-      await this.read();
-    });
-    if (well) this.done = done;
-    return well;
+  private change(what: () => Promise<unknown>): Promise<boolean> {
+    return this.asking.change(what, () => this.read(), t("grants.changed"));
   }
 
   private shown(grants: readonly GrantView[]): readonly GrantView[] {
@@ -99,7 +92,7 @@ export class GrantsDialog extends LitElement {
       <td>${grant.granted_by}</td>
       <td>
         <button class="plain" ?disabled=${this.asking.busy} aria-label=${`${label}: ${whose}`}
-          @click=${() => this.change(() => this.app.api.removeGrant(grant.id), t("grants.changed"))}>${label}</button>
+          @click=${() => this.change(() => this.app.api.removeGrant(grant.id))}>${label}</button>
       </td>
     </tr>`;
   }
@@ -137,7 +130,7 @@ export class GrantsDialog extends LitElement {
       from: from ?? null,
       until: until ?? null,
     };
-    if (await this.change(() => this.app.api.addGrant(grant), t("grants.changed"))) element.reset();
+    if (await this.change(() => this.app.api.addGrant(grant))) element.reset();
   }
 
   private choices(name: "site" | "tag" | "camera", values: readonly string[]): TemplateResult {
@@ -223,7 +216,6 @@ export class GrantsDialog extends LitElement {
     return html`<pantau-modal .heading=${t("people.grants")} .actions=${false}
       @close=${() => this.app.show({ dialog: null })}>
       ${peopleTabs(this.app, "grants")} ${this.asking.line()}
-      ${this.done ? html`<p class="done" role="status">${this.done}</p>` : nothing}
       ${this.grants === null ? loading : this.body(this.grants)}
     </pantau-modal>`;
   }
