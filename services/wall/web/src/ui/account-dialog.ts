@@ -11,7 +11,7 @@ import { language, t } from "../i18n/index.js";
 import { sinceTime } from "../model/format.js";
 import { SHORTEST_PASSWORD } from "../model/people.js";
 import { icon } from "./icons.js";
-import { form, shared } from "./styles.js";
+import { form, sections, shared } from "./styles.js";
 import { Watch } from "./watch.js";
 import "./modal.js";
 import "./own-tokens.js";
@@ -23,23 +23,12 @@ export class AccountDialog extends LitElement {
   static override styles = [
     shared,
     form,
+    sections,
     css`
       section {
         display: grid;
         gap: 10px;
         margin-bottom: 20px;
-      }
-      h3 {
-        margin: 0;
-        color: var(--text-soft);
-        font-size: 14px;
-        font-weight: 600;
-      }
-      p,
-      ul {
-        margin: 0;
-        padding: 0;
-        list-style: none;
       }
       li {
         display: flex;
@@ -52,10 +41,6 @@ export class AccountDialog extends LitElement {
         min-width: 0;
         overflow-wrap: anywhere;
         font-variant-numeric: tabular-nums;
-      }
-      .meta {
-        color: var(--text-soft);
-        font-size: 13.5px;
       }
       .codes {
         display: grid;

@@ -16,7 +16,7 @@ import { dateTime, sinceTime } from "../model/format.js";
 import { ACCOUNT_NAME, SHORTEST_PASSWORD } from "../model/people.js";
 import { Asking } from "./asking.js";
 import { icon } from "./icons.js";
-import { people, peopleTabs } from "./people-tabs.js";
+import { people, peopleTable, peopleTabs } from "./people-tabs.js";
 import { form, shared } from "./styles.js";
 import { Watch } from "./watch.js";
 import "./modal.js";
@@ -143,17 +143,12 @@ export class AccountsDialog extends LitElement {
   private all(accounts: readonly AccountView[]): TemplateResult {
     const headings = ["form.name", "accounts.role", "accounts.by", "accounts.signed-in"] as const;
     return html`
-      <div class="table" tabindex="0" role="region" aria-label=${t("people.accounts")}>
-        <table>
-          <thead>
-            <tr>
-              ${headings.map((key) => html`<th scope="col">${t(key)}</th>`)}
-              <td></td>
-            </tr>
-          </thead>
-          <tbody>${accounts.map((account) => this.row(account))}</tbody>
-        </table>
-      </div>
+      ${peopleTable(
+        t("people.accounts"),
+        headings.map((key) => t(key)),
+        accounts.map((account) => this.row(account)),
+        { actions: true },
+      )}
       ${this.addForm(accounts.length === 0)}`;
   }
 
@@ -282,17 +277,12 @@ export class AccountsDialog extends LitElement {
         ${
           this.signIns.length === 0
             ? html`<p class="meta">${t("accounts.sessions.none")}</p>`
-            : html`<div class="table" tabindex="0" role="region" aria-label=${t("accounts.sessions")}>
-                  <table>
-                    <thead>
-                      <tr>
-                        ${headings.map((key) => html`<th scope="col">${t(key)}</th>`)}
-                        <td></td>
-                      </tr>
-                    </thead>
-                    <tbody>${this.signIns.map((each) => this.signInRow(each))}</tbody>
-                  </table>
-                </div>
+            : html`${peopleTable(
+                t("accounts.sessions"),
+                headings.map((key) => t(key)),
+                this.signIns.map((each) => this.signInRow(each)),
+                { actions: true },
+              )}
                 <div>
                   <button class="plain" ?disabled=${this.asking.busy} @click=${() => this.endAll()}>
                     ${t("accounts.end-all")}

@@ -20,7 +20,7 @@ import {
 import { Asking } from "./asking.js";
 import { icon } from "./icons.js";
 import { momentInput } from "./moment-input.js";
-import { people, peopleTabs } from "./people-tabs.js";
+import { people, peopleTable, peopleTabs } from "./people-tabs.js";
 import { form, shared } from "./styles.js";
 import { Watch } from "./watch.js";
 import "./modal.js";
@@ -166,14 +166,12 @@ export class AuditDialog extends LitElement {
       <p role="status" class=${complete ? "meta" : "warn"}>
         ${t(complete ? "audit.count" : "audit.more", { count: entries.length })}
       </p>
-      <div class="table" tabindex="0" role="region" aria-label=${t("people.audit")}>
-        <table>
-          <thead>
-            <tr>${headings.map((name) => html`<th scope="col">${t(`audit.${name}`)}</th>`)}</tr>
-          </thead>
-          <tbody>${entries.map((entry) => this.row(entry))}</tbody>
-        </table>
-      </div>`;
+      ${peopleTable(
+        t("people.audit"),
+        headings.map((name) => t(`audit.${name}`)),
+        entries.map((entry) => this.row(entry)),
+        { actions: false },
+      )}`;
   }
 
   private digestRow({ day, entries, signed, matches, recorder, sha256 }: DigestEntry): TemplateResult {
@@ -199,14 +197,12 @@ export class AuditDialog extends LitElement {
     }
     if (digests.length === 0) return html`<p role="status">${t("audit.no-digest")}</p>`;
     const headings = ["day", "entries", "signature", "kept", "hash"] as const;
-    return html`<div class="table" tabindex="0" role="region" aria-label=${t("audit.digests")}>
-      <table>
-        <thead>
-          <tr>${headings.map((name) => html`<th scope="col">${t(`audit.${name}`)}</th>`)}</tr>
-        </thead>
-        <tbody>${[...digests].reverse().map((digest) => this.digestRow(digest))}</tbody>
-      </table>
-    </div>`;
+    return peopleTable(
+      t("audit.digests"),
+      headings.map((name) => t(`audit.${name}`)),
+      [...digests].reverse().map((digest) => this.digestRow(digest)),
+      { actions: false },
+    );
   }
 
   override render(): TemplateResult {

@@ -9,7 +9,7 @@ import { problemText } from "../app/problem.js";
 import { causeText, language, t } from "../i18n/index.js";
 import { bytesText, daysText, PERIODS, type Period, percentText, worstFirst } from "../model/coverage.js";
 import { dateTime, duration, localeOf } from "../model/format.js";
-import { form, shared } from "./styles.js";
+import { form, shared, table } from "./styles.js";
 import { Watch } from "./watch.js";
 import "./modal.js";
 
@@ -20,6 +20,7 @@ export class CoverageDialog extends LitElement {
   static override styles = [
     shared,
     form,
+    table,
     css`
       pantau-modal {
         --modal-width: 1100px;
@@ -42,23 +43,6 @@ export class CoverageDialog extends LitElement {
       }
       .warn {
         color: var(--warn);
-      }
-      table {
-        width: 100%;
-        border-collapse: collapse;
-        font-variant-numeric: tabular-nums;
-      }
-      th {
-        text-align: left;
-        font-weight: 500;
-        color: var(--text-soft);
-        font-size: 13px;
-      }
-      th,
-      td {
-        padding: 6px 12px 6px 0;
-        border-bottom: 1px solid var(--line);
-        vertical-align: top;
       }
       td.number {
         white-space: nowrap;

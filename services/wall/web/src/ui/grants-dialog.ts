@@ -17,7 +17,7 @@ import { dateTime } from "../model/format.js";
 import { isRolesOwn, isTakenAway, optionalMoment } from "../model/people.js";
 import { Asking } from "./asking.js";
 import { icon } from "./icons.js";
-import { people, peopleTabs } from "./people-tabs.js";
+import { people, peopleTable, peopleTabs } from "./people-tabs.js";
 import { form, shared } from "./styles.js";
 import { Watch } from "./watch.js";
 import "./modal.js";
@@ -197,17 +197,12 @@ export class GrantsDialog extends LitElement {
               }}>${t("grants.show-all")}</button>
             </div>`
       }
-      <div class="table" tabindex="0" role="region" aria-label=${t("people.grants")}>
-        <table>
-          <thead>
-            <tr>
-              ${headings.map((name) => html`<th scope="col">${t(`grants.${name}`)}</th>`)}
-              <td></td>
-            </tr>
-          </thead>
-          <tbody>${this.shown(grants).map((grant) => this.row(grant))}</tbody>
-        </table>
-      </div>
+      ${peopleTable(
+        t("people.grants"),
+        headings.map((name) => t(`grants.${name}`)),
+        this.shown(grants).map((grant) => this.row(grant)),
+        { actions: true },
+      )}
       ${this.addForm()}`;
   }
 

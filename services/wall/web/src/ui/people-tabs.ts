@@ -3,6 +3,7 @@
 import { css, html, nothing, type TemplateResult } from "lit";
 import type { App } from "../app/app.js";
 import { t } from "../i18n/index.js";
+import { sections, table } from "./styles.js";
 
 const TABS = ["accounts", "grants", "audit"] as const;
 type Tab = (typeof TABS)[number];
@@ -20,7 +21,26 @@ export function peopleTabs(app: App, current: Tab): TemplateResult | typeof noth
   </nav>`;
 }
 
-export const people = css`
+/** A table that is moved sideways where it is too wide, also by keys. `actions`: rows end with buttons. */
+export function peopleTable(
+  label: string,
+  headings: readonly string[],
+  rows: readonly TemplateResult[],
+  { actions }: { actions: boolean },
+): TemplateResult {
+  return html`<div class="table" tabindex="0" role="region" aria-label=${label}>
+    <table>
+      <thead>
+        <tr>
+          ${headings.map((heading) => html`<th scope="col">${heading}</th>`)} ${actions ? html`<td></td>` : nothing}
+        </tr>
+      </thead>
+      <tbody>${rows}</tbody>
+    </table>
+  </div>`;
+}
+
+const own = css`
   pantau-modal {
     --modal-width: 1180px;
   }
@@ -40,42 +60,12 @@ export const people = css`
     gap: 12px;
     margin-top: 18px;
   }
-  h3 {
-    margin: 0;
-    color: var(--text-soft);
-    font-size: 14px;
-    font-weight: 600;
-  }
-  p,
-  ul {
-    margin: 0;
-    padding: 0;
-    list-style: none;
-  }
   .table {
     overflow-x: auto;
   }
-  table {
-    width: 100%;
-    border-collapse: collapse;
-    font-variant-numeric: tabular-nums;
-  }
-  th {
-    text-align: left;
-    font-weight: 500;
-    color: var(--text-soft);
-    font-size: 13px;
-  }
   th,
   td {
-    padding: 6px 12px 6px 0;
-    border-bottom: 1px solid var(--line);
-    vertical-align: top;
     overflow-wrap: anywhere;
-  }
-  .meta {
-    color: var(--text-soft);
-    font-size: 13.5px;
   }
   .done {
     color: var(--good);
@@ -114,3 +104,6 @@ export const people = css`
     }
   }
 `;
+
+/** The look of what they have in common. */
+export const people = [sections, table, own];

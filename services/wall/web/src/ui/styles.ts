@@ -149,6 +149,47 @@ export const form = css`
   }
 `;
 
+/** Tables of text in dialogs. */
+export const table = css`
+  table {
+    width: 100%;
+    border-collapse: collapse;
+    font-variant-numeric: tabular-nums;
+  }
+  th {
+    text-align: left;
+    font-weight: 500;
+    color: var(--text-soft);
+    font-size: 13px;
+  }
+  th,
+  td {
+    padding: 6px 12px 6px 0;
+    border-bottom: 1px solid var(--line);
+    vertical-align: top;
+  }
+`;
+
+/** Dialogs of several sections, each with a heading and lists. */
+export const sections = css`
+  h3 {
+    margin: 0;
+    color: var(--text-soft);
+    font-size: 14px;
+    font-weight: 600;
+  }
+  p,
+  ul {
+    margin: 0;
+    padding: 0;
+    list-style: none;
+  }
+  .meta {
+    color: var(--text-soft);
+    font-size: 13.5px;
+  }
+`;
+
 /** A panel beside the wall: its frame, its head, and fingers' targets on a phone, where it covers the wall. */
 export const sidePanel = css`
   :host {
