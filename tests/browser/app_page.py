@@ -81,3 +81,12 @@ class AppPage:
     async def text(self, selector: str) -> str:
         """The visible text of an element, through shadow roots."""
         return await self.page.locator(selector).inner_text()
+
+
+async def sign_in(page: Page, url: str, name: str, password: str) -> None:
+    """Returns when the wall at ``url`` shows who is signed in."""
+    await page.goto(url)
+    await page.fill("input[name=name]", name)
+    await page.fill("input[name=password]", password)
+    await page.click("button")
+    await page.locator("pantau-top-bar .person").wait_for()

@@ -10,6 +10,7 @@ from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
 from services.wall.front.api.static import FOLDER
 from services.wall.front.auth import accounts, passwords
+from tests.browser.app_page import sign_in
 from tests.browser.chromium import chromium
 from tests.registry.running import registry
 from tests.wall.front.running import running_front
@@ -37,14 +38,7 @@ async def test_a_person_changes_the_password_and_unlocks_the_page_with_the_new_o
         page.set_default_timeout(60_000)
         await page.add_init_script("localStorage['pantau.language'] = 'en'")
 
-        async def sign_in(name: str) -> None:
-            await page.goto(front.url)
-            await page.fill("input[name=name]", name)
-            await page.fill("input[name=password]", FIRST)
-            await page.click("button")
-            await page.locator("pantau-top-bar .person").wait_for()
-
-        await sign_in("budi")
+        await sign_in(page, front.url, "budi", FIRST)
         made: int = await page.evaluate(
             """async (password) => {
                 const body = JSON.stringify({ name: "siti", role: "operator", password });
@@ -55,7 +49,7 @@ async def test_a_person_changes_the_password_and_unlocks_the_page_with_the_new_o
         )
         assert made == 201
         await page.get_by_role("button", name="Sign out").click()
-        await sign_in("siti")
+        await sign_in(page, front.url, "siti", FIRST)
         await page.get_by_role("button", name="siti", exact=True).click()
         account = page.locator("pantau-account-dialog")
         await account.locator("input[name=old]").fill("salah salah salah")

@@ -11,6 +11,7 @@ from services.mesh.event_stream import ensure_stream
 from services.mesh.settings import MeshSettings
 from services.wall.front.api.static import FOLDER
 from services.wall.front.auth import accounts, passwords
+from tests.browser.app_page import sign_in
 from tests.browser.chromium import chromium
 from tests.registry.running import registry
 from tests.wall.front.running import running_front
@@ -47,14 +48,7 @@ async def test_an_administrator_manages_accounts_rights_and_the_audit_and_no_but
 
         page.on("response", on_response)
 
-        async def sign_in(name: str) -> None:
-            await page.goto(front.url)
-            await page.fill("input[name=name]", name)
-            await page.fill("input[name=password]", PASSWORD)
-            await page.click("button")
-            await page.locator("pantau-top-bar .person").wait_for()
-
-        await sign_in("budi")
+        await sign_in(page, front.url, "budi", PASSWORD)
         await page.get_by_role("button", name="People and audit").click()
         dialog = page.locator("pantau-accounts-dialog")
         await expect(dialog.locator("tbody tr")).to_have_count(3)
@@ -104,6 +98,6 @@ async def test_an_administrator_manages_accounts_rights_and_the_audit_and_no_but
         for name, shown in (("sari", 1), ("ani", 0)):
             await page.goto(front.url)
             await page.get_by_role("button", name="Sign out").click()
-            await sign_in(name)
+            await sign_in(page, front.url, name, PASSWORD)
             await expect(page.get_by_role("button", name="People and audit")).to_have_count(shown)
         assert refused == []
