@@ -7,6 +7,7 @@ without harm to others. All of them end with the server, and the server with the
 """
 
 import gc
+import logging
 import os
 import selectors
 import signal
@@ -15,8 +16,8 @@ import ssl
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from struct import Struct
 from typing import Final, NoReturn
 from urllib.parse import urljoin, urlsplit
@@ -81,6 +82,17 @@ class _ListenerGoneError(Exception):
     """Nobody takes what is sent."""
 
 
+class _Hearing(logging.Handler):
+    """Hands on each message of a logger, as it is said."""
+
+    def __init__(self, hear: Callable[[str], None]) -> None:
+        super().__init__()
+        self._hear = hear
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._hear(record.getMessage())
+
+
 class SourceProcess:
     """What one forked process does."""
 
@@ -92,7 +104,6 @@ class SourceProcess:
         """Where it is read: what it redirects to."""
         self._redirects = 0
         self._trace = LibavTrace()
-        self._following: threading.Thread | None = None
         self._opened = False
         self._single = False
         self._packets = 0
@@ -132,32 +143,28 @@ class SourceProcess:
             raise _ListenerGoneError from error
 
     def _listen_to_libav(self) -> None:
-        """Has libav's log come to `_trace`: its own callback writes it to standard error, which is a pipe from here."""
-        reading, writing = os.pipe()
-        os.dup2(writing, 2)
-        os.close(writing)
-        av.logging.restore_default_callback()
-        av.logging.set_libav_level(av.logging.TRACE)
-        self._following = threading.Thread(target=self._follow_log, args=(reading,), daemon=True)
-        self._following.start()
+        """Has all that libav says come to `_trace` before libav goes on: it waits for its log's callback."""
+        log = logging.getLogger("libav")
+        log.handlers = [_Hearing(self._hear)]
+        log.propagate = False
+        log.setLevel(1)
+        av.logging.set_skip_repeated(False)
+        av.logging.set_level(av.logging.TRACE)
 
-    def _hear_the_rest(self) -> None:
-        """Returns when all that libav has said so far is in `_trace`. Listens to nothing more."""
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        if self._following is not None:
-            self._following.join(CLOSE_SECONDS)
+    def _hear(self, message: str) -> None:
+        for line in message.split("\n"):
+            self._trace.feed(line.rstrip("\r"))
+        self._watch_where_it_leads()
+        if not self._opened and (self._trace.endless or self._trace.redirects > MAX_REDIRECTS):
+            # libav itself would go on for as long as the source does.
+            end = end_from_trace(self._trace, self._source)
+            self._end_at_once(end or ReaderEnd(Reason.BAD_ANSWER, f"{address_of(self._source)} does not end"))
 
-    def _follow_log(self, descriptor: int) -> None:
-        with open(descriptor, encoding="utf-8", errors="replace", newline="\n") as lines:
-            for line in lines:
-                self._trace.feed(line.rstrip("\r\n"))
-                self._watch_where_it_leads()
-                if not self._opened and (self._trace.endless or self._trace.redirects > MAX_REDIRECTS):
-                    # libav itself would go on for as long as the source does.
-                    if (end := end_from_trace(self._trace, self._source)) is not None:
-                        self._send(encode_end(end))
-                    os._exit(0)
+    def _end_at_once(self, end: ReaderEnd) -> NoReturn:
+        """Ends the process from within libav, which cannot be told to stop."""
+        with suppress(_ListenerGoneError):
+            self._send(encode_end(end))
+        os._exit(0)
 
     def _watch_where_it_leads(self) -> None:
         """Ends the process where libav connects to an address that it may not."""
@@ -166,8 +173,7 @@ class SourceProcess:
             try:
                 require_allowed(address, self._source.networks)
             except (NotAllowedError, ValueError) as error:
-                self._send(encode_end(ReaderEnd(Reason.BAD_ADDRESS, str(error))))
-                os._exit(0)
+                self._end_at_once(ReaderEnd(Reason.BAD_ADDRESS, str(error)))
 
     def _redirected(self) -> bool:
         """Whether the source led elsewhere, which is where it is to be opened now."""
@@ -177,7 +183,6 @@ class SourceProcess:
         self._redirects += 1
         self._url = urljoin(self._url, trace.location)
         self._trace = LibavTrace()
-        self._listen_to_libav()
         return self._redirects <= MAX_REDIRECTS
 
     @property
@@ -193,7 +198,6 @@ class SourceProcess:
         except NotAllowedError as error:
             return ReaderEnd(Reason.BAD_ADDRESS, str(error))
         except (av.error.FFmpegError, OSError) as error:
-            self._hear_the_rest()
             if self._redirected():
                 return self._read()
             if self._redirects > MAX_REDIRECTS:
@@ -219,11 +223,10 @@ class SourceProcess:
         with self._open(demuxer) as container:
             # Of what follows lost packets are of interest, and where a playlist leads.
             hls = container.format.name == "hls"
-            av.logging.set_libav_level(av.logging.VERBOSE if hls else av.logging.WARNING)
+            av.logging.set_level(av.logging.VERBOSE if hls else av.logging.WARNING)
             self._single = container.format.name in _SINGLE
             tracks, streams = _tracks(container, audio=self._source.audio)
             if not any(track.kind == "video" for track in tracks):
-                self._hear_the_rest()
                 return self._no_video(container)
             if not self._opened:
                 self._opened = True

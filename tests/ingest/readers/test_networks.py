@@ -119,6 +119,13 @@ async def test_libav_follows_no_redirect_out_of_the_networks_and_each_within_the
                 end = await processes.reader().run(Source(url), Nothing())
                 assert end.reason is Reason.NOT_FOUND, end
                 assert heard == [b"GET /x HTTP/1.1\r\n"]
+        async with answering("127.0.0.2", "RTSP/1.0 200 OK\nCSeq: NUMBER\n\n") as (there, heard):
+            moved = f"RTSP/1.0 302 Moved\nCSeq: NUMBER\nLocation: rtsp://127.0.0.2:{there}/\n\n"
+            async with answering("127.0.0.1", moved) as (here, _):
+                source = Source(f"rtsp://127.0.0.1:{here}/", networks=("127.0.0.1/32",))
+                end = await processes.reader().run(source, Nothing())
+            assert (end.reason, "127.0.0.2" in end.detail) == (Reason.BAD_ADDRESS, True), end
+            assert heard == []
         end = await processes.reader().run(Source("http://169.254.169.254/"), Nothing())
         assert end.reason is Reason.BAD_ADDRESS, end
         async with answering("127.0.0.1", "HTTP/1.1 302 Moved\nLocation: /\nContent-Length: 0\n\n") as (here, heard):
