@@ -119,6 +119,8 @@ def _notes(job: dict[str, Any], target: Path) -> str:
     notes = [job["detail"]] if job["detail"] else []
     if job["conversion"]:
         notes.append(job["conversion"])
+    if job["made_up"]:
+        notes.append("MADE UP for a demo, in part or whole: no camera took these pictures at that time")
     if job["kind"] == "bundle":
         notes.append(f"check it with: pantau verify {target}")
     return "".join(f"; {note}" for note in notes)

@@ -30,7 +30,8 @@ INTACT, ALTERED, UNREADABLE = 0, 1, 2
 def verify(file: Path, keys: tuple[str, ...], events: Path | None, quiet: bool) -> None:
     """Check the evidence bundle FILE. Needs no network and no running Pantau.
 
-    The first line says what could not be known. Exit status: 0 intact, 1 altered (and it says where), 2 unreadable.
+    The first line says what could not be known; MADE UP names footage of a demo.
+    Exit status: 0 intact, 1 altered (and it says where), 2 unreadable.
     """
     from services.contracts.errors import PantauError
     from services.footage.evidence.report import moment
@@ -54,6 +55,8 @@ def verify(file: Path, keys: tuple[str, ...], events: Path | None, quiet: bool) 
         sys.exit(UNREADABLE)
     if verdict.unknown:
         say(f"not known: {'; '.join(verdict.unknown)}")
+    for name, count in (+verdict.made_up).items():
+        say(f"MADE UP  {name}: {count} files are a demo's, and no camera took these pictures at that time")
     manifest = verdict.manifest
     if manifest is not None:
         say(f"bundle   {manifest.bundle}, made {moment(manifest.created_us)} by {manifest.software}")
@@ -67,7 +70,9 @@ def verify(file: Path, keys: tuple[str, ...], events: Path | None, quiet: bool) 
         for name, public in manifest.keys.items():
             say(f"key      {name} {public}{'' if keys else ' (not compared with any you trust; see --key)'}")
     if verdict.intact:
-        say(f"intact: {verdict.fragments} fragments are as they were {'recorded' if trusted else 'signed'}")
+        made_up = ", and not all were recorded: see MADE UP above" if +verdict.made_up else ""
+        how = "recorded" if trusted and not made_up else "signed"
+        say(f"intact: {verdict.fragments} fragments are as they were {how}{made_up}")
         sys.exit(INTACT)
     for finding in verdict.findings:
         say(f"altered: {finding.where}: {finding.what}")

@@ -56,6 +56,8 @@ class ClipTable:
     tracks: tuple[Track | None, Track | None]
     tier: str
     chunks: tuple[ClipChunk, ...]
+    made: str = ""
+    """``demo`` where no camera took these pictures."""
 
     def pack(self) -> bytes:
         """The table as bytes."""
@@ -64,6 +66,7 @@ class ClipTable:
                 {
                     "tracks": [list(track) if track else None for track in self.tracks],
                     "tier": self.tier,
+                    "made": self.made,
                     "chunks": [
                         [chunk.track, chunk.at, _little_endian(chunk.samples).tobytes()] for chunk in self.chunks
                     ],
@@ -88,6 +91,7 @@ class ClipTable:
                 (VideoTrack(*video) if video else None, AudioTrack(*audio) if audio else None),
                 table["tier"],
                 tuple(chunks),
+                table.get("made", ""),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise UnavailableError(f"a recorder's answer could not be read: {error}") from error

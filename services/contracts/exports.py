@@ -82,6 +82,8 @@ class ExportJob(Model):
     sha256: str = ""
     conversion: str = ""
     """What was done to the pictures; empty: they are what was recorded."""
+    made_up: bool = False
+    """Some of it was made up for a demo: no camera took these pictures then."""
     finished_us: int | None = None
     expires_us: int
     """The file and the job are forgotten then."""

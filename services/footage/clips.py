@@ -75,6 +75,8 @@ class ClipLayout:
     """How long before that its first picture begins: decoded, and left out of the show by the edit list."""
     duration_us: int
     thinned: bool
+    made_up: bool
+    """Some of it is a demo's: no camera took these pictures. The clip's own description says so as well (``made``)."""
     kept: list[list[KeptBytes]] = field(default_factory=list)
     """One for each chunk of each piece."""
 
@@ -111,6 +113,9 @@ def lay_out_clip(
     used = [track for track in tracks if track.placed]
     if damaged_us := sum(us_from_90k(placed.damaged) for _, placed in order if placed.chunk.track == _VIDEO):
         info = {**info, "damaged_seconds": damaged_us / 1e6}
+    made = next((table.made for _, tables in pieces for table in tables if table.made), "")
+    if made:
+        info = {**info, "made": made}
     header, data_bytes = progressive.header(
         [
             ClipTrack(track.timescale, track.first_shown() - rescale(shown_us, SECOND_US, track.timescale))
@@ -132,6 +137,7 @@ def lay_out_clip(
         shown_us - us_from_90k(video.first_shown()),
         us_from_90k(duration_90k),
         any(table.tier != "full" for _, tables in pieces for table in tables),
+        bool(made),
         [[] for _ in pieces],
     )
     for number, placed in order:

@@ -6,14 +6,16 @@ from pathlib import Path
 import pytest
 
 from services.contracts.models import DEMO_TAG
-from services.media.mp4 import reader
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
+from services.recorder.archive.archive import NoArchive
 from services.recorder.demo_past import LOOP_US, WHOLE_PART
+from services.recorder.reading.footage import RecordedFootage
 from services.recorder.storage.fsck import check
 from services.recorder.storage.paths import RECORDINGS
 from services.recorder.storage.rows import Segment, Signing
-from services.recorder.storage.scan import opened
+from services.recorder.storage.scan import scan
+from tests.footage.slow import clip
 from tests.integration.recorders import assign, camera, record, recording, running, until
 from tests.integration.test_recorder import live, segments
 
@@ -34,18 +36,21 @@ async def test_a_demo_camera_has_recorded_hours_which_say_that_they_are_made_up(
             await record(bus, name, units, recorder)
         began_us = units[0].capture_us
         await until(lambda: any(s.start_us < began_us < s.end_us + 100_000 for s in segments_of(data, "cam-1")))
+        footage = RecordedFootage("rec-1", recorder.disks.all, NoArchive())
+        _, before = clip(footage, began_us - 4_000_000, began_us + 1_000_000)
+        _, after = clip(footage, began_us + 1_000_000, began_us + 4_000_000)
     *past, first = segments_of(data, "cam-1")
     assert past[-1].end_us == pytest.approx(first.start_us, abs=100_000), "it ends where the camera begins"
     assert past[0].start_us == pytest.approx(first.start_us - HOURS * 3600e6, abs=2 * LOOP_US)
-    for before, after in pairwise(past):
-        assert after.start_us == pytest.approx(before.end_us, abs=100_000), "without a hole"
+    for one, next_one in pairwise(past):
+        assert next_one.start_us == pytest.approx(one.end_us, abs=100_000), "without a hole"
     whole = [segment for segment in past if segment.start_us > first.start_us - HOURS * WHOLE_PART * 3600e6]
     assert {segment.frames > segment.keyframes for segment in whole} == {True}
     assert past[0].frames == past[0].keyframes
     assert {segment.signed for segment in past} == {Signing.SIGNED}
     assert len(segments_of(data, "cam-2")) == 1, "no camera but a demo's has a past"
-    assert made(data, past[0]) == "demo"
-    assert made(data, first) is None
+    assert (said(data, past[0]), said(data, first)) == ("demo", ""), "what is signed says it"
+    assert (before.made_up, after.made_up) == (True, False), "and so does a clip"
     assert check(data).findings == ()
 
 
@@ -54,6 +59,7 @@ def segments_of(data: Path, name: str) -> list[Segment]:
     return sorted(found, key=lambda segment: segment.start_us)
 
 
-def made(data: Path, segment: Segment) -> object:
-    with opened(data / RECORDINGS / segment.path) as (read, size):
-        return reader.read_opening(read, size).movie.info.get("made")
+def said(data: Path, segment: Segment) -> str:
+    found = scan(data / RECORDINGS / segment.path, segment.stream)
+    assert found is not None
+    return found.statement().made

@@ -46,15 +46,20 @@ def file_of(
     sound: tuple[encoded.Stream, AudioTrack, int] | None = None,
     *,
     start_us: int = START_US,
+    made: str = "",
 ) -> tuple[bytes, list[bytes]]:
-    """The opening and each fragment of a file; ``sound`` is a stream, its track and its samples' duration."""
+    """The opening and each fragment of a file; ``sound`` is a stream, its track and its samples' duration.
+
+    ``made`` stands in its description.
+    """
     tracks: list[Track] = [video_track(stream, codec)]
     audio: list[fragment.Sample] = []
     if sound:
         tracks.append(sound[1])
         audio = [fragment.Sample(packet.data, sound[2]) for packet in sound[0].packets]
-    opening = movie.FILE_TYPE + movie.movie(tracks, created_us=start_us, info={"camera": "cam-1"})
-    made, time, heard = [], 0, 0
+    info: dict[str, object] = {"camera": "cam-1", **({"made": made} if made else {})}
+    opening = movie.FILE_TYPE + movie.movie(tracks, created_us=start_us, info=info)
+    parted, time, heard = [], 0, 0
     link = fragment.link(b"", (opening,))
     for number, gop in enumerate(gops(samples(stream, codec)), 1):
         end = time + sum(sample.duration for sample in gop)
@@ -67,6 +72,6 @@ def file_of(
             del audio[:count]
         parts = fragment.build(number, start_us + time * 100 // 9, runs)
         link = fragment.link(link, parts)
-        made.append(b"".join((*parts, fragment.seal(link))))
+        parted.append(b"".join((*parts, fragment.seal(link))))
         time = end
-    return opening, made
+    return opening, parted

@@ -69,6 +69,11 @@ class Manifest(Model):
         """Whether retention has removed frames of any footage in it."""
         return any(part.statement.tier != "full" for camera in self.cameras for part in camera.parts)
 
+    @property
+    def made_up(self) -> bool:
+        """Whether any footage in it is a demo's: no camera took these pictures at that time."""
+        return any(part.statement.made for camera in self.cameras for part in camera.parts)
+
 
 class ManifestSignature(Model):
     """``manifest.sig``."""

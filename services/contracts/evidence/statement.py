@@ -55,6 +55,8 @@ class Statement(Model):
     """Of a thinned segment: the last seal of the segment that it was made from."""
     growing: bool = Field(default=False, exclude_if=operator.not_)
     """The segment was still being written: the statement is about what there was of it. Left out where it is false."""
+    made: str = Field(default="", exclude_if=operator.not_)
+    """``demo``: made up, no camera took these pictures at that time. Left out where it is empty."""
 
     def to_bytes(self) -> bytes:
         """The canonical form that is signed: JSON with sorted keys and no spaces (RFC 8785 for the types in use)."""

@@ -97,6 +97,8 @@ class OpenBundle:
         self._taken: Counter[str] = Counter()
         self._done_us = 0
         """Of all cameras' time, how much is in the bundle."""
+        self.made_up = False
+        """Whether any of the footage so far is a demo's."""
 
     @property
     def recorders(self) -> int:
@@ -172,6 +174,7 @@ class OpenBundle:
                             yield chunk
                     parts.append(part.made())
                     self._done_us += max(0, parts[-1].to_us - parts[-1].from_us)
+                    self.made_up |= bool(begins.statement.made)
                     self._keys[key_id(part.begins.public)] = part.begins.public
                 else:
                     raise UnavailableError("a recorder's answer could not be read")

@@ -62,13 +62,23 @@ def html(manifest: Manifest) -> str:
         if manifest.thinned
         else ""
     )
+    made_up = (
+        '<p class="note"><strong>'
+        + both(
+            "Sebagian rekaman ini dibuat-buat untuk demo. Tidak ada kamera yang mengambil gambar itu saat itu.",
+            "Some of this footage was made up for a demo. No camera took these pictures at that time.",
+        )
+        + "</strong></p>"
+        if manifest.made_up
+        else ""
+    )
     names = sorted(manifest.keys)  # as the manifest writes them
     keys = [(f"<code>{escape(name)}</code>", f"<code>{escape(manifest.keys[name])}</code>") for name in names]
     year = moment(manifest.created_us)[:4]
     return (
         f'<!doctype html><html lang="id"><head><meta charset="utf-8"><title>Pantau {manifest.bundle}</title>'
         f"<style>{STYLE}</style></head><body><h1>{both('Laporan bukti rekaman', 'Footage evidence report')}</h1>"
-        f"<table>{''.join(facts)}</table>{thinned}{''.join(map(_camera, manifest.cameras))}"
+        f"<table>{''.join(facts)}</table>{made_up}{thinned}{''.join(map(_camera, manifest.cameras))}"
         f"<h2>{both('Kunci publik perekam', 'Public keys of the recorders')}</h2>"
         f"{table((both('Nama', 'Name'), 'Ed25519'), keys)}"
         f"<h2>{both('Cara memeriksa', 'How to check')}</h2><p>"
@@ -88,7 +98,8 @@ def _camera(camera: CameraEvidence) -> str:
             moment(part.from_us),
             moment(part.to_us),
             f"± {part.statement.uncertainty_us / 1000:.0f} ms ({_clock(part.statement.clock)})",
-            both("penuh", "full") if part.statement.tier == "full" else both("ditipiskan", "thinned"),
+            (both("penuh", "full") if part.statement.tier == "full" else both("ditipiskan", "thinned"))
+            + (f", {both('dibuat-buat untuk demo', 'made up for a demo')}" if part.statement.made else ""),
             escape(part.statement.recorder),
         )
         for part in camera.parts

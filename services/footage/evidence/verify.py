@@ -82,6 +82,8 @@ class Verdict:
     """How many fragments were compared with their signed seals."""
     damaged_us: dict[str, int] = field(default_factory=dict)
     """Camera → how long its pictures last that were marked as damaged when they were recorded."""
+    made_up: Counter[str] = field(default_factory=Counter)
+    """Camera → how many of its files are made up, by their statements or their own descriptions."""
     unknown: list[str] = field(default_factory=list)
     """What could not be known, and why; in order of weight."""
 
@@ -328,6 +330,10 @@ class _Check:
             return
         if reader.opening_link(read, opening) != first:
             verdict.add(where, "its opening is not the one that was signed")
+        described = str(opening.movie.info.get("made", ""))
+        if said.made and described != said.made:
+            verdict.add(where, "its description does not say that it is made up, and its statement does")
+        verdict.made_up[camera] += bool(said.made or described)
         index, from_us, to_us, end = part.first, 0, 0, opening.end
         for fragment in reader.read_fragments(read, size, opening.end):
             before = links[index - 1] if 0 < index <= len(links) else first

@@ -43,7 +43,8 @@ def _table(source: SegmentSource, from_us: int, to_us: int) -> tuple[ClipTable, 
     chunks: list[ClipChunk] = []
     stretches: list[ClipStretch] = []
     with source.opened() as (read, size):
-        tracks = reader.read_opening(read, size).movie.tracks
+        movie = reader.read_opening(read, size).movie
+        tracks = movie.tracks
         video = next((t for t in tracks.values() if isinstance(t, VideoTrack)), None)
         audio_id, audio = next(((n, t) for n, t in tracks.items() if isinstance(t, AudioTrack)), (0, None))
         start = source.begin(from_us)
@@ -65,7 +66,8 @@ def _table(source: SegmentSource, from_us: int, to_us: int) -> tuple[ClipTable, 
                 at = rescale(origin_us - from_us, SECOND_US, track.timescale) + samples.time
                 chunks.append(ClipChunk(number, at, _pack(samples)))
             stretches.append(_stretch(source, fragment, [samples for _, _, samples in kept]))
-    return ClipTable((video, audio), TIERS[source.tier], tuple(chunks)), stretches
+    made = str(movie.info.get("made", ""))
+    return ClipTable((video, audio), TIERS[source.tier], tuple(chunks), made), stretches
 
 
 def _from_keyframe(pictures: Samples, at_us: int) -> Samples:

@@ -77,8 +77,12 @@ def state(
     previous: str,
     thinned_from: str = "",
     growing: bool = False,
+    made: str = "",
 ) -> Statement:
-    """A segment's statement. ``opening`` and ``links`` are the seals of its file, ``previous`` the last one before."""
+    """A segment's statement. ``opening`` and ``links`` are the seals of its file, ``previous`` the last one before.
+
+    ``made`` is what its description says of pictures that no camera took.
+    """
     stream = segment.stream
     return Statement(
         site=stream.site,
@@ -96,4 +100,5 @@ def state(
         previous=previous,
         thinned_from=thinned_from,
         growing=growing,
+        made=made,
     )

@@ -37,6 +37,8 @@ class SegmentScan(NamedTuple):
     recorder: str
     thinned_from: str
     """Of a thinned segment: the last link of what it was made from, hex."""
+    made: str
+    """``demo`` where no camera took these pictures."""
     opening: bytes
     """The link of what stands before the first fragment."""
     links: tuple[bytes, ...]
@@ -50,7 +52,7 @@ class SegmentScan(NamedTuple):
         """What is, or would be, signed of it."""
         return proof.state(
             self.segment, recorder=self.recorder, opening=self.opening, links=self.links, previous=self.chain,
-            thinned_from=self.thinned_from, growing=growing,
+            thinned_from=self.thinned_from, growing=growing, made=self.made,
         )  # fmt: skip
 
 
@@ -183,10 +185,13 @@ def _describe(
         tally.frames, len(tally.gops), video.codec, video.width_px, video.height_px, audio.codec if audio else "",
         _int(info, "uncertainty_us"), str(info.get("clock", "")), 0, links[-1],
     )  # fmt: skip
-    chain, recorder, thinned_from = (str(info.get(key, "")) for key in ("chain", "recorder", "thinned_from"))
+    chain, recorder, thinned_from, made = (
+        str(info.get(key, "")) for key in ("chain", "recorder", "thinned_from", "made")
+    )
     return SegmentScan(
         segment, gops.pack(tally.gops), _gap(stream, info), end, size,
-        chain, recorder, thinned_from, reader.opening_link(read, opening), tuple(links), tuple(captured_us), signed,
+        chain, recorder, thinned_from, made, reader.opening_link(read, opening), tuple(links), tuple(captured_us),
+        signed,
     )  # fmt: skip
 
 

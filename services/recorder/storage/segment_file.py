@@ -150,8 +150,9 @@ class SegmentFile:
         """
         segment, _ = self.row()
         said = state(
-            segment, recorder=self.recorder, opening=self.opening_link, links=self.links, previous=self.chain.hex()
-        )
+            segment, recorder=self.recorder, opening=self.opening_link, links=self.links, previous=self.chain.hex(),
+            made=self.made,
+        )  # fmt: skip
         made = signer.sign(said.to_bytes())
         if not append_whole(files, self.fd, [made.to_box()], self.sealed_bytes):
             return

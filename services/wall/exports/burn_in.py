@@ -18,7 +18,7 @@ from av.video.frame import PictureType, VideoFrame
 from PIL import Image, ImageDraw, ImageFont
 
 from services.contracts.errors import PantauError
-from services.wall.exports.clip_times import CONVERSION, ClipTimes
+from services.wall.exports.clip_times import CONVERSION, MADE_UP, ClipTimes
 
 _SHARE_OF_HEIGHT: Final = 28
 """The text is a so much smaller part of the picture's height."""
@@ -49,11 +49,20 @@ class _Shown(NamedTuple):
 
 
 def burn_in(
-    source: Path, target: Path, *, name: str, times: ClipTimes, zone: tzinfo, progress: Callable[[float], None]
+    source: Path,
+    target: Path,
+    *,
+    name: str,
+    times: ClipTimes,
+    zone: tzinfo,
+    progress: Callable[[float], None],
+    made_up: bool = False,
 ) -> None:
     """Converts the clip ``source`` into ``target``: each picture is shown when it was, with the time it was taken at.
 
-    ``progress`` gets the converted share. Raises `BurnInError`, ``OSError``.
+    ``progress`` gets the converted share. ``made_up``: the file says that some of it is a demo's.
+
+    Raises `BurnInError`, ``OSError``.
     """
     try:
         with (
@@ -61,7 +70,8 @@ def burn_in(
             av.open(str(source)) as sounding,
             av.open(str(target), "w", format="mp4", options={"movflags": "+faststart"}) as made,
         ):
-            made.metadata.update({"title": name, "comment": f"Pantau: {CONVERSION}"})
+            comment = f"Pantau: {CONVERSION}{f'; {MADE_UP}' if made_up else ''}"
+            made.metadata.update({"title": name, "comment": comment})
             _convert(clip, _Sound(sounding, made), made, name, times, zone, progress)
     except (av.error.FFmpegError, ValueError, IndexError) as error:
         raise BurnInError(f"the pictures cannot be converted: {error}") from error

@@ -6,6 +6,7 @@ Apart from `services.wall.exports.burn_in`, which loads FFmpeg: a front only ord
 from typing import Final, NamedTuple
 
 CONVERSION: Final = "encoded anew as H.264 (libx264, crf 20) with name and time in the picture; not as it was recorded"
+MADE_UP: Final = "made up for a demo, no camera took these pictures at that time"
 
 
 class ClipTimes(NamedTuple):

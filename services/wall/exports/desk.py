@@ -282,6 +282,7 @@ class ExportDesk:
             size_bytes=made.size_bytes,
             sha256=made.sha256,
             conversion=made.conversion,
+            made_up=made.made_up,
             expires_us=now_us + int(self._settings.exports_hours * _HOUR_US),
         )
         log.info("export.done", job=job.id, size_bytes=made.size_bytes)

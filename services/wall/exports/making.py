@@ -88,6 +88,7 @@ class ExportMade(Model):
     size_bytes: int
     sha256: str
     conversion: str = ""
+    made_up: bool = False
     detail: str = ""
 
 
@@ -150,6 +151,7 @@ class _Fetched(NamedTuple):
 
     path: Path
     file_name: str
+    made_up: bool
 
 
 class _Making:
@@ -180,7 +182,8 @@ class _Making:
         path = self._part / "bundle.zip"
         async with aclosing(bundle.chunks()) as chunks:
             await self._write(path, chunks, lambda _bytes: bundle.progress)
-        return await asyncio.to_thread(_finished, path, f"{bundle.bundle}.zip", "application/zip")
+        made = await asyncio.to_thread(_finished, path, f"{bundle.bundle}.zip", "application/zip")
+        return made.model_copy(update={"made_up": bundle.made_up})
 
     async def clips(self) -> ExportMade:
         """A clip of one camera, or a ZIP with a clip of each."""
@@ -202,7 +205,8 @@ class _Making:
             path = self._part / "clips.zip"
             await asyncio.to_thread(_pack, path, fetched)
             made = await asyncio.to_thread(_finished, path, f"{self._job.id}.zip", "application/zip")
-        return made.model_copy(update={"conversion": conversion, "detail": detail})
+        made_up = any(clip.made_up for clip in fetched)
+        return made.model_copy(update={"conversion": conversion, "made_up": made_up, "detail": detail})
 
     async def _clip(self, camera: ExportedCamera, number: int) -> _Fetched:
         job, count = self._job, len(self._job.cameras)
@@ -222,6 +226,7 @@ class _Making:
             size = clip.size_bytes
             await self._write(path, clip.chunks(), lambda done: (number + fetching * done / size) / count)
             times = ClipTimes(clip.layout.start_us, clip.layout.lead_us, clip.layout.duration_us)
+            made_up = clip.layout.made_up
             name = clip_name(camera.camera, job.from_us)
         if job.burn_in:
             from services.wall.exports.burn_in import burn_in  # loads FFmpeg and PIL
@@ -232,13 +237,14 @@ class _Making:
                 plain,
                 path,
                 name=camera.name,
+                made_up=made_up,
                 times=times,
                 zone=ZoneInfo(job.time_zone),
                 progress=lambda share: self._progress((number + _BURNING + (1 - _BURNING) * share) / count),
             )
             plain.unlink()
             name = name.replace(".mp4", "_converted.mp4")
-        return _Fetched(path, name)
+        return _Fetched(path, name, made_up)
 
     def _progress(self, share: float) -> None:
         self._tell(ExportReport(progress=share))

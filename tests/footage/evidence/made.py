@@ -39,15 +39,17 @@ def footage(start_us: int) -> encoded.Stream:
     return encoded.video("libx264", frames=60, gop=20, b_frames=(start_us - START) // SEGMENT_US % 3)
 
 
-def segment(camera: str, start_us: int, previous: str, *, tier: str = "full") -> tuple[Statement, bytes, list[bytes]]:
-    """The statement, the opening and the fragments of a recorded segment."""
-    opening, fragments = movies.file_of(footage(start_us), "h264", start_us=start_us)
+def segment(
+    camera: str, start_us: int, previous: str, *, tier: str = "full", made: str = ""
+) -> tuple[Statement, bytes, list[bytes]]:
+    """The statement, the opening and the fragments of a recorded segment, or of one that was ``made`` up."""
+    opening, fragments = movies.file_of(footage(start_us), "h264", start_us=start_us, made=made)
     first = fragment.link(b"", (opening,))
     links = [part[-32:].hex() for part in fragments]
     statement = Statement(
         site="city", camera=camera, profile="main", recorder="recorder-1", path=f"city/{camera}/main/{start_us}.mp4",
         tier=tier, start_us=start_us, end_us=start_us + SEGMENT_US, uncertainty_us=2000, clock="rtcp",
-        opening=first.hex(), links=tuple(links), previous=previous,
+        opening=first.hex(), links=tuple(links), previous=previous, made=made,
     )  # fmt: skip
     return statement, opening, fragments
 
@@ -137,9 +139,9 @@ async def write(path: Path, cameras: list[CameraEvidence], contents: dict[str, b
     await asyncio.to_thread(path.write_bytes, await packed(cameras, contents, **changes))  # type: ignore[arg-type]  # of the manifest
 
 
-def two_segments(camera: str = "cam-1") -> tuple[CameraEvidence, dict[str, bytes]]:
-    """A camera whose range covers the end of one segment and the whole of the next."""
-    statement, opening, fragments = segment(camera, START, "")
+def two_segments(camera: str = "cam-1", *, made: str = "") -> tuple[CameraEvidence, dict[str, bytes]]:
+    """A camera whose range covers the end of one segment, which may be ``made`` up, and the whole of the next."""
+    statement, opening, fragments = segment(camera, START, "", made=made)
     first, first_data = part(statement, opening, fragments, first=1)
     after, opening, fragments = segment(camera, START + SEGMENT_US, statement.last_link)
     second, second_data = part(after, opening, fragments)

@@ -17,7 +17,7 @@ from services.contracts.evidence.manifest import CameraEvidence
 from services.contracts.evidence.statement import public_hex
 from services.contracts.recordings import FootageGap
 from services.footage.evidence.verify import UnreadableError, verify
-from services.media.mp4.fragment import Sample
+from services.media.mp4.fragment import Sample, link
 from tests.footage.evidence import made
 from tests.media import encoded, movies
 
@@ -231,3 +231,43 @@ async def test_pictures_that_are_marked_as_damaged_are_told_and_the_bundle_is_in
     assert told.exit_code == 0
     assert "cam-1: 2 files, 0 gaps told, 0.2 s of pictures marked as damaged" in told.output
     assert "cam-2: 2 files, 0 gaps told\n" in told.output
+
+
+async def test_made_up_footage_of_a_demo_is_told_by_verify_and_by_the_report(tmp_path: Path) -> None:
+    camera, contents = made.two_segments(made="demo")
+    other, more = made.two_segments("cam-2")
+    path = tmp_path / "bundle-1.zip"
+    await made.write(path, [camera, other], contents | more)
+    verdict = verify(path)
+    assert verdict.intact
+    assert +verdict.made_up == {"cam-1": 1}
+    with zipfile.ZipFile(path) as archive:
+        assert "No camera took these pictures at that time" in archive.read("report.html").decode()
+    told = CliRunner().invoke(verify_command, [str(path), "--key", public_hex(made.KEY)])
+    assert told.exit_code == 0
+    assert "MADE UP  cam-1: 1 files" in told.output
+    assert "MADE UP  cam-2" not in told.output
+    assert "fragments are as they were signed, and not all were recorded" in told.output
+
+
+@pytest.mark.parametrize("said", ["demo", ""])
+async def test_a_statement_about_made_up_footage_that_its_file_does_not_bear_out_is_still_told(
+    tmp_path: Path, said: str
+) -> None:
+    _, opening, fragments = made.segment("cam-1", made.START, "", made="" if said else "demo")
+    statement = made.segment("cam-1", made.START, "", made="demo")[0].model_copy(
+        update={"made": said, "opening": opening_link(opening), "links": tuple(part[-32:].hex() for part in fragments)}
+    )
+    part, data = made.part(statement, opening, fragments, first=1)
+    camera = CameraEvidence(camera="cam-1", site="city", name="Jl. Ijen", parts=(part,), gaps=())
+    path = tmp_path / "bundle-1.zip"
+    await made.write(path, [camera], {part.file: data}, to_us=made.START + made.SEGMENT_US)
+    verdict = verify(path)
+    assert +verdict.made_up == {"cam-1": 1}
+    assert [finding.what for finding in verdict.findings] == (
+        ["its description does not say that it is made up, and its statement does"] if said else []
+    )
+
+
+def opening_link(opening: bytes) -> str:
+    return link(b"", (opening,)).hex()

@@ -12,7 +12,7 @@ from services.contracts.frames import Codec
 from services.recorder.archive.archive import NoArchive
 from services.recorder.reading.footage import RecordedFootage
 from services.wall.exports.burn_in import BurnInError, Label, burn_in
-from services.wall.exports.clip_times import CONVERSION, ClipTimes
+from services.wall.exports.clip_times import CONVERSION, MADE_UP, ClipTimes
 from tests.footage.slow import SECOND_US, clip, slow_footage
 from tests.recorder.rig import Rig
 from tests.recorder.units import START_US, pictures, sounds
@@ -43,9 +43,9 @@ def test_a_slow_clip_keeps_its_pictures_times_and_length(tmp_path: Path) -> None
     source.write_bytes(data)
     times = ClipTimes(layout.start_us, layout.lead_us, layout.duration_us)
     assert times == (START_US + 3 * SECOND_US, 3 * SECOND_US, 27 * SECOND_US)
-    burn_in(source, target, name="cam", times=times, zone=UTC, progress=shares.append)
+    burn_in(source, target, name="cam", times=times, zone=UTC, progress=shares.append, made_up=True)
     with av.open(str(target)) as made:
-        assert CONVERSION in made.metadata["comment"]
+        assert made.metadata["comment"] == f"Pantau: {CONVERSION}; {MADE_UP}"
         assert float(made.duration or 0) / av.time_base == pytest.approx(27, abs=0.02)
         assert [frame.time for frame in made.decode(video=0)] == pytest.approx([0, 5, 13, 21], abs=0.01)
     assert shares == pytest.approx([0, 5 / 27, 13 / 27, 21 / 27])

@@ -112,6 +112,7 @@ class ExportView(TimedView):
     incident: str
     burn_in: bool
     conversion: str = Field(description="What was done to the pictures; empty: they are what was recorded.")
+    made_up: bool = Field(description="Some of it was made up for a demo: no camera took these pictures then.")
     actor: str
     created_us: TimeUs
     finished_us: TimeUs | None
@@ -227,6 +228,8 @@ async def download_export(request: FrontRequest) -> web.StreamResponse:
     }
     if job.conversion:
         headers["Pantau-Converted"] = job.conversion
+    if job.made_up:
+        headers["Pantau-Made-Up"] = "true"
     try:
         # A range of a file that is not the one the client has (RFC 9110, 13.1.5) is answered with all of this one.
         same = request.raw.headers.get(hdrs.IF_RANGE, etag).strip() == etag

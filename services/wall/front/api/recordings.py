@@ -193,6 +193,7 @@ async def _send(request: FrontRequest, question: TimelineQuestion, opened: Clip)
             hdrs.ACCEPT_RANGES: "none",
             "Pantau-Clip-Start": rfc3339(opened.layout.start_us),
             "Pantau-Thinned": "true" if opened.layout.thinned else "false",
+            "Pantau-Made-Up": "true" if opened.layout.made_up else "false",
         }
     )
     with request.cut_at_sign_out():

@@ -24,7 +24,8 @@ function job(id: string, status: ExportView["status"]): ExportView {
       reason: "",
       incident: "",
     },
-    ...{ from: WANTED.from, to: WANTED.to, burn_in: false, conversion: "", actor: "ani", created: "", expires: "" },
+    ...{ from: WANTED.from, to: WANTED.to, burn_in: false, conversion: "", made_up: false },
+    ...{ actor: "ani", created: "", expires: "" },
     finished: null,
     file: status === "done" ? file : null,
   };

@@ -437,6 +437,8 @@ export interface ExportView {
   burn_in: boolean;
   /** What was done to the pictures; empty: they are what was recorded. */
   conversion: string;
+  /** Some of it was made up for a demo: no camera took these pictures then. */
+  made_up: boolean;
   actor: string;
   created: string;
   finished: string | null;

@@ -813,6 +813,8 @@ export const en = {
   "exports.cancelled": "cancelled",
   "exports.until": "kept until {time}",
   "exports.converted": "converted",
+  "exports.made-up": "made up for the demo",
+  "exports.made-up.title": "No camera took these pictures at that time.",
   "exports.download": "Download",
   "exports.cancel": "Cancel this export",
   "exports.remove": "Remove this export",

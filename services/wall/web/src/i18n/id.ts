@@ -818,6 +818,8 @@ export const id: Messages = {
   "exports.cancelled": "dibatalkan",
   "exports.until": "disimpan sampai {time}",
   "exports.converted": "dikonversi",
+  "exports.made-up": "dibuat-buat untuk demo",
+  "exports.made-up.title": "Tidak ada kamera yang mengambil gambar ini pada waktu itu.",
   "exports.download": "Unduh",
   "exports.cancel": "Batalkan ekspor ini",
   "exports.remove": "Hapus ekspor ini",

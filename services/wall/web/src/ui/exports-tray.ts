@@ -124,7 +124,9 @@ export class ExportsTray extends LitElement {
     const size = bytesText(job.file.size_bytes, localeOf(language.value));
     const until = sinceTime(Date.parse(job.expires), Date.now(), language.value);
     return html`<span class="state">
-        ${size}${job.conversion ? html`, <span title=${job.conversion}>${t("exports.converted")}</span>` : nothing},
+        ${size}${job.conversion ? html`, <span title=${job.conversion}>${t("exports.converted")}</span>` : nothing}${
+          job.made_up ? html`, <strong title=${t("exports.made-up.title")}>${t("exports.made-up")}</strong>` : nothing
+        },
         ${t("exports.until", { time: until })}
       </span>
       <a href=${job.file.url} download title=${t("exports.download")}>${t("exports.download")}</a>`;
