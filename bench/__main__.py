@@ -11,6 +11,8 @@ import sys
 
 import uvloop
 
+from bench.outages import NAMES as OUTAGES
+
 SECTIONS = {
     "chain": "CPU per camera and latency through the whole product",
     "reading": "the direct reader and libav, CPU and delay",
@@ -20,7 +22,7 @@ SECTIONS = {
     "memory": "memory of each part, with 64 cameras and 80 viewers",
     "browser": "time to the first and to the live picture in Chromium, and the age of pictures",
     "recording": "CPU per recorded camera, against ffmpeg's segment muxer",
-    "footage": "footage through outages: frames lost, seconds until whole, spool",
+    "outages": "footage through outages: frames lost, seconds until whole, spool (as root)",
     "storage": "bytes on disk, clips against cp, seeking",
     "seek": "from a moment asked for to its picture in Chromium",
     "timeline": "30 days of many cameras",
@@ -39,6 +41,8 @@ def main() -> None:
     )
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"one or more of {', '.join(SECTIONS)}")
     parser.add_argument("--quick", action="store_true", help="shorter runs, rougher figures")
+    parser.add_argument("--only", default="", metavar="NAME", choices=OUTAGES, help=f"of outages: {', '.join(OUTAGES)}")
+    parser.add_argument("--cameras", type=int, default=0, metavar="N", help="of outages: so many cameras instead of 16")
     options = parser.parse_args()
     if unknown := set(options.sections) - set(SECTIONS):
         parser.error(f"no such section: {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
@@ -46,7 +50,8 @@ def main() -> None:
     missed = False
     for name in options.sections or SECTIONS:
         print(f"\n## {name}: {SECTIONS[name]}", flush=True)
-        missed |= uvloop.run(importlib.import_module(f"bench.{name}").run(quick=options.quick)) is False
+        more = {"only": options.only, "cameras": options.cameras} if name == "outages" else {}
+        missed |= uvloop.run(importlib.import_module(f"bench.{name}").run(quick=options.quick, **more)) is False
     sys.exit(missed)
 
 

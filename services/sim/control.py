@@ -104,6 +104,7 @@ def _camera(sim: Simulator, camera: str) -> dict[str, Any]:
             "ready": stream.ready.is_set(),
             "clients": len(stream.watchers),
             "frames_sent": sum(track.frames_sent for track in stream.tracks[:1]),
+            "sent": [run for track in stream.tracks[:1] for run in track.runs_sent],
             "faults": stream.faults.as_dict(),
         }
     return {"id": camera, "profiles": profiles}

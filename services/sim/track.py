@@ -6,6 +6,7 @@ RTP-Info tells each client where it starts.
 
 import asyncio
 import os
+from collections import deque
 from random import Random
 from time import time_ns
 from typing import Final, Protocol
@@ -19,6 +20,7 @@ from services.sim.pictures import stamp
 _REPORT_SECONDS: Final = 5.0
 _CATCH_UP_SECONDS: Final = 5.0
 _EARLY_SECONDS: Final = 0.0005
+_RUNS: Final = 1000
 
 
 class Sink(Protocol):
@@ -27,8 +29,8 @@ class Sink(Protocol):
     channel: int
     """Its interleaved channel; 0 on UDP."""
 
-    def send_run(self, run: PacketRun, wire: bytearray) -> None:
-        """One frame, rendered for `channel`."""
+    def send_run(self, run: PacketRun, wire: bytearray) -> bool:
+        """One frame, rendered for `channel`. Whether it was sent: a client that does not read misses it."""
 
     def send_report(self, packet: bytes) -> None:
         """One compound RTCP packet."""
@@ -62,6 +64,8 @@ class SimulatedTrack:
         self.packets_sent = 0
         self._octets = 0
         self.frames_sent = 0
+        self.runs_sent: deque[list[int]] = deque(maxlen=_RUNS)
+        """First and last number of each run of frames that at least one client was sent, the last `_RUNS` of them."""
         self.frames_skipped = 0
         """Frames that were due more than `_CATCH_UP_SECONDS` ago and so were left out."""
 
@@ -163,16 +167,25 @@ class SimulatedTrack:
         sequence = self._sequence
         text = stamp.text(self._camera, number, time_ns() // 1000)
         rendered: dict[int, bytearray] = {}
+        sent = False
         for sink in tuple(self._sinks):
             wire = rendered.get(sink.channel)
             if wire is None:
                 wire = rendered[sink.channel] = run.render(sink.channel, sequence, timestamp, self._ssrc, text)
-            sink.send_run(run, wire)
+            sent |= sink.send_run(run, wire)
+        if sent:
+            self._note_sent(number)
         count = len(run.offsets)
         self._sequence = sequence + count
         self.packets_sent += count
         self._octets += len(run.template) - 16 * count
         self.frames_sent += 1
+
+    def _note_sent(self, number: int) -> None:
+        if self.runs_sent and self.runs_sent[-1][1] == number - 1:
+            self.runs_sent[-1][1] = number
+        else:
+            self.runs_sent.append([number, number])
 
     def _faulty(self, run: PacketRun) -> PacketRun | None:
         """The run to send in place of ``run`` under the faults that hold; None: none."""

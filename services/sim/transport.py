@@ -36,11 +36,13 @@ class TcpSink:
         self._counters = counters
         self.channel, self._report_channel = channels
 
-    def send_run(self, run: PacketRun, wire: bytearray) -> None:
+    def send_run(self, run: PacketRun, wire: bytearray) -> bool:
+        del run
         if self._transport.get_write_buffer_size() > _TCP_BACKLOG_BYTES:
             self._counters.frames_dropped += 1
-        else:
-            self._transport.write(wire)
+            return False
+        self._transport.write(wire)
+        return True
 
     def send_report(self, packet: bytes) -> None:
         self._transport.write(b"$" + bytes((self._report_channel,)) + len(packet).to_bytes(2, "big") + packet)
@@ -81,7 +83,7 @@ class UdpSink:
         self._address = host, client_ports[0]
         self._report_address = host, client_ports[1]
 
-    def send_run(self, run: PacketRun, wire: bytearray) -> None:
+    def send_run(self, run: PacketRun, wire: bytearray) -> bool:
         loss = self._faults.value(Fault.LOSS) or 0.0
         ports = self._ports
         for packet in run.packets(wire):
@@ -89,6 +91,7 @@ class UdpSink:
                 ports.counters.datagrams_lost += 1
             else:
                 ports.send(ports.rtp, packet, self._address)
+        return True
 
     def send_report(self, packet: bytes) -> None:
         self._ports.send(self._ports.rtcp, packet, self._report_address)

@@ -1,4 +1,4 @@
-"""What happens to footage's way: one function an outage. Tests run them short, `python -m bench footage` in full."""
+"""What happens to footage's way: one function an outage. Tests run them short, `python -m bench outages` in full."""
 
 import asyncio
 import os
@@ -80,6 +80,12 @@ def _fill(path: Path) -> None:
     with path.open("ab") as file, suppress(OSError):
         while True:
             os.write(file.fileno(), bytes(64 * 1024))
+
+
+async def ingest_worker_killed(rig: FootageRig, seconds: float) -> None:
+    """kill -9 of ingest and of its worker, which are started again; ``seconds`` are waited for."""
+    await rig.services["ingest"].kill()
+    await asyncio.sleep(seconds)
 
 
 async def random_kills(rig: FootageRig, seconds: float, *, every_seconds: float = 4.0, seed: int = 1) -> None:
