@@ -19,7 +19,7 @@ from tests.processes import children, command_line, runs
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="pidfds and prctl are Linux's")
 
-SLEEP = [sys.executable, "-m", "tests.mesh.sleeper", "5"]
+SLEEP = [sys.executable, "-m", "tests.mesh.sleeper", "600"]
 
 
 @pytest.fixture
