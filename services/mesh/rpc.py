@@ -23,6 +23,7 @@ from services.contracts.models import Model
 from services.contracts.permissions import SYSTEM, Actor, Permission, Right, Role, permission_name
 from services.contracts.redact import redact
 from services.mesh.bus import Bus, BusMessage, is_nobody_there
+from services.mesh.clock import Clock, SystemClock, timeout
 from services.mesh.log import get_logger
 
 log = get_logger()
@@ -184,6 +185,7 @@ async def gather(
     actor: Actor = SYSTEM,
     expected: int,
     timeout_seconds: float = 2.0,
+    clock: Clock | None = None,
 ) -> list[R]:
     """Asks every instance of a broadcast endpoint; returns when ``expected`` have answered or the time is over.
 
@@ -207,7 +209,7 @@ async def gather(
     subscription = await bus.subscribe(inbox, collect)
     try:
         await bus.publish(subject, question.pack(), reply=inbox, headers=_headers(actor))
-        async with asyncio.timeout(timeout_seconds):
+        async with timeout(clock or SystemClock(), timeout_seconds):
             await done.wait()
     except TimeoutError:
         pass

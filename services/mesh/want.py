@@ -29,6 +29,7 @@ from pydantic import ValidationError
 from services.contracts.errors import NobodyThereError, UnavailableError
 from services.contracts.models import WantReply
 from services.mesh.bus import PENDING_IN_BYTES, Bus, BusMessage, BusSubscription, is_nobody_there
+from services.mesh.clock import Clock, SystemClock, timeout
 
 RENEW_SECONDS: Final = 10.0
 """Between two renewals."""
@@ -41,8 +42,9 @@ FRAMES_AT_ONCE: Final = 32
 class _Inbox:
     """The messages of one answer, in order."""
 
-    def __init__(self, subject: str, silence_seconds: float) -> None:
+    def __init__(self, subject: str, silence_seconds: float, clock: Clock) -> None:
         self._subject = subject
+        self._clock = clock
         self._silence_seconds = silence_seconds
         self._messages: asyncio.Queue[BusMessage] = asyncio.Queue()
 
@@ -53,7 +55,7 @@ class _Inbox:
         """Raises `NobodyThereError`, or `UnavailableError` after a silence."""
         if self._messages.empty():
             try:
-                async with asyncio.timeout(self._silence_seconds):
+                async with timeout(self._clock, self._silence_seconds):
                     message = await self._messages.get()
             except TimeoutError as error:
                 raise UnavailableError(
@@ -93,13 +95,14 @@ async def ask_want(
     *,
     silence_seconds: float = SILENCE_SECONDS,
     pending_bytes: int = PENDING_IN_BYTES,
+    clock: Clock | None = None,
 ) -> AsyncIterator[WantAnswer]:
     """Asks once; the block has the answer when its first message is here. Leaving the block gives the rest up.
 
     ``pending_bytes`` bounds what waits on the way in. Raises `NobodyThereError` where nobody listens,
     `UnavailableError` where the bus is away or no answer comes.
     """
-    inbox, deliver_to = _Inbox(subject, silence_seconds), bus.new_inbox()
+    inbox, deliver_to = _Inbox(subject, silence_seconds, clock or SystemClock()), bus.new_inbox()
     subscription = await bus.subscribe(deliver_to, inbox.add_message, pending_bytes=pending_bytes)
     try:
         if not await bus.publish(subject, b"", reply=deliver_to):

@@ -11,9 +11,11 @@ from services.contracts.errors import ConflictError, ForbiddenError, PantauError
 from services.contracts.models import Id, Model
 from services.contracts.permissions import Actor, Role
 from services.mesh.bus import Bus
+from services.mesh.clock import TurnedClock
 from services.mesh.nats_server import NatsServer
 from services.mesh.rpc import Endpoint, Nothing, call, gather, serve
 from services.mesh.settings import MeshSettings
+from tests.eventually import eventually
 from tests.flushed import flushed
 
 OPERATOR = Actor("Siti Nurbaya é", Role.OPERATOR)
@@ -29,7 +31,12 @@ class Answer(Model):
     text: str
 
 
+ANSWER_SLOWLY = asyncio.Event()
+
+
 async def greet(question: Question, actor: Actor) -> Answer:
+    if question.camera == "slow":
+        await ANSWER_SLOWLY.wait()
     await asyncio.sleep(question.wait_seconds)
     if question.camera == "taken":
         raise ConflictError("rtsp://u:hunter2@cam/ sudah ada — é\r\nX: y")
@@ -97,10 +104,11 @@ async def test_a_bad_question_is_refused_by_field(served: Bus, body: bytes) -> N
 
 
 async def test_a_slow_answer_delays_nobody(served: Bus) -> None:
-    slow = asyncio.create_task(call(served, subject("greet"), Question(camera="slow", wait_seconds=3), Answer))
+    slow = asyncio.create_task(call(served, subject("greet"), Question(camera="slow"), Answer, timeout_seconds=600))
     await asyncio.sleep(0.1)
     await call(served, subject("greet"), Question(camera="fast"), Answer)
     assert not slow.done()
+    ANSWER_SLOWLY.set()
     assert (await slow).text.startswith("slow")
 
 
@@ -122,12 +130,18 @@ async def test_each_instance_answers_a_broadcast(
     endpoints = [Endpoint("everybody", Question, greet, Role.VIEWER, broadcast=True)]
     micro = await serve(second, tasks, home="city", service="greeter", endpoints=endpoints)
     await flushed(second.client)
-    answers = await gather(served, subject("everybody"), Question(camera="all"), Answer, expected=2)
+    question = Question(camera="all")
+    answers = await gather(served, subject("everybody"), question, Answer, expected=2, timeout_seconds=600)
     assert len(answers) == 2
-    answers = await gather(
-        served, subject("everybody"), Question(camera="all"), Answer, expected=3, timeout_seconds=0.3
+    clock, asked_before = TurnedClock(), served.client.stats["in_msgs"]
+    gathering = asyncio.create_task(
+        gather(served, subject("everybody"), question, Answer, expected=3, timeout_seconds=600, clock=clock)
     )
-    assert len(answers) == 2
+    await eventually(lambda: served.client.stats["in_msgs"] == asked_before + 3)  # the question and two answers
+    await asyncio.sleep(0.01)
+    assert not gathering.done()
+    clock.advance(600)
+    assert len(await gathering) == 2
     await micro.stop()
     await second.close()
 

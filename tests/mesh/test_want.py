@@ -9,6 +9,7 @@ from services.contracts import subjects
 from services.contracts.errors import NobodyThereError, UnavailableError
 from services.contracts.models import WantReply
 from services.mesh.bus import Bus, BusMessage
+from services.mesh.clock import TurnedClock
 from services.mesh.nats_server import NatsServer
 from services.mesh.want import FRAMES_AT_ONCE, WantAnswerer, ask_want, renew_want
 from tests.flushed import flushed
@@ -99,16 +100,14 @@ async def test_a_camera_that_delivers_nothing_says_why(bus: Bus) -> None:
 
 async def test_an_answer_that_breaks_off_leaves_the_frames_that_came(bus: Bus) -> None:
     await raw_answer(bus, WantReply(status="live", frames=3).pack(), b"one", b"two")
-    came: list[bytes] = []
-
-    async def collect() -> None:
-        async with ask_want(bus, SUBJECT, silence_seconds=0.1) as answer:
-            async for frame in answer:
-                came.append(frame)
-
-    with pytest.raises(UnavailableError, match="no answer"):
-        await collect()
-    assert came == [b"one", b"two"]
+    clock = TurnedClock()
+    async with ask_want(bus, SUBJECT, silence_seconds=3600, clock=clock) as answer:
+        assert [await anext(answer), await anext(answer)] == [b"one", b"two"]
+        waiting = asyncio.create_task(anext(answer))
+        await asyncio.sleep(0)
+        clock.advance(3600)
+        with pytest.raises(UnavailableError, match="no answer"):
+            await waiting
 
 
 async def test_an_answer_that_is_none_is_refused(bus: Bus) -> None:
