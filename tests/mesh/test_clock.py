@@ -31,22 +31,20 @@ def test_a_manual_clock_calls_what_is_due_in_order_and_each_at_its_own_time() ->
 @pytest.mark.parametrize("clock", [ManualClock(), TurnedClock()], ids=["manual", "turned"])
 async def test_what_sleeps_wakes_when_the_clock_is_turned_and_not_before(clock: ManualClock | TurnedClock) -> None:
     async def time_out() -> None:
-        async with timeout(clock, 50.0):
+        async with timeout(clock, 5000.0):
             await asyncio.Event().wait()
 
-    began = time.monotonic()
-    sleeping, patient = asyncio.create_task(sleep(clock, 30.0)), asyncio.create_task(time_out())
+    sleeping, patient = asyncio.create_task(sleep(clock, 3000.0)), asyncio.create_task(time_out())
     await asyncio.sleep(0.01)
-    clock.advance(29.0)
+    clock.advance(2000.0)
     await asyncio.sleep(0.01)
     assert not sleeping.done()
-    clock.advance(2.0)
+    clock.advance(1500.0)
     await sleeping
     assert not patient.done()
-    clock.advance(20.0)
+    clock.advance(2000.0)
     with pytest.raises(TimeoutError):
         await patient
-    assert time.monotonic() - began < 5.0
 
 
 @pytest.mark.parametrize("clock", [SystemClock(), TurnedClock()], ids=["system", "turned"])
@@ -56,4 +54,5 @@ async def test_the_machine_s_clock_goes_by_itself_and_ends_no_block_that_is_done
         pass
     await sleep(clock, 0.03)
     assert clock.monotonic() - began >= 0.025
-    assert abs(clock.now_us() - time.time_ns() // 1000) < 5_000_000
+    before_us = time.time_ns() // 1000
+    assert before_us <= clock.now_us() <= time.time_ns() // 1000

@@ -50,7 +50,7 @@ async def test_events_arrive_once_and_in_order_although_the_server_restarts_mean
     for number in range(20, 40):
         outbox.post(_online(number))
     await nats_server.start()
-    await outbox.flush(20)
+    await outbox.flush(90)
     running.cancel()
     assert outbox.snapshot() == []
     assert await _received(bus, 40) == [f"cam-{number}" for number in range(40)]
@@ -97,7 +97,7 @@ async def test_a_subscriber_that_was_away_catches_up(bus: Bus, mesh_settings: Me
     assert isinstance(parse(first.data, first.headers), CameraOnline)
     for number in (2, 3):
         outbox.post(_online(number))
-    await outbox.flush(5)
+    await outbox.flush(90)
     later = await Bus.connect(mesh_settings, "later")
     again = await later.js.pull_subscribe("", durable="partner", stream=subjects.EVENTS_STREAM)
     subjects_seen = [message.subject for message in await again.fetch(2, timeout=30)]
@@ -192,9 +192,11 @@ async def test_a_silence_ends_the_following(bus: Bus) -> None:
     await ensure_stream(bus)
     clock = TurnedClock()
     following = asyncio.create_task(follow_events(bus, clock, subjects.EVENTS_STREAM, 0, lambda _event: None))
-    await asyncio.sleep(0.1)
-    clock.advance(SILENT_SECONDS)
-    await asyncio.wait_for(following, 30)
+    async with asyncio.timeout(90):
+        while not following.done():  # one turn may fall just before a heartbeat
+            clock.advance(SILENT_SECONDS)
+            await asyncio.sleep(0.1)
+    await following
 
 
 async def test_a_hole_among_what_is_followed_ends_it_and_nothing_after_the_hole_is_taken(bus: Bus) -> None:

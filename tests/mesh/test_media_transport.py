@@ -13,6 +13,7 @@ from services.mesh.media_transport import (
     BUFFER_BYTES,
     MAX_LINE_BYTES,
     MAX_OTHER_BYTES,
+    REST_SECONDS,
     MediaSplitter,
     MediaTransport,
     Take,
@@ -110,7 +111,9 @@ def test_an_error_of_one_taker_stops_no_other() -> None:
 
 
 @asynccontextmanager
-async def connected(takes: dict[bytes, Take]) -> AsyncIterator[tuple[MediaTransport, asyncio.StreamWriter]]:
+async def connected(
+    takes: dict[bytes, Take], rest_seconds: float = REST_SECONDS
+) -> AsyncIterator[tuple[MediaTransport, asyncio.StreamWriter]]:
     """A transport, and the server's side of its connection, which has said ``INFO {}`` as soon as it was there."""
     accepted: asyncio.Future[asyncio.StreamWriter] = asyncio.get_running_loop().create_future()
 
@@ -119,10 +122,10 @@ async def connected(takes: dict[bytes, Take]) -> AsyncIterator[tuple[MediaTransp
         accepted.set_result(writer)
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    transport = MediaTransport(takes)
+    transport = MediaTransport(takes, rest_seconds)
     assert not transport
     port = server.sockets[0].getsockname()[1]
-    await transport.connect(urlparse(f"nats://127.0.0.1:{port}"), 0, 5)
+    await transport.connect(urlparse(f"nats://127.0.0.1:{port}"), 0, 60)
     assert transport
     writer = await accepted
     assert await transport.readline() == b"INFO {}\r\n"
@@ -179,7 +182,7 @@ async def test_nothing_more_is_read_while_nats_py_takes_nothing() -> None:
 
 async def test_media_that_comes_quickly_is_read_together_and_none_is_lost() -> None:
     taken: list[bytes] = []
-    async with connected({b"1": taken.append}) as (transport, writer):
+    async with connected({b"1": taken.append}, rest_seconds=0.3) as (transport, writer):
         for number in range(50):
             writer.write(message(1, b"%d" % number))
             await asyncio.sleep(0.0002)

@@ -43,7 +43,7 @@ def test_the_folder_is_free_only_when_the_last_child_of_a_killed_parent_has_ende
             lock.acquire(patience_seconds=0.3)
     finally:
         os.kill(child, 9)
-    lock.acquire(patience_seconds=5)
+    lock.acquire(patience_seconds=60)
     lock.release()
 
 
