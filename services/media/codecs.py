@@ -64,6 +64,8 @@ class AudioCodec:
     """Its kind in MP4."""
     in_browsers: bool
     """Whether viewers get it as it is; else it is converted."""
+    rtp_hz: int
+    """The clock rate at which browsers take it; 0 where they do not."""
     samples: Callable[[bytes, int], int]
     """How many samples an access unit lasts, of its payload and the channels. Raises `BitstreamError`."""
 
@@ -160,10 +162,10 @@ _VIDEO_ROWS: Final = (
     VideoCodec("mjpeg", "JPEG", b"jpeg", b"", read_format=lambda payload: PictureFormat(*jpeg.size_px(payload))),
 )  # fmt: skip
 _AUDIO_ROWS: Final = (
-    AudioCodec("aac", ("MPEG4-GENERIC", "MP4A-LATM"), b"mp4a", in_browsers=False, samples=_aac_samples),
-    AudioCodec("opus", ("OPUS",), b"Opus", in_browsers=True, samples=_opus_samples),
-    AudioCodec("pcm_mulaw", ("PCMU",), b"ulaw", in_browsers=True, samples=_byte_samples),
-    AudioCodec("pcm_alaw", ("PCMA",), b"alaw", in_browsers=True, samples=_byte_samples),
+    AudioCodec("aac", ("MPEG4-GENERIC", "MP4A-LATM"), b"mp4a", in_browsers=False, rtp_hz=0, samples=_aac_samples),
+    AudioCodec("opus", ("OPUS",), b"Opus", in_browsers=True, rtp_hz=48_000, samples=_opus_samples),
+    AudioCodec("pcm_mulaw", ("PCMU",), b"ulaw", in_browsers=True, rtp_hz=8000, samples=_byte_samples),
+    AudioCodec("pcm_alaw", ("PCMA",), b"alaw", in_browsers=True, rtp_hz=8000, samples=_byte_samples),
 )
 VIDEO: Final = {codec.name: codec for codec in _VIDEO_ROWS}
 """By FFmpeg's name; where there is a choice, the first is preferred."""

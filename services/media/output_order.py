@@ -29,7 +29,8 @@ class Placement(Enum):
     REORDERED = "reordered"
     """It is shown before one of them, and others refer to it."""
     OPEN = "open"
-    """A keyframe at which not every decoder begins: H.264 without an IDR picture, as in open GOPs."""
+    """A keyframe at which not every decoder begins: H.264 without an IDR picture, as in open GOPs; or pictures that are
+    not 4:2:0 of 8 bits, which most decoders for WebRTC do not know."""
 
 
 class _Picture(NamedTuple):
@@ -110,6 +111,11 @@ class OutputOrder:
         return Placement.DROPPABLE if picture.disposable else Placement.REORDERED
 
 
+def _is_common(sps: h264.Sps | h265.Sps) -> bool:
+    """Whether pictures are of the kind that all decoders know: 4:2:0, 8 bits."""
+    return (sps.chroma_format_idc, sps.bit_depth_luma, sps.bit_depth_chroma) == (1, 8, 8)
+
+
 _HEAD_BYTES: Final = 32
 """More than a slice header's fields in use take."""
 
@@ -121,6 +127,7 @@ class _Avc:
         self.in_order = False
         self._sets: list[bytes] = []
         self._by_pps: dict[int, h264.Sps] = {}
+        self._common = True
 
     def read_sets(self, units: list[bytes]) -> None:
         sets = [unit for unit in units if h264.is_parameter_set(unit)]
@@ -129,6 +136,7 @@ class _Avc:
         self._sets = sets
         found = h264.parameter_sets(sets)
         by_id = {sps.identifier: sps for sps in map(h264.parse_sps, found.sps)}
+        self._common = all(map(_is_common, by_id.values()))
         ids = map(h264.pps_ids, found.pps)
         self._by_pps = {pps: by_id[sps] for pps, sps in ids if sps in by_id}
         # E.2.1, max_num_reorder_frames; 8.2.1.3: with type 2 the order of output is that of decoding.
@@ -143,7 +151,7 @@ class _Avc:
             return None
         referred, idr = h264.ref_idc(unit) != 0, h264.nal_type(unit) == h264.NalType.IDR
         order = h264.slice_order(unit, sps) if sps.order_type == 0 else None
-        return _Picture(order, sps.order_bits, referred, not referred, idr)
+        return _Picture(order, sps.order_bits, referred, not referred, idr and self._common)
 
 
 class _Hevc:
@@ -153,6 +161,7 @@ class _Hevc:
         self.in_order = False
         self._sets: list[bytes] = []
         self._by_pps: dict[int, tuple[h265.Sps, h265.Pps]] = {}
+        self._common = True
 
     def read_sets(self, units: list[bytes]) -> None:
         sets = [unit for unit in units if h265.is_parameter_set(unit)]
@@ -161,6 +170,7 @@ class _Hevc:
         self._sets = sets
         found = h265.parameter_sets(sets)
         by_id = {sps.identifier: sps for sps in map(h265.parse_sps, found.sps)}
+        self._common = all(map(_is_common, by_id.values()))
         every = map(h265.parse_pps, found.pps)
         self._by_pps = {pps.identifier: (by_id[pps.sps], pps) for pps in every if pps.sps in by_id}
         self.in_order = bool(by_id) and all(sps.reorder_frames == 0 for sps in by_id.values())
@@ -177,7 +187,7 @@ class _Hevc:
         leading = h265.NalType.RADL_N <= kind <= h265.NalType.RASL_R
         disposable = not referred and layer == both[0].sub_layers - 1
         anchors = layer == 0 and referred and not leading
-        return _Picture(h265.slice_order(unit, *both), both[0].order_bits, anchors, disposable, restarts=True)
+        return _Picture(h265.slice_order(unit, *both), both[0].order_bits, anchors, disposable, self._common)
 
 
 _LAST_SUB_LAYER_KIND: Final = 14

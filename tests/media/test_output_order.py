@@ -100,6 +100,13 @@ def test_pictures_that_count_as_decoded_are_in_order() -> None:
     assert set(placed(stream, AVC)) == {Placement.IN_ORDER}
 
 
+@pytest.mark.parametrize("pixels", ["gray", "yuv422p", "yuv444p", "yuv420p10le"])
+def test_a_keyframe_of_pictures_that_few_decoders_know_is_not_for_every_decoder(pixels: str) -> None:
+    stream = encoded.video(frames=4, pixel_format=pixels)
+    assert placed(stream, AVC)[0] is Placement.OPEN
+    assert placed(encoded.video("libx265", frames=4, pixel_format=pixels), HEVC)[0] is Placement.OPEN
+
+
 def test_counts_that_wrap_are_followed() -> None:
     stream = avc(1, frames=200, gop=200)
     assert placed(stream, AVC) == expected(stream, AVC)

@@ -389,7 +389,8 @@ def open_session(question: SessionOpen, viewer: Actor, relay: RelayContext) -> S
 def _negotiate(question: SessionOpen, port: ViewerPort, notify: Callable[[Notice], None]) -> Negotiated:
     """A connection for an offer, with a slot for each video section that can be sent in, and the answer."""
     offer = parse_offer(question.offer)
-    agreed = negotiate(offer, sessions.MAX_SLOTS)
+    # A player is sent one camera: a second section would be answered and never sent in.
+    agreed = negotiate(offer, 1 if question.kind == "whep" else sessions.MAX_SLOTS)
     connection = ViewerConnection(agreed.transport, port)
     slots: list[Slot] = []
     sound: RtpSoundTrack | None = None

@@ -15,7 +15,8 @@ _SECURE: Final = frozenset(("UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "TCP/DTLS/R
 """Protocols of an offer that means DTLS-SRTP (RFC 8829, 5.1.2)."""
 _REPAIRS: Final = frozenset(("RTX", "RED", "ULPFEC", "FLEXFEC-03"))
 """Encoding names that carry no pictures of their own."""
-_SOUND: Final = frozenset(name for codec in AUDIO.values() if codec.in_browsers for name in codec.rtp_names)
+_SOUND_HZ: Final = {name: codec.rtp_hz for codec in AUDIO.values() if codec.in_browsers for name in codec.rtp_names}
+_PICTURE_HZ: Final = 90_000
 
 
 class VideoChoice(NamedTuple):
@@ -60,7 +61,9 @@ def negotiate(offer: Offer, max_videos: int) -> Agreement:
     videos = {place: usable[place] for place in sorted(share) if place in usable}
     if not videos:
         raise BadOfferError(_why_none(offer))
-    videos = dict(list(videos.items())[:max_videos])
+    # Where not all may be sent in, those that take most codecs: which one the camera will send is not known here.
+    most = sorted(videos, key=lambda place: -len(videos[place].by_codec))[:max_videos]
+    videos = {place: videos[place] for place in sorted(most)}
     sound = next(
         ((place, formats) for place in sorted(share) if (formats := choose_audio(offer.sections[place]))), None
     )
@@ -75,10 +78,17 @@ def negotiate(offer: Offer, max_videos: int) -> Agreement:
 
 
 def choose_audio(section: MediaSection) -> tuple[Format, ...]:
-    """The payload types in which cameras' sound can be sent, G.711 as it is, and Opus; empty where it cannot."""
+    """The payload types in which cameras' sound can be sent, G.711 as it is, and Opus; empty where it cannot.
+
+    G.711 that is offered at another rate or in two channels would play what is sent at another pitch.
+    """
     if section.kind != "audio" or _closed(section):
         return ()
-    return tuple(f for f in section.formats.values() if f.codec in _SOUND)
+    return tuple(
+        f
+        for f in section.formats.values()
+        if _SOUND_HZ.get(f.codec) == f.clock_rate and (f.codec == "OPUS" or f.channels == 1)
+    )
 
 
 def choose_video(section: MediaSection) -> VideoChoice:
@@ -89,7 +99,7 @@ def choose_video(section: MediaSection) -> VideoChoice:
     """
     by_codec: dict[str, Format] = {}
     for codec in VIDEO.values():
-        offered = [f for f in section.formats.values() if f.codec == codec.rtp_name]
+        offered = [f for f in section.formats.values() if (f.codec, f.clock_rate) == (codec.rtp_name, _PICTURE_HZ)]
         ranked = [(rank, f) for f in offered if (rank := codec.rank_offer(f.parameters)) is not None]
         if ranked:
             by_codec[codec.name] = min(ranked, key=lambda pair: pair[0])[1]

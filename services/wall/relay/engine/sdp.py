@@ -16,7 +16,7 @@ MAX_SECTIONS: Final = 80
 _ICE_CHARS: Final = re.compile(r"^[A-Za-z0-9+/]+$")
 _FINGERPRINT: Final = re.compile(r"^[A-Fa-f0-9]{2}(:[A-Fa-f0-9]{2})+$")
 _DIRECTIONS: Final = ("recvonly", "sendonly", "inactive", "sendrecv")
-_TOKEN: Final = re.compile(r"^[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,32}$")
+_TOKEN: Final = re.compile(r"^[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,64}$")
 
 
 class Format(NamedTuple):
@@ -96,6 +96,8 @@ def parse_offer(text: str) -> Offer:
     if len(rest) > MAX_SECTIONS:
         raise BadOfferError(f"the offer has {len(rest)} media sections; at most {MAX_SECTIONS} are answered")
     session = _Attributes(head)
+    if "ice-lite" in session.first:  # RFC 8445, 6.1.1: a lite agent begins no checks, and neither does ours
+        raise BadOfferError("the offer is of an ICE-lite agent, as this server is one: a full agent must connect")
     groups = [group.split() for group in session.lists.get("group", ())]
     bundles = tuple(tuple(mids) for semantics, *mids in filter(None, groups) if semantics == "BUNDLE")
     sections = tuple(_section(block.split("\n", 1)[0], _Attributes(block), session) for block in rest)
@@ -103,7 +105,7 @@ def parse_offer(text: str) -> Offer:
     if len(set(mids)) != len(mids):
         raise BadOfferError("two media sections have the same mid")
     if not all(_TOKEN.match(mid) for mid in mids):
-        raise BadOfferError("an a=mid has at most 32 token characters")
+        raise BadOfferError("an a=mid has at most 64 token characters")
     return Offer(sections, bundles)
 
 
@@ -132,22 +134,22 @@ class _Attributes:
         for line in block.split("\n"):
             if not line.startswith("a=") or line.startswith(("a=ssrc", "a=candidate")):
                 continue
-            name, _, value = line[2:].partition(":")
+            name, _, value = line[2:].rstrip().partition(":")
             if name not in self.first:
                 self.first[name] = value
             self.lists.setdefault(name, []).append(value)
 
 
 def _section(line: str, attributes: _Attributes, session: _Attributes) -> MediaSection:
-    parts = line.split(" ")
-    port = _number(parts[1], 65_535) if len(parts) >= 4 else None
+    parts = line.split()
+    port = _number(parts[1].partition("/")[0], 65_535) if len(parts) >= 4 else None  # <port>/<number of ports>
     if port is None:
         raise BadOfferError(f"a media line cannot be read: m={line[:60]}")
     kind, protocol = parts[0], parts[2]
     formats = _formats(parts[3:], attributes) if kind in ("audio", "video") else {}
     extensions: dict[str, int] = {}
     directed: set[str] = set()
-    for value in attributes.lists.get("extmap", ()):
+    for value in (*session.lists.get("extmap", ()), *attributes.lists.get("extmap", ())):
         number, _, uri = value.partition(" ")
         uri = uri.split(" ", 1)[0]
         number, _, way = number.partition("/")

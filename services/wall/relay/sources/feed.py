@@ -109,7 +109,8 @@ class ProfileFeed:
         """Since when it has had no sink."""
         self.reordered = False
         """Whether decoders for WebRTC cannot show it: pictures that others refer to are shown in another order than
-        they are decoded, or keyframes are not all IDR pictures. It holds until the parameter sets change."""
+        they are decoded, keyframes are not all IDR pictures, or pictures are not 4:2:0 of 8 bits. It holds until the
+        parameter sets change."""
         self._order = OutputOrder()
         self._ordered_sets = b""
         """The parameter sets that ``reordered`` is said of."""

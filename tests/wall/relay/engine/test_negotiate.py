@@ -121,6 +121,8 @@ GROUP = "a=group:BUNDLE "
         (section("0", "a=rtpmap:102 H264/90000", "a=fmtp:102 packetization-mode=0"), "packetization-mode=1"),
         (section("0", "a=rtpmap:102 H264/90000", "a=fmtp:102 profile-level-id=42e01f"), "packetization-mode=1"),
         (section("0", number=96), "no codec that is known"),
+        (section("0", "a=rtpmap:102 H264/48000"), "H264"),
+        ("a=ice-lite\r\n" + section("0", *H264), "ICE-lite agent"),
         (SOUND, "no m=video section"),
         (section("0", *H264, ufrag=""), "ice-ufrag"),
     ],
@@ -188,3 +190,66 @@ def test_a_section_that_stands_outside_the_group_is_left_out() -> None:
 def test_more_video_than_there_may_be_slots_is_rejected() -> None:
     offer = HEAD + GROUP + "1 2 3\r\n" + "".join(section(mid, *H264) for mid in "123")
     assert list(negotiate(sdp.parse_offer(offer), 2).videos) == [0, 1]
+
+
+def test_of_two_sections_the_one_that_takes_more_codecs_is_sent_where_one_may_be() -> None:
+    h265 = section("1", "a=rtpmap:102 H265/90000")
+    both = section("2", *H264, "a=rtpmap:103 H265/90000").replace("SAVPF 102", "SAVPF 102 103")
+    agreed = negotiate(sdp.parse_offer(HEAD + GROUP + "1 2\r\n" + h265 + both), 1)
+    assert list(agreed.videos) == [1]
+    assert set(agreed.videos[1].by_codec) == {"h264", "hevc"}
+
+
+@pytest.mark.parametrize(
+    ("sound", "taken"),
+    [
+        ("PCMU/8000", True),
+        ("pcma/8000/1", True),
+        ("PCMU/16000", False),
+        ("PCMA/8000/2", False),
+        ("opus/48000/2", True),
+        ("opus/48000", True),
+        ("opus/16000/2", False),
+        ("L16/8000", False),
+    ],
+)
+def test_sound_is_sent_by_no_payload_type_that_would_play_it_at_another_pitch(sound: str, taken: bool) -> None:
+    offered = section("a", f"a=rtpmap:111 {sound}", kind="audio", number=111)
+    agreed, _ = answer_to(HEAD + GROUP + "v a\r\n" + section("v", *H264) + offered)
+    assert (agreed.sound is not None) is taken
+
+
+UUID = "0c7f2c9e-6f0a-4d0e-9d5f-0d8a5f1f9b6e"
+ODD = {
+    "blanks at the ends of lines": section("v", *H264).replace("\r\n", " \r\n"),
+    "two blanks in the media line": section("v", *H264).replace("video 9 ", "video  9 "),
+    "line feeds alone": section("v", *H264).replace("\r\n", "\n"),
+    "a number of ports": section("v", *H264).replace("video 9 ", "video 9/1 "),
+    "a UUID for its mid": section(UUID, *H264),
+    "a lower-case name": section("v", "a=rtpmap:102 h264/90000"),
+    "blanks between parameters": section("v", H264[0], "a=fmtp:102 level-asymmetry-allowed=1; Packetization-Mode=1"),
+    "a payload type twice": section("v", *H264).replace("SAVPF 102", "SAVPF 102 102"),
+    "a repair that repairs nothing": section("v", *H264, "a=rtpmap:97 rtx/90000", "a=fmtp:97 apt=96"),
+    "lines that nobody knows": section("v", *H264, "a=x-new:1", "b=AS:5000", "a=imageattr:* recv [x=1]"),
+    "a sound that is rejected, first": SOUND.replace("audio 9", "audio 0") + section("v", *H264),
+    "data, first": section("d", kind="application", protocol="UDP/DTLS/SCTP", number=5000) + section("v", *H264),
+    "text beside it": section("v", *H264) + section("t", "a=rtpmap:98 t140/1000", kind="text", number=98),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("grouped", [True, False])
+def test_an_odd_offer_is_answered_with_video(odd: str, grouped: bool) -> None:
+    mids = " ".join(re.findall(r"a=mid:(\S+)", ODD[odd]))
+    agreed, answer = answer_to(HEAD + (f"{GROUP}{mids}\r\n" if grouped else "") + ODD[odd])
+    ((place, choice),) = agreed.videos.items()
+    assert choice.by_codec["h264"].payload_type == 102
+    lines = [line for line in answer.split("\r\n") if line.startswith("m=")]
+    assert len(lines) == ODD[odd].count("m=")
+    assert lines[place].startswith("m=video 8189 UDP/TLS/RTP/SAVPF 102")
+
+
+def test_extensions_that_the_session_offers_hold_for_its_sections() -> None:
+    extension = f"a=extmap:7 {sdp.PLAYOUT_DELAY}\r\n"
+    _, answer = answer_to(HEAD + extension + section("v", *H264))
+    assert extension in answer
