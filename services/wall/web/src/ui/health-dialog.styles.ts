@@ -133,13 +133,20 @@ export const healthDialogStyles = css`
       height: calc(var(--view-height) - 250px);
     }
     li {
-      height: 116px;
+      height: 140px;
     }
     li.camera {
       grid-template: repeat(3, auto) / 80px minmax(0, 1fr) auto;
       align-content: center;
       gap: 1px 10px;
       padding: 0;
+    }
+    .camera .name,
+    .camera .why {
+      display: -webkit-box;
+      -webkit-box-orient: vertical;
+      -webkit-line-clamp: 2;
+      white-space: normal;
     }
     .still {
       grid-area: 1 / 1 / 4 / 2;
@@ -153,6 +160,7 @@ export const healthDialogStyles = css`
     }
     .long b {
       font-size: 13px;
+      white-space: nowrap;
     }
     .tools {
       grid-area: 1 / 3 / 4 / 4;

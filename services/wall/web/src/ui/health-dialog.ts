@@ -33,7 +33,7 @@ import "./modal.js";
 const MOST_TILES = 64;
 /** As `health-dialog.styles.ts` has them. */
 const ROW_PX = 68;
-const PHONE_ROW_PX = 116;
+const PHONE_ROW_PX = 140;
 const PHONE = "(max-width: 760px)";
 const REFRESH_MS = 5000;
 

@@ -7,6 +7,7 @@ import type { App } from "../app/app.js";
 import { language, t } from "../i18n/index.js";
 import { momentTime } from "../model/format.js";
 import { icon } from "./icons.js";
+import { ShownStills } from "./shown-stills.js";
 import { shared } from "./styles.js";
 import { Watch } from "./watch.js";
 
@@ -65,22 +66,11 @@ export class LastPicture extends LitElement {
   @property({ attribute: false }) atMs: number | null = null;
   @state() private url: string | null = null;
   @state() private takenMs: number | null = null;
-  private asked = 0;
+  private readonly stills = new ShownStills(this);
 
   constructor() {
     super();
     new Watch(this, () => []);
-  }
-
-  override disconnectedCallback(): void {
-    super.disconnectedCallback();
-    this.asked += 1;
-    this.forget();
-  }
-
-  private forget(): void {
-    if (this.url !== null) URL.revokeObjectURL(this.url);
-    this.url = null;
   }
 
   protected override willUpdate(changed: PropertyValues<this>): void {
@@ -88,26 +78,21 @@ export class LastPicture extends LitElement {
   }
 
   private async read(): Promise<void> {
-    const asked = ++this.asked;
-    this.forget();
-    this.takenMs = null;
-    const found = await inTurn(async () => (asked === this.asked ? this.find(this.atMs ?? Date.now()) : null));
-    if (found === null) return;
-    if (asked !== this.asked) {
-      URL.revokeObjectURL(found.url);
-      return;
-    }
-    this.url = found.url;
+    const { wanted, show } = this.stills.ask();
+    this.url = this.takenMs = null;
+    const found = await inTurn(async () => (wanted() ? this.find(this.atMs ?? Date.now()) : null));
+    if (found === null || !wanted()) return;
+    this.url = show(found.still);
     this.takenMs = found.takenMs;
   }
 
   /** At that moment, else where the server says that the nearest footage is. */
-  private async find(atMs: number): Promise<{ url: string; takenMs: number } | null> {
+  private async find(atMs: number): Promise<{ still: Blob; takenMs: number } | null> {
     let moment: number | null = atMs;
     for (let tries = 0; tries < 2 && moment !== null; tries++) {
       try {
-        const blob: Blob = await this.app.api.still(this.camera, moment, WIDTH_PX, false);
-        return { url: URL.createObjectURL(blob), takenMs: moment };
+        const still: Blob = await this.app.api.still(this.camera, moment, WIDTH_PX, false);
+        return { still, takenMs: moment };
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         moment = error.nearestMs;

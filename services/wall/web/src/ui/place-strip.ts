@@ -6,6 +6,7 @@ import { ApiError } from "../api/client.js";
 import type { App } from "../app/app.js";
 import { causeText, language, t } from "../i18n/index.js";
 import { dateTime, momentTime } from "../model/format.js";
+import { ShownStills } from "./shown-stills.js";
 import { shared } from "./styles.js";
 import { Watch } from "./watch.js";
 
@@ -76,21 +77,11 @@ export class PlaceStrip extends LitElement {
   @state() private stills: readonly Still[] = [];
   @state() private why = "";
   @state() private nearestMs: number | null = null;
-  private asked = 0;
+  private readonly shown = new ShownStills(this);
 
   constructor() {
     super();
     new Watch(this, () => []);
-  }
-
-  override disconnectedCallback(): void {
-    super.disconnectedCallback();
-    this.asked += 1;
-    this.forget();
-  }
-
-  private forget(): void {
-    for (const { url } of this.stills) if (url !== null) URL.revokeObjectURL(url);
   }
 
   protected override willUpdate(changed: PropertyValues<this>): void {
@@ -98,29 +89,26 @@ export class PlaceStrip extends LitElement {
   }
 
   private async read(): Promise<void> {
-    const asked = ++this.asked;
-    this.forget();
+    const { wanted, show } = this.shown.ask();
     this.stills = this.moments.map((atMs) => ({ atMs, url: null }));
     this.why = "";
     this.nearestMs = null;
     // The asked moment first.
     const order = [...this.moments].sort((a, b) => Math.abs(a - this.atMs) - Math.abs(b - this.atMs));
     for (const atMs of order) {
-      const url = await this.still(atMs);
-      if (asked !== this.asked) {
-        if (url !== null) URL.revokeObjectURL(url);
-        return;
-      }
+      const still = await this.still(atMs);
+      if (!wanted()) return;
+      const url = still && show(still);
       this.stills = this.stills.map((still) => (still.atMs === atMs ? { atMs, url } : still));
     }
     this.dispatchEvent(new CustomEvent("looked", { detail: this.stills.some(({ url }) => url !== null) }));
   }
 
-  private async still(atMs: number): Promise<string | null> {
+  private async still(atMs: number): Promise<Blob | null> {
     try {
       // To the picture, where the person may: the keyframe before it may be seconds older.
       const exact = atMs === this.atMs && this.app.may("operator");
-      return URL.createObjectURL(await this.app.api.still(this.camera, atMs, WIDTH_PX, exact));
+      return await this.app.api.still(this.camera, atMs, WIDTH_PX, exact);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (atMs === this.atMs) await this.explain(error);
