@@ -1,7 +1,6 @@
 """The demo's simulator; tests/integration/test_up.py has its cameras in the catalogue."""
 
 import socket
-from contextlib import suppress
 from pathlib import Path
 
 from services.up import story
@@ -9,13 +8,13 @@ from services.up.demo import sim_arguments
 
 
 def test_a_taken_port_is_not_asked_for() -> None:
-    with socket.socket() as taken:
-        with suppress(OSError):  # somebody else has it: as good
-            taken.bind(("127.0.0.1", 8554))
-        taken.listen()
-        arguments = sim_arguments(16, Path("cameras.json"), {})
-    assert arguments[:2] == ["--cameras", "16"]
-    assert arguments[arguments.index("--port") + 1] not in ("8554", "0")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert port_of({"PANTAU_SIM_PORT": port}) not in (port, "0")
+
+
+def test_the_simulator_has_as_many_cameras_as_were_asked_for() -> None:
+    assert sim_arguments(16, Path("cameras.json"), {})[:2] == ["--cameras", "16"]
 
 
 def test_a_port_that_is_named_is_taken_and_0_is_any_but_the_usual() -> None:
