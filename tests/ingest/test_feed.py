@@ -63,7 +63,7 @@ class Bench:
 
     async def until(self, condition: Callable[[], object], *, turn: float = 0.0) -> None:
         """Waits until ``condition`` holds, turning the clock by ``turn`` seconds again and again."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while not condition():
                 if turn:
                     self.clock.advance(turn)

@@ -29,6 +29,7 @@ from services.ingest.timing.assemble import assembler
 from services.sim.faults import Fault
 from services.sim.settings import SimSettings
 from services.sim.simulator import Simulator
+from tests.eventually import eventually
 from tests.integration.test_ingest_sources import gst_camera
 from tests.support.scripted_camera import ScriptedCamera
 from tests.support.unit_outlet import KeepingOutlet
@@ -357,7 +358,7 @@ async def test_losses_over_udp_are_counted_and_marked() -> None:
         sim.fault("cam-001", Fault.LOSS, 0.05)
         outlet = KeepingOutlet()
         reading = asyncio.create_task(DirectReader().run(Source(sim.url("cam-001"), transport="udp"), outlet))
-        await asyncio.sleep(READ_SECONDS)
+        await eventually(lambda: sim.counters.datagrams_lost >= 40)
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
         dropped = sim.counters.datagrams_lost
