@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from itertools import pairwise
-from statistics import median
 
 import pytest
 import pytest_asyncio
@@ -60,16 +59,19 @@ async def test_main_flows_complete_in_order_and_decodable(rig: Rig, sim: Simulat
 async def test_frames_are_published_as_they_come_and_not_a_gop_at_once(
     rig: Rig, sim: Simulator, worker: RunningWorker
 ) -> None:
-    latencies: list[float] = []
+    in_gop, latencies = 0, list[float]()
     async with rig.watch("cam-001") as watch:
         await add(rig, sim, "cam-001")
         await watch.collect(10)
-        for _ in range(50):
+        for _ in range(60):
             unit = (await watch.collect(1))[0]
             sent = stamp.parse(unit.payload)
             assert sent is not None
-            latencies.append(time.time() - sent.sent_us / 1e6)
-    assert median(latencies) < 1.0  # a GOP has two seconds; `bench check` holds the promise of a frame and a half
+            in_gop = 0 if unit.keyframe else in_gop + 1
+            if in_gop < 25:
+                latencies.append(time.time() - sent.sent_us / 1e6)
+    # All of the first half of a GOP would be late by the second half, a second; `bench check` holds a frame and a half.
+    assert min(latencies) < 1.0
 
 
 async def test_sub_is_opened_when_wanted_and_closed_when_not(rig: Rig, sim: Simulator, worker: RunningWorker) -> None:

@@ -20,7 +20,7 @@ IMPATIENT = RegistrySettings(recorder_away_seconds=1.5, rebalance_after_seconds=
 async def test_a_camera_goes_to_another_recorder_after_the_patience_and_comes_home(
     bus: Bus, mesh_settings: MeshSettings, assignments: dict[str, tuple[Assignment, int]]
 ) -> None:
-    async with registry(mesh_settings, IMPATIENT.model_copy(update={"recorder_away_seconds": 4.0})):
+    async with registry(mesh_settings, IMPATIENT.model_copy(update={"recorder_away_seconds": 6.0})):
         first = await Worker(bus, "recorder", "recorder-1").start()
         second = await Worker(bus, "recorder", "recorder-2").start()
         await add(bus, "a", "b", "c", "d")
@@ -61,7 +61,8 @@ async def test_a_restart_of_the_bus_moves_nothing_and_loses_nothing(
     mesh_settings: MeshSettings,
     assignments: dict[str, tuple[Assignment, int]],
 ) -> None:
-    async with registry(mesh_settings, IMPATIENT):
+    # With its usual patience for recorders: each of these connections is back in its own time.
+    async with registry(mesh_settings, RegistrySettings(rebalance_after_seconds=0.5)):
         workers = [await Worker(bus, role, f"{role}-{n}").start() for role in ("ingest", "recorder") for n in (1, 2)]
         await add(bus, "a", "b", "c", "d")
         await until(lambda: len(assignments) == 8)

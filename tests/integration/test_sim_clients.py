@@ -227,7 +227,14 @@ async def test_a_fault_keeps_pictures_away_until_it_is_cleared(fault: Fault) -> 
         sim.fault("cam-001", fault)
         assert stamps(await reading(url)) == []
         sim.clear("cam-001")
-        assert stamps(await reading(url))
+        await read_again(url)
+
+
+async def read_again(url: str) -> None:
+    """Returns when pictures come; each attempt gives up after a second without."""
+    async with asyncio.timeout(90):
+        while not stamps(await reading(url)):
+            await asyncio.sleep(0.05)
 
 
 async def test_dropped_connections_end_and_can_be_made_anew() -> None:
@@ -238,8 +245,8 @@ async def test_dropped_connections_end_and_can_be_made_anew() -> None:
         while not any(track.frames_sent > 3 for track in sim.stream("cam-001", "sub").tracks):
             await asyncio.sleep(0.02)
         sim.fault("cam-001", Fault.DROP)
-        assert await asyncio.wait_for(watching, 30)
-        assert stamps(await reading(url))
+        assert await watching
+        await read_again(url)
 
 
 async def test_a_camera_with_its_own_port_refuses_connections() -> None:
@@ -250,9 +257,7 @@ async def test_a_camera_with_its_own_port_refuses_connections() -> None:
             await asyncio.to_thread(packets, sim.url("cam-002", "sub"), 1)
         assert await asyncio.to_thread(packets, sim.url("cam-001", "sub"), 1)
         sim.clear("cam-002")
-        async with asyncio.timeout(90):
-            while not stamps(await reading(sim.url("cam-002", "sub"))):
-                await asyncio.sleep(0.05)
+        await read_again(sim.url("cam-002", "sub"))
 
 
 async def test_rtp_timestamps_jump_when_told_to() -> None:
