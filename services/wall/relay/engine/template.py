@@ -92,7 +92,17 @@ def run_of_payloads(payloads: Sequence[bytes], extension_bytes: int, tag_bytes: 
 class PacketLayout:
     """A frame's runs, and what they come to."""
 
-    __slots__ = ("_extension_bytes", "_runs", "_tag_bytes", "cost_bytes", "held", "kernel", "sent_at", "serial")
+    __slots__ = (
+        "_extension_bytes",
+        "_runs",
+        "_tag_bytes",
+        "cost_bytes",
+        "held",
+        "kernel",
+        "last_cost_bytes",
+        "sent_at",
+        "serial",
+    )
 
     def __init__(self, runs: tuple[RtpRun, ...]) -> None:
         self.serial = next_serial()
@@ -102,6 +112,8 @@ class PacketLayout:
         """Whether somebody counts on letting go of its packets (`release`)."""
         self.cost_bytes = sum([run.cost_bytes for run in runs])
         """For pacing."""
+        self.last_cost_bytes = runs[-1].cost_bytes if runs else 0
+        """Of the last run."""
         self.kernel: KernelLayout | None = None
         """Where C laid it out."""
         self._runs: tuple[RtpRun, ...] | None = runs
@@ -113,6 +125,7 @@ class PacketLayout:
         layout = cls(())
         frame = kernel.frame
         layout.kernel, layout._runs, layout.serial, layout.cost_bytes = kernel, None, frame.serial, frame.cost
+        layout.last_cost_bytes = frame.run[frame.runs - 1].cost if frame.runs else 0
         layout._extension_bytes, layout._tag_bytes = extension_bytes, tag_bytes
         return layout
 

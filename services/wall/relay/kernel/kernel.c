@@ -411,7 +411,8 @@ static int send_one(pk_out *out, const pk_frame *frame, pk_stream *s, double now
     tokens = peer->burst_bytes;
   }
   int64_t decode = dts + s->offset;
-  if (tokens < frame->cost || decode <= s->decode || decode - s->decode > (int64_t)1 << PK_JUMP_BITS ||
+  uint32_t last = frame->runs ? frame->run[frame->runs - 1].cost : 0;
+  if (tokens <= (double)frame->cost - last || decode <= s->decode || decode - s->decode > (int64_t)1 << PK_JUMP_BITS ||
       frame->room != HEADER_BYTES + s->ext_bytes[keyframe]) {
     return PK_SLOW;
   }

@@ -56,8 +56,10 @@ class Pacer:
     def rate_bytes(self, rate: float) -> None:
         self._peer.rate_bytes = rate
 
-    def spend_bytes(self, cost_bytes: int, now: float) -> bool:
-        """Takes bytes that are to be sent at once from the bucket; False where anything waits, or too few are left."""
+    def spend_bytes(self, cost_bytes: int, last_bytes: int, now: float) -> bool:
+        """Takes a frame's bytes that are to be sent at once from the bucket; False where anything waits, or too few are
+        left. ``last_bytes``: of them the last run's, which goes out where anything is left before it, as in `serve`.
+        """
         peer = self._peer
         if peer.waiting:
             return False
@@ -66,7 +68,7 @@ class Pacer:
         if tokens > burst:
             tokens = burst
         peer.at = now
-        if tokens < cost_bytes:
+        if tokens <= cost_bytes - last_bytes:
             peer.tokens = tokens
             return False
         peer.tokens = tokens - cost_bytes

@@ -208,7 +208,7 @@ class RtpVideoTrack:
         # Known from here on, so that C sends the next frame by it even where this one is dropped from its lane.
         self.stream.payload_type = self._payload_types[frame.codec]
         # Nearly every frame finds nothing waiting and leaves within this call, without becoming an item of a queue.
-        if pacer.spend_bytes(layout.cost_bytes, now):
+        if pacer.spend_bytes(layout.cost_bytes, layout.last_cost_bytes, now):
             self.send_runs(layout, range(layout.run_count), frame, stamp, now)
             self.stream.frames += 1
         elif pacer.push_frame(self.lane, _Sending(self, frame, stamp), now):

@@ -89,21 +89,35 @@ def test_everything_is_sent_once_and_in_its_lane_s_order(pushes: list[tuple[int,
 
 def test_past_the_queues_goes_only_what_the_bucket_has_and_nothing_waits_before() -> None:
     pacer = Pacer(100e6, 0.0, new_peer())
-    assert pacer.spend_bytes(BURST_BYTES - 1000, 0.0)
-    assert not pacer.spend_bytes(1001, 0.0), "more than the bucket has left"
-    assert pacer.spend_bytes(1000, 0.0)
-    assert pacer.spend_bytes(12_500, 0.001), "a millisecond at 100 Mbit/s"
+    assert pacer.spend_bytes(BURST_BYTES - 1000, 1000, 0.0)
+    assert not pacer.spend_bytes(2000, 1000, 0.0), "nothing would be left before the last run"
+    assert pacer.spend_bytes(13_500, 12_501, 0.0), "something is left before the last run"
+    assert not pacer.spend_bytes(1, 1, 0.001), "what was taken in advance has not come"
+    assert pacer.spend_bytes(12_500, 12_500, 0.0011)
     pacer.queue_frames(3, [PacedFrame("waits", 1, 10, [])])
-    assert not pacer.spend_bytes(1, 1.0), "before something that waits"
+    assert not pacer.spend_bytes(1, 1, 1.0), "before something that waits"
 
 
-@given(st.lists(st.tuples(st.floats(0, 0.01), st.integers(1, 40_000)), max_size=50))
-def test_what_is_taken_keeps_the_rate(asked: list[tuple[float, int]]) -> None:
+@given(st.lists(st.tuples(st.floats(0, 0.01), st.integers(0, 40_000), st.integers(1, 30_000)), max_size=50))
+def test_what_is_taken_keeps_the_rate_but_for_one_run(asked: list[tuple[float, int, int]]) -> None:
     pacer, now, taken = Pacer(100e6, 0.0, new_peer()), 0.0, 0
-    for pause, cost in asked:
+    for pause, cost, last in asked:
         now += pause
-        taken += cost * pacer.spend_bytes(cost, now)
-    assert taken <= BURST_BYTES + 12.5e6 * now + 1
+        taken += (cost + last) * pacer.spend_bytes(cost + last, last, now)
+        assert taken <= BURST_BYTES + 12.5e6 * now + 30_000
+
+
+@given(st.integers(-30_000, BURST_BYTES), st.integers(1, 5), st.integers(1, 30_000))
+def test_a_frame_goes_past_the_queues_where_it_would_leave_them_in_the_same_moment(
+    tokens: int, pieces: int, piece_bytes: int
+) -> None:
+    log: list[tuple[float, str, int]] = []
+    past, queued = Pacer(100e6, 0.0, spent := new_peer()), Pacer(100e6, 0.0, served := new_peer())
+    spent.tokens = served.tokens = tokens
+    queued.push_frame(0, PacedFrame("a", pieces, piece_bytes, log), 0.0)
+    goes = past.spend_bytes(pieces * piece_bytes, piece_bytes, 0.0)
+    assert goes is (len(log) == pieces)
+    assert not goes or spent.tokens == served.tokens
 
 
 def test_a_lane_that_is_held_waits_and_the_others_are_served() -> None:
@@ -114,7 +128,7 @@ def test_a_lane_that_is_held_waits_and_the_others_are_served() -> None:
     pacer.hold(0)
     pacer.queue_frames(0, [PacedFrame("0.2", 1, 1000, log)])
     assert pacer.serve(0.0)
-    assert not pacer.spend_bytes(1, 0.0)
+    assert not pacer.spend_bytes(1, 1, 0.0)
     assert [name for _, name, _ in log] == ["1.0", "1.1"]
     pacer.release(0)
     assert not pacer.serve(0.01)
