@@ -74,7 +74,7 @@ class CameraIngest:
                 self._close(profile, keep_wanted=True)
                 self._open(profile)
             else:
-                self._feeds[profile].epoch = plan.epoch
+                self._feeds[profile].count_from(plan.epoch)
         self._open_main()
 
     @property

@@ -66,10 +66,10 @@ class Run:
             self._feed.lent(end)
 
     def take_usual(
-        self, message: bytes, arrival_us: int, dts_90k: int, payload_bytes: int, now: float, now_us: int
+        self, message: bytes, arrival_us: int, dts_90k: int, payload_bytes: int, keyframe: int, now: float, now_us: int
     ) -> None:
         if self._feed is not None:
-            self._feed.take_usual(message, arrival_us, dts_90k, payload_bytes, now, now_us)
+            self._feed.take_usual(message, arrival_us, dts_90k, payload_bytes, keyframe, now, now_us)
 
 
 class Feed:
@@ -102,7 +102,7 @@ class Feed:
         """
         self.source = source
         self.reader = reader
-        self.epoch = epoch
+        self._epoch = epoch
         self.pipelines = pipelines
         self.status: Status = "connecting"
         self.reason = Reason.STARTING
@@ -196,6 +196,11 @@ class Feed:
         for pipeline in self.pipelines.values():
             pipeline.end()
 
+    def count_from(self, epoch: int) -> None:
+        """Another epoch counts from the next keyframe on."""
+        self.end_loan()
+        self._epoch = epoch
+
     def opened(self, tracks: tuple[Track, ...], transport: RtpTransport, *, bursts: bool) -> None:
         """The source is open, or goes on with other tracks."""
         self.end_loan()
@@ -231,7 +236,7 @@ class Feed:
         if self.status != "online" or self.detail or self._pacer is not None or self._choice.kind != "direct":
             return False
         subject = self._subject().encode()
-        if not 0 < len(subject) <= len(loan.subject) or not self.pipelines["video"].lend(loan):
+        if not 0 < len(subject) <= len(loan.subject) or not self.pipelines["video"].lend(loan, self._epoch):
             return False
         loan.subject[0 : len(subject)] = subject
         loan.subject_bytes = len(subject)
@@ -247,13 +252,13 @@ class Feed:
             self._end_loan()
 
     def take_usual(
-        self, message: bytes, arrival_us: int, dts_90k: int, payload_bytes: int, now: float, now_us: int
+        self, message: bytes, arrival_us: int, dts_90k: int, payload_bytes: int, keyframe: int, now: float, now_us: int
     ) -> None:
         """A message was made, and is published by the kernel: notes it, and keeps it."""
         self._packet_at = self._frame_at = now
         self._last_frame_us = now_us
         self._pace.add(now)
-        self.pipelines["video"].usual(message, arrival_us, dts_90k, payload_bytes)
+        self.pipelines["video"].usual(message, arrival_us, dts_90k, payload_bytes, keyframe=keyframe > 0)
         self._keep(message, now)
 
     def heard(self) -> None:
@@ -274,7 +279,7 @@ class Feed:
         pipeline = self.pipelines.get(packet.kind)
         if pipeline is None:
             return
-        messages = pipeline.feed(packet, self.epoch)
+        messages = pipeline.feed(packet, self._epoch)
         if packet.kind == "video":
             if messages:
                 now = self._frame_at = self._clock.monotonic()

@@ -160,8 +160,11 @@ class Pipeline:
 
     # Usual pictures, which the kernel makes messages of (services/ingest/kernel)
 
-    def lend(self, loan: Any) -> bool:
-        """Puts what the next message needs into a ``pi_connection``; False where Python has to make it."""
+    def lend(self, loan: Any, epoch: int) -> bool:
+        """Puts what the next message needs into a ``pi_connection``; False where Python has to make it.
+
+        ``epoch``: as `feed`.
+        """
         assembler = self._assembler
         if not isinstance(assembler, H264Assembler | HevcAssembler) or assembler.holding or not self._placed:
             return False
@@ -169,7 +172,12 @@ class Pipeline:
             return False
         if not (self.clock.lend(loan) and self._retimer.lend(loan) and self._capture.lend(loan)):
             return False
-        loan.epoch, loan.sequence = self._epoch, self._sequence
+        loan.epoch, loan.key_epoch, loan.sequence = self._epoch, epoch, self._sequence
+        sets, shape = assembler.usual_sets, assembler.shape
+        if len(sets) > len(loan.sets) or not self._retimer.lend_keyframes(loan, shape.reorder, shape.frame_rate):
+            sets = b""
+        loan.sets[0 : len(sets)] = sets
+        loan.sets_bytes = len(sets)
         return True
 
     def take_back(self, loan: Any) -> None:
@@ -177,9 +185,12 @@ class Pipeline:
         self.clock.take_back(loan)
         self._retimer.take_back(loan)
         self._capture.take_back(loan)
-        self._sequence = loan.sequence
+        self._epoch, self._sequence = loan.epoch, loan.sequence
+        if loan.keyframes:
+            assert isinstance(self._assembler, H264Assembler | HevcAssembler)
+            self._assembler.took_keyframe()
 
-    def usual(self, message: bytes, arrival_us: int, dts_90k: int, payload_bytes: int) -> None:
+    def usual(self, message: bytes, arrival_us: int, dts_90k: int, payload_bytes: int, *, keyframe: bool) -> None:
         """The kernel has made a message."""
-        self.gop.add(message, keyframe=False)
-        self.meter.add(arrival_us, dts_90k, payload_bytes, keyframe=False)
+        self.gop.add(message, keyframe=keyframe)
+        self.meter.add(arrival_us, dts_90k, payload_bytes, keyframe=keyframe)

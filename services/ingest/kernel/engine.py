@@ -28,7 +28,7 @@ class KernelTaker(Protocol):
     """Takes what comes of one connection. Called on the event loop."""
 
     def take_usual(
-        self, message: bytes, arrival_us: int, dts_90k: int, payload_bytes: int, now: float, now_us: int
+        self, message: bytes, arrival_us: int, dts_90k: int, payload_bytes: int, keyframe: int, now: float, now_us: int
     ) -> None:
         """The kernel has made a message, which will be published. Times of now: `time.monotonic`, and Unix time."""
 
@@ -138,12 +138,14 @@ class KernelEngine:
         now, now_us = time.monotonic(), time.time_ns() // 1000
         published = total = 0
         failed: list[KernelTaker] = []
-        for arrival_us, dts_90k, number, _line_at, at, size, payload_bytes, _ in _FRAME.iter_unpack(
+        for arrival_us, dts_90k, number, _line_at, at, size, payload_bytes, keyframe in _FRAME.iter_unpack(
             self._records[: count * _FRAME.size]
         ):
             taker = takers[number]
             try:
-                taker.take_usual(bytes(lines[at : at + size]), arrival_us, dts_90k, payload_bytes, now, now_us)
+                taker.take_usual(
+                    bytes(lines[at : at + size]), arrival_us, dts_90k, payload_bytes, keyframe, now, now_us
+                )
             except Exception as error:  # a supervisor: other cameras' pictures are handed on and published
                 log.exception("ingest.take_failed", error=error)
                 failed.append(taker)

@@ -1,7 +1,7 @@
 /* Ingest's receive kernel: from a camera's bytes to messages of the mesh, for pictures that are as usual.
 
    What it does is specified by the Python beside it, which does the same where this was not built: services/media/
-   rtsp/framing.py, rtp_receive.py, rtp_track.py and depacketize/nal_units.py (scan, build), ingest/timing/
+   rtsp/framing.py, rtp_receive.py, rtp_track.py and depacketize/ (scan, build), ingest/timing/nal_assembler.py (build),
    source_clock.py, retiming.py, wall.py and capture.py (stamp), ingest/pipeline.py and contracts/frames.py (the message).
    A picture is taken whole or not at all: what is not as usual is left to Python, with all state as it was. */
 
@@ -25,6 +25,7 @@ enum {
   SEARCHED_BYTES = 96,
   LINE_BYTES = 20, /* of a PUB line, without the subject */
   HEAD_BYTES = 58 + 5, /* frames._HEAD and _PAYLOAD_HEAD */
+  KEYFRAME = 1,
   DISPOSABLE = 4,
   H264 = 1,
   HEVC = 2,
@@ -81,9 +82,12 @@ static int64_t round_even(double value) {
 
 /* Finding a picture. */
 
+typedef enum { OTHER, SETS, SEI, PLAIN, KEY } kind_t; /* of NAL units; PLAIN and KEY are slices */
+
 typedef struct {
   const uint8_t *at;
   uint32_t bytes;
+  kind_t kind;
   uint8_t begins;       /* a NAL unit; else it goes on with the one before */
   uint8_t header_bytes; /* of a fragmented one, in front of its first part */
   uint8_t header[2];
@@ -92,18 +96,115 @@ typedef struct {
 typedef struct {
   part_t parts[PI_PARTS];
   uint32_t count, units, payload_bytes, packets, behind, stamp;
+  uint32_t slices, sei, sets_at; /* sets_at: how much of the sets in force it has repeated */
+  kind_t kind;                   /* of its slices */
   uint8_t disposable;
 } picture_t;
+
+/* By nal_unit_type. Odd first bytes in H.265 are of layers that nobody sends, or of H.264's sets. */
+static kind_t kind_of(const pi_connection *c, uint8_t first) {
+  if (!c->h265) {
+    switch (first & 0x1F) {
+      case 1: return PLAIN;
+      case 5: return KEY;
+      case 6: return SEI;
+      case 7: case 8: return SETS;
+      default: return OTHER;
+    }
+  }
+  switch (first >> 1 & 0x3F) {
+    case 1: return PLAIN;
+    case 19: case 20: case 21: return first & 1 ? OTHER : KEY;
+    case 32: case 33: case 34: return first & 1 ? OTHER : SETS;
+    case 39: return SEI;
+    default: return OTHER;
+  }
+}
+
+/* Takes the beginning of a NAL unit into the picture: all of it, or its first fragment. 0 where it is not usual. */
+static int begin_unit(const pi_connection *c, picture_t *picture, const part_t *part) {
+  const uint8_t unit0 = part->header_bytes ? part->header[0] : part->at[0];
+  const uint8_t beginning = part->at[part->header_bytes ? 0 : c->h265 ? 2 : 1];
+  if (picture->units++ == PI_UNITS || !unit0) {
+    return 0;
+  }
+  switch (part->kind) {
+    case SETS: {
+      const uint32_t left = c->sets_bytes - picture->sets_at;
+      const uint8_t *known = c->sets + picture->sets_at;
+      if (picture->slices || picture->sei || left < 4 + part->bytes || read32(known) != part->bytes ||
+          memcmp(known + 4, part->at, part->bytes) != 0) {
+        return 0;
+      }
+      picture->sets_at += 4 + part->bytes;
+      return 1;
+    }
+    case SEI:
+      picture->sei = 1;
+      if (picture->slices) {
+        return 0;
+      }
+      break;
+    case PLAIN:
+    case KEY:
+      /* A picture's first slice says so, and no other. */
+      if ((beginning >> 7) == (picture->slices > 0) || (picture->slices && part->kind != picture->kind)) {
+        return 0;
+      }
+      if (!picture->slices) {
+        const int key = part->kind == KEY;
+        if (key ? !c->sets_bytes || (picture->sets_at && picture->sets_at != c->sets_bytes) : picture->sets_at > 0) {
+          return 0;
+        }
+        picture->kind = part->kind;
+        picture->payload_bytes += key ? c->sets_bytes : 0;
+        picture->disposable = !key && !c->h265 && (unit0 >> 5 & 3) == 0;
+      }
+      picture->slices++;
+      break;
+    default: return 0;
+  }
+  picture->payload_bytes += 4 + part->header_bytes;
+  return 1;
+}
+
+/* Takes a whole NAL unit; 0 where it is not usual. */
+static int add_unit(const pi_connection *c, picture_t *picture, const uint8_t *at, uint32_t bytes) {
+  if (picture->count == PI_PARTS || bytes < (c->h265 ? 4 : 3) || !at[bytes - 1]) {
+    return 0;
+  }
+  part_t *part = &picture->parts[picture->count++];
+  *part = (part_t){.at = at, .bytes = bytes, .kind = kind_of(c, at[0]), .begins = 1};
+  if (!begin_unit(c, picture, part)) {
+    return 0;
+  }
+  picture->payload_bytes += part->kind == SETS ? 0 : bytes;
+  return 1;
+}
+
+/* Takes the NAL units of an aggregation packet's payload (RFC 6184, 5.7.1; RFC 7798, 4.4.2). */
+static int add_aggregated(const pi_connection *c, picture_t *picture, const uint8_t *payload, uint32_t bytes) {
+  uint32_t at = c->h265 ? 2 : 1;
+  while (at + 2 < bytes) {
+    const uint32_t size = read16(payload + at);
+    at += 2;
+    if (size > bytes - at || !add_unit(c, picture, payload + at, size)) {
+      return 0;
+    }
+    at += size;
+  }
+  return at == bytes;
+}
 
 /* Looks at the packets from the connection's beginning on: PI_FULL where a picture is whole, and else what to do. */
 static int scan(const pi_connection *c, picture_t *picture) {
   const uint8_t *buffer = c->buffer;
   const uint32_t fragment_bytes = c->h265 ? 3 : 2;
-  const uint8_t mask = c->h265 ? 0x7E : 0x1F, fragmented = c->h265 ? 49 << 1 : 28;
-  const uint8_t plain = c->h265 ? 1 << 1 : 1, sei = c->h265 ? 39 << 1 : 6, plain_fragment = 1;
+  const uint8_t mask = c->h265 ? 0x7E : 0x1F, fragmented = c->h265 ? 49 << 1 : 28, together = c->h265 ? 48 << 1 : 24;
   uint32_t at = c->begin, number = c->next_number;
-  int inside = 0, slices = 0, first = 1;
+  kind_t inside = OTHER; /* of the NAL unit whose fragments come */
   picture->count = picture->units = picture->payload_bytes = picture->packets = 0;
+  picture->slices = picture->sei = picture->sets_at = picture->disposable = 0;
   if (number >= LAST_NUMBER) {
     return PI_LOOK;
   }
@@ -125,7 +226,7 @@ static int scan(const pi_connection *c, picture_t *picture) {
     const uint8_t marked = packet[5] & 0x80;
     if (packet[0] != '$' || packet[1] != c->channel || packet[4] != 0x80 || (packet[5] & 0x7F) != c->payload_type ||
         read16(packet + 6) != number || read32(packet + 12) != c->ssrc || length <= RTP_BYTES + fragment_bytes ||
-        (!first && read32(packet + 8) != picture->stamp) || number == 0xFFFF || picture->count == PI_PARTS) {
+        (picture->packets && read32(packet + 8) != picture->stamp) || number == 0xFFFF) {
       return PI_LOOK;
     }
     if (c->end - at - PREFIX_BYTES < length) {
@@ -134,70 +235,44 @@ static int scan(const pi_connection *c, picture_t *picture) {
     const uint8_t *payload = packet + PREFIX_BYTES + RTP_BYTES;
     const uint32_t bytes = length - RTP_BYTES;
     const uint8_t bits = payload[0] & mask;
-    part_t *part = &picture->parts[picture->count++];
     picture->stamp = read32(packet + 8);
     picture->packets++;
     number++;
-    first = 0;
     at += PREFIX_BYTES + length;
-    int ends = 0, slice = 1;
     if (bits == fragmented) {
       const uint8_t flags = payload[fragment_bytes - 1];
       const int begins = flags >> 7, last = flags >> 6 & 1;
-      if ((flags & 0x3F) != plain_fragment || begins == inside || (begins && last) ||
-          (marked && !last)) {
+      const uint8_t kind_bits = flags & 0x3F;
+      const kind_t kind = kind_of(c, (uint8_t)(c->h265 ? kind_bits << 1 : kind_bits));
+      if (picture->count == PI_PARTS || (!c->h265 && kind_bits & 0x20) || (kind != PLAIN && kind != KEY) ||
+          inside != (begins ? OTHER : kind) || (begins && last) || (marked && !last)) {
         return PI_LOOK;
       }
-      part->at = payload + fragment_bytes;
-      part->bytes = bytes - fragment_bytes;
-      part->begins = (uint8_t)begins;
-      part->header_bytes = 0;
+      part_t *part = &picture->parts[picture->count++];
+      *part = (part_t){
+          .at = payload + fragment_bytes, .bytes = bytes - fragment_bytes, .kind = kind, .begins = (uint8_t)begins};
       if (begins) {
         part->header_bytes = (uint8_t)(fragment_bytes - 1);
         if (c->h265) {
-          part->header[0] = (uint8_t)((payload[0] & 0x81) | (flags & 0x3F) << 1);
+          part->header[0] = (uint8_t)((payload[0] & 0x81) | kind_bits << 1);
           part->header[1] = payload[1];
         } else {
-          part->header[0] = (uint8_t)((payload[0] & 0xE0) | (flags & 0x1F));
+          part->header[0] = (uint8_t)((payload[0] & 0xE0) | kind_bits);
         }
-        picture->payload_bytes += 4 + part->header_bytes;
+        if (!begin_unit(c, picture, part)) {
+          return PI_LOOK;
+        }
       }
       picture->payload_bytes += part->bytes;
-      inside = !last;
-      ends = last;
-    } else {
-      if (inside || (bits != plain && (bits != sei || slices))) {
+      inside = last ? OTHER : kind;
+      if (last && !part->at[part->bytes - 1]) {
         return PI_LOOK;
       }
-      slice = bits == plain;
-      part->at = payload;
-      part->bytes = bytes;
-      part->begins = 1;
-      part->header_bytes = 0;
-      picture->payload_bytes += 4 + bytes;
-      ends = 1;
-    }
-    if (part->begins) {
-      const uint32_t header_bytes = c->h265 ? 2 : 1;
-      const uint8_t unit0 = part->header_bytes ? part->header[0] : part->at[0];
-      const uint8_t beginning = part->header_bytes ? part->at[0] : part->at[header_bytes];
-      if (picture->units++ == PI_UNITS || !unit0) {
-        return PI_LOOK;
-      }
-      if (slice) {
-        if ((beginning >> 7) == (slices > 0)) {
-          return PI_LOOK; /* a picture's first slice says so, and no other */
-        }
-        if (!slices) {
-          picture->disposable = !c->h265 && (unit0 >> 5 & 3) == 0;
-        }
-        slices++;
-      }
-    }
-    if (ends && !part->at[part->bytes - 1]) {
+    } else if (inside != OTHER || !(bits == together ? add_aggregated(c, picture, payload, bytes)
+                                                     : add_unit(c, picture, payload, bytes))) {
       return PI_LOOK;
     }
-    if (marked && !slice) {
+    if (marked && (!picture->slices || picture->parts[picture->count - 1].kind != picture->kind)) {
       return PI_LOOK;
     }
     if (marked) {
@@ -256,8 +331,16 @@ static int may_recover(const uint8_t *unit, uint32_t bytes) {
 
 /* Writes its payload, NAL units behind their lengths; 0 where one is none that is usual. */
 static int build(const pi_connection *c, const picture_t *picture, uint8_t *to) {
-  const uint8_t mask = c->h265 ? 0x7E : 0x1F, plain = c->h265 ? 1 << 1 : 1;
+  if (picture->kind == KEY) {
+    memcpy(to, c->sets, c->sets_bytes);
+    to += c->sets_bytes;
+  }
   for (uint32_t n = 0; n < picture->count;) {
+    const kind_t kind = picture->parts[n].kind;
+    if (kind == SETS) {
+      n++; /* one of those that stand in front */
+      continue;
+    }
     uint8_t *unit = to + 4, *at = unit;
     do {
       const part_t *part = &picture->parts[n];
@@ -266,12 +349,11 @@ static int build(const pi_connection *c, const picture_t *picture, uint8_t *to) 
       at += part->header_bytes + part->bytes;
     } while (++n < picture->count && !picture->parts[n].begins);
     const uint32_t bytes = (uint32_t)(at - unit);
-    const int slice = (unit[0] & mask) == plain;
     write32(to, bytes);
-    if (has_start_code(unit, slice && bytes > SEARCHED_BYTES ? SEARCHED_BYTES : bytes)) {
+    if (has_start_code(unit, kind != SEI && bytes > SEARCHED_BYTES ? SEARCHED_BYTES : bytes)) {
       return 0;
     }
-    if (!slice && !c->h265 && may_recover(unit, bytes)) {
+    if (kind == SEI && picture->kind == PLAIN && !c->h265 && may_recover(unit, bytes)) {
       return 0;
     }
     to = at;
@@ -304,10 +386,10 @@ static int64_t least_add(pi_connection *c, int64_t value) {
 }
 
 /* Stamps the picture; 0, with nothing changed, where it is not as usual. */
-static int stamp(pi_connection *c, uint32_t rtp_stamp, int64_t arrival_us, int64_t wall_us, times_t *times) {
+static int stamp(pi_connection *c, const picture_t *picture, int64_t arrival_us, int64_t wall_us, times_t *times) {
   /* RtpTime */
   const int64_t rtp_step =
-      (int64_t)((uint32_t)(rtp_stamp - (uint32_t)c->rtp_last + UINT32_C(0x80000000))) - INT64_C(0x80000000);
+      (int64_t)((uint32_t)(picture->stamp - (uint32_t)c->rtp_last + UINT32_C(0x80000000))) - INT64_C(0x80000000);
   const int64_t extended = c->rtp_last + rtp_step;
   if (!is_sane(extended) || !is_sane(arrival_us) || !is_sane(wall_us)) {
     return 0;
@@ -335,7 +417,7 @@ static int stamp(pi_connection *c, uint32_t rtp_stamp, int64_t arrival_us, int64
   if (step <= 0 || step > gap + TOLERANCE || c->waiting_count != c->reorder) {
     return 0;
   }
-  int64_t interval = c->interval;
+  int64_t interval = picture->kind == KEY && c->key_interval ? c->key_interval : c->interval;
   if (step < SECOND_90K) {
     interval += floor_div(step - interval, 8);
   }
@@ -469,7 +551,7 @@ static void write_head(uint8_t *to, const pi_connection *c, const picture_t *pic
   *to++ = 0xCC;
   *to++ = 1;
   *to++ = 0xCC;
-  *to++ = picture->disposable ? DISPOSABLE : 0;
+  *to++ = picture->kind == KEY ? KEYFRAME : picture->disposable ? DISPOSABLE : 0;
   *to++ = 0xCC;
   *to++ = c->h265 ? HEVC : H264;
   *to++ = 0xCE;
@@ -534,15 +616,19 @@ EXPORT int pi_take(pi_engine *engine, pi_connection *c, int64_t arrival_us, int6
     uint8_t *message = line + line_bytes;
     times_t times;
     if (!build(c, &picture, message + HEAD_BYTES) ||
-        !stamp(c, picture.stamp, arrival_us, wall_us, &times)) {
+        !stamp(c, &picture, arrival_us, wall_us, &times)) {
       return PI_LOOK;
     }
     c->sequence++;
+    if (picture.kind == KEY) {
+      c->epoch = c->key_epoch;
+      c->keyframes++;
+    }
     write_head(message, c, &picture, &times);
     memcpy(message + bytes, "\r\n", 2);
     engine->frames[engine->count++] = (pi_frame){
         arrival_us, times.dts, c->number, engine->used, engine->used + line_bytes, bytes, picture.payload_bytes,
-        picture.packets,
+        picture.kind == KEY,
     };
     engine->used += line_bytes + bytes + 2;
     c->begin = picture.behind;
@@ -550,6 +636,7 @@ EXPORT int pi_take(pi_engine *engine, pi_connection *c, int64_t arrival_us, int6
     c->stamp = picture.stamp;
     c->taken_packets += picture.packets;
     c->taken++;
+    c->taken_us = arrival_us;
   }
   return c->begin < c->end ? PI_LOOK : PI_WAIT;
 }
@@ -624,7 +711,7 @@ EXPORT int pi_facts(uint32_t *facts, int room) {
   const uint32_t all[] = {
       sizeof(pi_frame), AT(pi_frame, arrival_us), AT(pi_frame, dts_90k), AT(pi_frame, connection),
       AT(pi_frame, line_at), AT(pi_frame, message_at), AT(pi_frame, bytes), AT(pi_frame, payload_bytes),
-      AT(pi_frame, packets),
+      AT(pi_frame, keyframe),
       sizeof(pi_lie), AT(pi_lie, arrival), AT(pi_lie, lie),
       sizeof(pi_placed), AT(pi_placed, pts), AT(pi_placed, at_us),
       sizeof(pi_bucket), AT(pi_bucket, at), AT(pi_bucket, delay), AT(pi_bucket, lag), AT(pi_bucket, has_lag),
@@ -633,11 +720,13 @@ EXPORT int pi_facts(uint32_t *facts, int room) {
       AT(pi_connection, before_us), AT(pi_connection, before_end),
       AT(pi_connection, lent), AT(pi_connection, channel), AT(pi_connection, payload_type), AT(pi_connection, h265),
       AT(pi_connection, next_number), AT(pi_connection, ssrc), AT(pi_connection, stamp),
-      AT(pi_connection, taken_packets), AT(pi_connection, taken), AT(pi_connection, has_report),
+      AT(pi_connection, taken_packets), AT(pi_connection, taken), AT(pi_connection, keyframes),
+      AT(pi_connection, taken_us), AT(pi_connection, has_report),
       AT(pi_connection, rtp_last), AT(pi_connection, report_at),
       AT(pi_connection, report_us), AT(pi_connection, bucket), AT(pi_connection, full),
       AT(pi_connection, full_count), AT(pi_connection, top),
-      AT(pi_connection, top_out), AT(pi_connection, interval), AT(pi_connection, arrival_90k),
+      AT(pi_connection, top_out), AT(pi_connection, interval), AT(pi_connection, key_interval),
+      AT(pi_connection, arrival_90k),
       AT(pi_connection, last_dts), AT(pi_connection, waiting), AT(pi_connection, waiting_count),
       AT(pi_connection, reorder), AT(pi_connection, window), AT(pi_connection, slack),
       AT(pi_connection, begun_at), AT(pi_connection, base), AT(pi_connection, skew), AT(pi_connection, lies_first),
@@ -648,7 +737,8 @@ EXPORT int pi_facts(uint32_t *facts, int room) {
       AT(pi_connection, least_count), AT(pi_connection, least_now), AT(pi_connection, least_before),
       AT(pi_connection, top_pts), AT(pi_connection, top_at_us), AT(pi_connection, placed_first),
       AT(pi_connection, placed_count), AT(pi_connection, placed), AT(pi_connection, sequence),
-      AT(pi_connection, epoch), AT(pi_connection, subject_bytes), AT(pi_connection, subject),
+      AT(pi_connection, epoch), AT(pi_connection, key_epoch), AT(pi_connection, subject_bytes),
+      AT(pi_connection, sets_bytes), AT(pi_connection, subject), AT(pi_connection, sets),
       sizeof(pi_engine), AT(pi_engine, epoll), AT(pi_engine, arena), AT(pi_engine, frames),
       AT(pi_engine, arena_bytes), AT(pi_engine, frames_room), AT(pi_engine, max_message_bytes), AT(pi_engine, used),
       AT(pi_engine, count), AT(pi_engine, looks), AT(pi_engine, ended), AT(pi_engine, look), AT(pi_engine, end),

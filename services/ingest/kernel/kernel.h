@@ -13,7 +13,8 @@ typedef enum {
   PI_WAITING = 18,           /* retiming.MAX_REORDER + 2 */
   PI_BUCKETS = 8,            /* of SourceClock, that a loan may fill */
   PI_SUBJECT_BYTES = 256,
-  PI_WAIT_BYTES = 65536,     /* of a picture that is not whole yet, at most */
+  PI_SETS_BYTES = 1024,      /* of the parameter sets in front of a keyframe, at most */
+  PI_WAIT_BYTES = 245760,    /* of a picture that is not whole yet, at most */
   PI_LEAST_ROOM_BYTES = 65536,
   PI_TURN_READS = 64         /* connections that are read in one pi_turn */
 } pi_limit;
@@ -30,7 +31,7 @@ typedef struct {
   int64_t arrival_us, dts_90k;
   uint32_t connection;                  /* its number */
   uint32_t line_at, message_at, bytes;  /* bytes: of the message */
-  uint32_t payload_bytes, packets;
+  uint32_t payload_bytes, keyframe;
 } pi_frame;
 
 typedef struct {
@@ -60,7 +61,8 @@ typedef struct {
   uint8_t channel, payload_type, h265;
   uint16_t next_number;
   uint32_t ssrc, stamp;
-  uint32_t taken_packets, taken; /* since it was lent */
+  uint32_t taken_packets, taken, keyframes; /* since it was lent; keyframes: of those taken */
+  int64_t taken_us; /* when the last of them had come */
   /* RtpTime */
   uint8_t has_report;
   int64_t rtp_last, report_at, report_us;
@@ -68,7 +70,7 @@ typedef struct {
   pi_bucket bucket, full[8]; /* since it was lent */
   uint32_t full_count;
   /* Retimer */
-  int64_t top, top_out, interval, arrival_90k, last_dts;
+  int64_t top, top_out, interval, key_interval, arrival_90k, last_dts; /* key_interval: what keyframes say, or 0 */
   int64_t waiting[18];
   uint32_t waiting_count, reorder;
   /* WallBound */
@@ -85,8 +87,10 @@ typedef struct {
   pi_placed placed[17];
   /* the message */
   uint64_t sequence;
-  uint32_t epoch, subject_bytes;
+  uint32_t epoch, key_epoch; /* key_epoch: from the next keyframe on */
+  uint32_t subject_bytes, sets_bytes;
   uint8_t subject[256];
+  uint8_t sets[1024]; /* the parameter sets in force behind their lengths; none: keyframes are Python's */
 } pi_connection;
 
 /* What a worker reads with. */

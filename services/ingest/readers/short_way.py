@@ -93,11 +93,11 @@ class ShortWay:
     # the engine's side
 
     def take_usual(
-        self, message: bytes, arrival_us: int, dts_90k: int, payload_bytes: int, now: float, now_us: int
+        self, message: bytes, arrival_us: int, dts_90k: int, payload_bytes: int, keyframe: int, now: float, now_us: int
     ) -> None:
         self._took = True
         self._session.took_usual(now)
-        self._usual.take_usual(message, arrival_us, dts_90k, payload_bytes, now, now_us)
+        self._usual.take_usual(message, arrival_us, dts_90k, payload_bytes, keyframe, now, now_us)
 
     def look(self) -> None:
         connection = self.connection
@@ -162,7 +162,7 @@ class ShortWay:
             return False
         if not self._usual.lend(connection):
             return False
-        connection.taken = connection.taken_packets = 0
+        connection.taken = connection.taken_packets = connection.keyframes = 0
         connection.lent = self._lent = True
         return True
 

@@ -135,9 +135,10 @@ class UsualTaker(Protocol):
         None: nothing is lent any more."""
 
     def take_usual(
-        self, message: bytes, arrival_us: int, dts_90k: int, payload_bytes: int, now: float, now_us: int
+        self, message: bytes, arrival_us: int, dts_90k: int, payload_bytes: int, keyframe: int, now: float, now_us: int
     ) -> None:
-        """A message was made, which somebody else publishes. ``now`` and ``now_us``: `time.monotonic`, Unix time."""
+        """A message was made, which somebody else publishes. ``keyframe``: 1 or 0. ``now`` and ``now_us``:
+        `time.monotonic`, Unix time."""
 
 
 class Outlet(Protocol):

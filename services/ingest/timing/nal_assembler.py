@@ -21,6 +21,7 @@ MAX_NAL_UNITS: Final = 4096
 _LEAST_UNIT_BYTES: Final = 4
 _H264_SEI: Final = int(h264.NalType.SEI)
 _RECOVERY_POINT: Final = b"\6"
+_START: Final = b"\0\0\1"
 
 
 class _Sets:
@@ -34,6 +35,13 @@ class _Sets:
         if complete:
             self._sets = {}
         self._sets.update(found)
+
+    def usual_payload(self) -> bytes:
+        """All of them in `ordered`'s order, behind lengths; empty where they do not stand in it, or hold what a
+        depacketizer would take for several NAL units. `learn` changes nothing when it gets them once more."""
+        units = self.ordered()
+        plain = list(self._sets.values()) == units and not any(_START in unit for unit in units)
+        return join_length_prefixed(units) if plain else b""
 
     def of_kind(self, kind: int) -> tuple[bytes, ...]:
         """Those of one NAL unit type."""
@@ -68,6 +76,8 @@ class _NalAssembler(ABC):
         self._holding = True
         self._active_sps: tuple[bytes, ...] = ()
         """The SPS that the last keyframe uses, and then all that stood in front of it."""
+        self._usual_sets: bytes | None = None
+        """None: not made yet."""
         self._set_kinds = frozenset(self.kinds)
         self._special = self._set_kinds | self.dropped | self.keyframes
         if extradata:
@@ -77,6 +87,25 @@ class _NalAssembler(ABC):
     def holding(self) -> bool:
         """Whether nothing was handed on yet."""
         return self._holding
+
+    @property
+    def usual_sets(self) -> bytes:
+        """The parameter sets in force behind their lengths, where the next keyframe that brings them, or none, changes
+        nothing and stands behind them; else empty."""
+        if self._usual_sets is None:
+            sps = self._sets.of_kind(self.sps_kind)
+            whole = len(sps) == 1 and all(self._sets.of_kind(kind) for kind in self.kinds)
+            plain = whole and self._active_sps == sps * 2 and not self._may_have_fields(sps[0])
+            self._usual_sets = self._sets.usual_payload() if plain else b""
+        return self._usual_sets
+
+    def took_keyframe(self) -> None:
+        """One with the `usual_sets` was taken elsewhere."""
+        self._begin(False)
+
+    def _may_have_fields(self, sps: bytes) -> bool:
+        """Whether two fields may be coded as one picture, with a first slice each."""
+        return False
 
     def _declared(self, extradata: bytes) -> None:
         try:
@@ -116,6 +145,7 @@ class _NalAssembler(ABC):
         if active != self._active_sps:
             self.shape = self._shape(active[0])
             self._active_sps = active
+            self._usual_sets = None
         self._begin(self._holding or changed)
         self._holding = False
         picture = [unit for unit in kept if self._kinds((unit,))[0] not in self.kinds]
@@ -150,6 +180,7 @@ class _NalAssembler(ABC):
                     found[kind, self._set_id(kind, unit)] = unit
                 except BitstreamError:
                     continue
+        self._usual_sets = None
         self._sets.learn(found, complete={kind for kind, _ in found} == set(self.kinds))
 
     @abstractmethod
@@ -213,6 +244,9 @@ class H264Assembler(_NalAssembler):
             if kind == _H264_SEI and unit.find(_RECOVERY_POINT, 1) > 0 and h264.is_keyframe((unit,)):
                 return True
         return False
+
+    def _may_have_fields(self, sps: bytes) -> bool:
+        return not h264.parse_sps(sps).frame_mbs_only
 
     def _is_keyframe(self, units: Sequence[bytes]) -> bool:
         return h264.is_keyframe(units) and any(h264.is_vcl(unit) for unit in units)

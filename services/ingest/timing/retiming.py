@@ -72,8 +72,7 @@ class Retimer:
         """What the stream's parameter sets claim: pictures to reorder (None: unsaid), and a frame rate."""
         if reorder is not None and not self._waiting:
             self._reorder = min(reorder, MAX_REORDER)
-        if frame_rate and 0.1 <= frame_rate <= 240:
-            self._interval = round(SECOND_90K / frame_rate)
+        self._interval = _interval(frame_rate) or self._interval
 
     def behind(self, pts_90k: int | None, dts_90k: int | None) -> bool:
         """Whether a frame is to be shown before one that came earlier: a B-picture, or a clock gone wrong."""
@@ -167,9 +166,21 @@ class Retimer:
         loan.waiting[0 : self._reorder] = self._waiting
         return True
 
+    def lend_keyframes(self, loan: Any, reorder: int | None, frame_rate: float | None) -> bool:
+        """Behind `lend`: what `expect` does at a keyframe; False where it would do more than set the interval."""
+        if reorder is not None and not self._waiting and min(reorder, MAX_REORDER) != self._reorder:
+            return False
+        loan.key_interval = _interval(frame_rate) or 0
+        return True
+
     def take_back(self, loan: Any) -> None:
         """What frames have made of it."""
         self._wall.take_back(loan)
         self._anchor(loan.top, loan.top_out)
         self._interval, self._arrival, self._last_dts = loan.interval, loan.arrival_90k, loan.last_dts
         self._waiting = list(loan.waiting[0 : loan.waiting_count])
+
+
+def _interval(frame_rate: float | None) -> int | None:
+    """Between the pictures of a stream that claims this rate; None where it claims none that can be."""
+    return round(SECOND_90K / frame_rate) if frame_rate and 0.1 <= frame_rate <= 240 else None

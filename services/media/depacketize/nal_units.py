@@ -306,7 +306,7 @@ class NalDepacketizer(ABC):
         self._agreed += loan.taken
         self._last_marked = True
         self._time = self._sent_time = loan.stamp
-        self._arrival_us = loan.heard_us
+        self._arrival_us = loan.taken_us
 
     @property
     def held_bytes(self) -> int:

@@ -24,8 +24,9 @@ MAX_HEAD_BYTES: Final = 16_384
 MAX_BODY_BYTES: Final = 65_536
 MAX_PLAYING_BODY_BYTES: Final = 8192
 """Once packets come, what announces more is garbage: waiting for it would swallow packets."""
-BUFFER_BYTES: Final = 160 * 1024
-"""Room for the largest packet or message and a whole read behind it. Pages that no data reaches cost no memory."""
+BUFFER_BYTES: Final = 320 * 1024
+"""Room for a keyframe of 240 KiB, which waits for its rest, and a read behind it. Pages that no data reaches cost
+no memory."""
 LEAST_ROOM_BYTES: Final = 64 * 1024
 USUAL_PACKET_BYTES: Final = 4096
 """A length up to this, or up to twice the longest packet so far, is believed before what follows it was seen."""

@@ -11,8 +11,10 @@ from services.ingest.kernel.library import WAIT, Connection, ffi
 from services.ingest.pipeline import Pipeline
 from services.ingest.readers.short_way import ShortWay
 from services.ingest.readers.source import Packet, Track
+from services.media.depacketize.nal_units import NalDepacketizer
 from services.media.depacketize.unit_sink import ArrivalClock
-from services.media.nal import split_annex_b
+from services.media.nal import join_length_prefixed, split_annex_b
+from services.media.packetize import packetize_h264, packetize_h265
 from services.media.rtcp import SenderReport, ntp_from_unix_us, pack_sender_reports
 from services.media.rtp_track import RtcpReceiver, RtpTrack
 from services.media.rtsp.framing import RtspFramer
@@ -24,6 +26,9 @@ from tests.media.encoded import video
 SSRC = 0x1234ABCD
 PAYLOAD_TYPE = 96
 SUBJECT = b"pantau.site.media.main.cam-1"
+SETS = {"h264": (0x67, 0x68), "h265": (0x40, 0x42, 0x44)}
+"""The first bytes of parameter sets."""
+KEY_HEADERS = {"h264": (b"\x65", b"\x25"), "h265": (b"\x26\x01", b"\x28\x01", b"\x2a\x01")}
 START_US = 1_700_000_000_000_000
 FRAMES = 64
 
@@ -66,7 +71,9 @@ class StepEngine:
             assert line == b"PUB %b %d\r\n" % (SUBJECT, len(message))
             assert used[frame.message_at + frame.bytes :][:2] == b"\r\n"
             self.pictures += 1
-            self._taker.take_usual(message, frame.arrival_us, frame.dts_90k, frame.payload_bytes, 0.0, 0)
+            self._taker.take_usual(
+                message, frame.arrival_us, frame.dts_90k, frame.payload_bytes, frame.keyframe, 0.0, 0
+            )
         return bool(status == WAIT)
 
 
@@ -77,6 +84,9 @@ class Side:
         self.clock = clock
         self.messages: list[bytes] = []
         self.failed = ""
+        self.epoch = 7
+        self.keyframes = 0
+        """That the kernel took."""
         self.arrival = ArrivalClock()
         self.pipeline = Pipeline(clock, gop_bytes=10**7)
         media = parse_sdp(b"v=0\nm=video 0 RTP/AVP 96\na=rtpmap:96 %b/90000\n" % codec.upper().encode()).media[0]
@@ -141,6 +151,9 @@ class Side:
             "time": vars(self.track._time),
             "gop": pipeline.gop.snapshot(),
             "meter": (pipeline.meter.frames, list(pipeline.meter._samples), pipeline.meter._bytes),
+            "keyframes": (pipeline.meter._keyframe_at, pipeline.meter._keyframe_interval),
+            "assembler": self._assembler_state(),
+            "depacketizer": self._depacketizer_state(),
             "clock": list(pipeline.clock._buckets),
             "capture": (capture._line_us, capture._line_at_us, capture._top_pts, capture._top_at_us, capture._placed),
             "least": (capture._least._count, capture._least._now, capture._least._before),
@@ -150,6 +163,25 @@ class Side:
             "garbage": self.framer.garbage_bytes,
             "failed": self.failed,
         }
+
+    def _assembler_state(self) -> dict[str, object]:
+        known = vars(self.pipeline._assembler).copy()
+        known.pop("_usual_sets")  # made when it is asked for
+        return known | {"_sets": list(known["_sets"]._sets.items())}
+
+    def _depacketizer_state(self) -> tuple[object, ...]:
+        depacketizer = self.track._depacketizer
+        if not isinstance(depacketizer, NalDepacketizer):
+            return ()
+        return (
+            depacketizer._trusted, depacketizer._fields, depacketizer._sent_time, depacketizer._units,
+            depacketizer.malformed, depacketizer._damaged,
+        )  # fmt: skip
+
+    def begin_epoch(self) -> None:
+        """Another one counts from the next keyframe on, as `Feed.count_from` does it."""
+        self.track.end_loan()
+        self.epoch += 1
 
     # a session's, and an outlet's
 
@@ -171,7 +203,7 @@ class Side:
     def lend(self, loan: Any) -> bool:
         loan.subject[0 : len(SUBJECT)] = SUBJECT
         loan.subject_bytes = len(SUBJECT)
-        return self.pipeline.lend(loan)
+        return self.pipeline.lend(loan, self.epoch)
 
     def take_back(self, loan: Any) -> None:
         self.pipeline.take_back(loan)
@@ -180,9 +212,17 @@ class Side:
         pass
 
     def take_usual(
-        self, message: bytes, arrival_us: int, dts_90k: int, payload_bytes: int, _now: float, _now_us: int
+        self,
+        message: bytes,
+        arrival_us: int,
+        dts_90k: int,
+        payload_bytes: int,
+        keyframe: int,
+        _now: float,
+        _now_us: int,
     ) -> None:
-        self.pipeline.usual(message, arrival_us, dts_90k, payload_bytes)
+        self.keyframes += keyframe
+        self.pipeline.usual(message, arrival_us, dts_90k, payload_bytes, keyframe=keyframe > 0)
         self.messages.append(message)
 
     def _on_codec(self) -> None:
@@ -198,7 +238,7 @@ class Side:
         lost: int,
     ) -> None:
         packet = Packet("video", data, pts_90k, None, arrival_us, rtcp_us, damaged, lost)
-        self.messages += self.pipeline.feed(packet, 7)
+        self.messages += self.pipeline.feed(packet, self.epoch)
 
 
 @cache
@@ -226,6 +266,11 @@ class Camera:
         self._faults = chance.choice((0.0, 0.0, 0.1, 1.0))
         """How often anything is not usual."""
         self._byte_stream = chance.random() < 0.1
+        self._gop = chance.choice((40, 40, 9))
+        self._brings_sets = chance.choice((1.0, 1.0, 0.5))
+        """How many of its keyframes do."""
+        self._packetize = packetize_h264 if codec == "h264" else packetize_h265
+        self._aggregates = chance.random() < 0.5
         self._pictures = 0
 
     def picture(self, elapsed_us: int) -> bytes:
@@ -233,15 +278,18 @@ class Camera:
         chance = self._chance
         self._stamp = self._stamp + round(elapsed_us * 0.09 * self._drift) & 0xFFFFFFFF
         self._pictures += 1
-        if self._pictures % 40 == 1:
-            units = list(keyframe_units(self.codec))
+        if self._pictures % self._gop == 1:
+            units = self._keyframe()
         else:
             units = [self._slice(first=number == 0) for number in range(chance.choice((1, 1, 1, 1, 3)))]
             if chance.random() < 0.2:
                 units.insert(0, self._sei())
         if chance.random() < 0.02 * self._faults:
             units.append(chance.choice((b"\x09\xf0", b"\x46\x01\x50", self._slice(first=True), b"\x41")))
-        payloads = [payload for unit in units for payload in self._payloads(unit)]
+        if self._aggregates:
+            payloads = self._packetize(join_length_prefixed(units), max(self._limit, 60))
+        else:
+            payloads = [payload for unit in units for payload in self._payloads(unit)]
         data = b""
         for at, payload in enumerate(payloads):
             marked = at == len(payloads) - 1
@@ -257,17 +305,48 @@ class Camera:
         packet = pack_sender_reports([SenderReport(SSRC, ntp_from_unix_us(unix_us), self._stamp, 0, 0)], "camera")
         return b"$\x01" + len(packet).to_bytes(2, "big") + packet
 
-    def _slice(self, *, first: bool) -> bytes:
+    def _keyframe(self) -> list[bytes]:
         chance = self._chance
+        units = keyframe_units(self.codec)
+        sets = [unit for unit in units if unit[0] in SETS[self.codec]] if chance.random() < self._brings_sets else []
+        if chance.random() < 0.3 * self._faults:
+            fault = chance.randrange(5)
+            if fault == 0:
+                chance.shuffle(sets)
+            elif fault == 1:
+                sets += sets[-1:]
+            elif fault == 2:
+                del sets[:1]
+            elif sets:
+                changed = bytearray(sets[-1] if fault == 3 else sets[0])
+                changed[-1] ^= 1 << chance.randrange(8)
+                sets.append(bytes(changed))
+        if self._pictures == 1 or chance.random() < 0.1:
+            return [*sets, *(unit for unit in units if unit[0] not in SETS[self.codec])]
+        if chance.random() < 0.2:
+            sets.insert(chance.choice((len(sets), len(sets), 0)), self._sei())
+        header = chance.choice(KEY_HEADERS[self.codec])
+        return sets + [self._slice(first=number == 0, header=header) for number in range(chance.choice((1, 1, 2)))]
+
+    def _slice(self, *, first: bool, header: bytes = b"") -> bytes:
+        chance = self._chance
+        size = chance.choice((3, 40, 90, 600, 3000, 20_000, chance.randrange(1, 5000)))
+        if header:
+            if self._limit >= 500 and chance.random() < 0.1:
+                size = chance.choice((100_000, 300_000))
+            return header + self._slice_body(size, first=first)
         header = chance.choice((b"\x41", b"\x41", b"\x41", b"\x01")) if self.codec == "h264" else b"\x02\x01"
         if chance.random() < 0.01 * self._faults:
             header = chance.choice((b"\x21", b"\x00\x01", b"\x12\x01", b"\xc1"))
-        size = chance.choice((3, 40, 90, 600, 3000, 20_000, chance.randrange(1, 5000)))
+        return header + self._slice_body(size, first=first)
+
+    def _slice_body(self, size: int, *, first: bool) -> bytes:
+        chance = self._chance
         body = bytes((0x80 | chance.randrange(128) if first else chance.randrange(128),))
         body += bytes(chance.randrange(1, 256) for _ in range(min(size, 8))) + chance.randbytes(size)
         if self._byte_stream and chance.random() < 0.02:
             body += chance.choice((b"\0", b"\0\0\1\x41", b"\0\0\0\1"))
-        return header + body.replace(b"\0\0", b"\0\7") + b"\x80"
+        return body.replace(b"\0\0", b"\0\7") + b"\x80"
 
     def _sei(self) -> bytes:
         header = b"\x06" if self.codec == "h264" else b"\x4e\x01"
@@ -328,6 +407,9 @@ def play(kernel: Any, seed: int, pictures: int) -> tuple[Side, Side]:
             plain.feed(waiting[begin:end])
             short.feed(waiting[begin:end])
         waiting = b""
+        if chance.random() < 0.01:
+            plain.begin_epoch()
+            short.begin_epoch()
         if chance.random() < 0.01:
             clock.advance(1.0)
             plain.silence()
