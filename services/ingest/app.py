@@ -12,7 +12,7 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from services.contracts.models import Id
 from services.contracts.troubles import Trouble
@@ -70,16 +70,28 @@ class WorkerKeeper:
                 if self._process is not None and not self._process.running:
                     status, self._process = await self._process.wait(), None
                     await _either(stopping, self._pause_seconds(status, loop.time() - started))
-                elif self._seen is None and self._process is None:
+                    continue  # each moment until the next one reads is missing in recordings
+                if self._seen is None and self._process is None:
                     started = self._started_at = loop.time()
                     self._started = True
                     self._process = await ChildProcess.start(
                         self._arguments, environ=self._environ, with_parent=None, own_group=True
                     )
                     log.info("ingest.worker_started", worker=self.name.name, pid=self._process.pid)
-                await _either(stopping, LOOK_SECONDS)
+                await self._rest(stopping)
         finally:
             await asyncio.shield(self._stop())
+
+    async def _rest(self, stopping: asyncio.Event) -> None:
+        """Returns after `LOOK_SECONDS`, or at once where it is to stop or the process ends."""
+        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(stopping.wait())]
+        if self._process is not None:
+            waits.append(asyncio.ensure_future(self._process.wait()))
+        try:
+            await asyncio.wait(waits, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
 
     def _pause_seconds(self, status: int, lived_seconds: float) -> float:
         if status == EXIT_REFUSED:

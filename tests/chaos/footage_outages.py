@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.chaos.footage_rig import FootageRig, cut, mend
+from tests.processes import descendants
 
 Outage = Callable[[FootageRig, float], Awaitable[None]]
 NAMESPACE: Final = "pantau-cut"
@@ -83,8 +84,9 @@ def _fill(path: Path) -> None:
 
 
 async def ingest_worker_killed(rig: FootageRig, seconds: float) -> None:
-    """kill -9 of ingest and of its worker, which are started again; ``seconds`` are waited for."""
-    await rig.services["ingest"].kill()
+    """kill -9 of the process that reads cameras; its parent starts another. ``seconds`` are waited for."""
+    for pid in descendants(rig.services["ingest"].pid):
+        os.kill(pid, signal.SIGKILL)
     await asyncio.sleep(seconds)
 
 
