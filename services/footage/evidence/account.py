@@ -123,11 +123,11 @@ def _broken(parts: Sequence[ManifestPart], from_us: int, to_us: int) -> Iterator
     ends = set[tuple[str, int]]()
     begins = set[tuple[str, int]]()
     seals = set[str]()
-    recorders = dict[str, int]()
-    """When the first part of each begins."""
+    recorders = dict[tuple[str, str], int]()
+    """When the first part of each begins; what is made up is put before its first segment later."""
     for part in parts:
         said = part.statement
-        recorders.setdefault(said.recorder, part.from_us)
+        recorders.setdefault((said.recorder, said.made), part.from_us)
         begins.add((said.opening, part.first))
         ends.add((said.opening, part.first + part.fragments))
         if _is_whole(part):
@@ -142,7 +142,7 @@ def _broken(parts: Sequence[ManifestPart], from_us: int, to_us: int) -> Iterator
         elif said.previous:
             follows = said.previous in seals
         else:
-            follows = recorders[said.recorder] >= part.from_us
+            follows = recorders[said.recorder, said.made] >= part.from_us
         if not follows:
             yield from _before(parts, part, from_us)
         if not _is_whole(part) and (said.opening, part.first + part.fragments) not in begins:

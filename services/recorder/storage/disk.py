@@ -413,11 +413,27 @@ class Disk:
         """The last link of the stream's segment before; of footage of the past, of the one before it in time."""
         if file.late:
             before = index.segment_before(file.stream, file.start_us)
+            written = self._written_before(file)
+            if written is not None and (before is None or written.start_us > before.start_us):
+                return written.link
         elif (known := self._links.get(file.stream)) is not None:
             return known.link
         else:
             before = index.last_segment(file.stream)
         return before.link if before is not None else b""
+
+    def _written_before(self, late: SegmentFile) -> SegmentFile | None:
+        """The last segment of the stream that begins before ``late`` and is not in the index yet.
+
+        Footage of the past comes faster than the syncer puts the segment before it there.
+        """
+        with self._wake:
+            found = [
+                file
+                for file in self._open
+                if file.stream == late.stream and file.fragments and file.start_us < late.start_us
+            ]
+        return max(found, key=lambda file: file.start_us, default=None)
 
     def _on_error(self, job: _Job, error: OSError | sqlite3.Error) -> None:
         if is_full(error):

@@ -235,9 +235,12 @@ async def test_pictures_that_are_marked_as_damaged_are_told_and_the_bundle_is_in
 
 async def test_made_up_footage_of_a_demo_is_told_by_verify_and_by_the_report(tmp_path: Path) -> None:
     camera, contents = made.two_segments(made="demo")
+    statement, opening, fragments = made.segment("cam-1", made.START + made.SEGMENT_US, "")
+    recorded, data = made.part(statement, opening, fragments)  # the first that a camera sent
+    camera = camera.model_copy(update={"parts": (camera.parts[0], recorded)})
     other, more = made.two_segments("cam-2")
     path = tmp_path / "bundle-1.zip"
-    await made.write(path, [camera, other], contents | more)
+    await made.write(path, [camera, other], contents | more | {recorded.file: data})
     verdict = verify(path)
     assert verdict.intact
     assert +verdict.made_up == {"cam-1": 1}

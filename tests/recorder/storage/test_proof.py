@@ -11,6 +11,7 @@ import pytest
 from services.contracts.evidence.statement import is_signed
 from services.media.mp4 import reader
 from services.mesh.clock import ManualClock
+from services.recorder.capture.recording import StreamRecording
 from services.recorder.retention.thinning import thin
 from services.recorder.storage.disk import LastLink
 from services.recorder.storage.disks import Disks
@@ -51,6 +52,26 @@ def test_closed_segments_are_signed_and_their_statements_follow_each_other(tmp_p
     assert [item.path for item in statements] == [str(rig.path(s).relative_to(rig.disk.recordings)) for s in segments]
     report = check(tmp_path, verify=True)
     assert report.findings == ()
+
+
+def test_statements_about_footage_of_the_past_follow_each_other_however_fast_it_comes(tmp_path: Path) -> None:
+    with Rig(tmp_path, pass_seconds=1000) as rig:  # the syncer puts none of it into the index before all is written
+        rig.feed(pictures(count=50, start_us=START_US + 3_600_000_000))
+        late = StreamRecording(
+            STREAM,
+            place=rig,
+            explain=lambda _from, _to, _seen: ("", ""),
+            on_gap=lambda _change, _disk: None,
+            last_end_us=None,
+            late=True,
+        )
+        for unit in pictures(count=25 * 130):
+            late.record_picture(unit, rig.clock.now_us(), rig.clock.monotonic())
+        late.stop()
+        rig.settle()
+        *past, live = [signed(scan(rig.path(segment), STREAM)).statement() for segment in rig.segments()]
+    assert [item.previous for item in past] == ["", past[0].last_link, past[1].last_link]
+    assert live.previous == ""
 
 
 def left_open(directory: Path, *, passes: int = 1) -> Path:
