@@ -59,6 +59,7 @@ TRIALS = (
     Trial("registry-away", outages.registry_away, 60),
     Trial("disk-full", outages.disk_full, 15, small_disk=True),
     Trial("random-kills", outages.random_kills, 180),
+    Trial("random-kills-stand-in", outages.random_kills, 180, recorders=2),
     Trial("ingest-killed", outages.ingest_worker_killed, 10, longest_hole_seconds=3.0),
 )
 NAMES = tuple(trial.name for trial in TRIALS)

@@ -91,15 +91,18 @@ async def ingest_worker_killed(rig: FootageRig, seconds: float) -> None:
 
 
 async def random_kills(rig: FootageRig, seconds: float, *, every_seconds: float = 4.0, seed: int = 1) -> None:
-    """kill -9 of any service but ingest's worker, again and again."""
+    """kill -9 of any service but ingest's worker, whose parent is one of them, again and again."""
     chosen = random.Random(seed)
-    victims = ["nats", "registry", *(recorder.name for recorder in rig.recorders)]
+    victims = ["nats", "registry", "ingest", *(recorder.name for recorder in rig.recorders)]
     began = time.monotonic()
     while time.monotonic() - began < seconds:
         victim = chosen.choice(victims)
         if victim == "nats":
             await rig.nats.kill()
             await rig.nats.start()
+        elif victim == "ingest":
+            with suppress(ProcessLookupError):  # it may not be back yet
+                os.kill(rig.services[victim].pid, signal.SIGKILL)
         else:
             await rig.services[victim].kill()
         await asyncio.sleep(every_seconds)
