@@ -63,12 +63,13 @@ def clip(
     profile: str = "high",
     encoder: str = "libx264",
     b_pictures: str = "",
+    pixel_format: str = "yuv420p",
 ) -> Clip:
     """Encodes ``gops`` GOPs; frame n of them carries the number n. ``b_pictures``: x264's parameters for them."""
     context = av.CodecContext.create(encoder, "w")
     assert isinstance(context, av.VideoCodecContext)
     context.width, context.height = size
-    context.pix_fmt = "yuv420p"
+    context.pix_fmt = pixel_format
     context.time_base, context.framerate = Fraction(1, fps), Fraction(fps)
     context.gop_size = gop
     context.max_b_frames = 16 if b_pictures else 0

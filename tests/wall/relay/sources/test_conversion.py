@@ -117,13 +117,20 @@ async def test_b_pictures_that_nothing_refers_to_are_left_out_and_nothing_is_con
         await viewer.close()
 
 
-@pytest.mark.parametrize("b_pictures", ["bframes=3:b-pyramid=2", "bframes=1:open-gop=1"])
-async def test_pictures_in_an_order_that_browsers_cannot_show_are_converted(
-    bus: Bus, front: Front, b_pictures: str
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        {"b_pictures": "bframes=3:b-pyramid=2"},
+        {"b_pictures": "bframes=1:open-gop=1"},
+        {"profile": "high422", "pixel_format": "yuv422p"},
+    ],
+)
+async def test_pictures_that_browsers_cannot_show_are_converted(
+    bus: Bus, front: Front, encoding: dict[str, str]
 ) -> None:
     await front.add_camera("cam-1")
-    reordered = clip(6, size=SIZE, fps=FPS, gop=GOP, b_pictures=b_pictures)
-    async with BusCamera(bus, "cam-1", reordered) as camera:
+    made = clip(6, size=SIZE, fps=FPS, gop=GOP, **encoding)
+    async with BusCamera(bus, "cam-1", made) as camera:
         async with asyncio.timeout(90):
             while camera.sequence <= GOP:  # an open GOP has a keyframe without an IDR picture by then
                 await asyncio.sleep(0.1)
