@@ -33,6 +33,8 @@ FRAME_RATE = 25
 GROUP = Path("/sys/fs/cgroup/cpu/pantau-bench")
 PERIOD_US = 20_000
 """Short, so that a worker that may not run stands still for less than a frame."""
+SHARES = 100 * 1024
+"""A group weighs as much as one process otherwise, so that others' load would bind the worker before its quota does."""
 SETTLE_SECONDS, MEASURE_SECONDS = 75.0, 15.0
 PROMISED = 0.9
 """Of the cameras that it carries, whole under any load."""
@@ -122,6 +124,7 @@ def _remove_group() -> None:
 
 
 def _set_quota(cores: float) -> None:
+    (GROUP / "cpu.shares").write_text(str(SHARES))
     (GROUP / "cpu.cfs_period_us").write_text(str(PERIOD_US))
     (GROUP / "cpu.cfs_quota_us").write_text(str(round(cores * PERIOD_US) if cores else -1))
 

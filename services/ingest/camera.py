@@ -82,6 +82,11 @@ class CameraIngest:
         """Whether its small stream is read just now."""
         return "sub" in self._feeds
 
+    @property
+    def bitrate_bps(self) -> int:
+        """Of all that is read of it, over the last seconds."""
+        return sum(feed.bitrate_bps for feed in self._feeds.values())
+
     def give_up(self, shed: Shed | None) -> None:
         """Closes what the worker has no room for (``camera``: all), or opens main again (None, ``sub``)."""
         if shed == self._shed:

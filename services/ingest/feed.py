@@ -296,6 +296,11 @@ class Feed:
             self._deliver(packet.kind, messages)
 
     @property
+    def bitrate_bps(self) -> int:
+        """Of its video and its sound, over the last seconds; 0 while unknown."""
+        return sum(pipeline.meter.bitrate_bps for pipeline in self.pipelines.values()) if self.status == "online" else 0
+
+    @property
     def stalls_after_seconds(self) -> float:
         """Without a picture for so long the source counts as stalled."""
         if self._bursts:

@@ -15,6 +15,9 @@ LATE_SECONDS: Final = 0.5
 """The loop comes so late to what it was to do."""
 VERY_LATE_SECONDS: Final = 1.0
 """So late a worker is about to lose its lease, which it keeps by answers that it has to read in time."""
+BEHIND_SECONDS: Final = 1.0
+"""What waits in the cameras' connections takes so long to be read. It tells also of a worker whose CPU others take: the
+less it gets, the less of its CPU it seems to use."""
 CALM: Final = 0.9
 """Of each limit: below it a worker that was overloaded is well again."""
 
@@ -28,6 +31,8 @@ class WorkerLoad(NamedTuple):
     """The longest time that the event loop was late."""
     dropped: int
     """Frames that were not published although the lease was held: the bus did not take them."""
+    behind_seconds: float = 0.0
+    """How long it takes to read what waits in the cameras' connections."""
 
 
 class Overload:
@@ -53,6 +58,8 @@ def _reason(load: WorkerLoad, limit: float) -> str:
         return f"it uses {load.cpu:.0%} of its CPU"
     if load.late_seconds >= LATE_SECONDS * limit:
         return f"its event loop is {load.late_seconds:.1f} s late"
+    if load.behind_seconds >= BEHIND_SECONDS * limit:
+        return f"its cameras' pictures wait {load.behind_seconds:.1f} s until they are read"
     if load.dropped:
         return f"the bus did not take {load.dropped} frames"
     return ""

@@ -3,6 +3,10 @@
 In this order: the small streams that viewers have open; cameras that are not recorded; recorded ones; each by priority,
 the lowest first. A step is a tenth of the cameras, so that the load tells whether it was enough before the next one.
 At least a quarter of the cameras is always read: of three times what it carries a worker keeps a third.
+
+What waited before a step is read after it, and takes all of the CPU meanwhile: while less waits from look to look, the
+next step is not taken. Cameras come back in halves of the room that the CPU leaves. Where that was too much, the same
+are given up again, and come back later each time, in halves of the way to what was too much.
 """
 
 from collections.abc import Collection, Mapping
@@ -19,6 +23,14 @@ STEP_LOOKS: Final = 2
 """Looks between two steps: the load is measured from one to the next."""
 BACK_LOOKS: Final = 5
 """So many looks in a row there must be room before something is taken back."""
+RELAPSE_LOOKS: Final = 20
+"""Something is given up so soon after something was taken back: that was too much."""
+MOST_BACK_LOOKS: Final = 160
+"""Instead of `BACK_LOOKS`, which is doubled at each relapse."""
+CATCHES_UP: Final = 0.95
+"""At most so much of what waited at the look before waits now."""
+NOT_BEHIND_SECONDS: Final = 0.2
+"""Only while less waits something is taken back."""
 KEPT_SHARE: Final = 0.25
 Shed = Literal["sub", "camera"]
 
@@ -39,30 +51,57 @@ class Shedding:
         """Camera → what is given up of it (``camera``: all), in the order in which it was."""
         self._since_step = STEP_LOOKS
         self._with_room = 0
+        self._back_looks = BACK_LOOKS
+        self._since_back = RELAPSE_LOOKS + 1
+        self._taken_back = 0
+        """So much at the last time."""
+        self._too_many = float("inf")
+        """Cameras that were read at the last relapse."""
+        self._behind_seconds = 0.0
 
     def look(
-        self, cameras: Mapping[Id, SheddableCamera], *, overloaded: bool, cpu: float, urgent: bool = False
+        self,
+        cameras: Mapping[Id, SheddableCamera],
+        *,
+        overloaded: bool,
+        cpu: float,
+        behind_seconds: float = 0.0,
+        urgent: bool = False,
     ) -> None:
         """Takes what the worker reads, and its load since the look before. ``urgent``: larger steps are needed."""
+        catches_up = behind_seconds < self._behind_seconds * CATCHES_UP
+        self._behind_seconds = behind_seconds
         for camera in self.shed.keys() - cameras.keys():
             del self.shed[camera]
         while self._cameras_shed() > _most(len(cameras)):
             self._take_back()  # others have moved away
         self._since_step += 1
+        self._since_back += 1
         if overloaded:
             self._with_room = 0
-            if self._since_step > STEP_LOOKS:
+            if self._since_step > STEP_LOOKS and not catches_up:
                 self._give_up(cameras, URGENT_STEP_SHARE if urgent else STEP_SHARE)
-        elif self.shed and cpu + _cost(cpu, len(cameras) - self._cameras_shed()) < FULL_LOAD * CALM:
-            self._with_room += 1
-            if self._with_room >= BACK_LOOKS:
+            return
+        read = len(cameras) - self._cameras_shed()
+        if self._since_back == RELAPSE_LOOKS:
+            self._back_looks = BACK_LOOKS
+            self._too_many = self._too_many if read < self._too_many else float("inf")
+        room = _room(cpu, read)
+        self._with_room = self._with_room + 1 if self.shed and room >= 1 and behind_seconds < NOT_BEHIND_SECONDS else 0
+        if self._with_room >= self._back_looks:
+            self._since_back = 0
+            self._taken_back = min(len(self.shed), max(1, int(min(room, self._too_many - read) / 2)))
+            for _ in range(self._taken_back):
                 self._take_back()
-        else:
-            self._with_room = 0
 
     def _give_up(self, cameras: Mapping[Id, SheddableCamera], share: float) -> None:
         step = max(1, round(len(cameras) * share))
         self._since_step = 0
+        if self._since_back <= RELAPSE_LOOKS:
+            self._too_many = len(cameras) - self._cameras_shed()
+            step = min(step, self._taken_back)
+            self._since_back = RELAPSE_LOOKS + 1
+            self._back_looks = min(2 * self._back_looks, MOST_BACK_LOOKS)
         by_rank = sorted(cameras, key=lambda camera: (cameras[camera].recorded, cameras[camera].priority, camera))
         if subs := [camera for camera in by_rank if cameras[camera].sub_open and camera not in self.shed]:
             self.shed |= dict.fromkeys(subs[:step], "sub")
@@ -87,9 +126,10 @@ def _most(cameras: int) -> int:
     return cameras - ceil(cameras * KEPT_SHARE)
 
 
-def _cost(cpu: float, cameras: int) -> float:
-    """What one camera more will cost."""
-    return cpu / max(1, cameras)
+def _room(cpu: float, cameras: int) -> float:
+    """How many more may be read, where each costs what those that are read do."""
+    cost = max(cpu, 0.001) / max(1, cameras)
+    return (FULL_LOAD * CALM - cpu) / cost
 
 
 def shed_text(shed: Mapping[Id, Shed]) -> str:

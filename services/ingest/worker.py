@@ -46,6 +46,7 @@ from services.ingest.probe import Prober
 from services.ingest.publisher import Publisher
 from services.ingest.readers.direct import DirectReader
 from services.ingest.readers.libav import LibavProcesses
+from services.ingest.readers.source_backlog import SourceBacklog
 from services.ingest.secrets import OpenedSecrets
 from services.ingest.settings import KEY_FILE, IngestSettings
 from services.ingest.shedding import SheddableCamera, Shedding, shed_text
@@ -94,6 +95,7 @@ class Worker:
         self._load = 0.0
         self._cpus = min(1.0, cpu_limit() / settings.worker_count)
         """What this worker may use: a core, or its share of what its container may."""
+        self._backlog = SourceBacklog()
         self._overload = Overload()
         self._shedding = Shedding()
         self._late_seconds = 0.0
@@ -294,7 +296,7 @@ class Worker:
             keep=self.keep,
             tasks=self._service.tasks,
             clock=self._service.clock,
-            readers={"direct": partial(DirectReader, self._engine), "libav": self._libav.reader},
+            readers={"direct": partial(DirectReader, self._engine, self._backlog), "libav": self._libav.reader},
             on_change=self._note_change,
         )
 
@@ -349,20 +351,31 @@ class Worker:
     def _look_at_load(self) -> None:
         dropped = self.publisher.dropped_no_bus if self._service.bus.connected else self._dropped
         was = self._overload.reason
-        load = WorkerLoad(self._load, self._late_seconds, dropped - self._dropped)
+        load = WorkerLoad(self._load, self._late_seconds, dropped - self._dropped, self._behind_seconds())
         self._overload.look(load)
         self._late_seconds, self._dropped = 0.0, self.publisher.dropped_no_bus
         if was != self._overload.reason:
             log.warning("ingest.load", overloaded=self._overload.reason or "no more", cameras=len(self.cameras))
-        self._shed(urgent=load.late_seconds >= VERY_LATE_SECONDS)
+        self._shed(load)
 
-    def _shed(self, *, urgent: bool) -> None:
+    def _behind_seconds(self) -> float:
+        """Until what waits in the connections is read at the rate of the last seconds; 0 while none is known."""
+        bytes_per_second = sum(camera.bitrate_bps for camera in self.cameras.values()) / 8
+        return self._backlog.waiting_bytes() / bytes_per_second if bytes_per_second else 0.0
+
+    def _shed(self, load: WorkerLoad) -> None:
         before = dict(self._shedding.shed)
         read = {
             name: SheddableCamera(camera.plan.recorded, camera.plan.priority, camera.sub_open)
             for name, camera in self.cameras.items()
         }
-        self._shedding.look(read, overloaded=bool(self._overload.reason), urgent=urgent, cpu=self._load)
+        self._shedding.look(
+            read,
+            overloaded=bool(self._overload.reason),
+            cpu=load.cpu,
+            behind_seconds=load.behind_seconds,
+            urgent=load.late_seconds >= VERY_LATE_SECONDS,
+        )
         for name, camera in self.cameras.items():
             camera.give_up(self._shedding.shed.get(name))
         if before != self._shedding.shed:

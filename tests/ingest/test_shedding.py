@@ -1,6 +1,6 @@
 """What is given up under too much load: by rule, step by step, never all; and taken back when there is room."""
 
-from services.ingest.shedding import BACK_LOOKS, KEPT_SHARE, SheddableCamera, Shedding, shed_text
+from services.ingest.shedding import BACK_LOOKS, KEPT_SHARE, RELAPSE_LOOKS, SheddableCamera, Shedding, shed_text
 
 WATCHED = SheddableCamera(recorded=True, priority=5, sub_open=True)
 PLAIN = SheddableCamera(recorded=True, priority=5, sub_open=False)
@@ -53,7 +53,7 @@ def test_at_least_a_quarter_is_read_also_when_those_that_are_read_move_away() ->
     assert list(shedding.shed) == list("abcdef")
 
 
-def test_what_was_given_up_comes_back_one_at_a_time_when_one_more_fits_the_last_first() -> None:
+def test_what_was_given_up_comes_back_when_there_is_room_the_last_first() -> None:
     shedding = Shedding()
     cameras = dict.fromkeys("abcdefghij", PLAIN) | {"z": WATCHED}
     overloaded(shedding, cameras, 7)
@@ -62,10 +62,58 @@ def test_what_was_given_up_comes_back_one_at_a_time_when_one_more_fits_the_last_
         shedding.look(cameras, overloaded=False, cpu=0.8)  # another camera would be too much
     assert len(shedding.shed) == 3
     left: list[int] = []
-    for _ in range(3 * BACK_LOOKS):
+    for cpu in (0.6, 0.7):  # of nine cameras: three more fit, and then of ten two
+        for _ in range(BACK_LOOKS):
+            shedding.look(cameras, overloaded=False, cpu=cpu)
+            left.append(len(shedding.shed))
+    assert left == [3] * 4 + [2] * 5 + [1]
+    assert shedding.shed == {"z": "sub"}
+
+
+def test_after_a_relapse_the_same_go_and_come_back_in_halves_of_the_way_to_what_was_too_much() -> None:
+    shedding = Shedding()
+    cameras = {f"cam-{number:03d}": PLAIN for number in range(100)}
+    for _ in range(4):
+        shedding.look(cameras, overloaded=True, cpu=1.0, urgent=True)
+    left = [len(shedding.shed)]
+    for _ in range(BACK_LOOKS):
+        shedding.look(cameras, overloaded=False, cpu=0.4)
+    left.append(len(shedding.shed))  # of 40 with 40 % of the CPU 45 more would fit
+    shedding.look(cameras, overloaded=True, cpu=0.4, urgent=True)
+    left.append(len(shedding.shed))
+    for _ in range(2 * BACK_LOOKS):
+        shedding.look(cameras, overloaded=False, cpu=0.4)
+    left.append(len(shedding.shed))
+    assert left == [60, 38, 60, 49]
+
+
+def test_what_waits_is_read_before_another_step_is_taken() -> None:
+    shedding = Shedding()
+    cameras = {f"cam-{number:03d}": PLAIN for number in range(100)}
+    for behind_seconds in (6.0, 5.0, 4.0, 3.0, 2.0, 1.0):
+        shedding.look(cameras, overloaded=True, cpu=1.0, behind_seconds=behind_seconds)
+    assert len(shedding.shed) == 10
+    shedding.look(cameras, overloaded=True, cpu=1.0, behind_seconds=1.0)
+    assert len(shedding.shed) == 20
+
+
+def test_what_was_too_much_comes_back_later_each_time_until_it_stays() -> None:
+    shedding = Shedding()
+    cameras = dict.fromkeys("abcdefghij", PLAIN)
+
+    def looks_until_back() -> int:
+        while not shedding.shed:
+            shedding.look(cameras, overloaded=True, cpu=1.0)
+        looks = 0
+        while shedding.shed:
+            shedding.look(cameras, overloaded=False, cpu=0.5)
+            looks += 1
+        return looks
+
+    assert [looks_until_back() for _ in range(3)] == [BACK_LOOKS, 2 * BACK_LOOKS, 4 * BACK_LOOKS]
+    for _ in range(RELAPSE_LOOKS):
         shedding.look(cameras, overloaded=False, cpu=0.5)
-        left.append(len(shedding.shed))
-    assert left == [3] * 4 + [2] * 5 + [1] * 5 + [0]
+    assert looks_until_back() == BACK_LOOKS
 
 
 def test_a_camera_that_has_moved_away_is_not_given_up_any_more() -> None:

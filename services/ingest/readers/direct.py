@@ -22,6 +22,7 @@ from services.ingest.readers.networks import NotAllowedError, require_allowed, r
 from services.ingest.readers.rtp_ports import RtpPorts
 from services.ingest.readers.short_way import ShortWay
 from services.ingest.readers.source import Kind, Outlet, Packet, ReaderEnd, Source, Track, UsualTaker
+from services.ingest.readers.source_backlog import SourceBacklog
 from services.media.codecs import NAME_BY_RTP_NAME
 from services.media.depacketize.formats import encoding_of, is_readable
 from services.media.depacketize.unit_sink import ArrivalClock
@@ -79,9 +80,10 @@ _CLOSED_BY_US: Final = ReaderEnd(Reason.NONE, "")
 class DirectReader:
     """Reads RTSP. See `Reader`."""
 
-    def __init__(self, engine: KernelEngine | None = None) -> None:
-        """``engine`` reads what plays over TCP; None: the event loop does."""
+    def __init__(self, engine: KernelEngine | None = None, backlog: SourceBacklog | None = None) -> None:
+        """``engine`` reads what plays over TCP; None: the event loop does. ``backlog`` learns of the connections."""
         self._engine = engine
+        self._backlog = backlog or SourceBacklog()
 
     async def run(self, source: Source, outlet: Outlet) -> ReaderEnd:
         try:
@@ -90,7 +92,7 @@ class DirectReader:
             address = parse_address(source.url)
         except RtspAddressError as error:
             return ReaderEnd(Reason.BAD_ADDRESS, str(error))
-        session = _DirectSession(source, address, outlet, self._engine)
+        session = _DirectSession(source, address, outlet, self._engine, self._backlog)
         try:
             return await session.run()
         finally:
@@ -100,7 +102,9 @@ class DirectReader:
 class _DirectSession:
     """One attempt: connected, spoken to, read."""
 
-    def __init__(self, source: Source, address: RtspAddress, outlet: Outlet, engine: KernelEngine | None) -> None:
+    def __init__(
+        self, source: Source, address: RtspAddress, outlet: Outlet, engine: KernelEngine | None, backlog: SourceBacklog
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._source = source
         self._outlet = outlet
@@ -130,6 +134,7 @@ class _DirectSession:
         self._bye_at: float | None = None
         self._ssrc = int.from_bytes(os.urandom(4), "big")
         self._engine = engine
+        self._backlog = backlog
         self._short: ShortWay | None = None
         self._usual: UsualTaker | None = None
         self._picture_channel: int | None = None
@@ -219,6 +224,7 @@ class _DirectSession:
         self._leave_short_way()
         transport, self._transport = self._transport, None
         if transport is not None:
+            self._backlog.discard(transport)
             transport.close()
         for ports, _ in self._ports:
             ports.close()
@@ -248,6 +254,7 @@ class _DirectSession:
     def connected(self, transport: asyncio.Transport) -> None:
         """The connection is there."""
         self._transport = transport
+        self._backlog.add(transport)
 
     def room(self) -> memoryview:
         """Where the next bytes are to be written."""
@@ -269,6 +276,8 @@ class _DirectSession:
 
     def lost(self, transport: asyncio.BaseTransport | None) -> None:
         """The connection is over, and its socket closed behind this."""
+        if transport is not None:
+            self._backlog.discard(transport)
         if transport is self._transport:
             self._leave_short_way()
         if transport is not self._transport or self._over.done():

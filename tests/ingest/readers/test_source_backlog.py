@@ -1,0 +1,27 @@
+"""What waits in connections is counted until it is read, and of closed ones nothing is."""
+
+import asyncio
+import socket
+
+from services.ingest.readers.source_backlog import SourceBacklog
+from tests.eventually import eventually
+
+
+async def test_what_has_come_and_is_not_read_waits_and_a_closed_connection_has_nothing() -> None:
+    backlog = SourceBacklog()
+    camera, ours = socket.socketpair()
+    transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=ours)
+    backlog.add(transport)
+    assert backlog.waiting_bytes() == 0
+    transport.pause_reading()
+    with camera:
+        camera.sendall(bytes(1000))
+        assert backlog.waiting_bytes() == 1000
+        transport.resume_reading()
+        await eventually(lambda: backlog.waiting_bytes() == 0)
+        transport.pause_reading()
+        camera.sendall(bytes(1000))
+        transport.close()
+        await eventually(lambda: ours.fileno() < 0)
+        assert backlog.waiting_bytes() == 0
+        backlog.discard(transport)
