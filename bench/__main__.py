@@ -8,6 +8,8 @@ import importlib
 import os
 import platform
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import uvloop
 
@@ -30,8 +32,15 @@ SECTIONS = {
     "city": "660 and 10,000 cameras' metadata by synthetic workers: the registry's CPU, messages, imports",
     "overload": "1.5 and 3 times the cameras that a worker carries: how many come whole (as root)",
     "machines": "three machines in namespaces that fail in turn: how long no client hears a camera (as root)",
+    "shift": "an operator's page for an hour with 36 tiles: its memory, CPU, tiles lost, and time to the next paint",
     "check": "what is promised about time, each against its bound",
 }
+
+MORE: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
+    "outages": lambda options: {"only": options.only, "cameras": options.cameras},
+    "shift": lambda options: {"minutes": options.minutes},
+}
+"""What else a section is told, by its name."""
 
 
 def main() -> None:
@@ -43,6 +52,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="shorter runs, rougher figures")
     parser.add_argument("--only", default="", metavar="NAME", choices=OUTAGES, help=f"of outages: {', '.join(OUTAGES)}")
     parser.add_argument("--cameras", type=int, default=0, metavar="N", help="of outages: so many cameras instead of 16")
+    parser.add_argument("--minutes", type=float, default=60, metavar="N", help="of shift: so long instead of an hour")
     options = parser.parse_args()
     if unknown := set(options.sections) - set(SECTIONS):
         parser.error(f"no such section: {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
@@ -50,7 +60,7 @@ def main() -> None:
     missed = False
     for name in options.sections or SECTIONS:
         print(f"\n## {name}: {SECTIONS[name]}", flush=True)
-        more = {"only": options.only, "cameras": options.cameras} if name == "outages" else {}
+        more = MORE[name](options) if name in MORE else {}
         missed |= uvloop.run(importlib.import_module(f"bench.{name}").run(quick=options.quick, **more)) is False
     sys.exit(missed)
 
