@@ -1,9 +1,10 @@
 """Playback by keys and by the dragged playhead: no key is lost, and the address is the moment on the screen."""
 
+import asyncio
 import time
 
 import pytest
-from playwright.async_api import BrowserContext, Page, expect
+from playwright.async_api import BrowserContext, Page, WebSocketRoute, expect
 
 from tests.browser.app_page import AppPage
 from tests.browser.recorded_page import fragment
@@ -28,7 +29,20 @@ async def goes(page: Page, before: float, seconds: float) -> float:
     return await moment(page)
 
 
-async def test_every_key_counts_and_the_playhead_is_dragged(pantau: Running, browser: BrowserContext) -> None:
+LATE_SECONDS = 0.3
+
+
+def answer_late(page_side: WebSocketRoute) -> None:
+    """Lets what the relay says of the clock, and of tiles, come late."""
+    relay_side = page_side.connect_to_server()
+    loop = asyncio.get_running_loop()
+    relay_side.on_message(lambda message: loop.call_later(LATE_SECONDS, page_side.send, message))
+
+
+async def test_every_key_counts_though_answers_come_late_and_the_playhead_is_dragged(
+    pantau: Running, browser: BrowserContext
+) -> None:
+    await browser.route_web_socket("**/control*", answer_late)
     begin = round(time.time() - 5)
     app = await AppPage.open(browser, f"{pantau.url}/#{fragment(begin, 'cam-001', grid='1')}", language="en")
     page = app.page

@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import BrowserContext, expect
 
 from tests.browser import footage as small
-from tests.browser.footage import CAMERAS, FRAME_SECONDS, GAP_CAMERA, Footage, apart, camera, moment
+from tests.browser.footage import CAMERAS, FRAME_SECONDS, GAP_CAMERA, LOOP_SECONDS, Footage, apart, camera, moment
 from tests.browser.recorded_page import ALL, PATIENCE_MS, Seeker, fragment, markers, opened, spread_frames, standing
 from tests.browser.running_up import Running
 
@@ -52,7 +52,14 @@ async def test_nine_cameras_show_the_same_moment_standing_stepping_and_playing(
         while len(seen := await markers(page)) < CAMERAS or seen[0] == stepped[0] or spread_frames(seen) > 2:
             await asyncio.sleep(0.1)
     await page.keyboard.press("Space")
-    assert await standing(page, CAMERAS) != stepped
+    stopped = await standing(page, CAMERAS)
+    assert stopped != stepped
+
+    # The address is the moment on the screen: from where it was opened, both have gone on as far.
+    named = await page.evaluate("Date.parse(new URLSearchParams(location.hash.slice(1)).get('at')) / 1000")
+    passed = (moment(stopped[0]) - moment(before[0])) % LOOP_SECONDS
+    away = (named - (recorded.began + 2) - passed + LOOP_SECONDS / 2) % LOOP_SECONDS - LOOP_SECONDS / 2
+    assert abs(away) < FRAME_SECONDS + 0.002, "a frame, and what the address rounds"
 
 
 async def test_every_sought_moment_is_seen(pantau: Running, recorded: Footage, browser: BrowserContext) -> None:
