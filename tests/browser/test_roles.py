@@ -1,0 +1,118 @@
+"""What each role is offered: no button that a person sees is answered with a refusal."""
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, Response
+
+from services.contracts.permissions import Role
+from services.mesh.bus import Bus
+from services.mesh.event_stream import ensure_stream
+from services.mesh.settings import MeshSettings
+from services.wall.front.api.static import FOLDER
+from services.wall.front.auth import accounts, passwords
+from tests.browser.app_page import sign_in
+from tests.browser.chromium import chromium
+from tests.registry.running import registry
+from tests.wall.front.running import running_front
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(not (FOLDER / "index.html").is_file(), reason="the app is not built: make web"),
+]
+PASSWORD = "kata sandi yang panjang"
+CAMERA = {"id": "cam-1", "name": "Simpang Dieng", "profiles": {"main": {"url": "rtsp://127.0.0.1:1/main"}}}
+INCIDENT = {"title": "Tabrakan", "cameras": ["cam-1"], "from_us": 1_790_000_000_000_000}
+
+MANY_BUTTONS = 20
+COUNT_UNANSWERED = """
+delete window.RTCPeerConnection;
+window.unanswered = 0;
+const ask = window.fetch;
+window.fetch = (...what) => {
+  unanswered += 1;
+  return ask(...what).finally(() => { unanswered -= 1; });
+};
+"""
+# Presses every visible button of the page, and of each dialog and panel that one opens; returns their names.
+# What ends the visit is left out: it leads to another page.
+PRESS_ALL = """async () => {
+  const app = document.querySelector('pantau-app').app;
+  const closed = { ...app.view.value, dialog: null, timeline: true, incidents: false, screens: false, events: false,
+                   downloads: false, map: false };
+  const visible = (root = document) => [...root.querySelectorAll('*')].flatMap((element) => [
+    ...(element.matches('button:enabled') && element.checkVisibility() && element.offsetWidth > 0 ? [element] : []),
+    ...(element.shadowRoot ? visible(element.shadowRoot) : []),
+  ]);
+  const name = (button) => button.ariaLabel || button.title || button.textContent.trim();
+  const ends = (button) => /sign out|lock|full screen|language|bahasa|reload/i.test(name(button));
+  const settle = () => new Promise((done) => setTimeout(() => requestAnimationFrame(done), 40));
+  window.confirm = () => true;
+  const pressed = [];
+  const press = async (button) => {
+    pressed.push(name(button));
+    button.click();
+    await settle();
+  };
+  app.show(closed);
+  await settle();
+  for (const label of new Set(visible().filter((each) => !ends(each)).map(name))) {
+    const before = new Set(visible().map(name));
+    const button = visible().find((each) => name(each) === label);
+    if (!button) continue;
+    await press(button);
+    for (const inner of new Set(visible().filter((each) => !ends(each)).map(name))) {
+      if (before.has(inner)) continue;
+      const found = visible().find((each) => name(each) === inner);
+      if (found) await press(found);
+    }
+    app.show(closed);
+    await settle();
+  }
+  return pressed;
+}"""
+
+
+async def test_no_visible_button_of_any_role_is_refused(bus: Bus, mesh_settings: MeshSettings, tmp_path: Path) -> None:
+    await ensure_stream(bus)
+    path = tmp_path / "accounts.toml"
+    kept = passwords.hash_password(PASSWORD)
+    people = [accounts.Account(name=role.value, role=role, password=kept) for role in Role]
+    accounts.write_accounts(path, people)
+    async with (
+        registry(mesh_settings),
+        running_front(mesh_settings, accounts_file=path) as front,
+        chromium(tmp_path / "chromium") as browser,
+    ):
+        page = await browser.new_page()
+        page.set_default_timeout(60_000)
+        await page.add_init_script(f"localStorage['pantau.language'] = 'en'; {COUNT_UNANSWERED}")
+        await sign_in(page, front.url, Role.ADMIN, PASSWORD)
+        await _post(page, "/cameras", CAMERA)
+        await _post(page, "/incidents", INCIDENT)
+        refused: list[str] = []
+
+        def on_response(response: Response) -> None:
+            if response.status in (403, 500):
+                refused.append(f"{role}: {response.request.method} {response.url}: {response.status}")
+
+        page.on("response", on_response)
+        for role in (Role.VIEWER, Role.OPERATOR, Role.SUPERVISOR):
+            await browser.clear_cookies()
+            await sign_in(page, front.url, role, PASSWORD)
+            await page.locator("pantau-camera-list li[data-status]").wait_for()
+            pressed: list[str] = await page.evaluate(PRESS_ALL)
+            assert len(pressed) > MANY_BUTTONS, pressed
+            await page.wait_for_function("unanswered === 0")
+        assert refused == []
+
+
+async def _post(page: Page, path: str, body: object) -> None:
+    script = """async ([path, body]) => {
+      const headers = { 'Content-Type': 'application/json' };
+      const answer = await fetch('/api/v1' + path, { method: 'POST', headers, body: JSON.stringify(body) });
+      return answer.ok ? '' : await answer.text();
+    }"""
+    problem = await page.evaluate(script, [path, body])
+    assert problem == ""
