@@ -516,7 +516,7 @@ export const en = {
   "badge.damaged": "damaged picture",
   "badge.damaged.hint": "Parts of the picture were lost on the way from the camera",
   "badge.limited-sub": "smaller picture",
-  "badge.limited-keyframes": "single pictures",
+  "badge.limited-keyframes": "keyframes only",
   "badge.slow-link": "The link is slow",
   "badge.slow-decoding": "This computer cannot decode all these recordings at this speed",
   "badge.foreign-codec": "This browser does not support the camera's codec",

@@ -518,7 +518,7 @@ export const id: Messages = {
   "badge.damaged": "gambar rusak",
   "badge.damaged.hint": "Sebagian gambar hilang di perjalanan dari kamera",
   "badge.limited-sub": "gambar diperkecil",
-  "badge.limited-keyframes": "gambar satu-satu",
+  "badge.limited-keyframes": "gambar kunci saja",
   "badge.slow-link": "Jaringan lambat",
   "badge.slow-decoding": "Komputer ini tidak sanggup mendekode semua rekaman ini pada kecepatan ini",
   "badge.foreign-codec": "Peramban ini tidak mendukung kodek kamera",
