@@ -233,7 +233,8 @@ async def download_export(request: FrontRequest) -> web.StreamResponse:
     try:
         # A range of a file that is not the one the client has (RFC 9110, 13.1.5) is answered with all of this one.
         same = request.raw.headers.get(hdrs.IF_RANGE, etag).strip() == etag
-        asked = parse_range(request.raw.headers.get(hdrs.RANGE), job.size_bytes) if same else None
+        whole = request.is_head or not same  # Range is of GET alone (14.2)
+        asked = None if whole else parse_range(request.raw.headers.get(hdrs.RANGE), job.size_bytes)
     except UnsatisfiableRangeError:
         unsatisfied: dict[str, str] = {hdrs.CONTENT_RANGE: f"bytes */{job.size_bytes}"}
         raise RangeError(f"the file has {job.size_bytes} bytes", headers=unsatisfied) from None
@@ -254,7 +255,8 @@ async def download_export(request: FrontRequest) -> web.StreamResponse:
             except NobodyThereError as error:
                 raise UnavailableError("the wall that keeps this file is away; try again shortly") from error
             await incoming.accept(opened.control)
-            if part.offset == 0:  # a download that goes on is the same one
+            fresh = front.audit_gate.take("export-downloaded", request.actor.name, job.id) is not None
+            if part.offset == 0 or fresh:  # a download that goes on is the same one
                 for camera in job.cameras:
                     request.audit("export-downloaded", camera.camera, _detail(job))
         with request.cut_at_sign_out():
