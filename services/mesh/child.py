@@ -303,6 +303,7 @@ class Child:
         self._process = await self._start()
         self.starts += 1
         self._started_at = asyncio.get_running_loop().time()
+        self._signs = 0
         log.info("child.started", child=self.name, pid=self._process.pid)
         if self._stopping.is_set():  # stop() came while it was being started
             self._ask_to_end(self._process)
@@ -338,7 +339,7 @@ class Child:
         self._signs += 1
 
     async def _end_when_it_hangs(self, process: RunningProcess) -> None:
-        self._signs, hangs = 0, HangWatch()
+        hangs = HangWatch()
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             if hangs.look(self._signs or None, process_times(process.pid)) and not self._stopping.is_set():

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ from services.mesh.lifecycle import EXIT_REFUSED
 from tests.eventually import eventually
 from tests.processes import runs
 
-SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 LONGEST_SECONDS = SLOW_PAUSES_SECONDS[1]
 
 
@@ -124,11 +125,18 @@ async def test_a_killed_child_is_replaced() -> None:
 
 
 async def test_a_child_that_was_well_and_hangs_is_killed_and_replaced() -> None:
-    sleeper = child("sleeper", SLEEP)
+    class AtOnce:
+        """Starts what says that it is well as soon as it runs, and never again."""
+
+        async def start(self, arguments: Sequence[str], environ: Mapping[str, str]) -> ChildProcess:
+            process = await ChildProcess.start(arguments, environ=environ, own_group=True)
+            asyncio.get_running_loop().call_soon(sleeper.note_well)
+            return process
+
+    sleeper = Child("sleeper", SLEEP, os.environ, grace_seconds=10.0, starter=AtOnce())
     keeping = asyncio.create_task(sleeper.keep())
     await eventually(lambda: sleeper.pid is not None)
     first = sleeper.pid
-    sleeper.note_well()
     await eventually(lambda: sleeper.starts == 2)
     assert sleeper.pid != first
     sleeper.stop()
