@@ -45,7 +45,7 @@ async def test_one_tile_shows_the_camera_at_once_and_stays_live(
 ) -> None:
     await front.add_camera("cam-7")
     gop = 500
-    async with BusCamera(bus, "cam-7", clip(7, size=SMALL, gop=gop, gops=1)) as camera:
+    async with BusCamera(bus, "cam-7", clip(7, size=SMALL, fps=10, gop=gop, gops=1)) as camera:  # of 50 s
         await asyncio.sleep(3)
         page = await WallPage.create(own_browser, front)
         await page.connect(1, Aim(slot=0, camera="cam-7"))

@@ -19,7 +19,7 @@ from services.mesh.settings import MeshSettings
 from services.wall.relay.addresses import own_addresses
 from services.wall.relay.engine.ice import CONSENT_SECONDS
 from services.wall.relay.sending.quality import QualityLevel
-from tests.wall.relay.camera import SITE, BusCamera, clip
+from tests.wall.relay.camera import SITE, BusCamera, Clip, clip
 from tests.wall.relay.running import Front, running_relay
 from tests.wall.relay.viewer import PLAYOUT_ID, Viewer
 
@@ -37,6 +37,11 @@ def is_keyframe(frame: bytes) -> bool:
     return any(unit[0] & 0x1F == 7 for unit in split_annex_b(frame))
 
 
+def long_gop() -> Clip:
+    """One keyframe in 20 s."""
+    return clip(1, gop=500, gops=1, size=(320, 180))
+
+
 def states(front: Front, session: str, slot: int = 0) -> list[str]:
     notices = front.notices[session]
     return [notice.state for notice in notices if isinstance(notice, SlotNotice) and notice.slot == slot]
@@ -44,7 +49,7 @@ def states(front: Front, session: str, slot: int = 0) -> list[str]:
 
 async def test_a_viewer_gets_the_cached_gop_one_tick_apart_and_then_live_frames(bus: Bus, front: Front) -> None:
     await front.add_camera("cam-1")
-    async with BusCamera(bus, "cam-1", clip(1, gop=500, gops=1, size=(320, 180))) as camera:
+    async with BusCamera(bus, "cam-1", long_gop()) as camera:
         await until(lambda: camera.sequence >= 25)
         before = camera.sequence
         viewer = Viewer(front)
@@ -158,7 +163,7 @@ async def test_without_rtx_the_same_packet_is_sent_again(bus: Bus, front: Front)
 
 async def test_a_keyframe_request_is_answered_from_the_cache_but_not_twice_at_once(bus: Bus, front: Front) -> None:
     await front.add_camera("cam-1")
-    async with BusCamera(bus, "cam-1", clip(1, gop=250, gops=1, size=(320, 180))):
+    async with BusCamera(bus, "cam-1", long_gop()):
         viewer = Viewer(front)
         await viewer.open(1, Aim(slot=0, camera="cam-1"))
         await until(lambda: len(viewer.frames()) > 20)
@@ -190,7 +195,7 @@ async def test_without_playout_delay_cached_frames_keep_their_spacing(bus: Bus, 
 
 async def test_a_lost_frame_is_fetched_from_ingest_and_the_viewer_misses_nothing(bus: Bus, front: Front) -> None:
     await front.add_camera("cam-1")
-    async with BusCamera(bus, "cam-1", clip(1, gop=250, gops=1, size=(320, 180))) as camera:
+    async with BusCamera(bus, "cam-1", long_gop()) as camera:
         viewer = Viewer(front)
         await viewer.open(1, Aim(slot=0, camera="cam-1"))
         await until(lambda: len(viewer.frames()) > 10)
@@ -253,7 +258,7 @@ async def test_of_a_gop_that_is_too_long_the_keyframe_is_shown_and_the_tile_wait
     bus: Bus, front: Front
 ) -> None:
     await front.add_camera("cam-1")
-    async with BusCamera(bus, "cam-1", clip(1, gop=250, gops=1, size=(320, 180))) as camera:
+    async with BusCamera(bus, "cam-1", long_gop()) as camera:
         camera.cut = True
         await asyncio.sleep(0.5)
         viewer = Viewer(front)
@@ -270,7 +275,7 @@ async def test_of_a_gop_that_is_too_long_the_keyframe_is_shown_and_the_tile_wait
             viewer.pli(viewer.ssrcs[0])
             await asyncio.sleep(0.02)
         assert states(front, name)[-1] == "waiting"
-        camera.sequence = 250  # the next keyframe
+        camera.sequence = 500  # the next keyframe
         await until(lambda: states(front, name)[-1:] == ["live"])
         await viewer.close()
 
