@@ -78,9 +78,9 @@ async def test_an_unmuted_camera_is_heard_whatever_its_codec_and_a_muted_one_sen
         assert sound is not None
         for slot in range(3):
             await front.control(session, Listen(slot=slot))
-            await page.page.wait_for_function(_TONE, timeout=20_000, polling=50)
+            await page.page.wait_for_function(_TONE, timeout=60_000, polling=50)
             await front.control(session, Listen(slot=None))
-            await page.page.wait_for_function(_SILENCE, timeout=10_000, polling=50)
+            await page.page.wait_for_function(_SILENCE, timeout=60_000, polling=50)
             packets = sound.packets
             await page.page.wait_for_timeout(300)
             assert sound.packets == packets > 0

@@ -40,7 +40,10 @@ async def test_a_street_and_a_time_give_stills_that_play(pantau: Running, browse
     await page.keyboard.press("g")
     form = page.locator("pantau-place-dialog")
     await form.locator("input[name=place]").fill(street)
-    await form.locator("input[name=time]").fill(datetime.fromtimestamp(at, zone).strftime("%H.%M.%S"))
+    seen_at = datetime.fromtimestamp(at, zone)
+    if seen_at.date() != datetime.now(zone).date():  # a day without a name is today, which has begun since
+        await form.locator("input[name=day]").fill(seen_at.strftime("%d/%m/%Y"))
+    await form.locator("input[name=time]").fill(seen_at.strftime("%H.%M.%S"))
     await page.keyboard.press("Enter")
     still = form.locator(f"article[data-camera=cam-001] .still.asked[data-at='{at * 1000}']")
     await still.locator("img").wait_for(timeout=PATIENCE_MS)

@@ -57,7 +57,9 @@ async def test_a_full_disk_stops_no_camera_and_is_used_again_when_there_is_room(
             refused += not await renames(watched, f"at {time.monotonic()}")
         assert refused, "the disk was not full for nats-server"
         silent = {camera: watched.longest_silence(camera, full_at) for camera in CAMERAS}
-        assert max(silent.values()) < 5, silent
+        assert max(silent.values()) < FULL_SECONDS * 2 / 3, (
+            silent
+        )  # one that the disk stops sends nothing until it has room
         assert all(states.get(camera) == "online" for _, states in watched.since(full_at) for camera in CAMERAS)
         (common_disk / "filler").unlink()
         room_at = time.monotonic()

@@ -18,7 +18,7 @@ PROMISED = {"up", "registry", "ingest", "recorder", "wall", "sim", "cameras", "e
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "services.cli", *arguments],
-        env={"PATH": "/usr/bin:/bin", **environ}, capture_output=True, text=True, timeout=30, check=False,
+        env={"PATH": "/usr/bin:/bin", **environ}, capture_output=True, text=True, timeout=90, check=False,
     )  # fmt: skip
 
 

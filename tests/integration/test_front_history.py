@@ -32,7 +32,7 @@ async def remove(bus: Bus, recorder: Recorder, front: RunningFront) -> None:
     await (await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera)).delete("cam-1")
     await (await Bucket.open(bus, subjects.ASSIGNMENTS_BUCKET, Assignment)).delete("recorder.cam-1")
     await until(lambda: "cam-1" not in recorder.recordings.feeds)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while True:
             async with front.http.get("/api/v1/cameras/cam-1") as answer:
                 if answer.status == 404:
@@ -42,7 +42,7 @@ async def remove(bus: Bus, recorder: Recorder, front: RunningFront) -> None:
 
 async def histories(front: RunningFront, query: str = "", count: int = 1) -> list[tuple[str, str, bool]]:
     """Camera, site and whether it was removed, of each history; waits until there are ``count``."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while True:
             async with front.http.get(f"/api/v1/history?{query}") as answer:
                 assert answer.status == 200, await answer.text()
@@ -110,7 +110,7 @@ async def test_a_removed_cameras_footage_is_found_covered_and_handed_out_by_its_
                 assert answer.status == 201
                 made = await answer.json()
             assert made["cameras"][0]["site"] == site
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(90):
                 while made["status"] not in ("done", "failed"):
                     async with front.http.get(f"/api/v1/exports/{made['id']}") as answer:
                         made = await answer.json()
