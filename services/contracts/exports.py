@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from services.contracts.models import Id, Model, ProfileName
+from services.contracts.models import Id, Model, PrivacyMasks, ProfileName
 from services.contracts.permissions import Actor, Right, Role
 
 SERVICE: Final = "exports"
@@ -43,6 +43,8 @@ class ExportedCamera(Model):
     camera: Id
     site: Id
     name: str
+    masks: PrivacyMasks = ()
+    """Are drawn in its pictures: who asked may not see through them."""
 
 
 class ExportJob(Model):
@@ -87,6 +89,11 @@ class ExportJob(Model):
     finished_us: int | None = None
     expires_us: int
     """The file and the job are forgotten then."""
+
+    @property
+    def masked(self) -> bool:
+        """Whether privacy masks are drawn in some of it."""
+        return any(camera.masks for camera in self.cameras)
 
     @property
     def owner(self) -> Actor:

@@ -299,8 +299,6 @@ class Reason(StrEnum):
     NOT_GRANTED = "not-granted"
     """Its owner does not let this mesh watch it."""
     DISABLED = "disabled"
-    MASKED = "masked"
-    """Of a recording: it is not shown to who may not see through the camera's privacy masks."""
 
 
 class ProfileReport(Model):

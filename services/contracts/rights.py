@@ -10,7 +10,7 @@ from typing import Annotated, Final, NamedTuple, Protocol, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from services.contracts.accounts import AccountName
-from services.contracts.models import Id, Model, PrivacyMask
+from services.contracts.models import Id, Model, PrivacyMask, PrivacyMasks
 from services.contracts.permissions import ROLE_RIGHTS, Actor, Right, Role
 
 Purpose = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
@@ -50,7 +50,7 @@ class PastCamera(NamedTuple):
     unmasked_roles: tuple[Role, ...] = ()
 
 
-UNMASKED: Final = frozenset({Right.PLAYBACK, Right.CLIP, Right.EVIDENCE})
+UNMASKED: Final = frozenset({Right.EVIDENCE})
 """Rights to pictures that nobody draws masks in: who may not see through a camera's masks has none of these to it."""
 
 
@@ -59,6 +59,11 @@ def is_masked(camera: CameraFacts, actor: Actor) -> bool:
     if not camera.privacy_masks:
         return False
     return actor.scope is not None or not any(actor.may(role) for role in (Role.ADMIN, *camera.unmasked_roles))
+
+
+def masks_for(camera: CameraFacts, actor: Actor) -> PrivacyMasks:
+    """The masks that are drawn in what ``actor`` sees of the camera."""
+    return camera.privacy_masks if is_masked(camera, actor) else ()
 
 
 class GrantInput(Model):
@@ -155,8 +160,7 @@ class RightsBook:
             self.grants[key] = kept
 
     def may(self, actor: Actor, right: Right, camera: CameraFacts, now_us: int) -> bool:
-        """Whether ``actor`` has ``right`` to ``camera``. Live pictures and live stills are shown with its masks to whom
-        `is_masked` names."""
+        """Whether ``actor`` has ``right`` to ``camera``. Pictures are shown with the masks that `masks_for` names."""
         if actor.scope is not None and right not in actor.scope:
             return False
         if right in UNMASKED and is_masked(camera, actor):

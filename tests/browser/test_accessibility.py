@@ -68,12 +68,15 @@ async def test_no_page_panel_or_dialog_breaks_a_rule_of_accessibility(
     views: dict[str, dict[str, Any]] = {"wall": {}}
     views |= {panel: {panel: True} for panel in PANELS}
     views |= {kind: {"dialog": {"kind": kind, **more}} for kind, more in DIALOGS.items()}
+    masked = {"privacy_masks": [{"x": 0.1, "y": 0.1, "width": 0.2, "height": 0.2}]}
+    views["camera-masked"] = {"dialog": {"kind": "camera", "camera": pantau.api("/cameras/cam-001") | masked}}
     views["incident-page"] = {"dialog": {"kind": "incident-page", "id": incident}}
     broken = []
     for name, view in views.items():
         await page.evaluate(SHOW, CLOSED | view)
-        element = f"pantau-{name}" if name == "incident-page" else f"pantau-{name}-dialog"
         if "dialog" in view:
+            kind = view["dialog"]["kind"]
+            element = f"pantau-{kind}" if kind == "incident-page" else f"pantau-{kind}-dialog"
             await page.locator(element).wait_for(state="attached")
         broken += [(name, *each) for each in await violations(page)]
     await page.evaluate(SHOW, CLOSED)

@@ -150,3 +150,59 @@ async def test_an_administrator_adds_and_removes_a_camera_in_the_page(pantau: Ru
     finally:
         if any(camera["id"] == "cafe-7" for camera in pantau.api("/cameras")["cameras"]):
             pantau.api("/cameras/cafe-7", "DELETE")
+
+
+async def test_an_administrator_masks_a_part_of_a_camera_in_the_page(pantau: Running, browser: BrowserContext) -> None:
+    def masks() -> list[dict[str, float]]:
+        kept: list[dict[str, float]] = pantau.api("/cameras/cam-004")["privacy_masks"]
+        return kept
+
+    async def edit(shown: int) -> None:
+        kept = "document.querySelector('pantau-app').app.cameras.value?.get('cam-004')"
+        await page.wait_for_function(f"(shown) => {kept}?.privacy_masks.length === shown", arg=shown)
+        await page.locator("#camera-cam-004").hover()
+        await page.locator("#camera-cam-004 .edit").click()
+
+    app = await AppPage.open(browser, f"{pantau.url}/#grid=1&tiles=cam-001", language="en")
+    page = app.page
+    editor = page.locator("pantau-mask-editor")
+    try:
+        await edit(0)
+        await page.get_by_text("Privacy masks (0)").click()
+        picture = editor.locator(".picture")
+        await page.wait_for_function(
+            "(host) => host.shadowRoot.querySelector('img').naturalWidth > 0", arg=await editor.element_handle()
+        )
+        await picture.scroll_into_view_if_needed()
+        box = await picture.bounding_box()
+        assert box is not None
+        await page.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + box["height"] * 0.75)
+        await page.mouse.down()
+        await page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + box["height"] * 0.5)
+        await page.mouse.up()
+        drawn = await editor.locator(".mask").bounding_box()
+        assert drawn is not None
+        assert drawn["width"] == pytest.approx(box["width"] / 2, abs=8), "it lies where it was drawn"
+        await page.get_by_role("button", name="Save", exact=True).click()
+        await editor.wait_for(state="detached")
+        (mask,) = masks()
+        assert [mask[side] for side in ("x", "y", "width", "height")] == pytest.approx([0.25, 0.5, 0.5, 0.25], abs=0.02)
+
+        await edit(1)
+        await editor.get_by_label("Width %").fill("33,3")
+        await editor.get_by_role("button", name="Add a mask").press("Enter")
+        await editor.get_by_role("button", name="Remove mask 2").press("Enter")
+        await editor.get_by_label("operator").check()
+        await page.get_by_role("button", name="Save", exact=True).press("Enter")
+        await editor.wait_for(state="detached")
+        assert [each["width"] for each in masks()] == [0.333]
+        assert pantau.api("/cameras/cam-004")["unmasked_roles"] == ["operator"]
+
+        await edit(1)
+        await editor.get_by_role("button", name="Remove mask 1").press("Enter")
+        await page.get_by_role("button", name="Save", exact=True).press("Enter")
+        await editor.wait_for(state="detached")
+        assert masks() == []
+        assert app.errors == []
+    finally:
+        pantau.api("/cameras/cam-004", "PATCH", {"privacy_masks": [], "unmasked_roles": []})

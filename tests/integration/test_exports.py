@@ -19,6 +19,7 @@ from services.contracts import subjects
 from services.contracts.events import Audit, parse
 from services.contracts.exports import ExportedCamera, ExportJob, ExportStatus
 from services.contracts.frames import AccessUnit
+from services.contracts.models import PrivacyMask
 from services.contracts.permissions import Role
 from services.footage.evidence.verify import verify
 from services.mesh.buckets import Bucket
@@ -31,6 +32,7 @@ from services.wall.front.auth import accounts
 from services.wall.front.http.times import rfc3339
 from tests.integration.exports import exports_desk
 from tests.integration.recorders import assign, camera, record, running, seen
+from tests.integration.test_front_pictures import brightness
 from tests.recorder.units import pictures
 from tests.wall.front.running import RunningFront, running_front
 
@@ -357,3 +359,71 @@ async def test_the_job_of_a_folder_that_fell_silent_is_made_by_another(
             assert (await get(front, "export-1"))["status"] == "running", "its maker may still be at work"
             clock.advance(20)
             await until_status(front, "export-1", "done")
+
+
+def operator_and_admin(folder: Path) -> tuple[Path, dict[str, dict[str, str]]]:
+    """An accounts file, and the headers by which each is known."""
+    tokens = {role: accounts.new_token() for role in (Role.OPERATOR, Role.ADMIN)}
+    path = folder / "accounts.toml"
+    known_by = {role: accounts.hash_token(token) for role, token in tokens.items()}
+    accounts.write_accounts(
+        path, [accounts.Account(name=str(role), role=role, token=token) for role, token in known_by.items()]
+    )
+    return path, {str(role): {"Authorization": f"Bearer {token}"} for role, token in tokens.items()}
+
+
+async def test_who_may_not_see_through_masks_has_recordings_with_them_and_no_evidence(
+    mesh_settings: MeshSettings, bus: Bus, tmp_path: Path
+) -> None:
+    path, headers = operator_and_admin(tmp_path)
+    known_as: dict[str, Any] = {"headers": headers["operator"]}
+    admin: dict[str, Any] = {"headers": headers["admin"]}
+    corner = (PrivacyMask(x=0, y=0, width=0.5, height=0.5),)
+    async with (
+        recorded(mesh_settings, bus, tmp_path, accounts_file=path) as (front, units),
+        exports_desk(front, tmp_path / "wall"),
+    ):
+        await assign(bus, [camera("cam-1", privacy_masks=corner)], "rec-1")
+        async with asyncio.timeout(60):
+            while True:
+                async with front.http.get("/api/v1/cameras/cam-1", **admin) as answer:
+                    if answer.status == 200 and (await answer.json())["privacy_masks"]:
+                        break
+                await asyncio.sleep(0.05)
+
+        body = wanted(units)
+        span = f"from={body['from']}&to={body['to']}"
+        async with front.http.get(f"/api/v1/cameras/cam-1/clip.mp4?{span}", **known_as) as answer:
+            assert (answer.status, "POST /api/v1/exports" in (await answer.json())["detail"]) == (403, True)
+        async with front.http.post(EXPORTS, json=wanted(units, kind="bundle"), **known_as) as answer:
+            assert (answer.status, "privacy masks" in (await answer.json())["detail"]) == (403, True)
+        for kind in ("exact", "keyframe"):
+            still = f"/api/v1/cameras/cam-1/snapshot.jpg?at={rfc3339(units[60].capture_us + 1000)}&picture={kind}"
+            shown = []
+            for who in (admin, known_as, admin):  # neither is answered with the other's out of a cache
+                async with front.http.get(still, **who) as answer:
+                    assert answer.status == 200, await answer.text()
+                    shown.append(brightness(await answer.read()))
+            assert (shown[0] > 30, shown[1] < 20, shown[2]) == (True, True, shown[0]), kind
+        async with front.http.get(f"/api/v1/cameras/cam-1/contact-sheet.jpg?{span}", **known_as) as answer:
+            assert answer.status == 200
+
+        made = await post(front, body, **known_as)
+        done = await until_status(front, made["id"], "done", "failed", **known_as)
+        assert (done["status"], "privacy masks" in done["conversion"]) == ("done", True), done["detail"]
+        async with front.http.get(f"{EXPORTS}/{made['id']}/file", **known_as) as answer:
+            assert "privacy masks" in answer.headers["Pantau-Converted"]
+            pictures_of_it = frames(await answer.read())
+        assert len(pictures_of_it) > 40
+        assert {round(float(each.to_ndarray(format="gray")[:6, :6].mean())) for each in pictures_of_it} == {0}
+
+        # A file that was made before another mask was drawn lacks that mask.
+        more = (*corner, PrivacyMask(x=0.5, y=0.5, width=0.5, height=0.5))
+        await assign(bus, [camera("cam-1", privacy_masks=more)], "rec-1")
+        async with asyncio.timeout(60):
+            while True:
+                async with front.http.get(f"{EXPORTS}/{made['id']}/file", **known_as) as answer:
+                    if answer.status == 404:
+                        break
+                await asyncio.sleep(0.05)
+        assert (await get(front, made["id"], **admin))["status"] == "done"

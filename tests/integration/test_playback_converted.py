@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from services.contracts import subjects
 from services.contracts.frames import AccessUnit, CaptureClockSource, Codec, Flags
-from services.contracts.models import Reason
+from services.contracts.models import Camera, PrivacyMask, Reason
+from services.contracts.permissions import Actor, Role
 from services.contracts.sessions import Aim, ClockControl, SlotNotice
 from services.media.nal import annex_b_to_length_prefixed
+from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
 from services.wall.relay.sources.recorded import RecordedSource
@@ -20,7 +23,7 @@ from tests.integration.recorders import running, until
 from tests.wall.relay.camera import Clip, clip
 from tests.wall.relay.convert.test_picture import numbers
 from tests.wall.relay.running import Front, running_relay
-from tests.wall.relay.sources.test_conversion import FPS, converters, hevc, mjpeg
+from tests.wall.relay.sources.test_conversion import FPS, SIZE, converters, hevc, mjpeg, shown
 from tests.wall.relay.viewer import Viewer
 
 pytestmark = pytest.mark.integration
@@ -162,3 +165,44 @@ async def test_over_the_limit_the_tile_says_so_and_a_converter_that_dies_is_repl
         await until(lambda: seen(viewer, 1 - first)[-1] == 9, PATIENCE_SECONDS)
         assert notice(front, viewer, 1 - first).state in ("catching-up", "paused")
         await viewer.close()
+
+
+async def test_who_may_not_see_through_masks_plays_recordings_with_them_forwards_and_backwards(
+    bus: Bus, mesh_settings: MeshSettings, tmp_path: Path
+) -> None:
+    left = (PrivacyMask(x=0, y=0, width=0.5, height=1),)
+    async with (
+        running(mesh_settings, tmp_path / "disk", "recorder-1") as recorder,
+        running_relay(bus, mesh_settings) as front,
+    ):
+        await front.add_camera("cam-1")
+        await record(bus, recorder, "cam-1", units(clip(6, size=SIZE, fps=FPS, gop=20)))
+        cameras = await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera)
+        entry = await cameras.get("cam-1")
+        assert entry is not None
+        masked = {"privacy_masks": left, "unmasked_roles": (Role.SUPERVISOR,)}
+        await cameras.put("cam-1", entry[0].model_copy(update=masked))
+        known = front.relay._cameras
+        await until(lambda: [each.privacy_masks for each in known.values()] == [left], PATIENCE_SECONDS)
+        aim = Aim(slot=0, camera="cam-1", source="recorded")
+        supervisor, operator = Viewer(front), Viewer(front)
+        await supervisor.open(1, aim, actor=Actor("s", Role.SUPERVISOR))
+        ani = Actor("ani", Role.OPERATOR)
+        await operator.open(1, aim, actor=ani)
+        whole, half = supervisor.session.session, operator.session.session
+        seek = ClockControl(action="seek", at_us=START_US + 27 * FRAME_US + FRAME_US // 2)
+        for session, actor in ((whole, Actor("s", Role.SUPERVISOR)), (half, ani)):
+            await front.control(session, seek, actor)
+        await until(lambda: len(shown(supervisor)) >= 1 and len(shown(operator)) >= 1, PATIENCE_SECONDS)
+        await front.control(half, ClockControl(action="play", rate=2.0), ani)
+        await until(lambda: len(shown(operator)) >= 8, PATIENCE_SECONDS)
+        played = len(shown(operator))
+        back = ClockControl(action="play", at_us=START_US + 60 * FRAME_US, rate=-8.0)
+        await front.control(half, back, ani)
+        await until(lambda: len(shown(operator)) >= played + 2, PATIENCE_SECONDS)
+        assert [each for each in shown(operator) if each[0] > 2 or each[1] < 5] == [], "a picture came without the mask"
+        assert all(seen > 5 for each in shown(supervisor) for seen in each)
+        assert notice(front, operator).transcoded
+        assert not notice(front, supervisor).transcoded
+        await operator.close()
+        await supervisor.close()

@@ -25,8 +25,9 @@ from services.mesh.clock import SystemClock
 from services.mesh.leases import roll_call
 from services.mesh.log import get_logger
 from services.mesh.settings import MeshSettings
-from services.wall.exports.clip_times import CONVERSION, ClipTimes
+from services.wall.exports.clip_times import ClipTimes, conversion_of
 from services.wall.exports.folder import used_bytes
+from services.wall.masking import rectangles
 
 log = get_logger()
 
@@ -39,7 +40,7 @@ RECORDERS_SECONDS: Final = 20.0
 SETTLE_FOR_LESS: Final = 5
 """From this attempt on a recorder that is still away is left out; the timeline says what is missing."""
 _READ_BYTES: Final = 4 * 1024 * 1024
-_BURNING: Final = 0.2
+_FETCHING: Final = 0.2
 """What fetching a clip that is then converted counts for."""
 
 
@@ -197,7 +198,7 @@ class _Making:
                 without.append(camera)
         if not fetched:
             raise NotFoundError("there is no footage in this range; the timeline shows where there is some")
-        conversion = CONVERSION if self._job.burn_in else ""
+        conversion = conversion_of(named=self._job.burn_in, masked=self._job.masked)
         detail = f"no footage in this range: {', '.join(camera.camera for camera in without)}" if without else ""
         if len(cameras) == 1:
             made = await asyncio.to_thread(_finished, fetched[0].path, fetched[0].file_name, "video/mp4")
@@ -213,7 +214,8 @@ class _Making:
         question = TimelineQuestion(
             camera=camera.camera, site=camera.site, profile=job.profile, from_us=job.from_us, to_us=job.to_us
         )
-        fetching = _BURNING if job.burn_in else 1.0
+        converted = job.burn_in or bool(camera.masks)
+        fetching = _FETCHING if converted else 1.0
 
         async with AsyncExitStack() as stack:
             clip = await open_clip(
@@ -228,19 +230,20 @@ class _Making:
             times = ClipTimes(clip.layout.start_us, clip.layout.lead_us, clip.layout.duration_us)
             made_up = clip.layout.made_up
             name = clip_name(camera.camera, job.from_us)
-        if job.burn_in:
-            from services.wall.exports.burn_in import burn_in  # loads FFmpeg and PIL
+        if converted:
+            from services.wall.exports.clip_conversion import Drawing, convert_clip  # loads FFmpeg and PIL
 
             plain, path = path, path.with_suffix(".converted.mp4")
             await asyncio.to_thread(
-                burn_in,
+                convert_clip,
                 plain,
                 path,
-                name=camera.name,
+                drawing=Drawing(
+                    camera.name if job.burn_in else None, ZoneInfo(job.time_zone), rectangles(camera.masks)
+                ),
                 made_up=made_up,
                 times=times,
-                zone=ZoneInfo(job.time_zone),
-                progress=lambda share: self._progress((number + _BURNING + (1 - _BURNING) * share) / count),
+                progress=lambda share: self._progress((number + _FETCHING + (1 - _FETCHING) * share) / count),
             )
             plain.unlink()
             name = name.replace(".mp4", "_converted.mp4")

@@ -12,9 +12,9 @@ from services.contracts.acknowledgements import Acknowledgement
 from services.contracts.errors import ForbiddenError, NotFoundError, UnavailableError
 from services.contracts.events import WALL_TARGET, Audit
 from services.contracts.exports import ExportJob
-from services.contracts.models import Assignment, Camera, CameraState, Id, Status, WorkerLease
+from services.contracts.models import Assignment, Camera, CameraState, Id, PrivacyMasks, Status, WorkerLease
 from services.contracts.permissions import Actor, Right
-from services.contracts.rights import UNMASKED, CameraFacts, Grant, PastCamera, RightsBook, is_masked
+from services.contracts.rights import UNMASKED, CameraFacts, Grant, PastCamera, RightsBook, is_masked, masks_for
 from services.contracts.subjects import is_id
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus
@@ -150,6 +150,10 @@ class FrontRequest(RoutedRequest):
         """Whether the asker has ``right`` to ``camera``."""
         return self.front.may(self.actor, right, camera)
 
+    def masks(self, camera_id: Id, site: Id | None = None) -> PrivacyMasks:
+        """The masks that are drawn in what the asker sees of a camera; ``site`` as in `Front.facts`."""
+        return masks_for(self.front.facts(camera_id, site), self.actor)
+
     def may_hear_of(self, kind: str, camera_id: Id, site: Id) -> bool:
         """Whether the asker may be told an event of this kind about a camera of a site."""
         right = _EVENT_RIGHTS.get(kind)
@@ -180,8 +184,8 @@ class FrontRequest(RoutedRequest):
             raise NotFoundError(f"there is no camera {camera_id!r}")
         if right in UNMASKED and is_masked(camera, self.actor):
             raise ForbiddenError(
-                f"{camera_id} has privacy masks, which are not drawn in recordings; {self.actor.name} may see it live "
-                "alone, with its masks"
+                f"{camera_id} has privacy masks, and evidence is the footage as it was recorded, without them; "
+                f"{self.actor.name} may play it and export clips, in which they are drawn"
             )
         raise ForbiddenError(f"{self.actor.name} has not the right '{right}' to {camera_id}; ask an administrator")
 

@@ -13,7 +13,7 @@ from services.contracts.errors import BadOfferError, PantauError, UnavailableErr
 from services.contracts.events import Audit
 from services.contracts.models import Camera, CameraState, ProfileName, Reason
 from services.contracts.permissions import Actor, Right
-from services.contracts.rights import RightsBook, is_masked
+from services.contracts.rights import RightsBook, is_masked, masks_for
 from services.contracts.sessions import (
     AIM_RIGHTS,
     MESSAGE_RIGHTS,
@@ -207,9 +207,10 @@ class Session:
         self._views.aim(slot.index, camera, aim.source)
         slot.set_source(aim, self._source(slot, aim, camera) if camera is not None else None)
         if aim.camera is not None and camera is None:
-            reason = self._refusal_of(aim.camera)
             slot.set_notice(
-                SlotNotice(slot=slot.index, camera=aim.camera, source=aim.source, state="waiting", reason=reason)
+                SlotNotice(
+                    slot=slot.index, camera=aim.camera, source=aim.source, state="waiting", reason=Reason.NOT_FOUND
+                )
             )
         if slot.index == self._heard:
             self._hear()
@@ -226,11 +227,6 @@ class Session:
             return None
         return camera
 
-    def _refusal_of(self, camera_id: str) -> Reason:
-        """Why a camera is not shown: nobody is told that one is there who may not see it live either."""
-        camera = self._granted(Right.LIVE, camera_id)
-        return Reason.MASKED if camera is not None and is_masked(camera, self.viewer) else Reason.NOT_FOUND
-
     def rights_changed(self) -> None:
         """Grants came or went: slots whose camera the viewer may no longer see are emptied, others are filled again. A
         player that has nothing else to show ends."""
@@ -243,7 +239,7 @@ class Session:
 
     def _source(self, slot: Slot, aim: Aim, camera: Camera) -> SlotSource:
         if aim.source == "recorded":
-            return self._playback.make_source(slot, camera)
+            return self._playback.make_source(slot, camera, masks_for(camera, self.viewer))
         relay = self._relay
         # A WHEP player never says how large its picture is: it is sent the best that its link bears.
         sizeless: ProfileName = "main" if self.kind == "whep" else "sub"

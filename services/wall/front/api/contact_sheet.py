@@ -103,6 +103,7 @@ async def _fill(
     """The content of each cell. A failed picture becomes a text in its cell; raises only where all fail."""
     few = asyncio.Semaphore(AT_ONCE)
     failures: list[PantauError] = []
+    masks = request.masks(question.camera, question.site)
 
     async def fill(cell: SheetCell) -> ShownCell | MissingCell:
         if cell.footage is None:
@@ -111,7 +112,7 @@ async def _fill(
             try:
                 picture = await request.front.thumbnails.keyframe_picture(
                     question.camera, question.profile, cell.footage, cell.at_us, width_px, request.actor,
-                    Decoding.SHEET,
+                    masks, Decoding.SHEET,
                 )  # fmt: skip
             except PantauError as error:
                 failures.append(error)

@@ -272,9 +272,14 @@ async def _entry(request: FrontRequest) -> tuple[ExportJob, int]:
 
 
 def _visible(request: FrontRequest, job: ExportJob) -> bool:
-    """Whether the asker may see it: as the job says, and while they still have the right to all of its cameras."""
+    """Whether the asker may see it: as the job says, while they have the right to all of its cameras, and where all
+    masks of theirs are drawn in it that they may not see through now."""
     front = request.front
-    held = all(request.may(job.right, front.facts(camera.camera, camera.site)) for camera in job.cameras)
+    held = all(
+        request.may(job.right, front.facts(camera.camera, camera.site))
+        and set(request.masks(camera.camera, camera.site)) <= set(camera.masks)
+        for camera in job.cameras
+    )
     return held and job.visible_to(request.actor)
 
 
@@ -303,7 +308,7 @@ def _range(wanted: ExportRequest) -> tuple[int, int]:
 async def _camera(request: FrontRequest, kind: ExportKind, camera: Id, site: Id | None) -> ExportedCamera:
     request.require(Right.CLIP if kind == "clip" else Right.EVIDENCE, camera, site)
     named = await owned_camera(request, camera, site)
-    return ExportedCamera(camera=camera, site=named.site, name=named.name)
+    return ExportedCamera(camera=camera, site=named.site, name=named.name, masks=request.masks(camera, site))
 
 
 def _detail(job: ExportJob) -> dict[str, str]:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from services.contracts.activity import ActivityAnswer, ActivityQuestion
 from services.contracts.clips import MAX_CLIP_US
+from services.contracts.errors import ForbiddenError
 from services.contracts.models import Id
 from services.contracts.permissions import Right
 from services.contracts.recordings import FootageDamage, FootageGap, TierName, TimelineQuestion
@@ -166,6 +167,11 @@ def _activity(answer: ActivityAnswer, question: TimelineQuestion) -> list[Activi
 async def clip(request: FrontRequest) -> web.StreamResponse:
     """One MP4 of the stretch, remuxed as it is sent; as fast as the client takes it."""
     question = question_of(request, request.query(RangeQuery), MAX_CLIP_US)
+    if request.masks(question.camera, question.site):
+        raise ForbiddenError(
+            f"{question.camera} has privacy masks, and this address hands out footage as it was recorded; an export "
+            f"(POST /api/v1/exports, kind clip) has them drawn"
+        )
     front = request.front
     front.require_recorders()
     async with AsyncExitStack() as stack:

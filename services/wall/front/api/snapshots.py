@@ -10,7 +10,7 @@ from services.contracts.errors import NotFoundError
 from services.contracts.models import Camera, CameraState, ProfileName
 from services.contracts.permissions import Right
 from services.contracts.recordings import TimelineQuestion
-from services.contracts.rights import is_masked
+from services.contracts.rights import masks_for
 from services.footage.clips import open_clip
 from services.wall.front.api.recorded_picture import footage_at, no_footage
 from services.wall.front.context import FrontRequest
@@ -73,8 +73,8 @@ async def _picture(request: FrontRequest, query: SnapshotQuery) -> web.Response:
     camera = request.camera()
     request.front.require_live(camera)
     profile = choose_profile(camera, request.front.states.get(camera.id), query.width)
-    masked = is_masked(camera, request.actor)
-    picture = await request.front.snapshots.newest_picture(camera, profile, query.width, masked=masked)
+    masks = masks_for(camera, request.actor)
+    picture = await request.front.snapshots.newest_picture(camera, profile, query.width, masks)
     return jpeg_response(request.raw, picture)
 
 
@@ -82,7 +82,7 @@ async def _keyframe(request: FrontRequest, at_us: int, width_px: int | None) -> 
     camera, profile = request.path_id("camera"), "main"
     footage, moment_us = await footage_at(request, camera, profile, at_us)
     picture = await request.front.thumbnails.keyframe_picture(
-        camera, profile, footage, moment_us, width_px, request.actor
+        camera, profile, footage, moment_us, width_px, request.actor, request.masks(camera)
     )
     if picture is None:
         raise await no_footage(request, camera, profile, at_us)
@@ -102,7 +102,7 @@ async def _exact(request: FrontRequest, at_us: int, width_px: int | None) -> web
         if opened.size_bytes > MAX_CLIP_BYTES:
             raise PictureError(f"the group of pictures there has {opened.size_bytes} bytes, too many for a still")
         clip = b"".join([chunk async for chunk in opened.chunks()])
-        jpeg = await front.snapshots.decode_clip(clip, width_px)
+        jpeg = await front.snapshots.decode_clip(clip, width_px, request.masks(camera))
     capture_us = opened.layout.start_us
     return jpeg_response(request.raw, Snapshot(jpeg, (0, capture_us), capture_us), max_age_seconds=RECORDED_SECONDS)
 

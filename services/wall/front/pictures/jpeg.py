@@ -35,8 +35,8 @@ def to_jpeg(codec: Codec, payload: bytes, width_px: int | None = None, masks: tu
         raise PictureError(f"the keyframe cannot be decoded: {error}") from error
 
 
-def clip_to_jpeg(clip: bytes, width_px: int | None = None) -> bytes:
-    """A JPEG of the picture that an MP4 of ours begins with, for a player. Raises `PictureError`.
+def clip_to_jpeg(clip: bytes, width_px: int | None = None, masks: tuple[Rectangle, ...] = ()) -> bytes:
+    """A JPEG of the picture that an MP4 of ours begins with, for a player, with ``masks``. Raises `PictureError`.
 
     That is the last one shown at or before its edit's start; libav's own handling of edits begins at the next one.
     """
@@ -52,7 +52,7 @@ def clip_to_jpeg(clip: bytes, width_px: int | None = None) -> bytes:
                 shown = frame
         if shown is None:
             raise PictureError("the recording holds no picture there")
-        return _encode(shown, width_px)
+        return _encode(shown, width_px, masks)
     except (av.error.FFmpegError, ValueError, IndexError) as error:
         raise PictureError(f"the recording cannot be decoded there: {error}") from error
 

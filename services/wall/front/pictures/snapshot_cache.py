@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
 
 from services.contracts.frames import AccessUnit, Codec
-from services.contracts.models import Camera, ProfileName
+from services.contracts.models import Camera, PrivacyMasks, ProfileName
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
 from services.mesh.metrics import counter
@@ -52,12 +52,11 @@ class SnapshotCache:
         self._locks: WeakValueDictionary[_Key, asyncio.Lock] = WeakValueDictionary()
 
     async def newest_picture(
-        self, camera: Camera, profile: ProfileName, width_px: int | None, *, masked: bool = False
+        self, camera: Camera, profile: ProfileName, width_px: int | None, masks: PrivacyMasks = ()
     ) -> Snapshot:
-        """The newest keyframe's picture, ``masked`` with the camera's privacy masks; raises as `newest_keyframe` and
-        `to_jpeg` do."""
-        masks = rectangles(camera.privacy_masks) if masked else ()
-        key = _Key(camera.id, profile, width_px, masks)
+        """The newest keyframe's picture with ``masks`` drawn in it; raises as `newest_keyframe` and `to_jpeg` do."""
+        drawn = rectangles(masks)
+        key = _Key(camera.id, profile, width_px, drawn)
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:  # the second request finds the first one's picture
             kept = self._kept.find_picture(key)
@@ -68,7 +67,7 @@ class SnapshotCache:
                 snapshot = kept[0]
             else:
                 snapshot = Snapshot(
-                    await self._decode(Decoding.STILL, unit.codec, unit.payload, width_px, masks),
+                    await self._decode(Decoding.STILL, unit.codec, unit.payload, width_px, drawn),
                     unit.order,
                     unit.capture_us,
                 )
@@ -76,10 +75,14 @@ class SnapshotCache:
             return snapshot
 
     async def decode_keyframe(
-        self, unit: AccessUnit, width_px: int | None, decoding: Decoding = Decoding.STILL
+        self,
+        unit: AccessUnit,
+        width_px: int | None,
+        masks: PrivacyMasks = (),
+        decoding: Decoding = Decoding.STILL,
     ) -> bytes:
-        """The JPEG of a keyframe, made in a thread; raises `PictureError`."""
-        return await self.decode_still(unit.codec, unit.payload, width_px, decoding)
+        """The JPEG of a keyframe with ``masks`` drawn in it, made in a thread; raises `PictureError`."""
+        return await self._decode(decoding, unit.codec, unit.payload, width_px, rectangles(masks))
 
     async def decode_still(
         self, codec: Codec, payload: bytes, width_px: int | None, decoding: Decoding = Decoding.STILL
@@ -94,11 +97,14 @@ class SnapshotCache:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads[decoding], _to_jpeg, codec, payload, width_px, masks)
 
-    async def decode_clip(self, clip: bytes, width_px: int | None) -> bytes:
-        """The JPEG of the first picture that a player of the MP4 ``clip`` shows; raises `PictureError`."""
+    async def decode_clip(self, clip: bytes, width_px: int | None, masks: PrivacyMasks = ()) -> bytes:
+        """The JPEG of the first picture that a player of the MP4 ``clip`` shows, with ``masks`` drawn in it; raises
+        `PictureError`."""
         _decoded.inc()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads[Decoding.STILL], _clip_to_jpeg, clip, width_px)
+        return await loop.run_in_executor(
+            self._threads[Decoding.STILL], _clip_to_jpeg, clip, width_px, rectangles(masks)
+        )
 
     def close(self) -> None:
         """Ends the threads; a picture under way is not waited for."""
@@ -115,7 +121,7 @@ def _to_jpeg(codec: Codec, payload: bytes, width_px: int | None, masks: tuple[Re
     return to_jpeg(codec, payload, width_px, masks)
 
 
-def _clip_to_jpeg(clip: bytes, width_px: int | None) -> bytes:
+def _clip_to_jpeg(clip: bytes, width_px: int | None, masks: tuple[Rectangle, ...]) -> bytes:
     from services.wall.front.pictures.jpeg import clip_to_jpeg
 
-    return clip_to_jpeg(clip, width_px)
+    return clip_to_jpeg(clip, width_px, masks)

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
 
 from services.contracts.frames import AccessUnit
-from services.contracts.models import Id
+from services.contracts.models import Id, PrivacyMasks
 from services.contracts.permissions import Actor
 from services.contracts.recordings import MIN_GAP_US, FootageRange
 from services.footage import playback
@@ -23,6 +23,7 @@ class _Key(NamedTuple):
     profile: str
     capture_us: int
     width_px: int | None
+    masks: PrivacyMasks
 
 
 class ThumbnailCache:
@@ -43,20 +44,21 @@ class ThumbnailCache:
         at_us: int,
         width_px: int | None,
         actor: Actor,
+        masks: PrivacyMasks,
         decoding: Decoding = Decoding.STILL,
     ) -> Snapshot | None:
-        """The picture of the keyframe at or before ``at_us``, which lies in ``footage``.
+        """The picture of the keyframe at or before ``at_us``, which lies in ``footage``, with ``masks`` drawn in it.
 
         None where the recorder does not have it any more. Raises `PictureError`, `UnavailableError`.
         """
         unit = await self._keyframe(camera, profile, footage, at_us, actor)
         if unit is None:
             return None
-        key = _Key(camera, profile, unit.capture_us, width_px)
+        key = _Key(camera, profile, unit.capture_us, width_px, masks)
         async with self._locks.setdefault(key, asyncio.Lock()):
             if kept := self._kept.find_picture(key):
                 return kept[0]
-            jpeg = await self._snapshots.decode_keyframe(unit, width_px, decoding)
+            jpeg = await self._snapshots.decode_keyframe(unit, width_px, masks, decoding)
             snapshot = Snapshot(jpeg, (0, unit.capture_us), unit.capture_us)
             self._kept.keep_picture(key, snapshot)
             return snapshot

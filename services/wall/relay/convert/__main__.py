@@ -102,7 +102,7 @@ def main() -> None:
                 PictureConverter(task.epoch, task.max_height_px, task.masks), every_unit=False
             )
         else:
-            answer(source, sink, PictureConverter(task.epoch, task.max_height_px))
+            answer(source, sink, PictureConverter(task.epoch, task.max_height_px, task.masks))
     except BrokenPipeError:  # the relay has gone, and nobody is left to read a message
         os._exit(0)
 

@@ -1,4 +1,4 @@
-"""Recordings that a viewer cannot decode, made into H.264 on their way from the recorder to a slot.
+"""Recordings that a viewer cannot decode, or may see with masks alone, made into H.264 on their way to a slot.
 
 Each slot has a converter process of its own, for as long as it shows such recordings: it is asked one access unit after
 another, nothing is left out, and a jump takes no new process. It shares its limit with the cameras that are converted
@@ -54,14 +54,18 @@ class FootageConverter:
 
 
 class PlaybackTranscoder:
-    """Passes a player's items on to a slot, those that its viewer cannot decode converted.
+    """Passes a player's items on to a slot, those that its viewer cannot decode converted; with privacy masks all.
 
     Of B-pictures those that nothing refers to are left out. Where that is not enough (`OutputOrder`), what was read
     since the keyframe is given to a converter, and all that follows is converted.
     """
 
-    def __init__(self, accepts: Callable[[Codec], bool], open_converter: Callable[[], FootageConverter]) -> None:
-        """``open_converter`` raises `ConversionRefusedError` where there are too many."""
+    def __init__(
+        self, accepts: Callable[[Codec], bool], open_converter: Callable[[], FootageConverter], *, masked: bool = False
+    ) -> None:
+        """``open_converter`` raises `ConversionRefusedError` where there are too many. ``masked``: its converters draw
+        privacy masks, so nothing is passed on as it was recorded."""
+        self._masked = masked
         self._order = OutputOrder()
         self._reordered = False
         """Whether this camera's recordings were found to need a conversion for their order."""
@@ -102,7 +106,8 @@ class PlaybackTranscoder:
                 passed.append(item)
                 placement = self._order.place(item.codec.ffmpeg_name, item.payload, keyframe=item.keyframe)
                 self._reordered |= placement in (Placement.REORDERED, Placement.OPEN)
-                if placement is Placement.DROPPABLE and self._accepts(item.codec) and not self._reordered:
+                passes = self._accepts(item.codec) and not (self._reordered or self._masked)
+                if placement is Placement.DROPPABLE and passes:
                     continue
             reordered = self._reordered if every_frame else placement is Placement.OPEN
             if not isinstance(item, AccessUnit) or self._passes(item.codec, reordered=reordered):
@@ -128,6 +133,8 @@ class PlaybackTranscoder:
                 yield unit
 
     def _passes(self, codec: Codec, *, reordered: bool) -> bool:
+        if self._masked:
+            return False
         return not self._accepts(Codec.H264) or (self._accepts(codec) and not reordered)
 
     async def _fresh(self) -> FootageConverter:

@@ -265,18 +265,19 @@ class Conversions:
         count += len(self._footage) if kind == "picture" else 0
         return f"relay {self._worker} converts at most {limit} at once" if count >= limit else ""
 
-    def open_footage(self) -> FootageConverter:
-        """A converter for one slot's recordings, until it is closed. Raises `ConversionRefusedError`."""
+    def open_footage(self, masks: PrivacyMasks = ()) -> FootageConverter:
+        """A converter for one slot's recordings, until it is closed; ``masks`` are drawn in every picture. Raises
+        `ConversionRefusedError`."""
         if refusal := self._refusal("picture"):
             raise ConversionRefusedError(Reason.OVERLOADED, refusal)
         converter = FootageConverter()
-        task = self._tasks.create_task(self._keep(converter), name="footage conversion")
+        task = self._tasks.create_task(self._keep(converter, masks), name="footage conversion")
         self._footage.add(task)
         task.add_done_callback(self._footage.discard)
         return converter
 
-    async def _keep(self, converter: FootageConverter) -> None:
-        task = Task("footage", _epoch(self._clock), self._max_height_px)
+    async def _keep(self, converter: FootageConverter, masks: PrivacyMasks) -> None:
+        task = Task("footage", _epoch(self._clock), self._max_height_px, rectangles(masks))
         _running.inc()
         try:
             async with self._processes.converter(task) as process:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.contracts.frames import AccessUnit
-from services.contracts.models import Camera
+from services.contracts.models import Camera, PrivacyMasks
 from services.contracts.playback import PlaybackMode
 from services.contracts.sessions import ClockControl, ClockNotice, ErrorNotice, Notice
 from services.footage.playback import FootagePlayer
@@ -35,7 +35,7 @@ class PlaybackContext:
     home: str
     recorders: Callable[[], int]
     """How many are alive."""
-    open_converter: Callable[[], FootageConverter]
+    open_converter: Callable[[PrivacyMasks], FootageConverter]
     """See `Conversions.open_footage`."""
     clock: Clock
 
@@ -61,11 +61,13 @@ class SessionPlayback:
         """Where the clock stands."""
         return self._clock.at(self._now())
 
-    def make_source(self, slot: Slot, camera: Camera) -> RecordedSource:
-        """What a slot shows that is aimed at a camera's recordings."""
+    def make_source(self, slot: Slot, camera: Camera, masks: PrivacyMasks) -> RecordedSource:
+        """What a slot shows that is aimed at a camera's recordings, with ``masks`` drawn in them."""
         self.notify_clock()
         transcoder = PlaybackTranscoder(
-            lambda codec: can_send(codec) and slot.accepts(codec), self._context.open_converter
+            lambda codec: can_send(codec) and slot.accepts(codec),
+            lambda: self._context.open_converter(masks),
+            masked=bool(masks),
         )
         return RecordedSource(slot, camera, self._player(camera.id), transcoder, self._clock, self._context.clock)
 

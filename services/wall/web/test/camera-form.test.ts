@@ -54,9 +54,25 @@ describe("the camera form", () => {
     expect("id" in input).toBe(false);
   });
 
+  it("sends the privacy masks that stand on the form, so that the last one is removed as well", () => {
+    const mask = { x: 0, y: 0.5, width: 0.25, height: 0.5 };
+    const before = camera({ id: "gate", privacy_masks: [mask], unmasked_roles: ["operator"] });
+    const fields = fieldsOf(before, "");
+    expect(inputOf(fields, before)).toMatchObject({ privacy_masks: [mask], unmasked_roles: ["operator"] });
+    const cleared = { ...fields, privacyMasks: [], unmaskedRoles: [] };
+    expect(inputOf(cleared, before)).toMatchObject({ privacy_masks: [], unmasked_roles: [] });
+  });
+
   it("names its own field for the server's path", () => {
     expect(
-      ["name", "profiles.sub.url", "profiles.main.transport", "profiles.main.url", "retention"].map(labelOf),
-    ).toEqual(["form.name", "form.sub", "form.transport", "form.main", "form.other"]);
+      [
+        "name",
+        "profiles.sub.url",
+        "profiles.main.transport",
+        "profiles.main.url",
+        "privacy_masks.0.x",
+        "retention",
+      ].map(labelOf),
+    ).toEqual(["form.name", "form.sub", "form.transport", "form.main", "masks.title", "form.other"]);
   });
 });

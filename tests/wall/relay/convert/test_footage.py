@@ -38,9 +38,9 @@ def recorded(b_frames: int, **x264: object) -> list[AccessUnit]:
 class Played:
     """One slot's transcoder, and what came of it."""
 
-    def __init__(self, *, accepts: frozenset[Codec] = frozenset((Codec.H264,))) -> None:
+    def __init__(self, *, accepts: frozenset[Codec] = frozenset((Codec.H264,)), masked: bool = False) -> None:
         self.converters: list[Converter] = []
-        self.transcoder = PlaybackTranscoder(lambda codec: codec in accepts, self.open)
+        self.transcoder = PlaybackTranscoder(lambda codec: codec in accepts, self.open, masked=masked)
 
     def open(self) -> Converter:
         self.converters.append(Converter())
@@ -96,3 +96,15 @@ async def test_of_keyframes_alone_those_are_converted_that_are_no_idr_pictures(
 async def test_a_viewer_that_cannot_be_sent_h264_is_passed_what_there_is() -> None:
     played, units = Played(accepts=frozenset()), recorded(3, b_pyramid=2)
     assert await played.play(units) == units
+
+
+@pytest.mark.parametrize("accepts", [frozenset((Codec.H264,)), frozenset[Codec]()])
+@pytest.mark.parametrize("every_frame", [True, False])
+@pytest.mark.parametrize("b_frames", [0, 1])
+async def test_with_masks_nothing_is_passed_on_as_it_was_recorded(
+    accepts: frozenset[Codec], every_frame: bool, b_frames: int
+) -> None:
+    played, units = Played(accepts=accepts, masked=True), recorded(b_frames)
+    given = units if every_frame else [unit for unit in units if unit.keyframe]
+    shown = await played.play(given, every_frame=every_frame)
+    assert [(unit.sequence, unit.epoch) for unit in shown] == [(unit.sequence, 99) for unit in given]

@@ -14,7 +14,11 @@ START_US = 1_700_000_000_000_000
 def test_a_command_that_was_overtaken_by_a_newer_one_moves_no_clock() -> None:
     told: list[Notice] = []
     context = PlaybackContext(
-        cast("Bus", None), "home", lambda: 0, lambda: cast("FootageConverter", None), ManualClock(START_US + 60_000_000)
+        cast("Bus", None),
+        "home",
+        lambda: 0,
+        lambda _masks: cast("FootageConverter", None),
+        ManualClock(START_US + 60_000_000),
     )
     playback = SessionPlayback(context, [], told.append)
 

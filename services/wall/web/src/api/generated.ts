@@ -935,7 +935,6 @@ export const REASON_VALUES = [
   "site-away",
   "not-granted",
   "disabled",
-  "masked",
 ] as const;
 export type Reason = (typeof REASON_VALUES)[number];
 

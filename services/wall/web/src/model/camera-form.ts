@@ -1,6 +1,6 @@
 /** The camera form: a camera as text fields, their validation, and the fields as a request. */
 
-import type { CameraInput, CameraView, ProbeInput } from "../api/generated.js";
+import type { CameraInput, CameraView, PrivacyMask, ProbeInput, Role } from "../api/generated.js";
 import type { MessageKey } from "../i18n/index.js";
 
 export interface CameraFields {
@@ -21,6 +21,8 @@ export interface CameraFields {
   enabled: boolean;
   record: boolean;
   audio: boolean;
+  privacyMasks: readonly PrivacyMask[];
+  unmaskedRoles: readonly Role[];
 }
 
 export type FieldErrors = Partial<Record<keyof CameraFields, MessageKey>>;
@@ -48,6 +50,8 @@ export function fieldsOf(camera: CameraView | null, site: string): CameraFields 
     enabled: camera?.enabled ?? true,
     record: camera?.record ?? true,
     audio: camera?.audio ?? false,
+    privacyMasks: camera?.privacy_masks ?? [],
+    unmaskedRoles: camera?.unmasked_roles ?? [],
   };
 }
 
@@ -102,6 +106,8 @@ export function inputOf(fields: CameraFields, before: CameraView | null): Camera
     enabled: fields.enabled,
     record: fields.record,
     audio: fields.audio,
+    privacy_masks: [...fields.privacyMasks],
+    unmasked_roles: [...fields.unmaskedRoles],
   };
   if (before === null) {
     input.id = fields.id;
@@ -142,6 +148,7 @@ const LABELS: readonly (readonly [RegExp, MessageKey])[] = [
   [/bearing/, "form.bearing"],
   [/^location/, "form.address"],
   [/^tags/, "form.tags"],
+  [/^(privacy_masks|unmasked_roles)/, "masks.title"],
 ];
 
 /** The label of the form's field that the server means by a path such as `profiles.main.url`. */

@@ -21,8 +21,10 @@ import { localeOf } from "../model/format.js";
 import { probedLine, probeHint } from "../model/probe.js";
 import { reasonKey } from "../model/tile-status.js";
 import { icon } from "./icons.js";
+import type { MasksChange } from "./mask-editor.js";
 import { form, shared } from "./styles.js";
 import { Watch } from "./watch.js";
+import "./mask-editor.js";
 import "./modal.js";
 
 type TextField = { [K in keyof CameraFields]: CameraFields[K] extends string ? K : never }[keyof CameraFields];
@@ -69,6 +71,9 @@ export class CameraDialog extends LitElement {
       }
       .probe .plain {
         justify-self: start;
+      }
+      summary {
+        cursor: pointer;
       }
       code {
         overflow-wrap: anywhere;
@@ -198,6 +203,24 @@ export class CameraDialog extends LitElement {
     </section>`;
   }
 
+  /** Of what is in the catalogue a still from there; of what is not yet, the picture that was probed. */
+  private get still(): string {
+    if (this.camera) return this.app.api.snapshotUrl(this.camera.id, undefined, 640);
+    return this.probed?.main.still ? `data:image/jpeg;base64,${this.probed.main.still}` : "";
+  }
+
+  private masks(): TemplateResult {
+    const { privacyMasks, unmaskedRoles } = this.fields;
+    return html`<details ?open=${(this.camera?.privacy_masks.length ?? 0) > 0}>
+      <summary>${t("masks.title")} (${privacyMasks.length})</summary>
+      <pantau-mask-editor .still=${this.still} .masks=${privacyMasks} .roles=${unmaskedRoles}
+        @masks=${(event: CustomEvent<MasksChange>) => {
+          const { masks, roles } = event.detail;
+          this.fields = { ...this.fields, privacyMasks: masks, unmaskedRoles: roles };
+        }}></pantau-mask-editor>
+    </details>`;
+  }
+
   /** What saving would do now. */
   private get saveText(): string {
     const failed = this.probed === null ? this.failure !== "" : this.probed.main.reason !== "none";
@@ -298,6 +321,7 @@ export class CameraDialog extends LitElement {
           </label>
           <div>${this.check("enabled", "form.enabled")} ${this.check("record", "form.record")} ${this.check("audio", "form.audio")}</div>
         </div>
+        ${this.masks()}
         ${this.failure ? html`<p class="error" role="alert">${t("dialog.failed", { detail: this.failure })}</p>` : nothing}
       </form>
       ${

@@ -1,4 +1,6 @@
-"""Writes a clip anew with the camera's name and each picture's time in the picture. Blocks; run it in a process.
+"""Writes a clip anew with the camera's name and each picture's time in the picture, or with privacy masks.
+
+Blocks; run it in a process.
 
 This is the only place where pictures that are handed out differ from what was recorded, so the file says so: in its
 metadata, its name, and the job. The footage is not touched.
@@ -18,7 +20,8 @@ from av.video.frame import PictureType, VideoFrame
 from PIL import Image, ImageDraw, ImageFont
 
 from services.contracts.errors import PantauError
-from services.wall.exports.clip_times import CONVERSION, MADE_UP, ClipTimes
+from services.wall.exports.clip_times import MADE_UP, ClipTimes, conversion_of
+from services.wall.masking import Rectangle, draw_masks
 
 _SHARE_OF_HEIGHT: Final = 28
 """The text is a so much smaller part of the picture's height."""
@@ -34,7 +37,7 @@ _KEYFRAME_US: Final = 2_000_000
 _MICROSECONDS: Final = Fraction(1, 1_000_000)
 
 
-class BurnInError(PantauError):
+class ClipConversionError(PantauError):
     """The clip cannot be converted."""
 
     code = "cannot-convert"
@@ -48,21 +51,29 @@ class _Shown(NamedTuple):
     until_us: int
 
 
-def burn_in(
+class Drawing(NamedTuple):
+    """What is drawn in each picture: first the masks, then the label."""
+
+    name: str | None
+    """The camera's, which is written with the time; None: neither is."""
+    zone: tzinfo
+    masks: tuple[Rectangle, ...] = ()
+
+
+def convert_clip(
     source: Path,
     target: Path,
     *,
-    name: str,
+    drawing: Drawing,
     times: ClipTimes,
-    zone: tzinfo,
     progress: Callable[[float], None],
     made_up: bool = False,
 ) -> None:
-    """Converts the clip ``source`` into ``target``: each picture is shown when it was, with the time it was taken at.
+    """Converts the clip ``source`` into ``target``: each picture is shown when it was, with ``drawing`` in it.
 
     ``progress`` gets the converted share. ``made_up``: the file says that some of it is a demo's.
 
-    Raises `BurnInError`, ``OSError``.
+    Raises `ClipConversionError`, ``OSError``.
     """
     try:
         with (
@@ -70,35 +81,39 @@ def burn_in(
             av.open(str(source)) as sounding,
             av.open(str(target), "w", format="mp4", options={"movflags": "+faststart"}) as made,
         ):
-            comment = f"Pantau: {CONVERSION}{f'; {MADE_UP}' if made_up else ''}"
-            made.metadata.update({"title": name, "comment": comment})
-            _convert(clip, _Sound(sounding, made), made, name, times, zone, progress)
+            conversion = conversion_of(named=drawing.name is not None, masked=bool(drawing.masks))
+            comment = f"Pantau: {conversion}{f'; {MADE_UP}' if made_up else ''}"
+            made.metadata.update({"title": drawing.name or "", "comment": comment})
+            _convert(clip, _Sound(sounding, made), made, drawing, times, progress)
     except (av.error.FFmpegError, ValueError, IndexError) as error:
-        raise BurnInError(f"the pictures cannot be converted: {error}") from error
+        raise ClipConversionError(f"the pictures cannot be converted: {error}") from error
 
 
 def _convert(
     clip: InputContainer,
     sound: "_Sound",
     made: OutputContainer,
-    name: str,
+    drawing: Drawing,
     times: ClipTimes,
-    zone: tzinfo,
     progress: Callable[[float], None],
 ) -> None:
     encoder = made.add_stream("libx264", options=_OPTIONS)
     label: Label | None = None
+    begun = False
     keyframe_due_us = 0
     durations: dict[int, int] = {}
     for picture, at_us, until_us in _shown(clip, times):
-        if label is None:
+        if not begun:
+            begun = True
             encoder.width, encoder.height = picture.width // 2 * 2, picture.height // 2 * 2
             encoder.pix_fmt = "yuv420p"
             encoder.codec_context.time_base = _MICROSECONDS
-            label = Label(name, encoder.height, encoder.width, zone)
+            if drawing.name is not None:
+                label = Label(drawing.name, encoder.height, encoder.width, drawing.zone)
         drawn = picture.reformat(encoder.width, encoder.height, "yuv420p", dst_color_range="MPEG")
-        drawn.make_writable()
-        label.draw(drawn, times.start_us + at_us)
+        draw_masks(drawn, drawing.masks)
+        if label is not None:
+            label.draw(drawn, times.start_us + at_us)
         begin_us = max(at_us, 0)
         drawn.pts, drawn.time_base = begin_us, _MICROSECONDS
         due = begin_us >= keyframe_due_us
@@ -108,8 +123,8 @@ def _convert(
         durations[begin_us] = until_us - begin_us
         _mux(made, encoder.encode(drawn), durations)
         progress(min(begin_us / times.length_us, 1.0))
-    if label is None:
-        raise BurnInError("the clip holds no picture that can be decoded")
+    if not begun:
+        raise ClipConversionError("the clip holds no picture that can be decoded")
     _mux(made, encoder.encode(None), durations)
     sound.write(times.length_us)
     sound.close()
