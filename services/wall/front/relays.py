@@ -24,11 +24,12 @@ from services.contracts.sessions import (
 )
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
-from services.mesh.leases import EXPIRE_SECONDS, Workers
+from services.mesh.leases import EXPIRE_SECONDS, Workers, presence
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 from services.mesh.presence import Presence
 from services.mesh.rpc import Nothing, call
+from services.mesh.tasks import end
 
 log = get_logger()
 R = TypeVar("R", bound=Model)
@@ -41,6 +42,8 @@ SUCCESSOR_SECONDS: Final = 8.0
 """How long a viewer waits for the successor of a killed relay before it gets 503."""
 MISSED_SECONDS: Final = 30.0
 """After the last relay has gone, a successor is expected for so long."""
+PRESENT_SECONDS: Final = 0.3
+"""After so long without an answer it is asked whether the relay is still there."""
 LOOK_SECONDS: Final = 0.05
 ALIKE: Final = 0.2
 """Loads that differ by less than this part of the larger count as alike."""
@@ -148,7 +151,7 @@ class Relays:
                     client=actor.name,
                 )
                 try:
-                    opened = await self._ask(lease.worker, "session-open", question, SessionOpened, actor, OPEN_SECONDS)
+                    opened = await self._ask_to_open(lease, question, actor)
                 except UnavailableError as error:
                     if isinstance(error, NobodyThereError):
                         ended = True
@@ -164,6 +167,25 @@ class Relays:
                 raise UnavailableError(why, retry_after_seconds=2)
             asked |= {(lease.worker, lease.incarnation) for lease in new}
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def _ask_to_open(self, lease: WorkerLease, question: SessionOpen, actor: Actor) -> SessionOpened:
+        """The relay's answer. Raises `NobodyThereError` as soon as the relay's connection is gone: what was on its way
+        to a relay when that was killed is never answered, and nats-server does not say so."""
+        asking = asyncio.create_task(
+            self._ask(lease.worker, "session-open", question, SessionOpened, actor, OPEN_SECONDS),
+            name=f"open on {lease.worker}",
+        )
+        try:
+            while not (await asyncio.wait((asking,), timeout=PRESENT_SECONDS))[0]:
+                try:
+                    await self._bus.request(presence(lease), b"", timeout_seconds=PRESENT_SECONDS)
+                except NobodyThereError:
+                    raise
+                except UnavailableError:  # it is busy, or this front's own connection is away
+                    continue
+            return asking.result()
+        finally:
+            await end((asking,))
 
     async def control_session(self, message: SessionControl, actor: Actor) -> None:
         """Sends a page's message to the session's relay; raises the relay's refusal."""

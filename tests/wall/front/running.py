@@ -111,6 +111,9 @@ class StubRelay:
         self.controls: list[SessionControl] = []
         self.closed: list[str] = []
         self.refuse: Exception | None = None
+        self.answering = asyncio.Event()
+        """While it is not set, offers are taken and not answered."""
+        self.answering.set()
         self.on_control: Callable[[SessionControl], Awaitable[None]] | None = None
         self.sessions: set[str] = set()
         self._bus = bus
@@ -161,6 +164,7 @@ class StubRelay:
         if self.refuse:
             raise self.refuse
         self.opened.append(question)
+        await self.answering.wait()
         self.sessions.add(question.session)
         return SessionOpened(session=question.session, relay=self.name, answer="v=0\r\ns=answer\r\n", slots=1)
 

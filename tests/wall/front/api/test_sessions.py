@@ -82,6 +82,19 @@ async def test_where_the_only_relay_was_killed_a_viewer_waits_for_the_one_that_i
             assert (answer.status, (await answer.json())["relay"]) == (201, "next")
 
 
+async def test_an_offer_that_a_relay_took_with_it_when_it_was_killed_is_answered_by_its_successor(
+    mesh_settings: MeshSettings,
+) -> None:
+    async with running_front(mesh_settings) as front, stub_relay(mesh_settings, "killed") as killed:
+        killed.answering.clear()
+        asking = asyncio.create_task(front.http.post(PATH, json={"sdp": OFFER}))
+        await eventually(lambda: len(killed.opened) == 1)
+        await killed.die()
+        async with stub_relay(mesh_settings, "next"), await asking as answer:
+            assert (answer.status, (await answer.json())["relay"]) == (201, "next")
+        killed.answering.set()
+
+
 async def test_a_viewer_waits_although_the_last_relay_s_lease_has_ended_before(mesh_settings: MeshSettings) -> None:
     async with running_front(mesh_settings) as front, stub_relay(mesh_settings, "gone") as gone:
         async with front.http.post(PATH, json={"sdp": OFFER}) as answer:
