@@ -349,14 +349,17 @@ class Worker:
             await self._service.bus.publish(subject, report.pack())
 
     def _look_at_load(self) -> None:
-        dropped = self.publisher.dropped_no_bus if self._service.bus.connected else self._dropped
-        was = self._overload.reason
-        load = WorkerLoad(self._load, self._late_seconds, dropped - self._dropped, self._behind_seconds())
+        was, load = self._overload.reason, self.measured_load()
         self._overload.look(load)
         self._late_seconds, self._dropped = 0.0, self.publisher.dropped_no_bus
         if was != self._overload.reason:
             log.warning("ingest.load", overloaded=self._overload.reason or "no more", cameras=len(self.cameras))
         self._shed(load)
+
+    def measured_load(self) -> WorkerLoad:
+        """Since the look before."""
+        dropped = self.publisher.dropped_no_bus if self._service.bus.connected else self._dropped
+        return WorkerLoad(self._load, self._late_seconds, dropped - self._dropped, self._behind_seconds())
 
     def _behind_seconds(self) -> float:
         """Until what waits in the connections is read at the rate of the last seconds; 0 while none is known."""
