@@ -206,6 +206,10 @@ async def test_a_file_with_b_pictures_and_odd_parameter_sets_goes_round_and_roun
     assert all(b.dts_90k > a.dts_90k for a, b in pairwise(watch.units))
 
 
+HLS_SECONDS = 180
+"""More than the test's own time-outs allow: behind its end there is nothing to be played."""
+
+
 class Playlist:
     """An HLS playlist that grows a segment a second, as a city's web camera publishes it."""
 
@@ -221,16 +225,25 @@ class Playlist:
             video = container.add_stream("libx264", rate=25)
             video.width, video.height, video.pix_fmt = 320, 180, "yuv420p"
             video.codec_context.gop_size = 25
-            video.options = {"preset": "ultrafast", "x264-params": "keyint=25:min-keyint=25:scenecut=0"}
+            video.options = {
+                "preset": "ultrafast",
+                "tune": "zerolatency",
+                "x264-params": "keyint=25:min-keyint=25:scenecut=0",
+            }
             sound = container.add_stream("aac", rate=16000, layout="mono")
-            for number in range(25 * 30):
-                frame = av.VideoFrame.from_ndarray(np.full((180, 320, 3), number % 200, np.uint8), format="rgb24")
-                frame.pts, frame.time_base = number, Fraction(1, 25)
-                container.mux(video.encode(frame))
+            gop: list[tuple[bytes, bool]] = []
+            for number in range(25 * HLS_SECONDS):
+                if number < 25:
+                    frame = av.VideoFrame.from_ndarray(np.full((180, 320, 3), number, np.uint8), format="rgb24")
+                    frame.pts, frame.time_base = number, Fraction(1, 25)
+                    gop += [(bytes(packet), packet.is_keyframe) for packet in video.encode(frame)]
+                packet = av.Packet(gop[number % 25][0])
+                packet.stream, packet.time_base, packet.is_keyframe = video, Fraction(1, 25), gop[number % 25][1]
+                packet.pts = packet.dts = number
+                container.mux(packet)
                 samples = av.AudioFrame.from_ndarray(np.zeros((1, 640), np.float32), format="fltp", layout="mono")
                 samples.rate, samples.pts, samples.time_base = 16000, number * 640, Fraction(1, 16000)
                 container.mux(sound.encode(samples))
-            container.mux(video.encode(None))
             container.mux(sound.encode(None))
 
     async def playlist(self, _request: web.Request) -> web.Response:
