@@ -44,7 +44,7 @@ async def test_a_head_that_does_not_end_is_answered_408_and_cut_off() -> None:
 
 
 async def test_the_second_head_of_a_connection_must_end_too() -> None:
-    async with running(ConnectionLimits(8, head_seconds=0.05)) as port:
+    async with running(ConnectionLimits(8, head_seconds=0.5)) as port:
         reader, writer = await ask(port, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi")
         assert (await reader.readuntil(b"hi")).startswith(b"HTTP/1.1 200 ")
         writer.write(b"POST / ")
@@ -53,10 +53,10 @@ async def test_the_second_head_of_a_connection_must_end_too() -> None:
 
 
 async def test_a_body_that_comes_slowly_is_no_late_head() -> None:
-    async with running(ConnectionLimits(8, head_seconds=0.02)) as port:
+    async with running(ConnectionLimits(8, head_seconds=0.2)) as port:
         reader, writer = await ask(port, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n")
         for byte in (b"a", b"b", b"c"):
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(0.3)
             writer.write(byte)
         assert (await reader.readuntil(b"abc")).startswith(b"HTTP/1.1 200 ")
         writer.close()

@@ -13,6 +13,7 @@ from services.wall.relay.engine import stun
 from services.wall.relay.engine.ice import Address, IceAgent
 from services.wall.relay.engine.send_batch import probe_offload
 from services.wall.relay.engine.udp import UdpPort, UdpPortTakenError
+from tests.eventually import eventually
 
 
 class Peer:
@@ -61,6 +62,7 @@ async def test_a_check_is_answered_and_makes_the_address_known(host: str) -> Non
         client.send(b"\x80\xc8rtcp..")
         client.send(b"\x80\x60media to nobody")
         client.send(b"\xff?")
+        await eventually(lambda: bool(peer.rtcp))
         await asyncio.sleep(0.05)
     assert (peer.paths, peer.dtls, peer.rtcp) == (1, [b"\x16dtls"], [b"\x80\xc8rtcp.."])
     udp.remove_peer(peer)
