@@ -291,6 +291,7 @@ def _merge_gaps(
     gaps: Sequence[FootageGap], ranges: Sequence[FootageRange], from_us: int, to_us: int
 ) -> list[FootageGap]:
     merged: list[FootageGap] = []
+    gaps = [_ended(gap, ranges) for gap in gaps]
     for start, end in _holes(ranges, from_us, to_us):
         inside = [(_overlap(gap, start, end), gap) for gap in gaps]
         inside = [(shared, gap) for shared, gap in inside if shared > 0]
@@ -302,6 +303,13 @@ def _merge_gaps(
     small = {(gap.from_us, gap.cause): gap for gap in gaps if is_within(gap, ranges)}
     merged += [gap for key, gap in (remarks | small).items() if from_us <= key[0] < to_us]
     return sorted(merged, key=lambda gap: gap.from_us)
+
+
+def _ended(gap: FootageGap, ranges: Sequence[FootageRange]) -> FootageGap:
+    """A gap that nobody ended ends where there is footage again."""
+    ends = (item.from_us for item in ranges if item.from_us > gap.from_us) if gap.to_us is None else iter(())
+    to_us = next(ends, None)
+    return gap if to_us is None else gap.model_copy(update={"to_us": to_us})
 
 
 def is_within(gap: FootageGap, ranges: Sequence[FootageRange]) -> bool:

@@ -60,6 +60,12 @@ def test_a_gap_that_lasts_stays_open() -> None:
     assert merged.gaps == (gap(40, None, "timeout"),)
 
 
+def test_a_gap_whose_end_was_never_told_ends_with_the_next_footage() -> None:
+    told = (gap(20, None, "recorder-down"), gap(60, 70, "stalled"))
+    merged = merge_timelines(QUESTION, [answer("rec-1", [(0, 20), (40, 60), (70, 100)], told)])
+    assert merged.gaps == (gap(20, 40, "recorder-down"), gap(60, 70, "stalled"))
+
+
 def test_lost_frames_and_set_clocks_are_remarks_within_footage() -> None:
     small = FootageGap(from_us=10 * S, to_us=10 * S + 120_000, cause="frames-lost")
     remark = FootageGap(from_us=20 * S, to_us=20 * S, cause="clock-jump")

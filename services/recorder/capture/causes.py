@@ -69,8 +69,12 @@ class GapCauses:
         if own is not None and not seen.new_epoch:
             return own, ""
         touching = [item for item in self._cameras.get(camera, ()) if _touches(item, from_us, to_us, _SLACK_US)]
-        vague = (Reason.NONE, Reason.STARTING)
-        best = next((item for item in touching if item.cause not in (*vague, Reason.NO_INGEST)), None)
+        vague = [Reason.NONE, Reason.STARTING, Reason.NO_INGEST]
+        if seen.new_epoch:
+            vague.append(Reason.NO_KEYFRAME)  # the worker that took the camera over had to wait for one
+        # What began later than a hole did not make it: a recorder that was away hears how cameras come back.
+        since_us = to_us if own is None else from_us + _SLACK_US
+        best = next((item for item in touching if item.cause not in vague and item.from_us <= since_us), None)
         if best is not None:
             return best.cause, best.detail
         if own is not None:

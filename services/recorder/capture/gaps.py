@@ -42,6 +42,9 @@ class GapTracker:
         end_us, lasting = self._end_us, self._lasting
         self._lasting = None
         gap: GapRow | None = None
+        if lasting is not None and (step_us or end_us is None or start_us - end_us < MIN_GAP_US):
+            # Ingest had kept what was taken for missing, or a clock was set: the row must not last for ever.
+            self.changes.append(GapChange(lasting._replace(to_us=max(start_us, lasting.from_us)), announce=True))
         if step_us:
             from_us = min(start_us, end_us) if end_us is not None and step_us > 0 else start_us
             gap = GapRow(self._stream, from_us, start_us, GapCause.CLOCK_JUMP, f"set by {step_us / 1e6:+.3f} s")

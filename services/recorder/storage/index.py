@@ -370,12 +370,13 @@ class Index:
         )
 
     def gaps(self, stream: RecordedStream, from_us: int, to_us: int) -> list[GapRow]:
-        """The gaps that touch a range, in order."""
-        stream_id = self.find_stream(stream)
+        """The gaps that touch a range, in order. One whose end was not written ends where there is footage again."""
         rows = self._connection.execute(
-            "SELECT from_us, to_us, cause, detail FROM gap"
-            " WHERE stream_id = ? AND from_us < ? AND (to_us IS NULL OR to_us > ?) ORDER BY from_us",
-            (stream_id, to_us, from_us),
+            "SELECT from_us, ended_us, cause, detail FROM (SELECT from_us, cause, detail, coalesce(to_us,"
+            " (SELECT min(start_us) FROM segment WHERE stream_id = gap.stream_id AND start_us >= gap.from_us))"
+            " AS ended_us FROM gap WHERE stream_id = ? AND from_us < ? AND (to_us IS NULL OR to_us > ?))"
+            " WHERE ended_us IS NULL OR ended_us > ? ORDER BY from_us",
+            (self.find_stream(stream), to_us, from_us, from_us),
         ).fetchall()
         return [GapRow(stream, *row) for row in rows]
 

@@ -79,3 +79,18 @@ def test_what_was_before_this_recorder_s_start_is_its_own() -> None:
 
 def test_what_nothing_proves_is_unknown() -> None:
     assert explained(causes(), 2000, 2010) == GapCause.UNKNOWN
+
+
+def test_a_camera_that_waits_for_a_keyframe_when_its_recorder_is_back_did_not_make_the_hole_before() -> None:
+    found = causes()
+    offline(found, 1001, 1002, Reason.NO_KEYFRAME)
+    assert explained(found, 700, 1002, new_epoch=True, reopened=True) == GapCause.RECORDER_DOWN
+    offline(found, 1001, 1002, Reason.UNREACHABLE)
+    assert explained(found, 700, 1002, new_epoch=True, reopened=True) == GapCause.RECORDER_DOWN
+
+
+def test_a_worker_that_takes_a_camera_over_and_waits_for_a_keyframe_is_no_fault_of_the_camera() -> None:
+    found = causes()
+    offline(found, 2008, 2010, Reason.NO_KEYFRAME)
+    assert explained(found, 2008, 2010, new_epoch=True, reopened=True, reader_heard=True) == GapCause.LEASE_LOST
+    assert explained(found, 2008, 2010, reopened=True, follows=True) == Reason.NO_KEYFRAME

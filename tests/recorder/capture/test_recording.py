@@ -14,6 +14,7 @@ from services.ingest.readers.source import Packet, Track
 from services.media.mp4.tracks import AudioTrack
 from services.media.time import SECOND_90K
 from services.mesh.clock import ManualClock
+from services.recorder.capture.gaps import GapTracker
 from services.recorder.storage import gops
 from services.recorder.storage.rows import Segment, Signing
 from services.recorder.storage.scan import scan
@@ -363,3 +364,13 @@ def test_an_audio_track_keeps_its_rate(tmp_path: Path) -> None:
         rig.settle()
         with opened(rig.path(rig.segments()[-1])) as (read, size):
             assert AudioTrack("pcm_alaw", 8000, 1) in reader.read_opening(read, size).movie.tracks.values()
+
+
+@pytest.mark.parametrize(("later_us", "step_us"), [(500, 0), (FRAME_US, 3600 * 1_000_000)])
+def test_a_gap_that_lasts_is_ended_also_where_footage_goes_on_just_behind_the_last(later_us: int, step_us: int) -> None:
+    gaps = GapTracker(STREAM, START_US)
+    gaps.tick(START_US + 61_000_000, lambda _from_us, _to_us: ("recorder-down", ""), recording=False)
+    (begun,) = gaps.take_changes()
+    assert (begun.gap.from_us, begun.gap.to_us) == (START_US, None)
+    gaps.segment_begins(START_US + later_us, lambda _from_us, _to_us: ("", ""), step_us=step_us)
+    assert gaps.take_changes()[0].gap == begun.gap._replace(to_us=START_US + later_us)

@@ -11,7 +11,7 @@ from services.contracts.recordings import MIN_GAP_US
 from services.recorder.storage.gops import Gop, pack
 from services.recorder.storage.index import SCHEMA_VERSION, Index
 from services.recorder.storage.paths import RecordedStream
-from services.recorder.storage.rows import Segment, SegmentState, Tier
+from services.recorder.storage.rows import GapRow, Segment, SegmentState, Tier
 
 STREAM = RecordedStream("city", "cam-1", "main")
 MINUTE = 60_000_000
@@ -65,6 +65,17 @@ def test_runs_are_what_the_segments_join_to_whatever_comes_and_goes(
                 index.put_segment(item, GOPS)
                 there[minute] = item
             assert runs(index) == joined(list(there.values()))
+
+
+def test_a_gap_whose_end_was_never_written_ends_where_there_is_footage_again() -> None:
+    with Index.open(Path(":memory:"), durable=False) as index:
+        lost = GapRow(STREAM, 2 * MINUTE, None, "recorder-down", "")
+        index.put_gap(lost)
+        index.put_segment(segment(MINUTE), b"")
+        assert index.gaps(STREAM, 0, 9 * MINUTE) == [lost], "nothing was recorded since"
+        index.put_segment(segment(4 * MINUTE), b"")
+        assert index.gaps(STREAM, 3 * MINUTE, 9 * MINUTE) == [lost._replace(to_us=4 * MINUTE)]
+        assert index.gaps(STREAM, 5 * MINUTE, 9 * MINUTE) == []
 
 
 def test_overlapping_footage_of_a_clock_that_was_set_back_is_never_told_longer_than_it_is() -> None:
