@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import re
+import shlex
 import signal
 import subprocess
 import zipfile
@@ -17,6 +18,9 @@ from click.testing import CliRunner
 
 from services.cli import COMMANDS, pantau
 from services.cli.config import all_sections
+from services.contracts.bus_rights import BusRole, rights
+from services.mesh.nats_claims import read_claims
+from services.mesh.nkeys import Creds
 from services.mesh.settings import MeshSettings, read_file, refuse_unknown
 from services.recorder.settings import RecorderSettings
 from services.wall.settings import WallSettings
@@ -98,33 +102,87 @@ def test_the_services_are_those_four_and_recorders_and_relays_are_numbered() -> 
         numbered = {name: service for name, service in OURS.items() if name.startswith(f"{kind}-")}
         assert len(numbered) >= 2
         assert all(service["environment"]["PANTAU_WORKER"] == name for name, service in numbered.items())
-    recordings = [volume for name, service in OURS.items() if "recorder" in name for volume in service["volumes"]]
-    assert len(recordings) == len(set(recordings)), "recorders share no volume"
     for name, service in OURS.items():
         if name.startswith("relay-"):
             port = service["environment"]["PANTAU_WALL_UDP_PORT"]
             assert service["ports"] == [f"{port}:{port}/udp"]
 
 
-def test_every_named_volume_and_network_is_declared() -> None:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the guide's commands make beside compose.yaml."""
+    folder = tmp_path_factory.mktemp("deploy")
+    guide = (ROOT / "docs" / "guide" / "deploy.md").read_text()
+    commands = [shlex.split(line) for line in re.findall(r"^\$ keys pantau (.*)$", guide, re.MULTILINE)]
+    assert [command[0] for command in commands] == ["ca", "nats"]
+    for command in commands:
+        told = [part.replace("/deploy", str(folder)) for part in command]
+        if "--owner" in told:  # takes root
+            at = told.index("--owner")
+            told = told[:at] + told[at + 2 :]
+        result = CliRunner().invoke(pantau, told, env=ENV_SAMPLE)
+        assert result.exit_code == 0, result.output
+    return folder
+
+
+def mounts(service: dict[str, Any]) -> dict[str, str]:
+    """Where each file or volume stands in the container."""
+    pairs = (volume.split(":")[:2] for volume in service.get("volumes", []))
+    return {target: source for source, target in pairs}
+
+
+def role_of(name: str) -> str:
+    """The user of the bus that a service is."""
+    command = OURS[name].get("command", [])
+    extra: str = OURS[name]["build"]["args"]["SERVICE"]
+    return str(command[command.index("--role") + 1]) if "--role" in command else extra
+
+
+def test_every_named_volume_and_network_is_declared_and_every_file_is_made_by_the_guides_commands(made: Path) -> None:
     for service in COMPOSE["services"].values():
-        for volume in service.get("volumes", []):
-            source = volume.split(":")[0]
-            assert source in COMPOSE["volumes"] or (DEPLOY / source).exists(), source
+        for source in mounts(service).values():
+            assert source in COMPOSE["volumes"] or (made / source).is_file(), source
         assert set(service["networks"]) <= set(COMPOSE["networks"])
 
 
-def test_the_nats_service_is_told_every_password_that_its_configuration_reads() -> None:
-    # Compose runs one server; cluster.conf is for nodes on machines of their own.
-    files = [path for path in (DEPLOY / "nats").rglob("*.conf") if path.name != "cluster.conf"]
-    text = "".join(path.read_text() for path in files)
-    wanted = set(re.findall(r"\$([A-Z][A-Z_]+_PASSWORD)\b", text))
-    assert wanted == {name for name in COMPOSE["services"]["nats"]["environment"] if name.endswith("_PASSWORD")}
-    assert wanted <= set(ENV_SAMPLE)
+@pytest.mark.parametrize("name", OURS)
+def test_a_service_has_the_creds_of_its_own_role_and_no_other_key(name: str, made: Path) -> None:
+    role = role_of(name)
+    told = {key: interpolated(value) for key, value in OURS[name]["environment"].items()}
+    settings = MeshSettings.load(image_environment() | told)
+    held = mounts(OURS[name])
+    files = {target: source for target, source in held.items() if source.startswith(".")}
+    assert files == {
+        str(settings.nats_ca): "./tls/ca.pem",
+        str(settings.nats_creds): f"./authority/creds/{role}.creds",
+    }
+    assert not {"PANTAU_NATS_USER", "PANTAU_NATS_PASSWORD"} & set(told)
+    claims = read_claims(Creds.read(made / files[str(settings.nats_creds)]).jwt)
+    allowed = rights(BusRole(role), ENV_SAMPLE["PANTAU_SITE"])
+    assert claims["name"] == role
+    assert set(claims["nats"]["pub"]["allow"]) == set(allowed.publish)
+    assert set(claims["nats"]["sub"]["allow"]) == set(allowed.subscribe)
 
 
-def test_the_sample_has_no_password_that_anybody_would_keep() -> None:
-    assert all(value.startswith("change-me") for name, value in ENV_SAMPLE.items() if name.endswith("_PASSWORD"))
+def test_each_role_of_the_bus_is_a_service_and_services_share_no_volume() -> None:
+    assert {role_of(name) for name in OURS} == set(BusRole) - {BusRole.UP, BusRole.ADMIN}
+    named = [source for each in COMPOSE["services"].values() for source in mounts(each).values() if "/" not in source]
+    assert sorted(named) == sorted(COMPOSE["volumes"])
+
+
+def test_nats_server_is_told_where_compose_mounts_its_certificate_and_holds_no_secret_of_the_mesh(made: Path) -> None:
+    held = mounts(COMPOSE["services"]["nats"])
+    text = (made / held["/etc/nats/nats.conf"]).read_text()
+    for path in re.findall(r'"(/tls/[^"]*)"', text):
+        assert (made / held[path]).is_file(), path
+    assert text.count("/tls/") == 2
+    assert "/data/" in text
+    assert not re.search(r"\bS[AUO][A-Z2-7]{50,}", text), "a seed stands in nats.conf"
+    assert set(held.values()) == {"./authority/nats.conf", "./tls/server.pem", "./tls/server.key", "nats"}
+
+
+def test_the_sample_has_no_password() -> None:
+    assert [name for name in ENV_SAMPLE if "PASSWORD" in name] == []
 
 
 def test_every_path_and_extra_of_the_containerfile_exists() -> None:
