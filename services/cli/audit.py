@@ -50,12 +50,21 @@ async def export(client: Client, file: Path, from_: str | None, to: str | None) 
     help="Public key of a recorder, known from elsewhere: hexadecimal, or the file recorder-key.pub. Then no other key"
     " is accepted. May be repeated.",
 )
+@click.option(
+    "--digest",
+    "known_sha256",
+    metavar="SHA256",
+    default="",
+    help="The newest digest that you know from elsewhere (GET /api/v1/audit/digests, or the first line of an earlier"
+    " verify). A file without it was cut back.",
+)
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing; the exit status tells.")
-def verify(file: Path, keys: tuple[str, ...], quiet: bool) -> None:
+def verify(file: Path, keys: tuple[str, ...], known_sha256: str, quiet: bool) -> None:
     """Check FILE, which `pantau audit export` wrote. Needs no network and no running Pantau.
 
     Each digest is held against the entries that it was made of, its signature, and the digest before it. What stands
-    behind the newest digest is not signed yet.
+    behind the newest digest is not signed yet. A file that was cut back to an older digest is intact by itself: the
+    first line says which digest is the newest, and --digest holds that against one that you know.
 
     Exit status: 0 intact, 1 altered (and it says where), 2 unreadable, 3 no digest in it covers its entries, so that
     nothing shows whether they were altered.
@@ -69,10 +78,14 @@ def verify(file: Path, keys: tuple[str, ...], quiet: bool) -> None:
     trusted = frozenset(map(public_key, keys))
     try:
         with file.open("rb") as lines:
-            verdict = verify_export(lines, trusted)
+            verdict = verify_export(lines, trusted, known_sha256)
     except (UnreadableExportError, OSError) as error:
         click.echo(one_line(f"unreadable: {error}"), err=True)
         sys.exit(UNREADABLE)
+    if verdict.digests:
+        newest = verdict.digests[-1].digest
+        cut = "" if known_sha256 else "; not known: whether newer ones were cut off (see --digest)"
+        say(f"newest   {newest.day}: digest {newest.sha256}{cut}")
     for unknown in verdict.unknown:
         say(f"not known: {unknown}")
     for each in verdict.digests:

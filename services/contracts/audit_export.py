@@ -98,8 +98,12 @@ class ExportVerdict:
         ]
 
 
-def verify_export(lines: Iterable[bytes], trusted: frozenset[str] = frozenset()) -> ExportVerdict:
+def verify_export(
+    lines: Iterable[bytes], trusted: frozenset[str] = frozenset(), known_sha256: str = ""
+) -> ExportVerdict:
     """Holds an export against the digests in it. ``trusted``: recorders' public keys; empty: any key will do.
+    ``known_sha256``: of a digest that the file must have, for a file that was cut back to an older one is intact by
+    itself; empty: it is not looked for.
 
     Raises `UnreadableExportError`.
     """
@@ -136,6 +140,8 @@ def verify_export(lines: Iterable[bytes], trusted: frozenset[str] = frozenset())
     else:
         raise UnreadableExportError("the file broke off: its end is missing")
     verdict.unsigned = len(waiting)
+    if known_sha256 and known_sha256.lower() not in {each.digest.sha256 for each in verdict.digests}:
+        verdict.findings.append(f"the digest {known_sha256} is not there: the file was cut back, or is of other days")
     return verdict
 
 

@@ -1,5 +1,6 @@
 """Answers the ``accounts-*`` questions: who may sign in. Passwords arrive as hashes."""
 
+import asyncio
 import secrets
 from typing import Any, Final
 
@@ -26,11 +27,13 @@ _ENDS_SIGN_INS: Final = frozenset({"role", "disabled", "password"})
 
 
 class Accounts:
-    """The registry's accounts. Nobody demotes themselves, so an administrator is always left."""
+    """The registry's accounts. Nobody demotes themselves, and nobody the last administrator: one is always left."""
 
     def __init__(self, ledgers: Ledgers, clock: Clock) -> None:
         self._ledger = ledgers.accounts
         self._clock = clock
+        self._taking_away = asyncio.Lock()
+        """Of two administrators who demote each other at once, the second one is refused."""
 
     async def add(self, given: AccountInput, actor: Actor) -> AccountEntry:
         """Makes an account. The first one of a mesh without accounts is an administrator's, or nobody could go on."""
@@ -48,15 +51,28 @@ class Accounts:
         given = update.patch.given()
         if update.name == actor.name and (given.get("disabled") or given.get("role", actor.role) is not actor.role):
             raise ForbiddenError("nobody takes their own rights away; let another administrator do it")
-        return await self._change(update.name, given)
+        async with self._taking_away:
+            if given.get("disabled") or given.get("role", Role.ADMIN) is not Role.ADMIN:
+                self._require_admin_besides(update.name)
+            return await self._change(update.name, given)
 
     async def remove(self, key: AccountKey, actor: Actor) -> AccountDone:
         """Removes an account, which ends its sign-ins."""
         if key.name == actor.name:
             raise ForbiddenError("nobody removes their own account; let another administrator do it")
-        _, revision = await self._get(key.name)
-        await self._ledger.delete(account_key(key.name), revision)
+        async with self._taking_away:
+            self._require_admin_besides(key.name)
+            _, revision = await self._get(key.name)
+            await self._ledger.delete(account_key(key.name), revision)
         return AccountDone()
+
+    def _require_admin_besides(self, name: str) -> None:
+        """Raises `ForbiddenError` where only ``name`` is administrator. An administrator of an accounts file is
+        refused as well."""
+        accounts = [account for account, _ in self._ledger.entries.values()]
+        admins = {each.name for each in accounts if each.role is Role.ADMIN and not each.disabled}
+        if admins == {name}:
+            raise ForbiddenError(f"{name} is the last administrator; make somebody else one first")
 
     async def change_password(self, change: PasswordChange, actor: Actor) -> AccountEntry:
         """Gives the asker's own account a password."""

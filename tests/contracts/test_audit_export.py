@@ -154,3 +154,27 @@ def test_the_command_tells_by_its_status_and_by_words(tmp_path: Path) -> None:
     status, text = run(bare)
     assert (status, "intact" in text) == (3, False), "its digests may have been left out"
     assert run([head_line("city", 0, 0), end_line(0)])[0] == 0
+
+
+def test_a_file_that_was_cut_back_to_an_earlier_digest_is_told_by_one_that_is_known(tmp_path: Path) -> None:
+    file, whole = tmp_path / "audit.jsonl", two_days()
+    cut = [head_line("city", 0, 6), *whole[1:5], end_line(4)]
+    newest = [verify_export(lines).digests[-1].digest for lines in (whole, cut)]
+
+    def run(lines: list[bytes], *options: str) -> tuple[int, list[str]]:
+        file.write_bytes(b"".join(line.rstrip(b"\n") + b"\n" for line in lines))
+        result = CliRunner().invoke(audit, ["verify", str(file), *options])
+        return result.exit_code, result.output.splitlines()
+
+    status, lines = run(cut)
+    assert status == 0
+    assert lines[0] == (
+        f"newest   2026-03-01: digest {newest[1].sha256}; not known: whether newer ones were cut off (see --digest)"
+    )
+    status, lines = run(cut, "--digest", newest[0].sha256)
+    assert (status, lines[-1]) == (
+        1, f"altered: the digest {newest[0].sha256} is not there: the file was cut back, or is of other days"
+    )  # fmt: skip
+    status, lines = run(whole, "--digest", newest[0].sha256.upper())
+    assert (status, lines[0]) == (0, f"newest   2026-03-02: digest {newest[0].sha256}")
+    assert run(whole, "--digest", newest[1].sha256)[0] == 0, "a newer file has the older digest, too"

@@ -65,7 +65,8 @@ const own = css`
   }
   th,
   td {
-    overflow-wrap: anywhere;
+    overflow-wrap: break-word; /* A column is as wide as its longest word, and the table is moved sideways. */
+    hyphens: manual;
   }
   .done {
     color: var(--good);
