@@ -31,9 +31,9 @@ class RelaySettings(Section):
         default=2,
         ge=0,
         le=64,
-        description="Cameras (H.265, MJPEG, B-pictures that others refer to, open GOPs) whose pictures one relay "
-        "converts at once for browsers that cannot decode them, and tiles that play recordings of such. Each "
-        "takes up to a core.",
+        description="Cameras (H.265, MJPEG, B-pictures that others refer to, open GOPs, more than 8 bits or other than "
+        "4:2:0) whose pictures one relay converts at once for browsers that cannot decode them, and tiles that play "
+        "recordings of such. Each takes up to a core.",
     )
     conversion_height_px: int = Field(
         default=720, ge=144, le=4320, description="Converted pictures that are higher are scaled down."
