@@ -1,5 +1,7 @@
 """A whole city's metadata: 660 cameras on 7 boxes and 10,000 on 100, by synthetic workers over a real bus and registry.
 
+Beside it a front answers for the list of cameras: a page, a filter, a count, and a page that has not changed.
+
 No media flows. Each ingest worker has a lease and reports on its cameras every 2 s, as a real one does; recorders have
 leases alone. Measured are the registry's and nats-server's CPU time and the messages that nats-server takes, after all
 cameras are online.
@@ -16,6 +18,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from statistics import median
 
 from bench.report import percentile, table
 from bench.stack import cpu_seconds
@@ -41,6 +44,7 @@ from services.mesh.leases import Lease, new_incarnation
 from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 from services.mesh.states import StateMirror
+from tests.wall.front.running import running_front, viewer_account
 
 CITIES = ((660, 7), (10_000, 100))
 """Cameras and boxes; each box has an ingest worker and a recorder."""
@@ -49,6 +53,9 @@ REPORT_SECONDS = 2.0
 MEASURE_SECONDS = 30.0
 SETTLED_SECONDS = 8.0
 PATIENCE_SECONDS = 600.0
+LISTS = ("limit=500", "text=Camera 65&limit=100", "status=offline&limit=1")
+"""Questions to the front: a page, a filter, a count. The counts by status come with each."""
+ASKED = 15
 HOME = "city"
 LEADER_CORES, MESSAGES, IMPORT_SECONDS = 0.25, 20_000, 10.0
 """What is promised of 10,000 cameras (a quiet machine), and of an import of 5,000 rows."""
@@ -115,7 +122,12 @@ class Held:
 @asynccontextmanager
 async def registry(settings: MeshSettings) -> AsyncIterator[int]:
     """A registry process; gives its pid."""
-    environ = {**os.environ, "PANTAU_NATS_URL": settings.nats_url, "PANTAU_DATA": str(settings.data)}
+    environ = {
+        **os.environ,
+        "PANTAU_NATS_URL": settings.nats_url,
+        "PANTAU_DATA": str(settings.data),
+        "PANTAU_ADMIN_PORT": "0",
+    }
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "services.cli", "registry", env=environ,
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
@@ -198,10 +210,37 @@ async def city(cameras: int, boxes: int, seconds: float) -> list[float]:
                     (cpu_seconds(pid) - before) / passed, (cpu_seconds(server.pid) - nats_before) / passed,
                     (messages_taken(server) - taken) / passed, percentile(lateness, 0.99),
                 ]  # fmt: skip
+                row += await list_milliseconds(settings, Path(folder), cameras)
                 for task in running:
                     task.cancel()
             await bus.close()
     return row
+
+
+async def list_milliseconds(settings: MeshSettings, folder: Path, cameras: int) -> list[float]:
+    """Medians: each of `LISTS`, and the first of them where nothing has changed since (304)."""
+    accounts, known = viewer_account(folder)
+    found: list[float] = []
+    async with running_front(settings, accounts_file=accounts) as front:
+
+        async def ask_list(query: str, etag: str = "") -> tuple[float, str, int]:
+            """Milliseconds, the answer's ETag, and how many cameras match."""
+            began = time.monotonic()
+            headers = {**known, "If-None-Match": etag} if etag else known
+            async with front.http.get(f"/api/v1/cameras?fields=brief&{query}", headers=headers) as response:
+                body = await response.read()
+                took = (time.monotonic() - began) * 1e3
+                total = json.loads(body)["total"] if response.status == 200 else 0
+                return took, response.headers.get("ETag", ""), total
+
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while (await ask_list("limit=1"))[2] < cameras:
+                await asyncio.sleep(0.5)
+        for query in LISTS:
+            found.append(median([(await ask_list(query))[0] for _ in range(ASKED)]))
+        etag = (await ask_list(LISTS[0]))[1]
+        found.append(median([(await ask_list(LISTS[0], etag))[0] for _ in range(ASKED)]))
+    return found
 
 
 async def _settled(bus: Bus) -> None:
@@ -236,6 +275,7 @@ async def run(*, quick: bool) -> None:
     columns = (
         "cameras", "boxes", f"s for an import of {IMPORT_ROWS} rows or fewer", "s until all are online",
         "cores of the registry", "cores of nats-server", "messages/s", "s that the bench itself is late (p99)",
+        "ms for a page of 500", "ms for a filter", "ms for a count", "ms for a page that is the same",
     )  # fmt: skip
     note = (
         f"The last row is the growth. Promised of 10,000, on a quiet machine: {LEADER_CORES} of a core for the leader, "

@@ -4,7 +4,7 @@ So a change arrives also while the bucket cannot be written to, and figures (rat
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from pydantic import ValidationError
 
@@ -35,11 +35,17 @@ class StateFeed:
         self._on_change = on_change
         self._figures = figures
         self._told: dict[str, CameraState] = {}
+        self.tells = False
+        """Whether this process tells the figures itself, and says so with `know`: its own need not be read again."""
 
     def newer(self, camera: str, kept: CameraState | None) -> CameraState | None:
         """The state as told, where that is not older than ``kept``."""
         told = self._told.get(camera)
         return told if told is not None and (kept is None or told.since_us >= kept.since_us) else kept
+
+    def know(self, states: Iterable[CameraState]) -> None:
+        """Takes states of which this process tells the figures."""
+        self._told |= {state.camera: state for state in states}
 
     async def run(self) -> None:
         """Listens until it is cancelled. After a reconnect nothing is known: something may have been missed."""
@@ -70,12 +76,14 @@ class StateFeed:
             self._on_change(camera, state)
 
     async def _take_figures(self, message: BusMessage) -> None:
+        if self.tells:
+            return
         try:
             states = CameraFigures.unpack(message.data).states
         except (ValidationError, ValueError) as error:
             log.warning("figures.unreadable", error=error)
             return
-        self._told |= {state.camera: state for state in states}
+        self.know(states)
 
 
 class StateMirror:

@@ -100,6 +100,7 @@ class StateObserver:
         self._cameras = ledgers.cameras
         self._assignments = ledgers.assignments
         self._states = ledgers.states
+        self._told = ledgers.told
         self._workers = workers
         self._outbox = outbox
         self._leading = leading
@@ -139,7 +140,7 @@ class StateObserver:
                         all_due_at = max(began_at + TICK_SECONDS, ended_at + rest_seconds)
                     else:
                         await self._look_at(changed)
-                self._was_leading = self._leading()
+                self._was_leading = self._told.tells = self._leading()
                 await asyncio.sleep(REST_SECONDS)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(min(TICK_SECONDS, max(0.0, all_due_at - loop.time()))):
@@ -270,6 +271,7 @@ class StateObserver:
             else:
                 figures.append(state)
         for some in (figures[at : at + FIGURES_AT_ONCE] for at in range(0, len(figures), FIGURES_AT_ONCE)):
+            self._told.know(some)
             await self._bus.publish(subjects.figures(self._home), CameraFigures(states=tuple(some)).pack())
             await asyncio.sleep(0)
 
