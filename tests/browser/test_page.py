@@ -164,6 +164,27 @@ async def test_everything_grows_with_a_large_display_and_by_choice_and_the_timel
         await context.close()
 
 
+async def test_the_camera_list_is_made_wider_by_dragging_or_keys_and_stays_so(
+    pantau: Running, browser: BrowserContext
+) -> None:
+    app = await AppPage.open(browser, pantau.url + "/#grid=1&tiles=", language="id", pictures=False)
+    page = app.page
+    edge, rows = page.get_by_role("separator", name="Lebar daftar"), page.locator("pantau-camera-list")
+    box = await edge.bounding_box()
+    assert box
+    await page.mouse.move(box["x"] + 4, 300)
+    await page.mouse.down()
+    await page.mouse.move(400, 300, steps=4)
+    await page.mouse.up()
+    await expect(edge).to_have_attribute("aria-valuenow", "400")
+    await edge.press("ArrowRight")
+    await expect(edge).to_have_attribute("aria-valuenow", "416")
+    await page.reload()
+    await expect(edge).to_have_attribute("aria-valuenow", "416")
+    assert (await rows.bounding_box() or {"width": 0})["width"] == 416
+    assert app.errors == []
+
+
 @pytest.mark.parametrize(("locale", "zone"), [("en-US", "America/New_York"), ("id-ID", "Asia/Jayapura")])
 async def test_times_are_the_sites_whatever_the_browsers_locale_and_zone(
     pantau: Running, shared: Browser, locale: str, zone: str

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import type { AcknowledgedEvent, EventView } from "../src/api/generated.js";
 import { EventFeed, microseconds } from "../src/app/event-feed.js";
-import { filtered, grouped, loudest, waits } from "../src/model/event-feed.js";
+import { eventMarks, filtered, grouped, loudest, waits } from "../src/model/event-feed.js";
 import { camera } from "./samples.js";
 
 function event(id: number, type: string, subject: string, more: Partial<EventView> = {}): EventView {
@@ -18,6 +18,22 @@ const EVENTS = [
   event(2, "camera.offline", "gate", { seen: SEEN }),
   event(1, "camera.offline", "square", { seen: SEEN }),
 ];
+
+describe("the timeline's marks", () => {
+  it("are the faults and warnings about cameras, seen by somebody or not", () => {
+    const marks = eventMarks(EVENTS).map(({ camera, atMs, loudness }) => [
+      camera,
+      new Date(atMs).getUTCSeconds(),
+      loudness,
+    ]);
+    expect(marks).toEqual([
+      ["gate", 4, "fault"],
+      ["square", 3, "warn"],
+      ["gate", 2, "fault"],
+      ["square", 1, "fault"],
+    ]);
+  });
+});
 
 describe("the feed's rows", () => {
   it("are one for each camera or incident, with what still waits for somebody", () => {

@@ -370,6 +370,7 @@ export const en = {
   "list.nothing": "Nothing matches “{query}”.",
   "list.nothing.filter": "No camera is in this state.",
   "list.loading": "Reading the cameras…",
+  "list.edge": "Width of the list",
   "list.add": "Add camera",
   "list.import": "Import",
   "list.fill": "Fill the wall with these {count} cameras",

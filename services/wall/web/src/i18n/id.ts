@@ -372,6 +372,7 @@ export const id: Messages = {
   "list.nothing": "Tidak ada yang cocok dengan “{query}”.",
   "list.nothing.filter": "Tidak ada kamera dalam keadaan ini.",
   "list.loading": "Membaca daftar kamera…",
+  "list.edge": "Lebar daftar",
   "list.add": "Tambah kamera",
   "list.import": "Impor",
   "list.fill": "Isi dinding dengan {count} kamera ini",

@@ -72,6 +72,21 @@ export function filtered(
   );
 }
 
+export interface EventMark {
+  camera: string;
+  atMs: number;
+  type: string;
+  loudness: "fault" | "warn";
+}
+
+/** What went wrong with cameras and their recordings, for the timeline. */
+export function eventMarks(events: readonly EventView[]): EventMark[] {
+  return events.flatMap(({ subject, at, type }) => {
+    const loudness = loudnessOf(type);
+    return loudness === "quiet" ? [] : [{ camera: subject, atMs: Date.parse(at), type, loudness }];
+  });
+}
+
 /** The loudest of what waits; null where nothing does. */
 export function loudest(events: readonly EventView[]): Loudness | null {
   const waiting = events.filter(waits).map(({ type }) => loudnessOf(type));

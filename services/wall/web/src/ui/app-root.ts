@@ -27,6 +27,7 @@ import "./import-dialog.js";
 import "./incident-dialog.js";
 import "./incident-page.js";
 import "./incidents-panel.js";
+import "./list-edge.js";
 import "./lock-screen.js";
 import "./map-panel.js";
 import "./place-dialog.js";
@@ -67,6 +68,7 @@ export class AppRoot extends LitElement {
         min-height: 0;
       }
       aside {
+        position: relative;
         min-height: 0;
       }
       main {
@@ -241,7 +243,7 @@ export class AppRoot extends LitElement {
       </header>
       <div class="body">
         <aside aria-label=${t("bar.panel")} ?hidden=${!panel}>
-          ${panel ? html`<pantau-camera-list .app=${app}></pantau-camera-list>` : nothing}
+          ${panel ? html`<pantau-camera-list .app=${app}></pantau-camera-list><pantau-list-edge></pantau-list-edge>` : nothing}
         </aside>
         <main aria-label=${t("help.wall")}><pantau-wall-grid .app=${app}></pantau-wall-grid></main>
         <aside aria-label=${t("map.title")} ?hidden=${!map}>

@@ -4,7 +4,7 @@ export const cameraListStyles = css`
   :host {
     display: flex;
     flex-direction: column;
-    width: 308px;
+    width: var(--list-width, 308px);
     height: 100%;
     min-height: 0;
     background: var(--panel);

@@ -48,6 +48,7 @@ export class Modal extends LitElement {
       }
       .foot {
         display: flex;
+        flex-wrap: wrap;
         justify-content: flex-end;
         gap: 8px;
         padding: 12px 20px;

@@ -2,6 +2,7 @@
 
 import type { Incident } from "../api/generated.js";
 import type { Language } from "../i18n/index.js";
+import type { EventMark } from "../model/event-feed.js";
 import { clockTime, dayDate, minuteTime } from "../model/format.js";
 import { type Lane, NAMED_PX, RULER_PX } from "../model/lanes.js";
 import { type TimeScale, ticks, toPx } from "../model/time-scale.js";
@@ -21,6 +22,7 @@ export interface Scene {
   live: boolean;
   range: Span | null;
   incidents: readonly Incident[];
+  events: readonly EventMark[];
   hoverPx: number | null;
   language: Language;
 }
@@ -48,6 +50,7 @@ const COLORS = {
   live: "#79b791",
   incident: "#e58078",
   closedIncident: "#8b98a6",
+  event: { fault: "#e58078", warn: "#d8ab57" },
   range: "rgb(232 183 90 / 0.2)",
   rangeEdge: "#e8b75a",
   hover: "#6b7886",
@@ -63,6 +66,7 @@ export function paint(context: CanvasRenderingContext2D, scene: Scene): void {
   context.textBaseline = "middle";
   paintRuler(context, scene);
   for (const lane of scene.lanes) paintLane(context, scene, lane);
+  paintEvents(context, scene);
   paintIncidents(context, scene);
   paintRange(context, scene);
   if (scene.hoverPx !== null) line(context, scene.hoverPx, RULER_PX, heightPx, COLORS.hover, 1);
@@ -148,6 +152,20 @@ function paintIncidents(context: CanvasRenderingContext2D, { scale, incidents, n
     context.lineTo(left, RULER_PX - 6);
     context.fill();
     context.fillRect(left - 1, RULER_PX - 13, 1.5, 12);
+  }
+}
+
+/** A needle in the camera's lane, with a head that is seen in a narrow one, too. */
+function paintEvents(context: CanvasRenderingContext2D, { scale, events, lanes: shown }: Scene): void {
+  const lanes = new Map(shown.map((lane) => [lane.camera, lane]));
+  for (const { camera, atMs, loudness } of events) {
+    const lane = lanes.get(camera);
+    const x = toPx(scale, atMs);
+    if (!lane || x < 0 || x > scale.widthPx) continue;
+    line(context, x, lane.topPx, lane.topPx + lane.heightPx, COLORS.event[loudness], 1.5);
+    context.beginPath();
+    context.arc(x, lane.topPx + 3, 3, 0, 2 * Math.PI);
+    context.fill();
   }
 }
 

@@ -3,8 +3,9 @@
 import { html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
 import type { App } from "../app/app.js";
-import { causeText, language, t } from "../i18n/index.js";
+import { causeText, isMessageKey, language, t } from "../i18n/index.js";
 import { fitted } from "../model/day-strip.js";
+import { type EventMark, eventMarks } from "../model/event-feed.js";
 import { dateTime } from "../model/format.js";
 import { type Lane, laneAt, lanes, RULER_PX, totalHeightPx } from "../model/lanes.js";
 import { displayRatio, pointIn } from "../model/scale.js";
@@ -26,6 +27,8 @@ const CLICK_PX = 4;
 const PLAYHEAD_PX = 8;
 const TIP_PX = 248;
 const WATCH_EDGE = 0.1;
+/** So near the pointer has an event's mark. */
+const EVENT_PX = 6;
 
 interface Drag {
   startPx: number;
@@ -33,7 +36,6 @@ interface Drag {
   moved: boolean;
   does: "pan" | "mark" | "scrub";
 }
-
 interface Hover {
   xPx: number;
   atMs: number;
@@ -70,6 +72,7 @@ export class TimelineView extends LitElement {
       this.app.wall,
       this.app.cameras,
       this.app.incidents,
+      this.app.feed.events,
     ]);
   }
 
@@ -165,6 +168,7 @@ export class TimelineView extends LitElement {
       live: !playback.active,
       range: playback.range.value,
       incidents: this.app.incidents.value ?? [],
+      events: eventMarks(this.app.feed.events.value ?? []),
       hoverPx: this.hover?.xPx ?? null,
       language: language.value,
     });
@@ -269,6 +273,14 @@ export class TimelineView extends LitElement {
     return t("timeline.gap", { cause: causeText(moment.cause) });
   }
 
+  /** What went wrong where the pointer is, as the feed of events says it. */
+  private happened({ camera, xPx }: Hover): TemplateResult | typeof nothing {
+    const near = ({ atMs }: EventMark) => Math.abs(toPx(this.scale, atMs) - xPx) <= EVENT_PX;
+    const mark = eventMarks(this.app.feed.events.value ?? []).find((each) => each.camera === camera && near(each));
+    const key = `event.${mark?.type}`;
+    return isMessageKey(key) ? html`<br />${t(key)}` : nothing;
+  }
+
   private tip(): TemplateResult | typeof nothing {
     const { hover, preview } = this;
     if (!hover) return nothing;
@@ -285,7 +297,7 @@ export class TimelineView extends LitElement {
       ${
         hover.camera === null
           ? nothing
-          : html`<div class="what">${this.app.camera(hover.camera)?.name ?? hover.camera}<br />${this.what(hover)}</div>`
+          : html`<div class="what">${this.app.camera(hover.camera)?.name ?? hover.camera}<br />${this.what(hover)}${this.happened(hover)}</div>`
       }
     </div>`;
   }

@@ -72,7 +72,20 @@ export class WallsDialog extends LitElement {
         flex-wrap: wrap;
         gap: 6px;
       }
+      .tags button {
+        max-width: 100%;
+        white-space: normal;
+      }
       @media (max-width: 760px) {
+        .open {
+          flex-direction: column;
+          align-items: flex-start;
+          gap: 0;
+          text-align: left;
+        }
+        .open .name {
+          max-width: 100%;
+        }
         .save {
           grid-template-columns: minmax(0, 1fr);
         }
