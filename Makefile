@@ -10,7 +10,7 @@ STAGE := $(PYTEST) --maxfail=10
 STAGES := test-web test-units test-parts test-browser
 
 .DEFAULT_GOAL := help
-.PHONY: help run test $(STAGES) lint bench web clean docs
+.PHONY: help run test $(STAGES) lint bench web clean docs pictures
 
 help:
 	@echo 'make run    install what is missing, then run everything with 16 simulated cameras'
@@ -19,6 +19,7 @@ help:
 	@echo 'make bench  the measurements (BENCH_ARGS=…)'
 	@echo 'make web    build the browser app'
 	@echo 'make docs   write the generated reference anew'
+	@echo 'make pictures  take the pictures of the operators'"'"' guide anew'
 	@echo 'make clean  remove what was built; .venv stays'
 
 run:
@@ -65,6 +66,10 @@ web:
 
 docs:
 	@.venv/bin/python -m tools.reference
+
+pictures:
+	@$(PYTHON) -m tools.bootstrap test
+	@.venv/bin/python -m tools.guide_pictures
 
 clean:
 	rm -rf services/wall/static services/wall/web/node_modules dist .cache .hypothesis

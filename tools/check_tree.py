@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BINARY = {".png", ".jpg", ".ico", ".woff2", ".mp4", ".h264", ".bin"}
+BINARY = {".png", ".jpg", ".webp", ".ico", ".woff2", ".mp4", ".h264", ".bin"}
 PATTERNS = {
     "a path of one machine": re.compile(r"(?<![\w.$}*<-])/(?:root|work|home/\w+|Users/\w+)/"),
     "a registry's host": re.compile(

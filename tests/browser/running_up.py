@@ -17,6 +17,8 @@ from urllib.request import Request, urlopen
 from tests.processes import command_line, descendants
 
 START_SECONDS = 90.0
+IN_TROUBLE = 2
+"""Cameras of the demo's story."""
 
 
 class Running(NamedTuple):
@@ -77,8 +79,11 @@ class Running(NamedTuple):
 
 
 @contextmanager
-def running_up(data: Path, demo: int) -> Iterator[Running]:
-    """Starts it on free ports with ``demo`` cameras that are all online, and ends it with SIGTERM."""
+def running_up(data: Path, demo: int, **settings: str) -> Iterator[Running]:
+    """Starts it on free ports with ``demo`` cameras that are all online, and ends it with SIGTERM.
+
+    ``settings`` are variables of its environment. With the demo's story two cameras are in trouble.
+    """
     command = [
         sys.executable,
         "-m",
@@ -91,14 +96,15 @@ def running_up(data: Path, demo: int) -> Iterator[Running]:
         "127.0.0.1:0",
     ]
     environment = {**os.environ, "PANTAU_WALL_UDP_PORT": "0", "PANTAU_SIM_PORT": "0", "PANTAU_SIM_MARKER": "true"}
-    environment["PANTAU_UP_DEMO_STORY"] = "false"
+    environment |= {"PANTAU_UP_DEMO_STORY": "false", **settings}
+    well = demo - IN_TROUBLE if environment["PANTAU_UP_DEMO_STORY"] == "true" else demo
     data.mkdir(parents=True, exist_ok=True)
     with (data / "log").open("wb") as log, subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
     ) as process:  # fmt: skip
         try:
             running = Running(_url(process, data / "log"), process.pid, data)
-            _wait_for_cameras(running, demo)
+            _wait_for_cameras(running, well)
             yield running
         finally:
             process.send_signal(signal.SIGTERM)
