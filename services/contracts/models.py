@@ -298,6 +298,8 @@ class Reason(StrEnum):
     """Nothing is heard of the site that it belongs to."""
     NOT_GRANTED = "not-granted"
     """Its owner does not let this mesh watch it."""
+    UNRECOGNIZED = "unrecognized"
+    """A joined site of a newer version names a status or a reason that this one does not know."""
     DISABLED = "disabled"
 
 

@@ -5,14 +5,26 @@ has a field for URLs, passwords or texts that may name hosts.
 """
 
 import hashlib
-from collections.abc import Iterable
-from typing import Annotated, Any, Final, Self
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, Final, Self, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from services.contracts.errors import InvalidInputError
 from services.contracts.events import EVENT_TYPES, CameraEvent
-from services.contracts.models import Camera, CameraState, Id, Location, Model, PrivacyMasks, Profile, ProfileName
+from services.contracts.models import (
+    Camera,
+    CameraState,
+    Id,
+    Location,
+    Model,
+    PrivacyMasks,
+    Profile,
+    ProfileName,
+    ProfileReport,
+    Reason,
+    Status,
+)
 
 SERVICE: Final = "owner"
 SHARE: Final = "share"
@@ -131,7 +143,11 @@ class ShareQuestion(Model):
 
 
 class ShareAnswer(Model):
-    """The cameras and states with later revisions; all, where the asker knows other cameras than there are."""
+    """The cameras and states with later revisions; all, where the asker knows other cameras than there are.
+
+    An owner may be newer, or hostile: what cannot be read of a state is ``unrecognized``, and an entry that cannot be
+    read otherwise is left out, so that the others are known all the same.
+    """
 
     cameras: tuple[SharedCamera, ...]
     states: tuple[CameraState, ...]
@@ -144,6 +160,16 @@ class ShareAnswer(Model):
     """Oldest first, at most `MAX_EVENTS`."""
     last_event: int
     """Ask for what comes behind it."""
+
+    @field_validator("cameras", mode="before")
+    @classmethod
+    def _readable_cameras(cls, given: object) -> object:
+        return _readable(SharedCamera, given, _with_known_profiles)
+
+    @field_validator("states", mode="before")
+    @classmethod
+    def _readable_states(cls, given: object) -> object:
+        return _readable(CameraState, given, _recognized)
 
 
 class View(Model):
@@ -164,6 +190,55 @@ class ViewsTold(Model):
 
     hub: Id
     views: tuple[View, ...] = Field(max_length=MAX_EVENTS)
+
+
+def _readable(kind: type[Model], given: object, known: Callable[[dict[str, Any]], dict[str, Any]]) -> object:
+    """Those entries that can be read, once ``known`` has taken from them what this version does not know."""
+    if not isinstance(given, list | tuple):
+        return given
+    found: list[Model] = []
+    for entry in given:
+        try:
+            found.append(kind.model_validate(known(entry) if isinstance(entry, dict) else entry))
+        except ValidationError:
+            continue
+    return tuple(found)
+
+
+def _with_known_profiles(camera: dict[str, Any]) -> dict[str, Any]:
+    profiles = camera.get("profiles")
+    if not isinstance(profiles, list | tuple):
+        return camera
+    return camera | {"profiles": [name for name in profiles if name in get_args(ProfileName)]}
+
+
+def _recognized(state: dict[str, Any]) -> dict[str, Any]:
+    known = _with_known_reason(state)
+    if not _is_of(Status, known.get("status")):
+        known |= {"status": Status.DEGRADED, "reason": Reason.UNRECOGNIZED}
+    if not _is_of(Status, known.get("announced")):
+        known["announced"] = None
+    profiles = known.get("profiles")
+    if isinstance(profiles, dict):
+        reports = {name: _with_known_reason(each) for name, each in profiles.items() if isinstance(each, dict)}
+        known["profiles"] = {name: each for name, each in reports.items() if _can_be_read(ProfileReport, each)}
+    return known
+
+
+def _with_known_reason(told: dict[str, Any]) -> dict[str, Any]:
+    return told | ({} if _is_of(Reason, told.get("reason", Reason.NONE)) else {"reason": Reason.UNRECOGNIZED})
+
+
+def _is_of(kind: type[Status | Reason], value: object) -> bool:
+    return isinstance(value, str) and value in kind.__members__.values()
+
+
+def _can_be_read(kind: type[Model], told: dict[str, Any]) -> bool:
+    try:
+        kind.model_validate(told)
+    except ValidationError:
+        return False
+    return True
 
 
 def is_bearable(entry: Model) -> bool:

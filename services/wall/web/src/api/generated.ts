@@ -934,6 +934,7 @@ export const REASON_VALUES = [
   "unassigned",
   "site-away",
   "not-granted",
+  "unrecognized",
   "disabled",
 ] as const;
 export type Reason = (typeof REASON_VALUES)[number];

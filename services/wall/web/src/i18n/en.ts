@@ -469,6 +469,7 @@ export const en = {
   "reason.no-ingest": "No service is reading this camera",
   "reason.site-away": "No answer from the site that it belongs to",
   "reason.not-granted": "Its owner has not granted this camera",
+  "reason.unrecognized": "Its owner names a state that this version does not know",
   "reason.disabled": "Switched off",
 
   "tile.label": "Tile {number}: {name}, {status}",

@@ -472,6 +472,7 @@ export const id: Messages = {
   "reason.no-ingest": "Tidak ada layanan yang membaca kamera ini",
   "reason.site-away": "Tidak ada jawaban dari lokasi pemiliknya",
   "reason.not-granted": "Pemiliknya belum mengizinkan kamera ini",
+  "reason.unrecognized": "Pemiliknya menyebut keadaan yang tidak dikenal versi ini",
   "reason.disabled": "Dinonaktifkan",
 
   "tile.label": "Petak {number}: {name}, {status}",
