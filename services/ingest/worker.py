@@ -179,8 +179,9 @@ class Worker:
     def _open_kernel(self) -> None:
         """Usual pictures go through C where that was built and is wanted."""
         found = find_kernel() if self._settings.kernel == "auto" else "off by the setting"
-        if isinstance(self._service.clock, SystemClock) and not isinstance(found, str):
-            self._engine = KernelEngine(found, self.publisher.publish_lines, self._most_bytes)
+        service = self._service
+        if isinstance(service.clock, SystemClock) and not isinstance(found, str):
+            self._engine = KernelEngine(found, self.publisher.publish_lines, self._most_bytes, service.bus.rest)
         _kernel.set(self._engine is not None)
         log.info("ingest.reading", kernel=found if isinstance(found, str) else "on")
 

@@ -246,11 +246,18 @@ class Bus:
         return False
 
     def publish_media_lines(self, lines: bytes, count: int) -> bool:
-        """As `publish_media`, of ``count`` messages, each behind its PUB line (NATS's client protocol)."""
+        """As `publish_media`, of ``count`` messages, each behind its PUB line (NATS's client protocol).
+
+        `rest` is to follow when all of the turn is done.
+        """
         if self.client.publish_media_lines(lines):
             return True
         _dropped_out.inc(count)
         return False
+
+    def rest(self) -> None:
+        """All of a turn is done: rests behind what `publish_media_lines` wrote in it (`rest_after_media`)."""
+        self.client.rest()
 
     def rest_after_media(self, *, read_seconds: float = REST_SECONDS, write_seconds: float = 0.0) -> None:
         """How long media may wait here, so that what comes meanwhile is handled together: a wake-up costs more than a

@@ -29,6 +29,8 @@ class MediaWriter:
         self._bytes = 0
         self._rests = False
         """Whether `_rest` is to be called."""
+        self._sent = False
+        """Whether lines went out that `rest` is to follow."""
 
     def publish(self, subject: str, payload: bytes) -> bool:
         """Publishes at most once; False where the connection is away or too far behind.
@@ -45,7 +47,7 @@ class MediaWriter:
         return True
 
     def publish_lines(self, lines: bytes) -> bool:
-        """As `publish`, at once, of messages that stand behind their PUB lines already."""
+        """As `publish`, at once, of messages that stand behind their PUB lines already. `rest` is to follow."""
         transport = self._transport()
         if transport is None or transport.get_write_buffer_size() + self._bytes > MAX_UNSENT_BYTES:
             return False
@@ -54,8 +56,22 @@ class MediaWriter:
             self._bytes += len(lines)
         else:
             transport.write(lines)
-            self._rest_soon()
+            self._sent = True
         return True
+
+    def rest(self) -> None:
+        """All of a turn is done: rests behind the lines that were written in it.
+
+        At once where the kernel has taken them all: to come back for it would cost a turn of the loop.
+        """
+        sent, self._sent = self._sent, False
+        transport = self._transport()
+        if not sent or not self.rest_seconds or self._rests or self._parts or transport is None:
+            return
+        if transport.get_write_buffer_size():
+            self._rest_soon()
+        else:
+            time.sleep(self.rest_seconds)
 
     def _flush(self) -> None:
         parts, self._parts, self._bytes = self._parts, [], 0

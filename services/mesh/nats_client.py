@@ -112,6 +112,10 @@ class NatsClient(Client):
             return True
         return isinstance(self._transport, WebSocketTransport) and self._publish_by_flusher(lines)
 
+    def rest(self) -> None:
+        """See `MediaWriter.rest`."""
+        self._media.rest()
+
     def rest_after_media(self, *, read_seconds: float = REST_SECONDS, write_seconds: float = 0.0) -> None:
         """See `media_transport.REST_SECONDS` and `MediaWriter.rest_seconds`."""
         self._read_rest_seconds = read_seconds

@@ -111,12 +111,40 @@ async def test_lines_that_were_made_elsewhere_go_at_once_and_behind_what_waits()
     assert not writer.publish_lines(b"PUB a.b 3\r\none\r\n")
 
 
-async def test_the_process_rests_once_after_all_that_was_written(rests: list[float]) -> None:
+async def test_the_process_rests_once_behind_all_lines_of_a_turn(rests: list[float]) -> None:
+    wire = Wire()
+    writer = MediaWriter(lambda: wire)
+    writer.rest_seconds = 0.5
+    writer.rest()
+    assert writer.publish_lines(b"PUB a.b 3\r\none\r\n")
+    assert writer.publish_lines(b"PUB a.b 3\r\ntwo\r\n")
+    assert rests == []
+    writer.rest()
+    writer.rest()
+    assert rests == [0.5]
+
+
+async def test_lines_that_the_kernel_has_not_taken_go_out_before_the_rest(rests: list[float]) -> None:
     wire = Wire()
     writer = MediaWriter(lambda: wire)
     writer.rest_seconds = 0.5
     assert writer.publish_lines(b"PUB a.b 3\r\none\r\n")
-    assert writer.publish_lines(b"PUB a.b 3\r\ntwo\r\n")
+    wire.unsent = 10
+    writer.rest()
     assert rests == []
+    await asyncio.sleep(0)
+    assert rests == [0.5]
+
+
+async def test_what_was_published_beside_lines_goes_out_before_the_rest(rests: list[float]) -> None:
+    wire = Wire()
+    writer = MediaWriter(lambda: wire)
+    writer.rest_seconds = 0.5
+    assert writer.publish_lines(b"PUB a.b 3\r\none\r\n")
+    assert writer.publish("a.b", b"two")
+    writer.rest()
+    assert rests == []
+    await asyncio.sleep(0)
+    assert wire.writes[1:] == [b"PUB a.b 3\r\ntwo\r\n"]
     await asyncio.sleep(0)
     assert rests == [0.5]

@@ -45,13 +45,23 @@ class KernelTaker(Protocol):
 class KernelEngine:
     """A worker's. `close` it; what was connected must be disconnected before."""
 
-    def __init__(self, kernel: Any, publish: Callable[[bytes, int, int], None], max_message_bytes: Callable[[], int]):
-        """``publish`` gets lines for NATS, how many messages stand in them, and their bytes."""
+    def __init__(
+        self,
+        kernel: Any,
+        publish: Callable[[bytes, int, int], None],
+        max_message_bytes: Callable[[], int],
+        rest: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``publish`` gets lines for NATS, how many messages stand in them, and their bytes.
+
+        ``rest`` is called when all of a turn is done.
+        """
         assert _FRAME.size == ffi.sizeof("pi_frame")
         self.pictures = 0
         """That the kernel took."""
         self._kernel = kernel
         self._publish = publish
+        self._rest = rest
         self._max_message_bytes = max_message_bytes
         self._arena = ffi.new("uint8_t[]", ARENA_BYTES)
         self._lines = memoryview(ffi.buffer(self._arena))
@@ -117,6 +127,7 @@ class KernelEngine:
             self._tell(number, ended=False)
         for number in end:
             self._tell(number, ended=True)
+        self._rest()
 
     def _tell(self, number: int, *, ended: bool) -> None:
         taker = self._takers.get(number)
