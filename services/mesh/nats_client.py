@@ -113,7 +113,7 @@ class NatsClient(Client):
         return isinstance(self._transport, WebSocketTransport) and self._publish_by_flusher(lines)
 
     def rest(self) -> None:
-        """See `MediaWriter.rest`."""
+        """Rests behind the lines that were written in a turn, now that all of it is done."""
         self._media.rest()
 
     def rest_after_media(self, *, read_seconds: float = REST_SECONDS, write_seconds: float = 0.0) -> None:
