@@ -10,6 +10,7 @@ from services.mesh.bus import Bus
 from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 from tests import preflight
+from tests.support.ports import free_port
 
 # An example of hypothesis may take as long as the machine lets it wait: its own limit is 0.2 s.
 hypothesis.settings.register_profile(
@@ -21,7 +22,7 @@ hypothesis.settings.load_profile("pantau")
 @pytest.fixture
 async def nats_server(tmp_path: Path) -> AsyncIterator[NatsServer]:
     """A nats-server with JetStream of this test's own."""
-    async with NatsServer(tmp_path / "nats") as server:
+    async with NatsServer(tmp_path / "nats", port=free_port()) as server:
         yield server
 
 

@@ -28,7 +28,7 @@ from services.recorder.storage.fsck import check
 from services.sim.pictures.stamp import Stamp
 from tests.integration.recorded import files, stamps
 from tests.processes import descendants
-from tests.wall.front.running import free_port
+from tests.support.ports import free_port
 
 START_SECONDS = 90.0
 RESTART_SECONDS = 0.5

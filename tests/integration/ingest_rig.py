@@ -28,6 +28,7 @@ from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 from tests.flushed import flushed
 from tests.support.leases import LeaseBook
+from tests.support.ports import free_port
 
 SITE = "city"
 
@@ -178,7 +179,7 @@ class Rig:
 @asynccontextmanager
 async def environment(folder: Path) -> AsyncIterator[tuple[Rig, NatsServer]]:
     """A nats-server with a rig on it, for all tests of a module: starting one for each would take longer than they."""
-    async with NatsServer(folder / "nats") as server:
+    async with NatsServer(folder / "nats", port=free_port()) as server:
         mesh = MeshSettings(nats_url=server.url, data=folder / "data", admin_port=0)
         bus = await Bus.connect(mesh, "test")
         rig = Rig(bus, mesh)

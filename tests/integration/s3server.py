@@ -15,16 +15,11 @@ from typing import Self
 from urllib.parse import urlencode
 
 from services.recorder.archive.settings import ArchiveSettings
+from tests.support.ports import free_port
 
 BUCKET = "city-archive"
 START_SECONDS = 30.0
 _POLICY = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}'
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class S3Server:

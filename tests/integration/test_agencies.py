@@ -28,6 +28,7 @@ from services.mesh.event_stream import EventOutbox, ensure_stream
 from services.mesh.nats_server import NatsServer, config
 from services.mesh.settings import MeshSettings
 from tests.flushed import flushed
+from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
@@ -104,7 +105,7 @@ async def city(tmp_path: Path) -> AsyncIterator[City]:
         certificate=(tls.certificate, tls.key),
         more=authority.server_lines(str(tmp_path / "accounts")),
     )
-    async with NatsServer(tmp_path / "nats", text=text) as server:
+    async with NatsServer(tmp_path / "nats", port=free_port(), text=text) as server:
         settings = MeshSettings(
             nats_url=f"tls://127.0.0.1:{server.port}", nats_ca=tls.ca, nats_creds=authority.creds_path("admin")
         )

@@ -19,6 +19,7 @@ from services.mesh.settings import MeshSettings
 from services.wall.front.ice import turn_credentials
 from tests.integration.wall_clients import Player, filmed, frames
 from tests.integration.wall_process import wall_process
+from tests.support.ports import free_port
 
 pytestmark = [
     pytest.mark.integration,
@@ -32,9 +33,7 @@ SECRET = "north wind"
 @asynccontextmanager
 async def coturn(folder: Path) -> AsyncIterator[int]:
     """A TURN server on a free loopback port that takes credentials made with `SECRET`."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port(socket.SOCK_DGRAM)
     options = (
         f"--listening-ip=127.0.0.1 --relay-ip=127.0.0.1 --listening-port={port} --use-auth-secret --realm=test "
         "--no-cli --allow-loopback-peers --no-tls --no-dtls --log-file=stdout --simple-log"

@@ -2,7 +2,6 @@
 
 import asyncio
 import datetime as dt
-import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -40,16 +39,11 @@ from services.mesh.sites import Invitation, Sites
 from services.mesh.want import WantAnswerer, ask_want
 from tests.flushed import flushed
 from tests.registry.running import add, ask, collected, eventually, registry
+from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 GATE: Final = hub_id("mall", "gate")
 MASK: Final = {"x": 0.0, "y": 0.0, "width": 0.5, "height": 0.5}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Line:
@@ -95,7 +89,7 @@ class Mesh:
         self.clock = TurnedClock()
         self.authority = Authority.open(folder / "authority", "city")
         self._folder = folder
-        self.server = NatsServer(folder / "nats", text=self._text())
+        self.server = NatsServer(folder / "nats", port=free_port(), text=self._text())
         self._exit = AsyncExitStack()
 
     def _text(self) -> str:
@@ -162,7 +156,7 @@ async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
     await add(owner, "gate", location={"address": "Jalan Veteran 2"}, tags=["door"], privacy_masks=[MASK])
     await add(owner, "Neighbour", site="elsewhere")
     await add(admin, "gate")
-    listening = Listening("127.0.0.1", _free_port())
+    listening = Listening("127.0.0.1", free_port())
     line = Line(listening.port)
     await line.mend()
     until = dt.date(2099, 12, 31)

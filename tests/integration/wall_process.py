@@ -12,7 +12,7 @@ import aiohttp
 
 from services.mesh.settings import MeshSettings
 from tests.processes import command_line, descendants
-from tests.wall.front.running import free_port
+from tests.support.ports import free_port
 
 START_SECONDS = 90.0
 

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
+from tests.support.ports import free_port
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "nats"
 PASSWORD = "city-password"
@@ -53,7 +53,7 @@ async def cluster(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     for name in ("PANTAU_NATS_PASSWORD", "NATS_SYS_PASSWORD", "NATS_POLICE_PASSWORD", "NATS_TRANSPORT_PASSWORD"):
         monkeypatch.setenv(name, PASSWORD)
     monkeypatch.setenv("NATS_CLUSTER_PASSWORD", "route-password")
-    ports = _free_ports(NODES)
+    ports = [free_port() for _ in range(NODES)]
     for number, port in enumerate(ports, 1):
         monkeypatch.setenv(f"NATS_ROUTE_{number}", f"nats://route:route-password@127.0.0.1:{port}")
     nodes = []
@@ -66,19 +66,9 @@ async def cluster(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         (home / "node.conf").write_text(text.replace("/data/jetstream", str(home / "jetstream")))
         text = (home / "cluster.conf").read_text().replace('include "nats.conf"', 'include "node.conf"')
         text = text.replace("0.0.0.0:6222", f"127.0.0.1:{port}").replace("$NATS_NODE", f"nats-{number}")
-        nodes.append(NatsServer(home, text=text))
+        nodes.append(NatsServer(home, port=free_port(), text=text))
     async with AsyncExitStack() as stack:
         for node in nodes:
             await node.start()
             stack.push_async_callback(node.kill)
         yield NatsCluster(nodes)
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [int(each.getsockname()[1]) for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports

@@ -1,7 +1,6 @@
 """Runs a real front over a real bus, and relays that answer as a test says."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from services.wall.front.api.static import FOLDER
 from services.wall.front.auth import accounts
 from services.wall.settings import WallSettings
 from tests.eventually import eventually
+from tests.support.ports import free_port
 
 OFFER = (
     "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n"
@@ -34,13 +34,6 @@ OFFER = (
     "a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\na=setup:actpass\r\n"
     "a=fingerprint:sha-256 " + ":".join(["AA"] * 32) + "\r\na=rtpmap:96 H264/90000\r\n"
 )
-
-
-def free_port() -> int:
-    """A TCP port that is free just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

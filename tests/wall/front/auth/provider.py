@@ -10,7 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 
-from tests.wall.front.running import RunningFront, free_port, until_listening
+from tests.support.ports import free_port
+from tests.wall.front.running import RunningFront, until_listening
 
 PEOPLE: Final[tuple[dict[str, Any], ...]] = (
     {"sub": "u1", "preferred_username": "budi", "groups": ["staf", "pantau-op"]},
