@@ -32,7 +32,7 @@ class Running(NamedTuple):
         """One request to ``/api/v1`` and its JSON answer, if it has one."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json", "Origin": self.url}
-        with urlopen(Request(f"{self.url}/api/v1{path}", data, headers, method=method), timeout=15) as answer:
+        with urlopen(Request(f"{self.url}/api/v1{path}", data, headers, method=method), timeout=60) as answer:
             text = answer.read()
         return json.loads(text) if text else None
 
@@ -60,15 +60,15 @@ class Running(NamedTuple):
     def fault(self, camera: str, fault: str) -> Iterator[None]:
         """A simulated camera's trouble (services/sim/faults.py), until the end of the block."""
         url = f"{self._sim_url()}/cameras/{camera}/faults"
-        urlopen(Request(url, json.dumps({"fault": fault}).encode()), timeout=15).close()
+        urlopen(Request(url, json.dumps({"fault": fault}).encode()), timeout=60).close()
         try:
             yield
         finally:
-            urlopen(Request(url, method="DELETE"), timeout=15).close()
+            urlopen(Request(url, method="DELETE"), timeout=60).close()
 
     def frames_not_sent(self) -> int:
         """Frames that the simulated cameras have not sent: they were too slow, or a client did not read."""
-        metrics = urlopen(f"{self._sim_url()}/metrics", timeout=15).read().decode()
+        metrics = urlopen(f"{self._sim_url()}/metrics", timeout=60).read().decode()
         counted = re.findall(r"^pantau_sim_frames_(?:dropped|skipped) (\S+)$", metrics, re.MULTILINE)
         assert len(counted) == 2, metrics
         return round(sum(map(float, counted)))
@@ -108,7 +108,7 @@ def running_up(data: Path, demo: int, **settings: str) -> Iterator[Running]:
             yield running
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(15)
+            process.wait(90)
 
 
 def _url(process: "subprocess.Popen[str]", log: Path) -> str:
