@@ -29,8 +29,11 @@ class SourceBacklog:
 
 
 def _waiting_bytes(transport: BaseTransport) -> int:
+    opened = transport.get_extra_info("socket")
+    if opened is None:  # uvloop's, where it has closed and is about to be told so
+        return 0
     try:
-        answer = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.FIONREAD, bytes(_INT.size))
-    except (OSError, ValueError):  # it has closed, and is about to be told so
+        answer = fcntl.ioctl(opened.fileno(), termios.FIONREAD, bytes(_INT.size))
+    except (OSError, ValueError):  # asyncio's
         return 0
     return int(_INT.unpack(answer)[0])
