@@ -37,6 +37,7 @@ SECTIONS = {
 }
 
 MORE: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
+    "chain": lambda options: {"cameras": options.cameras},
     "outages": lambda options: {"only": options.only, "cameras": options.cameras},
     "shift": lambda options: {"minutes": options.minutes},
 }
@@ -51,7 +52,8 @@ def main() -> None:
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"one or more of {', '.join(SECTIONS)}")
     parser.add_argument("--quick", action="store_true", help="shorter runs, rougher figures")
     parser.add_argument("--only", default="", metavar="NAME", choices=OUTAGES, help=f"of outages: {', '.join(OUTAGES)}")
-    parser.add_argument("--cameras", type=int, default=0, metavar="N", help="of outages: so many cameras instead of 16")
+    cameras = "of outages: so many instead of 16; of chain: so many alone"
+    parser.add_argument("--cameras", type=int, default=0, metavar="N", help=cameras)
     parser.add_argument("--minutes", type=float, default=60, metavar="N", help="of shift: so long instead of an hour")
     options = parser.parse_args()
     if unknown := set(options.sections) - set(SECTIONS):

@@ -198,10 +198,10 @@ def growth(results: list[Measured]) -> list[list[object]]:
     return rows
 
 
-async def run(*, quick: bool) -> None:
-    """Prints the tables."""
-    counts = (16,) if quick else (16, 32, 64)
-    results = [await measure(cameras, 10 if quick else 30) for cameras in counts]
+async def run(*, quick: bool, cameras: int = 0) -> None:
+    """Prints the tables; with ``cameras``, for that number alone."""
+    counts = (cameras,) if cameras else (16,) if quick else (16, 32, 64)
+    results = [await measure(count, 10 if quick else 30) for count in counts]
     print(
         table(
             f"What is promised, with {results[-1].cameras} cameras",
