@@ -4,13 +4,24 @@ import asyncio
 import datetime as dt
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from services.cli.keys import keys_option, open_keys
 
+F = TypeVar("F", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from services.mesh.hub import Granted
+
 INVITED_DAYS = 365
+RIGHTS = ("live", "playback", "clip")
+
+
+def _rights_option(text: str) -> Callable[[F], F]:
+    return click.option("--right", "rights", multiple=True, type=click.Choice(RIGHTS), help=text)
 
 
 @click.group()
@@ -94,23 +105,32 @@ def join(file: Path, authority: Path | None, config_path: Path | None) -> None:
 
 @site.command()
 @click.argument("cameras", nargs=-1, required=True, metavar="all|CAMERA...")
+@_rights_option("What it may: live (with sound, and stills of now), playback or clip; repeat it.  [default: live]")
 @keys_option
-def grant(cameras: tuple[str, ...], authority: Path | None, config_path: Path | None) -> None:
-    """At the owner's: let the hub watch cameras live, as ids; 'all' is every camera of this mesh's own site."""
+def grant(cameras: tuple[str, ...], rights: tuple[str, ...], authority: Path | None, config_path: Path | None) -> None:
+    """At the owner's: let the hub watch cameras, as ids; 'all' is every camera of this mesh's own site."""
+    from services.contracts.permissions import Right
     from services.mesh.hub import Hub
 
-    granted = asyncio.run(Hub(*open_keys("site", authority, config_path)).grant(_ids(cameras)))
+    hub = Hub(*open_keys("site", authority, config_path))
+    granted = asyncio.run(hub.grant(_ids(cameras), [Right(each) for each in rights or (Right.LIVE,)]))
     click.echo(f"the hub may watch {_names(granted)}")
 
 
 @site.command()
 @click.argument("cameras", nargs=-1, required=True, metavar="all|CAMERA...")
+@_rights_option("What it may not any more; repeat it.  [default: anything]")
 @keys_option
-def withdraw(cameras: tuple[str, ...], authority: Path | None, config_path: Path | None) -> None:
+def withdraw(
+    cameras: tuple[str, ...], rights: tuple[str, ...], authority: Path | None, config_path: Path | None
+) -> None:
     """At the owner's: take from the hub what was granted. What it watches just then ends at once."""
+    from services.contracts.permissions import Right
+    from services.contracts.sites import GRANTABLE
     from services.mesh.hub import Hub
 
-    granted = asyncio.run(Hub(*open_keys("site", authority, config_path)).withdraw(_ids(cameras)))
+    hub = Hub(*open_keys("site", authority, config_path))
+    granted = asyncio.run(hub.withdraw(_ids(cameras), [Right(each) for each in rights or GRANTABLE]))
     click.echo(f"the hub may watch {_names(granted)}")
 
 
@@ -162,7 +182,8 @@ def _ids(cameras: tuple[str, ...]) -> list[str]:
     return [ALL if each == "all" else each for each in cameras]
 
 
-def _names(cameras: tuple[str, ...]) -> str:
+def _names(granted: "Granted") -> str:
     from services.mesh.hub import ALL
 
-    return "all cameras" if ALL in cameras else ", ".join(cameras) or "no camera"
+    told = (f"{'all cameras' if each == ALL else each} ({', '.join(rights)})" for each, rights in granted.items())
+    return "; ".join(told) or "no camera"

@@ -123,7 +123,16 @@ def traffic(home: str) -> tuple[Traffic, ...]:
             _RELAY, _NOBODY,
         ),
         Traffic("rpc recorder audit-sign", (s.rpc(home, "recorder.*", AUDIT_SIGN),), _REGISTRY, _NOBODY),
-        Traffic("rpc recorder coverage", (s.rpc(home, "recorder", "coverage"),), _REGISTRY, _NOBODY),
+        Traffic(
+            "rpc recorder coverage", (s.rpc(home, "recorder", "coverage"), s.rpc(home, "recorder", "timeline")),
+            _REGISTRY, _NOBODY,
+        ),
+        Traffic(
+            "footage_question", (s.footage_question("*", "*", "*", "*", "*"),), _FRONT | _RELAY,
+            _RECORDER | _REGISTRY, asks=True,
+        ),
+        Traffic("footage_data", (s.footage_data("*", "*", "*", "*"),), _RECORDER, _FRONT | _RELAY),
+        Traffic("footage_credit", (s.footage_credit("*", "*", "*", "*"),), _FRONT | _RELAY, _RECORDER),
         Traffic("answers of recorders", (), _RELAY | _REGISTRY, _RECORDER, asks=True, transfers=True),
         Traffic("rpc relay", (s.rpc(home, "relay.*", "*"),), _FRONT, _RELAY, asks=True),
         Traffic("rpc relay convert", (s.rpc(home, "relay.*", "convert"),), _RELAY, _RELAY, asks=True),

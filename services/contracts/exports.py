@@ -45,6 +45,8 @@ class ExportedCamera(Model):
     name: str
     masks: PrivacyMasks = ()
     """Are drawn in its pictures: who asked may not see through them."""
+    owner_id: Id | None = None
+    """Of a joined site's camera: what its owner calls it."""
 
 
 class ExportJob(Model):

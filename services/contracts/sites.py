@@ -2,15 +2,19 @@
 
 The owner answers on ``pantau.v1.<site>.rpc.owner.*``; the two nats-servers map that to the owner's own. Nothing here
 has a field for URLs, passwords or texts that may name hosts.
+
+Recordings are asked for on `subjects.footage_question`. Right and camera stand in the subject, so the owner's
+nats-server holds to what the owner has granted.
 """
 
 import hashlib
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any, Final, Self, get_args
+from typing import Annotated, Any, Final, NamedTuple, Self, get_args
 
 from pydantic import Field, ValidationError, field_validator
 
-from services.contracts.errors import InvalidInputError
+from services.contracts import subjects
+from services.contracts.errors import ForbiddenError, InvalidInputError
 from services.contracts.events import EVENT_TYPES, CameraEvent
 from services.contracts.models import (
     Camera,
@@ -25,10 +29,16 @@ from services.contracts.models import (
     Reason,
     Status,
 )
+from services.contracts.permissions import Actor, Right
+from services.contracts.recordings import FootageTimeline
 
 SERVICE: Final = "owner"
 SHARE: Final = "share"
 VIEWED: Final = "viewed"
+EVERY_RECORDER: Final = "-"
+"""Stands for the recorder in a question that the owner's registry answers for all of them; no worker has this name."""
+GRANTABLE: Final = (Right.LIVE, Right.PLAYBACK, Right.CLIP)
+"""What an owner may grant to a hub. Live has stills of now in it."""
 MAX_EVENTS: Final = 200
 """In one answer."""
 MAX_CAMERAS: Final = 10_000
@@ -239,6 +249,47 @@ def _can_be_read(kind: type[Model], told: dict[str, Any]) -> bool:
     except ValidationError:
         return False
     return True
+
+
+class OwnersFootage(Model):
+    """The owner's answer to a `TimelineQuestion`."""
+
+    timeline: FootageTimeline
+
+
+class AskedAcross(NamedTuple):
+    """What the subject of a hub's question says."""
+
+    right: Right
+    camera: Id
+
+    @classmethod
+    def of(cls, subject: str) -> Self:
+        """Raises `InvalidInputError`."""
+        try:
+            right, camera = subject.split(".")[5:7]
+            return cls(Right(right), camera)
+        except ValueError as error:
+            raise InvalidInputError("the subject names no right and no camera") from error
+
+    def actor(self, told: Actor) -> Actor:
+        """Whom the hub tells of, with this right alone: the hub says who it is, the owner what a hub may."""
+        return told._replace(rights=frozenset({self.right}), scope=None)
+
+    def data(self, home: Id, deliver_to: str) -> str:
+        """Where this mesh has what the hub calls ``deliver_to``. Raises `ForbiddenError`."""
+        transfer = deliver_to.rpartition(".")[2]
+        if not subjects.is_id(transfer):
+            raise ForbiddenError("a hub receives footage on subjects of footage alone")
+        return subjects.footage_data(home, self.right, self.camera, transfer)
+
+
+def control_of(deliver_to: str) -> str:
+    """The control subject of a transfer to `subjects.footage_data`; empty for one to an inbox."""
+    parts = deliver_to.split(".")
+    if parts[3:5] != ["footage", "data"]:
+        return ""
+    return subjects.footage_credit(parts[2], *parts[5:])
 
 
 def is_bearable(entry: Model) -> bool:

@@ -113,6 +113,21 @@ def rpc(home: str, service: str, endpoint: str) -> str:
     return f"{ROOT}.{home}.rpc.{service}.{endpoint}"
 
 
+def footage_question(site: str, right: str, camera: str, recorder: str, endpoint: str) -> str:
+    """A question of a hub about recordings of an owner's camera, by the owner's id, and the right it is asked for."""
+    return f"{ROOT}.{site}.footage.question.{right}.{camera}.{recorder}.{endpoint}"
+
+
+def footage_data(site: str, right: str, camera: str, transfer: str) -> str:
+    """What a recorder sends to a hub (`services.mesh.transfer`); ``transfer`` names one transfer."""
+    return f"{ROOT}.{site}.footage.data.{right}.{camera}.{transfer}"
+
+
+def footage_credit(site: str, right: str, camera: str, transfer: str) -> str:
+    """The control subject of such a transfer."""
+    return f"{ROOT}.{site}.footage.credit.{right}.{camera}.{transfer}"
+
+
 def event(site: str, kind: str, name: str, subject: str) -> str:
     """An event: ``kind`` is camera, recording, incident or audit; ``subject`` the id of the camera or incident."""
     return f"{ROOT}.{site}.{kind}.{name}.{subject}"

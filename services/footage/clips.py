@@ -12,18 +12,17 @@ from itertools import accumulate
 from typing import Final, NamedTuple
 
 import services
-from services.contracts import recordings, subjects
 from services.contracts.clips import CLIP, MAX_CLIP_US, ClipChunk, ClipOpened, ClipQuestion, ClipTable
 from services.contracts.errors import InvalidInputError, NotFoundError, UnavailableError
 from services.contracts.models import Id
 from services.contracts.permissions import SYSTEM, Actor
 from services.contracts.recordings import FootageTimeline, TimelineQuestion
+from services.footage.owners import Owner, ask_recorder, open_transfer
 from services.footage.timeline import ask_timeline
 from services.media.mp4 import progressive
 from services.media.mp4.progressive import Chunk, ChunkSamples, ClipTrack
 from services.media.mp4.tracks import Track
 from services.media.time import SECOND_US, rescale, us_from_90k, us_to_90k
-from services.mesh import rpc
 from services.mesh.bus import Bus
 from services.mesh.transfer import Incoming
 
@@ -304,21 +303,25 @@ async def open_clip(
     stack: AsyncExitStack,
     actor: Actor = SYSTEM,
     info: dict[str, object] | None = None,
+    owner: Owner | None = None,
 ) -> Clip:
-    """Opens a clip of the question's range. ``stack`` closes its transfers.
+    """Opens a clip of the question's range. ``stack`` closes its transfers; ``owner`` is whose recorders have it.
 
-    Raises `InvalidInputError`, `NotFoundError` where there is no footage, `UnavailableError`.
+    Raises `InvalidInputError`, `NotFoundError` where there is no footage, `UnavailableError`, `NotGrantedError`.
     """
     if not 0 < question.to_us - question.from_us <= MAX_CLIP_US:
         raise InvalidInputError("a clip ends after it begins, and is at most 24 hours long")
-    timeline, _ = await ask_timeline(bus, home, question, recorders=recorders, actor=actor)
+    timeline, _ = await ask_timeline(bus, home, question, recorders=recorders, actor=actor, owner=owner)
     sources: list[Incoming] = []
     tables: list[tuple[int, list[ClipTable]]] = []
     for piece in plan_clip(timeline):
-        incoming = await stack.enter_async_context(await Incoming.open(bus))
-        opened = await rpc.call(
+        incoming = await stack.enter_async_context(await open_transfer(bus, owner))
+        opened = await ask_recorder(
             bus,
-            subjects.rpc(home, f"{recordings.SERVICE}.{piece.recorder}", CLIP),
+            home,
+            owner,
+            piece.recorder,
+            CLIP,
             ClipQuestion(
                 camera=question.camera,
                 site=question.site,
@@ -328,7 +331,7 @@ async def open_clip(
                 deliver_to=incoming.deliver_to,
             ),
             ClipOpened,
-            actor=actor,
+            actor,
         )
         await incoming.accept(opened.control)
         found: list[ClipTable] = []

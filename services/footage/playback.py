@@ -5,20 +5,19 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Final
 
-from services.contracts import recordings, subjects
+from services.contracts import recordings
 from services.contracts.errors import PantauError
 from services.contracts.frames import AccessUnit, decode
 from services.contracts.models import Id
 from services.contracts.permissions import SYSTEM, Actor
 from services.contracts.playback import PLAYBACK, PlaybackMode, PlaybackOpened, PlaybackQuestion
 from services.contracts.recordings import FootageGap, FootageRange, FootageTimeline, TimelineQuestion
+from services.footage.owners import NotGrantedError, Owner, SiteAwayError, ask_recorder, open_transfer
 from services.footage.timeline import ask_timeline
-from services.mesh import rpc
 from services.mesh.backoff import Backoff
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
 from services.mesh.log import get_logger
-from services.mesh.transfer import Incoming
 
 log = get_logger()
 
@@ -50,8 +49,10 @@ class FootagePlayer:
         clock: Clock,
         profile: str = "main",
         actor: Actor = SYSTEM,
+        owner: Callable[[], Owner | None] = lambda: None,
     ) -> None:
-        """``recorders`` says how many are alive."""
+        """``recorders`` says how many are alive; ``owner`` whose the camera is just then, where it is another's."""
+        self._owner = owner
         self._bus = bus
         self._home = home
         self._camera = camera
@@ -82,8 +83,9 @@ class FootagePlayer:
                             at_us = piece.from_us - 1 if backwards else piece.to_us
                         continue
                     read = play_range(
-                        self._bus, self._home, self._camera, self._profile, piece, mode, actor=self._actor
-                    )
+                        self._bus, self._home, self._camera, self._profile, piece, mode,
+                        actor=self._actor, owner=self._owner(),
+                    )  # fmt: skip
                     async with aclosing(read) as units:
                         async for unit in units:
                             if seen_90k is not None and not backwards and unit.dts_90k <= seen_90k:
@@ -92,6 +94,10 @@ class FootagePlayer:
                             at_us = unit.capture_us + (-1 if backwards else 1)
                             yield unit
                     at_us = min(at_us, piece.from_us - 1) if backwards else max(at_us, piece.to_us)
+            except (NotGrantedError, SiteAwayError) as error:
+                yield FootageGap(from_us=at_us, to_us=None, cause=error.code)
+                await asyncio.sleep(patience.next_seconds())
+                continue
             except PantauError as error:
                 log.info("playback.interrupted", camera=self._camera, error=error)
                 await asyncio.sleep(patience.next_seconds())
@@ -134,19 +140,35 @@ class FootagePlayer:
     async def _timeline(self, span: tuple[int, int]) -> FootageTimeline:
         question = TimelineQuestion(camera=self._camera, profile=self._profile, from_us=span[0], to_us=span[1])
         timeline, _ = await ask_timeline(
-            self._bus, self._home, question, recorders=self._recorders(), actor=self._actor
+            self._bus,
+            self._home,
+            question,
+            recorders=self._recorders(),
+            actor=self._actor,
+            owner=self._owner(),
         )
         return timeline
 
 
 async def play_range(
-    bus: Bus, home: Id, camera: Id, profile: str, piece: FootageRange, mode: PlaybackMode, *, actor: Actor = SYSTEM
+    bus: Bus,
+    home: Id,
+    camera: Id,
+    profile: str,
+    piece: FootageRange,
+    mode: PlaybackMode,
+    *,
+    actor: Actor = SYSTEM,
+    owner: Owner | None = None,
 ) -> AsyncGenerator[AccessUnit, None]:
     """One recorder's footage of ``piece``; close it to stop. Raises what the recorder does, or `UnavailableError`."""
-    async with await Incoming.open(bus, window_bytes=_WINDOW_BYTES) as incoming:
-        opened = await rpc.call(
+    async with await open_transfer(bus, owner, _WINDOW_BYTES) as incoming:
+        opened = await ask_recorder(
             bus,
-            subjects.rpc(home, f"{recordings.SERVICE}.{piece.recorder}", PLAYBACK),
+            home,
+            owner,
+            piece.recorder,
+            PLAYBACK,
             PlaybackQuestion(
                 camera=camera,
                 profile=profile,
@@ -156,7 +178,7 @@ async def play_range(
                 deliver_to=incoming.deliver_to,
             ),
             PlaybackOpened,
-            actor=actor,
+            actor,
         )
         await incoming.accept(opened.control)
         async for message in incoming:

@@ -5,14 +5,26 @@ from services.contracts.errors import UnavailableError
 from services.contracts.models import Id
 from services.contracts.permissions import SYSTEM, Actor
 from services.contracts.recordings import FootageTimeline, TimelineAnswer, TimelineQuestion
+from services.footage.owners import Owner
 from services.mesh import rpc
 from services.mesh.bus import Bus
 
 
 async def ask_timeline(
-    bus: Bus, home: Id, question: TimelineQuestion, *, recorders: int, actor: Actor = SYSTEM
+    bus: Bus,
+    home: Id,
+    question: TimelineQuestion,
+    *,
+    recorders: int,
+    actor: Actor = SYSTEM,
+    owner: Owner | None = None,
 ) -> tuple[FootageTimeline, list[TimelineAnswer]]:
-    """One history, merged from all answers, and the answers. ``recorders``: how many are alive, to wait for."""
+    """One history, merged from all answers, and the answers. ``recorders``: how many are alive, to wait for.
+
+    With an ``owner`` its recorders' history; their answers are not told.
+    """
+    if owner is not None:
+        return await owner.timeline(bus, question, actor), []
     subject = subjects.rpc(home, recordings.SERVICE, recordings.TIMELINE)
     answers = await rpc.gather(bus, subject, question, TimelineAnswer, actor=actor, expected=recorders)
     if not answers:

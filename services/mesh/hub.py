@@ -1,18 +1,19 @@
 """An owner's side of a hub: joins it, and says which cameras it may watch.
 
 The account `HUB_ACCOUNT` takes from the mesh's own what was granted, under the name that the owner has at the hub, and
-its nats-server is a leaf node that joins this account to the owner's at the hub. Live video of a camera that is not
-granted does not leave the owner's server, also where the hub asks for it.
+its nats-server is a leaf node that joins this account to the owner's at the hub. Video of a camera that is not granted
+does not leave the owner's server, also where the hub asks for it.
 """
 
 import datetime as dt
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from services.contracts import subjects
 from services.contracts.errors import ConflictError, InvalidInputError, NotFoundError
-from services.contracts.sites import SERVICE
+from services.contracts.permissions import Right
+from services.contracts.sites import GRANTABLE, SERVICE
 from services.mesh import leaf_nodes
 from services.mesh.authority import CITY, SYS_USER, Authority
 from services.mesh.leaf_nodes import HUB_ACCOUNT, Joined
@@ -22,6 +23,8 @@ from services.mesh.sites import Invitation, connected, shared_by
 
 ALL: Final = "*"
 """Stands for every camera of the mesh's own site."""
+Granted = Mapping[str, tuple[Right, ...]]
+"""By camera, `ALL` among them."""
 
 
 class Hub:
@@ -41,9 +44,12 @@ class Hub:
         return found
 
     @property
-    def granted(self) -> tuple[str, ...]:
-        """The cameras that the hub may watch; `ALL` stands for all."""
-        return tuple(self._authority.note(HUB_ACCOUNT).get("cameras", ()))
+    def granted(self) -> Granted:
+        """What the hub may do with which cameras; `ALL` stands for all."""
+        note = self._authority.note(HUB_ACCOUNT)
+        found = dict.fromkeys(note.get("cameras", ()), (Right.LIVE,))  # as versions before recordings wrote it
+        found |= {camera: tuple(Right(each) for each in rights) for camera, rights in note.get("granted", {}).items()}
+        return found
 
     async def join(self, invitation: Invitation) -> None:
         """Connects to the hub; a renewed invitation of the same one replaces that of before.
@@ -60,24 +66,29 @@ class Hub:
         async with connected(authority, self._settings, SYS_USER) as system:
             authority.save_account(CITY, self._city(shared_by(authority.home)))
             await authority.push(system, CITY)
-            cameras = self.granted if present is not None else ()
-            self._save(to.site, cameras)
+            self._save(to.site, self.granted if present is not None else {})
             await authority.push(system, HUB_ACCOUNT)
         leaf_nodes.keep_joined(authority, to, invitation.ca, invitation.creds)
 
-    async def grant(self, cameras: Sequence[str]) -> tuple[str, ...]:
-        """The hub may watch these from now on, too; returns all that it may. Raises as `withdraw` does."""
-        return await self._change(set(self.granted) | set(_checked(cameras)))
+    async def grant(self, cameras: Sequence[str], rights: Sequence[Right] = (Right.LIVE,)) -> Granted:
+        """The hub may do this with these from now on, too; returns all that it may. Raises as `withdraw` does."""
+        kept = {camera: set(held) for camera, held in self.granted.items()}
+        for camera in _checked(cameras):
+            kept.setdefault(camera, set()).update(_grantable(rights))
+        return await self._change(kept)
 
-    async def withdraw(self, cameras: Sequence[str]) -> tuple[str, ...]:
-        """The hub may not watch these any more, which counts at once; `ALL`: none. Returns those that it still may.
+    async def withdraw(self, cameras: Sequence[str], rights: Sequence[Right] = GRANTABLE) -> Granted:
+        """The hub may not do this with these any more, which counts at once; `ALL`: with none.
 
-        Raises `NotFoundError`, `ConflictError`, `InvalidInputError`, `UnavailableError`.
+        Returns what it still may. Raises `NotFoundError`, `ConflictError`, `InvalidInputError`, `UnavailableError`.
         """
-        gone, present = set(_checked(cameras)), set(self.granted)
-        if ALL in present and ALL not in gone:
+        gone, less = set(_checked(cameras)), set(_grantable(rights))
+        kept = {camera: set(held) for camera, held in self.granted.items()}
+        if ALL not in gone and less & kept.get(ALL, set()):
             raise ConflictError("all cameras are granted: withdraw all, and grant those that shall stay")
-        return await self._change(set() if ALL in gone else present - gone)
+        for camera in kept if ALL in gone else gone & kept.keys():
+            kept[camera] -= less
+        return await self._change(kept)
 
     async def leave(self) -> None:
         """Ends the connection, and what was granted. Raises `NotFoundError`, `UnavailableError`."""
@@ -89,33 +100,61 @@ class Hub:
             await authority.push(system, CITY)
             await authority.revoke(system, HUB_ACCOUNT)
 
-    async def _change(self, cameras: set[str]) -> tuple[str, ...]:
+    async def _change(self, granted: Mapping[str, set[Right]]) -> Granted:
         to = self.joined
-        kept = (ALL,) if ALL in cameras else tuple(sorted(cameras))
+        for_all = granted.get(ALL, set())
+        needed = {camera: held if camera == ALL else held - for_all for camera, held in granted.items()}
+        kept = {camera: tuple(sorted(held)) for camera, held in sorted(needed.items()) if held}
         self._save(to.site, kept)
         async with connected(self._authority, self._settings, SYS_USER) as system:
             await self._authority.push(system, HUB_ACCOUNT)
         return kept
 
-    def _save(self, site: str, cameras: Sequence[str]) -> None:
+    def _save(self, site: str, granted: Granted) -> None:
         """The account with the connection's own and with what is granted."""
         home, city = self._authority.home, self._authority.account_key(CITY).public
         own, there = (subjects.rpc(each, SERVICE, "*") for each in (home, site))
         imports = [Import(own, city, "service", there)]
-        for camera in cameras:
-            there = subjects.media(site, "$1", "$2" if camera == ALL else camera)
-            imports.append(Import(subjects.media(home, "*", camera), city, "stream", there))
-            own, there = (subjects.want(each, "*", camera) for each in (home, site))
-            imports.append(Import(own, city, "service", there))
+        for camera, rights in granted.items():
+            imports += [each for right in rights for each in _crossing(home, site, city, camera, right)]
         limits = AccountLimits(connections=UNLIMITED, leafs=UNLIMITED)
         self._authority.save_account(
-            HUB_ACCOUNT, AccountClaims(limits, imports=tuple(imports)), {"cameras": list(cameras)}
+            HUB_ACCOUNT,
+            AccountClaims(limits, imports=tuple(imports)),
+            {"granted": {camera: list(rights) for camera, rights in granted.items()}},
         )
 
     def _city(self, exports: Sequence[Export]) -> AccountClaims:
         claims = self._authority.claims(CITY)
         own = {each.subject for each in shared_by(self._authority.home)}
         return claims._replace(exports=(*(each for each in claims.exports if each.subject not in own), *exports))
+
+
+def _crossing(home: str, site: str, city: str, camera: str, right: Right) -> list[Import]:
+    """What the hub's account takes from the mesh's own, ``city``, for one right to one camera."""
+    name = "$2" if camera == ALL else camera
+    if right is Right.LIVE:
+        own, there = (subjects.want(each, "*", camera) for each in (home, site))
+        frames = Import(subjects.media(home, "*", camera), city, "stream", subjects.media(site, "$1", name))
+        return [frames, Import(own, city, "service", there)]
+    questions, askers = (subjects.footage_question(each, right, camera, "*", "*") for each in (home, site))
+    control, controlling = (subjects.footage_credit(each, right, camera, "*") for each in (home, site))
+    transfer, camera_there = ("$2", "$1") if camera == ALL else ("$1", camera)
+    there = subjects.footage_data(site, right, camera_there, transfer)
+    return [
+        Import(questions, city, "service", askers),
+        Import(control, city, "service", controlling),
+        Import(subjects.footage_data(home, right, camera, "*"), city, "stream", there),
+    ]
+
+
+def _grantable(rights: Sequence[Right]) -> Sequence[Right]:
+    wrong = [each for each in rights if each not in GRANTABLE]
+    if wrong or not rights:
+        raise InvalidInputError(
+            f"{', '.join(wrong) or 'nothing'} cannot be granted to a hub: {', '.join(GRANTABLE)} can"
+        )
+    return rights
 
 
 def _checked(cameras: Sequence[str]) -> Sequence[str]:

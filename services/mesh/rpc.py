@@ -56,6 +56,10 @@ class Endpoint(Generic[Q]):
     permission: Permission
     broadcast: bool = False
     """Every instance answers, not just one of them; the asker uses `gather`."""
+    subject: str = ""
+    """Where it is asked, with wildcards; default: the service's own."""
+    fit: Callable[[Q, Actor, str], tuple[Q, Actor]] | None = None
+    """With ``subject``: the question and who asks, as the subject that was asked allows them."""
 
 
 async def serve(
@@ -85,7 +89,7 @@ async def serve(
         await micro.add_endpoint(
             EndpointConfig(
                 name=endpoint.name,
-                subject=subjects.rpc(home, prefix, endpoint.name),
+                subject=endpoint.subject or subjects.rpc(home, prefix, endpoint.name),
                 queue_group=micro.id if endpoint.broadcast else "q",
                 handler=_spawning(endpoint, tasks, limit),
                 metadata={"permission": permission_name(endpoint.permission)},
@@ -108,11 +112,15 @@ def _spawning(
 async def _answer(endpoint: Endpoint[Any], request: Request) -> None:
     try:
         actor = _actor_of(request.headers)
-        actor.require(endpoint.permission)
+        if endpoint.fit is None:
+            actor.require(endpoint.permission)
         try:
             question = endpoint.request.unpack(request.data or _EMPTY)
         except (ValidationError, ValueError) as error:
             raise InvalidInputError(explain(error)) from error
+        if endpoint.fit is not None:
+            question, actor = endpoint.fit(question, actor, request.subject)
+            actor.require(endpoint.permission)
         reply = await endpoint.handler(question, actor)
     except PantauError as error:
         await request.respond_error(error.code, quote(redact(error.message), safe=_HEADER_SAFE))

@@ -200,4 +200,7 @@ def shared_by(site: str) -> tuple[Export, ...]:
         Export(subjects.media(site, "*", "*")),
         Export(subjects.want(site, "*", "*"), "service", many_answers=True),
         Export(subjects.rpc(site, SERVICE, "*"), "service"),
+        Export(subjects.footage_question(site, "*", "*", "*", "*"), "service"),
+        Export(subjects.footage_credit(site, "*", "*", "*"), "service"),
+        Export(subjects.footage_data(site, "*", "*", "*")),
     )

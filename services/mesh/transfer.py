@@ -15,7 +15,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from struct import Struct
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from services.contracts.errors import PantauError, UnavailableError, error_from_code
 from services.mesh.bus import Bus, BusMessage, BusSubscription, is_nobody_there
@@ -49,13 +49,15 @@ async def send(
     *,
     name: str = "transfer",
     clock: Clock | None = None,
+    control: str = "",
 ) -> str:
     """Sends ``payloads``, each at most `MAX_PAYLOAD_BYTES`, as a task of ``tasks``; returns the control subject.
 
+    ``control`` is that subject where both sides know it; default: an inbox.
     Tell it over the same connection, so that it is known to the server by then. A `PantauError` out of ``payloads`` is
     raised at the receiver. The iterator is closed when the receiver cancels or falls silent.
     """
-    control = bus.new_inbox()
+    control = control or bus.new_inbox()
     outgoing = _Outgoing(bus, deliver_to, clock or SystemClock())
     subscription = await bus.subscribe(control, outgoing.on_control)
     tasks.create_task(outgoing.run(subscription, payloads), name=name)
@@ -128,14 +130,24 @@ class _GoneError(Exception):
     pass
 
 
+class AgreedSubjects(NamedTuple):
+    """Subjects of a transfer across accounts, which have no inboxes in common."""
+
+    data: str
+    control: str
+
+
 class Incoming:
     """The receiving side. Use it as ``async with``: leaving early cancels the transfer.
 
     Iterating raises the sender's `PantauError`, or `UnavailableError` where payloads were lost or the sender is gone.
     """
 
-    def __init__(self, bus: Bus, window_bytes: int, clock: Clock) -> None:
-        self.deliver_to = bus.new_inbox()
+    def __init__(self, bus: Bus, window_bytes: int, clock: Clock, agreed: AgreedSubjects | None) -> None:
+        self.deliver_to = agreed.data if agreed else bus.new_inbox()
+        self._agreed = agreed
+        self._notice = "" if agreed else self.deliver_to
+        """Where nats-server says that the sender listens no more."""
         self._bus = bus
         self._clock = clock
         self._window_bytes = window_bytes
@@ -149,9 +161,19 @@ class Incoming:
         self._gone = False
 
     @classmethod
-    async def open(cls, bus: Bus, *, window_bytes: int = WINDOW_BYTES, clock: Clock | None = None) -> Self:
-        """Listens on a new inbox: name `deliver_to` in the question that asks for the transfer."""
-        incoming = cls(bus, window_bytes, clock or SystemClock())
+    async def open(
+        cls,
+        bus: Bus,
+        *,
+        window_bytes: int = WINDOW_BYTES,
+        clock: Clock | None = None,
+        agreed: AgreedSubjects | None = None,
+    ) -> Self:
+        """Listens on a new inbox: name `deliver_to` in the question that asks for the transfer.
+
+        ``agreed`` is in place of inboxes where these are not reached.
+        """
+        incoming = cls(bus, window_bytes, clock or SystemClock(), agreed)
         incoming._subscription = await bus.subscribe(
             incoming.deliver_to, incoming._on_message, pending_bytes=window_bytes + 2 * MAX_PAYLOAD_BYTES
         )
@@ -159,7 +181,7 @@ class Incoming:
 
     async def accept(self, control: str) -> None:
         """The answer's control subject: the transfer begins."""
-        self._control = control
+        self._control = self._agreed.control if self._agreed else control
         await self._grant()
 
     async def _on_message(self, message: BusMessage) -> None:
@@ -167,7 +189,7 @@ class Incoming:
             kind, sequence = _HEAD.unpack_from(message.data)
             self._arrived.append((kind, sequence, message.data[_HEAD.size :]))
             if kind == _ALIVE and self._control is not None:  # the consumer may be slow; it is not gone
-                await self._bus.publish(self._control, _CONTROL.pack(_CREDIT, self._granted), reply=self.deliver_to)
+                await self._bus.publish(self._control, _CONTROL.pack(_CREDIT, self._granted), reply=self._notice)
         elif is_nobody_there(message):
             # Only a hint: the sender unsubscribes when it has sent all, and its last payloads may still be under way.
             self._gone = True
@@ -176,7 +198,7 @@ class Incoming:
     async def _grant(self) -> None:
         if self._control is not None:
             self._granted = self._consumed + self._window_bytes
-            await self._bus.publish(self._control, _CONTROL.pack(_CREDIT, self._granted), reply=self.deliver_to)
+            await self._bus.publish(self._control, _CONTROL.pack(_CREDIT, self._granted), reply=self._notice)
 
     def __aiter__(self) -> Self:
         return self

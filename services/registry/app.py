@@ -194,7 +194,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
     access = AccessEndpoints(Accounts(ledgers, clock), Grants(ledgers, clock), sites)
     answers = endpoints(catalogue, imports, orders, casebook, walls, access)
     micro = await rpc.serve(bus, tasks, home=home, service="registry", endpoints=answers)
-    own = OwnerAnswers(bus=bus, home=home, ledgers=ledgers, outbox=outbox)
+    own = OwnerAnswers(bus=bus, home=home, ledgers=ledgers, workers=workers, outbox=outbox)
     to_hub = await rpc.serve(bus, tasks, home=home, service=OWNER, endpoints=own.endpoints())
     answering = True
     # The leader acts only after all is read: one that has not seen a worker would take its cameras away.

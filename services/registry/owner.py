@@ -8,11 +8,15 @@ from typing import Any
 from services.contracts import subjects
 from services.contracts.events import Audit, CameraEvent, parse
 from services.contracts.models import Camera, CameraState, Id, ProfileReport
-from services.contracts.permissions import Actor, Role
+from services.contracts.permissions import FOOTAGE, Actor, Role
+from services.contracts.recordings import TIMELINE, TimelineQuestion
 from services.contracts.sites import (
+    EVERY_RECORDER,
     MAX_EVENTS,
     SHARE,
     VIEWED,
+    AskedAcross,
+    OwnersFootage,
     ShareAnswer,
     SharedCamera,
     SharedEvent,
@@ -21,8 +25,10 @@ from services.contracts.sites import (
     ids_digest,
     is_bearable,
 )
+from services.footage.timeline import ask_timeline
 from services.mesh.bus import Bus
 from services.mesh.event_stream import EventOutbox, events_since, last_event_number
+from services.mesh.leases import Workers
 from services.mesh.log import get_logger
 from services.mesh.rpc import Endpoint, Nothing
 from services.registry.ledger import Ledgers
@@ -33,8 +39,9 @@ log = get_logger()
 class OwnerAnswers:
     """Every registry answers; nothing is kept between two questions."""
 
-    def __init__(self, *, bus: Bus, home: Id, ledgers: Ledgers, outbox: EventOutbox) -> None:
+    def __init__(self, *, bus: Bus, home: Id, ledgers: Ledgers, workers: Workers, outbox: EventOutbox) -> None:
         self._bus = bus
+        self._workers = workers
         self._home = home
         self._cameras = ledgers.cameras
         self._states = ledgers.states
@@ -45,7 +52,11 @@ class OwnerAnswers:
         return [
             Endpoint(SHARE, ShareQuestion, self.share, Role.ADMIN),
             Endpoint(VIEWED, ViewsTold, self.viewed, Role.ADMIN),
-        ]
+            Endpoint(
+                "footage-timeline", TimelineQuestion, self.timeline, FOOTAGE,
+                subject=subjects.footage_question(self._home, "*", "*", EVERY_RECORDER, TIMELINE), fit=self._fit,
+            ),
+        ]  # fmt: skip
 
     async def share(self, question: ShareQuestion, _actor: Actor) -> ShareAnswer:
         """What the hub does not know yet. Raises `UnavailableError`."""
@@ -78,6 +89,17 @@ class OwnerAnswers:
             )
             self._outbox.post(entry if is_bearable(entry) else entry.model_copy(update={"detail": {}}))
         return Nothing()
+
+    async def timeline(self, question: TimelineQuestion, actor: Actor) -> OwnersFootage:
+        """What all recorders have of a camera. Raises `UnavailableError`."""
+        recorders = len(self._workers.alive("recorder"))
+        timeline, _ = await ask_timeline(self._bus, self._home, question, recorders=recorders, actor=actor)
+        silent = [gap.model_copy(update={"detail": ""}) for gap in timeline.gaps]  # texts may name hosts
+        return OwnersFootage(timeline=timeline.model_copy(update={"gaps": tuple(silent)}))
+
+    def _fit(self, question: TimelineQuestion, actor: Actor, subject: str) -> tuple[TimelineQuestion, Actor]:
+        asked = AskedAcross.of(subject)
+        return question.model_copy(update={"camera": asked.camera, "site": self._home}), asked.actor(actor)
 
     def _is_own(self, camera: Camera) -> bool:
         return camera.owner_id is None and camera.site == self._home

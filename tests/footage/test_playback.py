@@ -13,6 +13,7 @@ from services.contracts.recordings import (
     TimelineQuestion,
     merge_timelines,
 )
+from services.footage.owners import NotGrantedError
 from services.footage.playback import FootagePlayer, ranges_and_gaps
 from services.mesh.bus import Bus
 from services.mesh.clock import ManualClock
@@ -106,3 +107,14 @@ async def test_the_last_moment_of_a_gap_is_in_the_gap(monkeypatch: pytest.Monkey
             gap = await anext(items)
         assert isinstance(gap, FootageGap), before_us
         assert (gap.cause, gap.from_us, gap.to_us) == ("offline", at_us, NOW_US - 30 * SECOND_US)
+
+
+async def test_a_history_that_its_owner_refuses_is_a_gap_that_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ask(*_: object, **__: object) -> tuple[FootageTimeline, bool]:
+        raise NotGrantedError("no")
+
+    monkeypatch.setattr("services.footage.playback.ask_timeline", ask)
+    player = FootagePlayer(cast("Bus", None), "home", "cam-1", recorders=lambda: 1, clock=ManualClock(NOW_US))
+    async with aclosing(player.read(NOW_US - SECOND_US, "frames")) as items:
+        gap = await anext(items)
+    assert gap == FootageGap(from_us=NOW_US - SECOND_US, to_us=None, cause="not-granted")

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,22 @@ from typing import Any
 import av
 import pytest
 
+from services.contracts import subjects
 from services.contracts.events import Audit, parse
 from services.contracts.frames import AccessUnit
+from services.contracts.models import Camera, CameraState, Profile, Reason, Status
+from services.contracts.sites import SERVICE, hub_id
 from services.footage.evidence.verify import verify
+from services.mesh import rpc
+from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
-from services.mesh.event_stream import ensure_stream
+from services.mesh.event_stream import EventOutbox, ensure_stream
+from services.mesh.leases import Workers
 from services.mesh.settings import MeshSettings
+from services.registry.ledger import Ledgers
+from services.registry.owner import OwnerAnswers
 from services.wall.front.http.times import rfc3339
+from tests.flushed import flushed
 from tests.integration.recorders import assign, camera, record, running, seen
 from tests.recorder.units import pictures
 from tests.wall.front.running import RunningFront, running_front, viewer_account
@@ -176,3 +186,67 @@ async def test_an_evidence_bundle_verifies_offline_and_says_who_asked_and_why(
     assert verdict.intact, verdict
     await asyncio.to_thread(bundle.write_bytes, data[:1000] + bytes([data[1000] ^ 1]) + data[1001:])
     assert not (await asyncio.to_thread(verify, bundle)).intact
+
+
+async def test_a_joined_sites_recordings_come_from_its_owner_and_refusals_say_why(
+    mesh_settings: MeshSettings, bus: Bus, tmp_path: Path
+) -> None:
+    gate = hub_id("mall", "cam-1")
+    path = f"/api/v1/cameras/{gate}"
+    async with recorded(mesh_settings, bus, tmp_path) as (front, units), asyncio.TaskGroup() as tasks:
+        stretch = span(units, 60, 120)
+        asked = {
+            "timeline": f"{path}/timeline?{stretch}",
+            "clip": f"{path}/clip.mp4?{stretch}",
+            "sheet": f"{path}/contact-sheet.jpg?{stretch}&rows=1",
+            "keyframe": f"{path}/snapshot.jpg?at={rfc3339(units[80].capture_us)}&picture=keyframe",
+            "still": f"{path}/snapshot.jpg?at={rfc3339(units[80].capture_us)}",
+        }
+
+        async def answers(*names: str) -> dict[str, tuple[int, str]]:
+            found: dict[str, tuple[int, str]] = {}
+            for name in names or asked:
+                async with front.http.get(asked[name]) as answer:
+                    code = (await answer.json())["code"] if answer.status >= 400 else answer.content_type
+                    found[name] = (answer.status, code)
+            return found
+
+        async def seen_as(*reasons: str | None) -> None:
+            """Returns when the front has the camera, with a state of one of these reasons; None: with no state."""
+            async with asyncio.timeout(60):
+                while True:
+                    async with front.http.get(path) as answer:
+                        body = await answer.json()
+                    if answer.status == 200 and (body["state"] or {}).get("reason") in reasons:
+                        return
+                    await asyncio.sleep(0.05)
+
+        # The recorder of this test is the owner's, too: it answers on the same subjects as one behind a leaf node.
+        known = camera(gate, owner_id="cam-1", profiles={"main": Profile(url="")})
+        await (await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera)).put(gate, known)
+        await seen_as(None)
+        assert set((await answers()).values()) == {(403, "not-granted")}
+        ledgers, outbox = await Ledgers.open(bus, "city"), EventOutbox(bus, source="/test")
+        owner = OwnerAnswers(bus=bus, home="city", ledgers=ledgers, workers=Workers(bus, "city"), outbox=outbox)
+        service = await rpc.serve(bus, tasks, home="city", service=SERVICE, endpoints=owner.endpoints())
+        await flushed(bus.client)
+        audits = await bus.js.subscribe("pantau.v1.city.audit.exported.*", ordered_consumer=True)
+        jpeg = (200, "image/jpeg")
+        assert await answers() == {
+            "timeline": (200, "application/json"), "clip": (200, "video/mp4"), "sheet": jpeg, "keyframe": jpeg,
+            "still": jpeg,
+        }  # fmt: skip
+        message = await audits.next_msg(timeout=30)
+        event = parse(message.data, message.headers)
+        assert isinstance(event, Audit)
+        assert (event.target, event.actor) == (gate, "local")
+        async with front.http.get(f"/api/v1/evidence.zip?camera={gate}&{stretch}&reason=x") as answer:
+            assert (answer.status, (await answer.json())["code"]) == (403, "not-granted")
+        since_us = units[0].capture_us
+        away = CameraState(camera=gate, site="city", status=Status.OFFLINE, reason=Reason.SITE_AWAY, since_us=since_us)
+        await bus.publish(subjects.state("city", gate), away.pack())
+        await seen_as("site-away")
+        assert set((await answers()).values()) == {(503, "site-away")}
+        async with front.http.get(asked["clip"]) as answer:
+            assert datetime.fromtimestamp(since_us / 1e6, UTC).isoformat(timespec="seconds") in await answer.text()
+        await service.stop()

@@ -2,8 +2,9 @@
 
 import asyncio
 import datetime as dt
+import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, aclosing, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -23,8 +24,13 @@ from services.contracts.catalogue import (
 from services.contracts.errors import ConflictError, ForbiddenError, NobodyThereError
 from services.contracts.events import Audit, CameraRegistered, Event
 from services.contracts.models import Camera, Location, Reason, Status, WantReply
-from services.contracts.permissions import Actor, Role
+from services.contracts.permissions import Actor, Right, Role
+from services.contracts.recordings import FootageTimeline, TimelineQuestion
 from services.contracts.sites import SERVICE, SHARE, JoinedSite, JoinedSites, ShareAnswer, ShareQuestion, hub_id
+from services.footage.clips import open_clip
+from services.footage.owners import NotGrantedError, Owner
+from services.footage.playback import play_range
+from services.footage.timeline import ask_timeline
 from services.mesh import leaf_nodes, rpc
 from services.mesh.authority import Authority
 from services.mesh.buckets import Bucket
@@ -38,6 +44,8 @@ from services.mesh.settings import MeshSettings
 from services.mesh.sites import Invitation, Sites
 from services.mesh.want import WantAnswerer, ask_want
 from tests.flushed import flushed
+from tests.integration.recorders import assign, camera, record, running
+from tests.recorder.units import pictures
 from tests.registry.running import add, ask, collected, eventually, registry
 from tests.support.ports import free_port
 
@@ -226,13 +234,14 @@ async def test_a_camera_is_watched_only_while_its_owner_grants_it(town: Town) ->
         return came
 
     assert not await shown()
-    assert await town.hub.grant(["gate"]) == ("gate",)
+    live = (Right.LIVE,)
+    assert await town.hub.grant(["gate"]) == {"gate": live}
     await eventually(shown, bool)
-    assert await town.hub.grant(["yard"]) == ("gate", "yard")
+    assert await town.hub.grant(["yard"]) == {"gate": live, "yard": live}
     await eventually(shown, bool)
-    assert await town.hub.withdraw(["gate"]) == ("yard",)
+    assert await town.hub.withdraw(["gate"]) == {"yard": live}
     await eventually(shown, lambda came: not came)
-    assert await town.hub.grant([ALL]) == (ALL,)
+    assert await town.hub.grant([ALL]) == {ALL: live}
     await eventually(shown, bool)
     with pytest.raises(ConflictError):
         await town.hub.withdraw(["gate"])
@@ -255,6 +264,49 @@ async def test_a_wanted_camera_gives_its_cached_frames_across_the_line(town: Tow
     await town.hub.withdraw([ALL])
     await eventually(asked, lambda answer: answer is None)
     await answerer.close()
+
+
+async def test_recordings_come_from_the_owners_recorders_as_far_as_they_are_granted(town: Town, tmp_path: Path) -> None:
+    await town.hub.withdraw([ALL])
+    front = await town.city.bus("front")
+    begin_us = time.time_ns() // 1000 - 60_000_000
+    question = TimelineQuestion(camera=GATE, from_us=begin_us, to_us=begin_us + 4_000_000)
+
+    async def timeline(right: Right) -> FootageTimeline | None:
+        """None where it is not granted."""
+        try:
+            owner = Owner("mall", "gate", right)
+            return (await ask_timeline(front, "city", question, recorders=0, owner=owner))[0]
+        except NotGrantedError:
+            return None
+
+    async def clip() -> bytes:
+        async with AsyncExitStack() as stack:
+            opened = await open_clip(
+                front, "city", question, recorders=0, stack=stack, owner=Owner("mall", "gate", Right.CLIP)
+            )
+            return b"".join([data async for data in opened.chunks()])
+
+    async with running(town.mall.settings, tmp_path, "recorder") as recorder:
+        await assign(town.owner, [camera("gate")], recorder.name)
+        await record(town.ingest, "gate", pictures(start_us=begin_us), recorder)
+        assert await timeline(Right.CLIP) is None
+        await town.hub.grant(["gate"], [Right.CLIP])
+        found = await eventually(lambda: timeline(Right.CLIP), bool)
+        assert found is not None
+        assert found.camera == GATE
+        assert found.ranges[0].from_us == begin_us
+        assert b"moov" in await clip()
+        assert await timeline(Right.PLAYBACK) is None
+        await town.hub.grant(["gate"], [Right.PLAYBACK])
+        await eventually(lambda: timeline(Right.PLAYBACK), bool)
+        owner = Owner("mall", "gate", Right.PLAYBACK)
+        played = play_range(front, "city", GATE, "main", found.ranges[0], "frames", owner=owner)
+        async with aclosing(played) as units:
+            assert (await anext(units)).capture_us == begin_us
+        await town.hub.withdraw(["gate"], [Right.PLAYBACK])
+        await eventually(lambda: timeline(Right.PLAYBACK), lambda answer: answer is None)
+        assert await timeline(Right.CLIP) is not None
 
 
 async def test_what_nobody_watches_does_not_cross_the_line(town: Town) -> None:

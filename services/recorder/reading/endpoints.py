@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from services.contracts import activity, recordings
+from services.contracts import activity, recordings, subjects
 from services.contracts.activity import (
     ActivityAnswer,
     ActivityQuestion,
@@ -30,6 +30,7 @@ from services.contracts.models import Id
 from services.contracts.permissions import FOOTAGE, Actor, Right, Role
 from services.contracts.playback import PLAYBACK, PlaybackOpened, PlaybackQuestion
 from services.contracts.recordings import HistoryAnswer, HistoryQuestion, TimelineAnswer, TimelineQuestion
+from services.contracts.sites import AskedAcross, control_of
 from services.mesh import rpc, transfer
 from services.mesh.lifecycle import Service
 from services.recorder.reading import evidence, playback
@@ -43,6 +44,7 @@ FRAMES_AT_ONCE: Final = 32
 """Of playback, read in one go."""
 MAX_RANGE_US: Final = 366 * 86_400 * 1_000_000
 T = TypeVar("T")
+Q = TypeVar("Q", ClipQuestion, PlaybackQuestion)
 
 
 class Endpoints:
@@ -84,12 +86,30 @@ class Endpoints:
             rpc.Endpoint(EVIDENCE, EvidenceQuestion, self._evidence, Right.EVIDENCE),
             rpc.Endpoint(EVIDENCE_SIGN, ManifestToSign, self._sign, Right.EVIDENCE),
             rpc.Endpoint(AUDIT_SIGN, DigestToSign, self._sign_audit, Role.ADMIN),
-        ]
+            rpc.Endpoint(
+                "footage-clip", ClipQuestion, self._clip, Right.CLIP, subject=self._across(CLIP), fit=self._fit
+            ),
+            rpc.Endpoint(
+                "footage-playback", PlaybackQuestion, self._playback, Right.PLAYBACK,
+                subject=self._across(PLAYBACK), fit=self._fit,
+            ),
+        ]  # fmt: skip
         bus, tasks, home = self._service.bus, self._service.tasks, self._service.home
         return [
             await rpc.serve(bus, tasks, home=home, service=recordings.SERVICE, endpoints=broadcast),
             await rpc.serve(bus, tasks, home=home, service=recordings.SERVICE, endpoints=own, worker=self._name),
         ]
+
+    def _across(self, endpoint: str) -> str:
+        """Where a hub asks this recorder (`services.contracts.sites`)."""
+        return subjects.footage_question(self._service.home, "*", "*", self._name, endpoint)
+
+    def _fit(self, question: Q, actor: Actor, subject: str) -> tuple[Q, Actor]:
+        """A hub's question: about this mesh's own camera that the subject names, not the one of its body."""
+        home, asked = self._service.home, AskedAcross.of(subject)
+        fitted = {"camera": asked.camera, "site": home, "deliver_to": asked.data(home, question.deliver_to)}
+        known = {name: value for name, value in fitted.items() if name in type(question).model_fields}
+        return question.model_copy(update=known), asked.actor(actor)
 
     async def _timeline(self, question: TimelineQuestion, _actor: Actor) -> TimelineAnswer:
         _check(question.from_us, question.to_us)
@@ -160,7 +180,12 @@ class Endpoints:
         """Begins the transfer that answers a question; returns its control subject."""
         payloads = in_thread(messages, at_once)
         return await transfer.send(
-            self._service.bus, self._service.tasks, question.deliver_to, payloads, name=f"{what} {question.camera}"
+            self._service.bus,
+            self._service.tasks,
+            question.deliver_to,
+            payloads,
+            name=f"{what} {question.camera}",
+            control=control_of(question.deliver_to),
         )
 
     async def _sign(self, question: ManifestToSign, actor: Actor) -> ManifestSigned:

@@ -14,12 +14,16 @@ from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
+from services.contracts import subjects
 from services.contracts.errors import NotFoundError, PantauError, UnavailableError
 from services.contracts.exports import ExportedCamera, ExportJob
-from services.contracts.models import Model
+from services.contracts.models import CameraState, Model, Reason
+from services.contracts.permissions import Right
 from services.contracts.recordings import TimelineQuestion
 from services.footage.clips import Clip, clip_name, open_clip
 from services.footage.evidence.export import BundleRequest, NamedCamera, open_bundle
+from services.footage.owners import Owner
+from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
 from services.mesh.clock import SystemClock
 from services.mesh.leases import roll_call
@@ -120,7 +124,8 @@ async def make(order: ExportOrder, tell: Tell) -> ExportMade:
     await asyncio.to_thread(_make_empty, Path(order.part))
     bus = await Bus.connect(MeshSettings.model_validate(order.mesh), "export")
     try:
-        recorders = await _alive_recorders(bus, str(order.mesh["site"]), job.recorders)
+        own = any(camera.owner_id is None for camera in job.cameras)
+        recorders = await _alive_recorders(bus, str(order.mesh["site"]), job.recorders) if own else 0
         making = _Making(bus, str(order.mesh["site"]), order, recorders, tell)
         if job.kind == "bundle":
             return await making.bundle()
@@ -216,13 +221,15 @@ class _Making:
         )
         converted = job.burn_in or bool(camera.masks)
         fetching = _FETCHING if converted else 1.0
+        owner = await self._owner(camera)
 
         async with AsyncExitStack() as stack:
             clip = await open_clip(
                 self._bus, self._home, question, recorders=self._recorders, stack=stack, actor=job.owner,
-                info={"export": job.id},
+                info={"export": job.id}, owner=owner,
             )  # fmt: skip
-            self._require_answers(clip.timeline.recorders)
+            if owner is None:
+                self._require_answers(clip.timeline.recorders)
             self._require_budget(clip)
             path = self._part / f"{camera.camera}.mp4"
             size = clip.size_bytes
@@ -248,6 +255,14 @@ class _Making:
             plain.unlink()
             name = name.replace(".mp4", "_converted.mp4")
         return _Fetched(path, name, made_up)
+
+    async def _owner(self, camera: ExportedCamera) -> Owner | None:
+        if camera.owner_id is None:
+            return None
+        state = await (await Bucket.open(self._bus, subjects.STATE_BUCKET, CameraState)).get(camera.camera)
+        away = state is not None and state[0].reason is Reason.SITE_AWAY
+        since_us = state[0].since_us if state is not None and away else None
+        return Owner(camera.site, camera.owner_id, Right.CLIP, since_us)
 
     def _progress(self, share: float) -> None:
         self._tell(ExportReport(progress=share))

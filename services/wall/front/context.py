@@ -16,6 +16,7 @@ from services.contracts.models import Assignment, Camera, CameraState, Id, Priva
 from services.contracts.permissions import Actor, Right
 from services.contracts.rights import UNMASKED, CameraFacts, Grant, PastCamera, RightsBook, is_masked, masks_for
 from services.contracts.subjects import is_id
+from services.footage.owners import NotGrantedError, Owner
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
@@ -145,6 +146,25 @@ class FrontRequest(RoutedRequest):
     def camera(self) -> Camera:
         """The camera that the path names; raises as `Front.camera` does."""
         return self.front.camera(self.path_id("camera"))
+
+    def footage_owner(self, camera_id: Id, right: Right) -> Owner | None:
+        """Whose recorders have a camera's footage, where it is a joined site's; else raises `UnavailableError` where
+        no recorder holds a lease."""
+        front = self.front
+        owner = Owner.of(front.cameras.get(camera_id), front.states.get(camera_id), right)
+        if owner is None:
+            front.require_recorders()
+        return owner
+
+    def is_of_joined_site(self, camera_id: Id) -> bool:
+        """Whether a camera, and its footage, is another owner's."""
+        camera = self.front.cameras.get(camera_id)
+        return camera is not None and camera.owner_id is not None
+
+    def require_own(self, camera_id: Id) -> None:
+        """Raises `NotGrantedError` where the camera is a joined site's."""
+        if self.is_of_joined_site(camera_id):
+            raise NotGrantedError(f"{camera_id} is a joined site's: its owner makes evidence bundles of its footage")
 
     def may(self, right: Right, camera: CameraFacts) -> bool:
         """Whether the asker has ``right`` to ``camera``."""

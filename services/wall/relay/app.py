@@ -13,6 +13,7 @@ from services.contracts.models import Camera, CameraState, WorkerLease
 from services.contracts.permissions import ANYBODY, Actor, Right, Role
 from services.contracts.rights import Grant, RightsBook
 from services.contracts.sessions import ConversionOpen, SessionClose, SessionControl, SessionOpen, SessionOpened
+from services.footage.owners import Owner
 from services.mesh import rpc
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus
@@ -139,6 +140,7 @@ class Relay:
             bus=service.bus,
             home=service.home,
             recorders=lambda: len(self._workers.alive("recorder")),
+            owner=lambda camera: Owner.of(self._cameras.get(camera), self._states.get(camera), Right.PLAYBACK),
             open_converter=self._conversions.open_footage,
             clock=self._clock,
         )

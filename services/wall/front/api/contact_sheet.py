@@ -9,7 +9,9 @@ from aiohttp import hdrs, web
 from pydantic import Field
 
 from services.contracts.errors import PantauError
+from services.contracts.permissions import Right
 from services.contracts.recordings import GapCause, TimelineQuestion
+from services.footage.owners import Owner
 from services.footage.timeline import ask_timeline
 from services.wall.front.api.recorded_picture import no_footage
 from services.wall.front.api.recordings import MAX_TIMELINE_US, RangeQuery, question_of
@@ -51,15 +53,16 @@ async def contact_sheet(request: FrontRequest) -> web.Response:
         raise FieldsError([FieldError("rows", f"columns × rows must be at most {MAX_CELLS}")])
     if query.columns * query.width > MAX_WIDTH_PX:
         raise FieldsError([FieldError("width", f"columns × width must be at most {MAX_WIDTH_PX} pixels")])
-    front.require_recorders()
+    owner = request.footage_owner(question.camera, Right.PLAYBACK)
     timeline, _ = await ask_timeline(
-        front.bus, front.home, question, recorders=len(front.recorders()), actor=request.actor
+        front.bus, front.home, question, recorders=len(front.recorders()), actor=request.actor, owner=owner
     )
     if not timeline.ranges:
-        raise await no_footage(request, question.camera, question.profile, (question.from_us + question.to_us) // 2)
+        middle_us = (question.from_us + question.to_us) // 2
+        raise await no_footage(request, question.camera, question.profile, middle_us, owner)
     planned = plan_sheet(timeline, query.columns * query.rows)
     async with front.shares.sheet(request.actor.name):
-        cells = await _fill(request, question, planned, query.width)
+        cells = await _fill(request, question, planned, query.width, owner)
     camera = front.cameras.get(question.camera)
     jpeg = await asyncio.to_thread(
         _draw,
@@ -98,7 +101,7 @@ def _draw(
 
 
 async def _fill(
-    request: FrontRequest, question: TimelineQuestion, cells: list[SheetCell], width_px: int
+    request: FrontRequest, question: TimelineQuestion, cells: list[SheetCell], width_px: int, owner: Owner | None
 ) -> list[ShownCell | MissingCell]:
     """The content of each cell. A failed picture becomes a text in its cell; raises only where all fail."""
     few = asyncio.Semaphore(AT_ONCE)
@@ -112,7 +115,7 @@ async def _fill(
             try:
                 picture = await request.front.thumbnails.keyframe_picture(
                     question.camera, question.profile, cell.footage, cell.at_us, width_px, request.actor,
-                    masks, Decoding.SHEET,
+                    masks, Decoding.SHEET, owner,
                 )  # fmt: skip
             except PantauError as error:
                 failures.append(error)

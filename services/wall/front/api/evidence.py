@@ -73,6 +73,7 @@ async def _wanted(request: FrontRequest, query: EvidenceQuery) -> BundleRequest:
         raise FieldsError([FieldError("to", f"a bundle takes at most {MAX_CAMERA_US // 3_600_000_000} camera hours")])
     for camera in cameras:
         request.require(Right.EVIDENCE, camera, query.site)
+        request.require_own(camera)
     named = {camera: await owned_camera(request, camera, query.site) for camera in cameras}
     return BundleRequest(named, from_us, until_us, request.actor, query.reason, query.incident or "")
 

@@ -160,7 +160,8 @@ async def add_export(request: FrontRequest) -> web.Response:
     wanted = await request.json(ExportRequest)
     front = request.front
     from_us, until_us = _range(wanted)
-    front.require_recorders()
+    if not all(request.is_of_joined_site(camera) for camera in wanted.cameras):
+        front.require_recorders()
     cameras = [await _camera(request, wanted.kind, camera, wanted.site) for camera in dict.fromkeys(wanted.cameras)]
     incident = await ask_incident(request, wanted.incident)
     unfinished = sum(job.actor == request.actor.name and not job.status.over for job in front.exports.values())
@@ -307,8 +308,14 @@ def _range(wanted: ExportRequest) -> tuple[int, int]:
 
 async def _camera(request: FrontRequest, kind: ExportKind, camera: Id, site: Id | None) -> ExportedCamera:
     request.require(Right.CLIP if kind == "clip" else Right.EVIDENCE, camera, site)
+    if kind == "bundle":
+        request.require_own(camera)
     named = await owned_camera(request, camera, site)
-    return ExportedCamera(camera=camera, site=named.site, name=named.name, masks=request.masks(camera, site))
+    known = request.front.cameras.get(camera)
+    owner_id = known.owner_id if known is not None and known.site == named.site else None
+    return ExportedCamera(
+        camera=camera, site=named.site, name=named.name, masks=request.masks(camera, site), owner_id=owner_id
+    )
 
 
 def _detail(job: ExportJob) -> dict[str, str]:

@@ -4,6 +4,7 @@ from typing import Final
 
 from services.contracts.models import Id
 from services.contracts.recordings import MIN_GAP_US, FootageRange, FootageTimeline, GapCause, TimelineQuestion
+from services.footage.owners import Owner
 from services.footage.timeline import ask_timeline
 from services.wall.front.context import FrontRequest
 from services.wall.front.http.errors import NoFootageError
@@ -13,20 +14,24 @@ SEARCH_US: Final = 180 * 86_400 * 1_000_000
 """The nearest footage is searched within so much time before and after."""
 
 
-async def footage_at(request: FrontRequest, camera: Id, profile: str, at_us: int) -> tuple[FootageRange, int]:
+async def footage_at(
+    request: FrontRequest, camera: Id, profile: str, at_us: int, owner: Owner | None
+) -> tuple[FootageRange, int]:
     """The footage that holds the moment, and the moment, moved into it where it lies just beside.
 
     Raises `NoFootageError`, `NotFoundError` for an unknown camera, `UnavailableError`.
     """
-    found = nearest(await _ask(request, camera, profile, at_us, MIN_GAP_US), at_us)
+    found = nearest(await _ask(request, camera, profile, at_us, MIN_GAP_US, owner), at_us)
     if found is None or abs(found[1] - at_us) >= MIN_GAP_US:
-        raise await no_footage(request, camera, profile, at_us)
+        raise await no_footage(request, camera, profile, at_us, owner)
     return found
 
 
-async def no_footage(request: FrontRequest, camera: Id, profile: str, at_us: int) -> NoFootageError:
+async def no_footage(
+    request: FrontRequest, camera: Id, profile: str, at_us: int, owner: Owner | None
+) -> NoFootageError:
     """The error for a moment without footage; raises `NotFoundError` for an unknown camera."""
-    around = await _ask(request, camera, profile, at_us, SEARCH_US)
+    around = await _ask(request, camera, profile, at_us, SEARCH_US, owner)
     found = nearest(around, at_us)
     if found is None:
         if not around.gaps:
@@ -55,12 +60,14 @@ def cause_at(timeline: FootageTimeline, from_us: int, to_us: int) -> str:
     return GapCause.UNKNOWN
 
 
-async def _ask(request: FrontRequest, camera: Id, profile: str, at_us: int, margin_us: int) -> FootageTimeline:
+async def _ask(
+    request: FrontRequest, camera: Id, profile: str, at_us: int, margin_us: int, owner: Owner | None
+) -> FootageTimeline:
     front = request.front
     question = TimelineQuestion(
         camera=camera, profile=profile, from_us=max(at_us - margin_us, 0), to_us=at_us + margin_us
     )
     answer, _ = await ask_timeline(
-        front.bus, front.home, question, recorders=len(front.recorders()), actor=request.actor
+        front.bus, front.home, question, recorders=len(front.recorders()), actor=request.actor, owner=owner
     )
     return answer

@@ -123,16 +123,12 @@ async def timeline(request: FrontRequest) -> web.Response:
     """What is recorded, what is not and why."""
     question = question_of(request, request.query(RangeQuery), MAX_TIMELINE_US)
     front = request.front
-    front.require_recorders()
-    (answer, _), moved = await asyncio.gather(
-        ask_timeline(front.bus, front.home, question, recorders=len(front.recorders()), actor=request.actor),
-        ask_activity(
-            front.bus,
-            front.home,
-            ActivityQuestion(**question.model_dump()),
-            recorders=len(front.recorders()),
-            actor=request.actor,
+    owner = request.footage_owner(question.camera, Right.PLAYBACK)
+    (answer, _), activity = await asyncio.gather(
+        ask_timeline(
+            front.bus, front.home, question, recorders=len(front.recorders()), actor=request.actor, owner=owner
         ),
+        _ask_activity(request, question) if owner is None else _no_activity(),
     )
     if not answer.ranges and not answer.gaps:
         request.camera()  # 404 for an unknown camera; a removed one may have footage
@@ -145,9 +141,26 @@ async def timeline(request: FrontRequest) -> web.Response:
             ranges=[RangeView.model_validate(item) for item in answer.ranges],
             gaps=[GapView.of(gap, open_until_us) for gap in answer.gaps],
             damage=[DamageView.of(damage) for damage in answer.damage],
-            activity=_activity(moved, question),
+            activity=activity,
         )
     )
+
+
+async def _ask_activity(request: FrontRequest, question: TimelineQuestion) -> list[ActivityView]:
+    front = request.front
+    moved = await ask_activity(
+        front.bus,
+        front.home,
+        ActivityQuestion(**question.model_dump()),
+        recorders=len(front.recorders()),
+        actor=request.actor,
+    )
+    return _activity(moved, question)
+
+
+async def _no_activity() -> list[ActivityView]:
+    """Joined sites do not tell of it."""
+    return []
 
 
 def _activity(answer: ActivityAnswer, question: TimelineQuestion) -> list[ActivityView]:
@@ -173,7 +186,7 @@ async def clip(request: FrontRequest) -> web.StreamResponse:
             f"(POST /api/v1/exports, kind clip) has them drawn"
         )
     front = request.front
-    front.require_recorders()
+    owner = request.footage_owner(question.camera, Right.CLIP)
     async with AsyncExitStack() as stack:
         opened = await open_clip(
             front.bus,
@@ -182,6 +195,7 @@ async def clip(request: FrontRequest) -> web.StreamResponse:
             recorders=len(front.recorders()),
             stack=stack,
             actor=request.actor,
+            owner=owner,
         )
         detail = {"from": rfc3339(question.from_us), "to": rfc3339(question.to_us), "as": "clip.mp4"}
         if not request.is_head:

@@ -12,6 +12,7 @@ from services.contracts.permissions import Right
 from services.contracts.recordings import TimelineQuestion
 from services.contracts.rights import masks_for
 from services.footage.clips import open_clip
+from services.footage.owners import Owner
 from services.wall.front.api.recorded_picture import footage_at, no_footage
 from services.wall.front.context import FrontRequest
 from services.wall.front.http.errors import FieldError, FieldsError
@@ -66,10 +67,11 @@ async def _picture(request: FrontRequest, query: SnapshotQuery) -> web.Response:
     if query.at is not None:
         if to_us(query.at) <= 0:
             raise FieldsError([FieldError("at", "must be after 1970")])
-        request.require(Right.PLAYBACK if query.picture == "keyframe" else Right.CLIP, request.path_id("camera"))
-        request.front.require_recorders()
+        right = Right.PLAYBACK if query.picture == "keyframe" else Right.CLIP
+        request.require(right, request.path_id("camera"))
+        owner = request.footage_owner(request.path_id("camera"), right)
         recorded = _keyframe if query.picture == "keyframe" else _exact
-        return await recorded(request, to_us(query.at), query.width)
+        return await recorded(request, to_us(query.at), query.width, owner)
     camera = request.camera()
     request.front.require_live(camera)
     profile = choose_profile(camera, request.front.states.get(camera.id), query.width)
@@ -78,27 +80,33 @@ async def _picture(request: FrontRequest, query: SnapshotQuery) -> web.Response:
     return jpeg_response(request.raw, picture)
 
 
-async def _keyframe(request: FrontRequest, at_us: int, width_px: int | None) -> web.Response:
+async def _keyframe(request: FrontRequest, at_us: int, width_px: int | None, owner: Owner | None) -> web.Response:
     camera, profile = request.path_id("camera"), "main"
-    footage, moment_us = await footage_at(request, camera, profile, at_us)
+    footage, moment_us = await footage_at(request, camera, profile, at_us, owner)
     picture = await request.front.thumbnails.keyframe_picture(
-        camera, profile, footage, moment_us, width_px, request.actor, request.masks(camera)
+        camera, profile, footage, moment_us, width_px, request.actor, request.masks(camera), owner=owner
     )
     if picture is None:
-        raise await no_footage(request, camera, profile, at_us)
+        raise await no_footage(request, camera, profile, at_us, owner)
     return jpeg_response(request.raw, picture, max_age_seconds=RECORDED_SECONDS)
 
 
-async def _exact(request: FrontRequest, at_us: int, width_px: int | None) -> web.Response:
+async def _exact(request: FrontRequest, at_us: int, width_px: int | None, owner: Owner | None) -> web.Response:
     front, camera = request.front, request.path_id("camera")
     question = TimelineQuestion(camera=camera, from_us=at_us, to_us=at_us + CLIP_US)
     async with AsyncExitStack() as stack:
         try:
             opened = await open_clip(
-                front.bus, front.home, question, recorders=len(front.recorders()), stack=stack, actor=request.actor
+                front.bus,
+                front.home,
+                question,
+                recorders=len(front.recorders()),
+                stack=stack,
+                actor=request.actor,
+                owner=owner,
             )
         except NotFoundError as error:
-            raise await no_footage(request, camera, question.profile, at_us) from error
+            raise await no_footage(request, camera, question.profile, at_us, owner) from error
         if opened.size_bytes > MAX_CLIP_BYTES:
             raise PictureError(f"the group of pictures there has {opened.size_bytes} bytes, too many for a still")
         clip = b"".join([chunk async for chunk in opened.chunks()])

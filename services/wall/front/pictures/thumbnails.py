@@ -10,6 +10,7 @@ from services.contracts.models import Id, PrivacyMasks
 from services.contracts.permissions import Actor
 from services.contracts.recordings import MIN_GAP_US, FootageRange
 from services.footage import playback
+from services.footage.owners import Owner
 from services.mesh.bus import Bus
 from services.wall.front.pictures.picture_cache import PictureCache, Snapshot
 from services.wall.front.pictures.snapshot_cache import Decoding, SnapshotCache
@@ -46,12 +47,15 @@ class ThumbnailCache:
         actor: Actor,
         masks: PrivacyMasks,
         decoding: Decoding = Decoding.STILL,
+        owner: Owner | None = None,
     ) -> Snapshot | None:
         """The picture of the keyframe at or before ``at_us``, which lies in ``footage``, with ``masks`` drawn in it.
 
+        With an ``owner`` its recorders have the footage.
+
         None where the recorder does not have it any more. Raises `PictureError`, `UnavailableError`.
         """
-        unit = await self._keyframe(camera, profile, footage, at_us, actor)
+        unit = await self._keyframe(camera, profile, footage, at_us, actor, owner)
         if unit is None:
             return None
         key = _Key(camera, profile, unit.capture_us, width_px, masks)
@@ -64,11 +68,13 @@ class ThumbnailCache:
             return snapshot
 
     async def _keyframe(
-        self, camera: Id, profile: str, footage: FootageRange, at_us: int, actor: Actor
+        self, camera: Id, profile: str, footage: FootageRange, at_us: int, actor: Actor, owner: Owner | None
     ) -> AccessUnit | None:
         # Begins a little earlier: the moment may lie between two segments.
         wanted = footage.model_copy(update={"from_us": max(at_us - MIN_GAP_US, 0), "to_us": at_us + 1})
-        units = playback.play_range(self._bus, self._home, camera, profile, wanted, "backwards", actor=actor)
+        units = playback.play_range(
+            self._bus, self._home, camera, profile, wanted, "backwards", actor=actor, owner=owner
+        )
         async with aclosing(units):
             async for unit in units:
                 return unit

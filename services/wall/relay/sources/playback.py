@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.contracts.frames import AccessUnit
-from services.contracts.models import Camera, PrivacyMasks
+from services.contracts.models import Camera, Id, PrivacyMasks
 from services.contracts.playback import PlaybackMode
 from services.contracts.sessions import ClockControl, ClockNotice, ErrorNotice, Notice
+from services.footage.owners import Owner
 from services.footage.playback import FootagePlayer
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock, ClockTimer
@@ -35,6 +36,8 @@ class PlaybackContext:
     home: str
     recorders: Callable[[], int]
     """How many are alive."""
+    owner: Callable[[Id], Owner | None]
+    """Of a joined site's camera."""
     open_converter: Callable[[PrivacyMasks], FootageConverter]
     """See `Conversions.open_footage`."""
     clock: Clock
@@ -73,7 +76,14 @@ class SessionPlayback:
 
     def _player(self, camera: str) -> FootagePlayer:
         context = self._context
-        return FootagePlayer(context.bus, context.home, camera, recorders=context.recorders, clock=context.clock)
+        return FootagePlayer(
+            context.bus,
+            context.home,
+            camera,
+            recorders=context.recorders,
+            clock=context.clock,
+            owner=lambda: context.owner(camera),
+        )
 
     def _sources(self) -> list[RecordedSource]:
         return [slot.source for slot in self._slots if isinstance(slot.source, RecordedSource)]

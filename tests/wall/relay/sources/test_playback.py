@@ -17,6 +17,7 @@ def test_a_command_that_was_overtaken_by_a_newer_one_moves_no_clock() -> None:
         cast("Bus", None),
         "home",
         lambda: 0,
+        lambda _: None,
         lambda _masks: cast("FootageConverter", None),
         ManualClock(START_US + 60_000_000),
     )

@@ -597,6 +597,8 @@ export const en = {
   "problem.unsupported-type": "this kind of file is not accepted",
   "problem.too-many-attempts": "too many attempts; wait a little",
   "problem.no-footage": "nothing is recorded in this time",
+  "problem.not-granted": "the camera's owner has not granted this",
+  "problem.site-away": "no answer from the site that the camera belongs to",
   "problem.exports-full": "exports take all the room they may; remove some",
   "problem.cannot-convert": "the pictures cannot be converted",
   "problem.not-ready": "the file is not there yet",
@@ -753,6 +755,8 @@ export const en = {
   "cause.spool-full": "kept for a recorder until there was no more room",
   "cause.not-assigned": "no recorder was assigned",
   "cause.not-kept": "before the oldest footage that is kept",
+  "cause.not-granted": "the camera's owner has not granted its recordings",
+  "cause.site-away": "no answer from the site that it belongs to",
   "cause.unknown": "cause not known",
 
   "sheet.title": "Contact sheet",

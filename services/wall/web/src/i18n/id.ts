@@ -599,6 +599,8 @@ export const id: Messages = {
   "problem.unsupported-type": "jenis berkas ini tidak diterima",
   "problem.too-many-attempts": "terlalu banyak percobaan; tunggu sebentar",
   "problem.no-footage": "tidak ada rekaman pada waktu ini",
+  "problem.not-granted": "pemilik kamera belum mengizinkan ini",
+  "problem.site-away": "tidak ada jawaban dari lokasi pemilik kamera",
   "problem.exports-full": "tempat untuk ekspor sudah penuh; hapus beberapa",
   "problem.cannot-convert": "gambarnya tidak dapat dikonversi",
   "problem.not-ready": "berkasnya belum ada",
@@ -757,6 +759,8 @@ export const id: Messages = {
   "cause.spool-full": "disimpan untuk perekam sampai tempatnya habis",
   "cause.not-assigned": "belum ada perekam yang ditugaskan",
   "cause.not-kept": "sebelum rekaman tertua yang disimpan",
+  "cause.not-granted": "pemilik kamera belum mengizinkan rekamannya",
+  "cause.site-away": "tidak ada jawaban dari lokasi pemiliknya",
   "cause.unknown": "sebab tidak diketahui",
 
   "sheet.title": "Lembar kontak",

@@ -329,7 +329,8 @@ export class WallTile extends LitElement {
     const recorded = source === "recorded";
     const audible = this.enlarged && !recorded && app.camera(camera)?.audio === true;
     const unmuted = app.unmuted.value;
-    const replayable = !app.playback.active && app.camera(camera)?.record === true;
+    const known = app.camera(camera);
+    const replayable = !app.playback.active && (known?.record === true || known?.owner_id != null);
     return html`<div class="tools">
       ${audible ? this.tool(unmuted ? "sound" : "mute", t(unmuted ? "tile.mute" : "tile.sound"), () => toggleSound(app)) : nothing}
       ${
