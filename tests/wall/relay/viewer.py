@@ -21,6 +21,7 @@ from services.media.rtp import RtpHeader, parse_rtp
 from services.mesh.clock import SystemClock
 from services.wall.relay.engine import stun
 from services.wall.relay.engine.dtls import Certificates, DtlsSession, HandshakeLimiter, SrtpKeys, fingerprint
+from services.wall.relay.engine.ice import CONSENT_SECONDS
 from services.wall.relay.engine.sdp import ABS_SEND_TIME, PLAYOUT_DELAY
 from tests.wall.relay.running import Front
 
@@ -96,6 +97,7 @@ class Viewer:
         self._loop.add_reader(self.sock, self._readable)
         self.connected = False
         self._early: list[bytes] = []
+        self._renewing: asyncio.TimerHandle | None = None
 
     async def open(
         self,
@@ -137,6 +139,12 @@ class Viewer:
         self.connected = True
         for data in self._early:
             self._on_srtp(data)
+        self._renewing = self._loop.call_later(CONSENT_SECONDS / 6, self._renew_consent)
+
+    def _renew_consent(self) -> None:
+        """As a browser does: a test may last longer than consent that is not renewed."""
+        self.check()
+        self._renewing = self._loop.call_later(CONSENT_SECONDS / 6, self._renew_consent)
 
     def check(self, *, password: str | None = None) -> None:
         """Sends one binding request."""
@@ -250,6 +258,8 @@ class Viewer:
 
     async def close(self, *, goodbye: bool = True) -> None:
         """Leaves, with DTLS close_notify or without a word."""
+        if self._renewing is not None:
+            self._renewing.cancel()
         if goodbye:
             await self._dtls.close()
         self._loop.remove_reader(self.sock)
