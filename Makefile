@@ -41,10 +41,10 @@ test-units:
 	@$(STAGE) --session-timeout=900 -n 2 -m 'not (integration or chaos or browser)'
 
 test-parts:
-	@$(STAGE) --session-timeout=1200 -n 3 --dist loadfile --no-loadscope-reorder -m '(integration or chaos) and not browser'
+	@$(STAGE) --session-timeout=1800 -n 3 --dist loadfile --no-loadscope-reorder -m '(integration or chaos) and not browser'
 
 test-browser:
-	@$(STAGE) --session-timeout=1500 -m browser
+	@$(STAGE) --session-timeout=2100 -m browser
 
 lint:
 	@$(PYTHON) -m tools.bootstrap lint
