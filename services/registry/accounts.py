@@ -33,7 +33,8 @@ class Accounts:
         self._ledger = ledgers.accounts
         self._clock = clock
         self._taking_away = asyncio.Lock()
-        """Of two administrators who demote each other at once, the second one is refused."""
+        """Of two administrators who demote each other at once, here the second one is refused. Another registry meets
+        a `ConflictError` (`_keep_admin_besides`)."""
 
     async def add(self, given: AccountInput, actor: Actor) -> AccountEntry:
         """Makes an account. The first one of a mesh without accounts is an administrator's, or nobody could go on."""
@@ -52,27 +53,35 @@ class Accounts:
         if update.name == actor.name and (given.get("disabled") or given.get("role", actor.role) is not actor.role):
             raise ForbiddenError("nobody takes their own rights away; let another administrator do it")
         async with self._taking_away:
-            if given.get("disabled") or given.get("role", Role.ADMIN) is not Role.ADMIN:
-                self._require_admin_besides(update.name)
-            return await self._change(update.name, given)
+            takes = bool(given.get("disabled")) or given.get("role", Role.ADMIN) is not Role.ADMIN
+            return await self._change(update.name, given, takes_rights=takes)
 
     async def remove(self, key: AccountKey, actor: Actor) -> AccountDone:
         """Removes an account, which ends its sign-ins."""
         if key.name == actor.name:
             raise ForbiddenError("nobody removes their own account; let another administrator do it")
         async with self._taking_away:
-            self._require_admin_besides(key.name)
-            _, revision = await self._get(key.name)
+            account, revision = await self._get(key.name)
+            await self._keep_admin_besides(account)
             await self._ledger.delete(account_key(key.name), revision)
         return AccountDone()
 
-    def _require_admin_besides(self, name: str) -> None:
-        """Raises `ForbiddenError` where only ``name`` is administrator. An administrator of an accounts file is
-        refused as well."""
-        accounts = [account for account, _ in self._ledger.entries.values()]
-        admins = {each.name for each in accounts if each.role is Role.ADMIN and not each.disabled}
-        if admins == {name}:
-            raise ForbiddenError(f"{name} is the last administrator; make somebody else one first")
+    async def _keep_admin_besides(self, account: RegistryAccount) -> None:
+        """Raises `ForbiddenError` where nobody else is administrator. An administrator of an accounts file is refused
+        as well.
+
+        Writes another administrator's account again as it is. So a registry that is taking that one's rights, because
+        ``account`` is left, meets a newer revision, or this one does (`ConflictError`).
+        """
+        if not _is_admin(account):
+            return
+        others = [each.name for each, _ in self._ledger.entries.values() if _is_admin(each)]
+        for name in others:
+            entry = await self._ledger.fetch(account_key(name)) if name != account.name else None
+            if entry is not None and _is_admin(entry[0]):
+                await self._ledger.update(account_key(name), *entry)
+                return
+        raise ForbiddenError(f"{account.name} is the last administrator; make somebody else one first")
 
     async def change_password(self, change: PasswordChange, actor: Actor) -> AccountEntry:
         """Gives the asker's own account a password."""
@@ -136,7 +145,8 @@ class Accounts:
             raise NotFoundError(f"there is no account {name!r} in the registry")
         return entry
 
-    async def _change(self, name: str, given: dict[str, Any]) -> AccountEntry:
+    async def _change(self, name: str, given: dict[str, Any], *, takes_rights: bool = False) -> AccountEntry:
+        """``takes_rights``: of an administrator, where another one has to be left."""
         for _attempt in range(ATTEMPTS):
             before, revision = await self._get(name)
             changes = given | {"changed_us": self._clock.now_us()}
@@ -144,12 +154,18 @@ class Accounts:
                 changes = {"stamp": _new_stamp()} | changes
             after = RegistryAccount.model_validate(before.model_dump() | changes)
             try:
+                if takes_rights:
+                    await self._keep_admin_besides(before)
                 return AccountEntry(
                     account=after, revision=await self._ledger.update(account_key(name), after, revision)
                 )
             except ConflictError:
                 continue
         raise ConflictError(f"the account {name!r} keeps changing; try again")
+
+
+def _is_admin(account: RegistryAccount) -> bool:
+    return account.role is Role.ADMIN and not account.disabled
 
 
 def _new_stamp() -> str:

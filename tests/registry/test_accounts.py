@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from services.contracts.accounts import AccountKey, AccountPatch, AccountUpdate, RegistryAccount, account_key
-from services.contracts.errors import ForbiddenError
+from services.contracts.errors import ConflictError, ForbiddenError
 from services.contracts.permissions import Actor, Role
 from services.mesh.clock import ManualClock
 from services.registry.accounts import Accounts
@@ -32,12 +32,18 @@ class Kept:
 
     async def update(self, key: str, value: RegistryAccount, revision: int) -> int:
         await asyncio.sleep(0)
+        self._require_last(key, revision)
         self.entries[key] = (value, revision + 1)
         return revision + 1
 
-    async def delete(self, key: str, _revision: int) -> None:
+    async def delete(self, key: str, revision: int) -> None:
         await asyncio.sleep(0)
+        self._require_last(key, revision)
         del self.entries[key]
+
+    def _require_last(self, key: str, revision: int) -> None:
+        if key not in self.entries or self.entries[key][1] != revision:
+            raise ConflictError(key)
 
     def admins(self) -> set[str]:
         return {each.name for each, _ in self.entries.values() if each.role is Role.ADMIN and not each.disabled}
@@ -66,6 +72,25 @@ async def test_of_two_administrators_who_take_each_others_rights_at_once_one_is_
     )
     assert len(kept.admins()) == 1
     assert [type(each) for each in done] == [type(None), ForbiddenError]
+
+
+@pytest.mark.parametrize("first", ["demote", "disable", "remove"])
+@pytest.mark.parametrize("second", ["demote", "disable", "remove"])
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+async def test_also_where_two_registries_are_asked_at_once_one_is_left(first: str, second: str, turns: int) -> None:
+    kept = Kept(ani=Role.ADMIN, budi=Role.ADMIN)
+    here, there = accounts(kept), accounts(kept)  # each with a lock of its own
+
+    async def later() -> None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await take_away(there, second, "ani", Actor("budi", Role.ADMIN))
+
+    done = await asyncio.gather(
+        take_away(here, first, "budi", Actor("ani", Role.ADMIN)), later(), return_exceptions=True
+    )
+    assert kept.admins()
+    assert {type(each) for each in done} <= {type(None), ConflictError, ForbiddenError}
 
 
 async def test_others_are_demoted_and_the_last_one_by_nobody_until_there_is_another() -> None:
