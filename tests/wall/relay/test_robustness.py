@@ -135,7 +135,7 @@ def memory() -> tuple[int, int]:
 
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors in /proc")
-async def test_a_thousand_sessions_leave_memory_and_descriptors_where_they_were(bus: Bus, front: Front) -> None:
+async def test_hundreds_of_sessions_leave_memory_and_descriptors_where_they_were(bus: Bus, front: Front) -> None:
     """A fifth of them connect and get pictures; the others are opened and closed before any check."""
     await ensure_stream(bus)  # audit events of views would wait for their stream, and be counted
     await front.add_camera("cam-1")
@@ -158,7 +158,7 @@ async def test_a_thousand_sessions_leave_memory_and_descriptors_where_they_were(
         await until(lambda: not front.relay.sessions and not front.relay._outbox.snapshot())
         front.notices.clear()
         files, (blocks, resident_bytes) = descriptors(), memory()
-        for number in range(1000):
+        for number in range(300):
             await one(number % 5 == 0, number % 2 == 0)
             front.notices.clear()
         await until(lambda: not front.relay.sessions and not front.relay._outbox.snapshot())
