@@ -143,7 +143,9 @@ def add_headers(request: web.BaseRequest, response: web.StreamResponse, guard: G
     """Completes an answer; called as it is about to be sent."""
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
-    response.headers.setdefault("Cache-Control", "no-store")
+    if "private" in response.headers.setdefault("Cache-Control", "no-store"):
+        # What a browser keeps for one person is not for the next one at the same desk: rights and masks differ.
+        response.headers.add("Vary", "Authorization, Cookie")
     response.headers["Server"] = "Pantau"
     response.headers.setdefault("Cross-Origin-Resource-Policy", "cross-origin" if cross_origin else "same-origin")
     origin = request.headers.get(hdrs.ORIGIN)

@@ -3,13 +3,14 @@
 from contextlib import suppress
 
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contracts.errors import PantauError
 from services.wall.front.http.errors import ForeignOriginError, MisdirectedError
-from services.wall.front.http.guard import Guard, host_of, is_loopback
+from services.wall.front.http.guard import Guard, add_headers, host_of, is_loopback
 
 LOCAL = Guard(is_local=lambda: True, allowed_origins=("https://monitor.example",))
 OPEN = Guard(is_local=lambda: False)
@@ -107,3 +108,16 @@ def test_no_host_or_origin_makes_the_guard_fail_or_takes_a_stranger_for_this_mac
 )
 def test_addresses_of_this_machine(host: str, expected: bool) -> None:
     assert is_loopback(host) == expected
+
+
+def test_what_a_browser_keeps_for_one_person_is_not_shown_to_the_next_one() -> None:
+    request = make_mocked_request("GET", "/api/v1/cameras/cam-1/snapshot.jpg", headers={"Host": "wall.example"})
+    for caching, vary in (
+        ("private, max-age=3600", ["Authorization, Cookie"]),
+        ("public, max-age=60", []),
+        (None, []),
+    ):
+        answer = web.Response(headers={} if caching is None else {"Cache-Control": caching})
+        add_headers(request, answer, OPEN, cross_origin=False)
+        assert answer.headers.getall("Vary", []) == vary
+        assert answer.headers["Cache-Control"] == (caching or "no-store")
