@@ -38,7 +38,10 @@ class Backlog:
             self._skip_to_keyframe()
 
     def take_job(self) -> Job:
-        """The next job, after skipping what is hopelessly late; raises ``IndexError`` where none waits."""
+        """The next job, after skipping what is hopelessly late; raises ``IndexError`` where none waits.
+
+        A late keyframe is stamped anew: see `_caught_up`.
+        """
         late = self._late_90k()
         if late > HOPELESS_90K or self._units[-1].keyframe:
             self._skip_to_keyframe()
@@ -47,11 +50,19 @@ class Backlog:
         # A keyframe is shown however late it is: it may be the only picture for long.
         show = late <= LATE_90K or unit.keyframe
         self.dropped += not show
-        return Job(unit, show)
+        return Job(self._caught_up(unit), show)
 
     def take_every_job(self) -> Job:
         """The next job, with nothing skipped; raises ``IndexError`` where none waits."""
         return Job(self._units.popleft(), True)
+
+    def _caught_up(self, unit: AccessUnit) -> AccessUnit:
+        """A late keyframe just before the pictures that are shown next, so that the stream's time has no hole where
+        pictures are skipped: a player would wait as long as that lasts. Its capture time stays what it was."""
+        ahead = self._units[-1].dts_90k - LATE_90K - 1 - unit.dts_90k if self._units and unit.keyframe else 0
+        if ahead <= 0:
+            return unit
+        return unit._replace(pts_90k=unit.pts_90k + ahead, dts_90k=unit.dts_90k + ahead)
 
     def _late_90k(self) -> int:
         return abs(self._units[-1].dts_90k - self._units[0].dts_90k)

@@ -1,5 +1,7 @@
 """What a converter leaves out when it is late."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +34,25 @@ def test_late_pictures_are_decoded_but_not_shown_and_the_first_keyframe_is() -> 
     shown = [job.unit.sequence for job in jobs[1:] if job.show]
     assert shown == list(range(59 - LATE_90K // 3600, 60))
     assert backlog.dropped == 59 - len(shown)
+
+
+def test_a_late_keyframe_leaves_no_hole_in_the_stream_s_time() -> None:
+    """A conversion of 4:2:2 began with a step of 1.2 to 2.0 s between the keyframe and the next picture."""
+    backlog = Backlog()
+    for number in range(60):
+        backlog.add_unit(unit(number, keyframe=number == 0)._replace(capture_us=number, pts_90k=number * 3600 + 900))
+    shown = [job.unit for job in (backlog.take_job() for _ in range(60)) if job.show]
+    steps = [after.dts_90k - before.dts_90k for before, after in pairwise(shown)]
+    assert min(steps) > 0
+    assert max(steps) == 3600
+    assert (shown[0].capture_us, shown[0].pts_90k - shown[0].dts_90k) == (0, 900)
+
+
+def test_a_keyframe_that_is_not_late_keeps_its_time() -> None:
+    backlog = Backlog()
+    for number in range(LATE_90K // 3600):
+        backlog.add_unit(unit(number, keyframe=number == 0))
+    assert backlog.take_job().unit == unit(0, keyframe=True)
 
 
 def test_who_is_hopelessly_late_goes_on_at_the_newest_keyframe() -> None:
