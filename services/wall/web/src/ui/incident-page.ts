@@ -90,6 +90,7 @@ export class IncidentPage extends LitElement {
         display: flex;
         flex-wrap: wrap;
         gap: 8px;
+        margin-top: 10px;
       }
       .write {
         display: grid;
@@ -204,7 +205,7 @@ export class IncidentPage extends LitElement {
       <ul class="cameras">
         ${incident.cameras.map((id) => html`<li>${this.app.camera(id)?.name ?? id}</li>`)}
       </ul>
-      <div class="actions" style="margin-top: 10px">
+      <div class="actions">
         <button class="plain" @click=${() => this.app.showIncident(incident)}>
           ${icon("play")}${t("incidents.show")}
         </button>
@@ -258,7 +259,7 @@ export class IncidentPage extends LitElement {
     return html`<section>
       <h3>${t("exports.title")}</h3>
       <pantau-exports-tray .app=${this.app} .incident=${incident.id}></pantau-exports-tray>
-      <div class="actions" style="margin-top: 8px">
+      <div class="actions">
         <button class="plain" @click=${() => this.app.show({ dialog: { kind: "export", incident } })}>
           ${icon("export")}${t("incidents.export")}
         </button>
