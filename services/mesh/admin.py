@@ -1,7 +1,6 @@
 """A service's own admin port: ``/livez``, ``/readyz`` and ``/metrics``."""
 
 import errno
-import ssl
 from collections.abc import Callable
 from typing import Final
 
@@ -56,11 +55,17 @@ class Health:
 
 
 async def listen(
-    runner: web.AppRunner, host: str, port: int, *, what: str, setting: str, tls: ssl.SSLContext | None = None
+    runner: web.AppRunner,
+    host: str,
+    port: int,
+    *,
+    what: str,
+    setting: str,
+    make_site: Callable[[web.AppRunner, str, int], web.BaseSite] = web.TCPSite,
 ) -> int:
     """Starts a site; returns the port. Raises `PortTakenError` that says what to change."""
     try:
-        await web.TCPSite(runner, host, port, ssl_context=tls).start()
+        await make_site(runner, host, port).start()
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise PortTakenError(

@@ -1,6 +1,7 @@
 """The front: HTTP for people, players and programs. Wires its parts and owns its lifecycle."""
 
 import asyncio
+import functools
 import json
 from collections.abc import Awaitable, Callable, Sequence, Set
 from pathlib import Path
@@ -46,6 +47,7 @@ from services.wall.front.http.guard import SAFE_METHODS, Guard, add_headers, is_
 from services.wall.front.http.route import Route
 from services.wall.front.http.shares import FrontShares
 from services.wall.front.http.tls import ServedCertificate
+from services.wall.front.http.tls_site import TlsSite
 from services.wall.front.ice import IceServers
 from services.wall.front.pictures.snapshot_cache import SnapshotCache
 from services.wall.front.pictures.thumbnails import ThumbnailCache
@@ -244,9 +246,10 @@ async def run(
         service.tasks.create_task(sign_ins.mirror.run(), name="sign-ins"),
         service.tasks.create_task(grants.run(), name="grants"),
     ]
+    limits = ConnectionLimits(settings.connections_per_address, clients.is_proxy)
     runner = BoundedRunner(
         build(front),
-        ConnectionLimits(settings.connections_per_address, clients.is_proxy),
+        limits,
         access_log=None,
         handler_cancellation=True,
         shutdown_timeout=SHUTDOWN_SECONDS,
@@ -260,8 +263,11 @@ async def run(
             raise SettingsError(OPEN_TO_STRANGERS.format(http=settings.http))
         followers.append(service.tasks.create_task(sign_ins.keep(), name="sign-ins kept"))
         host, port = settings.listen
-        tls = served.context if served is not None else None
-        bound = await admin.listen(runner, host, port, what="the wall", setting="PANTAU_WALL_HTTP", tls=tls)
+        make_site: Callable[[web.AppRunner, str, int], web.BaseSite] = web.TCPSite
+        if served is not None:
+            handshakes = ConnectionLimits(limits.per_address, limits.is_proxy)
+            make_site = functools.partial(TlsSite, tls=served.context, handshakes=handshakes)
+        bound = await admin.listen(runner, host, port, what="the wall", setting="PANTAU_WALL_HTTP", make_site=make_site)
         if served is not None:
             followers.append(service.tasks.create_task(served.run(service.clock), name="certificate"))
         elif not local:

@@ -90,6 +90,19 @@ class ConnectionLimits:
             if not count[key]:
                 del count[key]
 
+    def tell_refusal(self, address: str, now: float) -> None:
+        """Counts a refusal and, once in a while, logs it."""
+        cut("too_many")
+        if now - self.told_at >= TOLD_SECONDS:
+            self.told_at = now
+            held, total = self.held[address], self.held.total()
+            log.warning("front.connection_refused", address=address, held=held, total=total, remedy=REMEDY)
+
+
+def cut(why: str) -> None:
+    """Counts a connection that is refused or cut off."""
+    _cut.labels(why).inc()
+
 
 class _Timer:
     """Calls once, so long after the first `start` that no `stop` follows."""
@@ -131,19 +144,11 @@ class Connection(web.RequestHandler):
             self._address = address
             super().connection_made(transport)
             return
-        _cut.labels("too_many").inc()
-        self._tell_refusal(address)
+        self._limits.tell_refusal(address, self._loop.time())
         self._force_close = True
         assert isinstance(transport, asyncio.Transport)
         transport.write(_BUSY)
         transport.close()
-
-    def _tell_refusal(self, address: str) -> None:
-        limits, now = self._limits, self._loop.time()
-        if now - limits.told_at >= TOLD_SECONDS:
-            limits.told_at = now
-            held, total = limits.held[address], limits.held.total()
-            log.warning("front.connection_refused", address=address, held=held, total=total, remedy=REMEDY)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Gives its place back."""
@@ -189,13 +194,13 @@ class Connection(web.RequestHandler):
         return self._request_count == 0 or (waiter is not None and not waiter.done())
 
     def _on_late_head(self) -> None:
-        _cut.labels("slow_head").inc()
+        cut("slow_head")
         if self.transport is not None:
             self.transport.write(_LATE)
         self.force_close()
 
     def _on_stall(self) -> None:
-        _cut.labels("does_not_read").inc()
+        cut("does_not_read")
         if self.transport is not None:
             self.transport.abort()
 
