@@ -20,7 +20,10 @@ from services.contracts.accounts import (
 from services.contracts.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from services.contracts.permissions import Actor, Role
 from services.mesh.clock import Clock
+from services.mesh.log import get_logger
 from services.registry.ledger import Ledgers
+
+log = get_logger()
 
 ATTEMPTS: Final = 5
 _ENDS_SIGN_INS: Final = frozenset({"role", "disabled", "password"})
@@ -95,8 +98,8 @@ class Accounts:
         """The account of somebody whom the identity provider has signed in: made, or brought up to date.
 
         An account stays with its subject, also where the provider changes the name. One that an administrator made
-        without a password is taken by the first subject of its name. Raises `ConflictError` where the account of that
-        name is another's.
+        without a password is taken by the first subject of its name. The last administrator stays one, also where their
+        groups say otherwise. Raises `ConflictError` where the account of that name is another's.
         """
         known = next((each for each, _ in self._ledger.entries.values() if each.subject == given.subject), None)
         name = known.name if known is not None else given.name
@@ -116,7 +119,14 @@ class Accounts:
             changes = {"subject": given.subject, "role": given.role}
             if before.disabled or all(getattr(before, field) == value for field, value in changes.items()):
                 return AccountEntry(account=before, revision=revision)
-            return await self._change(name, changes)
+            try:
+                async with self._taking_away:
+                    return await self._change(name, changes, takes_rights=given.role is not Role.ADMIN)
+            except ForbiddenError:
+                log.warning("account.last_admin_stays", account=name, role_by_provider=given.role)
+            if before.subject == given.subject:
+                return AccountEntry(account=before, revision=revision)
+            return await self._change(name, {"subject": given.subject})
         raise ConflictError(f"the account {name!r} keeps changing; try again")
 
     async def use_totp(self, use: TotpUse, _actor: Actor) -> AccountEntry:

@@ -5,8 +5,16 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from structlog.testing import capture_logs
 
-from services.contracts.accounts import AccountKey, AccountPatch, AccountUpdate, RegistryAccount, account_key
+from services.contracts.accounts import (
+    AccountKey,
+    AccountPatch,
+    AccountUpdate,
+    ProviderSignIn,
+    RegistryAccount,
+    account_key,
+)
 from services.contracts.errors import ConflictError, ForbiddenError
 from services.contracts.permissions import Actor, Role
 from services.mesh.clock import ManualClock
@@ -106,3 +114,17 @@ async def test_others_are_demoted_and_the_last_one_by_nobody_until_there_is_anot
     await made.update(AccountUpdate(name="budi", patch=AccountPatch(role=Role.ADMIN)), ani)
     await take_away(made, "demote", "ani", OF_THE_FILE)
     assert kept.admins() == {"budi"}
+
+
+async def test_groups_at_the_provider_take_no_last_administrators_rights() -> None:
+    kept = Kept(ani=Role.ADMIN, budi=Role.ADMIN)
+    made, system = accounts(kept), Actor("front", Role.ADMIN)
+    signed_in = [ProviderSignIn(name=name, subject=f"idp {name}", role=Role.VIEWER) for name in ("ani", "budi")]
+    with capture_logs() as logs:
+        entries = await asyncio.gather(*(made.sign_in_by_provider(given, system) for given in signed_in))
+    assert [entry.account.role for entry in entries] == [Role.VIEWER, Role.ADMIN]
+    assert [entry.account.subject for entry in entries] == ["idp ani", "idp budi"]
+    assert kept.admins() == {"budi"}
+    assert [(entry["event"], entry["account"]) for entry in logs] == [("account.last_admin_stays", "budi")]
+    again = await made.sign_in_by_provider(signed_in[1], system)
+    assert (again.account.role, again.revision) == (Role.ADMIN, entries[1].revision)
