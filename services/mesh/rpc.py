@@ -167,7 +167,15 @@ def _headers(actor: Actor) -> dict[str, str]:
     return headers
 
 
-def _reply(message: BusMessage, reply: type[R]) -> R:
+async def ask(
+    bus: Bus, subject: str, question: Model, *, actor: Actor = SYSTEM, timeout_seconds: float = 5.0
+) -> BusMessage:
+    """Asks one instance; returns its answer unread, or raises `UnavailableError`."""
+    return await bus.request(subject, question.pack(), timeout_seconds=timeout_seconds, headers=_headers(actor))
+
+
+def read(message: BusMessage, reply: type[R]) -> R:
+    """Reads an answer; raises the `PantauError` that it is, or `UnavailableError` where it cannot be read."""
     if message.headers and (code := message.headers.get(ERROR_CODE)):
         raise error_from_code(code, unquote(message.headers.get(ERROR, "")))
     try:
@@ -180,8 +188,7 @@ async def call(
     bus: Bus, subject: str, question: Model, reply: type[R], *, actor: Actor = SYSTEM, timeout_seconds: float = 5.0
 ) -> R:
     """Asks one instance; raises the `PantauError` that it answered with, or `UnavailableError`."""
-    message = await bus.request(subject, question.pack(), timeout_seconds=timeout_seconds, headers=_headers(actor))
-    return _reply(message, reply)
+    return read(await ask(bus, subject, question, actor=actor, timeout_seconds=timeout_seconds), reply)
 
 
 async def gather(
@@ -207,7 +214,7 @@ async def gather(
             done.set()
             return
         try:
-            answers.append(_reply(message, reply))
+            answers.append(read(message, reply))
         except PantauError as error:
             log.warning("rpc.partial", subject=subject, error=error)
         if len(answers) >= expected:

@@ -1,8 +1,9 @@
 """Joined sites, at the hub: mirrors their cameras, states and events read-only, and tells their owners who watched.
 
-The leader asks each owner's registry what has changed, every `ASK_SECONDS`. A site that has not answered for
-`AWAY_SECONDS` is away: its cameras are then offline with the reason ``site-away``, since it was heard last. What
-happened meanwhile comes with the next answer, and the owner gets what it missed of the audit.
+The leader asks each owner's registry what has changed, every `ASK_SECONDS`. Each site has a task of its own, which
+rests in proportion to the time that its answers take: one with much to tell does not hold up the others. A site that
+has not answered for `AWAY_SECONDS` is away: its cameras are then offline with the reason ``site-away``, since it was
+heard last. What happened meanwhile comes with the next answer, and the owner gets what it missed of the audit.
 """
 
 import asyncio
@@ -38,6 +39,7 @@ from services.mesh.bus import Bus
 from services.mesh.clock import Clock, sleep
 from services.mesh.event_stream import EventOutbox, events_since, last_event_number
 from services.mesh.log import get_logger
+from services.mesh.tasks import end
 from services.registry.ledger import Ledgers
 
 log = get_logger()
@@ -45,6 +47,11 @@ log = get_logger()
 ASK_SECONDS: Final = 2.0
 AWAY_SECONDS: Final = 8.0
 ANSWER_SECONDS: Final = 5.0
+MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
+"""Also where the bus allows more."""
+BUSY_SHARE: Final = 0.25
+"""Of the leader's time, at most, goes into one site's answers."""
+MAX_REST_SECONDS: Final = 30.0
 
 
 @dataclass
@@ -113,25 +120,49 @@ class SiteMirrors:
 
     async def run(self) -> None:
         """Mirrors until it is cancelled."""
-        while True:
-            if self._leading():
-                try:
+        asking: dict[Id, asyncio.Task[None]] = {}
+        try:
+            while True:
+                wanted = set(self._sites.entries) if self._leading() else set()
+                for site in [site for site, task in asking.items() if site not in wanted or task.done()]:
+                    await self._stop(asking.pop(site))
+                if self._leading():
                     await self._forget_left()
-                except UnavailableError as error:
-                    log.debug("site.not_forgotten", error=error)
-                await asyncio.gather(*(self._ask(site) for site, _ in self._sites.entries.values()))
-            else:
-                self._known.clear()
-            await sleep(self._clock, ASK_SECONDS)
+                else:
+                    self._known.clear()
+                for site in wanted - asking.keys():
+                    asking[site] = asyncio.create_task(self._follow(site), name=f"site {site}")
+                await sleep(self._clock, ASK_SECONDS)
+        finally:
+            for task in asking.values():
+                task.cancel()
+            await asyncio.gather(*asking.values(), return_exceptions=True)
+
+    @staticmethod
+    async def _stop(task: "asyncio.Task[None]") -> None:
+        """Raises what it failed of."""
+        await end([task])
+        if not task.cancelled():
+            task.result()
+
+    async def _follow(self, site: Id) -> None:
+        """Asks one site until it is left, or this registry does not lead."""
+        while self._leading() and (entry := self._sites.entries.get(site)) is not None:
+            busy_seconds = await self._ask(entry[0])
+            await sleep(self._clock, rest_seconds(busy_seconds))
 
     async def _forget_left(self) -> None:
-        for camera, revision in list(self._cameras.entries.values()):
-            if camera.owner_id is not None and camera.site not in self._sites.entries:
-                await self._delete(camera, revision)
+        try:
+            for camera, revision in list(self._cameras.entries.values()):
+                if camera.owner_id is not None and camera.site not in self._sites.entries:
+                    await self._delete(camera, revision)
+        except UnavailableError as error:
+            log.debug("site.not_forgotten", error=error)
         for site in self._known.keys() - self._sites.entries.keys():
             del self._known[site]
 
-    async def _ask(self, site: JoinedSite) -> None:
+    async def _ask(self, site: JoinedSite) -> float:
+        """Asks once and takes the answer; returns the seconds that the answer took here."""
         known = self._known.setdefault(site.site, _Known())
         before = self._of(site)
         question = ShareQuestion(
@@ -140,10 +171,13 @@ class SiteMirrors:
             digest=ids_digest(before) if site.linked and known.answered_at is not None else "",
             events_after=site.events_after,
         )
+        answered_at: float | None = None
         try:
-            answer = await rpc.call(
-                self._bus, self._owner(site, SHARE), question, ShareAnswer, timeout_seconds=ANSWER_SECONDS
-            )
+            message = await rpc.ask(self._bus, self._owner(site, SHARE), question, timeout_seconds=ANSWER_SECONDS)
+            answered_at = self._clock.monotonic()
+            if len(message.data) > MAX_ANSWER_BYTES:
+                raise UnavailableError(f"the answer of {site.site} has more than {MAX_ANSWER_BYTES} bytes")
+            answer = await asyncio.to_thread(rpc.read, message, ShareAnswer)
             await self._take(site, answer, known)
             await self._tell_views(site)
             known.problem = ""
@@ -152,6 +186,7 @@ class SiteMirrors:
                 known.problem = error.message
                 log.info("site.silent", site=site.site, error=error)
             await self._look_whether_away(site, known)
+        return 0.0 if answered_at is None else self._clock.monotonic() - answered_at
 
     async def _take(self, site: JoinedSite, answer: ShareAnswer, known: _Known) -> None:
         """Writes what the owner answered, as far as it is the owner's to say and can be kept here.
@@ -160,6 +195,7 @@ class SiteMirrors:
         """
         room = MAX_CAMERAS - len(self._of(site))
         for shared in answer.cameras:
+            await asyncio.sleep(0)  # thousands may be as they were, which is written nowhere
             camera = shared.at_hub(site.site)
             is_new = self._cameras.get(camera.id) is None
             if not is_bearable(camera) or (is_new and room <= 0):
@@ -172,6 +208,7 @@ class SiteMirrors:
                 if owner_id not in answer.ids:
                     await self._delete(camera, 0)
         for state in answer.states:
+            await asyncio.sleep(0)
             moved = state_at_hub(state, site.site)
             if moved is not None:
                 await self._put_state(moved)
@@ -289,6 +326,11 @@ class SiteMirrors:
     @staticmethod
     def _owner(site: JoinedSite, endpoint: str) -> str:
         return subjects.rpc(site.site, SERVICE, endpoint)
+
+
+def rest_seconds(busy_seconds: float) -> float:
+    """Between a site's answer, which took ``busy_seconds``, and the next question to it."""
+    return min(MAX_REST_SECONDS, max(ASK_SECONDS, busy_seconds * (1 / BUSY_SHARE - 1)))
 
 
 def _view(entry: Audit, owner_id: Id) -> View:
