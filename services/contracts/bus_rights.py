@@ -92,7 +92,7 @@ def traffic(home: str) -> tuple[Traffic, ...]:
         Traffic("media converted", tuple(s.media(home, p, "*") for p in ("h264", "masked", "opus")), _RELAY, _RELAY),
         Traffic("want", (s.want("*", "*", "*"),), _RELAY | _FRONT, _INGEST, asks=True),
         Traffic("convert", (s.convert(home, "*", "*"),), _RELAY | _FRONT, _RELAY, asks=True),
-        Traffic("report", (s.report(home, "*"),), _INGEST, _REGISTRY),
+        Traffic("report", (s.report(home, "*"),), _INGEST, _REGISTRY | _INGEST),
         Traffic("state", (s.state(home, "*"),), _REGISTRY, _REGISTRY | _RECORDER | _FRONT | _RELAY),
         Traffic("assigned", (s.assigned(home, "*"),), _REGISTRY, _INGEST),
         Traffic("figures", (s.figures(home),), _REGISTRY, _REGISTRY | _FRONT),

@@ -78,6 +78,12 @@ class CameraIngest:
         self._open_main()
 
     @property
+    def online(self) -> bool:
+        """Whether its main stream delivers."""
+        main = self._feeds.get("main")
+        return main is not None and main.status == "online"
+
+    @property
     def sub_open(self) -> bool:
         """Whether its small stream is read just now."""
         return "sub" in self._feeds

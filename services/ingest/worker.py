@@ -30,9 +30,10 @@ from services.contracts.models import (
 from services.contracts.permissions import Role
 from services.contracts.probe import ProbeQuestion
 from services.contracts.troubles import Trouble
-from services.ingest.assignments import CameraPlan, plans
+from services.ingest.assignments import PREFIX, CameraPlan, plans
 from services.ingest.camera import CameraIngest, Surroundings
 from services.ingest.cpu_limit import cpu_limit
+from services.ingest.departing import Departing
 from services.ingest.fallbacks import Fallbacks
 from services.ingest.feed import Readers
 from services.ingest.keeping.handover import Handover
@@ -71,6 +72,8 @@ CHANGE_SECONDS: Final = 0.05
 """Changes within it go into one report."""
 DRAIN_SECONDS: Final = 1.0
 """What the leader has to give our cameras to others before they are closed."""
+HAND_OVER_SECONDS: Final = 3.0
+"""What those others have to open them before a worker that is stopped ends."""
 REST_SECONDS: Final = 0.0015
 """After frames were published the worker rests so long: those that come meanwhile are read and published together."""
 BEAT_SECONDS: Final = 0.25
@@ -105,6 +108,7 @@ class Worker:
         self._changed_cameras: set[Id] = set()
         self._something_to_report = asyncio.Event()
         self._lease: Lease | None = None
+        self._departing = Departing(service.bus, service.home, service.clock)
         self._held_until = float("-inf")
         self.publisher = Publisher(service.bus, service.clock, lambda: self._held_until)
         self._libav = LibavProcesses()
@@ -167,7 +171,8 @@ class Worker:
             following.cancel()
             await answering.stop()
             await listening.unsubscribe()
-            await self._apply({})
+            await self._apply({}, overlap=False)
+            await self._departing.close()
             await self._libav.stop()
             for task in work:
                 task.cancel()
@@ -249,22 +254,31 @@ class Worker:
                         assignments=assignments.entries,
                         cameras=cameras.entries,
                         credentials=credentials.entries,
-                    )
+                    ),
+                    overlap=now - last < LATE_SECONDS and now < self._held_until,
                 )
             # Only now: who comes back publishes nothing before it follows what was assigned meanwhile.
             self._held_until = lease.held_until
             if now - last < LATE_SECONDS:
                 for camera in self.cameras.values():
                     camera.tick(now)
+                await self._departing.tick(now)
             last = now
             await asyncio.sleep(TICK_SECONDS)
 
-    async def _apply(self, wanted: Mapping[Id, CameraPlan]) -> None:
+    async def _apply(self, wanted: Mapping[Id, CameraPlan], *, overlap: bool) -> None:
+        """``overlap``: cameras that others take over are read until these do."""
         if wanted.keys() != self.cameras.keys():
             log.info("ingest.assigned", cameras=len(wanted))
         for camera in [camera for camera in self.cameras if camera not in wanted]:
-            await self.cameras.pop(camera).stop()
+            leaving, successor = self.cameras.pop(camera), self._successor(camera)
+            if overlap and successor:
+                await self._departing.add(leaving, successor)
+            else:
+                await leaving.stop()
         for camera, plan in wanted.items():
+            if (back := self._departing.take_back(camera)) is not None:
+                self.cameras[camera] = back
             if (known := self.cameras.get(camera)) is None:
                 known = self.cameras[camera] = CameraIngest(plan, self._surroundings())
                 await known.start()
@@ -272,6 +286,15 @@ class Worker:
                 await known.update(plan)
                 self._note_change(camera)
         self._handover.tell_soon()
+
+    def _successor(self, camera: Id) -> Id:
+        """The other worker that is to read a camera now; empty where none is."""
+        assert self._assignments is not None
+        assert self._catalogue is not None
+        assignment, known = self._assignments.get(f"{PREFIX}{camera}"), self._catalogue.get(camera)
+        if assignment is None or known is None or not known.enabled:
+            return ""
+        return next((worker for worker in assignment.workers if worker != self._name.name), "")
 
     async def _answer_probes(self, cameras: Mirror[Camera], credentials: OpenedSecrets) -> RpcService:
         """One of all workers answers what a source offers that is no camera yet."""
@@ -310,8 +333,11 @@ class Worker:
 
     async def _hand_over(self) -> None:
         """Others take our cameras while we still read them, so that a planned stop is no gap."""
-        deadline = self._service.clock.monotonic() + DRAIN_SECONDS
-        while self.cameras and self._service.clock.monotonic() < deadline:
+        clock = self._service.clock
+        begin = clock.monotonic()
+        while (self.cameras and clock.monotonic() < begin + DRAIN_SECONDS) or (
+            self._departing and clock.monotonic() < begin + HAND_OVER_SECONDS
+        ):
             await asyncio.sleep(TICK_SECONDS / 2)
 
     async def _report(self, lease: Lease) -> None:

@@ -17,6 +17,7 @@ from services.contracts.frames import AccessUnit, Flags, SequenceTracker
 from services.ingest.names import HeldName, Name
 from services.ingest.worker import PARENTLESS_SECONDS
 from services.mesh.nats_server import NatsServer
+from services.sim.faults import Fault
 from services.sim.pictures import stamp
 from services.sim.settings import SimSettings
 from services.sim.simulator import Simulator
@@ -74,6 +75,17 @@ def camera_number(unit: AccessUnit) -> int:
     found = stamp.parse(unit.payload)
     assert found is not None
     return found.camera
+
+
+def frame_number(unit: AccessUnit) -> int:
+    found = stamp.parse(unit.payload)
+    assert found is not None
+    return found.frame
+
+
+def sim_clients(sim: Simulator, camera: str) -> int:
+    """How many read the camera's main stream."""
+    return len(sim.stream(camera, "main").watchers)
 
 
 async def test_catalogue_and_assignments_are_followed_and_reported(rig: Rig, sim: Simulator) -> None:
@@ -137,6 +149,9 @@ async def test_cameras_pass_to_another_worker_without_a_frame_twice(rig: Rig, si
         begin = next(unit for unit in kept if unit.epoch == second)
         assert begin.flags == Flags.DISCONTINUITY | Flags.KEYFRAME
         assert len(one.cameras) == 1
+        read = {frame_number(unit) for unit in watch.units}
+        assert read == set(range(min(read), max(read) + 1)), "a move leaves no hole"
+        await rig.until(lambda: not sim_clients(sim, "cam-001") > 1)
 
         # A worker that is stopped says so, and reads on until the leader has given its cameras to another.
         stopping = asyncio.create_task(one.stop())
@@ -146,6 +161,39 @@ async def test_cameras_pass_to_another_worker_without_a_frame_twice(rig: Rig, si
         await stopping
         await eventually(lambda: not any(lease.worker == "one" for lease in rig.leases.workers.alive("ingest")))
         await rig.until(lambda: drained.units[-1].epoch == third)
+
+
+async def test_a_camera_that_takes_one_client_alone_is_left_to_the_other_worker_at_once(
+    rig: Rig, sim: Simulator
+) -> None:
+    async with rig.worker("three") as three, rig.worker("four") as four, rig.watch("cam-003") as watch:
+        await three.ready()
+        await four.ready()
+        await add(rig, sim, "cam-003", three)
+        await watch.collect(5)
+        sim.fault("cam-003", Fault.UNAUTHORIZED)  # who plays plays on
+        second = await rig.assign("cam-003", four.name)
+        await rig.until(lambda: rig.reports["cam-003"].epoch == second)
+        await rig.until_offline("cam-003")
+        await rig.until(lambda: sim_clients(sim, "cam-003") == 0)
+        sim.clear("cam-003", Fault.UNAUTHORIZED)
+
+
+async def test_a_camera_that_comes_back_while_it_is_handed_over_is_read_on(rig: Rig, sim: Simulator) -> None:
+    async with rig.worker("five") as five, rig.watch("cam-004") as watch:
+        await five.ready()
+        await add(rig, sim, "cam-004", five)
+        await watch.collect(5)
+        await rig.assign("cam-004", "nobody")
+        await rig.until(lambda: five.cameras == {})
+        await watch.collect(5)
+        third = await rig.assign("cam-004", five.name)
+        await rig.until(lambda: watch.units[-1].epoch == third)
+        assert sum(bool(unit.flags & Flags.DISCONTINUITY) for unit in watch.units) == 1
+        await rig.assign("cam-004", "nobody")
+        await rig.until(lambda: five.cameras == {})
+        sim.fault("cam-004", Fault.DROP)
+        await rig.until(lambda: sim_clients(sim, "cam-004") == 0)
 
 
 def fresh(name: str) -> str:
