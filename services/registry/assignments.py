@@ -90,8 +90,8 @@ class Assigner:
         """Whether a worker came or went since the last plan."""
         self._balanced_at: dict[WorkerRole, float] = {}
         self._uneven_since: float | None = None
-        """Since when cameras would have to move between ingest workers. A move costs a camera up to a GOP of footage,
-        and one that was switched off may be back at once."""
+        """Since when cameras would have to move between ingest workers. A move opens a camera twice, and some allow
+        one client alone; a worker that was switched off may be back at once."""
         self._still_until: dict[WorkerRole, float] = {}
         self._unassigned: dict[WorkerRole, int] = {}
         """Role → cameras for which no worker has room."""
