@@ -20,6 +20,8 @@ class PlaybackQuestion(Model):
     """Send the frames of a range to ``deliver_to``. ``backwards`` goes from ``to_us`` down to ``from_us``."""
 
     camera: Id
+    site: Id | None = None
+    """As in `services.contracts.recordings.TimelineQuestion`."""
     profile: str = "main"
     from_us: int
     to_us: int

@@ -268,9 +268,12 @@ class AskedAcross(NamedTuple):
         """Raises `InvalidInputError`."""
         try:
             right, camera = subject.split(".")[5:7]
-            return cls(Right(right), camera)
+            asked = cls(Right(right), camera)
         except ValueError as error:
             raise InvalidInputError("the subject names no right and no camera") from error
+        if not subjects.is_id(camera):  # nats-server takes '*' and '/' in a word of a subject
+            raise InvalidInputError("the subject names no camera")
+        return asked
 
     def actor(self, told: Actor) -> Actor:
         """Whom the hub tells of, with this right alone: the hub says who it is, the owner what a hub may."""

@@ -13,7 +13,7 @@ life too, and ends the transfer with an error. A side that hears nothing for `SI
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from struct import Struct
 from typing import Final, NamedTuple, Self
 
@@ -31,6 +31,8 @@ SILENCE_SECONDS: Final = 10.0
 ALIVE_SECONDS: Final = 2.0
 """A sender that waits for credit, and a receiver that waits for payloads, send a sign of life so often."""
 MAX_PAYLOAD_BYTES: Final = 4 * 1024 * 1024
+MAX_WINDOW_BYTES: Final = 4 * WINDOW_BYTES
+"""More credit than this is not believed: a receiver that is gone, or of another mesh, would be sent all there is."""
 
 _HEAD: Final = Struct(">BI")
 _CONTROL: Final = Struct(">BQ")
@@ -50,17 +52,18 @@ async def send(
     name: str = "transfer",
     clock: Clock | None = None,
     control: str = "",
+    when_over: Callable[[], None] = lambda: None,
 ) -> str:
     """Sends ``payloads``, each at most `MAX_PAYLOAD_BYTES`, as a task of ``tasks``; returns the control subject.
 
-    ``control`` is that subject where both sides know it; default: an inbox.
+    ``control`` is that subject where both sides know it; default: an inbox. ``when_over`` is called at the end.
     Tell it over the same connection, so that it is known to the server by then. A `PantauError` out of ``payloads`` is
     raised at the receiver. The iterator is closed when the receiver cancels or falls silent.
     """
     control = control or bus.new_inbox()
     outgoing = _Outgoing(bus, deliver_to, clock or SystemClock())
     subscription = await bus.subscribe(control, outgoing.on_control)
-    tasks.create_task(outgoing.run(subscription, payloads), name=name)
+    tasks.create_task(outgoing.run(subscription, payloads), name=name).add_done_callback(lambda _: when_over())
     return control
 
 
@@ -77,7 +80,8 @@ class _Outgoing:
         if len(message.data) != _CONTROL.size:
             return
         kind, credit = _CONTROL.unpack(message.data)
-        self._granted = max(self._granted, credit) if kind == _CREDIT else self._granted
+        if kind == _CREDIT:
+            self._granted = max(self._granted, min(credit, self._sent + MAX_WINDOW_BYTES))
         self._cancelled |= kind == _CANCEL
         self._heard.set()
 
@@ -154,6 +158,9 @@ class Incoming:
         self._control: str | None = None
         self._subscription: BusSubscription | None = None
         self._arrived: deque[tuple[int, int, bytes]] = deque()
+        self._arrived_bytes = 0
+        self._bearable_bytes = 2 * (window_bytes + MAX_PAYLOAD_BYTES)
+        """What comes beyond it was sent without credit. It is dropped, so the sequence breaks the transfer off."""
         self._wake = asyncio.Event()
         self._consumed = self._granted = 0
         self._expected = 0
@@ -187,7 +194,9 @@ class Incoming:
     async def _on_message(self, message: BusMessage) -> None:
         if len(message.data) >= _HEAD.size:
             kind, sequence = _HEAD.unpack_from(message.data)
-            self._arrived.append((kind, sequence, message.data[_HEAD.size :]))
+            if self._arrived_bytes + len(message.data) <= self._bearable_bytes:
+                self._arrived_bytes += len(message.data)
+                self._arrived.append((kind, sequence, message.data[_HEAD.size :]))
             if kind == _ALIVE and self._control is not None:  # the consumer may be slow; it is not gone
                 await self._bus.publish(self._control, _CONTROL.pack(_CREDIT, self._granted), reply=self._notice)
         elif is_nobody_there(message):
@@ -220,6 +229,7 @@ class Incoming:
                         raise self._break("the sender fell silent") from None
                     await self._grant()  # the last grant may have been lost
             kind, sequence, payload = self._arrived.popleft()
+            self._arrived_bytes -= _HEAD.size + len(payload)
             if kind == _ALIVE:
                 if sequence != self._expected:  # all that there was credit for, so nothing else would show it
                     raise self._break(f"{sequence - self._expected} messages were lost on the way")

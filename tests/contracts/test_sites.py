@@ -1,11 +1,14 @@
-"""What a hub reads of an owner's answer, where the owner is newer than the hub."""
+"""What a hub reads of an owner's answer, where the owner is newer, and what an owner reads of a hub's question."""
 
 from typing import Any
 
 import pytest
 
+from services.contracts.errors import InvalidInputError
 from services.contracts.models import Reason, Status
-from services.contracts.sites import ShareAnswer
+from services.contracts.permissions import Right
+from services.contracts.sites import AskedAcross, ShareAnswer
+from services.contracts.subjects import footage_question
 
 STATE: dict[str, Any] = {"camera": "gate", "site": "mall", "status": "online", "since_us": 1}
 CAMERA: dict[str, Any] = {
@@ -49,3 +52,17 @@ def test_entries_that_cannot_be_read_are_left_out_and_profiles_that_nobody_knows
     found = answer(cameras, [5, {"camera": "x"}, STATE | {"since_us": "soon"}, STATE])
     assert [each.profiles for each in found.cameras] == [("main",)]
     assert [each.camera for each in found.states] == ["gate"]
+
+
+def test_a_hubs_question_names_one_camera_and_one_right() -> None:
+    asked = AskedAcross.of(footage_question("city", "clip", "gate", "recorder", "clip"))
+    assert asked == AskedAcross(Right.CLIP, "gate")
+
+
+@pytest.mark.parametrize(
+    ("right", "camera"), [("clip", "*"), ("clip", ">"), ("clip", "/etc"), ("clip", ""), ("", "gate")]
+)
+def test_a_hubs_question_about_what_is_no_camera_or_no_right_is_refused(right: str, camera: str) -> None:
+    """Also with all cameras granted: nats-server lets any word through in place of the camera."""
+    with pytest.raises(InvalidInputError):
+        AskedAcross.of(footage_question("city", right, camera, "recorder", "clip"))

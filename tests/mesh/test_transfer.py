@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -170,3 +172,35 @@ async def test_a_slow_receiver_is_not_taken_for_a_gone_one(bus: Bus, other: Bus)
             while grants == before:
                 await asyncio.sleep(0.01)
         assert [int.from_bytes(payload[:4], "big") async for payload in incoming] == list(range(1, 20))
+
+
+async def test_a_receiver_that_gives_credit_without_end_is_not_sent_all_there_is(bus: Bus, other: Bus) -> None:
+    clock = TurnedClock()
+    payload_bytes = transfer.MAX_WINDOW_BYTES // 16
+    source = Source(100, payload_bytes)
+    async with asyncio.TaskGroup() as tasks:
+        control = await offer(other, tasks, "nobody.listens", source.payloads(), clock)
+        await bus.publish(control, transfer._CONTROL.pack(transfer._CREDIT, 2**63))
+        while not source.closed:
+            clock.advance(transfer.ALIVE_SECONDS if source.made > 16 else 0)
+            await asyncio.sleep(0.01)
+    assert source.made == 17  # the last waited for credit
+
+
+async def test_what_is_sent_without_credit_is_not_kept(bus: Bus) -> None:
+    incoming = await transfer.Incoming.open(bus, window_bytes=1000)
+    limit = incoming._bearable_bytes
+    for sequence in range(10):
+        data = transfer._HEAD.pack(transfer._PAYLOAD, sequence) + bytes(limit // 4)
+        message: Any = SimpleNamespace(data=data)
+        await incoming._on_message(message)
+    assert sum(len(payload) for _, _, payload in incoming._arrived) <= limit
+    kept = len(incoming._arrived)
+    assert kept == 3
+    for _ in range(kept):
+        await anext(incoming)
+    message = SimpleNamespace(data=transfer._HEAD.pack(transfer._END, 10))
+    await incoming._on_message(message)
+    with pytest.raises(UnavailableError, match="7 messages were lost"):
+        await anext(incoming)
+    await incoming.close()

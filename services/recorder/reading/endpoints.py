@@ -42,6 +42,8 @@ from services.recorder.storage.proof import Signer
 
 FRAMES_AT_ONCE: Final = 32
 """Of playback, read in one go."""
+TRANSFERS_TO_HUB: Final = 256
+"""At once: four operators there with 64 tiles each. Another owner's demand must not take a recorder from its own."""
 MAX_RANGE_US: Final = 366 * 86_400 * 1_000_000
 T = TypeVar("T")
 Q = TypeVar("Q", ClipQuestion, PlaybackQuestion)
@@ -69,6 +71,8 @@ class Endpoints:
         self._footage = footage
         self._coverage = coverage
         self._search = search
+        self._to_hub = 0
+        """Transfers that run."""
 
     async def serve(self) -> list[rpc.RpcService]:
         """Registers the broadcast questions and this recorder's own."""
@@ -108,8 +112,7 @@ class Endpoints:
         """A hub's question: about this mesh's own camera that the subject names, not the one of its body."""
         home, asked = self._service.home, AskedAcross.of(subject)
         fitted = {"camera": asked.camera, "site": home, "deliver_to": asked.data(home, question.deliver_to)}
-        known = {name: value for name, value in fitted.items() if name in type(question).model_fields}
-        return question.model_copy(update=known), asked.actor(actor)
+        return question.model_copy(update=fitted), asked.actor(actor)
 
     async def _timeline(self, question: TimelineQuestion, _actor: Actor) -> TimelineAnswer:
         _check(question.from_us, question.to_us)
@@ -164,9 +167,13 @@ class Endpoints:
     async def _sources(self, question: ClipQuestion | PlaybackQuestion | EvidenceQuestion) -> list[SegmentSource]:
         """The footage that a question is about."""
         _check(question.from_us, question.to_us)
-        site = None if isinstance(question, PlaybackQuestion) else question.site
         return await asyncio.to_thread(
-            self._footage.sources, question.camera, question.profile, question.from_us, question.to_us, site=site
+            self._footage.sources,
+            question.camera,
+            question.profile,
+            question.from_us,
+            question.to_us,
+            site=question.site,
         )
 
     async def _send(
@@ -178,15 +185,26 @@ class Endpoints:
         at_once: int = 1,
     ) -> str:
         """Begins the transfer that answers a question; returns its control subject."""
-        payloads = in_thread(messages, at_once)
-        return await transfer.send(
+        payloads, control = in_thread(messages, at_once), control_of(question.deliver_to)
+        to_hub = 1 if control else 0
+        if to_hub and self._to_hub >= TRANSFERS_TO_HUB:
+            raise UnavailableError(f"{self._name} sends as much to the hub as it may; try again")
+        self._to_hub += to_hub
+
+        def over() -> None:
+            self._to_hub -= to_hub
+
+        subject = await transfer.send(
             self._service.bus,
             self._service.tasks,
             question.deliver_to,
             payloads,
             name=f"{what} {question.camera}",
-            control=control_of(question.deliver_to),
+            control=control,
+            when_over=over,
         )
+        self._to_hub += to_hub
+        return subject
 
     async def _sign(self, question: ManifestToSign, actor: Actor) -> ManifestSigned:
         made = await asyncio.to_thread(

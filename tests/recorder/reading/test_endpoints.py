@@ -1,12 +1,18 @@
-"""How what recorders read gets out of its thread."""
+"""How what recorders read gets out of its thread, and what a hub's question becomes."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import aclosing
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from services.recorder.reading.endpoints import in_thread
+from services.contracts.errors import UnavailableError
+from services.contracts.permissions import SYSTEM, Right
+from services.contracts.playback import PlaybackQuestion
+from services.contracts.subjects import footage_data, footage_question
+from services.recorder.reading.endpoints import TRANSFERS_TO_HUB, Endpoints, in_thread
 
 
 class Read:
@@ -42,3 +48,30 @@ async def test_the_first_does_not_wait_for_others_and_who_leaves_ends_the_readin
         assert await anext(items) == 1
     assert read.closed
     assert len(read.threads) == 3
+
+
+def endpoints() -> Endpoints:
+    unused: Any = None
+    service: Any = SimpleNamespace(home="city")
+    return Endpoints(service, "rec-1", None, footage=unused, coverage=unused, search=unused)
+
+
+def question() -> PlaybackQuestion:
+    deliver_to = footage_data("mall", "playback", "gate", "a1")
+    return PlaybackQuestion(camera="other", site="elsewhere", from_us=0, to_us=1, deliver_to=deliver_to)
+
+
+def test_a_hub_is_played_the_subjects_camera_of_the_owners_own_site_and_nothing_else() -> None:
+    """With all cameras granted, one that names another site was played, too."""
+    subject = footage_question("city", "playback", "gate", "rec-1", "playback")
+    asked, actor = endpoints()._fit(question(), SYSTEM, subject)
+    assert (asked.camera, asked.site) == ("gate", "city")
+    assert asked.deliver_to == footage_data("city", "playback", "gate", "a1")
+    assert actor.rights == frozenset({Right.PLAYBACK})
+
+
+async def test_a_hub_has_so_many_transfers_at_once_and_no_more() -> None:
+    answering = endpoints()
+    answering._to_hub = TRANSFERS_TO_HUB
+    with pytest.raises(UnavailableError, match="as much to the hub as it may"):
+        await answering._send(question(), iter(()), "playback")
