@@ -27,6 +27,8 @@ from services.mesh.bus import Bus
 from services.mesh.transfer import Incoming
 
 _VIDEO, _AUDIO = 0, 1
+MAX_TABLES_BYTES: Final = 256 * 1024 * 1024
+"""Of one clip, held in memory: twice what a day with sound has at 30 pictures a second."""
 _SAME_US: Final = 50_000
 """Pictures of two recorders that are so close are one."""
 
@@ -314,6 +316,7 @@ async def open_clip(
     timeline, _ = await ask_timeline(bus, home, question, recorders=recorders, actor=actor, owner=owner)
     sources: list[Incoming] = []
     tables: list[tuple[int, list[ClipTable]]] = []
+    tables_bytes = 0
     for piece in plan_clip(timeline):
         incoming = await stack.enter_async_context(await open_transfer(bus, owner))
         opened = await ask_recorder(
@@ -338,6 +341,9 @@ async def open_clip(
         async for message in incoming:
             if message[:1] == b"E":
                 break
+            tables_bytes += len(message)
+            if tables_bytes > MAX_TABLES_BYTES:  # an owner's recorder may be hostile
+                raise UnavailableError("a recorder's answer is too long; ask for a shorter clip")
             found.append(ClipTable.unpack(message))
         sources.append(incoming)
         tables.append((piece.from_us, found))
