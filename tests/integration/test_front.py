@@ -103,20 +103,21 @@ async def test_a_drained_relay_hands_its_page_over_and_a_front_elsewhere_places_
 ) -> None:
     async with (
         filmed(bus, "cam-1", 1),
-        wall_process(mesh_settings, tmp_path / "a", role="relay") as leaving,
+        wall_process(mesh_settings, tmp_path / "a", role="relay", PANTAU_WORKER="relay-a") as one,
+        wall_process(mesh_settings, tmp_path / "b", role="relay", PANTAU_WORKER="relay-b") as other,
         wall_process(mesh_settings, tmp_path / "front", role="front") as front,
         aiohttp.ClientSession(base_url=front.url) as http,
     ):
-        first = await open_wall(http)
         leases = LeaseBook(bus)
+        while len(leases.workers.alive("relay")) < 2:
+            await asyncio.sleep(0.05)
+        first = await open_wall(http)
+        leaving = {"relay-a": one, "relay-b": other}[first["relay"]]
         async with http.ws_connect(first["control"]) as control:
             reading = asyncio.create_task(until_drained(control))  # who does not answer pings is taken for gone
-            async with wall_process(mesh_settings, tmp_path / "b", role="relay"):
-                while len(leases.workers.alive("relay")) < 2:
-                    await asyncio.sleep(0.05)
-                leaving.process.terminate()
-                await reading
-                second = await open_wall(http)
-                assert second["relay"] != first["relay"]
-                async with http.delete(f"{SESSIONS}/{second['id']}") as answer:
-                    assert answer.status == 204
+            leaving.process.terminate()
+            await reading
+            second = await open_wall(http)
+            assert second["relay"] != first["relay"]
+            async with http.delete(f"{SESSIONS}/{second['id']}") as answer:
+                assert answer.status == 204
