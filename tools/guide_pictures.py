@@ -25,8 +25,8 @@ FOLDER: Final = ROOT / "docs" / "guide" / "images"
 SIZES: Final = {390: (390, 844), 1366: (1366, 768), 1920: (1920, 1080), 3840: (3840, 2160)}
 """Width in the file's name → width and height."""
 SIZES_BY_LANGUAGE: Final = {"en": (1366,), "id": (1366, 390, 1920, 3840)}
-QUALITY: Final = 70
-"""Of WebP."""
+QUALITY: Final = {390: 70, 1366: 65, 1920: 55, 3840: 30}
+"""Of WebP, by width: all together stay below 4 MB."""
 CAMERAS: Final = 16
 AS_PEOPLE_START_IT: Final = {"PANTAU_SIM_MARKER": "false", "PANTAU_UP_DEMO_STORY": "true"}
 CALM_MS: Final = 15_000
@@ -67,9 +67,10 @@ async def place(page: Page, pantau: Running) -> None:
 
 
 async def recordings(page: Page, _pantau: Running) -> None:
-    """Five minutes ago, with the timeline."""
-    await page.keyboard.press("q")
+    """Half a minute ago, which all cameras have recorded, with the timeline."""
+    await page.evaluate(f"{_APP}.show({{timeline: true}})")
     await page.locator("pantau-timeline-panel").wait_for()
+    await page.evaluate(f"{_APP}.playback.seek(Date.now() - 30_000)")
     await page.wait_for_timeout(3 * SETTLE_MS)
 
 
@@ -105,11 +106,12 @@ async def camera(page: Page, pantau: Running) -> None:
     main = pantau.api("/cameras/cam-014")["profiles"]["main"]["url"]
     await page.evaluate(f"{_APP}.show({{dialog: {{kind: 'camera', camera: null}}}})")
     form = page.locator("pantau-camera-dialog")
+    still = form.locator(".found img")
     await form.locator("input[name=name]").fill("Simpang Kenanten")
     await form.locator("input[name=mainUrl]").fill(main)
     await form.locator(".probe button").first.click()
-    await form.locator("img").wait_for()
-    await form.locator("img").scroll_into_view_if_needed()
+    await still.wait_for()
+    await form.locator(".found").evaluate("(found) => found.scrollIntoView({block: 'end'})")
 
 
 async def screens(page: Page, _pantau: Running) -> None:
@@ -120,8 +122,8 @@ async def screens(page: Page, _pantau: Running) -> None:
 
 
 async def city(page: Page, _pantau: Running) -> None:
-    """The map beside the wall."""
-    await page.keyboard.press("x")
+    """The map beside the wall, around a camera."""
+    await page.evaluate(f"{_APP}.showAround('cam-001')")
     await page.locator("pantau-map-panel .ground[data-ready=true]").wait_for()
     await page.wait_for_timeout(2 * SETTLE_MS)
 
@@ -199,9 +201,11 @@ async def _shoot(browser: Browser, pantau: Running, language: str, width: int) -
     begun = await page.evaluate(f"{_APP}.view.value")
     for name, scene in SCENES.items():
         await scene(page, pantau)
+        await page.mouse.move(0, 0)  # what it was over shows its tools
+        await page.wait_for_timeout(SETTLE_MS)
         shot = Image.open(BytesIO(await page.screenshot()))
         part = "" if language == "id" else f"{language}-"
-        shot.save(FOLDER / f"{name}-{part}{width}.webp", quality=QUALITY, method=6)
+        shot.save(FOLDER / f"{name}-{part}{width}.webp", quality=QUALITY[width], method=6)
         await page.evaluate(f"(view) => {_APP}.show(view)", begun)
         await page.wait_for_timeout(SETTLE_MS)
     await context.close()

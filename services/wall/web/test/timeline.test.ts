@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Incident } from "../src/api/generated.js";
 import { footageRange, validRange } from "../src/model/footage.js";
-import { laneAt, lanes, RULER_PX, totalHeightPx } from "../src/model/lanes.js";
+import { laneAt, lanes, nameless, RULER_PX, totalHeightPx } from "../src/model/lanes.js";
 import { momentAt, parseTimeline } from "../src/model/timeline.js";
 
 const at = (second: number) => new Date(1_000_000_000_000 + second * 1000).toISOString();
@@ -49,6 +49,14 @@ describe("the timeline's rows", () => {
     expect(rows[0]?.heightPx).toBeGreaterThan(rows[1]?.heightPx ?? 0);
     expect(laneAt(rows, RULER_PX + 1)?.camera).toBe("b");
     expect(laneAt(rows, 1)).toBeUndefined();
+  });
+
+  it("are named while there is room, else told as a number; the selected one always is", () => {
+    const cameras = Array.from({ length: 16 }, (_, i) => `cam-${i}`);
+    expect(nameless(lanes(cameras.slice(0, 7), "cam-0"))).toEqual([]);
+    expect(nameless(lanes(cameras, "cam-3")).map(({ camera }) => camera)).toEqual(
+      cameras.filter((id) => id !== "cam-3"),
+    );
   });
 
   it("stay low enough with sixteen cameras, without overlapping", () => {

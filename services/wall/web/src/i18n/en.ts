@@ -726,6 +726,7 @@ export const en = {
   "timeline.label": "Timeline: {time}. Arrow keys move by 10 seconds, plus and minus zoom",
   "timeline.none": "Choose a camera to see its recordings",
   "timeline.hint": "Click to go there, drag to move, wheel to zoom, Shift and drag to mark a range",
+  "timeline.others": "{count} other cameras",
   "timeline.loading": "Reading the recordings…",
   "timeline.failed": "The recordings cannot be read just now",
   "timeline.gap": "Not recorded: {cause}",

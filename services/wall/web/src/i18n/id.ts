@@ -730,6 +730,7 @@ export const id: Messages = {
   "timeline.none": "Pilih kamera untuk melihat rekamannya",
   "timeline.hint":
     "Klik untuk menuju ke sana, seret untuk bergeser, roda untuk skala, Shift dan seret untuk menandai rentang",
+  "timeline.others": "{count} kamera lain",
   "timeline.loading": "Membaca rekaman…",
   "timeline.failed": "Rekaman tidak dapat dibaca saat ini",
   "timeline.gap": "Tidak terekam: {cause}",

@@ -13,8 +13,8 @@ const GAP_PX = 3;
 const OTHERS_PX = 104;
 const LARGEST_PX = 15;
 const SMALLEST_PX = 5;
-/** From this height on a lane has room for its camera's name. */
-export const NAMED_PX = 13;
+/** From this height on a lane has room for its camera's name beside it. */
+const NAMED_PX = 13;
 
 /** The selected camera first, then the others in the order of their tiles. */
 export function lanes(cameras: readonly string[], selected: string | null): Lane[] {
@@ -32,6 +32,11 @@ export function lanes(cameras: readonly string[], selected: string | null): Lane
     topPx += heightPx + GAP_PX;
   }
   return result;
+}
+
+/** The lanes that are too low for a name; they stand together, below the selected camera's. */
+export function nameless(all: readonly Lane[]): Lane[] {
+  return all.filter(({ heightPx }) => heightPx < NAMED_PX);
 }
 
 export function totalHeightPx(all: readonly Lane[]): number {

@@ -122,6 +122,7 @@ export const form = css`
   }
   input[type="checkbox"],
   input[type="radio"] {
+    flex: none;
     width: 18px;
     height: 18px;
     accent-color: var(--accent);
@@ -146,6 +147,11 @@ export const form = css`
     display: grid;
     grid-template-columns: minmax(0, 1fr);
     gap: 12px;
+  }
+  @media (max-width: 760px) {
+    .row {
+      grid-template-columns: minmax(0, 1fr);
+    }
   }
 `;
 

@@ -4,7 +4,7 @@ import type { Incident } from "../api/generated.js";
 import type { Language } from "../i18n/index.js";
 import type { EventMark } from "../model/event-feed.js";
 import { clockTime, dayDate, minuteTime } from "../model/format.js";
-import { type Lane, NAMED_PX, RULER_PX } from "../model/lanes.js";
+import { type Lane, RULER_PX } from "../model/lanes.js";
 import { type TimeScale, ticks, toPx } from "../model/time-scale.js";
 import type { Footage, Span, Timeline } from "../model/timeline.js";
 import { zoneOffsetMinutes } from "../model/zone.js";
@@ -14,7 +14,6 @@ export interface Scene {
   heightPx: number;
   lanes: readonly Lane[];
   timelines: ReadonlyMap<string, Timeline>;
-  names: ReadonlyMap<string, string>;
   /** The present: nothing is recorded after it. */
   nowMs: number;
   /** The moment on the screen. */
@@ -44,7 +43,6 @@ const COLORS = {
   tick: "#222a33",
   text: "#8b98a6",
   day: "#d6dde4",
-  name: "#e2e8ee",
   future: "#0a0c0f",
   playhead: "#e8b75a",
   live: "#79b791",
@@ -114,14 +112,6 @@ function paintLane(context: CanvasRenderingContext2D, scene: Scene, lane: Lane):
   for (const damage of timeline?.damage ?? []) bar(damage, DAMAGE_COLOR, DAMAGE_PX);
   bar({ fromMs: scene.nowMs, toMs: scale.toMs }, COLORS.future);
   if (timeline && lane.selected) paintActivity(context, scale, lane, timeline);
-  if (heightPx < NAMED_PX) return;
-  const name = scene.names.get(lane.camera) ?? lane.camera;
-  const textWidth = context.measureText(name).width;
-  context.fillStyle = "rgb(8 10 13 / 0.66)";
-  const boxHeight = Math.min(heightPx, 19);
-  context.fillRect(0, topPx, textWidth + 14, boxHeight);
-  context.fillStyle = COLORS.name;
-  context.fillText(name, 7, topPx + boxHeight / 2 + 0.5);
 }
 
 function paintActivity(context: CanvasRenderingContext2D, scale: TimeScale, lane: Lane, timeline: Timeline): void {

@@ -1,4 +1,4 @@
-/** The timeline's canvas: shows what is recorded, and is clicked, dragged, zoomed and steered by keys. */
+/** The timeline's canvas, with the cameras' names beside it: shows what is recorded, and is clicked, dragged, zoomed and steered by keys. */
 
 import { html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
@@ -7,7 +7,7 @@ import { causeText, isMessageKey, language, t } from "../i18n/index.js";
 import { fitted } from "../model/day-strip.js";
 import { type EventMark, eventMarks } from "../model/event-feed.js";
 import { dateTime } from "../model/format.js";
-import { type Lane, laneAt, lanes, RULER_PX, totalHeightPx } from "../model/lanes.js";
+import { type Lane, laneAt, lanes, nameless, RULER_PX, totalHeightPx } from "../model/lanes.js";
 import { displayRatio, pointIn } from "../model/scale.js";
 import { pan, reveal, type TimeScale, toMs, toPx, zoom } from "../model/time-scale.js";
 import { momentAt, type Timeline } from "../model/timeline.js";
@@ -58,8 +58,8 @@ export class TimelineView extends LitElement {
   private endFirst: (() => void) | undefined;
   /** Nobody has zoomed or moved the window. */
   private untouched = true;
-  private readonly resize = new ResizeObserver(([entry]) => {
-    const widthPx = entry?.contentRect.width ?? 0;
+  private readonly resize = new ResizeObserver(() => {
+    const widthPx = this.canvas.clientWidth;
     // Not within the observer's own turn: drawing changes the canvas's size, and with it this element's.
     if (widthPx > 0) requestAnimationFrame(() => this.setScale({ ...this.scale, widthPx }));
   });
@@ -156,13 +156,12 @@ export class TimelineView extends LitElement {
       this.canvas.style.height = `${heightPx}px`;
     }
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    const { playback, cameras } = this.app;
+    const { playback } = this.app;
     paint(context, {
       scale: this.scale,
       heightPx,
       lanes: rows,
       timelines: playback.timelines.value,
-      names: new Map([...(cameras.value?.values() ?? [])].map((camera) => [camera.id, camera.name])),
       nowMs: Date.now(),
       playheadMs: playback.nowMs(),
       live: !playback.active,
@@ -297,17 +296,41 @@ export class TimelineView extends LitElement {
       ${
         hover.camera === null
           ? nothing
-          : html`<div class="what">${this.app.camera(hover.camera)?.name ?? hover.camera}<br />${this.what(hover)}${this.happened(hover)}</div>`
+          : html`<div class="what">${this.nameOf(hover.camera)}<br />${this.what(hover)}${this.happened(hover)}</div>`
+      }
+    </div>`;
+  }
+
+  private nameOf(camera: string): string {
+    return this.app.camera(camera)?.name ?? camera;
+  }
+
+  private names(): TemplateResult {
+    const rows = this.rows();
+    const others = nameless(rows);
+    const [first] = others;
+    const place = ({ topPx, heightPx }: Lane) => `top: ${topPx}px; height: ${heightPx}px; line-height: ${heightPx}px`;
+    return html`<div class="names">
+      ${rows
+        .filter((lane) => !others.includes(lane))
+        .map((lane) => {
+          const name = this.nameOf(lane.camera);
+          return html`<div class=${lane.selected ? "selected" : ""} .style=${place(lane)} title=${name}><span>${name}</span></div>`;
+        })}
+      ${
+        first
+          ? html`<div class="others" .style=${`top: ${first.topPx}px`}>${t("timeline.others", { count: others.length })}</div>`
+          : nothing
       }
     </div>`;
   }
 
   override render(): TemplateResult {
     const time = dateTime(this.app.playback.nowMs(), language.value);
-    return html`${this.tip()}<canvas tabindex="0" role="slider" aria-label=${t("timeline.label", { time })}
+    return html`${this.names()}<div class="lanes">${this.tip()}<canvas tabindex="0" role="slider" aria-label=${t("timeline.label", { time })}
       aria-valuetext=${time} aria-valuenow=${Math.round(this.app.playback.nowMs() / 1000)}
       @pointerdown=${this.onPointerDown} @pointermove=${this.onPointerMove} @pointerup=${this.onPointerUp}
-      @pointerleave=${this.onLeave} @wheel=${this.onWheel} @keydown=${this.onKey}></canvas>`;
+      @pointerleave=${this.onLeave} @wheel=${this.onWheel} @keydown=${this.onKey}></canvas></div>`;
   }
 }
 
