@@ -25,8 +25,8 @@ FOLDER: Final = ROOT / "docs" / "guide" / "images"
 SIZES: Final = {390: (390, 844), 1366: (1366, 768), 1920: (1920, 1080), 3840: (3840, 2160)}
 """Width in the file's name → width and height."""
 SIZES_BY_LANGUAGE: Final = {"en": (1366,), "id": (1366, 390, 1920, 3840)}
-QUALITY: Final = {390: 70, 1366: 65, 1920: 55, 3840: 30}
-"""Of WebP, by width: all together stay below 4 MB."""
+QUALITY: Final = {390: 70, 1366: 50, 1920: 40, 3840: 12}
+"""Of WebP, by width: all together stay below 4 MiB."""
 CAMERAS: Final = 16
 AS_PEOPLE_START_IT: Final = {"PANTAU_SIM_MARKER": "false", "PANTAU_UP_DEMO_STORY": "true"}
 CALM_MS: Final = 15_000
