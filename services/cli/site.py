@@ -14,7 +14,7 @@ from services.cli.keys import keys_option, open_keys
 
 F = TypeVar("F", bound=Callable[..., Any])
 if TYPE_CHECKING:
-    from services.mesh.hub import Granted
+    from services.mesh.hub_grants import Granted
 
 INVITED_DAYS = 365
 RIGHTS = ("live", "playback", "clip")
@@ -22,6 +22,23 @@ RIGHTS = ("live", "playback", "clip")
 
 def _rights_option(text: str) -> Callable[[F], F]:
     return click.option("--right", "rights", multiple=True, type=click.Choice(RIGHTS), help=text)
+
+
+def _moment(_context: click.Context, parameter: click.Parameter, value: str | None) -> int:
+    """Unix time; 0 where nothing is given. Of a day its begin, or for --until its end, in UTC."""
+    if value is None:
+        return 0
+    try:
+        moment = dt.datetime.fromisoformat(value)
+        if len(value) == len("2027-12-31"):
+            moment = moment.replace(tzinfo=dt.UTC) + dt.timedelta(days=parameter.name == "until_s")
+    except (ValueError, OverflowError):
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise click.BadParameter(
+            f"{value!r} is no day (2027-12-31) and no time with its offset (2027-12-31T18:00+07:00)"
+        )
+    return int(moment.timestamp())
 
 
 @click.group()
@@ -106,14 +123,35 @@ def join(file: Path, authority: Path | None, config_path: Path | None) -> None:
 @site.command()
 @click.argument("cameras", nargs=-1, required=True, metavar="all|CAMERA...")
 @_rights_option("What it may: live (with sound, and stills of now), playback or clip; repeat it.  [default: live]")
+@click.option(
+    "--from", "from_s", callback=_moment, metavar="WHEN", help="Not before this day or time.  [default: at once]"
+)
+@click.option(
+    "--until", "until_s", callback=_moment, metavar="WHEN",
+    help="The last day (UTC), as in 2027-12-31, or the time, as in 2027-12-31T18:00+07:00, when it ends by itself.",
+)  # fmt: skip
+@click.option("--purpose", default="", help="What for; 'list' and the audit show it.")
 @keys_option
-def grant(cameras: tuple[str, ...], rights: tuple[str, ...], authority: Path | None, config_path: Path | None) -> None:
-    """At the owner's: let the hub watch cameras, as ids; 'all' is every camera of this mesh's own site."""
+def grant(
+    cameras: tuple[str, ...],
+    rights: tuple[str, ...],
+    from_s: int,
+    until_s: int,
+    purpose: str,
+    authority: Path | None,
+    config_path: Path | None,
+) -> None:
+    """At the owner's: let the hub watch cameras, as ids; 'all' is every camera of this mesh's own site.
+
+    Granting the same again gives it the new times.
+    """
     from services.contracts.permissions import Right
     from services.mesh.hub import Hub
+    from services.mesh.hub_grants import Window
 
     hub = Hub(*open_keys("site", authority, config_path))
-    granted = asyncio.run(hub.grant(_ids(cameras), [Right(each) for each in rights or (Right.LIVE,)]))
+    wanted = [Right(each) for each in rights or (Right.LIVE,)]
+    granted = asyncio.run(hub.grant(_ids(cameras), wanted, Window(from_s, until_s), purpose.strip()))
     click.echo(f"the hub may watch {_names(granted)}")
 
 
@@ -177,13 +215,16 @@ def leave(authority: Path | None, config_path: Path | None) -> None:
 
 
 def _ids(cameras: tuple[str, ...]) -> list[str]:
-    from services.mesh.hub import ALL
+    from services.mesh.hub_grants import ALL
 
     return [ALL if each == "all" else each for each in cameras]
 
 
 def _names(granted: "Granted") -> str:
-    from services.mesh.hub import ALL
+    from services.mesh.hub_grants import ALL
 
-    told = (f"{'all cameras' if each == ALL else each} ({', '.join(rights)})" for each, rights in granted.items())
-    return "; ".join(told) or "no camera"
+    now_s, told = time.time(), dict[str, list[str]]()
+    for each in granted:
+        over = ", over" if each.window.is_over(now_s) else ""
+        told.setdefault("all cameras" if each.camera == ALL else each.camera, []).append(f"{each}{over}")
+    return "; ".join(f"{camera}: {', '.join(rights)}" for camera, rights in told.items()) or "no camera"

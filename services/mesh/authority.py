@@ -25,7 +25,7 @@ from services.contracts.bus_rights import BusRole, Rights, rights
 from services.contracts.errors import NotFoundError, PantauError, UnavailableError
 from services.mesh import nats_claims
 from services.mesh.bus import Bus
-from services.mesh.nats_claims import UNLIMITED, AccountClaims, AccountLimits, Export
+from services.mesh.nats_claims import UNLIMITED, AccountClaims, AccountLimits, Export, Import
 from services.mesh.nkeys import Creds, NKey
 from services.mesh.settings import MeshSettings
 
@@ -133,16 +133,20 @@ class Authority:
         self._account_path(name).unlink(missing_ok=True)
 
     def account_jwt(self, name: str) -> str:
-        """An account as nats-server knows it; raises `NotFoundError`.
-
-        Without what it takes from accounts that are over: nats-server does not find them at its start, and the account
-        would have no JetStream then.
-        """
-        claims = self.claims(name)
-        over = {self.account_key(each).public for each in self.account_names() if self._is_over(each)}
-        taken = tuple(each for each in claims.imports if each.account not in over)
+        """An account as nats-server knows it, with what it takes now; raises `NotFoundError`."""
         key = self.account_key(name).public
-        return nats_claims.account_jwt(self._operator, key, name, claims._replace(imports=taken))
+        claims = self.claims(name)._replace(imports=self.taken(name))
+        return nats_claims.account_jwt(self._operator, key, name, claims)
+
+    def taken(self, name: str) -> tuple[Import, ...]:
+        """What an account takes from others now; raises `NotFoundError`.
+
+        Nothing from accounts that are over: nats-server does not find them at its start, and the account would have no
+        JetStream then.
+        """
+        over = {self.account_key(each).public for each in self.account_names() if self._is_over(each)}
+        now_s = time.time()
+        return tuple(each for each in self.claims(name).imports if each.account not in over and each.holds(now_s))
 
     def _is_over(self, name: str) -> bool:
         return 0 < self.claims(name).expires_s <= time.time()

@@ -5,26 +5,30 @@ its nats-server is a leaf node that joins this account to the owner's at the hub
 does not leave the owner's server, also where the hub asks for it.
 """
 
+import asyncio
 import datetime as dt
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from services.contracts import subjects
 from services.contracts.errors import ConflictError, InvalidInputError, NotFoundError
-from services.contracts.permissions import Right
+from services.contracts.events import Audit
+from services.contracts.permissions import SYSTEM, Right
 from services.contracts.sites import GRANTABLE, SERVICE
 from services.mesh import leaf_nodes
 from services.mesh.authority import CITY, SYS_USER, Authority
+from services.mesh.event_stream import EventOutbox
+from services.mesh.hub_grants import ALL, ALWAYS, Granted, HubGrant, Window, counting, needed, read
 from services.mesh.leaf_nodes import HUB_ACCOUNT, Joined
 from services.mesh.nats_claims import UNLIMITED, AccountClaims, AccountLimits, Export, Import
 from services.mesh.settings import MeshSettings
 from services.mesh.sites import Invitation, connected, shared_by
+from services.mesh.tasks import end
 
-ALL: Final = "*"
-"""Stands for every camera of the mesh's own site."""
-Granted = Mapping[str, tuple[Right, ...]]
-"""By camera, `ALL` among them."""
+MAX_PURPOSE_CHARS: Final = 500
+AUDIT_SECONDS: Final = 5.0
+"""So long a change waits for the audit stream."""
 
 
 class Hub:
@@ -34,6 +38,7 @@ class Hub:
         """``settings`` say where nats-server is, and its CA."""
         self._authority = authority
         self._settings = settings
+        self._told: tuple[Import, ...] | None = None
 
     @property
     def joined(self) -> Joined:
@@ -45,11 +50,8 @@ class Hub:
 
     @property
     def granted(self) -> Granted:
-        """What the hub may do with which cameras; `ALL` stands for all."""
-        note = self._authority.note(HUB_ACCOUNT)
-        found = dict.fromkeys(note.get("cameras", ()), (Right.LIVE,))  # as versions before recordings wrote it
-        found |= {camera: tuple(Right(each) for each in rights) for camera, rights in note.get("granted", {}).items()}
-        return found
+        """What the hub may do with which cameras, now and later."""
+        return read(self._authority.note(HUB_ACCOUNT))
 
     async def join(self, invitation: Invitation) -> None:
         """Connects to the hub; a renewed invitation of the same one replaces that of before.
@@ -66,16 +68,29 @@ class Hub:
         async with connected(authority, self._settings, SYS_USER) as system:
             authority.save_account(CITY, self._city(shared_by(authority.home)))
             await authority.push(system, CITY)
-            self._save(to.site, self.granted if present is not None else {})
+            self._save(to.site, self.granted if present is not None else ())
             await authority.push(system, HUB_ACCOUNT)
         leaf_nodes.keep_joined(authority, to, invitation.ca, invitation.creds)
 
-    async def grant(self, cameras: Sequence[str], rights: Sequence[Right] = (Right.LIVE,)) -> Granted:
-        """The hub may do this with these from now on, too; returns all that it may. Raises as `withdraw` does."""
-        kept = {camera: set(held) for camera, held in self.granted.items()}
-        for camera in _checked(cameras):
-            kept.setdefault(camera, set()).update(_grantable(rights))
-        return await self._change(kept)
+    async def grant(
+        self,
+        cameras: Sequence[str],
+        rights: Sequence[Right] = (Right.LIVE,),
+        window: Window = ALWAYS,
+        purpose: str = "",
+    ) -> Granted:
+        """The hub may do this with these, too; returns all that it may. Raises as `withdraw` does.
+
+        What was granted before of the same right to the same camera has the new window and purpose.
+        """
+        if window.is_over(time.time()) or 0 < window.until_s <= window.from_s:
+            raise InvalidInputError("--until: is over, or before --from")
+        if len(purpose) > MAX_PURPOSE_CHARS:
+            raise InvalidInputError(f"--purpose: at most {MAX_PURPOSE_CHARS} characters")
+        new = [HubGrant(each, right, window, purpose) for each in _checked(cameras) for right in _grantable(rights)]
+        named = {(each.camera, each.right) for each in new}
+        kept = [each for each in self.granted if (each.camera, each.right) not in named]
+        return await self._change([*kept, *new], "site-granted", new)
 
     async def withdraw(self, cameras: Sequence[str], rights: Sequence[Right] = GRANTABLE) -> Granted:
         """The hub may not do this with these any more, which counts at once; `ALL`: with none.
@@ -83,12 +98,23 @@ class Hub:
         Returns what it still may. Raises `NotFoundError`, `ConflictError`, `InvalidInputError`, `UnavailableError`.
         """
         gone, less = set(_checked(cameras)), set(_grantable(rights))
-        kept = {camera: set(held) for camera, held in self.granted.items()}
-        if ALL not in gone and less & kept.get(ALL, set()):
+        granted = self.granted
+        if ALL not in gone and any(each.camera == ALL and each.right in less for each in granted):
             raise ConflictError("all cameras are granted: withdraw all, and grant those that shall stay")
-        for camera in kept if ALL in gone else gone & kept.keys():
-            kept[camera] -= less
-        return await self._change(kept)
+        ended = [each for each in granted if each.right in less and (ALL in gone or each.camera in gone)]
+        return await self._change([each for each in granted if each not in ended], "site-withdrawn", ended)
+
+    async def follow_times(self) -> None:
+        """Tells nats-server what begins and what ends by now; to be called again and again.
+
+        Raises `UnavailableError`, `AuthorityError`; the next call tells it then.
+        """
+        if leaf_nodes.joined(self._authority) is None:
+            return
+        taken = self._authority.taken(HUB_ACCOUNT)
+        if taken != self._told:
+            await self._tell()
+            self._told = taken
 
     async def leave(self) -> None:
         """Ends the connection, and what was granted. Raises `NotFoundError`, `UnavailableError`."""
@@ -100,28 +126,48 @@ class Hub:
             await authority.push(system, CITY)
             await authority.revoke(system, HUB_ACCOUNT)
 
-    async def _change(self, granted: Mapping[str, set[Right]]) -> Granted:
+    async def _change(self, granted: Iterable[HubGrant], action: str, changed: Sequence[HubGrant]) -> Granted:
         to = self.joined
-        for_all = granted.get(ALL, set())
-        needed = {camera: held if camera == ALL else held - for_all for camera, held in granted.items()}
-        kept = {camera: tuple(sorted(held)) for camera, held in sorted(needed.items()) if held}
+        kept = needed(granted, time.time())
         self._save(to.site, kept)
+        await self._tell()
+        await self._audit(action, to.hub, changed)
+        return kept
+
+    async def _tell(self) -> None:
         async with connected(self._authority, self._settings, SYS_USER) as system:
             await self._authority.push(system, HUB_ACCOUNT)
-        return kept
+
+    async def _audit(self, action: str, hub: str, changed: Sequence[HubGrant]) -> None:
+        """Enters the grants in the mesh's audit; `ALL` as the mesh's own site."""
+        home, at_us = self._authority.home, time.time_ns() // 1000
+        async with connected(self._authority, self._settings, "admin") as bus:
+            outbox = EventOutbox(bus, source="/site")
+            for each in changed:
+                target = home if each.camera == ALL else each.camera
+                detail = {"hub": hub, **each.told()}
+                outbox.post(Audit.by(SYSTEM, site=home, at_us=at_us, target=target, action=action, detail=detail))
+            sending = asyncio.create_task(outbox.run())
+            await outbox.flush(AUDIT_SECONDS)
+            await end([sending])
 
     def _save(self, site: str, granted: Granted) -> None:
         """The account with the connection's own and with what is granted."""
         home, city = self._authority.home, self._authority.account_key(CITY).public
         own, there = (subjects.rpc(each, SERVICE, "*") for each in (home, site))
         imports = [Import(own, city, "service", there)]
-        for camera, rights in granted.items():
-            imports += [each for right in rights for each in _crossing(home, site, city, camera, right)]
+        for grant in granted:
+            crossing = _crossing(home, site, city, grant.camera, grant.right)
+            imports += [
+                each._replace(from_s=window.from_s, until_s=window.until_s)
+                for window in counting(grant, granted)
+                for each in crossing
+            ]
         limits = AccountLimits(connections=UNLIMITED, leafs=UNLIMITED)
         self._authority.save_account(
             HUB_ACCOUNT,
             AccountClaims(limits, imports=tuple(imports)),
-            {"granted": {camera: list(rights) for camera, rights in granted.items()}},
+            {"grants": [each.as_json() for each in granted]},
         )
 
     def _city(self, exports: Sequence[Export]) -> AccountClaims:

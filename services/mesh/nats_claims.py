@@ -39,6 +39,14 @@ class Import(NamedTuple):
     kind: ShareKind = "stream"
     to: str = ""
     """Its subject here; default: the same."""
+    from_s: int = 0
+    """Unix time; before it nothing is taken."""
+    until_s: int = 0
+    """Unix time; 0: no end."""
+
+    def holds(self, now_s: float) -> bool:
+        """Whether it is taken at the time."""
+        return self.from_s <= now_s and not 0 < self.until_s <= now_s
 
 
 class AccountLimits(NamedTuple):

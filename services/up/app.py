@@ -22,8 +22,10 @@ from services.mesh import leaf_nodes
 from services.mesh.authority import CITY, Authority
 from services.mesh.bus import Bus
 from services.mesh.child import Child, ChildRefusedError, keep_running
+from services.mesh.clock import SystemClock
 from services.mesh.fork_server import ForkServer
 from services.mesh.forker import Template, fork_template
+from services.mesh.hub import Hub
 from services.mesh.lifecycle import sd_notify
 from services.mesh.log import get_logger
 from services.mesh.nats_server import NatsServer, NatsServerError, adopt_store, config
@@ -34,6 +36,7 @@ from services.mesh.troubles import crash_loops, tell_troubles
 from services.up import demo, story
 from services.up.demo_map import write_demo_map
 from services.up.folder import FolderLock
+from services.up.grants import follow_grants
 from services.up.nats_watch import NatsWatch
 
 log = get_logger()
@@ -234,12 +237,18 @@ class Up:
         await asyncio.to_thread(authority.note_server, self._nats.url, settings.nats_ca)
         run = partial(self._run_nats, self._nats, authority)
         tasks.create_task(keep_running("nats", run, self._stopping), name="nats")
-        self._watching = tasks.create_task(
-            together(NatsWatch(self._nats).run(), self._follow_sites(self._nats, authority)), name="nats watch"
-        )
-        return settings.model_copy(
+        mesh = settings.model_copy(
             update={"nats_url": self._nats.url, "nats_user": "", "nats_creds": folder / "authority" / "creds"}
         )
+        self._watching = tasks.create_task(
+            together(
+                NatsWatch(self._nats).run(),
+                self._follow_sites(self._nats, authority),
+                follow_grants(Hub(authority, mesh), SystemClock()),
+            ),
+            name="nats watch",
+        )
+        return mesh
 
     def _nats_text(self, authority: Authority) -> str:
         folder = self.plan.settings.data / "nats"

@@ -37,7 +37,8 @@ from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus, BusMessage
 from services.mesh.clock import TurnedClock
 from services.mesh.event_stream import EventOutbox
-from services.mesh.hub import ALL, Hub
+from services.mesh.hub import Hub
+from services.mesh.hub_grants import ALL, HubGrant, Window
 from services.mesh.leaf_nodes import Listening
 from services.mesh.nats_server import NatsServer, config
 from services.mesh.settings import MeshSettings
@@ -234,14 +235,24 @@ async def test_a_camera_is_watched_only_while_its_owner_grants_it(town: Town) ->
         return came
 
     assert not await shown()
-    live = (Right.LIVE,)
-    assert await town.hub.grant(["gate"]) == {"gate": live}
+    gate, yard, every = (HubGrant(each, Right.LIVE) for each in ("gate", "yard", ALL))
+    assert await town.hub.grant(["gate"]) == (gate,)
     await eventually(shown, bool)
-    assert await town.hub.grant(["yard"]) == {"gate": live, "yard": live}
+    assert await town.hub.grant(["yard"]) == (gate, yard)
     await eventually(shown, bool)
-    assert await town.hub.withdraw(["gate"]) == {"yard": live}
+    assert await town.hub.withdraw(["gate"]) == (yard,)
     await eventually(shown, lambda came: not came)
-    assert await town.hub.grant([ALL]) == {ALL: live}
+    await town.hub.grant(["gate"])
+    await eventually(shown, bool)
+    soon = Window(until_s=int(time.time()) + 2)
+    assert await town.hub.grant(["gate"], window=soon, purpose="x") == (HubGrant("gate", Right.LIVE, soon, "x"), yard)
+
+    async def shown_at_its_time() -> bool:
+        await town.hub.follow_times()
+        return await shown()
+
+    await eventually(shown_at_its_time, lambda came: not came)
+    assert await town.hub.grant([ALL]) == (every,)
     await eventually(shown, bool)
     with pytest.raises(ConflictError):
         await town.hub.withdraw(["gate"])
@@ -346,6 +357,20 @@ async def test_who_watched_is_in_the_owners_audit_too(town: Town) -> None:
         detail={"view": "x"},
     )  # fmt: skip
     assert found == [expected]
+
+
+async def test_what_was_granted_and_withdrawn_is_in_the_owners_audit(town: Town) -> None:
+    window = Window(until_s=4_000_000_000)
+    await town.hub.grant(["lift"], window=window, purpose="the robbery")
+    await town.hub.withdraw([ALL])
+
+    async def told() -> list[tuple[str, dict[str, str]]]:
+        events = await collected(town.owner)
+        return [(each.action, each.detail) for each in events if isinstance(each, Audit) and each.target == "lift"]
+
+    detail = {"hub": "city", "right": "live", "until": "2096-10-02T07:06:40+00:00", "purpose": "the robbery"}
+    both = [("site-granted", detail), ("site-withdrawn", detail)]
+    await eventually(told, lambda found: found == both)
 
 
 async def test_a_site_that_is_cut_off_is_away_since_then_and_is_caught_up(town: Town) -> None:

@@ -278,6 +278,8 @@ export const en = {
   "audit.action.incident-reopened": "opened an incident again",
   "audit.action.incident-released": "let an incident’s footage go",
   "audit.action.event-acknowledged": "acknowledged an event",
+  "audit.action.site-granted": "let the hub watch",
+  "audit.action.site-withdrawn": "let the hub watch no more",
   "audit.action.signed-in": "signed in",
   "audit.action.signed-out": "signed out",
   "audit.action.sign-in-refused": "was not let in",

@@ -280,6 +280,8 @@ export const id: Messages = {
   "audit.action.incident-reopened": "membuka lagi insiden",
   "audit.action.incident-released": "melepas rekaman insiden",
   "audit.action.event-acknowledged": "menandai peristiwa",
+  "audit.action.site-granted": "mengizinkan hub menonton",
+  "audit.action.site-withdrawn": "mencabut izin hub menonton",
   "audit.action.signed-in": "masuk",
   "audit.action.signed-out": "keluar",
   "audit.action.sign-in-refused": "ditolak masuk",

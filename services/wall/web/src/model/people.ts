@@ -45,6 +45,8 @@ export const AUDIT_KINDS = {
     "incident-reopened",
     "incident-released",
     "event-acknowledged",
+    "site-granted",
+    "site-withdrawn",
   ],
   audit: ["audit-read", "audit-digest"],
 } as const satisfies Record<string, readonly string[]>;
