@@ -1117,6 +1117,24 @@ export interface SignInsView {
   sessions: SignInView[];
 }
 
+/** A joined site. */
+export interface SiteView {
+  site: string;
+  state: "invited" | "linked" | "away";
+  /** Linked or invited: since when. Away: when it was heard last. */
+  since: string;
+  /** When the invitation ends, and the connection with it. */
+  until: string;
+  invited_by: string;
+  /** How many of its cameras are known here. */
+  cameras: number;
+}
+
+/** All joined sites. */
+export interface SitesView {
+  sites: SiteView[];
+}
+
 /** How large a tile is on the screen, in physical pixels: `auto` chooses by it. 0 × 0: not visible, send nothing. */
 export interface Size {
   type: "size";
