@@ -232,7 +232,10 @@ async def test_a_joined_sites_recordings_come_from_its_owner_and_refusals_say_wh
         await flushed(bus.client)
         audits = await bus.js.subscribe("pantau.v1.city.audit.exported.*", ordered_consumer=True)
         jpeg = (200, "image/jpeg")
-        assert await answers() == {
+        async with asyncio.timeout(60):
+            while 503 in {status for status, _ in (found := await answers()).values()}:
+                pass  # a busy recorder is asked again
+        assert found == {
             "timeline": (200, "application/json"), "clip": (200, "video/mp4"), "sheet": jpeg, "keyframe": jpeg,
             "still": jpeg,
         }  # fmt: skip

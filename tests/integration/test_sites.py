@@ -362,6 +362,7 @@ async def test_who_watched_is_in_the_owners_audit_too(town: Town) -> None:
 
 async def test_what_was_granted_and_withdrawn_is_in_the_owners_audit(town: Town) -> None:
     window = Window(until_s=4_000_000_000)
+    await town.hub.withdraw([ALL])
     await town.hub.grant(["lift"], window=window, purpose="the robbery")
     await town.hub.withdraw([ALL])
 
