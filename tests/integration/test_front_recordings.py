@@ -233,8 +233,9 @@ async def test_a_joined_sites_recordings_come_from_its_owner_and_refusals_say_wh
         audits = await bus.js.subscribe("pantau.v1.city.audit.exported.*", ordered_consumer=True)
         jpeg = (200, "image/jpeg")
         async with asyncio.timeout(60):
-            while 503 in {status for status, _ in (found := await answers()).values()}:
-                pass  # a busy recorder is asked again
+            found = await answers()
+            while any(status == 503 for status, _ in found.values()):  # a busy recorder is asked again
+                found = await answers()
         assert found == {
             "timeline": (200, "application/json"), "clip": (200, "video/mp4"), "sheet": jpeg, "keyframe": jpeg,
             "still": jpeg,
