@@ -22,7 +22,7 @@ from services.contracts.permissions import Right
 from services.contracts.recordings import TimelineQuestion
 from services.footage.clips import Clip, clip_name, open_clip
 from services.footage.evidence.export import BundleRequest, NamedCamera, open_bundle
-from services.footage.owners import Owner
+from services.footage.owners import NotGrantedError, Owner
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
 from services.mesh.clock import SystemClock
@@ -42,7 +42,8 @@ ROOM_SECONDS: Final = 120.0
 RECORDERS_SECONDS: Final = 20.0
 """So long it waits for recorders that were there when the job was made."""
 SETTLE_FOR_LESS: Final = 5
-"""From this attempt on a recorder that is still away is left out; the timeline says what is missing."""
+"""From this attempt on a recorder that is still away is left out; the timeline says what is missing. A site's owner who
+does not answer has not granted it then: the attempts before took 15 s, and a site is away after 8."""
 _READ_BYTES: Final = 4 * 1024 * 1024
 _FETCHING: Final = 0.2
 """What fetching a clip that is then converted counts for."""
@@ -201,6 +202,10 @@ class _Making:
                 fetched.append(await self._clip(camera, number))
             except NotFoundError:
                 without.append(camera)
+            except NotGrantedError as error:
+                if self._job.attempts < SETTLE_FOR_LESS:  # a site whose line was cut just now is not away yet
+                    raise UnavailableError(error.message) from error
+                raise
         if not fetched:
             raise NotFoundError("there is no footage in this range; the timeline shows where there is some")
         conversion = conversion_of(named=self._job.burn_in, masked=self._job.masked)
