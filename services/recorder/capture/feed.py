@@ -27,6 +27,8 @@ OVERLAP_US: Final = 20_000
 """Capture times of one moment differ by less between two readers of a camera."""
 SPLICE_US: Final = 1_000_000
 """A picture that two workers read is looked for so far from the last one that was recorded."""
+RECENT: Final = 256
+"""So many pictures are known again. A picture in the new epoch's beginning is usually not a second old."""
 NEW_STORE_US: Final = 60_000_000
 """A sequence begins at the time in µs: one that is so much higher under a lower epoch is newer all the same."""
 MOST_EPOCHS: Final = 16
@@ -113,10 +115,14 @@ class RecorderFeed:
         self._since = self._ticked_at = now
         self._not_before = now
         self._exhausted: set[tuple[Id, int]] = set()
+        self._broken: dict[Id, int] = {}
+        """Worker whose pull was broken off, and that has not said since what it keeps → the pull's epoch."""
         self._pull: FeedPull | None = None
         self._cursor = -1
         self._brought = 0
         self._overlap: list[AccessUnit] = []
+        self._recent: deque[int] = deque(maxlen=RECENT)
+        """By what `_mark` tells apart: those that were taken last."""
         self._shift_90k: int | None = None
         """Since a splice and up to the next keyframe: what is added to time stamps, so that they go on."""
         self._behind: dict[Id, tuple[int, int]] = {}
@@ -148,6 +154,7 @@ class RecorderFeed:
             if self.state is FeedState.LIVE and follows and self._shift_90k is None:
                 taken = self._taker.take_usual(units[at:])
             if taken:
+                self._recent.extend(map(_mark, units[at : at + taken]))
                 at += taken
                 self._last = units[at - 1]
                 self.positions[first.epoch] = self._last.sequence
@@ -158,6 +165,7 @@ class RecorderFeed:
     def offered(self, worker: Id, runs: tuple[KeptRun, ...], now: float, *, spooled: bool = True) -> None:
         """A worker says what it keeps of the camera: nothing, where ``runs`` is empty. ``spooled``: it outlives it."""
         self._offers[worker] = _Offer(runs, now, spooled)
+        self._broken.pop(worker, None)
         for run in runs:
             if run.live:
                 self._readers[run.epoch] = worker
@@ -210,6 +218,7 @@ class RecorderFeed:
             self._exhausted.add((pull.worker, pull.epoch))
         if not complete:
             self._offers.pop(pull.worker, None)  # until it says again what it keeps, for which there is time
+            self._broken[pull.worker] = pull.epoch
             self._since = now
         self._join()
         if self.state is FeedState.SEEKING and not self._held and complete and self._candidate(now) is None:
@@ -251,10 +260,12 @@ class RecorderFeed:
             self._seek(now)
         if self.state is not FeedState.SEEKING:
             return
+        if now - self._since >= PATIENCE_SECONDS:
+            self._broken.clear()
         if self._candidate(now) is not None:
             self._since = now  # somebody keeps it
             return
-        asked = bool(self._exhausted) and not self._unknown_owner(now)
+        asked = bool(self._exhausted) and not self._broken and not self._unknown_owner(now)
         if not asked and expected and now - self._since < PATIENCE_SECONDS:
             return
         self._give_up()
@@ -332,11 +343,13 @@ class RecorderFeed:
                         yield worker, run
 
     def _candidate(self, now: float) -> tuple[Id, KeptRun] | None:
-        """The oldest run that has, or may have, what is missing."""
+        """The oldest run that has, or may have, what is missing: none that is newer than a pull that was broken off."""
+        limit = min(self._broken.values(), default=None)
         found = [
             (worker, run)
             for worker, run in self._fresh(now)
             if run.epoch >= self._epoch
+            and (limit is None or run.epoch <= limit)
             and (worker, run.epoch) not in self._exhausted
             and (run.live or run.last > self.positions.get(run.epoch, -1))
         ]
@@ -438,9 +451,12 @@ class RecorderFeed:
         """Takes the first pictures of a new epoch where another worker may have read them too; False: it has not.
 
         Both workers get the same bytes from the camera, so the picture that was recorded last is found again by them.
+        When it was captured they may tell differently, on a busy machine by more than a GOP.
         """
         last_us = self._last.capture_us if self._last is not None else self._end_us
-        if self._follows(unit) or last_us is None or (not self._overlap and unit.capture_us > last_us + OVERLAP_US):
+        known = _mark(unit) in self._recent
+        later = last_us is not None and unit.capture_us > last_us + OVERLAP_US
+        if self._follows(unit) or last_us is None or (later and not self._overlap and not known):
             return False
         overlap = self._overlap
         if unit.keyframe and unit.capture_us < last_us - SPLICE_US:
@@ -453,13 +469,13 @@ class RecorderFeed:
                 return True
             self._take_from_keyframe(last_us)
             return True
-        if unit.payload == last.payload and abs(unit.capture_us - last.capture_us) < SPLICE_US:
+        if unit.payload == last.payload and (known or abs(unit.capture_us - last.capture_us) < SPLICE_US):
             overlap.clear()
             self._epoch = unit.epoch
             self.positions[unit.epoch] = unit.sequence
             self._shift_90k = last.dts_90k - unit.dts_90k
             return True
-        if unit.capture_us > last_us + SPLICE_US:
+        if not known and unit.capture_us > last_us + SPLICE_US:
             self._take_from_keyframe(last_us)
         return True
 
@@ -498,6 +514,7 @@ class RecorderFeed:
         if self._shift_90k is not None:
             unit = self._shifted(unit, self._shift_90k)
         self._last = unit
+        self._recent.append(_mark(unit))
         self._taker.take_picture(unit)
 
     def _shifted(self, unit: AccessUnit, shift_90k: int) -> AccessUnit:
@@ -506,6 +523,12 @@ class RecorderFeed:
             self._shift_90k = None
             return unit._replace(flags=unit.flags | Flags.DISCONTINUITY)
         return unit._replace(dts_90k=unit.dts_90k + shift_90k, pts_90k=unit.pts_90k + shift_90k)
+
+
+def _mark(unit: AccessUnit) -> int:
+    """Tells a picture from others of the last seconds: its length, its first slice's header, and its end."""
+    payload = unit.payload
+    return hash((len(payload), payload[:64], payload[-32:]))
 
 
 def runs_by_camera(runs: Iterable[KeptRun]) -> dict[Id, tuple[KeptRun, ...]]:

@@ -16,8 +16,10 @@ START_US: Final = 1_700_000_000_000_000
 class ModelWorker:
     """Reads the camera under an epoch, and keeps what it reads."""
 
-    def __init__(self, name: str, epoch: int, sequence: int) -> None:
+    def __init__(self, name: str, epoch: int, sequence: int, *, late_us: int = 0) -> None:
+        """``late_us``: how much later than others it thinks that pictures were captured."""
         self.name = name
+        self.late_us = late_us
         self.epoch = epoch
         self.sequence = sequence
         self.kept = KeptCamera("city", "cam-1")
@@ -35,8 +37,8 @@ class ModelWorker:
         self._begun = True
         self.sequence += 1
         unit = AccessUnit(
-            flags, Codec.H264, self.epoch, self.sequence, number * 3600, number * 3600, START_US + number * FRAME_US,
-            1000, CaptureClockSource.RTCP, b"frame %d" % number,
+            flags, Codec.H264, self.epoch, self.sequence, number * 3600, number * 3600,
+            START_US + number * FRAME_US + self.late_us, 1000, CaptureClockSource.RTCP, b"frame %d" % number,
         )  # fmt: skip
         self.kept.add_message(frames.encode(unit), now)
         return unit
@@ -158,11 +160,11 @@ class World:
         self.feed = self._new_feed()
         self.pull = None
 
-    def move(self, overlap: int) -> None:
+    def move(self, overlap: int, *, late_us: int = 0) -> None:
         """Another worker gets the camera; both read it for ``overlap`` frames more."""
         number = len(self.workers)
         epoch = self.workers[-1].epoch + 1
-        self.workers.append(ModelWorker(f"w-{number}", epoch, 1_000_000 * (number + 1)))
+        self.workers.append(ModelWorker(f"w-{number}", epoch, 1_000_000 * (number + 1), late_us=late_us))
         while not self.workers[-1]._begun or overlap > 0:
             self.frame()
             overlap -= 1

@@ -56,6 +56,10 @@ def carry_out(world: World, step: str, count: int) -> None:
 
 @settings(max_examples=300, deadline=None)
 @example([("offer", 1), ("offer", 1), ("frames", 21), ("move", 0), ("pull", 1)])  # nobody was asked in time
+@example(
+    [("offer", 1), ("frames", 11), ("crash", 1), ("move", 0), ("frames", 9), ("pull", 1), ("break", 1), ("frames", 5)]
+    + [("pull", 1)]
+)  # what was broken off comes before what is newer
 @given(st.lists(steps, max_size=40))
 def test_every_frame_is_recorded_exactly_once_and_in_order_whatever_was_lost_killed_or_moved(
     script: list[tuple[str, int]],
@@ -66,6 +70,20 @@ def test_every_frame_is_recorded_exactly_once_and_in_order_whatever_was_lost_kil
     world.settle()
     numbers = world.numbers()
     assert numbers == list(range(numbers[-1] + 1))
+
+
+@given(before=st.integers(GOP, 4 * GOP), overlap=st.integers(0, 3 * GOP), late_us=st.integers(-900_000, 900_000))
+@example(before=12, overlap=8, late_us=340_000)
+def test_workers_that_disagree_about_the_time_record_no_frame_twice_and_miss_none_at_a_move(
+    before: int, overlap: int, late_us: int
+) -> None:
+    world = World()
+    for _ in range(before):
+        world.frame()
+        world.step_pull(1000)
+    world.move(overlap, late_us=late_us)
+    world.settle()
+    assert world.numbers() == list(range(len(world.numbers())))
 
 
 def test_a_nats_server_that_lost_its_store_and_counts_epochs_anew_stops_no_recording() -> None:
