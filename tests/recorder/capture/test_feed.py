@@ -57,7 +57,10 @@ def carry_out(world: World, step: str, count: int) -> None:
 @settings(max_examples=300, deadline=None)
 @example([("offer", 1), ("offer", 1), ("frames", 21), ("move", 0), ("pull", 1)])  # nobody was asked in time
 @example(
-    [("offer", 1), ("frames", 11), ("crash", 1), ("move", 0), ("frames", 9), ("pull", 1), ("break", 1), ("pull", 1)]
+    [
+        *(("offer", 1), ("frames", 11), ("crash", 1), ("move", 0), ("frames", 9), ("pull", 1)),
+        *(("break", 1), ("frames", 5), ("pull", 1)),
+    ]
 )  # what was broken off comes before what is newer
 @given(st.lists(steps, max_size=40))
 def test_every_frame_is_recorded_exactly_once_and_in_order_whatever_was_lost_killed_or_moved(
