@@ -114,7 +114,8 @@ async def test_a_camera_is_probed_before_it_is_saved_and_each_failure_is_told_ap
         await expect(form.locator(".bad")).to_contain_text("Nama pengguna atau kata sandi salah", timeout=PATIENCE_MS)
     await form.get_by_role("button", name="Periksa kamera").click()
     await expect(form.locator(".good").first).to_contain_text("H.264 · 1280×720", timeout=PATIENCE_MS)
-    assert await form.locator("img").evaluate("img => img.decode().then(() => img.naturalWidth)") == 640
+    probed = form.get_by_role("img", name="Gambar dari kamera")
+    assert await probed.evaluate("img => img.decode().then(() => img.naturalWidth)") == 640
     assert (await form.locator("input[name=subUrl]").input_value()).endswith("/cam-014/sub")
     assert app.errors == []
 

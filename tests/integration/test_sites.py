@@ -22,7 +22,7 @@ from services.contracts.catalogue import (
     CameraRemove,
     CameraUpdate,
 )
-from services.contracts.errors import ConflictError, ForbiddenError, NobodyThereError, PantauError
+from services.contracts.errors import ConflictError, ForbiddenError, NobodyThereError, PantauError, UnavailableError
 from services.contracts.events import Audit, CameraRegistered, Event
 from services.contracts.models import Camera, Location, Reason, Status, WantReply
 from services.contracts.permissions import Actor, Right, Role
@@ -227,7 +227,7 @@ async def test_a_camera_is_watched_only_while_its_owner_grants_it(town: Town) ->
         town.ingest.publish_media(subjects.media("city", "sub", "gate"), b"frame")
         await asyncio.sleep(0)  # all of one turn of the loop is written at its end
         await flushed(town.ingest.client)
-        with suppress(NobodyThereError):  # while nats-server takes a change of the account
+        with suppress(UnavailableError):  # while nats-server takes a change of the account
             await rpc.call(town.admin, subjects.rpc("mall", SERVICE, SHARE), ShareQuestion(), ShareAnswer)
         await flushed(town.relay.client)
         came = not got.empty()
@@ -269,7 +269,7 @@ async def test_a_wanted_camera_gives_its_cached_frames_across_the_line(town: Tow
         try:
             async with ask_want(town.relay, subjects.want("mall", "main", "gate")) as answer:
                 return [frame async for frame in answer]
-        except NobodyThereError:
+        except UnavailableError:
             return None
 
     await eventually(asked, lambda answer: answer == frames)

@@ -28,7 +28,7 @@ OVERLAP_US: Final = 20_000
 SPLICE_US: Final = 1_000_000
 """A picture that two workers read is looked for so far from the last one that was recorded."""
 RECENT: Final = 256
-"""So many pictures are known again. A picture in the new epoch's beginning is usually not a second old."""
+"""So many pictures are known again, where they came within `SPLICE_US`: cameras that repeat themselves are not rare."""
 NEW_STORE_US: Final = 60_000_000
 """A sequence begins at the time in µs: one that is so much higher under a lower epoch is newer all the same."""
 MOST_EPOCHS: Final = 16
@@ -121,8 +121,8 @@ class RecorderFeed:
         self._cursor = -1
         self._brought = 0
         self._overlap: list[AccessUnit] = []
-        self._recent: deque[int] = deque(maxlen=RECENT)
-        """By what `_mark` tells apart: those that were taken last."""
+        self._recent: deque[tuple[int, int]] = deque(maxlen=RECENT)
+        """Of those that were taken last: `_mark`, and when they were captured."""
         self._shift_90k: int | None = None
         """Since a splice and up to the next keyframe: what is added to time stamps, so that they go on."""
         self._behind: dict[Id, tuple[int, int]] = {}
@@ -154,7 +154,7 @@ class RecorderFeed:
             if self.state is FeedState.LIVE and follows and self._shift_90k is None:
                 taken = self._taker.take_usual(units[at:])
             if taken:
-                self._recent.extend(map(_mark, units[at : at + taken]))
+                self._recent.extend([(_mark(unit), unit.capture_us) for unit in units[at : at + taken]])
                 at += taken
                 self._last = units[at - 1]
                 self.positions[first.epoch] = self._last.sequence
@@ -451,10 +451,10 @@ class RecorderFeed:
         """Takes the first pictures of a new epoch where another worker may have read them too; False: it has not.
 
         Both workers get the same bytes from the camera, so the picture that was recorded last is found again by them.
-        When it was captured they may tell differently, on a busy machine by more than a GOP.
+        When it was captured they may tell differently, on a busy machine by half a second.
         """
         last_us = self._last.capture_us if self._last is not None else self._end_us
-        known = _mark(unit) in self._recent
+        known = self._is_known(unit)
         later = last_us is not None and unit.capture_us > last_us + OVERLAP_US
         if self._follows(unit) or last_us is None or (later and not self._overlap and not known):
             return False
@@ -469,7 +469,7 @@ class RecorderFeed:
                 return True
             self._take_from_keyframe(last_us)
             return True
-        if unit.payload == last.payload and (known or abs(unit.capture_us - last.capture_us) < SPLICE_US):
+        if unit.payload == last.payload and abs(unit.capture_us - last.capture_us) < SPLICE_US:
             overlap.clear()
             self._epoch = unit.epoch
             self.positions[unit.epoch] = unit.sequence
@@ -478,6 +478,11 @@ class RecorderFeed:
         if not known and unit.capture_us > last_us + SPLICE_US:
             self._take_from_keyframe(last_us)
         return True
+
+    def _is_known(self, unit: AccessUnit) -> bool:
+        """Whether it was taken a moment ago, from another worker."""
+        mark = _mark(unit)
+        return any(mark == other and abs(unit.capture_us - at) < SPLICE_US for other, at in self._recent)
 
     def _end_overlap(self) -> None:
         """An epoch ended while its beginning was still compared with the footage before."""
@@ -514,7 +519,7 @@ class RecorderFeed:
         if self._shift_90k is not None:
             unit = self._shifted(unit, self._shift_90k)
         self._last = unit
-        self._recent.append(_mark(unit))
+        self._recent.append((_mark(unit), unit.capture_us))
         self._taker.take_picture(unit)
 
     def _shifted(self, unit: AccessUnit, shift_90k: int) -> AccessUnit:
