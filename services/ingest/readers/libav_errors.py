@@ -26,13 +26,21 @@ def address_of(source: Source) -> str:
     return f"{where.hostname}:{port}" if port else str(where.hostname)
 
 
-def end_from_trace(trace: LibavTrace, source: Source) -> ReaderEnd | None:
-    """Why ``source`` did not open, where the dialogue says it."""
+def end_of_endless(trace: LibavTrace, source: Source) -> ReaderEnd | None:
+    """Why ``source`` is not to be opened any further, where libav would go on for as long as the source does."""
     address = address_of(source)
     if trace.redirects > MAX_REDIRECTS:
         return ReaderEnd(Reason.REDIRECT_LOOP, f"{address} redirects more than {MAX_REDIRECTS} times")
     if trace.endless:
         return ReaderEnd(Reason.BAD_ANSWER, f"{address} sends an answer whose header does not end")
+    return None
+
+
+def end_from_trace(trace: LibavTrace, source: Source) -> ReaderEnd | None:
+    """Why ``source`` did not open, where the dialogue says it."""
+    if (end := end_of_endless(trace, source)) is not None:
+        return end
+    address = address_of(source)
     if trace.untrusted:
         return ReaderEnd(Reason.BAD_CERTIFICATE, f"{address} has a certificate that is not trusted")
     match trace.status:

@@ -33,7 +33,7 @@ from av.video.stream import VideoStream
 from services.contracts.frames import Codec
 from services.contracts.models import Reason
 from services.contracts.redact import with_credentials
-from services.ingest.readers.libav_errors import address_of, end_from_error, end_from_trace
+from services.ingest.readers.libav_errors import address_of, end_from_error, end_of_endless
 from services.ingest.readers.libav_messages import (
     decode_request,
     encode_alive,
@@ -155,10 +155,8 @@ class SourceProcess:
         for line in message.split("\n"):
             self._trace.feed(line.rstrip("\r"))
         self._watch_where_it_leads()
-        if not self._opened and (self._trace.endless or self._trace.redirects > MAX_REDIRECTS):
-            # libav itself would go on for as long as the source does.
-            end = end_from_trace(self._trace, self._source)
-            self._end_at_once(end or ReaderEnd(Reason.BAD_ANSWER, f"{address_of(self._source)} does not end"))
+        if not self._opened and (end := end_of_endless(self._trace, self._source)) is not None:
+            self._end_at_once(end)
 
     def _end_at_once(self, end: ReaderEnd) -> NoReturn:
         """Ends the process from within libav, which cannot be told to stop."""
