@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,9 +14,12 @@ from services.contracts.events import WALL_TARGET, Audit
 from services.contracts.exports import ExportJob
 from services.contracts.models import Assignment, Camera, CameraState, Id, PrivacyMasks, Status, WorkerLease
 from services.contracts.permissions import Actor, Right
+from services.contracts.recordings import FootageTimeline, TimelineQuestion
 from services.contracts.rights import UNMASKED, CameraFacts, Grant, PastCamera, RightsBook, is_masked, masks_for
 from services.contracts.subjects import is_id
+from services.footage.clips import Clip, open_clip
 from services.footage.owners import NotGrantedError, Owner
+from services.footage.timeline import ask_timeline
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock
@@ -155,6 +158,27 @@ class FrontRequest(RoutedRequest):
         if owner is None:
             front.require_recorders()
         return owner
+
+    async def timeline(self, question: TimelineQuestion, owner: Owner | None) -> FootageTimeline:
+        """What there is of a camera; ``owner`` as `footage_owner` tells it. Raises as `ask_timeline` does."""
+        front = self.front
+        answer, _ = await ask_timeline(
+            front.bus, front.home, question, recorders=len(front.recorders()), actor=self.actor, owner=owner
+        )
+        return answer
+
+    async def open_clip(self, question: TimelineQuestion, owner: Owner | None, stack: AsyncExitStack) -> Clip:
+        """A clip of the question's range; ``owner`` and ``stack`` as in `open_clip`, which says what is raised."""
+        front = self.front
+        return await open_clip(
+            front.bus,
+            front.home,
+            question,
+            recorders=len(front.recorders()),
+            stack=stack,
+            actor=self.actor,
+            owner=owner,
+        )
 
     def is_of_joined_site(self, camera_id: Id) -> bool:
         """Whether a camera, and its footage, is another owner's."""

@@ -12,7 +12,6 @@ from services.contracts.errors import PantauError
 from services.contracts.permissions import Right
 from services.contracts.recordings import GapCause, TimelineQuestion
 from services.footage.owners import Owner
-from services.footage.timeline import ask_timeline
 from services.wall.front.api.recorded_picture import no_footage
 from services.wall.front.api.recordings import MAX_TIMELINE_US, RangeQuery, question_of
 from services.wall.front.context import FrontRequest
@@ -54,9 +53,7 @@ async def contact_sheet(request: FrontRequest) -> web.Response:
     if query.columns * query.width > MAX_WIDTH_PX:
         raise FieldsError([FieldError("width", f"columns × width must be at most {MAX_WIDTH_PX} pixels")])
     owner = request.footage_owner(question.camera, Right.PLAYBACK)
-    timeline, _ = await ask_timeline(
-        front.bus, front.home, question, recorders=len(front.recorders()), actor=request.actor, owner=owner
-    )
+    timeline = await request.timeline(question, owner)
     if not timeline.ranges:
         middle_us = (question.from_us + question.to_us) // 2
         raise await no_footage(request, question.camera, question.profile, middle_us, owner)

@@ -5,7 +5,6 @@ from typing import Final
 from services.contracts.models import Id
 from services.contracts.recordings import MIN_GAP_US, FootageRange, FootageTimeline, GapCause, TimelineQuestion
 from services.footage.owners import Owner
-from services.footage.timeline import ask_timeline
 from services.wall.front.context import FrontRequest
 from services.wall.front.http.errors import NoFootageError
 from services.wall.front.http.times import rfc3339
@@ -63,11 +62,7 @@ def cause_at(timeline: FootageTimeline, from_us: int, to_us: int) -> str:
 async def _ask(
     request: FrontRequest, camera: Id, profile: str, at_us: int, margin_us: int, owner: Owner | None
 ) -> FootageTimeline:
-    front = request.front
     question = TimelineQuestion(
         camera=camera, profile=profile, from_us=max(at_us - margin_us, 0), to_us=at_us + margin_us
     )
-    answer, _ = await ask_timeline(
-        front.bus, front.home, question, recorders=len(front.recorders()), actor=request.actor, owner=owner
-    )
-    return answer
+    return await request.timeline(question, owner)

@@ -14,8 +14,7 @@ from services.contracts.models import Id
 from services.contracts.permissions import Right
 from services.contracts.recordings import FootageDamage, FootageGap, TierName, TimelineQuestion
 from services.footage.activity import ask_activity
-from services.footage.clips import Clip, clip_name, open_clip
-from services.footage.timeline import ask_timeline
+from services.footage.clips import Clip, clip_name
 from services.wall.front.context import FrontRequest
 from services.wall.front.http.downloads import send_chunks
 from services.wall.front.http.errors import FieldError, FieldsError
@@ -124,10 +123,8 @@ async def timeline(request: FrontRequest) -> web.Response:
     question = question_of(request, request.query(RangeQuery), MAX_TIMELINE_US)
     front = request.front
     owner = request.footage_owner(question.camera, Right.PLAYBACK)
-    (answer, _), activity = await asyncio.gather(
-        ask_timeline(
-            front.bus, front.home, question, recorders=len(front.recorders()), actor=request.actor, owner=owner
-        ),
+    answer, activity = await asyncio.gather(
+        request.timeline(question, owner),
         _ask_activity(request, question) if owner is None else _no_activity(),
     )
     if not answer.ranges and not answer.gaps:
@@ -185,18 +182,9 @@ async def clip(request: FrontRequest) -> web.StreamResponse:
             f"{question.camera} has privacy masks, and this address hands out footage as it was recorded; an export "
             f"(POST /api/v1/exports, kind clip) has them drawn"
         )
-    front = request.front
     owner = request.footage_owner(question.camera, Right.CLIP)
     async with AsyncExitStack() as stack:
-        opened = await open_clip(
-            front.bus,
-            front.home,
-            question,
-            recorders=len(front.recorders()),
-            stack=stack,
-            actor=request.actor,
-            owner=owner,
-        )
+        opened = await request.open_clip(question, owner, stack)
         detail = {"from": rfc3339(question.from_us), "to": rfc3339(question.to_us), "as": "clip.mp4"}
         if not request.is_head:
             request.audit("exported", question.camera, detail)

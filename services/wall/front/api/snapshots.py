@@ -11,7 +11,6 @@ from services.contracts.models import Camera, CameraState, ProfileName
 from services.contracts.permissions import Right
 from services.contracts.recordings import TimelineQuestion
 from services.contracts.rights import masks_for
-from services.footage.clips import open_clip
 from services.footage.owners import Owner
 from services.wall.front.api.recorded_picture import footage_at, no_footage
 from services.wall.front.context import FrontRequest
@@ -96,15 +95,7 @@ async def _exact(request: FrontRequest, at_us: int, width_px: int | None, owner:
     question = TimelineQuestion(camera=camera, from_us=at_us, to_us=at_us + CLIP_US)
     async with AsyncExitStack() as stack:
         try:
-            opened = await open_clip(
-                front.bus,
-                front.home,
-                question,
-                recorders=len(front.recorders()),
-                stack=stack,
-                actor=request.actor,
-                owner=owner,
-            )
+            opened = await request.open_clip(question, owner, stack)
         except NotFoundError as error:
             raise await no_footage(request, camera, question.profile, at_us, owner) from error
         if opened.size_bytes > MAX_CLIP_BYTES:
