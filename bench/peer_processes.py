@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from bench.stack import cpu_seconds
+from tests.support.ports import free_port
 
 SETTLE_SECONDS: Final = 8.0
 _MEDIAMTX: Final = """logLevel: warn
@@ -94,13 +95,6 @@ async def whep_server(name: str, urls: Sequence[str]) -> AsyncIterator[tuple[Pee
             command, whep = ["go2rtc", "-config", str(settings)], f"http://127.0.0.1:{http}/api/webrtc?src=cam{{}}"
         async with _running([command]) as peers:
             yield peers, whep
-
-
-def free_port(kind: socket.SocketKind) -> int:
-    """A port of 127.0.0.1 that was free just now."""
-    with socket.socket(socket.AF_INET, kind) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @asynccontextmanager
