@@ -68,21 +68,22 @@ class Departing:
                 continue
             main = told.profiles.get("main")
             if main is None or main.status in ("online", "offline"):
-                await self._end(told.camera, departure, main.status if main else "gone")
+                await self._end(departure, main.status if main else "gone")
 
     async def tick(self, now: float) -> None:
         """Watches the sources; lets go of those that ended, and of those that nobody takes over in time."""
-        for camera, departure in list(self._departures.items()):
+        for departure in list(self._departures.values()):
             departure.camera.tick(now)
             if not departure.camera.online:
-                await self._end(camera, departure, "ended")
+                await self._end(departure, "ended")
             elif now >= departure.until:
-                await self._end(camera, departure, "late")
+                await self._end(departure, "late")
         for successor in self._listening.keys() - {one.successor for one in self._departures.values()}:
             await self._listening.pop(successor).unsubscribe()
 
-    async def _end(self, camera: Id, departure: _Departure, successor_is: str) -> None:
-        if self._departures.get(camera) is not departure:
+    async def _end(self, departure: _Departure, successor_is: str) -> None:
+        camera = departure.camera.plan.camera
+        if self._departures.get(camera) is not departure:  # ended, or taken back, while another one was
             return
         del self._departures[camera]
         log.info("ingest.handed_over", camera=camera, to=departure.successor, there=successor_is)
@@ -90,8 +91,8 @@ class Departing:
 
     async def close(self) -> None:
         """Lets go of all."""
-        for camera, departure in list(self._departures.items()):
-            await self._end(camera, departure, "unknown")
+        for departure in list(self._departures.values()):
+            await self._end(departure, "unknown")
         for subscription in self._listening.values():
             await subscription.unsubscribe()
         self._listening.clear()
