@@ -9,11 +9,8 @@ from services.contracts.permissions import Role
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
 from services.wall.front.api.static import FOLDER
-from services.wall.front.auth import accounts, passwords
 from tests.browser.app_page import sign_in
-from tests.browser.chromium import chromium
-from tests.registry.running import registry
-from tests.wall.front.running import running_front
+from tests.browser.people_page import people_page
 
 pytestmark = [
     pytest.mark.browser,
@@ -26,19 +23,9 @@ FIRST, SECOND = "kata sandi yang pertama", "kata sandi yang kedua"
 async def test_a_person_changes_the_password_and_unlocks_the_page_with_the_new_one(
     bus: Bus, mesh_settings: MeshSettings, tmp_path: Path
 ) -> None:
-    path = tmp_path / "accounts.toml"
-    kept = passwords.hash_password(FIRST)
-    accounts.write_accounts(path, [accounts.Account(name="budi", role=Role.ADMIN, password=kept)])
-    async with (
-        registry(mesh_settings),
-        running_front(mesh_settings, accounts_file=path) as front,
-        chromium(tmp_path / "chromium") as browser,
-    ):
-        page = await browser.new_page()
-        page.set_default_timeout(60_000)
-        await page.add_init_script("localStorage['pantau.language'] = 'en'")
-
-        await sign_in(page, front.url, "budi", FIRST)
+    async with people_page(mesh_settings, tmp_path, {"budi": Role.ADMIN}, FIRST) as wall:
+        page = wall.page
+        await sign_in(page, wall.url, "budi", FIRST)
         made: int = await page.evaluate(
             """async (password) => {
                 const body = JSON.stringify({ name: "siti", role: "operator", password });
@@ -49,7 +36,7 @@ async def test_a_person_changes_the_password_and_unlocks_the_page_with_the_new_o
         )
         assert made == 201
         await page.get_by_role("button", name="Sign out").click()
-        await sign_in(page, front.url, "siti", FIRST)
+        await sign_in(page, wall.url, "siti", FIRST)
         await page.get_by_role("button", name="siti", exact=True).click()
         account = page.locator("pantau-account-dialog")
         await account.locator("input[name=old]").fill("salah salah salah")
@@ -62,8 +49,8 @@ async def test_a_person_changes_the_password_and_unlocks_the_page_with_the_new_o
         await expect(account).to_contain_text("The password is changed")
         await expect(account).to_contain_text("here")
 
-        other = await browser.new_page()
-        await other.goto(front.url)
+        other = await wall.browser.new_page()
+        await other.goto(wall.url)
         await other.locator("pantau-top-bar .person").wait_for()
         await page.bring_to_front()
         await account.get_by_role("button", name="Lock now").click()

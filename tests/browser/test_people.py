@@ -3,18 +3,15 @@
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Response, expect
+from playwright.async_api import expect
 
 from services.contracts.permissions import Role
 from services.mesh.bus import Bus
 from services.mesh.event_stream import ensure_stream
 from services.mesh.settings import MeshSettings
 from services.wall.front.api.static import FOLDER
-from services.wall.front.auth import accounts, passwords
 from tests.browser.app_page import sign_in
-from tests.browser.chromium import chromium
-from tests.registry.running import registry
-from tests.wall.front.running import running_front
+from tests.browser.people_page import people_page
 
 pytestmark = [
     pytest.mark.browser,
@@ -28,27 +25,11 @@ async def test_an_administrator_manages_accounts_rights_and_the_audit_and_no_but
     bus: Bus, mesh_settings: MeshSettings, tmp_path: Path
 ) -> None:
     await ensure_stream(bus)
-    path = tmp_path / "accounts.toml"
-    kept = passwords.hash_password(PASSWORD)
-    people = (("budi", Role.ADMIN), ("sari", Role.SUPERVISOR), ("ani", Role.VIEWER))
-    accounts.write_accounts(path, [accounts.Account(name=name, role=role, password=kept) for name, role in people])
-    async with (
-        registry(mesh_settings),
-        running_front(mesh_settings, accounts_file=path) as front,
-        chromium(tmp_path / "chromium") as browser,
-    ):
-        page = await browser.new_page()
-        page.set_default_timeout(60_000)
-        await page.add_init_script("localStorage['pantau.language'] = 'en'")
-        refused: list[str] = []
-
-        def on_response(response: Response) -> None:
-            if response.status in (403, 500):
-                refused.append(f"{response.request.method} {response.url}: {response.status}")
-
-        page.on("response", on_response)
-
-        await sign_in(page, front.url, "budi", PASSWORD)
+    people = {"budi": Role.ADMIN, "sari": Role.SUPERVISOR, "ani": Role.VIEWER}
+    async with people_page(mesh_settings, tmp_path, people, PASSWORD) as wall:
+        page = wall.page
+        wall.note_refusals()
+        await sign_in(page, wall.url, "budi", PASSWORD)
         await page.get_by_role("button", name="People and audit").click()
         dialog = page.locator("pantau-accounts-dialog")
         await expect(dialog.locator("tbody tr")).to_have_count(3)
@@ -96,8 +77,8 @@ async def test_an_administrator_manages_accounts_rights_and_the_audit_and_no_but
         await expect(audit).to_contain_text("There is no digest yet")
 
         for name, shown in (("sari", 1), ("ani", 0)):
-            await page.goto(front.url)
+            await page.goto(wall.url)
             await page.get_by_role("button", name="Sign out").click()
-            await sign_in(page, front.url, name, PASSWORD)
+            await sign_in(page, wall.url, name, PASSWORD)
             await expect(page.get_by_role("button", name="People and audit")).to_have_count(shown)
-        assert refused == []
+        assert wall.refused == []

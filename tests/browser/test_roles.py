@@ -3,18 +3,15 @@
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, Response
+from playwright.async_api import Page
 
 from services.contracts.permissions import Role
 from services.mesh.bus import Bus
 from services.mesh.event_stream import ensure_stream
 from services.mesh.settings import MeshSettings
 from services.wall.front.api.static import FOLDER
-from services.wall.front.auth import accounts, passwords
 from tests.browser.app_page import sign_in
-from tests.browser.chromium import chromium
-from tests.registry.running import registry
-from tests.wall.front.running import running_front
+from tests.browser.people_page import people_page
 
 pytestmark = [
     pytest.mark.browser,
@@ -76,36 +73,22 @@ PRESS_ALL = """async () => {
 
 async def test_no_visible_button_of_any_role_is_refused(bus: Bus, mesh_settings: MeshSettings, tmp_path: Path) -> None:
     await ensure_stream(bus)
-    path = tmp_path / "accounts.toml"
-    kept = passwords.hash_password(PASSWORD)
-    people = [accounts.Account(name=role.value, role=role, password=kept) for role in Role]
-    accounts.write_accounts(path, people)
-    async with (
-        registry(mesh_settings),
-        running_front(mesh_settings, accounts_file=path) as front,
-        chromium(tmp_path / "chromium") as browser,
-    ):
-        page = await browser.new_page()
-        page.set_default_timeout(60_000)
-        await page.add_init_script(f"localStorage['pantau.language'] = 'en'; {COUNT_UNANSWERED}")
-        await sign_in(page, front.url, Role.ADMIN, PASSWORD)
+    people = {role.value: role for role in Role}
+    async with people_page(mesh_settings, tmp_path, people, PASSWORD) as wall:
+        page = wall.page
+        await page.add_init_script(COUNT_UNANSWERED)
+        await sign_in(page, wall.url, Role.ADMIN, PASSWORD)
         await _post(page, "/cameras", CAMERA)
         await _post(page, "/incidents", INCIDENT)
-        refused: list[str] = []
-
-        def on_response(response: Response) -> None:
-            if response.status in (403, 500):
-                refused.append(f"{role}: {response.request.method} {response.url}: {response.status}")
-
-        page.on("response", on_response)
+        wall.note_refusals()
         for role in (Role.VIEWER, Role.OPERATOR, Role.SUPERVISOR):
-            await browser.clear_cookies()
-            await sign_in(page, front.url, role, PASSWORD)
+            await wall.browser.clear_cookies()
+            await sign_in(page, wall.url, role, PASSWORD)
             await page.locator("pantau-camera-list li[data-status]").wait_for()
             pressed: list[str] = await page.evaluate(PRESS_ALL)
             assert len(pressed) > MANY_BUTTONS, pressed
             await page.wait_for_function("unanswered === 0")
-        assert refused == []
+            assert wall.refused == [], role
 
 
 async def _post(page: Page, path: str, body: object) -> None:
