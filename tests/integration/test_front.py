@@ -114,6 +114,7 @@ async def test_a_drained_relay_hands_its_page_over_and_a_front_elsewhere_places_
         first = await open_wall(http)
         leaving = {"relay-a": one, "relay-b": other}[first["relay"]]
         async with http.ws_connect(first["control"]) as control:
+            await control.receive_json(timeout=120)  # the relay knows of the socket, and has told it of the slot
             reading = asyncio.create_task(until_drained(control))  # who does not answer pings is taken for gone
             leaving.process.terminate()
             await reading

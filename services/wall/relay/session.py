@@ -142,6 +142,7 @@ class Session:
         self.slots = negotiated.slots
         self.closed = asyncio.Event()
         """Set it to end the session."""
+        self._draining = False
         self._relay = relay
         self._notices = notices
         self._clock = relay.clock
@@ -264,9 +265,12 @@ class Session:
         return None
 
     def attached(self) -> None:
-        """A page's control socket is new: tell it how every slot stands."""
+        """A page's control socket is new: tells it all that it may have missed."""
         for slot in self.slots:
             slot.repeat_notice()
+        self._playback.repeat_clock()
+        if self._draining:
+            self.drain()
 
     def camera_changed(self, camera: str) -> None:
         """The catalogue's entry of a camera changed: its slots begin anew."""
@@ -364,7 +368,8 @@ class Session:
             self._notices.add(LinkNotice(loss=loss, rtt_ms=stats.rtt_ms, estimate_bps=stats.estimate_bps))
 
     def drain(self) -> None:
-        """Tells the page to connect anew."""
+        """Tells the page to connect anew, and each control socket that it opens from now on."""
+        self._draining = True
         self._notices.add(DrainNotice())
 
 

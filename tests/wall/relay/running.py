@@ -64,6 +64,12 @@ class Front:
         question = SessionControl(session=session, control=control)
         await rpc.call(self.bus, self._subject("session-control"), question, rpc.Nothing, actor=actor)
 
+    async def attach(self, session: str) -> None:
+        """Says that a control socket of the page is open."""
+        await rpc.call(
+            self.bus, self._subject("session-control"), SessionControl(session=session, attached=True), rpc.Nothing
+        )
+
     async def close(self, session: str) -> None:
         """Closes a session."""
         await rpc.call(self.bus, self._subject("session-close"), SessionClose(session=session), rpc.Nothing)

@@ -11,7 +11,18 @@ import pytest
 from services.contracts import subjects
 from services.contracts.errors import BadOfferError, ConflictError, NotFoundError
 from services.contracts.models import Reason, WantReply
-from services.contracts.sessions import Aim, ErrorNotice, FrameMark, Listen, Seen, SeenFrame, Size, SlotNotice
+from services.contracts.sessions import (
+    Aim,
+    ClockNotice,
+    DrainNotice,
+    ErrorNotice,
+    FrameMark,
+    Listen,
+    Seen,
+    SeenFrame,
+    Size,
+    SlotNotice,
+)
 from services.media.nal import split_annex_b
 from services.mesh.bus import Bus, BusMessage
 from services.mesh.clock import ManualClock, TurnedClock
@@ -484,6 +495,22 @@ async def test_a_viewer_that_vanishes_is_gone_when_its_consent_is(bus: Bus, mesh
         clock.advance(CONSENT_SECONDS / 2)
         await until(lambda: not front.relay.sessions)
         assert front.relay.udp.known == (0, 0)
+
+
+async def test_a_page_whose_control_socket_opens_late_is_told_how_all_stands(bus: Bus, front: Front) -> None:
+    await front.add_camera("cam-1")
+    viewer = Viewer(front)
+    await viewer.open(2, Aim(slot=0, camera="cam-1", source="recorded"), connect=False)
+    session = viewer.session.session
+    notices = front.notices[session]
+    front.relay.sessions[session].drain()
+    await until(lambda: DrainNotice() in notices)
+    notices.clear()
+    await front.attach(session)
+    await until(lambda: DrainNotice() in notices)
+    assert [notice.slot for notice in notices if isinstance(notice, SlotNotice)] == [0, 1]
+    assert [notice.playing for notice in notices if isinstance(notice, ClockNotice)] == [False]
+    await viewer.close()
 
 
 async def test_offers_and_sessions_that_cannot_be_are_refused_by_code(front: Front) -> None:

@@ -129,6 +129,11 @@ class SessionPlayback:
         at_us = clock.at(self._now())
         self._notify(ClockNotice(at_us=at_us, rate=clock.rate, playing=clock.playing, number=self._number))
 
+    def repeat_clock(self) -> None:
+        """The page's control socket is new: tells it how the clock stands, where a slot follows that."""
+        if self._sources():
+            self.notify_clock()
+
     def tick(self) -> None:
         """Call it once a second: keeps the pace, and tells the page the time."""
         sources = self._sources()
