@@ -1,4 +1,4 @@
-"""What the end of a service costs: kill -9 of each, SIGTERM of all, an ingest worker or a registry that is lost."""
+"""What the end of a service costs: kill -9 and SIGSTOP of each, SIGTERM of all, a worker or a registry that is lost."""
 
 import asyncio
 import tempfile
@@ -13,6 +13,7 @@ from services.contracts.models import Assignment
 from tests.browser.chromium import chromium
 from tests.browser.probe import Probe
 from tests.browser.running_up import running_up
+from tests.chaos import freezes
 from tests.chaos.kills import CAMERAS, PATIENCE_SECONDS, VICTIMS, Cost, kill
 from tests.integration.failover import GOP_SECONDS, fail_over
 from tests.integration.up_process import running
@@ -30,6 +31,7 @@ async def measure(*, quick: bool) -> list[Promise]:
     return [
         *await killed_services(1 if quick else 3),
         *await killed_children(1 if quick else 3),
+        *await frozen_processes(1 if quick else 3),
         await lost_worker(count, hangs=False),
         await lost_worker(count, hangs=True),
         await drained_worker(count),
@@ -75,6 +77,23 @@ async def killed_children(count: int) -> list[Promise]:
     return [
         Promise("from a child's kill to its new start", "s", restarted, 2.0),
         Promise("from SIGTERM to the end of `pantau up`", "s", stopped, 5.0),
+    ]
+
+
+async def frozen_processes(count: int) -> list[Promise]:
+    """Three cameras, one read by libav; each process is stopped ``count`` times."""
+    costs: list[freezes.Freeze] = []
+    with tempfile.TemporaryDirectory(prefix="pantau-bench-") as folder:
+        async with freezes.freezable(Path(folder)) as watched:
+            for victim in freezes.VICTIMS:
+                for _ in range(count):
+                    costs.append(await freezes.freeze(victim, watched))
+                    print(f"       {victim} frozen: {costs[-1]}", flush=True)
+    ingest = [each.noticed_seconds for each in costs if each.victim == "ingest worker"]
+    disagreed = [each.disagreed_seconds for each in costs]
+    return [
+        Promise("until an ingest worker that hangs is killed", "s", ingest, 3.0),
+        Promise("that a state says what frames do not show, with a frozen process", "s", disagreed, 5.0),
     ]
 
 
