@@ -10,6 +10,7 @@ from services.mesh.bus import Bus
 from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 from tests import preflight
+from tests.flushed import HeardBus
 from tests.support.ports import free_port
 
 # An example of hypothesis may take as long as the machine lets it wait: its own limit is 0.2 s.
@@ -35,7 +36,7 @@ def mesh_settings(nats_server: NatsServer, tmp_path: Path) -> MeshSettings:
 @pytest.fixture
 async def bus(mesh_settings: MeshSettings) -> AsyncIterator[Bus]:
     """A connection to it."""
-    connection = await Bus.connect(mesh_settings, "test")
+    connection = await HeardBus.connect(mesh_settings, "test")
     yield connection
     await connection.close()
 

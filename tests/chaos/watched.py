@@ -10,8 +10,9 @@ from itertools import pairwise
 import aiohttp
 
 from services.contracts import subjects
-from services.mesh.bus import Bus, BusMessage
+from services.mesh.bus import BusMessage
 from services.mesh.settings import MeshSettings
+from tests.flushed import HeardBus
 from tests.integration.up_process import Up
 
 PATIENCE_SECONDS = 60.0
@@ -83,7 +84,7 @@ async def watching(up: Up, cameras: Sequence[str]) -> AsyncIterator[Watched]:
     """Watches until the end of the block."""
     url = next(line["url"] for line in up.log() if line["event"] == "nats.started")
     creds = up.data / "nats" / "authority" / "creds" / "admin.creds"
-    bus = await Bus.connect(MeshSettings(nats_url=url, nats_creds=creds), "test")
+    bus = await HeardBus.connect(MeshSettings(nats_url=url, nats_creds=creds), "test")
     watched = Watched(up, {camera: [] for camera in cameras})
     await bus.subscribe(subjects.media("*", "main", "*"), watched.take_frame)
     asking = asyncio.create_task(watched.ask_states())

@@ -26,7 +26,7 @@ from services.mesh.bus import Bus, BusMessage
 from services.mesh.lifecycle import Service
 from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
-from tests.flushed import flushed
+from tests.flushed import HeardBus, flushed
 from tests.support.leases import LeaseBook
 from tests.support.ports import free_port
 
@@ -181,7 +181,7 @@ async def environment(folder: Path) -> AsyncIterator[tuple[Rig, NatsServer]]:
     """A nats-server with a rig on it, for all tests of a module: starting one for each would take longer than they."""
     async with NatsServer(folder / "nats", port=free_port()) as server:
         mesh = MeshSettings(nats_url=server.url, data=folder / "data", admin_port=0)
-        bus = await Bus.connect(mesh, "test")
+        bus = await HeardBus.connect(mesh, "test")
         rig = Rig(bus, mesh)
         await rig.open()
         yield rig, server
