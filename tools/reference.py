@@ -185,6 +185,7 @@ def _buckets() -> dict[str, str]:
         subjects.ASSIGNMENTS_BUCKET: "`<role>.<camera>` → `Assignment`",
         subjects.INCIDENTS_BUCKET: "Incident → `Incident`",
         subjects.SEALING_BUCKET: "Key id → `SealingKey`: the ingest machines that credentials are sealed to",
+        subjects.REGISTRY_KEYS_BUCKET: "Key id → `SealingKey`: the machines of registries, for second factors",
         subjects.READERS_BUCKET: "`<camera>.<profile>` → `ReaderFallback`: `auto` reads it with libav, and why",
         subjects.LAYOUTS_BUCKET: "Saved wall → `Layout`",
         subjects.PERSONS_BUCKET: "Digest of an account's name → `PersonWalls`: which saved wall they opened last",

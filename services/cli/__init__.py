@@ -41,7 +41,8 @@ COMMANDS: Final = {
     "site": Entry("services.cli.site", "Join the cameras of another owner, who stays their owner."),
     "nats": Entry("services.cli.nats", "Make the keys, users and configuration of a nats-server."),
     "ca": Entry("services.cli.ca", "Make certificates for the first day."),
-    "ingest-key": Entry("services.cli.ingest_key", "Keep and change the key that opens cameras' credentials."),
+    "ingest-key": Entry("services.cli.sealing_keys", "Keep and change the key that opens cameras' credentials."),
+    "registry-key": Entry("services.cli.sealing_keys", "Keep and change the key that opens second factors."),
     "fsck": Entry("services.cli.fsck", "Hold the recordings on disk against the index."),
 }
 

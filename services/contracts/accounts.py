@@ -15,6 +15,7 @@ from services.contracts.permissions import Actor, Right, Role
 from services.contracts.totp import Totp
 
 MAX_NAME: Final = 64
+MAX_CODE: Final = 64
 AccountName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@+-]*$", max_length=MAX_NAME)]
 Locale = Literal["id", "en"]
 
@@ -95,11 +96,10 @@ class TotpChange(Model):
 
 
 class TotpUse(Model):
-    """A code of an account is used, which it can be once; one of the two is given."""
+    """A code of an account is used, of its authenticator or for recovery; it can be once."""
 
     name: AccountName
-    step: int | None = None
-    recovery: str | None = None
+    code: str = Field(max_length=MAX_CODE, repr=False)
 
 
 class ProviderSignIn(Model):

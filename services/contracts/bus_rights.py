@@ -167,6 +167,7 @@ STREAMS: Final = (
     _bucket(subjects.CAMERAS_BUCKET, _SERVICES),
     _bucket(subjects.SECRETS_BUCKET, _INGEST | _REGISTRY, _REGISTRY | _INGEST),
     _bucket(subjects.SEALING_BUCKET, _INGEST | _REGISTRY, _INGEST),
+    _bucket(subjects.REGISTRY_KEYS_BUCKET, _REGISTRY),
     _bucket(subjects.STATE_BUCKET, _REGISTRY | _RECORDER | _FRONT | _RELAY),
     _bucket(subjects.ASSIGNMENTS_BUCKET, _REGISTRY | _INGEST | _RECORDER | _FRONT),
     _bucket(subjects.INCIDENTS_BUCKET, _REGISTRY | _RECORDER),

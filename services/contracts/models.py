@@ -149,7 +149,7 @@ class CameraSecret(Model):
 
 
 class SealingKey(Model):
-    """What credentials are sealed to: the public key of an ingest machine."""
+    """What secrets are sealed to: the public key of a machine."""
 
     public: str
     """32 bytes, hexadecimal."""

@@ -23,8 +23,10 @@ _SECRET_BYTES: Final = 20
 class Totp(Model):
     """An account's second factor."""
 
-    secret: str = Field(repr=False)
-    """Base32 (RFC 4648)."""
+    secret: str | None = Field(default=None, repr=False)
+    """Base32 (RFC 4648), on its way to the registry and where an earlier version kept it; None: sealed."""
+    boxes: dict[str, str] = Field(default={}, repr=False)
+    """Key id → box of `services.mesh.sealing` with the secret, for each registry's machine."""
     last_step: int = 0
     """Of the code that was used last: a code counts once."""
     recovery: frozenset[str] = Field(default=frozenset(), repr=False)

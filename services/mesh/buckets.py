@@ -38,6 +38,7 @@ _CONFIGS: Final = {
     subjects.CAMERAS_BUCKET: KeyValueConfig(bucket=subjects.CAMERAS_BUCKET, history=5),
     subjects.SECRETS_BUCKET: KeyValueConfig(bucket=subjects.SECRETS_BUCKET),
     subjects.SEALING_BUCKET: KeyValueConfig(bucket=subjects.SEALING_BUCKET),
+    subjects.REGISTRY_KEYS_BUCKET: KeyValueConfig(bucket=subjects.REGISTRY_KEYS_BUCKET),
     subjects.STATE_BUCKET: KeyValueConfig(bucket=subjects.STATE_BUCKET),
     subjects.ASSIGNMENTS_BUCKET: KeyValueConfig(bucket=subjects.ASSIGNMENTS_BUCKET),
     subjects.INCIDENTS_BUCKET: KeyValueConfig(bucket=subjects.INCIDENTS_BUCKET, history=20),

@@ -100,7 +100,7 @@ def load_keys(path: Path) -> OpeningKeys:
     try:
         keys = [OpeningKey(base64.b64decode(text, validate=True)) for text in json.loads(path.read_text())["keys"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SealingError(f"{path} is not a key file of ingest's; put its backup in its place") from error
+        raise SealingError(f"{path} is not a key file; put its backup in its place") from error
     if not keys:
         raise SealingError(f"{path} has no key")
     return OpeningKeys(tuple(keys))

@@ -22,6 +22,7 @@ from services.contracts.permissions import Actor, Role
 from services.mesh.clock import Clock
 from services.mesh.log import get_logger
 from services.registry.ledger import Ledgers
+from services.registry.second_factors import SecondFactors
 
 log = get_logger()
 
@@ -32,8 +33,9 @@ _ENDS_SIGN_INS: Final = frozenset({"role", "disabled", "password"})
 class Accounts:
     """The registry's accounts. Nobody demotes themselves, and nobody the last administrator: one is always left."""
 
-    def __init__(self, ledgers: Ledgers, clock: Clock) -> None:
+    def __init__(self, ledgers: Ledgers, second_factors: SecondFactors, clock: Clock) -> None:
         self._ledger = ledgers.accounts
+        self._second_factors = second_factors
         self._clock = clock
         self._taking_away = asyncio.Lock()
         """Of two administrators who demote each other at once, here the second one is refused. Another registry meets
@@ -92,7 +94,8 @@ class Accounts:
 
     async def change_totp(self, change: TotpChange, actor: Actor) -> AccountEntry:
         """Gives the asker's own account a second factor, or takes it away."""
-        return await self._change(actor.name, {"totp": change.totp})
+        totp = self._second_factors.seal(actor.name, change.totp) if change.totp is not None else None
+        return await self._change(actor.name, {"totp": totp})
 
     async def sign_in_by_provider(self, given: ProviderSignIn, _actor: Actor) -> AccountEntry:
         """The account of somebody whom the identity provider has signed in: made, or brought up to date.
@@ -130,17 +133,13 @@ class Accounts:
         raise ConflictError(f"the account {name!r} keeps changing; try again")
 
     async def use_totp(self, use: TotpUse, _actor: Actor) -> AccountEntry:
-        """Marks a code as used; raises `ConflictError` where it was used before."""
+        """Checks a code and marks it as used; raises as `SecondFactors.after_use` does."""
         for _attempt in range(ATTEMPTS):
             before, revision = await self._get(use.name)
-            totp = before.totp
-            fresh = totp is not None and (
-                use.step > totp.last_step if use.step is not None else use.recovery in totp.recovery
-            )
-            if totp is None or not fresh:
-                raise ConflictError("this code was used before")
-            left = {"last_step": max(totp.last_step, use.step or 0), "recovery": totp.recovery - {use.recovery}}
-            after = before.model_copy(update={"totp": totp.model_copy(update=left)})
+            if before.totp is None:
+                raise ConflictError("this account takes no code any more")
+            totp = self._second_factors.after_use(use.name, before.totp, use.code)
+            after = before.model_copy(update={"totp": totp})
             try:
                 return AccountEntry(
                     account=after, revision=await self._ledger.update(account_key(use.name), after, revision)

@@ -42,6 +42,7 @@ from services.registry.owner import OwnerAnswers
 from services.registry.promises import Promises
 from services.registry.reach import StoreReach
 from services.registry.screens import Screens
+from services.registry.second_factors import SecondFactors
 from services.registry.secrets import SecretStore
 from services.registry.settings import RegistrySettings
 from services.registry.sites import SiteMirrors
@@ -83,6 +84,9 @@ async def run(service: Service, settings: RegistrySettings) -> None:
     outbox = EventOutbox(bus, source=f"/registry/{service.worker}")
 
     ledgers = await Ledgers.open(bus, home)
+    second_factors = await SecondFactors.open(
+        bus, ledgers.accounts, service.settings.data, service.settings.machine, clock
+    )
     assigner = Assigner(
         bus=bus,
         home=home,
@@ -154,6 +158,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
             ("accounts", ledgers.accounts),
             ("orders", ledgers.orders),
             ("sealing keys", secrets),
+            ("second factors", second_factors),
             ("grants", ledgers.grants),
             ("import jobs", ledgers.imports),
             ("joined sites", ledgers.sites),
@@ -191,7 +196,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
         leading=lambda: leadership.leading,
         clock=clock,
     )
-    access = AccessEndpoints(Accounts(ledgers, clock), Grants(ledgers, clock), sites)
+    access = AccessEndpoints(Accounts(ledgers, second_factors, clock), Grants(ledgers, clock), sites)
     answers = endpoints(catalogue, imports, orders, casebook, walls, access)
     micro = await rpc.serve(bus, tasks, home=home, service="registry", endpoints=answers)
     own = OwnerAnswers(bus=bus, home=home, ledgers=ledgers, workers=workers, outbox=outbox)

@@ -89,6 +89,10 @@ class Ledger(Generic[M]):
             await self._bucket.delete(key, revision)
         self._drop(key, revision)
 
+    async def scrub(self) -> None:
+        """Takes former values from the disk. Raises `UnavailableError`."""
+        await self._bucket.scrub()
+
     def _seen(self, key: str, value: M | None, revision: int) -> None:
         if value is None:
             self._drop(key, revision)

@@ -17,7 +17,7 @@ from services.contracts import subjects
 from services.contracts.models import CameraSecret, Credentials, Id, SealingKey
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus
-from services.mesh.sealing import key_id, seal
+from services.mesh.machine_keys import boxes, valid_keys
 
 MATCH_KEY: Final = "registry-match.key"
 
@@ -89,15 +89,11 @@ class SecretStore:
     async def put(self, camera: Id, credentials: Credentials) -> None:
         """Seals and writes them. Without any ingest they wait in the clear for one."""
         content = credentials.pack()
-        keys = {
-            name: bytes.fromhex(key.public)
-            for name, (key, _) in self._keys.entries.items()
-            if key_id(bytes.fromhex(key.public)) == name
-        }
+        keys = valid_keys(self._keys)
         secret = CameraSecret(
             username=None if keys else credentials.username,
             password=None if keys else credentials.password,
-            boxes={name: seal(public, content, camera) for name, public in keys.items()},
+            boxes=boxes(keys, content, camera),
             match=self._digest(camera, credentials.username, credentials.password),
             match_user=self._digest(camera, credentials.username),
         )

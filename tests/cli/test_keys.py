@@ -1,4 +1,4 @@
-"""The commands about keys: ingest's key, and a nats-server's keys and configuration."""
+"""The commands about keys: those of services, and a nats-server's keys and configuration."""
 
 from pathlib import Path
 
@@ -28,19 +28,20 @@ def run(*arguments: object) -> Result:
     return done
 
 
-def test_ingest_s_key_is_shown_kept_and_changed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("group", ["ingest-key", "registry-key"])
+def test_a_service_s_key_is_shown_kept_and_changed(group: str, tmp_path: Path) -> None:
     path, copy = tmp_path / "ingest.key", tmp_path / "copy.key"
     with pytest.raises(NotFoundError, match="first start"):
-        run("ingest-key", "show", "--file", path)
+        run(group, "show", "--file", path)
     first = load_keys(path).current.id
-    assert run("ingest-key", "show", "--file", path).output == f"{first}\n"
-    run("ingest-key", "backup", copy, "--file", path)
+    assert run(group, "show", "--file", path).output == f"{first}\n"
+    run(group, "backup", copy, "--file", path)
     assert copy.read_text() == path.read_text()
     assert copy.stat().st_mode & 0o077 == 0
     with pytest.raises(ConflictError):
-        run("ingest-key", "backup", copy, "--file", path)
-    assert first not in run("ingest-key", "rotate", "--file", path).output
-    new, old = run("ingest-key", "show", "--file", path).output.splitlines()
+        run(group, "backup", copy, "--file", path)
+    assert first not in run(group, "rotate", "--file", path).output
+    new, old = run(group, "show", "--file", path).output.splitlines()
     assert new == load_keys(path).current.id
     assert old.startswith(first)
 

@@ -19,9 +19,10 @@ from services.contracts.errors import ConflictError, ForbiddenError
 from services.contracts.permissions import Actor, Role
 from services.mesh.clock import ManualClock
 from services.registry.accounts import Accounts
+from services.registry.second_factors import SecondFactors
 
 if TYPE_CHECKING:
-    from services.registry.ledger import Ledgers
+    from services.registry.ledger import Ledger, Ledgers
 
 OF_THE_FILE = Actor("root", Role.ADMIN)
 """No account of the registry's."""
@@ -58,7 +59,9 @@ class Kept:
 
 
 def accounts(kept: Kept) -> Accounts:
-    return Accounts(cast("Ledgers", SimpleNamespace(accounts=kept)), ManualClock(0))
+    clock = ManualClock(0)
+    ledger = cast("Ledger[RegistryAccount]", kept)
+    return Accounts(cast("Ledgers", SimpleNamespace(accounts=kept)), SecondFactors(ledger, None, clock), clock)
 
 
 async def take_away(made: Accounts, how: str, name: str, actor: Actor) -> None:

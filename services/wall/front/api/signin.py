@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 from aiohttp import hdrs, web
 from pydantic import BaseModel, Field
 
-from services.contracts.accounts import AccountEntry, PasswordChange, SignInKind, TotpUse
+from services.contracts.accounts import MAX_CODE, AccountEntry, PasswordChange, SignInKind, TotpUse
 from services.contracts.errors import ConflictError, NotFoundError
 from services.contracts.events import WALL_TARGET
 from services.contracts.permissions import Actor, Role
@@ -39,7 +39,9 @@ class SignInRequest(BaseModel):
 
     name: str = Field(max_length=256)
     password: str = Field(max_length=MAX_PASSWORD_BYTES, repr=False)
-    code: str = Field(default="", max_length=64, description="Of an account with a second factor, or a recovery code.")
+    code: str = Field(
+        default="", max_length=MAX_CODE, description="Of an account with a second factor, or a recovery code."
+    )
 
 
 class PasswordRequest(BaseModel):
@@ -152,10 +154,8 @@ async def _check(request: FrontRequest, name: str, password: str, code: str) -> 
         log.warning("front.password_in_the_clear", peer=identity.clients.address_of(request.raw), remedy="HTTPS")
     try:
         account = await identity.check_password(request.raw, name, password)
-        use = await identity.check_code(account, code)
-        if use is not None:
-            await _mark_used(request, use)
-            identity.code_was_right(account)
+        if account.totp is not None:
+            await _use_code(request, account, code)
         return account
     except CodeNeededError:
         raise
@@ -177,11 +177,18 @@ def tell_refused(request: FrontRequest, name: str, why: str, *, tried: str) -> N
         FrontRequest(request.raw, claimed, request.route, request.front).audit("sign-in-refused", WALL_TARGET, detail)
 
 
-async def _mark_used(request: FrontRequest, use: TotpUse) -> None:
-    try:
-        await ask(request.front.bus, endpoint(request, "totp-use"), use, AccountEntry)
-    except ConflictError as error:
-        raise UnauthorizedError("the code is wrong, or was used before") from error
+async def _use_code(request: FrontRequest, account: KnownAccount, code: str) -> None:
+    """Has the registry, which has the secret, check the code."""
+    if not code.strip():
+        raise CodeNeededError("this account signs in with a code of its authenticator, too")
+    with request.front.identity.code_attempt(request.raw, account):
+        if len(code) > MAX_CODE:
+            raise UnauthorizedError("the code is wrong, or was used before")
+        use = TotpUse(name=account.name, code=code)
+        try:
+            await ask(request.front.bus, endpoint(request, "totp-use"), use, AccountEntry)
+        except ConflictError as error:
+            raise UnauthorizedError("the code is wrong, or was used before") from error
 
 
 async def let_in(

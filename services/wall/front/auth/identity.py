@@ -13,10 +13,9 @@ from weakref import WeakValueDictionary
 
 from aiohttp import hdrs, web
 
-from services.contracts.accounts import MAX_NAME, SignIn, SignInKind, TotpUse
+from services.contracts.accounts import MAX_NAME, SignIn, SignInKind
 from services.contracts.errors import UnavailableError
 from services.contracts.permissions import Actor, Role
-from services.contracts.totp import matching_step, recovery_digest
 from services.mesh.clock import Clock
 from services.wall.front.auth import cookies
 from services.wall.front.auth.cookies import SessionCookie
@@ -29,9 +28,9 @@ from services.wall.front.auth.passwords import (
     password_matches,
 )
 from services.wall.front.auth.sign_ins import SignIns
-from services.wall.front.auth.throttle import SignInThrottle, limits_of
+from services.wall.front.auth.throttle import Limits, SignInThrottle, limits_of
 from services.wall.front.http.client import Clients
-from services.wall.front.http.errors import BusyError, CodeNeededError, UnauthorizedError
+from services.wall.front.http.errors import BusyError, UnauthorizedError
 from services.wall.front.http.guard import is_loopback
 
 LOCAL: Final = Actor("local", Role.ADMIN)
@@ -137,41 +136,22 @@ class Identity:
             self._verified.popitem(last=False)
         return account
 
-    async def check_code(self, account: KnownAccount, code: str) -> TotpUse | None:
-        """The use of an account's code that is yet to be marked; None where it takes none.
+    @contextmanager
+    def code_attempt(self, request: web.BaseRequest, account: KnownAccount) -> Iterator[None]:
+        """A code for the account that the block has checked; one that is refused counts as a wrong attempt.
 
-        Raises `CodeNeededError` without a code, `UnauthorizedError`, and `TooManyAttemptsError`.
+        Raises `TooManyAttemptsError`.
         """
-        totp = account.totp
-        if totp is None:
-            return None
-        if not code.strip():
-            raise CodeNeededError("this account signs in with a code of its authenticator, too")
-        self._throttle.take_attempt(((f"code {account.name}", FREE_CODES),))
-        step = matching_step(totp.secret, code, self._clock.now_us() / 1e6, after=totp.last_step)
-        if step is not None:
-            return TotpUse(name=account.name, step=step)
-        digest = recovery_digest(code)
-        if digest in totp.recovery:
-            return TotpUse(name=account.name, recovery=digest)
-        raise UnauthorizedError("the code is wrong, or was used before")
-
-    def code_was_right(self, account: KnownAccount) -> None:
-        """Forgives the account's wrong codes."""
-        self._throttle.forgive_attempt(((f"code {account.name}", FREE_CODES),), right=True)
+        device = cookies.known_device(request.cookies.get(cookies.DEVICE, ""), account.name, account.password)
+        with self._attempt(((f"code {device or ''} {account.name}", FREE_CODES),)):
+            yield
 
     @contextmanager
     def provider_attempt(self, request: web.BaseRequest) -> Iterator[None]:
         """An answer of the identity provider that the block redeems; one that cannot be counts as a wrong attempt of
         its address. Raises `TooManyAttemptsError`."""
-        limits = limits_of(self.clients.address_of(request), "the identity provider", None)[:2]
-        self._throttle.take_attempt(limits)
-        try:
+        with self._attempt(limits_of(self.clients.address_of(request), "the identity provider", None)[:2]):
             yield
-        except UnavailableError:
-            self._throttle.forgive_attempt(limits, right=False)
-            raise
-        self._throttle.forgive_attempt(limits, right=True)
 
     async def open_browser(
         self, request: web.BaseRequest, account: KnownAccount, *, by_provider: bool = False
@@ -199,6 +179,16 @@ class Identity:
         """Ends the threads."""
         self._strangers.close()
         self._known.close()
+
+    @contextmanager
+    def _attempt(self, limits: Limits) -> Iterator[None]:
+        self._throttle.take_attempt(limits)
+        try:
+            yield
+        except UnavailableError:
+            self._throttle.forgive_attempt(limits, right=False)
+            raise
+        self._throttle.forgive_attempt(limits, right=True)
 
     async def _sign_in_of(self, request: web.BaseRequest, address: str) -> SignIn | None:
         authorization = request.headers.get(hdrs.AUTHORIZATION)
