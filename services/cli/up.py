@@ -1,6 +1,7 @@
 """``pantau up``."""
 
 import ipaddress
+import signal
 import socket
 from pathlib import Path
 
@@ -8,9 +9,10 @@ import click
 
 from services.cli.config import Config, all_sections, config_option, load
 from services.mesh.admin import PortTakenError
+from services.mesh.forker import fork_template
 from services.mesh.settings import SettingsError
 from services.up.settings import UpSettings
-from services.wall.children import relay_ports
+from services.wall.children import RELAY_MODULES, relay_ports
 from services.wall.relay.settings import RelaySettings
 from services.wall.settings import HostPort, WallSettings, split_host_port
 
@@ -51,16 +53,18 @@ def up(demo: int, data: Path | None, http: str | None, config_path: Path | None)
     for section in all_sections():  # an error that a child would report is reported once, here, before anything starts
         config.section(section)
     listen = _listen(config, http)
+    refuse_one_services_settings(config)
     from services.mesh.file_limit import raise_file_limit
     from services.mesh.log import configure
+
+    raise_file_limit()
+    configure("up", level=config.mesh.log_level, format=config.mesh.log_format)
+    template = fork_template(RELAY_MODULES, signal.SIGTERM)  # before what this process alone needs
     from services.up.app import UpPlan, serve
     from services.up.folder import default_data
 
     mesh = config.mesh
-    refuse_one_services_settings(config)
     folder = data or (mesh.data if "data" in mesh.model_fields_set else default_data(config.environ))
-    configure("up", level=mesh.log_level, format=mesh.log_format)
-    raise_file_limit()
     own = config.section(UpSettings)
     plan = UpPlan(
         settings=mesh.model_copy(update={"data": folder.absolute()}),
@@ -75,8 +79,9 @@ def up(demo: int, data: Path | None, http: str | None, config_path: Path | None)
         demo_cameras=demo,
         demo_story=own.demo_story,
         config=config_path,
+        forked_modules=RELAY_MODULES,
     )
-    serve(plan)
+    serve(plan, template)
 
 
 def _listen(config: Config, http: str | None) -> HostPort:

@@ -116,7 +116,7 @@ async def _serve(name: str, settings: MeshSettings, run: Run) -> None:
         loop.add_signal_handler(number, stopping.set)
     health = admin.Health()
     well = loop.create_task(say_well(), name="watchdog")
-    admin_runner = await admin.start(health, name, settings.admin_host, settings.admin_port)
+    admin_server = await admin.start(health, name, settings.admin_host, settings.admin_port)
     try:
         connecting = loop.create_task(Bus.connect(settings, name))
         waiting = loop.create_task(stopping.wait())
@@ -140,7 +140,7 @@ async def _serve(name: str, settings: MeshSettings, run: Run) -> None:
             await bus.close()
     finally:
         well.cancel()
-        await admin_runner.cleanup()
+        await admin_server.close()
         log.info("service.stopped")
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from nats.aio import transport as nats_transport
 from nats.aio.client import Client, Server, Srv
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
@@ -17,6 +18,7 @@ from nats.errors import Error, SlowConsumerError
 from nats.protocol.command import pub_cmd
 from nats.protocol.parser import Parser
 
+from services.mesh.lean import give_websockets
 from services.mesh.media_transport import REST_SECONDS, MediaTransport, Take, give
 from services.mesh.media_writer import MAX_UNSENT_BYTES, MediaWriter
 from services.mesh.nkeys import Creds, NKey
@@ -193,6 +195,7 @@ class NatsClient(Client):
     async def _connect_to_server(self, s: Srv) -> None:
         """nats-py makes its own transport for TCP where there is none."""
         if s.uri.scheme in ("ws", "wss"):
+            give_websockets(nats_transport)
             await super()._connect_to_server(s)
             return
         s.last_attempt = time.monotonic()

@@ -13,7 +13,8 @@ import click
 from aiohttp import web
 
 from services.contracts.errors import PantauError
-from services.mesh.admin import DEFAULT_PORTS, PortTakenError, listen
+from services.mesh.admin import DEFAULT_PORTS, PortTakenError
+from services.mesh.http_site import listen
 from services.mesh.lifecycle import EXIT_REFUSED, say_well, sd_notify
 from services.mesh.log import configure, get_logger
 from services.mesh.settings import MeshSettings

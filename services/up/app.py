@@ -24,7 +24,7 @@ from services.mesh.bus import Bus
 from services.mesh.child import Child, ChildRefusedError, keep_running
 from services.mesh.clock import SystemClock
 from services.mesh.fork_server import ForkServer
-from services.mesh.forker import Template, fork_template
+from services.mesh.forker import Template
 from services.mesh.hub import Hub
 from services.mesh.lifecycle import sd_notify
 from services.mesh.log import get_logger
@@ -50,8 +50,6 @@ SERVICES: Final = {
 """Child → its command. Relays are not children of the front, so a killed front interrupts no picture."""
 BUS_USERS: Final = {"wall": BusRole.FRONT, "wall relay": BusRole.RELAY}
 """Child → its user on the bus, where it does not go by its own name."""
-FORKED_MODULES: Final = ("services.cli.wall", "services.wall.relay.app", "services.wall.front.app", "uvloop")
-"""What front and relays import, for the process that they are forked from."""
 STOP_ORDER: Final = (("wall", 1.0), ("ingest", 1.0), ("sim", 0.3), ("recorder", 3.0), ("registry", 1.0))
 """The order of SIGTERM, and for how many seconds the next service waits for each. The recorder ends after frames have
 stopped, and nats-server ends last, so every service can still use the bus. The relays end with the wall."""
@@ -87,6 +85,8 @@ class UpPlan:
     """Whether there is something to find in the demo."""
     config: Path | None
     """The settings file, handed on to the children."""
+    forked_modules: tuple[str, ...]
+    """What the process imports that relays and front are forked from."""
 
     @property
     def url(self) -> str:
@@ -165,7 +165,7 @@ class Up:
         lock = FolderLock(self.plan.settings.data)
         await asyncio.to_thread(lock.acquire)
         notify = NotifySocket(self._readiness.take_assignment)
-        forks = ForkServer(FORKED_MODULES, keep_open=(lock.descriptor,), template=self._template)
+        forks = ForkServer(self.plan.forked_modules, keep_open=(lock.descriptor,), template=self._template)
         try:
             async with asyncio.TaskGroup() as tasks:
                 mesh = await self._start_nats(tasks)
@@ -368,9 +368,12 @@ async def _ended(child: Child, timeout_seconds: float) -> None:
             await child.ended.wait()
 
 
-def serve(plan: UpPlan) -> None:
-    """Runs ``plan`` until SIGTERM or SIGINT; raises the `PantauError` that prevents it from running."""
-    asyncio.run(_serve(plan, fork_template(FORKED_MODULES, signal.SIGTERM)))
+def serve(plan: UpPlan, template: Template | None) -> None:
+    """Runs ``plan`` until SIGTERM or SIGINT; raises the `PantauError` that prevents it from running.
+
+    ``template`` is the process that relays and front are forked from.
+    """
+    asyncio.run(_serve(plan, template))
 
 
 async def _serve(plan: UpPlan, template: Template | None) -> None:

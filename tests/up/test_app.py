@@ -31,6 +31,7 @@ PLAN = UpPlan(
     demo_cameras=0,
     demo_story=True,
     config=Path("/etc/pantau.toml"),
+    forked_modules=(),
 )
 NATS = MeshSettings(nats_url="nats://127.0.0.1:4333", nats_user="pantau", nats_password=SecretStr("hunter2"))
 

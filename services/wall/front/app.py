@@ -19,9 +19,9 @@ from services.contracts.models import Assignment, Camera, CameraState
 from services.contracts.permissions import Actor, Right, Role
 from services.contracts.rights import Grant, RightsBook
 from services.contracts.screens import Screen
-from services.mesh import admin
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.event_stream import EventOutbox
+from services.mesh.http_site import listen
 from services.mesh.leases import Workers
 from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
@@ -267,7 +267,7 @@ async def run(
         if served is not None:
             handshakes = ConnectionLimits(limits.per_address, limits.is_proxy)
             make_site = functools.partial(TlsSite, tls=served.context, handshakes=handshakes)
-        bound = await admin.listen(runner, host, port, what="the wall", setting="PANTAU_WALL_HTTP", make_site=make_site)
+        bound = await listen(runner, host, port, what="the wall", setting="PANTAU_WALL_HTTP", make_site=make_site)
         if served is not None:
             followers.append(service.tasks.create_task(served.run(service.clock), name="certificate"))
         elif not local:

@@ -8,7 +8,7 @@ import os
 import socket
 from collections.abc import Sequence
 from errno import EIO
-from typing import Final
+from typing import Any, Final
 
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
@@ -68,18 +68,25 @@ class KernelBatch:
         self._lib: Final = kernel.lib
         self._sock = sock
         self._loop = asyncio.get_running_loop()
-        self._memory = ffi.new("uint64_t[]", (self._lib.pk_batch_bytes() + 7) // 8)  # aligned as C wants it
+        self._memory: Any = None
+        """Half a megabyte, made at first use: each address of the machine has a socket, and most send nothing."""
         self._out = out = ffi.new("pk_out *")
         out.protect = ffi.cast("int (*)(void *, void *, int *)", address)
-        out.batch, out.fd, out.offload = self._memory, sock.fileno(), offload
+        out.fd, out.offload = sock.fileno(), offload
         self._offload = offload
         self._counted = (0, 0)
+
+    def _make_room(self) -> None:
+        self._memory = ffi.new("uint64_t[]", (self._lib.pk_batch_bytes() + 7) // 8)  # aligned as C wants it
+        self._out.batch = self._memory
 
     def put_run(
         self, layout: PacketLayout, number: int, stream: Stream, now: float, stamp: int, sent24: int, *, keyframe: bool
     ) -> int:
         """Numbers and protects one run, and sends it at the end of this turn at the latest. Returns a ``pk_status``."""
         assert layout.kernel is not None
+        if self._memory is None:
+            self._make_room()
         out = self._out
         status: int = self._lib.pk_put(out, layout.kernel.frame, number, stream, now, stamp, sent24, keyframe)
         if out.waiting == 1:
@@ -94,6 +101,8 @@ class KernelBatch:
         ``shift``: how much later than decoded the frame is shown, 90 kHz.
         """
         assert layout.kernel is not None
+        if self._memory is None:
+            self._make_room()
         others: list[int] = []
         left, send = array._left, self._lib.pk_send
         for begin, streams in array._pieces:

@@ -91,7 +91,8 @@ class SendBatch:
         self.offload = offload
         self._sock = sock
         self._loop = asyncio.get_running_loop()
-        self._scratches = [Scratch() for _ in range(RUNS)]
+        self._scratches = [Scratch()]
+        """As many as ever waited at once: there is a socket for each address of the machine, and most send nothing."""
         self.scratch = self._scratches[0]
         """Where the next run is to be made."""
         self._waiting: list[tuple[RtpRun, Destination]] = []
@@ -125,6 +126,8 @@ class SendBatch:
         if number == RUNS - 1:
             self.flush()
             return
+        if number + 1 == len(self._scratches):
+            self._scratches.append(Scratch())
         self.scratch = self._scratches[number + 1]
         if not number:
             self._loop.call_soon(self.flush)

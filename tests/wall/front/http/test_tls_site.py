@@ -10,8 +10,9 @@ import pytest
 import uvloop
 from aiohttp import web
 
-from services.mesh import admin
+from services.mesh.admin import PortTakenError
 from services.mesh.certificates import issue
+from services.mesh.http_site import listen
 from services.wall.front.http.connections import BoundedRunner, ConnectionLimits
 from services.wall.front.http.tls import ServedCertificate
 from services.wall.front.http.tls_site import TlsSite
@@ -40,7 +41,7 @@ async def running(
 
     await runner.setup()
     try:
-        port = await admin.listen(runner, "127.0.0.1", 0, what="the wall", setting="X", make_site=make_site)
+        port = await listen(runner, "127.0.0.1", 0, what="the wall", setting="X", make_site=make_site)
         yield port, ssl.create_default_context(cafile=str(made.ca))
     finally:
         await runner.cleanup()
@@ -119,6 +120,6 @@ async def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             return TlsSite(runner, host, port, tls=context, handshakes=ConnectionLimits(2))
 
-        with pytest.raises(admin.PortTakenError, match="X"):
-            await admin.listen(runner, "127.0.0.1", port, what="the wall", setting="X", make_site=make_site)
+        with pytest.raises(PortTakenError, match="X"):
+            await listen(runner, "127.0.0.1", port, what="the wall", setting="X", make_site=make_site)
         await runner.cleanup()
