@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from services.mesh.hub_grants import Granted
 
 INVITED_DAYS = 365
-RIGHTS = ("live", "playback", "clip")
+RIGHTS = ("live", "playback", "clip", "evidence")
 
 
 def _rights_option(text: str) -> Callable[[F], F]:
@@ -122,7 +122,7 @@ def join(file: Path, authority: Path | None, config_path: Path | None) -> None:
 
 @site.command()
 @click.argument("cameras", nargs=-1, required=True, metavar="all|CAMERA...")
-@_rights_option("What it may: live (with sound, and stills of now), playback or clip; repeat it.  [default: live]")
+@_rights_option("What it may: live (with sound, and stills of now), playback, clip or evidence; repeat it.  [default: live]")
 @click.option(
     "--from", "from_s", callback=_moment, metavar="WHEN", help="Not before this day or time.  [default: at once]"
 )

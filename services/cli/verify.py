@@ -1,6 +1,7 @@
 """`pantau verify`: checks an evidence bundle offline."""
 
 import sys
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -53,29 +54,41 @@ def verify(file: Path, keys: tuple[str, ...], events: Path | None, quiet: bool) 
     except UnreadableError as error:
         click.echo(one_line(f"unreadable: {error.message}"), err=True)
         sys.exit(UNREADABLE)
-    if verdict.unknown:
-        say(f"not known: {'; '.join(verdict.unknown)}")
-    for name, count in (+verdict.made_up).items():
+    unknown = dict.fromkeys(what for each in (verdict, *verdict.bundles.values()) for what in each.unknown)
+    if unknown:
+        say(f"not known: {'; '.join(unknown)}")
+    made_up = Counter[str]()
+    for _, each in verdict.each:
+        made_up += each.made_up
+    for name, count in made_up.items():
         say(f"MADE UP  {name}: {count} files are a demo's, and no camera took these pictures at that time")
-    manifest = verdict.manifest
-    if manifest is not None:
+    for file_name, each in verdict.each:
+        manifest = each.manifest
+        if manifest is None:
+            continue
+        if file_name:
+            say(f"file     {file_name}")
         say(f"bundle   {manifest.bundle}, made {moment(manifest.created_us)} by {manifest.software}")
         say(f"asked by {manifest.asked_by} ({manifest.role}): {manifest.reason or 'no reason given'}")
         say(f"range    {moment(manifest.from_us)} to {moment(manifest.to_us)}")
         for camera in manifest.cameras:
             thinned = " (thinned)" if any(part.statement.tier != "full" for part in camera.parts) else ""
-            damaged_us = verdict.damaged_us.get(camera.camera, 0)
+            damaged_us = each.damaged_us.get(camera.camera, 0)
             damaged = f", {damaged_us / 1e6:.1f} s of pictures marked as damaged" if damaged_us else ""
             say(f"camera   {camera.camera}: {len(camera.parts)} files{thinned}, {len(camera.gaps)} gaps told{damaged}")
         for name, public in manifest.keys.items():
             say(f"key      {name} {public}{'' if keys else ' (not compared with any you trust; see --key)'}")
     if verdict.intact:
-        made_up = ", and not all were recorded: see MADE UP above" if +verdict.made_up else ""
+        besides = ", and not all were recorded: see MADE UP above" if made_up else ""
         how = "recorded" if trusted and not made_up else "signed"
-        say(f"intact: {verdict.fragments} fragments are as they were {how}{made_up}")
+        fragments = sum(each.fragments for _, each in verdict.each)
+        say(f"intact: {fragments} fragments are as they were {how}{besides}")
         sys.exit(INTACT)
     for finding in verdict.findings:
         say(f"altered: {finding.where}: {finding.what}")
+    for file_name, each in verdict.bundles.items():
+        for finding in each.findings:
+            say(f"altered: {file_name}: {finding.where}: {finding.what}")
     sys.exit(ALTERED)
 
 

@@ -129,10 +129,10 @@ def traffic(home: str) -> tuple[Traffic, ...]:
         ),
         Traffic(
             "footage_question", (s.footage_question("*", "*", "*", "*", "*"),), _FRONT | _RELAY,
-            _RECORDER | _REGISTRY, asks=True,
+            _RECORDER | _REGISTRY | _FRONT, asks=True,
         ),
-        Traffic("footage_data", (s.footage_data("*", "*", "*", "*"),), _RECORDER, _FRONT | _RELAY),
-        Traffic("footage_credit", (s.footage_credit("*", "*", "*", "*"),), _FRONT | _RELAY, _RECORDER),
+        Traffic("footage_data", (s.footage_data("*", "*", "*", "*"),), _RECORDER | _FRONT, _FRONT | _RELAY),
+        Traffic("footage_credit", (s.footage_credit("*", "*", "*", "*"),), _FRONT | _RELAY, _RECORDER | _FRONT),
         Traffic("answers of recorders", (), _RELAY | _REGISTRY, _RECORDER, asks=True, transfers=True),
         Traffic("rpc relay", (s.rpc(home, "relay.*", "*"),), _FRONT, _RELAY, asks=True),
         Traffic("rpc relay convert", (s.rpc(home, "relay.*", "convert"),), _RELAY, _RELAY, asks=True),

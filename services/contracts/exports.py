@@ -49,6 +49,16 @@ class ExportedCamera(Model):
     """Of a joined site's camera: what its owner calls it."""
 
 
+class LeftOut(Model):
+    """A camera whose footage is not in a file that has others'."""
+
+    camera: Id
+    code: str
+    """Why: an error's stable code, or ``no-footage``."""
+    detail: str
+    """For a person."""
+
+
 class ExportJob(Model):
     """One export."""
 
@@ -80,6 +90,8 @@ class ExportJob(Model):
     """Why it waits or failed, for programs: an error's stable code."""
     detail: str = ""
     """For a person: why it waits or failed, or what is not in the file."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Cameras that are not in the file."""
     file_name: str = ""
     media_type: str = ""
     size_bytes: int = 0

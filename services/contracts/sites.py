@@ -36,8 +36,9 @@ SERVICE: Final = "owner"
 SHARE: Final = "share"
 VIEWED: Final = "viewed"
 EVERY_RECORDER: Final = "-"
-"""Stands for the recorder in a question that the owner's registry answers for all of them; no worker has this name."""
-GRANTABLE: Final = (Right.LIVE, Right.PLAYBACK, Right.CLIP)
+"""Stands for the recorder in a question that the owner's registry (timelines) or wall (bundles) answers for all of
+them; no worker has this name."""
+GRANTABLE: Final = (Right.LIVE, Right.PLAYBACK, Right.CLIP, Right.EVIDENCE)
 """What an owner may grant to a hub. Live has stills of now in it."""
 MAX_EVENTS: Final = 200
 """In one answer."""

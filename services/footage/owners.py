@@ -20,8 +20,8 @@ from services.mesh.bus import Bus
 from services.mesh.transfer import WINDOW_BYTES, AgreedSubjects, Incoming
 
 R = TypeVar("R", bound=Model)
-TIMELINE_SECONDS = 8.0
-"""The owner's registry waits for its recorders meanwhile."""
+ANSWER_SECONDS = 8.0
+"""Who is asked waits for the owner's recorders meanwhile."""
 
 
 class NotGrantedError(ForbiddenError):
@@ -58,18 +58,22 @@ class Owner(NamedTuple):
 
         Raises `NotGrantedError`, `SiteAwayError`, `UnavailableError`.
         """
-        where = subjects.footage_question(self.site, self.right, self.camera, EVERY_RECORDER, TIMELINE)
+        answer = await self.ask_for_all(bus, TIMELINE, question, OwnersFootage, actor)
+        return answer.timeline.model_copy(update={"camera": question.camera})
+
+    async def ask_for_all(self, bus: Bus, endpoint: str, question: Model, reply: type[R], actor: Actor) -> R:
+        """Asks one who answers for all of the owner's recorders. Raises as `timeline` does."""
+        where = subjects.footage_question(self.site, self.right, self.camera, EVERY_RECORDER, endpoint)
         if self.away_since_us is not None:
             since = datetime.fromtimestamp(self.away_since_us / 1e6, UTC).isoformat(timespec="seconds")
             raise SiteAwayError(f"{self.site} has not been heard since {since}; its recorders go on")
         try:
-            answer = await rpc.call(bus, where, question, OwnersFootage, actor=actor, timeout_seconds=TIMELINE_SECONDS)
+            return await rpc.call(bus, where, question, reply, actor=actor, timeout_seconds=ANSWER_SECONDS)
         except NobodyThereError as error:
             raise NotGrantedError(
                 f"{self.site} does not let this mesh have '{self.right}' of its camera {self.camera}, or its line was "
                 "cut just now"
             ) from error
-        return answer.timeline.model_copy(update={"camera": question.camera})
 
     async def ask(self, bus: Bus, recorder: Id, endpoint: str, question: Model, reply: type[R], actor: Actor) -> R:
         """Asks one of the owner's recorders."""

@@ -29,22 +29,27 @@ from services.contracts.permissions import Actor, Right, Role
 from services.contracts.recordings import FootageRange, TimelineQuestion
 from services.contracts.sites import SERVICE, SHARE, JoinedSite, JoinedSites, ShareAnswer, ShareQuestion, hub_id
 from services.footage.clips import open_clip
+from services.footage.evidence.export import BundleRequest, NamedCamera
+from services.footage.evidence.handing_out import open_evidence
+from services.footage.evidence.verify import verify
 from services.footage.owners import Owner
 from services.footage.playback import play_range
 from services.footage.timeline import ask_timeline
 from services.mesh import leaf_nodes, rpc
 from services.mesh.authority import Authority
-from services.mesh.buckets import Bucket
+from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus, BusMessage
-from services.mesh.clock import TurnedClock
+from services.mesh.clock import SystemClock, TurnedClock
 from services.mesh.event_stream import EventOutbox
 from services.mesh.hub import Hub
 from services.mesh.hub_grants import ALL, HubGrant, Window
 from services.mesh.leaf_nodes import Listening
+from services.mesh.leases import Workers
 from services.mesh.nats_server import NatsServer, config
 from services.mesh.settings import MeshSettings
 from services.mesh.sites import Invitation, Sites
 from services.mesh.want import WantAnswerer, ask_want
+from services.wall.front.hub_bundles import HubBundles
 from tests.flushed import flushed
 from tests.integration.recorders import assign, camera, record, running
 from tests.recorder.units import pictures
@@ -304,6 +309,14 @@ async def test_recordings_come_from_the_owners_recorders_as_far_as_they_are_gran
             assert opened.layout.start_us == begin_us
             assert b"moov" in b"".join([data async for data in opened.chunks()])
 
+    async def bundle() -> None:
+        owner = Owner("mall", "gate", Right.EVIDENCE)
+        siti = Actor("siti", Role.OPERATOR, rights=frozenset({Right.EVIDENCE}))
+        named = {GATE: NamedCamera("mall", "Gate")}
+        wanted = BundleRequest(named, question.from_us, question.to_us, siti, "the robbery")
+        evidence = await open_evidence(front, "city", wanted, {GATE: owner}, recorders=0, clock=SystemClock())
+        file.write_bytes(b"".join([data async for data in evidence.chunks()]))
+
     async def played() -> None:
         owner = Owner("mall", "gate", Right.PLAYBACK)
         footage = FootageRange(from_us=question.from_us, to_us=question.to_us, recorder="recorder")
@@ -313,7 +326,16 @@ async def test_recordings_come_from_the_owners_recorders_as_far_as_they_are_gran
     async def ends(asked: Callable[[], Awaitable[object]], code: str) -> None:
         await eventually(lambda: refusal(asked), lambda found: found == code)
 
-    async with running(town.mall.settings, tmp_path, "recorder") as recorder:
+    file = tmp_path / "bundle.zip"
+    async with AsyncExitStack() as stack:
+        recorder = await stack.enter_async_context(running(town.mall.settings, tmp_path, "recorder"))
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        mall_front = await town.mall.bus("front")
+        cameras = Mirror(await Bucket.open(mall_front, subjects.CAMERAS_BUCKET, Camera))
+        workers = Workers(mall_front, "city")
+        wall = HubBundles(mall_front, tasks, "city", cameras=cameras, workers=workers, clock=SystemClock())
+        for work in (cameras.run(), workers.run(), wall.run()):
+            stack.callback(tasks.create_task(work).cancel)
         await assign(town.owner, [camera("gate")], recorder.name)
         await record(town.ingest, "gate", pictures(start_us=begin_us), recorder)
         await ends(timeline(Right.CLIP), "not-granted")
@@ -325,6 +347,16 @@ async def test_recordings_come_from_the_owners_recorders_as_far_as_they_are_gran
         await town.hub.withdraw(["gate"], [Right.PLAYBACK])
         await ends(timeline(Right.PLAYBACK), "not-granted")
         await ends(clip, "")
+        await ends(bundle, "not-granted")
+        await town.hub.grant(["gate"], [Right.EVIDENCE])
+        await ends(bundle, "")
+        owners_key = frozenset({recorder.signer.public})
+        verdict = await asyncio.to_thread(verify, file, trusted_keys=owners_key)
+        assert verdict.intact, verdict
+        assert verdict.manifest is not None
+        assert verdict.manifest.asked_by == "siti@city"
+        await town.hub.withdraw(["gate"], [Right.EVIDENCE])
+        await ends(bundle, "not-granted")
 
 
 async def test_what_nobody_watches_does_not_cross_the_line(town: Town) -> None:

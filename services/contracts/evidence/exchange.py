@@ -3,11 +3,16 @@
 The answer to `EvidenceQuestion` is a transfer (`services.mesh.transfer`) of messages that begin with a letter: ``S``
 and a `PartBegins`, then ``D`` and bytes of that part (the segment's opening, then whole fragments), then ``F`` and a
 `PartEnds`; and ``G`` with a `Gap`, footage whose file differs from what was recorded.
+
+The answer to a hub's `BundleQuestion` is a transfer of `BundlePiece`: a whole bundle, as the owner makes it.
 """
 
 import zlib
 from base64 import b64decode, b64encode
-from typing import Final, Self
+from struct import Struct
+from typing import Final, NamedTuple, Self
+
+from pydantic import Field
 
 from services.contracts.errors import InvalidInputError
 from services.contracts.evidence.statement import Statement
@@ -15,11 +20,16 @@ from services.contracts.models import Id, Model
 
 EVIDENCE: Final = "evidence"
 EVIDENCE_SIGN: Final = "evidence-sign"
+BUNDLE: Final = "bundle"
 PART_BEGINS, DATA, PART_ENDS, GAP = b"S", b"D", b"F", b"G"
 ALTERED: Final = "altered"
 """A gap's cause: the file differs from what was recorded."""
 MAX_MANIFEST_BYTES: Final = 16 * 1024 * 1024
 """A day of footage has 6 MB of seals."""
+MAX_CAMERA_US: Final = 24 * 3600 * 1_000_000
+"""The lengths of all cameras in a bundle together: the manifest that a recorder signs grows with them."""
+_PIECE: Final = Struct(">HB")
+_WHOLE: Final = 1000
 
 
 class EvidenceQuestion(Model):
@@ -87,3 +97,43 @@ class ManifestSigned(Model):
 
     public: str
     signature: str
+
+
+class BundleQuestion(Model):
+    """A hub's: make a bundle of a camera of yours, and send it to ``deliver_to``. An owner's wall answers."""
+
+    camera: Id
+    from_us: int = Field(ge=0)
+    to_us: int
+    reason: str = Field(min_length=1, max_length=2000)
+    incident: str = Field(default="", max_length=63)
+    """Of the hub's."""
+    hub: Id
+    deliver_to: str
+
+
+class BundleOpened(Model):
+    """The transfer waits for credit on ``control``."""
+
+    control: str
+    bundle: Id
+
+
+class BundlePiece(NamedTuple):
+    """Some bytes of a bundle, and how far it is."""
+
+    progress: float
+    """0 to 1."""
+    made_up: bool
+    """Some of the footage so far is a demo's."""
+    data: bytes
+
+    def pack(self) -> bytes:
+        """A message."""
+        return _PIECE.pack(round(self.progress * _WHOLE), self.made_up) + self.data
+
+    @classmethod
+    def unpack(cls, message: bytes) -> Self:
+        """Raises ``struct.error`` where it is none."""
+        thousandths, made_up = _PIECE.unpack_from(message)
+        return cls(min(thousandths / _WHOLE, 1.0), bool(made_up), message[_PIECE.size :])

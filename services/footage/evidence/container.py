@@ -289,3 +289,25 @@ def read_content(file: BinaryIO, entry: StoredEntry) -> Iterator[bytes]:
             return
         yield chunk
         at += len(chunk)
+
+
+class StoredFile:
+    """An entry's content as a file of its own, to be read and sought in."""
+
+    def __init__(self, file: BinaryIO, entry: StoredEntry) -> None:
+        self._file = file
+        self._begin = entry.data_at
+        self._size = entry.size_bytes
+        self._at = 0
+
+    def seek(self, at: int) -> int:
+        """From its beginning."""
+        self._at = max(at, 0)
+        return self._at
+
+    def read(self, size: int) -> bytes:
+        """At most to its end."""
+        self._file.seek(self._begin + min(self._at, self._size))
+        data = self._file.read(max(min(size, self._size - self._at), 0))
+        self._at += len(data)
+        return data

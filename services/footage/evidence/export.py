@@ -50,8 +50,6 @@ from services.mesh.bus import Bus
 from services.mesh.clock import Clock
 from services.mesh.transfer import Incoming
 
-MAX_CAMERA_US: Final = 24 * 3600 * 1_000_000
-"""All cameras' lengths together: a recorder signs the manifest, which grows with them, in one message."""
 SIGN_SECONDS: Final = 15.0
 
 
@@ -71,6 +69,8 @@ class BundleRequest(NamedTuple):
     actor: Actor
     reason: str
     incident: str = ""
+    causes_alone: bool = False
+    """Gaps are told without their texts, which may name hosts."""
 
 
 class OpenBundle:
@@ -125,6 +125,8 @@ class OpenBundle:
                     async for chunk in found:
                         yield chunk
             request = self._request
+            if request.causes_alone:
+                gaps = [gap.model_copy(update={"detail": ""}) for gap in gaps]
             cameras.append(
                 CameraEvidence(
                     camera=camera,

@@ -1,6 +1,8 @@
 """Checks an evidence bundle offline: every byte of the file, every signature, every fragment, every time, every gap.
 
-Needs nothing but the bundle. A recorder's public key known from elsewhere makes sure that the bundle's keys are that
+A file of several bundles (`services.footage.evidence.handing_out`) is checked bundle by bundle.
+
+Needs nothing but the file. A recorder's public key known from elsewhere makes sure that the bundle's keys are that
 recorder's; seals received when the footage was recorded make sure that it is that footage.
 """
 
@@ -10,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple, cast
 
 from pydantic import ValidationError
 
@@ -57,6 +59,7 @@ _CLOCKS_US: Final = 24 * 3600 * 1_000_000
 """A recorder believes a capture time within a day of its clock."""
 _PAPERS: Final = (REPORT, README, MANIFEST, SIGNATURE)
 _TIERS: Final = ("full", "keyframes")
+_BUNDLE_ENDING: Final = ".zip"
 
 
 class UnreadableError(PantauError):
@@ -86,11 +89,20 @@ class Verdict:
     """Camera → how many of its files are made up, by their statements or their own descriptions."""
     unknown: list[str] = field(default_factory=list)
     """What could not be known, and why; in order of weight."""
+    bundles: dict[str, "Verdict"] = field(default_factory=dict)
+    """Of a file of several bundles: name → the result for each. The other fields tell of the file alone then."""
 
     @property
     def intact(self) -> bool:
         """Whether every byte is as it was exported, and all of it is what was signed."""
-        return self.manifest is not None and not self.findings
+        if self.findings:
+            return False
+        return all(each.intact for each in self.bundles.values()) if self.bundles else self.manifest is not None
+
+    @property
+    def each(self) -> "list[tuple[str, Verdict]]":
+        """The bundles and their names; of a single bundle itself, without a name."""
+        return list(self.bundles.items()) or [("", self)]
 
     def add(self, where: str, what: str) -> None:
         """Notes a finding."""
@@ -104,10 +116,6 @@ def verify(path: Path, *, trusted_keys: frozenset[str] = frozenset(), received: 
     are the seals that somebody held before the bundle was made.
     """
     verdict = Verdict()
-    if not trusted_keys:
-        verdict.unknown.append("whose keys signed this (no --key)")
-    if received is None:
-        verdict.unknown.append("whether this is what the recorders announced when they recorded it (no --events)")
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)
@@ -127,8 +135,12 @@ class _Check:
         verdict: Verdict,
         trusted_keys: frozenset[str],
         received: ReceivedSeals | None,
+        *,
+        packed: bool = False,
     ) -> None:
+        """``packed``: it stands in another file, so it holds no bundles itself."""
         self._file = file
+        self._packed = packed
         self._size = size
         self._verdict = verdict
         self._trusted = trusted_keys
@@ -144,15 +156,22 @@ class _Check:
         except FormError as error:
             if not seal.there and MANIFEST not in container.foreign_names(self._file, self._size):
                 raise
+            self._tell_ignorance()
             verdict.add("the ZIP archive", f"is not of a bundle's form: {error}")
             return
-        if MANIFEST not in {entry.name for entry in entries} and not seal.there:
+        names = {entry.name for entry in entries}
+        packed = MANIFEST not in names and not self._packed and any(name.endswith(_BUNDLE_ENDING) for name in names)
+        if MANIFEST not in names and not packed and not seal.there:
             raise FormError(f"there is no {MANIFEST} in it")
         if not seal.right:
             verdict.add("the file", "its bytes are not those that were sealed when it was made")
         self._entries = {entry.name: entry for entry in entries}
         if (at := container.differs_at(self._file, self._size, entries)) is not None:
             verdict.add("the ZIP archive", f"is not of a bundle's form at byte {at}")
+        if packed:
+            self._check_bundles(entries)
+            return
+        self._tell_ignorance()
         raw = self._read(MANIFEST, MAX_MANIFEST_BYTES)
         if raw is None:
             verdict.add(MANIFEST, "is missing")
@@ -184,6 +203,32 @@ class _Check:
                 verdict.unknown.append(f"whether {count} thinned files show what they were made from: no event does")
             if count := self._received.said_gone(manifest):
                 verdict.unknown.append(f"whether {count} segments that were announced are gone: the manifest says so")
+
+    def _tell_ignorance(self) -> None:
+        if not self._trusted:
+            self._verdict.unknown.append("whose keys signed this (no --key)")
+        if self._received is None:
+            self._verdict.unknown.append(
+                "whether this is what the recorders announced when they recorded it (no --events)"
+            )
+
+    def _check_bundles(self, entries: Sequence[StoredEntry]) -> None:
+        """Each bundle of several by itself. Nobody signs for the file that holds them."""
+        verdict = self._verdict
+        verdict.unknown.append(f"whether bundles were taken out of this file, and what its {README} said")
+        if len({entry.name for entry in entries}) != len(entries):
+            verdict.add("the ZIP archive", "holds two files of one name")
+        for entry in entries:
+            if not entry.name.endswith(_BUNDLE_ENDING):
+                if entry.name != README:
+                    verdict.add(entry.name, "does not belong to the file")
+                continue
+            found = verdict.bundles.setdefault(entry.name, Verdict())
+            inner = cast("BinaryIO", container.StoredFile(self._file, entry))
+            try:
+                _Check(inner, entry.size_bytes, found, self._trusted, self._received, packed=True).run()
+            except FormError as error:
+                found.add("the ZIP archive", f"is not of a bundle's form: {error}")
 
     def _seal(self) -> "_Seal":
         """Compares the whole file with the hash at its end."""

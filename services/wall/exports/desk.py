@@ -6,7 +6,7 @@
 | running, of this folder | its process is none of this desk's (this one was restarted) | running, from its beginning |
 | waiting or running, of another folder | nothing was heard of it for `SILENT_SECONDS` | of this folder, and made anew |
 | running | its process made the file | done |
-| running | its process failed, and may succeed later | waiting, `PAUSES_SECONDS` long, `MAX_ATTEMPTS` times |
+| running | its process failed, and may succeed later | waiting, `MAX_ATTEMPTS` times, or while its site is away |
 | running | its process failed otherwise | failed |
 | waiting or running | somebody asked for its end | cancelled |
 | done | its file is gone | failed |
@@ -38,6 +38,7 @@ from services.contracts.exports import (
 )
 from services.contracts.models import Id
 from services.contracts.permissions import Actor, Right
+from services.footage.owners import SiteAwayError
 from services.mesh import rpc, transfer
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.child import ChildProcess
@@ -72,6 +73,11 @@ _ended = counter("exports_ended", "Export jobs that ended", "status")
 
 class LostJobError(Exception):
     """The job was forgotten, or another folder took it."""
+
+
+def is_tried_again(report: ExportReport, attempts: int) -> bool:
+    """Whether a job goes on after ``attempts`` of which the last failed. A line may be cut for days."""
+    return report.again and (attempts < MAX_ATTEMPTS or report.code == SiteAwayError.code)
 
 
 class ExportDesk:
@@ -212,7 +218,7 @@ class ExportDesk:
                     return
             except OSError as error:
                 report = ExportReport.of_disk(error)
-            if report.again and took.attempts < MAX_ATTEMPTS:
+            if is_tried_again(report, took.attempts):
                 pause = PAUSES_SECONDS[min(took.attempts, len(PAUSES_SECONDS)) - 1]
                 self._not_before[job_id] = self._clock.monotonic() + pause
                 detail = f"{report.failed}; it is tried again"
@@ -277,6 +283,7 @@ class ExportDesk:
             progress=1.0,
             code="",
             detail=made.detail,
+            left_out=made.left_out,
             file_name=made.file_name,
             media_type=made.media_type,
             size_bytes=made.size_bytes,

@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 import zipfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
@@ -16,13 +16,14 @@ from zoneinfo import ZoneInfo
 
 from services.contracts import subjects
 from services.contracts.errors import NotFoundError, PantauError, UnavailableError
-from services.contracts.exports import ExportedCamera, ExportJob
+from services.contracts.exports import ExportedCamera, ExportJob, LeftOut
 from services.contracts.models import CameraState, Model, Reason
 from services.contracts.permissions import Right
 from services.contracts.recordings import TimelineQuestion
 from services.footage.clips import Clip, clip_name, open_clip
-from services.footage.evidence.export import BundleRequest, NamedCamera, open_bundle
-from services.footage.owners import NotGrantedError, Owner
+from services.footage.evidence.export import BundleRequest, NamedCamera
+from services.footage.evidence.handing_out import NO_FOOTAGE, first_to_tell, left_out, open_evidence
+from services.footage.owners import NotGrantedError, Owner, SiteAwayError
 from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
 from services.mesh.clock import SystemClock
@@ -96,6 +97,7 @@ class ExportMade(Model):
     conversion: str = ""
     made_up: bool = False
     detail: str = ""
+    left_out: tuple[LeftOut, ...] = ()
 
 
 class ExportReport(Model):
@@ -184,32 +186,37 @@ class _Making:
             job.reason,
             job.incident,
         )
-        bundle = await open_bundle(self._bus, self._home, wanted, recorders=self._recorders, clock=SystemClock())
-        self._require_answers(bundle.recorders)
+        asked = [(camera.camera, await self._owner(camera, Right.EVIDENCE)) for camera in job.cameras]
+        owners = {camera: owner for camera, owner in asked if owner is not None}
+        evidence = await open_evidence(
+            self._bus, self._home, wanted, owners, recorders=self._recorders, clock=SystemClock(), settle=self._settles
+        )
         path = self._part / "bundle.zip"
-        async with aclosing(bundle.chunks()) as chunks:
-            await self._write(path, chunks, lambda _bytes: bundle.progress)
-        made = await asyncio.to_thread(_finished, path, f"{bundle.bundle}.zip", "application/zip")
-        return made.model_copy(update={"made_up": bundle.made_up})
+        try:
+            if evidence.recorders is not None:
+                self._require_answers(evidence.recorders)
+            async with aclosing(evidence.chunks()) as chunks:
+                await self._write(path, chunks, lambda _bytes: evidence.progress)
+        finally:
+            await evidence.close()
+        made = await asyncio.to_thread(_finished, path, f"{evidence.name}.zip", "application/zip")
+        return made.model_copy(update={"made_up": evidence.made_up, **_told(evidence.left_out)})
 
     async def clips(self) -> ExportMade:
         """A clip of one camera, or a ZIP with a clip of each."""
         cameras = self._job.cameras
         fetched: list[_Fetched] = []
-        without: list[ExportedCamera] = []
+        absent: list[LeftOut] = []
+        errors: list[PantauError] = []
         for number, camera in enumerate(cameras):
             try:
                 fetched.append(await self._clip(camera, number))
-            except NotFoundError:
-                without.append(camera)
-            except NotGrantedError as error:
-                if self._job.attempts < SETTLE_FOR_LESS:  # a site whose line was cut just now is not away yet
-                    raise UnavailableError(error.message) from error
-                raise
+            except (NotFoundError, NotGrantedError, SiteAwayError) as error:
+                absent += left_out([camera.camera], error, settle=self._settles)
+                errors.append(error)
         if not fetched:
-            raise NotFoundError("there is no footage in this range; the timeline shows where there is some")
+            raise first_to_tell(errors)
         conversion = conversion_of(named=self._job.burn_in, masked=self._job.masked)
-        detail = f"no footage in this range: {', '.join(camera.camera for camera in without)}" if without else ""
         if len(cameras) == 1:
             made = await asyncio.to_thread(_finished, fetched[0].path, fetched[0].file_name, "video/mp4")
         else:
@@ -217,7 +224,7 @@ class _Making:
             await asyncio.to_thread(_pack, path, fetched)
             made = await asyncio.to_thread(_finished, path, f"{self._job.id}.zip", "application/zip")
         made_up = any(clip.made_up for clip in fetched)
-        return made.model_copy(update={"conversion": conversion, "made_up": made_up, "detail": detail})
+        return made.model_copy(update={"conversion": conversion, "made_up": made_up, **_told(absent)})
 
     async def _clip(self, camera: ExportedCamera, number: int) -> _Fetched:
         job, count = self._job, len(self._job.cameras)
@@ -226,7 +233,7 @@ class _Making:
         )
         converted = job.burn_in or bool(camera.masks)
         fetching = _FETCHING if converted else 1.0
-        owner = await self._owner(camera)
+        owner = await self._owner(camera, Right.CLIP)
 
         async with AsyncExitStack() as stack:
             clip = await open_clip(
@@ -261,19 +268,24 @@ class _Making:
             name = name.replace(".mp4", "_converted.mp4")
         return _Fetched(path, name, made_up)
 
-    async def _owner(self, camera: ExportedCamera) -> Owner | None:
+    async def _owner(self, camera: ExportedCamera, right: Right) -> Owner | None:
         if camera.owner_id is None:
             return None
         state = await (await Bucket.open(self._bus, subjects.STATE_BUCKET, CameraState)).get(camera.camera)
         away = state is not None and state[0].reason is Reason.SITE_AWAY
         since_us = state[0].since_us if state is not None and away else None
-        return Owner(camera.site, camera.owner_id, Right.CLIP, since_us)
+        return Owner(camera.site, camera.owner_id, right, since_us)
+
+    @property
+    def _settles(self) -> bool:
+        """Whether this attempt leaves out what cannot be had now."""
+        return self._job.attempts >= SETTLE_FOR_LESS
 
     def _progress(self, share: float) -> None:
         self._tell(ExportReport(progress=share))
 
     def _require_answers(self, answered: int) -> None:
-        if answered < self._recorders and self._job.attempts < SETTLE_FOR_LESS:
+        if answered < self._recorders and not self._settles:
             raise UnavailableError(f"{answered} of {self._recorders} recorders answered")
 
     def _require_budget(self, clip: Clip) -> None:
@@ -308,6 +320,14 @@ class _Making:
             if asyncio.get_running_loop().time() > deadline:
                 raise UnavailableError("the disk has no room for this export")
             await asyncio.sleep(1.0)
+
+
+def _told(absent: Sequence[LeftOut]) -> dict[str, object]:
+    """What an `ExportMade` says of cameras that are not in the file."""
+    empty = [each.camera for each in absent if each.code == NO_FOOTAGE]
+    texts = [f"no footage in this range: {', '.join(empty)}"] if empty else []
+    texts += [f"{each.camera}: {each.detail}" for each in absent if each.code != NO_FOOTAGE]
+    return {"left_out": tuple(absent), "detail": "; ".join(texts)}
 
 
 def _pack(path: Path, fetched: list[_Fetched]) -> None:

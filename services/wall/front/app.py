@@ -48,6 +48,7 @@ from services.wall.front.http.route import Route
 from services.wall.front.http.shares import FrontShares
 from services.wall.front.http.tls import ServedCertificate
 from services.wall.front.http.tls_site import TlsSite
+from services.wall.front.hub_bundles import HubBundles
 from services.wall.front.ice import IceServers
 from services.wall.front.pictures.snapshot_cache import SnapshotCache
 from services.wall.front.pictures.thumbnails import ThumbnailCache
@@ -262,6 +263,8 @@ async def run(
         if accounts.is_empty and not local and provider is None:
             raise SettingsError(OPEN_TO_STRANGERS.format(http=settings.http))
         followers.append(service.tasks.create_task(sign_ins.keep(), name="sign-ins kept"))
+        to_hub = HubBundles(bus, service.tasks, service.home, cameras=cameras, workers=workers, clock=service.clock)
+        followers.append(service.tasks.create_task(to_hub.run(), name="bundles for the hub"))
         host, port = settings.listen
         make_site: Callable[[web.AppRunner, str, int], web.BaseSite] = web.TCPSite
         if served is not None:

@@ -18,7 +18,7 @@ from services.contracts.recordings import FootageTimeline, TimelineQuestion
 from services.contracts.rights import UNMASKED, CameraFacts, Grant, PastCamera, RightsBook, is_masked, masks_for
 from services.contracts.subjects import is_id
 from services.footage.clips import Clip, open_clip
-from services.footage.owners import NotGrantedError, Owner
+from services.footage.owners import Owner
 from services.footage.timeline import ask_timeline
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import Bus
@@ -184,11 +184,6 @@ class FrontRequest(RoutedRequest):
         """Whether a camera, and its footage, is another owner's."""
         camera = self.front.cameras.get(camera_id)
         return camera is not None and camera.owner_id is not None
-
-    def require_own(self, camera_id: Id) -> None:
-        """Raises `NotGrantedError` where the camera is a joined site's."""
-        if self.is_of_joined_site(camera_id):
-            raise NotGrantedError(f"{camera_id} is a joined site's: its owner makes evidence bundles of its footage")
 
     def may(self, right: Right, camera: CameraFacts) -> bool:
         """Whether the asker has ``right`` to ``camera``."""

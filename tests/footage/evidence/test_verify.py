@@ -1,5 +1,6 @@
 """An untouched bundle verifies; nothing that was changed, reordered or left out does."""
 
+import asyncio
 import hashlib
 import random
 import shutil
@@ -274,3 +275,42 @@ async def test_a_statement_about_made_up_footage_that_its_file_does_not_bear_out
 
 def opening_link(opening: bytes) -> str:
     return link(b"", (opening,)).hex()
+
+
+async def several(path: Path, *, second: bytes = b"") -> bytes:
+    """A file of two owners' bundles, and a read-me; returns it. ``second`` stands in place of the second."""
+    camera, contents = made.two_segments()
+    bundle = await made.packed([camera], contents)
+    bundles = {"city/bundle-1.zip": bundle, "mall--gate/bundle-2.zip": second or bundle}
+    whole = await made.zipped(bundles, {"README.txt": b"two"})
+    await asyncio.to_thread(path.write_bytes, whole)
+    return whole
+
+
+async def test_a_file_of_several_owners_bundles_is_checked_bundle_by_bundle(tmp_path: Path) -> None:
+    path = tmp_path / "both.zip"
+    await several(path)
+    verdict = verify(path, trusted_keys=frozenset({public_hex(made.KEY)}))
+    assert verdict.intact, verdict
+    assert sum(each.fragments for _, each in verdict.each) == 10
+    assert "taken out" in verdict.unknown[0]
+    strange = frozenset({public_hex(made.OTHER_KEY)})
+    assert [bool(each.findings) for _, each in verify(path, trusted_keys=strange).each] == [True, True]
+    told = CliRunner().invoke(verify_command, [str(path)])
+    assert told.exit_code == 0, told.output
+    assert "file     mall--gate/bundle-2.zip" in told.output
+    await several(path, second=b"no bundle")
+    told = CliRunner().invoke(verify_command, [str(path)])
+    assert told.exit_code == 1, told.output
+    assert "altered: mall--gate/bundle-2.zip: the ZIP archive" in told.output
+
+
+async def test_a_changed_byte_of_several_bundles_is_found_and_they_hold_no_file_of_bundles(tmp_path: Path) -> None:
+    path = tmp_path / "both.zip"
+    whole = await several(path)
+    for at in range(100, len(whole), len(whole) // 20):
+        await asyncio.to_thread(path.write_bytes, whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with suppress(UnreadableError):
+            assert not verify(path).intact, at
+    await several(path, second=whole)
+    assert not verify(path).intact

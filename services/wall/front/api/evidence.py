@@ -8,10 +8,13 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from services.contracts import subjects
 from services.contracts.errors import NotFoundError
+from services.contracts.evidence.exchange import MAX_CAMERA_US
 from services.contracts.incidents import IncidentEntry, IncidentKey
 from services.contracts.models import Id, Incident
 from services.contracts.permissions import Right
-from services.footage.evidence.export import MAX_CAMERA_US, BundleRequest, open_bundle
+from services.footage.evidence.export import BundleRequest
+from services.footage.evidence.handing_out import open_evidence
+from services.footage.owners import Owner
 from services.mesh.rpc import call as ask
 from services.wall.front.api.history import owned_camera
 from services.wall.front.context import FrontRequest
@@ -37,31 +40,50 @@ async def evidence(request: FrontRequest) -> web.StreamResponse:
     """Streams the bundle; a GET, so that a browser writes it straight to disk."""
     query = request.query(EvidenceQuery)
     front = request.front
-    front.require_recorders()
+    owners = _owners(request, query)
+    if owners.keys() != set(query.camera):
+        front.require_recorders()
     wanted = await _wanted(request, query)
     incident = await ask_incident(request, query.incident)
-    bundle = await open_bundle(front.bus, front.home, wanted, recorders=len(front.recorders()), clock=front.clock)
+    recorders = len(front.recorders())
+    made = await open_evidence(front.bus, front.home, wanted, owners, recorders=recorders, clock=front.clock)
     detail = {
         "from": rfc3339(wanted.from_us),
         "to": rfc3339(wanted.to_us),
         "as": "evidence.zip",
-        "bundle": bundle.bundle,
+        "bundle": made.name,
         "reason": query.reason,
         "incident": query.incident or "",
     }
-    if not request.is_head:
-        for camera in wanted.cameras:
-            request.audit("exported", camera, detail)
-        if incident is not None:
-            await tell_exported(request, incident)
     headers = {
         hdrs.CONTENT_TYPE: "application/zip",
-        hdrs.CONTENT_DISPOSITION: f'attachment; filename="{bundle.bundle}.zip"',
+        hdrs.CONTENT_DISPOSITION: f'attachment; filename="{made.name}.zip"',
         hdrs.ACCEPT_RANGES: "none",
     }
-    async with aclosing(bundle.chunks()) as chunks:
-        with request.cut_at_sign_out():
-            return await send_chunks(request.raw, web.StreamResponse(headers=headers), chunks)
+    try:
+        if not request.is_head:
+            absent = {each.camera for each in made.left_out}
+            for camera in wanted.cameras:
+                if camera not in absent:
+                    request.audit("exported", camera, detail)
+            if incident is not None:
+                await tell_exported(request, incident)
+        async with aclosing(made.chunks()) as chunks:
+            with request.cut_at_sign_out():
+                return await send_chunks(request.raw, web.StreamResponse(headers=headers), chunks)
+    finally:
+        await made.close()
+
+
+def _owners(request: FrontRequest, query: EvidenceQuery) -> dict[Id, Owner]:
+    """The owners of those cameras that are a joined site's; raises where the asker may not have a camera's evidence."""
+    front, found = request.front, dict[Id, Owner]()
+    for camera in query.camera:
+        request.require(Right.EVIDENCE, camera, query.site)
+        owner = Owner.of(front.cameras.get(camera), front.states.get(camera), Right.EVIDENCE)
+        if owner is not None and query.site in (None, owner.site):
+            found[camera] = owner
+    return found
 
 
 async def _wanted(request: FrontRequest, query: EvidenceQuery) -> BundleRequest:
@@ -71,9 +93,6 @@ async def _wanted(request: FrontRequest, query: EvidenceQuery) -> BundleRequest:
         raise FieldsError([FieldError("to", "must be later than 'from', and both after 1970")])
     if (until_us - from_us) * len(cameras) > MAX_CAMERA_US:
         raise FieldsError([FieldError("to", f"a bundle takes at most {MAX_CAMERA_US // 3_600_000_000} camera hours")])
-    for camera in cameras:
-        request.require(Right.EVIDENCE, camera, query.site)
-        request.require_own(camera)
     named = {camera: await owned_camera(request, camera, query.site) for camera in cameras}
     return BundleRequest(named, from_us, until_us, request.actor, query.reason, query.incident or "")
 

@@ -19,6 +19,7 @@ from services.contracts.errors import (
     NotFoundError,
     UnavailableError,
 )
+from services.contracts.evidence.exchange import MAX_CAMERA_US
 from services.contracts.exports import (
     EXPORT_FILE,
     MAX_CAMERAS,
@@ -32,7 +33,6 @@ from services.contracts.exports import (
 )
 from services.contracts.models import Id, ProfileName
 from services.contracts.permissions import Right
-from services.footage.evidence.export import MAX_CAMERA_US
 from services.mesh import rpc
 from services.mesh.transfer import Incoming
 from services.wall.front.api.evidence import ask_incident, tell_exported
@@ -85,6 +85,16 @@ class ExportedCameraView(BaseModel):
     name: str
 
 
+class LeftOutView(BaseModel):
+    """A camera whose footage is not in the file."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    camera: Id
+    code: str = Field(description="no-footage, not-granted, site-away, or the code of another problem.")
+    detail: str = Field(description="The same for a person.")
+
+
 class ExportFileView(BaseModel):
     """A finished file."""
 
@@ -104,6 +114,7 @@ class ExportView(TimedView):
     progress: float = Field(ge=0, le=1)
     code: str = Field(description="Why it waits or failed: as the code of a problem; empty: it is as it should be.")
     detail: str = Field(description="The same for a person, or what is not in the file.")
+    left_out: list[LeftOutView] = Field(description="Cameras whose footage is not in a file that has others'.")
     cameras: list[ExportedCameraView]
     profile: ProfileName
     from_us: TimeUs
@@ -308,8 +319,6 @@ def _range(wanted: ExportRequest) -> tuple[int, int]:
 
 async def _camera(request: FrontRequest, kind: ExportKind, camera: Id, site: Id | None) -> ExportedCamera:
     request.require(Right.CLIP if kind == "clip" else Right.EVIDENCE, camera, site)
-    if kind == "bundle":
-        request.require_own(camera)
     named = await owned_camera(request, camera, site)
     known = request.front.cameras.get(camera)
     owner_id = known.owner_id if known is not None and known.site == named.site else None

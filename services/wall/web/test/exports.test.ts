@@ -24,7 +24,7 @@ function job(id: string, status: ExportView["status"]): ExportView {
       reason: "",
       incident: "",
     },
-    ...{ from: WANTED.from, to: WANTED.to, burn_in: false, conversion: "", made_up: false },
+    ...{ from: WANTED.from, to: WANTED.to, burn_in: false, conversion: "", made_up: false, left_out: [] },
     ...{ actor: "ani", created: "", expires: "" },
     finished: null,
     file: status === "done" ? file : null,

@@ -428,6 +428,8 @@ export interface ExportView {
   code: string;
   /** The same for a person, or what is not in the file. */
   detail: string;
+  /** Cameras whose footage is not in a file that has others'. */
+  left_out: LeftOutView[];
   cameras: ExportedCameraView[];
   profile: "main" | "sub";
   from: string;
@@ -694,6 +696,15 @@ export interface LayoutTile {
 export interface LayoutsView {
   layouts: Layout[];
   last: string | null;
+}
+
+/** A camera whose footage is not in the file. */
+export interface LeftOutView {
+  camera: string;
+  /** no-footage, not-granted, site-away, or the code of another problem. */
+  code: string;
+  /** The same for a person. */
+  detail: string;
 }
 
 /** The relay's view of the link, every 2 s. */

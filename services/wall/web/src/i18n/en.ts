@@ -836,6 +836,7 @@ export const en = {
   "exports.converted": "converted",
   "exports.made-up": "made up for the demo",
   "exports.made-up.title": "No camera took these pictures at that time.",
+  "exports.left-out": "without {cameras}",
   "exports.download": "Download",
   "exports.cancel": "Cancel this export",
   "exports.remove": "Remove this export",

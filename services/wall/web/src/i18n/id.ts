@@ -841,6 +841,7 @@ export const id: Messages = {
   "exports.converted": "dikonversi",
   "exports.made-up": "dibuat-buat untuk demo",
   "exports.made-up.title": "Tidak ada kamera yang mengambil gambar ini pada waktu itu.",
+  "exports.left-out": "tanpa {cameras}",
   "exports.download": "Unduh",
   "exports.cancel": "Batalkan ekspor ini",
   "exports.remove": "Hapus ekspor ini",

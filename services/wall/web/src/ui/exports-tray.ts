@@ -126,10 +126,20 @@ export class ExportsTray extends LitElement {
     return html`<span class="state">
         ${size}${job.conversion ? html`, <span title=${job.conversion}>${t("exports.converted")}</span>` : nothing}${
           job.made_up ? html`, <strong title=${t("exports.made-up.title")}>${t("exports.made-up")}</strong>` : nothing
-        },
+        }${this.absent(job)},
         ${t("exports.until", { time: until })}
       </span>
       <a href=${job.file.url} download title=${t("exports.download")}>${t("exports.download")}</a>`;
+  }
+
+  /** Which cameras are not in a file that has others; the title says why. */
+  private absent(job: ExportView): TemplateResult | typeof nothing {
+    if (job.left_out.length === 0) return nothing;
+    const names = new Map(job.cameras.map(({ camera, name }) => [camera, name]));
+    const named = job.left_out.map(({ camera, code }) => ({ name: names.get(camera) ?? camera, code }));
+    const why = named.map(({ name, code }) => `${name}: ${problemText({ code, status: 0 })}`).join("; ");
+    const cameras = named.map(({ name }) => name).join(", ");
+    return html`, <strong title=${why}>${t("exports.left-out", { cameras })}</strong>`;
   }
 
   private row(job: ExportView): TemplateResult {
