@@ -25,13 +25,13 @@ class HeardBus(Bus):
     async def subscribe(
         self, subject: str, handler: Handler, *, queue: str = "", pending_bytes: int = PENDING_IN_BYTES
     ) -> BusSubscription:
-        """See `Bus.subscribe`."""
+        """Subscribes; the server knows it when this returns."""
         subscription = await super().subscribe(subject, handler, queue=queue, pending_bytes=pending_bytes)
         await self._settle()
         return subscription
 
     async def subscribe_direct(self, subject: str, take: Take) -> DirectSubscription:
-        """See `Bus.subscribe_direct`."""
+        """Subscribes; the server knows it when this returns."""
         subscription = await super().subscribe_direct(subject, take)
         await self._settle()
         return subscription
