@@ -122,7 +122,9 @@ def join(file: Path, authority: Path | None, config_path: Path | None) -> None:
 
 @site.command()
 @click.argument("cameras", nargs=-1, required=True, metavar="all|CAMERA...")
-@_rights_option("What it may: live (with sound, and stills of now), playback, clip or evidence; repeat it.  [default: live]")
+@_rights_option(
+    "What it may: live (with sound and stills of now), playback, clip, evidence; repeat it.  [default: live]"
+)
 @click.option(
     "--from", "from_s", callback=_moment, metavar="WHEN", help="Not before this day or time.  [default: at once]"
 )
