@@ -350,6 +350,7 @@ async def test_recordings_come_from_the_owners_recorders_as_far_as_they_are_gran
         await ends(bundle, "not-granted")
         await town.hub.grant(["gate"], [Right.EVIDENCE])
         await ends(bundle, "")
+        assert recorder.signer is not None
         owners_key = frozenset({recorder.signer.public})
         verdict = await asyncio.to_thread(verify, file, trusted_keys=owners_key)
         assert verdict.intact, verdict
