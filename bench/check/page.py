@@ -1,4 +1,4 @@
-"""How soon the operators' page says that a picture is old, and how soon its list answers a key with 5,000 cameras."""
+"""How soon the operators' page greys an old picture, answers a key, has its first pictures, and fills a screen."""
 
 import asyncio
 import tempfile
@@ -10,7 +10,7 @@ from playwright.async_api import Browser, BrowserContext, Page
 from bench.check.promise import Promise
 from tests.browser.chromium import shared_chromium, visitor
 from tests.browser.probe import Probe
-from tests.browser.running_up import Running, running_up
+from tests.browser.running_up import Running, running_up, starting_up
 
 PATIENCE_SECONDS = 120.0
 MANY = 5000
@@ -34,6 +34,22 @@ _GREYED = """([slot, patience]) => new Promise((resolve, reject) => {
   };
   look();
 })"""
+# Of both pages' clock: Unix milliseconds.
+_SENT = """() => {
+  const app = document.querySelector('pantau-app').shadowRoot;
+  app.querySelector('pantau-screens-panel').shadowRoot.querySelector('article[data-screen=layar-1] .send').click();
+  return performance.timeOrigin + performance.now();
+}"""
+_SHOWN = """(camera) => new Promise((resolve) => {
+  const look = () => {
+    const grid = document.querySelector('pantau-screen').shadowRoot.querySelector('pantau-wall-grid');
+    const tile = grid?.shadowRoot.querySelector(`pantau-wall-tile[data-camera=${camera}]`);
+    const seen = tile?.shadowRoot.querySelector('video').style.opacity === '1';
+    if (seen && !tile.shadowRoot.querySelector('.message')) return resolve(performance.timeOrigin + performance.now());
+    requestAnimationFrame(look);
+  };
+  look();
+})"""
 _LIT = "(slot) => !probe.tile(slot).shadowRoot.querySelector('.screen').classList.contains('dim')"
 
 WATCH_PAINTS = """
@@ -47,13 +63,15 @@ SHORTEST_TOLD_MS = 16.0
 
 
 async def measure(*, quick: bool) -> list[Promise]:
-    """Both."""
+    """All of them."""
     with tempfile.TemporaryDirectory(prefix="pantau-bench-") as folder, running_up(Path(folder), 4) as pantau:
         async with shared_chromium() as browser:
-            return [
+            found = [
                 await greyed(pantau, browser, 3 if quick else 20),
+                await sent_to_a_screen(pantau, browser, 3 if quick else 20),
                 await keys_among_many(pantau, browser, 1 if quick else 3),
             ]
+    return [*found, await first_pictures(2 if quick else 20)]
 
 
 async def greyed(pantau: Running, browser: Browser, count: int) -> Promise:
@@ -72,6 +90,43 @@ async def greyed(pantau: Running, browser: Browser, count: int) -> Promise:
             with pantau.fault("cam-002", "stall"):
                 took_seconds.append(await waiting / 1000)
     return Promise("from a stalled camera's last frame to a tile below 40 % brightness", "s", took_seconds, 2.0)
+
+
+async def sent_to_a_screen(pantau: Running, browser: Browser, count: int) -> Promise:
+    """From the operator's button to the camera's picture on the screen; two cameras in turns."""
+    took_seconds: list[float] = []
+    async with visitor(browser) as wall, visitor(browser) as desk:
+        screen, page = await wall.new_page(), await desk.new_page()
+        await screen.goto(f"{pantau.url}/screen/layar-1")
+        await page.goto(f"{pantau.url}/#grid=1&tiles=cam-003")
+        await page.evaluate("document.querySelector('pantau-app').app.toggle('screens')")
+        await page.locator("pantau-screens-panel article[data-screen=layar-1] .send").wait_for()
+        for number in range(count + 1):
+            camera = f"cam-{3 + number % 2:03}"
+            await page.evaluate("(camera) => { location.hash = `grid=1&tiles=${camera}`; }", camera)
+            await page.wait_for_selector(f"pantau-wall-tile[data-camera={camera}]")
+            shown = asyncio.create_task(screen.evaluate(_SHOWN, camera))
+            sent_ms = await page.evaluate(_SENT)
+            took_seconds.append((await shown - sent_ms) / 1000)
+            await asyncio.sleep(1)
+    return Promise("from sending a wall to a screen to its picture there", "s", took_seconds[1:], 1.0)
+
+
+async def first_pictures(count: int) -> Promise:
+    """From the address that `pantau up --demo` prints to a picture that moves, with no clip encoded before."""
+    took_seconds: list[float] = []
+    for _ in range(count):
+        with tempfile.TemporaryDirectory(prefix="pantau-bench-") as folder:
+            settings = {"PANTAU_SIM_CACHE": f"{folder}/clips", "PANTAU_UP_DEMO_STORY": "true"}
+            with starting_up(Path(folder) / "data", 16, **settings) as pantau:
+                began = time.monotonic()
+                async with shared_chromium() as browser, visitor(browser) as context:
+                    page = await context.new_page()
+                    probe = await Probe.install(page, first_pictures=True)
+                    await page.goto(pantau.url)
+                    await probe.moving(1, PATIENCE_SECONDS)
+                    took_seconds.append(time.monotonic() - began)
+    return Promise("from the demo's address to its first moving picture", "s", took_seconds, 20)
 
 
 async def keys_among_many(pantau: Running, browser: Browser, rounds: int) -> Promise:

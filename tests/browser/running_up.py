@@ -80,9 +80,18 @@ class Running(NamedTuple):
 
 @contextmanager
 def running_up(data: Path, demo: int, **settings: str) -> Iterator[Running]:
-    """Starts it on free ports with ``demo`` cameras that are all online, and ends it with SIGTERM.
+    """As `starting_up`, with cameras that are all online. With the demo's story two are in trouble."""
+    well = demo - IN_TROUBLE if settings.get("PANTAU_UP_DEMO_STORY") == "true" else demo
+    with starting_up(data, demo, **settings) as running:
+        _wait_for_cameras(running, well)
+        yield running
 
-    ``settings`` are variables of its environment. With the demo's story two cameras are in trouble.
+
+@contextmanager
+def starting_up(data: Path, demo: int, **settings: str) -> Iterator[Running]:
+    """Starts it on free ports with ``demo`` cameras, tells it when its URL is there, and ends it with SIGTERM.
+
+    ``settings`` are variables of its environment.
     """
     command = [
         sys.executable,
@@ -97,15 +106,12 @@ def running_up(data: Path, demo: int, **settings: str) -> Iterator[Running]:
     ]
     environment = {**os.environ, "PANTAU_WALL_UDP_PORT": "0", "PANTAU_SIM_PORT": "0", "PANTAU_SIM_MARKER": "true"}
     environment |= {"PANTAU_UP_DEMO_STORY": "false", **settings}
-    well = demo - IN_TROUBLE if environment["PANTAU_UP_DEMO_STORY"] == "true" else demo
     data.mkdir(parents=True, exist_ok=True)
     with (data / "log").open("wb") as log, subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
     ) as process:  # fmt: skip
         try:
-            running = Running(_url(process, data / "log"), process.pid, data)
-            _wait_for_cameras(running, well)
-            yield running
+            yield Running(_url(process, data / "log"), process.pid, data)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(90)

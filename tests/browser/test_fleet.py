@@ -159,6 +159,16 @@ async def test_the_map_draws_streets_and_puts_cameras_onto_the_wall_by_click_lis
     await app.page.mouse.up()
     tiles = {each.camera: each.slot for each in await app.wait_for_pictures(shown, PATIENCE_MS / 1000)}
     assert len([each for each in tiles if each]) == shown
+    # By a point, to which a clerk adds a time.
+    await map_panel.get_by_role("button", name="Tempat dan waktu").click()
+    await expect(map_panel.get_by_text("Klik tempat kejadiannya")).to_be_visible()
+    await map_panel.locator(".ground").click(position={"x": 6, "y": box["height"] / 2})
+    form = app.page.locator("pantau-place-dialog")
+    await expect(form.locator("input[name=time]")).to_be_focused()
+    await expect(form.locator("input[name=place]")).to_have_value(re.compile(r"^-\d\.\d{5}, 11\d\.\d{5}$"))
+    await app.page.keyboard.type("00.00")
+    await app.page.keyboard.press("Enter")
+    await expect(form.locator("article").first).to_be_visible()
     assert app.errors == []
 
 

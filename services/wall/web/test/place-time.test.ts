@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { CameraView } from "../src/api/generated.js";
-import { camerasAt, momentOfFields, STILLS, stillMoments } from "../src/model/place-time.js";
+import { camerasAt, momentOfFields, parsePoint, pointText, STILLS, stillMoments } from "../src/model/place-time.js";
 import { almostBegins, search } from "../src/model/search.js";
 import { camera } from "./samples.js";
 
@@ -55,6 +55,33 @@ describe("place and time", () => {
     expect(found.map(({ metres }) => metres && Math.round(metres))).toEqual([0, null, 11, 22]);
     expect(camerasAt(all, "")).toEqual([]);
     expect(camerasAt(all, "nowhere")).toEqual([]);
+  });
+
+  it("around a point names the nearest cameras, and one at least", () => {
+    const all = [
+      at("far", "Alun-Alun", -7.98, 112.63),
+      at("b", "Jl. Kawi", -7.9702, 112.62),
+      at("unknown", "Jl. Dieng"),
+    ];
+    expect(camerasAt(all, "-7.9701, 112.6200").map((each) => each.camera.id)).toEqual(["b"]);
+    expect(camerasAt([...all, at("a", "Jl. Langsep", -7.9701, 112.62)], "-7.9700 112.62")).toMatchObject([
+      { camera: { id: "a" }, metres: expect.closeTo(11, 0) },
+      { camera: { id: "b" } },
+    ]);
+    expect(camerasAt(all, "-8.9, 112.6").map((each) => each.camera.id)).toEqual(["far"]);
+  });
+
+  it.each([
+    ["-7.98260, 112.63080", { latitude: -7.9826, longitude: 112.6308 }],
+    ["\u22127.9826;112.6308", { latitude: -7.9826, longitude: 112.6308 }],
+    ["7 112", { latitude: 7, longitude: 112 }],
+    ["91, 112", null],
+    ["-7.9, 181", null],
+    ["Jl. Ijen 25", null],
+    ["19.55", null],
+  ])("reads %s as the point %j", (text, point) => {
+    expect(parsePoint(text)).toEqual(point);
+    if (point) expect(parsePoint(pointText(point))).toEqual(point);
   });
 
   it("reads a day and a time in the site's zone, today where there is no day", () => {

@@ -22,6 +22,7 @@ import { Loudspeaker } from "../media/sound.js";
 import { byName, type Seen, type SeenCameras } from "../model/cameras.js";
 import { NO_ZOOM } from "../model/digital-zoom.js";
 import { Observable } from "../model/observable.js";
+import type { PlaceFields } from "../model/place-time.js";
 import { arrangementOf, withCamera } from "../model/saved-wall.js";
 import type { LinkPhase } from "../model/tile-status.js";
 import { decode, encode, incidentIn, savedWallIn } from "../model/url-state.js";
@@ -111,6 +112,8 @@ export class App {
   readonly flash = new Observable<{ slot: number } | null>(null);
   /** The camera that the map is to go to. */
   readonly mapCentre = new Observable<string | null>(null);
+  /** The fields of the form of place and time while its point is asked for on the map. */
+  readonly picking = new Observable<PlaceFields | null>(null);
   readonly version = new VersionWatch();
   readonly idle = new IdleLock(localStorage);
   readonly unmuted = new Observable(false);
@@ -326,6 +329,21 @@ export class App {
   showAround(camera: string): void {
     if (!this.view.value.map) this.toggle("map");
     this.mapCentre.set(camera);
+  }
+
+  /** Asks for the point of place and time on the map. */
+  pickPlace(fields: PlaceFields): void {
+    this.picking.set(fields);
+    this.show({ dialog: null });
+    if (!this.view.value.map) this.toggle("map");
+  }
+
+  /** The form of place and time comes back, with the point where one was picked. */
+  placePicked(point: string | null): void {
+    const fields = this.picking.value;
+    if (fields === null) return;
+    this.picking.set(null);
+    this.show({ dialog: { kind: "place", fields: { ...fields, place: point ?? fields.place } } });
   }
 
   camera(id: string | null): CameraView | undefined {

@@ -147,7 +147,8 @@ export function perform(app: App, action: Action, page: Page): boolean {
 
 function stepBack(app: App): boolean {
   const { wall, view } = app;
-  if (app.zoom.value.scale > 1) app.zoom.set(NO_ZOOM);
+  if (app.picking.value !== null) app.placePicked(null);
+  else if (app.zoom.value.scale > 1) app.zoom.set(NO_ZOOM);
   else if (wall.value.enlarged !== null) wall.update((state) => ({ ...state, enlarged: null }));
   else if (view.value.incidents) app.show({ incidents: false });
   else if (view.value.screens) app.show({ screens: false });

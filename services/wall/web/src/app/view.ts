@@ -1,12 +1,13 @@
 /** Which panels and which dialog are open. */
 
 import type { CameraView, Incident } from "../api/generated.js";
+import type { PlaceFields } from "../model/place-time.js";
 import type { Span } from "../model/timeline.js";
 
 export type Dialog =
   | { kind: "help" }
   | { kind: "walls" }
-  | { kind: "place" }
+  | { kind: "place"; fields?: PlaceFields }
   | { kind: "camera"; camera: CameraView | null }
   | { kind: "import" }
   | { kind: "export"; incident: Incident | null }

@@ -4,6 +4,7 @@ import { addProtocol, Map as LibreMap, setWorkerUrl } from "maplibre-gl";
 import libreStyles from "maplibre-gl/dist/maplibre-gl.css?inline";
 import workerUrl from "maplibre-gl/dist/maplibre-gl-worker.mjs?url";
 import { Protocol } from "pmtiles";
+import type { Place } from "../model/filling.js";
 import type { Point } from "../model/map-geometry.js";
 import { mapStyle } from "./style.js";
 
@@ -42,6 +43,16 @@ export class CityMap {
   }
 
   readonly project = (longitude: number, latitude: number): Point => this.map.project([longitude, latitude]);
+
+  readonly placeAt = ({ x, y }: Point): Place => {
+    const { lat, lng } = this.map.unproject([x, y]);
+    return { latitude: lat, longitude: lng };
+  };
+
+  /** `clicked` is called for each click on the ground that has moved nothing. */
+  onClick(clicked: (event: MouseEvent) => void): void {
+    this.map.on("click", ({ originalEvent }) => clicked(originalEvent));
+  }
 
   fit(bounds: Bounds): void {
     this.map.fitBounds([...bounds], { padding: FIT_PX, maxZoom: CLOSE_ZOOM, duration: 300 });

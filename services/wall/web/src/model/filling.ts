@@ -20,7 +20,7 @@ export function tagCounts(cameras: Iterable<CameraView>): TagCount[] {
     .sort((a, b) => b.count - a.count || (a.tag < b.tag ? -1 : 1));
 }
 
-interface Place {
+export interface Place {
   latitude: number;
   longitude: number;
 }

@@ -7,6 +7,7 @@ import { perform } from "../app/perform.js";
 import { language, startLanguage, t } from "../i18n/index.js";
 import { sinceTime } from "../model/format.js";
 import { actionFor } from "../model/keys.js";
+import { NO_FIELDS } from "../model/place-time.js";
 import { icon } from "./icons.js";
 import { shared } from "./styles.js";
 import { Watch } from "./watch.js";
@@ -196,7 +197,7 @@ export class AppRoot extends LitElement {
       case "help":
         return html`<pantau-help-dialog .app=${app}></pantau-help-dialog>`;
       case "place":
-        return html`<pantau-place-dialog .app=${app}></pantau-place-dialog>`;
+        return html`<pantau-place-dialog .app=${app} .fields=${dialog.fields ?? NO_FIELDS}></pantau-place-dialog>`;
       case "walls":
         return html`<pantau-walls-dialog .app=${app}></pantau-walls-dialog>`;
       case "camera":

@@ -5,6 +5,7 @@ import { customElement, property, state } from "lit/decorators.js";
 import { ApiError } from "../api/client.js";
 import type { Incident, IncidentStep } from "../api/generated.js";
 import type { App } from "../app/app.js";
+import { copyText } from "../app/copy-text.js";
 import { problemText } from "../app/problem.js";
 import { isMessageKey, language, t } from "../i18n/index.js";
 import { dateTime, duration, sinceTime } from "../model/format.js";
@@ -177,10 +178,9 @@ export class IncidentPage extends LitElement {
 
   private async copyLink(): Promise<void> {
     const link = `${location.origin}${location.pathname}#incident=${this.incidentId}`;
-    // A page that did not come over TLS has no clipboard; the link is then in the address bar.
-    if (navigator.clipboard) await navigator.clipboard.writeText(link);
-    else location.hash = `incident=${this.incidentId}`;
-    this.copied = true;
+    this.copied = await copyText(link);
+    // What cannot be copied is then in the address bar.
+    if (!this.copied) location.hash = `incident=${this.incidentId}`;
   }
 
   private about(incident: Incident): TemplateResult {

@@ -118,6 +118,10 @@ export const mapPanelStyles = css`
     cursor: crosshair;
     touch-action: none;
   }
+  .picking .ground canvas,
+  .picking .mark {
+    cursor: crosshair;
+  }
   .drawing polygon {
     fill: rgb(140 193 234 / 0.16);
     stroke: var(--focus);

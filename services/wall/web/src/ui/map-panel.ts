@@ -20,6 +20,7 @@ import {
   wallOrder,
   within,
 } from "../model/map-geometry.js";
+import { NO_FIELDS, pointText } from "../model/place-time.js";
 import { pointIn } from "../model/scale.js";
 import { placeNext, showCameras, tileOf, wallCameras } from "../model/wall.js";
 import { icon } from "./icons.js";
@@ -61,7 +62,7 @@ export class MapPanel extends LitElement {
 
   constructor() {
     super();
-    new Watch(this, () => [this.app.cameras, this.app.seen, this.app.wall, this.app.mapCentre]);
+    new Watch(this, () => [this.app.cameras, this.app.seen, this.app.wall, this.app.mapCentre, this.app.picking]);
   }
 
   override connectedCallback(): void {
@@ -73,6 +74,7 @@ export class MapPanel extends LitElement {
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.closed = true;
+    this.app.picking.set(null);
     this.map?.remove();
     this.map = null;
   }
@@ -94,6 +96,7 @@ export class MapPanel extends LitElement {
       const bounds = boundsOf(this.all);
       this.placed = bounds !== null;
       this.map = new CityMap(this.ground, archive, bounds, t("map.title"), () => this.requestUpdate());
+      this.map.onClick((event) => this.pick(pointIn(event, this.ground)));
     } catch {
       // Without WebGL, or where the server has a newer version by now. The list of cameras is still there.
       this.failed = true;
@@ -138,8 +141,18 @@ export class MapPanel extends LitElement {
     if (ids.length > 0) this.app.wall.update((wall) => showCameras(wall, ids.slice(0, MOST_TILES)));
   }
 
-  private choose({ cameras }: MapMark): void {
+  /** Takes a point for place and time, where one is asked for. */
+  private pick(point: Point): void {
+    if (this.map && this.app.picking.value) this.app.placePicked(pointText(this.map.placeAt(point)));
+  }
+
+  private choose(mark: MapMark): void {
+    const { cameras } = mark;
     const [first] = cameras;
+    if (this.app.picking.value) {
+      this.pick(mark);
+      return;
+    }
     if (cameras.length === 1 && first) this.place(first.id);
     else if (isJunction(cameras)) this.fill(cameras);
     else {
@@ -163,7 +176,13 @@ export class MapPanel extends LitElement {
     buttons[at + (event.key === "ArrowDown" ? 1 : -1)]?.focus();
   };
 
+  private readonly togglePicking = () => {
+    if (this.app.picking.value) this.app.picking.set(null);
+    else this.app.pickPlace(NO_FIELDS);
+  };
+
   private startLasso(): void {
+    this.app.picking.set(null);
     this.lassoing = true;
     this.lasso = [];
     this.map?.hold(true);
@@ -241,6 +260,7 @@ export class MapPanel extends LitElement {
 
   override render(): TemplateResult {
     const onWall = new Set(wallCameras(this.app.wall.value));
+    const picking = this.app.picking.value !== null;
     const near = this.inView(MARGIN_PX);
     const shown = this.inView(0);
     const fillable = shown.filter(({ camera }) => camera.enabled).length;
@@ -254,11 +274,13 @@ export class MapPanel extends LitElement {
           const bounds = boundsOf(this.all);
           if (bounds) this.map?.fit(bounds);
         }}>${icon("fullscreen")}</button>
+        <button class="pick" aria-pressed=${picking} ?disabled=${this.map === null} title=${t("place.title")}
+          aria-label=${t("place.title")} @click=${this.togglePicking}>${icon("place")}</button>
         <button class="lasso" aria-pressed=${this.lassoing} ?disabled=${this.map === null}
           @click=${() => (this.lassoing ? this.endLasso() : this.startLasso())}>${icon("lasso")}${t("map.lasso")}</button>
         <button class="icon-only" aria-label=${t("dialog.close")} title=${t("dialog.close")} @click=${() => this.app.show({ map: false })}>${icon("close")}</button>
       </div>
-      <div class="view" tabindex="-1" @keydown=${this.onKey}>
+      <div class="view ${picking ? "picking" : ""}" tabindex="-1" @keydown=${this.onKey}>
         <div class="ground" data-ready=${this.map !== null}></div>
         <div class="marks">${repeat(
           clusters(near),
@@ -272,6 +294,7 @@ export class MapPanel extends LitElement {
               <p class="plate" role="status">${t("map.lasso.hint")}</p>`
             : nothing
         }
+        ${picking && this.map ? html`<p class="plate" role="status">${t("place.pick.hint")}</p>` : nothing}
         ${this.failed ? html`<p class="plate" role="alert">${t("map.failed")}</p>` : nothing}
         ${this.map && !this.hasArchive ? html`<p class="plate low">${t("map.no-archive")}</p>` : nothing}
       </div>

@@ -4,10 +4,22 @@ import { css, html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
 import type { CameraView } from "../api/generated.js";
 import type { App } from "../app/app.js";
+import { copyText } from "../app/copy-text.js";
 import { t } from "../i18n/index.js";
-import { camerasAt, momentOfFields, type NearCamera, stillMoments, WIDTHS_SECONDS } from "../model/place-time.js";
+import {
+  camerasAt,
+  momentOfFields,
+  type NearCamera,
+  NO_FIELDS,
+  type PlaceFields,
+  parsePoint,
+  stillMoments,
+  WIDTHS_SECONDS,
+} from "../model/place-time.js";
 import { encode } from "../model/url-state.js";
 import { setSource, showCameras } from "../model/wall.js";
+import { icon } from "./icons.js";
+import type { Modal } from "./modal.js";
 import { form, shared } from "./styles.js";
 import { Watch } from "./watch.js";
 import "./modal.js";
@@ -31,7 +43,7 @@ export class PlaceDialog extends LitElement {
       }
       form {
         display: grid;
-        grid-template-columns: minmax(0, 2fr) 110px 110px 130px auto;
+        grid-template-columns: minmax(0, 2fr) auto 110px 110px 130px auto;
         gap: 10px;
         align-items: end;
       }
@@ -50,15 +62,33 @@ export class PlaceDialog extends LitElement {
         color: var(--text-dim);
         font-weight: 400;
       }
+      .pick {
+        min-width: 44px;
+      }
+      .pick-name {
+        display: none;
+      }
       @media (max-width: 760px) {
         form {
           grid-template-columns: minmax(0, 1fr) minmax(0, 1fr);
+        }
+        form > label:first-child {
+          grid-column: 1 / -1;
+        }
+        .pick {
+          grid-column: 1 / -1;
+        }
+        .pick-name {
+          display: inline;
         }
       }
     `,
   ];
 
   @property({ attribute: false }) app!: App;
+  @property({ attribute: false }) fields: PlaceFields = NO_FIELDS;
+  @query("pantau-modal") private modal!: Modal;
+  @query("form") private asking!: HTMLFormElement;
   @query("input[name=place]") private place!: HTMLInputElement;
   @query("input[name=day]") private day!: HTMLInputElement;
   @query("input[name=time]") private time!: HTMLInputElement;
@@ -72,6 +102,26 @@ export class PlaceDialog extends LitElement {
     super();
     new Watch(this, () => [this.app.cameras, this.app.me]);
   }
+
+  protected override firstUpdated(): void {
+    if (parsePoint(this.fields.place)) void this.goOn();
+  }
+
+  /** A point was picked: the form is sent, or asks for what is missing. */
+  private async goOn(): Promise<void> {
+    await this.modal.updateComplete;
+    if (this.fields.time) this.asking.requestSubmit();
+    else this.time.focus();
+  }
+
+  private get widthSeconds(): number {
+    return WIDTHS_SECONDS[this.wide.selectedIndex] ?? WIDTHS_SECONDS[0];
+  }
+
+  private readonly pick = () => {
+    const { place, day, time, widthSeconds } = this;
+    this.app.pickPlace({ place: place.value, day: day.value, time: time.value, widthSeconds });
+  };
 
   private readonly close = () => this.app.show({ dialog: null });
 
@@ -87,7 +137,7 @@ export class PlaceDialog extends LitElement {
     else if (cameras.length === 0) this.problem = t("list.nothing", { query: this.place.value });
     else {
       this.problem = "";
-      const widthSeconds = WIDTHS_SECONDS[this.wide.selectedIndex] ?? WIDTHS_SECONDS[0];
+      const { widthSeconds } = this;
       this.answer = { atMs, widthSeconds, moments: stillMoments(atMs, widthSeconds, Date.now()), cameras };
       this.chosen = new Set(cameras.map(({ camera }) => camera.id));
     }
@@ -124,15 +174,12 @@ export class PlaceDialog extends LitElement {
     this.app.show({ dialog: { kind: "incident", incident: null } });
   }
 
-  private copyLink(): void {
+  private async copyLink(): Promise<void> {
     if (!this.answer) return;
     const wall = setSource(showCameras(this.app.wall.value, this.cameras), "recorded");
     const link = `${location.origin}/#${encode({ wall, atMs: this.answer.atMs })}`;
-    // A browser may refuse to write there; the link is in the address bar as soon as it is played.
-    const done = () => {
-      this.copied = true;
-    };
-    navigator.clipboard?.writeText(link).then(done, () => undefined);
+    // Where it is refused the link is in the address bar as soon as it is played.
+    this.copied = await copyText(link);
   }
 
   private row({ camera, metres }: NearCamera, answer: Answer): TemplateResult {
@@ -152,15 +199,18 @@ export class PlaceDialog extends LitElement {
   }
 
   override render(): TemplateResult {
-    const { answer } = this;
+    const { answer, fields } = this;
     const none = this.cameras.length === 0;
     return html`<pantau-modal .heading=${t("place.title")} .actions=${answer !== null} @close=${this.close}>
       <form @submit=${(event: Event) => this.look(event)}>
-        <label>${t("place.where")}<input name="place" autocomplete="off" spellcheck="false" placeholder=${t("place.where.hint")} /></label>
-        <label>${t("place.day")}<input name="day" inputmode="numeric" autocomplete="off" placeholder=${t("place.day.hint")} /></label>
-        <label>${t("place.time")}<input name="time" inputmode="numeric" autocomplete="off" placeholder="19.55" /></label>
+        <label>${t("place.where")}<input name="place" autocomplete="off" spellcheck="false" placeholder=${t("place.where.hint")} value=${fields.place} /></label>
+        <button type="button" class="plain pick" title=${t("place.pick")} aria-label=${t("place.pick")} @click=${this.pick}>
+          ${icon("map")}<span class="pick-name">${t("place.pick")}</span>
+        </button>
+        <label>${t("place.day")}<input name="day" inputmode="numeric" autocomplete="off" placeholder=${t("place.day.hint")} value=${fields.day} /></label>
+        <label>${t("place.time")}<input name="time" inputmode="numeric" autocomplete="off" placeholder="19.55" value=${fields.time} /></label>
         <label>${t("place.wide")}<select name="width">
-          ${WIDTHS_SECONDS.map((seconds) => html`<option>${seconds < 60 ? t("place.seconds", { count: seconds }) : t("place.minutes", { count: seconds / 60 })}</option>`)}
+          ${WIDTHS_SECONDS.map((seconds) => html`<option ?selected=${seconds === fields.widthSeconds}>${seconds < 60 ? t("place.seconds", { count: seconds }) : t("place.minutes", { count: seconds / 60 })}</option>`)}
         </select></label>
         <button class="primary">${t("place.look")}</button>
       </form>

@@ -213,4 +213,22 @@ export const wallTileStyles = css`
       display: none;
     }
   }
+  /* A finger's tap on the picture selects the tile, and must not hit a button that it brings up. */
+  @media (hover: none) {
+    .tools {
+      flex-wrap: wrap;
+      justify-content: flex-end;
+      max-width: calc(100% - 8px);
+      visibility: hidden;
+    }
+    :host(:hover) .tools,
+    .tools:focus-within {
+      visibility: visible;
+      transition: visibility 0s 0.3s;
+    }
+    .tools button {
+      min-width: 44px;
+      min-height: 44px;
+    }
+  }
 `;

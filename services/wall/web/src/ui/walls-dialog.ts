@@ -5,6 +5,7 @@ import { customElement, property, state } from "lit/decorators.js";
 import { ApiError } from "../api/client.js";
 import type { Layout } from "../api/generated.js";
 import type { App } from "../app/app.js";
+import { copyText } from "../app/copy-text.js";
 import { problemText } from "../app/problem.js";
 import { t } from "../i18n/index.js";
 import { neighbours, tagCounts } from "../model/filling.js";
@@ -100,6 +101,7 @@ export class WallsDialog extends LitElement {
   @state() private key = 0;
   @state() private removing: string | null = null;
   @state() private problem = "";
+  @state() private said = "";
   @state() private busy = false;
 
   constructor() {
@@ -198,9 +200,9 @@ export class WallsDialog extends LitElement {
     this.removing = id;
   }
 
-  private copyLink({ id }: Layout): void {
-    // Without the permission to write there, the address bar is left to copy from.
-    navigator.clipboard?.writeText(`${location.origin}/#wall=${id}`).catch(() => undefined);
+  private async copyLink({ id }: Layout): Promise<void> {
+    const link = `${location.origin}/#wall=${id}`;
+    this.said = (await copyText(link)) ? t("incidents.link.copied") : link;
   }
 
   private list(): TemplateResult {
@@ -269,6 +271,7 @@ export class WallsDialog extends LitElement {
           this.query = (event.target as HTMLInputElement).value;
         }} />
       ${this.list()}
+      <p class="hint" role="status">${this.said}</p>
       ${this.problem ? html`<p class="error" role="alert">${this.problem}</p>` : nothing}
       <h3>${t("walls.save")}</h3>
       ${this.saving()}
