@@ -11,6 +11,8 @@ from urllib.parse import unquote_plus, urlsplit
 _LISTENER_VALUES: Final = {"mode": frozenset({"listener", "server", "rendezvous"}), "rtsp_flags": None, "listen": None}
 """By option; None: any value but one of `_OFF`."""
 _LISTENER_KEYS: Final = frozenset({"localaddr", "localport", "local_port", "localrtpport", "localrtcpport", "bind"})
+_EMBEDDING: Final = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "::/96")))
+"""A NAT64's addresses (RFC 6052, 2.1), and IPv4-compatible ones (RFC 4291, 2.5.5.1)."""
 _OFF: Final = frozenset({"0", "false", "no", "off"})
 
 
@@ -32,12 +34,21 @@ def url_trouble(url: str) -> str:
 
 def address_trouble(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
     """Why no source can be at ``address``, even where all networks are allowed; empty where one can be."""
-    inner = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None) or address
+    inner = _inner(address)
     if inner.is_link_local:
         return f"{address} is a link-local address, where no camera is read"
     if inner.is_unspecified or (inner.is_reserved and inner.version == 4):
         return f"{address} is no address of a camera"
     return ""
+
+
+def _inner(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The IPv4 address that an IPv6 one leads to, else itself."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if any(address in network for network in _EMBEDDING) and int(address) > 1:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or address
 
 
 def _listens(key: str, value: str) -> bool:

@@ -5,6 +5,8 @@ from services.contracts.models import Camera
 from services.contracts.source_urls import url_trouble
 
 HARMFUL = (
+    "rtsp://[64:ff9b::169.254.169.254]/",
+    "rtsp://[::a9fe:a9fe]/",
     "http://192.0.2.1/live?listen=1",
     "http://192.0.2.1/live?a=b&LISTEN",
     "rtsp://192.0.2.1/live?%6cisten=1",

@@ -134,11 +134,15 @@ async def test_an_account_with_a_second_factor_takes_each_code_once(mesh_setting
             assert answer.status == 200, await answer.text()
             recovery = (await answer.json())["recovery_codes"]
 
-        async def sign_in(code: str = "") -> tuple[int, str]:
+        async def sign_in(code: str = "", device: str = "") -> tuple[int, str]:
             body = {"name": "budi", "password": PASSWORD, "code": code}
-            async with front.http.post("/api/v1/sign-in", json=body) as answer:
+            known = {"Cookie": f"{cookies.DEVICE}={device}"}
+            async with front.http.post("/api/v1/sign-in", json=body, headers=known) as answer:
+                devices.update(morsel.value for morsel in answer.cookies.values() if morsel.key == cookies.DEVICE)
                 front.http.cookie_jar.clear()
                 return answer.status, (await answer.json())["code"] if answer.status != 204 else ""
+
+        devices: set[str] = set()
 
         async def asks_for_a_code() -> bool:
             return await sign_in() == (401, "code-needed")
@@ -149,6 +153,10 @@ async def test_an_account_with_a_second_factor_takes_each_code_once(mesh_setting
         assert await sign_in(confirmation["code"]) == (401, "unauthorized"), "a code counts twice"
         assert (await sign_in(recovery[0]))[0] == 204
         assert await sign_in(recovery[0]) == (401, "unauthorized")
+        while (refused := await sign_in("000000"))[0] == 401:
+            pass
+        assert refused[0] == 429
+        assert (await sign_in(recovery[1], devices.pop()))[0] == 204, "who knows the password uses up its owner's codes"
         async with front.http.post("/", data={"name": "budi", "password": PASSWORD}) as answer:
             assert 'name="code"' in await answer.text()
         async with front.http.patch("/api/v1/accounts/budi", json={"totp": None}, headers=citra) as answer:

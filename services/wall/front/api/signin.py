@@ -202,6 +202,6 @@ async def let_in(
     FrontRequest(request.raw, who, request.route, request.front).audit(
         "signed-in", WALL_TARGET, {"by": "identity provider"} if by_provider else {}
     )
-    device = cookies.issue_device(account.name, account.password or "")
+    device = cookies.issue_device(account.name, account.password or account.stamp)
     cookies.set_device(request.raw, response, identity.clients, device)
     return response

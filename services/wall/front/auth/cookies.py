@@ -2,7 +2,8 @@
 
 ``pantau_session`` is ``<id>.<secret>`` of a sign-in, which is kept on the server. ``pantau_device`` says which account
 has signed in with this browser before: guesses by strangers then do not keep its owner out. It is signed with a key
-made of the account's kept password, so that every front can check it, and ends when the password changes.
+made of the account's kept password, or of its stamp where the identity provider has the password. So every front can
+check it, and it ends when the password changes.
 ``pantau_oidc`` holds what a browser has sent to the identity provider, until it comes back from there.
 """
 
@@ -57,14 +58,24 @@ class SessionCookie(NamedTuple):
 
 
 def issue_device(name: str, kept: str) -> str:
-    """The value of a device cookie for the account ``name`` whose kept password is ``kept``."""
+    """The value of a device cookie for the account ``name`` whose kept password (or stamp, where it has none) is
+    ``kept``."""
     nonce = secrets.token_hex(8)
-    return f"{nonce}.{_sign(name, kept, nonce)}"
+    return f"{nonce}.{_sign(name, kept, nonce)}.{name.encode().hex()}"
+
+
+def device_account(value: str) -> str:
+    """The account that a device cookie says it is of; empty where it says none."""
+    try:
+        return bytes.fromhex(value.rpartition(".")[2]).decode()
+    except ValueError:
+        return ""
 
 
 def known_device(value: str, name: str, kept: str | None) -> str | None:
     """What names the device for limits; None where nobody has signed in to ``name`` with it."""
-    nonce, _, signature = value.partition(".")
+    nonce, _, rest = value.partition(".")
+    signature = rest.partition(".")[0]
     if not kept or not nonce or not value.isascii():
         return None
     return nonce if hmac.compare_digest(signature, _sign(name, kept, nonce)) else None
@@ -74,12 +85,13 @@ def set_session(
     request: web.BaseRequest, response: web.StreamResponse, clients: Clients, cookie: SessionCookie
 ) -> None:
     """Sets the cookie: no script reads it, no other site's page sends it, and over TLS it stays on TLS."""
-    _set(request, response, clients, NAME, cookie.value)
+    _set(request, response, clients, NAME, cookie.value, "Strict")
 
 
 def set_device(request: web.BaseRequest, response: web.StreamResponse, clients: Clients, value: str) -> None:
-    """Sets the device cookie, in the same way."""
-    _set(request, response, clients, DEVICE, value)
+    """Sets the device cookie. It is sent as the identity provider leads the browser back, so it is Lax; it lets nobody
+    in."""
+    _set(request, response, clients, DEVICE, value, "Lax")
 
 
 def set_attempt(request: web.BaseRequest, response: web.StreamResponse, clients: Clients, value: str) -> None:
@@ -101,9 +113,11 @@ def forget_session(response: web.StreamResponse) -> None:
     response.del_cookie(NAME, path="/")
 
 
-def _set(request: web.BaseRequest, response: web.StreamResponse, clients: Clients, name: str, value: str) -> None:
+def _set(
+    request: web.BaseRequest, response: web.StreamResponse, clients: Clients, name: str, value: str, samesite: str
+) -> None:
     secure = clients.is_secure(request)
-    response.set_cookie(name, value, max_age=MAX_AGE_SECONDS, path="/", httponly=True, samesite="Strict", secure=secure)
+    response.set_cookie(name, value, max_age=MAX_AGE_SECONDS, path="/", httponly=True, samesite=samesite, secure=secure)
 
 
 def _sign(name: str, kept: str, nonce: str) -> str:

@@ -30,6 +30,7 @@ from services.wall.front.auth.passwords import (
 from services.wall.front.auth.sign_ins import SignIns
 from services.wall.front.auth.throttle import Limits, SignInThrottle, limits_of
 from services.wall.front.http.client import Clients
+from services.wall.front.http.connections import keep_connection
 from services.wall.front.http.errors import BusyError, UnauthorizedError
 from services.wall.front.http.guard import is_loopback
 
@@ -87,6 +88,7 @@ class Identity:
         found = await self._sign_in_of(request, address)
         if found is None:
             return None
+        keep_connection(request)
         await self.sign_ins.renew(found)
         return found.actor._replace(address=address)
 
@@ -116,7 +118,9 @@ class Identity:
     ) -> KnownAccount:
         """As `check_password`, which has not seen them before; remembers them as ``seen``."""
         kept = account.password if account else None
-        device = cookies.known_device(request.cookies.get(cookies.DEVICE, ""), name, kept)
+        device = _device_of(request, account)
+        if device is not None:
+            keep_connection(request)
         limits = limits_of(self.clients.address_of(request), name[: MAX_NAME + 1], device)
         self._throttle.take_attempt(limits)
         right = False
@@ -142,15 +146,17 @@ class Identity:
 
         Raises `TooManyAttemptsError`.
         """
-        device = cookies.known_device(request.cookies.get(cookies.DEVICE, ""), account.name, account.password)
+        device = _device_of(request, account)
         with self._attempt(((f"code {device or ''} {account.name}", FREE_CODES),)):
             yield
 
     @contextmanager
     def provider_attempt(self, request: web.BaseRequest) -> Iterator[None]:
         """An answer of the identity provider that the block redeems; one that cannot be counts as a wrong attempt of
-        its address. Raises `TooManyAttemptsError`."""
-        with self._attempt(limits_of(self.clients.address_of(request), "the identity provider", None)[:2]):
+        its address, or of the known browser. Raises `TooManyAttemptsError`."""
+        claimed = cookies.device_account(request.cookies.get(cookies.DEVICE, ""))
+        device = _device_of(request, self.accounts.by_name(claimed))
+        with self._attempt(limits_of(self.clients.address_of(request), "the identity provider", device)[:2]):
             yield
 
     async def open_browser(
@@ -230,3 +236,11 @@ class Identity:
             self._throttle.take_attempt(limits)
             raise UnauthorizedError("the token is wrong")
         return account
+
+
+def _device_of(request: web.BaseRequest, account: KnownAccount | None) -> str | None:
+    """What names the request's browser for limits; None where nobody has signed in to ``account`` with it."""
+    if account is None:
+        return None
+    kept = account.password or account.stamp
+    return cookies.known_device(request.cookies.get(cookies.DEVICE, ""), account.name, kept)

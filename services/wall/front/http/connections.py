@@ -10,7 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from aiohttp import web
 
@@ -23,6 +23,8 @@ log = get_logger()
 
 HEAD_SECONDS: Final = 10.0
 """From the first byte of a request to the end of its headers."""
+IDLE_SECONDS: Final = 75.0
+"""Until the first byte of the first request: browsers open connections that they may need."""
 STALL_SECONDS: Final = 120.0
 """A client that takes nothing of its answer for so long is cut off."""
 TOTAL: Final = 4096
@@ -51,15 +53,27 @@ _LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection
 _cut = counter("front_connections_cut", "Connections that were refused or cut off", "why")
 
 
+class Place(Protocol):
+    """What an address holds: a connection, or a handshake."""
+
+    def drop(self) -> None:
+        """Ends it at once."""
+
+
 @dataclass
 class ConnectionLimits:
-    """What one front allows, and who is connected."""
+    """What one front allows, and who is connected.
+
+    Where an address is full, a new one takes the place of its oldest that nobody has signed in on (`keep`). So a
+    stranger behind the same address cannot hold all places and keep others out.
+    """
 
     per_address: int
     is_proxy: Callable[[str], bool] = lambda _address: False
     """Whether many clients stand behind an address, so that it is not bounded."""
     total: int = TOTAL
     head_seconds: float = HEAD_SECONDS
+    idle_seconds: float = IDLE_SECONDS
     stall_seconds: float = STALL_SECONDS
     held: Counter[str] = field(default_factory=Counter)
     """By address."""
@@ -68,27 +82,56 @@ class ConnectionLimits:
     """Since the beginning."""
     told_at: float = float("-inf")
     """When a refusal was last told to the log."""
+    _places: dict[Place, str] = field(default_factory=dict)
+    """Each with its address."""
+    _strangers: dict[Place, str] = field(default_factory=dict)
+    """Those that make room for others; the oldest first."""
 
-    def take(self, address: str) -> bool:
-        """Whether ``address`` may hold one more; it then does, until `give_back`."""
-        network = network_key(address)
-        full = (
-            self.held[address] >= self.per_address
-            or self.by_network[network] >= ADDRESSES_OF_NETWORK * self.per_address
-        )
-        if (full and not self.is_proxy(address)) or self.held.total() >= self.total:
-            return False
+    def take(self, address: str, place: Place) -> bool:
+        """Whether ``address`` may hold ``place``; it then does, until `give_back`."""
+        crowd = self._crowd(address)
+        if crowd is not None:
+            oldest = next((each for each, other in self._strangers.items() if crowd(other)), None)
+            if oldest is None:
+                return False
+            self.give_back(oldest)
+            cut("crowded_out")
+            oldest.drop()
         self.held[address] += 1
-        self.by_network[network] += 1
+        self.by_network[network_key(address)] += 1
         self.taken += 1
+        self._places[place] = address
+        if not self.is_proxy(address):
+            self._strangers[place] = address
         return True
 
-    def give_back(self, address: str) -> None:
-        """One of its connections has ended."""
+    def keep(self, place: Place) -> None:
+        """It is of somebody who has signed in: it makes room for nobody."""
+        self._strangers.pop(place, None)
+
+    def give_back(self, place: Place) -> None:
+        """It has ended. Nothing happens where it was given back before, or refused."""
+        address = self._places.pop(place, None)
+        if address is None:
+            return
+        self._strangers.pop(place, None)
         for count, key in ((self.held, address), (self.by_network, network_key(address))):
             count[key] -= 1
             if not count[key]:
                 del count[key]
+
+    def _crowd(self, address: str) -> Callable[[str], bool] | None:
+        """Which addresses hold too much for one more of ``address``; None: there is room."""
+        network = network_key(address)
+        if not self.is_proxy(address):
+            if self.held[address] >= self.per_address:
+                return lambda other: other == address
+            if self.by_network[network] >= ADDRESSES_OF_NETWORK * self.per_address:
+                return lambda other: network_key(other) == network
+        if self.held.total() >= self.total:
+            largest = self.by_network.most_common(1)[0][0]
+            return lambda other: network_key(other) == largest
+        return None
 
     def tell_refusal(self, address: str, now: float) -> None:
         """Counts a refusal and, once in a while, logs it."""
@@ -126,13 +169,12 @@ class _Timer:
 class Connection(web.RequestHandler):
     """aiohttp's, bounded."""
 
-    __slots__ = ("_address", "_head_timer", "_limits", "_stall_timer")
+    __slots__ = ("_head_timer", "_idle_timer", "_limits", "_stall_timer")
 
     def __init__(self, manager: web.Server, limits: ConnectionLimits, **options: Any) -> None:
         super().__init__(manager, **options)
         self._limits = limits
-        self._address: str | None = None
-        """None: it was refused."""
+        self._idle_timer = _Timer(self._loop, limits.idle_seconds, self._on_idle)
         self._head_timer = _Timer(self._loop, limits.head_seconds, self._on_late_head)
         self._stall_timer = _Timer(self._loop, limits.stall_seconds, self._on_stall)
 
@@ -140,9 +182,9 @@ class Connection(web.RequestHandler):
         """Counts it, or refuses it at once."""
         peer = transport.get_extra_info("peername")
         address = str(peer[0]) if isinstance(peer, tuple) else ""
-        if self._limits.take(address):
-            self._address = address
+        if self._limits.take(address, self):
             super().connection_made(transport)
+            self._idle_timer.start()
             return
         self._limits.tell_refusal(address, self._loop.time())
         self._force_close = True
@@ -152,15 +194,14 @@ class Connection(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Gives its place back."""
-        self._head_timer.stop()
-        self._stall_timer.stop()
-        if self._address is not None:
-            self._limits.give_back(self._address)
-            self._address = None
+        for timer in (self._idle_timer, self._head_timer, self._stall_timer):
+            timer.stop()
+        self._limits.give_back(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Bytes of a request; a head that has begun must end in time."""
+        self._idle_timer.stop()
         before = self._request_count
         super().data_received(data)
         if self._request_count != before:
@@ -189,9 +230,22 @@ class Connection(web.RequestHandler):
         response.force_close()
         return response
 
+    def drop(self) -> None:
+        """Cuts it off."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    def keep(self) -> None:
+        """It makes room for nobody from now on."""
+        self._limits.keep(self)
+
     def _waits_for_head(self) -> bool:
         waiter = self._waiter
         return self._request_count == 0 or (waiter is not None and not waiter.done())
+
+    def _on_idle(self) -> None:
+        cut("idle")
+        self.force_close()
 
     def _on_late_head(self) -> None:
         cut("slow_head")
@@ -201,8 +255,14 @@ class Connection(web.RequestHandler):
 
     def _on_stall(self) -> None:
         cut("does_not_read")
-        if self.transport is not None:
-            self.transport.abort()
+        self.drop()
+
+
+def keep_connection(request: web.BaseRequest) -> None:
+    """``request`` is of somebody who has signed in, now or before with this browser: its connection makes room for
+    nobody."""
+    if isinstance(request.protocol, Connection):
+        request.protocol.keep()
 
 
 class _BoundedServer(web.Server):

@@ -70,6 +70,17 @@ class TlsSite(web.BaseSite):
         self._server = cast("asyncio.AbstractServer", door)  # aiohttp reads `sockets`, and calls `close`
 
 
+class _Handshake:
+    """One that goes on."""
+
+    task: asyncio.Task[None] | None = None
+
+    def drop(self) -> None:
+        """Cuts it off."""
+        if self.task is not None:
+            self.task.cancel()
+
+
 class _Door:
     """Accepts connections until it is closed."""
 
@@ -86,11 +97,12 @@ class _Door:
         for task in self._tasks:
             task.cancel()
 
-    def _start(self, work: Coroutine[Any, Any, None], after: Callable[[], None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, None], after: Callable[[], None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _: after())
+        return task
 
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -102,9 +114,10 @@ class _Door:
                 await asyncio.sleep(_REST_SECONDS)
                 continue
             address = str(peer[0])
-            if self._handshakes.take(address):
-                give_back = functools.partial(self._handshakes.give_back, address)
-                self._start(self._shake_hands(wire, address), give_back)
+            handshake = _Handshake()
+            if self._handshakes.take(address, handshake):
+                give_back = functools.partial(self._handshakes.give_back, handshake)
+                handshake.task = self._start(self._shake_hands(wire, address), give_back)
             else:
                 wire.close()
                 self._handshakes.tell_refusal(address, loop.time())

@@ -306,7 +306,11 @@ async def test_one_sees_ones_own_sessions_and_ends_them_and_nobody_elses(
             assert answer.status == 401
 
 
-async def test_a_stranger_cannot_keep_a_known_browser_out(mesh_settings: MeshSettings, accounts_file: Path) -> None:
+async def test_a_stranger_cannot_keep_a_known_browser_out(
+    mesh_settings: MeshSettings, accounts_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[web.BaseRequest] = []
+    monkeypatch.setattr(identity, "keep_connection", kept.append)
     async with running_front(mesh_settings, accounts_file=accounts_file, clock=ManualClock()) as front:
         async with front.http.post("/api/v1/sign-in", json={"name": "ani", "password": PASSWORD}) as answer:
             device = answer.cookies[cookies.DEVICE].value
@@ -315,10 +319,15 @@ async def test_a_stranger_cannot_keep_a_known_browser_out(mesh_settings: MeshSet
         while 429 not in statuses:
             async with front.http.post("/api/v1/sign-in", json=guess, headers={"Cookie": "a=b"}) as answer:
                 statuses.add(answer.status)
+        assert not kept, "strangers' connections make no room for a known browser's"
         right = {"name": "ani", "password": f"{PASSWORD} "}  # wrong by a blank, so that it is not remembered as right
         known = {"Cookie": f"{cookies.DEVICE}={device}"}
         async with front.http.post("/api/v1/sign-in", json=right, headers=known) as answer:
             assert answer.status == 401, "a known browser has to wait for a stranger's guesses"
+        assert len(kept) == 1
+        async with front.http.get("/api/v1/me", headers=basic("ani", PASSWORD)) as answer:
+            assert answer.status == 200
+        assert len(kept) == 2
 
 
 async def test_a_flood_of_sign_ins_is_refused_at_once_and_the_wall_goes_on(

@@ -4,16 +4,19 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from services.wall.front.http.connections import BoundedRunner, ConnectionLimits
+from services.wall.front.http.connections import BoundedRunner, ConnectionLimits, keep_connection
 from tests.eventually import eventually
 
+POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"
 Opened = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @asynccontextmanager
 async def running(limits: ConnectionLimits) -> AsyncIterator[int]:
     async def hello(request: web.Request) -> web.Response:
-        return web.Response(body=await request.read())
+        body = await request.read()
+        keep_connection(request)
+        return web.Response(body=body)
 
     async def large(_request: web.Request) -> web.Response:
         return web.Response(body=bytes(64 * 1024 * 1024))
@@ -33,6 +36,14 @@ async def ask(port: int, data: bytes) -> Opened:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(data)
     return reader, writer
+
+
+async def ended(connection: Opened) -> bool:
+    """Whether the other side closes it without an answer."""
+    try:
+        return await connection[0].read() == b""
+    except ConnectionError:
+        return True
 
 
 async def test_a_head_that_does_not_end_is_answered_408_and_cut_off() -> None:
@@ -71,36 +82,103 @@ async def test_a_client_that_reads_nothing_is_cut_off() -> None:
         writer.close()
 
 
+async def test_a_connection_that_asks_nothing_is_closed() -> None:
+    limits = ConnectionLimits(8, idle_seconds=1.0)
+    async with running(limits) as port:
+        asking = await ask(port, POST[:-2])
+        await eventually(lambda: limits.taken == 1)
+        idle = await ask(port, b"")
+        assert await idle[0].read() == b""
+        asking[1].write(b"hi")
+        assert (await asking[0].readuntil(b"hi")).startswith(b"HTTP/1.1 200 "), "one that asks is closed"
+        asking[1].close()
+        idle[1].close()
+
+
 async def test_an_address_holds_as_many_connections_as_it_may() -> None:
     limits = ConnectionLimits(2)
     async with running(limits) as port:
-        first, second = await ask(port, b""), await ask(port, b"")
-        await eventually(lambda: limits.held.total() == 2)
+        opened = [await ask(port, POST), await ask(port, POST)]
+        for reader, _ in opened:
+            await reader.readuntil(b"hi")
         reader, third = await ask(port, b"")
         answer = await reader.read()
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"PANTAU_WALL_TRUSTED_PROXIES" in answer
         third.close()
-        first[1].close()
+        opened[0][1].close()
         await eventually(lambda: limits.held.total() == 1)
-        reader, fourth = await ask(port, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi")
+        reader, fourth = await ask(port, POST)
         assert (await reader.readuntil(b"hi")).startswith(b"HTTP/1.1 200 ")
         fourth.close()
-        second[1].close()
+        opened[1][1].close()
+
+
+async def test_a_stranger_behind_the_same_address_cannot_hold_all_connections() -> None:
+    limits = ConnectionLimits(3)
+    async with running(limits) as port:
+        known = await ask(port, POST)
+        await known[0].readuntil(b"hi")
+        slow_head, slow_body = await ask(port, b"POST / HTTP/1.1\r\nX: "), await ask(port, POST[:-1])
+        await eventually(lambda: limits.taken == 3)
+        another = await ask(port, POST)
+        assert (await another[0].readuntil(b"hi")).startswith(b"HTTP/1.1 200 ")
+        assert await ended(slow_head), "the oldest stranger does not make room"
+        slow_body[1].write(b"i")
+        assert (await slow_body[0].readuntil(b"hi")).startswith(b"HTTP/1.1 200 ")
+        known[1].write(POST)
+        assert (await known[0].readuntil(b"hi")).startswith(b"HTTP/1.1 200 "), "who has signed in is thrown out"
+        for _, writer in (known, slow_head, slow_body, another):
+            writer.close()
+
+
+class Held:
+    """A place; whether it was dropped."""
+
+    dropped = False
+
+    def drop(self) -> None:
+        self.dropped = True
 
 
 def test_a_host_with_a_network_of_its_own_does_not_take_all() -> None:
     limits = ConnectionLimits(2, is_proxy=lambda address: address == "2001:db8::ffff")
-    taken = [limits.take(f"2001:db8::{host:x}") for host in range(9)]
-    assert taken == [True] * 8 + [False]
-    assert limits.take("2001:db8::ffff")  # a trusted proxy
-    assert limits.take("2001:db8:0:1::1")
-    assert all(limits.take(f"192.0.2.{host}") for host in range(9))  # each may be another's
-    for host in range(8):
-        limits.give_back(f"2001:db8::{host:x}")
-    limits.give_back("2001:db8::ffff")
-    assert limits.take("2001:db8::1")
+
+    def take(address: str) -> Held | None:
+        held = Held()
+        if not limits.take(address, held):
+            return None
+        limits.keep(held)
+        return held
+
+    taken = [take(f"2001:db8::{host:x}") for host in range(9)]
+    assert [each is not None for each in taken] == [True] * 8 + [False]
+    proxy = take("2001:db8::ffff")  # a trusted proxy
+    assert proxy
+    assert take("2001:db8:0:1::1")
+    assert all(take(f"192.0.2.{host}") for host in range(9))  # each may be another's
+    for each in (*taken, proxy):
+        if each is not None:
+            limits.give_back(each)
+            limits.give_back(each)
+    assert take("2001:db8::1")
     assert set(limits.by_network) == {"2001:db8::/64", "2001:db8:0:1::/64", *(f"192.0.2.{host}" for host in range(9))}
+
+
+def test_a_full_wall_takes_places_of_the_network_that_holds_most() -> None:
+    limits = ConnectionLimits(2, is_proxy=lambda address: address == "192.0.2.9", total=6)
+    places = {address: Held() for address in ("192.0.2.1", "2001:db8::1", "2001:db8::2", "2001:db8::3")}
+    for address, place in places.items():
+        assert limits.take(address, place)
+    for _ in range(2):
+        assert limits.take("192.0.2.9", Held())
+    new = Held()
+    assert limits.take("192.0.2.2", new)
+    assert [address for address, place in places.items() if place.dropped] == ["2001:db8::1"]
+    for place in places.values():
+        limits.keep(place)
+    assert not limits.take("192.0.2.3", Held()), "those who have signed in make room"
+    assert limits.held.total() == 6
 
 
 async def test_what_is_no_http_is_answered_with_problem_details() -> None:
