@@ -43,7 +43,7 @@ export class PlaceDialog extends LitElement {
       }
       form {
         display: grid;
-        grid-template-columns: minmax(0, 2fr) auto 110px 110px 130px auto;
+        grid-template-columns: minmax(0, 2fr) 110px 110px 130px auto auto;
         gap: 10px;
         align-items: end;
       }
@@ -204,15 +204,15 @@ export class PlaceDialog extends LitElement {
     return html`<pantau-modal .heading=${t("place.title")} .actions=${answer !== null} @close=${this.close}>
       <form @submit=${(event: Event) => this.look(event)}>
         <label>${t("place.where")}<input name="place" autocomplete="off" spellcheck="false" placeholder=${t("place.where.hint")} value=${fields.place} /></label>
-        <button type="button" class="plain pick" title=${t("place.pick")} aria-label=${t("place.pick")} @click=${this.pick}>
-          ${icon("map")}<span class="pick-name">${t("place.pick")}</span>
-        </button>
         <label>${t("place.day")}<input name="day" inputmode="numeric" autocomplete="off" placeholder=${t("place.day.hint")} value=${fields.day} /></label>
         <label>${t("place.time")}<input name="time" inputmode="numeric" autocomplete="off" placeholder="19.55" value=${fields.time} /></label>
         <label>${t("place.wide")}<select name="width">
           ${WIDTHS_SECONDS.map((seconds) => html`<option ?selected=${seconds === fields.widthSeconds}>${seconds < 60 ? t("place.seconds", { count: seconds }) : t("place.minutes", { count: seconds / 60 })}</option>`)}
         </select></label>
         <button class="primary">${t("place.look")}</button>
+        <button type="button" class="plain pick" title=${t("place.pick")} aria-label=${t("place.pick")} @click=${this.pick}>
+          ${icon("map")}<span class="pick-name">${t("place.pick")}</span>
+        </button>
       </form>
       ${this.problem ? html`<p class="error" role="alert">${this.problem}</p>` : nothing}
       ${answer ? answer.cameras.map((each) => this.row(each, answer)) : nothing}
