@@ -1,5 +1,6 @@
 """The messages between services besides frames and events: msgpack maps of these models."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from operator import attrgetter
 from types import UnionType
@@ -362,6 +363,9 @@ class IngestReport(Model):
     worker: Id
     at_us: int
     cameras: tuple[CameraReport, ...]
+    steady: dict[Id, int] = {}
+    """The worker's other cameras: all is as in its last report that named them, but the figures, and frames come.
+    Camera → `ProfileReport.frames` of its main profile. After a roll call each camera is named whole again."""
 
     def pack(self) -> bytes:
         """As `Model.pack`, without what has its default: the leader reads those of 10,000 cameras every 2 s."""
@@ -389,10 +393,8 @@ class CameraState(Model):
 
     def same_but_figures(self, other: "CameraState") -> bool:
         """Whether both are the same without figures."""
-        return (
-            _state_but_profiles(self) == _state_but_profiles(other)
-            and self.profiles.keys() == other.profiles.keys()
-            and all(_but_figures(mine) == _but_figures(other.profiles[name]) for name, mine in self.profiles.items())
+        return _state_but_profiles(self) == _state_but_profiles(other) and same_but_figures(
+            self.profiles, other.profiles
         )
 
 
@@ -414,6 +416,13 @@ FIGURES: dict[str, float] = {
 """Fields of a `ProfileReport` that are no reason to write a state anew."""
 _but_figures = attrgetter(*(ProfileReport.model_fields.keys() - FIGURES.keys()))
 _state_but_profiles = attrgetter(*(CameraState.model_fields.keys() - {"profiles"}))
+
+
+def same_but_figures(profiles: Mapping[str, ProfileReport], others: Mapping[str, ProfileReport]) -> bool:
+    """Whether the same profiles are there, and each is the same without figures."""
+    return profiles.keys() == others.keys() and all(
+        _but_figures(mine) == _but_figures(others[name]) for name, mine in profiles.items()
+    )
 
 
 class CameraFigures(Model):

@@ -34,6 +34,7 @@ from services.ingest.assignments import PREFIX, CameraPlan, plans
 from services.ingest.camera import CameraIngest, Surroundings
 from services.ingest.cpu_limit import cpu_limit
 from services.ingest.departing import Departing
+from services.ingest.digest import ReportDigest
 from services.ingest.fallbacks import Fallbacks
 from services.ingest.feed import Readers
 from services.ingest.keeping.handover import Handover
@@ -106,6 +107,7 @@ class Worker:
         self._dropped = 0
         self._changed = asyncio.Event()
         self._changed_cameras: set[Id] = set()
+        self._digest = ReportDigest()
         self._something_to_report = asyncio.Event()
         self._lease: Lease | None = None
         self._departing = Departing(service.bus, service.home, service.clock)
@@ -158,7 +160,10 @@ class Worker:
             )
         ]
         answering = await self._answer_probes(cameras, credentials)
-        listening = await bus.subscribe(subjects.assigned(service.home, self._name.name), self._take_told)
+        listening = [
+            await bus.subscribe(subjects.assigned(service.home, self._name.name), self._take_told),
+            await bus.subscribe(subjects.roll_call(service.home), self._take_roll_call),
+        ]
         following = service.tasks.create_task(
             self._follow(lease, assignments, cameras, credentials, fallbacks), name="follow"
         )
@@ -170,7 +175,8 @@ class Worker:
         finally:
             following.cancel()
             await answering.stop()
-            await listening.unsubscribe()
+            for subscription in listening:
+                await subscription.unsubscribe()
             await self._apply({}, overlap=False)
             await self._departing.close()
             await self._libav.stop()
@@ -227,6 +233,10 @@ class Worker:
             return
         if self._assignments is not None:
             self._assignments.tell(f"ingest.{told.assignment.camera}", told.assignment, told.revision)
+
+    async def _take_roll_call(self, _message: BusMessage) -> None:
+        """Who calls knows nothing of the cameras."""
+        self._digest.forget()
 
     def _on_change(self, _key: str, _value: object, _revision: int) -> None:
         self._changed.set()
@@ -360,20 +370,20 @@ class Worker:
             if not lease.held:
                 continue
             self._something_to_report.clear()
+            steady: dict[Id, int] = {}
             if now >= due:
                 due = now + REPORT_SECONDS
-                named = list(self.cameras)
+                whole, steady = self._digest.split(self.reports())
             elif not self._changed_cameras:
                 continue
             else:
                 named = [camera for camera in self._changed_cameras if camera in self.cameras]
+                whole = tuple(self.cameras[camera].report() for camera in named)
+                self._digest.keep(whole)
             self._changed_cameras.clear()
-            report = IngestReport(
-                worker=self._name.name,
-                at_us=clock.now_us(),
-                cameras=tuple(self.cameras[camera].report() for camera in named),
-            )
-            await self._service.bus.publish(subject, report.pack())
+            report = IngestReport(worker=self._name.name, at_us=clock.now_us(), cameras=whole, steady=steady)
+            if not await self._service.bus.publish(subject, report.pack()):
+                self._digest.forget()
 
     def _look_at_load(self) -> None:
         was, load = self._overload.reason, self.measured_load()

@@ -7,6 +7,7 @@ them. One whose cameras were given to another meanwhile publishes under an older
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Final, get_args
 
@@ -182,7 +183,8 @@ class Workers:
         self._bus = bus
         self._home = home
         self._clock = clock or SystemClock()
-        self._heard: dict[str, tuple[WorkerLease, float]] = {}
+        self._heard: defaultdict[str, dict[Id, tuple[WorkerLease, float]]] = defaultdict(dict)
+        """Role → worker → its last heartbeat, and when it came."""
         self._last_heard: dict[str, float] = {}
         """Also of those that are gone, for `FORGET_SECONDS`."""
         self._deaf_seconds = 0.0
@@ -199,9 +201,7 @@ class Workers:
     def alive(self, role: str, *, within_seconds: float = EXPIRE_SECONDS) -> list[WorkerLease]:
         """Live workers of a role, by name: those that were heard ``within_seconds``."""
         now = self._now()
-        return [
-            lease for _, (lease, at) in sorted(self._heard.items()) if lease.role == role and now - at < within_seconds
-        ]
+        return [lease for _, (lease, at) in sorted(self._heard[role].items()) if now - at < within_seconds]
 
     def silent_seconds(self, role: WorkerRole, worker: Id) -> float:
         """How long a worker has not been heard; infinite where it never was, or too long ago."""
@@ -235,14 +235,14 @@ class Workers:
         role, worker = message.subject.split(".")[-2:]
         now = self._now()
         if not message.data:
-            self._heard.pop(f"{role}.{worker}", None)
+            self._heard[role].pop(worker, None)
         elif (lease := _unpack(message)) is not None and (lease.role, lease.worker) == (role, worker):
-            self._heard[f"{role}.{worker}"] = (lease, now)
+            self._heard[role][worker] = (lease, now)
             self._last_heard[f"{role}.{worker}"] = now
 
     def _forget(self, now: float) -> None:
-        for key in [key for key, (_, at) in self._heard.items() if now - at > 2 * EXPIRE_SECONDS]:
-            del self._heard[key]
+        for role, heard in self._heard.items():
+            self._heard[role] = {name: each for name, each in heard.items() if now - each[1] <= 2 * EXPIRE_SECONDS}
         for key in [key for key, at in self._last_heard.items() if now - at > FORGET_SECONDS]:
             del self._last_heard[key]
 

@@ -10,6 +10,9 @@ from services.mesh.bus import Bus
 from services.mesh.leases import Workers, presence
 
 ASK_SECONDS: Final = 0.2
+ASKED_AT_ONCE: Final = 20
+"""Of many workers those are asked that were not heard for longest. A killed one is among them when the heartbeats of
+the others have come, within a second."""
 MISSES: Final = 3
 """A worker that reconnects misses a question or two; one that misses three in a row is gone. Should it come back all
 the same, nothing is lost: an ingest worker's frames carry an epoch that nobody takes any more, and a page asks its
@@ -55,8 +58,14 @@ class Presence:
             known = {(lease.worker, lease.incarnation) for lease in leases}
             self._misses = {key: misses for key, misses in self._misses.items() if key in known}
             async with asyncio.TaskGroup() as tasks:
-                for lease in leases:
+                for lease in self._silent_longest(leases):
                     tasks.create_task(self._ask(lease))
+
+    def _silent_longest(self, leases: list[WorkerLease]) -> list[WorkerLease]:
+        if len(leases) <= ASKED_AT_ONCE:
+            return leases
+        unheard = {lease.worker: self._workers.silent_seconds(lease.role, lease.worker) for lease in leases}
+        return sorted(leases, key=lambda lease: -unheard[lease.worker])[:ASKED_AT_ONCE]
 
     async def _ask(self, lease: WorkerLease) -> None:
         key = (lease.worker, lease.incarnation)

@@ -52,6 +52,10 @@ class Announcer:
         self.announced = status
         return names
 
+    def is_behind(self, status: Status) -> bool:
+        """Whether time alone may bring an event of a camera that stays in this status."""
+        return self.announced is not (None if status is Status.DISABLED else status)
+
     def _names(self, status: Status, now: float) -> tuple[Name, ...]:
         before = self.announced
         if status is Status.CONNECTING or status is before:

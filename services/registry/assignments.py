@@ -31,6 +31,8 @@ LOOK_SECONDS: Final = 0.1
 """How often the leases are read. A change of a camera or an assignment is acted on at once."""
 PLAN_SECONDS: Final = 1.0
 """How often a plan is made without a change: a recorder's patience runs out by time alone."""
+IDLE_SHARE: Final = 100.0
+"""Of the time that a plan took: so long none is made after it without a change."""
 REST_SHARE: Final = 30.0
 """Of the time that a plan took: so long none is made after it unless a worker comes or goes. An import changes the
 catalogue all the time, and a plan of 10,000 cameras takes a tenth of a second."""
@@ -85,7 +87,7 @@ class Assigner:
         self._recorders = WorkerRoster()
         self._view = -1
         self._was_leading = False
-        self._planned_at = self._rest_until = float("-inf")
+        self._planned_at = self._rest_until = self._idle_until = float("-inf")
         self._moved = False
         """Whether a worker came or went since the last plan."""
         self._balanced_at: dict[WorkerRole, float] = {}
@@ -113,7 +115,9 @@ class Assigner:
             known = dict(self._assignments.entries)  # what another leader writes while the plan is made stays
             desired = await self._plan()
             planned_at = self._clock.monotonic()
-            self._rest_until = planned_at + min(REST_SHARE * (planned_at - self._planned_at), MOST_REST_SECONDS)
+            took_seconds = planned_at - self._planned_at
+            self._rest_until = planned_at + min(REST_SHARE * took_seconds, MOST_REST_SECONDS)
+            self._idle_until = planned_at + min(max(PLAN_SECONDS, IDLE_SHARE * took_seconds), MOST_REST_SECONDS)
             await self._write(desired, known)
 
     def _resting(self) -> bool:
@@ -158,7 +162,7 @@ class Assigner:
             return False
         self._moved |= moved or not self._was_leading
         self._was_leading = True
-        due = self._plan_due.is_set() or now - self._planned_at >= PLAN_SECONDS
+        due = self._plan_due.is_set() or now >= self._idle_until
         return self._moved or (due and not self._resting())
 
     def _look_for_common_cause(self, role: WorkerRole, now: float) -> None:

@@ -120,7 +120,7 @@ class CameraCatalogue:
         """Adds and updates cameras row by row. A refused row does not stop the others.
 
         ``on_row(result, rows in all)`` is called after each. A row that the bus does not take is tried again until none
-        was taken for ``patience_seconds``.
+        was taken for ``patience_seconds``; so is one that conflicts, as a row does that was written without an answer.
         """
         table = await asyncio.to_thread(rows.parse, request.format, request.content)
         first: dict[str, int] = {}
@@ -140,7 +140,7 @@ class CameraCatalogue:
                 while True:
                     await self._outbox.room(2 * CONCURRENT_ROWS)  # each row has events, of which none may be dropped
                     result = await self._import_row(row, actor, dry_run=request.dry_run)
-                    if result.code != "unavailable":
+                    if result.code not in _ROW_CODES.values():
                         taken_at = self._clock.monotonic()
                     elif self._clock.monotonic() - taken_at < patience_seconds:
                         await sleep(self._clock, again.next_seconds())

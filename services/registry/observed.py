@@ -96,9 +96,23 @@ class ObservedCamera:
             if self._up_since is None:
                 self._up_since = now
                 self._quality.began(now)
-            self._quality.add_report(self._main, now)
+            self._quality.add_report(self._main, self._frames, now)
         if self.status is not Status.DISABLED:
             self._follow(now, now_us)
+
+    def go_on(self, frames: int, now: float, now_us: int) -> bool:
+        """Its worker says that all is as reported last, and that so many frames have come.
+
+        False where nothing that was reported is known: the camera has to be reported again.
+        """
+        if self._main is None:
+            return self.status is Status.DISABLED
+        self._heard_at = now
+        if frames != self._frames:
+            self._frames, self._frames_at = frames, now
+        self._quality.add_report(self._main, frames, now)
+        self._follow(now, now_us)
+        return True
 
     def allow_silence(self, now: float) -> None:
         """Gives reports `SILENT_SECONDS` again, after a time in which this process could not receive them."""
@@ -127,6 +141,23 @@ class ObservedCamera:
             self.begin_again(now, now_us)
         self._follow(now, now_us)
 
+    def rests_until(self, now: float) -> float:
+        """Until when `tick` changes nothing, where no report comes meanwhile; `now` where it may at any time."""
+        main = self._main
+        if self.status is Status.DISABLED:
+            return float("inf")
+        if main is None or self._lost_worker:
+            return now
+        silent_at = self._heard_at + SILENT_SECONDS
+        if self.status is Status.ONLINE and main.status == "online":
+            return min(silent_at, self._frames_at + _patience_seconds(main))
+        return silent_at if self.status is Status.OFFLINE and main.status == "offline" else now
+
+    @property
+    def epoch(self) -> int:
+        """Of the last report; 0: there was none."""
+        return self._epoch
+
     def state(self, announced: Status | None = None) -> CameraState:
         """The state as it is written to the bucket."""
         return CameraState(
@@ -151,7 +182,7 @@ class ObservedCamera:
             self._fail(CameraTrouble(main.reason, main.detail), now, now_us)
         elif main.status == "online":
             still_seconds = now - self._frames_at
-            if still_seconds >= max(STILL_SECONDS, main.stalls_after_seconds + REPORT_SLACK_SECONDS):
+            if still_seconds >= _patience_seconds(main):
                 self._fail(CameraTrouble(Reason.STALLED, f"no frame for {still_seconds:.0f} s"), now, now_us)
             else:
                 self._deliver(now, now_us)
@@ -165,7 +196,8 @@ class ObservedCamera:
     def _silence(self, now: float, now_us: int) -> None:
         self._main = self._up_since = None
         self._failed = True
-        self.profiles = {name: _silent(profile) for name, profile in self.profiles.items()}
+        if any(profile.reason is not Reason.NO_INGEST for profile in self.profiles.values()):
+            self.profiles = {name: _silent(profile) for name, profile in self.profiles.items()}
         if self.unassigned:
             self._set(Status.OFFLINE, Reason.UNASSIGNED, "all ingest workers are full: add one", now, now_us)
         else:
@@ -230,6 +262,11 @@ class ObservedCamera:
             self.since_us = now_us
         self.reason = reason
         self.detail = detail
+
+
+def _patience_seconds(main: ProfileReport) -> float:
+    """A frame counter that stands still for so long is a stall."""
+    return max(STILL_SECONDS, main.stalls_after_seconds + REPORT_SLACK_SECONDS)
 
 
 def _waits_for_keyframe(main: ProfileReport | None) -> bool:

@@ -42,6 +42,10 @@ class _Sample(NamedTuple):
     lost: int
     bad: int
 
+    def counts_less_than(self, earlier: "_Sample") -> bool:
+        """Whether a counter runs backwards."""
+        return self.frames < earlier.frames or self.lost < earlier.lost or self.bad < earlier.bad
+
 
 class ProfileQuality:
     """The quality of one profile. Times are seconds of a monotonic clock."""
@@ -66,16 +70,16 @@ class ProfileQuality:
         self._low = False
         self._seen = self._trouble = None
 
-    def add_report(self, report: ProfileReport, now: float) -> None:
-        """Takes a report of a profile that is online."""
+    def add_report(self, report: ProfileReport, frames: int, now: float) -> None:
+        """Takes a report of a profile that is online, and how many frames have come by now."""
         stream = (report.codec, report.width_px, report.height_px)
         if stream != self._stream:
             self._stream = stream
             self.baseline_fps = self._baseline_age = 0.0
             self.began(now)
         lost = max(report.frames_lost, report.frames_damaged)
-        sample = _Sample(now, report.frames, lost, report.bad_timestamps)
-        if self._samples and any(new < old for new, old in zip(sample, self._samples[-1], strict=True)):
+        sample = _Sample(now, frames, lost, report.bad_timestamps)
+        if self._samples and sample.counts_less_than(self._samples[-1]):
             self._samples.clear()  # another worker counts from zero
         while self._samples and now - self._samples[0].at > WINDOW_SECONDS:
             self._samples.popleft()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from zlib import crc32
 
@@ -44,15 +45,17 @@ from services.registry.observed import ObservedCamera
 log = get_logger()
 
 TICK_SECONDS: Final = 0.5
-"""How often all states are checked…"""
-REST_SHARE: Final = 15.0
-"""…but no sooner than so many times as long as that took: with 10,000 cameras a twentieth of a second…"""
-MOST_REST_SECONDS: Final = 10.0
-"""…nor later than this: a check that took long because this process stood still is no reason to rest longer."""
+"""How often is looked which states have to be checked: those that a report or their time may have changed…"""
+REST_SHARE: Final = 3.0
+"""…but no sooner than so many times as long as that took, as when all cameras connect at once…"""
+MOST_REST_SECONDS: Final = 2.0
+"""…nor later than this: a worker that died has to be noticed."""
 REST_SECONDS: Final = 0.05
 """A state that a report has changed is checked at once, but no sooner than this after the last check."""
 REFRESH_SECONDS: Final = 5.0
-"""The figures of a camera are told this often. They are not written."""
+"""Figures that a report has brought are told, but no sooner than so long after those before. They are not written."""
+CALL_SECONDS: Final = 2.0
+"""Workers that speak of cameras of which nothing is known are asked to name them whole, but no more often."""
 FIGURES_AT_ONCE: Final = 100
 """States in a message with figures: each has up to 3 kB."""
 WRITE_AGAIN_SECONDS: Final = 1.0
@@ -68,10 +71,15 @@ _bad = counter("registry_bad_reports", "Reports that could not be read")
 class _Watched:
     """One camera, as the leader watches it."""
 
+    camera: Camera
     observed: ObservedCamera
     announcer: Announcer
     profiles: dict[ProfileName, Profile]
     health_at: float
+    look_at: float = float("-inf")
+    """Before then nothing changes by time alone; a report may bring this forward."""
+    figures: dict[str, ProfileReport] | None = None
+    """As told last."""
     written: CameraState | None = None
     """As the bucket has it."""
     told: CameraState | None = None
@@ -116,6 +124,12 @@ class StateObserver:
         """Whose status a report has changed since the last check."""
         self._unwritten: set[Id] = set()
         self._to_write = asyncio.Event()
+        self._called_at = float("-inf")
+        for status in Status:
+            _statuses.labels(status).set_function(partial(self._count, status))
+
+    def _count(self, status: Status) -> float:
+        return sum(each.observed.status is status for each in self._watched.values()) if self._was_leading else 0
 
     async def run(self) -> None:
         """Observes until it is cancelled; writing goes on beside it, and may have to wait for a disk."""
@@ -161,17 +175,38 @@ class StateObserver:
         now, now_us = self._clock.monotonic(), self._clock.now_us()
         for camera in report.cameras:
             watched = self._watched.get(camera.camera)
-            if watched is None:
-                continue
-            assigned = self._assignments.entries.get(f"ingest.{camera.camera}")
-            if assigned and camera.epoch < assigned[1]:
-                _stale.inc()
+            if watched is None or self._is_stale(camera.camera, camera.epoch):
                 continue
             before = watched.observed.status
             watched.observed.add_report(camera, report.worker, now, now_us)
-            if watched.observed.status is not before:
-                self._changed_cameras.add(camera.camera)
-                self._changed.set()
+            watched.look_at = now
+            self._note_status(watched, before)
+        unknown = False
+        for name, frames in report.steady.items():
+            watched = self._watched.get(name)
+            if watched is None or watched.observed.worker not in (report.worker, ""):
+                continue
+            before, epoch = watched.observed.status, watched.observed.epoch
+            if epoch and self._is_stale(name, epoch):
+                continue
+            unknown |= not watched.observed.go_on(frames, now, now_us)
+            self._note_status(watched, before)
+        if unknown and now - self._called_at >= CALL_SECONDS:
+            self._called_at = now
+            await self._bus.publish(subjects.roll_call(self._home), b"")
+
+    def _is_stale(self, camera: Id, epoch: int) -> bool:
+        assigned = self._assignments.entries.get(f"ingest.{camera}")
+        if assigned is None or epoch >= assigned[1]:
+            return False
+        _stale.inc()
+        return True
+
+    def _note_status(self, watched: _Watched, before: Status) -> None:
+        if watched.observed.status is not before:
+            watched.look_at = float("-inf")
+            self._changed_cameras.add(watched.observed.camera)
+            self._changed.set()
 
     def _take_over(self) -> None:
         """Continues from the state bucket. Where this process wrote the last state itself, its own memory has more."""
@@ -185,6 +220,7 @@ class StateObserver:
                 self._watched[key].observed.allow_silence(now)
                 self._watched[key].written = kept
                 self._watched[key].told = None
+                self._watched[key].look_at = float("-inf")
         for key, camera in self._own_cameras():
             if key not in self._watched:
                 self._watch(camera, now, now_us)
@@ -198,40 +234,39 @@ class StateObserver:
         announced = kept.announced if kept else None
         trouble_since_us = kept.since_us if kept and announced in (Status.OFFLINE, Status.DEGRADED) else None
         watched = self._watched[camera.id] = _Watched(
+            camera,
             ObservedCamera(camera.id, camera.site, now, now_us, kept),
             Announcer(now, announced, trouble_since_us),
             dict(camera.profiles),
             now + crc32(camera.id.encode()) % int(HEALTH_SECONDS),  # spread over the minute
-            kept,
+            written=kept,
         )
         return watched
 
-    def _lapsed(self, now: float) -> frozenset[Id]:
-        """Workers whose lease is known to have lapsed; none while renewals cannot be seen."""
+    def _alive(self, now: float) -> frozenset[Id] | None:
+        """Workers that have a lease; None while renewals cannot be seen."""
         if self._view != self._bus.reconnects:
             self._view = self._bus.reconnects
             self._leases_known_at = now + EXPIRE_SECONDS
         if now < self._leases_known_at:
-            return frozenset()
-        alive = {lease.worker for lease in self._workers.alive("ingest")}
-        return frozenset(watched.observed.worker for watched in self._watched.values()) - alive - {""}
+            return None
+        return frozenset({lease.worker for lease in self._workers.alive("ingest")} | {""})
 
     async def _tick(self) -> None:
         now, now_us = self._clock.monotonic(), self._clock.now_us()
-        lapsed = self._lapsed(now)
+        alive = self._alive(now)
         self._workers_there = bool(self._workers.alive("ingest"))
+        telling = self._telling()
         due: list[_Watched] = []
-        counts = dict.fromkeys(Status, 0)
         for key, camera in self._own_cameras():
             watched = self._watched.get(key) or self._watch(camera, now, now_us)
-            if watched.observed.worker in lapsed:
+            if alive is not None and watched.observed.worker not in alive:
                 watched.observed.lose_worker()
-            self._step(watched, camera, now, now_us)
-            counts[watched.observed.status] += 1
+            elif now < watched.look_at and camera is watched.camera:
+                continue
+            self._step(watched, camera, now, now_us, telling=telling)
             if _due(watched, now):
                 due.append(watched)
-        for status, count in counts.items():
-            _statuses.labels(status).set(count)
         for key in [key for key in self._watched if key not in self._cameras.entries]:
             del self._watched[key]
         for key in self._states.entries.keys() - self._cameras.entries.keys() - self._unwritten:
@@ -243,12 +278,12 @@ class StateObserver:
 
     async def _look_at(self, changed: Iterable[Id]) -> None:
         """Checks the states of a few cameras."""
-        now, now_us = self._clock.monotonic(), self._clock.now_us()
+        now, now_us, telling = self._clock.monotonic(), self._clock.now_us(), self._telling()
         due: list[_Watched] = []
         for key in changed:
             watched, camera = self._watched.get(key), self._cameras.get(key)
             if watched is not None and camera is not None:
-                self._step(watched, camera, now, now_us)
+                self._step(watched, camera, now, now_us, telling=telling)
                 if _due(watched, now):
                     due.append(watched)
         await self._tell(due, now)
@@ -262,6 +297,7 @@ class StateObserver:
             # From the first time on figures are told at different times: those of 10,000 at once take half a second.
             share = crc32(state.camera.encode()) % 1000 / 1000 if watched.told is None else 0.0
             watched.told_at = now - share * REFRESH_SECONDS
+            watched.figures = watched.observed.profiles
             if not number % FIGURES_AT_ONCE:
                 await asyncio.sleep(0)
             if watched.told is None or not state.same_but_figures(watched.told):
@@ -275,9 +311,10 @@ class StateObserver:
             await self._bus.publish(subjects.figures(self._home), CameraFigures(states=tuple(some)).pack())
             await asyncio.sleep(0)
 
-    def _step(self, watched: _Watched, camera: Camera, now: float, now_us: int) -> None:
+    def _step(self, watched: _Watched, camera: Camera, now: float, now_us: int, *, telling: bool) -> None:
         observed = watched.observed
         observed.site = camera.site
+        watched.camera = camera
         if watched.profiles != camera.profiles:
             watched.profiles = dict(camera.profiles)
             observed.begin_again(now, now_us)
@@ -286,7 +323,10 @@ class StateObserver:
         observed.tick(now, now_us, enabled=camera.enabled)
         if before is not observed.status:
             log.debug("camera.status", camera=camera.id, status=observed.status, reason=observed.reason)
-        if not self._telling():
+        figures_at = _next_figures_at(watched)  # those that are due by now are told after this step
+        watched.look_at = min(observed.rests_until(now), figures_at if figures_at > now else float("inf"))
+        if not telling:
+            watched.look_at = now
             return
         trouble_since_us = watched.announcer.trouble_since_us
         for name in watched.announcer.step(observed.status, observed.since_us, now):
@@ -303,6 +343,10 @@ class StateObserver:
                     profiles=observed.profiles,
                 )
             )
+        if watched.announcer.is_behind(observed.status):
+            watched.look_at = now
+        elif camera.enabled:
+            watched.look_at = min(watched.look_at, watched.health_at)
 
     async def _write(self) -> None:
         """Writes what has changed; a write that fails is repeated, with what is so by then."""
@@ -343,7 +387,13 @@ def _due(watched: _Watched, now: float) -> bool:
         or told.reason is not observed.reason
         or told.announced is not watched.announcer.announced
     )
-    return changed or now - watched.told_at >= REFRESH_SECONDS
+    return changed or now >= _next_figures_at(watched)
+
+
+def _next_figures_at(watched: _Watched) -> float:
+    """When its figures are to be told; they may have been told by now."""
+    told = watched.figures is watched.observed.profiles
+    return float("inf") if told else watched.told_at + REFRESH_SECONDS
 
 
 def _event(name: Name, observed: ObservedCamera, now_us: int, trouble_since_us: int | None) -> CameraEvent:

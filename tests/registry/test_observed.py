@@ -70,6 +70,33 @@ def test_a_camera_whose_frame_counter_stands_still_is_offline_though_ingest_says
     assert camera.stay(UP, STEADY_SECONDS + 2) is Status.ONLINE
 
 
+def test_a_camera_that_is_said_to_go_on_stays_online_and_stalls_where_its_frames_stand_still() -> None:
+    camera = Camera()
+    assert not camera.observed.go_on(100, camera.clock.monotonic(), camera.clock.now_us()), (
+        "nothing was reported so far"
+    )
+    camera.stay(UP, 4)
+    for frames in range(1000, 1100, 2):
+        camera.clock.advance(2)
+        assert camera.observed.go_on(frames, camera.clock.monotonic(), camera.clock.now_us())
+        assert camera.tick() is Status.ONLINE
+    for _ in range(4):
+        camera.clock.advance(2)
+        camera.observed.go_on(1098, camera.clock.monotonic(), camera.clock.now_us())
+    assert (camera.observed.status, camera.observed.reason) == (Status.OFFLINE, Reason.STALLED)
+
+
+def test_a_camera_lost_with_its_worker_has_to_be_reported_whole() -> None:
+    camera = Camera()
+    camera.stay(UP, 10)
+    camera.observed.lose_worker()
+    camera.tick()
+    assert not camera.observed.go_on(5000, camera.clock.monotonic(), camera.clock.now_us())
+    assert camera.tick() is Status.OFFLINE
+    camera.tick(enabled=False)
+    assert camera.observed.go_on(5000, camera.clock.monotonic(), camera.clock.now_us()), "nobody wants to know"
+
+
 def test_a_slow_camera_keeps_its_pace_between_two_reports_of_one_frame() -> None:
     camera = Camera()
     slow = UP.model_copy(update={"stalls_after_seconds": 23.5})
@@ -257,7 +284,20 @@ class Life(RuleBasedStateMachine):
 
     @rule(seconds=st.floats(0.01, 20))
     def time_passes(self, seconds: float) -> None:
-        self.camera.clock.advance(seconds)
+        camera = self.camera
+        until = camera.observed.rests_until(camera.clock.monotonic())
+        before = camera.observed.state()
+        behind, told = camera.announcer.is_behind(camera.observed.status), len(camera.told)
+        camera.clock.advance(seconds)
+        camera.tick(enabled=self.enabled)
+        if camera.clock.monotonic() < until:
+            assert camera.observed.state() == before, "it was not looked at when time had changed it"
+            assert behind or len(camera.told) == told, "an event would have come late"
+
+    @rule(frames=st.integers(0, 10_000))
+    def its_worker_says_that_it_goes_on(self, frames: int) -> None:
+        clock = self.camera.clock
+        self.camera.observed.go_on(frames, clock.monotonic(), clock.now_us())
         self.camera.tick(enabled=self.enabled)
 
     @rule(

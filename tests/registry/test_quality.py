@@ -42,7 +42,7 @@ class Stream:
                 frames_damaged=self.damaged,
                 clock_drift_ppm=drift_ppm,
             )
-            self.quality.add_report(report, self.now)
+            self.quality.add_report(report, report.frames, self.now)
         trouble = self.quality.trouble(self.now)
         return trouble.reason if trouble else None
 

@@ -1,0 +1,141 @@
+"""What the leader observes of reports: whole ones, digests, and cameras of which it knows nothing."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from services.contracts import subjects
+from services.contracts.models import Assignment, Camera, CameraReport, IngestReport, ProfileReport, Status, WorkerLease
+from services.mesh.clock import ManualClock
+from services.registry.states import CALL_SECONDS, StateObserver
+
+CAMERA = Camera.model_validate(
+    {"id": "gate", "name": "Gate", "site": "city", "profiles": {"main": {"url": "rtsp://10.0.0.1/main"}}}
+)
+UP = ProfileReport(status="online", codec="h264", frame_rate=25, frames=100)
+
+
+class Entries:
+    def __init__(self, **entries: Any) -> None:
+        self.entries = entries
+
+    def get(self, key: str) -> Any:
+        return self.entries[key][0] if key in self.entries else None
+
+
+class Leader:
+    """A state observer that leads, its clock, and what it publishes."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.published: list[str] = []
+        self.workers = [WorkerLease(role="ingest", worker="ingest-1", incarnation=1)]
+        assignment = Assignment(camera="gate", site="city", workers=("ingest-1",), incarnations=(1,))
+        ledgers: Any = SimpleNamespace(
+            cameras=Entries(gate=(CAMERA, 1)),
+            assignments=Entries(**{"ingest.gate": (assignment, 7)}),
+            states=Entries(),
+            told=SimpleNamespace(know=lambda _states: None),
+        )
+        bus: Any = SimpleNamespace(reconnects=0, publish=self._publish)
+        workers: Any = SimpleNamespace(alive=lambda _role: self.workers)
+        outbox: Any = SimpleNamespace(post=lambda _event: None)
+        self.observer = StateObserver(
+            bus=bus,
+            home="city",
+            ledgers=ledgers,
+            workers=workers,
+            outbox=outbox,
+            leading=lambda: True,
+            telling=lambda: True,
+            clock=self.clock,
+        )
+        self.observer._was_leading = True
+        self.observer._take_over()
+
+    async def _publish(self, subject: str, _data: bytes) -> bool:
+        self.published.append(subject)
+        return True
+
+    def count(self, subject: str) -> int:
+        return self.published.count(subject)
+
+    async def hear(
+        self, *, whole: ProfileReport | None = None, steady: int | None = None, worker: str = "ingest-1"
+    ) -> None:
+        report = CameraReport(camera="gate", site="city", epoch=7, profiles={"main": whole}) if whole else None
+        message: Any = SimpleNamespace(
+            subject="",
+            data=IngestReport(
+                worker=worker,
+                at_us=0,
+                cameras=(report,) if report else (),
+                steady={} if steady is None else {"gate": steady, "unknown": 5},
+            ).pack(),
+        )
+        await self.observer._on_report(message)
+        await self.tick(2)
+
+    async def tick(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        await self.observer._tick()
+
+    @property
+    def status(self) -> Status:
+        return self.observer._watched["gate"].observed.status
+
+
+async def test_a_digest_keeps_a_camera_online_and_figures_are_told_when_it_comes_whole() -> None:
+    leader = Leader()
+    await leader.tick(4)  # a new leader cannot see leases for some seconds
+    await leader.hear(whole=UP)
+    for frames in range(150, 1650, 50):
+        await leader.hear(steady=frames)
+        assert leader.status is Status.ONLINE
+    told = leader.count(subjects.figures("city"))
+    await leader.hear(whole=UP.model_copy(update={"frames": 1700, "bitrate_bps": 5}))
+    assert leader.count(subjects.figures("city")) == told + 1
+    await leader.tick(3)
+    assert leader.count(subjects.figures("city")) == told + 1, "figures that were told are told again"
+
+
+async def test_a_camera_that_no_report_names_any_more_is_offline() -> None:
+    leader = Leader()
+    await leader.tick(4)
+    await leader.hear(whole=UP)
+    await leader.hear(steady=150)
+    await leader.tick(3)
+    assert leader.status is Status.OFFLINE
+
+
+async def test_a_camera_whose_worker_has_no_lease_is_told_offline_though_nothing_of_it_was_due() -> None:
+    leader = Leader()
+    await leader.tick(4)
+    await leader.hear(whole=UP)
+    leader.workers = [leader.workers[0].model_copy(update={"worker": "ingest-2"})]
+    told = leader.count(subjects.state("city", "gate"))
+    await leader.tick(0.5)
+    assert leader.status is Status.OFFLINE
+    assert leader.count(subjects.state("city", "gate")) == told + 1
+
+
+async def test_a_leader_that_knows_nothing_of_a_camera_asks_workers_to_name_it_whole() -> None:
+    leader = Leader()
+    for _ in range(3):
+        await leader.hear(steady=150)
+    assert leader.count(subjects.roll_call("city")) == 3
+    leader.clock.advance(-CALL_SECONDS)
+    await leader.hear(steady=200)
+    assert leader.count(subjects.roll_call("city")) == 3, "it calls at each report"
+    await leader.hear(whole=UP)
+    await leader.hear(steady=250)
+    assert leader.count(subjects.roll_call("city")) == 3
+    assert leader.status is Status.ONLINE
+
+
+async def test_a_digest_of_a_worker_that_had_the_camera_before_says_nothing() -> None:
+    leader = Leader()
+    await leader.tick(4)
+    await leader.hear(whole=UP)
+    for frames in (150, 200, 250):
+        await leader.hear(steady=frames, worker="ingest-2")
+    assert leader.status is Status.OFFLINE
