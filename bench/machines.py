@@ -232,7 +232,8 @@ async def _current(bus: Bus) -> str:
             await asyncio.sleep(0.3)
 
 
-async def _import(bus: Bus, content: str) -> None:
+async def import_cameras(bus: Bus, content: str) -> None:
+    """Imports them as soon as a registry answers."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             with suppress(PantauError):
@@ -315,7 +316,7 @@ async def run(*, quick: bool) -> bool:
                 await asyncio.sleep(2.0)
             clients = [await Client.connect(machine) for machine in machines]
             await _current_buckets(clients[0].bus)
-            await _import(clients[0].bus, content)
+            await import_cameras(clients[0].bus, content)
             workers = Workers(clients[0].bus, HOME)
             following = asyncio.create_task(workers.run())
             await _until(lambda: all(client.heard(0) for client in clients))
