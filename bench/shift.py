@@ -4,6 +4,7 @@ The heap is read after a garbage collection; the page's CPU time is its main thr
 """
 
 import asyncio
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -71,6 +72,9 @@ async def _promises(page: Page, cdp: CDPSession, minutes: float) -> list[Promise
         await asyncio.sleep(max(began + 60 - time.monotonic(), 1))
         shares.append((await _busy_seconds(cdp) - busy) / (time.monotonic() - began))
         lost.append(await _lost(page))
+        mebibytes = await _heap_bytes(cdp) / MIB
+        minute = f"minute {len(shares)}: {lost[-1]:g} lost, {shares[-1]:.3f} of a core, {mebibytes:.1f} MiB"
+        print(minute, file=sys.stderr, flush=True)  # a run that is ended early has told this much
     grown = (await _heap_bytes(cdp) - heap) / MIB
     paints: list[float] = await page.evaluate("paints")
     return [

@@ -3,7 +3,8 @@
 import asyncio
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ from services.up import story
 log = get_logger()
 
 LOOK_SECONDS: Final = 0.3
+AGAIN_SECONDS: Final = 0.1
 _USUAL_PORT: Final = 8554
 
 
@@ -68,13 +70,12 @@ async def bring_in(bus: Bus, home: str, catalogue: Path, sim_admin_port: int, *,
     if with_story:
         simulated = story.with_owners(simulated)
     entries = {camera["id"]: camera for camera in simulated}
-    await _answering(bus, home)
-    await _remove_others(bus, home, set(entries))
+    await until_answered(partial(_remove_others, bus, home, set(entries)))
     waiting = dict(entries)
     while True:
         ready = [waiting.pop(camera) for camera in await _ready(sim_admin_port) if camera in waiting]
         if ready:
-            await _register(bus, home, ready)
+            await until_answered(partial(_register, bus, home, ready))
         if not waiting:
             log.info("demo.registered", cameras=len(entries))
             break
@@ -109,12 +110,13 @@ async def _ready(sim_admin_port: int) -> list[str]:
     return [camera["id"] for camera in cameras if all(each["ready"] for each in camera["profiles"].values())]
 
 
-async def _answering(bus: Bus, home: str) -> None:
-    """Returns when the registry answers."""
+async def until_answered(ask: Callable[[], Awaitable[None]]) -> None:
+    """Asks again from the beginning while the registry or the bus is away: at the first start all cores are taken."""
     while True:
         try:
-            await call(bus, subjects.rpc(home, "registry", "cameras-list"), CameraQuery(limit=1), CameraList)
-        except UnavailableError:
-            await asyncio.sleep(0.1)
+            await ask()
+        except UnavailableError as error:
+            log.info("demo.waits", detail=str(error))
+            await asyncio.sleep(AGAIN_SECONDS)
         else:
             return

@@ -3,8 +3,9 @@
 import socket
 from pathlib import Path
 
+from services.contracts.errors import NobodyThereError, UnavailableError
 from services.up import story
-from services.up.demo import sim_arguments
+from services.up.demo import sim_arguments, until_answered
 
 
 def test_a_taken_port_is_not_asked_for() -> None:
@@ -34,6 +35,17 @@ def test_people_see_streets_and_tests_that_ask_for_it_the_band() -> None:
     assert "--no-marker" in sim_arguments(16, Path("cameras.json"), {"PANTAU_SIM_PORT": "0"})
     asked = {"PANTAU_SIM_PORT": "0", "PANTAU_SIM_MARKER": "true"}
     assert "--no-marker" not in sim_arguments(16, Path("cameras.json"), asked)
+
+
+async def test_a_registry_that_is_away_for_a_moment_ends_no_demo() -> None:
+    answers: list[Exception | None] = [NobodyThereError("ended"), UnavailableError("late"), None]
+
+    async def ask() -> None:
+        if answer := answers.pop(0):
+            raise answer
+
+    await until_answered(ask)
+    assert answers == []
 
 
 def test_a_demo_has_a_past_unless_it_is_small_or_its_owner_says_otherwise() -> None:
