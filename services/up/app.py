@@ -12,11 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import aiohttp
 import click
 
 from services.contracts.bus_rights import BusRole
-from services.contracts.errors import PantauError
+from services.contracts.errors import PantauError, UnavailableError
 from services.contracts.models import Camera
 from services.mesh import leaf_nodes
 from services.mesh.authority import CITY, Authority
@@ -35,6 +34,7 @@ from services.mesh.tasks import together
 from services.mesh.troubles import crash_loops, tell_troubles
 from services.up import demo, story
 from services.up.demo_map import write_demo_map
+from services.up.fetch import fetch
 from services.up.folder import FolderLock
 from services.up.grants import follow_grants
 from services.up.nats_watch import NatsWatch
@@ -327,14 +327,11 @@ class Up:
             await bus.close()
 
     async def _front_answers(self) -> None:
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as client:
-            while True:
-                with suppress(aiohttp.ClientError, TimeoutError):
-                    # This machine's own wall, by an address that its certificate need not name.
-                    async with client.get(self.plan.url, ssl=False) as response:
-                        if response.status < 500:
-                            return
-                await asyncio.sleep(0.05)
+        while True:
+            with suppress(UnavailableError):
+                if (await fetch(self.plan.url, timeout_seconds=2)).status < 500:
+                    return
+            await asyncio.sleep(0.05)
 
     async def _stop_all(self) -> None:
         loop = asyncio.get_running_loop()

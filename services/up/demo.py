@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import aiohttp
-
 from services.contracts import subjects
 from services.contracts.catalogue import (
     CameraList,
@@ -26,6 +24,7 @@ from services.mesh.clock import SystemClock
 from services.mesh.log import get_logger
 from services.mesh.rpc import call
 from services.up import story
+from services.up.fetch import fetch
 
 log = get_logger()
 
@@ -101,12 +100,11 @@ async def _remove_others(bus: Bus, home: str, simulated: set[str]) -> None:
 
 async def _ready(sim_admin_port: int) -> list[str]:
     """The cameras whose pictures are made."""
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as client:
-        try:
-            async with client.get(f"http://127.0.0.1:{sim_admin_port}/cameras") as response:
-                cameras = await response.json()
-        except (aiohttp.ClientError, TimeoutError):
-            return []
+    try:
+        answer = await fetch(f"http://127.0.0.1:{sim_admin_port}/cameras", timeout_seconds=5)
+    except UnavailableError:
+        return []
+    cameras = json.loads(answer.body)
     return [camera["id"] for camera in cameras if all(each["ready"] for each in camera["profiles"].values())]
 
 

@@ -3,11 +3,11 @@
 import asyncio
 from typing import Final
 
-import aiohttp
-
+from services.contracts.errors import UnavailableError
 from services.mesh.hangs import LOOK_SECONDS, HangWatch, process_times
 from services.mesh.log import get_logger
 from services.mesh.nats_server import NatsServer
+from services.up.fetch import fetch
 
 log = get_logger()
 
@@ -29,12 +29,11 @@ class NatsWatch:
 
     async def run(self) -> None:
         """Watches until it is cancelled."""
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS)) as client:
-            asking = asyncio.create_task(self._ask(client), name="nats health")
-            try:
-                await self._watch()
-            finally:
-                asking.cancel()
+        asking = asyncio.create_task(self._ask(), name="nats health")
+        try:
+            await self._watch()
+        finally:
+            asking.cancel()
 
     async def _watch(self) -> None:
         hangs, failing = HangWatch(), 0
@@ -53,12 +52,13 @@ class NatsWatch:
                 self._trouble = ""
                 server.restart()
 
-    async def _ask(self, client: aiohttp.ClientSession) -> None:
+    async def _ask(self) -> None:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
-                async with client.get(self._server.health_url) as answer:
-                    self._trouble = "" if answer.ok else await answer.text()
-                    self._signs += 1
-            except (aiohttp.ClientError, TimeoutError, ValueError):  # it is away, or was never there
+                answer = await fetch(self._server.health_url, timeout_seconds=ANSWER_SECONDS)
+            except UnavailableError:  # it is away, or was never there
                 self._trouble = ""
+            else:
+                self._trouble = "" if answer.ok else answer.body.decode(errors="replace")
+                self._signs += 1

@@ -1,19 +1,19 @@
 """Something to find in a demo: cameras of a second owner, two cameras in trouble, an incident in the first minute, and
 recorded hours before it."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import aiohttp
-
 from services.contracts import subjects
-from services.contracts.errors import PantauError
+from services.contracts.errors import PantauError, UnavailableError
 from services.contracts.incidents import IncidentEntry, IncidentInput, IncidentList, IncidentQuery, RemarkNote
 from services.contracts.permissions import Actor, Role
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock, sleep
 from services.mesh.log import get_logger
 from services.mesh.rpc import call
+from services.up.fetch import fetch
 
 log = get_logger()
 
@@ -89,9 +89,10 @@ async def _open_incident(bus: Bus, home: str, entries: Sequence[dict[str, Any]],
 
 async def _break(sim_admin_port: int, camera: str, fault: dict[str, Any]) -> None:
     url = f"http://127.0.0.1:{sim_admin_port}/cameras/{camera}/faults"
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as client:
-        try:
-            async with client.post(url, json=fault) as response:
-                response.raise_for_status()
-        except (aiohttp.ClientError, TimeoutError) as error:
-            log.warning("demo.no_fault", camera=camera, error=error)
+    try:
+        answer = await fetch(url, timeout_seconds=5, posted=json.dumps(fault).encode())
+    except UnavailableError as error:
+        log.warning("demo.no_fault", camera=camera, error=error)
+        return
+    if not answer.ok:
+        log.warning("demo.no_fault", camera=camera, status=answer.status)

@@ -3,14 +3,17 @@
 import subprocess
 import sys
 
+import pytest
+
 
 def _imported(modules: str, names: str) -> str:
     code = f"import sys\nimport {modules}\nprint(*sorted({{{names}}} & set(sys.modules)))"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout.strip()
 
 
-def test_a_relay_holds_no_http_library_and_nothing_of_developers_tools() -> None:
-    assert not _imported("services.wall.relay.app", "'aiohttp', 'rich', 'av', 'services.wall.front'")
+@pytest.mark.parametrize("module", ["services.wall.relay.app", "services.up.app", "services.recorder.app"])
+def test_no_http_library_is_held_where_none_is_served(module: str) -> None:
+    assert not _imported(module, "'aiohttp', 'rich', 'services.wall.front'")
 
 
 def test_what_a_library_was_spared_can_be_imported_by_others_after_it() -> None:
