@@ -138,6 +138,7 @@ class _DirectSession:
         self._short: ShortWay | None = None
         self._usual: UsualTaker | None = None
         self._picture_channel: int | None = None
+        self._tick_at = 0.0
         self._ticking: asyncio.TimerHandle | None = None
         self._reordering: asyncio.TimerHandle | None = None
 
@@ -487,11 +488,13 @@ class _DirectSession:
 
     def _tick_later(self, deadline: float) -> None:
         """All sessions tick at the same moments: a process that wakes for each costs more than what a tick does."""
-        moment = (self._loop.time() // TICK_SECONDS + 1) * TICK_SECONDS
-        self._ticking = self._loop.call_at(moment, self._tick, deadline)
+        self._tick_at = (self._loop.time() // TICK_SECONDS + 1) * TICK_SECONDS
+        self._ticking = self._loop.call_at(self._tick_at, self._tick, deadline)
 
     def _tick(self, deadline: float) -> None:
         now = self._loop.time()
+        # libuv runs timers first: what came while this process had no turn is read behind a tick that is late.
+        in_time = now - self._tick_at < TICK_SECONDS
         self._tick_later(deadline)
         if self._transport is None:
             return
@@ -501,7 +504,7 @@ class _DirectSession:
                 self._short.look_impatiently()
         self._dialogue.tick(now)
         if self._opened_at is None:
-            if now - self._heard_at >= SETTLE_SECONDS:
+            if in_time and now - self._heard_at >= SETTLE_SECONDS:
                 self._framer.settle()
             if now >= deadline:
                 self._finish(self._too_late())

@@ -12,7 +12,7 @@ from services.contracts.models import Reason
 from services.ingest.readers.direct import DirectReader
 from services.ingest.readers.libav import LibavProcesses
 from services.ingest.readers.networks import NotAllowedError, require_allowed, require_allowed_url, resolve
-from services.ingest.readers.source import Packet, Source
+from services.ingest.readers.source import Packet, ReaderEnd, Source
 from services.ingest.settings import IngestSettings
 
 
@@ -105,6 +105,16 @@ async def test_the_direct_reader_follows_no_redirect_out_of_the_networks() -> No
     assert heard == []
 
 
+async def ended(processes: LibavProcesses, source: Source, heard: list[bytes] | None = None) -> ReaderEnd:
+    """How reading ends; again where libav's process had no turn for so long that it was taken for hung."""
+    while True:
+        end = await processes.reader().run(source, Nothing())
+        if end.reason is not Reason.READER_FAILED:
+            return end
+        if heard is not None:
+            heard.clear()
+
+
 @pytest.mark.integration
 async def test_libav_follows_no_redirect_out_of_the_networks_and_each_within_them() -> None:
     processes = LibavProcesses()
@@ -113,28 +123,28 @@ async def test_libav_follows_no_redirect_out_of_the_networks_and_each_within_the
             moved = f"HTTP/1.1 302 Moved\nLocation: http://127.0.0.2:{there}/x\nContent-Length: 0\n\n"
             async with answering("127.0.0.1", moved) as (here, _):
                 url = f"http://127.0.0.1:{here}/"
-                end = await processes.reader().run(Source(url, networks=("127.0.0.1/32",)), Nothing())
+                end = await ended(processes, Source(url, networks=("127.0.0.1/32",)))
                 assert (end.reason, "127.0.0.2" in end.detail) == (Reason.BAD_ADDRESS, True), end
                 assert heard == []
-                end = await processes.reader().run(Source(url), Nothing())
+                end = await ended(processes, Source(url), heard)
                 assert end.reason is Reason.NOT_FOUND, end
                 assert heard == [b"GET /x HTTP/1.1\r\n"]
         async with answering("127.0.0.2", "RTSP/1.0 200 OK\nCSeq: NUMBER\n\n") as (there, heard):
             moved = f"RTSP/1.0 302 Moved\nCSeq: NUMBER\nLocation: rtsp://127.0.0.2:{there}/\n\n"
             async with answering("127.0.0.1", moved) as (here, _):
                 source = Source(f"rtsp://127.0.0.1:{here}/", networks=("127.0.0.1/32",))
-                end = await processes.reader().run(source, Nothing())
+                end = await ended(processes, source)
             assert (end.reason, "127.0.0.2" in end.detail) == (Reason.BAD_ADDRESS, True), end
             assert heard == []
-        end = await processes.reader().run(Source("http://169.254.169.254/"), Nothing())
+        end = await ended(processes, Source("http://169.254.169.254/"))
         assert end.reason is Reason.BAD_ADDRESS, end
         async with answering("127.0.0.1", "HTTP/1.1 302 Moved\nLocation: /\nContent-Length: 0\n\n") as (here, heard):
-            end = await processes.reader().run(Source(f"http://127.0.0.1:{here}/"), Nothing())
+            end = await ended(processes, Source(f"http://127.0.0.1:{here}/"), heard)
             assert (end.reason, len(heard)) == (Reason.REDIRECT_LOOP, 11), end
         for elsewhere in (f"file://{__file__}", "rtsp://127.0.0.1:1/"):
             moved = f"HTTP/1.1 302 Moved\nLocation: {elsewhere}\nContent-Length: 0\n\n"
             async with answering("127.0.0.1", moved) as (here, _):
-                end = await processes.reader().run(Source(f"http://127.0.0.1:{here}/"), Nothing())
+                end = await ended(processes, Source(f"http://127.0.0.1:{here}/"))
             assert (end.reason, "other than HTTP" in end.detail) == (Reason.BAD_ADDRESS, True), end
     finally:
         await processes.stop()
