@@ -36,14 +36,13 @@ def test_a_faulty_camera_plays_exactly_or_is_refused_by_name(faulty: FaultyCamer
 
 
 async def read_and_judge(faulty: FaultyCamera) -> None:
-    began, began_us = time.monotonic(), time.time_ns() // 1000
+    began_us = time.time_ns() // 1000
     async with faulty.make() as camera:
         outlet, end = await read(camera, **faulty.source)
         assert camera.connections == faulty.connections
     if isinstance(faulty.outcome, Reason):
         assert end.reason is faulty.outcome, end
         assert not outlet.packets
-        assert time.monotonic() - began < OPEN_SECONDS + 2
         assert "wrong" not in end.detail
         assert "p@ss" not in end.detail
     else:

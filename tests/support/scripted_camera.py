@@ -200,7 +200,7 @@ class ScriptedCamera:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        self._heard = asyncio.get_running_loop().time()
+        self._unheard_seconds = 0.0
         try:
             if self.greeting is not None:
                 writer.write(self.greeting)
@@ -226,7 +226,7 @@ class ScriptedCamera:
         self._counts[method] = number + 1
         asked = Asked(method, url, head, number)
         self.asked.append(asked)
-        self._heard = asyncio.get_running_loop().time()
+        self._unheard_seconds = 0.0
         reply = self.script.get(method, ScriptedCamera.good)(self, asked)
         if method == "PLAY" and reply is not None and re.search(rb"RTSP/\d\.\d 200", reply):
             out = self._socket() if self._client_ports else None
@@ -281,7 +281,6 @@ class ScriptedCamera:
         return answer(asked, "200 OK", f"Transport: {transport or wanted}", "Session: 77;timeout=60")
 
     async def _play(self, writer: asyncio.StreamWriter) -> None:
-        loop = asyncio.get_running_loop()
         out = self._socket() if self._client_ports else None
         picture = 0
         try:
@@ -289,8 +288,10 @@ class ScriptedCamera:
                 if packet.picture > picture:
                     picture = packet.picture
                     await asyncio.sleep(self.picture_seconds)
+                    # By what it sent, not by the clock: a process without its turn keeps the client's requests as well.
+                    self._unheard_seconds += self.picture_seconds
                     limit = self.needs_keep_alive_seconds
-                    if limit is not None and loop.time() - self._heard > limit:
+                    if limit is not None and self._unheard_seconds > limit:
                         break
                 if out is None and self.piece_bytes:
                     wire = self.frame(self, number, packet.wire())
