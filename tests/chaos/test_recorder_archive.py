@@ -8,12 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, closing, contextmanager
+from contextlib import AsyncExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import av
 import pytest
 
+from services.contracts.errors import UnavailableError
 from services.contracts.recordings import TimelineQuestion
 from services.footage import clips
 from services.footage.timeline import ask_timeline
@@ -102,7 +103,7 @@ async def test_a_recorder_killed_while_it_copies_takes_nothing_half_for_whole(
             await _until(lambda: len(copies(data)) == MINUTES)
             assert await stored(server) == files
             process.send_signal(signal.SIGTERM)
-            assert await asyncio.to_thread(process.wait, 10) == 0
+            assert await asyncio.to_thread(process.wait, 90) == 0
         with recorder(mesh_settings, data, server, PANTAU_RECORDER_RETENTION="full 1h"):
             await _until(lambda: not list((data / "recordings").rglob("*.mp4")))
             await _answers_from_the_archive(bus, segments)
@@ -113,12 +114,12 @@ async def _answers_from_the_archive(bus: Bus, segments: list[Segment]) -> None:
     question = TimelineQuestion(camera="cam-1", from_us=from_us, to_us=to_us)
     async with asyncio.timeout(90):
         while True:  # rows go right after their files
-            timeline, _ = await ask_timeline(bus, "city", question, recorders=1)
-            (found,) = timeline.ranges
-            if found.archived:
-                break
+            with suppress(UnavailableError):  # a busy recorder
+                timeline, _ = await ask_timeline(bus, "city", question, recorders=1)
+                if timeline.ranges and all(found.archived for found in timeline.ranges):
+                    break
             await asyncio.sleep(0.1)
-    assert (found.from_us, found.to_us, found.archived) == (from_us, to_us, True)
+    assert [(found.from_us, found.to_us) for found in timeline.ranges] == [(from_us, to_us)]
     async with AsyncExitStack() as stack:
         clip = await clips.open_clip(bus, "city", question, recorders=1, stack=stack)
         content = b"".join([data async for data in clip.chunks()])

@@ -16,6 +16,7 @@ from services.contracts.models import (
     IngestReport,
     ProfileReport,
     WantReply,
+    WorkerLease,
 )
 from services.ingest.names import HeldName, Name
 from services.ingest.overload import WorkerLoad
@@ -94,6 +95,13 @@ class Rig:
             f"ingest.{camera}",
             Assignment(camera=camera, site=SITE, workers=(worker,), incarnations=(incarnation,)),
         )
+
+    async def lease(self, worker: str) -> WorkerLease:
+        """A worker's lease, once it has one; a busy worker has none now and then."""
+        async with asyncio.timeout(90):
+            while (found := await self.leases.get(f"ingest.{worker}")) is None:
+                await asyncio.sleep(0.02)
+        return found
 
     async def clear(self, worker: "RunningWorker") -> None:
         """Takes all cameras away, so that the next test begins with none."""

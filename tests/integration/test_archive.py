@@ -30,6 +30,7 @@ from tests.integration.recorders import until
 from tests.integration.s3server import S3Server
 from tests.recorder.rig import SIGNER, Rig
 from tests.recorder.units import START_US, pictures
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.integration
 DAY = 86_400
@@ -230,11 +231,10 @@ class Cable:
         self._to_port = to_port
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
-        self.port = 0
+        self.port = free_port()
 
     async def plug(self) -> None:
         self._server = await asyncio.start_server(self._carry, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def cut(self) -> None:
         assert self._server is not None

@@ -33,6 +33,7 @@ from services.wall.front.http.times import rfc3339
 from tests.integration.exports import exports_desk
 from tests.integration.recorders import assign, camera, record, running, seen
 from tests.integration.test_front_pictures import brightness
+from tests.processes import children, command_line
 from tests.recorder.units import pictures
 from tests.wall.front.running import RunningFront, running_front
 
@@ -276,7 +277,8 @@ async def test_a_job_outlives_its_process_its_desk_and_its_recorder(
             waits = await until_status(front, made["id"], "waiting")
             assert "tried again" in waits["detail"]
             await until_status(front, made["id"], "running")
-        assert (await get(front, made["id"]))["status"] == "running", "its desk died"
+        # Its desk died, maybe where an attempt had just failed.
+        assert (await get(front, made["id"]))["status"] in ("running", "waiting")
         async with (
             running(mesh_settings, tmp_path / "recorder", "rec-1"),
             exports_desk(front, tmp_path / "wall"),
@@ -306,8 +308,7 @@ async def _process_of_an_export() -> int:
 
 
 def _children_that_export() -> list[int]:
-    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return [int(pid) for pid in children if b"services.wall.exports" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [pid for pid in children(os.getpid()) if "services.wall.exports" in command_line(pid)]
 
 
 async def test_what_expired_or_has_no_room_is_told_and_leaves_no_file(

@@ -20,6 +20,7 @@ from services.wall.front.http.times import rfc3339
 from tests.integration.exports import exports_desk
 from tests.integration.recorders import assign, camera, record, recording, running, seen, until, written
 from tests.integration.test_evidence import pantau
+from tests.integration.test_exports import known
 from tests.recorder.units import pictures
 from tests.wall.front.running import RunningFront, running_front, viewer_account
 
@@ -95,6 +96,7 @@ async def test_a_removed_cameras_footage_is_found_covered_and_handed_out_by_its_
 
         await assign(bus, [camera("cam-1")], "rec-1")
         await record(bus, "cam-1", new, recorder)
+        await known(front, "cam-1")
         async with front.http.get(f"/api/v1/cameras/cam-1/timeline?{span}") as answer:
             assert (await answer.json())["ranges"] == [], "the new owner's camera was not there yet"
         async with front.http.get(f"/api/v1/cameras/cam-1/clip.mp4?{span}") as answer:

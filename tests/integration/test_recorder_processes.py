@@ -132,7 +132,7 @@ async def test_several_processes_record_into_one_directory_as_one_recorder_and_e
         below = list(processes(running.pid).values())
     source.cancel()
     book.close()
-    assert not any(runs(pid) for pid in below)
+    await until(lambda: not any(runs(pid) for pid in below))
     recorded = {path.parts[-7] for path in (data / "recordings").rglob("*.mp4")}
     assert recorded == set(CAMERAS)
     command = [sys.executable, "-m", "services.cli", "fsck", "--data", str(data)]

@@ -105,6 +105,7 @@ async def test_changes_are_refused_to_a_viewer_and_to_whoever_was_slower(bus: Bu
 async def test_a_restarted_registry_has_lost_nothing(bus: Bus, mesh_settings: MeshSettings) -> None:
     async with registry(mesh_settings):
         await add(bus, "One", "Two")
+        await eventually(lambda: collected(bus), lambda told: len(told) >= 4)
     async with registry(mesh_settings, worker="registry-2"):
         listed = await ask(bus, "cameras-list", CameraQuery(), CameraList)
         assert [entry.camera.id for entry in listed.cameras] == ["one", "two"]

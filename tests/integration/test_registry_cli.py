@@ -44,7 +44,7 @@ async def pantau(url: str, *arguments: str, stdin: str = "") -> Done:
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, "PANTAU_URL": url},
     )
-    out, err = await asyncio.wait_for(process.communicate(stdin.encode()), 30)
+    out, err = await asyncio.wait_for(process.communicate(stdin.encode()), 90)
     return Done(process.returncode or 0, out.decode(), err.decode())
 
 

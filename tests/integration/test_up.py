@@ -14,7 +14,7 @@ import nats
 import pytest
 
 from services.mesh.nats_server import NatsServer
-from tests.integration.recorded import recorded
+from tests.integration.recorded import files, recorded
 from tests.integration.up_process import environment, running, running_with
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
@@ -57,9 +57,8 @@ async def test_one_line_then_cameras_deliver_are_recorded_and_all_ends(tmp_path:
     assert relays_apart == ["wall", "ingest", "sim", "recorder", "registry"]
     assert "child.killed" not in {line["event"] for line in up.log()}
     assert running_with(str(data)) == []
-    recordings = sorted((data / "recordings").rglob("*.mp4"))
-    assert {path.parts[-7] for path in recordings} == {"cam-001", "cam-002"}
-    assert all(count_frames(path) >= FRAMES for path in recordings)
+    for camera in ("cam-001", "cam-002"):
+        assert sum(map(count_frames, files(data, camera))) >= FRAMES
 
 
 async def test_what_was_registered_is_there_again_and_what_is_simulated_no_more_is_not(tmp_path: Path) -> None:
@@ -91,7 +90,7 @@ async def test_its_nats_server_wants_a_key_that_nobody_sees_and_its_folder_is_it
     async with running(tmp_path) as up:
         (url,) = [line["url"] for line in up.log() if line["event"] == "nats.started"]
         with pytest.raises(nats.errors.Error, match=r"(?i)authorization"):
-            await nats.connect(url, allow_reconnect=False, connect_timeout=2)
+            await nats.connect(url, allow_reconnect=False, connect_timeout=60)
         seeds = [
             re.findall(r"\bS[OAU][A-Z2-7]{50,}", path.read_text())
             for path in (tmp_path / "nats" / "authority").rglob("*") if path.is_file() and path.name != "server.json"

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+import nats.errors
 from nats.js.errors import NotFoundError
 
 from services.contracts import events, subjects
@@ -211,7 +212,15 @@ async def add(bus: Bus, *names: str, **more: object) -> None:
 
 
 async def collected(bus: Bus, site: str = "city") -> list[events.Event]:
-    """Every event of a site that the streams have; in order within each stream."""
+    """Every event of a site that the streams have; in order within each stream. A busy nats-server is asked again."""
+    while True:
+        try:
+            return await _collected(bus, site)
+        except nats.errors.TimeoutError:
+            continue
+
+
+async def _collected(bus: Bus, site: str) -> list[events.Event]:
     found = []
     for stream in events.STREAMS:
         last = (await bus.js.stream_info(stream)).state.last_seq

@@ -103,7 +103,7 @@ async def test_what_leads_on_from_two_first_frames_comes_when_the_page_has_seen_
         one.hold = two.hold = True
         viewer = Viewer(front)
         await viewer.open(2, Aim(slot=0, camera="cam-1"), Aim(slot=1, camera="cam-2"))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while not (viewer.frames(0) and viewer.frames(1)):
                 await pass_milliseconds(1)
         seen = [SeenFrame(slot=slot, rtp=viewer.frames(slot)[0][0]) for slot in (0, 1)]
