@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -144,9 +145,7 @@ class NatsServer:
         self._folder.mkdir(parents=True, exist_ok=True)
         for stale in self._folder.glob("*.ports"):
             stale.unlink()
-        path = self._folder / "nats.conf"
-        path.touch(mode=0o600)  # it holds a password
-        path.write_text(self._text if self._text is not None else self._config())
+        path = self._write_config()
         log_path = self._folder / "nats.log"
         with log_path.open("ab") as log_file:
             command = [binary(), "--config", str(path), "--ports_file_dir", str(self._folder)]
@@ -171,6 +170,12 @@ class NatsServer:
         self.health_url = "".join(f"{url}/healthz" for url in listening.get("monitoring", ())[:1])
         self._port = int(self.url.rpartition(":")[2])
 
+    def _write_config(self) -> Path:
+        path = self._folder / "nats.conf"
+        path.touch(mode=0o600)  # it holds a password
+        path.write_text(self._text if self._text is not None else self._config())
+        return path
+
     def _config(self) -> str:
         return config(
             self._folder / "jetstream",
@@ -193,6 +198,11 @@ class NatsServer:
         """Asks the running process to end; who waits for it starts the next."""
         if self._process:
             self._process.terminate()
+
+    def reload(self) -> None:
+        """Has the running process take the configuration, as it is now, and the certificate."""
+        self._write_config()
+        os.kill(self.pid, signal.SIGHUP)
 
     def has_room(self) -> bool:
         """Whether its disk has room to write to."""

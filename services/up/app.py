@@ -37,6 +37,7 @@ from services.up.demo_map import write_demo_map
 from services.up.fetch import fetch
 from services.up.folder import FolderLock
 from services.up.grants import follow_grants
+from services.up.nats_certificate import follow_certificate
 from services.up.nats_watch import NatsWatch
 
 log = get_logger()
@@ -240,11 +241,13 @@ class Up:
         mesh = settings.model_copy(
             update={"nats_url": self._nats.url, "nats_user": "", "nats_creds": folder / "authority" / "creds"}
         )
+        certificate, text = self.plan.nats_certificate, partial(self._nats_text, authority)
         self._watching = tasks.create_task(
             together(
                 NatsWatch(self._nats).run(),
                 self._follow_sites(self._nats, authority),
                 follow_grants(Hub(authority, mesh), SystemClock()),
+                *((follow_certificate(self._nats, certificate, text),) if certificate else ()),
             ),
             name="nats watch",
         )
