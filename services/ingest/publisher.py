@@ -47,6 +47,20 @@ class Publisher:
         else:
             self.dropped_no_bus += count
 
+    def lend_socket(self) -> tuple[int, int]:
+        """The bus's socket, which whole lines may be written to before anything else is done, and until when.
+
+        -1 without a lease, and where the bus has none to lend. The time is `Clock.monotonic`'s, in microseconds.
+        """
+        return (self._bus.lend_media_socket(), int(self._held_until() * 1e6)) if self.permitted else (-1, 0)
+
+    def wrote_lines(self, count: int, size_bytes: int, rest: bytes) -> None:
+        """``count`` frames of together ``size_bytes`` were written to that socket, but for the ``rest`` of the last."""
+        self.published += count
+        self.published_bytes += size_bytes
+        if rest:
+            self._bus.finish_media_line(rest)
+
     def totals(self) -> dict[str, int]:
         """All counters."""
         return {

@@ -192,7 +192,10 @@ class Worker:
         found = find_kernel() if self._settings.kernel == "auto" else "off by the setting"
         service = self._service
         if isinstance(service.clock, SystemClock) and not isinstance(found, str):
-            self._engine = KernelEngine(found, self.publisher.publish_lines, self._most_bytes, service.bus.rest)
+            publisher, bus = self.publisher, service.bus
+            self._engine = KernelEngine(
+                found, publisher.publish_lines, self._most_bytes, bus.rest, socket=publisher, rest_seconds=REST_SECONDS
+            )
         _kernel.set(self._engine is not None)
         log.info("ingest.reading", kernel=found if isinstance(found, str) else "on")
 

@@ -255,6 +255,16 @@ class Bus:
         _dropped_out.inc(count)
         return False
 
+    def lend_media_socket(self) -> int:
+        """The number of a socket that lines as `publish_media_lines` takes may be written to at once, past the event
+        loop, before anything else is awaited or published; -1: none now. Of a line that did not go whole
+        `finish_media_line` is given the rest at once."""
+        return self.client.lend_media_socket()
+
+    def finish_media_line(self, rest: bytes) -> None:
+        """Writes the ``rest`` of a line whose beginning went to the lent socket, before anything else is published."""
+        self.client.finish_media_line(rest)
+
     def rest(self) -> None:
         """All of a turn is done: rests behind what `publish_media_lines` wrote in it (`rest_after_media`)."""
         self.client.rest()

@@ -59,6 +59,25 @@ class MediaWriter:
             self._sent = True
         return True
 
+    def lend_socket(self) -> int:
+        """The number of the connection's socket, for whole lines that are written before the loop turns; -1: none.
+
+        There is none over TLS, nor while something waits to be sent: lines would overtake it.
+        """
+        transport = self._transport()
+        if transport is None or self._parts or transport.is_closing() or transport.get_write_buffer_size():
+            return -1
+        if transport.get_extra_info("ssl_object") is not None:
+            return -1
+        number: int = transport.get_extra_info("socket").fileno()
+        return number
+
+    def finish_line(self, rest: bytes) -> None:
+        """The ``rest`` of a line whose beginning the lent socket took."""
+        transport = self._transport()
+        if transport is not None:
+            transport.write(rest)
+
     def rest(self) -> None:
         """All of a turn is done: rests behind the lines that were written in it.
 

@@ -114,6 +114,14 @@ class NatsClient(Client):
             return True
         return isinstance(self._transport, WebSocketTransport) and self._publish_by_flusher(lines)
 
+    def lend_media_socket(self) -> int:
+        """The number of the connection's socket, for whole lines that are written at once; -1: none now."""
+        return self._media.lend_socket()
+
+    def finish_media_line(self, rest: bytes) -> None:
+        """Writes the ``rest`` of a line whose beginning went to that socket."""
+        self._media.finish_line(rest)
+
     def rest(self) -> None:
         """Rests behind the lines that were written in a turn, now that all of it is done."""
         self._media.rest()

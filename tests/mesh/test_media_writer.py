@@ -8,6 +8,14 @@ import pytest
 from services.mesh.media_writer import MAX_UNSENT_BYTES, MediaWriter
 
 
+class FakeSocket:
+    """The connection's."""
+
+    def fileno(self) -> int:
+        """See ``socket.socket``."""
+        return 9
+
+
 class Wire(asyncio.WriteTransport):
     """A transport that keeps what is written."""
 
@@ -15,6 +23,16 @@ class Wire(asyncio.WriteTransport):
         super().__init__()
         self.writes: list[bytes] = []
         self.unsent = 0
+        self.closing = False
+        self.secure = False
+
+    def is_closing(self) -> bool:
+        """See ``asyncio.WriteTransport``."""
+        return self.closing
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """A socket, and of TLS what stands for it."""
+        return {"socket": FakeSocket(), "ssl_object": object() if self.secure else None}.get(name, default)
 
     def write(self, data: Any) -> None:
         """See ``asyncio.WriteTransport``."""
@@ -148,3 +166,32 @@ async def test_what_was_published_beside_lines_goes_out_before_the_rest(rests: l
     assert wire.writes[1:] == [b"PUB a.b 3\r\ntwo\r\n"]
     await asyncio.sleep(0)
     assert rests == [0.5]
+
+
+async def test_the_socket_is_lent_while_nothing_waits_in_front_of_what_is_written_to_it() -> None:
+    wire = Wire()
+    here = [wire]
+    writer = MediaWriter(lambda: here[0] if here else None)
+    assert writer.lend_socket() == 9
+    writer.publish("a.b", b"one")
+    assert writer.lend_socket() == -1
+    await asyncio.sleep(0)
+    assert writer.lend_socket() == 9
+    for name, value in (("unsent", 1), ("closing", True), ("secure", True)):
+        here[0] = Wire()
+        setattr(here[0], name, value)
+        assert writer.lend_socket() == -1, name
+    here.clear()
+    assert writer.lend_socket() == -1
+
+
+async def test_the_rest_of_a_line_goes_to_the_connection_whatever_waits() -> None:
+    wire = Wire()
+    here = [wire]
+    writer = MediaWriter(lambda: here[0] if here else None)
+    wire.unsent = MAX_UNSENT_BYTES + 1
+    writer.finish_line(b"e\r\n")
+    assert wire.writes == [b"e\r\n"]
+    here.clear()
+    writer.finish_line(b"gone with its connection")
+    assert wire.writes == [b"e\r\n"]

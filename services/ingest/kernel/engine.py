@@ -2,6 +2,9 @@
 
 The sockets stand in an epoll of their own, which stands in the event loop's: one wake-up, and one call into C, for all
 that have something. What C leaves is Python's to look at, in the same buffer.
+
+C also writes to NATS, and stays for a while: it reads, writes and rests again and again, and Python hears of the
+pictures together. It comes back at once where a connection needs Python, or the event loop has anything else to do.
 """
 
 import asyncio
@@ -21,6 +24,11 @@ ARENA_BYTES: Final = 4 * 1024 * 1024
 """For the messages of one turn. Pages that no data reaches cost no memory."""
 FRAMES: Final = 512
 MAX_MESSAGE_BYTES: Final = LIMITS["PI_MESSAGE_BYTES"]
+STAY_US: Final = 20_000
+"""So long a call may last. Timers of the process are late by it."""
+QUIET_US: Final = 10_000
+"""For so long after the event loop had something else to do calls are short: what follows of it takes turns too."""
+_LINE_END: Final = b"\r\n"
 _FRAME: Final = Struct("@qqIIIIII")
 
 
@@ -35,11 +43,27 @@ class KernelTaker(Protocol):
     def look(self) -> None:
         """What stands in the buffer is for Python."""
 
+    def lend_again(self) -> None:
+        """Sockets are about to be read, and somebody had looked (`KernelEngine.lend_later`)."""
+
     def ended(self) -> None:
         """The connection is over, as its next read says."""
 
     def failed(self) -> None:
         """One of the others raised an error, which is logged: the connection is to be read otherwise."""
+
+
+class BusSocket(Protocol):
+    """The socket to NATS, which C writes to past the event loop's transport."""
+
+    def lend_socket(self) -> tuple[int, int]:
+        """Its number, and until when lines may be written to it (`time.monotonic`, µs); -1 where none may be now.
+
+        Called in each turn of the loop; the loan ends with the call of C that follows.
+        """
+
+    def wrote_lines(self, count: int, size_bytes: int, rest: bytes) -> None:
+        """Messages of together ``size_bytes`` were written, but for the ``rest`` of the last one."""
 
 
 class KernelEngine:
@@ -51,10 +75,13 @@ class KernelEngine:
         publish: Callable[[bytes, int, int], None],
         max_message_bytes: Callable[[], int],
         rest: Callable[[], None] = lambda: None,
+        *,
+        socket: BusSocket | None = None,
+        rest_seconds: float = 0.0,
     ) -> None:
-        """``publish`` gets lines for NATS, how many messages stand in them, and their bytes.
+        """``publish`` gets lines for NATS that C has not written, how many messages stand in them, and their bytes.
 
-        ``rest`` is called when all of a turn is done.
+        ``rest`` is called when all of a turn is done. ``rest_seconds``: how long C rests behind what it wrote.
         """
         assert _FRAME.size == ffi.sizeof("pi_frame")
         self.pictures = 0
@@ -73,8 +100,13 @@ class KernelEngine:
         engine.epoll, engine.arena, engine.frames = self._epoll.fileno(), self._arena, self._frames
         engine.arena_bytes, engine.frames_room = ARENA_BYTES, FRAMES
         self._takers: dict[int, KernelTaker] = {}
+        self._to_lend: list[KernelTaker] = []
         self._numbers = 0
         self._loop = asyncio.get_running_loop()
+        self._socket = socket
+        self._others_us = 0
+        """When the loop had something else to do."""
+        engine.loop, engine.bus, engine.rest_us = _epoll_of(self._loop), -1, round(rest_seconds * 1e6)
         self._loop.add_reader(self._epoll.fileno(), self._turn)
 
     def close(self) -> None:
@@ -105,7 +137,7 @@ class KernelEngine:
     def take(self, connection: Connection, arrival_us: int) -> bool:
         """Takes the pictures in a connection's buffer; whether what is left only waits for more."""
         engine = self._engine
-        engine.used = engine.count = 0
+        engine.used = engine.sent = engine.count = 0
         engine.max_message_bytes = self._max_message_bytes()
         wall_us = (time.time_ns() - time.monotonic_ns()) // 1000 + arrival_us
         waits = self._kernel.pi_take(engine, connection, arrival_us, wall_us) == WAIT
@@ -113,11 +145,24 @@ class KernelEngine:
             self._hand_on()
         return bool(waits)
 
+    def lend_later(self, taker: KernelTaker) -> None:
+        """Its loan ended because somebody looked: tells it when sockets are about to be read again."""
+        self._to_lend.append(taker)
+
     def _turn(self) -> None:
         engine = self._engine
+        to_lend, self._to_lend = self._to_lend, []
+        for taker in to_lend:
+            taker.lend_again()
         engine.max_message_bytes = self._max_message_bytes()
+        if self._socket is not None:
+            engine.bus, engine.held_until_us = self._socket.lend_socket()
+            is_quiet = time.monotonic_ns() // 1000 - self._others_us > QUIET_US
+            engine.stay_us = STAY_US if engine.bus >= 0 and is_quiet else 0
         if self._kernel.pi_turn(engine) <= 0:
             return
+        if engine.others:
+            self._others_us = time.monotonic_ns() // 1000
         looks, ended = engine.looks, engine.ended
         look = engine.look[0:looks] if looks else ()
         end = engine.end[0:ended] if ended else ()
@@ -143,13 +188,14 @@ class KernelEngine:
             taker.failed()
 
     def _hand_on(self) -> None:
-        """All are handed on before any is published: a recorder that misses one finds it kept."""
+        """All are handed on before any is published here, or asked for: a recorder that misses one finds it kept."""
         engine, takers, lines = self._engine, self._takers, self._lines
-        count, used = engine.count, engine.used
+        count, used, sent = engine.count, engine.used, engine.sent
         now, now_us = time.monotonic(), time.time_ns() // 1000
-        published = total = 0
+        written = written_bytes = total = 0
+        rest_at = 0
         failed: list[KernelTaker] = []
-        for arrival_us, dts_90k, number, _line_at, at, size, payload_bytes, keyframe in _FRAME.iter_unpack(
+        for arrival_us, dts_90k, number, line_at, at, size, payload_bytes, keyframe in _FRAME.iter_unpack(
             self._records[: count * _FRAME.size]
         ):
             taker = takers[number]
@@ -160,9 +206,19 @@ class KernelEngine:
             except Exception as error:  # a supervisor: other cameras' pictures are handed on and published
                 log.exception("ingest.take_failed", error=error)
                 failed.append(taker)
-            published += 1
             total += size
-        self.pictures += published
-        self._publish(bytes(lines[:used]), published, total)
+            if line_at < sent:
+                written, written_bytes, rest_at = written + 1, total, at + size + len(_LINE_END)
+        self.pictures += count
+        if written and self._socket is not None:
+            self._socket.wrote_lines(written, written_bytes, bytes(lines[sent:rest_at]))
+        if written < count:
+            self._publish(bytes(lines[rest_at:used]), count - written, total - written_bytes)
         for taker in failed:
             taker.failed()
+
+
+def _epoll_of(loop: asyncio.AbstractEventLoop) -> int:
+    """The descriptor that a loop waits on, which is uvloop's to tell; -1 where the loop is another."""
+    tell: Callable[[], int] | None = getattr(loop, "_get_backend_id", None)
+    return -1 if tell is None else tell()

@@ -7,6 +7,7 @@
 
 #define _GNU_SOURCE
 #include <errno.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -678,10 +679,28 @@ EXPORT void pi_heard(pi_connection *c, uint32_t bytes, int64_t arrival_us) {
   c->heard_us = arrival_us;
 }
 
-EXPORT int pi_turn(pi_engine *engine) {
+/* Notes that Python is to look. One packet of sound or of RTCP can wait for others' pictures, but not with more behind
+   it. */
+static void note_look(pi_engine *engine, const pi_connection *c) {
+  uint32_t place = 0;
+  while (place < engine->looks && engine->look[place] != c->number) {
+    place++;
+  }
+  const uint8_t *packet = c->buffer + c->begin;
+  const int is_beside = c->end - c->begin > PREFIX_BYTES && packet[0] == '$' && packet[1] != c->channel &&
+                        read16(packet + 2) == c->end - c->begin - PREFIX_BYTES;
+  if (place < engine->looks || !is_beside || place == PI_TURN_READS - 1) {
+    engine->urgent = 1;
+  }
+  if (place == engine->looks) {
+    engine->look[engine->looks++] = c->number;
+  }
+}
+
+/* Reads each connection that has something, once; returns how many. */
+static int read_ready(pi_engine *engine) {
   struct epoll_event events[PI_TURN_READS];
-  const int ready = epoll_wait(engine->epoll, events, PI_TURN_READS, 0);
-  engine->used = engine->count = engine->looks = engine->ended = 0;
+  const int ready = epoll_wait(engine->epoll, events, (int)(PI_TURN_READS - engine->looks), 0);
   for (int n = 0; n < ready; n++) {
     pi_connection *c = events[n].data.ptr;
     if (c->size - c->end > 0) {
@@ -698,10 +717,62 @@ EXPORT int pi_turn(pi_engine *engine) {
     const int status = pi_take(engine, c, c->heard_us, now_us(CLOCK_REALTIME));
     tidy(c);
     if (status != PI_WAIT) {
-      engine->look[engine->looks++] = c->number;
+      note_look(engine, c);
     }
   }
   return ready;
+}
+
+/* Writes what was made since the last time to NATS; 0 where something is left for Python. */
+static int publish(pi_engine *engine) {
+  if (engine->sent == engine->used) {
+    return 1;
+  }
+  if (engine->bus < 0 || now_us(CLOCK_MONOTONIC) >= engine->held_until_us) {
+    return 0;
+  }
+  const uint32_t due = engine->used - engine->sent;
+  const ssize_t went = send(engine->bus, engine->arena + engine->sent, due, MSG_DONTWAIT | MSG_NOSIGNAL);
+  engine->sent += went > 0 ? (uint32_t)went : 0;
+  return went == (ssize_t)due;
+}
+
+static struct timespec span_of(int64_t us) {
+  return (struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
+}
+
+/* Whether the event loop has something to do within so many microseconds, the engine's own sockets among it. */
+static int is_wanted(const pi_engine *engine, int64_t us) {
+  struct pollfd loop = {.fd = engine->loop, .events = POLLIN};
+  const struct timespec patience = span_of(us);
+  return us > 0 && ppoll(&loop, 1, &patience, NULL) != 0;
+}
+
+EXPORT int pi_turn(pi_engine *engine) {
+  int64_t until = now_us(CLOCK_MONOTONIC) + (engine->loop < 0 ? 0 : engine->stay_us);
+  engine->used = engine->sent = engine->count = engine->looks = engine->ended = engine->urgent = engine->others = 0;
+  int reads = 0;
+  do {
+    const uint32_t sent = engine->sent, looks = engine->looks;
+    const int ready = read_ready(engine);
+    if (ready <= 0) {
+      engine->others = 1;
+      break;
+    }
+    reads += ready;
+    if (!publish(engine) || engine->urgent || engine->ended) {
+      break;
+    }
+    if (!looks && engine->looks) {
+      until = least_of(until, now_us(CLOCK_MONOTONIC) + PI_PATIENCE_US);
+    }
+    if (engine->sent > sent) {
+      const struct timespec rest = span_of(engine->rest_us);
+      nanosleep(&rest, NULL);
+    }
+  } while (engine->count < engine->frames_room / 2 && engine->used < engine->arena_bytes / 2 &&
+           is_wanted(engine, until - now_us(CLOCK_MONOTONIC)));
+  return reads;
 }
 
 /* What Python has to find true. */
@@ -739,9 +810,11 @@ EXPORT int pi_facts(uint32_t *facts, int room) {
       AT(pi_connection, placed_count), AT(pi_connection, placed), AT(pi_connection, sequence),
       AT(pi_connection, epoch), AT(pi_connection, key_epoch), AT(pi_connection, subject_bytes),
       AT(pi_connection, sets_bytes), AT(pi_connection, subject), AT(pi_connection, sets),
-      sizeof(pi_engine), AT(pi_engine, epoll), AT(pi_engine, arena), AT(pi_engine, frames),
-      AT(pi_engine, arena_bytes), AT(pi_engine, frames_room), AT(pi_engine, max_message_bytes), AT(pi_engine, used),
-      AT(pi_engine, count), AT(pi_engine, looks), AT(pi_engine, ended), AT(pi_engine, look), AT(pi_engine, end),
+      sizeof(pi_engine), AT(pi_engine, epoll), AT(pi_engine, loop), AT(pi_engine, bus),
+      AT(pi_engine, held_until_us), AT(pi_engine, stay_us), AT(pi_engine, rest_us), AT(pi_engine, arena),
+      AT(pi_engine, frames), AT(pi_engine, arena_bytes), AT(pi_engine, frames_room), AT(pi_engine, max_message_bytes),
+      AT(pi_engine, used), AT(pi_engine, count), AT(pi_engine, sent), AT(pi_engine, looks), AT(pi_engine, ended),
+      AT(pi_engine, urgent), AT(pi_engine, others), AT(pi_engine, look), AT(pi_engine, end),
   };
   const int count = (int)(sizeof all / sizeof all[0]);
   for (int n = 0; n < count && n < room; n++) {

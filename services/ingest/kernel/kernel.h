@@ -16,7 +16,8 @@ typedef enum {
   PI_SETS_BYTES = 1024,      /* of the parameter sets in front of a keyframe, at most */
   PI_WAIT_BYTES = 245760,    /* of a picture that is not whole yet, at most */
   PI_LEAST_ROOM_BYTES = 65536,
-  PI_TURN_READS = 64         /* connections that are read in one pi_turn */
+  PI_TURN_READS = 64,        /* connections that are read at once */
+  PI_PATIENCE_US = 8000      /* what is not of the pictures waits so long for Python, at most */
 } pi_limit;
 
 typedef enum {
@@ -96,12 +97,19 @@ typedef struct {
 /* What a worker reads with. */
 typedef struct {
   int32_t epoll;
+  int32_t loop;          /* the event loop's epoll, in which `epoll` stands; -1: no turn goes on */
+  int32_t bus;           /* the socket to NATS, where lines may be written to it in this turn; else -1 */
+  int64_t held_until_us; /* until when, by CLOCK_MONOTONIC */
+  int64_t stay_us;       /* a turn goes on for so long, while nobody but cameras has something for the process */
+  int64_t rest_us;       /* after lines were written it sleeps so long, and what came meanwhile is read together */
   uint8_t *arena;
   pi_frame *frames;
   uint32_t arena_bytes, frames_room, max_message_bytes;
   /* of the last call */
   uint32_t used, count;
+  uint32_t sent; /* so much of the arena is NATS's: it may end within a message */
   uint32_t looks, ended;
+  uint8_t urgent, others; /* a look that cannot wait; others: the event loop has something else to do */
   uint32_t look[64], end[64]; /* numbers of connections */
 } pi_engine;
 
@@ -118,5 +126,6 @@ int pi_take(pi_engine *engine, pi_connection *connection, int64_t arrival_us, in
 /* So many bytes were written behind the connection's end. */
 void pi_heard(pi_connection *connection, uint32_t bytes, int64_t arrival_us);
 
-/* Reads each connection that has something, once, and takes its pictures; returns how many were read. */
+/* Reads each connection that has something, once, takes its pictures and writes them to NATS, and goes on so until
+   Python is needed or the turn's time is over; returns how many reads there were. */
 int pi_turn(pi_engine *engine);

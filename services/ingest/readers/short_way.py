@@ -178,6 +178,12 @@ class ShortWay:
     def end_loan(self) -> None:
         if self._lent:
             self._end(self.connection)
+            self._engine.lend_later(self)
+
+    def lend_again(self) -> None:
+        connection = self.connection
+        if connection is not None and connection.begin == connection.end and not self._framer.within_message:
+            self._lend(connection)
 
     def _end(self, connection: Connection) -> None:
         if not self._lent:

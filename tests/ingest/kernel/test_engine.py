@@ -1,13 +1,18 @@
-"""The engine: sockets are read in one call, and what the kernel leaves is looked at."""
+"""The engine: sockets are read in one call, pictures are written to NATS, and what the kernel leaves is looked at."""
 
 import asyncio
 import errno
+import select
 import socket
+import threading
+import time
 
 import pytest
+import uvloop
 
+from services.ingest.kernel import engine as engine_module
 from services.ingest.kernel.engine import MAX_MESSAGE_BYTES, KernelEngine
-from services.ingest.kernel.library import Connection
+from services.ingest.kernel.library import Connection, ffi
 from tests.ingest.kernel.built import kernel
 from tests.wall.relay.kernel.built import needs_compiler
 
@@ -34,6 +39,9 @@ class Taker:
         self.came += self.buffer[begin:end]
         self.connection.begin = self.connection.end = 0
         self.told.set()
+
+    def lend_again(self) -> None:
+        self.connection.lent = 1
 
     def failed(self) -> None:
         self.has_failed = True
@@ -133,3 +141,194 @@ async def test_an_error_with_a_picture_is_told_and_the_picture_is_published() ->
         assert taker.has_failed
         engine.disconnect(taker.connection)
     engine.close()
+
+
+# pictures, which C writes to NATS
+
+
+class LentTaker(Taker):
+    """Has lent what usual pictures need."""
+
+    def __init__(self, engine: KernelEngine, wire: socket.socket) -> None:
+        super().__init__(engine, wire)
+        self.messages: list[bytes] = []
+        connection = self.connection
+        connection.payload_type = 96
+        connection.subject[0:1] = b"a"
+        connection.subject_bytes = connection.lent = 1
+        connection.bucket.at = connection.bucket.delay = time.monotonic_ns() // 1000
+        connection.frames_count, connection.slack = 1, 1 << 50  # pictures came before; the source's clock is believed
+
+    def take_usual(self, *picture: object) -> None:
+        assert isinstance(picture[0], bytes)
+        self.messages.append(picture[0])
+        self.told.set()
+
+
+class BusEnd:
+    """The publisher: lends a socket, whose other end is NATS's."""
+
+    def __init__(self, *, held_seconds: float = 3600.0) -> None:
+        self.ours, self.nats = socket.socketpair()
+        self.ours.setblocking(False)
+        self.held_until_us = round((time.monotonic() + held_seconds) * 1e6)
+        self.published: list[tuple[bytes, int, int]] = []
+        self.wrote: list[tuple[int, int, bytes]] = []
+
+    def lend_socket(self) -> tuple[int, int]:
+        return self.ours.fileno(), self.held_until_us
+
+    def wrote_lines(self, count: int, size_bytes: int, rest: bytes) -> None:
+        self.wrote.append((count, size_bytes, rest))
+
+    def publish(self, *lines: object) -> None:
+        self.published.append(lines)  # type: ignore[arg-type]  # as `KernelEngine` calls it
+
+    def engine(self) -> KernelEngine:
+        """One that writes to it."""
+        return KernelEngine(kernel(), self.publish, lambda: MAX_MESSAGE_BYTES, socket=self, rest_seconds=0.001)
+
+    def close(self) -> None:
+        self.ours.close()
+        self.nats.close()
+
+
+def picture(number: int, size_bytes: int = 100) -> bytes:
+    """The interleaved packets of a picture of one slice."""
+    data = b"\x41\xe0" + b"\x05" * size_bytes
+    rtp = b"\x80\xe0" + number.to_bytes(2, "big") + (3000 * (number + 1)).to_bytes(4, "big") + bytes(4) + data
+    return b"$\0" + len(rtp).to_bytes(2, "big") + rtp
+
+
+def lines(messages: list[bytes]) -> bytes:
+    """As NATS gets them."""
+    return b"".join(b"PUB a %d\r\n%b\r\n" % (len(message), message) for message in messages)
+
+
+async def test_pictures_are_written_to_nats_and_handed_on() -> None:
+    bus = BusEnd()
+    engine = bus.engine()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        taker = LentTaker(engine, ours)
+        theirs.send(picture(0) + picture(1))
+        await taker.next()
+        assert len(taker.messages) == 2
+        assert bus.nats.recv(65536) == lines(taker.messages)
+        assert bus.wrote == [(2, sum(map(len, taker.messages)), b"")]
+        assert bus.published == []
+        engine.disconnect(taker.connection)
+    engine.close()
+    bus.close()
+
+
+@pytest.mark.parametrize("lent", ["without a lease", "without a socket"])
+async def test_what_c_may_not_write_is_published_by_python(lent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bus = BusEnd(held_seconds=-1.0 if lent == "without a lease" else 3600.0)
+    if lent == "without a socket":
+        monkeypatch.setattr(bus, "lend_socket", lambda: (-1, bus.held_until_us))
+    engine = bus.engine()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        taker = LentTaker(engine, ours)
+        theirs.send(picture(0))
+        await taker.next()
+        assert bus.published == [(lines(taker.messages), 1, len(taker.messages[0]))]
+        assert bus.wrote == []
+        engine.disconnect(taker.connection)
+    engine.close()
+    bus.close()
+
+
+async def test_a_message_that_nats_takes_in_part_is_finished_and_the_next_is_published_behind_it() -> None:
+    bus = BusEnd()
+    bus.ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    engine = bus.engine()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        taker = LentTaker(engine, ours)
+        theirs.send(picture(0, 60_000) + picture(1, 60_000))
+        await taker.next()
+        ((count, size_bytes, rest),) = bus.wrote
+        ((published, more, more_bytes),) = bus.published
+        assert (count, more) == (1, 1)
+        assert [size_bytes, more_bytes] == [len(message) for message in taker.messages]
+        assert rest
+        assert bus.nats.recv(65536) + rest + published == lines(taker.messages)
+        engine.disconnect(taker.connection)
+    engine.close()
+    bus.close()
+
+
+async def test_who_looked_lends_again_before_the_next_picture_is_read() -> None:
+    bus = BusEnd()
+    engine = bus.engine()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        taker = LentTaker(engine, ours)
+        taker.connection.lent = 0
+        engine.lend_later(taker)
+        theirs.send(picture(0))
+        await taker.next()
+        assert (len(taker.messages), bytes(taker.came)) == (1, b"")
+        engine.disconnect(taker.connection)
+    engine.close()
+    bus.close()
+
+
+def test_a_call_that_stays_reads_on_and_ends_when_the_event_loop_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "STAY_US", 60_000_000)
+
+    async def stay() -> None:
+        bus = BusEnd()
+        engine = bus.engine()
+        (ours, theirs), (other, its) = socket.socketpair(), socket.socketpair()
+        asked = asyncio.Event()
+        asyncio.get_running_loop().add_reader(other.fileno(), asked.set)
+
+        def drive() -> None:
+            """The call holds the event loop: another thread is the cameras and NATS."""
+            for number in range(3):
+                theirs.send(picture(number))
+                assert bus.nats.recv(65536).startswith(b"PUB a ")
+            its.send(b"now")
+
+        with ours, theirs, other, its:
+            taker = LentTaker(engine, ours)
+            await asyncio.sleep(0)
+            thread = threading.Thread(target=drive)
+            thread.start()
+            await asked.wait()
+            thread.join()
+            assert len(taker.messages) == 3
+            assert len(bus.wrote) < 3, "Python was called for each picture"
+            asyncio.get_running_loop().remove_reader(other.fileno())
+            engine.disconnect(taker.connection)
+        engine.close()
+        bus.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(stay())
+
+
+@pytest.mark.parametrize(
+    ("data", "urgent"),
+    [
+        pytest.param(b"$\x01\0\x04sound"[:8], 0, id="one packet of another channel waits"),
+        pytest.param(b"$\x01\0\x04some" + picture(0), 1, id="what stands behind it does not"),
+        pytest.param(picture(7), 1, id="a picture does not"),
+        pytest.param(b"RTSP/1.0 200 OK\r\n\r\n", 1, id="an answer does not"),
+    ],
+)
+def test_what_is_no_picture_may_wait_for_others_pictures(data: bytes, urgent: int) -> None:
+    inner, connection = ffi.new("pi_engine *"), ffi.new("pi_connection *")
+    buffer = bytearray(1024)
+    ours, theirs = socket.socketpair()
+    with ours, theirs, select.epoll() as epoll:
+        inner.epoll, inner.loop, inner.bus = epoll.fileno(), -1, -1
+        connection.buffer, connection.size, connection.fd = ffi.from_buffer("uint8_t[]", buffer), 1024, ours.fileno()
+        connection.payload_type, connection.lent, connection.number = 96, 1, 5
+        assert kernel().pi_watch(inner, connection) == 0
+        theirs.send(data)
+        assert kernel().pi_turn(inner) == 1
+        assert (inner.looks, inner.look[0], inner.urgent) == (1, 5, urgent)

@@ -44,6 +44,7 @@ class StepEngine:
         self._arena = ffi.new("uint8_t[]", arena_bytes)
         self._frames = ffi.new("pi_frame[]", FRAMES)
         self._taker: Any = None
+        self.to_lend: list[ShortWay] = []
         engine = self.engine = ffi.new("pi_engine *")
         engine.arena, engine.frames = self._arena, self._frames
         engine.arena_bytes, engine.frames_room, engine.max_message_bytes = arena_bytes, FRAMES, 524_288
@@ -57,6 +58,15 @@ class StepEngine:
 
     def disconnect(self, _connection: Connection) -> None:
         self._taker = None
+
+    def lend_later(self, taker: ShortWay) -> None:
+        self.to_lend.append(taker)
+
+    def begin_turn(self) -> None:
+        """Bytes are about to be read."""
+        to_lend, self.to_lend = self.to_lend, []
+        for taker in to_lend:
+            taker.lend_again()
 
     def take(self, connection: Connection, arrival_us: int) -> bool:
         engine = self.engine
@@ -122,6 +132,7 @@ class Side:
         assert connection is not None
         at = 0
         while at < len(data) and not self.failed:
+            self.engine.begin_turn()
             piece = data[at : at + connection.size - connection.end]
             ffi.memmove(connection.buffer + connection.end, piece, len(piece))
             at += len(piece)
