@@ -508,7 +508,8 @@ async def test_a_page_whose_control_socket_opens_late_is_told_how_all_stands(bus
     notices.clear()
     await front.attach(session)
     await until(lambda: DrainNotice() in notices)
-    assert [notice.slot for notice in notices if isinstance(notice, SlotNotice)] == [0, 1]
+    # Of slot 0 there may be one more: that nothing was found to play comes when the recorders were asked.
+    assert {notice.slot for notice in notices if isinstance(notice, SlotNotice)} == {0, 1}
     assert [notice.playing for notice in notices if isinstance(notice, ClockNotice)] == [False]
     await viewer.close()
 
