@@ -90,3 +90,9 @@ async def sign_in(page: Page, url: str, name: str, password: str) -> None:
     await page.fill("input[name=password]", password)
     await page.click("button")
     await page.locator("pantau-top-bar .person").wait_for()
+
+
+async def sign_out(page: Page) -> None:
+    """Returns when the page asks who comes next: a load that begins before would take its place."""
+    await page.get_by_role("button", name="Sign out").click()
+    await page.locator("input[name=name]").wait_for()

@@ -9,7 +9,7 @@ from services.contracts.permissions import Role
 from services.mesh.bus import Bus
 from services.mesh.settings import MeshSettings
 from services.wall.front.api.static import FOLDER
-from tests.browser.app_page import sign_in
+from tests.browser.app_page import sign_in, sign_out
 from tests.browser.people_page import people_page
 
 pytestmark = [
@@ -35,7 +35,7 @@ async def test_a_person_changes_the_password_and_unlocks_the_page_with_the_new_o
             FIRST,
         )
         assert made == 201
-        await page.get_by_role("button", name="Sign out").click()
+        await sign_out(page)
         await sign_in(page, wall.url, "siti", FIRST)
         await page.get_by_role("button", name="siti", exact=True).click()
         account = page.locator("pantau-account-dialog")

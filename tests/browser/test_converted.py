@@ -9,6 +9,7 @@ from services.contracts.frames import Codec
 from services.contracts.sessions import Aim, Listen, SlotNotice
 from services.mesh.bus import Bus
 from tests.browser.wall_page import WallPage
+from tests.eventually import eventually
 from tests.wall.relay.camera import BusCamera, clip
 from tests.wall.relay.conftest import front, kernel_setting  # noqa: F401 (fixtures)
 from tests.wall.relay.microphone import TONE_HZ, Microphone
@@ -39,6 +40,19 @@ _TONE = f"() => {{ const [hz, db] = wall.tone(); return Math.abs(hz - {TONE_HZ})
 _SILENCE = "() => wall.tone()[1] < -90"
 
 
+async def told(page: WallPage, slot: int) -> SlotNotice:
+    """The relay's last word of a slot that names a codec: the picture may overtake it."""
+    named: list[SlotNotice] = []
+
+    def heard() -> bool:
+        notices = page.front.notices[page.session.session]
+        named[:] = [n for n in notices if isinstance(n, SlotNotice) and n.slot == slot and n.codec]
+        return bool(named)
+
+    await eventually(heard)
+    return named[-1]
+
+
 async def test_chromium_shows_what_it_cannot_decode(
     bus: Bus, front: Front, own_browser: BrowserContext  # noqa: F811 (the fixture)
 ) -> None:  # fmt: skip
@@ -50,8 +64,7 @@ async def test_chromium_shows_what_it_cannot_decode(
         await page.connect(2, Aim(slot=0, camera="cam-5"), Aim(slot=1, camera="cam-6"))
         for slot, camera in ((0, 5), (1, 6)):
             assert (await page.wait_for(slot, camera)).width == 320
-            notices = front.notices[page.session.session]
-            last = [n for n in notices if isinstance(n, SlotNotice) and n.slot == slot][-1]
+            last = await told(page, slot)
             passed_through = last.codec == "hevc"  # Chromium offers H.265 where the machine has a decoder for it
             assert last.transcoded is not passed_through
 

@@ -10,7 +10,7 @@ from services.mesh.bus import Bus
 from services.mesh.event_stream import ensure_stream
 from services.mesh.settings import MeshSettings
 from services.wall.front.api.static import FOLDER
-from tests.browser.app_page import sign_in
+from tests.browser.app_page import sign_in, sign_out
 from tests.browser.people_page import people_page
 
 pytestmark = [
@@ -78,7 +78,7 @@ async def test_an_administrator_manages_accounts_rights_and_the_audit_and_no_but
 
         for name, shown in (("sari", 1), ("ani", 0)):
             await page.goto(wall.url)
-            await page.get_by_role("button", name="Sign out").click()
+            await sign_out(page)
             await sign_in(page, wall.url, name, PASSWORD)
             await expect(page.get_by_role("button", name="People and audit")).to_have_count(shown)
         assert wall.refused == []
