@@ -99,8 +99,20 @@ window.probe = {
       }
     }, 40);
   },
-  newestPause() {
-    const now = performance.timeOrigin + performance.now();
-    return Math.max(...Object.values(this.last).map((last) => now - last.at));
+  // Whether every tile has had a new picture since then, Unix ms; or some of them have, by their slots.
+  shownSince(since, slots = null) {
+    const cameras = this.tiles().filter((tile) => tile.dataset.camera && (slots?.includes(Number(tile.dataset.slot)) ?? true));
+    return cameras.length > 0 && cameras.every((tile) => this.last[tile.dataset.slot]?.at > since);
+  },
+
+  // What has been true since it was asked for, by name: a test that looks later does not miss it.
+  once: {},
+  watch(name, holds) {
+    this.once[name] = false;
+    const timer = setInterval(() => {
+      if (!holds()) return;
+      this.once[name] = true;
+      clearInterval(timer);
+    }, 25);
   },
 };

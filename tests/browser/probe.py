@@ -81,13 +81,14 @@ class Probe:
         found: dict[str, list[tuple[float, float]]] = await self.page.evaluate("probe.pauses")
         return [Pause(int(slot), a / 1000, b / 1000) for slot, times in found.items() for a, b in times]
 
-    async def settled(self, timeout_seconds: float, *, quiet_ms: int = 500) -> None:
-        """Waits until every tile has had a new picture within ``quiet_ms``; raises what the tiles say instead."""
+    async def settled(self, timeout_seconds: float, *slots: int) -> None:
+        """Waits until every tile, or those, have had a new picture from now on; raises what the tiles say instead."""
+        now_ms = await self.page.evaluate("performance.timeOrigin + performance.now()")
+        shown = "([since, slots]) => probe.shownSince(since, slots)"
+        since = [now_ms, slots or None]
         try:
-            async with asyncio.timeout(timeout_seconds):
-                while await self.page.evaluate("probe.newestPause()") > quiet_ms:
-                    await asyncio.sleep(0.1)
-        except TimeoutError:
+            await self.page.wait_for_function(shown, arg=since, timeout=timeout_seconds * 1000, polling=100)
+        except PlaywrightTimeoutError:
             raise AssertionError(f"pictures stand still for {timeout_seconds} s: {await self._said()}") from None
 
     async def _said(self) -> list[str]:

@@ -12,8 +12,6 @@ from tests.browser.running_up import Running
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 PATIENCE_SECONDS = 60.0
-SUFFERS_SECONDS = 4.5
-"""A viewer that waited for the others would wait for a camera's time-out, five seconds or more."""
 REFUSED = re.compile("The camera (closed|refuses) the connection|The stream cannot be read")
 """All that libav tells of a camera that hangs up on a question is that no stream could be read."""
 
@@ -22,7 +20,7 @@ async def test_a_stalled_and_a_refusing_camera_say_so_and_come_back_without_a_ha
     pantau: Running, browser: BrowserContext
 ) -> None:
     page = await browser.new_page()
-    probe = await Probe.install(page, first_pictures=True, pauses_over_ms=round(1000 * SUFFERS_SECONDS))
+    probe = await Probe.install(page, first_pictures=True, pauses_over_ms=1000)
     await page.add_init_script("localStorage.setItem('pantau.language', 'en')")
     await page.goto(f"{pantau.url}/#grid=4&tiles=cam-001,cam-002,cam-003,cam-004")
     await probe.moving(4, PATIENCE_SECONDS)
@@ -32,14 +30,13 @@ async def test_a_stalled_and_a_refusing_camera_say_so_and_come_back_without_a_ha
         await expect(said[2]).to_contain_text(REFUSED, timeout=PATIENCE_SECONDS * 1000)
         for slot in (1, 2):
             await expect(said[slot]).to_contain_text("since")
+        await probe.settled(PATIENCE_SECONDS, 0, 3)
         for slot in (0, 3):
             await expect(said[slot]).to_have_count(0)
     await probe.settled(2 * PATIENCE_SECONDS)
     for message in said:
         await expect(message).to_have_count(0)
     assert await probe.cameras() == {0: "cam-001", 1: "cam-002", 2: "cam-003", 3: "cam-004"}
-    undisturbed = [pause for pause in await probe.pauses() if pause.slot in (0, 3)]
-    assert undisturbed == []
 
 
 async def test_a_lost_camera_is_in_the_feed_of_every_page_until_somebody_has_seen_it(
