@@ -15,6 +15,12 @@ ALL = [camera(number) for number in range(1, CAMERAS + 1)]
 """The nine small cameras of `tests.browser.footage`."""
 
 _MARKERS = "probe.tiles().map((tile) => { const seen = probe.read(tile); return seen && [seen.camera, seen.frame]; })"
+# The relay has answered the last command, and by its answer the clock stands.
+_CLOCK_STANDS = """() => {
+  const { keeper } = document.querySelector('pantau-app').app;
+  const clock = keeper.clock.value;
+  return clock !== null && !clock.playing && clock.number === keeper.command;
+}"""
 # From the address that names another moment until its picture is on the screen.
 _SEEK = """
 ([fragment, frames, patience]) => new Promise((resolve, reject) => {
@@ -46,11 +52,17 @@ async def opened(pantau: Running, browser: BrowserContext, address: str) -> Page
     return page
 
 
+async def clock_stands(page: Page) -> None:
+    """Returns once the clock stands where it was told to; the address then names that moment."""
+    await page.wait_for_function(_CLOCK_STANDS, timeout=PATIENCE_MS, polling=50)
+
+
 async def standing(page: Page, count: int, *, without: int | None = None) -> list[Marker]:
     """The pictures of the first tiles, once they stand still and are of one moment; raises what is seen instead.
 
     ``without``: a camera that does not count; its tile may hold any picture behind its message.
     """
+    await clock_stands(page)
     before: list[Marker] = []
     for _ in range(PATIENCE_MS // 500):
         await asyncio.sleep(0.5)

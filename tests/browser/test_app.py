@@ -91,6 +91,7 @@ async def test_the_layout_survives_a_reload_and_tiles_are_swapped_by_dragging(
         app.page.locator("pantau-wall-tile[data-slot='1']")
     )
     await app.page.keyboard.press("2")
+    await expect(app.page).to_have_url(re.compile("grid=4&tiles=,cam-001,cam-003"))
     await app.page.reload()
     tiles = await app.wait_for_pictures(2, PATIENCE_SECONDS)
     assert [tile.camera for tile in tiles] == [None, "cam-001", "cam-003", None]
@@ -100,9 +101,10 @@ async def test_tiles_recover_from_a_killed_relay_without_a_reload(pantau: Runnin
     app = await AppPage.open(browser, f"{pantau.url}/#grid=4&tiles=cam-001,cam-002,cam-003,cam-004")
     await app.wait_for_pictures(4, PATIENCE_SECONDS)
     await app.page.evaluate("window.notReloaded = true")
+    await app.page.evaluate("probe.watch('lost', () => probe.pictures() < 4)")
     for pid in pantau.relays():
         os.kill(pid, signal.SIGKILL)
-    await app.page.wait_for_function("() => probe.pictures() < 4", timeout=PATIENCE_SECONDS * 1000, polling=25)
+    await app.page.wait_for_function("() => probe.once.lost", timeout=PATIENCE_SECONDS * 1000)
     tiles = await app.wait_for_pictures(4, 2 * PATIENCE_SECONDS)
     for tile in tiles:
         seen = await app.read(tile.slot)
@@ -133,7 +135,7 @@ async def test_an_administrator_adds_and_removes_a_camera_in_the_page(pantau: Ru
     await page.get_by_role("button", name="Add camera").click()
     form = page.locator("pantau-camera-dialog")
     await form.locator("input[name=name]").fill("Café 7")
-    assert await form.locator("input[name=id]").input_value() == "cafe-7"
+    await expect(form.locator("input[name=id]")).to_have_value("cafe-7")
     await page.get_by_role("button", name="Save", exact=True).click()
     await form.get_by_text("Required").wait_for()
     await form.locator("input[name=mainUrl]").fill(source["profiles"]["main"]["url"])

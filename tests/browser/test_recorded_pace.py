@@ -62,7 +62,7 @@ def off(pantau: Running, cameras: Sequence[str]) -> Iterator[None]:
         for camera in cameras:
             pantau.api(f"/cameras/{camera}", "PATCH", {"enabled": True})
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while set(pantau.online()) < set(cameras):
+        while not set(pantau.online()) >= set(cameras):
             assert time.monotonic() < deadline, "the demo's cameras did not come back"
             time.sleep(0.5)
 

@@ -8,21 +8,43 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import BrowserContext, expect
+from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
+from services.sim.pictures.marker import Marker
 from tests.browser import footage as small
 from tests.browser.footage import CAMERAS, FRAME_SECONDS, GAP_CAMERA, LOOP_SECONDS, Footage, apart, camera, moment
-from tests.browser.recorded_page import ALL, PATIENCE_MS, Seeker, fragment, markers, opened, spread_frames, standing
+from tests.browser.recorded_page import ALL, PATIENCE_MS, Seeker, clock_stands, fragment, markers, opened, standing
 from tests.browser.running_up import Running
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 SEEKS = 10
 
-_SEEN = "(slot) => probe.read(probe.tile(slot))"
 _MOVING = """
 (slot) => {
   const seen = probe.read(probe.tile(slot));
   return seen && (probe.shown ??= new Set()).add(seen.frame).size > 5;
+}
+"""
+
+
+# Looks in the page itself: a test may come late for the few seconds that the gap lasts.
+_WATCH_GAP = """
+([slot, others]) => {
+  const frames = {};
+  window.gap = { said: [], why: false, moved: false, over: false };
+  setInterval(() => {
+    const said = probe.tile(slot).shadowRoot.querySelector('.message')?.innerText ?? '';
+    if (gap.said.at(-1) !== said) gap.said.push(said);
+    if (said.includes('Nothing recorded at this time')) {
+      gap.why ||= said.includes('the camera was switched off');
+      for (const tile of probe.tiles()) {
+        const seen = Number(tile.dataset.slot) === slot ? null : probe.read(tile);
+        if (seen) (frames[seen.camera] ??= new Set()).add(seen.frame);
+      }
+      gap.moved ||= Object.values(frames).filter(({ size }) => size > 1).length >= others;
+    } else gap.over ||= gap.why && said === '';
+  }, 100);
 }
 """
 
@@ -47,13 +69,13 @@ async def test_nine_cameras_show_the_same_moment_standing_stepping_and_playing(
     assert apart([moment(before[0]), moment(stepped[0])]) == pytest.approx(FRAME_SECONDS, abs=0.001)
 
     # How close they keep to each other all the time, and how soon a sought moment is seen, `bench check` measures.
+    # On a busy machine they may have come to the gap of one of them.
     await page.keyboard.press("Space")
     async with asyncio.timeout(PATIENCE_MS / 1000):
-        while len(seen := await markers(page)) < CAMERAS or seen[0] == stepped[0] or spread_frames(seen) > 2:
+        while len({seen.camera for seen in set(await markers(page)).difference(stepped)}) < CAMERAS - 1:
             await asyncio.sleep(0.1)
     await page.keyboard.press("Space")
-    stopped = await standing(page, CAMERAS)
-    assert stopped != stepped
+    stopped = await standing(page, CAMERAS - 1, without=GAP_CAMERA)
 
     # The address is the moment on the screen: from where it was opened, both have gone on as far.
     named = await page.evaluate("Date.parse(new URLSearchParams(location.hash.slice(1)).get('at')) / 1000")
@@ -79,20 +101,15 @@ async def test_a_gap_in_one_camera_says_why_and_does_not_stop_the_others(
     await standing(page, CAMERAS)
     message = page.locator(f"pantau-wall-tile[data-slot='{GAP_CAMERA - 1}'] .message")
     await expect(message).to_have_count(0)
-    await page.keyboard.press("Space")
-    await expect(message).to_contain_text("Nothing recorded at this time", timeout=PATIENCE_MS)
-    await expect(message).to_contain_text("the camera was switched off", timeout=PATIENCE_MS)
-    first = {seen.camera: seen.frame for seen in await markers(page)}
     others = set(range(1, CAMERAS + 1)) - {GAP_CAMERA}
-    moved: set[int] = set()
-    async with asyncio.timeout(PATIENCE_MS / 1000):
-        while moved != others:
-            await asyncio.sleep(0.1)
-            seen = await markers(page)
-            moved |= {one.camera for one in seen if one.camera != GAP_CAMERA and first.get(one.camera) != one.frame}
-    await expect(message).to_have_count(0, timeout=PATIENCE_MS)
+    await page.evaluate(_WATCH_GAP, [GAP_CAMERA - 1, len(others)])
     await page.keyboard.press("Space")
-    await standing(page, CAMERAS)
+    try:
+        await page.wait_for_function("() => gap.why && gap.moved && gap.over", timeout=PATIENCE_MS)
+    except PlaywrightTimeoutError:
+        raise AssertionError(await page.evaluate("[gap, probe.described()]")) from None
+    await page.evaluate("document.querySelector('pantau-app').app.playback.pause()")  # it may have stopped at the end
+    await clock_stands(page)
 
     # Asked for while the clock stands, a moment without footage shows no old picture.
     await page.evaluate(f"location.hash = '{fragment(recorded.gap_began + 1, *ALL)}'")
@@ -118,13 +135,13 @@ async def test_a_live_tile_moves_beside_one_that_stands_in_the_past(
     try:
         page = await opened(pantau, browser, fragment(recorded.began + 2, camera(1), f"{camera(2)}!", grid="4"))
         await page.wait_for_function(_MOVING, arg=1, timeout=PATIENCE_MS, polling=50)
-        past = await (await page.wait_for_function(_SEEN, arg=0, timeout=PATIENCE_MS, polling=50)).json_value()
-        assert past["camera"] == 1
+        (past,) = await standing(page, 1, without=2)
+        assert past.camera == 1
         await page.evaluate("probe.shown = new Set()")
         await page.wait_for_function(_MOVING, arg=1, timeout=PATIENCE_MS, polling=50)
         live, still = await page.evaluate("[probe.read(probe.tile(1)), probe.read(probe.tile(0))]")
         assert live is None or live["camera"] == 2
-        assert still == past
+        assert Marker(**still) == past
         await page.keyboard.press("b")
         await expect(page.locator("pantau-wall-tile .badge.recorded")).to_have_count(0)
     finally:

@@ -22,7 +22,11 @@ TILES = """(ids) => {
 }"""
 
 
-LOST = "() => document.querySelector('pantau-screen').app.keeper.link.value.phase !== 'open'"
+WATCH_LINK = """() => {
+  const { link } = document.querySelector('pantau-screen').app.keeper;
+  window.lost = false;
+  link.subscribe(() => { window.lost ||= link.value.phase !== 'open'; });
+}"""
 
 
 async def shows(page: Page, *ids: str) -> None:
@@ -43,9 +47,10 @@ async def test_a_screen_shows_what_is_sent_and_comes_back_with_it(pantau: Runnin
         await app.page.bring_to_front()
         await card.get_by_role("button", name="Send this wall").dispatch_event("click")
         await shows(screen, "cam-002", "cam-003")
+        await screen.evaluate(WATCH_LINK)
         for pid in [pantau.child("wall"), *pantau.relays()]:
             os.kill(pid, signal.SIGKILL)
-        await screen.wait_for_function(LOST, timeout=PATIENCE_MS, polling=50)
+        await screen.wait_for_function("() => lost", timeout=PATIENCE_MS, polling=50)
         await shows(screen, "cam-002", "cam-003")
         await screen.reload()
         await shows(screen, "cam-002", "cam-003")

@@ -69,7 +69,8 @@ async def watched_by_two_relays(
         placed: list[str] = []
 
         async def on_response(response: Response) -> None:
-            if response.request.method == "POST" and response.url.endswith("/api/v1/wall/sessions"):
+            opened = response.ok and response.request.method == "POST"  # a relay that has gone is refused at first
+            if opened and response.url.endswith("/api/v1/wall/sessions"):
                 placed.append(json.loads(await response.text())["relay"])
 
         page = await browser.new_page()
