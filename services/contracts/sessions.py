@@ -185,7 +185,8 @@ class SlotNotice(Model):
     live_rtp: int | None = None
     limited: Literal["none", "sub", "keyframes"] = "none"
     """The level that a slow link, or a page that decodes too slowly, was lowered to."""
-    limited_by: Literal["link", "decoding"] = "link"
+    limited_by: Literal["link", "decoding", "site"] = "link"
+    """``site``: the line to the camera's site has no room for its main (``wall.site_mbps``)."""
     transcoded: bool = False
     damaged: bool = False
     """Of the pictures shown just now some are marked as damaged: parts of them were lost on the way from the camera."""

@@ -40,6 +40,7 @@ from services.wall.relay.sign_ins import SignInCheck
 from services.wall.relay.sources.conversion import TAKE_OVER, CameraFeeds, ConversionLimits, Conversions
 from services.wall.relay.sources.feed import FeedHub
 from services.wall.relay.sources.playback import PlaybackContext
+from services.wall.relay.sources.site_limits import SiteLimits
 
 log = get_logger()
 
@@ -116,6 +117,9 @@ class Relay:
         )
         limits = ConversionLimits(settings.conversions, settings.conversion_height_px)
         self._conversions = Conversions(service, self._hub, limits, self.other_relays)
+        self._site_limits = SiteLimits(
+            settings.site_limits_mbps, self._hub, lambda: len(self._workers.alive("relay")), self._clock
+        )
         self._cameras = Mirror(buckets.cameras, self._on_camera)
         self._states = StateMirror(buckets.states, service.home, self._on_state)
         self._rights = RightsBook()
@@ -149,7 +153,7 @@ class Relay:
             home=service.home,
             cameras=CameraLookup(self._cameras.get, self._states.get),
             rights=self._rights,
-            feeds=CameraFeeds(self._hub, self._conversions),
+            feeds=CameraFeeds(self._hub, self._conversions, self._site_limits),
             playback=playback,
             port=port,
             clock=self._clock,
@@ -330,6 +334,7 @@ class Relay:
         while True:
             self._check_rights()
             self._hub.sweep()
+            self._site_limits.look()
             self._sent_layouts.forget(self._clock.monotonic())
             _sessions.set(len(self.sessions))
             _streams.set(sum(slot.source is not None for s in self.sessions.values() for slot in s.slots))

@@ -1,10 +1,23 @@
 """The relay's settings: section ``wall``, together with the front's."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from services.contracts.models import Id
+from services.contracts.subjects import is_id
 from services.mesh.settings import Section
+
+
+def _site_limit(text: str) -> str:
+    site, _, mbps = text.partition("=")
+    try:
+        good = is_id(site) and 0 < float(mbps) < float("inf")
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError(f"{text!r} is not SITE=MBIT, as in mall=8")
+    return text
 
 
 class RelaySettings(Section):
@@ -26,6 +39,11 @@ class RelaySettings(Section):
     )
     pace_mbps: float = Field(
         default=100.0, ge=1, le=10_000, description="How fast bursts are sent to one viewer, in Mbit/s."
+    )
+    site_mbps: tuple[Annotated[str, AfterValidator(_site_limit)], ...] = Field(
+        default=(),
+        description="How much live video of a joined site all relays take together, in Mbit/s, as in mall=8,office=2. "
+        "Tiles show the sub where the main has no room.",
     )
     conversions: int = Field(
         default=2,
@@ -50,3 +68,8 @@ class RelaySettings(Section):
         default=500, ge=1, description="Sessions that one relay accepts from one address."
     )
     max_sessions: int = Field(default=1000, ge=1, description="Sessions that one relay accepts.")
+
+    @property
+    def site_limits_mbps(self) -> dict[Id, float]:
+        """`site_mbps`, by site."""
+        return {site: float(mbps) for site, _, mbps in (each.partition("=") for each in self.site_mbps)}

@@ -31,6 +31,7 @@ from services.wall.relay.convert.framing import Task
 from services.wall.relay.convert.process import ConverterProcess, ConverterProcesses, Kind
 from services.wall.relay.sending.frame import Frame
 from services.wall.relay.sources.feed import ConvertedName, FeedHub, FeedName, ProfileFeed
+from services.wall.relay.sources.site_limits import SiteLimits
 
 log = get_logger()
 
@@ -327,7 +328,8 @@ class Conversions:
 class CameraFeeds:
     """What cameras give this relay: their profiles as they are, and converted by some relay of the mesh."""
 
-    def __init__(self, hub: FeedHub, conversions: Conversions) -> None:
+    def __init__(self, hub: FeedHub, conversions: Conversions, limits: SiteLimits) -> None:
+        self.limits = limits
         self._hub = hub
         self._conversions = conversions
 

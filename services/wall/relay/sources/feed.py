@@ -377,6 +377,15 @@ class FeedHub:
         """The cameras that somebody is shown here."""
         return {feed.camera.partition("_")[0] for feed, _ in self._feeds.values() if feed.sinks}  # `ConversionKey.name`
 
+    def of_site(self, site: str) -> list[ProfileFeed]:
+        """The feeds of a site's cameras, in the order in which they were begun."""
+        return [feed for feed, _ in self._feeds.values() if feed.site == site]
+
+    def end(self, feed: ProfileFeed) -> None:
+        """Ends one at once."""
+        _, task = self._feeds.pop((feed.site, feed.profile, feed.camera))
+        task.cancel()
+
     def sweep(self) -> None:
         """Ends the feeds that nobody has shown for `LINGER_SECONDS`."""
         now = self._clock.monotonic()

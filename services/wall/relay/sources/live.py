@@ -94,6 +94,8 @@ class LiveSource:
         """Because of the link. Every frame asks, and a look-up of an enum's member takes longer than all else there."""
         self._still: Frame | None = None
         """The last one shown by `_show_still`."""
+        self._held_to_sub = False
+        """For want of room on the line to the camera's site."""
         self._unusable: set[ProfileName] = set()
         """Profiles in a codec that this viewer cannot be sent."""
         self._codecs = _codecs(state)
@@ -113,6 +115,8 @@ class LiveSource:
 
     def _leave(self) -> None:
         self._slot.leave_steady()
+        if self.camera.owner_id is not None:
+            self._feeds.limits.forget(self)
         for feed in (self._shown, self._next):
             if feed is not None:
                 feed.detach(self)
@@ -144,6 +148,11 @@ class LiveSource:
                 self.adapt(self._size, self._level)
         if self._shown is None or not self._shown.live:
             self._say_waiting()
+
+    def limit_changed(self) -> None:
+        """There is no room for the main on the line to the camera's site any more, or there is again."""
+        self.adapt(self._size, self._level)
+        self._slot.refresh_notice()
 
     def adapt(self, size: Size | None, level: QualityLevel) -> None:
         """Chooses the profile for the tile's size and the link's level. The old one is shown until the new one has a
@@ -197,7 +206,9 @@ class LiveSource:
         height = sub.height_px if sub is not None and sub.profile == "sub" else 0
         current = self._shown.profile if self._shown is not None else ""
         chosen = choose_profile(self._aim, available, self._size, height, current, self._sizeless)
-        return "main" if chosen == "main" else "sub"
+        is_theirs = chosen == "main" and "sub" in available and self.camera.owner_id is not None
+        self._held_to_sub = is_theirs and not self._feeds.limits.may_show_main(self)
+        return "main" if chosen == "main" and not self._held_to_sub else "sub"
 
     def _feed(self, name: FeedName) -> ProfileFeed:
         if name != self._converted:
@@ -266,7 +277,8 @@ class LiveSource:
             state="live",
             profile=feed.profile if feed is not None and feed.profile in ("main", "sub") else self._source,
             transcoded=feed is not None and feed.profile == self._converted,
-            limited=_LIMITS[self._level],
+            limited="sub" if self._held_to_sub else _LIMITS[self._level],
+            limited_by="site" if self._held_to_sub else "link",
             codec=feed.codec.ffmpeg_name if feed is not None and feed.codec is not None else "",
             width_px=feed.width_px if feed is not None else 0,
             height_px=feed.height_px if feed is not None else 0,

@@ -155,6 +155,8 @@ describe("badges", () => {
     expect(damaged).toEqual([{ key: "badge.damaged", tone: "warn", reason: "badge.damaged.hint" }]);
     const busy = tileBadges(input({ notice: notice({ limited: "keyframes", limited_by: "decoding" }) }));
     expect(busy).toEqual([{ key: "badge.limited-keyframes", tone: "warn", reason: "badge.slow-decoding" }]);
+    const held = tileBadges(input({ notice: notice({ limited: "sub", limited_by: "site" }) }));
+    expect(held).toEqual([{ key: "badge.limited-sub", tone: "warn", reason: "badge.site-line" }]);
     expect(tileBadges(input({ notice: notice({ camera: "other", limited: "sub" }) }))).toEqual([]);
   });
 });

@@ -1167,7 +1167,7 @@ export interface SlotNotice {
   first_rtp: number | null;
   live_rtp: number | null;
   limited: "none" | "sub" | "keyframes";
-  limited_by: "link" | "decoding";
+  limited_by: "link" | "decoding" | "site";
   transcoded: boolean;
   damaged: boolean;
   codec: string;

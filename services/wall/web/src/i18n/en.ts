@@ -523,6 +523,7 @@ export const en = {
   "badge.limited-sub": "smaller picture",
   "badge.limited-keyframes": "keyframes only",
   "badge.slow-link": "The link is slow",
+  "badge.site-line": "The line to the camera's site has no room for the large picture",
   "badge.slow-decoding": "This computer cannot decode all these recordings at this speed",
   "badge.foreign-codec": "This browser does not support the camera's codec",
   "badge.transcoded": "converted",

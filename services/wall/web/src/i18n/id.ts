@@ -525,6 +525,7 @@ export const id: Messages = {
   "badge.limited-sub": "gambar diperkecil",
   "badge.limited-keyframes": "gambar kunci saja",
   "badge.slow-link": "Jaringan lambat",
+  "badge.site-line": "Jalur ke lokasi pemilik kamera tidak cukup untuk gambar besar",
   "badge.slow-decoding": "Komputer ini tidak sanggup mendekode semua rekaman ini pada kecepatan ini",
   "badge.foreign-codec": "Peramban ini tidak mendukung kodek kamera",
   "badge.transcoded": "dikonversi",

@@ -181,7 +181,8 @@ export function tileBadges(input: Pick<TileInput, "camera" | "entry" | "notice">
     badges.push({ key: "badge.degraded", tone: "warn", reason: reasonKey(entry.state.reason) });
   }
   if (notice?.limited === "sub") {
-    badges.push({ key: "badge.limited-sub", tone: "warn", reason: "badge.slow-link" });
+    const reason = notice.limited_by === "site" ? "badge.site-line" : "badge.slow-link";
+    badges.push({ key: "badge.limited-sub", tone: "warn", reason });
   }
   if (notice?.limited === "keyframes") {
     const reason = notice.limited_by === "decoding" ? "badge.slow-decoding" : "badge.slow-link";
