@@ -197,6 +197,7 @@ class LiveSource:
         return self.camera.owner_id is None and "main" in set(self.camera.profiles) - self._unusable
 
     def _wanted(self) -> FeedName:
+        self._held_to_sub = False
         available = set(self.camera.profiles) - self._unusable
         if not available or self._converted == "masked":
             return self._converted
