@@ -24,7 +24,7 @@ ARENA_BYTES: Final = 4 * 1024 * 1024
 """For the messages of one turn. Pages that no data reaches cost no memory."""
 FRAMES: Final = 512
 MAX_MESSAGE_BYTES: Final = LIMITS["PI_MESSAGE_BYTES"]
-STAY_US: Final = 20_000
+STAY_US: Final = 6_000
 """So long a call may last. Timers of the process are late by it."""
 QUIET_US: Final = 10_000
 """For so long after the event loop had something else to do calls are short: what follows of it takes turns too."""
