@@ -3,10 +3,11 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from services.contracts import frames, subjects
+from services.contracts.errors import UnavailableError
 from services.contracts.frames import AccessUnit
 from services.contracts.models import Assignment, Camera, Profile
 from services.contracts.recordings import TimelineQuestion
@@ -155,9 +156,10 @@ async def on_disk(bus: Bus, camera_id: str, from_us: int, to_us: int) -> None:
     question = TimelineQuestion(camera=camera_id, from_us=from_us, to_us=to_us)
     async with asyncio.timeout(90):
         while True:
-            timeline, _ = await ask_timeline(bus, "city", question, recorders=1)
-            if timeline.ranges and timeline.ranges[-1].to_us >= to_us - FRAME_US:
-                return
+            with suppress(UnavailableError):  # a busy recorder
+                timeline, _ = await ask_timeline(bus, "city", question, recorders=1)
+                if timeline.ranges and timeline.ranges[-1].to_us >= to_us - FRAME_US:
+                    return
             await asyncio.sleep(0.05)
 
 
