@@ -118,6 +118,8 @@ def send_everything(url: str, known: Mapping[str, Headers]) -> list[str]:
         return crowd.wrong
 
 
+# Strategies are drawn from in one thread while the front, in another one, uses `random` for its own waits.
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module:hypothesis.errors.HypothesisDeprecationWarning")
 @pytest.mark.timeout(480)
 async def test_everybody_is_answered_as_the_document_says(
     mesh_settings: MeshSettings, bus: Bus, tmp_path: Path
