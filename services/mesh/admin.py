@@ -7,6 +7,7 @@ import asyncio
 import errno
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
@@ -22,7 +23,7 @@ Check = Callable[[], str | None]
 
 _STARTING: Final = "service"
 _SILENCE_SECONDS: Final = 75.0
-"""So long a client may take for its next request."""
+"""So long a client may take for its next request, or for reading an answer."""
 _MAX_HEAD_BYTES: Final = 16 * 1024
 _MAX_CLIENTS: Final = 64
 _TEXT: Final = "text/plain; charset=utf-8"
@@ -75,11 +76,15 @@ def cannot_listen(error: OSError, host: str, port: int, what: str, setting: str)
 
 
 class AdminServer:
-    """Answers on one port, after `listen`. It closes connections beyond `_MAX_CLIENTS`."""
+    """Answers on one port, after `listen`.
+
+    The oldest of more than `_MAX_CLIENTS` connections is closed: those who hold them keep no probe out.
+    """
 
     def __init__(self, health: Health) -> None:
         self._health = health
-        self._clients: set[asyncio.Task[None]] = set()
+        self._clients: dict[asyncio.Task[None], None] = {}
+        """In the order in which they came."""
         self._server: asyncio.Server | None = None
 
     async def listen(self, host: str, port: int) -> int:
@@ -100,28 +105,33 @@ class AdminServer:
 
     def _on_client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._clients) >= _MAX_CLIENTS:
-            writer.close()
-            return
+            oldest = next(iter(self._clients))
+            del self._clients[oldest]
+            oldest.cancel()
         client = asyncio.get_running_loop().create_task(self._serve(reader, writer), name="admin client")
-        self._clients.add(client)
-        client.add_done_callback(self._clients.discard)
+        self._clients[client] = None
+        client.add_done_callback(partial(self._on_end, writer))
+
+    def _on_end(self, writer: asyncio.StreamWriter, client: asyncio.Task[None]) -> None:
+        self._clients.pop(client, None)
+        writer.transport.abort()  # closing would wait for a client that reads nothing
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            with suppress(OSError, EOFError, TimeoutError, asyncio.LimitOverrunError):
-                async with asyncio.timeout(None) as silence:
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(None) as silence:
+                with suppress(EOFError, asyncio.LimitOverrunError):
                     keep = True
                     while keep:
                         silence.reschedule(asyncio.get_running_loop().time() + _SILENCE_SECONDS)
                         answer, keep = self._answer(await reader.readuntil(b"\r\n\r\n"))
                         writer.write(answer)
                         await writer.drain()
-        finally:
-            writer.close()
+                writer.close()
+                await writer.wait_closed()
 
     def _answer(self, head: bytes) -> tuple[bytes, bool]:
         """The answer to a request, and whether another may follow on the connection."""
-        first, *lines = head.decode("latin-1").split("\r\n")
+        first, *lines = head.decode("latin-1").lstrip("\r\n").split("\r\n")  # empty lines before: RFC 9112, 2.2
         fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         words = first.split(" ")
         if len(words) != 3 or not words[2].startswith("HTTP/1."):
@@ -129,7 +139,10 @@ class AdminServer:
         elif (method := words[0]) not in ("GET", "HEAD"):
             status, kind, body = 405, _TEXT, b"it is asked with GET\n"
         else:
-            status, kind, body = self._page(words[1].partition("?")[0])
+            path = words[1].partition("?")[0]
+            if not path.startswith("/"):  # with scheme and host: RFC 9112, 3.2.2
+                path = "/" + path.partition("://")[2].partition("/")[2]
+            status, kind, body = self._page(path)
         has_body = fields.get("content-length", "0") != "0" or "transfer-encoding" in fields
         wanted = fields.get("connection", "close" if words[-1] == "HTTP/1.0" else "keep-alive").lower()
         keep = method in ("GET", "HEAD") and not has_body and wanted == "keep-alive"
