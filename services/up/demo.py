@@ -104,6 +104,8 @@ async def _ready(sim_admin_port: int) -> list[str]:
         answer = await fetch(f"http://127.0.0.1:{sim_admin_port}/cameras", timeout_seconds=5)
     except UnavailableError:
         return []
+    if not answer.ok:
+        return []
     cameras = json.loads(answer.body)
     return [camera["id"] for camera in cameras if all(each["ready"] for each in camera["profiles"].values())]
 

@@ -4,6 +4,7 @@ An HTTP library would take 10 MB of a process that asks for little.
 """
 
 import asyncio
+import re
 import ssl
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 from services.contracts.errors import UnavailableError
 
 MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
+_LENGTH: Final = re.compile(rb"^content-length:[ \t]*(\d+)", re.IGNORECASE | re.MULTILINE)
 
 
 class Fetched(NamedTuple):
@@ -28,7 +30,7 @@ class Fetched(NamedTuple):
 async def fetch(url: str, *, timeout_seconds: float, posted: bytes | None = None) -> Fetched:
     """GETs ``url``, or POSTs JSON to it. A certificate is not checked: it need not name this address.
 
-    Raises `UnavailableError` where nothing answers that speaks HTTP.
+    Raises `UnavailableError` where nothing answers that speaks HTTP, or not to the end.
     """
     where = urlsplit(url)
     if not where.hostname:
@@ -48,10 +50,13 @@ async def fetch(url: str, *, timeout_seconds: float, posted: bytes | None = None
                 writer.close()
     except (OSError, TimeoutError) as error:
         raise UnavailableError(f"{url} does not answer: {error or 'in time'}") from error
-    head, _, body = answer.partition(b"\r\n\r\n")
+    head, ended, body = answer.partition(b"\r\n\r\n")
     words = head.split(b" ", 2)
     if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
         raise UnavailableError(f"{url} does not speak HTTP")
+    length = _LENGTH.search(head)
+    if not ended or (length is not None and len(body) < int(length[1])):
+        raise UnavailableError(f"{url} ended within its answer")
     return Fetched(int(words[1]), body)
 
 

@@ -1,11 +1,14 @@
 """The demo's simulator; tests/integration/test_up.py has its cameras in the catalogue."""
 
+import asyncio
 import socket
 from pathlib import Path
 
+import pytest
+
 from services.contracts.errors import NobodyThereError, UnavailableError
 from services.up import story
-from services.up.demo import sim_arguments, until_answered
+from services.up.demo import _ready, sim_arguments, until_answered
 
 
 def test_a_taken_port_is_not_asked_for() -> None:
@@ -46,6 +49,24 @@ async def test_a_registry_that_is_away_for_a_moment_ends_no_demo() -> None:
 
     await until_answered(ask)
     assert answers == []
+
+
+@pytest.mark.parametrize(
+    ("said", "ready"),
+    [
+        (b'200 OK\r\n\r\n[{"id": "cam-001", "profiles": {"main": {"ready": true}}}]', ["cam-001"]),
+        (b"500 Internal Server Error\r\n\r\n500 Internal Server Error", []),
+        (b'200 OK\r\nContent-Length: 99\r\n\r\n[{"id": "cam-0', []),
+    ],
+)
+async def test_a_simulator_that_fails_or_ends_while_it_answers_ends_no_demo(said: bytes, ready: list[str]) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 " + said)
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        assert await _ready(server.sockets[0].getsockname()[1]) == ready
 
 
 def test_a_demo_has_a_past_unless_it_is_small_or_its_owner_says_otherwise() -> None:

@@ -62,6 +62,13 @@ async def test_what_answers_nothing_or_no_http_is_unavailable() -> None:
         await fetch("", timeout_seconds=30)
 
 
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n[1, 2"])
+async def test_what_ends_within_its_answer_is_unavailable(answer: bytes) -> None:
+    async with _server(_says(answer)) as url:
+        with pytest.raises(UnavailableError, match="ended within its answer"):
+            await fetch(url, timeout_seconds=30)
+
+
 async def test_what_does_not_end_its_answer_is_unavailable_in_time() -> None:
     over = asyncio.Event()
 
