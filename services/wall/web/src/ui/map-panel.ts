@@ -105,6 +105,8 @@ export class MapPanel extends LitElement {
 
   protected override updated(): void {
     const { map } = this;
+    if (this.failed) this.app.placePicked(null); // where there is no map to click on, the form comes back
+    if (this.lassoing && this.app.picking.value) this.endLasso();
     if (!map) return;
     const bounds = this.placed ? null : boundsOf(this.all);
     if (bounds) {
