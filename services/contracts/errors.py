@@ -4,7 +4,7 @@ One class carries what each edge needs: a stable ``code`` (the log key and the N
 status of the problem document (RFC 9457), and a message that says the failure, its reason and its remedy.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class PantauError(Exception):
@@ -86,9 +86,13 @@ _FROM_PEERS = (
     BadOfferError,
     TooManyRequestsError,
 )
+MAX_PEER_CHARS: Final = 2000
 _BY_CODE = {cls.code: cls for cls in _FROM_PEERS}
 
 
 def error_from_code(code: str, message: str) -> PantauError:
-    """The error class of a peer's ``code``; a code that no class above has becomes an `UnavailableError`."""
-    return _BY_CODE.get(code, UnavailableError)(message)
+    """The error class of a peer's ``code``; a code that no class above has becomes an `UnavailableError`.
+
+    Of a longer message `MAX_PEER_CHARS` are kept: a peer may be another owner's, and hostile.
+    """
+    return _BY_CODE.get(code, UnavailableError)(message[:MAX_PEER_CHARS])

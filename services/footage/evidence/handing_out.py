@@ -28,6 +28,9 @@ NO_FOOTAGE: Final = "no-footage"
 """The code of a camera that has none in the range."""
 
 
+_DETAIL_CHARS: Final = 300
+
+
 class _Bundle(Protocol):
     """One owner's."""
 
@@ -207,14 +210,16 @@ async def open_evidence(
 def left_out(cameras: Sequence[Id], error: PantauError, *, settle: bool) -> list[LeftOut]:
     """Why these are not in the file. Raises ``error`` where it may be otherwise later, and ``settle`` is not set.
 
-    A site whose line was cut just now is not away yet, so who has not granted it may have.
+    A site whose line was cut just now is not away yet, so who has not granted it may have. The text may be another
+    owner's, and stands in a line of the read-me.
     """
     if isinstance(error, UnavailableError) and not settle:
         raise error
     if isinstance(error, NotGrantedError) and not settle:
         raise UnavailableError(error.message) from error
     code = NO_FOOTAGE if isinstance(error, NotFoundError) else error.code
-    return [LeftOut(camera=camera, code=code, detail=error.message) for camera in cameras]
+    detail = "".join(each if each.isprintable() else " " for each in error.message[:_DETAIL_CHARS])
+    return [LeftOut(camera=camera, code=code, detail=detail) for camera in cameras]
 
 
 def first_to_tell(errors: Sequence[PantauError]) -> PantauError:

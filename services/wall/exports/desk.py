@@ -64,6 +64,8 @@ SILENT_SECONDS: Final = 60.0
 MAX_ATTEMPTS: Final = 12
 PAUSES_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 END_SECONDS: Final = 0.5
+REPORT_BYTES: Final = 1024 * 1024
+"""The longest has 64 cameras that were left out, each with its reason twice."""
 _CHUNK_BYTES: Final = 1024 * 1024
 _CHANGES: Final = 8
 _HOUR_US: Final = 3600 * 1_000_000
@@ -247,7 +249,7 @@ class ExportDesk:
             floor_bytes=int(settings.exports_floor_gigabytes * 1e9),
         )
         command = [sys.executable, "-m", "services.wall.exports"]
-        process = await ChildProcess.start(command, stdin=PIPE, stdout=PIPE)
+        process = await ChildProcess.start(command, stdin=PIPE, stdout=PIPE, read_bytes=REPORT_BYTES)
         try:
             process.stdin.write(order.pack())
             process.stdin.close()

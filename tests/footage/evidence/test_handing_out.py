@@ -15,6 +15,13 @@ def test_a_camera_that_cannot_be_had_says_why(error: PantauError, code: str) -> 
     assert [(each.camera, each.code) for each in left_out(["a", "b"], error, settle=True)] == [("a", code), ("b", code)]
 
 
+def test_an_owners_text_is_one_short_line_of_the_read_me() -> None:
+    error = UnavailableError("x\ncity/evidence.zip    gate\x1b[2J" + 100_000 * "y")
+    (told,) = left_out(["a"], error, settle=True)
+    assert told.detail.startswith("x city/evidence.zip    gate [2Jy")
+    assert len(told.detail) <= 300
+
+
 def test_a_site_that_may_answer_later_is_not_left_out_yet() -> None:
     for error in (NotGrantedError("x"), SiteAwayError("x")):
         with pytest.raises(UnavailableError):
