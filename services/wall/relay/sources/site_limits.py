@@ -21,6 +21,8 @@ SETTLE_SECONDS: Final = 3.0
 """So long after a main was given up or begun no other one is: rates follow late."""
 REFUSED_SECONDS: Final = 10.0
 """A main that was given up is not begun again sooner."""
+RATE_SECONDS: Final = 600.0
+"""So long a rate is believed that is not seen any more: a camera's pictures, or its settings, change."""
 
 
 @runtime_checkable
@@ -44,8 +46,8 @@ class SiteLimits:
         self._now = clock.monotonic
         self._waiting: dict[LimitedSource, None] = {}
         """Sources that show the sub for want of room, in the order of asking."""
-        self._rates: dict[Id, float] = {}
-        """Camera → its main's bits a second, as last seen."""
+        self._rates: dict[Id, tuple[float, float]] = {}
+        """Camera → its main's bits a second, as last seen, and when."""
         self._refused_until: dict[Id, float] = {}
         self._settled_at: dict[Id, float] = {}
         """Site → when its rates have followed the last change."""
@@ -70,7 +72,7 @@ class SiteLimits:
             mains = [feed for feed in self._hub.of_site(site) if feed.profile == "main"]
             for feed in mains:
                 if feed.sinks:
-                    self._rates[feed.camera] = feed.bitrate_bps
+                    self._rates[feed.camera] = feed.bitrate_bps, self._now()
                 elif self._is_refused(feed.camera):
                     self._hub.end(feed)  # a feed that lingers takes its share of the line
             limit = self._limit(site)
@@ -83,6 +85,8 @@ class SiteLimits:
 
     def _give_up_one(self, site: Id, mains: list[ProfileFeed]) -> None:
         for feed in reversed(mains):
+            if self._is_refused(feed.camera):
+                continue  # it has no sub yet, or its viewer cannot decode that
             sources = [sink for sink in feed.sinks if isinstance(sink, LimitedSource)]
             if sources and len(sources) == len(feed.sinks) and "sub" in sources[0].camera.profiles:
                 log.info("site_limit.main_given_up", site=site, camera=feed.camera)
@@ -109,7 +113,12 @@ class SiteLimits:
         if self._is_refused(camera.id):
             return False
         carried = any(feed.profile == "main" and feed.camera == camera.id for feed in self._hub.of_site(camera.site))
-        return carried or self._taken(camera.site) + self._rates.get(camera.id, 0.0) < limit
+        return carried or self._taken(camera.site) + self._rate(camera.id) < limit
+
+    def _rate(self, camera: Id) -> float:
+        """What its main would take; 0 where that is not known."""
+        bps, at = self._rates.get(camera, (0.0, float("-inf")))
+        return bps if self._now() - at < RATE_SECONDS else 0.0
 
     def _is_refused(self, camera: Id) -> bool:
         return self._now() < self._refused_until.get(camera, float("-inf"))

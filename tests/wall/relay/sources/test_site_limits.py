@@ -15,7 +15,7 @@ from services.wall.relay.settings import RelaySettings
 from services.wall.relay.sources.conversion import CameraFeeds
 from services.wall.relay.sources.feed import FeedHub
 from services.wall.relay.sources.live import LiveSource
-from services.wall.relay.sources.site_limits import SiteLimits
+from services.wall.relay.sources.site_limits import RATE_SECONDS, SiteLimits
 
 RATES_MBPS = {"main": 2.0, "sub": 0.5}
 
@@ -31,6 +31,8 @@ class Wall:
         self.feeds = CameraFeeds(self.hub, cast("Any", None), self.limits)
         self.tiles: list[LiveSource] = []
         self.taken_mbps = 0.0
+        self.without_sub: set[str] = set()
+        """Cameras whose sub gives no picture."""
 
     @staticmethod
     def _no_task(work: Coroutine[Any, Any, None], name: str) -> object:
@@ -62,7 +64,7 @@ class Wall:
                 feed._measure()
             self.taken_mbps = sum(feed.bitrate_bps for feed in feeds) / 1e6
             for tile in self.tiles:
-                if tile._next is not None:
+                if tile._next is not None and not (tile.camera.id in self.without_sub and tile._next.profile == "sub"):
                     cast("Any", tile)._play = lambda _feed: None  # there is no decoder to please
                     tile._switch()
             self.limits.look()
@@ -103,6 +105,25 @@ def test_a_tile_that_is_closed_waits_no_more() -> None:
     assert wall.limits._waiting
     tile.close()
     assert not wall.limits._waiting
+
+
+def test_a_main_that_cannot_be_given_up_does_not_keep_the_others() -> None:
+    wall = Wall(3.0)
+    wall.show("cam-1")
+    wall.show("cam-2")
+    wall.without_sub = {"cam-2"}
+    wall.pass_seconds(30)
+    assert wall.shown == ["sub", "main"]
+
+
+def test_a_main_that_was_too_large_once_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    wall = Wall(1.0)
+    wall.show("cam-1")
+    wall.pass_seconds(30)
+    assert wall.shown == ["sub"]
+    monkeypatch.setitem(RATES_MBPS, "main", 0.3)
+    wall.pass_seconds(int(RATE_SECONDS))
+    assert wall.shown == ["main"]
 
 
 def test_relays_share_the_limit() -> None:
