@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from services.mesh.log import get_logger
-from services.mesh.nats_server import NatsServer
+from services.mesh.nats_server import NatsServer, NatsServerError
 
 log = get_logger()
 LOOK_SECONDS: Final = 2.0
@@ -17,7 +17,8 @@ _Print = tuple[tuple[int, int, int], ...]
 
 
 async def follow_certificate(server: NatsServer, files: _Files, text: Callable[[], str]) -> None:
-    """Looks at certificate and key until it is cancelled. A pair that does not fit is told once, and left.
+    """Looks at certificate and key until it is cancelled. A pair that does not fit is told once, and left. Where
+    nats-server cannot take it now, it is tried again.
 
     ``text`` makes the configuration, which nats-server reads again, too: an account that was revoked since the start
     would come back with the former one.
@@ -28,14 +29,19 @@ async def follow_certificate(server: NatsServer, files: _Files, text: Callable[[
         found = await asyncio.to_thread(_print, files)
         if found == seen or not server.running:
             continue
-        seen = found
         try:
             await asyncio.to_thread(_check, files)
         except (OSError, ssl.SSLError) as error:
             log.warning("nats.certificate_kept", error=error)
+            seen = found
             continue
-        server.configure(text())
-        server.reload()
+        try:
+            server.configure(text())
+            server.reload()
+        except (OSError, NatsServerError) as error:  # it has just ended, or its disk is full
+            log.warning("nats.certificate_later", error=error)
+            continue
+        seen = found
         log.info("nats.certificate_taken", file=str(files[0]))
 
 

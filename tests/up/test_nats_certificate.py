@@ -41,7 +41,14 @@ async def test_a_renewed_certificate_is_taken_without_a_restart_and_one_that_doe
     more = authority.server_lines(str(tmp_path / "accounts"))
     text = config(tmp_path / "jetstream", certificate=files, more=more)
     async with NatsServer(tmp_path / "nats", text=text) as server:
-        following = asyncio.create_task(follow_certificate(server, files, lambda: text))
+        failures = [OSError("no space left on device")]
+
+        def text_of_now() -> str:
+            if failures:
+                raise failures.pop()
+            return text
+
+        following = asyncio.create_task(follow_certificate(server, files, text_of_now))
         before, pid = await shown(server), server.pid
         with capture_logs() as said:
             shutil.copy(renewed.certificate, files[0])
