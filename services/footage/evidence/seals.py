@@ -22,13 +22,13 @@ _TYPE: Final = f"{SegmentClosed.kind}.{SegmentClosed.name}"
 
 
 class ReceivedSeals:
-    """Events by camera and recorder."""
+    """Events by site, camera and recorder: two owners may have cameras and recorders of one name."""
 
     def __init__(self, events: Iterable[SegmentClosed]) -> None:
-        self._events: dict[tuple[Id, str], list[SegmentClosed]] = defaultdict(list)
+        self._events: dict[tuple[Id, Id, str], list[SegmentClosed]] = defaultdict(list)
         for event in events:
             if event.chain_hash:
-                self._events[event.camera, event.recorder].append(event)
+                self._events[event.site, event.camera, event.recorder].append(event)
 
     @classmethod
     def read(cls, path: Path) -> "ReceivedSeals":
@@ -69,7 +69,7 @@ class ReceivedSeals:
         return sum(1 for camera in manifest.cameras for _ in self._absent(camera, manifest))
 
     def _of(self, part: ManifestPart) -> list[SegmentClosed]:
-        return self._events.get((part.statement.camera, part.statement.recorder), [])
+        return self._events.get((part.statement.site, part.statement.camera, part.statement.recorder), [])
 
     def _event_of(self, part: ManifestPart) -> SegmentClosed | None:
         said = part.statement
@@ -107,8 +107,8 @@ class ReceivedSeals:
         """Announced segments with footage of the range of which nothing is here, and no other recorder's footage."""
         paths = {(part.statement.recorder, part.statement.path) for part in camera.parts}
         times = sorted((part.from_us, part.to_us) for part in camera.parts)
-        for (name, recorder), events in self._events.items():
-            for event in events if name == camera.camera else ():
+        for (site, name, recorder), events in self._events.items():
+            for event in events if (site, name) == (camera.site, camera.camera) else ():
                 begin, end = max(event.from_us, manifest.from_us), min(event.to_us, manifest.to_us)
                 if end - begin < MIN_GAP_US or (recorder, event.path) in paths:
                     continue

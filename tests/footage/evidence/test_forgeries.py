@@ -737,6 +737,18 @@ async def test_the_seals_that_were_received_vouch_for_a_genuine_bundle(form: str
     assert verdict.unknown == []
 
 
+async def test_seals_of_another_owners_camera_of_that_name_say_nothing_of_this_one(tmp_path: Path) -> None:
+    ours = [said for name in ("cam-1", "cam-2") for said, *_ in chain(name)]
+    theirs = [said.model_copy(update={"site": "mall", "links": ("ee" * 32,)}) for said in ours]
+    seals = received(tmp_path, "lines", *ours, *theirs)
+    verdict = checked(tmp_path / "b.zip", await genuine().pack(), trusted_keys=TRUSTED, received=seals)
+    assert verdict.intact, told(verdict)
+    seals = received(tmp_path, "lines", *theirs)
+    verdict = checked(tmp_path / "b.zip", await genuine().pack(), trusted_keys=TRUSTED, received=seals)
+    assert verdict.intact, told(verdict)
+    assert "no event speaks of them" in verdict.unknown[0]
+
+
 async def test_a_bundle_of_other_footage_is_not_what_was_received(tmp_path: Path) -> None:
     said = [said for said, *_ in chain("cam-1")]
     case = genuine()
