@@ -84,7 +84,10 @@ class Identity:
         """
         address = self.clients.address_of(request)
         if self.is_local:
-            return LOCAL._replace(address=address) if is_loopback(request.remote or "") else None
+            if not is_loopback(request.remote or ""):
+                return None
+            keep_connection(request)
+            return LOCAL._replace(address=address)
         found = await self._sign_in_of(request, address)
         if found is None:
             return None

@@ -27,6 +27,7 @@ from services.wall.front.auth.throttle import (
     limits_of,
 )
 from services.wall.front.http.client import Clients
+from services.wall.front.http.connections import Connection
 from services.wall.front.http.errors import TooManyAttemptsError
 from services.wall.front.http.times import rfc3339
 from tests.wall.front.running import RunningFront, clock_that_goes, running_front
@@ -385,6 +386,17 @@ def test_a_cookie_is_marked_secure_where_the_browser_came_over_tls_to_a_trusted_
         request = make_mocked_request("GET", "/", headers=headers, transport=transport)
         cookies.set_session(request, response, Clients(trusted), SessionCookie.new())
         assert bool(response.cookies[cookies.NAME]["secure"]) == secure, (trusted, headers)
+
+
+async def test_a_connection_of_the_local_administrator_makes_room_for_nobody() -> None:
+    transport = Mock()
+    transport.get_extra_info = lambda key, default=None: {"peername": ("127.0.0.1", 1)}.get(key, default)
+    protocol = Mock(spec=Connection, transport=transport, peername=("127.0.0.1", 1))
+    who = identity.Identity(Mock(is_empty=True), Mock(), Clients(()), ManualClock(), local=True)
+    request = make_mocked_request("GET", "/", transport=transport, protocol=protocol)
+    assert await who.identify(request) is not None
+    protocol.keep.assert_called_once()
+    who.close()
 
 
 def test_the_accounts_file_is_written_for_its_owner_alone_and_read_back(tmp_path: Path, people: list[Account]) -> None:
