@@ -4,7 +4,8 @@ The sockets stand in an epoll of their own, which stands in the event loop's: on
 that have something. What C leaves is Python's to look at, in the same buffer.
 
 C also writes to NATS, and stays for a while: it reads, writes and rests again and again, and Python hears of the
-pictures together. It comes back at once where a connection needs Python, or the event loop has anything else to do.
+pictures together. It comes back at once where a connection needs Python, and where no camera has anything and the event
+loop's epoll shows something else.
 """
 
 import asyncio
