@@ -749,11 +749,11 @@ static int is_wanted(const pi_engine *engine, int64_t us) {
 }
 
 EXPORT int pi_turn(pi_engine *engine) {
-  int64_t until = now_us(CLOCK_MONOTONIC) + (engine->loop < 0 ? 0 : engine->stay_us);
+  const int64_t until = now_us(CLOCK_MONOTONIC) + (engine->loop < 0 ? 0 : engine->stay_us);
   engine->used = engine->sent = engine->count = engine->looks = engine->ended = engine->urgent = engine->others = 0;
   int reads = 0;
   do {
-    const uint32_t sent = engine->sent, looks = engine->looks;
+    const uint32_t sent = engine->sent;
     const int ready = read_ready(engine);
     if (ready <= 0) {
       engine->others = 1;
@@ -762,9 +762,6 @@ EXPORT int pi_turn(pi_engine *engine) {
     reads += ready;
     if (!publish(engine) || engine->urgent || engine->ended) {
       break;
-    }
-    if (!looks && engine->looks) {
-      until = least_of(until, now_us(CLOCK_MONOTONIC) + PI_PATIENCE_US);
     }
     if (engine->sent > sent) {
       const struct timespec rest = span_of(engine->rest_us);

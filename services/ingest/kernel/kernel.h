@@ -16,8 +16,7 @@ typedef enum {
   PI_SETS_BYTES = 1024,      /* of the parameter sets in front of a keyframe, at most */
   PI_WAIT_BYTES = 245760,    /* of a picture that is not whole yet, at most */
   PI_LEAST_ROOM_BYTES = 65536,
-  PI_TURN_READS = 64,        /* connections that are read at once */
-  PI_PATIENCE_US = 8000      /* what is not of the pictures waits so long for Python, at most */
+  PI_TURN_READS = 64         /* connections that are read at once */
 } pi_limit;
 
 typedef enum {
