@@ -86,6 +86,7 @@ class ConnectionLimits:
     """Each with its address."""
     _strangers: dict[Place, str] = field(default_factory=dict)
     """Those that make room for others; the oldest first."""
+    _strangers_by_network: Counter[str] = field(default_factory=Counter)
 
     def take(self, address: str, place: Place) -> bool:
         """Whether ``address`` may hold ``place``; it then does, until `give_back`."""
@@ -103,22 +104,23 @@ class ConnectionLimits:
         self._places[place] = address
         if not self.is_proxy(address):
             self._strangers[place] = address
+            self._strangers_by_network[network_key(address)] += 1
         return True
 
     def keep(self, place: Place) -> None:
         """It is of somebody who has signed in: it makes room for nobody."""
-        self._strangers.pop(place, None)
+        address = self._strangers.pop(place, None)
+        if address is not None:
+            _count_down(self._strangers_by_network, network_key(address))
 
     def give_back(self, place: Place) -> None:
         """It has ended. Nothing happens where it was given back before, or refused."""
         address = self._places.pop(place, None)
         if address is None:
             return
-        self._strangers.pop(place, None)
-        for count, key in ((self.held, address), (self.by_network, network_key(address))):
-            count[key] -= 1
-            if not count[key]:
-                del count[key]
+        self.keep(place)
+        _count_down(self.held, address)
+        _count_down(self.by_network, network_key(address))
 
     def _crowd(self, address: str) -> Callable[[str], bool] | None:
         """Which addresses hold too much for one more of ``address``; None: there is room."""
@@ -129,8 +131,8 @@ class ConnectionLimits:
             if self.by_network[network] >= ADDRESSES_OF_NETWORK * self.per_address:
                 return lambda other: network_key(other) == network
         if self.held.total() >= self.total:
-            largest = self.by_network.most_common(1)[0][0]
-            return lambda other: network_key(other) == largest
+            largest = [network for network, _ in self._strangers_by_network.most_common(1)]
+            return lambda other: network_key(other) in largest
         return None
 
     def tell_refusal(self, address: str, now: float) -> None:
@@ -140,6 +142,12 @@ class ConnectionLimits:
             self.told_at = now
             held, total = self.held[address], self.held.total()
             log.warning("front.connection_refused", address=address, held=held, total=total, remedy=REMEDY)
+
+
+def _count_down(count: Counter[str], key: str) -> None:
+    count[key] -= 1
+    if not count[key]:
+        del count[key]
 
 
 def cut(why: str) -> None:

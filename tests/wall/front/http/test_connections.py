@@ -175,10 +175,22 @@ def test_a_full_wall_takes_places_of_the_network_that_holds_most() -> None:
     new = Held()
     assert limits.take("192.0.2.2", new)
     assert [address for address, place in places.items() if place.dropped] == ["2001:db8::1"]
-    for place in places.values():
+    for place in (*places.values(), new):
         limits.keep(place)
     assert not limits.take("192.0.2.3", Held()), "those who have signed in make room"
     assert limits.held.total() == 6
+
+
+def test_a_full_wall_takes_places_of_strangers_where_those_who_have_signed_in_hold_most() -> None:
+    limits = ConnectionLimits(4, total=4)
+    for _ in range(3):
+        place = Held()
+        assert limits.take("192.0.2.1", place)
+        limits.keep(place)
+    stranger = Held()
+    assert limits.take("192.0.2.2", stranger)
+    assert limits.take("192.0.2.3", Held()), "a stranger keeps others out"
+    assert stranger.dropped
 
 
 async def test_what_is_no_http_is_answered_with_problem_details() -> None:
