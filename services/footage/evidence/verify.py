@@ -33,6 +33,7 @@ from services.contracts.evidence.manifest import (
 )
 from services.contracts.evidence.statement import canonical, is_signed, key_id
 from services.contracts.recordings import MIN_GAP_US
+from services.contracts.subjects import is_id
 from services.footage.evidence import account, container, report
 from services.footage.evidence.container import (
     CHUNK_BYTES,
@@ -219,7 +220,8 @@ class _Check:
         if len({entry.name for entry in entries}) != len(entries):
             verdict.add("the ZIP archive", "holds two files of one name")
         for entry in entries:
-            if not entry.name.endswith(_BUNDLE_ENDING):
+            folder, _, name = entry.name.removesuffix(_BUNDLE_ENDING).partition("/")
+            if not (entry.name.endswith(_BUNDLE_ENDING) and is_id(folder) and is_id(name)):  # such as ../../x.zip
                 if entry.name != README:
                     verdict.add(entry.name, "does not belong to the file")
                 continue

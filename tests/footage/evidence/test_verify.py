@@ -305,6 +305,18 @@ async def test_a_file_of_several_owners_bundles_is_checked_bundle_by_bundle(tmp_
     assert "altered: mall--gate/bundle-2.zip: the ZIP archive" in told.output
 
 
+@pytest.mark.parametrize("name", ["../../bundle-1.zip", "bundle-1.zip", "/city/bundle-1.zip", "city/\x1b[2J.zip"])
+async def test_a_bundle_that_would_be_unpacked_elsewhere_does_not_belong_to_a_file_of_several(
+    tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "both.zip"
+    camera, contents = made.two_segments()
+    bundle = await made.packed([camera], contents)
+    whole = await made.zipped({"city/bundle-1.zip": bundle, name: bundle}, {"README.txt": b"two"})
+    await asyncio.to_thread(path.write_bytes, whole)
+    assert [(each.where, each.what) for each in verify(path).findings] == [(name, "does not belong to the file")]
+
+
 async def test_a_changed_byte_of_several_bundles_is_found_and_they_hold_no_file_of_bundles(tmp_path: Path) -> None:
     path = tmp_path / "both.zip"
     whole = await several(path)
