@@ -33,12 +33,9 @@ class ReportDigest:
         """The leader may know nothing: each camera comes whole again."""
         self._told.clear()
 
-    def keep(self, cameras: Iterable[CameraReport]) -> None:
-        """They are told whole."""
-        for camera in cameras:
-            self._told[camera.camera] = camera
-            main = camera.profiles.get("main")
-            self._frames[camera.camera] = main.frames if main is not None else 0
+    def note_change(self, camera: Id) -> None:
+        """It is told out of turn, which may be lost on the way: the next report names it whole once more."""
+        self._told.pop(camera, None)
 
     def split(self, cameras: Iterable[CameraReport]) -> tuple[tuple[CameraReport, ...], dict[Id, int]]:
         """All cameras of a worker: which come whole, and of the others the frames of the main profile."""
@@ -53,7 +50,10 @@ class ReportDigest:
                 self._told[camera.camera] = before
                 self._frames[camera.camera] = steady[camera.camera] = camera.profiles["main"].frames
         self._reports += 1
-        self.keep(whole)
+        for camera in whole:
+            self._told[camera.camera] = camera
+            main = camera.profiles.get("main")
+            self._frames[camera.camera] = main.frames if main is not None else 0
         self._frames = {name: self._frames[name] for name in self._told}
         return tuple(whole), steady
 

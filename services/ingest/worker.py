@@ -382,7 +382,8 @@ class Worker:
             else:
                 named = [camera for camera in self._changed_cameras if camera in self.cameras]
                 whole = tuple(self.cameras[camera].report() for camera in named)
-                self._digest.keep(whole)
+                for camera in named:
+                    self._digest.note_change(camera)
             self._changed_cameras.clear()
             report = IngestReport(worker=self._name.name, at_us=clock.now_us(), cameras=whole, steady=steady)
             if not await self._service.bus.publish(subject, report.pack()):

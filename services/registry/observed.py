@@ -28,6 +28,8 @@ from services.contracts.models import CameraReport, CameraState, Id, ProfileRepo
 from services.registry.quality import CameraTrouble, ProfileQuality
 
 SILENT_SECONDS: Final = 5.0
+OVERDUE_SECONDS: Final = 2.5
+"""A report comes every 2 s."""
 STEADY_SECONDS: Final = 3.0
 CONNECT_SECONDS: Final = 15.0
 KEYFRAME_SECONDS: Final = 150.0
@@ -103,9 +105,9 @@ class ObservedCamera:
     def go_on(self, frames: int, now: float, now_us: int) -> bool:
         """Its worker says that all is as reported last, and that so many frames have come.
 
-        False where nothing that was reported is known: the camera has to be reported again.
+        False where nothing of it is known, or that it was not online: a report was lost, it has to be named whole.
         """
-        if self._main is None:
+        if self._main is None or self._main.status != "online":
             return self.status is Status.DISABLED
         self._heard_at = now
         if frames != self._frames:
@@ -152,6 +154,10 @@ class ObservedCamera:
         if self.status is Status.ONLINE and main.status == "online":
             return min(silent_at, self._frames_at + _patience_seconds(main))
         return silent_at if self.status is Status.OFFLINE and main.status == "offline" else now
+
+    def is_overdue(self, now: float) -> bool:
+        """Whether its worker should have spoken of it."""
+        return now - self._heard_at >= OVERDUE_SECONDS
 
     @property
     def epoch(self) -> int:

@@ -154,7 +154,10 @@ class StateObserver:
                         all_due_at = max(began_at + TICK_SECONDS, ended_at + rest_seconds)
                     else:
                         await self._look_at(changed)
-                self._was_leading = self._told.tells = self._leading()
+                led, self._was_leading = self._was_leading, self._leading()
+                self._told.tells = self._was_leading
+                if self._was_leading and not led:  # from now on reports are read
+                    await self._call(self._clock.monotonic())
                 await asyncio.sleep(REST_SECONDS)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(min(TICK_SECONDS, max(0.0, all_due_at - loop.time()))):
@@ -184,16 +187,26 @@ class StateObserver:
         unknown = False
         for name, frames in report.steady.items():
             watched = self._watched.get(name)
-            if watched is None or watched.observed.worker not in (report.worker, ""):
+            if watched is None:
                 continue
             before, epoch = watched.observed.status, watched.observed.epoch
-            if epoch and self._is_stale(name, epoch):
+            others = watched.observed.worker not in (report.worker, "")
+            if others or (epoch and self._is_stale(name, epoch)):  # unless a report was lost, it comes whole soon
+                unknown |= self._is_assigned(name, report.worker) and watched.observed.is_overdue(now)
                 continue
             unknown |= not watched.observed.go_on(frames, now, now_us)
             self._note_status(watched, before)
         if unknown and now - self._called_at >= CALL_SECONDS:
-            self._called_at = now
-            await self._bus.publish(subjects.roll_call(self._home), b"")
+            await self._call(now)
+
+    async def _call(self, now: float) -> None:
+        """Asks all workers to name their cameras whole."""
+        self._called_at = now
+        await self._bus.publish(subjects.roll_call(self._home), b"")
+
+    def _is_assigned(self, camera: Id, worker: Id) -> bool:
+        assigned = self._assignments.entries.get(f"ingest.{camera}")
+        return assigned is not None and worker in assigned[0].workers
 
     def _is_stale(self, camera: Id, epoch: int) -> bool:
         assigned = self._assignments.entries.get(f"ingest.{camera}")
@@ -386,6 +399,7 @@ def _due(watched: _Watched, now: float) -> bool:
         or told.status is not observed.status
         or told.reason is not observed.reason
         or told.announced is not watched.announcer.announced
+        or told.site != observed.site
     )
     return changed or now >= _next_figures_at(watched)
 

@@ -86,6 +86,12 @@ def test_a_camera_that_is_said_to_go_on_stays_online_and_stalls_where_its_frames
     assert (camera.observed.status, camera.observed.reason) == (Status.OFFLINE, Reason.STALLED)
 
 
+def test_a_camera_that_goes_on_though_it_was_not_online_has_to_be_reported_whole() -> None:
+    camera = Camera()
+    camera.stay(TRYING, 10)
+    assert not camera.observed.go_on(5000, camera.clock.monotonic(), camera.clock.now_us()), "a report was lost"
+
+
 def test_a_camera_lost_with_its_worker_has_to_be_reported_whole() -> None:
     camera = Camera()
     camera.stay(UP, 10)

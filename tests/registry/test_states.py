@@ -1,5 +1,6 @@
 """What the leader observes of reports: whole ones, digests, and cameras of which it knows nothing."""
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,6 +8,7 @@ from services.contracts import subjects
 from services.contracts.models import Assignment, Camera, CameraReport, IngestReport, ProfileReport, Status, WorkerLease
 from services.mesh.clock import ManualClock
 from services.registry.states import CALL_SECONDS, StateObserver
+from tests.eventually import eventually
 
 CAMERA = Camera.model_validate(
     {"id": "gate", "name": "Gate", "site": "city", "profiles": {"main": {"url": "rtsp://10.0.0.1/main"}}}
@@ -29,14 +31,16 @@ class Leader:
         self.clock = ManualClock()
         self.published: list[str] = []
         self.workers = [WorkerLease(role="ingest", worker="ingest-1", incarnation=1)]
-        assignment = Assignment(camera="gate", site="city", workers=("ingest-1",), incarnations=(1,))
+        self.cameras = Entries(gate=(CAMERA, 1))
+        self.assignments = Entries()
+        self.assign("ingest-1", epoch=7)
         ledgers: Any = SimpleNamespace(
-            cameras=Entries(gate=(CAMERA, 1)),
-            assignments=Entries(**{"ingest.gate": (assignment, 7)}),
+            cameras=self.cameras,
+            assignments=self.assignments,
             states=Entries(),
             told=SimpleNamespace(know=lambda _states: None),
         )
-        bus: Any = SimpleNamespace(reconnects=0, publish=self._publish)
+        bus: Any = SimpleNamespace(reconnects=0, publish=self._publish, subscribe=self._subscribe)
         workers: Any = SimpleNamespace(alive=lambda _role: self.workers)
         outbox: Any = SimpleNamespace(post=lambda _event: None)
         self.observer = StateObserver(
@@ -51,6 +55,13 @@ class Leader:
         )
         self.observer._was_leading = True
         self.observer._take_over()
+
+    def assign(self, worker: str, *, epoch: int) -> None:
+        assignment = Assignment(camera="gate", site="city", workers=(worker,), incarnations=(1,))
+        self.assignments.entries["ingest.gate"] = (assignment, epoch)
+
+    async def _subscribe(self, _subject: str, _take: object) -> Any:
+        return SimpleNamespace(unsubscribe=lambda: asyncio.sleep(0))
 
     async def _publish(self, subject: str, _data: bytes) -> bool:
         self.published.append(subject)
@@ -139,3 +150,33 @@ async def test_a_digest_of_a_worker_that_had_the_camera_before_says_nothing() ->
     for frames in (150, 200, 250):
         await leader.hear(steady=frames, worker="ingest-2")
     assert leader.status is Status.OFFLINE
+
+
+async def test_a_digest_of_the_worker_that_took_a_camera_over_asks_for_the_report_that_was_lost() -> None:
+    leader = Leader()
+    await leader.tick(4)
+    await leader.hear(whole=UP)
+    leader.assign("ingest-2", epoch=8)
+    await leader.hear(steady=10, worker="ingest-1")
+    await leader.hear(steady=10, worker="ingest-1")
+    assert leader.count(subjects.roll_call("city")) == 0, "who has it no more is asked for nothing"
+    await leader.hear(steady=10, worker="ingest-2")
+    assert leader.count(subjects.roll_call("city")) == 1
+
+
+async def test_a_camera_that_nobody_reports_on_is_told_at_once_when_it_comes_to_another_site() -> None:
+    leader = Leader()
+    await leader.tick(20)
+    await leader.tick(20)
+    told = leader.count(subjects.state("city", "gate"))
+    leader.cameras.entries["gate"] = (CAMERA.model_copy(update={"site": "harbour"}), 2)
+    await leader.tick(0.5)
+    assert leader.count(subjects.state("city", "gate")) == told + 1
+
+
+async def test_who_begins_to_lead_asks_all_workers_for_their_cameras() -> None:
+    leader = Leader()
+    leader.observer._was_leading = False
+    observing = asyncio.create_task(leader.observer._observe())
+    await eventually(lambda: leader.count(subjects.roll_call("city")) == 1)
+    observing.cancel()
