@@ -22,7 +22,7 @@ from services.registry.balance import WorkerCandidate
 from services.registry.ledger import Ledgers
 from services.registry.orders import ordered
 from services.registry.plan_recorders import RecorderPlacement
-from services.registry.roster import WorkerRoster
+from services.registry.roster import EXPECT_SECONDS, WorkerRoster
 from services.registry.settings import RegistrySettings
 
 log = get_logger()
@@ -32,7 +32,7 @@ LOOK_SECONDS: Final = 0.1
 PLAN_SECONDS: Final = 1.0
 """How often a plan is made without a change: a recorder's patience runs out by time alone."""
 IDLE_SHARE: Final = 100.0
-"""Of the time that a plan took: so long none is made after it without a change."""
+"""Of the time that a plan took: so long none is made after it without a change, where none comes by time alone."""
 REST_SHARE: Final = 30.0
 """Of the time that a plan took: so long none is made after it unless a worker comes or goes. An import changes the
 catalogue all the time, and a plan of 10,000 cameras takes a tenth of a second."""
@@ -117,8 +117,10 @@ class Assigner:
             planned_at = self._clock.monotonic()
             took_seconds = planned_at - self._planned_at
             self._rest_until = planned_at + min(REST_SHARE * took_seconds, MOST_REST_SECONDS)
-            self._idle_until = planned_at + min(max(PLAN_SECONDS, IDLE_SHARE * took_seconds), MOST_REST_SECONDS)
-            await self._write(desired, known)
+            idle_seconds = min(max(PLAN_SECONDS, IDLE_SHARE * took_seconds), MOST_REST_SECONDS)
+            if not await self._write(desired, known) or not self._is_quiet(self._planned_at):
+                idle_seconds = PLAN_SECONDS
+            self._idle_until = planned_at + idle_seconds
 
     def _resting(self) -> bool:
         """Whether the last plan took so long that the next one can wait, unless a worker comes or goes."""
@@ -176,6 +178,12 @@ class Assigner:
 
     def _is_still(self, role: WorkerRole) -> bool:
         return self._clock.monotonic() < self._still_until.get(role, float("-inf"))
+
+    def _is_quiet(self, now: float) -> bool:
+        """Whether no worker is waited for: nobody's patience runs out by time alone."""
+        seconds = max(self._settings.recorder_away_seconds, HOMES_SETTLED_SECONDS, EXPECT_SECONDS)
+        settled = all(roster.settled(seconds, now) for roster in (self._ingest, self._recorders))
+        return settled and not any(self._is_still(role) for role in ROLES)
 
     def _may_balance(self, role: WorkerRole, roster: WorkerRoster) -> bool:
         now = self._clock.monotonic()
@@ -303,10 +311,10 @@ class Assigner:
         known = [seconds for seconds in silent if seconds != float("inf")]
         return self._clock.now_us() - round(max(known) * 1_000_000) if known else 0
 
-    async def _write(self, desired: dict[str, Assignment], known: Mapping[str, tuple[Assignment, int]]) -> None:
+    async def _write(self, desired: dict[str, Assignment], known: Mapping[str, tuple[Assignment, int]]) -> bool:
         """Writes the assignments that differ from ``known``, of which the plan was made, each over its revision there.
 
-        A write that fails is repeated in the next round.
+        Returns whether all were written. A write that fails is repeated in the next round.
         """
         limit = asyncio.Semaphore(CONCURRENT_WRITES)
         written: list[str] = []
@@ -345,6 +353,7 @@ class Assigner:
                 _written.labels(*labels).inc(count)
         if written:
             log.info("assignments.written", assignments=len(written), of=len(desired))
+        return len(written) == causes.total()
 
     async def _tell(self, key: str, before: Assignment, assignment: Assignment, revision: int) -> None:
         """Tells an ingest worker of a camera that it takes over: what brings it the bucket may be on a lost node."""

@@ -56,10 +56,10 @@ async def test_a_takeover_is_told_when_it_is_written_and_not_before() -> None:
         clock=TurnedClock(),
     )
     for _ in range(3):
-        await assigner._write({KEY: after}, dict(store.entries))
+        assert not await assigner._write({KEY: after}, dict(store.entries)), "it is to be tried again soon"
     assert bus.messages == []
     store.electing = False
-    await assigner._write({KEY: after}, dict(store.entries))
+    assert await assigner._write({KEY: after}, dict(store.entries))
     assert bus.messages == [
         (subjects.assigned("city", "ingest-2"), ToldAssignment(assignment=after, revision=store.entries[KEY][1]))
     ]
