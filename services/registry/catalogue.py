@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
 from typing import Final
 
 from services.contracts.catalogue import (
@@ -120,7 +119,8 @@ class CameraCatalogue:
         """Adds and updates cameras row by row. A refused row does not stop the others.
 
         ``on_row(result, rows in all)`` is called after each. A row that the bus does not take is tried again until none
-        was taken for ``patience_seconds``; so is one that conflicts, as a row does that was written without an answer.
+        was taken for ``patience_seconds``; so is one that conflicts with a camera that changed meanwhile, as a row does
+        that was written without an answer.
         """
         table = await asyncio.to_thread(rows.parse, request.format, request.content)
         first: dict[str, int] = {}
@@ -139,14 +139,14 @@ class CameraCatalogue:
                 again = Backoff(*_ROW_AGAIN_SECONDS)
                 while True:
                     await self._outbox.room(2 * CONCURRENT_ROWS)  # each row has events, of which none may be dropped
+                    known = self._cameras.entries.get(row.id)
                     result = await self._import_row(row, actor, dry_run=request.dry_run)
                     if result.code not in _ROW_CODES.values():
                         taken_at = self._clock.monotonic()
                     elif self._clock.monotonic() - taken_at < patience_seconds:
                         await sleep(self._clock, again.next_seconds())
-                        with suppress(UnavailableError):  # what is known is old where an answer was lost
-                            await self._cameras.fetch(row.id)
-                        continue
+                        if await self._may_be_taken(result, known):
+                            continue
                     return result
 
         async def told(row: rows.ParsedRow) -> ImportRow:
@@ -179,6 +179,14 @@ class CameraCatalogue:
         except PantauError as error:
             code = _ROW_CODES.get(error.code, "invalid")
             return _refused(row, error.message, code, _field_of(error.message) if code == "invalid" else "")
+
+    async def _may_be_taken(self, refused: ImportRow, known: tuple[Camera, int] | None) -> bool:
+        """Whether a row may be taken at another try: a conflict where the camera is not as ``known`` any more."""
+        try:
+            found = await self._cameras.fetch(refused.id)  # what is known is old where an answer was lost
+        except UnavailableError:
+            return True
+        return refused.code != "conflict" or (found and found[1]) != (known and known[1])
 
     def _entry(self, key: str) -> CameraEntry:
         camera, revision = self._known(key)
