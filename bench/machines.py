@@ -33,8 +33,9 @@ from services.mesh.settings import MeshSettings
 
 MACHINES = 3
 CAMERAS = 12
-BRIDGE = "pantau-br"
-NETWORK = "10.231.7"
+BRIDGE = f"pantau{os.getpid()}"
+"""Each run has names and a network of its own: what a killed one left is in nobody's way."""
+NETWORK = f"10.231.{os.getpid() % 254 + 1}"
 GATEWAY = f"{NETWORK}.254"
 HOME = "city"
 PATIENCE_SECONDS = 120.0
@@ -50,25 +51,26 @@ class Machine:
         self.name = f"machine-{number}"
         self.address = f"{NETWORK}.{number}"
         self.processes: dict[str, asyncio.subprocess.Process] = {}
-        self._link = f"pantau-m{number}"
+        self.link = f"{BRIDGE}m{number}"
+        self.namespace = f"{BRIDGE}-{self.name}"
         self._folder = folder / self.name
 
     def make(self) -> None:
         """The namespace and its link to the bridge."""
-        ip("netns", "add", self.name)
-        ip("link", "add", self._link, "type", "veth", "peer", "name", "eth0", "netns", self.name)
-        ip("link", "set", self._link, "master", BRIDGE, "up")
+        ip("netns", "add", self.namespace)
+        ip("link", "add", self.link, "type", "veth", "peer", "name", "eth0", "netns", self.namespace)
+        ip("link", "set", self.link, "master", BRIDGE, "up")
         for inside in (
             ("addr", "add", f"{self.address}/24", "dev", "eth0"),
             ("link", "set", "eth0", "up"),
             ("link", "set", "lo", "up"),
         ):
-            ip("-n", self.name, *inside)
+            ip("-n", self.namespace, *inside)
         self._folder.mkdir()
 
     def cut(self, *, off: bool) -> None:
         """Takes the link away, or gives it back."""
-        ip("link", "set", self._link, "down" if off else "up")
+        ip("link", "set", self.link, "down" if off else "up")
 
     async def start(self, role: str) -> None:
         """``nats``, ``registry`` or ``ingest``."""
@@ -91,7 +93,7 @@ class Machine:
             command, environ = [binary(), "--config", str(file)], environment(os.environ)
         with (self._folder / f"{role}.log").open("ab") as log:
             self.processes[role] = await asyncio.create_subprocess_exec(
-                "ip", "netns", "exec", self.name, *command, env=environ, stdout=log, stderr=log
+                "ip", "netns", "exec", self.namespace, *command, env=environ, stdout=log, stderr=log
             )
 
     def _nats_config(self) -> str:
@@ -115,7 +117,7 @@ class Machine:
         """kill -9, of a role's children too."""
         for role in roles:
             process = self.processes.pop(role)
-            for pid in (process.pid, *_running(role, self.name)):
+            for pid in (process.pid, *_running(role, self.namespace)):
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             await process.wait()
@@ -151,24 +153,41 @@ def ip(*arguments: str) -> None:
     subprocess.run(["ip", *arguments], check=True)
 
 
+def ip_if_there(*arguments: str) -> None:
+    """ip(8), of what may be gone."""
+    subprocess.run(["ip", *arguments], capture_output=True, check=False)
+
+
 @asynccontextmanager
 async def network(folder: Path) -> AsyncIterator[list[Machine]]:
     """The machines, without processes; afterwards all of it is gone."""
-    ip("link", "add", BRIDGE, "type", "bridge")
     machines = [Machine(number, folder) for number in range(1, MACHINES + 1)]
     try:
+        ip("link", "add", BRIDGE, "type", "bridge")
         ip("addr", "add", f"{GATEWAY}/24", "dev", BRIDGE)
         ip("link", "set", BRIDGE, "up")
         for machine in machines:
             machine.make()
         yield machines
     finally:
-        for machine in machines:
-            for pid in _processes(machine.name):
+        await _remove(machines)
+
+
+async def _remove(machines: list[Machine]) -> None:
+    """The bridge and all that is there of the machines. A namespace lives until the last process in it is dead."""
+    for machine in machines:
+        for process in machine.processes.values():
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+        while left := _processes(machine.namespace):
+            for pid in left:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            ip("netns", "del", machine.name)
-        ip("link", "del", BRIDGE)
+            await asyncio.sleep(0.01)
+        ip_if_there("netns", "del", machine.namespace)
+    for link in (*(machine.link for machine in machines), BRIDGE):
+        ip_if_there("link", "del", link)
 
 
 class Client:
