@@ -2,7 +2,8 @@
 
 The limit is for live video alone. A main is begun while there is room for it. Where a site's live video takes more than
 its limit, the main that was begun last is given up: its tiles show the sub, and their notices say why. There is room
-again for a main that fits beside what the others take. A camera without a sub is shown all the same.
+again for a main that fits beside what the others take. A camera without a sub is shown all the same, and so is one
+whose main is converted here.
 
 The site's limit is shared evenly by the relays of this mesh. Rates are measured once a second.
 """
