@@ -84,12 +84,15 @@ async def bring_in(bus: Bus, home: str, catalogue: Path, sim_admin_port: int, *,
 
 
 async def _register(bus: Bus, home: str, entries: list[dict[str, Any]]) -> None:
+    """Raises `UnavailableError` also where the registry answered but the store did not take a row."""
     request = ImportRequest(format="json", content=json.dumps(entries))
     endpoint = subjects.rpc(home, "registry", "cameras-import")
     report = await call(bus, endpoint, request, ImportReport, timeout_seconds=30)
     for row in report.rows:
         if row.result == "refused":
             log.warning("demo.refused", camera=row.id, detail=row.detail)
+    if lost := [row.id for row in report.rows if row.code == "unavailable"]:
+        raise UnavailableError(f"not taken: {', '.join(lost)}")
 
 
 async def _remove_others(bus: Bus, home: str, simulated: set[str]) -> None:

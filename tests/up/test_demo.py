@@ -2,12 +2,15 @@
 
 import asyncio
 import socket
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from services.contracts.catalogue import ImportReport, ImportRow, RowProblem
 from services.contracts.errors import NobodyThereError, UnavailableError
-from services.up import story
+from services.up import demo, story
 from services.up.demo import _ready, sim_arguments, until_answered
 
 
@@ -49,6 +52,23 @@ async def test_a_registry_that_is_away_for_a_moment_ends_no_demo() -> None:
 
     await until_answered(ask)
     assert answers == []
+
+
+async def test_a_camera_that_the_store_does_not_take_for_a_moment_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    codes: list[RowProblem] = ["unavailable", "invalid"]
+    asked: list[object] = []
+
+    async def call(*question: object, **_more: object) -> ImportReport:
+        asked.append(question)
+        row = ImportRow(row=1, id="cam-001", result="refused", code=codes[len(asked) - 1])
+        return ImportReport(dry_run=False, added=0, updated=0, unchanged=0, refused=1, rows=(row,))
+
+    monkeypatch.setattr(demo, "call", call)
+    bus: Any = None
+    await until_answered(partial(demo._register, bus, "city", [{"id": "cam-001"}]))
+    assert len(asked) == len(codes)
 
 
 @pytest.mark.parametrize(
