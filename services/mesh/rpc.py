@@ -18,7 +18,13 @@ from pydantic import ValidationError
 
 import services
 from services.contracts import subjects
-from services.contracts.errors import InvalidInputError, PantauError, UnavailableError, error_from_code
+from services.contracts.errors import (
+    MAX_PEER_CHARS,
+    InvalidInputError,
+    PantauError,
+    UnavailableError,
+    error_from_code,
+)
 from services.contracts.models import Model
 from services.contracts.permissions import SYSTEM, Actor, Permission, Right, Role, permission_name
 from services.contracts.redact import redact
@@ -136,10 +142,11 @@ _HEADER_SAFE: Final = " !#$&'()*+,/:;=?@[]\"<>{}|~^`"
 
 
 def explain(error: ValueError) -> str:
-    """A validation error in one line that names each field and says what is wrong with it."""
+    """A validation error in one line that names each field and says what is wrong with it, up to `MAX_PEER_CHARS`."""
     if isinstance(error, ValidationError):
-        return "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors())
-    return str(error)
+        fields = (f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors())
+        return "; ".join(fields)[:MAX_PEER_CHARS]
+    return str(error)[:MAX_PEER_CHARS]
 
 
 def _actor_of(headers: dict[str, str] | None) -> Actor:

@@ -5,15 +5,16 @@ from collections.abc import AsyncIterator
 
 import nats.errors
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from services.contracts import subjects
-from services.contracts.errors import ConflictError, ForbiddenError, PantauError, UnavailableError
+from services.contracts.errors import MAX_PEER_CHARS, ConflictError, ForbiddenError, PantauError, UnavailableError
 from services.contracts.models import Id, Model
 from services.contracts.permissions import Actor, Role
 from services.mesh.bus import Bus
 from services.mesh.clock import TurnedClock
 from services.mesh.nats_server import NatsServer
-from services.mesh.rpc import Endpoint, Nothing, call, gather, serve
+from services.mesh.rpc import Endpoint, Nothing, call, explain, gather, serve
 from services.mesh.settings import MeshSettings
 from tests.eventually import eventually
 from tests.flushed import flushed
@@ -188,3 +189,10 @@ async def test_a_service_answers_again_after_the_server_restarted(served: Bus, n
             except UnavailableError:
                 await asyncio.sleep(0.05)
     assert answer.text.startswith("cam-1")
+
+
+def test_an_answer_with_thousands_of_mistakes_is_told_in_a_short_line() -> None:
+    with pytest.raises(ValidationError) as told:
+        TypeAdapter(list[int]).validate_python(["x"] * 10_000)
+    assert explain(told.value).startswith("0: Input should be")
+    assert len(explain(told.value)) <= MAX_PEER_CHARS
