@@ -15,7 +15,6 @@ CAMERAS = 16
 LAST = (
     "test_recorded_minute",
     "test_activity",
-    "test_recorded_pace",
     "test_trouble",
     "test_truth",
     "test_recorded_wall",

@@ -1,18 +1,30 @@
 """Recordings on the wall, in decoded pictures: in step, after seeks, over gaps, and beside live ones."""
 
 import asyncio
+import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import BrowserContext, expect
+from playwright.async_api import BrowserContext, WebSocketRoute, expect
 from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
 from services.sim.pictures.marker import Marker
 from tests.browser import footage as small
-from tests.browser.footage import CAMERAS, FRAME_SECONDS, GAP_CAMERA, LOOP_SECONDS, Footage, apart, camera, moment
+from tests.browser.footage import (
+    CAMERAS,
+    FRAME_SECONDS,
+    GAP_CAMERA,
+    GOP_SECONDS,
+    LOOP_SECONDS,
+    Footage,
+    apart,
+    camera,
+    moment,
+)
 from tests.browser.recorded_page import ALL, PATIENCE_MS, Seeker, clock_stands, fragment, markers, opened, standing
 from tests.browser.running_up import Running
 
@@ -126,6 +138,45 @@ async def test_a_gap_in_one_camera_says_why_and_does_not_stop_the_others(
             await asyncio.sleep(0.1)
     await asyncio.sleep(4.0)  # a browser asks for a keyframe after three seconds without a frame
     await expect(message).to_contain_text("Nothing recorded at this time")
+
+
+def tell_lateness(route: WebSocketRoute) -> None:
+    """Passes on what the page says, but as one whose decoders are nearly a second behind."""
+    server = route.connect_to_server()
+
+    def pass_on(message: str | bytes) -> None:
+        said = json.loads(message)
+        server.send(json.dumps(said | {"late_ms": 900.0} if said["type"] == "lateness" else said))
+
+    route.on_message(pass_on)
+
+
+async def test_tiles_of_a_page_that_is_late_go_on_in_step_by_keyframes_and_say_so(
+    pantau: Running, recorded: Footage, browser: BrowserContext
+) -> None:
+    # How late pictures of too many cameras really are depends on the machine; what is told of it does not.
+    await browser.route_web_socket(re.compile("/control$"), tell_lateness)
+    cameras = [name for name in ALL if name != camera(GAP_CAMERA)]
+    page = await opened(pantau, browser, fragment(recorded.began + 1, *cameras))
+    before = await standing(page, len(cameras))
+    badges = page.locator("pantau-wall-tile .badge.warn[title*='cannot decode']")
+    await expect(badges).to_have_count(0)
+    await page.keyboard.press("[")  # at half the pace there is footage enough, also on a busy machine
+    await page.keyboard.press("Space")
+    await expect(badges).to_have_count(len(cameras), timeout=PATIENCE_MS)
+    seen = set(before)
+    async with asyncio.timeout(PATIENCE_MS / 1000):
+        while len({each.camera for each in set(await markers(page)) - seen}) < len(cameras):
+            await asyncio.sleep(0.1)
+        # The newest keyframe of each camera, and of some the one before it.
+        shown: list[Marker] = []
+        while len(shown) < len(cameras) or apart([moment(each) for each in shown]) > 2 * GOP_SECONDS - FRAME_SECONDS:
+            await asyncio.sleep(0.1)
+            shown = await markers(page)
+
+    await page.keyboard.press("Space")
+    await expect(badges).to_have_count(0, timeout=PATIENCE_MS)
+    await standing(page, len(cameras))
 
 
 async def test_a_live_tile_moves_beside_one_that_stands_in_the_past(
