@@ -1,6 +1,10 @@
 """When a process counts as hanging."""
 
 import os
+import signal
+import subprocess
+import sys
+import time
 from itertools import count
 
 from services.mesh.hangs import BUSY_SECONDS, HANG_SECONDS, LOOK_SECONDS, HangWatch, ProcessTimes, process_times
@@ -27,6 +31,25 @@ def test_a_process_that_gives_no_sign_and_does_nothing_hangs() -> None:
 def test_one_that_works_or_waits_for_its_disk_has_more_time() -> None:
     assert looks_until_it_hangs(busy=True) == BUSY_LOOKS
     assert looks_until_it_hangs(waits_for_disk=True) == BUSY_LOOKS
+
+
+def test_one_that_waits_for_a_cpu_has_more_time() -> None:
+    watch, starved = HangWatch(), ProcessTimes(100, False, os.getpid())  # this thread runs, and so is in state R
+    looks = [watch.look("as before", starved) for _ in range(BUSY_LOOKS + 1)]
+    assert looks.index(True) == BUSY_LOOKS
+
+
+def test_a_process_wants_a_cpu_until_it_is_stopped() -> None:
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        try:
+            while not process_times(busy.pid).wants_cpu():
+                time.sleep(0.01)
+            busy.send_signal(signal.SIGSTOP)
+            while process_times(busy.pid).wants_cpu():
+                time.sleep(0.01)
+        finally:
+            busy.kill()
+    assert not process_times(busy.pid).wants_cpu()
 
 
 def test_one_that_gives_signs_or_has_not_begun_to_is_well() -> None:
