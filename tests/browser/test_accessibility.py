@@ -15,7 +15,7 @@ from tests.browser.running_up import Running
 AXE: Final = Path(__file__).resolve().parents[2] / "services/wall/web/node_modules/axe-core/axe.min.js"
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(480),
     pytest.mark.skipif(not (FOLDER / "index.html").is_file(), reason="the app is not built: make web"),
 ]
 CHECK: Final = """async () => {
