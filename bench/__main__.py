@@ -32,6 +32,7 @@ SECTIONS = {
     "city": "660 and 10,000 cameras' metadata by synthetic workers: the registry's CPU, messages, imports",
     "overload": "1.5 and 3 times the cameras that a worker carries: how many come whole (as root)",
     "machines": "three machines in namespaces that fail in turn: how long no client hears a camera (as root)",
+    "sites": "a hub and owners in namespaces: what crosses the line, and how soon a change counts (as root)",
     "shift": "an operator's page for an hour with 36 tiles: its memory, CPU, tiles lost, and time to the next paint",
     "check": "what is promised about time, each against its bound",
 }

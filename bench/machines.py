@@ -158,6 +158,15 @@ def ip_if_there(*arguments: str) -> None:
     subprocess.run(["ip", *arguments], capture_output=True, check=False)
 
 
+async def kill_all_in(namespace: str) -> None:
+    """kill -9 of every process in a namespace; returns when they are gone."""
+    while left := _processes(namespace):
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        await asyncio.sleep(0.01)
+
+
 @asynccontextmanager
 async def network(folder: Path) -> AsyncIterator[list[Machine]]:
     """The machines, without processes; afterwards all of it is gone."""
@@ -180,11 +189,7 @@ async def _remove(machines: list[Machine]) -> None:
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
-        while left := _processes(machine.namespace):
-            for pid in left:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            await asyncio.sleep(0.01)
+        await kill_all_in(machine.namespace)
         ip_if_there("netns", "del", machine.namespace)
     for link in (*(machine.link for machine in machines), BRIDGE):
         ip_if_there("link", "del", link)
