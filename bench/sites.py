@@ -153,27 +153,30 @@ class Hub:
     def __init__(self, client: aiohttp.ClientSession) -> None:
         self.client = client
 
-    async def cameras(self, site: str) -> list[dict[str, Any]]:
-        """A joined site's cameras; none while the hub does not answer."""
+    async def cameras(self, site: str) -> list[dict[str, Any]] | None:
+        """A joined site's cameras; None while the hub does not answer."""
         try:
             async with self.client.get(f"{URL}/api/v1/cameras", params={"site": site}) as answer:
-                return list((await answer.json())["cameras"]) if answer.status == 200 else []
+                return list((await answer.json())["cameras"]) if answer.status == 200 else None
         except aiohttp.ClientError:
-            return []
+            return None
 
     async def is_online(self, site: str) -> bool:
         """Whether all its cameras are there and online."""
-        states = [(camera["state"] or {}).get("status") for camera in await self.cameras(site)]
-        return states == ["online"] * CAMERAS
+        return await self._all(site, "status", "online")
 
     async def is_away(self, site: str) -> bool:
         """Whether the hub says that the line is cut."""
-        states = [(camera["state"] or {}).get("reason") for camera in await self.cameras(site)]
-        return states == ["site-away"] * CAMERAS
+        return await self._all(site, "reason", "site-away")
 
     async def is_gone(self, site: str) -> bool:
         """Whether the hub has none of its cameras any more."""
-        return not await self.cameras(site)
+        return await self.cameras(site) == []
+
+    async def _all(self, site: str, name: str, value: str) -> bool:
+        """Whether the states of all its cameras say so."""
+        found = await self.cameras(site) or []
+        return [(camera["state"] or {}).get(name) for camera in found] == [value] * CAMERAS
 
     async def export(self, kind: str, camera: str) -> int:
         """Bytes of an export of `EXPORT_SECONDS`, fetched whole."""
@@ -295,7 +298,8 @@ async def run(*, quick: bool) -> None:
 
 async def _count(trial: Trial, hub: Hub, owner: Party, seconds: float) -> list[int]:
     """What crosses the line; returns the sizes of a clip and a bundle."""
-    camera = (await hub.cameras(owner.name))[0]["id"]
+    cameras = await hub.cameras(owner.name) or []
+    camera = cameras[0]["id"]
     await asyncio.sleep(SETTLE_SECONDS)
     async with trial.counted("nobody watches", owner):
         await asyncio.sleep(seconds)

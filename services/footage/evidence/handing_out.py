@@ -26,8 +26,6 @@ from services.mesh.clock import Clock
 
 NO_FOOTAGE: Final = "no-footage"
 """The code of a camera that has none in the range."""
-
-
 _DETAIL_CHARS: Final = 300
 
 
