@@ -127,8 +127,13 @@ class RtpReceiver:
 
     @property
     def waiting(self) -> bool:
-        """Whether packets are kept behind a hole: `give_up` is to be called in `REORDER_SECONDS`."""
+        """Whether packets are kept behind a hole."""
         return bool(self._kept)
+
+    @property
+    def newest_kept(self) -> int | None:
+        """The last packet that is kept behind holes: `give_up` is to be called with it in `REORDER_SECONDS`."""
+        return max(self._kept, key=self._ahead, default=None)
 
     @property
     def highest_sequence(self) -> int:
@@ -232,16 +237,25 @@ class RtpReceiver:
         self._push = depacketizer.push
         self._push_picture = depacketizer.push_picture
 
-    def give_up(self) -> None:
-        """The holes in front of packets that are kept will not be filled: goes on behind them."""
+    def give_up(self, newest: int | None = None) -> None:
+        """The holes in front of packets that are kept will not be filled: goes on behind them.
+
+        ``newest``: only those in front of this packet and older ones; what came since has younger holes.
+        """
         while self._kept:
-            following = min(self._kept, key=lambda sequence: sequence - self._expected & 0xFFFF)
-            self.lost += following - self._expected & 0xFFFF
+            following = min(self._kept, key=self._ahead)
+            if newest is not None and sequence_delta(following, newest) > 0:
+                return
+            self.lost += self._ahead(following)
             if following < self._expected:
                 self._cycles += _WRAP
             self._expected = following
             self._hole = True
             self._deliver_kept()
+
+    def _ahead(self, sequence: int) -> int:
+        """How far a packet that is kept is from the one that is expected."""
+        return sequence - self._expected & 0xFFFF
 
     def _place(self, packet: bytes, sequence: int) -> None:
         """Takes a packet of the present SSRC."""

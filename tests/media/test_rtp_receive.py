@@ -88,6 +88,18 @@ def test_packets_that_come_in_another_order_are_put_right(seed: int, first: int)
     assert (reception.receiver.lost, reception.receiver.duplicates) == (0, 0)
 
 
+def test_a_hole_that_is_younger_than_the_one_given_up_is_waited_for_longer() -> None:
+    reception = Reception().take(packet(65_530), packet(65_533))
+    newest = reception.receiver.newest_kept
+    reception.take(packet(65_532), packet(65_537))
+    reception.receiver.give_up(newest)
+    assert reception.heard == [65_530, "hole", 65_532, 65_533]
+    reception.take(packet(65_534), packet(65_536), packet(65_535))
+    assert reception.heard[4:] == [65_534, 65_535, 65_536, 65_537]
+    assert (reception.receiver.lost, reception.receiver.waiting) == (1, False)
+    reception.receiver.give_up(newest)
+
+
 def test_a_hole_is_waited_for_and_then_given_up() -> None:
     reception = Reception().take(packet(1), packet(2), packet(5), packet(7))
     assert reception.heard == [1, 2]

@@ -353,13 +353,20 @@ class _DirectSession:
         if self._reordering is None:
             for track in self._tracks.values():
                 if track.receiver.waiting:
-                    self._reordering = self._loop.call_later(REORDER_SECONDS, self._give_up)
+                    self._await_reordered()
                     return
 
-    def _give_up(self) -> None:
+    def _await_reordered(self) -> None:
+        kept = [(track.receiver, track.receiver.newest_kept) for track in self._tracks.values()]
+        self._reordering = self._loop.call_later(REORDER_SECONDS, self._give_up, kept)
+
+    def _give_up(self, kept: list[tuple[RtpReceiver, int | None]]) -> None:
+        """The holes in front of these packets were there `REORDER_SECONDS` ago."""
         self._reordering = None
-        for track in self._tracks.values():
-            track.receiver.give_up()
+        for receiver, newest in kept:
+            if newest is not None:
+                receiver.give_up(newest)
+        self._after()
 
     def _write_output(self) -> None:
         output = self._dialogue.take_output()

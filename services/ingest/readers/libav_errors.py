@@ -62,7 +62,7 @@ def end_from_trace(trace: LibavTrace, source: Source) -> ReaderEnd | None:
         case 461:
             return ReaderEnd(Reason.UNSUPPORTED_TRANSPORT, f"{address} does not offer the transport (461)")
         case status if status >= 300:
-            return ReaderEnd(Reason.REJECTED, f"{address} rejects {trace.method} ({status})")
+            return ReaderEnd(Reason.REJECTED, f"{address} rejects {trace.method or 'the request'} ({status})")
         case _:
             pass
     if trace.media and "video" not in trace.media:

@@ -201,8 +201,9 @@ class SourceProcess:
             if self._redirects > MAX_REDIRECTS:
                 where = address_of(self._source)
                 return ReaderEnd(Reason.REDIRECT_LOOP, f"{where} redirects more than {MAX_REDIRECTS} times")
-            if isinstance(error, av.error.InvalidDataError) and not self._packets and self._is_motion_jpeg:
-                # libav's demuxer takes parts as the standard has them, browsers and devices do not.
+            if isinstance(error, av.error.InvalidDataError) and self._is_motion_jpeg:
+                # libav's demuxer takes parts as the standard has them, browsers and devices do not. It may find out
+                # behind some of them: lengths that are wrong lead it astray.
                 with suppress(av.error.FFmpegError, OSError):
                     return self._read_as("mjpeg")
             if self._single and self._packets:

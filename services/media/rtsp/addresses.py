@@ -41,12 +41,17 @@ class RtspAddress:
     @property
     def url(self) -> str:
         """For a request line."""
-        return self.origin + quote(self.path, safe=_PRINTABLE)
+        return self.origin + _quoted(self.path)
 
     @property
     def endpoint(self) -> tuple[str, int, bool]:
         """Host, port and whether TLS is spoken: what a connection leads to."""
         return self.host.lower(), self.port, self.scheme == "rtsps"
+
+
+def _quoted(url: str) -> str:
+    """What a camera wrote may hold bytes that are no UTF-8; they are sent back as they came."""
+    return quote(url, safe=_PRINTABLE, errors="surrogateescape")
 
 
 def parse_address(url: str) -> RtspAddress:
@@ -155,5 +160,4 @@ def control_urls(address: RtspAddress, base: str, control: str) -> list[str]:
     urls = [address.origin + (path if path.startswith("/") or not path else "/" + path) for path in paths]
     if absolute is not None and control.lower().startswith(("rtsp://", "rtsps://")):
         urls.append(control)
-    urls = [quote(url, safe=_PRINTABLE) for url in urls]
-    return list(dict.fromkeys(urls))
+    return list(dict.fromkeys(map(_quoted, urls)))

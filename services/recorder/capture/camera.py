@@ -103,6 +103,8 @@ class CameraFeed:
         now = self._clock.monotonic()
         if self.recording.stop(kept=leaving and self.feed.kept(now)):
             self.feed.rewind(self.recording.assembler.written_order, None, now)
+        if not leaving:
+            self.recording.no_longer_wanted(self._clock.now_us())
 
     def offered(self, worker: Id, runs: tuple[KeptRun, ...], *, spooled: bool) -> None:
         """A worker says what it keeps of the camera; ``spooled`` as for `RecorderFeed.offered`."""

@@ -220,6 +220,7 @@ class CameraRecordings:
             lasting=past.lasting,
             on_rewind=lambda before: feed.rewound(before),
             last_order=last_order,
+            wanted_us=self._service.clock.now_us(),
         )
         feed = CameraFeed(
             self._service, self._disks, camera, recording, positions=positions, end_us=past.end_us, pulls=self._pulls

@@ -64,8 +64,10 @@ class StreamRecording:
         last_order: Order | None = None,
         late: bool = False,
         made: str = "",
+        wanted_us: int | None = None,
     ) -> None:
-        """``last_end_us`` and ``lasting``: where earlier footage ends, and the gap that was open then.
+        """``last_end_us`` and ``lasting``: where earlier footage ends, and the gap that was open then; ``wanted_us``:
+        where there is none, since when there should be.
 
         ``last_order``: of the last picture of that footage. ``on_rewind`` is told the last picture that a disk has,
         where it did not take those since; None: none of these. ``late``: what is recorded is of the stream's past;
@@ -80,7 +82,7 @@ class StreamRecording:
         self._place = place
         self._explain = explain
         self._on_gap = on_gap
-        self._gaps = GapTracker(stream, last_end_us, lasting)
+        self._gaps = GapTracker(stream, last_end_us, lasting, wanted_us=wanted_us)
         self._file: SegmentFile | None = None
         self._video, self._audio = SequenceTracker(), SequenceTracker()
         self._reopened = False
@@ -184,7 +186,8 @@ class StreamRecording:
     def tick(self, now_us: int, monotonic: float, *, complete: bool = True) -> None:
         """Writes what waits when no pictures come; notices gaps that last. ``complete``: as for the assembler."""
         self._carry_out(self.assembler.tick(monotonic, complete=complete))
-        self._gaps.tick(now_us, self._why, recording=self._file is not None and complete)
+        writing = self._file is not None
+        self._gaps.tick(now_us, self._why, recording=writing and complete, settled=complete and not writing)
         self._tell()
 
     def stop(self, *, kept: bool = False) -> bool:
@@ -196,6 +199,11 @@ class StreamRecording:
         self._carry_out(self.assembler.end_segment(EndReason.STOPPED))
         self._tell()
         return left
+
+    def no_longer_wanted(self, now_us: int) -> None:
+        """It was stopped, and nobody is to go on: a gap that lasts ends."""
+        self._gaps.no_longer_wanted(now_us)
+        self._tell()
 
     # What a disk did not take
 

@@ -182,7 +182,7 @@ class Disks:
             disk, last = newest
             self.streams.setdefault(stream, disk)
             self._links.setdefault(stream, LastLink(disk.directory, last.link))
-        if lasting and (end_us is None or lasting.from_us < end_us - 1_000_000):
+        if lasting and end_us is not None and lasting.from_us < end_us - 1_000_000:
             lasting = None
         return StreamPast(end_us, lasting, positions)
 

@@ -364,10 +364,12 @@ class Index:
     # Gaps
 
     def put_gap(self, gap: GapRow) -> None:
-        """Writes a gap, or its end."""
+        """Writes a gap, its end, or what is known of its cause now."""
+        stream_id = self.stream_id(gap.stream)
         self._connection.execute(
-            "INSERT OR REPLACE INTO gap VALUES (?, ?, ?, ?, ?)", (self.stream_id(gap.stream), *gap[1:])
+            "DELETE FROM gap WHERE stream_id = ? AND from_us = ? AND to_us IS NULL", (stream_id, gap.from_us)
         )
+        self._connection.execute("INSERT OR REPLACE INTO gap VALUES (?, ?, ?, ?, ?)", (stream_id, *gap[1:]))
 
     def gaps(self, stream: RecordedStream, from_us: int, to_us: int) -> list[GapRow]:
         """The gaps that touch a range, in order. One whose end was not written ends where there is footage again."""

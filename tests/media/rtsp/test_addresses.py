@@ -110,6 +110,7 @@ def test_other_readings_of_a_control_attribute_follow() -> None:
         ("rtsp://user:secret@other:99/2", "rtsp://other:99/2"),
         ("/2", "rtsp://cam:8554/2"),
         ("ch2", "rtsp://cam:8554/live/ch2"),
+        (b"/caf\xe9".decode("utf-8", "surrogateescape"), "rtsp://cam:8554/caf%E9"),
     ],
 )
 def test_redirects(location: str, url: str) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from services.contracts.frames import AccessUnit, Codec, Flags
 from services.contracts.frames import decode as decode_unit
+from services.contracts.models import Reason
+from services.contracts.recordings import GapCause
 from services.ingest.pipeline import Pipeline
 from services.ingest.readers.source import Packet, Track
 from services.media.mp4.tracks import AudioTrack
@@ -16,7 +18,7 @@ from services.media.time import SECOND_90K
 from services.mesh.clock import ManualClock
 from services.recorder.capture.gaps import GapTracker
 from services.recorder.storage import gops
-from services.recorder.storage.rows import Segment, Signing
+from services.recorder.storage.rows import GapRow, Segment, Signing
 from services.recorder.storage.scan import scan
 from tests.recorder.rig import STREAM, Rig, decode, packet_times
 from tests.recorder.units import FRAME_US, START_US, pictures, sounds, stream_of
@@ -364,6 +366,53 @@ def test_an_audio_track_keeps_its_rate(tmp_path: Path) -> None:
         rig.settle()
         with opened(rig.path(rig.segments()[-1])) as (read, size):
             assert AudioTrack("pcm_alaw", 8000, 1) in reader.read_opening(read, size).movie.tracks.values()
+
+
+def unreachable(_from_us: int, _to_us: int) -> tuple[str, str]:
+    return Reason.UNREACHABLE, "no way"
+
+
+def unknown(_from_us: int, _to_us: int) -> tuple[str, str]:
+    return GapCause.UNKNOWN, ""
+
+
+def test_a_gap_that_lasts_says_its_cause_long_before_it_is_announced() -> None:
+    gaps = GapTracker(STREAM, START_US)
+    told: list[tuple[int | None, str, bool]] = []
+    for seconds, explain, settled in (
+        (9, unreachable, True), (11, unreachable, False), (12, unknown, True), (13, unreachable, True),
+        (14, unreachable, True), (59, unreachable, True), (61, unreachable, True), (62, unknown, True),
+    ):  # fmt: skip
+        gaps.tick(START_US + seconds * 1_000_000, explain, recording=False, settled=settled)
+        told += [(seconds, change.gap.cause, change.announce) for change in gaps.take_changes()]
+    assert told == [(13, Reason.UNREACHABLE, False), (61, Reason.UNREACHABLE, True)]
+
+
+def test_a_camera_that_was_never_seen_has_a_gap_since_it_was_to_be_recorded() -> None:
+    gaps = GapTracker(STREAM, None, wanted_us=START_US)
+    gaps.tick(START_US + 11_000_000, unreachable, recording=False, settled=True)
+    (noted,) = gaps.take_changes()
+    assert noted == (GapRow(STREAM, START_US, None, Reason.UNREACHABLE, "no way"), False)
+    gaps.segment_begins(START_US + 20_000_000, unknown)
+    (ended,) = gaps.take_changes()
+    assert ended == (noted.gap._replace(to_us=START_US + 20_000_000), False)
+
+
+def test_a_camera_that_comes_at_once_has_no_gap_before_it() -> None:
+    gaps = GapTracker(STREAM, None, wanted_us=START_US)
+    gaps.tick(START_US + 5_000_000, unreachable, recording=False, settled=True)
+    assert gaps.segment_begins(START_US + 6_000_000, unreachable) is None
+    assert gaps.take_changes() == []
+
+
+def test_a_gap_of_a_camera_that_nobody_wants_any_more_ends() -> None:
+    gaps = GapTracker(STREAM, None, wanted_us=START_US)
+    gaps.tick(START_US + 61_000_000, unreachable, recording=False)
+    gaps.no_longer_wanted(START_US + 70_000_000)
+    assert [(change.gap.to_us, change.announce) for change in gaps.take_changes()] == [
+        (None, True),
+        (START_US + 70_000_000, True),
+    ]
 
 
 @pytest.mark.parametrize(("later_us", "step_us"), [(500, 0), (FRAME_US, 3600 * 1_000_000)])

@@ -78,6 +78,18 @@ def test_a_gap_whose_end_was_never_written_ends_where_there_is_footage_again() -
         assert index.gaps(STREAM, 5 * MINUTE, 9 * MINUTE) == []
 
 
+def test_a_gap_that_lasts_has_one_row_whatever_becomes_known_of_its_cause() -> None:
+    with Index.open(Path(":memory:"), durable=False) as index:
+        noted = GapRow(STREAM, MINUTE, None, "timeout", "")
+        known = noted._replace(cause="unreachable", detail="no way")
+        index.put_gap(noted)
+        index.put_gap(known)
+        assert index.gaps(STREAM, 0, 9 * MINUTE) == [known]
+        ended = known._replace(to_us=3 * MINUTE)
+        index.put_gap(ended)
+        assert index.gaps(STREAM, 0, 9 * MINUTE) == [ended]
+
+
 def test_overlapping_footage_of_a_clock_that_was_set_back_is_never_told_longer_than_it_is() -> None:
     with Index.open(Path(":memory:"), durable=False) as index:
         first, second = segment(0), segment(30_000_000, 20_000_000)
