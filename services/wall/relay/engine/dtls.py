@@ -61,7 +61,7 @@ _HASHES: Final[dict[str, hashes.HashAlgorithm]] = {
     "sha-384": hashes.SHA384(),
     "sha-512": hashes.SHA512(),
 }
-"""Those of fingerprints (RFC 8122), by their names in SDP."""
+"""Those of fingerprints (RFC 8122), by their names in SDP, the strongest last."""
 _DATAGRAM_BYTES: Final = 1200
 _READ_BYTES: Final = 65_536
 _QUEUE_DATAGRAMS: Final = 32
@@ -267,14 +267,16 @@ class DtlsSession:
             self.receive_datagram(waiting.get_nowait())
 
     def _verify_peer(self, fingerprints: Sequence[tuple[str, str]]) -> None:
-        """All fingerprints in hashes that are known here must be those of the peer's certificate, and there is one."""
+        """Of the fingerprints in the strongest hash that is known here, one must be the peer's certificate's: a peer
+        may have several certificates (RFC 8122, 5.1)."""
         # In OpenSSL's own form: cryptography refuses to read some of what OpenSSL takes.
         certificate = self._ssl.get_peer_certificate()
-        known = [(algorithm.lower(), value) for algorithm, value in fingerprints if algorithm.lower() in _HASHES]
+        given = [(algorithm.lower(), value.upper()) for algorithm, value in fingerprints]
+        strongest = next((name for name in reversed(_HASHES) if name in {algorithm for algorithm, _ in given}), None)
         if (
             certificate is None
-            or not known
-            or any(value.upper() != certificate.digest(_HASHES[name].name).decode() for name, value in known)
+            or strongest is None
+            or (strongest, certificate.digest(_HASHES[strongest].name).decode()) not in given
         ):
             raise DtlsError("the peer's certificate is not the one of the offer")
 

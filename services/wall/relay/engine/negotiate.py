@@ -11,7 +11,9 @@ from services.contracts.errors import BadOfferError
 from services.media.codecs import AUDIO, VIDEO
 from services.wall.relay.engine.sdp import Format, MediaSection, Offer, PeerTransport, check_transport
 
-_SECURE: Final = frozenset(("UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "TCP/DTLS/RTP/SAVPF", "RTP/SAVPF", "RTP/SAVP"))
+_SECURE: Final = frozenset(
+    f"{below}RTP/{profile}" for below in ("UDP/TLS/", "TCP/DTLS/", "TCP/TLS/", "") for profile in ("SAVPF", "SAVP")
+)
 """Protocols of an offer that means DTLS-SRTP (RFC 8829, 5.1.2)."""
 _REPAIRS: Final = frozenset(("RTX", "RED", "ULPFEC", "FLEXFEC-03"))
 """Encoding names that carry no pictures of their own."""

@@ -15,6 +15,7 @@ MAX_OFFER_BYTES: Final = 512 * 1024
 MAX_SECTIONS: Final = 80
 _ICE_CHARS: Final = re.compile(r"^[A-Za-z0-9+/]+$")
 _FINGERPRINT: Final = re.compile(r"^[A-Fa-f0-9]{2}(:[A-Fa-f0-9]{2})+$")
+_FINGERPRINT_BYTES: Final = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
 _DIRECTIONS: Final = ("recvonly", "sendonly", "inactive", "sendrecv")
 _TOKEN: Final = re.compile(r"^[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,64}$")
 
@@ -95,12 +96,15 @@ def parse_offer(text: str) -> Offer:
         raise BadOfferError("the offer has no media section")
     if len(rest) > MAX_SECTIONS:
         raise BadOfferError(f"the offer has {len(rest)} media sections; at most {MAX_SECTIONS} are answered")
-    session = _Attributes(head)
-    if "ice-lite" in session.first:  # RFC 8445, 6.1.1: a lite agent begins no checks, and neither does ours
+    session, blocks = _Attributes(head), [_Attributes(block) for block in rest]
+    # RFC 8445, 6.1.1: a lite agent begins no checks, and neither does ours.
+    if any("ice-lite" in block.first for block in (session, *blocks)):
         raise BadOfferError("the offer is of an ICE-lite agent, as this server is one: a full agent must connect")
     groups = [group.split() for group in session.lists.get("group", ())]
-    bundles = tuple(tuple(mids) for semantics, *mids in filter(None, groups) if semantics == "BUNDLE")
-    sections = tuple(_section(block.split("\n", 1)[0], _Attributes(block), session) for block in rest)
+    bundles = tuple(tuple(dict.fromkeys(mids)) for semantics, *mids in filter(None, groups) if semantics == "BUNDLE")
+    sections = tuple(
+        _section(text.split("\n", 1)[0], attributes, session) for text, attributes in zip(rest, blocks, strict=True)
+    )
     mids = [section.mid for section in sections if section.mid]
     if len(set(mids)) != len(mids):
         raise BadOfferError("two media sections have the same mid")
@@ -115,10 +119,15 @@ def check_transport(transport: PeerTransport) -> None:
         raise BadOfferError("the offer has no usable ice-ufrag and ice-pwd")
     if not _ICE_CHARS.match(transport.ufrag) or not _ICE_CHARS.match(transport.password):
         raise BadOfferError("the offer's ice-ufrag or ice-pwd has characters that RFC 8839 does not allow")
-    if not transport.fingerprints or not all(_FINGERPRINT.match(value) for _, value in transport.fingerprints):
-        raise BadOfferError("the offer has no usable fingerprint: only DTLS-SRTP is spoken here")
-    if not any(name in ("sha-256", "sha-384", "sha-512") for name, _ in transport.fingerprints):
+    if not transport.fingerprints:
+        raise BadOfferError("the offer has no fingerprint: only DTLS-SRTP is spoken here")
+    known = [(name, value) for name, value in transport.fingerprints if name in _FINGERPRINT_BYTES]
+    if not known:
         raise BadOfferError("the offer's fingerprint must be SHA-256, SHA-384 or SHA-512")
+    for name, value in known:  # of one that no certificate can have, DTLS would fail behind the answer
+        size = _FINGERPRINT_BYTES[name]
+        if not _FINGERPRINT.match(value) or len(value) != 3 * size - 1:
+            raise BadOfferError(f"the offer's {name} fingerprint is not {size} bytes in hexadecimal")
     if transport.setup not in ("actpass", "active", "passive"):
         raise BadOfferError(f"a=setup:{transport.setup[:16]} cannot be answered")
 
@@ -155,7 +164,7 @@ def _section(line: str, attributes: _Attributes, session: _Attributes) -> MediaS
         number, _, way = number.partition("/")
         if uri not in (PLAYOUT_DELAY, ABS_SEND_TIME) or way in ("sendonly", "inactive"):
             continue
-        if place := _number(number, 14):
+        if (place := _number(number, 14)) and place not in extensions.values():
             extensions[uri] = place
             if way:
                 directed.add(uri)
@@ -196,8 +205,8 @@ def _formats(numbers: Sequence[str], attributes: _Attributes) -> dict[int, Forma
         if payload_type is None or clock_rate is None:
             continue
         line = fmtp.get(number, "")
-        pairs = (item.strip().partition("=") for item in line.split(";"))
-        parameters = {name.lower(): setting for name, _, setting in pairs if name}
+        pairs = (item.partition("=") for item in line.split(";"))
+        parameters = {name.strip().lower(): setting.strip() for name, _, setting in pairs if name.strip()}
         fb = frozenset(feedback.get(number, set()) | feedback.get("*", set()))
         formats[payload_type] = Format(
             payload_type, codec.upper(), clock_rate, _number(channels, 255) or 1, parameters, fb, line

@@ -224,11 +224,12 @@ async def test_a_session_that_is_closed_in_its_handshake_says_so() -> None:
     [
         ([("SHA-256", "own"), ("sha-1", "anything")], True),
         ([("sha-256", "own"), ("sha-512", "AA:BB")], False),
+        ([("sha-256", "AA:BB"), ("sha-256", "own")], True),
         ([("sha-1", "AA:BB")], False),
         ([], False),
     ],
 )
-async def test_all_fingerprints_in_known_hashes_must_be_the_peers(
+async def test_one_fingerprint_in_the_strongest_known_hash_must_be_the_peers(
     fingerprints: list[tuple[str, str]], taken: bool
 ) -> None:
     certificate = dtls.Certificate()

@@ -86,6 +86,7 @@ def test_feedback_for_payload_types_that_the_section_does_not_list_is_not_answer
 HEAD = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
 H264 = ("a=rtpmap:102 H264/90000", "a=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f")
 OPUS = ("a=rtpmap:111 opus/48000/2",)
+PRINT = ":".join(["AB"] * 32)
 
 
 def section(
@@ -99,7 +100,7 @@ def section(
     ufrag: str = "abcd",
 ) -> str:
     """A media section with a transport of its own."""
-    own = (f"a=ice-ufrag:{ufrag}", f"a=ice-pwd:{'p' * 24}", "a=fingerprint:sha-256 AB:CD", "a=setup:actpass")
+    own = (f"a=ice-ufrag:{ufrag}", f"a=ice-pwd:{'p' * 24}", f"a=fingerprint:sha-256 {PRINT}", "a=setup:actpass")
     named = (f"a=mid:{mid}",) if mid else ()
     transport = own if ufrag else ()
     every = (f"m={kind} {port} {protocol} {number}", "c=IN IP4 0.0.0.0", *transport, *named, f"a={direction}", *lines)
@@ -125,6 +126,19 @@ GROUP = "a=group:BUNDLE "
         ("a=ice-lite\r\n" + section("0", *H264), "ICE-lite agent"),
         (SOUND, "no m=video section"),
         (section("0", *H264, ufrag=""), "ice-ufrag"),
+        (section("0", "a=ice-lite", *H264), "ICE-lite agent"),
+        (section("0", *H264).replace("a=fingerprint", "a=print"), "no fingerprint"),
+        (section("0", *H264).replace(PRINT, PRINT[:-3]), "sha-256 fingerprint is not 32 bytes"),
+        (section("0", *H264).replace(PRINT, "not:hex"), "sha-256 fingerprint is not 32 bytes"),
+        (section("0", *H264, f"a=fingerprint:sha-512 {PRINT}"), "sha-512 fingerprint is not 64 bytes"),
+        (section("0", *H264).replace("sha-256", "md5"), "must be SHA-256"),
+        (section("0", *H264).replace("ufrag:abcd", "ufrag:a d"), "ice-ufrag"),
+        (section("0", *H264).replace("actpass", "holdconn"), "a=setup:holdconn"),
+        (section("0", "a=rtpmap:102 H264/90000", "a=fmtp:102 packetization-mode=2"), "packetization-mode=1"),
+        (section("0", "a=rtpmap:102 H265/90000", "a=fmtp:102 tx-mode=MRST"), "it offers H265"),
+        (section("0", "a=rtpmap:102 JPEG/90000"), "it offers JPEG"),
+        (section("0", *H264)[:-50], "packetization-mode=1"),
+        (section("0", *H264, number=300), "no codec that is known"),
     ],
 )
 def test_an_offer_in_which_no_video_can_be_sent_is_refused_with_what_is_missing(offer: str, said: str) -> None:
@@ -233,6 +247,30 @@ ODD = {
     "lines that nobody knows": section("v", *H264, "a=x-new:1", "b=AS:5000", "a=imageattr:* recv [x=1]"),
     "a sound that is rejected, first": SOUND.replace("audio 9", "audio 0") + section("v", *H264),
     "data, first": section("d", kind="application", protocol="UDP/DTLS/SCTP", number=5000) + section("v", *H264),
+    "blanks around an equals sign": section("v", H264[0], "a=fmtp:102 packetization-mode = 1 ;profile-level-id=42e01f"),
+    "a fingerprint in an unknown hash beside it": section("v", *H264, "a=fingerprint:sha-1 AB:CD"),
+    "two certificates": section("v", *H264, f"a=fingerprint:sha-256 {PRINT.replace('A', 'C')}"),
+    "TLS named for TCP": section("v", *H264, protocol="TCP/TLS/RTP/SAVPF"),
+    "candidates of TCP, names of mDNS and IPv6 alone": section(
+        "v",
+        *H264,
+        "a=candidate:1 1 tcp 1 192.0.2.1 9 typ host tcptype active",
+        "a=candidate:2 1 udp 1 0c7f2c9e-6f0a-4d0e-9d5f-0d8a5f1f9b6e.local 50000 typ host",
+        "a=candidate:3 1 udp 1 2001:db8::1 50000 typ host",
+        "a=end-of-candidates",
+    ),
+    "line ends of both kinds": section("v", *H264).replace("\r\n", "\n", 4),
+    "no end of the last line": section("v", *H264)[:-2],
+    "it may send too": section("v", *H264, direction="sendrecv"),
+    "no direction": section("v", *H264).replace("a=recvonly\r\n", ""),
+    "a rejected video before it": section("u", *H264, port=0) + section("v", *H264),
+    "a video that wants to send before it": section("u", *H264, direction="sendonly") + section("v", *H264),
+    "a video in another codec before it": section("u", "a=rtpmap:102 VP8/90000") + section("v", *H264),
+    "High 4:4:4 alone": section("v", H264[0], "a=fmtp:102 packetization-mode=1;profile-level-id=F4001F"),
+    "a level that no video fits into": section("v", H264[0], "a=fmtp:102 packetization-mode=1;profile-level-id=42000A"),
+    "mode 0 beside mode 1": section("v", *H264, "a=rtpmap:101 H264/90000", "a=fmtp:101 packetization-mode=0").replace(
+        "SAVPF 102", "SAVPF 101 102"
+    ),
     "text beside it": section("v", *H264) + section("t", "a=rtpmap:98 t140/1000", kind="text", number=98),
 }
 
@@ -245,11 +283,28 @@ def test_an_odd_offer_is_answered_with_video(odd: str, grouped: bool) -> None:
     ((place, choice),) = agreed.videos.items()
     assert choice.by_codec["h264"].payload_type == 102
     lines = [line for line in answer.split("\r\n") if line.startswith("m=")]
-    assert len(lines) == ODD[odd].count("m=")
-    assert lines[place].startswith("m=video 8189 UDP/TLS/RTP/SAVPF 102")
+    assert len(lines) == len(re.findall("^m=", ODD[odd], re.MULTILINE))
+    assert re.match(r"m=video 8189 (UDP|TCP)/TLS/RTP/SAVPF 102", lines[place])
 
 
 def test_extensions_that_the_session_offers_hold_for_its_sections() -> None:
     extension = f"a=extmap:7 {sdp.PLAYOUT_DELAY}\r\n"
     _, answer = answer_to(HEAD + extension + section("v", *H264))
     assert extension in answer
+
+
+def test_of_two_extensions_under_one_id_the_first_holds() -> None:
+    both = (f"a=extmap:7 {sdp.ABS_SEND_TIME}", f"a=extmap:7 {sdp.PLAYOUT_DELAY}")
+    _, answer = answer_to(HEAD + section("v", *H264, *both))
+    assert re.findall(r"a=extmap:7 (\S+)", answer) == [sdp.ABS_SEND_TIME]
+
+
+def test_a_mid_that_a_group_names_twice_is_answered_once() -> None:
+    _, answer = answer_to(HEAD + GROUP + "v v a\r\n" + section("v", *H264) + SOUND)
+    assert "a=group:BUNDLE v a\r\n" in answer
+
+
+def test_the_sessions_transport_holds_where_a_section_has_none() -> None:
+    own = f"a=ice-ufrag:abcd\r\na=ice-pwd:{'p' * 24}\r\na=fingerprint:SHA-256 {PRINT.lower()}\r\na=setup:active\r\n"
+    agreed, _ = answer_to(HEAD + own + section("v", *H264, ufrag=""))
+    assert (agreed.transport.ufrag, agreed.transport.setup) == ("abcd", "active")
