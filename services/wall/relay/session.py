@@ -57,6 +57,8 @@ SETTLE_SECONDS: Final = 1.0
 """Ingest and other relays are given so long to say whether there will be a picture, before a WHEP offer is answered."""
 RETRY_SECONDS: Final = 5
 TICK_SECONDS: Final = 1.0
+TICK_GRID_SECONDS: Final = 0.125
+"""Sessions tick at multiples of it, so that several share a wake-up."""
 REPORT_TICKS: Final = 2
 LINK_TICKS: Final = 2
 PACE_HEADROOM: Final = 1.5
@@ -92,7 +94,9 @@ class RelayContext:
 class PageNotices:
     """Notices on their way to a session's page. `deliver` sends them."""
 
-    def __init__(self, bus: Bus, subject: str) -> None:
+    def __init__(self, bus: Bus, subject: str, *, heard: bool) -> None:
+        self.heard = heard
+        """Whether there is a page; else notices are dropped."""
         self._bus = bus
         self._subject = subject
         self._waiting: dict[object, Notice] = {}
@@ -100,6 +104,8 @@ class PageNotices:
 
     def add(self, notice: Notice) -> None:
         """Puts a notice on its way. It replaces an older one on the same thing that has not left."""
+        if not self.heard:
+            return
         key: object = (notice.type, getattr(notice, "slot", None))
         if isinstance(notice, ErrorNotice):
             key = (notice.type, notice.message)
@@ -266,7 +272,9 @@ class Session:
 
     def attached(self) -> None:
         """A page's control socket is new: tells it all that it may have missed."""
+        self._notices.heard = True
         for slot in self.slots:
+            slot.begin_marks()
             slot.repeat_notice()
         self._playback.repeat_clock()
         if self._draining:
@@ -321,23 +329,33 @@ class Session:
     async def _watch(self) -> str:
         tick = random.randrange(REPORT_TICKS)
         connection = self.connection
-        while True:
-            try:
-                async with timeout(self._clock, TICK_SECONDS):
-                    await self._first_of(self.closed, connection.dtls.closed)
-                return "closed" if self.closed.is_set() else "the viewer left"
-            except TimeoutError:
-                pass
-            now = self._clock.monotonic()
-            if connection.agent.consent_expired(now):
-                return "the viewer is silent"
-            tick += 1
-            if tick % REPORT_TICKS == 0:
-                connection.send_reports()
-            self._adapt(now, tick)
-            self._playback.tick()
-            self._views.at(self._playback.at_us)
-            self._views.tick()
+        turn = asyncio.Event()
+        ends = [asyncio.create_task(event.wait()) for event in (self.closed, connection.dtls.closed)]
+        for end in ends:
+            end.add_done_callback(lambda _: turn.set())
+        try:
+            while True:
+                timer = self._clock.call_later(_to_next_tick(self._clock.monotonic()), turn.set)
+                try:
+                    await turn.wait()
+                finally:
+                    timer.cancel()
+                turn.clear()
+                if self.closed.is_set() or connection.dtls.closed.is_set():
+                    return "closed" if self.closed.is_set() else "the viewer left"
+                now = self._clock.monotonic()
+                if connection.agent.consent_expired(now):
+                    return "the viewer is silent"
+                tick += 1
+                if tick % REPORT_TICKS == 0:
+                    connection.send_reports()
+                self._adapt(now, tick)
+                self._playback.tick()
+                self._views.at(self._playback.at_us)
+                self._views.tick()
+        finally:
+            for end in ends:
+                end.cancel()
 
     async def _first_of(self, *events: asyncio.Event) -> None:
         waits = [asyncio.ensure_future(event.wait()) for event in events]
@@ -375,7 +393,9 @@ class Session:
 
 def open_session(question: SessionOpen, viewer: Actor, relay: RelayContext) -> Session:
     """The session for an offer, with its answer; `Session.run` it. Raises `BadOfferError`."""
-    notices = PageNotices(relay.bus, sessions.notices(relay.home, question.session))
+    # A WHEP player has no page, unless somebody opens a control socket for its session.
+    heard = question.kind == "wall"
+    notices = PageNotices(relay.bus, sessions.notices(relay.home, question.session), heard=heard)
     negotiated = _negotiate(question, relay.port, notices.add)
     session = Session(question, viewer, negotiated, notices, relay)
     for size in question.sizes:
@@ -406,7 +426,8 @@ def _negotiate(question: SessionOpen, port: ViewerPort, notify: Callable[[Notice
     for index, (place, choice) in enumerate(agreed.videos.items()):
         extensions = offer.sections[place].extensions
         ssrc, rtx_ssrc = _random_ssrc(), _random_ssrc() if choice.rtx else None
-        slot = Slot(index, RtpVideoTrack(connection, index, choice, extensions, ssrc, rtx_ssrc), notify, port.clock)
+        track = RtpVideoTrack(connection, index, choice, extensions, ssrc, rtx_ssrc)
+        slot = Slot(index, track, notify, port.clock, marks=question.kind == "wall")
         connection.add_slot(slot)
         slots.append(slot)
         stream = "pantau" if together else f"slot-{index}"
@@ -414,6 +435,11 @@ def _negotiate(question: SessionOpen, port: ViewerPort, notify: Callable[[Notice
     session_id = secrets.randbelow(1 << 62)
     answer = build_answer(offer, agreed.bundle, accepted, connection.local(), session_id, connection.cname)
     return Negotiated(connection, slots, sound, answer)
+
+
+def _to_next_tick(now: float) -> float:
+    """Seconds until a session that ticks ``now`` ticks again. Timers may be early or late."""
+    return TICK_SECONDS + TICK_GRID_SECONDS * round(now / TICK_GRID_SECONDS) - now
 
 
 def _random_ssrc() -> int:

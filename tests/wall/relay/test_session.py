@@ -365,6 +365,11 @@ async def test_a_whep_player_that_never_says_its_size_is_sent_main_until_its_lin
 
         assert shown()[0] == "main"
         assert sub.wants == 0
+        heard = front.notices[viewer.session.session]
+        await viewer.wait_packets(100)
+        assert not heard  # no page, no notices
+        await front.attach(viewer.session.session)
+        await until(lambda: {"slot", "mark"} <= {notice.type for notice in heard})
         for slot in session.slots:
             slot.set_level(QualityLevel.SUB)
         await until(lambda: shown() == ("sub", "live"))

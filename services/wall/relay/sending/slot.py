@@ -60,7 +60,10 @@ class SteadyGroup(Protocol):
 class Slot:
     """One tile's stream."""
 
-    def __init__(self, index: int, track: RtpVideoTrack, notify: Callable[[Notice], None], clock: Clock) -> None:
+    def __init__(
+        self, index: int, track: RtpVideoTrack, notify: Callable[[Notice], None], clock: Clock, *, marks: bool = True
+    ) -> None:
+        """``marks``: see `begin_marks`."""
         self.catch_up = track.catch_up
         self.index = index
         self.track = track
@@ -80,6 +83,7 @@ class Slot:
         self._damaged = False
         """Whether the page is told that pictures are damaged."""
         self._damaged_at = float("-inf")
+        self._marks = marks
         self._marked_at = float("-inf")
         self._first_rtp: int | None = None
         """Of the first frame that belongs to the present aim, or to the moment that a recorded slot was moved to."""
@@ -296,9 +300,16 @@ class Slot:
         if self.connected and self.track.packets == packets:
             self.track.repeat_last()
 
+    def begin_marks(self) -> None:
+        """There is a page: it is told once a second which picture is shown."""
+        self.leave_steady()
+        self._marks = True
+
     def _mark(self, frame: Frame, rtp: int, now: float) -> None:
         self._marked_at = now
-        self.track.look_at(now + MARK_SECONDS)
+        self.track.look_at(now + MARK_SECONDS if self._marks else float("inf"))
+        if not self._marks:
+            return
         unit = frame.unit
         self._notify(
             FrameMark.model_construct(  # once a second for each slot: checking costs more than all else here
