@@ -5,12 +5,13 @@ BENCH_ARGS ?=
 PYTEST := .venv/bin/python -m pytest
 # A stage ends after ten failures or its time: by then something is broken that all of its tests need.
 STAGE := $(PYTEST) --maxfail=10
-# The stages of `make test`, each run also where one before has failed: the app's tests, units, those with real parts or
-# broken disks (a module's together), those with Chromium (one by one: each decodes as much as two cores can).
-STAGES := test-web test-units test-parts test-browser
+# The stages of `make test` that follow each other, each also where one before has failed: the app's tests, units, those
+# with real parts or broken disks (a module's together). Those with Chromium run beside them, one by one. Most tests wait
+# most of the time for something to start or to pass: more run at once than there are cores.
+STAGES := test-web test-units test-parts
 
 .DEFAULT_GOAL := help
-.PHONY: help run test $(STAGES) lint bench web clean docs pictures
+.PHONY: help run test test-others $(STAGES) test-browser lint bench web clean docs pictures
 
 help:
 	@echo 'make run    install what is missing, then run everything with 16 simulated cameras'
@@ -31,17 +32,20 @@ test:
 ifdef PYTEST_ARGS
 	@$(PYTEST) $(PYTEST_ARGS)
 else
-	@$(MAKE) --no-print-directory --keep-going --jobs=1 $(STAGES)
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 test-browser test-others
 endif
+
+test-others:
+	@status=0; for stage in $(STAGES); do $(MAKE) --no-print-directory $$stage || status=1; done; exit $$status
 
 test-web:
 	@$(PYTHON) -m tools.npm test
 
 test-units:
-	@$(STAGE) --session-timeout=900 -n 2 -m 'not (integration or chaos or browser)'
+	@$(STAGE) --session-timeout=900 -n 4 -m 'not (integration or chaos or browser)'
 
 test-parts:
-	@$(STAGE) --session-timeout=1800 -n 3 --dist loadfile --no-loadscope-reorder -m '(integration or chaos) and not browser'
+	@$(STAGE) --session-timeout=1800 -n 4 --dist loadfile --no-loadscope-reorder -m '(integration or chaos) and not browser'
 
 test-browser:
 	@$(STAGE) --session-timeout=2100 -m browser

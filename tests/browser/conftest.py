@@ -55,7 +55,7 @@ async def own_browser(tmp_path: Path) -> AsyncIterator[BrowserContext]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Says in which loop tests run, and in which order: those that need no Pantau have the machine to themselves."""
+    """Says in which loop tests run, and in which order: those that need no Pantau run before there is one."""
     places = [place for place, item in enumerate(items) if item.path.is_relative_to(Path(__file__).parent)]
     ours = [items[place] for place in places]
     for item in ours:
