@@ -19,14 +19,14 @@ from services.mesh.event_stream import ensure_stream
 from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
 from services.recorder.storage import disks
-from tests.integration.recorders import Ingest, assign, camera, running, until, written
+from tests.integration.recorders import Ingest, assign, camera, caught_up, running, until, written
 from tests.recorder.units import FRAME_US, pictures
 
 pytestmark = pytest.mark.chaos
 GOP_US = 1_080_000
 """And what is told of a GOP is told when the next one begins."""
 NOTICED_US = 40_000_000
-"""A disk's failure is noticed within a second or two; meanwhile footage comes here twenty times as fast as live."""
+"""A disk's failure is noticed within a second or two; meanwhile footage comes here many times as fast as live."""
 CAMERAS = ("cam-1", "cam-2", "cam-3", "cam-4")
 
 
@@ -42,11 +42,14 @@ async def send(bus: Bus, recorder: Recorder, units: list[AccessUnit], names: tup
         for name in names:
             await Ingest(bus, name).send(some)
         last_us = some[-1].capture_us
-        await until(
-            lambda us=last_us: all(recorder.recordings.feeds[n].recording._last_capture_us >= us for n in names)
-        )
+        await until(lambda us=last_us: all(caught_up(recorder, n)._last_capture_us >= us for n in names))
+        await written(recorder)
         await asyncio.sleep(0.01)  # a disk that fails is told from its thread
-    await written(recorder)
+
+
+def lasting(history: FootageTimeline) -> set[str]:
+    """Causes of the gaps that last. One without a length remarks what a slow machine first took for a gap."""
+    return {gap.cause for gap in history.gaps if gap.to_us != gap.from_us}
 
 
 def metric(name: str, directory: Path) -> float:
@@ -119,15 +122,15 @@ async def test_a_directory_that_goes_costs_its_own_recordings_alone_and_comes_ba
                 history = await timeline(bus, name, units)
                 async with asyncio.timeout(90):
                     # Gaps are written at the next pass of the syncer; until then a hole is of unknown cause.
-                    while where[name] == goes and {gap.cause for gap in history.gaps} != {"disk-failed"}:
+                    while where[name] == goes and lasting(history) != {"disk-failed"}:
                         await asyncio.sleep(0.1)
                         history = await timeline(bus, name, units)
                 assert history.ranges[0].from_us == units[0].capture_us
                 assert history.ranges[-1].to_us == pytest.approx(units[-1].capture_us, abs=GOP_US)
                 if where[name] == stays:
-                    assert (len(history.ranges), history.gaps) == (1, ())
+                    assert (len(history.ranges), lasting(history)) == (1, set())
                 else:
-                    assert {gap.cause for gap in history.gaps} == {"disk-failed"}
+                    assert lasting(history) == {"disk-failed"}
                     lost_us = sum((gap.to_us or 0) - gap.from_us for gap in history.gaps)
                     assert 0 < lost_us < NOTICED_US
     finally:

@@ -21,6 +21,7 @@ from services.mesh.lifecycle import Service
 from services.mesh.settings import MeshSettings
 from services.recorder.app import Recorder
 from services.recorder.capture.feed import FeedState
+from services.recorder.capture.recording import StreamRecording
 from services.recorder.settings import RecorderSettings
 from tests.flushed import flushed
 from tests.recorder.units import FRAME_US
@@ -141,8 +142,15 @@ async def record(bus: Bus, camera_id: str, units: Sequence[AccessUnit], *recorde
     await Ingest(bus, camera_id).send(units)
     count = sum(unit.codec.is_video for unit in units)
     for recorder, frames_before in zip(recorders, before, strict=True):
-        await until(lambda r=recorder, n=frames_before + count: r.recordings.feeds[camera_id].recording.frames == n)
+        await until(lambda r=recorder, n=frames_before + count: caught_up(r, camera_id).frames == n)
     await written(*recorders)
+
+
+def caught_up(recorder: Recorder, camera_id: str) -> StreamRecording:
+    """A camera's recording with all that has come: pictures that wait for those behind them are not left to a tick."""
+    feed = recorder.recordings.feeds[camera_id]
+    feed.catch_up()
+    return feed.recording
 
 
 async def written(*recorders: Recorder) -> None:
